@@ -1,0 +1,1 @@
+//! Makes thumbnails of pictures in an object store.

@@ -1,0 +1,1 @@
+//! Sums up the jobs of a day as HTML and CSV.

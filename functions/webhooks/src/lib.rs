@@ -1,0 +1,1 @@
+//! Delivers webhooks: signed HTTP POSTs by the Standard Webhooks convention.

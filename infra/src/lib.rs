@@ -1,0 +1,1 @@
+//! Derives the infrastructure template from functions and definitions.

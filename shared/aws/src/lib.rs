@@ -1,0 +1,1 @@
+//! The AWS backend and the Lambda host.

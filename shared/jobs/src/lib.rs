@@ -1,0 +1,1 @@
+//! The jobs, queues and schedules of this deployment.

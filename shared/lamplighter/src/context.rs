@@ -1,0 +1,199 @@
+//! What a handler knows about its own run.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    client::Client,
+    error::JobError,
+    id::JobId,
+    message::SharedMessage,
+    ports::{LeaseStatus, Note, Store, StoreError, StoreErrorKind, Token},
+    record::Progress,
+};
+
+/// What a handler knows about its own run, and what it can tell about it. Cloning is cheap.
+#[derive(Clone)]
+pub struct Context(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) id: JobId,
+    pub(crate) message: SharedMessage,
+    pub(crate) queue: Arc<str>,
+    pub(crate) token: Token,
+    pub(crate) max_attempts: u32,
+    pub(crate) deadline: Instant,
+    pub(crate) deadline_at: Timestamp,
+    pub(crate) cancelled: CancellationToken,
+    pub(crate) client: Client,
+    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) checkpoint: Option<Box<RawValue>>,
+    pub(crate) told: Mutex<Told>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    progress: Option<Progress>,
+    written_at: Option<Instant>,
+}
+
+impl Context {
+    /// How often progress is written to the store at most.
+    pub const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// The job's id.
+    #[must_use]
+    pub fn id(&self) -> &JobId {
+        &self.0.id
+    }
+
+    /// The message that carried the job.
+    #[must_use]
+    pub fn message(&self) -> &crate::Message {
+        &self.0.message
+    }
+
+    /// The queue that it came from, without any suffix.
+    #[must_use]
+    pub fn queue(&self) -> &str {
+        &self.0.queue
+    }
+
+    /// Which execution this is, from 1. Without a store it is the number of receives.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.0.token.attempt
+    }
+
+    /// How many executions the job's policy allows.
+    #[must_use]
+    pub fn max_attempts(&self) -> u32 {
+        self.0.max_attempts
+    }
+
+    /// When this attempt will be ended from outside: its timeout, or its invocation's deadline less a margin.
+    #[must_use]
+    pub fn deadline(&self) -> Timestamp {
+        self.0.deadline_at
+    }
+
+    /// How long until the [deadline](Self::deadline).
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        self.0.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Resolves when the job should come to an end early: its host is stopping, or it has lost its lease.
+    /// What the handler returns after that still counts.
+    pub async fn cancelled(&self) {
+        self.0.cancelled.cancelled().await;
+    }
+
+    /// Whether the job should come to an end early.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.is_cancelled()
+    }
+
+    /// Says how far the job has come. Kept with its record, written at most once a second and at the end; without a
+    /// store it goes to the log only.
+    pub fn progress(&self, done: u64, total: u64) {
+        let progress = Progress { done, total };
+        let due = {
+            let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.progress = Some(progress);
+            let due = told.written_at.is_none_or(|at| at.elapsed() >= Self::PROGRESS_INTERVAL);
+            if due {
+                told.written_at = Some(Instant::now());
+            }
+            due
+        };
+        if !due {
+            return;
+        }
+        tracing::debug!(done, total, "progress");
+        if self.0.store.is_some() {
+            let context = self.clone();
+            let note = Note { progress: Some(progress), checkpoint: None };
+            // Progress is worth no waiting: what cannot be written now is written with the settlement.
+            tokio::spawn(async move {
+                if let Err(error) = context.write(note).await {
+                    tracing::debug!(%error, "progress not written");
+                }
+            });
+        }
+    }
+
+    /// Keeps a value that the next attempt of this job will find with [`resume`](Self::resume), should this one fail or
+    /// be lost. Durable when this returns.
+    ///
+    /// # Errors
+    /// When the value cannot be written as JSON, when there is no store, or when this attempt has lost its lease:
+    /// then the handler should end, since another attempt has taken over.
+    pub async fn checkpoint(&self, value: &(impl Serialize + Sync)) -> Result<(), StoreError> {
+        let value = serde_json::value::to_raw_value(value)
+            .map_err(|error| StoreError::new(StoreErrorKind::Invalid, format_args!("checkpoint: {error}")))?;
+        match self.write(Note { progress: None, checkpoint: Some(value) }).await? {
+            LeaseStatus::Held => Ok(()),
+            LeaseStatus::Lost => Err(StoreError::new(
+                StoreErrorKind::Invalid,
+                format_args!("attempt {} of {} has lost its lease", self.attempt(), self.id()),
+            )),
+        }
+    }
+
+    /// What an earlier attempt kept with [`checkpoint`](Self::checkpoint), where it fits `T`.
+    #[must_use]
+    pub fn resume<T: DeserializeOwned>(&self) -> Option<T> {
+        self.0.checkpoint.as_deref().and_then(|value| serde_json::from_str(value.get()).ok())
+    }
+
+    /// Puts the job back for `delay`, uncounted: `return ctx.snooze(mins(5));`. Without a store the receive counts.
+    ///
+    /// # Errors
+    /// Always: the error is the message to the worker.
+    pub fn snooze<T>(&self, delay: Duration) -> Result<T, JobError> {
+        Err(JobError::snooze(delay))
+    }
+
+    /// A client for enqueueing further jobs, which will name this one as their parent and carry its trace on.
+    #[must_use]
+    pub fn client(&self) -> &Client {
+        &self.0.client
+    }
+
+    pub(crate) fn unwritten_progress(&self) -> Option<Progress> {
+        self.0.told.lock().unwrap_or_else(PoisonError::into_inner).progress
+    }
+
+    async fn write(&self, note: Note) -> Result<LeaseStatus, StoreError> {
+        let Some(store) = &self.0.store else {
+            let text = "this job is not tracked, so there is nowhere to keep a checkpoint; configure a table, and do not \
+                        mark the job as untracked";
+            return Err(StoreError::new(StoreErrorKind::Invalid, text));
+        };
+        let status = store.note(&self.0.id, self.0.token, note).await?;
+        if status == LeaseStatus::Lost {
+            self.0.cancelled.cancel();
+        }
+        Ok(status)
+    }
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("id", self.id()).field("attempt", &self.attempt()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,292 @@
+//! A function: a router of handlers, and what the platform must know about it.
+
+use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::Arc, time::Duration};
+
+use crate::{
+    event::EventTrigger,
+    handler::{ErasedHandler, Handler, erase},
+    job::Job,
+    message::is_job_name,
+    options::Options,
+    queue::Queue,
+    ports::SETTLE_JOB,
+};
+
+/// A function: handlers, and the queues that trigger it. On AWS it is a Lambda function; embedded, a pool of workers.
+///
+/// ```
+/// # use lamplighter::{Context, Function, Job, JobError, Queue, State};
+/// # #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// # pub struct Greet { pub name: String }
+/// # impl Job for Greet { const NAME: &'static str = "greeting.say"; const QUEUE: Queue = Queue::standard("greetings"); }
+/// async fn greet(job: Greet, ctx: Context, State(greeting): State<String>) -> Result<String, JobError> {
+///     Ok(format!("{greeting}, {}! (attempt {})", job.name, ctx.attempt()))
+/// }
+///
+/// pub fn function() -> Function {
+///     Function::new("greetings").memory_mb(128).job(greet).with_state("Hello".to_owned())
+/// }
+/// # assert!(function().problems().is_empty());
+/// ```
+pub struct Function<S = ()> {
+    name: &'static str,
+    description: &'static str,
+    memory_mb: u16,
+    concurrency: Option<usize>,
+    routes: BTreeMap<&'static str, Route>,
+    pending: Vec<(&'static str, Bind<S>)>,
+    events: Vec<EventTrigger>,
+    environment: Vec<(&'static str, &'static str)>,
+    duplicates: Vec<&'static str>,
+    state: PhantomData<fn(S)>,
+}
+
+type Bind<S> = Box<dyn FnOnce(S) -> ErasedHandler + Send + Sync>;
+
+/// One job that a function performs.
+#[derive(Clone)]
+pub struct Route {
+    /// The job's name.
+    pub job: &'static str,
+    /// The queue that carries it.
+    pub queue: Queue,
+    /// Its options.
+    pub options: Arc<Options>,
+    pub(crate) handler: Option<ErasedHandler>,
+}
+
+impl Function {
+    /// The memory of a function that names none, in MB.
+    pub const DEFAULT_MEMORY_MB: u16 = 128;
+    /// Lambda's longest function timeout (AWS Lambda Developer Guide, "Lambda quotas").
+    pub const MAX_TIMEOUT: Duration = Duration::from_secs(900);
+    /// What a function's timeout has above its slowest job: time to settle, and for the margin below the deadline.
+    pub const TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
+}
+
+impl<S: Clone + Send + Sync + 'static> Function<S> {
+    /// A function named `name`: 1–40 of `[A-Za-z0-9-]`.
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            description: "",
+            memory_mb: Function::DEFAULT_MEMORY_MB,
+            concurrency: None,
+            routes: BTreeMap::new(),
+            pending: Vec::new(),
+            events: Vec::new(),
+            environment: Vec::new(),
+            duplicates: Vec::new(),
+            state: PhantomData,
+        }
+    }
+
+    /// One sentence for people, shown where functions are listed.
+    #[must_use]
+    pub fn description(mut self, text: &'static str) -> Self {
+        self.description = text;
+        self
+    }
+
+    /// Memory in MB, 128–10,240; Lambda's share of CPU grows with it. Default 128.
+    #[must_use]
+    pub fn memory_mb(mut self, mb: u16) -> Self {
+        self.memory_mb = mb;
+        self
+    }
+
+    /// How many jobs of one batch run at the same time, FIFO groups counting as one. Default: all of them.
+    #[must_use]
+    pub fn concurrency(mut self, jobs: usize) -> Self {
+        self.concurrency = Some(jobs.max(1));
+        self
+    }
+
+    /// An environment variable that the deployed function shall have.
+    #[must_use]
+    pub fn environment(mut self, name: &'static str, value: &'static str) -> Self {
+        self.environment.push((name, value));
+        self
+    }
+
+    /// Adds a handler. Which job it performs is seen from its first argument.
+    #[must_use]
+    pub fn job<J, Form, H>(mut self, handler: H) -> Self
+    where
+        J: Job,
+        H: Handler<J, S, Form>,
+        Form: 'static,
+    {
+        let route = Route { job: J::NAME, queue: J::QUEUE, options: Arc::new(J::options()), handler: None };
+        if self.routes.insert(J::NAME, route).is_some() {
+            self.duplicates.push(J::NAME);
+        }
+        self.pending.push((J::NAME, Box::new(move |state| erase::<J, S, Form, H>(handler, state))));
+        self
+    }
+
+    /// Turns EventBridge events that reach this function directly into jobs.
+    #[must_use]
+    pub fn on_event(mut self, trigger: EventTrigger) -> Self {
+        self.events.push(trigger);
+        self
+    }
+
+    /// Gives the handlers their state. It is cloned for each job, so share what is big.
+    #[must_use]
+    pub fn with_state(mut self, state: S) -> Function {
+        self.bind(&state);
+        Function {
+            name: self.name,
+            description: self.description,
+            memory_mb: self.memory_mb,
+            concurrency: self.concurrency,
+            routes: self.routes,
+            pending: Vec::new(),
+            events: self.events,
+            environment: self.environment,
+            duplicates: self.duplicates,
+            state: PhantomData,
+        }
+    }
+
+    fn bind(&mut self, state: &S) {
+        for (job, bind) in self.pending.drain(..) {
+            if let Some(route) = self.routes.get_mut(job) {
+                route.handler = Some(bind(state.clone()));
+            }
+        }
+    }
+}
+
+impl Function {
+    pub(crate) fn bound(mut self) -> Self {
+        self.bind(&());
+        self
+    }
+}
+
+impl<S> Function<S> {
+    /// The function's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn about(&self) -> &'static str {
+        self.description
+    }
+
+    /// Memory in MB.
+    #[must_use]
+    pub fn memory(&self) -> u16 {
+        self.memory_mb
+    }
+
+    /// How many jobs of one batch run at the same time, where limited.
+    #[must_use]
+    pub fn jobs_at_once(&self) -> Option<usize> {
+        self.concurrency
+    }
+
+    /// The environment variables that the deployed function shall have.
+    #[must_use]
+    pub fn variables(&self) -> &[(&'static str, &'static str)] {
+        &self.environment
+    }
+
+    /// The jobs it performs, by name.
+    pub fn routes(&self) -> impl Iterator<Item = &Route> {
+        self.routes.values()
+    }
+
+    /// The job of that name.
+    #[must_use]
+    pub fn route(&self, job: &str) -> Option<&Route> {
+        self.routes.get(job)
+    }
+
+    /// The events that it turns into jobs.
+    #[must_use]
+    pub fn events(&self) -> &[EventTrigger] {
+        &self.events
+    }
+
+    /// The queues that trigger it: those of its jobs, each once, by name.
+    #[must_use]
+    pub fn queues(&self) -> Vec<Queue> {
+        let by_name: BTreeMap<_, _> = self.routes.values().map(|route| (route.queue.name(), route.queue)).collect();
+        by_name.into_values().collect()
+    }
+
+    /// How long an invocation may take: as long as its slowest job, and [`Function::TIMEOUT_MARGIN`], in whole
+    /// seconds, at most [`Function::MAX_TIMEOUT`].
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        let slowest = self.routes.values().map(|route| route.options.attempt_timeout()).max().unwrap_or_default();
+        let seconds = slowest.as_secs() + u64::from(slowest.subsec_nanos() > 0) + Function::TIMEOUT_MARGIN.as_secs();
+        Duration::from_secs(seconds).min(Function::MAX_TIMEOUT)
+    }
+
+    /// What does not fit together in this function, each as one sentence; empty when all is well.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let name = self.name;
+        let mut problem = |text: String| problems.push(format!("function {name:?}: {text}"));
+        let name_fits =
+            (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        if !name_fits {
+            problem("a name is 1 to 40 characters of A-Z a-z 0-9 -".into());
+        }
+        if !(128..=10_240).contains(&self.memory_mb) {
+            problem(format!("memory is 128 to 10240 MB, not {}", self.memory_mb));
+        }
+        if self.routes.is_empty() {
+            problem("it performs no job; add one with .job(handler)".into());
+        }
+        for job in &self.duplicates {
+            problem(format!("two handlers perform {job}; keep one"));
+        }
+        for trigger in &self.events {
+            if !self.routes.contains_key(trigger.job()) {
+                problem(format!("an event starts {}, which no handler here performs", trigger.job()));
+            }
+        }
+        let mut queues: BTreeMap<&str, (Queue, &str)> = BTreeMap::new();
+        for route in self.routes.values() {
+            let (first, by) = *queues.entry(route.queue.name()).or_insert((route.queue, route.job));
+            if first != route.queue {
+                problem(format!(
+                    "{by} and {} declare queue {:?} differently; share one constant",
+                    route.job,
+                    route.queue.name()
+                ));
+            }
+            if !is_job_name(route.job) || route.job == SETTLE_JOB {
+                problem(format!("{:?} cannot name a job: 1 to 128 characters of A-Z a-z 0-9 . _ -", route.job));
+            }
+            let timeout = route.options.attempt_timeout();
+            let most = Function::MAX_TIMEOUT - Function::TIMEOUT_MARGIN;
+            if timeout.is_zero() || timeout > most {
+                problem(format!(
+                    "{} has a timeout of {timeout:?}; on Lambda it is above zero and at most {most:?}",
+                    route.job
+                ));
+            }
+        }
+        for (queue, _) in queues.into_values() {
+            problems.extend(queue.problems().into_iter().map(|text| format!("function {name:?}: {text}")));
+        }
+        problems
+    }
+}
+
+impl<S> fmt::Debug for Function<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Function").field("name", &self.name).field("jobs", &self.routes.keys()).finish_non_exhaustive()
+    }
+}

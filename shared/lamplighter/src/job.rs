@@ -1,0 +1,105 @@
+//! Jobs and their definitions.
+
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{options::Options, queue::Queue};
+
+/// A job: its arguments are the type's fields, its name and queue are constants.
+///
+/// A definition is light. A program that only enqueues depends on definitions and a backend, never on handlers.
+///
+/// ```
+/// use lamplighter::{Job, Options, Queue, Retry, secs};
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+/// pub struct Greet {
+///     pub name: String,
+/// }
+///
+/// impl Job for Greet {
+///     const NAME: &'static str = "greeting.say";
+///     const QUEUE: Queue = Queue::standard("greetings");
+///
+///     fn options() -> Options {
+///         Options::new().timeout(secs(5)).retry(Retry::exponential(secs(1)).attempts(3))
+///     }
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a job",
+    note = "a job derives `Serialize`, `Deserialize` and `JsonSchema`, and implements `lamplighter::Job`"
+)]
+pub trait Job: Serialize + DeserializeOwned + JsonSchema + Send + 'static {
+    /// The name on the wire: 1–128 of `[A-Za-z0-9._-]`, by custom `noun.verb`. It outlives the Rust type's name:
+    /// renaming the type changes nothing for messages under way.
+    const NAME: &'static str;
+
+    /// The queue that carries the job. One function consumes it.
+    const QUEUE: Queue;
+
+    /// Timeout, retries, retention.
+    #[must_use]
+    fn options() -> Options {
+        Options::default()
+    }
+}
+
+/// What is known about a job type at run time: what `lamp definitions` prints, and what senders check against.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// [`Job::NAME`].
+    pub name: &'static str,
+    /// [`Job::QUEUE`].
+    pub queue: Queue,
+    /// [`Job::options`].
+    pub options: Options,
+    schema: fn() -> Schema,
+}
+
+impl Definition {
+    /// The definition of `J`.
+    #[must_use]
+    pub fn of<J: Job>() -> Self {
+        Self {
+            name: J::NAME,
+            queue: J::QUEUE,
+            options: J::options(),
+            schema: || SchemaGenerator::default().into_root_schema_for::<J>(),
+        }
+    }
+
+    /// The JSON Schema of the arguments.
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        (self.schema)()
+    }
+}
+
+/// `n` seconds.
+#[must_use]
+pub const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// `n` minutes.
+#[must_use]
+pub const fn mins(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
+
+/// `n` hours.
+#[must_use]
+pub const fn hours(n: u64) -> Duration {
+    Duration::from_secs(n * 3600)
+}
+
+/// `n` days of 24 hours.
+#[must_use]
+pub const fn days(n: u64) -> Duration {
+    Duration::from_secs(n * 86_400)
+}

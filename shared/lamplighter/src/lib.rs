@@ -1,0 +1,51 @@
+//! Background jobs that their host knows about.
+//!
+//! A [`Job`] is a type. A handler is an async function. A [`Function`] routes jobs to handlers. A [`Client`] enqueues
+//! jobs through a backend, a host hands deliveries to a [`Worker`], and the worker answers what becomes of each. This
+//! crate knows no backend and does no I/O: time, randomness, queues and records come from outside, through [`Env`],
+//! [`Queues`] and [`Store`].
+
+mod client;
+mod context;
+mod delivery;
+mod env;
+mod error;
+mod event;
+mod function;
+mod handler;
+mod id;
+mod job;
+mod message;
+mod options;
+mod ports;
+mod queue;
+mod record;
+mod retry;
+mod worker;
+
+pub use self::{
+    client::{Client, Enqueue, WaitError},
+    context::Context,
+    delivery::{Action, Burial, BurialReason, Delivery, Settlement},
+    env::{Clock, Env, Random, SeededRandom, SystemClock, SystemRandom, TokioClock},
+    error::{ErrorText, JobError},
+    event::EventTrigger,
+    function::{Function, Route},
+    handler::{FromRef, Handler, Outcome, State},
+    id::{InvalidJobId, JobId},
+    job::{Definition, Job, days, hours, mins, secs},
+    message::{InvalidMessage, MAX_HOPS, MAX_MESSAGE_BYTES, Message, SharedMessage, Trace, is_job_name},
+    options::{Options, Retention},
+    ports::{
+        Backend, Claim, ClaimRequest, Count, EnqueueError, Enqueued, LeaseStatus, ListQuery, Note, Page, Queues, Settle, Settled,
+        Store, StoreError, StoreErrorKind, Submission, Token, Verdict,
+    },
+    queue::{Queue, QueueKind},
+    record::{Attempt, AttemptOutcome, Progress, Record, State as JobState, UnknownState},
+    retry::Retry,
+    worker::{Performed, Stop, Worker},
+};
+
+// Used in definitions, whose crates then need not name them.
+pub use jiff::Timestamp;
+pub use serde_json::value::RawValue;

@@ -1,0 +1,380 @@
+//! A job on the wire: version 1 of the message format.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use jiff::Timestamp;
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, IgnoredAny, MapAccess, Visitor},
+    ser::SerializeMap,
+};
+use serde_json::value::RawValue;
+
+use crate::id::JobId;
+
+/// The largest message that SQS takes, attributes included: 1 MiB (Amazon SQS Developer Guide, "Message quotas").
+pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
+
+/// How many jobs may beget each other in a row. A job that enqueues itself for ever ends here.
+pub const MAX_HOPS: u32 = 100;
+
+/// A job on the wire: a JSON object in which only `job` is required. Fields that this version does not know are kept
+/// and passed on.
+///
+/// ```
+/// let message: lamplighter::Message = r#"{"job":"greeting.say","args":{"name":"Ada"},"x-team":"blue"}"#.parse()?;
+/// assert_eq!(message.job, "greeting.say");
+/// assert_eq!(message.to_json(), r#"{"job":"greeting.say","args":{"name":"Ada"},"x-team":"blue"}"#);
+/// # Ok::<(), lamplighter::InvalidMessage>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The registered name: 1–128 of `[A-Za-z0-9._-]`.
+    pub job: String,
+    /// The arguments: the text of a JSON object.
+    pub args: Box<RawValue>,
+    /// The job's id and idempotency key. Where it is missing, the transport's message id serves.
+    pub id: Option<JobId>,
+    /// When the producer made the message.
+    pub enqueued_at: Option<Timestamp>,
+    /// From when on the job must not start any more.
+    pub expires_at: Option<Timestamp>,
+    /// The schedule that caused the job.
+    pub schedule: Option<String>,
+    /// The trace that the job belongs to.
+    pub trace: Option<Trace>,
+    /// How many jobs begat this one, each the next.
+    pub hops: u32,
+    /// The job that enqueued this one.
+    pub parent: Option<JobId>,
+    /// The batch that the job belongs to.
+    pub batch: Option<JobId>,
+    /// Fields that this version does not know, as they came.
+    pub extra: BTreeMap<String, Box<RawValue>>,
+}
+
+/// A W3C trace context (<https://www.w3.org/TR/trace-context/>), passed on as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// The `traceparent` header.
+    pub traceparent: String,
+    /// The `tracestate` header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracestate: Option<String>,
+}
+
+/// A body that is not a message: what is wrong with it, in one sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a job message: {0}")]
+pub struct InvalidMessage(String);
+
+impl Message {
+    /// A message that names a job and its arguments, which are the text of a JSON object.
+    ///
+    /// # Errors
+    /// When the name is not 1–128 characters of `[A-Za-z0-9._-]`, or the arguments are not an object.
+    pub fn new(job: impl Into<String>, args: Box<RawValue>) -> Result<Self, InvalidMessage> {
+        let message = Self {
+            job: job.into(),
+            args,
+            id: None,
+            enqueued_at: None,
+            expires_at: None,
+            schedule: None,
+            trace: None,
+            hops: 0,
+            parent: None,
+            batch: None,
+            extra: BTreeMap::new(),
+        };
+        message.check()?;
+        Ok(message)
+    }
+
+    /// The message as JSON text.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Maps with text keys and raw values that are JSON already: nothing here that serde_json could refuse.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    fn check(&self) -> Result<(), InvalidMessage> {
+        if !is_job_name(&self.job) {
+            let shown: String = self.job.chars().take(136).collect();
+            let text = format!("\"job\" is 1 to 128 characters of A-Z a-z 0-9 . _ -, and {shown:?} is not");
+            return Err(InvalidMessage(text));
+        }
+        if !self.args.get().starts_with('{') {
+            return Err(InvalidMessage("\"args\" must be a JSON object".into()));
+        }
+        Ok(())
+    }
+}
+
+/// Whether `name` may name a job: 1–128 characters of `[A-Za-z0-9._-]`.
+#[must_use]
+pub fn is_job_name(name: &str) -> bool {
+    (1..=128).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// The text of an empty object.
+pub(crate) fn empty_object() -> Box<RawValue> {
+    RawValue::from_string("{}".into()).unwrap_or_default()
+}
+
+impl std::str::FromStr for Message {
+    type Err = InvalidMessage;
+
+    fn from_str(body: &str) -> Result<Self, InvalidMessage> {
+        let message: Self = serde_json::from_str(body).map_err(|error| InvalidMessage(error.to_string()))?;
+        message.check()?;
+        Ok(message)
+    }
+}
+
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        let raw = |extra: &BTreeMap<String, Box<RawValue>>| -> Vec<(String, String)> {
+            extra.iter().map(|(key, value)| (key.clone(), value.get().to_owned())).collect()
+        };
+        self.job == other.job
+            && self.args.get() == other.args.get()
+            && self.id == other.id
+            && self.enqueued_at == other.enqueued_at
+            && self.expires_at == other.expires_at
+            && self.schedule == other.schedule
+            && self.trace == other.trace
+            && self.hops == other.hops
+            && self.parent == other.parent
+            && self.batch == other.batch
+            && raw(&self.extra) == raw(&other.extra)
+    }
+}
+
+impl Serialize for Message {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("job", &self.job)?;
+        map.serialize_entry("args", &self.args)?;
+        macro_rules! present {
+            ($($field:ident),*) => {$(
+                if let Some(value) = &self.$field {
+                    map.serialize_entry(stringify!($field), value)?;
+                }
+            )*};
+        }
+        present!(id, enqueued_at, expires_at, schedule, trace);
+        if self.hops > 0 {
+            map.serialize_entry("hops", &self.hops)?;
+        }
+        present!(parent, batch);
+        for (key, value) in &self.extra {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Message {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields)
+    }
+}
+
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Message;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object with the field \"job\"")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Message, A::Error> {
+        let mut job: Option<String> = None;
+        let mut args: Option<Box<RawValue>> = None;
+        let mut hops: Option<u32> = None;
+        let (mut id, mut parent, mut batch): (Option<JobId>, Option<JobId>, Option<JobId>) = (None, None, None);
+        let (mut enqueued_at, mut expires_at): (Option<Timestamp>, Option<Timestamp>) = (None, None);
+        let mut schedule: Option<String> = None;
+        let mut trace: Option<TraceField> = None;
+        let mut extra = BTreeMap::new();
+        // A field given as null counts as absent: many languages write absent values so.
+        macro_rules! once {
+            ($slot:ident) => {{
+                if $slot.is_some() {
+                    return Err(de::Error::duplicate_field(stringify!($slot)));
+                }
+                $slot = map.next_value::<Option<_>>().map_err(|error| {
+                    de::Error::custom(format_args!("field {:?}: {error}", stringify!($slot)))
+                })?;
+            }};
+        }
+        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            match &*key {
+                "job" => once!(job),
+                "args" => once!(args),
+                "id" => once!(id),
+                "enqueued_at" => once!(enqueued_at),
+                "expires_at" => once!(expires_at),
+                "schedule" => once!(schedule),
+                "trace" => once!(trace),
+                "hops" => once!(hops),
+                "parent" => once!(parent),
+                "batch" => once!(batch),
+                _ if extra.contains_key(&*key) => {
+                    map.next_value::<IgnoredAny>()?;
+                    return Err(de::Error::custom(format_args!("the field {key:?} stands there twice")));
+                }
+                _ => {
+                    extra.insert(key.into_owned(), map.next_value()?);
+                }
+            }
+        }
+        Ok(Message {
+            job: job.ok_or_else(|| de::Error::custom("the field \"job\" is missing"))?,
+            args: args.unwrap_or_else(empty_object),
+            id,
+            enqueued_at,
+            expires_at,
+            schedule,
+            trace: trace.map(Trace::from),
+            hops: hops.unwrap_or(0),
+            parent,
+            batch,
+            extra,
+        })
+    }
+}
+
+/// The trace may be given as an object, or as the bare `traceparent`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TraceField {
+    Parent(String),
+    Full(Trace),
+}
+
+impl From<TraceField> for Trace {
+    fn from(field: TraceField) -> Self {
+        match field {
+            TraceField::Parent(traceparent) => Self { traceparent, tracestate: None },
+            TraceField::Full(trace) => trace,
+        }
+    }
+}
+
+/// A message that several owners read.
+pub type SharedMessage = Arc<Message>;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(body: &str) -> Result<Message, String> {
+        body.parse().map_err(|error: InvalidMessage| error.to_string())
+    }
+
+    #[test]
+    fn the_least_message_is_a_job_name() {
+        let message = parse(r#" {"job":"webhook.deliver"} "#).unwrap();
+        assert_eq!((message.job.as_str(), message.args.get(), message.hops), ("webhook.deliver", "{}", 0));
+        assert_eq!(message.id, None);
+    }
+
+    #[test]
+    fn null_means_absent_and_trace_may_be_a_text() {
+        let message = parse(r#"{"job":"a","args":null,"id":null,"hops":null,"trace":"00-ab-cd-01"}"#).unwrap();
+        assert_eq!((message.args.get(), message.id), ("{}", None));
+        assert_eq!(message.trace.unwrap().traceparent, "00-ab-cd-01");
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (body, says) in [
+            ("", "EOF"),
+            ("hello", "expected"),
+            ("[]", "a JSON object with the field"),
+            ("null", "a JSON object with the field"),
+            ("{}", "\"job\" is missing"),
+            (r#"{"job":""}"#, "1 to 128 characters"),
+            (r#"{"job":"a b"}"#, "1 to 128 characters"),
+            (r#"{"job":7}"#, "field \"job\""),
+            (r#"{"job":"a","job":"b"}"#, "duplicate field `job`"),
+            (r#"{"job":"a","x":1,"x":2}"#, "twice"),
+            (r#"{"job":"a","args":[1]}"#, "must be a JSON object"),
+            (r#"{"job":"a","args":"{}"}"#, "must be a JSON object"),
+            (r#"{"job":"a","id":"a b"}"#, "a job id is"),
+            (r#"{"job":"a","hops":-1}"#, "field \"hops\""),
+            (r#"{"job":"a","enqueued_at":"yesterday"}"#, "field \"enqueued_at\""),
+            (r#"{"job":"a"} trailing"#, "trailing"),
+        ] {
+            let error = parse(body).unwrap_err();
+            assert!(error.contains(says), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_and_big_numbers_pass_through_unchanged() {
+        let body = r#"{"job":"a","args":{"n":123456789012345678901234567890.10},"v9":{"deep":[1.0,1e400]}}"#;
+        assert_eq!(parse(body).unwrap().to_json(), body);
+    }
+
+    fn json() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = prop_oneof![
+            Just(serde_json::Value::Null),
+            any::<bool>().prop_map(Into::into),
+            any::<i64>().prop_map(Into::into),
+            ".*".prop_map(|text: String| text.into()),
+        ];
+        leaf.prop_recursive(3, 20, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Into::into),
+                proptest::collection::btree_map(".*", inner, 0..4)
+                    .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn raw(value: &serde_json::Value) -> Box<RawValue> {
+        serde_json::value::to_raw_value(value).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_survives_the_wire(
+            job in "[A-Za-z0-9._-]{1,128}",
+            args in proptest::collection::btree_map(".*", json(), 0..4),
+            id in proptest::option::of("[A-Za-z0-9._:@-]{1,128}"),
+            seconds in proptest::option::of(-1_000_000i64..9_000_000_000),
+            hops in any::<u32>(),
+            schedule in proptest::option::of(".*"),
+            extra in proptest::collection::btree_map("x-.*", json(), 0..3),
+        ) {
+            let mut message = Message::new(job, raw(&serde_json::json!(args))).unwrap();
+            message.id = id.map(|id| JobId::new(id).unwrap());
+            message.parent = message.id.clone();
+            message.enqueued_at = seconds.map(|s| Timestamp::from_second(s).unwrap());
+            message.expires_at = message.enqueued_at;
+            message.hops = hops;
+            message.trace = schedule.clone().map(|s| Trace { traceparent: s.clone(), tracestate: Some(s) });
+            message.schedule = schedule;
+            message.extra = extra.iter().map(|(key, value)| (key.clone(), raw(value))).collect();
+            let wire = message.to_json();
+            prop_assert_eq!(&wire.parse::<Message>().unwrap(), &message);
+            prop_assert_eq!(wire.parse::<Message>().unwrap().to_json(), wire);
+        }
+
+        #[test]
+        fn no_body_panics(body in ".*") {
+            let _ = body.parse::<Message>();
+        }
+
+        #[test]
+        fn no_json_panics(value in json()) {
+            let _ = value.to_string().parse::<Message>();
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What a job asks of its worker.
+
+use std::time::Duration;
+
+use crate::retry::Retry;
+
+/// What a job asks of whoever runs it. Everything has a default.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    timeout: Duration,
+    retry: Retry,
+    tracked: bool,
+    retention: Retention,
+}
+
+/// How long a record is kept after its job has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// After success. Default one day.
+    pub succeeded: Duration,
+    /// After failure. Default 30 days.
+    pub failed: Duration,
+    /// After being cancelled. Default one day.
+    pub cancelled: Duration,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
+        Self { succeeded: DAY, failed: 30 * DAY, cancelled: DAY }
+    }
+}
+
+impl Options {
+    /// How long one attempt may take unless the job says otherwise.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// The defaults: a minute an attempt, [`Retry::default`], tracked, [`Retention::default`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long one attempt may take. Its invocation's deadline, less a margin, may end it earlier. Lambda's limit is
+    /// 15 minutes an invocation.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// When a failed attempt is tried again.
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Keeps no record of this job even where there is a store: no claim, no history, attempts counted by receives.
+    /// The cheapest way for jobs in great numbers that may safely run twice.
+    #[must_use]
+    pub fn untracked(mut self) -> Self {
+        self.tracked = false;
+        self
+    }
+
+    /// How long the record of an ended job is kept.
+    #[must_use]
+    pub fn retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// How long one attempt may take.
+    #[must_use]
+    pub fn attempt_timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// When a failed attempt is tried again.
+    #[must_use]
+    pub fn retry_policy(&self) -> &Retry {
+        &self.retry
+    }
+
+    /// Whether the store keeps a record.
+    #[must_use]
+    pub fn is_tracked(&self) -> bool {
+        self.tracked
+    }
+
+    /// How long the record of an ended job is kept.
+    #[must_use]
+    pub fn retention_policy(&self) -> Retention {
+        self.retention
+    }
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            timeout: Self::DEFAULT_TIMEOUT,
+            retry: Retry::default(),
+            tracked: true,
+            retention: Retention::default(),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Queues as they are declared in code.
+
+use std::{fmt, time::Duration};
+
+/// How a queue delivers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum QueueKind {
+    /// At least once, in no promised order.
+    Standard,
+    /// In order within a message group; groups beside each other.
+    Fifo,
+}
+
+/// A named queue, its dead-letter queue, and how its messages reach the one function that consumes it.
+///
+/// Declared as a constant beside the jobs that use it:
+///
+/// ```
+/// use lamplighter::Queue;
+/// pub const WEBHOOKS: Queue = Queue::standard("webhooks").max_concurrency(20);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Queue {
+    name: &'static str,
+    kind: QueueKind,
+    batch_size: u16,
+    batch_window_secs: u16,
+    max_concurrency: Option<u16>,
+}
+
+impl Queue {
+    /// The longest name: 80 characters are SQS's limit, and `-dlq.fifo` must still fit behind it.
+    pub const MAX_NAME_LEN: usize = 80 - "-dlq.fifo".len();
+
+    /// A standard queue: at least once, order not promised, batches of ten.
+    #[must_use]
+    pub const fn standard(name: &'static str) -> Self {
+        Self { name, kind: QueueKind::Standard, batch_size: 10, batch_window_secs: 0, max_concurrency: None }
+    }
+
+    /// A FIFO queue: in order within a message group. Its name here goes without `.fifo`, which is added where the
+    /// platform wants it. A single message on a FIFO queue cannot have a delay of its own on SQS.
+    #[must_use]
+    pub const fn fifo(name: &'static str) -> Self {
+        Self { name, kind: QueueKind::Fifo, batch_size: 10, batch_window_secs: 0, max_concurrency: None }
+    }
+
+    /// How many messages one invocation gets at most. Default 10. Limit 10,000, above 10 only with a
+    /// [window](Self::batch_window) of at least a second; on FIFO queues 10 (AWS Lambda Developer Guide, "Using
+    /// Lambda with Amazon SQS").
+    #[must_use]
+    pub const fn batch_size(mut self, messages: u16) -> Self {
+        self.batch_size = messages;
+        self
+    }
+
+    /// How long Lambda may wait to fill a batch: whole seconds, 0–300, default 0. Not for FIFO queues.
+    #[must_use]
+    pub const fn batch_window(mut self, window: Duration) -> Self {
+        let seconds = window.as_secs();
+        self.batch_window_secs = if seconds > u16::MAX as u64 { u16::MAX } else { seconds as u16 };
+        self
+    }
+
+    /// How many invocations may work on this queue at once: 2–1000 on Lambda (`ScalingConfig.MaximumConcurrency`).
+    /// At most this many times the [batch size](Self::batch_size) jobs run at a time. Default: as many as the
+    /// backend gives.
+    #[must_use]
+    pub const fn max_concurrency(mut self, invocations: u16) -> Self {
+        self.max_concurrency = Some(invocations);
+        self
+    }
+
+    /// The queue's name, without any suffix.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// How the queue delivers.
+    #[must_use]
+    pub const fn kind(&self) -> QueueKind {
+        self.kind
+    }
+
+    /// Whether this is a FIFO queue.
+    #[must_use]
+    pub const fn is_fifo(&self) -> bool {
+        matches!(self.kind, QueueKind::Fifo)
+    }
+
+    /// Messages an invocation, at most.
+    #[must_use]
+    pub const fn batch(&self) -> u16 {
+        self.batch_size
+    }
+
+    /// How long Lambda may wait to fill a batch.
+    #[must_use]
+    pub const fn window(&self) -> Duration {
+        Duration::from_secs(self.batch_window_secs as u64)
+    }
+
+    /// Invocations at once, where limited.
+    #[must_use]
+    pub const fn concurrency(&self) -> Option<u16> {
+        self.max_concurrency
+    }
+
+    /// What the platform would refuse in this declaration, each as one sentence; empty when all is well.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut problem = |text: String| problems.push(format!("queue {:?}: {text}", self.name));
+        let name_fits = (1..=Self::MAX_NAME_LEN).contains(&self.name.len())
+            && self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+        if !name_fits {
+            problem(format!("a name is 1 to {} characters of A-Z a-z 0-9 _ -", Self::MAX_NAME_LEN));
+        }
+        match (self.kind, self.batch_size) {
+            (_, 0) => problem("a batch has at least one message".into()),
+            (QueueKind::Fifo, 11..) => problem("a FIFO queue's batch has at most 10 messages".into()),
+            (QueueKind::Standard, 10_001..) => problem("a batch has at most 10,000 messages".into()),
+            (QueueKind::Standard, 11..) if self.batch_window_secs == 0 => {
+                problem("a batch above 10 messages needs a window of at least one second".into());
+            }
+            _ => {}
+        }
+        if self.is_fifo() && self.batch_window_secs > 0 {
+            problem("a FIFO queue has no batch window".into());
+        }
+        if self.batch_window_secs > 300 {
+            problem("a batch window is at most 300 seconds".into());
+        }
+        if let Some(0 | 1 | 1001..) = self.max_concurrency {
+            problem("maximum concurrency is 2 to 1000".into());
+        }
+        problems
+    }
+}
+
+impl fmt::Display for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_platform_refuses_is_named() {
+        let problems = |queue: Queue| queue.problems().join("; ");
+        assert_eq!(problems(Queue::standard("webhooks")), "");
+        assert_eq!(problems(Queue::standard("a").batch_size(500).batch_window(Duration::from_secs(1))), "");
+        assert!(problems(Queue::standard("a b")).contains("a name is"));
+        assert!(problems(Queue::standard("a").batch_size(11)).contains("window"));
+        assert!(problems(Queue::fifo("a").batch_size(11)).contains("at most 10"));
+        assert!(problems(Queue::standard("a").max_concurrency(1)).contains("2 to 1000"));
+        assert!(problems(Queue::fifo("a").batch_window(Duration::from_secs(5))).contains("no batch window"));
+        assert!(problems(Queue::standard("a").batch_window(Duration::from_secs(301))).contains("300"));
+        assert!(problems(Queue::standard("a").batch_size(0)).contains("at least one"));
+    }
+}

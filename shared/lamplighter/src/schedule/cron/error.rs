@@ -1,0 +1,92 @@
+//! What can be wrong with a cron expression.
+
+use super::field::CronField;
+
+/// Why a cron expression was refused, or could not be said in the other dialect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CronError {
+    /// Neither five fields (Unix) nor six (AWS).
+    #[error(
+        "cron `{expression}`: it has {found} fields; write five (minutes hours day-of-month month day-of-week) or, \
+         for AWS cron, six (the same and a year, with `?` in one of the day fields); inside `cron(…)` always six"
+    )]
+    FieldCount {
+        /// The expression as given.
+        expression: String,
+        /// How many fields it has.
+        found: usize,
+    },
+    /// One field cannot be read.
+    #[error("cron `{expression}`: {field} `{text}`: {problem}; allowed: {allowed}")]
+    Field {
+        /// The expression as given.
+        expression: String,
+        /// Which field.
+        field: CronField,
+        /// The field's text.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What may stand there.
+        allowed: &'static str,
+    },
+    /// An AWS expression in which not exactly one of the two day fields is `?`.
+    #[error(
+        "cron `{expression}`: AWS cron needs `?` in exactly one of day-of-month and day-of-week; it stands in \
+         {found}. Six fields are always AWS cron: a Unix expression has five"
+    )]
+    QuestionMark {
+        /// The expression as given.
+        expression: String,
+        /// "neither" or "both".
+        found: &'static str,
+    },
+    /// A word after `@` that is not one of the macros.
+    #[error(
+        "cron `{expression}`: unknown macro; allowed: @hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually"
+    )]
+    Macro {
+        /// The expression as given.
+        expression: String,
+    },
+    /// `cron(` without its closing parenthesis.
+    #[error("cron `{expression}`: the parenthesis after `cron` is never closed")]
+    Unclosed {
+        /// The expression as given.
+        expression: String,
+    },
+    /// Longer than [`Cron`](super::Cron) or AWS accepts.
+    #[error("cron expression of {length} characters: at most 256 are allowed")]
+    TooLong {
+        /// Its length in characters.
+        length: usize,
+    },
+    /// No date between 1970 and 2199 fits.
+    #[error("cron `{expression}`: it can never fire; no date from 1970 to 2199 fits its day, month and year")]
+    NeverFires {
+        /// The expression as given.
+        expression: String,
+    },
+    /// The two day fields of a Unix expression cannot be said in one AWS expression.
+    #[error(
+        "cron `{expression}`: AWS cron cannot restrict day-of-month and day-of-week together, as this does (it runs \
+         when {how} fits). {mend}"
+    )]
+    NotAws {
+        /// The expression as given.
+        expression: String,
+        /// "either" or "both".
+        how: &'static str,
+        /// What to write instead.
+        mend: String,
+    },
+    /// An AWS expression uses what Unix cron has no word for.
+    #[error("cron `{expression}`: Unix cron cannot express {what}")]
+    NotUnix {
+        /// The expression as given.
+        expression: String,
+        /// The part that has no equivalent.
+        what: &'static str,
+    },
+}

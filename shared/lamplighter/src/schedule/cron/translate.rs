@@ -1,0 +1,217 @@
+//! From one dialect to the other, exactly.
+
+use super::days::Days;
+use super::field::{Dialect, WEEKDAYS};
+use super::parse::{MAX_LENGTH, plain_unix};
+use super::set::Set;
+use super::{Cron, CronError};
+
+impl Cron {
+    /// The expression for AWS, as `cron(…)` with six fields, in a normal form: two expressions that fire at the same
+    /// times through the same kind of day rule give the same text. Weekdays are written as names, since their
+    /// numbers mean different days in the two dialects.
+    ///
+    /// # Errors
+    ///
+    /// [`CronError::NotAws`] when a Unix expression restricts the day of month *and* the day of week: AWS allows one
+    /// of the two (Amazon EventBridge User Guide, "Cron expressions reference", restrictions). A run on either needs
+    /// two schedules; the message gives both expressions. [`CronError::TooLong`] when the text is above AWS's 256
+    /// characters.
+    ///
+    /// ```
+    /// use lamplighter::schedule::Cron;
+    ///
+    /// assert_eq!(Cron::parse("*/15 9 * * 1-5")?.to_aws()?, "cron(0/15 9 ? * MON-FRI *)");
+    /// assert!(Cron::parse("0 9 13 * 5")?.to_aws().unwrap_err().to_string().contains("two schedules"));
+    /// # Ok::<(), lamplighter::schedule::CronError>(())
+    /// ```
+    pub fn to_aws(&self) -> Result<String, CronError> {
+        let minutes = numbers(self.minutes, Dialect::Aws);
+        let hours = numbers(self.hours, Dialect::Aws);
+        let months = numbers(self.months, Dialect::Aws);
+        let years = numbers(self.years, Dialect::Aws);
+        let (of_month, of_week) = match self.days {
+            Days::OfMonth(dates) => (numbers(dates, Dialect::Aws), "?".into()),
+            Days::OfWeek(weekdays) => ("?".into(), aws_weekdays(weekdays)),
+            Days::Last => ("L".into(), "?".into()),
+            Days::LastWorkday => ("LW".into(), "?".into()),
+            Days::NearestWorkday(day) => (format!("{day}W"), "?".into()),
+            Days::LastOf(weekday) => ("?".into(), format!("{}L", weekday + 1)),
+            Days::Nth(weekday, nth) => ("?".into(), format!("{}#{nth}", weekday + 1)),
+            Days::Either(dates, weekdays) => {
+                let (dates, weekdays) = (numbers(dates, Dialect::Unix), unix_weekdays(weekdays));
+                let (minutes, hours) = (numbers(self.minutes, Dialect::Unix), numbers(self.hours, Dialect::Unix));
+                let months = numbers(self.months, Dialect::Unix);
+                return Err(CronError::NotAws {
+                    expression: self.source.clone(),
+                    how: "either",
+                    mend: format!(
+                        "Make two schedules, `{minutes} {hours} {dates} {months} *` and `{minutes} {hours} * {months} \
+                         {weekdays}`; on a day that fits both, both run"
+                    ),
+                });
+            }
+            Days::Both(..) => {
+                return Err(CronError::NotAws {
+                    expression: self.source.clone(),
+                    how: "both",
+                    mend: "Restrict one of the two here and test the other in the job".into(),
+                });
+            }
+        };
+        let text = format!("cron({minutes} {hours} {of_month} {months} {of_week} {years})");
+        if text.len() > MAX_LENGTH { Err(CronError::TooLong { length: text.len() }) } else { Ok(text) }
+    }
+
+    /// The expression in five fields, for a Unix crontab. A Unix expression comes back with its macro spelled out.
+    ///
+    /// # Errors
+    ///
+    /// [`CronError::NotUnix`] when an AWS expression uses `L`, `W`, `#` or is limited to certain years.
+    pub fn to_unix(&self) -> Result<String, CronError> {
+        if self.dialect == Dialect::Unix {
+            return Ok(plain_unix(&self.source));
+        }
+        let cannot = |what| Err(CronError::NotUnix { expression: self.source.clone(), what });
+        if !self.years.is_full() {
+            return cannot("a limit to certain years");
+        }
+        let (of_month, of_week) = match self.days {
+            Days::OfMonth(dates) => (numbers(dates, Dialect::Unix), "*".into()),
+            Days::OfWeek(weekdays) => ("*".into(), unix_weekdays(weekdays)),
+            Days::Last => return cannot("the last day of the month (`L`)"),
+            Days::LastWorkday => return cannot("the last workday of the month (`LW`)"),
+            Days::NearestWorkday(_) => return cannot("the nearest workday (`W`)"),
+            Days::LastOf(_) => return cannot("the last such weekday of the month (`L`)"),
+            Days::Nth(..) => return cannot("the n-th such weekday of the month (`#`)"),
+            Days::Either(..) | Days::Both(..) => return cannot("these days"),
+        };
+        let minutes = numbers(self.minutes, Dialect::Unix);
+        let hours = numbers(self.hours, Dialect::Unix);
+        let months = numbers(self.months, Dialect::Unix);
+        Ok(format!("{minutes} {hours} {of_month} {months} {of_week}"))
+    }
+}
+
+/// A set of numbers as a field: `*`, a step that reaches the field's end, or a list of values and ranges.
+fn numbers(set: Set, dialect: Dialect) -> String {
+    if set.is_full() {
+        return "*".into();
+    }
+    let values: Vec<u16> = set.iter().collect();
+    if let Some(step) = step_to_end(&values, set.max()) {
+        let first = values[0];
+        return match dialect {
+            Dialect::Aws => format!("{first}/{step}"),
+            Dialect::Unix if first == set.min() => format!("*/{step}"),
+            Dialect::Unix => format!("{first}-{}/{step}", set.max()),
+        };
+    }
+    list(&values, |value| value.to_string())
+}
+
+fn aws_weekdays(set: Set) -> String {
+    list(&set.iter().collect::<Vec<_>>(), |day| WEEKDAYS[usize::from(day)].to_owned())
+}
+
+/// Numbers, since older crons do not take names in lists.
+fn unix_weekdays(set: Set) -> String {
+    list(&set.iter().collect::<Vec<_>>(), |day| day.to_string())
+}
+
+/// The step, if the values are evenly spaced by two or more and one step further would leave the field.
+fn step_to_end(values: &[u16], max: u16) -> Option<u16> {
+    let [first, second, .., last] = *values else { return None };
+    let step = second - first;
+    let even = values.windows(2).all(|pair| pair[1] - pair[0] == step);
+    (step > 1 && even && values.len() > 2 && last + step > max).then_some(step)
+}
+
+fn list(values: &[u16], name: impl Fn(u16) -> String) -> String {
+    values
+        .chunk_by(|a, b| a + 1 == *b)
+        .flat_map(|run| match run {
+            [first, _, .., last] if run.len() > 2 => vec![format!("{}-{}", name(*first), name(*last))],
+            _ => run.iter().map(|value| name(*value)).collect(),
+        })
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn aws(text: &str) -> String {
+        Cron::parse(text).unwrap().to_aws().unwrap()
+    }
+
+    fn unix(text: &str) -> String {
+        Cron::parse(text).unwrap().to_unix().unwrap()
+    }
+
+    #[test]
+    fn unix_to_aws() {
+        assert_eq!(aws("* * * * *"), "cron(* * * * ? *)");
+        assert_eq!(aws("@hourly"), "cron(0 * * * ? *)");
+        assert_eq!(aws("@weekly"), "cron(0 0 ? * SUN *)");
+        assert_eq!(aws("@yearly"), "cron(0 0 1 1 ? *)");
+        assert_eq!(aws("*/15 9-17 * * 1-5"), "cron(0/15 9-17 ? * MON-FRI *)");
+        assert_eq!(aws("0 0 * * 7"), "cron(0 0 ? * SUN *)");
+        assert_eq!(aws("0 0 * * 5-7"), "cron(0 0 ? * SUN,FRI,SAT *)");
+        assert_eq!(aws("0 0 * * */2"), "cron(0 0 ? * SUN,TUE,THU,SAT *)");
+        assert_eq!(aws("0 0 * * 1-5/2"), "cron(0 0 ? * MON,WED,FRI *)");
+        assert_eq!(aws("0 0 */2 * *"), "cron(0 0 1/2 * ? *)");
+        assert_eq!(aws("0,30 0 1,15 JAN,jul *"), "cron(0,30 0 1,15 1,7 ? *)");
+        assert_eq!(aws("5-20/5 0 * * *"), "cron(5,10,15,20 0 * * ? *)");
+    }
+
+    #[test]
+    fn days_that_restrict_nothing_translate() {
+        // Without a leading star one day field that always fits makes every day fit.
+        assert_eq!(aws("0 0 1-31 * 1"), "cron(0 0 * * ? *)");
+        assert_eq!(aws("0 0 13 * 0-6"), "cron(0 0 * * ? *)");
+        assert_eq!(aws("0 0 */1 * 1"), "cron(0 0 ? * MON *)");
+    }
+
+    #[test]
+    fn both_days_are_refused_with_the_way_out() {
+        let error = Cron::parse("0 9 13 * 5").unwrap().to_aws().unwrap_err().to_string();
+        assert!(error.contains("either") && error.contains("`0 9 13 * *` and `0 9 * * 5`"), "{error}");
+        let error = Cron::parse("0 9 */2 * 1").unwrap().to_aws().unwrap_err().to_string();
+        assert!(error.contains("both"), "{error}");
+    }
+
+    #[test]
+    fn aws_normal_form() {
+        assert_eq!(aws(" cron(0/5  8 ? JAN-MAR 2-6 2026-2028) "), "cron(0/5 8 ? 1-3 MON-FRI 2026-2028)");
+        assert_eq!(aws("0 0 ? * L *"), "cron(0 0 ? * SAT *)");
+        assert_eq!(aws("0 0 ? * FRIL *"), "cron(0 0 ? * 6L *)");
+        assert_eq!(aws("0 0 ? * fri#3 *"), "cron(0 0 ? * 6#3 *)");
+        assert_eq!(aws("0 0 lw * ? *"), "cron(0 0 LW * ? *)");
+        assert_eq!(aws("0 0 15W * ? 2026/2"), "cron(0 0 15W * ? 2026/2)");
+        assert_eq!(aws("0 0 ? * * *"), "cron(0 0 * * ? *)");
+    }
+
+    #[test]
+    fn aws_to_unix() {
+        assert_eq!(unix("cron(0/15 8 ? * MON-FRI *)"), "*/15 8 * * 1-5");
+        assert_eq!(unix("cron(5/15 8 1/2 * ? *)"), "5-59/15 8 */2 * *");
+        assert_eq!(unix("cron(0 0 ? * 1,7 *)"), "0 0 * * 0,6");
+        assert_eq!(unix("@daily"), "0 0 * * *");
+        assert_eq!(unix("0  9 13 * fri"), "0 9 13 * FRI");
+        for text in ["0 0 L * ? *", "0 0 LW * ? *", "0 0 3W * ? *", "0 0 ? * 6L *", "0 0 ? * 6#3 *", "0 0 1 1 ? 2030"] {
+            assert!(matches!(Cron::parse(text).unwrap().to_unix(), Err(CronError::NotUnix { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_aws_text_above_the_limit_is_refused() {
+        let years: Vec<String> = (1970..2200).step_by(4).map(|year| year.to_string()).collect();
+        let ragged = format!("0 0 1 1 ? {},1971", years[..45].join(","));
+        assert!(ragged.len() < 256, "{}", ragged.len());
+        assert!(matches!(Cron::parse(&ragged).unwrap().to_aws(), Ok(_) | Err(CronError::TooLong { .. })));
+        let far = "0 0 1 1 ? 1970-2199/3,1971";
+        assert!(matches!(Cron::parse(far).unwrap().to_aws(), Err(CronError::TooLong { .. })));
+    }
+}

@@ -1,0 +1,51 @@
+//! What can be wrong with a schedule.
+
+use super::{CronError, RateError, ZoneError};
+
+/// All that is wrong with one schedule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("schedule `{schedule}`: {}", joined(.problems))]
+pub struct ScheduleError {
+    /// The schedule's name.
+    pub schedule: String,
+    /// Every problem found, at least one.
+    pub problems: Vec<ScheduleProblem>,
+}
+
+/// One thing that is wrong with a schedule.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleProblem {
+    /// EventBridge's limit for the names of rules and of schedules (API references of PutRule and CreateSchedule),
+    /// kept on every backend.
+    #[error("the name must be 1-64 characters out of letters, digits and `_.-`")]
+    Name,
+    /// EventBridge's limit for descriptions (the same references).
+    #[error("the description has {length} characters; at most 512 are allowed")]
+    Description {
+        /// Its length in characters.
+        length: usize,
+    },
+    /// The time zone cannot be used.
+    #[error(transparent)]
+    Zone(#[from] ZoneError),
+    /// The cron expression is wrong, or AWS cannot express it.
+    #[error(transparent)]
+    Cron(#[from] CronError),
+    /// The rate is wrong, or AWS cannot express it.
+    #[error(transparent)]
+    Rate(#[from] RateError),
+    /// A single moment that AWS cannot express.
+    #[error("the moment must lie in the years 1970 to 9999")]
+    At,
+}
+
+impl ScheduleError {
+    pub(super) fn one(schedule: &str, problem: impl Into<ScheduleProblem>) -> Self {
+        Self { schedule: schedule.into(), problems: vec![problem.into()] }
+    }
+}
+
+fn joined(problems: &[ScheduleProblem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,53 @@
+//! When a job runs by itself: cron expressions, rates and single moments, in a time zone.
+//!
+//! A [`Schedule`] is plain data and its arithmetic is pure: every method takes the time as a parameter, reads no
+//! clock and keeps no state, so two processes that ask the same question get the same answer. The embedded engine
+//! asks [`Schedule::due`]; the AWS backend asks [`Schedule::eventbridge`] which platform feature carries the
+//! schedule and under which expression.
+//!
+//! Cron is accepted in two dialects, Unix (five fields) and AWS (six fields with `?`), and translated *exactly* in
+//! both directions. What the other dialect cannot say is an error that tells how to mend it, never an approximation.
+//!
+//! ```
+//! use std::time::Duration;
+//! use lamplighter::schedule::{EventBridge, Schedule};
+//!
+//! let report = Schedule::cron("report-daily", "0 6 * * MON-FRI")?.description("Sums up yesterday's jobs");
+//! assert_eq!(report.eventbridge()?, EventBridge::Rule { expression: "cron(0 6 ? * MON-FRI *)".into() });
+//!
+//! let sweep = Schedule::rate("sweep", Duration::from_secs(300))?;
+//! let next = sweep.next_after("2026-05-01T10:02:30Z".parse()?)?;
+//! assert_eq!(next, Some("2026-05-01T10:05:00Z".parse()?));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Daylight saving time
+//!
+//! A cron expression is read as local time in the schedule's zone, and both backends follow Amazon EventBridge
+//! Scheduler (User Guide, "Schedule types", section "Daylight savings time on EventBridge Scheduler"):
+//!
+//! - A local time that a change of the clock leaves out (spring) **is skipped**. `30 2 * * *` does not run on that
+//!   day and runs again on the next.
+//! - A local time that happens twice (autumn) **runs once, at its first occurrence**.
+//!
+//! The second rule holds for every expression, `*/5 * * * *` too: in a zone with daylight saving time it pauses for
+//! the repeated hour. What must run at a steady pace belongs in UTC (the default) or in a [`Rate`], which counts
+//! elapsed time and knows no zone.
+
+mod cron;
+mod definition;
+mod due;
+mod error;
+mod eventbridge;
+mod rate;
+mod when;
+mod zone;
+
+pub use cron::{Cron, CronError, CronField, Dialect};
+pub use definition::Schedule;
+pub use due::{Due, MISFIRE_GRACE, Misfire, RUN_ALL_LIMIT};
+pub use error::{ScheduleError, ScheduleProblem};
+pub use eventbridge::EventBridge;
+pub use rate::{Rate, RateError};
+pub use when::{When, WhenError};
+pub use zone::ZoneError;

@@ -1,0 +1,205 @@
+//! From deliveries to jobs that may run: parsing, refusing, claiming.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{Inner, Report};
+use crate::{
+    delivery::{Action, Burial, BurialReason, Delivery},
+    error::ErrorText,
+    function::Route,
+    id::JobId,
+    message::{MAX_HOPS, Message, SharedMessage},
+    ports::{Claim, ClaimRequest, SETTLE_JOB, Settle, Token},
+    record::State,
+};
+
+use serde_json::value::RawValue;
+
+/// A delivery whose body is a job that this function performs.
+pub(super) struct Ready {
+    pub(super) delivery: Delivery,
+    pub(super) id: JobId,
+    pub(super) message: SharedMessage,
+    pub(super) route: Route,
+}
+
+/// A job that may run now.
+pub(super) struct Claimed {
+    pub(super) ready: Ready,
+    pub(super) token: Token,
+    pub(super) checkpoint: Option<Box<RawValue>>,
+    /// Whether the store has a lease for it, so that its end must be written down.
+    pub(super) tracked: bool,
+}
+
+/// How often an unknown job is received before it is buried, and how long it rests in between, times the number of
+/// receives. During a rolling deployment an old worker meets new jobs: the new one is minutes away.
+const UNKNOWN_JOB_RECEIVES: u32 = 5;
+const UNKNOWN_JOB_REST: Duration = Duration::from_secs(30);
+
+/// What a lease has beyond the deadline of its invocation: the host may still be settling when it comes.
+const LEASE_GRACE: Duration = Duration::from_secs(5);
+
+impl Inner {
+    /// Parses each body by itself, and answers at once for those that cannot run.
+    pub(super) async fn take_in(&self, deliveries: Vec<Delivery>, hard: Instant) -> (Vec<Ready>, Vec<Report>) {
+        let (mut ready, mut answered) = (Vec::with_capacity(deliveries.len()), Vec::new());
+        for delivery in deliveries {
+            if self.stop.is_draining() || Instant::now() >= hard {
+                answered.push(Report::of(&delivery, Action::Release(Some(Duration::ZERO))));
+                continue;
+            }
+            match self.admit(&delivery) {
+                Ok((id, message, route)) => ready.push(Ready { delivery, id, message, route }),
+                Err(Refusal::Settlement(settle)) => {
+                    let action = self.apply_carried(*settle, &delivery).await;
+                    answered.push(Report::of(&delivery, action));
+                }
+                Err(Refusal::Action(action)) => answered.push(Report::of(&delivery, action)),
+            }
+        }
+        (ready, answered)
+    }
+
+    fn admit(&self, delivery: &Delivery) -> Result<(JobId, SharedMessage, Route), Refusal> {
+        let message: Message = match delivery.body.parse() {
+            Ok(message) => message,
+            Err(error) => return Err(bury(delivery, BurialReason::BadMessage, &error)),
+        };
+        if message.job == SETTLE_JOB {
+            return Err(match serde_json::from_str::<Settle>(message.args.get()) {
+                Ok(settle) => Refusal::Settlement(Box::new(settle)),
+                Err(error) => bury(delivery, BurialReason::BadMessage, &error),
+            });
+        }
+        // The transport's id serves where the sender gave none: better than refusing what one can run.
+        let id = match &message.id {
+            Some(id) => id.clone(),
+            None => JobId::new(&delivery.message_id).map_err(|error| bury(delivery, BurialReason::BadMessage, &error))?,
+        };
+        if message.hops > MAX_HOPS {
+            let error = format!("{} jobs have begotten each other in a row, and {MAX_HOPS} is the limit", message.hops);
+            return Err(bury(delivery, BurialReason::TooManyHops, &error));
+        }
+        let Some(route) = self.function.route(&message.job) else {
+            return Err(self.unknown(delivery, &message.job));
+        };
+        if message.expires_at.is_some_and(|at| at <= self.env.now()) && !(route.options.is_tracked() && self.tracks()) {
+            tracing::info!(job = message.job, %id, "expired before it began");
+            return Err(Refusal::Action(Action::Ack));
+        }
+        Ok((id, Arc::new(message), route.clone()))
+    }
+
+    fn unknown(&self, delivery: &Delivery, job: &str) -> Refusal {
+        let function = self.function.name();
+        if delivery.receive_count > UNKNOWN_JOB_RECEIVES {
+            let error = format!("function {function} performs no job {job:?}");
+            return bury(delivery, BurialReason::UnknownJob, &error);
+        }
+        tracing::warn!(job, function, receives = delivery.receive_count, "unknown job, released");
+        Refusal::Action(Action::Release(Some(UNKNOWN_JOB_REST * delivery.receive_count.max(1))))
+    }
+
+    /// Asks the store, in one call, for the right to run each job; answers for those that may not.
+    pub(super) async fn claim(&self, ready: Vec<Ready>, deadline: Instant) -> (Vec<Claimed>, Vec<Report>) {
+        let (mut claimed, mut answered) = (Vec::with_capacity(ready.len()), Vec::new());
+        let Some(store) = &self.backend.store else {
+            claimed.extend(ready.into_iter().map(|ready| self.unclaimed(ready)));
+            return (claimed, answered);
+        };
+        let now = self.env.now();
+        let left = deadline.saturating_duration_since(Instant::now()) + LEASE_GRACE;
+        let lease_until = now.saturating_add(left).unwrap_or(jiff::Timestamp::MAX);
+        let requests: Vec<_> = ready
+            .iter()
+            .filter(|ready| ready.route.options.is_tracked())
+            .map(|ready| ClaimRequest {
+                id: ready.id.clone(),
+                queue: ready.delivery.queue.clone(),
+                message: ready.message.clone(),
+                receipt: ready.delivery.receipt.clone(),
+                owner: self.env.random.next_u64(),
+                host: self.host.clone(),
+                lease_until,
+                max_attempts: ready.route.options.retry_policy().max_attempts(),
+                retention: ready.route.options.retention_policy(),
+            })
+            .collect();
+        let owners: Vec<_> = requests.iter().map(|request| request.owner).collect();
+        let answers = if requests.is_empty() { Vec::new() } else { store.claim(requests).await };
+        let mut answers = owners.into_iter().zip(answers);
+        for ready in ready {
+            if !ready.route.options.is_tracked() {
+                claimed.push(self.unclaimed(ready));
+                continue;
+            }
+            let action = match answers.next() {
+                Some((owner, Ok(Claim::Run { attempt, checkpoint }))) => {
+                    claimed.push(Claimed { ready, token: Token { attempt, owner }, checkpoint, tracked: true });
+                    continue;
+                }
+                Some((_, Ok(Claim::Ended(state)))) => {
+                    if state != State::Succeeded {
+                        tracing::info!(job = ready.message.job, id = %ready.id, %state, "has ended, not run");
+                    }
+                    Action::Ack
+                }
+                Some((_, Ok(Claim::Busy(until)))) => {
+                    // A moment after the lease, or the next claim would come just too early.
+                    Action::Release(Some(self.env.until(until) + Duration::from_secs(1)))
+                }
+                Some((_, Ok(Claim::Exhausted { attempts }))) => {
+                    let error = format!("attempt {attempts} of {attempts} was lost: its host ended without a word");
+                    tracing::error!(job = ready.message.job, id = %ready.id, error, "job failed");
+                    burial(BurialReason::AttemptsExhausted, ErrorText::new(error))
+                }
+                Some((_, Err(error))) => {
+                    tracing::warn!(job = ready.message.job, id = %ready.id, %error, "could not be claimed, released");
+                    Action::Release(Some(back_off(ready.delivery.receive_count)))
+                }
+                None => Action::Release(Some(back_off(ready.delivery.receive_count))),
+            };
+            answered.push(Report::of(&ready.delivery, action));
+        }
+        (claimed, answered)
+    }
+
+    fn unclaimed(&self, ready: Ready) -> Claimed {
+        let token = Token { attempt: ready.delivery.receive_count.max(1), owner: 0 };
+        Claimed { ready, token, checkpoint: None, tracked: false }
+    }
+
+    fn tracks(&self) -> bool {
+        self.backend.store.is_some()
+    }
+}
+
+/// Why a delivery does not become a job.
+enum Refusal {
+    Action(Action),
+    /// It carries a settlement that the store could not take earlier.
+    Settlement(Box<Settle>),
+}
+
+fn bury(delivery: &Delivery, reason: BurialReason, error: &dyn std::fmt::Display) -> Refusal {
+    tracing::error!(
+        queue = &*delivery.queue,
+        message_id = delivery.message_id,
+        reason = reason.as_str(),
+        %error,
+        "message buried"
+    );
+    Refusal::Action(burial(reason, ErrorText::new(error.to_string())))
+}
+
+pub(super) fn burial(reason: BurialReason, error: ErrorText) -> Action {
+    Action::Bury(Burial { reason, error })
+}
+
+/// How long a delivery rests that could not be claimed: the store is away for a moment, or for minutes.
+pub(super) fn back_off(receive_count: u32) -> Duration {
+    Duration::from_secs(1 << receive_count.clamp(1, 6))
+}

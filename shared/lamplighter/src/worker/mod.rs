@@ -1,0 +1,154 @@
+//! The worker: what happens to a batch of deliveries, whatever host they come from.
+//!
+//! 1. [`intake`]: each body is parsed by itself; what cannot run is buried or released at once.
+//! 2. One claim for the batch: who may run, who has ended already, who is busy elsewhere.
+//! 3. [`batch`]: jobs run beside each other, FIFO groups in order, each under its timeout, panics caught singly.
+//! 4. [`verdict`]: what an attempt's end means for the record and for the message.
+//! 5. [`bookkeeping`]: jobs that end at the same time are written down in one call, each write fenced.
+
+mod batch;
+mod bookkeeping;
+mod intake;
+mod stop;
+mod verdict;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+pub use self::stop::Stop;
+use crate::{
+    client::Client,
+    delivery::{Action, Delivery, Settlement},
+    env::Env,
+    error::ErrorText,
+    function::Function,
+    ports::{Backend, Verdict},
+};
+
+/// Runs the jobs of one function. Cloning is cheap.
+#[derive(Clone)]
+pub struct Worker(Arc<Inner>);
+
+struct Inner {
+    function: Function,
+    backend: Backend,
+    client: Client,
+    env: Env,
+    host: Arc<str>,
+    stop: Stop,
+}
+
+/// What came of one job that was handed over directly; see [`Worker::perform`].
+#[derive(Debug, Clone)]
+pub struct Performed {
+    /// What would be done with a message that had carried the job.
+    pub action: Action,
+    /// What the handler returned.
+    pub output: Option<Box<RawValue>>,
+    /// What went wrong.
+    pub error: Option<ErrorText>,
+}
+
+/// A settlement, and the verdict that led to it where a handler ran.
+struct Report {
+    settlement: Settlement,
+    verdict: Option<Verdict>,
+}
+
+impl Worker {
+    /// Time kept back before the deadline for settling: a tenth of what there is, between these two.
+    const MARGIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+    /// A worker for `function`. Without a store in the backend, attempts are counted by receives. `host` says in a few
+    /// words who runs the jobs, for histories; `stop` is the host's way to tell it to come to an end.
+    #[must_use]
+    pub fn new(function: Function, backend: Backend, env: Env, host: impl Into<Arc<str>>, stop: Stop) -> Self {
+        let client = Client::new(backend.clone(), env.clone());
+        Self(Arc::new(Inner { function: function.bound(), backend, client, env, host: host.into(), stop }))
+    }
+
+    /// The function whose jobs it runs.
+    #[must_use]
+    pub fn function(&self) -> &Function {
+        &self.0.function
+    }
+
+    /// Runs the jobs of a batch and says what the host must do with each delivery; every delivery gets exactly one
+    /// answer. Returns before `deadline`, with time left to act on the answers.
+    pub async fn process(&self, deliveries: Vec<Delivery>, deadline: Instant) -> Vec<Settlement> {
+        let mut settlements = Vec::with_capacity(deliveries.len());
+        self.process_each(deliveries, deadline, |settled| settlements.extend(settled)).await;
+        settlements
+    }
+
+    /// [`process`](Self::process), with the answers given to `sink` as soon as they are known, so that a slow job holds
+    /// up nobody else's acknowledgement.
+    pub async fn process_each(
+        &self,
+        deliveries: Vec<Delivery>,
+        deadline: Instant,
+        mut sink: impl FnMut(Vec<Settlement>) + Send,
+    ) {
+        self.0.run(deliveries, deadline, &mut |reports| sink(reports.into_iter().map(|r| r.settlement).collect())).await;
+    }
+
+    /// Runs one job that no queue delivered: a direct invocation, or an event.
+    pub async fn perform(&self, delivery: Delivery, deadline: Instant) -> Performed {
+        let mut performed = Performed { action: Action::Release(None), output: None, error: None };
+        let mut take = |reports: Vec<Report>| {
+            for report in reports {
+                if let Action::Bury(burial) = &report.settlement.action {
+                    performed.error = Some(burial.error.clone());
+                }
+                performed.action = report.settlement.action;
+                match report.verdict {
+                    Some(Verdict::Succeeded { output, .. }) => performed.output = output,
+                    Some(Verdict::Retry { error, .. } | Verdict::Failed { error, .. }) => performed.error = Some(error),
+                    Some(Verdict::PutBack { .. }) | None => {}
+                }
+            }
+        };
+        self.0.run(vec![delivery], deadline, &mut take).await;
+        performed
+    }
+}
+
+impl Inner {
+    async fn run(&self, deliveries: Vec<Delivery>, deadline: Instant, sink: &mut (dyn FnMut(Vec<Report>) + Send)) {
+        let now = Instant::now();
+        let budget = deadline.saturating_duration_since(now);
+        let margin = (budget / 10).clamp(Worker::MARGIN.0, Worker::MARGIN.1).min(budget);
+        let hard = deadline - margin;
+        let (ready, answered) = self.take_in(deliveries, hard).await;
+        if !answered.is_empty() {
+            sink(answered);
+        }
+        let (claimed, answered) = self.claim(ready, deadline).await;
+        if !answered.is_empty() {
+            sink(answered);
+        }
+        batch::Batch::new(self, claimed, now, hard, deadline).run(sink).await;
+    }
+}
+
+impl Report {
+    fn of(delivery: &Delivery, action: Action) -> Self {
+        Self {
+            settlement: Settlement {
+                message_id: delivery.message_id.clone(),
+                receipt: delivery.receipt.clone(),
+                action,
+                done: false,
+            },
+            verdict: None,
+        }
+    }
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker").field("function", &self.0.function).field("host", &self.0.host).finish_non_exhaustive()
+    }
+}

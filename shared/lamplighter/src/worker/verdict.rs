@@ -1,0 +1,109 @@
+//! What an attempt's end means: for the record, and for the message.
+
+use std::{any::Any, time::Duration};
+
+use super::{Inner, intake::{Claimed, burial}};
+use crate::{
+    delivery::{Action, BurialReason},
+    error::{self, ErrorText, JobError},
+    handler::Outcome,
+    ports::Verdict,
+    record::AttemptOutcome,
+};
+
+/// How an attempt ended, seen from outside the handler.
+pub(super) enum End {
+    Returned(Outcome),
+    /// The arguments do not fit the job's type.
+    BadArguments(serde_json::Error),
+    Panicked(Box<dyn Any + Send>),
+    /// After this time.
+    TimedOut(Duration),
+    /// Never began, or was cut off by a stopping host.
+    HandedBack,
+}
+
+impl Inner {
+    /// The verdict on an attempt, and what becomes of its message.
+    pub(super) fn judge(&self, job: &Claimed, end: End) -> (Verdict, Action) {
+        let options = &job.ready.route.options;
+        let retention = options.retention_policy();
+        match end {
+            End::Returned(Ok(output)) => {
+                (Verdict::Succeeded { output, retention: retention.succeeded }, Action::Ack)
+            }
+            End::Returned(Err(error)) => self.judge_error(job, error),
+            End::BadArguments(error) => {
+                let error = ErrorText::new(format!("the arguments do not fit {}: {error}", job.ready.message.job));
+                self.fail(job, AttemptOutcome::Error, error, BurialReason::BadMessage)
+            }
+            End::Panicked(payload) => {
+                let error = ErrorText::new(format!("panicked: {}", panic_text(&*payload)));
+                self.try_again(job, AttemptOutcome::Panic, error, None)
+            }
+            End::TimedOut(after) => {
+                let timeout = options.attempt_timeout();
+                let error = if after >= timeout {
+                    ErrorText::new(format!("took longer than its timeout of {timeout:?}"))
+                } else {
+                    ErrorText::new(format!(
+                        "was ended after {:.1} s by its invocation's deadline; its own timeout is {timeout:?}",
+                        after.as_secs_f64()
+                    ))
+                };
+                self.try_again(job, AttemptOutcome::TimedOut, error, None)
+            }
+            End::HandedBack => (Verdict::PutBack { delay: Duration::ZERO }, Action::Release(Some(Duration::ZERO))),
+        }
+    }
+
+    fn judge_error(&self, job: &Claimed, error: JobError) -> (Verdict, Action) {
+        match error.verdict {
+            error::Verdict::Retry => self.try_again(job, AttemptOutcome::Error, error.text(), None),
+            error::Verdict::RetryIn(delay) => self.try_again(job, AttemptOutcome::Error, error.text(), Some(delay)),
+            error::Verdict::Fail => self.fail(job, AttemptOutcome::Error, error.text(), BurialReason::Failed),
+            error::Verdict::Snooze(delay) => (Verdict::PutBack { delay }, Action::Retry(delay)),
+        }
+    }
+
+    fn try_again(
+        &self,
+        job: &Claimed,
+        outcome: AttemptOutcome,
+        error: ErrorText,
+        told: Option<Duration>,
+    ) -> (Verdict, Action) {
+        let policy = job.ready.route.options.retry_policy();
+        match policy.delay(job.token.attempt, self.env.random.unit()) {
+            None => self.fail(job, outcome, error, BurialReason::AttemptsExhausted),
+            Some(delay) => {
+                let delay = told.unwrap_or(delay);
+                (Verdict::Retry { outcome, error, delay }, Action::Retry(delay))
+            }
+        }
+    }
+
+    fn fail(
+        &self,
+        job: &Claimed,
+        outcome: AttemptOutcome,
+        error: ErrorText,
+        reason: BurialReason,
+    ) -> (Verdict, Action) {
+        let action = burial(reason, error.clone());
+        let burial = match &action {
+            Action::Bury(burial) => Some(burial.clone()),
+            _ => None,
+        };
+        let retention = job.ready.route.options.retention_policy().failed;
+        (Verdict::Failed { outcome, burial, error, retention }, action)
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("with something that is no text")
+}

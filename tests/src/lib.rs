@@ -1,0 +1,1 @@
+//! Behaviours that every backend must show, and the tests that run them.

@@ -1,0 +1,59 @@
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+/// How often a condition is looked at.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
+
+/// A condition that did not come true in time.
+#[derive(Debug, thiserror::Error)]
+#[error("waited {waited:.1?} until {what}; last seen: {last}")]
+pub struct NeverHappened {
+    /// What was waited for.
+    pub what: String,
+    /// How long.
+    pub waited: Duration,
+    /// The last thing seen instead.
+    pub last: String,
+}
+
+/// Looks every 50 ms until `probe` gives a value, and no longer than `limit`.
+///
+/// `probe` answers `Ok` with what was waited for, or `Err` with what it saw instead: that becomes the text of the
+/// failure. A probe that hangs counts as one that saw nothing.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), lamplighter_tests::ministack::NeverHappened> {
+/// # async fn count() -> usize { 3 }
+/// use std::time::Duration;
+/// use lamplighter_tests::ministack::eventually;
+///
+/// eventually("three jobs have run", Duration::from_secs(10), async || match count().await {
+///     3 => Ok(()),
+///     other => Err(format!("{other} have")),
+/// })
+/// .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// When the time is over.
+pub async fn eventually<T, S: Display>(
+    what: impl Into<String>,
+    limit: Duration,
+    mut probe: impl AsyncFnMut() -> Result<T, S>,
+) -> Result<T, NeverHappened> {
+    let begin = Instant::now();
+    let mut last = String::from("nothing, the first look did not end");
+    loop {
+        match tokio::time::timeout(limit.saturating_sub(begin.elapsed()), probe()).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(seen)) => last = seen.to_string(),
+            Err(_) => {}
+        }
+        if begin.elapsed() >= limit {
+            return Err(NeverHappened { what: what.into(), waited: begin.elapsed(), last });
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}

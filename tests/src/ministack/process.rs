@@ -1,0 +1,256 @@
+//! The server process: its port, its log, its end.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, SystemTime};
+
+use hyper::Request;
+
+use super::error::{Error, Result, io, tail};
+use super::{Options, REGION, ROOT_KEY, eventually, http, install};
+
+const START_LIMIT: Duration = Duration::from_secs(60);
+const STOP_LIMIT: Duration = Duration::from_secs(20);
+const KILL_LIMIT: Duration = Duration::from_secs(5);
+/// Folders of runs that failed are kept for a look at their logs, this long.
+const KEEP_RUNS: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// One running emulator. Dropping it kills it and everything that it started.
+#[derive(Debug)]
+pub(crate) struct Server {
+    port: u16,
+    folder: RunFolder,
+    child: Child,
+    /// The server lives as long as this pipe is open, so it cannot outlive this process either.
+    control: Option<ChildStdin>,
+    /// The lines of the server's standard output; disconnected once the server is dead.
+    answers: Receiver<String>,
+}
+
+impl Server {
+    /// Starts a server on `port`, or on any free one when it is 0, and waits until it is ready.
+    pub(crate) async fn start(target_dir: &Path, options: &Options, port: u16, folder: Option<RunFolder>) -> Result<Self> {
+        let environment = {
+            let target_dir = target_dir.to_owned();
+            tokio::task::spawn_blocking(move || install::environment(&target_dir)).await.map_err(|error| {
+                Error::Request { what: "making the emulator's environment".into(), reason: error.to_string() }
+            })??
+        };
+        let folder = match folder {
+            Some(folder) => folder,
+            None => RunFolder::make(target_dir)?,
+        };
+        let script = folder.path.join("server.py");
+        fs::write(&script, include_str!("server.py")).map_err(io("writing", &script))?;
+        let log_path = folder.log();
+        let log = File::options().create(true).append(true).open(&log_path).map_err(io("opening", &log_path))?;
+
+        let mut command = Command::new(install::python(&environment));
+        command.arg("-I").arg(&script).arg(port.to_string());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).current_dir(&folder.path);
+        command.env_clear().envs(environment_of(&folder, options));
+        let mut child = command.spawn().map_err(io("starting the emulator with", &script))?;
+
+        let control = child.stdin.take();
+        let answers = lines_of(&mut child);
+        let mut server = Self { port, folder, child, control, answers };
+        // The server listens before it tells its port, through a pipe that only it holds: whoever answers there is it.
+        let answer = server.answer(START_LIMIT).await?;
+        server.port = answer
+            .and_then(|line| line.parse().ok())
+            .ok_or_else(|| server.folder.failed("told no port"))?;
+        server.ready().await?;
+        Ok(server)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.log()
+    }
+
+    async fn ready(&mut self) -> Result<()> {
+        let port = self.port;
+        let ready = eventually("the emulator is ready", START_LIMIT, async || {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                // No need to wait for the rest of the time: give the answer up at once.
+                return Ok(Err(status));
+            }
+            let request = Request::get("/_ministack/ready").body(Vec::new()).map_err(|error| error.to_string())?;
+            match http::send(port, request).await {
+                Ok(answer) if answer.status().is_success() => Ok(Ok(())),
+                Ok(answer) => Err(format!("HTTP {}", answer.status())),
+                Err(error) => Err(error.to_string()),
+            }
+        })
+        .await;
+        match ready {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(status)) => Err(self.folder.failed(&format!("ended while starting, with {status}"))),
+            Err(error) => Err(self.folder.failed(&format!("did not get ready ({error})"))),
+        }
+    }
+
+    /// Ends the server in order, so that it saves its state, and hands its folder on.
+    pub(crate) async fn stop(mut self) -> Result<RunFolder> {
+        if let Some(control) = &mut self.control {
+            control.write_all(b"stop\n").and_then(|()| control.flush()).map_err(|source| Error::Io {
+                what: "telling the emulator to stop".into(),
+                source,
+            })?;
+        }
+        match self.answer(STOP_LIMIT).await?.as_deref() {
+            Some("stopped") => Ok(self.folder.hand_over()),
+            _ => Err(self.folder.failed("ended without saving its state")),
+        }
+    }
+
+    /// The next line of the server's; `None` when it died.
+    async fn answer(&mut self, limit: Duration) -> Result<Option<String>> {
+        let (_, unconnected) = channel();
+        let answers = std::mem::replace(&mut self.answers, unconnected);
+        let waiting = tokio::task::spawn_blocking(move || (answers.recv_timeout(limit), answers));
+        let (answer, answers) = waiting.await.map_err(|error| Error::Request {
+            what: "hearing from the emulator".into(),
+            reason: error.to_string(),
+        })?;
+        self.answers = answers;
+        match answer {
+            Ok(line) => Ok(Some(line)),
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => Ok(None),
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
+                Err(self.folder.failed(&format!("said nothing for {limit:?}")))
+            }
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The end of the pipe: the server kills its process group, bootstraps included.
+        drop(self.control.take());
+        let end = std::time::Instant::now() + KILL_LIMIT;
+        while self.answers.recv_timeout(end.saturating_duration_since(std::time::Instant::now())).is_ok() {}
+        // Already dead, unless the server hangs: then its bootstraps end when their next poll finds nobody.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Only what is named here reaches the server: MiniStack hands its own environment on to the functions.
+fn environment_of(folder: &RunFolder, options: &Options) -> Vec<(String, std::ffi::OsString)> {
+    let mut all: Vec<(String, std::ffi::OsString)> = vec![
+        ("PATH".into(), std::env::var_os("PATH").unwrap_or_default()),
+        ("HOME".into(), folder.path.join("home").into()),
+        ("TMPDIR".into(), folder.path.join("tmp").into()),
+        ("LANG".into(), "C.UTF-8".into()),
+        ("PYTHONUTF8".into(), "1".into()),
+        ("AWS_ACCESS_KEY_ID".into(), ROOT_KEY.into()),
+        ("AWS_SECRET_ACCESS_KEY".into(), ROOT_KEY.into()),
+        ("AWS_DEFAULT_REGION".into(), REGION.into()),
+        ("AWS_EC2_METADATA_DISABLED".into(), "true".into()),
+        ("IOT_MTLS_ENABLED".into(), "0".into()),
+        ("SFTP_ENABLED".into(), "0".into()),
+        // MiniStack removes containers that it takes for its own; those of the developer's are none of its business.
+        ("DOCKER_HOST".into(), format!("unix://{}", folder.path.join("no-docker.sock").display()).into()),
+    ];
+    if options.auth {
+        all.push(("AUTH".into(), "true".into()));
+    }
+    if options.persist_state {
+        all.push(("PERSIST_STATE".into(), "1".into()));
+        all.push(("S3_PERSIST".into(), "1".into()));
+        let state = options.state_dir.clone().unwrap_or_else(|| folder.path.join("state"));
+        all.push(("S3_DATA_DIR".into(), state.join("s3").into()));
+        all.push(("STATE_DIR".into(), state.into()));
+    }
+    all.extend(options.environment.iter().map(|(name, value)| (name.clone(), value.into())));
+    all
+}
+
+fn lines_of(child: &mut Child) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    if let Some(output) = child.stdout.take() {
+        // Ends by itself with the server, which alone holds the other end.
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(std::result::Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    receiver
+}
+
+/// Where one emulator keeps its log, its home and its temporary files. Removed at the end, unless the test failed.
+#[derive(Debug)]
+pub(crate) struct RunFolder {
+    path: PathBuf,
+    keep: bool,
+}
+
+impl RunFolder {
+    fn make(target_dir: &Path) -> Result<Self> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let all = target_dir.join("ministack-runs");
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = all.join(format!("{since_1970}-{}-{count}", std::process::id()));
+        for part in ["home", "tmp"] {
+            let part = path.join(part);
+            fs::create_dir_all(&part).map_err(io("making", &part))?;
+        }
+        forget_old_runs(&all);
+        Ok(Self { path, keep: false })
+    }
+
+    fn log(&self) -> PathBuf {
+        self.path.join("server.log")
+    }
+
+    /// The error that says what the server did, with the end of its log; the log is kept.
+    fn failed(&mut self, reason: &str) -> Error {
+        self.keep = true;
+        let tail = tail(&fs::read_to_string(self.log()).unwrap_or_default(), 25);
+        Error::Emulator { reason: reason.to_owned(), log: self.log(), tail }
+    }
+
+    /// Takes the folder out of a server that is about to be dropped.
+    fn hand_over(&mut self) -> Self {
+        Self { path: std::mem::take(&mut self.path), keep: false }
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        if self.path.as_os_str().is_empty() {
+            return;
+        }
+        // Unpacked bootstraps are large: even of a failed run only the log, the script and the state stay.
+        let _ = fs::remove_dir_all(self.path.join("tmp"));
+        if !self.keep && !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+fn forget_old_runs(all: &Path) {
+    let Ok(runs) = fs::read_dir(all) else { return };
+    for run in runs.flatten() {
+        let age = run.metadata().and_then(|about| about.modified()).ok().and_then(|time| time.elapsed().ok());
+        if age.is_some_and(|age| age > KEEP_RUNS) {
+            let _ = fs::remove_dir_all(run.path());
+        }
+    }
+}

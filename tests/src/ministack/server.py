@@ -1,0 +1,70 @@
+"""Runs MiniStack on a free port of the loopback, for as long as standard input stays open.
+
+Started by the test harness, never by hand. The harness holds the other end of standard input: when it
+closes that pipe, or dies in any way at all, this process kills its whole process group, and so the
+bootstraps that MiniStack started. Standard output tells the harness the port, and later "stopped".
+"""
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+
+
+def claim_port(wanted):
+    """Listens already, so that nobody else can take the port between choosing it and serving on it."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if wanted:
+        # A restart on the port of before: connections of that run may linger in TIME_WAIT.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", wanted))
+    listener.listen(512)
+    return listener
+
+
+def obey(control):
+    """"stop" ends in order, with the state saved; the end of the pipe ends at once."""
+    while True:
+        word = os.read(control, 64)
+        if not word:
+            os.killpg(0, signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main():
+    os.setpgid(0, 0)
+    # Functions must neither hold nor read the pipes to the harness. Duplicates are not inherited.
+    control, answers = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(2, 1)
+    threading.Thread(target=obey, args=(control,), daemon=True).start()
+
+    listener = claim_port(int(sys.argv[1]))
+    port = listener.getsockname()[1]
+    os.environ["GATEWAY_PORT"] = str(port)
+    os.environ["BIND_HOST"] = "127.0.0.1"
+    os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
+    os.write(answers, f"{port}\n".encode())
+
+    # MiniStack reads its environment while it is imported.
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+    from ministack.app import app
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 1
+    asyncio.run(serve(app, config))
+    os.write(answers, b"stopped\n")
+    os.killpg(0, signal.SIGKILL)
+
+
+main()

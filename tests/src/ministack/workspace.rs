@@ -1,0 +1,69 @@
+//! What cargo knows about this workspace.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+use super::error::{Error, Result, tail};
+
+/// The parts of `cargo metadata` that the harness needs.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Workspace {
+    pub(crate) target_directory: PathBuf,
+    pub(crate) workspace_root: PathBuf,
+    packages: Vec<Package>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Package {
+    name: String,
+    targets: Vec<Target>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+impl Workspace {
+    /// Asks cargo, once a process.
+    pub(crate) fn get() -> Result<&'static Self> {
+        static ANSWER: OnceLock<std::result::Result<Workspace, String>> = OnceLock::new();
+        let answer = ANSWER.get_or_init(|| {
+            let mut command = cargo();
+            command.args(["metadata", "--no-deps", "--offline", "--format-version=1"]);
+            command.current_dir(env!("CARGO_MANIFEST_DIR"));
+            let output = command.output().map_err(|error| error.to_string())?;
+            if !output.status.success() {
+                return Err(tail(&String::from_utf8_lossy(&output.stderr), 20));
+            }
+            serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
+        });
+        answer.as_ref().map_err(|output| Error::Cargo { what: "`cargo metadata`".into(), output: output.clone() })
+    }
+
+    /// The packages that have a binary, with the names of their binaries.
+    pub(crate) fn binaries(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.packages.iter().flat_map(|package| {
+            let binaries = package.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "bin"));
+            binaries.map(|target| (package.name.as_str(), target.name.as_str()))
+        })
+    }
+}
+
+/// The cargo that runs the tests, without the variables that it set for the test alone: build scripts would take
+/// them for a change and build again.
+pub(crate) fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    let of_the_test = ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"];
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| of_the_test.iter().any(|prefix| name.starts_with(prefix))) {
+            command.env_remove(name);
+        }
+    }
+    command
+}
