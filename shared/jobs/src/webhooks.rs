@@ -1,0 +1,77 @@
+//! Telling others by HTTP that something happened.
+
+use lamplighter::{Job, Options, Queue, Retry, hours, secs};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+
+use crate::queues;
+
+/// Delivers an event by HTTP POST, signed as the Standard Webhooks specification says, and tries again while the
+/// receiver is away.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeliverWebhook {
+    /// Where to: an http or https URL without user name and password. Private addresses are refused unless the
+    /// function's settings allow them.
+    pub url: Url,
+    /// What happened, for example `invoice.paid`: the `type` of the body.
+    #[schemars(length(min = 1, max = 256))]
+    pub event: String,
+    /// Any JSON value: the `data` of the body.
+    pub payload: Value,
+    /// The name of the signing secret in the function's settings; the default secret when absent. Never the secret
+    /// itself: arguments are kept in messages and records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub secret: Option<String>,
+}
+
+impl Job for DeliverWebhook {
+    const NAME: &'static str = "webhook.deliver";
+    const QUEUE: Queue = queues::WEBHOOKS;
+
+    /// Fifteen attempts over some nine hours on average, seventeen at most: a receiver may be away for a night.
+    fn options() -> Options {
+        Options::new()
+            .timeout(secs(30))
+            .retry(Retry::exponential(secs(5)).cap(hours(6)).attempts(15))
+            .retention(crate::retention())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lamplighter::Retry;
+
+    use super::*;
+
+    #[test]
+    fn gives_a_receiver_a_night_and_ends_within_a_day() {
+        let options = DeliverWebhook::options();
+        let longest: std::time::Duration = waits(options.retry_policy(), 1.0);
+        assert!(
+            (hours(12)..hours(24)).contains(&longest),
+            "at most {longest:?}"
+        );
+        let average = waits(options.retry_policy(), 0.5);
+        assert!(
+            (hours(8)..hours(10)).contains(&average),
+            "on average {average:?}"
+        );
+    }
+
+    fn waits(retry: &Retry, unit: f64) -> std::time::Duration {
+        (1..).map_while(|attempt| retry.delay(attempt, unit)).sum()
+    }
+
+    #[test]
+    fn a_misspelt_field_is_refused_by_name() {
+        let error = serde_json::from_str::<DeliverWebhook>(
+            r#"{"url":"https://example.com","event":"e","paylod":{}}"#,
+        )
+        .unwrap_err();
+        assert!(error.to_string().contains("`paylod`"), "{error}");
+    }
+}
