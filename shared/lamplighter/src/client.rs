@@ -44,11 +44,8 @@ impl Client {
     }
 
     pub(crate) fn child_of(&self, parent: &JobId, message: &Message) -> Self {
-        let origin = Origin {
-            parent: Some(parent.clone()),
-            hops: message.hops.saturating_add(1),
-            trace: message.trace.clone(),
-        };
+        let origin =
+            Origin { parent: Some(parent.clone()), hops: message.hops.saturating_add(1), trace: message.trace.clone() };
         Self { origin, ..self.clone() }
     }
 
@@ -269,10 +266,8 @@ impl<'a> Enqueue<'a> {
         }
         let now = client.env.now();
         let id = self.id.transpose()?.unwrap_or_else(|| JobId::generate(&client.env));
-        let mut message = Message::new(job, self.args?).map_err(|error| EnqueueError::Arguments {
-            job: "this job".into(),
-            reason: error.to_string(),
-        })?;
+        let mut message = Message::new(job, self.args?)
+            .map_err(|error| EnqueueError::Arguments { job: "this job".into(), reason: error.to_string() })?;
         message.id = Some(id.clone());
         message.enqueued_at = Some(now);
         message.expires_at = self.expires_at;

@@ -86,9 +86,10 @@ impl EventTrigger {
     #[must_use]
     pub fn matches(&self, source: &str, detail_type: &str, resources: &[String]) -> bool {
         let rule_fits = |rule: &str| {
-            resources.iter().filter_map(|arn| arn.rsplit('/').next()).any(|name| {
-                name == rule || name.strip_suffix(rule).is_some_and(|stem| stem.ends_with('-'))
-            })
+            resources
+                .iter()
+                .filter_map(|arn| arn.rsplit('/').next())
+                .any(|name| name == rule || name.strip_suffix(rule).is_some_and(|stem| stem.ends_with('-')))
         };
         self.source.is_none_or(|own| own == source)
             && self.detail_type.is_none_or(|own| own == detail_type)

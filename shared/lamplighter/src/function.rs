@@ -8,8 +8,8 @@ use crate::{
     job::Job,
     message::is_job_name,
     options::Options,
-    queue::Queue,
     ports::SETTLE_JOB,
+    queue::Queue,
 };
 
 /// A function: handlers, and the queues that trigger it. On AWS it is a Lambda function; embedded, a pool of workers.
@@ -237,8 +237,7 @@ impl<S> Function<S> {
         let mut problems = Vec::new();
         let name = self.name;
         let mut problem = |text: String| problems.push(format!("function {name:?}: {text}"));
-        let name_fits =
-            (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let name_fits = (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if !name_fits {
             problem("a name is 1 to 40 characters of A-Z a-z 0-9 -".into());
         }

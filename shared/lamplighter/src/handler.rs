@@ -97,7 +97,8 @@ fn outcome<T: Serialize, E: Into<JobError>>(result: Result<T, E>) -> Outcome {
 }
 
 /// A handler with its types forgotten.
-pub(crate) type ErasedHandler = Arc<dyn Fn(&RawValue, Context) -> Result<OutcomeFuture, serde_json::Error> + Send + Sync>;
+pub(crate) type ErasedHandler =
+    Arc<dyn Fn(&RawValue, Context) -> Result<OutcomeFuture, serde_json::Error> + Send + Sync>;
 /// What an erased handler's call gives.
 pub(crate) type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 

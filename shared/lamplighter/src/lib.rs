@@ -21,6 +21,9 @@ mod ports;
 mod queue;
 mod record;
 mod retry;
+pub mod schedule;
+mod scheduled;
+pub mod testing;
 mod worker;
 
 pub use self::{
@@ -37,12 +40,13 @@ pub use self::{
     message::{InvalidMessage, MAX_HOPS, MAX_MESSAGE_BYTES, Message, SharedMessage, Trace, is_job_name},
     options::{Options, Retention},
     ports::{
-        Backend, Claim, ClaimRequest, Count, EnqueueError, Enqueued, LeaseStatus, ListQuery, Note, Page, Queues, Settle, Settled,
-        Store, StoreError, StoreErrorKind, Submission, Token, Verdict,
+        Backend, Claim, ClaimRequest, Count, EnqueueError, Enqueued, LeaseStatus, ListQuery, Note, Page, Queues,
+        Settle, Settled, Store, StoreError, StoreErrorKind, Submission, Token, Verdict,
     },
     queue::{Queue, QueueKind},
     record::{Attempt, AttemptOutcome, Progress, Record, State as JobState, UnknownState},
     retry::Retry,
+    scheduled::ScheduledJob,
     worker::{Performed, Stop, Worker},
 };
 

@@ -68,6 +68,12 @@ pub struct Trace {
 #[error("not a job message: {0}")]
 pub struct InvalidMessage(String);
 
+impl InvalidMessage {
+    pub(crate) fn new(reason: &dyn fmt::Display) -> Self {
+        Self(reason.to_string())
+    }
+}
+
 impl Message {
     /// A message that names a job and its arguments, which are the text of a JSON object.
     ///
@@ -205,9 +211,9 @@ impl<'de> Visitor<'de> for Fields {
                 if $slot.is_some() {
                     return Err(de::Error::duplicate_field(stringify!($slot)));
                 }
-                $slot = map.next_value::<Option<_>>().map_err(|error| {
-                    de::Error::custom(format_args!("field {:?}: {error}", stringify!($slot)))
-                })?;
+                $slot = map
+                    .next_value::<Option<_>>()
+                    .map_err(|error| de::Error::custom(format_args!("field {:?}: {error}", stringify!($slot))))?;
             }};
         }
         while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {

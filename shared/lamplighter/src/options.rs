@@ -98,11 +98,6 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            timeout: Self::DEFAULT_TIMEOUT,
-            retry: Retry::default(),
-            tracked: true,
-            retention: Retention::default(),
-        }
+        Self { timeout: Self::DEFAULT_TIMEOUT, retry: Retry::default(), tracked: true, retention: Retention::default() }
     }
 }

@@ -97,7 +97,9 @@ pub enum EnqueueError {
     #[error(transparent)]
     Id(#[from] crate::id::InvalidJobId),
     /// The message is larger than the platform takes.
-    #[error("the message of {job} has {bytes} bytes; the limit is {limit}. Put the data elsewhere and pass a reference")]
+    #[error(
+        "the message of {job} has {bytes} bytes; the limit is {limit}. Put the data elsewhere and pass a reference"
+    )]
     TooLarge {
         /// The job's name.
         job: String,
@@ -117,7 +119,10 @@ pub enum EnqueueError {
         reason: String,
     },
     /// More jobs begat each other in a row than the limit allows.
-    #[error("{job} was not enqueued: {hops} jobs have begotten each other in a row, and {} is the limit", crate::message::MAX_HOPS)]
+    #[error(
+        "{job} was not enqueued: {hops} jobs have begotten each other in a row, and {} is the limit",
+        crate::message::MAX_HOPS
+    )]
     TooManyHops {
         /// The job's name.
         job: String,
@@ -260,7 +265,7 @@ pub struct Settle {
 
 /// What follows from an attempt.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")] // tagged from outside: serde can buffer no raw JSON inside an internally tagged enum
 pub enum Verdict {
     /// Succeeded; the record is kept for `retention`.
     Succeeded {

@@ -89,9 +89,7 @@ impl FromStr for State {
 
 /// A text that names no [`State`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{0:?} is no state; states are scheduled, waiting, queued, running, retrying, succeeded, failed and cancelled"
-)]
+#[error("{0:?} is no state; states are scheduled, waiting, queued, running, retrying, succeeded, failed and cancelled")]
 pub struct UnknownState(String);
 
 /// How an attempt ended.

@@ -111,9 +111,7 @@ impl Retry {
     pub fn ceiling(&self, attempt: u32) -> Duration {
         let attempt = attempt.max(1);
         match &self.curve {
-            Curve::Exponential { base, cap } => {
-                base.saturating_mul(2u32.saturating_pow(attempt - 1)).min(*cap)
-            }
+            Curve::Exponential { base, cap } => base.saturating_mul(2u32.saturating_pow(attempt - 1)).min(*cap),
             Curve::Fixed(delay) => *delay,
             Curve::Listed(delays) => {
                 let index = (attempt as usize - 1).min(delays.len().saturating_sub(1));

@@ -43,6 +43,13 @@ use self::set::Set;
 pub struct Cron {
     source: String,
     dialect: Dialect,
+    // Boxed: the sets are large beside what else `When` and `Schedule` hold.
+    rule: Box<Rule>,
+}
+
+/// What the text means.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Rule {
     minutes: Set,
     hours: Set,
     days: Days,

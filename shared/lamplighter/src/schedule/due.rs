@@ -64,10 +64,14 @@ impl Schedule {
         // Ticks are whole seconds, so every earlier tick is at least one second earlier.
         let pending_before = |tick: Timestamp| pending_by(tick.checked_sub(SignedDuration::from_secs(1)).ok()?);
 
-        let Some(latest) = pending_by(now) else { return Ok(nothing(last_tick)) };
+        let Some(latest) = pending_by(now) else {
+            return Ok(nothing(last_tick));
+        };
         let mut ticks = match self.misfire {
             Misfire::RunOnce => vec![latest],
-            Misfire::Skip if now.duration_since(latest).unsigned_abs() <= MISFIRE_GRACE => vec![latest],
+            Misfire::Skip if now.duration_since(latest).unsigned_abs() <= MISFIRE_GRACE => {
+                vec![latest]
+            }
             Misfire::Skip => Vec::new(),
             Misfire::RunAll => {
                 std::iter::successors(Some(latest), |tick| pending_before(*tick)).take(RUN_ALL_LIMIT).collect()

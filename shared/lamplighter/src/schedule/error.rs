@@ -38,6 +38,14 @@ pub enum ScheduleProblem {
     /// A single moment that AWS cannot express.
     #[error("the moment must lie in the years 1970 to 9999")]
     At,
+    /// The arguments of the job that it starts.
+    #[error("the arguments of {job} cannot be written as JSON: {reason}")]
+    Arguments {
+        /// The job's name.
+        job: String,
+        /// What is wrong.
+        reason: String,
+    },
 }
 
 impl ScheduleError {

@@ -80,7 +80,7 @@ mod tests {
         let rule = |expression: &str| EventBridge::Rule { expression: expression.into() };
         let daily = Schedule::cron("daily", "0 6 * * *").unwrap();
         assert_eq!(daily.eventbridge().unwrap(), rule("cron(0 6 * * ? *)"));
-        assert_eq!(daily.clone().zone("Etc/UTC").eventbridge().unwrap(), rule("cron(0 6 * * ? *)"));
+        assert_eq!(daily.zone("Etc/UTC").eventbridge().unwrap(), rule("cron(0 6 * * ? *)"));
         let hourly = Schedule::rate("hourly", Duration::from_secs(3600)).unwrap();
         assert_eq!(hourly.zone("Asia/Tokyo").eventbridge().unwrap(), rule("rate(1 hour)"));
     }

@@ -32,7 +32,9 @@ pub struct Rate {
 #[non_exhaustive]
 pub enum RateError {
     /// Not of the form `rate(<number> <unit>)`.
-    #[error("rate `{text}`: write `rate(<number> <unit>)` with second(s), minute(s), hour(s) or day(s), such as `rate(5 minutes)`")]
+    #[error(
+        "rate `{text}`: write `rate(<number> <unit>)` with second(s), minute(s), hour(s) or day(s), such as `rate(5 minutes)`"
+    )]
     Syntax {
         /// The text as given.
         text: String,
@@ -52,7 +54,9 @@ pub enum RateError {
         given: String,
     },
     /// AWS knows whole minutes only.
-    #[error("{rate}: EventBridge runs at most once a minute and in whole minutes; only the embedded backend can keep this rate")]
+    #[error(
+        "{rate}: EventBridge runs at most once a minute and in whole minutes; only the embedded backend can keep this rate"
+    )]
     NotAws {
         /// The rate.
         rate: Rate,
@@ -120,7 +124,7 @@ impl Rate {
     /// [`RateError::NotAws`] unless the rate is whole minutes: EventBridge's shortest rate is one minute
     /// (EventBridge User Guide, "Rate expressions").
     pub fn to_aws(self) -> Result<String, RateError> {
-        if self.seconds % MINUTE == 0 { Ok(self.to_string()) } else { Err(RateError::NotAws { rate: self }) }
+        if self.seconds.is_multiple_of(MINUTE) { Ok(self.to_string()) } else { Err(RateError::NotAws { rate: self }) }
     }
 
     /// The first tick after `after`, never `after` itself; `None` at the end of time (the year 9999).
@@ -151,7 +155,7 @@ impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (each, unit) = [(DAY, "day"), (HOUR, "hour"), (MINUTE, "minute")]
             .into_iter()
-            .find(|(each, _)| self.seconds % each == 0)
+            .find(|(each, _)| self.seconds.is_multiple_of(*each))
             .unwrap_or((1, "second"));
         write!(f, "rate({})", counted(self.seconds / each, unit))
     }
@@ -214,7 +218,16 @@ mod tests {
             assert!(matches!(Rate::parse(text), Err(RateError::Plural { .. })), "{text}");
         }
         assert!(Rate::parse("rate(5 minute)").unwrap_err().to_string().contains("`rate(5 minutes)`"));
-        for text in ["", "rate", "5 minutes", "rate(5)", "rate(5 weeks)", "rate(+5 minutes)", "rate(5 minutes", "rate(5 min utes)"] {
+        for text in [
+            "",
+            "rate",
+            "5 minutes",
+            "rate(5)",
+            "rate(5 weeks)",
+            "rate(+5 minutes)",
+            "rate(5 minutes",
+            "rate(5 min utes)",
+        ] {
             assert!(matches!(Rate::parse(text), Err(RateError::Syntax { .. })), "{text}");
         }
         for text in ["rate(0 minutes)", "rate(3651 days)", "rate(99999999999999999999 days)", "rate(4294967295 days)"] {

@@ -173,7 +173,14 @@ mod tests {
         let when = When::parse("at(2026-05-01T06:00:00Z)").unwrap();
         assert_eq!(when, When::parse("at(2026-05-01T08:00:00+02:00)").unwrap());
         assert_eq!(when.to_string(), "at(2026-05-01T06:00:00Z)");
-        for text in ["at(2026-05-01T06:00:00)", "at(tomorrow)", "at(", "at()", "at(2026-02-30T00:00:00Z)", "at(2026-05-01T06:00:00Z[UTC])"] {
+        for text in [
+            "at(2026-05-01T06:00:00)",
+            "at(tomorrow)",
+            "at(",
+            "at()",
+            "at(2026-02-30T00:00:00Z)",
+            "at(2026-05-01T06:00:00Z[UTC])",
+        ] {
             assert!(matches!(When::parse(text), Err(WhenError::At { .. })), "{text}");
         }
         let late = When::parse("at(2026-05-01T06:00:00.25Z)").unwrap();

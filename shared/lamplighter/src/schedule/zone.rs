@@ -85,12 +85,15 @@ mod tests {
 
     #[test]
     fn finds_zones_and_names_mistakes() {
-        for name in ["UTC", "Etc/UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "Asia/Calcutta"] {
+        for name in ["UTC", "Etc/UTC", "Europe/Berlin", "America/Argentina/Buenos_Aires", "Etc/GMT+5", "Asia/Calcutta"]
+        {
             assert!(look_up(name).is_ok(), "{name}");
         }
         assert!(matches!(look_up("Mars/Olympus"), Err(ZoneError::Unknown { .. })));
         assert!(matches!(look_up("Etc/Unknown"), Err(ZoneError::Unknown { .. })));
-        assert!(matches!(look_up("europe/berlin"), Err(ZoneError::Spelling { spelled, .. }) if spelled == "Europe/Berlin"));
+        assert!(
+            matches!(look_up("europe/berlin"), Err(ZoneError::Spelling { spelled, .. }) if spelled == "Europe/Berlin")
+        );
         assert!(matches!(look_up("utc"), Err(ZoneError::Spelling { .. })));
         for name in ["", "../../etc/passwd", "Europe/Zürich", "a b", &"x".repeat(51)] {
             assert!(matches!(look_up(name), Err(ZoneError::Form { .. })), "{name}");

@@ -66,7 +66,8 @@ impl<'a> Batch<'a> {
         let mut groups: HashMap<(Arc<str>, Arc<str>), usize> = HashMap::new();
         for job in jobs {
             let group = job.ready.delivery.group.clone();
-            let lane = group.map(|group| groups.entry((job.ready.delivery.queue.clone(), group)).or_insert(waiting.len()));
+            let lane =
+                group.map(|group| groups.entry((job.ready.delivery.queue.clone(), group)).or_insert(waiting.len()));
             match lane {
                 Some(index) if *index < waiting.len() => waiting[*index].push_back(job),
                 _ => waiting.push_back(Lane::from([job])),
@@ -256,7 +257,12 @@ async fn settled(settling: &mut Option<BoxFuture<'_, Vec<Report>>>) -> Vec<Repor
 }
 
 /// One execution of a handler, with whatever it does caught.
-fn attempt(job: &Claimed, context: Context, now: Instant, end_at: Instant) -> impl Future<Output = End> + Send + 'static {
+fn attempt(
+    job: &Claimed,
+    context: Context,
+    now: Instant,
+    end_at: Instant,
+) -> impl Future<Output = End> + Send + 'static {
     let handler = job.ready.route.handler.clone();
     let message = job.ready.message.clone();
     async move {

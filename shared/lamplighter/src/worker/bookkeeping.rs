@@ -6,7 +6,10 @@ use std::{sync::Arc, time::Duration};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Inner, Report, intake::{Claimed, back_off}};
+use super::{
+    Inner, Report,
+    intake::{Claimed, back_off},
+};
 use crate::{
     delivery::{Action, Delivery, Settlement},
     id::JobId,
@@ -183,12 +186,8 @@ impl Ended {
 
     fn report(self) -> Report {
         let delivery = self.job.ready.delivery;
-        let settlement = Settlement {
-            message_id: delivery.message_id,
-            receipt: delivery.receipt,
-            action: self.action,
-            done: false,
-        };
+        let settlement =
+            Settlement { message_id: delivery.message_id, receipt: delivery.receipt, action: self.action, done: false };
         Report { settlement, verdict: Some(self.verdict) }
     }
 }

@@ -77,7 +77,9 @@ impl Inner {
         // The transport's id serves where the sender gave none: better than refusing what one can run.
         let id = match &message.id {
             Some(id) => id.clone(),
-            None => JobId::new(&delivery.message_id).map_err(|error| bury(delivery, BurialReason::BadMessage, &error))?,
+            None => {
+                JobId::new(&delivery.message_id).map_err(|error| bury(delivery, BurialReason::BadMessage, &error))?
+            }
         };
         if message.hops > MAX_HOPS {
             let error = format!("{} jobs have begotten each other in a row, and {MAX_HOPS} is the limit", message.hops);

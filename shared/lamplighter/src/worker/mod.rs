@@ -91,7 +91,9 @@ impl Worker {
         deadline: Instant,
         mut sink: impl FnMut(Vec<Settlement>) + Send,
     ) {
-        self.0.run(deliveries, deadline, &mut |reports| sink(reports.into_iter().map(|r| r.settlement).collect())).await;
+        self.0
+            .run(deliveries, deadline, &mut |reports| sink(reports.into_iter().map(|r| r.settlement).collect()))
+            .await;
     }
 
     /// Runs one job that no queue delivered: a direct invocation, or an event.

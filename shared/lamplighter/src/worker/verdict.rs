@@ -2,7 +2,10 @@
 
 use std::{any::Any, time::Duration};
 
-use super::{Inner, intake::{Claimed, burial}};
+use super::{
+    Inner,
+    intake::{Claimed, burial},
+};
 use crate::{
     delivery::{Action, BurialReason},
     error::{self, ErrorText, JobError},
@@ -29,9 +32,7 @@ impl Inner {
         let options = &job.ready.route.options;
         let retention = options.retention_policy();
         match end {
-            End::Returned(Ok(output)) => {
-                (Verdict::Succeeded { output, retention: retention.succeeded }, Action::Ack)
-            }
+            End::Returned(Ok(output)) => (Verdict::Succeeded { output, retention: retention.succeeded }, Action::Ack),
             End::Returned(Err(error)) => self.judge_error(job, error),
             End::BadArguments(error) => {
                 let error = ErrorText::new(format!("the arguments do not fit {}: {error}", job.ready.message.job));

@@ -51,9 +51,12 @@ impl Days {
 
     /// The days of this month that fit, as a mask: bit 1 is the first day.
     pub(super) fn mask(&self, year: u16, month: u16) -> u32 {
-        let Some((length, first)) = month_shape(year, month) else { return 0 };
+        let Some((length, first)) = month_shape(year, month) else {
+            return 0;
+        };
         let weekday = |day: u16| (first + day - 1) % 7;
-        let pick = |fits: &dyn Fn(u16) -> bool| (1..=length).filter(|day| fits(*day)).fold(0, |mask, day| mask | bit(day));
+        let pick =
+            |fits: &dyn Fn(u16) -> bool| (1..=length).filter(|day| fits(*day)).fold(0, |mask, day| mask | bit(day));
         match *self {
             Self::OfMonth(dates) => pick(&|day| dates.contains(day)),
             Self::OfWeek(weekdays) => pick(&|day| weekdays.contains(weekday(day))),

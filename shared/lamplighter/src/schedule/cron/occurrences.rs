@@ -4,8 +4,8 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
-use super::Cron;
 use super::field::YEARS;
+use super::{Cron, Rule};
 
 /// Local times outside of the years that cron knows are moved to the nearest one inside.
 const FIRST: DateTime = DateTime::constant(YEARS.0 as i16, 1, 1, 0, 0, 0, 0);
@@ -28,7 +28,8 @@ impl Cron {
     pub fn upcoming<'a>(&'a self, after: Timestamp, zone: &'a TimeZone) -> impl Iterator<Item = Timestamp> + 'a {
         // First occurrences keep the order of local times, so all that is left to drop are those at or before
         // `after`: the minute it lies in, or the rest of a repeated hour.
-        self.local_times_from(zone.to_datetime(after))
+        self.rule
+            .local_times_from(zone.to_datetime(after))
             .filter_map(|local| first_occurrence(local, zone))
             .skip_while(move |tick| *tick <= after)
     }
@@ -37,17 +38,20 @@ impl Cron {
     pub fn at_or_before(&self, moment: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let mut local = zone.to_datetime(moment);
         // The second time round a repeated hour, later local times have already happened: look from its end.
-        if let AmbiguousOffset::Fold { before, after } = zone.to_ambiguous_timestamp(local).offset() {
-            if zone.to_offset(moment) == after {
-                let repeated = SignedDuration::from_secs(i64::from(before.seconds()) - i64::from(after.seconds()));
-                local = local.checked_add(repeated).unwrap_or(LAST);
-            }
+        if let AmbiguousOffset::Fold { before, after } = zone.to_ambiguous_timestamp(local).offset()
+            && zone.to_offset(moment) == after
+        {
+            let repeated = i64::from(before.seconds()) - i64::from(after.seconds());
+            local = local.checked_add(SignedDuration::from_secs(repeated)).unwrap_or(LAST);
         }
-        self.local_times_down_from(local)
+        self.rule
+            .local_times_down_from(local)
             .filter_map(|local| first_occurrence(local, zone))
             .find(|tick| *tick <= moment)
     }
+}
 
+impl Rule {
     pub(super) fn ever_fires(&self) -> bool {
         self.local_times_from(FIRST).next().is_some()
     }
@@ -122,4 +126,158 @@ fn date(year: u16, month: u16, day: u16) -> Option<Date> {
 fn time(date: Date, hour: u16, minute: u16) -> Option<DateTime> {
     let time = jiff::civil::Time::new(i8::try_from(hour).ok()?, i8::try_from(minute).ok()?, 0, 0).ok()?;
     Some(date.to_datetime(time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn zone(name: &str) -> TimeZone {
+        TimeZone::get(name).unwrap()
+    }
+
+    fn next(expression: &str, after: &str) -> Option<String> {
+        let cron = Cron::parse(expression).unwrap();
+        cron.next_after(at(after), &TimeZone::UTC).map(|tick| tick.to_string())
+    }
+
+    fn local_ticks(expression: &str, zone_name: &str, after: &str, up_to: &str) -> Vec<String> {
+        let zone = zone(zone_name);
+        let cron = Cron::parse(expression).unwrap();
+        let up_to = at(up_to);
+        let ticks: Vec<Timestamp> = cron.upcoming(at(after), &zone).take_while(|tick| *tick <= up_to).collect();
+        // Looking back from every tick's moment finds the same ticks.
+        for (index, tick) in ticks.iter().enumerate() {
+            assert_eq!(cron.at_or_before(*tick, &zone), Some(*tick));
+            if index > 0 {
+                let before = *tick - SignedDuration::from_secs(1);
+                assert_eq!(cron.at_or_before(before, &zone), Some(ticks[index - 1]));
+            }
+        }
+        ticks.iter().map(|tick| tick.to_zoned_datetime(zone.clone()).strftime("%d %H:%M %:z").to_string()).collect()
+    }
+
+    #[test]
+    fn next_is_strictly_later() {
+        assert_eq!(next("* * * * *", "2026-05-01T10:00:00Z").unwrap(), "2026-05-01T10:01:00Z");
+        assert_eq!(next("* * * * *", "2026-05-01T10:00:59.999Z").unwrap(), "2026-05-01T10:01:00Z");
+        assert_eq!(next("* * * * *", "2026-05-01T09:59:59.999999999Z").unwrap(), "2026-05-01T10:00:00Z");
+    }
+
+    #[test]
+    fn carries_over_hours_days_months_and_years() {
+        assert_eq!(next("30 6 * * *", "2026-12-31T06:30:00Z").unwrap(), "2027-01-01T06:30:00Z");
+        assert_eq!(next("0 0 31 * *", "2026-05-31T00:00:00Z").unwrap(), "2026-07-31T00:00:00Z");
+        assert_eq!(next("0 0 29 2 *", "2096-02-29T00:00:00Z").unwrap(), "2104-02-29T00:00:00Z");
+        assert_eq!(next("0 0 L 2 ? *", "2027-03-01T00:00:00Z").unwrap(), "2028-02-29T00:00:00Z");
+        // The 29th of February on a Monday: in 2024 none, so on to the next one 40 years after 2016.
+        assert_eq!(next("0 0 ? 2 2#5 *", "2016-03-01T00:00:00Z").unwrap(), "2044-02-29T00:00:00Z");
+    }
+
+    #[test]
+    fn day_fields_combine_as_in_vixie_cron() {
+        let days = |text| {
+            let cron = Cron::parse(text).unwrap();
+            let utc = TimeZone::UTC;
+            let ticks = cron.upcoming(at("2026-05-01T00:00:00Z"), &utc).take(5);
+            ticks.map(|tick| tick.strftime("%m-%d").to_string()).collect::<Vec<_>>()
+        };
+        // May 2026 starts on a Friday.
+        assert_eq!(days("0 9 13 * 5"), ["05-01", "05-08", "05-13", "05-15", "05-22"]);
+        assert_eq!(days("0 9 */2 * 1"), ["05-11", "05-25", "06-01", "06-15", "06-29"]);
+        assert_eq!(days("0 9 13 * */2"), ["06-13", "08-13", "09-13", "10-13", "12-13"]);
+        assert_eq!(days("0 9 * * 7"), ["05-03", "05-10", "05-17", "05-24", "05-31"]);
+    }
+
+    #[test]
+    fn the_calendar_of_cron_ends() {
+        assert_eq!(next("0 0 1 1 *", "2199-01-01T00:00:00Z"), None);
+        assert_eq!(next("* * * * *", "2199-12-31T23:59:00Z"), None);
+        assert_eq!(next("0 0 1 1 ? 2020", "2026-01-01T00:00:00Z"), None);
+        assert_eq!(next("0 0 1 1 *", "1900-01-01T00:00:00Z").unwrap(), "1970-01-01T00:00:00Z");
+        let cron = Cron::parse("0 12 * * *").unwrap();
+        let before = |moment| cron.at_or_before(moment, &TimeZone::UTC).map(|tick| tick.to_string());
+        assert_eq!(before(at("1970-01-01T11:59:59Z")), None);
+        assert_eq!(before(at("1900-01-01T12:00:00Z")), None);
+        assert_eq!(before(Timestamp::MAX).unwrap(), "2199-12-31T12:00:00Z");
+        assert_eq!(cron.next_after(Timestamp::MAX, &TimeZone::UTC), None);
+        assert_eq!(before(Timestamp::MIN), None);
+    }
+
+    #[test]
+    fn a_skipped_local_time_does_not_run() {
+        // The platform's own example (EventBridge Scheduler User Guide, "Schedule types"): 02:30 in Los Angeles.
+        assert_eq!(
+            local_ticks("30 2 * * *", "America/Los_Angeles", "2026-03-07T00:00:00Z", "2026-03-10T00:00:00Z"),
+            ["07 02:30 -08:00", "09 02:30 -07:00"]
+        );
+        assert_eq!(
+            local_ticks("*/30 * * * *", "Europe/Berlin", "2026-03-29T00:00:00Z", "2026-03-29T01:30:00Z"),
+            ["29 01:30 +01:00", "29 03:00 +02:00", "29 03:30 +02:00"]
+        );
+        // Clocks that jump at midnight: the day starts at 01:00.
+        assert_eq!(
+            local_ticks("0 0 * * *", "Africa/Cairo", "2026-04-22T12:00:00Z", "2026-04-25T00:00:00Z"),
+            ["23 00:00 +02:00", "25 00:00 +03:00"]
+        );
+    }
+
+    #[test]
+    fn a_repeated_local_time_runs_once_at_first() {
+        assert_eq!(
+            local_ticks("30 2 * * *", "America/Los_Angeles", "2026-10-31T00:00:00Z", "2026-11-03T00:00:00Z"),
+            ["31 02:30 -07:00", "01 02:30 -08:00", "02 02:30 -08:00"]
+        );
+        assert_eq!(
+            local_ticks("30 1 * * *", "America/Los_Angeles", "2026-11-01T00:00:00Z", "2026-11-03T00:00:00Z"),
+            ["01 01:30 -07:00", "02 01:30 -08:00"]
+        );
+        assert_eq!(
+            local_ticks("*/20 * * * *", "Europe/Berlin", "2026-10-24T23:59:00Z", "2026-10-25T02:20:00Z"),
+            ["25 02:00 +02:00", "25 02:20 +02:00", "25 02:40 +02:00", "25 03:00 +01:00", "25 03:20 +01:00"]
+        );
+        // Half an hour only.
+        assert_eq!(
+            local_ticks("*/15 * * * *", "Australia/Lord_Howe", "2026-04-04T14:29:00Z", "2026-04-04T15:45:00Z"),
+            ["05 01:30 +11:00", "05 01:45 +11:00", "05 02:00 +10:30", "05 02:15 +10:30"]
+        );
+    }
+
+    #[test]
+    fn looks_back_from_inside_a_repeated_hour() {
+        let cron = Cron::parse("*/20 * * * *").unwrap();
+        // 02:10 for the second time; 02:40 has been, at its first.
+        let tick = cron.at_or_before(at("2026-10-25T01:10:00Z"), &zone("Europe/Berlin"));
+        assert_eq!(tick, Some(at("2026-10-25T00:40:00Z")));
+    }
+
+    #[test]
+    fn a_day_that_a_zone_left_out_is_skipped() {
+        // Samoa had no 30 December 2011.
+        assert_eq!(
+            local_ticks("0 12 * * *", "Pacific/Apia", "2011-12-29T00:00:00Z", "2011-12-31T12:00:00Z"),
+            ["29 12:00 -10:00", "31 12:00 +14:00"]
+        );
+        let minutely = Cron::parse("* * 30 12 *").unwrap();
+        let next = minutely.next_after(at("2011-12-29T12:00:00Z"), &zone("Pacific/Apia"));
+        assert_eq!(next, Some(at("2012-12-29T10:00:00Z")));
+    }
+
+    #[test]
+    fn a_time_that_is_always_in_a_gap_never_runs_and_ends() {
+        let cron = Cron::parse("cron(30 2 ? 3 1L *)").unwrap();
+        assert_eq!(cron.next_after(at("2026-01-01T00:00:00Z"), &zone("Europe/Berlin")), None);
+        assert!(cron.next_after(at("2026-01-01T00:00:00Z"), &TimeZone::UTC).is_some());
+    }
+
+    #[test]
+    fn zones_with_odd_seconds_do_not_break_it() {
+        // Liberia was 44 minutes and 30 seconds behind UTC until 1972.
+        let tick = Cron::parse("0 * * * *").unwrap().next_after(at("1971-01-01T00:00:00Z"), &zone("Africa/Monrovia"));
+        assert_eq!(tick, Some(at("1971-01-01T00:44:30Z")));
+    }
 }

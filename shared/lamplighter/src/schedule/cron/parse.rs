@@ -3,7 +3,7 @@
 use super::days::Days;
 use super::field::{CronField, Dialect, YEARS, number};
 use super::set::Set;
-use super::{Cron, CronError};
+use super::{Cron, CronError, Rule};
 
 /// The longest expression that is read, in characters. It is also the longest that EventBridge takes
 /// (API references of PutRule and of CreateSchedule, `ScheduleExpression`).
@@ -28,16 +28,21 @@ pub(super) fn parse(text: &str) -> Result<Cron, CronError> {
     }
     let parser = Parser { source };
     let fields = parser.fields()?;
-    let cron = match fields[..] {
+    let (dialect, rule) = match fields[..] {
         [minutes, hours, of_month, month, of_week] if !source.starts_with("cron(") => {
-            parser.unix(minutes, hours, of_month, month, of_week)?
+            (Dialect::Unix, parser.unix(minutes, hours, of_month, month, of_week)?)
         }
         [minutes, hours, of_month, month, of_week, year] => {
-            parser.aws([minutes, hours, of_month, month, of_week, year])?
+            (Dialect::Aws, parser.aws([minutes, hours, of_month, month, of_week, year])?)
         }
-        _ => return Err(CronError::FieldCount { expression: source.into(), found: fields.len() }),
+        _ => {
+            return Err(CronError::FieldCount { expression: source.into(), found: fields.len() });
+        }
     };
-    if cron.ever_fires() { Ok(cron) } else { Err(CronError::NeverFires { expression: source.into() }) }
+    if !rule.ever_fires() {
+        return Err(CronError::NeverFires { expression: source.into() });
+    }
+    Ok(Cron { source: source.into(), dialect, rule: Box::new(rule) })
 }
 
 /// The five fields that a Unix text (a macro or fields) stands for, with single spaces.
@@ -61,21 +66,19 @@ impl<'a> Parser<'a> {
         }
         let inner = match self.source.strip_prefix("cron(") {
             None => self.source,
-            Some(rest) => rest
-                .strip_suffix(')')
-                .ok_or_else(|| CronError::Unclosed { expression: self.source.into() })?,
+            Some(rest) => {
+                rest.strip_suffix(')').ok_or_else(|| CronError::Unclosed { expression: self.source.into() })?
+            }
         };
         Ok(inner.split_whitespace().collect())
     }
 
-    fn unix(&self, minutes: &str, hours: &str, of_month: &str, month: &str, of_week: &str) -> Result<Cron, CronError> {
+    fn unix(&self, minutes: &str, hours: &str, of_month: &str, month: &str, of_week: &str) -> Result<Rule, CronError> {
         let list = |field, text| self.list(field, text, Dialect::Unix);
         let months = list(CronField::Month, month)?;
         // Vixie cron looks at the first character only: `*/2` counts as a star.
         let star = of_month.starts_with('*') || of_week.starts_with('*');
-        Ok(Cron {
-            source: self.source.into(),
-            dialect: Dialect::Unix,
+        Ok(Rule {
             minutes: list(CronField::Minutes, minutes)?,
             hours: list(CronField::Hours, hours)?,
             days: Days::unix(
@@ -89,17 +92,19 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn aws(&self, [minutes, hours, of_month, month, of_week, year]: [&str; 6]) -> Result<Cron, CronError> {
+    fn aws(&self, [minutes, hours, of_month, month, of_week, year]: [&str; 6]) -> Result<Rule, CronError> {
         let list = |field, text| self.list(field, text, Dialect::Aws);
         let days = match (of_month, of_week) {
-            ("?", "?") => return Err(CronError::QuestionMark { expression: self.source.into(), found: "both" }),
+            ("?", "?") => {
+                return Err(CronError::QuestionMark { expression: self.source.into(), found: "both" });
+            }
             (of_month, "?") => self.aws_of_month(of_month)?,
             ("?", of_week) => self.aws_of_week(of_week)?,
-            _ => return Err(CronError::QuestionMark { expression: self.source.into(), found: "neither" }),
+            _ => {
+                return Err(CronError::QuestionMark { expression: self.source.into(), found: "neither" });
+            }
         };
-        Ok(Cron {
-            source: self.source.into(),
-            dialect: Dialect::Aws,
+        Ok(Rule {
             minutes: list(CronField::Minutes, minutes)?,
             hours: list(CronField::Hours, hours)?,
             days,
@@ -159,6 +164,125 @@ impl<'a> Parser<'a> {
             text: text.into(),
             problem,
             allowed: field.allowed(dialect),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The field, the problem and the allowed values of a field's error.
+    fn refused(text: &str) -> (CronField, String) {
+        match Cron::parse(text) {
+            Err(CronError::Field { expression, field, problem, allowed, .. }) => {
+                assert!(expression == text && !allowed.is_empty());
+                (field, problem)
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn reads_what_both_dialects_allow() {
+        for text in [
+            "* * * * *",
+            "*/15 0-6,12 1,15 jan-MAR MON-fri",
+            "00 06 * * 0,7",
+            "0 0 * * 0-7",
+            "0 0 * * 5-7",
+            "*/60 */24 * * *",
+            "0 0 30 2 1",
+            "@Daily",
+            "  @midnight ",
+            "\t0  6\t* * *\n",
+            "cron(0 6 * * ? *)",
+            "cron( 0/5 8-17/2 ? JAN-MAR,7 MON-FRI 2026-2030,2032 )",
+            "0 0 L * ? *",
+            "0 0 LW * ? *",
+            "0 0 1w * ? *",
+            "0 0 ? * L *",
+            "0 0 ? * 6L *",
+            "0 0 ? * FRI#5 *",
+            "0 0 29 2 ? 2028",
+            "0 0 1 1 ? 1970",
+        ] {
+            let cron = Cron::parse(text).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(cron.as_str(), text.trim());
+        }
+    }
+
+    #[test]
+    fn says_which_field_and_what_is_wrong() {
+        use CronField::{DayOfMonth, DayOfWeek, Hours, Minutes, Month, Year};
+        for (text, field, problem) in [
+            ("60 * * * *", Minutes, "60 is not from 0 to 59"),
+            ("99999 * * * *", Minutes, "`99999` is not understood"),
+            ("+5 * * * *", Minutes, "`+5`"),
+            ("-5 * * * *", Minutes, "missing"),
+            ("1,,2 * * * *", Minutes, "missing"),
+            ("*/0 * * * *", Minutes, "from 1 to 60"),
+            ("*/90 * * * *", Minutes, "from 1 to 60"),
+            ("5/10 * * * *", Minutes, "`5-59/10`"),
+            ("*/5/5 * * * *", Minutes, "step `5/5`"),
+            ("*-5 * * * *", Minutes, "`*`"),
+            ("٣ * * * *", Minutes, "`٣`"),
+            ("* 24 * * *", Hours, "24"),
+            ("* 22-2 * * *", Hours, "backwards"),
+            ("* * 0 * *", DayOfMonth, "0 is not from 1 to 31"),
+            ("* * L * *", DayOfMonth, "`L`"),
+            ("* * ? * *", DayOfMonth, "`?`"),
+            ("* * * 13 *", Month, "13"),
+            ("* * * JANUARY *", Month, "`JANUARY`"),
+            ("* * * * 8", DayOfWeek, "8 is not from 0 to 7"),
+            ("* * * * FRI-SUN", DayOfWeek, "backwards"),
+            ("* * * * 1#2", DayOfWeek, "`1#2`"),
+            ("0 0 ? * 0 *", DayOfWeek, "0 is not from 1 to 7"),
+            ("0 0 ? * 2/2 *", DayOfWeek, "no steps"),
+            ("0 0 ? * 6#6 *", DayOfWeek, "1 to 5"),
+            ("0 0 ? * 3#1,6#3 *", DayOfWeek, "`#`"),
+            ("0 0 ? * 2-6L *", DayOfWeek, "`2-6`"),
+            ("0 0 L,15 * ? *", DayOfMonth, "`L`"),
+            ("0 0 L-3 * ? *", DayOfMonth, "`L`"),
+            ("0 0 1W,15W * ? *", DayOfMonth, "`W`"),
+            ("0 0 32W * ? *", DayOfMonth, "`W`"),
+            ("0 0 1 1 ? 1969", Year, "1969"),
+            ("0 0 1 1 ? 2200", Year, "2200"),
+            ("? 0 1 1 ? *", Minutes, "`?`"),
+        ] {
+            let (found, why) = refused(text);
+            assert_eq!(found, field, "{text}");
+            assert!(why.contains(problem), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn refuses_the_wrong_shape() {
+        for text in ["", "*", "* * * *", "* * * * * * *", "cron()", "cron(* * * * *)", "every day"] {
+            assert!(matches!(Cron::parse(text), Err(CronError::FieldCount { .. })), "{text}");
+        }
+        for text in ["* * * * * *", "0 0 1 * 2 *", "0 0 ? * ? *"] {
+            assert!(matches!(Cron::parse(text), Err(CronError::QuestionMark { .. })), "{text}");
+        }
+        for text in ["@reboot", "@", "@daily 5"] {
+            assert!(matches!(Cron::parse(text), Err(CronError::Macro { .. })), "{text}");
+        }
+        assert!(matches!(Cron::parse("cron(0 6 * * ? *"), Err(CronError::Unclosed { .. })));
+        let long = format!("{} * * * *", "0,".repeat(200));
+        assert!(matches!(Cron::parse(&long), Err(CronError::TooLong { length: 408 })));
+    }
+
+    #[test]
+    fn what_can_never_fire_is_refused() {
+        for text in [
+            "0 0 30 2 *",
+            "0 0 31 2,4,6,9,11 *",
+            "0 0 29 2 ? 2027",
+            "0 0 29 2 ? 2100",
+            "0 0 31W 6 ? *",
+            "0 0 ? 2 1#5 2026",
+        ] {
+            assert!(matches!(Cron::parse(text), Err(CronError::NeverFires { .. })), "{text}");
         }
     }
 }

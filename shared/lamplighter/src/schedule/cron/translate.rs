@@ -26,11 +26,11 @@ impl Cron {
     /// # Ok::<(), lamplighter::schedule::CronError>(())
     /// ```
     pub fn to_aws(&self) -> Result<String, CronError> {
-        let minutes = numbers(self.minutes, Dialect::Aws);
-        let hours = numbers(self.hours, Dialect::Aws);
-        let months = numbers(self.months, Dialect::Aws);
-        let years = numbers(self.years, Dialect::Aws);
-        let (of_month, of_week) = match self.days {
+        let minutes = numbers(self.rule.minutes, Dialect::Aws);
+        let hours = numbers(self.rule.hours, Dialect::Aws);
+        let months = numbers(self.rule.months, Dialect::Aws);
+        let years = numbers(self.rule.years, Dialect::Aws);
+        let (of_month, of_week) = match self.rule.days {
             Days::OfMonth(dates) => (numbers(dates, Dialect::Aws), "?".into()),
             Days::OfWeek(weekdays) => ("?".into(), aws_weekdays(weekdays)),
             Days::Last => ("L".into(), "?".into()),
@@ -40,8 +40,9 @@ impl Cron {
             Days::Nth(weekday, nth) => ("?".into(), format!("{}#{nth}", weekday + 1)),
             Days::Either(dates, weekdays) => {
                 let (dates, weekdays) = (numbers(dates, Dialect::Unix), unix_weekdays(weekdays));
-                let (minutes, hours) = (numbers(self.minutes, Dialect::Unix), numbers(self.hours, Dialect::Unix));
-                let months = numbers(self.months, Dialect::Unix);
+                let (minutes, hours) =
+                    (numbers(self.rule.minutes, Dialect::Unix), numbers(self.rule.hours, Dialect::Unix));
+                let months = numbers(self.rule.months, Dialect::Unix);
                 return Err(CronError::NotAws {
                     expression: self.source.clone(),
                     how: "either",
@@ -73,10 +74,10 @@ impl Cron {
             return Ok(plain_unix(&self.source));
         }
         let cannot = |what| Err(CronError::NotUnix { expression: self.source.clone(), what });
-        if !self.years.is_full() {
+        if !self.rule.years.is_full() {
             return cannot("a limit to certain years");
         }
-        let (of_month, of_week) = match self.days {
+        let (of_month, of_week) = match self.rule.days {
             Days::OfMonth(dates) => (numbers(dates, Dialect::Unix), "*".into()),
             Days::OfWeek(weekdays) => ("*".into(), unix_weekdays(weekdays)),
             Days::Last => return cannot("the last day of the month (`L`)"),
@@ -86,9 +87,9 @@ impl Cron {
             Days::Nth(..) => return cannot("the n-th such weekday of the month (`#`)"),
             Days::Either(..) | Days::Both(..) => return cannot("these days"),
         };
-        let minutes = numbers(self.minutes, Dialect::Unix);
-        let hours = numbers(self.hours, Dialect::Unix);
-        let months = numbers(self.months, Dialect::Unix);
+        let minutes = numbers(self.rule.minutes, Dialect::Unix);
+        let hours = numbers(self.rule.hours, Dialect::Unix);
+        let months = numbers(self.rule.months, Dialect::Unix);
         Ok(format!("{minutes} {hours} {of_month} {months} {of_week}"))
     }
 }
@@ -121,7 +122,9 @@ fn unix_weekdays(set: Set) -> String {
 
 /// The step, if the values are evenly spaced by two or more and one step further would leave the field.
 fn step_to_end(values: &[u16], max: u16) -> Option<u16> {
-    let [first, second, .., last] = *values else { return None };
+    let [first, second, .., last] = *values else {
+        return None;
+    };
     let step = second - first;
     let even = values.windows(2).all(|pair| pair[1] - pair[0] == step);
     (step > 1 && even && values.len() > 2 && last + step > max).then_some(step)
@@ -131,7 +134,9 @@ fn list(values: &[u16], name: impl Fn(u16) -> String) -> String {
     values
         .chunk_by(|a, b| a + 1 == *b)
         .flat_map(|run| match run {
-            [first, _, .., last] if run.len() > 2 => vec![format!("{}-{}", name(*first), name(*last))],
+            [first, _, .., last] if run.len() > 2 => {
+                vec![format!("{}-{}", name(*first), name(*last))]
+            }
             _ => run.iter().map(|value| name(*value)).collect(),
         })
         .collect::<Vec<_>>()
@@ -207,10 +212,6 @@ mod tests {
 
     #[test]
     fn an_aws_text_above_the_limit_is_refused() {
-        let years: Vec<String> = (1970..2200).step_by(4).map(|year| year.to_string()).collect();
-        let ragged = format!("0 0 1 1 ? {},1971", years[..45].join(","));
-        assert!(ragged.len() < 256, "{}", ragged.len());
-        assert!(matches!(Cron::parse(&ragged).unwrap().to_aws(), Ok(_) | Err(CronError::TooLong { .. })));
         let far = "0 0 1 1 ? 1970-2199/3,1971";
         assert!(matches!(Cron::parse(far).unwrap().to_aws(), Err(CronError::TooLong { .. })));
     }

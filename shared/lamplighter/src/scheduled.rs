@@ -1,0 +1,95 @@
+//! A schedule together with the job that it starts.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use crate::{
+    id::JobId,
+    job::Job,
+    message::{InvalidMessage, Message},
+    ports::Submission,
+    schedule::{Schedule, ScheduleError, ScheduleProblem},
+};
+
+/// A schedule together with the job that it starts.
+///
+/// ```
+/// # use lamplighter::{Job, Queue, ScheduledJob, schedule::Schedule};
+/// # #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// # pub struct DailyReport {}
+/// # impl Job for DailyReport { const NAME: &'static str = "report.daily"; const QUEUE: Queue = Queue::standard("reports"); }
+/// let nightly = Schedule::cron("report-daily", "0 6 * * *")?.starts(&DailyReport {})?;
+/// let tick = nightly.schedule.next_after("2026-11-23T12:00:00Z".parse()?)?.unwrap();
+/// assert_eq!(nightly.message(tick)?.id.unwrap().as_str(), "report-daily@2026-11-24T06:00:00Z");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct ScheduledJob {
+    /// When.
+    pub schedule: Schedule,
+    /// The job's name.
+    pub job: Arc<str>,
+    /// The queue that carries it.
+    pub queue: Arc<str>,
+    /// Whether a record is kept.
+    pub tracked: bool,
+    /// The job's arguments: the text of a JSON object.
+    pub args: Box<RawValue>,
+}
+
+impl Schedule {
+    /// The schedule, starting `job` at each of its times.
+    ///
+    /// # Errors
+    /// When the job's arguments cannot be written as JSON.
+    pub fn starts<J: Job>(self, job: &J) -> Result<ScheduledJob, ScheduleError> {
+        match serde_json::value::to_raw_value(job) {
+            Ok(args) => Ok(ScheduledJob {
+                schedule: self,
+                job: J::NAME.into(),
+                queue: J::QUEUE.name().into(),
+                tracked: J::options().is_tracked(),
+                args,
+            }),
+            Err(error) => Err(ScheduleError {
+                schedule: self.name,
+                problems: vec![ScheduleProblem::Arguments { job: J::NAME.into(), reason: error.to_string() }],
+            }),
+        }
+    }
+}
+
+impl ScheduledJob {
+    /// The message of one tick. Its id is made from the schedule's name and the tick's time, so that a tick which is
+    /// delivered twice is one job.
+    ///
+    /// # Errors
+    /// When the schedule's or the job's name does not fit an id or a message.
+    pub fn message(&self, tick: Timestamp) -> Result<Message, InvalidMessage> {
+        let mut message = Message::new(&*self.job, self.args.clone())?;
+        let id = JobId::new(self.schedule.tick_id(tick)).map_err(|error| InvalidMessage::new(&error))?;
+        message.id = Some(id);
+        message.schedule = Some(self.schedule.name.clone());
+        message.enqueued_at = Some(tick);
+        Ok(message)
+    }
+
+    /// The submission of one tick.
+    ///
+    /// # Errors
+    /// As [`message`](Self::message).
+    pub fn submission(&self, tick: Timestamp) -> Result<Submission, InvalidMessage> {
+        let message = self.message(tick)?;
+        let id = message.id.clone().ok_or_else(|| InvalidMessage::new(&"a tick without an id"))?;
+        Ok(Submission {
+            id,
+            queue: self.queue.clone(),
+            message: Arc::new(message),
+            due_at: None,
+            group: None,
+            tracked: self.tracked,
+        })
+    }
+}

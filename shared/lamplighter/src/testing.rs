@@ -1,0 +1,151 @@
+//! Running one job in a test, the way a worker runs it: arguments through JSON, timeout, panics and errors included.
+//!
+//! ```
+//! # use lamplighter::{Function, Job, JobError, Queue};
+//! # #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+//! # pub struct Greet { pub name: String }
+//! # impl Job for Greet { const NAME: &'static str = "greeting.say"; const QUEUE: Queue = Queue::standard("greetings"); }
+//! # async fn greet(job: Greet) -> Result<String, JobError> { Ok(format!("Hello, {}!", job.name)) }
+//! use lamplighter::{Action, testing::Trial};
+//!
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+//! # runtime.block_on(async {
+//! let performed = Trial::of(Function::new("greetings").job(greet)).run(&Greet { name: "Ada".into() }).await;
+//! assert_eq!(performed.action, Action::Ack);
+//! assert_eq!(performed.output.unwrap().get(), r#""Hello, Ada!""#);
+//! # });
+//! ```
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::{
+    delivery::Delivery,
+    env::Env,
+    function::Function,
+    job::Job,
+    ports::{Backend, EnqueueError, Enqueued, Queues, Store, Submission},
+    worker::{Performed, Stop, Worker},
+};
+
+/// One job to be run by a function. Made by [`Trial::of`], told more by the other methods, and run at the end.
+#[derive(Debug)]
+#[must_use = "a trial runs nothing until `run` is awaited"]
+pub struct Trial {
+    function: Function,
+    env: Env,
+    backend: Backend,
+    id: String,
+    enqueued_at: Option<Timestamp>,
+    receive_count: u32,
+}
+
+impl Trial {
+    /// A trial of one of `function`'s jobs: its first receive, under the id `trial`, on the machine's clock, without a
+    /// store, and with nowhere to enqueue to but an [`Outbox`].
+    pub fn of(function: Function) -> Self {
+        Self {
+            function,
+            env: Env::system(),
+            backend: Backend { queues: Arc::new(Outbox::default()), store: None },
+            id: "trial".into(),
+            enqueued_at: None,
+            receive_count: 1,
+        }
+    }
+
+    /// With this clock and randomness.
+    pub fn env(mut self, env: Env) -> Self {
+        self.env = env;
+        self
+    }
+
+    /// With this store of records.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.backend.store = Some(store);
+        self
+    }
+
+    /// Jobs that the handler enqueues go here.
+    pub fn queues(mut self, queues: Arc<dyn Queues>) -> Self {
+        self.backend.queues = queues;
+        self
+    }
+
+    /// Under this job id.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// As enqueued at this moment; otherwise the message does not say when it was.
+    pub fn enqueued_at(mut self, moment: Timestamp) -> Self {
+        self.enqueued_at = Some(moment);
+        self
+    }
+
+    /// As the `count`-th receive of the message, from 1: the attempt's number, where there is no store.
+    pub fn receive_count(mut self, count: u32) -> Self {
+        self.receive_count = count;
+        self
+    }
+
+    /// Runs the job with as much time as the function has on Lambda.
+    pub async fn run<J: Job>(self, job: &J) -> Performed {
+        match serde_json::value::to_raw_value(job) {
+            Ok(args) => self.run_raw(J::NAME, args).await,
+            Err(error) => {
+                let text = format!("the arguments of {} cannot be written as JSON: {error}", J::NAME);
+                Performed {
+                    action: crate::Action::Release(None),
+                    output: None,
+                    error: Some(crate::ErrorText::new(text)),
+                }
+            }
+        }
+    }
+
+    /// Runs the job of that name with arguments as JSON.
+    pub async fn run_raw(self, job: &str, args: Box<RawValue>) -> Performed {
+        let queue = self.function.route(job).map_or("trials", |route| route.queue.name());
+        let mut body = serde_json::json!({ "job": job, "args": args, "id": self.id });
+        if let Some(moment) = self.enqueued_at {
+            body["enqueued_at"] = moment.to_string().into();
+        }
+        let delivery = Delivery {
+            queue: queue.into(),
+            message_id: "trial-message".into(),
+            receipt: "trial-receipt".into(),
+            body: body.to_string(),
+            receive_count: self.receive_count,
+            group: None,
+        };
+        let deadline = Instant::now() + self.function.timeout();
+        Worker::new(self.function, self.backend, self.env, "trial", Stop::new()).perform(delivery, deadline).await
+    }
+}
+
+/// Takes every job that is sent and keeps it for the test to look at.
+#[derive(Debug, Default)]
+pub struct Outbox(Mutex<Vec<Submission>>);
+
+impl Outbox {
+    /// What has been sent so far.
+    #[must_use]
+    pub fn sent(&self) -> Vec<Submission> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Queues for Outbox {
+    async fn send(&self, submissions: Vec<Submission>) -> Vec<Result<Enqueued, EnqueueError>> {
+        let answers = submissions.iter().map(|submission| Ok(Enqueued::New(submission.id.clone()))).collect();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(submissions);
+        answers
+    }
+}

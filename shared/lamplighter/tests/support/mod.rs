@@ -1,0 +1,219 @@
+//! A backend in memory with faults to order, and a few jobs, for the worker's tests.
+#![allow(missing_docs, unreachable_pub, dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use lamplighter::{
+    Backend, Claim, ClaimRequest, Count, Delivery, EnqueueError, Enqueued, Env, Function, Job, JobId, JobState,
+    LeaseStatus, ListQuery, Note, Options, Page, Queue, Queues, Record, Retry, Settle, Settled, Stop, Store,
+    StoreError, Submission, Timestamp, Token, Verdict, Worker,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub const QUEUE: Queue = Queue::standard("test");
+
+/// A job whose handler does what its argument says.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Act {
+    pub what: String,
+}
+
+impl Job for Act {
+    const NAME: &'static str = "test.act";
+    const QUEUE: Queue = QUEUE;
+
+    fn options() -> Options {
+        Options::new().timeout(Duration::from_secs(10)).retry(Retry::fixed(Duration::from_secs(7)).attempts(3))
+    }
+}
+
+#[derive(Default)]
+pub struct Faults {
+    pub claims: u32,
+    pub settles: u32,
+    pub sends: u32,
+    pub panics: bool,
+}
+
+pub struct Entry {
+    pub state: JobState,
+    pub attempt: u32,
+    pub holder: Option<(Token, Timestamp)>,
+}
+
+#[derive(Clone)]
+pub struct Memory {
+    pub env: Env,
+    pub jobs: Arc<Mutex<HashMap<JobId, Entry>>>,
+    pub settled: Arc<Mutex<Vec<Settle>>>,
+    pub sent: Arc<Mutex<Vec<Submission>>>,
+    pub faults: Arc<Mutex<Faults>>,
+    pub settle_calls: Arc<Mutex<usize>>,
+}
+
+impl Memory {
+    pub fn new(env: &Env) -> Self {
+        Self {
+            env: env.clone(),
+            jobs: Arc::default(),
+            settled: Arc::default(),
+            sent: Arc::default(),
+            faults: Arc::default(),
+            settle_calls: Arc::default(),
+        }
+    }
+
+    pub fn backend(&self) -> Backend {
+        Backend { queues: Arc::new(self.clone()), store: Some(Arc::new(self.clone())) }
+    }
+
+    pub fn stateless(&self) -> Backend {
+        Backend { queues: Arc::new(self.clone()), store: None }
+    }
+
+    pub fn worker(&self, function: Function) -> Worker {
+        Worker::new(function, self.backend(), self.env.clone(), "test-host", Stop::new())
+    }
+
+    pub fn state(&self, id: &str) -> JobState {
+        self.jobs.lock().unwrap()[id].state
+    }
+
+    pub fn put(&self, id: &str, state: JobState, attempt: u32, holder: Option<(Token, Timestamp)>) {
+        self.jobs.lock().unwrap().insert(JobId::new(id).unwrap(), Entry { state, attempt, holder });
+    }
+}
+
+fn fault(left: &mut u32) -> Result<(), StoreError> {
+    match left.checked_sub(1) {
+        Some(rest) => {
+            *left = rest;
+            Err(StoreError::unavailable("away for a test"))
+        }
+        None => Ok(()),
+    }
+}
+
+#[async_trait]
+impl Queues for Memory {
+    async fn send(&self, submissions: Vec<Submission>) -> Vec<Result<Enqueued, EnqueueError>> {
+        submissions
+            .into_iter()
+            .map(|submission| {
+                fault(&mut self.faults.lock().unwrap().sends)?;
+                let id = submission.id.clone();
+                self.sent.lock().unwrap().push(submission);
+                Ok(Enqueued::New(id))
+            })
+            .collect()
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn claim(&self, requests: Vec<ClaimRequest>) -> Vec<Result<Claim, StoreError>> {
+        let now = self.env.now();
+        requests
+            .into_iter()
+            .map(|request| {
+                fault(&mut self.faults.lock().unwrap().claims)?;
+                let mut jobs = self.jobs.lock().unwrap();
+                let entry =
+                    jobs.entry(request.id).or_insert(Entry { state: JobState::Queued, attempt: 0, holder: None });
+                if entry.state.is_final() {
+                    return Ok(Claim::Ended(entry.state));
+                }
+                if let Some((_, until)) = entry.holder.filter(|(_, until)| *until > now) {
+                    return Ok(Claim::Busy(until));
+                }
+                if entry.holder.take().is_some() && entry.attempt >= request.max_attempts {
+                    entry.state = JobState::Failed;
+                    return Ok(Claim::Exhausted { attempts: entry.attempt });
+                }
+                entry.attempt += 1;
+                entry.state = JobState::Running;
+                entry.holder = Some((Token { attempt: entry.attempt, owner: request.owner }, request.lease_until));
+                Ok(Claim::Run { attempt: entry.attempt, checkpoint: None })
+            })
+            .collect()
+    }
+
+    async fn settle(&self, requests: Vec<Settle>) -> Vec<Result<Settled, StoreError>> {
+        *self.settle_calls.lock().unwrap() += 1;
+        requests
+            .into_iter()
+            .map(|settle| {
+                fault(&mut self.faults.lock().unwrap().settles)?;
+                let mut jobs = self.jobs.lock().unwrap();
+                let Some(entry) = jobs.get_mut(&settle.id) else { return Ok(Settled::Fenced(None)) };
+                if entry.holder.is_none_or(|(token, _)| token != settle.token) {
+                    return Ok(Settled::Fenced(Some(entry.state)));
+                }
+                entry.holder = None;
+                entry.state = match &settle.verdict {
+                    Verdict::Succeeded { .. } => JobState::Succeeded,
+                    Verdict::Retry { .. } => JobState::Retrying,
+                    Verdict::Failed { .. } => JobState::Failed,
+                    Verdict::PutBack { .. } => {
+                        entry.attempt -= 1;
+                        JobState::Queued
+                    }
+                };
+                self.settled.lock().unwrap().push(settle);
+                Ok(Settled::Applied { message_done: false })
+            })
+            .collect()
+    }
+
+    async fn note(&self, id: &JobId, token: Token, _: Note) -> Result<LeaseStatus, StoreError> {
+        let held = self.jobs.lock().unwrap()[id].holder.is_some_and(|(holder, _)| holder == token);
+        Ok(if held { LeaseStatus::Held } else { LeaseStatus::Lost })
+    }
+
+    async fn get(&self, _: &JobId) -> Result<Option<Record>, StoreError> {
+        Ok(None)
+    }
+
+    async fn list(&self, _: &ListQuery) -> Result<Page, StoreError> {
+        Ok(Page::default())
+    }
+
+    async fn counts(&self) -> Result<Vec<Count>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn cancel(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+
+    async fn requeue(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+}
+
+pub fn start() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+/// A delivery of [`Act`] under an id of its own.
+pub fn act(id: &str, what: &str) -> Delivery {
+    let body = serde_json::json!({ "job": Act::NAME, "id": id, "args": { "what": what } });
+    delivery(id, &body.to_string())
+}
+
+pub fn delivery(message_id: &str, body: &str) -> Delivery {
+    Delivery {
+        queue: "test".into(),
+        message_id: message_id.into(),
+        receipt: format!("receipt-{message_id}"),
+        body: body.into(),
+        receive_count: 1,
+        group: None,
+    }
+}

@@ -1,0 +1,17 @@
+use lamplighter::{Context, Function, Job, JobError, Queue, State};
+
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+struct Greet {}
+
+impl Job for Greet {
+    const NAME: &'static str = "greet";
+    const QUEUE: Queue = Queue::standard("greetings");
+}
+
+async fn greet(_: Greet, _: Context, _: State<String>) -> Result<(), JobError> {
+    Ok(())
+}
+
+fn main() {
+    let _: Function = Function::new("greetings").job(greet).with_state(7u32);
+}
