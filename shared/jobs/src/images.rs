@@ -70,12 +70,7 @@ impl MakeThumbnails {
     /// Thumbnails of `key` in the default sizes.
     #[must_use]
     pub fn of(key: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            sizes: Self::default_sizes(),
-            format: None,
-            folder: Self::default_folder(),
-        }
+        Self { key: key.into(), sizes: Self::default_sizes(), format: None, folder: Self::default_folder() }
     }
 
     /// With these longest edges in pixels.

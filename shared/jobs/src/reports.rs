@@ -38,19 +38,9 @@ mod tests {
     fn a_day_is_read_and_written_as_a_date() {
         let job: DailyReport = serde_json::from_str(r#"{"day":"2026-11-23"}"#).unwrap();
         assert_eq!(job.day, Some(jiff::civil::date(2026, 11, 23)));
-        assert_eq!(
-            serde_json::to_string(&job).unwrap(),
-            r#"{"day":"2026-11-23"}"#
-        );
-        assert_eq!(
-            serde_json::to_string(&DailyReport::default()).unwrap(),
-            "{}"
-        );
-        for bad in [
-            r#"{"day":"yesterday"}"#,
-            r#"{"day":"2026-02-30"}"#,
-            r#"{"dya":null}"#,
-        ] {
+        assert_eq!(serde_json::to_string(&job).unwrap(), r#"{"day":"2026-11-23"}"#);
+        assert_eq!(serde_json::to_string(&DailyReport::default()).unwrap(), "{}");
+        for bad in [r#"{"day":"yesterday"}"#, r#"{"day":"2026-02-30"}"#, r#"{"dya":null}"#] {
             assert!(serde_json::from_str::<DailyReport>(bad).is_err(), "{bad}");
         }
     }

@@ -51,15 +51,9 @@ mod tests {
     fn gives_a_receiver_a_night_and_ends_within_a_day() {
         let options = DeliverWebhook::options();
         let longest: std::time::Duration = waits(options.retry_policy(), 1.0);
-        assert!(
-            (hours(12)..hours(24)).contains(&longest),
-            "at most {longest:?}"
-        );
+        assert!((hours(12)..hours(24)).contains(&longest), "at most {longest:?}");
         let average = waits(options.retry_policy(), 0.5);
-        assert!(
-            (hours(8)..hours(10)).contains(&average),
-            "on average {average:?}"
-        );
+        assert!((hours(8)..hours(10)).contains(&average), "on average {average:?}");
     }
 
     fn waits(retry: &Retry, unit: f64) -> std::time::Duration {
@@ -68,10 +62,8 @@ mod tests {
 
     #[test]
     fn a_misspelt_field_is_refused_by_name() {
-        let error = serde_json::from_str::<DeliverWebhook>(
-            r#"{"url":"https://example.com","event":"e","paylod":{}}"#,
-        )
-        .unwrap_err();
+        let error = serde_json::from_str::<DeliverWebhook>(r#"{"url":"https://example.com","event":"e","paylod":{}}"#)
+            .unwrap_err();
         assert!(error.to_string().contains("`paylod`"), "{error}");
     }
 }
