@@ -1,1 +1,4 @@
 //! Behaviours that every backend must show, and the tests that run them.
+
+pub mod conformance;
+pub mod ministack;

@@ -357,7 +357,8 @@ async fn a_settlement_that_cannot_be_written_travels_as_a_message_and_is_applied
     assert_eq!(bench.process(vec![carried.clone()], secs(30)).await, [Action::Release(Some(secs(2)))]);
     assert_eq!(bench.process(vec![carried.clone()], secs(30)).await, [Action::Ack]);
     assert_eq!(bench.memory.state("a"), JobState::Succeeded);
-    let Verdict::Succeeded { output, .. } = &bench.memory.settled.lock().unwrap()[0].verdict else { panic!() };
+    let verdict = bench.memory.settled.lock().unwrap()[0].verdict.clone();
+    let Verdict::Succeeded { output, .. } = verdict else { panic!() };
     assert_eq!(output.as_ref().unwrap().get(), r#""fine 1""#);
     assert_eq!(bench.process(vec![carried], secs(30)).await, [Action::Ack], "applied twice does no harm");
     assert_eq!(bench.ran().len(), 1, "the handler is not run again");

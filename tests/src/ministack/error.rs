@@ -1,7 +1,10 @@
+use std::fmt::Debug;
 use std::path::PathBuf;
 
+use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+
 /// What can go wrong between a test and its emulator. Each text says what to do about it.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The machine lacks Python, or a part of it.
@@ -97,6 +100,13 @@ pub enum Error {
     NeverHappened(#[from] super::NeverHappened),
 }
 
+/// As the text: this is what `unwrap` and a test that returns the error show.
+impl Debug for Error {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, out)
+    }
+}
+
 /// The result of the harness's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -110,4 +120,16 @@ pub(crate) fn io(doing: &str, path: &std::path::Path) -> impl FnOnce(std::io::Er
 pub(crate) fn tail(text: &str, lines: usize) -> String {
     let all: Vec<&str> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+/// The emulator's own words, where it answered at all.
+pub(crate) fn said<E, R>(error: SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: Debug + 'static,
+{
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        _ => DisplayErrorContext(error).to_string(),
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 
 /// A condition that did not come true in time.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("waited {waited:.1?} until {what}; last seen: {last}")]
 pub struct NeverHappened {
     /// What was waited for.
@@ -14,6 +14,13 @@ pub struct NeverHappened {
     pub waited: Duration,
     /// The last thing seen instead.
     pub last: String,
+}
+
+/// As the text: this is what `unwrap` and a test that returns the error show.
+impl std::fmt::Debug for NeverHappened {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Display::fmt(self, out)
+    }
 }
 
 /// Looks every 50 ms until `probe` gives a value, and no longer than `limit`.

@@ -27,7 +27,10 @@ impl MiniStack {
             .body(event.to_string().into_bytes())
             .map_err(|error| failed(error.to_string()))?;
         let answer = self.request_as_root("lambda", request).await?;
-        let error = answer.headers().get("x-amz-function-error").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+        let error = answer
+            .headers()
+            .get("x-amz-function-error")
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
         let payload = match answer.body().as_slice() {
             [] => Value::Null,
             body => serde_json::from_slice(body).map_err(|error| failed(error.to_string()))?,
@@ -52,7 +55,8 @@ impl MiniStack {
     /// # Errors
     /// When the emulator refuses.
     pub async fn function_log(&self, function: &str) -> Result<Vec<String>> {
-        let failed = |reason: String| Error::Request { what: format!("reading the log of function `{function}`"), reason };
+        let failed =
+            |reason: String| Error::Request { what: format!("reading the log of function `{function}`"), reason };
         let mut lines = Vec::new();
         let mut next = Value::Null;
         loop {
@@ -66,7 +70,9 @@ impl MiniStack {
                 .body(question.to_string().into_bytes())
                 .map_err(|error| failed(error.to_string()))?;
             let answer = match self.request_as_root("logs", request).await {
-                Err(Error::Request { reason, .. }) if reason.contains("ResourceNotFoundException") => return Ok(lines),
+                Err(Error::Request { reason, .. }) if reason.contains("ResourceNotFoundException") => {
+                    return Ok(lines);
+                }
                 answer => answer?,
             };
             let answer: Value = serde_json::from_slice(answer.body()).map_err(|error| failed(error.to_string()))?;

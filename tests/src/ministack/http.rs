@@ -18,8 +18,7 @@ pub(crate) async fn send(port: u16, mut request: Request<Vec<u8>>) -> Result<Res
         request.headers_mut().insert(header::HOST, host);
     }
     let stream = TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| failed(&error))?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
     let driver = tokio::spawn(connection);
     let answer = async {
         let (head, body) = sender.send_request(request.map(|body| Full::new(Bytes::from(body)))).await?.into_parts();

@@ -53,7 +53,9 @@ fn is_complete(environment: &Path) -> bool {
 
 fn make(environment: &Path) -> Result<()> {
     match fs::remove_dir_all(environment) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(io("removing", environment)(error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(io("removing", environment)(error));
+        }
         _ => {}
     }
     check_python()?;

@@ -32,8 +32,13 @@ mod options;
 pub mod package;
 mod process;
 mod queues;
+mod run_folder;
 mod stack;
 pub mod template;
+// They look into `/proc`.
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests;
 mod workspace;
 
 use std::path::PathBuf;
@@ -130,7 +135,9 @@ impl MiniStack {
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static(REGION))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::from_keys(ROOT_KEY, ROOT_KEY, None)))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                ROOT_KEY, ROOT_KEY, None, None, "tests",
+            )))
             .endpoint_url(self.endpoint())
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .build()

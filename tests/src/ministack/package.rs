@@ -33,7 +33,9 @@ pub fn bootstraps(functions: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
 pub fn binary(name: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<std::result::Result<BTreeMap<String, PathBuf>, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| build().map_err(|error| error.to_string()));
-    let built = built.as_ref().map_err(|output| Error::Cargo { what: "building the binaries".into(), output: output.clone() })?;
+    let built = built
+        .as_ref()
+        .map_err(|output| Error::Cargo { what: "building the binaries".into(), output: output.clone() })?;
     built.get(name).cloned().ok_or_else(|| Error::NoSuchBinary {
         name: name.to_owned(),
         known: built.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
@@ -68,7 +70,8 @@ fn build() -> Result<BTreeMap<String, PathBuf>> {
     for (package, _) in workspace.binaries() {
         command.arg("--config").arg(format!("profile.{profile}.package.{package}.strip='symbols'"));
     }
-    let output = command.stdin(Stdio::null()).output().map_err(|source| Error::Io { what: "starting cargo".into(), source })?;
+    let output =
+        command.stdin(Stdio::null()).output().map_err(|source| Error::Io { what: "starting cargo".into(), source })?;
     if !output.status.success() {
         let output = tail(&String::from_utf8_lossy(&output.stderr), 60);
         return Err(Error::Cargo { what: format!("`cargo build --workspace --bins --profile {profile}`"), output });
@@ -119,7 +122,7 @@ fn stamp(binary: &Path) -> Result<String> {
     Ok(stamp)
 }
 
-fn pack(binary: &Path, archive: &Path) -> Result<()> {
+pub(crate) fn pack(binary: &Path, archive: &Path) -> Result<()> {
     let mut source = File::open(binary).map_err(at("opening", binary))?;
     let target = File::create(archive).map_err(at("making", archive))?;
     let failed = |error: zip::result::ZipError| at("writing", archive)(io::Error::other(error));

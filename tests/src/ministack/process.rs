@@ -4,26 +4,25 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, SystemTime};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use hyper::Request;
 
-use super::error::{Error, Result, io, tail};
+use super::error::{Error, Result, io};
+use super::run_folder::RunFolder;
 use super::{Options, REGION, ROOT_KEY, eventually, http, install};
 
 const START_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 const KILL_LIMIT: Duration = Duration::from_secs(5);
-/// Folders of runs that failed are kept for a look at their logs, this long.
-const KEEP_RUNS: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// One running emulator. Dropping it kills it and everything that it started.
 #[derive(Debug)]
 pub(crate) struct Server {
     port: u16,
     folder: RunFolder,
+    python: PathBuf,
     child: Child,
     /// The server lives as long as this pipe is open, so it cannot outlive this process either.
     control: Option<ChildStdin>,
@@ -33,7 +32,12 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts a server on `port`, or on any free one when it is 0, and waits until it is ready.
-    pub(crate) async fn start(target_dir: &Path, options: &Options, port: u16, folder: Option<RunFolder>) -> Result<Self> {
+    pub(crate) async fn start(
+        target_dir: &Path,
+        options: &Options,
+        port: u16,
+        folder: Option<RunFolder>,
+    ) -> Result<Self> {
         let environment = {
             let target_dir = target_dir.to_owned();
             tokio::task::spawn_blocking(move || install::environment(&target_dir)).await.map_err(|error| {
@@ -49,7 +53,8 @@ impl Server {
         let log_path = folder.log();
         let log = File::options().create(true).append(true).open(&log_path).map_err(io("opening", &log_path))?;
 
-        let mut command = Command::new(install::python(&environment));
+        let python = install::python(&environment);
+        let mut command = Command::new(&python);
         command.arg("-I").arg(&script).arg(port.to_string());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).current_dir(&folder.path);
         command.env_clear().envs(environment_of(&folder, options));
@@ -57,12 +62,10 @@ impl Server {
 
         let control = child.stdin.take();
         let answers = lines_of(&mut child);
-        let mut server = Self { port, folder, child, control, answers };
+        let mut server = Self { port, folder, python, child, control, answers };
         // The server listens before it tells its port, through a pipe that only it holds: whoever answers there is it.
         let answer = server.answer(START_LIMIT).await?;
-        server.port = answer
-            .and_then(|line| line.parse().ok())
-            .ok_or_else(|| server.folder.failed("told no port"))?;
+        server.port = answer.and_then(|line| line.parse().ok()).ok_or_else(|| server.folder.failed("told no port"))?;
         server.ready().await?;
         Ok(server)
     }
@@ -104,10 +107,10 @@ impl Server {
     /// Ends the server in order, so that it saves its state, and hands its folder on.
     pub(crate) async fn stop(mut self) -> Result<RunFolder> {
         if let Some(control) = &mut self.control {
-            control.write_all(b"stop\n").and_then(|()| control.flush()).map_err(|source| Error::Io {
-                what: "telling the emulator to stop".into(),
-                source,
-            })?;
+            control
+                .write_all(b"stop\n")
+                .and_then(|()| control.flush())
+                .map_err(|source| Error::Io { what: "telling the emulator to stop".into(), source })?;
         }
         match self.answer(STOP_LIMIT).await?.as_deref() {
             Some("stopped") => Ok(self.folder.hand_over()),
@@ -120,17 +123,14 @@ impl Server {
         let (_, unconnected) = channel();
         let answers = std::mem::replace(&mut self.answers, unconnected);
         let waiting = tokio::task::spawn_blocking(move || (answers.recv_timeout(limit), answers));
-        let (answer, answers) = waiting.await.map_err(|error| Error::Request {
-            what: "hearing from the emulator".into(),
-            reason: error.to_string(),
-        })?;
+        let (answer, answers) = waiting
+            .await
+            .map_err(|error| Error::Request { what: "hearing from the emulator".into(), reason: error.to_string() })?;
         self.answers = answers;
         match answer {
             Ok(line) => Ok(Some(line)),
-            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => Ok(None),
-            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
-                Err(self.folder.failed(&format!("said nothing for {limit:?}")))
-            }
+            Err(RecvTimeoutError::Disconnected) => Ok(None),
+            Err(RecvTimeoutError::Timeout) => Err(self.folder.failed(&format!("said nothing for {limit:?}"))),
         }
     }
 }
@@ -139,10 +139,17 @@ impl Drop for Server {
     fn drop(&mut self) {
         // The end of the pipe: the server kills its process group, bootstraps included.
         drop(self.control.take());
-        let end = std::time::Instant::now() + KILL_LIMIT;
-        while self.answers.recv_timeout(end.saturating_duration_since(std::time::Instant::now())).is_ok() {}
-        // Already dead, unless the server hangs: then its bootstraps end when their next poll finds nobody.
-        let _ = self.child.kill();
+        let end = Instant::now() + KILL_LIMIT;
+        let mut last = Ok(String::new());
+        while last.is_ok() {
+            last = self.answers.recv_timeout(end.saturating_duration_since(Instant::now()));
+        }
+        if last == Err(RecvTimeoutError::Timeout) {
+            // It hangs, or was stopped by a signal. Its group has its process id, which is its own until `wait`.
+            let kill = format!("import os, signal; os.killpg({}, signal.SIGKILL)", self.child.id());
+            let _ = Command::new(&self.python).args(["-I", "-c", &kill]).stderr(Stdio::null()).status();
+            let _ = self.child.kill();
+        }
         let _ = self.child.wait();
     }
 }
@@ -191,66 +198,4 @@ fn lines_of(child: &mut Child) -> Receiver<String> {
         });
     }
     receiver
-}
-
-/// Where one emulator keeps its log, its home and its temporary files. Removed at the end, unless the test failed.
-#[derive(Debug)]
-pub(crate) struct RunFolder {
-    path: PathBuf,
-    keep: bool,
-}
-
-impl RunFolder {
-    fn make(target_dir: &Path) -> Result<Self> {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let all = target_dir.join("ministack-runs");
-        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = all.join(format!("{since_1970}-{}-{count}", std::process::id()));
-        for part in ["home", "tmp"] {
-            let part = path.join(part);
-            fs::create_dir_all(&part).map_err(io("making", &part))?;
-        }
-        forget_old_runs(&all);
-        Ok(Self { path, keep: false })
-    }
-
-    fn log(&self) -> PathBuf {
-        self.path.join("server.log")
-    }
-
-    /// The error that says what the server did, with the end of its log; the log is kept.
-    fn failed(&mut self, reason: &str) -> Error {
-        self.keep = true;
-        let tail = tail(&fs::read_to_string(self.log()).unwrap_or_default(), 25);
-        Error::Emulator { reason: reason.to_owned(), log: self.log(), tail }
-    }
-
-    /// Takes the folder out of a server that is about to be dropped.
-    fn hand_over(&mut self) -> Self {
-        Self { path: std::mem::take(&mut self.path), keep: false }
-    }
-}
-
-impl Drop for RunFolder {
-    fn drop(&mut self) {
-        if self.path.as_os_str().is_empty() {
-            return;
-        }
-        // Unpacked bootstraps are large: even of a failed run only the log, the script and the state stay.
-        let _ = fs::remove_dir_all(self.path.join("tmp"));
-        if !self.keep && !std::thread::panicking() {
-            let _ = fs::remove_dir_all(&self.path);
-        }
-    }
-}
-
-fn forget_old_runs(all: &Path) {
-    let Ok(runs) = fs::read_dir(all) else { return };
-    for run in runs.flatten() {
-        let age = run.metadata().and_then(|about| about.modified()).ok().and_then(|time| time.elapsed().ok());
-        if age.is_some_and(|age| age > KEEP_RUNS) {
-            let _ = fs::remove_dir_all(run.path());
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
-use aws_sdk_sqs::error::{DisplayErrorContext, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use hyper::Request;
 use serde::Deserialize;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::MiniStack;
-use super::error::{Error, Result};
+use super::error::{Error, Result, said};
 
 /// How many messages a queue holds, by what may be done with them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -106,7 +106,8 @@ impl MiniStack {
         let mut all = Vec::new();
         loop {
             let receive = client.receive_message().queue_url(url).max_number_of_messages(10).wait_time_seconds(0);
-            let receive = receive.message_attribute_names("All").message_system_attribute_names(MessageSystemAttributeName::All);
+            let receive =
+                receive.message_attribute_names("All").message_system_attribute_names(MessageSystemAttributeName::All);
             let messages = sqs("receiving from", url, receive.send()).await?.messages.unwrap_or_default();
             if messages.is_empty() {
                 return Ok(all);
@@ -131,11 +132,8 @@ impl MiniStack {
 
 async fn sqs<T, E, R>(doing: &str, url: &str, sending: impl Future<Output = Result<T, SdkError<E, R>>>) -> Result<T>
 where
-    E: std::error::Error + 'static,
-    R: std::fmt::Debug,
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
 {
-    sending.await.map_err(|error| Error::Request {
-        what: format!("{doing} queue {url}"),
-        reason: DisplayErrorContext(error).to_string(),
-    })
+    sending.await.map_err(|error| Error::Request { what: format!("{doing} queue {url}"), reason: said(error) })
 }

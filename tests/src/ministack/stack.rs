@@ -5,12 +5,11 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use aws_sdk_cloudformation::Client;
-use aws_sdk_cloudformation::error::DisplayErrorContext;
 use aws_sdk_cloudformation::types::{Capability, Parameter, Stack as Described};
 use hyper::Request;
 use serde_json::Value;
 
-use super::error::{Error, Result};
+use super::error::{Error, Result, said};
 use super::{MiniStack, eventually, template};
 
 const DEPLOY_LIMIT: Duration = Duration::from_secs(120);
@@ -105,12 +104,12 @@ impl MiniStack {
             Ok(_) => {
                 let update = client.update_stack().stack_name(name).template_url(url);
                 let update = update.set_parameters(Some(parameters)).set_capabilities(Some(capabilities));
-                update.send().await.map(|_| ()).map_err(|error| DisplayErrorContext(error).to_string())
+                update.send().await.map(|_| ()).map_err(said)
             }
             Err(_) => {
                 let create = client.create_stack().stack_name(name).template_url(url);
                 let create = create.set_parameters(Some(parameters)).set_capabilities(Some(capabilities));
-                create.send().await.map(|_| ()).map_err(|error| DisplayErrorContext(error).to_string())
+                create.send().await.map(|_| ()).map_err(said)
             }
         };
         sent.map_err(|reason| Error::Request { what: format!("deploying stack `{name}`"), reason })?;
@@ -129,14 +128,16 @@ impl MiniStack {
             return Err(Error::Deploy { stack: name.to_owned(), status, events });
         }
         let outputs = described.outputs().iter();
-        let outputs = outputs.filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())));
+        let outputs =
+            outputs.filter_map(|output| Some((output.output_key()?.to_owned(), output.output_value()?.to_owned())));
         Ok(Stack { name: name.to_owned(), outputs: outputs.collect(), resources: self.resources(&client, name).await? })
     }
 
     /// Puts an object into the artifact bucket, or with an empty key makes the bucket. S3 is not under test here, so
     /// its large SDK is not compiled for this.
     async fn put(&self, what: &str, key: &str, body: Vec<u8>) -> Result<()> {
-        let failed = |error: hyper::http::Error| Error::Request { what: format!("uploading {what}"), reason: error.to_string() };
+        let failed =
+            |error: hyper::http::Error| Error::Request { what: format!("uploading {what}"), reason: error.to_string() };
         let request = Request::put(format!("/{BUCKET}/{key}").trim_end_matches('/')).body(body).map_err(failed)?;
         self.request_as_root("s3", request).await?;
         Ok(())
@@ -145,7 +146,7 @@ impl MiniStack {
     async fn describe(&self, client: &Client, name: &str) -> Result<Described> {
         let failed = |reason| Error::Request { what: format!("describing stack `{name}`"), reason };
         let answer = client.describe_stacks().stack_name(name).send().await;
-        let answer = answer.map_err(|error| failed(DisplayErrorContext(error).to_string()))?;
+        let answer = answer.map_err(|error| failed(said(error)))?;
         answer.stacks.unwrap_or_default().pop().ok_or_else(|| failed("it is not there".into()))
     }
 
@@ -153,7 +154,7 @@ impl MiniStack {
         let answer = client.describe_stack_resources().stack_name(name).send().await;
         let answer = answer.map_err(|error| Error::Request {
             what: format!("listing the resources of stack `{name}`"),
-            reason: DisplayErrorContext(error).to_string(),
+            reason: said(error),
         })?;
         let resources = answer.stack_resources().iter();
         Ok(resources
@@ -166,11 +167,13 @@ impl MiniStack {
         let answer = client.describe_stack_events().stack_name(name).send().await;
         let answer = answer.map_err(|error| Error::Request {
             what: format!("reading the events of stack `{name}`"),
-            reason: DisplayErrorContext(error).to_string(),
+            reason: said(error),
         })?;
-        let failed = answer.stack_events().iter().rev().filter(|event| {
-            event.resource_status().is_some_and(|status| status.as_str().contains("FAILED"))
-        });
+        let failed = answer
+            .stack_events()
+            .iter()
+            .rev()
+            .filter(|event| event.resource_status().is_some_and(|status| status.as_str().contains("FAILED")));
         let lines = failed.map(|event| {
             format!(
                 "{} ({}): {}",

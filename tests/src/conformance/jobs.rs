@@ -1,0 +1,157 @@
+//! The jobs that the behaviours are shown with.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use lamplighter::{Context, Function, Job, JobError, JobId, Options, Queue, Record, Retry, State, Timestamp, secs};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Subject;
+
+/// A standard queue.
+pub const PLAIN: Queue = Queue::standard("conformance");
+/// A FIFO queue.
+pub const CHAIN: Queue = Queue::fifo("conformance-chain");
+
+/// How long a behaviour may take before it counts as not shown. Backends with a clock of their own need none of it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Does what it is told.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Act {
+    pub(super) what: String,
+}
+
+impl Job for Act {
+    const NAME: &'static str = "conformance.act";
+    const QUEUE: Queue = PLAIN;
+
+    fn options() -> Options {
+        Options::new().timeout(secs(3)).retry(Retry::fixed(secs(1)).attempts(3))
+    }
+}
+
+/// Does what it is told, in the order of its group.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub(super) struct Link {
+    pub(super) what: String,
+}
+
+impl Job for Link {
+    const NAME: &'static str = "conformance.link";
+    const QUEUE: Queue = CHAIN;
+
+    fn options() -> Options {
+        Options::new().timeout(secs(3)).retry(Retry::fixed(secs(1)).attempts(3))
+    }
+}
+
+/// One execution of a handler, as the handler saw it.
+#[derive(Debug, Clone)]
+pub(super) struct Run {
+    pub(super) id: String,
+    pub(super) what: String,
+    pub(super) attempt: u32,
+    pub(super) at: Timestamp,
+}
+
+/// What ran, in order.
+#[derive(Clone)]
+pub(super) struct Journal {
+    env: lamplighter::Env,
+    runs: Arc<Mutex<Vec<Run>>>,
+}
+
+impl Journal {
+    fn note(&self, ctx: &Context, what: &str) {
+        let run = Run { id: ctx.id().to_string(), what: what.into(), attempt: ctx.attempt(), at: self.env.now() };
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).push(run);
+    }
+
+    pub(super) fn runs(&self) -> Vec<Run> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn words(&self) -> Vec<String> {
+        self.runs().into_iter().map(|run| run.what).collect()
+    }
+}
+
+async fn act(job: Act, ctx: Context, State(journal): State<Journal>) -> Result<Option<String>, JobError> {
+    perform(&job.what, &ctx, &journal).await
+}
+
+async fn link(job: Link, ctx: Context, State(journal): State<Journal>) -> Result<Option<String>, JobError> {
+    perform(&job.what, &ctx, &journal).await
+}
+
+async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<String>, JobError> {
+    journal.note(ctx, what);
+    let (verb, rest) = what.split_once(' ').unwrap_or((what, ""));
+    match verb {
+        "say" => return Ok(Some(rest.to_owned())),
+        "error" => return Err(JobError::retry(rest.to_owned())),
+        "fail" => return Err(JobError::fail(rest.to_owned())),
+        "error-until" if ctx.attempt() < rest.parse()? => return Err(JobError::retry("not yet")),
+        "later-once" if ctx.attempt() == 1 => return Err(JobError::retry_in(secs(3), "come back")),
+        "panic" => std::panic::panic_any(rest.to_owned()),
+        "hang" => std::future::pending::<()>().await,
+        "snooze-once" if journal.runs().iter().filter(|run| run.id == ctx.id().as_str()).count() == 1 => {
+            return ctx.snooze(secs(1));
+        }
+        "keep" if ctx.attempt() == 1 => {
+            ctx.checkpoint(&rest).await?;
+            return Err(JobError::retry("kept it"));
+        }
+        "keep" => return Ok(ctx.resume()),
+        "beget" => {
+            ctx.client().enqueue(Act { what: format!("say {rest}") }).id(format!("{}.child", ctx.id())).await?;
+        }
+        "sleep" => tokio::time::sleep(Duration::from_millis(rest.parse()?)).await,
+        "until-told" => ctx.cancelled().await,
+        _ => {}
+    }
+    Ok(None)
+}
+
+/// The function under test, and its journal.
+pub(super) fn function(subject: &dyn Subject) -> (Function, Journal) {
+    let journal = Journal { env: subject.env(), runs: Arc::default() };
+    (Function::new("conformance").job(act).job(link).with_state(journal.clone()), journal)
+}
+
+/// Starts the function under test.
+pub(super) async fn started(subject: &dyn Subject) -> Journal {
+    let (function, journal) = function(subject);
+    subject.start(function).await;
+    journal
+}
+
+/// Enqueues an [`Act`] under an id.
+pub(super) async fn enqueue(subject: &dyn Subject, id: &str, what: &str) -> JobId {
+    let answer = subject.client().enqueue(Act { what: what.into() }).id(id).await.expect("enqueued");
+    answer.id().clone()
+}
+
+/// Waits for the end of a job.
+pub(super) async fn ended(subject: &dyn Subject, id: &str) -> Record {
+    let id = JobId::new(id).expect("a good id");
+    subject.client().wait(&id, PATIENCE).await.expect("the job's end")
+}
+
+/// Asks again and again until there is an answer.
+pub(super) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| std::panic::panic_any(format!("never: {what}")))
+}

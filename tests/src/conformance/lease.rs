@@ -1,0 +1,271 @@
+//! Leases and their fences, seen through the store's port alone.
+
+use std::{sync::Arc, time::Duration};
+
+use lamplighter::{
+    AttemptOutcome, Claim, ClaimRequest, ErrorText, JobId, JobState, LeaseStatus, Message, Note, Progress, Record,
+    Retention, Settle, Settled, Store, Timestamp, Token, Verdict, secs,
+};
+
+use super::{
+    Subject,
+    jobs::{PLAIN, enqueue},
+};
+
+/// A worker's view of one job.
+struct Asker<'a> {
+    subject: &'a dyn Subject,
+    store: Arc<dyn Store>,
+    id: JobId,
+    message: Arc<Message>,
+}
+
+impl<'a> Asker<'a> {
+    /// Of a job that is enqueued.
+    async fn of(subject: &'a dyn Subject, text: &str) -> Self {
+        let id = enqueue(subject, text, "say hi").await;
+        Self::unannounced(subject, id)
+    }
+
+    fn unannounced(subject: &'a dyn Subject, id: JobId) -> Self {
+        let mut message: Message = r#"{"job":"conformance.act","args":{"what":"say hi"}}"#.parse().expect("a message");
+        message.id = Some(id.clone());
+        Self { subject, store: subject.backend().store.expect("a store"), id, message: Arc::new(message) }
+    }
+
+    fn request(&self, owner: u64, lease: Duration) -> ClaimRequest {
+        ClaimRequest {
+            id: self.id.clone(),
+            queue: PLAIN.name().into(),
+            message: self.message.clone(),
+            receipt: String::new(),
+            owner,
+            host: "conformance".into(),
+            lease_until: self.subject.env().now() + lease,
+            max_attempts: 3,
+            retention: Retention::default(),
+        }
+    }
+
+    async fn claim(&self, owner: u64, lease: Duration) -> Claim {
+        self.store.claim(vec![self.request(owner, lease)]).await.remove(0).expect("an answer")
+    }
+
+    /// Claims and insists on the attempt's number.
+    async fn run(&self, owner: u64, lease: Duration, expected: u32) -> Token {
+        match self.claim(owner, lease).await {
+            Claim::Run { attempt, .. } if attempt == expected => Token { attempt, owner },
+            other => std::panic::panic_any(format!("attempt {expected} expected, not {other:?}")),
+        }
+    }
+
+    async fn settle(&self, token: Token, verdict: Verdict) -> Settled {
+        self.store.settle(vec![self.settlement(token, verdict)]).await.remove(0).expect("an answer")
+    }
+
+    fn settlement(&self, token: Token, verdict: Verdict) -> Settle {
+        let now = self.subject.env().now();
+        Settle {
+            id: self.id.clone(),
+            queue: PLAIN.name().into(),
+            receipt: String::new(),
+            token,
+            host: "conformance".into(),
+            started_at: now,
+            ended_at: now,
+            verdict,
+            progress: None,
+        }
+    }
+
+    async fn record(&self) -> Record {
+        self.store.get(&self.id).await.expect("readable").expect("a record")
+    }
+
+    fn now(&self) -> Timestamp {
+        self.subject.env().now()
+    }
+}
+
+fn succeeded() -> Verdict {
+    Verdict::Succeeded { output: None, retention: secs(3600) }
+}
+
+fn retry(delay: Duration) -> Verdict {
+    Verdict::Retry { outcome: AttemptOutcome::Error, error: ErrorText::new("no luck"), delay }
+}
+
+fn is_applied(settled: Settled) -> bool {
+    matches!(settled, Settled::Applied { .. })
+}
+
+const LEASE: Duration = Duration::from_secs(2);
+
+pub(super) async fn a_claim_gives_the_lease_to_one(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    let token = asker.run(1, secs(60), 1).await;
+    let record = asker.record().await;
+    assert_eq!((record.state, record.attempt), (JobState::Running, 1));
+    let until = record.lease_until.expect("a lease");
+    assert!(matches!(asker.claim(2, LEASE).await, Claim::Busy(moment) if moment == until));
+    let racing = (10..20).map(|owner| asker.request(owner, LEASE)).collect();
+    for answer in asker.store.claim(racing).await {
+        assert!(matches!(answer, Ok(Claim::Busy(_))), "{answer:?}");
+    }
+    assert!(is_applied(asker.settle(token, succeeded()).await));
+    let record = asker.record().await;
+    assert_eq!((record.state, record.lease_until, record.attempts.len()), (JobState::Succeeded, None, 1));
+    assert_eq!(record.attempts[0].outcome, AttemptOutcome::Succeeded);
+}
+
+pub(super) async fn an_ended_lease_is_counted_as_lost_and_given_on(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    let lost = asker.run(1, LEASE, 1).await;
+    let lease_end = asker.record().await.lease_until.expect("a lease");
+    tokio::time::sleep(LEASE + secs(1)).await;
+    let token = asker.run(2, secs(60), 2).await;
+    let record = asker.record().await;
+    assert_eq!(record.attempts.len(), 1);
+    assert_eq!((record.attempts[0].number, record.attempts[0].outcome), (lost.attempt, AttemptOutcome::Lost));
+    assert_eq!(record.attempts[0].ended_at, lease_end);
+    assert!(is_applied(asker.settle(token, succeeded()).await));
+}
+
+pub(super) async fn a_job_whose_last_attempt_is_lost_has_failed(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    for attempt in 1..=3 {
+        asker.run(attempt.into(), LEASE, attempt).await;
+        tokio::time::sleep(LEASE + secs(1)).await;
+    }
+    assert!(matches!(asker.claim(4, LEASE).await, Claim::Exhausted { attempts: 3 }));
+    let record = asker.record().await;
+    assert_eq!(record.state, JobState::Failed);
+    assert!(record.attempts.iter().all(|attempt| attempt.outcome == AttemptOutcome::Lost));
+    assert_eq!(record.attempts.len(), 3);
+    assert!(matches!(asker.claim(5, LEASE).await, Claim::Ended(JobState::Failed)));
+}
+
+pub(super) async fn a_zombie_changes_nothing(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    let zombie = asker.run(1, LEASE, 1).await;
+    tokio::time::sleep(LEASE + secs(1)).await;
+    let heir = asker.run(2, secs(60), 2).await;
+    let before = format!("{:?}", asker.record().await);
+    for verdict in [
+        succeeded(),
+        retry(secs(1)),
+        Verdict::PutBack { delay: Duration::ZERO },
+        Verdict::Failed {
+            outcome: AttemptOutcome::Error,
+            burial: None,
+            error: ErrorText::new("no"),
+            retention: secs(1),
+        },
+    ] {
+        assert_eq!(asker.settle(zombie, verdict).await, Settled::Fenced(Some(JobState::Running)));
+    }
+    // The right attempt under the wrong owner is no better.
+    let forged = Token { owner: 1, ..heir };
+    assert_eq!(asker.settle(forged, succeeded()).await, Settled::Fenced(Some(JobState::Running)));
+    let note = Note { progress: Some(Progress { done: 1, total: 2 }), checkpoint: None };
+    assert_eq!(asker.store.note(&asker.id, zombie, note).await.expect("an answer"), LeaseStatus::Lost);
+    assert_eq!(format!("{:?}", asker.record().await), before);
+    assert!(is_applied(asker.settle(heir, succeeded()).await));
+    assert_eq!(asker.settle(zombie, retry(secs(1))).await, Settled::Fenced(Some(JobState::Succeeded)));
+}
+
+pub(super) async fn a_settlement_applied_twice_is_applied_once(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    let token = asker.run(1, secs(60), 1).await;
+    let settlement = asker.settlement(token, succeeded());
+    let answers = asker.store.settle(vec![settlement.clone(), settlement.clone()]).await;
+    let applied = answers.into_iter().filter(|answer| is_applied(answer.clone().expect("an answer"))).count();
+    assert_eq!(applied, 1);
+    assert_eq!(asker.settle(token, succeeded()).await, Settled::Fenced(Some(JobState::Succeeded)));
+    assert_eq!(asker.record().await.attempts.len(), 1);
+    let unknown = Asker::unannounced(subject, JobId::new("unknown").expect("a good id"));
+    assert_eq!(unknown.settle(token, succeeded()).await, Settled::Fenced(None));
+}
+
+pub(super) async fn cancelling_takes_the_lease_away(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    let token = asker.run(1, secs(60), 1).await;
+    assert_eq!(asker.store.cancel(&asker.id).await.expect("cancelled"), Some(JobState::Cancelled));
+    assert_eq!(asker.store.note(&asker.id, token, Note::default()).await.expect("an answer"), LeaseStatus::Lost);
+    assert_eq!(asker.settle(token, succeeded()).await, Settled::Fenced(Some(JobState::Cancelled)));
+    assert!(matches!(asker.claim(2, LEASE).await, Claim::Ended(JobState::Cancelled)));
+}
+
+pub(super) async fn an_ended_job_is_not_claimed_again(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    let token = asker.run(1, secs(60), 1).await;
+    asker.settle(token, succeeded()).await;
+    assert!(matches!(asker.claim(2, LEASE).await, Claim::Ended(JobState::Succeeded)));
+}
+
+pub(super) async fn what_is_put_back_does_not_count(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    for owner in 1..=5 {
+        let token = asker.run(owner, secs(60), 1).await;
+        assert!(is_applied(asker.settle(token, Verdict::PutBack { delay: Duration::ZERO }).await));
+    }
+    let token = asker.run(6, secs(60), 1).await;
+    assert!(is_applied(asker.settle(token, retry(secs(30))).await));
+    let record = asker.record().await;
+    assert_eq!((record.state, record.attempt, record.attempts.len()), (JobState::Retrying, 1, 1));
+    let wait = record.due_at.duration_since(asker.now()).as_secs();
+    assert!((28..=30).contains(&wait), "due in {wait} s");
+}
+
+pub(super) async fn progress_and_checkpoints_are_kept_under_the_lease_only(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    let token = asker.run(1, secs(60), 1).await;
+    let progress = Progress { done: 3, total: 8 };
+    let checkpoint = || Some(serde_json::value::to_raw_value(&[1, 2, 3]).expect("JSON"));
+    let note = Note { progress: Some(progress), checkpoint: checkpoint() };
+    assert_eq!(asker.store.note(&asker.id, token, note).await.expect("an answer"), LeaseStatus::Held);
+    let record = asker.record().await;
+    assert_eq!(record.progress, Some(progress));
+    asker.settle(token, retry(Duration::ZERO)).await;
+    assert!(
+        matches!(asker.claim(2, LEASE).await, Claim::Run { attempt: 2, checkpoint: Some(kept) } if kept.get() == "[1,2,3]")
+    );
+    let late = Note { progress: None, checkpoint: checkpoint() };
+    assert_eq!(asker.store.note(&asker.id, token, late).await.expect("an answer"), LeaseStatus::Lost);
+}
+
+pub(super) async fn history_is_bounded(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    for owner in 1..=60 {
+        let mut request = asker.request(owner, secs(60));
+        request.max_attempts = 100;
+        let claim = asker.store.claim(vec![request]).await.remove(0);
+        let Ok(Claim::Run { attempt, .. }) = claim else { std::panic::panic_any(format!("{claim:?}")) };
+        assert!(is_applied(asker.settle(Token { attempt, owner }, retry(Duration::ZERO)).await));
+    }
+    let record = asker.record().await;
+    assert_eq!((record.attempt, record.attempts.len()), (60, Record::MAX_HISTORY));
+    assert_eq!(record.attempts.last().map(|attempt| attempt.number), Some(60), "the oldest go first");
+}
+
+pub(super) async fn a_job_that_nobody_announced_gets_a_record(subject: &dyn Subject) {
+    let asker = Asker::unannounced(subject, JobId::new("raw").expect("a good id"));
+    let token = asker.run(1, secs(60), 1).await;
+    let record = asker.record().await;
+    assert_eq!(
+        (record.state, &*record.queue, &*record.message.job),
+        (JobState::Running, PLAIN.name(), "conformance.act")
+    );
+    assert!(is_applied(asker.settle(token, succeeded()).await));
+    assert_eq!(asker.record().await.state, JobState::Succeeded);
+}
+
+pub(super) async fn an_expired_job_is_cancelled_instead_of_claimed(subject: &dyn Subject) {
+    let mut asker = Asker::unannounced(subject, JobId::new("old").expect("a good id"));
+    let mut message = (*asker.message).clone();
+    message.expires_at = Some(asker.now());
+    asker.message = Arc::new(message);
+    assert!(matches!(asker.claim(1, LEASE).await, Claim::Ended(JobState::Cancelled)));
+    let record = asker.record().await;
+    assert_eq!((record.state, record.attempt), (JobState::Cancelled, 0));
+}

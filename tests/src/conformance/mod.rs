@@ -1,0 +1,115 @@
+//! What every backend must do: one list of behaviours, each proven against each backend.
+//!
+//! A backend's test implements [`Subject`] and runs [`BEHAVIOURS`], each on a subject of its own.
+
+mod jobs;
+mod lease;
+mod records;
+mod run;
+
+use std::{fmt, future::Future, pin::Pin, time::Duration};
+
+use async_trait::async_trait;
+use lamplighter::{Backend, Client, Env, Function, Queue};
+
+pub use jobs::{CHAIN, PLAIN};
+
+/// A backend under test, fresh, with whatever plays its host.
+#[async_trait]
+pub trait Subject: Send + Sync {
+    /// Its clock and randomness.
+    fn env(&self) -> Env;
+    /// Its queues and its store.
+    fn backend(&self) -> Backend;
+    /// Begins to run the jobs of a function.
+    async fn start(&self, function: Function);
+    /// Stops cleanly: what has not begun is handed back, what runs may take `budget` to end.
+    async fn stop(&self, budget: Duration);
+    /// Puts a body onto a queue, as a sender in any language would.
+    async fn inject(&self, queue: Queue, body: &str);
+    /// What lies in a queue's dead-letter queue.
+    async fn dead_letters(&self, queue: Queue) -> Vec<DeadLetter>;
+    /// Moves a queue's dead letters back; says how many.
+    async fn redrive(&self, queue: Queue) -> usize;
+
+    /// A client.
+    fn client(&self) -> Client {
+        Client::new(self.backend(), self.env())
+    }
+}
+
+/// A message in a dead-letter queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its body.
+    pub body: String,
+    /// Why it lies there: [`lamplighter::BurialReason::as_str`].
+    pub reason: String,
+}
+
+/// A behaviour, and the proof of it.
+#[derive(Clone, Copy)]
+pub struct Behaviour {
+    /// What a backend does, in one sentence.
+    pub name: &'static str,
+    /// Panics when the subject does not show it.
+    pub prove: for<'a> fn(&'a dyn Subject) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+}
+
+impl fmt::Debug for Behaviour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+macro_rules! behaviours {
+    ($($module:ident :: $prove:ident),* $(,)?) => {
+        /// All behaviours. Their names are those of the functions that prove them.
+        pub const BEHAVIOURS: &[Behaviour] =
+            &[$(Behaviour { name: stringify!($prove), prove: |subject| Box::pin($module::$prove(subject)) }),*];
+    };
+}
+
+behaviours! {
+    records::an_enqueued_job_has_a_record,
+    records::an_id_names_one_job,
+    records::one_of_many_racing_for_an_id_is_new,
+    records::records_are_listed_newest_first_a_page_at_a_time,
+    records::records_are_listed_by_state_job_queue_and_time,
+    records::counts_agree_with_the_records,
+    records::many_jobs_are_enqueued_at_once_and_answered_in_order,
+    records::a_cancelled_job_does_not_run,
+    records::an_ended_job_cannot_be_cancelled,
+    records::a_failed_job_runs_again_by_hand_with_its_history,
+    lease::a_claim_gives_the_lease_to_one,
+    lease::an_ended_lease_is_counted_as_lost_and_given_on,
+    lease::a_job_whose_last_attempt_is_lost_has_failed,
+    lease::a_zombie_changes_nothing,
+    lease::a_settlement_applied_twice_is_applied_once,
+    lease::cancelling_takes_the_lease_away,
+    lease::an_ended_job_is_not_claimed_again,
+    lease::what_is_put_back_does_not_count,
+    lease::progress_and_checkpoints_are_kept_under_the_lease_only,
+    lease::history_is_bounded,
+    lease::a_job_that_nobody_announced_gets_a_record,
+    lease::an_expired_job_is_cancelled_instead_of_claimed,
+    run::a_job_runs_once_and_its_output_is_kept,
+    run::a_failing_job_is_retried_until_it_succeeds,
+    run::attempts_are_used_up_and_the_message_is_buried,
+    run::a_job_that_says_so_fails_at_once,
+    run::a_panic_is_an_attempt_that_failed,
+    run::a_timeout_is_an_attempt_that_failed,
+    run::a_handler_chooses_its_own_delay,
+    run::a_snooze_does_not_count,
+    run::a_delayed_job_runs_when_it_is_due,
+    run::a_bad_body_is_buried_and_its_neighbours_run,
+    run::arguments_that_do_not_fit_are_buried,
+    run::a_message_sent_twice_runs_once,
+    run::a_message_of_a_name_and_nothing_else_runs,
+    run::a_redriven_job_runs_again_under_its_id,
+    run::a_checkpoint_reaches_the_next_attempt,
+    run::children_name_their_parent,
+    run::a_fifo_group_runs_in_order,
+    run::a_failure_in_a_group_holds_up_only_its_group,
+    run::a_clean_stop_hands_back_what_it_does_not_finish,
+}
