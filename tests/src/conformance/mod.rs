@@ -2,6 +2,8 @@
 //!
 //! A backend's test implements [`Subject`] and runs [`BEHAVIOURS`], each on a subject of its own.
 
+#![expect(clippy::expect_used, reason = "a proof ends at the first thing that does not hold")]
+
 mod jobs;
 mod lease;
 mod records;
@@ -53,8 +55,11 @@ pub struct Behaviour {
     /// What a backend does, in one sentence.
     pub name: &'static str,
     /// Panics when the subject does not show it.
-    pub prove: for<'a> fn(&'a dyn Subject) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+    pub prove: Proof,
 }
+
+/// Shows a behaviour on a subject.
+pub type Proof = for<'a> fn(&'a dyn Subject) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 impl fmt::Debug for Behaviour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
