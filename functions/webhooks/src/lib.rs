@@ -1,1 +1,159 @@
-//! Delivers webhooks: signed HTTP POSTs by the Standard Webhooks convention.
+//! Delivers webhooks: signed HTTP POSTs by the [Standard Webhooks](https://www.standardwebhooks.com) convention.
+//!
+//! The body is `{"type": event, "timestamp": when it was enqueued, "data": payload}`. Three headers let a receiver
+//! check it with any Standard Webhooks library: `webhook-id` (the job's id, the same on every attempt, so a receiver
+//! that remembers ids handles each event once), `webhook-timestamp` and `webhook-signature`.
+//!
+//! # What a receiver's answer means
+//!
+//! | answer | what follows |
+//! | --- | --- |
+//! | 2xx | delivered |
+//! | 408, 409, 425, 429, any 5xx | tried again, after `Retry-After` where there is one, else by the job's policy |
+//! | any other 4xx, 410 among them | failed for good: asking again would not change the answer |
+//! | 301, 308 | failed for good: the address is wrong. Redirects are never followed, or a receiver could send a signed event elsewhere |
+//! | any other 3xx | tried again |
+//! | no answer, no connection, bad certificate | tried again |
+//!
+//! # Where it may go
+//!
+//! To public addresses only, since URLs often come from customers: see [`Destinations`].
+//!
+//! # Settings
+//!
+//! See [`Settings::from_env`]. They are read when the first job comes; what is wrong with them is an error of that job,
+//! which is tried again and so survives until they are mended.
+
+mod address;
+mod answer;
+mod destination;
+mod error;
+mod http;
+mod retry_after;
+mod settings;
+mod signature;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use lamplighter::{Context, Function, JobError, State};
+use lamplighter_jobs::DeliverWebhook;
+use serde::Serialize;
+use serde_json::Value;
+
+pub use self::{
+    address::is_public,
+    destination::{Destinations, InvalidDestination, Refused},
+    error::DeliveryError,
+    settings::{Secrets, Settings, SettingsError},
+    signature::{InvalidSecret, Signer},
+};
+
+/// The function, with settings from the environment.
+#[must_use]
+pub fn function() -> Function {
+    build(Webhooks::default())
+}
+
+/// The function with these settings.
+#[must_use]
+pub fn function_with(settings: Settings) -> Function {
+    let webhooks = Webhooks::default();
+    // A fresh cell is empty, so this cannot be refused.
+    let _ = webhooks.0.settings.set(Ok(settings));
+    build(webhooks)
+}
+
+fn build(webhooks: Webhooks) -> Function {
+    Function::new("webhooks").description("Delivers signed webhooks").memory_mb(128).job(deliver).with_state(webhooks)
+}
+
+/// What the handler needs: settings and the HTTP client, made when first asked for and shared by all jobs, so that
+/// connections are used again.
+#[derive(Debug, Clone, Default)]
+pub struct Webhooks(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    settings: OnceLock<Result<Settings, SettingsError>>,
+    client: OnceLock<Result<reqwest::Client, http::ClientError>>,
+}
+
+impl Webhooks {
+    fn settings(&self) -> Result<&Settings, DeliveryError> {
+        let settings = self.0.settings.get_or_init(Settings::from_env);
+        settings.as_ref().map_err(|error| error.clone().into())
+    }
+
+    fn client(&self, settings: &Settings) -> Result<&reqwest::Client, DeliveryError> {
+        let client = self.0.client.get_or_init(|| http::client(&settings.destinations));
+        client.as_ref().map_err(|error| error.clone().into())
+    }
+}
+
+/// What a delivered webhook leaves in its job's record.
+#[derive(Debug, Serialize)]
+pub struct Delivered {
+    /// The receiver's HTTP status.
+    pub status: u16,
+    /// How long it took to answer, in milliseconds.
+    pub ms: u64,
+}
+
+/// The body, in the order in which it is written.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'a str,
+    timestamp: Timestamp,
+    data: &'a Value,
+}
+
+/// Sends the event once and says what follows from the answer.
+///
+/// # Errors
+/// See the [table](crate#what-a-receivers-answer-means), and [`DeliveryError`] for the causes.
+pub async fn deliver(
+    job: DeliverWebhook,
+    ctx: Context,
+    State(webhooks): State<Webhooks>,
+) -> Result<Delivered, JobError> {
+    attempt(&job, &ctx, &webhooks).await.map_err(DeliveryError::into_job_error)
+}
+
+async fn attempt(job: &DeliverWebhook, ctx: &Context, webhooks: &Webhooks) -> Result<Delivered, DeliveryError> {
+    let settings = webhooks.settings()?;
+    settings.destinations.check(&job.url)?;
+    let signer = settings.secrets.get(job.secret.as_deref())?;
+    let now = Timestamp::now();
+    let timestamp = ctx.message().enqueued_at.unwrap_or(now);
+    let body = serde_json::to_vec(&Body { r#type: &job.event, timestamp, data: &job.payload })?;
+    let signature = signer.sign(ctx.id().as_str(), now.as_second(), &body);
+
+    let request = webhooks
+        .client(settings)?
+        .post(job.url.clone())
+        .timeout(http::timeout(ctx.remaining()))
+        .header("content-type", "application/json")
+        .header("webhook-id", ctx.id().as_str())
+        .header("webhook-timestamp", now.as_second())
+        .header("webhook-signature", signature)
+        .body(body);
+    let started = Instant::now();
+    let origin = error::origin(&job.url);
+    let response = request.send().await.map_err(|error| DeliveryError::unreachable(&origin, error))?;
+    let ms = millis(started.elapsed());
+    let status = response.status();
+    if !status.is_success() {
+        return Err(answer::rejection(origin, response).await);
+    }
+    tracing::debug!(receiver = origin, status = status.as_u16(), ms, "delivered");
+    answer::drain(response).await;
+    Ok(Delivered { status: status.as_u16(), ms })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -102,6 +102,7 @@ impl Trial {
                 let text = format!("the arguments of {} cannot be written as JSON: {error}", J::NAME);
                 Performed {
                     action: crate::Action::Release(None),
+                    state: None,
                     output: None,
                     error: Some(crate::ErrorText::new(text)),
                 }

@@ -1,0 +1,106 @@
+//! Why a webhook was not delivered, and what follows.
+
+use std::{error::Error, time::Duration};
+
+use lamplighter::JobError;
+use reqwest::StatusCode;
+use url::Url;
+
+use crate::{
+    destination::Refused,
+    http::ClientError,
+    settings::{SECRET, SECRETS, SettingsError},
+};
+
+/// Why a webhook was not delivered.
+///
+/// Receivers are named by scheme, host and port only: paths and queries of webhook URLs often are secrets.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeliveryError {
+    /// The settings cannot be used.
+    #[error("the settings for webhooks cannot be used")]
+    Settings(#[from] SettingsError),
+    /// There is no default secret.
+    #[error("there is no secret to sign with: set {SECRET}, or name one of {SECRETS} in the job's \"secret\"")]
+    NoSecret,
+    /// There is no secret of that name.
+    #[error("there is no secret {0:?} to sign with: add it to {SECRETS}")]
+    UnknownSecret(String),
+    /// The destination is not allowed.
+    #[error("the webhook was not sent")]
+    Refused(#[from] Refused),
+    /// The body could not be written.
+    #[error("the body cannot be written as JSON")]
+    Body(#[from] serde_json::Error),
+    /// There is no HTTP client.
+    #[error("the webhook was not sent")]
+    Client(#[from] ClientError),
+    /// The receiver did not answer.
+    #[error("no answer from {receiver}")]
+    Unreachable {
+        /// Scheme, host and port.
+        receiver: String,
+        /// Why.
+        source: reqwest::Error,
+    },
+    /// The receiver answered with something other than 2xx.
+    #[error("{receiver} answered {status}{text}")]
+    Rejected {
+        /// Scheme, host and port.
+        receiver: String,
+        /// The status.
+        status: StatusCode,
+        /// What it said, shortened.
+        text: String,
+        /// What follows.
+        verdict: Rejection,
+    },
+}
+
+/// What follows from an answer other than 2xx.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rejection {
+    /// The job has failed for good.
+    Final,
+    /// It is tried again by policy.
+    Retry,
+    /// It is tried again after this time.
+    RetryIn(Duration),
+}
+
+impl DeliveryError {
+    pub(crate) fn unreachable(receiver: &str, error: reqwest::Error) -> Self {
+        match refusal(&error) {
+            Some(refused) => Self::Refused(refused),
+            None => Self::Unreachable { receiver: receiver.into(), source: error.without_url() },
+        }
+    }
+
+    /// The error as the worker understands it: settings that are wrong and receivers that are away are tried again;
+    /// a destination that is not allowed, and an answer that would stay the same, end the job.
+    pub(crate) fn into_job_error(self) -> JobError {
+        match &self {
+            Self::Refused(_) | Self::Body(_) | Self::Rejected { verdict: Rejection::Final, .. } => JobError::fail(self),
+            Self::Rejected { verdict: Rejection::RetryIn(delay), .. } => JobError::retry_in(*delay, self),
+            _ => JobError::retry(self),
+        }
+    }
+}
+
+/// The refusal by the resolver that lies at the bottom of an error, if one does.
+fn refusal(error: &reqwest::Error) -> Option<Refused> {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref::<Refused>() {
+            return Some(refused.clone());
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// Scheme, host and port of a URL.
+pub(crate) fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}

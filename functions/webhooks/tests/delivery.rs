@@ -1,0 +1,270 @@
+//! `webhook.deliver` against real receivers on this machine.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may")]
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::IntoResponse,
+};
+use lamplighter::{Action, BurialReason, Performed, testing::Trial};
+use lamplighter_jobs::DeliverWebhook;
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt, net::TcpListener};
+use webhooks::{Secrets, Settings, function_with};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const NEXT_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+
+type Seen = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
+
+/// A receiver that gives every request the same answer, and what it has seen.
+async fn receiver<A: IntoResponse + Clone + Send + Sync + 'static>(answer: A) -> (SocketAddr, Seen) {
+    let seen = Seen::default();
+    let app = Router::new()
+        .fallback(move |State(seen): State<Seen>, headers: HeaderMap, body: Bytes| async move {
+            seen.lock().unwrap().push((headers, body));
+            answer
+        })
+        .with_state(seen.clone());
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (address, seen)
+}
+
+fn settings() -> Settings {
+    Settings { secrets: Secrets::new(SECRET).unwrap(), destinations: "127.0.0.1".parse().unwrap() }
+}
+
+fn job(url: impl AsRef<str>) -> DeliverWebhook {
+    DeliverWebhook {
+        url: url.as_ref().parse().unwrap(),
+        event: "invoice.paid".into(),
+        payload: json!({"invoice": 42}),
+        secret: None,
+    }
+}
+
+async fn deliver(to: SocketAddr) -> Performed {
+    Trial::of(function_with(settings())).run(&job(format!("http://{to}/hook?token=hidden"))).await
+}
+
+fn error(performed: &Performed) -> String {
+    performed.error.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+fn failed_for_good(performed: &Performed) -> bool {
+    matches!(&performed.action, Action::Bury(burial) if burial.reason == BurialReason::Failed)
+}
+
+fn verifies(secret: &str, (headers, body): &(HeaderMap, Bytes)) -> bool {
+    standardwebhooks::Webhook::new(secret).unwrap().verify(body, headers).is_ok()
+}
+
+#[tokio::test]
+async fn a_receiver_can_verify_what_it_gets() {
+    let (address, seen) = receiver(StatusCode::ACCEPTED).await;
+    let performed = Trial::of(function_with(settings()))
+        .id("order-42")
+        .enqueued_at("2026-11-23T12:00:00Z".parse().unwrap())
+        .run(&job(format!("http://{address}/hook")))
+        .await;
+    assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+    let output: Value = serde_json::from_str(performed.output.unwrap().get()).unwrap();
+    assert_eq!(output["status"], 202);
+    assert!(output["ms"].is_u64());
+
+    let seen = seen.lock().unwrap();
+    let [request] = &**seen else { panic!("one request, not {}", seen.len()) };
+    assert!(verifies(SECRET, request) && !verifies(NEXT_SECRET, request));
+    let (headers, body) = request;
+    assert_eq!(headers["webhook-id"], "order-42");
+    assert_eq!(headers["content-type"], "application/json");
+    assert!(headers["user-agent"].to_str().unwrap().starts_with("Lamplighter/"));
+    assert_eq!(
+        std::str::from_utf8(body).unwrap(),
+        r#"{"type":"invoice.paid","timestamp":"2026-11-23T12:00:00Z","data":{"invoice":42}}"#
+    );
+}
+
+#[tokio::test]
+async fn while_rotating_both_secrets_verify() {
+    let (address, seen) = receiver(StatusCode::OK).await;
+    let secrets = Secrets::new(SECRET).unwrap().with("shop", &format!("{NEXT_SECRET} {SECRET}")).unwrap();
+    let mut job = job(format!("http://{address}"));
+    job.secret = Some("shop".into());
+    let performed = Trial::of(function_with(Settings { secrets, ..settings() })).run(&job).await;
+    assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+    let seen = seen.lock().unwrap();
+    assert!(verifies(SECRET, &seen[0]) && verifies(NEXT_SECRET, &seen[0]));
+}
+
+#[tokio::test]
+async fn an_answer_decides_what_follows() {
+    for status in [400, 401, 403, 404, 410, 422, 451] {
+        let (address, _) = receiver(StatusCode::from_u16(status).unwrap()).await;
+        let performed = deliver(address).await;
+        assert!(failed_for_good(&performed), "{status}: {:?}", performed.action);
+        assert!(error(&performed).contains(&status.to_string()));
+    }
+    for status in [300, 304, 408, 409, 425, 429, 500, 502, 503, 504] {
+        let (address, _) = receiver(StatusCode::from_u16(status).unwrap()).await;
+        let performed = deliver(address).await;
+        assert!(matches!(performed.action, Action::Retry(_)), "{status}: {:?}", performed.action);
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured_within_bounds() {
+    for (value, delay) in [("7", 7), ("0", 1), ("1000000", 11 * 3600)] {
+        let (address, _) = receiver((StatusCode::SERVICE_UNAVAILABLE, [("retry-after", value)])).await;
+        assert_eq!(deliver(address).await.action, Action::Retry(Duration::from_secs(delay)), "{value}");
+    }
+    let date = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(900));
+    let (address, _) = receiver((StatusCode::TOO_MANY_REQUESTS, [("retry-after", date)])).await;
+    let Action::Retry(delay) = deliver(address).await.action else { panic!("not tried again") };
+    assert!((880..=900).contains(&delay.as_secs()), "{delay:?}");
+    // Where it cannot be read, the policy decides: at most five seconds after the first attempt.
+    let (address, _) = receiver((StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "soon")])).await;
+    assert!(matches!(deliver(address).await.action, Action::Retry(delay) if delay <= Duration::from_secs(5)));
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let (target, reached) = receiver(StatusCode::OK).await;
+    for (status, last) in [(301, true), (308, true), (302, false), (303, false), (307, false)] {
+        let status = StatusCode::from_u16(status).unwrap();
+        let (address, _) = receiver((status, [("location", format!("http://{target}/new?token=hidden"))])).await;
+        let performed = deliver(address).await;
+        assert_eq!(failed_for_good(&performed), last, "{status}: {:?}", performed.action);
+        assert!(error(&performed).contains(&format!("leads to http://{target}")), "{}", error(&performed));
+        assert!(!error(&performed).contains("hidden"), "{}", error(&performed));
+    }
+    assert!(reached.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_error_quotes_the_receiver_shortly_and_hides_the_path() {
+    let (address, _) = receiver((StatusCode::BAD_REQUEST, format!("no such\n tenant {}", "x".repeat(100_000)))).await;
+    let text = error(&deliver(address).await);
+    assert!(text.starts_with(&format!("http://{address} answered 400 Bad Request: no such tenant xxx")), "{text}");
+    assert!(text.len() < 500 && !text.contains("hidden") && !text.contains("/hook"), "{text}");
+}
+
+#[tokio::test]
+async fn an_endless_body_does_not_hold_up_a_success() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await.unwrap();
+        while stream.write_all(b"1000\r\n").await.is_ok() {
+            let sent = stream.write_all(&[b'x'; 0x1000]).await.and(stream.write_all(b"\r\n").await);
+            if sent.is_err() {
+                return;
+            }
+        }
+    });
+    assert_eq!(deliver(address).await.action, Action::Ack);
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_away_is_tried_again() {
+    // Bound and let go: nobody listens there.
+    let address = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
+    let performed = deliver(address).await;
+    assert!(matches!(performed.action, Action::Retry(_)), "{:?}", performed.action);
+    let text = error(&performed);
+    assert!(text.starts_with(&format!("no answer from http://{address}: ")), "{text}");
+    assert!(text.contains("refused") && !text.contains("hidden"), "{text}");
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_up_or_talks_nonsense_is_tried_again() {
+    for answer in [&b""[..], b"hello\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-le"] {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(answer).await.unwrap();
+        });
+        let performed = deliver(address).await;
+        assert!(matches!(performed.action, Action::Retry(_)), "{answer:?}: {:?}", performed.action);
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_without_tls_is_no_https_receiver() {
+    let (address, seen) = receiver(StatusCode::OK).await;
+    let performed = Trial::of(function_with(settings())).run(&job(format!("https://{address}"))).await;
+    assert!(matches!(performed.action, Action::Retry(_)), "{:?}", performed.action);
+    assert!(seen.lock().unwrap().is_empty());
+}
+
+/// The clock is paused, so the 25 seconds pass as soon as nothing else is left to do.
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_says_nothing_is_given_up_before_the_job_times_out() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let started = tokio::time::Instant::now();
+    let performed = deliver(address).await;
+    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
+    assert!(matches!(performed.action, Action::Retry(_)), "{:?}", performed.action);
+    assert!(error(&performed).contains("no answer from"), "{}", error(&performed));
+}
+
+#[tokio::test]
+async fn private_destinations_are_refused_by_address_and_by_name() {
+    let (address, seen) = receiver(StatusCode::OK).await;
+    let port = address.port();
+    let public_only = Settings { destinations: Default::default(), ..settings() };
+    for host in ["127.0.0.1", "localhost", "0x7f.1", "[::ffff:127.0.0.1]"] {
+        let performed = Trial::of(function_with(public_only.clone())).run(&job(format!("http://{host}:{port}/"))).await;
+        assert!(failed_for_good(&performed), "{host}: {:?}: {}", performed.action, error(&performed));
+        assert!(error(&performed).contains("LAMPLIGHTER_WEBHOOK_ALLOW_PRIVATE"), "{}", error(&performed));
+    }
+    assert!(seen.lock().unwrap().is_empty(), "a private receiver was reached");
+
+    let by_name = Settings { destinations: "localhost".parse().unwrap(), ..settings() };
+    // Where the machine's resolver puts ::1 first, the receiver on 127.0.0.1 is tried next.
+    let performed = Trial::of(function_with(by_name)).run(&job(format!("http://localhost:{port}/"))).await;
+    assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+}
+
+#[tokio::test]
+async fn what_no_url_may_be_is_refused() {
+    for url in ["ftp://example.com/", "https://user:secret@example.com/", "data:text/plain,hello"] {
+        let performed = Trial::of(function_with(settings())).run(&job(url)).await;
+        assert!(failed_for_good(&performed), "{url}: {:?}", performed.action);
+        assert!(!error(&performed).contains("user:secret"), "{}", error(&performed));
+    }
+}
+
+#[tokio::test]
+async fn a_missing_secret_waits_for_its_operator() {
+    let (address, seen) = receiver(StatusCode::OK).await;
+    let none = Settings { secrets: Secrets::default(), ..settings() };
+    let performed = Trial::of(function_with(none)).run(&job(format!("http://{address}"))).await;
+    assert!(matches!(performed.action, Action::Retry(_)), "{:?}", performed.action);
+    assert!(error(&performed).contains("LAMPLIGHTER_WEBHOOK_SECRET"), "{}", error(&performed));
+    let mut other = job(format!("http://{address}"));
+    other.secret = Some("nobody".into());
+    let performed = Trial::of(function_with(settings())).run(&other).await;
+    assert!(error(&performed).contains("\"nobody\""), "{}", error(&performed));
+    assert!(seen.lock().unwrap().is_empty(), "sent without a signature");
+}
+
+#[tokio::test]
+async fn the_function_is_sound() {
+    assert_eq!(function_with(settings()).problems(), Vec::<String>::new());
+    assert_eq!(webhooks::function().problems(), Vec::<String>::new());
+    assert!(webhooks::is_public(IpAddr::from([1, 1, 1, 1])));
+}
