@@ -70,6 +70,18 @@ impl EventTrigger {
         self.job
     }
 
+    /// The `source` that events must have.
+    #[must_use]
+    pub fn source_name(&self) -> Option<&'static str> {
+        self.source
+    }
+
+    /// The `detail-type` that events must have.
+    #[must_use]
+    pub fn detail_type_name(&self) -> Option<&'static str> {
+        self.detail_type
+    }
+
     /// The scheduled rule that it belongs to.
     #[must_use]
     pub fn rule_name(&self) -> Option<&'static str> {

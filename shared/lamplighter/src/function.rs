@@ -10,6 +10,7 @@ use crate::{
     options::Options,
     ports::SETTLE_JOB,
     queue::Queue,
+    setting::Setting,
 };
 
 /// A function: handlers, and the queues that trigger it. On AWS it is a Lambda function; embedded, a pool of workers.
@@ -37,6 +38,8 @@ pub struct Function<S = ()> {
     pending: Vec<(&'static str, Bind<S>)>,
     events: Vec<EventTrigger>,
     environment: Vec<(&'static str, &'static str)>,
+    settings: Vec<Setting>,
+    objects: bool,
     duplicates: Vec<&'static str>,
     state: PhantomData<fn(S)>,
 }
@@ -77,6 +80,8 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
             pending: Vec::new(),
             events: Vec::new(),
             environment: Vec::new(),
+            settings: Vec::new(),
+            objects: false,
             duplicates: Vec::new(),
             state: PhantomData,
         }
@@ -107,6 +112,21 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     #[must_use]
     pub fn environment(mut self, name: &'static str, value: &'static str) -> Self {
         self.environment.push((name, value));
+        self
+    }
+
+    /// A value that whoever deploys the function decides.
+    #[must_use]
+    pub fn setting(mut self, setting: Setting) -> Self {
+        self.settings.push(setting);
+        self
+    }
+
+    /// The handlers read and write objects: the deployed function gets `LAMPLIGHTER_OBJECTS`, the URL of the
+    /// deployment's object store, and the right to use it.
+    #[must_use]
+    pub fn uses_objects(mut self) -> Self {
+        self.objects = true;
         self
     }
 
@@ -146,6 +166,8 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
             pending: Vec::new(),
             events: self.events,
             environment: self.environment,
+            settings: self.settings,
+            objects: self.objects,
             duplicates: self.duplicates,
             state: PhantomData,
         }
@@ -196,6 +218,18 @@ impl<S> Function<S> {
     #[must_use]
     pub fn variables(&self) -> &[(&'static str, &'static str)] {
         &self.environment
+    }
+
+    /// What whoever deploys the function decides.
+    #[must_use]
+    pub fn settings(&self) -> &[Setting] {
+        &self.settings
+    }
+
+    /// Whether its handlers read and write objects.
+    #[must_use]
+    pub fn needs_objects(&self) -> bool {
+        self.objects
     }
 
     /// The jobs it performs, by name.

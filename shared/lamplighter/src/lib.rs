@@ -23,6 +23,7 @@ mod record;
 mod retry;
 pub mod schedule;
 mod scheduled;
+mod setting;
 pub mod testing;
 mod worker;
 
@@ -47,6 +48,7 @@ pub use self::{
     record::{Attempt, AttemptOutcome, Progress, Record, State as JobState, UnknownState},
     retry::Retry,
     scheduled::ScheduledJob,
+    setting::Setting,
     worker::{Performed, Stop, Worker},
 };
 

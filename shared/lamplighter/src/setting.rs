@@ -1,0 +1,66 @@
+//! What whoever deploys a function decides.
+
+/// A value that whoever deploys a function decides, and that the function finds in an environment variable. The
+/// template asks for it by a parameter.
+///
+/// ```
+/// # use lamplighter::{Function, Setting};
+/// # let function: Function = Function::new("mail");
+/// let function = function
+///     .setting(Setting::secret("LAMPLIGHTER_MAIL_TOKEN", "The mail service's token"))
+///     .setting(Setting::text("LAMPLIGHTER_MAIL_SENDER", "Who mails are from").default("noreply@example.com"));
+/// # assert_eq!(function.settings().len(), 2);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    variable: &'static str,
+    about: &'static str,
+    default: &'static str,
+    secret: bool,
+}
+
+impl Setting {
+    /// A setting in the environment variable `variable`: letters, digits and `_`. `about` tells people in a sentence
+    /// what it is for. Empty unless the one who deploys gives a value, or there is a [default](Self::default).
+    #[must_use]
+    pub const fn text(variable: &'static str, about: &'static str) -> Self {
+        Self { variable, about, default: "", secret: false }
+    }
+
+    /// A setting that must not be shown.
+    #[must_use]
+    pub const fn secret(variable: &'static str, about: &'static str) -> Self {
+        Self { variable, about, default: "", secret: true }
+    }
+
+    /// The value where none is given.
+    #[must_use]
+    pub const fn default(mut self, value: &'static str) -> Self {
+        self.default = value;
+        self
+    }
+
+    /// The environment variable.
+    #[must_use]
+    pub const fn variable(&self) -> &'static str {
+        self.variable
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub const fn about(&self) -> &'static str {
+        self.about
+    }
+
+    /// The value where none is given; empty when there is no such value.
+    #[must_use]
+    pub const fn default_value(&self) -> &'static str {
+        self.default
+    }
+
+    /// Whether it must not be shown.
+    #[must_use]
+    pub const fn is_secret(&self) -> bool {
+        self.secret
+    }
+}
