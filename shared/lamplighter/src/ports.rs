@@ -302,6 +302,19 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// The state that it leads to.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        match self {
+            Self::Succeeded { .. } => State::Succeeded,
+            Self::Retry { .. } => State::Retrying,
+            Self::Failed { .. } => State::Failed,
+            Self::PutBack { .. } => State::Queued,
+        }
+    }
+}
+
 /// The answer to a [`Settle`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {

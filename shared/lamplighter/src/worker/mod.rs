@@ -25,6 +25,7 @@ use crate::{
     error::ErrorText,
     function::Function,
     ports::{Backend, Verdict},
+    record::State,
 };
 
 /// Runs the jobs of one function. Cloning is cheap.
@@ -45,6 +46,8 @@ struct Inner {
 pub struct Performed {
     /// What would be done with a message that had carried the job.
     pub action: Action,
+    /// The state that its attempt led to; `None` when no handler ran: it had ended before, or expired.
+    pub state: Option<State>,
     /// What the handler returned.
     pub output: Option<Box<RawValue>>,
     /// What went wrong.
@@ -98,13 +101,14 @@ impl Worker {
 
     /// Runs one job that no queue delivered: a direct invocation, or an event.
     pub async fn perform(&self, delivery: Delivery, deadline: Instant) -> Performed {
-        let mut performed = Performed { action: Action::Release(None), output: None, error: None };
+        let mut performed = Performed { action: Action::Release(None), state: None, output: None, error: None };
         let mut take = |reports: Vec<Report>| {
             for report in reports {
                 if let Action::Bury(burial) = &report.settlement.action {
                     performed.error = Some(burial.error.clone());
                 }
                 performed.action = report.settlement.action;
+                performed.state = report.verdict.as_ref().map(Verdict::state);
                 match report.verdict {
                     Some(Verdict::Succeeded { output, .. }) => performed.output = output,
                     Some(Verdict::Retry { error, .. } | Verdict::Failed { error, .. }) => performed.error = Some(error),

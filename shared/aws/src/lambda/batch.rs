@@ -1,0 +1,252 @@
+//! An SQS batch: its jobs are run, and each message is deleted, delayed, or buried by itself.
+//!
+//! Lambda deletes what is not reported as failed. So a message is left out of the report only when its job is done
+//! with, or when it is known to lie in the dead-letter queue; whatever goes wrong on the way there, it is reported.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::future::{join, join_all};
+use lamplighter::{Action, Burial, BurialReason, Delivery, ErrorText, Settlement, StoreError};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    Host, Invocation,
+    error::{InvocationError, Kind},
+    host::unknown_event,
+    record::{Record, Records},
+    response::{ItemFailure, Response},
+};
+use crate::{
+    queues::QueueArn,
+    sqs::{Corpse, MAX_VISIBILITY, Postponed},
+};
+
+/// What a queue's batch window (at most 300 s) and the poller can have used up of a message's 12 hours before the
+/// invocation began.
+const BEFORE_INVOCATION: Duration = Duration::from_secs(330);
+
+/// A record, with what has been decided about it.
+struct Item {
+    record: Record,
+    queue: Arc<str>,
+    /// The answer, and when it was given. Delays count from then.
+    decided: Option<(Action, Instant)>,
+}
+
+pub(super) async fn serve(host: &Host, records: Records, invocation: &Invocation) -> Result<Response, InvocationError> {
+    let began = Instant::now();
+    if let Some(source) = records.0.iter().find_map(|record| record.event_source.as_deref().filter(|s| *s != "aws:sqs"))
+    {
+        let source: String = source.chars().take(40).collect();
+        return Err(unknown_event(host.function(), &format!("records of {source:?}")));
+    }
+    let mut items = Batch::new(host, records);
+    items.run(host, invocation.answer_by()).await;
+    items.settle(host, began, invocation).await
+}
+
+struct Batch {
+    items: Vec<Item>,
+}
+
+impl Batch {
+    fn new(host: &Host, records: Records) -> Self {
+        let mut names: BTreeMap<String, Arc<str>> = BTreeMap::new();
+        let items = records.0.into_iter().map(|record| {
+            let arn = record.queue_arn.clone().unwrap_or_default();
+            let queue = names.entry(arn).or_insert_with_key(|arn| queue_name(host, arn)).clone();
+            Item { record, queue, decided: None }
+        });
+        Self { items: items.collect() }
+    }
+
+    /// Runs the jobs, and keeps what is decided about each.
+    async fn run(&mut self, host: &Host, deadline: Instant) {
+        let mut deliveries = Vec::with_capacity(self.items.len());
+        for (index, item) in self.items.iter_mut().enumerate() {
+            let record = &item.record;
+            let Some(message_id) = &record.message_id else {
+                // It could not be reported if its job failed: it is not run.
+                item.decided = Some((Action::Bury(nameless()), Instant::now()));
+                continue;
+            };
+            let fifo = record.queue_arn.as_deref().and_then(QueueArn::parse).is_some_and(|arn| arn.is_fifo());
+            deliveries.push(Delivery {
+                queue: item.queue.clone(),
+                message_id: message_id.clone(),
+                // What comes back with the answer, and is unique here whatever the event holds.
+                receipt: index.to_string(),
+                body: record.body.clone().unwrap_or_default(),
+                receive_count: record.system.receives.unwrap_or(1).max(1),
+                // On a standard queue a group spreads between tenants, and orders nothing.
+                group: record.system.group.as_deref().filter(|_| fifo).map(Into::into),
+            });
+        }
+        let items = &mut self.items;
+        host.worker()
+            .process_each(deliveries, deadline, |settlements| {
+                let now = Instant::now();
+                for Settlement { receipt, action, .. } in settlements {
+                    if let Some(item) = receipt.parse().ok().and_then(|index: usize| items.get_mut(index)) {
+                        item.decided = Some((action, now));
+                    }
+                }
+            })
+            .await;
+    }
+
+    /// Tells SQS what was decided, and answers.
+    async fn settle(self, host: &Host, began: Instant, invocation: &Invocation) -> Result<Response, InvocationError> {
+        let longest = MAX_VISIBILITY.saturating_sub(BEFORE_INVOCATION + began.elapsed());
+        let mut failed = BTreeSet::new();
+        let mut postponed: BTreeMap<&str, Vec<(usize, Postponed)>> = BTreeMap::new();
+        let mut buried: BTreeMap<&str, Vec<(usize, &Burial)>> = BTreeMap::new();
+        for (index, item) in self.items.iter().enumerate() {
+            let queue = item.record.queue_arn.as_deref().unwrap_or_default();
+            // Every delivery gets an answer; one without would not have run.
+            let (action, at) =
+                item.decided.as_ref().map_or((&Action::Release(None), began), |(action, at)| (action, *at));
+            let delay = match action {
+                Action::Ack => continue,
+                Action::Bury(burial) => {
+                    buried.entry(queue).or_default().push((index, burial));
+                    continue;
+                }
+                Action::Retry(delay) | Action::Release(Some(delay)) => {
+                    Some(delay.saturating_sub(at.elapsed()).min(longest))
+                }
+                Action::Release(None) => None,
+            };
+            failed.insert(index);
+            if let (Some(delay), Some(receipt)) = (delay, item.record.receipt_handle.clone()) {
+                postponed.entry(queue).or_default().push((index, Postponed { receipt, delay }));
+            }
+        }
+        let by = invocation.answer_by();
+        let (mut postponing, mut burying) = (Vec::new(), Vec::new());
+        for (queue, lot) in postponed {
+            postponing.push(self.postpone(host, queue, lot, by));
+        }
+        for (queue, lot) in buried {
+            burying.push(self.bury(host, queue, lot, by));
+        }
+        let (_, unburied) = join(join_all(postponing), join_all(burying)).await;
+        failed.extend(unburied.into_iter().flatten());
+        self.answer(host, failed)
+    }
+
+    fn answer(&self, host: &Host, failed: BTreeSet<usize>) -> Result<Response, InvocationError> {
+        let mut seen = BTreeSet::new();
+        let mut failures = Vec::with_capacity(failed.len());
+        for index in failed {
+            match &self.items[index].record.message_id {
+                Some(id) if seen.insert(id.as_str()) => failures.push(ItemFailure { item_identifier: id.clone() }),
+                Some(_) => {}
+                None => {
+                    let text = format!(
+                        "record {index} of the batch for function {} has no messageId and could not be buried: the \
+                         whole batch is failed, since no shorter answer would keep that record",
+                        host.function().name()
+                    );
+                    return Err(InvocationError::new(Kind::Unreportable, text));
+                }
+            }
+        }
+        Ok(Response::Batch { failures })
+    }
+
+    /// Sets when messages come back. What cannot be set leaves them to their queue's visibility timeout.
+    async fn postpone(&self, host: &Host, queue: &str, lot: Vec<(usize, Postponed)>, by: Instant) {
+        let (indices, messages): (Vec<_>, Vec<_>) = lot.into_iter().unzip();
+        let calls = async {
+            let url = host.sqs().url_of(queue).await?;
+            Ok(host.sqs().postpone(&url, &messages).await)
+        };
+        let answers = in_time(by, indices.len(), calls).await;
+        for (index, error) in
+            indices.into_iter().zip(answers).filter_map(|(index, answer)| Some((index, answer.err()?)))
+        {
+            let Item { record, queue, .. } = &self.items[index];
+            let message_id = record.message_id.as_deref().unwrap_or_default();
+            tracing::warn!(
+                queue = &**queue,
+                message_id,
+                %error,
+                "its delay could not be set; it comes back when its visibility timeout ends"
+            );
+        }
+    }
+
+    /// Moves messages to their dead-letter queue, and names those that are not known to lie there.
+    async fn bury(&self, host: &Host, queue: &str, lot: Vec<(usize, &Burial)>, by: Instant) -> Vec<usize> {
+        let indices: Vec<_> = lot.iter().map(|(index, _)| *index).collect();
+        let calls = async {
+            let url = host.sqs().dead_letter_url(queue).await?;
+            let corpses = lot.into_iter().map(|(index, burial)| self.items[index].corpse(host, burial)).collect();
+            Ok(host.sqs().bury(&url, corpses).await)
+        };
+        let answers = in_time(by, indices.len(), calls).await;
+        let unburied = indices.into_iter().zip(answers).filter_map(|(index, answer)| Some((index, answer.err()?)));
+        unburied
+            .map(|(index, error)| {
+                let Item { record, queue, .. } = &self.items[index];
+                let message_id = record.message_id.as_deref().unwrap_or_default();
+                tracing::error!(
+                    queue = &**queue,
+                    message_id,
+                    %error,
+                    "could not be moved to the dead-letter queue; it comes back when its visibility timeout ends"
+                );
+                index
+            })
+            .collect()
+    }
+}
+
+impl Item {
+    fn corpse(&self, host: &Host, burial: &Burial) -> Corpse {
+        let record = &self.record;
+        Corpse {
+            body: record.body.clone().unwrap_or_default(),
+            burial: burial.clone(),
+            queue: self.queue.to_string(),
+            function: host.function().name(),
+            message_id: record.message_id.clone(),
+            receives: record.system.receives.unwrap_or(1),
+            group: record.system.group.clone(),
+            attributes: record.message_attributes(),
+        }
+    }
+}
+
+/// The answers of some calls, or as many times their one error, or that they did not end in time.
+async fn in_time(
+    by: Instant,
+    count: usize,
+    calls: impl Future<Output = Result<Vec<Result<(), StoreError>>, StoreError>>,
+) -> Vec<Result<(), StoreError>> {
+    let late = || Err(StoreError::unavailable("there was no answer before the invocation's deadline"));
+    match timeout_at(by, calls).await.unwrap_or_else(|_| late()) {
+        Ok(answers) => answers,
+        Err(error) => vec![Err(error); count],
+    }
+}
+
+fn queue_name(host: &Host, arn: &str) -> Arc<str> {
+    let known = host.function().queues();
+    let mut names = known.iter().map(|queue| queue.name());
+    match QueueArn::parse(arn) {
+        Some(arn) => host.sqs().queues().name_of(&arn, names),
+        // An event that someone wrote by hand: most functions have one queue.
+        None => names.next().filter(|_| known.len() == 1).unwrap_or("unknown").into(),
+    }
+}
+
+fn nameless() -> Burial {
+    let error = "the record has no messageId, so it could not be handed back if its job failed";
+    Burial { reason: BurialReason::BadMessage, error: ErrorText::new(error) }
+}

@@ -1,0 +1,110 @@
+//! What fails a function's start, and what fails an invocation.
+
+use std::fmt;
+
+use lambda_runtime::Diagnostic;
+
+use crate::sqs::SqsError;
+
+/// Why a function does not start, or stopped serving.
+#[derive(Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The process was not started by Lambda.
+    #[error(
+        "function {function} runs inside AWS Lambda, and {missing} is not set: deploy it, run it under `cargo lambda \
+         watch`, or run its jobs on this machine with `lamp dev`"
+    )]
+    NotInLambda {
+        /// The function.
+        function: &'static str,
+        /// The environment variable that is missing.
+        missing: &'static str,
+    },
+    /// The function contradicts itself.
+    #[error("{0}")]
+    Function(String),
+    /// The environment does not say where the queues are.
+    #[error(transparent)]
+    Queues(#[from] SqsError),
+    /// The runtime API went away.
+    #[error("the Lambda runtime API went away: {0}")]
+    Runtime(String),
+}
+
+/// The same as [`Display`](fmt::Display): this is what a `main` that returns the error shows.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why an invocation failed, as Lambda and the caller are told: a type and a sentence. Neither holds a job's
+/// arguments.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InvocationError {
+    kind: Kind,
+    message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The payload is none that is understood here, or no trigger matches the event.
+    UnknownEvent,
+    /// The message, or the job that an event would become, makes no sense.
+    BadMessage,
+    /// The job has failed for good.
+    JobFailed,
+    /// The attempt has failed; the job may be tried again.
+    AttemptFailed,
+    /// The job was not run now: busy elsewhere, unknown here, or no time.
+    NotRun,
+    /// Something in the batch could be neither run nor kept nor reported by itself.
+    Unreportable,
+}
+
+impl InvocationError {
+    pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// The error's type as Lambda is told: `Lamplighter.JobFailed` and the like.
+    #[must_use]
+    pub fn error_type(&self) -> &'static str {
+        match self.kind {
+            Kind::UnknownEvent => "Lamplighter.UnknownEvent",
+            Kind::BadMessage => "Lamplighter.BadMessage",
+            Kind::JobFailed => "Lamplighter.JobFailed",
+            Kind::AttemptFailed => "Lamplighter.AttemptFailed",
+            Kind::NotRun => "Lamplighter.NotRun",
+            Kind::Unreportable => "Lamplighter.Unreportable",
+        }
+    }
+
+    /// The sentence.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for InvocationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// The runtime logs failed invocations in this form.
+impl fmt::Debug for InvocationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.error_type(), self.message)
+    }
+}
+
+impl std::error::Error for InvocationError {}
+
+impl From<InvocationError> for Diagnostic {
+    fn from(error: InvocationError) -> Self {
+        Self { error_type: error.error_type().into(), error_message: error.message }
+    }
+}

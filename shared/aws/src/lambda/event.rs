@@ -1,0 +1,116 @@
+//! EventBridge events that reach the function directly: each trigger that matches makes a job of it.
+
+use futures_util::future::join_all;
+use lamplighter::{EventTrigger, JobId, Message, RawValue, Timestamp};
+use serde_json::value::to_raw_value;
+
+use super::{
+    Host, Invocation,
+    error::{InvocationError, Kind},
+    host::unknown_event,
+    message::perform,
+    payload::Fields,
+    response::Response,
+};
+
+/// What counts of an event (Amazon EventBridge User Guide, "Events metadata").
+struct Event {
+    id: Option<String>,
+    source: String,
+    detail_type: String,
+    time: Option<Timestamp>,
+    resources: Vec<String>,
+    detail: Option<Box<RawValue>>,
+}
+
+/// Runs the jobs that an event starts, all at once. One that fails fails the invocation, which Lambda tries again;
+/// the others then run again too, under the same ids.
+pub(super) async fn serve(host: &Host, fields: &Fields, invocation: &Invocation) -> Result<Response, InvocationError> {
+    let event = Event::read(fields);
+    let triggers = host.function().events().iter();
+    let matching: Vec<_> =
+        triggers.filter(|trigger| trigger.matches(&event.source, &event.detail_type, &event.resources)).collect();
+    if matching.is_empty() {
+        let what = format!(
+            "an event of source {:?} and type {:?} from {:?}, which none of its triggers matches",
+            event.source, event.detail_type, event.resources
+        );
+        return Err(unknown_event(host.function(), &what));
+    }
+    let (mut jobs, mut done, mut failed) = (Vec::with_capacity(matching.len()), Vec::new(), Vec::new());
+    for (index, trigger) in matching.into_iter().enumerate() {
+        match event.message(trigger, index, &invocation.request_id) {
+            Ok((id, message)) => jobs.push(perform(host, trigger.job(), id, message.to_json(), invocation)),
+            Err(error) => failed.push(error),
+        }
+    }
+    for job in join_all(jobs).await {
+        match job {
+            Ok(job) => done.push(job),
+            Err(error) => failed.push(error),
+        }
+    }
+    if failed.len() > 1 {
+        for error in &failed {
+            tracing::error!(error_type = error.error_type(), %error, "one of an event's jobs");
+        }
+    }
+    match failed.into_iter().next() {
+        None => Ok(Response::Event { jobs: done }),
+        Some(error) => Err(error),
+    }
+}
+
+impl Event {
+    fn read(fields: &Fields) -> Self {
+        let text = |name| fields.text(name).map(|text| text.into_owned());
+        let resources = fields.get("resources").and_then(|list| serde_json::from_str(list.get()).ok());
+        Self {
+            id: text("id").filter(|id| JobId::new(id).is_ok()),
+            source: text("source").unwrap_or_default(),
+            detail_type: text("detail-type").unwrap_or_default(),
+            time: text("time").and_then(|time| time.parse().ok()),
+            resources: resources.unwrap_or_default(),
+            detail: fields.get("detail").map(ToOwned::to_owned),
+        }
+    }
+
+    /// The job that a trigger makes of the event; `index` is the trigger's place among those that match.
+    fn message(
+        &self,
+        trigger: &EventTrigger,
+        index: usize,
+        request_id: &str,
+    ) -> Result<(String, Message), InvocationError> {
+        let refused = |why: String| {
+            let text = format!("job {} cannot be made of the event: {why}", trigger.job());
+            InvocationError::new(Kind::BadMessage, text)
+        };
+        let args = trigger.fixed_args().map(ToOwned::to_owned).or_else(|| self.detail.clone());
+        let args =
+            args.map_or_else(|| to_raw_value(&serde_json::json!({})).map_err(|error| refused(error.to_string())), Ok)?;
+        let mut message =
+            Message::new(trigger.job(), args).map_err(|error| refused(format!("{error} (they are its detail)")))?;
+        let rule = self.rule(trigger);
+        let mut id = match (&rule, self.time) {
+            (Some(rule), Some(time)) => format!("{rule}@{time}"),
+            _ => self.id.clone().unwrap_or_else(|| request_id.to_owned()),
+        };
+        // Several jobs of one event are several jobs: the first has the plain id.
+        if index > 0 {
+            id.push_str(&format!(":{}", index + 1));
+        }
+        message.id = JobId::new(&id).ok();
+        message.enqueued_at = self.time;
+        message.schedule = rule;
+        Ok((message.id.as_ref().map_or_else(|| request_id.to_owned(), ToString::to_string), message))
+    }
+
+    /// The scheduled rule that sent the event: as the trigger names it, so that the id does not depend on the stack's
+    /// name, else as its ARN does.
+    fn rule(&self, trigger: &EventTrigger) -> Option<String> {
+        let scheduled = self.source == "aws.events" && self.detail_type == "Scheduled Event";
+        let own = || self.resources.iter().find_map(|arn| arn.rsplit_once("rule/").map(|(_, name)| name));
+        scheduled.then(|| trigger.rule_name().or_else(own)).flatten().map(ToOwned::to_owned)
+    }
+}

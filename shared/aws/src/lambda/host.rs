@@ -1,0 +1,131 @@
+//! The host itself, apart from the runtime API: tests and other hosts can hand it invocations too.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use lamplighter::{Backend, Env, Function, Queues, Stop, Worker};
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::{
+    batch,
+    deadline::time_left,
+    error::{InvocationError, Kind},
+    event, message,
+    payload::Payload,
+    response::Response,
+};
+use crate::{sdk::variable, sqs::Sqs};
+
+/// A function's host. Cloning is cheap: concurrent invocations share it.
+#[derive(Clone)]
+pub struct Host(Arc<Inner>);
+
+struct Inner {
+    worker: Worker,
+    sqs: Sqs,
+    stop: Stop,
+    running: TaskTracker,
+}
+
+/// One invocation.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// The request's id.
+    pub request_id: String,
+    /// When Lambda ends the process.
+    pub deadline: Instant,
+}
+
+impl Invocation {
+    pub(super) fn of(context: &lambda_runtime::Context, host: &Host) -> Self {
+        let left = time_left(context.deadline, SystemTime::now(), host.function().timeout());
+        Self { request_id: context.request_id.clone(), deadline: Instant::now() + left }
+    }
+
+    /// When the answer must be on its way: jobs and calls end before that.
+    pub(super) fn answer_by(&self) -> Instant {
+        let budget = self.deadline.saturating_duration_since(Instant::now());
+        self.deadline - (budget / 20).min(Duration::from_millis(500))
+    }
+}
+
+impl Host {
+    /// A host without a table: attempts are counted by receives, and a job that succeeds costs no call.
+    #[must_use]
+    pub fn new(function: Function, sqs: Sqs) -> Self {
+        Self::with_env(function, sqs, Env::system())
+    }
+
+    /// [`new`](Self::new), with a clock and randomness to drive.
+    #[must_use]
+    pub fn with_env(function: Function, sqs: Sqs, env: Env) -> Self {
+        let name = variable("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| function.name().into());
+        let host = match variable("AWS_LAMBDA_LOG_STREAM_NAME") {
+            Some(stream) => format!("lambda {name} {stream}"),
+            None => format!("lambda {name}"),
+        };
+        let stop = Stop::new();
+        let queues: Arc<dyn Queues> = Arc::new(sqs.clone());
+        let worker = Worker::new(function, Backend { queues, store: None }, env, host, stop.clone());
+        Self(Arc::new(Inner { worker, sqs, stop, running: TaskTracker::new() }))
+    }
+
+    /// Does what an invocation asks for.
+    ///
+    /// # Errors
+    /// When Lambda must take the invocation for failed: see [`InvocationError`].
+    pub async fn handle(&self, payload: Payload, invocation: Invocation) -> Result<Response, InvocationError> {
+        let _running = self.0.running.token();
+        match payload {
+            Payload::Records { records } => batch::serve(self, records, &invocation).await,
+            Payload::Event { event } => event::serve(self, &event, &invocation).await,
+            Payload::Message { message } => message::serve(self, &message, &invocation).await,
+            Payload::Unknown(what) => Err(unknown_event(self.function(), &what)),
+        }
+    }
+
+    /// How the host is told to come to an end.
+    #[must_use]
+    pub fn stop(&self) -> &Stop {
+        &self.0.stop
+    }
+
+    /// Resolves when no invocation is being served. Meant for the end: afterwards it may resolve at once.
+    pub async fn idle(&self) {
+        self.0.running.close();
+        self.0.running.wait().await;
+    }
+
+    /// The function that it serves.
+    #[must_use]
+    pub fn function(&self) -> &Function {
+        self.0.worker.function()
+    }
+
+    pub(super) fn worker(&self) -> &Worker {
+        &self.0.worker
+    }
+
+    pub(super) fn sqs(&self) -> &Sqs {
+        &self.0.sqs
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("worker", &self.0.worker).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn unknown_event(function: &Function, what: &str) -> InvocationError {
+    let text = format!(
+        "function {} was invoked with {what}; it takes batches from SQS, events that one of its triggers matches, and \
+         messages like {{\"job\":\"name\",\"args\":{{}}}}",
+        function.name()
+    );
+    InvocationError::new(Kind::UnknownEvent, text)
+}

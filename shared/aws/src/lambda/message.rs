@@ -1,0 +1,67 @@
+//! Jobs that no queue delivered: a direct invocation with a message, and what events become.
+
+use lamplighter::{Action, BurialReason, Delivery, JobState, Message, Performed};
+
+use super::{
+    Host, Invocation,
+    error::{InvocationError, Kind},
+    payload::Fields,
+    response::{JobResponse, Response},
+};
+
+/// A direct invocation with a message. Without an id in it, the request's id is the job's: that stays the same when
+/// Lambda tries an asynchronous invocation again.
+pub(super) async fn serve(host: &Host, fields: &Fields, invocation: &Invocation) -> Result<Response, InvocationError> {
+    let body = fields.to_json();
+    let message: Message = body.parse().map_err(|error| InvocationError::new(Kind::BadMessage, format!("{error}")))?;
+    let id = message.id.as_ref().map_or(&*invocation.request_id, |id| id.as_str()).to_owned();
+    perform(host, &message.job, id, body, invocation).await.map(Response::Job)
+}
+
+/// Runs one job, now.
+pub(super) async fn perform(
+    host: &Host,
+    job: &str,
+    id: String,
+    body: String,
+    invocation: &Invocation,
+) -> Result<JobResponse, InvocationError> {
+    let queue = host.function().route(job).map_or("", |route| route.queue.name());
+    let delivery = Delivery {
+        queue: queue.into(),
+        message_id: id.clone(),
+        receipt: String::new(),
+        body,
+        receive_count: 1,
+        group: None,
+    };
+    let performed = host.worker().perform(delivery, invocation.answer_by()).await;
+    match performed.action {
+        Action::Ack => {
+            Ok(JobResponse { id, state: performed.state.map_or("ended", JobState::as_str), output: performed.output })
+        }
+        _ => Err(failure(host, job, &id, performed)),
+    }
+}
+
+fn failure(host: &Host, job: &str, id: &str, performed: Performed) -> InvocationError {
+    let error = performed.error.map(|error| error.to_string());
+    let why = error.as_deref().unwrap_or("no reason is known");
+    match performed.action {
+        Action::Bury(burial) => {
+            let kind = match burial.reason {
+                BurialReason::BadMessage | BurialReason::UnknownJob => Kind::BadMessage,
+                _ => Kind::JobFailed,
+            };
+            InvocationError::new(kind, format!("job {job} {id} has failed: {why}"))
+        }
+        Action::Retry(_) if error.is_some() => {
+            InvocationError::new(Kind::AttemptFailed, format!("an attempt at job {job} {id} has failed: {why}"))
+        }
+        _ if host.function().route(job).is_none() => {
+            let name = host.function().name();
+            InvocationError::new(Kind::BadMessage, format!("function {name} performs no job {job:?}"))
+        }
+        _ => InvocationError::new(Kind::NotRun, format!("job {job} {id} was put back, or could not be run now")),
+    }
+}

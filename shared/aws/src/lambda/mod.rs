@@ -1,0 +1,86 @@
+//! The Lambda host: a function's invocations, from whatever triggers it.
+//!
+//! | payload | what it becomes | answer |
+//! | --- | --- | --- |
+//! | an SQS batch | its jobs | `batchItemFailures` |
+//! | an EventBridge event | a job for each [trigger](lamplighter::EventTrigger) that matches | the jobs, or an error |
+//! | a [message](lamplighter::Message) | its job | `{"id", "state", "output"}`, or an error |
+//!
+//! An error fails the invocation: Lambda then tries an asynchronous one again, and hands it to the function's failure
+//! destination at last (AWS Lambda Developer Guide, "Error handling for asynchronous invocation").
+//!
+//! A batch whose jobs all succeed makes no call to AWS, and starting up makes none in any case.
+
+mod batch;
+mod deadline;
+mod error;
+mod event;
+mod host;
+mod lenient;
+mod logging;
+mod message;
+mod payload;
+mod record;
+mod response;
+mod stop;
+
+use lambda_runtime::{LambdaEvent, service_fn};
+use lamplighter::Function;
+
+pub use self::{
+    deadline::time_left,
+    error::{Error, InvocationError},
+    host::{Host, Invocation},
+    payload::{Fields, Payload},
+    record::Records,
+    response::{ItemFailure, JobResponse, Response},
+};
+use crate::{sdk::variable, sqs::Sqs};
+
+/// The environment variable that asks for a [stop notice](run).
+pub const STOP_NOTICE_VARIABLE: &str = "LAMPLIGHTER_STOP_NOTICE";
+
+/// What Lambda sets for every function, and the runtime needs (AWS Lambda Developer Guide, "Working with Lambda
+/// environment variables").
+const SET_BY_LAMBDA: [&str; 4] = [
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+];
+
+/// Serves a function's invocations until Lambda ends the process.
+///
+/// Queues are those of the environment variable [`LAMPLIGHTER_QUEUES`](crate::QueueMap::VARIABLE). Where
+/// `AWS_LAMBDA_MAX_CONCURRENCY` is above 1 (Lambda Managed Instances), that many invocations run at once.
+///
+/// With [`LAMPLIGHTER_STOP_NOTICE`](STOP_NOTICE_VARIABLE) set to `1`, an internal extension is registered, so that
+/// Lambda announces its stop by SIGTERM some 500 ms ahead: jobs that run are told, and handed back if they do not end.
+/// That costs a round trip before the first invocation, and rarely finds a job running, except on Managed Instances;
+/// without it, the visibility timeout brings unfinished jobs back.
+///
+/// # Errors
+/// When the process was not started by Lambda, when the function contradicts itself, when the map of queues makes no
+/// sense, or when the runtime API goes away.
+pub async fn run(function: Function) -> Result<(), Error> {
+    logging::init();
+    if let Some(missing) = SET_BY_LAMBDA.into_iter().find(|name| variable(name).is_none()) {
+        return Err(Error::NotInLambda { function: function.name(), missing });
+    }
+    let problems = function.problems();
+    if !problems.is_empty() {
+        return Err(Error::Function(problems.join("; ")));
+    }
+    let host = Host::new(function, Sqs::from_env()?);
+    if variable(STOP_NOTICE_VARIABLE).is_some_and(|value| value == "1") {
+        stop::announce(host.clone()).await;
+    }
+    let serve = move |event: LambdaEvent<Payload>| {
+        let host = host.clone();
+        async move {
+            let invocation = Invocation::of(&event.context, &host);
+            host.handle(event.payload, invocation).await
+        }
+    };
+    lambda_runtime::run_concurrent(service_fn(serve)).await.map_err(|error| Error::Runtime(error.to_string()))
+}

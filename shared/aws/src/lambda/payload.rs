@@ -1,0 +1,222 @@
+//! What triggered the function, told from the payload in one pass.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::record::Records;
+
+/// An invocation's payload. Reading one never fails on JSON: what is not understood is [`Payload::Unknown`], since
+/// serde's own errors would show the payload to whoever reads the log.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Payload {
+    /// Records, as SQS and some other services send them.
+    #[non_exhaustive]
+    Records {
+        /// The records; those that are not even objects count here too.
+        records: Records,
+    },
+    /// An EventBridge event.
+    #[non_exhaustive]
+    Event {
+        /// The event's fields.
+        event: Fields,
+    },
+    /// A job's message.
+    #[non_exhaustive]
+    Message {
+        /// The message's fields.
+        message: Fields,
+    },
+    /// Anything else, described.
+    Unknown(String),
+}
+
+/// The fields of a JSON object, as they came.
+#[derive(Debug, Default)]
+pub struct Fields(Vec<(String, Box<RawValue>)>);
+
+impl Fields {
+    pub(super) fn get(&self, name: &str) -> Option<&RawValue> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| &**value)
+    }
+
+    /// The field's text, where it is one.
+    pub(super) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        self.get(name).and_then(|value| serde_json::from_str(value.get()).ok())
+    }
+
+    /// The object as JSON text. Fields that came twice are there twice: whoever reads it may refuse that.
+    pub(super) fn to_json(&self) -> String {
+        let mut json = String::from("{");
+        for (index, (name, value)) in self.0.iter().enumerate() {
+            if index > 0 {
+                json.push(',');
+            }
+            json.push_str(&serde_json::Value::from(name.as_str()).to_string());
+            json.push(':');
+            json.push_str(value.get());
+        }
+        json.push('}');
+        json
+    }
+
+    fn describe(&self) -> String {
+        const SHOWN: usize = 8;
+        let names: Vec<_> =
+            self.0.iter().take(SHOWN).map(|(name, _)| name.chars().take(40).collect::<String>()).collect();
+        let more = if self.0.len() > SHOWN { ", …" } else { "" };
+        format!("an object with the fields [{}{more}]", names.join(", "))
+    }
+}
+
+impl<'de> Deserialize<'de> for Payload {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Detect)
+    }
+}
+
+struct Detect;
+
+fn unknown(what: &str) -> Payload {
+    Payload::Unknown(what.into())
+}
+
+impl<'de> Visitor<'de> for Detect {
+    type Value = Payload;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Payload, E> {
+        Ok(unknown("a truth value"))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Payload, E> {
+        Ok(unknown("a number"))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Payload, E> {
+        Ok(unknown("a number"))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Payload, E> {
+        Ok(unknown("a number"))
+    }
+
+    fn visit_unit<E>(self) -> Result<Payload, E> {
+        Ok(unknown("null"))
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Payload, E> {
+        Ok(unknown("a text"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Payload, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(unknown("a list"))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Payload, A::Error> {
+        let mut records: Option<Records> = None;
+        let mut fields = Fields::default();
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "Records" {
+                // Twice is not what SQS sends; whatever came is looked at.
+                let more: Records = map.next_value()?;
+                records.get_or_insert_default().append(more);
+            } else {
+                fields.0.push((name, map.next_value()?));
+            }
+        }
+        Ok(match records {
+            Some(records) => Payload::Records { records },
+            None if fields.get("job").is_some() => Payload::Message { message: fields },
+            None if fields.get("detail-type").is_some() && fields.get("source").is_some() => {
+                Payload::Event { event: fields }
+            }
+            None => Payload::Unknown(fields.describe()),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn detect(json: &str) -> String {
+        match serde_json::from_str::<Payload>(json).unwrap() {
+            Payload::Records { records } => format!("{} records", records.0.len()),
+            Payload::Event { .. } => "event".into(),
+            Payload::Message { message } => message.to_json(),
+            Payload::Unknown(what) => what,
+        }
+    }
+
+    #[test]
+    fn payloads_are_told_apart() {
+        for (json, what) in [
+            (r#"{"Records":[]}"#, "0 records"),
+            (r#"{"Records":null}"#, "0 records"),
+            (r#"{"Records":[null,7,{"messageId":"a"}],"job":"x"}"#, "3 records"),
+            (r#"{"source":"a","detail-type":"b","detail":{}}"#, "event"),
+            (r#" {"job":"a.b","args":{"n": 1.0}} "#, r#"{"job":"a.b","args":{"n": 1.0}}"#),
+            (r#"{"job":"a","job":"b"}"#, r#"{"job":"a","job":"b"}"#),
+            (r#"{"hello":"secret"}"#, "an object with the fields [hello]"),
+            ("{}", "an object with the fields []"),
+            ("[]", "a list"),
+            ("null", "null"),
+            ("\"secret\"", "a text"),
+            ("1e3", "a number"),
+            ("-1", "a number"),
+            ("true", "a truth value"),
+        ] {
+            assert_eq!(detect(json), what, "{json}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_json_is_refused(value in json()) {
+            let value = serde_json::from_str::<serde_json::Value>(&value).unwrap();
+            prop_assert!(serde_json::from_str::<Payload>(&value.to_string()).is_ok());
+            let records = serde_json::json!({"Records": [value.clone()], "x": value});
+            prop_assert!(serde_json::from_str::<Payload>(&records.to_string()).is_ok());
+        }
+    }
+
+    fn json() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            any::<i64>().prop_map(|n| n.to_string()),
+            "\"[a-z]{0,5}\"",
+            Just("0.5".into())
+        ];
+        leaf.prop_recursive(4, 30, 5, |inner| {
+            let name = prop_oneof![
+                "[a-z]{1,3}",
+                Just("messageId".into()),
+                Just("body".into()),
+                Just("attributes".into()),
+                Just("messageAttributes".into()),
+                Just("Records".into()),
+                Just("eventSource".into()),
+            ];
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(|list| format!("[{}]", list.join(","))),
+                proptest::collection::btree_map(name, inner, 0..5).prop_map(|map| {
+                    let fields: Vec<_> = map.into_iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+                    format!("{{{}}}", fields.join(","))
+                }),
+            ]
+        })
+    }
+}

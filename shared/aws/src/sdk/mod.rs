@@ -1,0 +1,154 @@
+//! What all clients of AWS's SDKs in this process share: credentials, region, endpoint, one HTTP client with one TLS
+//! stack. Made at first use, so that a function which calls nothing pays nothing.
+
+#[cfg(feature = "credential-chain")]
+mod chain;
+mod environment;
+mod explain;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_sdk_sqs::config::{BehaviorVersion, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use aws_types::SdkConfig;
+use lamplighter::{StoreError, StoreErrorKind};
+use tokio::sync::OnceCell;
+
+pub(crate) use self::explain::explain;
+
+/// What all clients of AWS's SDKs in this process share, made at first use. Cloning is cheap.
+#[derive(Clone)]
+pub struct Sdk(Arc<Inner>);
+
+struct Inner {
+    source: Source,
+    config: OnceCell<SdkConfig>,
+}
+
+enum Source {
+    /// As Lambda sets it: credentials, region and endpoint are environment variables.
+    Environment,
+    /// As the AWS command line finds it.
+    #[cfg(feature = "credential-chain")]
+    Chain {
+        region: Option<String>,
+        endpoint: Option<String>,
+    },
+    Fixed {
+        region: String,
+        endpoint: Option<String>,
+        credentials: Credentials,
+    },
+}
+
+/// The region of an endpoint that is not AWS's own and for which none is named: signatures need one.
+const EMULATED_REGION: &str = "us-east-1";
+
+impl Sdk {
+    /// Credentials, region and endpoint from the environment variables that Lambda sets (`AWS_ACCESS_KEY_ID` and its
+    /// companions, `AWS_REGION`), and `AWS_ENDPOINT_URL`. They are read at first use.
+    #[must_use]
+    pub fn environment() -> Self {
+        Self::new(Source::Environment)
+    }
+
+    /// Credentials as the AWS command line finds them: environment, profiles, web identity, containers, and instance
+    /// metadata, which gets a second to answer. The region likewise, unless it is given here.
+    #[cfg(feature = "credential-chain")]
+    #[must_use]
+    pub fn chain(region: Option<String>, endpoint: Option<String>) -> Self {
+        Self::new(Source::Chain { region, endpoint })
+    }
+
+    /// These credentials, this region, and this endpoint in place of AWS's own.
+    #[must_use]
+    pub fn fixed(region: impl Into<String>, endpoint: Option<String>, credentials: Credentials) -> Self {
+        Self::new(Source::Fixed { region: region.into(), endpoint, credentials })
+    }
+
+    /// Whether it goes by environment variables alone.
+    pub(crate) fn is_environment(&self) -> bool {
+        matches!(self.0.source, Source::Environment)
+    }
+
+    fn new(source: Source) -> Self {
+        Self(Arc::new(Inner { source, config: OnceCell::new() }))
+    }
+
+    /// The configuration for a client of any AWS service. The first call makes it; no call goes to the network before
+    /// a request does, except where the credential chain asks for a region.
+    ///
+    /// # Errors
+    /// When the region or the credentials are not set, or make no sense.
+    pub async fn config(&self) -> Result<&SdkConfig, StoreError> {
+        self.0.config.get_or_try_init(|| self.make()).await
+    }
+
+    async fn make(&self) -> Result<SdkConfig, StoreError> {
+        match &self.0.source {
+            Source::Environment => environment::load(),
+            #[cfg(feature = "credential-chain")]
+            Source::Chain { region, endpoint } => chain::load(region.clone(), endpoint.clone()).await,
+            Source::Fixed { region, endpoint, credentials } => {
+                let mut config = base(Some(region.clone()), endpoint.clone())?;
+                config.set_credentials_provider(Some(SharedCredentialsProvider::new(credentials.clone())));
+                Ok(config.build())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Sdk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sdk").field("made", &self.0.config.initialized()).finish_non_exhaustive()
+    }
+}
+
+/// All but the credentials.
+fn base(region: Option<String>, endpoint: Option<String>) -> Result<aws_types::sdk_config::Builder, StoreError> {
+    let region = region.or_else(|| endpoint.is_some().then(|| EMULATED_REGION.into())).ok_or_else(no_region)?;
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(region))
+        .http_client(http_client())
+        .retry_config(retries())
+        .timeout_config(timeouts());
+    config.set_endpoint_url(endpoint);
+    Ok(config)
+}
+
+fn no_region() -> StoreError {
+    let text = "no AWS region is set: set AWS_REGION, or name a queue by its URL at AWS, which tells the region";
+    StoreError::new(StoreErrorKind::Invalid, text)
+}
+
+fn http_client() -> SharedHttpClient {
+    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+}
+
+/// Three tries with short pauses: whoever waits here is an invocation with a deadline, or a person.
+fn retries() -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(3)
+        .with_initial_backoff(Duration::from_millis(100))
+        .with_max_backoff(Duration::from_secs(2))
+}
+
+/// SQS answers within milliseconds; a full batch of 1 MiB over a slow line takes seconds.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(10))
+        .operation_timeout(Duration::from_secs(20))
+        .build()
+}
+
+/// An environment variable that is set to something. An endpoint that is set but empty counts as not set, where the
+/// SDK would panic.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}

@@ -1,0 +1,225 @@
+//! Calls in batches: at most ten entries and 1 MiB together (Amazon SQS Developer Guide, "Message quotas"). A call can
+//! fail in part inside a success: such entries are tried again, and each entry's answer finds its way back.
+
+use std::{future::Future, ops::Range, time::Duration};
+
+use aws_sdk_sqs::types::{BatchResultErrorEntry, MessageAttributeValue, SendMessageBatchRequestEntry};
+use futures_util::{StreamExt, stream};
+use lamplighter::{MAX_MESSAGE_BYTES, StoreError, StoreErrorKind};
+
+use super::Sqs;
+use crate::{queues::is_fifo, sdk::explain};
+
+/// Entries a call.
+pub(super) const MAX_ENTRIES: usize = 10;
+/// Calls under way at once.
+pub(super) const CALLS_AT_ONCE: usize = 8;
+/// Pauses before what failed inside a successful call is tried again.
+const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
+
+/// One message to send.
+#[derive(Debug, Clone)]
+pub(super) struct Outgoing {
+    pub(super) body: String,
+    pub(super) attributes: Vec<(String, MessageAttributeValue)>,
+    pub(super) group: Option<String>,
+    pub(super) deduplication: Option<String>,
+    pub(super) delay_seconds: Option<i32>,
+}
+
+/// Why one entry of a batch was not taken.
+#[derive(Debug, Clone)]
+pub(super) enum Rejection {
+    /// It is at fault itself, and would be refused again.
+    Refused(String),
+    /// It could not be done now, or not by us.
+    Failed(StoreError),
+}
+
+/// What became of the entries of one call: answers by index, and the entries to try again.
+pub(super) struct Called {
+    pub(super) done: Vec<usize>,
+    pub(super) failed: Vec<BatchResultErrorEntry>,
+}
+
+impl Outgoing {
+    /// What it counts against the limits: the body, and its attributes' names, types and values.
+    pub(super) fn size(&self) -> usize {
+        self.body.len() + self.attributes.iter().map(|(name, value)| attribute_size(name, value)).sum::<usize>()
+    }
+
+    fn entry(&self, id: usize) -> Result<SendMessageBatchRequestEntry, StoreError> {
+        let attributes = (!self.attributes.is_empty()).then(|| self.attributes.iter().cloned().collect());
+        SendMessageBatchRequestEntry::builder()
+            .id(id.to_string())
+            .message_body(&self.body)
+            .set_message_attributes(attributes)
+            .set_message_group_id(self.group.clone())
+            .set_message_deduplication_id(self.deduplication.clone())
+            .set_delay_seconds(self.delay_seconds)
+            .build()
+            .map_err(incomplete)
+    }
+}
+
+pub(super) fn attribute_size(name: &str, value: &MessageAttributeValue) -> usize {
+    let text = value.string_value().map_or(0, str::len);
+    let binary = value.binary_value().map_or(0, |blob| blob.as_ref().len());
+    name.len() + value.data_type().len() + text + binary
+}
+
+/// The builder of an SDK type misses a field. All that it requires are set here.
+pub(super) fn incomplete(error: impl std::fmt::Display) -> StoreError {
+    StoreError::new(StoreErrorKind::Invalid, error)
+}
+
+/// Ranges of entries that fit into one call each.
+pub(super) fn pack(sizes: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
+    let mut calls: Vec<Range<usize>> = Vec::new();
+    let mut bytes = 0usize;
+    for (index, size) in sizes.enumerate() {
+        match calls.last_mut() {
+            Some(call) if call.len() < MAX_ENTRIES && bytes + size <= MAX_MESSAGE_BYTES => {
+                call.end = index + 1;
+                bytes += size;
+            }
+            _ => {
+                calls.push(index..index + 1);
+                bytes = size;
+            }
+        }
+    }
+    calls
+}
+
+/// Makes a batch call for `entries` entries until each has an answer, or the pauses are used up. `call` is given the
+/// entries that are still open.
+pub(super) async fn until_answered<F, Fut>(entries: usize, mut call: F) -> Vec<Result<(), Rejection>>
+where
+    F: FnMut(Vec<usize>) -> Fut,
+    Fut: Future<Output = Result<Called, StoreError>>,
+{
+    let silent = || Rejection::Failed(StoreError::unavailable("SQS did not say what became of it"));
+    let mut answers: Vec<Result<(), Rejection>> = (0..entries).map(|_| Err(silent())).collect();
+    let mut open: Vec<usize> = (0..entries).collect();
+    let mut pauses = PAUSES.into_iter();
+    loop {
+        let called = match call(open.clone()).await {
+            Ok(called) => called,
+            Err(error) => {
+                for index in open {
+                    answers[index] = Err(Rejection::Failed(error.clone()));
+                }
+                return answers;
+            }
+        };
+        // Only what was asked for: an answer about anything else is no answer.
+        for index in called.done.into_iter().filter(|index| open.contains(index)) {
+            answers[index] = Ok(());
+        }
+        let mut again = Vec::new();
+        for entry in called.failed {
+            let Some(index) = entry.id.parse::<usize>().ok().filter(|index| open.contains(index)) else { continue };
+            let said = match entry.message.as_deref() {
+                Some(message) if !message.is_empty() => format!("{}: {}", entry.code, message.trim_end_matches('.')),
+                _ => entry.code.clone(),
+            };
+            if entry.sender_fault {
+                answers[index] = Err(Rejection::Refused(format!("SQS says {said}")));
+            } else {
+                answers[index] = Err(Rejection::Failed(StoreError::unavailable(format_args!("SQS says {said}"))));
+                again.push(index);
+            }
+        }
+        match pauses.next().filter(|_| !again.is_empty()) {
+            Some(pause) => tokio::time::sleep(pause).await,
+            None => return answers,
+        }
+        again.sort_unstable();
+        open = again;
+    }
+}
+
+impl Sqs {
+    /// Sends messages to one queue, in as few calls as the limits allow. The answers come in the messages' order. On a
+    /// FIFO queue the calls are made one after the other, elsewhere several at once.
+    pub(super) async fn send_batches(&self, url: &str, messages: &[Outgoing]) -> Vec<Result<(), Rejection>> {
+        let calls = pack(messages.iter().map(Outgoing::size));
+        let at_once = if is_fifo(url) { 1 } else { CALLS_AT_ONCE };
+        let answers = stream::iter(calls.into_iter().map(|call| self.send_batch(url, &messages[call])));
+        answers.buffered(at_once).flat_map(stream::iter).collect().await
+    }
+
+    async fn send_batch(&self, url: &str, messages: &[Outgoing]) -> Vec<Result<(), Rejection>> {
+        until_answered(messages.len(), async |open: Vec<usize>| {
+            let client = self.client().await?;
+            let entries = open.iter().map(|&index| messages[index].entry(index)).collect::<Result<_, _>>()?;
+            let sent = client.send_message_batch().queue_url(url).set_entries(Some(entries)).send().await;
+            let sent = sent.map_err(|error| explain(&error, &format!("send to {url}")))?;
+            let done = sent.successful.iter().filter_map(|entry| entry.id.parse().ok()).collect();
+            Ok(Called { done, failed: sent.failed })
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn packing_keeps_order_and_limits(sizes in proptest::collection::vec(0usize..=MAX_MESSAGE_BYTES, 0..60)) {
+            let calls = pack(sizes.iter().copied());
+            prop_assert!(calls.iter().cloned().flatten().eq(0..sizes.len()));
+            for call in calls {
+                prop_assert!(call.len() <= MAX_ENTRIES);
+                prop_assert!(sizes[call].iter().sum::<usize>() <= MAX_MESSAGE_BYTES);
+            }
+        }
+    }
+
+    #[test]
+    fn a_thousand_small_messages_are_a_hundred_calls() {
+        assert_eq!(pack(std::iter::repeat_n(200, 1000)).len(), 100);
+    }
+
+    fn failure(id: &str, sender_fault: bool) -> BatchResultErrorEntry {
+        BatchResultErrorEntry::builder().id(id).code("Code").sender_fault(sender_fault).build().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_failed_without_fault_is_tried_again_alone() {
+        let asked = RefCell::new(Vec::new());
+        let answers = until_answered(4, async |open: Vec<usize>| {
+            asked.borrow_mut().push(open.clone());
+            Ok(match asked.borrow().len() {
+                1 => Called {
+                    done: vec![1, 77],
+                    failed: vec![failure("0", false), failure("2", true), failure("x", false)],
+                },
+                _ => Called { done: open, failed: vec![] },
+            })
+        })
+        .await;
+        // Entry 3 was never spoken of: it may have been sent or not, and the caller hears that.
+        assert_eq!(asked.into_inner(), [vec![0, 1, 2, 3], vec![0]]);
+        assert!(matches!(answers[..], [Ok(()), Ok(()), Err(Rejection::Refused(_)), Err(Rejection::Failed(_))]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn trying_again_ends() {
+        let calls = RefCell::new(0);
+        let answers = until_answered(1, async |_| {
+            *calls.borrow_mut() += 1;
+            Ok(Called { done: vec![], failed: vec![failure("0", false)] })
+        })
+        .await;
+        assert_eq!(calls.into_inner(), 1 + PAUSES.len());
+        assert!(matches!(&answers[..], [Err(Rejection::Failed(error))] if error.to_string().contains("Code")));
+    }
+}

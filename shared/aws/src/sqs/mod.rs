@@ -1,0 +1,122 @@
+//! SQS: sending jobs, and what hosts do with messages they have received.
+
+mod batches;
+mod bury;
+mod queues;
+mod text;
+mod visibility;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use aws_sdk_sqs::{Client, config};
+use lamplighter::{Env, StoreError};
+use tokio::sync::OnceCell;
+
+pub(crate) use self::{
+    bury::{Attribute, Corpse},
+    visibility::{MAX_VISIBILITY, Postponed},
+};
+use crate::{
+    queues::{QueueMap, QueueMapError},
+    sdk::Sdk,
+};
+
+/// Sends jobs to SQS queues. Cloning is cheap, and clones share one client, which is made at first use.
+#[derive(Clone)]
+pub struct Sqs(Arc<Inner>);
+
+struct Inner {
+    sdk: Sdk,
+    client: OnceCell<Client>,
+    queues: QueueMap,
+    env: Env,
+    /// Dead-letter queues that had to be asked for, by the URL of the queue they serve.
+    dead: Mutex<HashMap<String, Arc<OnceCell<Option<String>>>>>,
+}
+
+/// Why there is no [`Sqs`].
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SqsError {
+    /// The environment does not say where the queues are.
+    #[error(transparent)]
+    Map(#[from] QueueMapError),
+    /// That is no queue's URL.
+    #[error(
+        "{0:?} is no URL of a queue; one looks like https://sqs.eu-west-1.amazonaws.com/123456789012/webhooks, and \
+         `aws sqs get-queue-url --queue-name NAME` prints it"
+    )]
+    Url(String),
+}
+
+impl Sqs {
+    /// Queues as [`QueueMap::VARIABLE`] names them; credentials, region and endpoint from environment variables, as in
+    /// a Lambda function. The latter are read at first use.
+    ///
+    /// # Errors
+    /// When the variable does not hold a map of queues.
+    pub fn from_env() -> Result<Self, SqsError> {
+        Ok(Self::new(Sdk::environment(), QueueMap::from_env()?))
+    }
+
+    /// One queue, known by its URL, for programs that people run. Region and endpoint are those of the URL; where it
+    /// tells no region, and for credentials, the places are asked that the AWS command line asks.
+    ///
+    /// # Errors
+    /// When that is no queue's URL.
+    #[cfg(feature = "credential-chain")]
+    pub fn for_url(queue: &str, url: &str) -> Result<Self, SqsError> {
+        if !crate::queues::is_queue_url(url) {
+            return Err(SqsError::Url(url.into()));
+        }
+        let region = crate::queues::region_of(url).map(Into::into);
+        Ok(Self::new(Sdk::chain(region, crate::queues::endpoint_of(url)), QueueMap::single(queue, url)))
+    }
+
+    /// These queues, through this SDK.
+    #[must_use]
+    pub fn new(sdk: Sdk, queues: QueueMap) -> Self {
+        Self::with_env(sdk, queues, Env::system())
+    }
+
+    /// [`new`](Self::new), with the clock by which delays are counted.
+    #[must_use]
+    pub fn with_env(sdk: Sdk, queues: QueueMap, env: Env) -> Self {
+        let (client, dead) = Default::default();
+        Self(Arc::new(Inner { sdk, client, queues, env, dead }))
+    }
+
+    /// The queues it knows.
+    #[must_use]
+    pub fn queues(&self) -> &QueueMap {
+        &self.0.queues
+    }
+
+    async fn client(&self) -> Result<&Client, StoreError> {
+        let make = || async {
+            let shared = self.0.sdk.config().await?;
+            let mut own = config::Builder::from(shared);
+            if let Some(endpoint) = crate::sdk::variable("AWS_ENDPOINT_URL_SQS").filter(|_| self.0.sdk.is_environment())
+            {
+                own.set_endpoint_url(Some(endpoint));
+            }
+            Ok(Client::from_conf(own.build()))
+        };
+        self.0.client.get_or_try_init(make).await
+    }
+
+    fn dead_cell(&self, url: &str) -> Arc<OnceCell<Option<String>>> {
+        let mut dead = self.0.dead.lock().unwrap_or_else(PoisonError::into_inner);
+        dead.entry(url.to_owned()).or_default().clone()
+    }
+}
+
+impl fmt::Debug for Sqs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sqs").field("queues", &self.0.queues).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,104 @@
+//! Enqueueing: [`Queues`] on SQS.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use lamplighter::{EnqueueError, Enqueued, MAX_MESSAGE_BYTES, Queues, StoreError, StoreErrorKind, Submission};
+
+use super::{
+    Sqs,
+    batches::{CALLS_AT_ONCE, Outgoing, Rejection},
+    text::{escape_json, is_group},
+};
+use crate::queues::QueueUrls;
+
+/// The longest `DelaySeconds` (Amazon SQS API Reference, SendMessage).
+const MAX_DELAY: Duration = Duration::from_secs(900);
+
+#[async_trait]
+impl Queues for Sqs {
+    async fn send(&self, submissions: Vec<Submission>) -> Vec<Result<Enqueued, EnqueueError>> {
+        let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = submissions.iter().map(|_| None).collect();
+        let mut queues: BTreeMap<Arc<str>, (String, Vec<usize>, Vec<Outgoing>)> = BTreeMap::new();
+        for (index, submission) in submissions.iter().enumerate() {
+            let prepared = match self.queues().get(&submission.queue) {
+                Some(queue) => self.prepare(submission, queue).map(|message| (queue, message)),
+                None => Err(EnqueueError::UnknownQueue(submission.queue.to_string())),
+            };
+            match prepared {
+                Ok((queue, message)) => {
+                    let lot = queues.entry(submission.queue.clone());
+                    let (_, indices, messages) = lot.or_insert_with(|| (queue.url.clone(), Vec::new(), Vec::new()));
+                    indices.push(index);
+                    messages.push(message);
+                }
+                Err(error) => answers[index] = Some(Err(error)),
+            }
+        }
+        let lots = stream::iter(queues.into_values().map(async |(url, indices, messages)| {
+            let sent = self.send_batches(&url, &messages).await;
+            indices.into_iter().zip(sent).collect::<Vec<_>>()
+        }));
+        let mut sent = lots.buffer_unordered(CALLS_AT_ONCE).flat_map(stream::iter);
+        while let Some((index, answer)) = sent.next().await {
+            answers[index] = Some(match answer {
+                Ok(()) => Ok(Enqueued::New(submissions[index].id.clone())),
+                Err(Rejection::Refused(reason)) => {
+                    Err(EnqueueError::Refused { job: submissions[index].message.job.clone(), reason })
+                }
+                Err(Rejection::Failed(error)) => Err(error.into()),
+            });
+        }
+        drop(sent);
+        let silent = || Err(StoreError::unavailable("SQS did not say whether the job was enqueued").into());
+        answers.into_iter().map(|answer| answer.unwrap_or_else(silent)).collect()
+    }
+}
+
+impl Sqs {
+    fn prepare(&self, submission: &Submission, queue: &QueueUrls) -> Result<Outgoing, EnqueueError> {
+        let job = || submission.message.job.clone();
+        let fifo = queue.is_fifo();
+        let delay = submission.due_at.map_or(Duration::ZERO, |due_at| self.0.env.until(due_at));
+        let delayed = |reason: &str| EnqueueError::Delay {
+            job: job(),
+            due_at: submission.due_at.unwrap_or_default(),
+            reason: reason.into(),
+        };
+        if fifo && !delay.is_zero() {
+            return Err(delayed(
+                "a FIFO queue of SQS takes no delay for a single message; use a standard queue for it",
+            ));
+        }
+        if delay > MAX_DELAY {
+            return Err(delayed("SQS keeps a message back for 15 minutes at most"));
+        }
+        let group = match (&submission.group, fifo) {
+            (Some(group), _) if !is_group(group) => {
+                let reason = format!(
+                    "the message group {group:?} is not one for SQS: 1 to 128 letters, digits and ASCII punctuation marks"
+                );
+                return Err(EnqueueError::Refused { job: job(), reason });
+            }
+            (Some(group), _) => Some(group.to_string()),
+            // Without a group, all jobs of a FIFO queue form one.
+            (None, true) => Some(submission.queue.to_string()),
+            (None, false) => None,
+        };
+        let body = escape_json(submission.message.to_json());
+        if body.len() > MAX_MESSAGE_BYTES {
+            return Err(EnqueueError::TooLarge { job: job(), bytes: body.len(), limit: MAX_MESSAGE_BYTES });
+        }
+        // Rounded up: a job may come late, never early.
+        let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+        let delay_seconds = i32::try_from(seconds).map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
+        Ok(Outgoing {
+            body,
+            attributes: Vec::new(),
+            group,
+            deduplication: fifo.then(|| submission.id.to_string()),
+            delay_seconds: (delay_seconds > 0).then_some(delay_seconds),
+        })
+    }
+}
