@@ -1,1 +1,55 @@
 //! Derives the infrastructure template from functions and definitions.
+//!
+//! Functions, job definitions and schedules say all that AWS must know: how long a job may take, how often it is
+//! tried, what carries it, when it starts. From that comes a [`Deployment`], plain data with every derived number and
+//! every contradiction found; and from the deployment a [`Template`].
+//!
+//! ```
+//! let template = lamplighter_infra::template()?;
+//! let webhooks = &template.to_json()["Resources"]["WebhooksQueue"]["Properties"];
+//! // Six times the function's timeout, which is that of its slowest job and five seconds.
+//! assert_eq!(webhooks["VisibilityTimeout"], 6 * (30 + 5));
+//! # Ok::<(), lamplighter_infra::Problems>(())
+//! ```
+
+mod committed;
+mod deployment;
+mod node;
+mod problems;
+mod sam;
+mod yaml;
+
+use lamplighter::Function;
+
+pub use self::{
+    committed::{CheckError, Freshness, TEMPLATE_PATH, check, check_against},
+    deployment::{
+        DeployedFunction, DeployedQueue, DeployedSchedule, DeployedSetting, Deployment, EventPattern, MAX_STACK_NAME,
+        Target, Timing, UNDELIVERED_QUEUE, logical_name,
+    },
+    node::{Map, Node},
+    problems::Problems,
+    sam::Template,
+};
+
+/// The functions of this deployment.
+#[must_use]
+pub fn functions() -> Vec<Function> {
+    vec![webhooks::function()]
+}
+
+/// What this deployment consists of.
+///
+/// # Errors
+/// When definitions contradict each other.
+pub fn deployment() -> Result<Deployment, Problems> {
+    Deployment::derive(&functions(), &lamplighter_jobs::definitions(), &lamplighter_jobs::schedules())
+}
+
+/// The template of this deployment.
+///
+/// # Errors
+/// When definitions contradict each other.
+pub fn template() -> Result<Template, Problems> {
+    Ok(Template::new(&deployment()?))
+}

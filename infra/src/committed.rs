@@ -1,0 +1,68 @@
+//! The template in the repository, and whether it is up to date.
+
+use std::{io, path::Path};
+
+use crate::{Problems, Template, template};
+
+/// Where the template lies, from the repository's root.
+pub const TEMPLATE_PATH: &str = "infra/template.yaml";
+
+/// Whether a template file is what would be written now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Freshness {
+    /// It is.
+    Fresh,
+    /// It is not: the first line that differs, counted from 1.
+    Stale {
+        /// The line.
+        line: usize,
+    },
+    /// There is no such file.
+    Missing,
+}
+
+/// Why a template file could not be checked.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// There is nothing to compare with.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    /// The file is there and cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+/// Compares a template file with the template of this deployment.
+///
+/// # Errors
+/// When definitions contradict each other, and when the file cannot be read.
+pub fn check(path: &Path) -> Result<Freshness, CheckError> {
+    check_against(&template()?, path)
+}
+
+/// Compares a template file with a template. Line ends do not matter.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn check_against(template: &Template, path: &Path) -> Result<Freshness, CheckError> {
+    let there = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Freshness::Missing),
+        Err(source) => return Err(CheckError::Read { path: path.display().to_string(), source }),
+    };
+    let wanted = template.to_yaml();
+    let (mut there, mut wanted) = (there.lines(), wanted.lines());
+    for line in 1.. {
+        match (there.next(), wanted.next()) {
+            (None, None) => break,
+            (a, b) if a == b => {}
+            _ => return Ok(Freshness::Stale { line }),
+        }
+    }
+    Ok(Freshness::Fresh)
+}

@@ -1,0 +1,206 @@
+//! Functions: their size, their settings, the events that call them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lamplighter::{Definition, EventTrigger, Function, Setting};
+
+use super::names::logical_name;
+use crate::problems::Problems;
+
+/// A Lambda function.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeployedFunction {
+    /// Its name in the definitions, and its binary's.
+    pub name: String,
+    /// For people; may be empty.
+    pub description: String,
+    /// Its memory.
+    pub memory_mb: u16,
+    /// Its timeout: that of its slowest job, and a margin.
+    pub timeout_secs: u32,
+    /// Environment variables with fixed values.
+    pub variables: BTreeMap<String, String>,
+    /// Environment variables whose values the one who deploys decides.
+    pub settings: Vec<DeployedSetting>,
+    /// Whether it reads and writes objects.
+    pub objects: bool,
+    /// The events that call it directly. One event that fits several of these is one call.
+    pub events: Vec<EventPattern>,
+}
+
+/// An environment variable whose value the one who deploys decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeployedSetting {
+    /// The variable.
+    pub variable: String,
+    /// What it is for.
+    pub about: String,
+    /// The value where none is given; may be empty.
+    pub default: String,
+    /// Whether it must not be shown.
+    pub secret: bool,
+}
+
+/// Which events call a function. At least one of the two is there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct EventPattern {
+    /// The event's `source`.
+    pub source: Option<String>,
+    /// The event's `detail-type`.
+    pub detail_type: Option<String>,
+}
+
+impl DeployedSetting {
+    /// The name by which the one who deploys gives the value: `WebhookSecret` for `LAMPLIGHTER_WEBHOOK_SECRET`.
+    #[must_use]
+    pub fn parameter(&self) -> String {
+        let variable = self.variable.strip_prefix("LAMPLIGHTER_").unwrap_or(&self.variable);
+        logical_name(&variable.to_ascii_lowercase())
+    }
+}
+
+/// Set by the template itself, or by Lambda (AWS Lambda Developer Guide, "Working with Lambda environment variables").
+const TAKEN: [&str; 2] = ["LAMPLIGHTER_QUEUES", "LAMPLIGHTER_OBJECTS"];
+
+/// Asked for by the template itself.
+const PARAMETERS: [&str; 4] = ["Architecture", "LogLevel", "LogRetentionDays", "ObjectsBucket"];
+
+pub(super) fn derive(
+    functions: &[Function],
+    definitions: &[Definition],
+    problems: &mut Problems,
+) -> Vec<DeployedFunction> {
+    for function in functions {
+        problems.extend(function.problems());
+        check_variables(function, problems);
+        check_triggers(function, problems);
+    }
+    check_performers(functions, definitions, problems);
+    check_settings(functions, problems);
+    let mut all: Vec<_> = functions.iter().map(one).collect();
+    all.sort_by(|a, b| a.name.cmp(&b.name));
+    all
+}
+
+fn one(function: &Function) -> DeployedFunction {
+    // Triggers that name a rule belong to a schedule.
+    let patterns = function.events().iter().filter(|trigger| trigger.rule_name().is_none()).map(pattern);
+    DeployedFunction {
+        name: function.name().into(),
+        description: function.about().into(),
+        memory_mb: function.memory(),
+        timeout_secs: u32::try_from(function.timeout().as_secs()).unwrap_or(u32::MAX),
+        variables: function.variables().iter().map(|&(name, value)| (name.into(), value.into())).collect(),
+        settings: function.settings().iter().map(setting).collect(),
+        objects: function.needs_objects(),
+        events: patterns.collect::<BTreeSet<_>>().into_iter().collect(),
+    }
+}
+
+fn setting(setting: &Setting) -> DeployedSetting {
+    DeployedSetting {
+        variable: setting.variable().into(),
+        about: setting.about().into(),
+        default: setting.default_value().into(),
+        secret: setting.is_secret(),
+    }
+}
+
+fn pattern(trigger: &EventTrigger) -> EventPattern {
+    EventPattern {
+        source: trigger.source_name().map(str::to_owned),
+        detail_type: trigger.detail_type_name().map(str::to_owned),
+    }
+}
+
+fn check_variables(function: &Function, problems: &mut Problems) {
+    let name = function.name();
+    let settings = function.settings().iter().map(Setting::variable);
+    let mut seen = BTreeSet::new();
+    for variable in function.variables().iter().map(|(variable, _)| *variable).chain(settings) {
+        let form = variable.starts_with(|c: char| c.is_ascii_alphabetic())
+            && variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !form || variable.len() < 2 {
+            problems.add(format!(
+                "function {name:?}: {variable:?} cannot be an environment variable; it begins with a letter and goes on \
+                 with letters, digits and _"
+            ));
+        }
+        if TAKEN.contains(&variable) || variable.starts_with("AWS_") || variable.starts_with("LAMBDA_") {
+            problems.add(format!(
+                "function {name:?}: the environment variable {variable} is set by the template or by Lambda; use another"
+            ));
+        }
+        if !seen.insert(variable) {
+            problems.add(format!("function {name:?}: the environment variable {variable} is there twice; keep one"));
+        }
+    }
+}
+
+fn check_triggers(function: &Function, problems: &mut Problems) {
+    for trigger in function.events() {
+        if pattern(trigger) == (EventPattern { source: None, detail_type: None }) && trigger.rule_name().is_none() {
+            problems.add(format!(
+                "function {:?}: every event there is would start {}; name a source, a detail type or a rule",
+                function.name(),
+                trigger.job()
+            ));
+        }
+    }
+}
+
+fn check_performers(functions: &[Function], definitions: &[Definition], problems: &mut Problems) {
+    let mut performers: BTreeMap<&str, &Function> = BTreeMap::new();
+    for function in functions {
+        for route in function.routes() {
+            if let Some(other) = performers.insert(route.job, function) {
+                problems.add(format!(
+                    "job {} is performed by two functions, {} and {}; keep one handler",
+                    route.job,
+                    other.name(),
+                    function.name()
+                ));
+            }
+        }
+    }
+    for definition in definitions.iter().filter(|definition| !performers.contains_key(definition.name)) {
+        problems.add(format!(
+            "job {} is defined, and no function performs it: what is enqueued would wait for ever; add a handler or \
+             remove the definition",
+            definition.name
+        ));
+    }
+}
+
+/// Functions may share a setting, and then mean the same by it.
+fn check_settings(functions: &[Function], problems: &mut Problems) {
+    let mut known: BTreeMap<String, (&Setting, &Function)> = BTreeMap::new();
+    for function in functions {
+        for setting in function.settings() {
+            let parameter = self::setting(setting).parameter();
+            if PARAMETERS.contains(&&*parameter) {
+                problems.add(format!(
+                    "function {:?}: the setting {} would be the parameter {parameter}, which the template has \
+                     already; rename it",
+                    function.name(),
+                    setting.variable()
+                ));
+            }
+            let (first, by) = *known.entry(parameter).or_insert((setting, function));
+            if first.variable() != setting.variable() {
+                problems.add(format!(
+                    "the settings {} and {} would be one parameter; rename one",
+                    first.variable(),
+                    setting.variable()
+                ));
+            } else if first != setting {
+                problems.add(format!(
+                    "functions {} and {} declare the setting {} differently; share one constant",
+                    by.name(),
+                    function.name(),
+                    setting.variable()
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What is to be deployed, as plain data: derived from functions, definitions and schedules, and written as a template
+//! by others. It knows what AWS offers, and nothing of any template's language.
+
+mod functions;
+mod names;
+mod queues;
+mod schedules;
+
+use lamplighter::{Definition, Function, ScheduledJob};
+
+pub use self::{
+    functions::{DeployedFunction, DeployedSetting, EventPattern},
+    names::{MAX_STACK_NAME, UNDELIVERED_QUEUE, logical_name},
+    queues::DeployedQueue,
+    schedules::{DeployedSchedule, Target, Timing},
+};
+use crate::problems::Problems;
+
+/// What is to be deployed. Everything stands in the order of its name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deployment {
+    /// The functions.
+    pub functions: Vec<DeployedFunction>,
+    /// The queues, each with a dead-letter queue.
+    pub queues: Vec<DeployedQueue>,
+    /// What starts jobs by itself.
+    pub schedules: Vec<DeployedSchedule>,
+}
+
+impl Deployment {
+    /// Derives a deployment. `definitions` are the jobs that others enqueue: each must be performed by a function.
+    ///
+    /// # Errors
+    /// Every contradiction, not only the first.
+    pub fn derive(
+        functions: &[Function],
+        definitions: &[Definition],
+        schedules: &[ScheduledJob],
+    ) -> Result<Self, Problems> {
+        let mut problems = Problems::default();
+        let deployed = functions::derive(functions, definitions, &mut problems);
+        let schedules = schedules::derive(functions, schedules, &mut problems);
+        let queues = queues::derive(functions, &schedules, &mut problems);
+        let deployment = Self { functions: deployed, queues, schedules };
+        names::check(&deployment, &mut problems);
+        problems.or(deployment)
+    }
+
+    /// The queue of that name.
+    #[must_use]
+    pub fn queue(&self, name: &str) -> Option<&DeployedQueue> {
+        self.queues.iter().find(|queue| queue.name == name)
+    }
+
+    /// The queues that trigger that function.
+    pub fn queues_of(&self, function: &str) -> impl Iterator<Item = &DeployedQueue> {
+        self.queues.iter().filter(move |queue| queue.function == function)
+    }
+
+    /// The schedules that start jobs on that target.
+    pub fn schedules_of(&self, target: &Target) -> impl Iterator<Item = &DeployedSchedule> {
+        self.schedules.iter().filter(move |schedule| schedule.target == *target)
+    }
+
+    /// Whether EventBridge calls anything: a queue or a function.
+    #[must_use]
+    pub fn has_events(&self) -> bool {
+        !self.schedules.is_empty() || self.functions.iter().any(|function| !function.events.is_empty())
+    }
+
+    /// Whether EventBridge calls that function itself, past all queues.
+    #[must_use]
+    pub fn is_called_by_events(&self, function: &DeployedFunction) -> bool {
+        !function.events.is_empty() || self.schedules_of(&Target::Function(function.name.clone())).next().is_some()
+    }
+}

@@ -1,0 +1,69 @@
+//! Names: how long they may be, and which would become one and the same.
+
+use std::collections::BTreeMap;
+
+use super::Deployment;
+use crate::problems::Problems;
+
+/// The longest name of a stack. What the template names begins with the stack's name, so each limit is shared between
+/// the two.
+pub const MAX_STACK_NAME: usize = 23;
+
+/// The queue for events that could not be delivered.
+pub const UNDELIVERED_QUEUE: &str = "undelivered-events";
+
+/// Amazon SQS Developer Guide, "Queue quotas".
+const MAX_QUEUE: usize = 80;
+/// AWS Lambda API Reference, CreateFunction; Amazon EventBridge API Reference, PutRule: the same.
+const MAX_FUNCTION_OR_RULE: usize = 64;
+
+/// What a definition's name may have beside the stack's name, a `-` and a suffix.
+fn room(limit: usize, suffix: &str) -> usize {
+    limit - MAX_STACK_NAME - 1 - suffix.len()
+}
+
+/// A definition's name as CloudFormation's ids are written: letters and digits.
+///
+/// ```
+/// assert_eq!(lamplighter_infra::logical_name("report-daily.v2"), "ReportDailyV2");
+/// ```
+#[must_use]
+pub fn logical_name(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect()
+}
+
+pub(super) fn check(deployment: &Deployment, problems: &mut Problems) {
+    let queues = deployment.queues.iter().map(|queue| queue.name.as_str());
+    let functions = deployment.functions.iter().map(|function| function.name.as_str());
+    let schedules = deployment.schedules.iter().map(|schedule| schedule.name.as_str());
+    check_kind("queue", room(MAX_QUEUE, "-dlq.fifo"), queues, problems);
+    for queue in &deployment.queues {
+        if queue.name == UNDELIVERED_QUEUE || queue.name.ends_with("-dlq") {
+            problems
+                .add(format!("queue {:?} has a name that another queue of the stack may get; rename it", queue.name));
+        }
+    }
+    check_kind("function", room(MAX_FUNCTION_OR_RULE, "-events"), functions, problems);
+    check_kind("schedule", room(MAX_FUNCTION_OR_RULE, ""), schedules, problems);
+}
+
+fn check_kind<'a>(kind: &str, room: usize, names: impl Iterator<Item = &'a str>, problems: &mut Problems) {
+    let mut known: BTreeMap<String, &str> = BTreeMap::new();
+    for name in names {
+        if name.len() > room {
+            problems.add(format!(
+                "{kind} {name:?} has {} characters; behind the stack's name there is room for {room}",
+                name.len()
+            ));
+        }
+        if let Some(other) = known.insert(logical_name(name), name) {
+            let text = if other == name {
+                format!("there are two of the name {kind} {name:?}; rename one")
+            } else {
+                format!("{kind} {other:?} and {kind} {name:?} differ in punctuation only; rename one")
+            };
+            problems.add(text);
+        }
+    }
+}

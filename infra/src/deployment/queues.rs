@@ -1,0 +1,150 @@
+//! Queues: how long a message stays hidden, how often it comes, how long it is kept.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use lamplighter::{Function, Queue, Route, days, hours};
+
+use super::{DeployedSchedule, Target};
+use crate::problems::Problems;
+
+/// A queue, its dead-letter queue, and how it feeds the function that consumes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeployedQueue {
+    /// Its name in the definitions.
+    pub name: String,
+    /// Whether it is a FIFO queue.
+    pub fifo: bool,
+    /// The function that consumes it.
+    pub function: String,
+    /// The jobs that it carries, by name.
+    pub jobs: Vec<String>,
+    /// How long a received message stays hidden: six times the function's timeout, and the window (AWS Lambda
+    /// Developer Guide, "Creating and configuring an Amazon SQS event source mapping"). A worker sets its own back-off
+    /// for what failed; this is what brings back messages of an environment that died.
+    pub visibility_secs: u32,
+    /// How long a message is kept.
+    pub retention_secs: u32,
+    /// How long a dead letter is kept. On a standard queue that counts from when the message was first sent.
+    pub dead_letter_retention_secs: u32,
+    /// After how many receives SQS itself moves a message to the dead-letter queue: the backstop for jobs that take
+    /// their whole environment down, so it lies above what workers count.
+    pub max_receives: u32,
+    /// Messages an invocation, at most.
+    pub batch_size: u16,
+    /// How long Lambda may wait to fill a batch.
+    pub window_secs: u16,
+    /// Invocations at once, where limited.
+    pub max_concurrency: Option<u16>,
+    /// Whether SQS makes deduplication ids of bodies. EventBridge cannot give one itself, and delivers to a FIFO queue
+    /// only where this is on (Amazon EventBridge API Reference, SqsParameters). Off elsewhere: producers give ids.
+    pub content_deduplication: bool,
+}
+
+/// Receives beyond the attempts: a job that is released (throttled, unknown during a deployment) is received again
+/// without having been run. At least five receives are AWS's advice ("Creating and configuring an Amazon SQS event
+/// source mapping").
+const SLACK: u32 = 5;
+/// Amazon SQS API Reference, SetQueueAttributes: `maxReceiveCount`.
+const MAX_RECEIVES: u32 = 1000;
+/// SQS's own default, kept where it is enough.
+const RETENTION: Duration = days(4);
+/// The longest there is (Amazon SQS Developer Guide, "Message quotas").
+const MAX_RETENTION: Duration = days(14);
+/// How long a message can stay hidden, counted from its receive (the same, "Visibility timeout").
+const MAX_VISIBILITY: Duration = hours(12);
+
+pub(super) fn derive(
+    functions: &[Function],
+    schedules: &[DeployedSchedule],
+    problems: &mut Problems,
+) -> Vec<DeployedQueue> {
+    let mut queues: BTreeMap<&str, (&Function, DeployedQueue)> = BTreeMap::new();
+    for function in functions {
+        for queue in function.queues() {
+            if let Some((other, _)) = queues.get(queue.name()) {
+                problems.add(format!(
+                    "queue {:?} is consumed by two functions, {} and {}; a queue belongs to one, so give one of them a \
+                     queue of its own",
+                    queue.name(),
+                    other.name(),
+                    function.name()
+                ));
+                continue;
+            }
+            queues.insert(queue.name(), (function, one(function, &queue, schedules, problems)));
+        }
+    }
+    queues.into_values().map(|(_, queue)| queue).collect()
+}
+
+fn one(function: &Function, queue: &Queue, schedules: &[DeployedSchedule], problems: &mut Problems) -> DeployedQueue {
+    let routes: Vec<_> = function.routes().filter(|route| route.queue.name() == queue.name()).collect();
+    let timeout = function.timeout();
+    let attempts = routes.iter().map(|route| route.options.retry_policy().max_attempts()).max().unwrap_or(1);
+    let mut longest = Duration::ZERO;
+    for route in &routes {
+        longest = longest.max(lifetime(route, timeout));
+        check(route, timeout, problems);
+    }
+    let window = queue.window();
+    DeployedQueue {
+        name: queue.name().into(),
+        fifo: queue.is_fifo(),
+        function: function.name().into(),
+        jobs: routes.iter().map(|route| route.job.into()).collect(),
+        visibility_secs: seconds(timeout.saturating_mul(6).saturating_add(window)),
+        retention_secs: seconds(retention(longest)),
+        dead_letter_retention_secs: seconds(MAX_RETENTION),
+        max_receives: attempts.saturating_add(SLACK).min(MAX_RECEIVES),
+        batch_size: queue.batch(),
+        window_secs: u16::try_from(window.as_secs()).unwrap_or(u16::MAX),
+        max_concurrency: queue.concurrency(),
+        content_deduplication: queue.is_fifo()
+            && schedules.iter().any(|schedule| schedule.target == Target::Queue(queue.name().into())),
+    }
+}
+
+/// How long a job may live from its first receive: all of its attempts, and the waits between them.
+fn lifetime(route: &Route, timeout: Duration) -> Duration {
+    let retry = route.options.retry_policy();
+    retry.span().saturating_add(timeout.saturating_mul(retry.max_attempts()))
+}
+
+/// Twice the longest life, since a message also waits before its first receive; in whole days.
+fn retention(longest: Duration) -> Duration {
+    let days_needed = longest.saturating_mul(2).as_secs().div_ceil(days(1).as_secs());
+    days(days_needed.min(MAX_RETENTION.as_secs() / days(1).as_secs())).max(RETENTION)
+}
+
+fn check(route: &Route, timeout: Duration, problems: &mut Problems) {
+    let retry = route.options.retry_policy();
+    let (job, attempts) = (route.job, retry.max_attempts());
+    if attempts > MAX_RECEIVES - SLACK {
+        problems.add(format!(
+            "job {job} has {attempts} attempts; SQS delivers a message at most {MAX_RECEIVES} times, so at most {} \
+             attempts are possible",
+            MAX_RECEIVES - SLACK
+        ));
+        return;
+    }
+    let life = lifetime(route, timeout);
+    if life > MAX_RETENTION - days(1) {
+        problems.add(format!(
+            "job {job} may go on retrying for {:.1} days; SQS keeps a message 14 days at most, waiting included: make \
+             it fewer attempts or shorter delays, 13 days in all",
+            life.as_secs_f64() / days(1).as_secs_f64()
+        ));
+    }
+    let longest_wait = (1..attempts).map(|attempt| retry.ceiling(attempt)).max().unwrap_or_default();
+    if longest_wait.saturating_add(timeout) > MAX_VISIBILITY {
+        problems.add(format!(
+            "job {job} may wait {:.1} hours between two attempts; SQS hides a message 12 hours at most, the attempt \
+             included: cap the delays below that",
+            longest_wait.as_secs_f64() / hours(1).as_secs_f64()
+        ));
+    }
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,161 @@
+//! Schedules: which service carries each, what it calls, and what it says.
+
+use std::collections::BTreeMap;
+
+use lamplighter::{Function, ScheduledJob, schedule::EventBridge};
+
+use crate::problems::Problems;
+
+/// Something that starts a job by itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeployedSchedule {
+    /// Its name in the definitions.
+    pub name: String,
+    /// For people; may be empty.
+    pub description: String,
+    /// The job that it starts.
+    pub job: String,
+    /// When.
+    pub timing: Timing,
+    /// What it calls.
+    pub target: Target,
+    /// Whether the target is a FIFO queue.
+    pub fifo: bool,
+    /// Whether it runs.
+    pub enabled: bool,
+    /// The arguments: the text of a JSON object.
+    args: String,
+}
+
+/// When something runs, as AWS writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Timing {
+    /// By an EventBridge rule, in UTC.
+    Rule {
+        /// `cron(…)` or `rate(…)`.
+        expression: String,
+    },
+    /// By EventBridge Scheduler.
+    Scheduler {
+        /// `cron(…)` or `at(…)`.
+        expression: String,
+        /// The zone in which the expression is read.
+        timezone: String,
+    },
+}
+
+/// What a schedule calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A queue, by its name in the definitions: no function runs to start a function.
+    Queue(String),
+    /// A function, which has a trigger of the schedule's name.
+    Function(String),
+}
+
+/// EventBridge's limit for an input template and for a constant input (Amazon EventBridge API Reference,
+/// InputTransformer and Target). Scheduler takes more.
+const MAX_INPUT: usize = 8192;
+
+impl DeployedSchedule {
+    /// The body of the message that a tick sends. `time` is what the service puts the tick's time in place of. It
+    /// is part of the job's id, so that a tick that is delivered twice is one job; a `time` that stays as it is makes
+    /// no valid id, so ticks do not become one job either.
+    #[must_use]
+    pub fn message(&self, time: &str) -> String {
+        // Both services take `<…>` for something to fill in; JSON has another way to write these two characters.
+        let args = self.args.replace('<', "\\u003c").replace('>', "\\u003e");
+        let Self { name, job, .. } = self;
+        // Names of jobs and schedules hold nothing that JSON would have to escape: that is checked.
+        format!(r#"{{"job":"{job}","args":{args},"id":"{name}@{time}","enqueued_at":"{time}","schedule":"{name}"}}"#)
+    }
+}
+
+pub(super) fn derive(
+    functions: &[Function],
+    schedules: &[ScheduledJob],
+    problems: &mut Problems,
+) -> Vec<DeployedSchedule> {
+    let mut all: BTreeMap<(&str, usize), DeployedSchedule> = BTreeMap::new();
+    for (index, scheduled) in schedules.iter().enumerate() {
+        if let Some(deployed) = one(functions, scheduled, problems) {
+            all.insert((&scheduled.schedule.name, index), deployed);
+        }
+    }
+    for function in functions {
+        for trigger in function.events() {
+            let Some(rule) = trigger.rule_name() else { continue };
+            let fits = |scheduled: &&ScheduledJob| scheduled.schedule.name == rule && *scheduled.job == *trigger.job();
+            if schedules.iter().find(fits).is_none() {
+                problems.add(format!(
+                    "function {:?}: a trigger starts {} on rule {rule:?}, and no schedule of that name starts that job; \
+                     add one",
+                    function.name(),
+                    trigger.job()
+                ));
+            }
+        }
+    }
+    all.into_values().collect()
+}
+
+fn one(functions: &[Function], scheduled: &ScheduledJob, problems: &mut Problems) -> Option<DeployedSchedule> {
+    let schedule = &scheduled.schedule;
+    let checked = schedule.check().map_err(|error| problems.add(error.to_string()));
+    let timing = schedule.eventbridge().map_err(|error| {
+        let text = error.to_string();
+        // A zone is found wanting by both.
+        if !problems.sentences().contains(&text) {
+            problems.add(text);
+        }
+    });
+    let (name, job) = (&schedule.name, &*scheduled.job);
+    let performer = functions.iter().find_map(|function| Some((function, function.route(job)?)));
+    let Some((function, route)) = performer else {
+        problems.add(format!("schedule `{name}` starts {job}, which no function performs; add a handler for it"));
+        return None;
+    };
+    let (Ok(()), Ok(timing)) = (checked, timing) else { return None };
+    let trigger = function.events().iter().find(|trigger| trigger.job() == job && trigger.rule_name() == Some(name));
+    if let Some(trigger) = trigger {
+        let own = trigger.fixed_args().map_or("{}", |args| args.get());
+        if own != scheduled.args.get() {
+            problems.add(format!(
+                "schedule `{name}` starts {job} with other arguments than the trigger of that name in function {} \
+                 gives; give both the same",
+                function.name()
+            ));
+        }
+    }
+    let deployed = DeployedSchedule {
+        name: name.clone(),
+        description: schedule.description.clone(),
+        job: job.into(),
+        timing: match timing {
+            EventBridge::Rule { expression } => Timing::Rule { expression },
+            EventBridge::Scheduler { expression, timezone } => Timing::Scheduler { expression, timezone },
+        },
+        target: match trigger {
+            Some(_) => Target::Function(function.name().into()),
+            None => Target::Queue(route.queue.name().into()),
+        },
+        fifo: trigger.is_none() && route.queue.is_fifo(),
+        enabled: schedule.enabled,
+        args: scheduled.args.get().into(),
+    };
+    let length = deployed.message("2026-11-23T06:00:00Z").len();
+    if length > MAX_INPUT {
+        problems.add(format!(
+            "schedule `{name}` starts {job} with a message of {length} bytes; EventBridge sends {MAX_INPUT} at most: \
+             put the data elsewhere and pass a reference"
+        ));
+    }
+    if matches!((&deployed.timing, &deployed.target), (Timing::Scheduler { .. }, Target::Function(_))) {
+        problems.add(format!(
+            "schedule `{name}` is in a time zone or for one moment, which EventBridge's rules do not know, so it cannot \
+             call function {} directly; remove the trigger of that name, and it goes through the job's queue",
+            function.name()
+        ));
+    }
+    Some(deployed)
+}

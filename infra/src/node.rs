@@ -1,0 +1,182 @@
+//! The tree that a template is written as: values in a fixed order, CloudFormation's functions, and notes for people.
+
+use serde_json::{Map as JsonMap, Value, json};
+
+/// A value of the template.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Node {
+    /// `true` or `false`.
+    Flag(bool),
+    /// A whole number.
+    Number(i64),
+    /// Text.
+    Text(String),
+    /// A long text, shown one part a line; it reads as the parts with a space between them. A part has no line break,
+    /// and no space at either end.
+    Folded(Vec<String>),
+    /// A list.
+    List(Vec<Node>),
+    /// Names and values.
+    Map(Map),
+    /// An intrinsic function with its argument: `Ref`, `GetAtt`, `Sub`, `If`, …
+    Call(&'static str, Box<Node>),
+}
+
+/// Names and values, in the order in which they were set.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Map(Vec<Entry>);
+
+/// One name with its value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) value: Node,
+    /// Said above it, where comments are possible.
+    pub(crate) note: Option<String>,
+}
+
+impl Map {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a name with its value. Names are not repeated: that is the caller's part.
+    #[must_use]
+    pub fn set(mut self, key: impl Into<String>, value: impl Into<Node>) -> Self {
+        self.0.push(Entry { key: key.into(), value: value.into(), note: None });
+        self
+    }
+
+    /// Adds a name where there is a value.
+    #[must_use]
+    pub fn set_some(self, key: &str, value: Option<impl Into<Node>>) -> Self {
+        match value {
+            Some(value) => self.set(key, value),
+            None => self,
+        }
+    }
+
+    /// Adds a name with its value, and a note above it.
+    #[must_use]
+    pub fn set_noted(mut self, note: impl Into<String>, key: impl Into<String>, value: impl Into<Node>) -> Self {
+        self.0.push(Entry { key: key.into(), value: value.into(), note: Some(note.into()) });
+        self
+    }
+
+    /// Adds all of another map.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.0
+    }
+}
+
+impl Node {
+    /// The value as JSON, with CloudFormation's functions in their long form.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        match self {
+            Self::Flag(value) => json!(value),
+            Self::Number(value) => json!(value),
+            Self::Text(text) => json!(text),
+            Self::Folded(parts) => json!(parts.join(" ")),
+            Self::List(items) => items.iter().map(Self::to_json).collect(),
+            Self::Map(map) => {
+                let entries = map.0.iter().map(|entry| (entry.key.clone(), entry.value.to_json()));
+                Value::Object(entries.collect::<JsonMap<_, _>>())
+            }
+            Self::Call(name, argument) => {
+                let argument = argument.to_json();
+                match (*name, argument.as_str().and_then(|text| text.split_once('.'))) {
+                    ("Ref" | "Condition", _) => json!({ *name: argument }),
+                    ("GetAtt", Some((resource, attribute))) => json!({ "Fn::GetAtt": [resource, attribute] }),
+                    _ => json!({ format!("Fn::{name}"): argument }),
+                }
+            }
+        }
+    }
+}
+
+/// The id or name of a parameter or resource.
+pub(crate) fn reference(id: impl Into<String>) -> Node {
+    call("Ref", id.into())
+}
+
+/// An attribute of a resource.
+pub(crate) fn attribute(id: &str, name: &str) -> Node {
+    call("GetAtt", format!("{id}.{name}"))
+}
+
+/// A resource's ARN.
+pub(crate) fn arn(id: &str) -> Node {
+    attribute(id, "Arn")
+}
+
+/// Text with `${…}` in it.
+pub(crate) fn sub(text: impl Into<Node>) -> Node {
+    call("Sub", text)
+}
+
+pub(crate) fn call(name: &'static str, argument: impl Into<Node>) -> Node {
+    Node::Call(name, Box::new(argument.into()))
+}
+
+impl From<bool> for Node {
+    fn from(value: bool) -> Self {
+        Self::Flag(value)
+    }
+}
+
+impl From<u16> for Node {
+    fn from(value: u16) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<u32> for Node {
+    fn from(value: u32) -> Self {
+        Self::Number(value.into())
+    }
+}
+
+impl From<&str> for Node {
+    fn from(text: &str) -> Self {
+        Self::Text(text.into())
+    }
+}
+
+impl From<String> for Node {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Map> for Node {
+    fn from(map: Map) -> Self {
+        Self::Map(map)
+    }
+}
+
+impl<T: Into<Node>> From<Vec<T>> for Node {
+    fn from(items: Vec<T>) -> Self {
+        Self::List(items.into_iter().map(Into::into).collect())
+    }
+}
+
+impl<T: Into<Node>, const N: usize> From<[T; N]> for Node {
+    fn from(items: [T; N]) -> Self {
+        Self::List(items.into_iter().map(Into::into).collect())
+    }
+}

@@ -1,0 +1,215 @@
+//! What EventBridge starts: schedules, and calls of functions on events.
+
+use super::{function_id, named, policy, queue_id, resource};
+use crate::{
+    deployment::{
+        DeployedFunction, DeployedSchedule, Deployment, EventPattern, Target, Timing, UNDELIVERED_QUEUE, logical_name,
+    },
+    node::{Map, Node, arn, reference, sub},
+};
+
+/// The queue for what EventBridge or Lambda could not deliver.
+pub(super) const UNDELIVERED: &str = "EventsNotDelivered";
+pub(super) const EVENTS_SERVICE: &str = "events.amazonaws.com";
+const SCHEDULER_SERVICE: &str = "scheduler.amazonaws.com";
+const SCHEDULER_ROLE: &str = "ScheduleGroupAccess";
+const SCHEDULE_GROUP: &str = "ScheduleGroup";
+/// Fourteen days, the longest there is.
+const RETENTION_SECS: u32 = 14 * 86_400;
+
+/// Both services' own defaults (Amazon EventBridge API Reference, RetryPolicy), written down: for a day, they try
+/// again what a queue or function did not take.
+fn retry_policy() -> Map {
+    Map::new().set("MaximumEventAgeInSeconds", 86_400u32).set("MaximumRetryAttempts", 185u16)
+}
+
+pub(super) fn schedule_id(schedule: &DeployedSchedule) -> String {
+    let kind = match schedule.timing {
+        Timing::Rule { .. } => "Rule",
+        Timing::Scheduler { .. } => "Schedule",
+    };
+    logical_name(&schedule.name) + kind
+}
+
+fn events_rule_id(function: &DeployedFunction) -> String {
+    format!("{}Events", logical_name(&function.name))
+}
+
+pub(super) fn resources(deployment: &Deployment) -> Map {
+    if !deployment.has_events() {
+        return Map::new();
+    }
+    let mut resources = Map::new();
+    let mut rules = Vec::new();
+    for schedule in &deployment.schedules {
+        let id = schedule_id(schedule);
+        match &schedule.timing {
+            Timing::Rule { expression } => {
+                resources = resources.set(&id, rule(schedule, expression));
+                if let Target::Function(function) = &schedule.target {
+                    resources = resources.and(permission(&id, function));
+                }
+                rules.push(arn(&id));
+            }
+            Timing::Scheduler { expression, timezone } => {
+                resources = resources.set(&id, scheduled(schedule, expression, timezone));
+            }
+        }
+    }
+    for function in deployment.functions.iter().filter(|function| !function.events.is_empty()) {
+        let id = events_rule_id(function);
+        resources = resources.set(&id, events_rule(function)).and(permission(&id, &function.name));
+        rules.push(arn(&id));
+    }
+    resources.and(scheduler(deployment)).and(dead_letters(rules))
+}
+
+/// A rule in UTC. The input *is* a message, made from the tick's time.
+fn rule(schedule: &DeployedSchedule, expression: &str) -> Map {
+    let target = match &schedule.target {
+        Target::Queue(queue) => {
+            let transformer = Map::new()
+                .set("InputPathsMap", Map::new().set("time", "$.time"))
+                .set("InputTemplate", schedule.message("<time>"));
+            Map::new()
+                .set("Id", "queue")
+                .set("Arn", arn(&queue_id(queue)))
+                .set_some("SqsParameters", group(schedule))
+                .set("InputTransformer", transformer)
+        }
+        Target::Function(function) => Map::new().set("Id", "function").set("Arn", arn(&function_id(function))),
+    };
+    let properties = Map::new()
+        .set("Name", named(&schedule.name, ""))
+        .set("Description", about(schedule))
+        .set("ScheduleExpression", expression)
+        .set("State", state(schedule))
+        .set("Targets", [with_retries(target)]);
+    resource("AWS::Events::Rule", properties)
+}
+
+fn scheduled(schedule: &DeployedSchedule, expression: &str, timezone: &str) -> Map {
+    let target = match &schedule.target {
+        Target::Queue(queue) => arn(&queue_id(queue)),
+        Target::Function(function) => arn(&function_id(function)),
+    };
+    let target = Map::new()
+        .set("Arn", target)
+        .set("RoleArn", arn(SCHEDULER_ROLE))
+        .set_some("SqsParameters", group(schedule))
+        .set("Input", schedule.message("<aws.scheduler.scheduled-time>"));
+    let properties = Map::new()
+        .set("Name", schedule.name.as_str())
+        .set("GroupName", reference(SCHEDULE_GROUP))
+        .set("Description", about(schedule))
+        .set("ScheduleExpression", expression)
+        .set("ScheduleExpressionTimezone", timezone)
+        .set("FlexibleTimeWindow", Map::new().set("Mode", "OFF"))
+        .set("State", state(schedule))
+        .set("Target", with_retries(target));
+    resource("AWS::Scheduler::Schedule", properties)
+}
+
+fn with_retries(target: Map) -> Map {
+    target.set("RetryPolicy", retry_policy()).set("DeadLetterConfig", Map::new().set("Arn", arn(UNDELIVERED)))
+}
+
+/// On a FIFO queue, the ticks of one schedule keep their order.
+fn group(schedule: &DeployedSchedule) -> Option<Map> {
+    schedule.fifo.then(|| Map::new().set("MessageGroupId", schedule.name.as_str()))
+}
+
+fn about(schedule: &DeployedSchedule) -> String {
+    match schedule.description.as_str() {
+        "" => format!("Starts {}", schedule.job),
+        text => text.to_owned(),
+    }
+}
+
+fn state(schedule: &DeployedSchedule) -> &'static str {
+    if schedule.enabled { "ENABLED" } else { "DISABLED" }
+}
+
+/// One rule for all events of a function: with several, an event that fits two of them would call it twice.
+fn events_rule(function: &DeployedFunction) -> Map {
+    let pattern = |pattern: &EventPattern| {
+        let one = |text: &Option<String>| text.clone().map(|text| vec![text]);
+        Map::new().set_some("source", one(&pattern.source)).set_some("detail-type", one(&pattern.detail_type))
+    };
+    let pattern = match function.events.as_slice() {
+        [one] => pattern(one),
+        all => Map::new().set("$or", all.iter().map(pattern).collect::<Vec<_>>()),
+    };
+    let target = Map::new().set("Id", "function").set("Arn", arn(&function_id(&function.name)));
+    let properties = Map::new()
+        .set("Name", named(&function.name, "-events"))
+        .set("Description", format!("Events that function {} turns into jobs", function.name))
+        .set("EventPattern", pattern)
+        .set("State", "ENABLED")
+        .set("Targets", [with_retries(target)]);
+    resource("AWS::Events::Rule", properties)
+}
+
+fn permission(rule: &str, function: &str) -> Map {
+    let properties = Map::new()
+        .set("Action", "lambda:InvokeFunction")
+        .set("FunctionName", reference(function_id(function)))
+        .set("Principal", EVENTS_SERVICE)
+        .set("SourceArn", arn(rule));
+    Map::new().set(format!("{rule}Permission"), resource("AWS::Lambda::Permission", properties))
+}
+
+/// The group of schedules, and the role by which they send, which no other group's schedules can take on.
+fn scheduler(deployment: &Deployment) -> Map {
+    let by_scheduler = deployment.schedules.iter().filter(|one| matches!(one.timing, Timing::Scheduler { .. }));
+    let mut targets: Vec<&Target> = by_scheduler.map(|schedule| &schedule.target).collect();
+    targets.dedup();
+    let mut queues: Vec<Node> = Vec::new();
+    for target in targets {
+        let Target::Queue(queue) = target else { continue };
+        let arn = arn(&queue_id(queue));
+        if !queues.contains(&arn) {
+            queues.push(arn);
+        }
+    }
+    if queues.is_empty() {
+        return Map::new();
+    }
+    queues.push(arn(UNDELIVERED));
+    let of_this_group = Map::new().set(
+        "StringEquals",
+        Map::new().set("aws:SourceAccount", reference("AWS::AccountId")).set(
+            "aws:SourceArn",
+            sub("arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule-group/${AWS::StackName}"),
+        ),
+    );
+    let trust = policy::allow_service(SCHEDULER_SERVICE, "sts:AssumeRole").set("Condition", of_this_group);
+    let role = Map::new()
+        .set("AssumeRolePolicyDocument", policy::document(vec![trust]))
+        .set("Policies", [policy::inline("schedules", vec![policy::allow("StartJobs", ["sqs:SendMessage"], queues)])]);
+    Map::new()
+        .set(
+            SCHEDULE_GROUP,
+            resource("AWS::Scheduler::ScheduleGroup", Map::new().set("Name", reference("AWS::StackName"))),
+        )
+        .set(SCHEDULER_ROLE, resource("AWS::IAM::Role", role))
+}
+
+/// The queue for what could not be delivered, and the permission without which rules would drop it unsaid.
+fn dead_letters(rules: Vec<Node>) -> Map {
+    let queue = Map::new()
+        .set("QueueName", named(UNDELIVERED_QUEUE, ""))
+        .set("MessageRetentionPeriod", RETENTION_SECS)
+        .set("SqsManagedSseEnabled", true);
+    let note = "What EventBridge could not deliver, and events that a function failed on";
+    let resources = Map::new().set_noted(note, UNDELIVERED, resource("AWS::SQS::Queue", queue));
+    if rules.is_empty() {
+        return resources;
+    }
+    let statement = policy::allow_service(EVENTS_SERVICE, "sqs:SendMessage")
+        .set("Resource", arn(UNDELIVERED))
+        .set("Condition", Map::new().set("ArnEquals", Map::new().set("aws:SourceArn", rules)));
+    let properties =
+        Map::new().set("Queues", [reference(UNDELIVERED)]).set("PolicyDocument", policy::document(vec![statement]));
+    resources.set(format!("{UNDELIVERED}Policy"), resource("AWS::SQS::QueuePolicy", properties))
+}

@@ -1,0 +1,23 @@
+//! IAM policies.
+
+use crate::node::{Map, Node};
+
+/// A policy of these statements.
+pub(super) fn document(statements: Vec<Map>) -> Map {
+    Map::new().set("Version", "2012-10-17").set("Statement", statements)
+}
+
+/// What a role may do.
+pub(super) fn allow<const N: usize>(sid: &str, actions: [&str; N], resources: Vec<Node>) -> Map {
+    Map::new().set("Sid", sid).set("Effect", "Allow").set("Action", actions).set("Resource", resources)
+}
+
+/// What a service may do with a resource, or with a role.
+pub(super) fn allow_service(service: &str, action: &str) -> Map {
+    Map::new().set("Effect", "Allow").set("Principal", Map::new().set("Service", service)).set("Action", action)
+}
+
+/// An inline policy of a role.
+pub(super) fn inline(name: &str, statements: Vec<Map>) -> Map {
+    Map::new().set("PolicyName", name).set("PolicyDocument", document(statements))
+}

@@ -1,0 +1,62 @@
+//! Queues, their dead-letter queues, and what feeds functions from them.
+
+use super::{dead_letters_id, function_id, named, policy, queue_id, resource};
+use crate::{
+    deployment::{DeployedQueue, Deployment, Target, Timing, logical_name},
+    node::{Map, Node, arn, reference},
+    sam::events::{EVENTS_SERVICE, schedule_id},
+};
+
+pub(super) fn resources(deployment: &Deployment, queue: &DeployedQueue) -> Map {
+    let (id, dead_id) = (queue_id(&queue.name), dead_letters_id(&queue.name));
+    let suffix = if queue.fifo { ".fifo" } else { "" };
+    let own = attributes(queue, suffix)
+        .set_some("ContentBasedDeduplication", queue.fifo.then_some(queue.content_deduplication))
+        .set("VisibilityTimeout", queue.visibility_secs)
+        .set("MessageRetentionPeriod", queue.retention_secs)
+        .set("SqsManagedSseEnabled", true)
+        .set(
+            "RedrivePolicy",
+            Map::new().set("deadLetterTargetArn", arn(&dead_id)).set("maxReceiveCount", queue.max_receives),
+        );
+    let dead = attributes(queue, &format!("-dlq{suffix}"))
+        .set("MessageRetentionPeriod", queue.dead_letter_retention_secs)
+        .set("SqsManagedSseEnabled", true);
+    Map::new()
+        .set_noted(format!("{}: {}", queue.name, queue.jobs.join(", ")), &id, resource("AWS::SQS::Queue", own))
+        .set(&dead_id, resource("AWS::SQS::Queue", dead))
+        .set(format!("{}Mapping", logical_name(&queue.name)), mapping(queue, &id))
+        .and(rules_policy(deployment, queue, &id))
+}
+
+fn attributes(queue: &DeployedQueue, suffix: &str) -> Map {
+    Map::new().set("QueueName", named(&queue.name, suffix)).set_some("FifoQueue", queue.fifo.then_some(true))
+}
+
+fn mapping(queue: &DeployedQueue, id: &str) -> Map {
+    let concurrency = queue.max_concurrency.map(|most| Map::new().set("MaximumConcurrency", most));
+    let properties = Map::new()
+        .set("FunctionName", reference(function_id(&queue.function)))
+        .set("EventSourceArn", arn(id))
+        .set("BatchSize", queue.batch_size)
+        .set_some("MaximumBatchingWindowInSeconds", (queue.window_secs > 0).then_some(queue.window_secs))
+        // A job that fails comes again by itself; its neighbours are done.
+        .set("FunctionResponseTypes", ["ReportBatchItemFailures"])
+        .set_some("ScalingConfig", concurrency);
+    resource("AWS::Lambda::EventSourceMapping", properties)
+}
+
+/// Lets the rules that start jobs on this queue, and no others, send to it. Scheduler does so by a role.
+fn rules_policy(deployment: &Deployment, queue: &DeployedQueue, id: &str) -> Map {
+    let target = Target::Queue(queue.name.clone());
+    let rules = deployment.schedules_of(&target).filter(|schedule| matches!(schedule.timing, Timing::Rule { .. }));
+    let rules: Vec<Node> = rules.map(|schedule| arn(&schedule_id(schedule))).collect();
+    if rules.is_empty() {
+        return Map::new();
+    }
+    let statement = policy::allow_service(EVENTS_SERVICE, "sqs:SendMessage")
+        .set("Resource", arn(id))
+        .set("Condition", Map::new().set("ArnEquals", Map::new().set("aws:SourceArn", rules)));
+    let properties = Map::new().set("Queues", [reference(id)]).set("PolicyDocument", policy::document(vec![statement]));
+    Map::new().set(format!("{}QueuePolicy", logical_name(&queue.name)), resource("AWS::SQS::QueuePolicy", properties))
+}

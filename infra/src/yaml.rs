@@ -1,0 +1,269 @@
+//! Writes a tree as the small part of YAML that templates need: block style, short forms (`!Ref`), notes as comments.
+//!
+//! Of one's own because the order of entries, the short forms and the notes are what makes a template readable, and
+//! serialisers by serde know none of the three. A property test reads back what it writes with a YAML parser.
+
+use crate::node::{Entry, Map, Node};
+
+/// The tree as a YAML document.
+pub(crate) fn document(map: &Map) -> String {
+    let mut out = String::new();
+    for entry in map.entries() {
+        if !out.is_empty() {
+            out.push('\n');
+        }
+        // Sections hold one thing after the other, which is easier to read with space between.
+        match &entry.value {
+            Node::Map(inner) if inner.entries().iter().any(|inner| matches!(inner.value, Node::Map(_))) => {
+                key(&mut out, entry, 0);
+                out.push('\n');
+                for (index, inner) in inner.entries().iter().enumerate() {
+                    if index > 0 {
+                        out.push('\n');
+                    }
+                    self::entry(&mut out, inner, 2);
+                }
+            }
+            _ => self::entry(&mut out, entry, 0),
+        }
+    }
+    out
+}
+
+fn entry(out: &mut String, entry: &Entry, indent: usize) {
+    key(out, entry, indent);
+    value(out, &entry.value, indent + 2);
+}
+
+fn key(out: &mut String, entry: &Entry, indent: usize) {
+    notes(out, entry, indent);
+    pad(out, indent);
+    bare_key(out, entry);
+}
+
+fn notes(out: &mut String, entry: &Entry, indent: usize) {
+    for line in entry.note.iter().flat_map(|note| note.lines()) {
+        pad(out, indent);
+        out.push_str("# ");
+        out.push_str(line);
+        out.push('\n');
+    }
+}
+
+fn bare_key(out: &mut String, entry: &Entry) {
+    out.push_str(&scalar(&entry.key));
+    out.push(':');
+}
+
+/// What stands behind `name:` or `-`, up to the end of its last line. `indent` is that of the lines below.
+fn value(out: &mut String, node: &Node, indent: usize) {
+    match node {
+        Node::Flag(flag) => line(out, &flag.to_string()),
+        Node::Number(number) => line(out, &number.to_string()),
+        Node::Text(text) => line(out, &scalar(text)),
+        Node::Folded(parts) if parts.is_empty() => line(out, "''"),
+        Node::Folded(parts) => {
+            line(out, ">-");
+            for part in parts {
+                pad(out, indent);
+                out.push_str(part);
+                out.push('\n');
+            }
+        }
+        Node::List(items) if items.is_empty() => line(out, "[]"),
+        Node::List(items) => {
+            out.push('\n');
+            for node in items {
+                item(out, node, indent);
+            }
+        }
+        Node::Map(map) if map.is_empty() => line(out, "{}"),
+        Node::Map(map) => {
+            out.push('\n');
+            for inner in map.entries() {
+                entry(out, inner, indent);
+            }
+        }
+        Node::Call(name, argument) => {
+            out.push_str(" !");
+            out.push_str(name);
+            value(out, argument, indent);
+        }
+    }
+}
+
+fn item(out: &mut String, node: &Node, indent: usize) {
+    match node {
+        // The first name stands beside the dash.
+        Node::Map(map) if !map.is_empty() => {
+            for (index, inner) in map.entries().iter().enumerate() {
+                if index > 0 {
+                    entry(out, inner, indent + 2);
+                    continue;
+                }
+                notes(out, inner, indent);
+                pad(out, indent);
+                out.push_str("- ");
+                bare_key(out, inner);
+                value(out, &inner.value, indent + 4);
+            }
+        }
+        _ => {
+            pad(out, indent);
+            out.push('-');
+            value(out, node, indent + 2);
+        }
+    }
+}
+
+fn line(out: &mut String, text: &str) {
+    out.push(' ');
+    out.push_str(text);
+    out.push('\n');
+}
+
+fn pad(out: &mut String, indent: usize) {
+    out.extend(std::iter::repeat_n(' ', indent));
+}
+
+/// Text as it stands in a line: bare where every YAML reader, also one of YAML 1.1, takes it for text.
+fn scalar(text: &str) -> String {
+    if is_plain(text) {
+        text.to_owned()
+    } else if text.chars().all(|c| matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2027}')) {
+        format!("'{}'", text.replace('\'', "''"))
+    } else {
+        // JSON's escapes are YAML's too; what JSON leaves as it is and YAML may not print is escaped besides.
+        let mut quoted = String::from("\"");
+        for c in text.chars() {
+            match c {
+                '"' => quoted.push_str("\\\""),
+                '\\' => quoted.push_str("\\\\"),
+                ' '..='~' => quoted.push(c),
+                '\u{10000}'.. => quoted.push_str(&format!("\\U{:08x}", u32::from(c))),
+                _ => quoted.push_str(&format!("\\u{:04x}", u32::from(c))),
+            }
+        }
+        quoted.push('"');
+        quoted
+    }
+}
+
+fn is_plain(text: &str) -> bool {
+    /// What some reader takes for something else than text.
+    const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
+    let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/') || text.starts_with("../");
+    let fits = |c: char| c.is_ascii_alphanumeric() || " _-./:,+@()*?=$;".contains(c);
+    starts
+        && text.chars().all(fits)
+        && !text.contains(": ")
+        && !text.ends_with([' ', ':'])
+        && !WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use saphyr::{LoadableYamlNode, ScalarOwned, YamlOwned};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::node::{arn, reference, sub};
+
+    /// Reads YAML as CloudFormation does: short forms become long ones.
+    fn read(text: &str) -> Value {
+        let documents = YamlOwned::load_from_str(text).unwrap_or_else(|error| panic!("{error}:\n{text}"));
+        assert_eq!(documents.len(), 1, "{text}");
+        to_json(&documents[0])
+    }
+
+    fn to_json(node: &YamlOwned) -> Value {
+        match node {
+            YamlOwned::Value(ScalarOwned::Boolean(value)) => json!(value),
+            YamlOwned::Value(ScalarOwned::Integer(value)) => json!(value),
+            YamlOwned::Value(ScalarOwned::String(value)) => json!(value),
+            YamlOwned::Sequence(items) => items.iter().map(to_json).collect(),
+            YamlOwned::Mapping(entries) => {
+                let key = |key| to_json(key).as_str().map(str::to_owned).expect("keys are texts");
+                entries.iter().map(|(name, value)| (key(name), to_json(value))).collect()
+            }
+            YamlOwned::Tagged(tag, inner) => match (tag.suffix.as_str(), to_json(inner)) {
+                ("Ref", value) => json!({ "Ref": value }),
+                ("GetAtt", Value::String(path)) => {
+                    let (resource, attribute) = path.split_once('.').expect("an attribute");
+                    json!({ "Fn::GetAtt": [resource, attribute] })
+                }
+                (name, value) => json!({ format!("Fn::{name}"): value }),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn nodes() -> impl Strategy<Value = Node> {
+        let text = prop_oneof![
+            any::<String>(),
+            "[ -~]{0,20}",
+            "[a-z]{1,5}[:#,] ?[a-z]{0,5}",
+            prop_oneof![Just("yes"), Just("Off"), Just("~"), Just("1e3"), Just("0x1f"), Just("12:30"), Just("null")]
+                .prop_map(str::to_owned),
+        ];
+        let part = "[!-~]([ -~]{0,12}[!-~])?";
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Node::Flag),
+            any::<i64>().prop_map(Node::Number),
+            text.clone().prop_map(Node::Text),
+            proptest::collection::vec(part, 0..4).prop_map(Node::Folded),
+            "[A-Za-z]{1,8}".prop_map(reference),
+            "[A-Za-z]{1,8}".prop_map(|id| arn(&id)),
+            text.clone().prop_map(sub),
+        ];
+        leaf.prop_recursive(4, 40, 5, move |inner| {
+            let maps = proptest::collection::btree_map(text.clone(), (inner.clone(), "[ -~]{0,9}"), 0..5);
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5).prop_map(Node::List),
+                proptest::collection::vec(inner, 0..3).prop_map(|items| Node::Call("If", Box::new(Node::List(items)))),
+                maps.prop_map(|entries| Node::Map(map(entries))),
+            ]
+        })
+    }
+
+    fn map(entries: impl IntoIterator<Item = (String, (Node, String))>) -> Map {
+        entries.into_iter().fold(Map::new(), |map, (key, (value, note))| match note.as_str() {
+            "" => map.set(key, value),
+            _ => map.set_noted(note, key, value),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_yaml_reader_reads_what_was_written(nodes in proptest::collection::btree_map("[ -~]{1,9}", (nodes(), "[ -~]{0,9}"), 1..5)) {
+            let map = map(nodes);
+            let text = document(&map);
+            prop_assert_eq!(read(&text), Node::Map(map).to_json(), "{}", text);
+        }
+    }
+
+    #[test]
+    fn it_reads_well() {
+        let map = Map::new().set("Version", "2010-09-09").set(
+            "Resources",
+            Map::new()
+                .set_noted(
+                    "webhooks: one job",
+                    "Queue",
+                    Map::new().set("Type", "AWS::SQS::Queue").set("List", [Node::from(1u16), reference("A")]),
+                )
+                .set(
+                    "Policy",
+                    Map::new()
+                        .set("Statement", [Map::new().set("Effect", "Allow").set("Resource", [arn("Queue")])])
+                        .set("Map", sub(Node::Folded(vec![r#"{"a": "${A}","#.into(), r#""b": 1}"#.into()]))),
+                ),
+        );
+        let text = "Version: '2010-09-09'\n\nResources:\n  # webhooks: one job\n  Queue:\n    Type: AWS::SQS::Queue\n    \
+                    List:\n      - 1\n      - !Ref A\n\n  Policy:\n    Statement:\n      - Effect: Allow\n        \
+                    Resource:\n          - !GetAtt Queue.Arn\n    Map: !Sub >-\n      {\"a\": \"${A}\",\n      \"b\": 1}\n";
+        assert_eq!(document(&map), text);
+        assert_eq!(read(text), Node::Map(map).to_json());
+    }
+}

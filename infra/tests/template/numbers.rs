@@ -1,0 +1,188 @@
+//! What is derived from what.
+
+use crate::support::{BookOrder, SendDigest, derive, handle, job, mail, orders, properties, schedules, template};
+use lamplighter::{Function, Options, Queue, Retry, ScheduledJob, hours, mins, schedule::Schedule};
+use lamplighter_infra::Template;
+use serde_json::json;
+
+#[test]
+fn a_queue_follows_from_its_slowest_and_most_patient_job() {
+    let queue = properties(&template(), "MailsQueue");
+    // The slowest job takes 180 s, the function 5 s more; ten seconds of window.
+    assert_eq!(queue["VisibilityTimeout"], 6 * 185 + 10);
+    // Twelve attempts, and five receives that are none.
+    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 17);
+    assert_eq!(queue["RedrivePolicy"]["deadLetterTargetArn"], json!({ "Fn::GetAtt": ["MailsDeadLetters", "Arn"] }));
+    assert_eq!(queue["MessageRetentionPeriod"], 4 * 86_400);
+    assert_eq!(queue["SqsManagedSseEnabled"], true);
+    assert_eq!(queue.get("FifoQueue"), None);
+    let dead = properties(&template(), "MailsDeadLetters");
+    assert_eq!(dead["MessageRetentionPeriod"], 14 * 86_400);
+    assert_eq!(dead["QueueName"], json!({ "Fn::Sub": "${AWS::StackName}-mails-dlq" }));
+}
+
+#[test]
+fn a_mapping_reports_items_one_by_one() {
+    let mapping = properties(&template(), "MailsMapping");
+    assert_eq!(mapping["BatchSize"], 100);
+    assert_eq!(mapping["MaximumBatchingWindowInSeconds"], 10);
+    assert_eq!(mapping["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+    assert_eq!(mapping["ScalingConfig"], json!({ "MaximumConcurrency": 50 }));
+    let mapping = properties(&template(), "OrdersMapping");
+    assert_eq!((mapping.get("ScalingConfig"), mapping.get("MaximumBatchingWindowInSeconds")), (None, None));
+}
+
+#[test]
+fn fifo_queues_end_in_fifo_and_deduplicate_by_content_only_for_eventbridge() {
+    let scheduled = template();
+    let queue = properties(&scheduled, "OrdersQueue");
+    assert_eq!(queue["QueueName"], json!({ "Fn::Sub": "${AWS::StackName}-orders.fifo" }));
+    assert_eq!((&queue["FifoQueue"], &queue["ContentBasedDeduplication"]), (&json!(true), &json!(true)));
+    let dead = properties(&scheduled, "OrdersDeadLetters");
+    assert_eq!(dead["QueueName"], json!({ "Fn::Sub": "${AWS::StackName}-orders-dlq.fifo" }));
+    assert_eq!(dead["FifoQueue"], true);
+    let target = &properties(&scheduled, "BookOftenRule")["Targets"][0];
+    assert_eq!(target["SqsParameters"], json!({ "MessageGroupId": "book-often" }));
+
+    let alone = Template::new(&derive(&[orders()], &[]).unwrap());
+    assert_eq!(properties(&alone, "OrdersQueue")["ContentBasedDeduplication"], false);
+}
+
+#[test]
+fn long_retries_are_kept_long_enough() {
+    job!(Patient, "patient", Queue::standard("patient"), Options::new().retry(Retry::fixed(hours(10)).attempts(9)));
+    let function = Function::new("patient").job(handle::<Patient>).with_state(());
+    let template = Template::new(&derive(&[function], &[]).unwrap());
+    // 80 hours between the first attempt and the last, twice that, in whole days.
+    assert_eq!(properties(&template, "PatientQueue")["MessageRetentionPeriod"], 7 * 86_400);
+}
+
+#[test]
+fn a_function_gets_its_settings_and_where_all_queues_are() {
+    let template = template();
+    let function = properties(&template, "MailFunction");
+    assert_eq!((&function["Timeout"], &function["MemorySize"]), (&json!(185), &json!(256)));
+    assert_eq!(function["RecursiveLoop"], "Allow");
+    assert_eq!(
+        function["Environment"]["Variables"],
+        json!({ "LAMPLIGHTER_MAIL_HOST": "mail.example.com", "LAMPLIGHTER_MAIL_TOKEN": { "Ref": "MailToken" } })
+    );
+    let json = template.to_json();
+    assert_eq!(json["Parameters"]["MailToken"]["NoEcho"], true);
+    let queues = &json["Globals"]["Function"]["Environment"]["Variables"]["LAMPLIGHTER_QUEUES"]["Fn::Sub"];
+    let queues: serde_json::Value = serde_json::from_str(queues.as_str().unwrap()).unwrap();
+    assert_eq!(
+        queues,
+        json!({
+            "mails": { "url": "${MailsQueue}", "dlq": "${MailsDeadLetters}" },
+            "orders": { "url": "${OrdersQueue}", "dlq": "${OrdersDeadLetters}" },
+        })
+    );
+}
+
+#[test]
+fn objects_bring_a_bucket_and_nothing_else_does() {
+    let with = template().to_json();
+    assert_eq!(with["Resources"]["Objects"]["DeletionPolicy"], "Retain");
+    assert!(with["Parameters"]["ObjectsBucket"].is_object());
+    let without = Template::new(&derive(&[mail()], &[]).unwrap()).to_json();
+    assert!(without["Resources"].get("Objects").is_none() && without.get("Conditions").is_none());
+    assert!(without["Parameters"].get("ObjectsBucket").is_none());
+}
+
+/// The text that stands in the template is the message that the schedule would have sent elsewhere.
+#[test]
+fn a_tick_is_the_same_message_everywhere() {
+    let tick = "2026-11-24T06:00:00Z";
+    let deployment = derive(&[mail(), orders()], &schedules()).unwrap();
+    for scheduled in schedules() {
+        let name = &scheduled.schedule.name;
+        let deployed = deployment.schedules.iter().find(|deployed| deployed.name == *name).unwrap();
+        for placeholder in ["<time>", "<aws.scheduler.scheduled-time>"] {
+            let template = deployed.message(placeholder);
+            let others = template.replace(placeholder, "");
+            assert!(!others.contains(['<', '>']), "{others} holds what EventBridge would take for a placeholder");
+            let sent: lamplighter::Message = template.replace(placeholder, tick).parse().unwrap();
+            let args = |message: &lamplighter::Message| -> serde_json::Value {
+                serde_json::from_str(message.args.get()).unwrap()
+            };
+            let wanted = scheduled.message(tick.parse().unwrap()).unwrap();
+            assert_eq!((sent.job.as_str(), &sent.id), (wanted.job.as_str(), &wanted.id));
+            assert_eq!((sent.enqueued_at, &sent.schedule), (wanted.enqueued_at, &wanted.schedule));
+            assert_eq!(args(&sent), args(&wanted));
+            // Unfilled, it is refused: not one job for all ticks.
+            assert!(template.parse::<lamplighter::Message>().is_err());
+        }
+    }
+}
+
+#[test]
+fn a_schedule_is_a_rule_in_utc_and_a_scheduler_schedule_in_a_zone() {
+    let template = template();
+    let rule = properties(&template, "DigestRule");
+    assert_eq!(rule["ScheduleExpression"], "cron(0 6 * * ? *)");
+    let target = &rule["Targets"][0];
+    assert_eq!(target["Arn"], json!({ "Fn::GetAtt": ["MailsQueue", "Arn"] }));
+    assert_eq!(target["InputTransformer"]["InputPathsMap"], json!({ "time": "$.time" }));
+    assert_eq!(target["DeadLetterConfig"]["Arn"], json!({ "Fn::GetAtt": ["EventsNotDelivered", "Arn"] }));
+    assert_eq!(properties(&template, "BookOftenRule")["State"], "DISABLED");
+
+    let schedule = properties(&template, "BookBerlinSchedule");
+    assert_eq!(schedule["ScheduleExpression"], "cron(30 8 ? * MON-FRI *)");
+    assert_eq!(schedule["ScheduleExpressionTimezone"], "Europe/Berlin");
+    assert_eq!(schedule["Target"]["RoleArn"], json!({ "Fn::GetAtt": ["ScheduleGroupAccess", "Arn"] }));
+}
+
+#[test]
+fn a_schedule_with_a_trigger_of_its_name_calls_the_function() {
+    use lamplighter::EventTrigger;
+    let function = || Function::new("orders").job(handle::<BookOrder>);
+    let sweep: Vec<ScheduledJob> =
+        vec![Schedule::rate("sweep", mins(1)).unwrap().starts(&BookOrder::default()).unwrap()];
+    let trigger = EventTrigger::new::<BookOrder>().rule("sweep");
+    let template = Template::new(&derive(&[function().on_event(trigger).with_state(())], &sweep).unwrap());
+    let target = &properties(&template, "SweepRule")["Targets"][0];
+    assert_eq!(target["Arn"], json!({ "Fn::GetAtt": ["OrdersFunction", "Arn"] }));
+    let permission = properties(&template, "SweepRulePermission");
+    assert_eq!(permission["SourceArn"], json!({ "Fn::GetAtt": ["SweepRule", "Arn"] }));
+    assert!(properties(&template, "OrdersCalls")["DestinationConfig"]["OnFailure"].is_object());
+    assert_eq!(properties(&template, "OrdersQueue")["ContentBasedDeduplication"], false);
+}
+
+#[test]
+fn several_triggers_are_one_rule() {
+    use lamplighter::EventTrigger;
+    let shop = EventTrigger::new::<BookOrder>().source("shop");
+    let paid = EventTrigger::new::<BookOrder>().source("shop").detail_type("Paid");
+    let function =
+        Function::new("orders").job(handle::<BookOrder>).on_event(paid).on_event(shop.clone()).on_event(shop);
+    let template = Template::new(&derive(&[function.with_state(())], &[]).unwrap());
+    let rule = properties(&template, "OrdersEvents");
+    assert_eq!(
+        rule["EventPattern"],
+        json!({ "$or": [{ "source": ["shop"] }, { "source": ["shop"], "detail-type": ["Paid"] }] })
+    );
+}
+
+#[test]
+fn a_changed_timeout_changes_the_derived_lines_and_no_others() {
+    job!(Digest, "mail.digest", crate::support::MAILS, SendDigest::options().timeout(mins(4)));
+    let function = |slower: bool| {
+        let function = Function::new("mail").job(handle::<crate::support::SendMail>);
+        let function = if slower { function.job(handle::<Digest>) } else { function.job(handle::<SendDigest>) };
+        Template::new(&derive(&[function.with_state(())], &[]).unwrap()).to_yaml()
+    };
+    let (before, after) = (function(false), function(true));
+    assert_eq!(before.lines().count(), after.lines().count());
+    let changed: Vec<_> = before.lines().zip(after.lines()).filter(|(a, b)| a != b).collect();
+    assert_eq!(
+        changed.into_iter().map(|(a, b)| (a.trim(), b.trim())).collect::<Vec<_>>(),
+        [("Timeout: 185", "Timeout: 245"), ("VisibilityTimeout: 1120", "VisibilityTimeout: 1480")]
+    );
+}
+
+#[test]
+fn the_order_of_definitions_does_not_matter() {
+    let turned = derive(&[orders(), mail()], &schedules().into_iter().rev().collect::<Vec<_>>()).unwrap();
+    assert_eq!(Template::new(&turned), template());
+}

@@ -1,0 +1,94 @@
+//! Functions to derive from.
+
+use lamplighter::{
+    Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, ScheduledJob, Setting, hours, mins,
+    schedule::Schedule, secs,
+};
+use lamplighter_infra::{Deployment, Problems, Template};
+use serde_json::Value;
+
+/// A job type: its name, its queue, its options.
+macro_rules! job_type {
+    ($type:ident, $name:literal, $queue:expr, $options:expr) => {
+        #[derive(Debug, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        pub(crate) struct $type {
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub(crate) text: Option<String>,
+        }
+        impl lamplighter::Job for $type {
+            const NAME: &'static str = $name;
+            const QUEUE: lamplighter::Queue = $queue;
+            fn options() -> lamplighter::Options {
+                $options
+            }
+        }
+    };
+}
+pub(crate) use job_type as job;
+
+pub(crate) const MAILS: Queue = Queue::standard("mails").batch_size(100).batch_window(secs(10)).max_concurrency(50);
+pub(crate) const ORDERS: Queue = Queue::fifo("orders");
+
+job_type!(SendMail, "mail.send", MAILS, Options::new().timeout(secs(20)).retry(Retry::fixed(secs(30)).attempts(4)));
+job_type!(SendDigest, "mail.digest", MAILS, Options::new().timeout(mins(3)).retry(Retry::fixed(secs(30)).attempts(12)));
+job_type!(
+    BookOrder,
+    "order.book",
+    ORDERS,
+    Options::new().timeout(secs(10)).retry(Retry::exponential(hours(1)).attempts(3))
+);
+
+pub(crate) async fn handle<J: Job>(_: J, _: Context) -> Result<(), JobError> {
+    Ok(())
+}
+
+pub(crate) fn mail() -> Function {
+    Function::new("mail")
+        .description("Sends mails")
+        .memory_mb(256)
+        .environment("LAMPLIGHTER_MAIL_HOST", "mail.example.com")
+        .setting(Setting::secret("LAMPLIGHTER_MAIL_TOKEN", "The mail service's token"))
+        .on_event(EventTrigger::new::<SendMail>().source("shop").detail_type("Order Paid"))
+        .job(handle::<SendMail>)
+        .job(handle::<SendDigest>)
+        .with_state(())
+}
+
+pub(crate) fn orders() -> Function {
+    Function::new("orders").uses_objects().job(handle::<BookOrder>).with_state(())
+}
+
+pub(crate) fn schedules() -> Vec<ScheduledJob> {
+    let digest = SendDigest { text: Some("to <all> & \"some\"".into()) };
+    vec![
+        Schedule::cron("digest", "0 6 * * *").unwrap().description("Mails of the day").starts(&digest).unwrap(),
+        Schedule::cron("book.berlin", "30 8 * * MON-FRI")
+            .unwrap()
+            .zone("Europe/Berlin")
+            .starts(&BookOrder::default())
+            .unwrap(),
+        Schedule::rate("book-often", mins(5)).unwrap().enabled(false).starts(&BookOrder::default()).unwrap(),
+    ]
+}
+
+pub(crate) fn derive(functions: &[Function], schedules: &[ScheduledJob]) -> Result<Deployment, Problems> {
+    Deployment::derive(functions, &[], schedules)
+}
+
+/// A template of both functions and all schedules.
+pub(crate) fn template() -> Template {
+    Template::new(&derive(&[mail(), orders()], &schedules()).unwrap())
+}
+
+/// The properties of a resource in a template.
+pub(crate) fn properties(template: &Template, id: &str) -> Value {
+    let template = template.to_json();
+    let resource = &template["Resources"][id];
+    assert!(resource.is_object(), "no {id} among {:?}", template["Resources"].as_object().unwrap().keys());
+    resource["Properties"].clone()
+}
+
+/// The sentences of what contradicts.
+pub(crate) fn problems(functions: &[Function], schedules: &[ScheduledJob]) -> Vec<String> {
+    derive(functions, schedules).map_or_else(|problems| problems.sentences().to_vec(), |_| Vec::new())
+}
