@@ -10,6 +10,8 @@ pub mod lambda;
 mod queues;
 mod sdk;
 mod sqs;
+#[cfg(feature = "test-util")]
+pub mod testing;
 
 pub use self::{
     queues::{QueueArn, QueueMap, QueueMapError, QueueUrls},

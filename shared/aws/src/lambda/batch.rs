@@ -69,6 +69,11 @@ impl Batch {
         let mut deliveries = Vec::with_capacity(self.items.len());
         for (index, item) in self.items.iter_mut().enumerate() {
             let record = &item.record;
+            if record.is_empty() {
+                tracing::warn!(index, "a record of the batch holds no message, left alone");
+                item.decided = Some((Action::Ack, Instant::now()));
+                continue;
+            }
             let Some(message_id) = &record.message_id else {
                 // It could not be reported if its job failed: it is not run.
                 item.decided = Some((Action::Bury(nameless()), Instant::now()));

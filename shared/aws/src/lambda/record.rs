@@ -42,6 +42,11 @@ impl Records {
 }
 
 impl Record {
+    /// Whether there is no trace of a message in it: not an id, a body, or a receipt.
+    pub(super) fn is_empty(&self) -> bool {
+        self.message_id.is_none() && self.body.is_none() && self.receipt_handle.is_none()
+    }
+
     /// The attributes that the sender gave the message.
     pub(super) fn message_attributes(&self) -> Vec<(String, Attribute)> {
         let Some(json) = &self.attributes else { return Vec::new() };
@@ -105,7 +110,8 @@ impl Lenient for Record {
                     record.receipt_handle = text(map.next_value()?).filter(|receipt| !receipt.is_empty())
                 }
                 "body" => record.body = body(map.next_value()?),
-                "eventSource" => record.event_source = text(map.next_value()?),
+                // SNS capitalises its own.
+                "eventSource" | "EventSource" => record.event_source = text(map.next_value()?),
                 "eventSourceARN" => record.queue_arn = text(map.next_value()?),
                 "attributes" => record.system = map.next_value()?,
                 "messageAttributes" => record.attributes = map.next_value::<Option<_>>()?,

@@ -1,0 +1,10 @@
+//! What tests and measures run against: AWS's endpoints on this machine, each on a port of its own.
+
+mod http;
+mod runtime_api;
+mod sqs;
+
+pub use self::{
+    runtime_api::{Answer, RuntimeApi},
+    sqs::{Call, FakeSqs, Fault},
+};

@@ -1,0 +1,115 @@
+//! Direct invocations and EventBridge events.
+
+mod support;
+
+use lamplighter_aws::lambda::Response;
+use serde_json::{Value, json};
+
+use support::Stage;
+
+fn parsed(json: &str) -> Value {
+    serde_json::from_str(json).unwrap()
+}
+
+async fn answer(stage: &Stage, payload: &Value) -> Value {
+    serde_json::to_value(stage.invoke(payload).await.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_message_is_run_and_answered() {
+    let mut stage = Stage::mapped().await;
+    let message = json!({"job": "act.out", "id": "order-42", "args": {"note": "hello"}});
+    assert_eq!(answer(&stage, &message).await, json!({"id": "order-42", "state": "succeeded", "output": "hello"}));
+    // Without an id the request's serves: it is the same when Lambda tries again.
+    let answer = answer(&stage, &json!({"job": "act.out"})).await;
+    assert_eq!(answer["id"], "request-1");
+    assert_eq!(stage.ran().len(), 2);
+    assert_eq!(stage.sqs.calls(), []);
+}
+
+#[tokio::test]
+async fn an_expired_message_is_not_run() {
+    let mut stage = Stage::mapped().await;
+    let message = json!({"job": "act.out", "id": "late", "expires_at": "2020-01-01T00:00:00Z"});
+    assert_eq!(answer(&stage, &message).await, json!({"id": "late", "state": "ended"}));
+    assert_eq!(stage.ran(), []);
+}
+
+#[tokio::test]
+async fn what_does_not_succeed_is_an_error_that_says_why_and_shows_no_arguments() {
+    let stage = Stage::mapped().await;
+    for (message, error_type, says) in [
+        (json!({"job": "act.out", "args": {"end": "fail", "note": "secret"}}), "Lamplighter.JobFailed", "for good"),
+        (json!({"job": "act.out", "args": {"end": "retry", "note": "secret"}}), "Lamplighter.AttemptFailed", "not yet"),
+        (
+            json!({"job": "act.out", "args": {"end": "panic", "note": "secret"}}),
+            "Lamplighter.AttemptFailed",
+            "as asked",
+        ),
+        (json!({"job": "act.out", "args": {"end": "snooze", "note": "secret"}}), "Lamplighter.NotRun", "put back"),
+        (json!({"job": "act.out", "args": {"end": [], "note": "secret"}}), "Lamplighter.BadMessage", "do not fit"),
+        (json!({"job": "act.out", "args": "secret"}), "Lamplighter.BadMessage", "must be a JSON object"),
+        (
+            json!({"job": "no.such", "args": {"note": "secret"}}),
+            "Lamplighter.BadMessage",
+            "performs no job \"no.such\"",
+        ),
+        (json!({"job": 7}), "Lamplighter.BadMessage", "field \"job\""),
+        (json!({"note": "secret"}), "Lamplighter.UnknownEvent", "[note]"),
+        (json!(["secret"]), "Lamplighter.UnknownEvent", "a list"),
+        (json!("secret"), "Lamplighter.UnknownEvent", "a text"),
+        (json!(null), "Lamplighter.UnknownEvent", "null"),
+    ] {
+        let error = stage.invoke(&message).await.unwrap_err();
+        assert_eq!(error.error_type(), error_type, "{message}: {error}");
+        assert!(error.message().contains(says), "{message}: {error}");
+        assert!(!error.message().contains("secret"), "{message}: {error}");
+    }
+    assert_eq!(stage.sqs.calls(), []);
+}
+
+#[tokio::test]
+async fn a_scheduled_rule_is_one_job_per_tick() {
+    let mut stage = Stage::mapped().await;
+    let event = parsed(include_str!("fixtures/example-eventbridge-schedule.json"));
+    for _ in 0..2 {
+        // The trigger's name, not the rule's: the stack's name in front of it does not matter.
+        let id = "scheduled-rule@2015-10-08T16:53:06Z";
+        assert_eq!(answer(&stage, &event).await, json!({"jobs": [{"id": id, "state": "succeeded", "output": "tick"}]}));
+        assert_eq!(stage.ran(), [(id.into(), 1, "tick".into())]);
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_a_job_for_each_trigger_that_matches() {
+    let mut stage = Stage::mapped().await;
+    let event = parsed(include_str!("fixtures/example-eventbridge-event-obj.json"));
+    let Response::Event { jobs } = stage.invoke(&event).await.unwrap() else { panic!("no event") };
+    let ids: Vec<_> = jobs.iter().map(|job| job.id.as_str()).collect();
+    assert_eq!(ids, ["7bf73129-1428-4cd3-a780-95db273d1602", "7bf73129-1428-4cd3-a780-95db273d1602:2"]);
+    let ran = stage.ran();
+    assert_eq!(ran.len(), 2);
+    assert!(ran.iter().all(|(_, _, note)| note == "i-abcd1111 pending"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn an_event_that_becomes_no_job_fails_the_invocation() {
+    let mut stage = Stage::mapped().await;
+    let event =
+        |source: &str, detail: Value| json!({"source": source, "detail-type": "Thing", "id": "e1", "detail": detail});
+    for (event, error_type, says) in [
+        (event("elsewhere", json!({})), "Lamplighter.UnknownEvent", "none of its triggers matches"),
+        (event("shop", json!([1])), "Lamplighter.BadMessage", "must be a JSON object"),
+        (event("shop", json!({"end": "fail"})), "Lamplighter.JobFailed", "for good"),
+        (event("aws.ec2", json!({"instance-id": 7})), "Lamplighter.BadMessage", "do not fit"),
+        (json!({"source": 7, "detail-type": null}), "Lamplighter.UnknownEvent", "none of its triggers"),
+    ] {
+        let error = stage.invoke(&event).await.unwrap_err();
+        assert_eq!(error.error_type(), error_type, "{event}: {error}");
+        assert!(error.message().contains(says), "{event}: {error}");
+    }
+    assert_eq!(stage.ran().len(), 1);
+    // Without detail the arguments are empty, which this job takes.
+    let answer = answer(&stage, &json!({"source": "shop", "detail-type": "Thing", "id": "not an id!"})).await;
+    assert_eq!(answer["jobs"][0]["id"], "request-1");
+}
