@@ -68,7 +68,14 @@ pub fn function_with(settings: Settings) -> Function {
 }
 
 fn build(webhooks: Webhooks) -> Function {
-    Function::new("webhooks").description("Delivers signed webhooks").memory_mb(128).job(deliver).with_state(webhooks)
+    Function::new("webhooks")
+        .description("Delivers signed webhooks")
+        .memory_mb(128)
+        .setting(settings::DEPLOYED_SECRET)
+        .setting(settings::DEPLOYED_SECRETS)
+        .setting(settings::DEPLOYED_ALLOW_PRIVATE)
+        .job(deliver)
+        .with_state(webhooks)
 }
 
 /// What the handler needs: settings and the HTTP client, made when first asked for and shared by all jobs, so that

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use lamplighter::Setting;
+
 use crate::{
     destination::{Destinations, InvalidDestination},
     error::DeliveryError,
@@ -14,6 +16,16 @@ pub(crate) const SECRET: &str = "LAMPLIGHTER_WEBHOOK_SECRET";
 pub(crate) const SECRETS: &str = "LAMPLIGHTER_WEBHOOK_SECRETS";
 /// The variable with private destinations.
 pub(crate) const ALLOW_PRIVATE: &str = "LAMPLIGHTER_WEBHOOK_ALLOW_PRIVATE";
+
+/// How whoever deploys the function is asked for [`SECRET`].
+pub(crate) const DEPLOYED_SECRET: Setting =
+    Setting::secret(SECRET, "The secret that webhooks are signed with: whsec_ and base64; several, while rotating");
+/// The same of [`SECRETS`].
+pub(crate) const DEPLOYED_SECRETS: Setting =
+    Setting::secret(SECRETS, "Secrets that jobs may name, as a JSON object; empty if there are none");
+/// The same of [`ALLOW_PRIVATE`].
+pub(crate) const DEPLOYED_ALLOW_PRIVATE: Setting =
+    Setting::text(ALLOW_PRIVATE, "Private hosts and networks that webhooks may go to; empty for none");
 
 /// How webhooks are signed, and where they may go.
 #[derive(Debug, Clone, Default)]
