@@ -10,6 +10,7 @@ import contextlib
 import glob
 import os
 import resource
+import shutil
 import signal
 import socket
 import sys
@@ -40,6 +41,8 @@ def end():
     for child in children:
         with contextlib.suppress(OSError):
             os.waitpid(child, 0)
+    # Unpacked bootstraps are large, and a harness that has died removes nothing.
+    shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 
 

@@ -1,0 +1,53 @@
+//! What ran, how often and when: one line a run, in a file that all environments append to.
+
+use std::{fs, io::Write, path::Path};
+
+use jiff::Timestamp;
+use lamplighter::{Context, JobError};
+use serde::{Deserialize, Serialize};
+
+/// The environment variable that names the file.
+pub const LEDGER: &str = "LAMPLIGHTER_E2E_LEDGER";
+
+/// One run of a handler.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Whose.
+    pub label: String,
+    /// The job's id.
+    pub id: String,
+    /// Its attempt.
+    pub attempt: u32,
+    /// When it began.
+    pub at: Timestamp,
+    /// The environment that ran it.
+    pub process: u32,
+}
+
+pub(crate) fn write(label: &str, ctx: &Context) -> Result<(), JobError> {
+    let run = Run {
+        label: label.to_owned(),
+        id: ctx.id().to_string(),
+        attempt: ctx.attempt(),
+        at: Timestamp::now(),
+        process: std::process::id(),
+    };
+    let mut line = serde_json::to_string(&run)?;
+    line.push('\n');
+    let path = std::env::var(LEDGER)?;
+    // One write of a short line: those of others come before or after, never between.
+    fs::File::options().create(true).append(true).open(path)?.write_all(line.as_bytes())?;
+    Ok(())
+}
+
+/// All runs, in the order in which they began; none while there is no file.
+///
+/// # Errors
+/// When the file cannot be read, or holds something else.
+pub fn read(path: &Path) -> std::io::Result<Vec<Run>> {
+    let text = match fs::read_to_string(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        text => text?,
+    };
+    text.lines().map(|line| serde_json::from_str(line).map_err(std::io::Error::other)).collect()
+}

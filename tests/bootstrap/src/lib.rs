@@ -1,0 +1,66 @@
+//! A function for the end-to-end tests: its jobs do what their arguments say, and write down that they ran.
+
+mod jobs;
+mod ledger;
+
+use std::time::Duration;
+
+use lamplighter::{
+    Context, EventTrigger, Function, JobError, ScheduledJob, Setting, mins,
+    schedule::{Schedule, ScheduleError},
+};
+
+pub use self::{
+    jobs::{ACTS, Act, Behaviour, EVENT_SOURCE, Ordered, RETRY_DELAY, TICK_SCHEDULE, Tick},
+    ledger::{LEDGER, Run, read},
+};
+
+/// The function.
+#[must_use]
+pub fn function() -> Function {
+    Function::new("e2e")
+        .description("Does what its jobs say")
+        .setting(Setting::text(LEDGER, "The file that runs are written to"))
+        .on_event(EventTrigger::new::<Act>().source(EVENT_SOURCE))
+        .job(act)
+        .job(ordered)
+        .job(tick)
+        .with_state(())
+}
+
+/// What runs by itself.
+///
+/// # Errors
+/// When it is ill-formed.
+pub fn schedules() -> Result<Vec<ScheduledJob>, ScheduleError> {
+    Ok(vec![Schedule::rate(TICK_SCHEDULE, mins(1))?.starts(&Tick { label: "tick".into() })?])
+}
+
+async fn act(job: Act, ctx: Context) -> Result<String, JobError> {
+    behave(job.label, &job.behaviour, &ctx).await
+}
+
+async fn ordered(job: Ordered, ctx: Context) -> Result<String, JobError> {
+    behave(job.label, &job.behaviour, &ctx).await
+}
+
+async fn tick(job: Tick, ctx: Context) -> Result<String, JobError> {
+    behave(job.label, &Behaviour::Succeed, &ctx).await
+}
+
+#[expect(clippy::panic, reason = "a job was asked for that panics")]
+async fn behave(label: String, behaviour: &Behaviour, ctx: &Context) -> Result<String, JobError> {
+    ledger::write(&label, ctx)?;
+    match behaviour {
+        Behaviour::Succeed => {}
+        Behaviour::Fail => return Err(JobError::retry(format!("{label} was told to fail"))),
+        Behaviour::GiveUp => return Err(JobError::fail(format!("{label} was told to give up"))),
+        Behaviour::Panic => panic!("{label} was told to panic"),
+        Behaviour::Sleep => tokio::time::sleep(Duration::from_secs(3600)).await,
+        Behaviour::FailUntil { attempt } if ctx.attempt() < *attempt => {
+            return Err(JobError::retry(format!("{label} was told to fail until attempt {attempt}")));
+        }
+        Behaviour::FailUntil { .. } => {}
+    }
+    Ok(label)
+}
