@@ -23,9 +23,13 @@ use crate::{
 /// Enqueues jobs and asks after them. Made by a backend; cloning is cheap.
 #[derive(Clone)]
 pub struct Client {
+    shared: Arc<Shared>,
+    origin: Origin,
+}
+
+struct Shared {
     backend: Backend,
     env: Env,
-    origin: Origin,
 }
 
 /// What jobs enqueued through a client inherit.
@@ -40,13 +44,13 @@ impl Client {
     /// A client over a backend.
     #[must_use]
     pub fn new(backend: Backend, env: Env) -> Self {
-        Self { backend, env, origin: Origin::default() }
+        Self { shared: Arc::new(Shared { backend, env }), origin: Origin::default() }
     }
 
     pub(crate) fn child_of(&self, parent: &JobId, message: &Message) -> Self {
         let origin =
             Origin { parent: Some(parent.clone()), hops: message.hops.saturating_add(1), trace: message.trace.clone() };
-        Self { origin, ..self.clone() }
+        Self { shared: self.shared.clone(), origin }
     }
 
     /// Enqueues a job. Await the answer as it is, or say more first:
@@ -80,7 +84,7 @@ impl Client {
                 Err(error) => answers.push(Some(Err(error))),
             }
         }
-        let mut sent = self.backend.queues.send(submissions).await.into_iter();
+        let mut sent = self.shared.backend.queues.send(submissions).await.into_iter();
         answers.into_iter().map(|refused| refused.or_else(|| sent.next()).unwrap_or_else(no_answer)).collect()
     }
 
@@ -144,7 +148,7 @@ impl Client {
     /// # Errors
     /// When the backend keeps none.
     pub fn store(&self) -> Result<&Arc<dyn Store>, StoreError> {
-        self.backend.store.as_ref().ok_or_else(|| {
+        self.shared.backend.store.as_ref().ok_or_else(|| {
             StoreError::new(StoreErrorKind::Invalid, "this backend keeps no records: no table is configured")
         })
     }
@@ -152,7 +156,7 @@ impl Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("tracked", &self.backend.store.is_some()).finish_non_exhaustive()
+        f.debug_struct("Client").field("tracked", &self.shared.backend.store.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -216,7 +220,7 @@ impl<'a> Enqueue<'a> {
 
     /// Not before this time has passed.
     pub fn delay(mut self, delay: Duration) -> Self {
-        self.due_at = Some(self.client.env.now().saturating_add(delay).unwrap_or(Timestamp::MAX));
+        self.due_at = Some(self.client.shared.env.now().saturating_add(delay).unwrap_or(Timestamp::MAX));
         self
     }
 
@@ -235,7 +239,7 @@ impl<'a> Enqueue<'a> {
 
     /// Not after this time has passed: a job that has not begun by then is cancelled.
     pub fn expires_in(mut self, time: Duration) -> Self {
-        self.expires_at = Some(self.client.env.now().saturating_add(time).unwrap_or(Timestamp::MAX));
+        self.expires_at = Some(self.client.shared.env.now().saturating_add(time).unwrap_or(Timestamp::MAX));
         self
     }
 
@@ -264,8 +268,8 @@ impl<'a> Enqueue<'a> {
         if origin.hops > MAX_HOPS {
             return Err(EnqueueError::TooManyHops { job, hops: origin.hops });
         }
-        let now = client.env.now();
-        let id = self.id.transpose()?.unwrap_or_else(|| JobId::generate(&client.env));
+        let now = client.shared.env.now();
+        let id = self.id.transpose()?.unwrap_or_else(|| JobId::generate(&client.shared.env));
         let mut message = Message::new(job, self.args?)
             .map_err(|error| EnqueueError::Arguments { job: "this job".into(), reason: error.to_string() })?;
         message.id = Some(id.clone());
@@ -300,7 +304,7 @@ impl<'a> IntoFuture for Enqueue<'a> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let (client, submission) = self.into_submission()?;
-            client.backend.queues.send(vec![submission]).await.pop().unwrap_or_else(no_answer)
+            client.shared.backend.queues.send(vec![submission]).await.pop().unwrap_or_else(no_answer)
         })
     }
 }

@@ -1,7 +1,7 @@
 //! What a handler knows about its own run.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use crate::{
     message::SharedMessage,
     ports::{LeaseStatus, Note, Store, StoreError, StoreErrorKind, Token},
     record::Progress,
+    worker::Stop,
 };
 
 /// What a handler knows about its own run, and what it can tell about it. Cloning is cheap.
@@ -32,8 +33,12 @@ pub(crate) struct Inner {
     pub(crate) max_attempts: u32,
     pub(crate) deadline: Instant,
     pub(crate) deadline_at: Timestamp,
-    pub(crate) cancelled: CancellationToken,
+    pub(crate) stop: Stop,
+    /// Made when someone asks, and cancelled when the lease turns out to be lost.
+    pub(crate) lost: OnceLock<CancellationToken>,
     pub(crate) client: Client,
+    /// Made when someone asks: most jobs enqueue nothing.
+    pub(crate) child_client: OnceLock<Client>,
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) checkpoint: Option<Box<RawValue>>,
     pub(crate) told: Mutex<Told>,
@@ -98,13 +103,20 @@ impl Context {
     /// Resolves when the job should come to an end early: its host is stopping, or it has lost its lease.
     /// What the handler returns after that still counts.
     pub async fn cancelled(&self) {
-        self.0.cancelled.cancelled().await;
+        tokio::select! {
+            () = self.0.stop.draining() => {}
+            () = self.lost().cancelled() => {}
+        }
     }
 
     /// Whether the job should come to an end early.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancelled.is_cancelled()
+        self.0.stop.is_draining() || self.lost().is_cancelled()
+    }
+
+    fn lost(&self) -> &CancellationToken {
+        self.0.lost.get_or_init(CancellationToken::new)
     }
 
     /// Says how far the job has come. Kept with its record, written at most once a second and at the end; without a
@@ -171,7 +183,7 @@ impl Context {
     /// A client for enqueueing further jobs, which will name this one as their parent and carry its trace on.
     #[must_use]
     pub fn client(&self) -> &Client {
-        &self.0.client
+        self.0.child_client.get_or_init(|| self.0.client.child_of(&self.0.id, &self.0.message))
     }
 
     pub(crate) fn unwritten_progress(&self) -> Option<Progress> {
@@ -186,7 +198,7 @@ impl Context {
         };
         let status = store.note(&self.0.id, self.0.token, note).await?;
         if status == LeaseStatus::Lost {
-            self.0.cancelled.cancel();
+            self.lost().cancel();
         }
         Ok(status)
     }

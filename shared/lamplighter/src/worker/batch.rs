@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -22,14 +22,20 @@ use crate::{
     delivery::Action,
 };
 
-/// Jobs that run one after the other: a FIFO group, or a single job.
-type Lane = VecDeque<Claimed>;
+/// Jobs that run one after the other: those of a FIFO group, or a single one.
+struct Lane {
+    head: Claimed,
+    /// Empty for a single job, and then without an allocation of its own.
+    rest: VecDeque<Claimed>,
+}
 
 /// One batch on its way through the worker.
 pub(super) struct Batch<'a> {
     worker: &'a Inner,
     waiting: VecDeque<Lane>,
-    running: HashMap<usize, Running>,
+    /// By slot; a slot is never used twice.
+    running: Vec<Option<Running>>,
+    running_now: usize,
     ended: Vec<Ended>,
     /// The one call to the store that is under way. What ends meanwhile goes with the next.
     settling: Option<BoxFuture<'a, Vec<Report>>>,
@@ -39,13 +45,12 @@ pub(super) struct Batch<'a> {
     hard: Instant,
     deadline: Instant,
     messages: (UnboundedSender<Finished>, UnboundedReceiver<Finished>),
-    next_slot: usize,
 }
 
 struct Running {
     job: Claimed,
     /// What comes after it in its lane.
-    lane: Lane,
+    rest: VecDeque<Claimed>,
     context: Context,
     started: Instant,
     started_at: Timestamp,
@@ -69,17 +74,18 @@ impl<'a> Batch<'a> {
             let lane =
                 group.map(|group| groups.entry((job.ready.delivery.queue.clone(), group)).or_insert(waiting.len()));
             match lane {
-                Some(index) if *index < waiting.len() => waiting[*index].push_back(job),
-                _ => waiting.push_back(Lane::from([job])),
+                Some(index) if *index < waiting.len() => waiting[*index].rest.push_back(job),
+                _ => waiting.push_back(Lane { head: job, rest: VecDeque::new() }),
             }
         }
         let limit = worker.function.jobs_at_once().unwrap_or(usize::MAX);
-        let running = HashMap::with_capacity(waiting.len().min(limit));
+        let running = Vec::with_capacity(waiting.len());
         let messages = mpsc::unbounded_channel();
         Self {
             worker,
             waiting,
             running,
+            running_now: 0,
             ended: Vec::new(),
             settling: None,
             limit,
@@ -87,7 +93,6 @@ impl<'a> Batch<'a> {
             hard,
             deadline,
             messages,
-            next_slot: 0,
         }
     }
 
@@ -103,7 +108,7 @@ impl<'a> Batch<'a> {
                 let ended = std::mem::take(&mut self.ended);
                 self.settling = Some(Box::pin(self.worker.settle(ended, self.deadline)));
             }
-            if self.running.is_empty() && self.settling.is_none() {
+            if self.running_now == 0 && self.settling.is_none() {
                 return;
             }
             tokio::select! {
@@ -112,7 +117,7 @@ impl<'a> Batch<'a> {
                     self.settling = None;
                     sink(reports);
                 }
-                count = self.messages.1.recv_many(&mut finished, 4096), if !self.running.is_empty() => {
+                count = self.messages.1.recv_many(&mut finished, 4096), if self.running_now > 0 => {
                     debug_assert!(count > 0, "this batch holds a sender itself");
                     for Finished { slot, end } in finished.drain(..) {
                         self.finish(slot, end);
@@ -126,7 +131,7 @@ impl<'a> Batch<'a> {
                     aborting = true;
                     self.cut_off(|_| End::HandedBack);
                 }
-                () = sleep_until(guard), if !self.running.is_empty() => {
+                () = sleep_until(guard), if self.running_now > 0 => {
                     self.cut_off(|running| End::TimedOut(running.started.elapsed()));
                 }
             }
@@ -137,14 +142,12 @@ impl<'a> Batch<'a> {
         if self.worker.stop.is_draining() {
             self.hand_back_waiting();
         }
-        while self.running.len() < self.limit {
-            let Some(mut lane) = self.waiting.pop_front() else { return };
-            let Some(job) = lane.pop_front() else { continue };
+        while self.running_now < self.limit {
+            let Some(lane) = self.waiting.pop_front() else { return };
             let now = Instant::now();
-            if self.may_start(&job, now) {
-                self.start(job, lane, now);
+            if self.may_start(&lane.head, now) {
+                self.start(lane, now);
             } else {
-                lane.push_front(job);
                 self.hand_back(lane);
             }
         }
@@ -157,7 +160,8 @@ impl<'a> Batch<'a> {
         now < self.hard && (fresh || now + timeout <= self.hard)
     }
 
-    fn start(&mut self, job: Claimed, lane: Lane, now: Instant) {
+    fn start(&mut self, lane: Lane, now: Instant) {
+        let Lane { head: job, rest } = lane;
         let options = &job.ready.route.options;
         let end_at = (now + options.attempt_timeout()).min(self.hard);
         let started_at = self.worker.env.now();
@@ -170,8 +174,10 @@ impl<'a> Batch<'a> {
             max_attempts: options.retry_policy().max_attempts(),
             deadline: end_at,
             deadline_at: started_at.saturating_add(left).unwrap_or(Timestamp::MAX),
-            cancelled: self.worker.stop.child(),
-            client: self.worker.client.child_of(&job.ready.id, &job.ready.message),
+            stop: self.worker.stop.clone(),
+            lost: OnceLock::new(),
+            client: self.worker.client.clone(),
+            child_client: OnceLock::new(),
             store: self.worker.backend.store.clone().filter(|_| job.tracked),
             checkpoint: job.checkpoint.clone(),
             told: Default::default(),
@@ -183,8 +189,7 @@ impl<'a> Batch<'a> {
             attempt = job.token.attempt,
             queue = &*job.ready.delivery.queue,
         );
-        let slot = self.next_slot;
-        self.next_slot += 1;
+        let slot = self.running.len();
         let future = attempt(&job, context.clone(), now, end_at);
         let tell = self.messages.0.clone();
         let task = tokio::spawn(
@@ -196,36 +201,38 @@ impl<'a> Batch<'a> {
             .instrument(span),
         );
         let task = task.abort_handle();
-        self.running.insert(slot, Running { job, lane, context, started: now, started_at, task });
+        self.running.push(Some(Running { job, rest, context, started: now, started_at, task }));
+        self.running_now += 1;
     }
 
     fn finish(&mut self, slot: usize, end: End) {
         // An attempt that was cut off may have sent its end at the same moment: the first word counts.
-        if let Some(running) = self.running.remove(&slot) {
+        if let Some(running) = self.running.get_mut(slot).and_then(Option::take) {
             self.end(running, end);
         }
     }
 
     fn end(&mut self, running: Running, end: End) {
-        let Running { job, lane, context, started_at, .. } = running;
+        self.running_now -= 1;
+        let Running { job, mut rest, context, started_at, .. } = running;
         let (verdict, action) = self.worker.judge(&job, end);
         let went_well = action == Action::Ack;
         let progress = context.unwritten_progress();
         let ended_at = self.worker.env.now();
         self.ended.push(Ended { job, started_at: Some(started_at), ended_at, verdict, action, progress });
-        if lane.is_empty() {
-            return;
-        }
-        if went_well {
-            self.waiting.push_front(lane);
-        } else {
-            self.hand_back(lane);
+        if let Some(head) = rest.pop_front() {
+            let lane = Lane { head, rest };
+            if went_well {
+                self.waiting.push_front(lane);
+            } else {
+                self.hand_back(lane);
+            }
         }
     }
 
     fn cut_off(&mut self, end: impl Fn(&Running) -> End) {
         self.hand_back_waiting();
-        for (_, running) in std::mem::take(&mut self.running) {
+        for running in std::mem::take(&mut self.running).into_iter().flatten() {
             running.task.abort();
             let end = end(&running);
             self.end(running, end);
@@ -241,7 +248,7 @@ impl<'a> Batch<'a> {
 
     fn hand_back(&mut self, lane: Lane) {
         let now = self.worker.env.now();
-        for job in lane {
+        for job in [lane.head].into_iter().chain(lane.rest) {
             let (verdict, _) = self.worker.judge(&job, End::HandedBack);
             self.ended.push(Ended { job, started_at: None, ended_at: now, verdict, action: AT_ONCE, progress: None });
         }

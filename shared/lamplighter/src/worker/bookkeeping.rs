@@ -152,7 +152,8 @@ impl Inner {
     fn log(&self, ended: &Ended) {
         let Ended { job, started_at, ended_at, verdict, .. } = ended;
         let (name, id, attempt) = (&job.ready.message.job, &job.ready.id, job.token.attempt);
-        let ms = started_at.map_or(0, |at| ended_at.duration_since(at).as_millis());
+        // As a number: JSON logs show wider integers as text.
+        let ms = started_at.map_or(0, |at| i64::try_from(ended_at.duration_since(at).as_millis()).unwrap_or(i64::MAX));
         match verdict {
             Verdict::Succeeded { .. } => tracing::info!(job = name, %id, attempt, ms, "job succeeded"),
             Verdict::Retry { outcome, error, delay } => {

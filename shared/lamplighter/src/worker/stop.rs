@@ -48,9 +48,4 @@ impl Stop {
     pub async fn aborting(&self) {
         self.aborting.cancelled().await;
     }
-
-    /// A token for one handler, which is cancelled at the first step.
-    pub(crate) fn child(&self) -> CancellationToken {
-        self.draining.child_token()
-    }
 }
