@@ -1,1 +1,3 @@
 //! Where figures are made.
+
+pub mod startup;

@@ -1,0 +1,199 @@
+//! The bootstrap as Lambda runs it: a process of its own that polls a runtime API.
+//!
+//! The process is this test program once more, told by an environment variable to be a bootstrap.
+
+mod support;
+
+use std::{
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use lamplighter_aws::{
+    lambda::STOP_NOTICE_VARIABLE,
+    testing::{Answer, FakeSqs, RuntimeApi},
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::AsyncReadExt,
+    process::{Child, Command},
+    time::timeout,
+};
+
+use support::{batch, body, function, record};
+
+const BOOTSTRAP: &str = "LAMPLIGHTER_TEST_BOOTSTRAP";
+/// How long anything here may take on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Not a test, but the bootstrap that the tests here start.
+#[test]
+fn bootstrap() {
+    if std::env::var_os(BOOTSTRAP).is_none() {
+        return;
+    }
+    let (tell, mut ran) = tokio::sync::mpsc::unbounded_channel();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        tokio::spawn(async move { while ran.recv().await.is_some() {} });
+        lamplighter_aws::lambda::run(function(tell)).await.unwrap();
+    });
+}
+
+fn start(environment: Vec<(&'static str, String)>) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "bootstrap", "--nocapture", "--test-threads=1"])
+        .env_clear()
+        .env(BOOTSTRAP, "1")
+        .envs(environment)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap()
+}
+
+async fn invoke(api: &RuntimeApi, payload: &Value) -> Answer {
+    timeout(PATIENCE, api.invoke(payload.to_string())).await.unwrap().expect("an answer")
+}
+
+fn response(answer: Answer) -> Value {
+    match answer {
+        Answer::Response(body) => serde_json::from_str(&body).unwrap(),
+        Answer::Error(body) => panic!("the invocation failed: {body}"),
+    }
+}
+
+fn error(answer: Answer) -> Value {
+    match answer {
+        Answer::Error(body) => serde_json::from_str(&body).unwrap(),
+        Answer::Response(body) => panic!("the invocation succeeded: {body}"),
+    }
+}
+
+/// What a process wrote, and how it ended.
+async fn ended(mut child: Child) -> (String, String, ExitStatus) {
+    let (mut out, mut err) = (String::new(), String::new());
+    let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let reading = async { tokio::join!(stdout.read_to_string(&mut out), stderr.read_to_string(&mut err)) };
+    let (_, status) = timeout(PATIENCE, async { tokio::join!(reading, child.wait()) }).await.unwrap();
+    (out, err, status.unwrap())
+}
+
+fn environment(api: &RuntimeApi, sqs: &FakeSqs) -> Vec<(&'static str, String)> {
+    let map = json!({"work": {"url": sqs.url("work"), "dlq": sqs.url("work-dlq")}});
+    let mut environment = api.environment("actors");
+    environment.extend([("LAMPLIGHTER_QUEUES", map.to_string()), ("AWS_ENDPOINT_URL", sqs.endpoint())]);
+    environment
+}
+
+#[tokio::test]
+async fn a_bootstrap_serves_one_invocation_after_the_other() {
+    let (api, sqs) = (RuntimeApi::start().await.unwrap(), FakeSqs::start().await.unwrap());
+    let mut child = start(environment(&api, &sqs));
+    timeout(PATIENCE, api.first_next()).await.unwrap();
+    assert_eq!(sqs.calls(), []);
+
+    let all_good = invoke(&api, &batch([record("a", body("succeed")), record("b", body("succeed"))])).await;
+    assert_eq!(response(all_good), json!({"batchItemFailures": []}));
+    assert_eq!(sqs.calls(), []);
+
+    let mixed = batch(["succeed", "retry", "panic", "fail"].map(|end| record(end, body(end))));
+    let answer = response(invoke(&api, &mixed).await);
+    assert_eq!(answer, json!({"batchItemFailures": [{"itemIdentifier": "retry"}, {"itemIdentifier": "panic"}]}));
+    let mut actions: Vec<_> = sqs.calls().into_iter().map(|call| call.action).collect();
+    actions.sort();
+    assert_eq!(actions, ["ChangeMessageVisibilityBatch", "SendMessageBatch"]);
+
+    let message = json!({"job": "act.out", "id": "direct", "args": {"note": "hi"}});
+    assert_eq!(response(invoke(&api, &message).await), json!({"id": "direct", "state": "succeeded", "output": "hi"}));
+    let failing = json!({"job": "act.out", "id": "direct", "args": {"end": "fail", "note": "secret"}});
+    let refused = error(invoke(&api, &failing).await);
+    assert_eq!(refused["errorType"], "Lamplighter.JobFailed");
+    assert_eq!(refused["errorMessage"], "job act.out direct has failed: for good");
+    // What is no JSON at all fails its own invocation only.
+    let nonsense = timeout(PATIENCE, api.invoke("{nonsense")).await.unwrap().unwrap();
+    assert!(matches!(nonsense, Answer::Error(_)));
+    // A deadline that makes no sense is none: `cargo lambda watch` sends this one.
+    let one = batch([record("c", body("succeed"))]).to_string();
+    let answer = timeout(PATIENCE, api.invoke_until(one, 600_000)).await.unwrap().unwrap();
+    assert_eq!(response(answer), json!({"batchItemFailures": []}));
+
+    child.start_kill().unwrap();
+    let (out, ..) = ended(child).await;
+    // The first line stands behind what the test harness says.
+    let json = out.lines().filter_map(|line| line.find('{').map(|start| &line[start..]));
+    let lines: Vec<Value> = json.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().any(|line| line["message"] == "job succeeded"
+        && line["id"] == "a"
+        && line["level"] == "INFO"
+        && line["ms"].is_number()));
+    assert!(lines.iter().all(|line| line["timestamp"].is_string()));
+    assert!(!out.contains("secret"), "arguments are not logged: {out}");
+}
+
+#[tokio::test]
+async fn concurrent_invocations_share_the_process() {
+    let (api, sqs) = (RuntimeApi::start().await.unwrap(), FakeSqs::start().await.unwrap());
+    let mut environment = environment(&api, &sqs);
+    environment.push(("AWS_LAMBDA_MAX_CONCURRENCY", "4".into()));
+    let _child = start(environment);
+    timeout(PATIENCE, api.first_next()).await.unwrap();
+    // One that hangs holds up no other.
+    let hanging = batch([record("hangs", body("hang"))]);
+    let soon = std::time::SystemTime::now() + Duration::from_secs(5);
+    let soon = soon.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let (hung, quick) = tokio::join!(api.invoke_until(hanging.to_string(), soon), async {
+        let mut answers = Vec::new();
+        for id in ["a", "b", "c"] {
+            answers.push(response(invoke(&api, &batch([record(id, body("succeed"))])).await));
+        }
+        (answers, std::time::SystemTime::now())
+    });
+    assert_eq!(response(hung.unwrap()), json!({"batchItemFailures": [{"itemIdentifier": "hangs"}]}));
+    assert!(quick.0.iter().all(|answer| *answer == json!({"batchItemFailures": []})));
+    let quick = quick.1.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    assert!(quick < soon, "the others had to wait");
+}
+
+#[tokio::test]
+async fn a_stop_notice_hands_running_jobs_back() {
+    let (api, sqs) = (RuntimeApi::start().await.unwrap(), FakeSqs::start().await.unwrap());
+    let mut environment = environment(&api, &sqs);
+    environment.push((STOP_NOTICE_VARIABLE, "1".into()));
+    let child = start(environment);
+    timeout(PATIENCE, api.first_next()).await.unwrap();
+    assert_eq!(api.extensions(), ["lamplighter-stop-notice"]);
+    let event = batch([record("hangs", body("hang"))]);
+    let (answer, _) = tokio::join!(invoke(&api, &event), async {
+        // Whether the job has begun by now or not, it comes back.
+        let pid = child.id().unwrap().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().await.unwrap()
+    });
+    assert_eq!(response(answer), json!({"batchItemFailures": [{"itemIdentifier": "hangs"}]}));
+    let (out, _, status) = ended(child).await;
+    assert!(status.success(), "{status}");
+    assert!(out.contains("stop notice"), "{out}");
+    assert_eq!(support::visibilities(&sqs)["receipt-hangs"], 0);
+}
+
+#[tokio::test]
+async fn without_a_stop_notice_no_extension_is_registered() {
+    let (api, sqs) = (RuntimeApi::start().await.unwrap(), FakeSqs::start().await.unwrap());
+    let _child = start(environment(&api, &sqs));
+    timeout(PATIENCE, api.first_next()).await.unwrap();
+    assert_eq!(api.extensions(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_prevents_a_start_is_one_sentence() {
+    let api = RuntimeApi::start().await.unwrap();
+    let (.., err, status) = ended(start(vec![])).await;
+    assert!(!status.success());
+    assert!(err.contains("function actors runs inside AWS Lambda, and AWS_LAMBDA_RUNTIME_API is not set"), "{err}");
+    let mut environment = api.environment("actors");
+    environment.push(("LAMPLIGHTER_QUEUES", "nonsense".into()));
+    let (.., err, status) = ended(start(environment)).await;
+    assert!(!status.success());
+    assert!(err.contains("LAMPLIGHTER_QUEUES does not say where the queues are"), "{err}");
+}
