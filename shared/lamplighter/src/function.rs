@@ -34,7 +34,7 @@ pub struct Function<S = ()> {
     description: &'static str,
     memory_mb: u16,
     concurrency: Option<usize>,
-    routes: BTreeMap<&'static str, Route>,
+    routes: BTreeMap<&'static str, Arc<Route>>,
     pending: Vec<(&'static str, Bind<S>)>,
     events: Vec<EventTrigger>,
     environment: Vec<(&'static str, &'static str)>,
@@ -139,7 +139,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
         Form: 'static,
     {
         let route = Route { job: J::NAME, queue: J::QUEUE, options: Arc::new(J::options()), handler: None };
-        if self.routes.insert(J::NAME, route).is_some() {
+        if self.routes.insert(J::NAME, Arc::new(route)).is_some() {
             self.duplicates.push(J::NAME);
         }
         self.pending.push((J::NAME, Box::new(move |state| erase::<J, S, Form, H>(handler, state))));
@@ -176,7 +176,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     fn bind(&mut self, state: &S) {
         for (job, bind) in self.pending.drain(..) {
             if let Some(route) = self.routes.get_mut(job) {
-                route.handler = Some(bind(state.clone()));
+                Arc::make_mut(route).handler = Some(bind(state.clone()));
             }
         }
     }
@@ -234,12 +234,16 @@ impl<S> Function<S> {
 
     /// The jobs it performs, by name.
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
-        self.routes.values()
+        self.routes.values().map(|route| &**route)
     }
 
     /// The job of that name.
     #[must_use]
     pub fn route(&self, job: &str) -> Option<&Route> {
+        self.routes.get(job).map(|route| &**route)
+    }
+
+    pub(crate) fn shared_route(&self, job: &str) -> Option<&Arc<Route>> {
         self.routes.get(job)
     }
 

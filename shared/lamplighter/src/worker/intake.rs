@@ -22,12 +22,13 @@ pub(super) struct Ready {
     pub(super) delivery: Delivery,
     pub(super) id: JobId,
     pub(super) message: SharedMessage,
-    pub(super) route: Route,
+    pub(super) route: Arc<Route>,
 }
 
 /// A job that may run now.
 pub(super) struct Claimed {
-    pub(super) ready: Ready,
+    /// Boxed: it is handed on several times, and large.
+    pub(super) ready: Box<Ready>,
     pub(super) token: Token,
     pub(super) checkpoint: Option<Box<RawValue>>,
     /// Whether the store has a lease for it, so that its end must be written down.
@@ -63,7 +64,7 @@ impl Inner {
         (ready, answered)
     }
 
-    fn admit(&self, delivery: &Delivery) -> Result<(JobId, SharedMessage, Route), Refusal> {
+    fn admit(&self, delivery: &Delivery) -> Result<(JobId, SharedMessage, Arc<Route>), Refusal> {
         let message: Message = match delivery.body.parse() {
             Ok(message) => message,
             Err(error) => return Err(bury(delivery, BurialReason::BadMessage, &error)),
@@ -85,7 +86,7 @@ impl Inner {
             let error = format!("{} jobs have begotten each other in a row, and {MAX_HOPS} is the limit", message.hops);
             return Err(bury(delivery, BurialReason::TooManyHops, &error));
         }
-        let Some(route) = self.function.route(&message.job) else {
+        let Some(route) = self.function.shared_route(&message.job) else {
             return Err(self.unknown(delivery, &message.job));
         };
         if message.expires_at.is_some_and(|at| at <= self.env.now()) && !(route.options.is_tracked() && self.tracks()) {
@@ -140,7 +141,12 @@ impl Inner {
             }
             let action = match answers.next() {
                 Some((owner, Ok(Claim::Run { attempt, checkpoint }))) => {
-                    claimed.push(Claimed { ready, token: Token { attempt, owner }, checkpoint, tracked: true });
+                    claimed.push(Claimed {
+                        ready: Box::new(ready),
+                        token: Token { attempt, owner },
+                        checkpoint,
+                        tracked: true,
+                    });
                     continue;
                 }
                 Some((_, Ok(Claim::Ended(state)))) => {
@@ -171,7 +177,7 @@ impl Inner {
 
     fn unclaimed(&self, ready: Ready) -> Claimed {
         let token = Token { attempt: ready.delivery.receive_count.max(1), owner: 0 };
-        Claimed { ready, token, checkpoint: None, tracked: false }
+        Claimed { ready: Box::new(ready), token, checkpoint: None, tracked: false }
     }
 
     fn tracks(&self) -> bool {
