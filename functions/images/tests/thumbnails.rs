@@ -1,0 +1,332 @@
+//! `image.thumbnail` on real pictures, in memory and in a folder.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may")]
+
+use image::{
+    DynamicImage, ExtendedColorType, GenericImageView, ImageEncoder, ImageFormat, ImageReader, Rgb, RgbImage, Rgba,
+    RgbaImage,
+    codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder},
+};
+use images::{Limits, Settings, function_with};
+use lamplighter::{Action, BurialReason, Performed, testing::Trial};
+use lamplighter_jobs::{MakeThumbnails, images::ThumbnailFormat};
+use lamplighter_objects::{Key, Objects};
+use serde_json::Value;
+
+fn asset(name: &str) -> Vec<u8> {
+    std::fs::read(format!("{}/assets/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn memory() -> Objects {
+    Objects::from_url("memory:///").unwrap()
+}
+
+fn key(text: &str) -> Key {
+    Key::new(text).unwrap()
+}
+
+async fn run(objects: &Objects, job: &MakeThumbnails) -> Performed {
+    Trial::of(function_with(Settings::new(objects.clone()))).run(job).await
+}
+
+/// Runs a job on one picture in memory and gives its output and the thumbnails.
+async fn make(picture: Vec<u8>, job: MakeThumbnails) -> (Value, Vec<DynamicImage>) {
+    let objects = memory();
+    objects.put(&key(&job.key), picture, "image/jpeg").await.unwrap();
+    let performed = run(&objects, &job).await;
+    assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+    let output: Value = serde_json::from_str(performed.output.unwrap().get()).unwrap();
+    let mut thumbnails = Vec::new();
+    for thumbnail in output["thumbnails"].as_array().unwrap() {
+        let bytes = objects.get(&key(thumbnail["key"].as_str().unwrap()), 10 << 20).await.unwrap();
+        assert_eq!(thumbnail["bytes"], bytes.len());
+        let picture = image::load_from_memory(&bytes).unwrap();
+        assert_eq!(thumbnail["width"], picture.width());
+        assert_eq!(thumbnail["height"], picture.height());
+        thumbnails.push(picture);
+    }
+    (output, thumbnails)
+}
+
+fn error(performed: &Performed) -> String {
+    performed.error.as_ref().map(ToString::to_string).unwrap_or_default()
+}
+
+fn failed_for_good(performed: &Performed) -> bool {
+    matches!(&performed.action, Action::Bury(burial) if burial.reason == BurialReason::Failed)
+}
+
+fn sizes(thumbnails: &[DynamicImage]) -> Vec<(u32, u32)> {
+    thumbnails.iter().map(GenericImageView::dimensions).collect()
+}
+
+/// How far apart two colours are, at most.
+fn distance(a: [u8; 3], b: [u8; 3]) -> u8 {
+    a.iter().zip(b).map(|(a, b)| a.abs_diff(b)).max().unwrap()
+}
+
+fn near(picture: &DynamicImage, x: f32, y: f32) -> [u8; 3] {
+    let at = |share: f32, side: u32| ((share * side as f32) as u32).min(side - 1);
+    let Rgba([r, g, b, _]) = picture.get_pixel(at(x, picture.width()), at(y, picture.height()));
+    [r, g, b]
+}
+
+#[tokio::test]
+async fn a_landscape_in_several_sizes() {
+    let job = MakeThumbnails::of("photos/ridges.jpg").sizes([640, 160, 640, 2000]);
+    let (output, thumbnails) = make(asset("ridges.jpg"), job).await;
+    assert_eq!(sizes(&thumbnails), [(160, 100), (640, 400), (1600, 1000)]);
+    assert_eq!((&output["width"], &output["height"]), (&1600.into(), &1000.into()));
+    let keys: Vec<_> = output["thumbnails"].as_array().unwrap().iter().map(|t| t["key"].as_str().unwrap()).collect();
+    assert_eq!(
+        keys,
+        [
+            "thumbnails/photos/ridges.jpg/160.jpg",
+            "thumbnails/photos/ridges.jpg/640.jpg",
+            "thumbnails/photos/ridges.jpg/2000.jpg"
+        ]
+    );
+    // It is the same picture: dark sky above, sunrise in the middle, dark hills below.
+    let whole = image::load_from_memory(&asset("ridges.jpg")).unwrap();
+    for thumbnail in &thumbnails {
+        for (x, y) in [(0.1, 0.05), (0.5, 0.3), (0.3, 0.7), (0.9, 0.97)] {
+            let (large, small) = (near(&whole, x, y), near(thumbnail, x, y));
+            assert!(distance(large, small) < 24, "{large:?} and {small:?} at {x}, {y}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_portrait_that_was_stored_lying_stands_upright() {
+    let (output, thumbnails) = make(asset("lighthouse.jpg"), MakeThumbnails::of("lighthouse.jpg").sizes([300])).await;
+    assert_eq!((&output["width"], &output["height"]), (&900.into(), &1350.into()));
+    assert_eq!(sizes(&thumbnails), [(200, 300)]);
+    let (night, dusk) = (near(&thumbnails[0], 0.1, 0.02), near(&thumbnails[0], 0.05, 0.7));
+    assert!(night[0] < 60 && dusk[0] > 180, "the sky is dark above and red below: {night:?}, {dusk:?}");
+}
+
+/// All eight orientations of EXIF, each made from one upright picture.
+#[tokio::test]
+async fn every_orientation_comes_out_upright() {
+    let corners = [[220, 30, 30], [30, 200, 40], [40, 60, 220], [230, 220, 40]];
+    let upright = RgbImage::from_fn(160, 96, |x, y| Rgb(corners[usize::from(x >= 80) + 2 * usize::from(y >= 48)]));
+    let upright = DynamicImage::ImageRgb8(upright);
+    for orientation in 1..=8u8 {
+        // What a camera stores is the upright picture, turned the other way.
+        let stored = match orientation {
+            2 => upright.fliph(),
+            3 => upright.rotate180(),
+            4 => upright.flipv(),
+            5 => upright.rotate90().fliph(),
+            6 => upright.rotate270(),
+            7 => upright.rotate270().fliph(),
+            8 => upright.rotate90(),
+            _ => upright.clone(),
+        };
+        let mut exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0".to_vec();
+        exif.extend([orientation, 0, 0, 0, 0, 0, 0, 0]);
+        let mut bytes = Vec::new();
+        let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 95);
+        encoder.set_exif_metadata(exif).unwrap();
+        encoder.encode_image(&stored).unwrap();
+
+        let job = MakeThumbnails::of("a.jpg").sizes([80]).format(ThumbnailFormat::Png);
+        let (output, thumbnails) = make(bytes, job).await;
+        assert_eq!(sizes(&thumbnails), [(80, 48)], "orientation {orientation}");
+        assert_eq!((&output["width"], &output["height"]), (&160.into(), &96.into()), "orientation {orientation}");
+        for (corner, (x, y)) in corners.into_iter().zip([(0.2, 0.2), (0.8, 0.2), (0.2, 0.8), (0.8, 0.8)]) {
+            let seen = near(&thumbnails[0], x, y);
+            assert!(distance(seen, corner) < 16, "orientation {orientation}: {seen:?} instead of {corner:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn transparency_is_kept_where_the_format_can() {
+    let (output, thumbnails) = make(asset("lantern.png"), MakeThumbnails::of("lantern.png").sizes([300])).await;
+    assert_eq!(output["thumbnails"][0]["key"], "thumbnails/lantern.png/300.png");
+    assert_eq!(sizes(&thumbnails), [(225, 300)]);
+    assert_eq!(thumbnails[0].get_pixel(0, 0)[3], 0, "a corner is transparent");
+
+    let job = MakeThumbnails::of("lantern.png").sizes([300]).format(ThumbnailFormat::Webp);
+    let (_, thumbnails) = make(asset("lantern.png"), job).await;
+    assert_eq!(thumbnails[0].get_pixel(0, 0)[3], 0, "a corner is transparent");
+
+    let job = MakeThumbnails::of("lantern.png").sizes([300]).format(ThumbnailFormat::Jpeg);
+    let (_, thumbnails) = make(asset("lantern.png"), job).await;
+    assert!(distance(near(&thumbnails[0], 0.0, 0.0), [255; 3]) < 4, "a corner is white");
+}
+
+/// A red disc on transparent green: no green may appear at its edge.
+#[tokio::test]
+async fn invisible_colours_do_not_bleed() {
+    let disc = RgbaImage::from_fn(400, 400, |x, y| {
+        let (dx, dy) = (x as f32 - 200.0, y as f32 - 200.0);
+        if dx.hypot(dy) < 150.0 { Rgba([255, 0, 0, 255]) } else { Rgba([0, 255, 0, 0]) }
+    });
+    let mut bytes = Vec::new();
+    PngEncoder::new(&mut bytes).write_image(disc.as_raw(), 400, 400, ExtendedColorType::Rgba8).unwrap();
+    let (_, thumbnails) = make(bytes, MakeThumbnails::of("disc.png").sizes([50])).await;
+    for (x, y, Rgba([_, green, _, alpha])) in thumbnails[0].pixels() {
+        assert!(alpha < 8 || green < 8, "green {green} at {x}, {y}");
+    }
+}
+
+#[tokio::test]
+async fn small_pictures_and_every_kind_of_pixel_are_taken() {
+    let grey = DynamicImage::new_luma8(20, 10);
+    let deep = DynamicImage::new_rgba16(64, 64);
+    for picture in [grey, deep, DynamicImage::new_luma_a8(9, 300)] {
+        for format in [ImageFormat::Png, ImageFormat::WebP] {
+            let mut bytes = std::io::Cursor::new(Vec::new());
+            let written = match format {
+                ImageFormat::WebP => DynamicImage::ImageRgba8(picture.to_rgba8()).write_to(&mut bytes, format),
+                _ => picture.write_to(&mut bytes, format),
+            };
+            written.unwrap();
+            let (_, thumbnails) = make(bytes.into_inner(), MakeThumbnails::of("a").sizes([32])).await;
+            assert!(thumbnails[0].width().max(thumbnails[0].height()) <= 32);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_rgb_profile_is_carried_along_and_others_are_not() {
+    let mut profile = vec![7; 128];
+    for (space, carried) in [(b"RGB ", true), (b"CMYK", false), (b"GRAY", false)] {
+        profile[16..20].copy_from_slice(space);
+        let mut bytes = Vec::new();
+        let mut encoder = WebPEncoder::new_lossless(&mut bytes);
+        encoder.set_icc_profile(profile.clone()).unwrap();
+        encoder.write_image(&[9; 300], 10, 10, ExtendedColorType::Rgb8).unwrap();
+        let objects = memory();
+        objects.put(&key("a"), bytes, "image/webp").await.unwrap();
+        for format in [ThumbnailFormat::Jpeg, ThumbnailFormat::Png, ThumbnailFormat::Webp] {
+            let performed = run(&objects, &MakeThumbnails::of("a").sizes([8]).format(format)).await;
+            assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+            let made = objects.get(&key(&format!("thumbnails/a/8.{}", format.extension())), 1 << 20).await.unwrap();
+            let reader = ImageReader::new(std::io::Cursor::new(made)).with_guessed_format().unwrap();
+            let found = image::ImageDecoder::icc_profile(&mut reader.into_decoder().unwrap()).unwrap();
+            assert_eq!(found, carried.then(|| profile.clone()), "{format:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_folder_holds_the_same_files_after_a_second_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let objects = Objects::from_url(folder.path().to_str().unwrap()).unwrap();
+    objects.put(&key("in/spirals.jpg"), asset("spirals.jpg"), "image/jpeg").await.unwrap();
+    let job = MakeThumbnails { folder: "out/small".into(), ..MakeThumbnails::of("in/spirals.jpg") };
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        let performed = run(&objects, &job).await;
+        assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+        let mut objects = objects.list(None, 100).await.unwrap();
+        objects.sort_by(|a, b| a.key.cmp(&b.key));
+        runs.push((objects, performed.output.unwrap().get().to_owned()));
+    }
+    assert_eq!(runs[0], runs[1]);
+    let names: Vec<_> = runs[0].0.iter().map(|object| object.key.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "in/spirals.jpg",
+            "out/small/in/spirals.jpg/1280.jpg",
+            "out/small/in/spirals.jpg/160.jpg",
+            "out/small/in/spirals.jpg/480.jpg"
+        ]
+    );
+}
+
+/// A PNG of two kilobytes that unfolds to 40,000 × 40,000 pixels.
+fn bomb() -> Vec<u8> {
+    let mut bytes = Vec::new();
+    PngEncoder::new(&mut bytes).write_image(&[0], 1, 1, ExtendedColorType::L8).unwrap();
+    let side = 40_000u32.to_be_bytes();
+    bytes[16..20].copy_from_slice(&side);
+    bytes[20..24].copy_from_slice(&side);
+    let checksum = crc32(&bytes[12..29]);
+    bytes[29..33].copy_from_slice(&checksum.to_be_bytes());
+    bytes
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0u32, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
+    })
+}
+
+#[tokio::test]
+async fn a_decompression_bomb_fails_for_good_before_it_takes_memory() {
+    let objects = memory();
+    objects.put(&key("bomb.png"), bomb(), "image/png").await.unwrap();
+    let performed = run(&objects, &MakeThumbnails::of("bomb.png")).await;
+    assert!(failed_for_good(&performed), "{:?}", performed.action);
+    assert_eq!(error(&performed), "bomb.png has 40000 × 40000 pixels, and at most 50000000 are read");
+}
+
+#[tokio::test]
+async fn an_object_above_the_limit_is_not_read() {
+    let objects = memory();
+    objects.put(&key("a.jpg"), asset("ridges.jpg"), "image/jpeg").await.unwrap();
+    let limits = Limits { bytes: 1000, ..Limits::default() };
+    let function = function_with(Settings { limits, ..Settings::new(objects) });
+    let performed = Trial::of(function).run(&MakeThumbnails::of("a.jpg")).await;
+    assert!(failed_for_good(&performed), "{:?}", performed.action);
+    assert!(error(&performed).contains("at most 1000 are read"), "{}", error(&performed));
+}
+
+#[tokio::test]
+async fn what_is_no_picture_fails_for_good() {
+    let (ridges, lantern) = (asset("ridges.jpg"), asset("lantern.png"));
+    let mut scrambled = lantern.clone();
+    scrambled[2000..60_000].fill(0x55);
+    for (name, bytes) in [
+        ("nothing", Vec::new()),
+        ("a text", b"<svg xmlns='http://www.w3.org/2000/svg'/>".to_vec()),
+        ("another format", b"GIF89a\x01\0\x01\0\0\0\0;".to_vec()),
+        ("only a beginning", ridges[..3].to_vec()),
+        ("a header", ridges[..400].to_vec()),
+        ("half a PNG", lantern[..lantern.len() / 2].to_vec()),
+        ("a broken PNG", scrambled),
+    ] {
+        let objects = memory();
+        objects.put(&key("a.jpg"), bytes, "image/jpeg").await.unwrap();
+        let performed = run(&objects, &MakeThumbnails::of("a.jpg")).await;
+        assert!(failed_for_good(&performed), "{name}: {:?}", performed.action);
+        assert!(error(&performed).starts_with("a.jpg "), "{name}: {}", error(&performed));
+        assert_eq!(objects.list(None, 10).await.unwrap().len(), 1, "{name} left a thumbnail");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_object_and_bad_arguments_fail_for_good() {
+    for (job, says) in [
+        (MakeThumbnails::of("missing.jpg"), "there is no object memory:///missing.jpg"),
+        (MakeThumbnails::of("../secret.jpg"), "cannot name an object"),
+        (MakeThumbnails { folder: "a/../../b".into(), ..MakeThumbnails::of("a") }, "cannot name an object"),
+        (MakeThumbnails::of("a").sizes([]), "\"sizes\""),
+        (MakeThumbnails::of("a").sizes(8..20), "\"sizes\""),
+        (MakeThumbnails::of("a").sizes([0]), "\"sizes\""),
+        (MakeThumbnails::of("a").sizes([5000]), "\"sizes\""),
+    ] {
+        let performed = run(&memory(), &job).await;
+        assert!(failed_for_good(&performed), "{job:?}: {:?}", performed.action);
+        assert!(error(&performed).contains(says), "{job:?}: {}", error(&performed));
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_away_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let objects = Objects::from_url(file.join("below").to_str().unwrap()).unwrap();
+    let performed = run(&objects, &MakeThumbnails::of("a.jpg")).await;
+    assert!(matches!(performed.action, Action::Retry(_)), "{:?}: {}", performed.action, error(&performed));
+}
+
+#[tokio::test]
+async fn the_function_is_sound() {
+    assert_eq!(images::function().problems(), Vec::<String>::new());
+}
