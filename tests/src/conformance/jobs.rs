@@ -140,7 +140,10 @@ pub(super) async fn enqueue(subject: &dyn Subject, id: &str, what: &str) -> JobI
 /// Waits for the end of a job.
 pub(super) async fn ended(subject: &dyn Subject, id: &str) -> Record {
     let id = JobId::new(id).expect("a good id");
-    subject.client().wait(&id, PATIENCE).await.expect("the job's end")
+    // One that was injected has no record before somebody has received it.
+    let client = subject.client();
+    eventually("a record", || async { client.get(&id).await.expect("readable") }).await;
+    client.wait(&id, PATIENCE).await.expect("the job's end")
 }
 
 /// Asks again and again until there is an answer.

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::Request;
@@ -26,8 +27,9 @@ pub(crate) struct Server {
     child: Child,
     /// The server lives as long as this pipe is open, so it cannot outlive this process either.
     control: Option<ChildStdin>,
-    /// The lines of the server's standard output; disconnected once the server is dead.
-    answers: Receiver<String>,
+    /// The lines of the server's standard output; disconnected once the server is dead. Locked so that tests on
+    /// several threads can share an emulator; nobody ever waits for it.
+    answers: Mutex<Receiver<String>>,
 }
 
 impl Server {
@@ -61,7 +63,7 @@ impl Server {
         let mut child = command.spawn().map_err(io("starting the emulator with", &script))?;
 
         let control = child.stdin.take();
-        let answers = lines_of(&mut child);
+        let answers = Mutex::new(lines_of(&mut child));
         let mut server = Self { port, folder, python, child, control, answers };
         // The server listens before it tells its port, through a pipe that only it holds: whoever answers there is it.
         let answer = server.answer(START_LIMIT).await?;
@@ -121,12 +123,12 @@ impl Server {
     /// The next line of the server's; `None` when it died.
     async fn answer(&mut self, limit: Duration) -> Result<Option<String>> {
         let (_, unconnected) = channel();
-        let answers = std::mem::replace(&mut self.answers, unconnected);
+        let answers = std::mem::replace(self.answers.get_mut().unwrap_or_else(PoisonError::into_inner), unconnected);
         let waiting = tokio::task::spawn_blocking(move || (answers.recv_timeout(limit), answers));
         let (answer, answers) = waiting
             .await
             .map_err(|error| Error::Request { what: "hearing from the emulator".into(), reason: error.to_string() })?;
-        self.answers = answers;
+        self.answers = Mutex::new(answers);
         match answer {
             Ok(line) => Ok(Some(line)),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
@@ -140,9 +142,10 @@ impl Drop for Server {
         // The end of the pipe: the server kills its process group, bootstraps included.
         drop(self.control.take());
         let end = Instant::now() + KILL_LIMIT;
+        let answers = self.answers.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut last = Ok(String::new());
         while last.is_ok() {
-            last = self.answers.recv_timeout(end.saturating_duration_since(Instant::now()));
+            last = answers.recv_timeout(end.saturating_duration_since(Instant::now()));
         }
         if last == Err(RecvTimeoutError::Timeout) {
             // It hangs, or was stopped by a signal. Its group has its process id, which is its own until `wait`.

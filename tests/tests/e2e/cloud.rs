@@ -1,0 +1,156 @@
+//! The emulator that all tests share, and what lies and happens in it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use e2e_function::Run;
+use hyper::Request;
+use lamplighter_infra::{Deployment, Template};
+use lamplighter_tests::ministack::{Held, MiniStack, Stack, eventually, package};
+use serde_json::{Value, json};
+use tokio::sync::OnceCell;
+
+/// Three attempts, their waits, and a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+
+pub(crate) struct Cloud {
+    pub(crate) aws: MiniStack,
+    /// The function whose jobs do what they are told.
+    pub(crate) stack: Stack,
+    ledger: PathBuf,
+}
+
+/// The emulator, with the tests' own function deployed. It ends with the process.
+pub(crate) async fn cloud() -> &'static Cloud {
+    static CLOUD: OnceCell<Cloud> = OnceCell::const_new();
+    // Where it cannot start, the first test says why, and every other tries again.
+    CLOUD.get_or_init(async || Cloud::start().await).await
+}
+
+impl Cloud {
+    async fn start() -> Self {
+        let ledger = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("e2e-{}.jsonl", std::process::id()));
+        let _ = std::fs::remove_file(&ledger);
+        let aws = MiniStack::options().auth(true).start().await.unwrap();
+        let template = template(&[e2e_function::function()]);
+        let parameters = [("E2eLedger", ledger.to_str().unwrap())];
+        let stack = deploy(&aws, "e2e", template, &parameters, &[("e2e", "e2e-function")]).await;
+        Self { aws, stack, ledger }
+    }
+
+    /// The URL of a queue of the tests' own function.
+    pub(crate) fn queue(&self, logical_id: &str) -> &str {
+        self.stack.physical_id(logical_id).unwrap()
+    }
+
+    /// All runs of jobs whose label is this, in the order in which they began.
+    pub(crate) fn runs(&self, label: &str) -> Vec<Run> {
+        self.runs_of(|run| run.label == label)
+    }
+
+    pub(crate) fn runs_of(&self, fits: impl Fn(&Run) -> bool) -> Vec<Run> {
+        e2e_function::read(&self.ledger).unwrap().into_iter().filter(fits).collect()
+    }
+
+    /// Waits until jobs of a label have run so often, and gives their runs.
+    pub(crate) async fn has_run(&self, label: &str, times: usize, limit: Duration) -> Vec<Run> {
+        self.have_run(label, times, limit, |run| run.label == label).await
+    }
+
+    /// Waits until a job has run so often, and gives its runs.
+    pub(crate) async fn has_run_as(&self, id: &str, times: usize, limit: Duration) -> Vec<Run> {
+        self.have_run(id, times, limit, |run| run.id == id).await
+    }
+
+    async fn have_run(&self, what: &str, times: usize, limit: Duration, fits: impl Fn(&Run) -> bool) -> Vec<Run> {
+        eventually(format!("{what} has run {times} times"), limit, async || match self.runs_of(&fits) {
+            runs if runs.len() >= times => Ok(runs),
+            runs => Err(format!("{} runs", runs.len())),
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Messages that lie in a queue and hold this text.
+    pub(crate) async fn lying(&self, queue: &str, text: &str) -> Vec<Held> {
+        let held = self.aws.peek(queue).await.unwrap();
+        held.into_iter().filter(|held| held.body.contains(text)).collect()
+    }
+
+    /// Waits until as many messages that hold this text lie in a queue, and gives them.
+    pub(crate) async fn lie(&self, queue: &str, text: &str, count: usize) -> Vec<Held> {
+        let what = format!("{count} messages with {text:?} lie in {queue}");
+        eventually(what, SOON, async || match self.lying(queue, text).await {
+            held if held.len() == count => Ok(held),
+            held => Err(format!("{:?}", held.iter().map(|held| &held.body).collect::<Vec<_>>())),
+        })
+        .await
+        .unwrap()
+    }
+
+    /// Publishes an event on the account's bus.
+    pub(crate) async fn put_event(&self, entry: Value) {
+        let request = Request::post("/")
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", "AWSEvents.PutEvents")
+            .body(json!({ "Entries": [entry] }).to_string().into_bytes())
+            .unwrap();
+        let answer = self.aws.request_as_root("events", request).await.unwrap();
+        let answer: Value = serde_json::from_slice(answer.body()).unwrap();
+        assert_eq!(answer["FailedEntryCount"], 0, "{answer}");
+    }
+}
+
+/// A template of functions, with the schedules of the tests' own.
+fn template(functions: &[lamplighter::Function]) -> Value {
+    let deployment = Deployment::derive(functions, &[], &e2e_function::schedules().unwrap()).unwrap();
+    let mut template = Template::new(&deployment).to_json();
+    replay_ticks(&mut template);
+    template
+}
+
+/// The source of events that the rule of the schedule also fires on.
+pub(crate) const CLOCK: &str = "lamplighter.e2e.clock";
+
+/// Beside the schedule's rule, the same rule for events, so that a test can make a tick happen, and happen twice.
+fn replay_ticks(template: &mut Value) {
+    let resources = template["Resources"].as_object_mut().unwrap();
+    let mut rule = resources["E2eTickRule"].clone();
+    let properties = rule["Properties"].as_object_mut().unwrap();
+    properties.remove("ScheduleExpression");
+    properties["Name"] = json!({ "Fn::Sub": "${AWS::StackName}-replay" });
+    properties.insert("EventPattern".into(), json!({ "source": [CLOCK] }));
+    resources.insert("ReplayRule".into(), rule);
+    let arn = |id: &str| json!({ "Fn::GetAtt": [id, "Arn"] });
+    for policy in ["TicksQueuePolicy", "EventsNotDeliveredPolicy"] {
+        let document = &mut resources[policy]["Properties"]["PolicyDocument"];
+        let sources = &mut document["Statement"][0]["Condition"]["ArnEquals"]["aws:SourceArn"];
+        assert!(sources.as_array().unwrap().contains(&arn("E2eTickRule")), "{document}");
+        sources.as_array_mut().unwrap().push(arn("ReplayRule"));
+    }
+}
+
+/// Deploys a template with the code of functions: each is named after its folder, and built as a binary.
+pub(crate) async fn deploy(
+    aws: &MiniStack,
+    name: &str,
+    template: Value,
+    parameters: &[(&str, &str)],
+    functions: &[(&str, &str)],
+) -> Stack {
+    let binaries: Vec<_> = functions.iter().map(|(_, binary)| (*binary).to_owned()).collect();
+    let built = tokio::task::spawn_blocking(move || {
+        package::bootstraps(&binaries.iter().map(String::as_str).collect::<Vec<_>>()).unwrap()
+    });
+    let mut built = built.await.unwrap();
+    let code = functions.iter().map(|(function, binary)| ((*function).to_owned(), built.remove(*binary).unwrap()));
+    let mut all = vec![("Architecture", "x86_64")];
+    all.extend(parameters);
+    aws.deploy(name, template, &all, &code.collect()).await.unwrap()
+}
+
+/// The value of a message attribute of a dead letter.
+pub(crate) fn attribute<'a>(held: &'a Held, name: &str) -> &'a str {
+    let attribute = held.message_attributes.get(name).unwrap_or_else(|| panic!("no {name} in {held:?}"));
+    attribute["StringValue"].as_str().unwrap()
+}

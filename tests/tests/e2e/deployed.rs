@@ -1,0 +1,1 @@
+//! The functions of this repository, deployed with the committed template.

@@ -1,0 +1,74 @@
+//! What EventBridge starts, and direct invocations.
+
+use std::time::Duration;
+
+use e2e_function::{EVENT_SOURCE, TICK_SCHEDULE};
+use lamplighter::Timestamp;
+use serde_json::json;
+
+use crate::cloud::{CLOCK, SOON, cloud};
+
+/// The schedule's minute, and the ten seconds in which the emulator looks for what is due.
+const A_MINUTE: Duration = Duration::from_secs(100);
+
+#[tokio::test]
+async fn a_scheduled_rule_sends_a_message_that_tells_its_tick() {
+    let cloud = cloud().await;
+    let runs = cloud.has_run("tick", 1, A_MINUTE).await;
+    let tick = runs.iter().find_map(|run| run.id.strip_prefix(&format!("{TICK_SCHEDULE}@"))).expect("a tick's id");
+    let tick: Timestamp = tick.parse().unwrap();
+    assert_eq!(tick.subsec_nanosecond(), 0);
+}
+
+/// EventBridge delivers at least once. A record would make two deliveries one run; without one, they are the same job.
+#[tokio::test]
+async fn a_tick_that_is_delivered_twice_is_one_job() {
+    let cloud = cloud().await;
+    let id = format!("{TICK_SCHEDULE}@2026-05-01T06:00:00Z");
+    for _ in 0..2 {
+        let time = "2026-05-01T06:00:00Z".parse::<Timestamp>().unwrap().as_second();
+        cloud.put_event(json!({ "Source": CLOCK, "DetailType": "Again", "Detail": "{}", "Time": time })).await;
+    }
+    let runs = cloud.has_run_as(&id, 2, SOON).await;
+    assert!(runs.iter().all(|run| run.label == "tick"), "{runs:?}");
+}
+
+#[tokio::test]
+async fn an_event_starts_a_job_with_its_detail_as_arguments() {
+    let cloud = cloud().await;
+    let detail = json!({ "label": "event" }).to_string();
+    cloud.put_event(json!({ "Source": EVENT_SOURCE, "DetailType": "Any", "Detail": detail })).await;
+    let runs = cloud.has_run("event", 1, SOON).await;
+    assert_eq!((runs.len(), runs[0].attempt), (1, 1));
+}
+
+#[tokio::test]
+async fn an_event_whose_job_fails_is_tried_again_and_then_kept() {
+    let cloud = cloud().await;
+    let detail = json!({ "label": "lost-event", "behaviour": "fail" }).to_string();
+    cloud.put_event(json!({ "Source": EVENT_SOURCE, "DetailType": "Any", "Detail": detail })).await;
+    let kept = cloud.lie(cloud.queue("EventsNotDelivered"), "lost-event", 1).await;
+    let ids: Vec<_> = cloud.runs("lost-event").into_iter().map(|run| run.id).collect();
+    assert_eq!(ids.len(), 3, "Lambda's own two retries: {ids:?}");
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert!(kept[0].body.contains("lost-event was told to fail"), "{}", kept[0].body);
+}
+
+#[tokio::test]
+async fn a_direct_invocation_answers_with_the_job() {
+    let cloud = cloud().await;
+    let function = cloud.queue("E2eFunction");
+    let message = json!({ "job": "e2e.act", "id": "direct", "args": { "label": "direct" } });
+    let answer = cloud.aws.invoke(function, &message).await.unwrap();
+    assert_eq!(answer.error, None, "{answer:?}");
+    assert_eq!(answer.payload, json!({ "id": "direct", "state": "succeeded", "output": "direct" }));
+    assert_eq!(cloud.runs("direct").len(), 1);
+
+    let message = json!({ "job": "e2e.act", "args": { "label": "direct-fails", "behaviour": "give_up" } });
+    let answer = cloud.aws.invoke(function, &message).await.unwrap();
+    assert_eq!(answer.error.as_deref(), Some("Unhandled"), "{answer:?}");
+    assert!(answer.payload.to_string().contains("direct-fails was told to give up"), "{answer:?}");
+
+    let nonsense = cloud.aws.invoke(function, &json!({ "hello": "world" })).await.unwrap();
+    assert_eq!(nonsense.error.as_deref(), Some("Unhandled"), "{nonsense:?}");
+}

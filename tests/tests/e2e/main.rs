@@ -1,0 +1,10 @@
+//! End to end: the real bootstraps as Lambda functions, deployed with the generated template, fed through SQS and
+//! EventBridge. All tests share one emulator, in which IAM policies are enforced: what a test can do, the deployed
+//! roles allow. Each test knows its own jobs by their labels, so all of them run beside each other.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may")]
+
+mod batches;
+mod cloud;
+mod deployed;
+mod events;
+mod order;

@@ -1,0 +1,53 @@
+//! A FIFO queue.
+
+use serde_json::{Value, json};
+
+use crate::cloud::{Cloud, SOON, attribute, cloud};
+
+async fn send(cloud: &Cloud, group: &str, label: &str, behaviour: Value) {
+    let body = json!({ "job": "e2e.ordered", "id": label, "args": { "label": label, "behaviour": behaviour } });
+    let send = cloud.aws.sqs().send_message().queue_url(cloud.queue("OrderedQueue")).message_body(body.to_string());
+    send.message_group_id(group).message_deduplication_id(label).send().await.unwrap();
+}
+
+/// The labels of a group's runs, in order.
+fn order(cloud: &Cloud, group: &str) -> Vec<String> {
+    cloud.runs_of(|run| run.label.starts_with(group)).into_iter().map(|run| run.label).collect()
+}
+
+#[tokio::test]
+async fn a_failure_holds_up_its_group_and_no_other() {
+    let cloud = cloud().await;
+    for n in 1..=3 {
+        let behaviour = if n == 1 { json!({ "fail_until": { "attempt": 3 } }) } else { json!("succeed") };
+        send(cloud, "slow", &format!("slow-{n}"), behaviour).await;
+        send(cloud, "swift", &format!("swift-{n}"), json!("succeed")).await;
+    }
+    cloud.has_run("slow-3", 1, SOON).await;
+    assert_eq!(order(cloud, "slow-"), ["slow-1", "slow-1", "slow-1", "slow-2", "slow-3"]);
+    assert_eq!(order(cloud, "swift-"), ["swift-1", "swift-2", "swift-3"]);
+    let (slow, swift) = (cloud.runs("slow-1"), cloud.runs("swift-3"));
+    assert!(swift[0].at < slow[2].at, "the other group was done while this one was held up: {swift:?}, {slow:?}");
+}
+
+#[tokio::test]
+async fn a_group_goes_on_after_a_job_that_was_given_up() {
+    let cloud = cloud().await;
+    send(cloud, "lossy", "lossy-1", json!("give_up")).await;
+    send(cloud, "lossy", "lossy-2", json!("succeed")).await;
+    cloud.has_run("lossy-2", 1, SOON).await;
+    assert_eq!(order(cloud, "lossy-"), ["lossy-1", "lossy-2"]);
+    let letters = cloud.lie(cloud.queue("OrderedDeadLetters"), "lossy-1", 1).await;
+    assert_eq!(attribute(&letters[0], "lamplighter.reason"), "failed");
+    assert_eq!(letters[0].message_group_id.as_deref(), Some("lossy"));
+}
+
+#[tokio::test]
+async fn the_same_message_twice_is_one() {
+    let cloud = cloud().await;
+    send(cloud, "twins", "twin", json!("succeed")).await;
+    send(cloud, "twins", "twin", json!("succeed")).await;
+    send(cloud, "twins", "twins-end", json!("succeed")).await;
+    cloud.has_run("twins-end", 1, SOON).await;
+    assert_eq!(cloud.runs("twin").len(), 1);
+}

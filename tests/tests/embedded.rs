@@ -1,0 +1,97 @@
+//! The embedded backend shows every behaviour: in memory under a clock that jumps from event to event, and in a file
+//! under the machine's own.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use lamplighter::{Backend, Env, Function, Queue, Timestamp};
+use lamplighter_embedded::{Embedded, Engine, Running, Settings};
+use lamplighter_tests::conformance::{BEHAVIOURS, Behaviour, CHAIN, DeadLetter, PLAIN, Subject};
+use libtest_mimic::{Arguments, Failed, Trial};
+use tokio::{runtime::Builder, sync::Mutex};
+
+struct OnOneMachine {
+    embedded: Embedded,
+    running: Mutex<Option<Running>>,
+}
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+impl OnOneMachine {
+    async fn new(embedded: Embedded) -> Outcome<Arc<Self>> {
+        embedded.declare(&[PLAIN, CHAIN]).await?;
+        Ok(Arc::new(Self { embedded, running: Mutex::default() }))
+    }
+}
+
+#[async_trait]
+#[expect(clippy::expect_used, reason = "a behaviour cannot be shown on a backend that does not work at all")]
+impl Subject for OnOneMachine {
+    fn env(&self) -> Env {
+        self.embedded.env().clone()
+    }
+
+    fn backend(&self) -> Backend {
+        self.embedded.backend()
+    }
+
+    async fn start(&self, function: Function) {
+        let running = Engine::builder(&self.embedded).function(function).start().await.expect("an engine");
+        *self.running.lock().await = Some(running);
+    }
+
+    async fn stop(&self, budget: Duration) {
+        if let Some(running) = self.running.lock().await.take() {
+            running.stop(budget).await;
+        }
+    }
+
+    async fn inject(&self, queue: Queue, body: &str) {
+        self.embedded.send_raw(queue.name(), body).await.expect("sent");
+    }
+
+    async fn dead_letters(&self, queue: Queue) -> Vec<DeadLetter> {
+        let letters = self.embedded.dead_letters(queue.name(), 0, 1000).await.expect("readable");
+        letters.into_iter().map(|letter| DeadLetter { body: letter.body, reason: letter.reason }).collect()
+    }
+
+    async fn redrive(&self, queue: Queue) -> usize {
+        self.embedded.redrive(queue.name()).await.expect("moved")
+    }
+}
+
+/// Hours pass in milliseconds: time stands still while anything is done, and then jumps to what comes next.
+fn in_memory(behaviour: &Behaviour) -> Outcome<()> {
+    let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
+    runtime.block_on(async {
+        let env = Env::driven(Timestamp::from_second(1_800_000_000)?, 1);
+        prove(behaviour, Embedded::memory(env)?).await
+    })
+}
+
+fn in_a_file(behaviour: &Behaviour) -> Outcome<()> {
+    let folder = tempfile::tempdir()?;
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime
+        .block_on(async { prove(behaviour, Embedded::open(folder.path().join("jobs.db"), Settings::default())?).await })
+}
+
+async fn prove(behaviour: &Behaviour, embedded: Embedded) -> Outcome<()> {
+    let subject = OnOneMachine::new(embedded).await?;
+    (behaviour.prove)(&*subject).await;
+    subject.stop(Duration::ZERO).await;
+    Ok(())
+}
+
+fn trial(place: &str, behaviour: &'static Behaviour, run: fn(&Behaviour) -> Outcome<()>) -> Trial {
+    Trial::test(format!("{place}::{}", behaviour.name), move || {
+        run(behaviour).map_err(|error| Failed::from(error.to_string()))
+    })
+}
+
+fn main() {
+    let in_memory = BEHAVIOURS.iter().map(|behaviour| trial("in_memory", behaviour, in_memory));
+    let in_a_file = BEHAVIOURS.iter().map(|behaviour| trial("in_a_file", behaviour, in_a_file));
+    let trials = in_memory.chain(in_a_file).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
