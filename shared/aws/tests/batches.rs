@@ -1,5 +1,13 @@
 //! SQS batches: what is run, what Lambda is told, what SQS is told.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says so by failing"
+)]
+
 mod support;
 
 use std::{collections::BTreeMap, time::Duration};

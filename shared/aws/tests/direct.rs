@@ -1,5 +1,13 @@
 //! Direct invocations and EventBridge events.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says so by failing"
+)]
+
 mod support;
 
 use lamplighter_aws::lambda::Response;

@@ -1,5 +1,13 @@
 //! Enqueueing through SQS.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says so by failing"
+)]
+
 mod support;
 
 use std::time::Duration;

@@ -2,6 +2,14 @@
 //!
 //! The process is this test program once more, told by an environment variable to be a bootstrap.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says so by failing"
+)]
+
 mod support;
 
 use std::{
@@ -15,7 +23,7 @@ use lamplighter_aws::{
 };
 use serde_json::{Value, json};
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, Command},
     time::timeout,
 };
@@ -32,10 +40,14 @@ fn bootstrap() {
     if std::env::var_os(BOOTSTRAP).is_none() {
         return;
     }
-    let (tell, mut ran) = tokio::sync::mpsc::unbounded_channel();
+    let (tell, mut ran) = tokio::sync::mpsc::unbounded_channel::<support::Ran>();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        tokio::spawn(async move { while ran.recv().await.is_some() {} });
+        tokio::spawn(async move {
+            while let Some((id, ..)) = ran.recv().await {
+                println!("begun: {id}");
+            }
+        });
         lamplighter_aws::lambda::run(function(tell)).await.unwrap();
     });
 }
@@ -161,19 +173,26 @@ async fn a_stop_notice_hands_running_jobs_back() {
     let (api, sqs) = (RuntimeApi::start().await.unwrap(), FakeSqs::start().await.unwrap());
     let mut environment = environment(&api, &sqs);
     environment.push((STOP_NOTICE_VARIABLE, "1".into()));
-    let child = start(environment);
+    let mut child = start(environment);
     timeout(PATIENCE, api.first_next()).await.unwrap();
     assert_eq!(api.extensions(), ["lamplighter-stop-notice"]);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let event = batch([record("hangs", body("hang"))]);
-    let (answer, _) = tokio::join!(invoke(&api, &event), async {
-        // Whether the job has begun by now or not, it comes back.
+    let stop = async {
+        let begun = async { while !lines.next_line().await.unwrap().unwrap().ends_with("begun: hangs") {} };
+        timeout(PATIENCE, begun).await.unwrap();
         let pid = child.id().unwrap().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().await.unwrap()
-    });
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    };
+    let (answer, ()) = tokio::join!(invoke(&api, &event), stop);
     assert_eq!(response(answer), json!({"batchItemFailures": [{"itemIdentifier": "hangs"}]}));
-    let (out, _, status) = ended(child).await;
+    let status = timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
     assert!(status.success(), "{status}");
-    assert!(out.contains("stop notice"), "{out}");
+    let mut said = false;
+    while let Some(line) = lines.next_line().await.unwrap() {
+        said |= line.contains("stop notice");
+    }
+    assert!(said);
     assert_eq!(support::visibilities(&sqs)["receipt-hangs"], 0);
 }
 

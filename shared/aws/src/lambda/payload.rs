@@ -188,7 +188,7 @@ mod tests {
         fn no_json_is_refused(value in json()) {
             let value = serde_json::from_str::<serde_json::Value>(&value).unwrap();
             prop_assert!(serde_json::from_str::<Payload>(&value.to_string()).is_ok());
-            let records = serde_json::json!({"Records": [value.clone()], "x": value});
+            let records = serde_json::json!({"Records": [value], "x": 1});
             prop_assert!(serde_json::from_str::<Payload>(&records.to_string()).is_ok());
         }
     }

@@ -107,7 +107,7 @@ impl Lenient for Record {
             match name.as_str() {
                 "messageId" => record.message_id = text(map.next_value()?).filter(|id| !id.is_empty()),
                 "receiptHandle" => {
-                    record.receipt_handle = text(map.next_value()?).filter(|receipt| !receipt.is_empty())
+                    record.receipt_handle = text(map.next_value()?).filter(|receipt| !receipt.is_empty());
                 }
                 "body" => record.body = body(map.next_value()?),
                 // SNS capitalises its own.

@@ -91,7 +91,7 @@ impl Corpse {
             // SQS takes no empty body.
             body: if self.body.is_empty() { "null".into() } else { self.body },
             attributes,
-            group: if fifo { group.or_else(|| Some(self.queue)) } else { group },
+            group: if fifo { group.or(Some(self.queue)) } else { group },
             // The id that it had here: a burial that is tried again after a lost answer is one burial.
             deduplication: self.message_id.filter(|id| fifo && is_group(id)),
             delay_seconds: None,
