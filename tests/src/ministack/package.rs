@@ -61,7 +61,7 @@ fn build() -> Result<BTreeMap<String, PathBuf>> {
     let mut command = cargo();
     // All of the workspace, as `cargo test --workspace` does: cargo unites the features of what is selected, and
     // another selection would compile the large dependencies a second time.
-    command.args(["build", "-p", "e2e-function", "--bins", "--message-format=json-render-diagnostics"]);
+    command.args(["build", "--workspace", "--bins", "--message-format=json-render-diagnostics"]);
     command.current_dir(&workspace.workspace_root).arg("--target-dir").arg(&workspace.target_directory);
     let profile = profile(&workspace.target_directory);
     command.args(["--profile", &profile]);

@@ -72,6 +72,9 @@ impl MiniStack {
         parameters: &[(&str, &str)],
         code: &BTreeMap<String, PathBuf>,
     ) -> Result<Stack> {
+        if self.options.auth {
+            template::allow_batches(&mut template);
+        }
         self.put("artifact bucket", "", Vec::new()).await?;
         // Keys are new each time: an update only looks at code whose place has changed.
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();

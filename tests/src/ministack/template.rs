@@ -107,6 +107,24 @@ pub(crate) fn local_code(
     Ok(found)
 }
 
+/// Adds to each policy that allows an SQS call the action of its batch form. On AWS the one covers both; the emulator
+/// asks for an action of the batch's own name, which AWS does not have.
+pub(crate) fn allow_batches(node: &mut Value) {
+    match node {
+        Value::Array(items) => items.iter_mut().for_each(allow_batches),
+        Value::Object(fields) => {
+            if let Some(Value::Array(actions)) = fields.get_mut("Action") {
+                let batches = ["sqs:SendMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility"].into_iter();
+                let batches = batches.filter(|single| actions.iter().any(|action| action == single));
+                let batches: Vec<_> = batches.map(|single| json!(format!("{single}Batch"))).collect();
+                actions.extend(batches);
+            }
+            fields.values_mut().for_each(allow_batches);
+        }
+        _ => {}
+    }
+}
+
 /// Points the function `id` at an object, as `sam package` does.
 pub(crate) fn place_code(template: &mut Value, id: &str, bucket: &str, key: &str) {
     template["Resources"][id]["Properties"]["CodeUri"] = json!({ "Bucket": bucket, "Key": key });

@@ -24,7 +24,7 @@ async fn send(cloud: &Cloud, queue: &str, bodies: &[String]) {
 #[tokio::test]
 async fn one_bad_job_harms_no_other() {
     let cloud = cloud().await;
-    let (queue, dead) = (cloud.queue("ActsQueue"), cloud.queue("ActsDeadLetters"));
+    let (queue, dead) = (cloud.id("ActsQueue"), cloud.id("ActsDeadLetters"));
     let good: Vec<_> = (1..=5).map(|n| format!("batch-good-{n}")).collect();
     let mut bodies: Vec<_> = good.iter().map(|label| act(label, json!("succeed"))).collect();
     bodies.insert(2, "batch-poison, and no JSON".into());
@@ -67,7 +67,7 @@ async fn one_bad_job_harms_no_other() {
 #[tokio::test]
 async fn a_failed_job_comes_back_after_its_delay_and_not_after_the_visibility_timeout() {
     let cloud = cloud().await;
-    let queue = cloud.queue("ActsQueue");
+    let queue = cloud.id("ActsQueue");
     cloud.aws.send(queue, act("patient", json!({ "fail_until": { "attempt": 3 } }))).await.unwrap();
     let runs = cloud.has_run("patient", 3, SOON).await;
     let visibility = cloud.aws.queue_attributes(queue).await.unwrap()["VisibilityTimeout"].parse().unwrap();
@@ -79,7 +79,7 @@ async fn a_failed_job_comes_back_after_its_delay_and_not_after_the_visibility_ti
     }
     assert!(runs.iter().all(|run| run.id == "patient"), "{runs:?}");
     cloud.lie(queue, "\"patient\"", 0).await;
-    assert_eq!(cloud.lying(cloud.queue("ActsDeadLetters"), "\"patient\"").await.len(), 0);
+    assert_eq!(cloud.lying(cloud.id("ActsDeadLetters"), "\"patient\"").await.len(), 0);
 }
 
 /// What another service may send without knowing more than the job's name.
@@ -87,7 +87,7 @@ async fn a_failed_job_comes_back_after_its_delay_and_not_after_the_visibility_ti
 async fn a_message_without_an_id_has_the_one_that_sqs_gave_it() {
     let cloud = cloud().await;
     let body = r#"{"job":"e2e.act","args":{"label":"nameless"}}"#;
-    let message_id = cloud.aws.send(cloud.queue("ActsQueue"), body).await.unwrap();
+    let message_id = cloud.aws.send(cloud.id("ActsQueue"), body).await.unwrap();
     let runs = cloud.has_run("nameless", 1, SOON).await;
     assert_eq!(runs[0].id, message_id);
 }
@@ -96,8 +96,8 @@ async fn a_message_without_an_id_has_the_one_that_sqs_gave_it() {
 async fn arguments_that_do_not_fit_are_buried() {
     let cloud = cloud().await;
     let body = json!({ "job": "e2e.act", "args": { "label": "misfit", "behaviour": "dance" } }).to_string();
-    cloud.aws.send(cloud.queue("ActsQueue"), body).await.unwrap();
-    let letters = cloud.lie(cloud.queue("ActsDeadLetters"), "misfit", 1).await;
+    cloud.aws.send(cloud.id("ActsQueue"), body).await.unwrap();
+    let letters = cloud.lie(cloud.id("ActsDeadLetters"), "misfit", 1).await;
     assert_eq!(attribute(&letters[0], "lamplighter.reason"), "bad-message");
     assert!(attribute(&letters[0], "lamplighter.error").contains("unknown variant `dance`"), "{letters:?}");
     assert_eq!(cloud.runs("misfit").len(), 0);

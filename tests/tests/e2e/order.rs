@@ -6,7 +6,7 @@ use crate::cloud::{Cloud, SOON, attribute, cloud};
 
 async fn send(cloud: &Cloud, group: &str, label: &str, behaviour: Value) {
     let body = json!({ "job": "e2e.ordered", "id": label, "args": { "label": label, "behaviour": behaviour } });
-    let send = cloud.aws.sqs().send_message().queue_url(cloud.queue("OrderedQueue")).message_body(body.to_string());
+    let send = cloud.aws.sqs().send_message().queue_url(cloud.id("OrderedQueue")).message_body(body.to_string());
     send.message_group_id(group).message_deduplication_id(label).send().await.unwrap();
 }
 
@@ -37,7 +37,7 @@ async fn a_group_goes_on_after_a_job_that_was_given_up() {
     send(cloud, "lossy", "lossy-2", json!("succeed")).await;
     cloud.has_run("lossy-2", 1, SOON).await;
     assert_eq!(order(cloud, "lossy-"), ["lossy-1", "lossy-2"]);
-    let letters = cloud.lie(cloud.queue("OrderedDeadLetters"), "lossy-1", 1).await;
+    let letters = cloud.lie(cloud.id("OrderedDeadLetters"), "lossy-1", 1).await;
     assert_eq!(attribute(&letters[0], "lamplighter.reason"), "failed");
     assert_eq!(letters[0].message_group_id.as_deref(), Some("lossy"));
 }
