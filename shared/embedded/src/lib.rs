@@ -1,1 +1,61 @@
-//! The embedded backend: one SQLite file that plays queues, event source mappings and the scheduler.
+//! The embedded backend: one SQLite file behind the ports of `lamplighter`, and the engine that plays queues, event
+//! source mappings and the scheduler on one machine.
+//!
+//! ```
+//! # use lamplighter::{Env, Function, Job, JobError, JobState, Queue};
+//! # use lamplighter_embedded::{Embedded, Engine};
+//! # #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+//! # struct Greet { name: String }
+//! # impl Job for Greet { const NAME: &'static str = "greeting.say"; const QUEUE: Queue = Queue::standard("greetings"); }
+//! # async fn greet(job: Greet) -> Result<String, JobError> { Ok(format!("Hello, {}!", job.name)) }
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+//! use std::time::Duration;
+//!
+//! let embedded = Embedded::memory(Env::system())?; // or Embedded::open("jobs.db", Settings::default())?
+//! let running = Engine::builder(&embedded).function(Function::new("greetings").job(greet)).start().await?;
+//!
+//! let client = embedded.client();
+//! let job = client.enqueue(Greet { name: "Ada".into() }).await?;
+//! let record = client.wait(job.id(), Duration::from_secs(10)).await?;
+//! assert_eq!(record.state, JobState::Succeeded);
+//! assert_eq!(record.output.unwrap().get(), r#""Hello, Ada!""#);
+//!
+//! running.stop(Duration::from_secs(20)).await;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! # What is promised
+//!
+//! - When `enqueue` answers, the job survives the death of the process; see [`Durability`] for a loss of power.
+//! - Several processes may have a file open and enqueue. One of them runs an [`Engine`]; a second one is refused.
+//! - An engine that dies leaves nothing behind but leases. The next one ends them at its start: attempts that were
+//!   running count as lost, and their jobs run again at once.
+//! - A message that nobody consumes stays where it is. Enqueueing to a queue that nobody has declared makes it, so that
+//!   a producer may come before its consumer.
+//!
+//! # What is played
+//!
+//! Visibility, receive counts, delays (to the year 2262, where SQS ends at 15 minutes), maximum concurrency, FIFO
+//! groups, dead-letter queues with redrive, schedules with time zones and misfire policies, retention. A batch's
+//! window is not: it saves invocations on AWS, and there are none here.
+
+mod embedded;
+mod engine;
+mod error;
+mod file;
+mod settings;
+mod state;
+mod store;
+mod time;
+mod work;
+
+pub use self::{
+    embedded::Embedded,
+    engine::{Engine, EngineBuilder, Running, StartError, Stopped},
+    error::OpenError,
+    settings::{Durability, Settings},
+    work::{burial::DeadLetter, schedules::ScheduleStatus},
+};

@@ -1,0 +1,243 @@
+//! An open file.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use lamplighter::{Backend, Client, EnqueueError, Env, JobId, Queue, StoreError};
+
+use crate::{
+    error::OpenError,
+    file::{
+        catalog::find_queue,
+        connection::{self, Location},
+        readers::Readers,
+        signals::Signals,
+        unit::Unit,
+        writer::Writer,
+    },
+    settings::{Durability, Settings},
+    store::EmbeddedStore,
+    work::{
+        burial::{self, DeadLetter},
+        enqueue, redrive,
+        schedules::{self, ScheduleStatus},
+    },
+};
+
+/// An open file of jobs, or a store of jobs in memory. Cloning is cheap, and clones are the same.
+#[derive(Clone)]
+pub struct Embedded(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) location: Location,
+    pub(crate) settings: Settings,
+    pub(crate) writer: Writer,
+    pub(crate) readers: Readers,
+    pub(crate) signals: Arc<Signals>,
+    pub(crate) store: Arc<EmbeddedStore>,
+    /// Whether an engine runs on this very value.
+    pub(crate) engine: AtomicBool,
+    pragmas: Vec<(String, String)>,
+}
+
+/// Dead letters moved in one transaction.
+const REDRIVE_STEP: usize = 500;
+
+impl Embedded {
+    /// Opens a file, and makes it and its folder where they do not exist yet.
+    ///
+    /// # Errors
+    /// When the file or its folder cannot be made or written, when it holds something else, or when a newer version
+    /// made it.
+    pub fn open(path: impl AsRef<Path>, settings: Settings) -> Result<Self, OpenError> {
+        Self::at(Location::File(path.as_ref().to_owned()), settings)
+    }
+
+    /// A store of jobs in memory: for tests, and gone with its last clone.
+    ///
+    /// # Errors
+    /// When SQLite does not start.
+    pub fn memory(env: Env) -> Result<Self, OpenError> {
+        Self::at(Location::Memory, Settings::new().env(env))
+    }
+
+    fn at(location: Location, settings: Settings) -> Result<Self, OpenError> {
+        let connection = connection::writer(&location, settings.durability)?;
+        let pragmas = connection::report(&connection).map_err(|error| connection::unusable(location.path(), &error))?;
+        let signals = Arc::new(Signals::new());
+        let name: Arc<str> = location.path().display().to_string().into();
+        let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name);
+        let readers = Readers::new(location.clone(), settings.durability, writer.clone());
+        let store = Arc::new(EmbeddedStore::new(writer.clone(), readers.clone(), signals.clone()));
+        let engine = AtomicBool::new(false);
+        Ok(Self(Arc::new(Inner { location, settings, writer, readers, signals, store, engine, pragmas })))
+    }
+
+    /// A client, to enqueue jobs and ask after them.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(self.backend(), self.env().clone())
+    }
+
+    /// The file behind the core's ports.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        Backend { queues: self.0.store.clone(), store: Some(self.0.store.clone()) }
+    }
+
+    /// The clock and the randomness.
+    #[must_use]
+    pub fn env(&self) -> &Env {
+        &self.0.settings.env
+    }
+
+    /// The file; none for a store in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        match &self.0.location {
+            Location::File(path) => Some(path.clone()),
+            Location::Memory => None,
+        }
+    }
+
+    /// What an acknowledged write survives.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.0.settings.durability
+    }
+
+    /// SQLite's settings that decide about durability and speed, each as the writing connection answered when it was
+    /// asked for it.
+    #[must_use]
+    pub fn pragmas(&self) -> &[(String, String)] {
+        &self.0.pragmas
+    }
+
+    /// Writes down which queues there are and of which kind, for every process that uses the file. An engine does this
+    /// for its functions' queues; a producer that comes before the first engine may do it for its FIFO queues.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn declare(&self, queues: &[Queue]) -> Result<(), StoreError> {
+        let queues = queues.to_vec();
+        self.0.writer.run(queues.len(), move |unit| queues.iter().try_for_each(|queue| unit.declare(queue))).await
+    }
+
+    /// Puts a body on a queue as it is, as a sender in any language would. Gives the message's id, which becomes the
+    /// job's where the body names none.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or the body is larger than SQS would take.
+    pub async fn send_raw(&self, queue: &str, body: impl Into<String>) -> Result<JobId, EnqueueError> {
+        let (queue, body) = (queue.to_owned(), body.into());
+        if body.len() > lamplighter::MAX_MESSAGE_BYTES {
+            let (bytes, limit) = (body.len(), lamplighter::MAX_MESSAGE_BYTES);
+            return Err(EnqueueError::TooLarge { job: "this message".into(), bytes, limit });
+        }
+        let id = JobId::generate(self.env());
+        let message = id.clone();
+        let put = move |unit: &mut Unit<'_>| enqueue::inject(unit, &queue, message.as_str(), &body, None);
+        self.0.writer.run(1, put).await?;
+        Ok(id)
+    }
+
+    /// Dead letters of a queue, oldest first, at most `limit`, from behind the number `after` on (0 for all).
+    ///
+    /// # Errors
+    /// When there is no such queue, or the file cannot be read.
+    pub async fn dead_letters(&self, queue: &str, after: i64, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
+        let name = queue.to_owned();
+        let letters = self.0.readers.read(move |connection| match find_queue(connection, &name)? {
+            Some(queue) => Ok(Some(burial::list(connection, queue.id, after, limit)?)),
+            None => Ok(None),
+        });
+        letters.await?.ok_or_else(|| burial::unknown_queue(queue))
+    }
+
+    /// How many dead letters each queue has, by the queue's name.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn dead_letter_counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.0.readers.read(burial::counts).await
+    }
+
+    /// Moves all dead letters of a queue back, oldest first. Jobs keep their ids and their histories, and count their
+    /// attempts anew. Says how many letters were moved.
+    ///
+    /// # Errors
+    /// When there is no such queue, or the file cannot be written; what was moved before stays moved.
+    pub async fn redrive(&self, queue: &str) -> Result<usize, StoreError> {
+        let name = queue.to_owned();
+        let found = self.0.readers.read(move |connection| find_queue(connection, &name)).await?;
+        let id = found.ok_or_else(|| burial::unknown_queue(queue))?.id;
+        let mut moved = 0;
+        loop {
+            let step = self.0.writer.run(REDRIVE_STEP * 4, move |unit| redrive::oldest(unit, id, REDRIVE_STEP)).await?;
+            moved += step;
+            if step < REDRIVE_STEP {
+                return Ok(moved);
+            }
+        }
+    }
+
+    /// Moves one dead letter back. Says whether there was one of that number.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn redrive_one(&self, number: i64) -> Result<bool, StoreError> {
+        self.0.writer.run(1, move |unit| redrive::one(unit, number)).await
+    }
+
+    /// The schedules that the last engine was started with, by name.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn schedules(&self) -> Result<Vec<ScheduleStatus>, StoreError> {
+        let stored = self.0.readers.read(schedules::all).await?;
+        let now = self.env().now();
+        Ok(stored.into_iter().map(|stored| stored.status(now)).collect())
+    }
+
+    /// Pauses a schedule, for engines to come too. What falls into the pause is not made up for.
+    ///
+    /// # Errors
+    /// When there is no such schedule, or the file cannot be written.
+    pub async fn pause_schedule(&self, name: &str) -> Result<(), StoreError> {
+        self.pause(name, true).await
+    }
+
+    /// Lets a paused schedule go on.
+    ///
+    /// # Errors
+    /// When there is no such schedule, or the file cannot be written.
+    pub async fn resume_schedule(&self, name: &str) -> Result<(), StoreError> {
+        self.pause(name, false).await
+    }
+
+    async fn pause(&self, name: &str, paused: bool) -> Result<(), StoreError> {
+        let schedule = name.to_owned();
+        let known = self.0.writer.run(1, move |unit| schedules::pause(unit, &schedule, paused)).await?;
+        if known { Ok(()) } else { Err(schedules::unknown(name)) }
+    }
+
+    /// Starts a schedule's job now, beside its own times, and gives its id: `<schedule>@<now, in seconds>`. Twice
+    /// within a second is one job.
+    ///
+    /// # Errors
+    /// When there is no such schedule, or the file cannot be written.
+    pub async fn trigger_schedule(&self, name: &str) -> Result<JobId, StoreError> {
+        let schedule = name.to_owned();
+        let id = self.0.writer.run(1, move |unit| schedules::trigger(unit, &schedule)).await?;
+        id.ok_or_else(|| schedules::unknown(name))
+    }
+}
+
+impl fmt::Debug for Embedded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded").field("location", &self.0.location).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,131 @@
+//! One batch on its way through the worker, and back to its queue.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use lamplighter::{Action, Delivery, Settlement, Stop, StoreError, Worker};
+use tokio::{sync::mpsc, time::Instant};
+
+use crate::{
+    file::writer::Writer,
+    work::{
+        receipt::Receipt,
+        transport::{Transport, transport},
+    },
+};
+
+/// What ended after the stop was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) ended: AtomicUsize,
+    pub(crate) handed_back: AtomicUsize,
+}
+
+/// What all batches of a queue need.
+#[derive(Clone)]
+pub(crate) struct Road {
+    pub(crate) worker: Worker,
+    pub(crate) writer: Writer,
+    pub(crate) stop: Stop,
+    pub(crate) tally: Arc<Tally>,
+    /// Where it is told which messages are not in flight any more.
+    pub(crate) landed: mpsc::UnboundedSender<Vec<i64>>,
+}
+
+/// A batch.
+pub(crate) struct Batch {
+    pub(crate) deliveries: Vec<Delivery>,
+    /// How long the worker may take.
+    pub(crate) budget: Duration,
+    /// When the messages come again if nothing is said about them.
+    pub(crate) hidden_until: i64,
+}
+
+/// Tries to write down what the store did not, and the pauses between them.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_millis(100);
+
+impl Road {
+    /// Runs a batch, and settles its messages as soon as their jobs have ended.
+    pub(crate) async fn take(self, batch: Batch) {
+        let Batch { deliveries, budget, hidden_until } = batch;
+        // Whatever happens to this task, no message stays in flight when it has ended.
+        let seqs =
+            deliveries.iter().filter_map(|delivery| Receipt::parse(&delivery.receipt)).map(|receipt| receipt.seq);
+        let _landing = Landing { seqs: seqs.collect(), landed: self.landed.clone() };
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let work = async {
+            let sink = |settled: Vec<Settlement>| self.sort(settled, &tell, hidden_until);
+            self.worker.process_each(deliveries, Instant::now() + budget, sink).await;
+            drop(tell);
+        };
+        let settle = async {
+            let mut open = Vec::new();
+            while told.recv_many(&mut open, 1024).await > 0 {
+                self.settle(std::mem::take(&mut open)).await;
+            }
+        };
+        tokio::join!(work, settle);
+    }
+
+    /// Most are settled already, in one transaction with their records; the others are put through.
+    fn sort(&self, settled: Vec<Settlement>, tell: &mpsc::UnboundedSender<Transport>, hidden_until: i64) {
+        if self.stop.is_draining() {
+            let handed_back = settled.iter().filter(|one| matches!(one.action, Action::Release(_))).count();
+            self.tally.handed_back.fetch_add(handed_back, Ordering::Relaxed);
+            self.tally.ended.fetch_add(settled.len() - handed_back, Ordering::Relaxed);
+        }
+        let mut done = Vec::with_capacity(settled.len());
+        for Settlement { receipt, action, done: is_done, .. } in settled {
+            let Some(receipt) = Receipt::parse(&receipt) else { continue };
+            if is_done {
+                done.push(receipt.seq);
+            } else {
+                // The other half of this task listens until this half has ended.
+                let _ = tell.send(Transport { receipt, action, hidden_until });
+            }
+        }
+        if !done.is_empty() {
+            let _ = self.landed.send(done);
+        }
+    }
+
+    async fn settle(&self, open: Vec<Transport>) {
+        let seqs = open.iter().map(|one| one.receipt.seq).collect();
+        for attempt in 1..=TRIES {
+            match self.write(open.clone()).await {
+                Ok(()) => break,
+                Err(error) if attempt < TRIES => {
+                    tracing::warn!(%error, messages = open.len(), "messages could not be settled; trying again");
+                    tokio::time::sleep(PAUSE * attempt).await;
+                }
+                Err(error) => {
+                    tracing::error!(%error, messages = open.len(), "messages could not be settled; they will come again");
+                }
+            }
+        }
+        let _ = self.landed.send(seqs);
+    }
+
+    async fn write(&self, open: Vec<Transport>) -> Result<(), StoreError> {
+        self.writer.run(open.len(), move |unit| transport(unit, &open)).await
+    }
+}
+
+/// Tells at the end of a batch, whatever the end, that its messages are not in flight any more.
+struct Landing {
+    seqs: Vec<i64>,
+    landed: mpsc::UnboundedSender<Vec<i64>>,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        // Nobody listens when the engine is gone.
+        let _ = self.landed.send(std::mem::take(&mut self.seqs));
+    }
+}

@@ -1,0 +1,281 @@
+//! Starting an engine.
+
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
+
+use lamplighter::{Function, Queue, ScheduledJob, Stop, StoreError, Worker, schedule::ScheduleError};
+use tokio::{sync::mpsc, task::JoinSet};
+
+use super::{
+    batch::{Road, Tally},
+    fetch::{Fetch, Source},
+    housekeeping,
+    lock::{EngineLock, Refused},
+    running::Running,
+    schedules,
+    watch::Watch,
+};
+use crate::{
+    embedded::Embedded,
+    error::OpenError,
+    file::{catalog, unit::Unit},
+    state,
+    time::HELD,
+    work,
+};
+
+/// What runs functions on one machine, as AWS would: it takes messages from their queues, hands them to a worker, and
+/// starts the jobs of schedules.
+#[derive(Debug)]
+pub struct Engine;
+
+impl Engine {
+    /// An engine for a file, to be told what to run.
+    #[must_use]
+    pub fn builder(embedded: &Embedded) -> EngineBuilder {
+        EngineBuilder {
+            embedded: embedded.clone(),
+            functions: Vec::new(),
+            schedules: Vec::new(),
+            jobs_at_once: EngineBuilder::JOBS_AT_ONCE,
+        }
+    }
+}
+
+/// An engine that has not started yet.
+#[derive(Debug)]
+#[must_use = "an engine runs nothing until it is started"]
+pub struct EngineBuilder {
+    embedded: Embedded,
+    functions: Vec<Function>,
+    schedules: Vec<ScheduledJob>,
+    jobs_at_once: usize,
+}
+
+/// Why an engine did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// What does not fit together in the functions.
+    #[error("{}", .0.join("; "))]
+    Functions(Vec<String>),
+    /// Two functions consume one queue.
+    #[error("the functions {first:?} and {second:?} both consume queue {queue:?}; a queue has one consumer")]
+    SharedQueue {
+        /// The queue.
+        queue: &'static str,
+        /// One function.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// A schedule cannot be kept.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// Two schedules have one name.
+    #[error("two schedules have the name {0:?}; a name tells its runs apart, so give each its own")]
+    SharedSchedule(String),
+    /// An engine runs already.
+    #[error("an engine runs on {} already, in {by}; stop that one first, or name another file", path.display())]
+    Running {
+        /// The file.
+        path: PathBuf,
+        /// Who runs it.
+        by: String,
+    },
+    /// The lock on the file cannot be had.
+    #[error("cannot lock {}: {source}; name a file on a local disk where you may write", path.display())]
+    Lock {
+        /// The file of the lock.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The file cannot be opened once more.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The file cannot be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Slack in the number of receives before a message without a record is buried: what a queue's `maxReceiveCount` has
+/// above the attempts of its jobs.
+const SLACK: u32 = 5;
+/// An unknown job is released this often before the worker buries it with that reason: the backstop must not be first.
+const LEAST_RECEIVES: u32 = 6;
+/// For how long a message is hidden, times its function's timeout: AWS's own advice (AWS Lambda Developer Guide,
+/// "Configuring a queue to use with Lambda").
+const VISIBILITY: u32 = 6;
+
+impl EngineBuilder {
+    /// Jobs of one queue that run at the same time where neither the queue nor its function sets a limit.
+    pub const JOBS_AT_ONCE: usize = 256;
+
+    /// Runs this function. Its queues are its alone.
+    pub fn function(mut self, function: Function) -> Self {
+        self.functions.push(function);
+        self
+    }
+
+    /// Keeps these schedules. What an earlier engine kept and is not among them goes.
+    pub fn schedules(mut self, schedules: impl IntoIterator<Item = ScheduledJob>) -> Self {
+        self.schedules.extend(schedules);
+        self
+    }
+
+    /// Jobs of one queue that run at the same time where neither the queue ([`Queue::max_concurrency`] times
+    /// [`Queue::batch_size`]) nor its function ([`Function::concurrency`]) sets a limit. At least 1; by default
+    /// [`Self::JOBS_AT_ONCE`].
+    pub fn jobs_at_once(mut self, jobs: usize) -> Self {
+        self.jobs_at_once = jobs.max(1);
+        self
+    }
+
+    /// Starts. Leases that a dead engine has left are ended: their jobs run again at once, and the attempts count as
+    /// lost.
+    ///
+    /// # Errors
+    /// When functions, queues or schedules do not fit together, when an engine runs on the file already, or when the
+    /// file cannot be written.
+    pub async fn start(self) -> Result<Running, StartError> {
+        self.check()?;
+        let Self { embedded, functions, schedules: scheduled, jobs_at_once } = self;
+        let lock = EngineLock::take(&embedded).map_err(|refused| match refused {
+            Refused::Held { by } => StartError::Running { path: embedded.0.location.path().to_owned(), by },
+            Refused::Io { path, source } => StartError::Lock { path, source },
+        })?;
+        let lock = Arc::new(lock);
+        let queues: Vec<Queue> = functions.iter().flat_map(Function::queues).collect();
+        let declared = queues.clone();
+        let prepare = move |unit: &mut Unit<'_>| {
+            let ids = declared.iter().map(|queue| {
+                unit.declare(queue)?;
+                Ok(unit.queue(queue.name())?.id)
+            });
+            let ids = ids.collect::<rusqlite::Result<Vec<_>>>()?;
+            work::schedules::replace(unit, &scheduled)?;
+            Ok((ids, end_leases(unit)?))
+        };
+        let (ids, leases) = embedded.0.writer.run(64, prepare).await?;
+        if leases > 0 {
+            tracing::warn!(jobs = leases, "an engine has died here; its running jobs count as lost and run again");
+        }
+        let watch = Watch::start(&embedded)?;
+        let ids: HashMap<_, _> = queues.iter().map(|queue| queue.name()).zip(ids).collect();
+        let (stop, tally) = (Stop::new(), Arc::new(Tally::default()));
+        let mut tasks = JoinSet::new();
+        for function in functions {
+            let plan = Plan { embedded: &embedded, stop: &stop, tally: &tally, jobs_at_once, lock: &lock };
+            plan.spawn(function, &ids, &mut tasks);
+        }
+        tasks.spawn(schedules::run(embedded.clone(), stop.clone()));
+        tasks.spawn(housekeeping::run(embedded.clone(), stop.clone()));
+        Ok(Running::new(stop, tasks, tally, watch, lock))
+    }
+
+    fn check(&self) -> Result<(), StartError> {
+        let problems: Vec<_> = self.functions.iter().flat_map(Function::problems).collect();
+        if !problems.is_empty() {
+            return Err(StartError::Functions(problems));
+        }
+        let mut consumers = HashMap::new();
+        for function in &self.functions {
+            for queue in function.queues() {
+                if let Some(first) = consumers.insert(queue.name(), function.name()) {
+                    return Err(StartError::SharedQueue { queue: queue.name(), first, second: function.name() });
+                }
+            }
+        }
+        let mut names = Vec::new();
+        for job in &self.schedules {
+            job.schedule.check()?;
+            if names.contains(&&job.schedule.name) {
+                return Err(StartError::SharedSchedule(job.schedule.name.clone()));
+            }
+            names.push(&job.schedule.name);
+            if !self.functions.iter().any(|function| function.route(&job.job).is_some()) {
+                tracing::warn!(schedule = job.schedule.name, job = &*job.job, "no function here performs this job");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What starting a function needs.
+struct Plan<'a> {
+    embedded: &'a Embedded,
+    stop: &'a Stop,
+    tally: &'a Arc<Tally>,
+    jobs_at_once: usize,
+    lock: &'a Arc<EngineLock>,
+}
+
+impl Plan<'_> {
+    fn spawn(&self, function: Function, ids: &HashMap<&str, i64>, tasks: &mut JoinSet<()>) {
+        let host: Arc<str> = format!("{}, process {}", function.name(), std::process::id()).into();
+        let budget = function.timeout();
+        let queues = function.queues();
+        let limits: Vec<_> =
+            queues.iter().map(|queue| (self.slots(&function, queue), max_receives(&function, queue))).collect();
+        let env = self.embedded.env().clone();
+        let worker = Worker::new(function, self.embedded.backend(), env, host, self.stop.clone());
+        for (queue, (slots, max_receives)) in queues.into_iter().zip(limits) {
+            let Some(id) = ids.get(queue.name()) else { continue };
+            let source = Source {
+                embedded: self.embedded.clone(),
+                queue: *id,
+                name: queue.name().into(),
+                fifo: queue.is_fifo(),
+                slots,
+                of_group: usize::from(queue.batch()),
+                budget,
+                visibility: budget.saturating_mul(VISIBILITY),
+                max_receives,
+            };
+            let (landed, heard) = mpsc::unbounded_channel();
+            let road = Road {
+                worker: worker.clone(),
+                writer: self.embedded.0.writer.clone(),
+                stop: self.stop.clone(),
+                tally: self.tally.clone(),
+                landed,
+            };
+            let (fetch, lock) = (Fetch::new(source, road, heard), self.lock.clone());
+            tasks.spawn(async move {
+                fetch.run().await;
+                // While one of its tasks lives, the engine runs.
+                drop(lock);
+            });
+        }
+    }
+
+    fn slots(&self, function: &Function, queue: &Queue) -> usize {
+        let of_queue = queue.concurrency().map(|invocations| usize::from(invocations) * usize::from(queue.batch()));
+        let of_function = function.jobs_at_once();
+        match (of_queue, of_function) {
+            (None, None) => self.jobs_at_once,
+            (of_queue, of_function) => of_queue.into_iter().chain(of_function).min().unwrap_or(1).max(1),
+        }
+    }
+}
+
+fn max_receives(function: &Function, queue: &Queue) -> u32 {
+    let jobs = function.routes().filter(|route| route.queue.name() == queue.name());
+    let attempts = jobs.map(|route| route.options.retry_policy().max_attempts()).max().unwrap_or(0);
+    attempts.max(LEAST_RECEIVES).saturating_add(SLACK)
+}
+
+pub(crate) const RUNNING: &str = "UPDATE jobs SET lease_until = ?2, \
+    visible_at = CASE visible_at WHEN ?3 THEN visible_at ELSE min(visible_at, ?2) END \
+    WHERE kind = ?1 AND state = 4 AND state NOT IN (0, 3, 6) AND lease_until > ?2";
+
+/// Ends the leases of a dead engine: no other one can hold any. Says how many there were.
+fn end_leases(unit: &mut Unit<'_>) -> rusqlite::Result<usize> {
+    let mut ended = 0;
+    for kind in catalog::kinds(unit.connection)? {
+        if catalog::counted(unit.connection, kind.id, state::RUNNING)? > 0 {
+            ended += unit.prepare(RUNNING)?.execute([kind.id, unit.now, HELD])?;
+        }
+    }
+    Ok(ended)
+}

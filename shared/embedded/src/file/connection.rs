@@ -1,0 +1,242 @@
+//! Connections, each with its pragmas read back: SQLite ignores a misspelt one without a word.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags, types::Value};
+
+use super::schema;
+use crate::{
+    error::{OpenError, explain},
+    settings::Durability,
+};
+
+/// How long a connection waits for another process's transaction.
+const BUSY: Duration = Duration::from_secs(5);
+/// Larger pages than SQLite's 4 KiB: rows are small and written in runs, and each page written costs a checksum and a
+/// call. Measured with batches of 1,000: 8 KiB gives 20 to 50 percent more than 4 KiB.
+const PAGE_SIZE: i64 = 8192;
+/// What the writer keeps in memory, in KiB: the inner pages of indexes over millions of jobs.
+const WRITER_CACHE_KIB: i64 = 64 * 1024;
+const READER_CACHE_KIB: i64 = 8 * 1024;
+/// Pages in the write-ahead log after which the writer copies them into the file. Four times SQLite's default: a page
+/// that changes often is then copied less often.
+const CHECKPOINT_PAGES: i64 = 4000;
+/// What is left of a write-ahead log that has grown while something read for a long time.
+const LOG_LIMIT: i64 = 64 << 20;
+
+/// Where the data is.
+#[derive(Debug, Clone)]
+pub(crate) enum Location {
+    File(PathBuf),
+    Memory,
+}
+
+impl Location {
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::File(path) => path,
+            Self::Memory => Path::new("memory"),
+        }
+    }
+}
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Writer,
+    Reader,
+}
+
+/// Opens the writer's connection and brings the file's layout up to date.
+pub(crate) fn writer(location: &Location, durability: Durability) -> Result<Connection, OpenError> {
+    if let Location::File(path) = location
+        && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
+    {
+        fs::create_dir_all(folder).map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
+    }
+    let connection = open(location, Role::Writer, durability)?;
+    schema::bring_up_to_date(&connection, location.path())?;
+    Ok(connection)
+}
+
+/// Opens a connection that only reads.
+pub(crate) fn reader(location: &Location, durability: Durability) -> Result<Connection, OpenError> {
+    open(location, Role::Reader, durability)
+}
+
+fn open(location: &Location, role: Role, durability: Durability) -> Result<Connection, OpenError> {
+    let path = location.path();
+    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let connection = match location {
+        Location::File(path) => {
+            if path.is_dir() {
+                let reason = "it is a folder; name a file in it".into();
+                return Err(OpenError::Unusable { path: path.clone(), reason });
+            }
+            Connection::open_with_flags(path, flags)
+        }
+        Location::Memory => Connection::open_in_memory_with_flags(flags),
+    }
+    .map_err(|error| unusable(path, &error))?;
+    connection.busy_timeout(BUSY).map_err(|error| unusable(path, &error))?;
+    connection.set_prepared_statement_cache_capacity(128);
+    for Pragma { name, value, answer } in pragmas(location, role, durability) {
+        set(&connection, path, name, &value, &answer)?;
+    }
+    Ok(connection)
+}
+
+pub(crate) fn unusable(path: &Path, error: &rusqlite::Error) -> OpenError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => OpenError::Foreign { path: path.to_owned() },
+        Some(rusqlite::ErrorCode::CannotOpen) if !path.exists() => {
+            let reason = match fs::OpenOptions::new().write(true).create_new(true).open(path) {
+                Ok(_) | Err(_) if path.exists() => explain(error).1,
+                Ok(_) => explain(error).1,
+                Err(source) => format!("{}; name a place where you may write", io_reason(&source)),
+            };
+            OpenError::Unusable { path: path.to_owned(), reason }
+        }
+        _ => OpenError::Unusable { path: path.to_owned(), reason: explain(error).1 },
+    }
+}
+
+fn io_reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "you may not write there".into(),
+        _ => error.to_string(),
+    }
+}
+
+/// A pragma, the value it is given, and what it must answer then.
+struct Pragma {
+    name: &'static str,
+    value: String,
+    answer: String,
+}
+
+fn pragmas(location: &Location, role: Role, durability: Durability) -> Vec<Pragma> {
+    let pragma = |name, value: &str, answer: &str| Pragma { name, value: value.into(), answer: answer.into() };
+    let number = |name, value: i64| Pragma { name, value: value.to_string(), answer: value.to_string() };
+    let in_file = matches!(location, Location::File(_));
+    let mut all = Vec::new();
+    if role == Role::Writer && in_file {
+        // Of the file itself, and only before it has pages: what it has then, it keeps.
+        all.push(Pragma { name: "page_size", value: PAGE_SIZE.to_string(), answer: String::new() });
+    }
+    if in_file {
+        all.push(pragma("journal_mode", "WAL", "wal"));
+    }
+    all.push(match durability {
+        Durability::Normal => pragma("synchronous", "NORMAL", "1"),
+        Durability::Full => pragma("synchronous", "FULL", "2"),
+    });
+    all.push(number("cache_size", -if role == Role::Writer { WRITER_CACHE_KIB } else { READER_CACHE_KIB }));
+    all.push(pragma("temp_store", "MEMORY", "2"));
+    all.push(pragma("foreign_keys", "OFF", "0"));
+    if in_file {
+        all.push(number("wal_autocheckpoint", if role == Role::Writer { CHECKPOINT_PAGES } else { 0 }));
+        all.push(number("journal_size_limit", LOG_LIMIT));
+    }
+    if role == Role::Reader {
+        all.push(pragma("query_only", "ON", "1"));
+    }
+    all
+}
+
+fn set(connection: &Connection, path: &Path, name: &'static str, value: &str, answer: &str) -> Result<(), OpenError> {
+    // Two processes that make the same file at once: the one who comes second to the change of the journal is told
+    // that it is busy, and SQLite does not wait by itself there.
+    let mut patience = 100;
+    loop {
+        match connection.pragma_update(None, name, value) {
+            Ok(()) => break,
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) && patience > 0 => {
+                patience -= 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) => return Err(unusable(path, &error)),
+        }
+    }
+    let got = get(connection, name).map_err(|error| unusable(path, &error))?;
+    if got == answer || answer.is_empty() {
+        Ok(())
+    } else {
+        Err(OpenError::Pragma { path: path.to_owned(), pragma: name, wanted: value.into(), got })
+    }
+}
+
+/// What a pragma answers.
+pub(crate) fn get(connection: &Connection, name: &str) -> rusqlite::Result<String> {
+    connection.pragma_query_value(None, name, |row| {
+        Ok(match row.get::<_, Value>(0)? {
+            Value::Integer(number) => number.to_string(),
+            Value::Text(text) => text,
+            other => format!("{other:?}"),
+        })
+    })
+}
+
+/// The settings that decide about durability and speed, as SQLite answers them on this connection.
+pub(crate) fn report(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
+    ["journal_mode", "synchronous", "page_size", "cache_size", "wal_autocheckpoint", "journal_size_limit"]
+        .into_iter()
+        .map(|name| Ok((name.to_owned(), get(connection, name)?)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pragma_is_what_it_was_set_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Location::File(folder.path().join("jobs.db"));
+        for location in [file, Location::Memory] {
+            for durability in [Durability::Normal, Durability::Full] {
+                let connection = writer(&location, durability).unwrap();
+                for Pragma { name, answer, .. } in pragmas(&location, Role::Writer, durability) {
+                    let answer = if name == "page_size" { PAGE_SIZE.to_string() } else { answer };
+                    assert_eq!(get(&connection, name).unwrap(), answer, "{name}");
+                }
+            }
+        }
+        let file = Location::File(folder.path().join("jobs.db"));
+        let connection = reader(&file, Durability::Normal).unwrap();
+        for Pragma { name, answer, .. } in pragmas(&file, Role::Reader, Durability::Normal) {
+            assert_eq!(get(&connection, name).unwrap(), answer, "{name}");
+        }
+        assert!(connection.execute("DELETE FROM jobs", []).is_err(), "a reader may not write");
+    }
+
+    #[test]
+    fn a_pragma_that_is_ignored_is_an_error() {
+        let connection = Connection::open_in_memory().unwrap();
+        let error = set(&connection, Path::new("x"), "journal_mode", "WAL", "wal").unwrap_err();
+        assert!(matches!(error, OpenError::Pragma { pragma: "journal_mode", .. }), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_file_of_jobs_is_said_in_a_sentence() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |path: &Path| writer(&Location::File(path.to_owned()), Durability::Normal).unwrap_err().to_string();
+        assert!(open(folder.path()).contains("it is a folder"));
+        let text = folder.path().join("text");
+        fs::write(&text, "This is a letter, and by no means a database. ".repeat(20)).unwrap();
+        assert!(open(&text).contains("holds something else"), "{}", open(&text));
+        let below = text.join("jobs.db");
+        assert!(open(&below).contains("cannot make the folder"), "{}", open(&below));
+        let foreign = folder.path().join("foreign.db");
+        Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE songs (title TEXT)").unwrap();
+        assert!(open(&foreign).contains("holds something else"), "{}", open(&foreign));
+        let newer = folder.path().join("newer.db");
+        drop(writer(&Location::File(newer.clone()), Durability::Normal).unwrap());
+        Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+        assert!(open(&newer).contains("newer version"), "{}", open(&newer));
+    }
+}

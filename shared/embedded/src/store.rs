@@ -1,0 +1,143 @@
+//! The core's ports over the file.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use lamplighter::{
+    Claim, ClaimRequest, Count, EnqueueError, Enqueued, JobId, JobState, LeaseStatus, ListQuery, Note, Page, Queues,
+    Record, Settle, Settled, Store, StoreError, StoreErrorKind, Submission, Token,
+};
+
+use crate::{
+    file::{readers::Readers, signals::Signals, writer::Writer},
+    work::{
+        cancel::cancel,
+        claim::claim,
+        enqueue::{Entry, enqueue},
+        list, notes, records,
+        requeue::requeue,
+        settle::settle,
+    },
+};
+
+/// The core's ports over the file.
+pub(crate) struct EmbeddedStore {
+    writer: Writer,
+    readers: Readers,
+    signals: Arc<Signals>,
+}
+
+/// Submissions in one request: while the file takes one, the texts of the next are written.
+const CHUNK: usize = 1000;
+
+/// How long [`Store::changed`] waits at most: what another process writes is not heard here.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+impl EmbeddedStore {
+    pub(crate) fn new(writer: Writer, readers: Readers, signals: Arc<Signals>) -> Self {
+        Self { writer, readers, signals }
+    }
+}
+
+#[async_trait]
+impl Queues for EmbeddedStore {
+    async fn send(&self, submissions: Vec<Submission>) -> Vec<Result<Enqueued, EnqueueError>> {
+        let mut answers = Vec::with_capacity(submissions.len());
+        let mut under_way = Vec::new();
+        let mut submissions = submissions.into_iter().peekable();
+        while submissions.peek().is_some() {
+            let mut entries = Vec::with_capacity(CHUNK.min(submissions.len()));
+            for submission in submissions.by_ref().take(CHUNK) {
+                match Entry::of(submission) {
+                    Ok(entry) => {
+                        entries.push(entry);
+                        answers.push(None);
+                    }
+                    Err(error) => answers.push(Some(Err(error))),
+                }
+            }
+            let count = entries.len();
+            under_way.push((count, self.writer.begin(count, move |unit| enqueue(unit, &entries))));
+        }
+        let mut open = answers.iter_mut().filter(|answer| answer.is_none());
+        for (count, receiver) in under_way {
+            let lost = || StoreError::unavailable("the writer of the embedded file ended before it answered");
+            match receiver.await.unwrap_or_else(|_| Err(lost())) {
+                Ok(given) => given.into_iter().zip(&mut open).for_each(|(answer, place)| *place = Some(answer)),
+                Err(error) => {
+                    open.by_ref().take(count).for_each(|place| *place = Some(Err(error.clone().into())));
+                }
+            }
+        }
+        let none = || Err(StoreError::unavailable("the embedded file gave no answer").into());
+        answers.into_iter().map(|answer| answer.unwrap_or_else(none)).collect()
+    }
+}
+
+/// The same answer for each of `count` requests.
+fn for_each<T>(count: usize, answer: Result<Vec<T>, StoreError>) -> Vec<Result<T, StoreError>> {
+    match answer {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(error) => (0..count).map(|_| Err(error.clone())).collect(),
+    }
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn claim(&self, requests: Vec<ClaimRequest>) -> Vec<Result<Claim, StoreError>> {
+        let count = requests.len();
+        for_each(count, self.writer.run(count, move |unit| claim(unit, &requests)).await)
+    }
+
+    async fn settle(&self, requests: Vec<Settle>) -> Vec<Result<Settled, StoreError>> {
+        let count = requests.len();
+        for_each(count, self.writer.run(count, move |unit| settle(unit, &requests)).await)
+    }
+
+    async fn note(&self, id: &JobId, token: Token, note: Note) -> Result<LeaseStatus, StoreError> {
+        let id = id.clone();
+        self.writer.run(1, move |unit| notes::note(unit, id.as_str(), token, &note)).await
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError> {
+        let id = id.clone();
+        self.readers.read(move |connection| records::by_id(connection, id.as_str())).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        let asked = query.clone();
+        let page = self.readers.read(move |connection| list::list(connection, &asked)).await?;
+        page.ok_or_else(|| {
+            let text = "this cursor was not given out by a page of this store; begin without one";
+            StoreError::new(StoreErrorKind::Invalid, text)
+        })
+    }
+
+    async fn counts(&self) -> Result<Vec<Count>, StoreError> {
+        self.readers.read(list::counts).await
+    }
+
+    async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        let id = id.clone();
+        self.writer.run(1, move |unit| cancel(unit, id.as_str())).await
+    }
+
+    async fn requeue(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        let id = id.clone();
+        self.writer.run(1, move |unit| requeue(unit, id.as_str())).await
+    }
+
+    // Not an `async fn`: the watch begins with the call, so that a change between it and the first poll is heard.
+    fn changed<'a, 'b, 'c>(&'a self, id: &'b JobId) -> Pin<Box<dyn Future<Output = ()> + Send + 'c>>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        let mut changes = self.signals.of_job(id.as_str());
+        Box::pin(async move {
+            // Too late or too early, the caller looks again.
+            let _ = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await;
+        })
+    }
+}

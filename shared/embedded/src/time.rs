@@ -1,0 +1,55 @@
+//! Moments as the file keeps them: nanoseconds since 1970 in an `i64`, which reaches from 1677 to 2262.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// The moment at which a message never becomes visible: it waits behind another of its FIFO group.
+pub(crate) const HELD: i64 = i64::MAX;
+
+/// The last moment that the file can keep.
+pub(crate) const LAST: i64 = HELD - 1;
+
+/// The moment, if the file can keep it.
+pub(crate) fn exactly(moment: Timestamp) -> Option<i64> {
+    i64::try_from(moment.as_nanosecond()).ok().filter(|nanos| *nanos <= LAST)
+}
+
+/// The moment, or the last or first one that the file can keep.
+pub(crate) fn nearest(moment: Timestamp) -> i64 {
+    i64::try_from(moment.as_nanosecond())
+        .unwrap_or(if moment < Timestamp::UNIX_EPOCH { i64::MIN } else { LAST })
+        .min(LAST)
+}
+
+/// The moment that the file keeps as this number.
+pub(crate) fn moment(nanos: i64) -> Timestamp {
+    // Every i64 lies within a timestamp's years, -9999 to 9999.
+    Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::MAX)
+}
+
+/// This long after that moment; the last one where that is too far.
+pub(crate) fn after(nanos: i64, time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).map_or(LAST, |time| nanos.saturating_add(time).min(LAST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_survive_to_the_nanosecond() {
+        for text in ["2026-11-23T22:43:10.123456789Z", "1677-09-21T00:12:44Z", "2262-04-11T23:47:16Z"] {
+            let at: Timestamp = text.parse().unwrap();
+            assert_eq!(moment(exactly(at).unwrap()), at);
+        }
+    }
+
+    #[test]
+    fn what_is_too_far_is_said_or_cut_on_purpose() {
+        assert_eq!(exactly(Timestamp::MAX), None);
+        assert_eq!((nearest(Timestamp::MAX), nearest(Timestamp::MIN)), (LAST, i64::MIN));
+        assert_eq!(after(5, Duration::MAX), LAST);
+        assert_eq!(after(5, Duration::from_nanos(7)), 12);
+    }
+}

@@ -1,0 +1,69 @@
+//! The history of attempts.
+
+use lamplighter::{AttemptOutcome, ErrorText, Record};
+use rusqlite::{CachedStatement, params};
+
+use crate::file::unit::Unit;
+
+/// An attempt that has ended.
+#[derive(Debug)]
+pub(crate) struct Ended<'a> {
+    pub(crate) number: u32,
+    pub(crate) started_at: i64,
+    pub(crate) ended_at: i64,
+    pub(crate) host: i64,
+    pub(crate) outcome: AttemptOutcome,
+    pub(crate) error: Option<&'a ErrorText>,
+}
+
+pub(crate) const INSERT: &str = "INSERT INTO attempts (seq, place, number, started_at, ended_at, host, outcome, error) \
+    VALUES (?1, (SELECT coalesce(max(place), 0) + 1 FROM attempts WHERE seq = ?1), ?2, ?3, ?4, ?5, ?6, ?7)";
+
+/// Of more than this many, the oldest go.
+pub(crate) const TRIM: &str = "DELETE FROM attempts WHERE seq = ?1 \
+    AND place <= (SELECT max(place) FROM attempts WHERE seq = ?1) - ?2";
+
+/// The outcome's number in the file.
+pub(crate) const fn code(outcome: AttemptOutcome) -> i64 {
+    match outcome {
+        AttemptOutcome::Succeeded => 1,
+        AttemptOutcome::Error => 2,
+        AttemptOutcome::Panic => 3,
+        AttemptOutcome::TimedOut => 4,
+        AttemptOutcome::Lost => 5,
+    }
+}
+
+/// The outcome of that number.
+pub(crate) const fn of(code: i64) -> AttemptOutcome {
+    match code {
+        1 => AttemptOutcome::Succeeded,
+        3 => AttemptOutcome::Panic,
+        4 => AttemptOutcome::TimedOut,
+        5 => AttemptOutcome::Lost,
+        _ => AttemptOutcome::Error,
+    }
+}
+
+/// Adds an attempt with a statement that is at hand.
+pub(crate) fn insert(statement: &mut CachedStatement<'_>, seq: i64, ended: &Ended<'_>) -> rusqlite::Result<()> {
+    // Texts and lists of texts: nothing that JSON could not hold.
+    let error = ended.error.and_then(|error| serde_json::to_string(error).ok());
+    let Ended { number, started_at, ended_at, host, outcome, .. } = ended;
+    statement.execute(params![seq, number, started_at, ended_at, host, code(*outcome), error])?;
+    Ok(())
+}
+
+impl Unit<'_> {
+    /// Adds an attempt to a job's history.
+    pub(crate) fn add_attempt(&self, seq: i64, ended: &Ended<'_>) -> rusqlite::Result<()> {
+        insert(&mut self.prepare(INSERT)?, seq, ended)?;
+        self.trim_attempts(seq, Record::MAX_HISTORY)
+    }
+
+    /// Lets go of the oldest attempts beyond `keep`.
+    pub(crate) fn trim_attempts(&self, seq: i64, keep: usize) -> rusqlite::Result<()> {
+        self.prepare(TRIM)?.execute(params![seq, i64::try_from(keep).unwrap_or(i64::MAX)])?;
+        Ok(())
+    }
+}

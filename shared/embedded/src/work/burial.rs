@@ -1,0 +1,109 @@
+//! Dead letters.
+
+use lamplighter::{Burial, StoreError};
+use rusqlite::{Connection, params};
+use serde::Serialize;
+
+use super::row::JobRow;
+use crate::{file::unit::Unit, time};
+use jiff::Timestamp;
+
+/// A message in a queue's dead-letter queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct DeadLetter {
+    /// Its number: names it in [`Embedded::redrive_one`](crate::Embedded::redrive_one).
+    pub number: i64,
+    /// The queue it came from.
+    pub queue: String,
+    /// The job's id, or the message's where the job gave none.
+    pub id: String,
+    /// The body as it came.
+    pub body: String,
+    /// Why it lies here: [`BurialReason::as_str`](lamplighter::BurialReason::as_str).
+    pub reason: String,
+    /// The error, in one line.
+    pub error: String,
+    /// Since when it lies here.
+    pub buried_at: Timestamp,
+    /// How often it was received.
+    pub receive_count: u32,
+    /// Its message group.
+    pub group: Option<String>,
+}
+
+/// What a letter says about why it was buried.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    pub(crate) reason: &'static str,
+    pub(crate) error: String,
+}
+
+impl From<&Burial> for Cause {
+    fn from(burial: &Burial) -> Self {
+        Self { reason: burial.reason.as_str(), error: burial.error.to_string() }
+    }
+}
+
+impl Unit<'_> {
+    /// Puts a row's message into the dead-letter queue. What becomes of the row is the caller's business.
+    pub(crate) fn bury(&mut self, row: &JobRow, cause: &Cause) -> rusqlite::Result<()> {
+        let seq = self.next()?;
+        self.prepare(
+            "INSERT INTO dead_letters (seq, queue, id, body, reason, error, buried_at, receives, grp)
+             SELECT ?1, ?2, ?3, body, ?4, ?5, ?6, ?7, ?8 FROM bodies WHERE seq = ?9",
+        )?
+        .execute(params![
+            seq,
+            row.queue,
+            row.id,
+            cause.reason,
+            cause.error,
+            self.now,
+            row.receives,
+            row.group,
+            row.seq
+        ])?;
+        Ok(())
+    }
+}
+
+pub(crate) const LIST: &str = "SELECT dead_letters.seq, queues.name, dead_letters.id, body, reason, error, buried_at, receives, grp \
+    FROM dead_letters JOIN queues ON queues.id = dead_letters.queue \
+    WHERE dead_letters.queue = ?1 AND dead_letters.seq > ?2 ORDER BY dead_letters.seq LIMIT ?3";
+
+/// A queue's dead letters, oldest first, from behind `after` on.
+pub(crate) fn list(connection: &Connection, queue: i64, after: i64, limit: usize) -> rusqlite::Result<Vec<DeadLetter>> {
+    connection
+        .prepare_cached(LIST)?
+        .query_map(params![queue, after, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
+            Ok(DeadLetter {
+                number: row.get(0)?,
+                queue: row.get(1)?,
+                id: row.get(2)?,
+                body: row.get(3)?,
+                reason: row.get(4)?,
+                error: row.get(5)?,
+                buried_at: time::moment(row.get(6)?),
+                receive_count: row.get(7)?,
+                group: row.get(8)?,
+            })
+        })?
+        .collect()
+}
+
+/// How many dead letters each queue has.
+pub(crate) fn counts(connection: &Connection) -> rusqlite::Result<Vec<(String, u64)>> {
+    connection
+        .prepare_cached(
+            "SELECT queues.name, (SELECT count(*) FROM dead_letters WHERE queue = queues.id) FROM queues ORDER BY 1",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?
+        .map(|row| row.map(|(name, letters)| (name, u64::try_from(letters).unwrap_or(0))))
+        .collect()
+}
+
+/// There is no such queue.
+pub(crate) fn unknown_queue(queue: &str) -> StoreError {
+    StoreError::new(lamplighter::StoreErrorKind::Invalid, format_args!("there is no queue {queue:?} here"))
+}

@@ -1,0 +1,138 @@
+//! Claiming: who may run a job now.
+
+use std::time::Duration;
+
+use lamplighter::{AttemptOutcome, Claim, ClaimRequest, ErrorText};
+use rusqlite::{CachedStatement, params};
+
+use super::{attempts::Ended, burial::Cause, receipt::Receipt, row::JobRow};
+use crate::{file::unit::Unit, state, time};
+
+/// The usual case in one statement: a job on its first way, delivered by its own row.
+pub(crate) const FIRST: &str = "UPDATE jobs SET state = 4, attempt = 1, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
+    receives = receives + 1 \
+    WHERE seq = ?1 AND id = ?2 AND state = 3 AND attempt = 0 AND noted = 0 AND visible_at IS NOT NULL";
+
+pub(crate) const AGAIN: &str = "UPDATE jobs SET state = 4, attempt = ?2, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
+    receives = receives + 1 WHERE seq = ?1";
+
+/// Asks for the right to run each job. The answers come in the order of the requests.
+pub(crate) fn claim(unit: &mut Unit<'_>, requests: &[ClaimRequest]) -> rusqlite::Result<Vec<Claim>> {
+    let mut first = unit.prepare(FIRST)?;
+    requests.iter().map(|request| one(unit, &mut first, request)).collect()
+}
+
+fn one(unit: &mut Unit<'_>, first: &mut CachedStatement<'_>, request: &ClaimRequest) -> rusqlite::Result<Claim> {
+    let receipt = Receipt::parse(&request.receipt);
+    let expires_at = request.message.expires_at.map(time::nearest);
+    if let Some(Receipt { seq, kind }) = receipt
+        && expires_at.is_none_or(|at| at > unit.now)
+    {
+        let host = unit.host(&request.host)?;
+        let (owner, lease_until) = (request.owner.cast_signed(), time::nearest(request.lease_until));
+        let id = request.id.as_str();
+        if first.execute(params![seq, id, owner, lease_until, host, unit.now])? == 1 {
+            unit.leaves(kind, state::QUEUED);
+            unit.enters(kind, state::RUNNING);
+            unit.effects.job(id);
+            return Ok(Claim::Run { attempt: 1, checkpoint: None });
+        }
+    }
+    match unit.row_of(request.id.as_str())? {
+        Some(row) if row.state != state::UNTRACKED => known(unit, &row, request),
+        Some(row) => {
+            let row = adopt(unit, row, request)?;
+            known(unit, &row, request)
+        }
+        None => {
+            let carrier = match receipt {
+                Some(receipt) => unit.row(receipt.seq)?.filter(|row| row.state == state::UNTRACKED),
+                None => None,
+            };
+            let row = match carrier {
+                Some(row) => adopt(unit, row, request)?,
+                None => announce(unit, request)?,
+            };
+            known(unit, &row, request)
+        }
+    }
+}
+
+/// A message without a record becomes a job's row.
+fn adopt(unit: &mut Unit<'_>, row: JobRow, request: &ClaimRequest) -> rusqlite::Result<JobRow> {
+    let kind = unit.kind(row.queue, &request.message.job)?;
+    unit.prepare("UPDATE jobs SET id = ?2, kind = ?3, state = 3 WHERE seq = ?1")?.execute(params![
+        row.seq,
+        request.id.as_str(),
+        kind
+    ])?;
+    unit.enters(kind, state::QUEUED);
+    Ok(JobRow { id: request.id.to_string(), kind, state: state::QUEUED, ..row })
+}
+
+/// A job that this file has never heard of. Should its asker die, the message that it is given here comes up when the
+/// lease has ended.
+fn announce(unit: &mut Unit<'_>, request: &ClaimRequest) -> rusqlite::Result<JobRow> {
+    super::enqueue::inject(unit, &request.queue, request.id.as_str(), &request.message.to_json(), None)?;
+    match unit.row_of(request.id.as_str())? {
+        Some(row) => {
+            let until = row.visible_again(time::nearest(request.lease_until));
+            unit.prepare("UPDATE jobs SET visible_at = ?2 WHERE seq = ?1")?.execute([row.seq, until])?;
+            adopt(unit, JobRow { visible_at: Some(until), ..row }, request)
+        }
+        None => Err(rusqlite::Error::QueryReturnedNoRows),
+    }
+}
+
+fn known(unit: &mut Unit<'_>, row: &JobRow, request: &ClaimRequest) -> rusqlite::Result<Claim> {
+    if let Some(ended) = state::of(row.state).filter(|state| state.is_final()) {
+        return Ok(Claim::Ended(ended));
+    }
+    let now = unit.now;
+    if row.state == state::RUNNING {
+        if row.lease_until > now {
+            return Ok(Claim::Busy(time::moment(row.lease_until)));
+        }
+        let lost = Ended {
+            number: row.attempt,
+            started_at: row.since,
+            ended_at: row.lease_until,
+            host: row.host,
+            outcome: AttemptOutcome::Lost,
+            error: Some(&ErrorText::new("its host ended without a word")),
+        };
+        unit.add_attempt(row.seq, &lost)?;
+        if row.attempt >= request.max_attempts {
+            return exhausted(unit, row, request.retention.failed);
+        }
+    } else if row.attempt == 0 && request.message.expires_at.is_some_and(|at| time::nearest(at) <= now) {
+        let keep_until = time::after(now, request.retention.cancelled);
+        unit.end(row, state::CANCELLED, now, keep_until)?;
+        return Ok(Claim::Ended(lamplighter::JobState::Cancelled));
+    }
+    let attempt = row.attempt + 1;
+    let host = unit.host(&request.host)?;
+    unit.prepare(AGAIN)?.execute(params![
+        row.seq,
+        attempt,
+        request.owner.cast_signed(),
+        time::nearest(request.lease_until),
+        host,
+        now
+    ])?;
+    unit.moves(row, state::RUNNING);
+    let checkpoint = if row.noted { unit.checkpoint(row.seq)? } else { None };
+    Ok(Claim::Run { attempt, checkpoint })
+}
+
+fn exhausted(unit: &mut Unit<'_>, row: &JobRow, keep: Duration) -> rusqlite::Result<Claim> {
+    let attempts = row.attempt;
+    // Here and now, although the worker will say so too: a crash between the two would lose the dead letter.
+    let cause = Cause {
+        reason: lamplighter::BurialReason::AttemptsExhausted.as_str(),
+        error: format!("attempt {attempts} of {attempts} was lost: its host ended without a word"),
+    };
+    unit.bury(row, &cause)?;
+    unit.end(row, state::FAILED, unit.now, time::after(unit.now, keep))?;
+    Ok(Claim::Exhausted { attempts })
+}

@@ -1,0 +1,194 @@
+//! Enqueueing.
+
+use std::sync::Arc;
+
+use lamplighter::{EnqueueError, Enqueued, JobId, JobState, SharedMessage, Submission};
+use rusqlite::{CachedStatement, params};
+
+use super::groups::NO_GROUP;
+use crate::{
+    file::{catalog::QueueRow, unit::Unit},
+    state, time,
+};
+
+/// A message on its way into the file.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    id: JobId,
+    queue: Arc<str>,
+    message: SharedMessage,
+    body: String,
+    due_at: Option<i64>,
+    group: Option<Arc<str>>,
+    tracked: bool,
+}
+
+impl Entry {
+    /// The job's id.
+    pub(crate) fn id(&self) -> &JobId {
+        &self.id
+    }
+
+    /// What needs no file: the body's text, and whether the moment can be kept.
+    pub(crate) fn of(submission: Submission) -> Result<Self, EnqueueError> {
+        let Submission { id, queue, message, due_at, group, tracked } = submission;
+        let due_at = match due_at {
+            None => None,
+            Some(moment) => Some(time::exactly(moment).ok_or_else(|| EnqueueError::Delay {
+                job: message.job.clone(),
+                due_at: moment,
+                reason: format!("the last moment that can be kept is {}", time::moment(time::LAST)),
+            })?),
+        };
+        let body = message.to_json();
+        Ok(Self { id, queue, message, body, due_at, group, tracked })
+    }
+}
+
+const INSERT: &str = "INSERT INTO jobs (seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
+    receives, created_at, due_at, since, noted, grp, place) \
+    VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6, 0, ?7, 0, ?6, ?8, ?6, 0, ?9, ?10) ON CONFLICT (id) DO NOTHING";
+
+/// Puts messages on their queues. The answers come in their order.
+pub(crate) fn enqueue(unit: &mut Unit<'_>, entries: &[Entry]) -> rusqlite::Result<Vec<Result<Enqueued, EnqueueError>>> {
+    let mut insert = Insert { jobs: unit.prepare(INSERT)?, bodies: unit.prepare(INSERT_BODY)? };
+    let mut last: Option<Target<'_>> = None;
+    let mut answers = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let target = match last.take() {
+            Some(target) if target.fits(entry) => target,
+            _ => Target::of(unit, entry)?,
+        };
+        answers.push(put(unit, &mut insert, &target, entry)?);
+        last = Some(target);
+    }
+    Ok(answers)
+}
+
+const INSERT_BODY: &str = "INSERT INTO bodies (seq, body) VALUES (?1, ?2)";
+
+struct Insert<'a> {
+    jobs: CachedStatement<'a>,
+    bodies: CachedStatement<'a>,
+}
+
+/// Where an entry goes; its neighbours mostly go there too.
+struct Target<'a> {
+    queue_name: &'a str,
+    job: &'a str,
+    queue: QueueRow,
+    kind: i64,
+}
+
+impl<'a> Target<'a> {
+    fn of(unit: &mut Unit<'_>, entry: &'a Entry) -> rusqlite::Result<Self> {
+        let queue = unit.queue(&entry.queue)?;
+        let kind = unit.kind(queue.id, &entry.message.job)?;
+        Ok(Self { queue_name: &entry.queue, job: &entry.message.job, queue, kind })
+    }
+
+    fn fits(&self, entry: &Entry) -> bool {
+        self.queue_name == &*entry.queue && self.job == entry.message.job
+    }
+}
+
+fn put(
+    unit: &mut Unit<'_>,
+    insert: &mut Insert<'_>,
+    target: &Target<'_>,
+    entry: &Entry,
+) -> rusqlite::Result<Result<Enqueued, EnqueueError>> {
+    let now = unit.now;
+    let due_at = entry.due_at.filter(|due| *due > now);
+    let code = match (entry.tracked, due_at) {
+        (false, _) => state::UNTRACKED,
+        (true, None) => state::QUEUED,
+        (true, Some(_)) => state::SCHEDULED,
+    };
+    let mut visible_at = due_at.unwrap_or(now);
+    let mut group = entry.group.as_deref();
+    let seq = unit.next()?;
+    let mut place = None;
+    if target.queue.fifo {
+        if due_at.is_some() {
+            unit.unused();
+            return Ok(Err(EnqueueError::Refused {
+                job: entry.message.job.clone(),
+                reason: format!(
+                    "{} is a FIFO queue, and a single message there has no delay of its own (Amazon SQS has none); use a \
+                     standard queue, or a schedule",
+                    entry.queue
+                ),
+            }));
+        }
+        let name = group.unwrap_or(NO_GROUP);
+        visible_at = unit.join_group(target.queue.id, name, now)?;
+        (group, place) = (Some(name), Some(seq));
+    }
+    let id = entry.id.as_str();
+    let due_at = due_at.unwrap_or(now);
+    let inserted = insert.jobs.execute(params![
+        seq,
+        id,
+        target.queue.id,
+        target.kind,
+        code,
+        now,
+        visible_at,
+        due_at,
+        group,
+        place
+    ])?;
+    if inserted == 0 {
+        unit.unused();
+        return Ok(Ok(Enqueued::Duplicate(entry.id.clone(), state_of(unit, id)?)));
+    }
+    insert.bodies.execute(params![seq, entry.body])?;
+    unit.enters(target.kind, code);
+    unit.effects.queue(target.queue.id);
+    unit.effects.job(id);
+    Ok(Ok(Enqueued::New(entry.id.clone())))
+}
+
+fn state_of(unit: &Unit<'_>, id: &str) -> rusqlite::Result<JobState> {
+    let row = unit.row_of(id)?;
+    Ok(row.map_or(JobState::Queued, |row| match state::of(row.state) {
+        Some(state) => state,
+        None if row.due_at > unit.now => JobState::Scheduled,
+        None => JobState::Queued,
+    }))
+}
+
+/// Puts a body on a queue as it is, as a sender in any language would. `id` stands for the message.
+pub(crate) fn inject(
+    unit: &mut Unit<'_>,
+    queue: &str,
+    id: &str,
+    body: &str,
+    group: Option<&str>,
+) -> rusqlite::Result<()> {
+    let queue = unit.queue(queue)?;
+    let kind = unit.kind(queue.id, "")?;
+    let (seq, now) = (unit.next()?, unit.now);
+    let (mut group, mut place, mut visible_at) = (group, None, now);
+    if queue.fifo {
+        let name = group.unwrap_or(NO_GROUP);
+        visible_at = unit.join_group(queue.id, name, now)?;
+        (group, place) = (Some(name), Some(seq));
+    }
+    unit.prepare(INSERT)?.execute(params![
+        seq,
+        id,
+        queue.id,
+        kind,
+        state::UNTRACKED,
+        now,
+        visible_at,
+        now,
+        group,
+        place
+    ])?;
+    unit.prepare(INSERT_BODY)?.execute(params![seq, body])?;
+    unit.effects.queue(queue.id);
+    Ok(())
+}

@@ -1,0 +1,20 @@
+//! What is done to the file, each thing inside a [`Unit`](crate::file::unit::Unit) or as a read.
+
+pub(crate) mod attempts;
+pub(crate) mod burial;
+pub(crate) mod cancel;
+pub(crate) mod claim;
+pub(crate) mod enqueue;
+pub(crate) mod groups;
+pub(crate) mod list;
+pub(crate) mod notes;
+pub(crate) mod receipt;
+pub(crate) mod receive;
+pub(crate) mod records;
+pub(crate) mod redrive;
+pub(crate) mod requeue;
+pub(crate) mod retention;
+pub(crate) mod row;
+pub(crate) mod schedules;
+pub(crate) mod settle;
+pub(crate) mod transport;

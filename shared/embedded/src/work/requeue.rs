@@ -1,0 +1,43 @@
+//! Running an ended job once more.
+
+use lamplighter::{JobState, Record};
+use rusqlite::params;
+
+use super::{groups::NO_GROUP, row::JobRow};
+use crate::{file::unit::Unit, state};
+
+/// Enqueues a job that has ended once more: history kept, attempts counted anew. Its dead letters go, or a redrive
+/// would run it a second time.
+pub(crate) fn requeue(unit: &mut Unit<'_>, id: &str) -> rusqlite::Result<Option<JobState>> {
+    let Some(row) = unit.row_of(id)? else { return Ok(None) };
+    let Some(was) = state::of(row.state) else { return Ok(Some(JobState::Queued)) };
+    if !was.is_final() {
+        return Ok(Some(was));
+    }
+    unit.prepare("DELETE FROM dead_letters WHERE id = ?1 AND queue = ?2")?.execute(params![id, row.queue])?;
+    again(unit, &row)?;
+    Ok(Some(JobState::Queued))
+}
+
+/// Gives an ended job a message again.
+pub(crate) fn again(unit: &mut Unit<'_>, row: &JobRow) -> rusqlite::Result<()> {
+    let now = unit.now;
+    let (mut group, mut place, mut visible_at) = (row.group.as_deref(), None, now);
+    if unit.is_fifo(row.queue)? {
+        let name = group.unwrap_or(NO_GROUP);
+        visible_at = unit.join_group(row.queue, name, now)?;
+        // At the end of its group: those who came meanwhile are before it.
+        (group, place) = (Some(name), Some(unit.next()?));
+    }
+    unit.prepare(
+        "UPDATE jobs SET state = 3, attempt = 0, receives = 0, visible_at = ?2, due_at = ?3, since = ?3, purge_at = NULL, \
+         grp = ?4, place = ?5 WHERE seq = ?1",
+    )?
+    .execute(params![row.seq, visible_at, now, group, place])?;
+    unit.prepare("UPDATE notes SET output = NULL, done = NULL, total = NULL WHERE seq = ?1")?.execute([row.seq])?;
+    // Room for the first attempt of the new run, which then need not look how many there are.
+    unit.trim_attempts(row.seq, Record::MAX_HISTORY - 1)?;
+    unit.moves(row, state::QUEUED);
+    unit.effects.queue(row.queue);
+    Ok(())
+}
