@@ -58,6 +58,7 @@ pub fn function_with(settings: Settings) -> Function {
     Function::new("images")
         .description("Makes thumbnails of pictures")
         .memory_mb(1024)
+        .uses_objects()
         .job(thumbnails)
         .with_state(Images { settings, threads: Arc::new(Semaphore::new(threads)) })
 }
