@@ -53,7 +53,12 @@ pub fn function() -> Function {
 /// The function with these settings.
 #[must_use]
 pub fn function_with(settings: Settings) -> Function {
-    Function::new("reports").description("Sums up the jobs of a day").memory_mb(256).job(report).with_state(settings)
+    Function::new("reports")
+        .description("Sums up the jobs of a day")
+        .memory_mb(256)
+        .uses_objects()
+        .job(report)
+        .with_state(settings)
 }
 
 /// What a job leaves in its record.

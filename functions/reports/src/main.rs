@@ -1,0 +1,6 @@
+//! The bootstrap.
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lamplighter_aws::lambda::Error> {
+    lamplighter_aws::lambda::run(reports::function()).await
+}
