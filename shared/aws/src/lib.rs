@@ -5,7 +5,6 @@
 //! - [`Sdk`] is what all clients of AWS's SDKs in this process share, made at first use: nothing here touches the
 //!   network, the file system or a certificate before something has to be said to AWS.
 
-#[cfg(feature = "lambda")]
 pub mod lambda;
 mod queues;
 mod sdk;

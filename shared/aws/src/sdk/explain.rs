@@ -40,9 +40,13 @@ fn no_credentials(error: &CredentialsError, doing: &str) -> StoreError {
                   the AWS command line";
     let text = match error {
         CredentialsError::CredentialsNotLoaded(_) => {
-            format!("cannot {doing}: there are no AWS credentials here; {advice}")
+            format!("cannot {doing}: there are no usable AWS credentials here; {advice}")
         }
-        _ => format!("cannot {doing}: the AWS credentials cannot be read ({}); {advice}", innermost(error)),
+        _ => {
+            let why = innermost(error);
+            let why = why.trim_end_matches('.');
+            format!("cannot {doing}: there are no usable AWS credentials here ({why}); {advice}")
+        }
     };
     StoreError::new(StoreErrorKind::Denied, text)
 }
