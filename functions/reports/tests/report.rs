@@ -205,7 +205,7 @@ async fn records_are_read_page_by_page_up_to_the_limit() {
         let performed = run(records.clone(), &objects, |settings| settings.max_records = most).await;
         let output: Value = serde_json::from_str(performed.output.unwrap().get()).unwrap();
         assert_eq!((&output["jobs"], &output["complete"]), (&jobs.into(), &complete.into()), "{count} of {most}");
-        let queries = records.queries.lock().unwrap();
+        let queries = records.queries.lock().unwrap().clone();
         assert_eq!(queries.iter().map(|query| query.limit).collect::<Vec<_>>(), limits);
         assert!(
             queries.iter().all(|query| query.since == Some(at("2026-11-23T00:00:00Z"))
