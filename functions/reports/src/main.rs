@@ -1,6 +1,6 @@
-//! The bootstrap.
+//! The function as Lambda runs it.
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main]
 async fn main() -> Result<(), lamplighter_aws::lambda::Error> {
     lamplighter_aws::lambda::run(reports::function()).await
 }
