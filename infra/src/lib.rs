@@ -35,7 +35,7 @@ pub use self::{
 /// The functions of this deployment.
 #[must_use]
 pub fn functions() -> Vec<Function> {
-    vec![images::function(), webhooks::function()]
+    vec![images::function(), reports::function(), webhooks::function()]
 }
 
 /// What this deployment consists of.
