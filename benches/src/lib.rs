@@ -1,3 +1,4 @@
 //! Where figures are made.
 
+pub mod embedded;
 pub mod startup;

@@ -1,0 +1,111 @@
+//! The embedded engine, measured with the settings that users get.
+//!
+//! | figure | what is counted |
+//! | --- | --- |
+//! | bulk enqueue | jobs for which `enqueue_all` has answered, that is, durable ones |
+//! | single enqueue | the same for 64 callers, each of which waits for its answer before it enqueues the next |
+//! | drain | jobs whose success is committed, from the engine's start over a backlog to the last one |
+//! | pick-up | from the call of `enqueue` on an idle engine to the first line of the handler |
+//!
+//! The yardstick is bare SQLite on the same disk with the same pragmas, one row a transaction. Machines are noisy, so
+//! it is run before and after every figure, and a figure's ratio is to those two runs beside it.
+
+mod report;
+mod stats;
+mod workload;
+mod yardstick;
+
+use std::{io, path::PathBuf};
+
+use lamplighter_embedded::{Durability, OpenError};
+
+pub use self::{
+    report::{Figure, PickUp, Report, Sample, Yardstick},
+    stats::{median, percentile},
+};
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many jobs wait when a drain begins, one drain each.
+    pub backlogs: Vec<usize>,
+    /// What an acknowledged job survives.
+    pub durability: Durability,
+    /// How often everything is measured; the median counts.
+    pub repetitions: usize,
+    /// Where the files lie while it runs; by default a temporary folder. A memory file system would flatter.
+    pub folder: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            backlogs: vec![10_000, 100_000, 1_000_000],
+            durability: Durability::Normal,
+            repetitions: 3,
+            folder: None,
+        }
+    }
+}
+
+/// Why there are no figures.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BenchError {
+    /// The folder for the files.
+    #[error("cannot use {folder}: {source}; name a folder where you may write")]
+    Folder {
+        /// Which.
+        folder: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The yardstick.
+    #[error("the yardstick failed: {0}")]
+    Yardstick(#[from] rusqlite::Error),
+    /// The embedded file.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The engine.
+    #[error("the engine failed: {0}")]
+    Engine(String),
+}
+
+impl BenchError {
+    fn engine(error: impl std::fmt::Display) -> Self {
+        Self::Engine(error.to_string())
+    }
+}
+
+/// Measures everything. `tell` hears what is going on, a few words at a time.
+///
+/// # Errors
+/// [`BenchError`]: there is no half a report.
+pub async fn run(options: &Options, tell: &(dyn Fn(&str) + Sync)) -> Result<Report, BenchError> {
+    let root = match &options.folder {
+        Some(folder) => folder.clone(),
+        None => std::env::temp_dir(),
+    };
+    let folder = tempfile::Builder::new()
+        .prefix("lamp-bench-")
+        .tempdir_in(&root)
+        .map_err(|source| BenchError::Folder { folder: root, source })?;
+    let bench = workload::Bench::new(folder.path(), options.durability)?;
+    let mut collected = report::Collected::default();
+    for round in 1..=options.repetitions.max(1) {
+        tell(&format!("round {round} of {}: single enqueues", options.repetitions.max(1)));
+        let single = bench.beside_yardstick(bench.enqueue_singly()).await?;
+        collected.add(report::Kind::Single, single);
+        for &backlog in &options.backlogs {
+            tell(&format!("round {round} of {}: {backlog} jobs", options.repetitions.max(1)));
+            let waiting = bench.fresh()?;
+            let bulk = bench.beside_yardstick(bench.enqueue_bulk(&waiting, backlog)).await?;
+            collected.add(report::Kind::Bulk(backlog), bulk);
+            let drain = bench.beside_yardstick(bench.drain(&waiting, backlog)).await?;
+            collected.add(report::Kind::Drain(backlog), drain);
+        }
+        tell(&format!("round {round} of {}: pick-up", options.repetitions.max(1)));
+        collected.pick_up(bench.pick_up().await?);
+    }
+    Ok(collected.report(bench.pragmas(), options))
+}

@@ -1,0 +1,207 @@
+//! The jobs that are measured, and the measurements.
+
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use lamplighter::{Client, Context, EnqueueError, Function, Job, JobError, JobState, Queue, State};
+use lamplighter_embedded::{Durability, Embedded, Engine, Running, Settings};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::{sync::mpsc, task::JoinSet};
+
+use super::{BenchError, report::Sample, stats::rate, yardstick};
+
+/// Rows of one run of the yardstick: as many as take a noticeable time, and few enough to be run between all figures.
+const YARDSTICK: usize = 20_000;
+/// Callers that enqueue beside each other.
+const CALLERS: usize = 64;
+/// Jobs that they enqueue together.
+const SINGLES: usize = 32_000;
+/// Jobs of one `enqueue_all`: what a program would hold in memory at a time.
+const BULK: usize = 10_000;
+/// Jobs whose pick-up is timed in a round.
+const PICK_UPS: usize = 200;
+
+/// A job that does nothing.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Noop {
+    number: usize,
+}
+
+impl Job for Noop {
+    const NAME: &'static str = "bench.noop";
+    const QUEUE: Queue = Queue::standard("bench");
+}
+
+/// Hears of each execution.
+#[derive(Clone)]
+struct Counter {
+    begun: Arc<AtomicUsize>,
+    target: usize,
+    tell: mpsc::UnboundedSender<Instant>,
+}
+
+async fn noop(_: Noop, _: Context, State(counter): State<Counter>) -> Result<(), JobError> {
+    let now = Instant::now();
+    if counter.begun.fetch_add(1, Ordering::Relaxed) + 1 >= counter.target {
+        // Nobody listens any more once the figure is known.
+        let _ = counter.tell.send(now);
+    }
+    Ok(())
+}
+
+/// A place to measure in.
+pub(crate) struct Bench<'a> {
+    folder: &'a Path,
+    durability: Durability,
+    pragmas: Arc<[(String, String)]>,
+    files: AtomicU32,
+}
+
+impl<'a> Bench<'a> {
+    pub(crate) fn new(folder: &'a Path, durability: Durability) -> Result<Self, BenchError> {
+        let embedded = Embedded::open(folder.join("settings.db"), Settings::default().durability(durability))?;
+        Ok(Self { folder, durability, pragmas: embedded.pragmas().into(), files: AtomicU32::new(0) })
+    }
+
+    /// SQLite's settings, as the engine's own connection answers them.
+    pub(crate) fn pragmas(&self) -> &[(String, String)] {
+        &self.pragmas
+    }
+
+    /// Fewer where each commit waits for the disk.
+    fn fewer(&self, number: usize) -> usize {
+        if self.durability == Durability::Full { number / 8 } else { number }
+    }
+
+    /// A figure, with the yardstick before and after it.
+    pub(crate) async fn beside_yardstick(
+        &self,
+        figure: impl Future<Output = Result<(usize, Duration), BenchError>>,
+    ) -> Result<Sample, BenchError> {
+        let before = self.yardstick().await?;
+        let (jobs, time) = figure.await?;
+        let after = self.yardstick().await?;
+        let per_second = rate(jobs, time);
+        Ok(Sample { jobs, per_second, ratio: per_second / f64::midpoint(before, after), yardstick: [before, after] })
+    }
+
+    async fn yardstick(&self) -> Result<f64, BenchError> {
+        let (folder, pragmas, rows) = (self.folder.to_owned(), self.pragmas.clone(), self.fewer(YARDSTICK));
+        let run = tokio::task::spawn_blocking(move || yardstick::measure(&folder, &pragmas, rows));
+        Ok(run.await.map_err(|error| BenchError::Engine(error.to_string()))??)
+    }
+
+    /// A new file with nothing in it.
+    pub(crate) fn fresh(&self) -> Result<Waiting, BenchError> {
+        let number = self.files.fetch_add(1, Ordering::Relaxed);
+        let file = self.folder.join(format!("jobs-{number}.db"));
+        let embedded = Embedded::open(&file, Settings::default().durability(self.durability))?;
+        Ok(Waiting { embedded, file })
+    }
+
+    /// Enqueues many, in calls of [`BULK`].
+    pub(crate) async fn enqueue_bulk(&self, waiting: &Waiting, jobs: usize) -> Result<(usize, Duration), BenchError> {
+        let client = waiting.embedded.client();
+        let began = Instant::now();
+        for start in (0..jobs).step_by(BULK) {
+            let batch = (start..jobs.min(start + BULK)).map(|number| Noop { number });
+            for answer in client.enqueue_all(batch).await {
+                answer.map_err(BenchError::engine)?;
+            }
+        }
+        Ok((jobs, began.elapsed()))
+    }
+
+    /// [`CALLERS`] enqueue one job after the other.
+    pub(crate) async fn enqueue_singly(&self) -> Result<(usize, Duration), BenchError> {
+        let waiting = self.fresh()?;
+        let jobs = self.fewer(SINGLES);
+        let began = Instant::now();
+        let mut callers = JoinSet::new();
+        for caller in 0..CALLERS {
+            let client = waiting.embedded.client();
+            let own = (caller..jobs).step_by(CALLERS);
+            callers.spawn(async move {
+                for number in own {
+                    client.enqueue(Noop { number }).await?;
+                }
+                Ok::<_, EnqueueError>(())
+            });
+        }
+        while let Some(ended) = callers.join_next().await {
+            ended.map_err(BenchError::engine)?.map_err(BenchError::engine)?;
+        }
+        Ok((jobs, began.elapsed()))
+    }
+
+    /// Starts the engine over a backlog and waits until every success is committed.
+    pub(crate) async fn drain(&self, waiting: &Waiting, jobs: usize) -> Result<(usize, Duration), BenchError> {
+        let (tell, mut heard) = mpsc::unbounded_channel();
+        let counter = Counter { begun: Arc::default(), target: jobs, tell };
+        let began = Instant::now();
+        let running = start(&waiting.embedded, counter).await?;
+        // Counting costs the store something, so it begins when the last job does.
+        let _ = heard.recv().await;
+        while succeeded(&waiting.embedded.client()).await? < jobs {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let time = began.elapsed();
+        running.stop(Duration::from_secs(10)).await;
+        Ok((jobs, time))
+    }
+
+    /// How long it takes, in milliseconds, from the call of `enqueue` on an idle engine to the handler.
+    pub(crate) async fn pick_up(&self) -> Result<Vec<f64>, BenchError> {
+        let waiting = self.fresh()?;
+        let (tell, mut heard) = mpsc::unbounded_channel();
+        let running = start(&waiting.embedded, Counter { begun: Arc::default(), target: 0, tell }).await?;
+        let client = waiting.embedded.client();
+        let mut times = Vec::with_capacity(PICK_UPS);
+        for number in 0..PICK_UPS {
+            // Pauses of different lengths, so that no rhythm of the engine's own fits all of them.
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(5..25))).await;
+            let called = Instant::now();
+            client.enqueue(Noop { number }).await.map_err(BenchError::engine)?;
+            let Some(begun) = heard.recv().await else { break };
+            times.push(begun.duration_since(called).as_secs_f64() * 1000.0);
+        }
+        running.stop(Duration::from_secs(10)).await;
+        Ok(times)
+    }
+}
+
+/// An embedded file; gone from the disk when this is dropped.
+pub(crate) struct Waiting {
+    embedded: Embedded,
+    file: PathBuf,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        for suffix in ["", "-wal", "-shm"] {
+            let mut name = self.file.clone().into_os_string();
+            name.push(suffix);
+            // What cannot be removed now goes with the folder.
+            let _ = std::fs::remove_file(name);
+        }
+    }
+}
+
+async fn start(embedded: &Embedded, counter: Counter) -> Result<Running, BenchError> {
+    let function = Function::new("bench").job(noop).with_state(counter);
+    Engine::builder(embedded).function(function).start().await.map_err(BenchError::engine)
+}
+
+async fn succeeded(client: &Client) -> Result<usize, BenchError> {
+    let counts = client.store().map_err(BenchError::engine)?.counts().await.map_err(BenchError::engine)?;
+    let jobs = counts.iter().filter(|count| count.state == JobState::Succeeded).map(|count| count.jobs).sum::<u64>();
+    Ok(usize::try_from(jobs).unwrap_or(usize::MAX))
+}

@@ -1,0 +1,64 @@
+//! The machine's own yardstick: what SQLite does with nothing of ours on top of it.
+
+use std::{path::Path, time::Instant};
+
+use rusqlite::{Connection, params};
+
+use super::stats::rate;
+
+/// A message as a producer writes it.
+const BODY: &str = r#"{"job":"bench.noop","args":{"number":500000},"id":"01936f5e-6d3c-7c3a-9a51-0e5f7a3c9d42","enqueued_at":"2026-11-23T22:43:10.123456789Z"}"#;
+
+/// One row a transaction, each as large as a small job's message, through one connection with a prepared statement and
+/// these pragmas. Gives rows a second.
+pub(crate) fn measure(folder: &Path, pragmas: &[(String, String)], rows: usize) -> rusqlite::Result<f64> {
+    let connection = Connection::open(folder.join("yardstick.db"))?;
+    // The page size first: it can be chosen only before the file has pages.
+    for page_size_first in [true, false] {
+        for (name, value) in pragmas.iter().filter(|(name, _)| (name == "page_size") == page_size_first) {
+            connection.pragma_update(None, name, value)?;
+        }
+    }
+    connection
+        .execute_batch("DROP TABLE IF EXISTS rows; CREATE TABLE rows (id INTEGER PRIMARY KEY, body TEXT NOT NULL)")?;
+    let began = Instant::now();
+    {
+        let mut insert = connection.prepare("INSERT INTO rows (body) VALUES (?1)")?;
+        for _ in 0..rows {
+            insert.execute(params![BODY])?;
+        }
+    }
+    Ok(rate(rows, began.elapsed()))
+}
+
+#[cfg(test)]
+mod tests {
+    use lamplighter_embedded::{Durability, Embedded, Settings};
+
+    use super::*;
+
+    /// The ratios mean something only as long as both sides pay for the same.
+    #[test]
+    fn the_yardstick_runs_under_the_engines_own_settings() {
+        for durability in [Durability::Normal, Durability::Full] {
+            let folder = tempfile::tempdir().unwrap();
+            let settings = Settings::default().durability(durability);
+            let embedded = Embedded::open(folder.path().join("jobs.db"), settings).unwrap();
+            measure(folder.path(), embedded.pragmas(), 10).unwrap();
+            let yardstick = Connection::open(folder.path().join("yardstick.db")).unwrap();
+            // What the file itself keeps; the others belong to a connection, and are set by the same loop.
+            for (name, value) in
+                embedded.pragmas().iter().filter(|(name, _)| name == "page_size" || name == "journal_mode")
+            {
+                let own =
+                    yardstick.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
+                let own = match own {
+                    rusqlite::types::Value::Integer(number) => number.to_string(),
+                    rusqlite::types::Value::Text(text) => text,
+                    other => panic!("{name} is {other:?}"),
+                };
+                assert_eq!(&own, value, "{name}");
+            }
+        }
+    }
+}

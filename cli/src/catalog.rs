@@ -1,0 +1,57 @@
+//! What there is: the deployment's definitions, functions and schedules, and `lamp.ping` beside them.
+
+use lamplighter::{Definition, Function, ScheduledJob};
+use lamplighter_objects::Objects;
+
+use crate::{
+    error::{Error, nearest},
+    ping,
+};
+
+/// Every job that can be enqueued here, by name.
+pub(crate) fn definitions() -> Vec<Definition> {
+    let mut all = lamplighter_jobs::definitions();
+    all.push(ping::definition());
+    all.sort_by_key(|definition| definition.name);
+    all
+}
+
+/// The job of that name.
+pub(crate) fn definition(name: &str) -> Result<Definition, Error> {
+    let all = definitions();
+    let near = nearest(name, all.iter().map(|definition| definition.name));
+    let found = all.into_iter().find(|definition| definition.name == name);
+    found.ok_or_else(|| Error::UnknownJob { name: name.into(), near })
+}
+
+/// Every function, with these objects; the webhooks' own settings differ from command to command.
+pub(crate) fn functions(webhooks: Function, objects: Objects) -> Vec<Function> {
+    vec![
+        webhooks,
+        images::function_with(images::Settings::new(objects.clone())),
+        reports::function_with(reports::Settings::new(objects)),
+        ping::function(),
+    ]
+}
+
+/// Every schedule.
+pub(crate) fn schedules() -> Vec<ScheduledJob> {
+    lamplighter_jobs::schedules()
+}
+
+/// The names of all queues.
+pub(crate) fn queues() -> Vec<&'static str> {
+    let mut names: Vec<_> = definitions().iter().map(|definition| definition.queue.name()).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Checks that there is a queue of that name.
+pub(crate) fn check_queue(name: &str) -> Result<(), Error> {
+    let names = queues();
+    if names.contains(&name) {
+        return Ok(());
+    }
+    Err(Error::UnknownQueue { name: name.into(), near: nearest(name, names) })
+}

@@ -1,0 +1,134 @@
+//! `lamp definitions`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use comfy_table::Cell;
+use lamplighter::{Definition, Retry};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    catalog,
+    error::Error,
+    output::{self, FAINT, STRONG},
+    when,
+};
+
+/// List the jobs that there are, or show one with the JSON Schema of its arguments.
+#[derive(Debug, Args)]
+pub(crate) struct Definitions {
+    /// Show this job only, with its schema.
+    job: Option<String>,
+    /// One definition a line as JSON, with its schema.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A definition as `--json` shows it.
+#[derive(Serialize)]
+struct View {
+    job: &'static str,
+    queue: &'static str,
+    fifo: bool,
+    tracked: bool,
+    timeout_secs: f64,
+    max_attempts: u32,
+    /// The longest wait before each further attempt, in seconds; the first eight at most.
+    retry_within_secs: Vec<f64>,
+    keep_succeeded_secs: u64,
+    keep_failed_secs: u64,
+    schema: Value,
+}
+
+impl From<&Definition> for View {
+    fn from(definition: &Definition) -> Self {
+        let Definition { name, queue, options, .. } = definition;
+        let retention = options.retention_policy();
+        Self {
+            job: name,
+            queue: queue.name(),
+            fifo: queue.is_fifo(),
+            tracked: options.is_tracked(),
+            timeout_secs: options.attempt_timeout().as_secs_f64(),
+            max_attempts: options.retry_policy().max_attempts(),
+            retry_within_secs: waits(options.retry_policy()).map(|wait| wait.as_secs_f64()).collect(),
+            keep_succeeded_secs: retention.succeeded.as_secs(),
+            keep_failed_secs: retention.failed.as_secs(),
+            schema: definition.schema().to_value(),
+        }
+    }
+}
+
+impl Definitions {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let chosen = match &self.job {
+            Some(name) => vec![catalog::definition(name)?],
+            None => catalog::definitions(),
+        };
+        if self.json {
+            return output::json_lines(chosen.iter().map(View::from));
+        }
+        match (&self.job, chosen.first()) {
+            (Some(_), Some(one)) => output::print(|out| describe(out, one)),
+            _ => list(&chosen),
+        }
+    }
+}
+
+fn list(definitions: &[Definition]) -> Result<(), Error> {
+    let mut table = output::table(&["JOB", "QUEUE", "TIMEOUT", "TRIES", "ARGUMENTS"]);
+    for definition in definitions {
+        table.add_row([
+            Cell::new(definition.name),
+            Cell::new(definition.queue.name()),
+            Cell::new(when::short(definition.options.attempt_timeout())),
+            Cell::new(definition.options.retry_policy().max_attempts()),
+            Cell::new(fields(&definition.schema().to_value())),
+        ]);
+    }
+    output::print_table(&table)?;
+    output::hint("`lamp definitions JOB` shows one with its JSON Schema");
+    Ok(())
+}
+
+fn describe(out: &mut dyn Write, definition: &Definition) -> io::Result<()> {
+    let Definition { name, queue, options, .. } = definition;
+    let retention = options.retention_policy();
+    let schema = definition.schema().to_value();
+    writeln!(out, "{STRONG}{name}{STRONG:#}")?;
+    if let Some(about) = schema.get("description").and_then(Value::as_str) {
+        about.lines().try_for_each(|line| writeln!(out, "  {line}"))?;
+    }
+    let mut line = |name: &str, value: String| writeln!(out, "  {FAINT}{name:<10}{FAINT:#} {value}");
+    line("queue", format!("{}{}", queue.name(), if queue.is_fifo() { " (FIFO)" } else { "" }))?;
+    line("timeout", when::short(options.attempt_timeout()))?;
+    line("attempts", options.retry_policy().max_attempts().to_string())?;
+    let waits: Vec<_> = waits(options.retry_policy()).map(when::short).collect();
+    if !waits.is_empty() {
+        line("waits", format!("at most {}", waits.join(", ")))?;
+    }
+    let kept = [("success", retention.succeeded), ("failure", retention.failed), ("cancel", retention.cancelled)];
+    let kept: Vec<_> = kept.iter().map(|(after, time)| format!("{} after {after}", when::short(*time))).collect();
+    line("kept", if options.is_tracked() { kept.join(", ") } else { "no record".into() })?;
+    writeln!(out, "\n{STRONG}schema{STRONG:#}")?;
+    let text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.lines().try_for_each(|line| writeln!(out, "  {line}"))
+}
+
+/// The longest wait before each further attempt; the first eight, after which a policy has shown what it does.
+fn waits(retry: &Retry) -> impl Iterator<Item = std::time::Duration> + '_ {
+    (1..retry.max_attempts()).take(8).map(|attempt| retry.ceiling(attempt))
+}
+
+/// The fields of a schema in a line; those with a question mark may be left out.
+fn fields(schema: &Value) -> String {
+    let required: Vec<_> =
+        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let fields = properties.into_iter().flat_map(|properties| properties.keys());
+    fields
+        .map(|field| if required.contains(&field.as_str()) { field.clone() } else { format!("{field}?") })
+        .collect::<Vec<_>>()
+        .join(", ")
+}

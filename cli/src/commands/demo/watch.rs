@@ -1,0 +1,139 @@
+//! What the demo shows while it runs: on a terminal a line a job that changes in place, elsewhere a line an event.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use lamplighter::{JobId, JobState, Record};
+
+use crate::{
+    error::Error,
+    output::{self, BAD, FAINT, GOOD, NAME, WARN},
+    when,
+};
+
+/// The stage: every job that the audience has seen.
+pub(super) struct Watch {
+    lines: MultiProgress,
+    live: bool,
+    began: Instant,
+    jobs: BTreeMap<JobId, Line>,
+}
+
+struct Line {
+    label: String,
+    bar: Option<ProgressBar>,
+    /// What has been said last: state, attempts, and ended attempts.
+    said: Option<(JobState, u32, usize)>,
+}
+
+impl Watch {
+    /// An empty stage.
+    pub(super) fn new() -> Self {
+        let live = console::Term::stderr().is_term();
+        Self { lines: MultiProgress::new(), live, began: Instant::now(), jobs: BTreeMap::new() }
+    }
+
+    /// A job enters, under a few words that say what it is.
+    pub(super) fn enter(&mut self, id: &JobId, label: &str) {
+        if self.jobs.contains_key(id) {
+            return;
+        }
+        let bar = self.live.then(|| {
+            let bar = self.lines.add(ProgressBar::new_spinner());
+            bar.set_style(style(RUNNING));
+            bar.set_message(format!("{label:<46}"));
+            bar.enable_steady_tick(Duration::from_millis(80));
+            bar
+        });
+        self.jobs.insert(id.clone(), Line { label: label.to_owned(), bar, said: None });
+    }
+
+    /// Shows how a job stands.
+    pub(super) fn show(&mut self, record: &Record) -> Result<(), Error> {
+        let Some(line) = self.jobs.get_mut(&record.id) else { return Ok(()) };
+        let news = (record.state, record.attempt, record.attempts.len());
+        let told = line.said.replace(news) == Some(news);
+        let text = describe(record);
+        match &line.bar {
+            Some(bar) => {
+                bar.set_message(painted(format!("{:<46} {text}", line.label)));
+                if record.state.is_final() && !bar.is_finished() {
+                    bar.set_style(style(if record.state == JobState::Succeeded { DONE } else { BROKEN }));
+                    bar.finish();
+                }
+            }
+            None if !told => {
+                let seconds = self.began.elapsed().as_secs_f64();
+                output::print(|out| writeln!(out, "{FAINT}{seconds:6.2} s{FAINT:#}  {:<46} {text}", line.label))?;
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Leaves the lines as they are.
+    pub(super) fn end(self) {
+        for bar in self.jobs.values().filter_map(|line| line.bar.as_ref()) {
+            if !bar.is_finished() {
+                bar.set_style(style(BROKEN));
+                bar.abandon();
+            }
+        }
+    }
+}
+
+const RUNNING: &str = "  {spinner:.yellow} {msg}";
+const DONE: &str = "  {prefix:.green}✔ {msg}";
+const BROKEN: &str = "  {prefix:.red}✘ {msg}";
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are constants that a test reads.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+/// The text with its colours, where standard error shows them and nobody forbids it.
+fn painted(text: String) -> String {
+    if console::colors_enabled_stderr() { text } else { console::strip_ansi_codes(&text).into_owned() }
+}
+
+/// A job's state in a few words.
+fn describe(record: &Record) -> String {
+    let error = record.last_error().map(|error| output::one_line(&error.message, 48)).unwrap_or_default();
+    let tries = match record.attempt {
+        0 | 1 => String::new(),
+        n => format!(" on attempt {n}"),
+    };
+    match record.state {
+        JobState::Succeeded => {
+            let took = record.attempts.last().map(|last| when::short(when::between(last.started_at, last.ended_at)));
+            format!("{GOOD}succeeded{GOOD:#}{tries} {FAINT}{}{FAINT:#}", took.unwrap_or_default())
+        }
+        JobState::Failed => format!("{BAD}failed{BAD:#}{tries} {error}"),
+        JobState::Retrying => {
+            let wait = when::short(when::between(Timestamp::now(), record.due_at));
+            format!("{WARN}again in {wait}{WARN:#} {FAINT}{error}{FAINT:#}")
+        }
+        JobState::Scheduled => {
+            let wait = when::short(when::between(Timestamp::now(), record.due_at));
+            format!("{FAINT}starts in {wait}{FAINT:#}")
+        }
+        JobState::Running => format!("{NAME}running{NAME:#}{tries}"),
+        state @ (JobState::Queued | JobState::Waiting | JobState::Cancelled) => format!("{FAINT}{state}{FAINT:#}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_templates() {
+        for template in [RUNNING, DONE, BROKEN] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+}

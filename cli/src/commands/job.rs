@@ -1,0 +1,115 @@
+//! `lamp job`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use jiff::Timestamp;
+use lamplighter::{Attempt, AttemptOutcome, JobId, RawValue, Record};
+use serde_json::Value;
+
+use super::block_on;
+use crate::{
+    database::Database,
+    error::Error,
+    output::{self, BAD, FAINT, GOOD, NAME, STRONG, WARN},
+    view::JobView,
+    when,
+};
+
+/// Show one job: its arguments and output, and every attempt, newest first.
+#[derive(Debug, Args)]
+pub(crate) struct Job {
+    /// The job's id.
+    id: JobId,
+    #[command(flatten)]
+    database: Database,
+    /// A line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Job {
+    pub(super) fn run(self) -> Result<(), Error> {
+        block_on(async {
+            let embedded = self.database.existing()?;
+            let record = self.database.record(&embedded, &self.id).await?;
+            if self.json {
+                return output::json_lines([JobView::from(&record)]);
+            }
+            output::print(|out| describe(out, &record, Timestamp::now()))
+        })
+    }
+}
+
+fn describe(out: &mut dyn Write, record: &Record, now: Timestamp) -> io::Result<()> {
+    let style = output::state_style(record.state);
+    let message = &record.message;
+    writeln!(out, "{STRONG}{}{STRONG:#}  {style}{}{style:#}", message.job, record.state)?;
+    let mut line = |name: &str, value: &str| writeln!(out, "  {FAINT}{name:<10}{FAINT:#} {value}");
+    line("id", record.id.as_str())?;
+    line("queue", &record.queue)?;
+    line("created", &moment(record.created_at, now))?;
+    if let Some(schedule) = &message.schedule {
+        line("schedule", schedule)?;
+    }
+    if let Some(parent) = &message.parent {
+        line("parent", parent.as_str())?;
+    }
+    if !record.state.is_final() && record.due_at > now {
+        line("due", &moment(record.due_at, now))?;
+    }
+    if let Some(progress) = record.progress {
+        line("progress", &format!("{} of {}", progress.done, progress.total))?;
+    }
+    if let Some(finished) = record.finished_at {
+        line("finished", &moment(finished, now))?;
+    }
+    json(out, "arguments", &message.args)?;
+    if let Some(output) = &record.output {
+        json(out, "output", output)?;
+    }
+    writeln!(out, "\n{STRONG}attempts{STRONG:#}")?;
+    if let Some(started) = record.started_at.filter(|_| record.finished_at.is_none()) {
+        let number = record.attempt;
+        writeln!(out, "  {NAME}{number:>3}  running{NAME:#}    since {}", moment(started, now))?;
+    }
+    record.attempts.iter().rev().try_for_each(|ended| attempt(out, ended))?;
+    if record.attempts.is_empty() && record.started_at.is_none() {
+        writeln!(out, "  {FAINT}none yet{FAINT:#}")?;
+    }
+    Ok(())
+}
+
+fn attempt(out: &mut dyn Write, attempt: &Attempt) -> io::Result<()> {
+    let style = match attempt.outcome {
+        AttemptOutcome::Succeeded => GOOD,
+        AttemptOutcome::Lost => WARN,
+        AttemptOutcome::Error | AttemptOutcome::Panic | AttemptOutcome::TimedOut => BAD,
+    };
+    writeln!(
+        out,
+        "  {style}{:>3}  {:<9}{style:#}  {}  {:>8}  {FAINT}{}{FAINT:#}",
+        attempt.number,
+        attempt.outcome.as_str(),
+        when::full(attempt.started_at),
+        when::short(when::between(attempt.started_at, attempt.ended_at)),
+        attempt.host,
+    )?;
+    if let Some(error) = &attempt.error {
+        writeln!(out, "       {}", error.message)?;
+        error.chain.iter().try_for_each(|cause| writeln!(out, "       {FAINT}because{FAINT:#} {cause}"))?;
+    }
+    Ok(())
+}
+
+fn moment(moment: Timestamp, now: Timestamp) -> String {
+    format!("{}  {FAINT}{}{FAINT:#}", when::full(moment), when::relative(moment, now))
+}
+
+/// JSON over as many lines as it needs.
+fn json(out: &mut dyn Write, name: &str, raw: &RawValue) -> io::Result<()> {
+    let pretty = serde_json::from_str::<Value>(raw.get()).and_then(|value| serde_json::to_string_pretty(&value));
+    writeln!(out, "\n{STRONG}{name}{STRONG:#}")?;
+    let text = pretty.unwrap_or_else(|_| raw.get().to_owned());
+    text.lines().try_for_each(|line| writeln!(out, "  {line}"))
+}

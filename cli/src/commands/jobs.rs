@@ -1,0 +1,134 @@
+//! `lamp jobs`.
+
+use clap::Args;
+use comfy_table::Cell;
+use jiff::Timestamp;
+use lamplighter::{JobState, ListQuery, Record};
+
+use super::block_on;
+use crate::{catalog, database::Database, error::Error, output, view::JobView, when};
+
+/// List jobs, newest first.
+///
+/// When there are more than --limit, the cursor of the next page goes to standard error as `next: CURSOR`.
+#[derive(Debug, Args)]
+pub(crate) struct Jobs {
+    /// Only jobs in this state: scheduled, waiting, queued, running, retrying, succeeded, failed, cancelled.
+    #[arg(long, value_name = "STATE")]
+    state: Option<JobState>,
+    /// Only jobs of this name.
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    /// Only jobs of this queue.
+    #[arg(long, value_name = "NAME")]
+    queue: Option<String>,
+    /// How many at most; 0 for all.
+    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    limit: usize,
+    /// Go on where an earlier page ended.
+    #[arg(long)]
+    cursor: Option<String>,
+    #[command(flatten)]
+    database: Database,
+    /// One job a line as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// How many records are asked for at a time.
+const PAGE: usize = 500;
+
+impl Jobs {
+    pub(super) fn run(self) -> Result<(), Error> {
+        if let Some(name) = &self.job {
+            catalog::definition(name)?;
+        }
+        if let Some(name) = &self.queue {
+            catalog::check_queue(name)?;
+        }
+        block_on(self.list())
+    }
+
+    async fn list(self) -> Result<(), Error> {
+        let client = self.database.existing()?.client();
+        let mut left = if self.limit == 0 { usize::MAX } else { self.limit };
+        let mut query = ListQuery {
+            state: self.state,
+            job: self.job,
+            queue: self.queue,
+            cursor: self.cursor,
+            ..ListQuery::default()
+        };
+        let mut shown = Vec::new();
+        loop {
+            query.limit = left.min(PAGE);
+            let page = client.list(&query).await?;
+            left = left.saturating_sub(page.records.len());
+            query.cursor = page.next;
+            if self.json {
+                output::json_lines(page.records.iter().map(JobView::from))?;
+            } else {
+                shown.extend(page.records);
+            }
+            if query.cursor.is_none() || left == 0 {
+                break;
+            }
+        }
+        if !self.json {
+            table(&shown)?;
+        }
+        if let Some(cursor) = query.cursor {
+            output::hint(&format!("next: {cursor}"));
+        }
+        Ok(())
+    }
+}
+
+fn table(records: &[Record]) -> Result<(), Error> {
+    if records.is_empty() {
+        output::hint("no jobs");
+        return Ok(());
+    }
+    let now = Timestamp::now();
+    let mut table = output::table(&["ID", "JOB", "STATE", "TRIES", "CREATED", "TOOK", "NOTE"]);
+    for record in records {
+        table.add_row([
+            Cell::new(&record.id),
+            Cell::new(&record.message.job),
+            output::state_cell(record.state),
+            Cell::new(record.attempt),
+            Cell::new(when::relative(record.created_at, now)),
+            Cell::new(took(record)),
+            Cell::new(note(record, now)),
+        ]);
+    }
+    output::keep_whole(&mut table, 0);
+    output::print_table(&table)
+}
+
+/// How long the latest attempt took.
+fn took(record: &Record) -> String {
+    match record.attempts.last() {
+        Some(last) => when::short(when::between(last.started_at, last.ended_at)),
+        None => String::new(),
+    }
+}
+
+/// What a person would ask next.
+fn note(record: &Record, now: Timestamp) -> String {
+    match record.state {
+        JobState::Scheduled => when::relative(record.due_at, now),
+        JobState::Running => {
+            let progress = record.progress.map(|progress| format!("{} of {}", progress.done, progress.total));
+            progress.unwrap_or_default()
+        }
+        JobState::Retrying => {
+            let error = record.last_error().map(|error| output::one_line(&error.to_string(), 60));
+            format!("{}: {}", when::relative(record.due_at, now), error.unwrap_or_default())
+        }
+        JobState::Failed => {
+            record.last_error().map(|error| output::one_line(&error.to_string(), 80)).unwrap_or_default()
+        }
+        JobState::Succeeded | JobState::Cancelled | JobState::Queued | JobState::Waiting => String::new(),
+    }
+}

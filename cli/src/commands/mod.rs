@@ -1,0 +1,66 @@
+//! The commands, one file each.
+
+mod bench;
+mod cancel;
+mod dead_letters;
+mod definitions;
+mod demo;
+mod dev;
+mod enqueue;
+mod job;
+mod jobs;
+mod redrive;
+mod retry;
+mod schedules;
+
+use std::future::Future;
+
+use clap::Subcommand;
+
+use crate::error::Error;
+
+/// What `lamp` can do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Demo(demo::Demo),
+    Dev(dev::Dev),
+    Enqueue(enqueue::Enqueue),
+    Jobs(jobs::Jobs),
+    Job(job::Job),
+    Retry(retry::Retry),
+    Cancel(cancel::Cancel),
+    Schedules(schedules::Schedules),
+    Definitions(definitions::Definitions),
+    DeadLetters(dead_letters::DeadLetters),
+    Redrive(redrive::Redrive),
+    Bench(bench::Bench),
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) fn run(self) -> Result<(), Error> {
+        match self {
+            Self::Demo(demo) => demo.run(),
+            Self::Dev(dev) => dev.run(),
+            Self::Enqueue(enqueue) => enqueue.run(),
+            Self::Jobs(jobs) => jobs.run(),
+            Self::Job(job) => job.run(),
+            Self::Retry(retry) => retry.run(),
+            Self::Cancel(cancel) => cancel.run(),
+            Self::Schedules(schedules) => schedules.run(),
+            Self::Definitions(definitions) => definitions.run(),
+            Self::DeadLetters(dead_letters) => dead_letters.run(),
+            Self::Redrive(redrive) => redrive.run(),
+            Self::Bench(bench) => bench.run(),
+        }
+    }
+}
+
+/// Runs a command's asynchronous part.
+fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::failed(format_args!("cannot start threads: {error}; free some and try again")))?;
+    runtime.block_on(work)
+}

@@ -1,0 +1,114 @@
+//! What can go wrong at the command line: one sentence each, that says what, why, and what to do.
+
+use std::{io, path::PathBuf, process::ExitCode};
+
+use lamplighter::{EnqueueError, InvalidJobId, JobId, StoreError};
+use lamplighter_embedded::OpenError;
+
+/// Why a command did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// The command line asks for something that does not exist or does not fit.
+    #[error("{0}")]
+    Usage(String),
+    #[error("there is no job {name:?}{}; `lamp definitions` lists them all", did_you_mean(.near))]
+    UnknownJob { name: String, near: Option<String> },
+    #[error("there is no queue {name:?}{}; `lamp definitions` lists them all", did_you_mean(.near))]
+    UnknownQueue { name: String, near: Option<String> },
+    #[error(transparent)]
+    Id(#[from] InvalidJobId),
+    #[error(
+        "the arguments of {job} are not JSON ({reason}); pass an object such as '{example}', @FILE, or - for standard input"
+    )]
+    Json { job: &'static str, reason: String, example: String },
+    #[error("these arguments do not fit {job}: {}; `lamp definitions {job}` shows what it takes", .problems.join("; "))]
+    Arguments { job: &'static str, problems: Vec<String> },
+    #[error("cannot read the arguments from {from}: {}; check the name and the permissions", reason(.source))]
+    Read { from: String, source: io::Error },
+    #[error(
+        "there is no jobs file at {}; `lamp dev` or `lamp enqueue` makes one, --db FILE or LAMPLIGHTER_DB names another",
+        .0.display()
+    )]
+    NoFile(PathBuf),
+    #[error("there is no job {id} in {}; `lamp jobs` lists those that are there", .file.display())]
+    NoJob { id: JobId, file: PathBuf },
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Enqueue(#[from] EnqueueError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Anything else that failed, in a sentence of its own.
+    #[error("{0}")]
+    Failed(String),
+    #[error("cannot write the output: {}", reason(.0))]
+    Output(#[from] io::Error),
+}
+
+impl Error {
+    /// Reports the error on standard error, and gives the process's exit code: 2 when the command line is to blame,
+    /// else 1; 0 when whoever read the output has seen enough (`lamp jobs | head`).
+    pub(crate) fn report(&self) -> ExitCode {
+        if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
+            return ExitCode::SUCCESS;
+        }
+        crate::output::error(&self.to_string());
+        match self {
+            Self::Usage(_)
+            | Self::UnknownJob { .. }
+            | Self::UnknownQueue { .. }
+            | Self::Id(_)
+            | Self::Json { .. }
+            | Self::Arguments { .. } => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// A failure in a sentence of its own.
+    pub(crate) fn failed(sentence: impl std::fmt::Display) -> Self {
+        Self::Failed(sentence.to_string())
+    }
+}
+
+/// An I/O error without its number, and without a capital in the middle of a sentence.
+pub(crate) fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+fn did_you_mean(near: &Option<String>) -> String {
+    near.as_ref().map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default()
+}
+
+/// The candidate that `typed` was probably meant to be.
+pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::jaro_winkler(typed, candidate), candidate))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_of_the_finger_finds_its_name_and_nonsense_finds_none() {
+        let names = ["webhook.deliver", "image.thumbnail", "report.daily"];
+        let near = |typed| nearest(typed, names);
+        assert_eq!(near("webhook.delivr").as_deref(), Some("webhook.deliver"));
+        assert_eq!(near("webhooks.deliver").as_deref(), Some("webhook.deliver"));
+        assert_eq!(near("thumbnail.image"), None);
+        assert_eq!(near("zzz"), None);
+    }
+
+    #[test]
+    fn io_reasons_read_like_the_rest_of_the_sentence() {
+        let error = io::Error::from_raw_os_error(2);
+        assert_eq!(reason(&error), "no such file or directory");
+    }
+}

@@ -1,0 +1,111 @@
+//! What the command writes: text and tables for people, JSON lines for scripts. Colours only where a terminal shows
+//! them and `NO_COLOR` does not forbid it: everything goes through `anstream`, which takes them out elsewhere.
+
+use std::io::{self, BufWriter, Write};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
+use lamplighter::JobState;
+use serde::Serialize;
+
+use crate::error::Error;
+
+/// What matters most in a line.
+pub(crate) const STRONG: Style = Style::new().bold();
+/// What matters least.
+pub(crate) const FAINT: Style = Style::new().dimmed();
+/// All went well.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+/// Something went wrong.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// Something to look at.
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
+/// Names and addresses to copy.
+pub(crate) const NAME: Style = AnsiColor::Cyan.on_default();
+
+/// Lets `write` write to standard output, and sees to it that everything gets there.
+pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
+    let mut out = BufWriter::new(anstream::stdout().lock());
+    write(&mut out)?;
+    Ok(out.flush()?)
+}
+
+/// Writes each value as a line of JSON.
+pub(crate) fn json_lines<T: Serialize>(values: impl IntoIterator<Item = T>) -> Result<(), Error> {
+    print(|out| {
+        for value in values {
+            serde_json::to_writer(&mut *out, &value)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
+    })
+}
+
+/// Writes a table to standard output.
+pub(crate) fn print_table(table: &Table) -> Result<(), Error> {
+    print(|out| table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end())))
+}
+
+/// Reports an error on standard error. One that cannot be written has nowhere to go.
+pub(crate) fn error(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{BAD}error:{BAD:#} {text}");
+}
+
+/// Says something on standard error that is not part of the output.
+pub(crate) fn hint(text: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{FAINT}{text}{FAINT:#}");
+}
+
+/// A table as all commands show it. Where standard output is a terminal it keeps to its width.
+pub(crate) fn table(headers: &[&str]) -> Table {
+    let mut table = Table::new();
+    // Without lines, a row is easy to copy, grep and cut.
+    table.load_style(presets::NOTHING);
+    table.set_header(headers.iter().map(|text| Cell::new(text).add_attribute(Attribute::Dim)));
+    table.enforce_styling();
+    match console::Term::stdout().size_checked() {
+        Some((_, columns)) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns),
+        None => table.set_content_arrangement(ContentArrangement::Disabled),
+    };
+    table
+}
+
+/// Keeps a column as wide as its content: for ids, which must not be broken.
+pub(crate) fn keep_whole(table: &mut Table, column: usize) {
+    if let Some(column) = table.column_mut(column) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
+    }
+}
+
+/// A state in its colour.
+pub(crate) fn state_cell(state: JobState) -> Cell {
+    Cell::new(state).fg(match state {
+        JobState::Succeeded => Color::Green,
+        JobState::Failed => Color::Red,
+        JobState::Retrying | JobState::Cancelled => Color::Yellow,
+        JobState::Running => Color::Cyan,
+        JobState::Scheduled | JobState::Waiting | JobState::Queued => Color::Reset,
+    })
+}
+
+/// A state's colour in running text.
+pub(crate) fn state_style(state: JobState) -> Style {
+    match state {
+        JobState::Succeeded => GOOD,
+        JobState::Failed => BAD,
+        JobState::Retrying | JobState::Cancelled => WARN,
+        JobState::Running => NAME,
+        JobState::Scheduled | JobState::Waiting | JobState::Queued => Style::new(),
+    }
+}
+
+/// How this command is called here: through cargo in the repository, or by itself.
+pub(crate) fn invocation() -> &'static str {
+    if std::env::var_os("CARGO").is_some() { "cargo lamp" } else { "lamp" }
+}
+
+/// Text in one line of at most `max` characters.
+pub(crate) fn one_line(text: &str, max: usize) -> String {
+    let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if flat.chars().count() <= max { flat } else { flat.chars().take(max.saturating_sub(1)).chain(['…']).collect() }
+}

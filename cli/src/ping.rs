@@ -1,0 +1,52 @@
+//! `lamp.ping`: a job that touches nothing, to try queues, delays and retries with. It exists in `lamp dev` and in
+//! the embedded file only; nothing of it is deployed.
+
+use std::time::Duration;
+
+use lamplighter::{Context, Definition, Function, Job, JobError, Options, Queue, Retry, secs};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Does nothing for a while, and fails as often as it is told to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Ping {
+    /// How long it takes, in milliseconds: 0 to 1000.
+    #[schemars(range(max = 1000))]
+    sleep_ms: u64,
+    /// How many attempts fail before one succeeds.
+    failures: u32,
+}
+
+/// What `lamp.ping` answers.
+#[derive(Debug, Serialize)]
+pub(crate) struct Pong {
+    attempt: u32,
+}
+
+impl Job for Ping {
+    const NAME: &'static str = "lamp.ping";
+    const QUEUE: Queue = Queue::standard("lamp").max_concurrency(4);
+
+    fn options() -> Options {
+        Options::new().timeout(secs(2)).retry(Retry::fixed(secs(1)).attempts(5))
+    }
+}
+
+async fn ping(job: Ping, ctx: Context) -> Result<Pong, JobError> {
+    tokio::time::sleep(Duration::from_millis(job.sleep_ms)).await;
+    if ctx.attempt() <= job.failures {
+        return Err(JobError::retry(format!("attempt {} of {} that shall fail", ctx.attempt(), job.failures)));
+    }
+    Ok(Pong { attempt: ctx.attempt() })
+}
+
+/// The function that answers pings.
+pub(crate) fn function() -> Function {
+    Function::new("lamp").description("Answers lamp.ping; not deployed").job(ping).with_state(())
+}
+
+/// The definition of `lamp.ping`.
+pub(crate) fn definition() -> Definition {
+    Definition::of::<Ping>()
+}

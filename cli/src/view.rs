@@ -1,0 +1,74 @@
+//! A record as `--json` shows it. These field names are an interface: scripts rely on them.
+
+use jiff::Timestamp;
+use lamplighter::{Attempt, ErrorText, JobId, JobState, Progress, RawValue, Record};
+use serde::Serialize;
+
+use crate::when;
+
+/// One job.
+#[derive(Debug, Serialize)]
+pub(crate) struct JobView<'a> {
+    id: &'a JobId,
+    job: &'a str,
+    queue: &'a str,
+    state: JobState,
+    /// Executions in its present run.
+    attempt: u32,
+    created_at: Timestamp,
+    due_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    started_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parent: Option<&'a JobId>,
+    args: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Progress>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'a RawValue>,
+    /// The error of the latest attempt that ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a ErrorText>,
+    attempts: Vec<AttemptView<'a>>,
+}
+
+/// One attempt that has ended.
+#[derive(Debug, Serialize)]
+struct AttemptView<'a> {
+    #[serde(flatten)]
+    attempt: &'a Attempt,
+    duration_ms: u128,
+}
+
+impl<'a> From<&'a Record> for JobView<'a> {
+    fn from(record: &'a Record) -> Self {
+        let attempts = record.attempts.iter();
+        Self {
+            id: &record.id,
+            job: &record.message.job,
+            queue: &record.queue,
+            state: record.state,
+            attempt: record.attempt,
+            created_at: record.created_at,
+            due_at: record.due_at,
+            started_at: record.started_at,
+            finished_at: record.finished_at,
+            schedule: record.message.schedule.as_deref(),
+            parent: record.message.parent.as_ref(),
+            args: &record.message.args,
+            progress: record.progress,
+            output: record.output.as_deref(),
+            error: record.last_error(),
+            attempts: attempts
+                .map(|attempt| AttemptView {
+                    attempt,
+                    duration_ms: when::between(attempt.started_at, attempt.ended_at).as_millis(),
+                })
+                .collect(),
+        }
+    }
+}

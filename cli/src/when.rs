@@ -1,0 +1,115 @@
+//! Times as people type them.
+
+use std::time::Duration;
+
+use jiff::{Span, SpanRelativeTo, Timestamp};
+
+/// Reads a delay: `90s`, `2h`, `1h 30m`, `3 days`, `2 weeks`, or ISO 8601 (`PT2H`). A day has 24 hours.
+pub(crate) fn delay(text: &str) -> Result<Duration, String> {
+    let examples = "write it like 90s, 2h, 1h30m or 3 days";
+    let span: Span = text.parse().map_err(|_| format!("not a length of time; {examples}"))?;
+    let time = span
+        .to_duration(SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| format!("months and years have no fixed length; {examples}"))?;
+    Duration::try_from(time).map_err(|_| format!("a delay cannot be negative; {examples}"))
+}
+
+/// Reads a moment: RFC 3339, such as `2026-12-24T18:00:00+01:00` or `2026-12-24T17:00:00Z`.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
+    text.parse().map_err(|_| {
+        "not a moment; write it as RFC 3339 with Z or an offset, like 2026-12-24T18:00:00+01:00".to_owned()
+    })
+}
+
+/// A length of time for people: two units at most, below a second in milliseconds.
+pub(crate) fn short(time: Duration) -> String {
+    let (secs, millis) = (time.as_secs(), time.subsec_millis());
+    let two = |large: u64, unit: &str, small: u64, fraction: &str| match small {
+        0 => format!("{large} {unit}"),
+        _ => format!("{large} {unit} {small} {fraction}"),
+    };
+    match secs {
+        0 if millis == 0 && !time.is_zero() => "<1 ms".into(),
+        0 => format!("{millis} ms"),
+        1..10 if millis >= 100 => format!("{}.{} s", secs, millis / 100),
+        1..60 => format!("{secs} s"),
+        60..3600 => two(secs / 60, "min", secs % 60, "s"),
+        3600..86_400 => two(secs / 3600, "h", secs % 3600 / 60, "min"),
+        _ => two(secs / 86_400, "d", secs % 86_400 / 3600, "h"),
+    }
+}
+
+/// A length of time between two moments for people; none when the second comes first.
+pub(crate) fn between(start: Timestamp, end: Timestamp) -> Duration {
+    Duration::try_from(end.duration_since(start)).unwrap_or_default()
+}
+
+/// A moment seen from now: `12 s ago`, `in 2 h 00 min`.
+pub(crate) fn relative(moment: Timestamp, now: Timestamp) -> String {
+    let coarse = |time: Duration| match time.as_secs() {
+        s @ 0..60 => format!("{s} s"),
+        s @ 60..3600 => format!("{} min", s / 60),
+        s @ 3600..172_800 => format!("{} h", s / 3600),
+        s => format!("{} d", s / 86_400),
+    };
+    if moment > now {
+        format!("in {}", coarse(between(now, moment)))
+    } else {
+        format!("{} ago", coarse(between(moment, now)))
+    }
+}
+
+/// A moment in full, to the millisecond, in UTC.
+pub(crate) fn full(moment: Timestamp) -> String {
+    moment.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn delays_are_read_the_way_people_write_them() {
+        let hour = 3600;
+        for (text, secs) in [
+            ("90s", 90),
+            ("2h", 2 * hour),
+            ("1h30m", 5400),
+            ("1h 30m", 5400),
+            ("3 days", 72 * hour),
+            ("2 weeks", 14 * 24 * hour),
+            ("PT2H", 2 * hour),
+            ("15 minutes", 900),
+        ] {
+            assert_eq!(delay(text), Ok(Duration::from_secs(secs)), "{text}");
+        }
+        for text in ["", "2", "soon", "-2h", "2 fortnights", "1 month", "1h-", "99999999999999999999h"] {
+            let problem = delay(text).unwrap_err();
+            assert!(problem.contains("write it like"), "{text}: {problem}");
+        }
+    }
+
+    #[test]
+    fn moments_need_an_offset() {
+        assert_eq!(moment("2026-12-24T18:00:00+01:00"), moment("2026-12-24T17:00:00Z"));
+        assert!(moment("2026-12-24T18:00:00Z").is_ok());
+        for text in ["2026-12-24", "2026-12-24T18:00:00", "tomorrow", "18:00"] {
+            assert!(moment(text).unwrap_err().contains("RFC 3339"), "{text}");
+        }
+    }
+
+    #[test]
+    fn lengths_read_short() {
+        let shown = |millis| short(Duration::from_millis(millis));
+        assert_eq!(shown(0), "0 ms");
+        assert_eq!(short(Duration::from_micros(20)), "<1 ms");
+        assert_eq!(shown(999), "999 ms");
+        assert_eq!(shown(1_240), "1.2 s");
+        assert_eq!(shown(59_000), "59 s");
+        assert_eq!(shown(2_000), "2 s");
+        assert_eq!(shown(61_000), "1 min 1 s");
+        assert_eq!(shown(300_000), "5 min");
+        assert_eq!(shown(7_260_000), "2 h 1 min");
+        assert_eq!(shown(90_000_000), "1 d 1 h");
+    }
+}

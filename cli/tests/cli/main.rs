@@ -1,0 +1,10 @@
+//! The command `lamp`, as people and scripts use it: the real program, in folders of its own.
+
+// Helpers of tests are not tests to clippy, though they may end one all the same.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+mod demo;
+mod errors;
+mod kill;
+mod round_trip;
+mod support;

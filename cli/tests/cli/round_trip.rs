@@ -1,0 +1,162 @@
+//! What is enqueued is found again.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Stdio},
+    time::{Duration, Instant},
+};
+
+use crate::support::Place;
+use serde_json::Value;
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_job_is_enqueued_listed_and_shown() {
+    let place = Place::new();
+    let answer = lines(&place.lamp(&["enqueue", "lamp.ping", r#"{"sleep_ms": 5}"#, "--json"]).ok());
+    let id = answer[0]["id"].as_str().unwrap();
+    assert_eq!((&answer[0]["job"], &answer[0]["duplicate"]), (&"lamp.ping".into(), &false.into()));
+
+    let jobs = lines(&place.lamp(&["jobs", "--json"]).ok());
+    assert_eq!(jobs.len(), 1);
+    assert_eq!(jobs[0]["id"], id);
+    assert_eq!(jobs[0]["state"], "queued");
+    assert_eq!(jobs[0]["args"]["sleep_ms"], 5);
+
+    let job = lines(&place.lamp(&["job", id, "--json"]).ok());
+    assert_eq!(job, jobs);
+    let shown = place.lamp(&["job", id]).ok();
+    assert!(shown.contains(id) && shown.contains("\"sleep_ms\": 5") && shown.contains("none yet"), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "colours where no terminal is: {shown:?}");
+    let listed = place.lamp(&["jobs"]).ok();
+    assert!(listed.lines().nth(1).unwrap().trim_start().starts_with(id), "{listed}");
+}
+
+#[test]
+fn the_same_id_is_one_job() {
+    let place = Place::new();
+    let enqueue = || lines(&place.lamp(&["enqueue", "lamp.ping", "--id", "order-42", "--json"]).ok());
+    assert_eq!(enqueue()[0]["duplicate"], false);
+    let again = enqueue();
+    assert_eq!((&again[0]["duplicate"], &again[0]["state"]), (&true.into(), &"queued".into()));
+    assert!(place.lamp(&["enqueue", "lamp.ping", "--id", "order-42"]).ok().contains("there already"));
+    assert_eq!(lines(&place.lamp(&["jobs", "--json"]).ok()).len(), 1);
+}
+
+#[test]
+fn arguments_come_from_a_file_or_standard_input() {
+    let place = Place::new();
+    place.write("ping.json", "{\"sleep_ms\": 1}\n");
+    place.lamp(&["enqueue", "lamp.ping", "@ping.json", "--id", "file"]).ok();
+    place.lamp_with(&["enqueue", "lamp.ping", "-", "--id", "stdin"], "{\"sleep_ms\": 2}").ok();
+    for (id, sleep) in [("file", 1), ("stdin", 2)] {
+        assert_eq!(lines(&place.lamp(&["job", id, "--json"]).ok())[0]["args"]["sleep_ms"], sleep);
+    }
+}
+
+#[test]
+fn delays_are_kept_and_can_be_cancelled_and_retried() {
+    let place = Place::new();
+    place.lamp(&["enqueue", "lamp.ping", "--id", "later", "--delay", "2h"]).ok();
+    place.lamp(&["enqueue", "lamp.ping", "--id", "noel", "--at", "2999-12-24T18:00:00+01:00"]).ok();
+    place.lamp(&["enqueue", "lamp.ping", "--id", "past", "--at", "2020-01-01T00:00:00Z"]).ok();
+    let state = |id| lines(&place.lamp(&["job", id, "--json"]).ok())[0]["state"].as_str().unwrap().to_owned();
+    assert_eq!((&*state("later"), &*state("past")), ("scheduled", "queued"));
+    let noel = lines(&place.lamp(&["job", "noel", "--json"]).ok());
+    assert_eq!(noel[0]["due_at"], "2999-12-24T17:00:00Z");
+
+    place.lamp(&["cancel", "later"]).ok();
+    assert_eq!(state("later"), "cancelled");
+    place.lamp(&["retry", "later"]).ok();
+    assert_eq!(state("later"), "queued");
+}
+
+#[test]
+fn lists_are_filtered_and_paged() {
+    let place = Place::new();
+    for n in 0..5 {
+        place.lamp(&["enqueue", "lamp.ping", "--id", &format!("ping-{n}")]).ok();
+    }
+    place.lamp(&["enqueue", "report.daily", "--id", "report"]).ok();
+    let ids = |args: &[&str]| -> Vec<String> {
+        let args: Vec<_> = ["jobs", "--json"].iter().chain(args).copied().collect();
+        lines(&place.lamp(&args).ok()).iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&["--job", "report.daily"]), ["report"]);
+    assert_eq!(ids(&["--queue", "lamp", "--state", "queued"]).len(), 5);
+    assert_eq!(ids(&["--state", "failed"]).len(), 0);
+    assert_eq!(ids(&["--limit", "0"]).len(), 6);
+
+    let first = place.lamp(&["jobs", "--json", "--limit", "4"]);
+    let cursor = first.err.trim().strip_prefix("next: ").expect("a cursor").to_owned();
+    let second = ids(&["--limit", "4", "--cursor", &cursor]);
+    let mut all: Vec<_> = lines(&first.ok()).iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect();
+    all.extend(second);
+    assert_eq!(all, ids(&[]));
+}
+
+#[test]
+fn definitions_and_schedules_need_no_file() {
+    let place = Place::new();
+    let definitions = lines(&place.lamp(&["definitions", "--json"]).ok());
+    let names: Vec<_> = definitions.iter().map(|one| one["job"].as_str().unwrap()).collect();
+    assert_eq!(names, ["image.thumbnail", "lamp.ping", "report.daily", "webhook.deliver"]);
+    assert!(definitions.iter().all(|one| one["schema"]["properties"].is_object()));
+    assert!(place.lamp(&["definitions", "webhook.deliver"]).ok().contains("\"event\""));
+    let schedules = lines(&place.lamp(&["schedules", "--json"]).ok());
+    assert!(schedules.iter().all(|one| one["next"].as_array().unwrap().len() == 3), "{schedules:?}");
+    assert!(!place.database().exists());
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_error() {
+    let place = Place::new();
+    for n in 0..3 {
+        place.lamp(&["enqueue", "lamp.ping", "--id", &format!("ping-{n}")]).ok();
+    }
+    let mut child = place.command(&["jobs", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
+}
+
+/// Stops the child when the test ends, however it ends.
+struct Dev(Child);
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn dev_runs_what_is_enqueued_and_stops_when_asked() {
+    let place = Place::new();
+    let mut dev = Dev(place.command(&["dev"]).stderr(Stdio::piped()).spawn().unwrap());
+    let mut log = BufReader::new(dev.0.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let welcome: Vec<_> = log.by_ref().take_while(|line| !line.contains("lamp jobs")).collect();
+    assert!(welcome.iter().any(|line| line.contains(".lamplighter/jobs.db")), "{welcome:?}");
+
+    place.lamp(&["enqueue", "lamp.ping", r#"{"failures": 1}"#, "--id", "once-more"]).ok();
+    let until = Instant::now() + Duration::from_secs(20);
+    let job = loop {
+        let job = lines(&place.lamp(&["job", "once-more", "--json"]).ok()).remove(0);
+        if job["state"] == "succeeded" {
+            break job;
+        }
+        assert!(Instant::now() < until, "{job}");
+    };
+    assert_eq!(job["output"]["attempt"], 2);
+    let outcomes: Vec<_> = job["attempts"].as_array().unwrap().iter().map(|one| &one["outcome"]).collect();
+    assert_eq!(outcomes, ["error", "succeeded"]);
+
+    let pid = dev.0.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(dev.0.wait().unwrap().code(), Some(0));
+    let told: Vec<_> = log.collect();
+    assert!(told.iter().any(|line| line.contains("job succeeded") && line.contains("once-more")), "{told:?}");
+}

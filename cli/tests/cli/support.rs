@@ -1,0 +1,107 @@
+//! A `lamp` to try things with, in a folder of its own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use tempfile::TempDir;
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// A folder with nothing in it, where `lamp` runs.
+pub(crate) struct Place {
+    folder: TempDir,
+}
+
+/// How long any command that ends by itself may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The embedded file that commands use here by default.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.path().join(".lamplighter/jobs.db")
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        fs::write(self.path().join(name), text).unwrap();
+    }
+
+    /// `lamp` with these arguments, and none of the surroundings' settings.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_lamp"));
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("LAMPLIGHTER_") || text.starts_with("AWS_") {
+                command.env_remove(name);
+            }
+        }
+        command.args(args).current_dir(self.path());
+        command
+    }
+
+    pub(crate) fn lamp(&self, args: &[&str]) -> Done {
+        self.lamp_with(args, "")
+    }
+
+    /// With something on standard input.
+    pub(crate) fn lamp_with(&self, args: &[&str], input: &str) -> Done {
+        run(self.command(args), args, input, PATIENCE)
+    }
+
+    /// With more time.
+    pub(crate) fn lamp_within(&self, args: &[&str], patience: Duration) -> Done {
+        run(self.command(args), args, "", patience)
+    }
+}
+
+fn run(command: Command, args: &[&str], input: &str, patience: Duration) -> Done {
+    let output = assert_cmd::Command::from_std(command)
+        .timeout(patience)
+        .write_stdin(input.to_owned())
+        .output()
+        .unwrap_or_else(|error| panic!("lamp {args:?}: {error}"));
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Done {
+        code: output.status.code().unwrap_or_else(|| panic!("lamp {args:?} did not end in {patience:?}")),
+        out: text(output.stdout),
+        err: text(output.stderr),
+    }
+}
+
+impl Done {
+    /// It succeeded; gives what it wrote.
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{self:?}");
+        self.out
+    }
+
+    /// It failed with this code and one sentence that contains all of these.
+    #[track_caller]
+    pub(crate) fn fails(self, code: i32, says: &[&str]) {
+        assert_eq!(self.code, code, "{self:?}");
+        assert!(self.out.is_empty(), "{self:?}");
+        let sentence = self.err.strip_prefix("error: ").unwrap_or_else(|| panic!("no error: {self:?}"));
+        assert_eq!(sentence.trim_end().lines().count(), 1, "more than a line: {self:?}");
+        for part in says {
+            assert!(sentence.contains(part), "{part:?} is missing in {sentence:?}");
+        }
+    }
+}
