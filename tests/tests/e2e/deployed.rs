@@ -1,1 +1,158 @@
-//! The functions of this repository, deployed with the committed template.
+//! The functions of this repository, deployed with the committed template as it stands there.
+
+use std::io::Cursor;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+};
+use hyper::{Method, Request};
+use image::{ImageFormat, ImageReader, RgbImage};
+use lamplighter_tests::ministack::{Stack, eventually, template};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::OnceCell;
+
+use crate::cloud::{Cloud, SOON, attribute, cloud, deploy};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const BUCKET: &str = "lamplighter-e2e-objects";
+
+/// The stack, beside the tests' own in the same emulator.
+async fn stack() -> (&'static Cloud, &'static Stack) {
+    static STACK: OnceCell<Stack> = OnceCell::const_new();
+    let cloud = cloud().await;
+    let stack = STACK.get_or_init(async || {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(lamplighter_infra::TEMPLATE_PATH);
+        let template = template::from_yaml(&std::fs::read_to_string(file).unwrap()).unwrap();
+        s3(cloud, Method::PUT, "", Vec::new()).await;
+        let parameters = [("WebhookSecret", SECRET), ("WebhookAllowPrivate", "127.0.0.1"), ("ObjectsBucket", BUCKET)];
+        let functions = ["images", "reports", "webhooks"].map(|name| (name, name));
+        deploy(&cloud.aws, "lamplighter", template, &parameters, &functions).await
+    });
+    (cloud, stack.await)
+}
+
+async fn s3(cloud: &Cloud, method: Method, key: &str, body: Vec<u8>) -> Vec<u8> {
+    let request = Request::builder().method(method).uri(format!("/{BUCKET}/{key}").trim_end_matches('/')).body(body);
+    cloud.aws.request_as_root("s3", request.unwrap()).await.unwrap().into_body()
+}
+
+type Seen = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
+
+/// A receiver that is away for the first deliveries, and what it has seen.
+async fn receiver(away: usize) -> (String, Seen) {
+    let seen = Seen::default();
+    let answer = move |State(seen): State<Seen>, headers: HeaderMap, body: Bytes| async move {
+        let mut seen = seen.lock().unwrap();
+        seen.push((headers, body));
+        if seen.len() <= away { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::NO_CONTENT }
+    };
+    let app = Router::new().fallback(answer).with_state(seen.clone());
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("http://{}/hooks", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (url, seen)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_delivered_once_its_receiver_is_back() {
+    let (cloud, stack) = stack().await;
+    let (url, seen) = receiver(1).await;
+    let args = json!({ "url": url, "event": "invoice.paid", "payload": { "invoice": 42 } });
+    let message = json!({ "job": "webhook.deliver", "id": "invoice-42", "args": args });
+    cloud.aws.send(stack.output("WebhooksQueueUrl").unwrap(), message.to_string()).await.unwrap();
+
+    let requests = eventually("the webhook has come twice", SOON, async || match seen.lock().unwrap().clone() {
+        requests if requests.len() == 2 => Ok(requests),
+        requests => Err(format!("{} requests", requests.len())),
+    });
+    let requests = requests.await.unwrap();
+    let verifier = standardwebhooks::Webhook::new(SECRET).unwrap();
+    for (headers, body) in &requests {
+        verifier.verify(body, headers).unwrap();
+        assert_eq!(headers["webhook-id"], "invoice-42", "the same on every attempt");
+        let body: Value = serde_json::from_slice(body).unwrap();
+        assert_eq!((&body["type"], &body["data"]["invoice"]), (&json!("invoice.paid"), &json!(42)));
+    }
+    cloud.lie(stack.output("WebhooksQueueUrl").unwrap(), "invoice-42", 0).await;
+    assert_eq!(seen.lock().unwrap().len(), 2);
+    assert_eq!(cloud.lying(stack.output("WebhooksDeadLettersUrl").unwrap(), "invoice-42").await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_webhook_to_a_forbidden_place_is_buried_at_once() {
+    let (cloud, stack) = stack().await;
+    let args = json!({ "url": "http://169.254.169.254/latest/meta-data", "event": "probe", "payload": null });
+    let message = json!({ "job": "webhook.deliver", "id": "forbidden", "args": args });
+    cloud.aws.send(stack.output("WebhooksQueueUrl").unwrap(), message.to_string()).await.unwrap();
+    let letters = cloud.lie(stack.output("WebhooksDeadLettersUrl").unwrap(), "forbidden", 1).await;
+    assert_eq!(attribute(&letters[0], "lamplighter.reason"), "failed");
+    assert_eq!(attribute(&letters[0], "lamplighter.receives"), "1");
+}
+
+#[tokio::test]
+async fn thumbnails_are_made_in_the_bucket() {
+    let (cloud, stack) = stack().await;
+    let mut picture = Cursor::new(Vec::new());
+    RgbImage::from_fn(300, 200, |x, y| image::Rgb([x as u8, y as u8, 90]))
+        .write_to(&mut picture, ImageFormat::Png)
+        .unwrap();
+    s3(cloud, Method::PUT, "photos/harbour.png", picture.into_inner()).await;
+    let args = json!({ "key": "photos/harbour.png", "sizes": [60, 120], "format": "jpeg" });
+    let queue = stack.output("ImagesQueueUrl").unwrap();
+    cloud.aws.send(queue, json!({ "job": "image.thumbnail", "args": args }).to_string()).await.unwrap();
+
+    for (size, wanted) in [("60", (60, 40)), ("120", (120, 80))] {
+        let key = format!("thumbnails/photos/harbour.png/{size}.jpg");
+        let path = format!("/{BUCKET}/{key}");
+        let bytes = eventually(format!("{key} is there"), SOON, async || {
+            let request = Request::get(&path).body(Vec::new()).map_err(|error| error.to_string())?;
+            let answer = cloud.aws.request_as_root("s3", request).await.map_err(|error| error.to_string())?;
+            Ok::<_, String>(answer.into_body())
+        });
+        let bytes = bytes.await.unwrap();
+        let thumbnail = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg).decode().unwrap();
+        assert_eq!((thumbnail.width(), thumbnail.height()), wanted);
+    }
+
+    let missing = json!({ "job": "image.thumbnail", "args": { "key": "photos/nowhere.png" } }).to_string();
+    cloud.aws.send(queue, missing).await.unwrap();
+    let letters = cloud.lie(stack.output("ImagesDeadLettersUrl").unwrap(), "nowhere.png", 1).await;
+    assert_eq!(attribute(&letters[0], "lamplighter.reason"), "failed");
+    assert!(attribute(&letters[0], "lamplighter.error").contains("photos/nowhere.png"), "{letters:?}");
+}
+
+/// Without a table there are no records to sum up, and trying again would change nothing.
+#[tokio::test]
+async fn a_report_needs_records_and_says_so() {
+    let (cloud, stack) = stack().await;
+    let queue = stack.output("ReportsQueueUrl").unwrap();
+    cloud.aws.send(queue, r#"{"job":"report.daily","id":"no-records"}"#).await.unwrap();
+    let letters = cloud.lie(stack.output("ReportsDeadLettersUrl").unwrap(), "no-records", 1).await;
+    assert_eq!(attribute(&letters[0], "lamplighter.reason"), "failed");
+    assert!(attribute(&letters[0], "lamplighter.error").contains("record"), "{letters:?}");
+}
+
+/// The timeouts and limits that the emulator got are those of the definitions.
+#[tokio::test]
+async fn queues_are_as_the_definitions_say() {
+    let (cloud, stack) = stack().await;
+    let deployment = lamplighter_infra::deployment().unwrap();
+    for queue in &deployment.queues {
+        let output = |what: &str| stack.output(&format!("{}{what}", lamplighter_infra::logical_name(&queue.name)));
+        let attributes = cloud.aws.queue_attributes(output("QueueUrl").unwrap()).await.unwrap();
+        let timeout: u32 = attributes["VisibilityTimeout"].parse().unwrap();
+        assert_eq!(timeout, queue.visibility_secs, "{}", queue.name);
+        let redrive: Value = serde_json::from_str(&attributes["RedrivePolicy"]).unwrap();
+        assert_eq!(redrive["maxReceiveCount"].to_string().trim_matches('"'), queue.max_receives.to_string());
+        let dead = cloud.aws.queue_attributes(output("DeadLettersUrl").unwrap()).await.unwrap();
+        assert_eq!(dead["QueueArn"], redrive["deadLetterTargetArn"], "{}", queue.name);
+        assert_eq!(dead["MessageRetentionPeriod"], Duration::from_secs(14 * 86_400).as_secs().to_string());
+    }
+}
