@@ -15,7 +15,7 @@ fn a_wrong_job_name_is_answered_with_the_right_one() {
 fn wrong_json_is_told_with_an_example() {
     let place = Place::new();
     let deliver = |json: &str| place.lamp(&["enqueue", "webhook.deliver", json]);
-    deliver("{url: 1}").fails(2, &["webhook.deliver", "not JSON", "line 1 column 2", "url: …"]);
+    deliver("{url: 1}").fails(2, &["webhook.deliver", "not JSON", "line 1 column 2", "\"url\": …"]);
     deliver("").fails(2, &["not JSON"]);
     deliver("[]").fails(2, &["an array and not an object"]);
     deliver("7").fails(2, &["a number and not an object"]);
