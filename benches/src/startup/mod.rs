@@ -16,6 +16,8 @@ mod run;
 
 use serde::Serialize;
 
+use crate::embedded::median;
+
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -168,11 +170,4 @@ fn compare(name: &str, hello: &build::Bootstrap, own: &build::Bootstrap, turns: 
     let cpu_ratio = of(&|(hello, own)| own.cpu_ms / hello.cpu_ms);
     let within_limits = own.bytes < MAX_BYTES && wall_ratio <= MAX_WALL_RATIO && cpu_ratio <= MAX_CPU_RATIO;
     Compared { name: name.into(), own: own_figures, hello: hello_figures, wall_ratio, cpu_ratio, within_limits }
-}
-
-/// The middle value, or the upper one of the two in the middle.
-fn median(values: &[f64]) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(0.0)
 }

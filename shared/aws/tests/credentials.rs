@@ -2,7 +2,13 @@
 //!
 //! Environment variables belong to a process, so each case is this test program once more.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test says so by failing")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test says so by failing"
+)]
 
 mod support;
 

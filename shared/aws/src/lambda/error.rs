@@ -21,6 +21,15 @@ pub enum Error {
         /// The environment variable that is missing.
         missing: &'static str,
     },
+    /// The program was built so that a panic ends the process, and with it the whole batch.
+    #[error(
+        "function {function} was built with panics that abort; set `panic = \"unwind\"` in the profile that it is built \
+         with (`cargo lambda build --release` sets \"abort\" where [profile.release] does not say)"
+    )]
+    PanicsAbort {
+        /// The function.
+        function: &'static str,
+    },
     /// The function contradicts itself.
     #[error("{0}")]
     Function(String),

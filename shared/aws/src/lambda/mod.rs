@@ -60,12 +60,15 @@ const SET_BY_LAMBDA: [&str; 4] = [
 /// without it, the visibility timeout brings unfinished jobs back.
 ///
 /// # Errors
-/// When the process was not started by Lambda, when the function contradicts itself, when the map of queues makes no
-/// sense, or when the runtime API goes away.
+/// When the process was not started by Lambda, when it was built with panics that abort, when the function contradicts
+/// itself, when the map of queues makes no sense, or when the runtime API goes away.
 pub async fn run(function: Function) -> Result<(), Error> {
     logging::init();
     if let Some(missing) = SET_BY_LAMBDA.into_iter().find(|name| variable(name).is_none()) {
         return Err(Error::NotInLambda { function: function.name(), missing });
+    }
+    if cfg!(panic = "abort") {
+        return Err(Error::PanicsAbort { function: function.name() });
     }
     let problems = function.problems();
     if !problems.is_empty() {
