@@ -7,6 +7,7 @@ mod definitions;
 mod demo;
 mod dev;
 mod enqueue;
+mod infra;
 mod job;
 mod jobs;
 mod redrive;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Definitions(definitions::Definitions),
     DeadLetters(dead_letters::DeadLetters),
     Redrive(redrive::Redrive),
+    Infra(infra::Infra),
     Bench(bench::Bench),
 }
 
@@ -51,6 +53,7 @@ impl Command {
             Self::Definitions(definitions) => definitions.run(),
             Self::DeadLetters(dead_letters) => dead_letters.run(),
             Self::Redrive(redrive) => redrive.run(),
+            Self::Infra(infra) => infra.run(),
             Self::Bench(bench) => bench.run(),
         }
     }

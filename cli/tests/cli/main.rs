@@ -5,6 +5,7 @@
 
 mod demo;
 mod errors;
+mod infra;
 mod kill;
 mod round_trip;
 mod support;

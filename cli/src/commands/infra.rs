@@ -1,0 +1,82 @@
+//! `lamp infra`.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use lamplighter_infra::{CheckError, Freshness, TEMPLATE_PATH, Template, check_against};
+
+use crate::{
+    error::{Error, reason},
+    output,
+};
+
+/// Write the infrastructure template (AWS SAM) that follows from the functions, the job definitions and the schedules.
+#[derive(Debug, Args)]
+pub(crate) struct Infra {
+    /// Write nothing; fail when the file is not what would be written. For continuous integration.
+    #[arg(long)]
+    check: bool,
+    /// The template file.
+    #[arg(long, value_name = "FILE", default_value = TEMPLATE_PATH)]
+    out: PathBuf,
+    /// Print the template as JSON, with long-form intrinsic functions, and write no file.
+    #[arg(long, conflicts_with_all = ["check", "out"])]
+    json: bool,
+}
+
+impl Infra {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let template = lamplighter_infra::template().map_err(Error::failed)?;
+        if self.json {
+            return output::print(|out| {
+                serde_json::to_writer_pretty(&mut *out, &template.to_json())?;
+                out.write_all(b"\n")
+            });
+        }
+        let file = self.out.display();
+        match check_against(&template, &self.out).map_err(|error| unreadable(&self.out, &error))? {
+            Freshness::Fresh => output::print(|out| writeln!(out, "{file} is up to date")),
+            Freshness::Stale { line } if self.check => Err(Error::failed(format_args!(
+                "{file} is not what the definitions say, from line {line} on; run `lamp infra` and commit it"
+            ))),
+            Freshness::Missing if self.check => {
+                Err(Error::failed(format_args!("there is no {file}; run `lamp infra` and commit it")))
+            }
+            Freshness::Stale { .. } | Freshness::Missing => {
+                write(&template, &self.out)?;
+                output::print(|out| writeln!(out, "wrote {file}"))
+            }
+        }
+    }
+}
+
+fn unreadable(file: &Path, error: &CheckError) -> Error {
+    match error {
+        CheckError::Problems(problems) => Error::failed(problems),
+        CheckError::Read { source, .. } => Error::failed(format_args!(
+            "cannot read {}: {}; name another file with --out",
+            file.display(),
+            reason(source)
+        )),
+    }
+}
+
+/// Whole or not at all: a template that ends in the middle would be deployed.
+fn write(template: &Template, file: &Path) -> Result<(), Error> {
+    let written = || -> io::Result<()> {
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(".new");
+        fs::write(&beside, template.to_yaml())?;
+        fs::rename(&beside, file)
+    };
+    written().map_err(|error| {
+        Error::failed(format_args!(
+            "cannot write {}: {}; run it where the repository begins, or name a file with --out",
+            file.display(),
+            reason(&error)
+        ))
+    })
+}
