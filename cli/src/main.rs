@@ -10,6 +10,7 @@ mod error;
 mod logging;
 mod output;
 mod ping;
+mod signals;
 mod view;
 mod when;
 

@@ -13,6 +13,7 @@ use crate::{
     error::Error,
     logging,
     output::{self, FAINT, NAME, STRONG},
+    signals::Signals,
     when,
 };
 
@@ -90,30 +91,5 @@ impl Dev {
             jobs.join(", "),
             self.objects,
         );
-    }
-}
-
-/// The ways in which a process is asked to end.
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Error> {
-        use tokio::signal::unix::{SignalKind, signal};
-        let listen = |kind| {
-            signal(kind).map_err(|error| {
-                Error::failed(format_args!("cannot listen for signals: {error}; run it where that is allowed"))
-            })
-        };
-        Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-        }
     }
 }

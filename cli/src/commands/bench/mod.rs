@@ -3,7 +3,10 @@
 mod embedded;
 mod startup;
 
-use std::{ffi::OsString, process::Command};
+use std::{
+    ffi::OsString,
+    process::{self, Command},
+};
 
 use clap::{Args, Subcommand};
 
@@ -31,7 +34,7 @@ enum What {
 impl Bench {
     pub(super) fn run(self) -> Result<(), Error> {
         if cfg!(debug_assertions) {
-            return Err(in_release());
+            return in_release();
         }
         match self.what {
             Some(What::Startup(startup)) => startup.run(),
@@ -40,18 +43,21 @@ impl Bench {
     }
 }
 
-/// Goes on as a release build, where there is a cargo to make one. Comes back only with the reason why not.
-fn in_release() -> Error {
-    use std::os::unix::process::CommandExt;
+/// Goes on as a release build, which cargo makes first.
+fn in_release() -> Result<(), Error> {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     output::hint("figures come from a release build; building one first may take some minutes");
-    let error = Command::new(cargo)
+    let ended = Command::new(cargo)
         .args(["run", "--quiet", "--release", "--manifest-path", manifest, "--bin", "lamp", "--"])
         .args(std::env::args_os().skip(1))
-        .exec();
-    Error::failed(format_args!(
-        "this is a debug build and cargo cannot be started ({error}); \
-         run `cargo run --release -p lamplighter-cli -- bench` in the repository"
-    ))
+        .status();
+    match ended {
+        Ok(status) => process::exit(status.code().unwrap_or(1)),
+        Err(error) => Err(Error::failed(format_args!(
+            "this is a debug build and cargo cannot be started ({}); \
+             run `cargo run --release -p lamplighter-cli -- bench` in the repository",
+            crate::error::reason(&error)
+        ))),
+    }
 }

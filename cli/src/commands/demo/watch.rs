@@ -62,7 +62,9 @@ impl Watch {
             Some(bar) => {
                 bar.set_message(painted(format!("{:<46} {text}", line.label)));
                 if record.state.is_final() && !bar.is_finished() {
-                    bar.set_style(style(if record.state == JobState::Succeeded { DONE } else { BROKEN }));
+                    let good = record.state == JobState::Succeeded;
+                    bar.set_style(style(if good { DONE } else { BROKEN }));
+                    bar.set_prefix(if good { "✔" } else { "✘" });
                     bar.finish();
                 }
             }
@@ -80,15 +82,16 @@ impl Watch {
         for bar in self.jobs.values().filter_map(|line| line.bar.as_ref()) {
             if !bar.is_finished() {
                 bar.set_style(style(BROKEN));
+                bar.set_prefix("✘");
                 bar.abandon();
             }
         }
     }
 }
 
-const RUNNING: &str = "  {spinner:.yellow} {msg}";
-const DONE: &str = "  {prefix:.green}✔ {msg}";
-const BROKEN: &str = "  {prefix:.red}✘ {msg}";
+const RUNNING: &str = "  {spinner:.yellow} {wide_msg}";
+const DONE: &str = "  {prefix:.green.bold} {wide_msg}";
+const BROKEN: &str = "  {prefix:.red.bold} {wide_msg}";
 
 fn style(template: &str) -> ProgressStyle {
     // The templates are constants that a test reads.
@@ -102,7 +105,12 @@ fn painted(text: String) -> String {
 
 /// A job's state in a few words.
 fn describe(record: &Record) -> String {
-    let error = record.last_error().map(|error| output::one_line(&error.message, 48)).unwrap_or_default();
+    // The address is the same for all: what it answered is the news.
+    let error = record.last_error().map_or("", |error| match error.message.split_once(" answered ") {
+        Some((_, answer)) => answer,
+        None => &error.message,
+    });
+    let error = output::one_line(error, 48);
     let tries = match record.attempt {
         0 | 1 => String::new(),
         n => format!(" on attempt {n}"),
