@@ -4,12 +4,13 @@ use lamplighter::JobState;
 
 /// A message without a record: untracked, or from a sender who wrote the body by hand.
 pub(crate) const UNTRACKED: i64 = 0;
-pub(crate) const SCHEDULED: i64 = 1;
-pub(crate) const WAITING: i64 = 2;
-pub(crate) const QUEUED: i64 = 3;
-pub(crate) const RUNNING: i64 = 4;
-pub(crate) const RETRYING: i64 = 5;
-pub(crate) const SUCCEEDED: i64 = 6;
+pub(crate) const QUEUED: i64 = 1;
+pub(crate) const SUCCEEDED: i64 = 2;
+// What is above 2 stands in the index of states.
+pub(crate) const SCHEDULED: i64 = 3;
+pub(crate) const WAITING: i64 = 4;
+pub(crate) const RUNNING: i64 = 5;
+pub(crate) const RETRYING: i64 = 6;
 pub(crate) const FAILED: i64 = 7;
 pub(crate) const CANCELLED: i64 = 8;
 
@@ -44,7 +45,7 @@ pub(crate) const fn of(code: i64) -> Option<JobState> {
 
 /// Whether the number stands for an ended job.
 pub(crate) const fn is_final(code: i64) -> bool {
-    code >= SUCCEEDED
+    code == SUCCEEDED || code >= FAILED
 }
 
 #[cfg(test)]

@@ -30,7 +30,6 @@ pub struct Engine;
 
 impl Engine {
     /// An engine for a file, to be told what to run.
-    #[must_use]
     pub fn builder(embedded: &Embedded) -> EngineBuilder {
         EngineBuilder {
             embedded: embedded.clone(),
@@ -267,7 +266,7 @@ fn max_receives(function: &Function, queue: &Queue) -> u32 {
 
 pub(crate) const RUNNING: &str = "UPDATE jobs SET lease_until = ?2, \
     visible_at = CASE visible_at WHEN ?3 THEN visible_at ELSE min(visible_at, ?2) END \
-    WHERE kind = ?1 AND state = 4 AND state NOT IN (0, 3, 6) AND lease_until > ?2";
+    WHERE kind = ?1 AND state = 5 AND state > 2 AND lease_until > ?2";
 
 /// Ends the leases of a dead engine: no other one can hold any. Says how many there were.
 fn end_leases(unit: &mut Unit<'_>) -> rusqlite::Result<usize> {

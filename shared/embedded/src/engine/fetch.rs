@@ -1,12 +1,22 @@
 //! Takes messages from one queue and hands them to the worker: an event source mapping.
 //!
-//! It never takes more than may run at once, so nothing that waits for a slot is hidden from the queue, and a batch is
-//! as large as the slots that are free: single messages while jobs are slow, hundreds while they are quick.
+//! A batch is as large as there are free slots: single messages while jobs are slow, hundreds while they are quick. It
+//! never holds more than may run at once. Ahead of that, some messages of a standard queue are read into a buffer, more
+//! while they go quickly: a read costs the same for one row as for dozens. What lies in the buffer is neither claimed
+//! nor counted, and a job that is cancelled while it lies there is not run.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
-use lamplighter::{Delivery, StoreError, Timestamp};
-use tokio::{sync::mpsc, task::JoinSet, time::Instant};
+use lamplighter::{Delivery, StoreError};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, JoinSet},
+    time::Instant,
+};
 
 use super::batch::{Batch, Road};
 use crate::{
@@ -16,6 +26,10 @@ use crate::{
     work::receive::{self, Cursor, Found, Received, Wanted},
 };
 
+/// Messages that are read at once at most.
+const MOST: usize = 4096;
+/// A read that is used up within this time was too small, one that lasts longer was too large.
+const LASTS: Duration = Duration::from_millis(50);
 /// How often the whole queue is looked at from its beginning, for messages that became visible behind the cursor.
 const FROM_START: Duration = Duration::from_millis(100);
 /// The clock may be set, and a machine may sleep: a wait for a message to become visible is never longer than this.
@@ -46,11 +60,17 @@ pub(crate) struct Fetch {
     source: Source,
     road: Road,
     landed: mpsc::UnboundedReceiver<Vec<i64>>,
-    in_flight: Arc<HashSet<i64>>,
+    /// What is in the buffer or with the worker.
+    taken: Arc<HashSet<i64>>,
+    buffer: VecDeque<Received>,
     batches: JoinSet<()>,
+    reading: Option<JoinHandle<Result<Found, StoreError>>>,
+    /// How many messages the next read asks for, and when the last one came.
+    portion: usize,
+    read_at: Instant,
     cursor: Cursor,
     looked_from_start: Instant,
-    /// Whether there may be visible messages that are not in flight.
+    /// Whether there may be visible messages that are not taken.
     look: bool,
     /// When to look again if nobody says anything.
     wake: Option<Instant>,
@@ -58,12 +78,17 @@ pub(crate) struct Fetch {
 
 impl Fetch {
     pub(crate) fn new(source: Source, road: Road, landed: mpsc::UnboundedReceiver<Vec<i64>>) -> Self {
+        let portion = source.slots.min(MOST);
         Self {
             source,
             road,
             landed,
-            in_flight: Arc::default(),
+            taken: Arc::default(),
+            buffer: VecDeque::new(),
             batches: JoinSet::new(),
+            reading: None,
+            portion,
+            read_at: Instant::now(),
             cursor: Cursor::START,
             looked_from_start: Instant::now(),
             look: true,
@@ -74,55 +99,94 @@ impl Fetch {
     pub(crate) async fn run(mut self) {
         let stop = self.road.stop.clone();
         let notify = self.source.embedded.0.signals.of_queue(self.source.queue);
-        loop {
+        while !stop.is_draining() {
             while let Ok(seqs) = self.landed.try_recv() {
                 self.land(&seqs);
             }
             while self.batches.try_join_next().is_some() {}
-            if stop.is_draining() {
-                break;
-            }
-            let free = self.source.slots.saturating_sub(self.in_flight.len());
-            if self.look && free > 0 {
-                self.fetch(free).await;
-                continue;
-            }
-            let wake = self.wake;
-            let sleep = async {
-                match wake {
-                    Some(wake) => tokio::time::sleep_until(wake).await,
-                    None => std::future::pending().await,
-                }
-            };
+            self.hand_over().await;
+            self.read_ahead();
+            let wake = self.wake.filter(|_| !self.look);
             tokio::select! {
                 () = stop.draining() => {}
                 Some(seqs) = self.landed.recv() => self.land(&seqs),
+                found = read(&mut self.reading) => self.take(found),
                 () = notify.notified() => self.look = true,
-                () = sleep, if !self.look => self.look = true,
+                () = at(wake) => self.look = true,
             }
         }
+        // What lies in the buffer has never left its queue.
         while self.batches.join_next().await.is_some() {}
     }
 
+    fn running(&self) -> usize {
+        self.taken.len() - self.buffer.len()
+    }
+
     fn land(&mut self, seqs: &[i64]) {
-        let in_flight = Arc::make_mut(&mut self.in_flight);
+        let taken = Arc::make_mut(&mut self.taken);
         for seq in seqs {
-            in_flight.remove(seq);
+            taken.remove(seq);
         }
     }
 
-    async fn fetch(&mut self, free: usize) {
+    /// Gives the worker as many messages as may run.
+    async fn hand_over(&mut self) {
+        let free = self.source.slots.saturating_sub(self.running()).min(self.buffer.len());
+        if free == 0 {
+            return;
+        }
+        let messages: Vec<_> = self.buffer.drain(..free).collect();
+        if let Err(error) = self.start(messages).await {
+            self.rest(&error);
+        }
+    }
+
+    /// Begins to read the next messages, while there is not enough in the buffer.
+    fn read_ahead(&mut self) {
+        let enough = if self.source.fifo {
+            // Which messages of a group come next is only known when the ones before have gone.
+            !self.buffer.is_empty() || self.running() >= self.source.slots
+        } else {
+            self.buffer.len() * 2 >= self.portion
+        };
+        if !self.look || enough || self.reading.is_some() {
+            return;
+        }
         // Before the look: what comes after it is told.
         self.look = false;
         self.wake = None;
-        match self.receive(free).await {
-            Ok(found) => {
-                self.look = found.messages.len() >= free;
-                self.cursor = found.cursor;
-                self.wake = found.next.map(|next| self.instant(next));
-                if let Err(error) = self.start(found.messages).await {
-                    self.rest(&error);
-                }
+        if self.looked_from_start.elapsed() >= FROM_START {
+            self.looked_from_start = Instant::now();
+            self.cursor = Cursor::START;
+        }
+        let Source { embedded, queue, fifo, of_group, slots, .. } = &self.source;
+        let messages = if *fifo { slots.saturating_sub(self.running()) } else { self.portion };
+        let now = time::nearest(embedded.env().now());
+        let wanted = Wanted { queue: *queue, fifo: *fifo, now, messages, of_group: *of_group, from: self.cursor };
+        // What lands meanwhile counts as taken until this is over: the read may see it as it was before.
+        let (taken, readers) = (self.taken.clone(), embedded.0.readers.clone());
+        let read = async move { readers.read(move |connection| receive::receive(connection, &wanted, &taken)).await };
+        self.reading = Some(tokio::spawn(read));
+    }
+
+    fn take(&mut self, found: Result<Found, StoreError>) {
+        match found {
+            Ok(Found { messages, cursor, all, next }) => {
+                let quick = self.read_at.elapsed() < LASTS;
+                self.read_at = Instant::now();
+                let portion = if quick { self.portion.saturating_mul(2) } else { self.portion / 2 };
+                self.portion = portion.clamp(self.source.slots.min(MOST), MOST);
+                // Something may have been told meanwhile.
+                self.look |= !all;
+                self.cursor = cursor;
+                self.wake = next.map(|next| {
+                    let wait = self.source.embedded.env().until(time::moment(next));
+                    Instant::now() + wait.min(LONGEST_WAIT)
+                });
+                let taken = Arc::make_mut(&mut self.taken);
+                taken.extend(messages.iter().map(|message| message.receipt.seq));
+                self.buffer.extend(messages);
             }
             Err(error) => self.rest(&error),
         }
@@ -134,37 +198,27 @@ impl Fetch {
         self.wake = Some(Instant::now() + AFTER_ERROR);
     }
 
-    fn instant(&self, moment: i64) -> Instant {
-        let moment: Timestamp = time::moment(moment);
-        Instant::now() + self.source.embedded.env().until(moment).min(LONGEST_WAIT)
-    }
-
-    async fn receive(&mut self, messages: usize) -> Result<Found, StoreError> {
-        if self.looked_from_start.elapsed() >= FROM_START {
-            self.looked_from_start = Instant::now();
-            self.cursor = Cursor::START;
-        }
-        let Source { embedded, queue, fifo, of_group, .. } = &self.source;
-        let now = time::nearest(embedded.env().now());
-        let wanted = Wanted { queue: *queue, fifo: *fifo, now, messages, of_group: *of_group, from: self.cursor };
-        // What lands meanwhile counts as in flight until this is over: the read may see it as it was before.
-        let in_flight = self.in_flight.clone();
-        embedded.0.readers.read(move |connection| receive::receive(connection, &wanted, &in_flight)).await
-    }
-
     async fn start(&mut self, mut messages: Vec<Received>) -> Result<(), StoreError> {
         let untracked: Vec<i64> =
             messages.iter().filter(|message| message.untracked).map(|message| message.receipt.seq).collect();
         if !untracked.is_empty() {
             let limit = self.source.max_receives;
             let count = move |unit: &mut Unit<'_>| receive::count(unit, &untracked, limit);
-            let gone = self.source.embedded.0.writer.run(messages.len(), count).await?;
-            messages.retain(|message| !gone.contains(&message.receipt.seq));
+            match self.source.embedded.0.writer.run(messages.len(), count).await {
+                Ok(gone) => {
+                    messages.retain(|message| !gone.contains(&message.receipt.seq));
+                    self.land(&gone);
+                }
+                Err(error) => {
+                    let all: Vec<_> = messages.iter().map(|message| message.receipt.seq).collect();
+                    self.land(&all);
+                    return Err(error);
+                }
+            }
         }
         if messages.is_empty() {
             return Ok(());
         }
-        Arc::make_mut(&mut self.in_flight).extend(messages.iter().map(|message| message.receipt.seq));
         let deliveries = messages.into_iter().map(|message| self.delivery(message)).collect();
         let now = time::nearest(self.source.embedded.env().now());
         let hidden_until = time::after(now, self.source.visibility);
@@ -182,5 +236,24 @@ impl Fetch {
             receive_count: message.receives.saturating_add(1),
             group: message.group.map(Into::into),
         }
+    }
+}
+
+/// The read under way; for ever when there is none.
+async fn read(reading: &mut Option<JoinHandle<Result<Found, StoreError>>>) -> Result<Found, StoreError> {
+    match reading {
+        Some(task) => {
+            let found = task.await;
+            *reading = None;
+            found.unwrap_or_else(|error| Err(StoreError::unavailable(format_args!("a read did not end: {error}"))))
+        }
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
     }
 }

@@ -53,7 +53,7 @@ CREATE TABLE jobs (
 
 CREATE UNIQUE INDEX jobs_id ON jobs (id);
 CREATE INDEX jobs_ready ON jobs (queue, visible_at) WHERE visible_at IS NOT NULL;
-CREATE INDEX jobs_listed ON jobs (kind, state) WHERE state NOT IN (0, 3, 6);
+CREATE INDEX jobs_listed ON jobs (kind, state) WHERE state > 2;
 CREATE INDEX jobs_purge ON jobs (purge_at) WHERE purge_at IS NOT NULL;
 CREATE INDEX jobs_groups ON jobs (queue, grp, place) WHERE place IS NOT NULL;
 

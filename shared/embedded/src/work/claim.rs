@@ -9,11 +9,11 @@ use super::{attempts::Ended, burial::Cause, receipt::Receipt, row::JobRow};
 use crate::{file::unit::Unit, state, time};
 
 /// The usual case in one statement: a job on its first way, delivered by its own row.
-pub(crate) const FIRST: &str = "UPDATE jobs SET state = 4, attempt = 1, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
+pub(crate) const FIRST: &str = "UPDATE jobs SET state = 5, attempt = 1, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
     receives = receives + 1 \
-    WHERE seq = ?1 AND id = ?2 AND state = 3 AND attempt = 0 AND noted = 0 AND visible_at IS NOT NULL";
+    WHERE seq = ?1 AND id = ?2 AND state = 1 AND attempt = 0 AND noted = 0 AND visible_at IS NOT NULL";
 
-pub(crate) const AGAIN: &str = "UPDATE jobs SET state = 4, attempt = ?2, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
+pub(crate) const AGAIN: &str = "UPDATE jobs SET state = 5, attempt = ?2, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
     receives = receives + 1 WHERE seq = ?1";
 
 /// Asks for the right to run each job. The answers come in the order of the requests.
@@ -61,7 +61,7 @@ fn one(unit: &mut Unit<'_>, first: &mut CachedStatement<'_>, request: &ClaimRequ
 /// A message without a record becomes a job's row.
 fn adopt(unit: &mut Unit<'_>, row: JobRow, request: &ClaimRequest) -> rusqlite::Result<JobRow> {
     let kind = unit.kind(row.queue, &request.message.job)?;
-    unit.prepare("UPDATE jobs SET id = ?2, kind = ?3, state = 3 WHERE seq = ?1")?.execute(params![
+    unit.prepare("UPDATE jobs SET id = ?2, kind = ?3, state = 1 WHERE seq = ?1")?.execute(params![
         row.seq,
         request.id.as_str(),
         kind

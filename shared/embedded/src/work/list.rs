@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(crate) const BY_STATE: &str = "SELECT seq, created_at FROM jobs INDEXED BY jobs_listed \
-    WHERE kind = ?1 AND state = ?2 AND state NOT IN (0, 3, 6) AND seq >= ?3 AND seq < ?4 ORDER BY seq DESC LIMIT ?5";
+    WHERE kind = ?1 AND state = ?2 AND state > 2 AND seq >= ?3 AND seq < ?4 ORDER BY seq DESC LIMIT ?5";
 pub(crate) const BACKWARDS: &str =
     "SELECT seq, created_at, kind, state FROM jobs WHERE state != 0 AND seq >= ?1 AND seq < ?2 ORDER BY seq DESC";
 pub(crate) const FROM: &str = "SELECT seq, created_at FROM jobs WHERE seq >= ?1 ORDER BY seq LIMIT 1";

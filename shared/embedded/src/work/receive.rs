@@ -11,6 +11,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{burial::Cause, receipt::Receipt};
 use crate::{file::unit::Unit, state, time::HELD};
 
+/// Bodies of one receive, about: what may lie in memory at a time.
+const MOST_BYTES: usize = 8 << 20;
+
 /// A message that has been received.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
@@ -40,7 +43,9 @@ impl Cursor {
 pub(crate) struct Found {
     pub(crate) messages: Vec<Received>,
     pub(crate) cursor: Cursor,
-    /// When the next message becomes visible, where this receive has not found as many as were wanted.
+    /// Whether all that is visible and not in flight was found.
+    pub(crate) all: bool,
+    /// When the next message becomes visible, where all that is visible was found.
     pub(crate) next: Option<i64>,
 }
 
@@ -71,16 +76,16 @@ pub(crate) struct Wanted {
 
 /// Finds messages that are visible and not in flight.
 pub(crate) fn receive(connection: &Connection, wanted: &Wanted, in_flight: &HashSet<i64>) -> rusqlite::Result<Found> {
-    let mut found = Found { messages: Vec::new(), cursor: wanted.from, next: None };
+    let mut found = Found { messages: Vec::new(), cursor: wanted.from, all: false, next: None };
     visible(connection, wanted, in_flight, &mut found)?;
-    if found.messages.len() < wanted.messages && wanted.from.visible_at > i64::MIN {
+    if found.all && wanted.from.visible_at > i64::MIN {
         // Something may have come in before the cursor: a message of another process that was slow to commit, or of a
         // clock that was set back.
         let again = Wanted { from: Cursor::START, ..*wanted };
-        found = Found { messages: Vec::new(), cursor: Cursor::START, next: None };
+        found = Found { messages: Vec::new(), cursor: Cursor::START, all: false, next: None };
         visible(connection, &again, in_flight, &mut found)?;
     }
-    if found.messages.len() < wanted.messages {
+    if found.all {
         found.next = connection
             .prepare_cached(NEXT)?
             .query_row(params![wanted.queue, wanted.now], |row| row.get(0))
@@ -101,17 +106,23 @@ fn visible(
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(VISIBLE)?;
     let mut rows = statement.query(params![wanted.queue, wanted.from.visible_at, wanted.from.seq, wanted.now])?;
-    while found.messages.len() < wanted.messages {
-        let Some(row) = rows.next()? else { break };
+    let mut bytes = 0;
+    while found.messages.len() < wanted.messages && bytes < MOST_BYTES {
+        let Some(row) = rows.next()? else {
+            found.all = true;
+            break;
+        };
         let seq = row.get(0)?;
         found.cursor = Cursor { visible_at: row.get(1)?, seq };
         if in_flight.contains(&seq) {
             continue;
         }
+        let body: String = row.get(7)?;
+        bytes += body.len();
         found.messages.push(Received {
             receipt: Receipt { seq, kind: row.get(2)? },
             id: row.get(3)?,
-            body: row.get(7)?,
+            body,
             receives: row.get(4)?,
             group: if wanted.fifo { row.get(6)? } else { None },
             untracked: row.get::<_, i64>(5)? == state::UNTRACKED,

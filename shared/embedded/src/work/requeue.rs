@@ -30,7 +30,7 @@ pub(crate) fn again(unit: &mut Unit<'_>, row: &JobRow) -> rusqlite::Result<()> {
         (group, place) = (Some(name), Some(unit.next()?));
     }
     unit.prepare(
-        "UPDATE jobs SET state = 3, attempt = 0, receives = 0, visible_at = ?2, due_at = ?3, since = ?3, purge_at = NULL, \
+        "UPDATE jobs SET state = 1, attempt = 0, receives = 0, visible_at = ?2, due_at = ?3, since = ?3, purge_at = NULL, \
          grp = ?4, place = ?5 WHERE seq = ?1",
     )?
     .execute(params![row.seq, visible_at, now, group, place])?;
