@@ -1,6 +1,7 @@
 //! What is to be deployed, as plain data: derived from functions, definitions and schedules, and written as a template
 //! by others. It knows what AWS offers, and nothing of any template's language.
 
+mod environment;
 mod functions;
 mod names;
 mod queues;
@@ -43,6 +44,7 @@ impl Deployment {
         let queues = queues::derive(functions, &schedules, &mut problems);
         let deployment = Self { functions: deployed, queues, schedules };
         names::check(&deployment, &mut problems);
+        environment::check(&deployment, &mut problems);
         problems.or(deployment)
     }
 

@@ -175,3 +175,12 @@ fn names_leave_room_for_the_stacks() {
     assert!(all[0].contains("behind the stack's name there is room for 47"), "{all:#?}");
     assert!(all[1].starts_with("queue \"orders-dlq\" has a name that another queue of the stack may get"), "{all:#?}");
 }
+
+#[test]
+fn environment_variables_have_little_room() {
+    let roomy = orders().environment("NOTES", "as short as this");
+    assert_eq!(problems(&[roomy], &[]), Vec::<String>::new());
+    let long: &'static str = "x".repeat(4000).leak();
+    let crammed = only(&[orders().environment("NOTES", long)], &[]);
+    assert!(crammed.starts_with("function \"orders\": its environment variables may take 43"), "{crammed}");
+}
