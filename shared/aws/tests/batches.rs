@@ -16,6 +16,7 @@ use lamplighter_aws::{
     lambda::Response,
     testing::{FakeSqs, Fault},
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use support::{Stage, batch, body, failures, record, visibilities};
@@ -360,5 +361,59 @@ async fn awss_own_examples_are_understood() {
         let error = stage.invoke(&serde_json::from_str(event).unwrap()).await.unwrap_err();
         assert_eq!(error.error_type(), "Lamplighter.UnknownEvent");
         assert!(error.message().contains(source), "{error}");
+    }
+}
+
+/// A record whose fields are what SQS sends, or anything else.
+fn odd_record() -> impl Strategy<Value = Value> {
+    let field = |name: &'static str, good: Vec<Value>| {
+        let good = proptest::sample::select(good);
+        let odd =
+            proptest::sample::select(vec![json!(null), json!(""), json!(7), json!([1]), json!({"a": {}}), json!(true)]);
+        prop_oneof![4 => good.prop_map(Some), 1 => odd.prop_map(Some), 1 => Just(None)]
+            .prop_map(move |value| (name, value))
+    };
+    let texts = |texts: &[&str]| texts.iter().map(|text| json!(text)).collect::<Vec<_>>();
+    let bodies = ["succeed", "retry", "fail", "panic", "snooze"].map(body);
+    let bodies: Vec<_> = bodies.iter().map(String::as_str).chain(["nonsense", "{}"]).collect();
+    (
+        field("messageId", texts(&["a", "b", "c"])),
+        field("receiptHandle", texts(&["r1", "r2"])),
+        field("body", texts(&bodies)),
+        field("eventSource", texts(&["aws:sqs"])),
+        field("eventSourceARN", vec![json!(FakeSqs::arn("work")), json!(FakeSqs::arn("other.fifo"))]),
+        field(
+            "attributes",
+            vec![
+                json!({"ApproximateReceiveCount": "9", "MessageGroupId": "g"}),
+                json!({"ApproximateReceiveCount": -1}),
+            ],
+        ),
+        field(
+            "messageAttributes",
+            vec![json!({"a": {"stringValue": "\u{0}", "dataType": "String"}}), json!({"a": {"dataType": 1}})],
+        ),
+    )
+        .prop_map(|(a, b, c, d, e, f, g)| {
+            let fields = [a, b, c, d, e, f, g].into_iter();
+            fields.filter_map(|(name, value)| Some((name.to_owned(), value?))).collect::<serde_json::Map<_, _>>().into()
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn whatever_a_batch_holds_only_its_own_ids_are_named(records in proptest::collection::vec(odd_record(), 0..12)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let event = batch(records.clone());
+        let answer = runtime.block_on(async { Stage::mapped().await.invoke(&event).await });
+        if let Ok(response) = answer {
+            let named = failures(response);
+            let known = |id: &String| records.iter().any(|record| record["messageId"] == json!(id));
+            prop_assert!(named.iter().all(|id| !id.is_empty() && known(id)), "{named:?} of {event}");
+            let once: std::collections::BTreeSet<_> = named.iter().collect();
+            prop_assert_eq!(once.len(), named.len());
+        }
     }
 }

@@ -79,8 +79,8 @@ impl Sdk {
         Self(Arc::new(Inner { source, config: OnceCell::new() }))
     }
 
-    /// The configuration for a client of any AWS service. The first call makes it; no call goes to the network before
-    /// a request does, except where the credential chain asks for a region.
+    /// The configuration for a client of any AWS service. The first call makes it, which does not go to the network:
+    /// credentials are asked for by the first request.
     ///
     /// # Errors
     /// When the region or the credentials are not set, or make no sense.
