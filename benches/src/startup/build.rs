@@ -50,7 +50,7 @@ pub(super) async fn bootstrap(name: &str, progress: &(dyn Fn(&str) + Sync)) -> R
     }
     let output = String::from_utf8_lossy(&built.stdout);
     let messages = output.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok());
-    let path = messages.filter_map(|message| message.executable).last();
+    let path = messages.filter_map(|message| message.executable).next_back();
     let path = path.ok_or_else(|| failed("cargo names no executable".into()))?;
     let bytes = std::fs::metadata(&path).map_err(|error| failed(error.to_string()))?.len();
     Ok(Bootstrap { name: name.into(), path, bytes })

@@ -2,7 +2,7 @@
 //!
 //! A backend's test implements [`Subject`] and runs [`BEHAVIOURS`], each on a subject of its own.
 
-#![expect(clippy::expect_used, reason = "a proof ends at the first thing that does not hold")]
+#![expect(clippy::expect_used, clippy::panic, reason = "a proof ends at the first thing that does not hold")]
 
 mod jobs;
 mod lease;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e_function::Run;
 use hyper::Request;
 use lamplighter_infra::{Deployment, Template};
-use lamplighter_tests::ministack::{Held, MiniStack, Stack, eventually, package};
+use lamplighter_tests::ministack::{Held, MiniStack, NeverHappened, Stack, eventually, package};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
@@ -29,9 +29,8 @@ pub(crate) async fn cloud() -> &'static Cloud {
 
 impl Cloud {
     async fn start() -> Self {
-        let ledger = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("e2e-{}.jsonl", std::process::id()));
-        let _ = std::fs::remove_file(&ledger);
         let aws = MiniStack::options().auth(true).start().await.unwrap();
+        let ledger = aws.log().with_file_name("ledger.jsonl");
         let template = template(&[e2e_function::function()]);
         let parameters = [("E2eLedger", ledger.to_str().unwrap())];
         let stack = deploy(&aws, "e2e", template, &parameters, &[("e2e", "e2e-function")]).await;
@@ -59,7 +58,7 @@ impl Cloud {
             runs => Err(format!("{} runs", runs.len())),
         })
         .await
-        .unwrap()
+        .unwrap_or_else(|error| self.give_up(&error))
     }
 
     /// Messages that lie in a queue and hold this text.
@@ -76,7 +75,11 @@ impl Cloud {
             held => Err(format!("{:?}", held.iter().map(|held| &held.body).collect::<Vec<_>>())),
         })
         .await
-        .unwrap()
+        .unwrap_or_else(|error| self.give_up(&error))
+    }
+
+    fn give_up(&self, error: &NeverHappened) -> ! {
+        panic!("{error}; the emulator's log is {}", self.aws.log().display())
     }
 
     /// Hands an event to a function and does not wait for it, as EventBridge does.

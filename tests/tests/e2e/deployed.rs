@@ -13,7 +13,7 @@ use axum::{
 };
 use hyper::{Method, Request};
 use image::{ImageFormat, ImageReader, RgbImage};
-use lamplighter_tests::ministack::{Stack, eventually, template};
+use lamplighter_tests::ministack::{Stack, eventually, package, template};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
@@ -155,4 +155,13 @@ async fn queues_are_as_the_definitions_say() {
         assert_eq!(dead["QueueArn"], redrive["deadLetterTargetArn"], "{}", queue.name);
         assert_eq!(dead["MessageRetentionPeriod"], Duration::from_secs(14 * 86_400).as_secs().to_string());
     }
+}
+
+/// Lambda looks for one executable file of that name at the archive's root, as `cargo lambda build` packs it.
+#[test]
+fn a_package_is_one_executable_bootstrap() {
+    let archive = &package::bootstraps(&["webhooks"]).unwrap()["webhooks"];
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(archive).unwrap()).unwrap();
+    assert_eq!(archive.file_names().map(|name| name.unwrap().into_owned()).collect::<Vec<_>>(), ["bootstrap"]);
+    assert_eq!(archive.by_index(0).unwrap().unix_mode().map(|mode| mode & 0o777), Some(0o755));
 }
