@@ -61,7 +61,8 @@ async fn one_bad_job_harms_no_other() {
         let attempts: Vec<_> = cloud.runs(label).iter().map(|run| run.attempt).collect();
         assert_eq!(attempts, (1..=times).collect::<Vec<_>>(), "{label}");
     }
-    assert_eq!(cloud.lying(queue, "batch-").await.len(), 0);
+    // The last burial is seen before its message is deleted.
+    cloud.lie(queue, "batch-", 0).await;
 }
 
 #[tokio::test]
