@@ -25,7 +25,7 @@ pub use self::{
     committed::{CheckError, Freshness, TEMPLATE_PATH, check, check_against},
     deployment::{
         DeployedFunction, DeployedQueue, DeployedSchedule, DeployedSetting, Deployment, EventPattern, MAX_STACK_NAME,
-        Target, Timing, UNDELIVERED_QUEUE, logical_name,
+        Target, Timing, UNDELIVERED_QUEUE, logical_name, variables,
     },
     node::{Map, Node},
     problems::Problems,

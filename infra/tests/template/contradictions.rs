@@ -182,5 +182,5 @@ fn environment_variables_have_little_room() {
     assert_eq!(problems(&[roomy], &[]), Vec::<String>::new());
     let long: &'static str = "x".repeat(4000).leak();
     let crammed = only(&[orders().environment("NOTES", long)], &[]);
-    assert!(crammed.starts_with("function \"orders\": its environment variables may take 43"), "{crammed}");
+    assert!(crammed.starts_with("function \"orders\": its environment variables may take 48"), "{crammed}");
 }
