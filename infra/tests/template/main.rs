@@ -5,4 +5,5 @@ mod committed;
 mod contradictions;
 mod numbers;
 mod rights;
+mod snapshot;
 mod support;

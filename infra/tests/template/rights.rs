@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{clerk, derive, keeper, mail, minutely, orders, properties, schedules, template};
+use crate::support::{clerk, derive, kinds, mail, orders, properties, schedules, template};
 use lamplighter_infra::Template;
 use serde_json::{Value, json};
 
@@ -37,11 +37,6 @@ fn below(id: &str, path: &str) -> Value {
     json!({ "Fn::Sub": [format!("arn:${{AWS::Partition}}:s3:::${{Bucket}}{path}"), { "Bucket": bucket }] })
 }
 
-/// Functions of every kind: one that events call, one with objects, one without records, and the one that keeps house.
-fn all_kinds() -> Template {
-    Template::new(&derive(&[mail(), orders(), clerk(), keeper()], &[minutely()]).unwrap())
-}
-
 #[test]
 fn a_function_takes_from_its_own_queues_and_sends_to_all() {
     let mail = rights(&template(), "MailRole");
@@ -71,7 +66,7 @@ fn a_function_with_records_has_these_rights_and_no_others() {
     wanted.insert("s3:GetObject".into(), payloads.to_vec());
     wanted.insert("s3:PutObject".into(), payloads.to_vec());
 
-    let template = all_kinds();
+    let template = kinds();
     let (with, without) = (rights(&template, "MailRole"), rights(&template, "ClerkRole"));
     let more: Rights = with.into_iter().filter(|(action, _)| !without.contains_key(action)).collect();
     assert_eq!(more, wanted);
@@ -87,7 +82,7 @@ fn the_role_that_a_function_passes_on_goes_to_scheduler_alone() {
 
 #[test]
 fn a_stateless_function_knows_no_table_and_may_reach_none() {
-    let template = all_kinds();
+    let template = kinds();
     let of_others = ["dynamodb:", "events:", "scheduler:", "iam:", "s3:"];
     let may = rights(&template, "ClerkRole");
     assert!(!may.keys().any(|action| of_others.iter().any(|service| action.starts_with(service))), "{may:#?}");
@@ -104,7 +99,7 @@ fn a_stateless_function_knows_no_table_and_may_reach_none() {
 
 #[test]
 fn who_keeps_house_sees_all_queues_and_what_is_due() {
-    let template = all_kinds();
+    let template = kinds();
     let keeper = rights(&template, "KeeperRole");
     let ids = ["Housekeeping", "Letters", "Mails", "Orders"];
     let all = ids.iter().flat_map(|id| [arn(&format!("{id}Queue")), arn(&format!("{id}DeadLetters"))]);
@@ -133,7 +128,7 @@ fn only_who_uses_objects_may_reach_them() {
 #[test]
 fn nothing_else_is_allowed_everywhere() {
     let unlimited = ["scheduler:ListSchedules", "xray:PutTelemetryRecords", "xray:PutTraceSegments"];
-    let template = all_kinds();
+    let template = kinds();
     for role in ["ClerkRole", "KeeperRole", "MailRole", "OrdersRole", "ScheduleGroupAccess"] {
         for (action, resources) in rights(&template, role) {
             assert!(!action.contains('*'), "{role}: {action}");

@@ -99,6 +99,13 @@ pub(crate) fn template() -> Template {
     Template::new(&derive(&[mail(), orders()], &schedules()).unwrap())
 }
 
+/// A template of functions of every kind: one that events call, one with objects, one without records, and the one that
+/// keeps house; and of schedules of every kind.
+pub(crate) fn kinds() -> Template {
+    let schedules: Vec<_> = schedules().into_iter().chain([minutely()]).collect();
+    Template::new(&derive(&[mail(), orders(), clerk(), keeper()], &schedules).unwrap())
+}
+
 /// The properties of a resource in a template.
 pub(crate) fn properties(template: &Template, id: &str) -> Value {
     let template = template.to_json();
