@@ -13,9 +13,11 @@
 //! ```
 
 mod committed;
+pub mod cost;
 mod deployment;
 mod node;
 mod problems;
+mod rules;
 mod sam;
 mod yaml;
 
@@ -29,6 +31,7 @@ pub use self::{
     },
     node::{Map, Node},
     problems::Problems,
+    rules::examine,
     sam::Template,
 };
 

@@ -77,6 +77,12 @@ impl Deployment {
         self.functions.iter().any(|function| function.objects)
     }
 
+    /// How many alarms there are: two a queue, three a function, and one for what was not delivered.
+    #[must_use]
+    pub fn alarms(&self) -> usize {
+        2 * self.queues.len() + 3 * self.functions.len() + 1
+    }
+
     /// Whether EventBridge calls that function itself, past all queues.
     #[must_use]
     pub fn is_called_by_events(&self, function: &DeployedFunction) -> bool {

@@ -203,3 +203,42 @@ fn the_order_of_definitions_does_not_matter() {
     let turned = derive(&[orders(), mail()], &schedules().into_iter().rev().collect::<Vec<_>>()).unwrap();
     assert_eq!(Template::new(&turned), template());
 }
+
+#[test]
+fn everything_that_somebody_must_look_at_has_an_alarm() {
+    let deployment = derive(&[mail(), orders()], &schedules()).unwrap();
+    let json = Template::new(&deployment).to_json();
+    let resources = json["Resources"].as_object().unwrap();
+    let alarms: Vec<_> = resources.iter().filter(|(_, one)| one["Type"] == "AWS::CloudWatch::Alarm").collect();
+    assert_eq!(alarms.len(), deployment.alarms());
+    for (id, alarm) in alarms {
+        let actions = json!({ "Fn::If": ["HasAlarmTopic", [{ "Ref": "AlarmTopicArn" }], { "Ref": "AWS::NoValue" }] });
+        assert_eq!(alarm["Properties"]["AlarmActions"], actions, "{id}");
+        assert_eq!(alarm["Properties"]["TreatMissingData"], "notBreaching", "{id}");
+    }
+    let above = |id: &str| resources[id]["Properties"]["Threshold"].clone();
+    assert_eq!(above("MailsDeadLettersAlarm"), 0);
+    // Twelve attempts of 185 s each and eleven waits of 30 s, and the longest delay that SQS knows.
+    assert_eq!(above("MailsAgeAlarm"), 12 * 185 + 11 * 30 + 15 * 60 + 30);
+    // Two seconds below the timeout, which the worker keeps for settling.
+    assert_eq!(above("MailDurationAlarm"), 183_000);
+}
+
+/// The dashboard is JSON in a text, with the ids of resources in it.
+#[test]
+fn the_dashboard_shows_what_is_there() {
+    let json = template().to_json();
+    let body = json["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"].as_str().unwrap();
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    let widgets = body["widgets"].as_array().unwrap();
+    let mut places = std::collections::BTreeSet::new();
+    for widget in widgets {
+        assert!(places.insert((widget["y"].as_u64(), widget["x"].as_u64())), "two graphs in one place: {widget}");
+        for metric in widget["properties"]["metrics"].as_array().unwrap() {
+            let (_, id) = metric[3].as_str().unwrap().split_once("${").unwrap();
+            let id = id.split(['.', '}']).next().unwrap();
+            assert!(json["Resources"][id].is_object(), "{metric}");
+        }
+    }
+    assert!(widgets.iter().any(|widget| widget["properties"]["metrics"].to_string().contains("${Jobs}")));
+}
