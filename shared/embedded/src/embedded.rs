@@ -85,7 +85,7 @@ impl Embedded {
     /// The file behind the core's ports.
     #[must_use]
     pub fn backend(&self) -> Backend {
-        Backend { queues: self.0.store.clone(), store: Some(self.0.store.clone()) }
+        Backend::new(self.0.store.clone()).with_store(self.0.store.clone())
     }
 
     /// The clock and the randomness.

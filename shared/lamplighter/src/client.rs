@@ -16,6 +16,7 @@ use crate::{
     id::{InvalidJobId, JobId},
     job::Job,
     message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace},
+    options::Tracking,
     ports::{Backend, EnqueueError, Enqueued, ListQuery, Page, Store, StoreError, StoreErrorKind, Submission},
     record::{Record, State},
 };
@@ -56,13 +57,13 @@ impl Client {
     /// Enqueues a job. Await the answer as it is, or say more first:
     /// `client.enqueue(job).delay(days(3)).id("order-42").await?`.
     pub fn enqueue<J: Job>(&self, job: J) -> Enqueue<'_> {
-        Enqueue::new(self, J::NAME, J::QUEUE.name().into(), J::options().is_tracked(), arguments(&job, J::NAME))
+        Enqueue::new(self, J::NAME, J::QUEUE.name().into(), J::options().tracking(), arguments(&job, J::NAME))
     }
 
     /// Enqueues a job by name, with arguments as JSON: for senders that do not have its type.
     /// The arguments are not checked here.
-    pub fn enqueue_raw(&self, job: &str, queue: &str, tracked: bool, args: Box<RawValue>) -> Enqueue<'_> {
-        Enqueue::new(self, job, queue.into(), tracked, Ok(args))
+    pub fn enqueue_raw(&self, job: &str, queue: &str, tracking: Tracking, args: Box<RawValue>) -> Enqueue<'_> {
+        Enqueue::new(self, job, queue.into(), tracking, Ok(args))
     }
 
     /// Enqueues many jobs of one type, in as few calls as the backend can. The answers come in the jobs' order; a job
@@ -71,12 +72,12 @@ impl Client {
         &self,
         jobs: impl IntoIterator<Item = J, IntoIter: Send>,
     ) -> Vec<Result<Enqueued, EnqueueError>> {
-        let (queue, tracked): (Arc<str>, _) = (J::QUEUE.name().into(), J::options().is_tracked());
+        let (queue, tracking): (Arc<str>, _) = (J::QUEUE.name().into(), J::options().tracking());
         let mut answers = Vec::new();
         let mut submissions = Vec::new();
         for job in jobs {
             let args = arguments(&job, J::NAME);
-            match Enqueue::new(self, J::NAME, queue.clone(), tracked, args).into_submission() {
+            match Enqueue::new(self, J::NAME, queue.clone(), tracking, args).into_submission() {
                 Ok((_, submission)) => {
                     submissions.push(submission);
                     answers.push(None);
@@ -185,7 +186,7 @@ pub struct Enqueue<'a> {
     client: &'a Client,
     job: String,
     queue: Arc<str>,
-    tracked: bool,
+    tracking: Tracking,
     args: Result<Box<RawValue>, EnqueueError>,
     id: Option<Result<JobId, InvalidJobId>>,
     due_at: Option<Timestamp>,
@@ -200,14 +201,14 @@ impl<'a> Enqueue<'a> {
         client: &'a Client,
         job: &str,
         queue: Arc<str>,
-        tracked: bool,
+        tracking: Tracking,
         args: Result<Box<RawValue>, EnqueueError>,
     ) -> Self {
         Self {
             client,
             job: job.into(),
             queue,
-            tracked,
+            tracking,
             args,
             id: None,
             due_at: None,
@@ -269,6 +270,7 @@ impl<'a> Enqueue<'a> {
             return Err(EnqueueError::TooManyHops { job, hops: origin.hops });
         }
         let now = client.shared.env.now();
+        let own_id = self.id.is_some();
         let id = self.id.transpose()?.unwrap_or_else(|| JobId::generate(&client.shared.env));
         let mut message = Message::new(job, self.args?)
             .map_err(|error| EnqueueError::Arguments { job: "this job".into(), reason: error.to_string() })?;
@@ -291,7 +293,8 @@ impl<'a> Enqueue<'a> {
             message: Arc::new(message),
             due_at: self.due_at.filter(|due| *due > now),
             group: self.group,
-            tracked: self.tracked,
+            tracking: self.tracking,
+            own_id,
         };
         Ok((client, submission))
     }

@@ -39,10 +39,10 @@ pub use self::{
     id::{InvalidJobId, JobId},
     job::{Definition, Job, days, hours, mins, secs},
     message::{InvalidMessage, MAX_HOPS, MAX_MESSAGE_BYTES, Message, SharedMessage, Trace, is_job_name},
-    options::{Options, Retention},
+    options::{Options, Retention, Tracking},
     ports::{
-        Backend, Claim, ClaimRequest, Count, EnqueueError, Enqueued, LeaseStatus, ListQuery, Note, Page, Queues,
-        Settle, Settled, Store, StoreError, StoreErrorKind, Submission, Token, Verdict,
+        Backend, Claim, ClaimRequest, Count, EnqueueError, Enqueued, Event, Events, LeaseStatus, ListQuery, Note, Page,
+        Payloads, Queues, Settle, Settled, Store, StoreError, StoreErrorKind, Submission, Token, Verdict,
     },
     queue::{Queue, QueueKind},
     record::{Attempt, AttemptOutcome, Progress, Record, State as JobState, UnknownState},

@@ -9,6 +9,7 @@ use crate::{
     id::JobId,
     job::Job,
     message::{InvalidMessage, Message},
+    options::Tracking,
     ports::Submission,
     schedule::{Schedule, ScheduleError, ScheduleProblem},
 };
@@ -33,8 +34,8 @@ pub struct ScheduledJob {
     pub job: Arc<str>,
     /// The queue that carries it.
     pub queue: Arc<str>,
-    /// Whether a record is kept.
-    pub tracked: bool,
+    /// Which records are kept.
+    pub tracking: Tracking,
     /// The job's arguments: the text of a JSON object.
     pub args: Box<RawValue>,
 }
@@ -50,7 +51,7 @@ impl Schedule {
                 schedule: self,
                 job: J::NAME.into(),
                 queue: J::QUEUE.name().into(),
-                tracked: J::options().is_tracked(),
+                tracking: J::options().tracking(),
                 args,
             }),
             Err(error) => Err(ScheduleError {
@@ -89,7 +90,8 @@ impl ScheduledJob {
             message: Arc::new(message),
             due_at: None,
             group: None,
-            tracked: self.tracked,
+            tracking: self.tracking,
+            own_id: true,
         })
     }
 }

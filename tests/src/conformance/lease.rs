@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use lamplighter::{
     AttemptOutcome, Claim, ClaimRequest, ErrorText, JobId, JobState, LeaseStatus, Message, Note, Progress, Record,
-    Retention, Settle, Settled, Store, Timestamp, Token, Verdict, secs,
+    Retention, Settle, Settled, Store, Timestamp, Token, Tracking, Verdict, secs,
 };
 
 use super::{
@@ -44,6 +44,7 @@ impl<'a> Asker<'a> {
             lease_until: self.subject.env().now() + lease,
             max_attempts: 3,
             retention: Retention::default(),
+            tracking: Tracking::Full,
         }
     }
 
@@ -75,6 +76,7 @@ impl<'a> Asker<'a> {
             ended_at: now,
             verdict,
             progress: None,
+            tracking: Tracking::Full,
         }
     }
 

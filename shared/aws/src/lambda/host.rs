@@ -70,7 +70,7 @@ impl Host {
         };
         let stop = Stop::new();
         let queues: Arc<dyn Queues> = Arc::new(sqs.clone());
-        let worker = Worker::new(function, Backend { queues, store: None }, env, host, stop.clone());
+        let worker = Worker::new(function, Backend::new(queues), env, host, stop.clone());
         Self(Arc::new(Inner { worker, sqs, stop, running: TaskTracker::new() }))
     }
 

@@ -86,9 +86,7 @@ fn open(location: &Location, role: Role, durability: Durability) -> Result<Conne
     connection.set_prepared_statement_cache_capacity(128);
     // Without this, SQLite looks at the values of parameters while it plans, and plans again whenever one has changed:
     // a tenth of a drain went into its parser.
-    connection
-        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
-        .map_err(|error| unusable(path, &error))?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(|error| unusable(path, &error))?;
     for Pragma { name, value, answer } in pragmas(location, role, durability) {
         set(&connection, path, name, &value, &answer)?;
     }

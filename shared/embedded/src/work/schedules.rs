@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use lamplighter::{
-    Enqueued, JobId, RawValue, ScheduledJob, StoreError, StoreErrorKind,
+    Enqueued, JobId, RawValue, ScheduledJob, StoreError, StoreErrorKind, Tracking,
     schedule::{Due, Schedule},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -86,7 +86,8 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
             schedule,
             job: Arc::from(row.get::<_, String>(1)?),
             queue: Arc::from(row.get::<_, String>(2)?),
-            tracked: row.get(3)?,
+            // Here every record is listed, so there is no leaner way.
+            tracking: if row.get(3)? { Tracking::Full } else { Tracking::Untracked },
             args,
         },
         last_tick: row.get(5)?,
@@ -111,7 +112,8 @@ pub(crate) fn replace(unit: &mut Unit<'_>, jobs: &[ScheduledJob]) -> rusqlite::R
     for job in jobs {
         let definition = serde_json::to_string(&job.schedule)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        let ScheduledJob { schedule, job, queue, tracked, args } = job;
+        let ScheduledJob { schedule, job, queue, tracking, args } = job;
+        let tracked = tracking.is_tracked();
         put.execute(params![schedule.name, definition, job, queue, tracked, args.get(), unit.now])?;
     }
     for old in all(unit.connection)? {

@@ -1,7 +1,8 @@
 //! From deliveries to jobs that may run: parsing, refusing, claiming.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Inner, Report};
@@ -11,7 +12,7 @@ use crate::{
     function::Route,
     id::JobId,
     message::{MAX_HOPS, Message, SharedMessage},
-    ports::{Claim, ClaimRequest, SETTLE_JOB, Settle, Token},
+    ports::{Claim, ClaimRequest, Event, SETTLE_JOB, Settle, Token},
     record::State,
 };
 
@@ -23,6 +24,22 @@ pub(super) struct Ready {
     pub(super) id: JobId,
     pub(super) message: SharedMessage,
     pub(super) route: Arc<Route>,
+}
+
+impl Ready {
+    /// What others may want to hear of it.
+    pub(super) fn event(&self, state: State, attempt: u32, at: Timestamp, error: Option<ErrorText>) -> Event {
+        Event {
+            id: self.id.clone(),
+            job: self.message.job.clone(),
+            queue: self.delivery.queue.to_string(),
+            state,
+            attempt,
+            at,
+            schedule: self.message.schedule.clone(),
+            error,
+        }
+    }
 }
 
 /// A job that may run now.
@@ -39,6 +56,10 @@ pub(super) struct Claimed {
 /// receives. During a rolling deployment an old worker meets new jobs: the new one is minutes away.
 const UNKNOWN_JOB_RECEIVES: u32 = 5;
 const UNKNOWN_JOB_REST: Duration = Duration::from_secs(30);
+
+/// What placeholders of EventBridge Scheduler begin with (Amazon EventBridge Scheduler User Guide, "Adding context
+/// attributes in EventBridge Scheduler").
+const PLACEHOLDER: &str = "<aws.scheduler.";
 
 /// What a lease has beyond the deadline of its invocation: the host may still be settling when it comes.
 const LEASE_GRACE: Duration = Duration::from_secs(5);
@@ -65,7 +86,7 @@ impl Inner {
     }
 
     fn admit(&self, delivery: &Delivery) -> Result<(JobId, SharedMessage, Arc<Route>), Refusal> {
-        let message: Message = match delivery.body.parse() {
+        let message: Message = match without_placeholders(&delivery.body).parse() {
             Ok(message) => message,
             Err(error) => return Err(bury(delivery, BurialReason::BadMessage, &error)),
         };
@@ -115,7 +136,7 @@ impl Inner {
         };
         let now = self.env.now();
         let left = deadline.saturating_duration_since(Instant::now()) + LEASE_GRACE;
-        let lease_until = now.saturating_add(left).unwrap_or(jiff::Timestamp::MAX);
+        let lease_until = now.saturating_add(left).unwrap_or(Timestamp::MAX);
         let requests: Vec<_> = ready
             .iter()
             .filter(|ready| ready.route.options.is_tracked())
@@ -129,11 +150,13 @@ impl Inner {
                 lease_until,
                 max_attempts: ready.route.options.retry_policy().max_attempts(),
                 retention: ready.route.options.retention_policy(),
+                tracking: ready.route.options.tracking(),
             })
             .collect();
         let owners: Vec<_> = requests.iter().map(|request| request.owner).collect();
         let answers = if requests.is_empty() { Vec::new() } else { store.claim(requests).await };
         let mut answers = owners.into_iter().zip(answers);
+        let mut events = Vec::new();
         for ready in ready {
             if !ready.route.options.is_tracked() {
                 claimed.push(self.unclaimed(ready));
@@ -162,7 +185,9 @@ impl Inner {
                 Some((_, Ok(Claim::Exhausted { attempts }))) => {
                     let error = format!("attempt {attempts} of {attempts} was lost: its host ended without a word");
                     tracing::error!(job = ready.message.job, id = %ready.id, error, "job failed");
-                    burial(BurialReason::AttemptsExhausted, ErrorText::new(error))
+                    let error = ErrorText::new(error);
+                    events.push(ready.event(State::Failed, attempts, now, Some(error.clone())));
+                    burial(BurialReason::AttemptsExhausted, error)
                 }
                 Some((_, Err(error))) => {
                     tracing::warn!(job = ready.message.job, id = %ready.id, %error, "could not be claimed, released");
@@ -172,11 +197,13 @@ impl Inner {
             };
             answered.push(Report::of(&ready.delivery, action));
         }
+        self.publish(events, deadline).await;
         (claimed, answered)
     }
 
     fn unclaimed(&self, ready: Ready) -> Claimed {
-        let token = Token { attempt: ready.delivery.receive_count.max(1), owner: 0 };
+        let attempt = ready.delivery.receive_count.max(1).saturating_add(ready.message.attempts);
+        let token = Token { attempt, owner: 0 };
         Claimed { ready: Box::new(ready), token, checkpoint: None, tracked: false }
     }
 
@@ -205,6 +232,20 @@ fn bury(delivery: &Delivery, reason: BurialReason, error: &dyn std::fmt::Display
 
 pub(super) fn burial(reason: BurialReason, error: ErrorText) -> Action {
     Action::Bury(Burial { reason, error })
+}
+
+/// A scheduler that does not fill in its placeholders sends them as they are, here in place of a tick's time. Taken for
+/// one, all ticks would be one job: so the id goes, and the transport's serves.
+fn without_placeholders(body: &str) -> Cow<'_, str> {
+    if !body.contains(PLACEHOLDER) {
+        return Cow::Borrowed(body);
+    }
+    let Ok(mut fields) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(body) else {
+        return Cow::Borrowed(body);
+    };
+    fields.retain(|name, value| !(["id", "enqueued_at"].contains(&&**name) && value.get().contains(PLACEHOLDER)));
+    tracing::warn!("a scheduler has not filled in the tick's time: its message's own id becomes the job's");
+    serde_json::to_string(&fields).map_or(Cow::Borrowed(body), Cow::Owned)
 }
 
 /// How long a delivery rests that could not be claimed: the store is away for a moment, or for minutes.

@@ -4,13 +4,13 @@ use std::{any::Any, time::Duration};
 
 use super::{
     Inner,
-    intake::{Claimed, burial},
+    intake::{Claimed, back_off, burial},
 };
 use crate::{
     delivery::{Action, BurialReason},
     error::{self, ErrorText, JobError},
     handler::Outcome,
-    ports::Verdict,
+    ports::{StoreError, StoreErrorKind, Verdict},
     record::AttemptOutcome,
 };
 
@@ -22,6 +22,8 @@ pub(super) enum End {
     Panicked(Box<dyn Any + Send>),
     /// After this time.
     TimedOut(Duration),
+    /// Its arguments lie elsewhere, and could not be had.
+    NoArguments(StoreError),
     /// Never began, or was cut off by a stopping host.
     HandedBack,
 }
@@ -53,6 +55,15 @@ impl Inner {
                     ))
                 };
                 self.try_again(job, AttemptOutcome::TimedOut, error, None)
+            }
+            End::NoArguments(error) if error.kind() == StoreErrorKind::Unavailable => {
+                let delay = back_off(job.ready.delivery.receive_count);
+                tracing::warn!(id = %job.ready.id, %error, "its arguments could not be had, put back");
+                (Verdict::PutBack { delay }, Action::Release(Some(delay)))
+            }
+            End::NoArguments(error) => {
+                let error = ErrorText::new(format!("its arguments are not to be had: {error}"));
+                self.fail(job, AttemptOutcome::Error, error, BurialReason::BadMessage)
             }
             End::HandedBack => (Verdict::PutBack { delay: Duration::ZERO }, Action::Release(Some(Duration::ZERO))),
         }

@@ -70,11 +70,11 @@ impl Memory {
     }
 
     pub fn backend(&self) -> Backend {
-        Backend { queues: Arc::new(self.clone()), store: Some(Arc::new(self.clone())) }
+        Backend::new(Arc::new(self.clone())).with_store(Arc::new(self.clone()))
     }
 
     pub fn stateless(&self) -> Backend {
-        Backend { queues: Arc::new(self.clone()), store: None }
+        Backend::new(Arc::new(self.clone()))
     }
 
     pub fn worker(&self, function: Function) -> Worker {
