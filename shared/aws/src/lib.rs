@@ -5,6 +5,9 @@
 //! - [`Sdk`] is what all clients of AWS's SDKs in this process share, made at first use: nothing here touches the
 //!   network, the file system or a certificate before something has to be said to AWS.
 
+mod backend;
+#[cfg(feature = "dynamodb")]
+mod dynamo;
 pub mod lambda;
 mod queues;
 mod sdk;
@@ -13,6 +16,7 @@ mod sqs;
 pub mod testing;
 
 pub use self::{
+    backend::{Aws, Settings},
     queues::{QueueArn, QueueMap, QueueMapError, QueueUrls},
     sdk::Sdk,
     sqs::{Sqs, SqsError},

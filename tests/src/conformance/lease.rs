@@ -77,6 +77,7 @@ impl<'a> Asker<'a> {
             verdict,
             progress: None,
             tracking: Tracking::Full,
+            memo: None,
         }
     }
 
@@ -230,7 +231,7 @@ pub(super) async fn progress_and_checkpoints_are_kept_under_the_lease_only(subje
     assert_eq!(record.progress, Some(progress));
     asker.settle(token, retry(Duration::ZERO)).await;
     assert!(
-        matches!(asker.claim(2, LEASE).await, Claim::Run { attempt: 2, checkpoint: Some(kept) } if kept.get() == "[1,2,3]")
+        matches!(asker.claim(2, LEASE).await, Claim::Run { attempt: 2, checkpoint: Some(kept), .. } if kept.get() == "[1,2,3]")
     );
     let late = Note { progress: None, checkpoint: checkpoint() };
     assert_eq!(asker.store.note(&asker.id, token, late).await.expect("an answer"), LeaseStatus::Lost);

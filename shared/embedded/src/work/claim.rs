@@ -35,7 +35,7 @@ fn one(unit: &mut Unit<'_>, first: &mut CachedStatement<'_>, request: &ClaimRequ
             unit.leaves(kind, state::QUEUED);
             unit.enters(kind, state::RUNNING);
             unit.effects.job(id);
-            return Ok(Claim::Run { attempt: 1, checkpoint: None });
+            return Ok(Claim::Run { attempt: 1, checkpoint: None, memo: None });
         }
     }
     match unit.row_of(request.id.as_str())? {
@@ -122,7 +122,7 @@ fn known(unit: &mut Unit<'_>, row: &JobRow, request: &ClaimRequest) -> rusqlite:
     ])?;
     unit.moves(row, state::RUNNING);
     let checkpoint = if row.noted { unit.checkpoint(row.seq)? } else { None };
-    Ok(Claim::Run { attempt, checkpoint })
+    Ok(Claim::Run { attempt, checkpoint, memo: None })
 }
 
 fn exhausted(unit: &mut Unit<'_>, row: &JobRow, keep: Duration) -> rusqlite::Result<Claim> {

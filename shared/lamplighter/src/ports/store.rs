@@ -100,6 +100,8 @@ pub enum Claim {
         attempt: u32,
         /// What an earlier attempt kept.
         checkpoint: Option<Box<RawValue>>,
+        /// What the store wants to see again when the attempt is settled; means nothing to anybody else.
+        memo: Option<Box<str>>,
     },
     /// It has ended already, as this state says; a cancelled or expired job among them.
     Ended(State),
@@ -138,6 +140,9 @@ pub struct Settle {
     /// Which records are kept.
     #[serde(default)]
     pub tracking: Tracking,
+    /// What the store gave with the [claim](Claim::Run).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memo: Option<Box<str>>,
 }
 
 /// What follows from an attempt.

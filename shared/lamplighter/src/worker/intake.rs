@@ -48,6 +48,7 @@ pub(super) struct Claimed {
     pub(super) ready: Box<Ready>,
     pub(super) token: Token,
     pub(super) checkpoint: Option<Box<RawValue>>,
+    pub(super) memo: Option<Box<str>>,
     /// Whether the store has a lease for it, so that its end must be written down.
     pub(super) tracked: bool,
 }
@@ -163,11 +164,12 @@ impl Inner {
                 continue;
             }
             let action = match answers.next() {
-                Some((owner, Ok(Claim::Run { attempt, checkpoint }))) => {
+                Some((owner, Ok(Claim::Run { attempt, checkpoint, memo }))) => {
                     claimed.push(Claimed {
                         ready: Box::new(ready),
                         token: Token { attempt, owner },
                         checkpoint,
+                        memo,
                         tracked: true,
                     });
                     continue;
@@ -204,7 +206,7 @@ impl Inner {
     fn unclaimed(&self, ready: Ready) -> Claimed {
         let attempt = ready.delivery.receive_count.max(1).saturating_add(ready.message.attempts);
         let token = Token { attempt, owner: 0 };
-        Claimed { ready: Box::new(ready), token, checkpoint: None, tracked: false }
+        Claimed { ready: Box::new(ready), token, checkpoint: None, memo: None, tracked: false }
     }
 
     fn tracks(&self) -> bool {

@@ -139,7 +139,7 @@ impl Store for Memory {
                 entry.attempt += 1;
                 entry.state = JobState::Running;
                 entry.holder = Some((Token { attempt: entry.attempt, owner: request.owner }, request.lease_until));
-                Ok(Claim::Run { attempt: entry.attempt, checkpoint: None })
+                Ok(Claim::Run { attempt: entry.attempt, checkpoint: None, memo: None })
             })
             .collect()
     }
