@@ -40,6 +40,8 @@ pub struct Function<S = ()> {
     environment: Vec<(&'static str, &'static str)>,
     settings: Vec<Setting>,
     objects: bool,
+    stateless: bool,
+    keeps_house: bool,
     duplicates: Vec<&'static str>,
     state: PhantomData<fn(S)>,
 }
@@ -82,6 +84,8 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
             environment: Vec::new(),
             settings: Vec::new(),
             objects: false,
+            stateless: false,
+            keeps_house: false,
             duplicates: Vec::new(),
             state: PhantomData,
         }
@@ -130,6 +134,22 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
         self
     }
 
+    /// Keeps no records, even where there is a table: no table in its environment, no permission for it. Attempts are
+    /// then counted by receives, and a batch that succeeds makes no call. Functions keep records unless they say this.
+    #[must_use]
+    pub fn stateless(mut self) -> Self {
+        self.stateless = true;
+        self
+    }
+
+    /// Looks after the whole deployment: the deployed function may read how much lies in every queue and dead-letter
+    /// queue, which no other function may. For the one that sends again what got lost. It needs records.
+    #[must_use]
+    pub fn keeps_house(mut self) -> Self {
+        self.keeps_house = true;
+        self
+    }
+
     /// Adds a handler. Which job it performs is seen from its first argument.
     #[must_use]
     pub fn job<J, Form, H>(mut self, handler: H) -> Self
@@ -168,6 +188,8 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
             environment: self.environment,
             settings: self.settings,
             objects: self.objects,
+            stateless: self.stateless,
+            keeps_house: self.keeps_house,
             duplicates: self.duplicates,
             state: PhantomData,
         }
@@ -232,6 +254,18 @@ impl<S> Function<S> {
         self.objects
     }
 
+    /// Whether it keeps no records, even where there is a table.
+    #[must_use]
+    pub fn is_stateless(&self) -> bool {
+        self.stateless
+    }
+
+    /// Whether it looks after the whole deployment.
+    #[must_use]
+    pub fn is_housekeeper(&self) -> bool {
+        self.keeps_house
+    }
+
     /// The jobs it performs, by name.
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
         self.routes.values().map(|route| &**route)
@@ -284,6 +318,9 @@ impl<S> Function<S> {
         }
         if self.routes.is_empty() {
             problem("it performs no job; add one with .job(handler)".into());
+        }
+        if self.stateless && self.keeps_house {
+            problem("it keeps house, which needs records, and is stateless; remove one of the two".into());
         }
         for job in &self.duplicates {
             problem(format!("two handlers perform {job}; keep one"));
