@@ -75,8 +75,12 @@ fn refused(error: &impl ProvideErrorMetadata, doing: &str) -> StoreError {
         "NonExistentQueue" | "QueueDoesNotExist" => {
             (StoreErrorKind::Invalid, "check the queue's URL, its region and its account")
         }
+        "ServiceQuotaExceededException" => {
+            (StoreErrorKind::Invalid, "ask AWS to raise that quota, or remove what is no longer needed")
+        }
         "InternalError"
         | "InternalFailure"
+        | "InternalServerException"
         | "ServiceUnavailable"
         | "Throttling"
         | "ThrottlingException"
