@@ -2,6 +2,7 @@
 //!
 //! - [`lambda::run`] serves a function's invocations: SQS batches, EventBridge events, direct invocations.
 //! - [`Sqs`] sends jobs to SQS queues, and moves, delays and buries messages for the hosts.
+//! - With the feature `schedules`, [`OneTime`] sends messages once, later than SQS can delay them.
 //! - [`Sdk`] is what all clients of AWS's SDKs in this process share, made at first use: nothing here touches the
 //!   network, the file system or a certificate before something has to be said to AWS.
 
@@ -10,11 +11,15 @@ mod backend;
 mod dynamo;
 pub mod lambda;
 mod queues;
+#[cfg(feature = "schedules")]
+mod schedules;
 mod sdk;
 mod sqs;
 #[cfg(feature = "test-util")]
 pub mod testing;
 
+#[cfg(feature = "schedules")]
+pub use self::schedules::{OneTime, OneTimeError, ScheduleSettings, ScheduleSettingsError, Sending};
 pub use self::{
     backend::{Aws, Settings},
     queues::{QueueArn, QueueMap, QueueMapError, QueueUrls},

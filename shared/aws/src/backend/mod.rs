@@ -1,13 +1,17 @@
 //! The backend: queues on SQS, and whatever else a deployment has.
 
-mod settings;
+mod later;
 #[cfg(feature = "dynamodb")]
-mod tracked;
+mod records;
+mod sender;
+mod settings;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use lamplighter::{Backend, Env};
+use lamplighter::{Backend, Client, Env};
 
+pub(crate) use self::later::Later;
+use self::sender::Sender;
 pub use self::settings::Settings;
 use crate::{queues::QueueMapError, sdk::Sdk, sqs::Sqs};
 
@@ -16,9 +20,9 @@ use crate::{queues::QueueMapError, sdk::Sdk, sqs::Sqs};
 ///
 /// What a deployment has and what this program was built for must come together: without the feature `dynamodb`, or
 /// without a table, no records are kept.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Aws {
-    sqs: Sqs,
+    later: Later,
     backend: Backend,
 }
 
@@ -34,9 +38,16 @@ impl Aws {
     /// A deployment of these parts.
     #[must_use]
     pub fn new(sdk: Sdk, settings: Settings, env: Env) -> Self {
-        let sqs = Sqs::with_env(sdk.clone(), settings.queues.clone(), env.clone());
-        let backend = backend(&sdk, &settings, &sqs, &env);
-        Self { sqs, backend }
+        let later = Later {
+            sqs: Sqs::with_env(sdk.clone(), settings.queues.clone(), env.clone()),
+            #[cfg(feature = "schedules")]
+            schedules: schedules(&sdk, &settings),
+            #[cfg(feature = "dynamodb")]
+            table: settings.table.as_ref().map(|table| crate::dynamo::Dynamo::new(sdk, table.as_str(), env.clone())),
+            env,
+        };
+        let backend = backend(&later);
+        Self { later, backend }
     }
 
     /// Its parts behind the core's ports.
@@ -45,35 +56,72 @@ impl Aws {
         self.backend.clone()
     }
 
+    /// A client, to enqueue jobs and ask after them.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(self.backend(), self.env().clone())
+    }
+
     /// The same without records: attempts are counted by receives.
     #[must_use]
     pub fn stateless(&self) -> Self {
-        let mut backend = Backend::new(Arc::new(self.sqs.clone()));
+        let mut later = self.later.clone();
+        #[cfg(feature = "dynamodb")]
+        {
+            later.table = None;
+        }
+        let mut backend = backend(&later);
         backend.events = self.backend.events.clone();
         backend.payloads = self.backend.payloads.clone();
-        Self { sqs: self.sqs.clone(), backend }
+        Self { later, backend }
     }
 
     /// Its queues.
     #[must_use]
     pub fn sqs(&self) -> &Sqs {
-        &self.sqs
+        &self.later.sqs
+    }
+
+    /// The clock and the randomness.
+    #[must_use]
+    pub fn env(&self) -> &Env {
+        &self.later.env
+    }
+
+    pub(crate) fn later(&self) -> &Later {
+        &self.later
     }
 }
 
-#[cfg(feature = "dynamodb")]
-fn backend(sdk: &Sdk, settings: &Settings, sqs: &Sqs, env: &Env) -> Backend {
-    match &settings.table {
-        Some(table) => {
-            let dynamo = crate::dynamo::Dynamo::new(sdk.clone(), table.as_str(), env.clone());
-            let tracked = Arc::new(tracked::Tracked::new(sqs.clone(), dynamo, env.clone()));
-            Backend::new(tracked.clone()).with_store(tracked)
+impl fmt::Debug for Aws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aws").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
+
+fn backend(later: &Later) -> Backend {
+    let backend = Backend::new(Arc::new(Sender(later.clone())));
+    #[cfg(feature = "dynamodb")]
+    if let Some(dynamo) = &later.table {
+        let records = records::Records { dynamo: dynamo.clone(), later: later.clone() };
+        return backend.with_store(Arc::new(records));
+    }
+    backend
+}
+
+/// What sends messages by schedules, where the deployment has a group for them.
+#[cfg(feature = "schedules")]
+fn schedules(sdk: &Sdk, settings: &Settings) -> Option<crate::OneTime> {
+    let (group, role) = (settings.schedule_group.as_ref()?, settings.scheduler_role.as_ref()?);
+    let made = crate::ScheduleSettings::new(group, role).and_then(|made| match &settings.undelivered {
+        Some(queue) => made.undelivered(queue),
+        None => Ok(made),
+    });
+    match made {
+        Ok(made) => Some(crate::OneTime::new(sdk.clone(), made)),
+        Err(error) => {
+            tracing::error!(%error, "no schedules: long delays go by the table, or are refused");
+            None
         }
-        None => Backend::new(Arc::new(sqs.clone())),
     }
-}
-
-#[cfg(not(feature = "dynamodb"))]
-fn backend(_: &Sdk, _: &Settings, sqs: &Sqs, _: &Env) -> Backend {
-    Backend::new(Arc::new(sqs.clone()))
 }

@@ -19,6 +19,9 @@ use super::{
 /// How long a job rests that waits for something else, or is in a state that only a newer version knows.
 const NOT_OURS: Duration = Duration::from_secs(60);
 
+/// How much before its time a job may run: clocks differ, and SQS counts in seconds.
+const EARLY: Duration = Duration::from_secs(2);
+
 /// What is to be done about a job as it is found.
 enum Decision {
     Answer(Claim),
@@ -176,6 +179,10 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> Decision {
             Decision::Write(held_to(at(update, item, Class::Failed), item), Answer::Exhausted(item.attempt()))
         }
         JobState::Running => Decision::Write(again(lost(run(request, now), item), item, request), Answer::Run),
+        // A message that came too early: the second of two, or one that no queue could hide for so long.
+        _ if item.time("d").is_some_and(|due_at| due_at > now.saturating_add(EARLY).unwrap_or(now)) => {
+            Decision::Answer(Claim::Busy(item.time("d").unwrap_or(now)))
+        }
         _ if item.attempt() == 0 && has_expired(request, now) => {
             let update = Update::new()
                 .set("st", text(JobState::Cancelled.as_str()))

@@ -75,9 +75,13 @@ fn refused(error: &impl ProvideErrorMetadata, server_error: bool, doing: &str) -
             (StoreErrorKind::Invalid, "check the queue's URL, its region and its account")
         }
         "ResourceNotFoundException" => (StoreErrorKind::Invalid, "check the name, the region and the account"),
+        "ServiceQuotaExceededException" => {
+            (StoreErrorKind::Invalid, "ask AWS to raise that quota, or remove what is no longer needed")
+        }
         "InternalError"
         | "InternalFailure"
         | "InternalServerError"
+        | "InternalServerException"
         | "LimitExceededException"
         | "ProvisionedThroughputExceededException"
         | "RequestLimitExceeded"
