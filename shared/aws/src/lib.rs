@@ -10,6 +10,8 @@ mod backend;
 #[cfg(feature = "dynamodb")]
 mod dynamo;
 pub mod lambda;
+#[cfg(feature = "dynamodb")]
+mod maintenance;
 mod queues;
 #[cfg(feature = "schedules")]
 mod schedules;
@@ -18,6 +20,8 @@ mod sqs;
 #[cfg(feature = "test-util")]
 pub mod testing;
 
+#[cfg(feature = "dynamodb")]
+pub use self::maintenance::{Maintenance, MaintenanceError, QueueReport, Report};
 #[cfg(feature = "schedules")]
 pub use self::schedules::{OneTime, OneTimeError, ScheduleSettings, ScheduleSettingsError, Sending};
 pub use self::{

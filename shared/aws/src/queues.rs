@@ -66,6 +66,11 @@ impl QueueMap {
         self.0.get(name)
     }
 
+    /// All queues, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &QueueUrls)> {
+        self.0.iter().map(|(name, queue)| (&**name, queue))
+    }
+
     /// The queue on AWS that an ARN names, with the name that definitions use.
     #[must_use]
     pub fn find(&self, arn: &QueueArn<'_>) -> Option<(&Arc<str>, &QueueUrls)> {

@@ -14,6 +14,7 @@
 //! | `x` | ended attempts, a list of JSON texts |
 //! | `u`, `p`, `k` | output, progress, checkpoint |
 //! | `lean` | there where the record is a lean one |
+//! | `r` | when it was last given a message anew |
 //! | `mx`, `rf` | executions allowed, and for how many seconds a failure is kept |
 //! | `w`, `z` | who wrote the record first, and who wrote it last: a call that is tried again knows its own work by them |
 //! | `ttl` | when DynamoDB may delete it, in seconds since 1970; what has passed that moment counts as gone |

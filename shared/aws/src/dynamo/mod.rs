@@ -21,6 +21,7 @@ mod expression;
 mod insert;
 mod item;
 mod keys;
+mod left;
 mod list;
 mod notes;
 mod pieces;
@@ -39,7 +40,11 @@ use futures_util::{StreamExt, stream};
 use lamplighter::{Claim, ClaimRequest, Env, Settle, Settled, StoreError};
 use tokio::sync::OnceCell;
 
-pub(crate) use self::{due::MAX_BODY as MAX_DUE_BODY, insert::Inserted};
+pub(crate) use self::{
+    due::MAX_BODY as MAX_DUE_BODY,
+    insert::Inserted,
+    left::{Left, Mended},
+};
 use self::{
     expression::Update,
     item::{Item, text},

@@ -46,10 +46,8 @@ impl Dynamo {
                 Written::Refused(now) => now.is_some_and(|now| now.number("z") == Some(nonce)),
             };
             if done {
-                let message = Submission {
-                    group: item.text("g").map(Into::into),
-                    ..submission(id, record.queue, record.message, lean)
-                };
+                let tracking = if lean { Tracking::Lean } else { Tracking::Full };
+                let message = submission(id, record.queue, record.message, item.text("g"), tracking);
                 return Ok(Some(Revived { state: JobState::Queued, message: Some(message) }));
             }
         }
@@ -57,7 +55,14 @@ impl Dynamo {
     }
 }
 
-fn submission(id: &JobId, queue: String, message: SharedMessage, lean: bool) -> Submission {
+/// The message of a job that has a record, to be sent now.
+pub(super) fn submission(
+    id: &JobId,
+    queue: String,
+    message: SharedMessage,
+    group: Option<&str>,
+    tracking: Tracking,
+) -> Submission {
     // The record's own id: the message may have come without one.
     let message = match message.id {
         Some(_) => message,
@@ -72,8 +77,8 @@ fn submission(id: &JobId, queue: String, message: SharedMessage, lean: bool) -> 
         queue: queue.into(),
         message,
         due_at: None,
-        group: None,
-        tracking: if lean { Tracking::Lean } else { Tracking::Full },
+        group: group.map(Into::into),
+        tracking,
         own_id: true,
     }
 }

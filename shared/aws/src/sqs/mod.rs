@@ -2,6 +2,8 @@
 
 mod batches;
 mod bury;
+#[cfg(feature = "dynamodb")]
+mod depth;
 mod queues;
 mod text;
 mod visibility;
@@ -16,6 +18,8 @@ use aws_sdk_sqs::{Client, config};
 use lamplighter::{Env, StoreError};
 use tokio::sync::OnceCell;
 
+#[cfg(feature = "dynamodb")]
+pub(crate) use self::depth::Depth;
 pub(crate) use self::{
     bury::{Attribute, Corpse},
     queues::MAX_DELAY,
