@@ -15,9 +15,11 @@ use crate::{
     env::Env,
     id::{InvalidJobId, JobId},
     job::Job,
-    message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace},
+    message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace, empty_object},
     options::Tracking,
-    ports::{Backend, EnqueueError, Enqueued, ListQuery, Page, Store, StoreError, StoreErrorKind, Submission},
+    ports::{
+        Backend, EnqueueError, Enqueued, ListQuery, Page, Payloads, Store, StoreError, StoreErrorKind, Submission,
+    },
     record::{Record, State},
 };
 
@@ -77,8 +79,13 @@ impl Client {
         let mut submissions = Vec::new();
         for job in jobs {
             let args = arguments(&job, J::NAME);
-            match Enqueue::new(self, J::NAME, queue.clone(), tracking, args).into_submission() {
-                Ok((_, submission)) => {
+            let made = Enqueue::new(self, J::NAME, queue.clone(), tracking, args).into_submission();
+            let fitted = match made {
+                Ok((_, submission, true)) => self.fitted(submission, true).await,
+                made => made.map(|(_, submission, _)| submission),
+            };
+            match fitted {
+                Ok(submission) => {
                     submissions.push(submission);
                     answers.push(None);
                 }
@@ -87,6 +94,13 @@ impl Client {
         }
         let mut sent = self.shared.backend.queues.send(submissions).await.into_iter();
         answers.into_iter().map(|refused| refused.or_else(|| sent.next()).unwrap_or_else(no_answer)).collect()
+    }
+
+    async fn fitted(&self, submission: Submission, large: bool) -> Result<Submission, EnqueueError> {
+        match self.shared.backend.payloads.as_deref().filter(|_| large) {
+            Some(payloads) => check_in(payloads, submission).await,
+            None => Ok(submission),
+        }
     }
 
     /// The record of a job.
@@ -263,7 +277,8 @@ impl<'a> Enqueue<'a> {
         self
     }
 
-    fn into_submission(self) -> Result<(&'a Client, Submission), EnqueueError> {
+    /// What is to be sent, and whether it is too large for a message.
+    fn into_submission(self) -> Result<(&'a Client, Submission, bool), EnqueueError> {
         let Self { client, job, .. } = self;
         let origin = &client.origin;
         if origin.hops > MAX_HOPS {
@@ -284,7 +299,8 @@ impl<'a> Enqueue<'a> {
         // The arguments are all that can be large: what surrounds them stays below this.
         const ENVELOPE: usize = 4096;
         let bytes = message.args.get().len();
-        if bytes > MAX_MESSAGE_BYTES - ENVELOPE && message.to_json().len() > MAX_MESSAGE_BYTES {
+        let large = bytes > MAX_MESSAGE_BYTES - ENVELOPE && message.to_json().len() > MAX_MESSAGE_BYTES;
+        if large && client.shared.backend.payloads.is_none() {
             return Err(EnqueueError::TooLarge { job: message.job, bytes, limit: MAX_MESSAGE_BYTES });
         }
         let submission = Submission {
@@ -296,8 +312,16 @@ impl<'a> Enqueue<'a> {
             tracking: self.tracking,
             own_id,
         };
-        Ok((client, submission))
+        Ok((client, submission, large))
     }
+}
+
+/// Leaves arguments that are too large for a message elsewhere, and puts a claim check into the message.
+async fn check_in(payloads: &dyn Payloads, submission: Submission) -> Result<Submission, EnqueueError> {
+    let mut message = (*submission.message).clone();
+    message.args_at = Some(payloads.put(&submission.id, &message.args).await?);
+    message.args = empty_object();
+    Ok(Submission { message: Arc::new(message), ..submission })
 }
 
 impl<'a> IntoFuture for Enqueue<'a> {
@@ -306,7 +330,8 @@ impl<'a> IntoFuture for Enqueue<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (client, submission) = self.into_submission()?;
+            let (client, submission, large) = self.into_submission()?;
+            let submission = client.fitted(submission, large).await?;
             client.shared.backend.queues.send(vec![submission]).await.pop().unwrap_or_else(no_answer)
         })
     }

@@ -189,6 +189,9 @@ pub struct Record {
 }
 
 impl Record {
+    /// The largest output, and the largest checkpoint, that a record keeps, in bytes of JSON.
+    pub const MAX_VALUE_BYTES: usize = 128 * 1024;
+
     /// How many ended attempts a record keeps.
     pub const MAX_HISTORY: usize = 50;
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use lamplighter::{
     Action, Backend, BurialReason, Context, Delivery, Env, Event, Events, Function, Job, JobError, JobId, JobState,
-    Options, Payloads, Queue, RawValue, Retry, Settlement, Stop, StoreError, StoreErrorKind, Worker, secs,
+    Options, Payloads, Queue, RawValue, Record, Retry, Settlement, Stop, StoreError, StoreErrorKind, Worker, secs,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -70,6 +70,15 @@ async fn perform(job: Act, ctx: Context) -> Result<String, JobError> {
     match job.what.as_str() {
         "fail" => Err(JobError::fail("told to")),
         "error" => Err(JobError::retry("no luck")),
+        "talk" => Ok("x".repeat(Record::MAX_VALUE_BYTES)),
+        "keep" => {
+            let error = ctx.checkpoint(&"x".repeat(Record::MAX_VALUE_BYTES)).await.unwrap_err();
+            Ok(error.to_string())
+        }
+        "listen" => {
+            ctx.cancelled().await;
+            Ok("heard".into())
+        }
         what => Ok(format!("{what} {}", ctx.attempt())),
     }
 }
@@ -210,4 +219,80 @@ async fn attempts_of_an_earlier_message_count_where_there_is_no_record() {
     }
     // The policy's own limit, so that the number above means something.
     assert_eq!(Act::options().retry_policy(), &Retry::fixed(secs(7)).attempts(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_record_cannot_keep_is_said() {
+    let bench = Bench::tracked();
+    match bench.one(act("a", "talk")).await {
+        Action::Bury(burial) => assert!(burial.error.to_string().contains("a record keeps 131072"), "{}", burial.error),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(bench.one(act("b", "keep")).await, Action::Ack);
+    let settled = bench.memory.settled.lock().unwrap();
+    match &settled.last().unwrap().verdict {
+        lamplighter::Verdict::Succeeded { output: Some(output), .. } => {
+            assert!(output.get().contains("put the data into an object store"), "{output}");
+        }
+        other => panic!("{other:?}"),
+    }
+    drop(settled);
+    // Without a record there is nothing to be too large for.
+    let bench = Bench::new(|memory, _| memory.stateless());
+    assert_eq!(bench.one(act("c", "talk")).await, Action::Ack);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_job_hears_that_it_has_lost_its_lease() {
+    let bench = Bench::tracked();
+    let memory = bench.memory.clone();
+    let (action, ()) = tokio::join!(bench.one(act("a", "listen")), async {
+        tokio::time::sleep(secs(3)).await;
+        memory.put("a", JobState::Cancelled, 1, None);
+    });
+    // What it returned is fenced, and its message has done its work.
+    assert_eq!(action, Action::Ack);
+    assert_eq!(bench.memory.state("a"), JobState::Cancelled);
+    assert!(bench.memory.settled.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_arguments_go_where_there_is_room_for_them() {
+    let large = || Act { what: "x".repeat(lamplighter::MAX_MESSAGE_BYTES) };
+    let bench = Bench::tracked();
+    let env = Env::driven(start(), 3);
+    let client = lamplighter::Client::new(bench.memory.backend(), env.clone());
+    let refused = client.enqueue(large()).await.unwrap_err();
+    assert!(matches!(refused, lamplighter::EnqueueError::TooLarge { .. }), "{refused}");
+    assert!(bench.memory.sent.lock().unwrap().is_empty(), "nothing was sent");
+
+    let shelf = Shelf::default();
+    let client = lamplighter::Client::new(bench.memory.backend().with_payloads(Arc::new(shelf.clone())), env);
+    client.enqueue(large()).id("one").await.unwrap();
+    for answer in client.enqueue_all([large(), Act { what: "small".into() }]).await {
+        answer.unwrap();
+    }
+    let sent = bench.memory.sent.lock().unwrap();
+    let checks: Vec<_> =
+        sent.iter().map(|one| (one.message.args.get().len() < 100, one.message.args_at.is_some())).collect();
+    assert_eq!(checks, [(true, true), (true, true), (true, false)]);
+    assert_eq!(sent[0].message.args_at.as_deref(), Some("shelf/one"));
+    assert_eq!(*shelf.0.lock().unwrap(), 2);
+}
+
+/// Takes whatever is put on it.
+#[derive(Clone, Default)]
+struct Shelf(Arc<Mutex<u32>>);
+
+#[async_trait]
+impl Payloads for Shelf {
+    async fn put(&self, id: &JobId, args: &RawValue) -> Result<String, StoreError> {
+        assert!(args.get().len() > lamplighter::MAX_MESSAGE_BYTES);
+        *self.0.lock().unwrap() += 1;
+        Ok(format!("shelf/{id}"))
+    }
+
+    async fn get(&self, _: &str) -> Result<Box<RawValue>, StoreError> {
+        Err(StoreError::unavailable("nothing is fetched in these tests"))
+    }
 }

@@ -287,6 +287,7 @@ fn attempt(
     let handler = job.ready.route.handler.clone();
     let message = job.ready.message.clone();
     async move {
+        let watched = context.clone();
         let run = async move {
             let args = match &message.args_at {
                 None => None,
@@ -300,6 +301,13 @@ fn attempt(
                 Some(Ok(future)) => End::Returned(future.await),
                 Some(Err(error)) => End::BadArguments(error),
                 None => End::HandedBack,
+            }
+        };
+        let run = async move {
+            tokio::select! {
+                biased;
+                end = run => end,
+                never = watched.watch_lease() => match never {},
             }
         };
         match timeout_at(end_at, AssertUnwindSafe(run).catch_unwind()).await {

@@ -11,7 +11,7 @@ use crate::{
     error::{self, ErrorText, JobError},
     handler::Outcome,
     ports::{StoreError, StoreErrorKind, Verdict},
-    record::AttemptOutcome,
+    record::{AttemptOutcome, Record},
 };
 
 /// How an attempt ended, seen from outside the handler.
@@ -34,6 +34,15 @@ impl Inner {
         let options = &job.ready.route.options;
         let retention = options.retention_policy();
         match end {
+            End::Returned(Ok(Some(output))) if job.tracked && output.get().len() > Record::MAX_VALUE_BYTES => {
+                // Once more would be as large again.
+                let error = ErrorText::new(format!(
+                    "returned {} bytes, and a record keeps {}: put the data into an object store and return its key",
+                    output.get().len(),
+                    Record::MAX_VALUE_BYTES
+                ));
+                self.fail(job, AttemptOutcome::Error, error, BurialReason::Failed)
+            }
             End::Returned(Ok(output)) => (Verdict::Succeeded { output, retention: retention.succeeded }, Action::Ack),
             End::Returned(Err(error)) => self.judge_error(job, error),
             End::BadArguments(error) => {
