@@ -9,6 +9,8 @@
 mod backend;
 #[cfg(feature = "dynamodb")]
 mod dynamo;
+#[cfg(feature = "events")]
+mod events;
 pub mod lambda;
 #[cfg(feature = "dynamodb")]
 mod maintenance;

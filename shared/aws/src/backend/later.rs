@@ -5,7 +5,7 @@
 //! it takes a hundred thousand jobs as fast as the table does, where Scheduler's API takes some hundred a second (Amazon
 //! EventBridge Scheduler User Guide, "Quotas"). So few jobs go by schedules, and many by the table.
 
-use lamplighter::{EnqueueError, Enqueued, Env, JobId, StoreError, StoreErrorKind, Submission, Timestamp};
+use lamplighter::{EnqueueError, Enqueued, Env, StoreError, StoreErrorKind, Submission, Timestamp};
 
 #[cfg(feature = "dynamodb")]
 use crate::dynamo::{Dynamo, MAX_DUE_BODY};
@@ -162,8 +162,8 @@ impl Later {
     }
 
     /// Forgets a job that was put off and is not to come any more.
-    pub(crate) async fn forget(&self, id: &JobId) -> Result<(), StoreError> {
-        #[cfg(feature = "dynamodb")]
+    #[cfg(feature = "dynamodb")]
+    pub(crate) async fn forget(&self, id: &lamplighter::JobId) -> Result<(), StoreError> {
         if let Some(table) = &self.table {
             table.delete_due(id.as_str()).await?;
         }
@@ -171,8 +171,6 @@ impl Later {
         if let Some(schedules) = &self.schedules {
             schedules.delete(&OneTime::name(DELAY, id)).await?;
         }
-        #[cfg(not(any(feature = "dynamodb", feature = "schedules")))]
-        let _ = id;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ mod settings;
 
 use std::{fmt, sync::Arc};
 
-use lamplighter::{Backend, Client, Env};
+use lamplighter::{Backend, Client, Env, Events, Payloads};
 
 pub(crate) use self::later::Later;
 use self::sender::Sender;
@@ -38,6 +38,7 @@ impl Aws {
     /// A deployment of these parts.
     #[must_use]
     pub fn new(sdk: Sdk, settings: Settings, env: Env) -> Self {
+        let (events, payloads) = (events(&sdk, &settings), payloads(&settings, &env));
         let later = Later {
             sqs: Sqs::with_env(sdk.clone(), settings.queues.clone(), env.clone()),
             #[cfg(feature = "schedules")]
@@ -46,7 +47,8 @@ impl Aws {
             table: settings.table.as_ref().map(|table| crate::dynamo::Dynamo::new(sdk, table.as_str(), env.clone())),
             env,
         };
-        let backend = backend(&later);
+        let mut backend = backend(&later);
+        (backend.events, backend.payloads) = (events, payloads);
         Self { later, backend }
     }
 
@@ -65,11 +67,11 @@ impl Aws {
     /// The same without records: attempts are counted by receives.
     #[must_use]
     pub fn stateless(&self) -> Self {
-        let mut later = self.later.clone();
-        #[cfg(feature = "dynamodb")]
-        {
-            later.table = None;
-        }
+        let later = Later {
+            #[cfg(feature = "dynamodb")]
+            table: None,
+            ..self.later.clone()
+        };
         let mut backend = backend(&later);
         backend.events = self.backend.events.clone();
         backend.payloads = self.backend.payloads.clone();
@@ -107,6 +109,36 @@ fn backend(later: &Later) -> Backend {
         return backend.with_store(Arc::new(records));
     }
     backend
+}
+
+/// Where events are told.
+#[cfg(feature = "events")]
+fn events(sdk: &Sdk, settings: &Settings) -> Option<Arc<dyn Events>> {
+    let bus = settings.event_bus.as_deref()?;
+    Some(Arc::new(crate::events::Bus::new(sdk.clone(), bus)))
+}
+
+#[cfg(not(feature = "events"))]
+fn events(_: &Sdk, _: &Settings) -> Option<Arc<dyn Events>> {
+    None
+}
+
+/// Where large arguments lie.
+#[cfg(feature = "claim-check")]
+fn payloads(settings: &Settings, env: &Env) -> Option<Arc<dyn Payloads>> {
+    let bucket = settings.payloads.as_deref()?;
+    match lamplighter_objects::Objects::from_url(&format!("s3://{bucket}")) {
+        Ok(objects) => Some(Arc::new(lamplighter_objects::ClaimChecks::new(objects, env.clone()))),
+        Err(error) => {
+            tracing::error!(%error, "no claim checks: large arguments are refused");
+            None
+        }
+    }
+}
+
+#[cfg(not(feature = "claim-check"))]
+fn payloads(_: &Settings, _: &Env) -> Option<Arc<dyn Payloads>> {
+    None
 }
 
 /// What sends messages by schedules, where the deployment has a group for them.

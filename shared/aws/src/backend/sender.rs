@@ -20,6 +20,7 @@ pub(super) struct Sender(pub(super) Later);
 /// A submission on its way.
 enum Step {
     /// Answered already.
+    #[cfg(feature = "dynamodb")]
     Answered(Result<Enqueued, EnqueueError>),
     /// To be sent; with the number of its record's writer, where it has one.
     Go(Submission, Option<u64>),
@@ -67,6 +68,7 @@ impl Queues for Sender {
         let (mut near, mut far) = (Vec::new(), Vec::new());
         for (index, step) in steps.into_iter().enumerate() {
             match step {
+                #[cfg(feature = "dynamodb")]
                 Step::Answered(answer) => answers[index] = Some(answer),
                 Step::Go(submission, nonce) => {
                     nonces[index] = nonce.map(|nonce| (submission.id.clone(), nonce));
