@@ -113,6 +113,10 @@ impl Bench {
         self.process(vec![delivery]).await.remove(0)
     }
 
+    fn last_verdict(&self) -> lamplighter::Verdict {
+        self.memory.settled.lock().unwrap().last().unwrap().verdict.clone()
+    }
+
     fn heard(&self) -> Vec<Event> {
         std::mem::take(&mut *self.aside.heard.lock().unwrap())
     }
@@ -163,8 +167,7 @@ fn claim_check(id: &str, reference: &str) -> Delivery {
 async fn a_claim_check_is_redeemed_before_the_handler_runs() {
     let bench = Bench::tracked();
     assert_eq!(bench.one(claim_check("a", "good")).await, Action::Ack);
-    let settled = bench.memory.settled.lock().unwrap();
-    match &settled[0].verdict {
+    match bench.last_verdict() {
         lamplighter::Verdict::Succeeded { output: Some(output), .. } => assert_eq!(output.get(), "\"fetched 1\""),
         other => panic!("{other:?}"),
     }
@@ -229,14 +232,12 @@ async fn what_a_record_cannot_keep_is_said() {
         other => panic!("{other:?}"),
     }
     assert_eq!(bench.one(act("b", "keep")).await, Action::Ack);
-    let settled = bench.memory.settled.lock().unwrap();
-    match &settled.last().unwrap().verdict {
+    match bench.last_verdict() {
         lamplighter::Verdict::Succeeded { output: Some(output), .. } => {
             assert!(output.get().contains("put the data into an object store"), "{output}");
         }
         other => panic!("{other:?}"),
     }
-    drop(settled);
     // Without a record there is nothing to be too large for.
     let bench = Bench::new(|memory, _| memory.stateless());
     assert_eq!(bench.one(act("c", "talk")).await, Action::Ack);
