@@ -71,6 +71,7 @@ impl OnAws {
         Ok(Arc::new(Self { aws, deployment, queues, running: Mutex::default() }))
     }
 
+    #[expect(clippy::expect_used, reason = "there are two, and behaviours use no others")]
     fn queue(&self, queue: Queue) -> &(Queue, String, String) {
         self.queues.iter().find(|(own, ..)| *own == queue).expect("one of the two")
     }
