@@ -13,9 +13,11 @@
 //! ```
 
 mod committed;
+pub mod cost;
 mod deployment;
 mod node;
 mod problems;
+mod rules;
 mod sam;
 mod yaml;
 
@@ -25,10 +27,11 @@ pub use self::{
     committed::{CheckError, Freshness, TEMPLATE_PATH, check, check_against},
     deployment::{
         DeployedFunction, DeployedQueue, DeployedSchedule, DeployedSetting, Deployment, EventPattern, MAX_STACK_NAME,
-        Target, Timing, UNDELIVERED_QUEUE, logical_name,
+        Target, Timing, UNDELIVERED_QUEUE, logical_name, variables,
     },
     node::{Map, Node},
     problems::Problems,
+    rules::examine,
     sam::Template,
 };
 

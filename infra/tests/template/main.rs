@@ -5,4 +5,6 @@ mod committed;
 mod contradictions;
 mod numbers;
 mod rights;
+mod rules;
+mod snapshot;
 mod support;
