@@ -214,6 +214,7 @@ impl Ended {
             verdict: self.verdict.clone(),
             progress: self.progress,
             tracking: self.job.ready.route.options.tracking(),
+            exclusive: self.job.exclusive.clone(),
         }
     }
 
