@@ -1,5 +1,7 @@
 //! What EventBridge starts: schedules, and calls of functions on events.
 
+use lamplighter::schedule::EventBridge;
+
 use super::{function_id, named, policy, queue_id, resource};
 use crate::{
     deployment::{
@@ -99,7 +101,7 @@ fn scheduled(schedule: &DeployedSchedule, expression: &str, timezone: &str) -> M
         .set_some("SqsParameters", group(schedule))
         .set("Input", schedule.message("<aws.scheduler.scheduled-time>"));
     let properties = Map::new()
-        .set("Name", schedule.name.as_str())
+        .set("Name", format!("{}{}", EventBridge::DEPLOYED, schedule.name))
         .set("GroupName", reference(SCHEDULE_GROUP))
         .set("Description", about(schedule))
         .set("ScheduleExpression", expression)
