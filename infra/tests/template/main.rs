@@ -3,6 +3,7 @@
 
 mod committed;
 mod contradictions;
+mod documented;
 mod numbers;
 mod rights;
 mod rules;
