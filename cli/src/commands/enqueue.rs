@@ -83,13 +83,13 @@ impl Enqueue {
             return Err(Error::Usage(format!("{name} is not deployed anywhere: enqueue it without --queue-url")));
         }
         let sqs = Sqs::for_url(definition.queue.name(), url).map_err(|error| Error::Usage(error.to_string()))?;
-        let backend = Backend { queues: Arc::new(sqs), store: None };
+        let backend = Backend::new(Arc::new(sqs));
         self.enqueue(&Client::new(backend, Env::system()), definition, args).await
     }
 
     async fn enqueue(&self, client: &Client, definition: &Definition, args: Box<RawValue>) -> Result<Enqueued, Error> {
-        let tracked = definition.options.is_tracked();
-        let mut enqueue = client.enqueue_raw(definition.name, definition.queue.name(), tracked, args);
+        let tracking = definition.options.tracking();
+        let mut enqueue = client.enqueue_raw(definition.name, definition.queue.name(), tracking, args);
         if let Some(id) = &self.id {
             enqueue = enqueue.id(id);
         }

@@ -9,7 +9,7 @@ use std::{
 
 use crate::support::Place;
 use futures_util::future::join_all;
-use lamplighter::{AttemptOutcome, JobState, ListQuery, RawValue, Record};
+use lamplighter::{AttemptOutcome, JobState, ListQuery, RawValue, Record, Tracking};
 use lamplighter_embedded::{Embedded, Settings};
 
 const JOBS: usize = 10_000;
@@ -43,7 +43,7 @@ async fn killed_again_and_again_nothing_is_lost_and_nothing_succeeds_twice() {
     for start in (0..JOBS).step_by(1000) {
         let answers = join_all((start..start + 1000).map(|number| {
             let args = RawValue::from_string(format!("{{\"sleep_ms\":{}}}", random.u32(0..40))).unwrap();
-            client.enqueue_raw("lamp.ping", "lamp", true, args).id(format!("job-{number}")).into_future()
+            client.enqueue_raw("lamp.ping", "lamp", Tracking::Full, args).id(format!("job-{number}")).into_future()
         }));
         assert!(answers.await.into_iter().all(|answer| !answer.unwrap().is_duplicate()));
     }

@@ -26,7 +26,7 @@ struct Records {
 #[async_trait]
 impl Store for Records {
     async fn claim(&self, requests: Vec<ClaimRequest>) -> Vec<Result<Claim, StoreError>> {
-        requests.iter().map(|_| Ok(Claim::Run { attempt: 1, checkpoint: None })).collect()
+        requests.iter().map(|_| Ok(Claim::Run { attempt: 1, checkpoint: None, memo: None })).collect()
     }
 
     async fn settle(&self, requests: Vec<Settle>) -> Vec<Result<Settled, StoreError>> {

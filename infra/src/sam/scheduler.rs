@@ -1,5 +1,7 @@
 //! EventBridge Scheduler: schedules in a time zone or for one moment, and the group in which functions make more.
 
+use lamplighter::schedule::EventBridge;
+
 use super::{
     events::{UNDELIVERED, about, group, state, with_retries},
     function_id, policy, queue_id, resource,
@@ -26,7 +28,7 @@ pub(super) fn schedule(schedule: &DeployedSchedule, expression: &str, timezone: 
         .set_some("SqsParameters", group(schedule))
         .set("Input", schedule.message("<aws.scheduler.scheduled-time>"));
     let properties = Map::new()
-        .set("Name", schedule.name.as_str())
+        .set("Name", format!("{}{}", EventBridge::DEPLOYED, schedule.name))
         .set("GroupName", reference(GROUP))
         .set("Description", about(schedule))
         .set("ScheduleExpression", expression)

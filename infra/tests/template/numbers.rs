@@ -143,6 +143,8 @@ fn a_schedule_is_a_rule_in_utc_and_a_scheduler_schedule_in_a_zone() {
     assert_eq!(properties(&template, "BookOftenRule")["State"], "DISABLED");
 
     let schedule = properties(&template, "BookBerlinSchedule");
+    // Told apart from what is made at run time in the same group.
+    assert_eq!(schedule["Name"], "deployed-book.berlin");
     assert_eq!(schedule["ScheduleExpression"], "cron(30 8 ? * MON-FRI *)");
     assert_eq!(schedule["ScheduleExpressionTimezone"], "Europe/Berlin");
     assert_eq!(schedule["Target"]["RoleArn"], json!({ "Fn::GetAtt": ["ScheduleGroupAccess", "Arn"] }));

@@ -66,6 +66,11 @@ impl QueueMap {
         self.0.get(name)
     }
 
+    /// All queues, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &QueueUrls)> {
+        self.0.iter().map(|(name, queue)| (&**name, queue))
+    }
+
     /// The queue on AWS that an ARN names, with the name that definitions use.
     #[must_use]
     pub fn find(&self, arn: &QueueArn<'_>) -> Option<(&Arc<str>, &QueueUrls)> {
@@ -147,6 +152,22 @@ impl<'a> QueueArn<'a> {
         (!arn.name.contains([':', '/'])).then_some(arn)
     }
 
+    /// The queue of that URL, which says its account and its name; `None` when it does not.
+    #[cfg(feature = "schedules")]
+    pub(crate) fn of_url(url: &'a str, region: &'a str) -> Option<Self> {
+        let (_, rest) = url.split_once("://")?;
+        let (_, path) = rest.split_once('/')?;
+        let (account, name) = path.rsplit_once('/')?;
+        let account = account.rsplit('/').next().unwrap_or(account);
+        let partition = match region {
+            _ if region.starts_with("cn-") => "aws-cn",
+            _ if region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        };
+        let is_account = !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit());
+        (is_account && !name.is_empty() && !region.is_empty()).then_some(Self { partition, region, account, name })
+    }
+
     /// Whether this is a FIFO queue.
     #[must_use]
     pub fn is_fifo(&self) -> bool {
@@ -179,6 +200,13 @@ impl<'a> QueueArn<'a> {
                 format!("https://sqs.{region}.{suffix}/{account}/{name}")
             }
         }
+    }
+}
+
+impl std::fmt::Display for QueueArn<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { partition, region, account, name } = self;
+        write!(f, "arn:{partition}:sqs:{region}:{account}:{name}")
     }
 }
 
@@ -262,6 +290,21 @@ mod tests {
         assert_eq!(dead.url(None), at_aws);
         assert_eq!(dead.url(Some("http://127.0.0.1:1/")), "http://127.0.0.1:1/123456789012/shop-webhooks-dlq");
         assert_eq!(region_of(at_aws), Some("eu-west-1"));
+    }
+
+    #[cfg(feature = "schedules")]
+    #[test]
+    fn urls_tell_arns() {
+        let of = |url: &str| QueueArn::of_url(url, region_of(url).unwrap_or("us-east-1")).map(|arn| arn.to_string());
+        assert_eq!(of("https://sqs.eu-west-1.amazonaws.com/123456789012/shop-webhooks").as_deref(), Some(ARN));
+        assert_eq!(
+            of("http://127.0.0.1:4566/000000000000/steps.fifo").as_deref(),
+            Some("arn:aws:sqs:us-east-1:000000000000:steps.fifo")
+        );
+        assert_eq!(of("https://sqs.cn-north-1.amazonaws.com.cn/1/a").as_deref(), Some("arn:aws-cn:sqs:cn-north-1:1:a"));
+        for bad in ["", "https://host", "https://host/name", "https://host/shop/name", "https://host/1/"] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
     }
 
     #[cfg(feature = "credential-chain")]

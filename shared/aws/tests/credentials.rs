@@ -27,7 +27,7 @@ const URL: &str = "LAMPLIGHTER_TEST_URL";
 fn sender() {
     let Ok(url) = std::env::var(URL) else { return };
     let sqs = if url == "environment" { Sqs::from_env().unwrap() } else { Sqs::for_url("work", &url).unwrap() };
-    let client = Client::new(Backend { queues: Arc::new(sqs), store: None }, Env::system());
+    let client = Client::new(Backend::new(Arc::new(sqs)), Env::system());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     match runtime.block_on(async { client.enqueue(Act::default()).id("one").await }) {
         Ok(enqueued) => println!("answer: sent {}", enqueued.id()),

@@ -54,7 +54,7 @@ fn client(fake: &FakeSqs) -> Client {
     let map = json!({"work": {"url": fake.url("shop-work")}, "steps": {"url": fake.url("shop-steps.fifo")}});
     let env = Env::seeded(NOW.parse().unwrap(), 7);
     let sqs = Sqs::with_env(fake.sdk(), map.to_string().parse().unwrap(), env.clone());
-    Client::new(Backend { queues: std::sync::Arc::new(sqs), store: None }, env)
+    Client::new(Backend::new(std::sync::Arc::new(sqs)), env)
 }
 
 fn act(note: &str) -> Act {

@@ -1,5 +1,7 @@
 //! Enqueueing jobs, and asking after them.
 
+mod schedules;
+
 use std::{
     fmt,
     future::{Future, IntoFuture},
@@ -15,8 +17,11 @@ use crate::{
     env::Env,
     id::{InvalidJobId, JobId},
     job::Job,
-    message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace},
-    ports::{Backend, EnqueueError, Enqueued, ListQuery, Page, Store, StoreError, StoreErrorKind, Submission},
+    message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace, empty_object},
+    options::Tracking,
+    ports::{
+        Backend, EnqueueError, Enqueued, ListQuery, Page, Payloads, Store, StoreError, StoreErrorKind, Submission,
+    },
     record::{Record, State},
 };
 
@@ -56,13 +61,13 @@ impl Client {
     /// Enqueues a job. Await the answer as it is, or say more first:
     /// `client.enqueue(job).delay(days(3)).id("order-42").await?`.
     pub fn enqueue<J: Job>(&self, job: J) -> Enqueue<'_> {
-        Enqueue::new(self, J::NAME, J::QUEUE.name().into(), J::options().is_tracked(), arguments(&job, J::NAME))
+        Enqueue::new(self, J::NAME, J::QUEUE.name().into(), J::options().tracking(), arguments(&job, J::NAME))
     }
 
     /// Enqueues a job by name, with arguments as JSON: for senders that do not have its type.
     /// The arguments are not checked here.
-    pub fn enqueue_raw(&self, job: &str, queue: &str, tracked: bool, args: Box<RawValue>) -> Enqueue<'_> {
-        Enqueue::new(self, job, queue.into(), tracked, Ok(args))
+    pub fn enqueue_raw(&self, job: &str, queue: &str, tracking: Tracking, args: Box<RawValue>) -> Enqueue<'_> {
+        Enqueue::new(self, job, queue.into(), tracking, Ok(args))
     }
 
     /// Enqueues many jobs of one type, in as few calls as the backend can. The answers come in the jobs' order; a job
@@ -71,13 +76,18 @@ impl Client {
         &self,
         jobs: impl IntoIterator<Item = J, IntoIter: Send>,
     ) -> Vec<Result<Enqueued, EnqueueError>> {
-        let (queue, tracked): (Arc<str>, _) = (J::QUEUE.name().into(), J::options().is_tracked());
+        let (queue, tracking): (Arc<str>, _) = (J::QUEUE.name().into(), J::options().tracking());
         let mut answers = Vec::new();
         let mut submissions = Vec::new();
         for job in jobs {
             let args = arguments(&job, J::NAME);
-            match Enqueue::new(self, J::NAME, queue.clone(), tracked, args).into_submission() {
-                Ok((_, submission)) => {
+            let made = Enqueue::new(self, J::NAME, queue.clone(), tracking, args).into_submission();
+            let fitted = match made {
+                Ok((_, submission, true)) => self.fitted(submission, true).await,
+                made => made.map(|(_, submission, _)| submission),
+            };
+            match fitted {
+                Ok(submission) => {
                     submissions.push(submission);
                     answers.push(None);
                 }
@@ -86,6 +96,13 @@ impl Client {
         }
         let mut sent = self.shared.backend.queues.send(submissions).await.into_iter();
         answers.into_iter().map(|refused| refused.or_else(|| sent.next()).unwrap_or_else(no_answer)).collect()
+    }
+
+    async fn fitted(&self, submission: Submission, large: bool) -> Result<Submission, EnqueueError> {
+        match self.shared.backend.payloads.as_deref().filter(|_| large) {
+            Some(payloads) => check_in(payloads, submission).await,
+            None => Ok(submission),
+        }
     }
 
     /// The record of a job.
@@ -185,7 +202,7 @@ pub struct Enqueue<'a> {
     client: &'a Client,
     job: String,
     queue: Arc<str>,
-    tracked: bool,
+    tracking: Tracking,
     args: Result<Box<RawValue>, EnqueueError>,
     id: Option<Result<JobId, InvalidJobId>>,
     due_at: Option<Timestamp>,
@@ -200,14 +217,14 @@ impl<'a> Enqueue<'a> {
         client: &'a Client,
         job: &str,
         queue: Arc<str>,
-        tracked: bool,
+        tracking: Tracking,
         args: Result<Box<RawValue>, EnqueueError>,
     ) -> Self {
         Self {
             client,
             job: job.into(),
             queue,
-            tracked,
+            tracking,
             args,
             id: None,
             due_at: None,
@@ -262,13 +279,15 @@ impl<'a> Enqueue<'a> {
         self
     }
 
-    fn into_submission(self) -> Result<(&'a Client, Submission), EnqueueError> {
+    /// What is to be sent, and whether it is too large for a message.
+    fn into_submission(self) -> Result<(&'a Client, Submission, bool), EnqueueError> {
         let Self { client, job, .. } = self;
         let origin = &client.origin;
         if origin.hops > MAX_HOPS {
             return Err(EnqueueError::TooManyHops { job, hops: origin.hops });
         }
         let now = client.shared.env.now();
+        let own_id = self.id.is_some();
         let id = self.id.transpose()?.unwrap_or_else(|| JobId::generate(&client.shared.env));
         let mut message = Message::new(job, self.args?)
             .map_err(|error| EnqueueError::Arguments { job: "this job".into(), reason: error.to_string() })?;
@@ -282,7 +301,8 @@ impl<'a> Enqueue<'a> {
         // The arguments are all that can be large: what surrounds them stays below this.
         const ENVELOPE: usize = 4096;
         let bytes = message.args.get().len();
-        if bytes > MAX_MESSAGE_BYTES - ENVELOPE && message.to_json().len() > MAX_MESSAGE_BYTES {
+        let large = bytes > MAX_MESSAGE_BYTES - ENVELOPE && message.to_json().len() > MAX_MESSAGE_BYTES;
+        if large && client.shared.backend.payloads.is_none() {
             return Err(EnqueueError::TooLarge { job: message.job, bytes, limit: MAX_MESSAGE_BYTES });
         }
         let submission = Submission {
@@ -291,10 +311,19 @@ impl<'a> Enqueue<'a> {
             message: Arc::new(message),
             due_at: self.due_at.filter(|due| *due > now),
             group: self.group,
-            tracked: self.tracked,
+            tracking: self.tracking,
+            own_id,
         };
-        Ok((client, submission))
+        Ok((client, submission, large))
     }
+}
+
+/// Leaves arguments that are too large for a message elsewhere, and puts a claim check into the message.
+async fn check_in(payloads: &dyn Payloads, submission: Submission) -> Result<Submission, EnqueueError> {
+    let mut message = (*submission.message).clone();
+    message.args_at = Some(payloads.put(&submission.id, &message.args).await?);
+    message.args = empty_object();
+    Ok(Submission { message: Arc::new(message), ..submission })
 }
 
 impl<'a> IntoFuture for Enqueue<'a> {
@@ -303,7 +332,8 @@ impl<'a> IntoFuture for Enqueue<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (client, submission) = self.into_submission()?;
+            let (client, submission, large) = self.into_submission()?;
+            let submission = client.fitted(submission, large).await?;
             client.shared.backend.queues.send(vec![submission]).await.pop().unwrap_or_else(no_answer)
         })
     }

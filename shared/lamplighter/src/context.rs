@@ -1,6 +1,7 @@
 //! What a handler knows about its own run.
 
 use std::{
+    convert::Infallible,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -17,7 +18,7 @@ use crate::{
     id::JobId,
     message::SharedMessage,
     ports::{LeaseStatus, Note, Store, StoreError, StoreErrorKind, Token},
-    record::Progress,
+    record::{Progress, Record},
     worker::Stop,
 };
 
@@ -53,6 +54,10 @@ pub(crate) struct Told {
 impl Context {
     /// How often progress is written to the store at most.
     pub const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+
+    /// When a running job is looked after first, and how often from then on.
+    const FIRST_LOOK: Duration = Duration::from_secs(10);
+    const NEXT_LOOK: Duration = Duration::from_secs(20);
 
     pub(crate) fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
@@ -152,11 +157,20 @@ impl Context {
     /// be lost. Durable when this returns.
     ///
     /// # Errors
-    /// When the value cannot be written as JSON, when there is no store, or when this attempt has lost its lease:
+    /// When the value cannot be written as JSON or has more than [`Record::MAX_VALUE_BYTES`], when there is no store, or when this attempt has lost its lease:
     /// then the handler should end, since another attempt has taken over.
     pub async fn checkpoint(&self, value: &(impl Serialize + Sync)) -> Result<(), StoreError> {
         let value = serde_json::value::to_raw_value(value)
             .map_err(|error| StoreError::new(StoreErrorKind::Invalid, format_args!("checkpoint: {error}")))?;
+        let (bytes, limit) = (value.get().len(), Record::MAX_VALUE_BYTES);
+        if bytes > limit {
+            return Err(StoreError::new(
+                StoreErrorKind::Invalid,
+                format_args!(
+                    "checkpoint: it has {bytes} bytes, and a record keeps {limit}: put the data into an object store"
+                ),
+            ));
+        }
         match self.write(Note { progress: None, checkpoint: Some(value) }).await? {
             LeaseStatus::Held => Ok(()),
             LeaseStatus::Lost => Err(StoreError::new(
@@ -184,6 +198,22 @@ impl Context {
     #[must_use]
     pub fn client(&self) -> &Client {
         self.0.child_client.get_or_init(|| self.0.client.child_of(&self.0.id, &self.0.message))
+    }
+
+    /// Looks from time to time, for as long as it is polled, whether the attempt still holds its lease: a job that was
+    /// cancelled hears of it, and one that runs for long is seen to.
+    pub(crate) async fn watch_lease(&self) -> Infallible {
+        if self.0.store.is_none() {
+            return std::future::pending().await;
+        }
+        let mut pause = Self::FIRST_LOOK;
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = Self::NEXT_LOOK;
+            if let Err(error) = self.write(Note::default()).await {
+                tracing::debug!(id = %self.id(), %error, "the lease could not be looked at");
+            }
+        }
     }
 
     pub(crate) fn unwritten_progress(&self) -> Option<Progress> {

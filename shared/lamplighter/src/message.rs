@@ -33,6 +33,8 @@ pub struct Message {
     pub job: String,
     /// The arguments: the text of a JSON object.
     pub args: Box<RawValue>,
+    /// Where the arguments lie when they are too large for a message: a claim check.
+    pub args_at: Option<String>,
     /// The job's id and idempotency key. Where it is missing, the transport's message id serves.
     pub id: Option<JobId>,
     /// When the producer made the message.
@@ -45,6 +47,9 @@ pub struct Message {
     pub trace: Option<Trace>,
     /// How many jobs begat this one, each the next.
     pub hops: u32,
+    /// Executions that an earlier message of this job has had, where a retry had to travel as a new message and there is
+    /// no record to count them.
+    pub attempts: u32,
     /// The job that enqueued this one.
     pub parent: Option<JobId>,
     /// The batch that the job belongs to.
@@ -83,12 +88,14 @@ impl Message {
         let message = Self {
             job: job.into(),
             args,
+            args_at: None,
             id: None,
             enqueued_at: None,
             expires_at: None,
             schedule: None,
             trace: None,
             hops: 0,
+            attempts: 0,
             parent: None,
             batch: None,
             extra: BTreeMap::new(),
@@ -145,12 +152,14 @@ impl PartialEq for Message {
         };
         self.job == other.job
             && self.args.get() == other.args.get()
+            && self.args_at == other.args_at
             && self.id == other.id
             && self.enqueued_at == other.enqueued_at
             && self.expires_at == other.expires_at
             && self.schedule == other.schedule
             && self.trace == other.trace
             && self.hops == other.hops
+            && self.attempts == other.attempts
             && self.parent == other.parent
             && self.batch == other.batch
             && raw(&self.extra) == raw(&other.extra)
@@ -169,9 +178,11 @@ impl Serialize for Message {
                 }
             )*};
         }
-        present!(id, enqueued_at, expires_at, schedule, trace);
-        if self.hops > 0 {
-            map.serialize_entry("hops", &self.hops)?;
+        present!(args_at, id, enqueued_at, expires_at, schedule, trace);
+        for (name, number) in [("hops", self.hops), ("attempts", self.attempts)] {
+            if number > 0 {
+                map.serialize_entry(name, &number)?;
+            }
         }
         present!(parent, batch);
         for (key, value) in &self.extra {
@@ -199,10 +210,10 @@ impl<'de> Visitor<'de> for Fields {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Message, A::Error> {
         let mut job: Option<String> = None;
         let mut args: Option<Box<RawValue>> = None;
-        let mut hops: Option<u32> = None;
+        let (mut hops, mut attempts): (Option<u32>, Option<u32>) = (None, None);
         let (mut id, mut parent, mut batch): (Option<JobId>, Option<JobId>, Option<JobId>) = (None, None, None);
         let (mut enqueued_at, mut expires_at): (Option<Timestamp>, Option<Timestamp>) = (None, None);
-        let mut schedule: Option<String> = None;
+        let (mut schedule, mut args_at): (Option<String>, Option<String>) = (None, None);
         let mut trace: Option<TraceField> = None;
         let mut extra = BTreeMap::new();
         // A field given as null counts as absent: many languages write absent values so.
@@ -220,12 +231,14 @@ impl<'de> Visitor<'de> for Fields {
             match &*key {
                 "job" => once!(job),
                 "args" => once!(args),
+                "args_at" => once!(args_at),
                 "id" => once!(id),
                 "enqueued_at" => once!(enqueued_at),
                 "expires_at" => once!(expires_at),
                 "schedule" => once!(schedule),
                 "trace" => once!(trace),
                 "hops" => once!(hops),
+                "attempts" => once!(attempts),
                 "parent" => once!(parent),
                 "batch" => once!(batch),
                 _ if extra.contains_key(&*key) => {
@@ -240,12 +253,14 @@ impl<'de> Visitor<'de> for Fields {
         Ok(Message {
             job: job.ok_or_else(|| de::Error::custom("the field \"job\" is missing"))?,
             args: args.unwrap_or_else(empty_object),
+            args_at,
             id,
             enqueued_at,
             expires_at,
             schedule,
             trace: trace.map(Trace::from),
             hops: hops.unwrap_or(0),
+            attempts: attempts.unwrap_or(0),
             parent,
             batch,
             extra,
@@ -365,6 +380,8 @@ mod tests {
             message.enqueued_at = seconds.map(|s| Timestamp::from_second(s).unwrap());
             message.expires_at = message.enqueued_at;
             message.hops = hops;
+            message.attempts = hops / 2;
+            message.args_at = schedule.clone();
             message.trace = schedule.clone().map(|s| Trace { traceparent: s.clone(), tracestate: Some(s) });
             message.schedule = schedule;
             message.extra = extra.iter().map(|(key, value)| (key.clone(), raw(value))).collect();

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::retry::Retry;
 
 /// What a job asks of whoever runs it. Everything has a default.
@@ -9,8 +11,46 @@ use crate::retry::Retry;
 pub struct Options {
     timeout: Duration,
     retry: Retry,
-    tracked: bool,
+    tracking: Tracking,
+    announced: bool,
     retention: Retention,
+    overlap: Overlap,
+}
+
+/// Which records are kept of a job, where there is a store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Tracking {
+    /// None.
+    Untracked,
+    /// A record from the moment it is claimed, which is listed while the job is delayed, runs for long, is retried, has
+    /// failed or was cancelled. A backend that lists everything at no further cost may do so.
+    Lean,
+    /// A record from the moment it is enqueued, listed in every state.
+    #[default]
+    Full,
+}
+
+impl Tracking {
+    /// Whether there are any.
+    #[must_use]
+    pub const fn is_tracked(self) -> bool {
+        !matches!(self, Self::Untracked)
+    }
+}
+
+/// What becomes of a job that a schedule starts while an earlier job of the same schedule still runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlap {
+    /// It runs beside the other.
+    #[default]
+    Allow,
+    /// It waits, and runs when the other has ended. The wait does not count as an attempt.
+    Queue,
+    /// It does not run at all: it is cancelled, and its record says why. One that has begun before, and comes again for
+    /// another attempt, waits.
+    Skip,
 }
 
 /// How long a record is kept after its job has ended.
@@ -60,7 +100,24 @@ impl Options {
     /// The cheapest way for jobs in great numbers that may safely run twice.
     #[must_use]
     pub fn untracked(mut self) -> Self {
-        self.tracked = false;
+        self.tracking = Tracking::Untracked;
+        self
+    }
+
+    /// Keeps no more records of this job than its claim and its end, and lists it only while there is something to look
+    /// at: the cheaper way to leases, histories and attempts that are counted right. On AWS a job that succeeds at once
+    /// costs two writes in place of six. A job whose id the sender chose has its record from the beginning all the same,
+    /// or there would be nothing to tell a second one by.
+    #[must_use]
+    pub fn lean(mut self) -> Self {
+        self.tracking = Tracking::Lean;
+        self
+    }
+
+    /// Publishes an event for each success too, not only for each failure, where the backend has events.
+    #[must_use]
+    pub fn announce_success(mut self) -> Self {
+        self.announced = true;
         self
     }
 
@@ -68,6 +125,18 @@ impl Options {
     #[must_use]
     pub fn retention(mut self, retention: Retention) -> Self {
         self.retention = retention;
+        self
+    }
+
+    /// What becomes of a job of this type that a schedule starts while an earlier job of the same schedule still runs.
+    /// An attempt runs until it ends or its lease does, so a host that dies never holds a schedule up for longer than
+    /// that; between two attempts, a job holds up nobody. By default, [`Overlap::Allow`].
+    ///
+    /// Who runs is known by records: without a store, and for an [untracked](Self::untracked) job, nothing but
+    /// [`Overlap::Allow`] is to be had.
+    #[must_use]
+    pub fn overlap(mut self, overlap: Overlap) -> Self {
+        self.overlap = overlap;
         self
     }
 
@@ -83,10 +152,22 @@ impl Options {
         &self.retry
     }
 
+    /// Which records the store keeps.
+    #[must_use]
+    pub fn tracking(&self) -> Tracking {
+        self.tracking
+    }
+
     /// Whether the store keeps a record.
     #[must_use]
     pub fn is_tracked(&self) -> bool {
-        self.tracked
+        self.tracking.is_tracked()
+    }
+
+    /// Whether successes are announced.
+    #[must_use]
+    pub fn announces_success(&self) -> bool {
+        self.announced
     }
 
     /// How long the record of an ended job is kept.
@@ -94,10 +175,23 @@ impl Options {
     pub fn retention_policy(&self) -> Retention {
         self.retention
     }
+
+    /// What becomes of a job that a schedule starts while an earlier job of it still runs.
+    #[must_use]
+    pub fn overlap_policy(&self) -> Overlap {
+        self.overlap
+    }
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { timeout: Self::DEFAULT_TIMEOUT, retry: Retry::default(), tracked: true, retention: Retention::default() }
+        Self {
+            timeout: Self::DEFAULT_TIMEOUT,
+            retry: Retry::default(),
+            tracking: Tracking::default(),
+            announced: false,
+            retention: Retention::default(),
+            overlap: Overlap::default(),
+        }
     }
 }

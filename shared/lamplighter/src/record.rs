@@ -175,6 +175,9 @@ pub struct Record {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
+    /// Why it was cancelled, where that was not done by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// What the handler returned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Box<RawValue>>,
@@ -189,6 +192,9 @@ pub struct Record {
 }
 
 impl Record {
+    /// The largest output, and the largest checkpoint, that a record keeps, in bytes of JSON.
+    pub const MAX_VALUE_BYTES: usize = 128 * 1024;
+
     /// How many ended attempts a record keeps.
     pub const MAX_HISTORY: usize = 50;
 

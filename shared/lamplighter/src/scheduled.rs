@@ -9,6 +9,7 @@ use crate::{
     id::JobId,
     job::Job,
     message::{InvalidMessage, Message},
+    options::Tracking,
     ports::Submission,
     schedule::{Schedule, ScheduleError, ScheduleProblem},
 };
@@ -33,8 +34,8 @@ pub struct ScheduledJob {
     pub job: Arc<str>,
     /// The queue that carries it.
     pub queue: Arc<str>,
-    /// Whether a record is kept.
-    pub tracked: bool,
+    /// Which records are kept.
+    pub tracking: Tracking,
     /// The job's arguments: the text of a JSON object.
     pub args: Box<RawValue>,
 }
@@ -50,7 +51,7 @@ impl Schedule {
                 schedule: self,
                 job: J::NAME.into(),
                 queue: J::QUEUE.name().into(),
-                tracked: J::options().is_tracked(),
+                tracking: J::options().tracking(),
                 args,
             }),
             Err(error) => Err(ScheduleError {
@@ -59,6 +60,23 @@ impl Schedule {
             }),
         }
     }
+}
+
+/// The body of the message that a schedule's ticks send, for a service that puts the tick's time in place of `time`. That
+/// is part of the job's id, so that a tick which is delivered twice is one job. `args` is the text of a JSON object.
+///
+/// ```
+/// let body = lamplighter::tick_template("report-daily", "report.daily", "{}", "<time>");
+/// assert!(body.contains(r#""id":"report-daily@<time>""#));
+/// ```
+#[must_use]
+pub fn tick_template(schedule: &str, job: &str, args: &str, time: &str) -> String {
+    // EventBridge and its Scheduler take `<…>` for something to fill in; JSON has another way to write these two
+    // characters. Names of jobs and schedules hold nothing that it would have to escape.
+    let args = args.replace('<', "\\u003c").replace('>', "\\u003e");
+    format!(
+        r#"{{"job":"{job}","args":{args},"id":"{schedule}@{time}","enqueued_at":"{time}","schedule":"{schedule}"}}"#
+    )
 }
 
 impl ScheduledJob {
@@ -89,7 +107,8 @@ impl ScheduledJob {
             message: Arc::new(message),
             due_at: None,
             group: None,
-            tracked: self.tracked,
+            tracking: self.tracking,
+            own_id: true,
         })
     }
 }

@@ -51,7 +51,7 @@ impl Trial {
         Self {
             function,
             env: Env::system(),
-            backend: Backend { queues: Arc::new(Outbox::default()), store: None },
+            backend: Backend::new(Arc::new(Outbox::default())),
             id: "trial".into(),
             enqueued_at: None,
             receive_count: 1,

@@ -11,7 +11,7 @@ use std::{
 
 use lamplighter::{
     Action, BurialReason, Context, Delivery, Env, Function, JobError, JobState, Options, Settlement, State, Stop,
-    Token, Trace, Verdict, Worker, mins, secs,
+    Token, Trace, Tracking, Verdict, Worker, mins, secs,
 };
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -350,7 +350,7 @@ async fn a_settlement_that_cannot_be_written_travels_as_a_message_and_is_applied
     assert_eq!(bench.process(vec![act("a", "ok fine")], secs(30)).await, [Action::Ack]);
     assert_eq!(bench.memory.state("a"), JobState::Running);
     let carrier = bench.memory.sent.lock().unwrap().remove(0);
-    assert_eq!((&*carrier.queue, carrier.tracked), ("test", false));
+    assert_eq!((&*carrier.queue, carrier.tracking), ("test", Tracking::Untracked));
 
     let carried = delivery("carrier", &carrier.message.to_json());
     bench.memory.faults.lock().unwrap().settles = 1;

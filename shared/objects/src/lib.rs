@@ -16,6 +16,7 @@
 //! Making one does nothing: a folder is created, certificates are loaded and connections are made when the first object
 //! is asked for.
 
+mod claim_check;
 mod error;
 mod http;
 mod key;
@@ -35,6 +36,7 @@ use object_store::{
 use tokio::sync::OnceCell;
 
 pub use self::{
+    claim_check::ClaimChecks,
     error::ObjectError,
     key::{InvalidKey, Key},
     location::{Location, LocationError, OBJECTS},

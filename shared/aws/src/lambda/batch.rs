@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     Host, Invocation,
     error::{InvocationError, Kind},
+    far_retry,
     host::unknown_event,
     record::{Record, Records},
     response::{ItemFailure, Response},
@@ -110,6 +111,7 @@ impl Batch {
         let mut failed = BTreeSet::new();
         let mut postponed: BTreeMap<&str, Vec<(usize, Postponed)>> = BTreeMap::new();
         let mut buried: BTreeMap<&str, Vec<(usize, &Burial)>> = BTreeMap::new();
+        let mut far = Vec::new();
         for (index, item) in self.items.iter().enumerate() {
             let queue = item.record.queue_arn.as_deref().unwrap_or_default();
             // Every delivery gets an answer; one without would not have run.
@@ -119,6 +121,10 @@ impl Batch {
                 Action::Ack => continue,
                 Action::Bury(burial) => {
                     buried.entry(queue).or_default().push((index, burial));
+                    continue;
+                }
+                Action::Retry(delay) if delay.saturating_sub(at.elapsed()) > longest => {
+                    far.push((index, delay.saturating_sub(at.elapsed())));
                     continue;
                 }
                 Action::Retry(delay) | Action::Release(Some(delay)) => {
@@ -132,6 +138,15 @@ impl Batch {
             }
         }
         let by = invocation.answer_by();
+        for (index, delay) in self.put_off(host, far, by).await {
+            // As far as the queue can; then it comes again, and is put off again.
+            let record = &self.items[index].record;
+            failed.insert(index);
+            if let Some(receipt) = record.receipt_handle.clone() {
+                let queue = record.queue_arn.as_deref().unwrap_or_default();
+                postponed.entry(queue).or_default().push((index, Postponed { receipt, delay: delay.min(longest) }));
+            }
+        }
         let (mut postponing, mut burying) = (Vec::new(), Vec::new());
         for (queue, lot) in postponed {
             postponing.push(self.postpone(host, queue, lot, by));
@@ -142,6 +157,26 @@ impl Batch {
         let (_, unburied) = join(join_all(postponing), join_all(burying)).await;
         failed.extend(unburied.into_iter().flatten());
         self.answer(host, failed)
+    }
+
+    /// Sends messages again later whose next attempt is further away than their queue can hide them. Gives back those
+    /// for which that did not work.
+    async fn put_off(&self, host: &Host, far: Vec<(usize, Duration)>, by: Instant) -> Vec<(usize, Duration)> {
+        let sending = far.into_iter().map(async |(index, delay)| {
+            let item = &self.items[index];
+            let sent = timeout_at(by, far_retry::send_later(host, &item.queue, &item.record, delay)).await;
+            let late = || Err(StoreError::unavailable("there was no answer before the invocation's deadline"));
+            match sent.unwrap_or_else(|_| late()) {
+                Ok(()) => None,
+                Err(error) => {
+                    let message_id = item.record.message_id.as_deref().unwrap_or_default();
+                    tracing::warn!(queue = &*item.queue, message_id, %error, "its next attempt could not be put off");
+                    Some((index, delay))
+                }
+            }
+        });
+        let sending: Vec<_> = sending.collect();
+        join_all(sending).await.into_iter().flatten().collect()
     }
 
     fn answer(&self, host: &Host, failed: BTreeSet<usize>) -> Result<Response, InvocationError> {

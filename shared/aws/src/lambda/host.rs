@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use lamplighter::{Backend, Env, Function, Queues, Stop, Worker};
+use lamplighter::{Backend, Env, Function, Stop, Worker};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -18,7 +18,7 @@ use super::{
     payload::Payload,
     response::Response,
 };
-use crate::{sdk::variable, sqs::Sqs};
+use crate::{Aws, backend::Later, sdk::variable, sqs::Sqs};
 
 /// A function's host. Cloning is cheap: concurrent invocations share it.
 #[derive(Clone)]
@@ -27,6 +27,11 @@ pub struct Host(Arc<Inner>);
 struct Inner {
     worker: Worker,
     sqs: Sqs,
+    env: Env,
+    /// For what SQS cannot put off itself.
+    later: Option<Later>,
+    /// Whether there are records.
+    tracks: bool,
     stop: Stop,
     running: TaskTracker,
 }
@@ -63,15 +68,28 @@ impl Host {
     /// [`new`](Self::new), with a clock and randomness to drive.
     #[must_use]
     pub fn with_env(function: Function, sqs: Sqs, env: Env) -> Self {
+        let backend = Backend::new(Arc::new(sqs.clone()));
+        Self::with_backend(function, sqs, backend, env, None)
+    }
+
+    /// A host of a deployment: with records, where there is a table and the function does not do without.
+    #[must_use]
+    pub fn on(function: Function, aws: &Aws) -> Self {
+        let aws = if function.is_stateless() { aws.stateless() } else { aws.clone() };
+        let later = Some(aws.later().clone());
+        Self::with_backend(function, aws.sqs().clone(), aws.backend(), aws.env().clone(), later)
+    }
+
+    fn with_backend(function: Function, sqs: Sqs, backend: Backend, env: Env, later: Option<Later>) -> Self {
         let name = variable("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| function.name().into());
         let host = match variable("AWS_LAMBDA_LOG_STREAM_NAME") {
             Some(stream) => format!("lambda {name} {stream}"),
             None => format!("lambda {name}"),
         };
         let stop = Stop::new();
-        let queues: Arc<dyn Queues> = Arc::new(sqs.clone());
-        let worker = Worker::new(function, Backend { queues, store: None }, env, host, stop.clone());
-        Self(Arc::new(Inner { worker, sqs, stop, running: TaskTracker::new() }))
+        let tracks = backend.store.is_some();
+        let worker = Worker::new(function, backend, env.clone(), host, stop.clone());
+        Self(Arc::new(Inner { worker, sqs, env, later, tracks, stop, running: TaskTracker::new() }))
     }
 
     /// Does what an invocation asks for.
@@ -108,6 +126,19 @@ impl Host {
 
     pub(super) fn worker(&self) -> &Worker {
         &self.0.worker
+    }
+
+    pub(super) fn env(&self) -> &Env {
+        &self.0.env
+    }
+
+    pub(super) fn later(&self) -> Option<&Later> {
+        self.0.later.as_ref()
+    }
+
+    /// Whether jobs of that name have records.
+    pub(super) fn tracks(&self, job: &str) -> bool {
+        self.0.tracks && self.function().route(job).is_some_and(|route| route.options.is_tracked())
     }
 
     pub(super) fn sqs(&self) -> &Sqs {

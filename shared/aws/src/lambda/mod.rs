@@ -15,6 +15,7 @@ mod batch;
 mod deadline;
 mod error;
 mod event;
+mod far_retry;
 mod host;
 mod lenient;
 mod logging;
@@ -35,7 +36,7 @@ pub use self::{
     record::Records,
     response::{ItemFailure, JobResponse, Response},
 };
-use crate::{sdk::variable, sqs::Sqs};
+use crate::{Aws, SqsError, sdk::variable};
 
 /// The environment variable that asks for a [stop notice](run).
 pub const STOP_NOTICE_VARIABLE: &str = "LAMPLIGHTER_STOP_NOTICE";
@@ -51,7 +52,8 @@ const SET_BY_LAMBDA: [&str; 4] = [
 
 /// Serves a function's invocations until Lambda ends the process.
 ///
-/// Queues are those of the environment variable [`LAMPLIGHTER_QUEUES`](crate::QueueMap::VARIABLE). Where
+/// The deployment is the one that environment variables name: its queues in
+/// [`LAMPLIGHTER_QUEUES`](crate::QueueMap::VARIABLE), and its other parts as [`Settings`](crate::Settings) tells. Where
 /// `AWS_LAMBDA_MAX_CONCURRENCY` is above 1 (Lambda Managed Instances), that many invocations run at once.
 ///
 /// With [`LAMPLIGHTER_STOP_NOTICE`](STOP_NOTICE_VARIABLE) set to `1`, an internal extension is registered, so that
@@ -74,7 +76,7 @@ pub async fn run(function: Function) -> Result<(), Error> {
     if !problems.is_empty() {
         return Err(Error::Function(problems.join("; ")));
     }
-    let host = Host::new(function, Sqs::from_env()?);
+    let host = Host::on(function, &Aws::from_env().map_err(SqsError::from)?);
     if variable(STOP_NOTICE_VARIABLE).is_some_and(|value| value == "1") {
         stop::announce(host.clone()).await;
     }

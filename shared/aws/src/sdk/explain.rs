@@ -7,16 +7,15 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use lamplighter::{StoreError, StoreErrorKind};
 
 /// What an SDK's error means. `doing` completes "cannot …": `send to https://…`.
-pub(crate) fn explain<E, R>(error: &SdkError<E, R>, doing: &str) -> StoreError
+pub(crate) fn explain<E>(error: &SdkError<E>, doing: &str) -> StoreError
 where
     E: ProvideErrorMetadata + Error + 'static,
-    R: std::fmt::Debug + 'static,
 {
     if let Some(credentials) = find::<CredentialsError>(error) {
         return no_credentials(credentials, doing);
     }
     match error {
-        SdkError::ServiceError(service) => refused(service.err(), doing),
+        SdkError::ServiceError(service) => refused(service.err(), service.raw().status().is_server_error(), doing),
         SdkError::TimeoutError(_) => StoreError::unavailable(format_args!(
             "cannot {doing}: there was no answer in time; check the network, and try again"
         )),
@@ -51,7 +50,7 @@ fn no_credentials(error: &CredentialsError, doing: &str) -> StoreError {
     StoreError::new(StoreErrorKind::Denied, text)
 }
 
-fn refused(error: &impl ProvideErrorMetadata, doing: &str) -> StoreError {
+fn refused(error: &impl ProvideErrorMetadata, server_error: bool, doing: &str) -> StoreError {
     let code = error.code().unwrap_or("an unnamed error");
     // Older protocols put the service's name before the code: `AWS.SimpleQueueService.NonExistentQueue`.
     let code = code.rsplit('.').next().unwrap_or(code);
@@ -75,14 +74,27 @@ fn refused(error: &impl ProvideErrorMetadata, doing: &str) -> StoreError {
         "NonExistentQueue" | "QueueDoesNotExist" => {
             (StoreErrorKind::Invalid, "check the queue's URL, its region and its account")
         }
+        "ResourceNotFoundException" => {
+            (StoreErrorKind::Invalid, "check its name, and that it is deployed to this account and region")
+        }
+        "ServiceQuotaExceededException" => {
+            (StoreErrorKind::Invalid, "ask AWS to raise that quota, or remove what is no longer needed")
+        }
         "InternalError"
         | "InternalFailure"
+        | "InternalServerError"
+        | "InternalServerException"
+        | "LimitExceededException"
+        | "ProvisionedThroughputExceededException"
+        | "RequestLimitExceeded"
         | "ServiceUnavailable"
+        | "TransactionConflictException"
         | "Throttling"
         | "ThrottlingException"
         | "RequestThrottled"
         | "OverLimit"
         | "KmsThrottled" => (StoreErrorKind::Unavailable, "try again"),
+        _ if server_error => (StoreErrorKind::Unavailable, "try again"),
         _ => (StoreErrorKind::Invalid, "the same request would be refused again"),
     };
     StoreError::new(kind, format_args!("cannot {doing}: AWS says {said}; {advice}"))

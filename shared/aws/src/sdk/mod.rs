@@ -70,9 +70,9 @@ impl Sdk {
         Self::new(Source::Fixed { region: region.into(), endpoint, credentials })
     }
 
-    /// Whether it goes by environment variables alone.
-    pub(crate) fn is_environment(&self) -> bool {
-        matches!(self.0.source, Source::Environment)
+    /// The endpoint that an environment variable of one service names, where the environment is what counts.
+    pub(crate) fn endpoint_of(&self, variable: &str) -> Option<String> {
+        self::variable(variable).filter(|_| matches!(self.0.source, Source::Environment))
     }
 
     fn new(source: Source) -> Self {

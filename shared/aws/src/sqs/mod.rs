@@ -2,6 +2,8 @@
 
 mod batches;
 mod bury;
+#[cfg(feature = "dynamodb")]
+mod depth;
 mod queues;
 mod text;
 mod visibility;
@@ -16,8 +18,11 @@ use aws_sdk_sqs::{Client, config};
 use lamplighter::{Env, StoreError};
 use tokio::sync::OnceCell;
 
+#[cfg(feature = "dynamodb")]
+pub(crate) use self::depth::Depth;
 pub(crate) use self::{
     bury::{Attribute, Corpse},
+    queues::MAX_DELAY,
     visibility::{MAX_VISIBILITY, Postponed},
 };
 use crate::{
@@ -100,8 +105,7 @@ impl Sqs {
         let make = || async {
             let shared = self.0.sdk.config().await?;
             let mut own = config::Builder::from(shared);
-            if let Some(endpoint) = crate::sdk::variable("AWS_ENDPOINT_URL_SQS").filter(|_| self.0.sdk.is_environment())
-            {
+            if let Some(endpoint) = self.0.sdk.endpoint_of("AWS_ENDPOINT_URL_SQS") {
                 own.set_endpoint_url(Some(endpoint));
             }
             Ok(Client::from_conf(own.build()))

@@ -14,7 +14,7 @@ use super::{
 use crate::queues::QueueUrls;
 
 /// The longest `DelaySeconds` (Amazon SQS API Reference, SendMessage).
-const MAX_DELAY: Duration = Duration::from_secs(900);
+pub(crate) const MAX_DELAY: Duration = Duration::from_secs(900);
 
 #[async_trait]
 impl Queues for Sqs {

@@ -2,8 +2,12 @@
 
 mod http;
 mod runtime_api;
+#[cfg(feature = "schedules")]
+mod schedules;
 mod sqs;
 
+#[cfg(feature = "schedules")]
+pub use self::schedules::FakeSchedules;
 pub use self::{
     runtime_api::{Answer, RuntimeApi},
     sqs::{Call, FakeSqs, Fault},

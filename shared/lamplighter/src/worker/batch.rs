@@ -9,6 +9,7 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
+use serde_json::value::RawValue;
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::AbortHandle,
@@ -20,6 +21,7 @@ use super::{Inner, Report, bookkeeping::Ended, intake::Claimed, verdict::End};
 use crate::{
     context::{self, Context},
     delivery::Action,
+    ports::{Payloads, StoreError, StoreErrorKind},
 };
 
 /// Jobs that run one after the other: those of a FIFO group, or a single one.
@@ -190,7 +192,7 @@ impl<'a> Batch<'a> {
             queue = &*job.ready.delivery.queue,
         );
         let slot = self.running.len();
-        let future = attempt(&job, context.clone(), now, end_at);
+        let future = attempt(&job, self.worker.backend.payloads.clone(), context.clone(), now, end_at);
         let tell = self.messages.0.clone();
         let task = tokio::spawn(
             async move {
@@ -263,9 +265,21 @@ async fn settled(settling: &mut Option<BoxFuture<'_, Vec<Report>>>) -> Vec<Repor
     }
 }
 
+/// The arguments that a message only refers to.
+async fn fetch(payloads: Option<&dyn Payloads>, reference: &str) -> Result<Box<RawValue>, StoreError> {
+    match payloads {
+        Some(payloads) => payloads.get(reference).await,
+        None => Err(StoreError::new(
+            StoreErrorKind::Invalid,
+            format_args!("they lie at {reference:?}, and no bucket for large arguments is configured here"),
+        )),
+    }
+}
+
 /// One execution of a handler, with whatever it does caught.
 fn attempt(
     job: &Claimed,
+    payloads: Option<Arc<dyn Payloads>>,
     context: Context,
     now: Instant,
     end_at: Instant,
@@ -273,11 +287,27 @@ fn attempt(
     let handler = job.ready.route.handler.clone();
     let message = job.ready.message.clone();
     async move {
+        let watched = context.clone();
         let run = async move {
-            match handler.as_ref().map(|handler| handler(&message.args, context)) {
+            let args = match &message.args_at {
+                None => None,
+                Some(reference) => match fetch(payloads.as_deref(), reference).await {
+                    Ok(args) => Some(args),
+                    Err(error) => return End::NoArguments(error),
+                },
+            };
+            let args = args.as_deref().unwrap_or(&message.args);
+            match handler.as_ref().map(|handler| handler(args, context)) {
                 Some(Ok(future)) => End::Returned(future.await),
                 Some(Err(error)) => End::BadArguments(error),
                 None => End::HandedBack,
+            }
+        };
+        let run = async move {
+            tokio::select! {
+                biased;
+                end = run => end,
+                never = watched.watch_lease() => match never {},
             }
         };
         match timeout_at(end_at, AssertUnwindSafe(run).catch_unwind()).await {

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Inner, Report,
@@ -13,7 +13,8 @@ use super::{
 use crate::{
     delivery::{Action, Delivery, Settlement},
     id::JobId,
-    ports::{Enqueued, Settle, Settled, Store, StoreError, StoreErrorKind, Submission, Verdict},
+    options::Tracking,
+    ports::{Enqueued, Event, Settle, Settled, Store, StoreError, StoreErrorKind, Submission, Verdict},
     record::Progress,
 };
 
@@ -28,29 +29,58 @@ pub(super) struct Ended {
     pub(super) progress: Option<Progress>,
 }
 
+/// What is known after a call to the store.
+struct Written {
+    reports: Vec<Report>,
+    /// What others may want to hear.
+    events: Vec<Event>,
+}
+
+impl Written {
+    /// The outcome counts. Gives its report.
+    fn stands(&mut self, ended: Ended) -> &mut Report {
+        self.events.extend(ended.event());
+        let place = self.reports.len();
+        self.reports.push(ended.report());
+        &mut self.reports[place]
+    }
+}
+
 /// Pauses between tries to reach a store that is away. After the last, the settlement is sent as a message.
 const STORE_RETRIES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
 
 impl Inner {
     /// Writes down what has ended, in one call, and gives the answers for the host.
     pub(super) async fn settle(&self, ended: Vec<Ended>, deadline: Instant) -> Vec<Report> {
-        let mut reports = Vec::with_capacity(ended.len());
+        let mut written = Written { reports: Vec::with_capacity(ended.len()), events: Vec::new() };
         let mut tracked = Vec::with_capacity(ended.len());
         for ended in ended {
             self.log(&ended);
             if ended.job.tracked {
                 tracked.push(ended);
             } else {
-                reports.push(ended.report());
+                written.stands(ended);
             }
         }
         if let Some(store) = self.backend.store.as_ref().filter(|_| !tracked.is_empty()) {
-            self.write(&**store, tracked, deadline, &mut reports).await;
+            self.write(&**store, tracked, deadline, &mut written).await;
         }
-        reports
+        self.publish(written.events, deadline).await;
+        written.reports
     }
 
-    async fn write(&self, store: &dyn Store, ended: Vec<Ended>, deadline: Instant, reports: &mut Vec<Report>) {
+    /// Tells others what has ended. Nobody's fate depends on it: what cannot be told now is only logged.
+    pub(super) async fn publish(&self, events: Vec<Event>, deadline: Instant) {
+        let Some(port) = self.backend.events.as_ref().filter(|_| !events.is_empty()) else { return };
+        let ids = events.iter().map(|event| event.id.to_string()).collect::<Vec<_>>().join(", ");
+        match timeout_at(deadline, port.publish(events)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(ids, %error, "events not published"),
+            Err(_) => tracing::warn!(ids, "events not published before the deadline"),
+        }
+    }
+
+    async fn write(&self, store: &dyn Store, ended: Vec<Ended>, deadline: Instant, written: &mut Written) {
         let mut open = ended;
         for pause in STORE_RETRIES.into_iter().map(Some).chain([None]) {
             let answers = store.settle(open.iter().map(|ended| ended.settle(&self.host)).collect()).await;
@@ -59,9 +89,7 @@ impl Inner {
             for mut ended in open {
                 match answers.next() {
                     Some(Ok(Settled::Applied { message_done })) => {
-                        let mut report = ended.report();
-                        report.settlement.done = message_done;
-                        reports.push(report);
+                        written.stands(ended).settlement.done = message_done;
                     }
                     Some(Ok(Settled::Fenced(state))) => {
                         let (id, attempt) = (&ended.job.ready.id, ended.job.token.attempt);
@@ -69,7 +97,7 @@ impl Inner {
                         // Ended by someone else: the message has done its work. Otherwise it belongs to the new owner.
                         let over = state.is_some_and(|state| state.is_final());
                         ended.action = if over { Action::Ack } else { Action::Release(None) };
-                        reports.push(ended.report());
+                        written.reports.push(ended.report());
                     }
                     Some(Err(error)) => failed.push((ended, error)),
                     None => failed.push((ended, StoreError::unavailable("the store gave no answer"))),
@@ -85,13 +113,13 @@ impl Inner {
                     tokio::time::sleep(pause).await;
                     open = failed.into_iter().map(|(ended, _)| ended).collect();
                 }
-                None => return self.carry(failed, reports).await,
+                None => return self.carry(failed, written).await,
             }
         }
     }
 
     /// Sends settlements that the store could not take as messages on their jobs' queues.
-    async fn carry(&self, failed: Vec<(Ended, StoreError)>, reports: &mut Vec<Report>) {
+    async fn carry(&self, failed: Vec<(Ended, StoreError)>, written: &mut Written) {
         let mut submissions = Vec::with_capacity(failed.len());
         for (ended, error) in &failed {
             tracing::error!(id = %ended.job.ready.id, %error, "settlement not written; it is sent as a message");
@@ -101,15 +129,17 @@ impl Inner {
         for (mut ended, _) in failed {
             let id = &ended.job.ready.id;
             match sent.next() {
-                Some(Ok(Enqueued::New(_) | Enqueued::Duplicate(..))) => {}
+                Some(Ok(Enqueued::New(_) | Enqueued::Duplicate(..))) => {
+                    written.stands(ended);
+                }
                 answer => {
                     // Neither store nor queue: nothing is left but to let the job come again when its lease has ended.
                     let error = answer.and_then(Result::err).map(|error| error.to_string()).unwrap_or_default();
                     tracing::error!(%id, error, "settlement neither written nor sent; the job will run again");
                     ended.action = Action::Release(None);
+                    written.reports.push(ended.report());
                 }
             }
-            reports.push(ended.report());
         }
     }
 
@@ -125,7 +155,8 @@ impl Inner {
             due_at: None,
             // Beside the groups of the queue: it must not wait for the job that it settles.
             group: ended.job.ready.delivery.group.as_ref().map(|_| Arc::from("lamplighter.settle")),
-            tracked: false,
+            tracking: Tracking::Untracked,
+            own_id: false,
         })
     }
 
@@ -182,7 +213,20 @@ impl Ended {
             ended_at: self.ended_at,
             verdict: self.verdict.clone(),
             progress: self.progress,
+            tracking: self.job.ready.route.options.tracking(),
+            memo: self.job.memo.clone(),
+            exclusive: self.job.exclusive.clone(),
         }
+    }
+
+    fn event(&self) -> Option<Event> {
+        let ready = &self.job.ready;
+        let error = match &self.verdict {
+            Verdict::Failed { error, .. } => Some(error.clone()),
+            Verdict::Succeeded { .. } if ready.route.options.announces_success() => None,
+            _ => return None,
+        };
+        Some(ready.event(self.verdict.state(), self.job.token.attempt, self.ended_at, error))
     }
 
     fn report(self) -> Report {

@@ -1,7 +1,8 @@
 //! From deliveries to jobs that may run: parsing, refusing, claiming.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{Inner, Report};
@@ -11,8 +12,10 @@ use crate::{
     function::Route,
     id::JobId,
     message::{MAX_HOPS, Message, SharedMessage},
-    ports::{Claim, ClaimRequest, SETTLE_JOB, Settle, Token},
+    options::Overlap,
+    ports::{Claim, ClaimRequest, Event, Exclusive, OnBusy, SETTLE_JOB, Settle, Token},
     record::State,
+    schedule::is_schedule_name,
 };
 
 use serde_json::value::RawValue;
@@ -25,20 +28,56 @@ pub(super) struct Ready {
     pub(super) route: Arc<Route>,
 }
 
+impl Ready {
+    /// What it must hold alone to run, by its job's overlap policy.
+    fn exclusive(&self) -> Option<Exclusive> {
+        let schedule = self.message.schedule.as_deref().filter(|name| is_schedule_name(name))?;
+        let on_busy = match self.route.options.overlap_policy() {
+            Overlap::Allow => return None,
+            Overlap::Queue => OnBusy::Wait,
+            Overlap::Skip => {
+                OnBusy::Cancel { reason: format!("skipped: an earlier job of schedule {schedule} was still running") }
+            }
+        };
+        Some(Exclusive { key: format!("schedule:{schedule}"), on_busy })
+    }
+
+    /// What others may want to hear of it.
+    pub(super) fn event(&self, state: State, attempt: u32, at: Timestamp, error: Option<ErrorText>) -> Event {
+        Event {
+            id: self.id.clone(),
+            job: self.message.job.clone(),
+            queue: self.delivery.queue.to_string(),
+            state,
+            attempt,
+            at,
+            schedule: self.message.schedule.clone(),
+            error,
+        }
+    }
+}
+
 /// A job that may run now.
 pub(super) struct Claimed {
     /// Boxed: it is handed on several times, and large.
     pub(super) ready: Box<Ready>,
     pub(super) token: Token,
     pub(super) checkpoint: Option<Box<RawValue>>,
+    pub(super) memo: Option<Box<str>>,
     /// Whether the store has a lease for it, so that its end must be written down.
     pub(super) tracked: bool,
+    /// The key of what it holds alone.
+    pub(super) exclusive: Option<String>,
 }
 
 /// How often an unknown job is received before it is buried, and how long it rests in between, times the number of
 /// receives. During a rolling deployment an old worker meets new jobs: the new one is minutes away.
 const UNKNOWN_JOB_RECEIVES: u32 = 5;
 const UNKNOWN_JOB_REST: Duration = Duration::from_secs(30);
+
+/// What placeholders of EventBridge Scheduler begin with (Amazon EventBridge Scheduler User Guide, "Adding context
+/// attributes in EventBridge Scheduler").
+const PLACEHOLDER: &str = "<aws.scheduler.";
 
 /// What a lease has beyond the deadline of its invocation: the host may still be settling when it comes.
 const LEASE_GRACE: Duration = Duration::from_secs(5);
@@ -65,7 +104,7 @@ impl Inner {
     }
 
     fn admit(&self, delivery: &Delivery) -> Result<(JobId, SharedMessage, Arc<Route>), Refusal> {
-        let message: Message = match delivery.body.parse() {
+        let message: Message = match without_placeholders(&delivery.body).parse() {
             Ok(message) => message,
             Err(error) => return Err(bury(delivery, BurialReason::BadMessage, &error)),
         };
@@ -115,7 +154,7 @@ impl Inner {
         };
         let now = self.env.now();
         let left = deadline.saturating_duration_since(Instant::now()) + LEASE_GRACE;
-        let lease_until = now.saturating_add(left).unwrap_or(jiff::Timestamp::MAX);
+        let lease_until = now.saturating_add(left).unwrap_or(Timestamp::MAX);
         let requests: Vec<_> = ready
             .iter()
             .filter(|ready| ready.route.options.is_tracked())
@@ -129,23 +168,31 @@ impl Inner {
                 lease_until,
                 max_attempts: ready.route.options.retry_policy().max_attempts(),
                 retention: ready.route.options.retention_policy(),
+                tracking: ready.route.options.tracking(),
+                exclusive: ready.exclusive(),
             })
             .collect();
-        let owners: Vec<_> = requests.iter().map(|request| request.owner).collect();
+        let owners: Vec<_> = requests
+            .iter()
+            .map(|request| (request.owner, request.exclusive.as_ref().map(|exclusive| exclusive.key.clone())))
+            .collect();
         let answers = if requests.is_empty() { Vec::new() } else { store.claim(requests).await };
         let mut answers = owners.into_iter().zip(answers);
+        let mut events = Vec::new();
         for ready in ready {
             if !ready.route.options.is_tracked() {
                 claimed.push(self.unclaimed(ready));
                 continue;
             }
             let action = match answers.next() {
-                Some((owner, Ok(Claim::Run { attempt, checkpoint }))) => {
+                Some(((owner, exclusive), Ok(Claim::Run { attempt, checkpoint, memo }))) => {
                     claimed.push(Claimed {
                         ready: Box::new(ready),
                         token: Token { attempt, owner },
                         checkpoint,
+                        memo,
                         tracked: true,
+                        exclusive,
                     });
                     continue;
                 }
@@ -159,10 +206,21 @@ impl Inner {
                     // A moment after the lease, or the next claim would come just too early.
                     Action::Release(Some(self.env.until(until) + Duration::from_secs(1)))
                 }
+                Some((_, Ok(Claim::Waits(until)))) => {
+                    tracing::debug!(job = ready.message.job, id = %ready.id, %until, "waits for another job to end");
+                    Action::Release(Some(self.env.until(until)))
+                }
+                Some((_, Ok(Claim::Skipped))) => {
+                    let (id, schedule) = (&ready.id, ready.message.schedule.as_deref());
+                    tracing::info!(job = ready.message.job, %id, schedule, "skipped: an earlier job still runs");
+                    Action::Ack
+                }
                 Some((_, Ok(Claim::Exhausted { attempts }))) => {
                     let error = format!("attempt {attempts} of {attempts} was lost: its host ended without a word");
                     tracing::error!(job = ready.message.job, id = %ready.id, error, "job failed");
-                    burial(BurialReason::AttemptsExhausted, ErrorText::new(error))
+                    let error = ErrorText::new(error);
+                    events.push(ready.event(State::Failed, attempts, now, Some(error.clone())));
+                    burial(BurialReason::AttemptsExhausted, error)
                 }
                 Some((_, Err(error))) => {
                     tracing::warn!(job = ready.message.job, id = %ready.id, %error, "could not be claimed, released");
@@ -172,12 +230,14 @@ impl Inner {
             };
             answered.push(Report::of(&ready.delivery, action));
         }
+        self.publish(events, deadline).await;
         (claimed, answered)
     }
 
     fn unclaimed(&self, ready: Ready) -> Claimed {
-        let token = Token { attempt: ready.delivery.receive_count.max(1), owner: 0 };
-        Claimed { ready: Box::new(ready), token, checkpoint: None, tracked: false }
+        let attempt = ready.delivery.receive_count.max(1).saturating_add(ready.message.attempts);
+        let token = Token { attempt, owner: 0 };
+        Claimed { ready: Box::new(ready), token, checkpoint: None, memo: None, tracked: false, exclusive: None }
     }
 
     fn tracks(&self) -> bool {
@@ -205,6 +265,20 @@ fn bury(delivery: &Delivery, reason: BurialReason, error: &dyn std::fmt::Display
 
 pub(super) fn burial(reason: BurialReason, error: ErrorText) -> Action {
     Action::Bury(Burial { reason, error })
+}
+
+/// A scheduler that does not fill in its placeholders sends them as they are, here in place of a tick's time. Taken for
+/// one, all ticks would be one job: so the id goes, and the transport's serves.
+fn without_placeholders(body: &str) -> Cow<'_, str> {
+    if !body.contains(PLACEHOLDER) {
+        return Cow::Borrowed(body);
+    }
+    let Ok(mut fields) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(body) else {
+        return Cow::Borrowed(body);
+    };
+    fields.retain(|name, value| !(["id", "enqueued_at"].contains(&&**name) && value.get().contains(PLACEHOLDER)));
+    tracing::warn!("a scheduler has not filled in the tick's time: its message's own id becomes the job's");
+    serde_json::to_string(&fields).map_or(Cow::Borrowed(body), Cow::Owned)
 }
 
 /// How long a delivery rests that could not be claimed: the store is away for a moment, or for minutes.

@@ -4,14 +4,14 @@ use std::{any::Any, time::Duration};
 
 use super::{
     Inner,
-    intake::{Claimed, burial},
+    intake::{Claimed, back_off, burial},
 };
 use crate::{
     delivery::{Action, BurialReason},
     error::{self, ErrorText, JobError},
     handler::Outcome,
-    ports::Verdict,
-    record::AttemptOutcome,
+    ports::{StoreError, StoreErrorKind, Verdict},
+    record::{AttemptOutcome, Record},
 };
 
 /// How an attempt ended, seen from outside the handler.
@@ -22,6 +22,8 @@ pub(super) enum End {
     Panicked(Box<dyn Any + Send>),
     /// After this time.
     TimedOut(Duration),
+    /// Its arguments lie elsewhere, and could not be had.
+    NoArguments(StoreError),
     /// Never began, or was cut off by a stopping host.
     HandedBack,
 }
@@ -32,6 +34,15 @@ impl Inner {
         let options = &job.ready.route.options;
         let retention = options.retention_policy();
         match end {
+            End::Returned(Ok(Some(output))) if job.tracked && output.get().len() > Record::MAX_VALUE_BYTES => {
+                // Once more would be as large again.
+                let error = ErrorText::new(format!(
+                    "returned {} bytes, and a record keeps {}: put the data into an object store and return its key",
+                    output.get().len(),
+                    Record::MAX_VALUE_BYTES
+                ));
+                self.fail(job, AttemptOutcome::Error, error, BurialReason::Failed)
+            }
             End::Returned(Ok(output)) => (Verdict::Succeeded { output, retention: retention.succeeded }, Action::Ack),
             End::Returned(Err(error)) => self.judge_error(job, error),
             End::BadArguments(error) => {
@@ -53,6 +64,15 @@ impl Inner {
                     ))
                 };
                 self.try_again(job, AttemptOutcome::TimedOut, error, None)
+            }
+            End::NoArguments(error) if error.kind() == StoreErrorKind::Unavailable => {
+                let delay = back_off(job.ready.delivery.receive_count);
+                tracing::warn!(id = %job.ready.id, %error, "its arguments could not be had, put back");
+                (Verdict::PutBack { delay }, Action::Release(Some(delay)))
+            }
+            End::NoArguments(error) => {
+                let error = ErrorText::new(format!("its arguments are not to be had: {error}"));
+                self.fail(job, AttemptOutcome::Error, error, BurialReason::BadMessage)
             }
             End::HandedBack => (Verdict::PutBack { delay: Duration::ZERO }, Action::Release(Some(Duration::ZERO))),
         }

@@ -1,149 +1,21 @@
-//! What a backend provides: [`Queues`] to send through, and a [`Store`] of records.
+//! Records, and the right to run a job.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::StoreError;
 use crate::{
     delivery::Burial,
     error::ErrorText,
     id::JobId,
     message::{Message, SharedMessage},
-    options::Retention,
+    options::{Retention, Tracking},
     record::{AttemptOutcome, Progress, Record, State},
 };
-
-/// A backend: where messages are sent, and where records are kept, if they are.
-#[derive(Clone)]
-pub struct Backend {
-    /// Where messages are sent.
-    pub queues: Arc<dyn Queues>,
-    /// Where records are kept.
-    pub store: Option<Arc<dyn Store>>,
-}
-
-impl fmt::Debug for Backend {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Backend").field("tracked", &self.store.is_some()).finish_non_exhaustive()
-    }
-}
-
-/// Where messages are sent.
-#[async_trait]
-pub trait Queues: Send + Sync + 'static {
-    /// Makes jobs known and puts their messages on their queues. The answers come in the order of the submissions;
-    /// one that is refused does not hold up the others. When an answer says that a job is enqueued, it is durable.
-    async fn send(&self, submissions: Vec<Submission>) -> Vec<Result<Enqueued, EnqueueError>>;
-}
-
-/// One job to be enqueued.
-#[derive(Debug, Clone)]
-pub struct Submission {
-    /// The job's id.
-    pub id: JobId,
-    /// The queue's name, without any suffix.
-    pub queue: Arc<str>,
-    /// The message, with id and times filled in.
-    pub message: SharedMessage,
-    /// When it shall run; `None` is now.
-    pub due_at: Option<Timestamp>,
-    /// The message group: orders on FIFO queues, spreads fairly between tenants on standard ones.
-    pub group: Option<Arc<str>>,
-    /// Whether a record is kept.
-    pub tracked: bool,
-}
-
-/// What became of a submission.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Enqueued {
-    /// A new job.
-    New(JobId),
-    /// There is a job of that id already; nothing was enqueued.
-    Duplicate(JobId, State),
-}
-
-impl Enqueued {
-    /// The job's id.
-    #[must_use]
-    pub fn id(&self) -> &JobId {
-        match self {
-            Self::New(id) | Self::Duplicate(id, _) => id,
-        }
-    }
-
-    /// Whether there was a job of that id already.
-    #[must_use]
-    pub fn is_duplicate(&self) -> bool {
-        matches!(self, Self::Duplicate(..))
-    }
-}
-
-/// Why a job was not enqueued.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum EnqueueError {
-    /// The arguments could not be written as a JSON object.
-    #[error("the arguments of {job} cannot be written as a JSON object: {reason}")]
-    Arguments {
-        /// The job's name.
-        job: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The id is not one.
-    #[error(transparent)]
-    Id(#[from] crate::id::InvalidJobId),
-    /// The message is larger than the platform takes.
-    #[error(
-        "the message of {job} has {bytes} bytes; the limit is {limit}. Put the data elsewhere and pass a reference"
-    )]
-    TooLarge {
-        /// The job's name.
-        job: String,
-        /// Its size.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// The delay is longer than the backend can keep.
-    #[error("{job} cannot be delayed until {due_at}: {reason}")]
-    Delay {
-        /// The job's name.
-        job: String,
-        /// The moment asked for.
-        due_at: Timestamp,
-        /// Why not.
-        reason: String,
-    },
-    /// More jobs begat each other in a row than the limit allows.
-    #[error(
-        "{job} was not enqueued: {hops} jobs have begotten each other in a row, and {} is the limit",
-        crate::message::MAX_HOPS
-    )]
-    TooManyHops {
-        /// The job's name.
-        job: String,
-        /// The number.
-        hops: u32,
-    },
-    /// The backend knows no queue of that name.
-    #[error("there is no queue {0:?} here")]
-    UnknownQueue(String),
-    /// What the platform would refuse in the submission.
-    #[error("{job} cannot be enqueued: {reason}")]
-    Refused {
-        /// The job's name.
-        job: String,
-        /// Why not.
-        reason: String,
-    },
-    /// The backend did not take it.
-    #[error(transparent)]
-    Backend(#[from] StoreError),
-}
 
 /// The store of records. Every write to a running job is fenced by its [`Token`]: one who has lost the lease changes
 /// nothing.
@@ -152,7 +24,8 @@ pub trait Store: Send + Sync + 'static {
     /// Asks for the right to run each job. The answers come in the order of the requests.
     ///
     /// A job without a record gets one. A job whose lease has ended is counted as lost and given to the asker, or
-    /// failed when that was its last attempt.
+    /// failed when that was its last attempt. One that must hold something [alone](ClaimRequest::exclusive) is given to
+    /// nobody while another job holds that: a lost attempt is then counted later.
     async fn claim(&self, requests: Vec<ClaimRequest>) -> Vec<Result<Claim, StoreError>>;
 
     /// Writes down how attempts ended. The answers come in the order of the requests.
@@ -215,6 +88,36 @@ pub struct ClaimRequest {
     pub max_attempts: u32,
     /// How long the record is kept, should the claim itself end the job.
     pub retention: Retention,
+    /// Which records are kept.
+    pub tracking: Tracking,
+    /// What it must hold alone to run, where there is something.
+    pub exclusive: Option<Exclusive>,
+}
+
+/// What one job at a time may hold, by the key's text: with the right to run, it gets that of the key, and both end
+/// together.
+///
+/// The right of a key is a lease like the job's own, until [`ClaimRequest::lease_until`] and under the same owner. It is
+/// free again as soon as the attempt is settled, in whichever way, or its job is cancelled or recorded as failed; and
+/// when its time is over, though nobody said a word. Another one's right is never taken away by this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exclusive {
+    /// The key: at most 256 characters.
+    pub key: String,
+    /// What happens while another job holds it.
+    pub on_busy: OnBusy,
+}
+
+/// What happens to a claim while another job holds what it must hold alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnBusy {
+    /// [`Claim::Waits`].
+    Wait,
+    /// [`Claim::Skipped`] for a job of which no attempt has begun in its present run; [`Claim::Waits`] for any other.
+    Cancel {
+        /// Why, for the record.
+        reason: String,
+    },
 }
 
 /// The answer to a [`ClaimRequest`].
@@ -226,11 +129,17 @@ pub enum Claim {
         attempt: u32,
         /// What an earlier attempt kept.
         checkpoint: Option<Box<RawValue>>,
+        /// What the store wants to see again when the attempt is settled; means nothing to anybody else.
+        memo: Option<Box<str>>,
     },
     /// It has ended already, as this state says; a cancelled or expired job among them.
     Ended(State),
     /// Another attempt holds the lease until then.
     Busy(Timestamp),
+    /// Another job holds what this one must hold alone: ask again at that moment. Nothing was changed.
+    Waits(Timestamp),
+    /// Another job holds what this one must hold alone, and now it is recorded as cancelled.
+    Skipped,
     /// The lease of its last attempt ended without a word, and now it is recorded as failed.
     Exhausted {
         /// Attempts used.
@@ -261,6 +170,15 @@ pub struct Settle {
     /// How far it had come, where the handler told and it is not written down yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+    /// Which records are kept.
+    #[serde(default)]
+    pub tracking: Tracking,
+    /// What the store gave with the [claim](Claim::Run).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memo: Option<Box<str>>,
+    /// The key of what it held alone, which is free from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusive: Option<String>,
 }
 
 /// What follows from an attempt.
@@ -383,52 +301,6 @@ pub struct Count {
     /// The number.
     pub jobs: u64,
 }
-
-/// Why a backend did not do what it was asked.
-#[derive(Debug, Clone)]
-pub struct StoreError {
-    kind: StoreErrorKind,
-    message: Arc<str>,
-}
-
-/// The kinds of [`StoreError`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StoreErrorKind {
-    /// Not reachable, or not able to answer now: the same call may go through later.
-    Unavailable,
-    /// Refused for want of permission or credentials.
-    Denied,
-    /// The request, or what is stored, does not make sense: the same call would fail again.
-    Invalid,
-}
-
-impl StoreError {
-    /// An error of `kind`; the message says what, why and what to do, in one sentence.
-    #[must_use]
-    pub fn new(kind: StoreErrorKind, message: impl fmt::Display) -> Self {
-        Self { kind, message: message.to_string().into() }
-    }
-
-    /// An [`StoreErrorKind::Unavailable`].
-    #[must_use]
-    pub fn unavailable(message: impl fmt::Display) -> Self {
-        Self::new(StoreErrorKind::Unavailable, message)
-    }
-
-    /// The kind.
-    #[must_use]
-    pub fn kind(&self) -> StoreErrorKind {
-        self.kind
-    }
-}
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for StoreError {}
 
 /// The internal message that carries a settlement which the store could not take when it was made.
 pub(crate) const SETTLE_JOB: &str = "lamplighter.settle";

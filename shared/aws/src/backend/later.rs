@@ -1,0 +1,183 @@
+//! Messages that are sent later than SQS can delay them.
+//!
+//! Two roads lead there. A one-time schedule of EventBridge Scheduler costs $1 per million and comes within a minute of
+//! its time by itself. The table's index of due jobs costs four write units and is swept once a minute by `maintenance`;
+//! it takes a hundred thousand jobs as fast as the table does, where Scheduler's API takes some hundred a second (Amazon
+//! EventBridge Scheduler User Guide, "Quotas"). So few jobs go by schedules, and many by the table.
+
+use lamplighter::{EnqueueError, Enqueued, Env, StoreError, StoreErrorKind, Submission, Timestamp};
+
+#[cfg(feature = "dynamodb")]
+use crate::dynamo::{Dynamo, MAX_DUE_BODY};
+#[cfg(feature = "schedules")]
+use crate::schedules::{OneTime, OneTimeError, Sending};
+use crate::sqs::{MAX_DELAY, Sqs};
+
+/// Jobs of one call that go by schedules at the most.
+const FEW: usize = 100;
+
+/// What can put jobs off.
+#[derive(Clone)]
+pub(crate) struct Later {
+    pub(crate) sqs: Sqs,
+    pub(crate) env: Env,
+    #[cfg(feature = "schedules")]
+    pub(crate) schedules: Option<OneTime>,
+    #[cfg(feature = "dynamodb")]
+    pub(crate) table: Option<Dynamo>,
+}
+
+/// A way to put a job off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Road {
+    /// SQS itself.
+    Queue,
+    /// A one-time schedule.
+    Schedule,
+    /// The table's index of due jobs.
+    Table,
+}
+
+impl Later {
+    /// Whether SQS cannot keep a message back so long.
+    pub(crate) fn is_far(&self, queue: &str, due_at: Option<Timestamp>) -> bool {
+        let Some(delay) = due_at.map(|due_at| self.env.until(due_at)) else { return false };
+        let fifo = self.sqs.queues().get(queue).is_some_and(crate::QueueUrls::is_fifo);
+        delay > MAX_DELAY || (fifo && !delay.is_zero())
+    }
+
+    /// The road for jobs that are put off, `count` of them in one call.
+    pub(crate) fn road(&self, count: usize) -> Road {
+        let (schedules, table) = (self.has_schedules(), self.has_table());
+        match (schedules, table) {
+            (true, _) if count <= FEW || !table => Road::Schedule,
+            (_, true) => Road::Table,
+            // What SQS cannot do either is its to refuse.
+            _ => Road::Queue,
+        }
+    }
+
+    #[cfg(feature = "schedules")]
+    fn has_schedules(&self) -> bool {
+        self.schedules.is_some()
+    }
+
+    #[cfg(not(feature = "schedules"))]
+    fn has_schedules(&self) -> bool {
+        false
+    }
+
+    #[cfg(feature = "dynamodb")]
+    fn has_table(&self) -> bool {
+        self.table.is_some()
+    }
+
+    #[cfg(not(feature = "dynamodb"))]
+    fn has_table(&self) -> bool {
+        false
+    }
+
+    /// Puts a job off by a road that is not the queue's.
+    pub(crate) async fn put_off(&self, submission: &Submission, road: Road) -> Result<Enqueued, EnqueueError> {
+        let Some(queue) = self.sqs.queues().get(&submission.queue) else {
+            return Err(EnqueueError::UnknownQueue(submission.queue.to_string()));
+        };
+        let due_at = submission.due_at.unwrap_or_else(|| self.env.now());
+        match road {
+            Road::Schedule => match self.by_schedule(DELAY, submission, due_at, &queue.url).await {
+                // A schedule carries a quarter of what a queue does.
+                Err(EnqueueError::TooLarge { .. }) if self.has_table() => self.by_table(submission, due_at).await?,
+                answer => answer?,
+            },
+            Road::Table => self.by_table(submission, due_at).await?,
+            Road::Queue => return Err(StoreError::unavailable("a job that SQS delays itself was put off").into()),
+        }
+        Ok(Enqueued::New(submission.id.clone()))
+    }
+
+    #[cfg(feature = "schedules")]
+    async fn by_schedule(
+        &self,
+        kind: &str,
+        submission: &Submission,
+        due_at: Timestamp,
+        url: &str,
+    ) -> Result<(), EnqueueError> {
+        let Some(schedules) = &self.schedules else { return Err(none("schedule group").into()) };
+        let body = submission.message.to_json();
+        let group = submission.group.as_deref();
+        let fifo = crate::queues::is_fifo(url);
+        // On a FIFO queue, all jobs without a group form one; on a standard one, a schedule carries none.
+        let group = fifo.then(|| group.unwrap_or(&submission.queue));
+        let name = OneTime::name(kind, &submission.id);
+        match schedules.create(&name, due_at, Sending { queue_url: url, body: &body, group }).await {
+            Ok(()) => Ok(()),
+            Err(OneTimeError::TooLarge { bytes }) => {
+                Err(EnqueueError::TooLarge { job: submission.message.job.clone(), bytes, limit: OneTime::MAX_BODY })
+            }
+            Err(OneTimeError::Backend(error)) => Err(error.into()),
+            Err(error) => {
+                Err(EnqueueError::Delay { job: submission.message.job.clone(), due_at, reason: error.to_string() })
+            }
+        }
+    }
+
+    #[cfg(not(feature = "schedules"))]
+    async fn by_schedule(&self, _: &str, _: &Submission, _: Timestamp, _: &str) -> Result<(), EnqueueError> {
+        Err(none("schedule group").into())
+    }
+
+    #[cfg(feature = "dynamodb")]
+    async fn by_table(&self, submission: &Submission, due_at: Timestamp) -> Result<(), EnqueueError> {
+        let Some(table) = &self.table else { return Err(none("table").into()) };
+        let bytes = submission.message.to_json().len();
+        if !submission.tracking.is_tracked() && bytes > MAX_DUE_BODY {
+            return Err(EnqueueError::TooLarge { job: submission.message.job.clone(), bytes, limit: MAX_DUE_BODY });
+        }
+        Ok(table.put_due(submission, due_at).await?)
+    }
+
+    #[cfg(not(feature = "dynamodb"))]
+    async fn by_table(&self, _: &Submission, _: Timestamp) -> Result<(), EnqueueError> {
+        Err(none("table").into())
+    }
+
+    /// Sends a message once more at a moment that its queue cannot keep it back for: the next attempt of a job.
+    pub(crate) async fn retry(&self, submission: &Submission, due_at: Timestamp) -> Result<(), StoreError> {
+        let url = self.sqs.queues().get(&submission.queue).map(|queue| queue.url.clone());
+        let Some(url) = url else {
+            let text = format_args!("there is no queue {:?} here", submission.queue);
+            return Err(StoreError::new(StoreErrorKind::Invalid, text));
+        };
+        let put_off = match self.road(1) {
+            // Attempts of one job are told apart by when they are due.
+            Road::Schedule => self.by_schedule(&format!("r{}", due_at.as_second()), submission, due_at, &url).await,
+            Road::Table => self.by_table(submission, due_at).await,
+            Road::Queue => return Err(none("schedule group or table")),
+        };
+        put_off.map_err(|error| match error {
+            EnqueueError::Backend(error) => error,
+            error => StoreError::new(StoreErrorKind::Invalid, error),
+        })
+    }
+
+    /// Forgets a job that was put off and is not to come any more.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) async fn forget(&self, id: &lamplighter::JobId) -> Result<(), StoreError> {
+        if let Some(table) = &self.table {
+            table.delete_due(id.as_str()).await?;
+        }
+        #[cfg(feature = "schedules")]
+        if let Some(schedules) = &self.schedules {
+            schedules.delete(&OneTime::name(DELAY, id)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The kind of schedule that delays a job.
+const DELAY: &str = "d";
+
+fn none(what: &str) -> StoreError {
+    StoreError::new(StoreErrorKind::Invalid, format_args!("no {what} is configured here"))
+}

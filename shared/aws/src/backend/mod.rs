@@ -1,0 +1,170 @@
+//! The backend: queues on SQS, and whatever else a deployment has.
+
+mod later;
+#[cfg(feature = "dynamodb")]
+mod records;
+mod sender;
+mod settings;
+
+use std::{fmt, sync::Arc};
+
+use lamplighter::{Backend, Client, Env, Events, Payloads, Schedules};
+
+pub(crate) use self::later::Later;
+use self::sender::Sender;
+pub use self::settings::Settings;
+use crate::{queues::QueueMapError, sdk::Sdk, sqs::Sqs};
+
+/// A deployment on AWS, seen from a program that enqueues, runs or looks after jobs. Cloning is cheap; all clients are
+/// made at first use.
+///
+/// What a deployment has and what this program was built for must come together: without the feature `dynamodb`, or
+/// without a table, no records are kept.
+#[derive(Clone)]
+pub struct Aws {
+    later: Later,
+    backend: Backend,
+}
+
+impl Aws {
+    /// The deployment that environment variables name, as in a Lambda function.
+    ///
+    /// # Errors
+    /// When the map of queues makes no sense.
+    pub fn from_env() -> Result<Self, QueueMapError> {
+        Ok(Self::new(Sdk::environment(), Settings::from_env()?, Env::system()))
+    }
+
+    /// A deployment of these parts.
+    #[must_use]
+    pub fn new(sdk: Sdk, settings: Settings, env: Env) -> Self {
+        let (events, payloads) = (events(&sdk, &settings), payloads(&settings, &env));
+        let schedules = schedules(&sdk, &settings, &env);
+        let later = Later {
+            sqs: Sqs::with_env(sdk.clone(), settings.queues.clone(), env.clone()),
+            #[cfg(feature = "schedules")]
+            schedules: group(&settings).map(|group| crate::OneTime::new(sdk.clone(), group)),
+            #[cfg(feature = "dynamodb")]
+            table: settings.table.as_ref().map(|table| crate::dynamo::Dynamo::new(sdk, table.as_str(), env.clone())),
+            env,
+        };
+        let mut backend = backend(&later);
+        (backend.events, backend.payloads, backend.schedules) = (events, payloads, schedules);
+        Self { later, backend }
+    }
+
+    /// Its parts behind the core's ports.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.backend.clone()
+    }
+
+    /// A client, to enqueue jobs and ask after them.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(self.backend(), self.env().clone())
+    }
+
+    /// The same without records: attempts are counted by receives.
+    #[must_use]
+    pub fn stateless(&self) -> Self {
+        let later = Later {
+            #[cfg(feature = "dynamodb")]
+            table: None,
+            ..self.later.clone()
+        };
+        let mut backend = backend(&later);
+        backend.events = self.backend.events.clone();
+        backend.payloads = self.backend.payloads.clone();
+        backend.schedules = self.backend.schedules.clone();
+        Self { later, backend }
+    }
+
+    /// Its queues.
+    #[must_use]
+    pub fn sqs(&self) -> &Sqs {
+        &self.later.sqs
+    }
+
+    /// The clock and the randomness.
+    #[must_use]
+    pub fn env(&self) -> &Env {
+        &self.later.env
+    }
+
+    pub(crate) fn later(&self) -> &Later {
+        &self.later
+    }
+}
+
+impl fmt::Debug for Aws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aws").field("backend", &self.backend).finish_non_exhaustive()
+    }
+}
+
+fn backend(later: &Later) -> Backend {
+    let backend = Backend::new(Arc::new(Sender(later.clone())));
+    #[cfg(feature = "dynamodb")]
+    if let Some(dynamo) = &later.table {
+        let records = records::Records { dynamo: dynamo.clone(), later: later.clone() };
+        return backend.with_store(Arc::new(records));
+    }
+    backend
+}
+
+/// Where events are told.
+#[cfg(feature = "events")]
+fn events(sdk: &Sdk, settings: &Settings) -> Option<Arc<dyn Events>> {
+    let bus = settings.event_bus.as_deref()?;
+    Some(Arc::new(crate::events::Bus::new(sdk.clone(), bus)))
+}
+
+#[cfg(not(feature = "events"))]
+fn events(_: &Sdk, _: &Settings) -> Option<Arc<dyn Events>> {
+    None
+}
+
+/// Where large arguments lie.
+#[cfg(feature = "claim-check")]
+fn payloads(settings: &Settings, env: &Env) -> Option<Arc<dyn Payloads>> {
+    let bucket = settings.payloads.as_deref()?;
+    match lamplighter_objects::Objects::from_url(&format!("s3://{bucket}")) {
+        Ok(objects) => Some(Arc::new(lamplighter_objects::ClaimChecks::new(objects, env.clone()))),
+        Err(error) => {
+            tracing::error!(%error, "no claim checks: large arguments are refused");
+            None
+        }
+    }
+}
+
+#[cfg(not(feature = "claim-check"))]
+fn payloads(_: &Settings, _: &Env) -> Option<Arc<dyn Payloads>> {
+    None
+}
+
+/// Where schedules are kept that are made at run time.
+#[cfg(feature = "schedules")]
+fn schedules(sdk: &Sdk, settings: &Settings, env: &Env) -> Option<Arc<dyn Schedules>> {
+    let sqs = Sqs::with_env(sdk.clone(), settings.queues.clone(), env.clone());
+    Some(Arc::new(crate::AwsSchedules::new(sdk.clone(), group(settings)?, sqs, env.clone())))
+}
+
+#[cfg(not(feature = "schedules"))]
+fn schedules(_: &Sdk, _: &Settings, _: &Env) -> Option<Arc<dyn Schedules>> {
+    None
+}
+
+/// The group of the deployment's schedules, where it has one.
+#[cfg(feature = "schedules")]
+fn group(settings: &Settings) -> Option<crate::ScheduleSettings> {
+    let (group, role) = (settings.schedule_group.as_ref()?, settings.scheduler_role.as_ref()?);
+    let made = crate::ScheduleSettings::new(group, role).and_then(|made| match &settings.undelivered {
+        Some(queue) => made.undelivered(queue),
+        None => Ok(made),
+    });
+    made.inspect_err(|error| {
+        tracing::error!(%error, "no schedules: long delays go by the table, or are refused");
+    })
+    .ok()
+}

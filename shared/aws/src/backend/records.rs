@@ -1,0 +1,65 @@
+//! Records in the table, with whatever else belongs to a job.
+
+use async_trait::async_trait;
+use lamplighter::{
+    Claim, ClaimRequest, Count, EnqueueError, JobId, JobState, LeaseStatus, ListQuery, Note, Page, Queues, Record,
+    Settle, Settled, Store, StoreError, StoreErrorKind, Token,
+};
+
+use super::later::Later;
+use crate::dynamo::Dynamo;
+
+/// Records in the table.
+pub(super) struct Records {
+    pub(super) dynamo: Dynamo,
+    pub(super) later: Later,
+}
+
+#[async_trait]
+impl Store for Records {
+    async fn claim(&self, requests: Vec<ClaimRequest>) -> Vec<Result<Claim, StoreError>> {
+        self.dynamo.claim(&requests).await
+    }
+
+    async fn settle(&self, requests: Vec<Settle>) -> Vec<Result<Settled, StoreError>> {
+        self.dynamo.settle(&requests).await
+    }
+
+    async fn note(&self, id: &JobId, token: Token, note: Note) -> Result<LeaseStatus, StoreError> {
+        self.dynamo.write_note(id, token, note).await
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError> {
+        self.dynamo.read_record(id).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        self.dynamo.read_page(query).await
+    }
+
+    async fn counts(&self) -> Result<Vec<Count>, StoreError> {
+        self.dynamo.count_all().await
+    }
+
+    async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        let Some(cancelled) = self.dynamo.cancel_one(id).await? else { return Ok(None) };
+        if cancelled.waited_for.is_some() {
+            // Its message would only be acknowledged; what cannot be deleted now does no harm.
+            if let Err(error) = self.later.forget(id).await {
+                tracing::warn!(%id, %error, "cancelled; what would send it later could not be taken back");
+            }
+        }
+        Ok(Some(cancelled.state))
+    }
+
+    async fn requeue(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        let Some(revived) = self.dynamo.revive_one(id).await? else { return Ok(None) };
+        let Some(message) = revived.message else { return Ok(Some(revived.state)) };
+        match self.later.sqs.send(vec![message]).await.pop() {
+            Some(Ok(_)) => Ok(Some(revived.state)),
+            Some(Err(EnqueueError::Backend(error))) => Err(error),
+            Some(Err(error)) => Err(StoreError::new(StoreErrorKind::Invalid, error)),
+            None => Err(StoreError::unavailable(format_args!("SQS did not say whether job {id} was sent"))),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Cancelling.
+
+use lamplighter::{JobId, JobState, Retention, StoreError, Timestamp};
+
+use super::{
+    Dynamo, TRIES, Written,
+    claim::held_to,
+    contended, expiry,
+    expression::Update,
+    item::{number, text, time},
+    keys::Class,
+    listed,
+};
+
+/// What a cancelled job is now, and what it was.
+pub(crate) struct Cancelled {
+    pub(crate) state: JobState,
+    /// When it was due, where it had not begun: something may be waiting to send its message then.
+    pub(crate) waited_for: Option<Timestamp>,
+}
+
+impl Dynamo {
+    /// Cancels a job that has not ended. A running attempt loses its lease: what it settles later is fenced.
+    pub(crate) async fn cancel_one(&self, id: &JobId) -> Result<Option<Cancelled>, StoreError> {
+        let nonce = self.env().random.next_u64();
+        for _ in 0..TRIES {
+            let Some(item) = self.read_item(id.as_str()).await? else { return Ok(None) };
+            let was = item.state();
+            if was.is_final() {
+                return Ok(Some(Cancelled { state: was, waited_for: None }));
+            }
+            let waited_for = item.time("d").filter(|_| was != JobState::Running);
+            let now = self.env().now();
+            let update = Update::new()
+                .set("st", text(JobState::Cancelled.as_str()))
+                .set("f", time(now))
+                .set("ttl", expiry(now, Retention::default().cancelled))
+                .set("z", number(nonce));
+            let update = match item.place() {
+                Some(place) => listed(update, Some((&place, Class::Cancelled))),
+                None => update,
+            };
+            let done = match self.update(id.as_str(), held_to(update, &item)).await? {
+                Written::Applied(_) => true,
+                Written::Refused(now) => now.is_some_and(|now| now.number("z") == Some(nonce)),
+            };
+            if done {
+                if let Some(key) = item.text("e").filter(|_| was == JobState::Running) {
+                    self.let_go(key, item.owner()).await;
+                }
+                return Ok(Some(Cancelled { state: JobState::Cancelled, waited_for }));
+            }
+        }
+        Err(contended(id.as_str()))
+    }
+}

@@ -1,0 +1,295 @@
+//! Claiming: who may run a job now.
+//!
+//! The usual case is one update: of a job that nobody has announced, or that is queued. Where its condition does not
+//! hold, the item that came with the refusal decides, and a second write holds on to exactly that item.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use lamplighter::{Claim, ClaimRequest, JobState, StoreError, Timestamp, Tracking};
+
+use super::{
+    Dynamo, MESSAGE_LIFE, TRIES, Written, contended, expiry,
+    expression::Update,
+    item::{Item, number, text, time},
+    keys::{Class, Place},
+    listed, pieces,
+};
+
+/// How long a job rests that waits for something else, or is in a state that only a newer version knows.
+const NOT_OURS: Duration = Duration::from_secs(60);
+
+/// How much before its time a job may run: clocks differ, and SQS counts in seconds.
+const EARLY: Duration = Duration::from_secs(2);
+
+/// What is to be done about a job as it is found.
+enum Decision {
+    Answer(Claim),
+    /// Write this, and if that goes well, answer so.
+    Write(Update, Answer),
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Answer {
+    Run,
+    Cancelled,
+    Skipped,
+    Exhausted(u32),
+}
+
+/// Why a job was cancelled that nobody cancelled.
+const EXPIRED: &str = "expired before it began";
+
+impl Dynamo {
+    pub(super) async fn claim_one(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
+        match &request.exclusive {
+            Some(alone) => self.claim_alone(request, alone).await,
+            None => self.claim_job(request).await,
+        }
+    }
+
+    pub(super) async fn claim_job(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
+        let id = request.id.as_str();
+        let mut found = None;
+        for _ in 0..TRIES {
+            let now = self.env().now();
+            let (update, answer) = match &found {
+                None => self.first(request, now),
+                Some(item) => match decide(item, request, now) {
+                    Decision::Answer(claim) => return Ok(claim),
+                    Decision::Write(update, answer) => (update, answer),
+                },
+            };
+            match self.update(id, update.set("z", number(request.owner))).await? {
+                Written::Applied(item) => return self.answer(answer, &item, request).await,
+                Written::Refused(item) => found = item,
+            }
+        }
+        Err(contended(id))
+    }
+
+    /// Cancels a job that has not begun.
+    pub(super) async fn cancel_unbegun(
+        &self,
+        request: &ClaimRequest,
+        reason: &str,
+        answer: Answer,
+    ) -> Result<Claim, StoreError> {
+        let id = request.id.as_str();
+        let mut found: Option<Item> = None;
+        for _ in 0..TRIES {
+            let now = self.env().now();
+            let update = match &found {
+                None => announced_as_cancelled(request, reason, now),
+                Some(item) if item.state().is_final() => return Ok(Claim::Ended(item.state())),
+                Some(item) if item.state() == JobState::Running => return Ok(Claim::Busy(item.lease_until())),
+                Some(item) => cancelled(item, request, reason, now),
+            };
+            match self.update(id, update.set("z", number(request.owner))).await? {
+                Written::Applied(item) => return self.answer(answer, &item, request).await,
+                Written::Refused(item) => found = item,
+            }
+        }
+        Err(contended(id))
+    }
+
+    /// A job that is queued, or unknown.
+    fn first(&self, request: &ClaimRequest, now: Timestamp) -> (Update, Answer) {
+        if has_expired(request, now) {
+            return (announced_as_cancelled(request, EXPIRED, now), Answer::Cancelled);
+        }
+        let mut update = announce(run(request, now), request, now)
+            .set_if_absent("w", number(request.owner))
+            .increment("n")
+            .when("attribute_not_exists(#pk) OR #st = :queued")
+            .name("pk")
+            .value("queued", text(JobState::Queued.as_str()));
+        update = match request.tracking {
+            Tracking::Lean => update,
+            _ => {
+                let place = place(request, now);
+                update
+                    .set_if_absent("lpk", text(place.partition(Class::Open)))
+                    .set_if_absent("lsk", text(place.as_str()))
+            }
+        };
+        (update, Answer::Run)
+    }
+
+    async fn answer(&self, answer: Answer, item: &Item, request: &ClaimRequest) -> Result<Claim, StoreError> {
+        match answer {
+            Answer::Run => {
+                if item.number("w") == Some(request.owner) && item.pieces() > 0 {
+                    let kept = pieces::kept(self.env().now(), request.retention.failed);
+                    self.write_pieces(request.id.as_str(), &request.message.to_json(), kept).await?;
+                }
+                Ok(granted(item))
+            }
+            Answer::Cancelled => Ok(Claim::Ended(JobState::Cancelled)),
+            Answer::Skipped => Ok(Claim::Skipped),
+            Answer::Exhausted(attempts) => Ok(Claim::Exhausted { attempts }),
+        }
+    }
+}
+
+fn granted(item: &Item) -> Claim {
+    Claim::Run {
+        attempt: item.attempt(),
+        checkpoint: item.raw("k"),
+        memo: item.place().map(|place| place.as_str().into()),
+    }
+}
+
+fn has_expired(request: &ClaimRequest, now: Timestamp) -> bool {
+    request.message.expires_at.is_some_and(|at| at <= now)
+}
+
+fn place(request: &ClaimRequest, now: Timestamp) -> Place {
+    Place::new(known_since(request, now), &request.id, &request.queue, &request.message.job)
+}
+
+/// The producer's moment, where it lies in the past.
+fn known_since(request: &ClaimRequest, now: Timestamp) -> Timestamp {
+    request.message.enqueued_at.filter(|at| *at <= now && *at > Timestamp::UNIX_EPOCH).unwrap_or(now)
+}
+
+/// What a record tells of a job, where there is none yet.
+fn announce(update: Update, request: &ClaimRequest, now: Timestamp) -> Update {
+    let since = time(known_since(request, now));
+    let update = update
+        .set_if_absent("q", text(&*request.queue))
+        .set_if_absent("j", text(&request.message.job))
+        .set_if_absent("c", since.clone())
+        .set_if_absent("d", since);
+    let (name, value) = pieces::message(&request.message.to_json());
+    update.set_if_absent(name, value)
+}
+
+/// An attempt begins.
+fn run(request: &ClaimRequest, now: Timestamp) -> Update {
+    let update = Update::new()
+        .set("st", text(JobState::Running.as_str()))
+        .set("o", number(request.owner))
+        .set("l", time(request.lease_until))
+        .set("h", text(&*request.host))
+        .set("b", time(now))
+        .set("mx", number(request.max_attempts))
+        .set_some("e", request.exclusive.as_ref().map(|alone| text(&*alone.key)))
+        .set("rf", number(request.retention.failed.as_secs()));
+    match request.tracking {
+        Tracking::Lean => {
+            update.set("lean", AttributeValue::Bool(true)).set("ttl", expiry(request.lease_until, MESSAGE_LIFE))
+        }
+        _ => update.remove(&["lean", "ttl"]),
+    }
+}
+
+/// What a record says to a claim.
+fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> Decision {
+    let state = item.state();
+    if item.has_expired(now) && state.is_final() {
+        return Decision::Write(anew(item, request, now), Answer::Run);
+    }
+    match state {
+        // Our own write, whose answer was lost: the message is still to be buried.
+        JobState::Failed if item.number("z") == Some(request.owner) => {
+            Decision::Answer(Claim::Exhausted { attempts: item.attempt() })
+        }
+        JobState::Succeeded | JobState::Failed | JobState::Cancelled => Decision::Answer(Claim::Ended(state)),
+        // A state that is not ours to change.
+        JobState::Waiting => Decision::Answer(Claim::Busy(now.saturating_add(NOT_OURS).unwrap_or(now))),
+        // Our own claim, whose answer was lost.
+        JobState::Running if item.owner() == request.owner => Decision::Answer(granted(item)),
+        JobState::Running if item.lease_until() > now => Decision::Answer(Claim::Busy(item.lease_until())),
+        JobState::Running if item.attempt() >= request.max_attempts => {
+            let update = lost(Update::new(), item)
+                .set("st", text(JobState::Failed.as_str()))
+                .set("f", time(now))
+                .set("ttl", expiry(now, request.retention.failed));
+            Decision::Write(held_to(at(update, item, Class::Failed), item), Answer::Exhausted(item.attempt()))
+        }
+        JobState::Running => Decision::Write(again(lost(run(request, now), item), item, request), Answer::Run),
+        // A message that came too early: the second of two, or one that no queue could hide for so long.
+        _ if item.time("d").is_some_and(|due_at| due_at > now.saturating_add(EARLY).unwrap_or(now)) => {
+            Decision::Answer(Claim::Busy(item.time("d").unwrap_or(now)))
+        }
+        _ if item.attempt() == 0 && has_expired(request, now) => {
+            Decision::Write(cancelled(item, request, EXPIRED, now), Answer::Cancelled)
+        }
+        _ => Decision::Write(again(run(request, now), item, request), Answer::Run),
+    }
+}
+
+/// A job without a record that gets one only to say that it was cancelled.
+fn announced_as_cancelled(request: &ClaimRequest, reason: &str, now: Timestamp) -> Update {
+    let place = place(request, now);
+    let update = announce(Update::new(), request, now)
+        .set("st", text(JobState::Cancelled.as_str()))
+        .set("n", number(0))
+        .set("f", time(now))
+        .set("y", text(reason))
+        .set("ttl", expiry(now, request.retention.cancelled))
+        .when("attribute_not_exists(#pk)")
+        .name("pk");
+    listed(update, Some((&place, Class::Cancelled)))
+}
+
+fn cancelled(item: &Item, request: &ClaimRequest, reason: &str, now: Timestamp) -> Update {
+    let update = Update::new()
+        .set("st", text(JobState::Cancelled.as_str()))
+        .set("f", time(now))
+        .set("y", text(reason))
+        .set("ttl", expiry(now, request.retention.cancelled));
+    held_to(at(update, item, Class::Cancelled), item)
+}
+
+/// The next attempt of a job that has a record.
+fn again(update: Update, item: &Item, request: &ClaimRequest) -> Update {
+    let update = update.set("n", number(item.attempt() + 1));
+    let update = match request.tracking {
+        Tracking::Lean => listed(update, None),
+        _ => at(update, item, Class::Open),
+    };
+    held_to(update, item)
+}
+
+/// A record of that id whose time has passed makes room for a new job.
+fn anew(item: &Item, request: &ClaimRequest, now: Timestamp) -> Update {
+    let place = place(request, now);
+    let since = time(known_since(request, now));
+    let (name, message) = pieces::message(&request.message.to_json());
+    let other = if name == "m" { "mp" } else { "m" };
+    let update = run(request, now)
+        .set("n", number(1))
+        .set("w", number(request.owner))
+        .set("q", text(&*request.queue))
+        .set("j", text(&request.message.job))
+        .set("c", since.clone())
+        .set("d", since)
+        .set(name, message)
+        .remove(&["x", "u", "p", "k", "f", other]);
+    let update = match request.tracking {
+        Tracking::Lean => listed(update, None),
+        _ => listed(update, Some((&place, Class::Open))),
+    };
+    held_to(update, item)
+}
+
+fn lost(update: Update, item: &Item) -> Update {
+    update.set("x", item.history_and(item.lost_attempt()))
+}
+
+fn at(update: Update, item: &Item, class: Class) -> Update {
+    match item.place() {
+        Some(place) => listed(update, Some((&place, class))),
+        None => update,
+    }
+}
+
+/// Holds only as long as nobody else has written.
+pub(super) fn held_to(update: Update, item: &Item) -> Update {
+    match item.0.get("z") {
+        Some(last) => update.when("#z = :last").name("z").value("last", last.clone()),
+        None => update.when("attribute_not_exists(#z)").name("z"),
+    }
+}

@@ -1,0 +1,115 @@
+//! Jobs that are due later, for whoever moves them to their queues in time.
+//!
+//! The cheap road for delays by the hundred thousand: an entry beside each record, in the sparse index `due`, which is
+//! swept once a minute. An entry is deleted after its message was sent: a crash between the two sends it again, and the
+//! claim makes one job of both.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use lamplighter::{JobId, Message, StoreError, StoreErrorKind, Submission, Timestamp, Tracking};
+
+use super::{
+    Dynamo,
+    item::{Item, text, time},
+    keys::{self, DUE, SHARDS},
+};
+use crate::sdk::explain;
+
+/// The largest message of a job without a record that is kept until it is due, in bytes.
+pub(crate) const MAX_BODY: usize = 350 * 1024;
+
+/// A job whose time has come.
+#[derive(Debug, Clone)]
+pub(crate) struct Due {
+    pub(crate) submission: Submission,
+}
+
+fn partition(shard: u8) -> String {
+    format!("due#{shard}")
+}
+
+impl Dynamo {
+    /// Keeps a job until it is due.
+    pub(crate) async fn put_due(&self, submission: &Submission, due_at: Timestamp) -> Result<(), StoreError> {
+        let id = submission.id.as_str();
+        let mut put = self
+            .client()
+            .await?
+            .put_item()
+            .table_name(self.table())
+            .item("pk", text(keys::job_key(id)))
+            .item("sk", text(DUE))
+            .item("dpk", text(partition(keys::shard(id))))
+            .item("dsk", text(format!("{}#{id}", keys::Place::start_of(due_at))))
+            .item("q", text(&*submission.queue))
+            .item("d", time(due_at));
+        if let Some(group) = &submission.group {
+            put = put.item("g", text(&**group));
+        }
+        if submission.tracking == Tracking::Lean {
+            put = put.item("lean", AttributeValue::Bool(true));
+        }
+        if !submission.tracking.is_tracked() {
+            // There is no record that would hold it.
+            put = put.item("m", text(submission.message.to_json()));
+        }
+        put.send().await.map(|_| ()).map_err(|error| explain(&error, &self.doing("write beside", id)))
+    }
+
+    /// Forgets that a job is due.
+    pub(crate) async fn delete_due(&self, id: &str) -> Result<(), StoreError> {
+        let delete = self.client().await?.delete_item().table_name(self.table());
+        let deleted = delete.key("pk", text(keys::job_key(id))).key("sk", text(DUE)).send().await;
+        deleted.map(|_| ()).map_err(|error| explain(&error, &self.doing("delete beside", id)))
+    }
+
+    /// Jobs of one shard that are due until that moment, the earliest first, at most so many.
+    pub(crate) async fn due(&self, shard: u8, until: Timestamp, most: i32) -> Result<Vec<String>, StoreError> {
+        let query = self.client().await?.query().table_name(self.table()).index_name(Self::DUE).limit(most);
+        let query = query
+            .key_condition_expression("dpk = :partition AND dsk < :until")
+            .expression_attribute_values(":partition", text(partition(shard)))
+            .expression_attribute_values(":until", text(format!("{}$", keys::Place::start_of(until))));
+        let page = query.send().await;
+        let page = page.map_err(|error| explain(&error, &format!("look for due jobs in table {}", self.table())))?;
+        let items = page.items.unwrap_or_default().into_iter().map(Item);
+        Ok(items.map(|item| item.id().to_owned()).collect())
+    }
+
+    /// The entry of a job that is due, with its message. `None`: it was moved or cancelled meanwhile, or nothing is left
+    /// of it.
+    pub(crate) async fn due_entry(&self, id: &str) -> Result<Option<Due>, StoreError> {
+        let get = self.client().await?.get_item().table_name(self.table()).consistent_read(true);
+        let got = get.key("pk", text(keys::job_key(id))).key("sk", text(DUE)).send().await;
+        let got = got.map_err(|error| explain(&error, &self.doing("read beside", id)))?;
+        let Some(entry) = got.item.map(Item) else { return Ok(None) };
+        let job_id = JobId::new(id).map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
+        let (message, tracking) = match entry.text("m") {
+            Some(body) => {
+                let message: Message = body.parse().map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
+                (Arc::new(message), Tracking::Untracked)
+            }
+            None => match self.read_record(&job_id).await?.filter(|record| !record.state.is_final()) {
+                Some(record) => (record.message, if entry.is_lean() { Tracking::Lean } else { Tracking::Full }),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Due {
+            submission: Submission {
+                id: job_id,
+                queue: entry.queue().into(),
+                message,
+                due_at: entry.time("d"),
+                group: entry.text("g").map(Into::into),
+                tracking,
+                own_id: true,
+            },
+        }))
+    }
+
+    /// The shards in which jobs are due.
+    pub(crate) fn due_shards() -> impl Iterator<Item = u8> {
+        0..SHARDS
+    }
+}

@@ -1,0 +1,123 @@
+//! Update expressions, with every name and value under a placeholder: DynamoDB reserves hundreds of words.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+/// An update of one item, under a condition.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Update {
+    sets: Vec<String>,
+    removes: Vec<String>,
+    condition: String,
+    pub(super) names: HashMap<String, String>,
+    pub(super) values: HashMap<String, AttributeValue>,
+}
+
+impl Update {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn set(mut self, name: &str, value: AttributeValue) -> Self {
+        self.sets.push(format!("#{name} = :{name}"));
+        self.name(name).value(name, value)
+    }
+
+    pub(super) fn set_some(self, name: &str, value: Option<AttributeValue>) -> Self {
+        match value {
+            Some(value) => self.set(name, value),
+            None => self,
+        }
+    }
+
+    /// Leaves a value that is there as it is.
+    pub(super) fn set_if_absent(mut self, name: &str, value: AttributeValue) -> Self {
+        self.sets.push(format!("#{name} = if_not_exists(#{name}, :{name})"));
+        self.name(name).value(name, value)
+    }
+
+    /// Counts one up from zero.
+    pub(super) fn increment(mut self, name: &str) -> Self {
+        self.sets.push(format!("#{name} = if_not_exists(#{name}, :zero) + :one"));
+        self.name(name).value("zero", AttributeValue::N("0".into())).value("one", AttributeValue::N("1".into()))
+    }
+
+    /// Adds to the end of a list, which may not be there yet.
+    pub(super) fn append(mut self, name: &str, value: AttributeValue) -> Self {
+        self.sets.push(format!("#{name} = list_append(if_not_exists(#{name}, :none), :{name})"));
+        self.name(name).value(name, AttributeValue::L(vec![value])).value("none", AttributeValue::L(Vec::new()))
+    }
+
+    pub(super) fn remove(mut self, names: &[&str]) -> Self {
+        for name in names {
+            self.removes.push(format!("#{name}"));
+            self = self.name(name);
+        }
+        self
+    }
+
+    /// The condition, with `#name` and `:value` in it.
+    pub(super) fn when(mut self, condition: &str) -> Self {
+        self.condition = match self.condition.is_empty() {
+            true => condition.to_owned(),
+            false => format!("({}) AND ({condition})", self.condition),
+        };
+        self
+    }
+
+    /// A name that the condition uses.
+    pub(super) fn name(mut self, name: &str) -> Self {
+        self.names.insert(format!("#{name}"), name.to_owned());
+        self
+    }
+
+    /// A value that the condition uses.
+    pub(super) fn value(mut self, name: &str, value: AttributeValue) -> Self {
+        self.values.insert(format!(":{name}"), value);
+        self
+    }
+
+    pub(super) fn expression(&self) -> String {
+        let mut clauses = Vec::new();
+        if !self.sets.is_empty() {
+            clauses.push(format!("SET {}", self.sets.join(", ")));
+        }
+        if !self.removes.is_empty() {
+            clauses.push(format!("REMOVE {}", self.removes.join(", ")));
+        }
+        clauses.join(" ")
+    }
+
+    pub(super) fn condition(&self) -> Option<String> {
+        (!self.condition.is_empty()).then(|| self.condition.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clauses_are_joined_and_every_name_has_its_placeholder() {
+        let text = |text: &str| AttributeValue::S(text.into());
+        let update = Update::new()
+            .set("state", text("queued"))
+            .set_if_absent("since", text("now"))
+            .append("list", text("one"))
+            .set_some("absent", None)
+            .remove(&["ttl", "size"])
+            .when("#state = :old")
+            .value("old", text("failed"))
+            .when("#x < :y");
+        assert_eq!(
+            update.expression(),
+            "SET #state = :state, #since = if_not_exists(#since, :since), \
+             #list = list_append(if_not_exists(#list, :none), :list) REMOVE #ttl, #size"
+        );
+        assert_eq!(update.condition().as_deref(), Some("(#state = :old) AND (#x < :y)"));
+        assert_eq!(update.names["#ttl"], "ttl");
+        assert_eq!(update.values[":old"], text("failed"));
+        assert!(Update::new().condition().is_none());
+    }
+}

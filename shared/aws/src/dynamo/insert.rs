@@ -1,0 +1,103 @@
+//! Making jobs known before their messages are sent.
+
+use aws_sdk_dynamodb::{
+    operation::put_item::PutItemError,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+};
+use lamplighter::{JobState, StoreError, Submission, Timestamp, Tracking};
+
+use super::{
+    Dynamo, MESSAGE_LIFE, expiry,
+    item::{Item, number, text, time},
+    keys::{self, Class, Place, RECORD},
+    pieces,
+};
+use crate::sdk::explain;
+
+/// What became of a record that was to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    /// It is there, under this number of its writer's.
+    New(u64),
+    /// There is a job of that id, in this state.
+    Duplicate(JobState),
+}
+
+impl Dynamo {
+    /// Whether a submission has its record before it is sent.
+    pub(crate) fn announces(submission: &Submission) -> bool {
+        match submission.tracking {
+            Tracking::Untracked => false,
+            // Nothing to see yet, and nobody else can know its id.
+            Tracking::Lean => submission.own_id || submission.due_at.is_some(),
+            Tracking::Full => true,
+        }
+    }
+
+    /// Makes a job known, unless there is one of its id.
+    pub(crate) async fn insert(&self, submission: &Submission) -> Result<Inserted, StoreError> {
+        let now = self.env().now();
+        let Submission { id, queue, message, .. } = submission;
+        let created_at = message.enqueued_at.filter(|at| *at <= now && *at > Timestamp::UNIX_EPOCH).unwrap_or(now);
+        let due_at = submission.due_at.unwrap_or(created_at);
+        let state = if submission.due_at.is_some() { JobState::Scheduled } else { JobState::Queued };
+        let body = message.to_json();
+        let nonce = self.env().random.next_u64();
+        self.write_pieces(id.as_str(), &body, pieces::kept(due_at, super::PIECES_KEPT)).await?;
+        let (name, value) = pieces::message(&body);
+        let mut put = self
+            .client()
+            .await?
+            .put_item()
+            .table_name(self.table())
+            .item("pk", text(keys::job_key(id.as_str())))
+            .item("sk", text(RECORD))
+            .item("st", text(state.as_str()))
+            .item("n", number(0))
+            .item("q", text(&**queue))
+            .item("j", text(&message.job))
+            .item("c", time(created_at))
+            .item("d", time(due_at))
+            .item(name, value)
+            .item("w", number(nonce))
+            .item("z", number(nonce))
+            .condition_expression("attribute_not_exists(pk) OR #ttl <= :now")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":now", number(now.as_second()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        if let Some(group) = &submission.group {
+            put = put.item("g", text(&**group));
+        }
+        let lean = submission.tracking == Tracking::Lean;
+        if lean {
+            put = put.item("lean", AttributeValue::Bool(true)).item("ttl", expiry(due_at, MESSAGE_LIFE));
+        }
+        if !lean || state == JobState::Scheduled {
+            let place = Place::new(created_at, id, queue, &message.job);
+            put = put.item("lpk", text(place.partition(Class::of(state)))).item("lsk", text(place.as_str()));
+        }
+        let Err(error) = put.send().await else { return Ok(Inserted::New(nonce)) };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(refused)) => {
+                let item = Item(refused.item.clone().unwrap_or_default());
+                // Our own write, whose answer was lost.
+                let ours = item.number("w") == Some(nonce);
+                Ok(if ours { Inserted::New(nonce) } else { Inserted::Duplicate(item.state()) })
+            }
+            _ => Err(explain(&error, &self.doing("write", id.as_str()))),
+        }
+    }
+
+    /// Takes a record back whose message could not be sent. One that has changed since stays: the message was sent after
+    /// all.
+    pub(crate) async fn take_back(&self, id: &str, nonce: u64) -> Result<(), StoreError> {
+        let delete = self.client().await?.delete_item().table_name(self.table());
+        let delete = delete.key("pk", text(keys::job_key(id))).key("sk", text(RECORD));
+        let delete = delete.condition_expression("z = :nonce").expression_attribute_values(":nonce", number(nonce));
+        match delete.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(explain(&error, &self.doing("delete", id))),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Records as items. Attributes have short names: a write costs by the kilobyte, names included.
+//!
+//! | attribute | meaning |
+//! | --- | --- |
+//! | `pk`, `sk` | the key |
+//! | `lpk`, `lsk` | the key in the listing, where the record is listed |
+//! | `st` | state |
+//! | `n` | executions in the present run |
+//! | `o`, `l` | owner and end of the lease |
+//! | `h`, `b` | who runs it, and since when |
+//! | `c`, `d`, `f` | known since, due at, ended at |
+//! | `q`, `j`, `g` | queue, job name, message group |
+//! | `m` or `mp` | the message, or in how many pieces it lies beside the record |
+//! | `x` | ended attempts, a list of JSON texts |
+//! | `u`, `p`, `k` | output, progress, checkpoint |
+//! | `e`, `y` | what it holds alone while it runs; why it was cancelled |
+//! | `lean` | there where the record is a lean one |
+//! | `r` | when it was last given a message anew |
+//! | `mx`, `rf` | executions allowed, and for how many seconds a failure is kept |
+//! | `w`, `z` | who wrote the record first, and who wrote it last: a call that is tried again knows its own work by them |
+//! | `ttl` | when DynamoDB may delete it, in seconds since 1970; what has passed that moment counts as gone |
+
+use std::{collections::HashMap, sync::Arc};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use lamplighter::{
+    Attempt, AttemptOutcome, ErrorText, JobId, JobState, Message, Progress, RawValue, Record, StoreError,
+    StoreErrorKind,
+};
+
+use super::keys::{self, Place};
+
+pub(super) type Attributes = HashMap<String, AttributeValue>;
+
+/// What an attempt's error may take in the table, in bytes: fifty of them and all else stay far below the 400 KB of an
+/// item (Amazon DynamoDB Developer Guide, "Service quotas").
+const MAX_ERROR: usize = 1536;
+
+pub(super) fn text(value: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(value.into())
+}
+
+pub(super) fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+pub(super) fn time(value: Timestamp) -> AttributeValue {
+    number(keys::nanos(value))
+}
+
+pub(super) fn json<T: serde::Serialize>(value: &T) -> Option<AttributeValue> {
+    serde_json::to_string(value).ok().map(AttributeValue::S)
+}
+
+/// An ended attempt, as one element of the history.
+pub(super) fn attempt(attempt: &Attempt) -> AttributeValue {
+    let mut attempt = attempt.clone();
+    if let Some(error) = &mut attempt.error {
+        shorten(error);
+    }
+    // Texts, numbers and moments: nothing that JSON could not hold.
+    json(&attempt).unwrap_or_else(|| text("null"))
+}
+
+/// Cuts an error to what there is room for, its causes first.
+fn shorten(error: &mut ErrorText) {
+    let mut room = MAX_ERROR.saturating_sub(error.message.len());
+    let kept = error.chain.iter().take_while(|cause| {
+        let fits = cause.len() <= room;
+        room = room.saturating_sub(cause.len());
+        fits
+    });
+    let kept = kept.count();
+    error.chain.truncate(kept);
+    if error.message.len() > MAX_ERROR {
+        let mut end = MAX_ERROR;
+        while !error.message.is_char_boundary(end) {
+            end -= 1;
+        }
+        error.message.truncate(end);
+        error.message.push('…');
+    }
+}
+
+/// A record's item, read.
+#[derive(Debug, Clone)]
+pub(super) struct Item(pub(super) Attributes);
+
+impl Item {
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
+    }
+
+    pub(super) fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.0.get(name).and_then(|value| value.as_n().ok()).and_then(|number| number.parse().ok())
+    }
+
+    pub(super) fn time(&self, name: &str) -> Option<Timestamp> {
+        self.number(name).map(keys::moment)
+    }
+
+    pub(super) fn id(&self) -> &str {
+        self.text("pk").and_then(keys::id_of).unwrap_or_default()
+    }
+
+    pub(super) fn state(&self) -> JobState {
+        // A state that a newer version wrote: not to be run, not to be ended.
+        self.text("st").and_then(|state| state.parse().ok()).unwrap_or(JobState::Waiting)
+    }
+
+    pub(super) fn attempt(&self) -> u32 {
+        self.number("n").unwrap_or(0)
+    }
+
+    pub(super) fn owner(&self) -> u64 {
+        self.number("o").unwrap_or(0)
+    }
+
+    pub(super) fn lease_until(&self) -> Timestamp {
+        self.time("l").unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    pub(super) fn is_lean(&self) -> bool {
+        self.0.contains_key("lean")
+    }
+
+    /// Whether it counts as gone, though DynamoDB has not deleted it yet.
+    pub(super) fn has_expired(&self, now: Timestamp) -> bool {
+        self.number::<i64>("ttl").is_some_and(|ttl| ttl <= now.as_second())
+    }
+
+    pub(super) fn queue(&self) -> &str {
+        self.text("q").unwrap_or_default()
+    }
+
+    pub(super) fn job(&self) -> &str {
+        self.text("j").unwrap_or_default()
+    }
+
+    pub(super) fn place(&self) -> Option<Place> {
+        let id = JobId::new(self.id()).ok()?;
+        Some(Place::new(self.time("c")?, &id, self.queue(), self.job()))
+    }
+
+    pub(super) fn raw(&self, name: &str) -> Option<Box<RawValue>> {
+        self.text(name).and_then(|text| RawValue::from_string(text.to_owned()).ok())
+    }
+
+    pub(super) fn history(&self) -> Vec<Attempt> {
+        let list = self.0.get("x").and_then(|value| value.as_l().ok()).map(Vec::as_slice).unwrap_or_default();
+        list.iter().filter_map(|value| serde_json::from_str(value.as_s().ok()?).ok()).collect()
+    }
+
+    /// The history with one attempt more, the oldest gone where there are too many.
+    pub(super) fn history_and(&self, attempt: Attempt) -> AttributeValue {
+        let mut history = self.history();
+        Record::push_attempt(&mut history, attempt);
+        AttributeValue::L(history.iter().map(self::attempt).collect())
+    }
+
+    /// The running attempt, should it turn out to be lost.
+    pub(super) fn lost_attempt(&self) -> Attempt {
+        Attempt {
+            number: self.attempt(),
+            started_at: self.time("b").unwrap_or_else(|| self.lease_until()),
+            ended_at: self.lease_until(),
+            host: self.text("h").unwrap_or_default().to_owned(),
+            outcome: AttemptOutcome::Lost,
+            error: Some(ErrorText::new("its host ended without a word")),
+        }
+    }
+
+    /// In how many pieces the message lies beside the record.
+    pub(super) fn pieces(&self) -> u32 {
+        self.number("mp").unwrap_or(0)
+    }
+
+    fn progress(&self) -> Option<Progress> {
+        self.text("p").and_then(|text| serde_json::from_str(text).ok())
+    }
+
+    /// The record, with the message's text where it lies beside it.
+    pub(super) fn record(&self, beside: Option<&str>) -> Result<Record, StoreError> {
+        let broken = |what: &str| {
+            StoreError::new(StoreErrorKind::Invalid, format_args!("the table's record of job {} {what}", self.id()))
+        };
+        let id = JobId::new(self.id()).map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
+        let message: Message = match self.text("m").or(beside) {
+            Some(message) => message.parse().map_err(|error| broken(&format!("holds no message: {error}")))?,
+            // Its pieces could not be written when the record was.
+            None => format!(r#"{{"job":"{}"}}"#, self.job()).parse().map_err(|_| broken("names no job"))?,
+        };
+        let state = self.state();
+        let created_at = self.time("c").unwrap_or(Timestamp::UNIX_EPOCH);
+        let running = state == JobState::Running;
+        Ok(Record {
+            id,
+            queue: self.queue().to_owned(),
+            state,
+            message: Arc::new(message),
+            created_at,
+            due_at: self.time("d").unwrap_or(created_at),
+            attempt: self.attempt(),
+            started_at: self.time("b").filter(|_| running),
+            lease_until: self.time("l").filter(|_| running),
+            finished_at: self.time("f").filter(|_| state.is_final()),
+            output: self.raw("u"),
+            progress: self.progress(),
+            checkpoint: self.raw("k"),
+            attempts: self.history(),
+            reason: self.text("y").filter(|_| state == JobState::Cancelled).map(ToOwned::to_owned),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fifty_long_errors_fit_beside_everything_else() {
+        let long = ErrorText { message: "ü".repeat(4000), chain: vec!["cause ".repeat(600); 16] };
+        let attempt_of = |error: ErrorText| Attempt {
+            number: 1,
+            started_at: Timestamp::UNIX_EPOCH,
+            ended_at: Timestamp::UNIX_EPOCH,
+            host: "lambda some-stack-some-function 2026/11/24/[$LATEST]0123456789abcdef0123456789abcdef".into(),
+            outcome: AttemptOutcome::Error,
+            error: Some(error),
+        };
+        let size = attempt(&attempt_of(long)).as_s().unwrap().len();
+        assert!(size * Record::MAX_HISTORY < 110_000, "{size}");
+        let short = ErrorText { message: "no".into(), chain: vec!["because".into(), "x".repeat(5000)] };
+        let kept: Attempt = serde_json::from_str(attempt(&attempt_of(short)).as_s().unwrap()).unwrap();
+        assert_eq!(kept.error.unwrap().chain, ["because"]);
+    }
+}

@@ -1,0 +1,273 @@
+//! Keys of the table and of its listing.
+//!
+//! A job's record is the item `JOB#id`, `#`. What belongs to it lies beside it under other sort keys, so that one query
+//! finds all: the pieces of a large message (`M#0`, `M#1`, …), and the entry of a job that is due later (`DUE`).
+//!
+//! The index `listing` is sparse: it holds the keys of records that are to be listed. Its partitions are a class of
+//! states in a month, spread over shards, since an index keyed by a bare state would throttle the whole table (Amazon
+//! DynamoDB Developer Guide, "Using write sharding to distribute workloads evenly"). Within a partition entries stand by
+//! the moment at which the table came to know the job, and their keys tell its id, queue and name, so that listings by
+//! those read no records that they do not show.
+
+use std::ops::RangeInclusive;
+
+use jiff::{Timestamp, tz::Offset};
+use lamplighter::{JobId, JobState};
+
+/// What begins the partition key of everything that belongs to a job.
+const JOB: &str = "JOB#";
+/// The sort key of the record itself.
+pub(super) const RECORD: &str = "#";
+/// What begins the sort keys of a large message's pieces.
+pub(super) const PIECE: &str = "M#";
+/// The sort key of the entry of a job that is due later.
+pub(super) const DUE: &str = "DUE";
+
+/// Shards of a class in a month.
+pub(super) const SHARDS: u8 = 4;
+
+/// The month in which this layout was made: nothing in any table is older.
+const FIRST_MONTH: Month = Month { year: 2026, month: 11 };
+
+pub(super) fn job_key(id: &str) -> String {
+    format!("{JOB}{id}")
+}
+
+/// The job's id in a partition key.
+pub(super) fn id_of(key: &str) -> Option<&str> {
+    key.strip_prefix(JOB)
+}
+
+/// States that are listed together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Class {
+    /// Queued, or running for a short time: going from one to the other costs the index nothing.
+    Open,
+    /// Running for a while, or telling its progress.
+    Long,
+    Scheduled,
+    Waiting,
+    Retrying,
+    Succeeded,
+    Failed,
+    Cancelled,
+}
+
+impl Class {
+    pub(super) const ALL: [Self; 8] = [
+        Self::Open,
+        Self::Long,
+        Self::Scheduled,
+        Self::Waiting,
+        Self::Retrying,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    const fn letter(self) -> char {
+        match self {
+            Self::Open => 'o',
+            Self::Long => 'l',
+            Self::Scheduled => 's',
+            Self::Waiting => 'w',
+            Self::Retrying => 'r',
+            Self::Succeeded => 'u',
+            Self::Failed => 'f',
+            Self::Cancelled => 'c',
+        }
+    }
+
+    /// Where records of a state stand.
+    pub(super) const fn of(state: JobState) -> Self {
+        match state {
+            JobState::Queued | JobState::Running => Self::Open,
+            JobState::Scheduled => Self::Scheduled,
+            JobState::Waiting => Self::Waiting,
+            JobState::Retrying => Self::Retrying,
+            JobState::Succeeded => Self::Succeeded,
+            JobState::Failed => Self::Failed,
+            JobState::Cancelled => Self::Cancelled,
+        }
+    }
+
+    /// Where records of a state may stand.
+    pub(super) const fn all_of(state: JobState) -> &'static [Self] {
+        match state {
+            JobState::Running => &[Self::Open, Self::Long],
+            JobState::Queued => &[Self::Open],
+            JobState::Scheduled => &[Self::Scheduled],
+            JobState::Waiting => &[Self::Waiting],
+            JobState::Retrying => &[Self::Retrying],
+            JobState::Succeeded => &[Self::Succeeded],
+            JobState::Failed => &[Self::Failed],
+            JobState::Cancelled => &[Self::Cancelled],
+        }
+    }
+
+    /// The one state of all its records; `None` where the key does not tell.
+    pub(super) const fn state(self) -> Option<JobState> {
+        match self {
+            Self::Open => None,
+            Self::Long => Some(JobState::Running),
+            Self::Scheduled => Some(JobState::Scheduled),
+            Self::Waiting => Some(JobState::Waiting),
+            Self::Retrying => Some(JobState::Retrying),
+            Self::Succeeded => Some(JobState::Succeeded),
+            Self::Failed => Some(JobState::Failed),
+            Self::Cancelled => Some(JobState::Cancelled),
+        }
+    }
+
+    /// The partition of a class in a month.
+    pub(super) fn partition(self, month: Month, shard: u8) -> String {
+        format!("{}#{:04}-{:02}#{shard}", self.letter(), month.year, month.month)
+    }
+}
+
+/// A month in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Month {
+    year: i16,
+    month: i8,
+}
+
+impl Month {
+    pub(super) fn of(moment: Timestamp) -> Self {
+        let date = Offset::UTC.to_datetime(moment).date();
+        Self { year: date.year(), month: date.month() }
+    }
+
+    fn before(self) -> Self {
+        match self.month {
+            1 => Self { year: self.year - 1, month: 12 },
+            month => Self { year: self.year, month: month - 1 },
+        }
+    }
+
+    /// The months that may hold something of these moments, newest first.
+    pub(super) fn back(moments: RangeInclusive<Timestamp>) -> impl Iterator<Item = Self> {
+        let (last, first) = (Self::of(*moments.end()), Self::of(*moments.start()).max(FIRST_MONTH));
+        std::iter::successors(Some(last), |month| Some(month.before())).take_while(move |month| *month >= first)
+    }
+}
+
+/// A moment as the table keeps it: nanoseconds since 1970, which reach to 2262.
+pub(super) fn nanos(moment: Timestamp) -> i64 {
+    i64::try_from(moment.as_nanosecond()).unwrap_or(if moment < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX })
+}
+
+/// The moment that the table keeps as this number.
+pub(super) fn moment(nanos: i64) -> Timestamp {
+    Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::MAX)
+}
+
+/// The sort key of a record in the listing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(String);
+
+impl Place {
+    pub(super) fn new(created_at: Timestamp, id: &JobId, queue: &str, job: &str) -> Self {
+        // Nothing in a table is older than its layout, and a moment beyond the clock's would not be listed.
+        let nanos = nanos(created_at).max(0);
+        Self(format!("{nanos:019}#{id}#{queue}#{job}"))
+    }
+
+    /// A place that was written down; `None` when it is none.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let place = Self(text.to_owned());
+        (place.parts().all(|part| !part.is_empty()) && place.parts().count() == 4 && place.created().is_some())
+            .then_some(place)
+    }
+
+    /// The first place of a moment: what is older stands before it.
+    pub(super) fn start_of(moment: Timestamp) -> String {
+        format!("{:019}", nanos(moment).max(0))
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &str> {
+        self.0.split('#')
+    }
+
+    fn created(&self) -> Option<i64> {
+        self.parts().next().filter(|text| text.len() == 19).and_then(|text| text.parse().ok())
+    }
+
+    pub(super) fn created_at(&self) -> Timestamp {
+        moment(self.created().unwrap_or_default())
+    }
+
+    pub(super) fn id(&self) -> &str {
+        self.parts().nth(1).unwrap_or_default()
+    }
+
+    pub(super) fn queue(&self) -> &str {
+        self.parts().nth(2).unwrap_or_default()
+    }
+
+    pub(super) fn job(&self) -> &str {
+        self.parts().nth(3).unwrap_or_default()
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The partition of the listing in which it stands.
+    pub(super) fn partition(&self, class: Class) -> String {
+        class.partition(Month::of(self.created_at()), shard(self.id()))
+    }
+}
+
+/// The shard of an id: FNV-1a, which any language can compute.
+pub(super) fn shard(id: &str) -> u8 {
+    let hash = id.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    (hash % u32::from(SHARDS)) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_place_tells_what_it_was_made_of_and_sorts_by_time() {
+        let id = JobId::new("order:42@blue").unwrap();
+        let place = Place::new(at("2026-12-31T23:59:59.123456789Z"), &id, "web-hooks", "webhook.deliver");
+        let again = Place::parse(place.as_str()).unwrap();
+        assert_eq!(again, place);
+        assert_eq!((again.id(), again.queue(), again.job()), ("order:42@blue", "web-hooks", "webhook.deliver"));
+        assert_eq!(again.created_at(), at("2026-12-31T23:59:59.123456789Z"));
+        assert!(again.partition(Class::Failed).starts_with("f#2026-12#"), "{}", again.partition(Class::Failed));
+        let later = Place::new(at("2027-01-01T00:00:00Z"), &id, "a", "a");
+        assert!(place < later && Place::start_of(at("2027-01-01T00:00:00Z")).as_str() > place.as_str());
+        for bad in ["", "nonsense", "1#a#b#c", "0000000000000000001#a#b", "0000000000000000001##b#c"] {
+            assert_eq!(Place::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn months_go_back_to_the_first() {
+        let months =
+            |from: &str, to: &str| Month::back(at(from)..=at(to)).map(|m| (m.year, m.month)).collect::<Vec<_>>();
+        assert_eq!(
+            months("1970-01-01T00:00:00Z", "2027-02-01T00:00:00Z"),
+            [(2027, 2), (2027, 1), (2026, 12), (2026, 11)]
+        );
+        assert_eq!(months("2027-01-31T23:59:59Z", "2027-02-01T00:00:00Z"), [(2027, 2), (2027, 1)]);
+        assert_eq!(months("1970-01-01T00:00:00Z", "2026-10-31T00:00:00Z"), []);
+    }
+
+    #[test]
+    fn every_state_is_found_where_it_is_listed() {
+        for state in JobState::ALL {
+            assert!(Class::all_of(state).contains(&Class::of(state)));
+            assert!(Class::all_of(state).iter().all(|class| class.state().is_none_or(|own| own == state)));
+        }
+        let shards: std::collections::BTreeSet<_> = (0..100).map(|n| shard(&n.to_string())).collect();
+        assert_eq!(shards.len(), usize::from(SHARDS));
+    }
+}

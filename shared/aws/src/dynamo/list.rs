@@ -1,0 +1,223 @@
+//! Listing and counting, by the sparse index.
+//!
+//! A page is merged from the shards of the classes in question, a month at a time, newest first. Keys tell job, queue and
+//! time, so that only records which are shown are read; of those that are queued or running, the record tells which.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use lamplighter::{Count, JobState, ListQuery, Page, Record, StoreError, StoreErrorKind, Timestamp};
+
+use super::{
+    Dynamo, each,
+    item::{Attributes, Item, text},
+    keys::{Class, Month, Place, SHARDS},
+};
+use crate::sdk::explain;
+
+/// The longest page.
+const LONGEST: usize = 1000;
+/// The page of those who name no limit.
+const USUAL: usize = 50;
+/// Keys that one page looks at, at most. A page may then be short, and the next one goes on behind it.
+const LOOKED_AT: usize = 5000;
+/// Entries that one query of the index is asked for.
+const PORTION: i32 = 200;
+
+/// A moment that no clock of ours is ahead by.
+const AHEAD: std::time::Duration = std::time::Duration::from_secs(86_400);
+
+/// One partition of the index, read from its newest entry backwards.
+struct Shard {
+    partition: String,
+    low: String,
+    high: String,
+    found: VecDeque<Place>,
+    /// Where the next query goes on; `None` when there is none.
+    next: Option<Option<Attributes>>,
+}
+
+impl Dynamo {
+    pub(crate) async fn read_page(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        let after = match &query.cursor {
+            None => None,
+            Some(cursor) => Some(Place::parse(cursor).ok_or_else(|| {
+                let text = format!("{cursor:?} is no cursor of a listing of table {}", self.table());
+                StoreError::new(StoreErrorKind::Invalid, text)
+            })?),
+        };
+        let limit = if query.limit == 0 { USUAL } else { query.limit.min(LONGEST) };
+        let ahead = self.env().now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
+        let end = query.before.unwrap_or(ahead).min(ahead);
+        let end = after.as_ref().map_or(end, |after| after.created_at().min(end));
+        let since = query.since.unwrap_or(Timestamp::UNIX_EPOCH);
+        let classes = query.state.map_or(&Class::ALL[..], Class::all_of);
+        let mut records: Vec<Record> = Vec::with_capacity(limit);
+        let mut looked_at = 0;
+        for month in Month::back(since..=end) {
+            let mut merge = Merge { shards: shards(classes, month, since, query.before, after.as_ref()) };
+            loop {
+                let mut places = Vec::new();
+                let mut seen = None;
+                while places.len() < limit - records.len() && looked_at < LOOKED_AT {
+                    let Some(place) = merge.next(self).await? else { break };
+                    looked_at += 1;
+                    seen = Some(place.as_str().to_owned());
+                    if fits(&place, query) && after.as_ref().is_none_or(|after| place < *after) {
+                        places.push(place);
+                    }
+                }
+                let Some(seen) = seen else { break };
+                let mut read = self.read_places(&places, query.state).await?;
+                records.append(&mut read);
+                if records.len() >= limit || looked_at >= LOOKED_AT {
+                    return Ok(Page { records, next: Some(seen) });
+                }
+            }
+        }
+        Ok(Page { records, next: None })
+    }
+
+    /// The records at these places that are in that state, in their order.
+    async fn read_places(&self, places: &[Place], state: Option<JobState>) -> Result<Vec<Record>, StoreError> {
+        let ids: Vec<_> = places.iter().map(Place::id).collect();
+        let items = self.read_items(&ids, None).await?;
+        let mut items: HashMap<String, Item> = items.into_iter().map(|item| (item.id().to_owned(), item)).collect();
+        let mut records = Vec::with_capacity(items.len());
+        for place in places {
+            let Some(item) = items.remove(place.id()) else { continue };
+            // The index is behind the table by a moment.
+            if state.is_some_and(|state| state != item.state()) {
+                continue;
+            }
+            let record = match item.pieces() {
+                0 => Some(item.record(None)?),
+                _ => match lamplighter::JobId::new(place.id()) {
+                    Ok(id) => self.read_record(&id).await?,
+                    Err(_) => None,
+                },
+            };
+            records.extend(record);
+        }
+        Ok(records)
+    }
+
+    pub(crate) async fn count_all(&self) -> Result<Vec<Count>, StoreError> {
+        let ahead = self.env().now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
+        let mut all = Vec::new();
+        for month in Month::back(Timestamp::UNIX_EPOCH..=ahead) {
+            for class in Class::ALL {
+                let shards = shards(&[class], month, Timestamp::UNIX_EPOCH, None, None);
+                all.extend(shards.into_iter().map(|shard| (class, shard)));
+            }
+        }
+        let counted = each(all.into_iter().map(|(class, shard)| self.count_shard(class, shard)).collect()).await;
+        let mut sums: BTreeMap<(String, JobState), u64> = BTreeMap::new();
+        for counts in counted {
+            for (key, jobs) in counts? {
+                *sums.entry(key).or_default() += jobs;
+            }
+        }
+        Ok(sums.into_iter().map(|((queue, state), jobs)| Count { queue, state, jobs }).collect())
+    }
+
+    async fn count_shard(
+        &self,
+        class: Class,
+        mut shard: Shard,
+    ) -> Result<BTreeMap<(String, JobState), u64>, StoreError> {
+        let mut counts: BTreeMap<(String, JobState), u64> = BTreeMap::new();
+        while shard.next.is_some() {
+            self.read_shard(&mut shard, 1000).await?;
+            let places: Vec<_> = shard.found.drain(..).collect();
+            match class.state() {
+                Some(state) => {
+                    for place in places {
+                        *counts.entry((place.queue().to_owned(), state)).or_default() += 1;
+                    }
+                }
+                None => {
+                    let ids: Vec<_> = places.iter().map(Place::id).collect();
+                    for item in self.read_items(&ids, Some("pk, st, q")).await? {
+                        *counts.entry((item.queue().to_owned(), item.state())).or_default() += 1;
+                    }
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Reads on in a shard until something is found, or its end: a page of the index may be empty and not be the last.
+    async fn fill(&self, shard: &mut Shard) -> Result<(), StoreError> {
+        while shard.found.is_empty() && shard.next.is_some() {
+            self.read_shard(shard, PORTION).await?;
+        }
+        Ok(())
+    }
+
+    /// Reads on in a shard.
+    async fn read_shard(&self, shard: &mut Shard, portion: i32) -> Result<(), StoreError> {
+        let Some(from) = shard.next.take() else { return Ok(()) };
+        let query = self.client().await?.query().table_name(self.table()).index_name(Self::LISTING);
+        let query = query
+            .key_condition_expression("lpk = :partition AND lsk BETWEEN :low AND :high")
+            .expression_attribute_values(":partition", text(&shard.partition))
+            .expression_attribute_values(":low", text(&shard.low))
+            .expression_attribute_values(":high", text(&shard.high))
+            .scan_index_forward(false)
+            .limit(portion)
+            .set_exclusive_start_key(from);
+        let page = query.send().await;
+        let page = page.map_err(|error| explain(&error, &format!("list records of table {}", self.table())))?;
+        let places = page.items.unwrap_or_default().into_iter().map(Item);
+        shard.found.extend(places.filter_map(|item| Place::parse(item.text("lsk")?)));
+        shard.next = page.last_evaluated_key.map(Some);
+        Ok(())
+    }
+}
+
+fn shards(
+    classes: &[Class],
+    month: Month,
+    since: Timestamp,
+    before: Option<Timestamp>,
+    after: Option<&Place>,
+) -> Vec<Shard> {
+    let low = Place::start_of(since);
+    let before = before.map_or_else(|| "9".repeat(20), Place::start_of);
+    let high = after.map_or(before.clone(), |after| before.min(after.as_str().to_owned()));
+    let all = classes.iter().flat_map(|class| (0..SHARDS).map(|shard| class.partition(month, shard)));
+    all.map(|partition| Shard {
+        partition,
+        low: low.clone(),
+        high: high.clone(),
+        found: VecDeque::new(),
+        next: (low <= high).then_some(None),
+    })
+    .collect()
+}
+
+fn fits(place: &Place, query: &ListQuery) -> bool {
+    query.job.as_ref().is_none_or(|job| job == place.job())
+        && query.queue.as_ref().is_none_or(|queue| queue == place.queue())
+}
+
+/// Shards, merged: the newest of their heads comes next.
+struct Merge {
+    shards: Vec<Shard>,
+}
+
+impl Merge {
+    async fn next(&mut self, dynamo: &Dynamo) -> Result<Option<Place>, StoreError> {
+        let mut fills = Vec::new();
+        for shard in &mut self.shards {
+            if shard.found.is_empty() && shard.next.is_some() {
+                fills.push(dynamo.fill(shard));
+            }
+        }
+        for filled in each(fills).await {
+            filled?;
+        }
+        let newest = self.shards.iter_mut().max_by(|a, b| a.found.front().cmp(&b.found.front()));
+        Ok(newest.and_then(|shard| shard.found.pop_front()))
+    }
+}

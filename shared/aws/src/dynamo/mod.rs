@@ -1,0 +1,184 @@
+//! Records in one DynamoDB table, with the layout of [`keys`] and [`item`].
+//!
+//! Every write is one conditional update of one item. Where its condition does not hold, DynamoDB gives the item as it
+//! is, so that the answer costs no further call; where an answer is lost and the SDK asks again, the item tells by `z`
+//! that the write was ours.
+//!
+//! | operation | lean | full |
+//! | --- | --- | --- |
+//! | enqueue | nothing; with an id of the sender's own 1 | 2 |
+//! | first claim | 1 | 1 |
+//! | success | 1 | 3 |
+//! | claim of a retry | 2, and 2 of the listing | 2, and 2 of the listing |
+//! | retry, failure | 1, and 1 of the listing | 1, and 2 of the listing |
+//!
+//! in write units for jobs of up to a kilobyte. Reading one record costs a read unit.
+
+mod cancel;
+mod claim;
+mod due;
+mod expression;
+mod insert;
+mod item;
+mod keys;
+mod left;
+mod list;
+mod locks;
+mod notes;
+mod pieces;
+mod read;
+mod requeue;
+mod settle;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use aws_sdk_dynamodb::{
+    Client, config,
+    operation::update_item::UpdateItemError,
+    types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
+};
+use futures_util::{StreamExt, stream};
+use lamplighter::{Claim, ClaimRequest, Env, Settle, Settled, StoreError};
+use tokio::sync::OnceCell;
+
+pub(crate) use self::{
+    due::MAX_BODY as MAX_DUE_BODY,
+    insert::Inserted,
+    left::{Left, Mended},
+};
+use self::{
+    expression::Update,
+    item::{Item, text},
+    keys::RECORD,
+};
+use crate::sdk::{Sdk, explain};
+
+/// Calls under way at once.
+const CALLS_AT_ONCE: usize = 32;
+/// Tries at a record that others change at the same time.
+const TRIES: usize = 5;
+/// How long the pieces of a large message are kept beyond its life, for whoever looks at its job afterwards.
+const PIECES_KEPT: Duration = Duration::from_secs(90 * 86_400);
+/// How long a message lives at the most (Amazon SQS Developer Guide, "Message quotas"), and a day: a lean record that is
+/// not touched for so long has no message any more.
+const MESSAGE_LIFE: Duration = Duration::from_secs(15 * 86_400);
+
+/// Records in a DynamoDB table. Cloning is cheap, and clones share one client, which is made at first use.
+#[derive(Clone)]
+pub(crate) struct Dynamo(Arc<Inner>);
+
+struct Inner {
+    sdk: Sdk,
+    client: OnceCell<Client>,
+    table: String,
+    env: Env,
+}
+
+/// What became of a conditional write.
+enum Written {
+    /// The item as it is now.
+    Applied(Item),
+    /// The condition did not hold: the item as it is, if there is one.
+    Refused(Option<Item>),
+}
+
+impl Dynamo {
+    /// The index of records that are listed.
+    pub(crate) const LISTING: &'static str = "listing";
+    /// The index of jobs that are due later.
+    pub(crate) const DUE: &'static str = "due";
+
+    /// Records in that table, through this SDK.
+    pub(crate) fn new(sdk: Sdk, table: impl Into<String>, env: Env) -> Self {
+        Self(Arc::new(Inner { sdk, client: OnceCell::new(), table: table.into(), env }))
+    }
+
+    /// The table's name.
+    pub(crate) fn table(&self) -> &str {
+        &self.0.table
+    }
+
+    async fn client(&self) -> Result<&Client, StoreError> {
+        let make = || async {
+            let mut own = config::Builder::from(self.0.sdk.config().await?);
+            if let Some(endpoint) = self.0.sdk.endpoint_of("AWS_ENDPOINT_URL_DYNAMODB") {
+                own.set_endpoint_url(Some(endpoint));
+            }
+            Ok(Client::from_conf(own.build()))
+        };
+        self.0.client.get_or_try_init(make).await
+    }
+
+    fn env(&self) -> &Env {
+        &self.0.env
+    }
+
+    fn doing(&self, what: &str, id: &str) -> String {
+        format!("{what} the record of job {id} in table {}", self.0.table)
+    }
+
+    /// Asks for the right to run each job.
+    pub(crate) async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<Claim, StoreError>> {
+        each(requests.iter().map(|request| self.claim_one(request)).collect()).await
+    }
+
+    /// Writes down how attempts ended.
+    pub(crate) async fn settle(&self, requests: &[Settle]) -> Vec<Result<Settled, StoreError>> {
+        each(requests.iter().map(|request| self.settle_one(request)).collect()).await
+    }
+
+    /// Writes to a job's record.
+    async fn update(&self, id: &str, update: Update) -> Result<Written, StoreError> {
+        let call = self.client().await?.update_item().table_name(&self.0.table);
+        let call = call.key("pk", text(keys::job_key(id))).key("sk", text(RECORD));
+        let sent = call
+            .update_expression(update.expression())
+            .set_condition_expression(update.condition())
+            .set_expression_attribute_names(Some(update.names))
+            .set_expression_attribute_values((!update.values.is_empty()).then_some(update.values))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(answer) => Ok(Written::Applied(Item(answer.attributes.unwrap_or_default()))),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    Ok(Written::Refused(refused.item.clone().map(Item)))
+                }
+                _ => Err(explain(&error, &self.doing("write to", id))),
+            },
+        }
+    }
+}
+
+/// Makes calls, many at once, and gives the answers in their order.
+async fn each<F: Future>(calls: Vec<F>) -> Vec<F::Output> {
+    stream::iter(calls).buffered(CALLS_AT_ONCE).collect().await
+}
+
+/// Others change the record all the time.
+fn contended(id: &str) -> StoreError {
+    StoreError::unavailable(format_args!("the record of job {id} was changed by others {TRIES} times in a row"))
+}
+
+/// The listing's key of a record, or none.
+fn listed(update: Update, at: Option<(&keys::Place, keys::Class)>) -> Update {
+    match at {
+        Some((place, class)) => update.set("lpk", text(place.partition(class))).set("lsk", text(place.as_str())),
+        None => update.remove(&["lpk", "lsk"]),
+    }
+}
+
+/// Seconds since 1970 after which DynamoDB may delete an item.
+fn expiry(from: lamplighter::Timestamp, time: Duration) -> aws_sdk_dynamodb::types::AttributeValue {
+    let at = from.saturating_add(time).unwrap_or(lamplighter::Timestamp::MAX);
+    // Rounded up: not before the time has passed.
+    item::number(at.as_second().saturating_add(1))
+}
+
+impl fmt::Debug for Dynamo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dynamo").field("table", &self.0.table).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,85 @@
+//! Reading records.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use lamplighter::{JobId, Record, StoreError};
+
+use super::{
+    Dynamo,
+    item::{Attributes, Item, text},
+    keys::{self, PIECE, RECORD},
+};
+use crate::sdk::explain;
+
+/// Items of one BatchGetItem (Amazon DynamoDB API Reference, "BatchGetItem").
+const BATCH: usize = 100;
+
+impl Dynamo {
+    /// The record's item alone.
+    pub(super) async fn read_item(&self, id: &str) -> Result<Option<Item>, StoreError> {
+        let get = self.client().await?.get_item().table_name(self.table()).consistent_read(true);
+        let got = get.key("pk", text(keys::job_key(id))).key("sk", text(RECORD)).send().await;
+        let got = got.map_err(|error| explain(&error, &self.doing("read", id)))?;
+        Ok(got.item.map(Item).filter(|item| !item.has_expired(self.env().now())))
+    }
+
+    /// The record, and what lies beside it.
+    pub(crate) async fn read_record(&self, id: &JobId) -> Result<Option<Record>, StoreError> {
+        let query = self.client().await?.query().table_name(self.table()).consistent_read(true);
+        let query = query
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", text(keys::job_key(id.as_str())));
+        let mut pages = query.into_paginator().send();
+        let (mut record, mut message) = (None, String::new());
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| explain(&error, &self.doing("read", id.as_str())))?;
+            for attributes in page.items.unwrap_or_default() {
+                let item = Item(attributes);
+                match item.text("sk") {
+                    Some(RECORD) => record = Some(item),
+                    // Fewer than ten: they come in their order.
+                    Some(sk) if sk.starts_with(PIECE) => message.push_str(item.text("m").unwrap_or_default()),
+                    _ => {}
+                }
+            }
+        }
+        let record = record.filter(|item| !item.has_expired(self.env().now()));
+        record.map(|item| item.record((!message.is_empty()).then_some(&*message))).transpose()
+    }
+
+    /// The records of some jobs, as far as there are any, in no order.
+    pub(super) async fn read_items(&self, ids: &[&str], only: Option<&str>) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(BATCH) {
+            let mut open: Vec<Attributes> = ids.iter().map(|id| key(id)).collect();
+            let mut pause = std::time::Duration::from_millis(20);
+            while !open.is_empty() {
+                let mut wanted = KeysAndAttributes::builder().set_keys(Some(open)).consistent_read(true);
+                if let Some(attributes) = only {
+                    wanted = wanted.projection_expression(attributes);
+                }
+                let wanted =
+                    wanted.build().map_err(|error| StoreError::new(lamplighter::StoreErrorKind::Invalid, error))?;
+                let get = self.client().await?.batch_get_item().request_items(self.table(), wanted);
+                let got = get.send().await;
+                let got = got.map_err(|error| explain(&error, &format!("read records in table {}", self.table())))?;
+                let mut found = got.responses.unwrap_or_default();
+                items.extend(found.remove(self.table()).unwrap_or_default().into_iter().map(Item));
+                // What it had no room or no capacity for.
+                let mut left: HashMap<_, KeysAndAttributes> = got.unprocessed_keys.unwrap_or_default();
+                open = left.remove(self.table()).map(|left| left.keys).unwrap_or_default();
+                if !open.is_empty() {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(std::time::Duration::from_secs(1));
+                }
+            }
+        }
+        let now = self.env().now();
+        Ok(items.into_iter().filter(|item| !item.has_expired(now)).collect())
+    }
+}
+
+fn key(id: &str) -> HashMap<String, AttributeValue> {
+    HashMap::from([("pk".into(), text(keys::job_key(id))), ("sk".into(), text(RECORD))])
+}

@@ -1,0 +1,84 @@
+//! Running an ended job once more.
+
+use std::sync::Arc;
+
+use lamplighter::{JobId, JobState, SharedMessage, StoreError, Submission, Tracking};
+
+use super::{
+    Dynamo, TRIES, Written,
+    claim::held_to,
+    contended,
+    expression::Update,
+    item::{number, text, time},
+    keys::Class,
+    listed,
+};
+
+/// A job that was asked to run once more.
+pub(crate) struct Revived {
+    pub(crate) state: JobState,
+    /// The message to send, where it has been revived.
+    pub(crate) message: Option<Submission>,
+}
+
+impl Dynamo {
+    /// Makes the record of an ended job that of a queued one, with its history kept and its attempts counted anew. The
+    /// message is the caller's to send.
+    pub(crate) async fn revive_one(&self, id: &JobId) -> Result<Option<Revived>, StoreError> {
+        let nonce = self.env().random.next_u64();
+        for _ in 0..TRIES {
+            let Some(item) = self.read_item(id.as_str()).await? else { return Ok(None) };
+            if !item.state().is_final() {
+                return Ok(Some(Revived { state: item.state(), message: None }));
+            }
+            let Some(record) = self.read_record(id).await? else { return Ok(None) };
+            let lean = item.is_lean();
+            let update = Update::new()
+                .set("st", text(JobState::Queued.as_str()))
+                .set("n", number(0))
+                .set("d", time(self.env().now()))
+                .set("z", number(nonce))
+                .remove(&["f", "u", "p", "y", "ttl"]);
+            let place = item.place();
+            let update = listed(update, place.as_ref().map(|place| (place, Class::Open)).filter(|_| !lean));
+            let done = match self.update(id.as_str(), held_to(update, &item)).await? {
+                Written::Applied(_) => true,
+                Written::Refused(now) => now.is_some_and(|now| now.number("z") == Some(nonce)),
+            };
+            if done {
+                let tracking = if lean { Tracking::Lean } else { Tracking::Full };
+                let message = submission(id, record.queue, record.message, item.text("g"), tracking);
+                return Ok(Some(Revived { state: JobState::Queued, message: Some(message) }));
+            }
+        }
+        Err(contended(id.as_str()))
+    }
+}
+
+/// The message of a job that has a record, to be sent now.
+pub(super) fn submission(
+    id: &JobId,
+    queue: String,
+    message: SharedMessage,
+    group: Option<&str>,
+    tracking: Tracking,
+) -> Submission {
+    // The record's own id: the message may have come without one.
+    let message = match message.id {
+        Some(_) => message,
+        None => {
+            let mut named = (*message).clone();
+            named.id = Some(id.clone());
+            Arc::new(named)
+        }
+    };
+    Submission {
+        id: id.clone(),
+        queue: queue.into(),
+        message,
+        due_at: None,
+        group: group.map(Into::into),
+        tracking,
+        own_id: true,
+    }
+}

@@ -1,0 +1,123 @@
+//! Settling: how attempts ended, each write held to the fencing token.
+
+use std::time::Duration;
+
+use lamplighter::{
+    Attempt, AttemptOutcome, ErrorText, JobState, Record, Settle, Settled, StoreError, Tracking, Verdict,
+};
+
+use super::{
+    Dynamo, MESSAGE_LIFE, TRIES, Written, contended, expiry,
+    expression::Update,
+    item::{self, Item, json, number, text, time},
+    keys::{Class, Place},
+    listed,
+    notes::held,
+};
+
+impl Dynamo {
+    pub(super) async fn settle_one(&self, settle: &Settle) -> Result<Settled, StoreError> {
+        let id = settle.id.as_str();
+        let nonce = self.env().random.next_u64();
+        let mut place = settle.memo.as_deref().and_then(Place::parse);
+        // Its claim told no place: it came as a message from another version, or its store was another one.
+        if place.is_none() {
+            match self.read_item(id).await?.and_then(|item| item.place()) {
+                Some(known) => place = Some(known),
+                None => return Ok(Settled::Fenced(None)),
+            }
+        }
+        let mut known: Option<Item> = None;
+        for _ in 0..TRIES {
+            let update = self.end(settle, place.as_ref(), known.as_ref()).set("z", number(nonce));
+            match self.update(id, update).await? {
+                Written::Applied(_) => {
+                    if let Some(key) = &settle.exclusive {
+                        self.let_go(key, settle.token.owner).await;
+                    }
+                    return Ok(Settled::Applied { message_done: false });
+                }
+                Written::Refused(None) => return Ok(Settled::Fenced(None)),
+                // Our own write, whose answer was lost.
+                Written::Refused(Some(item)) if item.number("z") == Some(nonce) => {
+                    return Ok(Settled::Applied { message_done: false });
+                }
+                // The token holds, and it was the history that is full.
+                Written::Refused(Some(item)) if holds(&item, settle) => known = Some(item),
+                Written::Refused(Some(item)) => return Ok(Settled::Fenced(Some(item.state()))),
+            }
+        }
+        Err(contended(id))
+    }
+
+    /// What an attempt's end writes. With the item at hand, its history is written anew, the oldest attempt left out.
+    fn end(&self, settle: &Settle, place: Option<&Place>, known: Option<&Item>) -> Update {
+        let now = self.env().now();
+        let lean = settle.tracking == Tracking::Lean;
+        let update = held(settle.token).set_some("p", settle.progress.as_ref().and_then(json));
+        let at = |class| place.map(|place| (place, class));
+        match &settle.verdict {
+            Verdict::Succeeded { output, retention } => {
+                let update = ended(update, settle, JobState::Succeeded, *retention)
+                    .set_some("u", output.as_ref().map(|output| text(output.get())));
+                let update = history(update, settle, AttemptOutcome::Succeeded, None, known);
+                listed(update, at(Class::Succeeded).filter(|_| !lean))
+            }
+            Verdict::Failed { outcome, error, retention, .. } => {
+                let update = ended(update, settle, JobState::Failed, *retention);
+                listed(history(update, settle, *outcome, Some(error), known), at(Class::Failed))
+            }
+            Verdict::Retry { outcome, error, delay } => {
+                let update = waits(update, now, *delay, lean).set("st", text(JobState::Retrying.as_str()));
+                listed(history(update, settle, *outcome, Some(error), known), at(Class::Retrying))
+            }
+            Verdict::PutBack { delay } => {
+                let update = waits(update, now, *delay, lean)
+                    .set("st", text(JobState::Queued.as_str()))
+                    .set("n", number(settle.token.attempt.saturating_sub(1)));
+                listed(update, at(Class::Open).filter(|_| !lean))
+            }
+        }
+    }
+}
+
+fn holds(item: &Item, settle: &Settle) -> bool {
+    item.state() == JobState::Running && item.attempt() == settle.token.attempt && item.owner() == settle.token.owner
+}
+
+fn ended(update: Update, settle: &Settle, state: JobState, retention: Duration) -> Update {
+    update
+        .set("st", text(state.as_str()))
+        .set("f", time(settle.ended_at))
+        .set("ttl", expiry(settle.ended_at, retention))
+}
+
+/// The job waits for its next attempt.
+fn waits(update: Update, now: lamplighter::Timestamp, delay: Duration, lean: bool) -> Update {
+    let due_at = now.saturating_add(delay).unwrap_or(lamplighter::Timestamp::MAX);
+    update.set("d", time(due_at)).set_some("ttl", lean.then(|| expiry(due_at, MESSAGE_LIFE)))
+}
+
+fn history(
+    update: Update,
+    settle: &Settle,
+    outcome: AttemptOutcome,
+    error: Option<&ErrorText>,
+    known: Option<&Item>,
+) -> Update {
+    let attempt = Attempt {
+        number: settle.token.attempt,
+        started_at: settle.started_at,
+        ended_at: settle.ended_at,
+        host: settle.host.to_string(),
+        outcome,
+        error: error.cloned(),
+    };
+    match known {
+        Some(item) => update.set("x", item.history_and(attempt)),
+        None => update
+            .append("x", item::attempt(&attempt))
+            .when("attribute_not_exists(#x) OR size(#x) < :full")
+            .value("full", number(Record::MAX_HISTORY)),
+    }
+}

@@ -1,0 +1,75 @@
+//! Jobs whose time has come.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use lamplighter::{EnqueueError, Queues, StoreError};
+
+use super::Round;
+use crate::dynamo::Dynamo;
+
+/// Entries of one query.
+const PORTION: i32 = 500;
+/// Calls for single jobs that are under way at once.
+const CALLS_AT_ONCE: usize = 32;
+/// How much before its time a job is sent, with the rest of the delay for SQS to keep: the time until the next round,
+/// and some for this one.
+const AHEAD: Duration = Duration::from_secs(90);
+
+impl Round<'_> {
+    /// Sends what is due until the next round.
+    pub(super) async fn move_due(&mut self) -> Result<(), StoreError> {
+        for shard in Dynamo::due_shards() {
+            let mut tried = BTreeSet::new();
+            while !self.is_over() {
+                let until = self.env.now().saturating_add(AHEAD).unwrap_or(lamplighter::Timestamp::MAX);
+                let mut ids = self.dynamo.due(shard, until, PORTION).await?;
+                ids.retain(|id| tried.insert(id.clone()));
+                if ids.is_empty() {
+                    // Nothing, or only what could not be sent now.
+                    break;
+                }
+                self.move_all(ids).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn move_all(&mut self, ids: Vec<String>) -> Result<(), StoreError> {
+        let dynamo = self.dynamo;
+        let mut reading = Vec::with_capacity(ids.len());
+        for id in &ids {
+            reading.push(async move { (id, dynamo.due_entry(id).await) });
+        }
+        let read: Vec<_> = stream::iter(reading).buffer_unordered(CALLS_AT_ONCE).collect().await;
+        let (mut over, mut due) = (Vec::new(), Vec::new());
+        for (id, entry) in read {
+            match entry? {
+                // Its job has ended meanwhile.
+                None => over.push(id.clone()),
+                // A FIFO queue keeps nothing back: its jobs are sent when their time has come.
+                Some(entry) if self.is_early(&entry.submission.queue, entry.submission.due_at) => {}
+                Some(entry) => due.push(entry.submission),
+            }
+        }
+        let names: Vec<_> = due.iter().map(|submission| submission.id.to_string()).collect();
+        let answers = self.later.sqs.send(due).await;
+        for (id, answer) in names.into_iter().zip(answers) {
+            match answer {
+                Ok(_) => over.push(id),
+                Err(EnqueueError::Backend(error)) => tracing::warn!(id, %error, "due, and not sent yet"),
+                Err(error) => tracing::error!(id, %error, "due, and its queue does not take it"),
+            }
+        }
+        let moved = over.len();
+        let deleting = over.iter().map(|id| dynamo.delete_due(id)).collect::<Vec<_>>();
+        let deleted: Vec<_> = stream::iter(deleting).buffer_unordered(CALLS_AT_ONCE).collect().await;
+        self.report.moved += moved as u64;
+        deleted.into_iter().collect()
+    }
+
+    fn is_early(&self, queue: &str, due_at: Option<lamplighter::Timestamp>) -> bool {
+        let fifo = self.later.sqs.queues().get(queue).is_some_and(crate::QueueUrls::is_fifo);
+        fifo && due_at.is_some_and(|due_at| due_at > self.env.now())
+    }
+}

@@ -1,0 +1,86 @@
+//! Looking after a deployment, once a minute: what is due goes to its queue, and what a crash has left behind goes on.
+//!
+//! | found | done |
+//! | --- | --- |
+//! | a job whose time has come | sent, and its entry deleted: in that order |
+//! | a record that has long been queued, retrying or scheduled, and a queue that holds nothing for it | sent again |
+//! | a lease that has long ended, and a queue that holds nothing for it | the attempt is lost; the job is sent again, or has failed |
+//!
+//! Everything here may be done twice, and by two at once: a message that is sent twice is one job, since its claim
+//! decides. What there is no time for is done next time: the walk through the listing goes on where it stopped.
+
+mod due;
+mod queues;
+mod report;
+mod stale;
+
+use std::{sync::Arc, time::Duration};
+
+use lamplighter::{Env, StoreError};
+use tokio::time::Instant;
+
+pub use self::report::{QueueReport, Report};
+use crate::{Aws, backend::Later, dynamo::Dynamo};
+
+/// Looks after a deployment. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct Maintenance {
+    aws: Aws,
+}
+
+/// Why nothing was looked after.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum MaintenanceError {
+    /// There is no table.
+    #[error("there is nothing to look after: no table is configured here; set LAMPLIGHTER_TABLE to its name")]
+    NoTable,
+    /// AWS did not answer, or refused.
+    #[error(transparent)]
+    Backend(#[from] StoreError),
+}
+
+/// One round.
+struct Round<'a> {
+    later: &'a Later,
+    dynamo: &'a Dynamo,
+    env: &'a Env,
+    queues: queues::Depths,
+    events: Option<Arc<dyn lamplighter::Events>>,
+    deadline: Instant,
+    report: Report,
+}
+
+impl Maintenance {
+    /// How long a record stays as it is before it counts as left behind: longer than any message takes that is on its
+    /// way.
+    pub const STALE: Duration = Duration::from_secs(600);
+
+    /// For this deployment.
+    #[must_use]
+    pub fn new(aws: &Aws) -> Self {
+        Self { aws: aws.clone() }
+    }
+
+    /// Looks after what there is, until `deadline` at the latest.
+    ///
+    /// # Errors
+    /// When there is no table, or when the table or the queues cannot be reached; what was done before that is done.
+    pub async fn run(&self, deadline: Instant) -> Result<Report, MaintenanceError> {
+        let later = self.aws.later();
+        let Some(dynamo) = &later.table else { return Err(MaintenanceError::NoTable) };
+        let queues = queues::Depths::read(&later.sqs).await?;
+        let report = Report { queues: queues.report(), ..Report::default() };
+        let events = self.aws.backend().events;
+        let mut round = Round { later, dynamo, env: self.aws.env(), queues, events, deadline, report };
+        round.move_due().await?;
+        round.mend().await?;
+        Ok(round.report)
+    }
+}
+
+impl Round<'_> {
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.deadline
+    }
+}

@@ -1,0 +1,93 @@
+//! Records that were left behind: queued without a message, or leased by someone who is no more.
+//!
+//! Whether a message is lost cannot be asked. A record that has not changed for long, and a queue in which nothing is
+//! visible or delayed, say that it is; and where a queue is never empty, a record that has not changed for a day is
+//! given another message in any case. One message too many is acknowledged by the claim.
+
+use std::time::Duration;
+
+use lamplighter::{Event, Queues, StoreError, Timestamp};
+
+use super::{Maintenance, Round};
+use crate::dynamo::{Left, Mended};
+
+/// Records of one portion.
+const PORTION: usize = 100;
+/// Records that one round looks at, at most.
+const LOOKED_AT: u64 = 2000;
+/// After this time a record gets a message although its queue is busy.
+const LONG: Duration = Duration::from_secs(86_400);
+/// What a lease has beyond its queue's visibility timeout: then its message would have come back.
+const GRACE: Duration = Duration::from_secs(120);
+
+impl Round<'_> {
+    /// Goes on through the listing, and mends what it finds.
+    pub(super) async fn mend(&mut self) -> Result<(), StoreError> {
+        let mut walk = self.dynamo.walk().await?;
+        while !self.is_over() && self.report.looked_at < LOOKED_AT {
+            let before = self.env.now().saturating_sub(Maintenance::STALE).unwrap_or(Timestamp::MIN);
+            let Some(found) = self.dynamo.next_left(&mut walk, before, PORTION).await? else { break };
+            self.report.looked_at += found.len() as u64;
+            for left in found {
+                self.mend_one(left).await?;
+            }
+        }
+        self.dynamo.keep_walk(&walk).await
+    }
+
+    async fn mend_one(&mut self, left: Left) -> Result<(), StoreError> {
+        let now = self.env.now();
+        let since = |moment: Timestamp| Duration::try_from(now.duration_since(moment)).unwrap_or_default();
+        let idle = self.queues.is_idle(&left.queue);
+        let due = match left.lease_until {
+            // It is running. Its message comes back by itself, unless it is gone.
+            Some(until) => idle && since(until) > self.queues.visibility(&left.queue) + GRACE,
+            None => {
+                let waiting = since(left.untouched_since);
+                waiting > LONG || (idle && waiting > Maintenance::STALE)
+            }
+        };
+        if !due {
+            return Ok(());
+        }
+        match self.dynamo.mend(&left, now).await? {
+            Mended::Changed => {}
+            Mended::Failed { attempts, error } => {
+                tracing::error!(id = left.id, job = left.job, %error, "job failed");
+                (self.report.lost, self.report.failed) = (self.report.lost + 1, self.report.failed + 1);
+                self.tell(&left, attempts, now, error).await;
+            }
+            Mended::Send { submission, lost } => {
+                self.report.lost += u64::from(lost);
+                let id = submission.id.clone();
+                match self.later.sqs.send(vec![*submission]).await.pop() {
+                    Some(Ok(_)) => {
+                        tracing::warn!(%id, job = left.job, lost, "had no message any more; sent again");
+                        self.report.sent_again += 1;
+                    }
+                    Some(Err(error)) => tracing::error!(%id, %error, "has no message, and could not be sent again"),
+                    None => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell(&self, left: &Left, attempt: u32, at: Timestamp, error: lamplighter::ErrorText) {
+        let Some(events) = &self.events else { return };
+        let Ok(id) = lamplighter::JobId::new(&left.id) else { return };
+        let event = Event {
+            id,
+            job: left.job.clone(),
+            queue: left.queue.clone(),
+            state: lamplighter::JobState::Failed,
+            attempt,
+            at,
+            schedule: None,
+            error: Some(error),
+        };
+        if let Err(error) = events.publish(vec![event]).await {
+            tracing::warn!(id = left.id, %error, "event not published");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What a backend provides: [`Queues`] to send through, a [`Store`] of records, and what else it may have.
+
+mod error;
+mod events;
+mod payloads;
+mod queues;
+mod schedules;
+mod store;
+
+use std::{fmt, sync::Arc};
+
+pub(crate) use self::store::SETTLE_JOB;
+pub use self::{
+    error::{StoreError, StoreErrorKind},
+    events::{Event, Events},
+    payloads::Payloads,
+    queues::{EnqueueError, Enqueued, Queues, Submission},
+    schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
+    store::{
+        Claim, ClaimRequest, Count, Exclusive, LeaseStatus, ListQuery, Note, OnBusy, Page, Settle, Settled, Store,
+        Token, Verdict,
+    },
+};
+
+/// A backend: where messages are sent, and what else there is.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Backend {
+    /// Where messages are sent.
+    pub queues: Arc<dyn Queues>,
+    /// Where records are kept.
+    pub store: Option<Arc<dyn Store>>,
+    /// Where it is told that jobs have ended.
+    pub events: Option<Arc<dyn Events>>,
+    /// Where arguments lie that are too large for a message.
+    pub payloads: Option<Arc<dyn Payloads>>,
+    /// Where schedules are kept.
+    pub schedules: Option<Arc<dyn Schedules>>,
+}
+
+impl Backend {
+    /// A backend that sends, and keeps no records.
+    #[must_use]
+    pub fn new(queues: Arc<dyn Queues>) -> Self {
+        Self { queues, store: None, events: None, payloads: None, schedules: None }
+    }
+
+    /// With records.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// With events.
+    #[must_use]
+    pub fn with_events(mut self, events: Arc<dyn Events>) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// With a place for large arguments.
+    #[must_use]
+    pub fn with_payloads(mut self, payloads: Arc<dyn Payloads>) -> Self {
+        self.payloads = Some(payloads);
+        self
+    }
+
+    /// With schedules.
+    #[must_use]
+    pub fn with_schedules(mut self, schedules: Arc<dyn Schedules>) -> Self {
+        self.schedules = Some(schedules);
+        self
+    }
+}
+
+impl fmt::Debug for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backend").field("tracked", &self.store.is_some()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,299 @@
+//! What a backend may have besides queues and a store, and messages that are not quite what they should be.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use lamplighter::{
+    Action, Backend, BurialReason, Context, Delivery, Env, Event, Events, Function, Job, JobError, JobId, JobState,
+    Options, Payloads, Queue, RawValue, Record, Retry, Settlement, Stop, StoreError, StoreErrorKind, Worker, secs,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use support::{Act, Memory, act, delivery, start};
+
+/// Keeps what it is told, and payloads; away when it is told to be.
+#[derive(Clone, Default)]
+struct Aside {
+    heard: Arc<Mutex<Vec<Event>>>,
+    away: Arc<Mutex<bool>>,
+}
+
+#[async_trait]
+impl Events for Aside {
+    async fn publish(&self, events: Vec<Event>) -> Result<(), StoreError> {
+        if *self.away.lock().unwrap() {
+            return Err(StoreError::unavailable("away for a test"));
+        }
+        self.heard.lock().unwrap().extend(events);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Payloads for Aside {
+    async fn put(&self, _: &JobId, _: &RawValue) -> Result<String, StoreError> {
+        Err(StoreError::unavailable("nothing is put in these tests"))
+    }
+
+    async fn get(&self, reference: &str) -> Result<Box<RawValue>, StoreError> {
+        match reference {
+            "away" => Err(StoreError::unavailable("away for a test")),
+            "good" => Ok(RawValue::from_string(r#"{"what":"fetched"}"#.into()).unwrap()),
+            _ => Err(StoreError::new(StoreErrorKind::Invalid, format_args!("{reference} has expired"))),
+        }
+    }
+}
+
+/// A job whose successes are told too.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Told {}
+
+impl Job for Told {
+    const NAME: &'static str = "test.told";
+    const QUEUE: Queue = support::QUEUE;
+
+    fn options() -> Options {
+        Options::new().announce_success()
+    }
+}
+
+async fn told(_: Told) -> Result<(), JobError> {
+    Ok(())
+}
+
+async fn perform(job: Act, ctx: Context) -> Result<String, JobError> {
+    match job.what.as_str() {
+        "fail" => Err(JobError::fail("told to")),
+        "error" => Err(JobError::retry("no luck")),
+        "talk" => Ok("x".repeat(Record::MAX_VALUE_BYTES)),
+        "keep" => {
+            let error = ctx.checkpoint(&"x".repeat(Record::MAX_VALUE_BYTES)).await.unwrap_err();
+            Ok(error.to_string())
+        }
+        "listen" => {
+            ctx.cancelled().await;
+            Ok("heard".into())
+        }
+        what => Ok(format!("{what} {}", ctx.attempt())),
+    }
+}
+
+struct Bench {
+    memory: Memory,
+    aside: Aside,
+    worker: Worker,
+}
+
+impl Bench {
+    fn new(backend: impl Fn(&Memory, &Aside) -> Backend) -> Self {
+        let env = Env::driven(start(), 3);
+        let (memory, aside) = (Memory::new(&env), Aside::default());
+        let function = Function::new("test").job(perform).job(told);
+        let worker = Worker::new(function, backend(&memory, &aside), env, "test-host", Stop::new());
+        Self { memory, aside, worker }
+    }
+
+    fn tracked() -> Self {
+        Self::new(|memory, aside| {
+            memory.backend().with_events(Arc::new(aside.clone())).with_payloads(Arc::new(aside.clone()))
+        })
+    }
+
+    async fn process(&self, deliveries: Vec<Delivery>) -> Vec<Action> {
+        let settlements = self.worker.process(deliveries, Instant::now() + secs(60)).await;
+        settlements.into_iter().map(|Settlement { action, .. }| action).collect()
+    }
+
+    async fn one(&self, delivery: Delivery) -> Action {
+        self.process(vec![delivery]).await.remove(0)
+    }
+
+    fn last_verdict(&self) -> lamplighter::Verdict {
+        self.memory.settled.lock().unwrap().last().unwrap().verdict.clone()
+    }
+
+    fn heard(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.aside.heard.lock().unwrap())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_are_told_and_successes_where_they_ask_for_it() {
+    for bench in [Bench::tracked(), Bench::new(|memory, aside| memory.stateless().with_events(Arc::new(aside.clone())))]
+    {
+        bench.process(vec![act("a", "fine"), act("b", "error")]).await;
+        assert_eq!(bench.heard(), [], "neither a quiet success nor a retry is worth an event");
+        bench.one(act("c", "fail")).await;
+        let event = bench.heard().remove(0);
+        assert_eq!((event.kind().as_str(), event.id.as_str(), event.attempt), ("job.failed", "c", 1));
+        assert_eq!((event.job.as_str(), event.queue.as_str()), ("test.act", "test"));
+        assert_eq!(event.error.unwrap().message, "told to");
+        bench.one(delivery("d", r#"{"job":"test.told","id":"d","schedule":"nightly"}"#)).await;
+        let event = bench.heard().remove(0);
+        assert_eq!((event.kind().as_str(), event.schedule.as_deref()), ("job.succeeded", Some("nightly")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_last_attempt_is_told_as_a_failure() {
+    let bench = Bench::tracked();
+    let token = lamplighter::Token { attempt: 3, owner: 9 };
+    bench.memory.put("a", JobState::Running, 3, Some((token, start())));
+    tokio::time::advance(secs(1)).await;
+    assert!(matches!(bench.one(act("a", "fine")).await, Action::Bury(_)));
+    let event = bench.heard().remove(0);
+    assert_eq!((event.state, event.attempt), (JobState::Failed, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_cannot_be_told_changes_nothing() {
+    let bench = Bench::tracked();
+    *bench.aside.away.lock().unwrap() = true;
+    assert!(matches!(bench.one(act("a", "fail")).await, Action::Bury(_)));
+    assert_eq!(bench.memory.state("a"), JobState::Failed);
+}
+
+fn claim_check(id: &str, reference: &str) -> Delivery {
+    let body = serde_json::json!({ "job": Act::NAME, "id": id, "args_at": reference });
+    delivery(id, &body.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_check_is_redeemed_before_the_handler_runs() {
+    let bench = Bench::tracked();
+    assert_eq!(bench.one(claim_check("a", "good")).await, Action::Ack);
+    match bench.last_verdict() {
+        lamplighter::Verdict::Succeeded { output: Some(output), .. } => assert_eq!(output.get(), "\"fetched 1\""),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn arguments_that_are_away_cost_no_attempt_and_those_that_are_gone_bury_the_job() {
+    let bench = Bench::tracked();
+    assert_eq!(bench.one(claim_check("a", "away")).await, Action::Release(Some(secs(2))));
+    assert_eq!(bench.memory.state("a"), JobState::Queued);
+    match bench.one(claim_check("b", "gone")).await {
+        Action::Bury(burial) => {
+            assert_eq!(burial.reason, BurialReason::BadMessage);
+            assert!(burial.error.to_string().contains("gone has expired"), "{}", burial.error);
+        }
+        other => panic!("{other:?}"),
+    }
+    let bench = Bench::new(|memory, _| memory.backend());
+    match bench.one(claim_check("c", "good")).await {
+        Action::Bury(burial) => assert!(burial.error.to_string().contains("no bucket"), "{}", burial.error),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ticks_whose_time_was_not_filled_in_are_jobs_of_their_own() {
+    let bench = Bench::tracked();
+    let tick = |message_id: &str| {
+        let body = r#"{"job":"test.act","args":{"what":"tick"},"schedule":"nightly",
+            "id":"nightly@<aws.scheduler.scheduled-time>","enqueued_at":"<aws.scheduler.scheduled-time>"}"#;
+        delivery(message_id, body)
+    };
+    assert_eq!(bench.process(vec![tick("m1"), tick("m2")]).await, [Action::Ack, Action::Ack]);
+    assert_eq!((bench.memory.state("m1"), bench.memory.state("m2")), (JobState::Succeeded, JobState::Succeeded));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_may_speak_of_placeholders() {
+    let bench = Bench::tracked();
+    let body = r#"{"job":"test.act","id":"a","args":{"what":"<aws.scheduler.scheduled-time>"}}"#;
+    assert_eq!(bench.one(delivery("m", body)).await, Action::Ack);
+    assert_eq!(bench.memory.state("a"), JobState::Succeeded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_of_an_earlier_message_count_where_there_is_no_record() {
+    let bench = Bench::new(|memory, _| memory.stateless());
+    let body = r#"{"job":"test.act","id":"a","args":{"what":"error"},"attempts":2}"#;
+    match bench.one(delivery("m", body)).await {
+        Action::Bury(burial) => assert_eq!(burial.reason, BurialReason::AttemptsExhausted, "the third of three"),
+        other => panic!("{other:?}"),
+    }
+    // The policy's own limit, so that the number above means something.
+    assert_eq!(Act::options().retry_policy(), &Retry::fixed(secs(7)).attempts(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_record_cannot_keep_is_said() {
+    let bench = Bench::tracked();
+    match bench.one(act("a", "talk")).await {
+        Action::Bury(burial) => assert!(burial.error.to_string().contains("a record keeps 131072"), "{}", burial.error),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(bench.one(act("b", "keep")).await, Action::Ack);
+    match bench.last_verdict() {
+        lamplighter::Verdict::Succeeded { output: Some(output), .. } => {
+            assert!(output.get().contains("put the data into an object store"), "{output}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // Without a record there is nothing to be too large for.
+    let bench = Bench::new(|memory, _| memory.stateless());
+    assert_eq!(bench.one(act("c", "talk")).await, Action::Ack);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_job_hears_that_it_has_lost_its_lease() {
+    let bench = Bench::tracked();
+    let memory = bench.memory.clone();
+    let (action, ()) = tokio::join!(bench.one(act("a", "listen")), async {
+        tokio::time::sleep(secs(3)).await;
+        memory.put("a", JobState::Cancelled, 1, None);
+    });
+    // What it returned is fenced, and its message has done its work.
+    assert_eq!(action, Action::Ack);
+    assert_eq!(bench.memory.state("a"), JobState::Cancelled);
+    assert!(bench.memory.settled.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_arguments_go_where_there_is_room_for_them() {
+    let large = || Act { what: "x".repeat(lamplighter::MAX_MESSAGE_BYTES) };
+    let bench = Bench::tracked();
+    let env = Env::driven(start(), 3);
+    let client = lamplighter::Client::new(bench.memory.backend(), env.clone());
+    let refused = client.enqueue(large()).await.unwrap_err();
+    assert!(matches!(refused, lamplighter::EnqueueError::TooLarge { .. }), "{refused}");
+    assert!(bench.memory.sent.lock().unwrap().is_empty(), "nothing was sent");
+
+    let shelf = Shelf::default();
+    let client = lamplighter::Client::new(bench.memory.backend().with_payloads(Arc::new(shelf.clone())), env);
+    client.enqueue(large()).id("one").await.unwrap();
+    for answer in client.enqueue_all([large(), Act { what: "small".into() }]).await {
+        answer.unwrap();
+    }
+    let sent = bench.memory.sent.lock().unwrap();
+    let checks: Vec<_> =
+        sent.iter().map(|one| (one.message.args.get().len() < 100, one.message.args_at.is_some())).collect();
+    assert_eq!(checks, [(true, true), (true, true), (true, false)]);
+    assert_eq!(sent[0].message.args_at.as_deref(), Some("shelf/one"));
+    assert_eq!(*shelf.0.lock().unwrap(), 2);
+}
+
+/// Takes whatever is put on it.
+#[derive(Clone, Default)]
+struct Shelf(Arc<Mutex<u32>>);
+
+#[async_trait]
+impl Payloads for Shelf {
+    async fn put(&self, id: &JobId, args: &RawValue) -> Result<String, StoreError> {
+        assert!(args.get().len() > lamplighter::MAX_MESSAGE_BYTES);
+        *self.0.lock().unwrap() += 1;
+        Ok(format!("shelf/{id}"))
+    }
+
+    async fn get(&self, _: &str) -> Result<Box<RawValue>, StoreError> {
+        Err(StoreError::unavailable("nothing is fetched in these tests"))
+    }
+}

@@ -1,0 +1,114 @@
+//! Arguments that are too large for a message, as objects: the message carries a claim check.
+
+use async_trait::async_trait;
+use lamplighter::{Env, JobId, Payloads, RawValue, StoreError, StoreErrorKind};
+
+use crate::{Key, ObjectError, Objects};
+
+/// Keeps large arguments in an object store, under `args/`. Objects are not deleted here: a job may be run again for as
+/// long as its failure is kept, so the store's lifecycle rules let them go.
+///
+/// A reference is a key, never an address: whoever can send a message cannot make a worker read elsewhere.
+#[derive(Debug, Clone)]
+pub struct ClaimChecks {
+    objects: Objects,
+    env: Env,
+}
+
+/// What every reference begins with.
+const PREFIX: &str = "args/";
+
+impl ClaimChecks {
+    /// The largest arguments, in bytes: what a small function can hold several of at once.
+    pub const MAX_BYTES: usize = 16 << 20;
+
+    /// Claim checks for objects at this place.
+    #[must_use]
+    pub fn new(objects: Objects, env: Env) -> Self {
+        Self { objects, env }
+    }
+}
+
+#[async_trait]
+impl Payloads for ClaimChecks {
+    async fn put(&self, id: &JobId, args: &RawValue) -> Result<String, StoreError> {
+        let text = args.get();
+        if text.len() > Self::MAX_BYTES {
+            let (bytes, limit) = (text.len(), Self::MAX_BYTES);
+            let text =
+                format!("the arguments of job {id} have {bytes} bytes, and the limit is {limit}: pass a reference");
+            return Err(StoreError::new(StoreErrorKind::Invalid, text));
+        }
+        // A number of its own: the same id may be sent again with other arguments, and is refused only later.
+        let key = format!("{PREFIX}{id}/{:016x}.json", self.env.random.next_u64());
+        let put = async { self.objects.put(&Key::new(&key)?, text.as_bytes().to_vec(), "application/json").await };
+        put.await.map_err(|error| explained(&error))?;
+        Ok(key)
+    }
+
+    async fn get(&self, reference: &str) -> Result<Box<RawValue>, StoreError> {
+        let invalid = |why: &str| StoreError::new(StoreErrorKind::Invalid, format_args!("{reference:?} {why}"));
+        if !reference.starts_with(PREFIX) {
+            return Err(invalid("refers to no arguments: those lie under args/"));
+        }
+        let get = async { self.objects.get(&Key::new(reference)?, Self::MAX_BYTES as u64).await };
+        let bytes = get.await.map_err(|error| explained(&error))?;
+        let text = String::from_utf8(bytes.to_vec()).map_err(|_| invalid("holds no text"))?;
+        RawValue::from_string(text).map_err(|_| invalid("holds no JSON"))
+    }
+}
+
+fn explained(error: &ObjectError) -> StoreError {
+    let kind = match error {
+        ObjectError::Denied { .. } => StoreErrorKind::Denied,
+        error if error.is_permanent() => StoreErrorKind::Invalid,
+        _ => StoreErrorKind::Unavailable,
+    };
+    StoreError::new(kind, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.into()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_checked_in_comes_back() {
+        let checks = ClaimChecks::new(Objects::from_url("memory:///").unwrap(), Env::system());
+        let id = JobId::new("order:42@blue").unwrap();
+        let (first, second) = (raw(r#"{"n":1}"#), raw(r#"{"n":2}"#));
+        let references = [checks.put(&id, &first).await.unwrap(), checks.put(&id, &second).await.unwrap()];
+        assert_ne!(references[0], references[1], "the second does not take the first one's place");
+        assert_eq!(checks.get(&references[0]).await.unwrap().get(), first.get());
+        assert_eq!(checks.get(&references[1]).await.unwrap().get(), second.get());
+    }
+
+    #[tokio::test]
+    async fn a_reference_leads_to_arguments_or_nowhere() {
+        let objects = Objects::from_url("memory:///").unwrap();
+        objects.put(&Key::new("secrets/key.json").unwrap(), "{}", "application/json").await.unwrap();
+        objects.put(&Key::new("args/x/text").unwrap(), "no JSON", "text/plain").await.unwrap();
+        let checks = ClaimChecks::new(objects, Env::system());
+        for (reference, says) in [
+            ("secrets/key.json", "lie under args/"),
+            ("args/../secrets/key.json", "cannot name an object"),
+            ("args/x/gone", "there is no object"),
+            ("args/x/text", "holds no JSON"),
+        ] {
+            let error = checks.get(reference).await.unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Invalid, "{reference}");
+            assert!(error.to_string().contains(says), "{reference}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn too_much_is_refused_before_it_is_written() {
+        let checks = ClaimChecks::new(Objects::from_url("memory:///").unwrap(), Env::system());
+        let large = raw(&format!("\"{}\"", "x".repeat(ClaimChecks::MAX_BYTES)));
+        let error = checks.put(&JobId::new("a").unwrap(), &large).await.unwrap_err();
+        assert!(error.to_string().contains("the limit is"), "{error}");
+    }
+}

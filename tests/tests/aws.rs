@@ -1,0 +1,338 @@
+//! The AWS backend shows every behaviour: queues, a table and all else in the emulator, over the real wire protocols.
+//! What plays the event source mapping is a poller here, so that a behaviour's function can look into its journal.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType,
+};
+use aws_sdk_eventbridge::types::{InputTransformer, RuleState, Target};
+use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode};
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use lamplighter::{Backend, Client, Env, Function, Queue, ScheduledJob, schedule::EventBridge, secs, tick_template};
+use lamplighter_aws::{
+    Aws, QueueMap, Sdk, Settings,
+    lambda::{Host, Invocation},
+};
+use lamplighter_tests::{
+    conformance::{BEHAVIOURS, Behaviour, CHAIN, DeadLetter, PLAIN, Subject},
+    ministack::{MiniStack, REGION, ROOT_KEY},
+};
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::{Value, json};
+use tokio::{runtime::Runtime, sync::Mutex, task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// How long a message is hidden: above every job's timeout, and what a behaviour can wait for.
+const VISIBILITY: &str = "12";
+/// As whom schedules send. The emulator does not ask.
+const ROLE: &str = "arn:aws:iam::000000000000:role/schedules";
+/// The longest timeout of a job here, and the worker's margin.
+const INVOCATION: Duration = Duration::from_secs(6);
+
+struct OnAws {
+    aws: Arc<MiniStack>,
+    deployment: Aws,
+    /// Of both queues: the queue, its URL, its dead-letter queue's URL.
+    queues: Vec<(Queue, String, String)>,
+    /// The group of its schedules, and what begins the names of its rules.
+    name: String,
+    /// Rules and schedules that are deployed.
+    deployed: Mutex<Vec<(String, EventBridge)>>,
+    running: Mutex<Vec<Poller>>,
+}
+
+struct Poller {
+    host: Host,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl OnAws {
+    /// Queues and a table of its own.
+    async fn new(aws: Arc<MiniStack>) -> Outcome<Arc<Self>> {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("conformance-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let mut queues = Vec::new();
+        for queue in [PLAIN, CHAIN] {
+            let (url, dead) = make_queue(&aws, &name, queue).await?;
+            queues.push((queue, url, dead));
+        }
+        make_table(&aws, &name).await?;
+        scheduler(&aws).create_schedule_group().name(&name).send().await?;
+        let map = queues.iter().map(|(queue, url, dead)| (queue.name(), json!({"url": url, "dlq": dead})));
+        let map: QueueMap =
+            Value::Object(map.map(|(name, urls)| (name.to_owned(), urls)).collect()).to_string().parse()?;
+        let credentials = aws_sdk_sqs::config::Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
+        let sdk = Sdk::fixed(REGION, Some(aws.endpoint()), credentials);
+        let settings = Settings::named(map, |variable| match variable {
+            "LAMPLIGHTER_TABLE" | "LAMPLIGHTER_SCHEDULE_GROUP" => Some(name.clone()),
+            "LAMPLIGHTER_SCHEDULER_ROLE" => Some(ROLE.to_owned()),
+            _ => None,
+        });
+        let deployment = Aws::new(sdk, settings, Env::system());
+        let (deployed, running) = Default::default();
+        Ok(Arc::new(Self { aws, deployment, queues, name, deployed, running }))
+    }
+
+    #[expect(clippy::expect_used, reason = "there are two, and behaviours use no others")]
+    fn queue(&self, queue: Queue) -> &(Queue, String, String) {
+        self.queues.iter().find(|(own, ..)| *own == queue).expect("one of the two")
+    }
+}
+
+fn scheduler(aws: &MiniStack) -> aws_sdk_scheduler::Client {
+    aws_sdk_scheduler::Client::new(&aws.sdk_config())
+}
+
+fn events(aws: &MiniStack) -> aws_sdk_eventbridge::Client {
+    aws_sdk_eventbridge::Client::new(&aws.sdk_config())
+}
+
+impl OnAws {
+    async fn deploy_one(&self, scheduled: &ScheduledJob) -> Outcome<EventBridge> {
+        let ScheduledJob { schedule, job, args, .. } = scheduled;
+        let (_, url, _) = self.queues.iter().find(|(queue, ..)| *queue.name() == *scheduled.queue).ok_or("a queue")?;
+        let queue = self.aws.queue_attributes(url).await?.remove("QueueArn").unwrap_or_default();
+        let carrier = schedule.eventbridge()?;
+        match &carrier {
+            EventBridge::Rule { expression } => {
+                let rule = format!("{}-{}", self.name, schedule.name);
+                let state = if schedule.enabled { RuleState::Enabled } else { RuleState::Disabled };
+                events(&self.aws).put_rule().name(&rule).schedule_expression(expression).state(state).send().await?;
+                let transformer = InputTransformer::builder()
+                    .input_paths_map("time", "$.time")
+                    .input_template(tick_template(&schedule.name, job, args.get(), "<time>"));
+                let target = Target::builder().id("queue").arn(queue).input_transformer(transformer.build()?);
+                events(&self.aws).put_targets().rule(rule).targets(target.build()?).send().await?;
+            }
+            EventBridge::Scheduler { expression, timezone } => {
+                let input = tick_template(&schedule.name, job, args.get(), "<aws.scheduler.scheduled-time>");
+                let target = aws_sdk_scheduler::types::Target::builder().arn(queue).role_arn(ROLE).input(input);
+                let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build()?;
+                let create = scheduler(&self.aws).create_schedule().group_name(&self.name).target(target.build()?);
+                let create = create.schedule_expression(expression).schedule_expression_timezone(timezone);
+                let name = format!("{}{}", EventBridge::DEPLOYED, schedule.name);
+                create.name(name).flexible_time_window(window).send().await?;
+            }
+        }
+        Ok(carrier)
+    }
+
+    async fn withdraw(&self, name: &str, carrier: &EventBridge) -> Outcome<()> {
+        match carrier {
+            EventBridge::Rule { .. } => {
+                let rule = format!("{}-{name}", self.name);
+                events(&self.aws).remove_targets().rule(&rule).ids("queue").send().await?;
+                events(&self.aws).delete_rule().name(rule).send().await?;
+            }
+            EventBridge::Scheduler { .. } => {
+                let name = format!("{}{name}", EventBridge::DEPLOYED);
+                scheduler(&self.aws).delete_schedule().group_name(&self.name).name(name).send().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn make_queue(aws: &MiniStack, name: &str, queue: Queue) -> Outcome<(String, String)> {
+    let sqs = aws.sqs();
+    let suffix = if queue.is_fifo() { ".fifo" } else { "" };
+    let make = async |name: String, more: Vec<(QueueAttributeName, String)>| -> Outcome<String> {
+        let fifo = queue.is_fifo().then(|| (QueueAttributeName::FifoQueue, "true".to_owned()));
+        let attributes = more.into_iter().chain(fifo).collect();
+        let made = sqs.create_queue().queue_name(name).set_attributes(Some(attributes)).send().await?;
+        Ok(made.queue_url.unwrap_or_default())
+    };
+    let dead = make(format!("{name}-{}-dlq{suffix}", queue.name()), Vec::new()).await?;
+    let arn = aws.queue_attributes(&dead).await?.remove("QueueArn").unwrap_or_default();
+    let redrive = json!({"deadLetterTargetArn": arn, "maxReceiveCount": 100}).to_string();
+    let attributes =
+        vec![(QueueAttributeName::RedrivePolicy, redrive), (QueueAttributeName::VisibilityTimeout, VISIBILITY.into())];
+    Ok((make(format!("{name}-{}{suffix}", queue.name()), attributes).await?, dead))
+}
+
+async fn make_table(aws: &MiniStack, name: &str) -> Outcome<()> {
+    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
+    let index = |name: &str, hash: &str, range: &str| -> Outcome<GlobalSecondaryIndex> {
+        let keys_only = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
+        let index = GlobalSecondaryIndex::builder().index_name(name).projection(keys_only);
+        Ok(index.key_schema(key(hash, KeyType::Hash)?).key_schema(key(range, KeyType::Range)?).build()?)
+    };
+    let mut table = aws_sdk_dynamodb::Client::new(&aws.sdk_config())
+        .create_table()
+        .table_name(name)
+        .billing_mode(BillingMode::PayPerRequest)
+        .key_schema(key("pk", KeyType::Hash)?)
+        .key_schema(key("sk", KeyType::Range)?)
+        .global_secondary_indexes(index("listing", "lpk", "lsk")?)
+        .global_secondary_indexes(index("due", "dpk", "dsk")?);
+    for attribute in ["pk", "sk", "lpk", "lsk", "dpk", "dsk"] {
+        let text = AttributeDefinition::builder().attribute_name(attribute).attribute_type(ScalarAttributeType::S);
+        table = table.attribute_definitions(text.build()?);
+    }
+    table.send().await?;
+    Ok(())
+}
+
+#[async_trait]
+#[expect(clippy::expect_used, reason = "a behaviour cannot be shown on a backend that does not work at all")]
+impl Subject for OnAws {
+    fn env(&self) -> Env {
+        self.deployment.env().clone()
+    }
+
+    fn backend(&self) -> Backend {
+        self.deployment.backend()
+    }
+
+    async fn deploy(&self, schedules: Vec<ScheduledJob>) {
+        let mut deployed = self.deployed.lock().await;
+        for (name, carrier) in std::mem::take(&mut *deployed) {
+            self.withdraw(&name, &carrier).await.expect("withdrawn");
+        }
+        for scheduled in &schedules {
+            let carrier = self.deploy_one(scheduled).await.expect("deployed");
+            deployed.push((scheduled.schedule.name.clone(), carrier));
+        }
+    }
+
+    async fn start(&self, function: Function) {
+        let host = Host::on(function, &self.deployment);
+        let mut running = self.running.lock().await;
+        for (queue, url, _) in &self.queues {
+            let stop = CancellationToken::new();
+            let polling = poll(self.aws.clone(), host.clone(), *queue, url.clone(), stop.clone());
+            running.push(Poller { host: host.clone(), stop, task: tokio::spawn(polling) });
+        }
+    }
+
+    async fn stop(&self, budget: Duration) {
+        let pollers = std::mem::take(&mut *self.running.lock().await);
+        for poller in &pollers {
+            poller.stop.cancel();
+            poller.host.stop().drain();
+        }
+        for poller in pollers {
+            if tokio::time::timeout(budget, poller.host.idle()).await.is_err() {
+                poller.host.stop().abort();
+            }
+            poller.task.await.expect("a poller that ends in order");
+        }
+    }
+
+    async fn inject(&self, queue: Queue, body: &str) {
+        self.aws.send(&self.queue(queue).1, body).await.expect("sent");
+    }
+
+    async fn dead_letters(&self, queue: Queue) -> Vec<DeadLetter> {
+        let held = self.aws.peek(&self.queue(queue).2).await.expect("readable");
+        let letter = |held: lamplighter_tests::ministack::Held| DeadLetter {
+            reason: held.message_attributes["lamplighter.reason"]["StringValue"].as_str().expect("a reason").into(),
+            body: held.body,
+        };
+        held.into_iter().map(letter).collect()
+    }
+
+    async fn redrive(&self, queue: Queue) -> usize {
+        let letters = self.aws.drain(&self.queue(queue).2).await.expect("received");
+        let client = Client::new(self.backend(), self.env());
+        for letter in &letters {
+            let message: lamplighter::Message = letter.body().unwrap_or_default().parse().expect("a message");
+            client.requeue(&message.id.expect("an id")).await.expect("requeued");
+        }
+        letters.len()
+    }
+}
+
+/// Plays an event source mapping with partial batch responses.
+async fn poll(aws: Arc<MiniStack>, host: Host, queue: Queue, url: String, stop: CancellationToken) {
+    let sqs = aws.sqs();
+    let arn = aws.queue_attributes(&url).await.ok().and_then(|mut all| all.remove("QueueArn")).unwrap_or_default();
+    let mut invocations = tokio::task::JoinSet::new();
+    while !stop.is_cancelled() {
+        let receive = sqs.receive_message().queue_url(&url).max_number_of_messages(10).wait_time_seconds(1);
+        let receive =
+            receive.message_system_attribute_names(MessageSystemAttributeName::All).message_attribute_names("All");
+        let messages = receive.send().await.ok().and_then(|received| received.messages).unwrap_or_default();
+        if messages.is_empty() {
+            // A long poll of the emulator may come back at once.
+            tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(Duration::from_millis(50)) => {} }
+            continue;
+        }
+        let invocation = invoke(sqs.clone(), host.clone(), url.clone(), arn.clone(), messages);
+        if queue.is_fifo() {
+            invocation.await;
+        } else {
+            invocations.spawn(invocation);
+        }
+    }
+    while invocations.join_next().await.is_some() {}
+}
+
+async fn invoke(sqs: aws_sdk_sqs::Client, host: Host, url: String, arn: String, messages: Vec<Message>) {
+    let records: Vec<_> = messages
+        .iter()
+        .map(|message| {
+            let attributes = message.attributes.iter().flatten().map(|(name, value)| (name.as_str(), value));
+            json!({
+                "messageId": message.message_id,
+                "receiptHandle": message.receipt_handle,
+                "body": message.body,
+                "attributes": attributes.collect::<std::collections::BTreeMap<_, _>>(),
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+                "eventSourceARN": arn,
+            })
+        })
+        .collect();
+    let Ok(payload) = serde_json::from_value(json!({ "Records": records })) else { return };
+    let invocation = Invocation { request_id: "poll".into(), deadline: Instant::now() + INVOCATION };
+    let Ok(answer) = host.handle(payload, invocation).await else { return };
+    let Ok(answer) = serde_json::to_value(answer) else { return };
+    let failed: Vec<_> = answer["batchItemFailures"].as_array().into_iter().flatten().collect();
+    for message in messages {
+        let id = message.message_id.as_deref().unwrap_or_default();
+        if !failed.iter().any(|item| item["itemIdentifier"] == id) {
+            let delete = sqs.delete_message().queue_url(&url).set_receipt_handle(message.receipt_handle);
+            // What cannot be deleted comes again, as on AWS.
+            let _ = delete.send().await;
+        }
+    }
+}
+
+fn trial(runtime: &Arc<Runtime>, aws: &Arc<MiniStack>, behaviour: &'static Behaviour) -> Trial {
+    let (runtime, aws) = (runtime.clone(), aws.clone());
+    Trial::test(format!("on_aws::{}", behaviour.name), move || {
+        let outcome: Outcome<()> = runtime.block_on(async {
+            let subject = OnAws::new(aws).await?;
+            (behaviour.prove)(&*subject).await;
+            subject.stop(secs(1)).await;
+            Ok(())
+        });
+        outcome.map_err(|error| Failed::from(error.to_string()))
+    })
+}
+
+fn main() -> Outcome<()> {
+    let arguments = Arguments::from_args();
+    let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?);
+    let aws = if arguments.list { None } else { Some(Arc::new(runtime.block_on(MiniStack::start())?)) };
+    let trials = match &aws {
+        Some(aws) => BEHAVIOURS.iter().map(|behaviour| trial(&runtime, aws, behaviour)).collect(),
+        None => BEHAVIOURS.iter().map(|one| Trial::test(format!("on_aws::{}", one.name), || Ok(()))).collect(),
+    };
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    drop(aws);
+    conclusion.exit()
+}
