@@ -1,6 +1,7 @@
 //! What people do to queues, and to their dead letters.
 
 use lamplighter::{StoreError, StoreErrorKind};
+use rusqlite::Connection;
 
 use crate::{
     embedded::Embedded,
@@ -41,6 +42,19 @@ impl Embedded {
     /// When there is no such queue, or the file cannot be written.
     pub async fn resume_queue(&self, queue: &str) -> Result<(), StoreError> {
         self.set_paused(queue, false).await
+    }
+
+    /// Whether a queue is paused. One that is not there is not.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn is_paused(&self, queue: &str) -> Result<bool, StoreError> {
+        let name = queue.to_owned();
+        let look = move |connection: &Connection| match find_queue(connection, &name)? {
+            Some(queue) => pause::is_paused(connection, queue.id),
+            None => Ok(false),
+        };
+        self.0.readers.read(look).await
     }
 
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), StoreError> {
