@@ -192,8 +192,8 @@ impl Redrive {
         if let Some(error) = error {
             let what = match (failed, twice) {
                 (0, 0) => "not all dead letters were moved".to_owned(),
-                (0, twice) => format!("{} moved, but still here, and would be moved again", were(twice)),
-                (failed, _) => format!("{} not moved and still here", were(failed)),
+                (0, twice) => format!("{} moved, but not deleted, and would be moved again", were(twice)),
+                (failed, _) => format!("{} not moved", were(failed)),
             };
             return Err(Error::failed(format_args!("{what}: {error}")));
         }

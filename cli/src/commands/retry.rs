@@ -37,13 +37,13 @@ pub(crate) struct Retry {
     #[arg(long)]
     all: bool,
     /// Only failed jobs of this name.
-    #[arg(long, value_name = "NAME", requires = "failed")]
+    #[arg(long, value_name = "NAME", requires = "failed", conflicts_with = "all")]
     job: Option<String>,
     /// Only failed jobs of this queue.
-    #[arg(long, value_name = "NAME", requires = "failed")]
+    #[arg(long, value_name = "NAME", requires = "failed", conflicts_with = "all")]
     queue: Option<String>,
     /// Only jobs that have failed since this moment, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
-    #[arg(long, value_name = "TIME", requires = "failed", value_parser = when::since)]
+    #[arg(long, value_name = "TIME", requires = "failed", conflicts_with = "all", value_parser = when::since)]
     since: Option<Timestamp>,
     /// Count them, and run none.
     #[arg(long, conflicts_with = "ids")]
