@@ -105,7 +105,7 @@ impl Cloud {
 }
 
 /// A template of functions, with the schedules of the tests' own.
-fn template(functions: &[lamplighter::Function]) -> Value {
+pub(crate) fn template(functions: &[lamplighter::Function]) -> Value {
     let deployment = Deployment::derive(functions, &[], &e2e_function::schedules().unwrap()).unwrap();
     let mut template = Template::new(&deployment).to_json();
     replay_ticks(&mut template);

@@ -7,4 +7,5 @@ mod batches;
 mod cloud;
 mod deployed;
 mod events;
+mod operator;
 mod order;
