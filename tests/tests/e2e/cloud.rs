@@ -110,7 +110,7 @@ pub(crate) async fn deploy_own(aws: &MiniStack, name: &str, ledger: &Path) -> St
 }
 
 /// A template of functions, with the schedules of the tests' own.
-fn template(functions: &[lamplighter::Function]) -> Value {
+pub(crate) fn template(functions: &[lamplighter::Function]) -> Value {
     let deployment = Deployment::derive(functions, &[], &e2e_function::schedules().unwrap()).unwrap();
     let mut template = Template::new(&deployment).to_json();
     replay_ticks(&mut template);

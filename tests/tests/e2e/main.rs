@@ -8,4 +8,5 @@ mod cloud;
 mod deployed;
 mod events;
 mod fleet;
+mod operator;
 mod order;
