@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::StoreError;
 use crate::{
-    delivery::Burial,
+    delivery::{Burial, BurialReason},
     error::ErrorText,
     id::JobId,
     message::{Message, SharedMessage},
@@ -82,6 +82,8 @@ pub struct ClaimRequest {
     pub message: SharedMessage,
     /// [`crate::Delivery::receipt`].
     pub receipt: String,
+    /// [`crate::Delivery::message_id`].
+    pub message_id: String,
     /// Who asks: becomes part of the [`Token`].
     pub owner: u64,
     /// Who asks, in words, for the history.
@@ -138,6 +140,13 @@ pub enum Claim {
     },
     /// It has ended already, as this state says; a cancelled or expired job among them.
     Ended(State),
+    /// It has failed, and this very message was to be buried: it has come back, so that was cut off.
+    Unburied {
+        /// Why it is buried.
+        reason: BurialReason,
+        /// What went wrong last.
+        error: ErrorText,
+    },
     /// Another attempt holds the lease until then.
     Busy(Timestamp),
     /// Another job holds what this one must hold alone: ask again at that moment. Nothing was changed.
@@ -161,6 +170,9 @@ pub struct Settle {
     /// [`crate::Delivery::receipt`]: a store that is the queue as well settles the message in the same transaction.
     #[serde(skip)]
     pub receipt: String,
+    /// [`crate::Delivery::message_id`]: should the message of a failed job come back, it was not buried.
+    #[serde(default)]
+    pub message_id: String,
     /// The right under which it ran.
     pub token: Token,
     /// Who ran it.
