@@ -8,3 +8,4 @@ mod cloud;
 mod deployed;
 mod events;
 mod order;
+mod schedules;
