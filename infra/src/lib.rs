@@ -38,7 +38,7 @@ pub use self::{
 /// The functions of this deployment.
 #[must_use]
 pub fn functions() -> Vec<Function> {
-    vec![images::function(), reports::function(), webhooks::function()]
+    vec![images::function(), maintenance::function(), reports::function(), webhooks::function()]
 }
 
 /// What this deployment consists of.
@@ -46,7 +46,8 @@ pub fn functions() -> Vec<Function> {
 /// # Errors
 /// When definitions contradict each other.
 pub fn deployment() -> Result<Deployment, Problems> {
-    Deployment::derive(&functions(), &lamplighter_jobs::definitions(), &lamplighter_jobs::schedules())
+    let schedules = [lamplighter_jobs::schedules(), maintenance::schedules()].concat();
+    Deployment::derive(&functions(), &lamplighter_jobs::definitions(), &schedules)
 }
 
 /// The template of this deployment.

@@ -10,6 +10,8 @@ mod enqueue;
 mod infra;
 mod job;
 mod jobs;
+mod pause;
+mod queues;
 mod redrive;
 mod retry;
 mod schedules;
@@ -34,6 +36,9 @@ pub(crate) enum Command {
     Definitions(definitions::Definitions),
     DeadLetters(dead_letters::DeadLetters),
     Redrive(redrive::Redrive),
+    Queues(queues::Queues),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
     Infra(infra::Infra),
     Bench(bench::Bench),
 }
@@ -53,6 +58,9 @@ impl Command {
             Self::Definitions(definitions) => definitions.run(),
             Self::DeadLetters(dead_letters) => dead_letters.run(),
             Self::Redrive(redrive) => redrive.run(),
+            Self::Queues(queues) => queues.run(),
+            Self::Pause(pause) => pause.run(),
+            Self::Resume(resume) => resume.run(),
             Self::Infra(infra) => infra.run(),
             Self::Bench(bench) => bench.run(),
         }

@@ -7,5 +7,7 @@ mod demo;
 mod errors;
 mod infra;
 mod kill;
+mod operator;
 mod round_trip;
+mod stack;
 mod support;

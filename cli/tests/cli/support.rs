@@ -86,6 +86,17 @@ fn run(command: Command, args: &[&str], input: &str, patience: Duration) -> Done
 }
 
 impl Done {
+    /// What a command did, while the test goes on.
+    pub(crate) async fn of(command: Command) -> Self {
+        tokio::task::spawn_blocking(move || run(command, &["…"], "", PATIENCE)).await.unwrap()
+    }
+
+    /// It was refused by the command line itself.
+    #[track_caller]
+    pub(crate) fn fails_at_once(self) {
+        assert_eq!((self.code, &*self.out), (2, ""), "{self:?}");
+    }
+
     /// It succeeded; gives what it wrote.
     #[track_caller]
     pub(crate) fn ok(self) -> String {

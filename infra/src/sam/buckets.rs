@@ -67,7 +67,7 @@ impl Bucket {
         let bucket = Map::new()
             .set("Type", "AWS::S3::Bucket")
             .set("Condition", self.is_made)
-            .set("DeletionPolicy", "Retain")
+            .set("DeletionPolicy", "RetainExceptOnCreate")
             .set("UpdateReplacePolicy", "Retain")
             .set("Properties", properties);
         let objects = call("Join", vec![Node::from(""), vec![arn(self.id), "/*".into()].into()]);

@@ -21,9 +21,9 @@ const LISTING: Index = Index { name: "listing", hash: "lpk", range: "lsk" };
 const DUE: Index = Index { name: "due", hash: "dpk", range: "dsk" };
 
 pub(super) fn resources() -> Map {
-    // RetainExceptOnCreate leaves no table behind when the very first deployment fails.
     let note = "One item a job, and what belongs to it. Kept when the stack goes, or when a change would replace it: who\n\
-                has run, and what must not run twice, cannot be made again.";
+                has run, and what must not run twice, cannot be made again. Not kept when its very first deployment fails,\n\
+                so that the next one begins afresh.";
     let table = Map::new()
         .set("Type", "AWS::DynamoDB::Table")
         .set("DeletionPolicy", "RetainExceptOnCreate")

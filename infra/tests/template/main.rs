@@ -4,6 +4,7 @@
 mod committed;
 mod contradictions;
 mod documented;
+mod manifests;
 mod numbers;
 mod rights;
 mod rules;

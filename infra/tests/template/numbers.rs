@@ -102,7 +102,11 @@ fn a_function_gets_its_settings_and_where_all_queues_are() {
 #[test]
 fn objects_bring_a_bucket_and_nothing_else_does() {
     let with = template().to_json();
-    assert_eq!(with["Resources"]["Objects"]["DeletionPolicy"], "Retain");
+    for kept in ["Objects", "Payloads", "Jobs"] {
+        let kept = &with["Resources"][kept];
+        assert_eq!(kept["DeletionPolicy"], "RetainExceptOnCreate", "{kept}");
+        assert_eq!(kept["UpdateReplacePolicy"], "Retain", "{kept}");
+    }
     assert!(with["Parameters"]["ObjectsBucket"].is_object());
     let without = Template::new(&derive(&[mail()], &[]).unwrap()).to_json();
     assert!(without["Resources"].get("Objects").is_none());

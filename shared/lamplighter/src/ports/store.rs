@@ -51,6 +51,10 @@ pub trait Store: Send + Sync + 'static {
     /// is no such job. Otherwise the state it is in now; a job that has not ended stays as it was.
     async fn requeue(&self, id: &JobId) -> Result<Option<State>, StoreError>;
 
+    /// As [`requeue`](Self::requeue), but the caller sends the message: a redrive does so with the one that lay in the
+    /// dead-letter queue. Until that message comes, the job is queued and nobody delivers it.
+    async fn revive(&self, id: &JobId) -> Result<Option<State>, StoreError>;
+
     /// Resolves when the job's record may have changed, at the latest after a second.
     async fn changed(&self, id: &JobId) {
         let _ = id;
