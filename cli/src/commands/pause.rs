@@ -12,8 +12,8 @@ use crate::{
 /// Pause a queue: nothing more is taken from it, and what runs goes on to its end.
 ///
 /// Jobs can be enqueued as before; delays and schedules go on. On a stack, the queue's event source mapping is disabled,
-/// which takes Lambda some seconds. Messages that lie in a queue of SQS for longer than its retention (four days) are
-/// lost.
+/// which takes Lambda some seconds. Messages that lie in a queue of SQS for longer than its retention (four days at
+/// least) are lost.
 #[derive(Debug, Args)]
 pub(crate) struct Pause {
     #[command(flatten)]
