@@ -134,10 +134,10 @@ impl Enqueue {
 }
 
 /// Some jobs exist on this machine only.
-fn not_deployed(definition: &Definition, option: &str) -> Result<(), Error> {
+pub(super) fn not_deployed(definition: &Definition, option: &str) -> Result<(), Error> {
     let name = definition.name;
     if name == ping::definition().name {
-        return Err(Error::Usage(format!("{name} is not deployed anywhere: enqueue it without {option}")));
+        return Err(Error::Usage(format!("{name} is not deployed anywhere: use it without {option}")));
     }
     Ok(())
 }

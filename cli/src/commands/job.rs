@@ -58,6 +58,9 @@ fn describe(out: &mut dyn Write, record: &Record, now: Timestamp) -> io::Result<
     if !record.state.is_final() && record.due_at > now {
         line("due", &moment(record.due_at, now))?;
     }
+    if let Some(reason) = &record.reason {
+        line("because", reason)?;
+    }
     if let Some(progress) = record.progress {
         line("progress", &format!("{} of {}", progress.done, progress.total))?;
     }

@@ -14,6 +14,7 @@ mod pause;
 mod queues;
 mod redrive;
 mod retry;
+mod schedule;
 mod schedules;
 
 use std::future::Future;
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Retry(retry::Retry),
     Cancel(cancel::Cancel),
     Schedules(schedules::Schedules),
+    Schedule(schedule::Schedule),
     Definitions(definitions::Definitions),
     DeadLetters(dead_letters::DeadLetters),
     Redrive(redrive::Redrive),
@@ -55,6 +57,7 @@ impl Command {
             Self::Retry(retry) => retry.run(),
             Self::Cancel(cancel) => cancel.run(),
             Self::Schedules(schedules) => schedules.run(),
+            Self::Schedule(schedule) => schedule.run(),
             Self::Definitions(definitions) => definitions.run(),
             Self::DeadLetters(dead_letters) => dead_letters.run(),
             Self::Redrive(redrive) => redrive.run(),

@@ -9,5 +9,6 @@ mod infra;
 mod kill;
 mod operator;
 mod round_trip;
+mod schedules;
 mod stack;
 mod support;

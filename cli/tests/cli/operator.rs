@@ -1,39 +1,13 @@
 //! Queues paused, failed jobs retried, dead letters moved back, in the embedded file.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Stdio},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::Place;
+use crate::support::{Dev, Place};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// `lamp dev`, until the test ends, however it ends.
-struct Dev(Child);
-
-impl Dev {
-    /// Starts it, and waits until it runs.
-    fn start(place: &Place) -> Self {
-        let mut child = place.command(&["dev"]).stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        while !log.next().expect("it says that it runs").unwrap().contains("lamp jobs") {}
-        // It must not end because nobody reads what it tells.
-        std::thread::spawn(move || log.for_each(drop));
-        Self(child)
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 fn state(place: &Place, id: &str) -> String {

@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -114,5 +115,27 @@ impl Done {
         for part in says {
             assert!(sentence.contains(part), "{part:?} is missing in {sentence:?}");
         }
+    }
+}
+
+/// `lamp dev`, until the test ends, however it ends.
+pub(crate) struct Dev(Child);
+
+impl Dev {
+    /// Starts it, and waits until it runs.
+    pub(crate) fn start(place: &Place) -> Self {
+        let mut child = place.command(&["dev"]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        while !log.next().expect("it says that it runs").unwrap().contains("lamp jobs") {}
+        // It must not end because nobody reads what it tells.
+        std::thread::spawn(move || log.for_each(drop));
+        Self(child)
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

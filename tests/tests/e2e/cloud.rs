@@ -35,6 +35,11 @@ impl Cloud {
         Self { aws, stack, ledger }
     }
 
+    /// The file that runs are written to.
+    pub(crate) fn ledger(&self) -> String {
+        self.ledger.display().to_string()
+    }
+
     /// What a resource of the stack of the tests' own function is called: of a queue, its URL.
     pub(crate) fn id(&self, logical_id: &str) -> &str {
         self.stack.physical_id(logical_id).unwrap()

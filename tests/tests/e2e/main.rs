@@ -10,3 +10,4 @@ mod events;
 mod fleet;
 mod operator;
 mod order;
+mod schedules;
