@@ -7,5 +7,6 @@ mod batches;
 mod cloud;
 mod deployed;
 mod events;
+mod fleet;
 mod operator;
 mod order;
