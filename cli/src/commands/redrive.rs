@@ -40,7 +40,7 @@ use crate::{
 pub(crate) struct Redrive {
     /// The queue.
     queue: String,
-    /// Only letters of this job.
+    /// Only letters of this job; it need not be one that is defined here.
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
     /// Only letters that came since this moment, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
@@ -92,9 +92,6 @@ const STEP: u32 = 500;
 
 impl Redrive {
     pub(super) fn run(self) -> Result<(), Error> {
-        if let Some(name) = &self.job {
-            catalog::definition(name)?;
-        }
         block_on(async {
             let target = self.place.open_with_queue(&self.queue).await?;
             if self.dry_run { self.count(&target).await } else { self.move_back(&target).await }

@@ -9,7 +9,7 @@ use lamplighter::{Env, JobId, JobState, Stop};
 use lamplighter_aws::{Aws, DeadLetterFilter, MappingState, Operator, Output, Redrive, Redriven, Sdk, Stack};
 use lamplighter_tests::ministack::{REGION, ROOT_KEY, eventually, package};
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::cloud::{Cloud, SOON, attribute, cloud, deploy, template};
 
@@ -17,32 +17,36 @@ const NAME: &str = "operated";
 
 struct Operated {
     cloud: &'static Cloud,
-    stack: Stack,
+    stack: &'static Stack,
     aws: Aws,
     operator: Operator,
-    ledger: PathBuf,
+    ledger: &'static PathBuf,
 }
 
-async fn operated() -> &'static Operated {
-    static OPERATED: OnceCell<Operated> = OnceCell::const_new();
-    OPERATED.get_or_init(async || Operated::deploy().await).await
+async fn operated() -> Operated {
+    static DEPLOYED: OnceCell<(Stack, PathBuf)> = OnceCell::const_new();
+    let cloud = cloud().await;
+    let (stack, ledger) = DEPLOYED.get_or_init(async || deployed(cloud).await).await;
+    // Of each test its own: connections belong to the runtime in which they were made.
+    let aws = Aws::new(sdk(cloud), stack.settings(), Env::system());
+    let operator = Operator::new(sdk(cloud), stack.queues().clone());
+    Operated { cloud, stack, aws, operator, ledger }
+}
+
+async fn deployed(cloud: &Cloud) -> (Stack, PathBuf) {
+    let ledger = cloud.aws.log().with_file_name("operated.jsonl");
+    let parameters = [("E2eLedger", ledger.to_str().unwrap())];
+    let template = template(&[e2e_function::function()]);
+    deploy(&cloud.aws, NAME, template, &parameters, &[("e2e", "e2e-function")]).await;
+    (Stack::read(&sdk(cloud), NAME).await.unwrap(), ledger)
+}
+
+fn sdk(cloud: &Cloud) -> Sdk {
+    let credentials = Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
+    Sdk::fixed(REGION, Some(cloud.aws.endpoint()), credentials)
 }
 
 impl Operated {
-    async fn deploy() -> Self {
-        let cloud = cloud().await;
-        let ledger = cloud.aws.log().with_file_name("operated.jsonl");
-        let parameters = [("E2eLedger", ledger.to_str().unwrap())];
-        let template = template(&[e2e_function::function()]);
-        deploy(&cloud.aws, NAME, template, &parameters, &[("e2e", "e2e-function")]).await;
-        let credentials = Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
-        let sdk = Sdk::fixed(REGION, Some(cloud.aws.endpoint()), credentials);
-        let stack = Stack::read(&sdk, NAME).await.unwrap();
-        let aws = Aws::new(sdk.clone(), stack.settings(), Env::system());
-        let operator = Operator::new(sdk, stack.queues().clone());
-        Self { cloud, stack, aws, operator, ledger }
-    }
-
     fn url(&self, queue: &str) -> &str {
         &self.stack.queues().get(queue).unwrap().url
     }
@@ -60,7 +64,7 @@ impl Operated {
     }
 
     fn runs(&self, label: &str) -> Vec<Run> {
-        e2e_function::read(&self.ledger).unwrap().into_iter().filter(|run| run.label == label).collect()
+        e2e_function::read(self.ledger).unwrap().into_iter().filter(|run| run.label == label).collect()
     }
 
     async fn has_run(&self, label: &str, times: usize) -> Vec<Run> {
@@ -81,6 +85,9 @@ impl Operated {
     }
 }
 
+/// Held by tests that look at dead letters which another one might move.
+static LETTERS: Mutex<()> = Mutex::const_new(());
+
 fn of_job(job: &str) -> DeadLetterFilter {
     DeadLetterFilter { job: Some(job.into()), since: None }
 }
@@ -93,12 +100,7 @@ async fn a_stack_is_known_by_its_name() {
         assert!(names.contains(&queue), "{names:?}");
     }
     assert!(operated.stack.output(Output::Table).is_some(), "{:?}", operated.stack);
-    let sdk = Sdk::fixed(
-        REGION,
-        Some(operated.cloud.aws.endpoint()),
-        Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests"),
-    );
-    let error = Stack::read(&sdk, "nowhere").await.unwrap_err().to_string();
+    let error = Stack::read(&sdk(operated.cloud), "nowhere").await.unwrap_err().to_string();
     assert!(error.contains("no stack \"nowhere\" in us-east-1"), "{error}");
 }
 
@@ -132,6 +134,7 @@ async fn a_paused_queue_runs_nothing_and_a_resumed_one_all() {
 /// The emulator has no move tasks, so this is our own road.
 #[tokio::test]
 async fn chosen_dead_letters_run_again_under_their_ids_and_the_others_stay() {
+    let _letters = LETTERS.lock().await;
     let operated = operated().await;
     let labels: Vec<_> = (0..12).map(|n| format!("redriven-{n:02}")).collect();
     for label in &labels {
@@ -165,6 +168,7 @@ async fn chosen_dead_letters_run_again_under_their_ids_and_the_others_stay() {
 
 #[tokio::test]
 async fn letters_of_a_fifo_queue_are_not_swallowed() {
+    let _letters = LETTERS.lock().await;
     let operated = operated().await;
     operated.send("ordered", "e2e.ordered", "again", json!("give_up")).await;
     let letters = operated.cloud.lie(operated.dead("ordered"), "\"again\"", 1).await;
@@ -178,6 +182,7 @@ async fn letters_of_a_fifo_queue_are_not_swallowed() {
 /// The real program, as an operator types it.
 #[tokio::test]
 async fn the_command_works_on_the_stack() {
+    let _letters = LETTERS.lock().await;
     let operated = operated().await;
     let lamp = tokio::task::spawn_blocking(|| package::binary("lamp").unwrap()).await.unwrap();
     let lamp = async |args: &[&str]| {
@@ -200,4 +205,9 @@ async fn the_command_works_on_the_stack() {
     assert_eq!((&job["state"], &job["attempts"][0]["outcome"]), (&json!("failed"), &json!("error")), "{job}");
     lamp(&["retry", "by-hand"]).await;
     operated.has_run("by-hand", 2).await;
+    // A retry leaves the letter where it is, and the second failure makes another one.
+    operated.cloud.lie(operated.dead("acts"), "by-hand", 2).await;
+    let moved: Value = serde_json::from_str(&lamp(&["redrive", "acts", "--job", "e2e.act", "--json"]).await).unwrap();
+    assert!(moved["moved"].as_u64().is_some_and(|moved| moved >= 1), "{moved}");
+    operated.has_run("by-hand", 3).await;
 }
