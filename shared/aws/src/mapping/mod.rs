@@ -165,3 +165,24 @@ impl Operator {
         }
     }
 }
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use super::*;
+    use crate::testing::FakeDeployment;
+
+    #[tokio::test]
+    async fn a_switch_that_takes_too_long_says_how_it_stands() {
+        let fake = FakeDeployment::start().await.unwrap();
+        fake.switch_takes("mapping-work", u32::MAX);
+        let operator = Operator::new(fake.sdk(), fake.queues());
+        let error = operator.switch("work", false, Duration::from_millis(600)).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        let text = error.to_string();
+        assert!(
+            text.contains("mapping-work of queue work is still Disabling") && text.contains("lamp queues"),
+            "{text}"
+        );
+        assert!(!fake.is_enabled("mapping-work"), "it goes on by itself");
+    }
+}
