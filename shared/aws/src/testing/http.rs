@@ -17,6 +17,7 @@ pub(super) struct Asked {
     pub(super) method: Method,
     pub(super) path: String,
     /// What stands behind the `?`, as it was sent.
+    #[cfg(feature = "schedules")]
     pub(super) query: String,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
@@ -62,8 +63,14 @@ impl Drop for Server {
 async fn answer(service: Arc<impl Serve>, request: Request<Incoming>) -> Result<Reply, hyper::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    let (path, query) = (parts.uri.path().to_owned(), parts.uri.query().unwrap_or_default().to_owned());
-    let asked = Asked { method: parts.method, path, query, headers: parts.headers, body };
+    let asked = Asked {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        #[cfg(feature = "schedules")]
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers,
+        body,
+    };
     Ok(service.serve(asked).await)
 }
 
