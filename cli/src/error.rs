@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, process::ExitCode};
 
-use lamplighter::{EnqueueError, InvalidJobId, JobId, StoreError};
+use lamplighter::{EnqueueError, InvalidJobId, JobId, SchedulingError, StoreError};
 use lamplighter_embedded::OpenError;
 
 /// Why a command did not do what it was asked.
@@ -37,6 +37,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Enqueue(#[from] EnqueueError),
     #[error(transparent)]
+    Scheduling(#[from] SchedulingError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// Anything else that failed, in a sentence of its own.
     #[error("{0}")]
@@ -59,7 +61,10 @@ impl Error {
             | Self::UnknownQueue { .. }
             | Self::Id(_)
             | Self::Json { .. }
-            | Self::Arguments { .. } => ExitCode::from(2),
+            | Self::Arguments { .. }
+            | Self::Scheduling(
+                SchedulingError::Schedule(_) | SchedulingError::Over(_) | SchedulingError::Deployed(_),
+            ) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

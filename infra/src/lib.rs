@@ -13,9 +13,11 @@
 //! ```
 
 mod committed;
+pub mod cost;
 mod deployment;
 mod node;
 mod problems;
+mod rules;
 mod sam;
 mod yaml;
 
@@ -25,17 +27,18 @@ pub use self::{
     committed::{CheckError, Freshness, TEMPLATE_PATH, check, check_against},
     deployment::{
         DeployedFunction, DeployedQueue, DeployedSchedule, DeployedSetting, Deployment, EventPattern, MAX_STACK_NAME,
-        Target, Timing, UNDELIVERED_QUEUE, logical_name,
+        Target, Timing, UNDELIVERED_QUEUE, logical_name, variables,
     },
     node::{Map, Node},
     problems::Problems,
+    rules::examine,
     sam::Template,
 };
 
 /// The functions of this deployment.
 #[must_use]
 pub fn functions() -> Vec<Function> {
-    vec![images::function(), reports::function(), webhooks::function()]
+    vec![images::function(), maintenance::function(), reports::function(), webhooks::function()]
 }
 
 /// What this deployment consists of.
@@ -43,7 +46,8 @@ pub fn functions() -> Vec<Function> {
 /// # Errors
 /// When definitions contradict each other.
 pub fn deployment() -> Result<Deployment, Problems> {
-    Deployment::derive(&functions(), &lamplighter_jobs::definitions(), &lamplighter_jobs::schedules())
+    let schedules = [lamplighter_jobs::schedules(), maintenance::schedules()].concat();
+    Deployment::derive(&functions(), &lamplighter_jobs::definitions(), &schedules)
 }
 
 /// The template of this deployment.

@@ -129,6 +129,16 @@ pub(crate) fn sub(text: impl Into<Node>) -> Node {
     call("Sub", text)
 }
 
+/// One of two values, by a condition of the template.
+pub(crate) fn either(condition: &str, then: impl Into<Node>, otherwise: impl Into<Node>) -> Node {
+    call("If", vec![Node::from(condition), then.into(), otherwise.into()])
+}
+
+/// A value where a condition of the template holds; elsewhere the property is not there.
+pub(crate) fn only_if(condition: &str, then: impl Into<Node>) -> Node {
+    either(condition, then, reference("AWS::NoValue"))
+}
+
 pub(crate) fn call(name: &'static str, argument: impl Into<Node>) -> Node {
     Node::Call(name, Box::new(argument.into()))
 }

@@ -87,8 +87,37 @@ fn value(out: &mut String, node: &Node, indent: usize) {
         Node::Call(name, argument) => {
             out.push_str(" !");
             out.push_str(name);
-            value(out, argument, indent);
+            match flow(argument) {
+                Some(text) => line(out, &text),
+                None => value(out, argument, indent),
+            }
         }
+    }
+}
+
+/// A function's short list of arguments in one line, `[A, !Ref B, C]`, which is how people write it.
+fn flow(node: &Node) -> Option<String> {
+    /// Longer ones are read better below each other.
+    const WIDTH: usize = 90;
+    let Node::List(items) = node else { return None };
+    let items: Vec<String> = items.iter().map(flow_item).collect::<Option<_>>()?;
+    let text = format!("[{}]", items.join(", "));
+    (text.len() <= WIDTH).then_some(text)
+}
+
+fn flow_item(node: &Node) -> Option<String> {
+    match node {
+        Node::Flag(flag) => Some(flag.to_string()),
+        Node::Number(number) => Some(number.to_string()),
+        // Between brackets, commas and brackets mean something.
+        Node::Text(text) if text.contains([',', '[', ']', '{', '}', '?']) => Some(quoted(text)),
+        Node::Text(text) => Some(scalar(text)),
+        Node::Call(name, argument) => match &**argument {
+            argument @ (Node::Text(_) | Node::List(_)) => Some(format!("!{name} {}", flow_item(argument)?)),
+            _ => None,
+        },
+        Node::List(_) => flow(node),
+        Node::Folded(_) | Node::Map(_) => None,
     }
 }
 
@@ -128,9 +157,11 @@ fn pad(out: &mut String, indent: usize) {
 
 /// Text as it stands in a line: bare where every YAML reader, also one of YAML 1.1, takes it for text.
 fn scalar(text: &str) -> String {
-    if is_plain(text) {
-        text.to_owned()
-    } else if text.chars().all(|c| matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2027}')) {
+    if is_plain(text) { text.to_owned() } else { quoted(text) }
+}
+
+fn quoted(text: &str) -> String {
+    if text.chars().all(|c| matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2027}')) {
         format!("'{}'", text.replace('\'', "''"))
     } else {
         // JSON's escapes are YAML's too; what JSON leaves as it is and YAML may not print is escaped besides.
@@ -168,7 +199,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::node::{arn, reference, sub};
+    use crate::node::{arn, only_if, reference, sub};
 
     /// Reads YAML as CloudFormation does: short forms become long ones.
     fn read(text: &str) -> Value {
@@ -257,12 +288,14 @@ mod tests {
                     "Policy",
                     Map::new()
                         .set("Statement", [Map::new().set("Effect", "Allow").set("Resource", [arn("Queue")])])
-                        .set("Map", sub(Node::Folded(vec![r#"{"a": "${A}","#.into(), r#""b": 1}"#.into()]))),
+                        .set("Map", sub(Node::Folded(vec![r#"{"a": "${A}","#.into(), r#""b": 1}"#.into()])))
+                        .set("Key", only_if("HasKey", [reference("KmsKeyArn"), Node::from("a, b")])),
                 ),
         );
         let text = "Version: '2010-09-09'\n\nResources:\n  # webhooks: one job\n  Queue:\n    Type: AWS::SQS::Queue\n    \
                     List:\n      - 1\n      - !Ref A\n\n  Policy:\n    Statement:\n      - Effect: Allow\n        \
-                    Resource:\n          - !GetAtt Queue.Arn\n    Map: !Sub >-\n      {\"a\": \"${A}\",\n      \"b\": 1}\n";
+                    Resource:\n          - !GetAtt Queue.Arn\n    Map: !Sub >-\n      {\"a\": \"${A}\",\n      \"b\": 1}\n    \
+                    Key: !If [HasKey, [!Ref KmsKeyArn, 'a, b'], !Ref AWS::NoValue]\n";
         assert_eq!(document(&map), text);
         assert_eq!(read(text), Node::Map(map).to_json());
     }

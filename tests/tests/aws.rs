@@ -14,8 +14,10 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ScalarAttributeType,
 };
+use aws_sdk_eventbridge::types::{InputTransformer, RuleState, Target};
+use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
-use lamplighter::{Backend, Client, Env, Function, Queue, secs};
+use lamplighter::{Backend, Client, Env, Function, Queue, ScheduledJob, schedule::EventBridge, secs, tick_template};
 use lamplighter_aws::{
     Aws, QueueMap, Sdk, Settings,
     lambda::{Host, Invocation},
@@ -33,6 +35,8 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// How long a message is hidden: above every job's timeout, and what a behaviour can wait for.
 const VISIBILITY: &str = "12";
+/// As whom schedules send. The emulator does not ask.
+const ROLE: &str = "arn:aws:iam::000000000000:role/schedules";
 /// The longest timeout of a job here, and the worker's margin.
 const INVOCATION: Duration = Duration::from_secs(6);
 
@@ -41,6 +45,10 @@ struct OnAws {
     deployment: Aws,
     /// Of both queues: the queue, its URL, its dead-letter queue's URL.
     queues: Vec<(Queue, String, String)>,
+    /// The group of its schedules, and what begins the names of its rules.
+    name: String,
+    /// Rules and schedules that are deployed.
+    deployed: Mutex<Vec<(String, EventBridge)>>,
     running: Mutex<Vec<Poller>>,
 }
 
@@ -61,18 +69,79 @@ impl OnAws {
             queues.push((queue, url, dead));
         }
         make_table(&aws, &name).await?;
+        scheduler(&aws).create_schedule_group().name(&name).send().await?;
         let map = queues.iter().map(|(queue, url, dead)| (queue.name(), json!({"url": url, "dlq": dead})));
         let map: QueueMap =
             Value::Object(map.map(|(name, urls)| (name.to_owned(), urls)).collect()).to_string().parse()?;
         let credentials = aws_sdk_sqs::config::Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
         let sdk = Sdk::fixed(REGION, Some(aws.endpoint()), credentials);
-        let settings = Settings::named(map, |variable| (variable == "LAMPLIGHTER_TABLE").then(|| name.clone()));
+        let settings = Settings::named(map, |variable| match variable {
+            "LAMPLIGHTER_TABLE" | "LAMPLIGHTER_SCHEDULE_GROUP" => Some(name.clone()),
+            "LAMPLIGHTER_SCHEDULER_ROLE" => Some(ROLE.to_owned()),
+            _ => None,
+        });
         let deployment = Aws::new(sdk, settings, Env::system());
-        Ok(Arc::new(Self { aws, deployment, queues, running: Mutex::default() }))
+        let (deployed, running) = Default::default();
+        Ok(Arc::new(Self { aws, deployment, queues, name, deployed, running }))
     }
 
+    #[expect(clippy::expect_used, reason = "there are two, and behaviours use no others")]
     fn queue(&self, queue: Queue) -> &(Queue, String, String) {
         self.queues.iter().find(|(own, ..)| *own == queue).expect("one of the two")
+    }
+}
+
+fn scheduler(aws: &MiniStack) -> aws_sdk_scheduler::Client {
+    aws_sdk_scheduler::Client::new(&aws.sdk_config())
+}
+
+fn events(aws: &MiniStack) -> aws_sdk_eventbridge::Client {
+    aws_sdk_eventbridge::Client::new(&aws.sdk_config())
+}
+
+impl OnAws {
+    async fn deploy_one(&self, scheduled: &ScheduledJob) -> Outcome<EventBridge> {
+        let ScheduledJob { schedule, job, args, .. } = scheduled;
+        let (_, url, _) = self.queues.iter().find(|(queue, ..)| *queue.name() == *scheduled.queue).ok_or("a queue")?;
+        let queue = self.aws.queue_attributes(url).await?.remove("QueueArn").unwrap_or_default();
+        let carrier = schedule.eventbridge()?;
+        match &carrier {
+            EventBridge::Rule { expression } => {
+                let rule = format!("{}-{}", self.name, schedule.name);
+                let state = if schedule.enabled { RuleState::Enabled } else { RuleState::Disabled };
+                events(&self.aws).put_rule().name(&rule).schedule_expression(expression).state(state).send().await?;
+                let transformer = InputTransformer::builder()
+                    .input_paths_map("time", "$.time")
+                    .input_template(tick_template(&schedule.name, job, args.get(), "<time>"));
+                let target = Target::builder().id("queue").arn(queue).input_transformer(transformer.build()?);
+                events(&self.aws).put_targets().rule(rule).targets(target.build()?).send().await?;
+            }
+            EventBridge::Scheduler { expression, timezone } => {
+                let input = tick_template(&schedule.name, job, args.get(), "<aws.scheduler.scheduled-time>");
+                let target = aws_sdk_scheduler::types::Target::builder().arn(queue).role_arn(ROLE).input(input);
+                let window = FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build()?;
+                let create = scheduler(&self.aws).create_schedule().group_name(&self.name).target(target.build()?);
+                let create = create.schedule_expression(expression).schedule_expression_timezone(timezone);
+                let name = format!("{}{}", EventBridge::DEPLOYED, schedule.name);
+                create.name(name).flexible_time_window(window).send().await?;
+            }
+        }
+        Ok(carrier)
+    }
+
+    async fn withdraw(&self, name: &str, carrier: &EventBridge) -> Outcome<()> {
+        match carrier {
+            EventBridge::Rule { .. } => {
+                let rule = format!("{}-{name}", self.name);
+                events(&self.aws).remove_targets().rule(&rule).ids("queue").send().await?;
+                events(&self.aws).delete_rule().name(rule).send().await?;
+            }
+            EventBridge::Scheduler { .. } => {
+                let name = format!("{}{name}", EventBridge::DEPLOYED);
+                scheduler(&self.aws).delete_schedule().group_name(&self.name).name(name).send().await?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -125,6 +194,17 @@ impl Subject for OnAws {
 
     fn backend(&self) -> Backend {
         self.deployment.backend()
+    }
+
+    async fn deploy(&self, schedules: Vec<ScheduledJob>) {
+        let mut deployed = self.deployed.lock().await;
+        for (name, carrier) in std::mem::take(&mut *deployed) {
+            self.withdraw(&name, &carrier).await.expect("withdrawn");
+        }
+        for scheduled in &schedules {
+            let carrier = self.deploy_one(scheduled).await.expect("deployed");
+            deployed.push((scheduled.schedule.name.clone(), carrier));
+        }
     }
 
     async fn start(&self, function: Function) {

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lamplighter::{Backend, Env, Function, Queue, Timestamp};
+use lamplighter::{Backend, Env, Function, Queue, ScheduledJob, Timestamp};
 use lamplighter_embedded::{Embedded, Engine, Running, Settings};
 use lamplighter_tests::conformance::{BEHAVIOURS, Behaviour, CHAIN, DeadLetter, PLAIN, Subject};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -12,6 +12,7 @@ use tokio::{runtime::Builder, sync::Mutex};
 
 struct OnOneMachine {
     embedded: Embedded,
+    deployed: Mutex<Vec<ScheduledJob>>,
     running: Mutex<Option<Running>>,
 }
 
@@ -20,7 +21,7 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 impl OnOneMachine {
     async fn new(embedded: Embedded) -> Outcome<Arc<Self>> {
         embedded.declare(&[PLAIN, CHAIN]).await?;
-        Ok(Arc::new(Self { embedded, running: Mutex::default() }))
+        Ok(Arc::new(Self { embedded, deployed: Mutex::default(), running: Mutex::default() }))
     }
 }
 
@@ -35,8 +36,14 @@ impl Subject for OnOneMachine {
         self.embedded.backend()
     }
 
+    async fn deploy(&self, schedules: Vec<ScheduledJob>) {
+        *self.deployed.lock().await = schedules;
+    }
+
     async fn start(&self, function: Function) {
-        let running = Engine::builder(&self.embedded).function(function).start().await.expect("an engine");
+        let schedules = self.deployed.lock().await.clone();
+        let engine = Engine::builder(&self.embedded).function(function).schedules(schedules);
+        let running = engine.start().await.expect("an engine");
         *self.running.lock().await = Some(running);
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use comfy_table::Cell;
 use jiff::Timestamp;
-use lamplighter::{JobId, JobState, ScheduledJob, schedule::Schedule};
+use lamplighter::{JobId, JobState, Record, ScheduleOrigin, ScheduleStatus};
 use serde::Serialize;
 
 use super::block_on;
@@ -21,9 +21,6 @@ pub(crate) struct Schedules {
     json: bool,
 }
 
-/// How many runs ahead are shown.
-const AHEAD: usize = 3;
-
 /// A schedule as `--json` shows it.
 #[derive(Serialize)]
 struct View {
@@ -31,8 +28,9 @@ struct View {
     when: String,
     zone: String,
     enabled: bool,
-    /// Paused by hand.
     paused: bool,
+    /// Whether it stands in the code, or was made at run time.
+    origin: ScheduleOrigin,
     job: String,
     queue: String,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -62,26 +60,24 @@ impl Schedules {
         list(&views)
     }
 
-    /// Schedules stand in the code; the file knows those with which an engine has run, and how they went.
+    /// Schedules stand in the code; the file knows those with which an engine has run and those made at run time, and
+    /// how they went.
     async fn views(&self) -> Result<Vec<View>, Error> {
         let now = Timestamp::now();
         let mut views = BTreeMap::new();
         for scheduled in catalog::schedules() {
-            let ScheduledJob { schedule, job, queue, .. } = &scheduled;
-            views.insert(schedule.name.clone(), View::of(schedule, job, queue, now)?);
+            let status = ScheduleStatus::new(&scheduled, ScheduleOrigin::Deployed, false, now);
+            views.insert(status.schedule.name.clone(), View::of(status, None));
         }
         // Where there is no file yet, none of them has run yet.
         if self.database.path().exists() {
-            let embedded = self.database.existing()?;
-            for status in embedded.schedules().await? {
-                let mut view = View::of(&status.schedule, &status.job, &status.queue, now)?;
-                view.paused = status.paused;
-                if let Some(id) = status.last_run {
-                    let record = embedded.client().get(&id).await?;
-                    let (state, at) = record.map(|record| (record.state, record.created_at)).unzip();
-                    view.last = Some(Last { id, state, at });
-                }
-                views.insert(view.schedule.clone(), view);
+            let client = self.database.existing()?.client();
+            for status in client.schedules().await? {
+                let record = match &status.last_run {
+                    Some(id) => client.get(id).await?,
+                    None => None,
+                };
+                views.insert(status.schedule.name.clone(), View::of(status, record.as_ref()));
             }
         }
         Ok(views.into_values().collect())
@@ -89,26 +85,25 @@ impl Schedules {
 }
 
 impl View {
-    fn of(schedule: &Schedule, job: &str, queue: &str, now: Timestamp) -> Result<Self, Error> {
-        let mut next = Vec::new();
-        let mut after = now;
-        while next.len() < AHEAD && schedule.enabled {
-            let Some(tick) = schedule.next_after(after).map_err(Error::failed)? else { break };
-            next.push(tick);
-            after = tick;
-        }
-        Ok(Self {
-            schedule: schedule.name.clone(),
+    fn of(status: ScheduleStatus, last: Option<&Record>) -> Self {
+        let ScheduleStatus { schedule, job, queue, origin, paused, next, last_run, .. } = status;
+        let last = last_run.map(|id| {
+            let (state, at) = last.map(|record| (record.state, record.created_at)).unzip();
+            Last { id, state, at }
+        });
+        Self {
             when: schedule.when.to_string(),
-            zone: schedule.zone.clone(),
+            schedule: schedule.name,
+            zone: schedule.zone,
             enabled: schedule.enabled,
-            paused: false,
-            job: job.to_owned(),
-            queue: queue.to_owned(),
-            description: schedule.description.clone(),
+            paused,
+            origin,
+            job,
+            queue,
+            description: schedule.description,
             next,
-            last: None,
-        })
+            last,
+        }
     }
 }
 

@@ -35,3 +35,29 @@ fn scripts_get_json() {
     assert_eq!(template["Resources"]["WebhooksQueue"]["Type"], "AWS::SQS::Queue");
     assert_eq!(place.lamp(&["infra", "--json", "--check"]).code, 2);
 }
+
+#[test]
+fn a_month_has_its_price() {
+    let place = Place::new();
+    let million = ["infra", "cost", "--jobs-per-month", "1000000", "--duration-ms", "100", "--memory-mb", "128"];
+    let table = place.lamp(&million).ok();
+    let row = |name: &str| {
+        let line = table.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+        line.split_whitespace().rev().take(3).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(row("SQS"), ["0.12", "0.12", "0.12"]);
+    assert_eq!(row("DynamoDB"), ["3.75", "1.25", "0.00"]);
+
+    let lines = place.lamp(&[&million[..], &["--json", "--single"]].concat()).ok();
+    let modes: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(modes.iter().map(|mode| &mode["mode"]).collect::<Vec<_>>(), ["untracked", "lean", "full"]);
+    assert_eq!((&modes[0]["region"], &modes[0]["sqs"]), (&"us-east-1".into(), &0.48.into()));
+    let parts = ["sqs", "lambda", "dynamodb", "logs", "xray", "standing"];
+    let sum: f64 = parts.iter().map(|part| modes[2][part].as_f64().unwrap()).sum();
+    assert!((sum - modes[2]["total"].as_f64().unwrap()).abs() < 1e-9, "{lines}");
+
+    assert_eq!(place.lamp(&["infra", "cost"]).code, 2);
+    let small = place.lamp(&[&million[..6], &["--memory-mb", "64"]].concat());
+    assert!(small.code == 2 && small.err.contains("64 is not in 128..=10240"), "{small:?}");
+    assert_eq!(place.lamp(&["infra", "--check", "cost"]).code, 2);
+}

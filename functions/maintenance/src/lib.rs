@@ -58,10 +58,13 @@ pub fn function_with(tools: Tools) -> Function {
 }
 
 /// When it runs.
-///
-/// # Errors
-/// When the schedule is ill-formed.
-pub fn schedules() -> Result<Vec<ScheduledJob>, ScheduleError> {
+#[must_use]
+#[expect(clippy::expect_used, reason = "what is said stands in this file, and a test reads it")]
+pub fn schedules() -> Vec<ScheduledJob> {
+    every_minute().expect("the schedule of maintenance is well formed")
+}
+
+fn every_minute() -> Result<Vec<ScheduledJob>, ScheduleError> {
     let schedule = Schedule::rate(RULE, mins(1))?.description("Moves due jobs, and mends what crashes leave behind");
     Ok(vec![schedule.starts(&Sweep {})?])
 }
@@ -98,7 +101,7 @@ mod tests {
         assert_eq!(function.problems(), Vec::<String>::new());
         assert!(function.is_housekeeper());
         assert_eq!(function.events()[0].rule_name(), Some(RULE));
-        let schedules = schedules().unwrap();
+        let schedules = schedules();
         assert_eq!((schedules.len(), &*schedules[0].job), (1, Sweep::NAME));
         assert_eq!(schedules[0].schedule.eventbridge().unwrap().expression(), "rate(1 minute)");
     }

@@ -1,6 +1,6 @@
 //! Environment variables: how much room a function's take.
 
-use super::{DeployedFunction, DeployedQueue, Deployment, MAX_STACK_NAME};
+use super::{DeployedFunction, DeployedQueue, Deployment, MAX_STACK_NAME, UNDELIVERED_QUEUE, variables};
 use crate::problems::Problems;
 
 /// What all variables of a function may take together (AWS Lambda Developer Guide, "Lambda quotas").
@@ -8,8 +8,14 @@ const MAX_BYTES: usize = 4096;
 
 /// `https://sqs.ap-southeast-1.amazonaws.com/123456789012/`: no region that is called longer is known today.
 const URL_BYTES: usize = 55;
-/// The longest name of a bucket, behind `s3://`.
-const BUCKET_BYTES: usize = 5 + 63;
+/// The longest name of a bucket.
+const BUCKET_BYTES: usize = 63;
+/// `arn:aws-us-gov:sqs:ap-southeast-1:123456789012:`, and the like for other services.
+const ARN_BYTES: usize = 47;
+/// What CloudFormation makes of a stack's name for a table, with an id of its own behind it: `-Jobs-1ABCDEFGHIJKL`.
+const TABLE_BYTES: usize = MAX_STACK_NAME + 19;
+/// The longest name of a role (IAM User Guide, "IAM and AWS STS quotas"), with `role/`.
+const ROLE_BYTES: usize = 5 + 64;
 
 pub(super) fn check(deployment: &Deployment, problems: &mut Problems) {
     for function in &deployment.functions {
@@ -28,10 +34,26 @@ pub(super) fn check(deployment: &Deployment, problems: &mut Problems) {
 /// What a function's variables take at most. Of settings only the default's length is known.
 fn bytes(function: &DeployedFunction, queues: &[DeployedQueue]) -> usize {
     let queues: usize = queues.iter().map(url_map_bytes).sum();
-    let objects = if function.objects { "LAMPLIGHTER_OBJECTS".len() + BUCKET_BYTES } else { 0 };
-    let variables: usize = function.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let objects = if function.objects { variables::OBJECTS.len() + "s3://".len() + BUCKET_BYTES } else { 0 };
+    let records = if function.tracked { records_bytes() } else { 0 };
+    let own: usize = function.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
     let settings: usize = function.settings.iter().map(|one| one.variable.len() + one.default.len()).sum();
-    "LAMPLIGHTER_QUEUES".len() + queues + objects + variables + settings
+    variables::QUEUES.len() + queues + objects + records + own + settings
+}
+
+/// What tells a function where records, events and schedules are.
+fn records_bytes() -> usize {
+    [
+        (variables::TABLE, TABLE_BYTES),
+        (variables::EVENT_BUS, MAX_STACK_NAME),
+        (variables::SCHEDULE_GROUP, MAX_STACK_NAME),
+        (variables::SCHEDULER_ROLE, ARN_BYTES + ROLE_BYTES),
+        (variables::UNDELIVERED, ARN_BYTES + MAX_STACK_NAME + "-".len() + UNDELIVERED_QUEUE.len()),
+        (variables::PAYLOADS, BUCKET_BYTES),
+    ]
+    .iter()
+    .map(|(name, value)| name.len() + value)
+    .sum()
 }
 
 /// A queue's part of the map of queues.

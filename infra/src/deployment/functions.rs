@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lamplighter::{Definition, EventTrigger, Function, Setting};
 
-use super::names::logical_name;
+use super::{names::logical_name, variables};
 use crate::problems::Problems;
 
 /// A Lambda function.
@@ -24,6 +24,10 @@ pub struct DeployedFunction {
     pub settings: Vec<DeployedSetting>,
     /// Whether it reads and writes objects.
     pub objects: bool,
+    /// Whether it keeps records.
+    pub tracked: bool,
+    /// Whether it looks after the whole deployment: reads how much lies in each queue, and finds what is due.
+    pub housekeeper: bool,
     /// The events that call it directly. One event that fits several of these is one call.
     pub events: Vec<EventPattern>,
 }
@@ -59,11 +63,17 @@ impl DeployedSetting {
     }
 }
 
-/// Set by the template itself, or by Lambda (AWS Lambda Developer Guide, "Working with Lambda environment variables").
-const TAKEN: [&str; 2] = ["LAMPLIGHTER_QUEUES", "LAMPLIGHTER_OBJECTS"];
-
 /// Asked for by the template itself.
-const PARAMETERS: [&str; 4] = ["Architecture", "LogLevel", "LogRetentionDays", "ObjectsBucket"];
+const PARAMETERS: [&str; 8] = [
+    "AlarmTopicArn",
+    "Architecture",
+    "KmsKeyArn",
+    "LogLevel",
+    "LogRetentionDays",
+    "ObjectsBucket",
+    "PayloadsBucket",
+    "Tracing",
+];
 
 pub(super) fn derive(
     functions: &[Function],
@@ -93,6 +103,8 @@ fn one(function: &Function) -> DeployedFunction {
         variables: function.variables().iter().map(|&(name, value)| (name.into(), value.into())).collect(),
         settings: function.settings().iter().map(setting).collect(),
         objects: function.needs_objects(),
+        tracked: !function.is_stateless(),
+        housekeeper: function.is_housekeeper(),
         events: patterns.collect::<BTreeSet<_>>().into_iter().collect(),
     }
 }
@@ -126,7 +138,8 @@ fn check_variables(function: &Function, problems: &mut Problems) {
                  with letters, digits and _"
             ));
         }
-        if TAKEN.contains(&variable) || variable.starts_with("AWS_") || variable.starts_with("LAMBDA_") {
+        // Lambda's own: AWS Lambda Developer Guide, "Working with Lambda environment variables".
+        if variables::ALL.contains(&variable) || variable.starts_with("AWS_") || variable.starts_with("LAMBDA_") {
             problems.add(format!(
                 "function {name:?}: the environment variable {variable} is set by the template or by Lambda; use another"
             ));

@@ -6,6 +6,7 @@ mod functions;
 mod names;
 mod queues;
 mod schedules;
+pub mod variables;
 
 use lamplighter::{Definition, Function, ScheduledJob};
 
@@ -64,10 +65,22 @@ impl Deployment {
         self.schedules.iter().filter(move |schedule| schedule.target == *target)
     }
 
-    /// Whether EventBridge calls anything: a queue or a function.
+    /// Whether any function keeps records, so that there is a table.
     #[must_use]
-    pub fn has_events(&self) -> bool {
-        !self.schedules.is_empty() || self.functions.iter().any(|function| !function.events.is_empty())
+    pub fn keeps_records(&self) -> bool {
+        self.functions.iter().any(|function| function.tracked)
+    }
+
+    /// Whether any function reads and writes objects, so that there is a bucket for them.
+    #[must_use]
+    pub fn has_objects(&self) -> bool {
+        self.functions.iter().any(|function| function.objects)
+    }
+
+    /// How many alarms there are: two a queue, three a function, and one for what was not delivered.
+    #[must_use]
+    pub fn alarms(&self) -> usize {
+        2 * self.queues.len() + 3 * self.functions.len() + 1
     }
 
     /// Whether EventBridge calls that function itself, past all queues.

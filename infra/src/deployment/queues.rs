@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lamplighter::{Function, Queue, Route, days, hours};
+use lamplighter::{Function, Queue, Route, days, hours, mins};
 
 use super::{DeployedSchedule, Target};
 use crate::problems::Problems;
@@ -29,6 +29,9 @@ pub struct DeployedQueue {
     /// After how many receives SQS itself moves a message to the dead-letter queue: the backstop for jobs that take
     /// their whole environment down, so it lies above what workers count.
     pub max_receives: u32,
+    /// How old a message may be before nobody can be taking it: the longest delay that SQS knows, and all attempts and
+    /// waits of its most patient job. Whole minutes.
+    pub stale_secs: u32,
     /// Messages an invocation, at most.
     pub batch_size: u16,
     /// How long Lambda may wait to fill a batch.
@@ -50,6 +53,8 @@ const MAX_RECEIVES: u32 = 1000;
 const RETENTION: Duration = days(4);
 /// The longest there is (Amazon SQS Developer Guide, "Message quotas").
 const MAX_RETENTION: Duration = days(14);
+/// The longest delay of a message that is sent (the same).
+const MAX_DELAY: Duration = mins(15);
 /// How long a message can stay hidden, counted from its receive (the same, "Visibility timeout").
 const MAX_VISIBILITY: Duration = hours(12);
 
@@ -96,6 +101,7 @@ fn one(function: &Function, queue: &Queue, schedules: &[DeployedSchedule], probl
         retention_secs: seconds(retention(longest)),
         dead_letter_retention_secs: seconds(MAX_RETENTION),
         max_receives: attempts.saturating_add(SLACK).min(MAX_RECEIVES),
+        stale_secs: seconds(longest.saturating_add(MAX_DELAY)).next_multiple_of(60),
         batch_size: queue.batch(),
         window_secs: u16::try_from(window.as_secs()).unwrap_or(u16::MAX),
         max_concurrency: queue.concurrency(),

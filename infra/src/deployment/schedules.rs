@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lamplighter::{Function, ScheduledJob, schedule::EventBridge};
+use lamplighter::{Function, ScheduledJob, schedule::EventBridge, tick_template};
 
 use crate::problems::Problems;
 
@@ -58,16 +58,11 @@ pub enum Target {
 const MAX_INPUT: usize = 8192;
 
 impl DeployedSchedule {
-    /// The body of the message that a tick sends. `time` is what the service puts the tick's time in place of. It
-    /// is part of the job's id, so that a tick that is delivered twice is one job; a `time` that stays as it is makes
-    /// no valid id, so ticks do not become one job either.
+    /// The body of the message that a tick sends. `time` is what the service puts the tick's time in place of; one that
+    /// stays as it is makes no valid id, so that ticks do not become one job either.
     #[must_use]
     pub fn message(&self, time: &str) -> String {
-        // Both services take `<…>` for something to fill in; JSON has another way to write these two characters.
-        let args = self.args.replace('<', "\\u003c").replace('>', "\\u003e");
-        let Self { name, job, .. } = self;
-        // Names of jobs and schedules hold nothing that JSON would have to escape: that is checked.
-        format!(r#"{{"job":"{job}","args":{args},"id":"{name}@{time}","enqueued_at":"{time}","schedule":"{name}"}}"#)
+        tick_template(&self.name, &self.job, &self.args, time)
     }
 }
 

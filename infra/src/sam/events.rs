@@ -1,19 +1,16 @@
-//! What EventBridge starts: schedules, and calls of functions on events.
+//! EventBridge: rules that start jobs and call functions, and what becomes of what it could not deliver.
 
-use super::{function_id, named, policy, queue_id, resource};
+use super::{encryption, function_id, named, policy, queue_id, records, resource, scheduler};
 use crate::{
     deployment::{
         DeployedFunction, DeployedSchedule, Deployment, EventPattern, Target, Timing, UNDELIVERED_QUEUE, logical_name,
     },
-    node::{Map, Node, arn, reference, sub},
+    node::{Map, Node, arn, reference},
 };
 
 /// The queue for what EventBridge or Lambda could not deliver.
 pub(super) const UNDELIVERED: &str = "EventsNotDelivered";
 pub(super) const EVENTS_SERVICE: &str = "events.amazonaws.com";
-const SCHEDULER_SERVICE: &str = "scheduler.amazonaws.com";
-const SCHEDULER_ROLE: &str = "ScheduleGroupAccess";
-const SCHEDULE_GROUP: &str = "ScheduleGroup";
 /// Fourteen days, the longest there is.
 const RETENTION_SECS: u32 = 14 * 86_400;
 
@@ -36,9 +33,6 @@ fn events_rule_id(function: &DeployedFunction) -> String {
 }
 
 pub(super) fn resources(deployment: &Deployment) -> Map {
-    if !deployment.has_events() {
-        return Map::new();
-    }
     let mut resources = Map::new();
     let mut rules = Vec::new();
     for schedule in &deployment.schedules {
@@ -52,7 +46,7 @@ pub(super) fn resources(deployment: &Deployment) -> Map {
                 rules.push(arn(&id));
             }
             Timing::Scheduler { expression, timezone } => {
-                resources = resources.set(&id, scheduled(schedule, expression, timezone));
+                resources = resources.set(&id, scheduler::schedule(schedule, expression, timezone));
             }
         }
     }
@@ -61,7 +55,10 @@ pub(super) fn resources(deployment: &Deployment) -> Map {
         resources = resources.set(&id, events_rule(function)).and(permission(&id, &function.name));
         rules.push(arn(&id));
     }
-    resources.and(scheduler(deployment)).and(dead_letters(rules))
+    if deployment.keeps_records() {
+        rules.push(records::bus_arn());
+    }
+    resources.and(dead_letters(rules))
 }
 
 /// A rule in UTC. The input *is* a message, made from the tick's time.
@@ -88,45 +85,23 @@ fn rule(schedule: &DeployedSchedule, expression: &str) -> Map {
     resource("AWS::Events::Rule", properties)
 }
 
-fn scheduled(schedule: &DeployedSchedule, expression: &str, timezone: &str) -> Map {
-    let target = match &schedule.target {
-        Target::Queue(queue) => arn(&queue_id(queue)),
-        Target::Function(function) => arn(&function_id(function)),
-    };
-    let target = Map::new()
-        .set("Arn", target)
-        .set("RoleArn", arn(SCHEDULER_ROLE))
-        .set_some("SqsParameters", group(schedule))
-        .set("Input", schedule.message("<aws.scheduler.scheduled-time>"));
-    let properties = Map::new()
-        .set("Name", schedule.name.as_str())
-        .set("GroupName", reference(SCHEDULE_GROUP))
-        .set("Description", about(schedule))
-        .set("ScheduleExpression", expression)
-        .set("ScheduleExpressionTimezone", timezone)
-        .set("FlexibleTimeWindow", Map::new().set("Mode", "OFF"))
-        .set("State", state(schedule))
-        .set("Target", with_retries(target));
-    resource("AWS::Scheduler::Schedule", properties)
-}
-
-fn with_retries(target: Map) -> Map {
+pub(super) fn with_retries(target: Map) -> Map {
     target.set("RetryPolicy", retry_policy()).set("DeadLetterConfig", Map::new().set("Arn", arn(UNDELIVERED)))
 }
 
 /// On a FIFO queue, the ticks of one schedule keep their order.
-fn group(schedule: &DeployedSchedule) -> Option<Map> {
+pub(super) fn group(schedule: &DeployedSchedule) -> Option<Map> {
     schedule.fifo.then(|| Map::new().set("MessageGroupId", schedule.name.as_str()))
 }
 
-fn about(schedule: &DeployedSchedule) -> String {
+pub(super) fn about(schedule: &DeployedSchedule) -> String {
     match schedule.description.as_str() {
         "" => format!("Starts {}", schedule.job),
         text => text.to_owned(),
     }
 }
 
-fn state(schedule: &DeployedSchedule) -> &'static str {
+pub(super) fn state(schedule: &DeployedSchedule) -> &'static str {
     if schedule.enabled { "ENABLED" } else { "DISABLED" }
 }
 
@@ -159,57 +134,26 @@ fn permission(rule: &str, function: &str) -> Map {
     Map::new().set(format!("{rule}Permission"), resource("AWS::Lambda::Permission", properties))
 }
 
-/// The group of schedules, and the role by which they send, which no other group's schedules can take on.
-fn scheduler(deployment: &Deployment) -> Map {
-    let by_scheduler = deployment.schedules.iter().filter(|one| matches!(one.timing, Timing::Scheduler { .. }));
-    let mut targets: Vec<&Target> = by_scheduler.map(|schedule| &schedule.target).collect();
-    targets.dedup();
-    let mut queues: Vec<Node> = Vec::new();
-    for target in targets {
-        let Target::Queue(queue) = target else { continue };
-        let arn = arn(&queue_id(queue));
-        if !queues.contains(&arn) {
-            queues.push(arn);
-        }
-    }
-    if queues.is_empty() {
-        return Map::new();
-    }
-    queues.push(arn(UNDELIVERED));
-    let of_this_group = Map::new().set(
-        "StringEquals",
-        Map::new().set("aws:SourceAccount", reference("AWS::AccountId")).set(
-            "aws:SourceArn",
-            sub("arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule-group/${AWS::StackName}"),
-        ),
-    );
-    let trust = policy::allow_service(SCHEDULER_SERVICE, "sts:AssumeRole").set("Condition", of_this_group);
-    let role = Map::new()
-        .set("AssumeRolePolicyDocument", policy::document(vec![trust]))
-        .set("Policies", [policy::inline("schedules", vec![policy::allow("StartJobs", ["sqs:SendMessage"], queues)])]);
-    Map::new()
-        .set(
-            SCHEDULE_GROUP,
-            resource("AWS::Scheduler::ScheduleGroup", Map::new().set("Name", reference("AWS::StackName"))),
-        )
-        .set(SCHEDULER_ROLE, resource("AWS::IAM::Role", role))
-}
-
-/// The queue for what could not be delivered, and the permission without which rules would drop it unsaid.
-fn dead_letters(rules: Vec<Node>) -> Map {
+/// The queue for what could not be delivered, and the permission without which rules and the bus would drop it unsaid.
+fn dead_letters(sources: Vec<Node>) -> Map {
     let queue = Map::new()
         .set("QueueName", named(UNDELIVERED_QUEUE, ""))
         .set("MessageRetentionPeriod", RETENTION_SECS)
-        .set("SqsManagedSseEnabled", true);
-    let note = "What EventBridge could not deliver, and events that a function failed on";
-    let resources = Map::new().set_noted(note, UNDELIVERED, resource("AWS::SQS::Queue", queue));
-    if rules.is_empty() {
-        return resources;
+        .and(encryption::queue());
+    let mut statements = Vec::new();
+    if !sources.is_empty() {
+        let from = Map::new().set("ArnEquals", Map::new().set("aws:SourceArn", sources));
+        let allowed = policy::allow_service(EVENTS_SERVICE, "sqs:SendMessage");
+        statements.push(allowed.set("Resource", arn(UNDELIVERED)).set("Condition", from));
     }
-    let statement = policy::allow_service(EVENTS_SERVICE, "sqs:SendMessage")
-        .set("Resource", arn(UNDELIVERED))
-        .set("Condition", Map::new().set("ArnEquals", Map::new().set("aws:SourceArn", rules)));
+    statements.push(policy::refuse_plain_text("sqs", arn(UNDELIVERED)));
     let properties =
-        Map::new().set("Queues", [reference(UNDELIVERED)]).set("PolicyDocument", policy::document(vec![statement]));
-    resources.set(format!("{UNDELIVERED}Policy"), resource("AWS::SQS::QueuePolicy", properties))
+        Map::new().set("Queues", [reference(UNDELIVERED)]).set("PolicyDocument", policy::document(statements));
+    Map::new()
+        .set_noted(
+            "What EventBridge could not deliver, and events that a function failed on",
+            UNDELIVERED,
+            resource("AWS::SQS::Queue", queue),
+        )
+        .set(format!("{UNDELIVERED}Policy"), resource("AWS::SQS::QueuePolicy", properties))
 }

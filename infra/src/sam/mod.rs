@@ -1,17 +1,26 @@
 //! A deployment as a SAM template.
 
+mod alarms;
+mod buckets;
+mod dashboard;
+mod encryption;
 mod events;
 mod functions;
+mod outputs;
+mod parameters;
 mod policy;
 mod queues;
+mod records;
+mod roles;
+mod scheduler;
 
 use std::fmt;
 
 use serde_json::Value;
 
 use crate::{
-    deployment::{DeployedSetting, Deployment, MAX_STACK_NAME, logical_name},
-    node::{Map, Node, attribute, reference, sub},
+    deployment::{Deployment, MAX_STACK_NAME, logical_name},
+    node::{Map, Node, attribute, sub},
     yaml,
 };
 
@@ -36,11 +45,11 @@ impl Template {
             .set("AWSTemplateFormatVersion", "2010-09-09")
             .set("Transform", "AWS::Serverless-2016-10-31")
             .set("Description", format!("Lamplighter. A stack's name has at most {MAX_STACK_NAME} characters."))
-            .set("Parameters", parameters(deployment))
-            .and(conditions(deployment))
+            .set("Parameters", parameters::parameters(deployment))
+            .set("Conditions", parameters::conditions(deployment))
             .set("Globals", functions::globals(deployment))
             .set("Resources", resources(deployment))
-            .set("Outputs", outputs(deployment));
+            .set("Outputs", outputs::outputs(deployment));
         Self(root)
     }
 
@@ -72,45 +81,8 @@ fn resource(kind: &str, properties: Map) -> Map {
     Map::new().set("Type", kind).set("Properties", properties)
 }
 
-fn parameters(deployment: &Deployment) -> Map {
-    let text =
-        |about: &str, default: &str| Map::new().set("Type", "String").set("Description", about).set("Default", default);
-    let mut parameters = Map::new()
-        .set(
-            "Architecture",
-            text("The processors that the bootstraps were built for", "arm64")
-                .set("AllowedValues", ["arm64", "x86_64"]),
-        )
-        .set(
-            "LogLevel",
-            text("The least severe log lines that are kept", "INFO")
-                .set("AllowedValues", ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]),
-        )
-        .set(
-            "LogRetentionDays",
-            Map::new()
-                .set("Type", "Number")
-                .set("Description", "How long logs are kept; one of the numbers that CloudWatch Logs knows")
-                .set("Default", 30u16)
-                .set("AllowedValues", [1u16, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731]),
-        );
-    if has_objects(deployment) {
-        let about = "The bucket that jobs read and write objects in; empty to have one made";
-        parameters = parameters.set("ObjectsBucket", text(about, ""));
-    }
-    for setting in settings(deployment) {
-        let parameter = text(&setting.about, &setting.default).set_some("NoEcho", setting.secret.then_some(true));
-        parameters = parameters.set(setting.parameter(), parameter);
-    }
-    parameters
-}
-
-fn conditions(deployment: &Deployment) -> Map {
-    if !has_objects(deployment) {
-        return Map::new();
-    }
-    let empty = crate::node::call("Equals", [reference("ObjectsBucket"), Node::from("")]);
-    Map::new().set("Conditions", Map::new().set("MakesBucket", empty))
+fn resource_if(condition: &str, kind: &str, properties: Map) -> Map {
+    Map::new().set("Type", kind).set("Condition", condition).set("Properties", properties)
 }
 
 fn resources(deployment: &Deployment) -> Map {
@@ -121,48 +93,18 @@ fn resources(deployment: &Deployment) -> Map {
             resources = resources.and(queues::resources(deployment, queue));
         }
     }
-    if has_objects(deployment) {
-        resources = resources.and(functions::bucket());
+    if deployment.keeps_records() {
+        resources = resources.and(records::resources()).and(buckets::PAYLOADS.resources());
     }
-    resources.and(events::resources(deployment))
-}
-
-fn outputs(deployment: &Deployment) -> Map {
-    let mut outputs = Map::new();
-    for queue in &deployment.queues {
-        let id = logical_name(&queue.name);
-        let output = |about: String, value| Map::new().set("Description", about).set("Value", value);
-        outputs = outputs
-            .set(
-                format!("{id}QueueUrl"),
-                output(format!("Takes {}", queue.jobs.join(", ")), reference(queue_id(&queue.name))),
-            )
-            .set(
-                format!("{id}DeadLettersUrl"),
-                output(
-                    format!("Messages of queue {} that were given up", queue.name),
-                    reference(dead_letters_id(&queue.name)),
-                ),
-            );
+    if deployment.has_objects() {
+        resources = resources.and(buckets::OBJECTS.resources());
     }
-    if has_objects(deployment) {
-        let about = "The bucket that jobs read and write objects in";
-        outputs =
-            outputs.set("ObjectsBucket", Map::new().set("Description", about).set("Value", functions::bucket_name()));
-    }
-    outputs
-}
-
-fn has_objects(deployment: &Deployment) -> bool {
-    deployment.functions.iter().any(|function| function.objects)
-}
-
-/// All settings, each once.
-fn settings(deployment: &Deployment) -> Vec<&DeployedSetting> {
-    let mut all: Vec<_> = deployment.functions.iter().flat_map(|function| &function.settings).collect();
-    all.sort_by(|a, b| a.variable.cmp(&b.variable));
-    all.dedup_by(|a, b| a.variable == b.variable);
-    all
+    resources
+        .and(events::resources(deployment))
+        .and(scheduler::resources(deployment))
+        .and(encryption::access(deployment))
+        .and(alarms::resources(deployment))
+        .and(dashboard::resource(deployment))
 }
 
 fn function_id(name: &str) -> String {
@@ -183,6 +125,10 @@ fn queue_id(name: &str) -> String {
 
 fn dead_letters_id(name: &str) -> String {
     format!("{}DeadLetters", logical_name(name))
+}
+
+fn mapping_id(queue: &str) -> String {
+    format!("{}Mapping", logical_name(queue))
 }
 
 fn logs_arn(function: &str) -> Node {

@@ -17,6 +17,18 @@ pub(super) fn allow_service(service: &str, action: &str) -> Map {
     Map::new().set("Effect", "Allow").set("Principal", Map::new().set("Service", service)).set("Action", action)
 }
 
+/// Refuses whoever comes without TLS, whatever else they may.
+pub(super) fn refuse_plain_text(service: &str, resources: impl Into<Node>) -> Map {
+    let plain = Map::new().set("Bool", Map::new().set("aws:SecureTransport", "false"));
+    Map::new()
+        .set("Sid", "OnlyOverTls")
+        .set("Effect", "Deny")
+        .set("Principal", "*")
+        .set("Action", format!("{service}:*"))
+        .set("Resource", resources)
+        .set("Condition", plain)
+}
+
 /// An inline policy of a role.
 pub(super) fn inline(name: &str, statements: Vec<Map>) -> Map {
     Map::new().set("PolicyName", name).set("PolicyDocument", document(statements))

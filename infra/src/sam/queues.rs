@@ -1,6 +1,6 @@
 //! Queues, their dead-letter queues, and what feeds functions from them.
 
-use super::{dead_letters_id, function_id, named, policy, queue_id, resource};
+use super::{dead_letters_id, encryption, function_id, mapping_id, named, policy, queue_id, resource};
 use crate::{
     deployment::{DeployedQueue, Deployment, Target, Timing, logical_name},
     node::{Map, Node, arn, reference},
@@ -14,19 +14,21 @@ pub(super) fn resources(deployment: &Deployment, queue: &DeployedQueue) -> Map {
         .set_some("ContentBasedDeduplication", queue.fifo.then_some(queue.content_deduplication))
         .set("VisibilityTimeout", queue.visibility_secs)
         .set("MessageRetentionPeriod", queue.retention_secs)
-        .set("SqsManagedSseEnabled", true)
+        .and(encryption::queue())
         .set(
             "RedrivePolicy",
             Map::new().set("deadLetterTargetArn", arn(&dead_id)).set("maxReceiveCount", queue.max_receives),
         );
     let dead = attributes(queue, &format!("-dlq{suffix}"))
         .set("MessageRetentionPeriod", queue.dead_letter_retention_secs)
-        .set("SqsManagedSseEnabled", true);
+        .and(encryption::queue());
+    let logical = logical_name(&queue.name);
     Map::new()
         .set_noted(format!("{}: {}", queue.name, queue.jobs.join(", ")), &id, resource("AWS::SQS::Queue", own))
         .set(&dead_id, resource("AWS::SQS::Queue", dead))
-        .set(format!("{}Mapping", logical_name(&queue.name)), mapping(queue, &id))
-        .and(rules_policy(deployment, queue, &id))
+        .set(mapping_id(&queue.name), mapping(queue, &id))
+        .set(format!("{logical}QueuePolicy"), access(&id, rules(deployment, queue, &id)))
+        .set(format!("{logical}DeadLettersPolicy"), access(&dead_id, None))
 }
 
 fn attributes(queue: &DeployedQueue, suffix: &str) -> Map {
@@ -42,21 +44,27 @@ fn mapping(queue: &DeployedQueue, id: &str) -> Map {
         .set_some("MaximumBatchingWindowInSeconds", (queue.window_secs > 0).then_some(queue.window_secs))
         // A job that fails comes again by itself; its neighbours are done.
         .set("FunctionResponseTypes", ["ReportBatchItemFailures"])
+        .set("MetricsConfig", Map::new().set("Metrics", ["EventCount"]))
         .set_some("ScalingConfig", concurrency);
     resource("AWS::Lambda::EventSourceMapping", properties)
 }
 
+/// Who may use a queue beside the account's own roles.
+fn access(id: &str, rules: Option<Map>) -> Map {
+    let statements = rules.into_iter().chain([policy::refuse_plain_text("sqs", arn(id))]).collect();
+    let properties = Map::new().set("Queues", [reference(id)]).set("PolicyDocument", policy::document(statements));
+    resource("AWS::SQS::QueuePolicy", properties)
+}
+
 /// Lets the rules that start jobs on this queue, and no others, send to it. Scheduler does so by a role.
-fn rules_policy(deployment: &Deployment, queue: &DeployedQueue, id: &str) -> Map {
+fn rules(deployment: &Deployment, queue: &DeployedQueue, id: &str) -> Option<Map> {
     let target = Target::Queue(queue.name.clone());
     let rules = deployment.schedules_of(&target).filter(|schedule| matches!(schedule.timing, Timing::Rule { .. }));
     let rules: Vec<Node> = rules.map(|schedule| arn(&schedule_id(schedule))).collect();
     if rules.is_empty() {
-        return Map::new();
+        return None;
     }
-    let statement = policy::allow_service(EVENTS_SERVICE, "sqs:SendMessage")
-        .set("Resource", arn(id))
-        .set("Condition", Map::new().set("ArnEquals", Map::new().set("aws:SourceArn", rules)));
-    let properties = Map::new().set("Queues", [reference(id)]).set("PolicyDocument", policy::document(vec![statement]));
-    Map::new().set(format!("{}QueuePolicy", logical_name(&queue.name)), resource("AWS::SQS::QueuePolicy", properties))
+    let from = Map::new().set("ArnEquals", Map::new().set("aws:SourceArn", rules));
+    let allowed = policy::allow_service(EVENTS_SERVICE, "sqs:SendMessage");
+    Some(allowed.set("Resource", arn(id)).set("Condition", from))
 }

@@ -1,26 +1,24 @@
-//! What does not fit together is told, all of it, with the definition's name.
+//! Each contradiction between definitions, made by breaking sound ones in one place, with the text of its error.
 
-use crate::support::{BookOrder, MAILS, SendDigest, SendMail, handle, job, mail, orders, problems, schedules};
+use crate::support::{
+    BookOrder, FileLetter, MAILS, SendMail, handle, job, keeper, mail, minutely, orders, problems, schedules,
+};
 use lamplighter::{
     Definition, EventTrigger, Function, Options, Queue, Retry, ScheduledJob, Setting, hours, mins, schedule::Schedule,
     secs,
 };
 use lamplighter_infra::Deployment;
 
-/// The one sentence that there is.
-fn only(functions: &[Function], schedules: &[ScheduledJob]) -> String {
-    match problems(functions, schedules).as_slice() {
-        [one] => one.clone(),
-        all => panic!("{} sentences: {all:#?}", all.len()),
-    }
+/// A function with one job on a queue of its own.
+macro_rules! with_job {
+    ($name:literal, $job:literal, $queue:expr, $options:expr) => {{
+        job!(Only, $job, $queue, $options);
+        Function::new($name).job(handle::<Only>).with_state(())
+    }};
 }
 
-fn function(name: &'static str) -> Function {
-    Function::new(name).job(handle::<BookOrder>).with_state(())
-}
-
-fn cron(name: &str, expression: &str) -> ScheduledJob {
-    Schedule::cron(name, expression).unwrap().starts(&BookOrder::default()).unwrap()
+fn one_job() -> Function {
+    with_job!("one", "one.job", Queue::standard("one"), Options::new())
 }
 
 #[test]
@@ -30,7 +28,10 @@ fn sound_definitions_have_no_problem() {
 
 #[test]
 fn everything_is_told_at_once() {
-    let functions = [function("orders").memory_mb(64), function("others")];
+    let book = |name| Function::new(name).job(handle::<BookOrder>).with_state(());
+    let cron =
+        |name: &str, expression: &str| Schedule::cron(name, expression).unwrap().starts(&BookOrder::default()).unwrap();
+    let functions = [book("orders").memory_mb(64), book("others")];
     let all = problems(&functions, &[cron("both days", "0 6 1 * MON"), cron("other", "@daily")]);
     let begins = [
         "function \"orders\": memory is 128 to 10240 MB",
@@ -51,136 +52,286 @@ fn everything_is_told_at_once() {
 }
 
 #[test]
-fn one_queue_has_one_consumer() {
+fn of_functions() {
+    let breaks: Vec<(Function, &str)> = vec![
+        (
+            with_job!("o n e", "one.job", Queue::standard("one"), Options::new()),
+            "function \"o n e\": a name is 1 to 40 characters of A-Z a-z 0-9 -",
+        ),
+        (one_job().memory_mb(64), "function \"one\": memory is 128 to 10240 MB, not 64"),
+        (Function::new("none").with_state(()), "function \"none\": it performs no job; add one with .job(handler)"),
+        (
+            one_job().stateless().keeps_house(),
+            "function \"one\": it keeps house, which needs records, and is stateless; remove one of the two",
+        ),
+        (
+            Function::new("one").job(handle::<BookOrder>).job(handle::<BookOrder>).with_state(()),
+            "function \"one\": two handlers perform order.book; keep one",
+        ),
+        (
+            one_job().on_event(EventTrigger::new::<SendMail>().source("shop")),
+            "function \"one\": an event starts mail.send, which no handler here performs",
+        ),
+        (
+            with_job!("one", "no job", Queue::standard("one"), Options::new()),
+            "function \"one\": \"no job\" cannot name a job: 1 to 128 characters of A-Z a-z 0-9 . _ -",
+        ),
+        (
+            with_job!("one", "one.job", Queue::standard("one"), Options::new().timeout(mins(15))),
+            "function \"one\": one.job has a timeout of 900s; on Lambda it is above zero and at most 895s",
+        ),
+        (
+            one_job().environment("9LIVES", "yes"),
+            "function \"one\": \"9LIVES\" cannot be an environment variable; it begins with a letter and goes on with \
+             letters, digits and _",
+        ),
+        (
+            one_job().environment("LAMPLIGHTER_TABLE", "mine"),
+            "function \"one\": the environment variable LAMPLIGHTER_TABLE is set by the template or by Lambda; use another",
+        ),
+        (
+            one_job().environment("TWICE", "a").environment("TWICE", "b"),
+            "function \"one\": the environment variable TWICE is there twice; keep one",
+        ),
+        (
+            one_job().setting(Setting::text("LAMPLIGHTER_KMS_KEY_ARN", "A key")),
+            "function \"one\": the setting LAMPLIGHTER_KMS_KEY_ARN would be the parameter KmsKeyArn, which the template \
+             has already; rename it",
+        ),
+        (
+            one_job().setting(Setting::text("LAMPLIGHTER_A_B", "A")).setting(Setting::text("A_B", "B")),
+            "the settings LAMPLIGHTER_A_B and A_B would be one parameter; rename one",
+        ),
+        (
+            Function::new("one").job(handle::<BookOrder>).on_event(EventTrigger::new::<BookOrder>()).with_state(()),
+            "function \"one\": every event there is would start order.book; name a source, a detail type or a rule",
+        ),
+        (
+            Function::new("one")
+                .job(handle::<BookOrder>)
+                .on_event(EventTrigger::new::<BookOrder>().rule("sweep"))
+                .with_state(()),
+            "function \"one\": a trigger starts order.book on rule \"sweep\", and no schedule of that name starts that \
+             job; add one",
+        ),
+    ];
+    for (function, sentence) in breaks {
+        assert_eq!(problems(&[function], &[]), [sentence]);
+    }
+}
+
+#[test]
+fn of_functions_with_each_other() {
     job!(Other, "mail.other", MAILS, Options::new());
-    let all = problems(&[mail(), Function::new("other").job(handle::<Other>).with_state(())], &[]);
-    assert!(all[0].starts_with("queue \"mails\" is consumed by two functions, mail and other"), "{all:#?}");
-}
-
-#[test]
-fn a_schedule_needs_a_performer_and_a_name_of_its_own() {
-    let digest = Schedule::rate("digest", mins(5)).unwrap().starts(&SendDigest::default()).unwrap();
+    let other = Function::new("other").job(handle::<Other>).with_state(());
     assert_eq!(
-        only(&[function("orders")], &[digest]),
-        "schedule `digest` starts mail.digest, which no function performs; add a handler for it"
+        problems(&[mail(), other], &[]),
+        [
+            "queue \"mails\" is consumed by two functions, mail and other; a queue belongs to one, so give one of them a queue \
+          of its own"
+        ]
     );
-    let twice = [cron("same", "@daily"), cron("same", "@hourly")];
-    assert_eq!(only(&[function("orders")], &twice), "there are two of the name schedule \"same\"; rename one");
-    let alike = [cron("a-b", "@daily"), cron("a.b", "@hourly")];
+    let twice = |name| Function::new(name).job(handle::<FileLetter>).with_state(());
     assert_eq!(
-        only(&[function("orders")], &alike),
-        "schedule \"a-b\" and schedule \"a.b\" differ in punctuation only; rename one"
+        problems(&[twice("a"), twice("b")], &[])[0],
+        "job letter.file is performed by two functions, a and b; keep one handler"
     );
-}
-
-#[test]
-fn what_aws_cannot_express_is_refused() {
-    for (expression, says) in [("0 6 1 * MON", "schedule `odd`: cron"), ("*/7 * * * *", "")] {
-        let all = problems(&[function("orders")], &[cron("odd", expression)]);
-        assert_eq!(all.is_empty(), says.is_empty(), "{expression}: {all:#?}");
-        assert!(all.iter().all(|sentence| sentence.starts_with(says)), "{all:#?}");
-    }
-    let fast = Schedule::rate("fast", secs(10)).unwrap().starts(&BookOrder::default()).unwrap();
-    assert!(only(&[function("orders")], &[fast]).starts_with("schedule `fast`: "));
-    let mars = Schedule::cron("mars", "@daily").unwrap().zone("Mars/Olympus").starts(&BookOrder::default()).unwrap();
-    assert!(only(&[function("orders")], &[mars]).contains("Mars/Olympus"));
-    let long = BookOrder { text: Some("x".repeat(8192)) };
-    let long = Schedule::rate("long", mins(5)).unwrap().starts(&long).unwrap();
-    assert!(only(&[function("orders")], &[long]).contains("8192 at most"));
-}
-
-#[test]
-fn a_defined_job_needs_a_performer() {
-    let definitions = [Definition::of::<BookOrder>(), Definition::of::<SendMail>()];
-    let error = Deployment::derive(&[function("orders")], &definitions, &[]).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "the definitions contradict themselves: job mail.send is defined, and no function performs it: what is \
-         enqueued would wait for ever; add a handler or remove the definition"
-    );
-}
-
-#[test]
-fn retries_must_fit_sqs() {
-    job!(Keen, "keen", Queue::standard("keen"), Options::new().retry(Retry::fixed(secs(1)).attempts(996)));
-    job!(Slow, "slow", Queue::standard("slow"), Options::new().retry(Retry::fixed(hours(13)).attempts(2)));
-    job!(Long, "long", Queue::standard("long"), Options::new().retry(Retry::fixed(hours(10)).attempts(40)));
-    let all = problems(
-        &[
-            Function::new("a").job(handle::<Keen>).with_state(()),
-            Function::new("b").job(handle::<Slow>).with_state(()),
-            Function::new("c").job(handle::<Long>).with_state(()),
-        ],
-        &[],
-    );
-    assert_eq!(all.len(), 3, "{all:#?}");
-    assert!(all[0].starts_with("job keen has 996 attempts") && all[0].ends_with("at most 995 attempts are possible"));
-    assert!(all[1].starts_with("job slow may wait 13.0 hours between two attempts"), "{}", all[1]);
-    assert!(all[2].starts_with("job long may go on retrying for 16.3 days"), "{}", all[2]);
-}
-
-#[test]
-fn variables_are_ones_own() {
-    let odd = function("orders")
-        .environment("AWS_REGION", "x")
-        .environment("LAMPLIGHTER_QUEUES", "x")
-        .environment("MY VAR", "x")
-        .environment("TWICE", "x")
-        .setting(Setting::text("TWICE", "Something"))
-        .setting(Setting::text("LAMPLIGHTER_LOG_LEVEL", "Something"));
-    let all = problems(&[odd], &[]);
-    for says in [
-        "AWS_REGION is set by",
-        "LAMPLIGHTER_QUEUES is set by",
-        "\"MY VAR\" cannot be",
-        "TWICE is there twice",
-        "parameter LogLevel",
-    ] {
-        assert!(all.iter().any(|sentence| sentence.contains(says)), "{says}: {all:#?}");
-    }
-    assert_eq!(all.len(), 5);
     let shared = |about| Setting::text("LAMPLIGHTER_SHARED", about);
-    let two = [mail().setting(shared("This")), orders().setting(shared("That"))];
-    assert!(
-        only(&two, &[]).starts_with("functions mail and orders declare the setting LAMPLIGHTER_SHARED differently")
+    assert_eq!(
+        problems(&[mail().setting(shared("This")), orders().setting(shared("That"))], &[]),
+        ["functions mail and orders declare the setting LAMPLIGHTER_SHARED differently; share one constant"]
+    );
+    let error = Deployment::derive(&[orders()], &[Definition::of::<SendMail>()], &[]).unwrap_err();
+    assert_eq!(
+        error.sentences(),
+        [
+            "job mail.send is defined, and no function performs it: what is enqueued would wait for ever; add a handler or \
+          remove the definition"
+        ]
+    );
+    job!(Alike, "alike", Queue::standard("one_"), Options::new());
+    let alike = Function::new("alike").job(handle::<Alike>).with_state(());
+    assert_eq!(
+        problems(&[one_job(), alike], &[]),
+        ["queue \"one\" and queue \"one_\" differ in punctuation only; rename one"]
+    );
+    job!(Same, "same", Queue::standard("same"), Options::new());
+    let same = Function::new("one").job(handle::<Same>).with_state(());
+    assert_eq!(problems(&[one_job(), same], &[]), ["there are two of the name function \"one\"; rename one"]);
+}
+
+#[test]
+fn of_queues() {
+    let breaks: Vec<(Function, &str)> = vec![
+        (
+            with_job!("one", "one.job", Queue::standard("one").batch_size(11), Options::new()),
+            "function \"one\": queue \"one\": a batch above 10 messages needs a window of at least one second",
+        ),
+        (
+            with_job!("one", "one.job", Queue::standard("one").batch_size(0), Options::new()),
+            "function \"one\": queue \"one\": a batch has at least one message",
+        ),
+        (
+            with_job!("one", "one.job", Queue::fifo("one").batch_size(11), Options::new()),
+            "function \"one\": queue \"one\": a FIFO queue's batch has at most 10 messages",
+        ),
+        (
+            with_job!("one", "one.job", Queue::fifo("one").batch_window(secs(1)), Options::new()),
+            "function \"one\": queue \"one\": a FIFO queue has no batch window",
+        ),
+        (
+            with_job!("one", "one.job", Queue::standard("one").batch_window(secs(301)), Options::new()),
+            "function \"one\": queue \"one\": a batch window is at most 300 seconds",
+        ),
+        (
+            with_job!("one", "one.job", Queue::standard("one").max_concurrency(1), Options::new()),
+            "function \"one\": queue \"one\": maximum concurrency is 2 to 1000",
+        ),
+        (
+            with_job!(
+                "one",
+                "one.job",
+                Queue::standard("a-name-of-fifty-characters-is-somewhat-too-long-now"),
+                Options::new()
+            ),
+            "queue \"a-name-of-fifty-characters-is-somewhat-too-long-now\" has 51 characters; behind the stack's name there \
+             is room for 47",
+        ),
+        (
+            with_job!("one", "one.job", Queue::standard("one-dlq"), Options::new()),
+            "queue \"one-dlq\" has a name that another queue of the stack may get; rename it",
+        ),
+        (
+            with_job!("one", "one.job", Queue::standard("undelivered-events"), Options::new()),
+            "queue \"undelivered-events\" has a name that another queue of the stack may get; rename it",
+        ),
+        (
+            with_job!(
+                "one",
+                "one.job",
+                Queue::standard("one"),
+                Options::new().retry(Retry::fixed(secs(1)).attempts(996))
+            ),
+            "job one.job has 996 attempts; SQS delivers a message at most 1000 times, so at most 995 attempts are possible",
+        ),
+        (
+            with_job!(
+                "one",
+                "one.job",
+                Queue::standard("one"),
+                Options::new().retry(Retry::fixed(hours(13)).attempts(2))
+            ),
+            "job one.job may wait 13.0 hours between two attempts; SQS hides a message 12 hours at most, the attempt \
+             included: cap the delays below that",
+        ),
+        (
+            with_job!(
+                "one",
+                "one.job",
+                Queue::standard("one"),
+                Options::new().retry(Retry::fixed(hours(10)).attempts(40))
+            ),
+            "job one.job may go on retrying for 16.3 days; SQS keeps a message 14 days at most, waiting included: make it \
+             fewer attempts or shorter delays, 13 days in all",
+        ),
+    ];
+    for (function, sentence) in breaks {
+        assert_eq!(problems(&[function], &[]), [sentence]);
+    }
+    job!(First, "first", Queue::standard("shared"), Options::new());
+    job!(Second, "second", Queue::standard("shared").max_concurrency(5), Options::new());
+    let shared = Function::new("one").job(handle::<First>).job(handle::<Second>).with_state(());
+    assert_eq!(
+        problems(&[shared], &[]),
+        ["function \"one\": first and second declare queue \"shared\" differently; share one constant"]
     );
 }
 
 #[test]
-fn triggers_have_a_pattern_or_a_schedule() {
-    let everything = function("orders").on_event(EventTrigger::new::<BookOrder>());
-    assert!(only(&[everything], &[]).contains("every event there is would start order.book"));
-    let nothing = function("orders").on_event(EventTrigger::new::<BookOrder>().rule("sweep"));
-    assert!(only(&[nothing], &[]).contains("no schedule of that name starts that job"));
-    let zoned = Schedule::cron("sweep", "@daily").unwrap().zone("Asia/Tokyo").starts(&BookOrder::default()).unwrap();
-    let direct = function("orders").on_event(EventTrigger::new::<BookOrder>().rule("sweep"));
-    assert!(only(&[direct], &[zoned]).contains("it goes through the job's queue"));
-    let args = Schedule::rate("sweep", mins(5)).unwrap().starts(&BookOrder { text: Some("x".into()) }).unwrap();
-    let direct = function("orders").on_event(EventTrigger::new::<BookOrder>().rule("sweep"));
-    assert!(only(&[direct], &[args]).contains("give both the same"));
-}
-
-#[test]
-fn names_leave_room_for_the_stacks() {
-    job!(Longest, "longest", Queue::standard("a-name-of-fifty-characters-is-somewhat-too-long-now"), Options::new());
-    job!(Dead, "dead", Queue::standard("orders-dlq"), Options::new());
-    let all = problems(
-        &[
-            Function::new("longest").job(handle::<Longest>).with_state(()),
-            Function::new("dead").job(handle::<Dead>).with_state(()),
-        ],
-        &[],
+fn of_schedules() {
+    let book = |schedule: Schedule| schedule.starts(&BookOrder::default()).unwrap();
+    let cron = |name: &str, expression: &str| Schedule::cron(name, expression).unwrap();
+    let long = BookOrder { text: Some("x".repeat(8192)) };
+    let breaks: Vec<(ScheduledJob, &str)> = vec![
+        (
+            book(cron("no name", "@daily")),
+            "schedule `no name`: the name must be 1-64 characters out of letters, digits and `_.-`",
+        ),
+        (
+            book(cron("a-name-of-some-more-than-forty-characters-in-all", "@daily")),
+            "schedule \"a-name-of-some-more-than-forty-characters-in-all\" has 48 characters; behind the stack's name there \
+             is room for 40",
+        ),
+        (
+            book(cron("told", "@daily").description("x".repeat(513))),
+            "schedule `told`: the description has 513 characters; at most 512 are allowed",
+        ),
+        (
+            Schedule::rate("digest", mins(5)).unwrap().starts(&SendMail::default()).unwrap(),
+            "schedule `digest` starts mail.send, which no function performs; add a handler for it",
+        ),
+        (
+            Schedule::rate("long", mins(5)).unwrap().starts(&long).unwrap(),
+            "schedule `long` starts order.book with a message of 8319 bytes; EventBridge sends 8192 at most: put the data \
+             elsewhere and pass a reference",
+        ),
+    ];
+    for (schedule, sentence) in breaks {
+        assert_eq!(problems(&[orders()], &[schedule]), [sentence]);
+    }
+    // What is said after the name is the core's, and tested there.
+    for (schedule, begins) in [
+        (book(cron("both", "0 6 1 * MON")), "schedule `both`: cron `0 6 1 * MON`"),
+        (book(Schedule::rate("fast", secs(10)).unwrap()), "schedule `fast`: rate(10 seconds)"),
+        (book(cron("mars", "@daily").zone("Mars/Olympus")), "schedule `mars`: "),
+    ] {
+        match problems(&[orders()], &[schedule]).as_slice() {
+            [one] => assert!(one.starts_with(begins), "{one}"),
+            more => panic!("{more:#?}"),
+        }
+    }
+    assert_eq!(
+        problems(&[orders()], &[book(cron("same", "@daily")), book(cron("same", "@hourly"))]),
+        ["there are two of the name schedule \"same\"; rename one"]
     );
-    assert_eq!(all.len(), 2, "{all:#?}");
-    assert!(all[0].contains("behind the stack's name there is room for 47"), "{all:#?}");
-    assert!(all[1].starts_with("queue \"orders-dlq\" has a name that another queue of the stack may get"), "{all:#?}");
 }
 
 #[test]
-fn environment_variables_have_little_room() {
-    let roomy = orders().environment("NOTES", "as short as this");
-    assert_eq!(problems(&[roomy], &[]), Vec::<String>::new());
+fn of_schedules_that_call_functions() {
+    let args = Schedule::rate("housekeeping", mins(1)).unwrap();
+    let args = args.starts(&crate::support::KeepHouse { text: Some("other".into()) }).unwrap();
+    assert_eq!(
+        problems(&[keeper()], &[args]),
+        [
+            "schedule `housekeeping` starts house.keep with other arguments than the trigger of that name in function keeper \
+          gives; give both the same"
+        ]
+    );
+    let zoned = Schedule::cron("housekeeping", "@daily").unwrap().zone("Asia/Tokyo");
+    let zoned = zoned.starts(&crate::support::KeepHouse::default()).unwrap();
+    assert_eq!(
+        problems(&[keeper()], &[zoned]),
+        [
+            "schedule `housekeeping` is in a time zone or for one moment, which EventBridge's rules do not know, so it cannot \
+          call function keeper directly; remove the trigger of that name, and it goes through the job's queue"
+        ]
+    );
+    assert_eq!(problems(&[keeper()], &[minutely()]), Vec::<String>::new());
+}
+
+#[test]
+fn of_environments() {
     let long: &'static str = "x".repeat(4000).leak();
-    let crammed = only(&[orders().environment("NOTES", long)], &[]);
-    assert!(crammed.starts_with("function \"orders\": its environment variables may take 43"), "{crammed}");
+    assert_eq!(problems(&[orders().environment("NOTES", "as short as this")], &[]), Vec::<String>::new());
+    let all = problems(&[orders().environment("NOTES", long)], &[]);
+    let bytes: usize =
+        all[0].split("may take ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap().parse().unwrap();
+    assert!((4096..6000).contains(&bytes), "{all:#?}");
+    assert_eq!(
+        all,
+        [format!(
+            "function \"orders\": its environment variables may take {bytes} bytes, and Lambda allows 4096; the URLs of 1 \
+             queues are the most of it: deploy some functions as a stack of their own"
+        )]
+    );
 }

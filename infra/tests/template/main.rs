@@ -3,6 +3,10 @@
 
 mod committed;
 mod contradictions;
+mod documented;
+mod manifests;
 mod numbers;
 mod rights;
+mod rules;
+mod snapshot;
 mod support;

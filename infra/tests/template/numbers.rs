@@ -14,7 +14,6 @@ fn a_queue_follows_from_its_slowest_and_most_patient_job() {
     assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 17);
     assert_eq!(queue["RedrivePolicy"]["deadLetterTargetArn"], json!({ "Fn::GetAtt": ["MailsDeadLetters", "Arn"] }));
     assert_eq!(queue["MessageRetentionPeriod"], 4 * 86_400);
-    assert_eq!(queue["SqsManagedSseEnabled"], true);
     assert_eq!(queue.get("FifoQueue"), None);
     let dead = properties(&template(), "MailsDeadLetters");
     assert_eq!(dead["MessageRetentionPeriod"], 14 * 86_400);
@@ -65,11 +64,22 @@ fn a_function_gets_its_settings_and_where_all_queues_are() {
     assert_eq!(function["RecursiveLoop"], "Allow");
     assert_eq!(
         function["Environment"]["Variables"],
-        json!({ "LAMPLIGHTER_MAIL_HOST": "mail.example.com", "LAMPLIGHTER_MAIL_TOKEN": { "Ref": "MailToken" } })
+        json!({
+            "LAMPLIGHTER_TABLE": { "Ref": "Jobs" },
+            "LAMPLIGHTER_EVENT_BUS": { "Ref": "Bus" },
+            "LAMPLIGHTER_SCHEDULE_GROUP": { "Ref": "ScheduleGroup" },
+            "LAMPLIGHTER_SCHEDULER_ROLE": { "Fn::GetAtt": ["ScheduleGroupAccess", "Arn"] },
+            "LAMPLIGHTER_UNDELIVERED": { "Fn::GetAtt": ["EventsNotDelivered", "Arn"] },
+            "LAMPLIGHTER_PAYLOADS":
+                { "Fn::If": ["MakesPayloadsBucket", { "Ref": "Payloads" }, { "Ref": "PayloadsBucket" }] },
+            "LAMPLIGHTER_MAIL_HOST": "mail.example.com",
+            "LAMPLIGHTER_MAIL_TOKEN": { "Ref": "MailToken" },
+        })
     );
     let json = template.to_json();
     assert_eq!(json["Parameters"]["MailToken"]["NoEcho"], true);
     let queues = &json["Globals"]["Function"]["Environment"]["Variables"]["LAMPLIGHTER_QUEUES"]["Fn::Sub"];
+    assert_eq!(json["Outputs"]["Queues"]["Value"]["Fn::Sub"], *queues, "producers read the same");
     let queues: serde_json::Value = serde_json::from_str(queues.as_str().unwrap()).unwrap();
     assert_eq!(
         queues,
@@ -83,10 +93,15 @@ fn a_function_gets_its_settings_and_where_all_queues_are() {
 #[test]
 fn objects_bring_a_bucket_and_nothing_else_does() {
     let with = template().to_json();
-    assert_eq!(with["Resources"]["Objects"]["DeletionPolicy"], "Retain");
+    for kept in ["Objects", "Payloads", "Jobs"] {
+        let kept = &with["Resources"][kept];
+        assert_eq!(kept["DeletionPolicy"], "RetainExceptOnCreate", "{kept}");
+        assert_eq!(kept["UpdateReplacePolicy"], "Retain", "{kept}");
+    }
     assert!(with["Parameters"]["ObjectsBucket"].is_object());
     let without = Template::new(&derive(&[mail()], &[]).unwrap()).to_json();
-    assert!(without["Resources"].get("Objects").is_none() && without.get("Conditions").is_none());
+    assert!(without["Resources"].get("Objects").is_none());
+    assert!(without["Conditions"].get("MakesObjectsBucket").is_none());
     assert!(without["Parameters"].get("ObjectsBucket").is_none());
 }
 
@@ -128,6 +143,8 @@ fn a_schedule_is_a_rule_in_utc_and_a_scheduler_schedule_in_a_zone() {
     assert_eq!(properties(&template, "BookOftenRule")["State"], "DISABLED");
 
     let schedule = properties(&template, "BookBerlinSchedule");
+    // Told apart from what is made at run time in the same group.
+    assert_eq!(schedule["Name"], "deployed-book.berlin");
     assert_eq!(schedule["ScheduleExpression"], "cron(30 8 ? * MON-FRI *)");
     assert_eq!(schedule["ScheduleExpressionTimezone"], "Europe/Berlin");
     assert_eq!(schedule["Target"]["RoleArn"], json!({ "Fn::GetAtt": ["ScheduleGroupAccess", "Arn"] }));
@@ -177,7 +194,13 @@ fn a_changed_timeout_changes_the_derived_lines_and_no_others() {
     let changed: Vec<_> = before.lines().zip(after.lines()).filter(|(a, b)| a != b).collect();
     assert_eq!(
         changed.into_iter().map(|(a, b)| (a.trim(), b.trim())).collect::<Vec<_>>(),
-        [("Timeout: 185", "Timeout: 245"), ("VisibilityTimeout: 1120", "VisibilityTimeout: 1480")]
+        [
+            ("Timeout: 185", "Timeout: 245"),
+            ("VisibilityTimeout: 1120", "VisibilityTimeout: 1480"),
+            // When a message is older than its attempts can take, and when an invocation nears the timeout.
+            ("Threshold: 3480", "Threshold: 4200"),
+            ("Threshold: 183000", "Threshold: 243000"),
+        ]
     );
 }
 
@@ -185,4 +208,43 @@ fn a_changed_timeout_changes_the_derived_lines_and_no_others() {
 fn the_order_of_definitions_does_not_matter() {
     let turned = derive(&[orders(), mail()], &schedules().into_iter().rev().collect::<Vec<_>>()).unwrap();
     assert_eq!(Template::new(&turned), template());
+}
+
+#[test]
+fn everything_that_somebody_must_look_at_has_an_alarm() {
+    let deployment = derive(&[mail(), orders()], &schedules()).unwrap();
+    let json = Template::new(&deployment).to_json();
+    let resources = json["Resources"].as_object().unwrap();
+    let alarms: Vec<_> = resources.iter().filter(|(_, one)| one["Type"] == "AWS::CloudWatch::Alarm").collect();
+    assert_eq!(alarms.len(), deployment.alarms());
+    for (id, alarm) in alarms {
+        let actions = json!({ "Fn::If": ["HasAlarmTopic", [{ "Ref": "AlarmTopicArn" }], { "Ref": "AWS::NoValue" }] });
+        assert_eq!(alarm["Properties"]["AlarmActions"], actions, "{id}");
+        assert_eq!(alarm["Properties"]["TreatMissingData"], "notBreaching", "{id}");
+    }
+    let above = |id: &str| resources[id]["Properties"]["Threshold"].clone();
+    assert_eq!(above("MailsDeadLettersAlarm"), 0);
+    // Twelve attempts of 185 s each and eleven waits of 30 s, and the longest delay that SQS knows.
+    assert_eq!(above("MailsAgeAlarm"), 12 * 185 + 11 * 30 + 15 * 60 + 30);
+    // Two seconds below the timeout, which the worker keeps for settling.
+    assert_eq!(above("MailDurationAlarm"), 183_000);
+}
+
+/// The dashboard is JSON in a text, with the ids of resources in it.
+#[test]
+fn the_dashboard_shows_what_is_there() {
+    let json = template().to_json();
+    let body = json["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"].as_str().unwrap();
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    let widgets = body["widgets"].as_array().unwrap();
+    let mut places = std::collections::BTreeSet::new();
+    for widget in widgets {
+        assert!(places.insert((widget["y"].as_u64(), widget["x"].as_u64())), "two graphs in one place: {widget}");
+        for metric in widget["properties"]["metrics"].as_array().unwrap() {
+            let (_, id) = metric[3].as_str().unwrap().split_once("${").unwrap();
+            let id = id.split(['.', '}']).next().unwrap();
+            assert!(json["Resources"][id].is_object(), "{metric}");
+        }
+    }
+    assert!(widgets.iter().any(|widget| widget["properties"]["metrics"].to_string().contains("${Jobs}")));
 }

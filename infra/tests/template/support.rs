@@ -38,6 +38,9 @@ job_type!(
     Options::new().timeout(secs(10)).retry(Retry::exponential(hours(1)).attempts(3))
 );
 
+job_type!(FileLetter, "letter.file", Queue::standard("letters"), Options::new().untracked());
+job_type!(KeepHouse, "house.keep", Queue::standard("housekeeping"), Options::new().timeout(secs(50)));
+
 pub(crate) async fn handle<J: Job>(_: J, _: Context) -> Result<(), JobError> {
     Ok(())
 }
@@ -56,6 +59,22 @@ pub(crate) fn mail() -> Function {
 
 pub(crate) fn orders() -> Function {
     Function::new("orders").uses_objects().job(handle::<BookOrder>).with_state(())
+}
+
+/// A function that keeps no records.
+pub(crate) fn clerk() -> Function {
+    Function::new("clerk").stateless().job(handle::<FileLetter>).with_state(())
+}
+
+/// The one that looks after the deployment, called by a rule.
+pub(crate) fn keeper() -> Function {
+    let each_minute = EventTrigger::new::<KeepHouse>().rule("housekeeping").args(&KeepHouse::default());
+    Function::new("keeper").keeps_house().on_event(each_minute).job(handle::<KeepHouse>).with_state(())
+}
+
+/// What calls it.
+pub(crate) fn minutely() -> ScheduledJob {
+    Schedule::rate("housekeeping", mins(1)).unwrap().starts(&KeepHouse::default()).unwrap()
 }
 
 pub(crate) fn schedules() -> Vec<ScheduledJob> {
@@ -78,6 +97,13 @@ pub(crate) fn derive(functions: &[Function], schedules: &[ScheduledJob]) -> Resu
 /// A template of both functions and all schedules.
 pub(crate) fn template() -> Template {
     Template::new(&derive(&[mail(), orders()], &schedules()).unwrap())
+}
+
+/// A template of functions of every kind: one that events call, one with objects, one without records, and the one that
+/// keeps house; and of schedules of every kind.
+pub(crate) fn kinds() -> Template {
+    let schedules: Vec<_> = schedules().into_iter().chain([minutely()]).collect();
+    Template::new(&derive(&[mail(), orders(), clerk(), keeper()], &schedules).unwrap())
 }
 
 /// The properties of a resource in a template.

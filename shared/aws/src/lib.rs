@@ -2,7 +2,8 @@
 //!
 //! - [`lambda::run`] serves a function's invocations: SQS batches, EventBridge events, direct invocations.
 //! - [`Sqs`] sends jobs to SQS queues, and moves, delays and buries messages for the hosts.
-//! - With the feature `schedules`, [`OneTime`] sends messages once, later than SQS can delay them.
+//! - With the feature `schedules`, [`AwsSchedules`] keeps what starts jobs at their times, and [`OneTime`] sends messages
+//!   once, later than SQS can delay them.
 //! - [`Sdk`] is what all clients of AWS's SDKs in this process share, made at first use: nothing here touches the
 //!   network, the file system or a certificate before something has to be said to AWS.
 
@@ -25,7 +26,7 @@ pub mod testing;
 #[cfg(feature = "dynamodb")]
 pub use self::maintenance::{Maintenance, MaintenanceError, QueueReport, Report};
 #[cfg(feature = "schedules")]
-pub use self::schedules::{OneTime, OneTimeError, ScheduleSettings, ScheduleSettingsError, Sending};
+pub use self::schedules::{AwsSchedules, OneTime, OneTimeError, ScheduleSettings, ScheduleSettingsError, Sending};
 pub use self::{
     backend::{Aws, Settings},
     queues::{QueueArn, QueueMap, QueueMapError, QueueUrls},

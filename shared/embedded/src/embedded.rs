@@ -23,7 +23,6 @@ use crate::{
     work::{
         burial::{self, DeadLetter},
         enqueue, redrive,
-        schedules::{self, ScheduleStatus},
     },
 };
 
@@ -71,7 +70,8 @@ impl Embedded {
         let name: Arc<str> = location.path().display().to_string().into();
         let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name);
         let readers = Readers::new(location.clone(), settings.durability, writer.clone());
-        let store = Arc::new(EmbeddedStore::new(writer.clone(), readers.clone(), signals.clone()));
+        let store =
+            Arc::new(EmbeddedStore::new(writer.clone(), readers.clone(), settings.env.clone(), signals.clone()));
         let engine = AtomicBool::new(false);
         Ok(Self(Arc::new(Inner { location, settings, writer, readers, signals, store, engine, pragmas })))
     }
@@ -85,7 +85,8 @@ impl Embedded {
     /// The file behind the core's ports.
     #[must_use]
     pub fn backend(&self) -> Backend {
-        Backend::new(self.0.store.clone()).with_store(self.0.store.clone())
+        let store = &self.0.store;
+        Backend::new(store.clone()).with_store(store.clone()).with_schedules(store.clone())
     }
 
     /// The clock and the randomness.
@@ -190,49 +191,6 @@ impl Embedded {
     /// When the file cannot be written.
     pub async fn redrive_one(&self, number: i64) -> Result<bool, StoreError> {
         self.0.writer.run(1, move |unit| redrive::one(unit, number)).await
-    }
-
-    /// The schedules that the last engine was started with, by name.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn schedules(&self) -> Result<Vec<ScheduleStatus>, StoreError> {
-        let stored = self.0.readers.read(schedules::all).await?;
-        let now = self.env().now();
-        Ok(stored.into_iter().map(|stored| stored.status(now)).collect())
-    }
-
-    /// Pauses a schedule, for engines to come too. What falls into the pause is not made up for.
-    ///
-    /// # Errors
-    /// When there is no such schedule, or the file cannot be written.
-    pub async fn pause_schedule(&self, name: &str) -> Result<(), StoreError> {
-        self.pause(name, true).await
-    }
-
-    /// Lets a paused schedule go on.
-    ///
-    /// # Errors
-    /// When there is no such schedule, or the file cannot be written.
-    pub async fn resume_schedule(&self, name: &str) -> Result<(), StoreError> {
-        self.pause(name, false).await
-    }
-
-    async fn pause(&self, name: &str, paused: bool) -> Result<(), StoreError> {
-        let schedule = name.to_owned();
-        let known = self.0.writer.run(1, move |unit| schedules::pause(unit, &schedule, paused)).await?;
-        if known { Ok(()) } else { Err(schedules::unknown(name)) }
-    }
-
-    /// Starts a schedule's job now, beside its own times, and gives its id: `<schedule>@<now, in seconds>`. Twice
-    /// within a second is one job.
-    ///
-    /// # Errors
-    /// When there is no such schedule, or the file cannot be written.
-    pub async fn trigger_schedule(&self, name: &str) -> Result<JobId, StoreError> {
-        let schedule = name.to_owned();
-        let id = self.0.writer.run(1, move |unit| schedules::trigger(unit, &schedule)).await?;
-        id.ok_or_else(|| schedules::unknown(name))
     }
 }
 

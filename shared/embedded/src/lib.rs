@@ -46,6 +46,7 @@ mod embedded;
 mod engine;
 mod error;
 mod file;
+mod schedules;
 mod settings;
 mod state;
 mod store;
@@ -57,5 +58,5 @@ pub use self::{
     engine::{Engine, EngineBuilder, Running, StartError, Stopped},
     error::OpenError,
     settings::{Durability, Settings},
-    work::{burial::DeadLetter, schedules::ScheduleStatus},
+    work::burial::DeadLetter,
 };

@@ -4,8 +4,8 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lamplighter::{
-    Claim, ClaimRequest, Count, EnqueueError, Enqueued, JobId, JobState, LeaseStatus, ListQuery, Note, Page, Queues,
-    Record, Settle, Settled, Store, StoreError, StoreErrorKind, Submission, Token,
+    Claim, ClaimRequest, Count, EnqueueError, Enqueued, Env, JobId, JobState, LeaseStatus, ListQuery, Note, Page,
+    Queues, Record, Settle, Settled, Store, StoreError, StoreErrorKind, Submission, Token,
 };
 
 use crate::{
@@ -22,8 +22,9 @@ use crate::{
 
 /// The core's ports over the file.
 pub(crate) struct EmbeddedStore {
-    writer: Writer,
-    readers: Readers,
+    pub(crate) writer: Writer,
+    pub(crate) readers: Readers,
+    pub(crate) env: Env,
     signals: Arc<Signals>,
 }
 
@@ -34,8 +35,8 @@ const CHUNK: usize = 1000;
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl EmbeddedStore {
-    pub(crate) fn new(writer: Writer, readers: Readers, signals: Arc<Signals>) -> Self {
-        Self { writer, readers, signals }
+    pub(crate) fn new(writer: Writer, readers: Readers, env: Env, signals: Arc<Signals>) -> Self {
+        Self { writer, readers, env, signals }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Enqueueing jobs, and asking after them.
 
+mod schedules;
+
 use std::{
     fmt,
     future::{Future, IntoFuture},

@@ -7,7 +7,7 @@ use crate::{
     handler::{ErasedHandler, Handler, erase},
     job::Job,
     message::is_job_name,
-    options::Options,
+    options::{Options, Overlap},
     ports::SETTLE_JOB,
     queue::Queue,
     setting::Setting,
@@ -342,6 +342,12 @@ impl<S> Function<S> {
             }
             if !is_job_name(route.job) || route.job == SETTLE_JOB {
                 problem(format!("{:?} cannot name a job: 1 to 128 characters of A-Z a-z 0-9 . _ -", route.job));
+            }
+            if !route.options.is_tracked() && route.options.overlap_policy() != Overlap::Allow {
+                problem(format!(
+                    "{} is untracked and has an overlap policy, for which records are needed; remove one of the two",
+                    route.job
+                ));
             }
             let timeout = route.options.attempt_timeout();
             let most = Function::MAX_TIMEOUT - Function::TIMEOUT_MARGIN;

@@ -14,6 +14,7 @@ pub struct Options {
     tracking: Tracking,
     announced: bool,
     retention: Retention,
+    overlap: Overlap,
 }
 
 /// Which records are kept of a job, where there is a store.
@@ -36,6 +37,20 @@ impl Tracking {
     pub const fn is_tracked(self) -> bool {
         !matches!(self, Self::Untracked)
     }
+}
+
+/// What becomes of a job that a schedule starts while an earlier job of the same schedule still runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Overlap {
+    /// It runs beside the other.
+    #[default]
+    Allow,
+    /// It waits, and runs when the other has ended. The wait does not count as an attempt.
+    Queue,
+    /// It does not run at all: it is cancelled, and its record says why. One that has begun before, and comes again for
+    /// another attempt, waits.
+    Skip,
 }
 
 /// How long a record is kept after its job has ended.
@@ -113,6 +128,18 @@ impl Options {
         self
     }
 
+    /// What becomes of a job of this type that a schedule starts while an earlier job of the same schedule still runs.
+    /// An attempt runs until it ends or its lease does, so a host that dies never holds a schedule up for longer than
+    /// that; between two attempts, a job holds up nobody. By default, [`Overlap::Allow`].
+    ///
+    /// Who runs is known by records: without a store, and for an [untracked](Self::untracked) job, nothing but
+    /// [`Overlap::Allow`] is to be had.
+    #[must_use]
+    pub fn overlap(mut self, overlap: Overlap) -> Self {
+        self.overlap = overlap;
+        self
+    }
+
     /// How long one attempt may take.
     #[must_use]
     pub fn attempt_timeout(&self) -> Duration {
@@ -148,6 +175,12 @@ impl Options {
     pub fn retention_policy(&self) -> Retention {
         self.retention
     }
+
+    /// What becomes of a job that a schedule starts while an earlier job of it still runs.
+    #[must_use]
+    pub fn overlap_policy(&self) -> Overlap {
+        self.overlap
+    }
 }
 
 impl Default for Options {
@@ -158,6 +191,7 @@ impl Default for Options {
             tracking: Tracking::default(),
             announced: false,
             retention: Retention::default(),
+            overlap: Overlap::default(),
         }
     }
 }

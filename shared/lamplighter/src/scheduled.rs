@@ -62,6 +62,23 @@ impl Schedule {
     }
 }
 
+/// The body of the message that a schedule's ticks send, for a service that puts the tick's time in place of `time`. That
+/// is part of the job's id, so that a tick which is delivered twice is one job. `args` is the text of a JSON object.
+///
+/// ```
+/// let body = lamplighter::tick_template("report-daily", "report.daily", "{}", "<time>");
+/// assert!(body.contains(r#""id":"report-daily@<time>""#));
+/// ```
+#[must_use]
+pub fn tick_template(schedule: &str, job: &str, args: &str, time: &str) -> String {
+    // EventBridge and its Scheduler take `<…>` for something to fill in; JSON has another way to write these two
+    // characters. Names of jobs and schedules hold nothing that it would have to escape.
+    let args = args.replace('<', "\\u003c").replace('>', "\\u003e");
+    format!(
+        r#"{{"job":"{job}","args":{args},"id":"{schedule}@{time}","enqueued_at":"{time}","schedule":"{schedule}"}}"#
+    )
+}
+
 impl ScheduledJob {
     /// The message of one tick. Its id is made from the schedule's name and the tick's time, so that a tick which is
     /// delivered twice is one job.

@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Context, Function, Job, JobError, JobId, Options, Queue, Record, Retry, State, Timestamp, secs};
+use lamplighter::{
+    Context, Function, Job, JobError, JobId, Options, Overlap, Queue, Record, Retry, State, Timestamp, secs,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,37 +20,46 @@ pub const CHAIN: Queue = Queue::fifo("conformance-chain");
 
 /// How long a behaviour may take before it counts as not shown. Backends with a clock of their own need none of it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+/// The same where a scheduler has to fire first, which some do once a minute.
+pub(super) const SCHEDULER_PATIENCE: Duration = Duration::from_secs(150);
 
-/// Does what it is told.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Act {
-    pub(super) what: String,
+macro_rules! told {
+    ($(#[$doc:meta])* $type:ident, $name:literal, $queue:expr $(, $overlap:expr)?) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $type {
+            pub(super) what: String,
+        }
+
+        impl Job for $type {
+            const NAME: &'static str = $name;
+            const QUEUE: Queue = $queue;
+
+            fn options() -> Options {
+                let options = Options::new().timeout(secs(3)).retry(Retry::fixed(secs(1)).attempts(3));
+                options$(.overlap($overlap))?
+            }
+        }
+    };
 }
 
-impl Job for Act {
-    const NAME: &'static str = "conformance.act";
-    const QUEUE: Queue = PLAIN;
-
-    fn options() -> Options {
-        Options::new().timeout(secs(3)).retry(Retry::fixed(secs(1)).attempts(3))
-    }
-}
-
-/// Does what it is told, in the order of its group.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub(super) struct Link {
-    pub(super) what: String,
-}
-
-impl Job for Link {
-    const NAME: &'static str = "conformance.link";
-    const QUEUE: Queue = CHAIN;
-
-    fn options() -> Options {
-        Options::new().timeout(secs(3)).retry(Retry::fixed(secs(1)).attempts(3))
-    }
-}
+told!(
+    /// Does what it is told.
+    Act, "conformance.act", PLAIN
+);
+told!(
+    /// Does what it is told, in the order of its group.
+    Link, "conformance.link", CHAIN
+);
+told!(
+    /// Does what it is told, unless another of its schedule does.
+    Skipping, "conformance.skipping", PLAIN, Overlap::Skip
+);
+told!(
+    /// Does what it is told, when no other of its schedule does.
+    Waiting, "conformance.waiting", PLAIN, Overlap::Queue
+);
 
 /// One execution of a handler, as the handler saw it.
 #[derive(Debug, Clone)]
@@ -89,6 +100,14 @@ async fn link(job: Link, ctx: Context, State(journal): State<Journal>) -> Result
     perform(&job.what, &ctx, &journal).await
 }
 
+async fn skipping(job: Skipping, ctx: Context, State(journal): State<Journal>) -> Result<Option<String>, JobError> {
+    perform(&job.what, &ctx, &journal).await
+}
+
+async fn waiting(job: Waiting, ctx: Context, State(journal): State<Journal>) -> Result<Option<String>, JobError> {
+    perform(&job.what, &ctx, &journal).await
+}
+
 async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<String>, JobError> {
     journal.note(ctx, what);
     let (verb, rest) = what.split_once(' ').unwrap_or((what, ""));
@@ -121,7 +140,8 @@ async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<
 /// The function under test, and its journal.
 pub(super) fn function(subject: &dyn Subject) -> (Function, Journal) {
     let journal = Journal { env: subject.env(), runs: Arc::default() };
-    (Function::new("conformance").job(act).job(link).with_state(journal.clone()), journal)
+    let function = Function::new("conformance").job(act).job(link).job(skipping).job(waiting);
+    (function.with_state(journal.clone()), journal)
 }
 
 /// Starts the function under test.
@@ -148,6 +168,15 @@ pub(super) async fn ended(subject: &dyn Subject, id: &str) -> Record {
 
 /// Asks again and again until there is an answer.
 pub(super) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
+    eventually_within(PATIENCE, what, ask).await
+}
+
+/// Asks again and again, for so long, until there is an answer.
+pub(super) async fn eventually_within<T, F: Future<Output = Option<T>>>(
+    patience: Duration,
+    what: &str,
+    ask: impl Fn() -> F,
+) -> T {
     let asking = async {
         loop {
             if let Some(answer) = ask().await {
@@ -156,5 +185,5 @@ pub(super) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| std::panic::panic_any(format!("never: {what}")))
+    tokio::time::timeout(patience, asking).await.unwrap_or_else(|_| std::panic::panic_any(format!("never: {what}")))
 }

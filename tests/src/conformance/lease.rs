@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use lamplighter::{
-    AttemptOutcome, Claim, ClaimRequest, ErrorText, JobId, JobState, LeaseStatus, Message, Note, Progress, Record,
-    Retention, Settle, Settled, Store, Timestamp, Token, Tracking, Verdict, secs,
+    AttemptOutcome, Claim, ClaimRequest, ErrorText, Exclusive, JobId, JobState, LeaseStatus, Message, Note, OnBusy,
+    Progress, Record, Retention, Settle, Settled, Store, Timestamp, Token, Tracking, Verdict, secs,
 };
 
 use super::{
@@ -13,16 +13,18 @@ use super::{
 };
 
 /// A worker's view of one job.
-struct Asker<'a> {
+pub(super) struct Asker<'a> {
     subject: &'a dyn Subject,
-    store: Arc<dyn Store>,
-    id: JobId,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) id: JobId,
     message: Arc<Message>,
+    /// What it must hold alone.
+    exclusive: Option<Exclusive>,
 }
 
 impl<'a> Asker<'a> {
     /// Of a job that is enqueued.
-    async fn of(subject: &'a dyn Subject, text: &str) -> Self {
+    pub(super) async fn of(subject: &'a dyn Subject, text: &str) -> Self {
         let id = enqueue(subject, text, "say hi").await;
         Self::unannounced(subject, id)
     }
@@ -30,10 +32,17 @@ impl<'a> Asker<'a> {
     fn unannounced(subject: &'a dyn Subject, id: JobId) -> Self {
         let mut message: Message = r#"{"job":"conformance.act","args":{"what":"say hi"}}"#.parse().expect("a message");
         message.id = Some(id.clone());
-        Self { subject, store: subject.backend().store.expect("a store"), id, message: Arc::new(message) }
+        let store = subject.backend().store.expect("a store");
+        Self { subject, store, id, message: Arc::new(message), exclusive: None }
     }
 
-    fn request(&self, owner: u64, lease: Duration) -> ClaimRequest {
+    /// With something that it must hold alone.
+    pub(super) fn alone(mut self, key: &str, on_busy: OnBusy) -> Self {
+        self.exclusive = Some(Exclusive { key: key.into(), on_busy });
+        self
+    }
+
+    pub(super) fn request(&self, owner: u64, lease: Duration) -> ClaimRequest {
         ClaimRequest {
             id: self.id.clone(),
             queue: PLAIN.name().into(),
@@ -45,22 +54,23 @@ impl<'a> Asker<'a> {
             max_attempts: 3,
             retention: Retention::default(),
             tracking: Tracking::Full,
+            exclusive: self.exclusive.clone(),
         }
     }
 
-    async fn claim(&self, owner: u64, lease: Duration) -> Claim {
+    pub(super) async fn claim(&self, owner: u64, lease: Duration) -> Claim {
         self.store.claim(vec![self.request(owner, lease)]).await.remove(0).expect("an answer")
     }
 
     /// Claims and insists on the attempt's number.
-    async fn run(&self, owner: u64, lease: Duration, expected: u32) -> Token {
+    pub(super) async fn run(&self, owner: u64, lease: Duration, expected: u32) -> Token {
         match self.claim(owner, lease).await {
             Claim::Run { attempt, .. } if attempt == expected => Token { attempt, owner },
             other => std::panic::panic_any(format!("attempt {expected} expected, not {other:?}")),
         }
     }
 
-    async fn settle(&self, token: Token, verdict: Verdict) -> Settled {
+    pub(super) async fn settle(&self, token: Token, verdict: Verdict) -> Settled {
         self.store.settle(vec![self.settlement(token, verdict)]).await.remove(0).expect("an answer")
     }
 
@@ -78,31 +88,32 @@ impl<'a> Asker<'a> {
             progress: None,
             tracking: Tracking::Full,
             memo: None,
+            exclusive: self.exclusive.as_ref().map(|exclusive| exclusive.key.clone()),
         }
     }
 
-    async fn record(&self) -> Record {
+    pub(super) async fn record(&self) -> Record {
         self.store.get(&self.id).await.expect("readable").expect("a record")
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.subject.env().now()
     }
 }
 
-fn succeeded() -> Verdict {
+pub(super) fn succeeded() -> Verdict {
     Verdict::Succeeded { output: None, retention: secs(3600) }
 }
 
-fn retry(delay: Duration) -> Verdict {
+pub(super) fn retry(delay: Duration) -> Verdict {
     Verdict::Retry { outcome: AttemptOutcome::Error, error: ErrorText::new("no luck"), delay }
 }
 
-fn is_applied(settled: Settled) -> bool {
+pub(super) fn is_applied(settled: Settled) -> bool {
     matches!(settled, Settled::Applied { .. })
 }
 
-const LEASE: Duration = Duration::from_secs(2);
+pub(super) const LEASE: Duration = Duration::from_secs(2);
 
 pub(super) async fn a_claim_gives_the_lease_to_one(subject: &dyn Subject) {
     let asker = Asker::of(subject, "a").await;
@@ -271,4 +282,5 @@ pub(super) async fn an_expired_job_is_cancelled_instead_of_claimed(subject: &dyn
     assert!(matches!(asker.claim(1, LEASE).await, Claim::Ended(JobState::Cancelled)));
     let record = asker.record().await;
     assert_eq!((record.state, record.attempt), (JobState::Cancelled, 0));
+    assert!(record.reason.expect("a reason").contains("expired"));
 }

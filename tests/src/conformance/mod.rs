@@ -4,15 +4,17 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a proof ends at the first thing that does not hold")]
 
+mod exclusive;
 mod jobs;
 mod lease;
 mod records;
 mod run;
+mod schedules;
 
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
-use lamplighter::{Backend, Client, Env, Function, Queue};
+use lamplighter::{Backend, Client, Env, Function, Queue, ScheduledJob};
 
 pub use jobs::{CHAIN, PLAIN};
 
@@ -23,6 +25,9 @@ pub trait Subject: Send + Sync {
     fn env(&self) -> Env;
     /// Its queues and its store.
     fn backend(&self) -> Backend;
+    /// Deploys these schedules with the code, in place of those that were deployed before. They are known when a function
+    /// is started next.
+    async fn deploy(&self, schedules: Vec<ScheduledJob>);
     /// Begins to run the jobs of a function.
     async fn start(&self, function: Function);
     /// Stops cleanly: what has not begun is handed back, what runs may take `budget` to end.
@@ -98,6 +103,13 @@ behaviours! {
     lease::history_is_bounded,
     lease::a_job_that_nobody_announced_gets_a_record,
     lease::an_expired_job_is_cancelled_instead_of_claimed,
+    exclusive::what_one_job_holds_alone_another_waits_for,
+    exclusive::of_a_batch_that_must_hold_one_thing_one_runs,
+    exclusive::jobs_that_need_nothing_alone_run_beside_each_other,
+    exclusive::every_end_of_an_attempt_frees_what_it_held,
+    exclusive::a_host_that_dies_holds_nothing_for_longer_than_its_lease,
+    exclusive::a_last_attempt_that_is_lost_frees_what_it_held,
+    exclusive::a_job_that_would_rather_not_run_than_wait_is_cancelled,
     run::a_job_runs_once_and_its_output_is_kept,
     run::a_failing_job_is_retried_until_it_succeeds,
     run::attempts_are_used_up_and_the_message_is_buried,
@@ -117,4 +129,15 @@ behaviours! {
     run::a_fifo_group_runs_in_order,
     run::a_failure_in_a_group_holds_up_only_its_group,
     run::a_clean_stop_hands_back_what_it_does_not_finish,
+    schedules::a_schedule_starts_its_job_once_and_is_over,
+    schedules::a_replaced_schedule_starts_the_new_job_only,
+    schedules::a_removed_schedule_starts_nothing,
+    schedules::a_paused_schedule_starts_nothing_and_a_resumed_one_goes_on,
+    schedules::a_triggered_schedule_starts_its_job_at_once,
+    schedules::schedules_are_listed_with_their_next_runs,
+    schedules::a_deployed_schedule_is_paused_and_triggered_but_not_replaced,
+    schedules::what_was_made_at_run_time_outlives_a_deployment,
+    schedules::a_schedule_that_makes_no_sense_is_refused,
+    schedules::a_tick_that_may_be_skipped_is_cancelled_while_another_runs,
+    schedules::a_tick_that_may_wait_runs_when_the_other_has_ended,
 }

@@ -7,6 +7,7 @@ bootstraps that MiniStack started. Standard output tells the harness the port, a
 
 import asyncio
 import contextlib
+import contextvars
 import glob
 import os
 import resource
@@ -53,6 +54,18 @@ def obey(control):
     end()
 
 
+def behind_tls(app):
+    """Policies that refuse plain text are enforced, and the loopback carries plain text: each request comes as through a
+    proxy that ended its TLS, unless it says itself that there was none."""
+
+    async def with_protocol(scope, receive, send):
+        if scope["type"] == "http" and all(name != b"x-forwarded-proto" for name, _ in scope["headers"]):
+            scope = {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}
+        await app(scope, receive, send)
+
+    return with_protocol
+
+
 def main():
     os.setpgid(0, 0)
     # Functions must neither hold nor read the pipes to the harness. Duplicates are not inherited.
@@ -73,6 +86,10 @@ def main():
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app
+    from ministack.core import iam_evaluator
+
+    # What MiniStack does by itself (polling, delivering events) has no request that could tell.
+    iam_evaluator._request_origin = contextvars.ContextVar("request_origin", default=("127.0.0.1", True))
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -80,7 +97,7 @@ def main():
     config.bind = [f"fd://{listener.detach()}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
-    asyncio.run(serve(app, config))
+    asyncio.run(serve(behind_tls(app), config))
     os.write(answers, b"stopped\n")
     end()
 

@@ -157,6 +157,26 @@ async fn queues_are_as_the_definitions_say() {
     }
 }
 
+/// Whoever comes without TLS is refused, with whatever rights; `by` is the protocol that the request came by.
+#[tokio::test]
+async fn nobody_comes_without_tls() {
+    let (cloud, stack) = stack().await;
+    for output in ["WebhooksQueueUrl", "WebhooksDeadLettersUrl"] {
+        let queue = stack.output(output).unwrap();
+        let ask = async |by: &str| {
+            let request = Request::post("/")
+                .header("content-type", "application/x-amz-json-1.0")
+                .header("x-amz-target", "AmazonSQS.GetQueueAttributes")
+                .header("x-forwarded-proto", by)
+                .body(json!({ "QueueUrl": queue, "AttributeNames": ["QueueArn"] }).to_string().into_bytes());
+            cloud.aws.request_as_root("sqs", request.unwrap()).await
+        };
+        ask("https").await.unwrap();
+        let refused = ask("http").await.unwrap_err().to_string();
+        assert!(refused.contains("AccessDenied"), "{refused}");
+    }
+}
+
 /// Lambda looks for one executable file of that name at the archive's root, as `cargo lambda build` packs it.
 #[test]
 fn a_package_is_one_executable_bootstrap() {

@@ -8,7 +8,7 @@ mod settings;
 
 use std::{fmt, sync::Arc};
 
-use lamplighter::{Backend, Client, Env, Events, Payloads};
+use lamplighter::{Backend, Client, Env, Events, Payloads, Schedules};
 
 pub(crate) use self::later::Later;
 use self::sender::Sender;
@@ -39,16 +39,17 @@ impl Aws {
     #[must_use]
     pub fn new(sdk: Sdk, settings: Settings, env: Env) -> Self {
         let (events, payloads) = (events(&sdk, &settings), payloads(&settings, &env));
+        let schedules = schedules(&sdk, &settings, &env);
         let later = Later {
             sqs: Sqs::with_env(sdk.clone(), settings.queues.clone(), env.clone()),
             #[cfg(feature = "schedules")]
-            schedules: schedules(&sdk, &settings),
+            schedules: group(&settings).map(|group| crate::OneTime::new(sdk.clone(), group)),
             #[cfg(feature = "dynamodb")]
             table: settings.table.as_ref().map(|table| crate::dynamo::Dynamo::new(sdk, table.as_str(), env.clone())),
             env,
         };
         let mut backend = backend(&later);
-        (backend.events, backend.payloads) = (events, payloads);
+        (backend.events, backend.payloads, backend.schedules) = (events, payloads, schedules);
         Self { later, backend }
     }
 
@@ -75,6 +76,7 @@ impl Aws {
         let mut backend = backend(&later);
         backend.events = self.backend.events.clone();
         backend.payloads = self.backend.payloads.clone();
+        backend.schedules = self.backend.schedules.clone();
         Self { later, backend }
     }
 
@@ -141,19 +143,28 @@ fn payloads(_: &Settings, _: &Env) -> Option<Arc<dyn Payloads>> {
     None
 }
 
-/// What sends messages by schedules, where the deployment has a group for them.
+/// Where schedules are kept that are made at run time.
 #[cfg(feature = "schedules")]
-fn schedules(sdk: &Sdk, settings: &Settings) -> Option<crate::OneTime> {
+fn schedules(sdk: &Sdk, settings: &Settings, env: &Env) -> Option<Arc<dyn Schedules>> {
+    let sqs = Sqs::with_env(sdk.clone(), settings.queues.clone(), env.clone());
+    Some(Arc::new(crate::AwsSchedules::new(sdk.clone(), group(settings)?, sqs, env.clone())))
+}
+
+#[cfg(not(feature = "schedules"))]
+fn schedules(_: &Sdk, _: &Settings, _: &Env) -> Option<Arc<dyn Schedules>> {
+    None
+}
+
+/// The group of the deployment's schedules, where it has one.
+#[cfg(feature = "schedules")]
+fn group(settings: &Settings) -> Option<crate::ScheduleSettings> {
     let (group, role) = (settings.schedule_group.as_ref()?, settings.scheduler_role.as_ref()?);
     let made = crate::ScheduleSettings::new(group, role).and_then(|made| match &settings.undelivered {
         Some(queue) => made.undelivered(queue),
         None => Ok(made),
     });
-    match made {
-        Ok(made) => Some(crate::OneTime::new(sdk.clone(), made)),
-        Err(error) => {
-            tracing::error!(%error, "no schedules: long delays go by the table, or are refused");
-            None
-        }
-    }
+    made.inspect_err(|error| {
+        tracing::error!(%error, "no schedules: long delays go by the table, or are refused");
+    })
+    .ok()
 }

@@ -40,12 +40,15 @@ impl Dynamo {
                 Some(place) => listed(update, Some((&place, Class::Cancelled))),
                 None => update,
             };
-            match self.update(id.as_str(), held_to(update, &item)).await? {
-                Written::Applied(_) => return Ok(Some(Cancelled { state: JobState::Cancelled, waited_for })),
-                Written::Refused(Some(now)) if now.number("z") == Some(nonce) => {
-                    return Ok(Some(Cancelled { state: JobState::Cancelled, waited_for }));
+            let done = match self.update(id.as_str(), held_to(update, &item)).await? {
+                Written::Applied(_) => true,
+                Written::Refused(now) => now.is_some_and(|now| now.number("z") == Some(nonce)),
+            };
+            if done {
+                if let Some(key) = item.text("e").filter(|_| was == JobState::Running) {
+                    self.let_go(key, item.owner()).await;
                 }
-                Written::Refused(_) => {}
+                return Ok(Some(Cancelled { state: JobState::Cancelled, waited_for }));
             }
         }
         Err(contended(id.as_str()))

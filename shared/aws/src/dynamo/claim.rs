@@ -30,14 +30,25 @@ enum Decision {
 }
 
 #[derive(Clone, Copy)]
-enum Answer {
+pub(super) enum Answer {
     Run,
     Cancelled,
+    Skipped,
     Exhausted(u32),
 }
 
+/// Why a job was cancelled that nobody cancelled.
+const EXPIRED: &str = "expired before it began";
+
 impl Dynamo {
     pub(super) async fn claim_one(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
+        match &request.exclusive {
+            Some(alone) => self.claim_alone(request, alone).await,
+            None => self.claim_job(request).await,
+        }
+    }
+
+    pub(super) async fn claim_job(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
         let id = request.id.as_str();
         let mut found = None;
         for _ in 0..TRIES {
@@ -57,18 +68,35 @@ impl Dynamo {
         Err(contended(id))
     }
 
+    /// Cancels a job that has not begun.
+    pub(super) async fn cancel_unbegun(
+        &self,
+        request: &ClaimRequest,
+        reason: &str,
+        answer: Answer,
+    ) -> Result<Claim, StoreError> {
+        let id = request.id.as_str();
+        let mut found: Option<Item> = None;
+        for _ in 0..TRIES {
+            let now = self.env().now();
+            let update = match &found {
+                None => announced_as_cancelled(request, reason, now),
+                Some(item) if item.state().is_final() => return Ok(Claim::Ended(item.state())),
+                Some(item) if item.state() == JobState::Running => return Ok(Claim::Busy(item.lease_until())),
+                Some(item) => cancelled(item, request, reason, now),
+            };
+            match self.update(id, update.set("z", number(request.owner))).await? {
+                Written::Applied(item) => return self.answer(answer, &item, request).await,
+                Written::Refused(item) => found = item,
+            }
+        }
+        Err(contended(id))
+    }
+
     /// A job that is queued, or unknown.
     fn first(&self, request: &ClaimRequest, now: Timestamp) -> (Update, Answer) {
         if has_expired(request, now) {
-            let place = place(request, now);
-            let update = announce(Update::new(), request, now)
-                .set("st", text(JobState::Cancelled.as_str()))
-                .set("n", number(0))
-                .set("f", time(now))
-                .set("ttl", expiry(now, request.retention.cancelled))
-                .when("attribute_not_exists(#pk)")
-                .name("pk");
-            return (listed(update, Some((&place, Class::Cancelled))), Answer::Cancelled);
+            return (announced_as_cancelled(request, EXPIRED, now), Answer::Cancelled);
         }
         let mut update = announce(run(request, now), request, now)
             .set_if_absent("w", number(request.owner))
@@ -98,6 +126,7 @@ impl Dynamo {
                 Ok(granted(item))
             }
             Answer::Cancelled => Ok(Claim::Ended(JobState::Cancelled)),
+            Answer::Skipped => Ok(Claim::Skipped),
             Answer::Exhausted(attempts) => Ok(Claim::Exhausted { attempts }),
         }
     }
@@ -145,6 +174,7 @@ fn run(request: &ClaimRequest, now: Timestamp) -> Update {
         .set("h", text(&*request.host))
         .set("b", time(now))
         .set("mx", number(request.max_attempts))
+        .set_some("e", request.exclusive.as_ref().map(|alone| text(&*alone.key)))
         .set("rf", number(request.retention.failed.as_secs()));
     match request.tracking {
         Tracking::Lean => {
@@ -184,14 +214,33 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> Decision {
             Decision::Answer(Claim::Busy(item.time("d").unwrap_or(now)))
         }
         _ if item.attempt() == 0 && has_expired(request, now) => {
-            let update = Update::new()
-                .set("st", text(JobState::Cancelled.as_str()))
-                .set("f", time(now))
-                .set("ttl", expiry(now, request.retention.cancelled));
-            Decision::Write(held_to(at(update, item, Class::Cancelled), item), Answer::Cancelled)
+            Decision::Write(cancelled(item, request, EXPIRED, now), Answer::Cancelled)
         }
         _ => Decision::Write(again(run(request, now), item, request), Answer::Run),
     }
+}
+
+/// A job without a record that gets one only to say that it was cancelled.
+fn announced_as_cancelled(request: &ClaimRequest, reason: &str, now: Timestamp) -> Update {
+    let place = place(request, now);
+    let update = announce(Update::new(), request, now)
+        .set("st", text(JobState::Cancelled.as_str()))
+        .set("n", number(0))
+        .set("f", time(now))
+        .set("y", text(reason))
+        .set("ttl", expiry(now, request.retention.cancelled))
+        .when("attribute_not_exists(#pk)")
+        .name("pk");
+    listed(update, Some((&place, Class::Cancelled)))
+}
+
+fn cancelled(item: &Item, request: &ClaimRequest, reason: &str, now: Timestamp) -> Update {
+    let update = Update::new()
+        .set("st", text(JobState::Cancelled.as_str()))
+        .set("f", time(now))
+        .set("y", text(reason))
+        .set("ttl", expiry(now, request.retention.cancelled));
+    held_to(at(update, item, Class::Cancelled), item)
 }
 
 /// The next attempt of a job that has a record.

@@ -13,6 +13,7 @@
 //! | `m` or `mp` | the message, or in how many pieces it lies beside the record |
 //! | `x` | ended attempts, a list of JSON texts |
 //! | `u`, `p`, `k` | output, progress, checkpoint |
+//! | `e`, `y` | what it holds alone while it runs; why it was cancelled |
 //! | `lean` | there where the record is a lean one |
 //! | `r` | when it was last given a message anew |
 //! | `mx`, `rf` | executions allowed, and for how many seconds a failure is kept |
@@ -208,6 +209,7 @@ impl Item {
             progress: self.progress(),
             checkpoint: self.raw("k"),
             attempts: self.history(),
+            reason: self.text("y").filter(|_| state == JobState::Cancelled).map(ToOwned::to_owned),
         })
     }
 }

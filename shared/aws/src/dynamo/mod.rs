@@ -23,6 +23,7 @@ mod item;
 mod keys;
 mod left;
 mod list;
+mod locks;
 mod notes;
 mod pieces;
 mod read;

@@ -31,7 +31,12 @@ impl Dynamo {
         for _ in 0..TRIES {
             let update = self.end(settle, place.as_ref(), known.as_ref()).set("z", number(nonce));
             match self.update(id, update).await? {
-                Written::Applied(_) => return Ok(Settled::Applied { message_done: false }),
+                Written::Applied(_) => {
+                    if let Some(key) = &settle.exclusive {
+                        self.let_go(key, settle.token.owner).await;
+                    }
+                    return Ok(Settled::Applied { message_done: false });
+                }
                 Written::Refused(None) => return Ok(Settled::Fenced(None)),
                 // Our own write, whose answer was lost.
                 Written::Refused(Some(item)) if item.number("z") == Some(nonce) => {

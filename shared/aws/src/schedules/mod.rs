@@ -1,11 +1,19 @@
-//! What starts jobs at their times: schedules of EventBridge Scheduler.
+//! Schedules on AWS: rules of EventBridge, and schedules of EventBridge Scheduler.
 
+mod entry;
 mod one_time;
+mod port;
+mod rules;
 mod scheduler;
 mod settings;
 mod target;
+mod template;
 
 pub use self::{
     one_time::{OneTime, OneTimeError, Sending},
+    port::AwsSchedules,
     settings::{ScheduleSettings, ScheduleSettingsError},
 };
+
+/// Calls under way at the same time where many schedules are read.
+const CALLS_AT_ONCE: usize = 8;

@@ -74,7 +74,9 @@ fn refused(error: &impl ProvideErrorMetadata, server_error: bool, doing: &str) -
         "NonExistentQueue" | "QueueDoesNotExist" => {
             (StoreErrorKind::Invalid, "check the queue's URL, its region and its account")
         }
-        "ResourceNotFoundException" => (StoreErrorKind::Invalid, "check the name, the region and the account"),
+        "ResourceNotFoundException" => {
+            (StoreErrorKind::Invalid, "check its name, and that it is deployed to this account and region")
+        }
         "ServiceQuotaExceededException" => {
             (StoreErrorKind::Invalid, "ask AWS to raise that quota, or remove what is no longer needed")
         }

@@ -1,5 +1,5 @@
-//! EventBridge Scheduler as its clients see it: JSON over HTTP, one group of schedules. Every call is recorded, and any
-//! can be made to fail.
+//! EventBridge Scheduler (JSON over REST) and the rules of EventBridge (AWS JSON 1.1) as their clients see them: one group
+//! of schedules, one bus. Every call is recorded, and any can be made to fail.
 
 use std::{
     collections::BTreeMap,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{ScheduleSettings, Sdk};
 
-/// An endpoint of EventBridge Scheduler.
+/// An endpoint of EventBridge and its Scheduler.
 #[derive(Debug)]
 pub struct FakeSchedules {
     server: Server,
@@ -35,10 +35,14 @@ struct State {
     faults: Vec<(&'static str, u16, &'static str)>,
     /// As they were last written.
     schedules: BTreeMap<String, Value>,
+    rules: BTreeMap<String, (Value, Value)>,
 }
 
+/// So few on a page that whoever lists must ask for more.
+const PAGE: usize = 2;
+
 impl FakeSchedules {
-    /// The group that its schedules are in.
+    /// The group that its schedules are in, and the stack that its rules belong to.
     pub const GROUP: &'static str = "shop";
     /// The role by which they send.
     pub const ROLE: &'static str = "arn:aws:iam::123456789012:role/shop-schedules";
@@ -90,6 +94,23 @@ impl FakeSchedules {
     pub fn schedule(&self, name: &str) -> Option<Value> {
         self.shared.state().schedules.get(name).cloned()
     }
+
+    /// Puts a schedule into its group, as a deployment does: as the body of a `CreateSchedule`.
+    pub fn deploy_schedule(&self, name: &str, schedule: Value) {
+        self.shared.state().schedules.insert(name.into(), schedule);
+    }
+
+    /// Puts a rule and its target onto its bus, as a deployment does: as the bodies of a `PutRule` and of a target.
+    pub fn deploy_rule(&self, name: &str, rule: Value, target: Value) {
+        self.shared.state().rules.insert(name.into(), (rule, target));
+    }
+
+    /// The state of a rule.
+    #[must_use]
+    pub fn rule_state(&self, name: &str) -> Option<String> {
+        let rule = self.shared.state().rules.get(name)?.0["State"].as_str()?.to_owned();
+        Some(rule)
+    }
 }
 
 impl Shared {
@@ -100,46 +121,109 @@ impl Shared {
 
 impl Serve for Shared {
     async fn serve(self: Arc<Self>, asked: Asked) -> Reply {
-        let name = asked.path.strip_prefix("/schedules/").unwrap_or_default();
-        let action = match (&asked.method, name) {
-            (&Method::POST, _) => "CreateSchedule",
-            (&Method::DELETE, _) => "DeleteSchedule",
-            _ => return refused(400, "ValidationException", "an unknown action"),
-        };
-        let mut body: Value = match asked.body.is_empty() {
+        let body: Value = match asked.body.is_empty() {
             true => query(&asked.query),
             false => serde_json::from_slice(&asked.body).unwrap_or_default(),
         };
-        body["Name"] = name.into();
-        self.state().answer(action, name, body)
+        let target = asked.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+        if let Some(action) = target.and_then(|target| target.strip_prefix("AWSEvents.")) {
+            return self.state().answer(action, body, State::rule);
+        }
+        let action = match (&asked.method, asked.path.strip_prefix("/schedules/")) {
+            (&Method::POST, Some(_)) => "CreateSchedule",
+            (&Method::GET, Some(_)) => "GetSchedule",
+            (&Method::PUT, Some(_)) => "UpdateSchedule",
+            (&Method::DELETE, Some(_)) => "DeleteSchedule",
+            (&Method::GET, None) if asked.path == "/schedules" => "ListSchedules",
+            _ => return refused(400, "ValidationException", "an unknown action"),
+        };
+        let mut body = body;
+        if let Some(name) = asked.path.strip_prefix("/schedules/") {
+            body["Name"] = name.into();
+        }
+        self.state().answer(action, body, State::scheduler)
     }
 }
 
 impl State {
-    fn answer(&mut self, action: &str, name: &str, body: Value) -> Reply {
+    fn answer(&mut self, action: &str, body: Value, answer: fn(&mut Self, &str, Value) -> Reply) -> Reply {
         self.calls.push(Call { action: action.into(), body: body.clone() });
-        if let Some(fault) = self.faults.iter().position(|(failing, ..)| *failing == action) {
-            let (_, status, code) = self.faults.remove(fault);
-            return refused(status, code, "as the test asked");
+        match self.faults.iter().position(|(failing, ..)| *failing == action) {
+            Some(fault) => {
+                let (_, status, code) = self.faults.remove(fault);
+                refused(status, code, "as the test asked")
+            }
+            None => answer(self, action, body),
         }
-        let group = body["GroupName"].as_str().or(body["groupName"].as_str());
+    }
+
+    fn scheduler(&mut self, action: &str, body: Value) -> Reply {
+        let group = ["GroupName", "groupName", "ScheduleGroup"].iter().find_map(|field| body[field].as_str());
         if group != Some(FakeSchedules::GROUP) {
             return refused(404, "ResourceNotFoundException", "there is no such group");
         }
+        if action == "ListSchedules" {
+            let names = names(self.schedules.keys(), &body);
+            let named = |name: &String| json!({ "Name": name, "GroupName": FakeSchedules::GROUP });
+            return page("Schedules", names.iter().map(named).collect(), &body);
+        }
+        let name = body["Name"].as_str().unwrap_or_default().to_owned();
         let arn = json!({ "ScheduleArn": format!("arn:aws:scheduler:us-east-1:123456789012:schedule/shop/{name}") });
-        match (action, self.schedules.contains_key(name)) {
+        match (action, self.schedules.contains_key(&name)) {
             ("CreateSchedule", true) => refused(409, "ConflictException", "the schedule is there already"),
-            ("CreateSchedule", false) => {
-                self.schedules.insert(name.into(), body);
+            ("CreateSchedule", false) | ("UpdateSchedule", true) => {
+                self.schedules.insert(name, body);
                 json_reply(StatusCode::OK, &arn)
             }
-            (_, false) => refused(404, "ResourceNotFoundException", "there is no such schedule"),
-            (_, true) => {
-                self.schedules.remove(name);
+            ("GetSchedule", true) => json_reply(StatusCode::OK, &self.schedules[&name]),
+            ("DeleteSchedule", true) => {
+                self.schedules.remove(&name);
                 json_reply(StatusCode::OK, &json!({}))
             }
+            _ => refused(404, "ResourceNotFoundException", "there is no such schedule"),
         }
     }
+
+    fn rule(&mut self, action: &str, body: Value) -> Reply {
+        if action == "ListRules" {
+            let names = names(self.rules.keys(), &body);
+            return page("Rules", names.iter().map(|name| with_name(name, &self.rules[name].0)).collect(), &body);
+        }
+        let name = body["Name"].as_str().or(body["Rule"].as_str()).unwrap_or_default();
+        let Some((rule, target)) = self.rules.get_mut(name) else {
+            return refused(400, "ResourceNotFoundException", "there is no such rule");
+        };
+        match action {
+            "DescribeRule" => json_reply(StatusCode::OK, &with_name(name, rule)),
+            "ListTargetsByRule" => json_reply(StatusCode::OK, &json!({ "Targets": [target] })),
+            "EnableRule" | "DisableRule" => {
+                rule["State"] = if action == "EnableRule" { "ENABLED".into() } else { "DISABLED".into() };
+                json_reply(StatusCode::OK, &json!({}))
+            }
+            _ => refused(400, "ValidationException", "an unknown action"),
+        }
+    }
+}
+
+fn with_name(name: &str, rule: &Value) -> Value {
+    let mut rule = rule.clone();
+    rule["Name"] = name.into();
+    rule
+}
+
+/// The names that are asked for.
+fn names<'a>(all: impl Iterator<Item = &'a String>, body: &Value) -> Vec<String> {
+    let prefix = body["NamePrefix"].as_str().unwrap_or_default();
+    all.filter(|name| name.starts_with(prefix)).cloned().collect()
+}
+
+/// A page of a listing; its token is where the next begins.
+fn page(field: &str, all: Vec<Value>, body: &Value) -> Reply {
+    let from = body["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
+    let more = all.len() > from + PAGE;
+    let page: Vec<_> = all.into_iter().skip(from).take(PAGE).collect();
+    let next = more.then(|| (from + PAGE).to_string());
+    json_reply(StatusCode::OK, &json!({ field: page, "NextToken": next }))
 }
 
 fn query(text: &str) -> Value {
@@ -149,7 +233,8 @@ fn query(text: &str) -> Value {
 
 fn refused(status: u16, code: &str, message: &str) -> Reply {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    with_header(json_reply(status, &json!({ "Message": message })), "x-amzn-errortype", code)
+    let body = json!({ "__type": code, "Message": message, "message": message });
+    with_header(json_reply(status, &body), "x-amzn-errortype", code)
 }
 
 fn json_reply(status: StatusCode, body: &Value) -> Reply {

@@ -116,7 +116,8 @@ impl EngineBuilder {
         self
     }
 
-    /// Keeps these schedules. What an earlier engine kept and is not among them goes.
+    /// Keeps these schedules. What an earlier engine was started with and is not among them goes; what was made at run
+    /// time stays.
     pub fn schedules(mut self, schedules: impl IntoIterator<Item = ScheduledJob>) -> Self {
         self.schedules.extend(schedules);
         self
@@ -276,5 +277,6 @@ fn end_leases(unit: &mut Unit<'_>) -> rusqlite::Result<usize> {
             ended += unit.prepare(RUNNING)?.execute([kind.id, unit.now, HELD])?;
         }
     }
+    unit.prepare("DELETE FROM locks")?.execute([])?;
     Ok(ended)
 }

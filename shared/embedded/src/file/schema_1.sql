@@ -64,6 +64,8 @@ CREATE TABLE bodies (
 
 CREATE TABLE notes (
   seq INTEGER PRIMARY KEY,
+  -- Why the job was cancelled.
+  reason TEXT,
   output TEXT,
   done INTEGER,
   total INTEGER,
@@ -105,6 +107,16 @@ CREATE INDEX dead_letters_queue ON dead_letters (queue);
 CREATE INDEX dead_letters_id ON dead_letters (id);
 CREATE INDEX dead_letters_age ON dead_letters (buried_at);
 
+-- What a running job holds alone, under its own fence and for as long as its lease.
+CREATE TABLE locks (
+  key TEXT PRIMARY KEY,
+  seq INTEGER NOT NULL,
+  owner INTEGER NOT NULL,
+  until INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX locks_seq ON locks (seq);
+
 CREATE TABLE schedules (
   name TEXT PRIMARY KEY,
   definition TEXT NOT NULL,
@@ -112,6 +124,8 @@ CREATE TABLE schedules (
   queue TEXT NOT NULL,
   tracked INTEGER NOT NULL,
   args TEXT NOT NULL,
+  -- Whether it came with a deployment; else it was made at run time.
+  deployed INTEGER NOT NULL,
   last_tick INTEGER NOT NULL,
   paused INTEGER NOT NULL,
   last_run TEXT

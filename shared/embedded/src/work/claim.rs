@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use lamplighter::{AttemptOutcome, Claim, ClaimRequest, ErrorText};
+use lamplighter::{AttemptOutcome, Claim, ClaimRequest, ErrorText, OnBusy};
 use rusqlite::{CachedStatement, params};
 
-use super::{attempts::Ended, burial::Cause, receipt::Receipt, row::JobRow};
+use super::{attempts::Ended, burial::Cause, notes::EXPIRED, receipt::Receipt, row::JobRow};
 use crate::{file::unit::Unit, state, time};
 
-/// The usual case in one statement: a job on its first way, delivered by its own row.
+/// The usual case in one statement: a job on its first way, delivered by its own row, that needs nothing for itself
+/// alone.
 pub(crate) const FIRST: &str = "UPDATE jobs SET state = 5, attempt = 1, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
     receives = receives + 1 \
     WHERE seq = ?1 AND id = ?2 AND state = 1 AND attempt = 0 AND noted = 0 AND visible_at IS NOT NULL";
@@ -26,6 +27,7 @@ fn one(unit: &mut Unit<'_>, first: &mut CachedStatement<'_>, request: &ClaimRequ
     let receipt = Receipt::parse(&request.receipt);
     let expires_at = request.message.expires_at.map(time::nearest);
     if let Some(Receipt { seq, kind }) = receipt
+        && request.exclusive.is_none()
         && expires_at.is_none_or(|at| at > unit.now)
     {
         let host = unit.host(&request.host)?;
@@ -89,40 +91,61 @@ fn known(unit: &mut Unit<'_>, row: &JobRow, request: &ClaimRequest) -> rusqlite:
         return Ok(Claim::Ended(ended));
     }
     let now = unit.now;
-    if row.state == state::RUNNING {
-        if row.lease_until > now {
-            return Ok(Claim::Busy(time::moment(row.lease_until)));
-        }
-        let lost = Ended {
-            number: row.attempt,
-            started_at: row.since,
-            ended_at: row.lease_until,
-            host: row.host,
-            outcome: AttemptOutcome::Lost,
-            error: Some(&ErrorText::new("its host ended without a word")),
-        };
-        unit.add_attempt(row.seq, &lost)?;
-        if row.attempt >= request.max_attempts {
-            return exhausted(unit, row, request.retention.failed);
-        }
-    } else if row.attempt == 0 && request.message.expires_at.is_some_and(|at| time::nearest(at) <= now) {
-        let keep_until = time::after(now, request.retention.cancelled);
-        unit.end(row, state::CANCELLED, now, keep_until)?;
+    let lost = row.state == state::RUNNING;
+    if lost && row.lease_until > now {
+        return Ok(Claim::Busy(time::moment(row.lease_until)));
+    }
+    if lost && row.attempt >= request.max_attempts {
+        add_lost(unit, row)?;
+        return exhausted(unit, row, request.retention.failed);
+    }
+    if !lost && row.attempt == 0 && request.message.expires_at.is_some_and(|at| time::nearest(at) <= now) {
+        cancel(unit, row, request, EXPIRED)?;
         return Ok(Claim::Ended(lamplighter::JobState::Cancelled));
+    }
+    let held = match &request.exclusive {
+        Some(exclusive) => unit.held(exclusive)?.map(|again| (again, &exclusive.on_busy)),
+        None => None,
+    };
+    match held {
+        Some((_, OnBusy::Cancel { reason })) if row.attempt == 0 => {
+            cancel(unit, row, request, reason)?;
+            return Ok(Claim::Skipped);
+        }
+        Some((again, _)) => return Ok(Claim::Waits(time::moment(again))),
+        None => {}
+    }
+    if lost {
+        add_lost(unit, row)?;
     }
     let attempt = row.attempt + 1;
     let host = unit.host(&request.host)?;
-    unit.prepare(AGAIN)?.execute(params![
-        row.seq,
-        attempt,
-        request.owner.cast_signed(),
-        time::nearest(request.lease_until),
-        host,
-        now
-    ])?;
+    let (owner, lease_until) = (request.owner.cast_signed(), time::nearest(request.lease_until));
+    unit.prepare(AGAIN)?.execute(params![row.seq, attempt, owner, lease_until, host, now])?;
+    if let Some(exclusive) = &request.exclusive {
+        unit.take(exclusive, row.seq, owner, lease_until)?;
+    }
     unit.moves(row, state::RUNNING);
     let checkpoint = if row.noted { unit.checkpoint(row.seq)? } else { None };
     Ok(Claim::Run { attempt, checkpoint, memo: None })
+}
+
+/// Writes down the attempt whose lease has ended.
+fn add_lost(unit: &Unit<'_>, row: &JobRow) -> rusqlite::Result<()> {
+    let lost = Ended {
+        number: row.attempt,
+        started_at: row.since,
+        ended_at: row.lease_until,
+        host: row.host,
+        outcome: AttemptOutcome::Lost,
+        error: Some(&ErrorText::new("its host ended without a word")),
+    };
+    unit.add_attempt(row.seq, &lost)
+}
+
+fn cancel(unit: &mut Unit<'_>, row: &JobRow, request: &ClaimRequest, reason: &str) -> rusqlite::Result<()> {
+    unit.put_reason(row.seq, reason)?;
+    unit.end(row, state::CANCELLED, unit.now, time::after(unit.now, request.retention.cancelled))
 }
 
 fn exhausted(unit: &mut Unit<'_>, row: &JobRow, keep: Duration) -> rusqlite::Result<Claim> {

@@ -24,11 +24,6 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// The job's id.
-    pub(crate) fn id(&self) -> &JobId {
-        &self.id
-    }
-
     /// What needs no file: the body's text, and whether the moment can be kept.
     pub(crate) fn of(submission: Submission) -> Result<Self, EnqueueError> {
         let Submission { id, queue, message, due_at, group, tracking, .. } = submission;

@@ -7,6 +7,7 @@ pub(crate) mod claim;
 pub(crate) mod enqueue;
 pub(crate) mod groups;
 pub(crate) mod list;
+pub(crate) mod locks;
 pub(crate) mod notes;
 pub(crate) mod receipt;
 pub(crate) mod receive;

@@ -1,12 +1,17 @@
-//! Output, progress and checkpoints.
+//! Output, progress, checkpoints, and why a job was cancelled.
 
 use lamplighter::{LeaseStatus, Note, Progress, RawValue, Token};
 use rusqlite::{OptionalExtension, params};
 
 use crate::file::unit::Unit;
 
+/// Why a job is cancelled whose time to begin is over.
+pub(crate) const EXPIRED: &str = "it had expired before it began";
+
 const PUT_OUTPUT: &str =
     "INSERT INTO notes (seq, output) VALUES (?1, ?2) ON CONFLICT (seq) DO UPDATE SET output = excluded.output";
+const PUT_REASON: &str =
+    "INSERT INTO notes (seq, reason) VALUES (?1, ?2) ON CONFLICT (seq) DO UPDATE SET reason = excluded.reason";
 const PUT_PROGRESS: &str = "INSERT INTO notes (seq, done, total) VALUES (?1, ?2, ?3) \
     ON CONFLICT (seq) DO UPDATE SET done = excluded.done, total = excluded.total";
 const PUT_CHECKPOINT: &str = "INSERT INTO notes (seq, checkpoint) VALUES (?1, ?2) ON CONFLICT (seq) DO UPDATE SET checkpoint = excluded.checkpoint";
@@ -14,6 +19,12 @@ const PUT_CHECKPOINT: &str = "INSERT INTO notes (seq, checkpoint) VALUES (?1, ?2
 impl Unit<'_> {
     pub(crate) fn put_output(&self, seq: i64, output: &RawValue) -> rusqlite::Result<()> {
         self.prepare(PUT_OUTPUT)?.execute(params![seq, output.get()])?;
+        Ok(())
+    }
+
+    /// Keeps why a job was cancelled.
+    pub(crate) fn put_reason(&self, seq: i64, reason: &str) -> rusqlite::Result<()> {
+        self.prepare(PUT_REASON)?.execute(params![seq, reason])?;
         Ok(())
     }
 

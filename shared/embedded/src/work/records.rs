@@ -12,7 +12,7 @@ macro_rules! record {
     ($condition:literal) => {
         concat!(
             "SELECT jobs.seq, jobs.id, queues.name, kinds.job, state, created_at, due_at, attempt, since, lease_until, \
-             noted, bodies.body, output, done, total, checkpoint \
+             noted, bodies.body, output, done, total, checkpoint, reason \
              FROM jobs JOIN queues ON queues.id = jobs.queue JOIN kinds ON kinds.id = jobs.kind \
              JOIN bodies ON bodies.seq = jobs.seq LEFT JOIN notes ON notes.seq = jobs.seq \
              WHERE state != 0 AND ",
@@ -60,6 +60,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         started_at: running.then_some(since),
         lease_until: if running { Some(time::moment(row.get(9)?)) } else { None },
         finished_at: state.is_final().then_some(since),
+        reason: row.get(16)?,
         output: raw(row.get(12)?),
         progress,
         checkpoint: if noted { raw(row.get(15)?) } else { None },

@@ -34,7 +34,8 @@ pub(crate) fn again(unit: &mut Unit<'_>, row: &JobRow) -> rusqlite::Result<()> {
          grp = ?4, place = ?5 WHERE seq = ?1",
     )?
     .execute(params![row.seq, visible_at, now, group, place])?;
-    unit.prepare("UPDATE notes SET output = NULL, done = NULL, total = NULL WHERE seq = ?1")?.execute([row.seq])?;
+    unit.prepare("UPDATE notes SET reason = NULL, output = NULL, done = NULL, total = NULL WHERE seq = ?1")?
+        .execute([row.seq])?;
     // Room for the first attempt of the new run, which then need not look how many there are.
     unit.trim_attempts(row.seq, Record::MAX_HISTORY - 1)?;
     unit.moves(row, state::QUEUED);

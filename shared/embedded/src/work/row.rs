@@ -81,12 +81,15 @@ impl Unit<'_> {
     }
 
     /// Ends a job: no message any more, and a record for `keep_until`.
-    pub(crate) fn end(&mut self, row: &JobRow, state: i64, ended_at: i64, keep_until: i64) -> rusqlite::Result<()> {
+    pub(crate) fn end(&mut self, row: &JobRow, code: i64, ended_at: i64, keep_until: i64) -> rusqlite::Result<()> {
         self.prepare(
             "UPDATE jobs SET state = ?2, visible_at = NULL, place = NULL, since = ?3, purge_at = ?4 WHERE seq = ?1",
         )?
-        .execute(params![row.seq, state, ended_at, keep_until])?;
-        self.moves(row, state);
+        .execute(params![row.seq, code, ended_at, keep_until])?;
+        if row.state == state::RUNNING {
+            self.free(row)?;
+        }
+        self.moves(row, code);
         self.leave_group(row)
     }
 

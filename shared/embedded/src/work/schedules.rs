@@ -1,43 +1,25 @@
 //! Schedules in the file: what is due, and up to where each is settled.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
 use lamplighter::{
-    Enqueued, JobId, RawValue, ScheduledJob, StoreError, StoreErrorKind, Tracking,
+    EnqueueError, Enqueued, JobId, RawValue, ScheduleOrigin, ScheduleStatus, ScheduledJob, SchedulingError, Tracking,
     schedule::{Due, Schedule},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use serde::Serialize;
 
 use super::enqueue::{self, Entry};
 use crate::{file::unit::Unit, time};
 
-/// A schedule as the file knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ScheduleStatus {
-    /// When, and what happens to missed runs.
-    pub schedule: Schedule,
-    /// The job that it starts.
-    pub job: String,
-    /// The queue that carries it.
-    pub queue: String,
-    /// Whether it was paused by hand.
-    pub paused: bool,
-    /// Its next run; none when it is paused, disabled or over.
-    pub next: Option<Timestamp>,
-    /// The job that it started last.
-    pub last_run: Option<JobId>,
-}
-
 /// A row of `schedules`.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
-    pub(crate) job: ScheduledJob,
-    pub(crate) last_tick: i64,
-    pub(crate) paused: bool,
-    pub(crate) last_run: Option<String>,
+    job: ScheduledJob,
+    deployed: bool,
+    last_tick: i64,
+    paused: bool,
+    last_run: Option<String>,
 }
 
 impl Stored {
@@ -48,7 +30,7 @@ impl Stored {
     }
 
     /// When it runs next.
-    pub(crate) fn next(&self) -> Option<Timestamp> {
+    fn next(&self) -> Option<Timestamp> {
         let schedule = self.schedule();
         if !schedule.enabled {
             return None;
@@ -58,24 +40,19 @@ impl Stored {
     }
 
     pub(crate) fn status(self, now: Timestamp) -> ScheduleStatus {
-        let next = self
-            .next()
-            .map(|next| if next < now { self.schedule().next_after(now).ok().flatten() } else { Some(next) });
-        ScheduleStatus {
-            next: next.flatten(),
-            job: self.job.job.to_string(),
-            queue: self.job.queue.to_string(),
-            paused: self.paused,
-            last_run: self.last_run.and_then(|id| JobId::new(id).ok()),
-            schedule: self.job.schedule,
-        }
+        let origin = if self.deployed { ScheduleOrigin::Deployed } else { ScheduleOrigin::RunTime };
+        let last_run = self.last_run.and_then(|id| JobId::new(id).ok());
+        ScheduleStatus::new(&self.job, origin, self.paused, now).last_run(last_run)
     }
 }
 
 const ALL: &str =
-    "SELECT definition, job, queue, tracked, args, last_tick, paused, last_run FROM schedules ORDER BY name";
-const ONE: &str =
-    "SELECT definition, job, queue, tracked, args, last_tick, paused, last_run FROM schedules WHERE name = ?1";
+    "SELECT definition, job, queue, tracked, args, deployed, last_tick, paused, last_run FROM schedules ORDER BY name";
+const ONE: &str = "SELECT definition, job, queue, tracked, args, deployed, last_tick, paused, last_run FROM schedules WHERE name = ?1";
+const PUT: &str = "INSERT INTO schedules (name, definition, job, queue, tracked, args, deployed, last_tick, paused) \
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 0) ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, \
+    job = excluded.job, queue = excluded.queue, tracked = excluded.tracked, args = excluded.args, \
+    deployed = excluded.deployed, last_tick = excluded.last_tick";
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
     let json = |column, error| rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, error);
@@ -90,9 +67,10 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
             tracking: if row.get(3)? { Tracking::Full } else { Tracking::Untracked },
             args,
         },
-        last_tick: row.get(5)?,
-        paused: row.get(6)?,
-        last_run: row.get(7)?,
+        deployed: row.get(5)?,
+        last_tick: row.get(6)?,
+        paused: row.get(7)?,
+        last_run: row.get(8)?,
     })
 }
 
@@ -101,38 +79,86 @@ pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
     connection.prepare_cached(ALL)?.query_map([], stored)?.collect()
 }
 
+fn one(unit: &Unit<'_>, name: &str) -> rusqlite::Result<Option<Stored>> {
+    unit.prepare(ONE)?.query_row([name], stored).optional()
+}
+
+fn write(unit: &Unit<'_>, job: &ScheduledJob, deployed: bool, last_tick: i64) -> rusqlite::Result<()> {
+    let definition = serde_json::to_string(&job.schedule)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    let ScheduledJob { schedule, job, queue, tracking, args } = job;
+    let tracked = tracking.is_tracked();
+    unit.prepare(PUT)?.execute(params![
+        schedule.name,
+        definition,
+        job,
+        queue,
+        tracked,
+        args.get(),
+        deployed,
+        last_tick
+    ])?;
+    Ok(())
+}
+
+fn delete(unit: &Unit<'_>, name: &str) -> rusqlite::Result<()> {
+    unit.prepare("DELETE FROM schedules WHERE name = ?1")?.execute([name])?;
+    Ok(())
+}
+
 /// Writes down the schedules of a deployment. A new one counts from now on, one that has changed goes on from where it
-/// was, and one that is not among them any more goes.
+/// was, and one of an earlier deployment that is not among them any more goes. Those made at run time stay, unless the
+/// deployment now has one of that name.
 pub(crate) fn replace(unit: &mut Unit<'_>, jobs: &[ScheduledJob]) -> rusqlite::Result<()> {
-    let mut put = unit.prepare(
-        "INSERT INTO schedules (name, definition, job, queue, tracked, args, last_tick, paused)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0) ON CONFLICT (name) DO UPDATE SET definition = excluded.definition,
-         job = excluded.job, queue = excluded.queue, tracked = excluded.tracked, args = excluded.args",
-    )?;
+    let mut known: HashMap<String, Stored> =
+        all(unit.connection)?.into_iter().map(|stored| (stored.job.schedule.name.clone(), stored)).collect();
     for job in jobs {
-        let definition = serde_json::to_string(&job.schedule)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        let ScheduledJob { schedule, job, queue, tracking, args } = job;
-        let tracked = tracking.is_tracked();
-        put.execute(params![schedule.name, definition, job, queue, tracked, args.get(), unit.now])?;
-    }
-    for old in all(unit.connection)? {
-        if !jobs.iter().any(|job| job.schedule.name == old.job.schedule.name) {
-            unit.prepare("DELETE FROM schedules WHERE name = ?1")?.execute([&old.job.schedule.name])?;
+        let name = &job.schedule.name;
+        let old = known.remove(name);
+        if old.as_ref().is_some_and(|old| !old.deployed) {
+            tracing::warn!(schedule = name, "a schedule made at run time gives way to the deployed one of its name");
         }
+        write(unit, job, true, old.map_or(unit.now, |old| old.last_tick))?;
+    }
+    for (name, _) in known.into_iter().filter(|(_, old)| old.deployed) {
+        delete(unit, &name)?;
     }
     unit.effects.schedules();
     Ok(())
 }
 
-/// Enqueues what is due, each tick under an id of its own, and writes down up to where each schedule is settled. Gives
-/// the moment at which there is something to do again.
+/// Writes down a schedule that was made at run time. It counts from now on; one that has its times from before goes on
+/// from where it was.
+pub(crate) fn put(unit: &mut Unit<'_>, job: &ScheduledJob) -> rusqlite::Result<Result<(), SchedulingError>> {
+    let old = one(unit, &job.schedule.name)?;
+    if old.as_ref().is_some_and(|old| old.deployed) {
+        return Ok(Err(SchedulingError::Deployed(job.schedule.name.clone())));
+    }
+    let times = |schedule: &Schedule| (schedule.when.clone(), schedule.zone.clone());
+    let same = old.filter(|old| times(&old.job.schedule) == times(&job.schedule));
+    write(unit, job, false, same.map_or(unit.now, |old| old.last_tick))?;
+    unit.effects.schedules();
+    Ok(Ok(()))
+}
+
+/// Removes a schedule that was made at run time.
+pub(crate) fn remove(unit: &mut Unit<'_>, name: &str) -> rusqlite::Result<Result<(), SchedulingError>> {
+    match one(unit, name)? {
+        None => Ok(Err(SchedulingError::Unknown(name.into()))),
+        Some(old) if old.deployed => Ok(Err(SchedulingError::Deployed(name.into()))),
+        Some(_) => delete(unit, name).map(Ok),
+    }
+}
+
+/// Enqueues what is due, each tick under an id of its own, and writes down up to where each schedule is settled. One
+/// made at run time goes when it is over. Gives the moment at which there is something to do again.
 pub(crate) fn tick(unit: &mut Unit<'_>) -> rusqlite::Result<Option<Timestamp>> {
     let mut wake: Option<Timestamp> = None;
     let now = time::moment(unit.now);
     for stored in all(unit.connection)? {
-        let name = stored.job.schedule.name.clone();
-        let due = match stored.schedule().due(time::moment(stored.last_tick), now) {
+        let schedule = stored.schedule();
+        let name = &schedule.name;
+        let due = match schedule.due(time::moment(stored.last_tick), now) {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(%error, "a schedule cannot be kept");
@@ -145,59 +171,62 @@ pub(crate) fn tick(unit: &mut Unit<'_>) -> rusqlite::Result<Option<Timestamp>> {
         }
         let mut last_run = stored.last_run.clone();
         for tick in ticks {
-            last_run = Some(start(unit, &stored.job, tick)?.to_string());
+            match start(unit, &stored.job, tick)? {
+                Ok(started) => last_run = Some(started.id().to_string()),
+                Err(error) => tracing::error!(schedule = name, %error, "schedule could not start its job"),
+            }
         }
         let last_tick = time::nearest(last_tick);
-        if last_tick != stored.last_tick {
+        let after = Stored { last_tick, ..stored };
+        let next = after.next();
+        if next.is_none() && schedule.enabled && !after.deployed {
+            tracing::info!(schedule = name, "a schedule made at run time is over and goes");
+            delete(unit, name)?;
+        } else if last_tick != stored.last_tick {
             unit.prepare("UPDATE schedules SET last_tick = ?2, last_run = ?3 WHERE name = ?1")?
                 .execute(params![name, last_tick, last_run])?;
         }
-        let next = Stored { last_tick, ..stored }.next();
         wake = wake.into_iter().chain(next).min();
     }
     Ok(wake)
 }
 
-fn start(unit: &mut Unit<'_>, job: &ScheduledJob, tick: Timestamp) -> rusqlite::Result<JobId> {
+/// Enqueues the job of one tick. On a FIFO queue, the ticks of one schedule keep their order.
+fn start(unit: &mut Unit<'_>, job: &ScheduledJob, tick: Timestamp) -> rusqlite::Result<Result<Enqueued, EnqueueError>> {
     let refused = |error: Box<dyn std::error::Error + Send + Sync>| rusqlite::Error::ToSqlConversionFailure(error);
-    let submission = job.submission(tick).map_err(|error| refused(Box::new(error)))?;
-    let entry = Entry::of(submission).map_err(|error| refused(Box::new(error)))?;
     let name = &job.schedule.name;
+    let mut submission = job.submission(tick).map_err(|error| refused(Box::new(error)))?;
+    submission.group = Some(name.as_str().into());
+    let entry = Entry::of(submission).map_err(|error| refused(Box::new(error)))?;
     let answer = enqueue::enqueue(unit, std::slice::from_ref(&entry))?.pop();
-    match answer {
+    match &answer {
         Some(Ok(Enqueued::New(id))) => tracing::info!(schedule = name, job = &*job.job, %id, "schedule started a job"),
         Some(Ok(Enqueued::Duplicate(id, state))) => {
             tracing::debug!(schedule = name, %id, %state, "the job of this tick is there already");
         }
-        Some(Err(error)) => tracing::error!(schedule = name, %error, "schedule could not start its job"),
-        None => {}
+        Some(Err(_)) | None => {}
     }
-    Ok(entry.id().clone())
+    answer.ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
 /// Pauses a schedule or lets it go on. What falls into a pause is not made up for.
-pub(crate) fn pause(unit: &mut Unit<'_>, name: &str, paused: bool) -> rusqlite::Result<bool> {
-    let Some(stored) = unit.prepare(ONE)?.query_row([name], stored).optional()? else { return Ok(false) };
+pub(crate) fn pause(unit: &mut Unit<'_>, name: &str, paused: bool) -> rusqlite::Result<Result<(), SchedulingError>> {
+    let Some(stored) = one(unit, name)? else { return Ok(Err(SchedulingError::Unknown(name.into()))) };
     // From a pause on it counts anew.
     let last_tick = if stored.paused && !paused { stored.last_tick.max(unit.now) } else { stored.last_tick };
     unit.prepare("UPDATE schedules SET paused = ?2, last_tick = ?3 WHERE name = ?1")?
         .execute(params![name, paused, last_tick])?;
     unit.effects.schedules();
-    Ok(true)
+    Ok(Ok(()))
 }
 
 /// Starts a schedule's job now, beside its own times.
-pub(crate) fn trigger(unit: &mut Unit<'_>, name: &str) -> rusqlite::Result<Option<JobId>> {
-    let Some(stored) = unit.prepare(ONE)?.query_row([name], stored).optional()? else { return Ok(None) };
-    let id = start(unit, &stored.job, time::moment(unit.now))?;
+pub(crate) fn trigger(unit: &mut Unit<'_>, name: &str) -> rusqlite::Result<Result<JobId, SchedulingError>> {
+    let Some(stored) = one(unit, name)? else { return Ok(Err(SchedulingError::Unknown(name.into()))) };
+    let id = match start(unit, &stored.job, time::moment(unit.now))? {
+        Ok(started) => started.id().clone(),
+        Err(error) => return Ok(Err(error.into())),
+    };
     unit.prepare("UPDATE schedules SET last_run = ?2 WHERE name = ?1")?.execute(params![name, id.as_str()])?;
-    Ok(Some(id))
-}
-
-/// There is no such schedule.
-pub(crate) fn unknown(name: &str) -> StoreError {
-    StoreError::new(
-        StoreErrorKind::Invalid,
-        format_args!("there is no schedule {name:?} here; schedules are known from the first start of an engine on"),
-    )
+    Ok(Ok(id))
 }

@@ -40,6 +40,9 @@ fn one(unit: &mut Unit<'_>, usual: &mut Usual<'_>, request: &Settle) -> rusqlite
         if usual.succeed.execute(params![seq, id, token.attempt, owner, ended_at, purge_at])? == 1 {
             let ended = ended(unit, request, AttemptOutcome::Succeeded, None)?;
             attempts::insert(&mut usual.attempt, seq, &ended)?;
+            if request.exclusive.is_some() {
+                unit.free_of(seq, owner)?;
+            }
             if token.attempt > 1 {
                 unit.trim_attempts(seq, lamplighter::Record::MAX_HISTORY)?;
             }
@@ -136,6 +139,7 @@ fn put_back(
         "UPDATE jobs SET state = ?2, attempt = ?3, receives = ?4, visible_at = ?5, due_at = ?6, since = ?7 WHERE seq = ?1",
     )?
     .execute(params![row.seq, code, attempt, receives, row.visible_again(due_at), due_at, unit.now])?;
+    unit.free(row)?;
     unit.moves(row, code);
     unit.effects.queue(row.queue);
     Ok(())

@@ -3,7 +3,7 @@
 
 use lamplighter::{Action, Message, Retention};
 
-use super::{burial::Cause, receipt::Receipt};
+use super::{burial::Cause, notes::EXPIRED, receipt::Receipt};
 use crate::{file::unit::Unit, state, time};
 
 /// What to do with one message.
@@ -26,6 +26,9 @@ pub(crate) fn transport(unit: &mut Unit<'_>, settlements: &[Transport]) -> rusql
             Action::Ack if row.state != state::RUNNING => {
                 let now = unit.now;
                 let code = if expired(unit, row.seq)? { state::CANCELLED } else { state::SUCCEEDED };
+                if code == state::CANCELLED {
+                    unit.put_reason(row.seq, EXPIRED)?;
+                }
                 unit.end(&row, code, now, time::after(now, Retention::default().succeeded))?;
             }
             // Another attempt has taken over: the message is its own.

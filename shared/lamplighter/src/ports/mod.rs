@@ -4,6 +4,7 @@ mod error;
 mod events;
 mod payloads;
 mod queues;
+mod schedules;
 mod store;
 
 use std::{fmt, sync::Arc};
@@ -14,7 +15,11 @@ pub use self::{
     events::{Event, Events},
     payloads::Payloads,
     queues::{EnqueueError, Enqueued, Queues, Submission},
-    store::{Claim, ClaimRequest, Count, LeaseStatus, ListQuery, Note, Page, Settle, Settled, Store, Token, Verdict},
+    schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
+    store::{
+        Claim, ClaimRequest, Count, Exclusive, LeaseStatus, ListQuery, Note, OnBusy, Page, Settle, Settled, Store,
+        Token, Verdict,
+    },
 };
 
 /// A backend: where messages are sent, and what else there is.
@@ -29,13 +34,15 @@ pub struct Backend {
     pub events: Option<Arc<dyn Events>>,
     /// Where arguments lie that are too large for a message.
     pub payloads: Option<Arc<dyn Payloads>>,
+    /// Where schedules are kept.
+    pub schedules: Option<Arc<dyn Schedules>>,
 }
 
 impl Backend {
     /// A backend that sends, and keeps no records.
     #[must_use]
     pub fn new(queues: Arc<dyn Queues>) -> Self {
-        Self { queues, store: None, events: None, payloads: None }
+        Self { queues, store: None, events: None, payloads: None, schedules: None }
     }
 
     /// With records.
@@ -56,6 +63,13 @@ impl Backend {
     #[must_use]
     pub fn with_payloads(mut self, payloads: Arc<dyn Payloads>) -> Self {
         self.payloads = Some(payloads);
+        self
+    }
+
+    /// With schedules.
+    #[must_use]
+    pub fn with_schedules(mut self, schedules: Arc<dyn Schedules>) -> Self {
+        self.schedules = Some(schedules);
         self
     }
 }

@@ -24,7 +24,8 @@ pub trait Store: Send + Sync + 'static {
     /// Asks for the right to run each job. The answers come in the order of the requests.
     ///
     /// A job without a record gets one. A job whose lease has ended is counted as lost and given to the asker, or
-    /// failed when that was its last attempt.
+    /// failed when that was its last attempt. One that must hold something [alone](ClaimRequest::exclusive) is given to
+    /// nobody while another job holds that: a lost attempt is then counted later.
     async fn claim(&self, requests: Vec<ClaimRequest>) -> Vec<Result<Claim, StoreError>>;
 
     /// Writes down how attempts ended. The answers come in the order of the requests.
@@ -89,6 +90,34 @@ pub struct ClaimRequest {
     pub retention: Retention,
     /// Which records are kept.
     pub tracking: Tracking,
+    /// What it must hold alone to run, where there is something.
+    pub exclusive: Option<Exclusive>,
+}
+
+/// What one job at a time may hold, by the key's text: with the right to run, it gets that of the key, and both end
+/// together.
+///
+/// The right of a key is a lease like the job's own, until [`ClaimRequest::lease_until`] and under the same owner. It is
+/// free again as soon as the attempt is settled, in whichever way, or its job is cancelled or recorded as failed; and
+/// when its time is over, though nobody said a word. Another one's right is never taken away by this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exclusive {
+    /// The key: at most 256 characters.
+    pub key: String,
+    /// What happens while another job holds it.
+    pub on_busy: OnBusy,
+}
+
+/// What happens to a claim while another job holds what it must hold alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnBusy {
+    /// [`Claim::Waits`].
+    Wait,
+    /// [`Claim::Skipped`] for a job of which no attempt has begun in its present run; [`Claim::Waits`] for any other.
+    Cancel {
+        /// Why, for the record.
+        reason: String,
+    },
 }
 
 /// The answer to a [`ClaimRequest`].
@@ -107,6 +136,10 @@ pub enum Claim {
     Ended(State),
     /// Another attempt holds the lease until then.
     Busy(Timestamp),
+    /// Another job holds what this one must hold alone: ask again at that moment. Nothing was changed.
+    Waits(Timestamp),
+    /// Another job holds what this one must hold alone, and now it is recorded as cancelled.
+    Skipped,
     /// The lease of its last attempt ended without a word, and now it is recorded as failed.
     Exhausted {
         /// Attempts used.
@@ -143,6 +176,9 @@ pub struct Settle {
     /// What the store gave with the [claim](Claim::Run).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memo: Option<Box<str>>,
+    /// The key of what it held alone, which is free from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exclusive: Option<String>,
 }
 
 /// What follows from an attempt.

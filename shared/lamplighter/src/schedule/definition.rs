@@ -61,6 +61,14 @@ fn yes() -> bool {
     true
 }
 
+/// Whether a schedule may have this name: 1-64 letters, digits and `_.-`, which is what EventBridge takes for rules and
+/// for schedules (API references of PutRule and CreateSchedule).
+#[must_use]
+pub fn is_schedule_name(name: &str) -> bool {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(fits)
+}
+
 impl Schedule {
     /// An enabled schedule in UTC that makes up for a missed stretch with one run.
     pub fn new(name: impl Into<String>, when: When) -> Self {
@@ -137,18 +145,28 @@ impl Schedule {
     ///
     /// [`ScheduleError`] with every problem, not only the first.
     pub fn check(&self) -> Result<(), ScheduleError> {
-        let mut problems = Vec::new();
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        if !(1..=64).contains(&self.name.len()) || !self.name.bytes().all(fits) {
-            problems.push(ScheduleProblem::Name);
-        }
+        self.told(self.problems_of_form().chain(zone::look_up(&self.zone).err().map(Into::into)))
+    }
+
+    /// [`Schedule::check`] without a time zone database: whether the zone exists is not told, only whether one could
+    /// have such a name.
+    ///
+    /// # Errors
+    ///
+    /// [`ScheduleError`] with every problem, not only the first.
+    pub fn check_form(&self) -> Result<(), ScheduleError> {
+        self.told(self.problems_of_form().chain(zone::check_form(&self.zone).err().map(Into::into)))
+    }
+
+    fn problems_of_form(&self) -> impl Iterator<Item = ScheduleProblem> {
+        let name = (!is_schedule_name(&self.name)).then_some(ScheduleProblem::Name);
         let length = self.description.chars().count();
-        if length > MAX_DESCRIPTION {
-            problems.push(ScheduleProblem::Description { length });
-        }
-        if let Err(error) = zone::look_up(&self.zone) {
-            problems.push(error.into());
-        }
+        let description = (length > MAX_DESCRIPTION).then_some(ScheduleProblem::Description { length });
+        name.into_iter().chain(description)
+    }
+
+    fn told(&self, problems: impl Iterator<Item = ScheduleProblem>) -> Result<(), ScheduleError> {
+        let problems: Vec<_> = problems.collect();
         if problems.is_empty() { Ok(()) } else { Err(ScheduleError { schedule: self.name.clone(), problems }) }
     }
 

@@ -28,6 +28,10 @@ pub enum EventBridge {
 }
 
 impl EventBridge {
+    /// What the name of a deployed schedule begins with in EventBridge Scheduler. It tells those from schedules that were
+    /// made at run time, with which they share a group.
+    pub const DEPLOYED: &str = "deployed-";
+
     /// The schedule expression.
     pub fn expression(&self) -> &str {
         match self {

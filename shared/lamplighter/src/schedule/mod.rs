@@ -44,7 +44,7 @@ mod when;
 mod zone;
 
 pub use cron::{Cron, CronError, CronField, Dialect};
-pub use definition::Schedule;
+pub use definition::{Schedule, is_schedule_name};
 pub use due::{Due, MISFIRE_GRACE, Misfire, RUN_ALL_LIMIT};
 pub use error::{ScheduleError, ScheduleProblem};
 pub use eventbridge::EventBridge;

@@ -215,6 +215,7 @@ impl Ended {
             progress: self.progress,
             tracking: self.job.ready.route.options.tracking(),
             memo: self.job.memo.clone(),
+            exclusive: self.job.exclusive.clone(),
         }
     }
 

@@ -12,8 +12,10 @@ use crate::{
     function::Route,
     id::JobId,
     message::{MAX_HOPS, Message, SharedMessage},
-    ports::{Claim, ClaimRequest, Event, SETTLE_JOB, Settle, Token},
+    options::Overlap,
+    ports::{Claim, ClaimRequest, Event, Exclusive, OnBusy, SETTLE_JOB, Settle, Token},
     record::State,
+    schedule::is_schedule_name,
 };
 
 use serde_json::value::RawValue;
@@ -27,6 +29,19 @@ pub(super) struct Ready {
 }
 
 impl Ready {
+    /// What it must hold alone to run, by its job's overlap policy.
+    fn exclusive(&self) -> Option<Exclusive> {
+        let schedule = self.message.schedule.as_deref().filter(|name| is_schedule_name(name))?;
+        let on_busy = match self.route.options.overlap_policy() {
+            Overlap::Allow => return None,
+            Overlap::Queue => OnBusy::Wait,
+            Overlap::Skip => {
+                OnBusy::Cancel { reason: format!("skipped: an earlier job of schedule {schedule} was still running") }
+            }
+        };
+        Some(Exclusive { key: format!("schedule:{schedule}"), on_busy })
+    }
+
     /// What others may want to hear of it.
     pub(super) fn event(&self, state: State, attempt: u32, at: Timestamp, error: Option<ErrorText>) -> Event {
         Event {
@@ -51,6 +66,8 @@ pub(super) struct Claimed {
     pub(super) memo: Option<Box<str>>,
     /// Whether the store has a lease for it, so that its end must be written down.
     pub(super) tracked: bool,
+    /// The key of what it holds alone.
+    pub(super) exclusive: Option<String>,
 }
 
 /// How often an unknown job is received before it is buried, and how long it rests in between, times the number of
@@ -152,9 +169,13 @@ impl Inner {
                 max_attempts: ready.route.options.retry_policy().max_attempts(),
                 retention: ready.route.options.retention_policy(),
                 tracking: ready.route.options.tracking(),
+                exclusive: ready.exclusive(),
             })
             .collect();
-        let owners: Vec<_> = requests.iter().map(|request| request.owner).collect();
+        let owners: Vec<_> = requests
+            .iter()
+            .map(|request| (request.owner, request.exclusive.as_ref().map(|exclusive| exclusive.key.clone())))
+            .collect();
         let answers = if requests.is_empty() { Vec::new() } else { store.claim(requests).await };
         let mut answers = owners.into_iter().zip(answers);
         let mut events = Vec::new();
@@ -164,13 +185,14 @@ impl Inner {
                 continue;
             }
             let action = match answers.next() {
-                Some((owner, Ok(Claim::Run { attempt, checkpoint, memo }))) => {
+                Some(((owner, exclusive), Ok(Claim::Run { attempt, checkpoint, memo }))) => {
                     claimed.push(Claimed {
                         ready: Box::new(ready),
                         token: Token { attempt, owner },
                         checkpoint,
                         memo,
                         tracked: true,
+                        exclusive,
                     });
                     continue;
                 }
@@ -183,6 +205,15 @@ impl Inner {
                 Some((_, Ok(Claim::Busy(until)))) => {
                     // A moment after the lease, or the next claim would come just too early.
                     Action::Release(Some(self.env.until(until) + Duration::from_secs(1)))
+                }
+                Some((_, Ok(Claim::Waits(until)))) => {
+                    tracing::debug!(job = ready.message.job, id = %ready.id, %until, "waits for another job to end");
+                    Action::Release(Some(self.env.until(until)))
+                }
+                Some((_, Ok(Claim::Skipped))) => {
+                    let (id, schedule) = (&ready.id, ready.message.schedule.as_deref());
+                    tracing::info!(job = ready.message.job, %id, schedule, "skipped: an earlier job still runs");
+                    Action::Ack
                 }
                 Some((_, Ok(Claim::Exhausted { attempts }))) => {
                     let error = format!("attempt {attempts} of {attempts} was lost: its host ended without a word");
@@ -206,7 +237,7 @@ impl Inner {
     fn unclaimed(&self, ready: Ready) -> Claimed {
         let attempt = ready.delivery.receive_count.max(1).saturating_add(ready.message.attempts);
         let token = Token { attempt, owner: 0 };
-        Claimed { ready: Box::new(ready), token, checkpoint: None, memo: None, tracked: false }
+        Claimed { ready: Box::new(ready), token, checkpoint: None, memo: None, tracked: false, exclusive: None }
     }
 
     fn tracks(&self) -> bool {

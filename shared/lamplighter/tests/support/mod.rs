@@ -2,7 +2,7 @@
 #![allow(missing_docs, unreachable_pub, dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -51,6 +51,9 @@ pub struct Entry {
 pub struct Memory {
     pub env: Env,
     pub jobs: Arc<Mutex<HashMap<JobId, Entry>>>,
+    pub claims: Arc<Mutex<Vec<ClaimRequest>>>,
+    /// The answers to the next claims, in place of the memory's own.
+    pub answers: Arc<Mutex<VecDeque<Claim>>>,
     pub settled: Arc<Mutex<Vec<Settle>>>,
     pub sent: Arc<Mutex<Vec<Submission>>>,
     pub faults: Arc<Mutex<Faults>>,
@@ -62,6 +65,8 @@ impl Memory {
         Self {
             env: env.clone(),
             jobs: Arc::default(),
+            claims: Arc::default(),
+            answers: Arc::default(),
             settled: Arc::default(),
             sent: Arc::default(),
             faults: Arc::default(),
@@ -123,6 +128,10 @@ impl Store for Memory {
             .into_iter()
             .map(|request| {
                 fault(&mut self.faults.lock().unwrap().claims)?;
+                self.claims.lock().unwrap().push(request.clone());
+                if let Some(answer) = self.answers.lock().unwrap().pop_front() {
+                    return Ok(answer);
+                }
                 let mut jobs = self.jobs.lock().unwrap();
                 let entry =
                     jobs.entry(request.id).or_insert(Entry { state: JobState::Queued, attempt: 0, holder: None });

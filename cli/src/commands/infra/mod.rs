@@ -1,12 +1,15 @@
 //! `lamp infra`.
 
+mod cost;
+
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-use clap::Args;
-use lamplighter_infra::{CheckError, Freshness, TEMPLATE_PATH, Template, check_against};
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use lamplighter_infra::{CheckError, Freshness, TEMPLATE_PATH, Template, check_against, examine};
 
 use crate::{
     error::{Error, reason},
@@ -15,7 +18,10 @@ use crate::{
 
 /// Write the infrastructure template (AWS SAM) that follows from the functions, the job definitions and the schedules.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Infra {
+    #[command(subcommand)]
+    about: Option<About>,
     /// Write nothing; fail when the file is not what would be written. For continuous integration.
     #[arg(long)]
     check: bool,
@@ -27,9 +33,18 @@ pub(crate) struct Infra {
     json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum About {
+    Cost(cost::Cost),
+}
+
 impl Infra {
     pub(super) fn run(self) -> Result<(), Error> {
+        if let Some(About::Cost(cost)) = &self.about {
+            return cost.run();
+        }
         let template = lamplighter_infra::template().map_err(Error::failed)?;
+        examine(&template.to_json(), Timestamp::now()).map_err(Error::failed)?;
         if self.json {
             return output::print(|out| {
                 serde_json::to_writer_pretty(&mut *out, &template.to_json())?;

@@ -1,0 +1,94 @@
+//! `lamp infra cost`.
+
+use clap::Args;
+use comfy_table::{Cell, CellAlignment};
+use lamplighter_infra::cost::{Estimate, Mode, Workload, prices, standing};
+use serde::Serialize;
+
+use crate::{error::Error, output};
+
+/// Show what a month's jobs cost on AWS, by service and by how much is remembered of each job.
+///
+/// All jobs are taken to succeed at their first attempt, and to come in batches of ten. Free tiers are left out.
+#[derive(Debug, Args)]
+pub(crate) struct Cost {
+    /// Jobs a month.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]
+    jobs_per_month: u64,
+    /// How long a job runs, in milliseconds.
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..=900_000))]
+    duration_ms: u64,
+    /// The function's memory, in MB.
+    #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(128..=10_240))]
+    memory_mb: u64,
+    /// Jobs are sent one by one, in place of ten at a time.
+    #[arg(long)]
+    single: bool,
+    /// One mode a line as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A mode as `--json` shows it: dollars a month.
+#[derive(Serialize)]
+struct View {
+    mode: String,
+    sqs: f64,
+    lambda: f64,
+    dynamodb: f64,
+    logs: f64,
+    xray: f64,
+    /// Alarms and dashboard, which the deployment costs whatever runs.
+    standing: f64,
+    total: f64,
+    region: &'static str,
+    prices_of: &'static str,
+}
+
+impl Cost {
+    pub(super) fn run(&self) -> Result<(), Error> {
+        let standing = standing(&lamplighter_infra::deployment().map_err(Error::failed)?);
+        let workload = Workload {
+            jobs: self.jobs_per_month,
+            duration_ms: self.duration_ms,
+            memory_mb: self.memory_mb,
+            sent_singly: self.single,
+        };
+        let estimates = Mode::ALL.map(|mode| (mode, Estimate::new(&workload, mode)));
+        if self.json {
+            return output::json_lines(estimates.map(|(mode, estimate)| view(mode, &estimate, standing)));
+        }
+        list(&estimates, standing)
+    }
+}
+
+fn view(mode: Mode, estimate: &Estimate, standing: f64) -> View {
+    let Estimate { sqs, lambda, dynamodb, logs, xray } = *estimate;
+    let total = estimate.total() + standing;
+    let (region, prices_of) = (prices::REGION, prices::DATE);
+    View { mode: mode.to_string(), sqs, lambda, dynamodb, logs, xray, standing, total, region, prices_of }
+}
+
+fn list(estimates: &[(Mode, Estimate)], standing: f64) -> Result<(), Error> {
+    let modes: Vec<String> = estimates.iter().map(|(mode, _)| mode.to_string()).collect();
+    let headers: Vec<&str> = ["$ a month"].into_iter().chain(modes.iter().map(String::as_str)).collect();
+    let mut table = output::table(&headers);
+    let mut row = |name: &str, of: &dyn Fn(&Estimate) -> f64| {
+        let amounts = estimates.iter().map(|(_, estimate)| dollars(of(estimate)));
+        table.add_row([Cell::new(name)].into_iter().chain(amounts));
+    };
+    row("SQS", &|estimate| estimate.sqs);
+    row("Lambda", &|estimate| estimate.lambda);
+    row("DynamoDB", &|estimate| estimate.dynamodb);
+    row("Logs", &|estimate| estimate.logs);
+    row("X-Ray, unless Tracing is PassThrough", &|estimate| estimate.xray);
+    row("Alarms and dashboard", &|_| standing);
+    row("Together", &|estimate| estimate.total() + standing);
+    output::print_table(&table)?;
+    output::hint(&format!("prices of {} in {}, arm64, free tiers left out", prices::DATE, prices::REGION));
+    Ok(())
+}
+
+fn dollars(amount: f64) -> Cell {
+    Cell::new(format!("{amount:.2}")).set_alignment(CellAlignment::Right)
+}

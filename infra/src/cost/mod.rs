@@ -1,0 +1,144 @@
+//! What jobs cost in a month: prices × operations.
+//!
+//! ```
+//! use lamplighter_infra::cost::{Estimate, Mode, Workload};
+//!
+//! let million = Workload { jobs: 1_000_000, duration_ms: 100, memory_mb: 128, sent_singly: false };
+//! let jobs = Estimate::new(&million, Mode::Untracked).jobs();
+//! assert!(jobs < 1.0, "a million jobs for less than a dollar: {jobs}");
+//! ```
+
+mod operations;
+pub mod prices;
+
+pub use self::operations::{
+    FAIL_TEN, Mode, OPERATIONS, Operation, POLLING_REQUESTS_PER_BATCH, SEND_ONE, SEND_TEN, SUCCEED_FULL, SUCCEED_LEAN,
+    SUCCEED_UNTRACKED,
+};
+use crate::deployment::Deployment;
+
+/// What is done in a month. All jobs are taken to succeed at their first attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Workload {
+    /// Jobs.
+    pub jobs: u64,
+    /// How long one runs.
+    pub duration_ms: u64,
+    /// The function's memory.
+    pub memory_mb: u64,
+    /// Whether each is sent by itself, in place of ten at a time.
+    pub sent_singly: bool,
+}
+
+/// What it costs, in dollars a month, by service.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// Messages: sent, received, deleted.
+    pub sqs: f64,
+    /// Invocations and their time. Each job's time is counted by itself: jobs of a batch that wait for others at the
+    /// same time cost less.
+    pub lambda: f64,
+    /// Records.
+    pub dynamodb: f64,
+    /// Logs: a line a job, and Lambda's own lines.
+    pub logs: f64,
+    /// Traces, where tracing is active.
+    pub xray: f64,
+}
+
+/// Messages that Lambda takes at a time, where there are so many.
+const BATCH: f64 = 10.0;
+/// The line that tells how a job ended, as CloudWatch counts it.
+const LOG_BYTES_PER_JOB: f64 = 300.0;
+/// Lambda's own lines on an invocation, in JSON.
+const LOG_BYTES_PER_INVOCATION: f64 = 900.0;
+const GB: f64 = 1e9;
+const MILLION: f64 = 1e6;
+/// X-Ray traces the first request of each second, and a twentieth of the others (AWS X-Ray Developer Guide,
+/// "Configuring sampling rules").
+const SECONDS_PER_MONTH: f64 = 30.0 * 86_400.0;
+const TRACED_SHARE: f64 = 0.05;
+
+impl Estimate {
+    /// The cost of a month.
+    #[must_use]
+    pub fn new(workload: &Workload, mode: Mode) -> Self {
+        let jobs = workload.jobs as f64;
+        let send = if workload.sent_singly { SEND_ONE } else { SEND_TEN };
+        let sends = jobs / f64::from(send.jobs) * f64::from(send.sqs_requests);
+        let batches = jobs / BATCH;
+        let polling = batches * f64::from(POLLING_REQUESTS_PER_BATCH);
+        let success = mode.success();
+        let settling = jobs * f64::from(success.sqs_requests);
+        let gb_seconds = jobs * (workload.duration_ms as f64 / 1000.0) * (workload.memory_mb as f64 / 1024.0);
+        let traces = batches.min(SECONDS_PER_MONTH) + (batches - SECONDS_PER_MONTH).max(0.0) * TRACED_SHARE;
+        let log_bytes = jobs * LOG_BYTES_PER_JOB + batches * LOG_BYTES_PER_INVOCATION;
+        Self {
+            sqs: (sends + polling + settling) / MILLION * prices::SQS_MILLION_REQUESTS,
+            lambda: batches / MILLION * prices::LAMBDA_MILLION_REQUESTS + gb_seconds * prices::LAMBDA_GB_SECOND,
+            dynamodb: jobs * f64::from(success.write_units) / MILLION * prices::DYNAMODB_MILLION_WRITES,
+            logs: log_bytes / GB * prices::LOGS_GB,
+            xray: traces / MILLION * prices::XRAY_MILLION_TRACES,
+        }
+    }
+
+    /// What the jobs themselves cost: without logs and traces, of which there may be more or none.
+    #[must_use]
+    pub fn jobs(&self) -> f64 {
+        self.sqs + self.lambda + self.dynamodb
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.jobs() + self.logs + self.xray
+    }
+}
+
+/// What a deployment costs in a month in which nothing runs: alarms and the dashboard.
+#[must_use]
+pub fn standing(deployment: &Deployment) -> f64 {
+    deployment.alarms() as f64 * prices::ALARM + prices::DASHBOARD
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn million(sent_singly: bool) -> Workload {
+        Workload { jobs: 1_000_000, duration_ms: 100, memory_mb: 128, sent_singly }
+    }
+
+    fn cents(dollars: f64) -> i64 {
+        (dollars * 100.0).round() as i64
+    }
+
+    /// Worked out by hand: 0.12 for 300,000 requests to SQS, 0.02 for 100,000 invocations, 0.1667 for 12,500 GB-seconds;
+    /// and 0.625 for a write unit each.
+    #[test]
+    fn a_million_jobs_cost_what_arithmetic_says() {
+        let jobs = |workload, mode| cents(Estimate::new(&workload, mode).jobs());
+        assert_eq!(jobs(million(false), Mode::Untracked), 31);
+        assert_eq!(jobs(million(true), Mode::Untracked), 67);
+        assert_eq!(jobs(million(false), Mode::Lean), 156);
+        assert_eq!(jobs(million(false), Mode::Full), 406);
+        let estimate = Estimate::new(&million(false), Mode::Lean);
+        assert_eq!((cents(estimate.logs), cents(estimate.xray)), (20, 50));
+        assert_eq!(cents(estimate.total()), 225);
+    }
+
+    #[test]
+    fn traces_are_sampled_above_one_a_second() {
+        let busy = Workload { jobs: 100_000_000, ..million(false) };
+        // 10 million invocations: one in each of 2,592,000 seconds, and a twentieth of the 7,408,000 others.
+        assert_eq!(cents(Estimate::new(&busy, Mode::Untracked).xray), 1481);
+    }
+
+    #[test]
+    fn dearer_modes_remember_more() {
+        let totals = Mode::ALL.map(|mode| Estimate::new(&million(false), mode).total());
+        assert!(totals.is_sorted(), "{totals:?}");
+        let none = Workload { jobs: 0, ..million(false) };
+        assert_eq!(Estimate::new(&none, Mode::Full).total(), 0.0);
+    }
+}

@@ -1,0 +1,132 @@
+//! Alarms: what somebody must look at.
+
+use super::{dead_letters_id, events::UNDELIVERED, function_id, named, queue_id, resource};
+use crate::{
+    deployment::{DeployedFunction, DeployedQueue, Deployment, UNDELIVERED_QUEUE, logical_name},
+    node::{Map, Node, attribute, only_if, reference},
+};
+
+/// The parameter that names the topic.
+pub(super) const ALARM_TOPIC: &str = "AlarmTopicArn";
+/// The condition that one was named.
+pub(super) const HAS_ALARM_TOPIC: &str = "HasAlarmTopic";
+
+/// What a worker keeps of an invocation's time to settle its jobs, at most. Who comes that near to Lambda's own timeout
+/// is about to run into it, which forgets the finished jobs of the batch.
+const SETTLING_MS: u32 = 2000;
+
+/// A metric of an AWS service, and above which value it is looked at. The values of each period of a minute become one
+/// by `statistic`.
+struct Watch<'a> {
+    namespace: &'a str,
+    metric: &'a str,
+    dimension: (&'a str, Node),
+    statistic: &'a str,
+    above: u32,
+    /// For so many minutes, one after the other.
+    minutes: u16,
+}
+
+pub(super) fn resources(deployment: &Deployment) -> Map {
+    let mut alarms = Map::new();
+    for queue in &deployment.queues {
+        alarms = alarms.and(of_queue(queue));
+    }
+    for function in &deployment.functions {
+        alarms = alarms.and(of_function(function));
+    }
+    let about = "EventBridge could not deliver something, or a function failed on an event: the message in the queue tells \
+                 what, and its attributes why.";
+    let name = attribute(UNDELIVERED, "QueueName");
+    alarms.set(format!("{UNDELIVERED}Alarm"), alarm(named(UNDELIVERED_QUEUE, ""), about, lies_in(name)))
+}
+
+fn of_queue(queue: &DeployedQueue) -> Map {
+    let (id, name) = (logical_name(&queue.name), &queue.name);
+    let given_up = format!(
+        "Jobs of queue {name} were given up. Each dead letter's attribute lamplighter.reason tells why; when it is mended, \
+         `lamp redrive {name}` sends them again."
+    );
+    let stale = format!(
+        "A message of queue {name} is older than all attempts of a job can take: it waits, and nobody takes it. Look \
+         whether the event source mapping is on and the function throttled, or let more run at once."
+    );
+    let age = Watch {
+        namespace: "AWS/SQS",
+        metric: "ApproximateAgeOfOldestMessage",
+        dimension: ("QueueName", attribute(&queue_id(name), "QueueName")),
+        statistic: "Maximum",
+        above: queue.stale_secs,
+        minutes: 5,
+    };
+    let dead = attribute(&dead_letters_id(name), "QueueName");
+    Map::new()
+        .set(format!("{id}DeadLettersAlarm"), alarm(named(name, "-dead-letters"), &given_up, lies_in(dead)))
+        .set(format!("{id}AgeAlarm"), alarm(named(name, "-age"), &stale, age))
+}
+
+fn of_function(function: &DeployedFunction) -> Map {
+    let (id, name) = (logical_name(&function.name), &function.name);
+    let watch = |metric, statistic, above, minutes| Watch {
+        namespace: "AWS/Lambda",
+        metric,
+        dimension: ("FunctionName", reference(function_id(name))),
+        statistic,
+        above,
+        minutes,
+    };
+    let errors = format!(
+        "Invocations of function {name} failed as a whole, which no job's failure does: it crashed, ran out of memory or \
+         time, or could not start. All messages of such a batch come again."
+    );
+    let throttles = format!(
+        "Lambda refused invocations of function {name}: the account's or the function's concurrency is used up. Raise it, \
+         or lower max_concurrency of its queues."
+    );
+    let duration = format!(
+        "An invocation of function {name} came near its timeout, at which Lambda would end it and forget the jobs that it \
+         had finished. Give the slowest job more time, or smaller batches."
+    );
+    let near = function.timeout_secs.saturating_mul(1000).saturating_sub(SETTLING_MS);
+    Map::new()
+        .set(format!("{id}ErrorsAlarm"), alarm(named(name, "-errors"), &errors, watch("Errors", "Sum", 0, 1)))
+        .set(
+            format!("{id}ThrottlesAlarm"),
+            alarm(named(name, "-throttles"), &throttles, watch("Throttles", "Sum", 0, 5)),
+        )
+        .set(
+            format!("{id}DurationAlarm"),
+            alarm(named(name, "-duration"), &duration, watch("Duration", "Maximum", near, 1)),
+        )
+}
+
+/// Whether anything lies in a queue that ought to be empty.
+fn lies_in(queue: Node) -> Watch<'static> {
+    Watch {
+        namespace: "AWS/SQS",
+        metric: "ApproximateNumberOfMessagesVisible",
+        dimension: ("QueueName", queue),
+        statistic: "Maximum",
+        above: 0,
+        minutes: 1,
+    }
+}
+
+fn alarm(name: Node, about: &str, watch: Watch<'_>) -> Map {
+    let (dimension, value) = watch.dimension;
+    let properties = Map::new()
+        .set("AlarmName", name)
+        .set("AlarmDescription", about)
+        .set("Namespace", watch.namespace)
+        .set("MetricName", watch.metric)
+        .set("Dimensions", [Map::new().set("Name", dimension).set("Value", value)])
+        .set("Statistic", watch.statistic)
+        .set("Period", 60u16)
+        .set("EvaluationPeriods", watch.minutes)
+        .set("ComparisonOperator", "GreaterThanThreshold")
+        .set("Threshold", watch.above)
+        .set("TreatMissingData", "notBreaching")
+        .set("AlarmActions", only_if(HAS_ALARM_TOPIC, [reference(ALARM_TOPIC)]))
+        .set("OKActions", only_if(HAS_ALARM_TOPIC, [reference(ALARM_TOPIC)]));
+    resource("AWS::CloudWatch::Alarm", properties)
+}

@@ -1,0 +1,93 @@
+//! Buckets: for objects that jobs read and write, and for arguments and outputs that are too large elsewhere.
+
+use super::{encryption, policy, resource_if};
+use crate::node::{Map, Node, arn, call, either, reference, sub};
+
+/// A bucket that the stack makes, unless whoever deploys names one.
+pub(super) struct Bucket {
+    id: &'static str,
+    note: &'static str,
+    /// The parameter that names one.
+    pub(super) parameter: &'static str,
+    /// The condition that none was named.
+    pub(super) is_made: &'static str,
+    /// Prefixes under which objects are removed after a while.
+    passing: &'static [&'static str],
+}
+
+/// For objects that jobs read and write.
+pub(super) const OBJECTS: Bucket = Bucket {
+    id: "Objects",
+    note: "What jobs read and write. Kept when the stack goes, since it cannot be made again.",
+    parameter: "ObjectsBucket",
+    is_made: "MakesObjectsBucket",
+    passing: &[],
+};
+
+/// For arguments that are too large for a message, and outputs that are too large for a record.
+pub(super) const PAYLOADS: Bucket = Bucket {
+    id: "Payloads",
+    note: "Large arguments and outputs. They go by themselves; the bucket stays when the stack goes, since jobs in\n\
+           dead-letter queues may still need theirs.",
+    parameter: "PayloadsBucket",
+    is_made: "MakesPayloadsBucket",
+    passing: &[ARGUMENTS, OUTPUTS],
+};
+
+/// Where arguments lie in the bucket for payloads.
+pub(super) const ARGUMENTS: &str = "args/";
+/// Where outputs lie there.
+pub(super) const OUTPUTS: &str = "output/";
+
+/// How long a payload is kept. A message lives 14 days at most and a dead letter as long, so 30 days outlast a job that
+/// was sent without a long delay, and the record of its failure.
+const PAYLOAD_DAYS: u16 = 30;
+
+impl Bucket {
+    /// Its name, whether it is made here or was given.
+    pub(super) fn name(&self) -> Node {
+        either(self.is_made, reference(self.id), reference(self.parameter))
+    }
+
+    /// A text in which `${Bucket}` is its name.
+    pub(super) fn sub(&self, text: impl Into<String>) -> Node {
+        sub(vec![Node::from(text.into()), Map::new().set("Bucket", self.name()).into()])
+    }
+
+    /// The ARN of what is in it under `path`, or of the bucket where `path` is empty.
+    pub(super) fn arn(&self, path: &str) -> Node {
+        self.sub(format!("arn:${{AWS::Partition}}:s3:::${{Bucket}}{path}"))
+    }
+
+    pub(super) fn resources(&self) -> Map {
+        let private = ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"]
+            .into_iter()
+            .fold(Map::new(), |map, name| map.set(name, true));
+        let properties = encryption::bucket().and(self.lifecycle()).set("PublicAccessBlockConfiguration", private);
+        let bucket = Map::new()
+            .set("Type", "AWS::S3::Bucket")
+            .set("Condition", self.is_made)
+            .set("DeletionPolicy", "RetainExceptOnCreate")
+            .set("UpdateReplacePolicy", "Retain")
+            .set("Properties", properties);
+        let objects = call("Join", vec![Node::from(""), vec![arn(self.id), "/*".into()].into()]);
+        let everything = vec![arn(self.id), objects];
+        let policy = Map::new()
+            .set("Bucket", reference(self.id))
+            .set("PolicyDocument", policy::document(vec![policy::refuse_plain_text("s3", everything)]));
+        Map::new()
+            .set_noted(self.note, self.id, bucket)
+            .set(format!("{}Policy", self.id), resource_if(self.is_made, "AWS::S3::BucketPolicy", policy))
+    }
+
+    fn lifecycle(&self) -> Map {
+        let rule = |id: String| Map::new().set("Id", id).set("Status", "Enabled");
+        let unfinished = rule("unfinished-uploads".into())
+            .set("AbortIncompleteMultipartUpload", Map::new().set("DaysAfterInitiation", 1u16));
+        let passing = self.passing.iter().map(|prefix| {
+            rule(prefix.trim_end_matches('/').into()).set("Prefix", *prefix).set("ExpirationInDays", PAYLOAD_DAYS)
+        });
+        let rules: Vec<Map> = passing.chain([unfinished]).collect();
+        Map::new().set("LifecycleConfiguration", Map::new().set("Rules", rules))
+    }
+}

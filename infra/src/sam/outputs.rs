@@ -1,0 +1,46 @@
+//! What others need to know of a deployed stack.
+
+use super::{
+    buckets::{OBJECTS, PAYLOADS},
+    dashboard, dead_letters_id,
+    events::UNDELIVERED,
+    functions, queue_id, records, scheduler,
+};
+use crate::{
+    deployment::{Deployment, logical_name},
+    node::{Map, Node, arn, reference},
+};
+
+pub(super) fn outputs(deployment: &Deployment) -> Map {
+    let output = |about: &str, value: Node| Map::new().set("Description", about).set("Value", value);
+    let mut outputs = Map::new();
+    for queue in &deployment.queues {
+        let id = logical_name(&queue.name);
+        let takes = format!("Takes {}", queue.jobs.join(", "));
+        let dead = format!("Messages of queue {} that were given up", queue.name);
+        outputs = outputs
+            .set(format!("{id}QueueUrl"), output(&takes, reference(queue_id(&queue.name))))
+            .set(format!("{id}DeadLettersUrl"), output(&dead, reference(dead_letters_id(&queue.name))));
+    }
+    outputs = outputs.set(
+        "Queues",
+        output("All queues by name, as functions and other producers read them", functions::queue_map(deployment)),
+    );
+    if deployment.keeps_records() {
+        outputs = outputs
+            .set("Table", output("The records of jobs", reference(records::TABLE)))
+            .set("EventBus", output("Where it is told what happens to jobs", reference(records::BUS)));
+    }
+    outputs = outputs
+        .set("ScheduleGroup", output("The group of schedules", reference(scheduler::GROUP)))
+        .set("SchedulerRole", output("The role by which schedules send to queues", arn(scheduler::ROLE)))
+        .set("Undelivered", output("The queue for what EventBridge could not deliver", arn(UNDELIVERED)));
+    if deployment.keeps_records() {
+        outputs = outputs.set("Payloads", output("The bucket for large arguments and outputs", PAYLOADS.name()));
+    }
+    if deployment.has_objects() {
+        outputs =
+            outputs.set(OBJECTS.parameter, output("The bucket that jobs read and write objects in", OBJECTS.name()));
+    }
+    outputs.set("DashboardUrl", output("Queues, functions and records at a glance", dashboard::url()))
+}

@@ -1,0 +1,94 @@
+//! What whoever deploys decides, and what follows from it.
+
+use super::{
+    alarms::{ALARM_TOPIC, HAS_ALARM_TOPIC},
+    buckets::{OBJECTS, PAYLOADS},
+    encryption::{HAS_KEY, KEY},
+};
+use crate::{
+    deployment::{DeployedSetting, Deployment},
+    node::{Map, Node, call, reference},
+};
+
+/// How many days CloudWatch Logs can keep logs (Amazon CloudWatch Logs API Reference, PutRetentionPolicy), up to two
+/// years.
+const LOG_DAYS: [u16; 15] = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731];
+
+pub(super) fn parameters(deployment: &Deployment) -> Map {
+    let mut parameters = Map::new()
+        .set(
+            ALARM_TOPIC,
+            text("The ARN of the SNS topic that alarms are sent to; empty to send them nowhere", "")
+                .set("AllowedPattern", "^(arn:[^:]+:sns:[^:]+:[0-9]+:.+)?$"),
+        )
+        .set(
+            "Architecture",
+            text("The processors that the bootstraps were built for", "arm64")
+                .set("AllowedValues", ["arm64", "x86_64"]),
+        )
+        .set(
+            KEY,
+            text(
+                "The ARN of the KMS key that queues, records, objects, events, logs and settings are encrypted with; \
+                 empty to use keys of the services' own",
+                "",
+            )
+            .set("AllowedPattern", "^(arn:[^:]+:kms:[^:]+:[0-9]+:key/.+)?$"),
+        )
+        .set(
+            "LogLevel",
+            text("The least severe log lines that are kept", "INFO")
+                .set("AllowedValues", ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"]),
+        )
+        .set(
+            "LogRetentionDays",
+            Map::new()
+                .set("Type", "Number")
+                .set("Description", "How long logs are kept; one of the numbers that CloudWatch Logs knows")
+                .set("Default", 30u16)
+                .set("AllowedValues", LOG_DAYS),
+        );
+    if deployment.has_objects() {
+        let about = "The bucket that jobs read and write objects in; empty to have one made";
+        parameters = parameters.set(OBJECTS.parameter, text(about, ""));
+    }
+    if deployment.keeps_records() {
+        let about = "The bucket for arguments and outputs that are too large for a message; empty to have one made";
+        parameters = parameters.set(PAYLOADS.parameter, text(about, ""));
+    }
+    parameters = parameters.set(
+        "Tracing",
+        text("Whether X-Ray traces a share of all invocations (Active), or only what the caller traces", "Active")
+            .set("AllowedValues", ["Active", "PassThrough"]),
+    );
+    for setting in settings(deployment) {
+        let parameter = text(&setting.about, &setting.default).set_some("NoEcho", setting.secret.then_some(true));
+        parameters = parameters.set(setting.parameter(), parameter);
+    }
+    parameters
+}
+
+fn text(about: &str, default: &str) -> Map {
+    Map::new().set("Type", "String").set("Description", about).set("Default", default)
+}
+
+pub(super) fn conditions(deployment: &Deployment) -> Map {
+    let empty = |parameter: &str| call("Equals", vec![reference(parameter), Node::from("")]);
+    let given = |parameter: &str| call("Not", vec![empty(parameter)]);
+    let mut conditions = Map::new().set(HAS_ALARM_TOPIC, given(ALARM_TOPIC)).set(HAS_KEY, given(KEY));
+    if deployment.has_objects() {
+        conditions = conditions.set(OBJECTS.is_made, empty(OBJECTS.parameter));
+    }
+    if deployment.keeps_records() {
+        conditions = conditions.set(PAYLOADS.is_made, empty(PAYLOADS.parameter));
+    }
+    conditions
+}
+
+/// All settings, each once.
+fn settings(deployment: &Deployment) -> Vec<&DeployedSetting> {
+    let mut all: Vec<_> = deployment.functions.iter().flat_map(|function| &function.settings).collect();
+    all.sort_by(|a, b| a.variable.cmp(&b.variable));
+    all.dedup_by(|a, b| a.variable == b.variable);
+    all
+}

@@ -1,0 +1,79 @@
+//! Where records are kept, and where the events of jobs' lives go.
+
+use super::{encryption, events::UNDELIVERED, resource};
+use crate::node::{Map, Node, arn, attribute, reference, sub};
+
+/// The table.
+pub(super) const TABLE: &str = "Jobs";
+/// The bus.
+pub(super) const BUS: &str = "Bus";
+
+/// A sparse index of the table: items without its keys are not in it, and cost nothing there.
+struct Index {
+    name: &'static str,
+    hash: &'static str,
+    range: &'static str,
+}
+
+/// By state and time, for lists.
+const LISTING: Index = Index { name: "listing", hash: "lpk", range: "lsk" };
+/// By the moment at which something is due, for who sends what is.
+const DUE: Index = Index { name: "due", hash: "dpk", range: "dsk" };
+
+pub(super) fn resources() -> Map {
+    let note = "One item a job, and what belongs to it. Kept when the stack goes, or when a change would replace it: who\n\
+                has run, and what must not run twice, cannot be made again. Not kept when its very first deployment fails,\n\
+                so that the next one begins afresh.";
+    let table = Map::new()
+        .set("Type", "AWS::DynamoDB::Table")
+        .set("DeletionPolicy", "RetainExceptOnCreate")
+        .set("UpdateReplacePolicy", "Retain")
+        .set("Properties", table());
+    let bus = Map::new()
+        .set("Name", reference("AWS::StackName"))
+        .set("Description", "What happens to jobs")
+        .set("KmsKeyIdentifier", encryption::key())
+        .set("DeadLetterConfig", Map::new().set("Arn", arn(UNDELIVERED)));
+    Map::new().set_noted(note, TABLE, table).set(BUS, resource("AWS::Events::EventBus", bus))
+}
+
+fn table() -> Map {
+    let keys = |hash: &str, range: &str| {
+        let key = |name: &str, kind: &str| Map::new().set("AttributeName", name).set("KeyType", kind);
+        vec![key(hash, "HASH"), key(range, "RANGE")]
+    };
+    let index = |index: &Index| {
+        Map::new()
+            .set("IndexName", index.name)
+            .set("KeySchema", keys(index.hash, index.range))
+            .set("Projection", Map::new().set("ProjectionType", "KEYS_ONLY"))
+    };
+    let names = ["pk", "sk", LISTING.hash, LISTING.range, DUE.hash, DUE.range];
+    let attributes = names.map(|name| Map::new().set("AttributeName", name).set("AttributeType", "S"));
+    Map::new()
+        .set("BillingMode", "PAY_PER_REQUEST")
+        .set("AttributeDefinitions", attributes)
+        .set("KeySchema", keys("pk", "sk"))
+        .set("GlobalSecondaryIndexes", [index(&LISTING), index(&DUE)])
+        .set("TimeToLiveSpecification", Map::new().set("AttributeName", "ttl").set("Enabled", true))
+        .set("PointInTimeRecoverySpecification", Map::new().set("PointInTimeRecoveryEnabled", true))
+        .and(encryption::table())
+}
+
+/// The index for lists.
+pub(super) fn listing_arn() -> Node {
+    index_arn(&LISTING)
+}
+
+/// The index of what is due.
+pub(super) fn due_arn() -> Node {
+    index_arn(&DUE)
+}
+
+fn index_arn(index: &Index) -> Node {
+    sub(format!("${{{TABLE}.Arn}}/index/{}", index.name))
+}
+
+pub(super) fn bus_arn() -> Node {
+    attribute(BUS, "Arn")
+}

@@ -1,0 +1,88 @@
+//! EventBridge Scheduler: schedules in a time zone or for one moment, and the group in which functions make more.
+
+use lamplighter::schedule::EventBridge;
+
+use super::{
+    events::{UNDELIVERED, about, group, state, with_retries},
+    function_id, policy, queue_id, resource,
+};
+use crate::{
+    deployment::{DeployedSchedule, Deployment, Target},
+    node::{Map, Node, arn, reference, sub},
+};
+
+const SERVICE: &str = "scheduler.amazonaws.com";
+/// The role that Scheduler takes on to send.
+pub(super) const ROLE: &str = "ScheduleGroupAccess";
+/// The group.
+pub(super) const GROUP: &str = "ScheduleGroup";
+
+pub(super) fn schedule(schedule: &DeployedSchedule, expression: &str, timezone: &str) -> Map {
+    let target = match &schedule.target {
+        Target::Queue(queue) => arn(&queue_id(queue)),
+        Target::Function(function) => arn(&function_id(function)),
+    };
+    let target = Map::new()
+        .set("Arn", target)
+        .set("RoleArn", arn(ROLE))
+        .set_some("SqsParameters", group(schedule))
+        .set("Input", schedule.message("<aws.scheduler.scheduled-time>"));
+    let properties = Map::new()
+        .set("Name", format!("{}{}", EventBridge::DEPLOYED, schedule.name))
+        .set("GroupName", reference(GROUP))
+        .set("Description", about(schedule))
+        .set("ScheduleExpression", expression)
+        .set("ScheduleExpressionTimezone", timezone)
+        .set("FlexibleTimeWindow", Map::new().set("Mode", "OFF"))
+        .set("State", state(schedule))
+        .set("Target", with_retries(target));
+    resource("AWS::Scheduler::Schedule", properties)
+}
+
+/// The group, and the role by which its schedules send: to any queue, since a job may be put off whatever its queue. No
+/// other group's schedules can take it on.
+pub(super) fn resources(deployment: &Deployment) -> Map {
+    let mut queues: Vec<Node> = deployment.queues.iter().map(|queue| arn(&queue_id(&queue.name))).collect();
+    queues.push(arn(UNDELIVERED));
+    let of_this_group = Map::new().set(
+        "StringEquals",
+        Map::new().set("aws:SourceAccount", reference("AWS::AccountId")).set(
+            "aws:SourceArn",
+            sub("arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule-group/${AWS::StackName}"),
+        ),
+    );
+    let trust = policy::allow_service(SERVICE, "sts:AssumeRole").set("Condition", of_this_group);
+    let role = Map::new()
+        .set("AssumeRolePolicyDocument", policy::document(vec![trust]))
+        .set("Policies", [policy::inline("schedules", vec![policy::allow("StartJobs", ["sqs:SendMessage"], queues)])]);
+    let group = Map::new().set("Name", reference("AWS::StackName"));
+    Map::new()
+        .set_noted(
+            "Schedules in a time zone or for one moment, and those made while running",
+            GROUP,
+            resource("AWS::Scheduler::ScheduleGroup", group),
+        )
+        .set(ROLE, resource("AWS::IAM::Role", role))
+}
+
+/// What a function may do that makes schedules.
+pub(super) fn statements() -> Vec<Map> {
+    let schedules =
+        sub(format!("arn:${{AWS::Partition}}:scheduler:${{AWS::Region}}:${{AWS::AccountId}}:schedule/${{{GROUP}}}/*"));
+    let to_scheduler = Map::new().set("StringEquals", Map::new().set("iam:PassedToService", SERVICE));
+    vec![
+        policy::allow(
+            "KeepSchedules",
+            [
+                "scheduler:CreateSchedule",
+                "scheduler:GetSchedule",
+                "scheduler:UpdateSchedule",
+                "scheduler:DeleteSchedule",
+            ],
+            vec![schedules],
+        ),
+        // AWS can limit this to no resource (Service Authorization Reference, "Amazon EventBridge Scheduler").
+        policy::allow("ListSchedules", ["scheduler:ListSchedules"], vec!["*".into()]),
+        policy::allow("LetSchedulesSend", ["iam:PassRole"], vec![arn(ROLE)]).set("Condition", to_scheduler),
+    ]
+}

@@ -1,0 +1,70 @@
+//! `docs/infrastructure.md` names what the template has.
+
+use lamplighter_infra::{deployment, template};
+
+const DOCUMENT: &str = include_str!("../../../docs/infrastructure.md");
+
+/// Functions' own settings are described where they are declared.
+#[test]
+fn parameters_and_outputs_are_explained() {
+    let template = template().unwrap().to_json();
+    let deployment = deployment().unwrap();
+    let settings: Vec<_> =
+        deployment.functions.iter().flat_map(|function| &function.settings).map(|one| one.parameter()).collect();
+    for parameter in template["Parameters"].as_object().unwrap().keys().filter(|name| !settings.contains(name)) {
+        assert!(DOCUMENT.contains(&format!("`{parameter}`")), "{parameter} is not in the document");
+    }
+    for output in template["Outputs"].as_object().unwrap().keys() {
+        let pattern = ["QueueUrl", "DeadLettersUrl"].iter().find(|suffix| output.ends_with(**suffix));
+        let name = pattern.map_or(output.clone(), |suffix| format!("<Queue>{suffix}"));
+        assert!(DOCUMENT.contains(&format!("`{name}`")), "{name} is not in the document");
+    }
+}
+
+#[test]
+fn alarms_are_explained() {
+    let deployment = deployment().unwrap();
+    let mut explained = vec![("undelivered-events".to_owned(), "undelivered-events".to_owned())];
+    for queue in &deployment.queues {
+        let suffixes = ["dead-letters", "age"].into_iter();
+        explained.extend(suffixes.map(|suffix| (format!("{}-{suffix}", queue.name), format!("QUEUE-{suffix}"))));
+    }
+    for function in &deployment.functions {
+        let suffixes = ["errors", "throttles", "duration"].into_iter();
+        explained.extend(suffixes.map(|suffix| (format!("{}-{suffix}", function.name), format!("FUNCTION-{suffix}"))));
+    }
+    let template = template().unwrap().to_json();
+    let resources = template["Resources"].as_object().unwrap().values();
+    let names: Vec<_> = resources.filter_map(|one| one["Properties"]["AlarmName"]["Fn::Sub"].as_str()).collect();
+    assert_eq!(names.len(), explained.len());
+    for name in names {
+        let name = name.strip_prefix("${AWS::StackName}-").unwrap();
+        let (_, shown) = explained.iter().find(|(known, _)| known == name).unwrap();
+        assert!(DOCUMENT.contains(&format!("`STACK-{shown}`")), "{shown} is not in the document");
+    }
+}
+
+#[test]
+fn the_cost_of_a_million_jobs_is_what_it_says() {
+    use lamplighter_infra::cost::{Estimate, Mode, Workload};
+    for mode in Mode::ALL {
+        let dollars = [false, true].map(|sent_singly| {
+            let million = Workload { jobs: 1_000_000, duration_ms: 100, memory_mb: 128, sent_singly };
+            format!("${:.2}", Estimate::new(&million, mode).jobs())
+        });
+        let row = DOCUMENT.lines().find(|line| line.starts_with(&format!("| {mode}:"))).unwrap();
+        assert!(row.ends_with(&format!("| {} | {} |", dollars[0], dollars[1])), "{row} and not {dollars:?}");
+    }
+}
+
+/// A link that leads nowhere is found here.
+#[test]
+fn files_that_are_named_are_there() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let links = DOCUMENT.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let files: Vec<_> = links.filter(|link| link.starts_with("../")).collect();
+    assert!(files.len() > 3, "{files:?}");
+    for file in files {
+        assert!(root.join(file).exists(), "{file}");
+    }
+}

@@ -1,0 +1,127 @@
+//! What one job at a time may hold: an item for each key that is held, with a lease of its own.
+//!
+//! It is taken before the job is claimed and let go after the job is settled: so whoever runs has it, and a crash in
+//! between leaves it taken for no longer than the lease.
+
+use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::ReturnValuesOnConditionCheckFailure};
+use lamplighter::{Claim, ClaimRequest, Exclusive, JobState, OnBusy, StoreError, Timestamp};
+
+use super::{
+    Dynamo,
+    claim::Answer,
+    item::{Item, number, text, time},
+    keys::RECORD,
+};
+use crate::sdk::explain;
+
+/// How soon a job asks again that waits for another: the other one may end at any time.
+const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// Whether a key was to be had.
+enum Taken {
+    Ours,
+    /// Another job holds it until then, or another attempt of this one.
+    Held {
+        by: String,
+        until: Timestamp,
+    },
+}
+
+fn lock_key(key: &str) -> String {
+    format!("LOCK#{key}")
+}
+
+impl Dynamo {
+    /// Claims a job that must hold something alone.
+    pub(super) async fn claim_alone(&self, request: &ClaimRequest, alone: &Exclusive) -> Result<Claim, StoreError> {
+        let (by, until) = match self.take(request, alone, None).await? {
+            Taken::Ours => return self.claim_holding(request, alone).await,
+            Taken::Held { by, until } => (by, until),
+        };
+        if by == request.id.as_str() {
+            // Its own attempt runs, and says so; or it ended without letting go, and the next one takes over.
+            let claim = self.claim_job(request).await?;
+            if matches!(claim, Claim::Run { .. }) {
+                self.take(request, alone, Some(&by)).await?;
+            }
+            return Ok(claim);
+        }
+        let now = self.env().now();
+        let begun = match self.read_item(request.id.as_str()).await? {
+            Some(item) if item.state().is_final() => return Ok(Claim::Ended(item.state())),
+            Some(item) if item.state() == JobState::Running && item.lease_until() > now => {
+                return Ok(Claim::Busy(item.lease_until()));
+            }
+            Some(item) => item.state() == JobState::Running || item.attempt() > 0,
+            None => false,
+        };
+        match &alone.on_busy {
+            OnBusy::Cancel { reason } if !begun => self.cancel_unbegun(request, reason, Answer::Skipped).await,
+            _ => Ok(Claim::Waits(until.min(now.saturating_add(ASK_AGAIN).unwrap_or(until)))),
+        }
+    }
+
+    /// The key is ours. It stays so only if the job runs.
+    async fn claim_holding(&self, request: &ClaimRequest, alone: &Exclusive) -> Result<Claim, StoreError> {
+        let claim = self.claim_job(request).await;
+        if !matches!(claim, Ok(Claim::Run { .. })) {
+            self.let_go(&alone.key, request.owner).await;
+        }
+        claim
+    }
+
+    /// Takes a key that is free, or that `from` holds.
+    async fn take(&self, request: &ClaimRequest, alone: &Exclusive, from: Option<&str>) -> Result<Taken, StoreError> {
+        let call = self.client().await?.update_item().table_name(self.table());
+        let call = call.key("pk", text(lock_key(&alone.key))).key("sk", text(RECORD));
+        let sent = call
+            .update_expression("SET #o = :owner, #l = :until, #j = :id, #ttl = :ttl")
+            .condition_expression("attribute_not_exists(pk) OR #l <= :now OR #o = :owner OR #j = :from")
+            .expression_attribute_names("#o", "o")
+            .expression_attribute_names("#l", "l")
+            .expression_attribute_names("#j", "j")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":owner", number(request.owner))
+            .expression_attribute_values(":until", time(request.lease_until))
+            .expression_attribute_values(":id", text(request.id.as_str()))
+            .expression_attribute_values(":from", text(from.unwrap_or("#")))
+            .expression_attribute_values(":now", time(self.env().now()))
+            .expression_attribute_values(":ttl", super::expiry(request.lease_until, std::time::Duration::ZERO))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Taken::Ours),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
+                    let held = Item(refused.item.clone().unwrap_or_default());
+                    let by = held.job().to_owned();
+                    Ok(Taken::Held { by, until: held.lease_until() })
+                }
+                _ => Err(explain(&error, &format!("take {:?} in table {}", alone.key, self.table()))),
+            },
+        }
+    }
+
+    /// Lets go of a key, if it is held under that owner. Where that cannot be done, its lease ends by itself.
+    pub(super) async fn let_go(&self, key: &str, owner: u64) {
+        let delete = async {
+            let delete = self.client().await?.delete_item().table_name(self.table());
+            let delete = delete.key("pk", text(lock_key(key))).key("sk", text(RECORD));
+            let delete = delete
+                .condition_expression("#o = :owner")
+                .expression_attribute_names("#o", "o")
+                .expression_attribute_values(":owner", number(owner));
+            match delete.send().await {
+                Ok(_) => Ok(()),
+                Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                    Ok(())
+                }
+                Err(error) => Err(explain(&error, &format!("let go of {key:?} in table {}", self.table()))),
+            }
+        };
+        if let Err(error) = delete.await {
+            tracing::warn!(key, %error, "held until its lease ends");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Schedules that are made, paused and triggered while a program runs.
+
+use super::Client;
+use crate::{
+    id::JobId,
+    job::Job,
+    ports::{ScheduleStatus, Schedules, SchedulingError, StoreError, StoreErrorKind},
+    schedule::Schedule,
+    scheduled::ScheduledJob,
+};
+
+impl Client {
+    /// Starts `job` at each of the schedule's times, from now on. A schedule of that name that was made so before is
+    /// replaced, and stays paused if it was: a program may say this at each of its starts. It outlives the program and
+    /// the next deployments, until it is [removed](Self::unschedule) or over.
+    ///
+    /// # Errors
+    /// When the schedule or the job's arguments are not sound, when all of its times have passed, when a deployed
+    /// schedule has that name, or when the backend cannot keep it.
+    pub async fn schedule<J: Job>(&self, schedule: Schedule, job: &J) -> Result<(), SchedulingError> {
+        self.schedule_raw(schedule.starts(job)?).await
+    }
+
+    /// [`schedule`](Self::schedule) for a job of which only the name is known. The arguments are not checked here.
+    ///
+    /// # Errors
+    /// As [`schedule`](Self::schedule).
+    pub async fn schedule_raw(&self, scheduled: ScheduledJob) -> Result<(), SchedulingError> {
+        scheduled.schedule.check_form()?;
+        let now = self.shared.env.now();
+        scheduled.message(now).map_err(|error| SchedulingError::job(&scheduled, &error))?;
+        // One whose zone is not known here is for the backend to judge.
+        if let Ok(None) = scheduled.schedule.next_after(now) {
+            return Err(SchedulingError::Over(scheduled.schedule.name));
+        }
+        self.schedule_port()?.put(scheduled).await
+    }
+
+    /// Removes a schedule that was made at run time. Jobs that it has started stay.
+    ///
+    /// # Errors
+    /// When there is no such schedule, when it is deployed with the code, or when the backend cannot be reached.
+    pub async fn unschedule(&self, name: &str) -> Result<(), SchedulingError> {
+        self.schedule_port()?.remove(name).await
+    }
+
+    /// Pauses a schedule, deployed or not. What falls into the pause is not made up for.
+    ///
+    /// # Errors
+    /// When there is no such schedule, or when the backend cannot be reached.
+    pub async fn pause_schedule(&self, name: &str) -> Result<(), SchedulingError> {
+        self.schedule_port()?.pause(name, true).await
+    }
+
+    /// Lets a paused schedule go on.
+    ///
+    /// # Errors
+    /// When there is no such schedule, or when the backend cannot be reached.
+    pub async fn resume_schedule(&self, name: &str) -> Result<(), SchedulingError> {
+        self.schedule_port()?.pause(name, false).await
+    }
+
+    /// Starts a schedule's job now, beside its own times, and gives its id: `<schedule>@<now, in seconds>`. Twice
+    /// within a second is one job.
+    ///
+    /// # Errors
+    /// When there is no such schedule, or when the backend cannot be reached.
+    pub async fn trigger_schedule(&self, name: &str) -> Result<JobId, SchedulingError> {
+        self.schedule_port()?.trigger(name).await
+    }
+
+    /// All schedules, by name: those deployed with the code and those made at run time, each with its next runs.
+    ///
+    /// # Errors
+    /// When the backend cannot be reached.
+    pub async fn schedules(&self) -> Result<Vec<ScheduleStatus>, SchedulingError> {
+        self.schedule_port()?.list().await
+    }
+
+    fn schedule_port(&self) -> Result<&dyn Schedules, StoreError> {
+        self.shared.backend.schedules.as_deref().ok_or_else(|| {
+            let text = "this backend keeps no schedules: no schedule group is configured";
+            StoreError::new(StoreErrorKind::Invalid, text)
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! Schedules as they are kept by a backend.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{EnqueueError, StoreError};
+use crate::{
+    id::JobId,
+    message::InvalidMessage,
+    schedule::{Schedule, ScheduleError},
+    scheduled::ScheduledJob,
+};
+
+/// Where schedules are kept: those that came with a deployment, which can be paused and triggered, and those made at
+/// run time, which can be replaced and removed as well, and which a deployment leaves alone.
+#[async_trait]
+pub trait Schedules: Send + Sync + 'static {
+    /// Keeps a schedule that was made at run time, in place of one of that name where there is one. A paused one stays
+    /// paused.
+    async fn put(&self, scheduled: ScheduledJob) -> Result<(), SchedulingError>;
+
+    /// Removes a schedule that was made at run time. Jobs that it has started stay.
+    async fn remove(&self, name: &str) -> Result<(), SchedulingError>;
+
+    /// Pauses a schedule, or lets it go on. What falls into a pause is not made up for.
+    async fn pause(&self, name: &str, paused: bool) -> Result<(), SchedulingError>;
+
+    /// Starts a schedule's job now, beside its own times, and gives its id: `<schedule>@<now, in seconds>`. A paused one
+    /// is started too.
+    async fn trigger(&self, name: &str) -> Result<JobId, SchedulingError>;
+
+    /// All schedules, by name.
+    async fn list(&self) -> Result<Vec<ScheduleStatus>, SchedulingError>;
+}
+
+/// Where a schedule comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ScheduleOrigin {
+    /// The code: it came with a deployment, and goes with one.
+    Deployed,
+    /// A call of [`Client::schedule`](crate::Client::schedule).
+    RunTime,
+}
+
+/// A schedule as a backend knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ScheduleStatus {
+    /// When, and what happens to missed runs.
+    pub schedule: Schedule,
+    /// The job that it starts.
+    pub job: String,
+    /// The queue that carries it.
+    pub queue: String,
+    /// Where it comes from.
+    pub origin: ScheduleOrigin,
+    /// Whether it was paused. On AWS, one that was deployed disabled counts as paused.
+    pub paused: bool,
+    /// Its next runs, at most [`Self::AHEAD`]; none when it is paused, disabled or over, or in a time zone that this
+    /// program cannot look up.
+    pub next: Vec<Timestamp>,
+    /// The job that it started last, where the backend knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<JobId>,
+}
+
+impl ScheduleStatus {
+    /// How many runs ahead are told.
+    pub const AHEAD: usize = 3;
+
+    /// The status of a schedule at `now`.
+    #[must_use]
+    pub fn new(scheduled: &ScheduledJob, origin: ScheduleOrigin, paused: bool, now: Timestamp) -> Self {
+        let schedule = scheduled.schedule.clone();
+        let mut next = Vec::new();
+        if schedule.enabled && !paused {
+            let ticks = schedule.ticks_between(now, Timestamp::MAX);
+            next.extend(ticks.into_iter().flatten().take(Self::AHEAD));
+        }
+        let (job, queue) = (scheduled.job.to_string(), scheduled.queue.to_string());
+        Self { schedule, job, queue, origin, paused, next, last_run: None }
+    }
+
+    /// With the job that it started last.
+    #[must_use]
+    pub fn last_run(mut self, id: Option<JobId>) -> Self {
+        self.last_run = id;
+        self
+    }
+}
+
+/// Why nothing was done to a schedule.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum SchedulingError {
+    /// What is wrong with the schedule, or what the backend cannot express.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// What is wrong with the job that it starts.
+    #[error("schedule `{schedule}` cannot start {job}: {reason}")]
+    Job {
+        /// The schedule's name.
+        schedule: String,
+        /// The job's.
+        job: String,
+        /// Why not.
+        reason: String,
+    },
+    /// All of its times have passed.
+    #[error("schedule `{0}` would never run: all of its times have passed; give it one to come")]
+    Over(String),
+    /// There is no such schedule.
+    #[error(
+        "there is no schedule `{0}` here; those of the code are known once they are deployed, or an engine has run"
+    )]
+    Unknown(String),
+    /// It came with a deployment.
+    #[error(
+        "schedule `{0}` is deployed with the code, so it can be paused, resumed and triggered, but not replaced or removed \
+         here; change the code, or choose another name"
+    )]
+    Deployed(String),
+    /// Its job could not be started.
+    #[error(transparent)]
+    Enqueue(#[from] EnqueueError),
+    /// The backend did not do it.
+    #[error(transparent)]
+    Backend(#[from] StoreError),
+}
+
+impl SchedulingError {
+    /// The job of a schedule does not fit a message.
+    #[must_use]
+    pub fn job(scheduled: &ScheduledJob, error: &InvalidMessage) -> Self {
+        let (schedule, job) = (scheduled.schedule.name.clone(), scheduled.job.to_string());
+        Self::Job { schedule, job, reason: error.to_string() }
+    }
+}

@@ -1,0 +1,94 @@
+//! What the worker makes of a job's overlap policy.
+
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::time::Duration;
+
+use lamplighter::{Action, Claim, Env, Exclusive, Function, Job, JobError, OnBusy, Options, Overlap, Queue, secs};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use support::{Memory, QUEUE, delivery, start};
+
+macro_rules! job {
+    ($type:ident, $name:literal, $options:expr) => {
+        #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+        struct $type {}
+
+        impl Job for $type {
+            const NAME: &'static str = $name;
+            const QUEUE: Queue = QUEUE;
+
+            fn options() -> Options {
+                $options
+            }
+        }
+    };
+}
+
+job!(Beside, "job.beside", Options::new());
+job!(Behind, "job.behind", Options::new().overlap(Overlap::Queue));
+job!(Once, "job.once", Options::new().overlap(Overlap::Skip));
+job!(Untracked, "job.untracked", Options::new().overlap(Overlap::Skip).untracked());
+
+async fn done<J: Job>(_: J) -> Result<(), JobError> {
+    Ok(())
+}
+
+fn function() -> Function {
+    Function::new("overlap").job(done::<Beside>).job(done::<Behind>).job(done::<Once>).with_state(())
+}
+
+/// The actions for messages of these jobs and schedules, each of its own id.
+async fn process(memory: &Memory, messages: &[(&str, Option<&str>)]) -> Vec<Action> {
+    let deliveries = messages.iter().enumerate().map(|(n, (job, schedule))| {
+        let body = serde_json::json!({ "job": job, "id": format!("job-{n}"), "schedule": schedule });
+        delivery(&format!("message-{n}"), &body.to_string())
+    });
+    let worker = memory.worker(function());
+    let mut settled = worker.process(deliveries.collect(), Instant::now() + Duration::from_secs(60)).await;
+    settled.sort_by(|a, b| a.message_id.cmp(&b.message_id));
+    settled.into_iter().map(|settlement| settlement.action).collect()
+}
+
+fn memory() -> Memory {
+    Memory::new(&Env::seeded(start(), 1))
+}
+
+#[tokio::test]
+async fn what_a_schedule_starts_is_claimed_and_settled_with_the_schedules_key() {
+    let memory = memory();
+    let named = Some("nightly");
+    let messages = [("job.beside", named), ("job.behind", named), ("job.once", named), ("job.once", None)];
+    process(&memory, &messages).await;
+    process(&memory, &[("job.once", Some("not a schedule's name"))]).await;
+    let key = || "schedule:nightly".to_owned();
+    let reason = "skipped: an earlier job of schedule nightly was still running".to_owned();
+    let claimed: Vec<_> = memory.claims.lock().unwrap().iter().map(|claim| claim.exclusive.clone()).collect();
+    let behind = Exclusive { key: key(), on_busy: OnBusy::Wait };
+    let once = Exclusive { key: key(), on_busy: OnBusy::Cancel { reason } };
+    assert_eq!(claimed, [None, Some(behind), Some(once), None, None]);
+    let settled = memory.settled.lock().unwrap();
+    for (id, exclusive) in [("job-0", None), ("job-1", Some(key())), ("job-2", Some(key())), ("job-3", None)] {
+        assert_eq!(settled.iter().find(|settle| settle.id.as_str() == id).unwrap().exclusive, exclusive, "{id}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_waits_comes_again_when_the_store_says_and_a_skipped_one_never() {
+    let memory = memory();
+    memory.answers.lock().unwrap().extend([Claim::Waits(start() + secs(30)), Claim::Skipped]);
+    let actions = process(&memory, &[("job.behind", Some("nightly")), ("job.once", Some("nightly"))]).await;
+    assert_eq!(actions, [Action::Release(Some(secs(30))), Action::Ack]);
+    assert!(memory.settled.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_policy_without_records_is_a_contradiction() {
+    assert_eq!(function().problems(), Vec::<String>::new());
+    let problems = Function::new("overlap").job(done::<Untracked>).with_state(()).problems();
+    assert!(matches!(&problems[..], [one] if one.contains("job.untracked") && one.contains("overlap")), "{problems:?}");
+}
