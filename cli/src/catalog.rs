@@ -1,6 +1,6 @@
 //! What there is: the deployment's definitions, functions and schedules, and `lamp.ping` beside them.
 
-use lamplighter::{Definition, Function, ScheduledJob};
+use lamplighter::{Definition, Function, Queue, ScheduledJob};
 use lamplighter_objects::Objects;
 
 use crate::{
@@ -47,11 +47,15 @@ pub(crate) fn queues() -> Vec<&'static str> {
     names
 }
 
-/// Checks that there is a queue of that name.
-pub(crate) fn check_queue(name: &str) -> Result<(), Error> {
-    let names = queues();
-    if names.contains(&name) {
-        return Ok(());
-    }
-    Err(Error::UnknownQueue { name: name.into(), near: nearest(name, names) })
+/// The queue of that name.
+pub(crate) fn queue(name: &str) -> Result<Queue, Error> {
+    let found = definitions().into_iter().map(|definition| definition.queue).find(|queue| queue.name() == name);
+    found.ok_or_else(|| Error::UnknownQueue { name: name.into(), near: nearest(name, queues()) })
+}
+
+/// Whether any job of that queue keeps a record. One that is not defined here may.
+pub(crate) fn keeps_records(queue: &str) -> bool {
+    let all = definitions();
+    let mut jobs = all.iter().filter(|definition| definition.queue.name() == queue).peekable();
+    jobs.peek().is_none() || jobs.any(|definition| definition.options.is_tracked())
 }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use lamplighter::{JobId, Record};
 use lamplighter_embedded::{Embedded, Settings};
 
 use crate::error::Error;
@@ -19,7 +18,18 @@ pub(crate) struct Database {
     file: PathBuf,
 }
 
+impl Default for Database {
+    fn default() -> Self {
+        Self::at(Path::new(DEFAULT))
+    }
+}
+
 impl Database {
+    /// The file at this path.
+    pub(crate) fn at(path: &Path) -> Self {
+        Self { file: path.to_owned() }
+    }
+
     /// The file's path, as it was given.
     pub(crate) fn path(&self) -> &Path {
         &self.file
@@ -41,15 +51,5 @@ impl Database {
             return Err(Error::NoFile(self.file.clone()));
         }
         self.open_or_make()
-    }
-
-    /// The record of one job, which must be there.
-    pub(crate) async fn record(&self, embedded: &Embedded, id: &JobId) -> Result<Record, Error> {
-        embedded.client().get(id).await?.ok_or_else(|| self.no_job(id))
-    }
-
-    /// There is no such job in the file.
-    pub(crate) fn no_job(&self, id: &JobId) -> Error {
-        Error::NoJob { id: id.clone(), file: self.file.clone() }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) enum Error {
     UnknownJob { name: String, near: Option<String> },
     #[error("there is no queue {name:?}{}; `lamp definitions` lists them all", did_you_mean(.near))]
     UnknownQueue { name: String, near: Option<String> },
+    #[error("the stack {stack} has no queue {name:?}{}; it has {known}", did_you_mean(.near))]
+    QueueOfStack { name: String, near: Option<String>, stack: String, known: String },
     #[error(transparent)]
     Id(#[from] InvalidJobId),
     #[error(
@@ -30,8 +32,8 @@ pub(crate) enum Error {
         .0.display()
     )]
     NoFile(PathBuf),
-    #[error("there is no job {id} in {}; `lamp jobs` lists those that are there", .file.display())]
-    NoJob { id: JobId, file: PathBuf },
+    #[error("there is no job {id} in {place}; `lamp jobs` lists those that are there")]
+    NoJob { id: JobId, place: String },
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
@@ -59,6 +61,7 @@ impl Error {
             Self::Usage(_)
             | Self::UnknownJob { .. }
             | Self::UnknownQueue { .. }
+            | Self::QueueOfStack { .. }
             | Self::Id(_)
             | Self::Json { .. }
             | Self::Arguments { .. }

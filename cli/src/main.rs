@@ -10,6 +10,8 @@ mod error;
 mod logging;
 mod output;
 mod ping;
+mod place;
+mod progress;
 mod signals;
 mod view;
 mod when;

@@ -21,6 +21,9 @@ pub(crate) struct JobView<'a> {
     started_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finished_at: Option<Timestamp>,
+    /// Why it was cancelled, where that was not done by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +60,7 @@ impl<'a> From<&'a Record> for JobView<'a> {
             due_at: record.due_at,
             started_at: record.started_at,
             finished_at: record.finished_at,
+            reason: record.reason.as_deref(),
             schedule: record.message.schedule.as_deref(),
             parent: record.message.parent.as_ref(),
             args: &record.message.args,

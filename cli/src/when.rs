@@ -21,6 +21,21 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     })
 }
 
+/// Reads a moment in the past: as [`moment`], or how long ago it was, as [`delay`].
+pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
+    if let Ok(moment) = text.parse() {
+        return Ok(moment);
+    }
+    let Ok(ago) = delay(text) else {
+        return Err(
+            "neither a length of time nor a moment; write it like 90s, 2h or 3 days, or as RFC 3339 with Z or an \
+                    offset, like 2026-12-24T18:00:00+01:00"
+                .to_owned(),
+        );
+    };
+    Ok(Timestamp::now().saturating_sub(ago).unwrap_or(Timestamp::MIN))
+}
+
 /// A length of time for people: two units at most, below a second in milliseconds.
 pub(crate) fn short(time: Duration) -> String {
     let (secs, millis) = (time.as_secs(), time.subsec_millis());
@@ -95,6 +110,18 @@ mod tests {
         assert!(moment("2026-12-24T18:00:00Z").is_ok());
         for text in ["2026-12-24", "2026-12-24T18:00:00", "tomorrow", "18:00"] {
             assert!(moment(text).unwrap_err().contains("RFC 3339"), "{text}");
+        }
+    }
+
+    #[test]
+    fn since_is_a_moment_or_how_long_ago_it_was() {
+        assert_eq!(since("2026-12-24T18:00:00Z"), moment("2026-12-24T18:00:00Z"));
+        let (before, hours_ago, after) = (Timestamp::now(), since("2h").unwrap(), Timestamp::now());
+        let two_hours = Duration::from_secs(7200);
+        assert!((before - two_hours..=after - two_hours).contains(&hours_ago));
+        assert!(since("99999 weeks").is_ok_and(|long_ago| long_ago < moment("1970-01-01T00:00:00Z").unwrap()));
+        for text in ["", "yesterday", "2026-12-24", "-2h"] {
+            assert!(since(text).unwrap_err().contains("write it like"), "{text}");
         }
     }
 

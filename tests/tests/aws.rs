@@ -17,9 +17,9 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_eventbridge::types::{InputTransformer, RuleState, Target};
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
-use lamplighter::{Backend, Client, Env, Function, Queue, ScheduledJob, schedule::EventBridge, secs, tick_template};
+use lamplighter::{Backend, Env, Function, Queue, ScheduledJob, Stop, schedule::EventBridge, secs, tick_template};
 use lamplighter_aws::{
-    Aws, QueueMap, Sdk, Settings,
+    Aws, Operator, QueueMap, Redrive, Sdk, Settings,
     lambda::{Host, Invocation},
 };
 use lamplighter_tests::{
@@ -43,6 +43,7 @@ const INVOCATION: Duration = Duration::from_secs(6);
 struct OnAws {
     aws: Arc<MiniStack>,
     deployment: Aws,
+    operator: Operator,
     /// Of both queues: the queue, its URL, its dead-letter queue's URL.
     queues: Vec<(Queue, String, String)>,
     /// The group of its schedules, and what begins the names of its rules.
@@ -80,9 +81,10 @@ impl OnAws {
             "LAMPLIGHTER_SCHEDULER_ROLE" => Some(ROLE.to_owned()),
             _ => None,
         });
+        let operator = Operator::new(sdk.clone(), settings.queues.clone());
         let deployment = Aws::new(sdk, settings, Env::system());
         let (deployed, running) = Default::default();
-        Ok(Arc::new(Self { aws, deployment, queues, name, deployed, running }))
+        Ok(Arc::new(Self { aws, deployment, operator, queues, name, deployed, running }))
     }
 
     #[expect(clippy::expect_used, reason = "there are two, and behaviours use no others")]
@@ -245,13 +247,10 @@ impl Subject for OnAws {
     }
 
     async fn redrive(&self, queue: Queue) -> usize {
-        let letters = self.aws.drain(&self.queue(queue).2).await.expect("received");
-        let client = Client::new(self.backend(), self.env());
-        for letter in &letters {
-            let message: lamplighter::Message = letter.body().unwrap_or_default().parse().expect("a message");
-            client.requeue(&message.id.expect("an id")).await.expect("requeued");
-        }
-        letters.len()
+        let redrive = Redrive::new().store(self.backend().store.expect("a store"));
+        let redriven = self.operator.redrive(queue.name(), &redrive, &Stop::new(), |_| {}).await.expect("redriven");
+        assert!(redriven.error.is_none(), "{redriven:?}");
+        usize::try_from(redriven.moved.moved).expect("few")
     }
 }
 

@@ -5,9 +5,9 @@ use lamplighter::{JobId, JobState};
 
 use super::block_on;
 use crate::{
-    database::Database,
     error::Error,
     output::{self, GOOD, NAME},
+    place::Place,
 };
 
 /// Cancel a job that has not ended.
@@ -18,19 +18,19 @@ pub(crate) struct Cancel {
     /// The job's id.
     id: JobId,
     #[command(flatten)]
-    database: Database,
+    place: Place,
 }
 
 impl Cancel {
     pub(super) fn run(self) -> Result<(), Error> {
-        let Self { id, database } = self;
-        let state = block_on(async { Ok(database.existing()?.client().cancel(&id).await?) })?;
+        let Self { id, place } = self;
+        let state = block_on(async {
+            let target = place.open().await?;
+            target.records()?.cancel(&id).await?.ok_or_else(|| target.no_job(&id))
+        })?;
         match state {
-            None => Err(database.no_job(&id)),
-            Some(JobState::Cancelled) => {
-                output::print(|out| writeln!(out, "{GOOD}cancelled{GOOD:#} {NAME}{id}{NAME:#}"))
-            }
-            Some(state) => Err(Error::failed(format_args!(
+            JobState::Cancelled => output::print(|out| writeln!(out, "{GOOD}cancelled{GOOD:#} {NAME}{id}{NAME:#}")),
+            state => Err(Error::failed(format_args!(
                 "job {id} has {state} already, so there is nothing to cancel; `lamp job {id}` shows how it went"
             ))),
         }

@@ -11,16 +11,18 @@ use serde::Serialize;
 use super::block_on;
 use crate::{
     arguments, catalog,
-    database::Database,
     error::Error,
     output::{self, FAINT, GOOD, NAME, WARN},
-    ping, when,
+    ping,
+    place::{Place, Target},
+    when,
 };
 
 /// Enqueue a job, once its arguments have been checked against its JSON Schema.
 ///
-/// It goes to the embedded file, where a running `lamp dev` finds it, or to an SQS queue with --queue-url. With --id,
-/// the same job is never enqueued twice: the second time says that it is there already.
+/// It goes to the embedded file, where a running `lamp dev` finds it, to its queue in a deployed stack with --stack, or to
+/// an SQS queue with --queue-url. With --id, the same job is never enqueued twice, where there are records to tell: the
+/// second time says that it is there already.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp enqueue lamp.ping
@@ -46,10 +48,10 @@ pub(crate) struct Enqueue {
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
     /// Send to this SQS queue instead of the embedded file.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["file", "stack"])]
     queue_url: Option<String>,
     #[command(flatten)]
-    database: Database,
+    place: Place,
     /// Answer with a line of JSON: id, job, queue, duplicate, and the state of a duplicate.
     #[arg(long)]
     json: bool,
@@ -69,22 +71,32 @@ impl Enqueue {
     pub(super) fn run(self) -> Result<(), Error> {
         let definition = catalog::definition(&self.job)?;
         let args = arguments::take(&definition, &self.args)?;
-        let answer = block_on(self.send(&definition, args))?;
-        self.tell(&definition, &answer)
+        let (answer, paused) = block_on(self.send(&definition, args))?;
+        self.tell(&definition, &answer)?;
+        if paused {
+            let queue = definition.queue.name();
+            output::hint(&format!("queue {queue} is paused: nothing of it runs until `lamp resume {queue}`"));
+        }
+        Ok(())
     }
 
-    async fn send(&self, definition: &Definition, args: Box<RawValue>) -> Result<Enqueued, Error> {
+    /// Sends it, and says whether its queue is known to be paused.
+    async fn send(&self, definition: &Definition, args: Box<RawValue>) -> Result<(Enqueued, bool), Error> {
+        let queue = definition.queue.name();
         let Some(url) = &self.queue_url else {
-            let embedded = self.database.open_or_make()?;
-            return self.enqueue(&embedded.client(), definition, args).await;
+            let target = self.place.open_or_make().await?;
+            if let Target::Stack(deployed) = &target {
+                not_deployed(definition, "--stack")?;
+                deployed.check_queue(queue)?;
+            }
+            let client = target.client();
+            let (answer, paused) = tokio::join!(self.enqueue(&client, definition, args), target.is_paused(queue));
+            return Ok((answer?, paused));
         };
-        if definition.name == ping::definition().name {
-            let name = definition.name;
-            return Err(Error::Usage(format!("{name} is not deployed anywhere: enqueue it without --queue-url")));
-        }
-        let sqs = Sqs::for_url(definition.queue.name(), url).map_err(|error| Error::Usage(error.to_string()))?;
+        not_deployed(definition, "--queue-url")?;
+        let sqs = Sqs::for_url(queue, url).map_err(|error| Error::Usage(error.to_string()))?;
         let backend = Backend::new(Arc::new(sqs));
-        self.enqueue(&Client::new(backend, Env::system()), definition, args).await
+        Ok((self.enqueue(&Client::new(backend, Env::system()), definition, args).await?, false))
     }
 
     async fn enqueue(&self, client: &Client, definition: &Definition, args: Box<RawValue>) -> Result<Enqueued, Error> {
@@ -119,4 +131,13 @@ impl Enqueue {
             None => writeln!(out, "{GOOD}enqueued{GOOD:#} {NAME}{id}{NAME:#} {FAINT}{job} on {queue}{FAINT:#}"),
         })
     }
+}
+
+/// Some jobs exist on this machine only.
+pub(super) fn not_deployed(definition: &Definition, option: &str) -> Result<(), Error> {
+    let name = definition.name;
+    if name == ping::definition().name {
+        return Err(Error::Usage(format!("{name} is not deployed anywhere: use it without {option}")));
+    }
+    Ok(())
 }

@@ -9,9 +9,9 @@ use serde_json::Value;
 
 use super::block_on;
 use crate::{
-    database::Database,
     error::Error,
     output::{self, BAD, FAINT, GOOD, NAME, STRONG, WARN},
+    place::Place,
     view::JobView,
     when,
 };
@@ -22,7 +22,7 @@ pub(crate) struct Job {
     /// The job's id.
     id: JobId,
     #[command(flatten)]
-    database: Database,
+    place: Place,
     /// A line of JSON.
     #[arg(long)]
     json: bool,
@@ -31,8 +31,8 @@ pub(crate) struct Job {
 impl Job {
     pub(super) fn run(self) -> Result<(), Error> {
         block_on(async {
-            let embedded = self.database.existing()?;
-            let record = self.database.record(&embedded, &self.id).await?;
+            let target = self.place.open().await?;
+            let record = target.record(&target.records()?, &self.id).await?;
             if self.json {
                 return output::json_lines([JobView::from(&record)]);
             }
@@ -57,6 +57,9 @@ fn describe(out: &mut dyn Write, record: &Record, now: Timestamp) -> io::Result<
     }
     if !record.state.is_final() && record.due_at > now {
         line("due", &moment(record.due_at, now))?;
+    }
+    if let Some(reason) = &record.reason {
+        line("because", reason)?;
     }
     if let Some(progress) = record.progress {
         line("progress", &format!("{} of {}", progress.done, progress.total))?;

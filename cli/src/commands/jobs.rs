@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lamplighter::{JobState, ListQuery, Record};
 
 use super::block_on;
-use crate::{catalog, database::Database, error::Error, output, view::JobView, when};
+use crate::{catalog, error::Error, output, place::Place, view::JobView, when};
 
 /// List jobs, newest first.
 ///
@@ -29,7 +29,7 @@ pub(crate) struct Jobs {
     #[arg(long)]
     cursor: Option<String>,
     #[command(flatten)]
-    database: Database,
+    place: Place,
     /// One job a line as JSON.
     #[arg(long)]
     json: bool,
@@ -43,14 +43,15 @@ impl Jobs {
         if let Some(name) = &self.job {
             catalog::definition(name)?;
         }
-        if let Some(name) = &self.queue {
-            catalog::check_queue(name)?;
-        }
         block_on(self.list())
     }
 
     async fn list(self) -> Result<(), Error> {
-        let client = self.database.existing()?.client();
+        let target = match &self.queue {
+            Some(name) => self.place.open_with_queue(name).await?,
+            None => self.place.open().await?,
+        };
+        let client = target.records()?;
         let mut left = if self.limit == 0 { usize::MAX } else { self.limit };
         let mut query = ListQuery {
             state: self.state,

@@ -10,8 +10,11 @@ mod enqueue;
 mod infra;
 mod job;
 mod jobs;
+mod pause;
+mod queues;
 mod redrive;
 mod retry;
+mod schedule;
 mod schedules;
 
 use std::future::Future;
@@ -31,9 +34,13 @@ pub(crate) enum Command {
     Retry(retry::Retry),
     Cancel(cancel::Cancel),
     Schedules(schedules::Schedules),
+    Schedule(schedule::Schedule),
     Definitions(definitions::Definitions),
     DeadLetters(dead_letters::DeadLetters),
     Redrive(redrive::Redrive),
+    Queues(queues::Queues),
+    Pause(pause::Pause),
+    Resume(pause::Resume),
     Infra(infra::Infra),
     Bench(bench::Bench),
 }
@@ -50,9 +57,13 @@ impl Command {
             Self::Retry(retry) => retry.run(),
             Self::Cancel(cancel) => cancel.run(),
             Self::Schedules(schedules) => schedules.run(),
+            Self::Schedule(schedule) => schedule.run(),
             Self::Definitions(definitions) => definitions.run(),
             Self::DeadLetters(dead_letters) => dead_letters.run(),
             Self::Redrive(redrive) => redrive.run(),
+            Self::Queues(queues) => queues.run(),
+            Self::Pause(pause) => pause.run(),
+            Self::Resume(resume) => resume.run(),
             Self::Infra(infra) => infra.run(),
             Self::Bench(bench) => bench.run(),
         }

@@ -1,42 +1,201 @@
 //! `lamp retry`.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
-use lamplighter::JobId;
+use comfy_table::Cell;
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use lamplighter::{Client, JobId, JobState, ListQuery, StoreError};
 
 use super::block_on;
 use crate::{
-    database::Database,
+    catalog,
     error::Error,
     output::{self, GOOD, NAME},
+    place::{Place, Target},
+    progress, when,
 };
 
-/// Run a job once more that has failed, succeeded or been cancelled.
+/// Run jobs once more: those named, or failed ones by the lot.
 ///
-/// It keeps its id, its arguments and its history; its attempts are counted anew.
+/// A job keeps its id, its arguments and its history; its attempts are counted anew. On a stack, a dead letter of it
+/// stays where it is until it expires, or a redrive finds that its job needs it no more.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp retry order-42 order-43
+  lamp retry --failed --job webhook.deliver --since 2h
+  lamp retry --all --dry-run")]
 pub(crate) struct Retry {
-    /// The job's id.
-    id: JobId,
+    /// The jobs' ids: of jobs that have failed, succeeded or been cancelled.
+    #[arg(value_name = "ID", required_unless_present_any = ["failed", "all"], conflicts_with_all = ["failed", "all"])]
+    ids: Vec<JobId>,
+    /// The failed jobs that fit --job, --queue and --since; at least one of them is to be given.
+    #[arg(long, conflicts_with = "all")]
+    failed: bool,
+    /// Every failed job.
+    #[arg(long)]
+    all: bool,
+    /// Only failed jobs of this name.
+    #[arg(long, value_name = "NAME", requires = "failed", conflicts_with = "all")]
+    job: Option<String>,
+    /// Only failed jobs of this queue.
+    #[arg(long, value_name = "NAME", requires = "failed", conflicts_with = "all")]
+    queue: Option<String>,
+    /// Only jobs that have failed since this moment, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
+    #[arg(long, value_name = "TIME", requires = "failed", conflicts_with = "all", value_parser = when::since)]
+    since: Option<Timestamp>,
+    /// Count them, and run none.
+    #[arg(long, conflicts_with = "ids")]
+    dry_run: bool,
     #[command(flatten)]
-    database: Database,
+    place: Place,
+}
+
+/// Records that are asked for at a time.
+const PAGE: usize = 500;
+/// Jobs that are queued again at once.
+const AT_ONCE: usize = 16;
+
+/// A failed job.
+struct Failed {
+    id: JobId,
+    job: String,
+    queue: String,
 }
 
 impl Retry {
     pub(super) fn run(self) -> Result<(), Error> {
-        let Self { id, database } = self;
-        let (before, after) = block_on(async {
-            let embedded = database.existing()?;
-            let before = database.record(&embedded, &id).await?.state;
-            Ok((before, embedded.client().requeue(&id).await?))
-        })?;
-        match after {
-            None => Err(database.no_job(&id)),
-            Some(_) if before.is_final() => {
-                output::print(|out| writeln!(out, "{GOOD}queued again{GOOD:#} {NAME}{id}{NAME:#}"))
+        if self.failed && self.job.is_none() && self.queue.is_none() && self.since.is_none() {
+            return Err(Error::Usage(
+                "say which failed jobs: --failed with --job, --queue or --since, or --all for every one".into(),
+            ));
+        }
+        if let Some(name) = &self.job {
+            catalog::definition(name)?;
+        }
+        block_on(async {
+            let target = match &self.queue {
+                Some(name) => self.place.open_with_queue(name).await?,
+                None => self.place.open().await?,
+            };
+            let client = target.records()?;
+            if !self.ids.is_empty() {
+                return named(&target, &client, &self.ids).await;
             }
-            Some(state) => Err(Error::failed(format_args!(
-                "job {id} has not ended: it is {state}; wait for it, or `lamp cancel {id}` first"
-            ))),
+            let failed = self.find(&client).await?;
+            if self.dry_run { count(&failed) } else { again(&client, failed).await }
+        })
+    }
+
+    /// The failed jobs that fit. A list, before the first is queued again: one that fails once more is not found twice.
+    async fn find(&self, client: &Client) -> Result<Vec<Failed>, Error> {
+        let mut query = ListQuery {
+            state: Some(JobState::Failed),
+            job: self.job.clone(),
+            queue: self.queue.clone(),
+            limit: PAGE,
+            ..ListQuery::default()
+        };
+        let mut failed = Vec::new();
+        loop {
+            let page = client.list(&query).await?;
+            let fits = page.records.into_iter().filter(|record| {
+                self.since.is_none_or(|since| record.finished_at.is_none_or(|finished| finished >= since))
+            });
+            failed.extend(fits.map(|record| Failed {
+                id: record.id,
+                job: record.message.job.clone(),
+                queue: record.queue,
+            }));
+            query.cursor = page.next;
+            if query.cursor.is_none() {
+                return Ok(failed);
+            }
         }
     }
+}
+
+/// Queues jobs again that were named. One that cannot be is no reason to leave the others.
+async fn named(target: &Target, client: &Client, ids: &[JobId]) -> Result<(), Error> {
+    let mut errors = Vec::new();
+    for id in ids {
+        match one(target, client, id).await {
+            Ok(()) => output::print(|out| writeln!(out, "{GOOD}queued again{GOOD:#} {NAME}{id}{NAME:#}"))?,
+            Err(error) => errors.push(error),
+        }
+    }
+    let count = errors.len();
+    match errors.pop() {
+        None => Ok(()),
+        Some(error) if ids.len() == 1 => Err(error),
+        Some(last) => {
+            errors.push(last);
+            errors.iter().for_each(|error| output::hint(&error.to_string()));
+            Err(Error::failed(format_args!("{count} of {} jobs were not queued again", ids.len())))
+        }
+    }
+}
+
+async fn one(target: &Target, client: &Client, id: &JobId) -> Result<(), Error> {
+    let before = target.record(client, id).await?.state;
+    match client.requeue(id).await? {
+        None => Err(target.no_job(id)),
+        Some(_) if before.is_final() => Ok(()),
+        Some(state) => Err(Error::failed(format_args!(
+            "job {id} has not ended: it is {state}; wait for it, or `lamp cancel {id}` first"
+        ))),
+    }
+}
+
+fn count(failed: &[Failed]) -> Result<(), Error> {
+    if failed.is_empty() {
+        output::hint("no failed jobs that fit");
+        return Ok(());
+    }
+    let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for Failed { job, queue, .. } in failed {
+        *counts.entry((job, queue)).or_default() += 1;
+    }
+    let mut table = output::table(&["JOB", "QUEUE", "FAILED"]);
+    for ((job, queue), jobs) in counts {
+        table.add_row([Cell::new(job), Cell::new(queue), Cell::new(jobs)]);
+    }
+    output::print_table(&table)?;
+    output::hint(&format!("{} would run once more; without --dry-run they do", jobs(failed.len())));
+    Ok(())
+}
+
+async fn again(client: &Client, failed: Vec<Failed>) -> Result<(), Error> {
+    if failed.is_empty() {
+        output::hint("no failed jobs that fit");
+        return Ok(());
+    }
+    let total = failed.len();
+    let bar = progress::bar("queueing again", total as u64);
+    let asking = failed.iter().map(|failed| client.requeue(&failed.id)).collect::<Vec<_>>();
+    let mut answers = stream::iter(asking).buffer_unordered(AT_ONCE);
+    let (mut queued, mut errors, mut first): (usize, usize, Option<StoreError>) = (0, 0, None);
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(Some(JobState::Queued)) => queued += 1,
+            // Its record has gone meanwhile, or somebody else was quicker and it runs.
+            Ok(_) => {}
+            Err(error) => {
+                errors += 1;
+                first.get_or_insert(error);
+            }
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    output::print(|out| writeln!(out, "{GOOD}queued again{GOOD:#} {}", jobs(queued)))?;
+    match first {
+        None => Ok(()),
+        Some(error) => Err(Error::failed(format_args!("{errors} of {} were not queued again: {error}", jobs(total)))),
+    }
+}
+
+fn jobs(count: usize) -> String {
+    if count == 1 { "one failed job".into() } else { format!("{count} failed jobs") }
 }

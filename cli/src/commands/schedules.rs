@@ -9,13 +9,13 @@ use lamplighter::{JobId, JobState, Record, ScheduleOrigin, ScheduleStatus};
 use serde::Serialize;
 
 use super::block_on;
-use crate::{catalog, database::Database, error::Error, output, when};
+use crate::{catalog, error::Error, output, place::Place, when};
 
 /// List the schedules, with their next runs and how the last one went.
 #[derive(Debug, Args)]
 pub(crate) struct Schedules {
     #[command(flatten)]
-    database: Database,
+    place: Place,
     /// One schedule a line as JSON.
     #[arg(long)]
     json: bool,
@@ -60,8 +60,8 @@ impl Schedules {
         list(&views)
     }
 
-    /// Schedules stand in the code; the file knows those with which an engine has run and those made at run time, and
-    /// how they went.
+    /// Schedules stand in the code; the file knows those with which an engine has run, the stack those that are deployed,
+    /// both those made at run time, and how they went.
     async fn views(&self) -> Result<Vec<View>, Error> {
         let now = Timestamp::now();
         let mut views = BTreeMap::new();
@@ -70,12 +70,17 @@ impl Schedules {
             views.insert(status.schedule.name.clone(), View::of(status, None));
         }
         // Where there is no file yet, none of them has run yet.
-        if self.database.path().exists() {
-            let client = self.database.existing()?.client();
+        if self.place.is_to_be_made()? {
+            return Ok(views.into_values().collect());
+        }
+        let target = self.place.open().await?;
+        if target.keeps_schedules() {
+            let client = target.client();
+            let tracked = client.store().is_ok();
             for status in client.schedules().await? {
                 let record = match &status.last_run {
-                    Some(id) => client.get(id).await?,
-                    None => None,
+                    Some(id) if tracked => client.get(id).await?,
+                    _ => None,
                 };
                 views.insert(status.schedule.name.clone(), View::of(status, record.as_ref()));
             }

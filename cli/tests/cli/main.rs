@@ -7,5 +7,8 @@ mod demo;
 mod errors;
 mod infra;
 mod kill;
+mod operator;
 mod round_trip;
+mod schedules;
+mod stack;
 mod support;

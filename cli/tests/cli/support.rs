@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
     time::Duration,
 };
 
@@ -86,6 +87,17 @@ fn run(command: Command, args: &[&str], input: &str, patience: Duration) -> Done
 }
 
 impl Done {
+    /// What a command did, while the test goes on.
+    pub(crate) async fn of(command: Command) -> Self {
+        tokio::task::spawn_blocking(move || run(command, &["…"], "", PATIENCE)).await.unwrap()
+    }
+
+    /// It was refused by the command line itself.
+    #[track_caller]
+    pub(crate) fn fails_at_once(self) {
+        assert_eq!((self.code, &*self.out), (2, ""), "{self:?}");
+    }
+
     /// It succeeded; gives what it wrote.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
@@ -103,5 +115,27 @@ impl Done {
         for part in says {
             assert!(sentence.contains(part), "{part:?} is missing in {sentence:?}");
         }
+    }
+}
+
+/// `lamp dev`, until the test ends, however it ends.
+pub(crate) struct Dev(Child);
+
+impl Dev {
+    /// Starts it, and waits until it runs.
+    pub(crate) fn start(place: &Place) -> Self {
+        let mut child = place.command(&["dev"]).stderr(Stdio::piped()).spawn().unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        while !log.next().expect("it says that it runs").unwrap().contains("lamp jobs") {}
+        // It must not end because nobody reads what it tells.
+        std::thread::spawn(move || log.for_each(drop));
+        Self(child)
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

@@ -68,6 +68,10 @@ impl Store for Records {
     async fn requeue(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }
+
+    async fn revive(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
 }
 
 fn at(time: &str) -> Timestamp {

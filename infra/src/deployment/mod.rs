@@ -42,7 +42,7 @@ impl Deployment {
         let mut problems = Problems::default();
         let deployed = functions::derive(functions, definitions, &mut problems);
         let schedules = schedules::derive(functions, schedules, &mut problems);
-        let queues = queues::derive(functions, &schedules, &mut problems);
+        let queues = queues::derive(functions, &mut problems);
         let deployment = Self { functions: deployed, queues, schedules };
         names::check(&deployment, &mut problems);
         environment::check(&deployment, &mut problems);

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lamplighter::{Function, Queue, Route, days, hours, mins};
+use lamplighter::{Function, Overlap, Queue, Route, days, hours, mins};
 
-use super::{DeployedSchedule, Target};
 use crate::problems::Problems;
 
 /// A queue, its dead-letter queue, and how it feeds the function that consumes it.
@@ -38,9 +37,6 @@ pub struct DeployedQueue {
     pub window_secs: u16,
     /// Invocations at once, where limited.
     pub max_concurrency: Option<u16>,
-    /// Whether SQS makes deduplication ids of bodies. EventBridge cannot give one itself, and delivers to a FIFO queue
-    /// only where this is on (Amazon EventBridge API Reference, SqsParameters). Off elsewhere: producers give ids.
-    pub content_deduplication: bool,
 }
 
 /// Receives beyond the attempts: a job that is released (throttled, unknown during a deployment) is received again
@@ -58,11 +54,7 @@ const MAX_DELAY: Duration = mins(15);
 /// How long a message can stay hidden, counted from its receive (the same, "Visibility timeout").
 const MAX_VISIBILITY: Duration = hours(12);
 
-pub(super) fn derive(
-    functions: &[Function],
-    schedules: &[DeployedSchedule],
-    problems: &mut Problems,
-) -> Vec<DeployedQueue> {
+pub(super) fn derive(functions: &[Function], problems: &mut Problems) -> Vec<DeployedQueue> {
     let mut queues: BTreeMap<&str, (&Function, DeployedQueue)> = BTreeMap::new();
     for function in functions {
         for queue in function.queues() {
@@ -76,13 +68,13 @@ pub(super) fn derive(
                 ));
                 continue;
             }
-            queues.insert(queue.name(), (function, one(function, &queue, schedules, problems)));
+            queues.insert(queue.name(), (function, one(function, &queue, problems)));
         }
     }
     queues.into_values().map(|(_, queue)| queue).collect()
 }
 
-fn one(function: &Function, queue: &Queue, schedules: &[DeployedSchedule], problems: &mut Problems) -> DeployedQueue {
+fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQueue {
     let routes: Vec<_> = function.routes().filter(|route| route.queue.name() == queue.name()).collect();
     let timeout = function.timeout();
     let attempts = routes.iter().map(|route| route.options.retry_policy().max_attempts()).max().unwrap_or(1);
@@ -92,6 +84,8 @@ fn one(function: &Function, queue: &Queue, schedules: &[DeployedSchedule], probl
         check(route, timeout, problems);
     }
     let window = queue.window();
+    // A job that waits for another of its schedule is received each time it asks. Its attempts are counted in its record.
+    let waits = routes.iter().any(|route| route.options.overlap_policy() != Overlap::Allow);
     DeployedQueue {
         name: queue.name().into(),
         fifo: queue.is_fifo(),
@@ -100,13 +94,14 @@ fn one(function: &Function, queue: &Queue, schedules: &[DeployedSchedule], probl
         visibility_secs: seconds(timeout.saturating_mul(6).saturating_add(window)),
         retention_secs: seconds(retention(longest)),
         dead_letter_retention_secs: seconds(MAX_RETENTION),
-        max_receives: attempts.saturating_add(SLACK).min(MAX_RECEIVES),
+        max_receives: match waits {
+            true => MAX_RECEIVES,
+            false => attempts.saturating_add(SLACK).min(MAX_RECEIVES),
+        },
         stale_secs: seconds(longest.saturating_add(MAX_DELAY)).next_multiple_of(60),
         batch_size: queue.batch(),
         window_secs: u16::try_from(window.as_secs()).unwrap_or(u16::MAX),
         max_concurrency: queue.concurrency(),
-        content_deduplication: queue.is_fifo()
-            && schedules.iter().any(|schedule| schedule.target == Target::Queue(queue.name().into())),
     }
 }
 

@@ -11,7 +11,9 @@ pub(super) fn resources(deployment: &Deployment, queue: &DeployedQueue) -> Map {
     let (id, dead_id) = (queue_id(&queue.name), dead_letters_id(&queue.name));
     let suffix = if queue.fifo { ".fifo" } else { "" };
     let own = attributes(queue, suffix)
-        .set_some("ContentBasedDeduplication", queue.fifo.then_some(queue.content_deduplication))
+        // EventBridge and its Scheduler give no deduplication id, and deliver to a FIFO queue only where SQS makes one of the
+        // body, which holds the job's id (Amazon EventBridge Scheduler API Reference, SqsParameters). Who gives one, has it.
+        .set_some("ContentBasedDeduplication", queue.fifo.then_some(true))
         .set("VisibilityTimeout", queue.visibility_secs)
         .set("MessageRetentionPeriod", queue.retention_secs)
         .and(encryption::queue())

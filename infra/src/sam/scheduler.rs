@@ -65,8 +65,9 @@ pub(super) fn resources(deployment: &Deployment) -> Map {
         .set(ROLE, resource("AWS::IAM::Role", role))
 }
 
-/// What a function may do that makes schedules.
+/// What a function may do that makes schedules, and pauses those that are deployed.
 pub(super) fn statements() -> Vec<Map> {
+    let rules = sub("arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}-*");
     let schedules =
         sub(format!("arn:${{AWS::Partition}}:scheduler:${{AWS::Region}}:${{AWS::AccountId}}:schedule/${{{GROUP}}}/*"));
     let to_scheduler = Map::new().set("StringEquals", Map::new().set("iam:PassedToService", SERVICE));
@@ -81,8 +82,14 @@ pub(super) fn statements() -> Vec<Map> {
             ],
             vec![schedules],
         ),
-        // AWS can limit this to no resource (Service Authorization Reference, "Amazon EventBridge Scheduler").
-        policy::allow("ListSchedules", ["scheduler:ListSchedules"], vec!["*".into()]),
+        policy::allow(
+            "PauseRules",
+            ["events:DescribeRule", "events:ListTargetsByRule", "events:EnableRule", "events:DisableRule"],
+            vec![rules],
+        ),
+        // AWS can limit these to no resource (Service Authorization Reference, "Amazon EventBridge Scheduler" and "Amazon
+        // EventBridge").
+        policy::allow("ListSchedules", ["scheduler:ListSchedules", "events:ListRules"], vec!["*".into()]),
         policy::allow("LetSchedulesSend", ["iam:PassRole"], vec![arn(ROLE)]).set("Condition", to_scheduler),
     ]
 }

@@ -1,7 +1,7 @@
 //! What is derived from what.
 
 use crate::support::{BookOrder, SendDigest, derive, handle, job, mail, orders, properties, schedules, template};
-use lamplighter::{Function, Options, Queue, Retry, ScheduledJob, hours, mins, schedule::Schedule};
+use lamplighter::{Function, Options, Overlap, Queue, Retry, ScheduledJob, hours, mins, schedule::Schedule};
 use lamplighter_infra::Template;
 use serde_json::json;
 
@@ -21,6 +21,14 @@ fn a_queue_follows_from_its_slowest_and_most_patient_job() {
 }
 
 #[test]
+fn a_queue_of_jobs_that_wait_for_each_other_lets_them_ask_as_often_as_sqs_can() {
+    job!(Sync, "stock.sync", Queue::standard("stock"), Options::new().overlap(Overlap::Queue));
+    let function = Function::new("stock").job(handle::<Sync>).with_state(());
+    let queue = properties(&Template::new(&derive(&[function], &[]).unwrap()), "StockQueue");
+    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 1000);
+}
+
+#[test]
 fn a_mapping_reports_items_one_by_one() {
     let mapping = properties(&template(), "MailsMapping");
     assert_eq!(mapping["BatchSize"], 100);
@@ -32,7 +40,7 @@ fn a_mapping_reports_items_one_by_one() {
 }
 
 #[test]
-fn fifo_queues_end_in_fifo_and_deduplicate_by_content_only_for_eventbridge() {
+fn fifo_queues_end_in_fifo_and_deduplicate_by_content_for_eventbridge() {
     let scheduled = template();
     let queue = properties(&scheduled, "OrdersQueue");
     assert_eq!(queue["QueueName"], json!({ "Fn::Sub": "${AWS::StackName}-orders.fifo" }));
@@ -43,8 +51,9 @@ fn fifo_queues_end_in_fifo_and_deduplicate_by_content_only_for_eventbridge() {
     let target = &properties(&scheduled, "BookOftenRule")["Targets"][0];
     assert_eq!(target["SqsParameters"], json!({ "MessageGroupId": "book-often" }));
 
+    // Schedules may be made at run time.
     let alone = Template::new(&derive(&[orders()], &[]).unwrap());
-    assert_eq!(properties(&alone, "OrdersQueue")["ContentBasedDeduplication"], false);
+    assert_eq!(properties(&alone, "OrdersQueue")["ContentBasedDeduplication"], true);
 }
 
 #[test]
@@ -163,7 +172,6 @@ fn a_schedule_with_a_trigger_of_its_name_calls_the_function() {
     let permission = properties(&template, "SweepRulePermission");
     assert_eq!(permission["SourceArn"], json!({ "Fn::GetAtt": ["SweepRule", "Arn"] }));
     assert!(properties(&template, "OrdersCalls")["DestinationConfig"]["OnFailure"].is_object());
-    assert_eq!(properties(&template, "OrdersQueue")["ContentBasedDeduplication"], false);
 }
 
 #[test]

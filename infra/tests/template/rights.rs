@@ -60,7 +60,13 @@ fn a_function_with_records_has_these_rights_and_no_others() {
     for verb in ["Create", "Get", "Update", "Delete"] {
         wanted.insert(format!("scheduler:{verb}Schedule"), vec![sub(group)]);
     }
-    wanted.insert("scheduler:ListSchedules".into(), vec![json!("*")]);
+    let rules = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}-*";
+    for verb in ["DescribeRule", "ListTargetsByRule", "EnableRule", "DisableRule"] {
+        wanted.insert(format!("events:{verb}"), vec![sub(rules)]);
+    }
+    for list in ["scheduler:ListSchedules", "events:ListRules"] {
+        wanted.insert(list.into(), vec![json!("*")]);
+    }
     wanted.insert("iam:PassRole".into(), vec![arn("ScheduleGroupAccess")]);
     let payloads = ["/args/*", "/output/*"].map(|path| below("Payloads", path));
     wanted.insert("s3:GetObject".into(), payloads.to_vec());
@@ -127,7 +133,8 @@ fn only_who_uses_objects_may_reach_them() {
 /// What AWS can limit to no resource, by the Service Authorization Reference.
 #[test]
 fn nothing_else_is_allowed_everywhere() {
-    let unlimited = ["scheduler:ListSchedules", "xray:PutTelemetryRecords", "xray:PutTraceSegments"];
+    let unlimited =
+        ["events:ListRules", "scheduler:ListSchedules", "xray:PutTelemetryRecords", "xray:PutTraceSegments"];
     let template = kinds();
     for role in ["ClerkRole", "KeeperRole", "MailRole", "OrdersRole", "ScheduleGroupAccess"] {
         for (action, resources) in rights(&template, role) {

@@ -4,6 +4,8 @@
 //! - [`Sqs`] sends jobs to SQS queues, and moves, delays and buries messages for the hosts.
 //! - With the feature `schedules`, [`AwsSchedules`] keeps what starts jobs at their times, and [`OneTime`] sends messages
 //!   once, later than SQS can delay them.
+//! - With the feature `operator`, [`Stack`] tells what a deployed stack consists of, and [`Operator`] pauses its queues
+//!   and moves their dead letters back.
 //! - [`Sdk`] is what all clients of AWS's SDKs in this process share, made at first use: nothing here touches the
 //!   network, the file system or a certificate before something has to be said to AWS.
 
@@ -15,11 +17,19 @@ mod events;
 pub mod lambda;
 #[cfg(feature = "dynamodb")]
 mod maintenance;
+#[cfg(feature = "operator")]
+mod mapping;
+#[cfg(feature = "operator")]
+mod operator;
 mod queues;
+#[cfg(feature = "operator")]
+mod redrive;
 #[cfg(feature = "schedules")]
 mod schedules;
 mod sdk;
 mod sqs;
+#[cfg(feature = "operator")]
+mod stack;
 #[cfg(feature = "test-util")]
 pub mod testing;
 
@@ -32,4 +42,11 @@ pub use self::{
     queues::{QueueArn, QueueMap, QueueMapError, QueueUrls},
     sdk::Sdk,
     sqs::{Sqs, SqsError},
+};
+#[cfg(feature = "operator")]
+pub use self::{
+    mapping::MappingState,
+    operator::{DeployedQueue, Operator},
+    redrive::{DeadLetter, DeadLetterCounts, DeadLetterFilter, Moved, Redrive, Redriven},
+    stack::{Output, Stack},
 };

@@ -60,6 +60,19 @@ impl QueueMap {
         Self(BTreeMap::from([(name.into(), QueueUrls { url: url.into(), dlq: None })]))
     }
 
+    /// Reads a map, or says what is wrong with it in half a sentence.
+    pub(crate) fn read(text: &str) -> Result<Self, String> {
+        let map: BTreeMap<Arc<str>, QueueUrls> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        for (name, queue) in &map {
+            for url in std::iter::once(&queue.url).chain(&queue.dlq) {
+                if !is_queue_url(url) {
+                    return Err(format!("queue {name:?} has {url:?}, which is no URL of a queue"));
+                }
+            }
+        }
+        Ok(Self(map))
+    }
+
     /// Where the queue of that name is.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&QueueUrls> {
@@ -95,16 +108,7 @@ impl std::str::FromStr for QueueMap {
     type Err = QueueMapError;
 
     fn from_str(text: &str) -> Result<Self, QueueMapError> {
-        let map: BTreeMap<Arc<str>, QueueUrls> =
-            serde_json::from_str(text).map_err(|error| QueueMapError(error.to_string()))?;
-        for (name, queue) in &map {
-            for url in std::iter::once(&queue.url).chain(&queue.dlq) {
-                if !is_queue_url(url) {
-                    return Err(QueueMapError(format!("queue {name:?} has {url:?}, which is no URL of a queue")));
-                }
-            }
-        }
-        Ok(Self(map))
+        Self::read(text).map_err(QueueMapError)
     }
 }
 

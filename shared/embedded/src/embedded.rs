@@ -11,7 +11,6 @@ use lamplighter::{Backend, Client, EnqueueError, Env, JobId, Queue, StoreError};
 use crate::{
     error::OpenError,
     file::{
-        catalog::find_queue,
         connection::{self, Location},
         readers::Readers,
         signals::Signals,
@@ -20,10 +19,7 @@ use crate::{
     },
     settings::{Durability, Settings},
     store::EmbeddedStore,
-    work::{
-        burial::{self, DeadLetter},
-        enqueue, redrive,
-    },
+    work::enqueue,
 };
 
 /// An open file of jobs, or a store of jobs in memory. Cloning is cheap, and clones are the same.
@@ -41,9 +37,6 @@ pub(crate) struct Inner {
     pub(crate) engine: AtomicBool,
     pragmas: Vec<(String, String)>,
 }
-
-/// Dead letters moved in one transaction.
-const REDRIVE_STEP: usize = 500;
 
 impl Embedded {
     /// Opens a file, and makes it and its folder where they do not exist yet.
@@ -143,54 +136,6 @@ impl Embedded {
         let put = move |unit: &mut Unit<'_>| enqueue::inject(unit, &queue, message.as_str(), &body, None);
         self.0.writer.run(1, put).await?;
         Ok(id)
-    }
-
-    /// Dead letters of a queue, oldest first, at most `limit`, from behind the number `after` on (0 for all).
-    ///
-    /// # Errors
-    /// When there is no such queue, or the file cannot be read.
-    pub async fn dead_letters(&self, queue: &str, after: i64, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
-        let name = queue.to_owned();
-        let letters = self.0.readers.read(move |connection| match find_queue(connection, &name)? {
-            Some(queue) => Ok(Some(burial::list(connection, queue.id, after, limit)?)),
-            None => Ok(None),
-        });
-        letters.await?.ok_or_else(|| burial::unknown_queue(queue))
-    }
-
-    /// How many dead letters each queue has, by the queue's name.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn dead_letter_counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.0.readers.read(burial::counts).await
-    }
-
-    /// Moves all dead letters of a queue back, oldest first. Jobs keep their ids and their histories, and count their
-    /// attempts anew. Says how many letters were moved.
-    ///
-    /// # Errors
-    /// When there is no such queue, or the file cannot be written; what was moved before stays moved.
-    pub async fn redrive(&self, queue: &str) -> Result<usize, StoreError> {
-        let name = queue.to_owned();
-        let found = self.0.readers.read(move |connection| find_queue(connection, &name)).await?;
-        let id = found.ok_or_else(|| burial::unknown_queue(queue))?.id;
-        let mut moved = 0;
-        loop {
-            let step = self.0.writer.run(REDRIVE_STEP * 4, move |unit| redrive::oldest(unit, id, REDRIVE_STEP)).await?;
-            moved += step;
-            if step < REDRIVE_STEP {
-                return Ok(moved);
-            }
-        }
-    }
-
-    /// Moves one dead letter back. Says whether there was one of that number.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub async fn redrive_one(&self, number: i64) -> Result<bool, StoreError> {
-        self.0.writer.run(1, move |unit| redrive::one(unit, number)).await
     }
 }
 

@@ -39,13 +39,14 @@
 //! # What is played
 //!
 //! Visibility, receive counts, delays (to the year 2262, where SQS ends at 15 minutes), maximum concurrency, FIFO
-//! groups, dead-letter queues with redrive, schedules with time zones and misfire policies, retention. A batch's
+//! groups, dead-letter queues with redrive, paused queues, schedules with time zones and misfire policies, retention. A batch's
 //! window is not: it saves invocations on AWS, and there are none here.
 
 mod embedded;
 mod engine;
 mod error;
 mod file;
+mod queues;
 mod schedules;
 mod settings;
 mod state;
@@ -58,5 +59,9 @@ pub use self::{
     engine::{Engine, EngineBuilder, Running, StartError, Stopped},
     error::OpenError,
     settings::{Durability, Settings},
-    work::burial::DeadLetter,
+    work::{
+        burial::DeadLetter,
+        pause::QueueStatus,
+        redrive::{DeadLetterCount, DeadLetterFilter},
+    },
 };

@@ -15,7 +15,7 @@ use crate::{
         claim::claim,
         enqueue::{Entry, enqueue},
         list, notes, records,
-        requeue::requeue,
+        requeue::{requeue, revive},
         settle::settle,
     },
 };
@@ -126,6 +126,11 @@ impl Store for EmbeddedStore {
     async fn requeue(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         let id = id.clone();
         self.writer.run(1, move |unit| requeue(unit, id.as_str())).await
+    }
+
+    async fn revive(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        let id = id.clone();
+        self.writer.run(1, move |unit| revive(unit, id.as_str())).await
     }
 
     // Not an `async fn`: the watch begins with the call, so that a change between it and the first poll is heard.

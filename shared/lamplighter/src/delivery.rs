@@ -73,6 +73,16 @@ pub enum BurialReason {
 }
 
 impl BurialReason {
+    /// All reasons.
+    const ALL: [Self; 5] =
+        [Self::BadMessage, Self::UnknownJob, Self::AttemptsExhausted, Self::Failed, Self::TooManyHops];
+
+    /// The reason of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == name)
+    }
+
     /// The reason as dead-letter messages carry it, in the attribute `lamplighter.reason`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

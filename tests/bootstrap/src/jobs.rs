@@ -35,6 +35,8 @@ pub enum Behaviour {
     Succeed,
     /// It fails each time.
     Fail,
+    /// It fails each time until there is a file `mended` beside the ledger.
+    FailUntilMended,
     /// It fails for good.
     GiveUp,
     /// It panics each time.

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 /// The environment variable that names the file.
 pub const LEDGER: &str = "LAMPLIGHTER_E2E_LEDGER";
 
+/// The file beside the ledger that says that what was broken has been mended.
+pub const MENDED: &str = "mended";
+
 /// One run of a handler.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -38,6 +41,11 @@ pub(crate) fn write(label: &str, ctx: &Context) -> Result<(), JobError> {
     // One write of a short line: those of others come before or after, never between.
     fs::File::options().create(true).append(true).open(path)?.write_all(line.as_bytes())?;
     Ok(())
+}
+
+pub(crate) fn is_mended() -> Result<bool, JobError> {
+    let ledger = std::env::var(LEDGER)?;
+    Ok(Path::new(&ledger).with_file_name(MENDED).exists())
 }
 
 /// All runs, in the order in which they began; none while there is no file.

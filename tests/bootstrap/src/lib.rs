@@ -12,7 +12,7 @@ use lamplighter::{
 
 pub use self::{
     jobs::{ACTS, Act, Behaviour, EVENT_SOURCE, Ordered, RETRY_DELAY, TICK_SCHEDULE, Tick},
-    ledger::{LEDGER, Run, read},
+    ledger::{LEDGER, MENDED, Run, read},
 };
 
 /// The function.
@@ -54,6 +54,10 @@ async fn behave(label: String, behaviour: &Behaviour, ctx: &Context) -> Result<S
     match behaviour {
         Behaviour::Succeed => {}
         Behaviour::Fail => return Err(JobError::retry(format!("{label} was told to fail"))),
+        Behaviour::FailUntilMended if !ledger::is_mended()? => {
+            return Err(JobError::retry(format!("{label} was told to fail until it is mended")));
+        }
+        Behaviour::FailUntilMended => {}
         Behaviour::GiveUp => return Err(JobError::fail(format!("{label} was told to give up"))),
         Behaviour::Panic => panic!("{label} was told to panic"),
         Behaviour::Sleep => tokio::time::sleep(Duration::from_secs(3600)).await,

@@ -91,6 +91,7 @@ behaviours! {
     records::a_cancelled_job_does_not_run,
     records::an_ended_job_cannot_be_cancelled,
     records::a_failed_job_runs_again_by_hand_with_its_history,
+    records::a_revived_job_runs_again_when_a_message_of_it_comes,
     lease::a_claim_gives_the_lease_to_one,
     lease::an_ended_lease_is_counted_as_lost_and_given_on,
     lease::a_job_whose_last_attempt_is_lost_has_failed,

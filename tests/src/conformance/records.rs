@@ -190,3 +190,20 @@ pub(super) async fn a_failed_job_runs_again_by_hand_with_its_history(subject: &d
     client.enqueue(Act { what: "say hi".into() }).id("b").delay(secs(900)).await.expect("enqueued");
     assert_eq!(client.requeue(&id("b")).await.expect("answered"), Some(JobState::Scheduled), "it has not ended");
 }
+
+pub(super) async fn a_revived_job_runs_again_when_a_message_of_it_comes(subject: &dyn Subject) {
+    let store = subject.backend().store.expect("a store");
+    enqueue(subject, "a", "fail for now").await;
+    let journal = started(subject).await;
+    assert_eq!(ended(subject, "a").await.state, JobState::Failed);
+    assert_eq!(store.revive(&id("a")).await.expect("revived"), Some(JobState::Queued));
+    assert_eq!(store.revive(&id("a")).await.expect("answered"), Some(JobState::Queued), "it has not ended any more");
+    enqueue(subject, "b", "sleep 1500").await;
+    ended(subject, "b").await;
+    assert_eq!(journal.words(), ["fail for now", "sleep 1500"], "nobody has sent it");
+
+    subject.inject(PLAIN, r#"{"job":"conformance.act","id":"a","args":{"what":"fail for now"}}"#).await;
+    let again = ended(subject, "a").await;
+    assert_eq!((again.state, again.attempt, again.attempts.len()), (JobState::Failed, 1, 2));
+    assert_eq!(store.revive(&id("unknown")).await.expect("answered"), None);
+}

@@ -1,6 +1,6 @@
 //! The emulator that all tests share, and what lies and happens in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use e2e_function::Run;
@@ -31,10 +31,13 @@ impl Cloud {
     async fn start() -> Self {
         let aws = MiniStack::options().auth(true).start().await.unwrap();
         let ledger = aws.log().with_file_name("ledger.jsonl");
-        let template = template(&[e2e_function::function()]);
-        let parameters = [("E2eLedger", ledger.to_str().unwrap())];
-        let stack = deploy(&aws, "e2e", template, &parameters, &[("e2e", "e2e-function")]).await;
+        let stack = deploy_own(&aws, "e2e", &ledger).await;
         Self { aws, stack, ledger }
+    }
+
+    /// The file that runs are written to.
+    pub(crate) fn ledger(&self) -> String {
+        self.ledger.display().to_string()
     }
 
     /// What a resource of the stack of the tests' own function is called: of a queue, its URL.
@@ -104,8 +107,15 @@ impl Cloud {
     }
 }
 
+/// Deploys the tests' own function.
+pub(crate) async fn deploy_own(aws: &MiniStack, name: &str, ledger: &Path) -> Stack {
+    let template = template(&[e2e_function::function()]);
+    let parameters = [("E2eLedger", ledger.to_str().unwrap())];
+    deploy(aws, name, template, &parameters, &[("e2e", "e2e-function")]).await
+}
+
 /// A template of functions, with the schedules of the tests' own.
-fn template(functions: &[lamplighter::Function]) -> Value {
+pub(crate) fn template(functions: &[lamplighter::Function]) -> Value {
     let deployment = Deployment::derive(functions, &[], &e2e_function::schedules().unwrap()).unwrap();
     let mut template = Template::new(&deployment).to_json();
     replay_ticks(&mut template);

@@ -32,7 +32,7 @@ async fn stack() -> (&'static Cloud, &'static Stack) {
         let template = template::from_yaml(&std::fs::read_to_string(file).unwrap()).unwrap();
         s3(cloud, Method::PUT, "", Vec::new()).await;
         let parameters = [("WebhookSecret", SECRET), ("WebhookAllowPrivate", "127.0.0.1"), ("ObjectsBucket", BUCKET)];
-        let functions = ["images", "reports", "webhooks"].map(|name| (name, name));
+        let functions = ["images", "maintenance", "reports", "webhooks"].map(|name| (name, name));
         deploy(&cloud.aws, "lamplighter", template, &parameters, &functions).await
     });
     (cloud, stack.await)
@@ -130,13 +130,20 @@ async fn thumbnails_are_made_in_the_bucket() {
 
 /// Without a table there are no records to sum up, and trying again would change nothing.
 #[tokio::test]
-async fn a_report_needs_records_and_says_so() {
+async fn a_report_sums_up_the_records_of_its_day() {
     let (cloud, stack) = stack().await;
-    let queue = stack.output("ReportsQueueUrl").unwrap();
-    cloud.aws.send(queue, r#"{"job":"report.daily","id":"no-records"}"#).await.unwrap();
-    let letters = cloud.lie(stack.output("ReportsDeadLettersUrl").unwrap(), "no-records", 1).await;
-    assert_eq!(attribute(&letters[0], "lamplighter.reason"), "failed");
-    assert!(attribute(&letters[0], "lamplighter.error").contains("record"), "{letters:?}");
+    let today = jiff::Timestamp::now().to_string()[..10].to_owned();
+    let body = json!({ "job": "report.daily", "id": "report-of-today", "args": { "day": today } }).to_string();
+    cloud.aws.send(stack.output("ReportsQueueUrl").unwrap(), body).await.unwrap();
+    let key = format!("reports/{today}.csv");
+    let table = eventually("the report is there", SOON, async || {
+        let request = Request::get(format!("/{BUCKET}/{key}")).body(Vec::new()).unwrap();
+        let answer = cloud.aws.request_as_root("s3", request).await.map_err(|error| error.to_string())?;
+        String::from_utf8(answer.into_body()).map_err(|error| error.to_string())
+    });
+    // The report is a job of that day itself, and was running when it was written.
+    assert!(table.await.unwrap().contains("report.daily"));
+    assert_eq!(cloud.lying(stack.output("ReportsDeadLettersUrl").unwrap(), "report-of-today").await.len(), 0);
 }
 
 /// The timeouts and limits that the emulator got are those of the definitions.

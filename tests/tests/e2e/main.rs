@@ -7,4 +7,7 @@ mod batches;
 mod cloud;
 mod deployed;
 mod events;
+mod fleet;
+mod operator;
 mod order;
+mod schedules;

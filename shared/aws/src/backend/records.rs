@@ -62,4 +62,8 @@ impl Store for Records {
             None => Err(StoreError::unavailable(format_args!("SQS did not say whether job {id} was sent"))),
         }
     }
+
+    async fn revive(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(self.dynamo.revive_one(id).await?.map(|revived| revived.state))
+    }
 }

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use lamplighter::{Claim, ClaimRequest, JobState, StoreError, Timestamp, Tracking};
+use lamplighter::{BurialReason, Claim, ClaimRequest, ErrorText, JobState, StoreError, Timestamp, Tracking};
 
 use super::{
     Dynamo, MESSAGE_LIFE, TRIES, Written, contended, expiry,
@@ -195,6 +195,13 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> Decision {
         JobState::Failed if item.number("z") == Some(request.owner) => {
             Decision::Answer(Claim::Exhausted { attempts: item.attempt() })
         }
+        // This message failed, and comes back: whoever was to bury it did not.
+        JobState::Failed if item.text("i").is_some_and(|message| message == request.message_id) => {
+            let reason = item.text("v").and_then(BurialReason::named).unwrap_or(BurialReason::Failed);
+            let error = item.history().pop().and_then(|attempt| attempt.error);
+            let error = error.unwrap_or_else(|| ErrorText::new("its last attempt left no word"));
+            Decision::Answer(Claim::Unburied { reason, error })
+        }
         JobState::Succeeded | JobState::Failed | JobState::Cancelled => Decision::Answer(Claim::Ended(state)),
         // A state that is not ours to change.
         JobState::Waiting => Decision::Answer(Claim::Busy(now.saturating_add(NOT_OURS).unwrap_or(now))),
@@ -202,7 +209,7 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> Decision {
         JobState::Running if item.owner() == request.owner => Decision::Answer(granted(item)),
         JobState::Running if item.lease_until() > now => Decision::Answer(Claim::Busy(item.lease_until())),
         JobState::Running if item.attempt() >= request.max_attempts => {
-            let update = lost(Update::new(), item)
+            let update = buried(lost(Update::new(), item), &request.message_id, BurialReason::AttemptsExhausted)
                 .set("st", text(JobState::Failed.as_str()))
                 .set("f", time(now))
                 .set("ttl", expiry(now, request.retention.failed));
@@ -217,6 +224,14 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> Decision {
             Decision::Write(cancelled(item, request, EXPIRED, now), Answer::Cancelled)
         }
         _ => Decision::Write(again(run(request, now), item, request), Answer::Run),
+    }
+}
+
+/// A failure, and the message that is to be buried for it.
+pub(super) fn buried(update: Update, message_id: &str, reason: BurialReason) -> Update {
+    match message_id {
+        "" => update,
+        id => update.set("i", text(id)).set("v", text(reason.as_str())),
     }
 }
 

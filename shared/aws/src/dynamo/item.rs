@@ -14,6 +14,7 @@
 //! | `x` | ended attempts, a list of JSON texts |
 //! | `u`, `p`, `k` | output, progress, checkpoint |
 //! | `e`, `y` | what it holds alone while it runs; why it was cancelled |
+//! | `i`, `v` | of a failed job, the message that is to be buried, and why |
 //! | `lean` | there where the record is a lean one |
 //! | `r` | when it was last given a message anew |
 //! | `mx`, `rf` | executions allowed, and for how many seconds a failure is kept |

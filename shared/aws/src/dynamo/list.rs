@@ -3,7 +3,7 @@
 //! A page is merged from the shards of the classes in question, a month at a time, newest first. Keys tell job, queue and
 //! time, so that only records which are shown are read; of those that are queued or running, the record tells which.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use lamplighter::{Count, JobState, ListQuery, Page, Record, StoreError, StoreErrorKind, Timestamp};
 
@@ -52,6 +52,8 @@ impl Dynamo {
         let since = query.since.unwrap_or(Timestamp::UNIX_EPOCH);
         let classes = query.state.map_or(&Class::ALL[..], Class::all_of);
         let mut records: Vec<Record> = Vec::with_capacity(limit);
+        // A record that changes its class meanwhile may be met in both.
+        let mut met = HashSet::new();
         let mut looked_at = 0;
         for month in Month::back(since..=end) {
             let mut merge = Merge { shards: shards(classes, month, since, query.before, after.as_ref()) };
@@ -62,7 +64,8 @@ impl Dynamo {
                     let Some(place) = merge.next(self).await? else { break };
                     looked_at += 1;
                     seen = Some(place.as_str().to_owned());
-                    if fits(&place, query) && after.as_ref().is_none_or(|after| place < *after) {
+                    let is_new = after.as_ref().is_none_or(|after| place < *after);
+                    if fits(&place, query) && is_new && met.insert(place.id().to_owned()) {
                         places.push(place);
                     }
                 }

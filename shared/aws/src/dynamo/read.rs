@@ -1,6 +1,6 @@
 //! Reading records.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::{
     config::{self, retry::RetryConfig},
@@ -64,6 +64,8 @@ impl Dynamo {
     /// The records of some jobs, as far as there are any, in no order.
     pub(super) async fn read_items(&self, ids: &[&str], only: Option<&str>) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::with_capacity(ids.len());
+        // DynamoDB refuses a batch that names a key twice.
+        let ids: Vec<&str> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         for ids in ids.chunks(BATCH) {
             let mut open: Vec<Attributes> = ids.iter().map(|id| key(id)).collect();
             let mut pause = std::time::Duration::from_millis(20);

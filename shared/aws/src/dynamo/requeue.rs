@@ -38,7 +38,7 @@ impl Dynamo {
                 .set("n", number(0))
                 .set("d", time(self.env().now()))
                 .set("z", number(nonce))
-                .remove(&["f", "u", "p", "y", "ttl"]);
+                .remove(&["f", "u", "p", "y", "i", "v", "ttl"]);
             let place = item.place();
             let update = listed(update, place.as_ref().map(|place| (place, Class::Open)).filter(|_| !lean));
             let done = match self.update(id.as_str(), held_to(update, &item)).await? {

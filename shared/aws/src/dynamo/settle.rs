@@ -7,7 +7,9 @@ use lamplighter::{
 };
 
 use super::{
-    Dynamo, MESSAGE_LIFE, TRIES, Written, contended, expiry,
+    Dynamo, MESSAGE_LIFE, TRIES, Written,
+    claim::buried,
+    contended, expiry,
     expression::Update,
     item::{self, Item, json, number, text, time},
     keys::{Class, Place},
@@ -63,8 +65,10 @@ impl Dynamo {
                 let update = history(update, settle, AttemptOutcome::Succeeded, None, known);
                 listed(update, at(Class::Succeeded).filter(|_| !lean))
             }
-            Verdict::Failed { outcome, error, retention, .. } => {
+            Verdict::Failed { outcome, error, retention, burial } => {
+                let reason = burial.as_ref().map_or(lamplighter::BurialReason::Failed, |burial| burial.reason);
                 let update = ended(update, settle, JobState::Failed, *retention);
+                let update = buried(update, &settle.message_id, reason);
                 listed(history(update, settle, *outcome, Some(error), known), at(Class::Failed))
             }
             Verdict::Retry { outcome, error, delay } => {

@@ -57,11 +57,17 @@ impl FakeSchedules {
         Ok(Self { server, shared })
     }
 
+    /// The endpoint's URL.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.server.address)
+    }
+
     /// An SDK that calls this endpoint.
     #[must_use]
     pub fn sdk(&self) -> Sdk {
         let credentials = Credentials::new("test", "test", None, None, "test");
-        Sdk::fixed(FakeSqs::REGION, Some(format!("http://{}", self.server.address)), credentials)
+        Sdk::fixed(FakeSqs::REGION, Some(self.endpoint()), credentials)
     }
 
     /// Settings that name its group, its role, and the queue `shop-undelivered-events`.

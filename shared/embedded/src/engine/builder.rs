@@ -150,23 +150,24 @@ impl EngineBuilder {
         let prepare = move |unit: &mut Unit<'_>| {
             let ids = declared.iter().map(|queue| {
                 unit.declare(queue)?;
-                Ok(unit.queue(queue.name())?.id)
+                let id = unit.queue(queue.name())?.id;
+                Ok(Known { id, paused: work::pause::is_paused(unit.connection, id)? })
             });
             let ids = ids.collect::<rusqlite::Result<Vec<_>>>()?;
             work::schedules::replace(unit, &scheduled)?;
             Ok((ids, end_leases(unit)?))
         };
-        let (ids, leases) = embedded.0.writer.run(64, prepare).await?;
+        let (known, leases) = embedded.0.writer.run(64, prepare).await?;
         if leases > 0 {
             tracing::warn!(jobs = leases, "an engine has died here; its running jobs count as lost and run again");
         }
         let watch = Watch::start(&embedded)?;
-        let ids: HashMap<_, _> = queues.iter().map(|queue| queue.name()).zip(ids).collect();
+        let known: HashMap<_, _> = queues.iter().map(|queue| queue.name()).zip(known).collect();
         let (stop, tally) = (Stop::new(), Arc::new(Tally::default()));
         let mut tasks = JoinSet::new();
         for function in functions {
             let plan = Plan { embedded: &embedded, stop: &stop, tally: &tally, jobs_at_once, lock: &lock };
-            plan.spawn(function, &ids, &mut tasks);
+            plan.spawn(function, &known, &mut tasks);
         }
         tasks.spawn(schedules::run(embedded.clone(), stop.clone()));
         tasks.spawn(housekeeping::run(embedded.clone(), stop.clone()));
@@ -201,6 +202,13 @@ impl EngineBuilder {
     }
 }
 
+/// What the file says of a queue.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    id: i64,
+    paused: bool,
+}
+
 /// What starting a function needs.
 struct Plan<'a> {
     embedded: &'a Embedded,
@@ -211,7 +219,7 @@ struct Plan<'a> {
 }
 
 impl Plan<'_> {
-    fn spawn(&self, function: Function, ids: &HashMap<&str, i64>, tasks: &mut JoinSet<()>) {
+    fn spawn(&self, function: Function, known: &HashMap<&str, Known>, tasks: &mut JoinSet<()>) {
         let host: Arc<str> = format!("{}, process {}", function.name(), std::process::id()).into();
         let budget = function.timeout();
         let queues = function.queues();
@@ -220,10 +228,10 @@ impl Plan<'_> {
         let env = self.embedded.env().clone();
         let worker = Worker::new(function, self.embedded.backend(), env, host, self.stop.clone());
         for (queue, (slots, max_receives)) in queues.into_iter().zip(limits) {
-            let Some(id) = ids.get(queue.name()) else { continue };
+            let Some(Known { id, paused }) = known.get(queue.name()).copied() else { continue };
             let source = Source {
                 embedded: self.embedded.clone(),
-                queue: *id,
+                queue: id,
                 name: queue.name().into(),
                 fifo: queue.is_fifo(),
                 slots,
@@ -231,6 +239,7 @@ impl Plan<'_> {
                 budget,
                 visibility: budget.saturating_mul(VISIBILITY),
                 max_receives,
+                paused,
             };
             let (landed, heard) = mpsc::unbounded_channel();
             let road = Road {

@@ -13,7 +13,7 @@ use std::{
 
 use lamplighter::{Delivery, StoreError};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::{JoinHandle, JoinSet},
     time::Instant,
 };
@@ -23,7 +23,10 @@ use crate::{
     embedded::Embedded,
     file::unit::Unit,
     time,
-    work::receive::{self, Cursor, Found, Received, Wanted},
+    work::{
+        pause,
+        receive::{self, Cursor, Found, Received, Wanted},
+    },
 };
 
 /// Messages that are read at once at most.
@@ -53,6 +56,8 @@ pub(crate) struct Source {
     pub(crate) visibility: Duration,
     /// Receives without an answer after which a message without a record is buried.
     pub(crate) max_receives: u32,
+    /// Whether the queue was paused when the engine started.
+    pub(crate) paused: bool,
 }
 
 /// Fetches until the engine stops, then waits for its batches.
@@ -74,11 +79,15 @@ pub(crate) struct Fetch {
     look: bool,
     /// When to look again if nobody says anything.
     wake: Option<Instant>,
+    /// Whether the queue is paused, and where it is told that this may have changed.
+    paused: bool,
+    pauses: watch::Receiver<()>,
 }
 
 impl Fetch {
     pub(crate) fn new(source: Source, road: Road, landed: mpsc::UnboundedReceiver<Vec<i64>>) -> Self {
         let portion = source.slots.min(MOST);
+        let (paused, pauses) = (source.paused, source.embedded.0.signals.of_pauses());
         Self {
             source,
             road,
@@ -93,6 +102,8 @@ impl Fetch {
             looked_from_start: Instant::now(),
             look: true,
             wake: None,
+            paused,
+            pauses,
         }
     }
 
@@ -104,15 +115,18 @@ impl Fetch {
                 self.land(&seqs);
             }
             while self.batches.try_join_next().is_some() {}
-            self.hand_over().await;
-            self.read_ahead();
-            let wake = self.wake.filter(|_| !self.look);
+            if !self.paused {
+                self.hand_over().await;
+                self.read_ahead();
+            }
+            let wake = self.wake.filter(|_| !self.look && !self.paused);
             tokio::select! {
                 () = stop.draining() => {}
                 Some(seqs) = self.landed.recv() => self.land(&seqs),
                 found = read(&mut self.reading) => self.take(found),
                 () = notify.notified() => self.look = true,
                 () = at(wake) => self.look = true,
+                Ok(()) = self.pauses.changed() => self.look_whether_paused().await,
             }
         }
         // What lies in the buffer has never left its queue.
@@ -127,6 +141,27 @@ impl Fetch {
         let taken = Arc::make_mut(&mut self.taken);
         for seq in seqs {
             taken.remove(seq);
+        }
+    }
+
+    async fn look_whether_paused(&mut self) {
+        let (queue, name) = (self.source.queue, &*self.source.name);
+        let paused = self.source.embedded.0.readers.read(move |connection| pause::is_paused(connection, queue)).await;
+        match paused {
+            Ok(paused) if paused == self.paused => {}
+            Ok(true) => {
+                tracing::info!(queue = name, "paused");
+                self.paused = true;
+                // What lies in the buffer has never left its queue, and stays there.
+                let unread: Vec<_> = self.buffer.drain(..).map(|message| message.receipt.seq).collect();
+                self.land(&unread);
+            }
+            Ok(false) => {
+                tracing::info!(queue = name, "resumed");
+                (self.paused, self.look, self.cursor) = (false, true, Cursor::START);
+            }
+            // It is asked again after the next change of the file.
+            Err(error) => tracing::error!(queue = name, %error, "cannot tell whether the queue is paused"),
         }
     }
 
@@ -172,6 +207,8 @@ impl Fetch {
 
     fn take(&mut self, found: Result<Found, StoreError>) {
         match found {
+            // Asked for before the pause.
+            Ok(_) if self.paused => {}
             Ok(Found { messages, cursor, all, next }) => {
                 let quick = self.read_at.elapsed() < LASTS;
                 self.read_at = Instant::now();

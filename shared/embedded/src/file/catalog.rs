@@ -42,7 +42,7 @@ impl Unit<'_> {
         let queue = match found {
             Some(queue) => queue,
             None => {
-                self.prepare("INSERT INTO queues (name, fifo) VALUES (?1, 0)")?.execute([name])?;
+                self.prepare("INSERT INTO queues (name, fifo, paused) VALUES (?1, 0, 0)")?.execute([name])?;
                 QueueRow { id: self.connection.last_insert_rowid(), fifo: false }
             }
         };

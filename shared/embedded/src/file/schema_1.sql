@@ -1,7 +1,8 @@
 CREATE TABLE queues (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
-  fifo INTEGER NOT NULL
+  fifo INTEGER NOT NULL,
+  paused INTEGER NOT NULL
 ) STRICT;
 
 -- A queue and a job's name, as one number.
@@ -95,12 +96,15 @@ CREATE TABLE dead_letters (
   seq INTEGER PRIMARY KEY,
   queue INTEGER NOT NULL,
   id TEXT NOT NULL,
-  body TEXT NOT NULL,
+  -- The job's name, as far as the body tells it; else empty.
+  job TEXT NOT NULL,
   reason TEXT NOT NULL,
-  error TEXT NOT NULL,
   buried_at INTEGER NOT NULL,
   receives INTEGER NOT NULL,
-  grp TEXT
+  grp TEXT,
+  error TEXT NOT NULL,
+  -- Last, since it may be long: what stands before it is read without it.
+  body TEXT NOT NULL
 ) STRICT;
 
 CREATE INDEX dead_letters_queue ON dead_letters (queue);

@@ -21,6 +21,8 @@ pub(crate) struct Effects {
     changed: u64,
     /// Whether the schedules have changed.
     schedules: bool,
+    /// Whether a queue was paused or resumed.
+    pauses: bool,
 }
 
 impl Effects {
@@ -37,6 +39,10 @@ impl Effects {
     pub(crate) fn schedules(&mut self) {
         self.schedules = true;
     }
+
+    pub(crate) fn pauses(&mut self) {
+        self.pauses = true;
+    }
 }
 
 fn shard(id: &str) -> usize {
@@ -49,11 +55,17 @@ pub(crate) struct Signals {
     queues: Mutex<HashMap<i64, Arc<Notify>>>,
     jobs: [watch::Sender<()>; SHARDS],
     schedules: Notify,
+    pauses: watch::Sender<()>,
 }
 
 impl Signals {
     pub(crate) fn new() -> Self {
-        Self { queues: Mutex::default(), jobs: array::from_fn(|_| watch::Sender::new(())), schedules: Notify::new() }
+        Self {
+            queues: Mutex::default(),
+            jobs: array::from_fn(|_| watch::Sender::new(())),
+            schedules: Notify::new(),
+            pauses: watch::Sender::new(()),
+        }
     }
 
     pub(crate) fn publish(&self, effects: &Effects) {
@@ -73,6 +85,9 @@ impl Signals {
         if effects.schedules {
             self.schedules.notify_one();
         }
+        if effects.pauses {
+            self.pauses.send_replace(());
+        }
     }
 
     /// Another process has written: nobody knows what.
@@ -84,6 +99,7 @@ impl Signals {
             sender.send_replace(());
         }
         self.schedules.notify_one();
+        self.pauses.send_replace(());
     }
 
     /// Told of each change of the queue, also of one between two waits. For one listener a queue.
@@ -94,6 +110,13 @@ impl Signals {
     /// Told of each change of the job from now on, and of some others.
     pub(crate) fn of_job(&self, id: &str) -> watch::Receiver<()> {
         self.jobs[shard(id)].subscribe()
+    }
+
+    /// Told when a queue may have been paused or resumed; the first time at once.
+    pub(crate) fn of_pauses(&self) -> watch::Receiver<()> {
+        let mut pauses = self.pauses.subscribe();
+        pauses.mark_changed();
+        pauses
     }
 
     /// Resolves after the schedules have changed.

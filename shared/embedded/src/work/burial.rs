@@ -1,12 +1,12 @@
 //! Dead letters.
 
-use lamplighter::{Burial, StoreError};
+use jiff::Timestamp;
+use lamplighter::Burial;
 use rusqlite::{Connection, params};
 use serde::Serialize;
 
 use super::row::JobRow;
 use crate::{file::unit::Unit, time};
-use jiff::Timestamp;
 
 /// A message in a queue's dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,6 +18,8 @@ pub struct DeadLetter {
     pub queue: String,
     /// The job's id, or the message's where the job gave none.
     pub id: String,
+    /// The job's name, as far as the body tells it; else empty.
+    pub job: String,
     /// The body as it came.
     pub body: String,
     /// Why it lies here: [`BurialReason::as_str`](lamplighter::BurialReason::as_str).
@@ -50,25 +52,28 @@ impl Unit<'_> {
     pub(crate) fn bury(&mut self, row: &JobRow, cause: &Cause) -> rusqlite::Result<()> {
         let seq = self.next()?;
         self.prepare(
-            "INSERT INTO dead_letters (seq, queue, id, body, reason, error, buried_at, receives, grp)
-             SELECT ?1, ?2, ?3, body, ?4, ?5, ?6, ?7, ?8 FROM bodies WHERE seq = ?9",
+            "INSERT INTO dead_letters (seq, queue, id, job, reason, buried_at, receives, grp, error, body)
+             SELECT ?1, ?2, ?3, CASE WHEN kinds.job != '' THEN kinds.job WHEN json_valid(body)
+             THEN substr(coalesce(body ->> '$.job', ''), 1, 128) ELSE '' END, ?4, ?5, ?6, ?7, ?8, body
+             FROM bodies, kinds WHERE bodies.seq = ?9 AND kinds.id = ?10",
         )?
         .execute(params![
             seq,
             row.queue,
             row.id,
             cause.reason,
-            cause.error,
             self.now,
             row.receives,
             row.group,
-            row.seq
+            cause.error,
+            row.seq,
+            row.kind
         ])?;
         Ok(())
     }
 }
 
-pub(crate) const LIST: &str = "SELECT dead_letters.seq, queues.name, dead_letters.id, body, reason, error, buried_at, receives, grp \
+pub(crate) const LIST: &str = "SELECT dead_letters.seq, queues.name, dead_letters.id, job, reason, buried_at, receives, grp, error, body \
     FROM dead_letters JOIN queues ON queues.id = dead_letters.queue \
     WHERE dead_letters.queue = ?1 AND dead_letters.seq > ?2 ORDER BY dead_letters.seq LIMIT ?3";
 
@@ -81,12 +86,13 @@ pub(crate) fn list(connection: &Connection, queue: i64, after: i64, limit: usize
                 number: row.get(0)?,
                 queue: row.get(1)?,
                 id: row.get(2)?,
-                body: row.get(3)?,
+                job: row.get(3)?,
                 reason: row.get(4)?,
-                error: row.get(5)?,
-                buried_at: time::moment(row.get(6)?),
-                receive_count: row.get(7)?,
-                group: row.get(8)?,
+                buried_at: time::moment(row.get(5)?),
+                receive_count: row.get(6)?,
+                group: row.get(7)?,
+                error: row.get(8)?,
+                body: row.get(9)?,
             })
         })?
         .collect()
@@ -101,9 +107,4 @@ pub(crate) fn counts(connection: &Connection) -> rusqlite::Result<Vec<(String, u
         .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?
         .map(|row| row.map(|(name, letters)| (name, u64::try_from(letters).unwrap_or(0))))
         .collect()
-}
-
-/// There is no such queue.
-pub(crate) fn unknown_queue(queue: &str) -> StoreError {
-    StoreError::new(lamplighter::StoreErrorKind::Invalid, format_args!("there is no queue {queue:?} here"))
 }

@@ -9,6 +9,7 @@ pub(crate) mod groups;
 pub(crate) mod list;
 pub(crate) mod locks;
 pub(crate) mod notes;
+pub(crate) mod pause;
 pub(crate) mod receipt;
 pub(crate) mod receive;
 pub(crate) mod records;

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::StoreError;
 use crate::{
-    delivery::Burial,
+    delivery::{Burial, BurialReason},
     error::ErrorText,
     id::JobId,
     message::{Message, SharedMessage},
@@ -51,6 +51,10 @@ pub trait Store: Send + Sync + 'static {
     /// is no such job. Otherwise the state it is in now; a job that has not ended stays as it was.
     async fn requeue(&self, id: &JobId) -> Result<Option<State>, StoreError>;
 
+    /// As [`requeue`](Self::requeue), but the caller sends the message: a redrive does so with the one that lay in the
+    /// dead-letter queue. Until that message comes, the job is queued and nobody delivers it.
+    async fn revive(&self, id: &JobId) -> Result<Option<State>, StoreError>;
+
     /// Resolves when the job's record may have changed, at the latest after a second.
     async fn changed(&self, id: &JobId) {
         let _ = id;
@@ -78,6 +82,8 @@ pub struct ClaimRequest {
     pub message: SharedMessage,
     /// [`crate::Delivery::receipt`].
     pub receipt: String,
+    /// [`crate::Delivery::message_id`].
+    pub message_id: String,
     /// Who asks: becomes part of the [`Token`].
     pub owner: u64,
     /// Who asks, in words, for the history.
@@ -134,6 +140,13 @@ pub enum Claim {
     },
     /// It has ended already, as this state says; a cancelled or expired job among them.
     Ended(State),
+    /// It has failed, and this very message was to be buried: it has come back, so that was cut off.
+    Unburied {
+        /// Why it is buried.
+        reason: BurialReason,
+        /// What went wrong last.
+        error: ErrorText,
+    },
     /// Another attempt holds the lease until then.
     Busy(Timestamp),
     /// Another job holds what this one must hold alone: ask again at that moment. Nothing was changed.
@@ -157,6 +170,9 @@ pub struct Settle {
     /// [`crate::Delivery::receipt`]: a store that is the queue as well settles the message in the same transaction.
     #[serde(skip)]
     pub receipt: String,
+    /// [`crate::Delivery::message_id`]: should the message of a failed job come back, it was not buried.
+    #[serde(default)]
+    pub message_id: String,
     /// The right under which it ran.
     pub token: Token,
     /// Who ran it.

@@ -207,6 +207,7 @@ impl Ended {
             id: self.job.ready.id.clone(),
             queue: self.job.ready.delivery.queue.clone(),
             receipt: self.job.ready.delivery.receipt.clone(),
+            message_id: self.job.ready.delivery.message_id.clone(),
             token: self.job.token,
             host: host.clone(),
             started_at: self.started_at.unwrap_or(self.ended_at),

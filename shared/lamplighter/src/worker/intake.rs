@@ -163,6 +163,7 @@ impl Inner {
                 queue: ready.delivery.queue.clone(),
                 message: ready.message.clone(),
                 receipt: ready.delivery.receipt.clone(),
+                message_id: ready.delivery.message_id.clone(),
                 owner: self.env.random.next_u64(),
                 host: self.host.clone(),
                 lease_until,
@@ -201,6 +202,10 @@ impl Inner {
                         tracing::info!(job = ready.message.job, id = %ready.id, %state, "has ended, not run");
                     }
                     Action::Ack
+                }
+                Some((_, Ok(Claim::Unburied { reason, error }))) => {
+                    tracing::warn!(job = ready.message.job, id = %ready.id, "has failed and was not buried; buried now");
+                    burial(reason, error)
                 }
                 Some((_, Ok(Claim::Busy(until)))) => {
                     // A moment after the lease, or the next claim would come just too early.

@@ -204,6 +204,10 @@ impl Store for Memory {
     async fn requeue(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }
+
+    async fn revive(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
 }
 
 pub fn start() -> Timestamp {

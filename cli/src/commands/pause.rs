@@ -1,0 +1,73 @@
+//! `lamp pause` and `lamp resume`.
+
+use clap::Args;
+
+use super::block_on;
+use crate::{
+    error::Error,
+    output::{self, GOOD, NAME, WARN},
+    place::{Place, Target},
+};
+
+/// Pause a queue: nothing more is taken from it, and what runs goes on to its end.
+///
+/// Jobs can be enqueued as before; delays and schedules go on. On a stack, the queue's event source mapping is disabled,
+/// which takes Lambda some seconds. Messages that lie in a queue of SQS for longer than its retention (four days at
+/// least) are lost.
+#[derive(Debug, Args)]
+pub(crate) struct Pause {
+    #[command(flatten)]
+    switch: Switch,
+}
+
+/// Let a paused queue go on.
+#[derive(Debug, Args)]
+pub(crate) struct Resume {
+    #[command(flatten)]
+    switch: Switch,
+}
+
+#[derive(Debug, Args)]
+struct Switch {
+    /// The queue.
+    queue: String,
+    #[command(flatten)]
+    place: Place,
+    /// Answer with a line of JSON: queue and paused.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Pause {
+    pub(super) fn run(self) -> Result<(), Error> {
+        self.switch.run(true)
+    }
+}
+
+impl Resume {
+    pub(super) fn run(self) -> Result<(), Error> {
+        self.switch.run(false)
+    }
+}
+
+impl Switch {
+    fn run(self, paused: bool) -> Result<(), Error> {
+        let Self { queue, place, json } = self;
+        block_on(async {
+            match (place.open_with_queue(&queue).await?, paused) {
+                (Target::File(file), true) => file.embedded.pause_queue(&queue).await?,
+                (Target::File(file), false) => file.embedded.resume_queue(&queue).await?,
+                (Target::Stack(deployed), true) => deployed.operator.pause(&queue).await?,
+                (Target::Stack(deployed), false) => deployed.operator.resume(&queue).await?,
+            }
+            Ok(())
+        })?;
+        if json {
+            return output::json_lines([serde_json::json!({ "queue": queue, "paused": paused })]);
+        }
+        output::print(|out| match paused {
+            true => writeln!(out, "{WARN}paused{WARN:#} {NAME}{queue}{NAME:#}"),
+            false => writeln!(out, "{GOOD}resumed{GOOD:#} {NAME}{queue}{NAME:#}"),
+        })
+    }
+}

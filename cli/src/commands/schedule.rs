@@ -1,0 +1,207 @@
+//! `lamp schedule`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use lamplighter::{JobId, ScheduleOrigin, ScheduleStatus, ScheduledJob, SchedulingError, schedule};
+use serde::Serialize;
+
+use super::{block_on, enqueue::not_deployed};
+use crate::{
+    arguments, catalog,
+    error::Error,
+    output::{self, FAINT, GOOD, NAME, WARN},
+    place::{Place, Target},
+    when,
+};
+
+/// Make, remove, pause, resume or trigger a schedule; `lamp schedules` lists them.
+#[derive(Debug, Args)]
+pub(crate) struct Schedule {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Add(Add),
+    /// Remove a schedule that was made at run time. Jobs that it has started stay.
+    Remove(Named),
+    /// Pause a schedule, deployed or not. What falls into the pause is not made up for.
+    Pause(Named),
+    /// Let a paused schedule go on.
+    Resume(Named),
+    /// Start a schedule's job now, beside its own times.
+    Trigger(Named),
+}
+
+/// Make a schedule, or replace the one of that name which was made at run time.
+///
+/// It outlives the next deployments, until it is removed or all of its times have passed. One that is paused stays so.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp schedule add report-berlin --cron '0 6 * * 1-5' --zone Europe/Berlin report.daily
+  lamp schedule add pulse --every 5m lamp.ping '{\"sleep_ms\": 500}'
+  lamp schedule add new-year --at 2027-01-01T00:00:00+01:00 webhook.deliver @greeting.json --stack shop")]
+struct Add {
+    /// Its name: 1 to 64 letters, digits and _.-
+    name: String,
+    #[command(flatten)]
+    times: Times,
+    /// The time zone of a cron expression, such as Europe/Berlin; UTC by default.
+    #[arg(long, value_name = "ZONE", conflicts_with_all = ["every", "at"])]
+    zone: Option<String>,
+    /// What it is for, for people.
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// The job that it starts; `lamp definitions` lists them.
+    job: String,
+    /// The job's arguments: a JSON object, @FILE, or - for standard input.
+    #[arg(value_name = "JSON", default_value = "{}")]
+    args: String,
+    #[command(flatten)]
+    place: Place,
+    /// Answer with a line of JSON: schedule, job, queue and next.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Times {
+    /// By this cron expression: five fields as in Unix, or six as at AWS.
+    #[arg(long, value_name = "EXPRESSION")]
+    cron: Option<String>,
+    /// At this pace: 90s, 5m, 12h; on AWS, whole minutes.
+    #[arg(long, value_name = "TIME", value_parser = when::delay)]
+    every: Option<Duration>,
+    /// Once, at this moment, written like 2026-12-24T18:00:00+01:00.
+    #[arg(long, value_name = "MOMENT", value_parser = when::moment)]
+    at: Option<Timestamp>,
+}
+
+#[derive(Debug, Args)]
+struct Named {
+    /// The schedule's name.
+    name: String,
+    #[command(flatten)]
+    place: Place,
+    /// Answer with a line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Added<'a> {
+    schedule: &'a str,
+    job: &'a str,
+    queue: &'a str,
+    next: &'a [Timestamp],
+}
+
+impl Schedule {
+    pub(super) fn run(self) -> Result<(), Error> {
+        match self.verb {
+            Verb::Add(add) => add.run(),
+            Verb::Remove(named) => named.remove(),
+            Verb::Pause(named) => named.pause(true),
+            Verb::Resume(named) => named.pause(false),
+            Verb::Trigger(named) => named.trigger(),
+        }
+    }
+}
+
+impl Add {
+    fn run(self) -> Result<(), Error> {
+        let definition = catalog::definition(&self.job)?;
+        let schedule = self.schedule()?;
+        // A file in which no engine has run yet knows nothing of the code's.
+        if catalog::schedules().iter().any(|deployed| deployed.schedule.name == schedule.name) {
+            return Err(SchedulingError::Deployed(schedule.name).into());
+        }
+        let args = arguments::take(&definition, &self.args)?;
+        let (job, queue) = (definition.name.into(), definition.queue.name().into());
+        let scheduled = ScheduledJob { schedule, job, queue, tracking: definition.options.tracking(), args };
+        block_on(async {
+            let target = self.place.open_or_make().await?;
+            if let Target::Stack(deployed) = &target {
+                not_deployed(&definition, "--stack")?;
+                deployed.check_queue(definition.queue.name())?;
+            }
+            Ok(target.client().schedule_raw(scheduled.clone()).await?)
+        })?;
+        let now = Timestamp::now();
+        let ScheduleStatus { schedule, job, queue, next, .. } =
+            ScheduleStatus::new(&scheduled, ScheduleOrigin::RunTime, false, now);
+        if self.json {
+            let (schedule, job, queue, next) = (&*schedule.name, &*job, &*queue, &*next);
+            return output::json_lines([Added { schedule, job, queue, next }]);
+        }
+        let next = next.first().map(|next| format!(", next {next} ({})", when::relative(*next, now)));
+        let next = next.unwrap_or_default();
+        output::print(|out| {
+            writeln!(out, "{GOOD}scheduled{GOOD:#} {NAME}{}{NAME:#} {FAINT}{job}{next}{FAINT:#}", schedule.name)
+        })
+    }
+
+    fn schedule(&self) -> Result<schedule::Schedule, Error> {
+        let sound = |error| Error::from(SchedulingError::from(error));
+        let schedule = match (&self.times.cron, self.times.every, self.times.at) {
+            (Some(expression), ..) => schedule::Schedule::cron(&self.name, expression).map_err(sound)?,
+            (None, Some(every), _) => schedule::Schedule::rate(&self.name, every).map_err(sound)?,
+            (None, None, Some(moment)) => schedule::Schedule::at(&self.name, moment),
+            (None, None, None) => return Err(Error::Usage("say when: --cron, --every or --at".into())),
+        };
+        let schedule = match &self.zone {
+            Some(zone) => schedule.zone(zone),
+            None => schedule,
+        };
+        let schedule = schedule.description(self.description.as_deref().unwrap_or_default());
+        schedule.check().map_err(sound)?;
+        // Before a file is made for nothing.
+        match schedule.next_after(Timestamp::now()).map_err(sound)? {
+            Some(_) => Ok(schedule),
+            None => Err(SchedulingError::Over(schedule.name).into()),
+        }
+    }
+}
+
+impl Named {
+    fn remove(self) -> Result<(), Error> {
+        let Self { name, place, json } = self;
+        block_on(async { Ok(place.open().await?.client().unschedule(&name).await?) })?;
+        if json {
+            return output::json_lines([serde_json::json!({ "schedule": name, "removed": true })]);
+        }
+        output::print(|out| writeln!(out, "{GOOD}removed{GOOD:#} {NAME}{name}{NAME:#}"))
+    }
+
+    fn pause(self, paused: bool) -> Result<(), Error> {
+        let Self { name, place, json } = self;
+        block_on(async {
+            let client = place.open().await?.client();
+            match paused {
+                true => client.pause_schedule(&name).await?,
+                false => client.resume_schedule(&name).await?,
+            }
+            Ok(())
+        })?;
+        if json {
+            return output::json_lines([serde_json::json!({ "schedule": name, "paused": paused })]);
+        }
+        output::print(|out| match paused {
+            true => writeln!(out, "{WARN}paused{WARN:#} {NAME}{name}{NAME:#}"),
+            false => writeln!(out, "{GOOD}resumed{GOOD:#} {NAME}{name}{NAME:#}"),
+        })
+    }
+
+    fn trigger(self) -> Result<(), Error> {
+        let Self { name, place, json } = self;
+        let id: JobId = block_on(async { Ok(place.open().await?.client().trigger_schedule(&name).await?) })?;
+        if json {
+            return output::json_lines([serde_json::json!({ "schedule": name, "id": id })]);
+        }
+        output::print(|out| writeln!(out, "{GOOD}started{GOOD:#} {NAME}{id}{NAME:#}"))
+    }
+}

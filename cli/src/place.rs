@@ -1,0 +1,189 @@
+//! Where commands do their work: in the embedded file, or on a deployed stack.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, builder::NonEmptyStringValueParser};
+use lamplighter::{Client, Env, JobId, Record};
+use lamplighter_aws::{Aws, MappingState, Operator, Sdk, Stack};
+use lamplighter_embedded::Embedded;
+
+use crate::{
+    catalog,
+    database::Database,
+    error::{Error, nearest},
+};
+
+const FILE: &str = "LAMPLIGHTER_DB";
+const STACK: &str = "LAMPLIGHTER_STACK";
+
+/// The embedded file, or a deployed stack. What the command line says goes before the environment.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// The file that holds the jobs [env: LAMPLIGHTER_DB=] [default: .lamplighter/jobs.db]
+    #[arg(long = "db", value_name = "FILE", conflicts_with = "stack")]
+    file: Option<PathBuf>,
+    /// Work on this deployed CloudFormation stack, instead of a file [env: LAMPLIGHTER_STACK=]
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    stack: Option<String>,
+}
+
+/// What a command works on, opened.
+pub(crate) enum Target {
+    File(File),
+    Stack(Deployed),
+}
+
+/// An embedded file.
+pub(crate) struct File {
+    pub(crate) embedded: Embedded,
+    path: PathBuf,
+}
+
+/// A deployed stack.
+pub(crate) struct Deployed {
+    pub(crate) stack: Stack,
+    pub(crate) aws: Aws,
+    pub(crate) operator: Operator,
+}
+
+enum Choice {
+    File(Database),
+    Stack(String),
+}
+
+impl Place {
+    fn choose(&self) -> Result<Choice, Error> {
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+        match (&self.file, &self.stack, set(FILE), set(STACK)) {
+            (Some(file), ..) => Ok(Choice::File(Database::at(file))),
+            (None, Some(stack), ..) => Ok(Choice::Stack(stack.clone())),
+            (None, None, Some(_), Some(_)) => Err(Error::Usage(format!(
+                "{FILE} and {STACK} are both set, so it is not clear where to look; say --db FILE or --stack NAME, or \
+                 unset one of them"
+            ))),
+            (None, None, Some(file), None) => Ok(Choice::File(Database::at(Path::new(&file)))),
+            (None, None, None, Some(stack)) => Ok(Choice::Stack(stack.to_string_lossy().into_owned())),
+            (None, None, None, None) => Ok(Choice::File(Database::default())),
+        }
+    }
+
+    /// Whether this is a file that has not been made yet.
+    pub(crate) fn is_to_be_made(&self) -> Result<bool, Error> {
+        Ok(matches!(self.choose()?, Choice::File(database) if !database.path().exists()))
+    }
+
+    /// Opens a file that is there, or reads the stack. Looking at jobs never makes a file.
+    pub(crate) async fn open(&self) -> Result<Target, Error> {
+        self.choose()?.open(Database::existing).await
+    }
+
+    /// As [`open`](Self::open), but a file that is not there is made.
+    pub(crate) async fn open_or_make(&self) -> Result<Target, Error> {
+        self.choose()?.open(Database::open_or_make).await
+    }
+
+    /// As [`open`](Self::open), where there must be a queue of that name. A file then knows it, even if no job has been
+    /// enqueued there yet.
+    pub(crate) async fn open_with_queue(&self, name: &str) -> Result<Target, Error> {
+        let choice = self.choose()?;
+        let queue = match &choice {
+            // A slip in the name is told before a file is missed.
+            Choice::File(_) => Some(catalog::queue(name)?),
+            Choice::Stack(_) => None,
+        };
+        let target = choice.open(Database::existing).await?;
+        match &target {
+            Target::File(file) => file.embedded.declare(queue.as_slice()).await?,
+            Target::Stack(deployed) => deployed.check_queue(name)?,
+        }
+        Ok(target)
+    }
+}
+
+impl Choice {
+    async fn open(self, open: impl FnOnce(&Database) -> Result<Embedded, Error>) -> Result<Target, Error> {
+        match self {
+            Self::File(database) => {
+                Ok(Target::File(File { embedded: open(&database)?, path: database.path().to_owned() }))
+            }
+            Self::Stack(name) => {
+                let sdk = Sdk::chain(None, None);
+                let stack = Stack::read(&sdk, &name).await?;
+                let aws = Aws::new(sdk.clone(), stack.settings(), Env::system());
+                let operator = Operator::new(sdk, stack.queues().clone());
+                Ok(Target::Stack(Deployed { stack, aws, operator }))
+            }
+        }
+    }
+}
+
+impl Deployed {
+    /// Checks that the stack has a queue of that name.
+    pub(crate) fn check_queue(&self, name: &str) -> Result<(), Error> {
+        let known: Vec<_> = self.stack.queues().iter().map(|(name, _)| name).collect();
+        if known.contains(&name) {
+            return Ok(());
+        }
+        let near = nearest(name, known.iter().copied());
+        let stack = self.stack.name().to_owned();
+        Err(Error::QueueOfStack { name: name.into(), near, stack, known: known.join(", ") })
+    }
+}
+
+impl Target {
+    /// A client, to enqueue jobs.
+    pub(crate) fn client(&self) -> Client {
+        match self {
+            Self::File(file) => file.embedded.client(),
+            Self::Stack(deployed) => deployed.aws.client(),
+        }
+    }
+
+    /// Whether a queue is paused, as far as can be told: whoever may enqueue need not be allowed to look.
+    pub(crate) async fn is_paused(&self, queue: &str) -> bool {
+        match self {
+            Self::File(file) => file.embedded.is_paused(queue).await.unwrap_or(false),
+            Self::Stack(deployed) => {
+                deployed.operator.mapping(queue).await.is_ok_and(|state| state == MappingState::Disabled)
+            }
+        }
+    }
+
+    /// Whether it is known here how schedules stand.
+    pub(crate) fn keeps_schedules(&self) -> bool {
+        match self {
+            Self::File(_) => true,
+            Self::Stack(deployed) => deployed.aws.backend().schedules.is_some(),
+        }
+    }
+
+    /// A client of a place that keeps records.
+    pub(crate) fn records(&self) -> Result<Client, Error> {
+        let client = self.client();
+        match (client.store().is_ok(), self) {
+            (false, Self::Stack(deployed)) => Err(Error::failed(format_args!(
+                "the stack {} keeps no records, so there is nothing to ask after: its template has no table; \
+                 `lamp dead-letters --stack {0}` and `lamp queues --stack {0}` work without",
+                deployed.stack.name()
+            ))),
+            _ => Ok(client),
+        }
+    }
+
+    /// The record of one job, which must be there.
+    pub(crate) async fn record(&self, client: &Client, id: &JobId) -> Result<Record, Error> {
+        client.get(id).await?.ok_or_else(|| self.no_job(id))
+    }
+
+    /// There is no such job here.
+    pub(crate) fn no_job(&self, id: &JobId) -> Error {
+        let place = match self {
+            Self::File(file) => file.path.display().to_string(),
+            Self::Stack(deployed) => format!("the stack {}", deployed.stack.name()),
+        };
+        Error::NoJob { id: id.clone(), place }
+    }
+}

@@ -1,0 +1,466 @@
+//! Dead letters on their way back: what is sent, in which order, and what stays.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
+
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use lamplighter::{
+    Claim, ClaimRequest, Count, JobId, JobState, LeaseStatus, ListQuery, Note, Page, Record, Settle, Settled, Stop,
+    Store, StoreError, Timestamp, Token,
+};
+use lamplighter_aws::{
+    DeadLetterFilter, Moved, Operator, Redrive, Redriven,
+    testing::{FakeDeployment, FakeLetter, Fault},
+};
+use serde_json::json;
+
+const DEAD: &str = "shop-work-dlq";
+const LIVE: &str = "shop-work";
+
+fn now() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
+fn body(job: &str, id: &str) -> String {
+    json!({"job": job, "id": id}).to_string()
+}
+
+/// Puts a letter of a job into the dead-letter queue, as a function buries one.
+fn bury(fake: &FakeDeployment, job: &str, id: &str) -> String {
+    bury_at(fake, job, id, now())
+}
+
+fn bury_at(fake: &FakeDeployment, job: &str, id: &str, sent: i64) -> String {
+    let attributes = [("lamplighter.reason", "failed"), ("lamplighter.message-id", "live"), ("tenant", "blue")];
+    fake.put(DEAD, &FakeLetter { body: &body(job, id), attributes: &attributes, sent, group: None })
+}
+
+fn operator(fake: &FakeDeployment) -> Operator {
+    Operator::new(fake.sdk(), fake.queues())
+}
+
+async fn redrive(fake: &FakeDeployment, redrive: &Redrive) -> Redriven {
+    operator(fake).redrive("work", redrive, &Stop::new(), |_| {}).await.unwrap()
+}
+
+fn of_job(job: &str) -> DeadLetterFilter {
+    DeadLetterFilter { job: Some(job.into()), since: None }
+}
+
+/// The road of ours, for all letters.
+fn own_road() -> Redrive {
+    Redrive::new().store(Arc::new(Records::default()))
+}
+
+fn counts(redriven: &Redriven) -> (u64, u64, u64, u64) {
+    (redriven.moved.moved, redriven.moved.obsolete, redriven.moved.left, redriven.failed)
+}
+
+#[tokio::test]
+async fn each_letter_is_sent_before_it_is_deleted_and_stays_as_it_was() {
+    let fake = FakeDeployment::start().await.unwrap();
+    for n in 0..23 {
+        bury(&fake, "act.out", &format!("job-{n:02}"));
+    }
+    let redriven = redrive(&fake, &own_road()).await;
+    assert_eq!((counts(&redriven), redriven.moved.of), ((23, 0, 0, 0), 23));
+    assert!(redriven.error.is_none() && !redriven.stopped);
+    assert_eq!(fake.lying(DEAD).len(), 0);
+    let mut bodies = fake.lying(LIVE);
+    bodies.sort_unstable();
+    assert_eq!(bodies, (0..23).map(|n| body("act.out", &format!("job-{n:02}"))).collect::<Vec<_>>());
+
+    // Receipts name their messages here: of each, the send comes before the delete.
+    let calls = fake.calls();
+    let sent_at = |text: &str| {
+        let sends =
+            calls.iter().position(|call| call.action == "SendMessageBatch" && call.body.to_string().contains(text));
+        sends.unwrap()
+    };
+    let deletes = calls.iter().enumerate().filter(|(_, call)| call.action == "DeleteMessageBatch");
+    let mut deleted = 0;
+    for (at, call) in deletes {
+        for entry in call.body["Entries"].as_array().unwrap() {
+            let number: usize = entry["ReceiptHandle"].as_str().unwrap()["message-".len()..]
+                .split('/')
+                .next()
+                .unwrap()
+                .parse()
+                .unwrap();
+            assert!(sent_at(&format!("job-{:02}", number - 1)) < at);
+            deleted += 1;
+        }
+    }
+    assert_eq!(deleted, 23);
+    for call in fake.bodies("SendMessageBatch") {
+        assert!(call["Entries"].as_array().unwrap().len() <= 10);
+        for entry in call["Entries"].as_array().unwrap() {
+            let attributes = entry["MessageAttributes"].as_object().unwrap();
+            assert_eq!(attributes.keys().collect::<Vec<_>>(), ["tenant"], "ours are dropped, the sender's are kept");
+            assert!(entry.get("MessageDeduplicationId").is_none() && entry.get("DelaySeconds").is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_chosen_can_be_received_again_at_once() {
+    let fake = FakeDeployment::start().await.unwrap();
+    for n in 0..30 {
+        bury(&fake, if n % 3 == 0 { "act.out" } else { "other" }, &format!("job-{n}"));
+    }
+    let redriven = redrive(&fake, &Redrive::new().filter(of_job("act.out"))).await;
+    assert_eq!(counts(&redriven), (10, 0, 20, 0));
+    assert_eq!((fake.lying(LIVE).len(), fake.lying(DEAD).len(), fake.visible(DEAD).len()), (10, 20, 20));
+    assert!(fake.lying(LIVE).iter().all(|body| body.contains("act.out")));
+}
+
+#[tokio::test]
+async fn letters_are_chosen_by_when_they_were_buried() {
+    let fake = FakeDeployment::start().await.unwrap();
+    let hour = 3_600_000;
+    bury_at(&fake, "act.out", "yesterday", now() - 24 * hour);
+    bury_at(&fake, "act.out", "just-now", now() - 1000);
+    // A job that fails again while the redrive runs has a new letter, which must not go round and round.
+    bury_at(&fake, "act.out", "meanwhile", now() + hour);
+    let since = Timestamp::from_millisecond(now() - hour).unwrap();
+    let filter = DeadLetterFilter { job: None, since: Some(since) };
+    let redriven = redrive(&fake, &Redrive::new().filter(filter)).await;
+    assert_eq!(counts(&redriven), (1, 0, 2, 0));
+    assert_eq!(fake.lying(LIVE), [body("act.out", "just-now")]);
+    assert_eq!(fake.visible(DEAD).len(), 2);
+}
+
+#[tokio::test]
+async fn a_letter_that_sqs_does_not_take_stays() {
+    let fake = FakeDeployment::start().await.unwrap();
+    for n in 0..5 {
+        bury(&fake, "act.out", &format!("job-{n}"));
+    }
+    fake.fail("SendMessageBatch", Fault::Entries(vec![1, 3], true));
+    let redriven = redrive(&fake, &own_road()).await;
+    assert_eq!(counts(&redriven), (3, 0, 0, 2));
+    assert!(redriven.error.unwrap().to_string().contains("SQS says Injected"));
+    assert_eq!((fake.lying(LIVE).len(), fake.visible(DEAD).len()), (3, 2), "none is lost, none is there twice");
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_where_nothing_was_sent() {
+    let fake = FakeDeployment::start().await.unwrap();
+    bury(&fake, "act.out", "a");
+    fake.fail("SendMessageBatch", Fault::Call(403, "AccessDenied", "not yours"));
+    let redriven = redrive(&fake, &own_road()).await;
+    assert_eq!(counts(&redriven), (0, 0, 0, 1));
+    let error = redriven.error.unwrap().to_string();
+    assert!(error.contains("cannot send to") && error.contains("needs the permission"), "{error}");
+    assert!(!fake.actions().contains(&"DeleteMessageBatch".to_owned()));
+    assert_eq!(fake.visible(DEAD).len(), 1);
+}
+
+#[tokio::test]
+async fn a_letter_that_cannot_be_deleted_is_told() {
+    let fake = FakeDeployment::start().await.unwrap();
+    bury(&fake, "act.out", "a");
+    bury(&fake, "act.out", "b");
+    fake.fail("DeleteMessageBatch", Fault::Entries(vec![0], false));
+    let redriven = redrive(&fake, &own_road()).await;
+    assert_eq!((counts(&redriven), redriven.twice), ((2, 0, 0, 0), 0), "it was tried again");
+    assert_eq!(fake.lying(DEAD).len(), 0);
+
+    bury(&fake, "act.out", "c");
+    for _ in 0..3 {
+        fake.fail("DeleteMessageBatch", Fault::Entries(vec![0], false));
+    }
+    let redriven = redrive(&fake, &own_road()).await;
+    assert_eq!((counts(&redriven), redriven.twice), ((1, 0, 0, 0), 1));
+    assert!(redriven.error.is_some());
+}
+
+#[tokio::test]
+async fn on_a_fifo_queue_groups_are_kept_and_nothing_is_swallowed() {
+    let fake = FakeDeployment::start().await.unwrap();
+    let mut ids = Vec::new();
+    for n in 0..12 {
+        let group = if n % 2 == 0 { "even" } else { "odd" };
+        let letter = FakeLetter {
+            body: &body("step", &format!("step-{n:02}")),
+            attributes: &[],
+            sent: now(),
+            group: Some(group),
+        };
+        ids.push(fake.put("shop-steps-dlq.fifo", &letter));
+    }
+    // Move tasks are there, and not for this.
+    fake.move_tasks(vec![json!({"Status": "COMPLETED"})]);
+    let redriven = operator(&fake).redrive("steps", &Redrive::new(), &Stop::new(), |_| {}).await.unwrap();
+    assert_eq!(counts(&redriven), (12, 0, 0, 0));
+    let sent: Vec<_> = fake
+        .bodies("SendMessageBatch")
+        .into_iter()
+        .flat_map(|call| call["Entries"].as_array().unwrap().clone())
+        .collect();
+    let groups: Vec<_> = sent.iter().map(|entry| entry["MessageGroupId"].as_str().unwrap()).collect();
+    assert_eq!(groups, ["even", "odd"].repeat(6));
+    let deduplication: Vec<_> = sent.iter().map(|entry| entry["MessageDeduplicationId"].as_str().unwrap()).collect();
+    assert_eq!(deduplication, ids.iter().map(|id| format!("redrive-{id}")).collect::<Vec<_>>());
+    assert_eq!(
+        fake.lying("shop-steps.fifo"),
+        (0..12).map(|n| body("step", &format!("step-{n:02}"))).collect::<Vec<_>>()
+    );
+}
+
+#[tokio::test]
+async fn a_rate_is_kept() {
+    let fake = FakeDeployment::start().await.unwrap();
+    for n in 0..30 {
+        bury(&fake, "act.out", &format!("job-{n}"));
+    }
+    let began = Instant::now();
+    let told = Mutex::new(Vec::<Moved>::new());
+    let by_twenties = Redrive::new().per_second(NonZeroU32::new(20).unwrap());
+    let tell = |moved| told.lock().unwrap().push(moved);
+    let redriven = operator(&fake).redrive("work", &by_twenties, &Stop::new(), tell).await.unwrap();
+    assert_eq!(redriven.moved.moved, 30);
+    assert!(began.elapsed() >= Duration::from_secs(1), "twenty in the first second, ten in the second one");
+    let told: Vec<_> = told.into_inner().unwrap().iter().map(|far| (far.moved, far.of)).collect();
+    assert_eq!(told[..3], [(10, 30), (20, 30), (30, 30)]);
+    assert!(!fake.actions().contains(&"StartMessageMoveTask".to_owned()));
+}
+
+#[tokio::test]
+async fn a_stop_ends_what_is_under_way_and_begins_no_more() {
+    let fake = FakeDeployment::start().await.unwrap();
+    for n in 0..30 {
+        bury(&fake, "act.out", &format!("job-{n}"));
+    }
+    let stop = Stop::new();
+    let slowly = Redrive::new().per_second(NonZeroU32::new(10).unwrap());
+    let redriven = operator(&fake).redrive("work", &slowly, &stop, |_| stop.drain()).await.unwrap();
+    assert!(redriven.stopped);
+    assert_eq!(counts(&redriven), (10, 0, 0, 0));
+    assert_eq!((fake.lying(LIVE).len(), fake.visible(DEAD).len()), (10, 20));
+}
+
+#[tokio::test]
+async fn sqs_moves_everything_by_itself_where_it_can() {
+    let fake = FakeDeployment::start().await.unwrap();
+    bury(&fake, "act.out", "a");
+    let look = |status: &str, moved: u64| {
+        json!({"TaskHandle": "task-1", "Status": status, "ApproximateNumberOfMessagesMoved": moved,
+               "ApproximateNumberOfMessagesToMove": 3, "StartedTimestamp": 0})
+    };
+    fake.move_tasks(vec![look("RUNNING", 1), look("COMPLETED", 3)]);
+    let told = Mutex::new(Vec::new());
+    let tell = |far: Moved| told.lock().unwrap().push((far.moved, far.of));
+    let redriven = operator(&fake).redrive("work", &Redrive::new(), &Stop::new(), tell).await.unwrap();
+    assert_eq!((counts(&redriven), redriven.stopped), ((3, 0, 0, 0), false));
+    assert_eq!(told.into_inner().unwrap(), [(1, 3), (3, 3)]);
+    let arn = "arn:aws:sqs:us-east-1:123456789012:shop-work";
+    let start = json!({"SourceArn": format!("{arn}-dlq"), "DestinationArn": arn});
+    assert_eq!(fake.bodies("StartMessageMoveTask"), [start]);
+    assert!(!fake.actions().contains(&"ReceiveMessage".to_owned()));
+}
+
+#[tokio::test]
+async fn a_task_is_cancelled_by_a_stop() {
+    let fake = FakeDeployment::start().await.unwrap();
+    let look = |status: &str| json!({"TaskHandle": "task-1", "Status": status, "ApproximateNumberOfMessagesMoved": 7});
+    fake.move_tasks(vec![look("RUNNING"), look("CANCELLING"), look("CANCELLED")]);
+    let stop = Stop::new();
+    let redriven = operator(&fake).redrive("work", &Redrive::new(), &stop, |_| stop.drain()).await.unwrap();
+    assert_eq!((redriven.moved.moved, redriven.stopped), (7, true));
+    assert_eq!(fake.bodies("CancelMessageMoveTask"), [json!({"TaskHandle": "task-1"})]);
+}
+
+#[tokio::test]
+async fn where_there_are_no_tasks_our_own_road_goes() {
+    for unsupported in [None, Some("UnsupportedOperation"), Some("AWS.SimpleQueueService.UnsupportedOperation")] {
+        let fake = FakeDeployment::start().await.unwrap();
+        bury(&fake, "act.out", "a");
+        if let Some(code) = unsupported {
+            fake.move_tasks(vec![json!({"Status": "RUNNING"})]);
+            fake.fail("StartMessageMoveTask", Fault::Call(400, code, "not here"));
+        }
+        let redriven = redrive(&fake, &Redrive::new()).await;
+        assert_eq!(counts(&redriven), (1, 0, 0, 0), "{unsupported:?}");
+        assert_eq!((fake.lying(LIVE).len(), fake.lying(DEAD).len()), (1, 0), "{unsupported:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_task_gets_stuck_on_goes_our_own_road() {
+    let fake = FakeDeployment::start().await.unwrap();
+    bury(&fake, "act.out", "a");
+    let reason = "CouldNotDetermineMessageSource";
+    let stuck = json!({"Status": "FAILED", "FailureReason": reason, "ApproximateNumberOfMessagesMoved": 4});
+    fake.move_tasks(vec![stuck]);
+    let redriven = redrive(&fake, &Redrive::new()).await;
+    assert_eq!(counts(&redriven), (5, 0, 0, 0));
+    assert_eq!(fake.lying(DEAD).len(), 0);
+}
+
+#[tokio::test]
+async fn a_task_that_somebody_else_started_is_left_alone() {
+    let fake = FakeDeployment::start().await.unwrap();
+    fake.move_tasks(vec![json!({"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 9})]);
+    fake.task_is_under_way();
+    let error = operator(&fake).redrive("work", &Redrive::new(), &Stop::new(), |_| {}).await.unwrap_err().to_string();
+    assert!(error.contains("is moving messages of") && error.contains("9 so far"), "{error}");
+    assert!(!fake.actions().contains(&"StartMessageMoveTask".to_owned()));
+}
+
+#[tokio::test]
+async fn a_failed_jobs_record_is_queued_again_before_its_message_is_sent() {
+    let fake = FakeDeployment::start().await.unwrap();
+    let records = Arc::new(Records::default());
+    let states = [
+        ("failed", Some(JobState::Failed)),
+        ("queued", Some(JobState::Queued)),
+        ("succeeded", Some(JobState::Succeeded)),
+        ("running", Some(JobState::Running)),
+        ("unknown", None),
+    ];
+    for (id, state) in states {
+        bury(&fake, "act.out", id);
+        records.set(id, state);
+    }
+    let redriven = redrive(&fake, &Redrive::new().store(records.clone())).await;
+    assert_eq!(counts(&redriven), (3, 2, 0, 0));
+    let mut sent = fake.lying(LIVE);
+    sent.sort_unstable();
+    assert_eq!(sent, ["failed", "queued", "unknown"].map(|id| body("act.out", id)));
+    assert_eq!(fake.lying(DEAD).len(), 0, "those of jobs that need them no more are gone too");
+    assert_eq!(records.revived(), ["failed"]);
+}
+
+#[tokio::test]
+async fn where_the_store_is_away_nothing_is_sent() {
+    let fake = FakeDeployment::start().await.unwrap();
+    let records = Arc::new(Records { away: true, ..Records::default() });
+    for id in ["a", "b"] {
+        bury(&fake, "act.out", id);
+    }
+    let redriven = redrive(&fake, &Redrive::new().store(records)).await;
+    assert_eq!(counts(&redriven), (0, 0, 0, 2));
+    assert!(redriven.error.unwrap().to_string().contains("the table is away"));
+    assert_eq!((fake.lying(LIVE).len(), fake.visible(DEAD).len()), (0, 2));
+}
+
+#[tokio::test]
+async fn counting_moves_nothing_and_hides_nothing() {
+    let fake = FakeDeployment::start().await.unwrap();
+    for n in 0..25 {
+        bury(&fake, if n < 5 { "other" } else { "act.out" }, &format!("job-{n}"));
+    }
+    fake.put(DEAD, &FakeLetter { body: "no JSON", attributes: &[], sent: now(), group: None });
+    let operator = operator(&fake);
+    let all = operator.count_dead_letters("work", &DeadLetterFilter::default(), &Stop::new()).await.unwrap();
+    let count = |job: &str, reason: &str, letters| ((job.to_owned(), reason.to_owned()), letters);
+    let by = BTreeMap::from([
+        count("act.out", "failed", 20),
+        count("other", "failed", 5),
+        count("", "max-receive-count", 1),
+    ]);
+    assert_eq!((all.by_job_and_reason, all.looked_at, all.of), (by, 26, 26));
+    let some = operator.count_dead_letters("work", &of_job("other"), &Stop::new()).await.unwrap();
+    assert_eq!((some.by_job_and_reason, some.looked_at), (BTreeMap::from([count("other", "failed", 5)]), 26));
+    assert_eq!((fake.visible(DEAD).len(), fake.lying(LIVE).len()), (26, 0));
+    assert!(!fake.actions().iter().any(|action| action == "SendMessageBatch" || action == "DeleteMessageBatch"));
+}
+
+#[tokio::test]
+async fn letters_are_listed_oldest_first() {
+    let fake = FakeDeployment::start().await.unwrap();
+    bury_at(&fake, "act.out", "new", now());
+    bury_at(&fake, "act.out", "old", now() - 1_000_000);
+    for n in 0..20 {
+        bury_at(&fake, "act.out", &format!("job-{n}"), now() - 1000);
+    }
+    let letters = operator(&fake).dead_letters("work", 12, &Stop::new()).await.unwrap();
+    assert_eq!(letters.len(), 12);
+    assert_eq!((&*letters[0].id, &*letters[0].job, &*letters[0].reason), ("old", "act.out", "failed"));
+    assert_eq!(letters[11].id, "new");
+    assert_eq!(fake.visible(DEAD).len(), 22);
+}
+
+#[tokio::test]
+async fn a_queue_that_is_not_there_is_one_sentence() {
+    let fake = FakeDeployment::start().await.unwrap();
+    let error = operator(&fake).redrive("wrok", &Redrive::new(), &Stop::new(), |_| {}).await.unwrap_err();
+    assert!(error.to_string().contains("no queue \"wrok\" here; there are steps, work"), "{error}");
+}
+
+/// Records of which only the states matter.
+#[derive(Default)]
+struct Records {
+    states: Mutex<BTreeMap<String, Option<JobState>>>,
+    revived: Mutex<Vec<String>>,
+    away: bool,
+}
+
+impl Records {
+    fn set(&self, id: &str, state: Option<JobState>) {
+        self.states.lock().unwrap().insert(id.into(), state);
+    }
+
+    fn revived(&self) -> Vec<String> {
+        self.revived.lock().unwrap().clone()
+    }
+}
+
+fn record(id: &JobId, state: JobState) -> Record {
+    serde_json::from_value(json!({
+        "id": id, "queue": "work", "state": state, "message": {"job": "act.out", "id": id}, "attempt": 1, "attempts": [],
+        "created_at": "2026-11-23T12:00:00Z", "due_at": "2026-11-23T12:00:00Z",
+    }))
+    .unwrap()
+}
+
+#[async_trait]
+impl Store for Records {
+    async fn claim(&self, _: Vec<ClaimRequest>) -> Vec<Result<Claim, StoreError>> {
+        Vec::new()
+    }
+
+    async fn settle(&self, _: Vec<Settle>) -> Vec<Result<Settled, StoreError>> {
+        Vec::new()
+    }
+
+    async fn note(&self, _: &JobId, _: Token, _: Note) -> Result<LeaseStatus, StoreError> {
+        Ok(LeaseStatus::Lost)
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError> {
+        if self.away {
+            return Err(StoreError::unavailable("the table is away"));
+        }
+        let state = self.states.lock().unwrap().get(id.as_str()).copied().flatten();
+        Ok(state.map(|state| record(id, state)))
+    }
+
+    async fn list(&self, _: &ListQuery) -> Result<Page, StoreError> {
+        Ok(Page::default())
+    }
+
+    async fn counts(&self) -> Result<Vec<Count>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn cancel(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+
+    async fn requeue(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+
+    async fn revive(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        self.revived.lock().unwrap().push(id.to_string());
+        self.set(id.as_str(), Some(JobState::Queued));
+        Ok(Some(JobState::Queued))
+    }
+}

@@ -1,0 +1,227 @@
+//! Two thousand jobs over three queues, on the generated template, with everything going wrong that can: failures, panics,
+//! time-outs, messages sent twice, and environments that are killed in the middle of their work.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
+
+use e2e_function::{Act, Behaviour, MENDED, Ordered, Run, Tick};
+use lamplighter::{AttemptOutcome, Client, Env, JobId, JobState, ListQuery, Record, Stop};
+use lamplighter_aws::{Aws, Operator, Redrive, Sdk, Stack as Deployed};
+use lamplighter_tests::ministack::{MiniStack, REGION, ROOT_KEY, Stack, eventually};
+
+use crate::cloud::deploy_own;
+
+/// Long enough for a killed environment's messages to come back, several times, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(420);
+const ACTS: usize = 1500;
+const ORDERED: usize = 200;
+const TICKS: usize = 300;
+/// Environments that are killed.
+const KILLS: usize = 12;
+
+struct Fleet {
+    aws: MiniStack,
+    stack: Stack,
+    client: Client,
+    operator: Operator,
+    ledger: std::path::PathBuf,
+}
+
+impl Fleet {
+    async fn start() -> Self {
+        let aws = MiniStack::start().await.unwrap();
+        let ledger = aws.log().with_file_name("ledger.jsonl");
+        let stack = deploy_own(&aws, "fleet", &ledger).await;
+        let credentials = aws_sdk_sqs::config::Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
+        let sdk = Sdk::fixed(REGION, Some(aws.endpoint()), credentials);
+        let deployed = Deployed::read(&sdk, "fleet").await.unwrap();
+        let operator = Operator::new(sdk.clone(), deployed.queues().clone());
+        let client = Aws::new(sdk, deployed.settings(), Env::system()).client();
+        Self { client, aws, stack, operator, ledger }
+    }
+
+    fn url(&self, resource: &str) -> &str {
+        self.stack.physical_id(resource).unwrap()
+    }
+
+    async fn enqueue(&self) {
+        let acts = (0..ACTS).map(|n| Act { label: format!("act-{n}"), behaviour: behaviour(n) });
+        let ticks = (0..TICKS).map(|n| Tick { label: format!("tick-{n}") });
+        for answer in self.client.enqueue_all(acts).await.into_iter().chain(self.client.enqueue_all(ticks).await) {
+            answer.unwrap();
+        }
+        for n in 0..ORDERED {
+            let behaviour = if n % 40 == 7 { Behaviour::FailUntil { attempt: 2 } } else { Behaviour::Succeed };
+            let job = Ordered { label: format!("ordered-{n}"), behaviour };
+            self.client.enqueue(job).group(format!("group-{}", n % 20)).await.unwrap();
+        }
+    }
+
+    /// Every record of the fleet, by id.
+    async fn records(&self) -> BTreeMap<JobId, Record> {
+        let mut records = BTreeMap::new();
+        let mut query = ListQuery { limit: 1000, ..ListQuery::default() };
+        loop {
+            let page = self.client.list(&query).await.unwrap();
+            records.extend(page.records.into_iter().map(|record| (record.id.clone(), record)));
+            match page.next {
+                Some(next) => query.cursor = Some(next),
+                None => return records,
+            }
+        }
+    }
+
+    /// Sends the messages of some jobs once more, as SQS itself may.
+    async fn send_twice(&self) {
+        for record in self.records().await.values().filter(|record| record.queue == "acts").take(100) {
+            self.aws.send(self.url("ActsQueue"), record.message.to_json()).await.unwrap();
+        }
+    }
+
+    /// Kills environments with -9, one after the other, while jobs are ending.
+    async fn kill(&self) {
+        let mut ended = 0;
+        for kill in 0..KILLS {
+            let seen = eventually(format!("work goes on before kill {kill}"), PATIENCE, async || {
+                match e2e_function::read(&self.ledger).unwrap().len() {
+                    runs if runs > ended + 100 => Ok(runs),
+                    runs => Err(format!("{runs} runs")),
+                }
+            });
+            ended = seen.await.unwrap();
+            if let Some(process) = environments(self.aws.pid()).into_iter().nth(kill % 3) {
+                let _ = std::process::Command::new("kill").args(["-9", &process.to_string()]).status();
+            }
+        }
+    }
+
+    async fn ended(&self, jobs: usize) -> BTreeMap<JobId, Record> {
+        let all = eventually("every job has ended", PATIENCE, async || {
+            let records = self.records().await;
+            let open = records.values().filter(|record| !record.state.is_final()).count();
+            if open == 0 && records.len() == jobs { Ok(records) } else { Err(format!("{open} of {}", records.len())) }
+        });
+        all.await.unwrap_or_else(|error| panic!("{error}; the emulator's log is {}", self.aws.log().display()))
+    }
+
+    async fn queues_are_empty(&self) {
+        for queue in ["ActsQueue", "OrderedQueue", "TicksQueue"] {
+            let url = self.url(queue);
+            eventually(format!("{queue} is empty"), PATIENCE, async || match self.aws.depth(url).await {
+                Ok(depth) if depth == Default::default() => Ok(()),
+                Ok(depth) => Err(depth.to_string()),
+                Err(error) => Err(error.to_string()),
+            })
+            .await
+            .unwrap();
+        }
+    }
+
+    /// The ids of the jobs whose messages lie in a dead-letter queue.
+    async fn dead(&self, queue: &str) -> BTreeSet<JobId> {
+        let held = self.aws.peek(self.url(queue)).await.unwrap();
+        held.iter().filter_map(|held| held.body.parse::<lamplighter::Message>().unwrap().id).collect()
+    }
+}
+
+/// What the acts of the fleet do.
+fn behaviour(n: usize) -> Behaviour {
+    match n % 50 {
+        3 => Behaviour::FailUntilMended,
+        11 => Behaviour::Panic,
+        17 => Behaviour::GiveUp,
+        23 | 29 | 31 => Behaviour::FailUntil { attempt: 2 },
+        41 if n < 300 => Behaviour::Sleep,
+        _ => Behaviour::Succeed,
+    }
+}
+
+/// The processes of a server's process group that run a bootstrap.
+fn environments(server: u32) -> Vec<u32> {
+    let processes =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let runs_bootstrap = |process: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        let group = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(2)?.parse::<u32>().ok());
+        let name = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+        group == Some(server) && name.trim() == "bootstrap"
+    };
+    processes.filter(runs_bootstrap).collect()
+}
+
+/// A record's history against what the handlers themselves wrote down.
+fn tells_the_truth(record: &Record, runs: &[&Run]) {
+    let history = &record.attempts;
+    let numbers: Vec<_> = history.iter().map(|attempt| attempt.number).collect();
+    assert_eq!(numbers, (1..=record.attempt).collect::<Vec<_>>(), "{record:?}");
+    let succeeded = history.iter().filter(|attempt| attempt.outcome == AttemptOutcome::Succeeded).count();
+    assert_eq!(succeeded, usize::from(record.state == JobState::Succeeded), "{record:?}");
+    // No two executions of one attempt, and none that the history does not know.
+    let ran: BTreeSet<_> = runs.iter().map(|run| run.attempt).collect();
+    assert_eq!(ran.len(), runs.len(), "{runs:?}");
+    assert!(ran.iter().all(|attempt| numbers.contains(attempt)), "{runs:?}, {record:?}");
+    // An attempt that never wrote down that it ran was lost.
+    for attempt in history.iter().filter(|attempt| !ran.contains(&attempt.number)) {
+        assert_eq!(attempt.outcome, AttemptOutcome::Lost, "{record:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_jobs_end_once_whatever_happens() {
+    let fleet = Fleet::start().await;
+    let sending = async {
+        fleet.enqueue().await;
+        fleet.send_twice().await;
+    };
+    tokio::join!(sending, fleet.kill());
+    let records = fleet.ended(ACTS + ORDERED + TICKS).await;
+    fleet.queues_are_empty().await;
+
+    let runs = e2e_function::read(&fleet.ledger).unwrap();
+    let mut by_id: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
+    for run in &runs {
+        by_id.entry(&run.id).or_default().push(run);
+    }
+    for record in records.values() {
+        tells_the_truth(record, by_id.get(record.id.as_str()).map(Vec::as_slice).unwrap_or_default());
+    }
+    let lost = records.values().flat_map(|record| &record.attempts);
+    let lost = lost.filter(|attempt| attempt.outcome == AttemptOutcome::Lost).count();
+    assert!(lost > 0, "no environment was killed in the middle of its work");
+
+    let failed = |queue: &str| -> BTreeSet<JobId> {
+        let failed = records.values().filter(|record| record.queue == queue && record.state == JobState::Failed);
+        failed.map(|record| record.id.clone()).collect()
+    };
+    for (queue, dead) in [("acts", "ActsDeadLetters"), ("ordered", "OrderedDeadLetters"), ("ticks", "TicksDeadLetters")]
+    {
+        assert_eq!(fleet.dead(dead).await, failed(queue), "{dead} holds exactly what has failed");
+    }
+    let mendable: BTreeSet<_> = records
+        .values()
+        .filter(|record| record.state == JobState::Failed && record.message.args.get().contains("fail_until_mended"))
+        .map(|record| record.id.clone())
+        .collect();
+    assert_eq!(mendable.len(), ACTS / 50);
+
+    // What was broken is mended, and the dead letters go back.
+    std::fs::write(Path::new(&fleet.ledger).with_file_name(MENDED), "").unwrap();
+    let redrive = Redrive::new().store(fleet.client.store().unwrap().clone());
+    let redriven = fleet.operator.redrive("acts", &redrive, &Stop::new(), |_| {}).await.unwrap();
+    assert!(redriven.moved.moved >= failed("acts").len() as u64, "{redriven:?}");
+    let again = eventually("the mended ones succeed", PATIENCE, async || {
+        let records = fleet.records().await;
+        let open = records.values().filter(|record| !record.state.is_final()).count();
+        let mended = mendable.iter().filter(|id| records[*id].state == JobState::Succeeded).count();
+        if open == 0 && mended == mendable.len() { Ok(records) } else { Err(format!("{open} open, {mended} mended")) }
+    });
+    let again = again.await.unwrap();
+    for id in &mendable {
+        let outcomes: Vec<_> = again[id].attempts.iter().map(|attempt| attempt.outcome).collect();
+        assert_eq!(outcomes.len(), records[id].attempts.len() + 1, "its history is kept: {outcomes:?}");
+        assert_eq!(again[id].attempt, 1, "its attempts are counted anew");
+    }
+}

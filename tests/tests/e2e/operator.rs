@@ -1,0 +1,213 @@
+//! The operator's verbs on a stack of its own: the tests' function once more, with queues that nobody else needs.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use aws_sdk_sqs::config::Credentials;
+use e2e_function::Run;
+use lamplighter::{Env, JobId, JobState, Stop};
+use lamplighter_aws::{Aws, DeadLetterFilter, MappingState, Operator, Output, Redrive, Redriven, Sdk, Stack};
+use lamplighter_tests::ministack::{REGION, ROOT_KEY, eventually, package};
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::cloud::{Cloud, SOON, attribute, cloud, deploy, template};
+
+const NAME: &str = "operated";
+
+struct Operated {
+    cloud: &'static Cloud,
+    stack: &'static Stack,
+    aws: Aws,
+    operator: Operator,
+    ledger: &'static PathBuf,
+}
+
+async fn operated() -> Operated {
+    static DEPLOYED: OnceCell<(Stack, PathBuf)> = OnceCell::const_new();
+    let cloud = cloud().await;
+    let (stack, ledger) = DEPLOYED.get_or_init(async || deployed(cloud).await).await;
+    // Of each test its own: connections belong to the runtime in which they were made.
+    let aws = Aws::new(sdk(cloud), stack.settings(), Env::system());
+    let operator = Operator::new(sdk(cloud), stack.queues().clone());
+    Operated { cloud, stack, aws, operator, ledger }
+}
+
+async fn deployed(cloud: &Cloud) -> (Stack, PathBuf) {
+    let ledger = cloud.aws.log().with_file_name("operated.jsonl");
+    let parameters = [("E2eLedger", ledger.to_str().unwrap())];
+    let template = template(&[e2e_function::function()]);
+    deploy(&cloud.aws, NAME, template, &parameters, &[("e2e", "e2e-function")]).await;
+    (Stack::read(&sdk(cloud), NAME).await.unwrap(), ledger)
+}
+
+fn sdk(cloud: &Cloud) -> Sdk {
+    let credentials = Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
+    Sdk::fixed(REGION, Some(cloud.aws.endpoint()), credentials)
+}
+
+impl Operated {
+    fn url(&self, queue: &str) -> &str {
+        &self.stack.queues().get(queue).unwrap().url
+    }
+
+    fn dead(&self, queue: &str) -> &str {
+        self.stack.queues().get(queue).unwrap().dlq.as_deref().unwrap()
+    }
+
+    async fn send(&self, queue: &str, job: &str, label: &str, behaviour: Value) {
+        let body = json!({ "job": job, "id": label, "args": { "label": label, "behaviour": behaviour } });
+        let send = self.cloud.aws.sqs().send_message().queue_url(self.url(queue)).message_body(body.to_string());
+        let fifo = self.url(queue).ends_with(".fifo").then(|| label.to_owned());
+        let send = send.set_message_deduplication_id(fifo.clone()).set_message_group_id(fifo.map(|_| "one".to_owned()));
+        send.send().await.unwrap();
+    }
+
+    fn runs(&self, label: &str) -> Vec<Run> {
+        e2e_function::read(self.ledger).unwrap().into_iter().filter(|run| run.label == label).collect()
+    }
+
+    async fn has_run(&self, label: &str, times: usize) -> Vec<Run> {
+        eventually(format!("{label} has run {times} times"), SOON, async || match self.runs(label) {
+            runs if runs.len() >= times => Ok(runs),
+            runs => Err(format!("{} runs", runs.len())),
+        })
+        .await
+        .unwrap()
+    }
+
+    async fn redrive(&self, queue: &str, filter: DeadLetterFilter) -> Redriven {
+        let mut redrive = Redrive::new().filter(filter);
+        if let Ok(store) = self.aws.client().store() {
+            redrive = redrive.store(store.clone());
+        }
+        self.operator.redrive(queue, &redrive, &Stop::new(), |_| {}).await.unwrap()
+    }
+}
+
+/// Held by tests that look at dead letters which another one might move.
+static LETTERS: Mutex<()> = Mutex::const_new(());
+
+fn of_job(job: &str) -> DeadLetterFilter {
+    DeadLetterFilter { job: Some(job.into()), since: None }
+}
+
+#[tokio::test]
+async fn a_stack_is_known_by_its_name() {
+    let operated = operated().await;
+    let names: Vec<_> = operated.stack.queues().iter().map(|(name, queue)| (name, queue.is_fifo())).collect();
+    for queue in [("acts", false), ("ordered", true), ("ticks", false)] {
+        assert!(names.contains(&queue), "{names:?}");
+    }
+    assert!(operated.stack.output(Output::Table).is_some(), "{:?}", operated.stack);
+    let error = Stack::read(&sdk(operated.cloud), "nowhere").await.unwrap_err().to_string();
+    assert!(error.contains("no stack \"nowhere\" in us-east-1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_paused_queue_runs_nothing_and_a_resumed_one_all() {
+    let operated = operated().await;
+    let mapping = async || operated.operator.mapping("ticks").await.unwrap();
+    operated.operator.pause("ticks").await.unwrap();
+    assert_eq!(mapping().await, MappingState::Disabled);
+    let labels: Vec<_> = (0..5).map(|n| format!("paused-{n}")).collect();
+    for label in &labels {
+        operated.send("ticks", "e2e.tick", label, json!("succeed")).await;
+    }
+    // Another queue goes on, and when it is through, this one would have been, too.
+    for n in 0..5 {
+        operated.send("ordered", "e2e.ordered", &format!("beside-{n}"), json!("succeed")).await;
+    }
+    operated.has_run("beside-4", 1).await;
+    assert!(labels.iter().all(|label| operated.runs(label).is_empty()));
+    let queues = operated.operator.queues().await.unwrap();
+    let ticks = queues.iter().find(|queue| queue.queue == "ticks").unwrap();
+    assert!(ticks.mapping == MappingState::Disabled && ticks.waiting >= 5, "{ticks:?}");
+
+    operated.operator.resume("ticks").await.unwrap();
+    assert_eq!(mapping().await, MappingState::Enabled);
+    for label in &labels {
+        assert_eq!(operated.has_run(label, 1).await.len(), 1);
+    }
+}
+
+/// The emulator has no move tasks, so this is our own road.
+#[tokio::test]
+async fn chosen_dead_letters_run_again_under_their_ids_and_the_others_stay() {
+    let _letters = LETTERS.lock().await;
+    let operated = operated().await;
+    let labels: Vec<_> = (0..12).map(|n| format!("redriven-{n:02}")).collect();
+    for label in &labels {
+        operated.send("acts", "e2e.act", label, json!("give_up")).await;
+    }
+    let stranger = r#"{"job":"somebody.elses","id":"stranger"}"#;
+    operated.cloud.aws.send(operated.dead("acts"), stranger).await.unwrap();
+    operated.cloud.lie(operated.dead("acts"), "redriven-", 12).await;
+    let counted =
+        operated.operator.count_dead_letters("acts", &DeadLetterFilter::default(), &Stop::new()).await.unwrap();
+    let count = |job: &str, reason: &str| counted.by_job_and_reason.get(&(job.to_owned(), reason.to_owned())).copied();
+    assert!(count("e2e.act", "failed").is_some_and(|letters| letters >= 12), "{counted:?}");
+    assert_eq!(count("somebody.elses", "max-receive-count"), Some(1));
+
+    let redriven = operated.redrive("acts", of_job("e2e.act")).await;
+    assert!(redriven.error.is_none() && redriven.moved.moved >= 12 && redriven.moved.left >= 1, "{redriven:?}");
+    for label in &labels {
+        let runs = operated.has_run(label, 2).await;
+        assert!(runs.iter().all(|run| run.id == *label && run.attempt == 1), "{runs:?}");
+    }
+    // They fail again, once each: a redrive moves no letter that came after it.
+    operated.cloud.lie(operated.dead("acts"), "redriven-", 12).await;
+    assert!(labels.iter().all(|label| operated.runs(label).len() == 2));
+    let left = operated.cloud.lie(operated.dead("acts"), "somebody.elses", 1).await;
+    assert!(left[0].is_visible, "{left:?}");
+
+    let client = operated.aws.client();
+    let record = client.get(&JobId::new(&labels[0]).unwrap()).await.unwrap().unwrap();
+    assert_eq!((record.state, record.attempt, record.attempts.len()), (JobState::Failed, 1, 2));
+}
+
+#[tokio::test]
+async fn letters_of_a_fifo_queue_are_not_swallowed() {
+    let _letters = LETTERS.lock().await;
+    let operated = operated().await;
+    operated.send("ordered", "e2e.ordered", "again", json!("give_up")).await;
+    let letters = operated.cloud.lie(operated.dead("ordered"), "\"again\"", 1).await;
+    assert_eq!(attribute(&letters[0], "lamplighter.reason"), "failed");
+    // At once: the id that it was sent with is still remembered.
+    let redriven = operated.redrive("ordered", DeadLetterFilter::default()).await;
+    assert!(redriven.error.is_none() && redriven.moved.moved >= 1, "{redriven:?}");
+    operated.has_run("again", 2).await;
+}
+
+/// The real program, as an operator types it.
+#[tokio::test]
+async fn the_command_works_on_the_stack() {
+    let _letters = LETTERS.lock().await;
+    let operated = operated().await;
+    let lamp = tokio::task::spawn_blocking(|| package::binary("lamp").unwrap()).await.unwrap();
+    let lamp = async |args: &[&str]| {
+        let mut command = Command::new(&lamp);
+        command.args(args).envs(operated.cloud.aws.environment()).env("LAMPLIGHTER_STACK", NAME);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        assert!(output.status.success(), "lamp {args:?}: {out}{err}");
+        out
+    };
+    let queues = lamp(&["queues", "--json"]).await;
+    let queues: Vec<Value> = queues.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let acts = queues.iter().find(|queue| queue["queue"] == "acts").unwrap();
+    assert_eq!((&acts["mapping"], &acts["paused"]), (&json!("enabled"), &json!(false)), "{queues:?}");
+
+    operated.send("acts", "e2e.act", "by-hand", json!("give_up")).await;
+    operated.cloud.lie(operated.dead("acts"), "by-hand", 1).await;
+    let job: Value = serde_json::from_str(&lamp(&["job", "by-hand", "--json"]).await).unwrap();
+    assert_eq!((&job["state"], &job["attempts"][0]["outcome"]), (&json!("failed"), &json!("error")), "{job}");
+    lamp(&["retry", "by-hand"]).await;
+    operated.has_run("by-hand", 2).await;
+    // A retry leaves the letter where it is, and the second failure makes another one.
+    operated.cloud.lie(operated.dead("acts"), "by-hand", 2).await;
+    let moved: Value = serde_json::from_str(&lamp(&["redrive", "acts", "--job", "e2e.act", "--json"]).await).unwrap();
+    assert!(moved["moved"].as_u64().is_some_and(|moved| moved >= 1), "{moved}");
+    operated.has_run("by-hand", 3).await;
+}

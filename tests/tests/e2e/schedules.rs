@@ -1,0 +1,145 @@
+//! Schedules as they fire: rules and schedules that were deployed, those made at run time, and messages that are sent
+//! once. The emulator looks for what is due each ten seconds, and knows neither time zones nor what Scheduler would put
+//! in place of `<aws.scheduler.…>`: for those, requests are looked at elsewhere.
+
+use std::time::Duration;
+
+use e2e_function::{Act, Tick};
+use hyper::{Method, Request};
+use lamplighter::{
+    Client, Env, JobId, ScheduleOrigin, ScheduledJob, Timestamp, mins,
+    schedule::{EventBridge, Schedule},
+    secs,
+};
+use lamplighter_aws::{Aws, OneTime, ScheduleSettings, Sdk, Sending, Settings};
+use lamplighter_infra::{Deployment, Template};
+use lamplighter_tests::ministack::{REGION, ROOT_KEY, Stack};
+use serde_json::json;
+
+use crate::cloud::{Cloud, SOON, cloud, deploy};
+
+/// The stack. The function of the tests is a part of it.
+const STACK: &str = "timed";
+/// Two ticks a minute apart, and the ten seconds twice.
+const TWO_TICKS: Duration = Duration::from_secs(180);
+
+fn tick(label: &str) -> Tick {
+    Tick { label: label.into() }
+}
+
+fn act(label: &str) -> Act {
+    Act { label: label.into(), behaviour: e2e_function::Behaviour::Succeed }
+}
+
+/// By rules, and by Scheduler.
+fn deployed() -> Vec<ScheduledJob> {
+    let rate = |name: &str| Schedule::rate(name, mins(1)).unwrap().starts(&tick(&format!("timed-{name}"))).unwrap();
+    let zoned = |name: &str| {
+        let schedule = Schedule::cron(name, "* * * * *").unwrap().zone("Europe/Berlin");
+        schedule.starts(&tick(&format!("timed-{name}"))).unwrap()
+    };
+    vec![rate("rule"), rate("silent-rule"), zoned("berlin"), zoned("silent-berlin")]
+}
+
+struct Timed {
+    stack: Stack,
+    sdk: Sdk,
+    settings: ScheduleSettings,
+    client: Client,
+}
+
+impl Timed {
+    async fn deploy(cloud: &Cloud, ledger: &str) -> Self {
+        let deployment = Deployment::derive(&[e2e_function::function()], &[], &deployed()).unwrap();
+        let template = Template::new(&deployment).to_json();
+        let stack = deploy(&cloud.aws, STACK, template, &[("E2eLedger", ledger)], &[("e2e", "e2e-function")]).await;
+        let credentials = aws_sdk_sqs::config::Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
+        let sdk = Sdk::fixed(REGION, Some(cloud.aws.endpoint()), credentials);
+        let (role, undelivered) = (stack.output("SchedulerRole").unwrap(), stack.output("Undelivered").unwrap());
+        let settings = ScheduleSettings::new(stack.output("ScheduleGroup").unwrap(), role).unwrap();
+        let settings = settings.undelivered(undelivered).unwrap();
+        let queues = json!({
+            "acts": {"url": stack.physical_id("ActsQueue").unwrap()},
+            "ticks": {"url": stack.physical_id("TicksQueue").unwrap()},
+        });
+        let named = Settings::named(queues.to_string().parse().unwrap(), |variable| match variable {
+            ScheduleSettings::GROUP => Some(settings.group().to_owned()),
+            ScheduleSettings::ROLE => Some(settings.role().to_owned()),
+            ScheduleSettings::UNDELIVERED => settings.undelivered_queue().map(str::to_owned),
+            _ => None,
+        });
+        let client = Aws::new(sdk.clone(), named, Env::system()).client();
+        Self { stack, sdk, settings, client }
+    }
+
+    /// Whether the group has a schedule of that name.
+    async fn has(&self, cloud: &Cloud, name: &str) -> bool {
+        let path = format!("/schedules/{name}?groupName={}", self.settings.group());
+        let request = Request::builder().method(Method::GET).uri(path).body(Vec::new()).unwrap();
+        cloud.aws.request_as_root("scheduler", request).await.is_ok()
+    }
+}
+
+#[tokio::test]
+async fn schedules_fire_once_a_tick_unless_they_are_paused_or_removed() {
+    let cloud = cloud().await;
+    let timed = Timed::deploy(cloud, &cloud.ledger()).await;
+    let client = &timed.client;
+    for name in ["silent-rule", "silent-berlin"] {
+        client.pause_schedule(name).await.unwrap();
+    }
+    for name in ["made", "removed", "silent-made"] {
+        let schedule = Schedule::rate(name, mins(1)).unwrap();
+        client.schedule(schedule, &act(&format!("timed-{name}"))).await.unwrap();
+    }
+    client.pause_schedule("silent-made").await.unwrap();
+    client.unschedule("removed").await.unwrap();
+    let listed = client.schedules().await.unwrap();
+    let listed: Vec<_> = listed.iter().map(|one| (&*one.schedule.name, one.origin, one.paused)).collect();
+    let (code, made) = (ScheduleOrigin::Deployed, ScheduleOrigin::RunTime);
+    assert_eq!(
+        listed,
+        [
+            ("berlin", code, false),
+            ("made", made, false),
+            ("rule", code, false),
+            ("silent-berlin", code, true),
+            ("silent-made", made, true),
+            ("silent-rule", code, true),
+        ]
+    );
+
+    // A message that is sent once, and one that is taken back.
+    let once = OneTime::new(timed.sdk.clone(), timed.settings.clone());
+    let at = Timestamp::now() + secs(2);
+    for label in ["once", "taken-back"] {
+        let id = JobId::new(format!("timed:{label}")).unwrap();
+        let args = json!({ "label": format!("timed-{label}") });
+        let body = json!({ "job": "e2e.act", "id": id, "args": args }).to_string();
+        let queue_url = timed.stack.physical_id("ActsQueue").unwrap();
+        once.create(&OneTime::name("d", &id), at, Sending { queue_url, body: &body, group: None }).await.unwrap();
+    }
+    let name = |label: &str| OneTime::name("d", &JobId::new(format!("timed:{label}")).unwrap());
+    once.delete(&name("taken-back")).await.unwrap();
+    let run = cloud.has_run("timed-once", 1, SOON).await.remove(0);
+    assert!(run.id == "timed:once" && run.at >= at, "{run:?}, due {at}");
+    assert!(!timed.has(cloud, &name("once")).await, "it goes when it has run");
+    assert!(timed.has(cloud, &format!("{}berlin", EventBridge::DEPLOYED)).await, "the question is asked rightly");
+
+    for label in ["timed-rule", "timed-berlin", "timed-made"] {
+        let runs = cloud.has_run(label, 2, TWO_TICKS).await;
+        assert_ne!(runs[0].id, runs[1].id, "{label}: each tick is a job of its own");
+        let pause = runs[1].at.duration_since(runs[0].at).as_secs();
+        assert!((40..=80).contains(&pause), "{label}: {pause} s between two ticks");
+    }
+    for label in ["once", "taken-back", "removed", "silent-rule", "silent-berlin", "silent-made"] {
+        let runs = cloud.runs(&format!("timed-{label}")).len();
+        assert_eq!(runs, usize::from(label == "once"), "{label}");
+    }
+
+    // What is paused can be started by hand all the same.
+    for name in ["silent-rule", "silent-berlin", "silent-made"] {
+        let id = client.trigger_schedule(name).await.unwrap();
+        assert_eq!(cloud.has_run(&format!("timed-{name}"), 1, SOON).await[0].id, id.as_str());
+    }
+}
