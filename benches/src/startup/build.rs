@@ -28,7 +28,7 @@ struct Message {
 pub(super) async fn bootstrap(name: &str, progress: &(dyn Fn(&str) + Sync)) -> Result<Bootstrap, StartupError> {
     progress(&format!("building {name} with the profile lambda; the first time takes minutes"));
     let package = match name {
-        "hello" | "stateless" => format!("lamplighter-{name}"),
+        "hello" | "stateless" | "tracked" => format!("lamplighter-{name}"),
         function => function.to_owned(),
     };
     let arguments = ["build", "--profile", "lambda", "--package", &package, "--bin", name];

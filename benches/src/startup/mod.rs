@@ -12,16 +12,24 @@
 //! | memory | the peak of its resident set until then (`VmHWM`) |
 
 mod build;
+mod calls;
+mod environment;
+mod limits;
+mod process;
 mod run;
 
 use serde::Serialize;
 
+pub use self::{
+    calls::{Cost, FirstCalls},
+    limits::Limits,
+};
 use crate::embedded::median;
 
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Names of binaries.
+    /// Names of binaries. Of `tracked`, the first calls are measured too.
     pub bootstraps: Vec<String>,
     /// Turns that count, for each bootstrap.
     pub turns: usize,
@@ -34,17 +42,10 @@ impl Options {
 
 impl Default for Options {
     fn default() -> Self {
-        let bootstraps = ["stateless", "webhooks", "images", "reports"].map(ToOwned::to_owned).to_vec();
-        Self { bootstraps, turns: 60 }
+        let bootstraps = ["stateless", "tracked", "webhooks", "images", "reports", "maintenance"];
+        Self { bootstraps: bootstraps.map(ToOwned::to_owned).to_vec(), turns: 60 }
     }
 }
-
-/// What a stateless bootstrap must stay below, in bytes.
-pub const MAX_BYTES: u64 = 6_000_000;
-/// What a bootstrap's wall time must stay below, in those of the hello world.
-pub const MAX_WALL_RATIO: f64 = 1.3;
-/// What a bootstrap's CPU time must stay below, in those of the hello world.
-pub const MAX_CPU_RATIO: f64 = 2.0;
 
 /// All figures of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -55,6 +56,8 @@ pub struct Report {
     pub turns: usize,
     /// Each bootstrap, beside the hello world that ran in turns with it.
     pub bootstraps: Vec<Compared>,
+    /// What the first calls of AWS cost.
+    pub first_calls: Vec<FirstCalls>,
 }
 
 /// A bootstrap beside the hello world.
@@ -70,8 +73,10 @@ pub struct Compared {
     pub wall_ratio: f64,
     /// The median ratio of CPU times.
     pub cpu_ratio: f64,
-    /// Whether it stays within [`MAX_BYTES`], [`MAX_WALL_RATIO`] and [`MAX_CPU_RATIO`].
-    pub within_limits: bool,
+    /// What it must stay within, where that is demanded of it.
+    pub limits: Option<Limits>,
+    /// What it is beyond of those, in words.
+    pub beyond: Vec<String>,
 }
 
 /// Medians.
@@ -123,6 +128,17 @@ pub enum StartupError {
         /// What was asked for.
         what: &'static str,
     },
+    /// A bootstrap did not do with an invocation what is to be measured.
+    #[error("the first calls of {name} were not measured: {what}")]
+    Calls {
+        /// Which.
+        name: String,
+        /// What it did.
+        what: String,
+    },
+    /// No certificates.
+    #[error("a certificate for services on this machine is needed: {0}")]
+    Stage(String),
     /// No runtime API.
     #[error("a port on the loopback interface is needed: {0}")]
     Port(std::io::Error),
@@ -134,22 +150,28 @@ pub enum StartupError {
 /// When something cannot be built, started, or measured.
 pub async fn run(options: &Options, progress: &(dyn Fn(&str) + Sync)) -> Result<Report, StartupError> {
     let hello = build::bootstrap("hello", progress).await?;
+    let turns = options.turns.max(1);
     let mut bootstraps = Vec::with_capacity(options.bootstraps.len());
+    let mut first_calls = Vec::new();
     for name in &options.bootstraps {
         let own = build::bootstrap(name, progress).await?;
-        progress(&format!("starting {name} and hello in turns, {} times", options.turns));
+        progress(&format!("starting {name} and hello in turns, {turns} times"));
         for _ in 0..Options::WARM_UP {
             run::once(&hello).await?;
             run::once(&own).await?;
         }
-        let mut turns = Vec::with_capacity(options.turns);
-        for _ in 0..options.turns.max(1) {
-            turns.push((run::once(&hello).await?, run::once(&own).await?));
+        let mut pairs = Vec::with_capacity(turns);
+        for _ in 0..turns {
+            pairs.push((run::once(&hello).await?, run::once(&own).await?));
         }
-        bootstraps.push(compare(name, &hello, &own, &turns));
+        bootstraps.push(compare(name, &hello, &own, &pairs));
+        if name == "tracked" {
+            progress(&format!("first calls of {name}, {turns} times without connections made ahead and with them"));
+            first_calls.extend(calls::Stage::new()?.measure(&own, Options::WARM_UP, turns).await?);
+        }
     }
     let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    Ok(Report { cpus, turns: options.turns.max(1), bootstraps })
+    Ok(Report { cpus, turns, bootstraps, first_calls })
 }
 
 fn compare(name: &str, hello: &build::Bootstrap, own: &build::Bootstrap, turns: &[(run::Run, run::Run)]) -> Compared {
@@ -166,8 +188,15 @@ fn compare(name: &str, hello: &build::Bootstrap, own: &build::Bootstrap, turns: 
         cpu_ms: of(&|(hello, _)| hello.cpu_ms),
         peak_kib: of(&|(hello, _)| hello.peak_kib as f64) as u64,
     };
-    let wall_ratio = of(&|(hello, own)| own.wall_ms / hello.wall_ms);
-    let cpu_ratio = of(&|(hello, own)| own.cpu_ms / hello.cpu_ms);
-    let within_limits = own.bytes < MAX_BYTES && wall_ratio <= MAX_WALL_RATIO && cpu_ratio <= MAX_CPU_RATIO;
-    Compared { name: name.into(), own: own_figures, hello: hello_figures, wall_ratio, cpu_ratio, within_limits }
+    let mut compared = Compared {
+        name: name.into(),
+        own: own_figures,
+        hello: hello_figures,
+        wall_ratio: of(&|(hello, own)| own.wall_ms / hello.wall_ms),
+        cpu_ratio: of(&|(hello, own)| own.cpu_ms / hello.cpu_ms),
+        limits: Limits::of(name),
+        beyond: Vec::new(),
+    };
+    compared.beyond = compared.limits.map(|limits| limits.beyond(&compared)).unwrap_or_default();
+    compared
 }

@@ -14,12 +14,12 @@ mod support;
 
 use std::{
     process::{ExitStatus, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use lamplighter_aws::{
-    lambda::STOP_NOTICE_VARIABLE,
-    testing::{Answer, FakeSqs, RuntimeApi},
+    lambda::{STOP_NOTICE_VARIABLE, WARM_UP_VARIABLE},
+    testing::{Answer, FakeSqs, Fault, RuntimeApi},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -142,6 +142,45 @@ async fn a_bootstrap_serves_one_invocation_after_the_other() {
         && line["ms"].is_number()));
     assert!(lines.iter().all(|line| line["timestamp"].is_string()));
     assert!(!out.contains("secret"), "arguments are not logged: {out}");
+}
+
+/// The actions that were called before the bootstrap asked for an invocation, in no order, and how long that took.
+async fn called_before_next(sqs: &FakeSqs, more: &[(&'static str, &str)]) -> (Vec<String>, Duration) {
+    let api = RuntimeApi::start().await.unwrap();
+    let mut environment = environment(&api, sqs);
+    environment.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    let started = Instant::now();
+    let _child = start(environment);
+    let next = timeout(PATIENCE, api.first_next()).await.unwrap();
+    let mut actions: Vec<_> = sqs.calls().into_iter().map(|call| call.action).collect();
+    actions.sort();
+    (actions, next.duration_since(started))
+}
+
+#[tokio::test]
+async fn connections_are_made_ahead_where_that_is_asked_for_and_there_are_records() {
+    let (table, ahead) = (("LAMPLIGHTER_TABLE", "jobs"), (WARM_UP_VARIABLE, "1"));
+    for quiet in [&[table][..], &[ahead], &[table, (WARM_UP_VARIABLE, "0")]] {
+        let (actions, _) = called_before_next(&FakeSqs::start().await.unwrap(), quiet).await;
+        assert!(actions.is_empty(), "{quiet:?}: {actions:?}");
+    }
+    // Both are refused here, once, and that keeps nobody from serving.
+    let sqs = FakeSqs::start().await.unwrap();
+    sqs.fail("GetQueueAttributes", Fault::Call(403, "AccessDenied", "as the test asked"));
+    let (actions, _) = called_before_next(&sqs, &[table, ahead]).await;
+    assert_eq!(actions, ["DynamoDB_20120810.GetItem", "GetQueueAttributes"]);
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_answer_holds_up_a_start_for_a_second() {
+    let sqs = FakeSqs::start().await.unwrap();
+    for action in ["DynamoDB_20120810.GetItem", "GetQueueAttributes"] {
+        sqs.fail(action, Fault::Silence);
+    }
+    let (actions, took) = called_before_next(&sqs, &[("LAMPLIGHTER_TABLE", "jobs"), (WARM_UP_VARIABLE, "1")]).await;
+    assert_eq!(actions.len(), 2);
+    // Calls themselves wait for ten.
+    assert!((Duration::from_secs(1)..Duration::from_secs(9)).contains(&took), "{took:?}");
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use aws_sdk_dynamodb::{
+    config::{self, retry::RetryConfig},
+    types::{AttributeValue, KeysAndAttributes},
+};
 use lamplighter::{JobId, Record, StoreError};
 
 use super::{
@@ -16,6 +19,16 @@ use crate::sdk::explain;
 const BATCH: usize = 100;
 
 impl Dynamo {
+    /// Makes a connection to DynamoDB by a call that changes nothing, which is tried once and costs half a read unit.
+    pub(crate) async fn connect(&self) -> Result<(), StoreError> {
+        let once = config::Config::builder().retry_config(RetryConfig::disabled());
+        let get = self.client().await?.get_item().table_name(self.table());
+        // No job's key.
+        let get = get.key("pk", text("META")).key("sk", text("connect")).projection_expression("pk");
+        let got = get.customize().config_override(once).send().await;
+        got.map(|_| ()).map_err(|error| explain(&error, &format!("read table {}", self.table())))
+    }
+
     /// The record's item alone.
     pub(super) async fn read_item(&self, id: &str) -> Result<Option<Item>, StoreError> {
         let get = self.client().await?.get_item().table_name(self.table()).consistent_read(true);

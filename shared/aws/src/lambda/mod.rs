@@ -9,7 +9,8 @@
 //! An error fails the invocation: Lambda then tries an asynchronous one again, and hands it to the function's failure
 //! destination at last (AWS Lambda Developer Guide, "Error handling for asynchronous invocation").
 //!
-//! A batch whose jobs all succeed makes no call to AWS, and starting up makes none in any case.
+//! Without records, a batch whose jobs all succeed makes no call to AWS. Starting up makes none either, unless
+//! [connections ahead](run) are asked for.
 
 mod batch;
 mod deadline;
@@ -24,6 +25,7 @@ mod payload;
 mod record;
 mod response;
 mod stop;
+mod warm_up;
 
 use lambda_runtime::{LambdaEvent, service_fn};
 use lamplighter::Function;
@@ -40,6 +42,9 @@ use crate::{Aws, SqsError, sdk::variable};
 
 /// The environment variable that asks for a [stop notice](run).
 pub const STOP_NOTICE_VARIABLE: &str = "LAMPLIGHTER_STOP_NOTICE";
+
+/// The environment variable that asks for [connections ahead](run).
+pub const WARM_UP_VARIABLE: &str = "LAMPLIGHTER_WARM_UP";
 
 /// What Lambda sets for every function, and the runtime needs (AWS Lambda Developer Guide, "Working with Lambda
 /// environment variables").
@@ -61,6 +66,14 @@ const SET_BY_LAMBDA: [&str; 4] = [
 /// That costs a round trip before the first invocation, and rarely finds a job running, except on Managed Instances;
 /// without it, the visibility timeout brings unfinished jobs back.
 ///
+/// With [`LAMPLIGHTER_WARM_UP`](WARM_UP_VARIABLE) set to `1`, as the template sets it for functions with records,
+/// connections to DynamoDB and SQS are made before the first invocation, for a second at most. A first call reads the
+/// machine's certificate authorities, connects and shakes hands by TLS: some milliseconds of a processor. Within an
+/// invocation a function of 128 MB has a fourteenth of one (AWS Lambda Developer Guide, "Configure Lambda function
+/// memory"), and before its first one it is not held to that; `cargo lamp bench startup` shows both. It has to be done
+/// ahead of asking for an invocation: Lambda starts a process when there is one, so that whatever is still going on
+/// then shares the invocation's processor.
+///
 /// # Errors
 /// When the process was not started by Lambda, when it was built with panics that abort, when the function contradicts
 /// itself, when the map of queues makes no sense, or when the runtime API goes away.
@@ -79,6 +92,9 @@ pub async fn run(function: Function) -> Result<(), Error> {
     let host = Host::on(function, &Aws::from_env().map_err(SqsError::from)?);
     if variable(STOP_NOTICE_VARIABLE).is_some_and(|value| value == "1") {
         stop::announce(host.clone()).await;
+    }
+    if variable(WARM_UP_VARIABLE).is_some_and(|value| value == "1") {
+        warm_up::warm_up(&host).await;
     }
     let serve = move |event: LambdaEvent<Payload>| {
         let host = host.clone();

@@ -113,6 +113,16 @@ impl Sqs {
         self.0.client.get_or_try_init(make).await
     }
 
+    /// Makes a connection to SQS by a call that changes nothing, which is tried once.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) async fn connect(&self, url: &str) -> Result<(), StoreError> {
+        let once = config::Config::builder().retry_config(config::retry::RetryConfig::disabled());
+        let asked = self.client().await?.get_queue_attributes().queue_url(url);
+        let asked = asked.attribute_names(aws_sdk_sqs::types::QueueAttributeName::QueueArn);
+        let answer = asked.customize().config_override(once).send().await;
+        answer.map(|_| ()).map_err(|error| crate::sdk::explain(&error, &format!("read the attributes of {url}")))
+    }
+
     fn dead_cell(&self, url: &str) -> Arc<OnceCell<Option<String>>> {
         let mut dead = self.0.dead.lock().unwrap_or_else(PoisonError::into_inner);
         dead.entry(url.to_owned()).or_default().clone()

@@ -1,0 +1,31 @@
+//! What a bootstrap finds in its environment, as in a stack.
+
+use lamplighter_aws::testing::RuntimeApi;
+use serde_json::json;
+
+/// The queue of the least function there is, as AWS knows it.
+pub(super) const QUEUE: &str = "shop-nothing";
+const ACCOUNT: &str = "us-east-1:123456789012";
+
+/// Everything that the template sets for a function with records; the others read no more than the map of queues.
+pub(super) fn of(api: &RuntimeApi, bootstrap: &str) -> Vec<(&'static str, String)> {
+    let url = |queue: &str| format!("https://sqs.us-east-1.amazonaws.com/123456789012/{queue}");
+    let queues = json!({ "nothing": { "url": url(QUEUE), "dlq": url("shop-nothing-dlq") } });
+    let mut environment = api.environment(bootstrap);
+    environment.push(("LAMPLIGHTER_QUEUES", queues.to_string()));
+    if bootstrap != "stateless" {
+        environment.extend([
+            ("LAMPLIGHTER_TABLE", "shop-jobs".to_owned()),
+            ("LAMPLIGHTER_EVENT_BUS", "shop".to_owned()),
+            ("LAMPLIGHTER_SCHEDULE_GROUP", "shop".to_owned()),
+            ("LAMPLIGHTER_SCHEDULER_ROLE", "arn:aws:iam::123456789012:role/shop-scheduler".to_owned()),
+            ("LAMPLIGHTER_UNDELIVERED", format!("arn:aws:sqs:{ACCOUNT}:shop-undelivered")),
+        ]);
+    }
+    environment
+}
+
+/// The ARN of the queue.
+pub(super) fn queue_arn() -> String {
+    format!("arn:aws:sqs:{ACCOUNT}:{QUEUE}")
+}

@@ -1,0 +1,34 @@
+//! Connections that are made before the first invocation.
+
+#[cfg(feature = "dynamodb")]
+use std::time::Duration;
+
+use super::Host;
+
+/// What the first invocation may wait for connections: some twenty times what they take within a region.
+#[cfg(feature = "dynamodb")]
+const LIMIT: Duration = Duration::from_secs(1);
+
+/// Connects to the table and to SQS, where jobs have records. What cannot be reached now is tried again when it is
+/// needed, and told then.
+#[cfg(feature = "dynamodb")]
+pub(super) async fn warm_up(host: &Host) {
+    let Some(table) = host.later().and_then(|later| later.table.as_ref()) else { return };
+    let queues = host.function().queues();
+    let queue = queues.iter().find_map(|queue| host.sqs().queues().get(queue.name()));
+    let to_sqs = async {
+        match queue {
+            Some(queue) => host.sqs().connect(&queue.url).await,
+            None => Ok(()),
+        }
+    };
+    let both = futures_util::future::join(table.connect(), to_sqs);
+    match tokio::time::timeout(LIMIT, both).await {
+        Ok((table, sqs)) => tracing::debug!(table = ?table.err(), sqs = ?sqs.err(), "connected ahead"),
+        Err(_) => tracing::debug!(seconds = LIMIT.as_secs(), "not connected ahead: there was no answer"),
+    }
+}
+
+/// There are no records, and without them nothing to connect to before a job has failed.
+#[cfg(not(feature = "dynamodb"))]
+pub(super) async fn warm_up(_: &Host) {}
