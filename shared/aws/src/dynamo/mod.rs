@@ -9,7 +9,7 @@
 //! | enqueue | nothing; with an id of the sender's own 1 | 2 |
 //! | first claim | 1 | 1 |
 //! | success | 1 | 3 |
-//! | claim of a retry | 2, and 2 of the listing | 2, and 2 of the listing |
+//! | claim of a retry | 2, and 1 of the listing | 2, and 2 of the listing |
 //! | retry, failure | 1, and 1 of the listing | 1, and 2 of the listing |
 //!
 //! in write units for jobs of up to a kilobyte. Reading one record costs a read unit.
