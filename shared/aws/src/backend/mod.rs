@@ -39,9 +39,10 @@ impl Aws {
     #[must_use]
     pub fn new(sdk: Sdk, settings: Settings, env: Env) -> Self {
         let (events, payloads) = (events(&sdk, &settings), payloads(&settings, &env));
-        let schedules = schedules(&sdk, &settings, &env);
+        let sqs = Sqs::with_env(sdk.clone(), settings.queues.clone(), env.clone());
+        let schedules = schedules(&sdk, &settings, &sqs, &env);
         let later = Later {
-            sqs: Sqs::with_env(sdk.clone(), settings.queues.clone(), env.clone()),
+            sqs,
             #[cfg(feature = "schedules")]
             schedules: group(&settings).map(|group| crate::OneTime::new(sdk.clone(), group)),
             #[cfg(feature = "dynamodb")]
@@ -145,13 +146,12 @@ fn payloads(_: &Settings, _: &Env) -> Option<Arc<dyn Payloads>> {
 
 /// Where schedules are kept that are made at run time.
 #[cfg(feature = "schedules")]
-fn schedules(sdk: &Sdk, settings: &Settings, env: &Env) -> Option<Arc<dyn Schedules>> {
-    let sqs = Sqs::with_env(sdk.clone(), settings.queues.clone(), env.clone());
-    Some(Arc::new(crate::AwsSchedules::new(sdk.clone(), group(settings)?, sqs, env.clone())))
+fn schedules(sdk: &Sdk, settings: &Settings, sqs: &Sqs, env: &Env) -> Option<Arc<dyn Schedules>> {
+    Some(Arc::new(crate::AwsSchedules::new(sdk.clone(), group(settings)?, sqs.clone(), env.clone())))
 }
 
 #[cfg(not(feature = "schedules"))]
-fn schedules(_: &Sdk, _: &Settings, _: &Env) -> Option<Arc<dyn Schedules>> {
+fn schedules(_: &Sdk, _: &Settings, _: &Sqs, _: &Env) -> Option<Arc<dyn Schedules>> {
     None
 }
 

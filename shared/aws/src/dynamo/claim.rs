@@ -148,9 +148,8 @@ fn place(request: &ClaimRequest, now: Timestamp) -> Place {
     Place::new(known_since(request, now), &request.id, &request.queue, &request.message.job)
 }
 
-/// The producer's moment, where it lies in the past.
 fn known_since(request: &ClaimRequest, now: Timestamp) -> Timestamp {
-    request.message.enqueued_at.filter(|at| *at <= now && *at > Timestamp::UNIX_EPOCH).unwrap_or(now)
+    super::keys::known_since(&request.message, now)
 }
 
 /// What a record tells of a job, where there is none yet.

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
-use lamplighter::{JobState, StoreError, Submission, Timestamp, Tracking};
+use lamplighter::{JobState, StoreError, Submission, Tracking};
 
 use super::{
     Dynamo, MESSAGE_LIFE, expiry,
@@ -38,7 +38,7 @@ impl Dynamo {
     pub(crate) async fn insert(&self, submission: &Submission) -> Result<Inserted, StoreError> {
         let now = self.env().now();
         let Submission { id, queue, message, .. } = submission;
-        let created_at = message.enqueued_at.filter(|at| *at <= now && *at > Timestamp::UNIX_EPOCH).unwrap_or(now);
+        let created_at = keys::known_since(message, now);
         let due_at = submission.due_at.unwrap_or(created_at);
         let state = if submission.due_at.is_some() { JobState::Scheduled } else { JobState::Queued };
         let body = message.to_json();

@@ -12,7 +12,7 @@
 use std::ops::RangeInclusive;
 
 use jiff::{Timestamp, tz::Offset};
-use lamplighter::{JobId, JobState};
+use lamplighter::{JobId, JobState, Message};
 
 /// What begins the partition key of everything that belongs to a job.
 const JOB: &str = "JOB#";
@@ -150,6 +150,11 @@ impl Month {
         let (last, first) = (Self::of(*moments.end()), Self::of(*moments.start()).max(FIRST_MONTH));
         std::iter::successors(Some(last), |month| Some(month.before())).take_while(move |month| *month >= first)
     }
+}
+
+/// Since when a job counts as known: the producer's moment, where it lies in the past.
+pub(super) fn known_since(message: &Message, now: Timestamp) -> Timestamp {
+    message.enqueued_at.filter(|at| *at <= now && *at > Timestamp::UNIX_EPOCH).unwrap_or(now)
 }
 
 /// A moment as the table keeps it: nanoseconds since 1970, which reach to 2262.
