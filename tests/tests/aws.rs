@@ -10,10 +10,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType,
-};
 use aws_sdk_eventbridge::types::{InputTransformer, RuleState, Target};
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
@@ -69,7 +65,7 @@ impl OnAws {
             let (url, dead) = make_queue(&aws, &name, queue).await?;
             queues.push((queue, url, dead));
         }
-        make_table(&aws, &name).await?;
+        aws.make_table(&name).await?;
         scheduler(&aws).create_schedule_group().name(&name).send().await?;
         let map = queues.iter().map(|(queue, url, dead)| (queue.name(), json!({"url": url, "dlq": dead})));
         let map: QueueMap =
@@ -162,29 +158,6 @@ async fn make_queue(aws: &MiniStack, name: &str, queue: Queue) -> Outcome<(Strin
     let attributes =
         vec![(QueueAttributeName::RedrivePolicy, redrive), (QueueAttributeName::VisibilityTimeout, VISIBILITY.into())];
     Ok((make(format!("{name}-{}{suffix}", queue.name()), attributes).await?, dead))
-}
-
-async fn make_table(aws: &MiniStack, name: &str) -> Outcome<()> {
-    let key = |name: &str, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
-    let index = |name: &str, hash: &str, range: &str| -> Outcome<GlobalSecondaryIndex> {
-        let keys_only = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
-        let index = GlobalSecondaryIndex::builder().index_name(name).projection(keys_only);
-        Ok(index.key_schema(key(hash, KeyType::Hash)?).key_schema(key(range, KeyType::Range)?).build()?)
-    };
-    let mut table = aws_sdk_dynamodb::Client::new(&aws.sdk_config())
-        .create_table()
-        .table_name(name)
-        .billing_mode(BillingMode::PayPerRequest)
-        .key_schema(key("pk", KeyType::Hash)?)
-        .key_schema(key("sk", KeyType::Range)?)
-        .global_secondary_indexes(index("listing", "lpk", "lsk")?)
-        .global_secondary_indexes(index("due", "dpk", "dsk")?);
-    for attribute in ["pk", "sk", "lpk", "lsk", "dpk", "dsk"] {
-        let text = AttributeDefinition::builder().attribute_name(attribute).attribute_type(ScalarAttributeType::S);
-        table = table.attribute_definitions(text.build()?);
-    }
-    table.send().await?;
-    Ok(())
 }
 
 #[async_trait]

@@ -1,13 +1,12 @@
-//! The table of behaviours in the documentation is that of the code.
+//! Pages of the documentation that are made by the code are those of this code.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::{fs, path::Path};
 
+use lamplighter_infra::cost;
 use lamplighter_tests::conformance::BEHAVIOURS;
 
-/// Where the table stands. `UPDATE_DOCS=1` writes it anew.
-const PATH: &str = "docs/behaviours.md";
-
-fn page() -> String {
+fn behaviours() -> String {
     let mut page = String::from(
         "# What every backend does\n\nOne list of behaviours, each proven on every backend by the same code: on the embedded one in memory \
          under a clock\nthat jumps, and in a file under the machine's own; on AWS over the real wire protocols, against an emulator.\n\
@@ -19,12 +18,22 @@ fn page() -> String {
     page
 }
 
-#[test]
-fn the_documented_behaviours_are_those_of_the_suite() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(PATH);
+/// `UPDATE_DOCS=1` writes it anew.
+fn assert_fresh(path: &str, page: &str) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, page()).unwrap();
+        fs::write(&file, page).unwrap();
     }
-    let committed = fs::read_to_string(&path).unwrap_or_default();
-    assert!(committed == page(), "{PATH} is stale: run this test with UPDATE_DOCS=1 and commit the file");
+    let committed = fs::read_to_string(&file).unwrap_or_default();
+    assert!(committed == page, "{path} is stale: run this test with UPDATE_DOCS=1 and commit the file");
+}
+
+#[test]
+fn behaviours_are_those_of_the_suite() {
+    assert_fresh("docs/behaviours.md", &behaviours());
+}
+
+#[test]
+fn costs_follow_from_the_operations() {
+    assert_fresh("docs/costs.md", &cost::page());
 }

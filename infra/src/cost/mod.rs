@@ -8,15 +8,22 @@
 //! assert!(jobs < 1.0, "a million jobs for less than a dollar: {jobs}");
 //! ```
 
+mod lives;
 mod operations;
+mod page;
 pub mod prices;
+mod standing;
 
-pub use self::operations::{
-    FAIL_TEN, Mode, OPERATIONS, Operation, POLLING_REQUESTS_PER_BATCH, SEND_ONE, SEND_TEN, SUCCEED_FULL, SUCCEED_LEAN,
-    SUCCEED_UNTRACKED,
+pub use self::{
+    lives::{LIVES, Life},
+    operations::{
+        Asked, BEGIN, BEGIN_AGAIN, BEGIN_DELAYED, CANCEL, CANCEL_DELAYED, DELAY_BY_SCHEDULE, DELAY_BY_SQS,
+        DELAY_BY_TABLE, DELIVER_TEN, ENQUEUE, ENQUEUE_OWN_ID, ENQUEUE_THOUSAND, FAIL, LOOK_AFTER, MOVE_TEN, Mode, NOTE,
+        NOTE_AGAIN, OPERATIONS, Operation, PUT_BACK, REQUEUE, RETRY, RETRY_TEN, SCHEDULE_FIRES, SUCCEED,
+    },
+    page::page,
+    standing::Standing,
 };
-use crate::deployment::Deployment;
-
 /// What is done in a month. All jobs are taken to succeed at their first attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workload {
@@ -63,20 +70,18 @@ impl Estimate {
     /// The cost of a month.
     #[must_use]
     pub fn new(workload: &Workload, mode: Mode) -> Self {
+        let life = if workload.sent_singly { &lives::SENT_SINGLY } else { &lives::SENT_TOGETHER };
         let jobs = workload.jobs as f64;
-        let send = if workload.sent_singly { SEND_ONE } else { SEND_TEN };
-        let sends = jobs / f64::from(send.jobs) * f64::from(send.sqs_requests);
+        // They are done in every mode.
+        let asked = life.per_job(mode).unwrap_or_default();
         let batches = jobs / BATCH;
-        let polling = batches * f64::from(POLLING_REQUESTS_PER_BATCH);
-        let success = mode.success();
-        let settling = jobs * f64::from(success.sqs_requests);
         let gb_seconds = jobs * (workload.duration_ms as f64 / 1000.0) * (workload.memory_mb as f64 / 1024.0);
         let traces = batches.min(SECONDS_PER_MONTH) + (batches - SECONDS_PER_MONTH).max(0.0) * TRACED_SHARE;
         let log_bytes = jobs * LOG_BYTES_PER_JOB + batches * LOG_BYTES_PER_INVOCATION;
         Self {
-            sqs: (sends + polling + settling) / MILLION * prices::SQS_MILLION_REQUESTS,
+            sqs: jobs * asked.sqs / MILLION * prices::SQS_MILLION_REQUESTS,
             lambda: batches / MILLION * prices::LAMBDA_MILLION_REQUESTS + gb_seconds * prices::LAMBDA_GB_SECOND,
-            dynamodb: jobs * f64::from(success.write_units) / MILLION * prices::DYNAMODB_MILLION_WRITES,
+            dynamodb: jobs * asked.writes / MILLION * prices::DYNAMODB_MILLION_WRITES,
             logs: log_bytes / GB * prices::LOGS_GB,
             xray: traces / MILLION * prices::XRAY_MILLION_TRACES,
         }
@@ -93,12 +98,6 @@ impl Estimate {
     pub fn total(&self) -> f64 {
         self.jobs() + self.logs + self.xray
     }
-}
-
-/// What a deployment costs in a month in which nothing runs: alarms and the dashboard.
-#[must_use]
-pub fn standing(deployment: &Deployment) -> f64 {
-    deployment.alarms() as f64 * prices::ALARM + prices::DASHBOARD
 }
 
 #[cfg(test)]

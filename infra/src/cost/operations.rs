@@ -1,6 +1,7 @@
-//! What each operation asks of AWS. Tests record what is really sent and compare it with this table.
+//! What each operation asks of AWS. The one table of it: tests record what is really sent and compare it with this, and
+//! estimates and the documentation are worked out from it.
 
-use std::fmt;
+use std::{fmt, iter::Sum, ops::Add};
 
 /// How much is remembered of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,58 +30,219 @@ impl fmt::Display for Mode {
     }
 }
 
-/// What is asked of AWS for an operation on so many jobs, beyond what Lambda's own polling asks.
+/// What is asked of AWS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Requests to SQS.
+    pub sqs: u32,
+    /// Calls of EventBridge Scheduler.
+    pub scheduler: u32,
+    /// Events published on the bus.
+    pub events: u32,
+    /// Calls of DynamoDB.
+    pub dynamodb: u32,
+    /// Write units of DynamoDB, for items of up to 1 KB, indexes included.
+    pub writes: u32,
+    /// Read units of DynamoDB, for items of up to 4 KB.
+    pub reads: u32,
+}
+
+/// Something that is done to jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
-    /// What is done.
+    /// What.
     pub name: &'static str,
     /// To how many jobs.
     pub jobs: u32,
-    /// Requests to SQS.
-    pub sqs_requests: u32,
-    /// Calls of DynamoDB.
-    pub dynamodb_calls: u32,
-    /// Write units of DynamoDB, for items of up to 1 KB, indexes included.
-    pub write_units: u32,
+    /// What it asks in each [`Mode`]; `None` where there is no such thing.
+    pub asked: [Option<Asked>; 3],
 }
 
-impl Operation {
-    const fn sqs(name: &'static str, jobs: u32, requests: u32) -> Self {
-        Self { name, jobs, sqs_requests: requests, dynamodb_calls: 0, write_units: 0 }
+const NOTHING: Asked = Asked { sqs: 0, scheduler: 0, events: 0, dynamodb: 0, writes: 0, reads: 0 };
+
+/// Requests to SQS.
+const fn sqs(requests: u32) -> Asked {
+    Asked { sqs: requests, ..NOTHING }
+}
+
+impl Asked {
+    /// Calls of DynamoDB that write, and the units they take.
+    const fn writing(self, calls: u32, units: u32) -> Self {
+        Self { dynamodb: self.dynamodb + calls, writes: self.writes + units, ..self }
     }
 
-    const fn records(name: &'static str, calls: u32, units: u32) -> Self {
-        Self { name, jobs: 1, sqs_requests: 0, dynamodb_calls: calls, write_units: units }
+    /// Calls of DynamoDB that read a unit each, or half of one where an index is read.
+    const fn reading(self, calls: u32) -> Self {
+        Self { dynamodb: self.dynamodb + calls, reads: self.reads + calls, ..self }
+    }
+
+    const fn scheduling(self, calls: u32) -> Self {
+        Self { scheduler: self.scheduler + calls, ..self }
+    }
+
+    const fn telling(self, events: u32) -> Self {
+        Self { events: self.events + events, ..self }
     }
 }
 
-/// One job is sent by itself.
-pub const SEND_ONE: Operation = Operation::sqs("send a job", 1, 1);
-/// Jobs are sent together.
-pub const SEND_TEN: Operation = Operation::sqs("send ten jobs together", 10, 1);
-/// Jobs of a batch fail and are put off.
-pub const FAIL_TEN: Operation = Operation::sqs("put off ten failed jobs of a batch", 10, 1);
-/// A job succeeds that nothing is remembered of.
-pub const SUCCEED_UNTRACKED: Operation = Operation::records("succeed, untracked", 0, 0);
-/// A job succeeds at its first attempt: begun, ended.
-pub const SUCCEED_LEAN: Operation = Operation::records("succeed, lean", 2, 2);
-/// A job succeeds at its first attempt: recorded when it was sent, begun, ended, and each time listed anew.
-pub const SUCCEED_FULL: Operation = Operation::records("succeed, full", 3, 6);
+impl Add for Asked {
+    type Output = Self;
 
-/// The whole table.
-pub const OPERATIONS: [Operation; 6] = [SEND_ONE, SEND_TEN, SUCCEED_UNTRACKED, SUCCEED_LEAN, SUCCEED_FULL, FAIL_TEN];
-
-impl Mode {
-    /// What a job's success asks, from being recorded to its end.
-    #[must_use]
-    pub const fn success(self) -> Operation {
-        match self {
-            Self::Untracked => SUCCEED_UNTRACKED,
-            Self::Lean => SUCCEED_LEAN,
-            Self::Full => SUCCEED_FULL,
+    fn add(self, more: Self) -> Self {
+        Self {
+            sqs: self.sqs + more.sqs,
+            scheduler: self.scheduler + more.scheduler,
+            events: self.events + more.events,
+            dynamodb: self.dynamodb + more.dynamodb,
+            writes: self.writes + more.writes,
+            reads: self.reads + more.reads,
         }
     }
 }
 
-/// What Lambda asks of SQS for each batch, on the account's bill: one receive, and one delete of all that was done.
-pub const POLLING_REQUESTS_PER_BATCH: u32 = 2;
+impl Sum for Asked {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), Add::add)
+    }
+}
+
+impl Operation {
+    const fn one(name: &'static str, asked: [Option<Asked>; 3]) -> Self {
+        Self { name, jobs: 1, asked }
+    }
+
+    const fn many(name: &'static str, jobs: u32, asked: [Option<Asked>; 3]) -> Self {
+        Self { name, jobs, asked }
+    }
+
+    /// What it asks, where there is such a thing.
+    #[must_use]
+    pub const fn asked(&self, mode: Mode) -> Option<Asked> {
+        self.asked[mode as usize]
+    }
+}
+
+/// A job is sent by itself. A full record is written and listed.
+pub const ENQUEUE: Operation = Operation::one("enqueue", [Some(sqs(1)), Some(sqs(1)), Some(sqs(1).writing(1, 2))]);
+/// The same with an id of the sender's own, by which it is one job however often it is sent.
+pub const ENQUEUE_OWN_ID: Operation = Operation::one(
+    "enqueue, with an id of one's own",
+    [Some(sqs(1)), Some(sqs(1).writing(1, 1)), Some(sqs(1).writing(1, 2))],
+);
+/// Jobs are sent together.
+pub const ENQUEUE_THOUSAND: Operation = Operation::many(
+    "enqueue a thousand together",
+    1000,
+    [Some(sqs(100)), Some(sqs(100)), Some(sqs(100).writing(1000, 2000))],
+);
+/// A first attempt begins.
+pub const BEGIN: Operation =
+    Operation::one("begin", [Some(NOTHING), Some(NOTHING.writing(1, 1)), Some(NOTHING.writing(1, 1))]);
+/// It succeeds. A full record is listed anew.
+pub const SUCCEED: Operation =
+    Operation::one("succeed", [Some(NOTHING), Some(NOTHING.writing(1, 1)), Some(NOTHING.writing(1, 3))]);
+/// It keeps a checkpoint, or tells its progress, for the first time, and is listed among those that run long.
+pub const NOTE: Operation =
+    Operation::one("first checkpoint or progress", [None, Some(NOTHING.writing(2, 3)), Some(NOTHING.writing(2, 4))]);
+/// And once more.
+pub const NOTE_AGAIN: Operation =
+    Operation::one("each further one", [None, Some(NOTHING.writing(1, 1)), Some(NOTHING.writing(1, 1))]);
+/// It is put back for later, uncounted.
+pub const PUT_BACK: Operation =
+    Operation::one("put back", [Some(sqs(1)), Some(sqs(1).writing(1, 1)), Some(sqs(1).writing(1, 1))]);
+/// It fails, and will be tried again.
+pub const RETRY: Operation =
+    Operation::one("fail, to be retried", [Some(sqs(1)), Some(sqs(1).writing(1, 2)), Some(sqs(1).writing(1, 3))]);
+/// The jobs of a whole batch do.
+pub const RETRY_TEN: Operation = Operation::many(
+    "ten of a batch fail, to be retried",
+    10,
+    [Some(sqs(1)), Some(sqs(1).writing(10, 20)), Some(sqs(1).writing(10, 30))],
+);
+/// The next attempt begins. The claim of a job that should be new is refused first, and tells what there is.
+pub const BEGIN_AGAIN: Operation =
+    Operation::one("begin a retry", [Some(NOTHING), Some(NOTHING.writing(2, 3)), Some(NOTHING.writing(2, 4))]);
+/// It fails for good: the message goes to the dead-letter queue, and an event tells.
+pub const FAIL: Operation = Operation::one(
+    "fail for good",
+    [Some(sqs(1).telling(1)), Some(sqs(1).telling(1).writing(1, 2)), Some(sqs(1).telling(1).writing(1, 3))],
+);
+/// A job is sent that SQS itself keeps back, for up to 15 minutes.
+pub const DELAY_BY_SQS: Operation = Operation::one(
+    "enqueue, up to 15 minutes ahead",
+    [Some(sqs(1)), Some(sqs(1).writing(1, 2)), Some(sqs(1).writing(1, 2))],
+);
+/// A job is kept by a one-time schedule.
+pub const DELAY_BY_SCHEDULE: Operation = Operation::one(
+    "enqueue, later: by a schedule",
+    [Some(NOTHING.scheduling(1)), Some(NOTHING.scheduling(1).writing(1, 2)), Some(NOTHING.scheduling(1).writing(1, 2))],
+);
+/// A job is kept by the table's index of what is due.
+pub const DELAY_BY_TABLE: Operation = Operation::one(
+    "enqueue, later: by the table",
+    [Some(NOTHING.writing(1, 2)), Some(NOTHING.writing(2, 4)), Some(NOTHING.writing(2, 4))],
+);
+/// `maintenance` sends what is due. Its looks into the index come on top, some a minute however many jobs there are.
+pub const MOVE_TEN: Operation = Operation::many(
+    "ten due jobs are sent, by the table",
+    10,
+    [
+        Some(sqs(1).reading(10).writing(10, 20)),
+        Some(sqs(1).reading(20).writing(10, 20)),
+        Some(sqs(1).reading(20).writing(10, 20)),
+    ],
+);
+/// `maintenance` finds nothing to do, in a deployment with one queue: the depths of that and of its dead letters, a look for
+/// what is due, and a part of the listing.
+pub const LOOK_AFTER: Operation = Operation::many(
+    "a round of maintenance that finds nothing, with one queue",
+    0,
+    [Some(ROUND), Some(ROUND), Some(ROUND)],
+);
+const ROUND: Asked = sqs(2).reading(37).writing(1, 1);
+/// A delayed job begins.
+pub const BEGIN_DELAYED: Operation =
+    Operation::one("begin a delayed job", [Some(NOTHING), Some(NOTHING.writing(2, 3)), Some(NOTHING.writing(2, 4))]);
+/// A job that waits in its queue is cancelled.
+pub const CANCEL: Operation =
+    Operation::one("cancel", [None, Some(NOTHING.reading(1).writing(1, 2)), Some(NOTHING.reading(1).writing(1, 3))]);
+/// A job that is kept until later is cancelled, and whatever keeps it is deleted.
+pub const CANCEL_DELAYED: Operation = Operation::one(
+    "cancel a delayed job",
+    [None, Some(NOTHING.scheduling(1).reading(1).writing(2, 4)), Some(NOTHING.scheduling(1).reading(1).writing(2, 4))],
+);
+/// A job that has failed is sent again.
+pub const REQUEUE: Operation = Operation::one(
+    "retry by hand",
+    [None, Some(sqs(1).reading(2).writing(1, 2)), Some(sqs(1).reading(2).writing(1, 3))],
+);
+
+/// The whole table.
+pub const OPERATIONS: [Operation; 21] = [
+    ENQUEUE,
+    ENQUEUE_OWN_ID,
+    ENQUEUE_THOUSAND,
+    DELAY_BY_SQS,
+    DELAY_BY_SCHEDULE,
+    DELAY_BY_TABLE,
+    MOVE_TEN,
+    BEGIN,
+    BEGIN_DELAYED,
+    BEGIN_AGAIN,
+    NOTE,
+    NOTE_AGAIN,
+    SUCCEED,
+    PUT_BACK,
+    RETRY,
+    RETRY_TEN,
+    FAIL,
+    CANCEL,
+    CANCEL_DELAYED,
+    REQUEUE,
+    LOOK_AFTER,
+];
+
+/// What Lambda asks of SQS for a full batch, on the account's bill: one receive, and one delete of all that was done.
+pub const DELIVER_TEN: Operation = Operation::many("deliver ten", 10, [Some(sqs(2)), Some(sqs(2)), Some(sqs(2))]);
+/// What a one-time schedule asks of SQS when its time has come.
+pub const SCHEDULE_FIRES: Operation = Operation::one("a schedule sends", [Some(sqs(1)), Some(sqs(1)), Some(sqs(1))]);

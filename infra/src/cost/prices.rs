@@ -13,6 +13,12 @@ pub const LAMBDA_MILLION_REQUESTS: f64 = 0.20;
 pub const LAMBDA_GB_SECOND: f64 = 0.000_013_333_4;
 /// A million write units on demand (Amazon DynamoDB pricing).
 pub const DYNAMODB_MILLION_WRITES: f64 = 0.625;
+/// A million read units on demand (the same).
+pub const DYNAMODB_MILLION_READS: f64 = 0.125;
+/// A million invocations of schedules (Amazon EventBridge pricing).
+pub const SCHEDULER_MILLION: f64 = 1.00;
+/// A million events of one's own on a bus, each of up to 64 KB (the same).
+pub const EVENTS_MILLION: f64 = 1.00;
 /// A gigabyte of logs taken in (Amazon CloudWatch pricing).
 pub const LOGS_GB: f64 = 0.50;
 /// An alarm for a month (the same).

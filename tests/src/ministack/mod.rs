@@ -34,6 +34,7 @@ mod process;
 mod queues;
 mod run_folder;
 mod stack;
+mod tables;
 pub mod template;
 // They look into `/proc`.
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use comfy_table::{Cell, CellAlignment};
-use lamplighter_infra::cost::{Estimate, Mode, Workload, prices, standing};
+use lamplighter_infra::cost::{Estimate, Mode, Standing, Workload, prices};
 use serde::Serialize;
 
 use crate::{error::Error, output};
@@ -38,8 +38,11 @@ struct View {
     dynamodb: f64,
     logs: f64,
     xray: f64,
-    /// Alarms and dashboard, which the deployment costs whatever runs.
-    standing: f64,
+    /// What the deployment costs whatever runs: Lambda's looks into idle queues, the function that looks after all, and
+    /// alarms and the dashboard.
+    polling: f64,
+    maintenance: f64,
+    watching: f64,
     total: f64,
     region: &'static str,
     prices_of: &'static str,
@@ -47,7 +50,7 @@ struct View {
 
 impl Cost {
     pub(super) fn run(&self) -> Result<(), Error> {
-        let standing = standing(&lamplighter_infra::deployment().map_err(Error::failed)?);
+        let standing = Standing::of(&lamplighter_infra::deployment().map_err(Error::failed)?);
         let workload = Workload {
             jobs: self.jobs_per_month,
             duration_ms: self.duration_ms,
@@ -62,14 +65,28 @@ impl Cost {
     }
 }
 
-fn view(mode: Mode, estimate: &Estimate, standing: f64) -> View {
+fn view(mode: Mode, estimate: &Estimate, standing: Standing) -> View {
     let Estimate { sqs, lambda, dynamodb, logs, xray } = *estimate;
-    let total = estimate.total() + standing;
+    let total = estimate.total() + standing.total();
+    let Standing { polling, maintenance, watching } = standing;
     let (region, prices_of) = (prices::REGION, prices::DATE);
-    View { mode: mode.to_string(), sqs, lambda, dynamodb, logs, xray, standing, total, region, prices_of }
+    View {
+        mode: mode.to_string(),
+        sqs,
+        lambda,
+        dynamodb,
+        logs,
+        xray,
+        polling,
+        maintenance,
+        watching,
+        total,
+        region,
+        prices_of,
+    }
 }
 
-fn list(estimates: &[(Mode, Estimate)], standing: f64) -> Result<(), Error> {
+fn list(estimates: &[(Mode, Estimate)], standing: Standing) -> Result<(), Error> {
     let modes: Vec<String> = estimates.iter().map(|(mode, _)| mode.to_string()).collect();
     let headers: Vec<&str> = ["$ a month"].into_iter().chain(modes.iter().map(String::as_str)).collect();
     let mut table = output::table(&headers);
@@ -82,8 +99,10 @@ fn list(estimates: &[(Mode, Estimate)], standing: f64) -> Result<(), Error> {
     row("DynamoDB", &|estimate| estimate.dynamodb);
     row("Logs", &|estimate| estimate.logs);
     row("X-Ray, unless Tracing is PassThrough", &|estimate| estimate.xray);
-    row("Alarms and dashboard", &|_| standing);
-    row("Together", &|estimate| estimate.total() + standing);
+    row("Looks into idle queues", &|_| standing.polling);
+    row("Maintenance", &|_| standing.maintenance);
+    row("Alarms and dashboard", &|_| standing.watching);
+    row("Together", &|estimate| estimate.total() + standing.total());
     output::print_table(&table)?;
     output::hint(&format!("prices of {} in {}, arm64, free tiers left out", prices::DATE, prices::REGION));
     Ok(())

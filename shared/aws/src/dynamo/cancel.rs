@@ -15,7 +15,7 @@ use super::{
 /// What a cancelled job is now, and what it was.
 pub(crate) struct Cancelled {
     pub(crate) state: JobState,
-    /// When it was due, where it had not begun: something may be waiting to send its message then.
+    /// When it is due, where that lies ahead: something may be waiting to send its message then.
     pub(crate) waited_for: Option<Timestamp>,
 }
 
@@ -29,8 +29,8 @@ impl Dynamo {
             if was.is_final() {
                 return Ok(Some(Cancelled { state: was, waited_for: None }));
             }
-            let waited_for = item.time("d").filter(|_| was != JobState::Running);
             let now = self.env().now();
+            let waited_for = item.time("d").filter(|due_at| was != JobState::Running && *due_at > now);
             let update = Update::new()
                 .set("st", text(JobState::Cancelled.as_str()))
                 .set("f", time(now))

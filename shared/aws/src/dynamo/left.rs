@@ -17,6 +17,8 @@ use crate::sdk::explain;
 
 /// Classes in which a job waits for something.
 const CLASSES: [Class; 4] = [Class::Open, Class::Long, Class::Retrying, Class::Scheduled];
+/// Partitions that a round goes through, at most: with the months there come more, and a round must not become dearer.
+const A_ROUND: usize = 32;
 /// The key of the item that keeps the walk's place.
 const META: &str = "META";
 const WALK: &str = "walk";
@@ -27,7 +29,7 @@ pub(crate) struct Walk {
     /// The partition's number, in the order of months, classes and shards.
     partition: usize,
     after: String,
-    /// Partitions that this round has begun.
+    /// Partitions that this round has gone through.
     #[serde(skip)]
     begun: usize,
 }
@@ -74,7 +76,8 @@ impl Dynamo {
         put.send().await.map(|_| ()).map_err(|error| explain(&error, &format!("write to table {}", self.table())))
     }
 
-    /// The next records on the walk that the table has known since before that moment. `None`: it has been all around.
+    /// The next records on the walk that the table has known since before that moment. `None`: it has been all around, or
+    /// far enough for a round.
     pub(crate) async fn next_left(
         &self,
         walk: &mut Walk,
@@ -88,7 +91,7 @@ impl Dynamo {
             .flat_map(|month| CLASSES.iter().map(move |class| (month, class)))
             .flat_map(|(month, class)| (0..SHARDS).map(move |shard| class.partition(*month, shard)))
             .collect();
-        while walk.begun <= partitions.len() && !partitions.is_empty() {
+        while walk.begun <= partitions.len().min(A_ROUND - 1) && !partitions.is_empty() {
             if walk.partition >= partitions.len() {
                 *walk = Walk { begun: walk.begun, ..Walk::default() };
             }

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use futures_util::{StreamExt, stream};
-use lamplighter::{EnqueueError, Queues, StoreError};
+use futures_util::{StreamExt, future::join_all, stream};
+use lamplighter::{EnqueueError, Queues, StoreError, StoreErrorKind, Timestamp};
 
 use super::Round;
 use crate::dynamo::Dynamo;
 
-/// Entries of one query.
-const PORTION: i32 = 500;
+/// Entries of one query, of which each shard has one. All that they tell of is held in memory at once.
+const PORTION: i32 = 25;
 /// Calls for single jobs that are under way at once.
 const CALLS_AT_ONCE: usize = 32;
 /// How much before its time a job is sent, with the rest of the delay for SQS to keep: the time until the next round,
@@ -19,18 +19,22 @@ const AHEAD: Duration = Duration::from_secs(90);
 impl Round<'_> {
     /// Sends what is due until the next round.
     pub(super) async fn move_due(&mut self) -> Result<(), StoreError> {
-        for shard in Dynamo::due_shards() {
-            let mut tried = BTreeSet::new();
-            while !self.is_over() {
-                let until = self.env.now().saturating_add(AHEAD).unwrap_or(lamplighter::Timestamp::MAX);
-                let mut ids = self.dynamo.due(shard, until, PORTION).await?;
-                ids.retain(|id| tried.insert(id.clone()));
-                if ids.is_empty() {
+        let dynamo = self.dynamo;
+        let mut shards: BTreeSet<u8> = Dynamo::due_shards().collect();
+        let mut tried = BTreeSet::new();
+        while !shards.is_empty() && !self.is_over() {
+            let until = self.env.now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
+            let looks = shards.iter().map(|shard| async move { (*shard, dynamo.due(*shard, until, PORTION).await) });
+            let mut ids = Vec::new();
+            for (shard, found) in join_all(looks).await {
+                let known = ids.len();
+                ids.extend(found?.into_iter().filter(|id| tried.insert(id.clone())));
+                if ids.len() == known {
                     // Nothing, or only what could not be sent now.
-                    break;
+                    shards.remove(&shard);
                 }
-                self.move_all(ids).await?;
             }
+            self.move_all(ids).await?;
         }
         Ok(())
     }
@@ -44,12 +48,17 @@ impl Round<'_> {
         let read: Vec<_> = stream::iter(reading).buffer_unordered(CALLS_AT_ONCE).collect().await;
         let (mut over, mut due) = (Vec::new(), Vec::new());
         for (id, entry) in read {
-            match entry? {
+            match entry {
                 // Its job has ended meanwhile.
-                None => over.push(id.clone()),
+                Ok(None) => over.push(id.clone()),
                 // A FIFO queue keeps nothing back: its jobs are sent when their time has come.
-                Some(entry) if self.is_early(&entry.submission.queue, entry.submission.due_at) => {}
-                Some(entry) => due.push(entry.submission),
+                Ok(Some(entry)) if self.is_early(&entry.submission.queue, entry.submission.due_at) => {}
+                Ok(Some(entry)) => due.push(entry.submission),
+                // One that makes no sense holds up no other. It stays, to be looked at.
+                Err(error) if error.kind() == StoreErrorKind::Invalid => {
+                    tracing::error!(id, %error, "due, and not to be read");
+                }
+                Err(error) => return Err(error),
             }
         }
         let names: Vec<_> = due.iter().map(|submission| submission.id.to_string()).collect();
@@ -68,7 +77,7 @@ impl Round<'_> {
         deleted.into_iter().collect()
     }
 
-    fn is_early(&self, queue: &str, due_at: Option<lamplighter::Timestamp>) -> bool {
+    fn is_early(&self, queue: &str, due_at: Option<Timestamp>) -> bool {
         let fifo = self.later.sqs.queues().get(queue).is_some_and(crate::QueueUrls::is_fifo);
         fifo && due_at.is_some_and(|due_at| due_at > self.env.now())
     }

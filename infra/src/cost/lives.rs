@@ -1,0 +1,86 @@
+//! Lives of jobs: the operations that one goes through, and what they cost together.
+
+use super::{
+    BATCH, Mode,
+    operations::{
+        BEGIN, BEGIN_AGAIN, BEGIN_DELAYED, DELAY_BY_SCHEDULE, DELAY_BY_SQS, DELAY_BY_TABLE, DELIVER_TEN, ENQUEUE,
+        ENQUEUE_THOUSAND, FAIL, MOVE_TEN, Operation, RETRY_TEN, SCHEDULE_FIRES, SUCCEED,
+    },
+    prices,
+};
+
+/// What a job goes through.
+#[derive(Debug, Clone, Copy)]
+pub struct Life {
+    /// In a few words.
+    pub name: &'static str,
+    /// The operations, in their order.
+    pub steps: &'static [Operation],
+}
+
+/// What a job asks of AWS in its life. Parts of a request are its share of one that was made for many.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct PerJob {
+    pub(super) sqs: f64,
+    pub(super) scheduler: f64,
+    pub(super) events: f64,
+    pub(super) writes: f64,
+    pub(super) reads: f64,
+    pub(super) deliveries: f64,
+}
+
+/// How long the jobs run that the documentation reckons with, in seconds.
+const SECONDS: f64 = 0.1;
+/// And in how many gigabytes.
+const GIGABYTES: f64 = 0.125;
+
+pub(super) const SENT_TOGETHER: Life =
+    Life { name: "succeeds, sent with others", steps: &[ENQUEUE_THOUSAND, DELIVER_TEN, BEGIN, SUCCEED] };
+pub(super) const SENT_SINGLY: Life =
+    Life { name: "succeeds, sent by itself", steps: &[ENQUEUE, DELIVER_TEN, BEGIN, SUCCEED] };
+
+/// Lives that the documentation tells the cost of.
+pub const LIVES: [Life; 7] = [
+    SENT_TOGETHER,
+    SENT_SINGLY,
+    Life {
+        name: "fails once, then succeeds",
+        steps: &[ENQUEUE_THOUSAND, DELIVER_TEN, BEGIN, RETRY_TEN, DELIVER_TEN, BEGIN_AGAIN, SUCCEED],
+    },
+    Life { name: "fails for good at once", steps: &[ENQUEUE_THOUSAND, DELIVER_TEN, BEGIN, FAIL] },
+    Life { name: "up to 15 minutes later", steps: &[DELAY_BY_SQS, DELIVER_TEN, BEGIN_DELAYED, SUCCEED] },
+    Life {
+        name: "later, by a schedule",
+        steps: &[DELAY_BY_SCHEDULE, SCHEDULE_FIRES, DELIVER_TEN, BEGIN_DELAYED, SUCCEED],
+    },
+    Life { name: "later, by the table", steps: &[DELAY_BY_TABLE, MOVE_TEN, DELIVER_TEN, BEGIN_DELAYED, SUCCEED] },
+];
+
+impl Life {
+    /// What a job asks; `None` where the mode lacks one of the steps.
+    pub(super) fn per_job(&self, mode: Mode) -> Option<PerJob> {
+        let mut sum = PerJob::default();
+        for step in self.steps {
+            let (asked, jobs) = (step.asked(mode)?, f64::from(step.jobs));
+            sum.sqs += f64::from(asked.sqs) / jobs;
+            sum.scheduler += f64::from(asked.scheduler) / jobs;
+            sum.events += f64::from(asked.events) / jobs;
+            sum.writes += f64::from(asked.writes) / jobs;
+            sum.reads += f64::from(asked.reads) / jobs;
+            sum.deliveries += f64::from(u8::from(*step == DELIVER_TEN));
+        }
+        Some(sum)
+    }
+
+    /// What a million of them cost, in dollars: requests, records, and functions of 128 MB that run 100 ms a job on
+    /// arm64. Logs and traces come on top.
+    #[must_use]
+    pub fn million(&self, mode: Mode) -> Option<f64> {
+        let job = self.per_job(mode)?;
+        let invocations = job.deliveries / BATCH * prices::LAMBDA_MILLION_REQUESTS;
+        let time = job.deliveries * SECONDS * GIGABYTES * 1e6 * prices::LAMBDA_GB_SECOND;
+        let records = job.writes * prices::DYNAMODB_MILLION_WRITES + job.reads * prices::DYNAMODB_MILLION_READS;
+        let carried = job.scheduler * prices::SCHEDULER_MILLION + job.events * prices::EVENTS_MILLION;
+        Some(job.sqs * prices::SQS_MILLION_REQUESTS + invocations + time + records + carried)
+    }
+}

@@ -1,0 +1,80 @@
+//! What a deployment costs though nothing runs.
+
+use super::{
+    MILLION, Mode,
+    operations::{Asked, LOOK_AFTER},
+    prices,
+};
+use crate::deployment::Deployment;
+
+/// What a deployment costs in a month in which nothing runs, in dollars.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Standing {
+    /// Lambda's looks into the queues.
+    pub polling: f64,
+    /// The function `maintenance`, each minute.
+    pub maintenance: f64,
+    /// Alarms and the dashboard.
+    pub watching: f64,
+}
+
+const MINUTES_PER_MONTH: f64 = 30.0 * 1440.0;
+/// Lambda begins with five connections that poll a queue (AWS Lambda Developer Guide, "Configuring scaling behavior for
+/// SQS event source mappings"), and a poll that finds nothing waits for 20 seconds at most (Amazon SQS Developer Guide,
+/// "Amazon SQS short and long polling").
+const POLLS_PER_MINUTE: f64 = 5.0 * 3.0;
+/// What a round takes of Lambda's time, about, and in how many gigabytes.
+const ROUND_SECONDS: f64 = 0.5;
+const ROUND_GIGABYTES: f64 = 0.125;
+
+impl Standing {
+    /// Of this deployment.
+    #[must_use]
+    pub fn of(deployment: &Deployment) -> Self {
+        let queues = deployment.queues.len() as f64;
+        let month = |requests: f64, million: f64| MINUTES_PER_MONTH * requests / MILLION * million;
+        let polling = queues * month(POLLS_PER_MINUTE, prices::SQS_MILLION_REQUESTS);
+        let maintenance = match LOOK_AFTER.asked(Mode::Full) {
+            Some(Asked { sqs, reads, writes, .. }) if deployment.keeps_records() => {
+                queues * month(f64::from(sqs), prices::SQS_MILLION_REQUESTS)
+                    + month(f64::from(reads), prices::DYNAMODB_MILLION_READS)
+                    + month(f64::from(writes), prices::DYNAMODB_MILLION_WRITES)
+                    + month(1.0, prices::LAMBDA_MILLION_REQUESTS)
+                    + MINUTES_PER_MONTH * ROUND_SECONDS * ROUND_GIGABYTES * prices::LAMBDA_GB_SECOND
+            }
+            _ => 0.0,
+        };
+        let watching = deployment.alarms() as f64 * prices::ALARM + prices::DASHBOARD;
+        Self { polling, maintenance, watching }
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.polling + self.maintenance + self.watching
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Worked out by hand: for each of three queues 648,000 polls at 0.40 a million, and 86,400 requests of rounds; 1.6
+    /// million reads at 0.125, 43,200 writes at 0.625, 43,200 invocations at 0.20 and 2,700 gigabyte-seconds.
+    #[test]
+    fn an_idle_deployment_costs_what_arithmetic_says() {
+        let deployment = crate::deployment().unwrap();
+        let Standing { polling, maintenance, watching } = Standing::of(&deployment);
+        let queues = deployment.queues.len() as f64;
+        assert!((polling - queues * 0.2592).abs() < 1e-9, "{polling}");
+        let rest = 0.1998 + 0.027 + 0.008_64 + 0.036_000_18;
+        assert!((maintenance - (queues * 0.034_56 + rest)).abs() < 1e-6, "{maintenance}");
+        assert!((watching - (3.0 + deployment.alarms() as f64 / 10.0)).abs() < 1e-9, "{watching}");
+    }
+
+    #[test]
+    fn nothing_is_looked_after_where_no_records_are_kept() {
+        let none = Deployment::derive(&[], &[], &[]).unwrap();
+        assert_eq!((Standing::of(&none).maintenance, Standing::of(&none).polling), (0.0, 0.0));
+    }
+}

@@ -1,0 +1,86 @@
+//! Jobs that do what they are told, one type for each mode.
+
+use std::sync::Arc;
+
+use lamplighter::{Context, Function, Job, JobError, Options, Queue, Retry, State, secs};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::stage::Probe;
+
+pub(crate) const QUEUE: Queue = Queue::standard("work");
+/// As long as the names of functions in stacks are with that of their log stream.
+const FUNCTION: &str = "shop-WebhooksFunction-a1b2C3d4E5f6 2026/11/01/[$LATEST]0123456789abcdef0123456789abcdef";
+
+/// What a first attempt does. Later ones succeed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub(crate) enum Then {
+    Succeed,
+    Retry,
+    Fail,
+    PutBack,
+    Note,
+}
+
+/// What a job is told to do: a type for each mode.
+pub(crate) trait Told: Job + Copy {
+    fn new(then: Then) -> Self;
+    fn then(&self) -> Then;
+}
+
+macro_rules! told {
+    ($name:ident, $wire:literal, $options:expr) => {
+        #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+        pub(crate) struct $name {
+            then: Then,
+        }
+
+        impl Job for $name {
+            const NAME: &'static str = $wire;
+            const QUEUE: Queue = QUEUE;
+
+            fn options() -> Options {
+                $options.retry(Retry::fixed(secs(1)).attempts(8))
+            }
+        }
+
+        impl Told for $name {
+            fn new(then: Then) -> Self {
+                Self { then }
+            }
+
+            fn then(&self) -> Then {
+                self.then
+            }
+        }
+    };
+}
+
+told!(Untracked, "costs.untracked", Options::new().untracked());
+told!(Lean, "costs.lean", Options::new().lean());
+told!(Full, "costs.full", Options::new());
+
+async fn act<J: Told>(job: J, ctx: Context, State(probe): State<Arc<Probe>>) -> Result<(), JobError> {
+    probe.mark();
+    if ctx.attempt() > 1 {
+        return Ok(());
+    }
+    match job.then() {
+        Then::Succeed => Ok(()),
+        Then::Retry => Err(JobError::retry("the receiver answered 503 Service Unavailable")),
+        Then::Fail => Err(JobError::fail("the receiver answered 410 Gone, and wants no more of it")),
+        Then::PutBack if probe.puts_back() => ctx.snooze(secs(1)),
+        Then::PutBack => Ok(()),
+        Then::Note => {
+            for rows in [1000, 2000] {
+                ctx.checkpoint(&rows).await?;
+                probe.mark();
+            }
+            Ok(())
+        }
+    }
+}
+
+pub(crate) fn function(probe: Arc<Probe>) -> Function {
+    Function::new(FUNCTION).job(act::<Untracked>).job(act::<Lean>).job(act::<Full>).with_state(probe)
+}

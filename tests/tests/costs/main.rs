@@ -1,0 +1,181 @@
+//! What every operation asks of AWS: recorded on the way to the emulator, and compared with the table from which
+//! estimates and the documentation are made.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may")]
+
+mod jobs;
+mod stage;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use lamplighter::{Clock, Env, JobId, JobState, days, hours, secs};
+use lamplighter_aws::Maintenance;
+use lamplighter_infra::cost::{
+    Asked, BEGIN, BEGIN_AGAIN, BEGIN_DELAYED, CANCEL, CANCEL_DELAYED, DELAY_BY_SCHEDULE, DELAY_BY_SQS, DELAY_BY_TABLE,
+    ENQUEUE, ENQUEUE_OWN_ID, ENQUEUE_THOUSAND, FAIL, LOOK_AFTER, MOVE_TEN, Mode, NOTE, NOTE_AGAIN, OPERATIONS,
+    Operation, PUT_BACK, REQUEUE, RETRY, RETRY_TEN, SUCCEED,
+};
+use lamplighter_tests::costs::Call;
+
+use jobs::{Full, Lean, Then, Told, Untracked};
+use stage::{Parts, Stage, count};
+
+/// What was recorded of each operation.
+type Recorded = Vec<(Operation, Asked)>;
+
+/// Runs every operation once, and compares.
+async fn compare<J: Told>(mode: Mode) {
+    let mut recorded = Recorded::new();
+    let stage = Stage::new(Parts::All).await;
+    look_after(&stage, &mut recorded).await;
+    run::<J>(&stage, mode, &mut recorded).await;
+    enqueue_many::<J>(&stage, &mut recorded).await;
+    delay_by_table::<J>(&mut recorded).await;
+    delay_by_schedule::<J>(&stage, mode, &mut recorded).await;
+    let mut wrong = Vec::new();
+    for operation in OPERATIONS {
+        let found = recorded.iter().find(|(other, _)| *other == operation).map(|(_, asked)| *asked);
+        let told = operation.asked(mode);
+        if found != told {
+            wrong.push(format!("{}, {mode}: the table says {told:?}, recorded was {found:?}", operation.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Attempts, and how they end.
+async fn run<J: Told>(stage: &Stage, mode: Mode, recorded: &mut Recorded) {
+    let enqueue = async |then| stage.asked(async { stage.client.enqueue(J::new(then)).await.unwrap() }).await;
+
+    let (_, asked) = enqueue(Then::Succeed).await;
+    recorded.push((ENQUEUE, asked));
+    let phases = stage.deliver(1).await;
+    recorded.extend([(BEGIN, phases[0]), (SUCCEED, phases[1])]);
+
+    let own = async { stage.client.enqueue(J::new(Then::Succeed)).id("order-42").await.unwrap() };
+    recorded.push((ENQUEUE_OWN_ID, stage.asked(own).await.1));
+    stage.deliver(1).await;
+
+    let delayed = async { stage.client.enqueue(J::new(Then::Succeed)).delay(secs(1)).await.unwrap() };
+    recorded.push((DELAY_BY_SQS, stage.asked(delayed).await.1));
+    recorded.push((BEGIN_DELAYED, stage.deliver(1).await[0]));
+
+    enqueue(Then::PutBack).await;
+    recorded.push((PUT_BACK, stage.deliver(1).await[1]));
+    stage.deliver(1).await;
+
+    enqueue(Then::Retry).await;
+    recorded.push((RETRY, stage.deliver(1).await[1]));
+    recorded.push((BEGIN_AGAIN, stage.deliver(1).await[0]));
+
+    for _ in 0..10 {
+        enqueue(Then::Retry).await;
+    }
+    // All of a batch is claimed before any of it begins.
+    recorded.push((RETRY_TEN, stage.deliver(10).await.into_iter().skip(1).sum()));
+    stage.deliver(10).await;
+
+    let (failing, _) = enqueue(Then::Fail).await;
+    recorded.push((FAIL, stage.deliver(1).await[1]));
+    if mode == Mode::Untracked {
+        return;
+    }
+    let (_, asked) = stage.asked(async { stage.client.requeue(failing.id()).await.unwrap() }).await;
+    recorded.push((REQUEUE, asked));
+    stage.deliver(1).await;
+
+    enqueue(Then::Note).await;
+    let phases = stage.deliver(1).await;
+    recorded.extend([(NOTE, phases[1]), (NOTE_AGAIN, phases[2])]);
+}
+
+async fn enqueue_many<J: Told>(stage: &Stage, recorded: &mut Recorded) {
+    let jobs = (0..1000).map(|_| J::new(Then::Succeed));
+    let (answers, asked) = stage.asked(stage.client.enqueue_all(jobs)).await;
+    assert!(answers.iter().all(Result::is_ok));
+    recorded.push((ENQUEUE_THOUSAND, asked));
+}
+
+/// Later than SQS can delay.
+async fn delay_by_table<J: Told>(recorded: &mut Recorded) {
+    let stage = Stage::new(Parts::Table).await;
+    let delayed = async || stage.client.enqueue(J::new(Then::Succeed)).delay(hours(1)).await.unwrap();
+    recorded.push((DELAY_BY_TABLE, stage.asked(delayed()).await.1));
+    for _ in 0..9 {
+        delayed().await;
+    }
+    let ahead = Env { clock: Arc::new(Ahead(hours(1))), ..Env::system() };
+    let maintenance = Maintenance::new(&stage.at(ahead));
+    let round = maintenance.run(tokio::time::Instant::now() + secs(60));
+    let calls = stage.calls(async { assert_eq!(round.await.unwrap().moved, 10) }).await;
+    // Looking at queues and walking through indexes costs the same however much is due.
+    let calls: Vec<_> = calls.into_iter().filter(|call| is_sent(call) || is_of_a_job(call)).collect();
+    recorded.push((MOVE_TEN, count(&calls)));
+}
+
+fn is_sent(call: &Call) -> bool {
+    call.action == "SendMessageBatch"
+}
+
+fn is_of_a_job(call: &Call) -> bool {
+    let key = call.request["Key"]["pk"]["S"].as_str();
+    let key = key.or(call.request["ExpressionAttributeValues"][":pk"]["S"].as_str());
+    key.is_some_and(|key| key.starts_with("JOB#"))
+}
+
+/// A round in a time when there are more months than a round goes through.
+async fn look_after(stage: &Stage, recorded: &mut Recorded) {
+    let ahead = Env { clock: Arc::new(Ahead(days(200))), ..Env::system() };
+    let maintenance = Maintenance::new(&stage.at(ahead));
+    let (report, asked) = stage.asked(maintenance.run(tokio::time::Instant::now() + secs(60))).await;
+    assert_eq!(report.unwrap().looked_at, 0);
+    recorded.push((LOOK_AFTER, asked));
+}
+
+async fn delay_by_schedule<J: Told>(stage: &Stage, mode: Mode, recorded: &mut Recorded) {
+    let job = J::new(Then::Succeed);
+    let (delayed, asked) = stage.asked(async { stage.client.enqueue(job).delay(hours(1)).await.unwrap() }).await;
+    recorded.push((DELAY_BY_SCHEDULE, asked));
+    if mode != Mode::Untracked {
+        recorded.push((CANCEL_DELAYED, cancel(stage, delayed.id()).await));
+        let waiting = stage.client.enqueue(job).id("waiting").await.unwrap();
+        recorded.push((CANCEL, cancel(stage, waiting.id()).await));
+    }
+}
+
+async fn cancel(stage: &Stage, id: &JobId) -> Asked {
+    let (state, asked) = stage.asked(async { stage.client.cancel(id).await.unwrap() }).await;
+    assert_eq!(state, Some(JobState::Cancelled));
+    asked
+}
+
+/// The machine's clock, ahead by so much.
+struct Ahead(Duration);
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        Timestamp::now().checked_add(self.0).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn untracked_jobs() {
+    compare::<Untracked>(Mode::Untracked).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lean_jobs() {
+    compare::<Lean>(Mode::Lean).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full_jobs() {
+    compare::<Full>(Mode::Full).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_succeeds_without_a_table_asks_for_nothing() {
+    let stage = Stage::new(Parts::Queue).await;
+    stage.client.enqueue(Full::new(Then::Succeed)).await.unwrap();
+    assert_eq!(stage.deliver(1).await, [Asked::default(), Asked::default()]);
+}
