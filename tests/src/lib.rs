@@ -1,5 +1,5 @@
 //! Behaviours that every backend must show, and the tests that run them.
 
 pub mod conformance;
-pub mod costs;
 pub mod ministack;
+pub mod wire;

@@ -64,17 +64,33 @@ impl Dynamo {
         deleted.map(|_| ()).map_err(|error| explain(&error, &self.doing("delete beside", id)))
     }
 
-    /// Jobs of one shard that are due until that moment, the earliest first, at most so many.
-    pub(crate) async fn due(&self, shard: u8, until: Timestamp, most: i32) -> Result<Vec<String>, StoreError> {
+    /// Jobs of one shard that are due until that moment, the earliest first, at most so many. `place` is where the last
+    /// such look ended, and then where this one did; at first it is empty.
+    pub(crate) async fn due(
+        &self,
+        shard: u8,
+        place: &mut String,
+        until: Timestamp,
+        most: i32,
+    ) -> Result<Vec<String>, StoreError> {
+        // One character behind the last place: between bounds that both count.
+        let (low, high) = (format!("{place}!"), format!("{}$", keys::Place::start_of(until)));
+        if low > high {
+            return Ok(Vec::new());
+        }
         let query = self.client().await?.query().table_name(self.table()).index_name(Self::DUE).limit(most);
         let query = query
-            .key_condition_expression("dpk = :partition AND dsk < :until")
+            .key_condition_expression("dpk = :partition AND dsk BETWEEN :low AND :high")
             .expression_attribute_values(":partition", text(partition(shard)))
-            .expression_attribute_values(":until", text(format!("{}$", keys::Place::start_of(until))));
+            .expression_attribute_values(":low", text(low))
+            .expression_attribute_values(":high", text(high));
         let page = query.send().await;
         let page = page.map_err(|error| explain(&error, &format!("look for due jobs in table {}", self.table())))?;
-        let items = page.items.unwrap_or_default().into_iter().map(Item);
-        Ok(items.map(|item| item.id().to_owned()).collect())
+        let items: Vec<_> = page.items.unwrap_or_default().into_iter().map(Item).collect();
+        if let Some(last) = items.last().and_then(|item| item.text("dsk")) {
+            last.clone_into(place);
+        }
+        Ok(items.iter().map(|item| item.id().to_owned()).collect())
     }
 
     /// The entry of a job that is due, with its message. `None`: it was moved or cancelled meanwhile, or nothing is left

@@ -1,8 +1,8 @@
 //! Jobs whose time has come.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
-use futures_util::{StreamExt, future::join_all, stream};
+use futures_util::{StreamExt, future::try_join_all, stream};
 use lamplighter::{EnqueueError, Queues, StoreError, StoreErrorKind, Timestamp};
 
 use super::Round;
@@ -20,21 +20,23 @@ impl Round<'_> {
     /// Sends what is due until the next round.
     pub(super) async fn move_due(&mut self) -> Result<(), StoreError> {
         let dynamo = self.dynamo;
-        let mut shards: BTreeSet<u8> = Dynamo::due_shards().collect();
-        let mut tried = BTreeSet::new();
+        // Each with the place up to which it has been looked through: what could not be sent now holds up nothing else.
+        let mut shards: Vec<(u8, String)> = Dynamo::due_shards().map(|shard| (shard, String::new())).collect();
         while !shards.is_empty() && !self.is_over() {
             let until = self.env.now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
-            let looks = shards.iter().map(|shard| async move { (*shard, dynamo.due(*shard, until, PORTION).await) });
-            let mut ids = Vec::new();
-            for (shard, found) in join_all(looks).await {
-                let known = ids.len();
-                ids.extend(found?.into_iter().filter(|id| tried.insert(id.clone())));
-                if ids.len() == known {
-                    // Nothing, or only what could not be sent now.
-                    shards.remove(&shard);
+            let looks = shards.into_iter().map(|(shard, mut place)| async move {
+                let found = dynamo.due(shard, &mut place, until, PORTION).await;
+                found.map(|ids| (shard, place, ids))
+            });
+            let (mut ids, mut rest) = (Vec::new(), Vec::new());
+            for (shard, place, found) in try_join_all(looks).await? {
+                if !found.is_empty() {
+                    rest.push((shard, place));
+                    ids.extend(found);
                 }
             }
             self.move_all(ids).await?;
+            shards = rest;
         }
         Ok(())
     }

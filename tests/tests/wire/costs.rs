@@ -1,24 +1,19 @@
 //! What every operation asks of AWS: recorded on the way to the emulator, and compared with the table from which
 //! estimates and the documentation are made.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may")]
 
-mod jobs;
-mod stage;
-
-use std::{sync::Arc, time::Duration};
-
-use jiff::Timestamp;
-use lamplighter::{Clock, Env, JobId, JobState, days, hours, secs};
-use lamplighter_aws::Maintenance;
+use lamplighter::{JobId, JobState, days, hours, secs};
 use lamplighter_infra::cost::{
     Asked, BEGIN, BEGIN_AGAIN, BEGIN_DELAYED, CANCEL, CANCEL_DELAYED, DELAY_BY_SCHEDULE, DELAY_BY_SQS, DELAY_BY_TABLE,
     ENQUEUE, ENQUEUE_OWN_ID, ENQUEUE_THOUSAND, FAIL, LOOK_AFTER, MOVE_TEN, Mode, NOTE, NOTE_AGAIN, OPERATIONS,
     Operation, PUT_BACK, REQUEUE, RETRY, RETRY_TEN, SUCCEED,
 };
-use lamplighter_tests::costs::Call;
+use lamplighter_tests::wire::Call;
+use tokio::time::Instant;
 
-use jobs::{Full, Lean, Then, Told, Untracked};
-use stage::{Parts, Stage, count};
+use crate::{
+    jobs::{Full, Lean, Then, Told, Untracked},
+    stage::{Parts, Stage, count},
+};
 
 /// What was recorded of each operation.
 type Recorded = Vec<(Operation, Asked)>;
@@ -104,9 +99,8 @@ async fn delay_by_table<J: Told>(recorded: &mut Recorded) {
     for _ in 0..9 {
         delayed().await;
     }
-    let ahead = Env { clock: Arc::new(Ahead(hours(1))), ..Env::system() };
-    let maintenance = Maintenance::new(&stage.at(ahead));
-    let round = maintenance.run(tokio::time::Instant::now() + secs(60));
+    let later = stage.later(hours(1));
+    let round = later.maintenance.run(Instant::now() + secs(60));
     let calls = stage.calls(async { assert_eq!(round.await.unwrap().moved, 10) }).await;
     // Looking at queues and walking through indexes costs the same however much is due.
     let calls: Vec<_> = calls.into_iter().filter(|call| is_sent(call) || is_of_a_job(call)).collect();
@@ -125,9 +119,8 @@ fn is_of_a_job(call: &Call) -> bool {
 
 /// A round in a time when there are more months than a round goes through.
 async fn look_after(stage: &Stage, recorded: &mut Recorded) {
-    let ahead = Env { clock: Arc::new(Ahead(days(200))), ..Env::system() };
-    let maintenance = Maintenance::new(&stage.at(ahead));
-    let (report, asked) = stage.asked(maintenance.run(tokio::time::Instant::now() + secs(60))).await;
+    let later = stage.later(days(200));
+    let (report, asked) = stage.asked(later.maintenance.run(Instant::now() + secs(60))).await;
     assert_eq!(report.unwrap().looked_at, 0);
     recorded.push((LOOK_AFTER, asked));
 }
@@ -147,15 +140,6 @@ async fn cancel(stage: &Stage, id: &JobId) -> Asked {
     let (state, asked) = stage.asked(async { stage.client.cancel(id).await.unwrap() }).await;
     assert_eq!(state, Some(JobState::Cancelled));
     asked
-}
-
-/// The machine's clock, ahead by so much.
-struct Ahead(Duration);
-
-impl Clock for Ahead {
-    fn now(&self) -> Timestamp {
-        Timestamp::now().checked_add(self.0).unwrap()
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

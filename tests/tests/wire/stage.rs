@@ -12,18 +12,23 @@ use aws_sdk_sqs::{
     config::Credentials,
     types::{Message, MessageSystemAttributeName, QueueAttributeName},
 };
-use lamplighter::{Client, Env};
+use hyper::Request;
+use jiff::Timestamp;
+use lamplighter::{Client, Clock, Context, Env, JobId};
 use lamplighter_aws::{
-    Aws, QueueMap, Sdk, Settings,
+    Aws, Maintenance, QueueMap, Sdk, Settings,
     lambda::{Host, Invocation},
 };
 use lamplighter_infra::cost::Asked;
 use lamplighter_tests::{
-    costs::{Call, Recorder},
     ministack::{MiniStack, REGION, ROOT_KEY, eventually},
+    wire::{Call, Proxy},
 };
 use serde_json::{Value, json};
-use tokio::{sync::OnceCell, time::Instant};
+use tokio::{
+    sync::{Notify, OnceCell},
+    time::Instant,
+};
 
 use crate::jobs;
 
@@ -43,30 +48,76 @@ pub(crate) enum Parts {
 
 pub(crate) struct Stage {
     pub(crate) client: Client,
+    pub(crate) maintenance: Maintenance,
     pub(crate) probe: Arc<Probe>,
     settings: Settings,
     aws: Arc<MiniStack>,
     host: Host,
-    url: String,
-    arn: String,
+    places: Places,
 }
 
-/// Parts a run's calls by what happened meanwhile.
+/// Where jobs are.
+#[derive(Debug, Clone)]
+struct Places {
+    url: String,
+    arn: String,
+    table: String,
+}
+
+/// What is seen of runs.
 pub(crate) struct Probe {
-    recorder: Recorder,
+    pub(crate) proxy: Proxy,
     phases: Mutex<Vec<Vec<Call>>>,
+    runs: Mutex<Vec<(JobId, u32)>>,
+    began: Notify,
+    released: Notify,
     put_back: AtomicBool,
 }
 
 impl Probe {
+    /// A handler begins.
+    pub(crate) fn begin(&self, ctx: &Context) {
+        self.mark();
+        self.runs.lock().unwrap().push((ctx.id().clone(), ctx.attempt()));
+        self.began.notify_one();
+    }
+
+    /// Ends when a handler has begun, for each once.
+    pub(crate) async fn has_begun(&self) {
+        self.began.notified().await;
+    }
+
+    /// Lets a job go on that waits.
+    pub(crate) fn release(&self) {
+        self.released.notify_one();
+    }
+
+    pub(crate) async fn released(&self) {
+        self.released.notified().await;
+    }
+
     /// Ends a phase: the calls since the last one.
     pub(crate) fn mark(&self) {
-        self.phases.lock().unwrap().push(self.recorder.take());
+        self.phases.lock().unwrap().push(self.proxy.take());
+    }
+
+    /// The attempts of a job that have begun, in their order.
+    pub(crate) fn runs(&self, id: &JobId) -> Vec<u32> {
+        self.runs.lock().unwrap().iter().filter(|(other, _)| other == id).map(|(_, attempt)| *attempt).collect()
     }
 
     /// Whether no job has been put back so far: what is put back is not counted, and must end at some time.
     pub(crate) fn puts_back(&self) -> bool {
         !self.put_back.swap(true, Ordering::Relaxed)
+    }
+}
+
+/// The machine's clock, ahead by so much.
+struct Ahead(Duration);
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        Timestamp::now().checked_add(self.0).unwrap()
     }
 }
 
@@ -79,7 +130,7 @@ async fn emulator() -> Arc<MiniStack> {
 impl Stage {
     pub(crate) async fn new(parts: Parts) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("costs-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let name = format!("wire-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let aws = emulator().await;
         let (url, dead) = make_queue(&aws, &name).await;
         let arn = aws.queue_attributes(&url).await.unwrap().remove("QueueArn").unwrap();
@@ -99,58 +150,124 @@ impl Stage {
             "LAMPLIGHTER_SCHEDULER_ROLE" if parts == Parts::All => Some("arn:aws:iam::000000000000:role/s".into()),
             _ => None,
         });
-        let recorder = Recorder::start(aws.clone()).await.unwrap();
-        let probe = Arc::new(Probe { recorder, phases: Mutex::default(), put_back: AtomicBool::default() });
-        let deployment = deployment(&probe.recorder, &settings, Env::system());
-        let host = Host::on(jobs::function(probe.clone()), &deployment);
-        Self { client: deployment.client(), probe, settings, aws, host, url, arn }
+        let proxy = Proxy::start(aws.clone()).await.unwrap();
+        let (phases, runs, began, released, put_back) = Default::default();
+        let probe = Arc::new(Probe { proxy, phases, runs, began, released, put_back });
+        Self::on(probe, settings, aws, Places { url, arn, table: name }, Env::system())
     }
 
-    /// The same deployment by another clock.
-    pub(crate) fn at(&self, env: Env) -> Aws {
-        deployment(&self.probe.recorder, &self.settings, env)
+    fn on(probe: Arc<Probe>, settings: Settings, aws: Arc<MiniStack>, places: Places, env: Env) -> Self {
+        let credentials = Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
+        let sdk = Sdk::fixed(REGION, Some(probe.proxy.endpoint()), credentials);
+        let deployment = Aws::new(sdk, settings.clone(), env);
+        let (client, maintenance) = (deployment.client(), Maintenance::new(&deployment));
+        let host = Host::on(jobs::function(probe.clone()), &deployment);
+        Self { client, maintenance, probe, settings, aws, host, places }
+    }
+
+    /// The same deployment, so much later.
+    pub(crate) fn later(&self, by: Duration) -> Self {
+        let env = Env { clock: Arc::new(Ahead(by)), ..Env::system() };
+        let Self { probe, settings, aws, places, .. } = self;
+        Self::on(probe.clone(), settings.clone(), aws.clone(), places.clone(), env)
     }
 
     /// What something asks.
     pub(crate) async fn asked<T>(&self, doing: impl Future<Output = T>) -> (T, Asked) {
-        drop(self.probe.recorder.take());
+        drop(self.probe.proxy.take());
         let done = doing.await;
-        (done, count(&self.probe.recorder.take()))
+        (done, count(&self.probe.proxy.take()))
     }
 
     /// The calls of something.
     pub(crate) async fn calls<T>(&self, doing: impl Future<Output = T>) -> Vec<Call> {
-        drop(self.probe.recorder.take());
+        drop(self.probe.proxy.take());
         doing.await;
-        self.probe.recorder.take()
+        self.probe.proxy.take()
     }
 
     /// Receives a batch of so many messages, has it run as Lambda does, and tells what was asked in each of its phases:
     /// until the handler began, between its marks, and after that.
     pub(crate) async fn deliver(&self, count_of: usize) -> Vec<Asked> {
-        let messages = self.receive(count_of).await;
-        drop(self.probe.recorder.take());
+        self.run(count_of).await;
+        self.probe.phases.lock().unwrap().iter().map(|calls| count(calls)).collect()
+    }
+
+    /// Receives a batch of so many messages, has it run as Lambda does, and tells how many of them come again.
+    pub(crate) async fn run(&self, count: usize) -> usize {
+        let messages = self.receive(count).await;
+        drop(self.probe.proxy.take());
         self.probe.phases.lock().unwrap().clear();
-        let records: Vec<Value> = messages.iter().map(|message| self.record(message)).collect();
-        let payload = serde_json::from_value(json!({ "Records": records })).unwrap();
-        let invocation = Invocation { request_id: "costs".into(), deadline: Instant::now() + Duration::from_secs(30) };
-        let answer = serde_json::to_value(self.host.handle(payload, invocation).await.unwrap()).unwrap();
+        let answer = self.hand_over(&messages).await;
         self.probe.mark();
-        let failed: Vec<_> = answer["batchItemFailures"].as_array().unwrap().iter().collect();
+        let failed = answer["batchItemFailures"].as_array().unwrap();
         for message in messages {
             let id = message.message_id.as_deref().unwrap();
             if !failed.iter().any(|item| item["itemIdentifier"] == id) {
-                let delete = self.aws.sqs().delete_message().queue_url(&self.url);
-                delete.set_receipt_handle(message.receipt_handle).send().await.unwrap();
+                self.delete(message).await;
             }
         }
-        self.probe.phases.lock().unwrap().iter().map(|calls| count(calls)).collect()
+        failed.len()
+    }
+
+    async fn hand_over(&self, messages: &[Message]) -> Value {
+        let records: Vec<Value> = messages.iter().map(|message| self.record(message)).collect();
+        let payload = serde_json::from_value(json!({ "Records": records })).unwrap();
+        let invocation = Invocation { request_id: "wire".into(), deadline: Instant::now() + Duration::from_secs(30) };
+        serde_json::to_value(self.host.handle(payload, invocation).await.unwrap()).unwrap()
+    }
+
+    async fn delete(&self, message: Message) {
+        let delete = self.aws.sqs().delete_message().queue_url(&self.places.url);
+        delete.set_receipt_handle(message.receipt_handle).send().await.unwrap();
+    }
+
+    /// Receives so many messages, and nobody ever sees them again.
+    pub(crate) async fn lose(&self, count: usize) {
+        for message in self.receive(count).await {
+            self.delete(message).await;
+        }
+    }
+
+    /// Receives a message, and dies in the middle of its job. The message is lost, too.
+    pub(crate) async fn die(&self) {
+        let messages = self.receive(1).await;
+        tokio::select! {
+            answer = self.hand_over(&messages) => panic!("it has ended: {answer}"),
+            () = self.probe.has_begun() => {}
+        }
+        for message in messages {
+            self.delete(message).await;
+        }
+    }
+
+    /// Makes what is kept of a job until it is due unreadable.
+    pub(crate) async fn spoil(&self, id: &str) {
+        let update = json!({
+            "TableName": self.places.table,
+            "Key": { "pk": { "S": format!("JOB#{id}") }, "sk": { "S": "DUE" } },
+            "UpdateExpression": "SET m = :body",
+            "ConditionExpression": "attribute_exists(m)",
+            "ExpressionAttributeValues": { ":body": { "S": "no message" } },
+        });
+        let request = Request::post("/")
+            .header("content-type", "application/x-amz-json-1.0")
+            .header("x-amz-target", "DynamoDB_20120810.UpdateItem")
+            .body(update.to_string().into_bytes())
+            .unwrap();
+        let answer = self.aws.request_as_root("dynamodb", request).await.unwrap();
+        assert!(answer.status().is_success(), "{}", String::from_utf8_lossy(answer.body()));
+    }
+
+    /// How many messages lie in the queue: those that can be received, and those that wait.
+    pub(crate) async fn lying(&self) -> usize {
+        self.aws.peek(&self.places.url).await.unwrap().len()
     }
 
     async fn receive(&self, count: usize) -> Vec<Message> {
         let mut messages = Vec::new();
         eventually(format!("{count} messages come"), SOON, async || {
-            let receive = self.aws.sqs().receive_message().queue_url(&self.url).wait_time_seconds(1);
+            let receive = self.aws.sqs().receive_message().queue_url(&self.places.url).wait_time_seconds(1);
             let receive = receive.max_number_of_messages(i32::try_from(count - messages.len()).unwrap());
             let received = receive.message_system_attribute_names(MessageSystemAttributeName::All).send().await;
             messages.extend(received.map_err(|error| error.to_string())?.messages.unwrap_or_default());
@@ -170,14 +287,9 @@ impl Stage {
             "attributes": attributes.collect::<std::collections::BTreeMap<_, _>>(),
             "messageAttributes": {},
             "eventSource": "aws:sqs",
-            "eventSourceARN": self.arn,
+            "eventSourceARN": self.places.arn,
         })
     }
-}
-
-fn deployment(recorder: &Recorder, settings: &Settings, env: Env) -> Aws {
-    let credentials = Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
-    Aws::new(Sdk::fixed(REGION, Some(recorder.endpoint()), credentials), settings.clone(), env)
 }
 
 async fn make_queue(aws: &MiniStack, name: &str) -> (String, String) {

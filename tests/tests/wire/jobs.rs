@@ -1,4 +1,4 @@
-//! Jobs that do what they are told, one type for each mode.
+//! Jobs that do what they are told, one type for each mode, and one that has a single attempt.
 
 use std::sync::Arc;
 
@@ -20,6 +20,8 @@ pub(crate) enum Then {
     Fail,
     PutBack,
     Note,
+    /// Until the test lets it go on.
+    Wait,
 }
 
 /// What a job is told to do: a type for each mode.
@@ -29,7 +31,7 @@ pub(crate) trait Told: Job + Copy {
 }
 
 macro_rules! told {
-    ($name:ident, $wire:literal, $options:expr) => {
+    ($name:ident, $wire:literal, $options:expr, $attempts:literal) => {
         #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
         pub(crate) struct $name {
             then: Then,
@@ -40,7 +42,7 @@ macro_rules! told {
             const QUEUE: Queue = QUEUE;
 
             fn options() -> Options {
-                $options.retry(Retry::fixed(secs(1)).attempts(8))
+                $options.retry(Retry::fixed(secs(1)).attempts($attempts))
             }
         }
 
@@ -56,12 +58,13 @@ macro_rules! told {
     };
 }
 
-told!(Untracked, "costs.untracked", Options::new().untracked());
-told!(Lean, "costs.lean", Options::new().lean());
-told!(Full, "costs.full", Options::new());
+told!(Untracked, "wire.untracked", Options::new().untracked(), 8);
+told!(Lean, "wire.lean", Options::new().lean(), 8);
+told!(Full, "wire.full", Options::new(), 8);
+told!(Once, "wire.once", Options::new(), 1);
 
 async fn act<J: Told>(job: J, ctx: Context, State(probe): State<Arc<Probe>>) -> Result<(), JobError> {
-    probe.mark();
+    probe.begin(&ctx);
     if ctx.attempt() > 1 {
         return Ok(());
     }
@@ -78,9 +81,13 @@ async fn act<J: Told>(job: J, ctx: Context, State(probe): State<Arc<Probe>>) -> 
             }
             Ok(())
         }
+        Then::Wait => {
+            probe.released().await;
+            Ok(())
+        }
     }
 }
 
 pub(crate) fn function(probe: Arc<Probe>) -> Function {
-    Function::new(FUNCTION).job(act::<Untracked>).job(act::<Lean>).job(act::<Full>).with_state(probe)
+    Function::new(FUNCTION).job(act::<Untracked>).job(act::<Lean>).job(act::<Full>).job(act::<Once>).with_state(probe)
 }

@@ -1,9 +1,9 @@
-//! What stands between a program and the emulator, and writes down every call.
+//! What stands between a program and the emulator: writes down every call, and breaks some.
 
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use http_body_util::{BodyExt, Full};
@@ -18,7 +18,10 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::AbortHandle};
 
-use super::units::{self, Item, KeysOnly};
+use super::{
+    faults::{Fault, Faults},
+    units::{self, Item, KeysOnly},
+};
 use crate::ministack::{self, MiniStack};
 
 type Reply = Response<Full<Bytes>>;
@@ -29,7 +32,7 @@ const INDEXES: [KeysOnly; 2] =
 
 /// A proxy for the emulator, on a port of its own. It ends when this is dropped.
 #[derive(Debug)]
-pub struct Recorder {
+pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
     task: AbortHandle,
@@ -39,12 +42,13 @@ pub struct Recorder {
 struct Shared {
     aws: Arc<MiniStack>,
     calls: Mutex<Vec<Call>>,
+    faults: Mutex<Faults>,
     /// Held from the look at an item before its write to the look after it.
     writing: tokio::sync::Mutex<()>,
 }
 
 /// A call that was made.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Call {
     /// The service, as signatures name it: `dynamodb`, `events`, `scheduler`, `sqs`.
     pub service: String,
@@ -52,6 +56,8 @@ pub struct Call {
     pub action: String,
     /// The request's body.
     pub request: Value,
+    /// What was broken of it.
+    pub fault: Option<Fault>,
     /// Whether the condition of a write did not hold.
     pub refused: bool,
     /// Write units of DynamoDB.
@@ -64,7 +70,7 @@ pub struct Call {
     pub bytes: usize,
 }
 
-impl Recorder {
+impl Proxy {
     /// Starts one in front of an emulator.
     ///
     /// # Errors
@@ -72,8 +78,8 @@ impl Recorder {
     pub async fn start(aws: Arc<MiniStack>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
-        let (calls, writing) = Default::default();
-        let shared = Arc::new(Shared { aws, calls, writing });
+        let (calls, faults, writing) = Default::default();
+        let shared = Arc::new(Shared { aws, calls, faults, writing });
         let serving = shared.clone();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -92,6 +98,17 @@ impl Recorder {
         format!("http://{}", self.address)
     }
 
+    /// Breaks calls from now on: those for which `breaks` has a fault, given the service and the action as a [`Call`] has
+    /// them.
+    pub fn break_calls(&self, breaks: impl FnMut(&str, &str) -> Option<Fault> + Send + 'static) {
+        self.shared.faults().set(breaks);
+    }
+
+    /// Breaks no more calls.
+    pub fn mend(&self) {
+        self.shared.faults().clear();
+    }
+
     /// The calls since the last time.
     #[must_use]
     pub fn take(&self) -> Vec<Call> {
@@ -99,7 +116,7 @@ impl Recorder {
     }
 }
 
-impl Drop for Recorder {
+impl Drop for Proxy {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -117,6 +134,14 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Reply
 }
 
 impl Shared {
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, call: Call) {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+    }
+
     async fn forward(&self, request: Request<Vec<u8>>) -> ministack::Result<Reply> {
         let (mut head, mut body) = request.into_parts();
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -126,6 +151,11 @@ impl Shared {
         let action = target.rsplit('.').next().filter(|action| !action.is_empty()).unwrap_or(head.method.as_str());
         let action = action.to_owned();
         let mut asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let fault = self.faults().of(&service, &action);
+        if let Some(Fault::Refused(..)) = fault {
+            self.record(Call { service, action, request: asked, fault, ..Call::default() });
+            return Ok(broken(fault).unwrap_or_default());
+        }
         let key = match (service.as_str(), action.as_str()) {
             ("dynamodb", "UpdateItem" | "DeleteItem") => Some(asked["Key"].clone()),
             ("dynamodb", "PutItem") => Some(json!({ "pk": asked["Item"]["pk"], "sk": asked["Item"]["sk"] })),
@@ -148,8 +178,13 @@ impl Shared {
         let refused = told["__type"].as_str().is_some_and(|kind| kind.ends_with("ConditionalCheckFailedException"));
         let read = if service == "dynamodb" { read(&action, &told) } else { 0 };
         let second_opinion = told["ConsumedCapacity"]["CapacityUnits"].as_f64();
-        let call = Call { service, action, request: asked, refused, written, read, second_opinion, bytes };
-        self.calls.lock().unwrap_or_else(PoisonError::into_inner).push(call);
+        self.record(Call { service, action, request: asked, fault, refused, written, read, second_opinion, bytes });
+        if let Some(Fault::Late(by)) = fault {
+            tokio::time::sleep(by).await;
+        }
+        if let Some(reply) = broken(fault) {
+            return Ok(reply);
+        }
         let (mut head, body) = answered.into_parts();
         // The whole body is here: it comes with its length.
         head.headers.remove(header::TRANSFER_ENCODING);
@@ -190,6 +225,14 @@ impl Shared {
             _ => None,
         })
     }
+}
+
+/// What a caller gets for a call that was broken.
+fn broken(fault: Option<Fault>) -> Option<Reply> {
+    let (status, body) = fault?.answer()?;
+    let mut reply = Response::new(Full::new(Bytes::from(body)));
+    *reply.status_mut() = StatusCode::from_u16(status).ok()?;
+    Some(reply)
 }
 
 /// Read units of a request, taken to be consistent as all of ours are that name a job.

@@ -1,0 +1,159 @@
+//! What becomes of jobs when calls of AWS are refused, throttled or cut off: none is lost, none that has finished runs
+//! again, and no attempt is eaten.
+
+use lamplighter::{AttemptOutcome, JobId, JobState, Record};
+use lamplighter_tests::wire::Fault;
+
+use crate::{
+    jobs::{Full, Lean, Then, Told},
+    stage::{Parts, Stage},
+};
+
+impl Stage {
+    /// Enqueues a job.
+    async fn with<J: Told>(&self, then: Then) -> JobId {
+        self.client.enqueue(J::new(then)).await.unwrap().id().clone()
+    }
+
+    /// Breaks all calls of a service.
+    fn breaks(&self, service: &'static str, fault: Fault) {
+        self.probe.proxy.break_calls(move |called, _| (called == service).then_some(fault));
+    }
+
+    async fn ended(&self, id: &JobId) -> Record {
+        let record = self.client.get(id).await.unwrap().unwrap();
+        assert!(record.state.is_final(), "{record:?}");
+        record
+    }
+}
+
+fn outcomes(record: &Record) -> Vec<AttemptOutcome> {
+    record.attempts.iter().map(|attempt| attempt.outcome).collect()
+}
+
+/// The claim is refused: nothing runs, the message comes again, and the attempts are all there still.
+async fn a_job_that_cannot_be_claimed_comes_again<J: Told>(fault: Fault) {
+    let stage = Stage::new(Parts::Table).await;
+    let id = stage.with::<J>(Then::Retry).await;
+    stage.breaks("dynamodb", fault);
+    assert_eq!(stage.run(1).await, 1, "{fault:?}");
+    assert_eq!(stage.probe.runs(&id), [0; 0]);
+    stage.probe.proxy.mend();
+    // The first attempt, and the second.
+    assert_eq!((stage.run(1).await, stage.run(1).await), (1, 0));
+    assert_eq!(stage.probe.runs(&id), [1, 2]);
+    assert_eq!(outcomes(&stage.ended(&id).await), [AttemptOutcome::Error, AttemptOutcome::Succeeded]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_while_the_table_is_away_eats_no_attempt() {
+    a_job_that_cannot_be_claimed_comes_again::<Full>(Fault::AWAY).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_is_throttled_eats_no_attempt() {
+    a_job_that_cannot_be_claimed_comes_again::<Lean>(Fault::THROTTLED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_with_expired_credentials_eats_no_attempt() {
+    a_job_that_cannot_be_claimed_comes_again::<Full>(Fault::EXPIRED).await;
+}
+
+/// The settlement is refused after a success: it travels as a message, and the handler does not run again.
+async fn a_success_that_cannot_be_written_travels<J: Told>(fault: Fault) {
+    let stage = Stage::new(Parts::Table).await;
+    let id = stage.with::<J>(Then::Succeed).await;
+    let began = stage.probe.clone();
+    let job = id.clone();
+    stage
+        .probe
+        .proxy
+        .break_calls(move |service, _| (service == "dynamodb" && !began.runs(&job).is_empty()).then_some(fault));
+    assert_eq!(stage.run(1).await, 0, "its own message is done with");
+    assert_eq!(stage.lying().await, 1, "the settlement");
+    // The table is still away: the settlement waits.
+    assert_eq!(stage.run(1).await, 1);
+    stage.probe.proxy.mend();
+    assert_eq!((stage.run(1).await, stage.lying().await), (0, 0));
+    assert_eq!(outcomes(&stage.ended(&id).await), [AttemptOutcome::Succeeded]);
+    assert_eq!(stage.probe.runs(&id), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_while_the_table_is_away_is_written_later() {
+    a_success_that_cannot_be_written_travels::<Full>(Fault::AWAY).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_that_is_throttled_is_written_later() {
+    a_success_that_cannot_be_written_travels::<Lean>(Fault::THROTTLED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_with_expired_credentials_is_written_later() {
+    a_success_that_cannot_be_written_travels::<Full>(Fault::EXPIRED).await;
+}
+
+/// A write that was done and whose answer was lost is asked for again, and its condition does not hold any more: whoever
+/// asked finds the own mark in the record.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_that_fails_because_of_the_own_write_is_no_refusal() {
+    let stage = Stage::new(Parts::Table).await;
+    let id = stage.with::<Full>(Then::Retry).await;
+    let mut calls = 0;
+    stage.probe.proxy.break_calls(move |_, action| {
+        calls += usize::from(action == "UpdateItem");
+        (action == "UpdateItem" && calls % 2 == 1).then_some(Fault::AnswerLost)
+    });
+    assert_eq!((stage.run(1).await, stage.run(1).await), (1, 0));
+    stage.probe.proxy.mend();
+    assert_eq!(stage.probe.runs(&id), [1, 2]);
+    assert_eq!(outcomes(&stage.ended(&id).await), [AttemptOutcome::Error, AttemptOutcome::Succeeded]);
+}
+
+/// A job that someone else ends while it runs: its settlement is fenced, and its message has done its work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_that_fails_because_of_another_is_a_fence() {
+    let stage = Stage::new(Parts::Table).await;
+    let id = stage.with::<Full>(Then::Wait).await;
+    let cancelled = async {
+        stage.probe.has_begun().await;
+        let state = stage.client.cancel(&id).await.unwrap();
+        stage.probe.release();
+        state
+    };
+    let (came_again, state) = tokio::join!(stage.run(1), cancelled);
+    assert_eq!((came_again, state), (0, Some(JobState::Cancelled)));
+    assert_eq!(stage.ended(&id).await.state, JobState::Cancelled);
+    assert_eq!((stage.probe.runs(&id), stage.lying().await), (vec![1], 0));
+}
+
+/// Who enqueues is told, and has lost nothing: no record without a message stays hidden, no message without a record.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_cannot_be_recorded_is_not_sent() {
+    for (fault, says) in
+        [(Fault::AWAY, "try again"), (Fault::THROTTLED, "try again"), (Fault::EXPIRED, "sign in again")]
+    {
+        let stage = Stage::new(Parts::Table).await;
+        stage.breaks("dynamodb", fault);
+        let error = stage.client.enqueue(Full::new(Then::Succeed)).await.unwrap_err().to_string();
+        assert!(error.contains(says), "{error}");
+        assert_eq!(stage.lying().await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_record_of_a_job_that_cannot_be_sent_is_taken_back() {
+    let stage = Stage::new(Parts::Table).await;
+    stage.breaks("sqs", Fault::AWAY);
+    let error = stage.client.enqueue(Full::new(Then::Succeed)).id("once-more").await.unwrap_err().to_string();
+    assert!(error.contains("try again"), "{error}");
+    stage.probe.proxy.mend();
+    let id = JobId::new("once-more").unwrap();
+    assert!(stage.client.get(&id).await.unwrap().is_none());
+    // As it was told to: it is a new job, not a duplicate of one that was never sent.
+    let again = stage.client.enqueue(Full::new(Then::Succeed)).id("once-more").await.unwrap();
+    assert!(!again.is_duplicate(), "{again:?}");
+    assert_eq!((stage.run(1).await, stage.probe.runs(&id)), (0, vec![1]));
+}
