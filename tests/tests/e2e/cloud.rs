@@ -31,7 +31,7 @@ impl Cloud {
     async fn start() -> Self {
         let aws = MiniStack::options().auth(true).start().await.unwrap();
         let ledger = aws.log().with_file_name("ledger.jsonl");
-        let stack = deploy_own(&aws, "e2e", &ledger).await;
+        let stack = deploy_own(&aws, "e2e", &ledger, &[]).await;
         Self { aws, stack, ledger }
     }
 
@@ -107,9 +107,12 @@ impl Cloud {
     }
 }
 
-/// Deploys the tests' own function.
-pub(crate) async fn deploy_own(aws: &MiniStack, name: &str, ledger: &Path) -> Stack {
-    let template = template(&[e2e_function::function()]);
+/// Deploys the tests' own function, which has these variables beside those of the template.
+pub(crate) async fn deploy_own(aws: &MiniStack, name: &str, ledger: &Path, variables: &[(&str, String)]) -> Stack {
+    let mut template = template(&[e2e_function::function()]);
+    for (variable, value) in variables {
+        template["Resources"]["E2eFunction"]["Properties"]["Environment"]["Variables"][*variable] = json!(value);
+    }
     let parameters = [("E2eLedger", ledger.to_str().unwrap())];
     deploy(aws, name, template, &parameters, &[("e2e", "e2e-function")]).await
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,32 +16,38 @@ use lamplighter_tests::ministack::{MiniStack, REGION, ROOT_KEY, Stack, eventuall
 use crate::cloud::deploy_own;
 
 /// Long enough for a killed environment's messages to come back, several times, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(420);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(420);
 const ACTS: usize = 1500;
 const ORDERED: usize = 200;
 const TICKS: usize = 300;
 /// Environments that are killed.
 const KILLS: usize = 12;
 
-struct Fleet {
-    aws: MiniStack,
+/// An emulator of its own with the tests' own function, and its jobs.
+pub(crate) struct Fleet {
+    aws: Arc<MiniStack>,
     stack: Stack,
-    client: Client,
+    pub(crate) client: Client,
     operator: Operator,
     ledger: std::path::PathBuf,
 }
 
 impl Fleet {
-    async fn start() -> Self {
-        let aws = MiniStack::start().await.unwrap();
+    /// Deploys the function, which has these variables beside those of the template.
+    pub(crate) async fn start(aws: Arc<MiniStack>, variables: &[(&str, String)]) -> Self {
         let ledger = aws.log().with_file_name("ledger.jsonl");
-        let stack = deploy_own(&aws, "fleet", &ledger).await;
+        let stack = deploy_own(&aws, "fleet", &ledger, variables).await;
         let credentials = aws_sdk_sqs::config::Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
         let sdk = Sdk::fixed(REGION, Some(aws.endpoint()), credentials);
         let deployed = Deployed::read(&sdk, "fleet").await.unwrap();
         let operator = Operator::new(sdk.clone(), deployed.queues().clone());
         let client = Aws::new(sdk, deployed.settings(), Env::system()).client();
         Self { client, aws, stack, operator, ledger }
+    }
+
+    /// All runs so far.
+    pub(crate) fn runs(&self) -> Vec<Run> {
+        e2e_function::read(&self.ledger).unwrap()
     }
 
     fn url(&self, resource: &str) -> &str {
@@ -85,12 +92,11 @@ impl Fleet {
     async fn kill(&self) {
         let mut ended = 0;
         for kill in 0..KILLS {
-            let seen = eventually(format!("work goes on before kill {kill}"), PATIENCE, async || {
-                match e2e_function::read(&self.ledger).unwrap().len() {
+            let seen =
+                eventually(format!("work goes on before kill {kill}"), PATIENCE, async || match self.runs().len() {
                     runs if runs > ended + 100 => Ok(runs),
                     runs => Err(format!("{runs} runs")),
-                }
-            });
+                });
             ended = seen.await.unwrap();
             if let Some(process) = environments(self.aws.pid()).into_iter().nth(kill % 3) {
                 let _ = std::process::Command::new("kill").args(["-9", &process.to_string()]).status();
@@ -98,7 +104,8 @@ impl Fleet {
         }
     }
 
-    async fn ended(&self, jobs: usize) -> BTreeMap<JobId, Record> {
+    /// Waits until so many jobs have ended, and gives their records.
+    pub(crate) async fn ended(&self, jobs: usize) -> BTreeMap<JobId, Record> {
         let all = eventually("every job has ended", PATIENCE, async || {
             let records = self.records().await;
             let open = records.values().filter(|record| !record.state.is_final()).count();
@@ -107,7 +114,7 @@ impl Fleet {
         all.await.unwrap_or_else(|error| panic!("{error}; the emulator's log is {}", self.aws.log().display()))
     }
 
-    async fn queues_are_empty(&self) {
+    pub(crate) async fn queues_are_empty(&self) {
         for queue in ["ActsQueue", "OrderedQueue", "TicksQueue"] {
             let url = self.url(queue);
             eventually(format!("{queue} is empty"), PATIENCE, async || match self.aws.depth(url).await {
@@ -121,7 +128,7 @@ impl Fleet {
     }
 
     /// The ids of the jobs whose messages lie in a dead-letter queue.
-    async fn dead(&self, queue: &str) -> BTreeSet<JobId> {
+    pub(crate) async fn dead(&self, queue: &str) -> BTreeSet<JobId> {
         let held = self.aws.peek(self.url(queue)).await.unwrap();
         held.iter().filter_map(|held| held.body.parse::<lamplighter::Message>().unwrap().id).collect()
     }
@@ -152,7 +159,17 @@ fn environments(server: u32) -> Vec<u32> {
     processes.filter(runs_bootstrap).collect()
 }
 
-/// A record's history against what the handlers themselves wrote down.
+/// Records against what the handlers themselves wrote down.
+pub(crate) fn tell_the_truth(records: &BTreeMap<JobId, Record>, runs: &[Run]) {
+    let mut by_id: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
+    for run in runs {
+        by_id.entry(&run.id).or_default().push(run);
+    }
+    for record in records.values() {
+        tells_the_truth(record, by_id.get(record.id.as_str()).map(Vec::as_slice).unwrap_or_default());
+    }
+}
+
 fn tells_the_truth(record: &Record, runs: &[&Run]) {
     let history = &record.attempts;
     let numbers: Vec<_> = history.iter().map(|attempt| attempt.number).collect();
@@ -171,7 +188,7 @@ fn tells_the_truth(record: &Record, runs: &[&Run]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_jobs_end_once_whatever_happens() {
-    let fleet = Fleet::start().await;
+    let fleet = Fleet::start(Arc::new(MiniStack::start().await.unwrap()), &[]).await;
     let sending = async {
         fleet.enqueue().await;
         fleet.send_twice().await;
@@ -180,14 +197,8 @@ async fn two_thousand_jobs_end_once_whatever_happens() {
     let records = fleet.ended(ACTS + ORDERED + TICKS).await;
     fleet.queues_are_empty().await;
 
-    let runs = e2e_function::read(&fleet.ledger).unwrap();
-    let mut by_id: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
-    for run in &runs {
-        by_id.entry(&run.id).or_default().push(run);
-    }
-    for record in records.values() {
-        tells_the_truth(record, by_id.get(record.id.as_str()).map(Vec::as_slice).unwrap_or_default());
-    }
+    let runs = fleet.runs();
+    tell_the_truth(&records, &runs);
     let lost = records.values().flat_map(|record| &record.attempts);
     let lost = lost.filter(|attempt| attempt.outcome == AttemptOutcome::Lost).count();
     assert!(lost > 0, "no environment was killed in the middle of its work");

@@ -10,4 +10,5 @@ mod events;
 mod fleet;
 mod operator;
 mod order;
+mod outage;
 mod schedules;

@@ -1,0 +1,78 @@
+//! The table is away for half a minute in the middle of a run.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use e2e_function::{Act, Behaviour};
+use lamplighter::{AttemptOutcome, JobState};
+use lamplighter_tests::{
+    ministack::{MiniStack, eventually},
+    wire::{Fault, Proxy},
+};
+
+use crate::fleet::{Fleet, PATIENCE, tell_the_truth};
+
+const JOBS: usize = 400;
+/// How long the table answers nothing but 500.
+const OUTAGE: Duration = Duration::from_secs(30);
+/// Jobs become due over this time: before, during and after the outage.
+const SPREAD: usize = 45;
+
+fn behaviour(n: usize) -> Behaviour {
+    match n % 20 {
+        3 => Behaviour::FailUntil { attempt: 2 },
+        7 => Behaviour::GiveUp,
+        11 => Behaviour::Panic,
+        _ => Behaviour::Succeed,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_away_loses_nothing_and_runs_nothing_twice() {
+    let aws = Arc::new(MiniStack::start().await.unwrap());
+    let proxy = Proxy::start(aws.clone()).await.unwrap();
+    let fleet = Fleet::start(aws, &[("AWS_ENDPOINT_URL_DYNAMODB", proxy.endpoint())]).await;
+    let mut enqueueing = Vec::new();
+    for n in 0..JOBS {
+        let job = Act { label: format!("outage-{n}"), behaviour: behaviour(n) };
+        let delay = Duration::from_secs((n % SPREAD) as u64);
+        let client = &fleet.client;
+        enqueueing.push(async move { client.enqueue(job).delay(delay).await.unwrap() });
+    }
+    futures_util::future::join_all(enqueueing).await;
+
+    let begun = eventually("work has begun", PATIENCE, async || match fleet.runs().len() {
+        runs if runs >= 30 => Ok(runs),
+        runs => Err(format!("{runs} runs")),
+    });
+    let before = begun.await.unwrap();
+    let (until, refused) = (Instant::now() + OUTAGE, Arc::new(AtomicUsize::new(0)));
+    let counted = refused.clone();
+    proxy.break_calls(move |service, _| {
+        let away = service == "dynamodb" && Instant::now() < until;
+        counted.fetch_add(usize::from(away), Ordering::Relaxed);
+        away.then_some(Fault::AWAY)
+    });
+
+    let records = fleet.ended(JOBS).await;
+    fleet.queues_are_empty().await;
+    let runs = fleet.runs();
+    assert!(Instant::now() >= until && before < runs.len(), "the outage was in the middle of the run");
+    assert!(refused.load(Ordering::Relaxed) >= 30, "calls were refused: {refused:?}");
+    tell_the_truth(&records, &runs);
+    // Every attempt ran, and is known by how it ended: none was eaten by the outage, none ran again because of it.
+    let attempts = records.values().map(|record| record.attempts.len()).sum::<usize>();
+    assert_eq!(attempts, runs.len());
+    for record in records.values() {
+        assert!(record.attempts.iter().all(|attempt| attempt.outcome != AttemptOutcome::Lost), "{record:?}");
+    }
+    let failed = records.values().filter(|record| record.state == JobState::Failed);
+    let failed: std::collections::BTreeSet<_> = failed.map(|record| record.id.clone()).collect();
+    assert_eq!(failed.len(), JOBS / 20 * 2, "those that give up, and those that panic");
+    assert_eq!(fleet.dead("ActsDeadLetters").await, failed);
+}
