@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lamplighter::{Definition, EventTrigger, Function, Setting};
 
-use super::{names::logical_name, variables};
+use super::{names::logical_name, triggers, variables};
 use crate::problems::Problems;
 
 /// A Lambda function.
@@ -83,7 +83,7 @@ pub(super) fn derive(
     for function in functions {
         problems.extend(function.problems());
         check_variables(function, problems);
-        check_triggers(function, problems);
+        triggers::check(function, problems);
     }
     check_performers(functions, definitions, problems);
     check_settings(functions, problems);
@@ -118,7 +118,7 @@ fn setting(setting: &Setting) -> DeployedSetting {
     }
 }
 
-fn pattern(trigger: &EventTrigger) -> EventPattern {
+pub(super) fn pattern(trigger: &EventTrigger) -> EventPattern {
     EventPattern {
         source: trigger.source_name().map(str::to_owned),
         detail_type: trigger.detail_type_name().map(str::to_owned),
@@ -146,18 +146,6 @@ fn check_variables(function: &Function, problems: &mut Problems) {
         }
         if !seen.insert(variable) {
             problems.add(format!("function {name:?}: the environment variable {variable} is there twice; keep one"));
-        }
-    }
-}
-
-fn check_triggers(function: &Function, problems: &mut Problems) {
-    for trigger in function.events() {
-        if pattern(trigger) == (EventPattern { source: None, detail_type: None }) && trigger.rule_name().is_none() {
-            problems.add(format!(
-                "function {:?}: every event there is would start {}; name a source, a detail type or a rule",
-                function.name(),
-                trigger.job()
-            ));
         }
     }
 }

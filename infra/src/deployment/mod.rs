@@ -6,6 +6,7 @@ mod functions;
 mod names;
 mod queues;
 mod schedules;
+mod triggers;
 pub mod variables;
 
 use lamplighter::{Definition, Function, ScheduledJob};

@@ -120,6 +120,68 @@ fn of_functions() {
     }
 }
 
+/// A job with an argument that must be there.
+#[derive(Debug, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Ship {
+    order: u64,
+    #[serde(default)]
+    note: String,
+}
+
+impl lamplighter::Job for Ship {
+    const NAME: &'static str = "order.ship";
+    const QUEUE: Queue = Queue::standard("ships");
+}
+
+/// The problems of a function whose job is started by such events.
+fn of_trigger(trigger: EventTrigger) -> Vec<String> {
+    let function = Function::new("ships").job(handle::<Ship>).on_event(trigger).with_state(());
+    let begin = "function \"ships\": the event trigger of order.ship: ";
+    let of = |sentence: String| sentence.strip_prefix(begin).unwrap_or(&sentence).to_owned();
+    problems(&[function], &[]).into_iter().map(of).collect()
+}
+
+#[test]
+fn of_events_with_the_arguments_that_are_made_of_them() {
+    let paid = || EventTrigger::new::<Ship>().source("shop").detail_type("Order Paid");
+    let sound = [
+        paid(),
+        paid().arg("order", "$.detail.order.id").arg("note", "$.time"),
+        paid().args(&Ship::default()),
+        paid().args(&Ship::default()).arg("order", "$.detail.order.id"),
+    ];
+    for trigger in sound {
+        assert_eq!(of_trigger(trigger), Vec::<String>::new());
+    }
+    let breaks = [
+        (
+            paid().arg("note", "$.time"),
+            "the job needs order, and neither .arg(name, path) nor .args(job) gives it; map it, or give it a default",
+        ),
+        (
+            paid().arg("order", "$.detail.id").arg("oder", "$.detail.id"),
+            "the job has no argument \"oder\"; it has note, order",
+        ),
+        (
+            paid().arg("order", "$.detail.id").arg("order", "$.detail.number"),
+            "the argument \"order\" is taken from two places; keep one",
+        ),
+        (
+            paid().arg("order", "detail.id"),
+            "\"detail.id\" is no path into an event; write $.detail.order.id, $.time or the like, with names only",
+        ),
+        (paid().arg("order", "$.time"), "$.time is a text, and the argument \"order\" takes \"integer\""),
+        (
+            paid().args(&SendMail { text: Some("hello".into()) }).arg("order", "$.detail.id"),
+            "its .args(job) do not fit the job: Additional properties are not allowed ('text' was unexpected)",
+        ),
+    ];
+    for (trigger, sentence) in breaks {
+        assert_eq!(of_trigger(trigger), [sentence]);
+    }
+}
+
 #[test]
 fn of_functions_with_each_other() {
     job!(Other, "mail.other", MAILS, Options::new());

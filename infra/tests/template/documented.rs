@@ -44,19 +44,6 @@ fn alarms_are_explained() {
     }
 }
 
-#[test]
-fn the_cost_of_a_million_jobs_is_what_it_says() {
-    use lamplighter_infra::cost::{Estimate, Mode, Workload};
-    for mode in Mode::ALL {
-        let dollars = [false, true].map(|sent_singly| {
-            let million = Workload { jobs: 1_000_000, duration_ms: 100, memory_mb: 128, sent_singly };
-            format!("${:.2}", Estimate::new(&million, mode).jobs())
-        });
-        let row = DOCUMENT.lines().find(|line| line.starts_with(&format!("| {mode}:"))).unwrap();
-        assert!(row.ends_with(&format!("| {} | {} |", dollars[0], dollars[1])), "{row} and not {dollars:?}");
-    }
-}
-
 /// A link that leads nowhere is found here.
 #[test]
 fn files_that_are_named_are_there() {

@@ -15,6 +15,8 @@ const TICKS: Queue = Queue::standard("ticks").batch_size(1);
 
 /// The `source` of events that start an [`Act`].
 pub const EVENT_SOURCE: &str = "lamplighter.e2e";
+/// The `source` of events of which single fields start an [`Act`].
+pub const SHOP: &str = "lamplighter.e2e.shop";
 /// The schedule that starts a [`Tick`] every minute.
 pub const TICK_SCHEDULE: &str = "e2e-tick";
 /// How long a failed job waits. Long enough to be seen, and far below the queues' visibility timeout: who comes back

@@ -11,7 +11,7 @@ use lamplighter::{
 };
 
 pub use self::{
-    jobs::{ACTS, Act, Behaviour, EVENT_SOURCE, Ordered, RETRY_DELAY, TICK_SCHEDULE, Tick},
+    jobs::{ACTS, Act, Behaviour, EVENT_SOURCE, Ordered, RETRY_DELAY, SHOP, TICK_SCHEDULE, Tick},
     ledger::{LEDGER, MENDED, Run, read},
 };
 
@@ -22,6 +22,7 @@ pub fn function() -> Function {
         .description("Does what its jobs say")
         .setting(Setting::text(LEDGER, "The file that runs are written to"))
         .on_event(EventTrigger::new::<Act>().source(EVENT_SOURCE))
+        .on_event(EventTrigger::new::<Act>().source(SHOP).arg("label", "$.detail.order.name"))
         .job(act)
         .job(ordered)
         .job(tick)

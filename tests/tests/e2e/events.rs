@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use e2e_function::{EVENT_SOURCE, TICK_SCHEDULE};
+use e2e_function::{EVENT_SOURCE, SHOP, TICK_SCHEDULE};
 use lamplighter::Timestamp;
 use serde_json::json;
 
@@ -38,6 +38,15 @@ async fn an_event_starts_a_job_with_its_detail_as_arguments() {
     let detail = json!({ "label": "event" }).to_string();
     cloud.put_event(json!({ "Source": EVENT_SOURCE, "DetailType": "Any", "Detail": detail })).await;
     let runs = cloud.has_run("event", 1, SOON).await;
+    assert_eq!((runs.len(), runs[0].attempt), (1, 1));
+}
+
+#[tokio::test]
+async fn an_event_starts_a_job_with_what_stands_in_its_places() {
+    let cloud = cloud().await;
+    let detail = json!({ "order": { "name": "mapped-event", "items": [1, 2] } }).to_string();
+    cloud.put_event(json!({ "Source": SHOP, "DetailType": "Order Paid", "Detail": detail })).await;
+    let runs = cloud.has_run("mapped-event", 1, SOON).await;
     assert_eq!((runs.len(), runs[0].attempt), (1, 1));
 }
 

@@ -1,8 +1,7 @@
 //! EventBridge events that reach the function directly: each trigger that matches makes a job of it.
 
 use futures_util::future::join_all;
-use lamplighter::{EventTrigger, JobId, Message, RawValue, Timestamp};
-use serde_json::value::to_raw_value;
+use lamplighter::{EventTrigger, JobId, Message, Timestamp};
 
 use super::{
     Host, Invocation,
@@ -14,13 +13,13 @@ use super::{
 };
 
 /// What counts of an event (Amazon EventBridge User Guide, "Events metadata").
-struct Event {
+struct Event<'a> {
+    fields: &'a Fields,
     id: Option<String>,
     source: String,
     detail_type: String,
     time: Option<Timestamp>,
     resources: Vec<String>,
-    detail: Option<Box<RawValue>>,
 }
 
 /// Runs the jobs that an event starts, all at once. One that fails fails the invocation, which Lambda tries again;
@@ -61,17 +60,17 @@ pub(super) async fn serve(host: &Host, fields: &Fields, invocation: &Invocation)
     }
 }
 
-impl Event {
-    fn read(fields: &Fields) -> Self {
+impl<'a> Event<'a> {
+    fn read(fields: &'a Fields) -> Self {
         let text = |name| fields.text(name).map(|text| text.into_owned());
         let resources = fields.get("resources").and_then(|list| serde_json::from_str(list.get()).ok());
         Self {
+            fields,
             id: text("id").filter(|id| JobId::new(id).is_ok()),
             source: text("source").unwrap_or_default(),
             detail_type: text("detail-type").unwrap_or_default(),
             time: text("time").and_then(|time| time.parse().ok()),
             resources: resources.unwrap_or_default(),
-            detail: fields.get("detail").map(ToOwned::to_owned),
         }
     }
 
@@ -86,9 +85,7 @@ impl Event {
             let text = format!("job {} cannot be made of the event: {why}", trigger.job());
             InvocationError::new(Kind::BadMessage, text)
         };
-        let args = trigger.fixed_args().map(ToOwned::to_owned).or_else(|| self.detail.clone());
-        let args =
-            args.map_or_else(|| to_raw_value(&serde_json::json!({})).map_err(|error| refused(error.to_string())), Ok)?;
+        let args = trigger.args_of(|name| self.fields.get(name)).map_err(|error| refused(error.to_string()))?;
         let mut message =
             Message::new(trigger.job(), args).map_err(|error| refused(format!("{error} (they are its detail)")))?;
         let rule = self.rule(trigger);
