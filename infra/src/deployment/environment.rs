@@ -50,6 +50,7 @@ fn records_bytes() -> usize {
         (variables::SCHEDULER_ROLE, ARN_BYTES + ROLE_BYTES),
         (variables::UNDELIVERED, ARN_BYTES + MAX_STACK_NAME + "-".len() + UNDELIVERED_QUEUE.len()),
         (variables::PAYLOADS, BUCKET_BYTES),
+        (variables::WARM_UP, 1),
     ]
     .iter()
     .map(|(name, value)| name.len() + value)

@@ -17,6 +17,9 @@ pub const UNDELIVERED: &str = "LAMPLIGHTER_UNDELIVERED";
 /// The name of the bucket for arguments and outputs that are too large for a message or a record.
 pub const PAYLOADS: &str = "LAMPLIGHTER_PAYLOADS";
 
+/// Whether connections to AWS are made before the first invocation; `1`.
+pub const WARM_UP: &str = "LAMPLIGHTER_WARM_UP";
+
 /// All that the template sets, none of which a function can set itself.
-pub(super) const ALL: [&str; 8] =
-    [QUEUES, OBJECTS, TABLE, EVENT_BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, UNDELIVERED, PAYLOADS];
+pub(super) const ALL: [&str; 9] =
+    [QUEUES, OBJECTS, TABLE, EVENT_BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, UNDELIVERED, PAYLOADS, WARM_UP];

@@ -84,7 +84,8 @@ fn environment(function: &DeployedFunction) -> Map {
             .set(variables::SCHEDULE_GROUP, reference(scheduler::GROUP))
             .set(variables::SCHEDULER_ROLE, arn(scheduler::ROLE))
             .set(variables::UNDELIVERED, arn(UNDELIVERED))
-            .set(variables::PAYLOADS, PAYLOADS.name());
+            .set(variables::PAYLOADS, PAYLOADS.name())
+            .set(variables::WARM_UP, "1");
     }
     for (variable, value) in &function.variables {
         variables = variables.set(variable, value.as_str());

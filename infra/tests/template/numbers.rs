@@ -81,6 +81,7 @@ fn a_function_gets_its_settings_and_where_all_queues_are() {
             "LAMPLIGHTER_UNDELIVERED": { "Fn::GetAtt": ["EventsNotDelivered", "Arn"] },
             "LAMPLIGHTER_PAYLOADS":
                 { "Fn::If": ["MakesPayloadsBucket", { "Ref": "Payloads" }, { "Ref": "PayloadsBucket" }] },
+            "LAMPLIGHTER_WARM_UP": "1",
             "LAMPLIGHTER_MAIL_HOST": "mail.example.com",
             "LAMPLIGHTER_MAIL_TOKEN": { "Ref": "MailToken" },
         })
