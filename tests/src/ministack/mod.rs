@@ -32,6 +32,7 @@ mod options;
 pub mod package;
 mod process;
 mod queues;
+mod roles;
 mod run_folder;
 mod stack;
 mod tables;

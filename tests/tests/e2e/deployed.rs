@@ -24,7 +24,7 @@ const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BUCKET: &str = "lamplighter-e2e-objects";
 
 /// The stack, beside the tests' own in the same emulator.
-async fn stack() -> (&'static Cloud, &'static Stack) {
+pub(crate) async fn stack() -> (&'static Cloud, &'static Stack) {
     static STACK: OnceCell<Stack> = OnceCell::const_new();
     let cloud = cloud().await;
     let stack = STACK.get_or_init(async || {

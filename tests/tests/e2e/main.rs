@@ -11,4 +11,5 @@ mod fleet;
 mod operator;
 mod order;
 mod outage;
+mod rights;
 mod schedules;

@@ -1,0 +1,187 @@
+//! What the deployed roles must not be able to do. What they must, the other tests do with them: policies are enforced.
+
+use aws_sdk_sqs::config::Credentials;
+use hyper::{Method, Request, Response};
+use lamplighter_tests::ministack::Stack;
+use serde_json::{Value, json};
+
+use crate::{cloud::Cloud, deployed::stack};
+
+/// A call: service, target or path, body.
+enum Call {
+    /// Of a protocol that names the action in a header.
+    Json(&'static str, &'static str, Value),
+    /// Of one that names it by method and path.
+    Rest(&'static str, Method, String, Value),
+    /// Of IAM's.
+    Form(&'static str, String),
+}
+
+impl Call {
+    fn request(&self) -> (&'static str, Request<Vec<u8>>) {
+        let (service, request, body) = match self {
+            Self::Json(service, target, body) => {
+                let request = Request::post("/").header("content-type", "application/x-amz-json-1.0");
+                (*service, request.header("x-amz-target", *target), body.to_string())
+            }
+            Self::Rest(service, method, path, body) => {
+                let request = Request::builder().method(method).uri(path).header("content-type", "application/json");
+                (*service, request, body.to_string())
+            }
+            Self::Form(service, body) => {
+                let request = Request::post("/").header("content-type", "application/x-www-form-urlencoded");
+                (*service, request, body.clone())
+            }
+        };
+        (service, request.body(body.into_bytes()).unwrap())
+    }
+
+    fn name(&self) -> String {
+        match self {
+            Self::Json(_, target, body) => format!("{target} {body}"),
+            Self::Rest(service, method, path, _) => format!("{service}: {method} {path}"),
+            Self::Form(service, body) => format!("{service}: {body}"),
+        }
+    }
+}
+
+fn sqs(action: &'static str, body: Value) -> Call {
+    Call::Json("sqs", action, body)
+}
+
+fn dynamodb(action: &'static str, body: Value) -> Call {
+    Call::Json("dynamodb", action, body)
+}
+
+fn events(action: &'static str, body: Value) -> Call {
+    Call::Json("events", action, body)
+}
+
+async fn answer(cloud: &Cloud, role: &Credentials, call: &Call) -> Response<Vec<u8>> {
+    let (service, request) = call.request();
+    cloud.aws.request_as(role, service, request).await.unwrap()
+}
+
+async fn is_denied(cloud: &Cloud, role: &Credentials, call: &Call) {
+    let answer = answer(cloud, role, call).await;
+    let text = String::from_utf8_lossy(answer.body());
+    let denied = ["AccessDenied", "AuthorizationError", "not authorized"].iter().any(|word| text.contains(word));
+    assert!(denied && answer.status().is_client_error(), "{}: {} {text}", call.name(), answer.status());
+}
+
+/// What the credentials are good for: without this, the denials would show nothing.
+async fn is_allowed(cloud: &Cloud, role: &Credentials, call: &Call) {
+    let answer = answer(cloud, role, call).await;
+    let text = String::from_utf8_lossy(answer.body());
+    assert!(answer.status().is_success(), "{}: {} {text}", call.name(), answer.status());
+}
+
+fn key(id: &str) -> Value {
+    json!({ "pk": { "S": format!("JOB#{id}") }, "sk": { "S": "#" } })
+}
+
+/// A part of the stack, as CloudFormation calls it.
+fn id<'a>(stack: &'a Stack, logical_id: &str) -> &'a str {
+    stack.physical_id(logical_id).unwrap()
+}
+
+#[tokio::test]
+async fn a_function_reaches_its_own_and_nothing_else() {
+    let (cloud, stack) = stack().await;
+    let role = cloud.aws.assume(id(stack, "WebhooksRole")).await.unwrap();
+    let (own, others) = (id(stack, "WebhooksQueue"), id(stack, "ImagesQueue"));
+    let (table, foreign_table) = (id(stack, "Jobs"), cloud.id("Jobs"));
+    let foreign = cloud.id("ActsQueue");
+    is_allowed(cloud, &role, &sqs("AmazonSQS.GetQueueAttributes", json!({ "QueueUrl": own }))).await;
+    is_allowed(cloud, &role, &dynamodb("DynamoDB_20120810.GetItem", json!({ "TableName": table, "Key": key("none") })))
+        .await;
+
+    let item = json!({ "TableName": foreign_table, "Key": key("none") });
+    let denied = [
+        // Another function's messages, another stack's queues, and the queues themselves.
+        sqs("AmazonSQS.ReceiveMessage", json!({ "QueueUrl": others })),
+        sqs("AmazonSQS.ReceiveMessage", json!({ "QueueUrl": id(stack, "WebhooksDeadLetters") })),
+        sqs("AmazonSQS.SendMessage", json!({ "QueueUrl": foreign, "MessageBody": "{}" })),
+        sqs("AmazonSQS.SendMessage", json!({ "QueueUrl": id(stack, "ImagesDeadLetters"), "MessageBody": "{}" })),
+        sqs("AmazonSQS.PurgeQueue", json!({ "QueueUrl": own })),
+        sqs("AmazonSQS.DeleteQueue", json!({ "QueueUrl": own })),
+        sqs("AmazonSQS.SetQueueAttributes", json!({ "QueueUrl": own, "Attributes": { "VisibilityTimeout": "1" } })),
+        // Another stack's records, all records at once, and the table itself.
+        dynamodb("DynamoDB_20120810.GetItem", item),
+        dynamodb("DynamoDB_20120810.Scan", json!({ "TableName": table })),
+        dynamodb("DynamoDB_20120810.DeleteTable", json!({ "TableName": table })),
+        dynamodb("DynamoDB_20120810.UpdateTable", json!({ "TableName": table, "BillingMode": "PROVISIONED" })),
+        dynamodb("DynamoDB_20120810.ListTables", json!({})),
+        // What is due, which the function that looks after all reads.
+        dynamodb(
+            "DynamoDB_20120810.Query",
+            json!({
+                "TableName": table, "IndexName": "due", "KeyConditionExpression": "dpk = :p",
+                "ExpressionAttributeValues": { ":p": { "S": "due#0" } },
+            }),
+        ),
+        // Buses and rules that are not the stack's, and making or removing any.
+        events(
+            "AWSEvents.PutEvents",
+            json!({ "Entries": [{ "Source": "a", "DetailType": "b", "Detail": "{}", "EventBusName": "default" }] }),
+        ),
+        events(
+            "AWSEvents.PutRule",
+            json!({ "Name": id(stack, "ReportDailyRule"), "ScheduleExpression": "rate(1 minute)" }),
+        ),
+        events("AWSEvents.DeleteRule", json!({ "Name": id(stack, "ReportDailyRule") })),
+        events("AWSEvents.DisableRule", json!({ "Name": cloud.id("E2eTickRule") })),
+        // Schedules outside the stack's group, and the group.
+        Call::Rest("scheduler", Method::DELETE, "/schedules/any?groupName=default".into(), json!({})),
+        Call::Rest("scheduler", Method::DELETE, format!("/schedule-groups/{}", id(stack, "ScheduleGroup")), json!({})),
+        // Functions, its own among them.
+        Call::Rest(
+            "lambda",
+            Method::POST,
+            format!("/2015-03-31/functions/{}/invocations", id(stack, "ImagesFunction")),
+            json!({}),
+        ),
+        Call::Rest(
+            "lambda",
+            Method::PUT,
+            format!("/2015-03-31/functions/{}/configuration", id(stack, "WebhooksFunction")),
+            json!({ "Timeout": 900 }),
+        ),
+        // Rights.
+        Call::Form("iam", format!("Action=GetRole&Version=2010-05-08&RoleName={}", id(stack, "WebhooksRole"))),
+        Call::Form("iam", "Action=CreateUser&Version=2010-05-08&UserName=mallory".into()),
+    ];
+    for call in &denied {
+        is_denied(cloud, &role, call).await;
+    }
+}
+
+/// Who looks after the deployment reads all queues' depths and the due index, and takes nobody's messages.
+#[tokio::test]
+async fn who_looks_after_all_takes_no_messages() {
+    let (cloud, stack) = stack().await;
+    let role = cloud.aws.assume(id(stack, "MaintenanceRole")).await.unwrap();
+    for queue in ["WebhooksQueue", "ImagesQueue", "WebhooksDeadLetters"] {
+        let url = id(stack, queue);
+        is_allowed(cloud, &role, &sqs("AmazonSQS.GetQueueAttributes", json!({ "QueueUrl": url }))).await;
+        is_denied(cloud, &role, &sqs("AmazonSQS.ReceiveMessage", json!({ "QueueUrl": url }))).await;
+        is_denied(cloud, &role, &sqs("AmazonSQS.PurgeQueue", json!({ "QueueUrl": url }))).await;
+    }
+    let scan = dynamodb("DynamoDB_20120810.Scan", json!({ "TableName": id(stack, "Jobs") }));
+    is_denied(cloud, &role, &scan).await;
+}
+
+/// The role that EventBridge Scheduler takes on sends to the stack's queues, and does nothing else.
+#[tokio::test]
+async fn the_role_of_schedules_does_nothing_but_send() {
+    let (cloud, stack) = stack().await;
+    let role = cloud.aws.assume(id(stack, "ScheduleGroupAccess")).await.unwrap();
+    let denied = [
+        sqs("AmazonSQS.SendMessage", json!({ "QueueUrl": cloud.id("ActsQueue"), "MessageBody": "{}" })),
+        sqs("AmazonSQS.ReceiveMessage", json!({ "QueueUrl": id(stack, "WebhooksQueue") })),
+        dynamodb("DynamoDB_20120810.GetItem", json!({ "TableName": id(stack, "Jobs"), "Key": key("none") })),
+    ];
+    for call in &denied {
+        is_denied(cloud, &role, call).await;
+    }
+}
