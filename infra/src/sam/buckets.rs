@@ -1,5 +1,7 @@
 //! Buckets: for objects that jobs read and write, and for arguments and outputs that are too large elsewhere.
 
+use lamplighter_objects::ClaimChecks;
+
 use super::{encryption, policy, resource_if};
 use crate::node::{Map, Node, arn, call, either, reference, sub};
 
@@ -38,10 +40,6 @@ pub(super) const PAYLOADS: Bucket = Bucket {
 pub(super) const ARGUMENTS: &str = "args/";
 /// Where outputs lie there.
 pub(super) const OUTPUTS: &str = "output/";
-
-/// How long a payload is kept. A message lives 14 days at most and a dead letter as long, so 30 days outlast a job that
-/// was sent without a long delay, and the record of its failure.
-const PAYLOAD_DAYS: u16 = 30;
 
 impl Bucket {
     /// Its name, whether it is made here or was given.
@@ -85,7 +83,9 @@ impl Bucket {
         let unfinished = rule("unfinished-uploads".into())
             .set("AbortIncompleteMultipartUpload", Map::new().set("DaysAfterInitiation", 1u16));
         let passing = self.passing.iter().map(|prefix| {
-            rule(prefix.trim_end_matches('/').into()).set("Prefix", *prefix).set("ExpirationInDays", PAYLOAD_DAYS)
+            rule(prefix.trim_end_matches('/').into())
+                .set("Prefix", *prefix)
+                .set("ExpirationInDays", ClaimChecks::KEPT_DAYS)
         });
         let rules: Vec<Map> = passing.chain([unfinished]).collect();
         Map::new().set("LifecycleConfiguration", Map::new().set("Rules", rules))

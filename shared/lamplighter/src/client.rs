@@ -261,7 +261,9 @@ impl<'a> Enqueue<'a> {
     }
 
     /// In this message group. On a FIFO queue the jobs of a group run one after the other; without one, all jobs of
-    /// the queue form one group.
+    /// the queue form one group. On a standard queue of SQS a group is a tenant: its fair queues let no tenant's backlog
+    /// hold up the others' jobs (Amazon SQS Developer Guide, "Amazon SQS fair queues"). The embedded engine takes the
+    /// jobs of a standard queue as they come.
     pub fn group(mut self, group: impl AsRef<str>) -> Self {
         self.group = Some(group.as_ref().into());
         self
@@ -321,7 +323,7 @@ impl<'a> Enqueue<'a> {
 /// Leaves arguments that are too large for a message elsewhere, and puts a claim check into the message.
 async fn check_in(payloads: &dyn Payloads, submission: Submission) -> Result<Submission, EnqueueError> {
     let mut message = (*submission.message).clone();
-    message.args_at = Some(payloads.put(&submission.id, &message.args).await?);
+    message.args_at = Some(payloads.put(&submission.id, &message.args, submission.due_at).await?);
     message.args = empty_object();
     Ok(Submission { message: Arc::new(message), ..submission })
 }

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use lamplighter::{
     Action, Backend, BurialReason, Context, Delivery, Env, Event, Events, Function, Job, JobError, JobId, JobState,
-    Options, Payloads, Queue, RawValue, Record, Retry, Settlement, Stop, StoreError, StoreErrorKind, Worker, secs,
+    Options, Payloads, Queue, RawValue, Record, Retry, Settlement, Stop, StoreError, StoreErrorKind, Timestamp, Worker,
+    secs,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ impl Events for Aside {
 
 #[async_trait]
 impl Payloads for Aside {
-    async fn put(&self, _: &JobId, _: &RawValue) -> Result<String, StoreError> {
+    async fn put(&self, _: &JobId, _: &RawValue, _: Option<Timestamp>) -> Result<String, StoreError> {
         Err(StoreError::unavailable("nothing is put in these tests"))
     }
 
@@ -287,7 +288,7 @@ struct Shelf(Arc<Mutex<u32>>);
 
 #[async_trait]
 impl Payloads for Shelf {
-    async fn put(&self, id: &JobId, args: &RawValue) -> Result<String, StoreError> {
+    async fn put(&self, id: &JobId, args: &RawValue, _: Option<Timestamp>) -> Result<String, StoreError> {
         assert!(args.get().len() > lamplighter::MAX_MESSAGE_BYTES);
         *self.0.lock().unwrap() += 1;
         Ok(format!("shelf/{id}"))

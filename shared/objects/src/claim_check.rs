@@ -1,7 +1,9 @@
 //! Arguments that are too large for a message, as objects: the message carries a claim check.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
-use lamplighter::{Env, JobId, Payloads, RawValue, StoreError, StoreErrorKind};
+use lamplighter::{Env, JobId, Payloads, RawValue, StoreError, StoreErrorKind, Timestamp, days};
 
 use crate::{Key, ObjectError, Objects};
 
@@ -21,6 +23,11 @@ const PREFIX: &str = "args/";
 impl ClaimChecks {
     /// The largest arguments, in bytes: what a small function can hold several of at once.
     pub const MAX_BYTES: usize = 16 << 20;
+    /// For how many days the deployment's bucket keeps arguments, by its lifecycle rule.
+    pub const KEPT_DAYS: u16 = 30;
+    /// How far ahead a job with such arguments may be due: what is left of that time is for its message, which lives for
+    /// 14 days at most (Amazon SQS Developer Guide, "Message quotas"), attempts and waits included.
+    pub const MAX_DELAY: Duration = days(Self::KEPT_DAYS as u64 - 14);
 
     /// Claim checks for objects at this place.
     #[must_use]
@@ -31,7 +38,17 @@ impl ClaimChecks {
 
 #[async_trait]
 impl Payloads for ClaimChecks {
-    async fn put(&self, id: &JobId, args: &RawValue) -> Result<String, StoreError> {
+    async fn put(&self, id: &JobId, args: &RawValue, due_at: Option<Timestamp>) -> Result<String, StoreError> {
+        let latest = self.env.now().saturating_add(Self::MAX_DELAY).unwrap_or(Timestamp::MAX);
+        if due_at.is_some_and(|due_at| due_at > latest) {
+            let text = format!(
+                "job {id} has arguments that are too large for a message, and those are kept for {} days, so it can be due \
+                 in {} days at most: pass a reference to data of your own",
+                Self::KEPT_DAYS,
+                Self::MAX_DELAY.as_secs() / 86_400
+            );
+            return Err(StoreError::new(StoreErrorKind::Invalid, text));
+        }
         let text = args.get();
         if text.len() > Self::MAX_BYTES {
             let (bytes, limit) = (text.len(), Self::MAX_BYTES);
@@ -80,7 +97,7 @@ mod tests {
         let checks = ClaimChecks::new(Objects::from_url("memory:///").unwrap(), Env::system());
         let id = JobId::new("order:42@blue").unwrap();
         let (first, second) = (raw(r#"{"n":1}"#), raw(r#"{"n":2}"#));
-        let references = [checks.put(&id, &first).await.unwrap(), checks.put(&id, &second).await.unwrap()];
+        let references = [checks.put(&id, &first, None).await.unwrap(), checks.put(&id, &second, None).await.unwrap()];
         assert_ne!(references[0], references[1], "the second does not take the first one's place");
         assert_eq!(checks.get(&references[0]).await.unwrap().get(), first.get());
         assert_eq!(checks.get(&references[1]).await.unwrap().get(), second.get());
@@ -108,7 +125,16 @@ mod tests {
     async fn too_much_is_refused_before_it_is_written() {
         let checks = ClaimChecks::new(Objects::from_url("memory:///").unwrap(), Env::system());
         let large = raw(&format!("\"{}\"", "x".repeat(ClaimChecks::MAX_BYTES)));
-        let error = checks.put(&JobId::new("a").unwrap(), &large).await.unwrap_err();
+        let error = checks.put(&JobId::new("a").unwrap(), &large, None).await.unwrap_err();
         assert!(error.to_string().contains("the limit is"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_would_be_gone_before_it_is_due_is_refused() {
+        let checks = ClaimChecks::new(Objects::from_url("memory:///").unwrap(), Env::system());
+        let (id, args, now) = (JobId::new("a").unwrap(), raw("{}"), Timestamp::now());
+        assert!(checks.put(&id, &args, Some(now + days(15))).await.is_ok());
+        let error = checks.put(&id, &args, Some(now + days(17))).await.unwrap_err();
+        assert!(error.to_string().contains("can be due in 16 days at most"), "{error}");
     }
 }
