@@ -95,6 +95,20 @@ async fn a_success_with_expired_credentials_is_written_later() {
     a_success_that_cannot_be_written_travels::<Full>(Fault::EXPIRED).await;
 }
 
+/// The record says that the job has failed, and the message did not get to the dead-letter queue: it comes again, and is
+/// buried without another run.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_burial_that_was_cut_off_is_made_up_for() {
+    let stage = Stage::new(Parts::Table).await;
+    let id = stage.with::<Full>(Then::Fail).await;
+    stage.probe.proxy.break_calls(|_, action| action.starts_with("SendMessage").then_some(Fault::AWAY));
+    assert_eq!((stage.run(1).await, stage.dead().await), (1, 0));
+    assert_eq!(stage.ended(&id).await.state, JobState::Failed);
+    stage.probe.proxy.mend();
+    assert_eq!((stage.run(1).await, stage.dead().await, stage.lying().await), (0, 1, 0));
+    assert_eq!((stage.probe.runs(&id), outcomes(&stage.ended(&id).await)), (vec![1], vec![AttemptOutcome::Error]));
+}
+
 /// A write that was done and whose answer was lost is asked for again, and its condition does not hold any more: whoever
 /// asked finds the own mark in the record.
 #[tokio::test(flavor = "multi_thread")]

@@ -60,6 +60,7 @@ pub(crate) struct Stage {
 #[derive(Debug, Clone)]
 struct Places {
     url: String,
+    dead: String,
     arn: String,
     table: String,
 }
@@ -153,7 +154,7 @@ impl Stage {
         let proxy = Proxy::start(aws.clone()).await.unwrap();
         let (phases, runs, began, released, put_back) = Default::default();
         let probe = Arc::new(Probe { proxy, phases, runs, began, released, put_back });
-        Self::on(probe, settings, aws, Places { url, arn, table: name }, Env::system())
+        Self::on(probe, settings, aws, Places { url, dead, arn, table: name }, Env::system())
     }
 
     fn on(probe: Arc<Probe>, settings: Settings, aws: Arc<MiniStack>, places: Places, env: Env) -> Self {
@@ -257,6 +258,11 @@ impl Stage {
             .unwrap();
         let answer = self.aws.request_as_root("dynamodb", request).await.unwrap();
         assert!(answer.status().is_success(), "{}", String::from_utf8_lossy(answer.body()));
+    }
+
+    /// How many messages lie in the dead-letter queue.
+    pub(crate) async fn dead(&self) -> usize {
+        self.aws.peek(&self.places.dead).await.unwrap().len()
     }
 
     /// How many messages lie in the queue: those that can be received, and those that wait.
