@@ -69,7 +69,7 @@ impl Definition {
             name: J::NAME,
             queue: J::QUEUE,
             options: J::options(),
-            schema: || SchemaGenerator::default().into_root_schema_for::<J>(),
+            schema: schema_of::<J>,
         }
     }
 
@@ -78,6 +78,11 @@ impl Definition {
     pub fn schema(&self) -> Schema {
         (self.schema)()
     }
+}
+
+/// The JSON Schema of a job's arguments.
+pub(crate) fn schema_of<J: Job>() -> Schema {
+    SchemaGenerator::default().into_root_schema_for::<J>()
 }
 
 /// `n` seconds.
