@@ -18,5 +18,5 @@ pub const UNDELIVERED: &str = "LAMPLIGHTER_UNDELIVERED";
 pub const PAYLOADS: &str = "LAMPLIGHTER_PAYLOADS";
 
 /// All that the template sets, none of which a function can set itself.
-pub(super) const ALL: [&str; 8] =
+pub(crate) const ALL: [&str; 8] =
     [QUEUES, OBJECTS, TABLE, EVENT_BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, UNDELIVERED, PAYLOADS];

@@ -36,12 +36,10 @@ mod stack;
 #[cfg(feature = "test-util")]
 pub mod testing;
 
+#[cfg(feature = "doctor")]
+pub use self::examiner::{Account, Code, DeployedStack, Examiner, Look, Part, RunTimeSchedule, StackResource, Unseen};
 #[cfg(feature = "dynamodb")]
 pub use self::maintenance::{Maintenance, MaintenanceError, QueueReport, Report};
-#[cfg(feature = "doctor")]
-pub use self::examiner::{
-    Account, Code, DeployedStack, Examiner, Look, Part, RunTimeSchedule, StackResource, Unseen,
-};
 #[cfg(feature = "schedules")]
 pub use self::schedules::{AwsSchedules, OneTime, OneTimeError, ScheduleSettings, ScheduleSettingsError, Sending};
 pub use self::{

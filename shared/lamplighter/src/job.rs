@@ -65,12 +65,7 @@ impl Definition {
     /// The definition of `J`.
     #[must_use]
     pub fn of<J: Job>() -> Self {
-        Self {
-            name: J::NAME,
-            queue: J::QUEUE,
-            options: J::options(),
-            schema: schema_of::<J>,
-        }
+        Self { name: J::NAME, queue: J::QUEUE, options: J::options(), schema: schema_of::<J> }
     }
 
     /// The JSON Schema of the arguments.

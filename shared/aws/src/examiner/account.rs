@@ -25,7 +25,8 @@ impl Examiner {
         let asked = self.lambda().await?.get_account_settings().send();
         match ask("lambda:GetAccountSettings", "read the account's quotas of Lambda", asked).await {
             Ok(answer) => {
-                let (limit, usage) = answer.map(|answer| (answer.account_limit, answer.account_usage)).unwrap_or_default();
+                let (limit, usage) =
+                    answer.map(|answer| (answer.account_limit, answer.account_usage)).unwrap_or_default();
                 let number = |number: i64| u64::try_from(number).ok().filter(|number| *number > 0);
                 account.concurrency = limit.as_ref().and_then(|limit| number(limit.concurrent_executions.into()));
                 let used = usage.and_then(|usage| u64::try_from(usage.total_code_size).ok());

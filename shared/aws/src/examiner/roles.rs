@@ -9,11 +9,11 @@ use super::{Look, Looking, ask, parsed};
 
 pub(super) async fn role(client: &Client, name: &str) -> Result<Look, StoreError> {
     let asked = client.get_role().role_name(name).send();
-    let (mut looking, answer) =
-        match Looking::begin(ask("iam:GetRole", &format!("read the role {name}"), asked).await) {
-            Ok(begun) => begun,
-            Err(look) => return Ok(look),
-        };
+    let (mut looking, answer) = match Looking::begin(ask("iam:GetRole", &format!("read the role {name}"), asked).await)
+    {
+        Ok(begun) => begun,
+        Err(look) => return Ok(look),
+    };
     let trust = answer.role.and_then(|role| role.assume_role_policy_document);
     looking.set("AssumeRolePolicyDocument", trust.as_deref().map_or(Value::Null, document));
     let mut names = Vec::new();

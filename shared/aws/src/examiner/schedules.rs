@@ -32,21 +32,25 @@ pub(super) async fn schedule(client: &Client, group: &str, name: &str) -> Result
     looking.set("State", answer.state.map(|state| state.as_str().to_owned()));
     looking.set("ScheduleExpression", answer.schedule_expression);
     looking.set("ScheduleExpressionTimezone", answer.schedule_expression_timezone);
-    looking.set("Target", answer.target.map_or(Value::Null, |target| {
-        let retries = target.retry_policy.as_ref().map(|one| {
-            json!({ "MaximumEventAgeInSeconds": one.maximum_event_age_in_seconds,
+    looking.set(
+        "Target",
+        answer.target.map_or(Value::Null, |target| {
+            let retries = target.retry_policy.as_ref().map(|one| {
+                json!({ "MaximumEventAgeInSeconds": one.maximum_event_age_in_seconds,
                     "MaximumRetryAttempts": one.maximum_retry_attempts })
-        });
-        let parameters = target.sqs_parameters.as_ref().map(|one| json!({ "MessageGroupId": one.message_group_id }));
-        json!({
-            "Arn": target.arn,
-            "RoleArn": target.role_arn,
-            "Input": target.input,
-            "SqsParameters": parameters,
-            "RetryPolicy": retries,
-            "DeadLetterConfig": target.dead_letter_config.as_ref().map(|one| json!({ "Arn": one.arn })),
-        })
-    }));
+            });
+            let parameters =
+                target.sqs_parameters.as_ref().map(|one| json!({ "MessageGroupId": one.message_group_id }));
+            json!({
+                "Arn": target.arn,
+                "RoleArn": target.role_arn,
+                "Input": target.input,
+                "SqsParameters": parameters,
+                "RetryPolicy": retries,
+                "DeadLetterConfig": target.dead_letter_config.as_ref().map(|one| json!({ "Arn": one.arn })),
+            })
+        }),
+    );
     Ok(looking.end())
 }
 

@@ -53,7 +53,8 @@ impl Examiner {
         };
         let Some(stack) = stack else { return Err(self.no_stack(name).await) };
         let parameters = stack.parameters.unwrap_or_default().into_iter();
-        let parameters = parameters.filter_map(|one| Some((one.parameter_key?, one.parameter_value.unwrap_or_default())));
+        let parameters =
+            parameters.filter_map(|one| Some((one.parameter_key?, one.parameter_value.unwrap_or_default())));
         Ok(DeployedStack {
             name: stack.stack_name.unwrap_or_else(|| name.to_owned()),
             id: stack.stack_id.unwrap_or_default(),
