@@ -42,6 +42,9 @@ pub(crate) enum Error {
     Scheduling(#[from] SchedulingError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What was examined is not well; each finding has been told.
+    #[error("not all is well")]
+    Unwell,
     /// Anything else that failed, in a sentence of its own.
     #[error("{0}")]
     Failed(String),
@@ -55,6 +58,9 @@ impl Error {
     pub(crate) fn report(&self) -> ExitCode {
         if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
             return ExitCode::SUCCESS;
+        }
+        if matches!(self, Self::Unwell) {
+            return ExitCode::FAILURE;
         }
         crate::output::error(&self.to_string());
         match self {

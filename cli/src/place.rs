@@ -17,7 +17,7 @@ use crate::{
 };
 
 const FILE: &str = "LAMPLIGHTER_DB";
-const STACK: &str = "LAMPLIGHTER_STACK";
+pub(crate) const STACK: &str = "LAMPLIGHTER_STACK";
 
 /// The embedded file, or a deployed stack. What the command line says goes before the environment.
 #[derive(Debug, Args)]

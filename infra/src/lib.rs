@@ -15,6 +15,7 @@
 mod committed;
 pub mod cost;
 mod deployment;
+pub mod doctor;
 mod node;
 mod problems;
 mod rules;
@@ -48,6 +49,14 @@ pub fn functions() -> Vec<Function> {
 pub fn deployment() -> Result<Deployment, Problems> {
     let schedules = [lamplighter_jobs::schedules(), maintenance::schedules()].concat();
     Deployment::derive(&functions(), &lamplighter_jobs::definitions(), &schedules)
+}
+
+/// What a stack of this deployment should be.
+///
+/// # Errors
+/// When definitions contradict each other.
+pub fn wanted() -> Result<doctor::Wanted, Problems> {
+    Ok(doctor::Wanted::new(&functions(), deployment()?))
 }
 
 /// The template of this deployment.

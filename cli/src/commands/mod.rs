@@ -6,6 +6,7 @@ mod dead_letters;
 mod definitions;
 mod demo;
 mod dev;
+mod doctor;
 mod enqueue;
 mod infra;
 mod job;
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Queues(queues::Queues),
     Pause(pause::Pause),
     Resume(pause::Resume),
+    Doctor(doctor::Doctor),
     Infra(infra::Infra),
     Bench(bench::Bench),
 }
@@ -64,6 +66,7 @@ impl Command {
             Self::Queues(queues) => queues.run(),
             Self::Pause(pause) => pause.run(),
             Self::Resume(resume) => resume.run(),
+            Self::Doctor(doctor) => doctor.run(),
             Self::Infra(infra) => infra.run(),
             Self::Bench(bench) => bench.run(),
         }

@@ -161,3 +161,15 @@ async fn where_to_look_is_told_or_asked_for() {
     nobody.env("AWS_CONFIG_FILE", "/nonexistent").env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");
     Done::of(nobody).await.fails(1, &["cannot read the stack shop", "no usable AWS credentials"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_needs_a_stack_that_can_be_read() {
+    let shop = Shop::open().await;
+    let nowhere = Done::of(shop.command(&["doctor"])).await;
+    nowhere.fails(2, &["which stack to look at", "--stack NAME", "LAMPLIGHTER_STACK"]);
+    shop.lamp(&["doctor", "--stack", "shoop"]).await.fails(1, &["no stack \"shoop\" in us-east-1", "AWS_REGION"]);
+    let denied = lamplighter_aws::testing::Fault::Call(403, "AccessDenied", "not yours");
+    shop.fake.fail("DescribeStacks", denied);
+    shop.lamp(&["doctor", "--json"]).await.fails(1, &["cannot read the stack shop", "not yours"]);
+    assert_eq!(shop.lamp(&["doctor", "--stack", ""]).await.code, 2);
+}

@@ -21,5 +21,5 @@ pub const PAYLOADS: &str = "LAMPLIGHTER_PAYLOADS";
 pub const WARM_UP: &str = "LAMPLIGHTER_WARM_UP";
 
 /// All that the template sets, none of which a function can set itself.
-pub(super) const ALL: [&str; 9] =
+pub(crate) const ALL: [&str; 9] =
     [QUEUES, OBJECTS, TABLE, EVENT_BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, UNDELIVERED, PAYLOADS, WARM_UP];

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The queue for what EventBridge or Lambda could not deliver.
-pub(super) const UNDELIVERED: &str = "EventsNotDelivered";
+pub(crate) const UNDELIVERED: &str = "EventsNotDelivered";
 pub(super) const EVENTS_SERVICE: &str = "events.amazonaws.com";
 /// Fourteen days, the longest there is.
 const RETENTION_SECS: u32 = 14 * 86_400;
@@ -20,7 +20,7 @@ fn retry_policy() -> Map {
     Map::new().set("MaximumEventAgeInSeconds", 86_400u32).set("MaximumRetryAttempts", 185u16)
 }
 
-pub(super) fn schedule_id(schedule: &DeployedSchedule) -> String {
+pub(crate) fn schedule_id(schedule: &DeployedSchedule) -> String {
     let kind = match schedule.timing {
         Timing::Rule { .. } => "Rule",
         Timing::Scheduler { .. } => "Schedule",
@@ -28,7 +28,7 @@ pub(super) fn schedule_id(schedule: &DeployedSchedule) -> String {
     logical_name(&schedule.name) + kind
 }
 
-fn events_rule_id(function: &DeployedFunction) -> String {
+pub(crate) fn events_rule_id(function: &DeployedFunction) -> String {
     format!("{}Events", logical_name(&function.name))
 }
 

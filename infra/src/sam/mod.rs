@@ -4,15 +4,15 @@ mod alarms;
 mod buckets;
 mod dashboard;
 mod encryption;
-mod events;
+pub(crate) mod events;
 mod functions;
 mod outputs;
 mod parameters;
 mod policy;
 mod queues;
-mod records;
+pub(crate) mod records;
 mod roles;
-mod scheduler;
+pub(crate) mod scheduler;
 
 use std::fmt;
 
@@ -107,27 +107,27 @@ fn resources(deployment: &Deployment) -> Map {
         .and(dashboard::resource(deployment))
 }
 
-fn function_id(name: &str) -> String {
+pub(crate) fn function_id(name: &str) -> String {
     format!("{}Function", logical_name(name))
 }
 
-fn role_id(name: &str) -> String {
+pub(crate) fn role_id(name: &str) -> String {
     format!("{}Role", logical_name(name))
 }
 
-fn logs_id(name: &str) -> String {
+pub(crate) fn logs_id(name: &str) -> String {
     format!("{}Logs", logical_name(name))
 }
 
-fn queue_id(name: &str) -> String {
+pub(crate) fn queue_id(name: &str) -> String {
     format!("{}Queue", logical_name(name))
 }
 
-fn dead_letters_id(name: &str) -> String {
+pub(crate) fn dead_letters_id(name: &str) -> String {
     format!("{}DeadLetters", logical_name(name))
 }
 
-fn mapping_id(queue: &str) -> String {
+pub(crate) fn mapping_id(queue: &str) -> String {
     format!("{}Mapping", logical_name(queue))
 }
 

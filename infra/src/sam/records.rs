@@ -4,9 +4,9 @@ use super::{encryption, events::UNDELIVERED, resource};
 use crate::node::{Map, Node, arn, attribute, reference, sub};
 
 /// The table.
-pub(super) const TABLE: &str = "Jobs";
+pub(crate) const TABLE: &str = "Jobs";
 /// The bus.
-pub(super) const BUS: &str = "Bus";
+pub(crate) const BUS: &str = "Bus";
 
 /// A sparse index of the table: items without its keys are not in it, and cost nothing there.
 struct Index {

@@ -13,9 +13,9 @@ use crate::{
 
 const SERVICE: &str = "scheduler.amazonaws.com";
 /// The role that Scheduler takes on to send.
-pub(super) const ROLE: &str = "ScheduleGroupAccess";
+pub(crate) const ROLE: &str = "ScheduleGroupAccess";
 /// The group.
-pub(super) const GROUP: &str = "ScheduleGroup";
+pub(crate) const GROUP: &str = "ScheduleGroup";
 
 pub(super) fn schedule(schedule: &DeployedSchedule, expression: &str, timezone: &str) -> Map {
     let target = match &schedule.target {

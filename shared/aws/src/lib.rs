@@ -6,6 +6,7 @@
 //!   once, later than SQS can delay them.
 //! - With the feature `operator`, [`Stack`] tells what a deployed stack consists of, and [`Operator`] pauses its queues
 //!   and moves their dead letters back.
+//! - With the feature `doctor`, [`Examiner`] tells what each resource of a deployed stack is like.
 //! - [`Sdk`] is what all clients of AWS's SDKs in this process share, made at first use: nothing here touches the
 //!   network, the file system or a certificate before something has to be said to AWS.
 
@@ -14,6 +15,8 @@ mod backend;
 mod dynamo;
 #[cfg(feature = "events")]
 mod events;
+#[cfg(feature = "doctor")]
+mod examiner;
 pub mod lambda;
 #[cfg(feature = "dynamodb")]
 mod maintenance;
@@ -33,6 +36,8 @@ mod stack;
 #[cfg(feature = "test-util")]
 pub mod testing;
 
+#[cfg(feature = "doctor")]
+pub use self::examiner::{Account, Code, DeployedStack, Examiner, Look, Part, RunTimeSchedule, StackResource, Unseen};
 #[cfg(feature = "dynamodb")]
 pub use self::maintenance::{Maintenance, MaintenanceError, QueueReport, Report};
 #[cfg(feature = "schedules")]

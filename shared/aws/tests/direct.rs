@@ -36,6 +36,16 @@ async fn a_message_is_run_and_answered() {
 }
 
 #[tokio::test]
+async fn the_question_what_code_it_is_runs_nothing() {
+    let mut stage = Stage::mapped().await;
+    let about = answer(&stage, &json!({"lamplighter": "about"})).await;
+    let jobs: Vec<_> = about["jobs"].as_array().unwrap().iter().map(|job| (&job["job"], &job["queue"])).collect();
+    assert!(jobs.contains(&(&json!("act.out"), &json!("work"))), "{about}");
+    assert!(about["jobs"][0]["schema"]["properties"].is_object() && about["version"].is_string(), "{about}");
+    assert_eq!((stage.ran(), stage.sqs.calls()), (Vec::new(), Vec::new()));
+}
+
+#[tokio::test]
 async fn an_expired_message_is_not_run() {
     let mut stage = Stage::mapped().await;
     let message = json!({"job": "act.out", "id": "late", "expires_at": "2020-01-01T00:00:00Z"});

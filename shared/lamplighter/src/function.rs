@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::Arc, time::Duration};
 
+use schemars::Schema;
+
 use crate::{
     event::EventTrigger,
     handler::{ErasedHandler, Handler, erase},
-    job::Job,
+    job::{Job, schema_of},
     message::is_job_name,
     options::{Options, Overlap},
     ports::SETTLE_JOB,
@@ -57,7 +59,16 @@ pub struct Route {
     pub queue: Queue,
     /// Its options.
     pub options: Arc<Options>,
+    schema: fn() -> Schema,
     pub(crate) handler: Option<ErasedHandler>,
+}
+
+impl Route {
+    /// The JSON Schema of the job's arguments.
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        (self.schema)()
+    }
 }
 
 impl Function {
@@ -158,7 +169,8 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
         H: Handler<J, S, Form>,
         Form: 'static,
     {
-        let route = Route { job: J::NAME, queue: J::QUEUE, options: Arc::new(J::options()), handler: None };
+        let (queue, options) = (J::QUEUE, Arc::new(J::options()));
+        let route = Route { job: J::NAME, queue, options, schema: schema_of::<J>, handler: None };
         if self.routes.insert(J::NAME, Arc::new(route)).is_some() {
             self.duplicates.push(J::NAME);
         }

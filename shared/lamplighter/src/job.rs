@@ -65,12 +65,7 @@ impl Definition {
     /// The definition of `J`.
     #[must_use]
     pub fn of<J: Job>() -> Self {
-        Self {
-            name: J::NAME,
-            queue: J::QUEUE,
-            options: J::options(),
-            schema: || SchemaGenerator::default().into_root_schema_for::<J>(),
-        }
+        Self { name: J::NAME, queue: J::QUEUE, options: J::options(), schema: schema_of::<J> }
     }
 
     /// The JSON Schema of the arguments.
@@ -78,6 +73,11 @@ impl Definition {
     pub fn schema(&self) -> Schema {
         (self.schema)()
     }
+}
+
+/// The JSON Schema of a job's arguments.
+pub(crate) fn schema_of<J: Job>() -> Schema {
+    SchemaGenerator::default().into_root_schema_for::<J>()
 }
 
 /// `n` seconds.

@@ -6,6 +6,7 @@
 mod batches;
 mod cloud;
 mod deployed;
+mod doctor;
 mod events;
 mod fleet;
 mod operator;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::{
+    about::About,
     batch,
     deadline::time_left,
     error::{InvocationError, Kind},
@@ -102,6 +103,7 @@ impl Host {
             Payload::Records { records } => batch::serve(self, records, &invocation).await,
             Payload::Event { event } => event::serve(self, &event, &invocation).await,
             Payload::Message { message } => message::serve(self, &message, &invocation).await,
+            Payload::About => Ok(Response::About(About::of(self.function()))),
             Payload::Unknown(what) => Err(unknown_event(self.function(), &what)),
         }
     }

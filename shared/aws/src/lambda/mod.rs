@@ -5,6 +5,7 @@
 //! | an SQS batch | its jobs | `batchItemFailures` |
 //! | an EventBridge event | a job for each [trigger](lamplighter::EventTrigger) that matches | the jobs, or an error |
 //! | a [message](lamplighter::Message) | its job | `{"id", "state", "output"}`, or an error |
+//! | `{"lamplighter":"about"}` | nothing | [what code this is](About) |
 //!
 //! An error fails the invocation: Lambda then tries an asynchronous one again, and hands it to the function's failure
 //! destination at last (AWS Lambda Developer Guide, "Error handling for asynchronous invocation").
@@ -12,6 +13,7 @@
 //! Without records, a batch whose jobs all succeed makes no call to AWS. Starting up makes none either, unless
 //! [connections ahead](run) are asked for.
 
+mod about;
 mod batch;
 mod deadline;
 mod error;
@@ -30,7 +32,10 @@ mod warm_up;
 use lambda_runtime::{LambdaEvent, service_fn};
 use lamplighter::Function;
 
+#[cfg(feature = "doctor")]
+pub(crate) use self::about::ABOUT;
 pub use self::{
+    about::{About, AboutJob},
     deadline::time_left,
     error::{Error, InvocationError},
     host::{Host, Invocation},

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::record::Records;
+use super::{about::ABOUT, record::Records};
 
 /// An invocation's payload. Reading one never fails on JSON: what is not understood is [`Payload::Unknown`], since
 /// serde's own errors would show the payload to whoever reads the log.
@@ -33,6 +33,8 @@ pub enum Payload {
         /// The message's fields.
         message: Fields,
     },
+    /// The question what code this is: `{"lamplighter":"about"}`.
+    About,
     /// Anything else, described.
     Unknown(String),
 }
@@ -141,6 +143,7 @@ impl<'de> Visitor<'de> for Detect {
             None if fields.get("detail-type").is_some() && fields.get("source").is_some() => {
                 Payload::Event { event: fields }
             }
+            None if fields.text(ABOUT.0).is_some_and(|what| what == ABOUT.1) => Payload::About,
             None => Payload::Unknown(fields.describe()),
         })
     }
@@ -157,6 +160,7 @@ mod tests {
             Payload::Records { records } => format!("{} records", records.0.len()),
             Payload::Event { .. } => "event".into(),
             Payload::Message { message } => message.to_json(),
+            Payload::About => "about".into(),
             Payload::Unknown(what) => what,
         }
     }
@@ -170,6 +174,9 @@ mod tests {
             (r#"{"source":"a","detail-type":"b","detail":{}}"#, "event"),
             (r#" {"job":"a.b","args":{"n": 1.0}} "#, r#"{"job":"a.b","args":{"n": 1.0}}"#),
             (r#"{"job":"a","job":"b"}"#, r#"{"job":"a","job":"b"}"#),
+            (r#"{"lamplighter":"about"}"#, "about"),
+            (r#"{"lamplighter":"about","job":"a"}"#, r#"{"lamplighter":"about","job":"a"}"#),
+            (r#"{"lamplighter":"secret"}"#, "an object with the fields [lamplighter]"),
             (r#"{"hello":"secret"}"#, "an object with the fields [hello]"),
             ("{}", "an object with the fields []"),
             ("[]", "a list"),

@@ -3,6 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::about::About;
+
 /// What Lambda is answered.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
@@ -20,6 +22,8 @@ pub enum Response {
     },
     /// To a message: its job.
     Job(JobResponse),
+    /// To the question what code this is.
+    About(About),
 }
 
 /// A message that must come again (AWS Lambda Developer Guide, "Reporting batch item failures").

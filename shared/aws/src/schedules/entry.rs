@@ -21,7 +21,7 @@ use super::{
 use crate::{queues::QueueMap, sdk::explain};
 
 /// What the name of a schedule begins with that was made at run time.
-const RUN_TIME: &str = "runtime-";
+pub(crate) const RUN_TIME: &str = "runtime-";
 
 /// What Scheduler puts a tick's time in place of (Amazon EventBridge Scheduler User Guide, "Adding context attributes in
 /// EventBridge Scheduler").

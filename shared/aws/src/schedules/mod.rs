@@ -9,6 +9,8 @@ mod settings;
 mod target;
 mod template;
 
+#[cfg(feature = "doctor")]
+pub(crate) use self::entry::RUN_TIME;
 pub use self::{
     one_time::{OneTime, OneTimeError, Sending},
     port::AwsSchedules,

@@ -1,0 +1,122 @@
+//! Rules and schedules that were deployed: whether they are on, when they tick, and what they start.
+
+use serde_json::Value;
+
+use super::{
+    Compare, Difference, Kind, REVERT, Resource, Severity, Subject,
+    property::{Property, normal, told},
+};
+use crate::doctor::resolve::is_known;
+
+const TIMES: &[Property] = &[
+    Property::error("/ScheduleExpression", "its job is started at other times, or never"),
+    Property::error("/ScheduleExpressionTimezone", "its job is started at other times"),
+    Property::error("/EventPattern", "other events than those that were meant become jobs"),
+];
+
+/// Parts of a target, and what breaks where one is other than it should be.
+const TARGET: &[(&str, &str)] = &[
+    ("Arn", "what it starts goes elsewhere"),
+    ("Input", "it starts another job, or none that can be read"),
+    ("InputTransformer", "it starts another job, or none that can be read"),
+    ("SqsParameters", "a FIFO queue does not take what it sends, or in another order"),
+    ("RoleArn", "it may not send: nothing is started"),
+    ("DeadLetterConfig", "what cannot be delivered is lost unsaid"),
+    ("RetryPolicy", "what cannot be delivered at once is given up too early"),
+];
+
+impl Compare<'_> {
+    pub(super) fn schedule(&mut self, resource: &Resource, seen: &Value) {
+        self.is_on(resource, seen);
+        // A rule has no time zone, and a schedule no pattern.
+        let rows: Vec<_> = TIMES.iter().filter(|row| seen.pointer(row.at).is_some()).collect();
+        for row in rows {
+            let by_hand = |_: &Property, _: &Value| REVERT.to_owned();
+            self.properties(resource, seen, Kind::ScheduleDrifted, std::slice::from_ref(row), by_hand);
+        }
+        match (&resource.properties["Targets"], seen.get("Targets")) {
+            (Value::Array(wanted), Some(found)) => {
+                for wanted in wanted {
+                    let mut found = found.as_array().into_iter().flatten();
+                    let found = found.find(|found| found["Id"] == wanted["Id"]);
+                    self.target(resource, wanted, found);
+                }
+            }
+            _ => {
+                if let (wanted @ Value::Object(_), Some(found)) = (&resource.properties["Target"], seen.get("Target")) {
+                    self.target(resource, wanted, Some(found).filter(|found| !found.is_null()));
+                }
+            }
+        }
+    }
+
+    fn is_on(&mut self, resource: &Resource, seen: &Value) {
+        let stack = self.stack_name();
+        let wanted = resource.properties["State"].as_str().unwrap_or("ENABLED");
+        let Some(found) = seen["State"].as_str() else { return };
+        let off = wanted == "ENABLED";
+        self.check(
+            resource,
+            (found != wanted).then(|| Difference {
+                kind: Kind::ScheduleDisabled,
+                severity: if off { Severity::Error } else { Severity::Warning },
+                found: format!("it is {found}"),
+                wanted: wanted.into(),
+                breaks: match (&resource.of, off) {
+                    (_, false) => "it starts jobs that the definitions have switched off".into(),
+                    (Subject::Events(function), true) => format!("events no longer become jobs of function {function}"),
+                    (_, true) => "its job is not started; ticks in the meantime are not made up for".into(),
+                },
+                mend: match (&resource.of, off) {
+                    (Subject::Schedule(name), true) => format!("`lamp schedule resume {name} --stack {stack}`"),
+                    (Subject::Schedule(name), false) => format!("`lamp schedule pause {name} --stack {stack}`"),
+                    _ => format!("`aws events enable-rule --name {}`", self.id(&resource.id)),
+                },
+            }),
+        );
+    }
+
+    fn target(&mut self, resource: &Resource, wanted: &Value, found: Option<&Value>) {
+        let arn = wanted["Arn"].as_str().unwrap_or_default();
+        let target = found.and_then(|found| found["Arn"].as_str());
+        let nowhere = match target {
+            None => Some("it has no target".to_owned()),
+            Some(target) if !self.targets().contains(target) => Some(format!("it points at {target}")),
+            Some(_) => None,
+        };
+        let wanted_is_there = self.targets().contains(arn);
+        let lost = nowhere.is_some();
+        self.check(
+            resource,
+            nowhere.map(|found| Difference {
+                kind: Kind::ScheduleNowhere,
+                severity: Severity::Error,
+                found,
+                wanted: format!("{arn}, and that it is there"),
+                breaks: "it starts nothing".into(),
+                mend: match wanted_is_there {
+                    true => REVERT.into(),
+                    false => format!("make its target again first: {REVERT}"),
+                },
+            }),
+        );
+        let Some(found) = found.filter(|_| !lost) else { return };
+        for (part, breaks) in TARGET {
+            let (wanted, found) = (&wanted[*part], &found[*part]);
+            if !is_known(wanted) {
+                continue;
+            }
+            self.check(
+                resource,
+                (normal(wanted) != normal(found)).then(|| Difference {
+                    kind: Kind::ScheduleDrifted,
+                    severity: if *part == "RetryPolicy" { Severity::Warning } else { Severity::Error },
+                    found: told(part, found),
+                    wanted: told(part, wanted),
+                    breaks: (*breaks).into(),
+                    mend: self.mend(resource, "/Targets", REVERT),
+                }),
+            );
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Functions: configuration, environment, and who may call them.
+
+use serde_json::{Value, json};
+
+use super::{Compare, DEPLOY, Difference, Kind, REVERT, Resource, Severity, Subject, property::Property};
+use crate::{
+    deployment::variables,
+    doctor::{
+        policy::{missing, statements},
+        resolve::is_known,
+    },
+};
+
+const ROWS: &[Property] = &[
+    Property::error("/Timeout", "Lambda ends the function while jobs run, and their whole batch comes again"),
+    Property::error("/MemorySize", "jobs run out of memory, are slower, or cost more"),
+    Property::error("/Runtime", "the bootstrap may not start"),
+    Property::error("/Handler", "the bootstrap may not start"),
+    Property::error("/Architectures", "the bootstrap does not start on another processor"),
+    Property::error("/Role", "the function may not do what its own role allows"),
+    Property::error("/KmsKeyArn", "its settings are encrypted by another key than they should be"),
+    Property::warning("/Tracing", "its invocations are traced otherwise, which is missed or paid for"),
+    Property::warning("/LoggingConfig/LogFormat", "its logs cannot be searched as the dashboard does"),
+    Property::warning("/LoggingConfig/LogGroup", "its logs are not where one looks for them"),
+];
+
+const CALLS: &[Property] = &[
+    Property::error("/DestinationConfig/OnFailure/Destination", "events that the function fails on are forgotten"),
+    Property::warning("/MaximumRetryAttempts", "events that it fails on are tried more or less often than they should"),
+    Property::warning("/MaximumEventAgeInSeconds", "events are given up earlier or later than they should"),
+];
+
+impl Compare<'_> {
+    pub(super) fn function(&mut self, resource: &Resource, name: &str, seen: &Value) {
+        let own = self.id(&resource.id);
+        self.state_of(resource, seen);
+        self.properties(resource, seen, Kind::FunctionDrifted, ROWS, |property, wanted| {
+            let option = match property.at {
+                "/Timeout" => "--timeout",
+                "/MemorySize" => "--memory-size",
+                "/Role" => "--role",
+                "/Handler" => "--handler",
+                _ => return REVERT.into(),
+            };
+            let wanted = wanted.as_str().map_or_else(|| wanted.to_string(), ToOwned::to_owned);
+            format!("`aws lambda update-function-configuration --function-name {own} {option} {wanted}`")
+        });
+        self.environment(resource, seen);
+        self.recursion(resource, seen);
+        self.concurrency(resource, name, seen);
+        self.callers(resource, seen);
+    }
+
+    fn state_of(&mut self, resource: &Resource, seen: &Value) {
+        for (state, reason, well) in [
+            ("State", "StateReason", &["Active", "Inactive"][..]),
+            ("LastUpdateStatus", "LastUpdateStatusReason", &["Successful"]),
+        ] {
+            let Some(found) = seen[state].as_str() else { continue };
+            let why =
+                seen[reason].as_str().filter(|why| !why.is_empty()).map_or_else(String::new, |why| format!(": {why}"));
+            let changing = matches!(found, "Pending" | "InProgress");
+            self.check(
+                resource,
+                (!well.contains(&found)).then(|| Difference {
+                    kind: Kind::FunctionNotReady,
+                    severity: if changing { Severity::Warning } else { Severity::Error },
+                    found: format!("{state} {found}{why}"),
+                    wanted: well.first().copied().unwrap_or_default().into(),
+                    breaks: "it does not run, or runs as it was before its last update".into(),
+                    mend: match changing {
+                        true => "Lambda is at it: look again".into(),
+                        false => "mend what Lambda says there, and `sam deploy`".into(),
+                    },
+                }),
+            );
+        }
+    }
+
+    /// Values of the one who deploys are never shown: they may be secret.
+    fn environment(&mut self, resource: &Resource, seen: &Value) {
+        let Some(found) = seen["Environment"]["Variables"].as_object() else { return };
+        let wanted = resource.properties["Environment"]["Variables"].as_object();
+        for (variable, wanted) in wanted.into_iter().flatten() {
+            let value = found.get(variable);
+            // Lambda keeps no empty variable apart from one that is not set.
+            let same = !is_known(wanted) || value.unwrap_or(&json!("")) == wanted;
+            let there = value.is_some() || (is_known(wanted) && wanted == "");
+            let shown = |value: &Value| match variables::ALL.contains(&&**variable) {
+                true => format!("{variable} {}", value.as_str().unwrap_or_default()),
+                false => format!("{variable} has another value"),
+            };
+            self.check(
+                resource,
+                (!there || !same).then(|| Difference {
+                    kind: Kind::FunctionDrifted,
+                    severity: Severity::Error,
+                    found: value.filter(|_| there).map_or_else(|| format!("no variable {variable}"), shown),
+                    wanted: match variables::ALL.contains(&&**variable) && is_known(wanted) {
+                        true => shown(wanted),
+                        false => format!("{variable} as the stack's parameters and definitions have it"),
+                    },
+                    breaks: "the function does not find what it needs, or something else".into(),
+                    mend: format!("{REVERT}; where the definitions have changed: {DEPLOY}"),
+                }),
+            );
+        }
+    }
+
+    fn recursion(&mut self, resource: &Resource, seen: &Value) {
+        let own = self.id(&resource.id);
+        let (Some(found), Some(wanted)) =
+            (seen["RecursiveLoop"].as_str(), resource.properties["RecursiveLoop"].as_str())
+        else {
+            return;
+        };
+        self.check(
+            resource,
+            (found != wanted).then(|| Difference {
+                kind: Kind::RecursionGuard,
+                severity: Severity::Error,
+                found: format!("RecursiveLoop {found}"),
+                wanted: format!("RecursiveLoop {wanted}"),
+                breaks:
+                    "Lambda drops jobs that were begotten by some 16 others, and stops calling the function for them"
+                        .into(),
+                mend: format!(
+                    "`aws lambda put-function-recursion-config --function-name {own} --recursive-loop {wanted}`"
+                ),
+            }),
+        );
+    }
+
+    fn concurrency(&mut self, resource: &Resource, name: &str, seen: &Value) {
+        let Some(reserved) = seen.get("ReservedConcurrency") else { return };
+        let own = self.id(&resource.id);
+        let most = |queue: &crate::DeployedQueue| queue.max_concurrency.map(u64::from);
+        let needed: u64 = self.wanted.deployment.queues_of(name).filter_map(most).sum();
+        let reserved = reserved.as_u64();
+        let difference = reserved.filter(|reserved| *reserved == 0 || *reserved < needed).map(|reserved| Difference {
+            kind: Kind::FunctionThrottled,
+            severity: Severity::Error,
+            found: format!("{reserved} invocations at once are reserved for it"),
+            wanted: match needed {
+                0 => "none reserved".into(),
+                _ => format!("none reserved, or the {needed} that its queues may use"),
+            },
+            breaks: match reserved {
+                0 => "it never runs, and its jobs wait until they are lost".into(),
+                _ => "messages are received and refused, and go to the dead-letter queue without having run".into(),
+            },
+            mend: format!("`aws lambda delete-function-concurrency --function-name {own}`"),
+        });
+        self.check(resource, difference);
+    }
+
+    /// The rules that call it need its permission.
+    fn callers(&mut self, resource: &Resource, seen: &Value) {
+        let Some(found) = seen.get("Policy") else { return };
+        let own = self.id(&resource.id);
+        let of = |one: &&Resource| one.kind == "AWS::Lambda::Permission" && one.properties["FunctionName"] == own;
+        for permission in self.resources.iter().filter(of) {
+            let source = &permission.properties["SourceArn"];
+            let wanted = json!({
+                "Effect": "Allow",
+                "Principal": { "Service": permission.properties["Principal"] },
+                "Action": permission.properties["Action"],
+                "Resource": resource.arn,
+                "Condition": { "ArnLike": { "AWS:SourceArn": source } },
+            });
+            let lost = !missing([&wanted], statements(found)).is_empty();
+            let source = source.as_str().unwrap_or_default();
+            self.check(
+                resource,
+                lost.then(|| Difference {
+                    kind: Kind::InvokePermission,
+                    severity: Severity::Error,
+                    found: format!("its policy does not let {source} call it"),
+                    wanted: "EventBridge may call it for that rule".into(),
+                    breaks: "the rule starts nothing; what it should start goes to the queue for undelivered events"
+                        .into(),
+                    mend: format!(
+                        "`aws lambda add-permission --function-name {own} --statement-id {} --action \
+                         lambda:InvokeFunction --principal events.amazonaws.com --source-arn {source}`",
+                        permission.id
+                    ),
+                }),
+            );
+        }
+    }
+
+    pub(super) fn calls(&mut self, resource: &Resource, seen: &Value) {
+        let function = resource.properties["FunctionName"].as_str().unwrap_or_default();
+        let mut resource = resource.clone();
+        let of = |one: &&Resource| one.properties["FunctionName"] == function && matches!(one.of, Subject::Function(_));
+        if let Some(owner) = self.resources.iter().find(of) {
+            resource.of = owner.of.clone();
+        }
+        self.properties(&resource, seen, Kind::FailedCalls, CALLS, |property, wanted| {
+            let wanted = wanted.as_str().map_or_else(|| wanted.to_string(), ToOwned::to_owned);
+            let option = match property.at {
+                "/MaximumRetryAttempts" => format!("--maximum-retry-attempts {wanted}"),
+                "/MaximumEventAgeInSeconds" => format!("--maximum-event-age-in-seconds {wanted}"),
+                _ => format!("--destination-config OnFailure={{Destination={wanted}}}"),
+            };
+            format!("`aws lambda update-function-event-invoke-config --function-name {function} {option}`")
+        });
+    }
+}

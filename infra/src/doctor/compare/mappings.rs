@@ -1,0 +1,94 @@
+//! Event source mappings: what feeds functions from queues.
+
+use serde_json::Value;
+
+use super::{Compare, Difference, Kind, REVERT, Resource, Severity, Subject, property::Property};
+
+const ROWS: &[Property] = &[
+    Property::error(
+        "/FunctionResponseTypes",
+        "one job that fails brings back its whole batch: finished jobs run again",
+    ),
+    Property::error("/BatchSize", "batches are not what the function's timeout was made for"),
+    Property::warning("/MaximumBatchingWindowInSeconds", "jobs wait longer for their batch, or come in smaller ones"),
+    Property::error(
+        "/ScalingConfig/MaximumConcurrency",
+        "more jobs run at once than what they use can bear, or they wait for each other",
+    ),
+    Property::error("/EventSourceArn", "the function takes messages of another queue, and not of this one"),
+];
+
+impl Compare<'_> {
+    pub(super) fn mapping(&mut self, resource: &Resource, queue: &str, seen: &Value) {
+        let stack = self.stack_name();
+        let state = seen["State"].as_str().unwrap_or("Enabled");
+        self.check(
+            resource,
+            (state != "Enabled").then(|| Difference {
+                kind: Kind::MappingDisabled,
+                severity: if state.starts_with("Disabl") { Severity::Error } else { Severity::Warning },
+                found: format!("it is {state}"),
+                wanted: "Enabled".into(),
+                breaks: format!(
+                    "queue {queue} is paused: its jobs wait, and are lost when the queue's retention has passed"
+                ),
+                mend: match state.starts_with("Disabl") {
+                    true => format!("`lamp resume {queue} --stack {stack}`, once what it was paused for is over"),
+                    false => "Lambda is changing it: look again".into(),
+                },
+            }),
+        );
+        let id = self.id(&resource.id);
+        let by_hand = |property: &Property, wanted: &Value| {
+            let option = match (property.at, wanted) {
+                ("/FunctionResponseTypes", _) => "--function-response-types ReportBatchItemFailures".to_owned(),
+                ("/BatchSize", _) => format!("--batch-size {wanted}"),
+                ("/ScalingConfig/MaximumConcurrency", Value::Null) => "--scaling-config '{}'".to_owned(),
+                ("/ScalingConfig/MaximumConcurrency", _) => {
+                    format!("--scaling-config MaximumConcurrency={wanted}")
+                }
+                ("/MaximumBatchingWindowInSeconds", _) => format!("--maximum-batching-window-in-seconds {wanted}"),
+                _ => return REVERT.into(),
+            };
+            format!("`aws lambda update-event-source-mapping --uuid {id} {option}`")
+        };
+        // A window that the template does not name is none.
+        let mut resource = resource.clone();
+        if resource.properties["MaximumBatchingWindowInSeconds"].is_null() {
+            resource.properties["MaximumBatchingWindowInSeconds"] = 0.into();
+        }
+        self.properties(&resource, seen, Kind::MappingDrifted, ROWS, by_hand);
+        let filters = seen["Filters"].as_u64().unwrap_or_default();
+        self.check(
+            &resource,
+            (filters > 0).then(|| Difference {
+                kind: Kind::MappingDrifted,
+                severity: Severity::Error,
+                found: format!("filters: {filters}"),
+                wanted: "none".into(),
+                breaks: "Lambda deletes every message that no filter lets through: these jobs are lost".into(),
+                mend: format!("`aws lambda update-event-source-mapping --uuid {id} --filter-criteria '{{}}'`"),
+            }),
+        );
+        self.mapped_function(&resource, seen);
+    }
+
+    /// Lambda tells the function by its ARN, the template by its name.
+    fn mapped_function(&mut self, resource: &Resource, seen: &Value) {
+        let name = &resource.properties["FunctionName"];
+        let of = |one: &&Resource| matches!(one.of, Subject::Function(_)) && one.properties["FunctionName"] == *name;
+        let wanted = self.resources.iter().find(of).and_then(|function| function.arn.clone());
+        let (Some(wanted), Some(found)) = (wanted, seen["FunctionArn"].as_str()) else { return };
+        self.check(
+            resource,
+            (found != wanted).then(|| Difference {
+                kind: Kind::MappingDrifted,
+                severity: Severity::Error,
+                found: format!("it feeds {found}"),
+                wanted: wanted.clone(),
+                breaks: "another function takes the queue's messages, and need not know its jobs".into(),
+                mend: REVERT.into(),
+            }),
+        );
+    }
+}

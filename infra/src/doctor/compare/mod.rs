@@ -1,0 +1,138 @@
+//! What follows from what is there: findings.
+
+mod code;
+mod events;
+mod functions;
+mod mappings;
+mod property;
+mod queues;
+mod quotas;
+mod roles;
+mod schedules;
+mod stack;
+mod table;
+#[cfg(test)]
+mod tests;
+mod unseen;
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{
+    deployed::Deployed,
+    finding::{Examination, Finding, Kind, Severity},
+    wanted::{Resource, Subject, Wanted},
+};
+
+/// A comparison under way.
+struct Compare<'a> {
+    wanted: &'a Wanted,
+    resources: &'a [Resource],
+    deployed: &'a Deployed,
+    out: Examination,
+}
+
+/// What there is to find.
+pub(super) fn compare(wanted: &Wanted, resources: &[Resource], deployed: &Deployed) -> Examination {
+    let out = Examination { resources: resources.len(), ..Examination::default() };
+    let mut compare = Compare { wanted, resources, deployed, out };
+    compare.stack();
+    for resource in resources {
+        // What is not there has been told above, and is asked for nothing more.
+        let Some(seen) = deployed.looks.get(&resource.id).and_then(|look| look.seen.as_ref()) else { continue };
+        match &resource.of {
+            Subject::Queue(_) | Subject::DeadLetters(_) | Subject::Undelivered => compare.queue(resource, seen),
+            Subject::Mapping(queue) => compare.mapping(resource, queue, seen),
+            Subject::Function(name) => {
+                compare.function(resource, name, seen);
+                compare.code(resource, name);
+            }
+            Subject::Schedule(_) | Subject::Events(_) => compare.schedule(resource, seen),
+            Subject::Table => compare.table(resource, seen),
+            Subject::Role(_) | Subject::SchedulerRole => compare.role(resource, seen),
+            Subject::Other if resource.kind == "AWS::Lambda::EventInvokeConfig" => compare.calls(resource, seen),
+            Subject::Bus | Subject::Group | Subject::Other => {}
+        }
+    }
+    compare.run_time_schedules();
+    compare.quotas();
+    compare.unseen();
+    let mut out = compare.out;
+    let order = |one: &Finding| (one.severity, one.resource.clone(), one.kind, one.found.clone());
+    out.findings.sort_by_cached_key(order);
+    out
+}
+
+/// How one thing differs, of which the rest is told by what it is about.
+struct Difference {
+    kind: Kind,
+    severity: Severity,
+    found: String,
+    wanted: String,
+    breaks: String,
+    mend: String,
+}
+
+impl<'a> Compare<'a> {
+    /// Counts a check, and takes down what it found.
+    fn check(&mut self, resource: &Resource, difference: Option<Difference>) {
+        let name = self.name(resource);
+        self.check_named(resource.label(), name, difference);
+    }
+
+    fn check_named(&mut self, resource: String, name: String, difference: Option<Difference>) {
+        self.out.checks += 1;
+        if let Some(Difference { kind, severity, found, wanted, breaks, mend }) = difference {
+            self.out.findings.push(Finding { kind, severity, resource, name, found, wanted, breaks, mend });
+        }
+    }
+
+    fn stack_name(&self) -> &'a str {
+        &self.deployed.stack.name
+    }
+
+    /// What a resource is called on AWS: a queue by the name in its URL.
+    fn name(&self, resource: &Resource) -> String {
+        let id = self.id(&resource.id);
+        let is_queue = resource.kind == "AWS::SQS::Queue";
+        if is_queue { id.rsplit('/').next().unwrap_or(id).to_owned() } else { id.to_owned() }
+    }
+
+    /// Its physical id, or nothing.
+    fn id(&self, logical: &str) -> &'a str {
+        self.deployed.stack.resources.get(logical).map_or("", |resource| &resource.physical_id)
+    }
+
+    /// Whether a resource is there, as far as was seen.
+    fn is_there(&self, resource: &Resource) -> bool {
+        self.deployed.stack.resources.get(&resource.id).is_some_and(stack::is_made)
+            && self.deployed.looks.get(&resource.id).is_none_or(|look| look.seen.is_some())
+    }
+
+    /// The ARNs of queues and functions that are there.
+    fn targets(&self) -> BTreeSet<&'a str> {
+        let kinds = ["AWS::SQS::Queue", "AWS::Lambda::Function"];
+        let there = self.resources.iter().filter(|one| kinds.contains(&&*one.kind) && self.is_there(one));
+        there.filter_map(|resource| resource.arn.as_deref()).collect()
+    }
+
+    /// What mends a property: another deployment, where the stack's own template has other values than ours; else
+    /// `by_hand`, since a deployment that changes nothing mends nothing.
+    fn mend(&self, resource: &Resource, at: &str, by_hand: &str) -> String {
+        let deployed =
+            self.deployed.template.as_ref().map(|template| &template["Resources"][&resource.id]["Properties"]);
+        let plain = |value: &&Value| !value.is_object() && !value.is_array();
+        let both = deployed.and_then(|all| all.pointer(at)).filter(plain).zip(resource.raw.pointer(at));
+        match both {
+            Some((deployed, ours)) if property::normal(deployed) == property::normal(ours) => by_hand.to_owned(),
+            Some(_) => format!("{OTHER_DEFINITIONS}: {DEPLOY}"),
+            None => format!("{by_hand}; where {OTHER_DEFINITIONS}: {DEPLOY}"),
+        }
+    }
+}
+
+const OTHER_DEFINITIONS: &str = "the stack was deployed from other definitions";
+const DEPLOY: &str = "`cargo lamp infra`, build, and `sam deploy`";
+/// For what no short command sets right.
+const REVERT: &str = "a change set that reverts drift (docs/operations.md tells how)";

@@ -1,0 +1,97 @@
+//! Properties, one by one.
+
+use serde_json::{Map, Value};
+
+use super::{Compare, Difference, Kind, Resource, Severity};
+use crate::doctor::resolve::is_known;
+
+/// A property that is compared.
+pub(super) struct Property {
+    /// Where it stands, as a JSON pointer.
+    pub(super) at: &'static str,
+    pub(super) severity: Severity,
+    /// What it breaks when it is not what it should be.
+    pub(super) breaks: &'static str,
+}
+
+impl Property {
+    pub(super) const fn error(at: &'static str, breaks: &'static str) -> Self {
+        Self { at, severity: Severity::Error, breaks }
+    }
+
+    pub(super) const fn warning(at: &'static str, breaks: &'static str) -> Self {
+        Self { at, severity: Severity::Warning, breaks }
+    }
+}
+
+impl Compare<'_> {
+    /// Compares properties. `by_hand` says how one of them is set, given its wanted value.
+    pub(super) fn properties(
+        &mut self,
+        resource: &Resource,
+        seen: &Value,
+        kind: Kind,
+        all: &[Property],
+        by_hand: impl Fn(&Property, &Value) -> String,
+    ) {
+        for property in all {
+            let own = property.at.trim_start_matches('/').split('/').next().unwrap_or_default();
+            let wanted = resource.properties.pointer(property.at).unwrap_or(&Value::Null);
+            // What was not looked at, and what cannot be told, is not compared.
+            if seen.get(own).is_none() || !is_known(wanted) {
+                continue;
+            }
+            let found = seen.pointer(property.at).unwrap_or(&Value::Null);
+            let differs = normal(found) != normal(wanted);
+            let difference = differs.then(|| Difference {
+                kind,
+                severity: property.severity,
+                found: told(property.at, found),
+                wanted: told(property.at, wanted),
+                breaks: property.breaks.into(),
+                mend: self.mend(resource, property.at, &by_hand(property, wanted)),
+            });
+            self.check(resource, difference);
+        }
+    }
+}
+
+/// A value as it is compared: numbers and truth values as their text, lists in one order, without what is not set.
+pub(super) fn normal(value: &Value) -> Value {
+    match value {
+        Value::Number(_) | Value::Bool(_) => value.to_string().into(),
+        Value::Array(items) => {
+            let mut items: Vec<_> = items.iter().map(normal).collect();
+            items.sort_by_cached_key(Value::to_string);
+            if items.is_empty() { Value::Null } else { items.into() }
+        }
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(name, value)| (name.clone(), normal(value)));
+            let fields: Map<_, _> = fields.filter(|(_, value)| !value.is_null()).collect();
+            if fields.is_empty() { Value::Null } else { fields.into() }
+        }
+        other => other.clone(),
+    }
+}
+
+/// A property with its value, in words.
+pub(super) fn told(at: &str, value: &Value) -> String {
+    let name = at.trim_start_matches('/').replace('/', ".");
+    match value {
+        Value::Null => format!("no {name}"),
+        Value::String(text) => format!("{name} {text}"),
+        other => format!("{name} {}", set(other)),
+    }
+}
+
+/// A value without what is not set.
+fn set(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => items.iter().map(set).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(_, value)| !value.is_null());
+            Value::Object(fields.map(|(name, value)| (name.clone(), set(value))).collect())
+        }
+        other => other.clone(),
+    }
+}

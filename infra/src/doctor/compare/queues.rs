@@ -1,0 +1,128 @@
+//! Queues: their attributes, their policies, and what must not lie in them.
+
+use serde_json::Value;
+
+use super::{Compare, DEPLOY, Difference, Kind, REVERT, Resource, Severity, Subject, property::Property};
+use crate::doctor::policy::{missing, statements};
+
+const OWN: &[Property] = &[
+    Property::error(
+        "/VisibilityTimeout",
+        "too short, a job runs a second time while it runs; too long, a job whose function died waits",
+    ),
+    Property::error(
+        "/RedrivePolicy",
+        "a job that takes its function down is given up too early, never, or to where nobody looks",
+    ),
+    Property::error("/MessageRetentionPeriod", "a job that waits or retries for longer is lost"),
+    Property::error(
+        "/ContentBasedDeduplication",
+        "EventBridge cannot send to the queue: schedules do not start their jobs",
+    ),
+    Property::error(
+        "/KmsMasterKeyId",
+        "functions and services may not use that key, or data are not encrypted by yours",
+    ),
+    Property::warning("/SqsManagedSseEnabled", "messages are not encrypted at rest as they should be"),
+];
+
+const DEAD: &[Property] = &[
+    Property::error("/MessageRetentionPeriod", "dead letters are lost before anybody has looked at them"),
+    Property::error(
+        "/KmsMasterKeyId",
+        "functions and services may not use that key, or data are not encrypted by yours",
+    ),
+    Property::warning("/SqsManagedSseEnabled", "messages are not encrypted at rest as they should be"),
+];
+
+impl Compare<'_> {
+    pub(super) fn queue(&mut self, resource: &Resource, seen: &Value) {
+        let url = self.id(&resource.id);
+        let rows = if matches!(resource.of, Subject::Queue(_)) { OWN } else { DEAD };
+        self.properties(resource, seen, Kind::QueueDrifted, rows, |property, wanted| {
+            let name = property.at.trim_start_matches('/');
+            match wanted {
+                Value::Number(_) | Value::Bool(_) => {
+                    format!("`aws sqs set-queue-attributes --queue-url {url} --attributes {name}={wanted}`")
+                }
+                Value::Object(_) => {
+                    let text = serde_json::json!({ name: wanted.to_string() });
+                    format!("`aws sqs set-queue-attributes --queue-url {url} --attributes '{text}'`")
+                }
+                _ => REVERT.into(),
+            }
+        });
+        self.queue_policy(resource, seen);
+        self.letters(resource, seen);
+    }
+
+    fn queue_policy(&mut self, resource: &Resource, seen: &Value) {
+        let Some(found) = seen.get("Policy") else { return };
+        let url = self.id(&resource.id);
+        let of = |policy: &&Resource| {
+            let queues = policy.properties["Queues"].as_array();
+            policy.kind == "AWS::SQS::QueuePolicy" && queues.is_some_and(|all| all.iter().any(|one| one == url))
+        };
+        for policy in self.resources.iter().filter(of) {
+            let lost = missing(statements(&policy.properties["PolicyDocument"]), statements(found));
+            let (allow, deny): (Vec<_>, Vec<_>) = lost.iter().partition(|right| right.effect == "Allow");
+            let senders: Vec<_> = allow.iter().map(|right| &*right.only).collect();
+            self.check(
+                resource,
+                (!allow.is_empty()).then(|| Difference {
+                    kind: Kind::QueuePolicy,
+                    severity: Severity::Error,
+                    found: format!("its policy does not let in {}", senders.join(", ")),
+                    wanted: "EventBridge may send to it for these".into(),
+                    breaks: "EventBridge drops what it should send: schedules start no job, and events are lost".into(),
+                    mend: format!("{REVERT}; where it was never there: {DEPLOY}"),
+                }),
+            );
+            self.check(
+                resource,
+                (!deny.is_empty()).then(|| Difference {
+                    kind: Kind::QueuePolicy,
+                    severity: Severity::Warning,
+                    found: "its policy does not refuse requests without TLS".into(),
+                    wanted: "a policy that does".into(),
+                    breaks: "messages may be sent and read in plain text".into(),
+                    mend: format!("{REVERT}; where it was never there: {DEPLOY}"),
+                }),
+            );
+        }
+    }
+
+    fn letters(&mut self, resource: &Resource, seen: &Value) {
+        let (Some(waiting), Some(in_flight)) = (seen["Waiting"].as_u64(), seen["InFlight"].as_u64()) else { return };
+        let stack = self.stack_name();
+        let letters = waiting + in_flight;
+        let of = |one: &str, more: &str| if letters == 1 { format!("one {one}") } else { format!("{letters} {more}") };
+        let difference = match &resource.of {
+            Subject::DeadLetters(queue) => Difference {
+                kind: Kind::DeadLetters,
+                severity: Severity::Error,
+                found: of("dead letter", "dead letters"),
+                wanted: "none".into(),
+                breaks: "these jobs were given up, and will not run by themselves".into(),
+                mend: format!(
+                    "`lamp redrive {queue} --dry-run --stack {stack}` tells why; mend that, and `lamp redrive {queue} \
+                     --stack {stack}`"
+                ),
+            },
+            Subject::Undelivered => Difference {
+                kind: Kind::UndeliveredEvents,
+                severity: Severity::Error,
+                found: of("event that was not delivered", "events that were not delivered"),
+                wanted: "none".into(),
+                breaks: "ticks of schedules and events have started no job".into(),
+                mend: format!(
+                    "`aws sqs receive-message --queue-url {} --message-attribute-names All` shows them and why; mend that, \
+                     and send again what matters",
+                    self.id(&resource.id)
+                ),
+            },
+            _ => return,
+        };
+        self.check(resource, (letters > 0).then_some(difference));
+    }
+}

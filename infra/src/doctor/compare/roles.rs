@@ -1,0 +1,84 @@
+//! Roles: whether they may still do what they must.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{Compare, DEPLOY, Difference, Kind, REVERT, Resource, Severity};
+use crate::doctor::policy::{Right, missing, statements};
+
+impl Compare<'_> {
+    pub(super) fn role(&mut self, resource: &Resource, seen: &Value) {
+        if let Some(found) = seen["Policies"].as_array() {
+            let found: Vec<_> = found.iter().flat_map(statements).cloned().collect();
+            let id = self.id(&resource.id);
+            let attached = |policy: &&Resource| {
+                let roles = policy.properties["Roles"].as_array();
+                policy.kind == "AWS::IAM::Policy" && roles.is_some_and(|all| all.iter().any(|role| role == id))
+            };
+            let own = resource.properties["Policies"].as_array().into_iter().flatten();
+            let own = own.map(|policy| &policy["PolicyDocument"]);
+            let others = self.resources.iter().filter(attached).map(|policy| &policy.properties["PolicyDocument"]);
+            let wanted: Vec<_> = own.chain(others).flat_map(statements).collect();
+            let lost = missing(wanted, &found);
+            let by_service = by_service(lost);
+            if by_service.is_empty() {
+                self.check(resource, None);
+            }
+            for (service, rights) in by_service {
+                self.check(resource, Some(lost_rights(&service, &rights)));
+            }
+        }
+        if let Some(found) = seen.get("AssumeRolePolicyDocument") {
+            let wanted = statements(&resource.properties["AssumeRolePolicyDocument"]);
+            let lost = missing(wanted, statements(found));
+            self.check(
+                resource,
+                (!lost.is_empty()).then(|| Difference {
+                    kind: Kind::RolePermission,
+                    severity: Severity::Error,
+                    found: "its trust policy does not let the service take it on".into(),
+                    wanted: "a trust policy as in the template".into(),
+                    breaks: "the service cannot act: nothing runs or is sent by this role".into(),
+                    mend: format!("{REVERT}; where it was never there: {DEPLOY}"),
+                }),
+            );
+        }
+    }
+}
+
+fn by_service(rights: impl IntoIterator<Item = Right>) -> BTreeMap<String, Vec<Right>> {
+    let mut all: BTreeMap<String, Vec<Right>> = BTreeMap::new();
+    for right in rights {
+        let service = right.action.split(':').next().unwrap_or_default().to_owned();
+        all.entry(service).or_default().push(right);
+    }
+    all
+}
+
+fn lost_rights(service: &str, rights: &[Right]) -> Difference {
+    let mut by_action: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for right in rights {
+        by_action.entry(&right.action).or_default().push(&right.resource);
+    }
+    let told = by_action.iter().map(|(action, on)| format!("{action} on {}", on.join(" and ")));
+    let breaks = match service {
+        "sqs" => "it can no longer take, bury or send messages there",
+        "dynamodb" => "it can no longer keep or list records: its jobs fail before they begin",
+        "logs" => "nobody can read what it does",
+        "s3" => "its jobs can no longer read or write objects",
+        "scheduler" | "iam" => "it can no longer put jobs off or make schedules",
+        "events" => "it can no longer tell what happens to jobs, or pause rules",
+        "kms" => "it can no longer read or write what is encrypted",
+        "xray" => "it is no longer traced",
+        _ => "it fails where it needs them",
+    };
+    Difference {
+        kind: Kind::RolePermission,
+        severity: if service == "xray" { Severity::Warning } else { Severity::Error },
+        found: format!("it may not {}", told.collect::<Vec<_>>().join("; ")),
+        wanted: "a role that may, as in the template".into(),
+        breaks: breaks.into(),
+        mend: format!("{REVERT}; where the definitions have changed: {DEPLOY}"),
+    }
+}

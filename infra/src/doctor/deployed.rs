@@ -1,0 +1,102 @@
+//! What is there: read once, and plain data from then on.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use lamplighter::StoreError;
+use lamplighter_aws::{Account, Code, DeployedStack, Examiner, Look, Part, RunTimeSchedule, Unseen};
+use serde_json::Value;
+
+use super::wanted::{Resource, Subject};
+
+/// What is there.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Deployed {
+    pub(super) stack: DeployedStack,
+    /// The template that it was deployed from, where that can be read.
+    pub(super) template: Option<Value>,
+    /// Resources that were looked at, by logical id.
+    pub(super) looks: BTreeMap<String, Look>,
+    /// What code functions run, by logical id.
+    pub(super) code: BTreeMap<String, Code>,
+    /// Schedules that were made at run time.
+    pub(super) made: Vec<RunTimeSchedule>,
+    pub(super) account: Account,
+    /// What could not be looked at, beside single resources: what it is, and why not.
+    pub(super) unseen: Vec<(String, Unseen)>,
+}
+
+/// Resources that are looked at at once.
+const AT_ONCE: usize = 8;
+
+impl Deployed {
+    pub(super) async fn read(
+        examiner: &Examiner,
+        stack: DeployedStack,
+        resources: &[Resource],
+    ) -> Result<Self, StoreError> {
+        let parts = resources.iter().filter_map(|resource| Some((resource, part(resource, &stack)?)));
+        let looks = parts.map(|(resource, part)| async move {
+            let look = examiner.look(&part).await?;
+            let code = match (&part, can_answer(&look)) {
+                (Part::Function(name), true) => Some(examiner.code(name).await?),
+                _ => None,
+            };
+            Ok::<_, StoreError>((resource, look, code))
+        });
+        let looks = looks.collect::<Vec<_>>();
+        let looks: Vec<_> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+        let mut deployed = Self::default();
+        for (resource, look, code) in looks {
+            deployed.looks.insert(resource.id.clone(), look);
+            match code {
+                Some(Ok(Some(code))) => _ = deployed.code.insert(resource.id.clone(), code),
+                Some(Err(unseen)) => deployed.unseen.push((resource.label(), unseen)),
+                Some(Ok(None)) | None => {}
+            }
+        }
+        match examiner.template(&stack.name).await? {
+            Ok(template) => deployed.template = template,
+            Err(unseen) => deployed.unseen.push((format!("template of stack {}", stack.name), unseen)),
+        }
+        if let Some(group) = resources.iter().find(|resource| resource.of == Subject::Group) {
+            let name = group.properties["Name"].as_str().unwrap_or_default();
+            let (made, unseen) = examiner.run_time_schedules(name).await?;
+            deployed.made = made;
+            deployed.unseen.extend(unseen.into_iter().map(|one| ("schedules made at run time".to_owned(), one)));
+        }
+        let (account, unseen) = examiner.account().await?;
+        deployed.account = account;
+        deployed.unseen.extend(unseen.into_iter().map(|one| ("quotas of the account".to_owned(), one)));
+        deployed.stack = stack;
+        Ok(deployed)
+    }
+}
+
+/// Whether a function can be asked: one that is held at no concurrency, or has no code yet, answers nobody.
+fn can_answer(look: &Look) -> bool {
+    look.seen.as_ref().is_some_and(|seen| {
+        let state = seen["State"].as_str().unwrap_or("Active");
+        seen["ReservedConcurrency"] != 0 && !matches!(state, "Pending" | "Failed")
+    })
+}
+
+/// What to look at; `None` for what is known from the stack alone, and for what the stack does not have.
+fn part(resource: &Resource, stack: &DeployedStack) -> Option<Part> {
+    let id = stack.resources.get(&resource.id).map(|resource| &*resource.physical_id).filter(|id| !id.is_empty())?;
+    let text = |name: &str| resource.properties[name].as_str().map(ToOwned::to_owned);
+    let id = id.to_owned();
+    Some(match &*resource.kind {
+        "AWS::SQS::Queue" => Part::Queue(id),
+        "AWS::Lambda::Function" => Part::Function(id),
+        "AWS::Lambda::EventInvokeConfig" => Part::Calls(text("FunctionName")?),
+        "AWS::Lambda::EventSourceMapping" => Part::Mapping(id),
+        "AWS::Events::Rule" => Part::Rule(text("Name")?),
+        "AWS::Events::EventBus" => Part::Bus(text("Name")?),
+        "AWS::Scheduler::Schedule" => Part::Schedule(text("GroupName")?, text("Name")?),
+        "AWS::Scheduler::ScheduleGroup" => Part::Group(text("Name")?),
+        "AWS::DynamoDB::Table" => Part::Table(id),
+        "AWS::IAM::Role" => Part::Role(id),
+        _ => return None,
+    })
+}
