@@ -10,6 +10,7 @@ mod enqueue;
 mod infra;
 mod job;
 mod jobs;
+mod new;
 mod pause;
 mod queues;
 mod redrive;
@@ -41,6 +42,7 @@ pub(crate) enum Command {
     Queues(queues::Queues),
     Pause(pause::Pause),
     Resume(pause::Resume),
+    New(new::New),
     Infra(infra::Infra),
     Bench(bench::Bench),
 }
@@ -64,6 +66,7 @@ impl Command {
             Self::Queues(queues) => queues.run(),
             Self::Pause(pause) => pause.run(),
             Self::Resume(resume) => resume.run(),
+            Self::New(new) => new.run(),
             Self::Infra(infra) => infra.run(),
             Self::Bench(bench) => bench.run(),
         }

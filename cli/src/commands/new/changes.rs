@@ -1,0 +1,146 @@
+//! What is to be written: worked out as a whole first, so that nothing is written when anything is wrong.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write},
+    path::Path,
+};
+
+use super::{diff, repository::Repository, rustfmt::Rustfmt};
+use crate::{
+    error::{Error, reason},
+    output::{self, FAINT, GOOD, NAME, STRONG},
+};
+
+/// Files as they shall be.
+pub(super) struct Changes<'a> {
+    repository: &'a Repository,
+    files: BTreeMap<String, File>,
+}
+
+struct File {
+    /// As it is now; none where it is to be made.
+    before: Option<String>,
+    after: String,
+}
+
+impl<'a> Changes<'a> {
+    /// No change yet.
+    pub(super) fn new(repository: &'a Repository) -> Self {
+        Self { repository, files: BTreeMap::new() }
+    }
+
+    /// Makes a file.
+    pub(super) fn make(&mut self, path: &str, text: String) -> Result<(), Error> {
+        if self.files.contains_key(path) || self.repository.root().join(path).exists() {
+            return Err(Error::Usage(format!(
+                "{path} is there already, and nothing is written over; choose another name"
+            )));
+        }
+        self.files.insert(path.into(), File { before: None, after: text });
+        Ok(())
+    }
+
+    /// Adds `what` to a file. `edit` gives its new text, or says what it misses there.
+    pub(super) fn edit(
+        &mut self,
+        path: &str,
+        what: &str,
+        edit: impl FnOnce(&str) -> Result<String, String>,
+    ) -> Result<(), Error> {
+        if !self.files.contains_key(path) {
+            let text = self.repository.needed(path)?;
+            self.files.insert(path.into(), File { before: Some(text.clone()), after: text });
+        }
+        let Some(file) = self.files.get_mut(path) else { return Ok(()) };
+        file.after = edit(&file.after).map_err(|missing| {
+            Error::failed(format_args!(
+                "cannot add `{what}` to {path}: {missing}; nothing was written, so bring that back and try again, or make \
+                 the change by hand"
+            ))
+        })?;
+        Ok(())
+    }
+
+    /// Formats the Rust in it. A file that was not formatted before keeps a form of its own.
+    pub(super) fn format(&mut self, rustfmt: &Rustfmt) {
+        for (path, file) in &mut self.files {
+            let kept = file.before.as_ref().is_some_and(|before| !rustfmt.is_formatted(before));
+            if path.ends_with(".rs")
+                && !kept
+                && let Some(formatted) = rustfmt.format(&file.after)
+            {
+                file.after = formatted;
+            }
+        }
+    }
+
+    /// Shows what would be written.
+    pub(super) fn show(&self) -> Result<(), Error> {
+        output::print(|out| {
+            for (path, file) in &self.files {
+                match &file.before {
+                    None => writeln!(out, "{STRONG}{path}{STRONG:#}  {FAINT}would be made{FAINT:#}")?,
+                    Some(_) => writeln!(out, "{STRONG}{path}{STRONG:#}  {FAINT}would be changed{FAINT:#}")?,
+                }
+                for line in diff::lines(file.before.as_deref().unwrap_or_default(), &file.after) {
+                    writeln!(out, "  {line}")?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes it all, and says so.
+    pub(super) fn write(self) -> Result<(), Error> {
+        for (path, file) in &self.files {
+            if self.repository.text(path)? != file.before {
+                return Err(Error::failed(format_args!(
+                    "{path} has been changed in this moment by somebody else; nothing was written, so try again"
+                )));
+            }
+        }
+        let root = self.repository.root();
+        let mut written = Vec::new();
+        for (path, file) in &self.files {
+            put(&root.join(path), file).map_err(|error| {
+                let so_far = match written[..] {
+                    [] => "nothing was written".to_owned(),
+                    _ => format!("{} had been written", written.join(", ")),
+                };
+                Error::failed(format_args!(
+                    "cannot write {path}: {}; {so_far}; make room and take those back",
+                    reason(&error)
+                ))
+            })?;
+            written.push(path.as_str());
+        }
+        output::print(|out| self.files.iter().try_for_each(|(path, file)| tell(out, path, file.before.is_none())))
+    }
+
+    /// How a file shall be, for tests.
+    #[cfg(test)]
+    pub(super) fn after(&self, path: &str) -> &str {
+        &self.files[path].after
+    }
+}
+
+fn tell(out: &mut dyn Write, path: &str, made: bool) -> io::Result<()> {
+    let verb = if made { "made" } else { "changed" };
+    writeln!(out, "{GOOD}{verb:<7}{GOOD:#}  {NAME}{path}{NAME:#}")
+}
+
+/// Whole or not at all.
+fn put(path: &Path, file: &File) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    if file.before.is_none() {
+        return fs::File::create_new(path)?.write_all(file.after.as_bytes());
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    fs::write(&beside, &file.after)?;
+    fs::rename(&beside, path)
+}

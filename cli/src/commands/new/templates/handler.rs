@@ -1,0 +1,26 @@
+//! `{{job}}`.
+
+use lamplighter::{Context, JobError};
+use lamplighter_jobs::{{type}};
+
+/// Performs `{{job}}`, and leaves in its record what it was about. `?` on any error tries again by the job's policy;
+/// `JobError::fail` ends the job now.
+pub(crate) async fn {{handler}}(job: {{type}}, ctx: Context) -> Result<String, JobError> {
+    let subject = job.subject.unwrap_or_else(|| "nothing in particular".into());
+    tracing::info!(attempt = ctx.attempt(), subject, "performed");
+    Ok(subject)
+}
+
+#[cfg(test)]
+mod tests {
+    use lamplighter::{Action, testing::Trial};
+    use lamplighter_jobs::{{type}};
+
+    #[tokio::test]
+    async fn tells_what_it_was_about() {
+        let job = {{type}} { subject: Some("42".into()) };
+        let performed = Trial::of(crate::function()).run(&job).await;
+        assert_eq!(performed.action, Action::Ack);
+        assert_eq!(performed.output.unwrap().get(), r#""42""#);
+    }
+}
