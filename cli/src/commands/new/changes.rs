@@ -63,8 +63,9 @@ impl<'a> Changes<'a> {
         Ok(())
     }
 
-    /// Formats the Rust in it. A file that was not formatted before keeps a form of its own.
-    pub(super) fn format(&mut self, rustfmt: &Rustfmt) {
+    /// Formats the Rust in it, and forgets files that stay as they are. A file that was not formatted before keeps a form
+    /// of its own.
+    pub(super) fn complete(&mut self, rustfmt: &Rustfmt) {
         for (path, file) in &mut self.files {
             let kept = file.before.as_ref().is_some_and(|before| !rustfmt.is_formatted(before));
             if path.ends_with(".rs")
@@ -74,6 +75,7 @@ impl<'a> Changes<'a> {
                 file.after = formatted;
             }
         }
+        self.files.retain(|_, file| file.before.as_ref() != Some(&file.after));
     }
 
     /// Shows what would be written.

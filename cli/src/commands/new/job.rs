@@ -146,14 +146,17 @@ impl NewJob {
         })
     }
 
-    /// The handler.
+    /// The handler and its test.
     pub(super) fn handle(&self, function: &str, changes: &mut Changes<'_>) -> Result<(), Error> {
         let JobName { name, type_name, handler, .. } = &self.name;
-        let values = [("job", &**name), ("type", type_name), ("handler", handler)];
-        changes.make(
-            &format!("functions/{function}/src/{handler}.rs"),
-            fill(include_str!("templates/handler.rs"), &values),
-        )
+        let package = function.replace('-', "_");
+        let values = [("job", &**name), ("type", type_name), ("handler", handler), ("crate", &package)];
+        for (folder, template) in
+            [("src", include_str!("templates/handler.rs")), ("tests", include_str!("templates/handler_test.rs"))]
+        {
+            changes.make(&format!("functions/{function}/{folder}/{handler}.rs"), fill(template, &values))?;
+        }
+        Ok(())
     }
 
     /// The handler's place in a function that is there.

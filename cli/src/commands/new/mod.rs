@@ -64,7 +64,7 @@ impl New {
 
 impl Finish {
     fn of(&self, repository: &Repository, mut changes: Changes<'_>, next: &[Step]) -> Result<(), Error> {
-        changes.format(&Rustfmt::of(repository));
+        changes.complete(&Rustfmt::of(repository));
         if self.dry_run {
             return changes.show();
         }

@@ -57,6 +57,12 @@ impl JobName {
                 new.type_name, there.name
             )));
         }
+        if survey.words.contains(&new.type_name) {
+            return Err(usage(format_args!(
+                "{name} would be the type {}, and something else is called that already; choose another name",
+                new.type_name
+            )));
+        }
         for identifier in [&new.module, &new.handler] {
             if !is_identifier(identifier) {
                 return Err(usage(format_args!(

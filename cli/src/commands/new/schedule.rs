@@ -70,7 +70,7 @@ impl Schedule {
         let survey = Survey::of(&repository)?;
         let job = self.job(&survey)?;
         let scheduled = self.scheduled()?;
-        self.check(&scheduled)?;
+        self.check(&repository, &scheduled)?;
         let next = next::schedule(&self.name);
         let mut changes = Changes::new(&repository);
         let element = self.written(job, &scheduled);
@@ -137,9 +137,13 @@ impl Schedule {
     }
 
     /// Whether it can be deployed beside all others.
-    fn check(&self, scheduled: &ScheduledJob) -> Result<(), Error> {
+    fn check(&self, repository: &Repository, scheduled: &ScheduledJob) -> Result<(), Error> {
         let deployed = lamplighter_infra::deployment().map_err(Error::failed)?;
-        names::check_schedule(&self.name, deployed.schedules.iter().map(|schedule| schedule.name.as_str()))?;
+        // What has been added since this program was built is known from the source alone.
+        let written = rust::elements_of_vec(&repository.needed(JOBS)?, "all_schedules").unwrap_or_default();
+        let written: Vec<_> = written.iter().filter_map(|element| rust::first_text(element)).collect();
+        let known = deployed.schedules.iter().map(|schedule| &schedule.name);
+        names::check_schedule(&self.name, known.chain(&written).map(String::as_str))?;
         let all = [&catalog::schedules()[..], std::slice::from_ref(scheduled)].concat();
         let own = |name: &str| all.iter().any(|scheduled| scheduled.schedule.name == name);
         // Those of functions alone are not looked at again.

@@ -7,7 +7,7 @@ use syn::{Attribute, Expr, ExprLit, FnArg, Item, ItemImpl, ItemStruct, Lit, Type
 
 use super::{
     lock, manifest,
-    repository::{LOCK, QUEUES, Repository},
+    repository::{JOBS, LOCK, QUEUES, Repository},
     rust,
 };
 use crate::error::Error;
@@ -23,6 +23,8 @@ pub(super) struct Survey {
     pub(super) functions: Vec<FunctionThere>,
     /// Names that crates and binaries have.
     pub(super) crates: BTreeSet<String>,
+    /// Words that stand in files where a new type is named too.
+    pub(super) words: BTreeSet<String>,
 }
 
 /// A queue's constant.
@@ -80,6 +82,11 @@ impl Survey {
             survey.add_function(repository, name)?;
         }
         survey.add_crates(repository)?;
+        let templates = [include_str!("templates/definition.rs"), include_str!("templates/handler.rs")];
+        for text in [&*repository.needed(JOBS)?].into_iter().chain(templates) {
+            let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+            survey.words.extend(words.map(str::to_owned));
+        }
         Ok(survey)
     }
 

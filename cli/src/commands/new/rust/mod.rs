@@ -70,14 +70,23 @@ pub(super) fn add_to_vec(
     element: &str,
     comes_after: impl Fn(&str) -> bool,
 ) -> Result<String, String> {
+    let list = vec_list(text, name)?;
+    let place = list.texts().take_while(|item| !comes_after(item)).count();
+    Ok(list.insert(place, element, Layout::Lines))
+}
+
+/// The elements of the `vec![…]` in the function `name`, as they are written.
+pub(super) fn elements_of_vec(text: &str, name: &str) -> Result<Vec<String>, String> {
+    Ok(vec_list(text, name)?.texts().map(str::to_owned).collect())
+}
+
+fn vec_list<'a>(text: &'a str, name: &str) -> Result<List<'a>, String> {
     let file = parse(text)?;
     let found = vec_in(&file, name).ok_or_else(|| format!("there is no `vec![…]` in `fn {name}`"))?;
     let elements = Punctuated::<syn::Expr, syn::Token![,]>::parse_terminated
         .parse2(found.tokens.clone())
         .map_err(|error| format!("the `vec![…]` in `fn {name}` is no list of elements ({error})"))?;
-    let list = List::new(text, found.delimiter.span().join(), elements.iter().map(Spanned::span));
-    let place = list.texts().take_while(|item| !comes_after(item)).count();
-    Ok(list.insert(place, element, Layout::Lines))
+    Ok(List::new(text, found.delimiter.span().join(), elements.iter().map(Spanned::span)))
 }
 
 /// The text that the first call in an expression is given first: a schedule's name.

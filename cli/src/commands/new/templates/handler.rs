@@ -10,17 +10,3 @@ pub(crate) async fn {{handler}}(job: {{type}}, ctx: Context) -> Result<String, J
     tracing::info!(attempt = ctx.attempt(), subject, "performed");
     Ok(subject)
 }
-
-#[cfg(test)]
-mod tests {
-    use lamplighter::{Action, testing::Trial};
-    use lamplighter_jobs::{{type}};
-
-    #[tokio::test]
-    async fn tells_what_it_was_about() {
-        let job = {{type}} { subject: Some("42".into()) };
-        let performed = Trial::of(crate::function()).run(&job).await;
-        assert_eq!(performed.action, Action::Ack);
-        assert_eq!(performed.output.unwrap().get(), r#""42""#);
-    }
-}
