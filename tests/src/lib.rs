@@ -1,4 +1,5 @@
 //! Behaviours that every backend must show, and the tests that run them.
 
 pub mod conformance;
+pub mod copy;
 pub mod ministack;
