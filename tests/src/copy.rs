@@ -23,13 +23,14 @@ impl Copy {
     /// Makes the copy, or brings the last one up to date: what has not changed keeps its time, and is not built again.
     ///
     /// What is built lies beside it. Crates of others are those that this repository has built already: they go by the
-    /// same settings. Its own have other settings for debugging, so that neither takes the other's place.
+    /// same settings. Its own have other settings for debugging, so that neither takes the other's place. There is one
+    /// copy only: cargo would take the crates of two for each other.
     ///
     /// # Errors
     /// Without git, and when files cannot be copied.
-    pub fn new(name: &str) -> Result<Self> {
+    pub fn take() -> Result<Self> {
         let workspace = Workspace::get()?;
-        let folder = workspace.target_directory.join("tests").join(name);
+        let folder = workspace.target_directory.join("tests/copy");
         fs::create_dir_all(&folder).map_err(at("making", &folder))?;
         let lock_path = folder.join("lock");
         let lock = File::create(&lock_path).map_err(at("making", &lock_path))?;

@@ -22,7 +22,7 @@ fn lamp(copy: &Copy, program: &Path, arguments: &[&str]) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_made_compiles_passes_its_tests_runs_and_deploys() {
-    let copy = Copy::new("new").unwrap();
+    let copy = Copy::take().unwrap();
     let built_before = package::binary("lamp").unwrap();
     let make = |arguments: &[&str]| lamp(&copy, &built_before, &[&["new"], arguments].concat());
     make(&["function", "invoices"]);
@@ -65,7 +65,9 @@ fn watch(run: &impl Fn(&[&str]) -> String) {
     let jobs = ["--job", r#"invoices.run={"subject":"first"}"#, "--job", "report.weekly", "--job", "invoices.send"];
     let shown = run(&[&output[..], &jobs].concat());
     let row = |job: &str, result: &str| {
-        shown.lines().any(|line| line.starts_with(job) && line.contains("succeeded") && line.ends_with(result))
+        shown
+            .lines()
+            .any(|line| line.trim_start().starts_with(job) && line.contains("succeeded") && line.ends_with(result))
     };
     assert!(row("invoices.run ", "\"first\"") && row("report.weekly ", "\"nothing in particular\""), "{shown}");
     assert!(row("invoices.send ", "\"nothing in particular\"") && shown.contains("Everything went"), "{shown}");

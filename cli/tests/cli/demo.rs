@@ -32,8 +32,9 @@ fn the_audience_brings_jobs_of_its_own() {
     let jobs = ["--job", "lamp.ping", "--job", r#"lamp.ping={"failures":1}"#, "--job", "report.daily"];
     let done = place.lamp_within(&[&["demo"][..], &jobs].concat(), Duration::from_secs(100));
     assert_eq!(done.code, 0, "{done:?}");
-    let rows =
-        |text: &str| done.out.lines().filter(|line| line.starts_with("lamp.ping") && line.contains(text)).count();
+    let rows = |text: &str| {
+        done.out.lines().filter(|line| line.trim_start().starts_with("lamp.ping") && line.contains(text)).count()
+    };
     assert_eq!((rows(r#"{"attempt":1}"#), rows(r#"{"attempt":2}"#)), (1, 1), "{done:?}");
     assert!(done.out.contains("lamp.ping  yours") && done.out.contains("report.daily  yours"), "{done:?}");
 }

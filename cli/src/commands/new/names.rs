@@ -19,7 +19,7 @@ pub(super) struct JobName {
     pub(super) handler: String,
 }
 
-/// The longest name of a job here; there is room for it in every line that is written.
+/// The longest name of a job here. What is called after it still fits into a line.
 const MAX_JOB_NAME: usize = 40;
 
 impl JobName {
