@@ -8,7 +8,9 @@ use serde_json::Value;
 /// What cargo knows of this workspace.
 fn workspace() -> Value {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["metadata", "--no-deps", "--offline", "--format-version=1"]).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    cargo
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let answer = cargo.output().unwrap();
     assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
     serde_json::from_slice(&answer.stdout).unwrap()

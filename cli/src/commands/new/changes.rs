@@ -120,12 +120,6 @@ impl<'a> Changes<'a> {
         }
         output::print(|out| self.files.iter().try_for_each(|(path, file)| tell(out, path, file.before.is_none())))
     }
-
-    /// How a file shall be, for tests.
-    #[cfg(test)]
-    pub(super) fn after(&self, path: &str) -> &str {
-        &self.files[path].after
-    }
 }
 
 fn tell(out: &mut dyn Write, path: &str, made: bool) -> io::Result<()> {
@@ -145,4 +139,63 @@ fn put(path: &Path, file: &File) -> io::Result<()> {
     beside.push(".new");
     fs::write(&beside, &file.after)?;
     fs::rename(&beside, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::repository::{FUNCTIONS, JOBS, MANIFEST},
+        *,
+    };
+
+    fn with_repository(test: impl FnOnce(&Repository)) {
+        let folder = tempfile::tempdir().unwrap();
+        for path in [MANIFEST, JOBS, FUNCTIONS] {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "fn a( ) {}\n").unwrap();
+        }
+        test(&Repository::around(folder.path()).unwrap());
+    }
+
+    #[test]
+    fn a_file_that_somebody_changes_meanwhile_stops_all_of_it() {
+        with_repository(|repository| {
+            let mut changes = Changes::new(repository);
+            changes.make("a/new.rs", "fn new() {}\n".into()).unwrap();
+            changes.edit(JOBS, "x", |text| Ok(format!("{text}// x\n"))).unwrap();
+            fs::write(repository.root().join(JOBS), "fn other() {}\n").unwrap();
+            let error = changes.write().unwrap_err().to_string();
+            assert!(error.contains(JOBS) && error.contains("nothing was written"), "{error}");
+            assert_eq!(repository.text("a/new.rs").unwrap(), None);
+            assert_eq!(repository.needed(JOBS).unwrap(), "fn other() {}\n");
+        });
+    }
+
+    #[test]
+    fn nothing_is_written_over_and_a_form_of_its_own_is_kept() {
+        with_repository(|repository| {
+            let mut changes = Changes::new(repository);
+            assert!(changes.make(JOBS, String::new()).unwrap_err().to_string().contains("is there already"));
+            changes.edit(JOBS, "b", |text| Ok(format!("{text}fn b( ) {{}}\n"))).unwrap();
+            changes.edit(FUNCTIONS, "nothing", |text| Ok(text.to_owned())).unwrap();
+            changes.make("new.rs", "fn new( ) {}\n".into()).unwrap();
+            changes.complete(&Rustfmt::of(repository));
+            changes.write().unwrap();
+            assert_eq!(repository.needed(JOBS).unwrap(), "fn a( ) {}\nfn b( ) {}\n");
+            assert_eq!(repository.needed("new.rs").unwrap(), "fn new() {}\n");
+        });
+    }
+
+    #[test]
+    fn what_is_missing_in_a_file_is_told() {
+        with_repository(|repository| {
+            let missing = |_: &str| Err("there is no list".to_owned());
+            let error = Changes::new(repository).edit(JOBS, "a::f()", missing).unwrap_err().to_string();
+            assert!(
+                error.starts_with(&format!("cannot add `a::f()` to {JOBS}: there is no list; nothing was")),
+                "{error}"
+            );
+        });
+    }
 }
