@@ -82,23 +82,19 @@ fn a_wrong_name_is_told_in_a_sentence_and_nothing_is_written() {
     function("sweeps", &["--job", "maintenance.sweep"], &["a job maintenance.sweep already"]);
     function("sums", &["--job", "daily-report"], &["the type DailyReport, which report.daily is already"]);
     function("sums", &["--job", "error.job"], &["the type JobError", "something else is called that"]);
-    function("invoices", &["--job", "invoices.move"], &["move is a word of the Rust language"]);
-    function("invoices", &["--job", "invoices.main"], &["functions/invoices/src/main.rs is there already"]);
+    function("quills", &["--job", "quills.move"], &["move is a word of the Rust language"]);
+    function("quills", &["--job", "quills.main"], &["functions/quills/src/main.rs is there already"]);
 
     let job = |name: &str, more: &[&str], says: &[&str]| copy.lamp(&[&["job", name], more].concat()).fails(2, says);
-    job(
-        "invoices.send",
-        &[],
-        &["no function \"invoices\"", "--function (images, reports, webhooks)", "lamp new function invoices"],
-    );
+    job("quills.send", &[], &["no function \"quills\"", "--function (", "webhooks", "lamp new function quills"]);
     job("web.hook", &["--function", "webhook"], &["did you mean \"webhooks\"?"]);
-    job("reports.weekly", &["--queue", "images"], &["queue images is consumed by function images"]);
-    job("reports.weekly", &["--queue", "undelivered-events"], &["a queue undelivered-events already"]);
-    job("reports.weekly", &["--queue", "Weekly"], &["\"Weekly\" cannot name a new queue"]);
+    job("reports.quills", &["--queue", "images"], &["queue images is consumed by function images"]);
+    job("reports.quills", &["--queue", "undelivered-events"], &["a queue undelivered-events already"]);
+    job("reports.quills", &["--queue", "Quills"], &["\"Quills\" cannot name a new queue"]);
     job("maintenance.dust", &[], &["maintenance keeps house on AWS"]);
     job("reports.page", &[], &["functions/reports/src/page.rs is there already"]);
     job("report.daily", &["--function", "reports"], &["a job report.daily already"]);
-    assert_eq!(copy.lamp(&["function", "invoices", "--memory", "64"]).code, 2);
+    assert_eq!(copy.lamp(&["function", "quills", "--memory", "64"]).code, 2);
     assert_eq!(copy.snapshot(), before);
 }
 
@@ -141,21 +137,20 @@ fn a_wrong_schedule_is_told_in_a_sentence_and_nothing_is_written() {
 #[test]
 fn it_works_in_a_repository_only_and_from_any_folder_there() {
     let place = Place::new();
-    place.lamp(&["new", "function", "invoices"]).fails(2, &["is not in a Lamplighter repository"]);
+    place.lamp(&["new", "function", "quills"]).fails(2, &["is not in a Lamplighter repository"]);
     let copy = Copy::new();
-    let mut command = copy.0.command(&["new", "function", "invoices", "--dry-run"]);
+    let mut command = copy.0.command(&["new", "function", "quills", "--dry-run"]);
     command.current_dir(copy.0.path().join("functions/reports/src"));
     let output = command.output().unwrap();
-    assert!(String::from_utf8(output.stdout).unwrap().contains("functions/invoices/src/run.rs  would be made"));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("functions/quills/src/run.rs  would be made"));
 }
 
 #[test]
 fn a_dry_run_shows_what_would_be_written() {
     let copy = Copy::new();
     let before = copy.snapshot();
-    let shown = copy.lamp(&["function", "invoices", "--memory", "256", "--dry-run"]).ok();
-    for line in
-        ["  + memory = 256", "  + pub mod invoices_run;", "  + invoices.workspace = true", "  + name = \"invoices\""]
+    let shown = copy.lamp(&["function", "quills", "--memory", "256", "--dry-run"]).ok();
+    for line in ["  + memory = 256", "  + pub mod quills_run;", "  + quills.workspace = true", "  + name = \"quills\""]
     {
         assert!(shown.lines().any(|shown| shown == line), "{line:?} is missing in {shown}");
     }
@@ -169,12 +164,12 @@ fn what_cannot_be_changed_is_named_and_nothing_is_written() {
             "shared/jobs/src/lib.rs",
             "pub fn definitions()",
             "pub fn all()",
-            "`Definition::of::<RunInvoices>()` to shared/jobs/src/lib.rs: there is no `vec![…]` in `fn definitions`",
+            "`Definition::of::<RunQuills>()` to shared/jobs/src/lib.rs: there is no `vec![…]` in `fn definitions`",
         ),
         ("shared/jobs/src/lib.rs", "pub use self::{", "pub use crate::{", "there is no `pub use self::{…};`"),
-        ("infra/src/lib.rs", "vec![images", "Vec::from([images", "to infra/src/lib.rs: line"),
-        ("infra/src/lib.rs", "pub fn functions()", "pub fn everything()", "`invoices::function()` to infra/src/lib.rs"),
-        ("infra/Cargo.toml", "[dependencies]", "[other]", "`invoices.workspace = true` to infra/Cargo.toml"),
+        ("infra/src/lib.rs", "vec![", "Vec::from([", "to infra/src/lib.rs: line"),
+        ("infra/src/lib.rs", "pub fn functions()", "pub fn everything()", "`quills::function()` to infra/src/lib.rs"),
+        ("infra/Cargo.toml", "[dependencies]", "[other]", "`quills.workspace = true` to infra/Cargo.toml"),
         (
             "Cargo.toml",
             "path = \"functions/",
@@ -192,7 +187,7 @@ fn what_cannot_be_changed_is_named_and_nothing_is_written() {
         let copy = Copy::new();
         copy.change(path, from, to);
         let before = copy.snapshot();
-        let done = copy.lamp(&["function", "invoices"]);
+        let done = copy.lamp(&["function", "quills"]);
         assert_eq!((done.code, &*done.out), (1, ""), "{path}: {done:?}");
         assert!(done.err.contains(says) && done.err.trim_end().lines().count() == 1, "{path}: {done:?}");
         assert_eq!(copy.snapshot(), before, "{path}");
@@ -202,32 +197,26 @@ fn what_cannot_be_changed_is_named_and_nothing_is_written() {
 #[test]
 fn jobs_are_added_to_functions_of_any_shape() {
     let copy = Copy::new();
-    copy.lamp(&["function", "invoices", "--stateless", "--job", "invoices.book"]).ok();
-    let said = copy.lamp(&["job", "invoices.send-all"]).ok();
-    assert!(said.contains("made     functions/invoices/src/send_all.rs") && !said.contains("lamp demo"), "{said}");
+    copy.lamp(&["function", "quills", "--stateless", "--job", "quills.book"]).ok();
+    let said = copy.lamp(&["job", "quills.send-all"]).ok();
+    assert!(said.contains("made     functions/quills/src/send_all.rs") && !said.contains("lamp demo"), "{said}");
     let chain = ".stateless().job(book::book).job(send_all::send_all)";
-    assert!(copy.read("functions/invoices/src/lib.rs").replace(['\n', ' '], "").contains(chain));
-    let definition = copy.read("shared/jobs/src/invoices_send_all.rs");
-    assert!(definition.contains("pub struct SendAllInvoices {") && definition.contains(".untracked()"));
+    assert!(copy.read("functions/quills/src/lib.rs").replace(['\n', ' '], "").contains(chain));
+    let definition = copy.read("shared/jobs/src/quills_send_all.rs");
+    assert!(definition.contains("pub struct SendAllQuills {") && definition.contains(".untracked()"));
 
     copy.lamp(&["job", "image.crop", "--function", "images", "--queue", "crops"]).ok();
-    assert!(copy.read("functions/images/src/lib.rs").contains(".job(thumbnails)\n        .job(crop::crop)\n"));
+    assert!(copy.read("functions/images/src/lib.rs").contains("\n        .job(crop::crop)\n"));
     assert!(copy.read("shared/jobs/src/queues.rs").ends_with("pub const CROPS: Queue = Queue::standard(\"crops\");\n"));
-    copy.lamp(&["job", "image.turn", "--function", "images"]).fails(2, &["several queues (images, crops)", "--queue"]);
+    copy.lamp(&["job", "image.turn", "--function", "images"])
+        .fails(2, &["several queues (images, ", "crops", "--queue"]);
     copy.lamp(&["job", "image.turn", "--function", "images", "--queue", "crops"]).ok();
     copy.lamp(&["job", "hook.test", "--function", "webhooks", "--queue", "crops"]).fails(2, &["by function images"]);
 
     let definitions = copy.read("shared/jobs/src/lib.rs");
-    let places = [
-        "CropImage",
-        "MakeThumbnails",
-        "TurnImage",
-        "BookInvoices",
-        "SendAllInvoices",
-        "DailyReport",
-        "DeliverWebhook",
-    ]
-    .map(|name| definitions.find(&format!("Definition::of::<{name}>()")).unwrap());
+    let places =
+        ["CropImage", "MakeThumbnails", "TurnImage", "BookQuills", "SendAllQuills", "DailyReport", "DeliverWebhook"]
+            .map(|name| definitions.find(&format!("Definition::of::<{name}>()")).unwrap());
     assert!(places.is_sorted(), "{definitions}");
 }
 
@@ -236,28 +225,30 @@ fn schedules_are_written_as_people_would() {
     let copy = Copy::new();
     let add =
         |name: &str, more: &[&str]| copy.lamp(&[&["schedule", name, "--job", "report.daily"], more].concat()).ok();
-    let told = add("reports-hourly", &["--cron", "0 * * * *"]);
+    let told = add("quills-hourly", &["--cron", "0 * * * *"]);
     assert_eq!(told.lines().rev().take(3).filter(|line| line.contains(":00:00Z  in ")).count(), 3, "{told}");
-    add("berlin", &["--cron", "0 3 * * 1-5", "--zone", "Europe/Berlin", "--description", "What \"happened\""]);
-    add("again", &["--rate", "12 hours", "--args", r#"{"day": "2026-11-23"}"#]);
-    add("once", &["--at", "2199-12-24T18:00:00+01:00"]);
+    add("quills-berlin", &["--cron", "0 3 * * 1-5", "--zone", "Europe/Berlin", "--description", "What \"happened\""]);
+    add("quills-again", &["--rate", "12 hours", "--args", r#"{"day": "2026-11-23"}"#]);
+    add("quills-once", &["--at", "2199-12-24T18:00:00+01:00"]);
     let text = copy.read("shared/jobs/src/lib.rs");
-    let wanted = r##"    Ok(vec![
-        Schedule::parse("again", "rate(12 hours)")?.starts_with::<DailyReport>(r#"{"day": "2026-11-23"}"#)?,
-        Schedule::cron("berlin", "0 3 * * 1-5")?
+    let wanted = [
+        r##"        Schedule::parse("quills-again", "rate(12 hours)")?.starts_with::<DailyReport>(r#"{"day": "2026-11-23"}"#)?,
+"##,
+        r##"        Schedule::cron("quills-berlin", "0 3 * * 1-5")?
             .zone("Europe/Berlin")
             .description("What \"happened\"")
             .starts(&DailyReport::default())?,
-        Schedule::parse("once", "at(2199-12-24T17:00:00Z)")?.starts(&DailyReport::default())?,
-        Schedule::cron("report-daily", "0 6 * * *")?
-            .description("Sums up yesterday's jobs")
-            .starts(&DailyReport::default())?,
-        Schedule::cron("reports-hourly", "0 * * * *")?.starts(&DailyReport::default())?,
-    ])
-"##;
-    assert!(text.contains(wanted), "{text}");
-    copy.lamp(&["schedule", "once", "--job", "report.daily", "--cron", "@daily"])
-        .fails(2, &["a schedule once already"]);
+"##,
+        r##"        Schedule::cron("quills-hourly", "0 * * * *")?.starts(&DailyReport::default())?,
+"##,
+        r##"        Schedule::parse("quills-once", "at(2199-12-24T17:00:00Z)")?.starts(&DailyReport::default())?,
+"##,
+        r##"        Schedule::cron("report-daily", "##,
+    ];
+    let places = wanted.map(|lines| text.find(lines).unwrap_or_else(|| panic!("{lines} is missing in {text}")));
+    assert!(places.is_sorted(), "{text}");
+    copy.lamp(&["schedule", "quills-once", "--job", "report.daily", "--cron", "@daily"])
+        .fails(2, &["a schedule quills-once already"]);
 }
 
 /// Without a formatter, what is written is in the right form already.
@@ -266,10 +257,12 @@ fn it_is_formatted_with_and_without_a_formatter() {
     let texts = [None, Some("/nowhere/rustfmt")].map(|formatter| {
         let copy = Copy::new();
         for args in [
-            &["new", "function", "invoices"][..],
-            &["new", "job", "invoices.send"],
+            &["new", "function", "quills"][..],
+            &["new", "job", "quills.send"],
+            &["new", "job", "quills.send-again"],
             &["new", "job", "image.crop", "--function", "images", "--queue", "crops"],
-            &["new", "schedule", "hourly", "--job", "report.daily", "--cron", "0 * * * *"],
+            &["new", "job", "image.turn", "--function", "images", "--queue", "crops"],
+            &["new", "schedule", "quills-hourly", "--job", "report.daily", "--cron", "0 * * * *"],
         ] {
             let mut command = copy.0.command(args);
             command.envs(formatter.map(|formatter| ("RUSTFMT", formatter)));
@@ -278,5 +271,8 @@ fn it_is_formatted_with_and_without_a_formatter() {
         }
         copy.snapshot().into_iter().map(|(_, text)| text).collect::<Vec<_>>()
     });
-    assert_eq!(texts[0], texts[1]);
+    for (with, without) in texts[0].iter().zip(&texts[1]) {
+        assert_eq!(with, without);
+    }
+    assert_eq!(texts[0].len(), texts[1].len());
 }

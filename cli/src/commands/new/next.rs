@@ -33,7 +33,7 @@ pub(super) fn schedule(name: &str) -> Vec<Step> {
         ("its tests", "cargo test -p lamplighter-jobs".to_owned()),
         ("the template", format!("{lamp} infra")),
         ("run it", format!("{lamp} dev")),
-        ("not wait", format!("{lamp} schedule trigger {name}")),
+        ("at once", format!("{lamp} schedule trigger {name}")),
     ];
     steps.extend(DEPLOY.map(|(what, step)| (what, step.to_owned())));
     steps

@@ -13,22 +13,22 @@ use super::repository::Repository;
 /// The formatter. Where there is none, what is written stays as it is.
 pub(super) struct Rustfmt {
     program: OsString,
-    settings: PathBuf,
+    root: PathBuf,
 }
 
 impl Rustfmt {
     /// The formatter that `cargo fmt` would run.
     pub(super) fn of(repository: &Repository) -> Self {
         let program = env::var_os("RUSTFMT").unwrap_or_else(|| "rustfmt".into());
-        Self { program, settings: repository.root().to_owned() }
+        Self { program, root: repository.root().to_owned() }
     }
 
     /// The text as it should be; none where that cannot be told.
     pub(super) fn format(&self, text: &str) -> Option<String> {
         let mut command = Command::new(&self.program);
-        command.args(["--quiet", "--edition", "2024", "--emit", "stdout", "--config-path"]).arg(&self.settings);
-        // Where a toolchain is chosen by folder, the repository's counts.
-        command.current_dir(&self.settings).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(["--quiet", "--edition", "2024", "--emit", "stdout"]);
+        // Its settings, and the toolchain where that is chosen by folder, are the repository's.
+        command.current_dir(&self.root).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().ok()?;
         child.stdin.take()?.write_all(text.as_bytes()).ok()?;
         let output = child.wait_with_output().ok()?;

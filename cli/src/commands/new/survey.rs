@@ -236,8 +236,8 @@ fn job(block: &ItemImpl) -> Option<(String, String, Option<&Expr>)> {
 /// Whether `Default` is derived, and no field has another default in JSON.
 fn is_plain_default(structure: &ItemStruct) -> bool {
     let derived = structure.attrs.iter().any(|attribute| is(attribute, "derive", "Default"));
-    let other = structure.fields.iter().flat_map(|field| &field.attrs);
-    derived && !other.into_iter().any(|attribute| is(attribute, "serde", "default ="))
+    let mut all = structure.attrs.iter().chain(structure.fields.iter().flat_map(|field| &field.attrs));
+    derived && !all.any(|attribute| is(attribute, "serde", "default ="))
 }
 
 /// Whether an attribute of that name says that.

@@ -6,7 +6,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-use super::{end, parse, put, start};
+use super::{MAX_WIDTH, end, indent, line_start, parse, put, start};
 
 /// A chain's beginning, `Function::new("images")`: the path's last two words, and the text that it is given.
 pub(in super::super) fn root_of(mut expression: &Expr) -> Option<(String, String, String)> {
@@ -24,34 +24,53 @@ pub(in super::super) fn root_of(mut expression: &Expr) -> Option<(String, String
 /// Adds `.job(HANDLER)` behind the last one in the chain of the function `name`.
 pub(in super::super) fn add_to_chain(text: &str, name: &str, handler: &str) -> Result<String, String> {
     let file = parse(text)?;
-    let last = last_job(&file, name).ok_or_else(|| format!("there is no `Function::new(\"{name}\")….job(…)`"))?;
-    let dot = start(last.dot_token.span());
-    let line = &text[text[..dot].rfind('\n').map_or(0, |before| before + 1)..dot];
+    let missing = || format!("there is no `Function::new(\"{name}\")….job(…)`");
+    let calls = calls(&file, name).ok_or_else(missing)?;
+    let last = calls.iter().find(|call| call.method == "job").ok_or_else(missing)?;
     let call = format!(".job({handler})");
-    let call = if line.trim().is_empty() { format!("\n{line}{call}") } else { call };
-    Ok(put(text, end(last.paren_token.span.close()), &call))
+    let (dot, behind) = (start(last.dot_token.span()), end(last.paren_token.span.close()));
+    let line = &text[line_start(text, dot)..dot];
+    if line.trim().is_empty() {
+        return Ok(put(text, behind, &format!("\n{line}{call}")));
+    }
+    let added = put(text, behind, &call);
+    let whole = &added[line_start(text, dot)..];
+    if whole.lines().next().is_none_or(|line| line.chars().count() <= MAX_WIDTH) {
+        return Ok(added);
+    }
+    // A line a call. From the last to the first, so that places before stay what they are.
+    let inner = format!("\n{}    ", indent(text, dot));
+    let mut lines = text.to_owned();
+    for one in &calls {
+        if std::ptr::eq(*one, *last) {
+            lines = put(&lines, behind, &format!("{inner}{call}"));
+        }
+        lines = put(&lines, start(one.dot_token.span()), &inner);
+    }
+    Ok(lines)
 }
 
-/// The last `.job(…)` of the first chain that begins so.
-fn last_job<'a>(file: &'a File, name: &str) -> Option<&'a ExprMethodCall> {
+/// The calls of the first chain that begins so, the last one first.
+fn calls<'a>(file: &'a File, name: &str) -> Option<Vec<&'a ExprMethodCall>> {
     struct Finder<'a, 'n>(&'n str, Option<&'a ExprMethodCall>);
     impl<'a> Visit<'a> for Finder<'a, '_> {
         // From the outside in, so the last call comes first.
-        fn visit_expr(&mut self, expression: &'a Expr) {
-            if let Expr::MethodCall(call) = expression
-                && self.1.is_none()
-                && call.method == "job"
-                && root_of(expression)
-                    .is_some_and(|(owner, word, text)| (&*owner, &*word, &*text) == ("Function", "new", self.0))
-            {
+        fn visit_expr_method_call(&mut self, call: &'a ExprMethodCall) {
+            let begins_so = root_of(&call.receiver)
+                .is_some_and(|(owner, word, text)| (&*owner, &*word, &*text) == ("Function", "new", self.0));
+            if begins_so && self.1.is_none() {
                 self.1 = Some(call);
             }
-            visit::visit_expr(self, expression);
+            visit::visit_expr_method_call(self, call);
         }
     }
     let mut finder = Finder(name, None);
     finder.visit_file(file);
-    finder.1
+    let mut calls = vec![finder.1?];
+    while let Some(Expr::MethodCall(next)) = calls.last().map(|call| &*call.receiver) {
+        calls.push(next);
+    }
+    Some(calls)
 }
 
 #[cfg(test)]
@@ -71,6 +90,18 @@ mod tests {
             added.contains("        .job(|_: J| x(1, 2))\n        .job(send::send)\n        .with_state(())"),
             "{added}"
         );
+    }
+
+    #[test]
+    fn a_chain_that_gets_too_long_becomes_a_line_a_call() {
+        let about = "x".repeat(60);
+        let text =
+            format!("fn f() -> F {{\n    Function::new(\"a\").description(\"{about}\").job(run).with_state(())\n}}\n");
+        let lines = format!(
+            "fn f() -> F {{\n    Function::new(\"a\")\n        .description(\"{about}\")\n        .job(run)\n        \
+             .job(send_again::send_again)\n        .with_state(())\n}}\n"
+        );
+        assert_eq!(add_to_chain(&text, "a", "send_again::send_again").unwrap(), lines);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use proc_macro2::Span;
 
-use super::{MAX_WIDTH, indent, put};
+use super::{MAX_WIDTH, indent, line_start, put};
 
 /// A list in a text.
 pub(super) struct List<'a> {
@@ -45,7 +45,7 @@ impl<'a> List<'a> {
         items.insert(place, new);
         if is_one_line && !new.contains('\n') {
             let line = self.with(&items.join(", "));
-            let begin = line[..self.inside.start].rfind('\n').map_or(0, |before| before + 1);
+            let begin = line_start(&line, self.inside.start);
             if line[begin..].lines().next().is_none_or(|line| line.chars().count() <= MAX_WIDTH) {
                 return line;
             }

@@ -141,9 +141,14 @@ fn end(span: Span) -> usize {
     span.byte_range().end
 }
 
+/// Where the line of a place begins.
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |before| before + 1)
+}
+
 /// The blanks that a line begins with.
 fn indent(text: &str, at: usize) -> &str {
-    let line = &text[text[..at].rfind('\n').map_or(0, |before| before + 1)..];
+    let line = &text[line_start(text, at)..];
     &line[..line.len() - line.trim_start_matches(' ').len()]
 }
 
