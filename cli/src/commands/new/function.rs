@@ -77,7 +77,7 @@ impl Function {
             ("aws", aws),
         ];
         for (path, template) in [
-            ("Cargo.toml", include_str!("templates/function/Cargo.toml")),
+            ("Cargo.toml", include_str!("templates/function/manifest.toml")),
             ("src/lib.rs", include_str!("templates/function/lib.rs")),
             ("src/main.rs", include_str!("templates/function/main.rs")),
         ] {
