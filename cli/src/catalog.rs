@@ -24,14 +24,21 @@ pub(crate) fn definition(name: &str) -> Result<Definition, Error> {
     found.ok_or_else(|| Error::UnknownJob { name: name.into(), near })
 }
 
-/// Every function, with these objects; the webhooks' own settings differ from command to command.
+/// Every function that runs on one machine. Some get these objects, and the webhooks settings of their own; all others are
+/// as they are deployed. The one that keeps house stays away: it looks after AWS.
 pub(crate) fn functions(webhooks: Function, objects: Objects) -> Vec<Function> {
-    vec![
+    let mut all = vec![
         webhooks,
         images::function_with(images::Settings::new(objects.clone())),
         reports::function_with(reports::Settings::new(objects)),
         ping::function(),
-    ]
+    ];
+    for deployed in lamplighter_infra::functions() {
+        if !deployed.is_housekeeper() && all.iter().all(|there| there.name() != deployed.name()) {
+            all.push(deployed);
+        }
+    }
+    all
 }
 
 /// Every schedule.

@@ -27,8 +27,9 @@ use lamplighter::Function;
 pub use self::{
     committed::{CheckError, Freshness, TEMPLATE_PATH, check, check_against},
     deployment::{
-        DeployedFunction, DeployedQueue, DeployedSchedule, DeployedSetting, Deployment, EventPattern, MAX_STACK_NAME,
-        Target, Timing, UNDELIVERED_QUEUE, logical_name, variables,
+        DeployedFunction, DeployedQueue, DeployedSchedule, DeployedSetting, Deployment, EventPattern,
+        MAX_FUNCTION_NAME, MAX_QUEUE_NAME, MAX_SCHEDULE_NAME, MAX_STACK_NAME, Target, Timing, UNDELIVERED_QUEUE,
+        is_taken_queue, logical_name, variables,
     },
     node::{Map, Node},
     problems::Problems,

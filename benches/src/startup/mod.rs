@@ -40,9 +40,10 @@ impl Options {
     const WARM_UP: usize = 5;
 }
 
+/// The least functions, without records and with them.
 impl Default for Options {
     fn default() -> Self {
-        let bootstraps = ["stateless", "tracked", "webhooks", "images", "reports", "maintenance"];
+        let bootstraps = ["stateless", "tracked"];
         Self { bootstraps: bootstraps.map(ToOwned::to_owned).to_vec(), turns: 60 }
     }
 }

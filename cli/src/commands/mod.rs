@@ -11,6 +11,7 @@ mod enqueue;
 mod infra;
 mod job;
 mod jobs;
+mod new;
 mod pause;
 mod queues;
 mod redrive;
@@ -42,6 +43,7 @@ pub(crate) enum Command {
     Queues(queues::Queues),
     Pause(pause::Pause),
     Resume(pause::Resume),
+    New(new::New),
     Doctor(doctor::Doctor),
     Infra(infra::Infra),
     Bench(bench::Bench),
@@ -66,6 +68,7 @@ impl Command {
             Self::Queues(queues) => queues.run(),
             Self::Pause(pause) => pause.run(),
             Self::Resume(resume) => resume.run(),
+            Self::New(new) => new.run(),
             Self::Doctor(doctor) => doctor.run(),
             Self::Infra(infra) => infra.run(),
             Self::Bench(bench) => bench.run(),

@@ -25,3 +25,27 @@ fn the_demo_writes_over_nothing() {
     place.lamp(&["demo", "--output", "."]).fails(2, &["not empty", "--output"]);
     assert_eq!(fs::read_to_string(place.path().join("letter.txt")).unwrap(), "dear reader");
 }
+
+#[test]
+fn the_audience_brings_jobs_of_its_own() {
+    let place = Place::new();
+    let jobs = ["--job", "lamp.ping", "--job", r#"lamp.ping={"failures":1}"#, "--job", "report.daily"];
+    let done = place.lamp_within(&[&["demo"][..], &jobs].concat(), Duration::from_secs(100));
+    assert_eq!(done.code, 0, "{done:?}");
+    let rows = |text: &str| {
+        done.out.lines().filter(|line| line.trim_start().starts_with("lamp.ping") && line.contains(text)).count()
+    };
+    assert_eq!((rows(r#"{"attempt":1}"#), rows(r#"{"attempt":2}"#)), (1, 1), "{done:?}");
+    assert!(done.out.contains("lamp.ping  yours") && done.out.contains("report.daily  yours"), "{done:?}");
+}
+
+#[test]
+fn wrong_jobs_are_told_before_anything_starts() {
+    let place = Place::new();
+    let demo = |job: &str| place.lamp(&["demo", "--job", job]);
+    demo("lamp.pong").fails(2, &["no job \"lamp.pong\"", "\"lamp.ping\""]);
+    demo(r#"lamp.ping={"slep_ms":1}"#).fails(2, &["lamp.ping", "slep_ms", "sleep_ms"]);
+    demo("lamp.ping={").fails(2, &["lamp.ping", "not JSON"]);
+    demo("lamp.ping=@nowhere.json").fails(1, &["nowhere.json", "no such file"]);
+    assert!(fs::read_dir(place.path()).unwrap().next().is_none(), "something was made");
+}

@@ -7,6 +7,7 @@ mod demo;
 mod errors;
 mod infra;
 mod kill;
+mod new;
 mod operator;
 mod round_trip;
 mod schedules;

@@ -103,8 +103,11 @@ fn definitions_and_schedules_need_no_file() {
     let place = Place::new();
     let definitions = lines(&place.lamp(&["definitions", "--json"]).ok());
     let names: Vec<_> = definitions.iter().map(|one| one["job"].as_str().unwrap()).collect();
-    assert_eq!(names, ["image.thumbnail", "lamp.ping", "report.daily", "webhook.deliver"]);
-    assert!(definitions.iter().all(|one| one["schema"]["properties"].is_object()));
+    assert!(names.is_sorted(), "{names:?}");
+    for job in ["image.thumbnail", "lamp.ping", "report.daily", "webhook.deliver"] {
+        assert!(names.contains(&job), "{job} is not among {names:?}");
+    }
+    assert!(definitions.iter().all(|one| one["schema"]["type"] == "object"), "{definitions:?}");
     assert!(place.lamp(&["definitions", "webhook.deliver"]).ok().contains("\"event\""));
     let schedules = lines(&place.lamp(&["schedules", "--json"]).ok());
     assert!(schedules.iter().all(|one| one["next"].as_array().unwrap().len() == 3), "{schedules:?}");

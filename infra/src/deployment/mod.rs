@@ -13,7 +13,10 @@ use lamplighter::{Definition, Function, ScheduledJob};
 
 pub use self::{
     functions::{DeployedFunction, DeployedSetting, EventPattern},
-    names::{MAX_STACK_NAME, UNDELIVERED_QUEUE, logical_name},
+    names::{
+        MAX_FUNCTION_NAME, MAX_QUEUE_NAME, MAX_SCHEDULE_NAME, MAX_STACK_NAME, UNDELIVERED_QUEUE, is_taken_queue,
+        logical_name,
+    },
     queues::DeployedQueue,
     schedules::{DeployedSchedule, Target, Timing},
 };

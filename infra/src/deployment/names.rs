@@ -17,8 +17,15 @@ const MAX_QUEUE: usize = 80;
 /// AWS Lambda API Reference, CreateFunction; Amazon EventBridge API Reference, PutRule: the same.
 const MAX_FUNCTION_OR_RULE: usize = 64;
 
+/// The longest name of a function.
+pub const MAX_FUNCTION_NAME: usize = room(MAX_FUNCTION_OR_RULE, "-events");
+/// The longest name of a queue.
+pub const MAX_QUEUE_NAME: usize = room(MAX_QUEUE, "-dlq.fifo");
+/// The longest name of a schedule.
+pub const MAX_SCHEDULE_NAME: usize = room(MAX_FUNCTION_OR_RULE, "");
+
 /// What a definition's name may have beside the stack's name, a `-` and a suffix.
-fn room(limit: usize, suffix: &str) -> usize {
+const fn room(limit: usize, suffix: &str) -> usize {
     limit - MAX_STACK_NAME - 1 - suffix.len()
 }
 
@@ -33,19 +40,26 @@ pub fn logical_name(name: &str) -> String {
     words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect()
 }
 
+/// Whether a queue of that name would get the name of another queue of the stack: of a dead-letter queue, or of that for
+/// events.
+#[must_use]
+pub fn is_taken_queue(name: &str) -> bool {
+    name == UNDELIVERED_QUEUE || name.ends_with("-dlq")
+}
+
 pub(super) fn check(deployment: &Deployment, problems: &mut Problems) {
     let queues = deployment.queues.iter().map(|queue| queue.name.as_str());
     let functions = deployment.functions.iter().map(|function| function.name.as_str());
     let schedules = deployment.schedules.iter().map(|schedule| schedule.name.as_str());
-    check_kind("queue", room(MAX_QUEUE, "-dlq.fifo"), queues, problems);
+    check_kind("queue", MAX_QUEUE_NAME, queues, problems);
     for queue in &deployment.queues {
-        if queue.name == UNDELIVERED_QUEUE || queue.name.ends_with("-dlq") {
+        if is_taken_queue(&queue.name) {
             problems
                 .add(format!("queue {:?} has a name that another queue of the stack may get; rename it", queue.name));
         }
     }
-    check_kind("function", room(MAX_FUNCTION_OR_RULE, "-events"), functions, problems);
-    check_kind("schedule", room(MAX_FUNCTION_OR_RULE, ""), schedules, problems);
+    check_kind("function", MAX_FUNCTION_NAME, functions, problems);
+    check_kind("schedule", MAX_SCHEDULE_NAME, schedules, problems);
 }
 
 fn check_kind<'a>(kind: &str, room: usize, names: impl Iterator<Item = &'a str>, problems: &mut Problems) {

@@ -5,13 +5,20 @@ use std::process::Command;
 use lamplighter_infra::deployment;
 use serde_json::Value;
 
-#[test]
-fn memory_and_timeout_stand_in_manifests_as_they_are_derived() {
+/// What cargo knows of this workspace.
+fn workspace() -> Value {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["metadata", "--no-deps", "--offline", "--format-version=1"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let answer = cargo.output().unwrap();
     assert!(answer.status.success(), "{}", String::from_utf8_lossy(&answer.stderr));
-    let workspace: Value = serde_json::from_slice(&answer.stdout).unwrap();
+    serde_json::from_slice(&answer.stdout).unwrap()
+}
+
+#[test]
+fn memory_and_timeout_stand_in_manifests_as_they_are_derived() {
+    let workspace = workspace();
     for function in deployment().unwrap().functions {
         let packages = workspace["packages"].as_array().unwrap();
         let package = packages.iter().find(|package| package["name"] == function.name).unwrap();
@@ -20,4 +27,17 @@ fn memory_and_timeout_stand_in_manifests_as_they_are_derived() {
         let wanted = (Some(function.memory_mb.into()), Some(function.timeout_secs.into()));
         assert_eq!(says, wanted, "[package.metadata.lambda.deploy] of {}: memory, timeout", function.name);
     }
+}
+
+/// What `cargo lambda build` builds is what the template deploys.
+#[test]
+fn every_crate_of_a_function_is_deployed() {
+    let workspace = workspace();
+    let built = workspace["workspace_default_members"].as_array().unwrap();
+    let packages = workspace["packages"].as_array().unwrap().iter().filter(|package| built.contains(&package["id"]));
+    let mut names: Vec<_> = packages.map(|package| package["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    let deployment = deployment().unwrap();
+    let functions: Vec<_> = deployment.functions.iter().map(|function| &*function.name).collect();
+    assert_eq!(names, functions, "the crates in functions/, and lamplighter_infra::functions()");
 }

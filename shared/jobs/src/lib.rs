@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn the_report_is_a_rule_at_six_utc() {
         let schedules = schedules();
-        let report = &schedules[0].schedule;
+        let report = &schedules.iter().find(|scheduled| scheduled.schedule.name == "report-daily").unwrap().schedule;
         assert_eq!(report.eventbridge().unwrap(), EventBridge::Rule { expression: "cron(0 6 * * ? *)".into() });
         let next = report.next_after("2026-11-23T06:00:00Z".parse().unwrap()).unwrap();
         assert_eq!(next, Some("2026-11-24T06:00:00Z".parse().unwrap()));

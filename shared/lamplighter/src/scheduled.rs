@@ -60,6 +60,33 @@ impl Schedule {
             }),
         }
     }
+
+    /// The schedule, starting the job `J` at each of its times, with arguments as they are enqueued: a JSON object. What
+    /// the job has defaults for may be left out.
+    ///
+    /// ```
+    /// # use lamplighter::{Job, Queue, ScheduledJob, schedule::Schedule};
+    /// # #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    /// # pub struct Greet { pub name: String }
+    /// # impl Job for Greet { const NAME: &'static str = "greeting.say"; const QUEUE: Queue = Queue::standard("greetings"); }
+    /// let morning = Schedule::cron("morning", "0 6 * * *")?.starts_with::<Greet>(r#"{"name":"Ada"}"#)?;
+    /// assert_eq!(morning.args.get(), r#"{"name":"Ada"}"#);
+    /// let wrong = Schedule::cron("morning", "0 6 * * *")?.starts_with::<Greet>(r#"{"nam":"Ada"}"#);
+    /// assert!(wrong.unwrap_err().to_string().contains("missing field `name`"));
+    /// # Ok::<(), lamplighter::schedule::ScheduleError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the arguments are not the job's.
+    pub fn starts_with<J: Job>(self, args: &str) -> Result<ScheduledJob, ScheduleError> {
+        match serde_json::from_str::<J>(args) {
+            Ok(job) => self.starts(&job),
+            Err(error) => Err(ScheduleError {
+                schedule: self.name,
+                problems: vec![ScheduleProblem::Misfit { job: J::NAME.into(), reason: error.to_string() }],
+            }),
+        }
+    }
 }
 
 /// The body of the message that a schedule's ticks send, for a service that puts the tick's time in place of `time`. That

@@ -23,7 +23,7 @@
 //! # }
 //! ```
 
-mod error;
+pub(crate) mod error;
 mod eventually;
 mod functions;
 mod http;
@@ -41,7 +41,7 @@ pub mod template;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests;
-mod workspace;
+pub(crate) mod workspace;
 
 use std::path::PathBuf;
 

@@ -93,7 +93,10 @@ fn profile(target_dir: &Path) -> String {
 }
 
 /// The archive of `binary`, made anew when the binary is another than last time.
-fn archive(name: &str, binary: &Path) -> Result<PathBuf> {
+///
+/// # Errors
+/// When it cannot be read, or the archive not be written.
+pub fn archive(name: &str, binary: &Path) -> Result<PathBuf> {
     let folder = binary.with_file_name("bootstraps");
     fs::create_dir_all(&folder).map_err(at("making", &folder))?;
     let lock_path = folder.join(format!("{name}.lock"));

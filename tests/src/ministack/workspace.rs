@@ -13,6 +13,8 @@ use super::error::{Error, Result, tail};
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Workspace {
     pub(crate) target_directory: PathBuf,
+    /// Where cargo keeps what is no result.
+    pub(crate) build_directory: Option<PathBuf>,
     pub(crate) workspace_root: PathBuf,
     packages: Vec<Package>,
 }

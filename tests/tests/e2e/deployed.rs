@@ -32,7 +32,9 @@ pub(crate) async fn stack() -> (&'static Cloud, &'static Stack) {
         let template = template::from_yaml(&std::fs::read_to_string(file).unwrap()).unwrap();
         s3(cloud, Method::PUT, "", Vec::new()).await;
         let parameters = [("WebhookSecret", SECRET), ("WebhookAllowPrivate", "127.0.0.1"), ("ObjectsBucket", BUCKET)];
-        let functions = ["images", "maintenance", "reports", "webhooks"].map(|name| (name, name));
+        let deployment = lamplighter_infra::deployment().unwrap();
+        let functions: Vec<_> =
+            deployment.functions.iter().map(|function| (&*function.name, &*function.name)).collect();
         deploy(&cloud.aws, "lamplighter", template, &parameters, &functions).await
     });
     (cloud, stack.await)

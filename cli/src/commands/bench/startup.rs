@@ -33,8 +33,9 @@ impl Startup {
     /// Measures, and shows what came out.
     pub(super) fn run(self) -> Result<(), Error> {
         let mut options = Options { turns: self.turns, ..Options::default() };
-        if !self.bootstraps.is_empty() {
-            options.bootstraps = self.bootstraps;
+        match self.bootstraps.is_empty() {
+            true => options.bootstraps.extend(lamplighter_infra::functions().iter().map(|one| one.name().to_owned())),
+            false => options.bootstraps = self.bootstraps,
         }
         let report = block_on(async { startup::run(&options, &output::hint).await.map_err(Error::failed) })?;
         if self.json {

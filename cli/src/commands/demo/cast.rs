@@ -6,7 +6,7 @@ use lamplighter::{Enqueued, Job, JobId, ListQuery, Record, secs};
 use lamplighter_jobs::{DailyReport, DeliverWebhook, MakeThumbnails};
 use serde_json::{Value, json};
 
-use super::{stage::Stage, watch::Watch};
+use super::{guest::Guest, stage::Stage, watch::Watch};
 use crate::error::{Error, reason};
 
 /// A picture that lies in the repository.
@@ -48,11 +48,13 @@ pub(super) struct Cast {
     pub(super) pictures: Vec<(JobId, MakeThumbnails)>,
     /// What enqueueing the first webhook once more was answered.
     pub(super) again: Enqueued,
+    /// Jobs that the audience has brought.
+    pub(super) guests: Vec<JobId>,
 }
 
 impl Cast {
     /// Enqueues everything.
-    pub(super) async fn enter(stage: &Stage, watch: &mut Watch) -> Result<Self, Error> {
+    pub(super) async fn enter(stage: &Stage, brought: Vec<Guest>, watch: &mut Watch) -> Result<Self, Error> {
         let client = stage.client();
         let mut webhooks = Vec::new();
         let order = || webhook(stage, "/orders", "order.paid", json!({"order": 1042, "total": "49.90 EUR"}));
@@ -76,14 +78,19 @@ impl Cast {
             watch.enter(sent.id(), &format!("{}  {}", MakeThumbnails::NAME, picture.key));
             pictures.push((sent.id().clone(), job));
         }
-        Ok(Self { webhooks, pictures, again })
+        let mut guests = Vec::with_capacity(brought.len());
+        for guest in brought {
+            guests.push(guest.enter(stage, watch).await?);
+        }
+        Ok(Self { webhooks, pictures, again, guests })
     }
 
     /// How the jobs stand that were enqueued at the start.
     pub(super) async fn records(&self, stage: &Stage) -> Result<Vec<Record>, Error> {
         let client = stage.client();
         let mut records = Vec::new();
-        for id in self.webhooks.iter().chain(self.pictures.iter().map(|(id, _)| id)) {
+        let pictures = self.pictures.iter().map(|(id, _)| id);
+        for id in self.webhooks.iter().chain(pictures).chain(&self.guests) {
             records.extend(client.get(id).await?);
         }
         Ok(records)
@@ -94,8 +101,14 @@ impl Cast {
 pub(super) async fn reports(stage: &Stage) -> Result<Vec<Record>, Error> {
     let query = ListQuery { job: Some(DailyReport::NAME.into()), ..ListQuery::default() };
     let mut records = stage.client().list(&query).await?.records;
+    records.retain(is_scheduled_report);
     records.reverse();
     Ok(records)
+}
+
+/// Whether the schedule has started it, and not the audience.
+pub(super) fn is_scheduled_report(record: &Record) -> bool {
+    record.message.job == DailyReport::NAME && record.message.schedule.is_some()
 }
 
 /// What a scheduled report is called on stage.

@@ -2,9 +2,10 @@
 //!
 //! A receiver that is in trouble at first ([`receiver`]), real pictures ([`cast`]), a schedule every few seconds, the
 //! engine with all functions ([`stage`]), a live view ([`watch`]), and at the end a look at every promise
-//! ([`verdict`]).
+//! ([`verdict`]). Whoever watches may bring jobs of their own ([`guest`]).
 
 mod cast;
+mod guest;
 mod receiver;
 mod stage;
 mod verdict;
@@ -16,7 +17,7 @@ use clap::Args;
 use lamplighter::{JobState, Record};
 use tokio::time::{Instant, sleep};
 
-use self::{cast::Cast, stage::Stage, watch::Watch};
+use self::{cast::Cast, guest::Guest, stage::Stage, watch::Watch};
 use super::block_on;
 use crate::{
     error::Error,
@@ -28,11 +29,17 @@ use crate::{
 /// Webhooks go to a receiver that refuses the first tries, pictures become thumbnails, and a schedule starts a report
 /// every three seconds. The exit code is 0 only if everything went as it should: the last lines say what was checked.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp demo
+  lamp demo --job lamp.ping='{\"failures\": 1}'")]
 pub(crate) struct Demo {
     /// The folder for jobs, pictures and reports; made if it is not there, and it must be empty.
     /// [default: a new one in demo-output/]
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
+    /// Run this job too, as often as this is given; the arguments are an empty object, or follow behind =.
+    #[arg(long = "job", value_name = "NAME[=JSON]")]
+    jobs: Vec<String>,
 }
 
 /// How long everything may take. It takes about seven seconds; a busy machine gets more.
@@ -48,11 +55,12 @@ impl Demo {
     }
 
     async fn play(self) -> Result<(), Error> {
+        let guests = self.jobs.iter().map(|typed| Guest::read(typed)).collect::<Result<Vec<_>, _>>()?;
         let stage = Stage::set(self.output).await?;
         introduce(&stage)?;
         let running = stage.start().await?;
         let mut watch = Watch::new();
-        let cast = Cast::enter(&stage, &mut watch).await?;
+        let cast = Cast::enter(&stage, guests, &mut watch).await?;
         let all = follow(&stage, &cast, &mut watch).await;
         watch.end();
         running.stop(Duration::from_secs(5)).await;

@@ -9,10 +9,14 @@ use std::{
 
 use comfy_table::Cell;
 use lamplighter::{AttemptOutcome, Job, JobState, RawValue, Record};
-use lamplighter_jobs::{DailyReport, DeliverWebhook};
+use lamplighter_jobs::DeliverWebhook;
 use serde_json::Value;
 
-use super::{REPORTS, cast::Cast, stage::Stage};
+use super::{
+    REPORTS,
+    cast::{self, Cast},
+    stage::Stage,
+};
 use crate::{
     error::Error,
     output::{self, BAD, FAINT, GOOD, NAME},
@@ -108,10 +112,6 @@ pub(super) fn tell(stage: &Stage, checks: &[Check]) -> Result<(), Error> {
     }
 }
 
-fn of<'a>(records: &'a [Record], job: &'a str) -> impl Iterator<Item = &'a Record> {
-    records.iter().filter(move |record| record.message.job == job)
-}
-
 fn succeeded(records: &[Record]) -> Check {
     let others: Vec<_> = records.iter().filter(|record| record.state != JobState::Succeeded).collect();
     match others.first() {
@@ -129,7 +129,7 @@ fn succeeded(records: &[Record]) -> Check {
 
 fn delivered(stage: &Stage, cast: &Cast, records: &[Record]) -> Check {
     let mut tries = BTreeSet::new();
-    for record in of(records, DeliverWebhook::NAME) {
+    for record in records.iter().filter(|record| cast.webhooks.contains(&record.id)) {
         let refused = record.attempts.iter().filter(|attempt| attempt.outcome == AttemptOutcome::Error).count();
         if refused == 0 {
             return Err(format!(
@@ -214,7 +214,8 @@ fn file_of(folder: &Path, name: &str) -> Result<PathBuf, String> {
 }
 
 fn reports(stage: &Stage, records: &[Record]) -> Check {
-    let made = of(records, DailyReport::NAME).filter(|record| record.state == JobState::Succeeded).count();
+    let scheduled = records.iter().filter(|record| cast::is_scheduled_report(record));
+    let made = scheduled.filter(|record| record.state == JobState::Succeeded).count();
     if made < REPORTS {
         return Err(format!("the schedule made {made} reports instead of at least {REPORTS}"));
     }

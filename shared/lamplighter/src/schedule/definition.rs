@@ -82,6 +82,20 @@ impl Schedule {
         }
     }
 
+    /// A schedule by any of the three forms of [`When::parse`]: a cron expression, `rate(5 minutes)`, or
+    /// `at(2027-01-01T00:00:00Z)`.
+    ///
+    /// # Errors
+    ///
+    /// [`ScheduleError`] with the schedule's name when [`When::parse`] refuses the text.
+    pub fn parse(name: impl Into<String>, when: &str) -> Result<Self, ScheduleError> {
+        let name = name.into();
+        match When::parse(when) {
+            Ok(when) => Ok(Self::new(name, when)),
+            Err(error) => Err(ScheduleError::one(&name, error)),
+        }
+    }
+
     /// A schedule by cron expression.
     ///
     /// # Errors
@@ -243,6 +257,19 @@ mod tests {
             assert!(Schedule::at(name, Timestamp::UNIX_EPOCH).check().is_err(), "{name}");
         }
         assert!(Schedule::at("A_b.c-9".repeat(9), Timestamp::UNIX_EPOCH).check().is_ok());
+    }
+
+    #[test]
+    fn every_form_of_when_makes_a_schedule_and_an_error_names_it() {
+        let parsed = |when| Schedule::parse("pulse", when);
+        assert_eq!(parsed("rate(5 minutes)"), Schedule::rate("pulse", Duration::from_secs(300)));
+        assert_eq!(parsed("0 6 * * *"), Schedule::cron("pulse", "0 6 * * *"));
+        assert_eq!(parsed("at(2027-01-01T00:00:00Z)"), Ok(Schedule::at("pulse", at("2027-01-01T00:00:00Z"))));
+        for (wrong, says) in [("at(tomorrow)", "needs `Z`"), ("rate(1 minutes)", "singular"), ("61 * * * *", "minutes")]
+        {
+            let error = parsed(wrong).unwrap_err().to_string();
+            assert!(error.contains("`pulse`") && error.contains(says), "{error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can be wrong with a schedule.
 
-use super::{CronError, RateError, ZoneError};
+use super::{CronError, RateError, WhenError, ZoneError};
 
 /// All that is wrong with one schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +46,27 @@ pub enum ScheduleProblem {
         /// What is wrong.
         reason: String,
     },
+    /// Arguments that the job that it starts does not take.
+    #[error("the arguments do not fit {job}: {reason}")]
+    Misfit {
+        /// The job's name.
+        job: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A text that says no single moment.
+    #[error("{0}")]
+    When(WhenError),
+}
+
+impl From<WhenError> for ScheduleProblem {
+    fn from(error: WhenError) -> Self {
+        match error {
+            WhenError::Cron(error) => Self::Cron(error),
+            WhenError::Rate(error) => Self::Rate(error),
+            WhenError::At { .. } => Self::When(error),
+        }
+    }
 }
 
 impl ScheduleError {

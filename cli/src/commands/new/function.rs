@@ -1,0 +1,107 @@
+//! `lamp new function`.
+
+use clap::Args;
+
+use super::{
+    Finish,
+    changes::Changes,
+    job::{NewJob, TIMEOUT, add_queue},
+    lock, manifest,
+    names::{self, JobName},
+    next,
+    repository::{FUNCTIONS, FUNCTIONS_MANIFEST, LOCK, MANIFEST, Repository},
+    rust,
+    survey::Survey,
+    template::fill,
+};
+use crate::error::Error;
+
+/// Make a function: its crate with a bootstrap, a queue, a first job with a handler and tests, and what deploys it.
+#[derive(Debug, Args)]
+pub(super) struct Function {
+    /// The function's name, which its crate and its queue get too.
+    name: String,
+    /// Its first job's name [default: NAME.run]
+    #[arg(long, value_name = "NAME")]
+    job: Option<String>,
+    /// Its memory in MB; its share of a processor grows with it.
+    #[arg(long, value_name = "MB", default_value_t = lamplighter::Function::DEFAULT_MEMORY_MB,
+        value_parser = clap::value_parser!(u16).range(128..=10_240))]
+    memory: u16,
+    /// Keep no records: attempts are counted by receives, and a batch that succeeds makes no AWS call at all.
+    #[arg(long)]
+    stateless: bool,
+    #[command(flatten)]
+    finish: Finish,
+}
+
+impl Function {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let repository = Repository::find()?;
+        let survey = Survey::of(&repository)?;
+        let mut changes = Changes::new(&repository);
+        let job = self.plan(&survey, &mut changes)?;
+        let next = next::job(&job, &self.name);
+        self.finish.of(&repository, changes, &next)
+    }
+
+    fn plan(&self, survey: &Survey, changes: &mut Changes<'_>) -> Result<NewJob, Error> {
+        names::check_function(&self.name, survey)?;
+        let job = self.job.clone().unwrap_or_else(|| format!("{}.run", self.name));
+        let name = JobName::new(&job, survey)?;
+        let queue = names::check_queue(&self.name, survey)?;
+        let job = NewJob { name, queue, timeout: TIMEOUT, untracked: self.stateless };
+        add_queue(changes, &job.queue, &self.name, &self.name)?;
+        job.define(survey, changes)?;
+        self.make_crate(&job, changes)?;
+        job.handle(&self.name, changes)?;
+        self.join(changes)?;
+        Ok(job)
+    }
+
+    fn make_crate(&self, job: &NewJob, changes: &mut Changes<'_>) -> Result<(), Error> {
+        let timeout = job.timeout + lamplighter::Function::TIMEOUT_MARGIN.as_secs();
+        let aws = match self.stateless {
+            true => "lamplighter-aws.workspace = true",
+            false => "lamplighter-aws = { workspace = true, features = [\"tracked\"] }",
+        };
+        let values = [
+            ("function", &*self.name),
+            ("crate", &self.name.replace('-', "_")),
+            ("queue", &self.name),
+            ("job", &job.name.name),
+            ("handler", &job.name.handler),
+            ("memory", &self.memory.to_string()),
+            ("timeout", &timeout.to_string()),
+            ("stateless", if self.stateless { ".stateless()" } else { "" }),
+            ("aws", aws),
+        ];
+        for (path, template) in [
+            ("Cargo.toml", include_str!("templates/function/manifest.toml")),
+            ("src/lib.rs", include_str!("templates/function/lib.rs")),
+            ("src/main.rs", include_str!("templates/function/main.rs")),
+        ] {
+            changes.make(&format!("functions/{}/{path}", self.name), fill(template, &values))?;
+        }
+        Ok(())
+    }
+
+    /// Its place in the workspace, and among the functions that are deployed.
+    fn join(&self, changes: &mut Changes<'_>) -> Result<(), Error> {
+        let name = &*self.name;
+        let line = format!("{name} = {{ path = \"functions/{name}\" }}");
+        changes.edit(MANIFEST, &line, |text| manifest::add_member(text, name))?;
+        let line = format!("{name}.workspace = true");
+        changes.edit(FUNCTIONS_MANIFEST, &line, |text| manifest::add_dependency(text, name))?;
+        let element = format!("{}::function()", name.replace('-', "_"));
+        changes.edit(FUNCTIONS, &element, |text| {
+            rust::add_to_vec(text, "functions", &element, |there| there > &*element)
+        })?;
+        changes.edit(LOCK, name, |text| {
+            let version = lock::version(text, "lamplighter").ok_or("there is no package `lamplighter`")?;
+            let dependencies = ["lamplighter", "lamplighter-aws", "lamplighter-jobs", "tokio", "tracing"];
+            let text = lock::add_package(text, name, version, &dependencies)?;
+            lock::add_dependency(&text, "lamplighter-infra", name)
+        })
+    }
+}

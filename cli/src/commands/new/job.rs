@@ -1,0 +1,187 @@
+//! `lamp new job`.
+
+use clap::Args;
+use lamplighter::Function;
+
+use super::{
+    Finish,
+    changes::Changes,
+    lock, manifest,
+    names::{self, JobName},
+    next,
+    repository::{JOBS, LOCK, QUEUES, Repository},
+    rust,
+    survey::{FunctionThere, Survey},
+    template::fill,
+};
+use crate::error::{Error, nearest};
+
+/// Add a job to a function: its definition, a handler, tests of both, and what joins them.
+#[derive(Debug, Args)]
+pub(super) struct Job {
+    /// The job's name: noun.verb, as in invoices.send.
+    name: String,
+    /// The function that performs it; by default the one that the name begins with.
+    #[arg(long, value_name = "NAME")]
+    function: Option<String>,
+    /// The queue that carries it, a new one if there is none of that name; by default the function's only one.
+    #[arg(long, value_name = "NAME")]
+    queue: Option<String>,
+    #[command(flatten)]
+    finish: Finish,
+}
+
+/// A job as it is to be made.
+pub(super) struct NewJob {
+    pub(super) name: JobName,
+    /// The queue's constant.
+    pub(super) queue: String,
+    /// In seconds.
+    pub(super) timeout: u64,
+    /// Whether it keeps no records.
+    pub(super) untracked: bool,
+}
+
+/// The timeout of a new job, in seconds.
+pub(super) const TIMEOUT: u64 = 30;
+
+impl Job {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let repository = Repository::find()?;
+        let survey = Survey::of(&repository)?;
+        let mut changes = Changes::new(&repository);
+        let (job, function) = self.plan(&survey, &mut changes)?;
+        let next = next::job(&job, &function);
+        self.finish.of(&repository, changes, &next)
+    }
+
+    fn plan(&self, survey: &Survey, changes: &mut Changes<'_>) -> Result<(NewJob, String), Error> {
+        let name = JobName::new(&self.name, survey)?;
+        let function = self.function(survey)?;
+        let margin = Function::TIMEOUT_MARGIN.as_secs();
+        // What the function's manifest says stays true.
+        let timeout = function.timeout.map_or(TIMEOUT, |all| all.saturating_sub(margin).clamp(1, TIMEOUT));
+        let (queue, is_new) = self.queue(survey, function)?;
+        if is_new && let Some(name) = &self.queue {
+            add_queue(changes, &queue, name, &function.name)?;
+        }
+        let job = NewJob { name, queue, timeout, untracked: function.stateless };
+        job.define(survey, changes)?;
+        job.handle(&function.name, changes)?;
+        job.join(&function.name, changes)?;
+        Ok((job, function.name.clone()))
+    }
+
+    fn function<'a>(&self, survey: &'a Survey) -> Result<&'a FunctionThere, Error> {
+        let first = self.name.split('.').next().unwrap_or_default();
+        let name = self.function.as_deref().unwrap_or(first);
+        let Some(function) = survey.function(name) else {
+            let near = nearest(name, survey.functions.iter().map(|function| &*function.name));
+            let near = near.map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default();
+            return Err(Error::Usage(format!(
+                "there is no function {name:?}{near}; name one with --function ({}), or make it with `lamp new function \
+                 {name} --job {}`",
+                survey.listed(),
+                self.name
+            )));
+        };
+        if function.keeps_house {
+            return Err(Error::Usage(format!(
+                "{name} keeps house on AWS and runs nowhere else, so other jobs do not belong there; name another \
+                 function with --function ({})",
+                survey.listed()
+            )));
+        }
+        Ok(function)
+    }
+
+    /// The queue's constant, and whether it is to be made.
+    fn queue(&self, survey: &Survey, function: &FunctionThere) -> Result<(String, bool), Error> {
+        let own = survey.queues_of(function);
+        let Some(name) = &self.queue else {
+            return match own[..] {
+                [only] => Ok((only.constant.clone(), false)),
+                [] => Err(Error::Usage(format!("{} consumes no queue yet; name one with --queue", function.name))),
+                _ => {
+                    let all: Vec<_> = own.iter().map(|queue| queue.name.as_str()).collect();
+                    let (function, all) = (&function.name, all.join(", "));
+                    Err(Error::Usage(format!("{function} consumes several queues ({all}); name one with --queue")))
+                }
+            };
+        };
+        let there = survey.queues.iter().find(|queue| queue.name == *name);
+        match (there, survey.consumer(name)) {
+            (Some(queue), Some(consumer)) if consumer.name == function.name => Ok((queue.constant.clone(), false)),
+            (_, Some(consumer)) => Err(Error::Usage(format!(
+                "queue {name} is consumed by function {}, and a queue belongs to one; name another with --queue",
+                consumer.name
+            ))),
+            (Some(queue), None) => Ok((queue.constant.clone(), false)),
+            (None, None) => Ok((names::check_queue(name, survey)?, true)),
+        }
+    }
+}
+
+impl NewJob {
+    /// The definition, and its place among the others.
+    pub(super) fn define(&self, survey: &Survey, changes: &mut Changes<'_>) -> Result<(), Error> {
+        let JobName { name, type_name, module, .. } = &self.name;
+        let mut definition = fill(
+            include_str!("templates/definition.rs"),
+            &[("job", name), ("type", type_name), ("queue", &self.queue), ("timeout", &self.timeout.to_string())],
+        );
+        if self.untracked {
+            definition = definition.replace(".retention(crate::retention())", ".untracked()");
+        }
+        changes.make(&format!("shared/jobs/src/{module}.rs"), definition)?;
+        changes.edit(JOBS, &format!("pub mod {module};"), |text| rust::add_module(text, module, true))?;
+        let export = format!("{module}::{type_name}");
+        changes.edit(JOBS, &format!("pub use self::{export};"), |text| rust::add_export(text, &export))?;
+        let element = format!("Definition::of::<{type_name}>()");
+        changes.edit(JOBS, &element, |text| {
+            rust::add_to_vec(text, "definitions", &element, |there| {
+                let other = survey.jobs.iter().find(|job| there.contains(&format!("<{}>", job.type_name)));
+                other.is_some_and(|other| other.name > *name)
+            })
+        })
+    }
+
+    /// The handler and its test.
+    pub(super) fn handle(&self, function: &str, changes: &mut Changes<'_>) -> Result<(), Error> {
+        let JobName { name, type_name, handler, .. } = &self.name;
+        let package = function.replace('-', "_");
+        let values = [("job", &**name), ("type", type_name), ("handler", handler), ("crate", &package)];
+        for (folder, template) in
+            [("src", include_str!("templates/handler.rs")), ("tests", include_str!("templates/handler_test.rs"))]
+        {
+            changes.make(&format!("functions/{function}/{folder}/{handler}.rs"), fill(template, &values))?;
+        }
+        Ok(())
+    }
+
+    /// The handler's place in a function that is there.
+    fn join(&self, function: &str, changes: &mut Changes<'_>) -> Result<(), Error> {
+        let handler = &self.name.handler;
+        let library = format!("functions/{function}/src/lib.rs");
+        changes.edit(&library, &format!("mod {handler};"), |text| rust::add_module(text, handler, false))?;
+        let call = format!("{handler}::{handler}");
+        changes.edit(&library, &format!(".job({call})"), |text| rust::add_to_chain(text, function, &call))?;
+        let path = format!("functions/{function}/Cargo.toml");
+        for dependency in ["lamplighter-jobs", "tracing"] {
+            let line = format!("{dependency}.workspace = true");
+            changes.edit(&path, &line, |text| match manifest::depends_on(text, dependency)? {
+                true => Ok(text.to_owned()),
+                false => manifest::add_dependency(text, dependency),
+            })?;
+            changes.edit(LOCK, dependency, |text| lock::add_dependency(text, function, dependency))?;
+        }
+        Ok(())
+    }
+}
+
+/// A queue's constant.
+pub(super) fn add_queue(changes: &mut Changes<'_>, constant: &str, name: &str, function: &str) -> Result<(), Error> {
+    let text =
+        format!("/// Jobs of the function `{function}`.\npub const {constant}: Queue = Queue::standard(\"{name}\");");
+    changes.edit(QUEUES, &text.replace('\n', " "), |there| rust::add_constant(there, &text))
+}

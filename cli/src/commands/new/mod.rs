@@ -1,0 +1,77 @@
+//! `lamp new`: definitions, handlers, tests and what joins them, written into the repository in its own style.
+//!
+//! The sources are read ([`survey`]), names are checked ([`names`]), and everything is worked out ([`changes`]) before the
+//! first file is written. Rust is changed at places that its syntax tells ([`rust`]); new files begin as the templates
+//! beside this file.
+
+mod changes;
+mod diff;
+mod function;
+mod job;
+mod lock;
+mod manifest;
+mod names;
+mod next;
+mod repository;
+mod rust;
+mod rustfmt;
+mod schedule;
+mod survey;
+mod template;
+
+use clap::{Args, Subcommand};
+
+use self::{changes::Changes, next::Step, repository::Repository, rustfmt::Rustfmt};
+use crate::{
+    error::Error,
+    output::{self, FAINT, NAME},
+};
+
+/// Add a job, a function or a schedule to this repository.
+///
+/// What is written compiles, passes clippy and its own tests, and says what to do next. When anything is wrong, nothing is
+/// written.
+#[derive(Debug, Args)]
+pub(crate) struct New {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Job(job::Job),
+    Function(function::Function),
+    Schedule(schedule::Schedule),
+}
+
+/// What all of them end with.
+#[derive(Debug, Args)]
+struct Finish {
+    /// Show what would be written, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl New {
+    pub(super) fn run(self) -> Result<(), Error> {
+        match self.what {
+            What::Job(job) => job.run(),
+            What::Function(function) => function.run(),
+            What::Schedule(schedule) => schedule.run(),
+        }
+    }
+}
+
+impl Finish {
+    fn of(&self, repository: &Repository, mut changes: Changes<'_>, next: &[Step]) -> Result<(), Error> {
+        changes.complete(&Rustfmt::of(repository));
+        if self.dry_run {
+            return changes.show();
+        }
+        changes.write()?;
+        output::print(|out| {
+            writeln!(out, "\n{FAINT}next{FAINT:#}")?;
+            next.iter().try_for_each(|(what, step)| writeln!(out, "  {FAINT}{what:<13}{FAINT:#}  {NAME}{step}{NAME:#}"))
+        })
+    }
+}

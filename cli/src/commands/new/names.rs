@@ -1,0 +1,249 @@
+//! Names: what they may be, and what follows from them.
+
+use lamplighter::schedule::is_schedule_name;
+use lamplighter_infra::{MAX_FUNCTION_NAME, MAX_QUEUE_NAME, MAX_SCHEDULE_NAME, is_taken_queue, logical_name};
+
+use super::survey::Survey;
+use crate::{catalog, error::Error};
+
+/// A job's name, and what is called after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct JobName {
+    /// On the wire: `invoices.send`.
+    pub(super) name: String,
+    /// The Rust type, verb first: `SendInvoices`.
+    pub(super) type_name: String,
+    /// The definition's module: `invoices_send`.
+    pub(super) module: String,
+    /// The handler, and its module: `send`.
+    pub(super) handler: String,
+}
+
+/// The longest name of a job here. What is called after it still fits into a line.
+const MAX_JOB_NAME: usize = 40;
+
+impl JobName {
+    /// A new job's name.
+    pub(super) fn new(name: &str, survey: &Survey) -> Result<Self, Error> {
+        let words: Vec<&str> = name.split(['.', '_', '-']).collect();
+        if !lamplighter::is_job_name(name) || !words.iter().all(|word| is_word(word)) || name.len() > MAX_JOB_NAME {
+            return Err(usage(format_args!(
+                "{name:?} cannot name a new job: write it like invoices.send, in small letters and digits, each part \
+                 beginning with a letter, {MAX_JOB_NAME} characters at most"
+            )));
+        }
+        let parts: Vec<&str> = name.split('.').collect();
+        if matches!(parts[..], ["lamp" | "lamplighter", ..]) {
+            return Err(usage(format_args!(
+                "{name} would be one of Lamplighter's own jobs; begin it with another word"
+            )));
+        }
+        let spoken: Vec<&str> = match parts[..] {
+            [noun, verb] => vec![verb, noun],
+            _ => parts.clone(),
+        };
+        let new = Self {
+            name: name.into(),
+            type_name: spoken.iter().map(|part| logical_name(part)).collect(),
+            module: words.join("_"),
+            handler: parts.last().copied().unwrap_or_default().replace('-', "_"),
+        };
+        if let Some(there) = survey.job(name) {
+            return Err(usage(format_args!("there is a job {name} already, in {}; choose another name", there.path)));
+        }
+        if let Some(there) = survey.jobs.iter().find(|job| job.type_name == new.type_name) {
+            return Err(usage(format_args!(
+                "{name} would be the type {}, which {} is already; choose another name",
+                new.type_name, there.name
+            )));
+        }
+        if survey.words.contains(&new.type_name) {
+            return Err(usage(format_args!(
+                "{name} would be the type {}, and something else is called that already; choose another name",
+                new.type_name
+            )));
+        }
+        for identifier in [&new.module, &new.handler] {
+            if !is_identifier(identifier) {
+                return Err(usage(format_args!(
+                    "{identifier} is a word of the Rust language, so nothing of {name} can be called that; choose \
+                     another name"
+                )));
+            }
+        }
+        Ok(new)
+    }
+}
+
+/// Whether a function can be made of that name.
+pub(super) fn check_function(name: &str, survey: &Survey) -> Result<(), Error> {
+    if !name.split('-').all(is_word) {
+        return Err(usage(format_args!(
+            "{name:?} cannot name a function and its crate: write it like invoices, in small letters and digits, with - \
+             between words that begin with a letter"
+        )));
+    }
+    check_length("function", name, MAX_FUNCTION_NAME)?;
+    if !is_identifier(&name.replace('-', "_")) {
+        return Err(usage(format_args!(
+            "{name} is a word of the Rust language, and cannot name a crate; choose another name"
+        )));
+    }
+    if survey.function(name).is_some() {
+        return Err(usage(format_args!("there is a function {name} already; add to it with `lamp new job`")));
+    }
+    // Those of the language, and folders in which cargo keeps what it builds.
+    let reserved = ["alloc", "build", "core", "deps", "examples", "incremental", "proc-macro", "std", "test"];
+    if reserved.contains(&name) || survey.crates.contains(name) {
+        return Err(usage(format_args!(
+            "{name} is the name of a crate or a program that is used here; choose another name"
+        )));
+    }
+    let others = survey.functions.iter().map(|function| function.name.as_str());
+    check_punctuation("function", name, others)
+}
+
+/// Whether a queue can be made of that name. Its constant is given.
+pub(super) fn check_queue(name: &str, survey: &Survey) -> Result<String, Error> {
+    if !name.split(['-', '_']).all(is_word) {
+        return Err(usage(format_args!(
+            "{name:?} cannot name a new queue: write it like invoices, in small letters and digits, with - or _ between \
+             words that begin with a letter"
+        )));
+    }
+    check_length("queue", name, MAX_QUEUE_NAME)?;
+    let others: Vec<_> = survey.queues.iter().map(|queue| queue.name.as_str()).collect();
+    let elsewhere = survey.jobs.iter().filter_map(|job| job.queue.as_deref());
+    let built_in = catalog::queues();
+    if is_taken_queue(name) || elsewhere.chain(others.iter().copied()).chain(built_in).any(|other| other == name) {
+        return Err(usage(format_args!("there is a queue {name} already; choose another name")));
+    }
+    check_punctuation("queue", name, others.into_iter())?;
+    Ok(name.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// Whether a schedule can be made of that name.
+pub(super) fn check_schedule<'a>(name: &str, others: impl Iterator<Item = &'a str> + Clone) -> Result<(), Error> {
+    if !is_schedule_name(name) {
+        return Err(usage(format_args!("{name:?} cannot name a schedule: it is 1-64 letters, digits and `_.-`")));
+    }
+    check_length("schedule", name, MAX_SCHEDULE_NAME)?;
+    if others.clone().any(|other| other == name) {
+        return Err(usage(format_args!("there is a schedule {name} already; choose another name")));
+    }
+    check_punctuation("schedule", name, others)
+}
+
+fn check_length(kind: &str, name: &str, most: usize) -> Result<(), Error> {
+    match name.len() {
+        length if length > most => Err(usage(format_args!(
+            "{kind} {name:?} has {length} characters; behind the stack's name there is room for {most}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn check_punctuation<'a>(kind: &str, name: &str, others: impl Iterator<Item = &'a str>) -> Result<(), Error> {
+    let logical = logical_name(name);
+    match others.into_iter().find(|other| logical_name(other) == logical) {
+        Some(other) => Err(usage(format_args!(
+            "{kind} {name:?} would differ from {kind} {other:?} in punctuation only; choose another name"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn is_word(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_lowercase())
+        && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+}
+
+fn is_identifier(word: &str) -> bool {
+    syn::parse_str::<syn::Ident>(word).is_ok()
+}
+
+fn usage(sentence: std::fmt::Arguments<'_>) -> Error {
+    Error::Usage(sentence.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(name: &str) -> Result<[String; 3], String> {
+        let JobName { type_name, module, handler, .. } =
+            JobName::new(name, &Survey::default()).map_err(|error| error.to_string())?;
+        Ok([type_name, module, handler])
+    }
+
+    #[test]
+    fn everything_is_called_after_the_job() {
+        for (name, all) in [
+            ("invoices.send", ["SendInvoices", "invoices_send", "send"]),
+            ("invoices.send-all", ["SendAllInvoices", "invoices_send_all", "send_all"]),
+            ("stock.shelf.count", ["StockShelfCount", "stock_shelf_count", "count"]),
+            ("sweep", ["Sweep", "sweep", "sweep"]),
+            ("eu2.vat_check", ["VatCheckEu2", "eu2_vat_check", "vat_check"]),
+        ] {
+            assert_eq!(job(name).unwrap(), all, "{name}");
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_are_refused_in_a_sentence() {
+        for (name, says) in [
+            ("", "cannot name a new job"),
+            ("Invoices.send", "small letters"),
+            ("invoices..send", "each part"),
+            ("invoices.", "each part"),
+            ("invoices.2nd", "each part"),
+            ("in voices", "each part"),
+            ("lamp.sing", "Lamplighter's own"),
+            ("invoices.move", "move is a word of the Rust language"),
+            (&"x".repeat(41), "40 characters"),
+        ] {
+            let error = job(name).unwrap_err();
+            assert!(error.contains(says), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_function_is_a_crate_and_has_room_behind_the_stack() {
+        let survey = Survey { crates: ["serde".to_owned()].into(), ..Survey::default() };
+        let check = |name: &str| check_function(name, &survey).map_err(|error| error.to_string());
+        assert_eq!(check("invoices"), Ok(()));
+        assert_eq!(check("invoices-eu2"), Ok(()));
+        for (name, says) in [
+            ("Invoices", "small letters"),
+            ("in_voices", "small letters"),
+            ("-a", "small letters"),
+            ("2nd", "small letters"),
+            ("type", "word of the Rust language"),
+            ("serde", "crate or a program"),
+            ("test", "crate or a program"),
+            ("deps", "crate or a program"),
+            (&"x".repeat(34), "has 34 characters; behind the stack's name there is room for 33"),
+        ] {
+            let error = check(name).unwrap_err();
+            assert!(error.contains(says), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_queue_and_a_schedule_have_room_too() {
+        let survey = Survey::default();
+        let queue = |name: &str| check_queue(name, &survey).map_err(|error| error.to_string());
+        assert_eq!(queue("bulk-mail"), Ok("BULK_MAIL".into()));
+        for name in ["undelivered-events", "mail-dlq", "lamp", "webhooks"] {
+            assert!(queue(name).unwrap_err().contains("already"), "{name}");
+        }
+        assert!(queue(&"x".repeat(48)).unwrap_err().contains("room for 47"));
+        let schedule =
+            |name: &str| check_schedule(name, ["report-daily"].into_iter()).map_err(|error| error.to_string());
+        assert_eq!(schedule("invoices.nightly"), Ok(()));
+        assert!(schedule("report-daily").unwrap_err().contains("already"));
+        assert!(schedule("report.daily").unwrap_err().contains("punctuation"));
+        assert!(schedule("no name").unwrap_err().contains("1-64"));
+        assert!(schedule(&"x".repeat(41)).unwrap_err().contains("room for 40"));
+    }
+}

@@ -1,0 +1,42 @@
+//! Formatting, by the repository's own settings.
+
+use std::{
+    env,
+    ffi::OsString,
+    io::Write,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use super::repository::Repository;
+
+/// The formatter. Where there is none, what is written stays as it is.
+pub(super) struct Rustfmt {
+    program: OsString,
+    root: PathBuf,
+}
+
+impl Rustfmt {
+    /// The formatter that `cargo fmt` would run.
+    pub(super) fn of(repository: &Repository) -> Self {
+        let program = env::var_os("RUSTFMT").unwrap_or_else(|| "rustfmt".into());
+        Self { program, root: repository.root().to_owned() }
+    }
+
+    /// The text as it should be; none where that cannot be told.
+    pub(super) fn format(&self, text: &str) -> Option<String> {
+        let mut command = Command::new(&self.program);
+        command.args(["--quiet", "--edition", "2024", "--emit", "stdout"]);
+        // Its settings, and the toolchain where that is chosen by folder, are the repository's.
+        command.current_dir(&self.root).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().ok()?;
+        child.stdin.take()?.write_all(text.as_bytes()).ok()?;
+        let output = child.wait_with_output().ok()?;
+        String::from_utf8(output.stdout).ok().filter(|_| output.status.success())
+    }
+
+    /// Whether it is as it should be, as far as that can be told.
+    pub(super) fn is_formatted(&self, text: &str) -> bool {
+        self.format(text).is_none_or(|formatted| formatted == text)
+    }
+}
