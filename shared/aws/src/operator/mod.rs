@@ -23,10 +23,8 @@ struct Inner {
     sdk: Sdk,
     queues: QueueMap,
     env: Env,
-    sqs: OnceCell<aws_sdk_sqs::Client>,
+    sqs: Sqs,
     lambda: OnceCell<aws_sdk_lambda::Client>,
-    /// Knows where dead letters go.
-    burials: Sqs,
 }
 
 /// How a queue stands. SQS counts its messages approximately (Amazon SQS API Reference, GetQueueAttributes).
@@ -71,8 +69,8 @@ impl Operator {
     /// [`new`](Self::new), with the clock that tells how old dead letters are.
     #[must_use]
     pub fn with_env(sdk: Sdk, queues: QueueMap, env: Env) -> Self {
-        let burials = Sqs::with_env(sdk.clone(), queues.clone(), env.clone());
-        Self(Arc::new(Inner { sdk, queues, env, sqs: OnceCell::new(), lambda: OnceCell::new(), burials }))
+        let sqs = Sqs::with_env(sdk.clone(), queues.clone(), env.clone());
+        Self(Arc::new(Inner { sdk, queues, env, sqs, lambda: OnceCell::new() }))
     }
 
     /// How all queues stand, by name: for each, two calls of GetQueueAttributes and one of ListEventSourceMappings.
@@ -117,7 +115,7 @@ impl Operator {
 
     /// Where dead letters of the queue of that ARN lie.
     pub(crate) async fn dead_letter_url(&self, arn: &str) -> Result<String, StoreError> {
-        self.0.burials.dead_letter_url(arn).await
+        self.0.sqs.dead_letter_url(arn).await
     }
 
     pub(crate) async fn attributes(&self, url: &str) -> Result<Attributes, StoreError> {
@@ -125,7 +123,7 @@ impl Operator {
             ApproximateNumberOfMessages as Waiting, ApproximateNumberOfMessagesDelayed as Delayed,
             ApproximateNumberOfMessagesNotVisible as InFlight, QueueArn as Arn,
         };
-        let asked = self.sqs().await?.get_queue_attributes().queue_url(url);
+        let asked = self.sqs_client().await?.get_queue_attributes().queue_url(url);
         let asked = asked.set_attribute_names(Some(vec![Arn, Waiting, InFlight, Delayed])).send().await;
         let answer = asked.map_err(|error| explain(&error, &format!("read the attributes of {url}")))?;
         let mut all = answer.attributes.unwrap_or_default();
@@ -136,15 +134,12 @@ impl Operator {
         Ok(Attributes { arn, waiting: count(Waiting), in_flight: count(InFlight), delayed: count(Delayed) })
     }
 
-    pub(crate) async fn sqs(&self) -> Result<&aws_sdk_sqs::Client, StoreError> {
-        let make = || async {
-            let mut own = aws_sdk_sqs::config::Builder::from(self.0.sdk.config().await?);
-            if let Some(endpoint) = self.0.sdk.endpoint_of("AWS_ENDPOINT_URL_SQS") {
-                own.set_endpoint_url(Some(endpoint));
-            }
-            Ok(aws_sdk_sqs::Client::from_conf(own.build()))
-        };
-        self.0.sqs.get_or_try_init(make).await
+    pub(crate) fn sqs(&self) -> &Sqs {
+        &self.0.sqs
+    }
+
+    pub(crate) async fn sqs_client(&self) -> Result<&aws_sdk_sqs::Client, StoreError> {
+        self.0.sqs.client().await
     }
 
     pub(crate) async fn lambda(&self) -> Result<&aws_sdk_lambda::Client, StoreError> {

@@ -4,11 +4,8 @@ use std::collections::HashMap;
 
 use lamplighter::{Stop, StoreError};
 
-use super::{
-    Letter, Place,
-    transport::{MAX_ENTRIES, Received},
-};
-use crate::operator::Operator;
+use super::{Letter, Place, transport::Received};
+use crate::{operator::Operator, sqs::MAX_ENTRIES};
 
 /// Receives in a row that bring nothing new, after which there is nothing.
 pub(super) const NOTHING_NEW: u32 = 2;

@@ -11,12 +11,8 @@ use futures_util::future::join_all;
 use lamplighter::{JobState, Stop, Store, StoreError, Timestamp};
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    Letter, Moved, Place, Redrive, Redriven,
-    look::NOTHING_NEW,
-    transport::{MAX_ENTRIES, Received},
-};
-use crate::operator::Operator;
+use super::{Letter, Moved, Place, Redrive, Redriven, look::NOTHING_NEW, transport::Received};
+use crate::{operator::Operator, sqs::MAX_ENTRIES};
 
 /// Batches under way at once, where neither an order nor a rate is to be kept.
 const LANES: usize = 4;

@@ -55,7 +55,8 @@ impl Operator {
             Err(Refusal::Unsupported) => return Ok(End::Unable { moved: 0 }),
             Err(Refusal::Other(error)) => return Err(error),
         }
-        let start = self.sqs().await?.start_message_move_task().source_arn(dead_arn).destination_arn(arn).send().await;
+        let start =
+            self.sqs_client().await?.start_message_move_task().source_arn(dead_arn).destination_arn(arn).send().await;
         let handle = match start {
             Ok(started) => started.task_handle.unwrap_or_default(),
             Err(error) if is_unsupported(&error) => return Ok(End::Unable { moved: 0 }),
@@ -106,7 +107,7 @@ impl Operator {
                 return Err(StoreError::unavailable(text));
             }
             if stop.is_draining() && cancelled.is_none() {
-                let cancel = self.sqs().await?.cancel_message_move_task().task_handle(handle).send().await;
+                let cancel = self.sqs_client().await?.cancel_message_move_task().task_handle(handle).send().await;
                 // One that has just ended cannot be cancelled: the next look tells.
                 if let Err(error) = cancel.map_err(|error| explain(&error, "stop moving messages"))
                     && error.kind() != StoreErrorKind::Invalid
@@ -123,7 +124,7 @@ impl Operator {
     }
 
     async fn latest_task(&self, arn: &str) -> Result<Option<Entry>, Refusal> {
-        let client = self.sqs().await.map_err(Refusal::Other)?;
+        let client = self.sqs_client().await.map_err(Refusal::Other)?;
         match client.list_message_move_tasks().source_arn(arn).max_results(1).send().await {
             Ok(answer) => Ok(answer.results.unwrap_or_default().into_iter().next()),
             Err(error) if is_unsupported(&error) => Err(Refusal::Unsupported),

@@ -11,35 +11,46 @@ use super::Sqs;
 use crate::{queues::is_fifo, sdk::explain};
 
 /// Entries a call.
-pub(super) const MAX_ENTRIES: usize = 10;
+pub(crate) const MAX_ENTRIES: usize = 10;
 /// Calls under way at once.
-pub(super) const CALLS_AT_ONCE: usize = 8;
+pub(crate) const CALLS_AT_ONCE: usize = 8;
 /// Pauses before what failed inside a successful call is tried again.
 const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
 
 /// One message to send.
 #[derive(Debug, Clone)]
-pub(super) struct Outgoing {
-    pub(super) body: String,
-    pub(super) attributes: Vec<(String, MessageAttributeValue)>,
-    pub(super) group: Option<String>,
-    pub(super) deduplication: Option<String>,
-    pub(super) delay_seconds: Option<i32>,
+pub(crate) struct Outgoing {
+    pub(crate) body: String,
+    pub(crate) attributes: Vec<(String, MessageAttributeValue)>,
+    pub(crate) group: Option<String>,
+    pub(crate) deduplication: Option<String>,
+    pub(crate) delay_seconds: Option<i32>,
 }
 
 /// Why one entry of a batch was not taken.
 #[derive(Debug, Clone)]
-pub(super) enum Rejection {
+pub(crate) enum Rejection {
     /// It is at fault itself, and would be refused again.
     Refused(String),
     /// It could not be done now, or not by us.
     Failed(StoreError),
 }
 
+impl Rejection {
+    /// As an error.
+    #[cfg(feature = "operator")]
+    pub(crate) fn into_error(self) -> StoreError {
+        match self {
+            Self::Refused(why) => StoreError::new(StoreErrorKind::Invalid, why),
+            Self::Failed(error) => error,
+        }
+    }
+}
+
 /// What became of the entries of one call: answers by index, and the entries to try again.
-pub(super) struct Called {
-    pub(super) done: Vec<usize>,
-    pub(super) failed: Vec<BatchResultErrorEntry>,
+pub(crate) struct Called {
+    pub(crate) done: Vec<usize>,
+    pub(crate) failed: Vec<BatchResultErrorEntry>,
 }
 
 impl Outgoing {
@@ -69,7 +80,7 @@ pub(super) fn attribute_size(name: &str, value: &MessageAttributeValue) -> usize
 }
 
 /// The builder of an SDK type misses a field. All that it requires are set here.
-pub(super) fn incomplete(error: impl std::fmt::Display) -> StoreError {
+pub(crate) fn incomplete(error: impl std::fmt::Display) -> StoreError {
     StoreError::new(StoreErrorKind::Invalid, error)
 }
 
@@ -94,7 +105,7 @@ pub(super) fn pack(sizes: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
 
 /// Makes a batch call for `entries` entries until each has an answer, or the pauses are used up. `call` is given the
 /// entries that are still open.
-pub(super) async fn until_answered<F, Fut>(entries: usize, mut call: F) -> Vec<Result<(), Rejection>>
+pub(crate) async fn until_answered<F, Fut>(entries: usize, mut call: F) -> Vec<Result<(), Rejection>>
 where
     F: FnMut(Vec<usize>) -> Fut,
     Fut: Future<Output = Result<Called, StoreError>>,
@@ -143,7 +154,7 @@ where
 impl Sqs {
     /// Sends messages to one queue, in as few calls as the limits allow. The answers come in the messages' order. On a
     /// FIFO queue the calls are made one after the other, elsewhere several at once.
-    pub(super) async fn send_batches(&self, url: &str, messages: &[Outgoing]) -> Vec<Result<(), Rejection>> {
+    pub(crate) async fn send_batches(&self, url: &str, messages: &[Outgoing]) -> Vec<Result<(), Rejection>> {
         let calls = pack(messages.iter().map(Outgoing::size));
         let at_once = if is_fifo(url) { 1 } else { CALLS_AT_ONCE };
         let answers = stream::iter(calls.into_iter().map(|call| self.send_batch(url, &messages[call])));

@@ -18,6 +18,8 @@ use aws_sdk_sqs::{Client, config};
 use lamplighter::{Env, StoreError};
 use tokio::sync::OnceCell;
 
+#[cfg(feature = "operator")]
+pub(crate) use self::batches::{CALLS_AT_ONCE, Called, MAX_ENTRIES, Outgoing, Rejection, incomplete, until_answered};
 #[cfg(feature = "dynamodb")]
 pub(crate) use self::depth::Depth;
 pub(crate) use self::{
@@ -101,7 +103,7 @@ impl Sqs {
         &self.0.queues
     }
 
-    async fn client(&self) -> Result<&Client, StoreError> {
+    pub(crate) async fn client(&self) -> Result<&Client, StoreError> {
         let make = || async {
             let shared = self.0.sdk.config().await?;
             let mut own = config::Builder::from(shared);
