@@ -172,7 +172,7 @@ async fn a_letter_that_cannot_be_deleted_is_told() {
     assert_eq!(fake.lying(DEAD).len(), 0);
 
     bury(&fake, "act.out", "c");
-    for _ in 0..3 {
+    for _ in 0..4 {
         fake.fail("DeleteMessageBatch", Fault::Entries(vec![0], false));
     }
     let redriven = redrive(&fake, &own_road()).await;
