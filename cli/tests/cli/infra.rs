@@ -52,7 +52,7 @@ fn a_month_has_its_price() {
     let modes: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(modes.iter().map(|mode| &mode["mode"]).collect::<Vec<_>>(), ["untracked", "lean", "full"]);
     assert_eq!((&modes[0]["region"], &modes[0]["sqs"]), (&"us-east-1".into(), &0.48.into()));
-    let parts = ["sqs", "lambda", "dynamodb", "logs", "xray", "standing"];
+    let parts = ["sqs", "lambda", "dynamodb", "logs", "xray", "polling", "maintenance", "watching"];
     let sum: f64 = parts.iter().map(|part| modes[2][part].as_f64().unwrap()).sum();
     assert!((sum - modes[2]["total"].as_f64().unwrap()).abs() < 1e-9, "{lines}");
 
