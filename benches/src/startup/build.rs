@@ -26,12 +26,12 @@ struct Message {
 
 /// Builds a bootstrap in a build of its own: in one with others it would get their features too.
 pub(super) async fn bootstrap(name: &str, progress: &(dyn Fn(&str) + Sync)) -> Result<Bootstrap, StartupError> {
-    progress(&format!("building {name} with the profile lambda; the first time takes minutes"));
+    progress(&format!("building {name} with the profile bootstrap; the first time takes minutes"));
     let package = match name {
         "hello" | "stateless" | "tracked" => format!("lamplighter-{name}"),
         function => function.to_owned(),
     };
-    let arguments = ["build", "--profile", "lambda", "--package", &package, "--bin", name];
+    let arguments = ["build", "--profile", "bootstrap", "--package", &package, "--bin", name];
     let failed = |reason: String| StartupError::Build {
         name: name.into(),
         command: format!("cargo {}", arguments.join(" ")),

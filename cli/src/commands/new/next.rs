@@ -40,4 +40,4 @@ pub(super) fn schedule(name: &str) -> Vec<Step> {
 }
 
 const DEPLOY: [(&str, &str); 2] =
-    [("build", "cargo lambda build --profile lambda --arm64"), ("deploy", "cd infra && sam deploy")];
+    [("build", "cargo lambda build --profile bootstrap --arm64"), ("deploy", "cd infra && sam deploy")];

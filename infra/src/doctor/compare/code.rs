@@ -29,7 +29,7 @@ impl Compare<'_> {
                 wanted,
                 breaks: "jobs as these definitions have them are refused, buried, or run in another way".into(),
                 mend: format!(
-                    "`cargo lambda build --profile lambda`, then `sam deploy`, or `cargo lambda deploy --binary-name {name} \
+                    "`cargo lambda build --profile bootstrap`, then `sam deploy`, or `cargo lambda deploy --binary-name {name} \
                      {own}`"
                 ),
             };
