@@ -28,7 +28,7 @@ pub(crate) async fn cloud() -> &'static Cloud {
 }
 
 impl Cloud {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let aws = MiniStack::options().auth(true).start().await.unwrap();
         let ledger = aws.log().with_file_name("ledger.jsonl");
         let stack = deploy_own(&aws, "e2e", &ledger, &[]).await;

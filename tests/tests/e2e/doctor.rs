@@ -234,6 +234,43 @@ async fn old_code_and_old_definitions_are_found() {
     assert!(findings[1].mend.contains("deployed from other definitions: `cargo lamp infra`"), "{findings:#?}");
 }
 
+/// What an account has too much of, and a deployment that came to nothing.
+#[tokio::test]
+async fn quotas_and_the_stack_itself_are_examined() {
+    let patient = Patient::deploy_alone("examined-account").await;
+    patient.is_well("its deployment").await;
+    let rule = async |n: usize| {
+        let rule = patient.events.put_rule().name(format!("rule-{n}")).schedule_expression("rate(7 days)");
+        rule.send().await.unwrap();
+    };
+    futures_util::future::join_all((0..240).map(rule)).await;
+    let findings = patient.finds(&[(Kind::Quota, "default event bus", "rules of the bus")]).await;
+    assert_eq!((findings[0].severity, &*findings[0].wanted), (Severity::Warning, "less than 80 % of 300"));
+    let delete = async |n: usize| {
+        patient.events.delete_rule().name(format!("rule-{n}")).send().await.unwrap();
+    };
+    futures_util::future::join_all((0..240).map(delete)).await;
+    patient.is_well("the rules were deleted").await;
+
+    let mut template =
+        lamplighter_infra::Template::new(&Deployment::derive(&[e2e_function::function()], &[], &schedules()).unwrap())
+            .to_json();
+    // CloudFormation makes no such parameter (AWS CloudFormation Template Reference, "AWS::SSM::Parameter").
+    let secret = json!({ "Type": "SecureString", "Value": "any" });
+    template["Resources"]["Secret"] = json!({ "Type": "AWS::SSM::Parameter", "Properties": secret });
+    let ledger = patient.cloud.aws.log().with_file_name("examined-account.jsonl");
+    let parameters = [("E2eLedger", ledger.to_str().unwrap()), ("Architecture", "x86_64")];
+    let code = tokio::task::spawn_blocking(|| package::bootstraps(&["e2e-function"]).unwrap()).await.unwrap();
+    let code = code.into_values().map(|archive| ("e2e".to_owned(), archive)).collect();
+    patient.cloud.aws.deploy("examined-account", template, &parameters, &code).await.unwrap_err();
+    let findings = patient.examine_by(&patient.sdk).await;
+    assert_eq!(
+        (findings[0].kind, &*findings[0].resource),
+        (Kind::StackFailed, "stack examined-account"),
+        "{findings:#?}"
+    );
+}
+
 #[tokio::test]
 async fn what_one_may_not_look_at_is_told_and_the_rest_goes_on() {
     let patient = Patient::deploy("examined-by-few").await;
@@ -263,7 +300,8 @@ async fn the_command_examines_the_repositorys_own_stack() {
     let cloud = cloud().await;
     let deployment = lamplighter_infra::deployment().unwrap();
     let functions = lamplighter_infra::functions();
-    let code = ["images", "maintenance", "reports", "webhooks"].map(|name| (name, name));
+    let names: Vec<_> = deployment.functions.iter().map(|function| function.name.clone()).collect();
+    let code: Vec<_> = names.iter().map(|name| (&**name, &**name)).collect();
     let patient = Patient::of(cloud, "examined-own", &functions, deployment, &[], &code).await;
     let lamp = tokio::task::spawn_blocking(|| package::binary("lamp").unwrap()).await.unwrap();
     let doctor = async |args: &[&str]| {

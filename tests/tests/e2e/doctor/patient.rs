@@ -43,7 +43,15 @@ pub(super) fn schedules() -> Vec<ScheduledJob> {
 impl Patient {
     /// The function of the tests, as a stack of its own.
     pub(super) async fn deploy(name: &str) -> Self {
-        let cloud = cloud().await;
+        Self::deploy_in(cloud().await, name).await
+    }
+
+    /// The same in an account of its own, for what others would notice. It ends with the process.
+    pub(super) async fn deploy_alone(name: &str) -> Self {
+        Self::deploy_in(Box::leak(Box::new(Cloud::start().await)), name).await
+    }
+
+    async fn deploy_in(cloud: &'static Cloud, name: &str) -> Self {
         let functions = [e2e_function::function()];
         let deployment = Deployment::derive(&functions, &[], &schedules()).unwrap();
         let ledger = cloud.aws.log().with_file_name(format!("{name}.jsonl"));
