@@ -20,7 +20,7 @@ use lamplighter_aws::{
 };
 use lamplighter_tests::{
     conformance::{BEHAVIOURS, Behaviour, CHAIN, DeadLetter, PLAIN, Subject},
-    ministack::{MiniStack, REGION, ROOT_KEY},
+    ministack::{MiniStack, REGION, ROOT_KEY, batch},
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
@@ -253,22 +253,7 @@ async fn poll(aws: Arc<MiniStack>, host: Host, queue: Queue, url: String, stop: 
 }
 
 async fn invoke(sqs: aws_sdk_sqs::Client, host: Host, url: String, arn: String, messages: Vec<Message>) {
-    let records: Vec<_> = messages
-        .iter()
-        .map(|message| {
-            let attributes = message.attributes.iter().flatten().map(|(name, value)| (name.as_str(), value));
-            json!({
-                "messageId": message.message_id,
-                "receiptHandle": message.receipt_handle,
-                "body": message.body,
-                "attributes": attributes.collect::<std::collections::BTreeMap<_, _>>(),
-                "messageAttributes": {},
-                "eventSource": "aws:sqs",
-                "eventSourceARN": arn,
-            })
-        })
-        .collect();
-    let Ok(payload) = serde_json::from_value(json!({ "Records": records })) else { return };
+    let Ok(payload) = serde_json::from_value(batch(&messages, &arn)) else { return };
     let invocation = Invocation { request_id: "poll".into(), deadline: Instant::now() + INVOCATION };
     let Ok(answer) = host.handle(payload, invocation).await else { return };
     let Ok(answer) = serde_json::to_value(answer) else { return };

@@ -53,7 +53,7 @@ pub use error::{Error, Result};
 pub use eventually::{NeverHappened, eventually};
 pub use functions::Invocation;
 pub use options::Options;
-pub use queues::{Depth, Held};
+pub use queues::{Depth, Held, batch};
 pub use stack::Stack;
 
 use process::Server;

@@ -1,4 +1,4 @@
-//! Looking into queues.
+//! Looking into queues, and handing on what they hold.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -7,7 +7,7 @@ use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use hyper::Request;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::MiniStack;
@@ -50,6 +50,25 @@ pub struct Held {
     pub message_attributes: BTreeMap<String, Value>,
     /// What SQS notes about it.
     pub attributes: BTreeMap<String, Value>,
+}
+
+/// The payload by which Lambda hands these messages of the queue with that ARN to a function. They were received with all
+/// of SQS's own attributes, and have none of their senders'.
+#[must_use]
+pub fn batch(messages: &[Message], arn: &str) -> Value {
+    let record = |message: &Message| {
+        let attributes = message.attributes.iter().flatten().map(|(name, value)| (name.as_str(), value));
+        json!({
+            "messageId": message.message_id,
+            "receiptHandle": message.receipt_handle,
+            "body": message.body,
+            "attributes": attributes.collect::<BTreeMap<_, _>>(),
+            "messageAttributes": {},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": arn,
+        })
+    };
+    json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() })
 }
 
 impl MiniStack {

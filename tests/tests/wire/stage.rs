@@ -21,7 +21,7 @@ use lamplighter_aws::{
 };
 use lamplighter_infra::cost::Asked;
 use lamplighter_tests::{
-    ministack::{MiniStack, REGION, ROOT_KEY, eventually},
+    ministack::{MiniStack, REGION, ROOT_KEY, batch, eventually},
     wire::{Call, Proxy},
 };
 use serde_json::{Value, json};
@@ -212,8 +212,7 @@ impl Stage {
     }
 
     async fn hand_over(&self, messages: &[Message]) -> Value {
-        let records: Vec<Value> = messages.iter().map(|message| self.record(message)).collect();
-        let payload = serde_json::from_value(json!({ "Records": records })).unwrap();
+        let payload = serde_json::from_value(batch(messages, &self.places.arn)).unwrap();
         let invocation = Invocation { request_id: "wire".into(), deadline: Instant::now() + Duration::from_secs(30) };
         serde_json::to_value(self.host.handle(payload, invocation).await.unwrap()).unwrap()
     }
@@ -282,19 +281,6 @@ impl Stage {
         .await
         .unwrap();
         messages
-    }
-
-    fn record(&self, message: &Message) -> Value {
-        let attributes = message.attributes.iter().flatten().map(|(name, value)| (name.as_str(), value));
-        json!({
-            "messageId": message.message_id,
-            "receiptHandle": message.receipt_handle,
-            "body": message.body,
-            "attributes": attributes.collect::<std::collections::BTreeMap<_, _>>(),
-            "messageAttributes": {},
-            "eventSource": "aws:sqs",
-            "eventSourceARN": self.places.arn,
-        })
     }
 }
 
