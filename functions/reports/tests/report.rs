@@ -14,6 +14,7 @@ use lamplighter_jobs::DailyReport;
 use lamplighter_objects::{Key, Objects};
 use reports::{Settings, function_with};
 use serde_json::Value;
+use tokio::time::Instant;
 
 /// Records, newest first, and the queries that were made of them.
 #[derive(Default)]
@@ -25,11 +26,11 @@ struct Records {
 
 #[async_trait]
 impl Store for Records {
-    async fn claim(&self, requests: Vec<ClaimRequest>) -> Vec<Result<Claim, StoreError>> {
+    async fn claim(&self, requests: Vec<ClaimRequest>, _: Instant) -> Vec<Result<Claim, StoreError>> {
         requests.iter().map(|_| Ok(Claim::Run { attempt: 1, checkpoint: None, memo: None })).collect()
     }
 
-    async fn settle(&self, requests: Vec<Settle>) -> Vec<Result<Settled, StoreError>> {
+    async fn settle(&self, requests: Vec<Settle>, _: Instant) -> Vec<Result<Settled, StoreError>> {
         requests.iter().map(|_| Ok(Settled::Applied { message_done: false })).collect()
     }
 

@@ -422,11 +422,11 @@ fn record(id: &JobId, state: JobState) -> Record {
 
 #[async_trait]
 impl Store for Records {
-    async fn claim(&self, _: Vec<ClaimRequest>) -> Vec<Result<Claim, StoreError>> {
+    async fn claim(&self, _: Vec<ClaimRequest>, _: tokio::time::Instant) -> Vec<Result<Claim, StoreError>> {
         Vec::new()
     }
 
-    async fn settle(&self, _: Vec<Settle>) -> Vec<Result<Settled, StoreError>> {
+    async fn settle(&self, _: Vec<Settle>, _: tokio::time::Instant) -> Vec<Result<Settled, StoreError>> {
         Vec::new()
     }
 

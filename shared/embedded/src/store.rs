@@ -7,6 +7,7 @@ use lamplighter::{
     Claim, ClaimRequest, Count, EnqueueError, Enqueued, Env, JobId, JobState, LeaseStatus, ListQuery, Note, Page,
     Queues, Record, Settle, Settled, Store, StoreError, StoreErrorKind, Submission, Token,
 };
+use tokio::time::Instant;
 
 use crate::{
     file::{readers::Readers, signals::Signals, writer::Writer},
@@ -85,12 +86,13 @@ fn for_each<T>(count: usize, answer: Result<Vec<T>, StoreError>) -> Vec<Result<T
 
 #[async_trait]
 impl Store for EmbeddedStore {
-    async fn claim(&self, requests: Vec<ClaimRequest>) -> Vec<Result<Claim, StoreError>> {
+    // One transaction, which is over for all requests or for none: there is nothing to be said of some before `by`.
+    async fn claim(&self, requests: Vec<ClaimRequest>, _by: Instant) -> Vec<Result<Claim, StoreError>> {
         let count = requests.len();
         for_each(count, self.writer.run(count, move |unit| claim(unit, &requests)).await)
     }
 
-    async fn settle(&self, requests: Vec<Settle>) -> Vec<Result<Settled, StoreError>> {
+    async fn settle(&self, requests: Vec<Settle>, _by: Instant) -> Vec<Result<Settled, StoreError>> {
         let count = requests.len();
         for_each(count, self.writer.run(count, move |unit| settle(unit, &requests)).await)
     }

@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -58,6 +58,8 @@ impl Context {
     /// When a running job is looked after first, and how often from then on.
     const FIRST_LOOK: Duration = Duration::from_secs(10);
     const NEXT_LOOK: Duration = Duration::from_secs(20);
+    /// The longest that the store gets for a note.
+    const LONGEST_NOTE: Duration = Duration::from_secs(10);
 
     pub(crate) fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
@@ -226,7 +228,10 @@ impl Context {
                         mark the job as untracked";
             return Err(StoreError::new(StoreErrorKind::Invalid, text));
         };
-        let status = store.note(&self.0.id, self.0.token, note).await?;
+        let late = || StoreError::unavailable(format_args!("the store did not answer within {:?}", Self::LONGEST_NOTE));
+        let status = timeout(Self::LONGEST_NOTE, store.note(&self.0.id, self.0.token, note))
+            .await
+            .unwrap_or_else(|_| Err(late()))?;
         if status == LeaseStatus::Lost {
             self.lost().cancel();
         }

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::error::ErrorText;
+use serde::{Deserialize, Serialize};
+
+use crate::{error::ErrorText, ports::Token};
 
 /// One received message.
 #[derive(Debug, Clone)]
@@ -30,6 +32,9 @@ pub struct Settlement {
     pub receipt: String,
     /// What to do.
     pub action: Action,
+    /// The right under which the job ran, where a store had given one. A host whose store and queue are one does nothing
+    /// to a message that goes on under another right: its job was cancelled and retried meanwhile.
+    pub token: Option<Token>,
     /// The store has already done it to the message, in the same transaction as the record: the host has nothing left
     /// to do. Only where store and queue are one.
     pub done: bool,
@@ -58,24 +63,29 @@ pub struct Burial {
 }
 
 /// The kinds of reason for which a message goes to the dead-letter queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum BurialReason {
     /// The body is not a message, or its arguments do not fit the job.
     BadMessage,
     /// No function here knows the job.
     UnknownJob,
+    /// Its id belongs to another job.
+    ForeignId,
     /// All attempts are used up.
     AttemptsExhausted,
-    /// The handler said that the job has failed for good.
-    Failed,
     /// Too many jobs begat each other.
     TooManyHops,
+    /// The handler said that the job has failed for good.
+    #[default]
+    #[serde(other)] // a reason that only a newer version knows
+    Failed,
 }
 
 impl BurialReason {
     /// All reasons.
-    const ALL: [Self; 5] =
-        [Self::BadMessage, Self::UnknownJob, Self::AttemptsExhausted, Self::Failed, Self::TooManyHops];
+    const ALL: [Self; 6] =
+        [Self::BadMessage, Self::UnknownJob, Self::ForeignId, Self::AttemptsExhausted, Self::TooManyHops, Self::Failed];
 
     /// The reason of that name.
     #[must_use]
@@ -89,6 +99,7 @@ impl BurialReason {
         match self {
             Self::BadMessage => "bad-message",
             Self::UnknownJob => "unknown-job",
+            Self::ForeignId => "foreign-id",
             Self::AttemptsExhausted => "attempts-exhausted",
             Self::Failed => "failed",
             Self::TooManyHops => "too-many-hops",

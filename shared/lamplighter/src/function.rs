@@ -10,9 +10,9 @@ use crate::{
     job::{Job, schema_of},
     message::is_job_name,
     options::{Options, Overlap},
-    ports::SETTLE_JOB,
     queue::Queue,
     setting::Setting,
+    worker::SETTLE_JOB,
 };
 
 /// A function: handlers, and the queues that trigger it. On AWS it is a Lambda function; embedded, a pool of workers.

@@ -41,16 +41,16 @@ pub use self::{
     message::{InvalidMessage, MAX_HOPS, MAX_MESSAGE_BYTES, Message, SharedMessage, Trace, is_job_name},
     options::{Options, Overlap, Retention, Tracking},
     ports::{
-        Backend, Claim, ClaimRequest, Count, EnqueueError, Enqueued, Event, Events, Exclusive, LeaseStatus, ListQuery,
-        Note, OnBusy, Page, Payloads, Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, Settle,
-        Settled, Store, StoreError, StoreErrorKind, Submission, Token, Verdict,
+        Backend, Claim, ClaimRequest, Count, EnqueueError, Enqueued, Event, Events, Exclusive, JobOwner, LeaseStatus,
+        ListQuery, Note, OnBusy, Page, Payloads, Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError,
+        Settle, Settled, Store, StoreError, StoreErrorKind, Submission, Token, Verdict,
     },
     queue::{Queue, QueueKind},
     record::{Attempt, AttemptOutcome, Progress, Record, State as JobState, UnknownState},
     retry::Retry,
     scheduled::{ScheduledJob, tick_template},
     setting::Setting,
-    worker::{Performed, Stop, Worker},
+    worker::{Performed, Stop, Worker, body_as_sent},
 };
 
 // Used in definitions, whose crates then need not name them.

@@ -10,8 +10,8 @@ use std::{
 };
 
 use lamplighter::{
-    Action, BurialReason, Context, Delivery, Env, Function, JobError, JobState, Options, Settlement, State, Stop,
-    Token, Trace, Tracking, Verdict, Worker, mins, secs,
+    Action, BurialReason, Claim, Context, Delivery, Env, ErrorText, Function, JobError, JobOwner, JobState, Options,
+    Settlement, State, Stop, Token, Trace, Tracking, Verdict, Worker, mins, secs,
 };
 use proptest::prelude::*;
 use tokio::time::Instant;
@@ -160,7 +160,10 @@ async fn errors_are_retried_by_policy_until_attempts_are_used_up() {
     }
     let attempts: Vec<_> = bench.memory.settled.lock().unwrap().iter().map(|settle| settle.token.attempt).collect();
     assert_eq!(attempts, [1, 2, 3]);
-    assert_eq!(bench.process(vec![act("a", "error")], secs(30)).await, [Action::Ack], "it has ended");
+    let again = bench.process(vec![act("a", "error")], secs(30)).await.remove(0);
+    assert_eq!(reason(&again), BurialReason::Failed, "the message that was to be dead-lettered has come back");
+    let another = Delivery { message_id: "another".into(), ..act("a", "error") };
+    assert_eq!(bench.process(vec![another], secs(30)).await, [Action::Ack], "it has ended");
     assert_eq!(bench.ran().len(), 3);
 }
 
@@ -287,6 +290,95 @@ async fn groups_run_in_order_beside_each_other_and_fail_alone() {
     assert_eq!(actions, [Action::Ack, retry, Action::Ack, AT_ONCE, Action::Ack, AT_ONCE]);
     assert_eq!(bench.ran(), ["sleep 1", "sleep 2", "error", "ok last"]);
     assert_eq!(bench.memory.jobs.lock().unwrap()["x3"].attempt, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_keeps_the_head_of_a_group_on_its_queue_the_rest_is_handed_back() {
+    let far = start() + secs(90);
+    let claims: [(&str, Option<Claim>, Action); 6] = [
+        ("waits for a lock", Some(Claim::Waits(far)), Action::Release(Some(secs(90)))),
+        ("runs elsewhere", Some(Claim::Busy(far)), Action::Release(Some(secs(91)))),
+        ("cannot be claimed", None, Action::Release(Some(secs(2)))),
+        ("was lost", Some(Claim::Exhausted { attempts: 3 }), AT_ONCE),
+        ("is another's", Some(Claim::Foreign(JobOwner { job: "a".into(), queue: "b".into() })), AT_ONCE),
+        (
+            "was not dead-lettered",
+            Some(Claim::Unburied { reason: BurialReason::Failed, error: ErrorText::new("no") }),
+            AT_ONCE,
+        ),
+    ];
+    for (cause, answer, expected) in claims {
+        let bench = Bench::new(&env(), plain);
+        match answer {
+            Some(answer) => bench.memory.answers.lock().unwrap().push_back(answer),
+            None => bench.memory.faults.lock().unwrap().claims = 1,
+        }
+        let batch = vec![
+            in_group("x", act("x1", "ok 1")),
+            in_group("y", act("y1", "ok free")),
+            in_group("x", act("x2", "ok 2")),
+            in_group("x", act("x3", "ok 3")),
+        ];
+        let actions = bench.process(batch, secs(60)).await;
+        if !matches!(actions[0], Action::Bury(_)) {
+            assert_eq!(actions[0], expected, "{cause}");
+        }
+        assert_eq!(actions[1..], [Action::Ack, AT_ONCE, AT_ONCE], "{cause}");
+        assert_eq!(bench.ran(), ["ok free"], "{cause}");
+        assert_eq!(bench.memory.jobs.lock().unwrap()["x2"].attempt, 0, "{cause}: handed back, uncounted");
+    }
+    for head in [r#"{"job":"no.such"}"#, "not json", r#"{"job":"test.act","id":"a b"}"#] {
+        let bench = Bench::new(&env(), plain);
+        let batch = vec![
+            in_group("x", delivery("x1", head)),
+            in_group("x", act("x2", "ok 2")),
+            in_group("y", act("y1", "ok free")),
+        ];
+        let actions = bench.process(batch, secs(60)).await;
+        assert_eq!(actions[1..], [AT_ONCE, Action::Ack], "{head}");
+        assert_eq!(bench.ran(), ["ok free"], "{head}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_has_ended_already_lets_its_group_go_on() {
+    let bench = Bench::new(&env(), plain);
+    bench.memory.put("x1", JobState::Succeeded, 1, None);
+    let batch = vec![in_group("x", act("x1", "ok 1")), in_group("x", act("x2", "ok 2"))];
+    assert_eq!(bench.process(batch, secs(60)).await, [Action::Ack, Action::Ack]);
+    assert_eq!(bench.ran(), ["ok 2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_whose_end_is_neither_written_nor_sent_keeps_its_group() {
+    let bench = Bench::new(&env(), plain);
+    *bench.memory.faults.lock().unwrap() = support::Faults { settles: 3, sends: 1, ..Default::default() };
+    let batch = vec![in_group("x", act("x1", "ok 1")), in_group("x", act("x2", "ok 2"))];
+    assert_eq!(bench.process(batch, secs(60)).await, [Action::Release(None), AT_ONCE]);
+    assert_eq!(bench.ran(), ["ok 1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn on_a_fifo_queue_a_settlement_travels_beside_its_group() {
+    let bench = Bench::new(&env(), plain);
+    bench.memory.faults.lock().unwrap().settles = 3;
+    let actions = bench.process(vec![in_group("x", act("x1", "error"))], secs(60)).await;
+    assert_eq!(actions, [Action::Retry(secs(7))], "its message stays at the head of its group");
+    let sent = bench.memory.sent.lock().unwrap().remove(0);
+    assert_eq!((&*sent.message.job, sent.group.as_deref()), ("lamplighter.settle", Some("lamplighter.settle")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_under_another_jobs_id_is_dead_lettered_with_both_names() {
+    let bench = Bench::new(&env(), plain);
+    let owner = JobOwner { job: "report.daily".into(), queue: "reports".into() };
+    bench.memory.answers.lock().unwrap().push_back(Claim::Foreign(owner));
+    let action = bench.process(vec![act("report-daily@2026-12-01T06:00:00Z", "ok")], secs(30)).await.remove(0);
+    assert_eq!(reason(&action), BurialReason::ForeignId);
+    for part in ["report-daily@2026-12-01T06:00:00Z", "report.daily", "reports", "test.act", "queue test"] {
+        assert!(error(&action).contains(part), "{}", error(&action));
+    }
+    assert!(bench.ran().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

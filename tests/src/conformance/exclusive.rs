@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use lamplighter::{AttemptOutcome, Claim, ErrorText, JobState, OnBusy, Timestamp, Verdict, secs};
+use lamplighter::{AttemptOutcome, BurialReason, Claim, ErrorText, JobState, OnBusy, Timestamp, Verdict, secs};
 
 use super::{
     Subject,
-    lease::{Asker, LEASE, is_applied, retry, succeeded},
+    lease::{Asker, LEASE, is_applied, retry, soon, succeeded},
 };
 
 const KEY: &str = "schedule:nightly";
@@ -45,7 +45,8 @@ pub(super) async fn of_a_batch_that_must_hold_one_thing_one_runs(subject: &dyn S
         requests.push(waiting(subject, &format!("job-{n}")).await.request(n, secs(60)));
     }
     let store = subject.backend().store.expect("a store");
-    let answers: Vec<_> = store.claim(requests).await.into_iter().map(|answer| answer.expect("an answer")).collect();
+    let answers: Vec<_> =
+        store.claim(requests, soon()).await.into_iter().map(|answer| answer.expect("an answer")).collect();
     let running = answers.iter().filter(|answer| matches!(answer, Claim::Run { .. })).count();
     let waiting = answers.iter().filter(|answer| matches!(answer, Claim::Waits(_))).count();
     assert_eq!((running, waiting), (1, 4), "{answers:?}");
@@ -61,7 +62,7 @@ pub(super) async fn every_end_of_an_attempt_frees_what_it_held(subject: &dyn Sub
     let other = waiting(subject, "other").await;
     let failed = || Verdict::Failed {
         outcome: AttemptOutcome::Error,
-        burial: None,
+        reason: BurialReason::Failed,
         error: ErrorText::new("no"),
         retention: secs(3600),
     };
@@ -123,4 +124,19 @@ pub(super) async fn a_job_that_would_rather_not_run_than_wait_is_cancelled(subje
     waits(&a).await;
     assert!(is_applied(c.settle(token, succeeded()).await));
     a.run(5, secs(60), 2).await;
+}
+
+pub(super) async fn a_settlement_that_is_known_again_frees_what_it_held(subject: &dyn Subject) {
+    let (one, other) = (waiting(subject, "one").await, waiting(subject, "other").await);
+    let token = one.run(1, secs(60), 1).await;
+    waits(&other).await;
+    // The first time it was cut off before the key was free.
+    let settlement = one.settlement(token, succeeded());
+    let cut_off = lamplighter::Settle { exclusive: None, ..settlement.clone() };
+    for settlement in [cut_off, settlement] {
+        let answer = one.store.settle(vec![settlement], soon()).await.remove(0);
+        assert!(is_applied(answer.expect("an answer")));
+    }
+    other.run(2, secs(60), 1).await;
+    assert_eq!(one.record().await.attempts.len(), 1);
 }

@@ -131,6 +131,13 @@ async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<
             ctx.client().enqueue(Act { what: format!("say {rest}") }).id(format!("{}.child", ctx.id())).await?;
         }
         "sleep" => tokio::time::sleep(Duration::from_millis(rest.parse()?)).await,
+        "sleep-error" => {
+            let first = journal.runs().iter().filter(|run| run.id == ctx.id().as_str()).count() == 1;
+            tokio::time::sleep(Duration::from_millis(rest.parse()?)).await;
+            if first {
+                return Err(JobError::retry("the run before"));
+            }
+        }
         "until-told" => ctx.cancelled().await,
         _ => {}
     }

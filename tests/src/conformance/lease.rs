@@ -3,13 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use lamplighter::{
-    AttemptOutcome, Claim, ClaimRequest, ErrorText, Exclusive, JobId, JobState, LeaseStatus, Message, Note, OnBusy,
-    Progress, Record, Retention, Settle, Settled, Store, Timestamp, Token, Tracking, Verdict, secs,
+    AttemptOutcome, BurialReason, Claim, ClaimRequest, ErrorText, Exclusive, JobId, JobState, LeaseStatus, Message,
+    Note, OnBusy, Progress, Queue, Record, Retention, Settle, Settled, Store, Timestamp, Token, Tracking, Verdict,
+    secs,
 };
+
+use tokio::time::Instant;
 
 use super::{
     Subject,
-    jobs::{PLAIN, enqueue},
+    jobs::{CHAIN, PLAIN, enqueue},
 };
 
 /// A worker's view of one job.
@@ -20,6 +23,7 @@ pub(super) struct Asker<'a> {
     message: Arc<Message>,
     /// What it must hold alone.
     exclusive: Option<Exclusive>,
+    queue: Queue,
 }
 
 impl<'a> Asker<'a> {
@@ -33,7 +37,20 @@ impl<'a> Asker<'a> {
         let mut message: Message = r#"{"job":"conformance.act","args":{"what":"say hi"}}"#.parse().expect("a message");
         message.id = Some(id.clone());
         let store = subject.backend().store.expect("a store");
-        Self { subject, store, id, message: Arc::new(message), exclusive: None }
+        Self { subject, store, id, message: Arc::new(message), exclusive: None, queue: PLAIN }
+    }
+
+    /// Of a job of that name on that queue, enqueued elsewhere.
+    pub(super) fn of_job(subject: &'a dyn Subject, id: &str, job: &str, queue: Queue) -> Self {
+        Self::unannounced(subject, JobId::new(id).expect("a good id")).posing_as(job, queue)
+    }
+
+    /// As a message of another job, or on another queue, under the same id.
+    pub(super) fn posing_as(&self, job: &str, queue: Queue) -> Self {
+        let mut message = (*self.message).clone();
+        job.clone_into(&mut message.job);
+        let (store, id, exclusive) = (self.store.clone(), self.id.clone(), self.exclusive.clone());
+        Self { subject: self.subject, store, id, message: Arc::new(message), exclusive, queue }
     }
 
     /// With something that it must hold alone.
@@ -45,7 +62,7 @@ impl<'a> Asker<'a> {
     pub(super) fn request(&self, owner: u64, lease: Duration) -> ClaimRequest {
         ClaimRequest {
             id: self.id.clone(),
-            queue: PLAIN.name().into(),
+            queue: self.queue.name().into(),
             message: self.message.clone(),
             receipt: String::new(),
             message_id: String::new(),
@@ -60,7 +77,7 @@ impl<'a> Asker<'a> {
     }
 
     pub(super) async fn claim(&self, owner: u64, lease: Duration) -> Claim {
-        self.store.claim(vec![self.request(owner, lease)]).await.remove(0).expect("an answer")
+        self.store.claim(vec![self.request(owner, lease)], soon()).await.remove(0).expect("an answer")
     }
 
     /// Claims and insists on the attempt's number.
@@ -72,14 +89,14 @@ impl<'a> Asker<'a> {
     }
 
     pub(super) async fn settle(&self, token: Token, verdict: Verdict) -> Settled {
-        self.store.settle(vec![self.settlement(token, verdict)]).await.remove(0).expect("an answer")
+        self.store.settle(vec![self.settlement(token, verdict)], soon()).await.remove(0).expect("an answer")
     }
 
-    fn settlement(&self, token: Token, verdict: Verdict) -> Settle {
+    pub(super) fn settlement(&self, token: Token, verdict: Verdict) -> Settle {
         let now = self.subject.env().now();
         Settle {
             id: self.id.clone(),
-            queue: PLAIN.name().into(),
+            queue: self.queue.name().into(),
             receipt: String::new(),
             message_id: String::new(),
             token,
@@ -115,6 +132,11 @@ pub(super) fn is_applied(settled: Settled) -> bool {
     matches!(settled, Settled::Applied { .. })
 }
 
+/// Until when an answer is of use that nobody holds up.
+pub(super) fn soon() -> Instant {
+    Instant::now() + secs(60)
+}
+
 pub(super) const LEASE: Duration = Duration::from_secs(2);
 
 pub(super) async fn a_claim_gives_the_lease_to_one(subject: &dyn Subject) {
@@ -125,7 +147,7 @@ pub(super) async fn a_claim_gives_the_lease_to_one(subject: &dyn Subject) {
     let until = record.lease_until.expect("a lease");
     assert!(matches!(asker.claim(2, LEASE).await, Claim::Busy(moment) if moment == until));
     let racing = (10..20).map(|owner| asker.request(owner, LEASE)).collect();
-    for answer in asker.store.claim(racing).await {
+    for answer in asker.store.claim(racing, soon()).await {
         assert!(matches!(answer, Ok(Claim::Busy(_))), "{answer:?}");
     }
     assert!(is_applied(asker.settle(token, succeeded()).await));
@@ -173,7 +195,7 @@ pub(super) async fn a_zombie_changes_nothing(subject: &dyn Subject) {
         Verdict::PutBack { delay: Duration::ZERO },
         Verdict::Failed {
             outcome: AttemptOutcome::Error,
-            burial: None,
+            reason: BurialReason::Failed,
             error: ErrorText::new("no"),
             retention: secs(1),
         },
@@ -194,11 +216,12 @@ pub(super) async fn a_settlement_applied_twice_is_applied_once(subject: &dyn Sub
     let asker = Asker::of(subject, "a").await;
     let token = asker.run(1, secs(60), 1).await;
     let settlement = asker.settlement(token, succeeded());
-    let answers = asker.store.settle(vec![settlement.clone(), settlement.clone()]).await;
-    let applied = answers.into_iter().filter(|answer| is_applied(answer.clone().expect("an answer"))).count();
-    assert_eq!(applied, 1);
-    assert_eq!(asker.settle(token, succeeded()).await, Settled::Fenced(Some(JobState::Succeeded)));
+    let answers = asker.store.settle(vec![settlement.clone(), settlement.clone()], soon()).await;
+    assert!(answers.into_iter().all(|answer| is_applied(answer.expect("an answer"))), "it is known again");
     assert_eq!(asker.record().await.attempts.len(), 1);
+    // Another word of the same attempt comes too late.
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(asker.settle(token, retry(secs(1))).await, Settled::Fenced(Some(JobState::Succeeded)));
     let unknown = Asker::unannounced(subject, JobId::new("unknown").expect("a good id"));
     assert_eq!(unknown.settle(token, succeeded()).await, Settled::Fenced(None));
 }
@@ -255,7 +278,7 @@ pub(super) async fn history_is_bounded(subject: &dyn Subject) {
     for owner in 1..=60 {
         let mut request = asker.request(owner, secs(60));
         request.max_attempts = 100;
-        let claim = asker.store.claim(vec![request]).await.remove(0);
+        let claim = asker.store.claim(vec![request], soon()).await.remove(0);
         let Ok(Claim::Run { attempt, .. }) = claim else { std::panic::panic_any(format!("{claim:?}")) };
         assert!(is_applied(asker.settle(Token { attempt, owner }, retry(Duration::ZERO)).await));
     }
@@ -285,4 +308,55 @@ pub(super) async fn an_expired_job_is_cancelled_instead_of_claimed(subject: &dyn
     let record = asker.record().await;
     assert_eq!((record.state, record.attempt), (JobState::Cancelled, 0));
     assert!(record.reason.expect("a reason").contains("expired"));
+}
+
+pub(super) async fn a_settlement_is_known_again_however_late_it_comes(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    let first = asker.run(1, secs(60), 1).await;
+    let failed = asker.settlement(first, retry(Duration::ZERO));
+    let send = async |settlement: &Settle| {
+        asker.store.settle(vec![settlement.clone()], soon()).await.remove(0).expect("an answer")
+    };
+    assert!(is_applied(send(&failed).await));
+    let second = asker.run(2, secs(60), 2).await;
+    assert!(is_applied(send(&failed).await), "while the next attempt runs");
+    assert_eq!((asker.record().await.state, asker.record().await.attempts.len()), (JobState::Running, 1));
+    let verdict = Verdict::Failed {
+        outcome: AttemptOutcome::Error,
+        reason: BurialReason::Failed,
+        error: ErrorText::new("no"),
+        retention: secs(3600),
+    };
+    let ended = asker.settlement(second, verdict);
+    for _ in 0..3 {
+        assert!(is_applied(send(&ended).await), "a job that is to be dead-lettered is still to be");
+        assert!(is_applied(send(&failed).await), "after the job has ended");
+    }
+    let record = asker.record().await;
+    assert_eq!((record.state, record.attempts.len()), (JobState::Failed, 2));
+}
+
+pub(super) async fn a_message_under_another_jobs_id_claims_nothing(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    let claims_nothing = async |when: &str| {
+        for (job, queue) in [("conformance.link", PLAIN), ("conformance.act", CHAIN)] {
+            match asker.posing_as(job, queue).claim(9, secs(60)).await {
+                Claim::Foreign(owner) => assert!(owner.is("conformance.act", PLAIN.name()), "{when}: {owner:?}"),
+                other => std::panic::panic_any(format!("{when}: foreign, not {other:?}")),
+            }
+        }
+    };
+    claims_nothing("queued").await;
+    let lost = asker.run(1, LEASE, 1).await;
+    claims_nothing("running").await;
+    tokio::time::sleep(LEASE + secs(1)).await;
+    claims_nothing("lost").await;
+    assert_eq!(asker.record().await.attempts.len(), 0, "{lost:?}");
+    let token = asker.run(2, secs(60), 2).await;
+    assert!(is_applied(asker.settle(token, succeeded()).await));
+    claims_nothing("succeeded").await;
+    // One that must hold something alone is no better.
+    let alone = asker.posing_as("conformance.link", PLAIN).alone("schedule:x", OnBusy::Wait);
+    assert!(matches!(alone.claim(9, secs(60)).await, Claim::Foreign(_)));
+    assert_eq!(asker.record().await.state, JobState::Succeeded);
 }

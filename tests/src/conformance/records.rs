@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lamplighter::{Enqueued, Job, JobId, JobState, ListQuery, Record, secs};
+use lamplighter::{EnqueueError, Enqueued, Job, JobId, JobState, ListQuery, Record, secs};
 
 use super::{
     Subject,
@@ -206,4 +206,20 @@ pub(super) async fn a_revived_job_runs_again_when_a_message_of_it_comes(subject:
     let again = ended(subject, "a").await;
     assert_eq!((again.state, again.attempt, again.attempts.len()), (JobState::Failed, 1, 2));
     assert_eq!(store.revive(&id("unknown")).await.expect("answered"), None);
+}
+
+pub(super) async fn an_id_of_another_job_is_refused(subject: &dyn Subject) {
+    enqueue(subject, "order-42", "say first").await;
+    let client = subject.client();
+    let taken = client.enqueue(Link { what: "say second".into() }).id("order-42").await;
+    match taken {
+        Err(EnqueueError::IdTaken { job, queue, id, owner }) => {
+            assert_eq!((&*job, &*queue, id.as_str()), (Link::NAME, CHAIN.name(), "order-42"));
+            assert!(owner.is(Act::NAME, PLAIN.name()), "{owner:?}");
+        }
+        other => std::panic::panic_any(format!("refused, not {other:?}")),
+    }
+    let again = client.enqueue(Act { what: "say again".into() }).id("order-42").await.expect("an answer");
+    assert_eq!(again, Enqueued::Duplicate(id("order-42"), JobState::Queued));
+    assert_eq!(record(subject, "order-42").await.message.args.get(), r#"{"what":"say first"}"#);
 }

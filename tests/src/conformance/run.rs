@@ -7,6 +7,7 @@ use lamplighter::{AttemptOutcome, Enqueued, JobId, JobState, Record, secs};
 use super::{
     Subject,
     jobs::{Act, CHAIN, Link, PLAIN, ended, enqueue, eventually, started},
+    lease::Asker,
 };
 
 fn outcomes(record: &Record) -> Vec<AttemptOutcome> {
@@ -254,4 +255,48 @@ pub(super) async fn a_clean_stop_hands_back_what_it_does_not_finish(subject: &dy
     let journal = started(subject).await;
     eventually("it to run again at once", || async { (journal.runs().len() == 1).then_some(()) }).await;
     assert_eq!(journal.runs()[0].attempt, 1);
+}
+
+pub(super) async fn a_message_under_another_jobs_id_is_dead_lettered_and_that_job_runs(subject: &dyn Subject) {
+    let client = subject.client();
+    client.enqueue(Act { what: "say mine".into() }).id("a").delay(secs(2)).await.expect("enqueued");
+    let journal = started(subject).await;
+    subject.inject(PLAIN, r#"{"job":"conformance.waiting","id":"a","args":{"what":"say not mine"}}"#).await;
+    let letter = eventually("a dead letter", || async { subject.dead_letters(PLAIN).await.pop() }).await;
+    assert_eq!(letter.reason, "foreign-id");
+    assert!(letter.body.contains("not mine"));
+    let record = ended(subject, "a").await;
+    assert_eq!((record.state, record.output.expect("output").get()), (JobState::Succeeded, "\"mine\""));
+    assert_eq!(journal.words(), ["say mine"]);
+}
+
+pub(super) async fn a_head_that_cannot_run_now_keeps_its_group(subject: &dyn Subject) {
+    let client = subject.client();
+    for id in ["x1", "x2", "x3"] {
+        client.enqueue(Link { what: format!("say {id}") }).id(id).group("x").await.expect("enqueued");
+    }
+    // A host that is no more holds the lease of the first.
+    let asker = Asker::of_job(subject, "x1", "conformance.link", CHAIN);
+    asker.run(1, secs(2), 1).await;
+    let journal = started(subject).await;
+    for id in ["x1", "x2", "x3"] {
+        assert_eq!(ended(subject, id).await.state, JobState::Succeeded);
+    }
+    assert_eq!(journal.words(), ["say x1", "say x2", "say x3"]);
+    assert_eq!(outcomes(&ended(subject, "x1").await), [AttemptOutcome::Lost, AttemptOutcome::Succeeded]);
+}
+
+pub(super) async fn an_attempt_of_a_run_before_leaves_the_next_run_alone(subject: &dyn Subject) {
+    let journal = started(subject).await;
+    let store = subject.backend().store.expect("a store");
+    for (id, what) in [("ends", "sleep 1500"), ("errs", "sleep-error 1500")] {
+        let id = enqueue(subject, id, what).await;
+        let runs = || journal.runs().iter().filter(|run| run.id == id.as_str()).count();
+        eventually("it to run", || async { (runs() == 1).then_some(()) }).await;
+        assert_eq!(store.cancel(&id).await.expect("cancelled"), Some(JobState::Cancelled));
+        assert_eq!(store.requeue(&id).await.expect("queued"), Some(JobState::Queued));
+        eventually("the next run", || async { (runs() == 2).then_some(()) }).await;
+        let record = ended(subject, id.as_str()).await;
+        assert_eq!((record.state, record.attempt), (JobState::Succeeded, 1), "{id}");
+    }
 }

@@ -109,7 +109,11 @@ impl Later {
         let fifo = crate::queues::is_fifo(url);
         // On a FIFO queue, all jobs without a group form one; on a standard one, a schedule carries none.
         let group = fifo.then(|| group.unwrap_or(&submission.queue));
-        let name = OneTime::name(kind, &submission.id);
+        let name = match submission.tracking.is_tracked() {
+            true => OneTime::name(kind, &submission.id),
+            // Nothing else tells whose the id is: two jobs of one id have two schedules.
+            false => OneTime::name_without_record(kind, submission),
+        };
         match schedules.create(&name, due_at, Sending { queue_url: url, body: &body, group }).await {
             Ok(()) => Ok(()),
             Err(OneTimeError::TooLarge { bytes }) => {
@@ -134,7 +138,13 @@ impl Later {
         if !submission.tracking.is_tracked() && bytes > MAX_DUE_BODY {
             return Err(EnqueueError::TooLarge { job: submission.message.job.clone(), bytes, limit: MAX_DUE_BODY });
         }
-        Ok(table.put_due(submission, due_at).await?)
+        match table.put_due(submission, due_at).await? {
+            None => Ok(()),
+            Some(owner) => {
+                let (job, queue) = (submission.message.job.clone(), submission.queue.to_string());
+                Err(EnqueueError::IdTaken { job, queue, id: submission.id.clone(), owner })
+            }
+        }
     }
 
     #[cfg(not(feature = "dynamodb"))]

@@ -5,6 +5,7 @@ use lamplighter::{
     Claim, ClaimRequest, Count, EnqueueError, JobId, JobState, LeaseStatus, ListQuery, Note, Page, Queues, Record,
     Settle, Settled, Store, StoreError, StoreErrorKind, Token,
 };
+use tokio::time::Instant;
 
 use super::later::Later;
 use crate::dynamo::Dynamo;
@@ -17,12 +18,12 @@ pub(super) struct Records {
 
 #[async_trait]
 impl Store for Records {
-    async fn claim(&self, requests: Vec<ClaimRequest>) -> Vec<Result<Claim, StoreError>> {
-        self.dynamo.claim(&requests).await
+    async fn claim(&self, requests: Vec<ClaimRequest>, by: Instant) -> Vec<Result<Claim, StoreError>> {
+        self.dynamo.claim(&requests, by).await
     }
 
-    async fn settle(&self, requests: Vec<Settle>) -> Vec<Result<Settled, StoreError>> {
-        self.dynamo.settle(&requests).await
+    async fn settle(&self, requests: Vec<Settle>, by: Instant) -> Vec<Result<Settled, StoreError>> {
+        self.dynamo.settle(&requests, by).await
     }
 
     async fn note(&self, id: &JobId, token: Token, note: Note) -> Result<LeaseStatus, StoreError> {

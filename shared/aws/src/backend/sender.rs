@@ -34,6 +34,10 @@ impl Sender {
         };
         match table.insert(&submission).await {
             Ok(Inserted::New(nonce)) => Step::Go(submission, Some(nonce)),
+            Ok(Inserted::Foreign(owner)) => {
+                let (job, queue) = (submission.message.job.clone(), submission.queue.to_string());
+                Step::Answered(Err(EnqueueError::IdTaken { job, queue, id: submission.id, owner }))
+            }
             Ok(Inserted::Duplicate(state)) => Step::Answered(Ok(Enqueued::Duplicate(submission.id, state))),
             Err(error) => Step::Answered(Err(error.into())),
         }

@@ -81,6 +81,9 @@ impl Dynamo {
             let now = self.env().now();
             let update = match &found {
                 None => announced_as_cancelled(request, reason, now),
+                Some(item) if foreign(item, request).is_some() => {
+                    return Ok(Claim::Foreign(item.owner_job()));
+                }
                 Some(item) if item.state().is_final() => return Ok(Claim::Ended(item.state())),
                 Some(item) if item.state() == JobState::Running => return Ok(Claim::Busy(item.lease_until())),
                 Some(item) => cancelled(item, request, reason, now),
@@ -101,7 +104,7 @@ impl Dynamo {
         let mut update = announce(run(request, now), request, now)
             .set_if_absent("w", number(request.owner))
             .increment("n")
-            .when("attribute_not_exists(#pk) OR #st = :queued")
+            .when("attribute_not_exists(#pk) OR (#st = :queued AND #j = :j AND #q = :q)")
             .name("pk")
             .value("queued", text(JobState::Queued.as_str()));
         update = match request.tracking {
@@ -183,11 +186,20 @@ fn run(request: &ClaimRequest, now: Timestamp) -> Update {
     }
 }
 
+/// Whom a record belongs to, where that is another job.
+pub(super) fn foreign(item: &Item, request: &ClaimRequest) -> Option<Claim> {
+    let owner = item.owner_job();
+    (!owner.is(&request.message.job, &request.queue)).then_some(Claim::Foreign(owner))
+}
+
 /// What a record says to a claim.
 fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> Decision {
     let state = item.state();
     if item.has_expired(now) && state.is_final() {
         return Decision::Write(anew(item, request, now), Answer::Run);
+    }
+    if let Some(claim) = foreign(item, request) {
+        return Decision::Answer(claim);
     }
     match state {
         // Our own write, whose answer was lost: the message is still to be buried.

@@ -6,8 +6,11 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use lamplighter::{JobId, Message, StoreError, StoreErrorKind, Submission, Timestamp, Tracking};
+use aws_sdk_dynamodb::{
+    operation::put_item::PutItemError,
+    types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
+};
+use lamplighter::{JobId, JobOwner, Message, StoreError, StoreErrorKind, Submission, Timestamp, Tracking};
 
 use super::{
     Dynamo,
@@ -30,8 +33,12 @@ fn partition(shard: u8) -> String {
 }
 
 impl Dynamo {
-    /// Keeps a job until it is due.
-    pub(crate) async fn put_due(&self, submission: &Submission, due_at: Timestamp) -> Result<(), StoreError> {
+    /// Keeps a job until it is due. The answer is whom the id belongs to, where that is another job: then nothing is kept.
+    pub(crate) async fn put_due(
+        &self,
+        submission: &Submission,
+        due_at: Timestamp,
+    ) -> Result<Option<JobOwner>, StoreError> {
         let id = submission.id.as_str();
         let mut put = self
             .client()
@@ -43,7 +50,14 @@ impl Dynamo {
             .item("dpk", text(partition(keys::shard(id))))
             .item("dsk", text(format!("{}#{id}", keys::Place::start_of(due_at))))
             .item("q", text(&*submission.queue))
-            .item("d", time(due_at));
+            .item("j", text(&submission.message.job))
+            .item("d", time(due_at))
+            .condition_expression("attribute_not_exists(pk) OR attribute_not_exists(#j) OR (#j = :j AND #q = :q)")
+            .expression_attribute_names("#j", "j")
+            .expression_attribute_names("#q", "q")
+            .expression_attribute_values(":j", text(&submission.message.job))
+            .expression_attribute_values(":q", text(&*submission.queue))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         if let Some(group) = &submission.group {
             put = put.item("g", text(&**group));
         }
@@ -54,7 +68,15 @@ impl Dynamo {
             // There is no record that would hold it.
             put = put.item("m", text(submission.message.to_json()));
         }
-        put.send().await.map(|_| ()).map_err(|error| explain(&error, &self.doing("write beside", id)))
+        match put.send().await {
+            Ok(_) => Ok(None),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(refused)) => {
+                    Ok(Some(Item(refused.item.clone().unwrap_or_default()).owner_job()))
+                }
+                _ => Err(explain(&error, &self.doing("write beside", id))),
+            },
+        }
     }
 
     /// Forgets that a job is due.

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
-use lamplighter::{JobState, StoreError, Submission, Tracking};
+use lamplighter::{JobOwner, JobState, StoreError, Submission, Tracking};
 
 use super::{
     Dynamo, MESSAGE_LIFE, expiry,
@@ -21,6 +21,8 @@ pub(crate) enum Inserted {
     New(u64),
     /// There is a job of that id, in this state.
     Duplicate(JobState),
+    /// The id belongs to another job.
+    Foreign(JobOwner),
 }
 
 impl Dynamo {
@@ -82,7 +84,12 @@ impl Dynamo {
                 let item = Item(refused.item.clone().unwrap_or_default());
                 // Our own write, whose answer was lost.
                 let ours = item.number("w") == Some(nonce);
-                Ok(if ours { Inserted::New(nonce) } else { Inserted::Duplicate(item.state()) })
+                let owner = item.owner_job();
+                Ok(match ours {
+                    true => Inserted::New(nonce),
+                    false if owner.is(&message.job, queue) => Inserted::Duplicate(item.state()),
+                    false => Inserted::Foreign(owner),
+                })
             }
             _ => Err(explain(&error, &self.doing("write", id.as_str()))),
         }

@@ -26,7 +26,7 @@ use std::{collections::HashMap, sync::Arc};
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use lamplighter::{
-    Attempt, AttemptOutcome, ErrorText, JobId, JobState, Message, Progress, RawValue, Record, StoreError,
+    Attempt, AttemptOutcome, ErrorText, JobId, JobOwner, JobState, Message, Progress, RawValue, Record, StoreError,
     StoreErrorKind,
 };
 
@@ -137,6 +137,11 @@ impl Item {
 
     pub(super) fn job(&self) -> &str {
         self.text("j").unwrap_or_default()
+    }
+
+    /// Whom the id belongs to.
+    pub(super) fn owner_job(&self) -> JobOwner {
+        JobOwner { job: self.job().to_owned(), queue: self.queue().to_owned() }
     }
 
     pub(super) fn place(&self) -> Option<Place> {

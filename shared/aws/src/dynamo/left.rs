@@ -11,7 +11,6 @@ use super::{
     item::{Item, number, text, time},
     keys::{Class, Month, Place, SHARDS},
     listed,
-    requeue::submission,
 };
 use crate::sdk::explain;
 
@@ -172,7 +171,7 @@ impl Dynamo {
             .map_err(|error| StoreError::new(lamplighter::StoreErrorKind::Invalid, error))?;
         let Some(record) = self.read_record(&id).await? else { return Ok(Mended::Changed) };
         let tracking = if item.is_lean() { Tracking::Lean } else { Tracking::Full };
-        let submission = submission(&id, record.queue, record.message, item.text("g"), tracking);
+        let submission = self.submission(&id, record.queue, record.message, item.text("g"), tracking);
         Ok(Mended::Send { submission: Box::new(submission), lost })
     }
 }

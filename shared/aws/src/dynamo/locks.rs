@@ -8,7 +8,7 @@ use lamplighter::{Claim, ClaimRequest, Exclusive, JobState, OnBusy, StoreError, 
 
 use super::{
     Dynamo,
-    claim::Answer,
+    claim::{Answer, foreign},
     item::{Item, number, text, time},
     keys::RECORD,
 };
@@ -16,6 +16,9 @@ use crate::sdk::explain;
 
 /// How soon a job asks again that waits for another: the other one may end at any time.
 const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(15);
+
+/// The longest that letting go may take.
+const LET_GO: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Whether a key was to be had.
 enum Taken {
@@ -48,6 +51,7 @@ impl Dynamo {
         }
         let now = self.env().now();
         let begun = match self.read_item(request.id.as_str()).await? {
+            Some(item) if foreign(&item, request).is_some() => return Ok(Claim::Foreign(item.owner_job())),
             Some(item) if item.state().is_final() => return Ok(Claim::Ended(item.state())),
             Some(item) if item.state() == JobState::Running && item.lease_until() > now => {
                 return Ok(Claim::Busy(item.lease_until()));
@@ -103,8 +107,15 @@ impl Dynamo {
         }
     }
 
-    /// Lets go of a key, if it is held under that owner. Where that cannot be done, its lease ends by itself.
+    /// Lets go of a key, if it is held under that owner. Where that cannot be done soon, its lease ends by itself: what
+    /// has been written already is not held up by it.
     pub(super) async fn let_go(&self, key: &str, owner: u64) {
+        if tokio::time::timeout(LET_GO, self.delete_lock(key, owner)).await.is_err() {
+            tracing::warn!(key, "held until its lease ends: the table did not answer");
+        }
+    }
+
+    async fn delete_lock(&self, key: &str, owner: u64) {
         let delete = async {
             let delete = self.client().await?.delete_item().table_name(self.table());
             let delete = delete.key("pk", text(lock_key(key))).key("sk", text(RECORD));

@@ -39,7 +39,10 @@ use aws_sdk_dynamodb::{
 };
 use futures_util::{StreamExt, stream};
 use lamplighter::{Claim, ClaimRequest, Env, Settle, Settled, StoreError};
-use tokio::sync::OnceCell;
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, timeout_at},
+};
 
 pub(crate) use self::{
     due::MAX_BODY as MAX_DUE_BODY,
@@ -118,13 +121,15 @@ impl Dynamo {
     }
 
     /// Asks for the right to run each job.
-    pub(crate) async fn claim(&self, requests: &[ClaimRequest]) -> Vec<Result<Claim, StoreError>> {
-        each(requests.iter().map(|request| self.claim_one(request)).collect()).await
+    pub(crate) async fn claim(&self, requests: &[ClaimRequest], by: Instant) -> Vec<Result<Claim, StoreError>> {
+        let table = self.table();
+        each(requests.iter().map(|request| answered(by, table, self.claim_one(request))).collect()).await
     }
 
     /// Writes down how attempts ended.
-    pub(crate) async fn settle(&self, requests: &[Settle]) -> Vec<Result<Settled, StoreError>> {
-        each(requests.iter().map(|request| self.settle_one(request)).collect()).await
+    pub(crate) async fn settle(&self, requests: &[Settle], by: Instant) -> Vec<Result<Settled, StoreError>> {
+        let table = self.table();
+        each(requests.iter().map(|request| answered(by, table, self.settle_one(request))).collect()).await
     }
 
     /// Writes to a job's record.
@@ -150,6 +155,16 @@ impl Dynamo {
             },
         }
     }
+}
+
+/// What a call answers, if it does so in time. It may have been done all the same.
+async fn answered<T>(
+    by: Instant,
+    table: &str,
+    call: impl Future<Output = Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    let late = || StoreError::unavailable(format_args!("table {table} gave no answer in time"));
+    timeout_at(by, call).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Makes calls, many at once, and gives the answers in their order.

@@ -47,7 +47,7 @@ impl Dynamo {
             };
             if done {
                 let tracking = if lean { Tracking::Lean } else { Tracking::Full };
-                let message = submission(id, record.queue, record.message, item.text("g"), tracking);
+                let message = self.submission(id, record.queue, record.message, item.text("g"), tracking);
                 return Ok(Some(Revived { state: JobState::Queued, message: Some(message) }));
             }
         }
@@ -55,30 +55,35 @@ impl Dynamo {
     }
 }
 
-/// The message of a job that has a record, to be sent now.
-pub(super) fn submission(
-    id: &JobId,
-    queue: String,
-    message: SharedMessage,
-    group: Option<&str>,
-    tracking: Tracking,
-) -> Submission {
-    // The record's own id: the message may have come without one.
-    let message = match message.id {
-        Some(_) => message,
-        None => {
-            let mut named = (*message).clone();
-            named.id = Some(id.clone());
-            Arc::new(named)
+impl Dynamo {
+    /// Another message of a job that has a record, to be sent now.
+    pub(super) fn submission(
+        &self,
+        id: &JobId,
+        queue: String,
+        message: SharedMessage,
+        group: Option<&str>,
+        tracking: Tracking,
+    ) -> Submission {
+        // The record's own id: the message may have come without one.
+        let message = match message.id {
+            Some(_) => message,
+            None => {
+                let mut named = (*message).clone();
+                named.id = Some(id.clone());
+                Arc::new(named)
+            }
+        };
+        Submission {
+            // A FIFO queue drops a message without a word whose id it has met within five minutes (Amazon SQS Developer
+            // Guide, "Using the message deduplication ID"). This is another message of the job, so it has another id.
+            id: JobId::generate(self.env()),
+            queue: queue.into(),
+            message,
+            due_at: None,
+            group: group.map(Into::into),
+            tracking,
+            own_id: true,
         }
-    };
-    Submission {
-        id: id.clone(),
-        queue: queue.into(),
-        message,
-        due_at: None,
-        group: group.map(Into::into),
-        tracking,
-        own_id: true,
     }
 }

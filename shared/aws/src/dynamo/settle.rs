@@ -33,17 +33,10 @@ impl Dynamo {
         for _ in 0..TRIES {
             let update = self.end(settle, place.as_ref(), known.as_ref()).set("z", number(nonce));
             match self.update(id, update).await? {
-                Written::Applied(_) => {
-                    if let Some(key) = &settle.exclusive {
-                        self.let_go(key, settle.token.owner).await;
-                    }
-                    return Ok(Settled::Applied { message_done: false });
-                }
+                Written::Applied(_) => return Ok(self.applied(settle).await),
                 Written::Refused(None) => return Ok(Settled::Fenced(None)),
-                // Our own write, whose answer was lost.
-                Written::Refused(Some(item)) if item.number("z") == Some(nonce) => {
-                    return Ok(Settled::Applied { message_done: false });
-                }
+                // It was written before, and the answer was lost; or it has come twice.
+                Written::Refused(Some(item)) if is_known(&item, settle) => return Ok(self.applied(settle).await),
                 // The token holds, and it was the history that is full.
                 Written::Refused(Some(item)) if holds(&item, settle) => known = Some(item),
                 Written::Refused(Some(item)) => return Ok(Settled::Fenced(Some(item.state()))),
@@ -52,9 +45,16 @@ impl Dynamo {
         Err(contended(id))
     }
 
+    /// What the attempt held alone is free.
+    async fn applied(&self, settle: &Settle) -> Settled {
+        if let Some(key) = &settle.exclusive {
+            self.let_go(key, settle.token.owner).await;
+        }
+        Settled::Applied { message_done: false }
+    }
+
     /// What an attempt's end writes. With the item at hand, its history is written anew, the oldest attempt left out.
     fn end(&self, settle: &Settle, place: Option<&Place>, known: Option<&Item>) -> Update {
-        let now = self.env().now();
         let lean = settle.tracking == Tracking::Lean;
         let update = held(settle.token).set_some("p", settle.progress.as_ref().and_then(json));
         let at = |class| place.map(|place| (place, class));
@@ -65,18 +65,17 @@ impl Dynamo {
                 let update = history(update, settle, AttemptOutcome::Succeeded, None, known);
                 listed(update, at(Class::Succeeded).filter(|_| !lean))
             }
-            Verdict::Failed { outcome, error, retention, burial } => {
-                let reason = burial.as_ref().map_or(lamplighter::BurialReason::Failed, |burial| burial.reason);
+            Verdict::Failed { outcome, error, retention, reason } => {
                 let update = ended(update, settle, JobState::Failed, *retention);
-                let update = buried(update, &settle.message_id, reason);
+                let update = buried(update, &settle.message_id, *reason);
                 listed(history(update, settle, *outcome, Some(error), known), at(Class::Failed))
             }
             Verdict::Retry { outcome, error, delay } => {
-                let update = waits(update, now, *delay, lean).set("st", text(JobState::Retrying.as_str()));
+                let update = waits(update, settle, *delay, lean).set("st", text(JobState::Retrying.as_str()));
                 listed(history(update, settle, *outcome, Some(error), known), at(Class::Retrying))
             }
             Verdict::PutBack { delay } => {
-                let update = waits(update, now, *delay, lean)
+                let update = waits(update, settle, *delay, lean)
                     .set("st", text(JobState::Queued.as_str()))
                     .set("n", number(settle.token.attempt.saturating_sub(1)));
                 listed(update, at(Class::Open).filter(|_| !lean))
@@ -89,6 +88,26 @@ fn holds(item: &Item, settle: &Settle) -> bool {
     item.state() == JobState::Running && item.attempt() == settle.token.attempt && item.owner() == settle.token.owner
 }
 
+/// Whether this settlement was applied before: its attempt stands in the history as it ended, or the job lies where it was
+/// put back.
+fn is_known(item: &Item, settle: &Settle) -> bool {
+    let outcome = match &settle.verdict {
+        Verdict::Succeeded { .. } => AttemptOutcome::Succeeded,
+        Verdict::Retry { outcome, .. } | Verdict::Failed { outcome, .. } => *outcome,
+        Verdict::PutBack { .. } => {
+            return item.state() == JobState::Queued
+                && item.owner() == settle.token.owner
+                && item.attempt() == settle.token.attempt.saturating_sub(1);
+        }
+    };
+    item.history().iter().any(|attempt| {
+        attempt.number == settle.token.attempt
+            && attempt.outcome == outcome
+            && attempt.started_at == settle.started_at
+            && attempt.ended_at == settle.ended_at
+    })
+}
+
 fn ended(update: Update, settle: &Settle, state: JobState, retention: Duration) -> Update {
     update
         .set("st", text(state.as_str()))
@@ -97,8 +116,8 @@ fn ended(update: Update, settle: &Settle, state: JobState, retention: Duration) 
 }
 
 /// The job waits for its next attempt.
-fn waits(update: Update, now: lamplighter::Timestamp, delay: Duration, lean: bool) -> Update {
-    let due_at = now.saturating_add(delay).unwrap_or(lamplighter::Timestamp::MAX);
+fn waits(update: Update, settle: &Settle, delay: Duration, lean: bool) -> Update {
+    let due_at = settle.ended_at.saturating_add(delay).unwrap_or(lamplighter::Timestamp::MAX);
     update.set("d", time(due_at)).set_some("ttl", lean.then(|| expiry(due_at, MESSAGE_LIFE)))
 }
 

@@ -9,8 +9,12 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::{join, join_all};
-use lamplighter::{Action, Burial, BurialReason, Delivery, ErrorText, Settlement, StoreError};
+use futures_util::{
+    FutureExt, StreamExt,
+    future::{join, join_all},
+    stream,
+};
+use lamplighter::{Action, Burial, BurialReason, Delivery, ErrorText, Settlement, StoreError, body_as_sent};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -22,8 +26,8 @@ use super::{
     response::{ItemFailure, Response},
 };
 use crate::{
-    queues::QueueArn,
-    sqs::{Corpse, MAX_VISIBILITY, Postponed},
+    queues::{QueueArn, is_fifo},
+    sqs::{CALLS_AT_ONCE, Corpse, MAX_ENTRIES, MAX_VISIBILITY, Postponed},
 };
 
 /// What a queue's batch window (at most 300 s) and the poller can have used up of a message's 12 hours before the
@@ -68,6 +72,8 @@ impl Batch {
     /// Runs the jobs, and keeps what is decided about each.
     async fn run(&mut self, host: &Host, deadline: Instant) {
         let mut deliveries = Vec::with_capacity(self.items.len());
+        // FIFO groups of which a message cannot be run here: what comes after it would overtake it.
+        let mut held: BTreeSet<(Arc<str>, Arc<str>)> = BTreeSet::new();
         for (index, item) in self.items.iter_mut().enumerate() {
             let record = &item.record;
             if record.is_empty() {
@@ -75,12 +81,20 @@ impl Batch {
                 item.decided = Some((Action::Ack, Instant::now()));
                 continue;
             }
+            let fifo = record.queue_arn.as_deref().and_then(QueueArn::parse).is_some_and(|arn| arn.is_fifo());
+            // On a standard queue a group spreads between tenants, and orders nothing.
+            let group: Option<Arc<str>> = record.system.group.as_deref().filter(|_| fifo).map(Into::into);
+            let lane = group.clone().map(|group| (item.queue.clone(), group));
             let Some(message_id) = &record.message_id else {
                 // It could not be reported if its job failed: it is not run.
                 item.decided = Some((Action::Bury(nameless()), Instant::now()));
+                held.extend(lane);
                 continue;
             };
-            let fifo = record.queue_arn.as_deref().and_then(QueueArn::parse).is_some_and(|arn| arn.is_fifo());
+            if lane.is_some_and(|lane| held.contains(&lane)) {
+                item.decided = Some((Action::Release(Some(Duration::ZERO)), Instant::now()));
+                continue;
+            }
             deliveries.push(Delivery {
                 queue: item.queue.clone(),
                 message_id: message_id.clone(),
@@ -88,8 +102,7 @@ impl Batch {
                 receipt: index.to_string(),
                 body: record.body.clone().unwrap_or_default(),
                 receive_count: record.system.receives.unwrap_or(1).max(1),
-                // On a standard queue a group spreads between tenants, and orders nothing.
-                group: record.system.group.as_deref().filter(|_| fifo).map(Into::into),
+                group,
             });
         }
         let items = &mut self.items;
@@ -138,7 +151,10 @@ impl Batch {
             }
         }
         let by = invocation.answer_by();
-        for (index, delay) in self.put_off(host, far, by).await {
+        // Half of the time: what cannot be sent anew is hidden as far as its queue can.
+        let now = Instant::now();
+        let sent_by = now + by.saturating_duration_since(now) / 2;
+        for (index, delay) in self.put_off(host, far, sent_by).await {
             // As far as the queue can; then it comes again, and is put off again.
             let record = &self.items[index].record;
             failed.insert(index);
@@ -202,11 +218,17 @@ impl Batch {
     /// Sets when messages come back. What cannot be set leaves them to their queue's visibility timeout.
     async fn postpone(&self, host: &Host, queue: &str, lot: Vec<(usize, Postponed)>, by: Instant) {
         let (indices, messages): (Vec<_>, Vec<_>) = lot.into_iter().unzip();
-        let calls = async {
-            let url = host.sqs().url_of(queue).await?;
-            Ok(host.sqs().postpone(&url, &messages).await)
+        let answers = match in_time(by, host.sqs().url_of(queue)).await {
+            Ok(url) => {
+                let chunks = messages.chunks(MAX_ENTRIES).map(|chunk| async {
+                    let calls = async { Ok(host.sqs().postpone(&url, chunk).await) };
+                    each_of(chunk.len(), in_time(by, calls).await)
+                });
+                let chunks: Vec<_> = chunks.map(FutureExt::boxed).collect();
+                stream::iter(chunks).buffered(CALLS_AT_ONCE).flat_map(stream::iter).collect().await
+            }
+            Err(error) => vec![Err(error); indices.len()],
         };
-        let answers = in_time(by, indices.len(), calls).await;
         for (index, error) in
             indices.into_iter().zip(answers).filter_map(|(index, answer)| Some((index, answer.err()?)))
         {
@@ -224,12 +246,20 @@ impl Batch {
     /// Moves messages to their dead-letter queue, and names those that are not known to lie there.
     async fn bury(&self, host: &Host, queue: &str, lot: Vec<(usize, &Burial)>, by: Instant) -> Vec<usize> {
         let indices: Vec<_> = lot.iter().map(|(index, _)| *index).collect();
-        let calls = async {
-            let url = host.sqs().dead_letter_url(queue).await?;
-            let corpses = lot.into_iter().map(|(index, burial)| self.items[index].corpse(host, burial)).collect();
-            Ok(host.sqs().bury(&url, corpses).await)
+        let answers = match in_time(by, host.sqs().dead_letter_url(queue)).await {
+            Ok(url) => {
+                // Dead letters of a FIFO queue keep their order.
+                let at_once = if is_fifo(&url) { 1 } else { CALLS_AT_ONCE };
+                let chunks = lot.chunks(MAX_ENTRIES).map(|chunk| async {
+                    let corpses = chunk.iter().map(|(index, burial)| self.items[*index].corpse(host, burial)).collect();
+                    let calls = async { Ok(host.sqs().bury(&url, corpses).await) };
+                    each_of(chunk.len(), in_time(by, calls).await)
+                });
+                let chunks: Vec<_> = chunks.map(FutureExt::boxed).collect();
+                stream::iter(chunks).buffered(at_once).flat_map(stream::iter).collect().await
+            }
+            Err(error) => vec![Err(error); indices.len()],
         };
-        let answers = in_time(by, indices.len(), calls).await;
         let unburied = indices.into_iter().zip(answers).filter_map(|(index, answer)| Some((index, answer.err()?)));
         unburied
             .map(|(index, error)| {
@@ -251,7 +281,7 @@ impl Item {
     fn corpse(&self, host: &Host, burial: &Burial) -> Corpse {
         let record = &self.record;
         Corpse {
-            body: record.body.clone().unwrap_or_default(),
+            body: body_as_sent(record.body.as_deref().unwrap_or_default()).into_owned(),
             burial: burial.clone(),
             queue: self.queue.to_string(),
             function: host.function().name(),
@@ -263,17 +293,15 @@ impl Item {
     }
 }
 
-/// The answers of some calls, or as many times their one error, or that they did not end in time.
-async fn in_time(
-    by: Instant,
-    count: usize,
-    calls: impl Future<Output = Result<Vec<Result<(), StoreError>>, StoreError>>,
-) -> Vec<Result<(), StoreError>> {
+/// What a call gives, if it ends in time.
+async fn in_time<T>(by: Instant, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let late = || Err(StoreError::unavailable("there was no answer before the invocation's deadline"));
-    match timeout_at(by, calls).await.unwrap_or_else(|_| late()) {
-        Ok(answers) => answers,
-        Err(error) => vec![Err(error); count],
-    }
+    timeout_at(by, call).await.unwrap_or_else(|_| late())
+}
+
+/// The answers of a call, or as many times its one error.
+fn each_of(count: usize, answers: Result<Vec<Result<(), StoreError>>, StoreError>) -> Vec<Result<(), StoreError>> {
+    answers.unwrap_or_else(|error| vec![Err(error); count])
 }
 
 fn queue_name(host: &Host, arn: &str) -> Arc<str> {

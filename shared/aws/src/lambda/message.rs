@@ -50,7 +50,7 @@ fn failure(host: &Host, job: &str, id: &str, performed: Performed) -> Invocation
     match performed.action {
         Action::Bury(burial) => {
             let kind = match burial.reason {
-                BurialReason::BadMessage | BurialReason::UnknownJob => Kind::BadMessage,
+                BurialReason::BadMessage | BurialReason::UnknownJob | BurialReason::ForeignId => Kind::BadMessage,
                 _ => Kind::JobFailed,
             };
             InvocationError::new(kind, format!("job {job} {id} has failed: {why}"))

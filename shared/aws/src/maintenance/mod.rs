@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | a job whose time has come | sent, and its entry deleted: in that order |
 //! | a record that has long been queued, retrying or scheduled, and a queue that holds nothing for it | sent again |
-//! | a lease that has long ended, and a queue that holds nothing for it | the attempt is lost; the job is sent again, or has failed |
+//! | a lease that has long ended, and a queue that holds nothing at all | the attempt is lost; the job is sent again, or has failed |
 //!
 //! Everything here may be done twice, and by two at once: a message that is sent twice is one job, since its claim
 //! decides. What there is no time for is done next time: the walk through the listing goes on where it stopped.
@@ -17,7 +17,7 @@ mod stale;
 use std::{sync::Arc, time::Duration};
 
 use lamplighter::{Env, StoreError};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 pub use self::report::{QueueReport, Report};
 use crate::{Aws, backend::Later, dynamo::Dynamo};
@@ -69,9 +69,17 @@ impl Maintenance {
     pub async fn run(&self, deadline: Instant) -> Result<Report, MaintenanceError> {
         let later = self.aws.later();
         let Some(dynamo) = &later.table else { return Err(MaintenanceError::NoTable) };
+        // What is cut off is done next time, and what was done by then is done.
+        let late = || StoreError::unavailable("AWS gave no answer in time");
+        timeout_at(deadline, self.round(later, dynamo, deadline)).await.unwrap_or_else(|_| Err(late().into()))
+    }
+
+    async fn round(&self, later: &Later, dynamo: &Dynamo, deadline: Instant) -> Result<Report, MaintenanceError> {
         let queues = queues::Depths::read(&later.sqs).await?;
         let report = Report { queues: queues.report(), ..Report::default() };
         let events = self.aws.backend().events;
+        // The walk's place is kept after the last look.
+        let deadline = deadline - deadline.saturating_duration_since(Instant::now()) / 10;
         let mut round = Round { later, dynamo, env: self.aws.env(), queues, events, deadline, report };
         round.move_due().await?;
         round.mend().await?;

@@ -32,6 +32,11 @@ impl Depths {
         self.0.get(queue).is_some_and(|(depth, _)| depth.visible == 0 && depth.delayed == 0)
     }
 
+    /// Whether a queue holds nothing at all, hidden messages included.
+    pub(super) fn is_empty(&self, queue: &str) -> bool {
+        self.is_idle(queue) && self.0.get(queue).is_some_and(|(depth, _)| depth.in_flight == 0)
+    }
+
     /// How long a queue hides a message that was received.
     pub(super) fn visibility(&self, queue: &str) -> Duration {
         self.0.get(queue).map_or(Duration::from_secs(43_200), |(depth, _)| depth.visibility)

@@ -2,7 +2,8 @@
 //!
 //! Whether a message is lost cannot be asked. A record that has not changed for long, and a queue in which nothing is
 //! visible or delayed, say that it is; and where a queue is never empty, a record that has not changed for a day is
-//! given another message in any case. One message too many is acknowledged by the claim.
+//! given another message in any case. One message too many is acknowledged by the claim. An attempt is taken for lost only
+//! while its queue holds nothing at all, since its settlement may travel as a message there; or after a day.
 
 use std::time::Duration;
 
@@ -40,8 +41,12 @@ impl Round<'_> {
         let since = |moment: Timestamp| Duration::try_from(now.duration_since(moment)).unwrap_or_default();
         let idle = self.queues.is_idle(&left.queue);
         let due = match left.lease_until {
-            // It is running. Its message comes back by itself, unless it is gone.
-            Some(until) => idle && since(until) > self.queues.visibility(&left.queue) + GRACE,
+            // It is running. Its message comes back by itself, unless it is gone; and a message that is hidden just now may
+            // carry the settlement of this attempt.
+            Some(until) => {
+                let empty = self.queues.is_empty(&left.queue);
+                since(until) > LONG || (empty && since(until) > self.queues.visibility(&left.queue) + GRACE)
+            }
             None => {
                 let waiting = since(left.untouched_since);
                 waiting > LONG || (idle && waiting > Maintenance::STALE)
@@ -59,7 +64,7 @@ impl Round<'_> {
             }
             Mended::Send { submission, lost } => {
                 self.report.lost += u64::from(lost);
-                let id = submission.id.clone();
+                let id = &left.id;
                 match self.later.sqs.send(vec![*submission]).await.pop() {
                     Some(Ok(_)) => {
                         tracing::warn!(%id, job = left.job, lost, "had no message any more; sent again");

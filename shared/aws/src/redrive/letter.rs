@@ -48,6 +48,8 @@ pub(super) struct Letter {
     /// Of the sender.
     pub(super) attributes: HashMap<String, MessageAttributeValue>,
     message: Option<Message>,
+    /// Whether the id that an attribute names is another job's.
+    disowned: bool,
 }
 
 impl Letter {
@@ -76,13 +78,19 @@ impl Letter {
             body,
         };
         attributes.retain(|name, _| !name.starts_with(OWN));
-        Some(Self { letter, receipt, attributes, message })
+        Some(Self { letter, receipt, attributes, message, disowned: false })
     }
 
     /// The job that it carries; none when the body is no message, or an internal one.
     pub(super) fn job_id(&self) -> Option<JobId> {
         let message = self.message.as_ref().filter(|message| !message.job.starts_with(INTERNAL))?;
-        message.id.clone().or_else(|| JobId::new(&self.letter.id).ok())
+        message.id.clone().or_else(|| JobId::new(&self.letter.id).ok().filter(|_| !self.disowned))
+    }
+
+    /// The record of its id is another job's. Where only an attribute names that id, it is not this letter's: anybody
+    /// who can send to the dead-letter queue writes attributes.
+    pub(super) fn disown(&mut self) {
+        self.disowned = true;
     }
 
     /// The body to send back: as it came, but for two things that would change what becomes of the job. Without an id in

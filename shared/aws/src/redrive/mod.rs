@@ -204,6 +204,7 @@ impl Operator {
         let dead_url = self.dead_letter_url(&arn).await?;
         let dead = self.attributes(&dead_url).await?;
         Ok(Place {
+            queue: queue.to_owned(),
             url: urls.url.clone(),
             arn,
             dead_url,
@@ -217,6 +218,8 @@ impl Operator {
 /// A queue, and its dead-letter queue.
 #[derive(Debug, Clone)]
 struct Place {
+    /// Its name, as definitions use it.
+    queue: String,
     url: String,
     arn: String,
     dead_url: String,

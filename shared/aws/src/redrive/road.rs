@@ -45,7 +45,7 @@ struct Ledger {
     /// Letters that are left, by message id: how they are put back.
     held: HashMap<String, String>,
     /// Jobs whose letters were moved. One that has failed again meanwhile has a new letter, which stays.
-    jobs: HashSet<String>,
+    jobs: HashSet<(String, String)>,
     /// Whether the next call would fail as the last one did.
     broken: bool,
 }
@@ -130,7 +130,7 @@ impl<T: Fn(Moved) + Send + Sync> Run<'_, T> {
         for letter in letters {
             let fits = self.redrive.filter.fits(&letter.letter)
                 && letter.letter.buried_at <= self.began
-                && ledger.jobs.insert(letter.letter.id.clone());
+                && ledger.jobs.insert((letter.letter.id.clone(), letter.letter.job.clone()));
             if fits {
                 chosen.news = true;
                 chosen.letters.push(letter);
@@ -143,12 +143,12 @@ impl<T: Fn(Moved) + Send + Sync> Run<'_, T> {
     }
 
     /// Moves a batch, and says how many were moved.
-    async fn take(&self, letters: Vec<Letter>) -> u32 {
+    async fn take(&self, mut letters: Vec<Letter>) -> u32 {
         if letters.is_empty() {
             return 0;
         }
         let fates = match &self.redrive.store {
-            Some(store) => join_all(letters.iter().map(|letter| fate(&**store, letter))).await,
+            Some(store) => join_all(letters.iter_mut().map(|letter| fate(&**store, letter, &self.place.queue))).await,
             None => vec![Fate::Send; letters.len()],
         };
         let with = |wanted: fn(&Fate) -> bool| -> Vec<&Letter> {
@@ -199,9 +199,14 @@ struct Chosen {
 }
 
 /// What becomes of a letter whose job may have a record. One that has failed is queued again, before its message is sent.
-async fn fate(store: &dyn Store, letter: &Letter) -> Fate {
+async fn fate(store: &dyn Store, letter: &mut Letter, queue: &str) -> Fate {
     let Some(id) = letter.job_id() else { return Fate::Send };
     let state = match store.get(&id).await {
+        // Another job's record is left alone. Whoever receives the message dead-letters it again, and says why.
+        Ok(Some(record)) if record.message.job != letter.letter.job || record.queue != queue => {
+            letter.disown();
+            return Fate::Send;
+        }
         Ok(record) => record.map(|record| record.state),
         Err(error) => return Fate::Keep(error),
     };

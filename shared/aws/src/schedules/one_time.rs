@@ -3,7 +3,7 @@
 use std::fmt;
 
 use aws_sdk_scheduler::types::ActionAfterCompletion;
-use lamplighter::{JobId, StoreError, StoreErrorKind, Timestamp, schedule::Schedule};
+use lamplighter::{JobId, StoreError, StoreErrorKind, Submission, Timestamp, schedule::Schedule};
 
 use super::{
     scheduler::Scheduler,
@@ -82,6 +82,12 @@ impl OneTime {
     pub fn name(kind: &str, id: &JobId) -> String {
         let plain = format!("{kind}-{id}");
         if is_name(&plain) { plain } else { format!("{kind}-{}", digest(&[id.as_str()])) }
+    }
+
+    /// As [`name`](Self::name), for a job without a record: its id is its own only beside its name and its queue.
+    pub(crate) fn name_without_record(kind: &str, submission: &Submission) -> String {
+        let Submission { id, queue, message, .. } = submission;
+        format!("{kind}-{}", digest(&[id.as_str(), &message.job, queue]))
     }
 
     /// Sends a message at `at`, or up to a minute later; a fraction of a second is rounded up. A schedule of that name

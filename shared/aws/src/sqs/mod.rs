@@ -18,8 +18,9 @@ use aws_sdk_sqs::{Client, config};
 use lamplighter::{Env, StoreError};
 use tokio::sync::OnceCell;
 
+pub(crate) use self::batches::{CALLS_AT_ONCE, MAX_ENTRIES};
 #[cfg(feature = "operator")]
-pub(crate) use self::batches::{CALLS_AT_ONCE, Called, MAX_ENTRIES, Outgoing, Rejection, incomplete, until_answered};
+pub(crate) use self::batches::{Called, Outgoing, Rejection, incomplete, until_answered};
 #[cfg(feature = "dynamodb")]
 pub(crate) use self::depth::Depth;
 pub(crate) use self::{

@@ -97,8 +97,22 @@ impl Sqs {
             body,
             attributes: Vec::new(),
             group,
-            deduplication: fifo.then(|| submission.id.to_string()),
+            deduplication: fifo.then(|| deduplication(submission)),
             delay_seconds: (delay_seconds > 0).then_some(delay_seconds),
         })
+    }
+}
+
+/// The longest `MessageDeduplicationId` (Amazon SQS API Reference, SendMessage).
+const MAX_DEDUPLICATION: usize = 128;
+
+/// By what a FIFO queue tells duplicates. A job without a record has its id beside others of other names: its name
+/// belongs to it, where there is room.
+fn deduplication(submission: &Submission) -> String {
+    let Submission { id, message, tracking, own_id, .. } = submission;
+    let with_name = format!("{}:{id}", message.job);
+    match !tracking.is_tracked() && *own_id && with_name.len() <= MAX_DEDUPLICATION {
+        true => with_name,
+        false => id.to_string(),
     }
 }

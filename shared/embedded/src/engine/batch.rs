@@ -81,13 +81,13 @@ impl Road {
             self.tally.ended.fetch_add(settled.len() - handed_back, Ordering::Relaxed);
         }
         let mut done = Vec::with_capacity(settled.len());
-        for Settlement { receipt, action, done: is_done, .. } in settled {
+        for Settlement { receipt, action, token, done: is_done, .. } in settled {
             let Some(receipt) = Receipt::parse(&receipt) else { continue };
             if is_done {
                 done.push(receipt.seq);
             } else {
                 // The other half of this task listens until this half has ended.
-                let _ = tell.send(Transport { receipt, action, hidden_until });
+                let _ = tell.send(Transport { receipt, action, token, hidden_until });
             }
         }
         if !done.is_empty() {

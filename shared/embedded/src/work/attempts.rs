@@ -19,6 +19,10 @@ pub(crate) struct Ended<'a> {
 pub(crate) const INSERT: &str = "INSERT INTO attempts (seq, place, number, started_at, ended_at, host, outcome, error) \
     VALUES (?1, (SELECT coalesce(max(place), 0) + 1 FROM attempts WHERE seq = ?1), ?2, ?3, ?4, ?5, ?6, ?7)";
 
+/// Whether an attempt stands in the history as it ended.
+pub(crate) const KNOWN: &str = "SELECT 1 FROM attempts WHERE seq = ?1 AND number = ?2 AND started_at = ?3 \
+    AND ended_at = ?4 AND outcome = ?5";
+
 /// Of more than this many, the oldest go.
 pub(crate) const TRIM: &str = "DELETE FROM attempts WHERE seq = ?1 \
     AND place <= (SELECT max(place) FROM attempts WHERE seq = ?1) - ?2";
@@ -59,6 +63,18 @@ impl Unit<'_> {
     pub(crate) fn add_attempt(&self, seq: i64, ended: &Ended<'_>) -> rusqlite::Result<()> {
         insert(&mut self.prepare(INSERT)?, seq, ended)?;
         self.trim_attempts(seq, Record::MAX_HISTORY)
+    }
+
+    /// Whether that attempt stands in a job's history as it ended.
+    pub(crate) fn has_attempt(
+        &self,
+        seq: i64,
+        number: u32,
+        started_at: i64,
+        ended_at: i64,
+        outcome: AttemptOutcome,
+    ) -> rusqlite::Result<bool> {
+        self.prepare(KNOWN)?.exists(params![seq, number, started_at, ended_at, code(outcome)])
     }
 
     /// Lets go of the oldest attempts beyond `keep`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lamplighter::{AttemptOutcome, Claim, ClaimRequest, ErrorText, OnBusy};
+use lamplighter::{AttemptOutcome, Claim, ClaimRequest, ErrorText, JobOwner, OnBusy};
 use rusqlite::{CachedStatement, params};
 
 use super::{attempts::Ended, burial::Cause, notes::EXPIRED, receipt::Receipt, row::JobRow};
@@ -26,7 +26,7 @@ pub(crate) fn claim(unit: &mut Unit<'_>, requests: &[ClaimRequest]) -> rusqlite:
 fn one(unit: &mut Unit<'_>, first: &mut CachedStatement<'_>, request: &ClaimRequest) -> rusqlite::Result<Claim> {
     let receipt = Receipt::parse(&request.receipt);
     let expires_at = request.message.expires_at.map(time::nearest);
-    if let Some(Receipt { seq, kind }) = receipt
+    if let Some(Receipt { seq, kind, .. }) = receipt
         && request.exclusive.is_none()
         && expires_at.is_none_or(|at| at > unit.now)
     {
@@ -41,6 +41,9 @@ fn one(unit: &mut Unit<'_>, first: &mut CachedStatement<'_>, request: &ClaimRequ
         }
     }
     match unit.row_of(request.id.as_str())? {
+        Some(row) if receipt.is_none_or(|receipt| receipt.seq != row.seq) && !belongs(unit, &row, request)? => {
+            Ok(Claim::Foreign(unit.owner_of(&row)?))
+        }
         Some(row) if row.state != state::UNTRACKED => known(unit, &row, request),
         Some(row) => {
             let row = adopt(unit, row, request)?;
@@ -58,6 +61,12 @@ fn one(unit: &mut Unit<'_>, first: &mut CachedStatement<'_>, request: &ClaimRequ
             known(unit, &row, request)
         }
     }
+}
+
+/// Whether a row of that id is this job's. The row that carries the message is.
+fn belongs(unit: &mut Unit<'_>, row: &JobRow, request: &ClaimRequest) -> rusqlite::Result<bool> {
+    let JobOwner { job, queue } = unit.owner_of(row)?;
+    Ok(job == request.message.job && queue == *request.queue)
 }
 
 /// A message without a record becomes a job's row.

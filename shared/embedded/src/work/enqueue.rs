@@ -137,7 +137,7 @@ fn put(
     ])?;
     if inserted == 0 {
         unit.unused();
-        return Ok(Ok(Enqueued::Duplicate(entry.id.clone(), state_of(unit, id)?)));
+        return duplicate(unit, entry);
     }
     insert.bodies.execute(params![seq, entry.body])?;
     unit.enters(target.kind, code);
@@ -146,13 +146,22 @@ fn put(
     Ok(Ok(Enqueued::New(entry.id.clone())))
 }
 
-fn state_of(unit: &Unit<'_>, id: &str) -> rusqlite::Result<JobState> {
-    let row = unit.row_of(id)?;
-    Ok(row.map_or(JobState::Queued, |row| match state::of(row.state) {
+/// There is a job of that id already: this one, or another.
+fn duplicate(unit: &Unit<'_>, entry: &Entry) -> rusqlite::Result<Result<Enqueued, EnqueueError>> {
+    let Some(row) = unit.row_of(entry.id.as_str())? else {
+        return Ok(Ok(Enqueued::Duplicate(entry.id.clone(), JobState::Queued)));
+    };
+    let owner = unit.owner_of(&row)?;
+    if !owner.is(&entry.message.job, &entry.queue) {
+        let (job, queue) = (entry.message.job.clone(), entry.queue.to_string());
+        return Ok(Err(EnqueueError::IdTaken { job, queue, id: entry.id.clone(), owner }));
+    }
+    let state = match state::of(row.state) {
         Some(state) => state,
         None if row.due_at > unit.now => JobState::Scheduled,
         None => JobState::Queued,
-    }))
+    };
+    Ok(Ok(Enqueued::Duplicate(entry.id.clone(), state)))
 }
 
 /// Puts a body on a queue as it is, as a sender in any language would. `id` stands for the message.

@@ -50,14 +50,14 @@ pub(crate) struct Found {
 }
 
 pub(crate) const VISIBLE: &str = "SELECT jobs.seq, jobs.visible_at, jobs.kind, jobs.id, jobs.receives, jobs.state, \
-    jobs.grp, bodies.body FROM jobs INDEXED BY jobs_ready CROSS JOIN bodies ON bodies.seq = jobs.seq \
+    jobs.grp, bodies.body, jobs.owner FROM jobs INDEXED BY jobs_ready CROSS JOIN bodies ON bodies.seq = jobs.seq \
     WHERE jobs.queue = ?1 AND jobs.visible_at IS NOT NULL AND (jobs.visible_at, jobs.seq) > (?2, ?3) \
     AND jobs.visible_at <= ?4 ORDER BY jobs.visible_at, jobs.seq";
 
 pub(crate) const NEXT: &str = "SELECT visible_at FROM jobs INDEXED BY jobs_ready \
     WHERE queue = ?1 AND visible_at IS NOT NULL AND visible_at > ?2 ORDER BY visible_at LIMIT 1";
 
-pub(crate) const FOLLOWERS: &str = "SELECT jobs.seq, jobs.kind, jobs.id, jobs.receives, jobs.state, bodies.body \
+pub(crate) const FOLLOWERS: &str = "SELECT jobs.seq, jobs.kind, jobs.id, jobs.receives, jobs.state, bodies.body, jobs.owner \
     FROM jobs INDEXED BY jobs_groups CROSS JOIN bodies ON bodies.seq = jobs.seq \
     WHERE jobs.queue = ?1 AND jobs.grp = ?2 AND jobs.place IS NOT NULL AND jobs.visible_at = ?3 \
     ORDER BY jobs.place LIMIT ?4";
@@ -120,7 +120,7 @@ fn visible(
         let body: String = row.get(7)?;
         bytes += body.len();
         found.messages.push(Received {
-            receipt: Receipt { seq, kind: row.get(2)? },
+            receipt: Receipt { seq, kind: row.get(2)?, owner: row.get(8)? },
             id: row.get(3)?,
             body,
             receives: row.get(4)?,
@@ -155,7 +155,7 @@ fn followers(
                 break;
             }
             messages.push(Received {
-                receipt: Receipt { seq, kind: row.get(1)? },
+                receipt: Receipt { seq, kind: row.get(1)?, owner: row.get(6)? },
                 id: row.get(2)?,
                 body: row.get(5)?,
                 receives: row.get(3)?,

@@ -57,10 +57,11 @@ pub(crate) fn oldest(
         .prepare(OLDEST)?
         .query_map(params![queue, end, filter.job, filter.from(), filter.below(), limit], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
+    let mut moved = 0;
     for letter in &letters {
-        one(unit, *letter)?;
+        moved += usize::from(one(unit, *letter)?);
     }
-    Ok(letters.len())
+    Ok(moved)
 }
 
 /// The number that the next dead letter will have at least.
@@ -88,17 +89,22 @@ pub(crate) fn counts(
 /// A job with a record runs once more under its id, with its history; one that is under way already, because somebody
 /// requeued it by hand, just loses the letter.
 pub(crate) fn one(unit: &mut Unit<'_>, letter: i64) -> rusqlite::Result<bool> {
-    type Letter = (String, String, String, Option<String>);
+    type Letter = (String, String, String, String, Option<String>);
     let found: Option<Letter> = unit
         .prepare(
-            "SELECT queues.name, dead_letters.id, body, grp FROM dead_letters
+            "SELECT queues.name, dead_letters.id, job, body, grp FROM dead_letters
              JOIN queues ON queues.id = dead_letters.queue WHERE dead_letters.seq = ?1",
         )?
-        .query_row([letter], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))
+        .query_row([letter], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
         .optional()?;
-    let Some((queue, id, body, group)) = found else { return Ok(false) };
+    let Some((queue, id, job, body, group)) = found else { return Ok(false) };
     unit.prepare("DELETE FROM dead_letters WHERE seq = ?1")?.execute([letter])?;
     match unit.row_of(&id)? {
+        // The id has become another job's, which is left alone. A body that names no id of its own gets a new one.
+        Some(row) if !unit.owner_of(&row)?.is(&job, &queue) => {
+            let id = format!("redriven-{}", unit.next()?);
+            enqueue::inject(unit, &queue, &id, &body, group.as_deref())?;
+        }
         Some(row) if state::is_final(row.state) => requeue::again(unit, &row)?,
         Some(_) => {}
         None => enqueue::inject(unit, &queue, &id, &body, group.as_deref())?,

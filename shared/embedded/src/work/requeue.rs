@@ -27,7 +27,10 @@ fn once_more(
     if !was.is_final() {
         return Ok(Some(was));
     }
-    unit.prepare("DELETE FROM dead_letters WHERE id = ?1 AND queue = ?2")?.execute(params![id, row.queue])?;
+    unit.prepare(
+        "DELETE FROM dead_letters WHERE id = ?1 AND queue = ?2 AND job = (SELECT job FROM kinds WHERE kinds.id = ?3)",
+    )?
+    .execute(params![id, row.queue, row.kind])?;
     begin(unit, &row)?;
     Ok(Some(JobState::Queued))
 }
@@ -48,11 +51,13 @@ pub(crate) fn again(unit: &mut Unit<'_>, row: &JobRow) -> rusqlite::Result<()> {
 /// Begins a new run of an ended job, whose message becomes visible at a moment, if it has one.
 fn begin(unit: &mut Unit<'_>, row: &JobRow, visible_at: Option<i64>, place: Option<i64>) -> rusqlite::Result<()> {
     let group = row.group.as_deref().or(place.map(|_| NO_GROUP));
+    // Another owner: an attempt of the run before, which may not have ended yet, does nothing to this one's message.
+    let owner = unit.next()?;
     unit.prepare(
         "UPDATE jobs SET state = 1, attempt = 0, receives = 0, visible_at = ?2, due_at = ?3, since = ?3, purge_at = NULL, \
-         grp = ?4, place = ?5 WHERE seq = ?1",
+         grp = ?4, place = ?5, owner = ?6 WHERE seq = ?1",
     )?
-    .execute(params![row.seq, visible_at, unit.now, group, place])?;
+    .execute(params![row.seq, visible_at, unit.now, group, place, owner])?;
     unit.prepare("UPDATE notes SET reason = NULL, output = NULL, done = NULL, total = NULL WHERE seq = ?1")?
         .execute([row.seq])?;
     // Room for the first attempt of the new run, which then need not look how many there are.

@@ -1,5 +1,6 @@
 //! A row of `jobs`, for what needs more of it than a condition in an `UPDATE`.
 
+use lamplighter::JobOwner;
 use rusqlite::{OptionalExtension, Row, params};
 
 use crate::{file::unit::Unit, state, time::HELD};
@@ -29,6 +30,11 @@ pub(crate) const BY_SEQ: &str = "SELECT seq, id, queue, kind, state, attempt, ow
     receives, due_at, since, noted, grp, place FROM jobs WHERE seq = ?1";
 pub(crate) const BY_ID: &str = "SELECT seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
     receives, due_at, since, noted, grp, place FROM jobs WHERE id = ?1";
+
+pub(crate) const OWNER: &str = "SELECT queues.name, CASE WHEN kinds.job != '' THEN kinds.job \
+    WHEN json_valid(body) THEN coalesce(body ->> '$.job', '') ELSE '' END \
+    FROM jobs JOIN queues ON queues.id = jobs.queue JOIN kinds ON kinds.id = jobs.kind \
+    JOIN bodies ON bodies.seq = jobs.seq WHERE jobs.seq = ?1";
 
 impl JobRow {
     fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -71,6 +77,11 @@ impl Unit<'_> {
 
     pub(crate) fn row_of(&self, id: &str) -> rusqlite::Result<Option<JobRow>> {
         self.prepare(BY_ID)?.query_row([id], JobRow::of).optional()
+    }
+
+    /// Whom a row's id belongs to. A body that was put on its queue by hand tells its job's name itself.
+    pub(crate) fn owner_of(&self, row: &JobRow) -> rusqlite::Result<JobOwner> {
+        self.prepare(OWNER)?.query_row([row.seq], |row| Ok(JobOwner { queue: row.get(0)?, job: row.get(1)? }))
     }
 
     /// Brings a row into another state, with the counts.

@@ -1,8 +1,6 @@
 //! Settling: how attempts ended, each write fenced, and the message settled in the same transaction.
 
-use std::time::Duration;
-
-use lamplighter::{AttemptOutcome, ErrorText, Settle, Settled, Verdict};
+use lamplighter::{AttemptOutcome, ErrorText, Settle, Settled, Token, Verdict};
 use rusqlite::{CachedStatement, params};
 
 use super::{
@@ -34,7 +32,7 @@ fn one(unit: &mut Unit<'_>, usual: &mut Usual<'_>, request: &Settle) -> rusqlite
     let receipt = Receipt::parse(&request.receipt);
     let (id, token) = (request.id.as_str(), request.token);
     let ended_at = time::nearest(request.ended_at);
-    if let (Some(Receipt { seq, kind }), Verdict::Succeeded { output, retention }) = (receipt, &request.verdict) {
+    if let (Some(Receipt { seq, kind, .. }), Verdict::Succeeded { output, retention }) = (receipt, &request.verdict) {
         let purge_at = time::after(ended_at, *retention);
         let owner = token.owner.cast_signed();
         if usual.succeed.execute(params![seq, id, token.attempt, owner, ended_at, purge_at])? == 1 {
@@ -61,13 +59,14 @@ fn one(unit: &mut Unit<'_>, usual: &mut Usual<'_>, request: &Settle) -> rusqlite
     let Some(row) = unit.row_of(id)?.filter(|row| row.state != state::UNTRACKED) else {
         return Ok(Settled::Fenced(None));
     };
-    if !row.is_held_by(token.attempt, token.owner.cast_signed()) {
+    if row.is_held_by(token.attempt, token.owner.cast_signed()) {
+        if let Some(progress) = request.progress {
+            unit.put_progress(row.seq, progress)?;
+        }
+        apply(unit, &row, request, ended_at)?;
+    } else if !is_known(unit, &row, request, ended_at)? {
         return Ok(Settled::Fenced(state::of(row.state)));
     }
-    if let Some(progress) = request.progress {
-        unit.put_progress(row.seq, progress)?;
-    }
-    apply(unit, &row, request, ended_at)?;
     // A second message of the same job, which carried it this time: the job's own row goes on without it.
     if let Some(carrier) = receipt.filter(|receipt| receipt.seq != row.seq)
         && let Some(carrier) = unit.row(carrier.seq)?.filter(|row| row.state == state::UNTRACKED)
@@ -75,6 +74,23 @@ fn one(unit: &mut Unit<'_>, usual: &mut Usual<'_>, request: &Settle) -> rusqlite
         unit.remove(&carrier)?;
     }
     Ok(APPLIED)
+}
+
+/// Whether this settlement was applied before: its attempt stands in the history as it ended, or the job lies where it
+/// was put back.
+fn is_known(unit: &Unit<'_>, row: &JobRow, request: &Settle, ended_at: i64) -> rusqlite::Result<bool> {
+    let outcome = match &request.verdict {
+        Verdict::Succeeded { .. } => AttemptOutcome::Succeeded,
+        Verdict::Retry { outcome, .. } | Verdict::Failed { outcome, .. } => *outcome,
+        Verdict::PutBack { .. } => {
+            let Token { attempt, owner } = request.token;
+            return Ok(row.state == state::QUEUED
+                && row.owner == owner.cast_signed()
+                && row.attempt == attempt.saturating_sub(1));
+        }
+    };
+    let started_at = time::nearest(request.started_at);
+    unit.has_attempt(row.seq, request.token.attempt, started_at, ended_at, outcome)
 }
 
 fn ended<'a>(
@@ -106,22 +122,17 @@ fn apply(unit: &mut Unit<'_>, row: &JobRow, request: &Settle, ended_at: i64) -> 
         Verdict::Retry { outcome, error, delay } => {
             let ended = ended(unit, request, *outcome, Some(error))?;
             unit.add_attempt(row.seq, &ended)?;
-            put_back(unit, row, state::RETRYING, row.attempt, row.receives, *delay)
+            put_back(unit, row, state::RETRYING, row.attempt, row.receives, time::after(ended_at, *delay))
         }
-        Verdict::Failed { outcome, burial, error, retention } => {
+        Verdict::Failed { outcome, reason, error, retention } => {
             let ended = ended(unit, request, *outcome, Some(error))?;
             unit.add_attempt(row.seq, &ended)?;
-            let cause = match burial {
-                Some(burial) => Cause::from(burial),
-                // It came as a message, which does not carry the kind of reason.
-                None => Cause { reason: lamplighter::BurialReason::Failed.as_str(), error: error.to_string() },
-            };
-            unit.bury(row, &cause)?;
+            unit.bury(row, &Cause { reason: reason.as_str(), error: error.to_string() })?;
             unit.end(row, state::FAILED, ended_at, time::after(ended_at, *retention))
         }
         Verdict::PutBack { delay } => {
             let (attempt, receives) = (row.attempt.saturating_sub(1), row.receives.saturating_sub(1));
-            put_back(unit, row, state::QUEUED, attempt, receives, *delay)
+            put_back(unit, row, state::QUEUED, attempt, receives, time::after(ended_at, *delay))
         }
     }
 }
@@ -132,9 +143,8 @@ fn put_back(
     code: i64,
     attempt: u32,
     receives: u32,
-    delay: Duration,
+    due_at: i64,
 ) -> rusqlite::Result<()> {
-    let due_at = time::after(unit.now, delay);
     unit.prepare(
         "UPDATE jobs SET state = ?2, attempt = ?3, receives = ?4, visible_at = ?5, due_at = ?6, since = ?7 WHERE seq = ?1",
     )?

@@ -1,9 +1,9 @@
 //! What becomes of messages that the store did not settle with their records: untracked jobs, and deliveries that never
 //! ran.
 
-use lamplighter::{Action, Message, Retention};
+use lamplighter::{Action, Message, Retention, Token};
 
-use super::{burial::Cause, notes::EXPIRED, receipt::Receipt};
+use super::{burial::Cause, notes::EXPIRED, receipt::Receipt, row::JobRow};
 use crate::{file::unit::Unit, state, time};
 
 /// What to do with one message.
@@ -11,14 +11,30 @@ use crate::{file::unit::Unit, state, time};
 pub(crate) struct Transport {
     pub(crate) receipt: Receipt,
     pub(crate) action: Action,
+    /// The right under which its job ran, where it had one.
+    pub(crate) token: Option<Token>,
     /// When it comes again if its visibility timeout is left as it is.
     pub(crate) hidden_until: i64,
 }
 
-/// Settles messages. One that is gone, or whose job has ended, needs nothing any more.
+impl Transport {
+    /// Whether the message is still the one that was received: its job has not been cancelled and run once more since.
+    fn is_of(&self, row: &JobRow) -> bool {
+        let runs = |token: Token| row.owner == token.owner.cast_signed() && row.attempt == token.attempt;
+        row.owner == self.receipt.owner || self.token.is_some_and(runs)
+    }
+}
+
+/// Settles messages. One that is gone, whose job has ended, or that goes on under another right, needs nothing.
 pub(crate) fn transport(unit: &mut Unit<'_>, settlements: &[Transport]) -> rusqlite::Result<()> {
-    for Transport { receipt, action, hidden_until } in settlements {
+    for settlement in settlements {
+        let Transport { receipt, action, hidden_until, .. } = settlement;
         let Some(row) = unit.row(receipt.seq)?.filter(|row| row.visible_at.is_some()) else { continue };
+        if !settlement.is_of(&row) {
+            // Whoever fetches could not receive it while it counted as in flight.
+            unit.effects.queue(row.queue);
+            continue;
+        }
         let untracked = row.state == state::UNTRACKED;
         match action {
             Action::Ack if untracked => unit.remove(&row)?,

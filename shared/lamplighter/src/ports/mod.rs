@@ -9,7 +9,6 @@ mod store;
 
 use std::{fmt, sync::Arc};
 
-pub(crate) use self::store::SETTLE_JOB;
 pub use self::{
     error::{StoreError, StoreErrorKind},
     events::{Event, Events},
@@ -17,8 +16,8 @@ pub use self::{
     queues::{EnqueueError, Enqueued, Queues, Submission},
     schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
-        Claim, ClaimRequest, Count, Exclusive, LeaseStatus, ListQuery, Note, OnBusy, Page, Settle, Settled, Store,
-        Token, Verdict,
+        Claim, ClaimRequest, Count, Exclusive, JobOwner, LeaseStatus, ListQuery, Note, OnBusy, Page, Settle, Settled,
+        Store, Token, Verdict,
     },
 };
 

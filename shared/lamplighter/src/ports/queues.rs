@@ -75,6 +75,23 @@ pub enum EnqueueError {
     /// The id is not one.
     #[error(transparent)]
     Id(#[from] crate::id::InvalidJobId),
+    /// The id belongs to another job, or to one on another queue; nothing was enqueued.
+    #[error(
+        "{job} was not enqueued on queue {queue}: its id {id} belongs to {} on queue {}; give it an id of its own, for \
+         instance one that begins with the job's name",
+        .owner.job,
+        .owner.queue
+    )]
+    IdTaken {
+        /// The job's name.
+        job: String,
+        /// The queue that it was to go to.
+        queue: String,
+        /// The id.
+        id: JobId,
+        /// Whom it belongs to.
+        owner: super::JobOwner,
+    },
     /// The message is larger than the platform takes.
     #[error(
         "the message of {job} has {bytes} bytes; the limit is {limit}. Put the data elsewhere and pass a reference"

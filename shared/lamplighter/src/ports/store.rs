@@ -6,19 +6,27 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::StoreError;
 use crate::{
-    delivery::{Burial, BurialReason},
+    delivery::BurialReason,
     error::ErrorText,
     id::JobId,
-    message::{Message, SharedMessage},
+    message::SharedMessage,
     options::{Retention, Tracking},
     record::{AttemptOutcome, Progress, Record, State},
 };
 
 /// The store of records. Every write to a running job is fenced by its [`Token`]: one who has lost the lease changes
 /// nothing.
+///
+/// A job belongs to the queue and the job name that it was first known under. Under its id nobody else's message can
+/// claim it.
+///
+/// Calls that an invocation waits for name the moment `by` which it needs the answers. What is not known by then is
+/// answered as [unavailable](super::StoreErrorKind::Unavailable), each request by itself; it may have been done all the
+/// same.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Asks for the right to run each job. The answers come in the order of the requests.
@@ -26,10 +34,13 @@ pub trait Store: Send + Sync + 'static {
     /// A job without a record gets one. A job whose lease has ended is counted as lost and given to the asker, or
     /// failed when that was its last attempt. One that must hold something [alone](ClaimRequest::exclusive) is given to
     /// nobody while another job holds that: a lost attempt is then counted later.
-    async fn claim(&self, requests: Vec<ClaimRequest>) -> Vec<Result<Claim, StoreError>>;
+    async fn claim(&self, requests: Vec<ClaimRequest>, by: Instant) -> Vec<Result<Claim, StoreError>>;
 
     /// Writes down how attempts ended. The answers come in the order of the requests.
-    async fn settle(&self, requests: Vec<Settle>) -> Vec<Result<Settled, StoreError>>;
+    ///
+    /// A settlement may come more than once, also long after it was applied: it is recognized by its token and its
+    /// verdict, is answered as applied, and changes nothing more.
+    async fn settle(&self, requests: Vec<Settle>, by: Instant) -> Vec<Result<Settled, StoreError>>;
 
     /// Keeps progress or a checkpoint of a running attempt, and says whether it still holds the lease.
     async fn note(&self, id: &JobId, token: Token, note: Note) -> Result<LeaseStatus, StoreError>;
@@ -100,6 +111,23 @@ pub struct ClaimRequest {
     pub exclusive: Option<Exclusive>,
 }
 
+/// Whom a job's id belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobOwner {
+    /// The job's name.
+    pub job: String,
+    /// The queue that carries it.
+    pub queue: String,
+}
+
+impl JobOwner {
+    /// Whether `job` on `queue` is the owner.
+    #[must_use]
+    pub fn is(&self, job: &str, queue: &str) -> bool {
+        self.job == job && self.queue == queue
+    }
+}
+
 /// What one job at a time may hold, by the key's text: with the right to run, it gets that of the key, and both end
 /// together.
 ///
@@ -140,6 +168,8 @@ pub enum Claim {
     },
     /// It has ended already, as this state says; a cancelled or expired job among them.
     Ended(State),
+    /// The id belongs to another job, or to one of another queue: nothing was changed.
+    Foreign(JobOwner),
     /// It has failed, and this very message was to be buried: it has come back, so that was cut off.
     Unburied {
         /// Why it is buried.
@@ -221,9 +251,9 @@ pub enum Verdict {
     Failed {
         /// How the attempt ended.
         outcome: AttemptOutcome,
-        /// Why the message is buried.
-        #[serde(skip)]
-        burial: Option<Burial>,
+        /// Why the message is dead-lettered.
+        #[serde(default)]
+        reason: BurialReason,
         /// What went wrong.
         error: ErrorText,
         /// How long the record is kept.
@@ -316,15 +346,4 @@ pub struct Count {
     pub state: State,
     /// The number.
     pub jobs: u64,
-}
-
-/// The internal message that carries a settlement which the store could not take when it was made.
-pub(crate) const SETTLE_JOB: &str = "lamplighter.settle";
-
-impl Settle {
-    /// The settlement as a message: applied by whichever worker receives it.
-    pub(crate) fn to_message(&self) -> Option<Message> {
-        let args = serde_json::value::to_raw_value(self).ok()?;
-        Message::new(SETTLE_JOB, args).ok()
-    }
 }

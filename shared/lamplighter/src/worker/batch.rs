@@ -7,21 +7,27 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::AbortHandle,
-    time::{Instant, sleep_until, timeout_at},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 use tracing::Instrument;
 
-use super::{Inner, Report, bookkeeping::Ended, intake::Claimed, verdict::End};
+use super::{
+    Inner, Report,
+    bookkeeping::{Ended, Settled},
+    budget::Budget,
+    intake::{AT_ONCE, Admitted, Claimed},
+    verdict::End,
+};
 use crate::{
     context::{self, Context},
     delivery::Action,
-    ports::{Payloads, StoreError, StoreErrorKind},
+    ports::{Event, Payloads, StoreError, StoreErrorKind},
 };
 
 /// Jobs that run one after the other: those of a FIFO group, or a single one.
@@ -40,12 +46,13 @@ pub(super) struct Batch<'a> {
     running_now: usize,
     ended: Vec<Ended>,
     /// The one call to the store that is under way. What ends meanwhile goes with the next.
-    settling: Option<BoxFuture<'a, Vec<Report>>>,
+    settling: Option<BoxFuture<'a, Settled>>,
+    /// Jobs that come later, since the settlement of their last attempt is written down first.
+    expected: Option<BoxFuture<'a, Admitted>>,
+    /// Events on their way. No answer waits for them.
+    publishing: FuturesUnordered<BoxFuture<'a, ()>>,
     limit: usize,
-    began: Instant,
-    /// When no handler may run any more.
-    hard: Instant,
-    deadline: Instant,
+    budget: Budget,
     messages: (UnboundedSender<Finished>, UnboundedReceiver<Finished>),
 }
 
@@ -64,43 +71,53 @@ struct Finished {
     end: End,
 }
 
-/// What a job that did not run is released with: its FIFO successors and those without time come back at once.
-const AT_ONCE: Action = Action::Release(Some(Duration::ZERO));
-
 impl<'a> Batch<'a> {
-    pub(super) fn new(worker: &'a Inner, jobs: Vec<Claimed>, began: Instant, hard: Instant, deadline: Instant) -> Self {
-        let mut waiting: VecDeque<Lane> = VecDeque::with_capacity(jobs.len());
-        let mut groups: HashMap<(Arc<str>, Arc<str>), usize> = HashMap::new();
-        for job in jobs {
-            let group = job.ready.delivery.group.clone();
-            let lane =
-                group.map(|group| groups.entry((job.ready.delivery.queue.clone(), group)).or_insert(waiting.len()));
-            match lane {
-                Some(index) if *index < waiting.len() => waiting[*index].rest.push_back(job),
-                _ => waiting.push_back(Lane { head: job, rest: VecDeque::new() }),
-            }
-        }
-        let limit = worker.function.jobs_at_once().unwrap_or(usize::MAX);
-        let running = Vec::with_capacity(waiting.len());
-        let messages = mpsc::unbounded_channel();
+    pub(super) fn new(worker: &'a Inner, budget: Budget) -> Self {
         Self {
             worker,
-            waiting,
-            running,
+            waiting: VecDeque::new(),
+            running: Vec::new(),
             running_now: 0,
             ended: Vec::new(),
             settling: None,
-            limit,
-            began,
-            hard,
-            deadline,
-            messages,
+            expected: None,
+            publishing: FuturesUnordered::new(),
+            limit: worker.function.jobs_at_once().unwrap_or(usize::MAX),
+            budget,
+            messages: mpsc::unbounded_channel(),
+        }
+    }
+
+    /// Jobs will come when this ends.
+    pub(super) fn expect(&mut self, admitted: BoxFuture<'a, Admitted>) {
+        self.expected = Some(admitted);
+    }
+
+    /// Takes jobs in, and gives the answers for those that may not run.
+    pub(super) fn admit(&mut self, admitted: Admitted, sink: &mut (dyn FnMut(Vec<Report>) + Send)) {
+        let Admitted { jobs, held_back, reports, events } = admitted;
+        self.publish(events);
+        if !reports.is_empty() {
+            sink(reports);
+        }
+        for head in held_back {
+            self.hand_back(Lane { head, rest: VecDeque::new() });
+        }
+        self.waiting.reserve(jobs.len());
+        self.running.reserve(jobs.len());
+        let mut groups: HashMap<(Arc<str>, Arc<str>), usize> = HashMap::new();
+        for job in jobs {
+            let group = job.ready.delivery.group.clone();
+            let lane = group
+                .map(|group| *groups.entry((job.ready.delivery.queue.clone(), group)).or_insert(self.waiting.len()));
+            match lane {
+                Some(index) if index < self.waiting.len() => self.waiting[index].rest.push_back(job),
+                _ => self.waiting.push_back(Lane { head: job, rest: VecDeque::new() }),
+            }
         }
     }
 
     pub(super) async fn run(mut self, sink: &mut (dyn FnMut(Vec<Report>) + Send)) {
-        // Handlers end themselves at `hard`; one that blocks its thread cannot, and is left behind a little later.
-        let guard = self.hard + self.deadline.saturating_duration_since(self.hard) / 4;
         let stop = self.worker.stop.clone();
         let (mut draining, mut aborting) = (false, false);
         let mut finished = Vec::new();
@@ -108,16 +125,21 @@ impl<'a> Batch<'a> {
             self.start_what_may_run();
             if self.settling.is_none() && !self.ended.is_empty() {
                 let ended = std::mem::take(&mut self.ended);
-                self.settling = Some(Box::pin(self.worker.settle(ended, self.deadline)));
+                self.settling = Some(Box::pin(self.worker.settle(ended, self.budget)));
             }
-            if self.running_now == 0 && self.settling.is_none() {
+            let idle = self.running_now == 0 && self.settling.is_none() && self.expected.is_none();
+            if idle && self.publishing.is_empty() {
                 return;
             }
             tokio::select! {
                 biased;
-                reports = settled(&mut self.settling) => {
+                settled = settled(&mut self.settling) => {
                     self.settling = None;
-                    sink(reports);
+                    self.go_on(settled, sink);
+                }
+                admitted = settled(&mut self.expected) => {
+                    self.expected = None;
+                    self.admit(admitted, sink);
                 }
                 count = self.messages.1.recv_many(&mut finished, 4096), if self.running_now > 0 => {
                     debug_assert!(count > 0, "this batch holds a sender itself");
@@ -125,6 +147,7 @@ impl<'a> Batch<'a> {
                         self.finish(slot, end);
                     }
                 }
+                _ = self.publishing.next(), if !self.publishing.is_empty() => {}
                 () = stop.draining(), if !draining => {
                     draining = true;
                     self.hand_back_waiting();
@@ -133,10 +156,36 @@ impl<'a> Batch<'a> {
                     aborting = true;
                     self.cut_off(|_| End::HandedBack);
                 }
-                () = sleep_until(guard), if self.running_now > 0 => {
+                // Handlers end themselves before this; one that blocks its thread cannot, and is left behind.
+                () = sleep_until(self.budget.cut_off), if self.running_now > 0 => {
                     self.cut_off(|running| End::TimedOut(running.started.elapsed()));
                 }
+                () = sleep_until(self.budget.answers_end), if idle => return,
             }
+        }
+    }
+
+    /// The answers of jobs that have ended, and the next of their groups.
+    fn go_on(&mut self, settled: Settled, sink: &mut (dyn FnMut(Vec<Report>) + Send)) {
+        let Settled { reports, events, behind } = settled;
+        self.publish(events);
+        for (mut rest, deleted) in behind {
+            let Some(head) = rest.pop_front() else { continue };
+            let lane = Lane { head, rest };
+            if deleted {
+                self.waiting.push_front(lane);
+            } else {
+                self.hand_back(lane);
+            }
+        }
+        if !reports.is_empty() {
+            sink(reports);
+        }
+    }
+
+    fn publish(&mut self, events: Vec<Event>) {
+        if !events.is_empty() {
+            self.publishing.push(Box::pin(self.worker.publish(events, self.budget.answers_end)));
         }
     }
 
@@ -158,14 +207,15 @@ impl<'a> Batch<'a> {
     /// A job begins when its whole timeout is left, or when the batch has just begun: it would never get more.
     fn may_start(&self, job: &Claimed, now: Instant) -> bool {
         let timeout = job.ready.route.options.attempt_timeout();
-        let fresh = now.saturating_duration_since(self.began) * 10 <= self.hard.saturating_duration_since(self.began);
-        now < self.hard && (fresh || now + timeout <= self.hard)
+        let Budget { began, handlers_end, .. } = self.budget;
+        let fresh = now.saturating_duration_since(began) * 10 <= handlers_end.saturating_duration_since(began);
+        now < handlers_end && (fresh || now + timeout <= handlers_end)
     }
 
     fn start(&mut self, lane: Lane, now: Instant) {
         let Lane { head: job, rest } = lane;
         let options = &job.ready.route.options;
-        let end_at = (now + options.attempt_timeout()).min(self.hard);
+        let end_at = (now + options.attempt_timeout()).min(self.budget.handlers_end);
         let started_at = self.worker.env.now();
         let left = end_at.saturating_duration_since(now);
         let context = Context::new(context::Inner {
@@ -218,18 +268,14 @@ impl<'a> Batch<'a> {
         self.running_now -= 1;
         let Running { job, mut rest, context, started_at, .. } = running;
         let (verdict, action) = self.worker.judge(&job, end);
-        let went_well = action == Action::Ack;
+        if action != Action::Ack
+            && let Some(head) = rest.pop_front()
+        {
+            self.hand_back(Lane { head, rest: std::mem::take(&mut rest) });
+        }
         let progress = context.unwritten_progress();
         let ended_at = self.worker.env.now();
-        self.ended.push(Ended { job, started_at: Some(started_at), ended_at, verdict, action, progress });
-        if let Some(head) = rest.pop_front() {
-            let lane = Lane { head, rest };
-            if went_well {
-                self.waiting.push_front(lane);
-            } else {
-                self.hand_back(lane);
-            }
-        }
+        self.ended.push(Ended { job, started_at: Some(started_at), ended_at, verdict, action, progress, behind: rest });
     }
 
     fn cut_off(&mut self, end: impl Fn(&Running) -> End) {
@@ -252,23 +298,37 @@ impl<'a> Batch<'a> {
         let now = self.worker.env.now();
         for job in [lane.head].into_iter().chain(lane.rest) {
             let (verdict, _) = self.worker.judge(&job, End::HandedBack);
-            self.ended.push(Ended { job, started_at: None, ended_at: now, verdict, action: AT_ONCE, progress: None });
+            self.ended.push(Ended {
+                job,
+                started_at: None,
+                ended_at: now,
+                verdict,
+                action: AT_ONCE,
+                progress: None,
+                behind: VecDeque::new(),
+            });
         }
     }
 }
 
-/// Waits for the call under way; for ever when there is none.
-async fn settled(settling: &mut Option<BoxFuture<'_, Vec<Report>>>) -> Vec<Report> {
-    match settling {
+/// Waits for a call under way; for ever when there is none.
+async fn settled<T>(call: &mut Option<BoxFuture<'_, T>>) -> T {
+    match call {
         Some(future) => future.await,
         None => std::future::pending().await,
     }
 }
 
-/// The arguments that a message only refers to.
-async fn fetch(payloads: Option<&dyn Payloads>, reference: &str) -> Result<Box<RawValue>, StoreError> {
+/// The longest that a bucket gets for the arguments of a job.
+const LONGEST_FETCH: Duration = Duration::from_secs(20);
+
+/// The arguments that a message only refers to: within half of the attempt's time, so that a bucket that is silent is
+/// not taken for a handler that is slow.
+async fn fetch(payloads: Option<&dyn Payloads>, reference: &str, left: Duration) -> Result<Box<RawValue>, StoreError> {
     match payloads {
-        Some(payloads) => payloads.get(reference).await,
+        Some(payloads) => timeout((left / 2).min(LONGEST_FETCH), payloads.get(reference))
+            .await
+            .unwrap_or_else(|_| Err(StoreError::unavailable("the bucket gave no answer in time"))),
         None => Err(StoreError::new(
             StoreErrorKind::Invalid,
             format_args!("they lie at {reference:?}, and no bucket for large arguments is configured here"),
@@ -291,10 +351,12 @@ fn attempt(
         let run = async move {
             let args = match &message.args_at {
                 None => None,
-                Some(reference) => match fetch(payloads.as_deref(), reference).await {
-                    Ok(args) => Some(args),
-                    Err(error) => return End::NoArguments(error),
-                },
+                Some(reference) => {
+                    match fetch(payloads.as_deref(), reference, end_at.saturating_duration_since(now)).await {
+                        Ok(args) => Some(args),
+                        Err(error) => return End::NoArguments(error),
+                    }
+                }
             };
             let args = args.as_deref().unwrap_or(&message.args);
             match handler.as_ref().map(|handler| handler(args, context)) {

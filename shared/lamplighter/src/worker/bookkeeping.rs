@@ -1,20 +1,21 @@
 //! Writing down how attempts ended. Bookkeeping never decides a job's fate: when the store cannot take a settlement, it
 //! travels as a message and is applied later, and the handler is not run again for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     Inner, Report,
-    intake::{Claimed, back_off},
+    budget::{Budget, told},
+    carried::Carrier,
+    intake::Claimed,
 };
 use crate::{
     delivery::{Action, Delivery, Settlement},
-    id::JobId,
-    options::Tracking,
-    ports::{Enqueued, Event, Settle, Settled, Store, StoreError, StoreErrorKind, Submission, Verdict},
+    ports::{self, Event, Settle, Store, StoreError, StoreErrorKind, Submission, Verdict},
     record::Progress,
 };
 
@@ -27,156 +28,171 @@ pub(super) struct Ended {
     pub(super) verdict: Verdict,
     pub(super) action: Action,
     pub(super) progress: Option<Progress>,
+    /// What comes after it in its FIFO group, and waits for it to be settled.
+    pub(super) behind: VecDeque<Claimed>,
 }
 
-/// What is known after a call to the store.
-struct Written {
-    reports: Vec<Report>,
+/// What is known after jobs were settled.
+#[derive(Default)]
+pub(super) struct Settled {
+    pub(super) reports: Vec<Report>,
     /// What others may want to hear.
-    events: Vec<Event>,
+    pub(super) events: Vec<Event>,
+    /// What comes after jobs in their FIFO groups, and whether such a job's message is deleted.
+    pub(super) behind: Vec<(VecDeque<Claimed>, bool)>,
 }
 
-impl Written {
-    /// The outcome counts. Gives its report.
-    fn stands(&mut self, ended: Ended) -> &mut Report {
+impl Settled {
+    /// The outcome counts. `done`: the message is settled too.
+    fn stands(&mut self, ended: Ended, done: bool) {
         self.events.extend(ended.event());
-        let place = self.reports.len();
-        self.reports.push(ended.report());
-        &mut self.reports[place]
+        self.report(ended, done);
+    }
+
+    fn report(&mut self, mut ended: Ended, done: bool) {
+        let behind = std::mem::take(&mut ended.behind);
+        if !behind.is_empty() {
+            self.behind.push((behind, ended.action == Action::Ack));
+        }
+        let mut report = ended.report();
+        report.settlement.done = done;
+        self.reports.push(report);
     }
 }
 
 /// Pauses between tries to reach a store that is away. After the last, the settlement is sent as a message.
 const STORE_RETRIES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
+/// Settlements of one call to the queue: what such a call has sent is known, whatever comes of the next.
+const CARRIED_AT_ONCE: usize = 50;
+/// Such calls under way at once.
+const CARRYING_AT_ONCE: usize = 4;
 
 impl Inner {
     /// Writes down what has ended, in one call, and gives the answers for the host.
-    pub(super) async fn settle(&self, ended: Vec<Ended>, deadline: Instant) -> Vec<Report> {
-        let mut written = Written { reports: Vec::with_capacity(ended.len()), events: Vec::new() };
+    pub(super) async fn settle(&self, ended: Vec<Ended>, budget: Budget) -> Settled {
+        let mut settled = Settled { reports: Vec::with_capacity(ended.len()), ..Settled::default() };
         let mut tracked = Vec::with_capacity(ended.len());
         for ended in ended {
             self.log(&ended);
             if ended.job.tracked {
                 tracked.push(ended);
             } else {
-                written.stands(ended);
+                settled.stands(ended, false);
             }
         }
         if let Some(store) = self.backend.store.as_ref().filter(|_| !tracked.is_empty()) {
-            self.write(&**store, tracked, deadline, &mut written).await;
+            self.write(&**store, tracked, budget, &mut settled).await;
         }
-        self.publish(written.events, deadline).await;
-        written.reports
+        settled
     }
 
     /// Tells others what has ended. Nobody's fate depends on it: what cannot be told now is only logged.
-    pub(super) async fn publish(&self, events: Vec<Event>, deadline: Instant) {
-        let Some(port) = self.backend.events.as_ref().filter(|_| !events.is_empty()) else { return };
+    pub(super) async fn publish(&self, events: Vec<Event>, by: Instant) {
+        let Some(port) = self.backend.events.as_ref() else { return };
         let ids = events.iter().map(|event| event.id.to_string()).collect::<Vec<_>>().join(", ");
-        match timeout_at(deadline, port.publish(events)).await {
+        match timeout_at(by, port.publish(events)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(ids, %error, "events not published"),
             Err(_) => tracing::warn!(ids, "events not published before the deadline"),
         }
     }
 
-    async fn write(&self, store: &dyn Store, ended: Vec<Ended>, deadline: Instant, written: &mut Written) {
+    async fn write(&self, store: &dyn Store, ended: Vec<Ended>, budget: Budget, settled: &mut Settled) {
         let mut open = ended;
+        let last = budget.settle_by();
         for pause in STORE_RETRIES.into_iter().map(Some).chain([None]) {
-            let answers = store.settle(open.iter().map(|ended| ended.settle(&self.host)).collect()).await;
-            let mut answers = answers.into_iter();
+            let now = Instant::now();
+            // A try gets half of the store's time: it may be the connection that is dead, and not the store.
+            let by = if pause.is_some() { now + last.saturating_duration_since(now) / 2 } else { last };
+            let requests = open.iter().map(|ended| ended.settle(&self.host)).collect();
+            let answers = timeout_at(by, store.settle(requests, told(by))).await;
+            let silent = answers.is_err();
+            let mut answers = answers.unwrap_or_default().into_iter();
             let mut failed = Vec::new();
             for mut ended in open {
                 match answers.next() {
-                    Some(Ok(Settled::Applied { message_done })) => {
-                        written.stands(ended).settlement.done = message_done;
-                    }
-                    Some(Ok(Settled::Fenced(state))) => {
+                    Some(Ok(ports::Settled::Applied { message_done })) => settled.stands(ended, message_done),
+                    Some(Ok(ports::Settled::Fenced(state))) => {
                         let (id, attempt) = (&ended.job.ready.id, ended.job.token.attempt);
-                        tracing::warn!(%id, attempt, ?state, "lost its lease before it ended; its outcome is dropped");
                         // Ended by someone else: the message has done its work. Otherwise it belongs to the new owner.
                         let over = state.is_some_and(|state| state.is_final());
                         ended.action = if over { Action::Ack } else { Action::Release(None) };
-                        written.reports.push(ended.report());
+                        tracing::warn!(
+                            %id, attempt, ?state, acknowledged = over,
+                            "lost its lease before it ended; its outcome is dropped"
+                        );
+                        settled.report(ended, false);
                     }
                     Some(Err(error)) => failed.push((ended, error)),
+                    None if silent => failed.push((ended, StoreError::unavailable("the store gave no answer in time"))),
                     None => failed.push((ended, StoreError::unavailable("the store gave no answer"))),
                 }
             }
             if failed.is_empty() {
                 return;
             }
-            let in_time = |pause: &Duration| Instant::now() + *pause < deadline;
+            let in_time = |pause: &Duration| Instant::now() + *pause < last;
             let worth_it = failed.iter().any(|(_, error)| error.kind() == StoreErrorKind::Unavailable);
             match pause.filter(in_time).filter(|_| worth_it) {
                 Some(pause) => {
                     tokio::time::sleep(pause).await;
                     open = failed.into_iter().map(|(ended, _)| ended).collect();
                 }
-                None => return self.carry(failed, written).await,
+                None => return self.carry(failed, budget, settled).await,
             }
         }
     }
 
     /// Sends settlements that the store could not take as messages on their jobs' queues.
-    async fn carry(&self, failed: Vec<(Ended, StoreError)>, written: &mut Written) {
+    async fn carry(&self, failed: Vec<(Ended, StoreError)>, budget: Budget, settled: &mut Settled) {
+        let mut actions = Vec::with_capacity(failed.len());
         let mut submissions = Vec::with_capacity(failed.len());
         for (ended, error) in &failed {
             tracing::error!(id = %ended.job.ready.id, %error, "settlement not written; it is sent as a message");
-            submissions.extend(self.carrier(ended));
+            let carrier = self.carrier(ended);
+            actions.push(carrier.as_ref().map(|carrier| carrier.action.clone()));
+            submissions.extend(carrier.map(|carrier: Carrier| carrier.submission));
         }
-        let mut sent = self.backend.queues.send(submissions).await.into_iter();
-        for (mut ended, _) in failed {
-            let id = &ended.job.ready.id;
-            match sent.next() {
-                Some(Ok(Enqueued::New(_) | Enqueued::Duplicate(..))) => {
-                    written.stands(ended);
+        let mut calls = Vec::new();
+        while !submissions.is_empty() {
+            let rest = submissions.split_off(submissions.len().min(CARRIED_AT_ONCE));
+            calls.push(self.send(std::mem::replace(&mut submissions, rest), budget.answers_end));
+        }
+        let sent: Vec<Result<(), String>> =
+            stream::iter(calls).buffered(CARRYING_AT_ONCE).flat_map(stream::iter).collect().await;
+        let mut sent = sent.into_iter();
+        for ((mut ended, _), action) in failed.into_iter().zip(actions) {
+            let answer = match action {
+                Some(action) => sent.next().unwrap_or_else(|| Err("no answer".into())).map(|()| action),
+                None => Err("it does not fit into a message".into()),
+            };
+            match answer {
+                Ok(action) => {
+                    ended.action = action;
+                    settled.stands(ended, false);
                 }
-                answer => {
+                Err(error) => {
                     // Neither store nor queue: nothing is left but to let the job come again when its lease has ended.
-                    let error = answer.and_then(Result::err).map(|error| error.to_string()).unwrap_or_default();
+                    let id = &ended.job.ready.id;
                     tracing::error!(%id, error, "settlement neither written nor sent; the job will run again");
                     ended.action = Action::Release(None);
-                    written.reports.push(ended.report());
+                    settled.report(ended, false);
                 }
             }
         }
     }
 
-    fn carrier(&self, ended: &Ended) -> Option<Submission> {
-        let mut message = ended.settle(&self.host).to_message()?;
-        let id = JobId::generate(&self.env);
-        message.id = Some(id.clone());
-        message.enqueued_at = Some(self.env.now());
-        Some(Submission {
-            id,
-            queue: ended.job.ready.delivery.queue.clone(),
-            message: Arc::new(message),
-            due_at: None,
-            // Beside the groups of the queue: it must not wait for the job that it settles.
-            group: ended.job.ready.delivery.group.as_ref().map(|_| Arc::from("lamplighter.settle")),
-            tracking: Tracking::Untracked,
-            own_id: false,
-        })
-    }
-
-    /// Applies a settlement that came as a message.
-    pub(super) async fn apply_carried(&self, settle: Settle, delivery: &Delivery) -> Action {
-        let id = settle.id.clone();
-        let Some(store) = &self.backend.store else {
-            tracing::error!(%id, "a settlement came as a message, but no table is configured here");
-            return Action::Release(Some(back_off(delivery.receive_count)));
-        };
-        match store.settle(vec![settle]).await.pop() {
-            Some(Ok(answer)) => {
-                tracing::info!(%id, ?answer, "settlement from a message");
-                Action::Ack
+    /// Sends some settlements; says of each whether it is known to be sent.
+    async fn send(&self, submissions: Vec<Submission>, by: Instant) -> Vec<Result<(), String>> {
+        let count = submissions.len();
+        match timeout_at(by, self.backend.queues.send(submissions)).await {
+            Ok(answers) => {
+                let mut answers: Vec<_> =
+                    answers.into_iter().map(|answer| answer.map(|_| ()).map_err(|error| error.to_string())).collect();
+                answers.resize(count, Err("no answer".into()));
+                answers
             }
-            Some(Err(error)) => {
-                tracing::warn!(%id, %error, "settlement from a message not written yet");
-                Action::Release(Some(back_off(delivery.receive_count)))
-            }
-            None => Action::Release(Some(back_off(delivery.receive_count))),
+            Err(_) => vec![Err("no answer before the deadline".into()); count],
         }
     }
 
@@ -202,12 +218,12 @@ impl Inner {
 }
 
 impl Ended {
-    fn settle(&self, host: &Arc<str>) -> Settle {
+    pub(super) fn settle(&self, host: &Arc<str>) -> Settle {
         Settle {
             id: self.job.ready.id.clone(),
             queue: self.job.ready.delivery.queue.clone(),
             receipt: self.job.ready.delivery.receipt.clone(),
-            message_id: self.job.ready.delivery.message_id.clone(),
+            message_id: self.job.ready.message_id().to_owned(),
             token: self.job.token,
             host: host.clone(),
             started_at: self.started_at.unwrap_or(self.ended_at),
@@ -231,9 +247,9 @@ impl Ended {
     }
 
     fn report(self) -> Report {
-        let delivery = self.job.ready.delivery;
-        let settlement =
-            Settlement { message_id: delivery.message_id, receipt: delivery.receipt, action: self.action, done: false };
+        let token = self.job.tracked.then_some(self.job.token);
+        let Delivery { message_id, receipt, .. } = self.job.ready.delivery;
+        let settlement = Settlement { message_id, receipt, action: self.action, token, done: false };
         Report { settlement, verdict: Some(self.verdict) }
     }
 }

@@ -1,11 +1,20 @@
 //! From deliveries to jobs that may run: parsing, refusing, claiming.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
-use super::{Inner, Report};
+use super::{
+    Inner, Report,
+    budget::{Budget, told},
+    carried::{self, Carried, SETTLE_JOB},
+};
 use crate::{
     delivery::{Action, Burial, BurialReason, Delivery},
     error::ErrorText,
@@ -13,7 +22,7 @@ use crate::{
     id::JobId,
     message::{MAX_HOPS, Message, SharedMessage},
     options::Overlap,
-    ports::{Claim, ClaimRequest, Event, Exclusive, OnBusy, SETTLE_JOB, Settle, Token},
+    ports::{Claim, ClaimRequest, Event, Exclusive, JobOwner, OnBusy, StoreError, Token},
     record::State,
     schedule::is_schedule_name,
 };
@@ -26,9 +35,16 @@ pub(super) struct Ready {
     pub(super) id: JobId,
     pub(super) message: SharedMessage,
     pub(super) route: Arc<Route>,
+    /// The message that this one stands for, since it carries the settlement of an attempt which that one had started.
+    pub(super) stands_for: Option<String>,
 }
 
 impl Ready {
+    /// By which the message is known to the job's record.
+    pub(super) fn message_id(&self) -> &str {
+        self.stands_for.as_deref().unwrap_or(&self.delivery.message_id)
+    }
+
     /// What it must hold alone to run, by its job's overlap policy.
     fn exclusive(&self) -> Option<Exclusive> {
         let schedule = self.message.schedule.as_deref().filter(|name| is_schedule_name(name))?;
@@ -82,37 +98,111 @@ const PLACEHOLDER: &str = "<aws.scheduler.";
 /// What a lease has beyond the deadline of its invocation: the host may still be settling when it comes.
 const LEASE_GRACE: Duration = Duration::from_secs(5);
 
-impl Inner {
-    /// Parses each body by itself, and answers at once for those that cannot run.
-    pub(super) async fn take_in(&self, deliveries: Vec<Delivery>, hard: Instant) -> (Vec<Ready>, Vec<Report>) {
-        let (mut ready, mut answered) = (Vec::with_capacity(deliveries.len()), Vec::new());
-        for delivery in deliveries {
-            if self.stop.is_draining() || Instant::now() >= hard {
-                answered.push(Report::of(&delivery, Action::Release(Some(Duration::ZERO))));
-                continue;
-            }
-            match self.admit(&delivery) {
-                Ok((id, message, route)) => ready.push(Ready { delivery, id, message, route }),
-                Err(Refusal::Settlement(settle)) => {
-                    let action = self.apply_carried(*settle, &delivery).await;
-                    answered.push(Report::of(&delivery, action));
-                }
-                Err(Refusal::Action(action)) => answered.push(Report::of(&delivery, action)),
-            }
+/// What a batch's deliveries have become.
+#[derive(Default)]
+pub(super) struct Received {
+    pub(super) ready: Vec<Ready>,
+    pub(super) carried: Vec<Carried>,
+    pub(super) reports: Vec<Report>,
+    pub(super) held: HeldGroups,
+}
+
+/// What jobs have become that asked for the right to run.
+#[derive(Default)]
+pub(super) struct Admitted {
+    pub(super) jobs: Vec<Claimed>,
+    /// Claimed, and not to be run now: they stand behind another of their FIFO group.
+    pub(super) held_back: Vec<Claimed>,
+    pub(super) reports: Vec<Report>,
+    /// What others may want to hear.
+    pub(super) events: Vec<Event>,
+}
+
+impl Admitted {
+    pub(super) fn append(&mut self, mut other: Self) {
+        self.jobs.append(&mut other.jobs);
+        self.held_back.append(&mut other.held_back);
+        self.reports.append(&mut other.reports);
+        self.events.append(&mut other.events);
+    }
+}
+
+/// FIFO groups whose first message stays on the queue, whatever the cause: the rest of such a group is handed back, or it
+/// would overtake the first (AWS Lambda Developer Guide, "Implementing partial batch responses", on FIFO queues).
+#[derive(Default)]
+pub(super) struct HeldGroups(HashSet<(Arc<str>, Arc<str>)>);
+
+impl HeldGroups {
+    fn holds(&self, delivery: &Delivery) -> bool {
+        match &delivery.group {
+            Some(group) if !self.0.is_empty() => self.0.contains(&(delivery.queue.clone(), group.clone())),
+            _ => false,
         }
-        (ready, answered)
     }
 
-    fn admit(&self, delivery: &Delivery) -> Result<(JobId, SharedMessage, Arc<Route>), Refusal> {
+    /// Notes what is done to a message. Only what is deleted lets its group go on: whether a dead letter gets to its
+    /// queue is known later.
+    fn note(&mut self, delivery: &Delivery, action: &Action) {
+        if let Some(group) = &delivery.group
+            && *action != Action::Ack
+        {
+            self.0.insert((delivery.queue.clone(), group.clone()));
+        }
+    }
+}
+
+/// What a delivery that did not run is released with: it comes back at once.
+pub(super) const AT_ONCE: Action = Action::Release(Some(Duration::ZERO));
+
+impl Inner {
+    /// Parses each body by itself, and answers at once for those that cannot run.
+    pub(super) fn receive(&self, deliveries: Vec<Delivery>, budget: Budget) -> Received {
+        let mut received = Received { ready: Vec::with_capacity(deliveries.len()), ..Received::default() };
+        for delivery in deliveries {
+            let late = self.stop.is_draining() || Instant::now() >= budget.handlers_end;
+            let action = if late || received.held.holds(&delivery) {
+                AT_ONCE
+            } else {
+                match self.admit(&delivery) {
+                    Ok(Admission::Job(id, mut message, route)) => {
+                        let settlement = carried::take_off(&mut message);
+                        let ready = Ready { delivery, id, message: Arc::new(message), route, stands_for: None };
+                        match settlement {
+                            None => received.ready.push(ready),
+                            Some(settlement) => match Carried::on_job(&settlement, ready) {
+                                Ok(carried) => received.carried.push(carried),
+                                Err(ready) => {
+                                    tracing::warn!(id = %ready.id, "a settlement that is none of this job's is left out");
+                                    received.ready.push(ready);
+                                }
+                            },
+                        }
+                        continue;
+                    }
+                    Ok(Admission::Settlement(carried)) => {
+                        received.carried.push(*carried);
+                        continue;
+                    }
+                    Err(action) => action,
+                }
+            };
+            received.held.note(&delivery, &action);
+            received.reports.push(Report::of(&delivery, action));
+        }
+        received
+    }
+
+    fn admit(&self, delivery: &Delivery) -> Result<Admission, Action> {
         let message: Message = match without_placeholders(&delivery.body).parse() {
             Ok(message) => message,
             Err(error) => return Err(bury(delivery, BurialReason::BadMessage, &error)),
         };
         if message.job == SETTLE_JOB {
-            return Err(match serde_json::from_str::<Settle>(message.args.get()) {
-                Ok(settle) => Refusal::Settlement(Box::new(settle)),
-                Err(error) => bury(delivery, BurialReason::BadMessage, &error),
-            });
+            return match Carried::by_itself(&message, delivery) {
+                Ok(carried) => Ok(Admission::Settlement(Box::new(carried))),
+                // What it quotes are values of a job.
+                Err(_) => Err(bury(delivery, BurialReason::BadMessage, &"its arguments are no settlement")),
+            };
         }
         // The transport's id serves where the sender gave none: better than refusing what one can run.
         let id = match &message.id {
@@ -130,30 +220,30 @@ impl Inner {
         };
         if message.expires_at.is_some_and(|at| at <= self.env.now()) && !(route.options.is_tracked() && self.tracks()) {
             tracing::info!(job = message.job, %id, "expired before it began");
-            return Err(Refusal::Action(Action::Ack));
+            return Err(Action::Ack);
         }
-        Ok((id, Arc::new(message), route.clone()))
+        Ok(Admission::Job(id, message, route.clone()))
     }
 
-    fn unknown(&self, delivery: &Delivery, job: &str) -> Refusal {
+    fn unknown(&self, delivery: &Delivery, job: &str) -> Action {
         let function = self.function.name();
         if delivery.receive_count > UNKNOWN_JOB_RECEIVES {
             let error = format!("function {function} performs no job {job:?}");
             return bury(delivery, BurialReason::UnknownJob, &error);
         }
         tracing::warn!(job, function, receives = delivery.receive_count, "unknown job, released");
-        Refusal::Action(Action::Release(Some(UNKNOWN_JOB_REST * delivery.receive_count.max(1))))
+        Action::Release(Some(UNKNOWN_JOB_REST * delivery.receive_count.max(1)))
     }
 
     /// Asks the store, in one call, for the right to run each job; answers for those that may not.
-    pub(super) async fn claim(&self, ready: Vec<Ready>, deadline: Instant) -> (Vec<Claimed>, Vec<Report>) {
-        let (mut claimed, mut answered) = (Vec::with_capacity(ready.len()), Vec::new());
+    pub(super) async fn claim(&self, ready: Vec<Ready>, mut held: HeldGroups, budget: Budget) -> Admitted {
+        let mut admitted = Admitted { jobs: Vec::with_capacity(ready.len()), ..Admitted::default() };
         let Some(store) = &self.backend.store else {
-            claimed.extend(ready.into_iter().map(|ready| self.unclaimed(ready)));
-            return (claimed, answered);
+            admitted.jobs.extend(ready.into_iter().map(|ready| self.unclaimed(ready)));
+            return admitted;
         };
         let now = self.env.now();
-        let left = deadline.saturating_duration_since(Instant::now()) + LEASE_GRACE;
+        let left = budget.deadline.saturating_duration_since(Instant::now()) + LEASE_GRACE;
         let lease_until = now.saturating_add(left).unwrap_or(Timestamp::MAX);
         let requests: Vec<_> = ready
             .iter()
@@ -163,7 +253,7 @@ impl Inner {
                 queue: ready.delivery.queue.clone(),
                 message: ready.message.clone(),
                 receipt: ready.delivery.receipt.clone(),
-                message_id: ready.delivery.message_id.clone(),
+                message_id: ready.message_id().to_owned(),
                 owner: self.env.random.next_u64(),
                 host: self.host.clone(),
                 lease_until,
@@ -177,66 +267,87 @@ impl Inner {
             .iter()
             .map(|request| (request.owner, request.exclusive.as_ref().map(|exclusive| exclusive.key.clone())))
             .collect();
-        let answers = if requests.is_empty() { Vec::new() } else { store.claim(requests).await };
-        let mut answers = owners.into_iter().zip(answers);
-        let mut events = Vec::new();
+        let answers = if requests.is_empty() {
+            Vec::new()
+        } else {
+            let by = budget.claim_by();
+            timeout_at(by, store.claim(requests, told(by))).await.unwrap_or_default()
+        };
+        let mut answers = answers.into_iter();
+        let mut owners = owners.into_iter();
         for ready in ready {
             if !ready.route.options.is_tracked() {
-                claimed.push(self.unclaimed(ready));
+                let claimed = self.unclaimed(ready);
+                admitted.put(claimed, &held);
                 continue;
             }
-            let action = match answers.next() {
-                Some(((owner, exclusive), Ok(Claim::Run { attempt, checkpoint, memo }))) => {
-                    claimed.push(Claimed {
-                        ready: Box::new(ready),
-                        token: Token { attempt, owner },
-                        checkpoint,
-                        memo,
-                        tracked: true,
-                        exclusive,
-                    });
+            let (owner, exclusive) = owners.next().unwrap_or_default();
+            let answer =
+                answers.next().unwrap_or_else(|| Err(StoreError::unavailable("the store gave no answer in time")));
+            let action = match answer {
+                Ok(Claim::Run { attempt, checkpoint, memo }) => {
+                    let token = Token { attempt, owner };
+                    let ready = Box::new(ready);
+                    admitted.put(Claimed { ready, token, checkpoint, memo, tracked: true, exclusive }, &held);
                     continue;
                 }
-                Some((_, Ok(Claim::Ended(state)))) => {
-                    if state != State::Succeeded {
-                        tracing::info!(job = ready.message.job, id = %ready.id, %state, "has ended, not run");
-                    }
-                    Action::Ack
-                }
-                Some((_, Ok(Claim::Unburied { reason, error }))) => {
-                    tracing::warn!(job = ready.message.job, id = %ready.id, "has failed and was not buried; buried now");
-                    burial(reason, error)
-                }
-                Some((_, Ok(Claim::Busy(until)))) => {
-                    // A moment after the lease, or the next claim would come just too early.
-                    Action::Release(Some(self.env.until(until) + Duration::from_secs(1)))
-                }
-                Some((_, Ok(Claim::Waits(until)))) => {
-                    tracing::debug!(job = ready.message.job, id = %ready.id, %until, "waits for another job to end");
-                    Action::Release(Some(self.env.until(until)))
-                }
-                Some((_, Ok(Claim::Skipped))) => {
-                    let (id, schedule) = (&ready.id, ready.message.schedule.as_deref());
-                    tracing::info!(job = ready.message.job, %id, schedule, "skipped: an earlier job still runs");
-                    Action::Ack
-                }
-                Some((_, Ok(Claim::Exhausted { attempts }))) => {
-                    let error = format!("attempt {attempts} of {attempts} was lost: its host ended without a word");
-                    tracing::error!(job = ready.message.job, id = %ready.id, error, "job failed");
-                    let error = ErrorText::new(error);
-                    events.push(ready.event(State::Failed, attempts, now, Some(error.clone())));
-                    burial(BurialReason::AttemptsExhausted, error)
-                }
-                Some((_, Err(error))) => {
-                    tracing::warn!(job = ready.message.job, id = %ready.id, %error, "could not be claimed, released");
-                    Action::Release(Some(back_off(ready.delivery.receive_count)))
-                }
-                None => Action::Release(Some(back_off(ready.delivery.receive_count))),
+                answer => self.refused(&ready, answer, now, &mut admitted.events),
             };
-            answered.push(Report::of(&ready.delivery, action));
+            held.note(&ready.delivery, &action);
+            admitted.reports.push(Report::of(&ready.delivery, action));
         }
-        self.publish(events, deadline).await;
-        (claimed, answered)
+        admitted
+    }
+
+    /// What is done to the message of a job that may not run now.
+    fn refused(
+        &self,
+        ready: &Ready,
+        answer: Result<Claim, StoreError>,
+        now: Timestamp,
+        events: &mut Vec<Event>,
+    ) -> Action {
+        let (job, id) = (&*ready.message.job, &ready.id);
+        match answer {
+            Ok(Claim::Ended(state)) => {
+                let message_id = &*ready.delivery.message_id;
+                tracing::info!(job, %id, %state, message_id, "its job has ended already: the message is acknowledged, not run");
+                Action::Ack
+            }
+            Ok(Claim::Foreign(owner)) => {
+                let error = foreign(ready, &owner);
+                tracing::error!(job, %id, queue = &*ready.delivery.queue, error, "message dead-lettered");
+                burial(BurialReason::ForeignId, ErrorText::new(error))
+            }
+            Ok(Claim::Unburied { reason, error }) => {
+                tracing::warn!(job, %id, "has failed and was not dead-lettered; dead-lettered now");
+                burial(reason, error)
+            }
+            // A moment after the lease, or the next claim would come just too early.
+            Ok(Claim::Busy(until)) => Action::Release(Some(self.env.until(until) + Duration::from_secs(1))),
+            Ok(Claim::Waits(until)) => {
+                tracing::debug!(job, %id, %until, "waits for another job to end");
+                Action::Release(Some(self.env.until(until)))
+            }
+            Ok(Claim::Skipped) => {
+                let schedule = ready.message.schedule.as_deref();
+                tracing::info!(job, %id, schedule, "skipped: an earlier job still runs");
+                Action::Ack
+            }
+            Ok(Claim::Exhausted { attempts }) => {
+                let error = format!("attempt {attempts} of {attempts} was lost: its host ended without a word");
+                tracing::error!(job, %id, error, "job failed");
+                let error = ErrorText::new(error);
+                events.push(ready.event(State::Failed, attempts, now, Some(error.clone())));
+                burial(BurialReason::AttemptsExhausted, error)
+            }
+            Err(error) => {
+                tracing::warn!(job, %id, %error, "could not be claimed, released");
+                Action::Release(Some(back_off(ready.delivery.receive_count)))
+            }
+            // Not refused: the caller runs it.
+            Ok(Claim::Run { .. }) => AT_ONCE,
+        }
     }
 
     fn unclaimed(&self, ready: Ready) -> Claimed {
@@ -250,22 +361,37 @@ impl Inner {
     }
 }
 
-/// Why a delivery does not become a job.
-enum Refusal {
-    Action(Action),
-    /// It carries a settlement that the store could not take earlier.
-    Settlement(Box<Settle>),
+impl Admitted {
+    /// A job that may run, unless it stands behind another of its group.
+    fn put(&mut self, claimed: Claimed, held: &HeldGroups) {
+        let jobs = if held.holds(&claimed.ready.delivery) { &mut self.held_back } else { &mut self.jobs };
+        jobs.push(claimed);
+    }
 }
 
-fn bury(delivery: &Delivery, reason: BurialReason, error: &dyn std::fmt::Display) -> Refusal {
+/// What a body is.
+enum Admission {
+    Job(JobId, Message, Arc<Route>),
+    /// A settlement that the store could not take earlier.
+    Settlement(Box<Carried>),
+}
+
+fn foreign(ready: &Ready, owner: &JobOwner) -> String {
+    format!(
+        "job id {} belongs to {} on queue {}, and this message is of {} on queue {}: send it under an id of its own",
+        ready.id, owner.job, owner.queue, ready.message.job, ready.delivery.queue
+    )
+}
+
+fn bury(delivery: &Delivery, reason: BurialReason, error: &dyn std::fmt::Display) -> Action {
     tracing::error!(
         queue = &*delivery.queue,
         message_id = delivery.message_id,
         reason = reason.as_str(),
         %error,
-        "message buried"
+        "message dead-lettered"
     );
-    Refusal::Action(burial(reason, ErrorText::new(error.to_string())))
+    burial(reason, ErrorText::new(error.to_string()))
 }
 
 pub(super) fn burial(reason: BurialReason, error: ErrorText) -> Action {

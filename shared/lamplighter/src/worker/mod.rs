@@ -1,23 +1,30 @@
 //! The worker: what happens to a batch of deliveries, whatever host they come from.
 //!
-//! 1. [`intake`]: each body is parsed by itself; what cannot run is buried or released at once.
+//! 1. [`intake`]: each body is parsed by itself; what cannot run is dead-lettered or released at once.
 //! 2. One claim for the batch: who may run, who has ended already, who is busy elsewhere.
 //! 3. [`batch`]: jobs run beside each other, FIFO groups in order, each under its timeout, panics caught singly.
 //! 4. [`verdict`]: what an attempt's end means for the record and for the message.
 //! 5. [`bookkeeping`]: jobs that end at the same time are written down in one call, each write fenced.
+//! 6. [`carried`]: what the store cannot take travels as a message, and is applied by whoever receives it.
+//!
+//! Each await has its share of the time, by the [`budget`].
 
 mod batch;
 mod bookkeeping;
+mod budget;
+mod carried;
 mod intake;
 mod stop;
 mod verdict;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-pub use self::stop::Stop;
+pub(crate) use self::carried::SETTLE_JOB;
+use self::{budget::Budget, intake::Received};
+pub use self::{carried::body_as_sent, stop::Stop};
 use crate::{
     client::Client,
     delivery::{Action, Delivery, Settlement},
@@ -61,9 +68,6 @@ struct Report {
 }
 
 impl Worker {
-    /// Time kept back before the deadline for settling: a tenth of what there is, between these two.
-    const MARGIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-
     /// A worker for `function`. Without a store in the backend, attempts are counted by receives. `host` says in a few
     /// words who runs the jobs, for histories; `stop` is the host's way to tell it to come to an end.
     #[must_use]
@@ -123,19 +127,20 @@ impl Worker {
 
 impl Inner {
     async fn run(&self, deliveries: Vec<Delivery>, deadline: Instant, sink: &mut (dyn FnMut(Vec<Report>) + Send)) {
-        let now = Instant::now();
-        let budget = deadline.saturating_duration_since(now);
-        let margin = (budget / 10).clamp(Worker::MARGIN.0, Worker::MARGIN.1).min(budget);
-        let hard = deadline - margin;
-        let (ready, answered) = self.take_in(deliveries, hard).await;
-        if !answered.is_empty() {
-            sink(answered);
+        let budget = Budget::new(Instant::now(), deadline);
+        let Received { ready, carried, reports, held } = self.receive(deliveries, budget);
+        if !reports.is_empty() {
+            sink(reports);
         }
-        let (claimed, answered) = self.claim(ready, deadline).await;
-        if !answered.is_empty() {
-            sink(answered);
+        let mut batch = batch::Batch::new(self, budget);
+        if !carried.is_empty() {
+            batch.expect(Box::pin(self.apply(carried, budget)));
         }
-        batch::Batch::new(self, claimed, now, hard, deadline).run(sink).await;
+        if !ready.is_empty() {
+            let admitted = self.claim(ready, held, budget).await;
+            batch.admit(admitted, sink);
+        }
+        batch.run(sink).await;
     }
 }
 
@@ -146,6 +151,7 @@ impl Report {
                 message_id: delivery.message_id.clone(),
                 receipt: delivery.receipt.clone(),
                 action,
+                token: None,
                 done: false,
             },
             verdict: None,

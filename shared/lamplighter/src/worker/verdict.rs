@@ -112,12 +112,8 @@ impl Inner {
         reason: BurialReason,
     ) -> (Verdict, Action) {
         let action = burial(reason, error.clone());
-        let burial = match &action {
-            Action::Bury(burial) => Some(burial.clone()),
-            _ => None,
-        };
         let retention = job.ready.route.options.retention_policy().failed;
-        (Verdict::Failed { outcome, burial, error, retention }, action)
+        (Verdict::Failed { outcome, reason, error, retention }, action)
     }
 }
 

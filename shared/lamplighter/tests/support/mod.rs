@@ -9,12 +9,13 @@ use std::{
 
 use async_trait::async_trait;
 use lamplighter::{
-    Backend, Claim, ClaimRequest, Count, Delivery, EnqueueError, Enqueued, Env, Function, Job, JobId, JobState,
-    LeaseStatus, ListQuery, Note, Options, Page, Queue, Queues, Record, Retry, Settle, Settled, Stop, Store,
-    StoreError, Submission, Timestamp, Token, Verdict, Worker,
+    Backend, BurialReason, Claim, ClaimRequest, Count, Delivery, EnqueueError, Enqueued, Env, ErrorText, Function, Job,
+    JobId, JobState, LeaseStatus, ListQuery, Note, Options, Page, Queue, Queues, Record, Retry, Settle, Settled, Stop,
+    Store, StoreError, Submission, Timestamp, Token, Verdict, Worker,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 pub const QUEUE: Queue = Queue::standard("test");
 
@@ -45,6 +46,16 @@ pub struct Entry {
     pub state: JobState,
     pub attempt: u32,
     pub holder: Option<(Token, Timestamp)>,
+    /// The message that is to be dead-lettered.
+    pub failed_message: Option<String>,
+    /// Attempts that were settled, and when they ended.
+    pub known: Vec<(Token, Timestamp)>,
+}
+
+impl Entry {
+    fn new(state: JobState, attempt: u32, holder: Option<(Token, Timestamp)>) -> Self {
+        Self { state, attempt, holder, failed_message: None, known: Vec::new() }
+    }
 }
 
 #[derive(Clone)]
@@ -91,7 +102,7 @@ impl Memory {
     }
 
     pub fn put(&self, id: &str, state: JobState, attempt: u32, holder: Option<(Token, Timestamp)>) {
-        self.jobs.lock().unwrap().insert(JobId::new(id).unwrap(), Entry { state, attempt, holder });
+        self.jobs.lock().unwrap().insert(JobId::new(id).unwrap(), Entry::new(state, attempt, holder));
     }
 }
 
@@ -122,7 +133,7 @@ impl Queues for Memory {
 
 #[async_trait]
 impl Store for Memory {
-    async fn claim(&self, requests: Vec<ClaimRequest>) -> Vec<Result<Claim, StoreError>> {
+    async fn claim(&self, requests: Vec<ClaimRequest>, _: Instant) -> Vec<Result<Claim, StoreError>> {
         let now = self.env.now();
         requests
             .into_iter()
@@ -133,8 +144,11 @@ impl Store for Memory {
                     return Ok(answer);
                 }
                 let mut jobs = self.jobs.lock().unwrap();
-                let entry =
-                    jobs.entry(request.id).or_insert(Entry { state: JobState::Queued, attempt: 0, holder: None });
+                let entry = jobs.entry(request.id).or_insert(Entry::new(JobState::Queued, 0, None));
+                if entry.failed_message.as_ref() == Some(&request.message_id) {
+                    let error = ErrorText::new("no luck");
+                    return Ok(Claim::Unburied { reason: BurialReason::Failed, error });
+                }
                 if entry.state.is_final() {
                     return Ok(Claim::Ended(entry.state));
                 }
@@ -153,7 +167,7 @@ impl Store for Memory {
             .collect()
     }
 
-    async fn settle(&self, requests: Vec<Settle>) -> Vec<Result<Settled, StoreError>> {
+    async fn settle(&self, requests: Vec<Settle>, _: Instant) -> Vec<Result<Settled, StoreError>> {
         *self.settle_calls.lock().unwrap() += 1;
         requests
             .into_iter()
@@ -161,14 +175,21 @@ impl Store for Memory {
                 fault(&mut self.faults.lock().unwrap().settles)?;
                 let mut jobs = self.jobs.lock().unwrap();
                 let Some(entry) = jobs.get_mut(&settle.id) else { return Ok(Settled::Fenced(None)) };
+                if entry.known.contains(&(settle.token, settle.ended_at)) {
+                    return Ok(Settled::Applied { message_done: false });
+                }
                 if entry.holder.is_none_or(|(token, _)| token != settle.token) {
                     return Ok(Settled::Fenced(Some(entry.state)));
                 }
                 entry.holder = None;
+                entry.known.push((settle.token, settle.ended_at));
                 entry.state = match &settle.verdict {
                     Verdict::Succeeded { .. } => JobState::Succeeded,
                     Verdict::Retry { .. } => JobState::Retrying,
-                    Verdict::Failed { .. } => JobState::Failed,
+                    Verdict::Failed { .. } => {
+                        entry.failed_message = Some(settle.message_id.clone());
+                        JobState::Failed
+                    }
                     Verdict::PutBack { .. } => {
                         entry.attempt -= 1;
                         JobState::Queued
@@ -180,7 +201,7 @@ impl Store for Memory {
             .collect()
     }
 
-    async fn note(&self, id: &JobId, token: Token, _: Note) -> Result<LeaseStatus, StoreError> {
+    async fn note(&self, id: &JobId, token: Token, _note: Note) -> Result<LeaseStatus, StoreError> {
         let held = self.jobs.lock().unwrap()[id].holder.is_some_and(|(holder, _)| holder == token);
         Ok(if held { LeaseStatus::Held } else { LeaseStatus::Lost })
     }

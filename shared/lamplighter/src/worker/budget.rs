@@ -1,0 +1,88 @@
+//! How an invocation's time is shared out: no call to a store, a queue or a bus is awaited for longer than its share, and
+//! each share leaves time for what is done when the call gives no answer.
+//!
+//! ```text
+//! began                                        handlers_end  cut_off       answers_end  deadline
+//!   |--- handlers, claims, settlements -------------|-- grace --|-- settling --|-- host --|
+//! ```
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The shares of one invocation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    pub(super) began: Instant,
+    /// No handler runs beyond this.
+    pub(super) handlers_end: Instant,
+    /// A handler that blocks its thread does not hear of its end; it is left behind here.
+    pub(super) cut_off: Instant,
+    /// The last answer is given here. What is left until the deadline belongs to the host, which acts on it.
+    pub(super) answers_end: Instant,
+    pub(super) deadline: Instant,
+}
+
+/// Time kept back before the deadline: a tenth of what there is, between these two.
+const MARGIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// The longest that a store gets for one claim or settlement of a batch.
+const LONGEST_CALL: Duration = Duration::from_secs(20);
+/// The longest that a store gets for settlements that came as messages.
+const LONGEST_CARRIED: Duration = Duration::from_secs(10);
+
+impl Budget {
+    pub(super) fn new(began: Instant, deadline: Instant) -> Self {
+        let all = deadline.saturating_duration_since(began);
+        let margin = (all / 10).clamp(MARGIN.0, MARGIN.1).min(all);
+        let handlers_end = deadline - margin;
+        Self { began, handlers_end, cut_off: handlers_end + margin / 4, answers_end: deadline - margin / 4, deadline }
+    }
+
+    /// Until when a claim may take: half of the time, since a job that is claimed later could hardly run any more.
+    pub(super) fn claim_by(&self) -> Instant {
+        self.half_until(self.handlers_end, LONGEST_CALL)
+    }
+
+    /// Until when settlements that came as messages may take. Nobody's answer waits for them.
+    pub(super) fn carried_by(&self) -> Instant {
+        self.half_until(self.handlers_end, LONGEST_CARRIED)
+    }
+
+    /// Until when a store may take a settlement: half of what is left, the other half is kept for sending it as a
+    /// message.
+    pub(super) fn settle_by(&self) -> Instant {
+        self.half_until(self.answers_end, LONGEST_CALL)
+    }
+
+    fn half_until(&self, end: Instant, longest: Duration) -> Instant {
+        let now = Instant::now();
+        now + (end.saturating_duration_since(now) / 2).min(longest)
+    }
+}
+
+/// What of a share the called one is told: a little less, so that its own answer comes before ours.
+pub(super) fn told(by: Instant) -> Instant {
+    by - by.saturating_duration_since(Instant::now()) / 8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn every_share_leaves_time_for_the_next() {
+        let began = Instant::now();
+        for milliseconds in [0, 1, 200, 1_000, 12_000, 35_000, 900_000] {
+            let deadline = began + Duration::from_millis(milliseconds);
+            let budget = Budget::new(began, deadline);
+            let Budget { handlers_end, cut_off, answers_end, .. } = budget;
+            let ordered = [began, handlers_end, cut_off, answers_end, deadline];
+            assert!(ordered.is_sorted(), "{milliseconds} ms: {ordered:?}");
+            assert!(budget.claim_by() <= handlers_end && budget.settle_by() <= answers_end);
+            assert!(told(budget.settle_by()) <= budget.settle_by());
+        }
+        let budget = Budget::new(began, began + Duration::from_secs(900));
+        assert_eq!(budget.claim_by(), began + LONGEST_CALL);
+        assert_eq!(budget.answers_end, began + Duration::from_millis(899_500));
+    }
+}

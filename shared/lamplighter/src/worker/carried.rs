@@ -1,0 +1,238 @@
+//! Settlements that travel as messages, because the store could not take them when they were made.
+//!
+//! What must not be overtaken travels together. An attempt that is followed by another delivery of its job (a retry, a
+//! dead letter, a job that was put back) has its settlement sent *on the job's own message*, which takes the place of the
+//! one that was received: whoever receives it applies the settlement first and claims the job then. A success is
+//! followed by nothing, and its settlement travels by itself, without the arguments.
+//!
+//! On a FIFO queue a new message would come behind its group, so there every settlement travels by itself, and the
+//! job's message stays where it is.
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use serde_json::value::{RawValue, to_raw_value};
+use tokio::time::timeout_at;
+
+use super::{
+    Inner, Report,
+    bookkeeping::Ended,
+    budget::{Budget, told},
+    intake::{Admitted, HeldGroups, Ready, back_off},
+};
+use crate::{
+    delivery::{Action, Delivery},
+    id::JobId,
+    message::{MAX_MESSAGE_BYTES, Message},
+    options::Tracking,
+    ports::{Settle, Settled, StoreError, Submission, Verdict},
+};
+
+/// The internal message that carries a settlement by itself.
+pub(crate) const SETTLE_JOB: &str = "lamplighter.settle";
+/// The field of a job's message that carries the settlement of its last attempt.
+const SETTLEMENT: &str = "lamplighter.settlement";
+/// The group of settlements on FIFO queues: they must not wait for the jobs that they settle.
+const GROUP: &str = "lamplighter.settle";
+/// How soon a settlement is tried again: the store was away just now. The job itself waits for its own time after that.
+const SOON: Duration = Duration::from_secs(2);
+
+/// A settlement that came as a message.
+pub(super) struct Carried {
+    settle: Settle,
+    on: On,
+}
+
+/// What it came on.
+enum On {
+    /// A message of its own.
+    Itself(Delivery),
+    /// The message of its job, which is claimed when the settlement is applied.
+    Job(Ready),
+}
+
+/// A settlement on its way.
+pub(super) struct Carrier {
+    pub(super) submission: Submission,
+    /// What is done to the message that was received, once this one is taken.
+    pub(super) action: Action,
+}
+
+impl Carried {
+    /// The settlement that a message carries by itself.
+    pub(super) fn by_itself(message: &Message, delivery: &Delivery) -> Result<Self, serde_json::Error> {
+        let settle = serde_json::from_str(message.args.get())?;
+        Ok(Self { settle, on: On::Itself(delivery.clone()) })
+    }
+
+    /// The settlement of a job's last attempt, which `raw` on the job's message holds. `None`: it is none of this job.
+    pub(super) fn on_job(raw: &RawValue, mut ready: Ready) -> Result<Self, Ready> {
+        match serde_json::from_str::<Settle>(raw.get()) {
+            Ok(mut settle) if settle.id == ready.id => {
+                ready.stands_for = Some(settle.message_id.clone());
+                settle.receipt.clone_from(&ready.delivery.receipt);
+                Ok(Self { settle, on: On::Job(ready) })
+            }
+            _ => Err(ready),
+        }
+    }
+
+    fn delivery(&self) -> &Delivery {
+        match &self.on {
+            On::Itself(delivery) => delivery,
+            On::Job(ready) => &ready.delivery,
+        }
+    }
+}
+
+/// Takes the settlement off a job's message.
+pub(super) fn take_off(message: &mut Message) -> Option<Box<RawValue>> {
+    message.extra.remove(SETTLEMENT)
+}
+
+/// A body as its sender sent it: a job's message may carry the settlement of its last attempt, which nobody who looks at
+/// a dead letter asked for.
+#[must_use]
+pub fn body_as_sent(body: &str) -> Cow<'_, str> {
+    if !body.contains(SETTLEMENT) {
+        return Cow::Borrowed(body);
+    }
+    match body.parse::<Message>() {
+        Ok(mut message) if take_off(&mut message).is_some() => Cow::Owned(message.to_json()),
+        _ => Cow::Borrowed(body),
+    }
+}
+
+impl Inner {
+    /// The message that carries the settlement of an attempt.
+    pub(super) fn carrier(&self, ended: &Ended) -> Option<Carrier> {
+        self.on_next_message(ended).or_else(|| self.by_itself(ended))
+    }
+
+    /// On the job's own next message, where one follows and has room for it.
+    fn on_next_message(&self, ended: &Ended) -> Option<Carrier> {
+        let Ended { job, verdict, .. } = ended;
+        let delay = match verdict {
+            Verdict::Succeeded { .. } => return None,
+            Verdict::Retry { delay, .. } | Verdict::PutBack { delay } => *delay,
+            Verdict::Failed { .. } => SOON,
+        };
+        // Nobody sent a message of a job that was handed over directly.
+        if job.ready.delivery.group.is_some() || job.ready.delivery.receipt.is_empty() {
+            return None;
+        }
+        let mut message = (*job.ready.message).clone();
+        message.id = Some(job.ready.id.clone());
+        message.extra.insert(SETTLEMENT.into(), to_raw_value(&ended.settle(&self.host)).ok()?);
+        if message.to_json().len() > MAX_MESSAGE_BYTES {
+            return None;
+        }
+        let due_at = self.env.now().saturating_add(delay.min(SOON)).ok();
+        Some(Carrier { submission: self.submission(ended, message, due_at), action: Action::Ack })
+    }
+
+    fn by_itself(&self, ended: &Ended) -> Option<Carrier> {
+        let mut message = Message::new(SETTLE_JOB, to_raw_value(&ended.settle(&self.host)).ok()?).ok()?;
+        message.enqueued_at = Some(self.env.now());
+        let mut submission = self.submission(ended, message, None);
+        if ended.job.ready.delivery.group.is_some() {
+            submission.group = Some(GROUP.into());
+        }
+        Some(Carrier { submission, action: ended.action.clone() })
+    }
+
+    fn submission(&self, ended: &Ended, mut message: Message, due_at: Option<jiff::Timestamp>) -> Submission {
+        // An id of its own: where a queue tells duplicates by ids, this is none of the message that it follows.
+        let id = JobId::generate(&self.env);
+        message.id.get_or_insert_with(|| id.clone());
+        Submission {
+            id,
+            queue: ended.job.ready.delivery.queue.clone(),
+            message: Arc::new(message),
+            due_at,
+            group: None,
+            tracking: Tracking::Untracked,
+            own_id: false,
+        }
+    }
+
+    /// Applies settlements that came as messages, all in one call, and claims the jobs on whose messages they came.
+    pub(super) async fn apply(&self, carried: Vec<Carried>, budget: Budget) -> Admitted {
+        let mut admitted = Admitted::default();
+        let answers = self.settle_carried(&carried, budget).await;
+        let mut ready: Vec<Ready> = Vec::new();
+        for (carried, answer) in carried.into_iter().zip(answers) {
+            let id = &carried.settle.id;
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(error) => {
+                    tracing::warn!(%id, %error, "settlement from a message not written yet");
+                    let delivery = carried.delivery();
+                    let action = Action::Release(Some(back_off(delivery.receive_count)));
+                    admitted.reports.push(Report::of(delivery, action));
+                    continue;
+                }
+            };
+            match carried.on {
+                On::Itself(delivery) => {
+                    tracing::info!(%id, ?answer, "settlement from a message");
+                    admitted.reports.push(Report::of(&delivery, Action::Ack));
+                }
+                On::Job(job) => {
+                    tracing::info!(%id, ?answer, "settlement from its job's next message");
+                    match answer {
+                        Settled::Applied { message_done: true } => {
+                            let mut report = Report::of(&job.delivery, Action::Ack);
+                            report.settlement.done = true;
+                            admitted.reports.push(report);
+                        }
+                        _ => ready.push(job),
+                    }
+                }
+            }
+        }
+        if !ready.is_empty() {
+            admitted.append(self.claim(ready, HeldGroups::default(), budget).await);
+        }
+        admitted
+    }
+
+    async fn settle_carried(&self, carried: &[Carried], budget: Budget) -> Vec<Result<Settled, StoreError>> {
+        let missing = |text: &str| carried.iter().map(|_| Err(StoreError::unavailable(text))).collect();
+        let Some(store) = &self.backend.store else { return missing("no table is configured here") };
+        let by = budget.carried_by();
+        let requests = carried.iter().map(|carried| carried.settle.clone()).collect();
+        match timeout_at(by, store.settle(requests, told(by))).await {
+            Ok(mut answers) => {
+                answers.resize_with(carried.len(), || Err(StoreError::unavailable("the store gave no answer")));
+                answers
+            }
+            Err(_) => missing("the store gave no answer in time"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_settlement_of_another_job_is_not_taken_for_this_ones() {
+        let mut message: Message = r#"{"job":"a","lamplighter.settlement":{"id":"other"}}"#.parse().unwrap();
+        assert_eq!(take_off(&mut message).unwrap().get(), r#"{"id":"other"}"#);
+        assert_eq!(message.to_json(), r#"{"job":"a","args":{}}"#, "it is not kept with the record");
+    }
+
+    #[test]
+    fn a_dead_letter_shows_what_was_sent() {
+        let carried = r#"{"job":"a","args":{"n":1.0},"lamplighter.settlement":{"id":"a"},"x":1}"#;
+        assert_eq!(body_as_sent(carried), r#"{"job":"a","args":{"n":1.0},"x":1}"#);
+        for body in [
+            r#"{ "job":"a" }"#,
+            "",
+            r#"{"job":"a","args":{"text":"lamplighter.settlement"}}"#,
+            "lamplighter.settlement",
+        ] {
+            assert_eq!(body_as_sent(body), body);
+        }
+    }
+}
