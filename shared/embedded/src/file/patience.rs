@@ -80,7 +80,7 @@ impl Wait {
     /// Resolves when it has been long enough.
     pub(crate) async fn over(&mut self) {
         if (&mut self.over).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -342,9 +342,10 @@ impl Inner {
     fn take_who_waited(&self, failure: &Failure) -> Vec<Box<dyn Request>> {
         let busy =
             matches!(failure, Failure::File(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy));
-        let long = |request: &Box<dyn Request>| request.asked_at().elapsed() >= BUSY / 2;
+        let long = |asked_at: Instant| asked_at.elapsed() >= BUSY / 2;
         let mut pending = self.pending();
-        let count = if busy { pending.requests.iter().take_while(|request| long(request)).count() } else { 0 };
+        let count =
+            if busy { pending.requests.iter().take_while(|request| long(request.asked_at())).count() } else { 0 };
         pending.requests.drain(..count).collect()
     }
 
