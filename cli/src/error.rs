@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf, process::ExitCode};
 
 use lamplighter::{EnqueueError, InvalidJobId, JobId, SchedulingError, StoreError};
-use lamplighter_embedded::OpenError;
+use lamplighter_embedded::{EngineError, OpenError};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +37,8 @@ pub(crate) enum Error {
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
     Enqueue(#[from] EnqueueError),
     #[error(transparent)]
     Scheduling(#[from] SchedulingError),
@@ -54,7 +56,7 @@ pub(crate) enum Error {
 
 impl Error {
     /// Reports the error on standard error, and gives the process's exit code: 2 when the command line is to blame,
-    /// else 1; 0 when whoever read the output has seen enough (`lamp jobs | head`).
+    /// 3 when an engine ended by itself, else 1; 0 when whoever read the output has seen enough (`lamp jobs | head`).
     pub(crate) fn report(&self) -> ExitCode {
         if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
             return ExitCode::SUCCESS;
@@ -74,6 +76,7 @@ impl Error {
             | Self::Scheduling(
                 SchedulingError::Schedule(_) | SchedulingError::Over(_) | SchedulingError::Deployed(_),
             ) => ExitCode::from(2),
+            Self::Engine(_) => ExitCode::from(3),
             _ => ExitCode::FAILURE,
         }
     }

@@ -28,7 +28,7 @@ use crate::commands::Command;
 ///
 /// Commands that list write JSON lines with --json: one object a line, with field names that stay.
 ///
-/// Exit codes: 0 all went well, 1 something failed, 2 the command line is to blame.
+/// Exit codes: 0 all went well, 1 something failed, 2 the command line is to blame, 3 an engine ended by itself.
 #[derive(Debug, Parser)]
 #[command(name = "lamp", version, max_term_width = 100, arg_required_else_help = true)]
 struct Lamp {

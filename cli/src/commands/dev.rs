@@ -6,7 +6,7 @@ use clap::Args;
 use lamplighter_embedded::{Embedded, Engine, Running};
 use lamplighter_objects::Objects;
 
-use super::block_on;
+use super::block_on_handlers;
 use crate::{
     catalog,
     database::Database,
@@ -23,7 +23,7 @@ use crate::{
 /// standard error; LAMPLIGHTER_LOG sets how much is told (debug, info, warn, error).
 ///
 /// Ctrl-C or SIGTERM stops cleanly: nothing new begins, and what runs may end within --grace. What has not ended then
-/// goes back to its queue. A second Ctrl-C stops at once; its jobs are found again when their leases end.
+/// goes back to its queue. When the file is removed or replaced meanwhile, it ends by itself, with exit code 3. A second Ctrl-C stops at once; its jobs are found again when their leases end.
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
     #[command(flatten)]
@@ -39,13 +39,23 @@ pub(crate) struct Dev {
 impl Dev {
     pub(super) fn run(self) -> Result<(), Error> {
         logging::start();
-        block_on(async {
+        block_on_handlers(async {
             let embedded = self.database.open_or_make()?;
             let mut signals = Signals::listen()?;
             let running = self.start(&embedded).await?;
             self.welcome();
-            signals.next().await;
-            self.stop(running, signals).await
+            let failed = tokio::select! {
+                () = signals.next() => None,
+                error = running.failed() => Some(error),
+            };
+            match failed {
+                None => self.stop(running, signals).await?,
+                Some(error) => {
+                    running.stop(Duration::ZERO).await;
+                    return Err(error.into());
+                }
+            }
+            Ok(embedded.close().await?)
         })
     }
 

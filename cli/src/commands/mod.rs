@@ -78,9 +78,20 @@ impl Command {
 
 /// Runs a command's asynchronous part.
 fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+    runtime()?.block_on(work)
+}
+
+/// As [`block_on`], but does not wait for handlers that block their threads when the work is done.
+fn block_on_handlers<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(work);
+    runtime.shutdown_background();
+    outcome
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::failed(format_args!("cannot start threads: {error}; free some and try again")))?;
-    runtime.block_on(work)
+        .map_err(|error| Error::failed(format_args!("cannot start threads: {error}; free some and try again")))
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod demo;
+mod engine_end;
 mod errors;
 mod infra;
 mod kill;

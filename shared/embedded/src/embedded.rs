@@ -4,14 +4,16 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
 use lamplighter::{Backend, Client, EnqueueError, Env, JobId, Queue, StoreError};
 
 use crate::{
-    error::OpenError,
+    error::{FileLost, OpenError},
     file::{
         connection::{self, Location},
+        patience::Patience,
         readers::Readers,
         signals::Signals,
         unit::Unit,
@@ -21,6 +23,10 @@ use crate::{
     store::EmbeddedStore,
     work::enqueue,
 };
+
+/// How long anybody waits for the disk: twice SQLite's busy time-out, which ends the waits for other processes' locks
+/// before, with the right reason.
+const LONGEST_WAIT: Duration = connection::BUSY.saturating_mul(2);
 
 /// An open file of jobs, or a store of jobs in memory. Cloning is cheap, and clones are the same.
 #[derive(Clone)]
@@ -35,17 +41,19 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<EmbeddedStore>,
     /// Whether an engine runs on this very value.
     pub(crate) engine: AtomicBool,
+    patience: Option<Arc<Patience>>,
     pragmas: Vec<(String, String)>,
 }
 
 impl Embedded {
-    /// Opens a file, and makes it and its folder where they do not exist yet.
+    /// Opens a file, and makes it and its folder where they do not exist yet: with mode 0600 and 0700, whatever the
+    /// umask. A file that is there and open to all users is set to 0600; one that is open to a group alone stays so.
     ///
     /// # Errors
     /// When the file or its folder cannot be made or written, when it holds something else, or when a newer version
-    /// made it.
+    /// made it. A file that is refused is left as it is, to the byte, and nothing appears beside it.
     pub fn open(path: impl AsRef<Path>, settings: Settings) -> Result<Self, OpenError> {
-        Self::at(Location::File(path.as_ref().to_owned()), settings)
+        Self::at(Location::file(path.as_ref())?, settings)
     }
 
     /// A store of jobs in memory: for tests, and gone with its last clone.
@@ -57,16 +65,23 @@ impl Embedded {
     }
 
     fn at(location: Location, settings: Settings) -> Result<Self, OpenError> {
-        let connection = connection::writer(&location, settings.durability)?;
+        let (connection, named) = connection::writer(&location, settings.durability)?;
         let pragmas = connection::report(&connection).map_err(|error| connection::unusable(location.path(), &error))?;
         let signals = Arc::new(Signals::new());
         let name: Arc<str> = location.path().display().to_string().into();
-        let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name);
-        let readers = Readers::new(location.clone(), settings.durability, writer.clone());
+        let patience = match &location {
+            Location::Memory => None,
+            Location::File { path, .. } => {
+                let patience = Patience::new(LONGEST_WAIT).map_err(|error| OpenError::no_thread(path, &error))?;
+                Some(Arc::new(patience))
+            }
+        };
+        let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name, named, patience.clone());
+        let readers = Readers::new(location.clone(), settings.durability, writer.clone(), patience.clone());
         let store =
             Arc::new(EmbeddedStore::new(writer.clone(), readers.clone(), settings.env.clone(), signals.clone()));
         let engine = AtomicBool::new(false);
-        Ok(Self(Arc::new(Inner { location, settings, writer, readers, signals, store, engine, pragmas })))
+        Ok(Self(Arc::new(Inner { location, settings, writer, readers, signals, store, engine, patience, pragmas })))
     }
 
     /// A client, to enqueue jobs and ask after them.
@@ -92,7 +107,7 @@ impl Embedded {
     #[must_use]
     pub fn path(&self) -> Option<PathBuf> {
         match &self.0.location {
-            Location::File(path) => Some(path.clone()),
+            Location::File { path, .. } => Some(path.clone()),
             Location::Memory => None,
         }
     }
@@ -108,6 +123,51 @@ impl Embedded {
     #[must_use]
     pub fn pragmas(&self) -> &[(String, String)] {
         &self.0.pragmas
+    }
+
+    /// Whether the file is still the one that was opened. Every call after which it is not fails; this says why.
+    ///
+    /// # Errors
+    /// When the file was removed, renamed or replaced.
+    pub fn check(&self) -> Result<(), FileLost> {
+        self.0.writer.check()
+    }
+
+    /// Closes the file, also for clones of this value and for clients: does what has been asked for so far, and fails
+    /// what is asked for later. Once no process has it open any more, all is in the one file, and nothing lies beside
+    /// it. The same happens, a moment later, when the last clone and the last client are dropped; this does not depend
+    /// on a handler that still runs, and can be waited for.
+    ///
+    /// An engine on it is stopped first ([`Running::stop`](crate::Running::stop)).
+    ///
+    /// # Errors
+    /// When the disk does not answer.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let (writer, readers) = (self.0.writer.clone(), self.0.readers.clone());
+        let close = move || {
+            readers.close();
+            writer.close();
+        };
+        match tokio::runtime::Handle::try_current() {
+            Err(_) => close(),
+            Ok(runtime) => {
+                let mut closing = runtime.spawn_blocking(close);
+                let mut wait = self.0.patience.as_ref().map(|patience| patience.begin());
+                let over = async {
+                    match &mut wait {
+                        Some(wait) => wait.over().await,
+                        None => std::future::pending().await,
+                    }
+                };
+                let silent = || StoreError::unavailable("the disk does not answer; the file is not closed yet");
+                tokio::select! {
+                    biased;
+                    closed = &mut closing => closed.map_err(StoreError::unavailable)?,
+                    () = over => return Err(silent()),
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Writes down which queues there are and of which kind, for every process that uses the file. An engine does this

@@ -1,6 +1,9 @@
 //! What can go wrong with the file, in words for people.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use lamplighter::{StoreError, StoreErrorKind};
 use rusqlite::ErrorCode;
@@ -62,6 +65,46 @@ pub enum OpenError {
     },
 }
 
+impl OpenError {
+    /// A thread that the file needs cannot be started.
+    pub(crate) fn no_thread(path: &Path, error: &io::Error) -> Self {
+        let reason = format!("no thread can be started: {error}; end something else, or raise the limit");
+        Self::Unusable { path: path.to_owned(), reason }
+    }
+}
+
+/// The file is not the one any more that was opened, although its name may be in use again. What is done with it fails
+/// from then on: nobody would find it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileLost {
+    /// It, or a folder above it, was removed or renamed.
+    #[error(
+        "{} was removed or renamed while it was in use; put it back or start with a new one, and start again whatever uses it",
+        path.display()
+    )]
+    Removed {
+        /// Its name.
+        path: PathBuf,
+    },
+    /// Another file has its name now.
+    #[error(
+        "{} was replaced by another file while it was in use; start again whatever uses it, and replace a file only while \
+         nothing does",
+        path.display()
+    )]
+    Replaced {
+        /// Its name.
+        path: PathBuf,
+    },
+}
+
+impl From<&FileLost> for StoreError {
+    fn from(lost: &FileLost) -> Self {
+        Self::new(StoreErrorKind::Invalid, lost)
+    }
+}
+
 /// What SQLite says, with what to do about it.
 pub(crate) fn explain(error: &rusqlite::Error) -> (StoreErrorKind, String) {
     use StoreErrorKind::{Denied, Invalid, Unavailable};
@@ -82,6 +125,28 @@ pub(crate) fn explain(error: &rusqlite::Error) -> (StoreErrorKind, String) {
         _ => return (Invalid, error.to_string()),
     };
     (kind, format!("{advice} (SQLite: {error})"))
+}
+
+/// Whether the error tells of the file or its disk, and not of what was asked: whatever else is asked now fails too.
+pub(crate) fn is_of_the_file(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{
+        CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, PermissionDenied, ReadOnly,
+        SystemIoFailure,
+    };
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            DatabaseBusy
+                | DatabaseLocked
+                | DiskFull
+                | SystemIoFailure
+                | ReadOnly
+                | CannotOpen
+                | PermissionDenied
+                | NotADatabase
+                | DatabaseCorrupt
+        )
+    )
 }
 
 /// The error that callers of the ports are given.

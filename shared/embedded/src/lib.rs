@@ -30,7 +30,14 @@
 //! # What is promised
 //!
 //! - When `enqueue` answers, the job survives the death of the process; see [`Durability`] for a loss of power.
-//! - Several processes may have a file open and enqueue. One of them runs an [`Engine`]; a second one is refused.
+//! - Several processes may have a file open and enqueue. One of them runs an [`Engine`]; a second one is refused, under
+//!   whatever name it knows the file.
+//! - No call waits without an end: while another process holds the file, or the disk does not answer, it fails with
+//!   `Unavailable` within ten seconds. A future that is dropped takes its request back: unless the commit has begun,
+//!   nothing is done.
+//! - While the file cannot be written, the engine tries again and goes on by itself within seconds once it can. When it
+//!   is removed or replaced, the engine ends, and says so: [`Running::failed`].
+//! - What is in the file is its owner's alone, whatever the umask: see [`Embedded::open`].
 //! - An engine that dies leaves nothing behind but leases. The next one ends them at its start: attempts that were
 //!   running count as lost, and their jobs run again at once.
 //! - A message that nobody consumes stays where it is. Enqueueing to a queue that nobody has declared makes it, so that
@@ -46,6 +53,7 @@ mod embedded;
 mod engine;
 mod error;
 mod file;
+mod late;
 mod queues;
 mod schedules;
 mod settings;
@@ -56,8 +64,8 @@ mod work;
 
 pub use self::{
     embedded::Embedded,
-    engine::{Engine, EngineBuilder, Running, StartError, Stopped},
-    error::OpenError,
+    engine::{Engine, EngineBuilder, EngineError, Running, StartError, Stopped},
+    error::{FileLost, OpenError},
     settings::{Durability, Settings},
     work::{
         burial::DeadLetter,

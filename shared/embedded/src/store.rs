@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::{
     file::{readers::Readers, signals::Signals, writer::Writer},
+    late::Late,
     work::{
         cancel::cancel,
         claim::claim,
@@ -26,6 +27,7 @@ pub(crate) struct EmbeddedStore {
     pub(crate) writer: Writer,
     pub(crate) readers: Readers,
     pub(crate) env: Env,
+    pub(crate) late: Late,
     signals: Arc<Signals>,
 }
 
@@ -37,7 +39,29 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl EmbeddedStore {
     pub(crate) fn new(writer: Writer, readers: Readers, env: Env, signals: Arc<Signals>) -> Self {
-        Self { writer, readers, env, signals }
+        Self { writer, readers, env, late: Late::default(), signals }
+    }
+
+    /// Writes down what could not be settled when it ended.
+    pub(crate) async fn write_late(&self) -> Result<(), StoreError> {
+        let open = self.late.take();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let requests = open.clone();
+        match self.writer.run(open.len(), move |unit| settle(unit, &requests)).await {
+            Ok(answers) => {
+                let written = answers.iter().filter(|answer| matches!(answer, Settled::Applied { .. })).count();
+                tracing::info!(settlements = written, "settlements that could not be written before are written now");
+                Ok(())
+            }
+            Err(error) => {
+                if error.kind() == StoreErrorKind::Unavailable {
+                    self.late.keep(&open);
+                }
+                Err(error)
+            }
+        }
     }
 }
 
@@ -62,9 +86,8 @@ impl Queues for EmbeddedStore {
             under_way.push((count, self.writer.begin(count, move |unit| enqueue(unit, &entries))));
         }
         let mut open = answers.iter_mut().filter(|answer| answer.is_none());
-        for (count, receiver) in under_way {
-            let lost = || StoreError::unavailable("the writer of the embedded file ended before it answered");
-            match receiver.await.unwrap_or_else(|_| Err(lost())) {
+        for (count, answer) in under_way {
+            match answer.get().await {
                 Ok(given) => given.into_iter().zip(&mut open).for_each(|(answer, place)| *place = Some(answer)),
                 Err(error) => {
                     open.by_ref().take(count).for_each(|place| *place = Some(Err(error.clone().into())));
@@ -93,8 +116,12 @@ impl Store for EmbeddedStore {
     }
 
     async fn settle(&self, requests: Vec<Settle>, _by: Instant) -> Vec<Result<Settled, StoreError>> {
-        let count = requests.len();
-        for_each(count, self.writer.run(count, move |unit| settle(unit, &requests)).await)
+        let (count, requests) = (requests.len(), Arc::new(requests));
+        // Whether the answer is an error or nobody waits for it any more: the handlers have run.
+        let mut guard = self.late.guard(requests.clone());
+        let answer = self.writer.run(count, move |unit| settle(unit, &requests)).await;
+        guard.is_answered(&answer);
+        for_each(count, answer)
     }
 
     async fn note(&self, id: &JobId, token: Token, note: Note) -> Result<LeaseStatus, StoreError> {

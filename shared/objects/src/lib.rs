@@ -18,6 +18,7 @@
 
 mod claim_check;
 mod error;
+mod folder;
 mod http;
 mod key;
 mod location;
@@ -56,8 +57,8 @@ struct Opened {
     location: Location,
     prefix: Path,
     store: Arc<dyn ObjectStore>,
-    /// A folder cannot keep a media type.
-    attributes: bool,
+    /// Where the objects are files: they are written here, for their owner alone, and without a media type.
+    folder: Option<Arc<LocalFileSystem>>,
     hint: &'static str,
 }
 
@@ -130,18 +131,22 @@ impl Objects {
     }
 
     /// Writes an object, over one that is there. A reader finds the old one or the new one, never a part. The media
-    /// type is kept where the store can.
+    /// type is kept where the store can. In a folder, an object is a file with mode 0600, in folders with 0700 as far as
+    /// they are made for it.
     ///
     /// # Errors
     /// What the store says.
     pub async fn put(&self, key: &Key, bytes: impl Into<Bytes>, media_type: &'static str) -> Result<(), ObjectError> {
         let opened = self.opened().await?;
-        let mut options = PutOptions::default();
-        if opened.attributes {
-            options.attributes = Attributes::from_iter([(Attribute::ContentType, media_type)]);
+        let path = key.below(&opened.prefix);
+        if let Some(folder) = &opened.folder {
+            let path = folder.path_to_filesystem(&path).map_err(|error| opened.error(Some(key), error))?;
+            let written = folder::write(path, bytes.into()).await;
+            return written.map_err(|source| opened.unavailable(source));
         }
-        let payload = bytes.into().into();
-        match opened.store.put_opts(&key.below(&opened.prefix), payload, options).await {
+        let attributes = Attributes::from_iter([(Attribute::ContentType, media_type)]);
+        let options = PutOptions { attributes, ..PutOptions::default() };
+        match opened.store.put_opts(&path, bytes.into().into(), options).await {
             Ok(_) => Ok(()),
             // There is no object yet that could be missing, so it is the bucket or the folder.
             Err(error @ object_store::Error::NotFound { .. }) => Err(opened.unavailable(error)),
@@ -194,20 +199,22 @@ fn open(location: Location, variables: impl IntoIterator<Item = (String, String)
         hint: "",
         source,
     };
+    let mut written = None;
     let (store, prefix, hint): (Arc<dyn ObjectStore>, _, _) = match &location {
         Location::Memory => (Arc::new(InMemory::new()), Path::default(), ""),
         Location::Folder(folder) => {
-            std::fs::create_dir_all(folder).map_err(|error| unavailable(error.into()))?;
+            folder::make(folder).map_err(|error| unavailable(error.into()))?;
             let store = LocalFileSystem::new_with_prefix(folder).map_err(|error| unavailable(error.into()))?;
-            (Arc::new(store.with_fsync(true)), Path::default(), "")
+            let store = Arc::new(store);
+            written = Some(store.clone());
+            (store, Path::default(), "")
         }
         Location::Bucket { bucket, prefix } => {
             let opened = s3::open(bucket, variables).map_err(|error| unavailable(error.into()))?;
             (Arc::new(opened.store), prefix.clone(), opened.hint)
         }
     };
-    let attributes = !matches!(location, Location::Folder(_));
-    Ok(Opened { location, prefix, store, attributes, hint })
+    Ok(Opened { location, prefix, store, folder: written, hint })
 }
 
 impl Opened {
@@ -224,7 +231,7 @@ impl Opened {
         }
     }
 
-    fn unavailable(&self, error: object_store::Error) -> ObjectError {
+    fn unavailable(&self, error: impl std::error::Error + Send + Sync + 'static) -> ObjectError {
         ObjectError::Unavailable { location: self.location.to_string(), hint: self.hint, source: error.into() }
     }
 }

@@ -229,3 +229,30 @@ fn missing_credentials_are_named() {
     let half = open(location, variables(&[("AWS_ACCESS_KEY_ID", "a")]));
     assert!(half.is_err(), "a key without its secret");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_folder_and_what_is_put_into_it_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let folder = root.path().join("new/objects");
+    let objects = Objects::at(Location::Folder(folder.clone()));
+    let key = Key::new("a/b/c.txt").unwrap();
+    for text in ["first", "second"] {
+        objects.put(&key, text, "text/plain").await.unwrap();
+        assert_eq!(objects.get(&key, 100).await.unwrap(), text);
+    }
+    for made in ["new", "new/objects", "new/objects/a", "new/objects/a/b"] {
+        assert_eq!(mode(&root.path().join(made)), 0o700, "{made}");
+    }
+    assert_eq!(mode(&folder.join("a/b/c.txt")), 0o600);
+    assert_eq!(std::fs::read_dir(folder.join("a/b")).unwrap().count(), 1, "nothing else is left there");
+
+    // A folder that is there stays as somebody wanted it; what is put into it does not.
+    let open = root.path().join("open");
+    std::fs::create_dir(&open).unwrap();
+    std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o755)).unwrap();
+    Objects::at(Location::Folder(open.clone())).put(&Key::new("x").unwrap(), "x", "text/plain").await.unwrap();
+    assert_eq!((mode(&open), mode(&open.join("x"))), (0o755, 0o600));
+}

@@ -18,7 +18,7 @@ use lamplighter::{JobState, Record};
 use tokio::time::{Instant, sleep};
 
 use self::{cast::Cast, guest::Guest, stage::Stage, watch::Watch};
-use super::block_on;
+use super::block_on_handlers;
 use crate::{
     error::Error,
     output::{self, FAINT, NAME, STRONG},
@@ -51,7 +51,7 @@ const REPORTS: usize = 2;
 
 impl Demo {
     pub(super) fn run(self) -> Result<(), Error> {
-        block_on(self.play())
+        block_on_handlers(self.play())
     }
 
     async fn play(self) -> Result<(), Error> {
@@ -61,10 +61,14 @@ impl Demo {
         let running = stage.start().await?;
         let mut watch = Watch::new();
         let cast = Cast::enter(&stage, guests, &mut watch).await?;
-        let all = follow(&stage, &cast, &mut watch).await;
+        let all = tokio::select! {
+            all = follow(&stage, &cast, &mut watch) => all,
+            error = running.failed() => Err(error.into()),
+        };
         watch.end();
         running.stop(Duration::from_secs(5)).await;
         let records = all?;
+        stage.close().await?;
         verdict::table(&records)?;
         let checks = verdict::checks(&stage, &cast, &records);
         verdict::tell(&stage, &checks)

@@ -64,6 +64,11 @@ impl Stage {
         self.embedded.client()
     }
 
+    /// Closes the embedded file, once the engine has stopped: the one file then holds everything.
+    pub(super) async fn close(&self) -> Result<(), Error> {
+        Ok(self.embedded.close().await?)
+    }
+
     /// Who gets the webhooks.
     pub(super) fn receiver(&self) -> &Receiver {
         &self.receiver

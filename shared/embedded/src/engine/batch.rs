@@ -8,11 +8,12 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Action, Delivery, Settlement, Stop, StoreError, Worker};
+use lamplighter::{Action, Delivery, Env, Settlement, Stop, StoreError, StoreErrorKind, Worker};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     file::writer::Writer,
+    time,
     work::{
         receipt::Receipt,
         transport::{Transport, transport},
@@ -31,10 +32,22 @@ pub(crate) struct Tally {
 pub(crate) struct Road {
     pub(crate) worker: Worker,
     pub(crate) writer: Writer,
+    pub(crate) env: Env,
     pub(crate) stop: Stop,
     pub(crate) tally: Arc<Tally>,
     /// Where it is told which messages are not in flight any more.
-    pub(crate) landed: mpsc::UnboundedSender<Vec<i64>>,
+    pub(crate) landed: mpsc::UnboundedSender<Landed>,
+}
+
+/// Messages that are not in flight any more.
+#[derive(Debug)]
+pub(crate) enum Landed {
+    /// Their jobs are settled, and so are they.
+    Settled(Vec<i64>),
+    /// The file says when they come again. That may be now, and have been told while they counted as in flight.
+    Told(Vec<i64>),
+    /// Nothing could be written about them: they may be received again as they are.
+    Open(Vec<i64>),
 }
 
 /// A batch.
@@ -46,9 +59,11 @@ pub(crate) struct Batch {
     pub(crate) hidden_until: i64,
 }
 
-/// Tries to write down what the store did not, and the pauses between them.
+/// Tries to write down what the store did not, once the engine stops; before that there is always another.
 const TRIES: u32 = 4;
+/// The pauses between them grow up to the longest.
 const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl Road {
     /// Runs a batch, and settles its messages as soon as their jobs have ended.
@@ -91,25 +106,30 @@ impl Road {
             }
         }
         if !done.is_empty() {
-            let _ = self.landed.send(done);
+            let _ = self.landed.send(Landed::Settled(done));
         }
     }
 
+    /// Tries until it is written, or until the messages come again anyhow: while the file cannot be written, nothing
+    /// better can be done with their slots.
     async fn settle(&self, open: Vec<Transport>) {
         let seqs = open.iter().map(|one| one.receipt.seq).collect();
-        for attempt in 1..=TRIES {
-            match self.write(open.clone()).await {
-                Ok(()) => break,
-                Err(error) if attempt < TRIES => {
-                    tracing::warn!(%error, messages = open.len(), "messages could not be settled; trying again");
-                    tokio::time::sleep(PAUSE * attempt).await;
-                }
-                Err(error) => {
-                    tracing::error!(%error, messages = open.len(), "messages could not be settled; they will come again");
-                }
+        let messages = open.len();
+        let mut attempt = 1;
+        let landed = loop {
+            let Err(error) = self.write(open.clone()).await else { break Landed::Told(seqs) };
+            let late = open.iter().all(|one| one.hidden_until <= time::nearest(self.env.now()));
+            if error.kind() == StoreErrorKind::Invalid || (attempt >= TRIES && (late || self.stop.is_draining())) {
+                tracing::error!(%error, messages, "messages could not be settled; they will come again");
+                break Landed::Open(seqs);
             }
-        }
-        let _ = self.landed.send(seqs);
+            if attempt == 1 {
+                tracing::warn!(%error, messages, "messages could not be settled; trying again");
+            }
+            tokio::time::sleep((PAUSE * attempt).min(LONGEST_PAUSE)).await;
+            attempt = attempt.saturating_add(1);
+        };
+        let _ = self.landed.send(landed);
     }
 
     async fn write(&self, open: Vec<Transport>) -> Result<(), StoreError> {
@@ -117,15 +137,16 @@ impl Road {
     }
 }
 
-/// Tells at the end of a batch, whatever the end, that its messages are not in flight any more.
+/// Tells at the end of a batch, whatever the end, that its messages are not in flight any more; those of which nothing
+/// was told before are open.
 struct Landing {
     seqs: Vec<i64>,
-    landed: mpsc::UnboundedSender<Vec<i64>>,
+    landed: mpsc::UnboundedSender<Landed>,
 }
 
 impl Drop for Landing {
     fn drop(&mut self) {
         // Nobody listens when the engine is gone.
-        let _ = self.landed.send(std::mem::take(&mut self.seqs));
+        let _ = self.landed.send(Landed::Open(std::mem::take(&mut self.seqs)));
     }
 }

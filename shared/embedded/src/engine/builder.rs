@@ -3,12 +3,15 @@
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use lamplighter::{Function, Queue, ScheduledJob, Stop, StoreError, Worker, schedule::ScheduleError};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 
 use super::{
     batch::{Road, Tally},
     fetch::{Fetch, Source},
-    housekeeping,
+    housekeeping, late,
     lock::{EngineLock, Refused},
     running::Running,
     schedules,
@@ -161,9 +164,10 @@ impl EngineBuilder {
         if leases > 0 {
             tracing::warn!(jobs = leases, "an engine has died here; its running jobs count as lost and run again");
         }
-        let watch = Watch::start(&embedded)?;
         let known: HashMap<_, _> = queues.iter().map(|queue| queue.name()).zip(known).collect();
         let (stop, tally) = (Stop::new(), Arc::new(Tally::default()));
+        let (tell, failure) = watch::channel(None);
+        let watch = Watch::start(&embedded, &lock, &stop, tell)?;
         let mut tasks = JoinSet::new();
         for function in functions {
             let plan = Plan { embedded: &embedded, stop: &stop, tally: &tally, jobs_at_once, lock: &lock };
@@ -171,7 +175,8 @@ impl EngineBuilder {
         }
         tasks.spawn(schedules::run(embedded.clone(), stop.clone()));
         tasks.spawn(housekeeping::run(embedded.clone(), stop.clone()));
-        Ok(Running::new(stop, tasks, tally, watch, lock))
+        tasks.spawn(late::run(embedded.clone(), stop.clone()));
+        Ok(Running { embedded, stop, tasks, tally, watch, failure, lock: Some(lock) })
     }
 
     fn check(&self) -> Result<(), StartError> {
@@ -245,6 +250,7 @@ impl Plan<'_> {
             let road = Road {
                 worker: worker.clone(),
                 writer: self.embedded.0.writer.clone(),
+                env: self.embedded.env().clone(),
                 stop: self.stop.clone(),
                 tally: self.tally.clone(),
                 landed,

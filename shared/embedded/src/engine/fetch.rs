@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::batch::{Batch, Road};
+use super::batch::{Batch, Landed, Road};
 use crate::{
     embedded::Embedded,
     file::unit::Unit,
@@ -64,7 +64,7 @@ pub(crate) struct Source {
 pub(crate) struct Fetch {
     source: Source,
     road: Road,
-    landed: mpsc::UnboundedReceiver<Vec<i64>>,
+    landed: mpsc::UnboundedReceiver<Landed>,
     /// What is in the buffer or with the worker.
     taken: Arc<HashSet<i64>>,
     buffer: VecDeque<Received>,
@@ -77,15 +77,18 @@ pub(crate) struct Fetch {
     looked_from_start: Instant,
     /// Whether there may be visible messages that are not taken.
     look: bool,
-    /// When to look again if nobody says anything.
+    /// When to look again if nobody says anything: as the last read says, and after an error whatever is read meanwhile.
     wake: Option<Instant>,
+    look_again: Option<Instant>,
     /// Whether the queue is paused, and where it is told that this may have changed.
     paused: bool,
     pauses: watch::Receiver<()>,
+    /// When to ask again whether it is paused, where no answer came.
+    ask_again: Option<Instant>,
 }
 
 impl Fetch {
-    pub(crate) fn new(source: Source, road: Road, landed: mpsc::UnboundedReceiver<Vec<i64>>) -> Self {
+    pub(crate) fn new(source: Source, road: Road, landed: mpsc::UnboundedReceiver<Landed>) -> Self {
         let portion = source.slots.min(MOST);
         let (paused, pauses) = (source.paused, source.embedded.0.signals.of_pauses());
         Self {
@@ -102,8 +105,10 @@ impl Fetch {
             looked_from_start: Instant::now(),
             look: true,
             wake: None,
+            look_again: None,
             paused,
             pauses,
+            ask_again: None,
         }
     }
 
@@ -111,8 +116,8 @@ impl Fetch {
         let stop = self.road.stop.clone();
         let notify = self.source.embedded.0.signals.of_queue(self.source.queue);
         while !stop.is_draining() {
-            while let Ok(seqs) = self.landed.try_recv() {
-                self.land(&seqs);
+            while let Ok(landed) = self.landed.try_recv() {
+                self.take_down(landed);
             }
             while self.batches.try_join_next().is_some() {}
             if !self.paused {
@@ -122,30 +127,54 @@ impl Fetch {
             let wake = self.wake.filter(|_| !self.look && !self.paused);
             tokio::select! {
                 () = stop.draining() => {}
-                Some(seqs) = self.landed.recv() => self.land(&seqs),
+                Some(landed) = self.landed.recv() => self.take_down(landed),
                 found = read(&mut self.reading) => self.take(found),
                 () = notify.notified() => self.look = true,
                 () = at(wake) => self.look = true,
+                () = at(self.look_again) => (self.look, self.cursor, self.look_again) = (true, Cursor::START, None),
                 Ok(()) = self.pauses.changed() => self.look_whether_paused().await,
+                () = at(self.ask_again) => self.look_whether_paused().await,
             }
         }
         // What lies in the buffer has never left its queue.
         while self.batches.join_next().await.is_some() {}
+        if let Some(reading) = self.reading.take() {
+            // It has a connection to the file.
+            let _ = reading.await;
+        }
     }
 
     fn running(&self) -> usize {
         self.taken.len() - self.buffer.len()
     }
 
-    fn land(&mut self, seqs: &[i64]) {
-        let taken = Arc::make_mut(&mut self.taken);
-        for seq in seqs {
-            taken.remove(seq);
+    fn take_down(&mut self, landed: Landed) {
+        match landed {
+            Landed::Settled(seqs) => drop(self.land(&seqs)),
+            Landed::Told(seqs) => self.look |= self.land(&seqs) > 0,
+            // Whoever settles a message tells that there is something to be received. Here nobody did.
+            Landed::Open(seqs) => {
+                if self.land(&seqs) > 0 {
+                    self.look_later();
+                }
+            }
         }
+    }
+
+    /// Says how many of them had not landed before.
+    fn land(&mut self, seqs: &[i64]) -> usize {
+        let taken = Arc::make_mut(&mut self.taken);
+        seqs.iter().filter(|seq| taken.remove(seq)).count()
+    }
+
+    /// Looks at the whole queue again in a moment, whether or not anybody says anything.
+    fn look_later(&mut self) {
+        self.look_again = self.look_again.or_else(|| Some(Instant::now() + AFTER_ERROR));
     }
 
     async fn look_whether_paused(&mut self) {
         let (queue, name) = (self.source.queue, &*self.source.name);
+        self.ask_again = None;
         let paused = self.source.embedded.0.readers.read(move |connection| pause::is_paused(connection, queue)).await;
         match paused {
             Ok(paused) if paused == self.paused => {}
@@ -160,8 +189,10 @@ impl Fetch {
                 tracing::info!(queue = name, "resumed");
                 (self.paused, self.look, self.cursor) = (false, true, Cursor::START);
             }
-            // It is asked again after the next change of the file.
-            Err(error) => tracing::error!(queue = name, %error, "cannot tell whether the queue is paused"),
+            Err(error) => {
+                tracing::error!(queue = name, %error, "cannot tell whether the queue is paused; asking again");
+                self.ask_again = Some(Instant::now() + AFTER_ERROR);
+            }
         }
     }
 
@@ -232,7 +263,7 @@ impl Fetch {
     fn rest(&mut self, error: &StoreError) {
         tracing::error!(queue = &*self.source.name, %error, "could not receive");
         self.look = false;
-        self.wake = Some(Instant::now() + AFTER_ERROR);
+        self.look_later();
     }
 
     async fn start(&mut self, mut messages: Vec<Received>) -> Result<(), StoreError> {

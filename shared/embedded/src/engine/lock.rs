@@ -1,16 +1,33 @@
 //! One engine a file.
 //!
-//! What is in flight is known in the memory of one engine; a second one would hand out the same messages. The lock lies
-//! on a file beside the jobs', is held by the operating system, and ends with the process however that ends.
+//! What is in flight is known in the memory of one engine; a second one would hand out the same messages. The lock
+//! belongs to the file and not to a name of it, is held by the operating system, and ends with the process however that
+//! ends. It has two parts:
+//!
+//! - A file beside the jobs' own (where a symbolic link leads, so beside the target), locked. It says who holds it, and
+//!   also keeps out engines in other containers. If it is removed, the engine makes it again.
+//! - On Linux, an abstract socket that is named after the file's device and number: it has neither a name in a folder nor
+//!   anything that could be removed, and is the same for all hard links. Containers with networks of their own do not see
+//!   each other's.
+//!
+//! The file of jobs cannot be locked itself: closing any descriptor of it would end SQLite's locks.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
-    sync::atomic::Ordering,
+    sync::{Mutex, PoisonError, atomic::Ordering},
 };
 
-use crate::{embedded::Embedded, file::connection::Location};
+use super::failure::EngineError;
+use crate::{
+    embedded::Embedded,
+    file::{
+        connection::Location,
+        identity::FileId,
+        private::{beside, open_or_make},
+    },
+};
 
 /// Why this engine may not run.
 #[derive(Debug)]
@@ -23,8 +40,16 @@ pub(crate) enum Refused {
 #[derive(Debug)]
 pub(crate) struct EngineLock {
     embedded: Embedded,
+    held: Option<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    path: PathBuf,
     /// Locked as long as it is open.
-    _file: Option<File>,
+    file: Mutex<File>,
+    #[cfg(target_os = "linux")]
+    _socket: Option<std::os::unix::net::UnixListener>,
 }
 
 impl EngineLock {
@@ -32,11 +57,16 @@ impl EngineLock {
         if embedded.0.engine.swap(true, Ordering::AcqRel) {
             return Err(Refused::Held { by: "this very process".into() });
         }
-        let mut lock = Self { embedded: embedded.clone(), _file: None };
-        if let Location::File(path) = &embedded.0.location {
-            lock._file = Some(lock_file(&beside(path))?);
+        let mut lock = Self { embedded: embedded.clone(), held: None };
+        if let Location::File { absolute, .. } = &embedded.0.location {
+            lock.held = Some(Held::take(absolute)?);
         }
         Ok(lock)
+    }
+
+    /// Sees to it that the file of the lock is there and is the one that is locked.
+    pub(crate) fn keep(&self) -> Result<(), EngineError> {
+        self.held.as_ref().map_or(Ok(()), Held::keep)
     }
 }
 
@@ -46,26 +76,91 @@ impl Drop for EngineLock {
     }
 }
 
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".engine");
-    name.into()
+impl Held {
+    fn take(jobs: &Path) -> Result<Self, Refused> {
+        let io = |source| Refused::Io { path: jobs.to_owned(), source };
+        let real = fs::canonicalize(jobs).map_err(io)?;
+        let path = beside(&real, ".engine");
+        #[cfg(target_os = "linux")]
+        let _socket = socket(FileId::of(&fs::metadata(&real).map_err(io)?), &path)?;
+        let file = Mutex::new(lock_file(&path)?);
+        Ok(Self {
+            path,
+            file,
+            #[cfg(target_os = "linux")]
+            _socket,
+        })
+    }
+
+    fn keep(&self) -> Result<(), EngineError> {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_at(&file, &self.path) {
+            return Ok(());
+        }
+        match lock_file(&self.path) {
+            Ok(new) => {
+                tracing::warn!(lock = %self.path.display(), "the engine's lock was removed and is made again");
+                *file = new;
+                Ok(())
+            }
+            Err(Refused::Held { .. }) => Err(EngineError::Lock { lock: self.path.clone() }),
+            Err(Refused::Io { source, .. }) => {
+                tracing::debug!(lock = %self.path.display(), error = %source, "the engine's lock cannot be made again");
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Takes what belongs to the file itself. `None` where there are no such sockets.
+#[cfg(target_os = "linux")]
+fn socket(id: FileId, lock: &Path) -> Result<Option<std::os::unix::net::UnixListener>, Refused> {
+    use std::os::{
+        linux::net::SocketAddrExt,
+        unix::net::{SocketAddr, UnixListener},
+    };
+    let name = format!("lamplighter.engine.{}", id.name());
+    match SocketAddr::from_abstract_name(name).and_then(|address| UnixListener::bind_addr(&address)) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Refused::Held { by: holder(lock) }),
+        Err(error) => {
+            tracing::debug!(%error, "no abstract socket can be had; the engine's lock is a file alone");
+            Ok(None)
+        }
+    }
+}
+
+/// Who holds the lock, for people: whoever has not written it yet, or under another name, is one without a number.
+fn holder(lock: &Path) -> String {
+    let mut by = String::new();
+    let read = File::open(lock).and_then(|file| file.take(64).read_to_string(&mut by));
+    match by.trim() {
+        number if read.is_ok() && !number.is_empty() => format!("process {number}"),
+        _ => "another process".into(),
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> bool {
+    let id = |metadata: io::Result<fs::Metadata>| metadata.map(|metadata| FileId::of(&metadata)).ok();
+    id(file.metadata()) == id(fs::metadata(path))
 }
 
 fn lock_file(path: &Path) -> Result<File, Refused> {
     let io = |source| Refused::Io { path: path.to_owned(), source };
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut by = String::new();
-            // It is for people only; a holder that has not written it yet is one without a number.
-            let _ = file.take(64).read_to_string(&mut by);
-            let by = if by.trim().is_empty() { "another process".into() } else { format!("process {}", by.trim()) };
-            return Err(Refused::Held { by });
+    loop {
+        let mut file = open_or_make(path).map_err(io)?;
+        match file.try_lock() {
+            // It was removed meanwhile: another one may lock the next.
+            Ok(()) if !is_at(&file, path) => continue,
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Refused::Held { by: holder(path) }),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
         }
-        Err(TryLockError::Error(source)) => return Err(io(source)),
+        let wrote = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+        // The number is for people only: a full disk is no reason not to run.
+        if let Err(error) = wrote {
+            tracing::debug!(lock = %path.display(), %error, "the number of this process could not be written");
+        }
+        return Ok(file);
     }
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id())).map_err(io)?;
-    Ok(file)
 }

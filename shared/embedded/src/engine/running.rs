@@ -3,13 +3,14 @@
 use std::{
     fmt,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use lamplighter::Stop;
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 
-use super::{batch::Tally, lock::EngineLock, watch::Watch};
+use super::{batch::Tally, failure::EngineError, lock::EngineLock, pulse::Pulse, watch::Watch};
+use crate::embedded::Embedded;
 
 /// A running engine.
 ///
@@ -17,11 +18,13 @@ use super::{batch::Tally, lock::EngineLock, watch::Watch};
 /// background.
 #[must_use = "an engine whose `Running` is dropped ends at once"]
 pub struct Running {
-    stop: Stop,
-    tasks: JoinSet<()>,
-    tally: Arc<Tally>,
-    watch: Option<Watch>,
-    lock: Option<Arc<EngineLock>>,
+    pub(super) embedded: Embedded,
+    pub(super) stop: Stop,
+    pub(super) tasks: JoinSet<()>,
+    pub(super) tally: Arc<Tally>,
+    pub(super) watch: Option<Watch>,
+    pub(super) failure: watch::Receiver<Option<EngineError>>,
+    pub(super) lock: Option<Arc<EngineLock>>,
 }
 
 /// How an engine came to its end.
@@ -46,36 +49,107 @@ impl fmt::Display for Stopped {
     }
 }
 
-/// How long handing back may take after the budget is used up: a transaction or two.
+/// How long handing back may take after the budget is used up: a transaction or two, and another process may hold the
+/// file meanwhile.
 const HAND_BACK: Duration = Duration::from_secs(10);
+/// How long handing back may go on without a sign of life: from the file and the runtime, and from the file alone. What
+/// has not ended then is held up by a handler that blocks its thread.
+const BLOCKED: Duration = Duration::from_millis(500);
+const QUIET: Duration = Duration::from_secs(2);
+/// How far tokio's clock may be behind.
+const LATE: Duration = Duration::from_millis(50);
 
 impl Running {
-    pub(super) fn new(
-        stop: Stop,
-        tasks: JoinSet<()>,
-        tally: Arc<Tally>,
-        watch: Option<Watch>,
-        lock: Arc<EngineLock>,
-    ) -> Self {
-        Self { stop, tasks, tally, watch, lock: Some(lock) }
+    /// Resolves when the engine ends by itself, and says why: its file was removed or replaced, or another engine holds
+    /// its lock. It then begins nothing more, and what ran is cut off; [`stop`](Self::stop) still ends it in order. As
+    /// long as it is well, this does not resolve.
+    pub async fn failed(&self) -> EngineError {
+        let mut failure = self.failure.clone();
+        if let Ok(failure) = failure.wait_for(Option::is_some).await
+            && let Some(failure) = &*failure
+        {
+            return failure.clone();
+        }
+        std::future::pending().await
     }
 
     /// Stops: takes no further message, hands back what has not begun, tells the handlers, and waits for them. What has
     /// not ended after `budget` is cut off and handed back at once; it runs again under the next engine, uncounted.
+    ///
+    /// A handler that blocks its thread cannot be cut off. It is left behind half a second after `budget`, also while
+    /// such handlers block all threads of the runtime, as long as this future is polled by another thread
+    /// (`Runtime::block_on` does); where its job could not be handed back, the next engine counts the attempt as lost.
+    /// A runtime that is dropped waits for such a handler: use `Runtime::shutdown_background`.
+    ///
+    /// At the end the log is copied into the file, and no thread and no connection of the engine is left;
+    /// [`Embedded::close`] does the rest.
     pub async fn stop(mut self, budget: Duration) -> Stopped {
         self.stop.drain();
-        let tasks = &mut self.tasks;
-        if tokio::time::timeout(budget, ended(tasks)).await.is_err() {
+        let mut pulse = Pulse::start();
+        if !self.end_within(budget, &mut pulse).await {
             self.stop.abort();
-            if tokio::time::timeout(HAND_BACK, ended(tasks)).await.is_err() {
-                tracing::error!("some jobs could not be handed back; the next engine finds them lost");
-                tasks.shutdown().await;
+            if !self.hand_back(&mut pulse).await {
+                tracing::error!("some handlers block their threads; the next engine may find their jobs lost");
+                self.tasks.abort_all();
             }
         }
+        let inner = &self.embedded.0;
+        if let Err(error) = inner.store.write_late().await {
+            tracing::error!(%error, "some settlements could not be written; their jobs will run again");
+        }
         self.watch = None;
+        if inner.writer.is_idle() {
+            inner.writer.checkpoint();
+        }
         self.lock = None;
         let count = |of: &std::sync::atomic::AtomicUsize| of.load(Ordering::Relaxed);
         Stopped { ended: count(&self.tally.ended), handed_back: count(&self.tally.handed_back) }
+    }
+
+    async fn end_within(&mut self, budget: Duration, pulse: &mut Pulse) -> bool {
+        let began = Instant::now();
+        let time = tokio::time::sleep(budget);
+        let ended = ended(&mut self.tasks);
+        tokio::pin!(time, ended);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut ended => return true,
+                () = &mut time => return false,
+                () = pulse.beat() => {
+                    if began.elapsed() >= budget.saturating_add(LATE) {
+                        return false;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for what was cut off, as long as there is hope for it.
+    async fn hand_back(&mut self, pulse: &mut Pulse) -> bool {
+        let began = Instant::now();
+        let (mut written_at, mut alive_at) = (began, began);
+        let writer = self.embedded.0.writer.clone();
+        let mut probe = tokio::spawn(async {});
+        let ended = ended(&mut self.tasks);
+        tokio::pin!(ended);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut ended => return true,
+                () = pulse.beat() => {}
+            }
+            if !writer.is_idle() {
+                (written_at, alive_at) = (Instant::now(), Instant::now());
+            }
+            if probe.is_finished() {
+                alive_at = Instant::now();
+                probe = tokio::spawn(async {});
+            }
+            if alive_at.elapsed() >= BLOCKED || written_at.elapsed() >= QUIET || began.elapsed() >= HAND_BACK {
+                return false;
+            }
+        }
     }
 }
 

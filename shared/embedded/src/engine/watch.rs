@@ -1,75 +1,141 @@
-//! Hears what other processes write.
+//! Hears what other processes do to the file: write to it, remove it, put another in its place.
 //!
 //! SQLite tells nobody, but answers cheaply whether anybody else has committed since the last question. The question is
 //! asked by a thread of its own and in real time, so a test's paused clock does not run because of it.
 
 use std::{
+    fs,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc,
     },
     thread::{self, JoinHandle},
     time::Duration,
 };
 
+use lamplighter::Stop;
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::{failure::EngineError, lock::EngineLock};
 use crate::{
     embedded::Embedded,
     error::OpenError,
-    file::connection::{self, Location},
+    file::{
+        connection::{self, Location},
+        identity::Named,
+        private::beside,
+        signals::Signals,
+        writer::Writer,
+    },
 };
 
-/// How long what another process has enqueued may lie before it is heard of.
+/// How long what another process has done may lie before it is heard of.
 const INTERVAL: Duration = Duration::from_millis(50);
+/// How long the end of the thread is waited for. It comes at once, unless the disk is silent.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
-/// Hears what other processes write, until it is dropped.
+/// Where it is told why the engine ends by itself.
+pub(crate) type Failure = watch::Sender<Option<EngineError>>;
+
+/// Hears what other processes do, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watch {
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+    /// Disconnected when the thread has closed its connection.
+    ended: mpsc::Receiver<()>,
+}
+
+struct Listener {
+    connection: Connection,
+    writer: Writer,
+    signals: Arc<Signals>,
+    lock: Arc<EngineLock>,
+    /// The log, once it has been seen. It stays the same as long as this connection is open.
+    log: Option<Named>,
+    log_path: std::path::PathBuf,
+    seen: Option<i64>,
 }
 
 impl Watch {
-    /// `None` for a store in memory: nobody else can write there.
-    pub(crate) fn start(embedded: &Embedded) -> Result<Option<Self>, OpenError> {
+    /// `None` for a store in memory: nobody else can reach it.
+    pub(crate) fn start(
+        embedded: &Embedded,
+        lock: &Arc<EngineLock>,
+        stop: &Stop,
+        failure: Failure,
+    ) -> Result<Option<Self>, OpenError> {
         let location = &embedded.0.location;
-        if matches!(location, Location::Memory) {
-            return Ok(None);
-        }
-        let connection = connection::reader(location, embedded.durability())?;
+        let Location::File { absolute, .. } = location else { return Ok(None) };
+        let real = fs::canonicalize(absolute).unwrap_or_else(|_| absolute.clone());
+        let mut listener = Listener {
+            connection: connection::reader(location, embedded.durability())?,
+            writer: embedded.0.writer.clone(),
+            signals: embedded.0.signals.clone(),
+            lock: lock.clone(),
+            log: None,
+            log_path: beside(&real, "-wal"),
+            seen: None,
+        };
         let over = Arc::new(AtomicBool::new(false));
-        let (signals, ended) = (embedded.0.signals.clone(), over.clone());
+        let (tell, ended) = mpsc::channel::<()>();
+        let (stop, asked) = (stop.clone(), over.clone());
         let listen = move || {
-            let mut seen: Option<i64> = None;
-            while !ended.load(Ordering::Acquire) {
-                let version = connection
-                    .prepare_cached("PRAGMA data_version")
-                    .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
-                match version {
-                    Ok(version) if seen != Some(version) => {
-                        // This process's own commits are among them. Whoever is woken for nothing looks once.
-                        seen = Some(version);
-                        signals.everything();
-                    }
-                    Ok(_) => {}
-                    Err(error) => tracing::debug!(%error, "cannot ask whether others have written"),
+            while !asked.load(Ordering::Acquire) {
+                if let Err(error) = listener.look() {
+                    tracing::error!("{error}");
+                    failure.send_replace(Some(error));
+                    stop.abort();
+                    break;
                 }
                 thread::park_timeout(INTERVAL);
             }
+            drop(listener);
+            drop(tell);
         };
         let thread = thread::Builder::new().name("lamplighter-watch".into()).spawn(listen);
-        let thread = thread.map_err(|error| OpenError::Unusable {
-            path: location.path().to_owned(),
-            reason: format!("no thread can be started: {error}"),
-        })?;
-        Ok(Some(Self { over, thread: Some(thread) }))
+        let thread = thread.map_err(|error| OpenError::no_thread(location.path(), &error))?;
+        Ok(Some(Self { over, thread: Some(thread), ended }))
+    }
+}
+
+impl Listener {
+    fn look(&mut self) -> Result<(), EngineError> {
+        self.writer.check().map_err(EngineError::File)?;
+        match &self.log {
+            Some(log) => log.check().map_err(EngineError::File)?,
+            None => self.log = Named::look(self.log_path.clone()).ok(),
+        }
+        self.lock.keep()?;
+        let version = self
+            .connection
+            .prepare_cached("PRAGMA data_version")
+            .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
+        match version {
+            Ok(version) if self.seen != Some(version) => {
+                // This process's own commits are among them. Whoever is woken for nothing looks once.
+                self.seen = Some(version);
+                self.signals.everything();
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "cannot ask whether others have written"),
+        }
+        Ok(())
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            thread.thread().unpark();
+        let Some(thread) = self.thread.take() else { return };
+        thread.thread().unpark();
+        match self.ended.recv_timeout(LAST_LOOK) {
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                tracing::warn!("the disk does not answer; a connection to the file stays open");
+            }
+            _ => drop(thread.join()),
         }
     }
 }

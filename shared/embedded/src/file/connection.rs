@@ -3,19 +3,24 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig, types::Value};
 
-use super::schema;
+use super::{
+    identity::Named,
+    look,
+    private::{self, with_logs},
+    schema,
+};
 use crate::{
     error::{OpenError, explain},
     settings::Durability,
 };
 
 /// How long a connection waits for another process's transaction.
-const BUSY: Duration = Duration::from_secs(5);
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// Larger pages than SQLite's 4 KiB: rows are small and written in runs, and each page written costs a checksum and a
 /// call. Measured with batches of 1,000: 8 KiB gives 20 to 50 percent more than 4 KiB.
 const PAGE_SIZE: i64 = 8192;
@@ -31,15 +36,42 @@ const LOG_LIMIT: i64 = 64 << 20;
 /// Where the data is.
 #[derive(Debug, Clone)]
 pub(crate) enum Location {
-    File(PathBuf),
+    File {
+        /// As it was given, for people.
+        path: PathBuf,
+        /// For the system: it means the same when the process has gone to another folder.
+        absolute: PathBuf,
+    },
     Memory,
 }
 
 impl Location {
+    pub(crate) fn file(path: &Path) -> Result<Self, OpenError> {
+        let absolute = std::path::absolute(path).map_err(|error| OpenError::Unusable {
+            path: path.to_owned(),
+            reason: format!("it is no path ({error}); name a file"),
+        })?;
+        Ok(Self::File { path: path.to_owned(), absolute })
+    }
+
+    /// As it was given, for people.
     pub(crate) fn path(&self) -> &Path {
         match self {
-            Self::File(path) => path,
+            Self::File { path, .. } => path,
             Self::Memory => Path::new("memory"),
+        }
+    }
+
+    /// The file that has the name now; none for a store in memory.
+    pub(crate) fn named(&self) -> Result<Option<Named>, OpenError> {
+        match self {
+            Self::Memory => Ok(None),
+            Self::File { path, absolute } => {
+                Named::look(absolute.clone()).map(Some).map_err(|source| OpenError::Unusable {
+                    path: path.clone(),
+                    reason: format!("it cannot be found: {}", io_reason(&source)),
+                })
+            }
         }
     }
 }
@@ -51,16 +83,37 @@ pub(crate) enum Role {
     Reader,
 }
 
-/// Opens the writer's connection and brings the file's layout up to date.
-pub(crate) fn writer(location: &Location, durability: Durability) -> Result<Connection, OpenError> {
-    if let Location::File(path) = location
-        && let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty())
-    {
-        fs::create_dir_all(folder).map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
+/// Opens the writer's connection and brings the file's layout up to date. Says which file it is. A file that is not
+/// ours is not touched.
+pub(crate) fn writer(location: &Location, durability: Durability) -> Result<(Connection, Option<Named>), OpenError> {
+    if let Location::File { path, absolute } = location {
+        look::look(path, absolute)?;
+        if let Some(folder) = absolute.parent() {
+            let shown = || path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(folder).to_owned();
+            private::make_folder(folder).map_err(|source| OpenError::Folder { folder: shown(), source })?;
+        }
+        private::make_file(absolute).map_err(|source| OpenError::Unusable {
+            path: path.clone(),
+            reason: format!("{}; name a place where you may write", io_reason(&source)),
+        })?;
+        private::close_to_others(absolute);
     }
+    let before = location.named().ok().flatten();
     let connection = open(location, Role::Writer, durability)?;
     schema::bring_up_to_date(&connection, location.path())?;
-    Ok(connection)
+    let named = location.named()?;
+    if let (Some(before), Some(named)) = (before, &named)
+        && before.id() != named.id()
+    {
+        let reason = "another file has taken its place meanwhile; try again".into();
+        return Err(OpenError::Unusable { path: location.path().to_owned(), reason });
+    }
+    if let Location::File { absolute, .. } = location {
+        // Beside the file that a symbolic link leads to, as SQLite does.
+        let real = fs::canonicalize(absolute).unwrap_or_else(|_| absolute.clone());
+        with_logs(&real).iter().for_each(|path| private::close_to_others(path));
+    }
+    Ok((connection, named))
 }
 
 /// Opens a connection that only reads.
@@ -70,15 +123,12 @@ pub(crate) fn reader(location: &Location, durability: Durability) -> Result<Conn
 
 fn open(location: &Location, role: Role, durability: Durability) -> Result<Connection, OpenError> {
     let path = location.path();
-    let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let mut flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_READ_WRITE;
+    if role == Role::Writer {
+        flags |= OpenFlags::SQLITE_OPEN_CREATE;
+    }
     let connection = match location {
-        Location::File(path) => {
-            if path.is_dir() {
-                let reason = "it is a folder; name a file in it".into();
-                return Err(OpenError::Unusable { path: path.clone(), reason });
-            }
-            Connection::open_with_flags(path, flags)
-        }
+        Location::File { absolute, .. } => Connection::open_with_flags(absolute, flags),
         Location::Memory => Connection::open_in_memory_with_flags(flags),
     }
     .map_err(|error| unusable(path, &error))?;
@@ -96,14 +146,6 @@ fn open(location: &Location, role: Role, durability: Durability) -> Result<Conne
 pub(crate) fn unusable(path: &Path, error: &rusqlite::Error) -> OpenError {
     match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => OpenError::Foreign { path: path.to_owned() },
-        Some(rusqlite::ErrorCode::CannotOpen) if !path.exists() => {
-            let reason = match fs::OpenOptions::new().write(true).create_new(true).open(path) {
-                Ok(_) | Err(_) if path.exists() => explain(error).1,
-                Ok(_) => explain(error).1,
-                Err(source) => format!("{}; name a place where you may write", io_reason(&source)),
-            };
-            OpenError::Unusable { path: path.to_owned(), reason }
-        }
         _ => OpenError::Unusable { path: path.to_owned(), reason: explain(error).1 },
     }
 }
@@ -125,7 +167,7 @@ struct Pragma {
 fn pragmas(location: &Location, role: Role, durability: Durability) -> Vec<Pragma> {
     let pragma = |name, value: &str, answer: &str| Pragma { name, value: value.into(), answer: answer.into() };
     let number = |name, value: i64| Pragma { name, value: value.to_string(), answer: value.to_string() };
-    let in_file = matches!(location, Location::File(_));
+    let in_file = matches!(location, Location::File { .. });
     let mut all = Vec::new();
     if role == Role::Writer && in_file {
         // Of the file itself, and only before it has pages: what it has then, it keeps.
@@ -154,12 +196,13 @@ fn pragmas(location: &Location, role: Role, durability: Durability) -> Vec<Pragm
 fn set(connection: &Connection, path: &Path, name: &'static str, value: &str, answer: &str) -> Result<(), OpenError> {
     // Two processes that make the same file at once: the one who comes second to the change of the journal is told
     // that it is busy, and SQLite does not wait by itself there.
-    let mut patience = 100;
+    let began = Instant::now();
     loop {
         match connection.pragma_update(None, name, value) {
             Ok(()) => break,
-            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) && patience > 0 => {
-                patience -= 1;
+            Err(error)
+                if error.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy) && began.elapsed() < BUSY =>
+            {
                 std::thread::sleep(Duration::from_millis(20));
             }
             Err(error) => return Err(unusable(path, &error)),
@@ -199,17 +242,17 @@ mod tests {
     #[test]
     fn every_pragma_is_what_it_was_set_to() {
         let folder = tempfile::tempdir().unwrap();
-        let file = Location::File(folder.path().join("jobs.db"));
+        let file = Location::file(&folder.path().join("jobs.db")).unwrap();
         for location in [file, Location::Memory] {
             for durability in [Durability::Normal, Durability::Full] {
-                let connection = writer(&location, durability).unwrap();
+                let (connection, _) = writer(&location, durability).unwrap();
                 for Pragma { name, answer, .. } in pragmas(&location, Role::Writer, durability) {
                     let answer = if name == "page_size" { PAGE_SIZE.to_string() } else { answer };
                     assert_eq!(get(&connection, name).unwrap(), answer, "{name}");
                 }
             }
         }
-        let file = Location::File(folder.path().join("jobs.db"));
+        let file = Location::file(&folder.path().join("jobs.db")).unwrap();
         let connection = reader(&file, Durability::Normal).unwrap();
         for Pragma { name, answer, .. } in pragmas(&file, Role::Reader, Durability::Normal) {
             assert_eq!(get(&connection, name).unwrap(), answer, "{name}");
@@ -227,7 +270,7 @@ mod tests {
     #[test]
     fn what_is_no_file_of_jobs_is_said_in_a_sentence() {
         let folder = tempfile::tempdir().unwrap();
-        let open = |path: &Path| writer(&Location::File(path.to_owned()), Durability::Normal).unwrap_err().to_string();
+        let open = |path: &Path| writer(&Location::file(path).unwrap(), Durability::Normal).unwrap_err().to_string();
         assert!(open(folder.path()).contains("it is a folder"));
         let text = folder.path().join("text");
         fs::write(&text, "This is a letter, and by no means a database. ".repeat(20)).unwrap();
@@ -238,7 +281,7 @@ mod tests {
         Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE songs (title TEXT)").unwrap();
         assert!(open(&foreign).contains("holds something else"), "{}", open(&foreign));
         let newer = folder.path().join("newer.db");
-        drop(writer(&Location::File(newer.clone()), Durability::Normal).unwrap());
+        drop(writer(&Location::file(&newer).unwrap(), Durability::Normal).unwrap());
         Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
         assert!(open(&newer).contains("newer version"), "{}", open(&newer));
     }

@@ -2,6 +2,10 @@
 
 pub(crate) mod catalog;
 pub(crate) mod connection;
+pub(crate) mod identity;
+mod look;
+pub(crate) mod patience;
+pub(crate) mod private;
 pub(crate) mod readers;
 pub(crate) mod schema;
 pub(crate) mod signals;

@@ -28,25 +28,58 @@ const LAYOUT: i64 = 1;
 /// By layout: what makes it from the one before.
 const STEPS: [&str; 1] = [include_str!("schema_1.sql")];
 
+/// What a file says in its head of whose it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    application: i64,
+    layout: i64,
+    /// Tables, indexes and the like; not counted in a file that is ours.
+    tables: i64,
+}
+
+impl Head {
+    pub(super) fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let (application, layout) = (number("application_id")?, number("user_version")?);
+        let tables = match application {
+            APPLICATION => 0,
+            _ => connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?,
+        };
+        Ok(Self { application, layout, tables })
+    }
+
+    /// Whether nothing has been written in it yet.
+    pub(super) fn is_blank(self) -> bool {
+        self.application == 0 && self.layout == 0 && self.tables == 0
+    }
+
+    /// Refuses files of others and of later versions.
+    pub(super) fn judge(self, path: &Path) -> Result<(), OpenError> {
+        if self.application != APPLICATION && !self.is_blank() {
+            return Err(OpenError::Foreign { path: path.to_owned() });
+        }
+        if self.layout > LAYOUT {
+            return Err(OpenError::Newer { path: path.to_owned(), found: self.layout, known: LAYOUT });
+        }
+        Ok(())
+    }
+}
+
 /// Makes the tables of a new file; refuses files of others and of later versions.
 pub(crate) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     let step = || -> rusqlite::Result<Option<OpenError>> {
-        let (application, layout) = head(connection)?;
-        if (application, layout) == (APPLICATION, LAYOUT) {
+        let head = Head::of(connection)?;
+        if (head.application, head.layout) == (APPLICATION, LAYOUT) {
             return Ok(None);
         }
         // The first look took no lock: another process may be making the tables right now.
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        let (application, layout) = head(connection)?;
-        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if application != APPLICATION && (application != 0 || layout != 0 || tables > 0) {
-            return Ok(Some(OpenError::Foreign { path: path.to_owned() }));
-        }
-        if layout > LAYOUT {
-            return Ok(Some(OpenError::Newer { path: path.to_owned(), found: layout, known: LAYOUT }));
+        let head = Head::of(connection)?;
+        if let Err(error) = head.judge(path) {
+            return Ok(Some(error));
         }
         for (number, step) in (1..).zip(STEPS) {
-            if number > layout {
+            if number > head.layout {
                 connection.execute_batch(step)?;
             }
         }
@@ -65,9 +98,4 @@ pub(crate) fn bring_up_to_date(connection: &Connection, path: &Path) -> Result<(
         Ok(Some(error)) => Err(error),
         Err(error) => Err(unusable(path, &error)),
     }
-}
-
-fn head(connection: &Connection) -> rusqlite::Result<(i64, i64)> {
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    Ok((number("application_id")?, number("user_version")?))
 }

@@ -1,0 +1,29 @@
+//! Writes settlements that could not be written when they came.
+
+use std::time::Duration;
+
+use lamplighter::Stop;
+
+use crate::embedded::Embedded;
+
+/// The pause before each try.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Writes them, until the engine stops; what has come by then is tried once more at its end.
+pub(crate) async fn run(embedded: Embedded, stop: Stop) {
+    let store = &embedded.0.store;
+    loop {
+        tokio::select! {
+            () = stop.draining() => return,
+            () = store.late.come() => {}
+        }
+        tokio::select! {
+            () = stop.draining() => return,
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+        // What fails for want of room or a lock is kept, and said by the writer.
+        if let Err(error) = store.write_late().await {
+            tracing::debug!(%error, "settlements are still not written");
+        }
+    }
+}

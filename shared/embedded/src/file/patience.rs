@@ -1,0 +1,154 @@
+//! Ends waits for a disk that does not answer.
+//!
+//! A lock of another process ends a call by SQLite's busy time-out. A disk that is silent ends nothing: the thread hangs
+//! in the system, and nobody can wake it. So whoever waits for such a thread is told after a while. This is done by a
+//! thread of its own and in real time: it works without tokio's timers, while all of its threads are blocked, and beside
+//! a test's paused clock.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+/// How often it is looked whether somebody has waited for too long.
+const TICK: Duration = Duration::from_millis(250);
+/// Looks without anybody who waits, after which the thread sleeps until somebody does.
+const QUIET: u32 = 8;
+
+/// Tells those who wait that it has been long enough.
+pub(crate) struct Patience {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    limit: Duration,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    /// In the order in which they began.
+    waits: BTreeMap<u64, (Instant, oneshot::Sender<()>)>,
+    asleep: bool,
+    over: bool,
+}
+
+/// Somebody who waits.
+pub(crate) struct Wait {
+    shared: Arc<Shared>,
+    number: u64,
+    over: oneshot::Receiver<()>,
+}
+
+impl Patience {
+    /// Nobody waits for longer than about `limit`.
+    pub(crate) fn new(limit: Duration) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared { limit, state: Mutex::default(), wake: Condvar::new() });
+        let watched = shared.clone();
+        let thread = thread::Builder::new().name("lamplighter-patience".into()).spawn(move || watched.watch())?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// How long somebody may wait.
+    pub(crate) fn limit(&self) -> Duration {
+        self.shared.limit
+    }
+
+    /// Somebody begins to wait.
+    pub(crate) fn begin(&self) -> Wait {
+        let (tell, over) = oneshot::channel();
+        let mut state = self.shared.state();
+        let number = state.next;
+        state.next += 1;
+        state.waits.insert(number, (Instant::now(), tell));
+        if std::mem::take(&mut state.asleep) {
+            self.shared.wake.notify_one();
+        }
+        drop(state);
+        Wait { shared: self.shared.clone(), number, over }
+    }
+}
+
+impl Wait {
+    /// Resolves when it has been long enough.
+    pub(crate) async fn over(&mut self) {
+        if (&mut self.over).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.shared.state().waits.remove(&self.number);
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn watch(&self) {
+        let mut quiet = 0;
+        let mut state = self.state();
+        while !state.over {
+            while let Some(first) = state.waits.first_entry() {
+                if first.get().0.elapsed() < self.limit {
+                    break;
+                }
+                let (_, tell) = first.remove();
+                // Who has just been answered does not listen any more.
+                let _ = tell.send(());
+            }
+            quiet = if state.waits.is_empty() { quiet + 1 } else { 0 };
+            state = if quiet > QUIET {
+                state.asleep = true;
+                self.wake.wait(state).unwrap_or_else(PoisonError::into_inner)
+            } else {
+                let tick = TICK.min(self.limit);
+                self.wake.wait_timeout(state, tick).unwrap_or_else(PoisonError::into_inner).0
+            };
+        }
+    }
+}
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        self.shared.state().over = true;
+        self.shared.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            // It does nothing but look at a map.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn those_who_wait_are_told_after_the_limit_and_not_before_also_after_a_long_quiet_time() {
+        let limit = Duration::from_millis(30);
+        let patience = Patience::new(limit).unwrap();
+        for asleep in [false, true] {
+            while asleep && !patience.shared.state().asleep {
+                tokio::task::yield_now().await;
+            }
+            let began = Instant::now();
+            let mut wait = patience.begin();
+            wait.over().await;
+            assert!(began.elapsed() >= limit);
+        }
+        drop(patience.begin());
+        assert!(patience.shared.state().waits.is_empty());
+    }
+}
