@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::{Span, SpanRelativeTo, Timestamp};
+use lamplighter::moment;
 
 /// Reads a delay: `90s`, `2h`, `1h 30m`, `3 days`, `2 weeks`, or ISO 8601 (`PT2H`). A day has 24 hours.
 pub(crate) fn delay(text: &str) -> Result<Duration, String> {
@@ -16,14 +17,12 @@ pub(crate) fn delay(text: &str) -> Result<Duration, String> {
 
 /// Reads a moment: RFC 3339, such as `2026-12-24T18:00:00+01:00` or `2026-12-24T17:00:00Z`.
 pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| {
-        "not a moment; write it as RFC 3339 with Z or an offset, like 2026-12-24T18:00:00+01:00".to_owned()
-    })
+    moment::parse(text).map_err(|error| error.to_string())
 }
 
 /// Reads a moment in the past: as [`moment`], or how long ago it was, as [`delay`].
 pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
-    if let Ok(moment) = text.parse() {
+    if let Ok(moment) = moment::parse_clamped(text) {
         return Ok(moment);
     }
     let Ok(ago) = delay(text) else {
@@ -111,6 +110,14 @@ mod tests {
         for text in ["2026-12-24", "2026-12-24T18:00:00", "tomorrow", "18:00"] {
             assert!(moment(text).unwrap_err().contains("RFC 3339"), "{text}");
         }
+    }
+
+    #[test]
+    fn moments_are_taken_up_to_the_last_one_and_an_error_says_which_that_is() {
+        assert_eq!(moment("2026-12-24T18:00:00.123456789012Z"), moment("2026-12-24T18:00:00.123456789Z"));
+        assert!(moment("9999-12-30T22:00:00Z").is_ok());
+        assert!(moment("9999-12-31T23:59:59Z").unwrap_err().contains("9999-12-30T22:00:00Z"));
+        assert_eq!(since("9999-12-31T23:59:59Z"), Ok(Timestamp::MAX));
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub(crate) struct Enqueue {
     /// Run it after this time: 90s, 2h, 1h30m, 3 days.
     #[arg(long, value_name = "TIME", value_parser = when::delay, conflicts_with = "at")]
     delay: Option<Duration>,
-    /// Run it at this moment, written like 2026-12-24T18:00:00+01:00; one that has passed means now.
+    /// Run it at this moment, written like 2026-12-24T18:00:00+01:00, up to 9999-12-30T22:00:00Z (the embedded file
+    /// reaches to April 2262); one that has passed means now.
     #[arg(long, value_name = "MOMENT", value_parser = when::moment)]
     at: Option<Timestamp>,
     /// The job's id and idempotency key; by default a new one.

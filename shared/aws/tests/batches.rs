@@ -320,6 +320,27 @@ async fn hostile_events_lose_nothing_and_never_name_an_empty_id() {
     assert_eq!(stage.failures(&batch([odd])).await, ["odd"]);
     assert_eq!(stage.sqs.calls(), [], "there is no receipt to change the visibility with");
 
+    // Fields of any depth, and with half of a character: the record's neighbours run, and it itself too.
+    let mut stage = Stage::mapped().await;
+    let deep = format!("{}{}", "[".repeat(130), "]".repeat(130));
+    let (first, second) = (record("deep", body("succeed")).to_string(), record("half", body("succeed")).to_string());
+    let event = format!(
+        r#"{{"Records":[{{"x":{deep},{},{{"\udfff":"\ud800",{},{}]}}"#,
+        &first[1..],
+        &second[1..],
+        record("good", body("retry"))
+    );
+    let answer = stage.invoke_with_text(&event, Duration::from_secs(30)).await.unwrap();
+    assert_eq!(failures(answer), ["good"]);
+    assert_eq!(stage.ran().len(), 3);
+
+    // A count above what is counted is as many as can be: no more attempts.
+    let stage = Stage::mapped().await;
+    let mut often = record("often", body("retry"));
+    often["attributes"]["ApproximateReceiveCount"] = json!("4294967296");
+    assert_eq!(stage.failures(&batch([often])).await, [""; 0]);
+    assert_eq!(dead(&stage.sqs).len(), 1);
+
     // The same id twice is named once.
     let stage = Stage::mapped().await;
     let event = batch([record("twin", body("retry")), record("twin", body("retry"))]);

@@ -73,6 +73,13 @@ async fn what_does_not_succeed_is_an_error_that_says_why_and_shows_no_arguments(
             "performs no job \"no.such\"",
         ),
         (json!({"job": 7}), "Lamplighter.BadMessage", "field \"job\""),
+        (json!({"job": ["secret"]}), "Lamplighter.BadMessage", "field \"job\": expected a string, found an array"),
+        (json!({"job": "act.out", "id": "secret !"}), "Lamplighter.BadMessage", "field \"id\": expected a job id"),
+        (
+            json!({"job": "act.out", "args": {"end": {"secret": "secret"}}}),
+            "Lamplighter.BadMessage",
+            "`end`: expected a string, found an object",
+        ),
         (json!({"note": "secret"}), "Lamplighter.UnknownEvent", "[note]"),
         (json!(["secret"]), "Lamplighter.UnknownEvent", "a list"),
         (json!("secret"), "Lamplighter.UnknownEvent", "a text"),
@@ -84,6 +91,26 @@ async fn what_does_not_succeed_is_an_error_that_says_why_and_shows_no_arguments(
         assert!(!error.message().contains("secret"), "{message}: {error}");
     }
     assert_eq!(stage.sqs.calls(), []);
+}
+
+#[tokio::test]
+async fn of_a_huge_event_that_nobody_waits_for_little_is_shown() {
+    let stage = Stage::mapped().await;
+    let long = "x".repeat(100_000);
+    let event = json!({"source": long, "detail-type": long, "resources": vec![long.clone(); 20], "detail": {}});
+    let error = stage.invoke(&event).await.unwrap_err();
+    assert_eq!(error.error_type(), "Lamplighter.UnknownEvent");
+    assert!(error.message().len() < 2_000 && error.message().contains("and more"), "{}", error.message());
+}
+
+#[tokio::test]
+async fn a_message_beside_records_that_are_none_is_run() {
+    let mut stage = Stage::mapped().await;
+    for records in [json!(null), json!([]), json!("text")] {
+        let message = json!({"job": "act.out", "args": {"end": "succeed"}, "id": "a", "Records": records});
+        assert_eq!(answer(&stage, &message).await["state"], "succeeded", "{message}");
+        assert_eq!(stage.ran().len(), 1, "{message}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::{context::Context, error::JobError, job::Job};
+use crate::{context::Context, error::JobError, job::Job, misfit::Misfit};
 
 /// What a handler's attempt gave: its output as JSON, or why there is none.
 pub type Outcome = Result<Option<Box<RawValue>>, JobError>;
@@ -97,8 +97,7 @@ fn outcome<T: Serialize, E: Into<JobError>>(result: Result<T, E>) -> Outcome {
 }
 
 /// A handler with its types forgotten.
-pub(crate) type ErasedHandler =
-    Arc<dyn Fn(&RawValue, Context) -> Result<OutcomeFuture, serde_json::Error> + Send + Sync>;
+pub(crate) type ErasedHandler = Arc<dyn Fn(&RawValue, Context) -> Result<OutcomeFuture, Misfit> + Send + Sync>;
 /// What an erased handler's call gives.
 pub(crate) type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
@@ -109,7 +108,7 @@ where
     H: Handler<J, S, Form>,
 {
     Arc::new(move |args, context| {
-        let job: J = serde_json::from_str(args.get())?;
+        let job: J = Misfit::read(args.get())?;
         Ok(Box::pin(handler.clone().call(job, context, &state)))
     })
 }

@@ -21,6 +21,8 @@ pub struct InvalidJobId(String);
 impl JobId {
     /// The longest id, in characters.
     pub const MAX_LEN: usize = 128;
+    /// The form, for errors that do not show the text.
+    pub(crate) const FORM: &str = "a job id: 1 to 128 characters of A-Z a-z 0-9 . _ : @ -";
 
     /// Takes an id that the producer chose.
     ///

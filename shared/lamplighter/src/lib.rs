@@ -15,7 +15,10 @@ mod function;
 mod handler;
 mod id;
 mod job;
+mod members;
 mod message;
+mod misfit;
+pub mod moment;
 mod options;
 mod ports;
 mod queue;
@@ -39,6 +42,7 @@ pub use self::{
     id::{InvalidJobId, JobId},
     job::{Definition, Job, days, hours, mins, secs},
     message::{InvalidMessage, MAX_HOPS, MAX_MESSAGE_BYTES, Message, SharedMessage, Trace, is_job_name},
+    misfit::Misfit,
     options::{Options, Overlap, Retention, Tracking},
     ports::{
         Backend, Claim, ClaimRequest, Count, EnqueueError, Enqueued, Event, Events, Exclusive, JobOwner, LeaseStatus,

@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::id::JobId;
+use crate::{id::JobId, misfit::told, moment};
 
 /// The largest message that SQS takes, attributes included: 1 MiB (Amazon SQS Developer Guide, "Message quotas").
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -139,7 +139,15 @@ impl std::str::FromStr for Message {
     type Err = InvalidMessage;
 
     fn from_str(body: &str) -> Result<Self, InvalidMessage> {
-        let message: Self = serde_json::from_str(body).map_err(|error| InvalidMessage(error.to_string()))?;
+        // What serde says of a body that is no object would show it; all else that is said of one is our own.
+        if body.trim_ascii_start().starts_with(|first: char| first != '{') {
+            return Err(InvalidMessage("expected a JSON object with the field \"job\"".into()));
+        }
+        let message: Self = serde_json::from_str(body).map_err(|error| {
+            // A field that is cut off reads like one of a wrong type.
+            let broken = serde_json::from_str::<IgnoredAny>(body).err();
+            InvalidMessage(broken.unwrap_or(error).to_string())
+        })?;
         message.check()?;
         Ok(message)
     }
@@ -208,26 +216,29 @@ impl<'de> Visitor<'de> for Fields {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Message, A::Error> {
+        let mut seen = [false; FIELDS.len()];
         let mut job: Option<String> = None;
         let mut args: Option<Box<RawValue>> = None;
         let (mut hops, mut attempts): (Option<u32>, Option<u32>) = (None, None);
-        let (mut id, mut parent, mut batch): (Option<JobId>, Option<JobId>, Option<JobId>) = (None, None, None);
-        let (mut enqueued_at, mut expires_at): (Option<Timestamp>, Option<Timestamp>) = (None, None);
+        let (mut id, mut parent, mut batch): (Option<Id>, Option<Id>, Option<Id>) = (None, None, None);
+        let (mut enqueued_at, mut expires_at): (Option<Moment>, Option<Moment>) = (None, None);
         let (mut schedule, mut args_at): (Option<String>, Option<String>) = (None, None);
         let mut trace: Option<TraceField> = None;
         let mut extra = BTreeMap::new();
         // A field given as null counts as absent: many languages write absent values so.
         macro_rules! once {
             ($slot:ident) => {{
-                if $slot.is_some() {
-                    return Err(de::Error::duplicate_field(stringify!($slot)));
-                }
-                $slot = map
-                    .next_value::<Option<_>>()
-                    .map_err(|error| de::Error::custom(format_args!("field {:?}: {error}", stringify!($slot))))?;
+                $slot = map.next_value::<Option<_>>().map_err(|error| {
+                    de::Error::custom(format_args!("field {:?}: {}", stringify!($slot), told(&error)))
+                })?;
             }};
         }
         while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
+            if let Some(at) = FIELDS.iter().position(|field| *field == key)
+                && std::mem::replace(&mut seen[at], true)
+            {
+                return Err(de::Error::duplicate_field(FIELDS[at]));
+            }
             match &*key {
                 "job" => once!(job),
                 "args" => once!(args),
@@ -243,7 +254,7 @@ impl<'de> Visitor<'de> for Fields {
                 "batch" => once!(batch),
                 _ if extra.contains_key(&*key) => {
                     map.next_value::<IgnoredAny>()?;
-                    return Err(de::Error::custom(format_args!("the field {key:?} stands there twice")));
+                    return Err(de::Error::custom("a field that this version does not know stands there twice"));
                 }
                 _ => {
                     extra.insert(key.into_owned(), map.next_value()?);
@@ -254,17 +265,58 @@ impl<'de> Visitor<'de> for Fields {
             job: job.ok_or_else(|| de::Error::custom("the field \"job\" is missing"))?,
             args: args.unwrap_or_else(empty_object),
             args_at,
-            id,
-            enqueued_at,
-            expires_at,
+            id: id.map(|Id(id)| id),
+            enqueued_at: enqueued_at.map(|Moment(at)| at),
+            expires_at: expires_at.map(|Moment(at)| at),
             schedule,
             trace: trace.map(Trace::from),
             hops: hops.unwrap_or(0),
             attempts: attempts.unwrap_or(0),
-            parent,
-            batch,
+            parent: parent.map(|Id(id)| id),
+            batch: batch.map(|Id(id)| id),
             extra,
         })
+    }
+}
+
+/// The fields that this version knows, each at most once.
+const FIELDS: [&str; 12] = [
+    "job",
+    "args",
+    "args_at",
+    "id",
+    "enqueued_at",
+    "expires_at",
+    "schedule",
+    "trace",
+    "hops",
+    "attempts",
+    "parent",
+    "batch",
+];
+
+/// An id; the error does not show what stands in its place.
+struct Id(JobId);
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        JobId::new(text)
+            .map(Self)
+            .map_err(|_| de::Error::invalid_value(de::Unexpected::Other("another text"), &JobId::FORM))
+    }
+}
+
+/// A moment. One that is later than any that can be told is the last of those: an expiry then still means never.
+struct Moment(Timestamp);
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let form = "a moment of RFC 3339 with Z or an offset";
+        moment::parse_clamped(&text)
+            .map(Self)
+            .map_err(|_| de::Error::invalid_value(de::Unexpected::Other("another text"), &form))
     }
 }
 
@@ -316,7 +368,13 @@ mod tests {
     fn what_is_wrong_is_said() {
         for (body, says) in [
             ("", "EOF"),
+            (" ", "EOF"),
+            (r#"{"job":"a"#, "EOF while parsing a string"),
+            (r#"{"job":"a","hops":nul}"#, "expected ident"),
             ("hello", "expected"),
+            ("\"hello\"", "a JSON object with the field"),
+            (r#"{"job":"a","id":null,"id":"b"}"#, "duplicate field `id`"),
+            (r#"{"job":"a","expires_at":7}"#, "field \"expires_at\": expected a"),
             ("[]", "a JSON object with the field"),
             ("null", "a JSON object with the field"),
             ("{}", "\"job\" is missing"),
@@ -327,7 +385,7 @@ mod tests {
             (r#"{"job":"a","x":1,"x":2}"#, "twice"),
             (r#"{"job":"a","args":[1]}"#, "must be a JSON object"),
             (r#"{"job":"a","args":"{}"}"#, "must be a JSON object"),
-            (r#"{"job":"a","id":"a b"}"#, "a job id is"),
+            (r#"{"job":"a","id":"a b"}"#, "expected a job id: 1 to 128"),
             (r#"{"job":"a","hops":-1}"#, "field \"hops\""),
             (r#"{"job":"a","enqueued_at":"yesterday"}"#, "field \"enqueued_at\""),
             (r#"{"job":"a"} trailing"#, "trailing"),
@@ -335,6 +393,41 @@ mod tests {
             let error = parse(body).unwrap_err();
             assert!(error.contains(says), "{body}: {error}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_without_showing_it() {
+        for body in [
+            "\"S3CRET\"",
+            "S3CRET",
+            r#"["S3CRET"]"#,
+            r#"{"job":["S3CRET"]}"#,
+            r#"{"job":"a","id":"S3CRET !"}"#,
+            r#"{"job":"a","id":"S3CRET, expected S3CRET"}"#,
+            r#"{"job":"a","parent":"S3CRET !"}"#,
+            r#"{"job":"a","args_at":{"S3CRET":"S3CRET"}}"#,
+            r#"{"job":"a","enqueued_at":"S3CRET"}"#,
+            r#"{"job":"a","expires_at":["S3CRET"]}"#,
+            r#"{"job":"a","hops":"S3CRET"}"#,
+            r#"{"job":"a","trace":{"traceparent":{"S3CRET":"S3CRET"}}}"#,
+            r#"{"job":"a","S3CRET":1,"S3CRET":2}"#,
+            r#"{"job":"a","args":"S3CRET"}"#,
+            r#"{"job":"a"} S3CRET"#,
+        ] {
+            let error = parse(body).unwrap_err();
+            assert!(!error.contains("S3CRET"), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_moment_of_rfc_3339_is_taken_and_one_beyond_the_last_means_never() {
+        let at = |text: &str| parse(&format!(r#"{{"job":"a","expires_at":"{text}"}}"#)).unwrap().expires_at.unwrap();
+        assert_eq!(at("9999-12-31T23:59:59Z"), Timestamp::MAX);
+        assert_eq!(at("2026-11-23t12:00:00.123456789012z"), "2026-11-23T12:00:00.123456789Z".parse().unwrap());
+        assert_eq!(at("2026-12-31T23:59:60Z"), "2026-12-31T23:59:59Z".parse().unwrap());
+        // What was read is written, and read again.
+        let message = parse(r#"{"job":"a","expires_at":"9999-12-31T23:59:59Z"}"#).unwrap();
+        assert_eq!(parse(&message.to_json()).unwrap(), message);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
     id::JobId,
     job::Job,
     message::{InvalidMessage, Message},
+    misfit::Misfit,
     options::Tracking,
     ports::Submission,
     schedule::{Schedule, ScheduleError, ScheduleProblem},
@@ -79,7 +80,7 @@ impl Schedule {
     /// # Errors
     /// When the arguments are not the job's.
     pub fn starts_with<J: Job>(self, args: &str) -> Result<ScheduledJob, ScheduleError> {
-        match serde_json::from_str::<J>(args) {
+        match Misfit::read::<J>(args) {
             Ok(job) => self.starts(&job),
             Err(error) => Err(ScheduleError {
                 schedule: self.name,

@@ -206,6 +206,108 @@ async fn ticks_whose_time_was_not_filled_in_are_jobs_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_body_with_a_placeholder_is_judged_as_any_other() {
+    let bench = Bench::tracked();
+    // A field that stands there twice is an error, also where one of the two goes.
+    for body in [
+        r#"{"job":"test.act","args":{"what":"tick"},"x":"<aws.scheduler.x>","x":1}"#,
+        r#"{"job":"test.act","args":{"what":"tick"},"args":{"what":"<aws.scheduler.x>"}}"#,
+        r#"{"job":"test.act","args":{"what":"tick"},"id":"a@<aws.scheduler.scheduled-time>","id":"b"}"#,
+        r#"{"job":"test.act","args":{"what":"tick"},"id":"b","id":"a@<aws.scheduler.scheduled-time>"}"#,
+    ] {
+        match bench.one(delivery("m", body)).await {
+            Action::Bury(burial) => assert_eq!(burial.reason, BurialReason::BadMessage, "{body}"),
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+    // All else stays as it came.
+    let body =
+        r#"{"job":"test.act","id":"n@<aws.scheduler.scheduled-time>","z":1e400,"a":19.90,"args":{"what":"tick"}}"#;
+    assert_eq!(bench.one(delivery("m1", body)).await, Action::Ack);
+    let claims = bench.memory.claims.lock().unwrap();
+    assert_eq!(
+        claims.last().unwrap().message.to_json(),
+        r#"{"job":"test.act","args":{"what":"tick"},"a":19.90,"z":1e400}"#
+    );
+}
+
+/// Keeps what is logged, as text.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<String>>);
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        span.record(&mut self.clone());
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, values: &tracing::span::Record<'_>) {
+        values.record(&mut self.clone());
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+impl tracing::field::Visit for Log {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0.lock().unwrap().push_str(&format!("{field}={value:?} "));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn values_of_what_does_not_fit_are_in_no_log_record_event_or_dead_letter() {
+    let log = Log::default();
+    let _logging = tracing::subscriber::set_default(log.clone());
+    let bench = Bench::tracked();
+    let bodies = [
+        (
+            r#"{"job":"test.act","id":"a","args":{"what":["S3CRET"]}}"#,
+            "test.act: `what`: expected a string, found an array",
+        ),
+        (
+            r#"{"job":"test.act","id":"b","args":{"what":{"S3CRET":"S3CRET"}}}"#,
+            "`what`: expected a string, found an object",
+        ),
+        (r#"{"job":"test.act","id":"c","args":{"S3CRET":"S3CRET"}}"#, "missing field `what`"),
+        (r#"{"job":"test.act","id":"d","args":"S3CRET"}"#, "must be a JSON object"),
+        (r#"{"job":"test.act","id":"S3CRET !","args":{"what":"fine"}}"#, "field \"id\": expected a job id"),
+        (r#"{"job":"test.act","id":"f","hops":"S3CRET"}"#, "field \"hops\": expected u32, found a string"),
+        (r#""S3CRET""#, "a JSON object with the field"),
+        (r#"{"job":"lamplighter.settle","args":{"id":["S3CRET"]}}"#, "expected"),
+        (r#"{"job":"lamplighter.settle","args":{"id":"S3CRET !","S3CRET":"S3CRET"}}"#, "not a job message"),
+    ];
+    for (index, (body, says)) in bodies.into_iter().enumerate() {
+        match bench.one(delivery(&format!("m{index}"), body)).await {
+            Action::Bury(burial) => {
+                let error = burial.error.to_string();
+                assert_eq!(burial.reason, BurialReason::BadMessage, "{body}");
+                assert!(error.contains(says) || index > 6, "{body}: {error}");
+                assert!(!error.contains("S3CRET"), "{body}: {error}");
+            }
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+    let settled = bench.memory.settled.lock().unwrap();
+    let heard = bench.aside.heard.lock().unwrap();
+    assert_eq!((settled.len(), heard.len()), (3, 3));
+    let (settled, heard, logged) = (format!("{settled:?}"), format!("{heard:?}"), log.0.lock().unwrap().clone());
+    assert!(logged.contains("`what`: expected a string"), "{logged}");
+    for text in [settled, heard, logged] {
+        assert!(!text.contains("S3CRET"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_may_speak_of_placeholders() {
     let bench = Bench::tracked();
     let body = r#"{"job":"test.act","id":"a","args":{"what":"<aws.scheduler.scheduled-time>"}}"#;

@@ -126,6 +126,7 @@ behaviours! {
     run::a_delayed_job_runs_when_it_is_due,
     run::a_bad_body_is_buried_and_its_neighbours_run,
     run::arguments_that_do_not_fit_are_buried,
+    run::a_job_that_expires_after_the_last_moment_runs,
     run::a_message_sent_twice_runs_once,
     run::a_message_under_another_jobs_id_is_dead_lettered_and_that_job_runs,
     run::a_message_of_a_name_and_nothing_else_runs,

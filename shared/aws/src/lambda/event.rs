@@ -1,7 +1,7 @@
 //! EventBridge events that reach the function directly: each trigger that matches makes a job of it.
 
 use futures_util::future::join_all;
-use lamplighter::{EventTrigger, JobId, Message, Timestamp};
+use lamplighter::{EventTrigger, JobId, Message, Misfit, Timestamp, moment};
 
 use super::{
     Host, Invocation,
@@ -11,6 +11,10 @@ use super::{
     payload::Fields,
     response::Response,
 };
+
+/// How much of an event nobody waits for is shown.
+const SHOWN_CHARACTERS: usize = 200;
+const SHOWN_RESOURCES: usize = 5;
 
 /// What counts of an event (Amazon EventBridge User Guide, "Events metadata").
 struct Event<'a> {
@@ -30,9 +34,14 @@ pub(super) async fn serve(host: &Host, fields: &Fields, invocation: &Invocation)
     let matching: Vec<_> =
         triggers.filter(|trigger| trigger.matches(&event.source, &event.detail_type, &event.resources)).collect();
     if matching.is_empty() {
+        // An event may be as large as an invocation, and an answer is read by people.
+        let short = |text: &str| text.chars().take(SHOWN_CHARACTERS).collect::<String>();
+        let resources: Vec<_> = event.resources.iter().take(SHOWN_RESOURCES).map(|arn| short(arn)).collect();
+        let more = if event.resources.len() > SHOWN_RESOURCES { " and more" } else { "" };
         let what = format!(
-            "an event of source {:?} and type {:?} from {:?}, which none of its triggers matches",
-            event.source, event.detail_type, event.resources
+            "an event of source {:?} and type {:?} from {resources:?}{more}, which none of its triggers matches",
+            short(&event.source),
+            short(&event.detail_type)
         );
         return Err(unknown_event(host.function(), &what));
     }
@@ -69,7 +78,7 @@ impl<'a> Event<'a> {
             id: text("id").filter(|id| JobId::new(id).is_ok()),
             source: text("source").unwrap_or_default(),
             detail_type: text("detail-type").unwrap_or_default(),
-            time: text("time").and_then(|time| time.parse().ok()),
+            time: text("time").and_then(|time| moment::parse_clamped(&time).ok()),
             resources: resources.unwrap_or_default(),
         }
     }
@@ -85,7 +94,8 @@ impl<'a> Event<'a> {
             let text = format!("job {} cannot be made of the event: {why}", trigger.job());
             InvocationError::new(Kind::BadMessage, text)
         };
-        let args = trigger.args_of(|name| self.fields.get(name)).map_err(|error| refused(error.to_string()))?;
+        let args =
+            trigger.args_of(|name| self.fields.get(name)).map_err(|error| refused(Misfit::from(&error).to_string()))?;
         let mut message =
             Message::new(trigger.job(), args).map_err(|error| refused(format!("{error} (they are its detail)")))?;
         let rule = self.rule(trigger);

@@ -8,7 +8,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{about::ABOUT, record::Records};
+use super::{about::ABOUT, lenient::Text, record::Records};
 
 /// An invocation's payload. Reading one never fails on JSON: what is not understood is [`Payload::Unknown`], since
 /// serde's own errors would show the payload to whoever reads the log.
@@ -128,7 +128,7 @@ impl<'de> Visitor<'de> for Detect {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Payload, A::Error> {
         let mut records: Option<Records> = None;
         let mut fields = Fields::default();
-        while let Some(name) = map.next_key::<String>()? {
+        while let Some(Text(name)) = map.next_key()? {
             if name == "Records" {
                 // Twice is not what SQS sends; whatever came is looked at.
                 let more: Records = map.next_value()?;
@@ -138,13 +138,14 @@ impl<'de> Visitor<'de> for Detect {
             }
         }
         Ok(match records {
-            Some(records) => Payload::Records { records },
-            None if fields.get("job").is_some() => Payload::Message { message: fields },
-            None if fields.get("detail-type").is_some() && fields.get("source").is_some() => {
+            // Whoever names a job means it, and not a batch of nothing.
+            Some(records) if !records.0.is_empty() || fields.get("job").is_none() => Payload::Records { records },
+            _ if fields.get("job").is_some() => Payload::Message { message: fields },
+            _ if fields.get("detail-type").is_some() && fields.get("source").is_some() => {
                 Payload::Event { event: fields }
             }
-            None if fields.text(ABOUT.0).is_some_and(|what| what == ABOUT.1) => Payload::About,
-            None => Payload::Unknown(fields.describe()),
+            _ if fields.text(ABOUT.0).is_some_and(|what| what == ABOUT.1) => Payload::About,
+            _ => Payload::Unknown(fields.describe()),
         })
     }
 }
@@ -171,6 +172,11 @@ mod tests {
             (r#"{"Records":[]}"#, "0 records"),
             (r#"{"Records":null}"#, "0 records"),
             (r#"{"Records":[null,7,{"messageId":"a"}],"job":"x"}"#, "3 records"),
+            (r#"{"job":"x","Records":null}"#, r#"{"job":"x"}"#),
+            (r#"{"Records":[],"job":"x"}"#, r#"{"job":"x"}"#),
+            (r#"{"Records":7,"job":"x"}"#, r#"{"job":"x"}"#),
+            (r#"{"Records":[],"source":"a","detail-type":"b"}"#, "0 records"),
+            (r#"{"job":"x","\ud800":"\udfff"}"#, "{\"job\":\"x\",\"\u{fffd}\":\"\\udfff\"}"),
             (r#"{"source":"a","detail-type":"b","detail":{}}"#, "event"),
             (r#" {"job":"a.b","args":{"n": 1.0}} "#, r#"{"job":"a.b","args":{"n": 1.0}}"#),
             (r#"{"job":"a","job":"b"}"#, r#"{"job":"a","job":"b"}"#),

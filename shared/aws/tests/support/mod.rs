@@ -135,7 +135,11 @@ impl Stage {
     }
 
     pub(crate) async fn invoke_for(&self, payload: &Value, budget: Duration) -> Result<Response, InvocationError> {
-        let payload = serde_json::from_str(&payload.to_string()).unwrap();
+        self.invoke_with_text(&payload.to_string(), budget).await
+    }
+
+    pub(crate) async fn invoke_with_text(&self, payload: &str, budget: Duration) -> Result<Response, InvocationError> {
+        let payload = serde_json::from_str(payload).unwrap();
         let invocation = Invocation { request_id: "request-1".into(), deadline: Instant::now() + budget };
         self.host.handle(payload, invocation).await
     }

@@ -3,6 +3,7 @@
 mod days;
 mod error;
 mod field;
+mod foreign;
 mod occurrences;
 mod parse;
 mod set;
@@ -33,8 +34,13 @@ use self::set::Set;
 ///   such day). The day of week also takes `L` (Saturday), `6L` (last Friday of the month) and `6#3` (third Friday).
 ///   Source: Amazon EventBridge User Guide, "Cron expressions reference".
 ///
-/// Names (`JAN`, `sun`) are read in either case. Where the platforms are silent or disagree, the expression is
-/// refused rather than guessed: ranges that run backwards, `5/10` in Unix cron, `L`, `W` and `#` inside a list.
+/// Names (`JAN`, `sun`) are read in either case. A range of AWS cron whose end comes first goes on at the beginning of
+/// its field: `20-2` are the hours from 20 to 23 and from 0 to 2, `FRI-MON` four days. Each field is looked at by itself,
+/// so `0/30 20-2 ? * MON-FRI *` runs in the first hours of Monday, and not in those of Saturday.
+///
+/// Where the platforms are silent or disagree, the expression is refused rather than guessed, and the error says what
+/// to write: ranges that run backwards and `5/10` in Unix cron, a step on such a range, `L`, `W` and `#` inside a list. So are forms of other
+/// programs: a seconds field, `TZ=…`, `@every 5m`.
 ///
 /// Two values are equal when their texts are (apart from space around them); to compare what they mean, compare
 /// [`Cron::to_aws`].

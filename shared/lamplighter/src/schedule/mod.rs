@@ -23,16 +23,18 @@
 //!
 //! # Daylight saving time
 //!
-//! A cron expression is read as local time in the schedule's zone, and both backends follow Amazon EventBridge
-//! Scheduler (User Guide, "Schedule types", section "Daylight savings time on EventBridge Scheduler"):
+//! A cron expression is read as local time in the schedule's zone:
 //!
 //! - A local time that a change of the clock leaves out (spring) **is skipped**. `30 2 * * *` does not run on that
 //!   day and runs again on the next.
 //! - A local time that happens twice (autumn) **runs once, at its first occurrence**.
 //!
-//! The second rule holds for every expression, `*/5 * * * *` too: in a zone with daylight saving time it pauses for
-//! the repeated hour. What must run at a steady pace belongs in UTC (the default) or in a [`Rate`], which counts
-//! elapsed time and knows no zone.
+//! Amazon EventBridge Scheduler documents the first rule, and of the second that a schedule "runs only once" when time
+//! shifts backwards (User Guide, "Schedule types", section "Daylight savings time on EventBridge Scheduler"). Two things
+//! are our reading of that, and not said there: that it is the first occurrence which runs, and that the rule holds for
+//! each local time of every expression, `*/5 * * * *` too, which then pauses for the repeated hour. The embedded engine
+//! does so, and next runs are computed so. What must run at a steady pace belongs in UTC (the default) or in a [`Rate`],
+//! which counts elapsed time and knows no zone.
 
 mod cron;
 mod definition;

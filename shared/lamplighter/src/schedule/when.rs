@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rate::whole_second;
 use super::{Cron, CronError, Rate, RateError};
+use crate::moment;
 
 /// When a schedule fires: by cron expression, at a rate, or once.
 ///
@@ -37,7 +38,10 @@ pub enum WhenError {
     #[error(transparent)]
     Rate(#[from] RateError),
     /// A bad moment.
-    #[error("`{text}`: write `at(yyyy-mm-ddThh:mm:ssZ)`; the moment needs `Z` for UTC or an offset such as `+02:00`")]
+    #[error(
+        "`{text}`: write `at(yyyy-mm-ddThh:mm:ssZ)`; the moment needs `Z` for UTC or an offset such as `+02:00`, and the \
+         last one is 9999-12-30T22:00:00Z"
+    )]
     At {
         /// The text as given.
         text: String,
@@ -82,7 +86,7 @@ impl When {
         if let Some(rest) = text.strip_prefix("at(") {
             let moment = rest.strip_suffix(')').filter(|moment| !moment.contains('['));
             return moment
-                .and_then(|moment| moment.trim().parse().ok())
+                .and_then(|text| moment::parse(text.trim()).ok())
                 .map(Self::At)
                 .ok_or_else(|| WhenError::At { text: text.into() });
         }
@@ -183,6 +187,11 @@ mod tests {
         ] {
             assert!(matches!(When::parse(text), Err(WhenError::At { .. })), "{text}");
         }
+        assert!(When::parse("at(9999-12-31T23:59:59Z)").unwrap_err().to_string().contains("9999-12-30T22:00:00Z"));
+        assert_eq!(
+            When::parse("at(2026-05-01t06:00:00.1234567890123z)"),
+            When::parse("at(2026-05-01T06:00:00.123456789Z)")
+        );
         let late = When::parse("at(2026-05-01T06:00:00.25Z)").unwrap();
         let tick = "2026-05-01T06:00:01Z".parse().unwrap();
         assert_eq!(late.next_after("2026-05-01T06:00:00.9Z".parse().unwrap(), &TimeZone::UTC), Some(tick));

@@ -6,6 +6,13 @@ use jiff::tz::TimeZone;
 /// `ScheduleExpressionTimezone`).
 const MAX_LENGTH: usize = 50;
 
+/// Files beside the zones: the machine's own zone, the rules for it, what `zic` calls a machine that has none, and an
+/// area nobody knows (`tzfile(5)`, `zic(8)`, and the files `factory` and `etcetera` of the database).
+const NO_ZONES: [&str; 5] = ["localtime", "posixrules", "leapseconds", "Factory", "Etc/Unknown"];
+
+/// Folders in which the whole database lies again, without and with leap seconds.
+const COPIES: [&str; 2] = ["posix", "right"];
+
 /// The zone of a schedule that names none.
 pub(super) const UTC: &str = "UTC";
 
@@ -33,6 +40,14 @@ pub enum ZoneError {
         /// The name in the database.
         spelled: String,
     },
+    /// A file of a zone database that is no zone of IANA's, or that is another on each machine.
+    #[error(
+        "`{name}` lies in the machine's zone database but is no time zone; use an IANA name such as `Europe/Berlin`"
+    )]
+    NoZone {
+        /// The name as given.
+        name: String,
+    },
     /// This program has no zone database.
     #[error(
         "time zone `{name}` cannot be looked up: this program was built without a time zone database, or the system \
@@ -52,11 +67,15 @@ pub(super) fn is_utc(name: &str) -> bool {
 /// Tells whether the name could be a zone's, without a database.
 pub(super) fn check_form(name: &str) -> Result<(), ZoneError> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte);
-    if (1..=MAX_LENGTH).contains(&name.len()) && name.bytes().all(fits) {
-        Ok(())
-    } else {
-        Err(ZoneError::Form { name: name.into() })
+    if !(1..=MAX_LENGTH).contains(&name.len()) || !name.bytes().all(fits) {
+        return Err(ZoneError::Form { name: name.into() });
     }
+    let (folder, rest) = name.split_once('/').unwrap_or((name, ""));
+    let is = |names: &[&str], name: &str| names.iter().any(|no_zone| no_zone.eq_ignore_ascii_case(name));
+    if is(&NO_ZONES, name) || (is(&COPIES, folder) && !rest.is_empty()) {
+        return Err(ZoneError::NoZone { name: name.into() });
+    }
+    Ok(())
 }
 
 /// Finds the zone; it is read from the database once and cached by `jiff` from then on.
@@ -90,7 +109,19 @@ mod tests {
             assert!(look_up(name).is_ok(), "{name}");
         }
         assert!(matches!(look_up("Mars/Olympus"), Err(ZoneError::Unknown { .. })));
-        assert!(matches!(look_up("Etc/Unknown"), Err(ZoneError::Unknown { .. })));
+        for name in [
+            "localtime",
+            "posixrules",
+            "Factory",
+            "factory",
+            "posix/Europe/Berlin",
+            "right/UTC",
+            "POSIX/UTC",
+            "Etc/Unknown",
+        ] {
+            assert!(matches!(look_up(name), Err(ZoneError::NoZone { .. })), "{name}");
+            assert!(check_form(name).is_err(), "{name}");
+        }
         assert!(
             matches!(look_up("europe/berlin"), Err(ZoneError::Spelling { spelled, .. }) if spelled == "Europe/Berlin")
         );

@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashSet},
+    collections::HashSet,
     sync::Arc,
     time::Duration,
 };
@@ -20,7 +20,9 @@ use crate::{
     error::ErrorText,
     function::Route,
     id::JobId,
+    members::Members,
     message::{MAX_HOPS, Message, SharedMessage},
+    misfit::Misfit,
     options::Overlap,
     ports::{Claim, ClaimRequest, Event, Exclusive, JobOwner, OnBusy, StoreError, Token},
     record::State,
@@ -200,8 +202,7 @@ impl Inner {
         if message.job == SETTLE_JOB {
             return match Carried::by_itself(&message, delivery) {
                 Ok(carried) => Ok(Admission::Settlement(Box::new(carried))),
-                // What it quotes are values of a job.
-                Err(_) => Err(bury(delivery, BurialReason::BadMessage, &"its arguments are no settlement")),
+                Err(error) => Err(bury(delivery, BurialReason::BadMessage, &Misfit::from(&error))),
             };
         }
         // The transport's id serves where the sender gave none: better than refusing what one can run.
@@ -404,12 +405,23 @@ fn without_placeholders(body: &str) -> Cow<'_, str> {
     if !body.contains(PLACEHOLDER) {
         return Cow::Borrowed(body);
     }
-    let Ok(mut fields) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(body) else {
+    let Ok(Members(mut fields)) = serde_json::from_str::<Members>(body) else {
         return Cow::Borrowed(body);
     };
-    fields.retain(|name, value| !(["id", "enqueued_at"].contains(&&**name) && value.get().contains(PLACEHOLDER)));
+    let unfilled = |(name, value): &&mut (String, Box<RawValue>)| {
+        ["id", "enqueued_at"].contains(&&**name) && value.get().contains(PLACEHOLDER)
+    };
+    let mut emptied = 0;
+    for (_, value) in fields.iter_mut().filter(unfilled) {
+        // Null and not left out: a field that stands there twice stays so, and is refused.
+        *value = RawValue::NULL.to_owned();
+        emptied += 1;
+    }
+    if emptied == 0 {
+        return Cow::Borrowed(body);
+    }
     tracing::warn!("a scheduler has not filled in the tick's time: its message's own id becomes the job's");
-    serde_json::to_string(&fields).map_or(Cow::Borrowed(body), Cow::Owned)
+    serde_json::to_string(&Members(fields)).map_or(Cow::Borrowed(body), Cow::Owned)
 }
 
 /// How long a delivery rests that could not be claimed: the store is away for a moment, or for minutes.

@@ -10,6 +10,7 @@ use crate::{
     delivery::{Action, BurialReason},
     error::{self, ErrorText, JobError},
     handler::Outcome,
+    misfit::Misfit,
     ports::{StoreError, StoreErrorKind, Verdict},
     record::{AttemptOutcome, Record},
 };
@@ -18,7 +19,7 @@ use crate::{
 pub(super) enum End {
     Returned(Outcome),
     /// The arguments do not fit the job's type.
-    BadArguments(serde_json::Error),
+    BadArguments(Misfit),
     Panicked(Box<dyn Any + Send>),
     /// After this time.
     TimedOut(Duration),

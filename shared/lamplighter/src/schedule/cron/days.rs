@@ -89,7 +89,8 @@ fn bit(day: u16) -> u32 {
     1 << day
 }
 
-fn longest_month(month: u16) -> u16 {
+/// The days of a month in its longest year.
+pub(super) fn longest_month(month: u16) -> u16 {
     match month {
         2 => 29,
         4 | 6 | 9 | 11 => 30,

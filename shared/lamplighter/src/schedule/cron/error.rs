@@ -34,13 +34,25 @@ pub enum CronError {
     /// An AWS expression in which not exactly one of the two day fields is `?`.
     #[error(
         "cron `{expression}`: AWS cron needs `?` in exactly one of day-of-month and day-of-week; it stands in \
-         {found}. Six fields are always AWS cron: a Unix expression has five"
+         {found}. Six fields are always AWS cron: a Unix expression has five{hint}"
     )]
     QuestionMark {
         /// The expression as given.
         expression: String,
         /// "neither" or "both".
         found: &'static str,
+        /// What else may have been meant, as the end of the sentence; or nothing.
+        hint: String,
+    },
+    /// A form that other programs read.
+    #[error("cron `{expression}`: {problem}{}", .instead.as_ref().map(|text| format!("; write `{text}`")).unwrap_or_default())]
+    Foreign {
+        /// The expression as given.
+        expression: String,
+        /// What is foreign in it.
+        problem: String,
+        /// The same in a form that is read here, where that is known.
+        instead: Option<String>,
     },
     /// A word after `@` that is not one of the macros.
     #[error(

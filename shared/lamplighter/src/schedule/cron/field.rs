@@ -32,6 +32,24 @@ pub(super) const YEARS: (u16, u16) = (1970, 2199);
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 pub(super) const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
+/// What one item of a list means: the values from the first on, each a step further, until the last would be passed. Where
+/// the last comes before the first, the field's end is followed by its beginning.
+#[derive(Clone, Copy)]
+struct Span {
+    first: u16,
+    last: u16,
+    step: u16,
+}
+
+impl Span {
+    /// The values in a field of `min..=max`, in the order in which they come.
+    fn values(self, min: u16, max: u16) -> impl Iterator<Item = u16> {
+        let around = max - min + 1;
+        let last = if self.first <= self.last { self.last } else { self.last + around };
+        (self.first..=last).step_by(usize::from(self.step)).map(move |value| min + (value - min) % around)
+    }
+}
+
 impl fmt::Display for CronField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -82,15 +100,12 @@ impl CronField {
         let (min, max) = self.range(dialect);
         let mut set = Set::empty(min, max);
         for item in text.split(',') {
-            let (first, last, step) = self.parse_item(item, dialect)?;
-            for value in (first..=last).step_by(usize::from(step)) {
-                set.insert(value);
-            }
+            self.parse_item(item, dialect)?.values(min, max).for_each(|value| set.insert(value));
         }
         Ok(if self == Self::DayOfWeek { from_sunday(set, dialect) } else { set })
     }
 
-    fn parse_item(self, item: &str, dialect: Dialect) -> Result<(u16, u16, u16), String> {
+    fn parse_item(self, item: &str, dialect: Dialect) -> Result<Span, String> {
         let (min, max) = self.range(dialect);
         let (base, step) = match item.split_once('/') {
             None => (item, None),
@@ -100,24 +115,55 @@ impl CronField {
             Some((base, step)) => (base, Some(self.parse_step(step, dialect)?)),
         };
         if base == "*" {
-            return Ok((min, max, step.unwrap_or(1)));
+            return Ok(Span { first: min, last: max, step: step.unwrap_or(1) });
         }
         if let Some((first, last)) = base.split_once('-') {
-            let (first_value, last_value) = (self.parse_value(first, dialect)?, self.parse_value(last, dialect)?);
-            if first_value > last_value {
-                return Err(format!(
-                    "`{base}` runs backwards; split it in two, the first part up to {max} and the second from {min}"
-                ));
-            }
-            return Ok((first_value, last_value, step.unwrap_or(1)));
+            let (first, last) = (self.parse_value(first, dialect)?, self.parse_value(last, dialect)?);
+            let span = Span { first, last, step: step.unwrap_or(1) };
+            return if first <= last { Ok(span) } else { self.backwards(base, span, dialect) };
         }
         let value = self.parse_value(base, dialect)?;
         match (step, dialect) {
-            (None, _) => Ok((value, value, 1)),
-            (Some(step), Dialect::Aws) => Ok((value, max, step)),
+            (None, _) => Ok(Span { first: value, last: value, step: 1 }),
+            (Some(step), Dialect::Aws) => Ok(Span { first: value, last: max, step }),
             // Crons disagree whether this means the one value or "from there on".
             (Some(step), Dialect::Unix) => Err(format!("a step needs a range; write `{base}-{max}/{step}`")),
         }
+    }
+
+    /// A range whose end comes before its start. On AWS it goes on at the field's beginning, as in its own example
+    /// `0/30 20-2 ? * MON-FRI *`, which runs from 00:00 to 02:30 and from 20:00 on, on each of these days (Amazon
+    /// EventBridge User Guide, "Cron expressions reference", examples). Years do not come round. How a step counts on
+    /// across is said nowhere, and programs disagree; and the crons of Unix mostly refuse such a range. There the error
+    /// says how to write it in two parts.
+    fn backwards(self, base: &str, span: Span, dialect: Dialect) -> Result<Span, String> {
+        if self == Self::Year {
+            return Err(format!("`{base}` runs backwards, and years do not come round"));
+        }
+        if dialect == Dialect::Aws && span.step == 1 {
+            return Ok(span);
+        }
+        // Sunday counts once.
+        let (min, max) = if self == Self::DayOfWeek { (0, 6) } else { self.range(dialect) };
+        let mut parts = Vec::new();
+        for value in span.values(min, max) {
+            match parts.last_mut() {
+                Some((_, last)) if *last < value => *last = value,
+                _ => parts.push((value, value)),
+            }
+        }
+        let parts = parts.into_iter().map(|(first, last)| match span.step {
+            _ if first == last => first.to_string(),
+            1 => format!("{first}-{last}"),
+            step => format!("{first}-{last}/{step}"),
+        });
+        let parts = parts.collect::<Vec<_>>().join(",");
+        Err(match dialect {
+            Dialect::Aws => format!(
+                "`{base}` goes on at the beginning of its field, and a step may count on there or begin anew; write `{parts}`"
+            ),
+            Dialect::Unix => format!("`{base}` runs backwards; write `{parts}`"),
+        })
     }
 
     fn parse_step(self, text: &str, dialect: Dialect) -> Result<u16, String> {

@@ -3,7 +3,7 @@
 use super::days::Days;
 use super::field::{CronField, Dialect, YEARS, number};
 use super::set::Set;
-use super::{Cron, CronError, Rule};
+use super::{Cron, CronError, Rule, foreign};
 
 /// The longest expression that is read, in characters. It is also the longest that EventBridge takes
 /// (API references of PutRule and of CreateSchedule, `ScheduleExpression`).
@@ -22,6 +22,17 @@ const MACROS: [(&str, &str); 7] = [
 
 pub(super) fn parse(text: &str) -> Result<Cron, CronError> {
     let source = text.trim();
+    read(source).map_err(|error| match (error, (Parser { source }).fields()) {
+        (error @ (CronError::TooLong { .. } | CronError::NeverFires { .. }), _) => error,
+        (error, fields) => foreign::form(source).unwrap_or_else(|| match fields {
+            Ok(fields) => foreign::explained(&fields, error),
+            Err(_) => error,
+        }),
+    })
+}
+
+/// Reads an expression, and knows no other forms than those of [`Cron`].
+pub(super) fn read(source: &str) -> Result<Cron, CronError> {
     let length = source.chars().count();
     if length > MAX_LENGTH {
         return Err(CronError::TooLong { length });
@@ -49,6 +60,11 @@ pub(super) fn parse(text: &str) -> Result<Cron, CronError> {
 pub(super) fn plain_unix(source: &str) -> String {
     let expanded = MACROS.iter().find(|(name, _)| name.eq_ignore_ascii_case(source)).map(|(_, fields)| *fields);
     expanded.unwrap_or(source).split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_uppercase()
+}
+
+/// The text of each field of an expression that is known to be read.
+pub(super) fn fields(source: &str) -> Vec<&str> {
+    Parser { source }.fields().unwrap_or_default()
 }
 
 struct Parser<'a> {
@@ -96,12 +112,20 @@ impl<'a> Parser<'a> {
         let list = |field, text| self.list(field, text, Dialect::Aws);
         let days = match (of_month, of_week) {
             ("?", "?") => {
-                return Err(CronError::QuestionMark { expression: self.source.into(), found: "both" });
+                return Err(CronError::QuestionMark {
+                    expression: self.source.into(),
+                    found: "both",
+                    hint: String::new(),
+                });
             }
             (of_month, "?") => self.aws_of_month(of_month)?,
             ("?", of_week) => self.aws_of_week(of_week)?,
             _ => {
-                return Err(CronError::QuestionMark { expression: self.source.into(), found: "neither" });
+                return Err(CronError::QuestionMark {
+                    expression: self.source.into(),
+                    found: "neither",
+                    hint: String::new(),
+                });
             }
         };
         Ok(Rule {
@@ -228,14 +252,18 @@ mod tests {
             ("*-5 * * * *", Minutes, "`*`"),
             ("٣ * * * *", Minutes, "`٣`"),
             ("* 24 * * *", Hours, "24"),
-            ("* 22-2 * * *", Hours, "backwards"),
+            ("* 22-2 * * *", Hours, "write `22-23,0-2`"),
+            ("* 22-4/2 * * *", Hours, "write `22,0-4/2`"),
+            ("* 20-5/3 * * *", Hours, "write `20-23/3,2-5/3`"),
             ("* * 0 * *", DayOfMonth, "0 is not from 1 to 31"),
             ("* * L * *", DayOfMonth, "`L`"),
             ("* * ? * *", DayOfMonth, "`?`"),
             ("* * * 13 *", Month, "13"),
             ("* * * JANUARY *", Month, "`JANUARY`"),
             ("* * * * 8", DayOfWeek, "8 is not from 0 to 7"),
-            ("* * * * FRI-SUN", DayOfWeek, "backwards"),
+            ("* * * * FRI-SUN", DayOfWeek, "write `5-6,0`"),
+            ("* * * * 7-2", DayOfWeek, "write `0-2`"),
+            ("* * * nov-feb *", Month, "write `11-12,1-2`"),
             ("* * * * 1#2", DayOfWeek, "`1#2`"),
             ("0 0 ? * 0 *", DayOfWeek, "0 is not from 1 to 7"),
             ("0 0 ? * 2/2 *", DayOfWeek, "no steps"),
@@ -248,6 +276,9 @@ mod tests {
             ("0 0 32W * ? *", DayOfMonth, "`W`"),
             ("0 0 1 1 ? 1969", Year, "1969"),
             ("0 0 1 1 ? 2200", Year, "2200"),
+            ("0 20-5/3 * * ? *", Hours, "write `20-23/3,2-5/3`"),
+            ("0 0 30-4/3 * ? *", DayOfMonth, "write `30,2`"),
+            ("0 0 1 1 ? 2030-2026", Year, "years do not come round"),
             ("? 0 1 1 ? *", Minutes, "`?`"),
         ] {
             let (found, why) = refused(text);
@@ -258,7 +289,7 @@ mod tests {
 
     #[test]
     fn refuses_the_wrong_shape() {
-        for text in ["", "*", "* * * *", "* * * * * * *", "cron()", "cron(* * * * *)", "every day"] {
+        for text in ["", "*", "* * * *", "* * * * * * * *", "cron()", "cron(* * * * *)", "every day"] {
             assert!(matches!(Cron::parse(text), Err(CronError::FieldCount { .. })), "{text}");
         }
         for text in ["* * * * * *", "0 0 1 * 2 *", "0 0 ? * ? *"] {
@@ -270,6 +301,24 @@ mod tests {
         assert!(matches!(Cron::parse("cron(0 6 * * ? *"), Err(CronError::Unclosed { .. })));
         let long = format!("{} * * * *", "0,".repeat(200));
         assert!(matches!(Cron::parse(&long), Err(CronError::TooLong { length: 408 })));
+    }
+
+    #[test]
+    fn aws_ranges_go_on_at_the_beginning_of_their_field() {
+        for (text, same) in [
+            // Amazon EventBridge User Guide, "Cron expressions reference", the last of its examples.
+            ("cron(0/30 20-2 ? * MON-FRI *)", "cron(0/30 0-2,20-23 ? * MON-FRI *)"),
+            ("50-10 0 * * ? *", "0-10,50-59 0 * * ? *"),
+            ("0 22-4/1,12 * * ? *", "0 0-4,12,22,23 * * ? *"),
+            ("0 0 25-5 * ? *", "0 0 1-5,25-31 * ? *"),
+            ("0 0 1 NOV-feb ? *", "0 0 1 1,2,11,12 ? *"),
+            ("0 0 ? * FRI-MON *", "0 0 ? * 1,2,6,7 *"),
+            ("0 0 ? * 7-1 *", "0 0 ? * SUN,SAT *"),
+            ("0 1-0 * * ? *", "0 * * * ? *"),
+        ] {
+            let (cron, same) = (Cron::parse(text).unwrap(), Cron::parse(same).unwrap());
+            assert_eq!(cron.to_aws(), same.to_aws(), "{text}");
+        }
     }
 
     #[test]

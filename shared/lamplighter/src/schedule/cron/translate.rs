@@ -1,27 +1,30 @@
 //! From one dialect to the other, exactly.
 
-use super::days::Days;
-use super::field::{Dialect, WEEKDAYS};
-use super::parse::{MAX_LENGTH, plain_unix};
+use super::days::{Days, longest_month};
+use super::field::{CronField, Dialect, WEEKDAYS};
+use super::parse::{MAX_LENGTH, fields, plain_unix};
 use super::set::Set;
 use super::{Cron, CronError};
 
 impl Cron {
     /// The expression for AWS, as `cron(…)` with six fields, in a normal form: two expressions that fire at the same
     /// times through the same kind of day rule give the same text. Weekdays are written as names, since their
-    /// numbers mean different days in the two dialects.
+    /// numbers mean different days in the two dialects. Where the normal form is above AWS's 256 characters, fields
+    /// that are shorter as they were written, and mean the same there, stay so.
     ///
     /// # Errors
     ///
     /// [`CronError::NotAws`] when a Unix expression restricts the day of month *and* the day of week: AWS allows one
     /// of the two (Amazon EventBridge User Guide, "Cron expressions reference", restrictions). A run on either needs
-    /// two schedules; the message gives both expressions. [`CronError::TooLong`] when the text is above AWS's 256
-    /// characters.
+    /// two schedules; the message gives both expressions. Of runs on both, only the n-th weekday of a month can be
+    /// said, by `#`: `0 9 1-7 * */7` is the first Sunday. [`CronError::TooLong`] when the text is above 256 characters
+    /// all the same.
     ///
     /// ```
     /// use lamplighter::schedule::Cron;
     ///
     /// assert_eq!(Cron::parse("*/15 9 * * 1-5")?.to_aws()?, "cron(0/15 9 ? * MON-FRI *)");
+    /// assert_eq!(Cron::parse("0 9 8-14 * */7")?.to_aws()?, "cron(0 9 ? * 1#2 *)");
     /// assert!(Cron::parse("0 9 13 * 5")?.to_aws().unwrap_err().to_string().contains("two schedules"));
     /// # Ok::<(), lamplighter::schedule::CronError>(())
     /// ```
@@ -52,16 +55,37 @@ impl Cron {
                     ),
                 });
             }
-            Days::Both(..) => {
-                return Err(CronError::NotAws {
-                    expression: self.source.clone(),
-                    how: "both",
-                    mend: "Restrict one of the two here and test the other in the job".into(),
-                });
-            }
+            Days::Both(dates, weekdays) => match nth(dates, weekdays, self.rule.months) {
+                Some((weekday, nth)) => ("?".into(), format!("{}#{nth}", weekday + 1)),
+                None => {
+                    return Err(CronError::NotAws {
+                        expression: self.source.clone(),
+                        how: "both",
+                        mend: "Restrict one of the two here and test the other in the job".into(),
+                    });
+                }
+            },
         };
-        let text = format!("cron({minutes} {hours} {of_month} {months} {of_week} {years})");
+        let normal = [minutes, hours, of_month, months, of_week, years];
+        let text = format!("cron({})", normal.join(" "));
+        let text = if text.len() > MAX_LENGTH { format!("cron({})", self.shortest(normal).join(" ")) } else { text };
         if text.len() > MAX_LENGTH { Err(CronError::TooLong { length: text.len() }) } else { Ok(text) }
+    }
+
+    /// Of each field the normal form, or its own text where that is shorter and AWS reads the same in it.
+    fn shortest(&self, normal: [String; 6]) -> [String; 6] {
+        use CronField::{DayOfMonth, Hours, Minutes, Month, Year};
+        let own = fields(&self.source);
+        let mut shortest = normal;
+        // Weekdays are short, and their numbers differ.
+        for (at, field) in [(0, Minutes), (1, Hours), (2, DayOfMonth), (3, Month), (5, Year)] {
+            let Some(own) = own.get(at).filter(|own| own.len() < shortest[at].len()) else { continue };
+            let read = |text: &str| field.parse_list(text, Dialect::Aws).ok();
+            if read(own).is_some_and(|set| read(&shortest[at]) == Some(set)) {
+                shortest[at] = (*own).to_owned();
+            }
+        }
+        shortest
     }
 
     /// The expression in five fields, for a Unix crontab. A Unix expression comes back with its macro spelled out.
@@ -92,6 +116,17 @@ impl Cron {
         let months = numbers(self.rule.months, Dialect::Unix);
         Ok(format!("{minutes} {hours} {of_month} {months} {of_week}"))
     }
+}
+
+/// The n-th such weekday of a month, where that is what dates and weekdays together pick. Only dates that can occur in
+/// these months count.
+fn nth(dates: Set, weekdays: Set, months: Set) -> Option<(u16, u16)> {
+    let mut days = weekdays.iter();
+    let (Some(weekday), None) = (days.next(), days.next()) else { return None };
+    let longest = months.iter().map(longest_month).max()?;
+    let week = |nth: u16| 7 * nth - 6..=7 * nth;
+    let fits = |nth: &u16| (1..=longest).all(|date| dates.contains(date) == week(*nth).contains(&date));
+    (1..=5).find(fits).map(|nth| (weekday, nth))
 }
 
 /// A set of numbers as a field: `*`, a step that reaches the field's end, or a list of values and ranges.
@@ -214,8 +249,36 @@ mod tests {
     }
 
     #[test]
-    fn an_aws_text_above_the_limit_is_refused() {
-        let far = "0 0 1 1 ? 1970-2199/3,1971";
-        assert!(matches!(Cron::parse(far).unwrap().to_aws(), Err(CronError::TooLong { .. })));
+    fn the_nth_weekday_of_a_month_is_said_exactly() {
+        for (text, same) in [
+            ("0 9 1-7 * */7", "cron(0 9 ? * 1#1 *)"),
+            ("0 9 15-21 * */7", "cron(0 9 ? * 1#3 *)"),
+            ("0 9 29-31 * */7", "cron(0 9 ? * 1#5 *)"),
+            // The 31st is no date of these months.
+            ("0 9 29-30 4,6 */7", "cron(0 9 ? 4,6 1#5 *)"),
+            ("0 9 */31,2-7 2 5", "cron(0 9 ? 2 6#1 *)"),
+        ] {
+            assert_eq!(aws(text), same);
+        }
+        for text in ["0 9 1-8 * */7", "0 9 2-8 * */7", "0 9 1-7 * */3", "0 9 29-30 * */7", "0 9 1-7,15-21 * */7"] {
+            assert!(matches!(Cron::parse(text).unwrap().to_aws(), Err(CronError::NotAws { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_field_whose_normal_form_is_too_long_stays_as_it_was_written() {
+        for (text, same) in [
+            ("0 0 1 1 ? 1970-2199/3,1971", "cron(0 0 1 1 ? 1970-2199/3,1971)"),
+            ("cron( 0  0 ? jan 2-6 1970-2199/3,1971)", "cron(0 0 ? 1 MON-FRI 1970-2199/3,1971)"),
+        ] {
+            assert_eq!(aws(text), same);
+            assert_eq!(aws(&aws(text)), same);
+        }
+        // Within the limit, the normal form stays.
+        assert_eq!(aws("0 0 1 1 ? 2026-2032/3,2030"), "cron(0 0 1 1 ? 2026,2029,2030,2032)");
+        let odd = (0..60).step_by(2).map(|minute| minute.to_string()).collect::<Vec<_>>().join(",");
+        let years = (1970..2070).step_by(2).map(|year| year.to_string()).collect::<Vec<_>>().join(",");
+        let long = format!("{odd} 0 1 1 ? {}", &years[..160]);
+        assert!(Cron::parse(&long).is_err() || aws(&long).len() <= MAX_LENGTH);
     }
 }

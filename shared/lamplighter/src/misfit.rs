@@ -1,0 +1,344 @@
+//! Arguments that do not fit, told without their values.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::job::{Job, schema_of};
+
+/// Why JSON does not fit a type: where in it, and what is expected there.
+///
+/// It holds none of the JSON's own values, and no names but those that the type declares. Errors of serde quote both
+/// (`invalid type: string "…"`), and so do those of types that read a text (`relative URL without a base: "…"`), while
+/// arguments may be secrets and errors go to logs, records, events and dead letters.
+///
+/// ```
+/// # use lamplighter::{Job, Misfit, Queue};
+/// # #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// # pub struct Greet { pub name: String, pub times: Vec<u8> }
+/// # impl Job for Greet { const NAME: &'static str = "greeting.say"; const QUEUE: Queue = Queue::standard("greetings"); }
+/// let error = Misfit::read::<Greet>(r#"{"name":"Ada","times":[1,"s3cret"]}"#).unwrap_err();
+/// assert_eq!(error.to_string(), "`times[1]`: expected u8, found a string");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Misfit(String);
+
+impl Misfit {
+    /// Reads a job's arguments.
+    ///
+    /// # Errors
+    /// When they are not the job's.
+    pub fn read<J: Job>(args: &str) -> Result<J, Self> {
+        // The place is looked for where it is needed only: following it costs time.
+        serde_json::from_str(args).map_err(|error| Self::locate::<J>(args).unwrap_or_else(|| Self::from(&error)))
+    }
+
+    #[cold]
+    fn locate<J: Job>(args: &str) -> Option<Self> {
+        let mut json = serde_json::Deserializer::from_str(args);
+        let error = serde_path_to_error::deserialize::<_, J>(&mut json).err()?;
+        let names = declared::<J>();
+        let place = place(error.path(), &names);
+        let reason = reason(error.inner(), |name| names.contains(name));
+        Some(Self(if place.is_empty() { reason } else { format!("`{place}`: {reason}") }))
+    }
+}
+
+impl From<&serde_json::Error> for Misfit {
+    /// Without a place, and without any name.
+    fn from(error: &serde_json::Error) -> Self {
+        Self(reason(error, |_| false))
+    }
+}
+
+/// The fields and variants that a job's schema names.
+fn declared<J: Job>() -> BTreeSet<String> {
+    fn collect(schema: &Value, names: &mut BTreeSet<String>) {
+        match schema {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    match (name.as_str(), value) {
+                        ("properties", Value::Object(properties)) => names.extend(properties.keys().cloned()),
+                        ("enum", Value::Array(variants)) => {
+                            names.extend(variants.iter().filter_map(Value::as_str).map(ToOwned::to_owned));
+                        }
+                        ("const", Value::String(variant)) => {
+                            names.insert(variant.clone());
+                        }
+                        _ => {}
+                    }
+                    collect(value, names);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
+            _ => {}
+        }
+    }
+    let mut names = BTreeSet::new();
+    collect(&schema_of::<J>().to_value(), &mut names);
+    names
+}
+
+/// `lines[3].amount`; a `*` stands for a name that is not the type's own: the key of a map is a value.
+fn place(path: &serde_path_to_error::Path, names: &BTreeSet<String>) -> String {
+    use serde_path_to_error::Segment;
+    let mut place = String::new();
+    for segment in path {
+        let name = match segment {
+            Segment::Seq { index } => {
+                place.push_str(&format!("[{index}]"));
+                continue;
+            }
+            Segment::Map { key } => key.as_str(),
+            Segment::Enum { variant } => variant.as_str(),
+            Segment::Unknown => "*",
+        };
+        if !place.is_empty() {
+            place.push('.');
+        }
+        place.push_str(if names.contains(name) { name } else { "*" });
+    }
+    place
+}
+
+/// What serde says, as far as it is serde's own: its messages have known forms (documentation of `serde::de::Error`), and
+/// what a value shows in them stands before what is expected. Any other text may be made of values.
+fn reason(error: &serde_json::Error, is_declared: impl Fn(&str) -> bool) -> String {
+    use serde_json::error::Category;
+    let text = error.to_string();
+    match error.classify() {
+        // Fixed texts with a line and a column.
+        Category::Syntax | Category::Eof => return text,
+        Category::Io => return "it cannot be read".into(),
+        Category::Data => {}
+    }
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    reason_of(text.strip_suffix(&place).unwrap_or(&text), is_declared)
+}
+
+/// [`Misfit`] of an error of which only its text is known.
+pub(crate) fn told(error: &dyn std::fmt::Display) -> String {
+    let text = error.to_string();
+    // Where it is, the whole will tell.
+    reason_of(text.split_once(" at line ").map_or(&*text, |(text, _)| text), |_| false)
+}
+
+fn reason_of(text: &str, is_declared: impl Fn(&str) -> bool) -> String {
+    let named = |prefix: &str, without: &str| {
+        let name = text.strip_prefix(prefix)?.strip_suffix('`')?;
+        Some(if is_declared(name) { text.to_owned() } else { without.to_owned() })
+    };
+    if let Some(told) = named("missing field `", "a field is missing") {
+        return told;
+    }
+    if let Some(told) = named("duplicate field `", "a field stands there twice") {
+        return told;
+    }
+    let expected = |prefix: &str| {
+        let rest = text.strip_prefix(prefix)?;
+        let (found, expected) = rest.rsplit_once(", expected ")?;
+        Some((found, expected))
+    };
+    for (prefix, what) in [("unknown field `", "unknown field"), ("unknown variant `", "unknown variant")] {
+        match expected(prefix) {
+            Some((_, expected)) => return format!("{what}, expected {expected}"),
+            None if text.starts_with(prefix) => return what.to_owned(),
+            None => {}
+        }
+    }
+    let misfit = ["invalid type: ", "invalid value: ", "invalid length "].into_iter().find_map(expected);
+    match misfit {
+        Some((found, expected)) if !expected.contains(quoted(found)) => match kind(found) {
+            Some(kind) => format!("expected {expected}, found {kind}"),
+            None => format!("expected {expected}"),
+        },
+        _ if text.starts_with("data did not match any variant of untagged enum ")
+            && !text.contains(['"', '`', ':']) =>
+        {
+            text.to_owned()
+        }
+        _ => "not a value that its type takes".into(),
+    }
+}
+
+/// The value in serde's word for it: a type may tell what it expects by an error that quotes the value once more.
+fn quoted(found: &str) -> &str {
+    let inner = found.find(['"', '`']).and_then(|start| Some(&found[start + 1..found.rfind(['"', '`'])?]));
+    // Nothing is quoted: never found in what is expected.
+    inner.filter(|value| !value.is_empty()).unwrap_or("\u{0}")
+}
+
+/// What was found, by serde's words for it (documentation of `serde::de::Unexpected`).
+fn kind(found: &str) -> Option<&'static str> {
+    const KINDS: [(&str, &str); 9] = [
+        ("string ", "a string"),
+        ("boolean ", "a boolean"),
+        ("integer ", "an integer"),
+        ("floating point ", "a number with a fraction"),
+        ("number", "a number"),
+        ("null", "null"),
+        ("sequence", "an array"),
+        ("map", "an object"),
+        ("unit value", "null"),
+    ];
+    KINDS.into_iter().find(|(word, _)| found.starts_with(word)).map(|(_, kind)| kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::queue::Queue;
+
+    /// Reads a text in the way of `url`, whose error quotes it.
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    #[serde(try_from = "String")]
+    struct Address(String);
+
+    impl TryFrom<String> for Address {
+        type Error = String;
+
+        fn try_from(text: String) -> Result<Self, String> {
+            if text.starts_with("https://") {
+                Ok(Self(text))
+            } else {
+                Err(format!("relative URL without a base: {text:?}"))
+            }
+        }
+    }
+
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    enum Fit {
+        Cover,
+        Inside { margin: u8 },
+    }
+
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    #[serde(untagged)]
+    enum Either {
+        Number(u8),
+        Truth(bool),
+    }
+
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Line {
+        amount: u8,
+        #[serde(default)]
+        to: Option<Address>,
+    }
+
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Order {
+        url: Address,
+        #[serde(default)]
+        fit: Option<Fit>,
+        #[serde(default)]
+        headers: BTreeMap<String, u8>,
+        #[serde(default)]
+        by_number: BTreeMap<u8, u8>,
+        #[serde(default)]
+        lines: Vec<Line>,
+        #[serde(default)]
+        pair: Option<(u8, u8)>,
+        #[serde(default)]
+        either: Option<Either>,
+    }
+
+    impl Job for Order {
+        const NAME: &'static str = "order.place";
+        const QUEUE: Queue = Queue::standard("orders");
+    }
+
+    fn told(args: &str) -> String {
+        Misfit::read::<Order>(args).expect_err(args).to_string()
+    }
+
+    #[test]
+    fn an_error_names_the_field_and_what_is_expected_there() {
+        let url = r#""url":"https://a.example""#;
+        for (args, says) in [
+            (r#"{"url":"https//hooks.example/T0/S3CRET"}"#.to_owned(), "`url`: not a value that its type takes"),
+            (r#"{"url":["S3CRET"]}"#.to_owned(), "`url`: expected a string, found an array"),
+            (r#""S3CRET""#.to_owned(), "expected struct Order, found a string"),
+            (r#"{"headers":{}}"#.to_owned(), "missing field `url`"),
+            (format!(r#"{{{url},"fit":"S3CRET"}}"#), "`fit`: unknown variant, expected `cover` or `inside`"),
+            (
+                format!(r#"{{{url},"fit":{{"inside":{{"margin":"S3CRET"}}}}}}"#),
+                "`fit.inside.margin`: expected u8, found a string",
+            ),
+            (format!(r#"{{{url},"S3CRET":1}}"#), "unknown field, expected one of `url`, `fit`"),
+            (format!(r#"{{{url},"headers":{{"S3CRET":"S3CRET"}}}}"#), "`headers.*`: expected u8, found a string"),
+            (format!(r#"{{{url},"by_number":{{"S3CRET":1}}}}"#), "`by_number"),
+            (
+                format!(r#"{{{url},"lines":[{{"amount":1}},{{"amount":73537}}]}}"#),
+                "`lines[1].amount`: expected u8, found an integer",
+            ),
+            (format!(r#"{{{url},"lines":[{{"amount":1,"to":"S3CRET"}}]}}"#), "`lines[0].to`: not a value"),
+            (format!(r#"{{{url},"lines":[{{"amount":1,"amount":73537}}]}}"#), "`lines[0]"),
+            (format!(r#"{{{url},"pair":[1]}}"#), "`pair`: expected a tuple of size 2"),
+            (format!(r#"{{{url},"either":"S3CRET"}}"#), "did not match any variant of untagged enum Either"),
+            (format!(r#"{{{url},"lines":"x, expected S3CRET"}}"#), "`lines`: expected a sequence, found a string"),
+            (r#"{"url":"https://S3CRET" "#.to_owned(), "EOF while parsing an object at line 1"),
+        ] {
+            let error = told(&args);
+            assert!(error.contains(says), "{args}: {error}");
+            assert!(!error.contains("S3CRET") && !error.contains("73537"), "{args}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_an_error_of_serdes_is_not_trusted_with_values() {
+        let told = |text: &str| reason_of(text, |name| name == "name");
+        assert_eq!(told("missing field `name`"), "missing field `name`");
+        assert_eq!(told("missing field `S3CRET`"), "a field is missing");
+        assert_eq!(told("invalid value: string \"S3CRET\", expected unlike S3CRET"), "not a value that its type takes");
+        assert_eq!(told("invalid value: integer `300`, expected u8"), "expected u8, found an integer");
+        assert_eq!(told("unknown field `S3CRET`, there are no fields"), "unknown field");
+        assert_eq!(told("unknown variant `S3CRET`, expected `a`, expected `b`"), "unknown variant, expected `b`");
+        assert_eq!(told("S3CRET"), "not a value that its type takes");
+    }
+
+    fn secret() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (73_530_000..73_540_000u64).prop_map(Value::from),
+            "S3CRET[\\PC\"\\\\,`]{0,12}".prop_map(Value::from),
+            Just(Value::from("https://a.example")),
+        ];
+        let name = prop_oneof![
+            prop::sample::select(
+                &["url", "fit", "headers", "by_number", "lines", "pair", "either", "amount", "to", "inside", "margin"]
+                    [..]
+            )
+            .prop_map(ToOwned::to_owned),
+            "S3CRET[a-z, `]{0,9}",
+        ];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map(name.clone(), inner, 0..5)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_and_no_foreign_name_is_ever_told(args in secret()) {
+            if let Err(error) = Misfit::read::<Order>(&args.to_string()) {
+                let error = error.to_string();
+                prop_assert!(!error.contains("S3CRET") && !error.contains("7353"), "{}: {}", args, error);
+            }
+        }
+    }
+}
