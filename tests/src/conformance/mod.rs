@@ -98,6 +98,7 @@ behaviours! {
     lease::a_zombie_changes_nothing,
     lease::a_settlement_applied_twice_is_applied_once,
     lease::cancelling_takes_the_lease_away,
+    lease::a_job_that_is_cancelled_while_it_runs_says_so_in_its_history,
     lease::an_ended_job_is_not_claimed_again,
     lease::what_is_put_back_does_not_count,
     lease::progress_and_checkpoints_are_kept_under_the_lease_only,
