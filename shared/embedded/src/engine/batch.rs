@@ -43,7 +43,7 @@ pub(crate) struct Batch {
     /// How long the worker may take.
     pub(crate) budget: Duration,
     /// When the messages come again if nothing is said about them.
-    pub(crate) hidden_until: i64,
+    pub(crate) hidden_until: Instant,
 }
 
 /// Tries to write down what the store did not, and the pauses between them.
@@ -74,7 +74,7 @@ impl Road {
     }
 
     /// Most are settled already, in one transaction with their records; the others are put through.
-    fn sort(&self, settled: Vec<Settlement>, tell: &mpsc::UnboundedSender<Transport>, hidden_until: i64) {
+    fn sort(&self, settled: Vec<Settlement>, tell: &mpsc::UnboundedSender<Transport>, hidden_until: Instant) {
         if self.stop.is_draining() {
             let handed_back = settled.iter().filter(|one| matches!(one.action, Action::Release(_))).count();
             self.tally.handed_back.fetch_add(handed_back, Ordering::Relaxed);
@@ -87,7 +87,8 @@ impl Road {
                 done.push(receipt.seq);
             } else {
                 // The other half of this task listens until this half has ended.
-                let _ = tell.send(Transport { receipt, action, hidden_until });
+                let hidden_for = hidden_until.saturating_duration_since(Instant::now());
+                let _ = tell.send(Transport { receipt, action, hidden_for });
             }
         }
         if !done.is_empty() {

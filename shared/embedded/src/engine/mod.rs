@@ -2,6 +2,7 @@
 
 mod batch;
 mod builder;
+mod clock;
 mod fetch;
 mod housekeeping;
 mod lock;
@@ -9,6 +10,8 @@ mod running;
 mod schedules;
 mod watch;
 
+#[cfg(test)]
+pub(crate) use self::builder::RUNNING;
 pub use self::{
     builder::{Engine, EngineBuilder, StartError},
     running::{Running, Stopped},

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long a connection waits for another process's transaction.
-const BUSY: Duration = Duration::from_secs(5);
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// Larger pages than SQLite's 4 KiB: rows are small and written in runs, and each page written costs a checksum and a
 /// call. Measured with batches of 1,000: 8 KiB gives 20 to 50 percent more than 4 KiB.
 const PAGE_SIZE: i64 = 8192;
@@ -49,6 +49,8 @@ impl Location {
 pub(crate) enum Role {
     Writer,
     Reader,
+    /// Empties the write-ahead log and rewrites the file, beside the writer.
+    Maintainer,
 }
 
 /// Opens the writer's connection and brings the file's layout up to date.
@@ -59,8 +61,13 @@ pub(crate) fn writer(location: &Location, durability: Durability) -> Result<Conn
         fs::create_dir_all(folder).map_err(|source| OpenError::Folder { folder: folder.to_owned(), source })?;
     }
     let connection = open(location, Role::Writer, durability)?;
-    schema::bring_up_to_date(&connection, location.path())?;
+    schema::bring_up_to_date(&connection, location)?;
     Ok(connection)
+}
+
+/// Opens a connection for what is done to a file as a whole.
+pub(crate) fn maintainer(location: &Location, durability: Durability) -> Result<Connection, OpenError> {
+    open(location, Role::Maintainer, durability)
 }
 
 /// Opens a connection that only reads.
@@ -130,6 +137,7 @@ fn pragmas(location: &Location, role: Role, durability: Durability) -> Vec<Pragm
     if role == Role::Writer && in_file {
         // Of the file itself, and only before it has pages: what it has then, it keeps.
         all.push(Pragma { name: "page_size", value: PAGE_SIZE.to_string(), answer: String::new() });
+        all.push(Pragma { name: "auto_vacuum", value: "INCREMENTAL".into(), answer: String::new() });
     }
     if in_file {
         all.push(pragma("journal_mode", "WAL", "wal"));
@@ -204,7 +212,11 @@ mod tests {
             for durability in [Durability::Normal, Durability::Full] {
                 let connection = writer(&location, durability).unwrap();
                 for Pragma { name, answer, .. } in pragmas(&location, Role::Writer, durability) {
-                    let answer = if name == "page_size" { PAGE_SIZE.to_string() } else { answer };
+                    let answer = match name {
+                        "page_size" => PAGE_SIZE.to_string(),
+                        "auto_vacuum" => "2".into(),
+                        _ => answer,
+                    };
                     assert_eq!(get(&connection, name).unwrap(), answer, "{name}");
                 }
             }

@@ -12,17 +12,20 @@ use std::{
 };
 
 use lamplighter::{Env, StoreError};
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
-use super::{catalog::Catalog, signals::Signals, unit::Unit};
-use crate::{error::store_error, time};
+use super::{catalog::Catalog, signals::Signals, unit::Unit, upkeep};
+use crate::{error::store_error, time, work::clock};
 
 /// Rows in one transaction, about: it then stays below some 50 ms, for which other requests and processes wait.
 const LARGEST: usize = 8192;
 
 /// How long the task waits for more when it has done all: about what it takes to start it again.
 const LINGER: Duration = Duration::from_micros(40);
+
+/// While the disk stays full, the log is emptied no more often than this.
+const EMPTY_AGAIN: Duration = Duration::from_secs(5);
 
 /// The one writer of this process.
 #[derive(Clone)]
@@ -48,6 +51,8 @@ struct Core {
     catalog: Catalog,
     /// SQLite's number for what others have written.
     version: i64,
+    /// When the log was emptied since the disk was full.
+    emptied: Option<Instant>,
 }
 
 /// Something to be done in a transaction. It may be run more than once: when a transaction of several fails, each is
@@ -96,7 +101,7 @@ fn gone() -> StoreError {
 
 impl Writer {
     pub(crate) fn new(connection: Connection, env: Env, signals: Arc<Signals>, location: Arc<str>) -> Self {
-        let core = Mutex::new(Core { connection, catalog: Catalog::default(), version: -1 });
+        let core = Mutex::new(Core { connection, catalog: Catalog::default(), version: -1, emptied: None });
         Self(Arc::new(Inner { pending: Mutex::default(), core, signals, env, location }))
     }
 
@@ -210,7 +215,17 @@ impl Inner {
 
     fn perform(&self, core: &mut Core, mut requests: Vec<Box<dyn Request>>) {
         let began = Instant::now();
-        let outcome = self.transact(core, &mut requests);
+        let mut outcome = self.transact(core, &mut requests);
+        if let Err(error) = &outcome
+            && error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+            && core.emptied.is_none_or(|at| at.elapsed() >= EMPTY_AGAIN)
+        {
+            // What the log holds fits into the file for the most part, and the room of the log is then free.
+            core.emptied = Some(began);
+            let emptied = upkeep::checkpoint(&core.connection);
+            tracing::warn!(file = &*self.location, log_emptied = emptied.unwrap_or(false), "the disk is full");
+            outcome = self.transact(core, &mut requests);
+        }
         let count = requests.len();
         match outcome {
             Ok(()) => {
@@ -237,7 +252,7 @@ impl Inner {
     }
 
     fn transact(&self, core: &mut Core, requests: &mut [Box<dyn Request>]) -> rusqlite::Result<()> {
-        let Core { connection, catalog, version } = core;
+        let Core { connection, catalog, version, .. } = core;
         if !connection.is_autocommit() {
             // A panic in the middle of the last one.
             connection.execute_batch("ROLLBACK")?;
@@ -249,8 +264,24 @@ impl Inner {
             catalog.forget();
             *version = seen;
         }
-        let mut unit = Unit::new(connection, catalog, time::nearest(self.env.now()));
+        let latest = match catalog.latest {
+            Some(latest) => latest,
+            None => clock::latest(connection)?,
+        };
+        let shown = time::nearest(self.env.now());
+        // Zero: nothing has been written yet.
+        if latest > 0 && shown > time::after(latest, clock::LEAP) {
+            self.signals.leapt();
+        }
+        let set_back = latest > time::after(shown, clock::SLACK);
+        let now = if set_back { shown } else { shown.max(latest) };
+        let mut unit = Unit::new(connection, catalog, now);
+        unit.catalog.latest = Some(now);
+        unit.leapt = self.signals.has_just_leapt();
         let run = || {
+            if set_back {
+                clock::set_right(&mut unit, latest)?;
+            }
             for request in requests {
                 request.run(&mut unit)?;
             }

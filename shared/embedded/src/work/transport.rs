@@ -1,6 +1,8 @@
 //! What becomes of messages that the store did not settle with their records: untracked jobs, and deliveries that never
 //! ran.
 
+use std::time::Duration;
+
 use lamplighter::{Action, Message, Retention};
 
 use super::{burial::Cause, notes::EXPIRED, receipt::Receipt};
@@ -11,13 +13,13 @@ use crate::{file::unit::Unit, state, time};
 pub(crate) struct Transport {
     pub(crate) receipt: Receipt,
     pub(crate) action: Action,
-    /// When it comes again if its visibility timeout is left as it is.
-    pub(crate) hidden_until: i64,
+    /// How long until it comes again if its visibility timeout is left as it is.
+    pub(crate) hidden_for: Duration,
 }
 
 /// Settles messages. One that is gone, or whose job has ended, needs nothing any more.
 pub(crate) fn transport(unit: &mut Unit<'_>, settlements: &[Transport]) -> rusqlite::Result<()> {
-    for Transport { receipt, action, hidden_until } in settlements {
+    for Transport { receipt, action, hidden_for } in settlements {
         let Some(row) = unit.row(receipt.seq)?.filter(|row| row.visible_at.is_some()) else { continue };
         let untracked = row.state == state::UNTRACKED;
         match action {
@@ -45,7 +47,7 @@ pub(crate) fn transport(unit: &mut Unit<'_>, settlements: &[Transport]) -> rusql
                 let receives = if untracked { row.receives } else { row.receives + 1 };
                 unit.comes_again(&row, time::after(unit.now, *rest), receives)?;
             }
-            Action::Release(None) => unit.comes_again(&row, (*hidden_until).max(unit.now), row.receives)?,
+            Action::Release(None) => unit.comes_again(&row, time::after(unit.now, *hidden_for), row.receives)?,
             Action::Bury(burial) => {
                 unit.bury(&row, &Cause::from(burial))?;
                 if untracked {
