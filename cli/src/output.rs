@@ -61,7 +61,9 @@ pub(crate) fn table(headers: &[&str]) -> Table {
     let mut table = Table::new();
     // Without lines, a row is easy to copy, grep and cut.
     table.load_style(presets::NOTHING);
-    table.set_header(headers.iter().map(|text| Cell::new(text).add_attribute(Attribute::Dim)));
+    if !headers.is_empty() {
+        table.set_header(headers.iter().map(|text| Cell::new(text).add_attribute(Attribute::Dim)));
+    }
     table.enforce_styling();
     match console::Term::stdout().size_checked() {
         Some((_, columns)) => table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns),

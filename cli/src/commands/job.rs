@@ -86,7 +86,7 @@ fn describe(out: &mut dyn Write, record: &Record, now: Timestamp) -> io::Result<
 fn attempt(out: &mut dyn Write, attempt: &Attempt) -> io::Result<()> {
     let style = match attempt.outcome {
         AttemptOutcome::Succeeded => GOOD,
-        AttemptOutcome::Lost => WARN,
+        AttemptOutcome::Lost | AttemptOutcome::Cancelled => WARN,
         AttemptOutcome::Error | AttemptOutcome::Panic | AttemptOutcome::TimedOut => BAD,
     };
     writeln!(

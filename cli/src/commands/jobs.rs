@@ -1,7 +1,7 @@
 //! `lamp jobs`.
 
 use clap::Args;
-use comfy_table::Cell;
+use comfy_table::{Cell, ColumnConstraint, Width};
 use jiff::Timestamp;
 use lamplighter::{JobState, ListQuery, Record};
 
@@ -60,7 +60,7 @@ impl Jobs {
             cursor: self.cursor,
             ..ListQuery::default()
         };
-        let mut shown = Vec::new();
+        let mut widths = None;
         loop {
             query.limit = left.min(PAGE);
             let page = client.list(&query).await?;
@@ -69,14 +69,15 @@ impl Jobs {
             if self.json {
                 output::json_lines(page.records.iter().map(JobView::from))?;
             } else {
-                shown.extend(page.records);
+                // Page by page, so that a million jobs take no more memory than a few.
+                widths = table(&page.records, widths)?;
             }
             if query.cursor.is_none() || left == 0 {
                 break;
             }
         }
-        if !self.json {
-            table(&shown)?;
+        if !self.json && widths.is_none() {
+            output::hint("no jobs");
         }
         if let Some(cursor) = query.cursor {
             output::hint(&format!("next: {cursor}"));
@@ -85,13 +86,15 @@ impl Jobs {
     }
 }
 
-fn table(records: &[Record]) -> Result<(), Error> {
+const HEADERS: &[&str] = &["ID", "JOB", "STATE", "TRIES", "CREATED", "TOOK", "NOTE"];
+
+/// Writes a page; all but the first without headers, in columns as wide as those before, which are given.
+fn table(records: &[Record], widths: Option<Vec<u16>>) -> Result<Option<Vec<u16>>, Error> {
     if records.is_empty() {
-        output::hint("no jobs");
-        return Ok(());
+        return Ok(widths);
     }
     let now = Timestamp::now();
-    let mut table = output::table(&["ID", "JOB", "STATE", "TRIES", "CREATED", "TOOK", "NOTE"]);
+    let mut table = output::table(if widths.is_none() { HEADERS } else { &[] });
     for record in records {
         table.add_row([
             Cell::new(&record.id),
@@ -104,7 +107,15 @@ fn table(records: &[Record]) -> Result<(), Error> {
         ]);
     }
     output::keep_whole(&mut table, 0);
-    output::print_table(&table)
+    let own = table.column_max_content_widths();
+    for ((column, width), own) in table.column_iter_mut().zip(widths.iter().flatten()).zip(&own) {
+        if own <= width {
+            let width = width.saturating_add(column.padding_width());
+            column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+        }
+    }
+    output::print_table(&table)?;
+    Ok(widths.or(Some(own)))
 }
 
 /// How long the latest attempt took.

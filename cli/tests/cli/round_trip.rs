@@ -7,6 +7,8 @@ use std::{
 };
 
 use crate::support::Place;
+use lamplighter::{RawValue, Tracking};
+use lamplighter_embedded::{Embedded, Settings};
 use serde_json::Value;
 
 fn lines(text: &str) -> Vec<Value> {
@@ -33,6 +35,29 @@ fn a_job_is_enqueued_listed_and_shown() {
     assert!(!shown.contains('\u{1b}'), "colours where no terminal is: {shown:?}");
     let listed = place.lamp(&["jobs"]).ok();
     assert!(listed.lines().nth(1).unwrap().trim_start().starts_with(id), "{listed}");
+}
+
+#[tokio::test]
+async fn a_list_of_many_pages_is_one_table() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.database().parent().unwrap()).unwrap();
+    let client = Embedded::open(place.database(), Settings::default()).unwrap().client();
+    // Pages hold 500, newest first; the ids of the second are shorter, and those of the third longer.
+    for number in (0..1200).rev() {
+        let id = match number {
+            0..500 => format!("middle-{number:04}"),
+            500..1000 => format!("s-{number:04}"),
+            _ => format!("rather-long-{number:04}"),
+        };
+        let args = RawValue::from_string("{}".into()).unwrap();
+        client.enqueue_raw("lamp.ping", "lamp", Tracking::Full, args).id(id).await.unwrap();
+    }
+    let listed = place.lamp(&["jobs", "--limit", "0"]).ok();
+    assert_eq!(listed.lines().count(), 1201);
+    assert_eq!(listed.matches("CREATED").count(), 1);
+    let job = |line: &str| line.find("lamp.ping").unwrap();
+    let columns: std::collections::BTreeSet<_> = listed.lines().skip(1).take(1000).map(job).collect();
+    assert_eq!(columns.len(), 1, "the columns of the first pages do not stand below each other: {columns:?}");
 }
 
 #[test]

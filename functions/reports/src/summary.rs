@@ -37,7 +37,7 @@ pub struct JobSummary {
     pub states: [u64; JobState::ALL.len()],
     /// Executions that have ended.
     pub attempts: u64,
-    /// Executions that ended otherwise than in success.
+    /// Executions that ended neither in success nor because somebody cancelled their job.
     pub failed_attempts: u64,
     durations_ms: Vec<u64>,
     errors: BTreeMap<String, ErrorSummary>,
@@ -118,7 +118,8 @@ impl JobSummary {
         self.attempts += 1;
         let took = attempt.ended_at.duration_since(attempt.started_at);
         self.durations_ms.push(u64::try_from(took.as_millis()).unwrap_or(0));
-        if attempt.outcome == AttemptOutcome::Succeeded {
+        // Somebody wanted it so.
+        if matches!(attempt.outcome, AttemptOutcome::Succeeded | AttemptOutcome::Cancelled) {
             return;
         }
         self.failed_attempts += 1;

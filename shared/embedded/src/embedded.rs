@@ -112,6 +112,11 @@ impl Embedded {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn location(&self) -> &Location {
+        &self.0.location
+    }
+
     /// What an acknowledged write survives.
     #[must_use]
     pub fn durability(&self) -> Durability {

@@ -33,6 +33,11 @@ pub(crate) fn after(nanos: i64, time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).map_or(LAST, |time| nanos.saturating_add(time).min(LAST))
 }
 
+/// This long before that moment; the first one where that is too far.
+pub(crate) fn before(nanos: i64, time: Duration) -> i64 {
+    i64::try_from(time.as_nanos()).map_or(i64::MIN, |time| nanos.saturating_sub(time))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +56,6 @@ mod tests {
         assert_eq!((nearest(Timestamp::MAX), nearest(Timestamp::MIN)), (LAST, i64::MIN));
         assert_eq!(after(5, Duration::MAX), LAST);
         assert_eq!(after(5, Duration::from_nanos(7)), 12);
+        assert_eq!((before(5, Duration::MAX), before(5, Duration::from_nanos(7))), (i64::MIN, -2));
     }
 }

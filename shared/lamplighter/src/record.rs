@@ -106,6 +106,9 @@ pub enum AttemptOutcome {
     TimedOut,
     /// The lease ended without a word: the host crashed or was killed.
     Lost,
+    /// The job was cancelled by hand while the handler ran. The handler is told, and what it returns does not count; one
+    /// that does not listen runs on, and keeps its place in its host, until it ends or its time is up.
+    Cancelled,
 }
 
 impl AttemptOutcome {
@@ -118,6 +121,7 @@ impl AttemptOutcome {
             Self::Panic => "panic",
             Self::TimedOut => "timed out",
             Self::Lost => "lost",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -129,7 +133,7 @@ pub struct Attempt {
     pub number: u32,
     /// When the handler began.
     pub started_at: Timestamp,
-    /// When it ended; for a lost attempt, when its lease ended.
+    /// When it ended; for a lost attempt, when its lease ended; for a cancelled one, when its job was cancelled.
     pub ended_at: Timestamp,
     /// Who ran it.
     pub host: String,
@@ -189,6 +193,12 @@ pub struct Record {
     pub checkpoint: Option<Box<RawValue>>,
     /// Ended attempts, oldest first, of all runs. At most [`Record::MAX_HISTORY`]: the oldest go first.
     pub attempts: Vec<Attempt>,
+}
+
+impl Attempt {
+    /// The error of a [cancelled](AttemptOutcome::Cancelled) attempt.
+    pub const CANCELLED: &'static str =
+        "its job was cancelled while it ran; a handler that does not listen keeps its place until its time is up";
 }
 
 impl Record {

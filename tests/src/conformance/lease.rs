@@ -235,6 +235,27 @@ pub(super) async fn cancelling_takes_the_lease_away(subject: &dyn Subject) {
     assert!(matches!(asker.claim(2, LEASE).await, Claim::Ended(JobState::Cancelled)));
 }
 
+pub(super) async fn a_job_that_is_cancelled_while_it_runs_says_so_in_its_history(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    let first = asker.run(1, secs(60), 1).await;
+    asker.settle(first, retry(Duration::ZERO)).await;
+    let began = asker.now();
+    let token = asker.run(2, secs(60), 2).await;
+    assert_eq!(asker.store.cancel(&asker.id).await.expect("cancelled"), Some(JobState::Cancelled));
+    assert_eq!(asker.settle(token, succeeded()).await, Settled::Fenced(Some(JobState::Cancelled)));
+    let record = asker.record().await;
+    assert_eq!((record.state, record.attempts.len()), (JobState::Cancelled, 2));
+    let attempt = &record.attempts[1];
+    assert_eq!((attempt.number, attempt.outcome, &*attempt.host), (2, AttemptOutcome::Cancelled, "conformance"));
+    assert!(attempt.started_at >= began && attempt.ended_at >= attempt.started_at && attempt.ended_at <= asker.now());
+    let error = attempt.error.as_ref().expect("a reason").to_string();
+    assert!(error.contains("cancelled") && error.contains("keeps its place"), "{error}");
+
+    let unbegun = Asker::of(subject, "b").await;
+    unbegun.store.cancel(&unbegun.id).await.expect("cancelled");
+    assert!(unbegun.record().await.attempts.is_empty(), "it never ran");
+}
+
 pub(super) async fn an_ended_job_is_not_claimed_again(subject: &dyn Subject) {
     let asker = Asker::of(subject, "a").await;
     let token = asker.run(1, secs(60), 1).await;

@@ -101,6 +101,7 @@ behaviours! {
     lease::a_settlement_is_known_again_however_late_it_comes,
     lease::a_message_under_another_jobs_id_claims_nothing,
     lease::cancelling_takes_the_lease_away,
+    lease::a_job_that_is_cancelled_while_it_runs_says_so_in_its_history,
     lease::an_ended_job_is_not_claimed_again,
     lease::what_is_put_back_does_not_count,
     lease::progress_and_checkpoints_are_kept_under_the_lease_only,

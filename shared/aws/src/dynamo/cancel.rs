@@ -1,6 +1,6 @@
 //! Cancelling.
 
-use lamplighter::{JobId, JobState, Retention, StoreError, Timestamp};
+use lamplighter::{Attempt, AttemptOutcome, JobId, JobState, Retention, StoreError, Timestamp};
 
 use super::{
     Dynamo, TRIES, Written,
@@ -20,7 +20,8 @@ pub(crate) struct Cancelled {
 }
 
 impl Dynamo {
-    /// Cancels a job that has not ended. A running attempt loses its lease: what it settles later is fenced.
+    /// Cancels a job that has not ended. A running attempt goes into the history and loses its lease: what it settles
+    /// later is fenced.
     pub(crate) async fn cancel_one(&self, id: &JobId) -> Result<Option<Cancelled>, StoreError> {
         let nonce = self.env().random.next_u64();
         for _ in 0..TRIES {
@@ -36,6 +37,13 @@ impl Dynamo {
                 .set("f", time(now))
                 .set("ttl", expiry(now, Retention::default().cancelled))
                 .set("z", number(nonce));
+            let update = match was {
+                JobState::Running => update.set(
+                    "x",
+                    item.history_and(item.running_attempt(now, AttemptOutcome::Cancelled, Attempt::CANCELLED)),
+                ),
+                _ => update,
+            };
             let update = match item.place() {
                 Some(place) => listed(update, Some((&place, Class::Cancelled))),
                 None => update,

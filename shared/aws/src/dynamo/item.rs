@@ -167,13 +167,18 @@ impl Item {
 
     /// The running attempt, should it turn out to be lost.
     pub(super) fn lost_attempt(&self) -> Attempt {
+        self.running_attempt(self.lease_until(), AttemptOutcome::Lost, "its host ended without a word")
+    }
+
+    /// The running attempt, ended by somebody else than its worker.
+    pub(super) fn running_attempt(&self, ended_at: Timestamp, outcome: AttemptOutcome, error: &str) -> Attempt {
         Attempt {
             number: self.attempt(),
-            started_at: self.time("b").unwrap_or_else(|| self.lease_until()),
-            ended_at: self.lease_until(),
+            started_at: self.time("b").unwrap_or(ended_at),
+            ended_at,
             host: self.text("h").unwrap_or_default().to_owned(),
-            outcome: AttemptOutcome::Lost,
-            error: Some(ErrorText::new("its host ended without a word")),
+            outcome,
+            error: Some(ErrorText::new(error)),
         }
     }
 

@@ -8,12 +8,11 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Action, Delivery, Env, Settlement, Stop, StoreError, StoreErrorKind, Worker};
+use lamplighter::{Action, Delivery, Settlement, Stop, StoreError, StoreErrorKind, Worker};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     file::writer::Writer,
-    time,
     work::{
         receipt::Receipt,
         transport::{Transport, transport},
@@ -32,7 +31,6 @@ pub(crate) struct Tally {
 pub(crate) struct Road {
     pub(crate) worker: Worker,
     pub(crate) writer: Writer,
-    pub(crate) env: Env,
     pub(crate) stop: Stop,
     pub(crate) tally: Arc<Tally>,
     /// Where it is told which messages are not in flight any more.
@@ -56,7 +54,7 @@ pub(crate) struct Batch {
     /// How long the worker may take.
     pub(crate) budget: Duration,
     /// When the messages come again if nothing is said about them.
-    pub(crate) hidden_until: i64,
+    pub(crate) hidden_until: Instant,
 }
 
 /// Tries to write down what the store did not, once the engine stops; before that there is always another.
@@ -89,7 +87,7 @@ impl Road {
     }
 
     /// Most are settled already, in one transaction with their records; the others are put through.
-    fn sort(&self, settled: Vec<Settlement>, tell: &mpsc::UnboundedSender<Transport>, hidden_until: i64) {
+    fn sort(&self, settled: Vec<Settlement>, tell: &mpsc::UnboundedSender<Transport>, hidden_until: Instant) {
         if self.stop.is_draining() {
             let handed_back = settled.iter().filter(|one| matches!(one.action, Action::Release(_))).count();
             self.tally.handed_back.fetch_add(handed_back, Ordering::Relaxed);
@@ -102,7 +100,8 @@ impl Road {
                 done.push(receipt.seq);
             } else {
                 // The other half of this task listens until this half has ended.
-                let _ = tell.send(Transport { receipt, action, token, hidden_until });
+                let hidden_for = hidden_until.saturating_duration_since(Instant::now());
+                let _ = tell.send(Transport { receipt, action, token, hidden_for });
             }
         }
         if !done.is_empty() {
@@ -115,10 +114,11 @@ impl Road {
     async fn settle(&self, open: Vec<Transport>) {
         let seqs = open.iter().map(|one| one.receipt.seq).collect();
         let messages = open.len();
+        let began = Instant::now();
         let mut attempt = 1;
         let landed = loop {
             let Err(error) = self.write(open.clone()).await else { break Landed::Told(seqs) };
-            let late = open.iter().all(|one| one.hidden_until <= time::nearest(self.env.now()));
+            let late = began.elapsed() >= open.iter().map(|one| one.hidden_for).max().unwrap_or_default();
             if error.kind() == StoreErrorKind::Invalid || (attempt >= TRIES && (late || self.stop.is_draining())) {
                 tracing::error!(%error, messages, "messages could not be settled; they will come again");
                 break Landed::Open(seqs);

@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     batch::{Road, Tally},
+    clock,
     fetch::{Fetch, Source},
     housekeeping, late,
     lock::{EngineLock, Refused},
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     embedded::Embedded,
     error::OpenError,
-    file::{catalog, unit::Unit},
+    file::{catalog, connection::Location, unit::Unit, upkeep},
     state,
     time::HELD,
     work,
@@ -148,6 +149,7 @@ impl EngineBuilder {
             Refused::Io { path, source } => StartError::Lock { path, source },
         })?;
         let lock = Arc::new(lock);
+        let_shrink(&embedded).await;
         let queues: Vec<Queue> = functions.iter().flat_map(Function::queues).collect();
         let declared = queues.clone();
         let prepare = move |unit: &mut Unit<'_>| {
@@ -174,6 +176,7 @@ impl EngineBuilder {
             plan.spawn(function, &known, &mut tasks);
         }
         tasks.spawn(schedules::run(embedded.clone(), stop.clone()));
+        tasks.spawn(clock::run(embedded.clone(), stop.clone()));
         tasks.spawn(housekeeping::run(embedded.clone(), stop.clone()));
         tasks.spawn(late::run(embedded.clone(), stop.clone()));
         Ok(Running { embedded, stop, tasks, tally, watch, failure, lock: Some(lock) })
@@ -250,7 +253,6 @@ impl Plan<'_> {
             let road = Road {
                 worker: worker.clone(),
                 writer: self.embedded.0.writer.clone(),
-                env: self.embedded.env().clone(),
                 stop: self.stop.clone(),
                 tally: self.tally.clone(),
                 landed,
@@ -271,6 +273,19 @@ impl Plan<'_> {
             (None, None) => self.jobs_at_once,
             (of_queue, of_function) => of_queue.into_iter().chain(of_function).min().unwrap_or(1).max(1),
         }
+    }
+}
+
+/// A file that cannot shrink is no reason not to run; the next engine tries again.
+async fn let_shrink(embedded: &Embedded) {
+    let (location, durability) = (embedded.0.location.clone(), embedded.durability());
+    if matches!(location, Location::Memory) {
+        return;
+    }
+    match tokio::task::spawn_blocking(move || upkeep::let_shrink(&location, durability)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "the file cannot shrink; make room and start again"),
+        Err(error) => tracing::warn!(%error, "the file cannot shrink"),
     }
 }
 

@@ -288,8 +288,7 @@ impl Fetch {
             return Ok(());
         }
         let deliveries = messages.into_iter().map(|message| self.delivery(message)).collect();
-        let now = time::nearest(self.source.embedded.env().now());
-        let hidden_until = time::after(now, self.source.visibility);
+        let hidden_until = Instant::now() + self.source.visibility;
         let batch = Batch { deliveries, budget: self.source.budget, hidden_until };
         self.batches.spawn(self.road.clone().take(batch));
         Ok(())

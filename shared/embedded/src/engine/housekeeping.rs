@@ -1,26 +1,46 @@
-//! Lets go of records and dead letters whose time is over.
+//! Lets go of records and dead letters whose time is over, gives the room back to the disk, and sees to it that the
+//! write-ahead log does not lie there for long.
 
 use std::time::Duration;
 
 use lamplighter::{Stop, StoreError};
+use rusqlite::Connection;
+use tokio::time::Instant;
 
-use crate::{embedded::Embedded, time, work::retention};
+use crate::{
+    embedded::Embedded,
+    file::{
+        connection::{self, Location},
+        upkeep,
+    },
+    time,
+    work::{retention, shrink},
+};
 
 /// Records deleted in one transaction: work for a few milliseconds.
 const PORTION: usize = 500;
 /// The pauses between two looks: a record may go this much later than it should.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// Between two steps in which the file shrinks: others write meanwhile.
+const BREATH: Duration = Duration::from_millis(50);
+/// How long the write-ahead log may lie there, where it stays below the size at which the writer empties it.
+const LOG_AGE: Duration = Duration::from_secs(60);
 
 /// Purges, until the engine stops.
 pub(crate) async fn run(embedded: Embedded, stop: Stop) {
+    let (mut log, mut emptied) = (None, Instant::now());
     loop {
-        let pause = match round(&embedded, &stop).await {
+        let mut pause = match round(&embedded, &stop).await {
             Ok(pause) => pause,
             Err(error) => {
                 tracing::error!(%error, "old records could not be purged");
                 PAUSES.1
             }
         };
+        if emptied.elapsed() >= LOG_AGE {
+            (log, emptied) = (empty_log(&embedded, log).await, Instant::now());
+        }
+        pause = pause.min(LOG_AGE);
         tokio::select! {
             () = stop.draining() => return,
             () = tokio::time::sleep(pause) => {}
@@ -36,7 +56,120 @@ async fn round(embedded: &Embedded, stop: &Stop) -> Result<Duration, StoreError>
             break;
         }
     }
+    while !stop.is_draining() {
+        let excess = embedded.0.readers.read(shrink::excess).await?;
+        if excess == 0 {
+            break;
+        }
+        let pages = excess.min(shrink::STEP);
+        embedded.0.writer.run(PORTION, move |unit| shrink::give_back(unit, pages)).await?;
+        tokio::time::sleep(BREATH).await;
+    }
     let next = embedded.0.readers.read(retention::next).await?;
     let until = next.map_or(PAUSES.1, |next| embedded.env().until(time::moment(next)));
     Ok(until.clamp(PAUSES.0, PAUSES.1))
+}
+
+/// Empties the write-ahead log, on a connection that is kept for the next time.
+async fn empty_log(embedded: &Embedded, connection: Option<Connection>) -> Option<Connection> {
+    let (location, durability) = (embedded.0.location.clone(), embedded.durability());
+    if matches!(location, Location::Memory) {
+        return None;
+    }
+    let work = move || {
+        let connection = match connection {
+            Some(connection) => connection,
+            None => connection::maintainer(&location, durability).map_err(|error| error.to_string())?,
+        };
+        upkeep::checkpoint(&connection).map_err(|error| error.to_string())?;
+        Ok::<_, String>(connection)
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(connection)) => Some(connection),
+        Ok(Err(error)) => {
+            tracing::warn!(error, "the write-ahead log could not be copied into the file");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use lamplighter::{Env, Timestamp};
+
+    use super::*;
+    use crate::{engine::Engine, settings::Settings};
+
+    fn open(path: &Path) -> Embedded {
+        let env = Env::driven(Timestamp::from_second(1_800_000_000).unwrap(), 1);
+        Embedded::open(path, Settings::new().env(env)).unwrap()
+    }
+
+    fn size(path: &Path, suffix: &str) -> u64 {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        std::fs::metadata(Path::new(&name)).map_or(0, |file| file.len())
+    }
+
+    /// Waits, by the engine's clock, for what does not depend on the machine's speed.
+    async fn within(minutes: u64, what: &str, is_so: impl Fn() -> bool) {
+        for _ in 0..minutes * 60 {
+            if is_so() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert!(is_so(), "{what} within {minutes} minutes");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_shrinks_once_its_records_have_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.db");
+        let embedded = open(&path);
+        let body = format!(r#"{{"job":"a","args":"{}"}}"#, "x".repeat(10_000));
+        for _ in 0..3000 {
+            embedded.send_raw("work", body.clone()).await.unwrap();
+        }
+        let end = |unit: &mut crate::file::unit::Unit<'_>| {
+            unit.connection.execute_batch("UPDATE jobs SET state = 2, visible_at = NULL, purge_at = since, kind = 1")
+        };
+        embedded.0.writer.run(1, end).await.unwrap();
+        let running = Engine::builder(&embedded).start().await.unwrap();
+        within(3, "the records have gone and the file is small", || size(&path, "") < 16 << 20).await;
+        running.stop(Duration::ZERO).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_small_write_ahead_log_does_not_lie_there_for_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.db");
+        let embedded = open(&path);
+        let running = Engine::builder(&embedded).start().await.unwrap();
+        embedded.send_raw("work", r#"{"job":"a"}"#).await.unwrap();
+        assert!(size(&path, "-wal") > 0);
+        within(3, "the log is empty", || size(&path, "-wal") == 0).await;
+        running.stop(Duration::ZERO).await;
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_empties_the_write_ahead_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.db");
+        let embedded = open(&path);
+        embedded.send_raw("work", r#"{"job":"a"}"#).await.unwrap();
+        let limit = |unit: &mut crate::file::unit::Unit<'_>| {
+            let pages: i64 = unit.connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            unit.connection.pragma_update(None, "max_page_count", pages)
+        };
+        embedded.0.writer.run(1, limit).await.unwrap();
+        assert!(size(&path, "-wal") > 0);
+        let body = format!(r#"{{"job":"a","args":"{}"}}"#, "x".repeat(100_000));
+        let refused = embedded.send_raw("work", body).await.unwrap_err().to_string();
+        assert!(refused.contains("the disk is full"), "{refused}");
+        assert_eq!(size(&path, "-wal"), 0);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod batch;
 mod builder;
+mod clock;
 mod failure;
 mod fetch;
 mod housekeeping;
@@ -12,6 +13,8 @@ mod running;
 mod schedules;
 mod watch;
 
+#[cfg(test)]
+pub(crate) use self::builder::RUNNING;
 pub use self::{
     builder::{Engine, EngineBuilder, StartError},
     failure::EngineError,

@@ -81,6 +81,8 @@ impl Location {
 pub(crate) enum Role {
     Writer,
     Reader,
+    /// Empties the write-ahead log and rewrites the file, beside the writer.
+    Maintainer,
 }
 
 /// Opens the writer's connection and brings the file's layout up to date. Says which file it is. A file that is not
@@ -100,7 +102,7 @@ pub(crate) fn writer(location: &Location, durability: Durability) -> Result<(Con
     }
     let before = location.named().ok().flatten();
     let connection = open(location, Role::Writer, durability)?;
-    schema::bring_up_to_date(&connection, location.path())?;
+    schema::bring_up_to_date(&connection, location)?;
     let named = location.named()?;
     if let (Some(before), Some(named)) = (before, &named)
         && before.id() != named.id()
@@ -114,6 +116,11 @@ pub(crate) fn writer(location: &Location, durability: Durability) -> Result<(Con
         with_logs(&real).iter().for_each(|path| private::close_to_others(path));
     }
     Ok((connection, named))
+}
+
+/// Opens a connection for what is done to a file as a whole.
+pub(crate) fn maintainer(location: &Location, durability: Durability) -> Result<Connection, OpenError> {
+    open(location, Role::Maintainer, durability)
 }
 
 /// Opens a connection that only reads.
@@ -172,6 +179,7 @@ fn pragmas(location: &Location, role: Role, durability: Durability) -> Vec<Pragm
     if role == Role::Writer && in_file {
         // Of the file itself, and only before it has pages: what it has then, it keeps.
         all.push(Pragma { name: "page_size", value: PAGE_SIZE.to_string(), answer: String::new() });
+        all.push(Pragma { name: "auto_vacuum", value: "INCREMENTAL".into(), answer: String::new() });
     }
     if in_file {
         all.push(pragma("journal_mode", "WAL", "wal"));
@@ -247,7 +255,11 @@ mod tests {
             for durability in [Durability::Normal, Durability::Full] {
                 let (connection, _) = writer(&location, durability).unwrap();
                 for Pragma { name, answer, .. } in pragmas(&location, Role::Writer, durability) {
-                    let answer = if name == "page_size" { PAGE_SIZE.to_string() } else { answer };
+                    let answer = match name {
+                        "page_size" => PAGE_SIZE.to_string(),
+                        "auto_vacuum" => "2".into(),
+                        _ => answer,
+                    };
                     assert_eq!(get(&connection, name).unwrap(), answer, "{name}");
                 }
             }

@@ -10,4 +10,5 @@ pub(crate) mod readers;
 pub(crate) mod schema;
 pub(crate) mod signals;
 pub(crate) mod unit;
+pub(crate) mod upkeep;
 pub(crate) mod writer;

@@ -5,9 +5,13 @@ use std::{
     collections::HashMap,
     hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 /// Jobs are watched by the hash of their id: a watcher is woken for its own job, and for one in 64 of the others.
 const SHARDS: usize = 64;
@@ -56,7 +60,12 @@ pub(crate) struct Signals {
     jobs: [watch::Sender<()>; SHARDS],
     schedules: Notify,
     pauses: watch::Sender<()>,
+    leapt: Mutex<Option<Instant>>,
 }
+
+/// For how long nothing is purged after the clock has leapt forward: a machine that has just started asks for the time
+/// within minutes.
+const DISTRUST: Duration = Duration::from_secs(600);
 
 impl Signals {
     pub(crate) fn new() -> Self {
@@ -65,6 +74,7 @@ impl Signals {
             jobs: array::from_fn(|_| watch::Sender::new(())),
             schedules: Notify::new(),
             pauses: watch::Sender::new(()),
+            leapt: Mutex::default(),
         }
     }
 
@@ -102,6 +112,16 @@ impl Signals {
         self.pauses.send_replace(());
     }
 
+    /// The clock has gone far forward.
+    pub(crate) fn leapt(&self) {
+        *self.leapt.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether it has done so a moment ago.
+    pub(crate) fn has_just_leapt(&self) -> bool {
+        self.leapt.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < DISTRUST)
+    }
+
     /// Told of each change of the queue, also of one between two waits. For one listener a queue.
     pub(crate) fn of_queue(&self, queue: i64) -> Arc<Notify> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).entry(queue).or_default().clone()
@@ -127,8 +147,6 @@ impl Signals {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[tokio::test(start_paused = true)]

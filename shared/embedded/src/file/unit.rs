@@ -3,6 +3,7 @@
 use rusqlite::{CachedStatement, Connection};
 
 use super::{catalog::Catalog, signals::Effects};
+use crate::work::clock;
 
 /// A transaction under way.
 pub(crate) struct Unit<'a> {
@@ -10,16 +11,29 @@ pub(crate) struct Unit<'a> {
     pub(crate) catalog: &'a mut Catalog,
     /// The moment of the transaction.
     pub(crate) now: i64,
+    /// Whether the clock has gone far forward a moment ago.
+    pub(crate) leapt: bool,
     pub(crate) effects: Effects,
     /// The next number, once it has been asked for.
     next: Option<i64>,
+    /// How many rows the connection had changed before.
+    changes: u64,
     /// Changes of the number of records, by kind and state. A transaction meets a handful of pairs: a list is quickest.
     counts: Vec<((i64, i64), i64)>,
 }
 
 impl<'a> Unit<'a> {
     pub(crate) fn new(connection: &'a Connection, catalog: &'a mut Catalog, now: i64) -> Self {
-        Self { connection, catalog, now, effects: Effects::default(), next: None, counts: Vec::new() }
+        Self {
+            connection,
+            catalog,
+            now,
+            leapt: false,
+            effects: Effects::default(),
+            next: None,
+            changes: connection.total_changes(),
+            counts: Vec::new(),
+        }
     }
 
     /// A statement that is kept for the next time.
@@ -64,6 +78,10 @@ impl<'a> Unit<'a> {
 
     /// Writes down what was gathered. To be called just before the commit.
     pub(crate) fn finish(mut self) -> rusqlite::Result<Effects> {
+        // A transaction that has changed nothing writes nothing, or it would wake whoever waits for changes.
+        if self.connection.total_changes() != self.changes {
+            self.prepare(clock::KEEP)?.execute([self.now])?;
+        }
         if let Some(next) = self.next {
             self.prepare("UPDATE sequence SET next = ?1")?.execute([next])?;
         }

@@ -26,10 +26,12 @@ use super::{
     patience::{Patience, Wait},
     signals::Signals,
     unit::Unit,
+    upkeep,
 };
 use crate::{
     error::{FileLost, is_of_the_file, store_error},
     time,
+    work::clock,
 };
 
 /// Rows in one transaction, about: it then stays below some 50 ms, for which other requests and processes wait.
@@ -40,6 +42,8 @@ const LINGER: Duration = Duration::from_micros(40);
 
 /// How often it is said that the file still cannot be written.
 const SAY_AGAIN: Duration = Duration::from_secs(30);
+/// While the disk stays full, the log is emptied no more often than this.
+const EMPTY_AGAIN: Duration = Duration::from_secs(5);
 
 /// The one writer of this process.
 #[derive(Clone)]
@@ -75,6 +79,8 @@ struct Core {
     version: i64,
     /// Since when the file cannot be written, and when that was said last.
     trouble: Option<(Instant, Instant)>,
+    /// When the log was emptied since the disk was full.
+    emptied: Option<Instant>,
 }
 
 /// Why a transaction came to nothing.
@@ -182,7 +188,13 @@ impl Writer {
         named: Option<Named>,
         patience: Option<Arc<Patience>>,
     ) -> Self {
-        let core = Core { connection: Some(connection), catalog: Catalog::default(), version: -1, trouble: None };
+        let core = Core {
+            connection: Some(connection),
+            catalog: Catalog::default(),
+            version: -1,
+            trouble: None,
+            emptied: None,
+        };
         let (core, lost) = (Mutex::new(core), OnceLock::new());
         Self(Arc::new(Inner { pending: Mutex::default(), core, signals, env, location, named, lost, patience }))
     }
@@ -428,6 +440,7 @@ impl Inner {
             match self.attempt(core, requests) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
+                Err(Failure::File(error)) if self.makes_room(core, &error) => {}
                 Err(Failure::File(error)) => {
                     self.say_trouble(core, &error);
                     return Err(Failure::File(error));
@@ -455,7 +468,23 @@ impl Inner {
                 catalog.forget();
                 *version = seen;
             }
-            let mut unit = Unit::new(connection, catalog, time::nearest(self.env.now()));
+            let latest = match catalog.latest {
+                Some(latest) => latest,
+                None => clock::latest(connection)?,
+            };
+            let shown = time::nearest(self.env.now());
+            // Zero: nothing has been written yet.
+            if latest > 0 && shown > time::after(latest, clock::LEAP) {
+                self.signals.leapt();
+            }
+            let set_back = latest > time::after(shown, clock::SLACK);
+            let now = if set_back { shown } else { shown.max(latest) };
+            let mut unit = Unit::new(connection, catalog, now);
+            unit.catalog.latest = Some(now);
+            unit.leapt = self.signals.has_just_leapt();
+            if set_back {
+                clock::set_right(&mut unit, latest)?;
+            }
             for request in requests.iter_mut() {
                 request.run(&mut unit)?;
             }
@@ -489,6 +518,19 @@ impl Inner {
         }
     }
 
+    /// On a full disk, what the log holds fits into the file for the most part, and then the log's own room is free.
+    fn makes_room(&self, core: &mut Core, error: &rusqlite::Error) -> bool {
+        let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
+        if !full || core.emptied.is_some_and(|at| at.elapsed() < EMPTY_AGAIN) {
+            return false;
+        }
+        let Some(connection) = &core.connection else { return false };
+        core.emptied = Some(Instant::now());
+        let emptied = upkeep::checkpoint(connection).unwrap_or(false);
+        tracing::warn!(file = &*self.location, log_emptied = emptied, "the disk is full");
+        true
+    }
+
     fn say_trouble(&self, core: &mut Core, error: &rusqlite::Error) {
         let now = Instant::now();
         let (since, said) = core.trouble.unwrap_or((now, now));
@@ -513,11 +555,11 @@ mod tests {
     use std::sync::mpsc;
 
     use super::*;
-    use crate::file::schema;
+    use crate::file::{connection::Location, schema};
 
     fn writer(limit: Duration) -> Writer {
         let connection = Connection::open_in_memory().unwrap();
-        schema::bring_up_to_date(&connection, std::path::Path::new("jobs.db")).unwrap();
+        schema::bring_up_to_date(&connection, &Location::Memory).unwrap();
         let patience = Some(Arc::new(Patience::new(limit).unwrap()));
         Writer::new(connection, Env::system(), Arc::new(Signals::new()), "jobs.db".into(), None, patience)
     }

@@ -35,6 +35,7 @@ pub(crate) const fn code(outcome: AttemptOutcome) -> i64 {
         AttemptOutcome::Panic => 3,
         AttemptOutcome::TimedOut => 4,
         AttemptOutcome::Lost => 5,
+        AttemptOutcome::Cancelled => 6,
     }
 }
 
@@ -45,6 +46,7 @@ pub(crate) const fn of(code: i64) -> AttemptOutcome {
         3 => AttemptOutcome::Panic,
         4 => AttemptOutcome::TimedOut,
         5 => AttemptOutcome::Lost,
+        6 => AttemptOutcome::Cancelled,
         _ => AttemptOutcome::Error,
     }
 }

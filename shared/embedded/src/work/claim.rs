@@ -77,6 +77,7 @@ fn adopt(unit: &mut Unit<'_>, row: JobRow, request: &ClaimRequest) -> rusqlite::
         request.id.as_str(),
         kind
     ])?;
+    unit.lies_in(kind, row.seq)?;
     unit.enters(kind, state::QUEUED);
     Ok(JobRow { id: request.id.to_string(), kind, state: state::QUEUED, ..row })
 }

@@ -140,6 +140,9 @@ fn put(
         return duplicate(unit, entry);
     }
     insert.bodies.execute(params![seq, entry.body])?;
+    if entry.tracked {
+        unit.lies_in(target.kind, seq)?;
+    }
     unit.enters(target.kind, code);
     unit.effects.queue(target.queue.id);
     unit.effects.job(id);

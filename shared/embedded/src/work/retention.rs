@@ -1,10 +1,13 @@
 //! Letting go of what has been kept for long enough.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::{file::unit::Unit, time};
+use crate::{
+    file::{catalog::block_of, unit::Unit},
+    time,
+};
 
 /// How long dead letters are kept: 14 days, the longest that SQS keeps a message.
 pub(crate) const DEAD_LETTERS: Duration = Duration::from_secs(14 * 86_400);
@@ -17,8 +20,12 @@ pub(crate) const NEXT_RECORD: &str = "SELECT purge_at FROM jobs INDEXED BY jobs_
     WHERE purge_at IS NOT NULL ORDER BY purge_at LIMIT 1";
 pub(crate) const NEXT_LETTER: &str = "SELECT buried_at FROM dead_letters ORDER BY buried_at LIMIT 1";
 
-/// Deletes at most `limit` records and dead letters whose time is over. Says how many.
+/// Deletes at most `limit` records and dead letters whose time is over. Says how many. None go right after the clock has
+/// leapt forward: it may be wrong, and what is deleted does not come back when it is corrected.
 pub(crate) fn purge(unit: &mut Unit<'_>, limit: usize) -> rusqlite::Result<usize> {
+    if unit.leapt {
+        return Ok(0);
+    }
     let most = i64::try_from(limit).unwrap_or(i64::MAX);
     let due: Vec<(i64, i64, i64, String)> = unit
         .prepare(DUE_RECORDS)?
@@ -36,6 +43,11 @@ pub(crate) fn purge(unit: &mut Unit<'_>, limit: usize) -> rusqlite::Result<usize
         }
         unit.leaves(*kind, *code);
         unit.effects.job(id);
+    }
+    drop(statements);
+    let blocks: BTreeSet<_> = due.iter().map(|(seq, kind, ..)| (*kind, block_of(*seq))).collect();
+    for (kind, block) in blocks {
+        unit.went_from(kind, block)?;
     }
     let buried_before = unit.now.saturating_sub_unsigned(u64::try_from(DEAD_LETTERS.as_nanos()).unwrap_or(u64::MAX));
     let letters = unit.prepare(DUE_LETTERS)?.execute(params![buried_before, most])?;

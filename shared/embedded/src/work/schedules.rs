@@ -191,6 +191,18 @@ pub(crate) fn tick(unit: &mut Unit<'_>) -> rusqlite::Result<Option<Timestamp>> {
     Ok(wake)
 }
 
+/// After the clock was set back: a schedule that is settled up to a moment ahead goes on from now. A tick that has run
+/// does not run again: its job is there under the tick's id.
+pub(crate) fn set_back(unit: &Unit<'_>) -> rusqlite::Result<()> {
+    for stored in all(unit.connection)?.into_iter().filter(|stored| stored.last_tick > unit.now) {
+        let name = &stored.job.schedule.name;
+        let until = time::moment(stored.last_tick);
+        tracing::warn!(schedule = name, %until, "a schedule was settled up to a moment ahead; it goes on from now");
+        unit.prepare("UPDATE schedules SET last_tick = ?2 WHERE name = ?1")?.execute(params![name, unit.now])?;
+    }
+    Ok(())
+}
+
 /// Enqueues the job of one tick. On a FIFO queue, the ticks of one schedule keep their order.
 fn start(unit: &mut Unit<'_>, job: &ScheduledJob, tick: Timestamp) -> rusqlite::Result<Result<Enqueued, EnqueueError>> {
     let refused = |error: Box<dyn std::error::Error + Send + Sync>| rusqlite::Error::ToSqlConversionFailure(error);

@@ -1,6 +1,8 @@
 //! What becomes of messages that the store did not settle with their records: untracked jobs, and deliveries that never
 //! ran.
 
+use std::time::Duration;
+
 use lamplighter::{Action, Message, Retention, Token};
 
 use super::{burial::Cause, notes::EXPIRED, receipt::Receipt, row::JobRow};
@@ -13,8 +15,8 @@ pub(crate) struct Transport {
     pub(crate) action: Action,
     /// The right under which its job ran, where it had one.
     pub(crate) token: Option<Token>,
-    /// When it comes again if its visibility timeout is left as it is.
-    pub(crate) hidden_until: i64,
+    /// How long until it comes again if its visibility timeout is left as it is.
+    pub(crate) hidden_for: Duration,
 }
 
 impl Transport {
@@ -28,7 +30,7 @@ impl Transport {
 /// Settles messages. One that is gone, whose job has ended, or that goes on under another right, needs nothing.
 pub(crate) fn transport(unit: &mut Unit<'_>, settlements: &[Transport]) -> rusqlite::Result<()> {
     for settlement in settlements {
-        let Transport { receipt, action, hidden_until, .. } = settlement;
+        let Transport { receipt, action, hidden_for, .. } = settlement;
         let Some(row) = unit.row(receipt.seq)?.filter(|row| row.visible_at.is_some()) else { continue };
         if !settlement.is_of(&row) {
             // Whoever fetches could not receive it while it counted as in flight.
@@ -61,7 +63,7 @@ pub(crate) fn transport(unit: &mut Unit<'_>, settlements: &[Transport]) -> rusql
                 let receives = if untracked { row.receives } else { row.receives + 1 };
                 unit.comes_again(&row, time::after(unit.now, *rest), receives)?;
             }
-            Action::Release(None) => unit.comes_again(&row, (*hidden_until).max(unit.now), row.receives)?,
+            Action::Release(None) => unit.comes_again(&row, time::after(unit.now, *hidden_for), row.receives)?,
             Action::Bury(burial) => {
                 unit.bury(&row, &Cause::from(burial))?;
                 if untracked {

@@ -96,9 +96,10 @@ pub fn body_as_sent(body: &str) -> Cow<'_, str> {
     if !body.contains(SETTLEMENT) {
         return Cow::Borrowed(body);
     }
-    match body.parse::<Message>() {
-        Ok(mut message) if take_off(&mut message).is_some() => Cow::Owned(message.to_json()),
-        _ => Cow::Borrowed(body),
+    let Ok(mut message) = body.parse::<Message>() else { return Cow::Borrowed(body) };
+    match take_off(&mut message) {
+        Some(_) => Cow::Owned(message.to_json()),
+        None => Cow::Borrowed(body),
     }
 }
 

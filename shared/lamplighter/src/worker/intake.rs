@@ -1,11 +1,6 @@
 //! From deliveries to jobs that may run: parsing, refusing, claiming.
 
-use std::{
-    borrow::Cow,
-    collections::HashSet,
-    sync::Arc,
-    time::Duration,
-};
+use std::{borrow::Cow, collections::HashSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::{Instant, timeout_at};

@@ -1,0 +1,326 @@
+//! The machine's clock is set while an engine runs, or while none does.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may")]
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use lamplighter::{
+    Clock, Context, Env, Function, Job, JobError, JobState, ListQuery, Options, Queue, Record, Retry, SeededRandom,
+    State, Timestamp, days, hours, mins, schedule::Schedule, secs,
+};
+use lamplighter_embedded::{Embedded, Engine, Running, Settings};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+const WORK: Queue = Queue::standard("work");
+
+/// Fails as often as it is told, and takes as long.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+struct Act {
+    #[serde(default)]
+    failures: u32,
+    #[serde(default)]
+    seconds: u64,
+}
+
+impl Job for Act {
+    const NAME: &'static str = "act";
+    const QUEUE: Queue = WORK;
+
+    fn options() -> Options {
+        Options::new().timeout(secs(600)).retry(Retry::fixed(secs(60)).attempts(3))
+    }
+}
+
+async fn act(job: Act, ctx: Context, State(runs): State<Arc<AtomicUsize>>) -> Result<(), JobError> {
+    runs.fetch_add(1, Ordering::Relaxed);
+    tokio::time::sleep(secs(job.seconds)).await;
+    if ctx.attempt() <= job.failures { Err(JobError::retry("as told")) } else { Ok(()) }
+}
+
+/// Follows tokio's timer, and is set by hand.
+#[derive(Clone)]
+struct Wall {
+    origin: Instant,
+    ahead: Arc<AtomicI64>,
+}
+
+const START: i64 = 1_800_000_000;
+/// In the year 2099.
+const FAR: i64 = 72 * 365 * 86_400;
+
+impl Wall {
+    fn new() -> Self {
+        Self { origin: Instant::now(), ahead: Arc::default() }
+    }
+
+    /// Set to be so many seconds ahead of the right time.
+    fn set(&self, ahead: i64) {
+        self.ahead.store(ahead, Ordering::Relaxed);
+    }
+
+    fn env(&self) -> Env {
+        Env { clock: Arc::new(self.clone()), random: Arc::new(SeededRandom::new(1)) }
+    }
+}
+
+impl Clock for Wall {
+    fn now(&self) -> Timestamp {
+        let start = Timestamp::from_second(START + self.ahead.load(Ordering::Relaxed)).unwrap();
+        start + self.origin.elapsed()
+    }
+}
+
+struct Stage {
+    wall: Wall,
+    embedded: Embedded,
+    runs: Arc<AtomicUsize>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let wall = Wall::new();
+        Self { embedded: Embedded::memory(wall.env()).unwrap(), wall, runs: Arc::default() }
+    }
+
+    fn in_file(path: &Path) -> Self {
+        let wall = Wall::new();
+        let settings = Settings::new().env(wall.env());
+        Self { embedded: Embedded::open(path, settings).unwrap(), wall, runs: Arc::default() }
+    }
+
+    async fn start(&self) -> Running {
+        let function = Function::new("actors").job(act).with_state(self.runs.clone());
+        let every_hour = Schedule::cron("hourly", "0 * * * *").unwrap().starts(&Act::default()).unwrap();
+        Engine::builder(&self.embedded).function(function).schedules([every_hour]).start().await.unwrap()
+    }
+
+    async fn enqueue(&self, id: &str, job: Act, delay: Duration) {
+        self.embedded.client().enqueue(job).id(id).delay(delay).await.unwrap();
+    }
+
+    async fn record(&self, id: &str) -> Record {
+        self.embedded.client().get(&id.parse().unwrap()).await.unwrap().unwrap()
+    }
+
+    /// How long until the job has ended.
+    async fn took(&self, id: &str) -> Duration {
+        let began = Instant::now();
+        let record = self.embedded.client().wait(&id.parse().unwrap(), days(2)).await.unwrap();
+        assert_eq!(record.state, JobState::Succeeded);
+        began.elapsed()
+    }
+
+    async fn listed(&self, query: ListQuery) -> Vec<String> {
+        let page = self.embedded.client().list(&ListQuery { limit: 1000, ..query }).await.unwrap();
+        page.records.iter().map(|record| record.id.to_string()).collect()
+    }
+
+    fn runs(&self) -> usize {
+        self.runs.load(Ordering::Relaxed)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn queued_jobs_run_at_once_though_the_clock_was_set_back_since_they_were_enqueued() {
+    for ahead in [3600, FAR] {
+        let stage = Stage::new();
+        stage.wall.set(ahead);
+        stage.enqueue("before", Act::default(), Duration::ZERO).await;
+        stage.wall.set(0);
+        let running = stage.start().await;
+        assert!(stage.took("before").await < secs(5));
+        running.stop(Duration::ZERO).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_and_a_retry_keep_their_length_when_the_clock_is_set_back_under_a_running_engine() {
+    for ahead in [3600, FAR] {
+        let stage = Stage::new();
+        stage.wall.set(ahead);
+        let running = stage.start().await;
+        stage.enqueue("delayed", Act::default(), mins(10)).await;
+        stage.enqueue("retried", Act { failures: 1, seconds: 0 }, Duration::ZERO).await;
+        while stage.record("retried").await.state != JobState::Retrying {
+            tokio::time::sleep(secs(1)).await;
+        }
+        stage.wall.set(0);
+        let took = stage.took("retried").await;
+        assert!(took <= secs(60 + 10), "{took:?}");
+        let took = took + stage.took("delayed").await;
+        assert!((secs(500)..secs(620)).contains(&took), "{took:?}");
+        running.stop(Duration::ZERO).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moment_that_was_named_under_the_right_clock_stays() {
+    let stage = Stage::new();
+    let at = stage.embedded.env().now() + hours(30);
+    stage.embedded.client().enqueue(Act::default()).id("at").at(at).await.unwrap();
+    stage.wall.set(86_400);
+    stage.enqueue("wrong", Act::default(), Duration::ZERO).await;
+    stage.wall.set(0);
+    stage.enqueue("right", Act::default(), Duration::ZERO).await;
+    assert_eq!(stage.record("at").await.due_at, at);
+    assert!(stage.record("wrong").await.due_at <= stage.embedded.env().now());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_once_opened_under_a_clock_in_2099_lives_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("jobs.db");
+    {
+        let stage = Stage::in_file(&path);
+        stage.wall.set(FAR);
+        let running = stage.start().await;
+        stage.enqueue("far", Act::default(), Duration::ZERO).await;
+        stage.took("far").await;
+        running.stop(Duration::ZERO).await;
+    }
+    let stage = Stage::in_file(&path);
+    let running = stage.start().await;
+    let now = stage.embedded.env().now();
+    let far = stage.record("far").await;
+    assert!(far.created_at <= now && far.finished_at.unwrap() <= now, "{far:?}");
+    stage.enqueue("now", Act::default(), Duration::ZERO).await;
+    assert!(stage.took("now").await < secs(5));
+    let ticks = stage.runs();
+    while stage.runs() < ticks + 3 {
+        tokio::time::sleep(mins(1)).await;
+        assert!(stage.embedded.env().now() < now + hours(4), "{} runs", stage.runs());
+    }
+    running.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_goes_on_after_the_clock_was_set_back_and_repeats_no_tick() {
+    let stage = Stage::new();
+    let running = stage.start().await;
+    tokio::time::sleep(hours(3) + mins(30)).await;
+    assert_eq!(stage.runs(), 3);
+    stage.wall.set(-2 * 3600);
+    tokio::time::sleep(hours(2)).await;
+    assert_eq!(stage.runs(), 3, "these ticks have run");
+    tokio::time::sleep(hours(2)).await;
+    assert_eq!(stage.runs(), 5);
+    running.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn listings_by_time_miss_no_row_after_the_clock_was_set_back() {
+    for ahead in [2 * 3600, FAR] {
+        let stage = Stage::new();
+        for n in 0..300 {
+            match n {
+                100 => stage.wall.set(ahead),
+                200 => stage.wall.set(0),
+                _ => {}
+            }
+            stage.enqueue(&format!("job-{n:03}"), Act::default(), Duration::ZERO).await;
+            tokio::time::sleep(secs(60)).await;
+        }
+        let all: Vec<_> = (0..300).rev().map(|n| format!("job-{n:03}")).collect();
+        let now = stage.embedded.env().now();
+        let since = Timestamp::from_second(START).unwrap();
+        assert_eq!(stage.listed(ListQuery { since: Some(since), ..ListQuery::default() }).await, all);
+        assert_eq!(
+            stage.listed(ListQuery { since: Some(since), before: Some(now), ..ListQuery::default() }).await,
+            all,
+            "a report of the day counts all"
+        );
+        let lately = stage.listed(ListQuery { since: Some(now - mins(30)), ..ListQuery::default() }).await;
+        assert_eq!(lately, all[..30]);
+        let mut last = Timestamp::MAX;
+        for id in all {
+            let created_at = stage.record(&id).await.created_at;
+            assert!(created_at <= last, "{id}");
+            last = created_at;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_job_keeps_its_lease_when_the_clock_is_set_in_either_direction() {
+    for ahead in [86_400, -86_400] {
+        let stage = Stage::new();
+        let running = stage.start().await;
+        stage.enqueue("long", Act { failures: 0, seconds: 300 }, Duration::ZERO).await;
+        while stage.runs() == 0 {
+            tokio::time::sleep(secs(1)).await;
+        }
+        let left = |record: &Record| record.lease_until.unwrap().duration_since(stage.embedded.env().now());
+        let before = left(&stage.record("long").await);
+        stage.wall.set(ahead);
+        tokio::time::sleep(secs(10)).await;
+        let after = left(&stage.record("long").await);
+        assert!((before - after).as_secs().abs() <= 12, "{before:?} {after:?}");
+        // A second message of the same job does not run it beside itself.
+        let runs = stage.runs();
+        stage.embedded.send_raw(WORK.name(), r#"{"job":"act","id":"long","args":{"seconds":300}}"#).await.unwrap();
+        tokio::time::sleep(secs(20)).await;
+        assert_eq!(stage.runs(), runs);
+        stage.took("long").await;
+        assert_eq!(stage.record("long").await.attempts.len(), 1);
+        running.stop(Duration::ZERO).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_due_runs_within_seconds_of_a_step_forward() {
+    let stage = Stage::new();
+    let running = stage.start().await;
+    stage.enqueue("later", Act::default(), hours(20)).await;
+    tokio::time::sleep(mins(5)).await;
+    stage.wall.set(86_400);
+    let took = stage.took("later").await;
+    assert!(took <= secs(10), "{took:?}");
+    running.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_purged_in_the_minutes_after_a_leap_forward() {
+    let stage = Stage::new();
+    let running = stage.start().await;
+    stage.enqueue("kept", Act::default(), Duration::ZERO).await;
+    stage.took("kept").await;
+    stage.wall.set(FAR);
+    tokio::time::sleep(mins(5)).await;
+    stage.wall.set(0);
+    tokio::time::sleep(mins(30)).await;
+    assert_eq!(stage.record("kept").await.state, JobState::Succeeded, "the clock was corrected in time");
+    stage.wall.set(FAR);
+    tokio::time::sleep(mins(30)).await;
+    let gone = stage.embedded.client().get(&"kept".parse().unwrap()).await.unwrap();
+    assert!(gone.is_none(), "a clock that stays is believed");
+    running.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_starts_with_an_unset_clock_runs_its_jobs_and_loses_none_when_the_clock_is_set() {
+    let stage = Stage::new();
+    let running = stage.start().await;
+    stage.enqueue("ended", Act::default(), Duration::ZERO).await;
+    stage.took("ended").await;
+    stage.embedded.send_raw(WORK.name(), "no JSON").await.unwrap();
+    tokio::time::sleep(mins(1)).await;
+    running.stop(Duration::ZERO).await;
+    stage.enqueue("waits", Act::default(), Duration::ZERO).await;
+
+    stage.wall.set(-START);
+    let running = stage.start().await;
+    assert!(stage.took("waits").await < secs(5));
+    stage.wall.set(0);
+    tokio::time::sleep(hours(1)).await;
+    assert_eq!(stage.record("ended").await.state, JobState::Succeeded);
+    assert_eq!(stage.embedded.dead_letters(WORK.name(), 0, 10).await.unwrap().len(), 1);
+    running.stop(Duration::ZERO).await;
+}
