@@ -209,7 +209,8 @@ async fn came_of(subject: &dyn Subject, what: &str) -> String {
 
 pub(super) async fn a_handler_is_refused_what_its_function_does_not_declare(subject: &dyn Subject) {
     started(subject).await;
-    let enqueue = "conformance.link was not enqueued: function \"conformance\" does not say that its handlers enqueue it";
+    let enqueue =
+        "conformance.link was not enqueued: function \"conformance\" does not say that its handlers enqueue it";
     for (what, says) in [
         ("queue", enqueue),
         ("many", enqueue),

@@ -66,9 +66,10 @@ fn make(environment: &Path) -> Result<()> {
     }
     let requirements = environment.join("requirements.txt");
     fs::write(&requirements, REQUIREMENTS).map_err(io("writing", &requirements))?;
+    // The list is complete, and pip does not take a package for pinned that is listed with an extra.
     let pip = run(Command::new(python(environment))
-        .args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet", "--require-hashes"])
-        .arg("--requirement")
+        .args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet"])
+        .args(["--no-deps", "--require-hashes", "--requirement"])
         .arg(&requirements))?;
     if !pip.status.success() {
         return Err(Error::Install { environment: environment.to_owned(), output: said(&pip) });
