@@ -6,8 +6,8 @@ use crate::problems::Problems;
 /// What all variables of a function may take together (AWS Lambda Developer Guide, "Lambda quotas").
 const MAX_BYTES: usize = 4096;
 
-/// `https://sqs.ap-southeast-1.amazonaws.com/123456789012/`: no region that is called longer is known today.
-const URL_BYTES: usize = 55;
+/// `https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/`: no other region's is longer today.
+const URL_BYTES: usize = 58;
 /// The longest name of a bucket.
 const BUCKET_BYTES: usize = 63;
 /// `arn:aws-us-gov:sqs:ap-southeast-1:123456789012:`, and the like for other services.
@@ -19,7 +19,7 @@ const ROLE_BYTES: usize = 5 + 64;
 
 pub(super) fn check(deployment: &Deployment, problems: &mut Problems) {
     for function in &deployment.functions {
-        let bytes = bytes(function, &deployment.queues);
+        let bytes = bytes(deployment, function);
         if bytes > MAX_BYTES {
             problems.add(format!(
                 "function {:?}: its environment variables may take {bytes} bytes, and Lambda allows {MAX_BYTES}; the \
@@ -32,29 +32,37 @@ pub(super) fn check(deployment: &Deployment, problems: &mut Problems) {
 }
 
 /// What a function's variables take at most. Of settings only the default's length is known.
-fn bytes(function: &DeployedFunction, queues: &[DeployedQueue]) -> usize {
-    let queues: usize = queues.iter().map(url_map_bytes).sum();
+fn bytes(deployment: &Deployment, function: &DeployedFunction) -> usize {
+    let queues: usize = deployment.queues.iter().map(url_map_bytes).sum();
     let objects = if function.objects { variables::OBJECTS.len() + "s3://".len() + BUCKET_BYTES } else { 0 };
     let records = if function.tracked { records_bytes() } else { 0 };
+    let schedules = if deployment.delays_by_schedules(function) { schedules_bytes() } else { 0 };
     let own: usize = function.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
     let settings: usize = function.settings.iter().map(|one| one.variable.len() + one.default.len()).sum();
-    variables::QUEUES.len() + queues + objects + records + own + settings
+    variables::QUEUES.len() + queues + objects + records + schedules + own + settings
 }
 
-/// What tells a function where records, events and schedules are.
+/// What tells a function where records, events and large arguments are.
 fn records_bytes() -> usize {
-    [
+    sum(&[
         (variables::TABLE, TABLE_BYTES),
         (variables::EVENT_BUS, MAX_STACK_NAME),
+        (variables::PAYLOADS, BUCKET_BYTES),
+        (variables::WARM_UP, 1),
+    ])
+}
+
+/// What tells a function where schedules are.
+fn schedules_bytes() -> usize {
+    sum(&[
         (variables::SCHEDULE_GROUP, MAX_STACK_NAME),
         (variables::SCHEDULER_ROLE, ARN_BYTES + ROLE_BYTES),
         (variables::UNDELIVERED, ARN_BYTES + MAX_STACK_NAME + "-".len() + UNDELIVERED_QUEUE.len()),
-        (variables::PAYLOADS, BUCKET_BYTES),
-        (variables::WARM_UP, 1),
-    ]
-    .iter()
-    .map(|(name, value)| name.len() + value)
-    .sum()
+    ])
+}
+
+fn sum(variables: &[(&str, usize)]) -> usize {
+    variables.iter().map(|(name, value)| name.len() + value).sum()
 }
 
 /// A queue's part of the map of queues.

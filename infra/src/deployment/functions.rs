@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lamplighter::{Definition, EventTrigger, Function, Setting};
+use lamplighter::{Definition, EventTrigger, Function, Overlap, Setting};
 
-use super::{names::logical_name, triggers, variables};
+use super::{names::logical_name, reach, triggers, variables};
 use crate::problems::Problems;
 
 /// A Lambda function.
@@ -28,6 +28,14 @@ pub struct DeployedFunction {
     pub tracked: bool,
     /// Whether it looks after the whole deployment: reads how much lies in each queue, and finds what is due.
     pub housekeeper: bool,
+    /// The queues that its handlers enqueue on, by name.
+    pub enqueues_to: BTreeSet<String>,
+    /// Whether its handlers make and change schedules.
+    pub schedules: bool,
+    /// Whether its handlers cancel jobs and run ended ones again.
+    pub manages_jobs: bool,
+    /// Whether a job of it must run alone, so that it takes and frees locks.
+    pub locks: bool,
     /// The events that call it directly. One event that fits several of these is one call.
     pub events: Vec<EventPattern>,
 }
@@ -86,6 +94,7 @@ pub(super) fn derive(
         triggers::check(function, problems);
     }
     check_performers(functions, definitions, problems);
+    reach::check(functions, problems);
     check_settings(functions, problems);
     let mut all: Vec<_> = functions.iter().map(one).collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
@@ -105,6 +114,10 @@ fn one(function: &Function) -> DeployedFunction {
         objects: function.needs_objects(),
         tracked: !function.is_stateless(),
         housekeeper: function.is_housekeeper(),
+        enqueues_to: reach::queues(function),
+        schedules: function.needs_schedules(),
+        manages_jobs: function.is_manager(),
+        locks: function.routes().any(|route| route.options.overlap_policy() != Overlap::Allow),
         events: patterns.collect::<BTreeSet<_>>().into_iter().collect(),
     }
 }

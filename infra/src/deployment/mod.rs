@@ -5,6 +5,7 @@ mod environment;
 mod functions;
 mod names;
 mod queues;
+mod reach;
 mod schedules;
 mod triggers;
 pub mod variables;
@@ -73,6 +74,24 @@ impl Deployment {
     #[must_use]
     pub fn keeps_records(&self) -> bool {
         self.functions.iter().any(|function| function.tracked)
+    }
+
+    /// Whether that function delays jobs by one-time schedules. The others do so by the table, from which the function
+    /// that keeps house sends what is due; without one, only schedules are left.
+    #[must_use]
+    pub fn delays_by_schedules(&self, function: &DeployedFunction) -> bool {
+        let keeps_house = self.functions.iter().any(|function| function.housekeeper);
+        function.schedules || function.manages_jobs || (function.tracked && !keeps_house)
+    }
+
+    /// The queues that a function sends to, in the order of their names: those that its handlers enqueue on; its own,
+    /// where it keeps records, for settlements and attempts that are far away; all, where its handlers start any job.
+    pub fn sent_to_by<'a>(&'a self, function: &'a DeployedFunction) -> impl Iterator<Item = &'a DeployedQueue> {
+        let all = function.schedules || function.manages_jobs || function.housekeeper;
+        self.queues.iter().filter(move |queue| {
+            let own = function.tracked && queue.function == function.name;
+            all || own || function.enqueues_to.contains(&queue.name)
+        })
     }
 
     /// Whether any function reads and writes objects, so that there is a bucket for them.

@@ -1,6 +1,6 @@
 //! What a template's functions (`Ref`, `GetAtt`, `Sub`, `If`) come to in a deployed stack.
 
-use lamplighter_aws::DeployedStack;
+use lamplighter_aws::{DeployedStack, dns_suffix};
 use serde_json::{Map, Value};
 
 /// What cannot be told stands for itself: no text of a template holds this.
@@ -101,7 +101,7 @@ impl<'a> Resolver<'a> {
             "AWS::Partition" => return part(1),
             "AWS::Region" => return part(3),
             "AWS::AccountId" => return part(4),
-            "AWS::URLSuffix" => return Some("amazonaws.com".into()),
+            "AWS::URLSuffix" => return part(1).map(|name| dns_suffix(&name).into()),
             _ => {}
         }
         let parameter = &self.template["Parameters"][id];
@@ -225,6 +225,7 @@ mod tests {
                 json!("s3://one"),
             ),
             (json!([{"Fn::If": ["HasKey", 1, {"Ref": "AWS::NoValue"}]}, {"a": {"Ref": "AWS::NoValue"}}]), json!([{}])),
+            (json!({"Fn::Sub": "sqs.${AWS::Region}.${AWS::URLSuffix}"}), json!("sqs.eu-west-1.amazonaws.com")),
             (json!({"Fn::GetAtt": ["Logs", "Arn"]}), json!("arn:aws:logs:eu-west-1:123456789012:log-group:/aws/x:*")),
         ] {
             assert_eq!(resolved(value.clone()), Some(told), "{value}");

@@ -1,4 +1,4 @@
-//! Buckets: for objects that jobs read and write, and for arguments and outputs that are too large elsewhere.
+//! Buckets: for objects that jobs read and write, and for arguments that are too large for a message.
 
 use lamplighter_objects::ClaimChecks;
 
@@ -26,20 +26,18 @@ pub(super) const OBJECTS: Bucket = Bucket {
     passing: &[],
 };
 
-/// For arguments that are too large for a message, and outputs that are too large for a record.
+/// For arguments that are too large for a message.
 pub(super) const PAYLOADS: Bucket = Bucket {
     id: "Payloads",
-    note: "Large arguments and outputs. They go by themselves; the bucket stays when the stack goes, since jobs in\n\
-           dead-letter queues may still need theirs.",
+    note: "Large arguments. They go by themselves; the bucket stays when the stack goes, since jobs in dead-letter\n\
+           queues may still need theirs.",
     parameter: "PayloadsBucket",
     is_made: "MakesPayloadsBucket",
-    passing: &[ARGUMENTS, OUTPUTS],
+    passing: &[ARGUMENTS],
 };
 
 /// Where arguments lie in the bucket for payloads.
-pub(super) const ARGUMENTS: &str = "args/";
-/// Where outputs lie there.
-pub(super) const OUTPUTS: &str = "output/";
+pub(super) const ARGUMENTS: &str = ClaimChecks::PREFIX;
 
 impl Bucket {
     /// Its name, whether it is made here or was given.

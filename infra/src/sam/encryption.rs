@@ -5,7 +5,7 @@
 use super::{policy, resource_if, role_id, scheduler};
 use crate::{
     deployment::Deployment,
-    node::{Map, Node, either, only_if, reference},
+    node::{Map, Node, either, only_if, reference, sub},
 };
 
 /// The condition that a key was given.
@@ -38,9 +38,20 @@ pub(super) fn bucket() -> Map {
     Map::new().set("BucketEncryption", Map::new().set("ServerSideEncryptionConfiguration", [rule]))
 }
 
-/// Lets the stack's roles use the key, as SQS, DynamoDB and S3 ask of whoever calls them. Services that come without a
-/// role (EventBridge's rules, CloudWatch Logs) need the key's own policy.
+/// Lets the stack's roles use the key, as SQS, DynamoDB, S3 and Lambda ask of whoever calls them or runs: through these
+/// services only, so that nobody decrypts with it himself. Services that come without a role (EventBridge's rules, CloudWatch
+/// Logs) need the key's own policy.
 pub(super) fn access(deployment: &Deployment) -> Map {
+    let mut services = vec!["lambda", "sqs"];
+    if deployment.keeps_records() {
+        services.push("dynamodb");
+    }
+    if deployment.keeps_records() || deployment.has_objects() {
+        services.push("s3");
+    }
+    // AWS Key Management Service Developer Guide, "kms:ViaService".
+    let through: Vec<Node> =
+        services.iter().map(|service| sub(format!("{service}.${{AWS::Region}}.${{AWS::URLSuffix}}"))).collect();
     let statement = policy::allow(
         "UseKey",
         [
@@ -53,6 +64,8 @@ pub(super) fn access(deployment: &Deployment) -> Map {
         ],
         vec![reference(KEY)],
     );
+    let statement =
+        statement.set("Condition", Map::new().set("StringEquals", Map::new().set("kms:ViaService", through)));
     let mut roles: Vec<Node> = deployment.functions.iter().map(|function| reference(role_id(&function.name))).collect();
     roles.push(reference(scheduler::ROLE));
     let properties = Map::new()

@@ -52,7 +52,7 @@ pub(super) fn resources(deployment: &Deployment, function: &DeployedFunction) ->
         .set("MemorySize", function.memory_mb)
         .set("Timeout", function.timeout_secs)
         .set("Role", arn(&role_id(name)))
-        .and(environment(function))
+        .and(environment(deployment, function))
         .set("LoggingConfig", logging)
         // Jobs may beget jobs; a message's own count of hops ends what goes round for ever.
         .set("RecursiveLoop", "Allow");
@@ -72,7 +72,7 @@ pub(super) fn resources(deployment: &Deployment, function: &DeployedFunction) ->
         .and(asynchronous_calls(deployment, function))
 }
 
-fn environment(function: &DeployedFunction) -> Map {
+fn environment(deployment: &Deployment, function: &DeployedFunction) -> Map {
     let mut variables = Map::new();
     if function.objects {
         variables = variables.set(variables::OBJECTS, OBJECTS.sub("s3://${Bucket}"));
@@ -81,11 +81,14 @@ fn environment(function: &DeployedFunction) -> Map {
         variables = variables
             .set(variables::TABLE, reference(records::TABLE))
             .set(variables::EVENT_BUS, reference(records::BUS))
-            .set(variables::SCHEDULE_GROUP, reference(scheduler::GROUP))
-            .set(variables::SCHEDULER_ROLE, arn(scheduler::ROLE))
-            .set(variables::UNDELIVERED, arn(UNDELIVERED))
             .set(variables::PAYLOADS, PAYLOADS.name())
             .set(variables::WARM_UP, "1");
+    }
+    if deployment.delays_by_schedules(function) {
+        variables = variables
+            .set(variables::SCHEDULE_GROUP, reference(scheduler::GROUP))
+            .set(variables::SCHEDULER_ROLE, arn(scheduler::ROLE))
+            .set(variables::UNDELIVERED, arn(UNDELIVERED));
     }
     for (variable, value) in &function.variables {
         variables = variables.set(variable, value.as_str());

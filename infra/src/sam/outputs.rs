@@ -36,7 +36,7 @@ pub(super) fn outputs(deployment: &Deployment) -> Map {
         .set("SchedulerRole", output("The role by which schedules send to queues", arn(scheduler::ROLE)))
         .set("Undelivered", output("The queue for what EventBridge could not deliver", arn(UNDELIVERED)));
     if deployment.keeps_records() {
-        outputs = outputs.set("Payloads", output("The bucket for large arguments and outputs", PAYLOADS.name()));
+        outputs = outputs.set("Payloads", output("The bucket for large arguments", PAYLOADS.name()));
     }
     if deployment.has_objects() {
         outputs =

@@ -53,7 +53,7 @@ pub(super) fn parameters(deployment: &Deployment) -> Map {
         parameters = parameters.set(OBJECTS.parameter, text(about, ""));
     }
     if deployment.keeps_records() {
-        let about = "The bucket for arguments and outputs that are too large for a message; empty to have one made";
+        let about = "The bucket for arguments that are too large for a message; empty to have one made";
         parameters = parameters.set(PAYLOADS.parameter, text(about, ""));
     }
     parameters = parameters.set(

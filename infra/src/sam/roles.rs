@@ -1,7 +1,7 @@
 //! What each function may do.
 
 use super::{
-    buckets::{ARGUMENTS, OBJECTS, OUTPUTS, PAYLOADS},
+    buckets::{ARGUMENTS, OBJECTS, PAYLOADS},
     dead_letters_id,
     events::UNDELIVERED,
     logs_arn, policy, queue_id, records, resource, scheduler,
@@ -16,7 +16,7 @@ pub(super) fn of(deployment: &Deployment, function: &DeployedFunction) -> Map {
     let own: Vec<_> = deployment.queues_of(&function.name).collect();
     let queues = own.iter().map(|queue| arn(&queue_id(&queue.name))).collect();
     let dead_letters = own.iter().map(|queue| arn(&dead_letters_id(&queue.name))).collect();
-    let everywhere = deployment.queues.iter().map(|queue| arn(&queue_id(&queue.name))).collect();
+    let sent_to: Vec<Node> = deployment.sent_to_by(function).map(|queue| arn(&queue_id(&queue.name))).collect();
     let mut statements = vec![
         policy::allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], vec![logs_arn(&function.name)]),
         policy::allow(
@@ -25,15 +25,21 @@ pub(super) fn of(deployment: &Deployment, function: &DeployedFunction) -> Map {
             queues,
         ),
         policy::allow("BuryMessages", ["sqs:SendMessage"], dead_letters),
-        policy::allow("EnqueueJobs", ["sqs:SendMessage"], everywhere),
     ];
+    if !sent_to.is_empty() {
+        statements.push(policy::allow("EnqueueJobs", ["sqs:SendMessage"], sent_to));
+    }
     if deployment.is_called_by_events(function) {
         statements.push(policy::allow("KeepFailedEvents", ["sqs:SendMessage"], vec![arn(UNDELIVERED)]));
     }
     if function.tracked {
-        statements.extend(records());
-        statements.extend(scheduler::statements());
-        statements.extend(payloads());
+        statements.extend(records(function));
+        statements.extend(payloads(function));
+    }
+    if function.schedules {
+        statements.extend(scheduler::schedules(deployment));
+    } else if deployment.delays_by_schedules(function) {
+        statements.extend(scheduler::delays(function));
     }
     if function.housekeeper {
         statements.extend(housekeeping(deployment));
@@ -52,27 +58,32 @@ pub(super) fn of(deployment: &Deployment, function: &DeployedFunction) -> Map {
 }
 
 /// Records of jobs, and the events of their lives.
-fn records() -> Vec<Map> {
-    let actions = [
-        "dynamodb:GetItem",
-        "dynamodb:PutItem",
-        "dynamodb:UpdateItem",
-        "dynamodb:DeleteItem",
-        "dynamodb:Query",
-        "dynamodb:BatchGetItem",
-        "dynamodb:ConditionCheckItem",
-    ];
-    vec![
-        policy::allow("KeepRecords", actions, vec![arn(records::TABLE)]),
-        policy::allow("ListRecords", ["dynamodb:Query"], vec![records::listing_arn()]),
-        policy::allow("TellEvents", ["events:PutEvents"], vec![records::bus_arn()]),
-    ]
+fn records(function: &DeployedFunction) -> Vec<Map> {
+    let actions =
+        ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query", "dynamodb:BatchGetItem"];
+    let mut statements = vec![policy::allow("KeepRecords", actions, vec![arn(records::TABLE)])];
+    if deletes_items(function) {
+        statements.push(policy::allow("RemoveRecords", ["dynamodb:DeleteItem"], vec![arn(records::TABLE)]));
+    }
+    statements.push(policy::allow("ListRecords", ["dynamodb:Query"], vec![records::listing_arn()]));
+    statements.push(policy::allow("TellEvents", ["events:PutEvents"], vec![records::bus_arn()]));
+    statements
 }
 
-/// Arguments and outputs that are too large elsewhere. They go by themselves, so nobody need delete them.
-fn payloads() -> Vec<Map> {
-    let everything = [ARGUMENTS, OUTPUTS].map(|prefix| PAYLOADS.arn(&format!("/{prefix}*"))).into();
-    vec![policy::allow("UsePayloads", ["s3:GetObject", "s3:PutObject"], everything)]
+/// Whoever enqueues takes back the record of a job that could not be sent; who frees a lock deletes it; who cancels a
+/// delayed job, or sends what is due, deletes that it is due.
+fn deletes_items(function: &DeployedFunction) -> bool {
+    function.locks || function.housekeeper || function.manages_jobs || !function.enqueues_to.is_empty()
+}
+
+/// Arguments that are too large for a message. They go by themselves, so nobody need delete them.
+fn payloads(function: &DeployedFunction) -> Vec<Map> {
+    let arguments = || vec![PAYLOADS.arn(&format!("/{ARGUMENTS}*"))];
+    let mut statements = vec![policy::allow("ReadArguments", ["s3:GetObject"], arguments())];
+    if !function.enqueues_to.is_empty() {
+        statements.push(policy::allow("KeepArguments", ["s3:PutObject"], arguments()));
+    }
+    statements
 }
 
 /// How much lies in each queue and dead-letter queue, and what is due. Whoever writes to the table writes to that index

@@ -1,13 +1,14 @@
 //! EventBridge Scheduler: schedules in a time zone or for one moment, and the group in which functions make more.
 
 use lamplighter::schedule::EventBridge;
+use lamplighter_aws::OneTime;
 
 use super::{
     events::{UNDELIVERED, about, group, state, with_retries},
     function_id, policy, queue_id, resource,
 };
 use crate::{
-    deployment::{DeployedSchedule, Deployment, Target},
+    deployment::{DeployedFunction, DeployedSchedule, Deployment, Target, Timing},
     node::{Map, Node, arn, reference, sub},
 };
 
@@ -65,31 +66,53 @@ pub(super) fn resources(deployment: &Deployment) -> Map {
         .set(ROLE, resource("AWS::IAM::Role", role))
 }
 
-/// What a function may do that makes schedules, and pauses those that are deployed.
-pub(super) fn statements() -> Vec<Map> {
-    let rules = sub("arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}-*");
-    let schedules =
-        sub(format!("arn:${{AWS::Partition}}:scheduler:${{AWS::Region}}:${{AWS::AccountId}}:schedule/${{{GROUP}}}/*"));
+/// What a function may do whose handlers make schedules, and pause those that are deployed.
+pub(super) fn schedules(deployment: &Deployment) -> Vec<Map> {
+    let mut statements = vec![policy::allow(
+        "KeepSchedules",
+        ["scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:UpdateSchedule", "scheduler:DeleteSchedule"],
+        vec![in_group("*")],
+    )];
+    // One by one: what a pattern of the stack's name fits may be another stack's, whose name begins with this one's.
+    let rules = deployment.schedules.iter().filter(|schedule| matches!(schedule.timing, Timing::Rule { .. }));
+    let rules: Vec<Node> = rules.map(rule_arn).collect();
+    if !rules.is_empty() {
+        let actions = ["events:ListTargetsByRule", "events:EnableRule", "events:DisableRule"];
+        statements.push(policy::allow("PauseRules", actions, rules));
+    }
+    // AWS can limit these to no resource (Service Authorization Reference, "Amazon EventBridge Scheduler" and "Amazon
+    // EventBridge").
+    statements.push(policy::allow("ListSchedules", ["scheduler:ListSchedules", "events:ListRules"], vec!["*".into()]));
+    statements.push(let_schedules_send());
+    statements
+}
+
+/// What a function may do that delays jobs, and makes no other schedules. Who cancels jobs takes their schedules back.
+pub(super) fn delays(function: &DeployedFunction) -> Vec<Map> {
+    let delays = [OneTime::DELAY, OneTime::RETRY].map(|kind| in_group(&format!("{kind}-*")));
+    let mut statements = vec![policy::allow("DelayJobs", ["scheduler:CreateSchedule"], delays.into())];
+    if function.manages_jobs {
+        let delay = vec![in_group(&format!("{}-*", OneTime::DELAY))];
+        statements.push(policy::allow("TakeDelaysBack", ["scheduler:DeleteSchedule"], delay));
+    }
+    statements.push(let_schedules_send());
+    statements
+}
+
+fn let_schedules_send() -> Map {
     let to_scheduler = Map::new().set("StringEquals", Map::new().set("iam:PassedToService", SERVICE));
-    vec![
-        policy::allow(
-            "KeepSchedules",
-            [
-                "scheduler:CreateSchedule",
-                "scheduler:GetSchedule",
-                "scheduler:UpdateSchedule",
-                "scheduler:DeleteSchedule",
-            ],
-            vec![schedules],
-        ),
-        policy::allow(
-            "PauseRules",
-            ["events:DescribeRule", "events:ListTargetsByRule", "events:EnableRule", "events:DisableRule"],
-            vec![rules],
-        ),
-        // AWS can limit these to no resource (Service Authorization Reference, "Amazon EventBridge Scheduler" and "Amazon
-        // EventBridge").
-        policy::allow("ListSchedules", ["scheduler:ListSchedules", "events:ListRules"], vec!["*".into()]),
-        policy::allow("LetSchedulesSend", ["iam:PassRole"], vec![arn(ROLE)]).set("Condition", to_scheduler),
-    ]
+    policy::allow("LetSchedulesSend", ["iam:PassRole"], vec![arn(ROLE)]).set("Condition", to_scheduler)
+}
+
+/// Schedules of the stack's group.
+fn in_group(name: &str) -> Node {
+    sub(format!("arn:${{AWS::Partition}}:scheduler:${{AWS::Region}}:${{AWS::AccountId}}:schedule/${{{GROUP}}}/{name}"))
+}
+
+/// By its name: the rule may call a function whose role names the rule.
+fn rule_arn(schedule: &DeployedSchedule) -> Node {
+    sub(format!(
+        "arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/${{AWS::StackName}}-{}",
+        schedule.name
+    ))
 }

@@ -65,6 +65,32 @@ fn of_functions() {
             "function \"one\": it keeps house, which needs records, and is stateless; remove one of the two",
         ),
         (
+            one_job().stateless().manages_jobs(),
+            "function \"one\": it manages jobs, which needs records, and is stateless; remove one of the two",
+        ),
+        (
+            one_job().enqueues::<BookOrder>(),
+            "function \"one\": it enqueues order.book, which no function performs: it would wait for ever; add a handler, \
+             or remove the .enqueues::<…>() of it",
+        ),
+        (
+            one_job().enqueues_to(Queue::standard("nowhere")),
+            "function \"one\": it enqueues on queue \"nowhere\", from which no function takes: what is enqueued would wait \
+             for ever; add a handler of a job on it, or remove the .enqueues_to(…) of it",
+        ),
+        (
+            one_job().enqueues_to(Queue::fifo("one")),
+            "function \"one\": it declares queue \"one\" otherwise than the function that takes from it; share one constant",
+        ),
+        (
+            {
+                job!(Elsewhere, "one.job", Queue::standard("elsewhere"), Options::new());
+                one_job().enqueues::<Elsewhere>()
+            },
+            "function \"one\": it enqueues one.job on queue \"elsewhere\", and function \"one\" takes it from queue \"one\", \
+             or they declare it differently; share one type",
+        ),
+        (
             Function::new("one").job(handle::<BookOrder>).job(handle::<BookOrder>).with_state(()),
             "function \"one\": two handlers perform order.book; keep one",
         ),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::support::{clerk, derive, kinds, mail, orders, properties, schedules, template};
+use crate::support::{
+    SendMail, clerk, derive, handle, job, keeper, kinds, mail, minutely, orders, properties, schedules, template,
+};
+use lamplighter::{Function, Options, Overlap, Queue};
 use lamplighter_infra::Template;
 use serde_json::{Value, json};
 
@@ -37,50 +40,161 @@ fn below(id: &str, path: &str) -> Value {
     json!({ "Fn::Sub": [format!("arn:${{AWS::Partition}}:s3:::${{Bucket}}{path}"), { "Bucket": bucket }] })
 }
 
+/// What a function may send to, beside its dead-letter queues.
+fn sends(template: &Template, role: &str) -> Vec<Value> {
+    let mut all = rights(template, role).remove("sqs:SendMessage").unwrap_or_default();
+    all.retain(|resource| !resource["Fn::GetAtt"][0].as_str().is_some_and(|id| id.ends_with("DeadLetters")));
+    all
+}
+
+/// The ARN of schedules of the stack's group whose names fit.
+fn schedules_named(pattern: &str) -> Value {
+    sub(&format!(
+        "arn:${{AWS::Partition}}:scheduler:${{AWS::Region}}:${{AWS::AccountId}}:schedule/${{ScheduleGroup}}/{pattern}"
+    ))
+}
+
 #[test]
-fn a_function_takes_from_its_own_queues_and_sends_to_all() {
+fn a_function_takes_from_its_own_queues_and_buries_in_their_dead_letter_queues() {
     let mail = rights(&template(), "MailRole");
     for action in ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"] {
         assert_eq!(mail[action], [arn("MailsQueue")], "{action}");
     }
-    let sends = ["MailsDeadLetters", "MailsQueue", "OrdersQueue", "EventsNotDelivered"].map(arn);
-    assert_eq!(mail["sqs:SendMessage"], sends);
+    assert_eq!(mail["sqs:SendMessage"][0], arn("MailsDeadLetters"));
     assert_eq!(mail["logs:PutLogEvents"], [arn("MailLogs")]);
     assert!(!mail.contains_key("s3:ListBucket"));
 }
 
 #[test]
+fn a_function_sends_to_its_own_queues_and_to_those_that_it_enqueues_on() {
+    job!(Ring, "bell.ring", Queue::standard("bells"), Options::new());
+    let teller = |function: Function| {
+        let function = function.enqueues::<SendMail>().job(handle::<Ring>).with_state(());
+        sends(&Template::new(&derive(&[function, mail()], &[]).unwrap()), "TellerRole")
+    };
+    assert_eq!(teller(Function::new("teller")), ["BellsQueue", "MailsQueue"].map(arn));
+    assert_eq!(teller(Function::new("teller").stateless()), [arn("MailsQueue")]);
+    let template = kinds();
+    assert_eq!(sends(&template, "OrdersRole"), [arn("OrdersQueue")]);
+    // Events call it, and what it fails on is kept.
+    assert_eq!(sends(&template, "MailRole"), ["MailsQueue", "EventsNotDelivered"].map(arn));
+    // It keeps no records, so nothing travels through its queue, and its handlers enqueue nothing.
+    assert_eq!(sends(&template, "ClerkRole"), [Value::Null; 0]);
+    let all = ["CallsQueue", "HousekeepingQueue", "LettersQueue", "MailsQueue", "OrdersQueue", "PlansQueue"].map(arn);
+    for starts_any_job in ["PlannerRole", "DeskRole", "KeeperRole"] {
+        let sends = sends(&template, starts_any_job);
+        assert!(all.iter().all(|queue| sends.contains(queue)), "{starts_any_job}: {sends:?}");
+    }
+}
+
+#[test]
 fn a_function_with_records_has_these_rights_and_no_others() {
-    let table = ["Get", "Put", "Update", "Delete"].map(|verb| format!("dynamodb:{verb}Item"));
-    let table = table.into_iter().chain(["dynamodb:BatchGetItem".into(), "dynamodb:ConditionCheckItem".into()]);
-    let mut wanted: Rights = table.map(|action| (action, vec![arn("Jobs")])).collect();
+    let table = ["GetItem", "PutItem", "UpdateItem", "BatchGetItem"];
+    let mut wanted: Rights = table.map(|verb| (format!("dynamodb:{verb}"), vec![arn("Jobs")])).into();
     wanted.insert("dynamodb:Query".into(), vec![arn("Jobs"), sub("${Jobs.Arn}/index/listing")]);
     wanted.insert("events:PutEvents".into(), vec![arn("Bus")]);
-    let group = "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}:schedule/${ScheduleGroup}/*";
+    wanted.insert("s3:GetObject".into(), vec![below("Payloads", "/args/*")]);
+    wanted.insert("sqs:SendMessage".into(), vec![arn("OneDeadLetters"), arn("OneQueue")]);
+    job!(Only, "one.job", Queue::standard("one"), Options::new());
+    let one = |function: Function| {
+        let function = function.job(handle::<Only>).with_state(());
+        rights(&Template::new(&derive(&[function, keeper()], &[minutely()]).unwrap()), "OneRole")
+    };
+    let without = one(Function::new("one").stateless());
+    let more = |function: Function| -> Rights {
+        let old = |action: &String| action != "sqs:SendMessage" && without.contains_key(action);
+        one(function).into_iter().filter(|(action, _)| !old(action)).collect()
+    };
+    assert_eq!(more(Function::new("one")), wanted);
+
+    // What it declares brings the rest.
+    let enqueues = more(Function::new("one").enqueues::<Only>());
+    wanted.insert("dynamodb:DeleteItem".into(), vec![arn("Jobs")]);
+    wanted.insert("s3:PutObject".into(), vec![below("Payloads", "/args/*")]);
+    assert_eq!(enqueues, wanted);
+}
+
+#[test]
+fn a_job_that_must_run_alone_frees_its_lock() {
+    job!(Alone, "alone.job", Queue::standard("alone"), Options::new().overlap(Overlap::Queue));
+    let function = Function::new("alone").job(handle::<Alone>).with_state(());
+    let template = Template::new(&derive(&[function], &[]).unwrap());
+    assert_eq!(rights(&template, "AloneRole")["dynamodb:DeleteItem"], [arn("Jobs")]);
+}
+
+#[test]
+fn only_who_makes_schedules_may_and_pauses_this_stacks_rules_alone() {
+    let template = kinds();
+    let planner = rights(&template, "PlannerRole");
     for verb in ["Create", "Get", "Update", "Delete"] {
-        wanted.insert(format!("scheduler:{verb}Schedule"), vec![sub(group)]);
+        assert_eq!(planner[&format!("scheduler:{verb}Schedule")], [schedules_named("*")], "{verb}");
     }
-    let rules = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${AWS::StackName}-*";
-    for verb in ["DescribeRule", "ListTargetsByRule", "EnableRule", "DisableRule"] {
-        wanted.insert(format!("events:{verb}"), vec![sub(rules)]);
+    // By name: a rule of stack `shop-prod` fits every pattern that those of stack `shop` fit.
+    let rules = ["book-often", "digest", "housekeeping"].map(|name| {
+        sub(&format!(
+            "arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/${{AWS::StackName}}-{name}"
+        ))
+    });
+    for verb in ["ListTargetsByRule", "EnableRule", "DisableRule"] {
+        assert_eq!(planner[&format!("events:{verb}")], rules, "{verb}");
     }
     for list in ["scheduler:ListSchedules", "events:ListRules"] {
-        wanted.insert(list.into(), vec![json!("*")]);
+        assert_eq!(planner[list], [json!("*")]);
     }
-    wanted.insert("iam:PassRole".into(), vec![arn("ScheduleGroupAccess")]);
-    let payloads = ["/args/*", "/output/*"].map(|path| below("Payloads", path));
-    wanted.insert("s3:GetObject".into(), payloads.to_vec());
-    wanted.insert("s3:PutObject".into(), payloads.to_vec());
+    for role in ["ClerkRole", "KeeperRole", "MailRole", "OrdersRole"] {
+        let may = rights(&template, role);
+        let schedules = |action: &String| action.starts_with("scheduler:") || action.ends_with("Rule");
+        assert!(!may.keys().any(schedules) && !may.contains_key("iam:PassRole"), "{role}: {may:#?}");
+    }
+}
 
-    let template = kinds();
-    let (with, without) = (rights(&template, "MailRole"), rights(&template, "ClerkRole"));
-    let more: Rights = with.into_iter().filter(|(action, _)| !without.contains_key(action)).collect();
-    assert_eq!(more, wanted);
+/// Without the function that sends what is due, the table keeps what is delayed for ever.
+#[test]
+fn who_delays_by_schedules_makes_no_others() {
+    let delays = [schedules_named("d-*"), schedules_named("r-*")];
+    let alone = rights(&template(), "MailRole");
+    let desk = rights(&kinds(), "DeskRole");
+    for may in [&alone, &desk] {
+        assert_eq!(may["scheduler:CreateSchedule"], delays);
+        assert_eq!(may["iam:PassRole"], [arn("ScheduleGroupAccess")]);
+        assert!(!may.contains_key("scheduler:UpdateSchedule") && !may.contains_key("events:DisableRule"));
+    }
+    assert!(!alone.contains_key("scheduler:DeleteSchedule"));
+    assert_eq!(desk["scheduler:DeleteSchedule"], [schedules_named("d-*")]);
+    let group = |template: &Template, function: &str| {
+        properties(template, function)["Environment"]["Variables"]["LAMPLIGHTER_SCHEDULE_GROUP"].is_object()
+    };
+    assert!(group(&template(), "MailFunction") && group(&kinds(), "DeskFunction"));
+    assert!(!group(&kinds(), "MailFunction"), "what it delays goes by the table");
+}
+
+/// A name in a pattern may end another stack's: `shop-*` is also `shop-prod-…`.
+#[test]
+fn no_pattern_reaches_another_stack() {
+    let json = kinds().to_json();
+    let mut patterns = Vec::new();
+    for (id, resource) in json["Resources"].as_object().unwrap() {
+        for policy in resource["Properties"]["Policies"].as_array().into_iter().flatten() {
+            for statement in policy["PolicyDocument"]["Statement"].as_array().unwrap() {
+                for limited in statement["Resource"].as_array().unwrap().iter().filter(|one| *one != "*") {
+                    let text = limited["Fn::Sub"].as_str().or(limited["Fn::Sub"][0].as_str()).unwrap_or_default();
+                    if text.contains('*') {
+                        patterns.push((id.clone(), text.to_owned()));
+                    }
+                }
+            }
+        }
+    }
+    assert!(!patterns.is_empty());
+    for (id, pattern) in patterns {
+        let closed = ["schedule/${ScheduleGroup}/", "s3:::${Bucket}/"].iter().any(|inside| pattern.contains(inside));
+        assert!(closed, "{id}: {pattern}");
+    }
 }
 
 #[test]
 fn the_role_that_a_function_passes_on_goes_to_scheduler_alone() {
-    let role = properties(&template(), "MailRole");
+    let role = properties(&kinds(), "PlannerRole");
     let statements = role["Policies"][0]["PolicyDocument"]["Statement"].as_array().unwrap().clone();
     let pass = statements.iter().find(|statement| statement["Action"] == json!(["iam:PassRole"])).unwrap();
     assert_eq!(pass["Condition"], json!({ "StringEquals": { "iam:PassedToService": "scheduler.amazonaws.com" } }));
@@ -107,12 +221,13 @@ fn a_stateless_function_knows_no_table_and_may_reach_none() {
 fn who_keeps_house_sees_all_queues_and_what_is_due() {
     let template = kinds();
     let keeper = rights(&template, "KeeperRole");
-    let ids = ["Housekeeping", "Letters", "Mails", "Orders"];
+    let ids = ["Calls", "Housekeeping", "Letters", "Mails", "Orders", "Plans"];
     let all = ids.iter().flat_map(|id| [arn(&format!("{id}Queue")), arn(&format!("{id}DeadLetters"))]);
     let watched = [arn("HousekeepingQueue")].into_iter().chain(all).collect::<Vec<_>>();
     assert_eq!(keeper["sqs:GetQueueAttributes"], watched);
     assert!(keeper["dynamodb:Query"].contains(&sub("${Jobs.Arn}/index/due")));
-    for role in ["MailRole", "OrdersRole"] {
+    assert_eq!(keeper["dynamodb:DeleteItem"], [arn("Jobs")]);
+    for role in ["MailRole", "OrdersRole", "DeskRole"] {
         assert!(!rights(&template, role)["dynamodb:Query"].contains(&sub("${Jobs.Arn}/index/due")), "{role}");
     }
     // Its rule calls it, and no message starts it.
@@ -124,8 +239,8 @@ fn who_keeps_house_sees_all_queues_and_what_is_due() {
 #[test]
 fn only_who_uses_objects_may_reach_them() {
     let orders = rights(&template(), "OrdersRole");
-    let payloads = ["/args/*", "/output/*"].map(|path| below("Payloads", path));
-    assert_eq!(orders["s3:PutObject"], [payloads.as_slice(), &[below("Objects", "/*")]].concat());
+    assert_eq!(orders["s3:PutObject"], [below("Objects", "/*")]);
+    assert_eq!(orders["s3:GetObject"], [below("Payloads", "/args/*"), below("Objects", "/*")]);
     assert_eq!(orders["s3:ListBucket"], [below("Objects", "")]);
     assert!(!orders["sqs:SendMessage"].contains(&arn("EventsNotDelivered")), "no event calls it");
 }
@@ -136,7 +251,8 @@ fn nothing_else_is_allowed_everywhere() {
     let unlimited =
         ["events:ListRules", "scheduler:ListSchedules", "xray:PutTelemetryRecords", "xray:PutTraceSegments"];
     let template = kinds();
-    for role in ["ClerkRole", "KeeperRole", "MailRole", "OrdersRole", "ScheduleGroupAccess"] {
+    for role in ["ClerkRole", "DeskRole", "KeeperRole", "MailRole", "OrdersRole", "PlannerRole", "ScheduleGroupAccess"]
+    {
         for (action, resources) in rights(&template, role) {
             assert!(!action.contains('*'), "{role}: {action}");
             if !unlimited.contains(&&*action) {
@@ -232,5 +348,9 @@ fn one_key_is_used_for_all_that_is_kept() {
         access["Roles"],
         json!([{ "Ref": "MailRole" }, { "Ref": "OrdersRole" }, { "Ref": "ScheduleGroupAccess" }])
     );
-    assert_eq!(access["PolicyDocument"]["Statement"][0]["Resource"], json!([{ "Ref": "KmsKeyArn" }]));
+    let statement = &access["PolicyDocument"]["Statement"][0];
+    assert_eq!(statement["Resource"], json!([{ "Ref": "KmsKeyArn" }]));
+    let through = ["lambda", "sqs", "dynamodb", "s3"];
+    let through = through.map(|service| sub(&format!("{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")));
+    assert_eq!(statement["Condition"], json!({ "StringEquals": { "kms:ViaService": through } }));
 }

@@ -39,6 +39,8 @@ job_type!(
 );
 
 job_type!(FileLetter, "letter.file", Queue::standard("letters"), Options::new().untracked());
+job_type!(Plan, "plan.make", Queue::standard("plans"), Options::new());
+job_type!(Answer, "call.answer", Queue::standard("calls"), Options::new());
 job_type!(KeepHouse, "house.keep", Queue::standard("housekeeping"), Options::new().timeout(secs(50)));
 
 pub(crate) async fn handle<J: Job>(_: J, _: Context) -> Result<(), JobError> {
@@ -52,6 +54,7 @@ pub(crate) fn mail() -> Function {
         .environment("LAMPLIGHTER_MAIL_HOST", "mail.example.com")
         .setting(Setting::secret("LAMPLIGHTER_MAIL_TOKEN", "The mail service's token"))
         .on_event(EventTrigger::new::<SendMail>().source("shop").detail_type("Order Paid"))
+        .enqueues::<SendMail>()
         .job(handle::<SendMail>)
         .job(handle::<SendDigest>)
         .with_state(())
@@ -64,6 +67,16 @@ pub(crate) fn orders() -> Function {
 /// A function that keeps no records.
 pub(crate) fn clerk() -> Function {
     Function::new("clerk").stateless().job(handle::<FileLetter>).with_state(())
+}
+
+/// A function whose handlers make schedules.
+pub(crate) fn planner() -> Function {
+    Function::new("planner").schedules().job(handle::<Plan>).with_state(())
+}
+
+/// A function whose handlers cancel jobs and run ended ones again.
+pub(crate) fn desk() -> Function {
+    Function::new("desk").manages_jobs().job(handle::<Answer>).with_state(())
 }
 
 /// The one that looks after the deployment, called by a rule.
@@ -99,11 +112,11 @@ pub(crate) fn template() -> Template {
     Template::new(&derive(&[mail(), orders()], &schedules()).unwrap())
 }
 
-/// A template of functions of every kind: one that events call, one with objects, one without records, and the one that
-/// keeps house; and of schedules of every kind.
+/// A template of functions of every kind: one that events call, one with objects, one without records, one that makes
+/// schedules, one that manages jobs, and the one that keeps house; and of schedules of every kind.
 pub(crate) fn kinds() -> Template {
     let schedules: Vec<_> = schedules().into_iter().chain([minutely()]).collect();
-    Template::new(&derive(&[mail(), orders(), clerk(), keeper()], &schedules).unwrap())
+    Template::new(&derive(&[mail(), orders(), clerk(), planner(), desk(), keeper()], &schedules).unwrap())
 }
 
 /// The properties of a resource in a template.

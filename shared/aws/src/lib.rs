@@ -24,6 +24,7 @@ mod maintenance;
 mod mapping;
 #[cfg(feature = "operator")]
 mod operator;
+mod partition;
 mod queues;
 #[cfg(feature = "operator")]
 mod redrive;
@@ -40,6 +41,8 @@ pub mod testing;
 pub use self::examiner::{Account, Code, DeployedStack, Examiner, Look, Part, RunTimeSchedule, StackResource, Unseen};
 #[cfg(feature = "dynamodb")]
 pub use self::maintenance::{Maintenance, MaintenanceError, QueueReport, Report};
+#[cfg(feature = "doctor")]
+pub use self::partition::dns_suffix;
 #[cfg(feature = "schedules")]
 pub use self::schedules::{AwsSchedules, OneTime, OneTimeError, ScheduleSettings, ScheduleSettingsError, Sending};
 pub use self::{

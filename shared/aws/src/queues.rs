@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde::Deserialize;
 
+use crate::partition::Partition;
+
 /// Queue names as definitions use them, and the queues on AWS that carry them.
 ///
 /// The template sets the environment variable [`QueueMap::VARIABLE`] on every function, a JSON object:
@@ -163,11 +165,7 @@ impl<'a> QueueArn<'a> {
         let (_, path) = rest.split_once('/')?;
         let (account, name) = path.rsplit_once('/')?;
         let account = account.rsplit('/').next().unwrap_or(account);
-        let partition = match region {
-            _ if region.starts_with("cn-") => "aws-cn",
-            _ if region.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        };
+        let partition = Partition::of_region(region).name;
         let is_account = !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit());
         (is_account && !name.is_empty() && !region.is_empty()).then_some(Self { partition, region, account, name })
     }
@@ -200,7 +198,7 @@ impl<'a> QueueArn<'a> {
         match endpoint {
             Some(endpoint) => format!("{}/{account}/{name}", endpoint.trim_end_matches('/')),
             None => {
-                let suffix = if *partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+                let suffix = Partition::named(partition).suffix;
                 format!("https://sqs.{region}.{suffix}/{account}/{name}")
             }
         }
@@ -218,8 +216,8 @@ impl std::fmt::Display for QueueArn<'_> {
 pub(crate) fn region_of(url: &str) -> Option<&str> {
     let host = host_of(url)?.split(':').next()?;
     let rest = host.strip_prefix("sqs.").or_else(|| host.strip_prefix("sqs-fips."))?;
-    let region = rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".amazonaws.com.cn"))?;
-    (!region.is_empty() && !region.contains('.')).then_some(region)
+    let (region, suffix) = rest.split_once('.')?;
+    (!region.is_empty() && Partition::all().any(|partition| partition.suffix == suffix)).then_some(region)
 }
 
 /// The endpoint of a queue's URL where it is not one of AWS's own: an emulator, or a private one.
@@ -298,7 +296,7 @@ mod tests {
 
     #[cfg(feature = "schedules")]
     #[test]
-    fn urls_tell_arns() {
+    fn urls_tell_arns_in_every_partition() {
         let of = |url: &str| QueueArn::of_url(url, region_of(url).unwrap_or("us-east-1")).map(|arn| arn.to_string());
         assert_eq!(of("https://sqs.eu-west-1.amazonaws.com/123456789012/shop-webhooks").as_deref(), Some(ARN));
         assert_eq!(
@@ -306,6 +304,18 @@ mod tests {
             Some("arn:aws:sqs:us-east-1:000000000000:steps.fifo")
         );
         assert_eq!(of("https://sqs.cn-north-1.amazonaws.com.cn/1/a").as_deref(), Some("arn:aws-cn:sqs:cn-north-1:1:a"));
+        for (host, arn) in [
+            ("sqs.eusc-de-east-1.amazonaws.eu", "arn:aws-eusc:sqs:eusc-de-east-1:1:a"),
+            ("sqs.us-gov-west-1.amazonaws.com", "arn:aws-us-gov:sqs:us-gov-west-1:1:a"),
+            ("sqs-fips.us-iso-east-1.c2s.ic.gov", "arn:aws-iso:sqs:us-iso-east-1:1:a"),
+            ("sqs.us-isob-east-1.sc2s.sgov.gov", "arn:aws-iso-b:sqs:us-isob-east-1:1:a"),
+            ("sqs.eu-isoe-west-1.cloud.adc-e.uk", "arn:aws-iso-e:sqs:eu-isoe-west-1:1:a"),
+            ("sqs.us-isof-south-1.csp.hci.ic.gov", "arn:aws-iso-f:sqs:us-isof-south-1:1:a"),
+        ] {
+            assert_eq!(of(&format!("https://{host}/1/a")).as_deref(), Some(arn), "{host}");
+            let url = QueueArn::parse(arn).unwrap().url(None);
+            assert_eq!(url, format!("https://{}/1/a", host.replace("sqs-fips", "sqs")), "{arn}");
+        }
         for bad in ["", "https://host", "https://host/name", "https://host/shop/name", "https://host/1/"] {
             assert_eq!(of(bad), None, "{bad}");
         }
@@ -315,6 +325,7 @@ mod tests {
     #[test]
     fn only_foreign_endpoints_are_endpoints() {
         assert_eq!(endpoint_of("https://sqs.eu-west-1.amazonaws.com/123456789012/shop-webhooks"), None);
+        assert_eq!(endpoint_of("https://sqs.eusc-de-east-1.amazonaws.eu/123456789012/shop-webhooks"), None);
         assert_eq!(endpoint_of("http://127.0.0.1:4566/0/q").as_deref(), Some("http://127.0.0.1:4566"));
     }
 }

@@ -219,6 +219,26 @@ async fn rules_are_disabled_and_enabled() {
     }
 }
 
+/// A role reads the rules of its own stack, and those of a stack whose name begins with its own are refused.
+#[tokio::test]
+async fn a_rule_that_may_not_be_read_is_another_stacks() {
+    let stage = Stage::new().await;
+    stage.deploy();
+    stage.aws.fail("ListTargetsByRule", 400, "AccessDeniedException");
+    let refused = stage.client.pause_schedule("eu-nightly").await;
+    assert!(matches!(&refused, Err(SchedulingError::Unknown(_))), "{refused:?}");
+    assert_eq!(stage.aws.rule_state("shop-eu-nightly").as_deref(), Some("ENABLED"));
+    // It takes no name from this stack either.
+    stage.aws.fail("ListTargetsByRule", 400, "AccessDeniedException");
+    stage.client.schedule(hourly("eu-nightly"), &act("")).await.unwrap();
+    (0..3).for_each(|_| stage.aws.fail("ListTargetsByRule", 400, "AccessDeniedException"));
+    let listed = stage.client.schedules().await.unwrap();
+    assert_eq!(listed.iter().map(|status| &*status.schedule.name).collect::<Vec<_>>(), ["berlin", "eu-nightly"]);
+    // Anything else that goes wrong is said.
+    stage.aws.fail("ListTargetsByRule", 400, "InternalException");
+    assert!(stage.client.schedules().await.is_err());
+}
+
 #[tokio::test]
 async fn both_kinds_are_listed_with_their_next_runs() {
     let stage = Stage::new().await;

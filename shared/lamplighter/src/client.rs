@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 use crate::{
+    declared::Limits,
     env::Env,
     id::{InvalidJobId, JobId},
     job::Job,
@@ -30,6 +31,8 @@ use crate::{
 pub struct Client {
     shared: Arc<Shared>,
     origin: Origin,
+    /// Of a handler's client: what its function declares.
+    limits: Option<Arc<Limits>>,
 }
 
 struct Shared {
@@ -49,13 +52,18 @@ impl Client {
     /// A client over a backend.
     #[must_use]
     pub fn new(backend: Backend, env: Env) -> Self {
-        Self { shared: Arc::new(Shared { backend, env }), origin: Origin::default() }
+        Self { shared: Arc::new(Shared { backend, env }), origin: Origin::default(), limits: None }
+    }
+
+    pub(crate) fn limited(mut self, limits: Limits) -> Self {
+        self.limits = Some(Arc::new(limits));
+        self
     }
 
     pub(crate) fn child_of(&self, parent: &JobId, message: &Message) -> Self {
         let origin =
             Origin { parent: Some(parent.clone()), hops: message.hops.saturating_add(1), trace: message.trace.clone() };
-        Self { shared: self.shared.clone(), origin }
+        Self { shared: self.shared.clone(), origin, limits: self.limits.clone() }
     }
 
     /// Enqueues a job. Await the answer as it is, or say more first:
@@ -146,8 +154,12 @@ impl Client {
     /// Cancels a job that has not ended. Gives the state it is in now, or `None` when there is no such job.
     ///
     /// # Errors
-    /// When the store cannot be reached, or the backend keeps no records.
+    /// When the store cannot be reached, the backend keeps no records, or this is the client of a handler whose function
+    /// does not [say so](crate::Function::manages_jobs).
     pub async fn cancel(&self, id: &JobId) -> Result<Option<State>, StoreError> {
+        if let Some(limits) = &self.limits {
+            limits.check_manages(id, "cancelled")?;
+        }
         self.store()?.cancel(id).await
     }
 
@@ -155,8 +167,11 @@ impl Client {
     /// `None` when there is no such job.
     ///
     /// # Errors
-    /// When the store cannot be reached, or the backend keeps no records.
+    /// As [`cancel`](Self::cancel).
     pub async fn requeue(&self, id: &JobId) -> Result<Option<State>, StoreError> {
+        if let Some(limits) = &self.limits {
+            limits.check_manages(id, "run again")?;
+        }
         self.store()?.requeue(id).await
     }
 
@@ -285,6 +300,9 @@ impl<'a> Enqueue<'a> {
     fn into_submission(self) -> Result<(&'a Client, Submission, bool), EnqueueError> {
         let Self { client, job, .. } = self;
         let origin = &client.origin;
+        if let Some(limits) = &client.limits {
+            limits.check_enqueue(&job, &self.queue)?;
+        }
         if origin.hops > MAX_HOPS {
             return Err(EnqueueError::TooManyHops { job, hops: origin.hops });
         }

@@ -196,7 +196,8 @@ impl Context {
         Err(JobError::snooze(delay))
     }
 
-    /// A client for enqueueing further jobs, which will name this one as their parent and carry its trace on.
+    /// A client for enqueueing further jobs, which will name this one as their parent and carry its trace on. It does
+    /// what the function [declares](crate::Function::enqueues), and refuses the rest.
     #[must_use]
     pub fn client(&self) -> &Client {
         self.0.child_client.get_or_init(|| self.0.client.child_of(&self.0.id, &self.0.message))

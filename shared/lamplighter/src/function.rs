@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::Arc, time::Dura
 use schemars::Schema;
 
 use crate::{
+    declared::Declared,
     event::EventTrigger,
     handler::{ErasedHandler, Handler, erase},
     job::{Job, schema_of},
@@ -44,6 +45,7 @@ pub struct Function<S = ()> {
     objects: bool,
     stateless: bool,
     keeps_house: bool,
+    declared: Declared,
     duplicates: Vec<&'static str>,
     state: PhantomData<fn(S)>,
 }
@@ -97,6 +99,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
             objects: false,
             stateless: false,
             keeps_house: false,
+            declared: Declared::default(),
             duplicates: Vec::new(),
             state: PhantomData,
         }
@@ -161,6 +164,41 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
         self
     }
 
+    /// The handlers enqueue jobs of this type. The deployed function may send to the job's queue; a handler that enqueues
+    /// what its function does not declare gets [`EnqueueError::Undeclared`](crate::EnqueueError::Undeclared), on every
+    /// backend. The function's own jobs are no exception.
+    #[must_use]
+    pub fn enqueues<J: Job>(mut self) -> Self {
+        self.declared.jobs.insert(J::NAME, J::QUEUE);
+        self
+    }
+
+    /// The handlers enqueue jobs on this queue of which only the names are known, with
+    /// [`Client::enqueue_raw`](crate::Client::enqueue_raw). Where the types are known, [`enqueues`](Self::enqueues) says
+    /// more.
+    #[must_use]
+    pub fn enqueues_to(mut self, queue: Queue) -> Self {
+        self.declared.queues.push(queue);
+        self
+    }
+
+    /// The handlers make, list, pause, trigger or remove schedules. A schedule starts a job on any queue, so the deployed
+    /// function may send to every queue of the deployment, and pass on the role by which its schedules send.
+    #[must_use]
+    pub fn schedules(mut self) -> Self {
+        self.declared.schedules = true;
+        self
+    }
+
+    /// The handlers cancel jobs and run ended ones again, whatever their function: [`Client::cancel`](crate::Client::cancel)
+    /// and [`Client::requeue`](crate::Client::requeue). The deployed function may send to every queue of the deployment.
+    /// It needs records.
+    #[must_use]
+    pub fn manages_jobs(mut self) -> Self {
+        self.declared.manages_jobs = true;
+        self
+    }
+
     /// Adds a handler. Which job it performs is seen from its first argument.
     #[must_use]
     pub fn job<J, Form, H>(mut self, handler: H) -> Self
@@ -202,6 +240,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
             objects: self.objects,
             stateless: self.stateless,
             keeps_house: self.keeps_house,
+            declared: self.declared,
             duplicates: self.duplicates,
             state: PhantomData,
         }
@@ -278,6 +317,33 @@ impl<S> Function<S> {
         self.keeps_house
     }
 
+    /// The jobs that its handlers enqueue, by name, each with its queue.
+    pub fn enqueued_jobs(&self) -> impl Iterator<Item = (&'static str, Queue)> {
+        self.declared.jobs.iter().map(|(job, queue)| (*job, *queue))
+    }
+
+    /// The queues on which its handlers enqueue any job.
+    #[must_use]
+    pub fn enqueued_queues(&self) -> &[Queue] {
+        &self.declared.queues
+    }
+
+    /// Whether its handlers make and change schedules.
+    #[must_use]
+    pub fn needs_schedules(&self) -> bool {
+        self.declared.schedules
+    }
+
+    /// Whether its handlers cancel jobs and run ended ones again.
+    #[must_use]
+    pub fn is_manager(&self) -> bool {
+        self.declared.manages_jobs
+    }
+
+    pub(crate) fn declared(&self) -> &Declared {
+        &self.declared
+    }
+
     /// The jobs it performs, by name.
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
         self.routes.values().map(|route| &**route)
@@ -333,6 +399,9 @@ impl<S> Function<S> {
         }
         if self.stateless && self.keeps_house {
             problem("it keeps house, which needs records, and is stateless; remove one of the two".into());
+        }
+        if self.stateless && self.declared.manages_jobs {
+            problem("it manages jobs, which needs records, and is stateless; remove one of the two".into());
         }
         for job in &self.duplicates {
             problem(format!("two handlers perform {job}; keep one"));

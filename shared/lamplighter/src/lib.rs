@@ -7,6 +7,7 @@
 
 mod client;
 mod context;
+mod declared;
 mod delivery;
 mod env;
 mod error;

@@ -64,7 +64,7 @@ impl Bench {
         backend: impl Fn(&Memory) -> lamplighter::Backend,
     ) -> Self {
         let (memory, log, stop) = (Memory::new(env), Log::default(), Stop::new());
-        let function = shape(Function::new("test").job(perform)).with_state(log.clone());
+        let function = shape(Function::new("test").enqueues::<Act>().job(perform)).with_state(log.clone());
         let worker = Worker::new(function, backend(&memory), env.clone(), "test-host", stop.clone());
         Self { memory, log, stop, worker }
     }

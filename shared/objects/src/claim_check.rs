@@ -17,10 +17,9 @@ pub struct ClaimChecks {
     env: Env,
 }
 
-/// What every reference begins with.
-const PREFIX: &str = "args/";
-
 impl ClaimChecks {
+    /// What every reference begins with: where the objects lie in their store.
+    pub const PREFIX: &'static str = "args/";
     /// The largest arguments, in bytes: what a small function can hold several of at once.
     pub const MAX_BYTES: usize = 16 << 20;
     /// For how many days the deployment's bucket keeps arguments, by its lifecycle rule.
@@ -57,7 +56,7 @@ impl Payloads for ClaimChecks {
             return Err(StoreError::new(StoreErrorKind::Invalid, text));
         }
         // A number of its own: the same id may be sent again with other arguments, and is refused only later.
-        let key = format!("{PREFIX}{id}/{:016x}.json", self.env.random.next_u64());
+        let key = format!("{}{id}/{:016x}.json", Self::PREFIX, self.env.random.next_u64());
         let put = async { self.objects.put(&Key::new(&key)?, text.as_bytes().to_vec(), "application/json").await };
         put.await.map_err(|error| explained(&error))?;
         Ok(key)
@@ -65,7 +64,7 @@ impl Payloads for ClaimChecks {
 
     async fn get(&self, reference: &str) -> Result<Box<RawValue>, StoreError> {
         let invalid = |why: &str| StoreError::new(StoreErrorKind::Invalid, format_args!("{reference:?} {why}"));
-        if !reference.starts_with(PREFIX) {
+        if !reference.starts_with(Self::PREFIX) {
             return Err(invalid("refers to no arguments: those lie under args/"));
         }
         let get = async { self.objects.get(&Key::new(reference)?, Self::MAX_BYTES as u64).await };

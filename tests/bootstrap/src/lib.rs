@@ -21,6 +21,8 @@ pub fn function() -> Function {
     Function::new("e2e")
         .description("Does what its jobs say")
         .setting(Setting::text(LEDGER, "The file that runs are written to"))
+        // No job of it does; what such a function may is shown by its role.
+        .schedules()
         .on_event(EventTrigger::new::<Act>().source(EVENT_SOURCE))
         .on_event(EventTrigger::new::<Act>().source(SHOP).arg("label", "$.detail.order.name"))
         .job(act)

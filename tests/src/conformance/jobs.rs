@@ -6,7 +6,8 @@ use std::{
 };
 
 use lamplighter::{
-    Context, Function, Job, JobError, JobId, Options, Overlap, Queue, Record, Retry, State, Timestamp, secs,
+    Context, Function, Job, JobError, JobId, Options, Overlap, Queue, Record, Retry, SchedulingError, State, Timestamp,
+    secs,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -138,17 +139,50 @@ async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<
                 return Err(JobError::retry("the run before"));
             }
         }
+        "reach" => return Ok(Some(reach(rest, ctx).await)),
         "until-told" => ctx.cancelled().await,
         _ => {}
     }
     Ok(None)
 }
 
+/// Does something that a function must declare, and tells what came of it.
+async fn reach(what: &str, ctx: &Context) -> String {
+    let (client, own) = (ctx.client(), ctx.id());
+    let done = match what {
+        "queue" => {
+            let link = Link { what: "say linked".into() };
+            client.enqueue(link).id(format!("{own}.link")).await.map(drop).map_err(|error| error.to_string())
+        }
+        "many" => {
+            let answers = client.enqueue_all([Link { what: "say linked".into() }]).await;
+            answers.into_iter().try_for_each(|answer| answer.map(drop).map_err(|error| error.to_string()))
+        }
+        "schedules" => client.schedules().await.map(drop).map_err(|error| error.to_string()),
+        "trigger" => match client.trigger_schedule("nowhere").await {
+            Err(SchedulingError::Unknown(_)) => Ok(()),
+            answer => answer.map(drop).map_err(|error| error.to_string()),
+        },
+        "cancel" => client.cancel(own).await.map(drop).map_err(|error| error.to_string()),
+        "retry" => client.requeue(own).await.map(drop).map_err(|error| error.to_string()),
+        other => Err(format!("nobody reaches for {other:?}")),
+    };
+    done.err().unwrap_or_else(|| "done".into())
+}
+
 /// The function under test, and its journal.
 pub(super) fn function(subject: &dyn Subject) -> (Function, Journal) {
+    function_that(subject, |function| function)
+}
+
+/// The function under test, declaring more, and its journal.
+pub(super) fn function_that(
+    subject: &dyn Subject,
+    declaring: impl FnOnce(Function<Journal>) -> Function<Journal>,
+) -> (Function, Journal) {
     let journal = Journal { env: subject.env(), runs: Arc::default() };
-    let function = Function::new("conformance").job(act).job(link).job(skipping).job(waiting);
-    (function.with_state(journal.clone()), journal)
+    let function = Function::new("conformance").enqueues::<Act>().job(act).job(link).job(skipping).job(waiting);
+    (declaring(function).with_state(journal.clone()), journal)
 }
 
 /// Starts the function under test.

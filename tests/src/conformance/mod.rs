@@ -134,6 +134,8 @@ behaviours! {
     run::a_redriven_job_runs_again_under_its_id,
     run::a_checkpoint_reaches_the_next_attempt,
     run::children_name_their_parent,
+    run::a_handler_is_refused_what_its_function_does_not_declare,
+    run::a_handler_does_what_its_function_declares,
     run::a_fifo_group_runs_in_order,
     run::a_head_that_cannot_run_now_keeps_its_group,
     run::a_failure_in_a_group_holds_up_only_its_group,

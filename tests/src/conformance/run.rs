@@ -6,7 +6,7 @@ use lamplighter::{AttemptOutcome, Enqueued, JobId, JobState, Record, secs};
 
 use super::{
     Subject,
-    jobs::{Act, CHAIN, Link, PLAIN, ended, enqueue, eventually, started},
+    jobs::{Act, CHAIN, Link, PLAIN, ended, enqueue, eventually, function_that, started},
     lease::Asker,
 };
 
@@ -209,6 +209,43 @@ pub(super) async fn children_name_their_parent(subject: &dyn Subject) {
     assert_eq!(child.message.parent, JobId::new("p").ok());
     assert_eq!(child.message.hops, 1);
     assert_eq!(child.state, JobState::Succeeded);
+}
+
+/// What came of what a handler did, by the job's output.
+async fn came_of(subject: &dyn Subject, what: &str) -> String {
+    enqueue(subject, what, &format!("reach {what}")).await;
+    let output = ended(subject, what).await.output.expect("an output");
+    serde_json::from_str(output.get()).expect("a text")
+}
+
+pub(super) async fn a_handler_is_refused_what_its_function_does_not_declare(subject: &dyn Subject) {
+    started(subject).await;
+    let enqueue =
+        "conformance.link was not enqueued: function \"conformance\" does not say that its handlers enqueue it";
+    for (what, says) in [
+        ("queue", enqueue),
+        ("many", enqueue),
+        ("schedules", "function \"conformance\" does not say that its handlers use schedules; add .schedules() to it"),
+        ("trigger", "does not say that its handlers use schedules"),
+        ("cancel", "job cancel was not cancelled: function \"conformance\" does not say that its handlers do this"),
+        ("retry", "job retry was not run again: function \"conformance\" does not say"),
+    ] {
+        let said = came_of(subject, what).await;
+        assert!(said.contains(says), "{what}: {said}");
+    }
+    let link = JobId::new("queue.link").expect("a good id");
+    assert!(subject.client().get(&link).await.expect("readable").is_none(), "nothing was enqueued");
+}
+
+pub(super) async fn a_handler_does_what_its_function_declares(subject: &dyn Subject) {
+    let (function, _) = function_that(subject, |function| function.enqueues::<Link>().schedules().manages_jobs());
+    subject.start(function).await;
+    for what in ["queue", "many", "schedules", "trigger", "retry"] {
+        assert_eq!(came_of(subject, what).await, "done", "{what}");
+    }
+    assert_eq!(ended(subject, "queue.link").await.state, JobState::Succeeded);
+    enqueue(subject, "cancel", "reach cancel").await;
+    assert_eq!(ended(subject, "cancel").await.state, JobState::Cancelled, "it cancelled itself");
 }
 
 pub(super) async fn a_fifo_group_runs_in_order(subject: &dyn Subject) {

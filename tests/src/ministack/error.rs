@@ -9,7 +9,7 @@ use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 pub enum Error {
     /// The machine lacks Python, or a part of it.
     #[error(
-        "the emulator of the end-to-end tests needs Python 3.10 or newer with its `venv` module: {reason}. \
+        "the emulator of the end-to-end tests needs Python 3.11 or newer with its `venv` module: {reason}. \
          Install it (Debian and Ubuntu: `apt install python3 python3-venv`; Fedora: `dnf install python3`; \
          macOS: `brew install python`) and run the tests again"
     )]

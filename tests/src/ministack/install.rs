@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use super::error::{Error, Result, io, tail};
 
-/// Everything that is installed, each at an exact version.
+/// Everything that is installed, each at an exact version and with the hashes of its files.
 const REQUIREMENTS: &str = include_str!("../../requirements.txt");
 
 /// Written last: an environment without it, or with another text in it, is not finished.
@@ -38,7 +38,8 @@ pub fn environment(target_dir: &Path) -> Result<PathBuf> {
 
 /// The pinned version of the emulator.
 pub(crate) fn version() -> &'static str {
-    REQUIREMENTS.lines().find_map(|line| line.strip_prefix("ministack[full]==")).unwrap_or("unpinned")
+    let pinned = REQUIREMENTS.lines().find_map(|line| line.strip_prefix("ministack[full]=="));
+    pinned.and_then(|pin| pin.split_whitespace().next()).unwrap_or("unpinned")
 }
 
 /// The interpreter of an environment.
@@ -65,8 +66,10 @@ fn make(environment: &Path) -> Result<()> {
     }
     let requirements = environment.join("requirements.txt");
     fs::write(&requirements, REQUIREMENTS).map_err(io("writing", &requirements))?;
+    // The list is complete, and pip does not take a package for pinned that is listed with an extra.
     let pip = run(Command::new(python(environment))
-        .args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet", "--requirement"])
+        .args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet"])
+        .args(["--no-deps", "--require-hashes", "--requirement"])
         .arg(&requirements))?;
     if !pip.status.success() {
         return Err(Error::Install { environment: environment.to_owned(), output: said(&pip) });
@@ -77,7 +80,7 @@ fn make(environment: &Path) -> Result<()> {
 
 /// Says what is missing in words of its own: `venv` alone makes a long and different complaint on each system.
 fn check_python() -> Result<()> {
-    let probe = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10) and f'this is {sys.version}')";
+    let probe = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11) and f'this is {sys.version}')";
     let probe = run(Command::new("python3").args(["-c", probe]))?;
     if probe.status.success() {
         return Ok(());

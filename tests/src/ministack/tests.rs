@@ -165,3 +165,20 @@ fn alive(group: u32) -> Vec<String> {
         .map(|about| about.split(')').next().unwrap_or_default().to_owned())
         .collect()
 }
+
+#[test]
+fn every_python_package_is_pinned_by_version_and_hash() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for file in ["tests/requirements.txt", "infra/lint/requirements-sam.txt", "infra/lint/requirements-checkov.txt"] {
+        let text = fs::read_to_string(root.join(file)).unwrap().replace("\\\n", " ");
+        let pins: Vec<_> = text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()).collect();
+        assert!(pins.len() > 40, "{file}");
+        for pin in pins {
+            assert!(pin.contains("==") && pin.contains("--hash=sha256:"), "{file}: {pin}");
+        }
+    }
+    for installer in ["infra/lint/run", "tests/src/ministack/install.rs"] {
+        let text = fs::read_to_string(root.join(installer)).unwrap();
+        assert!(text.contains("--no-deps") && text.contains("--require-hashes"), "{installer}");
+    }
+}

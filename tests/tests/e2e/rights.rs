@@ -80,6 +80,21 @@ fn key(id: &str) -> Value {
     json!({ "pk": { "S": format!("JOB#{id}") }, "sk": { "S": "#" } })
 }
 
+/// What makes a schedule of the stack's group: it sends to a queue of the stack.
+fn schedule_that_sends(stack: &Stack) -> Value {
+    let account = "arn:aws:iam::000000000000:role";
+    json!({
+        "GroupName": id(stack, "ScheduleGroup"),
+        "ScheduleExpression": "at(2999-01-01T00:00:00)",
+        "FlexibleTimeWindow": { "Mode": "OFF" },
+        "Target": {
+            "Arn": "arn:aws:sqs:us-east-1:000000000000:lamplighter-images",
+            "RoleArn": format!("{account}/{}", id(stack, "ScheduleGroupAccess")),
+            "Input": "{}",
+        },
+    })
+}
+
 /// A part of the stack, as CloudFormation calls it.
 fn id<'a>(stack: &'a Stack, logical_id: &str) -> &'a str {
     stack.physical_id(logical_id).unwrap()
@@ -91,7 +106,7 @@ async fn a_function_reaches_its_own_and_nothing_else() {
     let role = cloud.aws.assume(id(stack, "WebhooksRole")).await.unwrap();
     let (own, others) = (id(stack, "WebhooksQueue"), id(stack, "ImagesQueue"));
     let (table, foreign_table) = (id(stack, "Jobs"), cloud.id("Jobs"));
-    let foreign = cloud.id("ActsQueue");
+    let (foreign, payloads) = (cloud.id("ActsQueue"), id(stack, "Payloads"));
     is_allowed(cloud, &role, &sqs("AmazonSQS.GetQueueAttributes", json!({ "QueueUrl": own }))).await;
     is_allowed(cloud, &role, &dynamodb("DynamoDB_20120810.GetItem", json!({ "TableName": table, "Key": key("none") })))
         .await;
@@ -106,6 +121,19 @@ async fn a_function_reaches_its_own_and_nothing_else() {
         sqs("AmazonSQS.PurgeQueue", json!({ "QueueUrl": own })),
         sqs("AmazonSQS.DeleteQueue", json!({ "QueueUrl": own })),
         sqs("AmazonSQS.SetQueueAttributes", json!({ "QueueUrl": own, "Attributes": { "VisibilityTimeout": "1" } })),
+        // Other functions' queues: its handlers enqueue nothing.
+        sqs("AmazonSQS.SendMessage", json!({ "QueueUrl": others, "MessageBody": "{}" })),
+        sqs("AmazonSQS.SendMessage", json!({ "QueueUrl": id(stack, "ReportsQueue"), "MessageBody": "{}" })),
+        sqs(
+            "AmazonSQS.SendMessageBatch",
+            json!({ "QueueUrl": others, "Entries": [{ "Id": "0", "MessageBody": "{}" }] }),
+        ),
+        // Records are written and never removed, and large arguments read and never written: nothing is enqueued.
+        dynamodb("DynamoDB_20120810.DeleteItem", json!({ "TableName": table, "Key": key("none") })),
+        Call::Rest("s3", Method::PUT, format!("/{payloads}/args/none/0.json"), json!({})),
+        Call::Rest("s3", Method::PUT, format!("/{payloads}/output/none.json"), json!({})),
+        Call::Rest("s3", Method::GET, format!("/{payloads}/output/none.json"), json!({})),
+        Call::Rest("s3", Method::DELETE, format!("/{payloads}/args/none/0.json"), json!({})),
         // Another stack's records, all records at once, and the table itself.
         dynamodb("DynamoDB_20120810.GetItem", item),
         dynamodb("DynamoDB_20120810.Scan", json!({ "TableName": table })),
@@ -131,6 +159,11 @@ async fn a_function_reaches_its_own_and_nothing_else() {
         ),
         events("AWSEvents.DeleteRule", json!({ "Name": id(stack, "ReportDailyRule") })),
         events("AWSEvents.DisableRule", json!({ "Name": cloud.id("E2eTickRule") })),
+        // Its own stack's too, since its handlers make no schedules.
+        events("AWSEvents.DisableRule", json!({ "Name": id(stack, "ReportDailyRule") })),
+        events("AWSEvents.ListTargetsByRule", json!({ "Rule": id(stack, "ReportDailyRule") })),
+        Call::Rest("scheduler", Method::POST, "/schedules/runtime-sweep".into(), schedule_that_sends(stack)),
+        Call::Rest("scheduler", Method::POST, "/schedules/d-order-42".into(), schedule_that_sends(stack)),
         // Schedules outside the stack's group, and the group.
         Call::Rest("scheduler", Method::DELETE, "/schedules/any?groupName=default".into(), json!({})),
         Call::Rest("scheduler", Method::DELETE, format!("/schedule-groups/{}", id(stack, "ScheduleGroup")), json!({})),
@@ -153,6 +186,35 @@ async fn a_function_reaches_its_own_and_nothing_else() {
     ];
     for call in &denied {
         is_denied(cloud, &role, call).await;
+    }
+}
+
+/// Whoever makes schedules pauses the rules of its own stack, and none of a stack whose name begins with its own.
+#[tokio::test]
+async fn who_makes_schedules_reaches_no_rule_of_a_stack_of_like_name() {
+    let (cloud, stack) = stack().await;
+    let role = cloud.aws.assume(cloud.id("E2eRole")).await.unwrap();
+    let own = cloud.id("E2eTickRule");
+    let neighbour = format!("{}-prod-report", cloud.id("ScheduleGroup"));
+    let rule = json!({ "Name": neighbour, "ScheduleExpression": "rate(1 day)", "State": "ENABLED" });
+    let (service, request) = events("AWSEvents.PutRule", rule).request();
+    let made = cloud.aws.request_as_root(service, request).await.unwrap();
+    assert!(made.status().is_success(), "{:?}", String::from_utf8_lossy(made.body()));
+
+    is_allowed(cloud, &role, &events("AWSEvents.ListRules", json!({}))).await;
+    is_allowed(cloud, &role, &events("AWSEvents.ListTargetsByRule", json!({ "Rule": own }))).await;
+    is_allowed(cloud, &role, &events("AWSEvents.EnableRule", json!({ "Name": own }))).await;
+    for call in [
+        events("AWSEvents.DisableRule", json!({ "Name": neighbour })),
+        events("AWSEvents.EnableRule", json!({ "Name": neighbour })),
+        events("AWSEvents.ListTargetsByRule", json!({ "Rule": neighbour })),
+        events("AWSEvents.DisableRule", json!({ "Name": id(stack, "ReportDailyRule") })),
+        events("AWSEvents.DeleteRule", json!({ "Name": own })),
+        events("AWSEvents.PutRule", json!({ "Name": own, "ScheduleExpression": "rate(1 minute)" })),
+        Call::Rest("scheduler", Method::DELETE, "/schedules/any?groupName=default".into(), json!({})),
+        Call::Rest("scheduler", Method::POST, "/schedules/runtime-sweep".into(), schedule_that_sends(stack)),
+    ] {
+        is_denied(cloud, &role, &call).await;
     }
 }
 

@@ -16,6 +16,12 @@ use crate::sqs::{MAX_DELAY, Sqs};
 /// Jobs of one call that go by schedules at the most.
 const FEW: usize = 100;
 
+/// The kind of schedule that delays a job's start.
+pub(crate) const DELAY: &str = "d";
+/// The kinds of schedules that send a job's next attempt begin with this. No pattern of these kinds' names fits those of other
+/// schedules: rights are given by it.
+pub(crate) const RETRY: &str = "r";
+
 /// What can put jobs off.
 #[derive(Clone)]
 pub(crate) struct Later {
@@ -161,7 +167,9 @@ impl Later {
         };
         let put_off = match self.road(1) {
             // Attempts of one job are told apart by when they are due.
-            Road::Schedule => self.by_schedule(&format!("r{}", due_at.as_second()), submission, due_at, &url).await,
+            Road::Schedule => {
+                self.by_schedule(&format!("{RETRY}-{}", due_at.as_second()), submission, due_at, &url).await
+            }
             Road::Table => self.by_table(submission, due_at).await,
             Road::Queue => return Err(none("schedule group or table")),
         };
@@ -184,9 +192,6 @@ impl Later {
         Ok(())
     }
 }
-
-/// The kind of schedule that delays a job.
-const DELAY: &str = "d";
 
 fn none(what: &str) -> StoreError {
     StoreError::new(StoreErrorKind::Invalid, format_args!("no {what} is configured here"))

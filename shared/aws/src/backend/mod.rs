@@ -11,6 +11,8 @@ use std::{fmt, sync::Arc};
 use lamplighter::{Backend, Client, Env, Events, Payloads, Schedules};
 
 pub(crate) use self::later::Later;
+#[cfg(feature = "schedules")]
+pub(crate) use self::later::{DELAY, RETRY};
 use self::sender::Sender;
 pub use self::settings::Settings;
 use crate::{queues::QueueMapError, sdk::Sdk, sqs::Sqs};

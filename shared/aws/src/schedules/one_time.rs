@@ -22,7 +22,7 @@ use crate::sdk::{Sdk, explain};
 /// let Some(settings) = ScheduleSettings::from_env()? else { return Err("no schedules here".into()) };
 /// let later = OneTime::new(Sdk::environment(), settings);
 /// let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/shop-webhooks";
-/// let name = OneTime::name("d", id);
+/// let name = OneTime::name(OneTime::DELAY, id);
 /// later.create(&name, at, Sending { queue_url: url, body: r#"{"job":"a"}"#, group: None }).await?;
 /// later.delete(&name).await?;
 /// # Ok(())
@@ -67,6 +67,10 @@ pub enum OneTimeError {
 impl OneTime {
     /// The largest body, in bytes.
     pub const MAX_BODY: usize = MAX_INPUT;
+    /// The kind of schedule that delays a job's start.
+    pub const DELAY: &'static str = crate::backend::DELAY;
+    /// The kinds of schedules that send a job's next attempt: this, a `-` and when it is due, in seconds since 1970.
+    pub const RETRY: &'static str = crate::backend::RETRY;
 
     /// Schedules of this group, through this SDK.
     #[must_use]

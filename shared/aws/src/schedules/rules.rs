@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use aws_sdk_eventbridge::{
     Client, config,
-    types::{RuleState, Target},
+    error::ProvideErrorMetadata,
+    types::{self, RuleState, Target},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lamplighter::{ScheduledJob, StoreError};
@@ -72,39 +73,35 @@ impl Rules {
         if !is_name(&name) {
             return Ok(None);
         }
-        let found = match self.client().await?.describe_rule().name(&name).send().await {
-            Ok(found) => found,
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_not_found_exception()) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(explain(&error, &format!("read rule {name}"))),
-        };
-        let Some(expression) = found.schedule_expression else { return Ok(None) };
-        let rule = self.with_targets(name, found.state, expression, found.description).await?;
+        // A role may read the rules of its own stack only, which a rule that is not there is none of: a listing answers
+        // for both.
+        let found = self.named(&name).await?.into_iter().find(|rule| rule.name.as_ref() == Some(&name));
+        let Some(rule) = found else { return Ok(None) };
+        let Some(rule) = self.with_targets(rule).await? else { return Ok(None) };
         Ok(Some(rule).filter(|rule| rule.is(schedule)))
     }
 
     /// All rules that are schedules and send messages.
     pub(super) async fn list(&self) -> Result<Vec<Rule>, StoreError> {
+        let reads = self.named(&self.0.prefix).await?.into_iter().map(|rule| self.with_targets(rule));
+        let all: Vec<Option<Rule>> = stream::iter(reads).buffered(CALLS_AT_ONCE).try_collect().await?;
+        let own = |rule: &Rule| rule.name.strip_prefix(&self.0.prefix).is_some_and(|schedule| rule.is(schedule));
+        Ok(all.into_iter().flatten().filter(own).collect())
+    }
+
+    /// The rules whose names begin so.
+    async fn named(&self, prefix: &str) -> Result<Vec<types::Rule>, StoreError> {
         let mut rules = Vec::new();
         let mut next = None;
         loop {
-            let request = self.client().await?.list_rules().name_prefix(&self.0.prefix).set_next_token(next);
-            let page = request.send().await;
-            let page = page.map_err(|error| explain(&error, &format!("list the rules {}*", self.0.prefix)))?;
+            let page = self.client().await?.list_rules().name_prefix(prefix).set_next_token(next).send().await;
+            let page = page.map_err(|error| explain(&error, &format!("list the rules {prefix}*")))?;
             rules.extend(page.rules.unwrap_or_default());
             next = page.next_token;
             if next.is_none() {
-                break;
+                return Ok(rules);
             }
         }
-        let schedules = rules.into_iter().filter_map(|rule| {
-            let (name, expression) = (rule.name?, rule.schedule_expression?);
-            Some(self.with_targets(name, rule.state, expression, rule.description))
-        });
-        let all: Vec<Rule> = stream::iter(schedules).buffered(CALLS_AT_ONCE).try_collect().await?;
-        let own = |rule: &Rule| rule.name.strip_prefix(&self.0.prefix).is_some_and(|schedule| rule.is(schedule));
-        Ok(all.into_iter().filter(own).collect())
     }
 
     /// Disables a rule, or enables it.
@@ -120,17 +117,20 @@ impl Rules {
         }
     }
 
-    async fn with_targets(
-        &self,
-        name: String,
-        state: Option<RuleState>,
-        expression: String,
-        description: Option<String>,
-    ) -> Result<Rule, StoreError> {
-        let found = self.client().await?.list_targets_by_rule().rule(&name).send().await;
-        let found = found.map_err(|error| explain(&error, &format!("read the targets of rule {name}")))?;
-        let targets = found.targets.unwrap_or_default();
-        Ok(Rule { name, paused: state == Some(RuleState::Disabled), expression, description, targets })
+    /// The rule with what it sends; `None` when it is no schedule, or may not be read here: then it is another stack's,
+    /// whose name begins with this one's.
+    async fn with_targets(&self, rule: types::Rule) -> Result<Option<Rule>, StoreError> {
+        let (Some(name), Some(expression)) = (rule.name, rule.schedule_expression) else { return Ok(None) };
+        let found = match self.client().await?.list_targets_by_rule().rule(&name).send().await {
+            Ok(found) => found,
+            Err(error) if matches!(error.code(), Some("AccessDenied" | "AccessDeniedException")) => {
+                tracing::info!(rule = name, "may not be read here: taken for another stack's");
+                return Ok(None);
+            }
+            Err(error) => return Err(explain(&error, &format!("read the targets of rule {name}"))),
+        };
+        let (targets, paused) = (found.targets.unwrap_or_default(), rule.state == Some(RuleState::Disabled));
+        Ok(Some(Rule { name, paused, expression, description: rule.description, targets }))
     }
 
     async fn client(&self) -> Result<&Client, StoreError> {

@@ -200,7 +200,6 @@ impl State {
             return refused(400, "ResourceNotFoundException", "there is no such rule");
         };
         match action {
-            "DescribeRule" => json_reply(StatusCode::OK, &with_name(name, rule)),
             "ListTargetsByRule" => json_reply(StatusCode::OK, &json!({ "Targets": [target] })),
             "EnableRule" | "DisableRule" => {
                 rule["State"] = if action == "EnableRule" { "ENABLED".into() } else { "DISABLED".into() };

@@ -1,4 +1,5 @@
-//! Schedules that are made, paused and triggered while a program runs.
+//! Schedules that are made, paused and triggered while a program runs. The client of a handler does none of it unless
+//! its function [says so](crate::Function::schedules).
 
 use super::Client;
 use crate::{
@@ -26,6 +27,7 @@ impl Client {
     /// # Errors
     /// As [`schedule`](Self::schedule).
     pub async fn schedule_raw(&self, scheduled: ScheduledJob) -> Result<(), SchedulingError> {
+        let port = self.schedule_port()?;
         scheduled.schedule.check_form()?;
         let now = self.shared.env.now();
         scheduled.message(now).map_err(|error| SchedulingError::job(&scheduled, &error))?;
@@ -33,7 +35,7 @@ impl Client {
         if let Ok(None) = scheduled.schedule.next_after(now) {
             return Err(SchedulingError::Over(scheduled.schedule.name));
         }
-        self.schedule_port()?.put(scheduled).await
+        port.put(scheduled).await
     }
 
     /// Removes a schedule that was made at run time. Jobs that it has started stay.
@@ -77,10 +79,13 @@ impl Client {
         self.schedule_port()?.list().await
     }
 
-    fn schedule_port(&self) -> Result<&dyn Schedules, StoreError> {
+    fn schedule_port(&self) -> Result<&dyn Schedules, SchedulingError> {
+        if let Some(limits) = &self.limits {
+            limits.check_schedules()?;
+        }
         self.shared.backend.schedules.as_deref().ok_or_else(|| {
             let text = "this backend keeps no schedules: no schedule group is configured";
-            StoreError::new(StoreErrorKind::Invalid, text)
+            StoreError::new(StoreErrorKind::Invalid, text).into()
         })
     }
 }

@@ -128,6 +128,19 @@ pub enum EnqueueError {
     /// The backend knows no queue of that name.
     #[error("there is no queue {0:?} here")]
     UnknownQueue(String),
+    /// A handler enqueued what its function does not declare.
+    #[error(
+        "{job} was not enqueued: function {function:?} does not say that its handlers enqueue it; add .enqueues::<…>() \
+         with the job's type to the function, or .enqueues_to(…) with its queue, {queue:?}"
+    )]
+    Undeclared {
+        /// The job's name.
+        job: String,
+        /// The queue's.
+        queue: String,
+        /// The handler's function.
+        function: String,
+    },
     /// What the platform would refuse in the submission.
     #[error("{job} cannot be enqueued: {reason}")]
     Refused {

@@ -122,6 +122,9 @@ pub enum SchedulingError {
          here; change the code, or choose another name"
     )]
     Deployed(String),
+    /// A handler used schedules, and its function does not declare it.
+    #[error("function {0:?} does not say that its handlers use schedules; add .schedules() to it")]
+    Undeclared(String),
     /// Its job could not be started.
     #[error(transparent)]
     Enqueue(#[from] EnqueueError),

@@ -27,6 +27,7 @@ use self::{budget::Budget, intake::Received};
 pub use self::{carried::body_as_sent, stop::Stop};
 use crate::{
     client::Client,
+    declared::Limits,
     delivery::{Action, Delivery, Settlement},
     env::Env,
     error::ErrorText,
@@ -72,7 +73,8 @@ impl Worker {
     /// words who runs the jobs, for histories; `stop` is the host's way to tell it to come to an end.
     #[must_use]
     pub fn new(function: Function, backend: Backend, env: Env, host: impl Into<Arc<str>>, stop: Stop) -> Self {
-        let client = Client::new(backend.clone(), env.clone());
+        let limits = Limits { function: function.name(), declared: function.declared().clone() };
+        let client = Client::new(backend.clone(), env.clone()).limited(limits);
         Self(Arc::new(Inner { function: function.bound(), backend, client, env, host: host.into(), stop }))
     }
 

@@ -1,0 +1,58 @@
+//! Which queues a function's handlers enqueue on, and whether anybody takes what they enqueue.
+
+use std::collections::BTreeSet;
+
+use lamplighter::{Function, Queue};
+
+use crate::problems::Problems;
+
+/// The queues that a function's handlers enqueue on, by name.
+pub(super) fn queues(function: &Function) -> BTreeSet<String> {
+    let of_jobs = function.enqueued_jobs().map(|(_, queue)| queue);
+    of_jobs.chain(function.enqueued_queues().iter().copied()).map(|queue| queue.name().to_owned()).collect()
+}
+
+pub(super) fn check(functions: &[Function], problems: &mut Problems) {
+    for function in functions {
+        for (job, queue) in function.enqueued_jobs() {
+            check_job(function, job, queue, functions, problems);
+        }
+        for queue in function.enqueued_queues() {
+            check_queue(function, *queue, functions, problems);
+        }
+    }
+}
+
+fn check_job(function: &Function, job: &str, queue: Queue, functions: &[Function], problems: &mut Problems) {
+    let name = function.name();
+    match functions.iter().find_map(|other| Some((other, other.route(job)?))) {
+        None => problems.add(format!(
+            "function {name:?}: it enqueues {job}, which no function performs: it would wait for ever; add a handler, or \
+             remove the .enqueues::<…>() of it"
+        )),
+        Some((other, route)) if route.queue != queue => problems.add(format!(
+            "function {name:?}: it enqueues {job} on queue {:?}, and function {:?} takes it from queue {:?}, or they \
+             declare it differently; share one type",
+            queue.name(),
+            other.name(),
+            route.queue.name()
+        )),
+        Some(_) => {}
+    }
+}
+
+fn check_queue(function: &Function, queue: Queue, functions: &[Function], problems: &mut Problems) {
+    let (name, wanted) = (function.name(), queue.name());
+    let all = functions.iter().flat_map(|other| other.queues());
+    match all.into_iter().find(|other| other.name() == wanted) {
+        None => problems.add(format!(
+            "function {name:?}: it enqueues on queue {wanted:?}, from which no function takes: what is enqueued would wait \
+             for ever; add a handler of a job on it, or remove the .enqueues_to(…) of it"
+        )),
+        Some(other) if other != queue => problems.add(format!(
+            "function {name:?}: it declares queue {wanted:?} otherwise than the function that takes from it; share one \
+             constant"
+        )),
+        Some(_) => {}
+    }
+}
