@@ -37,15 +37,15 @@ use object_store::{
 };
 use tokio::sync::OnceCell;
 
-use self::{
-    failure::{Access, Meaning},
-    patience::Patience,
-};
 pub use self::{
     claim_check::ClaimChecks,
     error::ObjectError,
     key::{InvalidKey, Key},
     location::{Location, LocationError, OBJECTS},
+};
+use self::{
+    failure::{Access, Meaning},
+    patience::Patience,
 };
 
 /// Reads and writes objects at one [`Location`]. Cloning is cheap.
