@@ -4,7 +4,7 @@ use lamplighter::JobError;
 use lamplighter_jobs::MakeThumbnails;
 use lamplighter_objects::{InvalidKey, ObjectError};
 
-use crate::{picture::PictureError, thumbnail::ThumbnailError};
+use crate::{picture::PictureError, thumbnail::ThumbnailError, work::Stopped};
 
 /// Why there are no thumbnails.
 #[derive(Debug, thiserror::Error)]
@@ -22,8 +22,10 @@ pub(crate) enum Error {
     Picture(#[from] PictureError),
     #[error(transparent)]
     Thumbnail(#[from] ThumbnailError),
-    #[error("the process is coming to an end")]
-    Stopped,
+    #[error("there is no memory for the {bytes} bytes that the pixels of {key} take: give the function more")]
+    Memory { key: String, bytes: usize },
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
 }
 
 impl From<InvalidKey> for Error {
@@ -33,12 +35,13 @@ impl From<InvalidKey> for Error {
 }
 
 impl Error {
-    /// What is wrong with the arguments or the picture ends the job; what is wrong with the store is tried again.
+    /// What is wrong with the arguments or the picture ends the job; what is wrong with the store or the machine is tried
+    /// again.
     pub(crate) fn into_job_error(self) -> JobError {
         match self {
             Self::Object(error) => error.into_job_error(),
             Self::Sizes | Self::Picture(_) | Self::Thumbnail(_) => JobError::fail(self),
-            Self::Stopped => JobError::retry(self),
+            Self::Memory { .. } | Self::Stopped(_) => JobError::retry(self),
         }
     }
 }

@@ -1,8 +1,16 @@
 //! Reading pictures that anybody may have made.
 
-use std::io::Cursor;
+use std::error::Error as StdError;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, metadata::Orientation};
+use bytes::Bytes;
+use fast_image_resize::{MulDiv, PixelType, images::Image};
+use image::{ImageFormat, metadata::Orientation};
+
+use crate::{
+    error::Error,
+    formats::{About, Fault, Jpeg, MAX_METADATA, Pixels, Png, WebP},
+    work::Stop,
+};
 
 /// What is read at most. A picture of a few kilobytes may claim any size (a "decompression bomb"): what it claims is
 /// checked before memory is asked for.
@@ -10,21 +18,15 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, me
 pub struct Limits {
     /// The object's size in bytes. Default 40 MiB.
     pub bytes: u64,
-    /// Width times height. Default 50 million, what today's telephones make; they take some 350 MB while they are made
-    /// smaller.
+    /// Width times height. Default 50 million, what today's telephones make.
     pub pixels: u64,
+    /// Width and height, each. Default 65,535, the largest that JPEG has (ITU-T T.81, B.2.2).
+    pub side: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 40 << 20, pixels: 50_000_000 }
-    }
-}
-
-impl Limits {
-    /// What decoding may ask for: the largest picture at 16 bits a channel, and room for the decoder's own tables.
-    fn memory(&self) -> u64 {
-        self.pixels.saturating_mul(8).saturating_add(16 << 20)
+        Self { bytes: 40 << 20, pixels: 50_000_000, side: 65_535 }
     }
 }
 
@@ -50,13 +52,25 @@ pub enum PictureError {
         /// The limit on their product.
         limit: u64,
     },
-    /// Broken, or in need of more memory than its size explains.
+    /// Longer than the limit.
+    #[error("{key} has {width} × {height} pixels, and neither side may have more than {limit}")]
+    TooLong {
+        /// The object's key.
+        key: String,
+        /// Its width in pixels.
+        width: u32,
+        /// Its height in pixels.
+        height: u32,
+        /// The limit on each.
+        limit: u32,
+    },
+    /// Broken, cut short, or in need of more memory than its size explains.
     #[error("{key} cannot be read")]
     Broken {
         /// The object's key.
         key: String,
         /// What the decoder says.
-        source: ImageError,
+        source: Box<dyn StdError + Send + Sync>,
     },
     /// The decoder came to a stop on it.
     #[error("{key} cannot be read: the decoder panicked on it")]
@@ -66,12 +80,105 @@ pub enum PictureError {
     },
 }
 
+/// A picture that is not decoded yet.
+pub(crate) struct Source {
+    width: u32,
+    height: u32,
+    about: About,
+    format: Format,
+}
+
+enum Format {
+    Jpeg(Jpeg),
+    Png(Png),
+    WebP(WebP),
+}
+
+impl Source {
+    /// Takes a file apart, and refuses what is too large.
+    pub(crate) fn open(key: &str, bytes: Bytes, limits: Limits) -> Result<Self, Error> {
+        let failed = |fault| failure(key, fault);
+        let (format, width, height, about) = match image::guess_format(&bytes) {
+            Ok(ImageFormat::Jpeg) => {
+                let mut jpeg = Jpeg::open(&bytes).map_err(failed)?;
+                let about = std::mem::take(&mut jpeg.about);
+                let (width, height) = (jpeg.width, jpeg.height);
+                (Format::Jpeg(jpeg), width, height, about)
+            }
+            Ok(ImageFormat::Png) => {
+                let mut png = Png::open(&bytes).map_err(failed)?;
+                let about = std::mem::take(&mut png.about);
+                let (width, height) = (png.width, png.height);
+                (Format::Png(png), width, height, about)
+            }
+            Ok(ImageFormat::WebP) => {
+                let mut webp = WebP::open(bytes).map_err(failed)?;
+                let about = std::mem::take(&mut webp.about);
+                let (width, height) = (webp.width, webp.height);
+                (Format::WebP(webp), width, height, about)
+            }
+            _ => return Err(PictureError::Unsupported { key: key.into() }.into()),
+        };
+        let key = || key.to_owned();
+        if width.max(height) > limits.side {
+            return Err(PictureError::TooLong { key: key(), width, height, limit: limits.side }.into());
+        }
+        if u64::from(width) * u64::from(height) > limits.pixels {
+            return Err(PictureError::TooLarge { key: key(), width, height, limit: limits.pixels }.into());
+        }
+        Ok(Self { width, height, about, format })
+    }
+
+    /// The bytes that decoding takes at most, which is more than making smaller does.
+    pub(crate) fn memory(&self) -> u64 {
+        match &self.format {
+            Format::Jpeg(jpeg) => jpeg.memory(),
+            Format::Png(png) => png.memory(),
+            Format::WebP(webp) => webp.memory(),
+        }
+    }
+
+    /// Decodes the picture. Heavy on CPU and memory: for a thread that may block.
+    pub(crate) fn decode(self, key: &str, stop: &Stop) -> Result<Picture, Error> {
+        let Self { width, height, about, format } = self;
+        let pixels = match format {
+            Format::Jpeg(jpeg) => jpeg.decode(stop),
+            Format::Png(png) => png.decode(stop),
+            Format::WebP(webp) => webp.decode(stop),
+        };
+        let Pixels { rgba, may_be_transparent } = pixels.map_err(|fault| failure(key, fault))?;
+        stop.check()?;
+        let mut picture = Picture {
+            width,
+            height,
+            rgba,
+            transparent: false,
+            orientation: about.orientation.unwrap_or(Orientation::NoTransforms),
+            profile: about.profile.filter(|profile| is_rgb(profile)),
+        };
+        picture.transparent = may_be_transparent && picture.rgba.iter().skip(3).step_by(4).any(|a| *a != u8::MAX);
+        if picture.transparent {
+            picture.premultiply();
+        }
+        Ok(picture)
+    }
+}
+
+fn failure(key: &str, fault: Fault) -> Error {
+    match fault {
+        Fault::Broken(source) => PictureError::Broken { key: key.into(), source }.into(),
+        Fault::Memory(bytes) => Error::Memory { key: key.into(), bytes },
+        Fault::Stopped(stopped) => stopped.into(),
+    }
+}
+
 /// A picture, ready to be made smaller.
 pub(crate) struct Picture {
     /// As stored: before [`orientation`](Self::orientation) is applied.
     pub(crate) width: u32,
     pub(crate) height: u32,
-    /// Red, green, blue and alpha, 8 bits each.
+    /// Red, green, blue and alpha, 8 bits each. Where something is transparent, colours are multiplied by alpha: invisible
+    /// pixels have colours too, which must not bleed into the visible ones beside them.
     pub(crate) rgba: Vec<u8>,
     /// Whether any pixel lets something through.
     pub(crate) transparent: bool,
@@ -81,36 +188,7 @@ pub(crate) struct Picture {
     pub(crate) profile: Option<Vec<u8>>,
 }
 
-/// A colour profile larger than this is not carried along: it would outweigh the thumbnail.
-const MAX_PROFILE: usize = 64 << 10;
-
 impl Picture {
-    /// Decodes a picture. Heavy on CPU and memory: for a thread that may block.
-    pub(crate) fn decode(key: &str, bytes: &[u8], limits: Limits) -> Result<Self, PictureError> {
-        let broken = |source| PictureError::Broken { key: key.into(), source };
-        let mut reader = ImageReader::new(Cursor::new(bytes))
-            .with_guessed_format()
-            .map_err(|error| broken(ImageError::IoError(error)))?;
-        if !matches!(reader.format(), Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)) {
-            return Err(PictureError::Unsupported { key: key.into() });
-        }
-        let mut allowed = image::Limits::default();
-        allowed.max_alloc = Some(limits.memory());
-        reader.limits(allowed);
-        let mut decoder = reader.into_decoder().map_err(broken)?;
-        let (width, height) = decoder.dimensions();
-        if u64::from(width) * u64::from(height) > limits.pixels {
-            return Err(PictureError::TooLarge { key: key.into(), width, height, limit: limits.pixels });
-        }
-        // Neither is worth failing for: a picture without them is a picture.
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let profile = decoder.icc_profile().ok().flatten().filter(|profile| is_rgb(profile));
-        let may_be_transparent = decoder.color_type().has_alpha();
-        let rgba = DynamicImage::from_decoder(decoder).map_err(broken)?.into_rgba8().into_raw();
-        let transparent = may_be_transparent && rgba.iter().skip(3).step_by(4).any(|alpha| *alpha != u8::MAX);
-        Ok(Self { width, height, rgba, transparent, orientation, profile })
-    }
-
     /// Width and height as the picture is looked at.
     pub(crate) fn upright(&self) -> (u32, u32) {
         let lies = matches!(
@@ -119,9 +197,17 @@ impl Picture {
         );
         if lies { (self.height, self.width) } else { (self.width, self.height) }
     }
+
+    /// In place, and once for all thumbnails: the resizer itself would make a copy of the picture for each.
+    fn premultiply(&mut self) {
+        if let Ok(mut image) = Image::from_slice_u8(self.width, self.height, &mut self.rgba, PixelType::U8x4) {
+            // Pixels of this type can be multiplied.
+            let _ = MulDiv::new().multiply_alpha_inplace(&mut image);
+        }
+    }
 }
 
 /// Whether a profile describes RGB values, and so still fits after decoding (ICC.1:2022, 7.2.6: bytes 16 to 19).
 fn is_rgb(profile: &[u8]) -> bool {
-    profile.len() <= MAX_PROFILE && profile.get(16..20) == Some(b"RGB ")
+    profile.len() <= MAX_METADATA && profile.get(16..20) == Some(b"RGB ")
 }

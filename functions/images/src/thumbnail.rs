@@ -1,7 +1,7 @@
 //! Making pictures smaller, and writing them.
 
 use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
+    FilterType, IntoImageView, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer,
     images::{Image, ImageRef},
 };
 use image::{
@@ -14,7 +14,7 @@ use image::{
 };
 use lamplighter_jobs::images::ThumbnailFormat;
 
-use crate::picture::Picture;
+use crate::{error::Error, picture::Picture, work::Stop};
 
 /// Of 100: where artefacts begin to be hard to see, at a tenth of the size of 100.
 const JPEG_QUALITY: u8 = 82;
@@ -31,14 +31,17 @@ pub(crate) struct Encoded {
 #[error("no thumbnail of {edge} pixels could be made")]
 pub(crate) struct ThumbnailError {
     edge: u32,
-    source: Box<dyn std::error::Error + Send + Sync>,
+    source: Cause,
 }
 
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// A thumbnail of at most `edge` pixels along its longer edge. Heavy on CPU: for a thread that may block.
-pub(crate) fn make(picture: &Picture, edge: u32, format: ThumbnailFormat) -> Result<Encoded, ThumbnailError> {
+pub(crate) fn make(picture: &Picture, edge: u32, format: ThumbnailFormat, stop: &Stop) -> Result<Encoded, Error> {
     let failed = |source| ThumbnailError { edge, source };
     let (width, height) = fit(picture.width, picture.height, edge);
-    let small = shrink(picture, width, height).map_err(failed)?;
+    let small = shrink(picture, width, height, stop).map_err(failed)?;
+    stop.check()?;
     // The turn comes last: it is cheaper for few pixels, and the longer edge stays the longer one.
     let mut small = DynamicImage::ImageRgba8(small);
     small.apply_orientation(picture.orientation);
@@ -49,6 +52,7 @@ pub(crate) fn make(picture: &Picture, edge: u32, format: ThumbnailFormat) -> Res
     } else {
         small
     };
+    stop.check()?;
     let bytes = encode(&small, format, picture.profile.as_deref()).map_err(|error| failed(error.into()))?;
     Ok(Encoded { width: small.width(), height: small.height(), bytes })
 }
@@ -66,15 +70,38 @@ fn fit(width: u32, height: u32, edge: u32) -> (u32, u32) {
     (scaled(width), scaled(height))
 }
 
-fn shrink(picture: &Picture, width: u32, height: u32) -> Result<RgbaImage, Box<dyn std::error::Error + Send + Sync>> {
+/// Above this ratio a side is made smaller in two steps.
+const LARGE: u32 = 16;
+/// To so many times the thumbnail's side leads the first of two steps.
+const HALFWAY: u32 = 4;
+
+/// A filter weighs six source pixels for each by which a side becomes smaller, so its weights would be as many as the side
+/// is long, six times over. Where a side becomes much smaller, the plain average of neighbours comes first; its weights are
+/// a sixth, and what it loses is smaller than a pixel of the thumbnail.
+fn shrink(picture: &Picture, width: u32, height: u32, stop: &Stop) -> Result<RgbaImage, Cause> {
+    let step = |source: u32, target: u32| if source / target > LARGE { target * HALFWAY } else { source };
+    let halfway = (step(picture.width, width), step(picture.height, height));
     let source = ImageRef::new(picture.width, picture.height, &picture.rgba, PixelType::U8x4)?;
+    let size = (width, height);
+    let mut small = if halfway == (picture.width, picture.height) {
+        resized(&source, size, FilterType::Lanczos3)?
+    } else {
+        let averaged = resized(&source, halfway, FilterType::Box)?;
+        stop.check()?;
+        resized(&averaged, size, FilterType::Lanczos3)?
+    };
+    if picture.transparent {
+        MulDiv::new().divide_alpha_inplace(&mut small)?;
+    }
+    RgbaImage::from_raw(width, height, small.into_vec()).ok_or_else(|| "the resizer gave too few pixels".into())
+}
+
+fn resized(source: &impl IntoImageView, (width, height): (u32, u32), by: FilterType) -> Result<Image<'static>, Cause> {
     let mut target = Image::new(width, height, PixelType::U8x4);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        // Invisible pixels have colours too, and must not bleed into the visible ones beside them.
-        .use_alpha(picture.transparent);
-    Resizer::new().resize(&source, &mut target, &options)?;
-    RgbaImage::from_raw(width, height, target.into_vec()).ok_or_else(|| "the resizer gave too few pixels".into())
+    // Colours are multiplied by alpha already.
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(by)).use_alpha(false);
+    Resizer::new().resize(source, &mut target, &options)?;
+    Ok(target)
 }
 
 fn on_white(image: &RgbaImage) -> RgbImage {

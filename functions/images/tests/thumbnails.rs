@@ -1,6 +1,8 @@
 //! `image.thumbnail` on real pictures, in memory and in a folder.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
+mod support;
+
 use image::{
     DynamicImage, ExtendedColorType, GenericImageView, ImageEncoder, ImageFormat, ImageReader, Rgb, RgbImage, Rgba,
     RgbaImage,
@@ -238,28 +240,11 @@ async fn a_folder_holds_the_same_files_after_a_second_run() {
     );
 }
 
-/// A PNG of two kilobytes that unfolds to 40,000 × 40,000 pixels.
-fn bomb() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    PngEncoder::new(&mut bytes).write_image(&[0], 1, 1, ExtendedColorType::L8).unwrap();
-    let side = 40_000u32.to_be_bytes();
-    bytes[16..20].copy_from_slice(&side);
-    bytes[20..24].copy_from_slice(&side);
-    let checksum = crc32(&bytes[12..29]);
-    bytes[29..33].copy_from_slice(&checksum.to_be_bytes());
-    bytes
-}
-
-fn crc32(bytes: &[u8]) -> u32 {
-    !bytes.iter().fold(!0u32, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 & (crc & 1).wrapping_neg()))
-    })
-}
-
 #[tokio::test]
 async fn a_decompression_bomb_fails_for_good_before_it_takes_memory() {
     let objects = memory();
-    objects.put(&key("bomb.png"), bomb(), "image/png").await.unwrap();
+    let bomb = support::png((40_000, 40_000), 1, 0, false, &[]);
+    objects.put(&key("bomb.png"), bomb[..200].to_vec(), "image/png").await.unwrap();
     let performed = run(&objects, &MakeThumbnails::of("bomb.png")).await;
     assert!(failed_for_good(&performed), "{:?}", performed.action);
     assert_eq!(error(&performed), "bomb.png has 40000 × 40000 pixels, and at most 50000000 are read");
@@ -329,4 +314,205 @@ async fn a_store_that_is_away_is_tried_again() {
 #[tokio::test]
 async fn the_function_is_sound() {
     assert_eq!(images::function().problems(), Vec::<String>::new());
+}
+
+/// The error of a picture that fails for good and leaves nothing.
+async fn refused(bytes: Vec<u8>) -> String {
+    let objects = memory();
+    objects.put(&key("a"), bytes, "image/*").await.unwrap();
+    let performed = run(&objects, &MakeThumbnails::of("a")).await;
+    assert!(failed_for_good(&performed), "{:?}: {}", performed.action, error(&performed));
+    assert_eq!(objects.list(None, 10).await.unwrap().len(), 1, "it left a thumbnail");
+    error(&performed)
+}
+
+#[tokio::test]
+async fn a_picture_that_is_all_width_fails_for_good_before_it_is_decoded() {
+    for (size, says) in [((50_000_000, 1), "50000000 × 1"), ((1, 50_000_000), "1 × 50000000")] {
+        let error = refused(support::png(size, 1, 0, false, &[])).await;
+        assert_eq!(error, format!("a has {says} pixels, and neither side may have more than 65535"));
+    }
+    // WebP and JPEG cannot be so long, but a WebP may say so.
+    let canvas = support::webp(&[(b"VP8X", support::extended((1 << 24, 2), 0)), (b"VP8L", vec![0x2f; 50])]);
+    assert!(refused(canvas).await.contains("neither side may have more than 65535"));
+}
+
+#[tokio::test]
+async fn a_picture_as_long_as_they_may_be_is_made_smaller() {
+    for (size, small) in [((65_535, 700), (160, 2)), ((65_535, 1), (160, 1)), ((1, 65_535), (1, 160))] {
+        let (_, thumbnails) = make(support::png(size, 1, 0, false, &[]), MakeThumbnails::of("a").sizes([160])).await;
+        assert_eq!(sizes(&thumbnails), [small]);
+    }
+}
+
+/// Much smaller goes by way of halfway, and must come out as the average of what was there.
+#[tokio::test]
+async fn a_large_picture_keeps_its_colours_on_the_way_to_a_small_one() {
+    let stripes = RgbImage::from_fn(4000, 3000, |x, y| match (x < 2000, (x + y) % 2 == 0) {
+        (true, true) => Rgb([200, 100, 0]),
+        (true, false) => Rgb([100, 100, 0]),
+        (false, _) => Rgb([0, 0, 250]),
+    });
+    let mut bytes = Vec::new();
+    PngEncoder::new(&mut bytes).write_image(stripes.as_raw(), 4000, 3000, ExtendedColorType::Rgb8).unwrap();
+    let job = MakeThumbnails::of("a").sizes([16, 160]).format(ThumbnailFormat::Png);
+    let (_, thumbnails) = make(bytes, job).await;
+    assert_eq!(sizes(&thumbnails), [(16, 12), (160, 120)]);
+    for thumbnail in &thumbnails {
+        assert!(distance(near(thumbnail, 0.2, 0.5), [150, 100, 0]) < 4, "{:?}", near(thumbnail, 0.2, 0.5));
+        assert!(distance(near(thumbnail, 0.9, 0.5), [0, 0, 250]) < 4, "{:?}", near(thumbnail, 0.9, 0.5));
+    }
+}
+
+#[tokio::test]
+async fn an_interlaced_picture_is_the_same_picture() {
+    let picture = support::png((37, 21), 8, 2, true, &[]);
+    let (_, thumbnails) = make(picture, MakeThumbnails::of("a").sizes([16]).format(ThumbnailFormat::Png)).await;
+    assert_eq!(sizes(&thumbnails), [(16, 9)]);
+    for (depth, colours) in [(1, 0), (2, 3), (16, 0), (16, 2), (8, 4), (16, 6)] {
+        for interlaced in [false, true] {
+            let picture = support::png((33, 33), depth, colours, interlaced, &[]);
+            make(picture, MakeThumbnails::of("a").sizes([16])).await;
+        }
+    }
+}
+
+/// Profiles and texts that unfold to a thousand times their size are not unfolded, and not worth failing for.
+#[tokio::test]
+async fn metadata_is_not_unfolded_and_does_not_fail_the_picture() {
+    let large = support::deflated(400 << 20);
+    let named = |head: &[u8]| [head, &large].concat();
+    let chunks = [
+        (b"iCCP", named(b"profile\0\0")),
+        (b"zTXt", named(b"Raw profile type exif\0\0")),
+        (b"iTXt", named(b"XML:com.adobe.xmp\0\x01\0\0\0")),
+        (b"tEXt", vec![b'x'; 5 << 20]),
+        (b"eXIf", vec![0; 5 << 20]),
+        (b"PLTE", vec![9; 3]),
+    ];
+    let (_, thumbnails) = make(support::png((40, 40), 8, 2, false, &chunks), MakeThumbnails::of("a").sizes([16])).await;
+    assert_eq!(sizes(&thumbnails), [(16, 16)]);
+
+    let size = (40, 40);
+    let picture = support::lossless(size, false, false, 1);
+    let webp = support::webp(&[
+        (b"VP8X", support::extended(size, 0x2c)),
+        (b"ICCP", vec![0; 5 << 20]),
+        (b"VP8L", picture),
+        (b"EXIF", vec![0; 5 << 20]),
+        (b"XMP ", vec![0; 5 << 20]),
+    ]);
+    make(webp, MakeThumbnails::of("a").sizes([16])).await;
+
+    let mut jpeg = asset("ridges.jpg")[..2].to_vec();
+    for number in 0..200 {
+        support::segment(&mut jpeg, 0xe2, &[b"ICC_PROFILE\0", &[number, 200][..], &[7; 60_000]].concat());
+        support::segment(&mut jpeg, 0xe1, &[b"Exif\0\0", &[7; 60_000][..]].concat());
+        support::segment(&mut jpeg, 0xe1, &[b"http://ns.adobe.com/xap/1.0/\0", &[7; 60_000][..]].concat());
+    }
+    jpeg.extend(&asset("ridges.jpg")[2..]);
+    let (_, thumbnails) = make(jpeg, MakeThumbnails::of("a").sizes([160])).await;
+    assert_eq!(sizes(&thumbnails), [(160, 100)]);
+}
+
+/// 65,536 groups of five codes would take 1.3 GB, for a picture of 256 pixels.
+#[tokio::test]
+async fn a_webp_of_more_codes_than_pixels_fails_for_good() {
+    let picture = support::lossless((16, 16), false, false, 65_536);
+    assert!(refused(support::webp(&[(b"VP8L", picture.clone())])).await.contains("its codes take more than"));
+    let frame = support::frame((16, 16), &[(b"VP8L", picture)]);
+    let animation =
+        support::webp(&[(b"VP8X", support::extended((16, 16), 2)), (b"ANIM", vec![0; 6]), (b"ANMF", frame)]);
+    assert!(refused(animation).await.contains("its codes take more than"));
+    // As many as an encoder makes are read.
+    let picture = support::webp(&[(b"VP8L", support::lossless((16, 16), false, false, 2000))]);
+    make(picture, MakeThumbnails::of("a").sizes([8])).await;
+}
+
+#[tokio::test]
+async fn every_kind_of_webp_is_read() {
+    let size = (70, 50);
+    let (lossy, alpha) = (support::lossy(size), support::alpha(size));
+    let animated = support::frame(size, &[(b"ALPH", alpha.clone()), (b"VP8 ", lossy.clone())]);
+    for chunks in [
+        vec![(b"VP8 ", lossy.clone())],
+        vec![(b"VP8L", support::lossless(size, false, true, 1))],
+        vec![(b"VP8X", support::extended(size, 0x10)), (b"ALPH", alpha), (b"VP8 ", lossy)],
+        vec![(b"VP8X", support::extended(size, 0x12)), (b"ANIM", vec![0; 6]), (b"ANMF", animated)],
+    ] {
+        let (_, thumbnails) = make(support::webp(&chunks), MakeThumbnails::of("a").sizes([35])).await;
+        assert_eq!(sizes(&thumbnails), [(35, 25)]);
+    }
+}
+
+/// Where the last scan's data ends: two bytes before the end.
+fn without_end(jpeg: &[u8]) -> &[u8] {
+    jpeg.strip_suffix(&[0xff, 0xd9]).expect("it ends with the end marker")
+}
+
+#[tokio::test]
+async fn a_jpeg_that_is_cut_short_fails_for_good() {
+    for name in ["ridges.jpg", "spirals.jpg", "lighthouse.jpg"] {
+        let whole = asset(name);
+        for length in [640, 1000, whole.len() / 10, whole.len() / 2, whole.len() * 9 / 10, whole.len() - 500] {
+            refused(whole[..length].to_vec()).await;
+            // Nor does an end marker make it whole.
+            refused([&whole[..length], &[0xff, 0xd9]].concat()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_jpeg_without_its_end_marker_is_read_when_its_pixels_are_there() {
+    for name in ["ridges.jpg", "spirals.jpg", "lighthouse.jpg"] {
+        let whole = asset(name);
+        let (_, expected) = make(whole.clone(), MakeThumbnails::of("a").sizes([160])).await;
+        let pixels = without_end(&whole);
+        for bytes in [pixels.to_vec(), [pixels, &[0xff]].concat(), [&whole[..], &[1; 5000]].concat()] {
+            let (_, thumbnails) = make(bytes, MakeThumbnails::of("a").sizes([160])).await;
+            assert_eq!(thumbnails, expected, "{name}");
+        }
+    }
+}
+
+/// The last rows of a small or plain picture take less than the decoder reads ahead.
+#[tokio::test]
+async fn small_and_plain_jpegs_are_whole() {
+    for (width, height) in [(1, 1), (8, 64), (16, 16), (17, 200), (640, 480)] {
+        let mut bytes = Vec::new();
+        let picture = DynamicImage::ImageRgb8(RgbImage::from_pixel(width, height, Rgb([10, 20, 30])));
+        JpegEncoder::new_with_quality(&mut bytes, 80).encode_image(&picture).unwrap();
+        for bytes in [without_end(&bytes).to_vec(), bytes.clone()] {
+            let (_, thumbnails) = make(bytes, MakeThumbnails::of("a").sizes([8])).await;
+            assert!(distance(near(&thumbnails[0], 0.5, 0.5), [10, 20, 30]) < 8, "{width} × {height}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_progressive_jpeg_is_read_whole_and_without_its_end_marker_fails_for_good() {
+    for components in [1, 3, 4] {
+        let jpeg = support::progressive_jpeg((100, 60), components, 2);
+        let (_, thumbnails) = make(jpeg.clone(), MakeThumbnails::of("a").sizes([50])).await;
+        assert_eq!(sizes(&thumbnails), [(50, 30)]);
+        for cut in [1, 2, 3] {
+            let error = refused(jpeg[..jpeg.len() - cut].to_vec()).await;
+            assert_eq!(error, "a cannot be read: its end is missing", "{cut} bytes are missing");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_jpeg_of_endless_scans_fails_for_good() {
+    let error = refused(support::progressive_jpeg((64, 64), 3, 2000)).await;
+    assert!(error.contains("more than 100 scans"), "{error}");
+}
+
+#[tokio::test]
+async fn what_belongs_nowhere_between_the_segments_of_a_jpeg_is_passed_over() {
+    let whole = asset("ridges.jpg");
+    let first = 4 + usize::from(u16::from_be_bytes([whole[4], whole[5]]));
+    let odd = [&whole[..first], &[1, 2, 3, 4, 5, 6, 7, 8], &whole[first..]].concat();
+    let (_, thumbnails) = make(odd, MakeThumbnails::of("a").sizes([160])).await;
+    assert_eq!(sizes(&thumbnails), [(160, 100)]);
 }

@@ -4,9 +4,10 @@ use lamplighter::JobState;
 
 use crate::{error::Error, summary::Summary};
 
-/// Writes the table.
+/// Writes the table. Every cell is in quotes: a semicolon or a tab in one begins a new cell where a locale separates cells
+/// by it.
 pub(crate) fn render(summary: &Summary) -> Result<Vec<u8>, Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
     let mut header = vec!["day", "job", "total"];
     header.extend(JobState::ALL.map(JobState::as_str));
     header.extend(["attempts", "failed_attempts", "p50_ms", "p95_ms", "max_ms", "most_frequent_error"]);
@@ -26,24 +27,104 @@ pub(crate) fn render(summary: &Summary) -> Result<Vec<u8>, Error> {
 }
 
 /// Text that a spreadsheet takes for text. What begins like a formula would be run by whoever opens the file (OWASP,
-/// "CSV injection"): an apostrophe before it stops that.
+/// "CSV Injection"): an apostrophe before it stops that.
+///
+/// A cell begins where the text does, and after each character that separates cells or lines somewhere: programs that
+/// do not heed quotes, or that take a quote in the text for their end, begin one there. Blanks, quotes and characters
+/// that nobody sees do not hide what follows them, since programs trim them away.
 fn harmless(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']) {
-        format!("'{text}")
-    } else {
-        text.to_owned()
+    let mut safe = String::with_capacity(text.len() + 1);
+    let mut cell_begins = true;
+    // Where the cell in hand begins, since an apostrophe protects only as its first character.
+    let mut start = 0;
+    for c in text.chars() {
+        if separates(c) {
+            safe.push(c);
+            (cell_begins, start) = (true, safe.len());
+            continue;
+        }
+        if cell_begins && !invisible(c) {
+            if is_formula(c) {
+                safe.insert(start, '\'');
+            }
+            cell_begins = false;
+        }
+        safe.push(c);
     }
+    // Some programs take a control character itself for the beginning of a formula.
+    if text.starts_with(['\t', '\r', '\n']) && !safe.starts_with('\'') {
+        safe.insert(0, '\'');
+    }
+    safe
+}
+
+/// What begins a formula: the ASCII signs, and those that are written as wide as a CJK character or are otherwise read as
+/// them.
+fn is_formula(c: char) -> bool {
+    matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '﹦' | '﹢' | '﹣' | '﹫' | '−')
+}
+
+fn separates(c: char) -> bool {
+    matches!(
+        c,
+        ',' | ';' | '\t' | '\r' | '\n' | '|' | '\u{b}' | '\u{c}' | '\u{1c}'
+            ..='\u{1f}' | '\u{85}' | '\u{2028}' | '\u{2029}'
+    )
+}
+
+fn invisible(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '"' | '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn formulas_become_text() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1"] {
-            assert_eq!(harmless(formula), format!("'{formula}"));
+        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", "−1"] {
+            let safe = harmless(formula);
+            assert!(safe.starts_with('\'') || safe[1..].starts_with('\''), "{formula:?}: {safe:?}");
         }
-        assert_eq!(harmless("webhook.deliver"), "webhook.deliver");
+        for text in ["webhook.deliver", "answered 503", "a-b=c+d@e", "", "it's"] {
+            assert_eq!(harmless(text), text);
+        }
+    }
+
+    #[test]
+    fn a_formula_after_what_separates_cells_somewhere_becomes_text() {
+        for (text, safe) in [
+            ("a;=1", "a;'=1"),
+            ("a\t=1", "a\t'=1"),
+            ("a,=1", "a,'=1"),
+            ("a\n=1", "a\n'=1"),
+            ("a\r\n=1", "a\r\n'=1"),
+            ("a; =1", "a;' =1"),
+            ("a\";=1", "a\";'=1"),
+            ("a;\"=1\"", "a;'\"=1\""),
+            ("a;b;-1", "a;b;'-1"),
+            ("\u{feff}=1", "'\u{feff}=1"),
+            ("\"=1", "'\"=1"),
+            ("a;'=1", "a;'=1"),
+            ("a;=1;+2", "a;'=1;'+2"),
+        ] {
+            assert_eq!(harmless(text), safe, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_cell_begins_with_a_formula_by_whatever_it_is_separated(text in "[a=+@;,\t\n\"' -]{0,20}") {
+            let safe = harmless(&text);
+            for cell in safe.split([';', ',', '\t', '\n']) {
+                prop_assert!(!cell.trim_start_matches([' ', '"']).starts_with(['=', '+', '-', '@']), "{text:?}: {safe:?}");
+            }
+            // Only apostrophes are added.
+            prop_assert_eq!(safe.replace('\'', ""), text.replace('\'', ""));
+        }
     }
 }

@@ -162,14 +162,18 @@ async fn a_day_is_summed_up() {
         })
     );
 
-    assert_eq!(
-        text(&objects, "reports/2026-11-23.csv").await,
-        "day,job,total,scheduled,waiting,queued,running,retrying,succeeded,failed,cancelled,attempts,failed_attempts,\
-         p50_ms,p95_ms,max_ms,most_frequent_error\n\
-         2026-11-23,'=cmd,1,0,0,0,0,0,0,1,0,1,1,5,5,5,\"'=HYPERLINK(\"\"http://evil\"\")\"\n\
-         2026-11-23,image.thumbnail,1,0,0,0,0,0,0,0,1,0,0,,,,\n\
-         2026-11-23,webhook.deliver,4,0,0,0,0,1,2,1,0,6,4,9,75000,75000,answered 503\n"
-    );
+    let quoted = |cells: &str| cells.split(',').map(|cell| format!("\"{cell}\"")).collect::<Vec<_>>().join(",");
+    let lines = [
+        quoted(
+            "day,job,total,scheduled,waiting,queued,running,retrying,succeeded,failed,cancelled,attempts,failed_attempts,\
+             p50_ms,p95_ms,max_ms,most_frequent_error",
+        ),
+        quoted("2026-11-23,'=cmd,1,0,0,0,0,0,0,1,0,1,1,5,5,5,'=HYPERLINK(\"\"http://evil\"\")"),
+        quoted("2026-11-23,image.thumbnail,1,0,0,0,0,0,0,0,1,0,0,,,,"),
+        quoted("2026-11-23,webhook.deliver,4,0,0,0,0,1,2,1,0,6,4,9,75000,75000,answered 503"),
+    ];
+    let csv = text(&objects, "reports/2026-11-23.csv").await;
+    assert_eq!(csv.lines().collect::<Vec<_>>(), lines, "every cell is in quotes, and none is a formula");
 
     let html = text(&objects, "reports/2026-11-23.html").await;
     for part in [
@@ -183,6 +187,10 @@ async fn a_day_is_summed_up() {
         assert!(html.contains(part), "{part} is not in\n{html}");
     }
     assert!(!html.contains("<b>") && !html.contains("more jobs on this day"), "{html}");
+    assert!(
+        html.contains(r#".text { text-align: left; mso-number-format: "\@"; }"#),
+        "a spreadsheet would run formulas"
+    );
     assert!(!html.contains("src=") && !html.contains("href=") && !html.contains("<script"), "needs something else");
 }
 

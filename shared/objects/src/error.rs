@@ -31,6 +31,14 @@ pub enum ObjectError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// There can be no such object.
+    #[error("{object} cannot be written: {reason}")]
+    Unwritable {
+        /// The object.
+        object: String,
+        /// What stands against it.
+        reason: &'static str,
+    },
     /// The store refuses.
     #[error(
         "the store does not allow access to {object}; S3 also says so of a missing object when the role may not list the \
@@ -55,11 +63,11 @@ pub enum ObjectError {
 }
 
 impl ObjectError {
-    /// Whether the same call would fail again, however long one waits: a bad key, a missing or an oversized object.
-    /// Settings, permissions and the store itself can be mended meanwhile.
+    /// Whether the same call would fail again, however long one waits: a bad key, a missing or an oversized object, or one
+    /// that the store can never hold. Settings, permissions and the store itself can be repaired meanwhile.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::Key(_) | Self::NotFound(_) | Self::TooLarge { .. })
+        matches!(self, Self::Key(_) | Self::NotFound(_) | Self::TooLarge { .. } | Self::Unwritable { .. })
     }
 
     /// The error as a worker understands it: the job fails for good when the error is

@@ -4,8 +4,11 @@
 use std::{error::Error as StdError, io, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt};
 use http::header::{HeaderValue, USER_AGENT};
-use http_body_util::BodyExt;
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, StreamBody};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector as Tcp},
@@ -19,16 +22,14 @@ use object_store::{
     },
 };
 
-/// How long connecting may take, where nobody says otherwise.
-const CONNECT: Duration = Duration::from_secs(5);
-/// How long the store may take to begin its answer.
-const ANSWER: Duration = Duration::from_secs(30);
+use crate::patience::Patience;
+
 /// How long an idle connection is kept. A Lambda environment sleeps between invocations, and the other end hangs up.
 const IDLE: Duration = Duration::from_secs(15);
 
 /// Makes the client. Loads the machine's certificate authorities, so it is made at first use.
 #[derive(Debug)]
-pub(crate) struct Connector;
+pub(crate) struct Connector(pub(crate) Patience);
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
@@ -37,7 +38,7 @@ impl HttpConnector for Connector {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         let connect = option(ClientConfigKey::ConnectTimeout).and_then(|text| humantime::parse_duration(&text).ok());
-        tcp.set_connect_timeout(Some(connect.unwrap_or(CONNECT)));
+        tcp.set_connect_timeout(Some(connect.unwrap_or(self.0.connect)));
         let tls = HttpsConnectorBuilder::new()
             .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
             .map_err(|source| object_store::Error::Generic { store: "S3", source: source.into() })?;
@@ -47,26 +48,48 @@ impl HttpConnector for Connector {
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
             .build(tls.enable_http1().wrap_connector(tcp));
-        Ok(HttpClient::new(Http(client)))
+        Ok(HttpClient::new(Http { client, patience: self.0 }))
     }
 }
 
 #[derive(Debug)]
-struct Http(Client<HttpsConnector<Tcp>, HttpRequestBody>);
+struct Http {
+    client: Client<HttpsConnector<Tcp>, HttpRequestBody>,
+    patience: Patience,
+}
 
 #[async_trait]
 impl HttpService for Http {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let agent = HeaderValue::from_static(concat!("Lamplighter/", env!("CARGO_PKG_VERSION")));
         request.headers_mut().entry(USER_AGENT).or_insert(agent);
-        let response = match tokio::time::timeout(ANSWER, self.0.request(request)).await {
+        let Patience { answer, pause, .. } = self.patience;
+        let sending = Duration::from_secs(request.body().content_length() as u64 >> 20);
+        let response = match tokio::time::timeout(answer + sending, self.client.request(request)).await {
             Ok(Ok(response)) => response,
             Ok(Err(error)) if error.is_connect() => return Err(HttpError::new(HttpErrorKind::Connect, error)),
             Ok(Err(error)) => return Err(HttpError::new(kind(&error), error)),
             Err(elapsed) => return Err(HttpError::new(HttpErrorKind::Timeout, elapsed)),
         };
-        Ok(response.map(|body| HttpResponseBody::new(body.map_err(|error| HttpError::new(kind(&error), error)))))
+        Ok(response.map(|body| HttpResponseBody::new(StreamBody::new(in_pieces(body, pause)))))
     }
+}
+
+/// The pieces of an answer, each of which comes soon after the one before it, or never.
+fn in_pieces<B>(body: B, pause: Duration) -> impl Stream<Item = Result<Frame<Bytes>, HttpError>> + Send + Sync
+where
+    B: Body<Data = Bytes, Error: StdError + Send + Sync> + Send + Sync + Unpin + 'static,
+{
+    stream::unfold(Some(body), move |body| async move {
+        let mut body = body?;
+        match tokio::time::timeout(pause, body.frame()).await {
+            Ok(Some(Ok(frame))) => Some((Ok(frame), Some(body))),
+            Ok(Some(Err(error))) => Some((Err(HttpError::new(kind(&error), error)), None)),
+            Ok(None) => None,
+            Err(elapsed) => Some((Err(HttpError::new(HttpErrorKind::Timeout, elapsed)), None)),
+        }
+    })
+    .fuse()
 }
 
 /// What object_store wants to know in order to try again: whether the connection broke off on the way.

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use lamplighter_objects::{Key, Objects};
-//! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
 //! # runtime.block_on(async {
 //! let objects = Objects::from_url("memory:///")?;
 //! let key = Key::new("greetings/ada.txt")?;
@@ -18,15 +18,17 @@
 
 mod claim_check;
 mod error;
+mod failure;
 mod folder;
 mod http;
 mod key;
 mod location;
+mod patience;
 mod s3;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -42,6 +44,10 @@ pub use self::{
     key::{InvalidKey, Key},
     location::{Location, LocationError, OBJECTS},
 };
+use self::{
+    failure::{Access, Meaning},
+    patience::Patience,
+};
 
 /// Reads and writes objects at one [`Location`]. Cloning is cheap.
 #[derive(Clone)]
@@ -51,6 +57,7 @@ struct Inner {
     /// `None`: as the environment says, when it is first asked.
     location: Option<Location>,
     opened: OnceCell<Opened>,
+    patience: Patience,
 }
 
 struct Opened {
@@ -72,10 +79,19 @@ pub struct ObjectInfo {
 }
 
 impl Objects {
+    /// How long a call takes at most, tries included: then it ends with [`ObjectError::Unavailable`]. A bucket that
+    /// accepts a connection and never answers is given up after 20 seconds, as is one that stops in the middle of an
+    /// answer.
+    pub const MAX_CALL: Duration = Patience::DEFAULT.call;
+
     /// Objects at a location.
     #[must_use]
     pub fn at(location: Location) -> Self {
-        Self(Arc::new(Inner { location: Some(location), opened: OnceCell::new() }))
+        Self::new(Some(location))
+    }
+
+    fn new(location: Option<Location>) -> Self {
+        Self(Arc::new(Inner { location, opened: OnceCell::new(), patience: Patience::DEFAULT }))
     }
 
     /// Objects at `s3://bucket/prefix`, `file:///folder`, `memory:///` or the path of a folder.
@@ -90,7 +106,7 @@ impl Objects {
     /// error of that use.
     #[must_use]
     pub fn from_env() -> Self {
-        Self(Arc::new(Inner { location: None, opened: OnceCell::new() }))
+        Self::new(None)
     }
 
     /// Where the objects are.
@@ -109,14 +125,17 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::NotFound`], [`ObjectError::TooLarge`], or what the store says.
     pub async fn get(&self, key: &Key, limit: u64) -> Result<Bytes, ObjectError> {
-        let opened = self.opened().await?;
-        let path = key.below(&opened.prefix);
-        let found = opened.store.get(&path).await.map_err(|error| opened.error(Some(key), error))?;
-        let size = found.meta.size;
-        if size > limit {
-            return Err(ObjectError::TooLarge { object: opened.location.of(key), size, limit });
-        }
-        found.bytes().await.map_err(|error| opened.error(Some(key), error))
+        self.in_time(async {
+            let opened = self.opened().await?;
+            let path = key.below(&opened.prefix);
+            let found = opened.store.get(&path).await.map_err(|error| opened.error(Some(key), error))?;
+            let size = found.meta.size;
+            if size > limit {
+                return Err(ObjectError::TooLarge { object: opened.location.of(key), size, limit });
+            }
+            found.bytes().await.map_err(|error| opened.error(Some(key), error))
+        })
+        .await
     }
 
     /// An object's size, without reading it.
@@ -124,10 +143,13 @@ impl Objects {
     /// # Errors
     /// [`ObjectError::NotFound`], or what the store says.
     pub async fn head(&self, key: &Key) -> Result<ObjectInfo, ObjectError> {
-        let opened = self.opened().await?;
-        let path = key.below(&opened.prefix);
-        let meta = opened.store.head(&path).await.map_err(|error| opened.error(Some(key), error))?;
-        Ok(ObjectInfo { key: key.clone(), size: meta.size })
+        self.in_time(async {
+            let opened = self.opened().await?;
+            let path = key.below(&opened.prefix);
+            let meta = opened.store.head(&path).await.map_err(|error| opened.error(Some(key), error))?;
+            Ok(ObjectInfo { key: key.clone(), size: meta.size })
+        })
+        .await
     }
 
     /// Writes an object, over one that is there. A reader finds the old one or the new one, never a part. The media
@@ -135,23 +157,26 @@ impl Objects {
     /// they are made for it.
     ///
     /// # Errors
-    /// What the store says.
+    /// [`ObjectError::Unwritable`] where a folder cannot hold it beside what is there, or what the store says.
     pub async fn put(&self, key: &Key, bytes: impl Into<Bytes>, media_type: &'static str) -> Result<(), ObjectError> {
-        let opened = self.opened().await?;
-        let path = key.below(&opened.prefix);
-        if let Some(folder) = &opened.folder {
-            let path = folder.path_to_filesystem(&path).map_err(|error| opened.error(Some(key), error))?;
-            let written = folder::write(path, bytes.into()).await;
-            return written.map_err(|source| opened.unavailable(source));
-        }
-        let attributes = Attributes::from_iter([(Attribute::ContentType, media_type)]);
-        let options = PutOptions { attributes, ..PutOptions::default() };
-        match opened.store.put_opts(&path, bytes.into().into(), options).await {
-            Ok(_) => Ok(()),
-            // There is no object yet that could be missing, so it is the bucket or the folder.
-            Err(error @ object_store::Error::NotFound { .. }) => Err(opened.unavailable(error)),
-            Err(error) => Err(opened.error(Some(key), error)),
-        }
+        let bytes = bytes.into();
+        self.in_time(async {
+            let opened = self.opened().await?;
+            let path = key.below(&opened.prefix);
+            let put = match &opened.folder {
+                Some(folder) => match folder.path_to_filesystem(&path) {
+                    Ok(path) => folder::write(path, bytes).await.map_err(failure::of_files),
+                    Err(error) => Err(error),
+                },
+                None => {
+                    let attributes = Attributes::from_iter([(Attribute::ContentType, media_type)]);
+                    let options = PutOptions { attributes, ..PutOptions::default() };
+                    opened.store.put_opts(&path, bytes.into(), options).await.map(drop)
+                }
+            };
+            put.map_err(|error| opened.explained(Access::Write, Some(key), error))
+        })
+        .await
     }
 
     /// Removes an object, if it is there.
@@ -159,11 +184,15 @@ impl Objects {
     /// # Errors
     /// What the store says.
     pub async fn delete(&self, key: &Key) -> Result<(), ObjectError> {
-        let opened = self.opened().await?;
-        match opened.store.delete(&key.below(&opened.prefix)).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(opened.error(Some(key), error)),
-        }
+        self.in_time(async {
+            let opened = self.opened().await?;
+            let deleted = opened.store.delete(&key.below(&opened.prefix)).await;
+            match deleted.map_err(|error| opened.error(Some(key), error)) {
+                Ok(()) | Err(ObjectError::NotFound(_)) => Ok(()),
+                Err(error) => Err(error),
+            }
+        })
+        .await
     }
 
     /// The objects below a folder (all, for `None`), at most `limit` of them, in no promised order. What has a name
@@ -172,20 +201,41 @@ impl Objects {
     /// # Errors
     /// What the store says.
     pub async fn list(&self, folder: Option<&Key>, limit: usize) -> Result<Vec<ObjectInfo>, ObjectError> {
-        let opened = self.opened().await?;
-        let below = folder.map_or_else(|| opened.prefix.clone(), |folder| folder.below(&opened.prefix));
-        let mut found = opened.store.list(Some(&below));
-        let mut infos = Vec::new();
-        while infos.len() < limit {
-            let next = found.try_next().await.map_err(|error| opened.error(None, error))?;
-            let Some(ObjectMeta { location, size, .. }) = next else { break };
-            infos.extend(Key::of_path(&location, &opened.prefix).map(|key| ObjectInfo { key, size }));
-        }
-        Ok(infos)
+        self.in_time(async {
+            let opened = self.opened().await?;
+            let below = folder.map_or_else(|| opened.prefix.clone(), |folder| folder.below(&opened.prefix));
+            let mut found = opened.store.list(Some(&below));
+            let mut infos = Vec::new();
+            while infos.len() < limit {
+                match found.try_next().await.map_err(|error| opened.error(folder, error)) {
+                    Ok(Some(ObjectMeta { location, size, .. })) => {
+                        infos.extend(Key::of_path(&location, &opened.prefix).map(|key| ObjectInfo { key, size }));
+                    }
+                    // Below an object there is nothing.
+                    Ok(None) | Err(ObjectError::NotFound(_)) => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(infos)
+        })
+        .await
     }
 
     async fn opened(&self) -> Result<&Opened, ObjectError> {
-        self.0.opened.get_or_try_init(|| async { open(self.location()?, std::env::vars_os().filter_map(text)) }).await
+        let open = || async { open(self.location()?, std::env::vars_os().filter_map(text), self.0.patience) };
+        self.0.opened.get_or_try_init(open).await
+    }
+
+    /// Ends what takes too long, whatever it waits for.
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T, ObjectError>>) -> Result<T, ObjectError> {
+        match tokio::time::timeout(self.0.patience.call, call).await {
+            Ok(result) => result,
+            Err(elapsed) => Err(ObjectError::Unavailable {
+                location: self.location()?.to_string(),
+                hint: ": it takes too long to answer",
+                source: elapsed.into(),
+            }),
+        }
     }
 }
 
@@ -193,7 +243,11 @@ fn text((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(Stri
     name.into_string().ok().zip(value.into_string().ok())
 }
 
-fn open(location: Location, variables: impl IntoIterator<Item = (String, String)>) -> Result<Opened, ObjectError> {
+fn open(
+    location: Location,
+    variables: impl IntoIterator<Item = (String, String)>,
+    patience: Patience,
+) -> Result<Opened, ObjectError> {
     let unavailable = |source: Box<dyn std::error::Error + Send + Sync>| ObjectError::Unavailable {
         location: location.to_string(),
         hint: "",
@@ -210,7 +264,7 @@ fn open(location: Location, variables: impl IntoIterator<Item = (String, String)
             (store, Path::default(), "")
         }
         Location::Bucket { bucket, prefix } => {
-            let opened = s3::open(bucket, variables).map_err(|error| unavailable(error.into()))?;
+            let opened = s3::open(bucket, variables, patience).map_err(|error| unavailable(error.into()))?;
             (Arc::new(opened.store), prefix.clone(), opened.hint)
         }
     };
@@ -218,21 +272,27 @@ fn open(location: Location, variables: impl IntoIterator<Item = (String, String)
 }
 
 impl Opened {
+    /// What went wrong with reading, or with removing.
     fn error(&self, key: Option<&Key>, error: object_store::Error) -> ObjectError {
-        let object = || key.map_or_else(|| self.location.to_string(), |key| self.location.of(key));
-        match error {
-            // A missing bucket is no missing object: it can still be made.
-            object_store::Error::NotFound { source, .. } if !source.to_string().contains("NoSuchBucket") => {
-                ObjectError::NotFound(object())
-            }
-            object_store::Error::PermissionDenied { source, .. }
-            | object_store::Error::Unauthenticated { source, .. } => ObjectError::Denied { object: object(), source },
-            other => self.unavailable(other),
-        }
+        self.explained(Access::Read, key, error)
     }
 
-    fn unavailable(&self, error: impl std::error::Error + Send + Sync + 'static) -> ObjectError {
-        ObjectError::Unavailable { location: self.location.to_string(), hint: self.hint, source: error.into() }
+    fn explained(&self, access: Access, key: Option<&Key>, error: object_store::Error) -> ObjectError {
+        let object = || key.map_or_else(|| self.location.to_string(), |key| self.location.of(key));
+        let meaning = match &self.location {
+            Location::Folder(root) => failure::of_folder(root, access, &error),
+            Location::Bucket { .. } | Location::Memory => failure::of_bucket(access, &error),
+        };
+        match meaning {
+            Meaning::Missing => ObjectError::NotFound(object()),
+            Meaning::Unwritable(reason) => ObjectError::Unwritable { object: object(), reason },
+            Meaning::Denied => ObjectError::Denied { object: object(), source: error.into() },
+            Meaning::Unavailable(hint) => ObjectError::Unavailable {
+                location: self.location.to_string(),
+                hint: if hint.is_empty() { self.hint } else { hint },
+                source: error.into(),
+            },
+        }
     }
 }
 

@@ -5,11 +5,11 @@ use object_store::{
     aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey},
 };
 
-use crate::http::Connector;
+use crate::{http::Connector, patience::Patience};
 
 /// Tries within one call. Lambda and the job's own retries are behind it, so it only bridges hiccups.
 const RETRIES: usize = 3;
-/// How long one call may take in all before it is not tried again.
+/// How long a call may have taken to be tried again. One that got no answer in time is not.
 const RETRY_TIME: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// What to say when a bucket cannot be used and the environment has no credentials.
@@ -27,10 +27,11 @@ pub(crate) struct Bucket {
 pub(crate) fn open(
     bucket: &str,
     variables: impl IntoIterator<Item = (String, String)>,
+    patience: Patience,
 ) -> Result<Bucket, object_store::Error> {
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(bucket)
-        .with_http_connector(Connector)
+        .with_http_connector(Connector(patience))
         .with_retry(RetryConfig { backoff: BackoffConfig::default(), max_retries: RETRIES, retry_timeout: RETRY_TIME });
     let mut credentials = false;
     for (name, value) in variables {

@@ -88,8 +88,13 @@ fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 fn with_variables(url: &str, pairs: &[(&str, &str)]) -> Objects {
-    let opened = open(url.parse().unwrap(), variables(pairs)).unwrap();
-    Objects(Arc::new(Inner { location: Some(opened.location.clone()), opened: OnceCell::new_with(Some(opened)) }))
+    with_patience(url, pairs, Patience::DEFAULT)
+}
+
+fn with_patience(url: &str, pairs: &[(&str, &str)], patience: Patience) -> Objects {
+    let opened = open(url.parse().unwrap(), variables(pairs), patience).unwrap();
+    let location = Some(opened.location.clone());
+    Objects(Arc::new(Inner { location, opened: OnceCell::new_with(Some(opened)), patience }))
 }
 
 async fn fake_bucket(s3: &FakeS3) -> Objects {
@@ -222,11 +227,12 @@ async fn an_endpoint_in_plain_http_works_only_when_named() {
 #[test]
 fn missing_credentials_are_named() {
     let location: Location = "s3://bucket".parse().unwrap();
-    let opened = open(location.clone(), variables(&[("AWS_ACCESS_KEY_ID", ""), ("AWS_REGION", "us-east-1")])).unwrap();
+    let without = variables(&[("AWS_ACCESS_KEY_ID", ""), ("AWS_REGION", "us-east-1")]);
+    let opened = open(location.clone(), without, Patience::DEFAULT).unwrap();
     let error =
-        opened.unavailable(object_store::Error::NotImplemented { operation: "x".into(), implementer: "y".into() });
+        opened.error(None, object_store::Error::NotImplemented { operation: "x".into(), implementer: "y".into() });
     assert!(error.to_string().contains("set AWS_ACCESS_KEY_ID"), "{error}");
-    let half = open(location, variables(&[("AWS_ACCESS_KEY_ID", "a")]));
+    let half = open(location, variables(&[("AWS_ACCESS_KEY_ID", "a")]), Patience::DEFAULT);
     assert!(half.is_err(), "a key without its secret");
 }
 
@@ -255,4 +261,191 @@ async fn a_folder_and_what_is_put_into_it_are_their_owners_alone() {
     std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o755)).unwrap();
     Objects::at(Location::Folder(open.clone())).put(&Key::new("x").unwrap(), "x", "text/plain").await.unwrap();
     assert_eq!((mode(&open), mode(&open.join("x"))), (0o755, 0o600));
+}
+
+#[tokio::test]
+async fn a_key_below_a_file_is_no_such_object_and_cannot_be_one() {
+    let root = tempfile::tempdir().unwrap();
+    let objects = Objects::from_url(root.path().to_str().unwrap()).unwrap();
+    objects.put(&key("folder/x.jpg"), "a", "image/jpeg").await.unwrap();
+    let below = key("folder/x.jpg/y");
+    for error in [objects.get(&below, 9).await.unwrap_err(), objects.head(&below).await.unwrap_err()] {
+        assert!(matches!(&error, ObjectError::NotFound(name) if name.ends_with("x.jpg/y")), "{error:?}");
+        assert!(error.is_permanent());
+    }
+    objects.delete(&below).await.unwrap();
+    assert_eq!(objects.list(Some(&below), 9).await.unwrap(), []);
+    for key in [below, key("folder/x.jpg/y/z"), key("folder")] {
+        let error = objects.put(&key, "b", "text/plain").await.unwrap_err();
+        assert!(matches!(error, ObjectError::Unwritable { .. }) && error.is_permanent(), "{key}: {error:?}");
+    }
+    assert_eq!(objects.get(&key("folder/x.jpg"), 9).await.unwrap(), "a");
+    assert_eq!(std::fs::read_dir(root.path().join("folder")).unwrap().count(), 1, "left-overs of writing");
+}
+
+#[tokio::test]
+async fn a_folder_is_no_object() {
+    let root = tempfile::tempdir().unwrap();
+    let objects = Objects::from_url(root.path().to_str().unwrap()).unwrap();
+    objects.put(&key("folder/a"), "a", "text/plain").await.unwrap();
+    assert!(matches!(objects.get(&key("folder"), 9).await, Err(ObjectError::NotFound(_))));
+    assert!(matches!(objects.head(&key("folder")).await, Err(ObjectError::NotFound(_))));
+    objects.delete(&key("folder")).await.unwrap();
+    assert_eq!(objects.get(&key("folder/a"), 9).await.unwrap(), "a");
+}
+
+#[tokio::test]
+async fn a_name_too_long_for_the_folder_is_no_object_and_cannot_be_one() {
+    let root = tempfile::tempdir().unwrap();
+    // Names of files end at 255 bytes and paths at 4096, so the folder takes most of it.
+    let mut folder = root.path().to_owned();
+    while folder.as_os_str().len() < 3500 {
+        folder.push("x".repeat(200));
+    }
+    let objects = Objects::from_url(folder.to_str().unwrap()).unwrap();
+    let long = key(&["y"; 5].map(|part| part.repeat(190)).join("/"));
+    let error = objects.put(&long, "a", "text/plain").await.unwrap_err();
+    assert!(matches!(error, ObjectError::Unwritable { .. }), "{error:?}");
+    assert!(matches!(objects.get(&long, 9).await, Err(ObjectError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_folder_that_is_gone_says_nothing_of_its_objects() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("volume");
+    let objects = Objects::from_url(folder.to_str().unwrap()).unwrap();
+    objects.put(&key("a"), "a", "text/plain").await.unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let error = objects.get(&key("a"), 9).await.unwrap_err();
+    assert!(matches!(error, ObjectError::Unavailable { .. }) && !error.is_permanent(), "{error:?}");
+    std::fs::write(&folder, "in the way").unwrap();
+    let error = objects.put(&key("a"), "a", "text/plain").await.unwrap_err();
+    assert!(!error.is_permanent(), "{error:?}");
+}
+
+/// What the operating system says, in the words of object_store's local store.
+#[test]
+fn every_error_of_a_folder_has_its_meaning() {
+    use std::io::ErrorKind as Kind;
+    let root = tempfile::tempdir().unwrap();
+    let meaning = |access, kind: Kind| {
+        let source = Box::new(std::io::Error::from(kind));
+        failure::of_folder(root.path(), access, &object_store::Error::Generic { store: "", source })
+    };
+    for (kind, read, write) in [
+        (Kind::NotFound, "Missing", "Unavailable"),
+        (Kind::NotADirectory, "Missing", "Unwritable"),
+        (Kind::IsADirectory, "Missing", "Unwritable"),
+        (Kind::InvalidFilename, "Missing", "Unwritable"),
+        (Kind::PermissionDenied, "Denied", "Denied"),
+        (Kind::ReadOnlyFilesystem, "Denied", "Denied"),
+        (Kind::StorageFull, "Unavailable(\": there is no space left\")", "Unavailable(\": there is no space left\")"),
+        (Kind::QuotaExceeded, "Unavailable(\": there is no space left\")", "Unavailable(\": there is no space left\")"),
+        (Kind::StaleNetworkFileHandle, "Unavailable(\"\")", "Unavailable(\"\")"),
+        (Kind::TimedOut, "Unavailable(\"\")", "Unavailable(\"\")"),
+        (Kind::Other, "Unavailable(\"\")", "Unavailable(\"\")"),
+    ] {
+        for (access, expected) in [(Access::Read, read), (Access::Write, write)] {
+            let meaning = format!("{:?}", meaning(access, kind));
+            assert!(meaning.starts_with(expected), "{kind:?} of {access:?}: {meaning}");
+        }
+    }
+    // A loop of links can be untied, and more files can be opened later.
+    for number in [40, 24] {
+        let source = Box::new(std::io::Error::from_raw_os_error(number));
+        let error = object_store::Error::Generic { store: "", source };
+        assert_eq!(failure::of_folder(root.path(), Access::Read, &error), Meaning::Unavailable(""), "{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_too_long_for_s3_is_no_object_and_cannot_be_one() {
+    let s3 = FakeS3::default();
+    let objects = fake_bucket(&s3).await;
+    let fail = || *s3.failures.lock().unwrap() = vec![(StatusCode::BAD_REQUEST, "KeyTooLongError")];
+    fail();
+    assert!(matches!(objects.get(&key("a"), 9).await, Err(ObjectError::NotFound(_))));
+    fail();
+    let error = objects.put(&key("a"), "a", "text/plain").await.unwrap_err();
+    assert!(matches!(error, ObjectError::Unwritable { .. }), "{error:?}");
+}
+
+/// What a bucket does that stops answering.
+#[derive(Clone, Copy, Debug)]
+enum Silence {
+    /// Accepts connections, and reads nothing.
+    Deaf,
+    /// Reads requests, and never answers.
+    Mute,
+    /// Begins its answer, and stops.
+    Halfway,
+    /// Sends one byte after the other, for ever.
+    Drip,
+}
+
+/// Serves silence, for as long as the test runs.
+async fn silent(silence: Silence) -> SocketAddr {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                if !matches!(silence, Silence::Deaf) {
+                    let _ = connection.read(&mut request).await;
+                }
+                if matches!(silence, Silence::Halfway | Silence::Drip) {
+                    let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\netag: \"1\"\r\n\
+                                last-modified: Mon, 23 Nov 2026 12:00:00 GMT\r\n\r\n";
+                    let _ = connection.write_all(head.as_bytes()).await;
+                }
+                while matches!(silence, Silence::Drip) && connection.write_all(b"x").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_bucket_that_never_answers_is_unavailable_in_time() {
+    let ms = Duration::from_millis;
+    let patience = Patience { connect: ms(500), answer: ms(50), pause: ms(50), call: ms(600) };
+    for silence in [Silence::Deaf, Silence::Mute, Silence::Halfway, Silence::Drip] {
+        let endpoint = format!("http://{}", silent(silence).await);
+        let variables =
+            [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("AWS_ENDPOINT_URL", endpoint.as_str())];
+        let objects = with_patience("s3://bucket", &variables, patience);
+        let (key, began) = (key("a"), std::time::Instant::now());
+        let mut results = vec![objects.get(&key, 1 << 30).await.map(drop)];
+        if matches!(silence, Silence::Deaf | Silence::Mute) {
+            results.push(objects.put(&key, "a", "text/plain").await);
+            results.push(objects.head(&key).await.map(drop));
+            results.push(objects.delete(&key).await);
+        }
+        results.push(objects.list(None, 9).await.map(drop));
+        for result in &results {
+            assert!(matches!(result, Err(ObjectError::Unavailable { .. })), "{silence:?}: {result:?}");
+        }
+        // Far more than they may take, and far less than for ever.
+        assert!(began.elapsed() < Duration::from_secs(30), "{silence:?}: {:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn arguments_in_a_bucket_that_never_answers_are_unavailable_in_time() {
+    use lamplighter::{Env, JobId, Payloads, RawValue, StoreErrorKind};
+    let ms = Duration::from_millis;
+    let patience = Patience { connect: ms(500), answer: ms(50), pause: ms(50), call: ms(200) };
+    let endpoint = format!("http://{}", silent(Silence::Mute).await);
+    let variables =
+        [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("AWS_ENDPOINT_URL", endpoint.as_str())];
+    let checks = ClaimChecks::new(with_patience("s3://bucket", &variables, patience), Env::system());
+    assert_eq!(checks.get("args/a/1.json").await.unwrap_err().kind(), StoreErrorKind::Unavailable);
+    let args = RawValue::from_string("{}".into()).unwrap();
+    let put = checks.put(&JobId::new("a").unwrap(), &args, None).await;
+    assert_eq!(put.unwrap_err().kind(), StoreErrorKind::Unavailable);
 }
