@@ -4,6 +4,10 @@ use std::time::{Duration, Instant};
 /// How often a condition is looked at.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
 
+/// How long anything is waited for. It keeps a test that hangs from hanging for ever, and measures nobody's speed: a machine
+/// that has other things to do as well must not reach it.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
 /// A condition that did not come true in time.
 #[derive(thiserror::Error)]
 #[error("waited {waited:.1?} until {what}; last seen: {last}")]
@@ -31,10 +35,9 @@ impl std::fmt::Debug for NeverHappened {
 /// ```no_run
 /// # async fn example() -> Result<(), lamplighter_tests::ministack::NeverHappened> {
 /// # async fn count() -> usize { 3 }
-/// use std::time::Duration;
-/// use lamplighter_tests::ministack::eventually;
+/// use lamplighter_tests::ministack::{PATIENCE, eventually};
 ///
-/// eventually("three jobs have run", Duration::from_secs(10), async || match count().await {
+/// eventually("three jobs have run", PATIENCE, async || match count().await {
 ///     3 => Ok(()),
 ///     other => Err(format!("{other} have")),
 /// })

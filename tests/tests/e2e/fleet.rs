@@ -5,18 +5,16 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::Arc,
-    time::Duration,
 };
 
-use e2e_function::{Act, Behaviour, MENDED, Ordered, Run, Tick};
+use e2e_function::{Act, Behaviour, MENDED, Ordered, Run, TICK_SCHEDULE, Tick};
 use lamplighter::{AttemptOutcome, Client, Env, JobId, JobState, ListQuery, Record, Stop};
 use lamplighter_aws::{Aws, Operator, Redrive, Sdk, Stack as Deployed};
+pub(crate) use lamplighter_tests::ministack::PATIENCE;
 use lamplighter_tests::ministack::{MiniStack, REGION, ROOT_KEY, Stack, eventually};
 
 use crate::cloud::deploy_own;
 
-/// Long enough for a killed environment's messages to come back, several times, on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(420);
 const ACTS: usize = 1500;
 const ORDERED: usize = 200;
 const TICKS: usize = 300;
@@ -45,35 +43,38 @@ impl Fleet {
         Self { client, aws, stack, operator, ledger }
     }
 
-    /// All runs so far.
+    /// All runs so far, but for those of the stack's own schedule, which nobody here has made.
     pub(crate) fn runs(&self) -> Vec<Run> {
-        e2e_function::read(&self.ledger).unwrap()
+        let own = format!("{TICK_SCHEDULE}@");
+        e2e_function::read(&self.ledger).unwrap().into_iter().filter(|run| !run.id.starts_with(&own)).collect()
     }
 
     fn url(&self, resource: &str) -> &str {
         self.stack.physical_id(resource).unwrap()
     }
 
-    async fn enqueue(&self) {
+    /// Enqueues the jobs, and gives their ids.
+    async fn enqueue(&self) -> BTreeSet<JobId> {
         let acts = (0..ACTS).map(|n| Act { label: format!("act-{n}"), behaviour: behaviour(n) });
         let ticks = (0..TICKS).map(|n| Tick { label: format!("tick-{n}") });
-        for answer in self.client.enqueue_all(acts).await.into_iter().chain(self.client.enqueue_all(ticks).await) {
-            answer.unwrap();
-        }
+        let answers = self.client.enqueue_all(acts).await.into_iter().chain(self.client.enqueue_all(ticks).await);
+        let mut ids: BTreeSet<_> = answers.map(|answer| answer.unwrap().id().clone()).collect();
         for n in 0..ORDERED {
             let behaviour = if n % 40 == 7 { Behaviour::FailUntil { attempt: 2 } } else { Behaviour::Succeed };
             let job = Ordered { label: format!("ordered-{n}"), behaviour };
-            self.client.enqueue(job).group(format!("group-{}", n % 20)).await.unwrap();
+            ids.insert(self.client.enqueue(job).group(format!("group-{}", n % 20)).await.unwrap().id().clone());
         }
+        ids
     }
 
-    /// Every record of the fleet, by id.
+    /// Every record of the fleet, by id, but for those of the stack's own schedule.
     async fn records(&self) -> BTreeMap<JobId, Record> {
         let mut records = BTreeMap::new();
         let mut query = ListQuery { limit: 1000, ..ListQuery::default() };
         loop {
             let page = self.client.list(&query).await.unwrap();
-            records.extend(page.records.into_iter().map(|record| (record.id.clone(), record)));
+            let made = page.records.into_iter().filter(|record| record.message.schedule.as_deref() != Some(TICK_SCHEDULE));
+            records.extend(made.map(|record| (record.id.clone(), record)));
             match page.next {
                 Some(next) => query.cursor = Some(next),
                 None => return records,
@@ -104,14 +105,22 @@ impl Fleet {
         }
     }
 
-    /// Waits until so many jobs have ended, and gives their records.
-    pub(crate) async fn ended(&self, jobs: usize) -> BTreeMap<JobId, Record> {
+    /// Waits until these jobs have ended, and gives their records: there are no others.
+    pub(crate) async fn ended(&self, jobs: &BTreeSet<JobId>) -> BTreeMap<JobId, Record> {
         let all = eventually("every job has ended", PATIENCE, async || {
             let records = self.records().await;
-            let open = records.values().filter(|record| !record.state.is_final()).count();
-            if open == 0 && records.len() == jobs { Ok(records) } else { Err(format!("{open} of {}", records.len())) }
+            let has_ended = |id: &&JobId| records.get(*id).is_some_and(|record| record.state.is_final());
+            match jobs.iter().filter(has_ended).count() {
+                ended if ended == jobs.len() => Ok(records),
+                ended => Err(format!("{ended} of {}", jobs.len())),
+            }
         });
-        all.await.unwrap_or_else(|error| panic!("{error}; the emulator's log is {}", self.aws.log().display()))
+        let records = all.await;
+        let records =
+            records.unwrap_or_else(|error| panic!("{error}; the emulator's log is {}", self.aws.log().display()));
+        let others: Vec<_> = records.values().filter(|record| !jobs.contains(&record.id)).collect();
+        assert!(others.is_empty(), "nobody has made {others:?}");
+        records
     }
 
     pub(crate) async fn queues_are_empty(&self) {
@@ -190,11 +199,13 @@ fn tells_the_truth(record: &Record, runs: &[&Run]) {
 async fn two_thousand_jobs_end_once_whatever_happens() {
     let fleet = Fleet::start(Arc::new(MiniStack::start().await.unwrap()), &[]).await;
     let sending = async {
-        fleet.enqueue().await;
+        let ids = fleet.enqueue().await;
         fleet.send_twice().await;
+        ids
     };
-    tokio::join!(sending, fleet.kill());
-    let records = fleet.ended(ACTS + ORDERED + TICKS).await;
+    let (ids, ()) = tokio::join!(sending, fleet.kill());
+    assert_eq!(ids.len(), ACTS + ORDERED + TICKS);
+    let records = fleet.ended(&ids).await;
     fleet.queues_are_empty().await;
 
     let runs = fleet.runs();
@@ -225,7 +236,7 @@ async fn two_thousand_jobs_end_once_whatever_happens() {
     assert!(redriven.moved.moved >= failed("acts").len() as u64, "{redriven:?}");
     let again = eventually("the mended ones succeed", PATIENCE, async || {
         let records = fleet.records().await;
-        let open = records.values().filter(|record| !record.state.is_final()).count();
+        let open = ids.iter().filter(|id| !records[*id].state.is_final()).count();
         let mended = mendable.iter().filter(|id| records[*id].state == JobState::Succeeded).count();
         if open == 0 && mended == mendable.len() { Ok(records) } else { Err(format!("{open} open, {mended} mended")) }
     });
