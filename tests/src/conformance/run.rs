@@ -1,7 +1,5 @@
 //! Whole roads: from a sender to a handler and to the record of how it ended.
 
-use std::time::Duration;
-
 use lamplighter::{AttemptOutcome, Enqueued, JobId, JobState, Record, secs};
 
 use super::{

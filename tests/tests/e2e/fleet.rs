@@ -5,8 +5,10 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use e2e_function::{Act, Behaviour, MENDED, Ordered, Run, TICK_SCHEDULE, Tick};
 use lamplighter::{AttemptOutcome, Client, Env, JobId, JobState, ListQuery, Record, Stop};
 use lamplighter_aws::{Aws, Operator, Redrive, Sdk, Stack as Deployed};
@@ -17,9 +19,12 @@ use crate::cloud::deploy_own;
 
 const ACTS: usize = 1500;
 const ORDERED: usize = 200;
+const GROUPS: usize = 20;
 const TICKS: usize = 300;
 /// Environments that are killed.
 const KILLS: usize = 12;
+/// After this time what a killed environment held comes back: when its lease has ended, and not much later.
+const HIDDEN: Duration = Duration::from_secs(15);
 
 /// An emulator of its own with the tests' own function, and its jobs.
 pub(crate) struct Fleet {
@@ -59,11 +64,17 @@ impl Fleet {
         let ticks = (0..TICKS).map(|n| Tick { label: format!("tick-{n}") });
         let answers = self.client.enqueue_all(acts).await.into_iter().chain(self.client.enqueue_all(ticks).await);
         let mut ids: BTreeSet<_> = answers.map(|answer| answer.unwrap().id().clone()).collect();
-        for n in 0..ORDERED {
-            let behaviour = if n % 40 == 7 { Behaviour::FailUntil { attempt: 2 } } else { Behaviour::Succeed };
-            let job = Ordered { label: format!("ordered-{n}"), behaviour };
-            ids.insert(self.client.enqueue(job).group(format!("group-{}", n % 20)).await.unwrap().id().clone());
-        }
+        // Groups beside each other, and in each one job after the other.
+        let groups = (0..GROUPS).map(async |group| {
+            let mut ids = Vec::new();
+            for n in (group..ORDERED).step_by(GROUPS) {
+                let behaviour = if n % 40 == 7 { Behaviour::FailUntil { attempt: 2 } } else { Behaviour::Succeed };
+                let job = Ordered { label: format!("ordered-{n}"), behaviour };
+                ids.push(self.client.enqueue(job).group(format!("group-{group}")).await.unwrap().id().clone());
+            }
+            ids
+        });
+        ids.extend(futures_util::future::join_all(groups).await.into_iter().flatten());
         ids
     }
 
@@ -121,6 +132,15 @@ impl Fleet {
         let others: Vec<_> = records.values().filter(|record| !jobs.contains(&record.id)).collect();
         assert!(others.is_empty(), "nobody has made {others:?}");
         records
+    }
+
+    /// Has the queues hide messages for so long once they were received, in place of what the template says.
+    async fn hide_for(&self, time: Duration) {
+        for queue in ["ActsQueue", "OrderedQueue", "TicksQueue"] {
+            let set = self.aws.sqs().set_queue_attributes().queue_url(self.url(queue));
+            let seconds = time.as_secs().to_string();
+            set.attributes(QueueAttributeName::VisibilityTimeout, seconds).send().await.unwrap();
+        }
     }
 
     pub(crate) async fn queues_are_empty(&self) {
@@ -198,6 +218,7 @@ fn tells_the_truth(record: &Record, runs: &[&Run]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_jobs_end_once_whatever_happens() {
     let fleet = Fleet::start(Arc::new(MiniStack::start().await.unwrap()), &[]).await;
+    fleet.hide_for(HIDDEN).await;
     let sending = async {
         let ids = fleet.enqueue().await;
         fleet.send_twice().await;
