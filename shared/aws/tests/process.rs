@@ -185,7 +185,8 @@ async fn a_service_that_does_not_answer_holds_up_a_start_for_a_second() {
         sqs.fail(action, Fault::Silence);
     }
     let started = Instant::now();
-    let (actions, waited) = called_before_next(&sqs, &[("LAMPLIGHTER_TABLE", "jobs"), (WARM_UP_VARIABLE, "1")], 2).await;
+    let (actions, waited) =
+        called_before_next(&sqs, &[("LAMPLIGHTER_TABLE", "jobs"), (WARM_UP_VARIABLE, "1")], 2).await;
     assert_eq!(actions.len(), 2);
     assert!(started.elapsed() >= Duration::from_secs(1));
     // Calls themselves wait for ten.

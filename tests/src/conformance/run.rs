@@ -220,8 +220,12 @@ pub(super) async fn a_fifo_group_runs_in_order(subject: &dyn Subject) {
 
 pub(super) async fn a_failure_in_a_group_holds_up_only_its_group(subject: &dyn Subject) {
     let client = subject.client();
-    let jobs =
-        [("x", "x1", "fail-once-then-after y2"), ("x", "x2", "say second"), ("y", "y1", "say free"), ("y", "y2", "say free")];
+    let jobs = [
+        ("x", "x1", "fail-once-then-after y2"),
+        ("x", "x2", "say second"),
+        ("y", "y1", "say free"),
+        ("y", "y2", "say free"),
+    ];
     for (group, id, what) in jobs {
         client.enqueue(Link { what: what.into() }).id(id).group(group).await.expect("enqueued");
     }

@@ -78,6 +78,7 @@ class Schedules:
         self.lock = threading.Lock()
         self.fired = 0
         eventbridge._SCHEDULER_TICK_INTERVAL = scheduler._SCHEDULE_TICK_INTERVAL = LOOKS
+        self.moment = scheduler._to_epoch
         self.fire_rules = eventbridge._tick_scheduled_rules
         self.fire_schedules = scheduler._tick_schedules
         eventbridge._tick_scheduled_rules = lambda: self.alone(self.fire_rules)
@@ -103,7 +104,7 @@ class Schedules:
             fire()
 
     def let_pass(self, stack, seconds):
-        """Sets back when the schedules of a stack fired last, and fires what is due by that. What it sends is in its queue
+        """Sets back when the schedules of a stack began and fired last, and fires what is due by that. What it sends is in its queue
         when this returns."""
         with self.lock:
             # A tick is known by its second: two of one second would be one.
@@ -113,7 +114,9 @@ class Schedules:
             for every, last_fired, made, is_of in self.all:
                 for key, one in list(every._data.items()):
                     if is_of(one, stack) and not one["ScheduleExpression"].startswith("at("):
-                        last_fired[key] = last_fired.get(key, one[made]) - seconds
+                        if one.get("StartDate") is not None:
+                            one["StartDate"] = self.moment(one["StartDate"]) - seconds
+                        last_fired[key] = last_fired.get(key, one.get(made, time.time())) - seconds
             self.fire_rules()
             self.fire_schedules()
 

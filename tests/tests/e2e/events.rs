@@ -4,7 +4,7 @@ use e2e_function::{EVENT_SOURCE, SHOP, TICK_SCHEDULE};
 use lamplighter::{Timestamp, mins};
 use serde_json::json;
 
-use crate::cloud::{CLOCK, REPLAYED, SOON, cloud};
+use crate::cloud::{CLOCK, REPLAY_SCHEDULE, REPLAYED, SOON, cloud};
 
 #[tokio::test]
 async fn a_scheduled_rule_sends_a_message_that_tells_its_tick() {
@@ -22,7 +22,7 @@ async fn a_tick_that_is_delivered_twice_runs_once() {
     let cloud = cloud().await;
     cloud.put_event(json!({ "Source": CLOCK, "DetailType": "Tick", "Detail": "{}" })).await;
     let runs = cloud.has_run(REPLAYED, 1, SOON).await;
-    assert!(runs[0].id.starts_with(&format!("{TICK_SCHEDULE}@")), "{runs:?}");
+    assert!(runs[0].id.starts_with(&format!("{REPLAY_SCHEDULE}@")), "{runs:?}");
     // Both messages have come and gone.
     cloud.lie(cloud.id("TicksQueue"), REPLAYED, 0).await;
     assert_eq!(cloud.runs(REPLAYED).len(), 1);

@@ -36,10 +36,10 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Deploys the function, which has these variables beside those of the template.
-    pub(crate) async fn start(aws: Arc<MiniStack>, variables: &[(&str, String)]) -> Self {
+    /// Deploys the function, which has these variables beside those of the template, and so much time for an invocation.
+    pub(crate) async fn start(aws: Arc<MiniStack>, variables: &[(&str, String)], invocation: Duration) -> Self {
         let ledger = aws.log().with_file_name("ledger.jsonl");
-        let stack = deploy_own(&aws, "fleet", &ledger, variables).await;
+        let stack = deploy_own(&aws, "fleet", &ledger, variables, invocation).await;
         let credentials = aws_sdk_sqs::config::Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
         let sdk = Sdk::fixed(REGION, Some(aws.endpoint()), credentials);
         let deployed = Deployed::read(&sdk, "fleet").await.unwrap();
@@ -84,7 +84,8 @@ impl Fleet {
         let mut query = ListQuery { limit: 1000, ..ListQuery::default() };
         loop {
             let page = self.client.list(&query).await.unwrap();
-            let made = page.records.into_iter().filter(|record| record.message.schedule.as_deref() != Some(TICK_SCHEDULE));
+            let made =
+                page.records.into_iter().filter(|record| record.message.schedule.as_deref() != Some(TICK_SCHEDULE));
             records.extend(made.map(|record| (record.id.clone(), record)));
             match page.next {
                 Some(next) => query.cursor = Some(next),
@@ -217,7 +218,8 @@ fn tells_the_truth(record: &Record, runs: &[&Run]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_jobs_end_once_whatever_happens() {
-    let fleet = Fleet::start(Arc::new(MiniStack::start().await.unwrap()), &[]).await;
+    let aws = Arc::new(MiniStack::start().await.unwrap());
+    let fleet = Fleet::start(aws, &[], e2e_function::function().timeout()).await;
     fleet.hide_for(HIDDEN).await;
     let sending = async {
         let ids = fleet.enqueue().await;

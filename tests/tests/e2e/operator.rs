@@ -11,7 +11,7 @@ use lamplighter_tests::ministack::{REGION, ROOT_KEY, eventually, package};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::cloud::{Cloud, SOON, attribute, cloud, deploy, template};
+use crate::cloud::{Cloud, INVOCATION, SOON, attribute, cloud, deploy, give_time, template};
 
 const NAME: &str = "operated";
 
@@ -36,7 +36,8 @@ async fn operated() -> Operated {
 async fn deployed(cloud: &Cloud) -> (Stack, PathBuf) {
     let ledger = cloud.aws.log().with_file_name("operated.jsonl");
     let parameters = [("E2eLedger", ledger.to_str().unwrap())];
-    let template = template(&[e2e_function::function()]);
+    let mut template = template(&[e2e_function::function()]);
+    give_time(&mut template, INVOCATION);
     deploy(&cloud.aws, NAME, template, &parameters, &[("e2e", "e2e-function")]).await;
     (Stack::read(&sdk(cloud), NAME).await.unwrap(), ledger)
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use e2e_function::{Act, Behaviour};
+use futures_util::StreamExt;
 use lamplighter::{AttemptOutcome, JobState};
 use lamplighter_tests::{
     ministack::{MiniStack, eventually},
@@ -19,8 +20,12 @@ use lamplighter_tests::{
 use crate::fleet::{Fleet, PATIENCE, tell_the_truth};
 
 const JOBS: usize = 400;
-/// How long the table answers nothing but 500, at least.
+/// How long the table answers nothing but 500, at least: longer than a lease.
 const OUTAGE: Duration = Duration::from_secs(30);
+/// How long an invocation may take. A lease lasts five seconds more.
+const INVOCATION: Duration = Duration::from_secs(20);
+/// How many jobs are enqueued at a time.
+const AT_ONCE: usize = 8;
 /// How many calls it refuses at least: on a machine that is busy the outage lasts until then.
 const REFUSED: usize = 30;
 /// Jobs become due over this time: before, during and after the outage.
@@ -39,15 +44,13 @@ fn behaviour(n: usize) -> Behaviour {
 async fn a_table_that_is_away_loses_nothing_and_runs_nothing_twice() {
     let aws = Arc::new(MiniStack::start().await.unwrap());
     let proxy = Proxy::start(aws.clone()).await.unwrap();
-    let fleet = Fleet::start(aws, &[("AWS_ENDPOINT_URL_DYNAMODB", proxy.endpoint())]).await;
-    let mut enqueueing = Vec::new();
-    for n in 0..JOBS {
+    let fleet = Fleet::start(aws, &[("AWS_ENDPOINT_URL_DYNAMODB", proxy.endpoint())], INVOCATION).await;
+    let enqueueing = (0..JOBS).map(async |n| {
         let job = Act { label: format!("outage-{n}"), behaviour: behaviour(n) };
         let delay = Duration::from_secs((n % SPREAD) as u64);
-        let client = &fleet.client;
-        enqueueing.push(async move { client.enqueue(job).delay(delay).await.unwrap().id().clone() });
-    }
-    let ids: BTreeSet<_> = futures_util::future::join_all(enqueueing).await.into_iter().collect();
+        fleet.client.enqueue(job).delay(delay).await.unwrap().id().clone()
+    });
+    let ids: BTreeSet<_> = futures_util::stream::iter(enqueueing).buffer_unordered(AT_ONCE).collect().await;
     assert_eq!(ids.len(), JOBS);
 
     let begun = eventually("work has begun", PATIENCE, async || match fleet.runs().len() {

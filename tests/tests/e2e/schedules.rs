@@ -16,7 +16,7 @@ use lamplighter_infra::{Deployment, Template};
 use lamplighter_tests::ministack::{REGION, ROOT_KEY, Stack};
 use serde_json::json;
 
-use crate::cloud::{Cloud, SOON, cloud, deploy};
+use crate::cloud::{Cloud, INVOCATION, SOON, cloud, deploy, give_time};
 
 /// The stack. The function of the tests is a part of it.
 const STACK: &str = "timed";
@@ -51,7 +51,8 @@ struct Timed {
 impl Timed {
     async fn deploy(cloud: &Cloud, ledger: &str) -> Self {
         let deployment = Deployment::derive(&[e2e_function::function()], &[], &deployed()).unwrap();
-        let template = Template::new(&deployment).to_json();
+        let mut template = Template::new(&deployment).to_json();
+        give_time(&mut template, INVOCATION);
         let stack = deploy(&cloud.aws, STACK, template, &[("E2eLedger", ledger)], &[("e2e", "e2e-function")]).await;
         let credentials = aws_sdk_sqs::config::Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
         let sdk = Sdk::fixed(REGION, Some(cloud.aws.endpoint()), credentials);
@@ -131,7 +132,11 @@ async fn schedules_fire_once_a_tick_unless_they_are_paused_or_removed() {
         for label in ["timed-rule", "timed-berlin", "timed-made"] {
             let runs = cloud.has_run(label, passed, SOON).await;
             let ids: BTreeSet<_> = runs.iter().map(|run| &run.id).collect();
-            assert_eq!((runs.len(), ids.len()), (passed, passed), "{label}: each tick is a job, and no other: {runs:?}");
+            assert_eq!(
+                (runs.len(), ids.len()),
+                (passed, passed),
+                "{label}: each tick is a job, and no other: {runs:?}"
+            );
         }
     }
     // What the others would have sent was due at the same moment, and would lie there or have run.
