@@ -104,8 +104,8 @@ class Schedules:
             fire()
 
     def let_pass(self, stack, seconds):
-        """Sets back when the schedules of a stack began and fired last, and fires what is due by that. What it sends is in its queue
-        when this returns."""
+        """Sets back when the schedules of a stack began and fired last, and fires what is due by that. What it sends is in
+        its queue when this returns."""
         with self.lock:
             # A tick is known by its second: two of one second would be one.
             while int(time.time()) == self.fired:

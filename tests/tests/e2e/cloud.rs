@@ -108,8 +108,9 @@ impl Cloud {
 }
 
 /// How long an invocation of the tests' own function may take. The template's few seconds are measured by the machine's clock,
-/// and a machine that is busy takes them to start a program.
-pub(crate) const INVOCATION: Duration = Duration::from_secs(300);
+/// and a machine that is busy takes them to start a program. No longer than that, though: a message that comes while its job
+/// runs waits for the lease, which is as long.
+pub(crate) const INVOCATION: Duration = Duration::from_secs(60);
 
 /// Deploys the tests' own function, which has these variables beside those of the template, and so much time.
 pub(crate) async fn deploy_own(
