@@ -235,7 +235,11 @@ pub(super) async fn what_is_put_back_does_not_count(subject: &dyn Subject) {
     assert_eq!((record.state, record.attempt, record.attempts.len()), (JobState::Retrying, 1, 1));
     let settled = record.due_at - secs(30);
     // Moments are kept in milliseconds.
-    assert!(settled + MILLISECOND > before && settled <= after, "due {}, settled between {before} and {after}", record.due_at);
+    assert!(
+        settled + MILLISECOND > before && settled <= after,
+        "due {}, settled between {before} and {after}",
+        record.due_at
+    );
 }
 
 pub(super) async fn progress_and_checkpoints_are_kept_under_the_lease_only(subject: &dyn Subject) {
