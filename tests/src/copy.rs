@@ -84,6 +84,8 @@ impl Copy {
         command.arg(subcommand);
         if subcommand != "fmt" {
             command.args(["--locked", "--offline", "--target-dir"]).arg(&self.target);
+            // It is built anew after each change, and nobody waits for its pictures here.
+            command.args(["--config", "profile.dev.package.images.opt-level=0"]);
         }
         self.run(command.args(arguments))
     }

@@ -19,7 +19,7 @@ use lamplighter_aws::{
     lambda::{Host, Invocation},
 };
 use lamplighter_tests::{
-    conformance::{BEHAVIOURS, Behaviour, CHAIN, DeadLetter, PLAIN, Subject},
+    conformance::{AT_ONCE, Ahead, BEHAVIOURS, Behaviour, CHAIN, DeadLetter, PLAIN, Subject},
     ministack::{MiniStack, REGION, ROOT_KEY, batch},
 };
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -29,16 +29,17 @@ use tokio_util::sync::CancellationToken;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// How long a message is hidden: above every job's timeout, and what a behaviour can wait for.
-const VISIBILITY: &str = "12";
+/// How long a message is hidden: above every job's timeout. No behaviour waits for its end.
+const VISIBILITY: &str = "120";
 /// As whom schedules send. The emulator does not ask.
 const ROLE: &str = "arn:aws:iam::000000000000:role/schedules";
 /// The longest timeout of a job here, and the worker's margin.
-const INVOCATION: Duration = Duration::from_secs(6);
+const INVOCATION: Duration = Duration::from_secs(65);
 
 struct OnAws {
     aws: Arc<MiniStack>,
     deployment: Aws,
+    clock: Ahead,
     operator: Operator,
     /// Of both queues: the queue, its URL, its dead-letter queue's URL.
     queues: Vec<(Queue, String, String)>,
@@ -78,9 +79,10 @@ impl OnAws {
             _ => None,
         });
         let operator = Operator::new(sdk.clone(), settings.queues.clone());
-        let deployment = Aws::new(sdk, settings, Env::system());
+        let clock = Ahead::default();
+        let deployment = Aws::new(sdk, settings, clock.env());
         let (deployed, running) = Default::default();
-        Ok(Arc::new(Self { aws, deployment, operator, queues, name, deployed, running }))
+        Ok(Arc::new(Self { aws, deployment, clock, operator, queues, name, deployed, running }))
     }
 
     #[expect(clippy::expect_used, reason = "there are two, and behaviours use no others")]
@@ -165,6 +167,10 @@ async fn make_queue(aws: &MiniStack, name: &str, queue: Queue) -> Outcome<(Strin
 impl Subject for OnAws {
     fn env(&self) -> Env {
         self.deployment.env().clone()
+    }
+
+    async fn pass(&self, time: Duration) {
+        self.clock.pass(time);
     }
 
     fn backend(&self) -> Backend {
@@ -282,7 +288,8 @@ fn trial(runtime: &Arc<Runtime>, aws: &Arc<MiniStack>, behaviour: &'static Behav
 }
 
 fn main() -> Outcome<()> {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
     let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?);
     let aws = if arguments.list { None } else { Some(Arc::new(runtime.block_on(MiniStack::start())?)) };
     let trials = match &aws {

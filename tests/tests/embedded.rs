@@ -6,12 +6,14 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use lamplighter::{Backend, Env, Function, Queue, ScheduledJob, Timestamp};
 use lamplighter_embedded::{Embedded, Engine, Running, Settings};
-use lamplighter_tests::conformance::{BEHAVIOURS, Behaviour, CHAIN, DeadLetter, PLAIN, Subject};
+use lamplighter_tests::conformance::{AT_ONCE, Ahead, BEHAVIOURS, Behaviour, CHAIN, DeadLetter, PLAIN, Subject};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::{runtime::Builder, sync::Mutex};
 
 struct OnOneMachine {
     embedded: Embedded,
+    /// Where it is not tokio's.
+    clock: Option<Ahead>,
     deployed: Mutex<Vec<ScheduledJob>>,
     running: Mutex<Option<Running>>,
 }
@@ -19,9 +21,9 @@ struct OnOneMachine {
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 impl OnOneMachine {
-    async fn new(embedded: Embedded) -> Outcome<Arc<Self>> {
+    async fn new(embedded: Embedded, clock: Option<Ahead>) -> Outcome<Arc<Self>> {
         embedded.declare(&[PLAIN, CHAIN]).await?;
-        Ok(Arc::new(Self { embedded, deployed: Mutex::default(), running: Mutex::default() }))
+        Ok(Arc::new(Self { embedded, clock, deployed: Mutex::default(), running: Mutex::default() }))
     }
 }
 
@@ -30,6 +32,13 @@ impl OnOneMachine {
 impl Subject for OnOneMachine {
     fn env(&self) -> Env {
         self.embedded.env().clone()
+    }
+
+    async fn pass(&self, time: Duration) {
+        match &self.clock {
+            Some(clock) => clock.pass(time),
+            None => tokio::time::sleep(time).await,
+        }
     }
 
     fn backend(&self) -> Backend {
@@ -72,19 +81,22 @@ fn in_memory(behaviour: &Behaviour) -> Outcome<()> {
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
     runtime.block_on(async {
         let env = Env::driven(Timestamp::from_second(1_800_000_000)?, 1);
-        prove(behaviour, Embedded::memory(env)?).await
+        prove(behaviour, Embedded::memory(env)?, None).await
     })
 }
 
 fn in_a_file(behaviour: &Behaviour) -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime
-        .block_on(async { prove(behaviour, Embedded::open(folder.path().join("jobs.db"), Settings::default())?).await })
+    runtime.block_on(async {
+        let clock = Ahead::default();
+        let settings = Settings::default().env(clock.env());
+        prove(behaviour, Embedded::open(folder.path().join("jobs.db"), settings)?, Some(clock)).await
+    })
 }
 
-async fn prove(behaviour: &Behaviour, embedded: Embedded) -> Outcome<()> {
-    let subject = OnOneMachine::new(embedded).await?;
+async fn prove(behaviour: &Behaviour, embedded: Embedded, clock: Option<Ahead>) -> Outcome<()> {
+    let subject = OnOneMachine::new(embedded, clock).await?;
     (behaviour.prove)(&*subject).await;
     subject.stop(Duration::ZERO).await;
     Ok(())
@@ -100,5 +112,7 @@ fn main() {
     let in_memory = BEHAVIOURS.iter().map(|behaviour| trial("in_memory", behaviour, in_memory));
     let in_a_file = BEHAVIOURS.iter().map(|behaviour| trial("in_a_file", behaviour, in_a_file));
     let trials = in_memory.chain(in_a_file).collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(AT_ONCE);
+    libtest_mimic::run(&arguments, trials).exit();
 }

@@ -1,6 +1,6 @@
 //! `lamp demo` keeps what it promises, and again.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use crate::support::Place;
 
@@ -8,7 +8,7 @@ use crate::support::Place;
 fn the_demo_ends_well_and_ends_the_same_when_it_runs_again() {
     let place = Place::new();
     for run in 1..=2 {
-        let done = place.lamp_within(&["demo"], Duration::from_secs(100));
+        let done = place.lamp(&["demo"]);
         assert_eq!(done.code, 0, "run {run}: {done:?}");
         assert_eq!(done.out.matches('✔').count(), 6, "run {run}: {done:?}");
         assert!(!done.out.contains('✘') && !done.out.contains('\u{1b}'), "run {run}: {done:?}");
@@ -30,7 +30,7 @@ fn the_demo_writes_over_nothing() {
 fn the_audience_brings_jobs_of_its_own() {
     let place = Place::new();
     let jobs = ["--job", "lamp.ping", "--job", r#"lamp.ping={"failures":1}"#, "--job", "report.daily"];
-    let done = place.lamp_within(&[&["demo"][..], &jobs].concat(), Duration::from_secs(100));
+    let done = place.lamp(&[&["demo"][..], &jobs].concat());
     assert_eq!(done.code, 0, "{done:?}");
     let rows = |text: &str| {
         done.out.lines().filter(|line| line.trim_start().starts_with("lamp.ping") && line.contains(text)).count()

@@ -1,10 +1,10 @@
 //! Queues paused, failed jobs retried, dead letters moved back, in the embedded file.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::{Dev, Place};
+use crate::support::{Dev, PATIENCE, Place};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -15,7 +15,7 @@ fn state(place: &Place, id: &str) -> String {
 }
 
 fn becomes(place: &Place, id: &str, wanted: &str) {
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + PATIENCE;
     while state(place, id) != wanted {
         assert!(Instant::now() < until, "{id} is still {}", state(place, id));
     }

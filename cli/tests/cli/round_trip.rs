@@ -3,10 +3,10 @@
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Stdio},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use crate::support::Place;
+use crate::support::{PATIENCE, Place};
 use lamplighter::{RawValue, Tracking};
 use lamplighter_embedded::{Embedded, Settings};
 use serde_json::Value;
@@ -170,7 +170,7 @@ fn dev_runs_what_is_enqueued_and_stops_when_asked() {
     assert!(welcome.iter().any(|line| line.contains(".lamplighter/jobs.db")), "{welcome:?}");
 
     place.lamp(&["enqueue", "lamp.ping", r#"{"failures": 1}"#, "--id", "once-more"]).ok();
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + PATIENCE;
     let job = loop {
         let job = lines(&place.lamp(&["job", "once-more", "--json"]).ok()).remove(0);
         if job["state"] == "succeeded" {

@@ -1,11 +1,11 @@
 //! Schedules made, paused, triggered and removed: in the embedded file, and on a stack whose endpoints are played here.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lamplighter_aws::testing::{FakeDeployment, FakeSchedules, FakeSqs};
 use serde_json::{Value, json};
 
-use crate::support::{Dev, Done, Place};
+use crate::support::{Dev, Done, PATIENCE, Place};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -54,7 +54,7 @@ fn schedules_made_meanwhile_run() {
     place.lamp(&["schedule", "add", "pulse", "--every", "1s", "lamp.ping"]).ok();
     place.lamp(&["schedule", "add", "later", "--every", "365d", "lamp.ping"]).ok();
     let triggered = lines(&place.lamp(&["schedule", "trigger", "later", "--json"]).ok()).remove(0);
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = Instant::now() + PATIENCE;
     let succeeded = |job: &Value| job["state"] == "succeeded";
     loop {
         let jobs = lines(&place.lamp(&["jobs", "--job", "lamp.ping", "--json"]).ok());

@@ -23,8 +23,8 @@ pub(crate) struct Place {
     folder: TempDir,
 }
 
-/// How long any command that ends by itself may take.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long anything may take. It keeps a test that hangs from hanging for ever, and measures nobody's speed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Place {
     pub(crate) fn new() -> Self {
@@ -63,24 +63,19 @@ impl Place {
 
     /// With something on standard input.
     pub(crate) fn lamp_with(&self, args: &[&str], input: &str) -> Done {
-        run(self.command(args), args, input, PATIENCE)
-    }
-
-    /// With more time.
-    pub(crate) fn lamp_within(&self, args: &[&str], patience: Duration) -> Done {
-        run(self.command(args), args, "", patience)
+        run(self.command(args), args, input)
     }
 }
 
-fn run(command: Command, args: &[&str], input: &str, patience: Duration) -> Done {
+fn run(command: Command, args: &[&str], input: &str) -> Done {
     let output = assert_cmd::Command::from_std(command)
-        .timeout(patience)
+        .timeout(PATIENCE)
         .write_stdin(input.to_owned())
         .output()
         .unwrap_or_else(|error| panic!("lamp {args:?}: {error}"));
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Done {
-        code: output.status.code().unwrap_or_else(|| panic!("lamp {args:?} did not end in {patience:?}")),
+        code: output.status.code().unwrap_or_else(|| panic!("lamp {args:?} did not end in {PATIENCE:?}")),
         out: text(output.stdout),
         err: text(output.stderr),
     }
@@ -89,7 +84,7 @@ fn run(command: Command, args: &[&str], input: &str, patience: Duration) -> Done
 impl Done {
     /// What a command did, while the test goes on.
     pub(crate) async fn of(command: Command) -> Self {
-        tokio::task::spawn_blocking(move || run(command, &["…"], "", PATIENCE)).await.unwrap()
+        tokio::task::spawn_blocking(move || run(command, &["…"], "")).await.unwrap()
     }
 
     /// It was refused by the command line itself.

@@ -42,14 +42,14 @@ async fn the_engine_runs_jobs_and_reports_on_them() {
     let client = embedded.client();
     for (by, state) in [(1, JobState::Succeeded), (0, JobState::Failed), (5, JobState::Succeeded)] {
         let enqueued = client.enqueue(Divide { by }).await.unwrap();
-        let record = client.wait(enqueued.id(), secs(5)).await;
+        let record = client.wait(enqueued.id(), secs(600)).await;
         if record.is_err() {
             panic!("{by}: {:#?}", client.get(enqueued.id()).await);
         }
         assert_eq!(record.unwrap().state, state);
     }
     let enqueued = client.enqueue(DailyReport { day: Some(date(2026, 11, 23)) }).await.unwrap();
-    let record = client.wait(enqueued.id(), secs(20)).await.unwrap();
+    let record = client.wait(enqueued.id(), secs(600)).await.unwrap();
     assert_eq!(record.state, JobState::Succeeded, "{record:?}");
 
     let csv = objects.get(&Key::new("reports/2026-11-23.csv").unwrap(), 1 << 20).await.unwrap();

@@ -178,8 +178,10 @@ async fn an_endless_body_does_not_hold_up_a_success() {
 
 #[tokio::test]
 async fn a_receiver_that_is_away_is_tried_again() {
-    // Bound and let go: nobody listens there.
-    let address = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
+    // Bound, and kept from everybody else: nobody listens there.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
+    let address = socket.local_addr().unwrap();
     let performed = deliver(address).await;
     assert!(matches!(performed.action, Action::Retry(_)), "{:?}", performed.action);
     let text = error(&performed);

@@ -190,9 +190,11 @@ async fn a_delay_that_cannot_be_set_still_reports_the_failure() {
 async fn a_job_that_hangs_is_ended_before_lambda_ends_the_invocation() {
     let mut stage = Stage::mapped().await;
     let event = batch([record("good", body("succeed")), record("hangs", body("hang"))]);
+    // A tenth of it is the worker's margin: what a busy machine may take for that.
+    let budget = Duration::from_secs(10);
     let began = std::time::Instant::now();
-    let response = stage.invoke_for(&event, Duration::from_millis(600)).await.unwrap();
-    assert!(began.elapsed() < Duration::from_millis(600), "{:?}", began.elapsed());
+    let response = stage.invoke_for(&event, budget).await.unwrap();
+    assert!(began.elapsed() < budget, "{:?}", began.elapsed());
     assert_eq!(failures(response), ["hangs"]);
     assert_eq!(stage.ran().len(), 2);
 }

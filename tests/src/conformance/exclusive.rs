@@ -87,7 +87,7 @@ pub(super) async fn a_host_that_dies_holds_nothing_for_longer_than_its_lease(sub
     let (a, b, c) = (waiting(subject, "a").await, waiting(subject, "b").await, waiting(subject, "c").await);
     let lost = a.run(1, LEASE, 1).await;
     assert!(waits(&b).await <= a.record().await.lease_until.expect("a lease"));
-    tokio::time::sleep(LEASE + secs(1)).await;
+    subject.pass(LEASE + secs(1)).await;
     let token = b.run(2, secs(60), 1).await;
     // The lost one comes again, and waits as well: its attempt is counted when it gets the right to another.
     waits(&a).await;
@@ -104,7 +104,7 @@ pub(super) async fn a_last_attempt_that_is_lost_frees_what_it_held(subject: &dyn
     let (a, b) = (waiting(subject, "a").await, waiting(subject, "b").await);
     for attempt in 1..=3 {
         a.run(attempt.into(), LEASE, attempt).await;
-        tokio::time::sleep(LEASE + secs(1)).await;
+        subject.pass(LEASE + secs(1)).await;
     }
     assert!(matches!(a.claim(4, LEASE).await, Claim::Exhausted { attempts: 3 }));
     b.run(5, secs(60), 1).await;

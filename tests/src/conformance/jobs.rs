@@ -11,21 +11,18 @@ use lamplighter::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::Subject;
+pub(super) use crate::ministack::PATIENCE;
 
 /// A standard queue.
 pub const PLAIN: Queue = Queue::standard("conformance");
 /// A FIFO queue.
 pub const CHAIN: Queue = Queue::fifo("conformance-chain");
 
-/// How long a behaviour may take before it counts as not shown. Backends with a clock of their own need none of it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
-/// The same where a scheduler has to fire first, which some do once a minute.
-pub(super) const SCHEDULER_PATIENCE: Duration = Duration::from_secs(150);
-
 macro_rules! told {
-    ($(#[$doc:meta])* $type:ident, $name:literal, $queue:expr $(, $overlap:expr)?) => {
+    ($(#[$doc:meta])* $type:ident, $name:literal, $queue:expr $(, $change:expr)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
@@ -38,8 +35,10 @@ macro_rules! told {
             const QUEUE: Queue = $queue;
 
             fn options() -> Options {
-                let options = Options::new().timeout(secs(3)).retry(Retry::fixed(secs(1)).attempts(3));
-                options$(.overlap($overlap))?
+                // Longer than anything takes here that ends by itself, however busy the machine.
+                let options = Options::new().timeout(secs(60)).retry(Retry::fixed(secs(1)).attempts(3));
+                $(let options = $change(options);)?
+                options
             }
         }
     };
@@ -55,11 +54,15 @@ told!(
 );
 told!(
     /// Does what it is told, unless another of its schedule does.
-    Skipping, "conformance.skipping", PLAIN, Overlap::Skip
+    Skipping, "conformance.skipping", PLAIN, |options: Options| options.overlap(Overlap::Skip)
 );
 told!(
     /// Does what it is told, when no other of its schedule does.
-    Waiting, "conformance.waiting", PLAIN, Overlap::Queue
+    Waiting, "conformance.waiting", PLAIN, |options: Options| options.overlap(Overlap::Queue)
+);
+told!(
+    /// Does what it is told, within a second.
+    Hasty, "conformance.hasty", PLAIN, |options: Options| options.timeout(secs(1))
 );
 
 /// One execution of a handler, as the handler saw it.
@@ -76,6 +79,7 @@ pub(super) struct Run {
 pub(super) struct Journal {
     env: lamplighter::Env,
     runs: Arc<Mutex<Vec<Run>>>,
+    released: watch::Sender<bool>,
 }
 
 impl Journal {
@@ -86,6 +90,15 @@ impl Journal {
 
     pub(super) fn runs(&self) -> Vec<Run> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn has_run(&self, id: &str) -> bool {
+        self.runs().iter().any(|run| run.id == id)
+    }
+
+    /// Lets those jobs end that wait until they are released.
+    pub(super) fn release(&self) {
+        self.released.send_replace(true);
     }
 
     pub(super) fn words(&self) -> Vec<String> {
@@ -109,6 +122,10 @@ async fn waiting(job: Waiting, ctx: Context, State(journal): State<Journal>) -> 
     perform(&job.what, &ctx, &journal).await
 }
 
+async fn hasty(job: Hasty, ctx: Context, State(journal): State<Journal>) -> Result<Option<String>, JobError> {
+    perform(&job.what, &ctx, &journal).await
+}
+
 async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<String>, JobError> {
     journal.note(ctx, what);
     let (verb, rest) = what.split_once(' ').unwrap_or((what, ""));
@@ -117,6 +134,8 @@ async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<
         "error" => return Err(JobError::retry(rest.to_owned())),
         "fail" => return Err(JobError::fail(rest.to_owned())),
         "error-until" if ctx.attempt() < rest.parse()? => return Err(JobError::retry("not yet")),
+        "fail-once-then-after" if ctx.attempt() == 1 => return Err(JobError::retry("not yet")),
+        "fail-once-then-after" if !journal.has_run(rest) => return ctx.snooze(secs(1)),
         "later-once" if ctx.attempt() == 1 => return Err(JobError::retry_in(secs(3), "come back")),
         "panic" => std::panic::panic_any(rest.to_owned()),
         "hang" => std::future::pending::<()>().await,
@@ -132,15 +151,15 @@ async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<
             ctx.client().enqueue(Act { what: format!("say {rest}") }).id(format!("{}.child", ctx.id())).await?;
         }
         "sleep" => tokio::time::sleep(Duration::from_millis(rest.parse()?)).await,
-        "sleep-error" => {
-            let first = journal.runs().iter().filter(|run| run.id == ctx.id().as_str()).count() == 1;
-            tokio::time::sleep(Duration::from_millis(rest.parse()?)).await;
-            if first {
-                return Err(JobError::retry("the run before"));
+        "old-run" if journal.runs().iter().filter(|run| run.id == ctx.id().as_str()).count() == 1 => {
+            journal.released.subscribe().wait_for(|released| *released).await?;
+            if rest == "errs" {
+                return Err(JobError::retry("of the run before"));
             }
         }
         "reach" => return Ok(Some(reach(rest, ctx).await)),
         "until-told" => ctx.cancelled().await,
+        "until-released" => _ = journal.released.subscribe().wait_for(|released| *released).await?,
         _ => {}
     }
     Ok(None)
@@ -180,8 +199,8 @@ pub(super) fn function_that(
     subject: &dyn Subject,
     declaring: impl FnOnce(Function<Journal>) -> Function<Journal>,
 ) -> (Function, Journal) {
-    let journal = Journal { env: subject.env(), runs: Arc::default() };
-    let function = Function::new("conformance").enqueues::<Act>().job(act).job(link).job(skipping).job(waiting);
+    let journal = Journal { env: subject.env(), runs: Arc::default(), released: watch::Sender::default() };
+    let function = Function::new("conformance").enqueues::<Act>().job(act).job(link).job(skipping).job(waiting).job(hasty);
     (declaring(function).with_state(journal.clone()), journal)
 }
 
@@ -209,15 +228,6 @@ pub(super) async fn ended(subject: &dyn Subject, id: &str) -> Record {
 
 /// Asks again and again until there is an answer.
 pub(super) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
-    eventually_within(PATIENCE, what, ask).await
-}
-
-/// Asks again and again, for so long, until there is an answer.
-pub(super) async fn eventually_within<T, F: Future<Output = Option<T>>>(
-    patience: Duration,
-    what: &str,
-    ask: impl Fn() -> F,
-) -> T {
     let asking = async {
         loop {
             if let Some(answer) = ask().await {
@@ -226,5 +236,5 @@ pub(super) async fn eventually_within<T, F: Future<Output = Option<T>>>(
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(patience, asking).await.unwrap_or_else(|_| std::panic::panic_any(format!("never: {what}")))
+    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| std::panic::panic_any(format!("never: {what}")))
 }

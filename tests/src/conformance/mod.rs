@@ -4,6 +4,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a proof ends at the first thing that does not hold")]
 
+mod clock;
 mod exclusive;
 mod jobs;
 mod lease;
@@ -16,13 +17,21 @@ use std::{fmt, future::Future, pin::Pin, time::Duration};
 use async_trait::async_trait;
 use lamplighter::{Backend, Client, Env, Function, Queue, ScheduledJob};
 
+pub use clock::Ahead;
 pub use jobs::{CHAIN, PLAIN};
+
+/// How many behaviours are shown at a time: most of what they do is to wait.
+pub const AT_ONCE: usize = 16;
 
 /// A backend under test, fresh, with whatever plays its host.
 #[async_trait]
 pub trait Subject: Send + Sync {
     /// Its clock and randomness.
     fn env(&self) -> Env;
+    /// Lets time pass on its clock while nothing runs, at once where it can.
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
     /// Its queues and its store.
     fn backend(&self) -> Backend;
     /// Deploys these schedules with the code, in place of those that were deployed before. They are known when a function

@@ -1,8 +1,14 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
-pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
+/// How long nobody looks between two looks at a condition, at least.
+const INTERVAL: Duration = Duration::from_millis(50);
+/// The same, in times of what the look before took: whoever looks must not keep those from working that are waited for.
+const REST: u32 = 4;
+
+/// How long anything is waited for. It keeps a test that hangs from hanging for ever, and measures nobody's speed: a machine
+/// that has other things to do as well must not reach it.
+pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// A condition that did not come true in time.
 #[derive(thiserror::Error)]
@@ -23,7 +29,7 @@ impl std::fmt::Debug for NeverHappened {
     }
 }
 
-/// Looks every 50 ms until `probe` gives a value, and no longer than `limit`.
+/// Looks every 50 ms, or less often where a look takes long, until `probe` gives a value, and no longer than `limit`.
 ///
 /// `probe` answers `Ok` with what was waited for, or `Err` with what it saw instead: that becomes the text of the
 /// failure. A probe that hangs counts as one that saw nothing.
@@ -31,10 +37,9 @@ impl std::fmt::Debug for NeverHappened {
 /// ```no_run
 /// # async fn example() -> Result<(), lamplighter_tests::ministack::NeverHappened> {
 /// # async fn count() -> usize { 3 }
-/// use std::time::Duration;
-/// use lamplighter_tests::ministack::eventually;
+/// use lamplighter_tests::ministack::{PATIENCE, eventually};
 ///
-/// eventually("three jobs have run", Duration::from_secs(10), async || match count().await {
+/// eventually("three jobs have run", PATIENCE, async || match count().await {
 ///     3 => Ok(()),
 ///     other => Err(format!("{other} have")),
 /// })
@@ -53,6 +58,7 @@ pub async fn eventually<T, S: Display>(
     let begin = Instant::now();
     let mut last = String::from("nothing, the first look did not end");
     loop {
+        let look = Instant::now();
         match tokio::time::timeout(limit.saturating_sub(begin.elapsed()), probe()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(seen)) => last = seen.to_string(),
@@ -61,6 +67,6 @@ pub async fn eventually<T, S: Display>(
         if begin.elapsed() >= limit {
             return Err(NeverHappened { what: what.into(), waited: begin.elapsed(), last });
         }
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(INTERVAL.max(look.elapsed() * REST)).await;
     }
 }

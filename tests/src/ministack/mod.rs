@@ -5,15 +5,14 @@
 //!
 //! ```no_run
 //! # async fn example(template: serde_json::Value) -> Result<(), Box<dyn std::error::Error>> {
-//! use std::time::Duration;
-//! use lamplighter_tests::ministack::{MiniStack, eventually, package};
+//! use lamplighter_tests::ministack::{MiniStack, PATIENCE, eventually, package};
 //!
 //! let aws = MiniStack::start().await?;
 //! let code = package::bootstraps(&["webhooks"])?;
 //! let stack = aws.deploy("test", template, &[], &code).await?;
 //! let queue = stack.physical_id("WebhooksQueue")?;
 //! aws.send(queue, r#"{"job":"webhook.deliver"}"#).await?;
-//! eventually("the queue is empty", Duration::from_secs(10), async || match aws.depth(queue).await {
+//! eventually("the queue is empty", PATIENCE, async || match aws.depth(queue).await {
 //!     Ok(depth) if depth == Default::default() => Ok(()),
 //!     Ok(depth) => Err(depth.to_string()),
 //!     Err(error) => Err(error.to_string()),
@@ -34,6 +33,7 @@ mod process;
 mod queues;
 mod roles;
 mod run_folder;
+mod schedules;
 mod stack;
 mod tables;
 pub mod template;
@@ -50,7 +50,7 @@ use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use hyper::{Request, Response};
 
 pub use error::{Error, Result};
-pub use eventually::{NeverHappened, eventually};
+pub use eventually::{NeverHappened, PATIENCE, eventually};
 pub use functions::Invocation;
 pub use options::Options;
 pub use queues::{Depth, Held, batch};

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use serde::Deserialize;
@@ -59,17 +59,12 @@ struct BuiltTarget {
 fn build() -> Result<BTreeMap<String, PathBuf>> {
     let workspace = Workspace::get()?;
     let mut command = cargo();
-    // All of the workspace, as `cargo test --workspace` does: cargo unites the features of what is selected, and
-    // another selection would compile the large dependencies a second time.
+    // All of the workspace, as `cargo test --workspace` does, and with its profile: cargo unites the features of what is
+    // selected, and another selection would compile the large dependencies a second time.
     command.args(["build", "--workspace", "--bins", "--message-format=json-render-diagnostics"]);
     command.current_dir(&workspace.workspace_root).arg("--target-dir").arg(&workspace.target_directory);
     let profile = profile(&workspace.target_directory);
     command.args(["--profile", &profile]);
-    // Symbols are most of a debug binary, and each emulator packs, uploads and unpacks them. Stripped for the final
-    // packages alone, the dependencies stay those of the tests.
-    for (package, _) in workspace.binaries() {
-        command.arg("--config").arg(format!("profile.{profile}.package.{package}.strip='symbols'"));
-    }
     let output =
         command.stdin(Stdio::null()).output().map_err(|source| Error::Io { what: "starting cargo".into(), source })?;
     if !output.status.success() {
@@ -110,7 +105,15 @@ pub fn archive(name: &str, binary: &Path) -> Result<PathBuf> {
         return Ok(archive_path);
     }
     let half_made = folder.join(format!("{name}.zip.new"));
-    pack(binary, &half_made)?;
+    let stripped = folder.join(format!("{name}.stripped"));
+    // Symbols are most of a debug binary, and each emulator unpacks them. Without the tool, which comes with the linker, they
+    // stay.
+    let strip = Command::new("strip").arg("-o").arg(&stripped).arg(binary).stderr(Stdio::null()).status();
+    let is_stripped = strip.is_ok_and(|status| status.success());
+    pack(if is_stripped { &stripped } else { binary }, &half_made)?;
+    if is_stripped {
+        fs::remove_file(&stripped).map_err(at("removing", &stripped))?;
+    }
     fs::rename(&half_made, &archive_path).map_err(at("writing", &archive_path))?;
     fs::write(&stamp_path, stamp).map_err(at("writing", &stamp_path))?;
     Ok(archive_path)

@@ -12,10 +12,8 @@ use hyper::Request;
 
 use super::error::{Error, Result, io};
 use super::run_folder::RunFolder;
-use super::{Options, REGION, ROOT_KEY, eventually, http, install};
+use super::{Options, PATIENCE, REGION, ROOT_KEY, eventually, http, install};
 
-const START_LIMIT: Duration = Duration::from_secs(60);
-const STOP_LIMIT: Duration = Duration::from_secs(20);
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 
 /// One running emulator. Dropping it kills it and everything that it started.
@@ -66,7 +64,7 @@ impl Server {
         let answers = Mutex::new(lines_of(&mut child));
         let mut server = Self { port, folder, python, child, control, answers };
         // The server listens before it tells its port, through a pipe that only it holds: whoever answers there is it.
-        let answer = server.answer(START_LIMIT).await?;
+        let answer = server.answer().await?;
         server.port = answer.and_then(|line| line.parse().ok()).ok_or_else(|| server.folder.failed("told no port"))?;
         server.ready().await?;
         Ok(server)
@@ -86,7 +84,7 @@ impl Server {
 
     async fn ready(&mut self) -> Result<()> {
         let port = self.port;
-        let ready = eventually("the emulator is ready", START_LIMIT, async || {
+        let ready = eventually("the emulator is ready", PATIENCE, async || {
             if let Ok(Some(status)) = self.child.try_wait() {
                 // No need to wait for the rest of the time: give the answer up at once.
                 return Ok(Err(status));
@@ -114,17 +112,17 @@ impl Server {
                 .and_then(|()| control.flush())
                 .map_err(|source| Error::Io { what: "telling the emulator to stop".into(), source })?;
         }
-        match self.answer(STOP_LIMIT).await?.as_deref() {
+        match self.answer().await?.as_deref() {
             Some("stopped") => Ok(self.folder.hand_over()),
             _ => Err(self.folder.failed("ended without saving its state")),
         }
     }
 
     /// The next line of the server's; `None` when it died.
-    async fn answer(&mut self, limit: Duration) -> Result<Option<String>> {
+    async fn answer(&mut self) -> Result<Option<String>> {
         let (_, unconnected) = channel();
         let answers = std::mem::replace(self.answers.get_mut().unwrap_or_else(PoisonError::into_inner), unconnected);
-        let waiting = tokio::task::spawn_blocking(move || (answers.recv_timeout(limit), answers));
+        let waiting = tokio::task::spawn_blocking(move || (answers.recv_timeout(PATIENCE), answers));
         let (answer, answers) = waiting
             .await
             .map_err(|error| Error::Request { what: "hearing from the emulator".into(), reason: error.to_string() })?;
@@ -132,7 +130,7 @@ impl Server {
         match answer {
             Ok(line) => Ok(Some(line)),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
-            Err(RecvTimeoutError::Timeout) => Err(self.folder.failed(&format!("said nothing for {limit:?}"))),
+            Err(RecvTimeoutError::Timeout) => Err(self.folder.failed(&format!("said nothing for {PATIENCE:?}"))),
         }
     }
 }

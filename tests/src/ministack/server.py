@@ -16,6 +16,11 @@ import signal
 import socket
 import sys
 import threading
+import time
+from urllib.parse import parse_qs
+
+# Seconds between two looks for what is due. MiniStack's own ten are most of what a test of schedules would wait for.
+LOOKS = 1
 
 
 def claim_port(wanted):
@@ -66,6 +71,69 @@ def behind_tls(app):
     return with_protocol
 
 
+class Schedules:
+    """What MiniStack's two schedulers fire, by rules and by schedules, and the time that passes for them."""
+
+    def __init__(self, eventbridge, scheduler):
+        self.lock = threading.Lock()
+        self.fired = 0
+        eventbridge._SCHEDULER_TICK_INTERVAL = scheduler._SCHEDULE_TICK_INTERVAL = LOOKS
+        self.moment = scheduler._to_epoch
+        self.fire_rules = eventbridge._tick_scheduled_rules
+        self.fire_schedules = scheduler._tick_schedules
+        eventbridge._tick_scheduled_rules = lambda: self.alone(self.fire_rules)
+        scheduler._tick_schedules = lambda: self.alone(self.fire_schedules)
+        # Of each scheduler: everything, when each of it fired last, when it was made, and whether it is a stack's.
+        self.all = (
+            (
+                eventbridge._rules,
+                eventbridge._rule_last_fired,
+                "CreationTime",
+                lambda rule, stack: rule["Name"].startswith(f"{stack}-"),
+            ),
+            (
+                scheduler._schedules,
+                scheduler._schedule_last_fired,
+                "CreationDate",
+                lambda schedule, stack: schedule["GroupName"] == stack,
+            ),
+        )
+
+    def alone(self, fire):
+        with self.lock:
+            fire()
+
+    def let_pass(self, stack, seconds):
+        """Sets back when the schedules of a stack began and fired last, and fires what is due by that. What it sends is in
+        its queue when this returns."""
+        with self.lock:
+            # A tick is known by its second: two of one second would be one.
+            while int(time.time()) == self.fired:
+                time.sleep(0.01)
+            self.fired = int(time.time())
+            for every, last_fired, made, is_of in self.all:
+                for key, one in list(every._data.items()):
+                    if is_of(one, stack) and not one["ScheduleExpression"].startswith("at("):
+                        if one.get("StartDate") is not None:
+                            one["StartDate"] = self.moment(one["StartDate"]) - seconds
+                        last_fired[key] = last_fired.get(key, one.get(made, time.time())) - seconds
+            self.fire_rules()
+            self.fire_schedules()
+
+    def by_request(self, app):
+        """`POST /_lamplighter/pass?stack=NAME&seconds=N`"""
+
+        async def answering(scope, receive, send):
+            if scope["type"] != "http" or scope["path"] != "/_lamplighter/pass":
+                return await app(scope, receive, send)
+            asked = parse_qs(scope["query_string"].decode())
+            await asyncio.to_thread(self.let_pass, asked["stack"][0], int(asked["seconds"][0]))
+            await send({"type": "http.response.start", "status": 204, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+
+        return answering
+
+
 def main():
     os.setpgid(0, 0)
     # Functions must neither hold nor read the pipes to the harness. Duplicates are not inherited.
@@ -87,6 +155,7 @@ def main():
     from hypercorn.config import Config
     from ministack.app import app
     from ministack.core import iam_evaluator
+    from ministack.services import eventbridge, scheduler
 
     # What MiniStack does by itself (polling, delivering events) has no request that could tell.
     iam_evaluator._request_origin = contextvars.ContextVar("request_origin", default=("127.0.0.1", True))
@@ -97,7 +166,8 @@ def main():
     config.bind = [f"fd://{listener.detach()}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
-    asyncio.run(serve(behind_tls(app), config))
+    app = Schedules(eventbridge, scheduler).by_request(behind_tls(app))
+    asyncio.run(serve(app, config))
     os.write(answers, b"stopped\n")
     end()
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_sdk_cloudformation::Client;
 use aws_sdk_cloudformation::types::{Capability, Parameter, Stack as Described};
@@ -10,9 +10,8 @@ use hyper::Request;
 use serde_json::Value;
 
 use super::error::{Error, Result, said};
-use super::{MiniStack, eventually, template};
+use super::{MiniStack, PATIENCE, eventually, template};
 
-const DEPLOY_LIMIT: Duration = Duration::from_secs(120);
 /// Holds code and templates, like the bucket that `sam deploy --resolve-s3` makes.
 const BUCKET: &str = "lamplighter-test-artifacts";
 
@@ -117,7 +116,7 @@ impl MiniStack {
         };
         sent.map_err(|reason| Error::Request { what: format!("deploying stack `{name}`"), reason })?;
 
-        let described = eventually(format!("stack `{name}` is complete"), DEPLOY_LIMIT, async || {
+        let described = eventually(format!("stack `{name}` is complete"), PATIENCE, async || {
             let described = self.describe(&client, name).await.map_err(|error| error.to_string())?;
             match described.stack_status() {
                 Some(status) if status.as_str().ends_with("_IN_PROGRESS") => Err(status.to_string()),

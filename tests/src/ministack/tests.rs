@@ -4,14 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use hyper::{Method, Request};
 use serde_json::json;
 
-use super::{MiniStack, Result, eventually, package};
-
-const SOON: Duration = Duration::from_secs(20);
+use super::{MiniStack, PATIENCE, Result, eventually, package};
 
 #[tokio::test]
 async fn several_run_beside_each_other() -> Result<()> {
@@ -98,7 +95,7 @@ async fn nothing_outlives_a_killed_test() -> Result<()> {
     // The same as `kill -9`.
     test.kill().unwrap();
     test.wait().unwrap();
-    eventually("all of the killed test's processes have ended", SOON, async || match alive(server) {
+    eventually("all of the killed test's processes have ended", PATIENCE, async || match alive(server) {
         none if none.is_empty() => Ok(()),
         some => Err(some.join(", ")),
     })
@@ -144,7 +141,7 @@ async fn with_bootstrap(aws: &MiniStack) -> Result<()> {
     let call = Request::builder().method(Method::POST).uri(call).header("x-amz-invocation-type", "Event");
     aws.request_as_root("lambda", call.body(b"{}".to_vec()).unwrap()).await?;
     let server = aws.pid();
-    eventually("the bootstrap runs", SOON, async || match alive(server) {
+    eventually("the bootstrap runs", PATIENCE, async || match alive(server) {
         some if some.iter().any(|name| name.contains("sleep")) => Ok(()),
         other => Err(other.join(", ")),
     })

@@ -16,19 +16,6 @@ pub(crate) struct Workspace {
     /// Where cargo keeps what is no result.
     pub(crate) build_directory: Option<PathBuf>,
     pub(crate) workspace_root: PathBuf,
-    packages: Vec<Package>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Package {
-    name: String,
-    targets: Vec<Target>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Target {
-    name: String,
-    kind: Vec<String>,
 }
 
 impl Workspace {
@@ -46,14 +33,6 @@ impl Workspace {
             serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())
         });
         answer.as_ref().map_err(|output| Error::Cargo { what: "`cargo metadata`".into(), output: output.clone() })
-    }
-
-    /// The packages that have a binary, with the names of their binaries.
-    pub(crate) fn binaries(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.packages.iter().flat_map(|package| {
-            let binaries = package.targets.iter().filter(|target| target.kind.iter().any(|kind| kind == "bin"));
-            binaries.map(|target| (package.name.as_str(), target.name.as_str()))
-        })
     }
 }
 

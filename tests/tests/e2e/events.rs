@@ -1,20 +1,16 @@
 //! What EventBridge starts, and direct invocations.
 
-use std::time::Duration;
-
 use e2e_function::{EVENT_SOURCE, SHOP, TICK_SCHEDULE};
-use lamplighter::Timestamp;
+use lamplighter::{Timestamp, mins};
 use serde_json::json;
 
-use crate::cloud::{CLOCK, REPLAYED, SOON, cloud};
-
-/// The schedule's minute, and the ten seconds in which the emulator looks for what is due.
-const A_MINUTE: Duration = Duration::from_secs(100);
+use crate::cloud::{CLOCK, REPLAY_SCHEDULE, REPLAYED, SOON, cloud};
 
 #[tokio::test]
 async fn a_scheduled_rule_sends_a_message_that_tells_its_tick() {
     let cloud = cloud().await;
-    let runs = cloud.has_run("tick", 1, A_MINUTE).await;
+    cloud.aws.pass(&cloud.stack.name, mins(1)).await.unwrap();
+    let runs = cloud.has_run("tick", 1, SOON).await;
     let tick = runs.iter().find_map(|run| run.id.strip_prefix(&format!("{TICK_SCHEDULE}@"))).expect("a tick's id");
     let tick: Timestamp = tick.parse().unwrap();
     assert_eq!(tick.subsec_nanosecond(), 0);
@@ -26,7 +22,7 @@ async fn a_tick_that_is_delivered_twice_runs_once() {
     let cloud = cloud().await;
     cloud.put_event(json!({ "Source": CLOCK, "DetailType": "Tick", "Detail": "{}" })).await;
     let runs = cloud.has_run(REPLAYED, 1, SOON).await;
-    assert!(runs[0].id.starts_with(&format!("{TICK_SCHEDULE}@")), "{runs:?}");
+    assert!(runs[0].id.starts_with(&format!("{REPLAY_SCHEDULE}@")), "{runs:?}");
     // Both messages have come and gone.
     cloud.lie(cloud.id("TicksQueue"), REPLAYED, 0).await;
     assert_eq!(cloud.runs(REPLAYED).len(), 1);

@@ -8,20 +8,23 @@ use std::{
     time::Duration,
 };
 
-use e2e_function::{Act, Behaviour, MENDED, Ordered, Run, Tick};
+use aws_sdk_sqs::types::QueueAttributeName;
+use e2e_function::{Act, Behaviour, MENDED, Ordered, Run, TICK_SCHEDULE, Tick};
 use lamplighter::{AttemptOutcome, Client, Env, JobId, JobState, ListQuery, Record, Stop};
 use lamplighter_aws::{Aws, Operator, Redrive, Sdk, Stack as Deployed};
+pub(crate) use lamplighter_tests::ministack::PATIENCE;
 use lamplighter_tests::ministack::{MiniStack, REGION, ROOT_KEY, Stack, eventually};
 
 use crate::cloud::deploy_own;
 
-/// Long enough for a killed environment's messages to come back, several times, on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(420);
 const ACTS: usize = 1500;
 const ORDERED: usize = 200;
+const GROUPS: usize = 20;
 const TICKS: usize = 300;
 /// Environments that are killed.
 const KILLS: usize = 12;
+/// After this time what a killed environment held comes back: when its lease has ended, and not much later.
+const HIDDEN: Duration = Duration::from_secs(15);
 
 /// An emulator of its own with the tests' own function, and its jobs.
 pub(crate) struct Fleet {
@@ -33,10 +36,10 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Deploys the function, which has these variables beside those of the template.
-    pub(crate) async fn start(aws: Arc<MiniStack>, variables: &[(&str, String)]) -> Self {
+    /// Deploys the function, which has these variables beside those of the template, and so much time for an invocation.
+    pub(crate) async fn start(aws: Arc<MiniStack>, variables: &[(&str, String)], invocation: Duration) -> Self {
         let ledger = aws.log().with_file_name("ledger.jsonl");
-        let stack = deploy_own(&aws, "fleet", &ledger, variables).await;
+        let stack = deploy_own(&aws, "fleet", &ledger, variables, invocation).await;
         let credentials = aws_sdk_sqs::config::Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
         let sdk = Sdk::fixed(REGION, Some(aws.endpoint()), credentials);
         let deployed = Deployed::read(&sdk, "fleet").await.unwrap();
@@ -45,35 +48,45 @@ impl Fleet {
         Self { client, aws, stack, operator, ledger }
     }
 
-    /// All runs so far.
+    /// All runs so far, but for those of the stack's own schedule, which nobody here has made.
     pub(crate) fn runs(&self) -> Vec<Run> {
-        e2e_function::read(&self.ledger).unwrap()
+        let own = format!("{TICK_SCHEDULE}@");
+        e2e_function::read(&self.ledger).unwrap().into_iter().filter(|run| !run.id.starts_with(&own)).collect()
     }
 
     fn url(&self, resource: &str) -> &str {
         self.stack.physical_id(resource).unwrap()
     }
 
-    async fn enqueue(&self) {
+    /// Enqueues the jobs, and gives their ids.
+    async fn enqueue(&self) -> BTreeSet<JobId> {
         let acts = (0..ACTS).map(|n| Act { label: format!("act-{n}"), behaviour: behaviour(n) });
         let ticks = (0..TICKS).map(|n| Tick { label: format!("tick-{n}") });
-        for answer in self.client.enqueue_all(acts).await.into_iter().chain(self.client.enqueue_all(ticks).await) {
-            answer.unwrap();
-        }
-        for n in 0..ORDERED {
-            let behaviour = if n % 40 == 7 { Behaviour::FailUntil { attempt: 2 } } else { Behaviour::Succeed };
-            let job = Ordered { label: format!("ordered-{n}"), behaviour };
-            self.client.enqueue(job).group(format!("group-{}", n % 20)).await.unwrap();
-        }
+        let answers = self.client.enqueue_all(acts).await.into_iter().chain(self.client.enqueue_all(ticks).await);
+        let mut ids: BTreeSet<_> = answers.map(|answer| answer.unwrap().id().clone()).collect();
+        // Groups beside each other, and in each one job after the other.
+        let groups = (0..GROUPS).map(async |group| {
+            let mut ids = Vec::new();
+            for n in (group..ORDERED).step_by(GROUPS) {
+                let behaviour = if n % 40 == 7 { Behaviour::FailUntil { attempt: 2 } } else { Behaviour::Succeed };
+                let job = Ordered { label: format!("ordered-{n}"), behaviour };
+                ids.push(self.client.enqueue(job).group(format!("group-{group}")).await.unwrap().id().clone());
+            }
+            ids
+        });
+        ids.extend(futures_util::future::join_all(groups).await.into_iter().flatten());
+        ids
     }
 
-    /// Every record of the fleet, by id.
+    /// Every record of the fleet, by id, but for those of the stack's own schedule.
     async fn records(&self) -> BTreeMap<JobId, Record> {
         let mut records = BTreeMap::new();
         let mut query = ListQuery { limit: 1000, ..ListQuery::default() };
         loop {
             let page = self.client.list(&query).await.unwrap();
-            records.extend(page.records.into_iter().map(|record| (record.id.clone(), record)));
+            let made =
+                page.records.into_iter().filter(|record| record.message.schedule.as_deref() != Some(TICK_SCHEDULE));
+            records.extend(made.map(|record| (record.id.clone(), record)));
             match page.next {
                 Some(next) => query.cursor = Some(next),
                 None => return records,
@@ -104,14 +117,31 @@ impl Fleet {
         }
     }
 
-    /// Waits until so many jobs have ended, and gives their records.
-    pub(crate) async fn ended(&self, jobs: usize) -> BTreeMap<JobId, Record> {
+    /// Waits until these jobs have ended, and gives their records: there are no others.
+    pub(crate) async fn ended(&self, jobs: &BTreeSet<JobId>) -> BTreeMap<JobId, Record> {
         let all = eventually("every job has ended", PATIENCE, async || {
             let records = self.records().await;
-            let open = records.values().filter(|record| !record.state.is_final()).count();
-            if open == 0 && records.len() == jobs { Ok(records) } else { Err(format!("{open} of {}", records.len())) }
+            let has_ended = |id: &&JobId| records.get(*id).is_some_and(|record| record.state.is_final());
+            match jobs.iter().filter(has_ended).count() {
+                ended if ended == jobs.len() => Ok(records),
+                ended => Err(format!("{ended} of {}", jobs.len())),
+            }
         });
-        all.await.unwrap_or_else(|error| panic!("{error}; the emulator's log is {}", self.aws.log().display()))
+        let records = all.await;
+        let records =
+            records.unwrap_or_else(|error| panic!("{error}; the emulator's log is {}", self.aws.log().display()));
+        let others: Vec<_> = records.values().filter(|record| !jobs.contains(&record.id)).collect();
+        assert!(others.is_empty(), "nobody has made {others:?}");
+        records
+    }
+
+    /// Has the queues hide messages for so long once they were received, in place of what the template says.
+    async fn hide_for(&self, time: Duration) {
+        for queue in ["ActsQueue", "OrderedQueue", "TicksQueue"] {
+            let set = self.aws.sqs().set_queue_attributes().queue_url(self.url(queue));
+            let seconds = time.as_secs().to_string();
+            set.attributes(QueueAttributeName::VisibilityTimeout, seconds).send().await.unwrap();
+        }
     }
 
     pub(crate) async fn queues_are_empty(&self) {
@@ -188,13 +218,17 @@ fn tells_the_truth(record: &Record, runs: &[&Run]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_jobs_end_once_whatever_happens() {
-    let fleet = Fleet::start(Arc::new(MiniStack::start().await.unwrap()), &[]).await;
+    let aws = Arc::new(MiniStack::start().await.unwrap());
+    let fleet = Fleet::start(aws, &[], e2e_function::function().timeout()).await;
+    fleet.hide_for(HIDDEN).await;
     let sending = async {
-        fleet.enqueue().await;
+        let ids = fleet.enqueue().await;
         fleet.send_twice().await;
+        ids
     };
-    tokio::join!(sending, fleet.kill());
-    let records = fleet.ended(ACTS + ORDERED + TICKS).await;
+    let (ids, ()) = tokio::join!(sending, fleet.kill());
+    assert_eq!(ids.len(), ACTS + ORDERED + TICKS);
+    let records = fleet.ended(&ids).await;
     fleet.queues_are_empty().await;
 
     let runs = fleet.runs();
@@ -225,7 +259,7 @@ async fn two_thousand_jobs_end_once_whatever_happens() {
     assert!(redriven.moved.moved >= failed("acts").len() as u64, "{redriven:?}");
     let again = eventually("the mended ones succeed", PATIENCE, async || {
         let records = fleet.records().await;
-        let open = records.values().filter(|record| !record.state.is_final()).count();
+        let open = ids.iter().filter(|id| !records[*id].state.is_final()).count();
         let mended = mendable.iter().filter(|id| records[*id].state == JobState::Succeeded).count();
         if open == 0 && mended == mendable.len() { Ok(records) } else { Err(format!("{open} open, {mended} mended")) }
     });

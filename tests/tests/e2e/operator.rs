@@ -11,7 +11,7 @@ use lamplighter_tests::ministack::{REGION, ROOT_KEY, eventually, package};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::cloud::{Cloud, SOON, attribute, cloud, deploy, template};
+use crate::cloud::{Cloud, INVOCATION, SOON, attribute, cloud, deploy, give_time, template};
 
 const NAME: &str = "operated";
 
@@ -36,7 +36,8 @@ async fn operated() -> Operated {
 async fn deployed(cloud: &Cloud) -> (Stack, PathBuf) {
     let ledger = cloud.aws.log().with_file_name("operated.jsonl");
     let parameters = [("E2eLedger", ledger.to_str().unwrap())];
-    let template = template(&[e2e_function::function()]);
+    let mut template = template(&[e2e_function::function()]);
+    give_time(&mut template, INVOCATION);
     deploy(&cloud.aws, NAME, template, &parameters, &[("e2e", "e2e-function")]).await;
     (Stack::read(&sdk(cloud), NAME).await.unwrap(), ledger)
 }
@@ -85,7 +86,7 @@ impl Operated {
     }
 }
 
-/// Held by tests that look at dead letters which another one might move.
+/// Held by tests that look at dead letters of `acts`, which another one might move.
 static LETTERS: Mutex<()> = Mutex::const_new(());
 
 fn of_job(job: &str) -> DeadLetterFilter {
@@ -168,7 +169,6 @@ async fn chosen_dead_letters_run_again_under_their_ids_and_the_others_stay() {
 
 #[tokio::test]
 async fn letters_of_a_fifo_queue_are_not_swallowed() {
-    let _letters = LETTERS.lock().await;
     let operated = operated().await;
     operated.send("ordered", "e2e.ordered", "again", json!("give_up")).await;
     let letters = operated.cloud.lie(operated.dead("ordered"), "\"again\"", 1).await;

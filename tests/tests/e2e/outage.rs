@@ -1,6 +1,7 @@
 //! The table is away for half a minute in the middle of a run.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -9,6 +10,7 @@ use std::{
 };
 
 use e2e_function::{Act, Behaviour};
+use futures_util::StreamExt;
 use lamplighter::{AttemptOutcome, JobState};
 use lamplighter_tests::{
     ministack::{MiniStack, eventually},
@@ -18,8 +20,14 @@ use lamplighter_tests::{
 use crate::fleet::{Fleet, PATIENCE, tell_the_truth};
 
 const JOBS: usize = 400;
-/// How long the table answers nothing but 500.
+/// How long the table answers nothing but 500, at least: longer than a lease.
 const OUTAGE: Duration = Duration::from_secs(30);
+/// How long an invocation may take. A lease lasts five seconds more.
+const INVOCATION: Duration = Duration::from_secs(20);
+/// How many jobs are enqueued at a time.
+const AT_ONCE: usize = 8;
+/// How many calls it refuses at least: on a machine that is busy the outage lasts until then.
+const REFUSED: usize = 30;
 /// Jobs become due over this time: before, during and after the outage.
 const SPREAD: usize = 45;
 
@@ -36,15 +44,14 @@ fn behaviour(n: usize) -> Behaviour {
 async fn a_table_that_is_away_loses_nothing_and_runs_nothing_twice() {
     let aws = Arc::new(MiniStack::start().await.unwrap());
     let proxy = Proxy::start(aws.clone()).await.unwrap();
-    let fleet = Fleet::start(aws, &[("AWS_ENDPOINT_URL_DYNAMODB", proxy.endpoint())]).await;
-    let mut enqueueing = Vec::new();
-    for n in 0..JOBS {
+    let fleet = Fleet::start(aws, &[("AWS_ENDPOINT_URL_DYNAMODB", proxy.endpoint())], INVOCATION).await;
+    let enqueueing = (0..JOBS).map(async |n| {
         let job = Act { label: format!("outage-{n}"), behaviour: behaviour(n) };
         let delay = Duration::from_secs((n % SPREAD) as u64);
-        let client = &fleet.client;
-        enqueueing.push(async move { client.enqueue(job).delay(delay).await.unwrap() });
-    }
-    futures_util::future::join_all(enqueueing).await;
+        fleet.client.enqueue(job).delay(delay).await.unwrap().id().clone()
+    });
+    let ids: BTreeSet<_> = futures_util::stream::iter(enqueueing).buffer_unordered(AT_ONCE).collect().await;
+    assert_eq!(ids.len(), JOBS);
 
     let begun = eventually("work has begun", PATIENCE, async || match fleet.runs().len() {
         runs if runs >= 30 => Ok(runs),
@@ -54,16 +61,17 @@ async fn a_table_that_is_away_loses_nothing_and_runs_nothing_twice() {
     let (until, refused) = (Instant::now() + OUTAGE, Arc::new(AtomicUsize::new(0)));
     let counted = refused.clone();
     proxy.break_calls(move |service, _| {
-        let away = service == "dynamodb" && Instant::now() < until;
+        let is_over = Instant::now() >= until && counted.load(Ordering::Relaxed) >= REFUSED;
+        let away = service == "dynamodb" && !is_over;
         counted.fetch_add(usize::from(away), Ordering::Relaxed);
         away.then_some(Fault::AWAY)
     });
 
-    let records = fleet.ended(JOBS).await;
+    let records = fleet.ended(&ids).await;
     fleet.queues_are_empty().await;
     let runs = fleet.runs();
     assert!(Instant::now() >= until && before < runs.len(), "the outage was in the middle of the run");
-    assert!(refused.load(Ordering::Relaxed) >= 30, "calls were refused: {refused:?}");
+    assert!(refused.load(Ordering::Relaxed) >= REFUSED, "calls were refused: {refused:?}");
     tell_the_truth(&records, &runs);
     // Every attempt ran, and is known by how it ended: none was eaten by the outage, none ran again because of it.
     let attempts = records.values().map(|record| record.attempts.len()).sum::<usize>();
@@ -72,7 +80,7 @@ async fn a_table_that_is_away_loses_nothing_and_runs_nothing_twice() {
         assert!(record.attempts.iter().all(|attempt| attempt.outcome != AttemptOutcome::Lost), "{record:?}");
     }
     let failed = records.values().filter(|record| record.state == JobState::Failed);
-    let failed: std::collections::BTreeSet<_> = failed.map(|record| record.id.clone()).collect();
+    let failed: BTreeSet<_> = failed.map(|record| record.id.clone()).collect();
     assert_eq!(failed.len(), JOBS / 20 * 2, "those that give up, and those that panic");
     assert_eq!(fleet.dead("ActsDeadLetters").await, failed);
 }

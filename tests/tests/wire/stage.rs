@@ -21,7 +21,7 @@ use lamplighter_aws::{
 };
 use lamplighter_infra::cost::Asked;
 use lamplighter_tests::{
-    ministack::{MiniStack, REGION, ROOT_KEY, batch, eventually},
+    ministack::{MiniStack, PATIENCE, REGION, ROOT_KEY, batch, eventually},
     wire::{Call, Proxy},
 };
 use serde_json::{Value, json};
@@ -31,9 +31,6 @@ use tokio::{
 };
 
 use crate::jobs;
-
-/// How long anything here may take on a machine that is busy.
-const SOON: Duration = Duration::from_secs(60);
 
 /// Which parts a deployment has, beside its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -271,7 +268,7 @@ impl Stage {
 
     async fn receive(&self, count: usize) -> Vec<Message> {
         let mut messages = Vec::new();
-        eventually(format!("{count} messages come"), SOON, async || {
+        eventually(format!("{count} messages come"), PATIENCE, async || {
             let receive = self.aws.sqs().receive_message().queue_url(&self.places.url).wait_time_seconds(1);
             let receive = receive.max_number_of_messages(i32::try_from(count - messages.len()).unwrap());
             let received = receive.message_system_attribute_names(MessageSystemAttributeName::All).send().await;

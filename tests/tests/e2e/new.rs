@@ -1,10 +1,10 @@
 //! `lamp new`, to the end: in a copy of this repository the real command makes functions, jobs and a schedule, and what it has
 //! made is formatted, passes clippy and its tests, runs in the demo, and is deployed to the emulator, where a message runs.
 //!
-//! Most of its time goes to building; the crates of others are built once for this repository and its copy.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may")]
+//! Most of its time goes to building, while the other tests wait; the crates of others are built once for this repository and
+//! its copy.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{path::Path, process::Command};
 
 use lamplighter_tests::{
     copy::Copy,
@@ -12,8 +12,9 @@ use lamplighter_tests::{
 };
 use serde_json::{Value, json};
 
+use crate::cloud::SOON;
+
 const STACK: &str = "made";
-const SOON: Duration = Duration::from_secs(60);
 
 /// Runs `lamp` in the copy.
 fn lamp(copy: &Copy, program: &Path, arguments: &[&str]) -> String {
