@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long a connection waits for another process's transaction.
-const BUSY: Duration = Duration::from_secs(5);
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// Larger pages than SQLite's 4 KiB: rows are small and written in runs, and each page written costs a checksum and a
 /// call. Measured with batches of 1,000: 8 KiB gives 20 to 50 percent more than 4 KiB.
 const PAGE_SIZE: i64 = 8192;

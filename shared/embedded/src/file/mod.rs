@@ -2,6 +2,7 @@
 
 pub(crate) mod catalog;
 pub(crate) mod connection;
+pub(crate) mod read_only;
 pub(crate) mod readers;
 pub(crate) mod schema;
 pub(crate) mod signals;

@@ -7,9 +7,13 @@ use rusqlite::Connection;
 
 use super::{
     connection::{self, Location},
+    read_only,
     writer::Writer,
 };
-use crate::{error::store_error, settings::Durability};
+use crate::{
+    error::{OpenError, store_error},
+    settings::Durability,
+};
 
 /// Connections kept for the next read.
 const KEPT: usize = 8;
@@ -21,13 +25,19 @@ pub(crate) struct Readers(Arc<Inner>);
 struct Inner {
     location: Location,
     durability: Durability,
+    read_only: bool,
     idle: Mutex<Vec<Connection>>,
     writer: Writer,
 }
 
 impl Readers {
     pub(crate) fn new(location: Location, durability: Durability, writer: Writer) -> Self {
-        Self(Arc::new(Inner { location, durability, idle: Mutex::default(), writer }))
+        Self(Arc::new(Inner { location, durability, read_only: false, idle: Mutex::default(), writer }))
+    }
+
+    /// Of a file that may not be written.
+    pub(crate) fn read_only(location: Location, durability: Durability, writer: Writer) -> Self {
+        Self(Arc::new(Inner { location, durability, read_only: true, idle: Mutex::default(), writer }))
     }
 
     /// Reads from one moment of the file.
@@ -51,12 +61,18 @@ impl Readers {
 }
 
 impl Inner {
+    fn open(&self) -> Result<Connection, OpenError> {
+        match self.read_only {
+            true => read_only::open(self.location.path()),
+            false => connection::reader(&self.location, self.durability),
+        }
+    }
+
     fn read<T>(&self, work: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => connection::reader(&self.location, self.durability)
-                .map_err(|error| StoreError::new(StoreErrorKind::Unavailable, error))?,
+            None => self.open().map_err(|error| StoreError::new(StoreErrorKind::Unavailable, error))?,
         };
         let answer = snapshot(&connection, work);
         if connection.is_autocommit() {
