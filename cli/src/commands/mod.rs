@@ -22,6 +22,7 @@ mod schedules;
 use std::future::Future;
 
 use clap::Subcommand;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::error::Error;
 
@@ -78,9 +79,19 @@ impl Command {
 
 /// Runs a command's asynchronous part.
 fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::failed(format_args!("cannot start threads: {error}; free some and try again")))?;
-    runtime.block_on(work)
+    runtime()?.block_on(work)
+}
+
+/// Threads for what is asynchronous.
+fn runtime() -> Result<Runtime, Error> {
+    Builder::new_multi_thread().enable_all().build().map_err(no_threads)
+}
+
+/// The calling thread, for what must not wait for the threads of [`runtime`].
+fn control() -> Result<Runtime, Error> {
+    Builder::new_current_thread().enable_all().build().map_err(no_threads)
+}
+
+fn no_threads(error: std::io::Error) -> Error {
+    Error::failed(format_args!("cannot start threads: {error}; free some and try again"))
 }

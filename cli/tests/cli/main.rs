@@ -5,11 +5,15 @@
 
 mod demo;
 mod errors;
+mod hostile;
 mod infra;
 mod kill;
+mod many;
+mod names;
 mod new;
 mod operator;
 mod round_trip;
 mod schedules;
+mod signals;
 mod stack;
 mod support;
