@@ -1,13 +1,20 @@
-//! A job's arguments: read from the command line, a file or standard input, and checked against the job's JSON
-//! Schema before anything is sent.
+//! A job's arguments: read from the command line, a file or standard input, and judged before anything is sent, as the
+//! worker will judge them.
 
-use std::{fs::File, io::Read};
+use std::{collections::BTreeMap, fmt, fs::File, io::Read, path::Path};
 
-use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Validator, error::ValidationErrorKind};
 use lamplighter::{Definition, MAX_MESSAGE_BYTES, RawValue};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, Visitor},
+};
 use serde_json::{Map, Value};
 
-use crate::error::{Error, nearest};
+use crate::{
+    database,
+    error::{Error, nearest},
+};
 
 /// Problems that one message lists at most.
 const MAX_PROBLEMS: usize = 5;
@@ -20,62 +27,215 @@ pub(crate) fn take(definition: &Definition, typed: &str) -> Result<Box<RawValue>
         "-" => read(std::io::stdin().lock(), "standard input")?,
         _ => match typed.strip_prefix('@') {
             Some(path) => {
-                let file = File::open(path).map_err(|source| Error::Read { from: path.into(), source })?;
-                read(file, path)?
+                let fail = |source| Error::Read { from: path.into(), source };
+                let named =
+                    database::at_home(Path::new(path)).map_err(|why| Error::Usage(format!("@{path}: {why}")))?;
+                read(File::open(named).map_err(fail)?, path)?
             }
             None => typed.to_owned(),
         },
     };
-    let schema = definition.schema().to_value();
-    let args = serde_json::from_str::<Value>(&text).map_err(|error| Error::Json {
-        job: definition.name,
-        reason: error.to_string(),
-        example: example(&schema),
-    })?;
-    let problems = problems(&schema, &args);
-    if !problems.is_empty() {
-        return Err(Error::Arguments { job: definition.name, problems });
-    }
-    // The sender's own text, so that numbers and the order of fields stay as they were typed.
-    RawValue::from_string(text.trim().to_owned())
-        .map_err(|error| Error::failed(format_args!("cannot pass on the arguments of {}: {error}", definition.name)))
+    Judge::new(definition).judge(&text)
 }
 
 /// Reads no more than could be sent anyway, and a byte to see that it was too much.
 fn read(source: impl Read, from: &str) -> Result<String, Error> {
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let fail = |source| Error::Read { from: from.into(), source };
-    source.take(MAX_MESSAGE_BYTES as u64 + 1).read_to_string(&mut text).map_err(fail)?;
-    if text.len() > MAX_MESSAGE_BYTES {
+    source.take(MAX_MESSAGE_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(fail)?;
+    check_encoding(&bytes, from)?;
+    if bytes.len() > MAX_MESSAGE_BYTES {
         return Err(Error::Usage(format!(
             "{from} is larger than a message may be ({MAX_MESSAGE_BYTES} bytes); put the data elsewhere and pass a reference"
         )));
     }
-    Ok(text)
+    let by = "iconv -t UTF-8, say";
+    String::from_utf8(bytes).map_err(|_| Error::Encoding { from: from.into(), what: "is no UTF-8", by })
 }
 
-/// What keeps `args` from fitting `schema`, each as half a sentence that names the field.
-pub(crate) fn problems(schema: &Value, args: &Value) -> Vec<String> {
-    let Value::Object(fields) = args else {
-        return vec![format!("they are {} and not an object", kind(args))];
+/// Whether a text that begins so is in the encoding that JSON has. Others begin with a mark that says which they are, or
+/// have zeros where there is ASCII.
+pub(crate) fn check_encoding(beginning: &[u8], from: &str) -> Result<(), Error> {
+    let (what, by) = match beginning {
+        [0xef, 0xbb, 0xbf, ..] => ("begins with a byte order mark (BOM)", "tail -c +4"),
+        [0xff, 0xfe, ..] | [_, 0, ..] => ("is UTF-16", "iconv -f UTF-16LE -t UTF-8"),
+        [0xfe, 0xff, ..] | [0, ..] => ("is UTF-16", "iconv -f UTF-16BE -t UTF-8"),
+        _ => return Ok(()),
     };
-    let mut problems = unknown_fields(schema, fields);
-    match jsonschema::options().should_validate_formats(true).build(schema) {
-        Ok(validator) => {
-            for error in validator.iter_errors(args) {
-                // Told above, with a guess at what was meant.
-                let strange_field = matches!(error.kind(), ValidationErrorKind::AdditionalProperties { .. });
-                if strange_field && error.instance_path().as_str().is_empty() {
-                    continue;
-                }
-                let path = error.instance_path().as_str().trim_start_matches('/').replace('/', ".");
-                let text = shortened(&error.to_string());
-                problems.push(if path.is_empty() { text } else { format!("\"{path}\": {text}") });
-            }
-        }
+    Err(Error::Encoding { from: from.into(), what, by })
+}
+
+/// Judges arguments of one job.
+///
+/// The job's own type decides, by which the worker reads them too. Its JSON Schema explains, and knows the limits that the
+/// handler holds them to.
+pub(crate) struct Judge<'a> {
+    definition: &'a Definition,
+    schema: Value,
+    /// With what is said about formats, and without: of those the type is the better judge.
+    validators: Result<[Validator; 2], String>,
+}
+
+impl<'a> Judge<'a> {
+    /// For this job.
+    pub(crate) fn new(definition: &'a Definition) -> Self {
+        let schema = definition.schema().to_value();
+        let build = |formats| jsonschema::options().should_validate_formats(formats).build(&schema);
+        let validators = build(true).and_then(|with| Ok([with, build(false)?]));
         // Only a hand-written JsonSchema implementation could bring this about.
-        Err(error) => problems.push(format!("its JSON Schema is not valid ({error})")),
+        let validators = validators.map_err(|error| format!("its JSON Schema is not valid ({error})"));
+        Self { definition, schema, validators }
     }
+
+    /// The arguments as the sender wrote them, so that numbers and the order of fields stay.
+    ///
+    /// Fails when they are not JSON, or do not fit the job.
+    pub(crate) fn judge(&self, text: &str) -> Result<Box<RawValue>, Error> {
+        let job = self.definition.name;
+        check_encoding(text.as_bytes(), "the text")?;
+        let text = text.trim_matches([' ', '\t', '\r', '\n']);
+        let args = RawValue::from_string(text.to_owned()).map_err(|error| self.no_json(&error))?;
+        // As deep as it will stand in the message.
+        serde_json::from_str::<IgnoredAny>(&format!("[{text}]")).map_err(|error| self.no_json(&error))?;
+        let refused = |problems| Err(Error::Arguments { job, problems });
+        let Value::Object(fields) = read_leniently(&args) else {
+            return refused(vec![format!("they are {} and not an object", kind(text))]);
+        };
+        let problems = match self.definition.parse(text) {
+            Err(error) => {
+                let (mut told, expected) = (self.problems(&fields, None), expectation(&error));
+                // A schema sees one of two fields of a name.
+                if told.is_empty() || expected.starts_with("duplicate field") {
+                    told.insert(0, expected);
+                }
+                told
+            }
+            Ok(()) => self.problems(&fields, Some(is_limit)),
+        };
+        if problems.is_empty() { Ok(args) } else { refused(shortened(problems)) }
+    }
+
+    fn no_json(&self, error: &serde_json::Error) -> Error {
+        Error::Json { job: self.definition.name, reason: error.to_string(), example: example(&self.schema) }
+    }
+
+    /// What keeps the fields from fitting the schema, each as half a sentence that names the field and no value. Where
+    /// they fit the type, only such problems are looked for as the type does not know.
+    fn problems(&self, fields: &Map<String, Value>, only: Option<fn(&ValidationErrorKind) -> bool>) -> Vec<String> {
+        let fits_type = only.is_some();
+        // A type that takes no fields but its own has said so already.
+        let closed = self.schema.get("additionalProperties") == Some(&Value::Bool(false));
+        let mut problems = if fits_type && closed { Vec::new() } else { unknown_fields(&self.schema, fields) };
+        let [with_formats, without] = match &self.validators {
+            Ok(validators) => validators,
+            Err(problem) => return vec![problem.clone()],
+        };
+        let args = Value::Object(fields.clone());
+        let validator = if fits_type { without } else { with_formats };
+        for error in validator.iter_errors(&args) {
+            // Told above, with a guess at what was meant.
+            let strange_field = matches!(error.kind(), ValidationErrorKind::AdditionalProperties { .. });
+            if strange_field && error.instance_path().as_str().is_empty() {
+                continue;
+            }
+            if only.is_some_and(|only| !only(error.kind())) {
+                continue;
+            }
+            let path = error.instance_path().as_str().trim_start_matches('/').replace('/', ".");
+            let text = error.masked().to_string();
+            problems.push(if path.is_empty() { text } else { format!("\"{path}\": {text}") });
+        }
+        problems
+    }
+}
+
+/// Whether a schema says by this what a Rust type cannot. A choice fails for a limit of what was chosen.
+fn is_limit(kind: &ValidationErrorKind) -> bool {
+    use ValidationErrorKind as Kind;
+    matches!(
+        kind,
+        Kind::Minimum { .. }
+            | Kind::Maximum { .. }
+            | Kind::ExclusiveMinimum { .. }
+            | Kind::ExclusiveMaximum { .. }
+            | Kind::MultipleOf { .. }
+            | Kind::MinLength { .. }
+            | Kind::MaxLength { .. }
+            | Kind::MinItems { .. }
+            | Kind::MaxItems { .. }
+            | Kind::MinProperties { .. }
+            | Kind::MaxProperties { .. }
+            | Kind::Pattern { .. }
+            | Kind::AnyOf { .. }
+            | Kind::OneOfNotValid { .. }
+    )
+}
+
+/// What the type expects, without the value that it was given instead.
+pub(crate) fn expectation(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let (text, place) = match text.rsplit_once(" at line ") {
+        Some((text, place)) => (text, format!(" at line {place}")),
+        None => (&*text, String::new()),
+    };
+    let names_fields_only = ["missing field", "unknown field", "duplicate field"];
+    if names_fields_only.iter().any(|beginning| text.starts_with(beginning)) {
+        return format!("{text}{place}");
+    }
+    match text.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}{place}"),
+        None => format!("what stands there is not what the job takes{place}"),
+    }
+}
+
+/// JSON for a schema to look at. It holds what JSON can and serde_json's values cannot: a number too large for them is the
+/// largest, and half a character is none. Of a field that stands there twice, the second counts.
+fn read_leniently(raw: &RawValue) -> Value {
+    let text = raw.get();
+    if let Ok(value) = serde_json::from_str(text) {
+        return value;
+    }
+    match text.as_bytes().first() {
+        Some(b'{') => {
+            let fields: BTreeMap<Lenient, &RawValue> = serde_json::from_str(text).unwrap_or_default();
+            Value::Object(fields.into_iter().map(|(key, value)| (key.0, read_leniently(value))).collect())
+        }
+        Some(b'[') => {
+            let items: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
+            Value::Array(items.into_iter().map(read_leniently).collect())
+        }
+        Some(b'"') => Value::String(serde_json::from_str::<Lenient>(text).unwrap_or_default().0),
+        Some(b'-') => f64::MIN.into(),
+        _ => f64::MAX.into(),
+    }
+}
+
+/// A text in which half a character is replaced.
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Lenient(String);
+
+impl<'de> Deserialize<'de> for Lenient {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As bytes, serde_json gives a text as it stands there.
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+struct Bytes;
+
+impl Visitor<'_> for Bytes {
+    type Value = Lenient;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Lenient, E> {
+        Ok(Lenient(String::from_utf8_lossy(bytes).into_owned()))
+    }
+}
+
+fn shortened(mut problems: Vec<String>) -> Vec<String> {
     let more = problems.len().saturating_sub(MAX_PROBLEMS);
     problems.truncate(MAX_PROBLEMS);
     if more > 0 {
@@ -114,37 +274,22 @@ fn example(schema: &Value) -> String {
     format!("{{{}}}", fields.join(", "))
 }
 
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+fn kind(text: &str) -> &'static str {
+    match text.as_bytes().first() {
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'"') => "a string",
+        Some(b'[') => "an array",
+        _ => "a number",
     }
-}
-
-/// A schema error quotes the offending value, which may be long.
-fn shortened(text: &str) -> String {
-    const MAX: usize = 160;
-    let count = text.chars().count();
-    if count <= MAX {
-        return text.to_owned();
-    }
-    let (head, tail): (String, String) =
-        (text.chars().take(MAX / 2).collect(), text.chars().skip(count - MAX / 2).collect());
-    format!("{head} … {tail}")
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use lamplighter::{Job, Queue};
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
-    use serde_json::json;
-
-    use super::*;
 
     #[derive(Debug, Serialize, Deserialize, JsonSchema)]
     struct Order {
@@ -153,6 +298,16 @@ mod tests {
         note: Option<String>,
         #[serde(default)]
         lines: Vec<Line>,
+        #[serde(default)]
+        #[schemars(range(max = 10))]
+        weight: f64,
+        #[serde(default = "nothing")]
+        #[schemars(with = "Value")]
+        extra: Box<RawValue>,
+    }
+
+    fn nothing() -> Box<RawValue> {
+        RawValue::from_string("null".into()).unwrap()
     }
 
     #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -165,31 +320,70 @@ mod tests {
         const QUEUE: Queue = Queue::standard("orders");
     }
 
-    fn check(args: Value) -> String {
-        problems(&Definition::of::<Order>().schema().to_value(), &args).join("; ")
+    fn check(args: &str) -> String {
+        match Judge::new(&Definition::of::<Order>()).judge(args) {
+            Ok(_) => String::new(),
+            Err(Error::Arguments { problems, .. }) => problems.join("; "),
+            Err(other) => other.to_string(),
+        }
     }
 
     #[test]
     fn what_fits_passes() {
-        assert_eq!(check(json!({"number": 1})), "");
-        assert_eq!(check(json!({"number": 1, "note": null, "lines": [{"amount": 2}]})), "");
+        assert_eq!(check(r#"{"number": 1}"#), "");
+        assert_eq!(check(r#" {"number": 1, "note": null, "lines": [{"amount": 2}], "extra": [1e400, "\ud800"]} "#), "");
     }
 
     #[test]
-    fn a_wrong_field_is_named() {
-        assert_eq!(check(json!({})), "\"number\" is a required property");
-        assert!(check(json!({"number": "one"})).starts_with("\"number\": \"one\" is not of type"));
-        assert!(check(json!({"number": 1, "lines": [{"amount": 300}]})).starts_with("\"lines.0.amount\": 300"));
-        assert!(check(json!({"number": 1, "nota": "x"})).contains("no field \"nota\", did you mean \"note\"?"));
-        assert!(check(json!({"number": 1, "zzz": 0})).contains("it has"));
-        assert_eq!(check(json!([1])), "they are an array and not an object");
+    fn a_wrong_field_is_named_and_no_value_told() {
+        assert_eq!(check("{}"), "\"number\" is a required property");
+        assert!(check(r#"{"number": "secret"}"#).starts_with("\"number\": value is not of type"));
+        assert!(check(r#"{"number": 1, "lines": [{"amount": 300}]}"#).starts_with("\"lines.0.amount\": value"));
+        assert!(check(r#"{"number": 1, "nota": "x"}"#).contains("no field \"nota\", did you mean \"note\"?"));
+        assert!(check(r#"{"number": 1, "zzz": 0}"#).contains("it has"));
+        for (args, kind) in
+            [("[1]", "an array"), ("7", "a number"), ("null", "null"), ("\"{}\"", "a string"), ("true", "a boolean")]
+        {
+            assert_eq!(check(args), format!("they are {kind} and not an object"));
+        }
+        let secret = check(r#"{"number": "secret", "lines": "secret", "note": ["secret"]}"#);
+        assert!(!secret.contains("secret") && secret.contains("\"lines\"") && secret.contains("\"note\""), "{secret}");
     }
 
     #[test]
-    fn many_problems_are_counted_and_long_values_cut() {
-        let lines: Vec<_> = (0..20).map(|_| json!({"amount": "x"})).collect();
-        assert!(check(json!({"number": 1, "lines": lines})).ends_with("and 15 more"));
-        assert!(check(json!({"number": "x".repeat(10_000)})).len() < 300);
+    fn what_the_type_does_not_take_is_refused_where_the_schema_would_take_it() {
+        assert_eq!(check(r#"{"number": 16.0}"#), "expected u32 at line 1 column 15");
+        assert!(check(r#"{"number": 5, "number": 6}"#).contains("duplicate field `number`"));
+        assert!(check(r#"{"number": 1, "lines": [{"amount": 1e0}]}"#).contains("expected u8"));
+    }
+
+    /// A limit is held against what the type takes, wherever it is hidden.
+    #[test]
+    fn a_limit_is_told_by_the_schema() {
+        assert!(check(r#"{"number": 1, "weight": 10.5}"#).starts_with("\"weight\": value is greater than the maximum"));
+        assert!(check(r#"{"number": 1, "weight": 10.5, "extra": 1e400}"#).contains("maximum"));
+        assert!(check(r#"{"number": 1, "weight": 10.5, "weight": 5}"#).contains("duplicate field"));
+        assert_eq!(check(r#"{"number": 1, "weight": 10}"#), "");
+    }
+
+    #[test]
+    fn many_problems_are_counted() {
+        let lines = vec![r#"{"amount": "x"}"#; 20].join(",");
+        assert!(check(&format!(r#"{{"number": 1, "lines": [{lines}]}}"#)).ends_with("and 15 more"));
+    }
+
+    /// Deeper than a message is read: it would be a dead letter.
+    #[test]
+    fn what_is_too_deep_for_a_message_is_refused() {
+        let nested = |depth: usize| format!(r#"{{"number": 1, "extra": {}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        for depth in 1..140 {
+            let text = nested(depth);
+            let message = format!(r#"{{"job":"order.place","args":{text}}}"#);
+            let read = message
+                .parse::<lamplighter::Message>()
+                .is_ok_and(|message| serde_json::from_str::<Order>(message.args.get()).is_ok());
+            assert_eq!(check(&text).is_empty(), read, "{depth}");
+        }
     }
 
     #[test]
@@ -202,5 +396,24 @@ mod tests {
     fn the_senders_text_is_passed_on_as_it_is() {
         let args = take(&Definition::of::<Order>(), " {\"number\":  7} ").unwrap();
         assert_eq!(args.get(), "{\"number\":  7}");
+    }
+
+    #[test]
+    fn an_encoding_that_json_does_not_have_is_named_with_the_way_out_of_it() {
+        let read = |bytes: &[u8]| super::read(bytes, "a.json").map_err(|error| error.to_string());
+        assert_eq!(read(b"{}"), Ok("{}".into()));
+        assert_eq!(read("\"\u{e4}\"".as_bytes()), Ok("\"\u{e4}\"".into()));
+        let utf16: Vec<u8> = "{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for (bytes, says) in [
+            (&b"\xef\xbb\xbf{}"[..], "a.json begins with a byte order mark (BOM)"),
+            (&[b"\xff\xfe", &*utf16].concat(), "a.json is UTF-16; JSON is UTF-8"),
+            (&utf16, "iconv -f UTF-16LE"),
+            (b"\xfe\xff\0{\0}", "iconv -f UTF-16BE"),
+            (b"{\"a\":\"\xe4\"}", "a.json is no UTF-8"),
+        ] {
+            let error = read(bytes).unwrap_err();
+            assert!(error.contains(says), "{error}");
+        }
+        assert!(take(&Definition::of::<Order>(), "\u{feff}{}").unwrap_err().to_string().contains("BOM"));
     }
 }

@@ -55,9 +55,8 @@ pub(crate) fn queues() -> Vec<&'static str> {
 }
 
 /// The queue of that name.
-pub(crate) fn queue(name: &str) -> Result<Queue, Error> {
-    let found = definitions().into_iter().map(|definition| definition.queue).find(|queue| queue.name() == name);
-    found.ok_or_else(|| Error::UnknownQueue { name: name.into(), near: nearest(name, queues()) })
+pub(crate) fn queue(name: &str) -> Option<Queue> {
+    definitions().into_iter().map(|definition| definition.queue).find(|queue| queue.name() == name)
 }
 
 /// Whether any job of that queue keeps a record. One that is not defined here may.

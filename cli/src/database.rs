@@ -1,9 +1,15 @@
 //! The embedded file that commands work on.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::{OsStr, OsString},
+    path::{Path, PathBuf},
+};
 
-use clap::Args;
-use lamplighter_embedded::{Embedded, Settings};
+use clap::{
+    Args,
+    builder::{OsStringValueParser, TypedValueParser},
+};
+use lamplighter_embedded::{Embedded, OpenError, Settings};
 
 use crate::error::Error;
 
@@ -14,7 +20,7 @@ const DEFAULT: &str = ".lamplighter/jobs.db";
 #[derive(Debug, Args)]
 pub(crate) struct Database {
     /// The file that holds the jobs.
-    #[arg(long = "db", value_name = "FILE", env = "LAMPLIGHTER_DB", default_value = DEFAULT)]
+    #[arg(long = "db", value_name = "FILE", env = "LAMPLIGHTER_DB", default_value = DEFAULT, value_parser = file())]
     file: PathBuf,
 }
 
@@ -24,13 +30,53 @@ impl Default for Database {
     }
 }
 
+/// Reads the file's name from the command line.
+pub(crate) fn file() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|typed: OsString| named(&typed))
+}
+
+/// The file that somebody named. `~/` is their home, also where no shell has seen it: in a variable, or behind `=`.
+///
+/// Fails for names that mean something else to SQLite, or to a shell.
+pub(crate) fn named(typed: &OsStr) -> Result<PathBuf, String> {
+    let text = typed.to_string_lossy();
+    if text.is_empty() {
+        return Err("that is no file's name".into());
+    }
+    if text == ":memory:" {
+        return Err("what is in memory is gone with the command; name a file".into());
+    }
+    if text.starts_with("file:") {
+        return Err("that is a URI; name the file by its path (./file:… for one that is called so)".into());
+    }
+    at_home(Path::new(typed))
+}
+
+/// The path, where `~/` is the home of whoever runs the command.
+///
+/// Fails where that is not known, and for the homes of others.
+pub(crate) fn at_home(path: &Path) -> Result<PathBuf, String> {
+    let mut parts = path.components();
+    match parts.next().map(|first| first.as_os_str().to_string_lossy().into_owned()) {
+        Some(first) if first == "~" => match std::env::home_dir().filter(|home| !home.as_os_str().is_empty()) {
+            Some(home) => Ok(home.join(parts.as_path())),
+            None => Err("it is not known where your home is; name the file by its whole path".into()),
+        },
+        Some(first) if first.starts_with('~') => Err(
+            "only a shell knows the homes of others; name the file by its whole path (./~… for one that is called so)"
+                .into(),
+        ),
+        _ => Ok(path.to_owned()),
+    }
+}
+
 impl Database {
     /// The file at this path.
     pub(crate) fn at(path: &Path) -> Self {
         Self { file: path.to_owned() }
     }
 
-    /// The file's path, as it was given.
+    /// The file's path.
     pub(crate) fn path(&self) -> &Path {
         &self.file
     }
@@ -45,11 +91,56 @@ impl Database {
         Ok(Embedded::open(&self.file, Settings::default())?)
     }
 
-    /// Opens a file that is there. Looking at jobs never makes one.
+    /// Opens a file that is there, to change it.
     pub(crate) fn existing(&self) -> Result<Embedded, Error> {
-        if !self.file.try_exists().unwrap_or(false) {
-            return Err(Error::NoFile(self.file.clone()));
-        }
+        self.check()?;
         self.open_or_make()
+    }
+
+    /// Opens a file that is there, to look at it: one that may only be read as well. Looking at jobs never makes a file.
+    pub(crate) fn to_look_at(&self) -> Result<Embedded, Error> {
+        self.check()?;
+        let opened = Embedded::open(&self.file, Settings::default());
+        match opened {
+            // Why it cannot be written says more than why it cannot even be read.
+            Err(error @ OpenError::Unusable { .. }) => {
+                Embedded::read_only(&self.file, Settings::default()).map_err(|_| error.into())
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        match self.file.try_exists() {
+            Ok(true) => Ok(()),
+            _ => Err(Error::NoFile(self.file.clone())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<PathBuf, String> {
+        named(OsStr::new(text))
+    }
+
+    #[test]
+    fn a_tilde_is_the_home_and_makes_no_folder_of_that_name() {
+        let home = std::env::home_dir().unwrap();
+        assert_eq!(read("~/jobs.db"), Ok(home.join("jobs.db")));
+        assert_eq!(read("~"), Ok(home.join("")));
+        assert!(read("~ada/jobs.db").unwrap_err().contains("homes of others"));
+        for same in ["jobs.db", "./~/jobs.db", "a/~/b", "/tmp/jobs.db", "./file:x"] {
+            assert_eq!(read(same), Ok(same.into()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_refused_in_a_sentence() {
+        assert!(read(":memory:").unwrap_err().contains("gone with the command"));
+        assert!(read("file:jobs.db?mode=ro").unwrap_err().contains("URI"));
+        assert!(read("").unwrap_err().contains("no file's name"));
     }
 }

@@ -13,12 +13,17 @@ pub(crate) enum Error {
     Usage(String),
     #[error("there is no job {name:?}{}; `lamp definitions` lists them all", did_you_mean(.near))]
     UnknownJob { name: String, near: Option<String> },
-    #[error("there is no queue {name:?}{}; `lamp definitions` lists them all", did_you_mean(.near))]
-    UnknownQueue { name: String, near: Option<String> },
+    #[error(
+        "there is no {kind} {name:?} in {place}, nor in the definitions{}; `lamp queues` and `lamp definitions` list what \
+         there is", did_you_mean(.near)
+    )]
+    Unknown { kind: &'static str, name: String, near: Option<String>, place: String },
     #[error("the stack {stack} has no queue {name:?}{}; it has {known}", did_you_mean(.near))]
     QueueOfStack { name: String, near: Option<String>, stack: String, known: String },
     #[error(transparent)]
     Id(#[from] InvalidJobId),
+    #[error("{from} {what}; JSON is UTF-8 without one: save it so, or turn it into that by {by}")]
+    Encoding { from: String, what: &'static str, by: &'static str },
     #[error(
         "the arguments of {job} are not JSON ({reason}); pass an object such as '{example}', @FILE, or - for standard input"
     )]
@@ -52,6 +57,9 @@ pub(crate) enum Error {
     Failed(String),
     #[error("cannot write the output: {}", reason(.0))]
     Output(#[from] io::Error),
+    /// What was asked for is done all the same.
+    #[error("{done}, but the answer cannot be written: {}", reason(.source))]
+    Unanswered { done: String, source: io::Error },
 }
 
 impl Error {
@@ -66,18 +74,36 @@ impl Error {
         }
         crate::output::error(&self.to_string());
         match self {
+            Self::Unanswered { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Usage(_)
             | Self::UnknownJob { .. }
-            | Self::UnknownQueue { .. }
+            | Self::Unknown { .. }
+            | Self::Encoding { .. }
             | Self::QueueOfStack { .. }
             | Self::Id(_)
             | Self::Json { .. }
             | Self::Arguments { .. }
+            | Self::Enqueue(
+                EnqueueError::Arguments { .. }
+                | EnqueueError::Id(_)
+                | EnqueueError::TooLarge { .. }
+                | EnqueueError::Delay { .. }
+                | EnqueueError::Refused { .. },
+            )
             | Self::Scheduling(
                 SchedulingError::Schedule(_) | SchedulingError::Over(_) | SchedulingError::Deployed(_),
             ) => ExitCode::from(2),
             Self::Engine(_) => ExitCode::from(3),
             _ => ExitCode::FAILURE,
+        }
+    }
+
+    /// The error of a command that has done what it was asked for: where it is the answer that cannot be written, whoever
+    /// asked must hear of it in another way.
+    pub(crate) fn after(self, done: impl std::fmt::Display) -> Self {
+        match self {
+            Self::Output(source) => Self::Unanswered { done: done.to_string(), source },
+            other => other,
         }
     }
 

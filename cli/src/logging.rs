@@ -1,31 +1,81 @@
 //! The log: one line an event, on standard error.
 
-use std::fmt;
+use std::{env, fmt};
 
 use jiff::Timestamp;
+use tracing::field::Field;
 use tracing_subscriber::{
     EnvFilter,
-    fmt::{format::Writer, time::FormatTime},
+    field::MakeExt,
+    fmt::{
+        format::{self, Writer},
+        time::FormatTime,
+    },
+};
+
+use crate::{
+    error::{Error, nearest},
+    foreign::safe,
 };
 
 /// The variable that says how much is told.
 const VARIABLE: &str = "LAMPLIGHTER_LOG";
+/// The filter of those who set none.
+const USUAL: &str = "info";
+/// The levels that there are.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Begins to log.
-pub(crate) fn start() {
-    let filter = EnvFilter::builder()
-        .with_env_var(VARIABLE)
-        .with_default_directive(tracing_subscriber::filter::LevelFilter::INFO.into())
-        .from_env_lossy();
+///
+/// Fails when the variable names a level that there is not: it would say nothing at all then.
+pub(crate) fn start() -> Result<(), Error> {
+    let filter = filter(&env::var(VARIABLE).unwrap_or_default())?;
     let coloured = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     // Refused only where somebody logs already.
     let _ = tracing_subscriber::fmt()
+        .fmt_fields(format::debug_fn(field).delimited(" "))
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
         .with_ansi(coloured)
         .with_timer(ToTheMillisecond)
+        // A terminal that is gone is no reason to panic, and there is nowhere else to say so.
+        .log_internal_errors(false)
         .try_init();
+    Ok(())
+}
+
+/// A level, or `TARGET=LEVEL` for parts of the program, several with commas between them. To the library, a word that is
+/// no level is a target that nothing has.
+fn filter(text: &str) -> Result<EnvFilter, Error> {
+    let wrong = |part: &str| {
+        let near = nearest(&part.to_ascii_lowercase(), LEVELS).map(|near| format!(", did you mean {near}?"));
+        Error::Usage(format!(
+            "{VARIABLE} says {part:?}, which is no level{}; there are {}, and TARGET=LEVEL for a part of the program, with \
+             commas between several",
+            near.unwrap_or_default(),
+            LEVELS.join(", ")
+        ))
+    };
+    let text = if text.trim().is_empty() { USUAL } else { text };
+    for part in text.split(',').map(str::trim).filter(|part| !part.contains('[') && !part.contains(']')) {
+        let level = part.rsplit('=').next().unwrap_or_default();
+        let is_level = LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level))
+            || matches!(level, "0" | "1" | "2" | "3" | "4" | "5");
+        if !is_level {
+            return Err(wrong(part));
+        }
+    }
+    EnvFilter::builder().parse(text).map_err(|_| wrong(text))
+}
+
+/// Values come from jobs and from whoever answers them.
+fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    let text = format!("{value:?}");
+    match field.name() {
+        "message" => writer.write_str(&safe(&text)),
+        name => write!(writer, "{name}={}", safe(&text)),
+    }
 }
 
 struct ToTheMillisecond;
@@ -33,5 +83,64 @@ struct ToTheMillisecond;
 impl FormatTime for ToTheMillisecond {
     fn format_time(&self, w: &mut Writer<'_>) -> fmt::Result {
         write!(w, "{}", Timestamp::now().strftime("%H:%M:%S%.3fZ"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_answered_with_those_that_are() {
+        for good in
+            ["", " ", "warn", "DEBUG", "off", "3", "lamplighter=debug,info", "info,hyper=off", "[job{id=a}]=trace,info"]
+        {
+            assert!(filter(good).is_ok(), "{good}");
+        }
+        for (bad, says) in [
+            ("warning", "did you mean warn?"),
+            ("inf", "did you mean info?"),
+            ("lamplighter", "TARGET=LEVEL"),
+            ("lamplighter=verbose", "\"lamplighter=verbose\""),
+            ("info,loud", "off, error, warn, info, debug, trace"),
+        ] {
+            let error = filter(bad).unwrap_err().to_string();
+            assert!(error.contains("LAMPLIGHTER_LOG") && error.contains(says), "{bad}: {error}");
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_logged_of_others_is_no_command_to_the_terminal() {
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .fmt_fields(format::debug_fn(field).delimited(" "))
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .finish();
+        let hostile = "\u{1b}]52;c;cm0gLXJm\u{7}\u{9b}2J\u{202e}\u{7f}\n";
+        tracing::subscriber::with_default(subscriber, || {
+            let _inside = tracing::info_span!("job", id = %hostile, text = hostile).entered();
+            tracing::warn!(error = %hostile, host = hostile, debug = ?hostile, "{hostile}");
+        });
+        let line = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        let line = line.strip_suffix('\n').unwrap();
+        assert!(!line.chars().any(crate::foreign::is_unsafe), "{line:?}");
+        assert!(line.contains("error=\\u{1b}]52") && line.contains("id=\\u{1b}]52"), "{line}");
     }
 }

@@ -7,6 +7,7 @@ mod catalog;
 mod commands;
 mod database;
 mod error;
+mod foreign;
 mod logging;
 mod output;
 mod ping;
@@ -16,11 +17,14 @@ mod signals;
 mod view;
 mod when;
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use clap::Parser;
 
-use crate::commands::Command;
+use crate::{
+    commands::Command,
+    foreign::{safe, safe_lines},
+};
 
 /// Background jobs for Rust that their host knows about.
 ///
@@ -37,10 +41,26 @@ struct Lamp {
 }
 
 fn main() -> ExitCode {
-    match Lamp::parse().command.run() {
+    let lamp = match Lamp::try_parse() {
+        Ok(lamp) => lamp,
+        Err(error) => return refused(&error),
+    };
+    match lamp.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(),
     }
+}
+
+/// What is wrong with the command line, or its help. An error quotes what was typed, which a script may have got from
+/// elsewhere, and lays it out: so it is made of what may be shown.
+fn refused(error: &clap::Error) -> ExitCode {
+    let shown = env::args_os().map(|typed| safe(&typed.to_string_lossy()).into_owned());
+    match Lamp::try_parse_from(shown) {
+        Err(same) => same.exit(),
+        // What was typed was wrong for just that which is shown in another way.
+        Ok(_) => safe_lines(&error.render().to_string()).for_each(|line| output::complain(&line)),
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 #[cfg(test)]

@@ -1,14 +1,20 @@
 //! What the command writes: text and tables for people, JSON lines for scripts. Colours only where a terminal shows
 //! them and `NO_COLOR` does not forbid it: everything goes through `anstream`, which takes them out elsewhere.
 
-use std::io::{self, BufWriter, Write};
+use std::{
+    fmt::Display,
+    io::{self, BufWriter, Write},
+};
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{Attribute, Cell, Color, ColumnConstraint, ContentArrangement, Table, presets};
 use lamplighter::JobState;
 use serde::Serialize;
 
-use crate::error::Error;
+use crate::{
+    error::Error,
+    foreign::{SafeJson, safe},
+};
 
 /// What matters most in a line.
 pub(crate) const STRONG: Style = Style::new().bold();
@@ -34,7 +40,7 @@ pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Res
 pub(crate) fn json_lines<T: Serialize>(values: impl IntoIterator<Item = T>) -> Result<(), Error> {
     print(|out| {
         for value in values {
-            serde_json::to_writer(&mut *out, &value)?;
+            value.serialize(&mut serde_json::Serializer::with_formatter(&mut *out, SafeJson))?;
             out.write_all(b"\n")?;
         }
         Ok(())
@@ -48,12 +54,17 @@ pub(crate) fn print_table(table: &Table) -> Result<(), Error> {
 
 /// Reports an error on standard error. One that cannot be written has nowhere to go.
 pub(crate) fn error(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{BAD}error:{BAD:#} {text}");
+    let _ = writeln!(anstream::stderr().lock(), "{BAD}error:{BAD:#} {}", safe(text));
+}
+
+/// Writes a line of a longer complaint to standard error.
+pub(crate) fn complain(line: &str) {
+    let _ = writeln!(anstream::stderr().lock(), "{}", safe(line));
 }
 
 /// Says something on standard error that is not part of the output.
 pub(crate) fn hint(text: &str) {
-    let _ = writeln!(anstream::stderr().lock(), "{FAINT}{text}{FAINT:#}");
+    let _ = writeln!(anstream::stderr().lock(), "{FAINT}{}{FAINT:#}", safe(text));
 }
 
 /// A table as all commands show it. Where standard output is a terminal it keeps to its width.
@@ -70,6 +81,11 @@ pub(crate) fn table(headers: &[&str]) -> Table {
         None => table.set_content_arrangement(ContentArrangement::Disabled),
     };
     table
+}
+
+/// A table's cell, of one line.
+pub(crate) fn cell(content: impl Display) -> Cell {
+    Cell::new(safe(&content.to_string()))
 }
 
 /// Keeps a column as wide as its content: for ids, which must not be broken.
@@ -109,5 +125,10 @@ pub(crate) fn invocation() -> &'static str {
 /// Text in one line of at most `max` characters.
 pub(crate) fn one_line(text: &str, max: usize) -> String {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if flat.chars().count() <= max { flat } else { flat.chars().take(max.saturating_sub(1)).chain(['…']).collect() }
+    let flat = safe(&flat);
+    if flat.chars().count() <= max {
+        flat.into_owned()
+    } else {
+        flat.chars().take(max.saturating_sub(1)).chain(['…']).collect()
+    }
 }

@@ -7,12 +7,15 @@ use lamplighter::{Context, Definition, Function, Job, JobError, Options, Queue, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The longest that it takes, in milliseconds: well below its timeout.
+const LONGEST_MS: u64 = 1000;
+
 /// Does nothing for a while, and fails as often as it is told to.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Ping {
     /// How long it takes, in milliseconds: 0 to 1000.
-    #[schemars(range(max = 1000))]
+    #[schemars(range(max = LONGEST_MS))]
     sleep_ms: u64,
     /// How many attempts fail before one succeeds.
     failures: u32,
@@ -34,6 +37,9 @@ impl Job for Ping {
 }
 
 async fn ping(job: Ping, ctx: Context) -> Result<Pong, JobError> {
+    if job.sleep_ms > LONGEST_MS {
+        return Err(JobError::fail(format!("sleep_ms is {LONGEST_MS} at most")));
+    }
     tokio::time::sleep(Duration::from_millis(job.sleep_ms)).await;
     if ctx.attempt() <= job.failures {
         return Err(JobError::retry(format!("attempt {} of {} that shall fail", ctx.attempt(), job.failures)));

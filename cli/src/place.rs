@@ -1,18 +1,15 @@
 //! Where commands do their work: in the embedded file, or on a deployed stack.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-};
+use std::{env, path::PathBuf};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
-use lamplighter::{Client, Env, JobId, Record};
+use lamplighter::{Client, Env, JobId, ListQuery, Record};
 use lamplighter_aws::{Aws, MappingState, Operator, Sdk, Stack};
 use lamplighter_embedded::Embedded;
 
 use crate::{
     catalog,
-    database::Database,
+    database::{self, Database},
     error::{Error, nearest},
 };
 
@@ -23,7 +20,7 @@ pub(crate) const STACK: &str = "LAMPLIGHTER_STACK";
 #[derive(Debug, Args)]
 pub(crate) struct Place {
     /// The file that holds the jobs [env: LAMPLIGHTER_DB=] [default: .lamplighter/jobs.db]
-    #[arg(long = "db", value_name = "FILE", conflicts_with = "stack")]
+    #[arg(long = "db", value_name = "FILE", conflicts_with = "stack", value_parser = database::file())]
     file: Option<PathBuf>,
     /// Work on this deployed CloudFormation stack, instead of a file [env: LAMPLIGHTER_STACK=]
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
@@ -64,7 +61,10 @@ impl Place {
                 "{FILE} and {STACK} are both set, so it is not clear where to look; say --db FILE or --stack NAME, or \
                  unset one of them"
             ))),
-            (None, None, Some(file), None) => Ok(Choice::File(Database::at(Path::new(&file)))),
+            (None, None, Some(file), None) => {
+                let file = database::named(&file).map_err(|why| Error::Usage(format!("{FILE} is {file:?}: {why}")))?;
+                Ok(Choice::File(Database::at(&file)))
+            }
             (None, None, None, Some(stack)) => Ok(Choice::Stack(stack.to_string_lossy().into_owned())),
             (None, None, None, None) => Ok(Choice::File(Database::default())),
         }
@@ -75,9 +75,14 @@ impl Place {
         Ok(matches!(self.choose()?, Choice::File(database) if !database.path().exists()))
     }
 
-    /// Opens a file that is there, or reads the stack. Looking at jobs never makes a file.
+    /// Opens a file that is there, or reads the stack, to change something.
     pub(crate) async fn open(&self) -> Result<Target, Error> {
         self.choose()?.open(Database::existing).await
+    }
+
+    /// As [`open`](Self::open), to look at it: a file may then be one that cannot be written.
+    pub(crate) async fn look(&self) -> Result<Target, Error> {
+        self.choose()?.open(Database::to_look_at).await
     }
 
     /// As [`open`](Self::open), but a file that is not there is made.
@@ -88,16 +93,12 @@ impl Place {
     /// As [`open`](Self::open), where there must be a queue of that name. A file then knows it, even if no job has been
     /// enqueued there yet.
     pub(crate) async fn open_with_queue(&self, name: &str) -> Result<Target, Error> {
-        let choice = self.choose()?;
-        let queue = match &choice {
-            // A slip in the name is told before a file is missed.
-            Choice::File(_) => Some(catalog::queue(name)?),
-            Choice::Stack(_) => None,
-        };
-        let target = choice.open(Database::existing).await?;
-        match &target {
-            Target::File(file) => file.embedded.declare(queue.as_slice()).await?,
-            Target::Stack(deployed) => deployed.check_queue(name)?,
+        let target = self.open().await?;
+        target.check_queue(name).await?;
+        if let Target::File(file) = &target
+            && !file.has_queue(name).await?
+        {
+            file.embedded.declare(catalog::queue(name).as_slice()).await?;
         }
         Ok(target)
     }
@@ -120,6 +121,31 @@ impl Choice {
     }
 }
 
+impl File {
+    /// Whether the file knows a queue of that name; the definitions may know more.
+    pub(crate) async fn has_queue(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.embedded.queue_names().await?.iter().any(|known| known == name))
+    }
+
+    fn check<'a>(
+        &self,
+        kind: &'static str,
+        name: &str,
+        known: &'a [String],
+        defined: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), Error> {
+        let all: Vec<_> = defined.into_iter().chain(known.iter().map(String::as_str)).collect();
+        if all.contains(&name) {
+            return Ok(());
+        }
+        Err(Error::Unknown { kind, name: name.into(), near: nearest(name, all), place: self.shown() })
+    }
+
+    fn shown(&self) -> String {
+        self.path.display().to_string()
+    }
+}
+
 impl Deployed {
     /// Checks that the stack has a queue of that name.
     pub(crate) fn check_queue(&self, name: &str) -> Result<(), Error> {
@@ -134,6 +160,54 @@ impl Deployed {
 }
 
 impl Target {
+    /// Checks that there is a queue of that name: in the definitions or here.
+    pub(crate) async fn check_queue(&self, name: &str) -> Result<(), Error> {
+        match self {
+            Self::File(file) => {
+                let known = file.embedded.queue_names().await?;
+                file.check("queue", name, &known, catalog::queues())
+            }
+            Self::Stack(deployed) => deployed.check_queue(name),
+        }
+    }
+
+    /// As [`check_queue`](Self::check_queue), for a look at records: a queue that is no more may have left some.
+    pub(crate) async fn check_queue_of_records(&self, name: &str) -> Result<(), Error> {
+        let checked = self.check_queue(name).await;
+        if checked.is_err() && matches!(self, Self::Stack(_)) {
+            let query = ListQuery { queue: Some(name.into()), limit: 1, ..ListQuery::default() };
+            if !self.records()?.list(&query).await?.records.is_empty() {
+                return Ok(());
+            }
+        }
+        checked
+    }
+
+    /// Checks that there are or were jobs of that name: in the definitions or here.
+    pub(crate) async fn check_job(&self, name: &str) -> Result<(), Error> {
+        let defined = catalog::definitions();
+        if defined.iter().any(|definition| definition.name == name) {
+            return Ok(());
+        }
+        let defined = defined.iter().map(|definition| definition.name);
+        match self {
+            Self::File(file) => file.check("job", name, &file.embedded.job_names().await?, defined),
+            Self::Stack(deployed) => {
+                // The table tells no names, but whether it has anything of one.
+                let query = ListQuery { job: Some(name.into()), limit: 1, ..ListQuery::default() };
+                match self.records()?.list(&query).await?.records.is_empty() {
+                    false => Ok(()),
+                    true => Err(Error::Unknown {
+                        kind: "job",
+                        name: name.into(),
+                        near: nearest(name, defined),
+                        place: format!("the stack {}", deployed.stack.name()),
+                    }),
+                }
+            }
+        }
+    }
+
     /// A client, to enqueue jobs.
     pub(crate) fn client(&self) -> Client {
         match self {
@@ -181,7 +255,7 @@ impl Target {
     /// There is no such job here.
     pub(crate) fn no_job(&self, id: &JobId) -> Error {
         let place = match self {
-            Self::File(file) => file.path.display().to_string(),
+            Self::File(file) => file.shown(),
             Self::Stack(deployed) => format!("the stack {}", deployed.stack.name()),
         };
         Error::NoJob { id: id.clone(), place }

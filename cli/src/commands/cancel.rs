@@ -29,7 +29,8 @@ impl Cancel {
             target.records()?.cancel(&id).await?.ok_or_else(|| target.no_job(&id))
         })?;
         match state {
-            JobState::Cancelled => output::print(|out| writeln!(out, "{GOOD}cancelled{GOOD:#} {NAME}{id}{NAME:#}")),
+            JobState::Cancelled => output::print(|out| writeln!(out, "{GOOD}cancelled{GOOD:#} {NAME}{id}{NAME:#}"))
+                .map_err(|error| error.after(format_args!("job {id} was cancelled"))),
             state => Err(Error::failed(format_args!(
                 "job {id} has {state} already, so there is nothing to cancel; `lamp job {id}` shows how it went"
             ))),

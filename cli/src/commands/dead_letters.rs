@@ -1,7 +1,6 @@
 //! `lamp dead-letters`.
 
 use clap::Args;
-use comfy_table::Cell;
 use jiff::Timestamp;
 use lamplighter::Stop;
 use serde::Serialize;
@@ -99,7 +98,11 @@ impl DeadLetters {
 
     fn list(&self, queue: &str) -> Result<(), Error> {
         let letters: Vec<Letter> = block_on(async {
-            Ok(match self.place.open_with_queue(queue).await? {
+            let target = self.place.look().await?;
+            target.check_queue(queue).await?;
+            Ok(match target {
+                // No job of it has been enqueued there yet.
+                Target::File(file) if !file.has_queue(queue).await? => Vec::new(),
                 Target::File(file) => {
                     let letters = file.embedded.dead_letters(queue, 0, self.limit).await?;
                     letters.into_iter().map(Letter::from).collect()
@@ -121,12 +124,12 @@ impl DeadLetters {
         let mut table = output::table(&["ID", "JOB", "REASON", "SINCE", "RECEIVED", "ERROR"]);
         for letter in &letters {
             table.add_row([
-                Cell::new(&letter.id),
-                Cell::new(&letter.job),
-                Cell::new(&letter.reason),
-                Cell::new(when::relative(letter.buried_at, now)),
-                Cell::new(letter.receive_count),
-                Cell::new(output::one_line(&letter.error, 80)),
+                output::cell(&letter.id),
+                output::cell(&letter.job),
+                output::cell(&letter.reason),
+                output::cell(when::relative(letter.buried_at, now)),
+                output::cell(letter.receive_count),
+                output::cell(output::one_line(&letter.error, 80)),
             ]);
         }
         output::keep_whole(&mut table, 0);
@@ -135,7 +138,7 @@ impl DeadLetters {
 
     fn counts(&self) -> Result<(), Error> {
         let counts: Vec<(String, u64)> = block_on(async {
-            Ok(match self.place.open().await? {
+            Ok(match self.place.look().await? {
                 Target::File(file) => file.embedded.dead_letter_counts().await?,
                 Target::Stack(deployed) => {
                     let queues = deployed.operator.queues().await?;
@@ -153,7 +156,7 @@ impl DeadLetters {
         }
         let mut table = output::table(&["QUEUE", "DEAD LETTERS"]);
         for (queue, letters) in counts {
-            table.add_row([Cell::new(queue), Cell::new(letters)]);
+            table.add_row([output::cell(queue), output::cell(letters)]);
         }
         output::print_table(&table)
     }

@@ -1,6 +1,9 @@
 //! `lamp doctor`.
 
-use std::env;
+use std::{
+    env,
+    io::{self, Write},
+};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
 use lamplighter_aws::{Examiner, Sdk};
@@ -9,6 +12,7 @@ use lamplighter_infra::doctor::{Examination, Finding, Severity};
 use super::block_on;
 use crate::{
     error::Error,
+    foreign::safe,
     output::{self, BAD, FAINT, GOOD, NAME, STRONG, WARN},
     place::STACK,
 };
@@ -39,31 +43,64 @@ impl Doctor {
         if self.json {
             output::json_lines(&examination.findings)?;
         } else {
-            show(&examination, &stack)?;
+            output::print(|out| show(out, &examination, &stack))?;
         }
         if examination.is_well() { Ok(()) } else { Err(Error::Unwell) }
     }
 }
 
-fn show(examination: &Examination, stack: &str) -> Result<(), Error> {
+fn show(out: &mut dyn Write, examination: &Examination, stack: &str) -> io::Result<()> {
     let Examination { findings, checks, resources } = examination;
-    output::print(|out| {
-        if findings.is_empty() {
-            return writeln!(
-                out,
-                "{GOOD}all is well{GOOD:#} with {NAME}{stack}{NAME:#}: {checks} checks on {resources} resources"
-            );
+    if findings.is_empty() {
+        let stack = safe(stack);
+        return writeln!(
+            out,
+            "{GOOD}all is well{GOOD:#} with {NAME}{stack}{NAME:#}: {checks} checks on {resources} resources"
+        );
+    }
+    for finding in findings {
+        let Finding { kind, severity, resource, name, found, wanted, breaks, mend } = finding;
+        let (resource, name) = (safe(resource), safe(name));
+        let style = if *severity == Severity::Error { BAD } else { WARN };
+        writeln!(out, "{style}{severity}{style:#} {STRONG}{resource}{STRONG:#} {FAINT}{name} [{kind}]{FAINT:#}")?;
+        writeln!(out, "  found   {}", safe(found))?;
+        writeln!(out, "  wanted  {}", safe(wanted))?;
+        writeln!(out, "  breaks  {}", safe(breaks))?;
+        writeln!(out, "  mend    {}\n", safe(mend))?;
+    }
+    let found = if findings.len() == 1 { "one finding".into() } else { format!("{} findings", findings.len()) };
+    writeln!(out, "{checks} checks on {resources} resources, {STRONG}{found}{STRONG:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use lamplighter_infra::doctor::Kind;
+
+    use super::*;
+    use crate::foreign::is_unsafe;
+
+    /// Colours are ours: without them, nothing is left that a terminal would obey.
+    #[test]
+    fn what_a_stack_is_found_to_be_is_no_command_to_a_terminal() {
+        let hostile = || "x\u{1b}]52;c;cm0gLXJm\u{7}\u{9b}2J\u{7f}\u{202e}\u{200b}\r\nerror: y".to_owned();
+        let finding = Finding {
+            kind: Kind::OldCode,
+            severity: Severity::Error,
+            resource: hostile(),
+            name: hostile(),
+            found: hostile(),
+            wanted: hostile(),
+            breaks: hostile(),
+            mend: hostile(),
+        };
+        for findings in [vec![], vec![finding.clone()], vec![finding.clone(), finding]] {
+            let mut out = Vec::new();
+            let lines = if findings.is_empty() { 1 } else { findings.len() * 6 + 1 };
+            show(&mut out, &Examination { findings, checks: 1, resources: 1 }, &hostile()).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert_eq!(text.lines().count(), lines, "{text:?}");
+            let plain = console::strip_ansi_codes(&text);
+            assert!(!plain.chars().any(|letter| letter != '\n' && is_unsafe(letter)), "{plain:?}");
         }
-        for finding in findings {
-            let Finding { kind, severity, resource, name, found, wanted, breaks, mend } = finding;
-            let style = if *severity == Severity::Error { BAD } else { WARN };
-            writeln!(out, "{style}{severity}{style:#} {STRONG}{resource}{STRONG:#} {FAINT}{name} [{kind}]{FAINT:#}")?;
-            writeln!(out, "  found   {found}")?;
-            writeln!(out, "  wanted  {wanted}")?;
-            writeln!(out, "  breaks  {breaks}")?;
-            writeln!(out, "  mend    {mend}\n")?;
-        }
-        let found = if findings.len() == 1 { "one finding".into() } else { format!("{} findings", findings.len()) };
-        writeln!(out, "{checks} checks on {resources} resources, {STRONG}{found}{STRONG:#}")
-    })
+    }
 }

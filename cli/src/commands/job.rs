@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::block_on;
 use crate::{
     error::Error,
+    foreign::{safe, safe_lines},
     output::{self, BAD, FAINT, GOOD, NAME, STRONG, WARN},
     place::Place,
     view::JobView,
@@ -31,7 +32,7 @@ pub(crate) struct Job {
 impl Job {
     pub(super) fn run(self) -> Result<(), Error> {
         block_on(async {
-            let target = self.place.open().await?;
+            let target = self.place.look().await?;
             let record = target.record(&target.records()?, &self.id).await?;
             if self.json {
                 return output::json_lines([JobView::from(&record)]);
@@ -44,13 +45,13 @@ impl Job {
 fn describe(out: &mut dyn Write, record: &Record, now: Timestamp) -> io::Result<()> {
     let style = output::state_style(record.state);
     let message = &record.message;
-    writeln!(out, "{STRONG}{}{STRONG:#}  {style}{}{style:#}", message.job, record.state)?;
+    writeln!(out, "{STRONG}{}{STRONG:#}  {style}{}{style:#}", safe(&message.job), record.state)?;
     let mut line = |name: &str, value: &str| writeln!(out, "  {FAINT}{name:<10}{FAINT:#} {value}");
     line("id", record.id.as_str())?;
-    line("queue", &record.queue)?;
+    line("queue", &safe(&record.queue))?;
     line("created", &moment(record.created_at, now))?;
     if let Some(schedule) = &message.schedule {
-        line("schedule", schedule)?;
+        line("schedule", &safe(schedule))?;
     }
     if let Some(parent) = &message.parent {
         line("parent", parent.as_str())?;
@@ -59,7 +60,7 @@ fn describe(out: &mut dyn Write, record: &Record, now: Timestamp) -> io::Result<
         line("due", &moment(record.due_at, now))?;
     }
     if let Some(reason) = &record.reason {
-        line("because", reason)?;
+        line("because", &safe(reason))?;
     }
     if let Some(progress) = record.progress {
         line("progress", &format!("{} of {}", progress.done, progress.total))?;
@@ -96,11 +97,11 @@ fn attempt(out: &mut dyn Write, attempt: &Attempt) -> io::Result<()> {
         attempt.outcome.as_str(),
         when::full(attempt.started_at),
         when::short(when::between(attempt.started_at, attempt.ended_at)),
-        attempt.host,
+        safe(&attempt.host),
     )?;
     if let Some(error) = &attempt.error {
-        writeln!(out, "       {}", error.message)?;
-        error.chain.iter().try_for_each(|cause| writeln!(out, "       {FAINT}because{FAINT:#} {cause}"))?;
+        writeln!(out, "       {}", safe(&error.message))?;
+        error.chain.iter().try_for_each(|cause| writeln!(out, "       {FAINT}because{FAINT:#} {}", safe(cause)))?;
     }
     Ok(())
 }
@@ -114,5 +115,5 @@ fn json(out: &mut dyn Write, name: &str, raw: &RawValue) -> io::Result<()> {
     let pretty = serde_json::from_str::<Value>(raw.get()).and_then(|value| serde_json::to_string_pretty(&value));
     writeln!(out, "\n{STRONG}{name}{STRONG:#}")?;
     let text = pretty.unwrap_or_else(|_| raw.get().to_owned());
-    text.lines().try_for_each(|line| writeln!(out, "  {line}"))
+    safe_lines(&text).try_for_each(|line| writeln!(out, "  {line}"))
 }

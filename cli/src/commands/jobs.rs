@@ -1,12 +1,12 @@
 //! `lamp jobs`.
 
 use clap::Args;
-use comfy_table::{Cell, ColumnConstraint, Width};
+use comfy_table::{ColumnConstraint, Width};
 use jiff::Timestamp;
 use lamplighter::{JobState, ListQuery, Record};
 
 use super::block_on;
-use crate::{catalog, error::Error, output, place::Place, view::JobView, when};
+use crate::{error::Error, output, place::Place, view::JobView, when};
 
 /// List jobs, newest first.
 ///
@@ -22,6 +22,12 @@ pub(crate) struct Jobs {
     /// Only jobs of this queue.
     #[arg(long, value_name = "NAME")]
     queue: Option<String>,
+    /// Only jobs that came at this moment or later, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = when::since)]
+    since: Option<Timestamp>,
+    /// Only jobs that came before this moment, or longer ago than this: 2h, 3 days, 2026-12-24T18:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = when::since)]
+    before: Option<Timestamp>,
     /// How many at most; 0 for all.
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     limit: usize,
@@ -40,23 +46,25 @@ const PAGE: usize = 500;
 
 impl Jobs {
     pub(super) fn run(self) -> Result<(), Error> {
-        if let Some(name) = &self.job {
-            catalog::definition(name)?;
-        }
         block_on(self.list())
     }
 
     async fn list(self) -> Result<(), Error> {
-        let target = match &self.queue {
-            Some(name) => self.place.open_with_queue(name).await?,
-            None => self.place.open().await?,
-        };
+        let target = self.place.look().await?;
         let client = target.records()?;
+        if let Some(name) = &self.queue {
+            target.check_queue_of_records(name).await?;
+        }
+        if let Some(name) = &self.job {
+            target.check_job(name).await?;
+        }
         let mut left = if self.limit == 0 { usize::MAX } else { self.limit };
         let mut query = ListQuery {
             state: self.state,
             job: self.job,
             queue: self.queue,
+            since: self.since,
+            before: self.before,
             cursor: self.cursor,
             ..ListQuery::default()
         };
@@ -97,13 +105,13 @@ fn table(records: &[Record], widths: Option<Vec<u16>>) -> Result<Option<Vec<u16>
     let mut table = output::table(if widths.is_none() { HEADERS } else { &[] });
     for record in records {
         table.add_row([
-            Cell::new(&record.id),
-            Cell::new(&record.message.job),
+            output::cell(&record.id),
+            output::cell(&record.message.job),
             output::state_cell(record.state),
-            Cell::new(record.attempt),
-            Cell::new(when::relative(record.created_at, now)),
-            Cell::new(took(record)),
-            Cell::new(note(record, now)),
+            output::cell(record.attempt),
+            output::cell(when::relative(record.created_at, now)),
+            output::cell(took(record)),
+            output::cell(note(record, now)),
         ]);
     }
     output::keep_whole(&mut table, 0);

@@ -22,6 +22,7 @@ mod schedules;
 use std::future::Future;
 
 use clap::Subcommand;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::error::Error;
 
@@ -81,17 +82,16 @@ fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error>
     runtime()?.block_on(work)
 }
 
-/// As [`block_on`], but does not wait for handlers that block their threads when the work is done.
-fn block_on_handlers<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    let runtime = runtime()?;
-    let outcome = runtime.block_on(work);
-    runtime.shutdown_background();
-    outcome
+/// Threads for what is asynchronous.
+fn runtime() -> Result<Runtime, Error> {
+    Builder::new_multi_thread().enable_all().build().map_err(no_threads)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Error> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::failed(format_args!("cannot start threads: {error}; free some and try again")))
+/// The calling thread, for what must not wait for the threads of [`runtime`].
+fn control() -> Result<Runtime, Error> {
+    Builder::new_current_thread().enable_all().build().map_err(no_threads)
+}
+
+fn no_threads(error: std::io::Error) -> Error {
+    Error::failed(format_args!("cannot start threads: {error}; free some and try again"))
 }

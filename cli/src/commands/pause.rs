@@ -5,6 +5,7 @@ use clap::Args;
 use super::block_on;
 use crate::{
     error::Error,
+    foreign::safe,
     output::{self, GOOD, NAME, WARN},
     place::{Place, Target},
 };
@@ -62,12 +63,14 @@ impl Switch {
             }
             Ok(())
         })?;
-        if json {
-            return output::json_lines([serde_json::json!({ "queue": queue, "paused": paused })]);
-        }
-        output::print(|out| match paused {
-            true => writeln!(out, "{WARN}paused{WARN:#} {NAME}{queue}{NAME:#}"),
-            false => writeln!(out, "{GOOD}resumed{GOOD:#} {NAME}{queue}{NAME:#}"),
-        })
+        let told = match json {
+            true => output::json_lines([serde_json::json!({ "queue": queue, "paused": paused })]),
+            false => output::print(|out| match paused {
+                true => writeln!(out, "{WARN}paused{WARN:#} {NAME}{}{NAME:#}", safe(&queue)),
+                false => writeln!(out, "{GOOD}resumed{GOOD:#} {NAME}{}{NAME:#}", safe(&queue)),
+            }),
+        };
+        let done = if paused { "paused" } else { "resumed" };
+        told.map_err(|error| error.after(format_args!("queue {queue} was {done}")))
     }
 }

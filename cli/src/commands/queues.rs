@@ -1,7 +1,7 @@
 //! `lamp queues`.
 
 use clap::Args;
-use comfy_table::{Cell, Color};
+use comfy_table::Color;
 use lamplighter_aws::{DeployedQueue, MappingState};
 use lamplighter_embedded::QueueStatus;
 use serde::Serialize;
@@ -74,7 +74,7 @@ impl View {
 impl Queues {
     pub(super) fn run(self) -> Result<(), Error> {
         let views: Vec<View> = block_on(async {
-            Ok(match self.place.open().await? {
+            Ok(match self.place.look().await? {
                 Target::File(file) => file.embedded.queues().await?.into_iter().map(View::from).collect(),
                 Target::Stack(deployed) => deployed.operator.queues().await?.into_iter().map(View::from).collect(),
             })
@@ -89,13 +89,13 @@ impl Queues {
         let mut table = output::table(&["QUEUE", "WAITING", "IN FLIGHT", "DELAYED", "DEAD LETTERS", ""]);
         for view in views {
             let (note, color) = view.note();
-            let note = Cell::new(note);
+            let note = output::cell(note);
             table.add_row([
-                Cell::new(&view.queue),
-                Cell::new(view.waiting),
-                Cell::new(view.in_flight),
-                Cell::new(view.delayed),
-                Cell::new(view.dead_letters.map_or_else(|| "none kept".into(), |letters| letters.to_string())),
+                output::cell(&view.queue),
+                output::cell(view.waiting),
+                output::cell(view.in_flight),
+                output::cell(view.delayed),
+                output::cell(view.dead_letters.map_or_else(|| "none kept".into(), |letters| letters.to_string())),
                 match color {
                     Some(color) => note.fg(color),
                     None => note,

@@ -6,7 +6,6 @@ use std::{
 };
 
 use clap::Args;
-use comfy_table::Cell;
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use lamplighter::{Stop, StoreError};
@@ -18,6 +17,7 @@ use super::block_on;
 use crate::{
     catalog,
     error::Error,
+    foreign::safe,
     output::{self, GOOD, WARN},
     place::{Deployed, Place, Target},
     progress,
@@ -93,8 +93,12 @@ const STEP: u32 = 500;
 impl Redrive {
     pub(super) fn run(self) -> Result<(), Error> {
         block_on(async {
-            let target = self.place.open_with_queue(&self.queue).await?;
-            if self.dry_run { self.count(&target).await } else { self.move_back(&target).await }
+            if !self.dry_run {
+                return self.move_back(&self.place.open_with_queue(&self.queue).await?).await;
+            }
+            let target = self.place.look().await?;
+            target.check_queue(&self.queue).await?;
+            self.count(&target).await
         })
     }
 
@@ -169,22 +173,24 @@ impl Redrive {
 
     fn tell(&self, answer: Answer) -> Result<(), Error> {
         let queue = &self.queue;
-        if self.json {
-            output::json_lines([&answer])?;
+        let told = if self.json {
+            output::json_lines([&answer])
         } else if answer.moved == 0 && answer.obsolete == 0 && answer.failed == 0 && answer.error.is_none() {
             let fit = if self.job.is_some() || self.since.is_some() { " that fit" } else { "" };
             output::hint(&format!("no dead letters{fit} on {queue}"));
+            Ok(())
         } else {
             output::print(|out| {
                 let took = when::short(Duration::from_secs_f64(answer.seconds));
-                writeln!(out, "{GOOD}moved{GOOD:#} {} back to {queue} in {took}", letters(answer.moved))?;
+                writeln!(out, "{GOOD}moved{GOOD:#} {} back to {} in {took}", letters(answer.moved), safe(queue))?;
                 if answer.obsolete > 0 {
                     let whose = "jobs that have ended otherwise, or are under way";
                     writeln!(out, "{WARN}removed{WARN:#} {} of {whose}", letters(answer.obsolete))?;
                 }
                 Ok(())
-            })?;
-        }
+            })
+        };
+        told.map_err(|error| error.after(format_args!("{} moved back to {queue}", were(answer.moved))))?;
         let Answer { failed, twice, error, stopped, .. } = answer;
         if let Some(error) = error {
             let what = match (failed, twice) {
@@ -210,6 +216,8 @@ impl Redrive {
             dead_letters,
         };
         let (counts, unseen) = match target {
+            // No job of it has been enqueued there yet.
+            Target::File(file) if !file.has_queue(&self.queue).await? => (Vec::new(), 0),
             Target::File(file) => {
                 let filter = DeadLetterFilter { job: self.job.clone(), since: self.since, before: None };
                 let counts = file.embedded.count_dead_letters(&self.queue, &filter).await?;
@@ -230,7 +238,7 @@ impl Redrive {
         } else {
             let mut table = output::table(&["JOB", "REASON", "DEAD LETTERS"]);
             for one in &counts {
-                table.add_row([Cell::new(&one.job), Cell::new(&one.reason), Cell::new(one.dead_letters)]);
+                table.add_row([output::cell(&one.job), output::cell(&one.reason), output::cell(one.dead_letters)]);
             }
             output::print_table(&table)?;
         }

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 
 use clap::Args;
-use comfy_table::Cell;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use lamplighter::{Client, JobId, JobState, ListQuery, StoreError};
 
 use super::block_on;
 use crate::{
-    catalog,
     error::Error,
     output::{self, GOOD, NAME},
     place::{Place, Target},
@@ -71,14 +69,14 @@ impl Retry {
                 "say which failed jobs: --failed with --job, --queue or --since, or --all for every one".into(),
             ));
         }
-        if let Some(name) = &self.job {
-            catalog::definition(name)?;
-        }
         block_on(async {
-            let target = match &self.queue {
-                Some(name) => self.place.open_with_queue(name).await?,
-                None => self.place.open().await?,
-            };
+            let target = if self.dry_run { self.place.look().await? } else { self.place.open().await? };
+            if let Some(name) = &self.queue {
+                target.check_queue_of_records(name).await?;
+            }
+            if let Some(name) = &self.job {
+                target.check_job(name).await?;
+            }
             let client = target.records()?;
             if !self.ids.is_empty() {
                 return named(&target, &client, &self.ids).await;
@@ -121,7 +119,8 @@ async fn named(target: &Target, client: &Client, ids: &[JobId]) -> Result<(), Er
     let mut errors = Vec::new();
     for id in ids {
         match one(target, client, id).await {
-            Ok(()) => output::print(|out| writeln!(out, "{GOOD}queued again{GOOD:#} {NAME}{id}{NAME:#}"))?,
+            Ok(()) => output::print(|out| writeln!(out, "{GOOD}queued again{GOOD:#} {NAME}{id}{NAME:#}"))
+                .map_err(|error| error.after(format_args!("job {id} was queued again")))?,
             Err(error) => errors.push(error),
         }
     }
@@ -159,7 +158,7 @@ fn count(failed: &[Failed]) -> Result<(), Error> {
     }
     let mut table = output::table(&["JOB", "QUEUE", "FAILED"]);
     for ((job, queue), jobs) in counts {
-        table.add_row([Cell::new(job), Cell::new(queue), Cell::new(jobs)]);
+        table.add_row([output::cell(job), output::cell(queue), output::cell(jobs)]);
     }
     output::print_table(&table)?;
     output::hint(&format!("{} would run once more; without --dry-run they do", jobs(failed.len())));
@@ -189,7 +188,8 @@ async fn again(client: &Client, failed: Vec<Failed>) -> Result<(), Error> {
         bar.inc(1);
     }
     bar.finish_and_clear();
-    output::print(|out| writeln!(out, "{GOOD}queued again{GOOD:#} {}", jobs(queued)))?;
+    output::print(|out| writeln!(out, "{GOOD}queued again{GOOD:#} {}", jobs(queued)))
+        .map_err(|error| error.after(format_args!("{} queued again", were(queued))))?;
     match first {
         None => Ok(()),
         Some(error) => Err(Error::failed(format_args!("{errors} of {} were not queued again: {error}", jobs(total)))),
@@ -198,4 +198,8 @@ async fn again(client: &Client, failed: Vec<Failed>) -> Result<(), Error> {
 
 fn jobs(count: usize) -> String {
     if count == 1 { "one failed job".into() } else { format!("{count} failed jobs") }
+}
+
+fn were(count: usize) -> String {
+    format!("{} {}", jobs(count), if count == 1 { "was" } else { "were" })
 }

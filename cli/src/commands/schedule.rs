@@ -11,6 +11,7 @@ use super::{block_on, enqueue::not_deployed};
 use crate::{
     arguments, catalog,
     error::Error,
+    foreign::safe,
     output::{self, FAINT, GOOD, NAME, WARN},
     place::{Place, Target},
     when,
@@ -134,15 +135,15 @@ impl Add {
         let now = Timestamp::now();
         let ScheduleStatus { schedule, job, queue, next, .. } =
             ScheduleStatus::new(&scheduled, ScheduleOrigin::RunTime, false, now);
+        let unanswered = |error: Error| error.after(format_args!("the schedule {} was made", schedule.name));
         if self.json {
             let (schedule, job, queue, next) = (&*schedule.name, &*job, &*queue, &*next);
-            return output::json_lines([Added { schedule, job, queue, next }]);
+            return output::json_lines([Added { schedule, job, queue, next }]).map_err(unanswered);
         }
         let next = next.first().map(|next| format!(", next {next} ({})", when::relative(*next, now)));
-        let next = next.unwrap_or_default();
-        output::print(|out| {
-            writeln!(out, "{GOOD}scheduled{GOOD:#} {NAME}{}{NAME:#} {FAINT}{job}{next}{FAINT:#}", schedule.name)
-        })
+        let (next, name) = (next.unwrap_or_default(), safe(&schedule.name));
+        output::print(|out| writeln!(out, "{GOOD}scheduled{GOOD:#} {NAME}{name}{NAME:#} {FAINT}{job}{next}{FAINT:#}"))
+            .map_err(unanswered)
     }
 
     fn schedule(&self) -> Result<schedule::Schedule, Error> {
@@ -171,10 +172,11 @@ impl Named {
     fn remove(self) -> Result<(), Error> {
         let Self { name, place, json } = self;
         block_on(async { Ok(place.open().await?.client().unschedule(&name).await?) })?;
-        if json {
-            return output::json_lines([serde_json::json!({ "schedule": name, "removed": true })]);
-        }
-        output::print(|out| writeln!(out, "{GOOD}removed{GOOD:#} {NAME}{name}{NAME:#}"))
+        let told = match json {
+            true => output::json_lines([serde_json::json!({ "schedule": name, "removed": true })]),
+            false => output::print(|out| writeln!(out, "{GOOD}removed{GOOD:#} {NAME}{}{NAME:#}", safe(&name))),
+        };
+        told.map_err(|error| error.after(format_args!("the schedule {name} was removed")))
     }
 
     fn pause(self, paused: bool) -> Result<(), Error> {
@@ -187,21 +189,24 @@ impl Named {
             }
             Ok(())
         })?;
-        if json {
-            return output::json_lines([serde_json::json!({ "schedule": name, "paused": paused })]);
-        }
-        output::print(|out| match paused {
-            true => writeln!(out, "{WARN}paused{WARN:#} {NAME}{name}{NAME:#}"),
-            false => writeln!(out, "{GOOD}resumed{GOOD:#} {NAME}{name}{NAME:#}"),
-        })
+        let told = match json {
+            true => output::json_lines([serde_json::json!({ "schedule": name, "paused": paused })]),
+            false => output::print(|out| match paused {
+                true => writeln!(out, "{WARN}paused{WARN:#} {NAME}{}{NAME:#}", safe(&name)),
+                false => writeln!(out, "{GOOD}resumed{GOOD:#} {NAME}{}{NAME:#}", safe(&name)),
+            }),
+        };
+        let done = if paused { "paused" } else { "resumed" };
+        told.map_err(|error| error.after(format_args!("the schedule {name} was {done}")))
     }
 
     fn trigger(self) -> Result<(), Error> {
         let Self { name, place, json } = self;
         let id: JobId = block_on(async { Ok(place.open().await?.client().trigger_schedule(&name).await?) })?;
-        if json {
-            return output::json_lines([serde_json::json!({ "schedule": name, "id": id })]);
-        }
-        output::print(|out| writeln!(out, "{GOOD}started{GOOD:#} {NAME}{id}{NAME:#}"))
+        let told = match json {
+            true => output::json_lines([serde_json::json!({ "schedule": name, "id": id })]),
+            false => output::print(|out| writeln!(out, "{GOOD}started{GOOD:#} {NAME}{id}{NAME:#}")),
+        };
+        told.map_err(|error| error.after(format_args!("job {id} of the schedule {name} was started")))
     }
 }

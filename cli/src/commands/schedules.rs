@@ -73,7 +73,7 @@ impl Schedules {
         if self.place.is_to_be_made()? {
             return Ok(views.into_values().collect());
         }
-        let target = self.place.open().await?;
+        let target = self.place.look().await?;
         if target.keeps_schedules() {
             let client = target.client();
             let tracked = client.store().is_ok();
@@ -133,11 +133,11 @@ fn list(views: &[View]) -> Result<(), Error> {
             None => "never".into(),
         };
         table.add_row([
-            Cell::new(&view.schedule),
-            Cell::new(format!("{} {}", view.when, view.zone)),
-            Cell::new(&view.job),
+            output::cell(&view.schedule),
+            output::cell(format!("{} {}", view.when, view.zone)),
+            output::cell(&view.job),
             Cell::new(next.join("\n")),
-            Cell::new(last),
+            output::cell(last),
         ]);
     }
     output::print_table(&table)

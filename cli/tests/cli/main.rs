@@ -6,11 +6,15 @@
 mod demo;
 mod engine_end;
 mod errors;
+mod hostile;
 mod infra;
 mod kill;
+mod many;
+mod names;
 mod new;
 mod operator;
 mod round_trip;
 mod schedules;
+mod signals;
 mod stack;
 mod support;

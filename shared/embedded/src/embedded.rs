@@ -14,6 +14,7 @@ use crate::{
     file::{
         connection::{self, Location},
         patience::Patience,
+        read_only,
         readers::Readers,
         signals::Signals,
         unit::Unit,
@@ -54,6 +55,24 @@ impl Embedded {
     /// made it. A file that is refused is left as it is, to the byte, and nothing appears beside it.
     pub fn open(path: impl AsRef<Path>, settings: Settings) -> Result<Self, OpenError> {
         Self::at(Location::file(path.as_ref())?, settings)
+    }
+
+    /// Opens a file that is there to look at it: also one that may not be written, or in a folder where nothing may be made.
+    /// Whatever would change it fails.
+    ///
+    /// # Errors
+    /// When the file cannot be read, when it holds something else, or when another version made it.
+    pub fn read_only(path: impl AsRef<Path>, settings: Settings) -> Result<Self, OpenError> {
+        let location = Location::file(path.as_ref())?;
+        let connection = read_only::open(location.path())?;
+        let signals = Arc::new(Signals::new());
+        let name: Arc<str> = location.path().display().to_string().into();
+        let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name, None, None);
+        let readers = Readers::read_only(location.clone(), settings.durability, writer.clone());
+        let store =
+            Arc::new(EmbeddedStore::new(writer.clone(), readers.clone(), settings.env.clone(), signals.clone()));
+        let (engine, patience, pragmas) = (AtomicBool::new(false), None, Vec::new());
+        Ok(Self(Arc::new(Inner { location, settings, writer, readers, signals, store, engine, patience, pragmas })))
     }
 
     /// A store of jobs in memory: for tests, and gone with its last clone.

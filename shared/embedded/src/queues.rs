@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use crate::{
     embedded::Embedded,
-    file::catalog::find_queue,
+    file::catalog::{self, find_queue},
     time,
     work::{
         burial::{self, DeadLetter},
@@ -25,6 +25,22 @@ impl Embedded {
     pub async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError> {
         let now = time::nearest(self.env().now());
         self.0.readers.read(move |connection| pause::all(connection, now)).await
+    }
+
+    /// The names of all queues that the file knows, in their order.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn queue_names(&self) -> Result<Vec<String>, StoreError> {
+        self.0.readers.read(catalog::queue_names).await
+    }
+
+    /// The names of all jobs that the file has ever met, in their order.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn job_names(&self) -> Result<Vec<String>, StoreError> {
+        self.0.readers.read(catalog::job_names).await
     }
 
     /// Pauses a queue, for engines to come too: they take no message from it, while what runs goes on to its end, and

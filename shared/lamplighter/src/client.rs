@@ -1,5 +1,6 @@
 //! Enqueueing jobs, and asking after them.
 
+mod new_job;
 mod schedules;
 
 use std::{
@@ -13,12 +14,13 @@ use std::{
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
+pub use self::new_job::NewJob;
 use crate::{
     declared::Limits,
     env::Env,
-    id::{InvalidJobId, JobId},
+    id::JobId,
     job::Job,
-    message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace, empty_object},
+    message::{Message, Trace, empty_object},
     options::Tracking,
     ports::{
         Backend, EnqueueError, Enqueued, ListQuery, Page, Payloads, Store, StoreError, StoreErrorKind, Submission,
@@ -69,30 +71,37 @@ impl Client {
     /// Enqueues a job. Await the answer as it is, or say more first:
     /// `client.enqueue(job).delay(days(3)).id("order-42").await?`.
     pub fn enqueue<J: Job>(&self, job: J) -> Enqueue<'_> {
-        Enqueue::new(self, J::NAME, J::QUEUE.name().into(), J::options().tracking(), arguments(&job, J::NAME))
+        Enqueue { client: self, job: job.into() }
     }
 
     /// Enqueues a job by name, with arguments as JSON: for senders that do not have its type.
     /// The arguments are not checked here.
     pub fn enqueue_raw(&self, job: &str, queue: &str, tracking: Tracking, args: Box<RawValue>) -> Enqueue<'_> {
-        Enqueue::new(self, job, queue.into(), tracking, Ok(args))
+        Enqueue { client: self, job: NewJob::raw(job.to_owned(), queue.to_owned(), tracking, args) }
     }
 
-    /// Enqueues many jobs of one type, in as few calls as the backend can. The answers come in the jobs' order; a job
-    /// that is refused does not hold up the others.
-    pub async fn enqueue_all<J: Job>(
+    /// Enqueues many jobs, of one type or of several, in as few calls as the backend can: plain jobs, or each with its
+    /// own id, delay and the like as [`NewJob`]. The answers come in the jobs' order; a job that is refused does not
+    /// hold up the others, and of two with one id one is enqueued. All jobs are held in memory at once: whoever has
+    /// more than some ten thousand gives them in parts.
+    pub async fn enqueue_all<N: Into<NewJob>>(
         &self,
-        jobs: impl IntoIterator<Item = J, IntoIter: Send>,
+        jobs: impl IntoIterator<Item = N, IntoIter: Send>,
     ) -> Vec<Result<Enqueued, EnqueueError>> {
-        let (queue, tracking): (Arc<str>, _) = (J::QUEUE.name().into(), J::options().tracking());
         let mut answers = Vec::new();
         let mut submissions = Vec::new();
+        // Neighbours mostly go to one queue: its name then stands in memory once.
+        let mut last: Option<Arc<str>> = None;
         for job in jobs {
-            let args = arguments(&job, J::NAME);
-            let made = Enqueue::new(self, J::NAME, queue.clone(), tracking, args).into_submission();
-            let fitted = match made {
-                Ok((_, submission, true)) => self.fitted(submission, true).await,
-                made => made.map(|(_, submission, _)| submission),
+            let job = job.into();
+            let queue = match last.take() {
+                Some(queue) if *queue == *job.queue_name() => queue,
+                _ => job.queue_name().into(),
+            };
+            last = Some(queue.clone());
+            let fitted = match job.into_submission(self, queue) {
+                Ok((submission, true)) => self.fitted(submission, true).await,
+                made => made.map(|(submission, _)| submission),
             };
             match fitted {
                 Ok(submission) => {
@@ -211,130 +220,51 @@ pub enum WaitError {
     Store(#[from] StoreError),
 }
 
-/// A job about to be enqueued: await it.
+/// A job about to be enqueued: await it. What can be said about it is what [`NewJob`] can say.
 #[must_use = "a job is enqueued when this is awaited"]
 pub struct Enqueue<'a> {
     client: &'a Client,
-    job: String,
-    queue: Arc<str>,
-    tracking: Tracking,
-    args: Result<Box<RawValue>, EnqueueError>,
-    id: Option<Result<JobId, InvalidJobId>>,
-    due_at: Option<Timestamp>,
-    expires_at: Option<Timestamp>,
-    group: Option<Arc<str>>,
-    trace: Option<Trace>,
-    schedule: Option<String>,
+    job: NewJob,
 }
 
-impl<'a> Enqueue<'a> {
-    fn new(
-        client: &'a Client,
-        job: &str,
-        queue: Arc<str>,
-        tracking: Tracking,
-        args: Result<Box<RawValue>, EnqueueError>,
-    ) -> Self {
-        Self {
-            client,
-            job: job.into(),
-            queue,
-            tracking,
-            args,
-            id: None,
-            due_at: None,
-            expires_at: None,
-            group: None,
-            trace: None,
-            schedule: None,
-        }
+impl Enqueue<'_> {
+    /// As [`NewJob::delay`].
+    pub fn delay(self, delay: Duration) -> Self {
+        self.map(|job| job.delay(delay))
     }
 
-    /// Not before this time has passed.
-    pub fn delay(mut self, delay: Duration) -> Self {
-        self.due_at = Some(self.client.shared.env.now().saturating_add(delay).unwrap_or(Timestamp::MAX));
-        self
+    /// As [`NewJob::at`].
+    pub fn at(self, moment: Timestamp) -> Self {
+        self.map(|job| job.at(moment))
     }
 
-    /// Not before this moment; one that has passed means now.
-    pub fn at(mut self, moment: Timestamp) -> Self {
-        self.due_at = Some(moment);
-        self
+    /// As [`NewJob::id`].
+    pub fn id(self, id: impl AsRef<str>) -> Self {
+        self.map(|job| job.id(id))
     }
 
-    /// Under this id, which is its idempotency key: where a job of that id exists already, nothing is enqueued, and the
-    /// answer says so.
-    pub fn id(mut self, id: impl AsRef<str>) -> Self {
-        self.id = Some(JobId::new(id));
-        self
+    /// As [`NewJob::expires_in`].
+    pub fn expires_in(self, time: Duration) -> Self {
+        self.map(|job| job.expires_in(time))
     }
 
-    /// Not after this time has passed: a job that has not begun by then is cancelled.
-    pub fn expires_in(mut self, time: Duration) -> Self {
-        self.expires_at = Some(self.client.shared.env.now().saturating_add(time).unwrap_or(Timestamp::MAX));
-        self
+    /// As [`NewJob::group`].
+    pub fn group(self, group: impl AsRef<str>) -> Self {
+        self.map(|job| job.group(group))
     }
 
-    /// In this message group. On a FIFO queue the jobs of a group run one after the other; without one, all jobs of
-    /// the queue form one group. On a standard queue of SQS a group is a tenant: its fair queues let no tenant's backlog
-    /// hold up the others' jobs (Amazon SQS Developer Guide, "Amazon SQS fair queues"). The embedded engine takes the
-    /// jobs of a standard queue as they come.
-    pub fn group(mut self, group: impl AsRef<str>) -> Self {
-        self.group = Some(group.as_ref().into());
-        self
+    /// As [`NewJob::trace`].
+    pub fn trace(self, trace: Trace) -> Self {
+        self.map(|job| job.trace(trace))
     }
 
-    /// As a part of this trace.
-    pub fn trace(mut self, trace: Trace) -> Self {
-        self.trace = Some(trace);
-        self
+    /// As [`NewJob::schedule`].
+    pub fn schedule(self, name: impl Into<String>) -> Self {
+        self.map(|job| job.schedule(name))
     }
 
-    /// As caused by this schedule.
-    pub fn schedule(mut self, name: impl Into<String>) -> Self {
-        self.schedule = Some(name.into());
-        self
-    }
-
-    /// What is to be sent, and whether it is too large for a message.
-    fn into_submission(self) -> Result<(&'a Client, Submission, bool), EnqueueError> {
-        let Self { client, job, .. } = self;
-        let origin = &client.origin;
-        if let Some(limits) = &client.limits {
-            limits.check_enqueue(&job, &self.queue)?;
-        }
-        if origin.hops > MAX_HOPS {
-            return Err(EnqueueError::TooManyHops { job, hops: origin.hops });
-        }
-        let now = client.shared.env.now();
-        let own_id = self.id.is_some();
-        let id = self.id.transpose()?.unwrap_or_else(|| JobId::generate(&client.shared.env));
-        let mut message = Message::new(job, self.args?)
-            .map_err(|error| EnqueueError::Arguments { job: "this job".into(), reason: error.to_string() })?;
-        message.id = Some(id.clone());
-        message.enqueued_at = Some(now);
-        message.expires_at = self.expires_at;
-        message.schedule = self.schedule;
-        message.trace = self.trace.or_else(|| origin.trace.clone());
-        message.hops = origin.hops;
-        message.parent = origin.parent.clone();
-        // The arguments are all that can be large: what surrounds them stays below this.
-        const ENVELOPE: usize = 4096;
-        let bytes = message.args.get().len();
-        let large = bytes > MAX_MESSAGE_BYTES - ENVELOPE && message.to_json().len() > MAX_MESSAGE_BYTES;
-        if large && client.shared.backend.payloads.is_none() {
-            return Err(EnqueueError::TooLarge { job: message.job, bytes, limit: MAX_MESSAGE_BYTES });
-        }
-        let submission = Submission {
-            id,
-            queue: self.queue,
-            message: Arc::new(message),
-            due_at: self.due_at.filter(|due| *due > now),
-            group: self.group,
-            tracking: self.tracking,
-            own_id,
-        };
-        Ok((client, submission, large))
+    fn map(self, change: impl FnOnce(NewJob) -> NewJob) -> Self {
+        Self { job: change(self.job), ..self }
     }
 }
 
@@ -352,16 +282,13 @@ impl<'a> IntoFuture for Enqueue<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let (client, submission, large) = self.into_submission()?;
+            let Self { client, job } = self;
+            let queue = job.queue_name().into();
+            let (submission, large) = job.into_submission(client, queue)?;
             let submission = client.fitted(submission, large).await?;
             client.shared.backend.queues.send(vec![submission]).await.pop().unwrap_or_else(no_answer)
         })
     }
-}
-
-fn arguments<J: Job>(job: &J, name: &str) -> Result<Box<RawValue>, EnqueueError> {
-    serde_json::value::to_raw_value(job)
-        .map_err(|error| EnqueueError::Arguments { job: name.into(), reason: error.to_string() })
 }
 
 fn no_answer() -> Result<Enqueued, EnqueueError> {

@@ -59,13 +59,23 @@ pub struct Definition {
     /// [`Job::options`].
     pub options: Options,
     schema: fn() -> Schema,
+    parse: fn(&str) -> Result<(), serde_json::Error>,
 }
 
 impl Definition {
     /// The definition of `J`.
     #[must_use]
     pub fn of<J: Job>() -> Self {
-        Self { name: J::NAME, queue: J::QUEUE, options: J::options(), schema: schema_of::<J> }
+        Self { name: J::NAME, queue: J::QUEUE, options: J::options(), schema: schema_of::<J>, parse: parses::<J> }
+    }
+
+    /// Whether these arguments, the text of a JSON object, are read into the job's type: what the worker does before it
+    /// calls the handler.
+    ///
+    /// # Errors
+    /// What the type says about them. It may quote values, so it belongs into no log.
+    pub fn parse(&self, args: &str) -> Result<(), serde_json::Error> {
+        (self.parse)(args)
     }
 
     /// The JSON Schema of the arguments.
@@ -78,6 +88,10 @@ impl Definition {
 /// The JSON Schema of a job's arguments.
 pub(crate) fn schema_of<J: Job>() -> Schema {
     SchemaGenerator::default().into_root_schema_for::<J>()
+}
+
+fn parses<J: Job>(args: &str) -> Result<(), serde_json::Error> {
+    serde_json::from_str::<J>(args).map(drop)
 }
 
 /// `n` seconds.

@@ -32,7 +32,7 @@ pub mod testing;
 mod worker;
 
 pub use self::{
-    client::{Client, Enqueue, WaitError},
+    client::{Client, Enqueue, NewJob, WaitError},
     context::Context,
     delivery::{Action, Burial, BurialReason, Delivery, Settlement},
     env::{Clock, Env, Random, SeededRandom, SystemClock, SystemRandom, TokioClock},

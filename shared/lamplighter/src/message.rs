@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{id::JobId, misfit::told, moment};
+use crate::{id::JobId, misfit::told, moment, schedule::is_schedule_name};
 
 /// The largest message that SQS takes, attributes included: 1 MiB (Amazon SQS Developer Guide, "Message quotas").
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -41,7 +41,7 @@ pub struct Message {
     pub enqueued_at: Option<Timestamp>,
     /// From when on the job must not start any more.
     pub expires_at: Option<Timestamp>,
-    /// The schedule that caused the job.
+    /// The name of the schedule that caused the job: 1–64 letters, digits and `_.-`.
     pub schedule: Option<String>,
     /// The trace that the job belongs to.
     pub trace: Option<Trace>,
@@ -119,6 +119,10 @@ impl Message {
         }
         if !self.args.get().starts_with('{') {
             return Err(InvalidMessage("\"args\" must be a JSON object".into()));
+        }
+        // It is shown to people, becomes part of ids, and no schedule can be called otherwise.
+        if self.schedule.as_deref().is_some_and(|name| !is_schedule_name(name)) {
+            return Err(InvalidMessage("\"schedule\" is 1 to 64 letters, digits and _.-".into()));
         }
         Ok(())
     }
@@ -388,6 +392,9 @@ mod tests {
             (r#"{"job":"a","id":"a b"}"#, "expected a job id: 1 to 128"),
             (r#"{"job":"a","hops":-1}"#, "field \"hops\""),
             (r#"{"job":"a","enqueued_at":"yesterday"}"#, "field \"enqueued_at\""),
+            (r#"{"job":"a","schedule":""}"#, "\"schedule\" is 1 to 64"),
+            (r#"{"job":"a","schedule":"a b"}"#, "\"schedule\" is 1 to 64"),
+            (r#"{"job":"a","schedule":"\u001b]52;c;cm0gLXJm\u0007"}"#, "\"schedule\" is 1 to 64"),
             (r#"{"job":"a"} trailing"#, "trailing"),
         ] {
             let error = parse(body).unwrap_err();
@@ -464,7 +471,8 @@ mod tests {
             id in proptest::option::of("[A-Za-z0-9._:@-]{1,128}"),
             seconds in proptest::option::of(-1_000_000i64..9_000_000_000),
             hops in any::<u32>(),
-            schedule in proptest::option::of(".*"),
+            schedule in proptest::option::of("[A-Za-z0-9._-]{1,64}"),
+            text in proptest::option::of(".*"),
             extra in proptest::collection::btree_map("x-.*", json(), 0..3),
         ) {
             let mut message = Message::new(job, raw(&serde_json::json!(args))).unwrap();
@@ -474,8 +482,8 @@ mod tests {
             message.expires_at = message.enqueued_at;
             message.hops = hops;
             message.attempts = hops / 2;
-            message.args_at = schedule.clone();
-            message.trace = schedule.clone().map(|s| Trace { traceparent: s.clone(), tracestate: Some(s) });
+            message.args_at = text.clone();
+            message.trace = text.map(|s| Trace { traceparent: s.clone(), tracestate: Some(s) });
             message.schedule = schedule;
             message.extra = extra.iter().map(|(key, value)| (key.clone(), raw(value))).collect();
             let wire = message.to_json();

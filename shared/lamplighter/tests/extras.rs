@@ -367,7 +367,19 @@ async fn large_arguments_go_where_there_is_room_for_them() {
     let env = Env::driven(start(), 3);
     let client = lamplighter::Client::new(bench.memory.backend(), env.clone());
     let refused = client.enqueue(large()).await.unwrap_err();
-    assert!(matches!(refused, lamplighter::EnqueueError::TooLarge { .. }), "{refused}");
+    // The number that is told is the one that is compared: the message's, not that of the arguments in it.
+    match refused {
+        lamplighter::EnqueueError::TooLarge { bytes, limit, .. } => assert!(bytes > limit + 100, "{bytes}"),
+        other => panic!("{other}"),
+    }
+    // Arguments that fit, in a message that does not.
+    let close = Act { what: "x".repeat(lamplighter::MAX_MESSAGE_BYTES - 92) };
+    match client.enqueue(close).await.unwrap_err() {
+        lamplighter::EnqueueError::TooLarge { bytes, limit, .. } => assert!(bytes > limit, "{bytes}"),
+        other => panic!("{other}"),
+    }
+    let wrong = client.enqueue(Act { what: "x".into() }).schedule("\u{1b}]52;").await.unwrap_err();
+    assert!(wrong.to_string().contains("1 to 64 letters"), "{wrong}");
     assert!(bench.memory.sent.lock().unwrap().is_empty(), "nothing was sent");
 
     let shelf = Shelf::default();

@@ -98,6 +98,7 @@ behaviours! {
     records::records_are_listed_by_state_job_queue_and_time,
     records::counts_agree_with_the_records,
     records::many_jobs_are_enqueued_at_once_and_answered_in_order,
+    records::each_of_many_has_its_own_id_delay_and_group,
     records::a_cancelled_job_does_not_run,
     records::an_ended_job_cannot_be_cancelled,
     records::a_failed_job_runs_again_by_hand_with_its_history,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lamplighter::{EnqueueError, Enqueued, Job, JobId, JobState, ListQuery, Record, secs};
+use lamplighter::{EnqueueError, Enqueued, Job, JobId, JobState, ListQuery, NewJob, Record, secs};
 
 use super::{
     Subject,
@@ -67,6 +67,32 @@ pub(super) async fn many_jobs_are_enqueued_at_once_and_answered_in_order(subject
         let record = subject.client().get(answer.expect("enqueued").id()).await.expect("readable").expect("a record");
         assert_eq!(record.message.args.get(), format!(r#"{{"what":"say {n}"}}"#));
     }
+}
+
+pub(super) async fn each_of_many_has_its_own_id_delay_and_group(subject: &dyn Subject) {
+    let act = |what: &str| NewJob::from(Act { what: what.into() });
+    let jobs = [
+        act("say plain"),
+        act("say named").id("named"),
+        act("say later").id("later").delay(secs(600)).group("tenant"),
+        act("say wrong").id("no id"),
+        act("say again").id("named"),
+        Link { what: "say other".into() }.into(),
+    ];
+    let mut answers = subject.client().enqueue_all(jobs).await;
+    assert!(matches!(answers[3], Err(EnqueueError::Id(_))), "{answers:?}");
+    // One of the two is the job of that id, and the other is told so.
+    let named = [answers.remove(4), answers.remove(1)].map(|answer| answer.expect("answered"));
+    assert_eq!(named.iter().filter(|answer| answer.is_duplicate()).count(), 1, "{named:?}");
+    assert!(named.iter().all(|answer| *answer.id() == id("named")), "{named:?}");
+    let later = record(subject, "later").await;
+    assert_eq!(later.state, JobState::Scheduled);
+    assert!(later.due_at >= subject.env().now() + secs(500), "{later:?}");
+    assert_eq!(record(subject, "named").await.state, JobState::Queued);
+    let [plain, other] = [0, 3].map(|n| answers[n].as_ref().expect("enqueued").id().clone());
+    assert_eq!(record(subject, plain.as_str()).await.message.args.get(), r#"{"what":"say plain"}"#);
+    let other = record(subject, other.as_str()).await;
+    assert_eq!((&*other.queue, &*other.message.job), (CHAIN.name(), Link::NAME));
 }
 
 async fn all_pages(subject: &dyn Subject, query: ListQuery) -> Vec<String> {

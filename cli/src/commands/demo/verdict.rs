@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     error::Error,
+    foreign::safe,
     output::{self, BAD, FAINT, GOOD, NAME},
     when,
 };
@@ -38,12 +39,12 @@ pub(super) fn table(records: &[Record]) -> Result<(), Error> {
             (None, None) => String::new(),
         };
         table.add_row([
-            Cell::new(&record.message.job),
-            Cell::new(&record.id),
+            output::cell(&record.message.job),
+            output::cell(&record.id),
             output::state_cell(record.state),
             Cell::new(record.attempts.len()),
             Cell::new(took.unwrap_or_default()),
-            Cell::new(result),
+            output::cell(result),
         ]);
     }
     output::keep_whole(&mut table, 1);
@@ -87,8 +88,8 @@ pub(super) fn tell(stage: &Stage, checks: &[Check]) -> Result<(), Error> {
         writeln!(out)?;
         for check in checks {
             match check {
-                Ok(found) => writeln!(out, "  {GOOD}✔{GOOD:#} {found}")?,
-                Err(problem) => writeln!(out, "  {BAD}✘ {problem}{BAD:#}")?,
+                Ok(found) => writeln!(out, "  {GOOD}✔{GOOD:#} {}", safe(found))?,
+                Err(problem) => writeln!(out, "  {BAD}✘ {}{BAD:#}", safe(problem))?,
             }
         }
         writeln!(out)?;

@@ -11,6 +11,7 @@ use lamplighter::{JobId, JobState, Record};
 
 use crate::{
     error::Error,
+    foreign::safe,
     output::{self, BAD, FAINT, GOOD, NAME, WARN},
     when,
 };
@@ -42,6 +43,7 @@ impl Watch {
         if self.jobs.contains_key(id) {
             return;
         }
+        let label = safe(label);
         let bar = self.live.then(|| {
             let bar = self.lines.add(ProgressBar::new_spinner());
             bar.set_style(style(RUNNING));
@@ -49,7 +51,7 @@ impl Watch {
             bar.enable_steady_tick(Duration::from_millis(80));
             bar
         });
-        self.jobs.insert(id.clone(), Line { label: label.to_owned(), bar, said: None });
+        self.jobs.insert(id.clone(), Line { label: label.into_owned(), bar, said: None });
     }
 
     /// Shows how a job stands.

@@ -63,6 +63,9 @@ impl JobName {
                 new.type_name
             )));
         }
+        for file in [&new.module, &new.handler] {
+            check_file(name, file)?;
+        }
         for identifier in [&new.module, &new.handler] {
             if !is_identifier(identifier) {
                 return Err(usage(format_args!(
@@ -84,6 +87,7 @@ pub(super) fn check_function(name: &str, survey: &Survey) -> Result<(), Error> {
         )));
     }
     check_length("function", name, MAX_FUNCTION_NAME)?;
+    check_file(name, name)?;
     if !is_identifier(&name.replace('-', "_")) {
         return Err(usage(format_args!(
             "{name} is a word of the Rust language, and cannot name a crate; choose another name"
@@ -112,6 +116,7 @@ pub(super) fn check_queue(name: &str, survey: &Survey) -> Result<String, Error> 
         )));
     }
     check_length("queue", name, MAX_QUEUE_NAME)?;
+    check_file(name, name)?;
     let others: Vec<_> = survey.queues.iter().map(|queue| queue.name.as_str()).collect();
     let elsewhere = survey.jobs.iter().filter_map(|job| job.queue.as_deref());
     let built_in = catalog::queues();
@@ -128,6 +133,7 @@ pub(super) fn check_schedule<'a>(name: &str, others: impl Iterator<Item = &'a st
         return Err(usage(format_args!("{name:?} cannot name a schedule: it is 1-64 letters, digits and `_.-`")));
     }
     check_length("schedule", name, MAX_SCHEDULE_NAME)?;
+    check_file(name, name)?;
     if others.clone().any(|other| other == name) {
         return Err(usage(format_args!("there is a schedule {name} already; choose another name")));
     }
@@ -151,6 +157,21 @@ fn check_punctuation<'a>(kind: &str, name: &str, others: impl Iterator<Item = &'
         ))),
         None => Ok(()),
     }
+}
+
+/// Whether a file or a folder can be called so on every system: Windows takes some names for devices, whatever their case
+/// and with any ending (Microsoft, "Naming Files, Paths, and Namespaces").
+fn check_file(name: &str, file: &str) -> Result<(), Error> {
+    let stem = file.split('.').next().unwrap_or_default().to_ascii_lowercase();
+    let numbered = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
+    let is_port =
+        numbered.is_some_and(|number| matches!(number.as_bytes(), [b'0'..=b'9']) || matches!(number, "¹" | "²" | "³"));
+    if is_port || ["con", "prn", "aux", "nul", "conin$", "conout$"].contains(&&*stem) {
+        return Err(usage(format_args!(
+            "{stem} is a device on Windows, and no file or folder of {name} can be called so there; choose another name"
+        )));
+    }
+    Ok(())
 }
 
 fn is_word(word: &str) -> bool {
@@ -200,6 +221,8 @@ mod tests {
             ("in voices", "each part"),
             ("lamp.sing", "Lamplighter's own"),
             ("invoices.move", "move is a word of the Rust language"),
+            ("invoices.aux", "aux is a device on Windows"),
+            ("nul", "nul is a device on Windows"),
             (&"x".repeat(41), "40 characters"),
         ] {
             let error = job(name).unwrap_err();
@@ -212,7 +235,9 @@ mod tests {
         let survey = Survey { crates: ["serde".to_owned()].into(), ..Survey::default() };
         let check = |name: &str| check_function(name, &survey).map_err(|error| error.to_string());
         assert_eq!(check("invoices"), Ok(()));
-        assert_eq!(check("invoices-eu2"), Ok(()));
+        for good in ["invoices-eu2", "console", "com", "com10", "auxiliary", "con-x"] {
+            assert_eq!(check(good), Ok(()));
+        }
         for (name, says) in [
             ("Invoices", "small letters"),
             ("in_voices", "small letters"),
@@ -222,6 +247,12 @@ mod tests {
             ("serde", "crate or a program"),
             ("test", "crate or a program"),
             ("deps", "crate or a program"),
+            ("con", "con is a device on Windows"),
+            ("prn", "prn is a device on Windows"),
+            ("aux", "aux is a device on Windows"),
+            ("nul", "nul is a device on Windows"),
+            ("com1", "com1 is a device on Windows"),
+            ("lpt0", "lpt0 is a device on Windows"),
             (&"x".repeat(34), "has 34 characters; behind the stack's name there is room for 33"),
         ] {
             let error = check(name).unwrap_err();
@@ -243,6 +274,8 @@ mod tests {
         assert_eq!(schedule("invoices.nightly"), Ok(()));
         assert!(schedule("report-daily").unwrap_err().contains("already"));
         assert!(schedule("report.daily").unwrap_err().contains("punctuation"));
+        assert!(schedule("NUL.txt").unwrap_err().contains("nul is a device on Windows"));
+        assert!(queue("con").unwrap_err().contains("con is a device on Windows"));
         assert!(schedule("no name").unwrap_err().contains("1-64"));
         assert!(schedule(&"x".repeat(41)).unwrap_err().contains("room for 40"));
     }

@@ -1,7 +1,7 @@
 //! EventBridge events that reach the function directly: each trigger that matches makes a job of it.
 
 use futures_util::future::join_all;
-use lamplighter::{EventTrigger, JobId, Message, Misfit, Timestamp, moment};
+use lamplighter::{EventTrigger, JobId, Message, Misfit, Timestamp, moment, schedule::is_schedule_name};
 
 use super::{
     Host, Invocation,
@@ -118,6 +118,8 @@ impl<'a> Event<'a> {
     fn rule(&self, trigger: &EventTrigger) -> Option<String> {
         let scheduled = self.source == "aws.events" && self.detail_type == "Scheduled Event";
         let own = || self.resources.iter().find_map(|arn| arn.rsplit_once("rule/").map(|(_, name)| name));
-        scheduled.then(|| trigger.rule_name().or_else(own)).flatten().map(ToOwned::to_owned)
+        let rule = scheduled.then(|| trigger.rule_name().or_else(own)).flatten();
+        // Whoever invokes the function writes the ARN.
+        rule.filter(|name| is_schedule_name(name)).map(ToOwned::to_owned)
     }
 }

@@ -188,3 +188,14 @@ pub(crate) fn counted(connection: &Connection, kind: i64, code: i64) -> rusqlite
         .optional()?;
     Ok(jobs.and_then(|jobs| u64::try_from(jobs).ok()).unwrap_or(0))
 }
+
+/// The names of all queues.
+pub(crate) fn queue_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection.prepare_cached("SELECT name FROM queues ORDER BY name")?.query_map([], |row| row.get(0))?.collect()
+}
+
+/// The names of all jobs; a body that names none is no job.
+pub(crate) fn job_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT DISTINCT job FROM kinds WHERE job != '' ORDER BY job";
+    connection.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
+}

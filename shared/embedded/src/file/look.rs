@@ -38,7 +38,7 @@ pub(crate) fn look(path: &Path, absolute: &Path) -> Result<(), OpenError> {
 }
 
 /// The file's URI for a look that neither locks nor recovers.
-fn unchanging(absolute: &Path) -> String {
+pub(super) fn unchanging(absolute: &Path) -> String {
     let mut uri = String::from("file:");
     if cfg!(windows) {
         uri.push('/');

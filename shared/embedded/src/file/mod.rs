@@ -6,6 +6,7 @@ pub(crate) mod identity;
 mod look;
 pub(crate) mod patience;
 pub(crate) mod private;
+pub(crate) mod read_only;
 pub(crate) mod readers;
 pub(crate) mod schema;
 pub(crate) mod signals;

@@ -11,9 +11,13 @@ use rusqlite::Connection;
 use super::{
     connection::{self, Location},
     patience::Patience,
+    read_only,
     writer::Writer,
 };
-use crate::{error::store_error, settings::Durability};
+use crate::{
+    error::{OpenError, store_error},
+    settings::Durability,
+};
 
 /// Connections kept for the next read.
 const KEPT: usize = 8;
@@ -27,6 +31,7 @@ pub(crate) struct Readers(Arc<Inner>);
 struct Inner {
     location: Location,
     durability: Durability,
+    read_only: bool,
     pool: Mutex<Pool>,
     returned: Condvar,
     writer: Writer,
@@ -50,7 +55,13 @@ impl Readers {
         patience: Option<Arc<Patience>>,
     ) -> Self {
         let (pool, returned) = (Mutex::default(), Condvar::new());
-        Self(Arc::new(Inner { location, durability, pool, returned, writer, patience }))
+        Self(Arc::new(Inner { location, durability, read_only: false, pool, returned, writer, patience }))
+    }
+
+    /// Of a file that may not be written.
+    pub(crate) fn read_only(location: Location, durability: Durability, writer: Writer) -> Self {
+        let (pool, returned) = (Mutex::default(), Condvar::new());
+        Self(Arc::new(Inner { location, durability, read_only: true, pool, returned, writer, patience: None }))
     }
 
     /// Reads from one moment of the file. Whoever has waited for as long as [`Patience::limit`] is told so; a future
@@ -108,6 +119,13 @@ impl Inner {
         StoreError::unavailable(format_args!("{path}: the disk has not answered for {limit} s; {advice}"))
     }
 
+    fn open(&self) -> Result<Connection, OpenError> {
+        match self.read_only {
+            true => read_only::open(self.location.path()),
+            false => connection::reader(&self.location, self.durability),
+        }
+    }
+
     fn read<T>(&self, work: impl Fn(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         let idle = {
             let mut pool = self.pool();
@@ -121,7 +139,7 @@ impl Inner {
         let mut loan = Loan { inner: self, connection: None };
         let connection = match idle {
             Some(connection) => connection,
-            None => connection::reader(&self.location, self.durability).map_err(|error| match self.writer.check() {
+            None => self.open().map_err(|error| match self.writer.check() {
                 Ok(()) => StoreError::new(StoreErrorKind::Unavailable, error),
                 Err(lost) => (&lost).into(),
             })?,

@@ -28,10 +28,10 @@ use super::connection::{Location, unusable};
 use crate::error::OpenError;
 
 /// "LAMP": says in the file's head whose it is.
-const APPLICATION: i64 = 0x4C41_4D50;
+pub(super) const APPLICATION: i64 = 0x4C41_4D50;
 
 /// The layout that this version writes.
-const LAYOUT: i64 = 2;
+pub(super) const LAYOUT: i64 = 2;
 
 /// By layout: what makes it from the one before.
 const STEPS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];

@@ -1,0 +1,188 @@
+//! `lamp enqueue`.
+
+mod lines;
+mod many;
+
+use std::{sync::Arc, time::Duration};
+
+use clap::Args;
+use jiff::Timestamp;
+use lamplighter::{Backend, Client, Definition, Enqueued, Env, JobId, NewJob, StoreError};
+use lamplighter_aws::Sqs;
+use serde::Serialize;
+
+use self::many::{Many, Sending};
+use super::block_on;
+use crate::{
+    arguments, catalog,
+    error::Error,
+    output::{self, FAINT, GOOD, NAME, WARN},
+    ping,
+    place::{Place, Target},
+    when,
+};
+
+/// Enqueue a job, once its arguments have been judged as the worker will judge them; or many, with --from.
+///
+/// It goes to the embedded file, where a running `lamp dev` finds it, to its queue in a deployed stack with --stack, or to
+/// an SQS queue with --queue-url. With --id, the same job is never enqueued twice, where there are records to tell: the
+/// second time says that it is there already.
+///
+/// With --from, jobs are sent while the file is read. A line that is refused is told by its number and holds up no other;
+/// the exit code is 1 when there was one, or when it was cut off, and then the last line that was sent is told. Ctrl-C lets
+/// what is under way end first.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp enqueue lamp.ping
+  lamp enqueue lamp.ping '{\"sleep_ms\": 500}' --delay 90s
+  lamp enqueue webhook.deliver @order.json --id order-42
+  jq -c .job orders.json | lamp enqueue webhook.deliver - --json
+  lamp enqueue image.thumbnail --from pictures.jsonl --id-prefix pictures-2026
+  jq -c '{args: ., id: .number, delay: \"2h\"}' orders.json | lamp enqueue order.ship --from - --with-options")]
+pub(crate) struct Enqueue {
+    /// The job's name; `lamp definitions` lists them.
+    job: String,
+    /// Its arguments: a JSON object, @FILE, or - for standard input.
+    #[arg(value_name = "JSON", default_value = "{}")]
+    args: String,
+    #[command(flatten)]
+    when: When,
+    /// The job's id and idempotency key; by default a new one.
+    #[arg(long)]
+    id: Option<JobId>,
+    /// Send to this SQS queue instead of the embedded file.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["file", "stack"])]
+    queue_url: Option<String>,
+    #[command(flatten)]
+    many: Many,
+    #[command(flatten)]
+    place: Place,
+    /// Answer with a line of JSON: id, job, queue, duplicate, and the state of a duplicate. With --from one for each job,
+    /// with its line, or with an error instead of the id.
+    #[arg(long)]
+    json: bool,
+}
+
+/// When a job runs, and with which others.
+#[derive(Debug, Clone, Args)]
+struct When {
+    /// Run it after this time: 90s, 2h, 1h30m, 3 days.
+    #[arg(long, value_name = "TIME", value_parser = when::delay, conflicts_with = "at")]
+    delay: Option<Duration>,
+    /// Run it at this moment, written like 2026-12-24T18:00:00+01:00, up to 9999-12-30T22:00:00Z (the embedded file
+    /// reaches to April 2262); one that has passed means now.
+    #[arg(long, value_name = "MOMENT", value_parser = when::moment)]
+    at: Option<Timestamp>,
+    /// The message group: keeps order on FIFO queues, spreads fairly between tenants on others.
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+}
+
+impl When {
+    fn say(&self, mut job: NewJob) -> NewJob {
+        if let Some(delay) = self.delay {
+            job = job.delay(delay);
+        }
+        if let Some(moment) = self.at {
+            job = job.at(moment);
+        }
+        match &self.group {
+            Some(group) => job.group(group),
+            None => job,
+        }
+    }
+}
+
+/// Where jobs go.
+struct Opened {
+    client: Client,
+    /// None for a queue that is known by its URL alone.
+    target: Option<Target>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    id: &'a JobId,
+    job: &'a str,
+    queue: &'a str,
+    duplicate: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+}
+
+impl Opened {
+    /// Says so where a queue is known to be paused.
+    async fn hint_if_paused(&self, definition: &Definition) {
+        let queue = definition.queue.name();
+        if let Some(target) = &self.target
+            && target.is_paused(queue).await
+        {
+            output::hint(&format!("queue {queue} is paused: nothing of it runs until `lamp resume {queue}`"));
+        }
+    }
+}
+
+impl Enqueue {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let definition = catalog::definition(&self.job)?;
+        if let Some(from) = &self.many.from {
+            let sending = Sending { many: &self.many, definition: &definition, when: &self.when, json: self.json };
+            return block_on(sending.run(from, async || self.open(&definition).await));
+        }
+        let args = arguments::take(&definition, &self.args)?;
+        let (name, queue) = (definition.name, definition.queue.name());
+        let job = self.when.say(NewJob::raw(name, queue, definition.options.tracking(), args));
+        let job = match &self.id {
+            Some(id) => job.id(id),
+            None => job,
+        };
+        block_on(async {
+            let opened = self.open(&definition).await?;
+            let silent = || Err(StoreError::unavailable("it is not known whether the job was enqueued").into());
+            let answer = opened.client.enqueue_all([job]).await.pop().unwrap_or_else(silent)?;
+            let done = if answer.is_duplicate() { "was there already" } else { "was enqueued" };
+            self.tell(&definition, &answer).map_err(|error| error.after(format_args!("job {} {done}", answer.id())))?;
+            opened.hint_if_paused(&definition).await;
+            Ok(())
+        })
+    }
+
+    async fn open(&self, definition: &Definition) -> Result<Opened, Error> {
+        let queue = definition.queue.name();
+        let Some(url) = &self.queue_url else {
+            let target = self.place.open_or_make().await?;
+            if let Target::Stack(deployed) = &target {
+                not_deployed(definition, "--stack")?;
+                deployed.check_queue(queue)?;
+            }
+            return Ok(Opened { client: target.client(), target: Some(target) });
+        };
+        not_deployed(definition, "--queue-url")?;
+        let sqs = Sqs::for_url(queue, url).map_err(|error| Error::Usage(error.to_string()))?;
+        Ok(Opened { client: Client::new(Backend::new(Arc::new(sqs)), Env::system()), target: None })
+    }
+
+    fn tell(&self, definition: &Definition, answer: &Enqueued) -> Result<(), Error> {
+        let state = match answer {
+            Enqueued::Duplicate(_, state) => Some(state.as_str()),
+            Enqueued::New(_) => None,
+        };
+        let (id, job, queue) = (answer.id(), definition.name, definition.queue.name());
+        if self.json {
+            return output::json_lines([Answer { id, job, queue, duplicate: state.is_some(), state }]);
+        }
+        output::print(|out| match state {
+            Some(state) => writeln!(out, "{WARN}there already{WARN:#} {NAME}{id}{NAME:#} {FAINT}{state}{FAINT:#}"),
+            None => writeln!(out, "{GOOD}enqueued{GOOD:#} {NAME}{id}{NAME:#} {FAINT}{job} on {queue}{FAINT:#}"),
+        })
+    }
+}
+
+/// Some jobs exist on this machine only.
+pub(super) fn not_deployed(definition: &Definition, option: &str) -> Result<(), Error> {
+    let name = definition.name;
+    if name == ping::definition().name {
+        return Err(Error::Usage(format!("{name} is not deployed anywhere: use it without {option}")));
+    }
+    Ok(())
+}

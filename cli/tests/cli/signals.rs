@@ -1,0 +1,95 @@
+//! `lamp dev` is asked to end, in each of the ways in which a process is.
+#![cfg(unix)]
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+};
+
+use crate::support::Place;
+
+/// Ends the child with the test, however that ends.
+struct Dev(Child);
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Dev {
+    fn signal(&self, name: &str) {
+        let pid = self.0.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &*pid]).status().unwrap().success());
+    }
+
+    fn code(mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let place = Place::new();
+    // A receiver that takes a webhook and never answers.
+    let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", receiver.local_addr().unwrap());
+    let mut command = place.command(&["dev", "--grace", "10m"]);
+    command.env("LAMPLIGHTER_WEBHOOK_ALLOW_PRIVATE", "127.0.0.1");
+    command.env("LAMPLIGHTER_WEBHOOK_SECRET", "whsec_bGFtcGxpZ2h0ZXItZGVtby1zZWNyZXQtMDEyMzQ=");
+    let mut dev = Dev(command.stderr(Stdio::piped()).spawn().unwrap());
+    let mut log = BufReader::new(dev.0.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(log.by_ref().any(|line| line.contains("lamp jobs")));
+    let args = serde_json::json!({"url": url, "event": "e", "payload": 1}).to_string();
+    place.lamp(&["enqueue", "webhook.deliver", &args]).ok();
+    let (mut delivery, _) = receiver.accept().unwrap();
+    delivery.read_exact(&mut [0]).unwrap();
+
+    dev.signal("HUP");
+    assert!(log.by_ref().any(|line| line.contains("stopping: running jobs have 10 min")));
+    dev.signal("TERM");
+    assert!(log.by_ref().any(|line| line.contains("stopped at once")));
+    assert_eq!(dev.code(), Some(128 + 15));
+}
+
+#[test]
+fn a_terminal_that_is_closed_is_a_clean_stop_and_no_panic() {
+    let place = Place::new();
+    let mut dev = Dev(place.command(&["dev"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut log = BufReader::new(dev.0.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("lamp jobs") {
+        line.clear();
+        assert_ne!(log.read_line(&mut line).unwrap(), 0);
+    }
+    // Whatever is logged from now on cannot be written.
+    drop(log);
+    for id in ["one", "two"] {
+        place.lamp(&["enqueue", "lamp.ping", r#"{"failures":1}"#, "--id", id]).ok();
+    }
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while place.lamp(&["jobs", "--state", "succeeded", "--json"]).ok().lines().count() < 2 {
+        assert!(std::time::Instant::now() < until, "{:?}", place.lamp(&["jobs"]));
+    }
+    dev.signal("HUP");
+    assert_eq!(dev.code(), Some(0));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn one_that_shall_outlive_its_terminal_does() {
+    let place = Place::new();
+    let lamp = place.command(&["dev"]);
+    let mut command = Command::new("nohup");
+    command.arg(lamp.get_program()).args(lamp.get_args()).current_dir(place.path());
+    let mut dev = Dev(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut log = BufReader::new(dev.0.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(log.by_ref().any(|line| line.contains("lamp jobs")));
+    dev.signal("HUP");
+    place.lamp(&["enqueue", "lamp.ping", "--id", "after"]).ok();
+    assert!(log.by_ref().any(|line| line.contains("job succeeded") && line.contains("after")));
+    dev.signal("TERM");
+    assert_eq!(dev.code(), Some(0));
+}

@@ -1,0 +1,208 @@
+//! A job that is to be enqueued, and all that is said about it.
+
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::value::RawValue;
+
+use super::Client;
+use crate::{
+    id::{InvalidJobId, JobId},
+    job::Job,
+    message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace},
+    options::Tracking,
+    ports::{EnqueueError, Submission},
+    schedule::is_schedule_name,
+};
+
+/// A job to be enqueued in bulk by [`Client::enqueue_all`]: its arguments, and whatever a single
+/// [`Client::enqueue`] can say too. A job converts into one by itself, so `From` is needed only to say more.
+///
+/// ```
+/// # use lamplighter::{Client, Job, NewJob, Queue, days};
+/// # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// # struct Greet { name: String }
+/// # impl Job for Greet {
+/// #     const NAME: &'static str = "greeting.say";
+/// #     const QUEUE: Queue = Queue::standard("greetings");
+/// # }
+/// # async fn all(client: Client) -> Result<(), lamplighter::EnqueueError> {
+/// let names = ["Ada", "Grace"];
+/// let jobs = names.map(|name| NewJob::from(Greet { name: name.into() }).id(format!("greet-{name}")).delay(days(3)));
+/// for answer in client.enqueue_all(jobs).await {
+///     answer?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a job is enqueued when it is given to a client"]
+#[derive(Clone)]
+pub struct NewJob {
+    job: Cow<'static, str>,
+    queue: Cow<'static, str>,
+    tracking: Tracking,
+    args: Result<Box<RawValue>, EnqueueError>,
+    id: Option<Result<JobId, InvalidJobId>>,
+    due: Option<Moment>,
+    expires: Option<Moment>,
+    group: Option<Arc<str>>,
+    trace: Option<Trace>,
+    schedule: Option<String>,
+}
+
+/// A moment, or how far from the moment of enqueueing it is.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    At(Timestamp),
+    In(Duration),
+}
+
+impl Moment {
+    fn from(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::At(moment) => moment,
+            Self::In(time) => now.saturating_add(time).unwrap_or(Timestamp::MAX),
+        }
+    }
+}
+
+impl<J: Job> From<J> for NewJob {
+    fn from(job: J) -> Self {
+        let args = serde_json::value::to_raw_value(&job)
+            .map_err(|error| EnqueueError::Arguments { job: J::NAME.into(), reason: error.to_string() });
+        Self::of(J::NAME.into(), J::QUEUE.name().into(), J::options().tracking(), args)
+    }
+}
+
+impl NewJob {
+    /// A job by name, with arguments as the text of a JSON object: for senders that do not have its type. The arguments
+    /// are not checked.
+    pub fn raw(
+        job: impl Into<Cow<'static, str>>,
+        queue: impl Into<Cow<'static, str>>,
+        tracking: Tracking,
+        args: Box<RawValue>,
+    ) -> Self {
+        Self::of(job.into(), queue.into(), tracking, Ok(args))
+    }
+
+    fn of(
+        job: Cow<'static, str>,
+        queue: Cow<'static, str>,
+        tracking: Tracking,
+        args: Result<Box<RawValue>, EnqueueError>,
+    ) -> Self {
+        let (id, due, expires, group, trace, schedule) = Default::default();
+        Self { job, queue, tracking, args, id, due, expires, group, trace, schedule }
+    }
+
+    /// Not before this time has passed, counted from when it is enqueued.
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.due = Some(Moment::In(delay));
+        self
+    }
+
+    /// Not before this moment; one that has passed means now.
+    pub fn at(mut self, moment: Timestamp) -> Self {
+        self.due = Some(Moment::At(moment));
+        self
+    }
+
+    /// Under this id, which is its idempotency key: where a job of that id exists already, nothing is enqueued, and the
+    /// answer says so.
+    pub fn id(mut self, id: impl AsRef<str>) -> Self {
+        self.id = Some(JobId::new(id));
+        self
+    }
+
+    /// Not after this time has passed, counted from when it is enqueued: a job that has not begun by then is cancelled.
+    pub fn expires_in(mut self, time: Duration) -> Self {
+        self.expires = Some(Moment::In(time));
+        self
+    }
+
+    /// In this message group. On a FIFO queue the jobs of a group run one after the other; without one, all jobs of
+    /// the queue form one group. On a standard queue of SQS a group is a tenant: its fair queues let no tenant's backlog
+    /// hold up the others' jobs (Amazon SQS Developer Guide, "Amazon SQS fair queues"). The embedded engine takes the
+    /// jobs of a standard queue as they come.
+    pub fn group(mut self, group: impl AsRef<str>) -> Self {
+        self.group = Some(group.as_ref().into());
+        self
+    }
+
+    /// As a part of this trace.
+    pub fn trace(mut self, trace: Trace) -> Self {
+        self.trace = Some(trace);
+        self
+    }
+
+    /// As caused by the schedule of this name: 1–64 letters, digits and `_.-`.
+    pub fn schedule(mut self, name: impl Into<String>) -> Self {
+        self.schedule = Some(name.into());
+        self
+    }
+
+    /// The queue's name.
+    pub(super) fn queue_name(&self) -> &str {
+        &self.queue
+    }
+
+    /// What is to be sent to the queue of this name, and whether it is too large for a message.
+    pub(super) fn into_submission(self, client: &Client, queue: Arc<str>) -> Result<(Submission, bool), EnqueueError> {
+        let (origin, env) = (&client.origin, &client.shared.env);
+        let job = self.job.into_owned();
+        if let Some(limits) = &client.limits {
+            limits.check_enqueue(&job, &queue)?;
+        }
+        if origin.hops > MAX_HOPS {
+            return Err(EnqueueError::TooManyHops { job, hops: origin.hops });
+        }
+        if self.schedule.as_deref().is_some_and(|name| !is_schedule_name(name)) {
+            let reason = "the name of the schedule that causes it must be 1 to 64 letters, digits and _.-".into();
+            return Err(EnqueueError::Refused { job, reason });
+        }
+        let now = env.now();
+        let own_id = self.id.is_some();
+        let id = self.id.transpose()?.unwrap_or_else(|| JobId::generate(env));
+        let mut message = Message::new(job, self.args?)
+            .map_err(|error| EnqueueError::Arguments { job: "this job".into(), reason: error.to_string() })?;
+        message.id = Some(id.clone());
+        message.enqueued_at = Some(now);
+        message.expires_at = self.expires.map(|moment| moment.from(now));
+        message.schedule = self.schedule;
+        message.trace = self.trace.or_else(|| origin.trace.clone());
+        message.hops = origin.hops;
+        message.parent = origin.parent.clone();
+        // The arguments are all that can be large: what surrounds them stays below this.
+        const ENVELOPE: usize = 4096;
+        let bytes = match message.args.get().len() {
+            small if small <= MAX_MESSAGE_BYTES - ENVELOPE => small,
+            _ => message.to_json().len(),
+        };
+        let large = bytes > MAX_MESSAGE_BYTES;
+        if large && client.shared.backend.payloads.is_none() {
+            return Err(EnqueueError::TooLarge { job: message.job, bytes, limit: MAX_MESSAGE_BYTES });
+        }
+        let submission = Submission {
+            id,
+            queue,
+            message: Arc::new(message),
+            due_at: self.due.map(|moment| moment.from(now)).filter(|due| *due > now),
+            group: self.group,
+            tracking: self.tracking,
+            own_id,
+        };
+        Ok((submission, large))
+    }
+}
+
+impl fmt::Debug for NewJob {
+    /// Without its arguments, which may hold what belongs into no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewJob")
+            .field("job", &self.job)
+            .field("queue", &self.queue)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
