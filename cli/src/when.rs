@@ -20,7 +20,7 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     moment::parse(text).map_err(|error| error.to_string())
 }
 
-/// Reads a moment in the past: as [`moment`], or how long ago it was, as [`delay`].
+/// Reads a moment in the past: as [`moment()`], or how long ago it was, as [`delay`].
 pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
     if let Ok(moment) = moment::parse_clamped(text) {
         return Ok(moment);

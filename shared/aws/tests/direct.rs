@@ -78,7 +78,7 @@ async fn what_does_not_succeed_is_an_error_that_says_why_and_shows_no_arguments(
         (
             json!({"job": "act.out", "args": {"end": {"secret": "secret"}}}),
             "Lamplighter.BadMessage",
-            "`end`: expected a string, found an object",
+            "`end`: unknown variant, expected one of `succeed`",
         ),
         (json!({"note": "secret"}), "Lamplighter.UnknownEvent", "[note]"),
         (json!(["secret"]), "Lamplighter.UnknownEvent", "a list"),
