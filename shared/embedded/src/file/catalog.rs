@@ -24,8 +24,12 @@ pub(crate) struct Catalog {
     hosts: HashMap<Arc<str>, i64>,
     /// By kind, the block that its last record went into.
     blocks: HashMap<i64, i64>,
+    /// The last of these: most rows lie beside their neighbour.
+    block: Option<(i64, i64)>,
     /// The latest moment of a transaction, once it is known.
     pub(crate) latest: Option<i64>,
+    /// The moment that this process has last written down as the latest.
+    pub(crate) kept: Option<i64>,
 }
 
 /// The block of a row of `jobs`.
@@ -99,6 +103,9 @@ impl Unit<'_> {
     /// A row holds a record of that kind from now on: listings look for it there.
     pub(crate) fn lies_in(&mut self, kind: i64, seq: i64) -> rusqlite::Result<()> {
         let block = block_of(seq);
+        if self.catalog.block.replace((kind, block)) == Some((kind, block)) {
+            return Ok(());
+        }
         if self.catalog.blocks.insert(kind, block) != Some(block) {
             self.prepare(PUT_BLOCK)?.execute([kind, block])?;
         }
@@ -110,6 +117,7 @@ impl Unit<'_> {
         let (first, end) = (first_of_block(block), first_of_block(block + 1));
         if self.prepare(EMPTY_BLOCK)?.execute([kind, block, first, end])? > 0 {
             self.catalog.blocks.remove(&kind);
+            self.catalog.block = None;
         }
         Ok(())
     }

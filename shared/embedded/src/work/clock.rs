@@ -4,7 +4,7 @@
 //! that shows an earlier moment was set back since; then what the wrong clock has written would lie in the future: jobs
 //! would wait for it, and schedules would be settled up to it, for as long as the clock was ahead, which may be decades.
 //! So the first transaction under the corrected clock sets it right, whichever process makes it. It reads all of `jobs`
-//! once, some 0.3 s a million rows.
+//! once. A million rows that it moves took 4.5 s on a busy machine.
 
 use std::time::Duration;
 
@@ -15,6 +15,9 @@ use crate::{file::unit::Unit, time, time::HELD};
 
 /// A clock that is set back by no more than this is waited for: time stands still meanwhile.
 pub(crate) const SLACK: Duration = Duration::from_secs(1);
+
+/// The latest moment is written down no more often than this.
+pub(crate) const PRECISION: Duration = Duration::from_secs(1);
 
 /// A clock that goes forward by more than this between two transactions may be wrong.
 pub(crate) const LEAP: Duration = Duration::from_secs(86_400);
@@ -70,6 +73,7 @@ pub(crate) fn set_right(unit: &mut Unit<'_>, latest: i64) -> rusqlite::Result<()
     queues.into_iter().for_each(|queue| unit.effects.queue(queue));
     unit.effects.schedules();
     unit.prepare(KEEP)?.execute([now])?;
+    unit.catalog.kept = Some(now);
     Ok(())
 }
 

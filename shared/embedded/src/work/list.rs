@@ -38,7 +38,8 @@ pub(crate) const NEWEST: &str = "SELECT max(seq) FROM jobs";
 
 /// So many entries of an index are read to find a page in them: some milliseconds.
 const FEW: u64 = 5000;
-/// By how much a row's moment may be before that of one in front of it: see [`SLACK`](super::clock::SLACK).
+/// By how much a row's moment may be before that of one in front of it: [`SLACK`](super::clock::SLACK) and
+/// [`PRECISION`](super::clock::PRECISION) together.
 const UNSURE: Duration = Duration::from_secs(2);
 /// The longest page.
 const LONGEST: usize = 1000;

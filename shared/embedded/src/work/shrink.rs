@@ -1,8 +1,7 @@
 //! Giving room back to the disk.
 //!
 //! What retention deletes leaves free pages in the file. New jobs fill them again, so as many as the file is used to stay.
-//! The others are given back in small steps: SQLite moves the last pages of the file into them and cuts it off. That the
-//! file can shrink costs the engine nothing measurable, other than an index of its own would.
+//! The others are given back in small steps: SQLite moves the last pages of the file into them and cuts it off.
 
 use rusqlite::Connection;
 
