@@ -135,7 +135,7 @@ async fn jobs_that_could_not_be_settled_or_claimed_go_on_by_themselves_once_the_
     // One ends, and the other becomes due, while nothing can be written for longer than the busy time-out, and than all
     // that the worker tries.
     stage.permits.add_permits(2);
-    for _ in 0..3 {
+    for _ in 0..6 {
         let refused = client.enqueue(Act {}).await.unwrap_err();
         assert!(refused.to_string().contains("another process holds the file"), "{refused}");
     }
