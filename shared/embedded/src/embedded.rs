@@ -168,30 +168,36 @@ impl Embedded {
     /// When the disk does not answer.
     pub async fn close(&self) -> Result<(), StoreError> {
         let (writer, readers) = (self.0.writer.clone(), self.0.readers.clone());
-        let close = move || {
+        self.patiently(move || {
             readers.close();
             writer.close();
+        })
+        .await
+    }
+
+    /// Does what blocks its thread beside the runtime's, and waits for it no longer than for anything else.
+    pub(crate) async fn patiently(&self, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            work();
+            return Ok(());
         };
-        match tokio::runtime::Handle::try_current() {
-            Err(_) => close(),
-            Ok(runtime) => {
-                let mut closing = runtime.spawn_blocking(close);
-                let mut wait = self.0.patience.as_ref().map(|patience| patience.begin());
-                let over = async {
-                    match &mut wait {
-                        Some(wait) => wait.over().await,
-                        None => std::future::pending().await,
-                    }
-                };
-                let silent = || StoreError::unavailable("the disk does not answer; the file is not closed yet");
+        let mut working = runtime.spawn_blocking(work);
+        let ended = match &self.0.patience {
+            None => working.await,
+            Some(patience) => {
+                let mut wait = patience.begin();
                 tokio::select! {
                     biased;
-                    closed = &mut closing => closed.map_err(StoreError::unavailable)?,
-                    () = over => return Err(silent()),
+                    ended = &mut working => ended,
+                    () = wait.over() => {
+                        let (path, limit) = (self.0.location.path().display(), patience.limit().as_secs());
+                        let text = format_args!("{path}: the disk has not answered for {limit} s; look at the machine's log");
+                        return Err(StoreError::unavailable(text));
+                    }
                 }
             }
-        }
-        Ok(())
+        };
+        ended.map_err(StoreError::unavailable)
     }
 
     /// Writes down which queues there are and of which kind, for every process that uses the file. An engine does this

@@ -98,8 +98,9 @@ impl Running {
             tracing::error!(%error, "some settlements could not be written; their jobs will run again");
         }
         self.watch = None;
-        if inner.writer.is_idle() {
-            inner.writer.checkpoint();
+        let writer = inner.writer.clone();
+        if let Err(error) = self.embedded.patiently(move || writer.checkpoint()).await {
+            tracing::warn!(%error, "the log is not copied into the file");
         }
         self.lock = None;
         let count = |of: &std::sync::atomic::AtomicUsize| of.load(Ordering::Relaxed);
