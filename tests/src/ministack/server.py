@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import contextvars
 import glob
+import json
 import os
 import resource
 import shutil
@@ -134,6 +135,23 @@ class Schedules:
         return answering
 
 
+def rules_as_aws_names_them(known):
+    """MiniStack puts the default bus into a rule's ARN, and overlooks rules that a request calls `Rule`. AWS does neither
+    (Service Authorization Reference, "Amazon EventBridge"), and policies are written for AWS."""
+
+    def arn(service, method, path, headers, body, query_params, region, account_id):
+        found = known(service, method, path, headers, body, query_params, region, account_id)
+        if service != "events":
+            return found
+        with contextlib.suppress(ValueError, AttributeError):
+            rule = json.loads(body or b"{}").get("Rule")
+            if found == "*" and rule:
+                return f"arn:aws:events:{region}:{account_id}:rule/{rule}"
+        return found.replace(":rule/default/", ":rule/")
+
+    return arn
+
+
 def main():
     os.setpgid(0, 0)
     # Functions must neither hold nor read the pipes to the harness. Duplicates are not inherited.
@@ -154,11 +172,12 @@ def main():
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from ministack.app import app
-    from ministack.core import iam_evaluator
+    from ministack.core import iam_actions, iam_evaluator
     from ministack.services import eventbridge, scheduler
 
     # What MiniStack does by itself (polling, delivering events) has no request that could tell.
     iam_evaluator._request_origin = contextvars.ContextVar("request_origin", default=("127.0.0.1", True))
+    iam_actions.extract_resource_arn = rules_as_aws_names_them(iam_actions.extract_resource_arn)
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
