@@ -21,6 +21,7 @@ use super::{Inner, Report, bookkeeping::Ended, intake::Claimed, verdict::End};
 use crate::{
     context::{self, Context},
     delivery::Action,
+    function::Function,
     ports::{Payloads, StoreError, StoreErrorKind},
 };
 
@@ -80,7 +81,7 @@ impl<'a> Batch<'a> {
                 _ => waiting.push_back(Lane { head: job, rest: VecDeque::new() }),
             }
         }
-        let limit = worker.function.jobs_at_once().unwrap_or(usize::MAX);
+        let limit = worker.function.jobs_at_once().unwrap_or(Function::DEFAULT_CONCURRENCY);
         let running = Vec::with_capacity(waiting.len());
         let messages = mpsc::unbounded_channel();
         Self {
