@@ -4,6 +4,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a proof ends at the first thing that does not hold")]
 
+mod bytes;
 mod exclusive;
 mod jobs;
 mod lease;
@@ -130,6 +131,8 @@ behaviours! {
     run::a_fifo_group_runs_in_order,
     run::a_failure_in_a_group_holds_up_only_its_group,
     run::a_clean_stop_hands_back_what_it_does_not_finish,
+    bytes::arguments_and_outputs_keep_their_bytes,
+    bytes::a_schedules_arguments_keep_their_bytes,
     schedules::a_schedule_starts_its_job_once_and_is_over,
     schedules::a_replaced_schedule_starts_the_new_job_only,
     schedules::a_removed_schedule_starts_nothing,
