@@ -72,6 +72,15 @@ fn the_same_id_is_one_job() {
 }
 
 #[test]
+fn a_webhooks_payload_is_enqueued_byte_for_byte() {
+    let place = Place::new();
+    let args = r#"{"url":"https://example.com/","event":"e","payload":{"z":123456789012345678901, "a":19.90,"z":1}}"#;
+    place.lamp(&["enqueue", "webhook.deliver", args, "--id", "raw"]).ok();
+    let shown = place.lamp(&["job", "raw", "--json"]).ok();
+    assert!(shown.contains(&format!("\"args\":{args}")), "{shown}");
+}
+
+#[test]
 fn arguments_come_from_a_file_or_standard_input() {
     let place = Place::new();
     place.write("ping.json", "{\"sleep_ms\": 1}\n");

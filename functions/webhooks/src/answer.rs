@@ -31,7 +31,7 @@ pub(crate) async fn rejection(receiver: String, response: Response) -> DeliveryE
         Rejection::Final
     } else {
         match header(header::RETRY_AFTER).and_then(|value| retry_after::parse(value, SystemTime::now())) {
-            Some(delay) => Rejection::RetryIn(delay),
+            Some(delay) => Rejection::RetryAfter(delay),
             None => Rejection::Retry,
         }
     };

@@ -9,7 +9,8 @@ use url::Url;
 use crate::{
     destination::Refused,
     http::ClientError,
-    settings::{SECRET, SECRETS, SettingsError},
+    kept_secret::SecretError,
+    settings::{SECRET, SECRET_ARNS, SECRETS, SettingsError},
 };
 
 /// Why a webhook was not delivered.
@@ -22,11 +23,14 @@ pub enum DeliveryError {
     #[error("the settings for webhooks cannot be used")]
     Settings(#[from] SettingsError),
     /// There is no default secret.
-    #[error("there is no secret to sign with: set {SECRET}, or name one of {SECRETS} in the job's \"secret\"")]
+    #[error("there is no secret to sign with: set {SECRET} or {SECRET_ARNS}, or name a secret in the job's \"secret\"")]
     NoSecret,
     /// There is no secret of that name.
-    #[error("there is no secret {0:?} to sign with: add it to {SECRETS}")]
+    #[error("there is no secret {0:?} to sign with: add it to {SECRET_ARNS} or {SECRETS}")]
     UnknownSecret(String),
+    /// The secret is kept elsewhere, and cannot be had from there.
+    #[error("there is no secret to sign with")]
+    Secret(#[from] SecretError),
     /// The destination is not allowed.
     #[error("the webhook was not sent")]
     Refused(#[from] Refused),
@@ -65,8 +69,8 @@ pub enum Rejection {
     Final,
     /// It is tried again by policy.
     Retry,
-    /// It is tried again after this time.
-    RetryIn(Duration),
+    /// It is tried again by policy, but not before this time has passed.
+    RetryAfter(Duration),
 }
 
 impl DeliveryError {
@@ -82,7 +86,7 @@ impl DeliveryError {
     pub(crate) fn into_job_error(self) -> JobError {
         match &self {
             Self::Refused(_) | Self::Body(_) | Self::Rejected { verdict: Rejection::Final, .. } => JobError::fail(self),
-            Self::Rejected { verdict: Rejection::RetryIn(delay), .. } => JobError::retry_in(*delay, self),
+            Self::Rejected { verdict: Rejection::RetryAfter(delay), .. } => JobError::retry_after(*delay, self),
             _ => JobError::retry(self),
         }
     }

@@ -1,13 +1,19 @@
 //! The HTTP client: no redirects, no proxies, and names resolved under the eyes of [`Destinations`].
 
-use std::{error::Error, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
+use lamplighter_tls::{Roots, RootsError};
 use reqwest::{
     Client,
     dns::{Addrs, Name, Resolve, Resolving},
     redirect,
 };
-use rustls_platform_verifier::BuilderVerifierExt;
 
 use crate::destination::{Destinations, Refused};
 
@@ -20,29 +26,88 @@ const RESERVE: Duration = Duration::from_secs(2);
 /// How long an idle connection is kept. A Lambda environment sleeps between invocations, and the other end hangs up.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// The client could not be made.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("no HTTP client: {0}")]
-pub struct ClientError(Arc<str>);
+/// How many receivers' connections are kept for their next deliveries, and how many of each. A batch may go to thousands
+/// of receivers, and a process on Lambda has 1,024 files and sockets (AWS Lambda Developer Guide, "Lambda quotas"): these
+/// take 256 of them.
+const KEPT_RECEIVERS: usize = 16;
+const KEPT_EACH: usize = 16;
+/// How many headers an answer may have and still be read. What is beyond that is no answer of a receiver that wants to be
+/// understood; the parser's memory grows with this.
+const MAX_HEADERS: usize = 8192;
 
-/// Makes the client. Loads the machine's certificate authorities, so it is done once, when the first job comes.
-pub(crate) fn client(destinations: &Destinations) -> Result<Client, ClientError> {
-    build(destinations).map_err(|error| ClientError(error.to_string().into()))
+/// The client could not be made. The next delivery tries again.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody could be trusted.
+    #[error("no HTTP client")]
+    Roots(#[from] RootsError),
+    /// The client's own words.
+    #[error("no HTTP client: {0}")]
+    Build(Arc<str>),
 }
 
-fn build(destinations: &Destinations) -> Result<Client, Box<dyn Error>> {
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
-        .with_no_client_auth();
+/// Two clients: one that keeps connections for the next delivery to the same receiver, and one that does not, for what
+/// goes to more receivers than connections can be kept for.
+#[derive(Debug)]
+pub(crate) struct Http {
+    keeping: Client,
+    closing: Client,
+    receivers: Mutex<Receivers>,
+}
+
+impl Http {
+    /// Makes the clients. Loads the machine's certificate authorities, so it is done when the first job comes.
+    pub(crate) fn new(destinations: &Destinations) -> Result<Self, ClientError> {
+        let roots = Roots::of_machine()?;
+        let client =
+            |idle| build(&roots, destinations, idle).map_err(|error| ClientError::Build(error.to_string().into()));
+        Ok(Self { keeping: client(KEPT_EACH)?, closing: client(0)?, receivers: Mutex::default() })
+    }
+
+    /// The client for a delivery to that origin.
+    pub(crate) fn to(&self, origin: &str) -> &Client {
+        let mut receivers = self.receivers.lock().unwrap_or_else(PoisonError::into_inner);
+        if receivers.keep(origin, Instant::now()) { &self.keeping } else { &self.closing }
+    }
+}
+
+/// The receivers whose connections are kept, and when each was last delivered to.
+#[derive(Debug, Default)]
+struct Receivers(Vec<(String, Instant)>);
+
+impl Receivers {
+    /// After this time, none of a receiver's connections is open any more.
+    const FORGOTTEN: Duration = REQUEST.saturating_add(IDLE);
+
+    fn keep(&mut self, origin: &str, now: Instant) -> bool {
+        if let Some((_, used)) = self.0.iter_mut().find(|(known, _)| known == origin) {
+            *used = now;
+            return true;
+        }
+        self.0.retain(|(_, used)| now.saturating_duration_since(*used) < Self::FORGOTTEN);
+        let room = self.0.len() < KEPT_RECEIVERS;
+        if room {
+            self.0.push((origin.to_owned(), now));
+        }
+        room
+    }
+}
+
+fn build(roots: &Roots, destinations: &Destinations, idle: usize) -> Result<Client, Box<dyn Error>> {
     let client = Client::builder()
-        .tls_backend_preconfigured(tls)
+        .tls_backend_preconfigured(roots.client_config()?)
         .user_agent(concat!("Lamplighter/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .no_proxy()
         .dns_resolver(Arc::new(Guard(destinations.clone())))
         .connect_timeout(CONNECT)
         .pool_idle_timeout(IDLE)
+        .pool_max_idle_per_host(idle)
+        // What counts is the status. A receiver that has taken the event and says so in an odd way would get it again.
+        .http1_max_headers(MAX_HEADERS)
+        .http1_ignore_invalid_headers_in_responses(true)
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
         .build()?;
     Ok(client)
 }
@@ -92,6 +157,20 @@ fn admit(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn connections_are_kept_for_a_few_receivers_only() {
+        let (mut receivers, start) = (Receivers::default(), Instant::now());
+        for n in 0..KEPT_RECEIVERS {
+            assert!(receivers.keep(&n.to_string(), start));
+        }
+        assert!(!receivers.keep("another", start));
+        assert!(receivers.keep("0", start + Receivers::FORGOTTEN / 2), "known ones go on");
+        // All others have been quiet for so long that nothing of theirs is open.
+        let later = start + Receivers::FORGOTTEN;
+        assert!(receivers.keep("another", later));
+        assert_eq!(receivers.0.len(), 2);
+    }
 
     #[test]
     fn a_delivery_ends_before_its_attempt() {

@@ -1,6 +1,7 @@
 //! Delivers webhooks: signed HTTP POSTs by the [Standard Webhooks](https://www.standardwebhooks.com) convention.
 //!
-//! The body is `{"type": event, "timestamp": when it was enqueued, "data": payload}`. Three headers let a receiver
+//! The body is `{"type": event, "timestamp": when it was enqueued, "data": payload}`, with the payload as it was sent, byte
+//! for byte. Three headers let a receiver
 //! check it with any Standard Webhooks library: `webhook-id` (the job's id, the same on every attempt, so a receiver
 //! that remembers ids handles each event once), `webhook-timestamp` and `webhook-signature`.
 //!
@@ -9,7 +10,7 @@
 //! | answer | what follows |
 //! | --- | --- |
 //! | 2xx | delivered |
-//! | 408, 409, 425, 429, any 5xx | tried again, after `Retry-After` where there is one, else by the job's policy |
+//! | 408, 409, 425, 429, any 5xx | tried again by the job's policy, but not before `Retry-After`, of which six hours are honoured |
 //! | any other 4xx, 410 among them | failed for good: asking again would not change the answer |
 //! | 301, 308 | failed for good: the address is wrong. Redirects are never followed, or a receiver could send a signed event elsewhere |
 //! | any other 3xx | tried again |
@@ -22,13 +23,22 @@
 //! # Settings
 //!
 //! See [`Settings::from_env`]. They are read when the first job comes; what is wrong with them is an error of that job,
-//! which is tried again and so survives until they are mended.
+//! which is tried again and so survives until they are repaired.
+//!
+//! # Secrets
+//!
+//! Each receiver should have a secret of its own, in Secrets Manager or Parameter Store: one that leaks then forges the
+//! events of one receiver only, and is changed without anybody else noticing. It is read when the first job needs it, and
+//! again after [`SECRET_FRESH`], so a new one needs no deployment. While it is being changed, keep both, separated by a
+//! space: every event is then signed with both. A secret that cannot be read puts its jobs back, uncounted; one that was
+//! read before is used for up to [`SECRET_KEPT`] while the service does not answer.
 
 mod address;
 mod answer;
 mod destination;
 mod error;
 mod http;
+mod kept_secret;
 mod retry_after;
 mod settings;
 mod signature;
@@ -39,16 +49,18 @@ use std::{
 };
 
 use jiff::Timestamp;
-use lamplighter::{Context, Function, JobError, State};
+use lamplighter::{Context, ErrorText, Function, JobError, State};
 use lamplighter_jobs::DeliverWebhook;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
+use self::http::Http;
 pub use self::{
     address::is_public,
     destination::{Destinations, InvalidDestination, Refused},
     error::DeliveryError,
-    settings::{Secrets, Settings, SettingsError},
+    kept_secret::{SECRET_FRESH, SECRET_KEPT, SecretError, Vault},
+    settings::{Secrets, Settings, SettingsError, UnusableSecret},
     signature::{InvalidSecret, Signer},
 };
 
@@ -73,6 +85,7 @@ fn build(webhooks: Webhooks) -> Function {
         .memory_mb(128)
         .setting(settings::DEPLOYED_SECRET)
         .setting(settings::DEPLOYED_SECRETS)
+        .setting(settings::DEPLOYED_SECRET_ARNS)
         .setting(settings::DEPLOYED_ALLOW_PRIVATE)
         .job(deliver)
         .with_state(webhooks)
@@ -86,7 +99,7 @@ pub struct Webhooks(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     settings: OnceLock<Result<Settings, SettingsError>>,
-    client: OnceLock<Result<reqwest::Client, http::ClientError>>,
+    http: OnceLock<Http>,
 }
 
 impl Webhooks {
@@ -95,9 +108,13 @@ impl Webhooks {
         settings.as_ref().map_err(|error| error.clone().into())
     }
 
-    fn client(&self, settings: &Settings) -> Result<&reqwest::Client, DeliveryError> {
-        let client = self.0.client.get_or_init(|| http::client(&settings.destinations));
-        client.as_ref().map_err(|error| error.clone().into())
+    /// What could not be made is not kept: what it lacked may be there when the next job comes.
+    fn http(&self, settings: &Settings) -> Result<&Http, DeliveryError> {
+        if let Some(http) = self.0.http.get() {
+            return Ok(http);
+        }
+        let made = Http::new(&settings.destinations)?;
+        Ok(self.0.http.get_or_init(|| made))
     }
 }
 
@@ -115,7 +132,7 @@ pub struct Delivered {
 struct Body<'a> {
     r#type: &'a str,
     timestamp: Timestamp,
-    data: &'a Value,
+    data: &'a RawValue,
 }
 
 /// Sends the event once and says what follows from the answer.
@@ -127,20 +144,30 @@ pub async fn deliver(
     ctx: Context,
     State(webhooks): State<Webhooks>,
 ) -> Result<Delivered, JobError> {
-    attempt(&job, &ctx, &webhooks).await.map_err(DeliveryError::into_job_error)
+    match attempt(&job, &ctx, &webhooks).await {
+        Err(DeliveryError::Secret(error)) => {
+            let delay = error.put_back();
+            let error = ErrorText::from_error(&error);
+            tracing::warn!(%error, delay_s = delay.as_secs(), "the secret to sign with cannot be had, put back");
+            ctx.snooze(delay)
+        }
+        done => done.map_err(DeliveryError::into_job_error),
+    }
 }
 
 async fn attempt(job: &DeliverWebhook, ctx: &Context, webhooks: &Webhooks) -> Result<Delivered, DeliveryError> {
     let settings = webhooks.settings()?;
     settings.destinations.check(&job.url)?;
-    let signer = settings.secrets.get(job.secret.as_deref())?;
+    let signer = settings.secrets.get(job.secret.as_deref())?.signer(ctx.remaining() / 3).await?;
     let now = Timestamp::now();
     let timestamp = ctx.message().enqueued_at.unwrap_or(now);
     let body = serde_json::to_vec(&Body { r#type: &job.event, timestamp, data: &job.payload })?;
     let signature = signer.sign(ctx.id().as_str(), now.as_second(), &body);
 
+    let origin = error::origin(&job.url);
     let request = webhooks
-        .client(settings)?
+        .http(settings)?
+        .to(&origin)
         .post(job.url.clone())
         .timeout(http::timeout(ctx.remaining()))
         .header("content-type", "application/json")
@@ -149,7 +176,6 @@ async fn attempt(job: &DeliverWebhook, ctx: &Context, webhooks: &Webhooks) -> Re
         .header("webhook-signature", signature)
         .body(body);
     let started = Instant::now();
-    let origin = error::origin(&job.url);
     let response = request.send().await.map_err(|error| DeliveryError::unreachable(&origin, error))?;
     let ms = millis(started.elapsed());
     let status = response.status();

@@ -2,13 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-/// The shortest time that is honoured: an answer of 0 must not burn all attempts in a second.
-pub(crate) const SHORTEST: Duration = Duration::from_secs(1);
-/// The longest time that is honoured. SQS can hide a message for 12 hours from its receive (Amazon SQS API reference,
-/// ChangeMessageVisibility), and this leaves room for the attempt itself.
-pub(crate) const LONGEST: Duration = Duration::from_secs(11 * 3600);
+/// The longest time that is honoured: as long as the job's policy waits itself. With it before every attempt a job still
+/// ends within the four days for which its queue keeps it; a receiver that could ask for more could make jobs vanish.
+pub(crate) const LONGEST: Duration = Duration::from_secs(6 * 3600);
 
-/// How long a receiver asks to be left alone, within [`SHORTEST`] and [`LONGEST`]; `None` for what cannot be read.
+/// How long a receiver asks to be left alone, at most [`LONGEST`]; `None` for what cannot be read. It may be no time at
+/// all: the job's policy decides how soon it is tried again.
 pub(crate) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let wait = if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() {
@@ -17,11 +16,13 @@ pub(crate) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
         let moment = httpdate::parse_http_date(value).ok()?;
         moment.duration_since(now).unwrap_or_default()
     };
-    Some(wait.clamp(SHORTEST, LONGEST))
+    Some(wait.min(LONGEST))
 }
 
 #[cfg(test)]
 mod tests {
+    use lamplighter::{Job, days};
+    use lamplighter_jobs::DeliverWebhook;
     use proptest::prelude::*;
 
     use super::*;
@@ -32,23 +33,34 @@ mod tests {
         let secs = |value: &str| parse(value, now).map(|wait| wait.as_secs());
         assert_eq!(secs("120"), Some(120));
         assert_eq!(secs(" 7 "), Some(7));
-        assert_eq!(secs("0"), Some(1));
+        assert_eq!(secs("0"), Some(0));
         assert_eq!(secs("86400"), Some(LONGEST.as_secs()));
         assert_eq!(secs("99999999999999999999999999"), Some(LONGEST.as_secs()));
         assert_eq!(secs("Mon, 23 Nov 2026 12:10:00 GMT"), Some(600));
         assert_eq!(secs("Monday, 23-Nov-26 12:10:00 GMT"), Some(600));
         assert_eq!(secs("Mon Nov 23 12:10:00 2026"), Some(600));
-        assert_eq!(secs("Mon, 23 Nov 2026 11:00:00 GMT"), Some(1));
+        assert_eq!(secs("Mon, 23 Nov 2026 11:00:00 GMT"), Some(0));
+        assert_eq!(secs("Fri, 31 Dec 9999 23:59:59 GMT"), Some(LONGEST.as_secs()));
         for unreadable in ["", "soon", "-5", "1.5", "+3", "Mon, 32 Nov 2026 12:00:00 GMT"] {
             assert_eq!(secs(unreadable), None, "{unreadable}");
         }
     }
 
+    /// Four days are the least that a queue keeps a message (`cargo lamp infra`).
+    #[test]
+    fn a_receiver_cannot_put_a_job_off_beyond_the_life_of_its_message() {
+        let options = DeliverWebhook::options();
+        let attempts = options.retry_policy().max_attempts();
+        let longest = LONGEST * (attempts - 1) + options.attempt_timeout() * attempts;
+        assert!(longest < days(4), "{longest:?}");
+        assert!((1..attempts).all(|attempt| options.retry_policy().ceiling(attempt) <= LONGEST));
+    }
+
     proptest! {
         #[test]
-        fn no_value_panics_or_leaves_the_bounds(value in ".*") {
+        fn no_value_panics_or_is_longer_than_the_longest(value in ".*") {
             if let Some(wait) = parse(&value, SystemTime::UNIX_EPOCH) {
-                prop_assert!((SHORTEST..=LONGEST).contains(&wait));
+                prop_assert!(wait <= LONGEST);
             }
         }
     }

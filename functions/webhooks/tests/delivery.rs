@@ -14,11 +14,15 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::IntoResponse,
 };
-use lamplighter::{Action, BurialReason, Performed, testing::Trial};
+use lamplighter::{Action, BurialReason, Env, Performed, RawValue, StoreError, StoreErrorKind, testing::Trial};
+use lamplighter_aws::SecretArn;
 use lamplighter_jobs::DeliverWebhook;
-use serde_json::{Value, json};
-use tokio::{io::AsyncWriteExt, net::TcpListener};
-use webhooks::{Secrets, Settings, function_with};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+use webhooks::{Secrets, Settings, Vault, function_with};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEXT_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -48,9 +52,13 @@ fn job(url: impl AsRef<str>) -> DeliverWebhook {
     DeliverWebhook {
         url: url.as_ref().parse().unwrap(),
         event: "invoice.paid".into(),
-        payload: json!({"invoice": 42}),
+        payload: raw(r#"{"invoice":42}"#),
         secret: None,
     }
+}
+
+fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.into()).unwrap()
 }
 
 async fn deliver(to: SocketAddr) -> Performed {
@@ -96,6 +104,96 @@ async fn a_receiver_can_verify_what_it_gets() {
 }
 
 #[tokio::test]
+async fn a_payload_arrives_byte_for_byte() {
+    let (address, seen) = receiver(StatusCode::OK).await;
+    let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+    for payload in [
+        "123456789012345678901",
+        "19.90",
+        "1e400",
+        "-0",
+        r#"{"z":1,"a":2,"z":3, "\u00e9":"<b>\/"}"#,
+        r#""\ud800""#,
+        "null",
+        &deep,
+    ] {
+        let args = format!(r#"{{"url":"http://{address}/","event":"e","payload":{payload}}}"#);
+        let trial = Trial::of(function_with(settings())).enqueued_at("2026-11-23T12:00:00Z".parse().unwrap());
+        let performed = trial.run_raw("webhook.deliver", raw(&args)).await;
+        assert_eq!(performed.action, Action::Ack, "{payload}: {}", error(&performed));
+        let seen = seen.lock().unwrap().pop().unwrap();
+        assert!(verifies(SECRET, &seen));
+        let body = format!(r#"{{"type":"e","timestamp":"2026-11-23T12:00:00Z","data":{payload}}}"#);
+        assert_eq!(std::str::from_utf8(&seen.1).unwrap(), body);
+    }
+}
+
+#[tokio::test]
+async fn a_2xx_with_many_or_odd_headers_is_delivered() {
+    let many: String = (0..5000).map(|n| format!("x-{n}: {n}\r\n")).collect();
+    for headers in [&*many, "no colon\r\n", "folded: a\r\n b\r\n", "spaced : a\r\n", "bad: \x01\r\n", "\u{fc}ml: a\r\n"]
+    {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let answer = format!("HTTP/1.1 200 OK\r\n{headers}content-length: 0\r\n\r\n");
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // The request first: an answer that comes before it is none.
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.read(&mut request).await;
+        });
+        let performed = deliver(address).await;
+        let shown: String = headers.chars().take(20).collect();
+        assert_eq!(performed.action, Action::Ack, "{shown:?}: {}", error(&performed));
+    }
+}
+
+/// Keeps two secrets, one of which may not be read.
+#[derive(Debug)]
+struct Service;
+
+#[async_trait::async_trait]
+impl Vault for Service {
+    async fn read(&self, arn: &SecretArn) -> Result<String, StoreError> {
+        match arn.name() {
+            "default" => Ok(format!("{NEXT_SECRET} {SECRET}")),
+            "silent" => std::future::pending().await,
+            _ => Err(StoreError::new(StoreErrorKind::Denied, "the role may not")),
+        }
+    }
+}
+
+fn kept() -> Settings {
+    let arns = ["default", "silent", "denied"]
+        .map(|name| format!("arn:aws:secretsmanager:eu-west-1:123456789012:secret:webhooks/{name}-AbCdEf"));
+    let secrets = Secrets::kept_in(Arc::new(Service)).with_arns(&arns.join(",")).unwrap();
+    Settings { secrets, ..settings() }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_kept_elsewhere_signs() {
+    let (address, seen) = receiver(StatusCode::OK).await;
+    let performed = Trial::of(function_with(kept())).run(&job(format!("http://{address}"))).await;
+    assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+    let seen = seen.lock().unwrap();
+    assert!(verifies(SECRET, &seen[0]) && verifies(NEXT_SECRET, &seen[0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_cannot_be_read_puts_its_job_back() {
+    for name in ["silent", "denied"] {
+        // At its last attempt, a job that failed would be dead-lettered.
+        let mut job = job("http://127.0.0.1:9/");
+        job.secret = Some(name.into());
+        let performed = Trial::of(function_with(kept())).receive_count(15).run(&job).await;
+        assert_eq!(performed.action, Action::Retry(Duration::from_secs(60)), "{name}");
+        assert_eq!(performed.state, Some(lamplighter::JobState::Queued), "{name}: uncounted");
+    }
+}
+
+#[tokio::test]
 async fn while_rotating_both_secrets_verify() {
     let (address, seen) = receiver(StatusCode::OK).await;
     let secrets = Secrets::new(SECRET).unwrap().with("shop", &format!("{NEXT_SECRET} {SECRET}")).unwrap();
@@ -123,8 +221,29 @@ async fn an_answer_decides_what_follows() {
 }
 
 #[tokio::test]
+async fn a_receiver_cannot_make_a_job_try_sooner_than_its_policy() {
+    let env = || Env::driven("2026-11-23T12:00:00Z".parse().unwrap(), 7);
+    let past = httpdate::fmt_http_date(std::time::SystemTime::now() - Duration::from_secs(900));
+    let mut delays = Vec::new();
+    for value in [None, Some("0"), Some("1"), Some(past.as_str())] {
+        let headers: Vec<_> = value.iter().map(|value| ("retry-after", value.to_string())).collect();
+        let headers: HeaderMap =
+            headers.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let (address, _) = receiver((StatusCode::SERVICE_UNAVAILABLE, headers)).await;
+        // At the tenth attempt the policy waits for up to 43 minutes.
+        let trial = Trial::of(function_with(settings())).env(env()).receive_count(10);
+        match trial.run(&job(format!("http://{address}"))).await.action {
+            Action::Retry(delay) => delays.push(delay),
+            other => panic!("{value:?}: {other:?}"),
+        }
+    }
+    assert!(delays[0] > Duration::from_secs(60), "{delays:?}");
+    assert!(delays.iter().all(|delay| *delay == delays[0]), "{delays:?}");
+}
+
+#[tokio::test]
 async fn retry_after_is_honoured_within_bounds() {
-    for (value, delay) in [("7", 7), ("0", 1), ("1000000", 11 * 3600)] {
+    for (value, delay) in [("7", 7), ("3600", 3600), ("1000000", 6 * 3600)] {
         let (address, _) = receiver((StatusCode::SERVICE_UNAVAILABLE, [("retry-after", value)])).await;
         assert_eq!(deliver(address).await.action, Action::Retry(Duration::from_secs(delay)), "{value}");
     }

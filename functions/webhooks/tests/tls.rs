@@ -85,7 +85,7 @@ async fn the_process_that_delivers() {
     let job = DeliverWebhook {
         url: url.parse().unwrap(),
         event: "invoice.paid".into(),
-        payload: serde_json::Value::Null,
+        payload: Default::default(),
         secret: None,
     };
     let performed = Trial::of(function_with(settings)).run(&job).await;

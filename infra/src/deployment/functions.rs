@@ -51,6 +51,8 @@ pub struct DeployedSetting {
     pub default: String,
     /// Whether it must not be shown.
     pub secret: bool,
+    /// Whether it names secrets that the function may read.
+    pub names_secrets: bool,
 }
 
 /// Which events call a function. At least one of the two is there.
@@ -72,7 +74,7 @@ impl DeployedSetting {
 }
 
 /// Asked for by the template itself.
-const PARAMETERS: [&str; 8] = [
+const PARAMETERS: [&str; 9] = [
     "AlarmTopicArn",
     "Architecture",
     "KmsKeyArn",
@@ -80,6 +82,7 @@ const PARAMETERS: [&str; 8] = [
     "LogRetentionDays",
     "ObjectsBucket",
     "PayloadsBucket",
+    "SecretsKeyArn",
     "Tracing",
 ];
 
@@ -128,6 +131,7 @@ fn setting(setting: &Setting) -> DeployedSetting {
         about: setting.about().into(),
         default: setting.default_value().into(),
         secret: setting.is_secret(),
+        names_secrets: setting.names_secrets(),
     }
 }
 

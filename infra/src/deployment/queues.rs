@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lamplighter::{Function, Overlap, Queue, Route, days, hours, mins};
+use lamplighter::{Function, Overlap, Queue, Route, Setting, days, hours, mins};
 
 use crate::problems::Problems;
 
@@ -84,8 +84,10 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
         check(route, timeout, problems);
     }
     let window = queue.window();
-    // A job that waits for another of its schedule is received each time it asks. Its attempts are counted in its record.
-    let waits = routes.iter().any(|route| route.options.overlap_policy() != Overlap::Allow);
+    // A job that waits for another of its schedule, or for a secret that cannot be read, is received each time it asks.
+    // Its attempts are counted in its record.
+    let reads_secrets = function.settings().iter().any(Setting::names_secrets) && !function.is_stateless();
+    let waits = reads_secrets || routes.iter().any(|route| route.options.overlap_policy() != Overlap::Allow);
     DeployedQueue {
         name: queue.name().into(),
         fifo: queue.is_fifo(),

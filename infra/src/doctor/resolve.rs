@@ -52,6 +52,13 @@ impl<'a> Resolver<'a> {
             ("Fn::Sub", Value::Array(both)) => {
                 both.first().and_then(Value::as_str).and_then(|text| self.sub(text, both.get(1)?))
             }
+            ("Fn::Split", Value::Array(parts)) => {
+                let separator = parts.first().and_then(Value::as_str).unwrap_or_default();
+                match parts.get(1).and_then(|whole| self.text(whole)) {
+                    Some(whole) => return Some(whole.split(separator).map(Value::from).collect()),
+                    None => None,
+                }
+            }
             ("Fn::If", Value::Array(parts)) => {
                 let condition = parts.first().and_then(Value::as_str).unwrap_or_default();
                 let chosen = if self.holds(&self.template["Conditions"][condition]) { 1 } else { 2 };
@@ -226,6 +233,7 @@ mod tests {
             ),
             (json!([{"Fn::If": ["HasKey", 1, {"Ref": "AWS::NoValue"}]}, {"a": {"Ref": "AWS::NoValue"}}]), json!([{}])),
             (json!({"Fn::Sub": "sqs.${AWS::Region}.${AWS::URLSuffix}"}), json!("sqs.eu-west-1.amazonaws.com")),
+            (json!({"Fn::Split": [",", {"Fn::Sub": "a,${Jobs}"}]}), json!(["a", "shop-Jobs-1"])),
             (json!({"Fn::GetAtt": ["Logs", "Arn"]}), json!("arn:aws:logs:eu-west-1:123456789012:log-group:/aws/x:*")),
         ] {
             assert_eq!(resolved(value.clone()), Some(told), "{value}");
@@ -241,6 +249,7 @@ mod tests {
             json!({"Fn::Sub": "a${Role}"}),
             json!({"Fn::GetAtt": ["Role", "Arn"]}),
             json!([{"Fn::Join": ["", []]}]),
+            json!({"Fn::Split": [",", {"Ref": "Secret"}]}),
         ] {
             assert!(!is_known(&resolved(value.clone()).unwrap()), "{value}");
         }

@@ -13,6 +13,7 @@ mod queues;
 pub(crate) mod records;
 mod roles;
 pub(crate) mod scheduler;
+mod secrets;
 
 use std::fmt;
 
@@ -103,6 +104,7 @@ fn resources(deployment: &Deployment) -> Map {
         .and(events::resources(deployment))
         .and(scheduler::resources(deployment))
         .and(encryption::access(deployment))
+        .and(secrets::access(deployment))
         .and(alarms::resources(deployment))
         .and(dashboard::resource(deployment))
 }

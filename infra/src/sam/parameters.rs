@@ -4,6 +4,7 @@ use super::{
     alarms::{ALARM_TOPIC, HAS_ALARM_TOPIC},
     buckets::{OBJECTS, PAYLOADS},
     encryption::{HAS_KEY, KEY},
+    secrets,
 };
 use crate::{
     deployment::{DeployedSetting, Deployment},
@@ -56,13 +57,15 @@ pub(super) fn parameters(deployment: &Deployment) -> Map {
         let about = "The bucket for arguments that are too large for a message; empty to have one made";
         parameters = parameters.set(PAYLOADS.parameter, text(about, ""));
     }
-    parameters = parameters.set(
+    parameters = parameters.and(secrets::parameters(deployment)).set(
         "Tracing",
         text("Whether X-Ray traces a share of all invocations (Active), or only what the caller traces", "Active")
             .set("AllowedValues", ["Active", "PassThrough"]),
     );
     for setting in settings(deployment) {
-        let parameter = text(&setting.about, &setting.default).set_some("NoEcho", setting.secret.then_some(true));
+        let parameter = text(&secrets::about(setting), &setting.default)
+            .set_some("NoEcho", setting.secret.then_some(true))
+            .and(secrets::parameter(setting));
         parameters = parameters.set(setting.parameter(), parameter);
     }
     parameters
@@ -82,7 +85,7 @@ pub(super) fn conditions(deployment: &Deployment) -> Map {
     if deployment.keeps_records() {
         conditions = conditions.set(PAYLOADS.is_made, empty(PAYLOADS.parameter));
     }
-    conditions
+    conditions.and(secrets::conditions(deployment))
 }
 
 /// All settings, each once.

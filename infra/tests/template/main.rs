@@ -8,5 +8,6 @@ mod manifests;
 mod numbers;
 mod rights;
 mod rules;
+mod secrets;
 mod snapshot;
 mod support;

@@ -4,6 +4,7 @@
 //! - [`Sqs`] sends jobs to SQS queues, and moves, delays and buries messages for the hosts.
 //! - With the feature `schedules`, [`AwsSchedules`] keeps what starts jobs at their times, and [`OneTime`] sends messages
 //!   once, later than SQS can delay them.
+//! - With the feature `secrets`, [`SecretReader`] reads secrets from Secrets Manager and Parameter Store.
 //! - With the feature `operator`, [`Stack`] tells what a deployed stack consists of, and [`Operator`] pauses its queues
 //!   and moves their dead letters back.
 //! - With the feature `doctor`, [`Examiner`] tells what each resource of a deployed stack is like.
@@ -31,6 +32,8 @@ mod redrive;
 #[cfg(feature = "schedules")]
 mod schedules;
 mod sdk;
+#[cfg(feature = "secrets")]
+mod secrets;
 mod sqs;
 #[cfg(feature = "operator")]
 mod stack;
@@ -45,6 +48,8 @@ pub use self::maintenance::{Maintenance, MaintenanceError, QueueReport, Report};
 pub use self::partition::dns_suffix;
 #[cfg(feature = "schedules")]
 pub use self::schedules::{AwsSchedules, OneTime, OneTimeError, ScheduleSettings, ScheduleSettingsError, Sending};
+#[cfg(feature = "secrets")]
+pub use self::secrets::{InvalidSecretArn, SecretArn, SecretReader};
 pub use self::{
     backend::{Aws, Settings},
     queues::{QueueArn, QueueMap, QueueMapError, QueueUrls},

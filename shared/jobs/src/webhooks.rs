@@ -3,14 +3,14 @@
 use lamplighter::{Job, Options, Queue, Retry, hours, secs};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use url::Url;
 
 use crate::queues;
 
 /// Delivers an event by HTTP POST, signed as the Standard Webhooks specification says, and tries again while the
 /// receiver is away.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeliverWebhook {
     /// Where to: an http or https URL without user name and password. Private addresses are refused unless the
@@ -19,8 +19,9 @@ pub struct DeliverWebhook {
     /// What happened, for example `invoice.paid`: the `type` of the body.
     #[schemars(length(min = 1, max = 256))]
     pub event: String,
-    /// Any JSON value: the `data` of the body.
-    pub payload: Value,
+    /// Any JSON value: the `data` of the body. It arrives byte for byte as it was sent: numbers of any size and form, the
+    /// order of fields, repeated ones, white space.
+    pub payload: Box<RawValue>,
     /// The name of the signing secret in the function's settings; the default secret when absent. Never the secret
     /// itself: arguments are kept in messages and records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,6 +59,23 @@ mod tests {
 
     fn waits(retry: &Retry, unit: f64) -> std::time::Duration {
         (1..).map_while(|attempt| retry.delay(attempt, unit)).sum()
+    }
+
+    #[test]
+    fn a_payload_keeps_its_bytes() {
+        let payload = r#"{"n":123456789012345678901, "price":19.90,"b":1,"a":2,"a":3,"huge":1e400,"text":"\u00e9<"}"#;
+        let json = format!(r#"{{"url":"https://example.com/","event":"e","payload":{payload}}}"#);
+        let job: DeliverWebhook = serde_json::from_str(&json).unwrap();
+        assert_eq!(job.payload.get(), payload);
+        assert_eq!(serde_json::value::to_raw_value(&job).unwrap().get(), json);
+    }
+
+    #[test]
+    fn the_schema_takes_any_payload() {
+        let schema = schemars::schema_for!(DeliverWebhook).to_value();
+        let payload = &schema["properties"]["payload"];
+        assert!(payload.get("type").is_none() && payload.get("$ref").is_none(), "{payload}");
+        assert!(schema["required"].as_array().unwrap().contains(&"payload".into()));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub(crate) enum Verdict {
     Retry,
     /// Try again after this time, if attempts are left.
     RetryIn(Duration),
+    /// Try again by policy, but not before this time has passed.
+    RetryAfter(Duration),
     /// Try no more.
     Fail,
     /// Put back for this long; the attempt does not count.
@@ -31,9 +33,17 @@ impl JobError {
         Self { verdict: Verdict::Retry, source: error.into() }
     }
 
-    /// Try again after `delay` instead of the policy's time, if attempts are left: for a `Retry-After`.
+    /// Try again after `delay` instead of the policy's time, if attempts are left: for a time that the handler itself
+    /// knows to be right. One that others name belongs in [`retry_after`](Self::retry_after).
     pub fn retry_in(delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { verdict: Verdict::RetryIn(delay), source: error.into() }
+    }
+
+    /// Try again by the job's policy, but not before `delay` has passed, if attempts are left: for a time that somebody
+    /// else names, such as a `Retry-After`. Nobody else can make the job use up its attempts sooner than its policy
+    /// says. How long they may put it off is up to the handler, which bounds `delay` by what it trusts them with.
+    pub fn retry_after(delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { verdict: Verdict::RetryAfter(delay), source: error.into() }
     }
 
     /// The job has failed for good: trying again could not help.

@@ -76,6 +76,10 @@ impl Route {
 impl Function {
     /// The memory of a function that names none, in MB.
     pub const DEFAULT_MEMORY_MB: u16 = 128;
+    /// How many jobs of one batch run at the same time in a function that says nothing of it. A batch may have 10,000
+    /// jobs, and a process on Lambda 1,024 open files and sockets (AWS Lambda Developer Guide, "Lambda quotas"): with
+    /// this, each job may have three at a time, and the calls to AWS keep enough for themselves.
+    pub const DEFAULT_CONCURRENCY: usize = 256;
     /// Lambda's longest function timeout (AWS Lambda Developer Guide, "Lambda quotas").
     pub const MAX_TIMEOUT: Duration = Duration::from_secs(900);
     /// What a function's timeout has above its slowest job: time to settle, and for the margin below the deadline.
@@ -119,7 +123,8 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
         self
     }
 
-    /// How many jobs of one batch run at the same time, FIFO groups counting as one. Default: all of them.
+    /// How many jobs of one batch run at the same time, FIFO groups counting as one. Default
+    /// [`Function::DEFAULT_CONCURRENCY`].
     #[must_use]
     pub fn concurrency(mut self, jobs: usize) -> Self {
         self.concurrency = Some(jobs.max(1));
@@ -281,7 +286,7 @@ impl<S> Function<S> {
         self.memory_mb
     }
 
-    /// How many jobs of one batch run at the same time, where limited.
+    /// How many jobs of one batch run at the same time, where the function says so itself.
     #[must_use]
     pub fn jobs_at_once(&self) -> Option<usize> {
         self.concurrency

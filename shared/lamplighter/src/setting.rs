@@ -16,7 +16,14 @@ pub struct Setting {
     variable: &'static str,
     about: &'static str,
     default: &'static str,
-    secret: bool,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Secret,
+    SecretArns,
 }
 
 impl Setting {
@@ -24,13 +31,20 @@ impl Setting {
     /// what it is for. Empty unless the one who deploys gives a value, or there is a [default](Self::default).
     #[must_use]
     pub const fn text(variable: &'static str, about: &'static str) -> Self {
-        Self { variable, about, default: "", secret: false }
+        Self { variable, about, default: "", kind: Kind::Text }
     }
 
     /// A setting that must not be shown.
     #[must_use]
     pub const fn secret(variable: &'static str, about: &'static str) -> Self {
-        Self { variable, about, default: "", secret: true }
+        Self { variable, about, default: "", kind: Kind::Secret }
+    }
+
+    /// The ARNs of secrets that are kept in Secrets Manager, and of parameters in Systems Manager's Parameter Store,
+    /// separated by commas: the deployed function may read exactly these.
+    #[must_use]
+    pub const fn secret_arns(variable: &'static str, about: &'static str) -> Self {
+        Self { variable, about, default: "", kind: Kind::SecretArns }
     }
 
     /// The value where none is given.
@@ -61,6 +75,12 @@ impl Setting {
     /// Whether it must not be shown.
     #[must_use]
     pub const fn is_secret(&self) -> bool {
-        self.secret
+        matches!(self.kind, Kind::Secret)
+    }
+
+    /// Whether it names secrets that the deployed function may read.
+    #[must_use]
+    pub const fn names_secrets(&self) -> bool {
+        matches!(self.kind, Kind::SecretArns)
     }
 }

@@ -14,6 +14,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector as Tcp},
     rt::{TokioExecutor, TokioTimer},
 };
+use lamplighter_tls::Roots;
 use object_store::{
     ClientConfigKey, ClientOptions,
     client::{
@@ -27,7 +28,8 @@ use crate::patience::Patience;
 /// How long an idle connection is kept. A Lambda environment sleeps between invocations, and the other end hangs up.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// Makes the client. Loads the machine's certificate authorities, so it is made at first use.
+/// Makes the client. Loads the machine's certificate authorities, so it is made at first use; where they cannot be read,
+/// there is no client, and the next use tries again.
 #[derive(Debug)]
 pub(crate) struct Connector(pub(crate) Patience);
 
@@ -39,9 +41,10 @@ impl HttpConnector for Connector {
         tcp.set_nodelay(true);
         let connect = option(ClientConfigKey::ConnectTimeout).and_then(|text| humantime::parse_duration(&text).ok());
         tcp.set_connect_timeout(Some(connect.unwrap_or(self.0.connect)));
-        let tls = HttpsConnectorBuilder::new()
-            .with_provider_and_native_roots(rustls::crypto::ring::default_provider())
-            .map_err(|source| object_store::Error::Generic { store: "S3", source: source.into() })?;
+        let failed = |source| object_store::Error::Generic { store: "S3", source };
+        let roots = Roots::of_machine().map_err(|error| failed(error.into()))?;
+        let config = roots.client_config().map_err(|error| failed(error.into()))?;
+        let tls = HttpsConnectorBuilder::new().with_tls_config(config);
         let plain = option(ClientConfigKey::AllowHttp).is_some_and(|allowed| allowed == "true");
         let tls = if plain { tls.https_or_http() } else { tls.https_only() };
         let client = Client::builder(TokioExecutor::new())

@@ -200,7 +200,8 @@ pub(super) fn function_that(
     declaring: impl FnOnce(Function<Journal>) -> Function<Journal>,
 ) -> (Function, Journal) {
     let journal = Journal { env: subject.env(), runs: Arc::default(), released: watch::Sender::default() };
-    let function = Function::new("conformance").enqueues::<Act>().job(act).job(link).job(skipping).job(waiting).job(hasty);
+    let function =
+        Function::new("conformance").enqueues::<Act>().job(act).job(link).job(skipping).job(waiting).job(hasty);
     (declaring(function).with_state(journal.clone()), journal)
 }
 

@@ -4,6 +4,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a proof ends at the first thing that does not hold")]
 
+mod bytes;
 mod clock;
 mod exclusive;
 mod jobs;
@@ -151,6 +152,8 @@ behaviours! {
     run::a_failure_in_a_group_holds_up_only_its_group,
     run::an_attempt_of_a_run_before_leaves_the_next_run_alone,
     run::a_clean_stop_hands_back_what_it_does_not_finish,
+    bytes::arguments_and_outputs_keep_their_bytes,
+    bytes::a_schedules_arguments_keep_their_bytes,
     schedules::a_schedule_starts_its_job_once_and_is_over,
     schedules::a_replaced_schedule_starts_the_new_job_only,
     schedules::a_removed_schedule_starts_nothing,

@@ -120,6 +120,7 @@ pub(super) fn report_label(record: &Record) -> String {
 
 fn webhook(stage: &Stage, path: &str, event: &str, payload: Value) -> Result<DeliverWebhook, Error> {
     let url = stage.receiver().url(path).parse().map_err(Error::failed)?;
+    let payload = serde_json::value::to_raw_value(&payload).map_err(Error::failed)?;
     Ok(DeliverWebhook { url, event: event.into(), payload, secret: None })
 }
 

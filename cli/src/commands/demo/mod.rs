@@ -18,7 +18,7 @@ use lamplighter::{JobState, Record};
 use tokio::time::{Instant, sleep};
 
 use self::{cast::Cast, guest::Guest, stage::Stage, watch::Watch};
-use super::block_on_handlers;
+use super::runtime;
 use crate::{
     error::Error,
     output::{self, FAINT, NAME, STRONG},
@@ -51,7 +51,11 @@ const REPORTS: usize = 2;
 
 impl Demo {
     pub(super) fn run(self) -> Result<(), Error> {
-        block_on_handlers(self.play())
+        let runtime = runtime()?;
+        let outcome = runtime.block_on(self.play());
+        // Handlers that block their threads are not waited for.
+        runtime.shutdown_background();
+        outcome
     }
 
     async fn play(self) -> Result<(), Error> {

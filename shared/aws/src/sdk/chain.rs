@@ -22,7 +22,8 @@ pub(super) async fn load(region: Option<String>, endpoint: Option<String>) -> Re
             return Err(StoreError::new(StoreErrorKind::Invalid, text));
         }
     }
-    let http = http_client();
+    let plain = endpoint.clone().or_else(|| variable("AWS_ENDPOINT_URL"));
+    let http = http_client(plain.as_deref())?;
     let provider_config = ProviderConfig::without_region().with_http_client(http.clone());
     let region = match region {
         Some(region) => Some(Region::new(region)),

@@ -12,10 +12,11 @@ use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use aws_sdk_sqs::config::{BehaviorVersion, Region, SharedHttpClient, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::{
     Builder,
-    tls::{Provider, rustls_provider::CryptoMode},
+    tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_types::SdkConfig;
 use lamplighter::{StoreError, StoreErrorKind};
+use lamplighter_tls::{Roots, RootsError};
 use tokio::sync::OnceCell;
 
 pub(crate) use self::explain::explain;
@@ -83,7 +84,8 @@ impl Sdk {
     /// credentials are asked for by the first request.
     ///
     /// # Errors
-    /// When the region or the credentials are not set, or make no sense.
+    /// When the region or the credentials are not set, or make no sense, and when the machine's certificate authorities
+    /// cannot be read. Nothing is kept of a configuration that could not be made: the next call tries again.
     pub async fn config(&self) -> Result<&SdkConfig, StoreError> {
         self.0.config.get_or_try_init(|| self.make()).await
     }
@@ -114,7 +116,7 @@ fn base(region: Option<String>, endpoint: Option<String>) -> Result<aws_types::s
     let mut config = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new(region))
-        .http_client(http_client())
+        .http_client(http_client(endpoint.as_deref())?)
         .retry_config(retries())
         .timeout_config(timeouts());
     config.set_endpoint_url(endpoint);
@@ -126,8 +128,18 @@ fn no_region() -> StoreError {
     StoreError::new(StoreErrorKind::Invalid, text)
 }
 
-fn http_client() -> SharedHttpClient {
-    Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https()
+/// One client, which trusts the machine's certificate authorities. They are handed over: the SDK's own way to load them
+/// takes what it gets for the life of the process, though it be nothing because too many files were open.
+fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient, StoreError> {
+    let trusted = match Roots::of_machine() {
+        Ok(roots) => TrustStore::empty().with_pem_certificate(roots.to_pem()),
+        // An emulator is spoken to without TLS, and then nobody need be trusted.
+        Err(RootsError::None(_)) if endpoint.is_some_and(|url| url.starts_with("http://")) => TrustStore::empty(),
+        Err(error) => return Err(StoreError::unavailable(format_args!("AWS cannot be called: {error}"))),
+    };
+    let context = TlsContext::builder().with_trust_store(trusted).build();
+    let context = context.map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
+    Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(context).build_https())
 }
 
 /// Three tries with short pauses: whoever waits here is an invocation with a deadline, or a person.

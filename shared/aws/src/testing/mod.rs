@@ -6,12 +6,16 @@ mod http;
 mod runtime_api;
 #[cfg(feature = "schedules")]
 mod schedules;
+#[cfg(feature = "secrets")]
+mod secrets;
 mod sqs;
 
 #[cfg(feature = "operator")]
 pub use self::deployment::{FakeDeployment, FakeLetter};
 #[cfg(feature = "schedules")]
 pub use self::schedules::FakeSchedules;
+#[cfg(feature = "secrets")]
+pub use self::secrets::FakeSecrets;
 pub use self::{
     runtime_api::{Answer, RuntimeApi},
     sqs::{Call, FakeSqs, Fault},

@@ -104,7 +104,8 @@ mod tests {
         Connection::open(&path).unwrap().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         assert!(!has_log(&path));
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
-        let (_, application, layout) = ready(Connection::open_with_flags(unchanging(&absolute(&path)), flags).unwrap()).unwrap();
+        let (_, application, layout) =
+            ready(Connection::open_with_flags(unchanging(&absolute(&path)), flags).unwrap()).unwrap();
         assert_eq!((application, layout), (APPLICATION, LAYOUT));
     }
 

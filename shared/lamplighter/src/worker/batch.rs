@@ -27,6 +27,7 @@ use super::{
 use crate::{
     context::{self, Context},
     delivery::Action,
+    function::Function,
     ports::{Event, Payloads, StoreError, StoreErrorKind},
 };
 
@@ -82,7 +83,7 @@ impl<'a> Batch<'a> {
             settling: None,
             expected: None,
             publishing: FuturesUnordered::new(),
-            limit: worker.function.jobs_at_once().unwrap_or(usize::MAX),
+            limit: worker.function.jobs_at_once().unwrap_or(Function::DEFAULT_CONCURRENCY),
             budget,
             messages: mpsc::unbounded_channel(),
         }

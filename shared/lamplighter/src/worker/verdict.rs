@@ -83,6 +83,10 @@ impl Inner {
         match error.verdict {
             error::Verdict::Retry => self.try_again(job, AttemptOutcome::Error, error.text(), None),
             error::Verdict::RetryIn(delay) => self.try_again(job, AttemptOutcome::Error, error.text(), Some(delay)),
+            error::Verdict::RetryAfter(least) => {
+                let (verdict, action) = self.try_again(job, AttemptOutcome::Error, error.text(), None);
+                not_before(least, verdict, action)
+            }
             error::Verdict::Fail => self.fail(job, AttemptOutcome::Error, error.text(), BurialReason::Failed),
             error::Verdict::Snooze(delay) => (Verdict::PutBack { delay }, Action::Retry(delay)),
         }
@@ -115,6 +119,17 @@ impl Inner {
         let action = burial(reason, error.clone());
         let retention = job.ready.route.options.retention_policy().failed;
         (Verdict::Failed { outcome, reason, error, retention }, action)
+    }
+}
+
+/// Puts a retry off until `least` has passed, where its policy would try sooner.
+fn not_before(least: Duration, verdict: Verdict, action: Action) -> (Verdict, Action) {
+    match (verdict, action) {
+        (Verdict::Retry { outcome, error, delay }, Action::Retry(_)) => {
+            let delay = delay.max(least);
+            (Verdict::Retry { outcome, error, delay }, Action::Retry(delay))
+        }
+        no_retry => no_retry,
     }
 }
 

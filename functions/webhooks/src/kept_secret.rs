@@ -1,0 +1,200 @@
+//! A secret that is kept in a secrets service, and read when it is needed.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use lamplighter::{StoreError, StoreErrorKind};
+use lamplighter_aws::{SecretArn, SecretReader};
+use tokio::time::{Instant, timeout};
+
+use crate::signature::{InvalidSecret, Signer};
+
+/// How long a secret that was read is used before it is read again: so long takes a change of it to be noticed.
+pub const SECRET_FRESH: Duration = Duration::from_secs(5 * 60);
+/// How long a secret that was read is used at most, while its service does not answer.
+pub const SECRET_KEPT: Duration = Duration::from_secs(3600);
+/// How long the service may take to answer.
+const READ: Duration = Duration::from_secs(5);
+/// How long a service that has failed is left alone. The jobs of a batch ask at the same time.
+const LEFT_ALONE: Duration = Duration::from_secs(5);
+/// How long a job is put back for, at least and at most.
+const PUT_BACK: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+
+/// Where secrets are kept.
+#[async_trait]
+pub trait Vault: fmt::Debug + Send + Sync + 'static {
+    /// The text of a secret as it is now.
+    ///
+    /// # Errors
+    /// When it cannot be had. No error holds a part of it.
+    async fn read(&self, arn: &SecretArn) -> Result<String, StoreError>;
+}
+
+#[async_trait]
+impl Vault for SecretReader {
+    async fn read(&self, arn: &SecretArn) -> Result<String, StoreError> {
+        Self::read(self, arn).await
+    }
+}
+
+/// Why a secret cannot be had. Its job is put back, whatever it is: all of it can be repaired while jobs wait.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the secret cannot be read, and its jobs are put back")]
+pub struct SecretError {
+    #[source]
+    why: Why,
+    /// For how long it could not.
+    failing_for: Duration,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+enum Why {
+    #[error(transparent)]
+    Unread(StoreError),
+    #[error("{arn} did not answer within {within:?}")]
+    Silence { arn: SecretArn, within: Duration },
+    #[error("{arn} holds no secret to sign with: {reason}")]
+    Invalid { arn: SecretArn, reason: InvalidSecret },
+}
+
+impl SecretError {
+    /// How long the job waits before it asks again: as long as the service has been failing, so that jobs come back soon
+    /// after a hiccup, and seldom while it goes on.
+    pub(crate) fn put_back(&self) -> Duration {
+        self.failing_for.clamp(PUT_BACK.0, PUT_BACK.1)
+    }
+}
+
+impl Why {
+    /// Whether it says nothing against the secret that was read last.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Unread(error) => error.kind() == StoreErrorKind::Unavailable,
+            Self::Silence { .. } => true,
+            Self::Invalid { .. } => false,
+        }
+    }
+}
+
+/// A secret by its ARN, and what is known of it.
+#[derive(Debug)]
+pub(crate) struct KeptSecret {
+    arn: SecretArn,
+    vault: Arc<dyn Vault>,
+    known: Mutex<Known>,
+    /// Held by whoever asks the service: one at a time.
+    asking: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    signer: Option<(Signer, Instant)>,
+    failure: Option<Failure>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    why: Why,
+    first: Instant,
+    last: Instant,
+}
+
+impl KeptSecret {
+    pub(crate) fn new(arn: SecretArn, vault: Arc<dyn Vault>) -> Self {
+        Self { arn, vault, known: Mutex::default(), asking: tokio::sync::Mutex::default() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn arn(&self) -> &SecretArn {
+        &self.arn
+    }
+
+    /// What signs with it, within `limit`.
+    pub(crate) async fn signer(&self, limit: Duration) -> Result<Signer, SecretError> {
+        if let Some(signer) = self.read_within(SECRET_FRESH) {
+            return Ok(signer);
+        }
+        let limit = limit.min(READ * 2);
+        match timeout(limit, self.renewed()).await {
+            Ok(answer) => answer,
+            Err(_) => Err(self.failed(Why::Silence { arn: self.arn.clone(), within: limit })),
+        }
+    }
+
+    async fn renewed(&self) -> Result<Signer, SecretError> {
+        let _asking = match self.asking.try_lock() {
+            Ok(asking) => asking,
+            Err(_) => match self.read_within(SECRET_KEPT) {
+                Some(signer) => return Ok(signer),
+                None => self.asking.lock().await,
+            },
+        };
+        // Whoever asked meanwhile has left an answer.
+        if let Some(answer) = self.answered() {
+            return answer;
+        }
+        let why = match timeout(READ, self.vault.read(&self.arn)).await {
+            Ok(Ok(text)) => match Signer::new(&text) {
+                Ok(signer) => {
+                    *self.known() = Known { signer: Some((signer.clone(), Instant::now())), failure: None };
+                    return Ok(signer);
+                }
+                Err(reason) => Why::Invalid { arn: self.arn.clone(), reason },
+            },
+            Ok(Err(error)) => Why::Unread(error),
+            Err(_) => Why::Silence { arn: self.arn.clone(), within: READ },
+        };
+        let passing = why.is_passing();
+        let error = self.failed(why);
+        match self.read_within(SECRET_KEPT).filter(|_| passing) {
+            Some(signer) => {
+                tracing::warn!(arn = %self.arn, error = %error.why, "the secret read last is used on");
+                Ok(signer)
+            }
+            None => Err(error),
+        }
+    }
+
+    /// What is known without asking, if it is new enough.
+    fn answered(&self) -> Option<Result<Signer, SecretError>> {
+        if let Some(signer) = self.read_within(SECRET_FRESH) {
+            return Some(Ok(signer));
+        }
+        let error = {
+            let known = self.known();
+            let failure = known.failure.as_ref().filter(|failure| failure.last.elapsed() < LEFT_ALONE)?;
+            failure.error()
+        };
+        let stale = self.read_within(SECRET_KEPT).filter(|_| error.why.is_passing());
+        Some(stale.ok_or(error))
+    }
+
+    fn read_within(&self, time: Duration) -> Option<Signer> {
+        let known = self.known();
+        known.signer.as_ref().filter(|(_, at)| at.elapsed() < time).map(|(signer, _)| signer.clone())
+    }
+
+    fn failed(&self, why: Why) -> SecretError {
+        let now = Instant::now();
+        let mut known = self.known();
+        let first = known.failure.as_ref().map_or(now, |failure| failure.first);
+        known.failure.insert(Failure { why, first, last: now }).error()
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Failure {
+    fn error(&self) -> SecretError {
+        SecretError { why: self.why.clone(), failing_for: self.first.elapsed() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Certificate authorities are the machine's, and loaded once a process: each case is this test program once more.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says so by failing")]
+
+use std::{
+    fs::File,
+    process::{Command, Stdio},
+};
+
+use lamplighter_tls::{Roots, RootsError};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
+
+/// The variable that tells the program what to do.
+const TASK: &str = "LAMPLIGHTER_TLS_TEST";
+
+fn authority() -> String {
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap().pem()
+}
+
+/// Opens files until there can be no more.
+fn use_up_all_files() -> Vec<File> {
+    std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
+}
+
+#[test]
+#[ignore = "not a test by itself: the others run it"]
+fn the_process_that_loads() {
+    let Ok(task) = std::env::var(TASK) else { return };
+    match task.as_str() {
+        "starved" => {
+            let files = use_up_all_files();
+            assert!(files.len() > 10);
+            let first = Roots::of_machine();
+            drop(files);
+            println!("first: {}", first.unwrap_err());
+            println!("then: {}", Roots::of_machine().is_ok());
+        }
+        "kept" => {
+            Roots::of_machine().unwrap();
+            let files = use_up_all_files();
+            let again = Roots::of_machine();
+            drop(files);
+            println!("again: {}", again.is_ok());
+        }
+        _ => println!("loaded: {:?}", Roots::of_machine().map_err(|error| matches!(error, RootsError::None(_)))),
+    }
+}
+
+/// Does a task in a process that may open few files and trusts these authorities, and gives what it printed.
+fn run(task: &str, authorities: &str) -> String {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), authorities).unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "the_process_that_loads", "--ignored", "--nocapture"])
+        .env(TASK, task)
+        .env("SSL_CERT_FILE", file.path())
+        .env_remove("SSL_CERT_DIR")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    printed
+}
+
+#[test]
+#[cfg(unix)]
+fn authorities_that_cannot_be_read_for_want_of_files_are_read_later() {
+    let printed = run("starved", &authority());
+    assert!(printed.contains("first: ") && printed.contains("too many files are open"), "{printed}");
+    assert!(printed.contains("then: true"), "{printed}");
+}
+
+#[test]
+#[cfg(unix)]
+fn authorities_are_read_once() {
+    assert!(run("kept", &authority()).contains("again: true"));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_machine_without_authorities_is_no_machine_that_trusts_nobody() {
+    assert!(run("none", "").contains("loaded: Err(true)"));
+    let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    assert!(run("none", nonsense).contains("loaded: Err(true)"));
+    assert!(run("some", &format!("{nonsense}{}", authority())).contains("loaded: Ok("));
+}
+
+#[test]
+fn pem_holds_every_authority_that_can_be_read() {
+    let Ok(roots) = Roots::of_machine() else { return };
+    let store = roots.client_config().is_ok();
+    assert!(store);
+    let pem = roots.to_pem();
+    let read: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().unwrap();
+    let mut again = rustls::RootCertStore::empty();
+    assert_eq!(again.add_parsable_certificates(read).1, 0);
+    assert!(!again.is_empty());
+}
