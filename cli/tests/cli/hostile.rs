@@ -39,6 +39,10 @@ fn harmless(args: &[&str], done: &Done) {
     }
 }
 
+fn soon() -> tokio::time::Instant {
+    tokio::time::Instant::now() + secs(60)
+}
+
 fn raw(value: &Value) -> Box<RawValue> {
     // As a sender may write it: nothing that JSON lets stand is escaped, and it has several lines.
     let text = serde_json::to_string(value).unwrap();
@@ -66,7 +70,7 @@ async fn attempt(embedded: &Embedded, id: &str, verdict: Verdict) {
         tracking: Tracking::Full,
         exclusive: None,
     };
-    assert!(matches!(store.claim(vec![request]).await.remove(0).unwrap(), Claim::Run { .. }));
+    assert!(matches!(store.claim(vec![request], soon()).await.remove(0).unwrap(), Claim::Run { .. }));
     let now = jiff::Timestamp::now();
     let settle = Settle {
         id,
@@ -83,7 +87,7 @@ async fn attempt(embedded: &Embedded, id: &str, verdict: Verdict) {
         memo: None,
         exclusive: None,
     };
-    store.settle(vec![settle]).await.remove(0).unwrap();
+    store.settle(vec![settle], soon()).await.remove(0).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +105,7 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
         let output = Some(raw(&json!({ "output": HOSTILE })));
         attempt(&embedded, "succeeded", Verdict::Succeeded { output, retention: secs(600) }).await;
         let outcome = AttemptOutcome::Error;
-        let failed = Verdict::Failed { outcome, burial: None, error: error(), retention: secs(600) };
+        let failed = Verdict::Failed { outcome, reason: lamplighter::BurialReason::Failed, error: error(), retention: secs(600) };
         attempt(&embedded, "failed", failed).await;
         attempt(&embedded, "retrying", Verdict::Retry { outcome, error: error(), delay: secs(600) }).await;
         // A sender's own body, with a schedule that can be none, and one that is no job at all.

@@ -51,6 +51,8 @@ const PLANS: &[(&str, &[&str])] = &[
     (settle::SUCCEED, &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     (row::BY_SEQ, &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)"]),
     (row::BY_ID, &["SEARCH jobs USING INDEX jobs_id (id=?)"]),
+    (row::OWNER, &["SEARCH jobs USING INTEGER PRIMARY KEY (rowid=?)", "SEARCH bodies USING INTEGER PRIMARY KEY"]),
+    (attempts::KNOWN, &["SEARCH attempts USING PRIMARY KEY (seq=?"]),
     (attempts::TRIM, &["SEARCH attempts USING PRIMARY KEY (seq=?"]),
     (locks::HELD_UNTIL, &["SEARCH locks USING PRIMARY KEY (key=?)"]),
     (locks::FREE, &["SEARCH locks USING INDEX locks_seq (seq=?)"]),
@@ -92,7 +94,7 @@ async fn every_statement_over_many_rows_goes_by_an_index_with_statistics_and_wit
     for n in 0..300 {
         embedded.send_raw(&format!("queue-{}", n % 3), r#"{"job":"a"}"#).await.unwrap();
     }
-    let connection = connection::writer(embedded.location(), Durability::Normal).unwrap();
+    let (connection, _) = connection::writer(embedded.location(), Durability::Normal).unwrap();
     check(&connection);
     connection.execute_batch("ANALYZE").unwrap();
     // Statistics of a file in which nearly everything has ended.
@@ -107,5 +109,5 @@ async fn every_statement_over_many_rows_goes_by_an_index_with_statistics_and_wit
         )
         .unwrap();
     drop(connection);
-    check(&connection::writer(embedded.location(), Durability::Normal).unwrap());
+    check(&connection::writer(embedded.location(), Durability::Normal).unwrap().0);
 }
