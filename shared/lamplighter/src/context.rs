@@ -1,7 +1,6 @@
 //! What a handler knows about its own run.
 
 use std::{
-    convert::Infallible,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -58,6 +57,8 @@ impl Context {
     /// When a running job is looked after first, and how often from then on.
     const FIRST_LOOK: Duration = Duration::from_secs(10);
     const NEXT_LOOK: Duration = Duration::from_secs(20);
+    /// What a handler gets to end by itself once its job was cancelled, or another attempt has taken over.
+    pub const LOST_GRACE: Duration = Duration::from_secs(10);
     /// The longest that the store gets for a note.
     const LONGEST_NOTE: Duration = Duration::from_secs(10);
 
@@ -205,7 +206,10 @@ impl Context {
 
     /// Looks from time to time, for as long as it is polled, whether the attempt still holds its lease: a job that was
     /// cancelled hears of it, and one that runs for long is seen to.
-    pub(crate) async fn watch_lease(&self) -> Infallible {
+    ///
+    /// Resolves when the lease has been lost for [`Self::LOST_GRACE`] already: who has not listened by then only keeps a
+    /// place that another job could have.
+    pub(crate) async fn watch_lease(&self) {
         if self.0.store.is_none() {
             return std::future::pending().await;
         }
@@ -215,6 +219,9 @@ impl Context {
             pause = Self::NEXT_LOOK;
             if let Err(error) = self.write(Note::default()).await {
                 tracing::debug!(id = %self.id(), %error, "the lease could not be looked at");
+            }
+            if self.lost().is_cancelled() {
+                return tokio::time::sleep(Self::LOST_GRACE).await;
             }
         }
     }

@@ -107,7 +107,8 @@ pub enum AttemptOutcome {
     /// The lease ended without a word: the host crashed or was killed.
     Lost,
     /// The job was cancelled by hand while the handler ran. The handler is told, and what it returns does not count; one
-    /// that does not listen runs on, and keeps its place in its host, until it ends or its time is up.
+    /// that does not listen is ended at its next await a while later ([`Context::LOST_GRACE`](crate::Context::LOST_GRACE)),
+    /// and one that blocks its thread keeps its place in its host until its time is up.
     Cancelled,
 }
 
@@ -198,7 +199,7 @@ pub struct Record {
 impl Attempt {
     /// The error of a [cancelled](AttemptOutcome::Cancelled) attempt.
     pub const CANCELLED: &'static str =
-        "its job was cancelled while it ran; a handler that does not listen keeps its place until its time is up";
+        "its job was cancelled while it ran; a handler that blocks its thread keeps its place until its time is up";
 }
 
 impl Record {

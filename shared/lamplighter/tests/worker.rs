@@ -10,7 +10,7 @@ use std::{
 };
 
 use lamplighter::{
-    Action, BurialReason, Claim, Context, Delivery, Env, ErrorText, Function, JobError, JobOwner, JobState, Options,
+    Action, BurialReason, Claim, Context, Delivery, Env, ErrorText, Function, Job, JobError, JobOwner, JobState, Queue, Options,
     Settlement, State, Stop, Token, Trace, Tracking, Verdict, Worker, mins, secs,
 };
 use proptest::prelude::*;
@@ -416,6 +416,37 @@ async fn a_zombie_changes_nothing() {
         assert!(bench.memory.settled.lock().unwrap().is_empty());
         assert_eq!(bench.memory.state("a"), state);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_does_not_hear_of_its_lost_lease_gives_its_place_to_the_next() {
+    #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    struct Deaf {}
+
+    impl Job for Deaf {
+        const NAME: &'static str = "test.deaf";
+        const QUEUE: Queue = support::QUEUE;
+
+        fn options() -> Options {
+            Options::new().timeout(mins(10))
+        }
+    }
+
+    async fn deaf(_: Deaf) -> Result<(), JobError> {
+        std::future::pending().await
+    }
+
+    let bench = Bench::new(&env(), |function| function.job(deaf).concurrency(1));
+    let cancel = async {
+        tokio::time::sleep(secs(1)).await;
+        bench.memory.put("a", JobState::Cancelled, 1, None);
+    };
+    let batch = vec![delivery("a", r#"{"job":"test.deaf","id":"a"}"#), act("b", "ok next")];
+    let began = Instant::now();
+    let (actions, ()) = tokio::join!(bench.process(batch, mins(14)), cancel);
+    assert_eq!(actions, [Action::Ack, Action::Ack]);
+    assert_eq!(bench.ran(), ["ok next"]);
+    assert!(began.elapsed() <= secs(40), "{:?}", began.elapsed());
 }
 
 #[tokio::test(start_paused = true)]

@@ -370,7 +370,7 @@ fn attempt(
             tokio::select! {
                 biased;
                 end = run => end,
-                never = watched.watch_lease() => match never {},
+                () = watched.watch_lease() => End::LeaseLost,
             }
         };
         match timeout_at(end_at, AssertUnwindSafe(run).catch_unwind()).await {

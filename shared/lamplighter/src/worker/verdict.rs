@@ -25,6 +25,8 @@ pub(super) enum End {
     TimedOut(Duration),
     /// Its arguments lie elsewhere, and could not be had.
     NoArguments(StoreError),
+    /// Its job was cancelled or went to another attempt, and the handler did not listen: it was dropped at its next await.
+    LeaseLost,
     /// Never began, or was cut off by a stopping host.
     HandedBack,
 }
@@ -74,6 +76,12 @@ impl Inner {
             End::NoArguments(error) => {
                 let error = ErrorText::new(format!("its arguments are not to be had: {error}"));
                 self.fail(job, AttemptOutcome::Error, error, BurialReason::BadMessage)
+            }
+            End::LeaseLost => {
+                let attempt = job.token.attempt;
+                tracing::warn!(id = %job.ready.id, attempt, "lost its lease and did not end by itself: its place goes on");
+                // The fence drops this.
+                (Verdict::PutBack { delay: Duration::ZERO }, Action::Release(None))
             }
             End::HandedBack => (Verdict::PutBack { delay: Duration::ZERO }, Action::Release(Some(Duration::ZERO))),
         }
