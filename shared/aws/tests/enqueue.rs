@@ -146,7 +146,7 @@ async fn delays_are_exact_or_refused() {
 }
 
 #[tokio::test]
-async fn fifo_messages_have_a_group_and_the_jobs_id() {
+async fn fifo_messages_have_a_group_and_are_told_apart_by_job_and_id() {
     let fake = FakeSqs::start().await.unwrap();
     let client = client(&fake);
     client.enqueue(Step {}).id("one").await.unwrap();
@@ -155,7 +155,7 @@ async fn fifo_messages_have_a_group_and_the_jobs_id() {
         .iter()
         .map(|entry| (entry["MessageGroupId"].clone(), entry["MessageDeduplicationId"].clone()))
         .collect();
-    assert_eq!(sent, [(json!("steps"), json!("one")), (json!("a"), json!("two"))]);
+    assert_eq!(sent, [(json!("steps"), json!("step.take:one")), (json!("a"), json!("step.take:two"))]);
     let error = client.enqueue(Step {}).group("not a group").await.unwrap_err();
     assert!(matches!(error, EnqueueError::Refused { .. }), "{error}");
 }
