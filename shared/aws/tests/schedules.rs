@@ -285,7 +285,7 @@ async fn triggering_sends_the_message_itself() {
     assert!(sent[0]["MessageBody"].as_str().unwrap().contains("now") && sent[0].get("MessageGroupId").is_none());
     assert_eq!(
         (&sent[2]["MessageGroupId"], &sent[2]["MessageDeduplicationId"]),
-        (&json!("berlin"), &json!(format!("berlin@{NOW}")))
+        (&json!("berlin"), &json!(format!("step.take:berlin@{NOW}")))
     );
     let refused = stage.client.trigger_schedule("sweep").await.unwrap_err().to_string();
     assert!(refused.contains("sweep") && refused.contains("calls a function directly"), "{refused}");

@@ -145,9 +145,17 @@ fn open(location: &Location, role: Role, durability: Durability) -> Result<Conne
     // a tenth of a drain went into its parser.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(|error| unusable(path, &error))?;
     for Pragma { name, value, answer } in pragmas(location, role, durability) {
+        // This one takes the write lock although it changes nothing, and whoever looks must not wait for who writes.
+        if name == "auto_vacuum" && has_pages(&connection).map_err(|error| unusable(path, &error))? {
+            continue;
+        }
         set(&connection, path, name, &value, &answer)?;
     }
     Ok(connection)
+}
+
+fn has_pages(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0)).map(|pages| pages > 0)
 }
 
 pub(crate) fn unusable(path: &Path, error: &rusqlite::Error) -> OpenError {
