@@ -105,7 +105,12 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
         let output = Some(raw(&json!({ "output": HOSTILE })));
         attempt(&embedded, "succeeded", Verdict::Succeeded { output, retention: secs(600) }).await;
         let outcome = AttemptOutcome::Error;
-        let failed = Verdict::Failed { outcome, reason: lamplighter::BurialReason::Failed, error: error(), retention: secs(600) };
+        let failed = Verdict::Failed {
+            outcome,
+            reason: lamplighter::BurialReason::Failed,
+            error: error(),
+            retention: secs(600),
+        };
         attempt(&embedded, "failed", failed).await;
         attempt(&embedded, "retrying", Verdict::Retry { outcome, error: error(), delay: secs(600) }).await;
         // A sender's own body, with a schedule that can be none, and one that is no job at all.

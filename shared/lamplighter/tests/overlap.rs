@@ -6,7 +6,9 @@ mod support;
 
 use std::time::Duration;
 
-use lamplighter::{Action, BurialReason, Claim, Env, Exclusive, Function, Job, JobError, OnBusy, Options, Overlap, Queue, secs};
+use lamplighter::{
+    Action, BurialReason, Claim, Env, Exclusive, Function, Job, JobError, OnBusy, Options, Overlap, Queue, secs,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;

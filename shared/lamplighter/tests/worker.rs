@@ -10,8 +10,8 @@ use std::{
 };
 
 use lamplighter::{
-    Action, BurialReason, Claim, Context, Delivery, Env, ErrorText, Function, Job, JobError, JobOwner, JobState, Queue, Options,
-    Settlement, State, Stop, Token, Trace, Tracking, Verdict, Worker, mins, secs,
+    Action, BurialReason, Claim, Context, Delivery, Env, ErrorText, Function, Job, JobError, JobOwner, JobState,
+    Options, Queue, Settlement, State, Stop, Token, Trace, Tracking, Verdict, Worker, mins, secs,
 };
 use proptest::prelude::*;
 use tokio::time::Instant;

@@ -18,7 +18,7 @@ use super::{
 };
 
 /// Far enough away for what has to be said before, also on a busy machine, and near enough to be waited for.
-const SOON: Duration = Duration::from_secs(15);
+pub(super) const SOON: Duration = Duration::from_secs(15);
 
 fn say(what: &str) -> Act {
     Act { what: format!("say {what}") }
