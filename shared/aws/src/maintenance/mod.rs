@@ -56,13 +56,17 @@ impl Maintenance {
     /// way.
     pub const STALE: Duration = Duration::from_secs(600);
 
+    /// What is under way at a round's deadline gets to end, before it is cut off.
+    pub const GRACE: Duration = Duration::from_secs(4);
+
     /// For this deployment.
     #[must_use]
     pub fn new(aws: &Aws) -> Self {
         Self { aws: aws.clone() }
     }
 
-    /// Looks after what there is, until `deadline` at the latest.
+    /// Looks after what there is, and begins nothing more after `deadline`. What is under way then is cut off after
+    /// [`GRACE`](Self::GRACE).
     ///
     /// # Errors
     /// When there is no table, or when the table or the queues cannot be reached; what was done before that is done.
@@ -71,15 +75,13 @@ impl Maintenance {
         let Some(dynamo) = &later.table else { return Err(MaintenanceError::NoTable) };
         // What is cut off is done next time, and what was done by then is done.
         let late = || StoreError::unavailable("AWS gave no answer in time");
-        timeout_at(deadline, self.round(later, dynamo, deadline)).await.unwrap_or_else(|_| Err(late().into()))
+        timeout_at(deadline + Self::GRACE, self.round(later, dynamo, deadline)).await.unwrap_or_else(|_| Err(late().into()))
     }
 
     async fn round(&self, later: &Later, dynamo: &Dynamo, deadline: Instant) -> Result<Report, MaintenanceError> {
         let queues = queues::Depths::read(&later.sqs).await?;
         let report = Report { queues: queues.report(), ..Report::default() };
         let events = self.aws.backend().events;
-        // The walk's place is kept after the last look.
-        let deadline = deadline - deadline.saturating_duration_since(Instant::now()) / 10;
         let mut round = Round { later, dynamo, env: self.aws.env(), queues, events, deadline, report };
         round.move_due().await?;
         round.mend().await?;
