@@ -75,7 +75,9 @@ impl Maintenance {
         let Some(dynamo) = &later.table else { return Err(MaintenanceError::NoTable) };
         // What is cut off is done next time, and what was done by then is done.
         let late = || StoreError::unavailable("AWS gave no answer in time");
-        timeout_at(deadline + Self::GRACE, self.round(later, dynamo, deadline)).await.unwrap_or_else(|_| Err(late().into()))
+        timeout_at(deadline + Self::GRACE, self.round(later, dynamo, deadline))
+            .await
+            .unwrap_or_else(|_| Err(late().into()))
     }
 
     async fn round(&self, later: &Later, dynamo: &Dynamo, deadline: Instant) -> Result<Report, MaintenanceError> {
