@@ -88,6 +88,9 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
     // Its attempts are counted in its record.
     let reads_secrets = function.settings().iter().any(Setting::names_secrets) && !function.is_stateless();
     let waits = reads_secrets || routes.iter().any(|route| route.options.overlap_policy() != Overlap::Allow);
+    // Where every attempt is counted in a record, receives need count nothing: while the table is away they go on.
+    let counted =
+        !function.is_stateless() && !routes.is_empty() && routes.iter().all(|route| route.options.is_tracked());
     DeployedQueue {
         name: queue.name().into(),
         fifo: queue.is_fifo(),
@@ -96,7 +99,7 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
         visibility_secs: seconds(timeout.saturating_mul(6).saturating_add(window)),
         retention_secs: seconds(retention(longest)),
         dead_letter_retention_secs: seconds(MAX_RETENTION),
-        max_receives: match waits {
+        max_receives: match waits || counted {
             true => MAX_RECEIVES,
             false => attempts.saturating_add(SLACK).min(MAX_RECEIVES),
         },

@@ -55,7 +55,7 @@ pub use self::{
     retry::Retry,
     scheduled::{ScheduledJob, tick_template},
     setting::Setting,
-    worker::{Performed, Stop, Worker, body_as_sent},
+    worker::{Performed, Stop, Worker, body_as_sent, carries_settlement},
 };
 
 // Used in definitions, whose crates then need not name them.

@@ -5,7 +5,7 @@
 mod support;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -283,7 +283,10 @@ async fn whatever_is_wrong_with_one_call_every_job_ends_as_it_should() {
                         _ => assert_eq!(ran, size * runs, "{story}: no handler runs again for a store"),
                     }
                     assert_eq!(stage.dead.len(), if state == "failed" { size } else { 0 }, "{story}");
-                    assert!(call == Call::Publish || stage.faulty.published.lock().unwrap().len() == stage.dead.len());
+                    // At least once each.
+                    let told: BTreeSet<_> =
+                        stage.faulty.published.lock().unwrap().iter().map(|event| event.id.to_string()).collect();
+                    assert!(call == Call::Publish || told.len() == stage.dead.len(), "{story}: {}", told.len());
                 }
             }
         }
@@ -407,6 +410,43 @@ async fn a_checkpoint_that_gets_no_answer_is_an_error_and_not_a_timeout() {
         assert_eq!(settlements[0].action, Action::Retry(secs(7)));
         assert!(began.elapsed() <= secs(11), "{:?}", began.elapsed());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_one_batch_with_its_jobs_message_a_settlement_comes_first() {
+    for (what, counted) in [("once -", [1, 2]), ("snooze-once -", [1, 1])] {
+        let mut stage = Stage::new(1, what);
+        for (_, delivery) in &mut stage.queue {
+            delivery.group = Some("blue".into());
+        }
+        stage.faulty.set(Call::Settle, Fault::Refuses);
+        stage.invoke().await;
+        assert_eq!(stage.queue.len(), 2, "on a FIFO queue the settlement travels beside its group");
+        stage.faulty.heal();
+        // The table was away for longer than the lease, and everything is received at once.
+        let last = stage.queue.iter().map(|(at, _)| *at).max().unwrap();
+        tokio::time::sleep_until(last).await;
+        stage.invoke().await;
+        stage.drain().await;
+        let settled = stage.faulty.memory.settled.lock().unwrap();
+        let attempts: Vec<_> = settled.iter().map(|settle| settle.token.attempt).collect();
+        assert_eq!(attempts, counted, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_answer_was_lost_once_is_known_again_and_is_no_attempt() {
+    let mut stage = Stage::new(10, "ok");
+    stage.faulty.set(Call::Claim, Fault::LosesAnswer);
+    let faulty = stage.faulty.clone();
+    let soon_well = async {
+        sleep(secs(5)).await;
+        faulty.heal();
+    };
+    tokio::join!(stage.invoke(), soon_well);
+    stage.drain().await;
+    assert_eq!((stage.states(), stage.runs.load(Ordering::Relaxed)), (BTreeMap::from([("succeeded", 10)]), 10));
+    assert!(stage.faulty.memory.settled.lock().unwrap().iter().all(|settle| settle.token.attempt == 1));
 }
 
 /// A bucket that takes calls and answers none.

@@ -68,14 +68,16 @@ async fn what_a_schedule_starts_is_claimed_and_settled_with_the_schedules_key() 
     process(&memory, &messages).await;
     let refused = process(&memory, &[("job.once", Some("not a schedule's name"))]).await;
     assert!(matches!(&refused[..], [Action::Bury(burial)] if burial.reason == BurialReason::BadMessage), "{refused:?}");
-    let key = || "schedule:nightly".to_owned();
+    let key = |job: &str| format!("schedule:{job}:nightly");
     let reason = "skipped: an earlier job of schedule nightly was still running".to_owned();
     let claimed: Vec<_> = memory.claims.lock().unwrap().iter().map(|claim| claim.exclusive.clone()).collect();
-    let behind = Exclusive { key: key(), on_busy: OnBusy::Wait };
-    let once = Exclusive { key: key(), on_busy: OnBusy::Cancel { reason } };
+    let behind = Exclusive { key: key("job.behind"), on_busy: OnBusy::Wait };
+    let once = Exclusive { key: key("job.once"), on_busy: OnBusy::Cancel { reason } };
     assert_eq!(claimed, [None, Some(behind), Some(once), None]);
     let settled = memory.settled.lock().unwrap();
-    for (id, exclusive) in [("job-0", None), ("job-1", Some(key())), ("job-2", Some(key())), ("job-3", None)] {
+    for (id, exclusive) in
+        [("job-0", None), ("job-1", Some(key("job.behind"))), ("job-2", Some(key("job.once"))), ("job-3", None)]
+    {
         assert_eq!(settled.iter().find(|settle| settle.id.as_str() == id).unwrap().exclusive, exclusive, "{id}");
     }
 }

@@ -181,9 +181,13 @@ impl Later {
 
     /// Forgets a job that was put off and is not to come any more.
     #[cfg(feature = "dynamodb")]
-    pub(crate) async fn forget(&self, id: &lamplighter::JobId) -> Result<(), StoreError> {
+    pub(crate) async fn forget(
+        &self,
+        id: &lamplighter::JobId,
+        owner: &lamplighter::JobOwner,
+    ) -> Result<(), StoreError> {
         if let Some(table) = &self.table {
-            table.delete_due(id.as_str()).await?;
+            table.forget_due(id.as_str(), owner).await?;
         }
         #[cfg(feature = "schedules")]
         if let Some(schedules) = &self.schedules {

@@ -46,7 +46,7 @@ impl Store for Records {
         let Some(cancelled) = self.dynamo.cancel_one(id).await? else { return Ok(None) };
         if cancelled.waited_for.is_some() {
             // Its message would only be acknowledged; what cannot be deleted now does no harm.
-            if let Err(error) = self.later.forget(id).await {
+            if let Err(error) = self.later.forget(id, &cancelled.owner).await {
                 tracing::warn!(%id, %error, "cancelled; what would send it later could not be taken back");
             }
         }

@@ -1,6 +1,6 @@
 //! Cancelling.
 
-use lamplighter::{Attempt, AttemptOutcome, JobId, JobState, Retention, StoreError, Timestamp};
+use lamplighter::{Attempt, AttemptOutcome, JobId, JobOwner, JobState, Retention, StoreError, Timestamp};
 
 use super::{
     Dynamo, TRIES, Written,
@@ -17,6 +17,7 @@ pub(crate) struct Cancelled {
     pub(crate) state: JobState,
     /// When it is due, where that lies ahead: something may be waiting to send its message then.
     pub(crate) waited_for: Option<Timestamp>,
+    pub(crate) owner: JobOwner,
 }
 
 impl Dynamo {
@@ -28,7 +29,7 @@ impl Dynamo {
             let Some(item) = self.read_item(id.as_str()).await? else { return Ok(None) };
             let was = item.state();
             if was.is_final() {
-                return Ok(Some(Cancelled { state: was, waited_for: None }));
+                return Ok(Some(Cancelled { state: was, waited_for: None, owner: item.owner_job() }));
             }
             let now = self.env().now();
             let waited_for = item.time("d").filter(|due_at| was != JobState::Running && *due_at > now);
@@ -56,7 +57,7 @@ impl Dynamo {
                 if let Some(key) = item.text("e").filter(|_| was == JobState::Running) {
                     self.let_go(key, item.owner()).await;
                 }
-                return Ok(Some(Cancelled { state: JobState::Cancelled, waited_for }));
+                return Ok(Some(Cancelled { state: JobState::Cancelled, waited_for, owner: item.owner_job() }));
             }
         }
         Err(contended(id.as_str()))

@@ -104,9 +104,10 @@ impl Dynamo {
         let mut update = announce(run(request, now), request, now)
             .set_if_absent("w", number(request.owner))
             .increment("n")
-            .when("attribute_not_exists(#pk) OR (#st = :queued AND #j = :j AND #q = :q)")
+            .when("attribute_not_exists(#pk) OR (#st = :queued AND #j = :j AND #q = :q AND #d <= :soon)")
             .name("pk")
-            .value("queued", text(JobState::Queued.as_str()));
+            .value("queued", text(JobState::Queued.as_str()))
+            .value("soon", time(now.saturating_add(EARLY).unwrap_or(now)));
         update = match request.tracking {
             Tracking::Lean => update,
             _ => {
@@ -124,7 +125,7 @@ impl Dynamo {
             Answer::Run => {
                 if item.number("w") == Some(request.owner) && item.pieces() > 0 {
                     let kept = pieces::kept(self.env().now(), request.retention.failed);
-                    self.write_pieces(request.id.as_str(), &request.message.to_json(), kept).await?;
+                    self.write_pieces(request.id.as_str(), request.owner, &request.message.to_json(), kept).await?;
                 }
                 Ok(granted(item))
             }
@@ -211,7 +212,7 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> Decision {
             let reason = item.text("v").and_then(BurialReason::named).unwrap_or(BurialReason::Failed);
             let error = item.history().pop().and_then(|attempt| attempt.error);
             let error = error.unwrap_or_else(|| ErrorText::new("its last attempt left no word"));
-            Decision::Answer(Claim::Unburied { reason, error })
+            Decision::Answer(Claim::Unburied { reason, error, attempts: item.attempt() })
         }
         JobState::Succeeded | JobState::Failed | JobState::Cancelled => Decision::Answer(Claim::Ended(state)),
         // A state that is not ours to change.

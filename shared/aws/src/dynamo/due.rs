@@ -7,10 +7,14 @@
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::{
-    operation::put_item::PutItemError,
+    error::SdkError,
+    operation::{
+        delete_item::{DeleteItemError, DeleteItemOutput},
+        put_item::PutItemError,
+    },
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
-use lamplighter::{JobId, JobOwner, Message, StoreError, StoreErrorKind, Submission, Timestamp, Tracking};
+use lamplighter::{JobId, JobOwner, Message, Record, StoreError, StoreErrorKind, Submission, Timestamp, Tracking};
 
 use super::{
     Dynamo,
@@ -26,6 +30,11 @@ pub(crate) const MAX_BODY: usize = 350 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct Due {
     pub(crate) submission: Submission,
+}
+
+/// Whether an entry is of the job that has the record. Entries of earlier versions do not say whose they are.
+fn is_of(entry: &Item, record: &Record) -> bool {
+    entry.queue() == record.queue && entry.text("j").is_none_or(|job| job == record.message.job)
 }
 
 fn partition(shard: u8) -> String {
@@ -79,22 +88,52 @@ impl Dynamo {
         }
     }
 
-    /// Forgets that a job is due.
-    pub(crate) async fn delete_due(&self, id: &str) -> Result<(), StoreError> {
+    /// Forgets that this job is due. An entry of another job of that id stays.
+    pub(crate) async fn forget_due(&self, id: &str, owner: &JobOwner) -> Result<(), StoreError> {
         let delete = self.client().await?.delete_item().table_name(self.table());
-        let deleted = delete.key("pk", text(keys::job_key(id))).key("sk", text(DUE)).send().await;
-        deleted.map(|_| ()).map_err(|error| explain(&error, &self.doing("delete beside", id)))
+        let delete = delete
+            .key("pk", text(keys::job_key(id)))
+            .key("sk", text(DUE))
+            .condition_expression("attribute_not_exists(#j) OR (#j = :j AND #q = :q)")
+            .expression_attribute_names("#j", "j")
+            .expression_attribute_names("#q", "q")
+            .expression_attribute_values(":j", text(&owner.job))
+            .expression_attribute_values(":q", text(&owner.queue));
+        self.deleted(id, delete.send().await)
+    }
+
+    /// Forgets a job that was due at that place. One that is due again meanwhile stays.
+    pub(crate) async fn delete_due(&self, id: &str, place: &str) -> Result<(), StoreError> {
+        let delete = self.client().await?.delete_item().table_name(self.table());
+        let delete = delete
+            .key("pk", text(keys::job_key(id)))
+            .key("sk", text(DUE))
+            .condition_expression("attribute_not_exists(pk) OR dsk = :place")
+            .expression_attribute_values(":place", text(place));
+        self.deleted(id, delete.send().await)
+    }
+
+    fn deleted(
+        &self,
+        id: &str,
+        deleted: Result<DeleteItemOutput, SdkError<DeleteItemError>>,
+    ) -> Result<(), StoreError> {
+        match deleted {
+            Ok(_) => Ok(()),
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => Ok(()),
+            Err(error) => Err(explain(&error, &self.doing("delete beside", id))),
+        }
     }
 
     /// Jobs of one shard that are due until that moment, the earliest first, at most so many. `place` is where the last
-    /// such look ended, and then where this one did; at first it is empty.
+    /// such look ended, and then where this one did; at first it is empty. With each job comes its place.
     pub(crate) async fn due(
         &self,
         shard: u8,
         place: &mut String,
         until: Timestamp,
         most: i32,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<(String, String)>, StoreError> {
         // One character behind the last place: between bounds that both count.
         let (low, high) = (format!("{place}!"), format!("{}$", keys::Place::start_of(until)));
         if low > high {
@@ -112,7 +151,8 @@ impl Dynamo {
         if let Some(last) = items.last().and_then(|item| item.text("dsk")) {
             last.clone_into(place);
         }
-        Ok(items.iter().map(|item| item.id().to_owned()).collect())
+        let named = items.iter().map(|item| (item.id().to_owned(), item.text("dsk").unwrap_or_default().to_owned()));
+        Ok(named.collect())
     }
 
     /// The entry of a job that is due, with its message. `None`: it was moved or cancelled meanwhile, or nothing is left
@@ -128,7 +168,11 @@ impl Dynamo {
                 let message: Message = body.parse().map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
                 (Arc::new(message), Tracking::Untracked)
             }
-            None => match self.read_record(&job_id).await?.filter(|record| !record.state.is_final()) {
+            None => match self
+                .read_record(&job_id)
+                .await?
+                .filter(|record| !record.state.is_final() && is_of(&entry, record))
+            {
                 Some(record) => (record.message, if entry.is_lean() { Tracking::Lean } else { Tracking::Full }),
                 None => return Ok(None),
             },

@@ -45,7 +45,7 @@ impl Dynamo {
         let state = if submission.due_at.is_some() { JobState::Scheduled } else { JobState::Queued };
         let body = message.to_json();
         let nonce = self.env().random.next_u64();
-        self.write_pieces(id.as_str(), &body, pieces::kept(due_at, super::PIECES_KEPT)).await?;
+        self.write_pieces(id.as_str(), nonce, &body, pieces::kept(due_at, super::PIECES_KEPT)).await?;
         let (name, value) = pieces::message(&body);
         let mut put = self
             .client()

@@ -47,15 +47,27 @@ fn cut(json: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// What the keys of a writer's pieces begin with.
+pub(super) fn of_writer(writer: u64) -> String {
+    format!("{PIECE}{writer:016x}#")
+}
+
 impl Dynamo {
-    /// Writes the pieces of a message that does not fit into its record.
-    pub(super) async fn write_pieces(&self, id: &str, json: &str, ttl: AttributeValue) -> Result<(), StoreError> {
+    /// Writes the pieces of a message that does not fit into its record, for the record that `writer` makes. They are
+    /// written before it is known whether there is to be such a record, so they must not be another one's.
+    pub(super) async fn write_pieces(
+        &self,
+        id: &str,
+        writer: u64,
+        json: &str,
+        ttl: AttributeValue,
+    ) -> Result<(), StoreError> {
         if json.len() <= INLINE {
             return Ok(());
         }
         for (index, piece) in cut(json).enumerate() {
             let put = self.client().await?.put_item().table_name(self.table());
-            let put = put.item("pk", text(keys::job_key(id))).item("sk", text(format!("{PIECE}{index}")));
+            let put = put.item("pk", text(keys::job_key(id))).item("sk", text(format!("{}{index}", of_writer(writer))));
             let put = put.item("m", text(piece)).item("ttl", ttl.clone());
             put.send().await.map_err(|error| explain(&error, &self.doing("write beside", id)))?;
         }

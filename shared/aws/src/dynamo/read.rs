@@ -12,6 +12,7 @@ use super::{
     Dynamo,
     item::{Attributes, Item, text},
     keys::{self, PIECE, RECORD},
+    pieces,
 };
 use crate::sdk::explain;
 
@@ -44,7 +45,7 @@ impl Dynamo {
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", text(keys::job_key(id.as_str())));
         let mut pages = query.into_paginator().send();
-        let (mut record, mut message) = (None, String::new());
+        let (mut record, mut pieces) = (None, Vec::new());
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| explain(&error, &self.doing("read", id.as_str())))?;
             for attributes in page.items.unwrap_or_default() {
@@ -52,13 +53,18 @@ impl Dynamo {
                 match item.text("sk") {
                     Some(RECORD) => record = Some(item),
                     // Fewer than ten: they come in their order.
-                    Some(sk) if sk.starts_with(PIECE) => message.push_str(item.text("m").unwrap_or_default()),
+                    Some(sk) if sk.starts_with(PIECE) => pieces.push(item),
                     _ => {}
                 }
             }
         }
         let record = record.filter(|item| !item.has_expired(self.env().now()));
-        record.map(|item| item.record((!message.is_empty()).then_some(&*message))).transpose()
+        let Some(record) = record else { return Ok(None) };
+        // Those of whoever made the record: others may have tried to make one of its id.
+        let own = pieces::of_writer(record.number("w").unwrap_or_default());
+        let own = pieces.iter().filter(|piece| piece.text("sk").is_some_and(|sk| sk.starts_with(&own)));
+        let message: String = own.filter_map(|piece| piece.text("m")).collect();
+        record.record((!message.is_empty()).then_some(&*message)).map(Some)
     }
 
     /// The records of some jobs, as far as there are any, in no order.

@@ -41,21 +41,21 @@ impl Round<'_> {
         Ok(())
     }
 
-    async fn move_all(&mut self, ids: Vec<String>) -> Result<(), StoreError> {
+    async fn move_all(&mut self, ids: Vec<(String, String)>) -> Result<(), StoreError> {
         let dynamo = self.dynamo;
         let mut reading = Vec::with_capacity(ids.len());
-        for id in &ids {
-            reading.push(async move { (id, dynamo.due_entry(id).await) });
+        for (id, place) in &ids {
+            reading.push(async move { ((id, place), dynamo.due_entry(id).await) });
         }
         let read: Vec<_> = stream::iter(reading).buffer_unordered(CALLS_AT_ONCE).collect().await;
         let (mut over, mut due) = (Vec::new(), Vec::new());
-        for (id, entry) in read {
+        for ((id, place), entry) in read {
             match entry {
                 // Its job has ended meanwhile.
-                Ok(None) => over.push(id.clone()),
+                Ok(None) => over.push((id.clone(), place.clone())),
                 // A FIFO queue keeps nothing back: its jobs are sent when their time has come.
                 Ok(Some(entry)) if self.is_early(&entry.submission.queue, entry.submission.due_at) => {}
-                Ok(Some(entry)) => due.push(entry.submission),
+                Ok(Some(entry)) => due.push((entry.submission, place.clone())),
                 // One that makes no sense holds up no other. It stays, to be looked at.
                 Err(error) if error.kind() == StoreErrorKind::Invalid => {
                     tracing::error!(id, %error, "due, and not to be read");
@@ -63,17 +63,18 @@ impl Round<'_> {
                 Err(error) => return Err(error),
             }
         }
-        let names: Vec<_> = due.iter().map(|submission| submission.id.to_string()).collect();
+        let (due, places): (Vec<_>, Vec<_>) = due.into_iter().unzip();
+        let names: Vec<_> = due.iter().map(|submission| submission.id.to_string()).zip(places).collect();
         let answers = self.later.sqs.send(due).await;
-        for (id, answer) in names.into_iter().zip(answers) {
+        for ((id, place), answer) in names.into_iter().zip(answers) {
             match answer {
-                Ok(_) => over.push(id),
+                Ok(_) => over.push((id, place)),
                 Err(EnqueueError::Backend(error)) => tracing::warn!(id, %error, "due, and not sent yet"),
                 Err(error) => tracing::error!(id, %error, "due, and its queue does not take it"),
             }
         }
         let moved = over.len();
-        let deleting = over.iter().map(|id| dynamo.delete_due(id)).collect::<Vec<_>>();
+        let deleting = over.iter().map(|(id, place)| dynamo.delete_due(id, place)).collect::<Vec<_>>();
         let deleted: Vec<_> = stream::iter(deleting).buffer_unordered(CALLS_AT_ONCE).collect().await;
         self.report.moved += moved as u64;
         deleted.into_iter().collect()

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::{self, MessageAttributeValue, MessageSystemAttributeName as System};
-use lamplighter::{JobId, MAX_MESSAGE_BYTES, Message, Timestamp};
+use lamplighter::{JobId, MAX_MESSAGE_BYTES, Message, Timestamp, carries_settlement};
 
 /// A message in a queue's dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +85,11 @@ impl Letter {
     pub(super) fn job_id(&self) -> Option<JobId> {
         let message = self.message.as_ref().filter(|message| !message.job.starts_with(INTERNAL))?;
         message.id.clone().or_else(|| JobId::new(&self.letter.id).ok().filter(|_| !self.disowned))
+    }
+
+    /// Whether a settlement travels on it.
+    pub(super) fn carries_settlement(&self) -> bool {
+        self.message.as_ref().is_some_and(carries_settlement)
     }
 
     /// The record of its id is another job's. Where only an attribute names that id, it is not this letter's: anybody

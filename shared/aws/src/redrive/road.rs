@@ -218,6 +218,8 @@ async fn fate(store: &dyn Store, letter: &mut Letter, queue: &str) -> Fate {
             Ok(_) => Fate::Send,
             Err(error) => Fate::Keep(error),
         },
+        // It brings how an attempt ended, which nobody else knows.
+        Some(_) if letter.carries_settlement() => Fate::Send,
         Some(_) => Fate::Drop,
     }
 }

@@ -6,13 +6,16 @@
 //! a test's paused clock.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    collections::VecDeque,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
+use tokio::sync::Notify;
 
 /// How often it is looked whether somebody has waited for too long.
 const TICK: Duration = Duration::from_millis(250);
@@ -33,19 +36,21 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    next: u64,
     /// In the order in which they began.
-    waits: BTreeMap<u64, (Instant, oneshot::Sender<()>)>,
+    waits: VecDeque<Arc<Together>>,
     asleep: bool,
     over: bool,
 }
 
-/// Somebody who waits.
-pub(crate) struct Wait {
-    shared: Arc<Shared>,
-    number: u64,
-    over: oneshot::Receiver<()>,
+/// Those who began to wait within one tick: most calls are over long before, so they share what it takes to tell them.
+struct Together {
+    began: Instant,
+    over: AtomicBool,
+    tell: Notify,
 }
+
+/// Somebody who waits.
+pub(crate) struct Wait(Arc<Together>);
 
 impl Patience {
     /// Nobody waits for longer than about `limit`.
@@ -63,31 +68,32 @@ impl Patience {
 
     /// Somebody begins to wait.
     pub(crate) fn begin(&self) -> Wait {
-        let (tell, over) = oneshot::channel();
+        let now = Instant::now();
         let mut state = self.shared.state();
-        let number = state.next;
-        state.next += 1;
-        state.waits.insert(number, (Instant::now(), tell));
+        let together = match state.waits.back() {
+            Some(last) if now.saturating_duration_since(last.began) < TICK => last.clone(),
+            _ => {
+                let new = Arc::new(Together { began: now, over: AtomicBool::new(false), tell: Notify::new() });
+                state.waits.push_back(new.clone());
+                new
+            }
+        };
         if std::mem::take(&mut state.asleep) {
             self.shared.wake.notify_one();
         }
         drop(state);
-        Wait { shared: self.shared.clone(), number, over }
+        Wait(together)
     }
 }
 
 impl Wait {
     /// Resolves when it has been long enough.
     pub(crate) async fn over(&mut self) {
-        if (&mut self.over).await.is_err() {
-            std::future::pending::<()>().await;
+        // The watch begins before the look.
+        let told = self.0.tell.notified();
+        if !self.0.over.load(Ordering::Acquire) {
+            told.await;
         }
-    }
-}
-
-impl Drop for Wait {
-    fn drop(&mut self) {
-        self.shared.state().waits.remove(&self.number);
     }
 }
 
@@ -100,13 +106,15 @@ impl Shared {
         let mut quiet = 0;
         let mut state = self.state();
         while !state.over {
-            while let Some(first) = state.waits.first_entry() {
-                if first.get().0.elapsed() < self.limit {
+            while let Some(first) = state.waits.front() {
+                // Until its tick is over somebody may join, and then has waited for less than the first.
+                let age = first.began.elapsed();
+                if age < TICK || (age < self.limit + TICK && Arc::strong_count(first) > 1) {
                     break;
                 }
-                let (_, tell) = first.remove();
-                // Who has just been answered does not listen any more.
-                let _ = tell.send(());
+                first.over.store(true, Ordering::Release);
+                first.tell.notify_waiters();
+                state.waits.pop_front();
             }
             quiet = if state.waits.is_empty() { quiet + 1 } else { 0 };
             state = if quiet > QUIET {
@@ -149,6 +157,8 @@ mod tests {
             assert!(began.elapsed() >= limit);
         }
         drop(patience.begin());
-        assert!(patience.shared.state().waits.is_empty());
+        while !patience.shared.state().waits.is_empty() {
+            tokio::task::yield_now().await;
+        }
     }
 }

@@ -40,6 +40,9 @@ const LARGEST: usize = 8192;
 /// How long the task waits for more when it has done all: about what it takes to start it again.
 const LINGER: Duration = Duration::from_micros(40);
 
+/// How often it is looked at most whether the file is still the one that was opened: a look costs as much as a job.
+const CHECK_AGAIN: Duration = Duration::from_millis(1);
+
 /// How often it is said that the file still cannot be written.
 const SAY_AGAIN: Duration = Duration::from_secs(30);
 /// While the disk stays full, the log is emptied no more often than this.
@@ -79,6 +82,8 @@ struct Core {
     version: i64,
     /// Since when the file cannot be written, and when that was said last.
     trouble: Option<(Instant, Instant)>,
+    /// When it was last looked whether the file is still the one that was opened.
+    checked: Option<Instant>,
     /// When the log was emptied since the disk was full.
     emptied: Option<Instant>,
 }
@@ -193,6 +198,7 @@ impl Writer {
             catalog: Catalog::default(),
             version: -1,
             trouble: None,
+            checked: None,
             emptied: None,
         };
         let (core, lost) = (Mutex::new(core), OnceLock::new());
@@ -505,8 +511,13 @@ impl Inner {
         }
         match outcome {
             Ok(Some(effects)) => {
-                self.check().map_err(Failure::Lost)?;
-                if connection.total_changes() != written {
+                // A job that was acknowledged a moment before the file was removed is as lost as one a moment after.
+                let wrote = connection.total_changes() != written;
+                if core.checked.is_none_or(|at| at.elapsed() >= CHECK_AGAIN) {
+                    self.check().map_err(Failure::Lost)?;
+                    core.checked = Some(Instant::now());
+                }
+                if wrote {
                     self.say_well(core);
                 }
                 self.signals.publish(&effects);

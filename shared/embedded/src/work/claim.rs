@@ -102,6 +102,11 @@ fn known(unit: &mut Unit<'_>, row: &JobRow, request: &ClaimRequest) -> rusqlite:
     }
     let now = unit.now;
     let lost = row.state == state::RUNNING;
+    // Its own claim, whose answer was lost.
+    if lost && row.owner == request.owner.cast_signed() {
+        let checkpoint = if row.noted { unit.checkpoint(row.seq)? } else { None };
+        return Ok(Claim::Run { attempt: row.attempt, checkpoint, memo: None });
+    }
     if lost && row.lease_until > now {
         return Ok(Claim::Busy(time::moment(row.lease_until)));
     }

@@ -20,10 +20,14 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    /// Whether the message is still the one that was received: its job has not been cancelled and run once more since.
+    /// Whether the message is still the one that was received: its attempt holds its lease, or nobody has claimed it
+    /// since.
     fn is_of(&self, row: &JobRow) -> bool {
-        let runs = |token: Token| row.owner == token.owner.cast_signed() && row.attempt == token.attempt;
-        row.owner == self.receipt.owner || self.token.is_some_and(runs)
+        match self.token {
+            // What its attempt did not settle may have been written late, after all: then the message is settled too.
+            Some(token) if row.state != state::UNTRACKED => row.is_held_by(token.attempt, token.owner.cast_signed()),
+            _ => row.owner == self.receipt.owner,
+        }
     }
 }
 
@@ -81,4 +85,82 @@ fn expired(unit: &Unit<'_>, seq: i64) -> rusqlite::Result<bool> {
     let body: String = unit.prepare("SELECT body FROM bodies WHERE seq = ?1")?.query_row([seq], |row| row.get(0))?;
     let expires_at = body.parse::<Message>().ok().and_then(|message| message.expires_at);
     Ok(expires_at.is_some_and(|at| time::nearest(at) <= unit.now))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use lamplighter::{
+        AttemptOutcome, ClaimRequest, Env, ErrorText, JobId, JobState, Record, Settle, Timestamp, Tracking, Verdict,
+        secs,
+    };
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::embedded::Embedded;
+
+    /// A job whose failed attempt was settled late, after all, and whose message is then settled as its host had decided
+    /// meanwhile.
+    async fn after(action: Action) -> (Record, i64) {
+        let env = Env::driven(Timestamp::from_second(1_800_000_000).unwrap(), 1);
+        let embedded = Embedded::memory(env.clone()).unwrap();
+        embedded.send_raw("work", r#"{"job":"a","id":"x"}"#).await.unwrap();
+        let columns = |connection: &Connection| {
+            let columns = "SELECT seq, kind, owner FROM jobs";
+            connection
+                .query_row(columns, [], |row| Ok(Receipt { seq: row.get(0)?, kind: row.get(1)?, owner: row.get(2)? }))
+        };
+        let receipt = embedded.0.writer.read(columns).await.unwrap();
+        let (store, id) = (embedded.backend().store.unwrap(), JobId::new("x").unwrap());
+        let (by, now) = (tokio::time::Instant::now() + secs(60), env.now());
+        let claim = ClaimRequest {
+            id: id.clone(),
+            queue: "work".into(),
+            message: Arc::new(r#"{"job":"a","id":"x"}"#.parse().unwrap()),
+            receipt: receipt.to_string(),
+            message_id: "m".into(),
+            owner: 77,
+            host: "h".into(),
+            lease_until: now + secs(60),
+            max_attempts: 5,
+            retention: Retention::default(),
+            tracking: Tracking::Full,
+            exclusive: None,
+        };
+        store.claim(vec![claim], by).await.remove(0).unwrap();
+        let token = Token { attempt: 1, owner: 77 };
+        let settle = Settle {
+            id: id.clone(),
+            queue: "work".into(),
+            receipt: receipt.to_string(),
+            message_id: "m".into(),
+            token,
+            host: "h".into(),
+            started_at: now,
+            ended_at: now,
+            verdict: Verdict::Retry { outcome: AttemptOutcome::Error, error: ErrorText::new("no"), delay: secs(3) },
+            progress: None,
+            tracking: Tracking::Full,
+            memo: None,
+            exclusive: None,
+        };
+        store.settle(vec![settle], by).await.remove(0).unwrap();
+        let late = vec![Transport { receipt, action, token: Some(token), hidden_for: secs(1800) }];
+        embedded.0.writer.run(1, move |unit| transport(unit, &late)).await.unwrap();
+        let visible = |connection: &Connection| {
+            connection.query_row("SELECT visible_at FROM jobs", [], |row| row.get::<_, i64>(0))
+        };
+        let visible_at = embedded.0.writer.read(visible).await.unwrap();
+        (store.get(&id).await.unwrap().unwrap(), visible_at - time::nearest(now))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_was_settled_late_keeps_its_state_and_its_time_whatever_its_host_does_then() {
+        for action in [Action::Ack, Action::Release(None), Action::Retry(secs(900)), Action::Release(Some(secs(900)))] {
+            let (record, visible_after) = after(action.clone()).await;
+            assert_eq!(record.state, JobState::Retrying, "{action:?}");
+            assert_eq!(visible_after, 3_000_000_000, "{action:?}");
+        }
+    }
 }

@@ -176,6 +176,8 @@ pub enum Claim {
         reason: BurialReason,
         /// What went wrong last.
         error: ErrorText,
+        /// Attempts used.
+        attempts: u32,
     },
     /// Another attempt holds the lease until then.
     Busy(Timestamp),

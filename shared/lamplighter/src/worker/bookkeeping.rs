@@ -16,7 +16,7 @@ use super::{
 use crate::{
     delivery::{Action, Delivery, Settlement},
     ports::{self, Event, Settle, Store, StoreError, StoreErrorKind, Submission, Verdict},
-    record::Progress,
+    record::{Progress, State},
 };
 
 /// A job whose attempt has ended, or that is handed back without one.
@@ -114,8 +114,9 @@ impl Inner {
                     Some(Ok(ports::Settled::Applied { message_done })) => settled.stands(ended, message_done),
                     Some(Ok(ports::Settled::Fenced(state))) => {
                         let (id, attempt) = (&ended.job.ready.id, ended.job.token.attempt);
-                        // Ended by someone else: the message has done its work. Otherwise it belongs to the new owner.
-                        let over = state.is_some_and(|state| state.is_final());
+                        // Ended by someone else: the message has done its work. Otherwise it belongs to the new owner; and
+                        // that of a job that has failed may still have to be dead-lettered.
+                        let over = matches!(state, Some(State::Succeeded | State::Cancelled));
                         ended.action = if over { Action::Ack } else { Action::Release(None) };
                         tracing::warn!(
                             %id, attempt, ?state, acknowledged = over,
@@ -149,7 +150,7 @@ impl Inner {
         let mut submissions = Vec::with_capacity(failed.len());
         for (ended, error) in &failed {
             tracing::error!(id = %ended.job.ready.id, %error, "settlement not written; it is sent as a message");
-            let carrier = self.carrier(ended);
+            let carrier = self.carrier(ended, budget);
             actions.push(carrier.as_ref().map(|carrier| carrier.action.clone()));
             submissions.extend(carrier.map(|carrier: Carrier| carrier.submission));
         }

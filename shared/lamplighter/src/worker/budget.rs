@@ -25,6 +25,8 @@ pub(super) struct Budget {
 
 /// Time kept back before the deadline: a tenth of what there is, between these two.
 const MARGIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// What a lease has beyond the deadline of its invocation: the host may still be settling when it comes.
+const LEASE_GRACE: Duration = Duration::from_secs(5);
 /// The longest that a store gets for one claim or settlement of a batch.
 const LONGEST_CALL: Duration = Duration::from_secs(20);
 /// The longest that a store gets for settlements that came as messages.
@@ -52,6 +54,11 @@ impl Budget {
     /// message.
     pub(super) fn settle_by(&self) -> Instant {
         self.half_until(self.answers_end, LONGEST_CALL)
+    }
+
+    /// How long the leases of this invocation's jobs are held from now on.
+    pub(super) fn lease_left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now()) + LEASE_GRACE
     }
 
     fn half_until(&self, end: Instant, longest: Duration) -> Instant {

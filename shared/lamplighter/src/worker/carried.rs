@@ -31,8 +31,14 @@ use crate::{
 pub(crate) const SETTLE_JOB: &str = "lamplighter.settle";
 /// The field of a job's message that carries the settlement of its last attempt.
 const SETTLEMENT: &str = "lamplighter.settlement";
-/// The group of settlements on FIFO queues: they must not wait for the jobs that they settle.
+/// What the groups of settlements on FIFO queues begin with. Each has its own: it must wait neither for the job that it
+/// settles nor for another one.
 const GROUP: &str = "lamplighter.settle";
+/// How long a job's message is hidden beyond its lease while its settlement travels beside it: longer than that is put off
+/// when the store is away.
+const BEHIND: Duration = Duration::from_secs(70);
+/// The longest that a settlement is put off.
+const LONGEST_REST: Duration = Duration::from_secs(8);
 /// How soon a settlement is tried again: the store was away just now. The job itself waits for its own time after that.
 const SOON: Duration = Duration::from_secs(2);
 
@@ -58,6 +64,11 @@ pub(super) struct Carrier {
 }
 
 impl Carried {
+    /// The job that it settles.
+    pub(super) fn job(&self) -> &JobId {
+        &self.settle.id
+    }
+
     /// The settlement that a message carries by itself.
     pub(super) fn by_itself(message: &Message, delivery: &Delivery) -> Result<Self, serde_json::Error> {
         let settle = serde_json::from_str(message.args.get())?;
@@ -84,6 +95,12 @@ impl Carried {
     }
 }
 
+/// Whether a message carries a settlement that has not been applied yet: it must reach a worker.
+#[must_use]
+pub fn carries_settlement(message: &Message) -> bool {
+    message.job == SETTLE_JOB || message.extra.contains_key(SETTLEMENT)
+}
+
 /// Takes the settlement off a job's message.
 pub(super) fn take_off(message: &mut Message) -> Option<Box<RawValue>> {
     message.extra.remove(SETTLEMENT)
@@ -105,8 +122,8 @@ pub fn body_as_sent(body: &str) -> Cow<'_, str> {
 
 impl Inner {
     /// The message that carries the settlement of an attempt.
-    pub(super) fn carrier(&self, ended: &Ended) -> Option<Carrier> {
-        self.on_next_message(ended).or_else(|| self.by_itself(ended))
+    pub(super) fn carrier(&self, ended: &Ended, budget: Budget) -> Option<Carrier> {
+        self.on_next_message(ended).or_else(|| self.by_itself(ended, budget))
     }
 
     /// On the job's own next message, where one follows and has room for it.
@@ -131,14 +148,21 @@ impl Inner {
         Some(Carrier { submission: self.submission(ended, message, due_at), action: Action::Ack })
     }
 
-    fn by_itself(&self, ended: &Ended) -> Option<Carrier> {
+    fn by_itself(&self, ended: &Ended, budget: Budget) -> Option<Carrier> {
         let mut message = Message::new(SETTLE_JOB, to_raw_value(&ended.settle(&self.host)).ok()?).ok()?;
         message.enqueued_at = Some(self.env.now());
         let mut submission = self.submission(ended, message, None);
         if ended.job.ready.delivery.group.is_some() {
-            submission.group = Some(GROUP.into());
+            submission.group = Some(format!("{GROUP}.{:016x}", self.env.random.next_u64()).into());
         }
-        Some(Carrier { submission, action: ended.action.clone() })
+        // Its job's message stays, and is not to come first.
+        let last = budget.lease_left() + BEHIND;
+        let action = match &ended.action {
+            Action::Retry(delay) => Action::Retry((*delay).max(last)),
+            Action::Release(delay) => Action::Release(Some(delay.unwrap_or_default().max(last))),
+            action => action.clone(),
+        };
+        Some(Carrier { submission, action })
     }
 
     fn submission(&self, ended: &Ended, mut message: Message, due_at: Option<jiff::Timestamp>) -> Submission {
@@ -156,19 +180,28 @@ impl Inner {
         }
     }
 
-    /// Applies settlements that came as messages, all in one call, and claims the jobs on whose messages they came.
-    pub(super) async fn apply(&self, carried: Vec<Carried>, budget: Budget) -> Admitted {
+    /// Applies settlements that came as messages, all in one call, and then claims the jobs on whose messages they came,
+    /// and `behind`, which are not to overtake them.
+    pub(super) async fn apply(
+        &self,
+        carried: Vec<Carried>,
+        behind: Vec<Ready>,
+        held: HeldGroups,
+        budget: Budget,
+    ) -> Admitted {
         let mut admitted = Admitted::default();
         let answers = self.settle_carried(&carried, budget).await;
-        let mut ready: Vec<Ready> = Vec::new();
+        let mut ready = Vec::new();
         for (carried, answer) in carried.into_iter().zip(answers) {
             let id = &carried.settle.id;
             let answer = match answer {
                 Ok(answer) => answer,
+                // No records are kept here any more.
+                Err(_) if self.backend.store.is_none() && matches!(carried.on, On::Job(_)) => Settled::Fenced(None),
                 Err(error) => {
                     tracing::warn!(%id, %error, "settlement from a message not written yet");
                     let delivery = carried.delivery();
-                    let action = Action::Release(Some(back_off(delivery.receive_count)));
+                    let action = Action::Release(Some(back_off(delivery.receive_count).min(LONGEST_REST)));
                     admitted.reports.push(Report::of(delivery, action));
                     continue;
                 }
@@ -191,8 +224,9 @@ impl Inner {
                 }
             }
         }
+        ready.extend(behind);
         if !ready.is_empty() {
-            admitted.append(self.claim(ready, HeldGroups::default(), budget).await);
+            admitted.append(self.claim(ready, held, budget).await);
         }
         admitted
     }

@@ -19,7 +19,7 @@ use crate::{
     message::{MAX_HOPS, Message, SharedMessage},
     misfit::Misfit,
     options::Overlap,
-    ports::{Claim, ClaimRequest, Event, Exclusive, JobOwner, OnBusy, StoreError, Token},
+    ports::{Claim, ClaimRequest, Event, Exclusive, JobOwner, OnBusy, Store, StoreError, Token},
     record::State,
     schedule::is_schedule_name,
 };
@@ -52,7 +52,8 @@ impl Ready {
                 OnBusy::Cancel { reason: format!("skipped: an earlier job of schedule {schedule} was still running") }
             }
         };
-        Some(Exclusive { key: format!("schedule:{schedule}"), on_busy })
+        // With the job's name: whoever can send a message can name any schedule in it.
+        Some(Exclusive { key: format!("schedule:{}:{schedule}", self.message.job), on_busy })
     }
 
     /// What others may want to hear of it.
@@ -92,9 +93,6 @@ const UNKNOWN_JOB_REST: Duration = Duration::from_secs(30);
 /// attributes in EventBridge Scheduler").
 const PLACEHOLDER: &str = "<aws.scheduler.";
 
-/// What a lease has beyond the deadline of its invocation: the host may still be settling when it comes.
-const LEASE_GRACE: Duration = Duration::from_secs(5);
-
 /// What a batch's deliveries have become.
 #[derive(Default)]
 pub(super) struct Received {
@@ -126,7 +124,7 @@ impl Admitted {
 
 /// FIFO groups whose first message stays on the queue, whatever the cause: the rest of such a group is handed back, or it
 /// would overtake the first (AWS Lambda Developer Guide, "Implementing partial batch responses", on FIFO queues).
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct HeldGroups(HashSet<(Arc<str>, Arc<str>)>);
 
 impl HeldGroups {
@@ -239,36 +237,15 @@ impl Inner {
             return admitted;
         };
         let now = self.env.now();
-        let left = budget.deadline.saturating_duration_since(Instant::now()) + LEASE_GRACE;
-        let lease_until = now.saturating_add(left).unwrap_or(Timestamp::MAX);
-        let requests: Vec<_> = ready
+        let lease_until = now.saturating_add(budget.lease_left()).unwrap_or(Timestamp::MAX);
+        let tracked: Vec<_> = ready.iter().filter(|ready| ready.route.options.is_tracked()).collect();
+        let owners: Vec<(u64, Option<String>)> = tracked
             .iter()
-            .filter(|ready| ready.route.options.is_tracked())
-            .map(|ready| ClaimRequest {
-                id: ready.id.clone(),
-                queue: ready.delivery.queue.clone(),
-                message: ready.message.clone(),
-                receipt: ready.delivery.receipt.clone(),
-                message_id: ready.message_id().to_owned(),
-                owner: self.env.random.next_u64(),
-                host: self.host.clone(),
-                lease_until,
-                max_attempts: ready.route.options.retry_policy().max_attempts(),
-                retention: ready.route.options.retention_policy(),
-                tracking: ready.route.options.tracking(),
-                exclusive: ready.exclusive(),
-            })
+            .map(|ready| (self.env.random.next_u64(), ready.exclusive().map(|exclusive| exclusive.key)))
             .collect();
-        let owners: Vec<_> = requests
-            .iter()
-            .map(|request| (request.owner, request.exclusive.as_ref().map(|exclusive| exclusive.key.clone())))
-            .collect();
-        let answers = if requests.is_empty() {
-            Vec::new()
-        } else {
-            let by = budget.claim_by();
-            timeout_at(by, store.claim(requests, told(by))).await.unwrap_or_default()
-        };
+        let request = |place: usize| self.request(tracked[place], owners[place].0, lease_until);
+        let answers = if tracked.is_empty() { Vec::new() } else { ask(&**store, tracked.len(), request, budget).await };
+        drop(tracked);
         let mut answers = answers.into_iter();
         let mut owners = owners.into_iter();
         for ready in ready {
@@ -295,6 +272,23 @@ impl Inner {
         admitted
     }
 
+    fn request(&self, ready: &Ready, owner: u64, lease_until: Timestamp) -> ClaimRequest {
+        ClaimRequest {
+            id: ready.id.clone(),
+            queue: ready.delivery.queue.clone(),
+            message: ready.message.clone(),
+            receipt: ready.delivery.receipt.clone(),
+            message_id: ready.message_id().to_owned(),
+            owner,
+            host: self.host.clone(),
+            lease_until,
+            max_attempts: ready.route.options.retry_policy().max_attempts(),
+            retention: ready.route.options.retention_policy(),
+            tracking: ready.route.options.tracking(),
+            exclusive: ready.exclusive(),
+        }
+    }
+
     /// What is done to the message of a job that may not run now.
     fn refused(
         &self,
@@ -315,8 +309,10 @@ impl Inner {
                 tracing::error!(job, %id, queue = &*ready.delivery.queue, error, "message dead-lettered");
                 burial(BurialReason::ForeignId, ErrorText::new(error))
             }
-            Ok(Claim::Unburied { reason, error }) => {
+            Ok(Claim::Unburied { reason, error, attempts }) => {
                 tracing::warn!(job, %id, "has failed and was not dead-lettered; dead-lettered now");
+                // Whoever recorded the failure may not have told of it.
+                events.push(ready.event(State::Failed, attempts, now, Some(error.clone())));
                 burial(reason, error)
             }
             // A moment after the lease, or the next claim would come just too early.
@@ -355,6 +351,35 @@ impl Inner {
     fn tracks(&self) -> bool {
         self.backend.store.is_some()
     }
+}
+
+/// Asks for the right to run `count` jobs. Those for which there is no answer in half of the time are asked for once more
+/// under the same owners: a lease that was given and not told of would be an attempt that never ran.
+async fn ask(
+    store: &dyn Store,
+    count: usize,
+    request: impl Fn(usize) -> ClaimRequest,
+    budget: Budget,
+) -> Vec<Result<Claim, StoreError>> {
+    let silent = || Err(StoreError::unavailable("the store gave no answer in time"));
+    let (last, now) = (budget.claim_by(), Instant::now());
+    let first = now + last.saturating_duration_since(now) / 2;
+    let late = told(first);
+    let mut answers =
+        timeout_at(first, store.claim((0..count).map(&request).collect(), late)).await.unwrap_or_default();
+    answers.resize_with(count, silent);
+    if Instant::now() < late {
+        return answers;
+    }
+    let open: Vec<usize> = (0..count).filter(|place| answers[*place].is_err()).collect();
+    if !open.is_empty() {
+        let again = store.claim(open.iter().map(|place| request(*place)).collect(), told(last));
+        let again = timeout_at(last, again).await.unwrap_or_default();
+        for (place, answer) in open.into_iter().zip(again) {
+            answers[place] = answer;
+        }
+    }
+    answers
 }
 
 impl Admitted {

@@ -17,14 +17,21 @@ mod intake;
 mod stop;
 mod verdict;
 
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 pub(crate) use self::carried::SETTLE_JOB;
-use self::{budget::Budget, intake::Received};
-pub use self::{carried::body_as_sent, stop::Stop};
+use self::{
+    budget::Budget,
+    carried::Carried,
+    intake::{Ready, Received},
+};
+pub use self::{
+    carried::{body_as_sent, carries_settlement},
+    stop::Stop,
+};
 use crate::{
     client::Client,
     declared::Limits,
@@ -135,15 +142,34 @@ impl Inner {
             sink(reports);
         }
         let mut batch = batch::Batch::new(self, budget);
-        if !carried.is_empty() {
-            batch.expect(Box::pin(self.apply(carried, budget)));
-        }
+        let ready = match carried.is_empty() {
+            true => ready,
+            false => {
+                let (ready, behind) = part(ready, &carried);
+                batch.expect(Box::pin(self.apply(carried, behind, held.clone(), budget)));
+                ready
+            }
+        };
         if !ready.is_empty() {
             let admitted = self.claim(ready, held, budget).await;
             batch.admit(admitted, sink);
         }
         batch.run(sink).await;
     }
+}
+
+/// Parts jobs from those of which a settlement comes beside them, and what comes after such a job in its group.
+fn part(ready: Vec<Ready>, carried: &[Carried]) -> (Vec<Ready>, Vec<Ready>) {
+    let mut groups: HashSet<(Arc<str>, Arc<str>)> = HashSet::new();
+    ready.into_iter().partition(|ready| {
+        let lane = ready.delivery.group.clone().map(|group| (ready.delivery.queue.clone(), group));
+        let waits = lane.as_ref().is_some_and(|lane| groups.contains(lane))
+            || carried.iter().any(|carried| *carried.job() == ready.id);
+        if waits {
+            groups.extend(lane);
+        }
+        !waits
+    })
 }
 
 impl Report {

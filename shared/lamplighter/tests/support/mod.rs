@@ -147,10 +147,13 @@ impl Store for Memory {
                 let entry = jobs.entry(request.id).or_insert(Entry::new(JobState::Queued, 0, None));
                 if entry.failed_message.as_ref() == Some(&request.message_id) {
                     let error = ErrorText::new("no luck");
-                    return Ok(Claim::Unburied { reason: BurialReason::Failed, error });
+                    return Ok(Claim::Unburied { reason: BurialReason::Failed, error, attempts: entry.attempt });
                 }
                 if entry.state.is_final() {
                     return Ok(Claim::Ended(entry.state));
+                }
+                if let Some((token, _)) = entry.holder.filter(|(token, _)| token.owner == request.owner) {
+                    return Ok(Claim::Run { attempt: token.attempt, checkpoint: None, memo: None });
                 }
                 if let Some((_, until)) = entry.holder.filter(|(_, until)| *until > now) {
                     return Ok(Claim::Busy(until));
