@@ -2,6 +2,7 @@
 
 mod bench;
 mod cancel;
+mod compact;
 mod dead_letters;
 mod definitions;
 mod demo;
@@ -44,6 +45,7 @@ pub(crate) enum Command {
     Queues(queues::Queues),
     Pause(pause::Pause),
     Resume(pause::Resume),
+    Compact(compact::Compact),
     New(new::New),
     Doctor(doctor::Doctor),
     Infra(infra::Infra),
@@ -69,6 +71,7 @@ impl Command {
             Self::Queues(queues) => queues.run(),
             Self::Pause(pause) => pause.run(),
             Self::Resume(resume) => resume.run(),
+            Self::Compact(compact) => compact.run(),
             Self::New(new) => new.run(),
             Self::Doctor(doctor) => doctor.run(),
             Self::Infra(infra) => infra.run(),

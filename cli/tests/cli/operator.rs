@@ -137,3 +137,15 @@ fn dead_letters_are_counted_and_moved_back_by_filter() {
     place.lamp(&["redrive", "images", "--since", "yesterday"]).fails_at_once();
     place.lamp(&["redrive", "images", "--rate", "0"]).fails_at_once();
 }
+
+#[test]
+fn a_file_is_compacted_by_hand() {
+    let place = Place::new();
+    place.lamp(&["enqueue", "lamp.ping", "--id", "stays"]).ok();
+    let answer = place.lamp(&["compact", "--json"]).ok();
+    let line: serde_json::Value = serde_json::from_str(answer.lines().next().unwrap()).unwrap();
+    assert!(line["after"].as_u64().unwrap() > 0 && line["after"].as_u64() <= line["before"].as_u64(), "{line}");
+    assert!(place.lamp(&["job", "stays"]).ok().contains("stays"));
+    assert!(place.lamp(&["compact"]).ok().contains("compacted"));
+    place.lamp(&["compact", "--db", "nowhere.db"]).fails(1, &["nowhere.db"]);
+}

@@ -66,6 +66,7 @@ pub use self::{
     embedded::Embedded,
     engine::{Engine, EngineBuilder, EngineError, Running, StartError, Stopped},
     error::{FileLost, OpenError},
+    file::upkeep::Compacted,
     settings::{Durability, Settings},
     work::{
         burial::DeadLetter,

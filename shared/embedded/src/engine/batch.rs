@@ -14,7 +14,7 @@ use tokio::{sync::mpsc, time::Instant};
 use crate::{
     file::writer::Writer,
     work::{
-        receipt::Receipt,
+        receipt::{self, Receipt},
         transport::{Transport, transport},
     },
 };
@@ -95,13 +95,13 @@ impl Road {
         }
         let mut done = Vec::with_capacity(settled.len());
         for Settlement { receipt, action, token, done: is_done, .. } in settled {
-            let Some(receipt) = Receipt::parse(&receipt) else { continue };
+            let (text, Some(receipt)) = (&receipt, Receipt::parse(&receipt)) else { continue };
             if is_done {
                 done.push(receipt.seq);
             } else {
                 // The other half of this task listens until this half has ended.
                 let hidden_for = hidden_until.saturating_duration_since(Instant::now());
-                let _ = tell.send(Transport { receipt, action, token, hidden_for });
+                let _ = tell.send(Transport { receipt, owner: receipt::owner(text), action, token, hidden_for });
             }
         }
         if !done.is_empty() {

@@ -149,7 +149,7 @@ impl EngineBuilder {
             Refused::Io { path, source } => StartError::Lock { path, source },
         })?;
         let lock = Arc::new(lock);
-        let_shrink(&embedded).await;
+        compact(&embedded).await;
         let queues: Vec<Queue> = functions.iter().flat_map(Function::queues).collect();
         let declared = queues.clone();
         let prepare = move |unit: &mut Unit<'_>| {
@@ -276,16 +276,16 @@ impl Plan<'_> {
     }
 }
 
-/// A file that cannot shrink is no reason not to run; the next engine tries again.
-async fn let_shrink(embedded: &Embedded) {
+/// A file that cannot be rewritten is no reason not to run; the next engine tries again.
+async fn compact(embedded: &Embedded) {
     let (location, durability) = (embedded.0.location.clone(), embedded.durability());
     if matches!(location, Location::Memory) {
         return;
     }
-    match tokio::task::spawn_blocking(move || upkeep::let_shrink(&location, durability)).await {
+    match tokio::task::spawn_blocking(move || upkeep::compact(&location, durability, true)).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the file cannot shrink; make room and start again"),
-        Err(error) => tracing::warn!(%error, "the file cannot shrink"),
+        Ok(Err(error)) => tracing::warn!(%error, "the file could not be rewritten, and stays as large as it is"),
+        Err(error) => tracing::warn!(%error, "the file could not be rewritten"),
     }
 }
 

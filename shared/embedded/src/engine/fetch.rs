@@ -24,7 +24,7 @@ use crate::{
     file::unit::Unit,
     time,
     work::{
-        pause,
+        pause, receipt,
         receive::{self, Cursor, Found, Received, Wanted},
     },
 };
@@ -298,7 +298,7 @@ impl Fetch {
         Delivery {
             queue: self.source.name.clone(),
             message_id: message.id,
-            receipt: message.receipt.to_string(),
+            receipt: receipt::text(message.receipt, message.owner),
             body: message.body,
             receive_count: message.receives.saturating_add(1),
             group: message.group.map(Into::into),

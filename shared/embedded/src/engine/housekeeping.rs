@@ -1,5 +1,5 @@
-//! Lets go of records and dead letters whose time is over, gives the room back to the disk, and sees to it that the
-//! write-ahead log does not lie there for long.
+//! Lets go of records and dead letters whose time is over, and sees to it that the write-ahead log does not lie there for
+//! long.
 
 use std::time::Duration;
 
@@ -14,15 +14,13 @@ use crate::{
         upkeep,
     },
     time,
-    work::{retention, shrink},
+    work::retention,
 };
 
 /// Records deleted in one transaction: work for a few milliseconds.
 const PORTION: usize = 500;
 /// The pauses between two looks: a record may go this much later than it should.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// Between two steps in which the file shrinks: others write meanwhile.
-const BREATH: Duration = Duration::from_millis(50);
 /// How long the write-ahead log may lie there, where it stays below the size at which the writer empties it.
 const LOG_AGE: Duration = Duration::from_secs(60);
 
@@ -55,15 +53,6 @@ async fn round(embedded: &Embedded, stop: &Stop) -> Result<Duration, StoreError>
         if gone < PORTION {
             break;
         }
-    }
-    while !stop.is_draining() {
-        let excess = embedded.0.readers.read(shrink::excess).await?;
-        if excess == 0 {
-            break;
-        }
-        let pages = excess.min(shrink::STEP);
-        embedded.0.writer.run(PORTION, move |unit| shrink::give_back(unit, pages)).await?;
-        tokio::time::sleep(BREATH).await;
     }
     let next = embedded.0.readers.read(retention::next).await?;
     let until = next.map_or(PAUSES.1, |next| embedded.env().until(time::moment(next)));
@@ -126,12 +115,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_file_shrinks_once_its_records_have_gone() {
+    async fn a_file_shrinks_by_hand_and_when_an_engine_starts_once_its_records_have_gone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jobs.db");
         let embedded = open(&path);
         let body = format!(r#"{{"job":"a","args":"{}"}}"#, "x".repeat(10_000));
-        for _ in 0..3000 {
+        for _ in 0..8000 {
             embedded.send_raw("work", body.clone()).await.unwrap();
         }
         let end = |unit: &mut crate::file::unit::Unit<'_>| {
@@ -139,8 +128,27 @@ mod tests {
         };
         embedded.0.writer.run(1, end).await.unwrap();
         let running = Engine::builder(&embedded).start().await.unwrap();
-        within(3, "the records have gone and the file is small", || size(&path, "") < 16 << 20).await;
+        let counted = async || {
+            let rows = |connection: &Connection| {
+                connection.query_row("SELECT count(*) FROM jobs", [], |row| row.get::<_, i64>(0))
+            };
+            embedded.0.readers.read(rows).await.unwrap()
+        };
+        while counted().await > 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
         running.stop(Duration::ZERO).await;
+        let large = size(&path, "");
+        assert!(large > 64 << 20, "{large}: its pages are free, and there");
+
+        let copy = folder.path().join("copy.db");
+        std::fs::copy(&path, &copy).unwrap();
+        let compacted = open(&copy).compact().await.unwrap();
+        assert!(compacted.before == large && compacted.after < 1 << 20, "{compacted:?}");
+        assert_eq!(size(&copy, ""), compacted.after);
+
+        Engine::builder(&embedded).start().await.unwrap().stop(Duration::ZERO).await;
+        assert_eq!(size(&path, ""), compacted.after, "an engine does it where most of the file is free");
     }
 
     #[tokio::test(start_paused = true)]

@@ -145,17 +145,9 @@ fn open(location: &Location, role: Role, durability: Durability) -> Result<Conne
     // a tenth of a drain went into its parser.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(|error| unusable(path, &error))?;
     for Pragma { name, value, answer } in pragmas(location, role, durability) {
-        // This one takes the write lock although it changes nothing, and whoever looks must not wait for who writes.
-        if name == "auto_vacuum" && has_pages(&connection).map_err(|error| unusable(path, &error))? {
-            continue;
-        }
         set(&connection, path, name, &value, &answer)?;
     }
     Ok(connection)
-}
-
-fn has_pages(connection: &Connection) -> rusqlite::Result<bool> {
-    connection.pragma_query_value(None, "page_count", |row| row.get::<_, i64>(0)).map(|pages| pages > 0)
 }
 
 pub(crate) fn unusable(path: &Path, error: &rusqlite::Error) -> OpenError {
@@ -187,7 +179,6 @@ fn pragmas(location: &Location, role: Role, durability: Durability) -> Vec<Pragm
     if role == Role::Writer && in_file {
         // Of the file itself, and only before it has pages: what it has then, it keeps.
         all.push(Pragma { name: "page_size", value: PAGE_SIZE.to_string(), answer: String::new() });
-        all.push(Pragma { name: "auto_vacuum", value: "INCREMENTAL".into(), answer: String::new() });
     }
     if in_file {
         all.push(pragma("journal_mode", "WAL", "wal"));
@@ -263,11 +254,7 @@ mod tests {
             for durability in [Durability::Normal, Durability::Full] {
                 let (connection, _) = writer(&location, durability).unwrap();
                 for Pragma { name, answer, .. } in pragmas(&location, Role::Writer, durability) {
-                    let answer = match name {
-                        "page_size" => PAGE_SIZE.to_string(),
-                        "auto_vacuum" => "2".into(),
-                        _ => answer,
-                    };
+                    let answer = if name == "page_size" { PAGE_SIZE.to_string() } else { answer };
                     assert_eq!(get(&connection, name).unwrap(), answer, "{name}");
                 }
             }

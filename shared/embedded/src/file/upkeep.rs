@@ -7,23 +7,46 @@ use rusqlite::Connection;
 use super::connection::{self, Location};
 use crate::{error::OpenError, settings::Durability};
 
-/// Rewrites a file that an older version has made so that it can shrink from now on: once, with as much free disk as the
-/// file is large, about a second for 100 MB, and nobody can write meanwhile. Says whether there was anything to do.
-pub(crate) fn let_shrink(location: &Location, durability: Durability) -> Result<bool, OpenError> {
+/// Free pages from which on an engine rewrites the file when it starts: 64 MiB, where that is more than the half of it.
+const WORTH: i64 = 64 << 20;
+
+/// How large a file was before it was rewritten, and is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Compacted {
+    /// Bytes before.
+    pub before: u64,
+    /// Bytes now.
+    pub after: u64,
+}
+
+/// Rewrites a file without the pages that deleted records have left free. Takes about a second for 100 MB that stay, and
+/// as much free disk twice over; nobody else can write meanwhile. Only `worth` it: where most of the file is free.
+///
+/// It is not done step by step: a file that SQLite can shrink so (`auto_vacuum`) costs every write, 13 percent of a single
+/// enqueue.
+pub(crate) fn compact(
+    location: &Location,
+    durability: Durability,
+    worth: bool,
+) -> Result<Option<Compacted>, OpenError> {
     let path = location.path();
     let failed = |error: rusqlite::Error| connection::unusable(path, &error);
     let connection = connection::maintainer(location, durability)?;
-    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-    if number("auto_vacuum").map_err(failed)? == 2 {
-        return Ok(false);
+    let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
+    let (free, all, size) = (number("freelist_count")?, number("page_count")?, number("page_size")?);
+    if worth && (free * 2 <= all || free * size < WORTH) {
+        return Ok(None);
     }
-    let megabytes = path.metadata().map_or(0, |file| file.len() >> 20);
-    tracing::info!(file = %path.display(), megabytes, "rewriting the file, once, so that it can shrink from now on");
-    let began = Instant::now();
-    // The connection's temporary files are in memory otherwise, and this one is as large as the file.
-    connection.execute_batch("PRAGMA temp_store = FILE; PRAGMA auto_vacuum = INCREMENTAL; VACUUM").map_err(failed)?;
-    tracing::info!(file = %path.display(), ms = began.elapsed().as_millis(), "the file is rewritten");
-    Ok(true)
+    let bytes = |pages: i64| (pages * size).unsigned_abs();
+    let (before, began) = (bytes(all), Instant::now());
+    tracing::info!(file = %path.display(), megabytes = before >> 20, free = bytes(free) >> 20, "rewriting the file");
+    // The connection's temporary files are in memory otherwise, and this one is as large as what stays.
+    connection.execute_batch("PRAGMA temp_store = FILE; VACUUM").map_err(failed)?;
+    checkpoint(&connection).map_err(failed)?;
+    let after = bytes(number("page_count")?);
+    tracing::info!(file = %path.display(), megabytes = after >> 20, ms = began.elapsed().as_millis(), "the file is rewritten");
+    Ok(Some(Compacted { before, after }))
 }
 
 /// Copies what is in the write-ahead log into the file, and cuts the log off, as far as readers and writers allow without

@@ -26,7 +26,7 @@ pub(crate) fn claim(unit: &mut Unit<'_>, requests: &[ClaimRequest]) -> rusqlite:
 fn one(unit: &mut Unit<'_>, first: &mut CachedStatement<'_>, request: &ClaimRequest) -> rusqlite::Result<Claim> {
     let receipt = Receipt::parse(&request.receipt);
     let expires_at = request.message.expires_at.map(time::nearest);
-    if let Some(Receipt { seq, kind, .. }) = receipt
+    if let Some(Receipt { seq, kind }) = receipt
         && request.exclusive.is_none()
         && expires_at.is_none_or(|at| at > unit.now)
     {

@@ -22,5 +22,4 @@ pub(crate) mod retention;
 pub(crate) mod row;
 pub(crate) mod schedules;
 pub(crate) mod settle;
-pub(crate) mod shrink;
 pub(crate) mod transport;

@@ -18,6 +18,8 @@ const MOST_BYTES: usize = 8 << 20;
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub(crate) receipt: Receipt,
+    /// Who owned its row then.
+    pub(crate) owner: i64,
     pub(crate) id: String,
     pub(crate) body: String,
     /// How often it had been received before.
@@ -120,7 +122,8 @@ fn visible(
         let body: String = row.get(7)?;
         bytes += body.len();
         found.messages.push(Received {
-            receipt: Receipt { seq, kind: row.get(2)?, owner: row.get(8)? },
+            receipt: Receipt { seq, kind: row.get(2)? },
+            owner: row.get(8)?,
             id: row.get(3)?,
             body,
             receives: row.get(4)?,
@@ -155,7 +158,8 @@ fn followers(
                 break;
             }
             messages.push(Received {
-                receipt: Receipt { seq, kind: row.get(1)?, owner: row.get(6)? },
+                receipt: Receipt { seq, kind: row.get(1)? },
+                owner: row.get(6)?,
                 id: row.get(2)?,
                 body: row.get(5)?,
                 receives: row.get(3)?,

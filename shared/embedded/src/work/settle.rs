@@ -32,7 +32,7 @@ fn one(unit: &mut Unit<'_>, usual: &mut Usual<'_>, request: &Settle) -> rusqlite
     let receipt = Receipt::parse(&request.receipt);
     let (id, token) = (request.id.as_str(), request.token);
     let ended_at = time::nearest(request.ended_at);
-    if let (Some(Receipt { seq, kind, .. }), Verdict::Succeeded { output, retention }) = (receipt, &request.verdict) {
+    if let (Some(Receipt { seq, kind }), Verdict::Succeeded { output, retention }) = (receipt, &request.verdict) {
         let purge_at = time::after(ended_at, *retention);
         let owner = token.owner.cast_signed();
         if usual.succeed.execute(params![seq, id, token.attempt, owner, ended_at, purge_at])? == 1 {

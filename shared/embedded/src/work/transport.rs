@@ -12,6 +12,8 @@ use crate::{file::unit::Unit, state, time};
 #[derive(Debug, Clone)]
 pub(crate) struct Transport {
     pub(crate) receipt: Receipt,
+    /// Who owned its row when it was received.
+    pub(crate) owner: Option<i64>,
     pub(crate) action: Action,
     /// The right under which its job ran, where it had one.
     pub(crate) token: Option<Token>,
@@ -26,7 +28,7 @@ impl Transport {
         match self.token {
             // What its attempt did not settle may have been written late, after all: then the message is settled too.
             Some(token) if row.state != state::UNTRACKED => row.is_held_by(token.attempt, token.owner.cast_signed()),
-            _ => row.owner == self.receipt.owner,
+            _ => self.owner == Some(row.owner),
         }
     }
 }
@@ -98,7 +100,7 @@ mod tests {
     use rusqlite::Connection;
 
     use super::*;
-    use crate::embedded::Embedded;
+    use crate::{embedded::Embedded, work::receipt};
 
     /// A job whose failed attempt was settled late, after all, and whose message is then settled as its host had decided
     /// meanwhile.
@@ -108,17 +110,19 @@ mod tests {
         embedded.send_raw("work", r#"{"job":"a","id":"x"}"#).await.unwrap();
         let columns = |connection: &Connection| {
             let columns = "SELECT seq, kind, owner FROM jobs";
-            connection
-                .query_row(columns, [], |row| Ok(Receipt { seq: row.get(0)?, kind: row.get(1)?, owner: row.get(2)? }))
+            connection.query_row(columns, [], |row| {
+                Ok((Receipt { seq: row.get(0)?, kind: row.get(1)? }, row.get::<_, i64>(2)?))
+            })
         };
-        let receipt = embedded.0.writer.read(columns).await.unwrap();
+        let (receipt, owner) = embedded.0.writer.read(columns).await.unwrap();
+        let text = receipt::text(receipt, owner);
         let (store, id) = (embedded.backend().store.unwrap(), JobId::new("x").unwrap());
         let (by, now) = (tokio::time::Instant::now() + secs(60), env.now());
         let claim = ClaimRequest {
             id: id.clone(),
             queue: "work".into(),
             message: Arc::new(r#"{"job":"a","id":"x"}"#.parse().unwrap()),
-            receipt: receipt.to_string(),
+            receipt: text.clone(),
             message_id: "m".into(),
             owner: 77,
             host: "h".into(),
@@ -133,7 +137,7 @@ mod tests {
         let settle = Settle {
             id: id.clone(),
             queue: "work".into(),
-            receipt: receipt.to_string(),
+            receipt: text.clone(),
             message_id: "m".into(),
             token,
             host: "h".into(),
@@ -146,7 +150,7 @@ mod tests {
             exclusive: None,
         };
         store.settle(vec![settle], by).await.remove(0).unwrap();
-        let late = vec![Transport { receipt, action, token: Some(token), hidden_for: secs(1800) }];
+        let late = vec![Transport { receipt, owner: Some(owner), action, token: Some(token), hidden_for: secs(1800) }];
         embedded.0.writer.run(1, move |unit| transport(unit, &late)).await.unwrap();
         let visible = |connection: &Connection| {
             connection.query_row("SELECT visible_at FROM jobs", [], |row| row.get::<_, i64>(0))
