@@ -1,7 +1,7 @@
 //! What is derived from what.
 
 use crate::support::{BookOrder, SendDigest, derive, handle, job, mail, orders, properties, schedules, template};
-use lamplighter::{Function, Options, Overlap, Queue, Retry, ScheduledJob, hours, mins, schedule::Schedule};
+use lamplighter::{Function, Options, Overlap, Queue, Retry, ScheduledJob, hours, mins, schedule::Schedule, secs};
 use lamplighter_infra::Template;
 use serde_json::json;
 
@@ -10,14 +10,31 @@ fn a_queue_follows_from_its_slowest_and_most_patient_job() {
     let queue = properties(&template(), "MailsQueue");
     // The slowest job takes 180 s, the function 5 s more; ten seconds of window.
     assert_eq!(queue["VisibilityTimeout"], 6 * 185 + 10);
-    // Twelve attempts, and five receives that are none.
-    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 17);
+    // Every attempt is counted in a record, so receives need count nothing.
+    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 1000);
     assert_eq!(queue["RedrivePolicy"]["deadLetterTargetArn"], json!({ "Fn::GetAtt": ["MailsDeadLetters", "Arn"] }));
     assert_eq!(queue["MessageRetentionPeriod"], 4 * 86_400);
     assert_eq!(queue.get("FifoQueue"), None);
     let dead = properties(&template(), "MailsDeadLetters");
     assert_eq!(dead["MessageRetentionPeriod"], 14 * 86_400);
     assert_eq!(dead["QueueName"], json!({ "Fn::Sub": "${AWS::StackName}-mails-dlq" }));
+}
+
+#[test]
+fn without_records_receives_are_counted_and_some_of_them_are_no_attempts() {
+    job!(Ring, "bell.ring", Queue::standard("bells"), Options::new().retry(Retry::fixed(secs(1)).attempts(12)));
+    let stateless = Function::new("bells").job(handle::<Ring>).with_state(()).stateless();
+    let queue = properties(&Template::new(&derive(&[stateless], &[]).unwrap()), "BellsQueue");
+    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 17);
+    job!(
+        Toll,
+        "bell.toll",
+        Queue::standard("tolls"),
+        Options::new().untracked().retry(Retry::fixed(secs(1)).attempts(12))
+    );
+    let untracked = Function::new("tolls").job(handle::<Toll>).with_state(());
+    let queue = properties(&Template::new(&derive(&[untracked], &[]).unwrap()), "TollsQueue");
+    assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 17);
 }
 
 #[test]

@@ -213,16 +213,20 @@ impl Context {
         if self.0.store.is_none() {
             return std::future::pending().await;
         }
-        let mut pause = Self::FIRST_LOOK;
+        tokio::time::sleep(Self::FIRST_LOOK).await;
+        // Boxed, since most jobs have ended by then, and each of them would carry it along.
+        Box::pin(self.look_at_lease()).await;
+    }
+
+    async fn look_at_lease(&self) {
         loop {
-            tokio::time::sleep(pause).await;
-            pause = Self::NEXT_LOOK;
             if let Err(error) = self.write(Note::default()).await {
                 tracing::debug!(id = %self.id(), %error, "the lease could not be looked at");
             }
             if self.lost().is_cancelled() {
                 return tokio::time::sleep(Self::LOST_GRACE).await;
             }
+            tokio::time::sleep(Self::NEXT_LOOK).await;
         }
     }
 

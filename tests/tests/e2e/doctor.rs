@@ -34,8 +34,9 @@ async fn queues_and_mappings_are_examined() {
     patient.attribute("ActsQueue", VisibilityTimeout, &right).await;
 
     let right = patient.attribute_of("ActsQueue", RedrivePolicy).await;
-    let wrong = right.replace("\"maxReceiveCount\":", "\"maxReceiveCount\":1");
-    patient.attribute("ActsQueue", RedrivePolicy, &wrong).await;
+    let mut wrong: serde_json::Value = serde_json::from_str(&right).unwrap();
+    wrong["maxReceiveCount"] = 7.into();
+    patient.attribute("ActsQueue", RedrivePolicy, &wrong.to_string()).await;
     patient.finds(&[(Kind::QueueDrifted, "queue acts", "RedrivePolicy")]).await;
     patient.attribute("ActsQueue", RedrivePolicy, &right).await;
 

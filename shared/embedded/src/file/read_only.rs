@@ -84,6 +84,7 @@ mod tests {
             let embedded = Embedded::open(&path, Settings::default()).unwrap();
             let client = embedded.client();
             client.enqueue_raw("a", "q", lamplighter::Tracking::Full, args.clone()).id("one").await.unwrap();
+            embedded.close().await.unwrap();
         }
         let before = (files(folder.path()), fs::read(&path).unwrap());
         let embedded = Embedded::read_only(&path, Settings::default()).unwrap();

@@ -353,7 +353,8 @@ fn attempt(
             let args = match &message.args_at {
                 None => None,
                 Some(reference) => {
-                    match fetch(payloads.as_deref(), reference, end_at.saturating_duration_since(now)).await {
+                    // Boxed, since few jobs have their arguments elsewhere, and each would carry it along.
+                    match Box::pin(fetch(payloads.as_deref(), reference, end_at.saturating_duration_since(now))).await {
                         Ok(args) => Some(args),
                         Err(error) => return End::NoArguments(error),
                     }

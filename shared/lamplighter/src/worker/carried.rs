@@ -53,7 +53,7 @@ enum On {
     /// A message of its own.
     Itself(Delivery),
     /// The message of its job, which is claimed when the settlement is applied.
-    Job(Ready),
+    Job(Box<Ready>),
 }
 
 /// A settlement on its way.
@@ -76,7 +76,7 @@ impl Carried {
     }
 
     /// The settlement of a job's last attempt, which `raw` on the job's message holds. `None`: it is none of this job.
-    pub(super) fn on_job(raw: &RawValue, mut ready: Ready) -> Result<Self, Ready> {
+    pub(super) fn on_job(raw: &RawValue, mut ready: Box<Ready>) -> Result<Self, Box<Ready>> {
         match serde_json::from_str::<Settle>(raw.get()) {
             Ok(mut settle) if settle.id == ready.id => {
                 ready.stands_for = Some(settle.message_id.clone());
@@ -219,7 +219,7 @@ impl Inner {
                             report.settlement.done = true;
                             admitted.reports.push(report);
                         }
-                        _ => ready.push(job),
+                        _ => ready.push(*job),
                     }
                 }
             }

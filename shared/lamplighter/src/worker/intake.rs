@@ -164,11 +164,11 @@ impl Inner {
                         let ready = Ready { delivery, id, message: Arc::new(message), route, stands_for: None };
                         match settlement {
                             None => received.ready.push(ready),
-                            Some(settlement) => match Carried::on_job(&settlement, ready) {
+                            Some(settlement) => match Carried::on_job(&settlement, Box::new(ready)) {
                                 Ok(carried) => received.carried.push(carried),
                                 Err(ready) => {
                                     tracing::warn!(id = %ready.id, "a settlement that is none of this job's is left out");
-                                    received.ready.push(ready);
+                                    received.ready.push(*ready);
                                 }
                             },
                         }
@@ -391,6 +391,7 @@ impl Admitted {
 }
 
 /// What a body is.
+#[expect(clippy::large_enum_variant, reason = "a job is the usual case, and is moved once")]
 enum Admission {
     Job(JobId, Message, Arc<Route>),
     /// A settlement that the store could not take earlier.
