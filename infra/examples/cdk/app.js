@@ -24,15 +24,16 @@ const jobs = new CfnInclude(stack, 'Jobs', { templateFile: join(here, '../../tem
 Validations.of(stack).acknowledge(
   { id: 'CloudFormation-Validate::W1030', reason: 'A parameter that is empty by default is used only where it is not.' },
   { id: 'CloudFormation-Validate::W1001', reason: 'What is made by a condition is referred to under the same condition.' },
+  { id: 'CloudFormation-Validate::W2509', reason: 'Of a secret, these parameters name the ARN and the key, which are none.' },
 );
 
-// `cargo lambda build --profile lambda --arm64` puts them there; `--context bootstraps=FOLDER` names another place.
+// `cargo lambda build --profile bootstrap --arm64` puts them there; `--context bootstraps=FOLDER` names another place.
 const bootstraps = app.node.tryGetContext('bootstraps') ?? join(here, '../../../target/lambda');
 for (const resource of jobs.node.findAll().filter((one) => one instanceof CfnFunction)) {
   const [name] = resource.codeUri.split('/').slice(-2);
   const path = join(bootstraps, name);
   if (!existsSync(join(path, 'bootstrap'))) {
-    throw new Error(`there is no ${path}/bootstrap; run \`cargo lambda build --profile lambda --arm64\` first`);
+    throw new Error(`there is no ${path}/bootstrap; run \`cargo lambda build --profile bootstrap --arm64\` first`);
   }
   const code = new Asset(resource, 'Code', { path });
   resource.codeUri = { bucket: code.s3BucketName, key: code.s3ObjectKey };
