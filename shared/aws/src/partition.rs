@@ -6,7 +6,6 @@ pub(crate) struct Partition {
     /// As ARNs name it.
     pub(crate) name: &'static str,
     /// What its regions' names begin with.
-    #[cfg_attr(not(feature = "schedules"), expect(dead_code, reason = "asked for ARNs of queues only"))]
     regions: &'static str,
     /// What the names of its hosts end with.
     pub(crate) suffix: &'static str,
