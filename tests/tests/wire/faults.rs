@@ -1,7 +1,7 @@
 //! What becomes of jobs when calls of AWS are refused, throttled or cut off: none is lost, none that has finished runs
 //! again, and no attempt is eaten.
 
-use lamplighter::{AttemptOutcome, JobId, JobState, Record};
+use lamplighter::{AttemptOutcome, EnqueueError, Job, JobId, JobState, Queue, Record};
 use lamplighter_tests::wire::Fault;
 
 use crate::{
@@ -170,4 +170,53 @@ async fn the_record_of_a_job_that_cannot_be_sent_is_taken_back() {
     let again = stage.client.enqueue(Full::new(Then::Succeed)).id("once-more").await.unwrap();
     assert!(!again.is_duplicate(), "{again:?}");
     assert_eq!((stage.run(1).await, stage.probe.runs(&id)), (0, vec![1]));
+}
+
+/// Its settlement is applied a moment later, and its time comes when it said.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_was_put_back_while_the_table_was_away_rests_for_as_long_as_it_said() {
+    let stage = Stage::new(Parts::Table).await;
+    let id = stage.with::<Full>(Then::Rest).await;
+    let (probe, job) = (stage.probe.clone(), id.clone());
+    stage
+        .probe
+        .proxy
+        .break_calls(move |service, _| (service == "dynamodb" && !probe.runs(&job).is_empty()).then_some(Fault::AWAY));
+    stage.run(1).await;
+    stage.probe.proxy.mend();
+    assert_eq!(stage.run(1).await, 1, "the settlement's message comes, and comes again when the job is due");
+    let record = stage.client.get(&id).await.unwrap().unwrap();
+    assert_eq!((record.state, record.attempt, stage.probe.runs(&id)), (JobState::Queued, 0, vec![1]));
+}
+
+/// A job whose message lies beside its record.
+macro_rules! large {
+    ($type:ident, $name:literal) => {
+        #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        struct $type {
+            pad: String,
+        }
+
+        impl Job for $type {
+            const NAME: &'static str = $name;
+            const QUEUE: Queue = crate::jobs::QUEUE;
+        }
+    };
+}
+
+large!(LargeOrder, "wire.large-order");
+large!(LargeOther, "wire.large-other");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_refused_leaves_the_message_of_its_ids_owner_alone() {
+    let stage = Stage::new(Parts::Table).await;
+    let id = JobId::new("order-42").unwrap();
+    stage.client.enqueue(LargeOrder { pad: "mine ".repeat(100) }).id(id.as_str()).await.unwrap();
+    let refused = stage.client.enqueue(LargeOther { pad: "other ".repeat(100) }).id(id.as_str()).await.unwrap_err();
+    assert!(matches!(refused, EnqueueError::IdTaken { .. }), "{refused}");
+    let twice = stage.client.enqueue(LargeOrder { pad: "again ".repeat(100) }).id(id.as_str()).await.unwrap();
+    assert!(twice.is_duplicate());
+    let record = stage.client.get(&id).await.unwrap().unwrap();
+    assert_eq!(record.message.job, LargeOrder::NAME);
+    assert!(record.message.args.get().contains("mine"), "{}", record.message.args.get());
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lamplighter::{Context, Function, Job, JobError, Options, Queue, Retry, State, secs};
+use lamplighter::{Context, Function, Job, JobError, Options, Queue, Retry, State, mins, secs};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ pub(crate) enum Then {
     Retry,
     Fail,
     PutBack,
+    /// Is put back for ten minutes, the first time.
+    Rest,
     Note,
     /// Until the test lets it go on.
     Wait,
@@ -73,7 +75,8 @@ async fn act<J: Told>(job: J, ctx: Context, State(probe): State<Arc<Probe>>) -> 
         Then::Retry => Err(JobError::retry("the receiver answered 503 Service Unavailable")),
         Then::Fail => Err(JobError::fail("the receiver answered 410 Gone, and wants no more of it")),
         Then::PutBack if probe.puts_back() => ctx.snooze(secs(1)),
-        Then::PutBack => Ok(()),
+        Then::Rest if probe.puts_back() => ctx.snooze(mins(10)),
+        Then::PutBack | Then::Rest => Ok(()),
         Then::Note => {
             for rows in [1000, 2000] {
                 ctx.checkpoint(&rows).await?;
