@@ -75,7 +75,8 @@ impl Carried {
         Ok(Self { settle, on: On::Itself(delivery.clone()) })
     }
 
-    /// The settlement of a job's last attempt, which `raw` on the job's message holds. `None`: it is none of this job.
+    /// The settlement of a job's last attempt, which `raw` on the job's message holds. `Err`: it is none of this job,
+    /// which comes back.
     pub(super) fn on_job(raw: &RawValue, mut ready: Box<Ready>) -> Result<Self, Box<Ready>> {
         match serde_json::from_str::<Settle>(raw.get()) {
             Ok(mut settle) if settle.id == ready.id => {
