@@ -1,12 +1,11 @@
 //! `{{job}}`, as a worker runs it.
 
-use lamplighter::{Action, testing::Trial};
-use lamplighter_jobs::{{type}};
+use lamplighter::testing::TestRun;
+use {{jobs}}::{{type}};
 
 #[tokio::test]
-async fn it_tells_what_it_was_about() {
+async fn its_output_is_the_subject() {
     let job = {{type}} { subject: Some("42".into()) };
-    let performed = Trial::of({{crate}}::function()).run(&job).await;
-    assert_eq!(performed.action, Action::Ack);
-    assert_eq!(performed.output.unwrap().get(), r#""42""#);
+    let result = TestRun::of({{crate}}::function()).run(&job).await;
+    assert_eq!(result.output.unwrap().get(), r#""42""#);
 }
