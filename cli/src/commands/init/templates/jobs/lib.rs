@@ -42,7 +42,7 @@ mod tests {
         let names: BTreeSet<_> = definitions.iter().map(|definition| definition.name).collect();
         assert_eq!(names.len(), definitions.len(), "two jobs have the same name: {names:?}");
         for definition in &definitions {
-            assert!(lamplighter::is_job_name(definition.name), "{}", definition.name);
+            assert!(lamplighter::message::is_job_name(definition.name), "{}", definition.name);
             assert_eq!(definition.queue.problems(), Vec::<String>::new(), "{}", definition.name);
         }
     }
