@@ -199,7 +199,14 @@ fn sizes(job: &MakeThumbnails) -> Result<Vec<u32>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use lamplighter::{Action, Backend, Delivery, Env, Job, Stop, Worker, mins, testing::Outbox};
+    use lamplighter::{
+        Job,
+        backend::Backend,
+        env::Env,
+        host::{Delivery, MessageAction, Stop, Worker},
+        mins,
+        testing::RecordingQueue,
+    };
 
     use super::*;
 
@@ -211,8 +218,13 @@ mod tests {
         let images = Images { settings, capacity: capacity.clone() };
         let function = Function::new("images").job(thumbnails).with_state(images);
         let (stop, idle) = (Stop::new(), capacity.users());
-        let worker =
-            Worker::new(function, Backend::new(Arc::new(Outbox::default())), Env::system(), "test", stop.clone());
+        let worker = Worker::new(
+            function,
+            Backend::new(Arc::new(RecordingQueue::default())),
+            Env::system(),
+            "test",
+            stop.clone(),
+        );
         let delivery = Delivery {
             queue: MakeThumbnails::QUEUE.name().into(),
             message_id: "message".into(),
@@ -230,7 +242,7 @@ mod tests {
         stop.drain();
         let performed = job.await.unwrap();
         assert!(performed.error.is_none(), "{:?}", performed.error);
-        assert_eq!(performed.action, Action::Retry(Duration::ZERO), "put back, and no attempt has failed");
+        assert_eq!(performed.action, MessageAction::Retry(Duration::ZERO), "put back, and no attempt has failed");
         drop(slot);
         capacity.begin("next.jpg").await.unwrap();
     }

@@ -61,7 +61,7 @@ fn of_functions() {
         (one_job().memory_mb(64), "function \"one\": memory is 128 to 10240 MB, not 64"),
         (Function::new("none").with_state(()), "function \"none\": it performs no job; add one with .job(handler)"),
         (
-            one_job().stateless().keeps_house(),
+            one_job().stateless().maintenance(),
             "function \"one\": it keeps house, which needs records, and is stateless; remove one of the two",
         ),
         (

@@ -82,7 +82,7 @@ pub(crate) fn desk() -> Function {
 /// The one that looks after the deployment, called by a rule.
 pub(crate) fn keeper() -> Function {
     let each_minute = EventTrigger::new::<KeepHouse>().rule("housekeeping").args(&KeepHouse::default());
-    Function::new("keeper").keeps_house().on_event(each_minute).job(handle::<KeepHouse>).with_state(())
+    Function::new("keeper").maintenance().on_event(each_minute).job(handle::<KeepHouse>).with_state(())
 }
 
 /// What calls it.

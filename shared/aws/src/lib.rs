@@ -7,8 +7,8 @@
 //! - With the feature `secrets`, [`SecretReader`] reads secrets from Secrets Manager and Parameter Store.
 //! - With the feature `operator`, [`Stack`] tells what a deployed stack consists of, and [`Operator`] pauses its queues
 //!   and moves their dead letters back.
-//! - With the feature `doctor`, [`Examiner`] tells what each resource of a deployed stack is like.
-//! - [`Sdk`] is what all clients of AWS's SDKs in this process share, made at first use: nothing here touches the
+//! - With the feature `doctor`, [`StackReader`] tells what each resource of a deployed stack is like.
+//! - [`AwsClients`] is what all clients of AWS's SDKs in this process share, made at first use: nothing here touches the
 //!   network, the file system or a certificate before something has to be said to AWS.
 
 mod backend;
@@ -16,8 +16,6 @@ mod backend;
 mod dynamo;
 #[cfg(feature = "events")]
 mod events;
-#[cfg(feature = "doctor")]
-mod examiner;
 pub mod lambda;
 #[cfg(feature = "dynamodb")]
 mod maintenance;
@@ -37,11 +35,11 @@ mod secrets;
 mod sqs;
 #[cfg(feature = "operator")]
 mod stack;
+#[cfg(feature = "doctor")]
+mod stack_reader;
 #[cfg(feature = "test-util")]
 pub mod testing;
 
-#[cfg(feature = "doctor")]
-pub use self::examiner::{Account, Code, DeployedStack, Examiner, Look, Part, RunTimeSchedule, StackResource, Unseen};
 #[cfg(feature = "dynamodb")]
 pub use self::maintenance::{Maintenance, MaintenanceError, QueueReport, Report};
 #[cfg(feature = "doctor")]
@@ -50,10 +48,14 @@ pub use self::partition::dns_suffix;
 pub use self::schedules::{AwsSchedules, OneTime, OneTimeError, ScheduleSettings, ScheduleSettingsError, Sending};
 #[cfg(feature = "secrets")]
 pub use self::secrets::{InvalidSecretArn, SecretArn, SecretReader};
+#[cfg(feature = "doctor")]
+pub use self::stack_reader::{
+    Account, Code, DeployedStack, Observed, ResourceRef, RunTimeSchedule, StackReader, StackResource, Unreadable,
+};
 pub use self::{
-    backend::{Aws, Settings},
+    backend::{AwsBackend, Settings},
     queues::{QueueArn, QueueMap, QueueMapError, QueueUrls},
-    sdk::Sdk,
+    sdk::AwsClients,
     sqs::{Sqs, SqsError},
 };
 #[cfg(feature = "operator")]

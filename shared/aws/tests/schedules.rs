@@ -7,8 +7,13 @@ mod support;
 use std::sync::Arc;
 
 use lamplighter::{
-    Backend, Client, EnqueueError, Env, Job, Message, Queue, ScheduleOrigin, ScheduleStatus, SchedulingError,
-    StoreErrorKind, Timestamp, mins, schedule::Schedule, secs, tick_template,
+    Client, EnqueueError, Job, Queue, Timestamp,
+    backend::{Backend, ScheduleOrigin, ScheduleStatus, SchedulingError, StoreErrorKind, tick_template},
+    env::Env,
+    message::Message,
+    mins,
+    schedule::Schedule,
+    secs,
 };
 use lamplighter_aws::{
     AwsSchedules, Sqs,

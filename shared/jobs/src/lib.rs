@@ -46,7 +46,7 @@ pub(crate) fn retention() -> Retention {
 mod tests {
     use std::collections::BTreeSet;
 
-    use lamplighter::{Function, is_job_name, schedule::EventBridge};
+    use lamplighter::{Function, message::is_job_name, schedule::EventBridge};
 
     use super::*;
 
@@ -59,7 +59,7 @@ mod tests {
         for definition in &definitions {
             assert!(is_job_name(definition.name), "{}", definition.name);
             assert_eq!(definition.queue.problems(), Vec::<String>::new(), "{}", definition.name);
-            let timeout = definition.options.attempt_timeout();
+            let timeout = definition.options.timeout;
             assert!(timeout + Function::TIMEOUT_MARGIN <= Function::MAX_TIMEOUT, "{}", definition.name);
         }
     }

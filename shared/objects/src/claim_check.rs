@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lamplighter::{Env, JobId, Payloads, RawValue, StoreError, StoreErrorKind, Timestamp, days};
+use lamplighter::{
+    JobId, RawValue, Timestamp,
+    backend::{Payloads, StoreError, StoreErrorKind},
+    days,
+    env::Env,
+};
 
 use crate::{Key, ObjectError, Objects};
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use lamplighter::{
-    Job, JobId, JobState, ScheduleOrigin, ScheduleStatus, SchedulingError, Timestamp,
+    Job, JobId, JobState, Timestamp,
+    backend::{ScheduleOrigin, ScheduleStatus, SchedulingError},
     schedule::{Misfire, Schedule},
     secs,
 };

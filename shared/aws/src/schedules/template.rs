@@ -64,7 +64,7 @@ fn when(expression: &str, timezone: Option<&str>) -> Option<When> {
 
 #[cfg(test)]
 mod tests {
-    use lamplighter::tick_template;
+    use lamplighter::backend::tick_template;
 
     use super::*;
 

@@ -14,21 +14,21 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::Stop;
+use lamplighter::host::Stop;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::{failure::EngineError, lock::EngineLock};
 use crate::{
-    embedded::Embedded,
-    error::OpenError,
-    file::{
+    backend::SqliteBackend,
+    db::{
         connection::{self, Location},
         identity::Named,
         private::beside,
         signals::Signals,
         writer::Writer,
     },
+    error::OpenError,
 };
 
 /// How long what another process has done may lie before it is heard of.
@@ -62,7 +62,7 @@ struct Listener {
 impl Watch {
     /// `None` for a store in memory: nobody else can reach it.
     pub(crate) fn start(
-        embedded: &Embedded,
+        embedded: &SqliteBackend,
         lock: &Arc<EngineLock>,
         stop: &Stop,
         failure: Failure,

@@ -13,11 +13,11 @@ pub use self::{
     error::{StoreError, StoreErrorKind},
     events::{Event, Events},
     payloads::Payloads,
-    queues::{EnqueueError, Enqueued, Queues, Submission},
+    queues::{EnqueueError, EnqueueRequest, Enqueued, Queues},
     schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
-        Claim, ClaimRequest, Count, Exclusive, JobOwner, LeaseStatus, ListQuery, Note, OnBusy, Page, Settle, Settled,
-        Store, Token, Verdict,
+        Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus, ListQuery,
+        Lock, OnBusy, Page, Store, Token,
     },
 };
 
