@@ -65,3 +65,8 @@ pub use self::{
     redrive::{DeadLetter, DeadLetterCounts, DeadLetterFilter, Moved, Redrive, Redriven},
     stack::{Output, Stack},
 };
+
+/// The code in the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

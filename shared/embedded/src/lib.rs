@@ -74,3 +74,8 @@ pub use self::{
     },
     settings::{Durability, Settings},
 };
+
+/// The code in the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
