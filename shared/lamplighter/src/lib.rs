@@ -5,6 +5,7 @@
 //! crate knows no backend and does no I/O: time, randomness, queues and records come from outside, through [`Env`],
 //! [`Queues`] and [`Store`].
 
+mod app;
 mod client;
 mod context;
 mod declared;
@@ -29,9 +30,11 @@ pub mod schedule;
 mod scheduled;
 mod setting;
 pub mod testing;
+mod variables;
 mod worker;
 
 pub use self::{
+    app::App,
     client::{Client, Enqueue, NewJob, WaitError},
     context::Context,
     delivery::{Action, Burial, BurialReason, Delivery, Settlement},
@@ -55,6 +58,7 @@ pub use self::{
     retry::Retry,
     scheduled::{ScheduledJob, tick_template},
     setting::Setting,
+    variables::Variables,
     worker::{Performed, Stop, Worker, body_as_sent, carries_settlement},
 };
 
