@@ -16,8 +16,9 @@ use hyper::Request;
 use jiff::Timestamp;
 use lamplighter::{Client, Clock, Context, Env, JobId};
 use lamplighter_aws::{
-    Aws, Maintenance, QueueMap, Sdk, Settings,
+    Aws, QueueMap, Sdk, Settings,
     lambda::{Host, Invocation},
+    maintenance::Maintenance,
 };
 use lamplighter_infra::cost::Asked;
 use lamplighter_tests::{

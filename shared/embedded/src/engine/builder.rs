@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
-use lamplighter::{Function, Queue, ScheduledJob, Stop, StoreError, Worker, schedule::ScheduleError};
+use lamplighter::{App, Function, Queue, ScheduledJob, Stop, StoreError, Variables, Worker, schedule::ScheduleError};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -118,6 +118,14 @@ impl EngineBuilder {
     pub fn function(mut self, function: Function) -> Self {
         self.functions.push(function);
         self
+    }
+
+    /// Runs the functions of this app, with settings from these variables, and keeps its schedules. A
+    /// [maintenance function](Function::keeps_house) stays away: it looks after a deployment on AWS.
+    pub fn app(mut self, app: &App, variables: &Variables) -> Self {
+        let functions = app.functions(variables).into_iter().filter(|function| !function.is_housekeeper());
+        self.functions.extend(functions);
+        self.schedules(app.schedules.iter().cloned())
     }
 
     /// Keeps these schedules. What an earlier engine was started with and is not among them goes; what was made at run
