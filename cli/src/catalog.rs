@@ -43,7 +43,7 @@ impl Catalog {
     /// Every function that runs on one machine, with settings from these variables. One for maintenance stays away: it
     /// looks after AWS.
     pub(crate) fn functions(&self, variables: &Variables) -> Vec<Function> {
-        let deployed = self.app.functions(variables).into_iter().filter(|function| !function.is_housekeeper());
+        let deployed = self.app.functions(variables).into_iter().filter(|function| !function.spec().maintenance);
         deployed.chain([ping::function()]).collect()
     }
 

@@ -71,8 +71,8 @@ pub fn deployment(app: &App) -> Result<Deployment, Problems> {
 ///
 /// # Errors
 /// When definitions contradict each other.
-pub fn wanted(app: &App) -> Result<doctor::Wanted, Problems> {
-    Ok(doctor::Wanted::new(&functions(app), deployment(app)?))
+pub fn expected(app: &App) -> Result<doctor::Expected, Problems> {
+    Ok(doctor::Expected::new(&functions(app), deployment(app)?))
 }
 
 /// The template of this app.
@@ -87,8 +87,8 @@ pub fn template(app: &App) -> Result<Template, Problems> {
 fn parts(app: &App) -> (Vec<Function>, Vec<ScheduledJob>) {
     let mut functions = app.functions(&Variables::none());
     let mut schedules = app.schedules.clone();
-    let has_its_own = functions.iter().any(Function::is_housekeeper);
-    if !has_its_own && functions.iter().any(|function| !function.is_stateless()) {
+    let has_its_own = functions.iter().any(Function::is_maintenance);
+    if !has_its_own && functions.iter().any(|function| !function.spec().stateless) {
         functions.push(maintenance::function());
         schedules.extend(maintenance::schedules());
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use jiff::civil::Date;
-use lamplighter::{AttemptOutcome, Enqueued, Job, Record};
+use lamplighter::{Enqueued, Job, Record, record::AttemptOutcome};
 use lamplighter_cli::demo::{Check, DemoEnv};
 use lamplighter_jobs::DeliverWebhook;
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use lamplighter::{Client, Enqueued, Job, JobId, ListQuery, Record, StoreError, secs};
+use lamplighter::{Client, Enqueued, Job, JobId, ListQuery, Record, secs, backend::StoreError};
 use lamplighter_cli::demo::{DemoEnv, DemoError, Watched};
 use lamplighter_jobs::{DailyReport, DeliverWebhook, MakeThumbnails};
 use serde_json::{Value, json};

@@ -29,7 +29,7 @@ impl ExtraJob {
     /// Enqueues it.
     pub(crate) async fn enqueue(self, env: &DemoEnv) -> Result<Watched, Error> {
         let Definition { name, queue, ref options, .. } = self.definition;
-        let sent = env.client().enqueue_raw(name, queue.name(), options.tracking(), self.args).await?;
+        let sent = env.client().enqueue_raw(name, queue.name(), options.tracking, self.args).await?;
         Ok(Watched::new(sent.id().clone(), format!("{name}  yours")))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lamplighter::{Function, Overlap, Queue, Route, Setting, days, hours, mins};
+use lamplighter::{Function, Overlap, Queue, Setting, days, hours, mins, host::Route};
 
 use crate::problems::Problems;
 
@@ -77,20 +77,20 @@ pub(super) fn derive(functions: &[Function], problems: &mut Problems) -> Vec<Dep
 fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQueue {
     let routes: Vec<_> = function.routes().filter(|route| route.queue.name() == queue.name()).collect();
     let timeout = function.timeout();
-    let attempts = routes.iter().map(|route| route.options.retry_policy().max_attempts()).max().unwrap_or(1);
+    let attempts = routes.iter().map(|route| route.options.retry.max_attempts()).max().unwrap_or(1);
     let mut longest = Duration::ZERO;
     for route in &routes {
         longest = longest.max(lifetime(route, timeout));
         check(route, timeout, problems);
     }
-    let window = queue.window();
+    let window = queue.batch_window;
     // A job that waits for another of its schedule, or for a secret that cannot be read, is received each time it asks.
     // Its attempts are counted in its record.
-    let reads_secrets = function.settings().iter().any(Setting::names_secrets) && !function.is_stateless();
-    let waits = reads_secrets || routes.iter().any(|route| route.options.overlap_policy() != Overlap::Allow);
+    let reads_secrets = function.spec().settings.iter().any(Setting::names_secrets) && !function.spec().stateless;
+    let waits = reads_secrets || routes.iter().any(|route| route.options.overlap != Overlap::Allow);
     // Where every attempt is counted in a record, receives need count nothing: while the table is away they go on.
     let counted =
-        !function.is_stateless() && !routes.is_empty() && routes.iter().all(|route| route.options.is_tracked());
+        !function.spec().stateless && !routes.is_empty() && routes.iter().all(|route| route.options.is_tracked());
     DeployedQueue {
         name: queue.name().into(),
         fifo: queue.is_fifo(),
@@ -104,15 +104,15 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
             false => attempts.saturating_add(SLACK).min(MAX_RECEIVES),
         },
         stale_secs: seconds(longest.saturating_add(MAX_DELAY)).next_multiple_of(60),
-        batch_size: queue.batch(),
+        batch_size: queue.batch_size,
         window_secs: u16::try_from(window.as_secs()).unwrap_or(u16::MAX),
-        max_concurrency: queue.concurrency(),
+        max_concurrency: queue.max_concurrency,
     }
 }
 
 /// How long a job may live from its first receive: all of its attempts, and the waits between them.
 fn lifetime(route: &Route, timeout: Duration) -> Duration {
-    let retry = route.options.retry_policy();
+    let retry = route.options.retry;
     retry.span().saturating_add(timeout.saturating_mul(retry.max_attempts()))
 }
 
@@ -123,7 +123,7 @@ fn retention(longest: Duration) -> Duration {
 }
 
 fn check(route: &Route, timeout: Duration, problems: &mut Problems) {
-    let retry = route.options.retry_policy();
+    let retry = route.options.retry;
     let (job, attempts) = (route.job, retry.max_attempts());
     if attempts > MAX_RECEIVES - SLACK {
         problems.add(format!(

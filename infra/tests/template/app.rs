@@ -15,7 +15,7 @@ fn an_app_with_records_gets_the_maintenance_function_and_its_rule() {
     assert_eq!(names(&app), ["clerk", "mail", "maintenance"]);
     let resources = &template(&app).unwrap().to_json()["Resources"];
     assert_eq!(resources["MaintenanceRule"]["Properties"]["ScheduleExpression"], "rate(1 minute)");
-    assert_eq!(functions(&app).iter().filter(|function| function.is_housekeeper()).count(), 1);
+    assert_eq!(functions(&app).iter().filter(|function| function.spec().maintenance).count(), 1);
 }
 
 #[test]

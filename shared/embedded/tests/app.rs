@@ -1,10 +1,8 @@
 //! An engine for an app.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
-use lamplighter::{
-    App, Context, Env, EventTrigger, Function, Job, JobError, Queue, State, Variables, mins, schedule::Schedule,
-};
-use lamplighter_embedded::{Embedded, Engine};
+use lamplighter::{App, Context, EventTrigger, Function, Job, JobError, Queue, State, Variables, mins, schedule::Schedule, env::Env};
+use lamplighter_embedded::{SqliteBackend, Engine};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,14 +27,14 @@ fn greetings(variables: &Variables) -> Function {
 /// Consumes the same queue, which an engine refuses: it must not run here.
 fn keeper() -> Function {
     let sweep = EventTrigger::new::<Greet>().rule("sweep").args(&Greet { name: String::new() });
-    Function::new("keeper").keeps_house().on_event(sweep).job(greet).with_state(String::new())
+    Function::new("keeper").maintenance().on_event(sweep).job(greet).with_state(String::new())
 }
 
 #[tokio::test]
 async fn it_runs_the_functions_with_their_settings_and_keeps_the_schedules() {
     let nightly = Schedule::rate("nightly", mins(60)).unwrap().starts(&Greet { name: "Grace".into() }).unwrap();
     let app = App::new("shop").function_with(greetings).function(keeper).schedules([nightly]);
-    let embedded = Embedded::memory(Env::system()).unwrap();
+    let embedded = SqliteBackend::memory(Env::system()).unwrap();
     let variables = Variables::none().with("GREETING", "Hello");
     let running = Engine::builder(&embedded).app(&app, &variables).start().await.unwrap();
     let client = embedded.client();

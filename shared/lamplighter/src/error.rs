@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 /// Any error becomes one by `?` and then means "try again by the job's policy". It is not itself an
 /// [`Error`], so that `?` can take them all.
 pub struct JobError {
-    pub(crate) verdict: Verdict,
+    pub(crate) action: ErrorAction,
     source: Box<dyn Error + Send + Sync>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ErrorAction {
     /// Try again by policy.
     Retry,
     /// Try again after this time, if attempts are left.
@@ -30,29 +30,29 @@ pub(crate) enum Verdict {
 impl JobError {
     /// Try again by the job's policy: what `?` does.
     pub fn retry(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { verdict: Verdict::Retry, source: error.into() }
+        Self { action: ErrorAction::Retry, source: error.into() }
     }
 
     /// Try again after `delay` instead of the policy's time, if attempts are left: for a time that the handler itself
     /// knows to be right. One that others name belongs in [`retry_after`](Self::retry_after).
     pub fn retry_in(delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { verdict: Verdict::RetryIn(delay), source: error.into() }
+        Self { action: ErrorAction::RetryIn(delay), source: error.into() }
     }
 
     /// Try again by the job's policy, but not before `delay` has passed, if attempts are left: for a time that somebody
     /// else names, such as a `Retry-After`. Nobody else can make the job use up its attempts sooner than its policy
     /// says. How long they may put it off is up to the handler, which bounds `delay` by what it trusts them with.
     pub fn retry_after(delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { verdict: Verdict::RetryAfter(delay), source: error.into() }
+        Self { action: ErrorAction::RetryAfter(delay), source: error.into() }
     }
 
     /// The job has failed for good: trying again could not help.
     pub fn fail(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { verdict: Verdict::Fail, source: error.into() }
+        Self { action: ErrorAction::Fail, source: error.into() }
     }
 
     pub(crate) fn snooze(delay: Duration) -> Self {
-        Self { verdict: Verdict::Snooze(delay), source: "put back by the handler".into() }
+        Self { action: ErrorAction::Snooze(delay), source: "put back by the handler".into() }
     }
 
     /// The error's text and those of its causes, as records and logs keep it.
@@ -70,7 +70,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for JobError {
 
 impl fmt::Debug for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobError").field("verdict", &self.verdict).field("source", &self.source).finish()
+        f.debug_struct("JobError").field("verdict", &self.action).field("source", &self.source).finish()
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
             Ok(())
         }
         let error = handler().unwrap_err();
-        assert_eq!(error.verdict, Verdict::Retry);
+        assert_eq!(error.action, ErrorAction::Retry);
         assert_eq!(error.text().to_string(), "could not publish: invalid digit found in string");
     }
 

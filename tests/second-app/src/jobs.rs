@@ -1,10 +1,6 @@
 //! The harbour's jobs and schedules.
 
-use lamplighter::{
-    Job, Options, Queue, Retry, ScheduledJob, mins,
-    schedule::{Schedule, ScheduleError},
-    secs,
-};
+use lamplighter::{Job, Options, Queue, Retry, ScheduledJob, mins, schedule::{Schedule, ScheduleError}, secs};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -5,17 +5,13 @@
 
 use std::{io::Write, time::Duration};
 
-use lamplighter::{
-    Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, ScheduledJob, State, mins,
-    schedule::{Schedule, ScheduleError},
-    secs,
-};
+use lamplighter::{Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, ScheduledJob, State, mins, schedule::{Schedule, ScheduleError}, secs};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Maintenance, Report};
-use crate::Aws;
+use crate::AwsBackend;
 
 /// The schedule, and the rule that carries it.
 const RULE: &str = "maintenance";
@@ -51,14 +47,14 @@ type Tools = Result<Maintenance, String>;
 /// ```
 #[must_use]
 pub fn function() -> Function {
-    let aws = Aws::from_env().map_err(|error| error.to_string());
+    let aws = AwsBackend::from_env().map_err(|error| error.to_string());
     function_with(aws.map(|aws| Maintenance::new(&aws)))
 }
 
 fn function_with(tools: Tools) -> Function {
     Function::new("maintenance")
-        .description("Moves due jobs, and mends what crashes leave behind")
-        .keeps_house()
+        .description("Moves due jobs, and repairs what crashes leave behind")
+        .maintenance()
         .on_event(EventTrigger::new::<Sweep>().rule(RULE).args(&Sweep {}))
         .job(sweep)
         .with_state(tools)
@@ -72,7 +68,7 @@ pub fn schedules() -> Vec<ScheduledJob> {
 }
 
 fn every_minute() -> Result<Vec<ScheduledJob>, ScheduleError> {
-    let schedule = Schedule::rate(RULE, mins(1))?.description("Moves due jobs, and mends what crashes leave behind");
+    let schedule = Schedule::rate(RULE, mins(1))?.description("Moves due jobs, and repairs what crashes leave behind");
     Ok(vec![schedule.starts(&Sweep {})?])
 }
 
@@ -98,7 +94,7 @@ async fn sweep(_: Sweep, ctx: Context, State(tools): State<Tools>) -> Result<Rep
 
 #[cfg(test)]
 mod tests {
-    use lamplighter::{Action, testing::Trial};
+    use lamplighter::{testing::TestRun, host::MessageAction};
 
     use super::*;
 
@@ -106,8 +102,8 @@ mod tests {
     fn the_rule_calls_the_function_itself() {
         let function = function();
         assert_eq!(function.problems(), Vec::<String>::new());
-        assert!(function.is_housekeeper());
-        assert_eq!(function.events()[0].rule_name(), Some(RULE));
+        assert!(function.spec().maintenance);
+        assert_eq!(function.spec().events[0].rule, Some(RULE));
         let schedules = schedules();
         assert_eq!((schedules.len(), &*schedules[0].job), (1, Sweep::NAME));
         assert_eq!(schedules[0].schedule.eventbridge().unwrap().expression(), "rate(1 minute)");
@@ -115,10 +111,10 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_table_it_says_what_is_missing() {
-        let performed = Trial::of(function()).run(&Sweep {}).await;
-        assert!(matches!(performed.action, Action::Bury(_)));
+        let performed = TestRun::of(function()).run(&Sweep {}).await;
+        assert!(matches!(performed.action, MessageAction::DeadLetter(_)));
         assert!(performed.error.unwrap().message.contains("LAMPLIGHTER_TABLE"));
-        let performed = Trial::of(function_with(Err("the map makes no sense".into()))).run(&Sweep {}).await;
+        let performed = TestRun::of(function_with(Err("the map makes no sense".into()))).run(&Sweep {}).await;
         assert_eq!(performed.error.unwrap().message, "the map makes no sense");
     }
 }
