@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use lamplighter::{Client, Enqueued, Job, JobId, ListQuery, Record, secs, backend::StoreError};
+use lamplighter::{Client, Enqueued, Job, JobId, ListQuery, Record, backend::StoreError, secs};
 use lamplighter_cli::demo::{DemoEnv, DemoError, Watched};
 use lamplighter_jobs::{DailyReport, DeliverWebhook, MakeThumbnails};
 use serde_json::{Value, json};

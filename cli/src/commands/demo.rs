@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use lamplighter::Record;
-use lamplighter_embedded::{SqliteBackend, Engine, Settings};
+use lamplighter_embedded::{Engine, Settings, SqliteBackend};
 use tokio::time::{Instant, sleep};
 
 use super::runtime;
@@ -53,7 +53,8 @@ impl Demo {
             None => Box::new(Examples::of(catalog, !extra.is_empty())?),
         };
         let folder = DemoEnv::folder_for(self.output)?;
-        let embedded = SqliteBackend::open(DemoEnv::database_in(&folder), Settings::default()).map_err(Error::failed)?;
+        let embedded =
+            SqliteBackend::open(DemoEnv::database_in(&folder), Settings::default()).map_err(Error::failed)?;
         let env = DemoEnv::new(folder, embedded.client());
         let setup = show.set_up(&env).await.map_err(failed)?;
         introduce(&env, &setup)?;

@@ -4,7 +4,7 @@ use std::{io::Write, time::Duration};
 
 use clap::Args;
 use lamplighter::Variables;
-use lamplighter_embedded::{SqliteBackend, Engine, EngineBuilder};
+use lamplighter_embedded::{Engine, EngineBuilder, SqliteBackend};
 use lamplighter_objects::{Location, LocationError, OBJECTS};
 use tokio::{runtime::Runtime, time::timeout};
 

@@ -5,7 +5,17 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::date};
-use lamplighter::{JobId, JobState, ListQuery, Record, secs, testing::TestRun, backend::{Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, JobData, LeaseStatus, Store, StoreError, StoreErrorKind, Token}, host::{JobResult, MessageAction}, record::{Attempt, AttemptOutcome, Count, ErrorText, Page}};
+use lamplighter::{
+    JobId, JobState, ListQuery, Record,
+    backend::{
+        Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, JobData, LeaseStatus, Store, StoreError,
+        StoreErrorKind, Token,
+    },
+    host::{JobResult, MessageAction},
+    record::{Attempt, AttemptOutcome, Count, ErrorText, Page},
+    secs,
+    testing::TestRun,
+};
 use lamplighter_jobs::DailyReport;
 use lamplighter_objects::{Key, Objects};
 use reports::{Settings, function_with};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lamplighter::{Function, Overlap, Queue, Setting, days, hours, mins, host::Route};
+use lamplighter::{Function, Overlap, Queue, Setting, days, host::Route, hours, mins};
 
 use crate::problems::Problems;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lamplighter::{Function, ScheduledJob, schedule::EventBridge, backend::tick_template};
+use lamplighter::{Function, ScheduledJob, backend::tick_template, schedule::EventBridge};
 
 use crate::problems::Problems;
 

@@ -18,8 +18,6 @@ mod backend;
 mod dynamo;
 #[cfg(feature = "events")]
 mod events;
-#[cfg(feature = "doctor")]
-mod stack_reader;
 pub mod lambda;
 #[cfg(feature = "dynamodb")]
 pub mod maintenance;
@@ -39,17 +37,21 @@ mod secrets;
 mod sqs;
 #[cfg(feature = "operator")]
 mod stack;
+#[cfg(feature = "doctor")]
+mod stack_reader;
 #[cfg(feature = "test-util")]
 pub mod testing;
 
-#[cfg(feature = "doctor")]
-pub use self::stack_reader::{Account, Code, DeployedStack, StackReader, Observed, ResourceRef, RunTimeSchedule, StackResource, Unreadable};
 #[cfg(feature = "doctor")]
 pub use self::partition::dns_suffix;
 #[cfg(feature = "schedules")]
 pub use self::schedules::{AwsSchedules, OneTime, OneTimeError, ScheduleSettings, ScheduleSettingsError, Sending};
 #[cfg(feature = "secrets")]
 pub use self::secrets::{InvalidSecretArn, SecretArn, SecretReader};
+#[cfg(feature = "doctor")]
+pub use self::stack_reader::{
+    Account, Code, DeployedStack, Observed, ResourceRef, RunTimeSchedule, StackReader, StackResource, Unreadable,
+};
 pub use self::{
     backend::{AwsBackend, Settings},
     queues::{QueueArn, QueueMap, QueueMapError, QueueUrls},

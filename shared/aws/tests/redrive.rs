@@ -9,7 +9,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lamplighter::{JobId, JobState, ListQuery, Record, Timestamp, backend::{Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, Store, StoreError, Token}, host::Stop, record::{Count, Page}};
+use lamplighter::{
+    JobId, JobState, ListQuery, Record, Timestamp,
+    backend::{Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, Store, StoreError, Token},
+    host::Stop,
+    record::{Count, Page},
+};
 use lamplighter_aws::{
     DeadLetterFilter, Moved, Operator, Redrive, Redriven,
     testing::{FakeDeployment, FakeLetter, Fault},

@@ -1,8 +1,10 @@
 //! An engine for an app.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
-use lamplighter::{App, Context, EventTrigger, Function, Job, JobError, Queue, State, Variables, mins, schedule::Schedule, env::Env};
-use lamplighter_embedded::{SqliteBackend, Engine};
+use lamplighter::{
+    App, Context, EventTrigger, Function, Job, JobError, Queue, State, Variables, env::Env, mins, schedule::Schedule,
+};
+use lamplighter_embedded::{Engine, SqliteBackend};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

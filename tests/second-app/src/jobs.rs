@@ -1,6 +1,10 @@
 //! The harbour's jobs and schedules.
 
-use lamplighter::{Job, Options, Queue, Retry, ScheduledJob, mins, schedule::{Schedule, ScheduleError}, secs};
+use lamplighter::{
+    Job, Options, Queue, Retry, ScheduledJob, mins,
+    schedule::{Schedule, ScheduleError},
+    secs,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -7,11 +7,11 @@ use std::process::Command;
 use aws_sdk_lambda::types::{FunctionResponseType, RecursiveLoop, ScalingConfig};
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
 use aws_sdk_sqs::types::QueueAttributeName;
-use lamplighter::{mins, schedule::Schedule, env::Env};
+use lamplighter::{env::Env, mins, schedule::Schedule};
 use lamplighter_aws::{AwsBackend, Stack as Outputs};
 use lamplighter_infra::{
     Deployment,
-    doctor::{Kind, Severity, Expected},
+    doctor::{Expected, Kind, Severity},
 };
 use lamplighter_tests::ministack::package;
 use serde_json::{Value, json};

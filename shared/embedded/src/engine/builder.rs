@@ -2,7 +2,12 @@
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
-use lamplighter::{App, Function, Queue, ScheduledJob, Variables, schedule::ScheduleError, backend::StoreError, host::{Stop, Worker}};
+use lamplighter::{
+    App, Function, Queue, ScheduledJob, Variables,
+    backend::StoreError,
+    host::{Stop, Worker},
+    schedule::ScheduleError,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -12,16 +17,17 @@ use super::{
     batch::{Road, Tally},
     clock,
     fetch::{Fetch, Source},
-    maintenance, late,
+    late,
     lock::{EngineLock, Refused},
+    maintenance,
     running::Running,
     schedules,
     watch::Watch,
 };
 use crate::{
     backend::SqliteBackend,
-    error::OpenError,
     db::{catalog, connection::Location, transaction::Transaction, upkeep},
+    error::OpenError,
     state,
     time::HELD,
     work,
@@ -275,7 +281,8 @@ impl Plan<'_> {
     }
 
     fn slots(&self, function: &Function, queue: &Queue) -> usize {
-        let of_queue = queue.max_concurrency.map(|invocations| usize::from(invocations) * usize::from(queue.batch_size));
+        let of_queue =
+            queue.max_concurrency.map(|invocations| usize::from(invocations) * usize::from(queue.batch_size));
         let of_function = function.spec().concurrency;
         match (of_queue, of_function) {
             (None, None) => self.jobs_at_once,
