@@ -87,7 +87,7 @@ pub fn template(app: &App) -> Result<Template, Problems> {
 fn parts(app: &App) -> (Vec<Function>, Vec<ScheduledJob>) {
     let mut functions = app.functions(&Variables::none());
     let mut schedules = app.schedules.clone();
-    let has_its_own = functions.iter().any(Function::is_maintenance);
+    let has_its_own = functions.iter().any(|function| function.spec().maintenance);
     if !has_its_own && functions.iter().any(|function| !function.spec().stateless) {
         functions.push(maintenance::function());
         schedules.extend(maintenance::schedules());

@@ -40,7 +40,7 @@ impl Store for Records {
         requests.iter().map(|_| Ok(CompletionResult::Applied { message_done: false })).collect()
     }
 
-    async fn note(&self, _: &JobId, _: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
+    async fn save_job_data(&self, _: &JobId, _: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
         Ok(LeaseStatus::Held)
     }
 

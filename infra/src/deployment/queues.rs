@@ -112,7 +112,7 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
 
 /// How long a job may live from its first receive: all of its attempts, and the waits between them.
 fn lifetime(route: &Route, timeout: Duration) -> Duration {
-    let retry = route.options.retry;
+    let retry = &route.options.retry;
     retry.span().saturating_add(timeout.saturating_mul(retry.max_attempts()))
 }
 
@@ -123,7 +123,7 @@ fn retention(longest: Duration) -> Duration {
 }
 
 fn check(route: &Route, timeout: Duration, problems: &mut Problems) {
-    let retry = route.options.retry;
+    let retry = &route.options.retry;
     let (job, attempts) = (route.job, retry.max_attempts());
     if attempts > MAX_RECEIVES - SLACK {
         problems.add(format!(

@@ -78,7 +78,7 @@ pub(super) fn derive(
         }
     }
     for function in functions {
-        for trigger in function.spec().events {
+        for trigger in &function.spec().events {
             let Some(rule) = trigger.rule else { continue };
             let fits = |scheduled: &&ScheduledJob| scheduled.schedule.name == rule && *scheduled.job == *trigger.job();
             if schedules.iter().find(fits).is_none() {

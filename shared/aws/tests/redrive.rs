@@ -432,7 +432,7 @@ impl Store for Records {
         Vec::new()
     }
 
-    async fn note(&self, _: &JobId, _: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
+    async fn save_job_data(&self, _: &JobId, _: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
         Ok(LeaseStatus::Lost)
     }
 

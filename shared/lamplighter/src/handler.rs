@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use crate::{context::Context, error::JobError, job::Job, misfit::Misfit};
 
 /// What a handler's attempt gave: its output as JSON, or why there is none.
-pub type Outcome = Result<Option<Box<RawValue>>, JobError>;
+pub(crate) type Outcome = Result<Option<Box<RawValue>>, JobError>;
 
 /// The state that a function was given by [`Function::with_state`](crate::Function::with_state), or a part of it.
 #[derive(Debug, Clone, Copy, Default)]

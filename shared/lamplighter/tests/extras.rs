@@ -330,7 +330,7 @@ async fn attempts_of_an_earlier_message_count_where_there_is_no_record() {
         other => panic!("{other:?}"),
     }
     // The policy's own limit, so that the number above means something.
-    assert_eq!(Act::options().retry, &Retry::fixed(secs(7)).attempts(3));
+    assert_eq!(Act::options().retry, Retry::fixed(secs(7)).attempts(3));
 }
 
 #[tokio::test(start_paused = true)]

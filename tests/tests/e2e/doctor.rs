@@ -246,7 +246,7 @@ async fn quotas_and_the_stack_itself_are_examined() {
     };
     futures_util::future::join_all((0..240).map(rule)).await;
     let findings = patient.finds(&[(Kind::Quota, "default event bus", "rules of the bus")]).await;
-    assert_eq!((findings[0].severity, &*findings[0].wanted), (Severity::Warning, "less than 80 % of 300"));
+    assert_eq!((findings[0].severity, &*findings[0].expected), (Severity::Warning, "less than 80 % of 300"));
     let delete = async |n: usize| {
         patient.events.delete_rule().name(format!("rule-{n}")).send().await.unwrap();
     };

@@ -28,9 +28,8 @@ use crate::{
     backend::SqliteBackend,
     db::{catalog, connection::Location, transaction::Transaction, upkeep},
     error::OpenError,
-    state,
+    operations, state,
     time::HELD,
-    work,
 };
 
 /// What runs functions on one machine, as AWS would: it takes messages from their queues, hands them to a worker, and

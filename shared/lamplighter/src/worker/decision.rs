@@ -7,11 +7,11 @@ use super::{
     intake::{Claimed, back_off, cause},
 };
 use crate::{
-    delivery::{MessageAction, DeadLetterReason},
+    delivery::{DeadLetterReason, MessageAction},
     error::{self, ErrorText, JobError},
     handler::Outcome,
     misfit::Misfit,
-    ports::{StoreError, StoreErrorKind, Decision},
+    ports::{Decision, StoreError, StoreErrorKind},
     record::{AttemptOutcome, Record},
 };
 
@@ -46,7 +46,9 @@ impl Inner {
                 ));
                 self.fail(job, AttemptOutcome::Error, error, DeadLetterReason::Failed)
             }
-            AttemptEnd::Returned(Ok(output)) => (Decision::Succeeded { output, retention: retention.succeeded }, MessageAction::Ack),
+            AttemptEnd::Returned(Ok(output)) => {
+                (Decision::Succeeded { output, retention: retention.succeeded }, MessageAction::Ack)
+            }
             AttemptEnd::Returned(Err(error)) => self.decide_on_error(job, error),
             AttemptEnd::BadArguments(error) => {
                 let error = ErrorText::new(format!("the arguments do not fit {}: {error}", job.ready.message.job));
@@ -83,7 +85,9 @@ impl Inner {
                 // The fence drops this.
                 (Decision::Released { delay: Duration::ZERO }, MessageAction::Release(None))
             }
-            AttemptEnd::HandedBack => (Decision::Released { delay: Duration::ZERO }, MessageAction::Release(Some(Duration::ZERO))),
+            AttemptEnd::HandedBack => {
+                (Decision::Released { delay: Duration::ZERO }, MessageAction::Release(Some(Duration::ZERO)))
+            }
         }
     }
 
@@ -107,7 +111,7 @@ impl Inner {
         error: ErrorText,
         told: Option<Duration>,
     ) -> (Decision, MessageAction) {
-        let policy = job.ready.route.options.retry;
+        let policy = &job.ready.route.options.retry;
         match policy.delay(job.token.attempt, self.env.random.unit()) {
             None => self.fail(job, outcome, error, DeadLetterReason::AttemptsExhausted),
             Some(delay) => {
