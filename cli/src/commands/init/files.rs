@@ -85,8 +85,7 @@ const FILES: [(&str, &str); 17] = [
 
 /// The first function and its job, as `lamp new` makes them.
 fn first_function(names: &Names, changes: &mut Changes<'_>) -> Result<(), Error> {
-    let job =
-        NewJob { name: names.job.clone(), queue: names.queue.clone(), timeout: TIMEOUT, untracked: false };
+    let job = NewJob { name: names.job.clone(), queue: names.queue.clone(), timeout: TIMEOUT, untracked: false };
     changes.make(&format!("shared/jobs/src/{}.rs", names.job.module), job.definition(false))?;
     let inherited = ["version", "edition", "rust-version", "publish"].map(str::to_owned);
     let function = NewFunction {

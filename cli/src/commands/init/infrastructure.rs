@@ -4,7 +4,11 @@
 //! same shape that is part of this program, and has the names of the new one put in.
 
 use jiff::Timestamp;
-use lamplighter::{App, Definition, Function, Job, JobError, Options, Queue, Retry, schedule::{Schedule, ScheduleError}, secs};
+use lamplighter::{
+    App, Definition, Function, Job, JobError, Options, Queue, Retry,
+    schedule::{Schedule, ScheduleError},
+    secs,
+};
 use lamplighter_infra::{DeployedFunction, Deployment, Target, Template, examine};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -50,7 +50,9 @@ impl Source {
         for (option, value) in [("--git", &self.git), ("--rev", &self.rev), ("--version", &self.version)] {
             let is_good = |text: &String| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() || c == ' ');
             if value.as_ref().is_some_and(|text| !is_good(text)) {
-                return Err(Error::Usage(format!("what {option} says is empty or has characters that do not belong there")));
+                return Err(Error::Usage(format!(
+                    "what {option} says is empty or has characters that do not belong there"
+                )));
             }
         }
         if let Some(url) = &self.git {

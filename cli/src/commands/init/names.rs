@@ -49,7 +49,7 @@ impl Names {
                  with --name or --function"
             )));
         }
-        let queue = names::check_queue(function, &survey, [])?;
+        let queue = names::check_queue(function, &survey)?;
         let job = JobName::new(job, &survey)?;
         Ok(Self { app: app.into(), jobs, function: function.into(), queue, job })
     }

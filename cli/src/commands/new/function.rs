@@ -14,7 +14,7 @@ use super::{
     survey::Survey,
     template::{fill, lines},
 };
-use crate::{catalog, error::Error};
+use crate::{catalog::Catalog, error::Error};
 
 /// Make a function: its crate with a bootstrap, a queue, a first job with a handler and tests, and what deploys it.
 #[derive(Debug, Args)]
@@ -36,9 +36,9 @@ pub(super) struct Function {
 }
 
 impl Function {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         let repository = Repository::find()?;
-        let survey = Survey::of(&repository)?;
+        let survey = Survey::of(&repository, catalog)?;
         let mut changes = Changes::new(&repository);
         let job = self.plan(&survey, &mut changes)?;
         let next = next::job(&job, &self.name);
@@ -49,7 +49,7 @@ impl Function {
         names::check_function(&self.name, survey)?;
         let job = self.job.clone().unwrap_or_else(|| format!("{}.run", self.name));
         let name = JobName::new(&job, survey)?;
-        let queue = names::check_queue(&self.name, survey, catalog::queues())?;
+        let queue = names::check_queue(&self.name, survey)?;
         let job = NewJob { name, queue, timeout: TIMEOUT, untracked: self.stateless };
         add_queue(changes, &job.queue, &self.name, &self.name)?;
         job.define(survey, changes)?;

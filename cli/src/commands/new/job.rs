@@ -15,7 +15,7 @@ use super::{
     template::fill,
 };
 use crate::{
-    catalog,
+    catalog::Catalog,
     error::{Error, nearest},
 };
 
@@ -49,9 +49,9 @@ pub(in crate::commands) struct NewJob {
 pub(in crate::commands) const TIMEOUT: u64 = 30;
 
 impl Job {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         let repository = Repository::find()?;
-        let survey = Survey::of(&repository)?;
+        let survey = Survey::of(&repository, catalog)?;
         let mut changes = Changes::new(&repository);
         let (job, function) = self.plan(&survey, &mut changes)?;
         let next = next::job(&job, &function);
@@ -120,7 +120,7 @@ impl Job {
                 consumer.name
             ))),
             (Some(queue), None) => Ok((queue.constant.clone(), false)),
-            (None, None) => Ok((names::check_queue(name, survey, catalog::queues())?, true)),
+            (None, None) => Ok((names::check_queue(name, survey)?, true)),
         }
     }
 }

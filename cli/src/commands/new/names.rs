@@ -116,12 +116,8 @@ pub(in crate::commands) fn check_crate(what: &str, name: &str, survey: &Survey) 
     Ok(())
 }
 
-/// Whether a queue can be made of that name, beside those that are taken. Returns its constant.
-pub(in crate::commands) fn check_queue(
-    name: &str,
-    survey: &Survey,
-    taken: impl IntoIterator<Item = &'static str>,
-) -> Result<String, Error> {
+/// Whether a queue can be made of that name. Returns its constant.
+pub(in crate::commands) fn check_queue(name: &str, survey: &Survey) -> Result<String, Error> {
     if !name.split(['-', '_']).all(is_word) {
         return Err(usage(format_args!(
             "{name:?} cannot name a new queue: write it like invoices, in small letters and digits, with - or _ between \
@@ -132,7 +128,12 @@ pub(in crate::commands) fn check_queue(
     check_file(name, name)?;
     let others: Vec<_> = survey.queues.iter().map(|queue| queue.name.as_str()).collect();
     let elsewhere = survey.jobs.iter().filter_map(|job| job.queue.as_deref());
-    if is_taken_queue(name) || elsewhere.chain(others.iter().copied()).chain(taken).any(|other| other == name) {
+    if is_taken_queue(name)
+        || elsewhere
+            .chain(others.iter().copied())
+            .chain(survey.built_in_queues.iter().copied())
+            .any(|other| other == name)
+    {
         return Err(usage(format_args!("there is a queue {name} already; choose another name")));
     }
     check_punctuation("queue", name, others.into_iter())?;
@@ -274,8 +275,8 @@ mod tests {
 
     #[test]
     fn a_queue_and_a_schedule_have_room_too() {
-        let survey = Survey::default();
-        let queue = |name: &str| check_queue(name, &survey, ["lamp"]).map_err(|error| error.to_string());
+        let survey = Survey { built_in_queues: ["lamp"].into(), ..Survey::default() };
+        let queue = |name: &str| check_queue(name, &survey).map_err(|error| error.to_string());
         assert_eq!(queue("bulk-mail"), Ok("BULK_MAIL".into()));
         for name in ["undelivered-events", "mail-dlq", "lamp"] {
             assert!(queue(name).unwrap_err().contains("already"), "{name}");

@@ -10,7 +10,7 @@ use super::{
     repository::{JOBS, JOBS_MANIFEST, LOCK, MANIFEST, QUEUES, Repository},
     rust,
 };
-use crate::error::Error;
+use crate::{catalog::Catalog, error::Error};
 
 /// Queues, jobs and functions, as they are written.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub(in crate::commands) struct Survey {
     pub(in crate::commands) crates: BTreeSet<String>,
     /// Words that stand in files where a new type is named too.
     pub(super) words: BTreeSet<String>,
+    /// Queues that this program knows.
+    pub(super) built_in_queues: BTreeSet<&'static str>,
     /// The package of the definitions.
     pub(super) jobs_package: String,
     /// Whether the definitions' crate has a `fn retention`.
@@ -72,8 +74,8 @@ const JOBS_FOLDER: &str = "shared/jobs/src";
 
 impl Survey {
     /// Reads the sources.
-    pub(super) fn of(repository: &Repository) -> Result<Self, Error> {
-        let mut survey = Self::default();
+    pub(super) fn of(repository: &Repository, catalog: &Catalog) -> Result<Self, Error> {
+        let mut survey = Self { built_in_queues: catalog.queues().into_iter().collect(), ..Self::default() };
         for item in parsed(repository, QUEUES)?.items {
             if let Item::Const(constant) = item
                 && let Some(name) = queue_name(&constant.expr)
