@@ -6,7 +6,7 @@ use crate::{
         changes::Changes,
         function::NewFunction,
         job::{NewJob, TIMEOUT},
-        template::{fill, lines},
+        template::{dependencies, fill},
     },
     error::Error,
 };
@@ -21,7 +21,7 @@ pub(super) fn make(
     lock: Option<String>,
     changes: &mut Changes<'_>,
 ) -> Result<(), Error> {
-    let app_dependencies = lines(&[
+    let app_dependencies = dependencies(&[
         &format!("{}.workspace = true", names.function),
         &format!("{}.workspace = true", names.jobs),
         "lamplighter-cli.workspace = true",
@@ -33,7 +33,7 @@ pub(super) fn make(
     let (app_crate, jobs_crate) = (names.app.replace('-', "_"), names.jobs.replace('-', "_"));
     let function_crate = names.function.replace('-', "_");
     let schedule = names.schedule();
-    let mut values = vec![
+    let mut values = [
         ("name", &*names.app),
         ("name_crate", &app_crate),
         ("stack", &names.app),
@@ -50,7 +50,8 @@ pub(super) fn make(
         ("dependencies", &app_dependencies),
         ("memory", &memory),
         ("timeout", &timeout),
-    ];
+    ]
+    .to_vec();
     values.extend(sources.iter().map(|(name, source)| (*name, &**source)));
     for (path, template) in FILES {
         changes.make(path, fill(template, &values))?;

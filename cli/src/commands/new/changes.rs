@@ -39,7 +39,7 @@ impl<'a> Changes<'a> {
     pub(in crate::commands) fn make(&mut self, path: &str, text: String) -> Result<(), Error> {
         if self.files.contains_key(path) || self.repository.root().join(path).exists() {
             return Err(Error::Usage(format!(
-                "{path} is there already, and nothing is written over; choose another name"
+                "{path} is there already, and no file is overwritten; choose another name"
             )));
         }
         self.files.insert(path.into(), File { before: None, after: text });
@@ -228,20 +228,21 @@ impl Undo {
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    fs::write(&beside, text)?;
-    fs::rename(&beside, path)
+    fs::write(&beside, text).and_then(|()| fs::rename(&beside, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&beside);
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::{
-        super::repository::{FUNCTIONS, JOBS, MANIFEST},
+        super::repository::{APP, JOBS, MANIFEST},
         *,
     };
 
     fn with_repository(test: impl FnOnce(&Repository)) {
         let folder = tempfile::tempdir().unwrap();
-        for path in [MANIFEST, JOBS, FUNCTIONS] {
+        for path in [MANIFEST, JOBS, APP] {
             let path = folder.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "fn a( ) {}\n").unwrap();
@@ -269,7 +270,7 @@ mod tests {
             let mut changes = Changes::new(repository);
             assert!(changes.make(JOBS, String::new()).unwrap_err().to_string().contains("is there already"));
             changes.edit(JOBS, "b", |text| Ok(format!("{text}fn b( ) {{}}\n"))).unwrap();
-            changes.edit(FUNCTIONS, "nothing", |text| Ok(text.to_owned())).unwrap();
+            changes.edit(APP, "nothing", |text| Ok(text.to_owned())).unwrap();
             changes.make("new.rs", "fn new( ) {}\n".into()).unwrap();
             changes.complete(&Rustfmt::of(repository));
             changes.write().unwrap();

@@ -12,7 +12,7 @@ use super::{
     repository::{APP, APP_MANIFEST, MANIFEST, Repository},
     rust,
     survey::Survey,
-    template::{fill, lines},
+    template::{dependencies, fill},
 };
 use crate::{catalog::Catalog, error::Error};
 
@@ -100,7 +100,7 @@ impl NewFunction<'_> {
             true => "lamplighter-aws.workspace = true",
             false => "lamplighter-aws = { workspace = true, features = [\"tracked\"] }",
         };
-        let dependencies = lines(&[
+        let dependencies = dependencies(&[
             "lamplighter.workspace = true",
             aws,
             &format!("{}.workspace = true", self.jobs_package),

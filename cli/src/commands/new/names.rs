@@ -36,7 +36,7 @@ impl JobName {
             )));
         }
         let parts: Vec<&str> = name.split('.').collect();
-        if matches!(parts[..], ["lamp" | "lamplighter", ..]) {
+        if matches!(parts[..], ["lamp" | "lamplighter" | "maintenance", ..]) {
             return Err(usage(format_args!(
                 "{name} would be one of Lamplighter's own jobs; begin it with another word"
             )));
@@ -233,6 +233,7 @@ mod tests {
             ("invoices.2nd", "each part"),
             ("in voices", "each part"),
             ("lamp.sing", "Lamplighter's own"),
+            ("maintenance.sweep", "Lamplighter's own"),
             ("invoices.move", "move is a word of the Rust language"),
             ("invoices.aux", "aux is a device on Windows"),
             ("nul", "nul is a device on Windows"),
@@ -283,10 +284,10 @@ mod tests {
         }
         assert!(queue(&"x".repeat(48)).unwrap_err().contains("room for 47"));
         let schedule =
-            |name: &str| check_schedule(name, ["report-daily"].into_iter()).map_err(|error| error.to_string());
+            |name: &str| check_schedule(name, ["nightly-sums"].into_iter()).map_err(|error| error.to_string());
         assert_eq!(schedule("invoices.nightly"), Ok(()));
-        assert!(schedule("report-daily").unwrap_err().contains("already"));
-        assert!(schedule("report.daily").unwrap_err().contains("punctuation"));
+        assert!(schedule("nightly-sums").unwrap_err().contains("already"));
+        assert!(schedule("nightly.sums").unwrap_err().contains("punctuation"));
         assert!(schedule("NUL.txt").unwrap_err().contains("nul is a device on Windows"));
         assert!(queue("con").unwrap_err().contains("con is a device on Windows"));
         assert!(schedule("no name").unwrap_err().contains("1-64"));

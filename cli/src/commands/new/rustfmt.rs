@@ -36,7 +36,7 @@ impl Rustfmt {
     pub(super) fn format(&self, text: &str) -> Option<String> {
         let mut command = Command::new(&self.program);
         command.args(["--quiet", "--edition", "2024", "--emit", "stdout"]);
-        command.args(self.settings.iter().flat_map(|settings| ["--config", settings]));
+        command.args(self.settings.iter().flat_map(|settings| ["--config", *settings]));
         // Its settings, and the toolchain where that is chosen by folder, are the repository's.
         command.current_dir(&self.folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().ok()?;
