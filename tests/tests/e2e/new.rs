@@ -53,7 +53,7 @@ async fn what_is_made_compiles_passes_its_tests_runs_and_deploys() {
     copy.cargo("clippy", &[&tests[..], &["--", "-D", "warnings"]].concat()).unwrap();
     copy.cargo("clippy", &["-p", "lamplighter-jobs", "--all-targets", "--", "-D", "warnings"]).unwrap();
     let tested = copy.cargo("test", &tests).unwrap();
-    assert!(tested.matches("test it_tells_what_it_was_about ... ok").count() >= 4, "{tested}");
+    assert!(tested.matches("test its_output_is_the_subject ... ok").count() >= 4, "{tested}");
     assert!(tested.contains("test the_committed_template_is_up_to_date ... ok"), "{tested}");
     let tested = copy.cargo("test", &["-p", "lamplighter-jobs", "--lib"]).unwrap();
     assert!(

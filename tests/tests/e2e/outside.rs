@@ -4,7 +4,7 @@ use std::process::{Child, Command};
 
 use lamplighter::JobState;
 use lamplighter_embedded::{Settings, SqliteBackend};
-use lamplighter_tests::outside::Outside;
+use lamplighter_tests::{ministack::eventually, outside::Outside};
 
 use crate::cloud::SOON;
 
@@ -28,6 +28,21 @@ impl Drop for Running {
     }
 }
 
+/// Waits until a process catches SIGINT: its engine may have run the job before it gets there.
+async fn listens_for_interrupts(id: u32) {
+    let catches = || -> Option<bool> {
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+        u64::from_str_radix(mask.trim(), 16).ok().map(|mask| mask & 0b10 != 0)
+    };
+    // Where the system does not say so, the test goes on.
+    let waited = eventually("the worker catches SIGINT", SOON, async || match catches() {
+        Some(false) => Err("it does not"),
+        _ => Ok(()),
+    });
+    waited.await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_enqueues_and_a_worker_runs_the_job() {
     let outside = Outside::take("service").unwrap();
@@ -38,7 +53,8 @@ async fn a_service_enqueues_and_a_worker_runs_the_job() {
     let crates: Vec<_> = sources.iter().map(|(path, _)| path.split('/').next().unwrap()).collect();
     assert_eq!(crates, ["greetings-jobs", "service", "worker"]);
     for (name, (path, text)) in crates.iter().zip(&sources) {
-        let package = format!("[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n{dependencies}");
+        let package =
+            format!("[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n{dependencies}");
         let jobs = if *name == "greetings-jobs" { "" } else { "greetings-jobs = { path = \"../greetings-jobs\" }\n" };
         outside.write(&format!("{name}/Cargo.toml"), &format!("{package}{jobs}")).unwrap();
         outside.write(path, text).unwrap();
@@ -61,6 +77,7 @@ async fn a_service_enqueues_and_a_worker_runs_the_job() {
     let mut worker = Running(worker);
     let record = client.wait(&id, SOON).await.unwrap();
     assert_eq!((record.state, record.output.unwrap().get()), (JobState::Succeeded, r#""Hello, Ada!""#));
+    listens_for_interrupts(worker.0.id()).await;
     let interrupt = Command::new("kill").args(["-INT", &worker.0.id().to_string()]).status().unwrap();
     assert!(interrupt.success());
     let ended = tokio::task::spawn_blocking(move || worker.0.wait()).await.unwrap().unwrap();

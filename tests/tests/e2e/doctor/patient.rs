@@ -1,5 +1,7 @@
 //! A stack of its own, that a test may break.
 
+use std::{collections::BTreeMap, path::PathBuf};
+
 use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, TimeToLiveSpecification};
 use aws_sdk_lambda::types::{DestinationConfig, OnFailure, RecursiveLoop, State};
 use aws_sdk_sqs::{config::Credentials, types::QueueAttributeName};
@@ -22,7 +24,7 @@ pub(super) fn sdk(cloud: &Cloud, key: &str, secret: &str) -> AwsClients {
 /// A deployed stack, and what it should be.
 pub(crate) struct Patient {
     pub(super) cloud: &'static Cloud,
-    pub(super) stack: Stack,
+    pub(crate) stack: Stack,
     pub(super) wanted: Expected,
     pub(super) sdk: AwsClients,
     pub(super) sqs: aws_sdk_sqs::Client,
@@ -69,12 +71,28 @@ impl Patient {
     ) -> Self {
         let template = Template::new(&deployment).to_json();
         let stack = deploy(&cloud.aws, name, template.clone(), parameters, code).await;
+        Self::complete_stack(cloud, stack, &template, Expected::new(functions, deployment)).await
+    }
+
+    /// A stack of functions that this process does not know, by their template and their archives.
+    pub(crate) async fn from_template(
+        cloud: &'static Cloud,
+        name: &str,
+        template: Value,
+        code: &BTreeMap<String, PathBuf>,
+    ) -> Self {
+        let stack = cloud.aws.deploy(name, template.clone(), &[("Architecture", "x86_64")], code).await.unwrap();
+        let nothing = Deployment::derive(&[], &[], &[]).unwrap();
+        Self::complete_stack(cloud, stack, &template, Expected::new(&[], nothing)).await
+    }
+
+    async fn complete_stack(cloud: &'static Cloud, stack: Stack, template: &Value, wanted: Expected) -> Self {
         let sdk = sdk(cloud, ROOT_KEY, ROOT_KEY);
         let config = sdk.config().await.unwrap();
         let patient = Self {
             cloud,
             stack,
-            wanted: Expected::new(functions, deployment),
+            wanted,
             sqs: aws_sdk_sqs::Client::new(config),
             lambda: aws_sdk_lambda::Client::new(config),
             events: aws_sdk_eventbridge::Client::new(config),
@@ -83,7 +101,7 @@ impl Patient {
             dynamodb: aws_sdk_dynamodb::Client::new(config),
             sdk: sdk.clone(),
         };
-        patient.complete(&template).await;
+        patient.complete(template).await;
         patient
     }
 
