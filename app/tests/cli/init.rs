@@ -39,20 +39,23 @@ fn a_wrong_command_writes_nothing() {
     named("tokio", &["a crate or a program that is used here", "--name"]);
     named("lamplighter-shop", &["Lamplighter's own", "--name"]);
     named("a-shop-with-a-long-name-x", &["has 25 characters", "room for 23"]);
-    named("full", &["full is not empty: there is inner"]);
-    named("file", &["file is no folder"]);
-    named("file/shop", &["file/shop is no folder"]);
+    named("full", &["full is not empty: it has inner"]);
+    named("file", &["file is not a folder"]);
+    named("file/shop", &["file/shop is not a folder"]);
     refused(&["shop", "--path", ROOT, "--name", "../up"], &["\"../up\" cannot name an app"]);
     refused(&["shop", "--path", ROOT, "--function", "Orders"], &["\"Orders\" cannot name a function"]);
     refused(&["shop", "--path", ROOT, "--function", "shop"], &["two crates"]);
     refused(&["shop", "--path", ROOT, "--function", "maintenance"], &["maintenance is the name of a crate"]);
     refused(&["shop", "--path", ROOT, "--job", "Orders.Send"], &["cannot name a new job"]);
-    refused(&["shop", "--path", ROOT, "--job", "queues"], &["shared/jobs/src/queues.rs is there already"]);
+    refused(&["shop", "--path", ROOT, "--job", "queues"], &["shared/jobs/src/queues.rs exists already"]);
     refused(&["shop"], &["--path", "--git", "--version"]);
     refused(&["shop", "--path", "nowhere"], &["cannot read nowhere"]);
-    refused(&["shop", "--path", "no-checkout"], &["no-checkout is no checkout of Lamplighter", "shared/lamplighter"]);
-    refused(&["shop", "--git", "https://x/\n[patch]"], &["--git", "characters"]);
-    refused(&[&format!("{ROOT}/target/shop"), "--path", ROOT], &["inside of Lamplighter's own repository"]);
+    refused(
+        &["shop", "--path", "no-checkout"],
+        &["no-checkout is not a checkout of Lamplighter", "shared/lamplighter"],
+    );
+    refused(&["shop", "--git", "https://x/\n[patch]"], &["--git", "characters other"]);
+    refused(&[&format!("{ROOT}/target/shop"), "--path", ROOT], &["inside Lamplighter's own repository"]);
     for usage in [&["shop", "--rev", "abc"][..], &["shop", "--path", ROOT, "--version", "1"], &[]] {
         assert_eq!(place.lamp(&[&["init"], usage].concat()).code, 2, "{usage:?}");
     }
@@ -65,7 +68,7 @@ fn a_dry_run_lists_the_files_that_are_written_without_it() {
     let listed = place.lamp(&["init", "shop", "--path", ROOT, "--dry-run"]).ok();
     assert_eq!(files(place.path()), BTreeSet::new());
     let listed: BTreeSet<_> =
-        listed.lines().map(|line| line.split_once("  would be made").unwrap().0.to_owned()).collect();
+        listed.lines().map(|line| line.split_once("  would be created").unwrap().0.to_owned()).collect();
     let written = place.lamp(&["init", "shop", "--path", ROOT]).ok();
     let shop = place.path().join("shop");
     assert_eq!(files(&shop), listed);
@@ -108,7 +111,7 @@ fn names_and_the_source_can_be_chosen() {
         assert!(template.contains(part), "{part} is missing in {template}");
     }
     assert!(!template.contains("first"), "{template}");
-    // The first build makes it: which versions there are, is not known here.
+    // The first build creates it.
     assert!(!place.path().join("Some Folder/Cargo.lock").exists());
 
     place.lamp(&["init", "versioned", "--version", "0.1"]).ok();
@@ -116,7 +119,7 @@ fn names_and_the_source_can_be_chosen() {
     assert!(manifest.contains("\nlamplighter-cli = \"0.1\"\n"), "{manifest}");
 }
 
-/// `lamp new` finds its places also where the first function and its job are gone.
+/// `lamp new` works without the first function and its job.
 #[test]
 fn the_first_function_can_be_removed() {
     let place = Place::new();

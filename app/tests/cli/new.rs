@@ -61,7 +61,7 @@ impl Copy {
 }
 
 #[test]
-fn a_wrong_name_is_told_in_a_sentence_and_nothing_is_written() {
+fn a_wrong_name_is_refused_and_nothing_is_written() {
     let copy = Copy::new();
     let before = copy.snapshot();
     let function = |name: &str, more: &[&str], says: &[&str]| {
@@ -83,7 +83,7 @@ fn a_wrong_name_is_told_in_a_sentence_and_nothing_is_written() {
     function("sums", &["--job", "daily-report"], &["the type DailyReport, which report.daily is already"]);
     function("sums", &["--job", "error.job"], &["the type JobError", "something else is called that"]);
     function("quills", &["--job", "quills.move"], &["move is a word of the Rust language"]);
-    function("quills", &["--job", "quills.main"], &["functions/quills/src/main.rs is there already"]);
+    function("quills", &["--job", "quills.main"], &["functions/quills/src/main.rs exists already"]);
 
     let job = |name: &str, more: &[&str], says: &[&str]| copy.lamp(&[&["job", name], more].concat()).fails(2, says);
     job("quills.send", &[], &["no function \"quills\"", "--function (", "webhooks", "lamp new function quills"]);
@@ -92,14 +92,14 @@ fn a_wrong_name_is_told_in_a_sentence_and_nothing_is_written() {
     job("reports.quills", &["--queue", "undelivered-events"], &["a queue undelivered-events already"]);
     job("reports.quills", &["--queue", "Quills"], &["\"Quills\" cannot name a new queue"]);
     job("reports.dust", &["--function", "maintenance"], &["functions/maintenance has no src/lib.rs"]);
-    job("reports.page", &[], &["functions/reports/src/page.rs is there already"]);
+    job("reports.page", &[], &["functions/reports/src/page.rs exists already"]);
     job("report.daily", &["--function", "reports"], &["a job report.daily already"]);
     assert_eq!(copy.lamp(&["function", "quills", "--memory", "64"]).code, 2);
     assert_eq!(copy.snapshot(), before);
 }
 
 #[test]
-fn a_wrong_schedule_is_told_in_a_sentence_and_nothing_is_written() {
+fn a_wrong_schedule_is_refused_and_nothing_is_written() {
     let copy = Copy::new();
     let before = copy.snapshot();
     let schedule = |name: &str, more: &[&str]| copy.lamp(&[&["schedule", name], more].concat());
@@ -142,7 +142,7 @@ fn it_works_in_a_repository_only_and_from_any_folder_there() {
     let mut command = copy.0.command(&["new", "function", "quills", "--dry-run"]);
     command.current_dir(copy.0.path().join("functions/reports/src"));
     let output = command.output().unwrap();
-    assert!(String::from_utf8(output.stdout).unwrap().contains("functions/quills/src/run.rs  would be made"));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("functions/quills/src/run.rs  would be created"));
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn what_cannot_be_changed_is_named_and_nothing_is_written() {
             "functions/reports/Cargo.toml",
             "[dependencies]\n",
             "[dependencies]\nnowhere.workspace = true\n",
-            "cannot bring Cargo.lock up to date: cargo says: failed to load manifest",
+            "cannot update Cargo.lock: cargo says: failed to load manifest",
         ),
         ("functions/reports/src/day.rs", "fn day", "fn fn day", "cannot read functions/reports/src/day.rs: line"),
     ] {
@@ -196,7 +196,7 @@ fn a_file_that_cannot_be_written_takes_the_others_back() {
     copy.0.write("functions/quills", "a file where a folder should be");
     let before = copy.snapshot();
     copy.lamp(&["function", "quills"])
-        .fails(1, &["cannot write functions/quills/Cargo.toml", "nothing was written, so repair that"]);
+        .fails(1, &["cannot write functions/quills/Cargo.toml", "all files are restored"]);
     assert_eq!(copy.snapshot(), before);
 }
 
@@ -224,7 +224,7 @@ fn jobs_are_added_to_functions_of_any_shape() {
     let copy = Copy::new();
     copy.lamp(&["function", "quills", "--stateless", "--job", "quills.book"]).ok();
     let said = copy.lamp(&["job", "quills.send-all"]).ok();
-    assert!(said.contains("made     functions/quills/src/send_all.rs") && !said.contains("lamp demo"), "{said}");
+    assert!(said.contains("created  functions/quills/src/send_all.rs") && !said.contains("lamp demo"), "{said}");
     let chain = ".stateless().job(book::book).job(send_all::send_all)";
     assert!(copy.read("functions/quills/src/lib.rs").replace(['\n', ' '], "").contains(chain));
     let definition = copy.read("shared/jobs/src/quills_send_all.rs");
@@ -250,8 +250,8 @@ fn schedules_are_written_as_people_would() {
     let copy = Copy::new();
     let add =
         |name: &str, more: &[&str]| copy.lamp(&[&["schedule", name, "--job", "report.daily"], more].concat()).ok();
-    let told = add("quills-hourly", &["--cron", "0 * * * *"]);
-    assert_eq!(told.lines().rev().take(3).filter(|line| line.contains(":00:00Z  in ")).count(), 3, "{told}");
+    let shown = add("quills-hourly", &["--cron", "0 * * * *"]);
+    assert_eq!(shown.lines().rev().take(3).filter(|line| line.contains(":00:00Z  in ")).count(), 3, "{shown}");
     add("quills-berlin", &["--cron", "0 3 * * 1-5", "--zone", "Europe/Berlin", "--description", "What \"happened\""]);
     add("quills-again", &["--rate", "12 hours", "--args", r#"{"day": "2026-11-23"}"#]);
     add("quills-once", &["--at", "2199-12-24T18:00:00+01:00"]);

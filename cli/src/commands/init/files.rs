@@ -11,11 +11,11 @@ use crate::{
     error::Error,
 };
 
-/// The Rust that the workspace needs: that of the library.
+/// The Rust version of the workspace: that of the library.
 const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
 
-/// Adds all files.
-pub(super) fn make(
+/// Plans all files.
+pub(super) fn plan(
     names: &Names,
     library: &Library,
     lock: Option<String>,
@@ -63,7 +63,7 @@ pub(super) fn make(
     first_function(names, changes)
 }
 
-/// The files that begin as templates beside this file.
+/// The files that come from templates in this folder.
 const FILES: [(&str, &str); 17] = [
     (".cargo/config.toml", include_str!("templates/cargo-config.toml")),
     (".github/workflows/ci.yml", include_str!("templates/ci.yml")),
@@ -84,7 +84,7 @@ const FILES: [(&str, &str); 17] = [
     ("shared/jobs/src/queues.rs", include_str!("templates/jobs/queues.rs")),
 ];
 
-/// The first function and its job, as `lamp new` makes them.
+/// The first function and its job, the same as from `lamp new`.
 fn first_function(names: &Names, changes: &mut Changes<'_>) -> Result<(), Error> {
     let job = NewJob { name: names.job.clone(), queue: names.queue.clone(), timeout: TIMEOUT, untracked: false };
     changes.make(&format!("shared/jobs/src/{}.rs", names.job.module), job.definition(false))?;
@@ -97,5 +97,5 @@ fn first_function(names: &Names, changes: &mut Changes<'_>) -> Result<(), Error>
         jobs_package: &names.jobs,
         inherited: &inherited,
     };
-    function.make(changes)
+    function.plan(changes)
 }

@@ -7,12 +7,12 @@ use std::{
 
 use crate::error::{Error, reason};
 
-/// A folder that is empty, or not there yet.
+/// A folder that is empty, or does not exist yet.
 #[derive(Debug)]
 pub(super) struct Folder(PathBuf);
 
 impl Folder {
-    /// Fails where something is in it. A repository of git may be there already.
+    /// Fails where the folder has any content but a git repository.
     pub(super) fn new(typed: &Path) -> Result<Self, Error> {
         let shown = typed.display();
         let cannot_read =
@@ -22,7 +22,7 @@ impl Folder {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self(path)),
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Err(Error::Usage(format!("{shown} is no folder; name one that is empty, or not there yet")));
+                return Err(Error::Usage(format!("{shown} is not a folder; name a new one, or an empty one")));
             }
             Err(error) => return Err(cannot_read(error)),
         };
@@ -30,7 +30,7 @@ impl Folder {
             let name = entry.map_err(cannot_read)?.file_name();
             if name != ".git" {
                 return Err(Error::Usage(format!(
-                    "{shown} is not empty: there is {}; name a folder that is empty, or not there yet",
+                    "{shown} is not empty: it has {}; name a new folder, or an empty one",
                     name.display()
                 )));
             }
@@ -38,7 +38,7 @@ impl Folder {
         Ok(Self(path))
     }
 
-    /// Where it is, absolute.
+    /// Its absolute path.
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
@@ -50,7 +50,7 @@ impl Folder {
         })
     }
 
-    /// The innermost folder around it that is there.
+    /// The folder itself where it exists, or the innermost one around it.
     pub(super) fn existing(&self) -> &Path {
         self.0.ancestors().find(|folder| folder.is_dir()).unwrap_or(Path::new("."))
     }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_empty_or_not_there() {
+    fn a_folder_is_empty_or_new() {
         let around = tempfile::tempdir().unwrap();
         let at = |name: &str| Folder::new(&around.path().join(name)).map_err(|error| error.to_string());
         let folder = at("new/shop").unwrap();
@@ -69,9 +69,9 @@ mod tests {
         fs::create_dir_all(around.path().join("empty/.git")).unwrap();
         assert_eq!(at("empty").unwrap().existing(), around.path().join("empty"));
         fs::write(around.path().join("empty/notes"), "").unwrap();
-        assert!(at("empty").unwrap_err().contains("is not empty: there is notes"));
-        assert!(at("empty/notes").unwrap_err().contains("is no folder"));
-        assert!(at("empty/notes/shop").unwrap_err().contains("is no folder"));
+        assert!(at("empty").unwrap_err().contains("is not empty: it has notes"));
+        assert!(at("empty/notes").unwrap_err().contains("is not a folder"));
+        assert!(at("empty/notes/shop").unwrap_err().contains("is not a folder"));
         assert!(at("..").unwrap().name().unwrap_err().to_string().contains("--name"));
     }
 }

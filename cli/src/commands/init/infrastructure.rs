@@ -1,7 +1,7 @@
 //! The infrastructure template of a new workspace.
 //!
-//! Its own command derives the template from its app, and is not built yet. So the template is derived from an app of the
-//! same shape that is part of this program, and has the names of the new one put in.
+//! The workspace's own command, which derives the template from its app, is not built yet. So the template is derived from a
+//! sample app of the same shape in this program, and the names are replaced.
 
 use jiff::Timestamp;
 use lamplighter::{
@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use super::names::Names;
 use crate::{commands::new::job::TIMEOUT, error::Error};
 
-/// The app's one function and its queue.
+/// The name of the sample app, its function, its queue and its schedule.
 const FIRST: &str = "first";
 
-/// The job, with the options of a new job's definition.
+/// The sample's job, with the options of a new job's definition.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 struct First {}
 
@@ -73,7 +73,7 @@ fn rename(deployment: &mut Deployment, names: &Names) {
     deployment.schedules.sort_by(|one, other| one.name.cmp(&other.name));
 }
 
-/// The library's own function, as it is deployed.
+/// The library's maintenance function.
 pub(super) fn maintenance() -> Result<DeployedFunction, Error> {
     let app = app().map_err(Error::failed)?;
     let deployment = lamplighter_infra::deployment(&app).map_err(Error::failed)?;

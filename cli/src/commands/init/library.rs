@@ -1,4 +1,4 @@
-//! Where a new workspace has Lamplighter from.
+//! The source of Lamplighter in a new workspace.
 
 use std::{
     env, fs, io,
@@ -11,16 +11,16 @@ use toml_edit::{InlineTable, Value};
 use super::super::new::manifest;
 use crate::error::{Error, reason};
 
-/// Where Lamplighter comes from, as it is typed.
+/// The source of Lamplighter on the command line.
 #[derive(Debug, Args)]
 pub(super) struct Source {
-    /// Depend on this checkout of Lamplighter [default: the one that the current folder is in]
+    /// Depend on this checkout of Lamplighter [default: the one around the current folder]
     #[arg(long, value_name = "FOLDER", conflicts_with_all = ["git", "version"])]
     path: Option<PathBuf>,
     /// Depend on this git repository.
     #[arg(long, value_name = "URL", conflicts_with = "version")]
     git: Option<String>,
-    /// The commit of the git repository; by default the newest one, which Cargo.lock then names.
+    /// The commit of the git repository [default: the newest one, which Cargo.lock then pins]
     #[arg(long, value_name = "COMMIT", requires = "git")]
     rev: Option<String>,
     /// Depend on this version in the registry.
@@ -28,10 +28,10 @@ pub(super) struct Source {
     version: Option<String>,
 }
 
-/// Where Lamplighter comes from.
+/// The source of Lamplighter.
 #[derive(Debug)]
 pub(super) enum Library {
-    /// A checkout on this machine, absolute.
+    /// The absolute path of a checkout on this machine.
     Path(PathBuf),
     Git {
         url: String,
@@ -45,13 +45,13 @@ pub(super) const CRATES: [(&str, &str); 3] =
     [("lamplighter", "shared/lamplighter"), ("lamplighter-aws", "shared/aws"), ("lamplighter-cli", "cli")];
 
 impl Source {
-    /// Fails where there is no such checkout, where it would be around the new workspace, and where none is named.
+    /// Fails without a source, for a folder that is not a checkout, and for a workspace inside of the checkout.
     pub(super) fn library(&self, workspace: &Path) -> Result<Library, Error> {
         for (option, value) in [("--git", &self.git), ("--rev", &self.rev), ("--version", &self.version)] {
             let is_good = |text: &String| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() || c == ' ');
             if value.as_ref().is_some_and(|text| !is_good(text)) {
                 return Err(Error::Usage(format!(
-                    "what {option} says is empty or has characters that do not belong there"
+                    "the value of {option} is empty, or has characters other than ASCII letters, digits and signs"
                 )));
             }
         }
@@ -65,14 +65,14 @@ impl Source {
             Some(path) => self::checkout(path)?,
             None => around_here().ok_or_else(|| {
                 Error::Usage(
-                    "say where Lamplighter comes from: --path FOLDER (a checkout of it), --git URL, or --version VERSION"
+                    "name the source of Lamplighter: --path FOLDER (a checkout of it), --git URL, or --version VERSION"
                         .into(),
                 )
             })?,
         };
         if workspace.starts_with(&checkout) {
             return Err(Error::Usage(format!(
-                "{} is inside of Lamplighter's own repository; name a folder outside of it",
+                "{} is inside Lamplighter's own repository; name a folder outside",
                 workspace.display()
             )));
         }
@@ -86,14 +86,14 @@ fn checkout(typed: &Path) -> Result<PathBuf, Error> {
     })?;
     match CRATES.iter().find(|(name, folder)| !has(&root, name, folder)) {
         Some((name, folder)) => Err(Error::Usage(format!(
-            "{} is no checkout of Lamplighter: {folder} there is not the crate {name}; name another folder",
+            "{} is not a checkout of Lamplighter: its {folder} is not the crate {name}; name another folder",
             typed.display()
         ))),
         None => Ok(root),
     }
 }
 
-/// The checkout that the current folder is in.
+/// The checkout around the current folder.
 fn around_here() -> Option<PathBuf> {
     let here = fs::canonicalize(env::current_dir().ok()?).ok()?;
     let root = here.ancestors().find(|root| CRATES.iter().all(|(name, folder)| has(root, name, folder)))?;
@@ -106,7 +106,7 @@ fn has(root: &Path, name: &str, folder: &str) -> bool {
 }
 
 impl Library {
-    /// The value that `[workspace.dependencies]` has for one of the crates.
+    /// The value of one of the crates in `[workspace.dependencies]`.
     pub(super) fn dependency(&self, folder: &str) -> String {
         let mut table = InlineTable::new();
         match self {
@@ -124,8 +124,8 @@ impl Library {
         table.to_string()
     }
 
-    /// The lock file to begin with, so that the workspace is built from the same crates as the checkout, and those that
-    /// are on this machine are enough.
+    /// The initial lock file: that of the checkout, so that the workspace uses the same versions, and no registry is needed
+    /// where the checkout has been built.
     pub(super) fn lock(&self) -> Result<Option<String>, Error> {
         let Self::Path(root) = self else { return Ok(None) };
         let path = root.join("Cargo.lock");
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dependency_is_toml_whatever_was_typed() {
+    fn any_source_becomes_valid_toml() {
         let git = Library::Git { url: "https://example.com/a\"b".into(), rev: Some("abc".into()) };
         let value: Value = git.dependency("cli").parse().unwrap();
         let table = value.as_inline_table().unwrap();

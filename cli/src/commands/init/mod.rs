@@ -1,8 +1,8 @@
-//! `lamp init`: a new workspace with an app of its own.
+//! `lamp init`: creates a workspace with an app of its own.
 //!
-//! Names are checked and all files are worked out before the first one is written, as in `lamp new`, whose templates of a
-//! function and a job are used here too. The other files begin as the templates beside this file; the infrastructure
-//! template is [derived](infrastructure).
+//! It checks the names and plans all files before it writes the first one, like `lamp new`, whose templates of a function and
+//! a job it uses too. The other files come from the templates in this folder; the infrastructure template is
+//! [derived](infrastructure).
 
 mod files;
 mod folder;
@@ -21,33 +21,33 @@ use crate::{
     output::{self, FAINT, NAME},
 };
 
-/// Make a new workspace: an app with one function and one job, their tests, infrastructure and this command.
+/// Create a workspace: an app with one function and one job, their tests, the infrastructure, and the command lamp for it.
 ///
-/// When anything is wrong, nothing is written.
+/// An error leaves the folder as it was.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp init ../shop
   lamp init shop --path ../lamplighter --function orders --job orders.confirm")]
 pub(crate) struct Init {
-    /// The folder; made if it is not there, and it must be empty.
+    /// The folder: a new one, or an empty one.
     folder: PathBuf,
-    /// The app's name, which its crate and its stack get too [default: the folder's name]
+    /// The name of the app, its crate and its stack [default: the folder's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// The first function's name, which its crate and its queue get too.
+    /// The name of the first function, its crate and its queue.
     #[arg(long, value_name = "NAME", default_value = FUNCTION)]
     function: String,
-    /// Its first job's name [default: greetings.send, or that of the function and .run]
+    /// The name of its first job [default: greetings.send; with --function: NAME.run]
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
     #[command(flatten)]
     source: Source,
-    /// Show which files would be made, and write nothing.
+    /// List the files, and write nothing.
     #[arg(long)]
     dry_run: bool,
 }
 
-/// The first function of those who name none, and its job.
+/// The default of the first function, and its job.
 const FUNCTION: &str = "greetings";
 const JOB: &str = "greetings.send";
 
@@ -59,7 +59,7 @@ impl Init {
         let names = self.names(&folder, lock.as_deref())?;
         let repository = Repository::at(folder.path().to_owned());
         let mut changes = Changes::new(&repository);
-        files::make(&names, &library, lock, &mut changes)?;
+        files::plan(&names, &library, lock, &mut changes)?;
         changes.complete(&Rustfmt::without_settings(folder.existing()));
         if self.dry_run {
             return changes.list();
@@ -87,9 +87,9 @@ fn say_next(folder: &Path, names: &Names) -> Result<(), Error> {
     let steps = [
         ("go there", format!("cd {folder}")),
         ("watch it", "cargo lamp demo".into()),
-        ("its tests", "cargo test --workspace".into()),
+        ("test it", "cargo test --workspace".into()),
         ("add to it", format!("cargo lamp new job {}.other", names.function)),
-        ("all else", "README.md".into()),
+        ("read", "README.md".into()),
     ];
     output::print(|out| {
         writeln!(out, "\n{FAINT}next{FAINT:#}")?;

@@ -12,15 +12,15 @@ use crate::error::Error;
 /// The names that files are filled with.
 #[derive(Debug)]
 pub(super) struct Names {
-    /// The app's, its crate's and its stack's.
+    /// The name of the app, its crate and its stack.
     pub(super) app: String,
     /// The package of the definitions.
     pub(super) jobs: String,
-    /// The first function's, its crate's and its queue's.
+    /// The name of the first function, its crate and its queue.
     pub(super) function: String,
     /// The queue's constant.
     pub(super) queue: String,
-    /// The first job's.
+    /// The first job.
     pub(super) job: JobName,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct Names {
 const MAINTENANCE: &str = "maintenance";
 
 impl Names {
-    /// Fails where one cannot be used, or is used already: `lock` names the crates that are there.
+    /// Fails for a name that cannot be used, or is the name of another crate, among them those in `lock`.
     pub(super) fn new(app: &str, function: &str, job: &str, lock: Option<&str>) -> Result<Self, Error> {
         let mut survey = Survey::default();
         survey.crates.extend(
@@ -36,7 +36,7 @@ impl Names {
         );
         let packages = lock.map(cargo::packages).transpose();
         let packages = packages.map_err(|reason| Error::failed(format_args!("cannot read Cargo.lock: {reason}")))?;
-        // The checkout's own crates stay behind.
+        // The checkout's own crates are not in the new workspace.
         survey.crates.extend(packages.into_iter().flatten().filter(|package| package.is_fetched).map(|one| one.name));
         survey.reserve_words(concat!(include_str!("templates/jobs/lib.rs"), include_str!("templates/app/lib.rs")));
 
@@ -54,13 +54,13 @@ impl Names {
         Ok(Self { app: app.into(), jobs, function: function.into(), queue, job })
     }
 
-    /// The first schedule's.
+    /// The name of the first schedule.
     pub(super) fn schedule(&self) -> String {
         format!("{}-daily", self.function)
     }
 }
 
-/// An app's name begins the names of all that a stack makes, and names a crate.
+/// Checks the app's name, which is the name of a crate, and the prefix of the stack's resources.
 fn check_app(name: &str, survey: &Survey) -> Result<(), Error> {
     let advice = "choose a name with --name";
     if name.len() > MAX_STACK_NAME {
@@ -85,16 +85,16 @@ mod tests {
     const LOCK: &str = "[[package]]\nname = \"axum\"\nsource = \"registry\"\n\n[[package]]\nname = \"webhooks\"\n";
 
     #[test]
-    fn everything_is_called_after_the_app_and_the_function() {
+    fn names_are_derived_from_the_app_and_the_function() {
         let names = Names::new("my-shop", "bulk-mail", "mail.send", Some(LOCK)).unwrap();
         assert_eq!((&*names.jobs, &*names.queue, &*names.schedule()), ("my-shop-jobs", "BULK_MAIL", "bulk-mail-daily"));
         assert_eq!((&*names.job.type_name, &*names.job.module), ("SendMail", "mail_send"));
-        // A crate of the checkout's own is not in the way.
+        // A crate of the checkout itself is no conflict.
         Names::new("webhooks", "images", "images.run", Some(LOCK)).unwrap();
     }
 
     #[test]
-    fn names_that_cannot_be_used_are_refused_in_a_sentence() {
+    fn wrong_names_are_refused() {
         let refused = |app: &str, function: &str, job: &str, says: &str| {
             let error = Names::new(app, function, job, Some(LOCK)).unwrap_err().to_string();
             assert!(error.contains(says), "{app} {function} {job}: {error}");

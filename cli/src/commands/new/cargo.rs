@@ -1,4 +1,4 @@
-//! The lock file: cargo writes it, and this module reads the names of packages.
+//! The lock file. Cargo writes it; this module reads the names of its packages.
 
 use std::{
     env,
@@ -12,10 +12,10 @@ use toml_edit::{Item, Table};
 use super::manifest;
 use crate::error::reason;
 
-/// Lets cargo write new members and dependencies of a workspace into its lock file. All other packages keep their
-/// versions, and no registry is asked.
+/// Lets cargo add new members and dependencies of a workspace to its lock file. All other packages keep their versions, and
+/// no registry is asked.
 ///
-/// Fails with what cargo says, in one line.
+/// Fails with cargo's error, in one line.
 pub(in crate::commands) fn update_lock(root: &Path) -> Result<(), String> {
     let program = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let mut cargo = Command::new(program);
@@ -28,7 +28,7 @@ pub(in crate::commands) fn update_lock(root: &Path) -> Result<(), String> {
     }
 }
 
-/// The error of cargo with its causes.
+/// Cargo's error with its causes.
 fn in_one_line(said: &str) -> String {
     let lines = said.lines().map(str::trim).skip_while(|line| !line.starts_with("error"));
     let lines = lines.filter(|line| !line.is_empty() && *line != "Caused by:");
@@ -40,7 +40,7 @@ fn in_one_line(said: &str) -> String {
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::commands) struct Package {
     pub(in crate::commands) name: String,
-    /// Whether it comes from a registry or a git repository, and not from a path.
+    /// Whether it comes from a registry or a git repository, not from a path.
     pub(in crate::commands) is_fetched: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What is to be written: worked out as a whole first, so that nothing is written when anything is wrong.
+//! Planned changes of files. All of them are planned before the first one is written, so an error leaves every file as it was.
 
 use std::{
     collections::BTreeMap,
@@ -17,36 +17,36 @@ use crate::{
     output::{self, FAINT, GOOD, NAME, STRONG},
 };
 
-/// Files as they shall be.
+/// Files with their new contents.
 pub(in crate::commands) struct Changes<'a> {
     repository: &'a Repository,
     files: BTreeMap<String, File>,
 }
 
 struct File {
-    /// As it is now; none where it is to be made.
+    /// The current content; `None` for a new file.
     before: Option<String>,
     after: String,
 }
 
 impl<'a> Changes<'a> {
-    /// No change yet.
+    /// An empty plan.
     pub(in crate::commands) fn new(repository: &'a Repository) -> Self {
         Self { repository, files: BTreeMap::new() }
     }
 
-    /// Makes a file.
+    /// Plans a new file.
     pub(in crate::commands) fn make(&mut self, path: &str, text: String) -> Result<(), Error> {
         if self.files.contains_key(path) || self.repository.root().join(path).exists() {
             return Err(Error::Usage(format!(
-                "{path} is there already, and no file is overwritten; choose another name"
+                "{path} exists already, and no file is overwritten; choose another name"
             )));
         }
         self.files.insert(path.into(), File { before: None, after: text });
         Ok(())
     }
 
-    /// Adds `what` to a file. `edit` gives its new text, or says what it misses there.
+    /// Plans to add `what` to a file. `edit` returns the file's new text, or says what is missing in it.
     pub(super) fn edit(
         &mut self,
         path: &str,
@@ -60,15 +60,14 @@ impl<'a> Changes<'a> {
         let Some(file) = self.files.get_mut(path) else { return Ok(()) };
         file.after = edit(&file.after).map_err(|missing| {
             Error::failed(format_args!(
-                "cannot add `{what}` to {path}: {missing}; nothing was written, so bring that back and try again, or make \
-                 the change by hand"
+                "cannot add `{what}` to {path}: {missing}; nothing was written; restore it and try again, or make the \
+                 change by hand"
             ))
         })?;
         Ok(())
     }
 
-    /// Formats the Rust in it, and forgets files that stay as they are. A file that was not formatted before keeps a form
-    /// of its own.
+    /// Formats Rust files, and drops files that do not change. A file that was not formatted before is not formatted.
     pub(in crate::commands) fn complete(&mut self, rustfmt: &Rustfmt) {
         for (path, file) in &mut self.files {
             let kept = file.before.as_ref().is_some_and(|before| !rustfmt.is_formatted(before));
@@ -82,12 +81,12 @@ impl<'a> Changes<'a> {
         self.files.retain(|_, file| file.before.as_ref() != Some(&file.after));
     }
 
-    /// Shows what would be written.
+    /// Shows the planned changes.
     pub(in crate::commands) fn show(&self) -> Result<(), Error> {
         output::print(|out| {
             for (path, file) in &self.files {
                 match &file.before {
-                    None => writeln!(out, "{STRONG}{path}{STRONG:#}  {FAINT}would be made{FAINT:#}")?,
+                    None => writeln!(out, "{STRONG}{path}{STRONG:#}  {FAINT}would be created{FAINT:#}")?,
                     Some(_) => writeln!(out, "{STRONG}{path}{STRONG:#}  {FAINT}would be changed{FAINT:#}")?,
                 }
                 for line in diff::lines(file.before.as_deref().unwrap_or_default(), &file.after) {
@@ -95,22 +94,21 @@ impl<'a> Changes<'a> {
                 }
             }
             if self.changes_packages() {
-                writeln!(out, "{STRONG}{LOCK}{STRONG:#}  {FAINT}cargo would bring it up to date{FAINT:#}")?;
+                writeln!(out, "{STRONG}{LOCK}{STRONG:#}  {FAINT}cargo would update it{FAINT:#}")?;
             }
             Ok(())
         })
     }
 
-    /// Lists the files that would be made.
+    /// Lists the files that would be created.
     pub(in crate::commands) fn list(&self) -> Result<(), Error> {
         output::print(|out| {
             let mut paths = self.files.keys();
-            paths.try_for_each(|path| writeln!(out, "{STRONG}{path}{STRONG:#}  {FAINT}would be made{FAINT:#}"))
+            paths.try_for_each(|path| writeln!(out, "{STRONG}{path}{STRONG:#}  {FAINT}would be created{FAINT:#}"))
         })
     }
 
-    /// Writes all files, lets cargo bring the lock file up to date, and lists what was written. When any of that fails,
-    /// all files are as they were.
+    /// Writes all files, lets cargo update the lock file, and lists the files. When a step fails, all files are restored.
     pub(in crate::commands) fn write(self) -> Result<(), Error> {
         for (path, file) in &self.files {
             if self.repository.text(path)? != file.before {
@@ -129,9 +127,9 @@ impl<'a> Changes<'a> {
                 undo.files.push((root.join(LOCK), Some(lock)));
             }
             return Err(Error::failed(match undo.run() {
-                Ok(()) => format!("{problem}; nothing was written, so repair that and try again"),
+                Ok(()) => format!("{problem}; all files are restored, so fix that and try again"),
                 Err((path, error)) => format!(
-                    "{problem}, and {} cannot be set back: {}; set it back by hand",
+                    "{problem}, and {} cannot be restored: {}; restore it by hand",
                     path.display(),
                     reason(&error)
                 ),
@@ -153,12 +151,12 @@ impl<'a> Changes<'a> {
         })
     }
 
-    /// Where there is no lock file, the next build makes it.
+    /// Without a lock file there is nothing to update: the next build creates it.
     fn update_lock(&self, lock: Option<&str>) -> Result<(), String> {
         if !self.changes_packages() || (lock.is_none() && !self.files.contains_key(LOCK)) {
             return Ok(());
         }
-        cargo::update_lock(self.repository.root()).map_err(|said| format!("cannot bring {LOCK} up to date: {said}"))
+        cargo::update_lock(self.repository.root()).map_err(|said| format!("cannot update {LOCK}: {said}"))
     }
 
     fn changes_packages(&self) -> bool {
@@ -166,30 +164,30 @@ impl<'a> Changes<'a> {
     }
 }
 
-fn report(out: &mut dyn Write, path: &str, made: bool) -> io::Result<()> {
-    let verb = if made { "made" } else { "changed" };
+fn report(out: &mut dyn Write, path: &str, created: bool) -> io::Result<()> {
+    let verb = if created { "created" } else { "changed" };
     writeln!(out, "{GOOD}{verb:<7}{GOOD:#}  {NAME}{path}{NAME:#}")
 }
 
-/// What it takes to set everything back.
+/// The steps that restore all files.
 #[derive(Default)]
 struct Undo {
-    /// Files as they were; none where there was none.
+    /// Files with their former contents; `None` for a new file.
     files: Vec<(PathBuf, Option<String>)>,
-    /// Folders that were made, the outer before the inner.
+    /// New folders, the outer before the inner.
     folders: Vec<PathBuf>,
 }
 
 impl Undo {
-    /// Writes a file whole or not at all.
+    /// Writes a file.
     fn put(&mut self, path: &Path, file: &File) -> io::Result<()> {
         if let Some(folder) = path.parent() {
             self.make_folder(folder)?;
         }
         if file.before.is_none() {
-            let mut made = fs::File::create_new(path)?;
+            let mut new = fs::File::create_new(path)?;
             self.files.push((path.to_owned(), None));
-            return made.write_all(file.after.as_bytes());
+            return new.write_all(file.after.as_bytes());
         }
         replace(path, &file.after)?;
         self.files.push((path.to_owned(), file.before.clone()));
@@ -205,20 +203,20 @@ impl Undo {
         Ok(())
     }
 
-    /// Sets everything back, as far as that goes; names the first file that stays.
+    /// Restores all files. Returns the first file for which that fails.
     fn run(self) -> Result<(), (PathBuf, io::Error)> {
         let mut first = Ok(());
         for (path, before) in self.files.into_iter().rev() {
-            let set_back = match &before {
+            let restored = match &before {
                 Some(text) => replace(&path, text),
                 None => fs::remove_file(&path),
             };
-            if let Err(error) = set_back {
+            if let Err(error) = restored {
                 first = first.and(Err((path, error)));
             }
         }
         for folder in self.folders.iter().rev() {
-            // A folder in which another program has put something stays.
+            // Fails where another program has written into the folder.
             let _ = fs::remove_dir(folder);
         }
         first
@@ -251,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_somebody_changes_meanwhile_stops_all_of_it() {
+    fn a_file_changed_by_another_program_stops_the_plan() {
         with_repository(|repository| {
             let mut changes = Changes::new(repository);
             changes.make("a/new.rs", "fn new() {}\n".into()).unwrap();
@@ -265,10 +263,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_over_and_a_form_of_its_own_is_kept() {
+    fn files_are_not_overwritten_and_unformatted_files_stay_so() {
         with_repository(|repository| {
             let mut changes = Changes::new(repository);
-            assert!(changes.make(JOBS, String::new()).unwrap_err().to_string().contains("is there already"));
+            assert!(changes.make(JOBS, String::new()).unwrap_err().to_string().contains("exists already"));
             changes.edit(JOBS, "b", |text| Ok(format!("{text}fn b( ) {{}}\n"))).unwrap();
             changes.edit(APP, "nothing", |text| Ok(text.to_owned())).unwrap();
             changes.make("new.rs", "fn new( ) {}\n".into()).unwrap();
@@ -280,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_in_a_file_is_told() {
+    fn an_error_says_what_is_missing_in_a_file() {
         with_repository(|repository| {
             let missing = |_: &str| Err("there is no list".to_owned());
             let error = Changes::new(repository).edit(JOBS, "a::f()", missing).unwrap_err().to_string();

@@ -2,10 +2,10 @@
 
 use similar::{ChangeTag, TextDiff};
 
-/// Unchanged lines that are shown around a difference.
+/// Unchanged lines around a difference.
 const CONTEXT: usize = 2;
 
-/// Added lines behind a `+`, removed ones behind a `-`, with the lines around them; `…` stands between places.
+/// Added lines with `+`, removed lines with `-`, and the lines around them. `…` separates places.
 pub(super) fn lines(before: &str, after: &str) -> Vec<String> {
     let diff = TextDiff::from_lines(before, after);
     let mut shown = Vec::new();
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_are_shown_with_the_lines_around_them() {
+    fn changes_have_context() {
         assert_eq!(lines("", "a\nb\n"), ["+ a", "+ b"]);
         assert_eq!(lines("a\nb\n", "a\nb\n"), [""; 0]);
         let before = "1\n2\n3\n4\n5\n6\n7\n8\n9\n";

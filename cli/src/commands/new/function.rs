@@ -16,15 +16,15 @@ use super::{
 };
 use crate::{catalog::Catalog, error::Error};
 
-/// Make a function: its crate with a bootstrap, a queue, a first job with a handler and tests, and what deploys it.
+/// Create a function: its crate with a bootstrap, a queue, and a first job with a handler and tests.
 #[derive(Debug, Args)]
 pub(super) struct Function {
-    /// The function's name, which its crate and its queue get too.
+    /// The name of the function, its crate and its queue.
     name: String,
     /// Its first job's name [default: NAME.run]
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
-    /// Its memory in MB; its share of a processor grows with it.
+    /// The function's memory in MB; its share of a processor grows with it.
     #[arg(long, value_name = "MB", default_value_t = lamplighter::Function::DEFAULT_MEMORY_MB,
         value_parser = clap::value_parser!(u16).range(128..=10_240))]
     memory: u16,
@@ -61,12 +61,12 @@ impl Function {
             jobs_package: &survey.jobs_package,
             inherited: &survey.inherited,
         };
-        new.make(changes)?;
+        new.plan(changes)?;
         self.join(changes)?;
         Ok(job)
     }
 
-    /// Its place in the workspace, and among the functions that are deployed.
+    /// Adds the crate to the workspace and the function to the app.
     fn join(&self, changes: &mut Changes<'_>) -> Result<(), Error> {
         let name = &*self.name;
         let line = format!("{name} = {{ path = \"functions/{name}\" }}");
@@ -78,7 +78,7 @@ impl Function {
     }
 }
 
-/// A function's crate as it is to be made.
+/// The crate of a new function.
 pub(in crate::commands) struct NewFunction<'a> {
     pub(in crate::commands) name: &'a str,
     /// Its first job.
@@ -87,13 +87,13 @@ pub(in crate::commands) struct NewFunction<'a> {
     pub(in crate::commands) stateless: bool,
     /// The package of the definitions.
     pub(in crate::commands) jobs_package: &'a str,
-    /// What packages of the workspace inherit.
+    /// The keys that packages inherit from the workspace.
     pub(in crate::commands) inherited: &'a [String],
 }
 
 impl NewFunction<'_> {
-    /// The crate's files.
-    pub(in crate::commands) fn make(&self, changes: &mut Changes<'_>) -> Result<(), Error> {
+    /// Plans the crate's files.
+    pub(in crate::commands) fn plan(&self, changes: &mut Changes<'_>) -> Result<(), Error> {
         let timeout = self.job.timeout + lamplighter::Function::TIMEOUT_MARGIN.as_secs();
         let inherited: String = self.inherited.iter().map(|key| format!("{key}.workspace = true\n")).collect();
         let aws = match self.stateless {

@@ -19,29 +19,29 @@ use crate::{
     error::{Error, nearest},
 };
 
-/// Add a job to a function: its definition, a handler, tests of both, and what joins them.
+/// Add a job to a function: its definition, a handler, and tests of both.
 #[derive(Debug, Args)]
 pub(super) struct Job {
     /// The job's name: noun.verb, as in invoices.send.
     name: String,
-    /// The function that performs it; by default the one that the name begins with.
+    /// The function that performs it [default: the first part of the name]
     #[arg(long, value_name = "NAME")]
     function: Option<String>,
-    /// The queue that carries it, a new one if there is none of that name; by default the function's only one.
+    /// The queue that carries it, created if missing [default: the function's only queue]
     #[arg(long, value_name = "NAME")]
     queue: Option<String>,
     #[command(flatten)]
     finish: Finish,
 }
 
-/// A job as it is to be made.
+/// A new job.
 pub(in crate::commands) struct NewJob {
     pub(in crate::commands) name: JobName,
     /// The queue's constant.
     pub(in crate::commands) queue: String,
     /// In seconds.
     pub(in crate::commands) timeout: u64,
-    /// Whether it keeps no records.
+    /// Whether it has no records.
     pub(in crate::commands) untracked: bool,
 }
 
@@ -62,7 +62,7 @@ impl Job {
         let name = JobName::new(&self.name, survey)?;
         let function = self.function(survey)?;
         let margin = Function::TIMEOUT_MARGIN.as_secs();
-        // What the function's manifest says stays true.
+        // The timeout in the function's manifest stays valid.
         let timeout = function.timeout.map_or(TIMEOUT, |all| all.saturating_sub(margin).clamp(1, TIMEOUT));
         let (queue, is_new) = self.queue(survey, function)?;
         if is_new && let Some(name) = &self.queue {
@@ -90,7 +90,7 @@ impl Job {
         };
         if function.closed {
             return Err(Error::Usage(format!(
-                "functions/{name} has no src/lib.rs: it is the bootstrap of a function that comes with the library; name \
+                "functions/{name} has no src/lib.rs: it is the bootstrap of one of Lamplighter's own functions; name \
                  another function with --function ({})",
                 survey.listed()
             )));
@@ -98,7 +98,7 @@ impl Job {
         Ok(function)
     }
 
-    /// The queue's constant, and whether it is to be made.
+    /// The queue's constant, and whether it is new.
     fn queue(&self, survey: &Survey, function: &FunctionThere) -> Result<(String, bool), Error> {
         let own = survey.queues_of(function);
         let Some(name) = &self.queue else {
@@ -126,7 +126,7 @@ impl Job {
 }
 
 impl NewJob {
-    /// The definition, and its place among the others.
+    /// Plans the definition, and adds it to the others.
     pub(super) fn define(&self, survey: &Survey, changes: &mut Changes<'_>) -> Result<(), Error> {
         let JobName { name, type_name, module, .. } = &self.name;
         changes.make(&format!("shared/jobs/src/{module}.rs"), self.definition(survey.own_retention))?;
@@ -142,7 +142,7 @@ impl NewJob {
         })
     }
 
-    /// The definition's file. A deployment may have a retention of its own, `crate::retention()`.
+    /// The definition's file. `own_retention` is whether the deployment has a `crate::retention()`.
     pub(in crate::commands) fn definition(&self, own_retention: bool) -> String {
         let JobName { name, type_name, .. } = &self.name;
         let records = match (self.untracked, own_retention) {
@@ -161,7 +161,7 @@ impl NewJob {
         fill(include_str!("templates/definition.rs"), &values)
     }
 
-    /// The handler and its test.
+    /// Plans the handler and its test.
     pub(in crate::commands) fn handle(
         &self,
         function: &str,
@@ -180,7 +180,7 @@ impl NewJob {
         Ok(())
     }
 
-    /// The handler's place in a function that is there.
+    /// Adds the handler to an existing function.
     fn join(&self, function: &str, survey: &Survey, changes: &mut Changes<'_>) -> Result<(), Error> {
         let handler = &self.name.handler;
         let library = format!("functions/{function}/src/lib.rs");
@@ -199,7 +199,7 @@ impl NewJob {
     }
 }
 
-/// A queue's constant.
+/// Adds a queue's constant.
 pub(super) fn add_queue(changes: &mut Changes<'_>, constant: &str, name: &str, function: &str) -> Result<(), Error> {
     let text =
         format!("/// Jobs of the function `{function}`.\npub const {constant}: Queue = Queue::standard(\"{name}\");");

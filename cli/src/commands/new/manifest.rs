@@ -1,15 +1,15 @@
-//! Changes of `Cargo.toml`, at places that its syntax tells.
+//! Changes of `Cargo.toml`, at places found in its syntax tree.
 
 use std::ops::Range;
 
 use toml_edit::{Document, Item, Table};
 
-/// A manifest as it is read.
+/// Parses a manifest.
 pub(super) fn parse(text: &str) -> Result<Document<&str>, String> {
     Document::parse(text).map_err(|error| format!("it is no TOML ({})", error.message()))
 }
 
-/// Whether it has a dependency of that name.
+/// Returns whether it has a dependency of that name.
 pub(super) fn depends_on(text: &str, name: &str) -> Result<bool, String> {
     Ok(table(&parse(text)?, &["dependencies"]).is_some_and(|table| table.contains_key(name)))
 }
@@ -26,8 +26,8 @@ pub(super) fn add_dependency(text: &str, name: &str) -> Result<String, String> {
     Ok(put(text, at, &format!("{name}.workspace = true\n")))
 }
 
-/// Adds `NAME = { path = "functions/NAME" }` behind the last such line of the workspace's dependencies, or before all of
-/// them where there is none.
+/// Adds `NAME = { path = "functions/NAME" }` behind the last such line of the workspace's dependencies, or as the first
+/// dependency.
 pub(super) fn add_member(text: &str, name: &str) -> Result<String, String> {
     let document = parse(text)?;
     let table = table(&document, &["workspace", "dependencies"]).ok_or("there is no `[workspace.dependencies]`")?;
@@ -49,10 +49,10 @@ pub(in crate::commands) fn package_name(text: &str) -> Result<String, String> {
     Ok(name.ok_or("there is no `name` in `[package]`")?.to_owned())
 }
 
-/// What packages inherit of `[workspace.package]`, where it has that.
+/// The keys of `[workspace.package]` that packages inherit.
 const INHERITED: [&str; 6] = ["version", "edition", "rust-version", "license", "authors", "publish"];
 
-/// The keys that a new package of this workspace inherits.
+/// The keys that a new package of this workspace can inherit.
 pub(super) fn inherited(text: &str) -> Result<Vec<String>, String> {
     let document = parse(text)?;
     let package = table(&document, &["workspace", "package"]).ok_or("there is no `[workspace.package]`")?;
@@ -68,7 +68,7 @@ pub(super) fn binaries(text: &str) -> Result<Vec<String>, String> {
     Ok(names.map(str::to_owned).collect())
 }
 
-/// The timeout that `cargo lambda deploy` gives the function, in seconds.
+/// The function's timeout for `cargo lambda deploy`, in seconds.
 pub(super) fn timeout(text: &str) -> Result<Option<u64>, String> {
     let document = parse(text)?;
     let deploy = table(&document, &["package", "metadata", "lambda", "deploy"]);
@@ -80,7 +80,7 @@ fn table<'a>(document: &'a Document<&str>, path: &[&str]) -> Option<&'a Table> {
     path.iter().try_fold(document.as_table(), |table, key| table.get(key)?.as_table())
 }
 
-/// Where an item stands. A dotted key's value is that of its last part.
+/// The position of an item. A dotted key has that of its last part.
 fn place(item: &Item) -> Option<Range<usize>> {
     match item {
         Item::Table(table) if table.is_dotted() => {
@@ -90,7 +90,7 @@ fn place(item: &Item) -> Option<Range<usize>> {
     }
 }
 
-/// Where the next line begins.
+/// The beginning of the next line.
 fn end_of_line(text: &str, from: usize) -> usize {
     text[from..].find('\n').map_or(text.len(), |at| from + at + 1)
 }
@@ -109,7 +109,7 @@ mod tests {
                         workspace = true, features = [\n  \"x\",\n] }\nreports.workspace = true\n\n[lints]\nworkspace = true\n";
 
     #[test]
-    fn dependencies_stand_in_order() {
+    fn dependencies_are_sorted() {
         let with = |name| add_dependency(TEXT, name).unwrap();
         assert!(with("alpha").contains("[dependencies]\nalpha.workspace = true\nimages."));
         assert!(with("invoices").contains("true # big\ninvoices.workspace = true\n# About jiff.\n"));
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_comes_behind_the_last_function() {
+    fn a_member_follows_the_last_function() {
         let text = "[workspace.dependencies]\njobs = { path = \"shared/jobs\" }\nimages = { path = \"functions/images\" }\n\nserde = \"1\"\n";
         let with = add_member(text, "invoices").unwrap();
         assert!(
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_declared_is_read() {
+    fn declared_values_are_read() {
         assert_eq!(
             binaries("[[bin]]\nname = \"lamp\"\n[[bin]]\nname = \"oil\"\n"),
             Ok(vec!["lamp".into(), "oil".into()])

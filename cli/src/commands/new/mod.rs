@@ -1,8 +1,8 @@
-//! `lamp new`: definitions, handlers, tests and what joins them, written into the repository in its own style.
+//! `lamp new`: writes definitions, handlers, tests and the code that connects them, in the style of the workspace.
 //!
-//! The sources are read ([`survey`]), names are checked ([`names`]), and everything is worked out ([`changes`]) before the
-//! first file is written. Rust is changed at places that its syntax tells ([`rust`]); new files begin as the templates
-//! beside this file.
+//! It reads the sources ([`survey`]), checks the names ([`names`]) and plans all changes ([`changes`]) before it writes the
+//! first file. Rust is changed at places found in its syntax tree ([`rust`]); new files come from the templates in this
+//! folder.
 
 pub(super) mod cargo;
 pub(super) mod changes;
@@ -28,10 +28,9 @@ use crate::{
     output::{self, FAINT, NAME},
 };
 
-/// Add a job, a function or a schedule to this repository.
+/// Add a job, a function or a schedule to this workspace.
 ///
-/// What is written compiles, passes clippy and its own tests, and says what to do next. When anything is wrong, nothing is
-/// written.
+/// The new code compiles, and passes clippy and its own tests. An error leaves all files as they were.
 #[derive(Debug, Args)]
 pub(crate) struct New {
     #[command(subcommand)]
@@ -45,10 +44,10 @@ enum What {
     Schedule(schedule::Schedule),
 }
 
-/// What all of them end with.
+/// The last step of each.
 #[derive(Debug, Args)]
 struct Finish {
-    /// Show what would be written, and write nothing.
+    /// Show the changes, and write nothing.
     #[arg(long)]
     dry_run: bool,
 }

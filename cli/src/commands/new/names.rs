@@ -1,4 +1,4 @@
-//! Names: what they may be, and what follows from them.
+//! Checks of names, and the names that are derived from them.
 
 use lamplighter::schedule::is_schedule_name;
 use lamplighter_infra::{MAX_FUNCTION_NAME, MAX_QUEUE_NAME, MAX_SCHEDULE_NAME, is_taken_queue, logical_name};
@@ -6,7 +6,7 @@ use lamplighter_infra::{MAX_FUNCTION_NAME, MAX_QUEUE_NAME, MAX_SCHEDULE_NAME, is
 use super::survey::Survey;
 use crate::error::Error;
 
-/// A job's name, and what is called after it.
+/// A job's name, and the names derived from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::commands) struct JobName {
     /// On the wire: `invoices.send`.
@@ -19,7 +19,7 @@ pub(in crate::commands) struct JobName {
     pub(in crate::commands) handler: String,
 }
 
-/// The longest name of a job here. What is called after it still fits into a line.
+/// The longest name of a new job: names derived from it still fit into a line.
 const MAX_JOB_NAME: usize = 40;
 
 impl JobName {
@@ -81,7 +81,7 @@ impl JobName {
     }
 }
 
-/// Whether a function can be made of that name.
+/// Checks the name of a new function.
 pub(in crate::commands) fn check_function(name: &str, survey: &Survey) -> Result<(), Error> {
     if survey.function(name).is_some() {
         return Err(usage(format_args!("there is a function {name} already; add to it with `lamp new job`")));
@@ -92,7 +92,7 @@ pub(in crate::commands) fn check_function(name: &str, survey: &Survey) -> Result
     check_punctuation("function", name, others)
 }
 
-/// Whether a crate can be made of that name.
+/// Checks the name of a new crate. `what` describes it.
 pub(in crate::commands) fn check_crate(what: &str, name: &str, survey: &Survey) -> Result<(), Error> {
     if !name.split('-').all(is_word) {
         return Err(usage(format_args!(
@@ -106,7 +106,7 @@ pub(in crate::commands) fn check_crate(what: &str, name: &str, survey: &Survey) 
             "{name} is a word of the Rust language, and cannot name a crate; choose another name"
         )));
     }
-    // Those of the language, and folders in which cargo keeps what it builds.
+    // Crates of the language, and folders of cargo's target folder.
     let reserved = ["alloc", "build", "core", "deps", "examples", "incremental", "proc-macro", "std", "test"];
     if reserved.contains(&name) || survey.crates.contains(name) {
         return Err(usage(format_args!(
@@ -116,7 +116,7 @@ pub(in crate::commands) fn check_crate(what: &str, name: &str, survey: &Survey) 
     Ok(())
 }
 
-/// Whether a queue can be made of that name. Returns its constant.
+/// Checks the name of a new queue. Returns its constant.
 pub(in crate::commands) fn check_queue(name: &str, survey: &Survey) -> Result<String, Error> {
     if !name.split(['-', '_']).all(is_word) {
         return Err(usage(format_args!(
@@ -140,7 +140,7 @@ pub(in crate::commands) fn check_queue(name: &str, survey: &Survey) -> Result<St
     Ok(name.to_ascii_uppercase().replace('-', "_"))
 }
 
-/// Whether a schedule can be made of that name.
+/// Checks the name of a new schedule.
 pub(super) fn check_schedule<'a>(name: &str, others: impl Iterator<Item = &'a str> + Clone) -> Result<(), Error> {
     if !is_schedule_name(name) {
         return Err(usage(format_args!("{name:?} cannot name a schedule: it is 1-64 letters, digits and `_.-`")));
@@ -172,8 +172,8 @@ fn check_punctuation<'a>(kind: &str, name: &str, others: impl Iterator<Item = &'
     }
 }
 
-/// Whether a file or a folder can be called so on every system: Windows takes some names for devices, whatever their case
-/// and with any ending (Microsoft, "Naming Files, Paths, and Namespaces").
+/// Checks that a file or a folder can have this name on every system. Windows reserves some names for devices, in any case
+/// and with any extension (Microsoft, "Naming Files, Paths, and Namespaces").
 fn check_file(name: &str, file: &str) -> Result<(), Error> {
     let stem = file.split('.').next().unwrap_or_default().to_ascii_lowercase();
     let numbered = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_called_after_the_job() {
+    fn names_are_derived_from_the_job() {
         for (name, all) in [
             ("invoices.send", ["SendInvoices", "invoices_send", "send"]),
             ("invoices.send-all", ["SendAllInvoices", "invoices_send_all", "send_all"]),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_cannot_be_are_refused_in_a_sentence() {
+    fn wrong_names_are_refused() {
         for (name, says) in [
             ("", "cannot name a new job"),
             ("Invoices.send", "small letters"),
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_a_crate_and_has_room_behind_the_stack() {
+    fn function_names_are_checked() {
         let survey = Survey { crates: ["serde".to_owned()].into(), ..Survey::default() };
         let check = |name: &str| check_function(name, &survey).map_err(|error| error.to_string());
         assert_eq!(check("invoices"), Ok(()));
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_and_a_schedule_have_room_too() {
+    fn queue_and_schedule_names_are_checked() {
         let survey = Survey { built_in_queues: ["lamp"].into(), ..Survey::default() };
         let queue = |name: &str| check_queue(name, &survey).map_err(|error| error.to_string());
         assert_eq!(queue("bulk-mail"), Ok("BULK_MAIL".into()));

@@ -1,12 +1,12 @@
-//! What to do next, as commands to copy.
+//! The next steps, as commands to copy.
 
 use super::job::NewJob;
 use crate::output::invocation;
 
-/// A step: what it is for, and what to type or to open.
+/// A step: its purpose, and the command or file.
 pub(super) type Step = (&'static str, String);
 
-/// What follows a new job.
+/// The steps after a new job.
 pub(super) fn job(job: &NewJob, function: &str) -> Vec<Step> {
     let lamp = invocation();
     let (name, module, handler) = (&job.name.name, &job.name.module, &job.name.handler);
@@ -17,7 +17,7 @@ pub(super) fn job(job: &NewJob, function: &str) -> Vec<Step> {
         ("its tests", format!("cargo test -p lamplighter-jobs -p {function}")),
         ("the template", format!("{lamp} infra")),
     ];
-    // Without a record there is nothing for the demo to show.
+    // The demo shows records.
     if !job.untracked {
         steps.push(("watch it", format!("{lamp} demo --job {name}={args}")));
     }
@@ -26,14 +26,14 @@ pub(super) fn job(job: &NewJob, function: &str) -> Vec<Step> {
     steps
 }
 
-/// What follows a new schedule.
+/// The steps after a new schedule.
 pub(super) fn schedule(name: &str) -> Vec<Step> {
     let lamp = invocation();
     let mut steps = vec![
         ("its tests", "cargo test -p lamplighter-jobs".to_owned()),
         ("the template", format!("{lamp} infra")),
         ("run it", format!("{lamp} dev")),
-        ("at once", format!("{lamp} schedule trigger {name}")),
+        ("right now", format!("{lamp} schedule trigger {name}")),
     ];
     steps.extend(DEPLOY.map(|(what, step)| (what, step.to_owned())));
     steps

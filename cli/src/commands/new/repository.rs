@@ -1,4 +1,4 @@
-//! The repository: where it begins, and what its files say.
+//! The workspace of an app, and its files.
 
 use std::{
     env, fs, io,
@@ -30,10 +30,10 @@ pub(in crate::commands) struct Repository {
 }
 
 impl Repository {
-    /// The repository that the current folder lies in.
+    /// The workspace around the current folder.
     pub(super) fn find() -> Result<Self, Error> {
         let here = env::current_dir()
-            .map_err(|error| Error::failed(format_args!("cannot tell the current folder: {}", reason(&error))))?;
+            .map_err(|error| Error::failed(format_args!("cannot read the current folder: {}", reason(&error))))?;
         Self::around(&here).ok_or_else(|| {
             Error::Usage(format!(
                 "{} is not in the workspace of a Lamplighter app, which has {JOBS} and {APP} beside its Cargo.toml; change \
@@ -43,7 +43,7 @@ impl Repository {
         })
     }
 
-    /// The folder in which one is made.
+    /// A workspace in this folder, which may not exist yet.
     pub(in crate::commands) fn at(root: PathBuf) -> Self {
         Self { root }
     }
@@ -53,12 +53,12 @@ impl Repository {
         folder.ancestors().find(is_root).map(|root| Self { root: root.to_owned() })
     }
 
-    /// Where it begins.
+    /// Its folder.
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// A file's text, where there is such a file.
+    /// A file's text; `None` without such a file.
     pub(super) fn text(&self, path: &str) -> Result<Option<String>, Error> {
         match fs::read_to_string(self.root.join(path)) {
             Ok(text) => Ok(Some(text)),
@@ -67,9 +67,9 @@ impl Repository {
         }
     }
 
-    /// The text of a file that must be there.
+    /// The text of a required file.
     pub(super) fn needed(&self, path: &str) -> Result<String, Error> {
-        self.text(path)?.ok_or_else(|| Error::failed(format_args!("there is no {path}; bring it back")))
+        self.text(path)?.ok_or_else(|| Error::failed(format_args!("{path} is missing; restore it")))
     }
 
     /// The names of the folders in a folder, in order.

@@ -1,4 +1,4 @@
-//! Formatting, by the repository's own settings.
+//! Formatting with the workspace's own settings.
 
 use std::{
     env,
@@ -10,15 +10,15 @@ use std::{
 
 use super::repository::Repository;
 
-/// The formatter. Where there is none, what is written stays as it is.
+/// The formatter. Without one, new code stays as the templates have it.
 pub(in crate::commands) struct Rustfmt {
     program: OsString,
     folder: PathBuf,
-    /// The settings, where none are in the folder.
+    /// Settings for a folder without a `rustfmt.toml`.
     settings: Option<&'static str>,
 }
 
-/// Those of a new workspace, as its `rustfmt.toml` has them.
+/// The settings of a new workspace, the same as in its `rustfmt.toml`.
 const SETTINGS: &str = "max_width=120,use_small_heuristics=Max";
 
 impl Rustfmt {
@@ -27,17 +27,17 @@ impl Rustfmt {
         Self { program: program(), folder: repository.root().to_owned(), settings: None }
     }
 
-    /// The formatter for a workspace that is not there yet, run in a folder around it.
+    /// The formatter for a workspace that does not exist yet. It runs in a folder around it.
     pub(in crate::commands) fn without_settings(folder: &Path) -> Self {
         Self { program: program(), folder: folder.to_owned(), settings: Some(SETTINGS) }
     }
 
-    /// The text as it should be; none where that cannot be told.
+    /// The formatted text; `None` where rustfmt is missing or does not parse it.
     pub(super) fn format(&self, text: &str) -> Option<String> {
         let mut command = Command::new(&self.program);
         command.args(["--quiet", "--edition", "2024", "--emit", "stdout"]);
         command.args(self.settings.iter().flat_map(|settings| ["--config", *settings]));
-        // Its settings, and the toolchain where that is chosen by folder, are the repository's.
+        // The settings, and the toolchain where a folder chooses it, are the workspace's.
         command.current_dir(&self.folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().ok()?;
         child.stdin.take()?.write_all(text.as_bytes()).ok()?;
@@ -45,7 +45,7 @@ impl Rustfmt {
         String::from_utf8(output.stdout).ok().filter(|_| output.status.success())
     }
 
-    /// Whether it is as it should be, as far as that can be told.
+    /// Returns whether a text is formatted, as far as rustfmt can say.
     pub(super) fn is_formatted(&self, text: &str) -> bool {
         self.format(text).is_none_or(|formatted| formatted == text)
     }

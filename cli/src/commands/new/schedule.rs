@@ -26,7 +26,7 @@ use crate::{
     when,
 };
 
-/// Add a schedule that is deployed with the code; `lamp schedule add` makes one at run time.
+/// Add a schedule that is deployed with the code; `lamp schedule add` adds one at run time.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp new schedule invoices-nightly --job invoices.send --cron '0 3 * * *' --zone Europe/Berlin
@@ -45,7 +45,7 @@ pub(super) struct Schedule {
     /// The time zone of a cron expression, such as Europe/Berlin; UTC by default.
     #[arg(long, value_name = "ZONE", conflicts_with_all = ["rate", "at"])]
     zone: Option<String>,
-    /// What it is for, for people.
+    /// Its purpose, for people.
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     #[command(flatten)]
@@ -83,13 +83,13 @@ impl Schedule {
             })
         })?;
         self.finish.of(&repository, changes, &next)?;
-        tell(&scheduled)
+        show_next_runs(&scheduled)
     }
 
     /// The job as the sources define it, and as this program knows it.
     fn job<'a>(&self, catalog: &Catalog, survey: &'a Survey) -> Result<&'a JobThere, Error> {
         let Some(job) = survey.job(&self.job) else {
-            // Tells of a slip; what else it knows stands in the command's own source.
+            // Suggests a similar name; the remaining jobs are the command's own.
             catalog.definition(&self.job)?;
             return Err(Error::Usage(format!("{} is not deployed anywhere; name another job", self.job)));
         };
@@ -101,7 +101,7 @@ impl Schedule {
         }
         if catalog.definitions().iter().all(|definition| definition.name != job.name) {
             return Err(Error::failed(format_args!(
-                "{} stands in {}, and this program was built before; build it anew (`cargo lamp` does)",
+                "{} is in {}, and this program was built before; build it again (`cargo lamp` does)",
                 job.name, job.path
             )));
         }
@@ -139,17 +139,17 @@ impl Schedule {
         made.map_err(|error| SchedulingError::from(error).into())
     }
 
-    /// Whether it can be deployed beside all others.
+    /// Checks that it can be deployed with the other schedules.
     fn check(&self, catalog: &Catalog, repository: &Repository, scheduled: &ScheduledJob) -> Result<(), Error> {
         let deployed = lamplighter_infra::deployment(catalog.app()).map_err(Error::failed)?;
-        // What has been added since this program was built is known from the source alone.
+        // Schedules that are newer than this program are in the source only.
         let written = rust::elements_of_vec(&repository.needed(JOBS)?, "all_schedules").unwrap_or_default();
         let written: Vec<_> = written.iter().filter_map(|element| rust::first_text(element)).collect();
         let known = deployed.schedules.iter().map(|schedule| &schedule.name);
         names::check_schedule(&self.name, known.chain(&written).map(String::as_str))?;
         let all = [catalog.schedules(), std::slice::from_ref(scheduled)].concat();
         let own = |name: &str| all.iter().any(|scheduled| scheduled.schedule.name == name);
-        // Those of functions alone are not looked at again.
+        // Schedules of functions are not checked again.
         let functions: Vec<_> = lamplighter_infra::functions(catalog.app())
             .into_iter()
             .filter(|function| function.spec().events.iter().filter_map(|event| event.rule).all(own))
@@ -159,7 +159,7 @@ impl Schedule {
             .map_err(|problems| Error::Usage(problems.sentences().join("; ")))
     }
 
-    /// As it stands in the source, over several lines where it is too long for one.
+    /// The schedule in Rust, on several lines where it is too long for one.
     fn written(&self, job: &JobThere, scheduled: &ScheduledJob, is_imported: bool) -> String {
         let schedule = &scheduled.schedule;
         let when = schedule.when.to_string();
@@ -178,7 +178,7 @@ impl Schedule {
     }
 }
 
-/// In one line, as the sender wrote it where that is one.
+/// The arguments on one line; unchanged where they are that already.
 fn compact(args: Box<RawValue>) -> Result<Box<RawValue>, Error> {
     let unreadable = |error| Error::failed(format_args!("cannot pass on the arguments: {error}"));
     let value: Value = serde_json::from_str(args.get()).map_err(unreadable)?;
@@ -188,7 +188,7 @@ fn compact(args: Box<RawValue>) -> Result<Box<RawValue>, Error> {
     Ok(args)
 }
 
-/// A string literal, raw where that reads better.
+/// A string literal, raw where that is easier to read.
 fn literal(text: &str) -> String {
     if !text.contains(['"', '\\']) {
         return format!("\"{text}\"");
@@ -200,7 +200,7 @@ fn literal(text: &str) -> String {
     format!("r{hashes}\"{text}\"{hashes}")
 }
 
-fn tell(scheduled: &ScheduledJob) -> Result<(), Error> {
+fn show_next_runs(scheduled: &ScheduledJob) -> Result<(), Error> {
     let now = Timestamp::now();
     let status = ScheduleStatus::new(scheduled, ScheduleOrigin::Deployed, false, now);
     output::print(|out| {

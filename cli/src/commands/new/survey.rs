@@ -1,5 +1,5 @@
-//! What the sources say there is. This program may have been built before the last function was made, so its own list of
-//! functions is not asked.
+//! The jobs, queues and functions in the sources. This program may be older than the newest function, so its own list of
+//! functions is not used.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{catalog::Catalog, error::Error};
 
-/// Queues, jobs and functions, as they are written.
+/// Queues, jobs and functions in the sources.
 #[derive(Debug, Default)]
 pub(in crate::commands) struct Survey {
     /// The constants of `shared/jobs/src/queues.rs`.
@@ -21,11 +21,11 @@ pub(in crate::commands) struct Survey {
     pub(super) jobs: Vec<JobThere>,
     /// The functions, by name.
     pub(super) functions: Vec<FunctionThere>,
-    /// Names that crates and binaries have.
+    /// The names of crates and binaries.
     pub(in crate::commands) crates: BTreeSet<String>,
-    /// Words that stand in files where a new type is named too.
+    /// Words in the files that name a new type.
     pub(super) words: BTreeSet<String>,
-    /// Queues that this program knows.
+    /// The queues of this program's app.
     pub(super) built_in_queues: BTreeSet<&'static str>,
     /// The package of the definitions.
     pub(super) jobs_package: String,
@@ -52,7 +52,7 @@ pub(super) struct JobThere {
     pub(super) path: String,
     /// The queue's name.
     pub(super) queue: Option<String>,
-    /// Whether the type's default is what an empty object of arguments means.
+    /// Whether the type's default equals an empty object of arguments.
     pub(super) plain_default: bool,
 }
 
@@ -60,12 +60,12 @@ pub(super) struct JobThere {
 #[derive(Debug)]
 pub(super) struct FunctionThere {
     pub(super) name: String,
-    /// The types that its functions take first: those of its jobs are among them.
+    /// The types of the first arguments of its functions, among them its jobs.
     takes: BTreeSet<String>,
     pub(super) stateless: bool,
-    /// Whether it is a bootstrap alone, whose jobs are the library's.
+    /// Whether it is only a bootstrap of one of the library's functions.
     pub(super) closed: bool,
-    /// In seconds, as its manifest says.
+    /// In seconds, from its manifest.
     pub(super) timeout: Option<u64>,
 }
 
@@ -99,7 +99,7 @@ impl Survey {
         Ok(survey)
     }
 
-    /// Keeps the words of these sources, and of the files of a new job, from naming a new type.
+    /// Reserves the words in these sources, and in the files of a new job: no new type can have them as its name.
     pub(in crate::commands) fn reserve_words(&mut self, sources: &str) {
         let templates = [
             include_str!("templates/definition.rs"),
@@ -179,7 +179,7 @@ impl Survey {
         self.functions.iter().find(|function| function.name == name)
     }
 
-    /// The function that consumes a queue: it takes a job that the queue carries.
+    /// The function that consumes a queue: it performs a job on that queue.
     pub(super) fn consumer(&self, queue: &str) -> Option<&FunctionThere> {
         self.functions.iter().find(|function| self.feeds(queue, function))
     }
@@ -194,7 +194,7 @@ impl Survey {
         jobs.any(|job| function.takes.contains(&job.type_name))
     }
 
-    /// The functions to which jobs can be added, for people.
+    /// The names of the functions to which jobs can be added.
     pub(super) fn listed(&self) -> String {
         let all = self.functions.iter().filter(|function| !function.closed);
         all.map(|function| function.name.as_str()).collect::<Vec<_>>().join(", ")
@@ -202,7 +202,7 @@ impl Survey {
 }
 
 impl JobThere {
-    /// Whether it is one of `shared/jobs`, and not of a function alone.
+    /// Returns whether it is defined in `shared/jobs`, not in a function.
     pub(super) fn is_shared(&self) -> bool {
         self.path.starts_with(JOBS_FOLDER)
     }
@@ -225,7 +225,7 @@ impl<'a> Visit<'a> for FunctionThere {
     }
 }
 
-/// Reads one thing of a manifest.
+/// Reads a value from a manifest.
 fn read<T>(repository: &Repository, path: &str, what: fn(&str) -> Result<T, String>) -> Result<T, Error> {
     what(&repository.needed(path)?).map_err(|reason| unreadable(path, &reason))
 }
@@ -244,7 +244,7 @@ fn queue_name(expression: &Expr) -> Option<String> {
     (owner == "Queue" && matches!(&*word, "standard" | "fifo")).then_some(name)
 }
 
-/// Of `impl Job for …`: the type, the name, and what the queue is.
+/// The type, the name and the queue in `impl Job for …`.
 fn job(block: &ItemImpl) -> Option<(String, String, Option<&Expr>)> {
     let (of, _) = block.trait_.as_ref()?;
     let Type::Path(path) = &*block.self_ty else { return None };
@@ -261,14 +261,14 @@ fn job(block: &ItemImpl) -> Option<(String, String, Option<&Expr>)> {
     Some((path.path.segments.last()?.ident.to_string(), name.value(), constant("QUEUE")))
 }
 
-/// Whether `Default` is derived, and no field has another default in JSON.
+/// Returns whether `Default` is derived, and no field has another default in JSON.
 fn is_plain_default(structure: &ItemStruct) -> bool {
     let derived = structure.attrs.iter().any(|attribute| is(attribute, "derive", "Default"));
     let mut all = structure.attrs.iter().chain(structure.fields.iter().flat_map(|field| &field.attrs));
     derived && !all.any(|attribute| is(attribute, "serde", "default ="))
 }
 
-/// Whether an attribute of that name says that.
+/// Returns whether an attribute of that name contains a text.
 fn is(attribute: &Attribute, name: &str, says: &str) -> bool {
     match &attribute.meta {
         syn::Meta::List(list) => list.path.is_ident(name) && list.tokens.to_string().contains(says),

@@ -1,7 +1,6 @@
-//! Files as they begin.
+//! Templates of new files.
 
-/// Puts values in place of `{{their names}}`. The lines of imports are put in order, since names of crates are among the
-/// values.
+/// Replaces `{{names}}` with values. Imports are sorted again, since values can be names of crates.
 pub(in crate::commands) fn fill(template: &str, values: &[(&str, &str)]) -> String {
     let text =
         values.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value));
@@ -16,7 +15,7 @@ fn is_import(line: &str) -> bool {
     line.starts_with("use ") && line.ends_with(';')
 }
 
-/// Dependencies of a manifest, in the order of their names.
+/// The lines of a manifest's dependencies, sorted by name.
 pub(in crate::commands) fn dependencies(lines: &[&str]) -> String {
     let mut lines = lines.to_vec();
     lines.sort_by_key(|line| line.split(['.', ' ']).next());
@@ -28,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_filled_in_and_imports_stay_in_order() {
+    fn values_are_filled_in_and_imports_sorted() {
         let text = "use b::{C, D};\nuse {{jobs}}::E;\n\nuse crate::x;\nfn {{f}}() {}\n";
         let filled = fill(text, &[("jobs", "a"), ("f", "g")]);
         assert_eq!(dependencies(&["c-d = 1", "c.workspace = true", "a = 2"]), "a = 2\nc.workspace = true\nc-d = 1");

@@ -8,7 +8,7 @@ use syn::{
 
 use super::{MAX_WIDTH, end, indent, line_start, parse, put, start};
 
-/// A chain's beginning, `Function::new("images")`: the path's last two words, and the text that it is given.
+/// The beginning of a chain, `Function::new("images")`: the path's last two words, and the first argument.
 pub(in super::super) fn root_of(mut expression: &Expr) -> Option<(String, String, String)> {
     while let Expr::MethodCall(call) = expression {
         expression = &call.receiver;
@@ -21,7 +21,7 @@ pub(in super::super) fn root_of(mut expression: &Expr) -> Option<(String, String
     Some((owner, word, text.value()))
 }
 
-/// Adds `.job(HANDLER)` behind the last one in the chain of the function `name`.
+/// Adds `.job(HANDLER)` behind the last `.job(…)` of the function `name`.
 pub(in super::super) fn add_job(text: &str, name: &str, handler: &str) -> Result<String, String> {
     let file = parse(text)?;
     let missing = || format!("there is no `Function::new(\"{name}\")….job(…)`");
@@ -30,7 +30,7 @@ pub(in super::super) fn add_job(text: &str, name: &str, handler: &str) -> Result
     Ok(chain.insert(text, Some(last), &format!(".job({handler})")))
 }
 
-/// Adds `.function(PATH)` to the chain of the app, in order.
+/// Adds `.function(PATH)` to the app, sorted.
 pub(in super::super) fn add_function(text: &str, path: &str) -> Result<String, String> {
     let file = parse(text)?;
     let chain = Chain::of(&file, "App", None).ok_or("there is no `App::new(…)`")?;
@@ -46,16 +46,16 @@ pub(in super::super) fn add_function(text: &str, path: &str) -> Result<String, S
 struct Chain<'a> {
     /// `Function::new("images")`.
     root: &'a Expr,
-    /// The calls, the first one first.
+    /// The calls, in the order of execution.
     calls: Vec<&'a ExprMethodCall>,
 }
 
 impl<'a> Chain<'a> {
-    /// The first chain that begins with `OWNER::new("NAME")`, whatever the name where none is wanted.
+    /// The first chain that begins with `OWNER::new("NAME")`; with any name for `None`.
     fn of(file: &'a File, owner: &str, name: Option<&str>) -> Option<Self> {
         struct Finder<'a, 'n>(&'n str, Option<&'n str>, Option<&'a Expr>);
         impl<'a> Visit<'a> for Finder<'a, '_> {
-            // From the outside in, so the whole chain is met before its parts.
+            // From the outside in: the whole chain is visited before its parts.
             fn visit_expr(&mut self, expression: &'a Expr) {
                 let (owner, name) = (self.0, self.1);
                 let begins_so = root_of(expression).is_some_and(|(of, word, text)| {
@@ -79,16 +79,16 @@ impl<'a> Chain<'a> {
         Some(Self { root, calls })
     }
 
-    /// The text with a call behind another one, or at the beginning.
+    /// The text with a call inserted behind another one, or as the first call.
     fn insert(&self, text: &str, before: Option<&&ExprMethodCall>, call: &str) -> String {
         let behind = match before {
             Some(before) => end(before.paren_token.span.close()),
             None => end(self.root.span()),
         };
         let begins = start(self.root.span());
-        // The neighbour shows how the chain is laid out.
-        let neighbour = before.or(self.calls.first()).map(|call| start(call.dot_token.span()));
-        let line = neighbour.map(|dot| &text[line_start(text, dot)..dot]).filter(|line| line.trim().is_empty());
+        // An existing call shows the layout of the chain.
+        let existing = before.or(self.calls.first()).map(|call| start(call.dot_token.span()));
+        let line = existing.map(|dot| &text[line_start(text, dot)..dot]).filter(|line| line.trim().is_empty());
         if let Some(line) = line {
             return put(text, behind, &format!("\n{line}{call}"));
         }
@@ -97,7 +97,7 @@ impl<'a> Chain<'a> {
         if whole.lines().next().is_none_or(|line| line.chars().count() <= MAX_WIDTH) {
             return added;
         }
-        // A line a call. From the last to the first, so that places before stay as they are.
+        // One line for each call. From the last to the first, so that earlier positions stay valid.
         let inner = format!("\n{}    ", indent(text, begins));
         let mut breaks = vec![(behind, format!("{inner}{call}"))];
         breaks.extend(self.calls.iter().map(|call| (start(call.dot_token.span()), inner.clone())));
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_comes_behind_the_last_one() {
+    fn a_job_follows_the_last_one() {
         let one = "pub fn function() -> Function {\n    Function::new(\"a\").job(run).with_state(())\n}\n";
         assert_eq!(add_job(one, "a", "send::send").unwrap(), one.replace(".job(run)", ".job(run).job(send::send)"));
         let lines = "fn f() -> Function {\n    lamplighter::Function::new(\"a\")\n        .job(run)\n        .job(|_: J| x(1, 2))\n        .with_state(())\n}\n";
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_that_gets_too_long_becomes_a_line_a_call() {
+    fn a_long_chain_gets_one_line_for_each_call() {
         let about = "x".repeat(60);
         let text =
             format!("fn f() -> F {{\n    Function::new(\"a\").description(\"{about}\").job(run).with_state(())\n}}\n");
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_functions_own_chain_is_taken() {
+    fn only_the_chain_of_the_function_is_changed() {
         let text = "fn f() -> Function {\n    Function::new(\"a\").job(x)\n}\nfn g() -> Function {\n    Function::new(\"b\").job(y)\n}\n";
         assert!(add_job(text, "b", "z").unwrap().contains("Function::new(\"b\").job(y).job(z)"));
         let missing = add_job(text, "c", "z").unwrap_err();
@@ -144,7 +144,7 @@ mod tests {
         assert!(add_job("fn f() { Function::new(\"a\") }", "a", "z").is_err());
     }
     #[test]
-    fn a_function_stands_in_order_among_those_of_the_app() {
+    fn functions_of_the_app_are_sorted() {
         let app = |calls: &str| format!("pub fn app() -> App {{\n    App::new(\"shop\"){calls}\n}}\n");
         let one = app(".function(b::function).definitions(x())");
         assert_eq!(

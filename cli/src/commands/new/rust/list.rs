@@ -9,33 +9,33 @@ use super::{MAX_WIDTH, indent, line_start, put};
 /// A list in a text.
 pub(super) struct List<'a> {
     text: &'a str,
-    /// From behind the opening delimiter to before the closing one.
+    /// The text between the delimiters.
     inside: Range<usize>,
     items: Vec<Range<usize>>,
 }
 
-/// How a list stands that is too long for a line.
+/// The layout of a list that is too long for a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// A line an item.
+    /// One line for each item.
     Lines,
-    /// As many items a line as it takes.
+    /// As many items on a line as fit.
     Filled,
 }
 
 impl<'a> List<'a> {
-    /// The list whose delimiters, and what lies between, are at `whole`.
+    /// The list at `whole`, which includes the delimiters.
     pub(super) fn new(text: &'a str, whole: Span, items: impl Iterator<Item = Span>) -> Self {
         let whole = whole.byte_range();
         Self { text, inside: whole.start + 1..whole.end - 1, items: items.map(|item| item.byte_range()).collect() }
     }
 
-    /// The items as they are written.
+    /// The items' texts.
     pub(super) fn texts(&self) -> impl Iterator<Item = &'a str> {
         self.items.iter().map(|item| &self.text[item.clone()])
     }
 
-    /// The whole text with a new item in that place.
+    /// The whole text with a new item at that index.
     pub(super) fn insert(&self, place: usize, new: &str, layout: Layout) -> String {
         let is_one_line = !self.text[self.inside.clone()].contains('\n');
         if !is_one_line && layout == Layout::Lines {
@@ -72,7 +72,7 @@ impl<'a> List<'a> {
         self.with(&body)
     }
 
-    /// A line of its own among lines, so that comments between them stay where they are.
+    /// Adds a line among lines, so that comments between them stay in place.
     fn add_line(&self, place: usize, new: &str) -> String {
         let outer = indent(self.text, self.inside.start);
         let inner = match self.items.first() {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_gets_too_long_becomes_a_line_an_item() {
+    fn a_long_list_gets_one_line_for_each_item() {
         let long = format!("first({})", "x".repeat(90));
         let lines = format!("vec![\n        {long},\n        second_element_of_all(),\n    ]");
         assert_eq!(add(&format!("vec![{long}]"), "second_element_of_all()", 9), lines);
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_keep_their_comments() {
+    fn comments_between_lines_stay() {
         let lines =
             "vec![\n        // About a.\n        a,\n        b, // about b\n        // about c\n        c\n    ]";
         let with = |place| add(lines, "new", place);

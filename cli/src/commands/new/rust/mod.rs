@@ -1,4 +1,4 @@
-//! Changes of Rust source, at places that its syntax tells.
+//! Changes of Rust source, at places found in its syntax tree.
 
 mod chain;
 mod list;
@@ -15,12 +15,12 @@ use syn::{
 pub(super) use self::chain::{add_function, add_job, root_of};
 use self::list::{Layout, List};
 
-/// Parses a file; says where it is not Rust.
+/// Parses a file. An error names the line.
 pub(super) fn parse(text: &str) -> Result<File, String> {
     syn::parse_file(text).map_err(|error| format!("line {} is no Rust ({error})", error.span().start().line))
 }
 
-/// Adds `mod NAME;` among the file's others, public or not.
+/// Adds `mod NAME;` to the file's other modules of the same visibility.
 pub(super) fn add_module(text: &str, name: &str, public: bool) -> Result<String, String> {
     let file = parse(text)?;
     let modules = file.items.iter().filter_map(|item| match item {
@@ -60,7 +60,7 @@ pub(super) fn add_export(text: &str, path: &str) -> Result<String, String> {
             let place = list.texts().take_while(|item| *item < path).count();
             Ok(list.insert(place, path, Layout::Filled))
         }
-        // Of one path, rustfmt makes no group.
+        // rustfmt removes the braces around a single path.
         Some(only) => {
             let place = only.span().byte_range();
             let grouped = format!("{}{{{}}}{}", &text[..place.start], &text[place.clone()], &text[place.end..]);
@@ -78,7 +78,7 @@ pub(super) fn add_export(text: &str, path: &str) -> Result<String, String> {
     }
 }
 
-/// Whether a name is imported by a `use` of the file itself.
+/// Returns whether a `use` of the file imports a name.
 pub(super) fn imports(text: &str, name: &str) -> Result<bool, String> {
     fn has(tree: &UseTree, name: &str) -> bool {
         match tree {
@@ -105,7 +105,7 @@ pub(super) fn add_to_vec(
     Ok(list.insert(place, element, Layout::Lines))
 }
 
-/// The elements of the `vec![…]` in the function `name`, as they are written.
+/// The texts of the elements of the `vec![…]` in the function `name`.
 pub(super) fn elements_of_vec(text: &str, name: &str) -> Result<Vec<String>, String> {
     Ok(vec_list(text, name)?.texts().map(str::to_owned).collect())
 }
@@ -119,7 +119,7 @@ fn vec_list<'a>(text: &'a str, name: &str) -> Result<List<'a>, String> {
     Ok(List::new(text, found.delimiter.span().join(), elements.iter().map(Spanned::span)))
 }
 
-/// The text that the first call in an expression is given first: a schedule's name.
+/// The first string literal of an expression: a schedule's name.
 pub(super) fn first_text(expression: &str) -> Option<String> {
     struct Finder(Option<String>);
     impl<'a> Visit<'a> for Finder {
@@ -172,18 +172,18 @@ fn end(span: Span) -> usize {
     span.byte_range().end
 }
 
-/// Where the line of a place begins.
+/// The beginning of the line around a position.
 fn line_start(text: &str, at: usize) -> usize {
     text[..at].rfind('\n').map_or(0, |before| before + 1)
 }
 
-/// The blanks that a line begins with.
+/// The indentation of the line around a position.
 fn indent(text: &str, at: usize) -> &str {
     let line = &text[line_start(text, at)..];
     &line[..line.len() - line.trim_start_matches(' ').len()]
 }
 
-/// The longest line, as in `rustfmt.toml`.
+/// The longest line, the same as in `rustfmt.toml`.
 const MAX_WIDTH: usize = 120;
 
 #[cfg(test)]
@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn modules_stand_in_order_and_apart_by_visibility() {
+    fn modules_are_sorted_by_visibility_and_name() {
         let text = "//! About.\n\nmod error;\nmod picture;\n\npub mod open;\n\nuse std::fs;\n";
         let with = |name, public| add_module(text, name, public).unwrap();
         assert!(with("send", false).contains("mod error;\nmod picture;\nmod send;\n\npub mod open;"));
@@ -207,20 +207,20 @@ mod tests {
     }
 
     #[test]
-    fn a_module_with_content_is_no_neighbour() {
+    fn inline_modules_are_ignored() {
         let text = "//! A.\n\nfn f() {}\n\n#[cfg(test)]\nmod tests {}\n";
         assert!(add_module(text, "send", false).unwrap().starts_with("//! A.\n\nmod send;\n\nfn f() {}"));
     }
 
     #[test]
-    fn attributes_and_comments_stay_with_what_they_are_about() {
+    fn attributes_and_comments_stay_with_their_items() {
         let text = "mod a;\n/// About b.\n#[cfg(unix)]\nmod b;\n";
         assert_eq!(add_module(text, "ab", false).unwrap(), "mod a;\nmod ab;\n/// About b.\n#[cfg(unix)]\nmod b;\n");
         assert_eq!(add_module("/// About b.\nmod b;\n", "a", false).unwrap(), "mod a;\n/// About b.\nmod b;\n");
     }
 
     #[test]
-    fn exports_stand_in_order_and_wrap_where_the_line_ends() {
+    fn exports_are_sorted_and_wrapped() {
         let one = |text: &str| add_export(text, "orders_book::BookOrders");
         assert_eq!(
             one("pub use self::{images::A, reports::B};\n").unwrap(),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_stand_in_order() {
+    fn elements_are_sorted() {
         let text = "fn other() -> Vec<u8> {\n    vec![1]\n}\n\nfn all() -> Vec<F> {\n    vec![a::f(), c::f()]\n}\n";
         let with = |element: &str| add_to_vec(text, "all", element, |there| there > element).unwrap();
         assert!(with("b::f()").contains("    vec![a::f(), b::f(), c::f()]\n"));
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_comes_behind_the_last() {
+    fn a_constant_follows_the_last() {
         let text = "pub const A: u8 = 1;\n\n#[cfg(test)]\nmod tests {}\n";
         let with = add_constant(text, "/// B.\npub const B: u8 = 2;").unwrap();
         assert_eq!(with, "pub const A: u8 = 1;\n\n/// B.\npub const B: u8 = 2;\n\n#[cfg(test)]\nmod tests {}\n");
