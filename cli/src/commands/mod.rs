@@ -1,6 +1,5 @@
 //! The commands, one file each.
 
-mod bench;
 mod cancel;
 mod compact;
 mod dead_letters;
@@ -49,7 +48,6 @@ pub(crate) enum Command {
     New(new::New),
     Doctor(doctor::Doctor),
     Infra(infra::Infra),
-    Bench(bench::Bench),
 }
 
 impl Command {
@@ -75,7 +73,6 @@ impl Command {
             Self::New(new) => new.run(),
             Self::Doctor(doctor) => doctor.run(),
             Self::Infra(infra) => infra.run(),
-            Self::Bench(bench) => bench.run(),
         }
     }
 }

@@ -8,8 +8,8 @@ use lamplighter::{
     record::{AttemptOutcome, ErrorText, Progress},
     secs,
 };
-use lamplighter_aws::testing::{FakeDeployment, FakeLetter};
 use lamplighter_embedded::{Settings, SqliteBackend};
+use lamplighter_fakes::{FakeDeployment, FakeMessage, Fault};
 use serde_json::{Value, json};
 
 use crate::support::{Done, Place};
@@ -175,7 +175,6 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
         &["enqueue", "lamp.ping", "--queue-url", HOSTILE],
         &["definitions", HOSTILE],
         &["new", "job", HOSTILE],
-        &["bench", HOSTILE],
         &["doctor", HOSTILE],
         &["infra", HOSTILE],
         &["demo", "--job", HOSTILE],
@@ -203,13 +202,13 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_stack_says_is_no_command_to_a_terminal() {
     let fake = FakeDeployment::start().await.unwrap();
-    let queue = json!({"url": fake.url("shop-work"), "dlq": fake.url("shop-work-dlq")});
-    fake.output("Queues", Some(&json!({ "webhooks": queue, "\u{9b}2J\u{202e}": queue }).to_string()));
+    let queue = json!({"url": fake.queue_url("shop-work"), "dlq": fake.queue_url("shop-work-dlq")});
+    fake.stack.set_output("Queues", Some(&json!({ "webhooks": queue, "\u{9b}2J\u{202e}": queue }).to_string()));
     let place = Place::new();
     for body in [HOSTILE.to_owned(), json!({ "job": "webhook.deliver", "id": "a", "schedule": HOSTILE }).to_string()] {
         let attributes = [("lamplighter.reason", HOSTILE), ("lamplighter.error", HOSTILE)];
         let sent = jiff::Timestamp::now().as_millisecond();
-        fake.put("shop-work-dlq", &FakeLetter { body: &body, attributes: &attributes, sent, group: None });
+        fake.sqs.put("shop-work-dlq", &FakeMessage { body: &body, attributes: &attributes, sent, group: None });
     }
     for args in [
         &["queues"][..],
@@ -225,25 +224,11 @@ async fn whatever_a_stack_says_is_no_command_to_a_terminal() {
         &["enqueue", "image.thumbnail", r#"{"key":"a.png"}"#],
     ] {
         let mut command = place.command(args);
-        command.envs([
-            ("AWS_ENDPOINT_URL", fake.endpoint()),
-            ("AWS_ACCESS_KEY_ID", "test".into()),
-            ("AWS_SECRET_ACCESS_KEY", "test".into()),
-            ("AWS_REGION", "us-east-1".into()),
-            ("LAMPLIGHTER_STACK", FakeDeployment::STACK.into()),
-        ]);
+        command.envs(fake.client_environment()).env("LAMPLIGHTER_STACK", FakeDeployment::STACK);
         harmless(args, &Done::of(command).await);
     }
     let mut denied = place.command(&["queues", "--stack", FakeDeployment::STACK]);
-    denied.envs([
-        ("AWS_ENDPOINT_URL", fake.endpoint()),
-        ("AWS_ACCESS_KEY_ID", "test".into()),
-        ("AWS_SECRET_ACCESS_KEY", "test".into()),
-        ("AWS_REGION", "us-east-1".into()),
-    ]);
-    fake.fail(
-        "DescribeStacks",
-        lamplighter_aws::testing::Fault::Call(403, "AccessDenied", "not \u{9b}2J\u{202e} yours"),
-    );
+    denied.envs(fake.client_environment());
+    fake.fail("DescribeStacks", Fault::Refused(403, "AccessDenied", "not \u{9b}2J\u{202e} yours"));
     harmless(&["queues"], &Done::of(denied).await);
 }

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says so by failing")]
 
 use std::{
-    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -20,13 +19,14 @@ use lamplighter::{
     host::{Delivery, MessageAction, Stop, Worker},
     testing::RecordingQueue,
 };
+use lamplighter_fakes::process::{printed, rerun_with_files};
 use tokio::{net::TcpListener, process::Command, sync::watch, time::Instant};
 use webhooks::{Secrets, Settings, function_with};
 
 /// The variable that tells the program which port to deliver to.
 const PORT: &str = "WEBHOOKS_TEST_PORT";
 /// Files and sockets that the process may have.
-const FILES: &str = "512";
+const FILES: u32 = 512;
 const ROUNDS: usize = 5;
 
 #[tokio::test]
@@ -76,17 +76,8 @@ async fn a_batch_of_more_webhooks_than_files_is_delivered() {
     let listener = TcpListener::bind(("0.0.0.0", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let output = Command::new("sh")
-        .args(["-c", &format!("ulimit -n {FILES} && exec \"$0\" \"$@\"")])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "the_process_that_delivers_many", "--ignored", "--nocapture"])
-        .env(PORT, port.to_string())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    let mut process = Command::from(rerun_with_files(FILES, "the_process_that_delivers_many").unwrap());
+    let output = process.env(PORT, port.to_string()).kill_on_drop(true).output().await.unwrap();
+    let printed = printed(output).unwrap();
     assert!(printed.contains("delivered: 1280 of 1280"), "{printed}");
 }

@@ -2,21 +2,19 @@
 //! own, whose machine knows one authority more: this same test program, told so by its environment.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
-use std::{net::SocketAddr, process::Stdio, sync::Arc};
+use std::net::SocketAddr;
 
 use lamplighter::{host::MessageAction, testing::TestRun};
-use lamplighter_jobs::DeliverWebhook;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer},
+use lamplighter_fakes::{
+    Authority,
+    process::{printed, rerun},
 };
+use lamplighter_jobs::DeliverWebhook;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
     process::Command,
 };
-use tokio_rustls::TlsAcceptor;
 use webhooks::{Secrets, Settings, function_with};
 
 /// The variable that tells the program where to deliver to.
@@ -24,23 +22,8 @@ const URL: &str = "WEBHOOKS_TEST_URL";
 
 /// A receiver with a certificate for `localhost`, and the authority that signed it, as PEM.
 async fn receiver() -> (SocketAddr, String) {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from(certificate)],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let authority = Authority::new().unwrap();
+    let acceptor = authority.acceptor().unwrap();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -61,19 +44,9 @@ async fn receiver() -> (SocketAddr, String) {
 async fn deliver(url: String, authorities: &str) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), authorities).unwrap();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "the_process_that_delivers", "--ignored", "--nocapture"])
-        .env(URL, url)
-        .env("SSL_CERT_FILE", file.path())
-        .env_remove("SSL_CERT_DIR")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
-    printed
+    let mut process = Command::from(rerun("the_process_that_delivers").unwrap());
+    process.env(URL, url).env("SSL_CERT_FILE", file.path()).env_remove("SSL_CERT_DIR").kill_on_drop(true);
+    printed(process.output().await.unwrap()).unwrap()
 }
 
 #[tokio::test]

@@ -37,8 +37,6 @@ mod sqs;
 mod stack;
 #[cfg(feature = "doctor")]
 mod stack_reader;
-#[cfg(feature = "test-util")]
-pub mod testing;
 
 #[cfg(feature = "dynamodb")]
 pub use self::maintenance::{Maintenance, MaintenanceError, QueueReport, Report};

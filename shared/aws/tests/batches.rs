@@ -12,10 +12,8 @@ mod support;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lamplighter_aws::{
-    lambda::Response,
-    testing::{FakeSqs, Fault},
-};
+use lamplighter_aws::lambda::Response;
+use lamplighter_fakes::{FakeSqs, Fault, queue_arn};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -41,7 +39,7 @@ async fn ten_failures_are_one_call() {
     let calls = stage.sqs.calls();
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0].action, "ChangeMessageVisibilityBatch");
-    assert_eq!(calls[0].body["QueueUrl"], stage.sqs.url("work"));
+    assert_eq!(calls[0].body["QueueUrl"], stage.sqs.queue_url("work"));
     // 6.5 seconds, less what has passed since, rounded up.
     assert!(visibilities(&stage.sqs).values().all(|seconds| (6..=7).contains(seconds)));
 }
@@ -131,15 +129,15 @@ async fn a_poison_body_lies_in_the_dead_letter_queue_with_its_story() {
 #[tokio::test]
 async fn without_a_map_the_queue_itself_is_asked_once() {
     let stage = Stage::unmapped().await;
-    stage.sqs.redrive("work", "shop-work-dlq");
+    stage.sqs.set_dead_letter_queue("work", "shop-work-dlq");
     for round in 0..3 {
         assert_eq!(stage.failures(&batch([record(&format!("m{round}"), "poison")])).await, [""; 0]);
     }
     let asked = stage.sqs.bodies("GetQueueAttributes");
-    assert_eq!(asked, [json!({"QueueUrl": stage.sqs.url("work"), "AttributeNames": ["RedrivePolicy"]})]);
+    assert_eq!(asked, [json!({"QueueUrl": stage.sqs.queue_url("work"), "AttributeNames": ["RedrivePolicy"]})]);
     let sent = stage.sqs.bodies("SendMessageBatch");
     assert_eq!(sent.len(), 3);
-    assert!(sent.iter().all(|call| call["QueueUrl"] == stage.sqs.url("shop-work-dlq")));
+    assert!(sent.iter().all(|call| call["QueueUrl"] == stage.sqs.queue_url("shop-work-dlq")));
 }
 
 #[tokio::test]
@@ -150,7 +148,7 @@ async fn a_message_that_cannot_be_buried_comes_back() {
     assert_eq!(stage.failures(&poison()).await, ["poison"]);
     // One that refuses.
     let stage = Stage::mapped().await;
-    stage.sqs.fail("SendMessageBatch", Fault::Call(403, "AccessDenied", "not yours"));
+    stage.sqs.fail("SendMessageBatch", Fault::Refused(403, "AccessDenied", "not yours"));
     assert_eq!(stage.failures(&poison()).await, ["poison"]);
     // One that refuses the entry.
     let stage = Stage::mapped().await;
@@ -172,7 +170,7 @@ async fn a_message_that_cannot_be_buried_comes_back() {
 async fn a_delay_that_cannot_be_set_still_reports_the_failure() {
     let event = || batch(["a", "b", "c"].map(|id| record(id, body("retry"))));
     for fault in [
-        Fault::Call(403, "AccessDenied", "not yours"),
+        Fault::Refused(403, "AccessDenied", "not yours"),
         Fault::Entries(vec![0, 2], true),
         Fault::Entries(vec![1], false),
     ] {
@@ -215,14 +213,14 @@ async fn a_stopping_host_hands_its_jobs_back_at_once() {
 fn fifo(id: &str, group: &str, end: &str) -> Value {
     let mut record = record(id, body(end));
     record["attributes"]["MessageGroupId"] = json!(group);
-    record["eventSourceARN"] = json!(FakeSqs::arn("shop-work.fifo"));
+    record["eventSourceARN"] = json!(queue_arn("shop-work.fifo"));
     record
 }
 
 #[tokio::test]
 async fn on_a_fifo_queue_a_failure_holds_up_its_group_and_no_other() {
     let mut stage = Stage::unmapped().await;
-    stage.sqs.redrive("shop-work.fifo", "shop-work-dlq.fifo");
+    stage.sqs.set_dead_letter_queue("shop-work.fifo", "shop-work-dlq.fifo");
     let event = batch([
         fifo("a1", "a", "succeed"),
         fifo("a2", "a", "retry"),
@@ -294,7 +292,7 @@ async fn hostile_events_lose_nothing_and_never_name_an_empty_id() {
 
     // Nor can it be buried: only failing the batch keeps it.
     let stage = Stage::mapped().await;
-    stage.sqs.fail("SendMessageBatch", Fault::Call(403, "AccessDenied", "not yours"));
+    stage.sqs.fail("SendMessageBatch", Fault::Refused(403, "AccessDenied", "not yours"));
     let error = stage.invoke(&batch([nameless])).await.unwrap_err();
     assert_eq!(error.error_type(), "Lamplighter.Unreportable");
 
@@ -371,7 +369,7 @@ async fn hostile_events_lose_nothing_and_never_name_an_empty_id() {
 #[tokio::test]
 async fn awss_own_examples_are_understood() {
     let stage = Stage::unmapped().await;
-    stage.sqs.redrive("work", "work-dlq");
+    stage.sqs.set_dead_letter_queue("work", "work-dlq");
     let event: Value = serde_json::from_str(include_str!("fixtures/example-sqs-event.json")).unwrap();
     // Its body is no message, and its queue has no dead-letter queue that could be asked for: it comes back.
     assert_eq!(stage.failures(&event).await, ["MessageID_1"]);
@@ -404,7 +402,7 @@ fn odd_record() -> impl Strategy<Value = Value> {
         field("receiptHandle", texts(&["r1", "r2"])),
         field("body", texts(&bodies)),
         field("eventSource", texts(&["aws:sqs"])),
-        field("eventSourceARN", vec![json!(FakeSqs::arn("work")), json!(FakeSqs::arn("other.fifo"))]),
+        field("eventSourceARN", vec![json!(queue_arn("work")), json!(queue_arn("other.fifo"))]),
         field(
             "attributes",
             vec![

@@ -15,7 +15,8 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use lamplighter::{Client, backend::Backend, env::Env};
-use lamplighter_aws::{Sqs, testing::FakeSqs};
+use lamplighter_aws::Sqs;
+use lamplighter_fakes::FakeSqs;
 use tokio::{process::Command, time::timeout};
 
 use support::Act;
@@ -55,7 +56,7 @@ const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACC
 #[tokio::test]
 async fn with_credentials_a_job_is_sent_to_the_urls_own_endpoint() {
     let fake = FakeSqs::start().await.unwrap();
-    assert_eq!(send(&fake.url("work"), &KEYS).await, "sent one");
+    assert_eq!(send(&fake.queue_url("work"), &KEYS).await, "sent one");
     assert_eq!(fake.bodies("SendMessageBatch").len(), 1);
 }
 
@@ -77,7 +78,7 @@ async fn missing_credentials_are_one_sentence() {
 #[tokio::test]
 async fn an_endpoint_that_does_not_answer_is_one_sentence() {
     let fake = FakeSqs::start().await.unwrap();
-    let url = fake.url("work");
+    let url = fake.queue_url("work");
     drop(fake);
     let said = send(&url, &KEYS).await;
     assert!(said.contains(&url) && said.contains("does not answer") && said.contains("check the address"), "{said}");

@@ -19,15 +19,13 @@ use lamplighter::{
     message::MAX_MESSAGE_BYTES,
     mins, secs,
 };
-use lamplighter_aws::{
-    Sqs,
-    testing::{FakeSqs, Fault},
-};
+use lamplighter_aws::Sqs;
+use lamplighter_fakes::{FakeSqs, Fault};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use support::{Act, End};
+use support::{Act, End, clients};
 
 /// A job on a FIFO queue.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -54,9 +52,10 @@ impl Job for Lost {
 const NOW: &str = "2026-11-01T12:00:00Z";
 
 fn client(fake: &FakeSqs) -> Client {
-    let map = json!({"work": {"url": fake.url("shop-work")}, "steps": {"url": fake.url("shop-steps.fifo")}});
+    let map =
+        json!({"work": {"url": fake.queue_url("shop-work")}, "steps": {"url": fake.queue_url("shop-steps.fifo")}});
     let env = Env::seeded(NOW.parse().unwrap(), 7);
-    let sqs = Sqs::with_env(fake.sdk(), map.to_string().parse().unwrap(), env.clone());
+    let sqs = Sqs::with_env(clients(fake), map.to_string().parse().unwrap(), env.clone());
     Client::new(Backend::new(std::sync::Arc::new(sqs)), env)
 }
 
@@ -75,7 +74,7 @@ async fn a_job_is_a_message_on_its_queue() {
     assert_eq!(enqueued, Enqueued::New("order-42".parse().unwrap()));
     let calls = fake.bodies("SendMessageBatch");
     assert_eq!(calls.len(), 1);
-    assert_eq!(calls[0]["QueueUrl"], fake.url("shop-work"));
+    assert_eq!(calls[0]["QueueUrl"], fake.queue_url("shop-work"));
     let entry = &calls[0]["Entries"][0];
     // A group on a standard queue spreads fairly between tenants; ids de-duplicate on FIFO queues only.
     assert_eq!(entry["MessageGroupId"], "tenant-7");
@@ -187,10 +186,14 @@ async fn what_is_wrong_is_one_sentence() {
     let error = client.enqueue(Lost {}).await.unwrap_err();
     assert!(matches!(&error, EnqueueError::UnknownQueue(queue) if queue == "nowhere"), "{error}");
     for (fault, kind, says) in [
-        (Fault::Call(403, "AccessDenied", "not yours."), StoreErrorKind::Denied, "AccessDenied: not yours; the role"),
-        (Fault::Call(400, "ExpiredToken", ""), StoreErrorKind::Denied, "expired: sign in again"),
-        (Fault::Call(400, "QueueDoesNotExist", "no such queue"), StoreErrorKind::Invalid, "check the queue's URL"),
-        (Fault::Call(400, "OverLimit", "too many"), StoreErrorKind::Unavailable, "try again"),
+        (
+            Fault::Refused(403, "AccessDenied", "not yours."),
+            StoreErrorKind::Denied,
+            "AccessDenied: not yours; the role",
+        ),
+        (Fault::Refused(400, "ExpiredToken", ""), StoreErrorKind::Denied, "expired: sign in again"),
+        (Fault::Refused(400, "QueueDoesNotExist", "no such queue"), StoreErrorKind::Invalid, "check the queue's URL"),
+        (Fault::Refused(400, "OverLimit", "too many"), StoreErrorKind::Unavailable, "try again"),
     ] {
         fake.fail("SendMessageBatch", fault.clone());
         match client.enqueue(act("x")).await.unwrap_err() {
@@ -203,8 +206,8 @@ async fn what_is_wrong_is_one_sentence() {
         }
     }
     // Passing troubles are tried again by the SDK.
-    fake.fail("SendMessageBatch", Fault::Call(503, "ServiceUnavailable", "later"));
-    fake.fail("SendMessageBatch", Fault::Call(500, "InternalError", "oops"));
+    fake.fail("SendMessageBatch", Fault::Refused(503, "ServiceUnavailable", "later"));
+    fake.fail("SendMessageBatch", Fault::Refused(500, "InternalError", "oops"));
     client.enqueue(act("x")).await.unwrap();
 }
 

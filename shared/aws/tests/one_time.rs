@@ -2,12 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 
+mod support;
+
 use lamplighter::{JobId, Timestamp, backend::StoreErrorKind};
-use lamplighter_aws::{
-    OneTime, OneTimeError, Sending,
-    testing::{FakeSchedules, FakeSqs},
-};
+use lamplighter_aws::{OneTime, OneTimeError, Sending};
+use lamplighter_fakes::{FakeSchedules, Fault, queue_arn};
 use serde_json::{Value, json};
+
+use support::{clients, schedule_settings};
 
 const URL: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/shop-webhooks";
 const BODY: &str = r#"{"job":"a","args":{"html":"<aws.scheduler.schedule-arn>"}}"#;
@@ -22,7 +24,7 @@ fn at(text: &str) -> Timestamp {
 
 async fn one_time() -> (FakeSchedules, OneTime) {
     let fake = FakeSchedules::start().await.unwrap();
-    let one_time = OneTime::new(fake.sdk(), fake.settings().unwrap());
+    let one_time = OneTime::new(clients(&fake), schedule_settings());
     (fake, one_time)
 }
 
@@ -46,7 +48,7 @@ async fn a_message_is_a_schedule_that_goes_after_it_has_run() {
             "Target": {
                 "Arn": "arn:aws:sqs:eu-west-1:123456789012:shop-webhooks",
                 "RoleArn": FakeSchedules::ROLE,
-                "DeadLetterConfig": { "Arn": FakeSqs::arn("shop-undelivered-events") },
+                "DeadLetterConfig": { "Arn": queue_arn("shop-undelivered-events") },
                 "RetryPolicy": { "MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185 },
                 "Input": null,
             },
@@ -105,7 +107,7 @@ async fn what_is_wrong_is_one_sentence() {
         (3, 400, "ThrottlingException", StoreErrorKind::Unavailable, "try again"),
         (3, 500, "InternalServerException", StoreErrorKind::Unavailable, "try again"),
     ] {
-        (0..times).for_each(|_| fake.fail("CreateSchedule", status, code));
+        (0..times).for_each(|_| fake.fail("CreateSchedule", Fault::refused(status, code)));
         let error = later.create("d-1", moment, sending(URL)).await.unwrap_err();
         let OneTimeError::Backend(error) = error else { panic!("{error}") };
         let text = error.to_string();

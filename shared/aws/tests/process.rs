@@ -17,10 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lamplighter_aws::{
-    lambda::{STOP_NOTICE_VARIABLE, WARM_UP_VARIABLE},
-    testing::{Answer, FakeSqs, Fault, RuntimeApi},
-};
+use lamplighter_aws::lambda::{STOP_NOTICE_VARIABLE, WARM_UP_VARIABLE};
+use lamplighter_fakes::{Answer, FakeSqs, Fault, RuntimeApi};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
@@ -93,7 +91,7 @@ async fn ended(mut child: Child) -> (String, String, ExitStatus) {
 }
 
 fn environment(api: &RuntimeApi, sqs: &FakeSqs) -> Vec<(&'static str, String)> {
-    let map = json!({"work": {"url": sqs.url("work"), "dlq": sqs.url("work-dlq")}});
+    let map = json!({"work": {"url": sqs.queue_url("work"), "dlq": sqs.queue_url("work-dlq")}});
     let mut environment = api.environment("actors");
     environment.extend([("LAMPLIGHTER_QUEUES", map.to_string()), ("AWS_ENDPOINT_URL", sqs.endpoint())]);
     environment
@@ -151,15 +149,10 @@ async fn called_before_next(sqs: &FakeSqs, more: &[(&'static str, &str)], calls:
     let mut environment = environment(&api, sqs);
     environment.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let _child = start(environment);
-    let all_called = async {
-        while sqs.calls().len() < calls {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, all_called).await.unwrap();
+    timeout(PATIENCE, sqs.called(calls)).await.unwrap();
     let called = Instant::now();
     let next = timeout(PATIENCE, api.first_next()).await.unwrap();
-    let mut actions: Vec<_> = sqs.calls().into_iter().map(|call| call.action).collect();
+    let mut actions: Vec<_> = sqs.calls().into_iter().map(|call| format!("{} {}", call.service, call.action)).collect();
     actions.sort();
     (actions, next.saturating_duration_since(called))
 }
@@ -173,15 +166,15 @@ async fn connections_are_made_ahead_where_that_is_asked_for_and_there_are_record
     }
     // Both are refused here, once, and that keeps nobody from serving.
     let sqs = FakeSqs::start().await.unwrap();
-    sqs.fail("GetQueueAttributes", Fault::Call(403, "AccessDenied", "as the test asked"));
+    sqs.fail("GetQueueAttributes", Fault::Refused(403, "AccessDenied", "as the test asked"));
     let (actions, _) = called_before_next(&sqs, &[table, ahead], 2).await;
-    assert_eq!(actions, ["DynamoDB_20120810.GetItem", "GetQueueAttributes"]);
+    assert_eq!(actions, ["dynamodb GetItem", "sqs GetQueueAttributes"]);
 }
 
 #[tokio::test]
 async fn a_service_that_does_not_answer_holds_up_a_start_for_a_second() {
     let sqs = FakeSqs::start().await.unwrap();
-    for action in ["DynamoDB_20120810.GetItem", "GetQueueAttributes"] {
+    for action in ["GetItem", "GetQueueAttributes"] {
         sqs.fail(action, Fault::Silence);
     }
     let started = Instant::now();

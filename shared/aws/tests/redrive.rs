@@ -1,6 +1,8 @@
 //! Dead letters on their way back: what is sent, in which order, and what stays.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 
+mod support;
+
 use std::{
     collections::BTreeMap,
     num::NonZeroU32,
@@ -15,11 +17,11 @@ use lamplighter::{
     host::Stop,
     record::{Count, Page},
 };
-use lamplighter_aws::{
-    DeadLetterFilter, Moved, Operator, Redrive, Redriven,
-    testing::{FakeDeployment, FakeLetter, Fault},
-};
+use lamplighter_aws::{DeadLetterFilter, Moved, Operator, Redrive, Redriven};
+use lamplighter_fakes::{FakeDeployment, FakeMessage, Fault};
 use serde_json::json;
+
+use support::clients;
 
 const DEAD: &str = "shop-work-dlq";
 const LIVE: &str = "shop-work";
@@ -39,11 +41,11 @@ fn dead_letter(fake: &FakeDeployment, job: &str, id: &str) -> String {
 
 fn dead_letter_at(fake: &FakeDeployment, job: &str, id: &str, sent: i64) -> String {
     let attributes = [("lamplighter.reason", "failed"), ("lamplighter.message-id", "live"), ("tenant", "blue")];
-    fake.put(DEAD, &FakeLetter { body: &body(job, id), attributes: &attributes, sent, group: None })
+    fake.sqs.put(DEAD, &FakeMessage { body: &body(job, id), attributes: &attributes, sent, group: None })
 }
 
 fn operator(fake: &FakeDeployment) -> Operator {
-    Operator::new(fake.sdk(), fake.queues())
+    Operator::new(clients(fake), fake.queue_map().parse().unwrap())
 }
 
 async fn redrive(fake: &FakeDeployment, redrive: &Redrive) -> Redriven {
@@ -72,8 +74,8 @@ async fn each_letter_is_sent_before_it_is_deleted_and_stays_as_it_was() {
     let redriven = redrive(&fake, &own_road()).await;
     assert_eq!((counts(&redriven), redriven.moved.of), ((23, 0, 0, 0), 23));
     assert!(redriven.error.is_none() && !redriven.stopped);
-    assert_eq!(fake.lying(DEAD).len(), 0);
-    let mut bodies = fake.lying(LIVE);
+    assert_eq!(fake.sqs.messages(DEAD).len(), 0);
+    let mut bodies = fake.sqs.messages(LIVE);
     bodies.sort_unstable();
     assert_eq!(bodies, (0..23).map(|n| body("act.out", &format!("job-{n:02}"))).collect::<Vec<_>>());
 
@@ -117,8 +119,11 @@ async fn what_is_not_chosen_can_be_received_again_at_once() {
     }
     let redriven = redrive(&fake, &Redrive::new().filter(of_job("act.out"))).await;
     assert_eq!(counts(&redriven), (10, 0, 20, 0));
-    assert_eq!((fake.lying(LIVE).len(), fake.lying(DEAD).len(), fake.visible(DEAD).len()), (10, 20, 20));
-    assert!(fake.lying(LIVE).iter().all(|body| body.contains("act.out")));
+    assert_eq!(
+        (fake.sqs.messages(LIVE).len(), fake.sqs.messages(DEAD).len(), fake.sqs.visible(DEAD).len()),
+        (10, 20, 20)
+    );
+    assert!(fake.sqs.messages(LIVE).iter().all(|body| body.contains("act.out")));
 }
 
 #[tokio::test]
@@ -133,8 +138,8 @@ async fn letters_are_chosen_by_when_they_were_buried() {
     let filter = DeadLetterFilter { job: None, since: Some(since) };
     let redriven = redrive(&fake, &Redrive::new().filter(filter)).await;
     assert_eq!(counts(&redriven), (1, 0, 2, 0));
-    assert_eq!(fake.lying(LIVE), [body("act.out", "just-now")]);
-    assert_eq!(fake.visible(DEAD).len(), 2);
+    assert_eq!(fake.sqs.messages(LIVE), [body("act.out", "just-now")]);
+    assert_eq!(fake.sqs.visible(DEAD).len(), 2);
 }
 
 #[tokio::test]
@@ -147,20 +152,24 @@ async fn a_letter_that_sqs_does_not_take_stays() {
     let redriven = redrive(&fake, &own_road()).await;
     assert_eq!(counts(&redriven), (3, 0, 0, 2));
     assert!(redriven.error.unwrap().to_string().contains("SQS says Injected"));
-    assert_eq!((fake.lying(LIVE).len(), fake.visible(DEAD).len()), (3, 2), "none is lost, none is there twice");
+    assert_eq!(
+        (fake.sqs.messages(LIVE).len(), fake.sqs.visible(DEAD).len()),
+        (3, 2),
+        "none is lost, none is there twice"
+    );
 }
 
 #[tokio::test]
 async fn nothing_is_deleted_where_nothing_was_sent() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter(&fake, "act.out", "a");
-    fake.fail("SendMessageBatch", Fault::Call(403, "AccessDenied", "not yours"));
+    fake.fail("SendMessageBatch", Fault::Refused(403, "AccessDenied", "not yours"));
     let redriven = redrive(&fake, &own_road()).await;
     assert_eq!(counts(&redriven), (0, 0, 0, 1));
     let error = redriven.error.unwrap().to_string();
     assert!(error.contains("cannot send to") && error.contains("needs the permission"), "{error}");
     assert!(!fake.actions().contains(&"DeleteMessageBatch".to_owned()));
-    assert_eq!(fake.visible(DEAD).len(), 1);
+    assert_eq!(fake.sqs.visible(DEAD).len(), 1);
 }
 
 #[tokio::test]
@@ -171,7 +180,7 @@ async fn a_letter_that_cannot_be_deleted_is_told() {
     fake.fail("DeleteMessageBatch", Fault::Entries(vec![0], false));
     let redriven = redrive(&fake, &own_road()).await;
     assert_eq!((counts(&redriven), redriven.twice), ((2, 0, 0, 0), 0), "it was tried again");
-    assert_eq!(fake.lying(DEAD).len(), 0);
+    assert_eq!(fake.sqs.messages(DEAD).len(), 0);
 
     dead_letter(&fake, "act.out", "c");
     for _ in 0..4 {
@@ -188,16 +197,16 @@ async fn on_a_fifo_queue_groups_are_kept_and_nothing_is_swallowed() {
     let mut ids = Vec::new();
     for n in 0..12 {
         let group = if n % 2 == 0 { "even" } else { "odd" };
-        let letter = FakeLetter {
+        let letter = FakeMessage {
             body: &body("step", &format!("step-{n:02}")),
             attributes: &[],
             sent: now(),
             group: Some(group),
         };
-        ids.push(fake.put("shop-steps-dlq.fifo", &letter));
+        ids.push(fake.sqs.put("shop-steps-dlq.fifo", &letter));
     }
     // Move tasks are there, and not for this.
-    fake.move_tasks(vec![json!({"Status": "COMPLETED"})]);
+    fake.sqs.move_tasks(vec![json!({"Status": "COMPLETED"})]);
     let redriven = operator(&fake).redrive("steps", &Redrive::new(), &Stop::new(), |_| {}).await.unwrap();
     assert_eq!(counts(&redriven), (12, 0, 0, 0));
     let sent: Vec<_> = fake
@@ -210,7 +219,7 @@ async fn on_a_fifo_queue_groups_are_kept_and_nothing_is_swallowed() {
     let deduplication: Vec<_> = sent.iter().map(|entry| entry["MessageDeduplicationId"].as_str().unwrap()).collect();
     assert_eq!(deduplication, ids.iter().map(|id| format!("redrive-{id}")).collect::<Vec<_>>());
     assert_eq!(
-        fake.lying("shop-steps.fifo"),
+        fake.sqs.messages("shop-steps.fifo"),
         (0..12).map(|n| body("step", &format!("step-{n:02}"))).collect::<Vec<_>>()
     );
 }
@@ -244,7 +253,7 @@ async fn a_stop_ends_what_is_under_way_and_begins_no_more() {
     let redriven = operator(&fake).redrive("work", &slowly, &stop, |_| stop.drain()).await.unwrap();
     assert!(redriven.stopped);
     assert_eq!(counts(&redriven), (10, 0, 0, 0));
-    assert_eq!((fake.lying(LIVE).len(), fake.visible(DEAD).len()), (10, 20));
+    assert_eq!((fake.sqs.messages(LIVE).len(), fake.sqs.visible(DEAD).len()), (10, 20));
 }
 
 #[tokio::test]
@@ -255,7 +264,7 @@ async fn sqs_moves_everything_by_itself_where_it_can() {
         json!({"TaskHandle": "task-1", "Status": status, "ApproximateNumberOfMessagesMoved": moved,
                "ApproximateNumberOfMessagesToMove": 3, "StartedTimestamp": 0})
     };
-    fake.move_tasks(vec![look("RUNNING", 1), look("COMPLETED", 3)]);
+    fake.sqs.move_tasks(vec![look("RUNNING", 1), look("COMPLETED", 3)]);
     let told = Mutex::new(Vec::new());
     let tell = |far: Moved| told.lock().unwrap().push((far.moved, far.of));
     let redriven = operator(&fake).redrive("work", &Redrive::new(), &Stop::new(), tell).await.unwrap();
@@ -271,7 +280,7 @@ async fn sqs_moves_everything_by_itself_where_it_can() {
 async fn a_task_is_cancelled_by_a_stop() {
     let fake = FakeDeployment::start().await.unwrap();
     let look = |status: &str| json!({"TaskHandle": "task-1", "Status": status, "ApproximateNumberOfMessagesMoved": 7});
-    fake.move_tasks(vec![look("RUNNING"), look("CANCELLING"), look("CANCELLED")]);
+    fake.sqs.move_tasks(vec![look("RUNNING"), look("CANCELLING"), look("CANCELLED")]);
     let stop = Stop::new();
     let redriven = operator(&fake).redrive("work", &Redrive::new(), &stop, |_| stop.drain()).await.unwrap();
     assert_eq!((redriven.moved.moved, redriven.stopped), (7, true));
@@ -284,12 +293,12 @@ async fn where_there_are_no_tasks_our_own_road_goes() {
         let fake = FakeDeployment::start().await.unwrap();
         dead_letter(&fake, "act.out", "a");
         if let Some(code) = unsupported {
-            fake.move_tasks(vec![json!({"Status": "RUNNING"})]);
-            fake.fail("StartMessageMoveTask", Fault::Call(400, code, "not here"));
+            fake.sqs.move_tasks(vec![json!({"Status": "RUNNING"})]);
+            fake.fail("StartMessageMoveTask", Fault::Refused(400, code, "not here"));
         }
         let redriven = redrive(&fake, &Redrive::new()).await;
         assert_eq!(counts(&redriven), (1, 0, 0, 0), "{unsupported:?}");
-        assert_eq!((fake.lying(LIVE).len(), fake.lying(DEAD).len()), (1, 0), "{unsupported:?}");
+        assert_eq!((fake.sqs.messages(LIVE).len(), fake.sqs.messages(DEAD).len()), (1, 0), "{unsupported:?}");
     }
 }
 
@@ -299,17 +308,17 @@ async fn what_a_task_gets_stuck_on_goes_our_own_road() {
     dead_letter(&fake, "act.out", "a");
     let reason = "CouldNotDetermineMessageSource";
     let stuck = json!({"Status": "FAILED", "FailureReason": reason, "ApproximateNumberOfMessagesMoved": 4});
-    fake.move_tasks(vec![stuck]);
+    fake.sqs.move_tasks(vec![stuck]);
     let redriven = redrive(&fake, &Redrive::new()).await;
     assert_eq!(counts(&redriven), (5, 0, 0, 0));
-    assert_eq!(fake.lying(DEAD).len(), 0);
+    assert_eq!(fake.sqs.messages(DEAD).len(), 0);
 }
 
 #[tokio::test]
 async fn a_task_that_somebody_else_started_is_left_alone() {
     let fake = FakeDeployment::start().await.unwrap();
-    fake.move_tasks(vec![json!({"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 9})]);
-    fake.task_is_under_way();
+    fake.sqs.move_tasks(vec![json!({"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 9})]);
+    fake.sqs.task_is_under_way();
     let error = operator(&fake).redrive("work", &Redrive::new(), &Stop::new(), |_| {}).await.unwrap_err().to_string();
     assert!(error.contains("is moving messages of") && error.contains("9 so far"), "{error}");
     assert!(!fake.actions().contains(&"StartMessageMoveTask".to_owned()));
@@ -332,10 +341,10 @@ async fn a_failed_jobs_record_is_queued_again_before_its_message_is_sent() {
     }
     let redriven = redrive(&fake, &Redrive::new().store(records.clone())).await;
     assert_eq!(counts(&redriven), (3, 2, 0, 0));
-    let mut sent = fake.lying(LIVE);
+    let mut sent = fake.sqs.messages(LIVE);
     sent.sort_unstable();
     assert_eq!(sent, ["failed", "queued", "unknown"].map(|id| body("act.out", id)));
-    assert_eq!(fake.lying(DEAD).len(), 0, "those of jobs that need them no more are gone too");
+    assert_eq!(fake.sqs.messages(DEAD).len(), 0, "those of jobs that need them no more are gone too");
     assert_eq!(records.marked_queued(), ["failed"]);
 }
 
@@ -349,7 +358,7 @@ async fn where_the_store_is_away_nothing_is_sent() {
     let redriven = redrive(&fake, &Redrive::new().store(records)).await;
     assert_eq!(counts(&redriven), (0, 0, 0, 2));
     assert!(redriven.error.unwrap().to_string().contains("the table is away"));
-    assert_eq!((fake.lying(LIVE).len(), fake.visible(DEAD).len()), (0, 2));
+    assert_eq!((fake.sqs.messages(LIVE).len(), fake.sqs.visible(DEAD).len()), (0, 2));
 }
 
 #[tokio::test]
@@ -358,7 +367,7 @@ async fn counting_moves_nothing_and_hides_nothing() {
     for n in 0..25 {
         dead_letter(&fake, if n < 5 { "other" } else { "act.out" }, &format!("job-{n}"));
     }
-    fake.put(DEAD, &FakeLetter { body: "no JSON", attributes: &[], sent: now(), group: None });
+    fake.sqs.put(DEAD, &FakeMessage { body: "no JSON", attributes: &[], sent: now(), group: None });
     let operator = operator(&fake);
     let all = operator.count_dead_letters("work", &DeadLetterFilter::default(), &Stop::new()).await.unwrap();
     let count = |job: &str, reason: &str, letters| ((job.to_owned(), reason.to_owned()), letters);
@@ -370,7 +379,7 @@ async fn counting_moves_nothing_and_hides_nothing() {
     assert_eq!((all.by_job_and_reason, all.looked_at, all.of), (by, 26, 26));
     let some = operator.count_dead_letters("work", &of_job("other"), &Stop::new()).await.unwrap();
     assert_eq!((some.by_job_and_reason, some.looked_at), (BTreeMap::from([count("other", "failed", 5)]), 26));
-    assert_eq!((fake.visible(DEAD).len(), fake.lying(LIVE).len()), (26, 0));
+    assert_eq!((fake.sqs.visible(DEAD).len(), fake.sqs.messages(LIVE).len()), (26, 0));
     assert!(!fake.actions().iter().any(|action| action == "SendMessageBatch" || action == "DeleteMessageBatch"));
 }
 
@@ -386,7 +395,7 @@ async fn letters_are_listed_oldest_first() {
     assert_eq!(letters.len(), 12);
     assert_eq!((&*letters[0].id, &*letters[0].job, &*letters[0].reason), ("old", "act.out", "failed"));
     assert_eq!(letters[11].id, "new");
-    assert_eq!(fake.visible(DEAD).len(), 22);
+    assert_eq!(fake.sqs.visible(DEAD).len(), 22);
 }
 
 #[tokio::test]

@@ -15,15 +15,13 @@ use lamplighter::{
     schedule::Schedule,
     secs,
 };
-use lamplighter_aws::{
-    AwsSchedules, Sqs,
-    testing::{FakeSchedules, FakeSqs},
-};
+use lamplighter_aws::{AwsSchedules, Sqs};
+use lamplighter_fakes::{FakeSchedules, FakeSqs, Fault, queue_arn};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use support::{Act, End};
+use support::{Act, End, clients, schedule_settings};
 
 /// A job on a FIFO queue.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -55,10 +53,11 @@ struct Stage {
 impl Stage {
     async fn new() -> Self {
         let (aws, sqs) = (FakeSchedules::start().await.unwrap(), FakeSqs::start().await.unwrap());
-        let map = json!({"work": {"url": sqs.url("shop-work")}, "steps": {"url": sqs.url("shop-steps.fifo")}});
+        let map =
+            json!({"work": {"url": sqs.queue_url("shop-work")}, "steps": {"url": sqs.queue_url("shop-steps.fifo")}});
         let env = Env::seeded(at(NOW), 7);
-        let queues = Sqs::with_env(sqs.sdk(), map.to_string().parse().unwrap(), env.clone());
-        let schedules = AwsSchedules::new(aws.sdk(), aws.settings().unwrap(), queues.clone(), env.clone());
+        let queues = Sqs::with_env(clients(&sqs), map.to_string().parse().unwrap(), env.clone());
+        let schedules = AwsSchedules::new(clients(&aws), schedule_settings(), queues.clone(), env.clone());
         let backend = Backend::new(Arc::new(queues)).with_schedules(Arc::new(schedules));
         Self { aws, sqs, client: Client::new(backend, env) }
     }
@@ -72,12 +71,12 @@ impl Stage {
     fn deploy(&self) {
         let transformer =
             json!({ "InputPathsMap": {"time": "$.time"}, "InputTemplate": tick("nightly", "act.out", "<time>") });
-        let target = json!({ "Id": "queue", "Arn": FakeSqs::arn("shop-work"), "InputTransformer": transformer });
+        let target = json!({ "Id": "queue", "Arn": queue_arn("shop-work"), "InputTransformer": transformer });
         let rule = json!({ "ScheduleExpression": "cron(0 6 * * ? *)", "State": "ENABLED", "Description": "Nightly" });
         self.aws.deploy_rule("shop-nightly", rule.clone(), target);
         // Another stack, whose name begins with this one's.
         let other = json!({ "InputTemplate": tick("nightly", "act.out", "<time>") });
-        let target = json!({ "Id": "queue", "Arn": FakeSqs::arn("shop-eu-work"), "InputTransformer": other });
+        let target = json!({ "Id": "queue", "Arn": queue_arn("shop-eu-work"), "InputTransformer": other });
         self.aws.deploy_rule("shop-eu-nightly", rule.clone(), target);
         // Rules that start no job: one that calls a function, one of events.
         let target = json!({ "Id": "function", "Arn": "arn:aws:lambda:us-east-1:123456789012:function:shop-sweep" });
@@ -95,7 +94,7 @@ impl Stage {
                 "FlexibleTimeWindow": { "Mode": "OFF" },
                 "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
                 "Target": {
-                    "Arn": FakeSqs::arn("shop-steps.fifo"),
+                    "Arn": queue_arn("shop-steps.fifo"),
                     "RoleArn": FakeSchedules::ROLE,
                     "Input": tick("berlin", "step.take", TIME),
                     "SqsParameters": { "MessageGroupId": "berlin" },
@@ -141,9 +140,9 @@ async fn a_schedule_is_one_of_scheduler_with_all_that_it_needs() {
             "ActionAfterCompletion": "DELETE",
             "State": "ENABLED",
             "Target": {
-                "Arn": FakeSqs::arn("shop-work"),
+                "Arn": queue_arn("shop-work"),
                 "RoleArn": FakeSchedules::ROLE,
-                "DeadLetterConfig": { "Arn": FakeSqs::arn("shop-undelivered-events") },
+                "DeadLetterConfig": { "Arn": queue_arn("shop-undelivered-events") },
                 "RetryPolicy": { "MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185 },
                 "Input": null,
             },
@@ -229,18 +228,18 @@ async fn rules_are_disabled_and_enabled() {
 async fn a_rule_that_may_not_be_read_is_another_stacks() {
     let stage = Stage::new().await;
     stage.deploy();
-    stage.aws.fail("ListTargetsByRule", 400, "AccessDeniedException");
+    stage.aws.fail("ListTargetsByRule", Fault::refused(400, "AccessDeniedException"));
     let refused = stage.client.pause_schedule("eu-nightly").await;
     assert!(matches!(&refused, Err(SchedulingError::Unknown(_))), "{refused:?}");
     assert_eq!(stage.aws.rule_state("shop-eu-nightly").as_deref(), Some("ENABLED"));
     // It takes no name from this stack either.
-    stage.aws.fail("ListTargetsByRule", 400, "AccessDeniedException");
+    stage.aws.fail("ListTargetsByRule", Fault::refused(400, "AccessDeniedException"));
     stage.client.schedule(hourly("eu-nightly"), &act("")).await.unwrap();
-    (0..3).for_each(|_| stage.aws.fail("ListTargetsByRule", 400, "AccessDeniedException"));
+    (0..3).for_each(|_| stage.aws.fail("ListTargetsByRule", Fault::refused(400, "AccessDeniedException")));
     let listed = stage.client.schedules().await.unwrap();
     assert_eq!(listed.iter().map(|status| &*status.schedule.name).collect::<Vec<_>>(), ["berlin", "eu-nightly"]);
     // Anything else that goes wrong is said.
-    stage.aws.fail("ListTargetsByRule", 400, "InternalException");
+    stage.aws.fail("ListTargetsByRule", Fault::refused(400, "InternalException"));
     assert!(stage.client.schedules().await.is_err());
 }
 
@@ -327,7 +326,7 @@ async fn what_is_wrong_is_one_sentence() {
         (403, "AccessDeniedException", StoreErrorKind::Denied, "runtime-pace in group shop"),
         (404, "ResourceNotFoundException", StoreErrorKind::Invalid, "deployed to this account"),
     ] {
-        stage.aws.fail("CreateSchedule", status, code);
+        stage.aws.fail("CreateSchedule", Fault::refused(status, code));
         match stage.client.schedule(hourly("pace"), &act("")).await {
             Err(SchedulingError::Backend(error)) => {
                 assert!(error.kind() == kind && error.to_string().contains(says), "{error}");
@@ -340,7 +339,7 @@ async fn what_is_wrong_is_one_sentence() {
 #[tokio::test]
 async fn a_backend_without_schedules_says_so() {
     let fake = FakeSqs::start().await.unwrap();
-    let sqs = Sqs::new(fake.sdk(), lamplighter_aws::QueueMap::default());
+    let sqs = Sqs::new(clients(&fake), lamplighter_aws::QueueMap::default());
     let client = Client::new(Backend::new(Arc::new(sqs)), Env::system());
     let refused = client.schedules().await.unwrap_err().to_string();
     assert!(refused.contains("no schedule group is configured"), "{refused}");

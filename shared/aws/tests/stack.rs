@@ -1,25 +1,27 @@
 //! Stacks as their outputs tell them, and queues paused and resumed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 
+mod support;
+
 use lamplighter::backend::StoreErrorKind;
-use lamplighter_aws::{
-    MappingState, Operator, Output, Stack,
-    testing::{FakeDeployment, FakeLetter, Fault},
-};
+use lamplighter_aws::{MappingState, Operator, Output, Stack};
+use lamplighter_fakes::{FakeDeployment, FakeMessage, Fault};
 use serde_json::json;
 
+use support::clients;
+
 fn operator(fake: &FakeDeployment) -> Operator {
-    Operator::new(fake.sdk(), fake.queues())
+    Operator::new(clients(fake), fake.queue_map().parse().unwrap())
 }
 
 #[tokio::test]
 async fn a_stack_tells_what_it_consists_of() {
     let fake = FakeDeployment::start().await.unwrap();
-    fake.output("Table", Some("shop-jobs"));
-    fake.output("EventBus", Some("shop"));
-    fake.output("Payloads", Some(""));
-    fake.output("DashboardUrl", Some("https://example.com/?a=1&b=<2>"));
-    let stack = Stack::read(&fake.sdk(), "shop").await.unwrap();
+    fake.stack.set_output("Table", Some("shop-jobs"));
+    fake.stack.set_output("EventBus", Some("shop"));
+    fake.stack.set_output("Payloads", Some(""));
+    fake.stack.set_output("DashboardUrl", Some("https://example.com/?a=1&b=<2>"));
+    let stack = Stack::read(&clients(&fake), "shop").await.unwrap();
     assert_eq!(stack.name(), "shop");
     let names: Vec<_> = stack.queues().iter().map(|(name, queue)| (name, queue.is_fifo())).collect();
     assert_eq!(names, [("steps", true), ("work", false)]);
@@ -35,7 +37,7 @@ async fn a_stack_tells_what_it_consists_of() {
 async fn a_stack_that_is_none_is_one_sentence() {
     let fake = FakeDeployment::start().await.unwrap();
     let read = async |name: &str| {
-        let error = Stack::read(&fake.sdk(), name).await.unwrap_err();
+        let error = Stack::read(&clients(&fake), name).await.unwrap_err();
         assert!(!error.to_string().contains('\n'), "{error}");
         (error.kind(), error.to_string())
     };
@@ -48,13 +50,13 @@ async fn a_stack_that_is_none_is_one_sentence() {
         (Some("nonsense"), "does not say where its queues are (expected"),
         (Some(r#"{"work":{"url":"here"}}"#), "\"here\", which is no URL of a queue"),
     ] {
-        fake.output("Queues", queues);
+        fake.stack.set_output("Queues", queues);
         let (kind, text) = read("shop").await;
         assert_eq!(kind, StoreErrorKind::Invalid);
         assert!(text.contains(says) && text.contains("shop") && text.contains("deploy"), "{text}");
     }
 
-    fake.fail("DescribeStacks", Fault::Call(403, "AccessDenied", "not yours"));
+    fake.fail("DescribeStacks", Fault::Refused(403, "AccessDenied", "not yours"));
     let (kind, text) = read("shop").await;
     assert_eq!(kind, StoreErrorKind::Denied);
     assert!(text.contains("cannot read the stack shop: AWS says AccessDenied: not yours"), "{text}");
@@ -65,9 +67,9 @@ async fn a_queue_is_paused_and_resumed_once_lambda_says_so() {
     let fake = FakeDeployment::start().await.unwrap();
     let operator = operator(&fake);
     assert_eq!(operator.mapping("work").await.unwrap(), MappingState::Enabled);
-    fake.switch_takes("mapping-work", 2);
+    fake.mappings.switch_takes("mapping-work", 2);
     operator.pause("work").await.unwrap();
-    assert!(!fake.is_enabled("mapping-work") && fake.is_enabled("mapping-steps"));
+    assert!(!fake.mappings.is_enabled("mapping-work") && fake.mappings.is_enabled("mapping-steps"));
     assert_eq!(operator.mapping("work").await.unwrap(), MappingState::Disabled);
     assert_eq!(fake.bodies("UpdateEventSourceMapping"), [json!({"UUID": "mapping-work", "Enabled": false})]);
     // One look came with the answer to the switch.
@@ -76,7 +78,7 @@ async fn a_queue_is_paused_and_resumed_once_lambda_says_so() {
     assert_eq!(fake.bodies("UpdateEventSourceMapping").len(), 1, "it is paused already");
 
     operator.resume("work").await.unwrap();
-    assert!(fake.is_enabled("mapping-work"));
+    assert!(fake.mappings.is_enabled("mapping-work"));
     assert_eq!(fake.bodies("UpdateEventSourceMapping")[1], json!({"UUID": "mapping-work", "Enabled": true}));
 }
 
@@ -84,9 +86,9 @@ async fn a_queue_is_paused_and_resumed_once_lambda_says_so() {
 async fn a_mapping_that_is_being_changed_is_asked_again() {
     let fake = FakeDeployment::start().await.unwrap();
     let operator = operator(&fake);
-    fake.fail("UpdateEventSourceMapping", Fault::Call(400, "ResourceInUseException", "cannot be updated now"));
+    fake.fail("UpdateEventSourceMapping", Fault::Refused(400, "ResourceInUseException", "cannot be updated now"));
     operator.pause("work").await.unwrap();
-    assert!(!fake.is_enabled("mapping-work"));
+    assert!(!fake.mappings.is_enabled("mapping-work"));
     assert_eq!(fake.bodies("UpdateEventSourceMapping").len(), 2);
 }
 
@@ -99,9 +101,9 @@ async fn what_cannot_be_paused_is_one_sentence() {
         assert!(parts.iter().all(|part| error.contains(part)) && !error.contains('\n'), "{error}");
     };
     says("wrok", &["no queue \"wrok\" here", "steps, work"]).await;
-    fake.fail("UpdateEventSourceMapping", Fault::Call(403, "AccessDeniedException", "no"));
+    fake.fail("UpdateEventSourceMapping", Fault::Refused(403, "AccessDeniedException", "no"));
     says("work", &["cannot pause queue work (event source mapping mapping-work)", "needs the permission"]).await;
-    fake.unmap("mapping-work");
+    fake.mappings.remove("mapping-work");
     says("work", &["no function is mapped to queue work"]).await;
     assert_eq!(operator.mapping("work").await.unwrap(), MappingState::Missing);
 }
@@ -109,11 +111,11 @@ async fn what_cannot_be_paused_is_one_sentence() {
 #[tokio::test]
 async fn queues_say_how_they_stand() {
     let fake = FakeDeployment::start().await.unwrap();
-    let letter = FakeLetter { body: "{}", attributes: &[], sent: 0, group: None };
+    let letter = FakeMessage { body: "{}", attributes: &[], sent: 0, group: None };
     for _ in 0..3 {
-        fake.put("shop-work", &letter);
+        fake.sqs.put("shop-work", &letter);
     }
-    fake.put("shop-work-dlq", &letter);
+    fake.sqs.put("shop-work-dlq", &letter);
     let operator = operator(&fake);
     operator.pause("work").await.unwrap();
     let all = operator.queues().await.unwrap();

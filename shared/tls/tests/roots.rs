@@ -1,22 +1,20 @@
 //! Certificate authorities are the machine's, and loaded once a process: each case is this test program once more.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says so by failing")]
 
-use std::{
-    fs::File,
-    process::{Command, Stdio},
-};
+use std::fs::File;
 
+use lamplighter_fakes::{
+    Authority,
+    process::{printed, rerun_with_files},
+};
 use lamplighter_tls::{Roots, RootsError};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
 /// The variable that tells the program what to do.
 const TASK: &str = "LAMPLIGHTER_TLS_TEST";
 
 fn authority() -> String {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap().pem()
+    Authority::new().unwrap().pem()
 }
 
 /// Opens files until there can be no more.
@@ -52,19 +50,9 @@ fn the_process_that_loads() {
 fn run(task: &str, authorities: &str) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), authorities).unwrap();
-    let output = Command::new("sh")
-        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "the_process_that_loads", "--ignored", "--nocapture"])
-        .env(TASK, task)
-        .env("SSL_CERT_FILE", file.path())
-        .env_remove("SSL_CERT_DIR")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
-    printed
+    let mut process = rerun_with_files(64, "the_process_that_loads").unwrap();
+    process.env(TASK, task).env("SSL_CERT_FILE", file.path()).env_remove("SSL_CERT_DIR");
+    printed(process.output().unwrap()).unwrap()
 }
 
 #[test]

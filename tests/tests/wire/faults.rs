@@ -2,7 +2,7 @@
 //! again, and no attempt is eaten.
 
 use lamplighter::{EnqueueError, Job, JobId, JobState, Queue, Record, record::AttemptOutcome};
-use lamplighter_tests::wire::Fault;
+use lamplighter_fakes::Fault;
 
 use crate::{
     jobs::{Full, Lean, Then, Told},
@@ -17,7 +17,7 @@ impl Stage {
 
     /// Breaks all calls of a service.
     fn breaks(&self, service: &'static str, fault: Fault) {
-        self.probe.proxy.break_calls(move |called, _| (called == service).then_some(fault));
+        self.probe.proxy.fail_when(move |call| (call.service == service).then(|| fault.clone()));
     }
 
     async fn ended(&self, id: &JobId) -> Record {
@@ -38,7 +38,7 @@ async fn a_job_that_cannot_be_claimed_comes_again<J: Told>(fault: Fault) {
     stage.breaks("dynamodb", fault);
     assert_eq!(stage.run(1).await, 1, "{fault:?}");
     assert_eq!(stage.probe.runs(&id), [0; 0]);
-    stage.probe.proxy.repair();
+    stage.probe.proxy.stop_failing();
     // The first attempt, and the second.
     assert_eq!((stage.run(1).await, stage.run(1).await), (1, 0));
     assert_eq!(stage.probe.runs(&id), [1, 2]);
@@ -69,12 +69,12 @@ async fn a_success_that_cannot_be_written_travels<J: Told>(fault: Fault) {
     stage
         .probe
         .proxy
-        .break_calls(move |service, _| (service == "dynamodb" && !began.runs(&job).is_empty()).then_some(fault));
+        .fail_when(move |call| (call.service == "dynamodb" && !began.runs(&job).is_empty()).then(|| fault.clone()));
     assert_eq!(stage.run(1).await, 0, "its own message is done with");
     assert_eq!(stage.lying().await, 1, "the settlement");
     // The table is still away: the settlement waits.
     assert_eq!(stage.run(1).await, 1);
-    stage.probe.proxy.repair();
+    stage.probe.proxy.stop_failing();
     assert_eq!((stage.run(1).await, stage.lying().await), (0, 0));
     assert_eq!(outcomes(&stage.ended(&id).await), [AttemptOutcome::Succeeded]);
     assert_eq!(stage.probe.runs(&id), [1]);
@@ -101,10 +101,10 @@ async fn a_success_with_expired_credentials_is_written_later() {
 async fn a_burial_that_was_cut_off_is_made_up_for() {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.with::<Full>(Then::Fail).await;
-    stage.probe.proxy.break_calls(|_, action| action.starts_with("SendMessage").then_some(Fault::AWAY));
+    stage.probe.proxy.fail_when(|call| call.action.starts_with("SendMessage").then_some(Fault::AWAY));
     assert_eq!((stage.run(1).await, stage.dead().await), (1, 0));
     assert_eq!(stage.ended(&id).await.state, JobState::Failed);
-    stage.probe.proxy.repair();
+    stage.probe.proxy.stop_failing();
     assert_eq!((stage.run(1).await, stage.dead().await, stage.lying().await), (0, 1, 0));
     assert_eq!((stage.probe.runs(&id), outcomes(&stage.ended(&id).await)), (vec![1], vec![AttemptOutcome::Error]));
 }
@@ -116,12 +116,13 @@ async fn a_condition_that_fails_because_of_the_own_write_is_no_refusal() {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.with::<Full>(Then::Retry).await;
     let mut calls = 0;
-    stage.probe.proxy.break_calls(move |_, action| {
-        calls += usize::from(action == "UpdateItem");
-        (action == "UpdateItem" && calls % 2 == 1).then_some(Fault::AnswerLost)
+    stage.probe.proxy.fail_when(move |call| {
+        let is_update = call.action == "UpdateItem";
+        calls += usize::from(is_update);
+        (is_update && calls % 2 == 1).then_some(Fault::AnswerLost)
     });
     assert_eq!((stage.run(1).await, stage.run(1).await), (1, 0));
-    stage.probe.proxy.repair();
+    stage.probe.proxy.stop_failing();
     assert_eq!(stage.probe.runs(&id), [1, 2]);
     assert_eq!(outcomes(&stage.ended(&id).await), [AttemptOutcome::Error, AttemptOutcome::Succeeded]);
 }
@@ -163,7 +164,7 @@ async fn the_record_of_a_job_that_cannot_be_sent_is_taken_back() {
     stage.breaks("sqs", Fault::AWAY);
     let error = stage.client.enqueue(Full::new(Then::Succeed)).id("once-more").await.unwrap_err().to_string();
     assert!(error.contains("try again"), "{error}");
-    stage.probe.proxy.repair();
+    stage.probe.proxy.stop_failing();
     let id = JobId::new("once-more").unwrap();
     assert!(stage.client.get(&id).await.unwrap().is_none());
     // As it was told to: it is a new job, not a duplicate of one that was never sent.
@@ -181,9 +182,9 @@ async fn a_job_that_was_put_back_while_the_table_was_away_rests_for_as_long_as_i
     stage
         .probe
         .proxy
-        .break_calls(move |service, _| (service == "dynamodb" && !probe.runs(&job).is_empty()).then_some(Fault::AWAY));
+        .fail_when(move |call| (call.service == "dynamodb" && !probe.runs(&job).is_empty()).then_some(Fault::AWAY));
     stage.run(1).await;
-    stage.probe.proxy.repair();
+    stage.probe.proxy.stop_failing();
     assert_eq!(stage.run(1).await, 1, "the settlement's message comes, and comes again when the job is due");
     let record = stage.client.get(&id).await.unwrap().unwrap();
     assert_eq!((record.state, record.attempt, stage.probe.runs(&id)), (JobState::Queued, 0, vec![1]));

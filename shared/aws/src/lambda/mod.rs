@@ -75,7 +75,7 @@ const SET_BY_LAMBDA: [&str; 4] = [
 /// connections to DynamoDB and SQS are made before the first invocation, for a second at most. A first call reads the
 /// machine's certificate authorities, connects and shakes hands by TLS: some milliseconds of a processor. Within an
 /// invocation a function of 128 MB has a fourteenth of one (AWS Lambda Developer Guide, "Configure Lambda function
-/// memory"), and before its first one it is not held to that; `cargo lamp bench startup` shows both. It has to be done
+/// memory"), and before its first one it is not held to that; `cargo lamp-bench startup` in this project shows both. It has to be done
 /// ahead of asking for an invocation: Lambda starts a process when there is one, so that whatever is still going on
 /// then shares the invocation's processor.
 ///

@@ -166,16 +166,21 @@ impl Operator {
     }
 }
 
-#[cfg(all(test, feature = "test-util"))]
+#[cfg(test)]
 mod tests {
+    use aws_credential_types::Credentials;
+    use lamplighter_fakes::{FakeDeployment, REGION};
+
     use super::*;
-    use crate::testing::FakeDeployment;
+    use crate::AwsClients;
 
     #[tokio::test]
     async fn a_switch_that_takes_too_long_says_how_it_stands() {
         let fake = FakeDeployment::start().await.unwrap();
-        fake.switch_takes("mapping-work", u32::MAX);
-        let operator = Operator::new(fake.sdk(), fake.queues());
+        fake.mappings.switch_takes("mapping-work", u32::MAX);
+        let credentials = Credentials::new("test", "test", None, None, "test");
+        let sdk = AwsClients::fixed(REGION, Some(fake.endpoint()), credentials);
+        let operator = Operator::new(sdk, fake.queue_map().parse().unwrap());
         let error = operator.switch("work", false, Duration::from_millis(600)).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unavailable);
         let text = error.to_string();
@@ -183,6 +188,6 @@ mod tests {
             text.contains("mapping-work of queue work is still Disabling") && text.contains("lamp queues"),
             "{text}"
         );
-        assert!(!fake.is_enabled("mapping-work"), "it goes on by itself");
+        assert!(!fake.mappings.is_enabled("mapping-work"), "it goes on by itself");
     }
 }

@@ -4,12 +4,13 @@
 
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
 use lamplighter::{Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, State, secs};
 use lamplighter_aws::{
-    QueueMap, Sqs,
+    AwsClients, QueueMap, ScheduleSettings, Sqs,
     lambda::{Host, Invocation, InvocationError, Response},
-    testing::FakeSqs,
 };
+use lamplighter_fakes::{Endpoint, FakeSchedules, FakeSqs, REGION, Service, queue_arn};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -101,6 +102,17 @@ pub(crate) fn function(ran: mpsc::UnboundedSender<Ran>) -> Function {
         .with_state(ran)
 }
 
+/// Clients that call a fake.
+pub(crate) fn clients<S: Service>(fake: &Endpoint<S>) -> AwsClients {
+    AwsClients::fixed(REGION, Some(fake.endpoint()), Credentials::new("test", "test", None, None, "test"))
+}
+
+/// The group and the role of [`FakeSchedules`], and the queue `shop-undelivered-events`.
+pub(crate) fn schedule_settings() -> ScheduleSettings {
+    let settings = ScheduleSettings::new(FakeSchedules::GROUP, FakeSchedules::ROLE).unwrap();
+    settings.undelivered(queue_arn("shop-undelivered-events")).unwrap()
+}
+
 /// A host, the SQS that it calls, and what it ran.
 pub(crate) struct Stage {
     pub(crate) sqs: FakeSqs,
@@ -112,7 +124,7 @@ impl Stage {
     /// With a map that names the queue and its dead-letter queue, `work` and `work-dlq`.
     pub(crate) async fn mapped() -> Self {
         Self::with(|sqs| {
-            let map = json!({"work": {"url": sqs.url("work"), "dlq": sqs.url("work-dlq")}});
+            let map = json!({"work": {"url": sqs.queue_url("work"), "dlq": sqs.queue_url("work-dlq")}});
             map.to_string().parse().unwrap()
         })
         .await
@@ -126,7 +138,7 @@ impl Stage {
     async fn with(map: impl FnOnce(&FakeSqs) -> QueueMap) -> Self {
         let sqs = FakeSqs::start().await.unwrap();
         let (tell, ran) = mpsc::unbounded_channel();
-        let host = Host::new(function(tell), Sqs::new(sqs.sdk(), map(&sqs)));
+        let host = Host::new(function(tell), Sqs::new(clients(&sqs), map(&sqs)));
         Self { sqs, host, ran }
     }
 
@@ -170,8 +182,8 @@ pub(crate) fn record(id: &str, body: impl Into<String>) -> Value {
         "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1520621625029"},
         "messageAttributes": {},
         "eventSource": "aws:sqs",
-        "eventSourceARN": FakeSqs::arn("work"),
-        "awsRegion": FakeSqs::REGION,
+        "eventSourceARN": queue_arn("work"),
+        "awsRegion": REGION,
     })
 }
 

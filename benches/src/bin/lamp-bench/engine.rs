@@ -8,14 +8,13 @@ use lamplighter_benches::embedded::{self, Options, Report};
 use lamplighter_embedded::Durability;
 
 use crate::{
-    commands::block_on,
-    error::Error,
+    Error,
     output::{self, FAINT, STRONG},
 };
 
 /// What to measure, and how.
 #[derive(Debug, Args)]
-pub(super) struct Embedded {
+pub(crate) struct EngineFigures {
     /// How many jobs wait when a drain begins: a list such as 10k,100k,1M.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = count, default_value = "10k,100k,1M")]
     jobs: Vec<usize>,
@@ -39,9 +38,9 @@ enum Level {
     Full,
 }
 
-impl Embedded {
+impl EngineFigures {
     /// Measures, and shows what came out.
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(crate) async fn run(self) -> Result<(), Error> {
         let options = Options {
             backlogs: self.jobs,
             durability: match self.durability {
@@ -51,9 +50,9 @@ impl Embedded {
             repetitions: self.rounds,
             folder: self.folder,
         };
-        let report = block_on(async { embedded::run(&options, &output::hint).await.map_err(Error::failed) })?;
+        let report = embedded::run(&options, &output::hint).await?;
         if self.json {
-            return output::json_lines([report]);
+            return output::json_line(&report);
         }
         show(&report)
     }

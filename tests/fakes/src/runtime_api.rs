@@ -3,23 +3,26 @@
 
 use std::{
     collections::HashMap,
-    io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use hyper::{Method, StatusCode, body::Bytes};
+use serde_json::json;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, oneshot, watch};
 
-use super::http::{Asked, Reply, Serve, Server, reply, with_header};
+use crate::{
+    REGION,
+    call::{Call, Route},
+    endpoint::{Endpoint, Service},
+    http::{Reply, Request, header, json_reply, reply, with_header},
+};
 
 /// A runtime API that one bootstrap polls.
-#[derive(Debug)]
-pub struct RuntimeApi {
-    server: Server,
-    shared: Arc<Shared>,
-    events: mpsc::UnboundedSender<Event>,
-}
+pub type RuntimeApi = Endpoint<LambdaRuntime>;
 
 /// What a bootstrap answered to an invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +33,14 @@ pub enum Answer {
     Error(String),
 }
 
+/// Lambda, as a bootstrap sees it.
 #[derive(Debug)]
-struct Shared {
+pub struct LambdaRuntime {
+    events: mpsc::UnboundedSender<Event>,
     waiting: AsyncMutex<mpsc::UnboundedReceiver<Event>>,
     open: Mutex<HashMap<String, oneshot::Sender<Answer>>>,
+    invocations: AtomicU64,
     first_next: watch::Sender<Option<Instant>>,
-    init_errors: Mutex<Vec<String>>,
     extensions: Mutex<Vec<String>>,
 }
 
@@ -47,43 +52,42 @@ struct Event {
     answer: oneshot::Sender<Answer>,
 }
 
-impl RuntimeApi {
-    /// Starts one.
-    ///
-    /// # Errors
-    /// When no port can be had.
-    pub async fn start() -> io::Result<Self> {
+impl Default for LambdaRuntime {
+    fn default() -> Self {
         let (events, waiting) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared {
+        Self {
+            events,
             waiting: AsyncMutex::new(waiting),
             open: Mutex::default(),
+            invocations: AtomicU64::new(0),
             first_next: watch::Sender::new(None),
-            init_errors: Mutex::default(),
             extensions: Mutex::default(),
-        });
-        let server = Server::start(shared.clone()).await?;
-        Ok(Self { server, shared, events })
+        }
     }
+}
 
+impl Endpoint<LambdaRuntime> {
     /// The environment that Lambda gives to a function's process.
     #[must_use]
     pub fn environment(&self, function: &str) -> Vec<(&'static str, String)> {
         vec![
-            ("AWS_LAMBDA_RUNTIME_API", self.server.address.to_string()),
+            ("AWS_LAMBDA_RUNTIME_API", self.address().to_string()),
             ("AWS_LAMBDA_FUNCTION_NAME", function.into()),
             ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128".into()),
             ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST".into()),
             ("AWS_LAMBDA_LOG_FORMAT", "JSON".into()),
             ("AWS_LAMBDA_LOG_STREAM_NAME", "2026/11/01/[$LATEST]00".into()),
-            ("AWS_REGION", "us-east-1".into()),
+            ("AWS_REGION", REGION.into()),
             ("AWS_ACCESS_KEY_ID", "test".into()),
             ("AWS_SECRET_ACCESS_KEY", "test".into()),
         ]
     }
+}
 
+impl LambdaRuntime {
     /// When the bootstrap first asked for an invocation; waits until it does.
     pub async fn first_next(&self) -> Instant {
-        let mut first = self.shared.first_next.subscribe();
+        let mut first = self.first_next.subscribe();
         loop {
             if let Some(at) = *first.borrow_and_update() {
                 return at;
@@ -95,7 +99,7 @@ impl RuntimeApi {
         }
     }
 
-    /// Invokes the function with 30 seconds to answer, and waits for that. `None` when the bootstrap went away first.
+    /// Invokes the function with 30 seconds to answer, and waits for its answer. `None` when it goes away first.
     pub async fn invoke(&self, payload: impl Into<Bytes>) -> Option<Answer> {
         let deadline = SystemTime::now() + Duration::from_secs(30);
         self.invoke_until(payload, deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).await
@@ -103,65 +107,23 @@ impl RuntimeApi {
 
     /// Invokes the function with a deadline in milliseconds since 1970, and waits for its answer.
     pub async fn invoke_until(&self, payload: impl Into<Bytes>, deadline_ms: u128) -> Option<Answer> {
-        static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
-        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = self.invocations.fetch_add(1, Ordering::Relaxed) + 1;
         let (answer, answered) = oneshot::channel();
         let id = format!("8476a536-e9f4-11e8-9739-{number:012}");
-        let event = Event { id, payload: payload.into(), deadline_ms, answer };
-        self.events.send(event).ok()?;
+        self.events.send(Event { id, payload: payload.into(), deadline_ms, answer }).ok()?;
         answered.await.ok()
-    }
-
-    /// What was reported as failed start.
-    #[must_use]
-    pub fn init_errors(&self) -> Vec<String> {
-        self.shared.init_errors.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The extensions that were registered.
     #[must_use]
     pub fn extensions(&self) -> Vec<String> {
-        self.shared.extensions.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.extensions.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
 
-impl Serve for Shared {
-    async fn serve(self: Arc<Self>, asked: Asked) -> Reply {
-        let segments: Vec<&str> = asked.path.trim_matches('/').split('/').collect();
-        match (&asked.method, &segments[..]) {
-            (&Method::GET, ["2018-06-01", "runtime", "invocation", "next"]) => self.next().await,
-            (&Method::POST, ["2018-06-01", "runtime", "invocation", id, what @ ("response" | "error")]) => {
-                let body = String::from_utf8_lossy(&asked.body).into_owned();
-                let answer = if *what == "error" { Answer::Error(body) } else { Answer::Response(body) };
-                let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(*id);
-                match open {
-                    Some(waiting) => {
-                        // Nobody waits any more where a test gave up.
-                        let _ = waiting.send(answer);
-                        reply(StatusCode::ACCEPTED, r#"{"status":"OK"}"#)
-                    }
-                    None => reply(StatusCode::BAD_REQUEST, r#"{"errorType":"InvalidRequestID"}"#),
-                }
-            }
-            (&Method::POST, ["2018-06-01", "runtime", "init", "error"]) => {
-                let body = String::from_utf8_lossy(&asked.body).into_owned();
-                self.init_errors.lock().unwrap_or_else(PoisonError::into_inner).push(body);
-                reply(StatusCode::ACCEPTED, "")
-            }
-            (&Method::POST, ["2020-01-01", "extension", "register"]) => {
-                let name = asked.headers.get("lambda-extension-name").and_then(|name| name.to_str().ok());
-                let name = name.unwrap_or_default().to_owned();
-                self.extensions.lock().unwrap_or_else(PoisonError::into_inner).push(name);
-                with_header(reply(StatusCode::OK, "{}"), "lambda-extension-identifier", "extension-1")
-            }
-            // An extension that asked for no events waits here for ever.
-            (&Method::GET, ["2020-01-01", "extension", "event", "next"]) => std::future::pending().await,
-            _ => reply(StatusCode::NOT_FOUND, ""),
-        }
+    fn open(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Answer>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Shared {
     async fn next(&self) -> Reply {
         self.first_next.send_if_modified(|first| {
             let new = first.is_none();
@@ -171,12 +133,60 @@ impl Shared {
         let Some(Event { id, payload, deadline_ms, answer }) = self.waiting.lock().await.recv().await else {
             return reply(StatusCode::GONE, "");
         };
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), answer);
+        self.open().insert(id.clone(), answer);
         let arn = "arn:aws:lambda:us-east-1:123456789012:function:test";
         let trace = "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0";
         let reply = with_header(reply(StatusCode::OK, payload), "lambda-runtime-aws-request-id", &id);
         let reply = with_header(reply, "lambda-runtime-deadline-ms", &deadline_ms.to_string());
         let reply = with_header(reply, "lambda-runtime-invoked-function-arn", arn);
         with_header(reply, "lambda-runtime-trace-id", trace)
+    }
+
+    fn answered(&self, id: &str, answer: Answer) -> Reply {
+        match self.open().remove(id) {
+            Some(waiting) => {
+                // Nobody waits any more where a test gave up.
+                let _ = waiting.send(answer);
+                json_reply(StatusCode::ACCEPTED, &json!({ "status": "OK" }))
+            }
+            None => json_reply(StatusCode::BAD_REQUEST, &json!({ "errorType": "InvalidRequestID" })),
+        }
+    }
+}
+
+impl Service for LambdaRuntime {
+    type Measure = ();
+
+    fn route(&self, method: &Method, path: &str) -> Option<Route> {
+        let segments: Vec<&str> = path.trim_matches('/').split('/').collect();
+        let route = |action| Some(Route { action, field: None });
+        match (method, &segments[..]) {
+            (&Method::GET, ["2018-06-01", "runtime", "invocation", "next"]) => route("Next"),
+            (&Method::POST, ["2018-06-01", "runtime", "invocation", _, "response"]) => route("Response"),
+            (&Method::POST, ["2018-06-01", "runtime", "invocation", _, "error"]) => route("Error"),
+            (&Method::POST, ["2018-06-01", "runtime", "init", "error"]) => route("InitError"),
+            (&Method::POST, ["2020-01-01", "extension", "register"]) => route("RegisterExtension"),
+            (&Method::GET, ["2020-01-01", "extension", "event", "next"]) => route("NextExtensionEvent"),
+            _ => None,
+        }
+    }
+
+    async fn answer(&self, call: &mut Call, request: Request) -> Reply {
+        let text = || String::from_utf8_lossy(request.body()).into_owned();
+        let id = || request.uri().path().rsplit('/').nth(1).unwrap_or_default();
+        match call.action.as_str() {
+            "Next" => self.next().await,
+            "Response" => self.answered(id(), Answer::Response(text())),
+            "Error" => self.answered(id(), Answer::Error(text())),
+            "InitError" => reply(StatusCode::ACCEPTED, ""),
+            "RegisterExtension" => {
+                let name = header(&request, "lambda-extension-name").to_owned();
+                self.extensions.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+                with_header(reply(StatusCode::OK, "{}"), "lambda-extension-identifier", "extension-1")
+            }
+            // An extension that asked for no events waits here for ever.
+            "NextExtensionEvent" => std::future::pending().await,
+            _ => reply(StatusCode::NOT_FOUND, ""),
+        }
     }
 }

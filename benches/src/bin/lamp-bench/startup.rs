@@ -1,12 +1,11 @@
-//! `lamp bench startup`.
+//! The start-up of Lambda bootstraps.
 
 use clap::Args;
 use comfy_table::{Cell, CellAlignment};
 use lamplighter_benches::startup::{self, Compared, Cost, Options, Report};
 
 use crate::{
-    commands::block_on,
-    error::Error,
+    Error,
     output::{self, FAINT, STRONG},
 };
 
@@ -17,7 +16,7 @@ use crate::{
 /// project sets itself. A deployment's functions are shown beside them and have no limits: codecs, templates and an
 /// HTTP client are theirs to weigh.
 #[derive(Debug, Args)]
-pub(super) struct Startup {
+pub(crate) struct Startup {
     /// Names of bootstraps; by default the least ones and all of this deployment.
     #[arg(value_name = "NAME")]
     bootstraps: Vec<String>,
@@ -31,15 +30,15 @@ pub(super) struct Startup {
 
 impl Startup {
     /// Measures, and shows what came out.
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(crate) async fn run(self) -> Result<(), Error> {
         let mut options = Options { turns: self.turns, ..Options::default() };
         match self.bootstraps.is_empty() {
-            true => options.bootstraps.extend(lamplighter_infra::functions().iter().map(|one| one.name().to_owned())),
+            true => options.bootstraps.extend(startup::deployed_functions()?),
             false => options.bootstraps = self.bootstraps,
         }
-        let report = block_on(async { startup::run(&options, &output::hint).await.map_err(Error::failed) })?;
+        let report = startup::run(&options, &output::hint).await?;
         if self.json {
-            output::json_lines([&report])?;
+            output::json_line(&report)?;
         } else {
             show(&report)?;
             show_first_calls(&report)?;
@@ -49,7 +48,7 @@ impl Startup {
         let beyond: Vec<_> = report.bootstraps.iter().filter_map(beyond).collect();
         match beyond[..] {
             [] => Ok(()),
-            _ => Err(Error::failed(format_args!("beyond the limits: {}", beyond.join(", ")))),
+            _ => Err(format!("beyond the limits: {}", beyond.join(", ")).into()),
         }
     }
 }
