@@ -57,6 +57,26 @@ impl JobState {
         Self::Cancelled,
     ];
 
+    /// Every change of state that a job makes, from the one to the other. A first state is `Queued` or `Scheduled`, or
+    /// `Running` for a record that begins with its claim.
+    pub const TRANSITIONS: &[(Self, Self)] = &[
+        (Self::Scheduled, Self::Running),
+        (Self::Scheduled, Self::Cancelled),
+        (Self::Queued, Self::Running),
+        (Self::Queued, Self::Failed),
+        (Self::Queued, Self::Cancelled),
+        (Self::Running, Self::Queued),
+        (Self::Running, Self::Retrying),
+        (Self::Running, Self::Succeeded),
+        (Self::Running, Self::Failed),
+        (Self::Running, Self::Cancelled),
+        (Self::Retrying, Self::Running),
+        (Self::Retrying, Self::Cancelled),
+        (Self::Succeeded, Self::Queued),
+        (Self::Failed, Self::Queued),
+        (Self::Cancelled, Self::Queued),
+    ];
+
     /// Whether the job has ended.
     #[must_use]
     pub const fn is_final(self) -> bool {
