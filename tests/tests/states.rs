@@ -8,6 +8,7 @@ use lamplighter::{
     Client, Context, Function, Job, JobError, JobId, JobState, Options, Queue, RawValue, Retry, State, Tracking, hours,
 };
 use lamplighter_embedded::{Engine, Settings, SqliteBackend};
+use lamplighter_tests::conformance::Ahead;
 use rusqlite::Connection;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -72,9 +73,11 @@ fn watch(path: &Path) -> Connection {
     connection
 }
 
-async fn becomes(client: &Client, id: &JobId, state: JobState) {
+/// Waits until a job is in a state, and lets `step` pass between looks.
+async fn becomes(client: &Client, clock: (&Ahead, Duration), id: &JobId, state: JobState) {
     let seen = async {
         while client.get(id).await.unwrap().unwrap().state != state {
+            clock.0.pass(clock.1);
             client.store().unwrap().changed(id).await;
         }
     };
@@ -87,7 +90,9 @@ async fn every_change_of_state_is_a_documented_one() {
     use JobState::{Cancelled, Failed, Queued, Retrying, Running, Scheduled, Succeeded};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
-    let embedded = SqliteBackend::open(&path, Settings::default()).unwrap();
+    let clock = Ahead::default();
+    let embedded = SqliteBackend::open(&path, Settings::default().env(clock.env())).unwrap();
+    let (still, quick) = ((&clock, Duration::ZERO), (&clock, Duration::from_secs(20)));
     let file = watch(&path);
     let client = embedded.client();
     let enqueue = async |id: &str, end: End| client.enqueue(Act { end }).id(id).await.unwrap().id().clone();
@@ -103,20 +108,20 @@ async fn every_change_of_state_is_a_documented_one() {
     let (started, mut starts) = mpsc::unbounded_channel();
     let function = Function::new("states").job(act).with_state(started);
     let running = Engine::builder(&embedded).function(function).start().await.unwrap();
-    becomes(&client, &waiting, Succeeded).await;
+    becomes(&client, still, &waiting, Succeeded).await;
     assert_eq!(client.retry(&waiting).await.unwrap(), Some(Queued));
-    becomes(&client, &waiting, Succeeded).await;
+    becomes(&client, still, &waiting, Succeeded).await;
     let soon = client.enqueue(Act { end: End::Succeed }).delay(Duration::from_millis(50)).await.unwrap().id().clone();
-    becomes(&client, &soon, Succeeded).await;
+    becomes(&client, still, &soon, Succeeded).await;
     let failing = enqueue("failing", End::Fail).await;
-    becomes(&client, &failing, Failed).await;
+    becomes(&client, still, &failing, Failed).await;
     assert_eq!(client.retry(&failing).await.unwrap(), Some(Queued));
-    becomes(&client, &failing, Failed).await;
+    becomes(&client, still, &failing, Failed).await;
     for end in [End::FailOnce, End::SnoozeOnce] {
-        becomes(&client, &enqueue(&format!("{end:?}"), end).await, Succeeded).await;
+        becomes(&client, still, &enqueue(&format!("{end:?}"), end).await, Succeeded).await;
     }
     let later = enqueue("later", End::FailOnceForLong).await;
-    becomes(&client, &later, Retrying).await;
+    becomes(&client, still, &later, Retrying).await;
     assert_eq!(client.cancel(&later).await.unwrap(), Some(Cancelled));
     let busy = enqueue("busy", End::UntilCancelled).await;
     while starts.recv().await.unwrap() != busy {}
@@ -124,7 +129,7 @@ async fn every_change_of_state_is_a_documented_one() {
     // No handler performs it: it is released a few times, and then dead-lettered.
     let args = RawValue::from_string("{}".into()).unwrap();
     let unknown = client.enqueue_raw("states.unknown", QUEUE.name(), Tracking::Full, args).await.unwrap().id().clone();
-    becomes(&client, &unknown, Failed).await;
+    becomes(&client, quick, &unknown, Failed).await;
     running.stop(Duration::from_secs(10)).await;
 
     let number = |state: JobState| match state {
