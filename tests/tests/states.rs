@@ -92,7 +92,7 @@ async fn every_change_of_state_is_a_documented_one() {
     let path = folder.path().join("jobs.db");
     let clock = Ahead::default();
     let embedded = SqliteBackend::open(&path, Settings::default().env(clock.env())).unwrap();
-    let (still, quick) = ((&clock, Duration::ZERO), (&clock, Duration::from_secs(20)));
+    let (still, quick) = ((&clock, Duration::ZERO), (&clock, Duration::from_secs(300)));
     let file = watch(&path);
     let client = embedded.client();
     let enqueue = async |id: &str, end: End| client.enqueue(Act { end }).id(id).await.unwrap().id().clone();

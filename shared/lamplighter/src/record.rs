@@ -155,6 +155,7 @@ impl AttemptOutcome {
 
 /// One execution of a handler, after it has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Attempt {
     /// From 1.
     pub number: u32,
@@ -171,7 +172,26 @@ pub struct Attempt {
     pub error: Option<ErrorText>,
 }
 
-/// How far a job has come, as its handler last told.
+impl Attempt {
+    /// An attempt that ran from `started_at` to `ended_at`, without an error.
+    pub fn new(
+        number: u32,
+        host: impl Into<String>,
+        (started_at, ended_at): (Timestamp, Timestamp),
+        outcome: AttemptOutcome,
+    ) -> Self {
+        Self { number, started_at, ended_at, host: host.into(), outcome, error: None }
+    }
+
+    /// With an error, where there is one.
+    #[must_use]
+    pub fn with_error(mut self, error: Option<ErrorText>) -> Self {
+        self.error = error;
+        self
+    }
+}
+
+/// How far a job has come, as its handler last reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Units done.
@@ -182,6 +202,7 @@ pub struct Progress {
 
 /// What the store knows about one job.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Record {
     /// The job's id.
     pub id: JobId,
@@ -229,6 +250,33 @@ impl Attempt {
 }
 
 impl Record {
+    /// A record of a job that has not run yet, and is due at once.
+    pub fn new(
+        id: JobId,
+        queue: impl Into<String>,
+        state: JobState,
+        message: SharedMessage,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            queue: queue.into(),
+            state,
+            message,
+            created_at,
+            due_at: created_at,
+            attempt: 0,
+            started_at: None,
+            lease_until: None,
+            finished_at: None,
+            reason: None,
+            output: None,
+            progress: None,
+            checkpoint: None,
+            attempts: Vec::new(),
+        }
+    }
+
     /// The largest output, and the largest checkpoint, that a record keeps, in bytes of JSON.
     pub const MAX_VALUE_BYTES: usize = 128 * 1024;
 
