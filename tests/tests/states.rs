@@ -136,7 +136,6 @@ async fn every_change_of_state_is_a_documented_one() {
         Queued => 1,
         Succeeded => 2,
         Scheduled => 3,
-        JobState::Waiting => 4,
         Running => 5,
         Retrying => 6,
         Failed => 7,

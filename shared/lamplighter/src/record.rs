@@ -17,10 +17,11 @@ pub use crate::{
 /// Where a job stands.
 ///
 /// ```text
-/// scheduled ─→ queued ─→ running ─→ succeeded
-///                ↑         ↓  ↑
-///              waiting    retrying          running | queued ─→ failed
-///                                           any that has not ended ─→ cancelled
+/// scheduled ─┬→ running ─→ succeeded
+///    queued ─┘   ↓  ↑
+///              retrying            queued | running ─→ failed
+///                                  any that has not ended ─→ cancelled
+/// running ─→ queued: released, without counting the attempt
 /// failed | cancelled | succeeded ─→ queued: by hand, a new run of the same id, its history kept
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,8 +29,6 @@ pub use crate::{
 pub enum JobState {
     /// Enqueued with a delay, and not begun.
     Scheduled,
-    /// Waits for another job or batch to end.
-    Waiting,
     /// Ready to run.
     Queued,
     /// An attempt holds the lease.
@@ -46,16 +45,8 @@ pub enum JobState {
 
 impl JobState {
     /// All states, in the order of a job's life.
-    pub const ALL: [Self; 8] = [
-        Self::Scheduled,
-        Self::Waiting,
-        Self::Queued,
-        Self::Running,
-        Self::Retrying,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Cancelled,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::Scheduled, Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
 
     /// Every change of state that a job makes, from the one to the other. A first state is `Queued` or `Scheduled`, or
     /// `Running` for a record that begins with its claim.
@@ -88,7 +79,6 @@ impl JobState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Scheduled => "scheduled",
-            Self::Waiting => "waiting",
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Retrying => "retrying",
@@ -115,7 +105,7 @@ impl FromStr for JobState {
 
 /// A text that names no [`JobState`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no state; states are scheduled, waiting, queued, running, retrying, succeeded, failed and cancelled")]
+#[error("{0:?} is no state; states are scheduled, queued, running, retrying, succeeded, failed and cancelled")]
 pub struct UnknownState(String);
 
 /// How an attempt ended.

@@ -107,9 +107,15 @@ impl Item {
         self.text("pk").and_then(keys::id_of).unwrap_or_default()
     }
 
+    /// The state; `None` for one that a newer version wrote.
+    pub(super) fn known_state(&self) -> Option<JobState> {
+        self.text("st").and_then(|state| state.parse().ok())
+    }
+
+    /// The state. A job in one that a newer version wrote is shown as scheduled: it has not ended, and
+    /// [claims](Self::known_state) leave it alone.
     pub(super) fn state(&self) -> JobState {
-        // A state that a newer version wrote: not to be run, not to be ended.
-        self.text("st").and_then(|state| state.parse().ok()).unwrap_or(JobState::Waiting)
+        self.known_state().unwrap_or(JobState::Scheduled)
     }
 
     pub(super) fn attempt(&self) -> u32 {
