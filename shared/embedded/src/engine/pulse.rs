@@ -1,13 +1,13 @@
-//! Time that passes although all of tokio's threads are blocked.
+//! A timer that works while all of tokio's threads are blocked.
 
 use std::{thread, time::Duration};
 
 use tokio::sync::mpsc;
 
-/// How often it beats.
+/// The interval between beats.
 pub(crate) const BEAT: Duration = Duration::from_millis(20);
 
-/// A beat in real time. tokio's own timers are turned by its threads: while handlers block all of them, none fires.
+/// A beat in real time. tokio's own timers are driven by its threads: while handlers block all of them, none fires.
 pub(crate) struct Pulse(Option<mpsc::UnboundedReceiver<()>>);
 
 impl Pulse {
@@ -23,7 +23,7 @@ impl Pulse {
         };
         let thread = thread::Builder::new().name("lamplighter-pulse".into()).spawn(run);
         if let Err(error) = &thread {
-            tracing::warn!(%error, "no thread can be started; a handler that blocks may delay the stop");
+            tracing::warn!(%error, "cannot start a thread; a handler that blocks may delay the stop");
         }
         Self(thread.ok().map(|_| heard))
     }
