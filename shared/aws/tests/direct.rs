@@ -81,8 +81,8 @@ async fn what_does_not_succeed_is_an_error_that_says_why_and_shows_no_arguments(
             "`end`: unknown variant, expected one of `succeed`",
         ),
         (json!({"note": "secret"}), "Lamplighter.UnknownEvent", "[note]"),
-        (json!(["secret"]), "Lamplighter.UnknownEvent", "a list"),
-        (json!("secret"), "Lamplighter.UnknownEvent", "a text"),
+        (json!(["secret"]), "Lamplighter.UnknownEvent", "an array"),
+        (json!("secret"), "Lamplighter.UnknownEvent", "a string"),
         (json!(null), "Lamplighter.UnknownEvent", "null"),
     ] {
         let error = stage.invoke(&message).await.unwrap_err();

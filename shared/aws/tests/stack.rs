@@ -46,7 +46,7 @@ async fn a_stack_that_is_none_is_one_sentence() {
     for (queues, says) in [
         (None, "has no output Queues, and is CREATE_COMPLETE"),
         (Some("nonsense"), "does not say where its queues are (expected"),
-        (Some(r#"{"work":{"url":"here"}}"#), "\"here\", which is no URL of a queue"),
+        (Some(r#"{"work":{"url":"here"}}"#), "\"here\", which is not a queue's URL"),
     ] {
         fake.output("Queues", queues);
         let (kind, text) = read("shop").await;
