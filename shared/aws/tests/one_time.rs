@@ -94,7 +94,7 @@ async fn what_is_wrong_is_one_sentence() {
     let error = later.create("d-1", at("1969-01-01T00:00:00Z"), sending(URL)).await.unwrap_err();
     assert!(matches!(error, OneTimeError::Moment(_)), "{error}");
     let error = later.create("d-1", moment, sending("https://example.com/webhooks")).await.unwrap_err().to_string();
-    assert!(error.contains("no URL of a queue"), "{error}");
+    assert!(error.contains("not a queue's URL"), "{error}");
     let error = later.delete("../other").await.unwrap_err().to_string();
     assert!(error.contains("no name of a schedule"), "{error}");
     assert_eq!(fake.calls().len(), 0, "nothing was sent");

@@ -190,7 +190,7 @@ impl Batch {
                 Ok(()) => None,
                 Err(error) => {
                     let message_id = item.record.message_id.as_deref().unwrap_or_default();
-                    tracing::warn!(queue = &*item.queue, message_id, %error, "could not be sent again for its next attempt");
+                    tracing::warn!(queue = &*item.queue, message_id, %error, "its next attempt could not be scheduled");
                     Some((index, delay))
                 }
             }
@@ -208,7 +208,7 @@ impl Batch {
                 Some(_) => {}
                 None => {
                     let text = format!(
-                        "record {index} of the batch for function {} has no messageId and could not be dead-lettered: the \
+                        "record {index} of the batch for function {} has no messageId and was not dead-lettered: the \
                          whole batch is failed, since no shorter answer would keep that record",
                         host.function().name()
                     );

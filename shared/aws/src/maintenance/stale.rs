@@ -70,7 +70,7 @@ impl Round<'_> {
                 let id = &orphan.id;
                 match self.delayed_sender.sqs.send(vec![*submission]).await.pop() {
                     Some(Ok(_)) => {
-                        tracing::warn!(%id, job = orphan.job, lost, "the job had no message any more; it is sent again");
+                        tracing::warn!(%id, job = orphan.job, lost, "the job had no message any more; sent again");
                         self.report.sent_again += 1;
                     }
                     Some(Err(error)) => {
