@@ -5,7 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says so by failing"
+    reason = "a test fails by panicking"
 )]
 
 mod support;
@@ -64,7 +64,7 @@ async fn errors_have_a_reason_and_no_arguments() {
             "Lamplighter.AttemptFailed",
             "as asked",
         ),
-        (json!({"job": "act.out", "args": {"end": "snooze", "note": "secret"}}), "Lamplighter.NotRun", "put back"),
+        (json!({"job": "act.out", "args": {"end": "snooze", "note": "secret"}}), "Lamplighter.NotRun", "released"),
         (json!({"job": "act.out", "args": {"end": [], "note": "secret"}}), "Lamplighter.BadMessage", "do not fit"),
         (json!({"job": "act.out", "args": "secret"}), "Lamplighter.BadMessage", "must be a JSON object"),
         (

@@ -1,6 +1,6 @@
 //! Messages that are sent once, later than SQS can delay them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use lamplighter::{JobId, Timestamp, backend::StoreErrorKind};
 use lamplighter_aws::{

@@ -7,7 +7,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says so by failing"
+    reason = "a test fails by panicking"
 )]
 
 mod support;

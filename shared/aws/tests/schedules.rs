@@ -1,6 +1,6 @@
 //! Schedules on AWS, tested by the calls to EventBridge and its Scheduler.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,5 +1,5 @@
 //! Reading secrets by their ARNs.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says so by failing")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
 
 use std::{fs::File, process::Stdio};
 

@@ -1,5 +1,5 @@
 //! Stacks as described by their outputs, and queues paused and resumed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use lamplighter::backend::StoreErrorKind;
 use lamplighter_aws::{

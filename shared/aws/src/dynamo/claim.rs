@@ -201,7 +201,7 @@ pub(super) fn foreign(item: &Item, request: &ClaimRequest) -> Option<Claim> {
 fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
     let state = item.state();
     if item.has_expired(now) && state.is_final() {
-        return ClaimOutcome::Write(anew(item, request, now), Answer::Run);
+        return ClaimOutcome::Write(replace(item, request, now), Answer::Run);
     }
     if let Some(claim) = foreign(item, request) {
         return ClaimOutcome::Answer(claim);
@@ -286,7 +286,7 @@ fn again(update: Update, item: &Item, request: &ClaimRequest) -> Update {
 }
 
 /// An expired record makes room for a new job with the same id.
-fn anew(item: &Item, request: &ClaimRequest, now: Timestamp) -> Update {
+fn replace(item: &Item, request: &ClaimRequest, now: Timestamp) -> Update {
     let listing_key = listing_key(request, now);
     let since = time(known_since(request, now));
     let (name, message) = pieces::message(&request.message.to_json());

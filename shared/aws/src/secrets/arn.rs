@@ -27,7 +27,8 @@ pub(super) enum Service {
 /// A text that is not the ARN of a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no ARN of a secret; one looks like arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/billing-AbCdEf \
+    "{0:?} is not the ARN of a secret; one looks like \
+     arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/billing-AbCdEf \
      or arn:aws:ssm:eu-west-1:123456789012:parameter/shop/billing"
 )]
 pub struct InvalidSecretArn(String);

@@ -127,9 +127,9 @@ fn parse(arn: &str) -> Result<QueueArn<'_>, StoreError> {
 impl Sqs {
     /// Sends messages to a dead-letter queue. The answers are in the messages' order; if one is an error, the message
     /// is not known to be there and must not be deleted.
-    pub(crate) async fn dead_letter(&self, url: &str, corpses: Vec<DeadMessage>) -> Vec<Result<(), StoreError>> {
+    pub(crate) async fn dead_letter(&self, url: &str, dead_messages: Vec<DeadMessage>) -> Vec<Result<(), StoreError>> {
         let fifo = is_fifo(url);
-        let messages: Vec<_> = corpses.into_iter().map(|dead_message| dead_message.into_message(fifo)).collect();
+        let messages: Vec<_> = dead_messages.into_iter().map(|dead_message| dead_message.into_message(fifo)).collect();
         let answers = self.send_batches(url, &messages).await;
         let error = |rejection| match rejection {
             Rejection::Refused(why) => StoreError::new(StoreErrorKind::Invalid, why),

@@ -79,7 +79,7 @@ impl Sqs {
         let group = match (&submission.group, fifo) {
             (Some(group), _) if !is_group(group) => {
                 let reason = format!(
-                    "the message group {group:?} is not valid in SQS; use 1 to 128 letters, digits and ASCII punctuation marks"
+                    "the message group {group:?} is not valid in SQS; use 1 to 128 letters, digits and ASCII punctuation"
                 );
                 return Err(EnqueueError::Refused { job: job(), reason });
             }

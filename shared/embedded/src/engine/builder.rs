@@ -80,7 +80,7 @@ pub enum StartError {
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     /// Two schedules share a name.
-    #[error("two schedules have the name {0:?}; a name tells its runs apart, so give each its own")]
+    #[error("two schedules have the name {0:?}; give each its own, since the name identifies its runs")]
     SharedSchedule(String),
     /// Another engine runs on the file.
     #[error("an engine already runs on {}, in {by}; stop it first, or name another file", path.display())]
@@ -172,8 +172,8 @@ impl EngineBuilder {
         }
         let known: HashMap<_, _> = queues.iter().map(|queue| queue.name()).zip(known).collect();
         let (stop, tally) = (Stop::new(), Arc::new(Tally::default()));
-        let (tell, failure) = watch::channel(None);
-        let watch = Watch::start(&embedded, &lock, &stop, tell)?;
+        let (report, failure) = watch::channel(None);
+        let watch = Watch::start(&embedded, &lock, &stop, report)?;
         let mut tasks = JoinSet::new();
         for function in functions {
             let plan = Plan { embedded: &embedded, stop: &stop, tally: &tally, jobs_at_once, lock: &lock };

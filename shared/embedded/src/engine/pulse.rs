@@ -12,7 +12,7 @@ pub(crate) struct Pulse(Option<mpsc::UnboundedReceiver<()>>);
 
 impl Pulse {
     pub(crate) fn start() -> Self {
-        let (beat, heard) = mpsc::unbounded_channel();
+        let (beat, beats) = mpsc::unbounded_channel();
         let run = move || {
             while !beat.is_closed() {
                 thread::sleep(BEAT);
@@ -25,13 +25,13 @@ impl Pulse {
         if let Err(error) = &thread {
             tracing::warn!(%error, "cannot start a thread; a handler that blocks may delay the stop");
         }
-        Self(thread.ok().map(|_| heard))
+        Self(thread.ok().map(|_| beats))
     }
 
     /// Resolves at the next beat, or a beat later.
     pub(crate) async fn beat(&mut self) {
         match &mut self.0 {
-            Some(heard) => drop(heard.recv().await),
+            Some(beats) => drop(beats.recv().await),
             None => tokio::time::sleep(BEAT).await,
         }
     }
