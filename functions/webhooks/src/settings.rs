@@ -315,7 +315,7 @@ mod tests {
             ([(SECRETS, r#"{"a":"hunter2"}"#)], "\"a\""),
             ([(SECRETS, r#"{"a":["hunter2"]}"#)], "JSON object"),
             ([(SECRETS, "hunter2")], "JSON object"),
-            ([(SECRET, "arn:aws:s3:::bucket")], "no ARN of a secret"),
+            ([(SECRET, "arn:aws:s3:::bucket")], "not the ARN of a secret"),
             ([(SECRET_ARNS, "billing")], "LAMPLIGHTER_WEBHOOK_SECRET_ARNS"),
             ([(ALLOW_PRIVATE, "10.0.0.0/64")], "10.0.0.0/64"),
         ] {

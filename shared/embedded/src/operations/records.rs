@@ -31,7 +31,7 @@ pub(crate) const BY_SEQ: &str = record!("jobs.seq = ?1");
 pub(crate) const ATTEMPTS: &str = "SELECT number, started_at, ended_at, hosts.name, outcome, error \
     FROM attempts JOIN hosts ON hosts.id = attempts.host WHERE seq = ?1 ORDER BY place";
 
-/// The record of that id.
+/// The record with that id.
 pub(crate) fn by_id(connection: &Connection, id: &str) -> rusqlite::Result<Option<Record>> {
     let found = connection.prepare_cached(BY_ID)?.query_row([id], |row| Ok((row.get(0)?, record(row)?))).optional()?;
     found.map(|(seq, record)| with_attempts(connection, seq, record)).transpose()
@@ -75,7 +75,7 @@ fn id(text: &str, column: usize) -> rusqlite::Result<JobId> {
 }
 
 fn message(body: &str, job: &str) -> rusqlite::Result<Message> {
-    // What has a record was parsed when it was enqueued or claimed.
+    // The body of a record was parsed when it was enqueued or claimed.
     body.parse()
         .or_else(|_| Message::new(job, RawValue::from_string("{}".into()).unwrap_or_default()))
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(11, rusqlite::types::Type::Text, Box::new(error)))
