@@ -1,4 +1,4 @@
-//! What a backend provides: [`Queues`] to send through, a [`Store`] of records, and what else it may have.
+//! The parts of a backend: [`Queues`] to send through, a [`Store`] of records, and optional others.
 
 mod error;
 mod events;
@@ -21,7 +21,7 @@ pub use self::{
     },
 };
 
-/// A backend: where messages are sent, and what else there is.
+/// A backend: its queues, and its optional parts.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Backend {
@@ -29,9 +29,9 @@ pub struct Backend {
     pub queues: Arc<dyn Queues>,
     /// Where records are kept.
     pub store: Option<Arc<dyn Store>>,
-    /// Where it is told that jobs have ended.
+    /// Where the ends of jobs are published.
     pub events: Option<Arc<dyn Events>>,
-    /// Where arguments lie that are too large for a message.
+    /// Where arguments that are too large for a message are stored.
     pub payloads: Option<Arc<dyn Payloads>>,
     /// Where schedules are kept.
     pub schedules: Option<Arc<dyn Schedules>>,
@@ -58,7 +58,7 @@ impl Backend {
         self
     }
 
-    /// With a place for large arguments.
+    /// With storage for large arguments.
     #[must_use]
     pub fn with_payloads(mut self, payloads: Arc<dyn Payloads>) -> Self {
         self.payloads = Some(payloads);
