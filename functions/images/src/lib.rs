@@ -52,7 +52,7 @@ mod work;
 
 use std::{sync::Arc, time::Duration};
 
-use lamplighter::{Context, Function, JobError, State};
+use lamplighter::{Context, Function, JobError, State, Variables};
 use lamplighter_jobs::{MakeThumbnails, images::ThumbnailFormat};
 use lamplighter_objects::{Key, Objects};
 use serde::Serialize;
@@ -77,10 +77,16 @@ impl Settings {
     }
 }
 
-/// The function, with the store that the environment names.
+/// The function, with settings from the environment.
 #[must_use]
 pub fn function() -> Function {
-    function_with(Settings::new(Objects::from_env()))
+    function_from(&Variables::system())
+}
+
+/// The function, with settings from these variables.
+#[must_use]
+pub fn function_from(variables: &Variables) -> Function {
+    function_with(Settings::new(Objects::from_variables(variables)))
 }
 
 /// The function's memory.

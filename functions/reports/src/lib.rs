@@ -16,7 +16,7 @@ mod summary;
 mod table;
 
 use jiff::{Timestamp, civil::Date};
-use lamplighter::{Context, Function, JobError, ListQuery, State};
+use lamplighter::{Context, Function, JobError, ListQuery, State, Variables};
 use lamplighter_jobs::DailyReport;
 use lamplighter_objects::{Key, Objects};
 use serde::Serialize;
@@ -44,10 +44,16 @@ impl Settings {
     }
 }
 
-/// The function, with the object store that the environment names.
+/// The function, with settings from the environment.
 #[must_use]
 pub fn function() -> Function {
-    function_with(Settings::new(Objects::from_env()))
+    function_from(&Variables::system())
+}
+
+/// The function, with settings from these variables.
+#[must_use]
+pub fn function_from(variables: &Variables) -> Function {
+    function_with(Settings::new(Objects::from_variables(variables)))
 }
 
 /// The function with these settings.

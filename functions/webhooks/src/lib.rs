@@ -22,8 +22,8 @@
 //!
 //! # Settings
 //!
-//! See [`Settings::from_env`]. They are read for the first job; a wrong setting is an error of that job, which is tried
-//! again and so survives until the setting is repaired.
+//! See [`Settings::from_variables`]. They are read for the first job; a wrong setting is an error of that job, which is
+//! tried again and so survives until the setting is repaired.
 //!
 //! # Secrets
 //!
@@ -49,7 +49,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use lamplighter::{Context, Function, JobError, State, record::ErrorText};
+use lamplighter::{Context, Function, JobError, State, Variables, record::ErrorText};
 use lamplighter_jobs::DeliverWebhook;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -67,13 +67,19 @@ pub use self::{
 /// The function, with settings from the environment.
 #[must_use]
 pub fn function() -> Function {
-    build(Webhooks::default())
+    function_from(&Variables::system())
+}
+
+/// The function, with settings from these variables.
+#[must_use]
+pub fn function_from(variables: &Variables) -> Function {
+    build(Webhooks::new(variables.clone()))
 }
 
 /// The function with these settings.
 #[must_use]
 pub fn function_with(settings: Settings) -> Function {
-    let webhooks = Webhooks::default();
+    let webhooks = Webhooks::new(Variables::none());
     // A fresh cell is empty, so this cannot be refused.
     let _ = webhooks.0.settings.set(Ok(settings));
     build(webhooks)
@@ -93,18 +99,24 @@ fn build(webhooks: Webhooks) -> Function {
 
 /// The handler's state: settings and the HTTP client, created at first use and shared by all jobs, so that connections
 /// are reused.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Webhooks(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    variables: Variables,
     settings: OnceLock<Result<Settings, SettingsError>>,
     http: OnceLock<Http>,
 }
 
 impl Webhooks {
+    fn new(variables: Variables) -> Self {
+        Self(Arc::new(Shared { variables, settings: OnceLock::new(), http: OnceLock::new() }))
+    }
+
     fn settings(&self) -> Result<&Settings, DeliveryError> {
-        let settings = self.0.settings.get_or_init(Settings::from_env);
+        let variables = &self.0.variables;
+        let settings = self.0.settings.get_or_init(|| Settings::from_variables(Secrets::default(), variables));
         settings.as_ref().map_err(|error| error.clone().into())
     }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use lamplighter::Setting;
+use lamplighter::{Setting, Variables};
 use lamplighter_aws::{AwsClients, InvalidSecretArn, SecretArn, SecretReader};
 
 use crate::{
@@ -203,7 +203,7 @@ impl Secret {
 }
 
 impl Settings {
-    /// Reads the environment:
+    /// Reads these variables, and adds to the secrets:
     ///
     /// - `LAMPLIGHTER_WEBHOOK_SECRET_ARNS`: the ARNs of secrets in Secrets Manager and parameters in Parameter Store,
     ///   separated by commas. A job names one by the last part of its name; `default` is that of jobs that name none.
@@ -216,19 +216,8 @@ impl Settings {
     ///
     /// # Errors
     /// [`SettingsError`], with the variable's name.
-    pub fn from_env() -> Result<Self, SettingsError> {
-        Self::from_variables(Secrets::default(), |name| std::env::var(name).ok())
-    }
-
-    /// [`from_env`](Self::from_env), with the variables given, and secrets to add to.
-    ///
-    /// # Errors
-    /// [`SettingsError`], with the variable's name.
-    pub fn from_variables(
-        mut secrets: Secrets,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, SettingsError> {
-        let variable = |name| variable(name).filter(|value| !value.trim().is_empty());
+    pub fn from_variables(mut secrets: Secrets, variables: &Variables) -> Result<Self, SettingsError> {
+        let variable = |name| variables.get(name).filter(|value| !value.trim().is_empty());
         if let Some(secret) = variable(SECRET) {
             secrets = secrets.with_default(&secret)?;
         }
@@ -254,9 +243,8 @@ mod tests {
     const GOOD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-        Settings::from_variables(Secrets::default(), |name| {
-            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
-        })
+        let variables = variables.iter().fold(Variables::none(), |all, (name, value)| all.with(*name, *value));
+        Settings::from_variables(Secrets::default(), &variables)
     }
 
     #[test]

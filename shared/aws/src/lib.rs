@@ -2,6 +2,7 @@
 //!
 //! - [`lambda::run`] serves a function's invocations: SQS batches, EventBridge events, direct invocations.
 //! - [`Sqs`] sends jobs to SQS queues, and moves, delays and dead-letters messages for the hosts.
+//! - With the feature `dynamodb`, [`maintenance`] is the function that every deployment with records has.
 //! - With the feature `schedules`, [`AwsSchedules`] manages the schedules that start jobs, and [`OneTime`] sends
 //!   messages once, later than SQS can delay them.
 //! - With the feature `secrets`, [`SecretReader`] reads secrets from Secrets Manager and Parameter Store.
@@ -18,7 +19,7 @@ mod dynamo;
 mod events;
 pub mod lambda;
 #[cfg(feature = "dynamodb")]
-mod maintenance;
+pub mod maintenance;
 #[cfg(feature = "operator")]
 mod mapping;
 #[cfg(feature = "operator")]
@@ -40,8 +41,6 @@ mod stack_reader;
 #[cfg(feature = "test-util")]
 pub mod testing;
 
-#[cfg(feature = "dynamodb")]
-pub use self::maintenance::{Maintenance, MaintenanceError, QueueReport, Report};
 #[cfg(feature = "doctor")]
 pub use self::partition::dns_suffix;
 #[cfg(feature = "schedules")]

@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn accepts_the_documented_alphabet_and_nothing_else() {
-        for good in ["a", "order-42", "report.daily@2026-11-01T06:00:00Z", &"x".repeat(128)] {
+        for good in ["a", "order-42", "digest.daily@2026-11-01T06:00:00Z", &"x".repeat(128)] {
             assert_eq!(JobId::new(good).unwrap().as_str(), good);
         }
         for bad in ["", " ", "a b", "ü", "a/b", "a\n", "#", &"x".repeat(129)] {

@@ -337,8 +337,8 @@ mod tests {
 
     #[test]
     fn a_job_name_is_a_complete_message() {
-        let message = parse(r#" {"job":"webhook.deliver"} "#).unwrap();
-        assert_eq!((message.job.as_str(), message.args.get(), message.hops), ("webhook.deliver", "{}", 0));
+        let message = parse(r#" {"job":"invoice.send"} "#).unwrap();
+        assert_eq!((message.job.as_str(), message.args.get(), message.hops), ("invoice.send", "{}", 0));
         assert_eq!(message.id, None);
     }
 

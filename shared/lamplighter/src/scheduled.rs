@@ -21,7 +21,7 @@ use crate::{
 /// # use lamplighter::{Job, Queue, ScheduledJob, schedule::Schedule};
 /// # #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 /// # pub struct DailyReport {}
-/// # impl Job for DailyReport { const NAME: &'static str = "report.daily"; const QUEUE: Queue = Queue::standard("reports"); }
+/// # impl Job for DailyReport { const NAME: &'static str = "digest.daily"; const QUEUE: Queue = Queue::standard("reports"); }
 /// let nightly = Schedule::cron("report-daily", "0 6 * * *")?.starts(&DailyReport {})?;
 /// let tick = nightly.schedule.next_after("2026-11-23T12:00:00Z".parse()?)?.unwrap();
 /// assert_eq!(nightly.message(tick)?.id.unwrap().as_str(), "report-daily@2026-11-24T06:00:00Z");
@@ -94,7 +94,7 @@ impl Schedule {
 /// the job's id, so that a tick that is delivered twice is one job. `args` is the text of a JSON object.
 ///
 /// ```
-/// let body = lamplighter::backend::tick_template("report-daily", "report.daily", "{}", "<time>");
+/// let body = lamplighter::backend::tick_template("report-daily", "digest.daily", "{}", "<time>");
 /// assert!(body.contains(r#""id":"report-daily@<time>""#));
 /// ```
 #[must_use]

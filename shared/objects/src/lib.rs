@@ -32,6 +32,7 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
+use lamplighter::Variables;
 use object_store::{
     Attribute, Attributes, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions, local::LocalFileSystem,
     memory::InMemory, path::Path,
@@ -54,10 +55,17 @@ use self::{
 pub struct Objects(Arc<Inner>);
 
 struct Inner {
-    /// `None`: read from the environment at first use.
-    location: Option<Location>,
+    location: Where,
     opened: OnceCell<Opened>,
     patience: Patience,
+}
+
+/// Where the objects are.
+#[derive(Debug)]
+enum Where {
+    At(Location),
+    /// As these variables say, when they are first asked.
+    Variables(Variables),
 }
 
 struct Opened {
@@ -87,10 +95,10 @@ impl Objects {
     /// Objects at a location.
     #[must_use]
     pub fn at(location: Location) -> Self {
-        Self::new(Some(location))
+        Self::new(Where::At(location))
     }
 
-    fn new(location: Option<Location>) -> Self {
+    fn new(location: Where) -> Self {
         Self(Arc::new(Inner { location, opened: OnceCell::new(), patience: Patience::DEFAULT }))
     }
 
@@ -102,21 +110,27 @@ impl Objects {
         url.parse().map(Self::at)
     }
 
-    /// Objects at the location in the variable `LAMPLIGHTER_OBJECTS`. It is read at first use, and a wrong value is an
-    /// error of that use.
+    /// Objects at the location in the environment variable `LAMPLIGHTER_OBJECTS`. It is read at first use, and a wrong
+    /// value is an error of that use.
     #[must_use]
     pub fn from_env() -> Self {
-        Self::new(None)
+        Self::from_variables(&Variables::system())
+    }
+
+    /// As [`from_env`](Self::from_env), with these variables.
+    #[must_use]
+    pub fn from_variables(variables: &Variables) -> Self {
+        Self::new(Where::Variables(variables.clone()))
     }
 
     /// The location of the objects.
     ///
     /// # Errors
-    /// [`LocationError`] when the location comes from the environment, and the variable is missing or wrong.
+    /// [`LocationError`] when the location comes from variables, and the variable is missing or wrong.
     pub fn location(&self) -> Result<Location, LocationError> {
         match &self.0.location {
-            Some(location) => Ok(location.clone()),
-            None => std::env::var(OBJECTS).map_err(|_| LocationError::Unset)?.parse(),
+            Where::At(location) => Ok(location.clone()),
+            Where::Variables(variables) => variables.get(OBJECTS).ok_or(LocationError::Unset)?.parse(),
         }
     }
 

@@ -93,7 +93,7 @@ fn with_variables(url: &str, pairs: &[(&str, &str)]) -> Objects {
 
 fn with_patience(url: &str, pairs: &[(&str, &str)], patience: Patience) -> Objects {
     let opened = open(url.parse().unwrap(), variables(pairs), patience).unwrap();
-    let location = Some(opened.location.clone());
+    let location = Where::At(opened.location.clone());
     Objects(Arc::new(Inner { location, opened: OnceCell::new_with(Some(opened)), patience }))
 }
 

@@ -230,10 +230,10 @@ mod tests {
     #[test]
     fn listing_keys_round_trip_and_sort_by_time() {
         let id = JobId::new("order:42@blue").unwrap();
-        let listing_key = ListingKey::new(at("2026-12-31T23:59:59.123456789Z"), &id, "web-hooks", "webhook.deliver");
+        let listing_key = ListingKey::new(at("2026-12-31T23:59:59.123456789Z"), &id, "web-hooks", "invoice.send");
         let again = ListingKey::parse(listing_key.as_str()).unwrap();
         assert_eq!(again, listing_key);
-        assert_eq!((again.id(), again.queue(), again.job()), ("order:42@blue", "web-hooks", "webhook.deliver"));
+        assert_eq!((again.id(), again.queue(), again.job()), ("order:42@blue", "web-hooks", "invoice.send"));
         assert_eq!(again.created_at(), at("2026-12-31T23:59:59.123456789Z"));
         assert!(again.partition(Class::Failed).starts_with("f#2026-12#"), "{}", again.partition(Class::Failed));
         let delayed_sender = ListingKey::new(at("2027-01-01T00:00:00Z"), &id, "a", "a");

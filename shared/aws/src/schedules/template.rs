@@ -78,11 +78,11 @@ mod tests {
 
     #[test]
     fn schedules_round_trip() {
-        let input = tick_template("report", "report.daily", r#"{"html":"<b>"}"#, "<aws.scheduler.scheduled-time>");
-        let scheduled = read(&input, "cron(0 6 ? * MON-FRI *)", Some("Europe/Berlin"), "Starts report.daily").unwrap();
+        let input = tick_template("report", "digest.daily", r#"{"html":"<b>"}"#, "<aws.scheduler.scheduled-time>");
+        let scheduled = read(&input, "cron(0 6 ? * MON-FRI *)", Some("Europe/Berlin"), "Starts digest.daily").unwrap();
         let schedule = Schedule::cron("report", "cron(0 6 ? * MON-FRI *)").unwrap().zone("Europe/Berlin");
         assert_eq!(scheduled.schedule, schedule);
-        assert_eq!((&*scheduled.job, &*scheduled.queue), ("report.daily", "reports"));
+        assert_eq!((&*scheduled.job, &*scheduled.queue), ("digest.daily", "reports"));
         assert_eq!(serde_json::from_str::<serde_json::Value>(scheduled.args.get()).unwrap()["html"], "<b>");
         let once = read(&input, "at(2026-12-24T17:00:00)", Some("UTC"), "Presents").unwrap().schedule;
         assert_eq!(once, Schedule::at("report", "2026-12-24T17:00:00Z".parse().unwrap()).description("Presents"));
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn foreign_schedules_are_ignored() {
-        let input = tick_template("report", "report.daily", "{}", "<time>");
+        let input = tick_template("report", "digest.daily", "{}", "<time>");
         assert!(read(&input, "at(2026-12-24T17:00:00)", Some("Europe/Berlin"), "").is_none());
         assert!(read(&input, "every full moon", None, "").is_none());
         assert!(Template::of(Some(r#"{"hello":"world"}"#)).is_none() && Template::of(None).is_none());

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use lamplighter::{
-    Function, Queue, ScheduledJob,
+    App, Function, Queue, ScheduledJob, Variables,
     backend::StoreError,
     host::{Stop, Worker},
     schedule::ScheduleError,
@@ -124,6 +124,14 @@ impl EngineBuilder {
     pub fn function(mut self, function: Function) -> Self {
         self.functions.push(function);
         self
+    }
+
+    /// Runs the functions of this app, with settings from these variables, and sets its schedules. A
+    /// [maintenance function](Function::maintenance) is left out: it is for a deployment on AWS.
+    pub fn app(mut self, app: &App, variables: &Variables) -> Self {
+        let functions = app.functions(variables).into_iter().filter(|function| !function.spec().maintenance);
+        self.functions.extend(functions);
+        self.schedules(app.schedules.iter().cloned())
     }
 
     /// Sets the deployed schedules. Schedules of an earlier engine that are not among them are removed; those made at

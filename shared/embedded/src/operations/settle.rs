@@ -125,7 +125,7 @@ fn apply(tx: &mut Transaction<'_>, row: &JobRow, request: &Completion, ended_at:
         Decision::Retry { outcome, error, delay } => {
             let ended = ended(tx, request, *outcome, Some(error))?;
             tx.add_attempt(row.seq, &ended)?;
-            requeue(tx, row, state::RETRYING, row.attempt, row.receives, time::after(ended_at, *delay))
+            retry(tx, row, state::RETRYING, row.attempt, row.receives, time::after(ended_at, *delay))
         }
         Decision::Failed { outcome, reason, error, retention } => {
             let ended = ended(tx, request, *outcome, Some(error))?;
@@ -135,12 +135,12 @@ fn apply(tx: &mut Transaction<'_>, row: &JobRow, request: &Completion, ended_at:
         }
         Decision::Released { delay } => {
             let (attempt, receives) = (row.attempt.saturating_sub(1), row.receives.saturating_sub(1));
-            requeue(tx, row, state::QUEUED, attempt, receives, time::after(ended_at, *delay))
+            retry(tx, row, state::QUEUED, attempt, receives, time::after(ended_at, *delay))
         }
     }
 }
 
-fn requeue(
+fn retry(
     tx: &mut Transaction<'_>,
     row: &JobRow,
     code: i64,

@@ -142,6 +142,12 @@ impl NewJob {
         self
     }
 
+    /// The job's name.
+    #[must_use]
+    pub fn job_name(&self) -> &str {
+        &self.job
+    }
+
     /// The queue's name.
     pub(super) fn queue_name(&self) -> &str {
         &self.queue
