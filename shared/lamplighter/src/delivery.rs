@@ -17,7 +17,7 @@ pub struct Delivery {
     pub receipt: String,
     /// The body as received.
     pub body: String,
-    /// How often the message has been received, this time included; from 1.
+    /// The number of receives of the message, this one included; from 1.
     pub receive_count: u32,
     /// The message group, on FIFO queues only: jobs of one group run one after the other.
     pub group: Option<Arc<str>>,
@@ -49,7 +49,7 @@ pub struct Disposition {
     pub message_id: String,
     /// [`Delivery::receipt`].
     pub receipt: String,
-    /// What to do.
+    /// The action on the message.
     pub action: MessageAction,
     /// The token under which the job ran, if a store issued one. A host whose store is also its queue does not touch a
     /// message that continues under another token: its job was cancelled and retried meanwhile.

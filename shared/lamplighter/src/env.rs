@@ -121,7 +121,7 @@ impl Env {
         self.clock.now()
     }
 
-    /// How long from now until `moment`; zero when it has passed.
+    /// The time from now until `moment`; zero when it has passed.
     #[must_use]
     pub fn until(&self, moment: Timestamp) -> Duration {
         Duration::try_from(moment.duration_since(self.now())).unwrap_or(Duration::ZERO)

@@ -74,7 +74,7 @@ pub fn parse_clamped(text: &str) -> Result<Timestamp, MomentError> {
     }
 }
 
-/// Where the seconds end.
+/// The end of the seconds in the text.
 const SECONDS_END: usize = 19;
 const NANOSECOND_DIGITS: usize = 9;
 

@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::retry::Retry;
 
-/// How a job runs. Everything has a default. Read the fields; set them with the methods of the same names.
+/// The options of a job. Everything has a default. Read the fields; set them with the methods of the same names.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Options {
-    /// How long one attempt may take.
+    /// The longest time of one attempt.
     pub timeout: Duration,
-    /// How often a failed job is tried, and when.
+    /// The number and the delays of attempts.
     pub retry: Retry,
     /// Which records are kept.
     pub tracking: Tracking,
     /// Whether successes are published as events; failures always are.
     pub announce_success: bool,
-    /// How long records of ended jobs are kept.
+    /// The retention of ended jobs' records.
     pub retention: Retention,
     /// The policy for a schedule's job that is due while an earlier one still runs.
     pub overlap: Overlap,
@@ -60,7 +60,7 @@ pub enum Overlap {
     Skip,
 }
 
-/// How long a record is kept after its job has ended.
+/// The retention of a record after its job has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// After success. Default one day.
@@ -79,7 +79,7 @@ impl Default for Retention {
 }
 
 impl Options {
-    /// How long one attempt may take unless the job says otherwise.
+    /// The default [timeout](Self::timeout) of one attempt.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
     /// The defaults: a minute per attempt, [`Retry::default`], tracked, [`Retention::default`].
@@ -88,15 +88,15 @@ impl Options {
         Self::default()
     }
 
-    /// How long one attempt may take. Its invocation's deadline, minus a margin, may end it earlier. Lambda's limit is
-    /// 15 minutes per invocation.
+    /// Sets the longest time of one attempt. Its invocation's deadline, minus a margin, may end it earlier. Lambda's
+    /// limit is 15 minutes per invocation.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// When a failed attempt is tried again.
+    /// Sets the retry policy.
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
@@ -128,16 +128,16 @@ impl Options {
         self
     }
 
-    /// How long the record of an ended job is kept.
+    /// Sets the retention of an ended job's record.
     #[must_use]
     pub fn retention(mut self, retention: Retention) -> Self {
         self.retention = retention;
         self
     }
 
-    /// The policy for a job of this type that a schedule starts while an earlier job of the same schedule still runs.
-    /// An attempt counts as running until it ends or its lease does, so a host that dies never blocks a schedule for
-    /// longer than that; between two attempts, a job blocks no other. Default: [`Overlap::Allow`].
+    /// Sets the policy for a job of this type that a schedule starts while an earlier job of the same schedule still
+    /// runs. An attempt counts as running until it ends or its lease does, so a host that dies never blocks a schedule
+    /// for longer than that; between two attempts, a job blocks no other. Default: [`Overlap::Allow`].
     ///
     /// Records show which jobs run: without a store, and for an [untracked](Self::untracked) job, only
     /// [`Overlap::Allow`] is available.

@@ -26,7 +26,7 @@ pub struct Queue {
     kind: QueueKind,
     /// The most messages per invocation.
     pub batch_size: u16,
-    /// How long Lambda may wait to fill a batch.
+    /// The longest time that Lambda waits to fill a batch.
     pub batch_window: Duration,
     /// The most concurrent invocations, if limited.
     pub max_concurrency: Option<u16>,
@@ -49,25 +49,25 @@ impl Queue {
         Self { name, kind: QueueKind::Fifo, batch_size: 10, batch_window: Duration::ZERO, max_concurrency: None }
     }
 
-    /// How many messages one invocation gets at most. Default 10. Limit 10,000, above 10 only with a
-    /// [window](Self::batch_window) of at least a second; on FIFO queues 10 (AWS Lambda Developer Guide, "Using
-    /// Lambda with Amazon SQS").
+    /// Sets the most messages of one invocation. Default 10. Limit 10,000, above 10 only with a
+    /// [window](Self::batch_window) of at least a second; on FIFO queues 10 (AWS Lambda Developer Guide, "Using Lambda
+    /// with Amazon SQS").
     #[must_use]
     pub const fn batch_size(mut self, messages: u16) -> Self {
         self.batch_size = messages;
         self
     }
 
-    /// How long Lambda may wait to fill a batch: whole seconds, 0–300, default 0. Not for FIFO queues.
+    /// Sets the longest time that Lambda waits to fill a batch: whole seconds, 0–300, default 0. Not for FIFO queues.
     #[must_use]
     pub const fn batch_window(mut self, window: Duration) -> Self {
         self.batch_window = window;
         self
     }
 
-    /// How many invocations may process this queue concurrently: 2–1000 on Lambda (`ScalingConfig.MaximumConcurrency`).
-    /// At most this number times the [batch size](Self::batch_size) jobs run at a time. Default: as many as the backend
-    /// allows.
+    /// Sets how many invocations may process this queue concurrently: 2–1000 on Lambda
+    /// (`ScalingConfig.MaximumConcurrency`). At most this number times the [batch size](Self::batch_size) jobs run at a
+    /// time. Default: as many as the backend allows.
     #[must_use]
     pub const fn max_concurrency(mut self, invocations: u16) -> Self {
         self.max_concurrency = Some(invocations);
@@ -80,7 +80,7 @@ impl Queue {
         self.name
     }
 
-    /// How the queue delivers.
+    /// The queue's order of delivery.
     #[must_use]
     pub const fn kind(&self) -> QueueKind {
         self.kind

@@ -108,7 +108,7 @@ impl FromStr for JobState {
 #[error("{0:?} is not a state; states are scheduled, queued, running, retrying, succeeded, failed and cancelled")]
 pub struct UnknownState(String);
 
-/// How an attempt ended.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptOutcome {
@@ -156,7 +156,7 @@ pub struct Attempt {
     pub ended_at: Timestamp,
     /// The host that ran it.
     pub host: String,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: AttemptOutcome,
     /// The error, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -271,7 +271,7 @@ impl Record {
     /// The largest output, and the largest checkpoint, that a record keeps, in bytes of JSON.
     pub const MAX_VALUE_BYTES: usize = 128 * 1024;
 
-    /// How many ended attempts a record keeps.
+    /// The most ended attempts that a record keeps.
     pub const MAX_HISTORY: usize = 50;
 
     /// Adds an ended attempt to a history and drops the oldest beyond [`Record::MAX_HISTORY`].

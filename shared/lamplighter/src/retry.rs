@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// When and how often a failed job is tried again.
+/// A retry policy: when and how often a failed job is tried again.
 ///
 /// ```
 /// use lamplighter::{Retry, secs};
@@ -66,7 +66,7 @@ impl Retry {
         Self { curve: Curve::Fixed(Duration::ZERO), attempts: 1 }
     }
 
-    /// How often the job is executed at most, the first time included. At least 1.
+    /// Sets the most executions of the job, the first one included. At least 1.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
@@ -82,14 +82,14 @@ impl Retry {
         self
     }
 
-    /// How often the job is executed at most, the first time included.
+    /// The most executions of the job, the first one included.
     #[must_use]
     pub fn max_attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// How long to wait after attempt number `attempt` (from 1) failed, or `None` when it was the last.
-    /// `unit` is one random number in `0.0..1.0`: the jitter.
+    /// The delay after attempt number `attempt` (from 1) failed, or `None` when it was the last. `unit` is one random
+    /// number in `0.0..1.0`: the jitter.
     #[must_use]
     pub fn delay(&self, attempt: u32, unit: f64) -> Option<Duration> {
         if attempt >= self.attempts {

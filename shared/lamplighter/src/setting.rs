@@ -16,7 +16,7 @@
 pub struct Setting {
     /// The environment variable.
     pub variable: &'static str,
-    /// What it is for, in a sentence.
+    /// Its purpose, in a sentence.
     pub description: &'static str,
     /// The default value; empty if there is none.
     pub default: &'static str,

@@ -23,14 +23,14 @@ use support::{Act, Memory, act, delivery, start};
 #[derive(Clone, Default)]
 struct Aside {
     heard: Arc<Mutex<Vec<Event>>>,
-    away: Arc<Mutex<bool>>,
+    unavailable: Arc<Mutex<bool>>,
 }
 
 #[async_trait]
 impl Events for Aside {
     async fn publish(&self, events: Vec<Event>) -> Result<(), StoreError> {
-        if *self.away.lock().unwrap() {
-            return Err(StoreError::unavailable("away for a test"));
+        if *self.unavailable.lock().unwrap() {
+            return Err(StoreError::unavailable("unavailable for a test"));
         }
         self.heard.lock().unwrap().extend(events);
         Ok(())
@@ -45,7 +45,7 @@ impl Payloads for Aside {
 
     async fn get(&self, reference: &str) -> Result<Box<RawValue>, StoreError> {
         match reference {
-            "away" => Err(StoreError::unavailable("away for a test")),
+            "unavailable" => Err(StoreError::unavailable("unavailable for a test")),
             "good" => Ok(RawValue::from_string(r#"{"what":"fetched"}"#.into()).unwrap()),
             _ => Err(StoreError::new(StoreErrorKind::Invalid, format_args!("{reference} has expired"))),
         }
@@ -156,7 +156,7 @@ async fn a_lost_last_attempt_is_published_as_a_failure() {
 #[tokio::test(start_paused = true)]
 async fn an_unpublished_event_changes_nothing() {
     let bench = Bench::tracked();
-    *bench.aside.away.lock().unwrap() = true;
+    *bench.aside.unavailable.lock().unwrap() = true;
     assert!(matches!(bench.one(act("a", "fail")).await, MessageAction::DeadLetter(_)));
     assert_eq!(bench.memory.state("a"), JobState::Failed);
 }
@@ -179,9 +179,9 @@ async fn claim_checks_are_redeemed_before_the_handler_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unavailable_arguments_are_uncounted_and_missing_ones_dead_letter() {
+async fn unavailable_arguments_are_uncounted_and_missing_ones_are_dead_lettered() {
     let bench = Bench::tracked();
-    assert_eq!(bench.one(claim_check("a", "away")).await, MessageAction::Release(Some(secs(2))));
+    assert_eq!(bench.one(claim_check("a", "unavailable")).await, MessageAction::Release(Some(secs(2))));
     assert_eq!(bench.memory.state("a"), JobState::Queued);
     match bench.one(claim_check("b", "gone")).await {
         MessageAction::DeadLetter(cause) => {

@@ -55,7 +55,7 @@ pub enum ObjectError {
     Unavailable {
         /// The store, or the object.
         location: String,
-        /// What to do, if known.
+        /// A hint on what to do, or empty.
         hint: &'static str,
         /// The store's own error.
         source: Source,

@@ -37,7 +37,7 @@ pub enum LocationError {
     Invalid {
         /// The text.
         location: String,
-        /// What is wrong.
+        /// The problem.
         reason: &'static str,
     },
 }

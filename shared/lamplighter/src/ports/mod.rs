@@ -25,15 +25,15 @@ pub use self::{
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Backend {
-    /// Where messages are sent.
+    /// The queues to send messages to.
     pub queues: Arc<dyn Queues>,
-    /// Where records are kept.
+    /// The store of records.
     pub store: Option<Arc<dyn Store>>,
-    /// Where the ends of jobs are published.
+    /// The port that publishes the ends of jobs.
     pub events: Option<Arc<dyn Events>>,
-    /// Where arguments that are too large for a message are stored.
+    /// The store of arguments that are too large for a message.
     pub payloads: Option<Arc<dyn Payloads>>,
-    /// Where schedules are kept.
+    /// The store of schedules.
     pub schedules: Option<Arc<dyn Schedules>>,
 }
 

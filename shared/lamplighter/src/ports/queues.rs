@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::StoreError;
 use crate::{id::JobId, message::SharedMessage, options::Tracking, record::JobState};
 
-/// Where messages are sent.
+/// The queues to send messages to.
 #[async_trait]
 pub trait Queues: Send + Sync + 'static {
     /// Registers jobs and puts their messages on their queues. The answers come in the order of the submissions; a
@@ -86,7 +86,7 @@ pub enum EnqueueError {
     Arguments {
         /// The job's name.
         job: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// The id is invalid.

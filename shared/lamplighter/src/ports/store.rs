@@ -104,7 +104,7 @@ pub struct ClaimRequest {
     pub lease_until: Timestamp,
     /// Executions allowed.
     pub max_attempts: u32,
-    /// How long the record is kept, if the claim itself ends the job.
+    /// The retention of the record, if the claim itself ends the job.
     pub retention: Retention,
     /// Which records are kept.
     pub tracking: Tracking,
@@ -220,7 +220,7 @@ pub enum Claim {
     },
 }
 
-/// How one attempt ended.
+/// The end of one attempt.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Completion {
@@ -296,34 +296,34 @@ pub enum Decision {
     Succeeded {
         /// The handler's output.
         output: Option<Box<RawValue>>,
-        /// How long the record is kept.
+        /// The retention of the record.
         retention: Duration,
     },
     /// Failed, and tried again after `delay`.
     Retry {
-        /// How the attempt ended.
+        /// The outcome of the attempt.
         outcome: AttemptOutcome,
         /// The error.
         error: ErrorText,
-        /// How long to wait.
+        /// The delay until the next attempt.
         delay: Duration,
     },
     /// Failed for good; the message is dead-lettered.
     Failed {
-        /// How the attempt ended.
+        /// The outcome of the attempt.
         outcome: AttemptOutcome,
         /// Why the message is dead-lettered.
         #[serde(default)]
         reason: DeadLetterReason,
         /// The error.
         error: ErrorText,
-        /// How long the record is kept.
+        /// The retention of the record.
         retention: Duration,
     },
     /// Released by the handler or by a stopping host: the attempt does not count.
     #[serde(rename = "put_back")]
     Released {
-        /// How long until it may run again.
+        /// The delay until it may run again.
         delay: Duration,
     },
 }

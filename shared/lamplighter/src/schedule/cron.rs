@@ -38,8 +38,8 @@ use self::set::Set;
 /// means the hours from 20 to 23 and from 0 to 2, `FRI-MON` four days. Each field is evaluated separately, so `0/30
 /// 20-2 ? * MON-FRI *` runs in the first hours of Monday, and not in those of Saturday.
 ///
-/// Where the platforms are silent or disagree, the expression is refused rather than guessed, and the error says what
-/// to write: ranges that run backwards and `5/10` in Unix cron, a step on such a range, `L`, `W` and `#` inside a list.
+/// If the platforms are silent or disagree, the expression is refused rather than guessed, and the error says what to
+/// write: ranges that run backwards and `5/10` in Unix cron, a step on such a range, `L`, `W` and `#` inside a list.
 /// The same goes for forms of other programs: a seconds field, `TZ=…`, `@every 5m`.
 ///
 /// Two values are equal when their texts are (apart from space around them); to compare their meaning, compare

@@ -43,7 +43,7 @@ pub enum ScheduleProblem {
     Arguments {
         /// The job's name.
         job: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// The arguments do not fit the job that it starts.
@@ -51,7 +51,7 @@ pub enum ScheduleProblem {
     Misfit {
         /// The job's name.
         job: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
     /// A text that is not a single moment.

@@ -15,7 +15,7 @@ use crate::{
     record::{AttemptOutcome, Record},
 };
 
-/// How an attempt ended, seen from outside the handler.
+/// The end of an attempt, seen from outside the handler.
 pub(super) enum AttemptEnd {
     Returned(Outcome),
     /// The arguments do not fit the job's type.

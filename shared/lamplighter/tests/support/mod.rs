@@ -115,7 +115,7 @@ fn fault(left: &mut u32) -> Result<(), StoreError> {
     match left.checked_sub(1) {
         Some(rest) => {
             *left = rest;
-            Err(StoreError::unavailable("away for a test"))
+            Err(StoreError::unavailable("unavailable for a test"))
         }
         None => Ok(()),
     }

@@ -14,7 +14,7 @@ pub enum CronError {
     FieldCount {
         /// The expression as given.
         expression: String,
-        /// How many fields it has.
+        /// The number of its fields.
         found: usize,
     },
     /// One field cannot be read.
@@ -26,7 +26,7 @@ pub enum CronError {
         field: CronField,
         /// The field's text.
         text: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
         /// The allowed values.
         allowed: &'static str,
@@ -41,7 +41,7 @@ pub enum CronError {
         expression: String,
         /// "neither" or "both".
         found: &'static str,
-        /// What may have been meant, as the end of the sentence; or empty.
+        /// The likely intention, as the end of the sentence; or empty.
         hint: String,
     },
     /// A form of other programs.
@@ -49,7 +49,7 @@ pub enum CronError {
     Foreign {
         /// The expression as given.
         expression: String,
-        /// What is foreign in it.
+        /// The foreign part.
         problem: String,
         /// The same in a supported form, if known.
         instead: Option<String>,
@@ -90,7 +90,7 @@ pub enum CronError {
         expression: String,
         /// "either" or "both".
         how: &'static str,
-        /// What to write instead.
+        /// The expression to write instead.
         repair: String,
     },
     /// An AWS expression uses something that Unix cron cannot express.

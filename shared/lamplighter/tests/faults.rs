@@ -96,15 +96,15 @@ impl Faulty {
     }
 }
 
-fn away<T>() -> Result<T, StoreError> {
-    Err(StoreError::unavailable("away for a test"))
+fn unavailable<T>() -> Result<T, StoreError> {
+    Err(StoreError::unavailable("unavailable for a test"))
 }
 
 #[async_trait]
 impl Queues for Faulty {
     async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
         let count = submissions.len();
-        let refused = || (0..count).map(|_| away().map_err(Into::into)).collect();
+        let refused = || (0..count).map(|_| unavailable().map_err(Into::into)).collect();
         self.through(Call::Send, self.memory.send(submissions), refused).await
     }
 }
@@ -116,7 +116,7 @@ impl Events for Faulty {
             self.published.lock().unwrap().extend(events);
             Ok(())
         };
-        self.through(Call::Publish, done, away).await
+        self.through(Call::Publish, done, unavailable).await
     }
 }
 
@@ -124,16 +124,17 @@ impl Events for Faulty {
 impl Store for Faulty {
     async fn claim(&self, requests: Vec<ClaimRequest>, by: Instant) -> Vec<Result<Claim, StoreError>> {
         let count = requests.len();
-        self.through(Call::Claim, self.memory.claim(requests, by), || (0..count).map(|_| away()).collect()).await
+        self.through(Call::Claim, self.memory.claim(requests, by), || (0..count).map(|_| unavailable()).collect()).await
     }
 
     async fn settle(&self, requests: Vec<Completion>, by: Instant) -> Vec<Result<CompletionResult, StoreError>> {
         let count = requests.len();
-        self.through(Call::Completion, self.memory.settle(requests, by), || (0..count).map(|_| away()).collect()).await
+        self.through(Call::Completion, self.memory.settle(requests, by), || (0..count).map(|_| unavailable()).collect())
+            .await
     }
 
     async fn save_job_data(&self, id: &JobId, token: Token, data: JobData) -> Result<LeaseStatus, StoreError> {
-        self.through(Call::JobData, self.memory.save_job_data(id, token, data), away).await
+        self.through(Call::JobData, self.memory.save_job_data(id, token, data), unavailable).await
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError> {
