@@ -1,5 +1,5 @@
 //! Reading secrets by their ARNs.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says so by failing")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -19,7 +19,7 @@ const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/
 const PARAMETER: &str = "arn:aws:ssm:ap-south-1:123456789012:parameter/shop/stock";
 
 #[tokio::test]
-async fn both_services_are_asked_for_exactly_that_arn_in_its_own_region() {
+async fn secrets_are_read_by_arn_in_their_region() {
     let fake = FakeSecrets::start().await.unwrap();
     fake.keep(SECRET, "one");
     fake.keep(PARAMETER, "two");
@@ -35,7 +35,7 @@ async fn both_services_are_asked_for_exactly_that_arn_in_its_own_region() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_one_sentence_with_its_arn() {
+async fn errors_name_the_arn() {
     let fake = FakeSecrets::start().await.unwrap();
     let reader = SecretReader::new(clients(&fake));
     for arn in [SECRET, PARAMETER] {
@@ -48,11 +48,11 @@ async fn what_cannot_be_read_is_one_sentence_with_its_arn() {
     assert_eq!(error.kind(), StoreErrorKind::Denied, "{error}");
 }
 
-/// The variable that tells this program to be the process that has used up its files.
+/// The variable that makes this program the process that has used up its files.
 const STARVED: &str = "LAMPLIGHTER_TEST_STARVED";
 
 #[tokio::test]
-#[ignore = "not a test by itself: the other runs it"]
+#[ignore = "not a test on its own: the other runs it"]
 async fn the_process_without_files() {
     if std::env::var_os(STARVED).is_none() {
         return;
@@ -68,7 +68,7 @@ async fn the_process_without_files() {
 
 #[tokio::test]
 #[cfg(target_os = "linux")]
-async fn a_client_that_cannot_trust_anybody_for_want_of_files_is_not_kept() {
+async fn a_client_without_certificates_is_not_cached() {
     let mut process = Command::from(rerun_with_files(64, "the_process_without_files").unwrap());
     process.env(STARVED, "1").env("AWS_REGION", "eu-west-1").env_remove("AWS_ENDPOINT_URL").kill_on_drop(true);
     let printed = printed(process.output().await.unwrap()).unwrap();

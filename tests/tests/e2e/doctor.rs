@@ -1,6 +1,6 @@
 //! Deployed stacks, broken through AWS's own API in each way that `lamp doctor` knows, and repaired again.
 
-mod patient;
+pub(crate) mod patient;
 
 use std::process::Command;
 
@@ -299,8 +299,9 @@ async fn what_one_may_not_look_at_is_told_and_the_rest_goes_on() {
 #[tokio::test]
 async fn the_command_examines_the_repositorys_own_stack() {
     let cloud = cloud().await;
-    let deployment = lamplighter_infra::deployment().unwrap();
-    let functions = lamplighter_infra::functions();
+    let app = lamplighter_app::app();
+    let deployment = lamplighter_infra::deployment(&app).unwrap();
+    let functions = lamplighter_infra::functions(&app);
     let names: Vec<_> = deployment.functions.iter().map(|function| function.name.clone()).collect();
     let code: Vec<_> = names.iter().map(|name| (&**name, &**name)).collect();
     let patient = Patient::of(cloud, "examined-own", &functions, deployment, &[], &code).await;

@@ -16,7 +16,8 @@ impl Stage {
     }
 
     /// Breaks all calls of a service.
-    fn breaks(&self, service: &'static str, fault: Fault) {
+    fn breaks(&self, service: &'static str, fault: &Fault) {
+        let fault = fault.clone();
         self.probe.proxy.fail_when(move |call| (call.service == service).then(|| fault.clone()));
     }
 
@@ -35,7 +36,7 @@ fn outcomes(record: &Record) -> Vec<AttemptOutcome> {
 async fn a_job_that_cannot_be_claimed_comes_again<J: Told>(fault: Fault) {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.with::<J>(Then::Retry).await;
-    stage.breaks("dynamodb", fault);
+    stage.breaks("dynamodb", &fault);
     assert_eq!(stage.run(1).await, 1, "{fault:?}");
     assert_eq!(stage.probe.runs(&id), [0; 0]);
     stage.probe.proxy.stop_failing();
@@ -151,7 +152,7 @@ async fn a_job_that_cannot_be_recorded_is_not_sent() {
         [(Fault::AWAY, "try again"), (Fault::THROTTLED, "try again"), (Fault::EXPIRED, "sign in again")]
     {
         let stage = Stage::new(Parts::Table).await;
-        stage.breaks("dynamodb", fault);
+        stage.breaks("dynamodb", &fault);
         let error = stage.client.enqueue(Full::new(Then::Succeed)).await.unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
         assert_eq!(stage.lying().await, 0);
@@ -161,7 +162,7 @@ async fn a_job_that_cannot_be_recorded_is_not_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_record_of_a_job_that_cannot_be_sent_is_taken_back() {
     let stage = Stage::new(Parts::Table).await;
-    stage.breaks("sqs", Fault::AWAY);
+    stage.breaks("sqs", &Fault::AWAY);
     let error = stage.client.enqueue(Full::new(Then::Succeed)).id("once-more").await.unwrap_err().to_string();
     assert!(error.contains("try again"), "{error}");
     stage.probe.proxy.stop_failing();
