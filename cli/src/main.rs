@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     };
     match lamp.command.run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.report(),
+        Err(error) => output::report(&error),
     }
 }
 
