@@ -12,7 +12,7 @@ fn the_committed_template_is_up_to_date() {
 }
 
 #[test]
-fn a_stale_file_is_told_from_a_fresh_one() {
+fn stale_and_missing_files_are_detected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("template.yaml");
     let template = template();
