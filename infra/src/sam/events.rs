@@ -1,4 +1,4 @@
-//! EventBridge: rules that start jobs and call functions, and what becomes of what it could not deliver.
+//! EventBridge: rules that start jobs and call functions, and the queue for undelivered events.
 
 use super::{encryption, function_id, named, policy, queue_id, records, resource, scheduler};
 use crate::{
@@ -8,14 +8,14 @@ use crate::{
     node::{Map, Node, arn, reference},
 };
 
-/// The queue for what EventBridge or Lambda could not deliver.
+/// The queue for events that EventBridge or Lambda could not deliver.
 pub(crate) const UNDELIVERED: &str = "EventsNotDelivered";
 pub(super) const EVENTS_SERVICE: &str = "events.amazonaws.com";
-/// Fourteen days, the longest there is.
+/// Fourteen days, the maximum.
 const RETENTION_SECS: u32 = 14 * 86_400;
 
-/// Both services' own defaults (Amazon EventBridge API Reference, RetryPolicy), written down: for a day, they try
-/// again what a queue or function did not take.
+/// Both services' own defaults (Amazon EventBridge API Reference, RetryPolicy), set explicitly: they retry for a day if a
+/// queue or function does not accept an event.
 fn retry_policy() -> Map {
     Map::new().set("MaximumEventAgeInSeconds", 86_400u32).set("MaximumRetryAttempts", 185u16)
 }
@@ -105,7 +105,7 @@ pub(super) fn state(schedule: &DeployedSchedule) -> &'static str {
     if schedule.enabled { "ENABLED" } else { "DISABLED" }
 }
 
-/// One rule for all events of a function: with several, an event that fits two of them would call it twice.
+/// One rule for all events of a function: with several, an event that matches two of them would call it twice.
 fn events_rule(function: &DeployedFunction) -> Map {
     let pattern = |pattern: &EventPattern| {
         let one = |text: &Option<String>| text.clone().map(|text| vec![text]);
@@ -134,7 +134,7 @@ fn permission(rule: &str, function: &str) -> Map {
     Map::new().set(format!("{rule}Permission"), resource("AWS::Lambda::Permission", properties))
 }
 
-/// The queue for what could not be delivered, and the permission without which rules and the bus would drop it unsaid.
+/// The queue for undelivered events, and the permission without which rules and the bus would silently drop them.
 fn dead_letters(sources: Vec<Node>) -> Map {
     let queue = Map::new()
         .set("QueueName", named(UNDELIVERED_QUEUE, ""))
@@ -151,7 +151,7 @@ fn dead_letters(sources: Vec<Node>) -> Map {
         Map::new().set("Queues", [reference(UNDELIVERED)]).set("PolicyDocument", policy::document(statements));
     Map::new()
         .set_noted(
-            "What EventBridge could not deliver, and events that a function failed on",
+            "Events that EventBridge could not deliver, or that a function failed on",
             UNDELIVERED,
             resource("AWS::SQS::Queue", queue),
         )

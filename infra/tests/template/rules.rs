@@ -68,7 +68,7 @@ fn numbers_that_lose_messages_are_found() {
         ),
         (
             ("OrdersDeadLetters", "/FifoQueue", Value::Null),
-            "OrdersQueue: only a FIFO queue's dead-letter queue must be FIFO too; change OrdersDeadLetters",
+            "OrdersQueue and its dead-letter queue OrdersDeadLetters must both be FIFO queues, or neither",
         ),
     ];
     for ((resource, path, value), sentence) in breaks {
