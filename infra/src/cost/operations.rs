@@ -124,10 +124,8 @@ impl Operation {
 /// A job is sent on its own. A full record is written and listed.
 pub const ENQUEUE: Operation = Operation::one("enqueue", [Some(sqs(1)), Some(sqs(1)), Some(sqs(1).writing(1, 2))]);
 /// The same with an id chosen by the sender: it is one job however often it is sent.
-pub const ENQUEUE_OWN_ID: Operation = Operation::one(
-    "enqueue with a given id",
-    [Some(sqs(1)), Some(sqs(1).writing(1, 1)), Some(sqs(1).writing(1, 2))],
-);
+pub const ENQUEUE_OWN_ID: Operation =
+    Operation::one("enqueue with a given id", [Some(sqs(1)), Some(sqs(1).writing(1, 1)), Some(sqs(1).writing(1, 2))]);
 /// Jobs are sent together.
 pub const ENQUEUE_THOUSAND: Operation = Operation::many(
     "enqueue a thousand together",

@@ -31,7 +31,8 @@ pub(super) fn examine(resources: &Resources<'_>, problems: &mut Problems) {
 fn dead_letters(queue: Resource<'_>, dead: Resource<'_>, problems: &mut Problems) {
     let fifo = |queue: Resource<'_>| queue.properties["FifoQueue"] == true;
     if fifo(queue) != fifo(dead) {
-        problems.add(format!("{} and its dead-letter queue {} must both be FIFO queues, or neither", queue.id, dead.id));
+        problems
+            .add(format!("{} and its dead-letter queue {} must both be FIFO queues, or neither", queue.id, dead.id));
     }
     // A message keeps the time at which it was first sent (Amazon SQS Developer Guide, "Using dead-letter queues").
     let kept = |queue: Resource<'_>| queue.number("MessageRetentionPeriod", DEFAULT_RETENTION);

@@ -16,10 +16,8 @@ pub(super) fn examine(resources: &Resources<'_>, problems: &mut Problems) {
             reach(resources, rule, &target["Arn"], problems);
             let dead = &target["DeadLetterConfig"]["Arn"];
             if dead.is_null() {
-                problems.add(format!(
-                    "{}: undelivered events would be lost; give the target a DeadLetterConfig",
-                    rule.id
-                ));
+                problems
+                    .add(format!("{}: undelivered events would be lost; give the target a DeadLetterConfig", rule.id));
             } else {
                 reach(resources, rule, dead, problems);
             }

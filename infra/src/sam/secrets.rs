@@ -53,8 +53,7 @@ pub(super) fn parameters(deployment: &Deployment) -> Map {
     if naming(deployment).is_empty() {
         return Map::new();
     }
-    let about =
-        "The ARN of your own KMS key that secrets named by ARN are encrypted with; empty if the key is AWS's";
+    let about = "The ARN of your own KMS key that secrets named by ARN are encrypted with; empty if the key is AWS's";
     let key = Map::new()
         .set("Type", "String")
         .set("Description", about)

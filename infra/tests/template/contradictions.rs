@@ -231,10 +231,8 @@ fn problems_between_functions() {
     let error = Deployment::derive(&[orders()], &[Definition::of::<SendMail>()], &[]).unwrap_err();
     assert_eq!(
         error.sentences(),
-        [
-            "job mail.send is defined, but no function performs it: enqueued jobs would wait forever; add a handler or \
-          remove the definition"
-        ]
+        ["job mail.send is defined, but no function performs it: enqueued jobs would wait forever; add a handler or \
+          remove the definition"]
     );
     job!(Alike, "alike", Queue::standard("one_"), Options::new());
     let alike = Function::new("alike").job(handle::<Alike>).with_state(());
