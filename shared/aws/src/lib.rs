@@ -47,7 +47,8 @@ pub use self::schedules::{AwsSchedules, OneTime, OneTimeError, ScheduleSettings,
 pub use self::secrets::{InvalidSecretArn, SecretArn, SecretReader};
 #[cfg(feature = "doctor")]
 pub use self::stack_reader::{
-    Account, Code, DeployedStack, Observed, ResourceRef, RunTimeSchedule, StackReader, StackResource, Unreadable,
+    Account, Code, DeployedStack, Drift, DriftedProperty, Observed, ResourceRef, RunTimeSchedule, StackReader,
+    StackResource, Unreadable,
 };
 pub use self::{
     backend::{AwsBackend, Settings},

@@ -24,7 +24,6 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     Host, Invocation,
     error::{InvocationError, Kind},
-    host::unknown_event,
     long_retry,
     record::{Record, Records},
     response::{ItemFailure, Response},
@@ -51,7 +50,7 @@ pub(super) async fn serve(host: &Host, records: Records, invocation: &Invocation
     if let Some(source) = records.0.iter().find_map(|record| record.event_source.as_deref().filter(|s| *s != "aws:sqs"))
     {
         let source: String = source.chars().take(40).collect();
-        return Err(unknown_event(host.function(), &format!("records of {source:?}")));
+        return Err(InvocationError::unknown_event(host.function(), &format!("records of {source:?}")));
     }
     let mut items = Batch::new(host, records);
     items.run(host, invocation.answer_by()).await;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use lambda_runtime::Diagnostic;
+use lamplighter::Function;
 
 use crate::sqs::SqsError;
 
@@ -75,6 +76,15 @@ pub(super) enum Kind {
 impl InvocationError {
     pub(super) fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
+    }
+
+    pub(super) fn unknown_event(function: &Function, what: &str) -> Self {
+        let text = format!(
+            "function {} was invoked with {what}; it takes batches from SQS, events that one of its triggers matches, and \
+             messages like {{\"job\":\"name\",\"args\":{{}}}}",
+            function.name()
+        );
+        Self::new(Kind::UnknownEvent, text)
     }
 
     /// The error's type as reported to Lambda: `Lamplighter.JobFailed` and the like.

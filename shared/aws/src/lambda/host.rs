@@ -13,17 +13,9 @@ use lamplighter::{
     host::{Stop, Worker},
 };
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-use super::{
-    about::About,
-    batch,
-    deadline::time_left,
-    error::{InvocationError, Kind},
-    event, message,
-    payload::Payload,
-    response::Response,
-};
+use super::deadline::time_left;
 use crate::{AwsBackend, backend::DelayedSender, sdk::variable, sqs::Sqs};
 
 /// A function's host. Cloning is cheap: concurrent invocations share it.
@@ -104,21 +96,6 @@ impl Host {
         Self(Arc::new(Inner { worker, sqs, env, delayed_sender, tracks, stop, running: TaskTracker::new() }))
     }
 
-    /// Handles an invocation.
-    ///
-    /// # Errors
-    /// When Lambda must count the invocation as failed: see [`InvocationError`].
-    pub async fn handle(&self, payload: Payload, invocation: Invocation) -> Result<Response, InvocationError> {
-        let _running = self.0.running.token();
-        match payload {
-            Payload::Records { records } => batch::serve(self, records, &invocation).await,
-            Payload::Event { event } => event::serve(self, &event, &invocation).await,
-            Payload::Message { message } => message::serve(self, &message, &invocation).await,
-            Payload::About => Ok(Response::About(About::of(self.function()))),
-            Payload::Unknown(what) => Err(unknown_event(self.function(), &what)),
-        }
-    }
-
     /// The handle that stops the host.
     #[must_use]
     pub fn stop(&self) -> &Stop {
@@ -135,6 +112,11 @@ impl Host {
     #[must_use]
     pub fn function(&self) -> &Function {
         self.0.worker.function()
+    }
+
+    /// Says that an invocation is being served, for as long as it is kept.
+    pub(super) fn running(&self) -> TaskTrackerToken {
+        self.0.running.token()
     }
 
     pub(super) fn worker(&self) -> &Worker {
@@ -163,13 +145,4 @@ impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host").field("worker", &self.0.worker).finish_non_exhaustive()
     }
-}
-
-pub(super) fn unknown_event(function: &Function, what: &str) -> InvocationError {
-    let text = format!(
-        "function {} was invoked with {what}; it takes batches from SQS, events that one of its triggers matches, and \
-         messages like {{\"job\":\"name\",\"args\":{{}}}}",
-        function.name()
-    );
-    InvocationError::new(Kind::UnknownEvent, text)
 }

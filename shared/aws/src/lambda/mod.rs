@@ -18,6 +18,7 @@ mod batch;
 mod deadline;
 mod error;
 mod event;
+mod handle;
 mod host;
 mod lenient;
 mod logging;

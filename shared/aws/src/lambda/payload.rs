@@ -134,7 +134,7 @@ impl<'de> Visitor<'de> for Detect {
                 let more: Records = map.next_value()?;
                 records.get_or_insert_default().append(more);
             } else {
-                fields.0.push((name, map.next_value()?));
+                fields.0.push((name.into_owned(), map.next_value()?));
             }
         }
         Ok(match records {

@@ -5,6 +5,7 @@
 
 mod account;
 mod code;
+mod drift;
 mod events;
 mod functions;
 mod queues;
@@ -23,6 +24,7 @@ use tokio::sync::OnceCell;
 pub use self::{
     account::Account,
     code::Code,
+    drift::{Drift, DriftedProperty},
     schedules::RunTimeSchedule,
     stacks::{DeployedStack, StackResource},
 };

@@ -46,7 +46,7 @@ pub(crate) const fn first_of_block(block: i64) -> i64 {
 const BLOCK_BITS: u32 = 8;
 
 const PUT_BLOCK: &str = "INSERT INTO blocks (kind, block) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-pub(crate) const EMPTY_BLOCK: &str = "DELETE FROM blocks WHERE kind = ?1 AND block = ?2 AND NOT EXISTS \
+const EMPTY_BLOCK: &str = "DELETE FROM blocks WHERE kind = ?1 AND block = ?2 AND NOT EXISTS \
     (SELECT 1 FROM jobs WHERE seq >= ?3 AND seq < ?4 AND kind = ?1 AND state != 0)";
 
 impl Catalog {

@@ -308,7 +308,7 @@ fn max_receives(function: &Function, queue: &Queue) -> u32 {
     attempts.max(LEAST_RECEIVES).saturating_add(SLACK)
 }
 
-pub(crate) const RUNNING: &str = "UPDATE jobs SET lease_until = ?2, \
+const RUNNING: &str = "UPDATE jobs SET lease_until = ?2, \
     visible_at = CASE visible_at WHEN ?3 THEN visible_at ELSE min(visible_at, ?2) END \
     WHERE kind = ?1 AND state = 5 AND state > 2 AND lease_until > ?2";
 

@@ -13,8 +13,6 @@ mod running;
 mod schedules;
 mod watch;
 
-#[cfg(test)]
-pub(crate) use self::builder::RUNNING;
 pub use self::{
     builder::{Engine, EngineBuilder, StartError},
     failure::EngineError,

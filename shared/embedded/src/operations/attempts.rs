@@ -23,11 +23,11 @@ pub(crate) const INSERT: &str = "INSERT INTO attempts (seq, place, number, start
     VALUES (?1, (SELECT coalesce(max(place), 0) + 1 FROM attempts WHERE seq = ?1), ?2, ?3, ?4, ?5, ?6, ?7)";
 
 /// Whether the history has an attempt with this end.
-pub(crate) const KNOWN: &str = "SELECT 1 FROM attempts WHERE seq = ?1 AND number = ?2 AND started_at = ?3 \
+const KNOWN: &str = "SELECT 1 FROM attempts WHERE seq = ?1 AND number = ?2 AND started_at = ?3 \
     AND ended_at = ?4 AND outcome = ?5";
 
 /// Deletes the oldest attempts beyond this many.
-pub(crate) const TRIM: &str = "DELETE FROM attempts WHERE seq = ?1 \
+const TRIM: &str = "DELETE FROM attempts WHERE seq = ?1 \
     AND place <= (SELECT max(place) FROM attempts WHERE seq = ?1) - ?2";
 
 /// The outcome's number in the file.

@@ -12,11 +12,11 @@ use super::{attempts::AttemptRow, dead_letters::Cause, job_data::EXPIRED, receip
 use crate::{db::transaction::Transaction, state, time};
 
 /// The usual case in one statement: a job's first delivery, by its own row, without a lock.
-pub(crate) const FIRST: &str = "UPDATE jobs SET state = 5, attempt = 1, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
+const FIRST: &str = "UPDATE jobs SET state = 5, attempt = 1, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
     receives = receives + 1 \
     WHERE seq = ?1 AND id = ?2 AND state = 1 AND attempt = 0 AND noted = 0 AND visible_at IS NOT NULL";
 
-pub(crate) const AGAIN: &str = "UPDATE jobs SET state = 5, attempt = ?2, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
+const AGAIN: &str = "UPDATE jobs SET state = 5, attempt = ?2, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
     receives = receives + 1 WHERE seq = ?1";
 
 /// Claims each job. The answers are in the order of the requests.

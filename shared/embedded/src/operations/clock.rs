@@ -26,7 +26,7 @@ pub(crate) const LEAP: Duration = Duration::from_secs(86_400);
 /// started. It is used, but makes nothing expire earlier: when it is set, it jumps forward by decades.
 const UNSET_BEFORE: i64 = 1_793_491_200_000_000_000;
 
-pub(crate) const LATEST: &str = "SELECT latest FROM clock";
+const LATEST: &str = "SELECT latest FROM clock";
 pub(crate) const KEEP: &str = "UPDATE clock SET latest = ?1";
 
 /// The newest row from before the clock went wrong, as far as can be known.
@@ -46,7 +46,7 @@ const SET_RIGHT: &str = "UPDATE jobs SET \
     WHERE created_at > ?1 OR since > ?1 OR (visible_at > ?1 AND visible_at != ?4 \
       AND (state IN (1, 5) OR (state = 0 AND visible_at != due_at)))";
 
-pub(crate) const LETTERS: &str = "UPDATE dead_letters SET buried_at = min(?1, buried_at - ?2) WHERE buried_at > ?1";
+const LETTERS: &str = "UPDATE dead_letters SET buried_at = min(?1, buried_at - ?2) WHERE buried_at > ?1";
 
 /// The latest moment in the file.
 pub(crate) fn latest(connection: &Connection) -> rusqlite::Result<i64> {
@@ -84,6 +84,6 @@ pub(crate) fn move_leases(tx: &mut Transaction<'_>, step: i64) -> rusqlite::Resu
     Ok(())
 }
 
-pub(crate) const MOVE_LEASES: &str = "UPDATE jobs SET lease_until = lease_until + ?1 WHERE seq IN \
+const MOVE_LEASES: &str = "UPDATE jobs SET lease_until = lease_until + ?1 WHERE seq IN \
     (SELECT jobs.seq FROM kinds CROSS JOIN jobs INDEXED BY jobs_listed \
      WHERE jobs.kind = kinds.id AND jobs.state = 5 AND jobs.state > 2)";

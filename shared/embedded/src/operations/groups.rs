@@ -8,7 +8,7 @@ use super::row::JobRow;
 use crate::{db::transaction::Transaction, time::HELD};
 
 /// The first message of a group.
-pub(crate) const FIRST: &str = "SELECT seq, visible_at FROM jobs \
+const FIRST: &str = "SELECT seq, visible_at FROM jobs \
     WHERE queue = ?1 AND grp = ?2 AND place IS NOT NULL ORDER BY place LIMIT 1";
 
 /// The group of jobs on a FIFO queue that name none.

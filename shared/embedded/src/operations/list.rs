@@ -27,17 +27,17 @@ use crate::{
     time::{self, HELD},
 };
 
-pub(crate) const BY_STATE: &str = "SELECT seq, created_at FROM jobs INDEXED BY jobs_listed \
+const BY_STATE: &str = "SELECT seq, created_at FROM jobs INDEXED BY jobs_listed \
     WHERE kind = ?1 AND state = ?2 AND state > 2 AND seq >= ?3 AND seq < ?4 ORDER BY seq DESC";
-pub(crate) const MESSAGES: &str = "SELECT seq, created_at, kind, state FROM jobs INDEXED BY jobs_ready \
+const MESSAGES: &str = "SELECT seq, created_at, kind, state FROM jobs INDEXED BY jobs_ready \
     WHERE queue = ?1 AND visible_at IS NOT NULL AND visible_at >= ?2 AND visible_at <= ?3 ORDER BY visible_at";
-pub(crate) const ENDED: &str = "SELECT seq, created_at, kind, state FROM jobs INDEXED BY jobs_purge \
+const ENDED: &str = "SELECT seq, created_at, kind, state FROM jobs INDEXED BY jobs_purge \
     WHERE purge_at IS NOT NULL AND purge_at >= ?1 ORDER BY purge_at DESC";
-pub(crate) const BLOCK: &str = "SELECT block FROM blocks WHERE kind = ?1 AND block <= ?2 ORDER BY block DESC LIMIT 1";
-pub(crate) const BACKWARDS: &str =
+const BLOCK: &str = "SELECT block FROM blocks WHERE kind = ?1 AND block <= ?2 ORDER BY block DESC LIMIT 1";
+const BACKWARDS: &str =
     "SELECT seq, created_at, kind, state FROM jobs WHERE state != 0 AND seq >= ?1 AND seq < ?2 ORDER BY seq DESC";
-pub(crate) const FROM: &str = "SELECT seq, created_at FROM jobs WHERE seq >= ?1 ORDER BY seq LIMIT 1";
-pub(crate) const NEWEST: &str = "SELECT max(seq) FROM jobs";
+const FROM: &str = "SELECT seq, created_at FROM jobs WHERE seq >= ?1 ORDER BY seq LIMIT 1";
+const NEWEST: &str = "SELECT max(seq) FROM jobs";
 
 /// At most this many index entries are read to find a page: a few milliseconds.
 const FEW: u64 = 5000;
@@ -242,7 +242,7 @@ fn first_at(connection: &Connection, moment: i64) -> rusqlite::Result<i64> {
     Ok(low)
 }
 
-pub(crate) const COUNTS: &str = "SELECT queues.name, counts.state, sum(counts.jobs) FROM counts \
+const COUNTS: &str = "SELECT queues.name, counts.state, sum(counts.jobs) FROM counts \
     JOIN kinds ON kinds.id = counts.kind JOIN queues ON queues.id = kinds.queue \
     GROUP BY queues.name, counts.state HAVING sum(counts.jobs) > 0";
 

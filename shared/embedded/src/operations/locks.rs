@@ -8,10 +8,10 @@ use rusqlite::{OptionalExtension, params};
 use super::row::JobRow;
 use crate::{db::transaction::Transaction, time};
 
-pub(crate) const HELD_UNTIL: &str = "SELECT until FROM locks WHERE key = ?1 AND until > ?2";
+const HELD_UNTIL: &str = "SELECT until FROM locks WHERE key = ?1 AND until > ?2";
 const TAKE: &str = "INSERT INTO locks (key, seq, owner, until) VALUES (?1, ?2, ?3, ?4) \
     ON CONFLICT (key) DO UPDATE SET seq = excluded.seq, owner = excluded.owner, until = excluded.until";
-pub(crate) const FREE: &str = "DELETE FROM locks WHERE seq = ?1 AND owner = ?2";
+const FREE: &str = "DELETE FROM locks WHERE seq = ?1 AND owner = ?2";
 
 /// A job that waits for a lock checks again after this time, since a lease may end early. A check costs one read.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);

@@ -51,15 +51,15 @@ pub(crate) struct Found {
     pub(crate) next: Option<i64>,
 }
 
-pub(crate) const VISIBLE: &str = "SELECT jobs.seq, jobs.visible_at, jobs.kind, jobs.id, jobs.receives, jobs.state, \
+const VISIBLE: &str = "SELECT jobs.seq, jobs.visible_at, jobs.kind, jobs.id, jobs.receives, jobs.state, \
     jobs.grp, bodies.body, jobs.owner FROM jobs INDEXED BY jobs_ready CROSS JOIN bodies ON bodies.seq = jobs.seq \
     WHERE jobs.queue = ?1 AND jobs.visible_at IS NOT NULL AND (jobs.visible_at, jobs.seq) > (?2, ?3) \
     AND jobs.visible_at <= ?4 ORDER BY jobs.visible_at, jobs.seq";
 
-pub(crate) const NEXT: &str = "SELECT visible_at FROM jobs INDEXED BY jobs_ready \
+const NEXT: &str = "SELECT visible_at FROM jobs INDEXED BY jobs_ready \
     WHERE queue = ?1 AND visible_at IS NOT NULL AND visible_at > ?2 ORDER BY visible_at LIMIT 1";
 
-pub(crate) const FOLLOWERS: &str = "SELECT jobs.seq, jobs.kind, jobs.id, jobs.receives, jobs.state, bodies.body, jobs.owner \
+const FOLLOWERS: &str = "SELECT jobs.seq, jobs.kind, jobs.id, jobs.receives, jobs.state, bodies.body, jobs.owner \
     FROM jobs INDEXED BY jobs_groups CROSS JOIN bodies ON bodies.seq = jobs.seq \
     WHERE jobs.queue = ?1 AND jobs.grp = ?2 AND jobs.place IS NOT NULL AND jobs.visible_at = ?3 \
     ORDER BY jobs.place LIMIT ?4";

@@ -12,13 +12,13 @@ use crate::{
 /// How long dead letters are kept: 14 days, the longest that SQS keeps a message.
 pub(crate) const DEAD_LETTERS: Duration = Duration::from_secs(14 * 86_400);
 
-pub(crate) const DUE_RECORDS: &str = "SELECT seq, kind, state, id FROM jobs INDEXED BY jobs_purge \
+const DUE_RECORDS: &str = "SELECT seq, kind, state, id FROM jobs INDEXED BY jobs_purge \
     WHERE purge_at IS NOT NULL AND purge_at <= ?1 ORDER BY purge_at LIMIT ?2";
-pub(crate) const DUE_LETTERS: &str = "DELETE FROM dead_letters WHERE seq IN \
+const DUE_LETTERS: &str = "DELETE FROM dead_letters WHERE seq IN \
     (SELECT seq FROM dead_letters WHERE buried_at <= ?1 ORDER BY buried_at LIMIT ?2)";
-pub(crate) const NEXT_RECORD: &str = "SELECT purge_at FROM jobs INDEXED BY jobs_purge \
+const NEXT_RECORD: &str = "SELECT purge_at FROM jobs INDEXED BY jobs_purge \
     WHERE purge_at IS NOT NULL ORDER BY purge_at LIMIT 1";
-pub(crate) const NEXT_LETTER: &str = "SELECT buried_at FROM dead_letters ORDER BY buried_at LIMIT 1";
+const NEXT_LETTER: &str = "SELECT buried_at FROM dead_letters ORDER BY buried_at LIMIT 1";
 
 /// Deletes at most `limit` expired records and as many dead letters. Returns their number. Deletes nothing right after
 /// the clock has jumped forward: it may be wrong, and deleted records do not come back when it is corrected.

@@ -26,12 +26,12 @@ pub(crate) struct JobRow {
     pub(crate) place: Option<i64>,
 }
 
-pub(crate) const BY_SEQ: &str = "SELECT seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
+const BY_SEQ: &str = "SELECT seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
     receives, due_at, since, noted, grp, place FROM jobs WHERE seq = ?1";
-pub(crate) const BY_ID: &str = "SELECT seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
+const BY_ID: &str = "SELECT seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
     receives, due_at, since, noted, grp, place FROM jobs WHERE id = ?1";
 
-pub(crate) const OWNER: &str = "SELECT queues.name, CASE WHEN kinds.job != '' THEN kinds.job \
+const OWNER: &str = "SELECT queues.name, CASE WHEN kinds.job != '' THEN kinds.job \
     WHEN json_valid(body) THEN coalesce(body ->> '$.job', '') ELSE '' END \
     FROM jobs JOIN queues ON queues.id = jobs.queue JOIN kinds ON kinds.id = jobs.kind \
     JOIN bodies ON bodies.seq = jobs.seq WHERE jobs.seq = ?1";

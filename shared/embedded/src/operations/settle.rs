@@ -15,7 +15,7 @@ use super::{
 use crate::{db::transaction::Transaction, state, time};
 
 /// The usual case in one statement: a success, settled by the job's own row, on a standard queue.
-pub(crate) const SUCCEED: &str = "UPDATE jobs SET state = 2, visible_at = NULL, since = ?5, purge_at = ?6 \
+const SUCCEED: &str = "UPDATE jobs SET state = 2, visible_at = NULL, since = ?5, purge_at = ?6 \
     WHERE seq = ?1 AND id = ?2 AND state = 5 AND attempt = ?3 AND owner = ?4 AND place IS NULL";
 
 /// Settles attempts. The answers are in the order of the requests.

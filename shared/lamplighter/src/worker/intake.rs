@@ -102,6 +102,14 @@ pub(super) struct Received {
     pub(super) held: HeldGroups,
 }
 
+/// A job's claim: who asks, and the store's answer, if it comes in time.
+struct Asked {
+    owner: u64,
+    /// The key of the lock that the job needs.
+    lock: Option<String>,
+    answer: Option<Result<Claim, StoreError>>,
+}
+
 /// Jobs after their claims.
 #[derive(Default)]
 pub(super) struct Admitted {
@@ -237,23 +245,21 @@ impl Inner {
         };
         let now = self.env.now();
         let lease_until = now.saturating_add(budget.lease_left()).unwrap_or(Timestamp::MAX);
-        let tracked: Vec<_> = ready.iter().filter(|ready| ready.route.options.is_tracked()).collect();
-        let owners: Vec<(u64, Option<String>)> =
-            tracked.iter().map(|ready| (self.env.random.next_u64(), ready.lock().map(|lock| lock.key))).collect();
-        let request = |place: usize| self.request(tracked[place], owners[place].0, lease_until);
-        let answers = if tracked.is_empty() { Vec::new() } else { ask(&**store, tracked.len(), request, budget).await };
-        drop(tracked);
-        let mut answers = answers.into_iter();
-        let mut owners = owners.into_iter();
-        for ready in ready {
-            if !ready.route.options.is_tracked() {
+        let ask_for = |ready: &Ready| Asked {
+            owner: self.env.random.next_u64(),
+            lock: ready.lock().map(|lock| lock.key),
+            answer: None,
+        };
+        let asked = ready.iter().map(|ready| ready.route.options.is_tracked().then(|| ask_for(ready)));
+        let mut asked: Vec<_> = asked.collect();
+        self.ask(&**store, &ready, &mut asked, lease_until, budget).await;
+        for (ready, asked) in ready.into_iter().zip(asked) {
+            let Some(Asked { owner, lock, answer }) = asked else {
                 let claimed = self.unclaimed(ready);
                 admitted.put(claimed, &held);
                 continue;
-            }
-            let (owner, lock) = owners.next().unwrap_or_default();
-            let answer =
-                answers.next().unwrap_or_else(|| Err(StoreError::unavailable("the store did not answer in time")));
+            };
+            let answer = answer.unwrap_or_else(|| Err(StoreError::unavailable("the store did not answer in time")));
             let action = match answer {
                 Ok(Claim::Run { attempt, checkpoint, claim_hint }) => {
                     let token = Token { attempt, owner };
@@ -267,6 +273,36 @@ impl Inner {
             admitted.reports.push(Report::of(&ready.delivery, action));
         }
         admitted
+    }
+
+    /// Claims jobs. Requests without an answer after half of the time are sent again under the same owners: a lease that
+    /// was granted without an answer would be an attempt that never ran.
+    async fn ask(
+        &self,
+        store: &dyn Store,
+        ready: &[Ready],
+        asked: &mut [Option<Asked>],
+        lease_until: Timestamp,
+        budget: Budget,
+    ) {
+        let (last, now) = (budget.claim_by(), Instant::now());
+        let first = now + last.saturating_duration_since(now) / 2;
+        for by in [first, last] {
+            let open = ready.iter().zip(&mut *asked).filter_map(|(ready, asked)| Some((ready, asked.as_mut()?)));
+            let open: Vec<_> = open.filter(|(_, asked)| !matches!(asked.answer, Some(Ok(_)))).collect();
+            if open.is_empty() {
+                return;
+            }
+            let requests = open.iter().map(|(ready, asked)| self.request(ready, asked.owner, lease_until)).collect();
+            let late = callee_deadline(by);
+            let answers = timeout_at(by, store.claim(requests, late)).await.unwrap_or_default();
+            for ((_, asked), answer) in open.into_iter().zip(answers) {
+                asked.answer = Some(answer);
+            }
+            if Instant::now() < late {
+                return;
+            }
+        }
     }
 
     fn request(&self, ready: &Ready, owner: u64, lease_until: Timestamp) -> ClaimRequest {
@@ -348,35 +384,6 @@ impl Inner {
     fn tracks(&self) -> bool {
         self.backend.store.is_some()
     }
-}
-
-/// Claims `count` jobs. Requests without an answer after half of the time are sent again under the same owners: a lease
-/// that was granted without an answer would be an attempt that never ran.
-async fn ask(
-    store: &dyn Store,
-    count: usize,
-    request: impl Fn(usize) -> ClaimRequest,
-    budget: Budget,
-) -> Vec<Result<Claim, StoreError>> {
-    let silent = || Err(StoreError::unavailable("the store did not answer in time"));
-    let (last, now) = (budget.claim_by(), Instant::now());
-    let first = now + last.saturating_duration_since(now) / 2;
-    let late = callee_deadline(first);
-    let mut answers =
-        timeout_at(first, store.claim((0..count).map(&request).collect(), late)).await.unwrap_or_default();
-    answers.resize_with(count, silent);
-    if Instant::now() < late {
-        return answers;
-    }
-    let open: Vec<usize> = (0..count).filter(|place| answers[*place].is_err()).collect();
-    if !open.is_empty() {
-        let again = store.claim(open.iter().map(|place| request(*place)).collect(), callee_deadline(last));
-        let again = timeout_at(last, again).await.unwrap_or_default();
-        for (place, answer) in open.into_iter().zip(again) {
-            answers[place] = answer;
-        }
-    }
-    answers
 }
 
 impl Admitted {

@@ -1,9 +1,11 @@
-//! A small stack, wanted and deployed.
+//! A small stack, expected and deployed.
+
+use std::collections::BTreeMap;
 
 use lamplighter::{
     Context, EventTrigger, Function, Job, JobError, Options, Queue, Setting, mins, schedule::Schedule, secs,
 };
-use lamplighter_aws::{Account, Code, DeployedStack, Observed, RunTimeSchedule, StackResource, lambda::About};
+use lamplighter_aws::{Account, Code, DeployedStack, Drift, Observed, RunTimeSchedule, StackResource, lambda::About};
 use serde_json::{Value, json};
 
 use crate::{
@@ -54,13 +56,13 @@ pub(super) fn function() -> Function {
         .with_state(())
 }
 
-/// What is wanted, and all that is there.
-pub(super) struct Stage {
+/// The expected and the deployed stack.
+pub(super) struct Fixture {
     pub(super) expected: Expected,
     pub(super) deployed: Deployed,
 }
 
-impl Stage {
+impl Fixture {
     /// A stack as CloudFormation would make it.
     pub(super) fn well() -> Self {
         let order = || Work { order: "1".into() };
@@ -94,6 +96,7 @@ impl Stage {
             }
         }
         deployed.code.insert("ShopFunction".into(), Code::About(About::of(&function())));
+        deployed.drifts = Some(BTreeMap::new());
         deployed.account = Account { concurrency: Some(1000), code: Some((10, 1000)), rules: Some(2) };
         deployed
             .made
@@ -110,6 +113,10 @@ impl Stage {
         self.deployed.looks.get_mut(id).unwrap_or_else(|| panic!("no {id}")).seen.as_mut().unwrap()
     }
 
+    pub(super) fn drifts(&mut self, id: &str, drift: Drift) {
+        self.deployed.drifts.as_mut().unwrap().insert(id.into(), drift);
+    }
+
     pub(super) fn is_gone(&mut self, id: &str) {
         self.deployed.looks.get_mut(id).unwrap().seen = None;
     }
@@ -120,7 +127,7 @@ pub(super) fn made(target: &str, input: &str) -> RunTimeSchedule {
     RunTimeSchedule { name, target, input, enabled: true }
 }
 
-/// What a look at a resource shows that is as it should be.
+/// The observed state of a resource that is as it should be.
 fn seen(resource: &Resource, all: &[Resource], stack: &DeployedStack) -> Option<Value> {
     let mut seen = resource.properties.clone();
     let own = stack.resources[&resource.id].physical_id.as_str();
