@@ -150,11 +150,11 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_finger_finds_its_name_and_nonsense_finds_none() {
-        let names = ["webhook.deliver", "image.thumbnail", "report.daily"];
+        let names = ["invoices.send", "order.ship", "stock.count"];
         let near = |typed| nearest(typed, names);
-        assert_eq!(near("webhook.delivr").as_deref(), Some("webhook.deliver"));
-        assert_eq!(near("webhooks.deliver").as_deref(), Some("webhook.deliver"));
-        assert_eq!(near("thumbnail.image"), None);
+        assert_eq!(near("invoices.snd").as_deref(), Some("invoices.send"));
+        assert_eq!(near("invoice.send").as_deref(), Some("invoices.send"));
+        assert_eq!(near("send.invoices"), None);
         assert_eq!(near("zzz"), None);
     }
 

@@ -1,4 +1,4 @@
-//! The host itself, apart from the runtime API and from what it does with each payload.
+//! The host itself, without the runtime API: tests and other hosts can pass it invocations too.
 
 use std::{
     fmt,
@@ -26,7 +26,7 @@ struct Inner {
     worker: Worker,
     sqs: Sqs,
     env: Env,
-    /// For what SQS cannot put off itself.
+    /// For delays that SQS does not support.
     delayed_sender: Option<DelayedSender>,
     /// Whether there are records.
     tracks: bool,
@@ -49,7 +49,7 @@ impl Invocation {
         Self { request_id: context.request_id.clone(), deadline: Instant::now() + left }
     }
 
-    /// When the answer must be on its way: jobs and calls end before that.
+    /// When the response must be sent: jobs and calls end before that.
     pub(super) fn answer_by(&self) -> Instant {
         let budget = self.deadline.saturating_duration_since(Instant::now());
         self.deadline - (budget / 20).min(Duration::from_millis(500))
@@ -57,20 +57,20 @@ impl Invocation {
 }
 
 impl Host {
-    /// A host without a table: attempts are counted by receives, and a job that succeeds costs no call.
+    /// A host without a table: attempts are counted by receives, and a job that succeeds makes no call.
     #[must_use]
     pub fn new(function: Function, sqs: Sqs) -> Self {
         Self::with_env(function, sqs, Env::system())
     }
 
-    /// [`new`](Self::new), with a clock and randomness to drive.
+    /// Like [`new`](Self::new), with an injected clock and randomness.
     #[must_use]
     pub fn with_env(function: Function, sqs: Sqs, env: Env) -> Self {
         let backend = Backend::new(Arc::new(sqs.clone()));
         Self::with_backend(function, sqs, backend, env, None)
     }
 
-    /// A host of a deployment: with records, where there is a table and the function does not do without.
+    /// A host of a deployment: with records, if there is a table and the function uses it.
     #[must_use]
     pub fn on(function: Function, aws: &AwsBackend) -> Self {
         let aws = if function.spec().stateless { aws.stateless() } else { aws.clone() };
@@ -96,13 +96,13 @@ impl Host {
         Self(Arc::new(Inner { worker, sqs, env, delayed_sender, tracks, stop, running: TaskTracker::new() }))
     }
 
-    /// How the host is told to come to an end.
+    /// The handle that stops the host.
     #[must_use]
     pub fn stop(&self) -> &Stop {
         &self.0.stop
     }
 
-    /// Resolves when no invocation is being served. Meant for the end: afterwards it may resolve at once.
+    /// Resolves when no invocation is being served. Meant for the end: afterwards it may resolve immediately.
     pub async fn idle(&self) {
         self.0.running.close();
         self.0.running.wait().await;
@@ -131,7 +131,7 @@ impl Host {
         self.0.delayed_sender.as_ref()
     }
 
-    /// Whether jobs of that name have records.
+    /// Whether jobs with that name have records.
     pub(super) fn tracks(&self, job: &str) -> bool {
         self.0.tracks && self.function().route(job).is_some_and(|route| route.options.is_tracked())
     }

@@ -1,4 +1,4 @@
-//! The engine: what runs functions on one machine, as AWS would.
+//! The engine: runs functions on one machine, as AWS would.
 
 mod batch;
 mod builder;

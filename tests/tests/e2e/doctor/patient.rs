@@ -21,13 +21,13 @@ pub(super) fn sdk(cloud: &Cloud, key: &str, secret: &str) -> AwsClients {
 }
 
 /// A deployed stack, and what it should be.
-pub(super) struct Patient {
+pub(crate) struct Patient {
     pub(super) cloud: &'static Cloud,
     pub(super) stack: Stack,
     pub(super) wanted: Expected,
     pub(super) sdk: AwsClients,
     pub(super) sqs: aws_sdk_sqs::Client,
-    pub(super) lambda: aws_sdk_lambda::Client,
+    pub(crate) lambda: aws_sdk_lambda::Client,
     pub(super) events: aws_sdk_eventbridge::Client,
     pub(super) scheduler: aws_sdk_scheduler::Client,
     pub(super) iam: aws_sdk_iam::Client,
@@ -60,7 +60,7 @@ impl Patient {
         Self::of(cloud, name, &functions, deployment, &parameters, &[("e2e", "e2e-function")]).await
     }
 
-    pub(super) async fn of(
+    pub(crate) async fn of(
         cloud: &'static Cloud,
         name: &str,
         functions: &[Function],
@@ -106,7 +106,7 @@ impl Patient {
         }
     }
 
-    pub(super) fn id(&self, logical: &str) -> &str {
+    pub(crate) fn id(&self, logical: &str) -> &str {
         self.stack.physical_id(logical).unwrap()
     }
 
