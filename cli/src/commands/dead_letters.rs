@@ -2,16 +2,13 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use lamplighter::host::Stop;
-use serde::Serialize;
+use lamplighter::{
+    backend::{DeadLetter, DeadLetterQuery},
+    host::Stop,
+};
 
 use super::block_on;
-use crate::{
-    error::Error,
-    output,
-    place::{Place, Target},
-    when,
-};
+use crate::{error::Error, output, place::Place, when};
 
 /// List the dead letters: messages whose jobs have failed for good, or that are no jobs.
 ///
@@ -32,62 +29,6 @@ pub(crate) struct DeadLetters {
     json: bool,
 }
 
-/// A letter as `--json` shows it.
-#[derive(Debug, Serialize)]
-struct Letter {
-    /// In a file: its number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    number: Option<i64>,
-    /// On a stack: its message id in the dead-letter queue.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message_id: Option<String>,
-    queue: String,
-    id: String,
-    job: String,
-    reason: String,
-    error: String,
-    dead_since: Timestamp,
-    receive_count: u32,
-    group: Option<String>,
-    body: String,
-}
-
-impl From<lamplighter_embedded::DeadLetter> for Letter {
-    fn from(letter: lamplighter_embedded::DeadLetter) -> Self {
-        Self {
-            number: Some(letter.number),
-            message_id: None,
-            queue: letter.queue,
-            id: letter.id,
-            job: letter.job,
-            reason: letter.reason,
-            error: letter.error,
-            dead_since: letter.dead_since,
-            receive_count: letter.receive_count,
-            group: letter.group,
-            body: letter.body,
-        }
-    }
-}
-
-impl Letter {
-    fn of_stack(queue: &str, letter: lamplighter_aws::DeadLetter) -> Self {
-        Self {
-            number: None,
-            message_id: Some(letter.message_id),
-            queue: queue.into(),
-            id: letter.id,
-            job: letter.job,
-            reason: letter.reason,
-            error: letter.error,
-            dead_since: letter.dead_since,
-            receive_count: letter.receive_count,
-            group: letter.group,
-            body: letter.body,
-        }
-    }
-}
-
 impl DeadLetters {
     pub(super) fn run(self) -> Result<(), Error> {
         match &self.queue {
@@ -97,39 +38,33 @@ impl DeadLetters {
     }
 
     fn list(&self, queue: &str) -> Result<(), Error> {
-        let letters: Vec<Letter> = block_on(async {
+        let dead_letters: Vec<DeadLetter> = block_on(async {
             let target = self.place.look().await?;
             target.check_queue(queue).await?;
-            Ok(match target {
-                // No job of it has been enqueued there yet.
-                Target::File(file) if !file.has_queue(queue).await? => Vec::new(),
-                Target::File(file) => {
-                    let letters = file.embedded.dead_letters(queue, 0, self.limit).await?;
-                    letters.into_iter().map(Letter::from).collect()
-                }
-                Target::Stack(deployed) => {
-                    let letters = deployed.operator.dead_letters(queue, self.limit as u64, &Stop::new()).await?;
-                    letters.into_iter().map(|letter| Letter::of_stack(queue, letter)).collect()
-                }
-            })
+            // No job of it has been enqueued there yet.
+            if !target.has_queue(queue).await? {
+                return Ok(Vec::new());
+            }
+            let query = DeadLetterQuery::new(self.limit);
+            Ok(target.operator.dead_letters(queue, &query, &Stop::new()).await?.dead_letters)
         })?;
         if self.json {
-            return output::json_lines(letters);
+            return output::json_lines(dead_letters);
         }
-        if letters.is_empty() {
+        if dead_letters.is_empty() {
             output::hint(&format!("no dead letters on {queue}"));
             return Ok(());
         }
         let now = Timestamp::now();
         let mut table = output::table(&["ID", "JOB", "REASON", "SINCE", "RECEIVED", "ERROR"]);
-        for letter in &letters {
+        for one in &dead_letters {
             table.add_row([
-                output::cell(&letter.id),
-                output::cell(&letter.job),
-                output::cell(&letter.reason),
-                output::cell(when::relative(letter.dead_since, now)),
-                output::cell(letter.receive_count),
-                output::cell(output::one_line(&letter.error, 80)),
+                output::cell(&one.id),
+                output::cell(&one.job),
+                output::cell(&one.reason),
+                output::cell(when::relative(one.dead_since, now)),
+                output::cell(one.receive_count),
+                output::cell(output::one_line(&one.error, 80)),
             ]);
         }
         output::keep_whole(&mut table, 0);
@@ -137,17 +72,10 @@ impl DeadLetters {
     }
 
     fn counts(&self) -> Result<(), Error> {
-        let counts: Vec<(String, u64)> = block_on(async {
-            Ok(match self.place.look().await? {
-                Target::File(file) => file.embedded.dead_letter_counts().await?,
-                Target::Stack(deployed) => {
-                    let queues = deployed.operator.queues().await?;
-                    queues.into_iter().map(|queue| (queue.queue, queue.dead_letters.unwrap_or(0))).collect()
-                }
-            })
-        })?;
+        let queues = block_on(async { Ok(self.place.look().await?.operator.queues().await?) })?;
+        let counts: Vec<_> = queues.into_iter().map(|queue| (queue.queue, queue.dead_letters.unwrap_or(0))).collect();
         if self.json {
-            let line = |(queue, letters)| serde_json::json!({ "queue": queue, "dead_letters": letters });
+            let line = |(queue, number)| serde_json::json!({ "queue": queue, "dead_letters": number });
             return output::json_lines(counts.into_iter().map(line));
         }
         if counts.is_empty() {
@@ -155,8 +83,8 @@ impl DeadLetters {
             return Ok(());
         }
         let mut table = output::table(&["QUEUE", "DEAD LETTERS"]);
-        for (queue, letters) in counts {
-            table.add_row([output::cell(queue), output::cell(letters)]);
+        for (queue, dead_letters) in counts {
+            table.add_row([output::cell(queue), output::cell(dead_letters)]);
         }
         output::print_table(&table)
     }

@@ -5,7 +5,7 @@
 //! - With the feature `schedules`, [`AwsSchedules`] keeps what starts jobs at their times, and [`OneTime`] sends messages
 //!   once, later than SQS can delay them.
 //! - With the feature `secrets`, [`SecretReader`] reads secrets from Secrets Manager and Parameter Store.
-//! - With the feature `operator`, [`Stack`] tells what a deployed stack consists of, and [`Operator`] pauses its queues
+//! - With the feature `operator`, [`Stack`] tells what a deployed stack consists of, and [`AwsOperator`] pauses its queues
 //!   and moves their dead letters back.
 //! - With the feature `doctor`, [`StackReader`] tells what each resource of a deployed stack is like.
 //! - [`AwsClients`] is what all clients of AWS's SDKs in this process share, made at first use: nothing here touches the
@@ -20,13 +20,9 @@ pub mod lambda;
 #[cfg(feature = "dynamodb")]
 mod maintenance;
 #[cfg(feature = "operator")]
-mod mapping;
-#[cfg(feature = "operator")]
 mod operator;
 mod partition;
 mod queues;
-#[cfg(feature = "operator")]
-mod redrive;
 #[cfg(feature = "schedules")]
 mod schedules;
 mod sdk;
@@ -60,8 +56,6 @@ pub use self::{
 };
 #[cfg(feature = "operator")]
 pub use self::{
-    mapping::MappingState,
-    operator::{DeployedQueue, Operator},
-    redrive::{DeadLetter, DeadLetterCounts, DeadLetterFilter, Moved, Redrive, Redriven},
+    operator::AwsOperator,
     stack::{Output, Stack},
 };

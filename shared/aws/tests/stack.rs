@@ -1,15 +1,25 @@
 //! Stacks as their outputs tell them, and queues paused and resumed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 
-use lamplighter::backend::StoreErrorKind;
+use std::time::Duration;
+
+use lamplighter::{
+    Queue,
+    backend::{Accuracy, Consumer, ConsumerKind, ConsumerState, Operator, QueueOrigin, StoreErrorKind},
+    env::Env,
+};
 use lamplighter_aws::{
-    MappingState, Operator, Output, Stack,
+    AwsOperator, Output, Stack,
     testing::{FakeDeployment, FakeLetter, Fault},
 };
 use serde_json::json;
 
-fn operator(fake: &FakeDeployment) -> Operator {
-    Operator::new(fake.sdk(), fake.queues())
+fn operator(fake: &FakeDeployment) -> AwsOperator {
+    AwsOperator::new(fake.sdk(), fake.queues(), Env::system())
+}
+
+fn mapping(state: ConsumerState) -> Consumer {
+    Consumer { kind: ConsumerKind::EventSourceMapping, state }
 }
 
 #[tokio::test]
@@ -64,11 +74,11 @@ async fn a_stack_that_is_none_is_one_sentence() {
 async fn a_queue_is_paused_and_resumed_once_lambda_says_so() {
     let fake = FakeDeployment::start().await.unwrap();
     let operator = operator(&fake);
-    assert_eq!(operator.mapping("work").await.unwrap(), MappingState::Enabled);
+    assert_eq!(operator.consumer("work").await.unwrap(), mapping(ConsumerState::Active));
     fake.switch_takes("mapping-work", 2);
     operator.pause("work").await.unwrap();
     assert!(!fake.is_enabled("mapping-work") && fake.is_enabled("mapping-steps"));
-    assert_eq!(operator.mapping("work").await.unwrap(), MappingState::Disabled);
+    assert_eq!(operator.consumer("work").await.unwrap(), mapping(ConsumerState::Paused));
     assert_eq!(fake.bodies("UpdateEventSourceMapping"), [json!({"UUID": "mapping-work", "Enabled": false})]);
     // One look came with the answer to the switch.
     assert_eq!(fake.bodies("GetEventSourceMapping").len(), 2);
@@ -103,7 +113,7 @@ async fn what_cannot_be_paused_is_one_sentence() {
     says("work", &["cannot pause queue work (event source mapping mapping-work)", "needs the permission"]).await;
     fake.unmap("mapping-work");
     says("work", &["no function is mapped to queue work"]).await;
-    assert_eq!(operator.mapping("work").await.unwrap(), MappingState::Missing);
+    assert_eq!(operator.consumer("work").await.unwrap(), mapping(ConsumerState::Missing));
 }
 
 #[tokio::test]
@@ -117,8 +127,39 @@ async fn queues_say_how_they_stand() {
     let operator = operator(&fake);
     operator.pause("work").await.unwrap();
     let all = operator.queues().await.unwrap();
-    let names: Vec<_> = all.iter().map(|queue| (&*queue.queue, queue.fifo, queue.mapping)).collect();
-    assert_eq!(names, [("steps", true, MappingState::Enabled), ("work", false, MappingState::Disabled)]);
+    let names: Vec<_> = all.iter().map(|queue| (&*queue.queue, queue.fifo, queue.consumer)).collect();
+    let (active, paused) = (mapping(ConsumerState::Active), mapping(ConsumerState::Paused));
+    assert_eq!(names, [("steps", true, active), ("work", false, paused)]);
     let work = &all[1];
     assert_eq!((work.waiting, work.in_flight, work.delayed, work.dead_letters), (3, 0, 0, Some(1)));
+    assert_eq!(work.accuracy, Accuracy::Approximate);
+}
+
+#[tokio::test]
+async fn a_switch_that_takes_too_long_says_how_it_stands() {
+    let fake = FakeDeployment::start().await.unwrap();
+    fake.switch_takes("mapping-work", u32::MAX);
+    let operator = operator(&fake).with_switch_limit(Duration::from_millis(600));
+    let error = operator.pause("work").await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    let text = error.to_string();
+    assert!(text.contains("mapping-work of queue work is still Disabling") && text.contains("lamp queues"), "{text}");
+    assert!(!fake.is_enabled("mapping-work"), "it goes on by itself");
+    assert_eq!(operator.consumer("work").await.unwrap(), mapping(ConsumerState::Changing));
+}
+
+#[tokio::test]
+async fn queues_come_with_the_deployment() {
+    let fake = FakeDeployment::start().await.unwrap();
+    let operator = operator(&fake);
+    let names = operator.known_names().await.unwrap();
+    assert_eq!(
+        (&*names.queues, names.queue_origin, names.jobs),
+        (&["steps".into(), "work".into()][..], QueueOrigin::Deployed, None)
+    );
+    operator.declare(Queue::standard("work")).await.unwrap();
+    let error = operator.declare(Queue::standard("other")).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Invalid);
+    assert!(error.to_string().contains("queue other cannot be made here"), "{error}");
+    assert!(fake.actions().is_empty(), "nobody was asked");
 }

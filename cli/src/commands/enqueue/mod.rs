@@ -155,10 +155,7 @@ impl Enqueue {
         let queue = definition.queue.name();
         let Some(url) = &self.queue_url else {
             let target = self.place.open_or_make().await?;
-            if let Target::Stack(deployed) = &target {
-                not_deployed(definition, "--stack")?;
-                deployed.check_queue(queue)?;
-            }
+            check_destination(&target, definition).await?;
             return Ok(Opened { client: target.client(), target: Some(target) });
         };
         not_deployed(definition, "--queue-url")?;
@@ -182,8 +179,17 @@ impl Enqueue {
     }
 }
 
+/// Checks that a deployment has the job and its queue. Elsewhere a queue appears with its first job.
+pub(super) async fn check_destination(target: &Target, definition: &Definition) -> Result<(), Error> {
+    if target.is_deployed().await? {
+        not_deployed(definition, "--stack")?;
+        target.check_queue(definition.queue.name()).await?;
+    }
+    Ok(())
+}
+
 /// Some jobs exist on this machine only.
-pub(super) fn not_deployed(definition: &Definition, option: &str) -> Result<(), Error> {
+fn not_deployed(definition: &Definition, option: &str) -> Result<(), Error> {
     let name = definition.name;
     if name == ping::definition().name {
         return Err(Error::Usage(format!("{name} is not deployed anywhere: use it without {option}")));

@@ -120,6 +120,10 @@ impl Fetch {
                 self.take_down(landed);
             }
             while self.batches.try_join_next().is_some() {}
+            // Before anything is handed over: what was enqueued after the pause may be in the buffer already.
+            if self.pauses.has_changed().unwrap_or(false) {
+                self.look_whether_paused().await;
+            }
             if !self.paused {
                 self.hand_over().await;
                 self.read_ahead();
@@ -174,6 +178,7 @@ impl Fetch {
 
     async fn look_whether_paused(&mut self) {
         let (queue, name) = (self.source.queue, &*self.source.name);
+        self.pauses.mark_unchanged();
         self.ask_again = None;
         let paused = self.source.embedded.0.readers.read(move |connection| pause::is_paused(connection, queue)).await;
         match paused {
