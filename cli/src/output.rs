@@ -102,7 +102,7 @@ pub(crate) fn state_cell(state: JobState) -> Cell {
         JobState::Failed => Color::Red,
         JobState::Retrying | JobState::Cancelled => Color::Yellow,
         JobState::Running => Color::Cyan,
-        JobState::Scheduled | JobState::Waiting | JobState::Queued => Color::Reset,
+        JobState::Scheduled | JobState::Queued => Color::Reset,
     })
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn state_style(state: JobState) -> Style {
         JobState::Failed => BAD,
         JobState::Retrying | JobState::Cancelled => WARN,
         JobState::Running => NAME,
-        JobState::Scheduled | JobState::Waiting | JobState::Queued => Style::new(),
+        JobState::Scheduled | JobState::Queued => Style::new(),
     }
 }
 

@@ -2,7 +2,7 @@
 //! command that shows one.
 
 use lamplighter::{
-    JobId, RawValue, Retention, Tracking,
+    JobId, RawValue, Tracking,
     backend::{Claim, ClaimRequest, Completion, Decision, Token},
     message::Message,
     record::{AttemptOutcome, ErrorText, Progress},
@@ -59,37 +59,17 @@ async fn attempt(embedded: &SqliteBackend, id: &str, decision: Decision) {
     let id = JobId::new(id).unwrap();
     let record = client.get(&id).await.unwrap().unwrap();
     let token = Token { attempt: 1, owner: 7 };
-    let request = ClaimRequest {
-        id: id.clone(),
-        queue: record.queue.as_str().into(),
-        message: record.message.clone(),
-        receipt: String::new(),
-        message_id: "m".into(),
-        owner: token.owner,
-        host: HOSTILE.into(),
-        lease_until: jiff::Timestamp::now() + secs(600),
-        max_attempts: 5,
-        retention: Retention::default(),
-        tracking: Tracking::Full,
-        lock: None,
-    };
+    let (message, until) = (record.message.clone(), jiff::Timestamp::now() + secs(600));
+    let mut request = ClaimRequest::new(id.clone(), record.queue.as_str(), message, token.owner, until);
+    request.message_id = "m".into();
+    request.host = HOSTILE.into();
+    request.max_attempts = 5;
     assert!(matches!(store.claim(vec![request], soon()).await.remove(0).unwrap(), Claim::Run { .. }));
     let now = jiff::Timestamp::now();
-    let settle = Completion {
-        id,
-        queue: record.queue.as_str().into(),
-        receipt: String::new(),
-        message_id: "m".into(),
-        token,
-        host: HOSTILE.into(),
-        started_at: now,
-        ended_at: now,
-        decision,
-        progress: Some(Progress { done: 1, total: 2 }),
-        tracking: Tracking::Full,
-        claim_hint: None,
-        lock: None,
-    };
+    let mut settle = Completion::new(id, record.queue.as_str(), token, (now, now), decision);
+    settle.message_id = "m".into();
+    settle.host = HOSTILE.into();
+    settle.progress = Some(Progress { done: 1, total: 2 });
     store.settle(vec![settle], soon()).await.remove(0).unwrap();
 }
 

@@ -225,14 +225,8 @@ mod tests {
             "test",
             stop.clone(),
         );
-        let delivery = Delivery {
-            queue: MakeThumbnails::QUEUE.name().into(),
-            message_id: "message".into(),
-            receipt: "receipt".into(),
-            body: serde_json::json!({ "job": MakeThumbnails::NAME, "id": "a", "args": { "key": "a.jpg" } }).to_string(),
-            receive_count: 1,
-            group: None,
-        };
+        let body = serde_json::json!({ "job": MakeThumbnails::NAME, "id": "a", "args": { "key": "a.jpg" } });
+        let delivery = Delivery::new(MakeThumbnails::QUEUE.name(), "message", "receipt", body.to_string());
         let deadline = tokio::time::Instant::now() + mins(5);
         let job = tokio::spawn(async move { worker.perform(delivery, deadline).await });
         // The handler waits for the slot.

@@ -88,13 +88,10 @@ fn at(time: &str) -> Timestamp {
 /// A record whose attempts took so many milliseconds; those with a text failed with it.
 fn record(id: &str, job: &str, state: JobState, created: &str, attempts: &[(u64, Option<&str>)]) -> Record {
     let created_at = at(created);
-    let attempt = |(number, (ms, error)): (u32, &(u64, Option<&str>))| Attempt {
-        number,
-        started_at: created_at,
-        ended_at: created_at + std::time::Duration::from_millis(*ms),
-        host: "test".into(),
-        outcome: if error.is_some() { AttemptOutcome::Error } else { AttemptOutcome::Succeeded },
-        error: error.map(|text| ErrorText::new(text.to_owned())),
+    let attempt = |(number, (ms, error)): (u32, &(u64, Option<&str>))| {
+        let ran = (created_at, created_at + std::time::Duration::from_millis(*ms));
+        let outcome = if error.is_some() { AttemptOutcome::Error } else { AttemptOutcome::Succeeded };
+        Attempt::new(number, "test", ran, outcome).with_error(error.map(|text| ErrorText::new(text.to_owned())))
     };
     let message = format!(r#"{{"job":"{job}","id":"{id}"}}"#);
     let mut record: Record = serde_json::from_value(serde_json::json!({

@@ -38,18 +38,14 @@ async fn the_process_that_delivers_many() {
     let worker =
         Worker::new(function, Backend::new(Arc::new(RecordingQueue::default())), Env::system(), "test", Stop::new());
     let batch: Vec<_> = (0..ROUNDS * Function::DEFAULT_CONCURRENCY)
-        .map(|n| Delivery {
-            queue: "webhooks".into(),
-            message_id: n.to_string(),
-            receipt: n.to_string(),
+        .map(|n| {
             // Each to a receiver of its own.
-            body: format!(
+            let body = format!(
                 r#"{{"job":"webhook.deliver","id":"w{n}","args":{{"url":"http://127.1.{}.{}:{port}/","event":"e","payload":{n}}}}}"#,
                 n / 250,
                 n % 250 + 1
-            ),
-            receive_count: 1,
-            group: None,
+            );
+            Delivery::new("webhooks", n.to_string(), n.to_string(), body)
         })
         .collect();
     let settlements = worker.process(batch, Instant::now() + Duration::from_secs(300)).await;

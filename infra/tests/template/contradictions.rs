@@ -62,7 +62,7 @@ fn of_functions() {
         (Function::new("none").with_state(()), "function \"none\": it performs no job; add one with .job(handler)"),
         (
             one_job().stateless().maintenance(),
-            "function \"one\": it keeps house, which needs records, and is stateless; remove one of the two",
+            "function \"one\": it is the maintenance function, which needs records, and is stateless; remove one of the two",
         ),
         (
             one_job().stateless().manages_jobs(),

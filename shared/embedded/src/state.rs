@@ -8,7 +8,7 @@ pub(crate) const QUEUED: i64 = 1;
 pub(crate) const SUCCEEDED: i64 = 2;
 // What is above 2 stands in the index of states.
 pub(crate) const SCHEDULED: i64 = 3;
-pub(crate) const WAITING: i64 = 4;
+// 4 is not used.
 pub(crate) const RUNNING: i64 = 5;
 pub(crate) const RETRYING: i64 = 6;
 pub(crate) const FAILED: i64 = 7;
@@ -18,7 +18,6 @@ pub(crate) const CANCELLED: i64 = 8;
 pub(crate) const fn code(state: JobState) -> i64 {
     match state {
         JobState::Scheduled => SCHEDULED,
-        JobState::Waiting => WAITING,
         JobState::Queued => QUEUED,
         JobState::Running => RUNNING,
         JobState::Retrying => RETRYING,
@@ -32,7 +31,6 @@ pub(crate) const fn code(state: JobState) -> i64 {
 pub(crate) const fn of(code: i64) -> Option<JobState> {
     match code {
         SCHEDULED => Some(JobState::Scheduled),
-        WAITING => Some(JobState::Waiting),
         QUEUED => Some(JobState::Queued),
         RUNNING => Some(JobState::Running),
         RETRYING => Some(JobState::Retrying),

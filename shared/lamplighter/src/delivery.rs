@@ -23,6 +23,25 @@ pub struct Delivery {
     pub group: Option<Arc<str>>,
 }
 
+impl Delivery {
+    /// A message that is received for the first time, of no group.
+    pub fn new(
+        queue: impl Into<Arc<str>>,
+        message_id: impl Into<String>,
+        receipt: impl Into<String>,
+        body: impl Into<String>,
+    ) -> Self {
+        Self {
+            queue: queue.into(),
+            message_id: message_id.into(),
+            receipt: receipt.into(),
+            body: body.into(),
+            receive_count: 1,
+            group: None,
+        }
+    }
+}
+
 /// What the host must do with one delivery.
 #[derive(Debug, Clone)]
 pub struct Disposition {

@@ -52,8 +52,6 @@ pub struct Message {
     pub attempts: u32,
     /// The job that enqueued this one.
     pub parent: Option<JobId>,
-    /// The batch that the job belongs to.
-    pub batch: Option<JobId>,
     /// Fields that this version does not know, as they came.
     pub extra: BTreeMap<String, Box<RawValue>>,
 }
@@ -97,7 +95,6 @@ impl Message {
             hops: 0,
             attempts: 0,
             parent: None,
-            batch: None,
             extra: BTreeMap::new(),
         };
         message.check()?;
@@ -173,7 +170,6 @@ impl PartialEq for Message {
             && self.hops == other.hops
             && self.attempts == other.attempts
             && self.parent == other.parent
-            && self.batch == other.batch
             && raw(&self.extra) == raw(&other.extra)
     }
 }
@@ -196,7 +192,7 @@ impl Serialize for Message {
                 map.serialize_entry(name, &number)?;
             }
         }
-        present!(parent, batch);
+        present!(parent);
         for (key, value) in &self.extra {
             map.serialize_entry(key, value)?;
         }
@@ -224,7 +220,7 @@ impl<'de> Visitor<'de> for Fields {
         let mut job: Option<String> = None;
         let mut args: Option<Box<RawValue>> = None;
         let (mut hops, mut attempts): (Option<u32>, Option<u32>) = (None, None);
-        let (mut id, mut parent, mut batch): (Option<Id>, Option<Id>, Option<Id>) = (None, None, None);
+        let (mut id, mut parent): (Option<Id>, Option<Id>) = (None, None);
         let (mut enqueued_at, mut expires_at): (Option<Moment>, Option<Moment>) = (None, None);
         let (mut schedule, mut args_at): (Option<String>, Option<String>) = (None, None);
         let mut trace: Option<TraceField> = None;
@@ -255,7 +251,6 @@ impl<'de> Visitor<'de> for Fields {
                 "hops" => once!(hops),
                 "attempts" => once!(attempts),
                 "parent" => once!(parent),
-                "batch" => once!(batch),
                 _ if extra.contains_key(&*key) => {
                     map.next_value::<IgnoredAny>()?;
                     return Err(de::Error::custom("a field that this version does not know stands there twice"));
@@ -277,27 +272,14 @@ impl<'de> Visitor<'de> for Fields {
             hops: hops.unwrap_or(0),
             attempts: attempts.unwrap_or(0),
             parent: parent.map(|Id(id)| id),
-            batch: batch.map(|Id(id)| id),
             extra,
         })
     }
 }
 
 /// The fields that this version knows, each at most once.
-const FIELDS: [&str; 12] = [
-    "job",
-    "args",
-    "args_at",
-    "id",
-    "enqueued_at",
-    "expires_at",
-    "schedule",
-    "trace",
-    "hops",
-    "attempts",
-    "parent",
-    "batch",
-];
+const FIELDS: [&str; 11] =
+    ["job", "args", "args_at", "id", "enqueued_at", "expires_at", "schedule", "trace", "hops", "attempts", "parent"];
 
 /// An id; the error does not show what stands in its place.
 struct Id(JobId);

@@ -17,10 +17,11 @@ pub use crate::{
 /// Where a job stands.
 ///
 /// ```text
-/// scheduled ─→ queued ─→ running ─→ succeeded
-///                ↑         ↓  ↑
-///              waiting    retrying          running | queued ─→ failed
-///                                           any that has not ended ─→ cancelled
+/// scheduled ─┬→ running ─→ succeeded
+///    queued ─┘   ↓  ↑
+///              retrying            queued | running ─→ failed
+///                                  any that has not ended ─→ cancelled
+/// running ─→ queued: released, without counting the attempt
 /// failed | cancelled | succeeded ─→ queued: by hand, a new run of the same id, its history kept
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,8 +29,6 @@ pub use crate::{
 pub enum JobState {
     /// Enqueued with a delay, and not begun.
     Scheduled,
-    /// Waits for another job or batch to end.
-    Waiting,
     /// Ready to run.
     Queued,
     /// An attempt holds the lease.
@@ -46,15 +45,27 @@ pub enum JobState {
 
 impl JobState {
     /// All states, in the order of a job's life.
-    pub const ALL: [Self; 8] = [
-        Self::Scheduled,
-        Self::Waiting,
-        Self::Queued,
-        Self::Running,
-        Self::Retrying,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Cancelled,
+    pub const ALL: [Self; 7] =
+        [Self::Scheduled, Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
+
+    /// Every change of state that a job makes, from the one to the other. A first state is `Queued` or `Scheduled`, or
+    /// `Running` for a record that begins with its claim.
+    pub const TRANSITIONS: &[(Self, Self)] = &[
+        (Self::Scheduled, Self::Running),
+        (Self::Scheduled, Self::Cancelled),
+        (Self::Queued, Self::Running),
+        (Self::Queued, Self::Failed),
+        (Self::Queued, Self::Cancelled),
+        (Self::Running, Self::Queued),
+        (Self::Running, Self::Retrying),
+        (Self::Running, Self::Succeeded),
+        (Self::Running, Self::Failed),
+        (Self::Running, Self::Cancelled),
+        (Self::Retrying, Self::Running),
+        (Self::Retrying, Self::Cancelled),
+        (Self::Succeeded, Self::Queued),
+        (Self::Failed, Self::Queued),
+        (Self::Cancelled, Self::Queued),
     ];
 
     /// Whether the job has ended.
@@ -68,7 +79,6 @@ impl JobState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Scheduled => "scheduled",
-            Self::Waiting => "waiting",
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Retrying => "retrying",
@@ -95,7 +105,7 @@ impl FromStr for JobState {
 
 /// A text that names no [`JobState`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no state; states are scheduled, waiting, queued, running, retrying, succeeded, failed and cancelled")]
+#[error("{0:?} is no state; states are scheduled, queued, running, retrying, succeeded, failed and cancelled")]
 pub struct UnknownState(String);
 
 /// How an attempt ended.
@@ -135,6 +145,7 @@ impl AttemptOutcome {
 
 /// One execution of a handler, after it has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Attempt {
     /// From 1.
     pub number: u32,
@@ -151,7 +162,26 @@ pub struct Attempt {
     pub error: Option<ErrorText>,
 }
 
-/// How far a job has come, as its handler last told.
+impl Attempt {
+    /// An attempt that ran from `started_at` to `ended_at`, without an error.
+    pub fn new(
+        number: u32,
+        host: impl Into<String>,
+        (started_at, ended_at): (Timestamp, Timestamp),
+        outcome: AttemptOutcome,
+    ) -> Self {
+        Self { number, started_at, ended_at, host: host.into(), outcome, error: None }
+    }
+
+    /// With an error, where there is one.
+    #[must_use]
+    pub fn with_error(mut self, error: Option<ErrorText>) -> Self {
+        self.error = error;
+        self
+    }
+}
+
+/// How far a job has come, as its handler last reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Units done.
@@ -162,6 +192,7 @@ pub struct Progress {
 
 /// What the store knows about one job.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Record {
     /// The job's id.
     pub id: JobId,
@@ -209,6 +240,33 @@ impl Attempt {
 }
 
 impl Record {
+    /// A record of a job that has not run yet, and is due at once.
+    pub fn new(
+        id: JobId,
+        queue: impl Into<String>,
+        state: JobState,
+        message: SharedMessage,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            queue: queue.into(),
+            state,
+            message,
+            created_at,
+            due_at: created_at,
+            attempt: 0,
+            started_at: None,
+            lease_until: None,
+            finished_at: None,
+            reason: None,
+            output: None,
+            progress: None,
+            checkpoint: None,
+            attempts: Vec::new(),
+        }
+    }
+
     /// The largest output, and the largest checkpoint, that a record keeps, in bytes of JSON.
     pub const MAX_VALUE_BYTES: usize = 128 * 1024;
 

@@ -19,14 +19,8 @@ pub(crate) fn worker(function: Function, stop: Stop) -> Worker {
 
 /// The first receive of this job.
 pub(crate) fn delivery(job: &MakeThumbnails) -> Delivery {
-    Delivery {
-        queue: MakeThumbnails::QUEUE.name().into(),
-        message_id: "message".into(),
-        receipt: "receipt".into(),
-        body: serde_json::json!({ "job": MakeThumbnails::NAME, "id": job.key, "args": job }).to_string(),
-        receive_count: 1,
-        group: None,
-    }
+    let body = serde_json::json!({ "job": MakeThumbnails::NAME, "id": job.key, "args": job });
+    Delivery::new(MakeThumbnails::QUEUE.name(), "message", "receipt", body.to_string())
 }
 
 /// A PNG of zeros at this depth and of this type of colours, interlaced or not.

@@ -206,6 +206,9 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
     if let Some(claim) = foreign(item, request) {
         return ClaimOutcome::Answer(claim);
     }
+    if item.known_state().is_none() {
+        return ClaimOutcome::Answer(Claim::Busy(now.saturating_add(NOT_OURS).unwrap_or(now)));
+    }
     match state {
         // Our own write, whose answer was lost: the message is still to be buried.
         JobState::Failed if item.number("z") == Some(request.owner) => {
@@ -219,8 +222,6 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
             ClaimOutcome::Answer(Claim::DeadLetterPending { reason, error, attempts: item.attempt() })
         }
         JobState::Succeeded | JobState::Failed | JobState::Cancelled => ClaimOutcome::Answer(Claim::Ended(state)),
-        // A state that is not ours to change.
-        JobState::Waiting => ClaimOutcome::Answer(Claim::Busy(now.saturating_add(NOT_OURS).unwrap_or(now))),
         // Our own claim, whose answer was lost.
         JobState::Running if item.owner() == request.owner => ClaimOutcome::Answer(granted(item)),
         JobState::Running if item.lease_until() > now => ClaimOutcome::Answer(Claim::Busy(item.lease_until())),

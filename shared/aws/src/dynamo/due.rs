@@ -182,14 +182,13 @@ impl Dynamo {
             },
         };
         Ok(Some(Due {
-            submission: EnqueueRequest {
-                id: job_id,
-                queue: entry.queue().into(),
-                message,
-                due_at: entry.time("d"),
-                group: entry.text("g").map(Into::into),
-                tracking,
-                caller_supplied_id: true,
+            submission: {
+                let mut request = EnqueueRequest::new(job_id, entry.queue(), message);
+                request.due_at = entry.time("d");
+                request.group = entry.text("g").map(Into::into);
+                request.tracking = tracking;
+                request.caller_supplied_id = true;
+                request
             },
         }))
     }

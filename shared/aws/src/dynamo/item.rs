@@ -107,9 +107,15 @@ impl Item {
         self.text("pk").and_then(keys::id_of).unwrap_or_default()
     }
 
+    /// The state; `None` for one that a newer version wrote.
+    pub(super) fn known_state(&self) -> Option<JobState> {
+        self.text("st").and_then(|state| state.parse().ok())
+    }
+
+    /// The state. A job in one that a newer version wrote is shown as scheduled: it has not ended, and
+    /// [claims](Self::known_state) leave it alone.
     pub(super) fn state(&self) -> JobState {
-        // A state that a newer version wrote: not to be run, not to be ended.
-        self.text("st").and_then(|state| state.parse().ok()).unwrap_or(JobState::Waiting)
+        self.known_state().unwrap_or(JobState::Scheduled)
     }
 
     pub(super) fn attempt(&self) -> u32 {
@@ -174,14 +180,9 @@ impl Item {
 
     /// The running attempt, ended by somebody else than its worker.
     pub(super) fn running_attempt(&self, ended_at: Timestamp, outcome: AttemptOutcome, error: &str) -> Attempt {
-        Attempt {
-            number: self.attempt(),
-            started_at: self.time("b").unwrap_or(ended_at),
-            ended_at,
-            host: self.text("h").unwrap_or_default().to_owned(),
-            outcome,
-            error: Some(ErrorText::new(error)),
-        }
+        let ran = (self.time("b").unwrap_or(ended_at), ended_at);
+        Attempt::new(self.attempt(), self.text("h").unwrap_or_default(), ran, outcome)
+            .with_error(Some(ErrorText::new(error)))
     }
 
     /// In how many pieces the message lies beside the record.
@@ -207,23 +208,18 @@ impl Item {
         let state = self.state();
         let created_at = self.time("c").unwrap_or(Timestamp::UNIX_EPOCH);
         let running = state == JobState::Running;
-        Ok(Record {
-            id,
-            queue: self.queue().to_owned(),
-            state,
-            message: Arc::new(message),
-            created_at,
-            due_at: self.time("d").unwrap_or(created_at),
-            attempt: self.attempt(),
-            started_at: self.time("b").filter(|_| running),
-            lease_until: self.time("l").filter(|_| running),
-            finished_at: self.time("f").filter(|_| state.is_final()),
-            output: self.raw("u"),
-            progress: self.progress(),
-            checkpoint: self.raw("k"),
-            attempts: self.history(),
-            reason: self.text("y").filter(|_| state == JobState::Cancelled).map(ToOwned::to_owned),
-        })
+        let mut record = Record::new(id, self.queue(), state, Arc::new(message), created_at);
+        record.due_at = self.time("d").unwrap_or(created_at);
+        record.attempt = self.attempt();
+        record.started_at = self.time("b").filter(|_| running);
+        record.lease_until = self.time("l").filter(|_| running);
+        record.finished_at = self.time("f").filter(|_| state.is_final());
+        record.output = self.raw("u");
+        record.progress = self.progress();
+        record.checkpoint = self.raw("k");
+        record.attempts = self.history();
+        record.reason = self.text("y").filter(|_| state == JobState::Cancelled).map(ToOwned::to_owned);
+        Ok(record)
     }
 }
 
@@ -234,14 +230,9 @@ mod tests {
     #[test]
     fn fifty_long_errors_fit_beside_everything_else() {
         let long = ErrorText { message: "ü".repeat(4000), chain: vec!["cause ".repeat(600); 16] };
-        let attempt_of = |error: ErrorText| Attempt {
-            number: 1,
-            started_at: Timestamp::UNIX_EPOCH,
-            ended_at: Timestamp::UNIX_EPOCH,
-            host: "lambda some-stack-some-function 2026/11/24/[$LATEST]0123456789abcdef0123456789abcdef".into(),
-            outcome: AttemptOutcome::Error,
-            error: Some(error),
-        };
+        let host = "lambda some-stack-some-function 2026/11/24/[$LATEST]0123456789abcdef0123456789abcdef";
+        let ran = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        let attempt_of = |error: ErrorText| Attempt::new(1, host, ran, AttemptOutcome::Error).with_error(Some(error));
         let size = attempt(&attempt_of(long)).as_s().unwrap().len();
         assert!(size * Record::MAX_HISTORY < 110_000, "{size}");
         let short = ErrorText { message: "no".into(), chain: vec!["because".into(), "x".repeat(5000)] };

@@ -46,7 +46,6 @@ pub(super) enum Class {
     /// Running for a while, or telling its progress.
     Long,
     Scheduled,
-    Waiting,
     Retrying,
     Succeeded,
     Failed,
@@ -54,23 +53,14 @@ pub(super) enum Class {
 }
 
 impl Class {
-    pub(super) const ALL: [Self; 8] = [
-        Self::Open,
-        Self::Long,
-        Self::Scheduled,
-        Self::Waiting,
-        Self::Retrying,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Cancelled,
-    ];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Open, Self::Long, Self::Scheduled, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
 
     const fn letter(self) -> char {
         match self {
             Self::Open => 'o',
             Self::Long => 'l',
             Self::Scheduled => 's',
-            Self::Waiting => 'w',
             Self::Retrying => 'r',
             Self::Succeeded => 'u',
             Self::Failed => 'f',
@@ -83,7 +73,6 @@ impl Class {
         match state {
             JobState::Queued | JobState::Running => Self::Open,
             JobState::Scheduled => Self::Scheduled,
-            JobState::Waiting => Self::Waiting,
             JobState::Retrying => Self::Retrying,
             JobState::Succeeded => Self::Succeeded,
             JobState::Failed => Self::Failed,
@@ -97,7 +86,6 @@ impl Class {
             JobState::Running => &[Self::Open, Self::Long],
             JobState::Queued => &[Self::Open],
             JobState::Scheduled => &[Self::Scheduled],
-            JobState::Waiting => &[Self::Waiting],
             JobState::Retrying => &[Self::Retrying],
             JobState::Succeeded => &[Self::Succeeded],
             JobState::Failed => &[Self::Failed],
@@ -111,7 +99,6 @@ impl Class {
             Self::Open => None,
             Self::Long => Some(JobState::Running),
             Self::Scheduled => Some(JobState::Scheduled),
-            Self::Waiting => Some(JobState::Waiting),
             Self::Retrying => Some(JobState::Retrying),
             Self::Succeeded => Some(JobState::Succeeded),
             Self::Failed => Some(JobState::Failed),

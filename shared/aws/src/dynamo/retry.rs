@@ -79,16 +79,12 @@ impl Dynamo {
                 Arc::new(named)
             }
         };
-        EnqueueRequest {
-            // A FIFO queue drops a message without a word whose id it has met within five minutes (Amazon SQS Developer
-            // Guide, "Using the message deduplication ID"). This is another message of the job, so it has another id.
-            id: JobId::generate(self.env()),
-            queue: queue.into(),
-            message,
-            due_at: None,
-            group: group.map(Into::into),
-            tracking,
-            caller_supplied_id: true,
-        }
+        // A FIFO queue silently drops a message whose id it has met within five minutes (Amazon SQS Developer Guide,
+        // "Using the message deduplication ID"). This is another message of the job, so it has another id.
+        let mut request = EnqueueRequest::new(JobId::generate(self.env()), queue, message);
+        request.group = group.map(Into::into);
+        request.tracking = tracking;
+        request.caller_supplied_id = true;
+        request
     }
 }

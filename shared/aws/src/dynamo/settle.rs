@@ -130,14 +130,8 @@ fn history(
     error: Option<&ErrorText>,
     known: Option<&Item>,
 ) -> Update {
-    let attempt = Attempt {
-        number: settle.token.attempt,
-        started_at: settle.started_at,
-        ended_at: settle.ended_at,
-        host: settle.host.to_string(),
-        outcome,
-        error: error.cloned(),
-    };
+    let ran = (settle.started_at, settle.ended_at);
+    let attempt = Attempt::new(settle.token.attempt, &*settle.host, ran, outcome).with_error(error.cloned());
     match known {
         Some(item) => update.set("x", item.history_and(attempt)),
         None => update

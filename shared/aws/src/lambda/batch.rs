@@ -99,15 +99,12 @@ impl Batch {
                 item.decided = Some((MessageAction::Release(Some(Duration::ZERO)), Instant::now()));
                 continue;
             }
-            deliveries.push(Delivery {
-                queue: item.queue.clone(),
-                message_id: message_id.clone(),
-                // What comes back with the answer, and is unique here whatever the event holds.
-                receipt: index.to_string(),
-                body: record.body.clone().unwrap_or_default(),
-                receive_count: record.system.receives.unwrap_or(1).max(1),
-                group,
-            });
+            // The receipt comes back with the answer. An index is unique here, whatever the event holds.
+            let (receipt, body) = (index.to_string(), record.body.clone().unwrap_or_default());
+            let mut delivery = Delivery::new(item.queue.clone(), message_id.clone(), receipt, body);
+            delivery.receive_count = record.system.receives.unwrap_or(1).max(1);
+            delivery.group = group;
+            deliveries.push(delivery);
         }
         let items = &mut self.items;
         host.worker()

@@ -36,14 +36,10 @@ pub(super) async fn send_later(
         message.attempts = message.attempts.saturating_add(receives);
     }
     let due_at = host.env().now().saturating_add(delay).unwrap_or(Timestamp::MAX);
-    let submission = EnqueueRequest {
-        id,
-        queue: queue.clone(),
-        message: Arc::new(message),
-        due_at: Some(due_at),
-        group: record.system.group.as_deref().map(Into::into),
-        tracking: if tracked { Tracking::Full } else { Tracking::Untracked },
-        caller_supplied_id: true,
-    };
+    let mut submission = EnqueueRequest::new(id, queue.clone(), Arc::new(message));
+    submission.due_at = Some(due_at);
+    submission.group = record.system.group.as_deref().map(Into::into);
+    submission.tracking = if tracked { Tracking::Full } else { Tracking::Untracked };
+    submission.caller_supplied_id = true;
     delayed_sender.retry(&submission, due_at).await
 }

@@ -32,14 +32,7 @@ pub(super) async fn perform(
     invocation: &Invocation,
 ) -> Result<JobResponse, InvocationError> {
     let queue = host.function().route(job).map_or("", |route| route.queue.name());
-    let delivery = Delivery {
-        queue: queue.into(),
-        message_id: id.clone(),
-        receipt: String::new(),
-        body,
-        receive_count: 1,
-        group: None,
-    };
+    let delivery = Delivery::new(queue, id.clone(), "", body);
     let performed = host.worker().perform(delivery, invocation.answer_by()).await;
     match performed.action {
         MessageAction::Ack => {

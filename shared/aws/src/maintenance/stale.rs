@@ -84,16 +84,10 @@ impl Round<'_> {
     async fn tell(&self, left: &Orphan, attempt: u32, at: Timestamp, error: lamplighter::record::ErrorText) {
         let Some(events) = &self.events else { return };
         let Ok(id) = lamplighter::JobId::new(&left.id) else { return };
-        let event = Event {
-            id,
-            job: left.job.clone(),
-            queue: left.queue.clone(),
-            state: lamplighter::JobState::Failed,
-            attempt,
-            at,
-            schedule: None,
-            error: Some(error),
-        };
+        let (job, queue) = (left.job.as_str(), left.queue.as_str());
+        let mut event = Event::new(id, job, queue, lamplighter::JobState::Failed, at);
+        event.attempt = attempt;
+        event.error = Some(error);
         if let Err(error) = events.publish(vec![event]).await {
             tracing::warn!(id = left.id, %error, "event not published");
         }

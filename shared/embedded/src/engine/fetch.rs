@@ -300,14 +300,11 @@ impl Fetch {
     }
 
     fn delivery(&self, message: Received) -> Delivery {
-        Delivery {
-            queue: self.source.name.clone(),
-            message_id: message.id,
-            receipt: receipt::text(message.receipt, message.owner),
-            body: message.body,
-            receive_count: message.receives.saturating_add(1),
-            group: message.group.map(Into::into),
-        }
+        let receipt = receipt::text(message.receipt, message.owner);
+        let mut delivery = Delivery::new(self.source.name.clone(), message.id, receipt, message.body);
+        delivery.receive_count = message.receives.saturating_add(1);
+        delivery.group = message.group.map(Into::into);
+        delivery
     }
 }
 

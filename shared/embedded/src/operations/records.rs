@@ -53,23 +53,19 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
         (Some(done), Some(total)) => Some(Progress { done: done.unsigned_abs(), total: total.unsigned_abs() }),
         _ => None,
     };
-    Ok(Record {
-        id: id(&row.get::<_, String>(1)?, 1)?,
-        queue: row.get(2)?,
-        state,
-        message: Arc::new(message(&row.get::<_, String>(11)?, &row.get::<_, String>(3)?)?),
-        created_at: time::moment(row.get(5)?),
-        due_at: time::moment(row.get(6)?),
-        attempt: row.get(7)?,
-        started_at: running.then_some(since),
-        lease_until: if running { Some(time::moment(row.get(9)?)) } else { None },
-        finished_at: state.is_final().then_some(since),
-        reason: row.get(16)?,
-        output: raw(row.get(12)?),
-        progress,
-        checkpoint: if noted { raw(row.get(15)?) } else { None },
-        attempts: Vec::new(),
-    })
+    let message = Arc::new(message(&row.get::<_, String>(11)?, &row.get::<_, String>(3)?)?);
+    let (id, queue) = (id(&row.get::<_, String>(1)?, 1)?, row.get::<_, String>(2)?);
+    let mut record = Record::new(id, queue, state, message, time::moment(row.get(5)?));
+    record.due_at = time::moment(row.get(6)?);
+    record.attempt = row.get(7)?;
+    record.started_at = running.then_some(since);
+    record.lease_until = if running { Some(time::moment(row.get(9)?)) } else { None };
+    record.finished_at = state.is_final().then_some(since);
+    record.reason = row.get(16)?;
+    record.output = raw(row.get(12)?);
+    record.progress = progress;
+    record.checkpoint = if noted { raw(row.get(15)?) } else { None };
+    Ok(record)
 }
 
 fn id(text: &str, column: usize) -> rusqlite::Result<JobId> {
@@ -85,20 +81,17 @@ fn message(body: &str, job: &str) -> rusqlite::Result<Message> {
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(11, rusqlite::types::Type::Text, Box::new(error)))
 }
 
-fn with_attempts(connection: &Connection, seq: i64, record: Record) -> rusqlite::Result<Record> {
+fn with_attempts(connection: &Connection, seq: i64, mut record: Record) -> rusqlite::Result<Record> {
     let attempts = connection
         .prepare_cached(ATTEMPTS)?
         .query_map([seq], |row| {
             let error: Option<String> = row.get(5)?;
-            Ok(Attempt {
-                number: row.get(0)?,
-                started_at: time::moment(row.get(1)?),
-                ended_at: time::moment(row.get(2)?),
-                host: row.get(3)?,
-                outcome: attempts::of(row.get(4)?),
-                error: error.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| ErrorText::new(text))),
-            })
+            let ran = (time::moment(row.get(1)?), time::moment(row.get(2)?));
+            let attempt = Attempt::new(row.get(0)?, row.get::<_, String>(3)?, ran, attempts::of(row.get(4)?));
+            let error = error.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| ErrorText::new(text)));
+            Ok(attempt.with_error(error))
         })?
         .collect::<Result<_, _>>()?;
-    Ok(Record { attempts, ..record })
+    record.attempts = attempts;
+    Ok(record)
 }

@@ -94,7 +94,7 @@ mod tests {
     use std::sync::Arc;
 
     use lamplighter::{
-        JobId, JobState, Record, Timestamp, Tracking,
+        JobId, JobState, Record, Timestamp,
         backend::{ClaimRequest, Completion, Decision},
         env::Env,
         record::{AttemptOutcome, ErrorText},
@@ -121,37 +121,17 @@ mod tests {
         let text = receipt::text(receipt, owner);
         let (store, id) = (embedded.backend().store.unwrap(), JobId::new("x").unwrap());
         let (by, now) = (tokio::time::Instant::now() + secs(60), env.now());
-        let claim = ClaimRequest {
-            id: id.clone(),
-            queue: "work".into(),
-            message: Arc::new(r#"{"job":"a","id":"x"}"#.parse().unwrap()),
-            receipt: text.clone(),
-            message_id: "m".into(),
-            owner: 77,
-            host: "h".into(),
-            lease_until: now + secs(60),
-            max_attempts: 5,
-            retention: Retention::default(),
-            tracking: Tracking::Full,
-            lock: None,
-        };
+        let message = Arc::new(r#"{"job":"a","id":"x"}"#.parse().unwrap());
+        let mut claim = ClaimRequest::new(id.clone(), "work", message, 77, now + secs(60));
+        claim.receipt = text.clone();
+        claim.message_id = "m".into();
+        claim.max_attempts = 5;
         store.claim(vec![claim], by).await.remove(0).unwrap();
         let token = Token { attempt: 1, owner: 77 };
-        let settle = Completion {
-            id: id.clone(),
-            queue: "work".into(),
-            receipt: text.clone(),
-            message_id: "m".into(),
-            token,
-            host: "h".into(),
-            started_at: now,
-            ended_at: now,
-            decision: Decision::Retry { outcome: AttemptOutcome::Error, error: ErrorText::new("no"), delay: secs(3) },
-            progress: None,
-            tracking: Tracking::Full,
-            claim_hint: None,
-            lock: None,
-        };
+        let decision = Decision::Retry { outcome: AttemptOutcome::Error, error: ErrorText::new("no"), delay: secs(3) };
+        let mut settle = Completion::new(id.clone(), "work", token, (now, now), decision);
+        settle.receipt = text.clone();
+        settle.message_id = "m".into();
         store.settle(vec![settle], by).await.remove(0).unwrap();
         let late = vec![Transport { receipt, owner: Some(owner), action, token: Some(token), hidden_for: secs(1800) }];
         embedded.0.writer.run(1, move |tx| transport(tx, &late)).await.unwrap();

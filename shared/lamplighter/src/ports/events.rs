@@ -17,6 +17,7 @@ pub trait Events: Send + Sync + 'static {
 
 /// A job has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Event {
     /// The job's id.
     pub id: JobId,
@@ -39,6 +40,11 @@ pub struct Event {
 }
 
 impl Event {
+    /// `id`, a `job` of `queue`, is in `state` since `at`.
+    pub fn new(id: JobId, job: impl Into<String>, queue: impl Into<String>, state: JobState, at: Timestamp) -> Self {
+        Self { id, job: job.into(), queue: queue.into(), state, attempt: 0, at, schedule: None, error: None }
+    }
+
     /// What kind of event it is: `job.failed`, `job.succeeded`.
     #[must_use]
     pub fn kind(&self) -> String {

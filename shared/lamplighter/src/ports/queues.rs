@@ -18,6 +18,7 @@ pub trait Queues: Send + Sync + 'static {
 
 /// One job to be enqueued.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct EnqueueRequest {
     /// The job's id.
     pub id: JobId,
@@ -35,7 +36,23 @@ pub struct EnqueueRequest {
     pub caller_supplied_id: bool,
 }
 
-/// What became of a submission.
+impl EnqueueRequest {
+    /// A job to run now, with a full record, under an id that nobody else has.
+    #[must_use]
+    pub fn new(id: JobId, queue: impl Into<Arc<str>>, message: SharedMessage) -> Self {
+        Self {
+            id,
+            queue: queue.into(),
+            message,
+            due_at: None,
+            group: None,
+            tracking: Tracking::Full,
+            caller_supplied_id: false,
+        }
+    }
+}
+
+/// The answer to an [`EnqueueRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Enqueued {
     /// A new job.

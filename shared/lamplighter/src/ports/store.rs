@@ -84,6 +84,7 @@ pub struct Token {
 
 /// Asks for the right to run one job.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ClaimRequest {
     /// The job's id.
     pub id: JobId,
@@ -154,6 +155,33 @@ pub enum OnBusy {
     },
 }
 
+impl ClaimRequest {
+    /// A request for one execution, with the default retention, a full record and no lock.
+    #[must_use]
+    pub fn new(
+        id: JobId,
+        queue: impl Into<Arc<str>>,
+        message: SharedMessage,
+        owner: u64,
+        lease_until: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            queue: queue.into(),
+            message,
+            receipt: String::new(),
+            message_id: String::new(),
+            owner,
+            host: "".into(),
+            lease_until,
+            max_attempts: 1,
+            retention: Retention::default(),
+            tracking: Tracking::Full,
+            lock: None,
+        }
+    }
+}
+
 /// The answer to a [`ClaimRequest`].
 #[derive(Debug, Clone)]
 pub enum Claim {
@@ -194,6 +222,7 @@ pub enum Claim {
 
 /// How one attempt ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Completion {
     /// The job's id.
     pub id: JobId,
@@ -228,6 +257,34 @@ pub struct Completion {
     /// The key of what it held alone, which is free from now on.
     #[serde(default, rename = "exclusive", skip_serializing_if = "Option::is_none")]
     pub lock: Option<String>,
+}
+
+impl Completion {
+    /// The end of the attempt of `token`, which ran from `started_at` to `ended_at`.
+    #[must_use]
+    pub fn new(
+        id: JobId,
+        queue: impl Into<Arc<str>>,
+        token: Token,
+        (started_at, ended_at): (Timestamp, Timestamp),
+        decision: Decision,
+    ) -> Self {
+        Self {
+            id,
+            queue: queue.into(),
+            receipt: String::new(),
+            message_id: String::new(),
+            token,
+            host: "".into(),
+            started_at,
+            ended_at,
+            decision,
+            progress: None,
+            tracking: Tracking::Full,
+            claim_hint: None,
+            lock: None,
+        }
+    }
 }
 
 /// What follows from an attempt.
@@ -297,11 +354,26 @@ pub enum CompletionResult {
 
 /// Something to keep about a running attempt.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct JobData {
     /// How far it has come.
     pub progress: Option<Progress>,
     /// What the next attempt shall find.
     pub checkpoint: Option<Box<RawValue>>,
+}
+
+impl JobData {
+    /// Progress alone.
+    #[must_use]
+    pub fn progress(progress: Progress) -> Self {
+        Self { progress: Some(progress), ..Self::default() }
+    }
+
+    /// A checkpoint alone.
+    #[must_use]
+    pub fn checkpoint(value: Box<RawValue>) -> Self {
+        Self { checkpoint: Some(value), ..Self::default() }
+    }
 }
 
 /// Whether an attempt still holds its lease.
