@@ -205,7 +205,7 @@ impl Target {
         Client::new(self.backend.clone(), self.env.clone())
     }
 
-    /// Whether a queue is paused, as far as can be told: whoever may enqueue need not be allowed to look.
+    /// Whether a queue is known to be paused: a user who may enqueue need not be allowed to look.
     pub(crate) async fn is_paused(&self, queue: &str) -> bool {
         self.operator.consumer(queue).await.is_ok_and(|consumer| consumer.state == ConsumerState::Paused)
     }

@@ -14,17 +14,17 @@ use crate::{error::Error, output, place::Place, when};
 ///
 /// Without a queue: how many each queue has. `lamp redrive QUEUE` lets them try again.
 ///
-/// On a stack, letters are received to be looked at and put back at once, so for a moment nobody else sees them.
+/// On a stack, they are received to be looked at and put back at once, so for a moment nobody else sees them.
 #[derive(Debug, Args)]
 pub(crate) struct DeadLetters {
-    /// List the letters of this queue.
+    /// List the dead letters of this queue.
     queue: Option<String>,
-    /// How many letters at most, oldest first; on a stack, any.
+    /// How many at most, oldest first; on a stack, any.
     #[arg(long, value_name = "NUMBER", default_value_t = 50, requires = "queue")]
     limit: usize,
     #[command(flatten)]
     place: Place,
-    /// One letter, or one queue, a line as JSON.
+    /// One dead letter, or one queue, a line as JSON.
     #[arg(long)]
     json: bool,
 }

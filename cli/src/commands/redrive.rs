@@ -24,11 +24,11 @@ use crate::{
 
 /// Move dead letters of a queue back to it.
 ///
-/// Jobs keep their ids and their histories, and count their attempts anew. Letters that come while they are moved stay.
-/// Ctrl-C ends it in order: what was moved stays moved, all others are still dead letters.
+/// Jobs keep their ids and their histories, and count their attempts anew. Dead letters that come while they are moved
+/// stay. Ctrl-C ends it in order: what was moved stays moved, all others are still dead letters.
 ///
-/// On a stack, each letter is sent first and deleted afterwards, so that none is lost. All letters of a standard queue
-/// whose jobs keep no records are moved by SQS itself, up to 500 a second.
+/// On a stack, each dead letter is sent first and deleted afterwards, so that none is lost. All dead letters of a standard
+/// queue whose jobs keep no records are moved by SQS itself, up to 500 a second.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp redrive webhooks --dry-run
@@ -37,10 +37,10 @@ use crate::{
 pub(crate) struct Redrive {
     /// The queue.
     queue: String,
-    /// Only letters of this job; it need not be one that is defined here.
+    /// Only dead letters of this job; it need not be one that is defined here.
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
-    /// Only letters that came since this moment, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
+    /// Only dead letters that came since this moment, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = when::since)]
     since: Option<Timestamp>,
     /// No more than so many a second.

@@ -37,7 +37,7 @@ fn body(job: &str, id: &str) -> String {
     json!({"job": job, "id": id}).to_string()
 }
 
-/// Puts a letter of a job into the dead-letter queue, as a function buries one.
+/// Puts a message of a job into the dead-letter queue, as a function does.
 fn dead_letter(fake: &FakeDeployment, job: &str, id: &str) -> String {
     dead_letter_at(fake, job, id, now())
 }

@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 const WORK: Queue = Queue::standard("work");
 const CLOCK: Queue = Queue::standard("clock");
 
-/// Runs as soon as there is a permit, and ends as it is told.
+/// Runs as soon as there is a permit, and ends as its arguments say.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Act {
     #[serde(default)]

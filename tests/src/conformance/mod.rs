@@ -73,7 +73,7 @@ pub trait Subject: Send + Sync {
 pub struct DeadLetter {
     /// Its body.
     pub body: String,
-    /// Why it lies there: [`lamplighter::backend::DeadLetterReason::as_str`].
+    /// Why it is dead: [`lamplighter::backend::DeadLetterReason::as_str`].
     pub reason: String,
 }
 

@@ -4,7 +4,6 @@ use std::{
     collections::BTreeSet,
     num::NonZeroU32,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 use lamplighter::{

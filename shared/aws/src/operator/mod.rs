@@ -35,8 +35,8 @@ const SWITCH_LIMIT: Duration = Duration::from_secs(180);
 const AT_ONCE: usize = 8;
 
 impl AwsOperator {
-    /// For these queues, through this SDK, with the clock by which the age of dead letters is told. Without a
-    /// [store](Self::with_store), it takes jobs for such that have no records.
+    /// For these queues, through these clients. The clock decides which dead letters came before a redrive began. Without
+    /// a [store](Self::with_store), jobs are taken to have no records.
     #[must_use]
     pub fn new(sdk: AwsClients, queues: QueueMap, env: Env) -> Self {
         Self::of(Sqs::with_env(sdk, queues, env), None)

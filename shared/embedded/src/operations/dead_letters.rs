@@ -9,7 +9,7 @@ use rusqlite::{Connection, params};
 use super::{redrive::Bounds, row::JobRow};
 use crate::{db::transaction::Transaction, time};
 
-/// What a letter says about why it was buried.
+/// Why a message becomes a dead letter.
 #[derive(Debug, Clone)]
 pub(crate) struct Cause {
     pub(crate) reason: &'static str,
@@ -23,7 +23,7 @@ impl From<&DeadLetterCause> for Cause {
 }
 
 impl Transaction<'_> {
-    /// Puts a row's message into the dead-letter queue. What becomes of the row is the caller's business.
+    /// Puts a row's message into the dead-letter queue. The row itself is left to the caller.
     pub(crate) fn dead_letter(&mut self, row: &JobRow, cause: &Cause) -> rusqlite::Result<()> {
         let seq = self.next()?;
         self.prepare(

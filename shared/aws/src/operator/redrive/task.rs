@@ -97,7 +97,7 @@ impl DeadLetterQueue<'_> {
                 _ => {}
             }
             if cancelled.is_some_and(|at| at.elapsed() > CANCELLING) {
-                let text = format!("SQS is still moving messages of {}, though it was told to stop", self.dead_arn);
+                let text = format!("SQS is still moving messages of {}, although it was asked to stop", self.dead_arn);
                 return Err(StoreError::unavailable(text));
             }
             if stop.is_draining() && cancelled.is_none() {
