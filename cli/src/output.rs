@@ -4,6 +4,7 @@
 use std::{
     fmt::Display,
     io::{self, BufWriter, Write},
+    process::ExitCode,
 };
 
 use anstyle::{AnsiColor, Style};
@@ -50,6 +51,14 @@ pub(crate) fn json_lines<T: Serialize>(values: impl IntoIterator<Item = T>) -> R
 /// Writes a table to standard output.
 pub(crate) fn print_table(table: &Table) -> Result<(), Error> {
     print(|out| table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end())))
+}
+
+/// Reports why a command failed, and returns the process's exit code.
+pub(crate) fn report(error: &Error) -> ExitCode {
+    if error.is_news() {
+        self::error(&error.to_string());
+    }
+    error.exit_code()
 }
 
 /// Reports an error on standard error. One that cannot be written has nowhere to go.

@@ -12,7 +12,7 @@ use lamplighter_aws::{AwsBackend, AwsClients, Stack};
 use lamplighter_embedded::SqliteBackend;
 
 use crate::{
-    catalog,
+    catalog::Catalog,
     database::{self, Database},
     error::{Error, nearest},
 };
@@ -91,10 +91,10 @@ impl Place {
 
     /// As [`open`](Self::open), where there must be a queue of that name. A file then knows it, even if no job has been
     /// enqueued there yet.
-    pub(crate) async fn open_with_queue(&self, name: &str) -> Result<Target, Error> {
+    pub(crate) async fn open_with_queue(&self, catalog: &Catalog, name: &str) -> Result<Target, Error> {
         let target = self.open().await?;
-        target.check_queue(name).await?;
-        if let Some(queue) = catalog::queue(name)
+        target.check_queue(catalog, name).await?;
+        if let Some(queue) = catalog.queue(name)
             && !target.has_queue(name).await?
         {
             target.operator.declare(queue).await?;
@@ -153,11 +153,11 @@ impl Target {
     }
 
     /// Checks that there is a queue of that name: here, or where queues appear with their first job, in the definitions.
-    pub(crate) async fn check_queue(&self, name: &str) -> Result<(), Error> {
+    pub(crate) async fn check_queue(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
         let KnownNames { queues: known, queue_origin, .. } = self.operator.known_names().await?;
         let mut all: Vec<_> = known.iter().map(String::as_str).collect();
         if queue_origin == QueueOrigin::RunTime {
-            all.extend(catalog::queues());
+            all.extend(catalog.queues());
         }
         if all.contains(&name) {
             return Ok(());
@@ -170,8 +170,8 @@ impl Target {
     }
 
     /// As [`check_queue`](Self::check_queue), for a look at records: a queue that is no more may have left some.
-    pub(crate) async fn check_queue_of_records(&self, name: &str) -> Result<(), Error> {
-        let checked = self.check_queue(name).await;
+    pub(crate) async fn check_queue_of_records(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
+        let checked = self.check_queue(catalog, name).await;
         if checked.is_err() && self.has_records(ListQuery { queue: Some(name.into()), ..ListQuery::default() }).await? {
             return Ok(());
         }
@@ -179,8 +179,8 @@ impl Target {
     }
 
     /// Checks that there are or were jobs of that name: in the definitions or here.
-    pub(crate) async fn check_job(&self, name: &str) -> Result<(), Error> {
-        let defined = catalog::definitions();
+    pub(crate) async fn check_job(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
+        let defined = catalog.definitions();
         if defined.iter().any(|definition| definition.name == name) {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use lamplighter::{
 };
 
 use super::block_on;
-use crate::{error::Error, output, place::Place, when};
+use crate::{catalog::Catalog, error::Error, output, place::Place, when};
 
 /// List the dead letters: messages whose jobs have failed for good, or that are no jobs.
 ///
@@ -30,17 +30,17 @@ pub(crate) struct DeadLetters {
 }
 
 impl DeadLetters {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         match &self.queue {
-            Some(queue) => self.list(queue),
+            Some(queue) => self.list(catalog, queue),
             None => self.counts(),
         }
     }
 
-    fn list(&self, queue: &str) -> Result<(), Error> {
+    fn list(&self, catalog: &Catalog, queue: &str) -> Result<(), Error> {
         let dead_letters: Vec<DeadLetter> = block_on(async {
             let target = self.place.look().await?;
-            target.check_queue(queue).await?;
+            target.check_queue(catalog, queue).await?;
             // No job of it has been enqueued there yet.
             if !target.has_queue(queue).await? {
                 return Ok(Vec::new());

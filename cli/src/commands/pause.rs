@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::block_on;
 use crate::{
+    catalog::Catalog,
     error::Error,
     foreign::safe,
     output::{self, GOOD, NAME, WARN},
@@ -40,22 +41,22 @@ struct Switch {
 }
 
 impl Pause {
-    pub(super) fn run(self) -> Result<(), Error> {
-        self.switch.run(true)
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
+        self.switch.run(catalog, true)
     }
 }
 
 impl Resume {
-    pub(super) fn run(self) -> Result<(), Error> {
-        self.switch.run(false)
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
+        self.switch.run(catalog, false)
     }
 }
 
 impl Switch {
-    fn run(self, paused: bool) -> Result<(), Error> {
+    fn run(self, catalog: &Catalog, paused: bool) -> Result<(), Error> {
         let Self { queue, place, json } = self;
         block_on(async {
-            let operator = place.open_with_queue(&queue).await?.operator;
+            let operator = place.open_with_queue(catalog, &queue).await?.operator;
             match paused {
                 true => operator.pause(&queue).await?,
                 false => operator.resume(&queue).await?,

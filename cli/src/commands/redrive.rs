@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::block_on;
 use crate::{
-    catalog,
+    catalog::Catalog,
     error::Error,
     foreign::safe,
     output::{self, GOOD, WARN},
@@ -31,9 +31,9 @@ use crate::{
 /// queue whose jobs keep no records are moved by SQS itself, up to 500 a second.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lamp redrive webhooks --dry-run
-  lamp redrive webhooks --job webhook.deliver --since 2h
-  lamp redrive webhooks --stack shop --rate 20")]
+  lamp redrive invoices --dry-run
+  lamp redrive invoices --job invoices.send --since 2h
+  lamp redrive invoices --stack shop --rate 20")]
 pub(crate) struct Redrive {
     /// The queue.
     queue: String,
@@ -85,18 +85,19 @@ struct Count {
 }
 
 impl Redrive {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         block_on(async {
             if !self.dry_run {
-                return self.move_back(&self.place.open_with_queue(&self.queue).await?).await;
+                let target = self.place.open_with_queue(catalog, &self.queue).await?;
+                return self.move_back(catalog, &target).await;
             }
             let target = self.place.look().await?;
-            target.check_queue(&self.queue).await?;
+            target.check_queue(catalog, &self.queue).await?;
             self.count(&target).await
         })
     }
 
-    async fn move_back(&self, target: &Target) -> Result<(), Error> {
+    async fn move_back(&self, catalog: &Catalog, target: &Target) -> Result<(), Error> {
         let stop = Signals::stop()?;
         let began = Instant::now();
         let bar = progress::bar("moving", 0);
@@ -104,7 +105,7 @@ impl Redrive {
         if let Some(rate) = self.rate {
             redrive = redrive.with_rate(rate);
         }
-        if !catalog::keeps_records(&self.queue) {
+        if !catalog.keeps_records(&self.queue) {
             redrive = redrive.without_records();
         }
         let progress = |far: RedriveProgress| {

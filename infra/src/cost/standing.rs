@@ -59,11 +59,11 @@ impl Standing {
 mod tests {
     use super::*;
 
-    /// Worked out by hand: for each of three queues 648,000 polls at 0.40 a million, and 86,400 requests of rounds; 1.6
+    /// Worked out by hand: for each queue 648,000 polls at 0.40 a million, and 86,400 requests of rounds; 1.6
     /// million reads at 0.125, 43,200 writes at 0.625, 43,200 invocations at 0.20 and 2,700 gigabyte-seconds.
     #[test]
     fn an_idle_deployment_costs_what_arithmetic_says() {
-        let deployment = crate::deployment().unwrap();
+        let deployment = crate::deployment(&crate::test_app::shop()).unwrap();
         let Standing { polling, maintenance, watching } = Standing::of(&deployment);
         let queues = deployment.queues.len() as f64;
         assert!((polling - queues * 0.2592).abs() < 1e-9, "{polling}");

@@ -4,10 +4,15 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lamplighter::backend::StoreError;
-use lamplighter_aws::{Account, Code, DeployedStack, Observed, ResourceRef, RunTimeSchedule, StackReader, Unreadable};
+use lamplighter_aws::{
+    Account, Code, DeployedStack, Drift, Observed, ResourceRef, RunTimeSchedule, StackReader, Unreadable,
+};
 use serde_json::Value;
 
-use super::expected::{Resource, Subject};
+use super::{
+    compare::drift::is_compared,
+    expected::{Resource, Subject},
+};
 
 /// What is there.
 #[derive(Debug, Clone, Default)]
@@ -17,6 +22,9 @@ pub(super) struct Deployed {
     pub(super) template: Option<Value>,
     /// Resources that were looked at, by logical id.
     pub(super) looks: BTreeMap<String, Observed>,
+    /// What somebody has changed of those that are not looked at, by logical id, as CloudFormation finds it; `None` where it
+    /// cannot.
+    pub(super) drifts: Option<BTreeMap<String, Drift>>,
     /// What code functions run, by logical id.
     pub(super) code: BTreeMap<String, Code>,
     /// Schedules that were made at run time.
@@ -25,6 +33,10 @@ pub(super) struct Deployed {
     /// What could not be looked at, beside single resources: what it is, and why not.
     pub(super) unreadable: Vec<(String, Unreadable)>,
 }
+
+/// AWS CloudFormation User Guide, "Detect unmanaged configuration changes to stacks and resources with drift detection".
+const DRIFT_IS_DETECTED_IN: [&str; 4] =
+    ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED"];
 
 /// Resources that are looked at at once.
 const AT_ONCE: usize = 8;
@@ -66,6 +78,14 @@ impl Deployed {
             deployed
                 .unreadable
                 .extend(unreadable.into_iter().map(|one| ("schedules made at run time".to_owned(), one)));
+        }
+        if DRIFT_IS_DETECTED_IN.contains(&&*stack.status) {
+            let compared =
+                resources.iter().filter(|one| is_compared(&one.kind) && stack.resources.contains_key(&one.id));
+            let compared: Vec<_> = compared.map(|resource| resource.id.clone()).collect();
+            let (drifts, unreadable) = stack_reader.drift(&stack.name, &compared).await?;
+            deployed.drifts = Some(drifts);
+            deployed.unreadable.extend(unreadable.into_iter().map(|one| ("alarms, logs and buckets".to_owned(), one)));
         }
         let (account, unreadable) = stack_reader.account().await?;
         deployed.account = account;

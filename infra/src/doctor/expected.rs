@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::resolve::Resolver;
 use crate::{
     deployment::Deployment,
-    sam::{self, Template},
+    sam::{Template, names},
 };
 
 /// What a stack should be: a deployment, its template, and the code of its functions.
@@ -127,23 +127,23 @@ pub(super) fn label_of(kind: &str, id: &str) -> String {
 fn subjects(deployment: &Deployment) -> BTreeMap<String, Subject> {
     let mut all = BTreeMap::new();
     for queue in &deployment.queues {
-        all.insert(sam::queue_id(&queue.name), Subject::Queue(queue.name.clone()));
-        all.insert(sam::dead_letters_id(&queue.name), Subject::DeadLetters(queue.name.clone()));
-        all.insert(sam::mapping_id(&queue.name), Subject::Mapping(queue.name.clone()));
+        all.insert(names::queue_id(&queue.name), Subject::Queue(queue.name.clone()));
+        all.insert(names::dead_letters_id(&queue.name), Subject::DeadLetters(queue.name.clone()));
+        all.insert(names::mapping_id(&queue.name), Subject::Mapping(queue.name.clone()));
     }
     for function in &deployment.functions {
-        all.insert(sam::function_id(&function.name), Subject::Function(function.name.clone()));
-        all.insert(sam::role_id(&function.name), Subject::Role(function.name.clone()));
-        all.insert(sam::events::events_rule_id(function), Subject::Events(function.name.clone()));
+        all.insert(names::function_id(&function.name), Subject::Function(function.name.clone()));
+        all.insert(names::role_id(&function.name), Subject::Role(function.name.clone()));
+        all.insert(names::events_rule_id(function), Subject::Events(function.name.clone()));
     }
     for schedule in &deployment.schedules {
-        all.insert(sam::events::schedule_id(schedule), Subject::Schedule(schedule.name.clone()));
+        all.insert(names::schedule_id(schedule), Subject::Schedule(schedule.name.clone()));
     }
-    all.insert(sam::events::UNDELIVERED.into(), Subject::Undelivered);
-    all.insert(sam::records::TABLE.into(), Subject::Table);
-    all.insert(sam::records::BUS.into(), Subject::Bus);
-    all.insert(sam::scheduler::GROUP.into(), Subject::Group);
-    all.insert(sam::scheduler::ROLE.into(), Subject::SchedulerRole);
+    all.insert(names::UNDELIVERED.into(), Subject::Undelivered);
+    all.insert(names::TABLE.into(), Subject::Table);
+    all.insert(names::BUS.into(), Subject::Bus);
+    all.insert(names::SCHEDULE_GROUP.into(), Subject::Group);
+    all.insert(names::SCHEDULER_ROLE.into(), Subject::SchedulerRole);
     all
 }
 

@@ -76,6 +76,8 @@ kinds! {
     ResourceMissing = "resource-missing",
     /// A resource of the stack is in no definition any more.
     ResourceLeftOver = "resource-left-over",
+    /// A resource is not as it was deployed.
+    ResourceDrifted = "resource-drifted",
     /// A queue's attribute is not what it should be.
     QueueDrifted = "queue-drifted",
     /// A queue's policy does not say what it should.

@@ -56,13 +56,13 @@ mod tests {
     #[test]
     fn a_stack_of_somebody_else_is_refused_in_one_sentence() {
         let mut stack = DeployedStack { name: "theirs".into(), ..DeployedStack::default() };
-        let resources = crate::expected().unwrap().resources(&stack);
+        let resources = crate::expected(&crate::test_app::shop()).unwrap().resources(&stack);
         assert!(check_is_ours(&stack, &resources).is_ok(), "one whose making has failed is examined");
         let resource = StackResource { kind: "AWS::SQS::Queue".into(), physical_id: "u".into(), status: "x".into() };
         stack.resources.insert("TheirQueue".into(), resource.clone());
         let refused = check_is_ours(&stack, &resources).unwrap_err().to_string();
         assert!(refused.contains("stack theirs has no resource of these definitions"), "{refused}");
-        stack.resources.insert("WebhooksQueue".into(), resource);
+        stack.resources.insert("MailsQueue".into(), resource);
         assert!(check_is_ours(&stack, &resources).is_ok());
     }
 }

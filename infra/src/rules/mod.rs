@@ -18,14 +18,24 @@ use crate::problems::Problems;
 /// Examines a template in its JSON form. `now` is the moment after which single moments must lie.
 ///
 /// ```
+/// # use lamplighter::{App, Context, Definition, Function, Job, JobError, Queue};
+/// # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// # struct SendMail {}
+/// # impl Job for SendMail {
+/// #     const NAME: &'static str = "mail.send";
+/// #     const QUEUE: Queue = Queue::standard("mails");
+/// # }
+/// # async fn send(_: SendMail, _: Context) -> Result<(), JobError> { Ok(()) }
+/// # fn mail() -> Function { Function::new("mail").job(send).with_state(()) }
 /// use serde_json::json;
 ///
-/// let mut template = lamplighter_infra::template()?.to_json();
+/// let app = App::new("shop").function(mail);
+/// let mut template = lamplighter_infra::template(&app)?.to_json();
 /// lamplighter_infra::examine(&template, "2026-01-01T00:00:00Z".parse()?)?;
 ///
-/// template["Resources"]["WebhooksQueue"]["Properties"]["VisibilityTimeout"] = json!(30);
+/// template["Resources"]["MailsQueue"]["Properties"]["VisibilityTimeout"] = json!(30);
 /// let problems = lamplighter_infra::examine(&template, "2026-01-01T00:00:00Z".parse()?).unwrap_err();
-/// assert!(problems.sentences()[0].starts_with("WebhooksQueue hides a message for 30 s"));
+/// assert!(problems.sentences()[0].starts_with("MailsQueue hides a message for 30 s"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

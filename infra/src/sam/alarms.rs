@@ -1,6 +1,9 @@
 //! Alarms: what somebody must look at.
 
-use super::{dead_letters_id, events::UNDELIVERED, function_id, named, queue_id, resource};
+use super::{
+    names::{UNDELIVERED, dead_letters_id, function_id, named, queue_id},
+    resource,
+};
 use crate::{
     deployment::{DeployedFunction, DeployedQueue, Deployment, UNDELIVERED_QUEUE, logical_name},
     node::{Map, Node, attribute, only_if, reference},

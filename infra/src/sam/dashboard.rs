@@ -1,6 +1,6 @@
 //! A CloudWatch dashboard, of metrics that AWS keeps by itself.
 
-use super::{dead_letters_id, events::UNDELIVERED, function_id, mapping_id, queue_id, records, scheduler};
+use super::names::{SCHEDULE_GROUP, TABLE, UNDELIVERED, dead_letters_id, function_id, mapping_id, queue_id};
 use crate::{
     deployment::Deployment,
     node::{Map, Node, reference, sub},
@@ -117,7 +117,7 @@ fn graphs(deployment: &Deployment) -> Vec<Graph> {
             namespace: "AWS/DynamoDB",
             metric,
             dimension: "TableName",
-            value: format!("${{{}}}", records::TABLE),
+            value: format!("${{{}}}", TABLE),
             label: label.into(),
         };
         let used =
@@ -130,7 +130,7 @@ fn graphs(deployment: &Deployment) -> Vec<Graph> {
         namespace: "AWS/Scheduler",
         metric,
         dimension: "ScheduleGroup",
-        value: format!("${{{}}}", scheduler::GROUP),
+        value: format!("${{{}}}", SCHEDULE_GROUP),
         label: label.into(),
     };
     let ticks = vec![

@@ -2,7 +2,10 @@
 //!
 //! What the key's policy must allow stands in `docs/infrastructure.md`.
 
-use super::{policy, resource_if, role_id, scheduler};
+use super::{
+    names::{SCHEDULER_ROLE, role_id},
+    policy, resource_if,
+};
 use crate::{
     deployment::Deployment,
     node::{Map, Node, either, only_if, reference, sub},
@@ -67,7 +70,7 @@ pub(super) fn access(deployment: &Deployment) -> Map {
     let statement =
         statement.set("Condition", Map::new().set("StringEquals", Map::new().set("kms:ViaService", through)));
     let mut roles: Vec<Node> = deployment.functions.iter().map(|function| reference(role_id(&function.name))).collect();
-    roles.push(reference(scheduler::ROLE));
+    roles.push(reference(SCHEDULER_ROLE));
     let properties = Map::new()
         .set("PolicyName", "key")
         .set("Roles", roles)

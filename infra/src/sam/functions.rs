@@ -2,9 +2,12 @@
 
 use super::{
     buckets::{OBJECTS, PAYLOADS},
-    dead_letters_id, encryption,
-    events::UNDELIVERED,
-    function_id, logs_id, named, queue_id, records, resource, role_id, roles, scheduler,
+    encryption,
+    names::{
+        BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, TABLE, UNDELIVERED, dead_letters_id, function_id, logs_id, named,
+        queue_id, role_id,
+    },
+    resource, roles,
 };
 use crate::{
     deployment::{DeployedFunction, Deployment, logical_name, variables},
@@ -79,15 +82,15 @@ fn environment(deployment: &Deployment, function: &DeployedFunction) -> Map {
     }
     if function.tracked {
         variables = variables
-            .set(variables::TABLE, reference(records::TABLE))
-            .set(variables::EVENT_BUS, reference(records::BUS))
+            .set(variables::TABLE, reference(TABLE))
+            .set(variables::EVENT_BUS, reference(BUS))
             .set(variables::PAYLOADS, PAYLOADS.name())
             .set(variables::WARM_UP, "1");
     }
     if deployment.delays_by_schedules(function) {
         variables = variables
-            .set(variables::SCHEDULE_GROUP, reference(scheduler::GROUP))
-            .set(variables::SCHEDULER_ROLE, arn(scheduler::ROLE))
+            .set(variables::SCHEDULE_GROUP, reference(SCHEDULE_GROUP))
+            .set(variables::SCHEDULER_ROLE, arn(SCHEDULER_ROLE))
             .set(variables::UNDELIVERED, arn(UNDELIVERED));
     }
     for (variable, value) in &function.variables {

@@ -4,24 +4,26 @@ mod alarms;
 mod buckets;
 mod dashboard;
 mod encryption;
-pub(crate) mod events;
+mod events;
 mod functions;
+pub(crate) mod names;
 mod outputs;
 mod parameters;
 mod policy;
 mod queues;
-pub(crate) mod records;
+mod records;
 mod roles;
-pub(crate) mod scheduler;
+mod scheduler;
 mod secrets;
+mod target;
 
 use std::fmt;
 
 use serde_json::Value;
 
 use crate::{
-    deployment::{Deployment, MAX_STACK_NAME, logical_name},
-    node::{Map, Node, attribute, sub},
+    deployment::{Deployment, MAX_STACK_NAME},
+    node::{Map, Node},
     yaml,
 };
 
@@ -73,11 +75,6 @@ impl fmt::Display for Template {
     }
 }
 
-/// A name in the template that begins with the stack's.
-fn named(name: &str, suffix: &str) -> Node {
-    sub(format!("${{AWS::StackName}}-{name}{suffix}"))
-}
-
 fn resource(kind: &str, properties: Map) -> Map {
     Map::new().set("Type", kind).set("Properties", properties)
 }
@@ -107,32 +104,4 @@ fn resources(deployment: &Deployment) -> Map {
         .and(secrets::access(deployment))
         .and(alarms::resources(deployment))
         .and(dashboard::resource(deployment))
-}
-
-pub(crate) fn function_id(name: &str) -> String {
-    format!("{}Function", logical_name(name))
-}
-
-pub(crate) fn role_id(name: &str) -> String {
-    format!("{}Role", logical_name(name))
-}
-
-pub(crate) fn logs_id(name: &str) -> String {
-    format!("{}Logs", logical_name(name))
-}
-
-pub(crate) fn queue_id(name: &str) -> String {
-    format!("{}Queue", logical_name(name))
-}
-
-pub(crate) fn dead_letters_id(name: &str) -> String {
-    format!("{}DeadLetters", logical_name(name))
-}
-
-pub(crate) fn mapping_id(queue: &str) -> String {
-    format!("{}Mapping", logical_name(queue))
-}
-
-fn logs_arn(function: &str) -> Node {
-    attribute(&logs_id(function), "Arn")
 }

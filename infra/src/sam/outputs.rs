@@ -2,9 +2,8 @@
 
 use super::{
     buckets::{OBJECTS, PAYLOADS},
-    dashboard, dead_letters_id,
-    events::UNDELIVERED,
-    functions, queue_id, records, scheduler,
+    dashboard, functions,
+    names::{BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, TABLE, UNDELIVERED, dead_letters_id, queue_id},
 };
 use crate::{
     deployment::{Deployment, logical_name},
@@ -28,12 +27,12 @@ pub(super) fn outputs(deployment: &Deployment) -> Map {
     );
     if deployment.keeps_records() {
         outputs = outputs
-            .set("Table", output("The records of jobs", reference(records::TABLE)))
-            .set("EventBus", output("Where it is told what happens to jobs", reference(records::BUS)));
+            .set("Table", output("The records of jobs", reference(TABLE)))
+            .set("EventBus", output("Where it is told what happens to jobs", reference(BUS)));
     }
     outputs = outputs
-        .set("ScheduleGroup", output("The group of schedules", reference(scheduler::GROUP)))
-        .set("SchedulerRole", output("The role by which schedules send to queues", arn(scheduler::ROLE)))
+        .set("ScheduleGroup", output("The group of schedules", reference(SCHEDULE_GROUP)))
+        .set("SchedulerRole", output("The role by which schedules send to queues", arn(SCHEDULER_ROLE)))
         .set("Undelivered", output("The queue for what EventBridge could not deliver", arn(UNDELIVERED)));
     if deployment.keeps_records() {
         outputs = outputs.set("Payloads", output("The bucket for large arguments", PAYLOADS.name()));

@@ -1,10 +1,14 @@
 //! Queues, their dead-letter queues, and what feeds functions from them.
 
-use super::{dead_letters_id, encryption, function_id, mapping_id, named, policy, queue_id, resource};
+use super::{
+    encryption,
+    events::EVENTS_SERVICE,
+    names::{dead_letters_id, function_id, mapping_id, named, queue_id, schedule_id},
+    policy, resource,
+};
 use crate::{
     deployment::{DeployedQueue, Deployment, Target, Timing, logical_name},
     node::{Map, Node, arn, reference},
-    sam::events::{EVENTS_SERVICE, schedule_id},
 };
 
 pub(super) fn resources(deployment: &Deployment, queue: &DeployedQueue) -> Map {

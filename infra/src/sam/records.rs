@@ -1,12 +1,11 @@
 //! Where records are kept, and where the events of jobs' lives go.
 
-use super::{encryption, events::UNDELIVERED, resource};
+use super::{
+    encryption,
+    names::{BUS, TABLE, UNDELIVERED},
+    resource,
+};
 use crate::node::{Map, Node, arn, attribute, reference, sub};
-
-/// The table.
-pub(crate) const TABLE: &str = "Jobs";
-/// The bus.
-pub(crate) const BUS: &str = "Bus";
 
 /// A sparse index of the table: items without its keys are not in it, and cost nothing there.
 struct Index {

@@ -2,9 +2,8 @@
 
 use super::{
     buckets::{ARGUMENTS, OBJECTS, PAYLOADS},
-    dead_letters_id,
-    events::UNDELIVERED,
-    logs_arn, policy, queue_id, records, resource, scheduler,
+    names::{TABLE, UNDELIVERED, dead_letters_id, logs_arn, queue_id},
+    policy, records, resource, scheduler,
 };
 use crate::{
     deployment::{DeployedFunction, Deployment},
@@ -61,9 +60,9 @@ pub(super) fn of(deployment: &Deployment, function: &DeployedFunction) -> Map {
 fn records(function: &DeployedFunction) -> Vec<Map> {
     let actions =
         ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query", "dynamodb:BatchGetItem"];
-    let mut statements = vec![policy::allow("KeepRecords", actions, vec![arn(records::TABLE)])];
+    let mut statements = vec![policy::allow("KeepRecords", actions, vec![arn(TABLE)])];
     if deletes_items(function) {
-        statements.push(policy::allow("RemoveRecords", ["dynamodb:DeleteItem"], vec![arn(records::TABLE)]));
+        statements.push(policy::allow("RemoveRecords", ["dynamodb:DeleteItem"], vec![arn(TABLE)]));
     }
     statements.push(policy::allow("ListRecords", ["dynamodb:Query"], vec![records::listing_arn()]));
     statements.push(policy::allow("TellEvents", ["events:PutEvents"], vec![records::bus_arn()]));

@@ -4,8 +4,9 @@ use lamplighter::schedule::EventBridge;
 use lamplighter_aws::OneTime;
 
 use super::{
-    events::{UNDELIVERED, about, group, state, with_retries},
-    function_id, policy, queue_id, resource,
+    names::{SCHEDULE_GROUP, SCHEDULER_ROLE, UNDELIVERED, function_id, queue_id},
+    policy, resource,
+    target::{about, group, state, with_retries},
 };
 use crate::{
     deployment::{DeployedFunction, DeployedSchedule, Deployment, Target, Timing},
@@ -13,10 +14,6 @@ use crate::{
 };
 
 const SERVICE: &str = "scheduler.amazonaws.com";
-/// The role that Scheduler takes on to send.
-pub(crate) const ROLE: &str = "ScheduleGroupAccess";
-/// The group.
-pub(crate) const GROUP: &str = "ScheduleGroup";
 
 pub(super) fn schedule(schedule: &DeployedSchedule, expression: &str, timezone: &str) -> Map {
     let target = match &schedule.target {
@@ -25,12 +22,12 @@ pub(super) fn schedule(schedule: &DeployedSchedule, expression: &str, timezone: 
     };
     let target = Map::new()
         .set("Arn", target)
-        .set("RoleArn", arn(ROLE))
+        .set("RoleArn", arn(SCHEDULER_ROLE))
         .set_some("SqsParameters", group(schedule))
         .set("Input", schedule.message("<aws.scheduler.scheduled-time>"));
     let properties = Map::new()
         .set("Name", format!("{}{}", EventBridge::DEPLOYED, schedule.name))
-        .set("GroupName", reference(GROUP))
+        .set("GroupName", reference(SCHEDULE_GROUP))
         .set("Description", about(schedule))
         .set("ScheduleExpression", expression)
         .set("ScheduleExpressionTimezone", timezone)
@@ -60,10 +57,10 @@ pub(super) fn resources(deployment: &Deployment) -> Map {
     Map::new()
         .set_noted(
             "Schedules in a time zone or for one moment, and those made while running",
-            GROUP,
+            SCHEDULE_GROUP,
             resource("AWS::Scheduler::ScheduleGroup", group),
         )
-        .set(ROLE, resource("AWS::IAM::Role", role))
+        .set(SCHEDULER_ROLE, resource("AWS::IAM::Role", role))
 }
 
 /// What a function may do whose handlers make schedules, and pause those that are deployed.
@@ -101,12 +98,14 @@ pub(super) fn delays(function: &DeployedFunction) -> Vec<Map> {
 
 fn let_schedules_send() -> Map {
     let to_scheduler = Map::new().set("StringEquals", Map::new().set("iam:PassedToService", SERVICE));
-    policy::allow("LetSchedulesSend", ["iam:PassRole"], vec![arn(ROLE)]).set("Condition", to_scheduler)
+    policy::allow("LetSchedulesSend", ["iam:PassRole"], vec![arn(SCHEDULER_ROLE)]).set("Condition", to_scheduler)
 }
 
 /// Schedules of the stack's group.
 fn in_group(name: &str) -> Node {
-    sub(format!("arn:${{AWS::Partition}}:scheduler:${{AWS::Region}}:${{AWS::AccountId}}:schedule/${{{GROUP}}}/{name}"))
+    sub(format!(
+        "arn:${{AWS::Partition}}:scheduler:${{AWS::Region}}:${{AWS::AccountId}}:schedule/${{{SCHEDULE_GROUP}}}/{name}"
+    ))
 }
 
 /// By its name: the rule may call a function whose role names the rule.

@@ -1,6 +1,6 @@
 //! Secrets that are kept in Secrets Manager or Parameter Store: who may read which.
 
-use super::{policy, resource_if, role_id};
+use super::{names::role_id, policy, resource_if};
 use crate::{
     deployment::{DeployedSetting, Deployment},
     node::{Map, Node, call, only_if, reference, sub},

@@ -29,8 +29,6 @@ fn found_in(change: impl FnOnce(&mut Value)) -> Vec<String> {
 #[test]
 fn a_derived_template_keeps_to_the_rules() {
     assert_eq!(found_in(|_| {}), Vec::<String>::new());
-    let own = lamplighter_infra::template().unwrap().to_json();
-    assert_eq!(examine(&own, "2026-06-01T00:00:00Z".parse().unwrap()), Ok(()));
 }
 
 #[test]

@@ -115,8 +115,15 @@ pub(crate) fn template() -> Template {
 /// A template of functions of every kind: one that events call, one with objects, one without records, one that makes
 /// schedules, one that manages jobs, and the one that keeps house; and of schedules of every kind.
 pub(crate) fn kinds() -> Template {
-    let schedules: Vec<_> = schedules().into_iter().chain([minutely()]).collect();
-    Template::new(&derive(&[mail(), orders(), clerk(), planner(), desk(), keeper()], &schedules).unwrap())
+    Template::new(&derive(&functions_of_every_kind(), &schedules_of_every_kind()).unwrap())
+}
+
+pub(crate) fn functions_of_every_kind() -> Vec<Function> {
+    vec![mail(), orders(), clerk(), planner(), desk(), keeper()]
+}
+
+pub(crate) fn schedules_of_every_kind() -> Vec<ScheduledJob> {
+    schedules().into_iter().chain([minutely()]).collect()
 }
 
 /// The properties of a resource in a template.

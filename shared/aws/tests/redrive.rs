@@ -1,5 +1,5 @@
-//! Dead letters on their way back: what is sent, in which order, and what stays.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
+//! Redriving dead letters: what is sent, in which order, and what stays.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     collections::BTreeMap,
@@ -77,7 +77,7 @@ fn counts(result: &RedriveResult) -> (u64, u64, u64, u64) {
 }
 
 #[tokio::test]
-async fn each_letter_is_sent_before_it_is_deleted_and_stays_as_it_was() {
+async fn dead_letters_are_sent_unchanged_before_they_are_deleted() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..23 {
         dead_letter(&fake, "act.out", &format!("job-{n:02}"));
@@ -90,7 +90,7 @@ async fn each_letter_is_sent_before_it_is_deleted_and_stays_as_it_was() {
     bodies.sort_unstable();
     assert_eq!(bodies, (0..23).map(|n| body("act.out", &format!("job-{n:02}"))).collect::<Vec<_>>());
 
-    // Receipts name their messages here: of each, the send comes before the delete.
+    // Receipts identify their messages here: for each message, the send comes before the delete.
     let calls = fake.calls();
     let sent_at = |text: &str| {
         let sends =
@@ -123,7 +123,7 @@ async fn each_letter_is_sent_before_it_is_deleted_and_stays_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_is_not_chosen_can_be_received_again_at_once() {
+async fn unmatched_dead_letters_are_visible_again_immediately() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..30 {
         dead_letter(&fake, if n % 3 == 0 { "act.out" } else { "other" }, &format!("job-{n}"));
@@ -135,12 +135,12 @@ async fn what_is_not_chosen_can_be_received_again_at_once() {
 }
 
 #[tokio::test]
-async fn dead_letters_are_chosen_by_their_age() {
+async fn dead_letters_are_filtered_by_age() {
     let fake = FakeDeployment::start().await.unwrap();
     let hour = 3_600_000;
     dead_letter_at(&fake, "act.out", "yesterday", now() - 24 * hour);
     dead_letter_at(&fake, "act.out", "just-now", now() - 1000);
-    // A job that fails again while the redrive runs has a new letter, which must not go round and round.
+    // A job that fails again during the redrive has a new dead letter, which must not be redriven again.
     dead_letter_at(&fake, "act.out", "meanwhile", now() + hour);
     let since = Timestamp::from_millisecond(now() - hour).unwrap();
     let filter = DeadLetterFilter::all().with_since(since);
@@ -193,7 +193,7 @@ async fn a_limit_is_kept_and_what_is_removed_counts_too() {
 }
 
 #[tokio::test]
-async fn a_letter_that_sqs_does_not_take_stays() {
+async fn a_dead_letter_that_sqs_refuses_stays() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..5 {
         dead_letter(&fake, "act.out", &format!("job-{n}"));
@@ -206,7 +206,7 @@ async fn a_letter_that_sqs_does_not_take_stays() {
 }
 
 #[tokio::test]
-async fn nothing_is_deleted_where_nothing_was_sent() {
+async fn nothing_is_deleted_if_nothing_was_sent() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter(&fake, "act.out", "a");
     fake.fail("SendMessageBatch", Fault::Call(403, "AccessDenied", "not yours"));
@@ -219,7 +219,7 @@ async fn nothing_is_deleted_where_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn a_letter_that_cannot_be_deleted_is_told() {
+async fn undeleted_dead_letters_are_reported() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter(&fake, "act.out", "a");
     dead_letter(&fake, "act.out", "b");
@@ -238,7 +238,7 @@ async fn a_letter_that_cannot_be_deleted_is_told() {
 }
 
 #[tokio::test]
-async fn on_a_fifo_queue_groups_are_kept_and_nothing_is_swallowed() {
+async fn fifo_redrives_keep_groups_and_lose_nothing() {
     let fake = FakeDeployment::start().await.unwrap();
     let mut ids = Vec::new();
     for n in 0..12 {
@@ -251,7 +251,7 @@ async fn on_a_fifo_queue_groups_are_kept_and_nothing_is_swallowed() {
         };
         ids.push(fake.put("shop-steps-dlq.fifo", &letter));
     }
-    // Move tasks are there, and not for this.
+    // Move tasks exist, but not for FIFO queues.
     fake.move_tasks(vec![json!({"Status": "COMPLETED"})]);
     let redriven = operator(&fake).redrive("steps", &Redrive::all(), &Stop::new(), &|_| {}).await.unwrap();
     assert_eq!(counts(&redriven), (12, 0, 0, 0));
@@ -271,25 +271,25 @@ async fn on_a_fifo_queue_groups_are_kept_and_nothing_is_swallowed() {
 }
 
 #[tokio::test]
-async fn a_rate_is_kept() {
+async fn the_rate_limit_holds() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..30 {
         dead_letter(&fake, "act.out", &format!("job-{n}"));
     }
     let began = Instant::now();
-    let told = Mutex::new(Vec::<RedriveProgress>::new());
+    let reports = Mutex::new(Vec::<RedriveProgress>::new());
     let by_twenties = Redrive::all().with_rate(NonZeroU32::new(20).unwrap());
-    let tell = |moved| told.lock().unwrap().push(moved);
-    let redriven = operator(&fake).redrive("work", &by_twenties, &Stop::new(), &tell).await.unwrap();
+    let report = |moved| reports.lock().unwrap().push(moved);
+    let redriven = operator(&fake).redrive("work", &by_twenties, &Stop::new(), &report).await.unwrap();
     assert_eq!(redriven.progress.moved, 30);
     assert!(began.elapsed() >= Duration::from_secs(1), "twenty in the first second, ten in the second one");
-    let told: Vec<_> = told.into_inner().unwrap().iter().map(|far| (far.moved, far.total)).collect();
-    assert_eq!(told[..3], [(10, 30), (20, 30), (30, 30)]);
+    let reports: Vec<_> = reports.into_inner().unwrap().iter().map(|far| (far.moved, far.total)).collect();
+    assert_eq!(reports[..3], [(10, 30), (20, 30), (30, 30)]);
     assert!(!fake.actions().contains(&"StartMessageMoveTask".to_owned()));
 }
 
 #[tokio::test]
-async fn a_stop_ends_what_is_under_way_and_begins_no_more() {
+async fn a_stop_finishes_calls_and_starts_no_more() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..30 {
         dead_letter(&fake, "act.out", &format!("job-{n}"));
@@ -303,7 +303,7 @@ async fn a_stop_ends_what_is_under_way_and_begins_no_more() {
 }
 
 #[tokio::test]
-async fn sqs_moves_everything_by_itself_where_it_can() {
+async fn sqs_moves_all_dead_letters_itself_if_it_can() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter(&fake, "act.out", "a");
     let look = |status: &str, moved: u64| {
@@ -311,12 +311,12 @@ async fn sqs_moves_everything_by_itself_where_it_can() {
                "ApproximateNumberOfMessagesToMove": 3, "StartedTimestamp": 0})
     };
     fake.move_tasks(vec![look("RUNNING", 1), look("COMPLETED", 3)]);
-    let told = Mutex::new(Vec::new());
-    let tell = |far: RedriveProgress| told.lock().unwrap().push((far.moved, far.total));
-    let redriven = operator(&fake).redrive("work", &Redrive::all(), &Stop::new(), &tell).await.unwrap();
+    let reports = Mutex::new(Vec::new());
+    let report = |far: RedriveProgress| reports.lock().unwrap().push((far.moved, far.total));
+    let redriven = operator(&fake).redrive("work", &Redrive::all(), &Stop::new(), &report).await.unwrap();
     assert_eq!((counts(&redriven), redriven.stopped), ((3, 0, 0, 0), false));
     assert_eq!(redriven.method, RedriveMethod::MoveTask);
-    assert_eq!(told.into_inner().unwrap(), [(1, 3), (3, 3)]);
+    assert_eq!(reports.into_inner().unwrap(), [(1, 3), (3, 3)]);
     let arn = "arn:aws:sqs:us-east-1:123456789012:shop-work";
     let start = json!({"SourceArn": format!("{arn}-dlq"), "DestinationArn": arn});
     assert_eq!(fake.bodies("StartMessageMoveTask"), [start]);
@@ -335,7 +335,7 @@ async fn a_task_is_cancelled_by_a_stop() {
 }
 
 #[tokio::test]
-async fn where_there_are_no_tasks_dead_letters_are_moved_one_by_one() {
+async fn without_move_tasks_the_manual_route_is_used() {
     for unsupported in [None, Some("UnsupportedOperation"), Some("AWS.SimpleQueueService.UnsupportedOperation")] {
         let fake = FakeDeployment::start().await.unwrap();
         dead_letter(&fake, "act.out", "a");
@@ -350,7 +350,7 @@ async fn where_there_are_no_tasks_dead_letters_are_moved_one_by_one() {
 }
 
 #[tokio::test]
-async fn what_a_task_gets_stuck_on_is_moved_one_by_one() {
+async fn a_stuck_task_continues_on_the_manual_route() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter(&fake, "act.out", "a");
     let reason = "CouldNotDetermineMessageSource";
@@ -362,7 +362,7 @@ async fn what_a_task_gets_stuck_on_is_moved_one_by_one() {
 }
 
 #[tokio::test]
-async fn a_task_that_somebody_else_started_is_left_alone() {
+async fn a_foreign_task_is_not_touched() {
     let fake = FakeDeployment::start().await.unwrap();
     fake.move_tasks(vec![json!({"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 9})]);
     fake.task_is_under_way();
@@ -372,7 +372,7 @@ async fn a_task_that_somebody_else_started_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_failed_jobs_record_is_queued_again_before_its_message_is_sent() {
+async fn records_are_queued_before_their_messages_are_sent() {
     let fake = FakeDeployment::start().await.unwrap();
     let records = Arc::new(Records::default());
     let states = [
@@ -391,12 +391,12 @@ async fn a_failed_jobs_record_is_queued_again_before_its_message_is_sent() {
     let mut sent = fake.lying(LIVE);
     sent.sort_unstable();
     assert_eq!(sent, ["failed", "queued", "unknown"].map(|id| body("act.out", id)));
-    assert_eq!(fake.lying(DEAD).len(), 0, "those of jobs that need them no more are gone too");
+    assert_eq!(fake.lying(DEAD).len(), 0, "dead letters of jobs that do not need them are gone too");
     assert_eq!(records.marked_queued(), ["failed"]);
 }
 
 #[tokio::test]
-async fn where_the_store_is_away_nothing_is_sent() {
+async fn nothing_is_sent_without_the_store() {
     let fake = FakeDeployment::start().await.unwrap();
     let records = Arc::new(Records { away: true, ..Records::default() });
     for id in ["a", "b"] {
@@ -409,7 +409,7 @@ async fn where_the_store_is_away_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn counting_moves_nothing_and_hides_nothing() {
+async fn counting_moves_and_hides_nothing() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..25 {
         dead_letter(&fake, if n < 5 { "other" } else { "act.out" }, &format!("job-{n}"));
@@ -472,13 +472,13 @@ async fn a_redrive_of_jobs_without_records_is_left_to_sqs() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_not_there_is_one_sentence() {
+async fn an_unknown_queue_is_explained() {
     let fake = FakeDeployment::start().await.unwrap();
     let error = operator(&fake).redrive("wrok", &Redrive::all(), &Stop::new(), &|_| {}).await.unwrap_err();
     assert!(error.to_string().contains("no queue \"wrok\" here; there are steps, work"), "{error}");
 }
 
-/// Records of which only the states matter.
+/// A store of which only the states matter.
 #[derive(Default)]
 struct Records {
     states: Mutex<BTreeMap<String, Option<JobState>>>,

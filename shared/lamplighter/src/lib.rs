@@ -17,6 +17,7 @@
 //!
 //! This crate knows no backend and does no I/O: time, randomness, queues and records come from outside.
 
+mod app;
 mod client;
 mod context;
 mod declared;
@@ -42,9 +43,11 @@ mod scheduled;
 mod setting;
 mod stop;
 pub mod testing;
+mod variables;
 mod worker;
 
 pub use self::{
+    app::App,
     client::{Client, Enqueue, NewJob},
     context::Context,
     error::JobError,
@@ -60,6 +63,7 @@ pub use self::{
     retry::Retry,
     scheduled::ScheduledJob,
     setting::Setting,
+    variables::Variables,
 };
 
 // Used in definitions, whose crates then need not name them.

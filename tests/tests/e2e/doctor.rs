@@ -1,6 +1,6 @@
 //! Deployed stacks, broken through AWS's own API in each way that `lamp doctor` knows, and repaired again.
 
-mod patient;
+pub(crate) mod patient;
 
 use std::process::Command;
 
@@ -133,6 +133,13 @@ async fn functions_roles_and_the_table_are_examined() {
     patient.expire(false).await;
     patient.finds(&[(Kind::TableDrifted, "table of records", "\"Enabled\":false")]).await;
     patient.expire(true).await;
+
+    let logs = patient.id("E2eLogs");
+    let groups = patient.logs("DescribeLogGroups", json!({ "logGroupNamePrefix": logs })).await;
+    let keep = |days: &Value| json!({ "logGroupName": logs, "retentionInDays": days });
+    patient.logs("PutRetentionPolicy", keep(&3.into())).await;
+    patient.finds(&[(Kind::ResourceDrifted, "log group E2eLogs", "RetentionInDays 3")]).await;
+    patient.logs("PutRetentionPolicy", keep(&groups["logGroups"][0]["retentionInDays"])).await;
     patient.is_well("all was repaired").await;
 }
 
@@ -195,6 +202,7 @@ async fn what_was_deleted_is_missed_and_what_starts_it_too() {
     patient.events.remove_targets().rule(patient.id("E2eEvents")).ids("function").send().await.unwrap();
     patient.events.delete_rule().name(patient.id("E2eEvents")).send().await.unwrap();
     patient.dynamodb.delete_table().table_name(patient.id("Jobs")).send().await.unwrap();
+    patient.logs("DeleteLogGroup", json!({ "logGroupName": patient.id("E2eLogs") })).await;
     let deleted = "somebody has deleted it";
     let gone = |resource| (Kind::ResourceMissing, resource, deleted);
     patient
@@ -205,6 +213,7 @@ async fn what_was_deleted_is_missed_and_what_starts_it_too() {
             gone("schedule berlin"),
             (Kind::ScheduleNowhere, "schedule new-year", "examined-ruins-ticks"),
             gone("table of records"),
+            gone("log group E2eLogs"),
         ])
         .await;
 }
@@ -299,8 +308,9 @@ async fn what_one_may_not_look_at_is_told_and_the_rest_goes_on() {
 #[tokio::test]
 async fn the_command_examines_the_repositorys_own_stack() {
     let cloud = cloud().await;
-    let deployment = lamplighter_infra::deployment().unwrap();
-    let functions = lamplighter_infra::functions();
+    let app = lamplighter_app::app();
+    let deployment = lamplighter_infra::deployment(&app).unwrap();
+    let functions = lamplighter_infra::functions(&app);
     let names: Vec<_> = deployment.functions.iter().map(|function| function.name.clone()).collect();
     let code: Vec<_> = names.iter().map(|name| (&**name, &**name)).collect();
     let patient = Patient::of(cloud, "examined-own", &functions, deployment, &[], &code).await;

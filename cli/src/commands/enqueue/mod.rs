@@ -18,7 +18,8 @@ use serde::Serialize;
 use self::many::{Many, Sending};
 use super::block_on;
 use crate::{
-    arguments, catalog,
+    arguments,
+    catalog::Catalog,
     error::Error,
     output::{self, FAINT, GOOD, NAME, WARN},
     ping,
@@ -39,9 +40,9 @@ use crate::{
 #[command(after_help = "Examples:
   lamp enqueue lamp.ping
   lamp enqueue lamp.ping '{\"sleep_ms\": 500}' --delay 90s
-  lamp enqueue webhook.deliver @order.json --id order-42
-  jq -c .job orders.json | lamp enqueue webhook.deliver - --json
-  lamp enqueue image.thumbnail --from pictures.jsonl --id-prefix pictures-2026
+  lamp enqueue invoices.send @order.json --id order-42
+  jq -c .job orders.json | lamp enqueue invoices.send - --json
+  lamp enqueue invoices.send --from orders.jsonl --id-prefix orders-2026
   jq -c '{args: ., id: .number, delay: \"2h\"}' orders.json | lamp enqueue order.ship --from - --with-options")]
 pub(crate) struct Enqueue {
     /// The job's name; `lamp definitions` lists them.
@@ -127,8 +128,8 @@ impl Opened {
 }
 
 impl Enqueue {
-    pub(super) fn run(self) -> Result<(), Error> {
-        let definition = catalog::definition(&self.job)?;
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
+        let definition = catalog.definition(&self.job)?;
         if let Some(from) = &self.many.from {
             let sending = Sending { many: &self.many, definition: &definition, when: &self.when, json: self.json };
             return block_on(sending.run(from, async || self.open(&definition).await));
@@ -155,7 +156,7 @@ impl Enqueue {
         let queue = definition.queue.name();
         let Some(url) = &self.queue_url else {
             let target = self.place.open_or_make().await?;
-            check_destination(&target, definition).await?;
+            check_destination(catalog, &target, definition).await?;
             return Ok(Opened { client: target.client(), target: Some(target) });
         };
         not_deployed(definition, "--queue-url")?;
@@ -180,10 +181,14 @@ impl Enqueue {
 }
 
 /// Checks that a deployment has the job and its queue. Elsewhere a queue appears with its first job.
-pub(super) async fn check_destination(target: &Target, definition: &Definition) -> Result<(), Error> {
+pub(super) async fn check_destination(
+    catalog: &Catalog,
+    target: &Target,
+    definition: &Definition,
+) -> Result<(), Error> {
     if target.is_deployed().await? {
         not_deployed(definition, "--stack")?;
-        target.check_queue(definition.queue.name()).await?;
+        target.check_queue(catalog, definition.queue.name()).await?;
     }
     Ok(())
 }

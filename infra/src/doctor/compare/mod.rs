@@ -1,6 +1,7 @@
 //! What follows from what is there: findings.
 
 mod code;
+pub(super) mod drift;
 mod events;
 mod functions;
 mod mappings;
@@ -17,6 +18,7 @@ mod unreadable;
 
 use std::collections::BTreeSet;
 
+use lamplighter_aws::Drift;
 use serde_json::Value;
 
 use super::{
@@ -39,6 +41,7 @@ pub(super) fn compare(expected: &Expected, resources: &[Resource], deployed: &De
     let mut compare = Compare { expected, resources, deployed, out };
     compare.stack();
     for resource in resources {
+        compare.drift(resource);
         // What is not there has been told above, and is asked for nothing more.
         let Some(seen) = deployed.looks.get(&resource.id).and_then(|look| look.seen.as_ref()) else { continue };
         match &resource.of {
@@ -108,6 +111,7 @@ impl<'a> Compare<'a> {
     fn is_there(&self, resource: &Resource) -> bool {
         self.deployed.stack.resources.get(&resource.id).is_some_and(stack::is_made)
             && self.deployed.looks.get(&resource.id).is_none_or(|look| look.seen.is_some())
+            && self.deployed.drifts.as_ref().and_then(|all| all.get(&resource.id)) != Some(&Drift::Deleted)
     }
 
     /// The ARNs of queues and functions that are there.

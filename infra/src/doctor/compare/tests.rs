@@ -4,7 +4,9 @@ mod stage;
 
 use Severity::{Error, Warning};
 use lamplighter::backend::{StoreError, StoreErrorKind};
-use lamplighter_aws::{Code, Observed, RunTimeSchedule, StackResource, Unreadable, lambda::About};
+use lamplighter_aws::{
+    Code, Drift, DriftedProperty, Observed, RunTimeSchedule, StackResource, Unreadable, lambda::About,
+};
 use serde_json::{Value, json};
 
 use self::stage::{Stage, function, made};
@@ -83,6 +85,25 @@ fn what_is_missing() {
     );
     let alarm = |stage: &mut Stage| _ = stage.deployed.stack.resources.remove("WorkAgeAlarm");
     finds(alarm, &[(K::ResourceMissing, Warning, "alarm WorkAgeAlarm", "the stack has none", "sam deploy")]);
+}
+
+#[test]
+fn what_cloudformation_has_compared() {
+    let property = |at: &str, found: Value, deployed: Value| DriftedProperty { at: at.into(), found, deployed };
+    let changed = |stage: &mut Stage| {
+        let properties = vec![
+            property("/RetentionInDays", json!(3), json!(30)),
+            property("/KmsKeyId", Value::Null, json!("arn:aws:kms:eu-west-1:123456789012:key/k")),
+        ];
+        stage.drifts("ShopLogs", Drift::Changed(properties));
+    };
+    let found = "RetentionInDays 3, no KmsKeyId";
+    finds(changed, &[(K::ResourceDrifted, Warning, "log group ShopLogs", found, "reverts drift")]);
+    let deleted = |stage: &mut Stage| stage.drifts("WorkAgeAlarm", Drift::Deleted);
+    let found = "somebody has deleted it";
+    finds(deleted, &[(K::ResourceMissing, Warning, "alarm WorkAgeAlarm", found, "reverts drift")]);
+    let unasked = |stage: &mut Stage| stage.deployed.drifts = None;
+    finds(unasked, &[]);
 }
 
 #[test]

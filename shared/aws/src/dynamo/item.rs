@@ -1,25 +1,25 @@
-//! Records as items. Attributes have short names: a write costs by the kilobyte, names included.
+//! Records as items. Attribute names are short: a write is billed by the kilobyte, names included.
 //!
 //! | attribute | meaning |
 //! | --- | --- |
 //! | `pk`, `sk` | the key |
 //! | `lpk`, `lsk` | the key in the listing, where the record is listed |
 //! | `st` | state |
-//! | `n` | executions in the present run |
+//! | `n` | attempts in the current run |
 //! | `o`, `l` | owner and end of the lease |
-//! | `h`, `b` | who runs it, and since when |
-//! | `c`, `d`, `f` | known since, due at, ended at |
+//! | `h`, `b` | the host that runs it, and since when |
+//! | `c`, `d`, `f` | created at, due at, ended at |
 //! | `q`, `j`, `g` | queue, job name, message group |
-//! | `m` or `mp` | the message, or in how many pieces it lies beside the record |
+//! | `m` or `mp` | the message, or the number of its pieces beside the record |
 //! | `x` | ended attempts, a list of JSON texts |
 //! | `u`, `p`, `k` | output, progress, checkpoint |
-//! | `e`, `y` | what it holds alone while it runs; why it was cancelled |
-//! | `i`, `v` | of a failed job, the message that is to be buried, and why |
-//! | `lean` | there where the record is a lean one |
-//! | `r` | when it was last given a message anew |
-//! | `mx`, `rf` | executions allowed, and for how many seconds a failure is kept |
-//! | `w`, `z` | who wrote the record first, and who wrote it last: a call that is tried again knows its own work by them |
-//! | `ttl` | when DynamoDB may delete it, in seconds since 1970; what has passed that moment counts as gone |
+//! | `e`, `y` | its lock's key while it runs; why it was cancelled |
+//! | `i`, `v` | of a failed job, the message that has to be dead-lettered, and why |
+//! | `lean` | present on lean records |
+//! | `r` | when it was last given a new message |
+//! | `mx`, `rf` | attempts allowed, and for how many seconds a failure is kept |
+//! | `w`, `z` | nonces of the first and the last write: a retried call recognizes its own write by them |
+//! | `ttl` | when DynamoDB may delete it, in seconds since 1970; after that moment it counts as deleted |
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -36,8 +36,8 @@ use super::keys::{self, ListingKey};
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
 
-/// What an attempt's error may take in the table, in bytes: fifty of them and all else stay far below the 400 KB of an
-/// item (Amazon DynamoDB Developer Guide, "Service quotas").
+/// The largest error of an attempt in the table, in bytes: fifty of them and everything else stay far below the 400 KB
+/// of an item (Amazon DynamoDB Developer Guide, "Service quotas").
 const MAX_ERROR: usize = 1536;
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
@@ -62,11 +62,11 @@ pub(super) fn attempt(attempt: &Attempt) -> AttributeValue {
     if let Some(error) = &mut attempt.error {
         shorten(error);
     }
-    // Texts, numbers and moments: nothing that JSON could not hold.
+    // Strings, numbers and moments, which always serialize.
     json(&attempt).unwrap_or_else(|| text("null"))
 }
 
-/// Cuts an error to what there is room for, its causes first.
+/// Shortens an error to fit, its causes first.
 fn shorten(error: &mut ErrorText) {
     let mut room = MAX_ERROR.saturating_sub(error.message.len());
     let kept = error.chain.iter().take_while(|cause| {
@@ -86,7 +86,7 @@ fn shorten(error: &mut ErrorText) {
     }
 }
 
-/// A record's item, read.
+/// A record's item.
 #[derive(Debug, Clone)]
 pub(super) struct Item(pub(super) Attributes);
 
@@ -134,7 +134,7 @@ impl Item {
         self.0.contains_key("lean")
     }
 
-    /// Whether it counts as gone, though DynamoDB has not deleted it yet.
+    /// Whether it has expired, even if DynamoDB has not deleted it yet.
     pub(super) fn has_expired(&self, now: Timestamp) -> bool {
         self.number::<i64>("ttl").is_some_and(|ttl| ttl <= now.as_second())
     }
@@ -147,7 +147,7 @@ impl Item {
         self.text("j").unwrap_or_default()
     }
 
-    /// Whom the id belongs to.
+    /// The owner of the id.
     pub(super) fn owner_job(&self) -> JobOwner {
         JobOwner { job: self.job().to_owned(), queue: self.queue().to_owned() }
     }
@@ -166,26 +166,26 @@ impl Item {
         list.iter().filter_map(|value| serde_json::from_str(value.as_s().ok()?).ok()).collect()
     }
 
-    /// The history with one attempt more, the oldest gone where there are too many.
+    /// The history with one more attempt; drops the oldest if there are too many.
     pub(super) fn history_and(&self, attempt: Attempt) -> AttributeValue {
         let mut history = self.history();
         Record::push_attempt(&mut history, attempt);
         AttributeValue::L(history.iter().map(self::attempt).collect())
     }
 
-    /// The running attempt, should it turn out to be lost.
+    /// The running attempt, recorded as lost.
     pub(super) fn lost_attempt(&self) -> Attempt {
         self.running_attempt(self.lease_until(), AttemptOutcome::Lost, "its host ended without a word")
     }
 
-    /// The running attempt, ended by somebody else than its worker.
+    /// The running attempt, ended by something other than its worker.
     pub(super) fn running_attempt(&self, ended_at: Timestamp, outcome: AttemptOutcome, error: &str) -> Attempt {
         let ran = (self.time("b").unwrap_or(ended_at), ended_at);
         Attempt::new(self.attempt(), self.text("h").unwrap_or_default(), ran, outcome)
             .with_error(Some(ErrorText::new(error)))
     }
 
-    /// In how many pieces the message lies beside the record.
+    /// The number of the message's pieces beside the record.
     pub(super) fn pieces(&self) -> u32 {
         self.number("mp").unwrap_or(0)
     }
@@ -194,7 +194,7 @@ impl Item {
         self.text("p").and_then(|text| serde_json::from_str(text).ok())
     }
 
-    /// The record, with the message's text where it lies beside it.
+    /// The record, with the message's text if it is stored beside it.
     pub(super) fn record(&self, beside: Option<&str>) -> Result<Record, StoreError> {
         let broken = |what: &str| {
             StoreError::new(StoreErrorKind::Invalid, format_args!("the table's record of job {} {what}", self.id()))
@@ -228,7 +228,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fifty_long_errors_fit_beside_everything_else() {
+    fn fifty_long_errors_fit_in_an_item() {
         let long = ErrorText { message: "ü".repeat(4000), chain: vec!["cause ".repeat(600); 16] };
         let host = "lambda some-stack-some-function 2026/11/24/[$LATEST]0123456789abcdef0123456789abcdef";
         let ran = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);

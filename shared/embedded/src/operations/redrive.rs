@@ -41,9 +41,9 @@ impl<'a> Bounds<'a> {
     }
 }
 
-pub(crate) const OLDEST: &str = "SELECT seq FROM dead_letters INDEXED BY dead_letters_queue WHERE queue = ?1 AND seq < ?2 \
+const OLDEST: &str = "SELECT seq FROM dead_letters INDEXED BY dead_letters_queue WHERE queue = ?1 AND seq < ?2 \
     AND (?3 IS NULL OR job = ?3) AND buried_at >= ?4 AND buried_at < ?5 AND (?6 IS NULL OR seq = ?6) ORDER BY seq LIMIT ?7";
-pub(crate) const COUNTS: &str = "SELECT job, reason, count(*) FROM dead_letters INDEXED BY dead_letters_queue WHERE queue = ?1 \
+const COUNTS: &str = "SELECT job, reason, count(*) FROM dead_letters INDEXED BY dead_letters_queue WHERE queue = ?1 \
     AND (?2 IS NULL OR job = ?2) AND buried_at >= ?3 AND buried_at < ?4 AND (?5 IS NULL OR seq = ?5) GROUP BY job, reason ORDER BY job, reason";
 
 /// Moves the oldest dead letters of a queue back that fit and have a number below `end`, at most `limit`.

@@ -1,4 +1,4 @@
-//! Lifecycle events, for whoever wants to hear of them.
+//! Lifecycle events for subscribers.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::StoreError;
 use crate::{error::ErrorText, id::JobId, record::JobState};
 
-/// Where it is told that jobs have ended, so that others can subscribe.
+/// Publishes the ends of jobs, so that others can subscribe to them.
 #[async_trait]
 pub trait Events: Send + Sync + 'static {
-    /// Publishes events. They are told at least once, or, where this fails, not at all: a record is the truth, an event
-    /// only says that it is worth a look.
+    /// Publishes events. They arrive at least once, or not at all if this fails: the record is the truth, an event only
+    /// says that it is worth reading.
     async fn publish(&self, events: Vec<Event>) -> Result<(), StoreError>;
 }
 
@@ -29,9 +29,9 @@ pub struct Event {
     pub state: JobState,
     /// Executions in its last run.
     pub attempt: u32,
-    /// When.
+    /// When it ended.
     pub at: Timestamp,
-    /// The schedule that had caused it.
+    /// The schedule that caused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
     /// The last error.
@@ -45,7 +45,7 @@ impl Event {
         Self { id, job: job.into(), queue: queue.into(), state, attempt: 0, at, schedule: None, error: None }
     }
 
-    /// What kind of event it is: `job.failed`, `job.succeeded`.
+    /// The kind of event: `job.failed`, `job.succeeded`.
     #[must_use]
     pub fn kind(&self) -> String {
         format!("job.{}", self.state)

@@ -1,9 +1,11 @@
 //! A small stack, wanted and deployed.
 
+use std::collections::BTreeMap;
+
 use lamplighter::{
     Context, EventTrigger, Function, Job, JobError, Options, Queue, Setting, mins, schedule::Schedule, secs,
 };
-use lamplighter_aws::{Account, Code, DeployedStack, Observed, RunTimeSchedule, StackResource, lambda::About};
+use lamplighter_aws::{Account, Code, DeployedStack, Drift, Observed, RunTimeSchedule, StackResource, lambda::About};
 use serde_json::{Value, json};
 
 use crate::{
@@ -94,6 +96,7 @@ impl Stage {
             }
         }
         deployed.code.insert("ShopFunction".into(), Code::About(About::of(&function())));
+        deployed.drifts = Some(BTreeMap::new());
         deployed.account = Account { concurrency: Some(1000), code: Some((10, 1000)), rules: Some(2) };
         deployed
             .made
@@ -108,6 +111,10 @@ impl Stage {
 
     pub(super) fn seen(&mut self, id: &str) -> &mut Value {
         self.deployed.looks.get_mut(id).unwrap_or_else(|| panic!("no {id}")).seen.as_mut().unwrap()
+    }
+
+    pub(super) fn drifts(&mut self, id: &str, drift: Drift) {
+        self.deployed.drifts.as_mut().unwrap().insert(id.into(), drift);
     }
 
     pub(super) fn is_gone(&mut self, id: &str) {

@@ -1,4 +1,4 @@
-//! What a deployed stack consists of, as its outputs tell.
+//! The parts of a deployed stack, from its outputs.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,7 +11,7 @@ use crate::{
     sdk::{AwsClients, explain},
 };
 
-/// A deployed CloudFormation stack, as its outputs tell. `lamp infra` writes the template that has them.
+/// A deployed CloudFormation stack, as described by its outputs. `lamp infra` writes the template that has them.
 #[derive(Debug, Clone)]
 pub struct Stack {
     name: String,
@@ -19,7 +19,7 @@ pub struct Stack {
     outputs: BTreeMap<String, String>,
 }
 
-/// The outputs that a stack is known by. All but the queues may be missing.
+/// The outputs that describe a stack. All but the queues may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// The queues, as [`QueueMap`] reads them.
@@ -28,15 +28,15 @@ pub enum Output {
     Table,
     /// The event bus for lifecycle events.
     EventBus,
-    /// The group of schedules that are made at run time.
+    /// The group of schedules made at run time.
     ScheduleGroup,
-    /// The ARN of the role under which schedules send.
+    /// The ARN of the role that schedules use to send.
     SchedulerRole,
-    /// The ARN of the queue for what could not be delivered.
+    /// The ARN of the queue for messages that could not be delivered.
     Undelivered,
     /// The bucket for arguments that are too large for a message.
     Payloads,
-    /// Where the dashboard is.
+    /// The dashboard's URL.
     DashboardUrl,
 }
 
@@ -64,10 +64,10 @@ impl fmt::Display for Output {
 }
 
 impl Stack {
-    /// Reads the outputs of the stack of that name: one call of DescribeStacks.
+    /// Reads the outputs of the stack with that name: one call of DescribeStacks.
     ///
     /// # Errors
-    /// When there is no such stack, when it was not deployed from our template, or when CloudFormation cannot be asked.
+    /// When there is no such stack, when it was not deployed from our template, or when CloudFormation cannot be read.
     pub async fn read(sdk: &AwsClients, name: &str) -> Result<Self, StoreError> {
         let shared = sdk.config().await?;
         let mut own = config::Builder::from(shared);
@@ -85,7 +85,7 @@ impl Stack {
         };
         match described {
             Ok(answer) => Self::of(name, answer.stacks.unwrap_or_default().pop().ok_or_else(missing)?),
-            // CloudFormation has no code of its own for it.
+            // CloudFormation has no error code of its own for it.
             Err(error) if error.message().is_some_and(|message| message.contains("does not exist")) => Err(missing()),
             Err(error) => Err(explain(&error, &format!("read the stack {name}"))),
         }
@@ -100,7 +100,7 @@ impl Stack {
             let state = described.stack_status.map_or_else(String::new, |state| format!(", and is {state}"));
             return Err(invalid(format!(
                 "the stack {name} has no output {}{state}: it was not deployed from a template that `lamp infra` \
-                 writes, or not to the end; deploy that template, or name another stack",
+                 writes, or not completely; deploy that template, or name another stack",
                 Output::Queues
             )));
         };
@@ -131,13 +131,13 @@ impl Stack {
         self.outputs.get(output.as_str()).map(String::as_str)
     }
 
-    /// All of its outputs, by name; those among them that [`Output`] does not know.
+    /// All of its outputs, by name, including those that [`Output`] does not know.
     #[must_use]
     pub fn outputs(&self) -> &BTreeMap<String, String> {
         &self.outputs
     }
 
-    /// The stack as a deployment: what its functions are told in environment variables.
+    /// The stack as a deployment: the settings that its functions have in environment variables.
     #[must_use]
     pub fn settings(&self) -> Settings {
         let output = |output| self.output(output).map(Into::into);

@@ -1,5 +1,4 @@
-//! Looks after the deployment, once a minute: sends what is due, gives a message again to records that have lost theirs,
-//! ends leases that nobody holds any more, and counts what lies in the queues; see [`Maintenance`].
+//! The function that runs [`Maintenance`], and the schedule that calls it.
 //!
 //! An EventBridge rule calls the function itself, past all queues: what repairs queues must not wait in one. A round that
 //! fails is simply followed by the next.
@@ -11,10 +10,12 @@ use lamplighter::{
     schedule::{Schedule, ScheduleError},
     secs,
 };
-use lamplighter_aws::{AwsBackend, Maintenance, Report};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+use super::{Maintenance, Report};
+use crate::AwsBackend;
 
 /// The schedule, and the rule that carries it.
 const RULE: &str = "maintenance";
@@ -39,16 +40,22 @@ impl Job for Sweep {
 /// What rounds are made with, or why there are none.
 type Tools = Result<Maintenance, String>;
 
-/// The function, for the deployment that the environment names.
+/// The function that looks after a deployment which keeps records, here the one that the environment names. The template
+/// has it by itself; its crate is a bootstrap and nothing else:
+///
+/// ```no_run
+/// #[tokio::main(flavor = "current_thread")]
+/// async fn main() -> Result<(), lamplighter_aws::lambda::Error> {
+///     lamplighter_aws::lambda::run(lamplighter_aws::maintenance::function()).await
+/// }
+/// ```
 #[must_use]
 pub fn function() -> Function {
     let aws = AwsBackend::from_env().map_err(|error| error.to_string());
     function_with(aws.map(|aws| Maintenance::new(&aws)))
 }
 
-/// The function with these tools.
-#[must_use]
-pub fn function_with(tools: Tools) -> Function {
+fn function_with(tools: Tools) -> Function {
     Function::new("maintenance")
         .description("Moves due jobs, and repairs what crashes leave behind")
         .maintenance()
@@ -57,7 +64,7 @@ pub fn function_with(tools: Tools) -> Function {
         .with_state(tools)
 }
 
-/// When it runs.
+/// What calls the function, each minute.
 #[must_use]
 #[expect(clippy::expect_used, reason = "what is said stands in this file, and a test reads it")]
 pub fn schedules() -> Vec<ScheduledJob> {

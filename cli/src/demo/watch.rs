@@ -9,6 +9,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use lamplighter::{JobId, JobState, Record};
 
+use super::Watched;
 use crate::{
     error::Error,
     foreign::safe,
@@ -16,8 +17,8 @@ use crate::{
     when,
 };
 
-/// The stage: every job that the audience has seen.
-pub(super) struct Watch {
+/// Every job that is shown.
+pub(crate) struct Watch {
     lines: MultiProgress,
     live: bool,
     began: Instant,
@@ -32,18 +33,18 @@ struct Line {
 }
 
 impl Watch {
-    /// An empty stage.
-    pub(super) fn new() -> Self {
+    /// No job yet.
+    pub(crate) fn new() -> Self {
         let live = console::Term::stderr().is_term();
         Self { lines: MultiProgress::new(), live, began: Instant::now(), jobs: BTreeMap::new() }
     }
 
-    /// A job enters, under a few words that say what it is.
-    pub(super) fn enter(&mut self, id: &JobId, label: &str) {
-        if self.jobs.contains_key(id) {
-            return;
+    /// Adds a job. Whether it is a new one.
+    pub(crate) fn enter(&mut self, job: &Watched) -> bool {
+        if self.jobs.contains_key(&job.id) {
+            return false;
         }
-        let label = safe(label);
+        let label = safe(&job.label);
         let bar = self.live.then(|| {
             let bar = self.lines.add(ProgressBar::new_spinner());
             bar.set_style(style(RUNNING));
@@ -51,11 +52,12 @@ impl Watch {
             bar.enable_steady_tick(Duration::from_millis(80));
             bar
         });
-        self.jobs.insert(id.clone(), Line { label: label.into_owned(), bar, said: None });
+        self.jobs.insert(job.id.clone(), Line { label: label.into_owned(), bar, said: None });
+        true
     }
 
     /// Shows how a job stands.
-    pub(super) fn show(&mut self, record: &Record) -> Result<(), Error> {
+    pub(crate) fn show(&mut self, record: &Record) -> Result<(), Error> {
         let Some(line) = self.jobs.get_mut(&record.id) else { return Ok(()) };
         let news = (record.state, record.attempt, record.attempts.len());
         let told = line.said.replace(news) == Some(news);
@@ -80,7 +82,7 @@ impl Watch {
     }
 
     /// Leaves the lines as they are.
-    pub(super) fn end(self) {
+    pub(crate) fn end(self) {
         for bar in self.jobs.values().filter_map(|line| line.bar.as_ref()) {
             if !bar.is_finished() {
                 bar.set_style(style(BROKEN));

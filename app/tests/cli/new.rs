@@ -79,7 +79,7 @@ fn a_wrong_name_is_told_in_a_sentence_and_nothing_is_written() {
         &["--job", "webhook.deliver"],
         &["a job webhook.deliver already", "shared/jobs/src/webhooks.rs"],
     );
-    function("sweeps", &["--job", "maintenance.sweep"], &["a job maintenance.sweep already"]);
+    function("sweeps", &["--job", "maintenance.sweep"], &["maintenance.sweep would be one of Lamplighter's own jobs"]);
     function("sums", &["--job", "daily-report"], &["the type DailyReport, which report.daily is already"]);
     function("sums", &["--job", "error.job"], &["the type JobError", "something else is called that"]);
     function("quills", &["--job", "quills.move"], &["move is a word of the Rust language"]);
@@ -91,7 +91,7 @@ fn a_wrong_name_is_told_in_a_sentence_and_nothing_is_written() {
     job("reports.quills", &["--queue", "images"], &["queue images is consumed by function images"]);
     job("reports.quills", &["--queue", "undelivered-events"], &["a queue undelivered-events already"]);
     job("reports.quills", &["--queue", "Quills"], &["\"Quills\" cannot name a new queue"]);
-    job("maintenance.dust", &[], &["maintenance keeps house on AWS"]);
+    job("reports.dust", &["--function", "maintenance"], &["maintenance keeps house on AWS"]);
     job("reports.page", &[], &["functions/reports/src/page.rs is there already"]);
     job("report.daily", &["--function", "reports"], &["a job report.daily already"]);
     assert_eq!(copy.lamp(&["function", "quills", "--memory", "64"]).code, 2);
@@ -123,7 +123,7 @@ fn a_wrong_schedule_is_told_in_a_sentence_and_nothing_is_written() {
     let of = |job: &str| schedule("often", &["--cron", "@daily", "--job", job]);
     of("report.dayly").fails(2, &["no job \"report.dayly\"", "\"report.daily\""]);
     of("lamp.ping").fails(2, &["lamp.ping is not deployed"]);
-    of("maintenance.sweep").fails(2, &["functions/maintenance/src/lib.rs"]);
+    of("maintenance.sweep").fails(2, &["no job \"maintenance.sweep\""]);
     for usage in [
         &["--cron", "@daily"][..],
         &["--job", "report.daily"],
@@ -167,9 +167,9 @@ fn what_cannot_be_changed_is_named_and_nothing_is_written() {
             "`Definition::of::<RunQuills>()` to shared/jobs/src/lib.rs: there is no `vec![…]` in `fn definitions`",
         ),
         ("shared/jobs/src/lib.rs", "pub use self::{", "pub use crate::{", "there is no `pub use self::{…};`"),
-        ("infra/src/lib.rs", "vec![", "Vec::from([", "to infra/src/lib.rs: line"),
-        ("infra/src/lib.rs", "pub fn functions()", "pub fn everything()", "`quills::function()` to infra/src/lib.rs"),
-        ("infra/Cargo.toml", "[dependencies]", "[other]", "`quills.workspace = true` to infra/Cargo.toml"),
+        ("app/src/lib.rs", "App::new(", "App::new((", "to app/src/lib.rs: line"),
+        ("app/src/lib.rs", "App::new(", "App::of(", "`.function(quills::function)` to app/src/lib.rs"),
+        ("app/Cargo.toml", "[dependencies]", "[other]", "`quills.workspace = true` to app/Cargo.toml"),
         (
             "Cargo.toml",
             "path = \"functions/",

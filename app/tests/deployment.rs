@@ -1,8 +1,11 @@
-//! What `cargo lambda deploy` reads of a function's manifest is what the template says.
+//! What is committed beside the app is what follows from it: the template, and what `cargo lambda deploy` reads of the
+//! functions' manifests.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
-use lamplighter_infra::deployment;
+use lamplighter_app::app;
+use lamplighter_infra::{Freshness, TEMPLATE_PATH, check, deployment, examine, template};
 use serde_json::Value;
 
 /// What cargo knows of this workspace.
@@ -17,9 +20,21 @@ fn workspace() -> Value {
 }
 
 #[test]
+fn the_committed_template_is_up_to_date() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(TEMPLATE_PATH);
+    assert_eq!(check(&app(), &file).unwrap(), Freshness::Fresh, "run `cargo lamp infra` and commit {TEMPLATE_PATH}");
+}
+
+#[test]
+fn the_template_keeps_to_the_rules() {
+    let template = template(&app()).unwrap().to_json();
+    assert_eq!(examine(&template, "2026-06-01T00:00:00Z".parse().unwrap()), Ok(()));
+}
+
+#[test]
 fn memory_and_timeout_stand_in_manifests_as_they_are_derived() {
     let workspace = workspace();
-    for function in deployment().unwrap().functions {
+    for function in deployment(&app()).unwrap().functions {
         let packages = workspace["packages"].as_array().unwrap();
         let package = packages.iter().find(|package| package["name"] == function.name).unwrap();
         let settings = &package["metadata"]["lambda"]["deploy"];
@@ -37,7 +52,7 @@ fn every_crate_of_a_function_is_deployed() {
     let packages = workspace["packages"].as_array().unwrap().iter().filter(|package| built.contains(&package["id"]));
     let mut names: Vec<_> = packages.map(|package| package["name"].as_str().unwrap()).collect();
     names.sort_unstable();
-    let deployment = deployment().unwrap();
+    let deployment = deployment(&app()).unwrap();
     let functions: Vec<_> = deployment.functions.iter().map(|function| &*function.name).collect();
-    assert_eq!(names, functions, "the crates in functions/, and lamplighter_infra::functions()");
+    assert_eq!(names, functions, "the crates in functions/, and the functions of the app");
 }

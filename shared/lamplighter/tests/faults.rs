@@ -1,5 +1,5 @@
-//! What happens while a store, a queue or a bus refuses, is late, is silent, or loses its answers: every answer comes
-//! in time, and no job is lost or run twice for it.
+//! Faults of a store, a queue or a bus: it refuses, is late, is silent, or loses its answers. Every delivery is still
+//! answered in time, and no job is lost or run twice because of it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep};
 
 use support::{Act, Memory, act, delivery, start};
 
-/// A port's call.
+/// A call to a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Call {
     Claim,
@@ -40,23 +40,23 @@ enum Call {
     Publish,
 }
 
-/// What is wrong with it.
+/// A fault of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     Refuses,
-    /// It is done, and said so late.
+    /// It is done, and answered late.
     Late,
-    /// It is not done, and nothing is said.
+    /// It is not done, and never answered.
     Silent,
-    /// It is done, and nothing is said.
+    /// It is done, and never answered.
     LosesAnswer,
 }
 
 const FAULTS: [Fault; 4] = [Fault::Refuses, Fault::Late, Fault::Silent, Fault::LosesAnswer];
-/// Later than any invocation here waits.
+/// Longer than any invocation here waits.
 const LATE: Duration = Duration::from_secs(50);
 
-/// A memory with calls that do not work.
+/// A memory backend with faulty calls.
 #[derive(Clone)]
 struct Faulty {
     memory: Memory,
@@ -96,15 +96,15 @@ impl Faulty {
     }
 }
 
-fn away<T>() -> Result<T, StoreError> {
-    Err(StoreError::unavailable("away for a test"))
+fn unavailable<T>() -> Result<T, StoreError> {
+    Err(StoreError::unavailable("unavailable for a test"))
 }
 
 #[async_trait]
 impl Queues for Faulty {
     async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
         let count = submissions.len();
-        let refused = || (0..count).map(|_| away().map_err(Into::into)).collect();
+        let refused = || (0..count).map(|_| unavailable().map_err(Into::into)).collect();
         self.through(Call::Send, self.memory.send(submissions), refused).await
     }
 }
@@ -116,7 +116,7 @@ impl Events for Faulty {
             self.published.lock().unwrap().extend(events);
             Ok(())
         };
-        self.through(Call::Publish, done, away).await
+        self.through(Call::Publish, done, unavailable).await
     }
 }
 
@@ -124,16 +124,17 @@ impl Events for Faulty {
 impl Store for Faulty {
     async fn claim(&self, requests: Vec<ClaimRequest>, by: Instant) -> Vec<Result<Claim, StoreError>> {
         let count = requests.len();
-        self.through(Call::Claim, self.memory.claim(requests, by), || (0..count).map(|_| away()).collect()).await
+        self.through(Call::Claim, self.memory.claim(requests, by), || (0..count).map(|_| unavailable()).collect()).await
     }
 
     async fn settle(&self, requests: Vec<Completion>, by: Instant) -> Vec<Result<CompletionResult, StoreError>> {
         let count = requests.len();
-        self.through(Call::Completion, self.memory.settle(requests, by), || (0..count).map(|_| away()).collect()).await
+        self.through(Call::Completion, self.memory.settle(requests, by), || (0..count).map(|_| unavailable()).collect())
+            .await
     }
 
-    async fn save_job_data(&self, id: &JobId, token: Token, note: JobData) -> Result<LeaseStatus, StoreError> {
-        self.through(Call::JobData, self.memory.save_job_data(id, token, note), away).await
+    async fn save_job_data(&self, id: &JobId, token: Token, data: JobData) -> Result<LeaseStatus, StoreError> {
+        self.through(Call::JobData, self.memory.save_job_data(id, token, data), unavailable).await
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError> {
@@ -161,7 +162,7 @@ impl Store for Faulty {
     }
 }
 
-/// Executions, and what a job without an answer of its own does.
+/// The number of executions.
 type Runs = Arc<AtomicUsize>;
 
 async fn perform(job: Act, ctx: Context, State(runs): State<Runs>) -> Result<(), JobError> {
@@ -170,26 +171,26 @@ async fn perform(job: Act, ctx: Context, State(runs): State<Runs>) -> Result<(),
         Some(("after", ms)) => sleep(Duration::from_millis(ms.parse()?)).await,
         Some(("checkpoint", _)) => ctx.checkpoint(&1).await?,
         Some(("once", _)) if ctx.attempt() == 1 => return Err(JobError::retry("no luck")),
-        Some(("fail", _)) => return Err(JobError::fail("told to")),
+        Some(("fail", _)) => return Err(JobError::fail("as asked")),
         Some(("snooze-once", _)) if runs.load(Ordering::Relaxed) == 1 => return ctx.snooze(secs(3)),
         _ => {}
     }
     Ok(())
 }
 
-/// A queue, its function, and the backend that does not always work.
-struct Stage {
+/// A queue, its function, and a faulty backend.
+struct Bench {
     faulty: Faulty,
     runs: Runs,
     worker: Worker,
-    /// What lies in the queue, and from when on it can be received.
+    /// The messages in the queue, each with the moment from which it can be received.
     queue: VecDeque<(Instant, Delivery)>,
     dead: Vec<Delivery>,
 }
 
 const BUDGET: Duration = Duration::from_secs(30);
 
-impl Stage {
+impl Bench {
     fn new(jobs: usize, what: &str) -> Self {
         let env = Env::driven(start(), 42);
         let faulty = Faulty::new(&env);
@@ -203,7 +204,7 @@ impl Stage {
         Self { faulty, runs, worker, queue, dead: Vec::new() }
     }
 
-    /// One invocation with all that can be received. Insists that it answers for all in time, with time for the host.
+    /// One invocation with all visible messages. Asserts that it answers for all in time, with time left for the host.
     async fn invoke(&mut self) {
         let now = Instant::now();
         let mut batch = Vec::new();
@@ -252,7 +253,7 @@ impl Stage {
             tokio::time::sleep_until(next).await;
             self.invoke().await;
         }
-        panic!("{} messages never come to an end", self.queue.len());
+        panic!("{} messages never end", self.queue.len());
     }
 
     fn states(&self) -> BTreeMap<&'static str, usize> {
@@ -267,7 +268,7 @@ impl Stage {
 const SIZES: [usize; 3] = [1, 10, 10_000];
 
 #[tokio::test(start_paused = true)]
-async fn whatever_is_wrong_with_one_call_every_job_ends_as_it_should() {
+async fn jobs_end_correctly_despite_any_fault_of_one_call() {
     for size in SIZES {
         for call in [Call::Claim, Call::Completion, Call::Publish] {
             for fault in FAULTS {
@@ -275,25 +276,29 @@ async fn whatever_is_wrong_with_one_call_every_job_ends_as_it_should() {
                     if size > 10 && what != "once -" {
                         continue; // ten of them show the same in a fraction of the time
                     }
-                    let mut stage = Stage::new(size, what);
-                    stage.faulty.set(call, fault);
-                    stage.invoke().await;
-                    stage.faulty.heal();
-                    stage.drain().await;
+                    let mut bench = Bench::new(size, what);
+                    bench.faulty.set(call, fault);
+                    bench.invoke().await;
+                    bench.faulty.heal();
+                    bench.drain().await;
                     let story = format!("{size} × {what}, {call:?} {fault:?}");
-                    assert_eq!(stage.states(), BTreeMap::from([(state, size)]), "{story}");
+                    assert_eq!(bench.states(), BTreeMap::from([(state, size)]), "{story}");
                     let runs = if what == "once -" { 2 } else { 1 };
-                    let ran = stage.runs.load(Ordering::Relaxed);
+                    let ran = bench.runs.load(Ordering::Relaxed);
                     match (call, fault) {
-                        // The lease that nobody knew of had to end: that was an attempt, though none that ran.
+                        // The lease whose answer was lost had to end: that counts as an attempt, though none ran.
                         (Call::Claim, Fault::Late | Fault::LosesAnswer) if what == "once -" => assert_eq!(ran, size),
-                        _ => assert_eq!(ran, size * runs, "{story}: no handler runs again for a store"),
+                        _ => assert_eq!(ran, size * runs, "{story}: no handler runs again because of a store"),
                     }
-                    assert_eq!(stage.dead.len(), if state == "failed" { size } else { 0 }, "{story}");
+                    assert_eq!(bench.dead.len(), if state == "failed" { size } else { 0 }, "{story}");
                     // At least once each.
-                    let told: BTreeSet<_> =
-                        stage.faulty.published.lock().unwrap().iter().map(|event| event.id.to_string()).collect();
-                    assert!(call == Call::Publish || told.len() == stage.dead.len(), "{story}: {}", told.len());
+                    let published: BTreeSet<_> =
+                        bench.faulty.published.lock().unwrap().iter().map(|event| event.id.to_string()).collect();
+                    assert!(
+                        call == Call::Publish || published.len() == bench.dead.len(),
+                        "{story}: {}",
+                        published.len()
+                    );
                 }
             }
         }
@@ -301,162 +306,162 @@ async fn whatever_is_wrong_with_one_call_every_job_ends_as_it_should() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_neither_store_nor_queue_a_job_runs_again_and_none_is_lost() {
+async fn jobs_run_again_without_store_and_queue() {
     for size in SIZES {
         for (store, queue) in
             [(Fault::Silent, Fault::Silent), (Fault::Refuses, Fault::Late), (Fault::Late, Fault::Refuses)]
         {
-            let mut stage = Stage::new(size, "ok");
-            stage.faulty.set(Call::Completion, store);
-            stage.faulty.set(Call::Send, queue);
-            stage.invoke().await;
-            stage.faulty.heal();
-            stage.drain().await;
-            assert_eq!(stage.states(), BTreeMap::from([("succeeded", size)]), "{store:?} {queue:?}");
-            assert!(stage.dead.is_empty());
+            let mut bench = Bench::new(size, "ok");
+            bench.faulty.set(Call::Completion, store);
+            bench.faulty.set(Call::Send, queue);
+            bench.invoke().await;
+            bench.faulty.heal();
+            bench.drain().await;
+            assert_eq!(bench.states(), BTreeMap::from([("succeeded", size)]), "{store:?} {queue:?}");
+            assert!(bench.dead.is_empty());
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn jobs_that_end_early_are_answered_long_before_a_silent_store_speaks() {
-    let mut stage = Stage::new(0, "");
+async fn early_jobs_do_not_wait_for_a_late_store() {
+    let mut bench = Bench::new(0, "");
     for (n, what) in ["ok", "after 500", "after 1000"].into_iter().enumerate() {
-        stage.queue.push_back((Instant::now(), act(&format!("job-{n}"), what)));
+        bench.queue.push_back((Instant::now(), act(&format!("job-{n}"), what)));
     }
-    stage.faulty.set(Call::Completion, Fault::Late);
-    stage.invoke().await;
-    stage.faulty.heal();
-    stage.drain().await;
-    assert_eq!(stage.states(), BTreeMap::from([("succeeded", 3)]));
-    assert_eq!(stage.runs.load(Ordering::Relaxed), 3, "finished handlers do not run again");
+    bench.faulty.set(Call::Completion, Fault::Late);
+    bench.invoke().await;
+    bench.faulty.heal();
+    bench.drain().await;
+    assert_eq!(bench.states(), BTreeMap::from([("succeeded", 3)]));
+    assert_eq!(bench.runs.load(Ordering::Relaxed), 3, "finished handlers do not run again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_bus_holds_up_nobodys_acknowledgement() {
-    let stage = Stage::new(1, "fail -");
-    stage.faulty.set(Call::Publish, Fault::Silent);
+async fn a_silent_bus_delays_no_acknowledgement() {
+    let bench = Bench::new(1, "fail -");
+    bench.faulty.set(Call::Publish, Fault::Silent);
     let began = Instant::now();
-    let deliveries = stage.queue.iter().map(|(_, delivery)| delivery.clone()).collect();
+    let deliveries = bench.queue.iter().map(|(_, delivery)| delivery.clone()).collect();
     let answered = Mutex::new(None);
-    stage.worker.process_each(deliveries, began + BUDGET, |_| *answered.lock().unwrap() = Some(began.elapsed())).await;
+    bench.worker.process_each(deliveries, began + BUDGET, |_| *answered.lock().unwrap() = Some(began.elapsed())).await;
     assert_eq!(answered.into_inner().unwrap(), Some(Duration::ZERO));
     assert!(began.elapsed() < BUDGET);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_retry_cannot_overtake_the_settlement_of_the_attempt_before() {
+async fn retries_cannot_overtake_the_previous_settlement() {
     for what in ["once -", "snooze-once -"] {
-        let mut stage = Stage::new(1, what);
-        stage.faulty.set(Call::Completion, Fault::Refuses);
-        stage.invoke().await;
-        assert_eq!(stage.queue.len(), 1, "one message carries the settlement and the next attempt: {what}");
-        // The table is away for longer than the lease.
+        let mut bench = Bench::new(1, what);
+        bench.faulty.set(Call::Completion, Fault::Refuses);
+        bench.invoke().await;
+        assert_eq!(bench.queue.len(), 1, "one message carries the settlement and the next attempt: {what}");
+        // The table is unavailable for longer than the lease.
         for _ in 0..8 {
-            let next = stage.queue[0].0;
+            let next = bench.queue[0].0;
             tokio::time::sleep_until(next).await;
-            stage.invoke().await;
-            assert_eq!((stage.queue.len(), stage.runs.load(Ordering::Relaxed)), (1, 1));
+            bench.invoke().await;
+            assert_eq!((bench.queue.len(), bench.runs.load(Ordering::Relaxed)), (1, 1));
         }
-        stage.faulty.heal();
-        stage.drain().await;
-        assert_eq!(stage.states(), BTreeMap::from([("succeeded", 1)]));
-        assert_eq!(stage.runs.load(Ordering::Relaxed), 2);
-        let settled = stage.faulty.memory.settled.lock().unwrap();
+        bench.faulty.heal();
+        bench.drain().await;
+        assert_eq!(bench.states(), BTreeMap::from([("succeeded", 1)]));
+        assert_eq!(bench.runs.load(Ordering::Relaxed), 2);
+        let settled = bench.faulty.memory.settled.lock().unwrap();
         let attempts: Vec<_> = settled.iter().map(|settle| settle.token.attempt).collect();
-        assert_eq!(attempts, if what == "once -" { [1, 2] } else { [1, 1] }, "no attempt is taken for lost");
+        assert_eq!(attempts, if what == "once -" { [1, 2] } else { [1, 1] }, "no attempt counts as lost");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_letter_waits_for_its_record_and_says_why() {
-    let mut stage = Stage::new(1, "fail -");
-    stage.faulty.set(Call::Completion, Fault::Refuses);
-    stage.invoke().await;
-    assert!(stage.dead.is_empty() && stage.queue.len() == 1);
-    assert_eq!(stage.faulty.published.lock().unwrap().len(), 1, "that it has failed is known at once");
-    stage.faulty.heal();
-    stage.drain().await;
-    assert_eq!((stage.dead.len(), stage.runs.load(Ordering::Relaxed)), (1, 1));
+async fn dead_letters_wait_for_their_record() {
+    let mut bench = Bench::new(1, "fail -");
+    bench.faulty.set(Call::Completion, Fault::Refuses);
+    bench.invoke().await;
+    assert!(bench.dead.is_empty() && bench.queue.len() == 1);
+    assert_eq!(bench.faulty.published.lock().unwrap().len(), 1, "its failure is published immediately");
+    bench.faulty.heal();
+    bench.drain().await;
+    assert_eq!((bench.dead.len(), bench.runs.load(Ordering::Relaxed)), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
-async fn settlements_that_came_as_messages_hold_up_nobody_and_go_in_one_call() {
-    let mut stage = Stage::new(10, "ok");
-    stage.faulty.set(Call::Completion, Fault::Refuses);
-    stage.invoke().await;
-    assert_eq!(stage.queue.len(), 10);
-    *stage.faulty.memory.settle_calls.lock().unwrap() = 0;
-    stage.faulty.set(Call::Completion, Fault::Late);
-    let mut batch: Vec<_> = stage.queue.drain(..).map(|(_, delivery)| delivery).collect();
+async fn carried_settlements_delay_no_job_and_share_one_call() {
+    let mut bench = Bench::new(10, "ok");
+    bench.faulty.set(Call::Completion, Fault::Refuses);
+    bench.invoke().await;
+    assert_eq!(bench.queue.len(), 10);
+    *bench.faulty.memory.settle_calls.lock().unwrap() = 0;
+    bench.faulty.set(Call::Completion, Fault::Late);
+    let mut batch: Vec<_> = bench.queue.drain(..).map(|(_, delivery)| delivery).collect();
     batch.push(Delivery { receipt: "fresh".into(), ..act("fresh", "ok") });
     let began = Instant::now();
-    let ran = stage.runs.clone();
+    let ran = bench.runs.clone();
     let quick = async {
         while ran.load(Ordering::Relaxed) < 11 {
             sleep(Duration::from_millis(1)).await;
         }
         began.elapsed()
     };
-    let (settlements, ran_after) = tokio::join!(stage.worker.process(batch, began + BUDGET), quick);
+    let (settlements, ran_after) = tokio::join!(bench.worker.process(batch, began + BUDGET), quick);
     assert!(ran_after < Duration::from_millis(5), "the fresh job did not wait: {ran_after:?}");
     assert_eq!(settlements.len(), 11);
     assert!(began.elapsed() < BUDGET);
-    assert!(*stage.faulty.memory.settle_calls.lock().unwrap() <= 4, "one call for all that came as messages");
+    assert!(*bench.faulty.memory.settle_calls.lock().unwrap() <= 4, "one call for all that came as messages");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_checkpoint_that_gets_no_answer_is_an_error_and_not_a_timeout() {
+async fn unanswered_checkpoints_are_errors_not_timeouts() {
     for fault in [Fault::Silent, Fault::LosesAnswer, Fault::Late] {
-        let mut stage = Stage::new(1, "checkpoint -");
-        stage.faulty.memory.env = Env::driven(start(), 1);
-        stage.faulty.set(Call::JobData, fault);
+        let mut bench = Bench::new(1, "checkpoint -");
+        bench.faulty.memory.env = Env::driven(start(), 1);
+        bench.faulty.set(Call::JobData, fault);
         let began = Instant::now();
-        let deliveries = stage.queue.drain(..).map(|(_, delivery)| delivery).collect();
-        let settlements = stage.worker.process(deliveries, began + secs(60)).await;
+        let deliveries = bench.queue.drain(..).map(|(_, delivery)| delivery).collect();
+        let settlements = bench.worker.process(deliveries, began + secs(60)).await;
         assert_eq!(settlements[0].action, MessageAction::Retry(secs(7)));
         assert!(began.elapsed() <= secs(11), "{:?}", began.elapsed());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_one_batch_with_its_jobs_message_a_settlement_comes_first() {
+async fn settlements_are_applied_before_their_job_is_claimed() {
     for (what, counted) in [("once -", [1, 2]), ("snooze-once -", [1, 1])] {
-        let mut stage = Stage::new(1, what);
-        for (_, delivery) in &mut stage.queue {
+        let mut bench = Bench::new(1, what);
+        for (_, delivery) in &mut bench.queue {
             delivery.group = Some("blue".into());
         }
-        stage.faulty.set(Call::Completion, Fault::Refuses);
-        stage.invoke().await;
-        assert_eq!(stage.queue.len(), 2, "on a FIFO queue the settlement travels beside its group");
-        stage.faulty.heal();
-        // The table was away for longer than the lease, and everything is received at once.
-        let last = stage.queue.iter().map(|(at, _)| *at).max().unwrap();
+        bench.faulty.set(Call::Completion, Fault::Refuses);
+        bench.invoke().await;
+        assert_eq!(bench.queue.len(), 2, "on a FIFO queue the settlement is a message outside of the group");
+        bench.faulty.heal();
+        // The table was unavailable for longer than the lease, and both are received in one batch.
+        let last = bench.queue.iter().map(|(at, _)| *at).max().unwrap();
         tokio::time::sleep_until(last).await;
-        stage.invoke().await;
-        stage.drain().await;
-        let settled = stage.faulty.memory.settled.lock().unwrap();
+        bench.invoke().await;
+        bench.drain().await;
+        let settled = bench.faulty.memory.settled.lock().unwrap();
         let attempts: Vec<_> = settled.iter().map(|settle| settle.token.attempt).collect();
         assert_eq!(attempts, counted, "{what}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_whose_answer_was_lost_once_is_known_again_and_is_no_attempt() {
-    let mut stage = Stage::new(10, "ok");
-    stage.faulty.set(Call::Claim, Fault::LosesAnswer);
-    let faulty = stage.faulty.clone();
-    let soon_well = async {
+async fn claims_with_a_lost_answer_are_repeated_without_counting() {
+    let mut bench = Bench::new(10, "ok");
+    bench.faulty.set(Call::Claim, Fault::LosesAnswer);
+    let faulty = bench.faulty.clone();
+    let recovery = async {
         sleep(secs(5)).await;
         faulty.heal();
     };
-    tokio::join!(stage.invoke(), soon_well);
-    stage.drain().await;
-    assert_eq!((stage.states(), stage.runs.load(Ordering::Relaxed)), (BTreeMap::from([("succeeded", 10)]), 10));
-    assert!(stage.faulty.memory.settled.lock().unwrap().iter().all(|settle| settle.token.attempt == 1));
+    tokio::join!(bench.invoke(), recovery);
+    bench.drain().await;
+    assert_eq!((bench.states(), bench.runs.load(Ordering::Relaxed)), (BTreeMap::from([("succeeded", 10)]), 10));
+    assert!(bench.faulty.memory.settled.lock().unwrap().iter().all(|settle| settle.token.attempt == 1));
 }
 
-/// A bucket that takes calls and answers none.
+/// A bucket that never answers.
 struct SilentBucket;
 
 #[async_trait]
@@ -471,7 +476,7 @@ impl Payloads for SilentBucket {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_bucket_puts_a_job_back_uncounted() {
+async fn jobs_with_a_silent_bucket_are_released_uncounted() {
     let env = Env::driven(start(), 42);
     let memory = Memory::new(&env);
     let function = Function::new("test").job(perform).with_state(Runs::default());
