@@ -4,7 +4,7 @@ use std::{env, fmt, path::PathBuf, sync::Arc};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
 use lamplighter::{
-    Client, JobId, ListQuery, Record,
+    Client, Definition, JobId, ListQuery, Record,
     backend::{Backend, ConsumerState, KnownNames, Operator, QueueOrigin},
     env::Env,
 };
@@ -152,12 +152,23 @@ impl Target {
         Ok(self.operator.known_names().await?.queue_origin == QueueOrigin::Deployed)
     }
 
+    /// Checks that jobs can be enqueued on the queue of that definition. Where queues appear with their first job, they can.
+    pub(crate) async fn check_destination(&self, definition: &Definition) -> Result<(), Error> {
+        let queue = definition.queue.name();
+        self.check_queue_among(&[queue], queue).await
+    }
+
     /// Checks that there is a queue of that name: here, or where queues appear with their first job, in the definitions.
     pub(crate) async fn check_queue(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
+        self.check_queue_among(&catalog.queues(), name).await
+    }
+
+    /// Checks that there is a queue of that name: here, or where queues appear with their first job, among the defined.
+    async fn check_queue_among(&self, defined: &[&str], name: &str) -> Result<(), Error> {
         let KnownNames { queues: known, queue_origin, .. } = self.operator.known_names().await?;
         let mut all: Vec<_> = known.iter().map(String::as_str).collect();
         if queue_origin == QueueOrigin::RunTime {
-            all.extend(catalog.queues());
+            all.extend(defined);
         }
         if all.contains(&name) {
             return Ok(());

@@ -131,7 +131,7 @@ impl Add {
         let scheduled = ScheduledJob { schedule, job, queue, tracking: definition.options.tracking, args };
         block_on(async {
             let target = self.place.open_or_make().await?;
-            check_destination(catalog, &target, &definition).await?;
+            check_destination(&target, &definition).await?;
             Ok(target.client().schedule_raw(scheduled.clone()).await?)
         })?;
         let now = Timestamp::now();

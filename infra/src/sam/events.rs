@@ -1,4 +1,4 @@
-//! EventBridge: rules that start jobs and call functions, and what becomes of what it could not deliver.
+//! EventBridge: rules that start jobs and call functions, and the queue for undelivered events.
 
 use super::{
     encryption,
@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(super) const EVENTS_SERVICE: &str = "events.amazonaws.com";
-/// Fourteen days, the longest there is.
+/// Fourteen days, the maximum.
 const RETENTION_SECS: u32 = 14 * 86_400;
 
 pub(super) fn resources(deployment: &Deployment) -> Map {
@@ -68,7 +68,7 @@ fn rule(schedule: &DeployedSchedule, expression: &str) -> Map {
     resource("AWS::Events::Rule", properties)
 }
 
-/// One rule for all events of a function: with several, an event that fits two of them would call it twice.
+/// One rule for all events of a function: with several, an event that matches two of them would call it twice.
 fn events_rule(function: &DeployedFunction) -> Map {
     let pattern = |pattern: &EventPattern| {
         let one = |text: &Option<String>| text.clone().map(|text| vec![text]);
@@ -97,7 +97,7 @@ fn permission(rule: &str, function: &str) -> Map {
     Map::new().set(format!("{rule}Permission"), resource("AWS::Lambda::Permission", properties))
 }
 
-/// The queue for what could not be delivered, and the permission without which rules and the bus would drop it unsaid.
+/// The queue for undelivered events, and the permission without which rules and the bus would silently drop them.
 fn dead_letters(sources: Vec<Node>) -> Map {
     let queue = Map::new()
         .set("QueueName", named(UNDELIVERED_QUEUE, ""))
@@ -114,7 +114,7 @@ fn dead_letters(sources: Vec<Node>) -> Map {
         Map::new().set("Queues", [reference(UNDELIVERED)]).set("PolicyDocument", policy::document(statements));
     Map::new()
         .set_noted(
-            "What EventBridge could not deliver, and events that a function failed on",
+            "Events that EventBridge could not deliver, or that a function failed on",
             UNDELIVERED,
             resource("AWS::SQS::Queue", queue),
         )

@@ -1,4 +1,4 @@
-//! Functions with their logs.
+//! Functions and their logs.
 
 use super::{
     buckets::{OBJECTS, PAYLOADS},
@@ -14,7 +14,7 @@ use crate::{
     node::{Map, Node, arn, reference, sub},
 };
 
-/// What all functions have in common.
+/// The properties shared by all functions.
 pub(super) fn globals(deployment: &Deployment) -> Map {
     let variables = Map::new().set(variables::QUEUES, queue_map(deployment));
     let function = Map::new()
@@ -27,7 +27,7 @@ pub(super) fn globals(deployment: &Deployment) -> Map {
     Map::new().set("Function", function)
 }
 
-/// Where the queues are, so that a job can enqueue others anywhere.
+/// The URLs of all queues, so that a job can enqueue on any of them.
 pub(super) fn queue_map(deployment: &Deployment) -> Node {
     let last = deployment.queues.len().saturating_sub(1);
     let lines = deployment.queues.iter().enumerate().map(|(index, queue)| {
@@ -57,11 +57,11 @@ pub(super) fn resources(deployment: &Deployment, function: &DeployedFunction) ->
         .set("Role", arn(&role_id(name)))
         .and(environment(deployment, function))
         .set("LoggingConfig", logging)
-        // Jobs may beget jobs; a message's own count of hops ends what goes round for ever.
+        // Jobs may enqueue jobs; the message's count of hops ends endless chains.
         .set("RecursiveLoop", "Allow");
     let code = Map::new()
         .set("Type", "AWS::Serverless::Function")
-        // `cargo lambda build` has built it.
+        // `cargo lambda build` builds it.
         .set("Metadata", Map::new().set("SkipBuild", true))
         .set("Properties", properties);
     let logs = Map::new()
@@ -105,8 +105,8 @@ fn environment(deployment: &Deployment, function: &DeployedFunction) -> Map {
     }
 }
 
-/// Where an event goes that the function fails on: EventBridge hands it over and does not wait, Lambda tries it twice
-/// more and would then forget it.
+/// The destination of events that the function fails on: EventBridge calls it asynchronously, and Lambda would drop an event
+/// after two retries.
 fn asynchronous_calls(deployment: &Deployment, function: &DeployedFunction) -> Map {
     if !deployment.is_called_by_events(function) {
         return Map::new();

@@ -156,7 +156,7 @@ impl Enqueue {
         let queue = definition.queue.name();
         let Some(url) = &self.queue_url else {
             let target = self.place.open_or_make().await?;
-            check_destination(catalog, &target, definition).await?;
+            check_destination(&target, definition).await?;
             return Ok(Opened { client: target.client(), target: Some(target) });
         };
         not_deployed(definition, "--queue-url")?;
@@ -180,17 +180,12 @@ impl Enqueue {
     }
 }
 
-/// Checks that a deployment has the job and its queue. Elsewhere a queue appears with its first job.
-pub(super) async fn check_destination(
-    catalog: &Catalog,
-    target: &Target,
-    definition: &Definition,
-) -> Result<(), Error> {
+/// Checks that jobs of this definition can be enqueued there.
+pub(super) async fn check_destination(target: &Target, definition: &Definition) -> Result<(), Error> {
     if target.is_deployed().await? {
         not_deployed(definition, "--stack")?;
-        target.check_queue(catalog, definition.queue.name()).await?;
     }
-    Ok(())
+    target.check_destination(definition).await
 }
 
 /// Some jobs exist on this machine only.

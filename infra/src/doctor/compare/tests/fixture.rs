@@ -1,4 +1,4 @@
-//! A small stack, wanted and deployed.
+//! A small stack, expected and deployed.
 
 use std::collections::BTreeMap;
 
@@ -56,13 +56,13 @@ pub(super) fn function() -> Function {
         .with_state(())
 }
 
-/// What is wanted, and all that is there.
-pub(super) struct Stage {
+/// The expected and the deployed stack.
+pub(super) struct Fixture {
     pub(super) expected: Expected,
     pub(super) deployed: Deployed,
 }
 
-impl Stage {
+impl Fixture {
     /// A stack as CloudFormation would make it.
     pub(super) fn well() -> Self {
         let order = || Work { order: "1".into() };
@@ -127,7 +127,7 @@ pub(super) fn made(target: &str, input: &str) -> RunTimeSchedule {
     RunTimeSchedule { name, target, input, enabled: true }
 }
 
-/// What a look at a resource shows that is as it should be.
+/// The observed state of a resource that is as it should be.
 fn seen(resource: &Resource, all: &[Resource], stack: &DeployedStack) -> Option<Value> {
     let mut seen = resource.properties.clone();
     let own = stack.resources[&resource.id].physical_id.as_str();
