@@ -22,8 +22,8 @@ pub(crate) enum Error {
          there is", did_you_mean(.near)
     )]
     Unknown { kind: &'static str, name: String, near: Option<String>, place: String },
-    #[error("the stack {stack} has no queue {name:?}{}; it has {known}", did_you_mean(.near))]
-    QueueOfStack { name: String, near: Option<String>, stack: String, known: String },
+    #[error("{place} has no queue {name:?}{}; it has {known}", did_you_mean(.near))]
+    NoQueue { name: String, near: Option<String>, place: String, known: String },
     #[error(transparent)]
     Id(#[from] InvalidJobId),
     #[error("{from} {what}; JSON is UTF-8 without one: save it so, or turn it into that by {by}")]
@@ -88,7 +88,7 @@ impl Error {
             | Self::UnknownJob { .. }
             | Self::Unknown { .. }
             | Self::Encoding { .. }
-            | Self::QueueOfStack { .. }
+            | Self::NoQueue { .. }
             | Self::Id(_)
             | Self::Json { .. }
             | Self::Arguments { .. }

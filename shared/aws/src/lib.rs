@@ -6,7 +6,7 @@
 //! - With the feature `schedules`, [`AwsSchedules`] manages the schedules that start jobs, and [`OneTime`] sends
 //!   messages once, later than SQS can delay them.
 //! - With the feature `secrets`, [`SecretReader`] reads secrets from Secrets Manager and Parameter Store.
-//! - With the feature `operator`, [`Stack`] describes a deployed stack, and [`Operator`] pauses its queues and redrives
+//! - With the feature `operator`, [`Stack`] describes a deployed stack, and [`AwsOperator`] pauses its queues and redrives
 //!   their dead letters.
 //! - With the feature `doctor`, [`StackReader`] reads the properties of each resource of a deployed stack.
 //! - [`AwsClients`] is shared by all clients of AWS's SDKs in this process, and created at first use: nothing here uses
@@ -21,13 +21,9 @@ pub mod lambda;
 #[cfg(feature = "dynamodb")]
 pub mod maintenance;
 #[cfg(feature = "operator")]
-mod mapping;
-#[cfg(feature = "operator")]
 mod operator;
 mod partition;
 mod queues;
-#[cfg(feature = "operator")]
-mod redrive;
 #[cfg(feature = "schedules")]
 mod schedules;
 mod sdk;
@@ -58,8 +54,6 @@ pub use self::{
 };
 #[cfg(feature = "operator")]
 pub use self::{
-    mapping::MappingState,
-    operator::{DeployedQueue, Operator},
-    redrive::{DeadLetter, DeadLetterCounts, DeadLetterFilter, Moved, Redrive, Redriven},
+    operator::AwsOperator,
     stack::{Output, Stack},
 };

@@ -3,15 +3,24 @@
 
 mod support;
 
-use lamplighter::backend::StoreErrorKind;
-use lamplighter_aws::{MappingState, Operator, Output, Stack};
+use std::time::Duration;
+
+use lamplighter::{
+    Queue,
+    backend::{Accuracy, Consumer, ConsumerKind, ConsumerState, Operator, QueueOrigin, StoreErrorKind},
+    env::Env,
+};
+use lamplighter_aws::{AwsOperator, Output, Stack};
 use lamplighter_fakes::{FakeDeployment, FakeMessage, Fault};
 use serde_json::json;
-
 use support::clients;
 
-fn operator(fake: &FakeDeployment) -> Operator {
-    Operator::new(clients(fake), fake.queue_map().parse().unwrap())
+fn operator(fake: &FakeDeployment) -> AwsOperator {
+    AwsOperator::new(clients(fake), fake.queue_map().parse().unwrap(), Env::system())
+}
+
+fn mapping(state: ConsumerState) -> Consumer {
+    Consumer { kind: ConsumerKind::EventSourceMapping, state }
 }
 
 #[tokio::test]
@@ -66,11 +75,11 @@ async fn an_unusable_stack_is_explained() {
 async fn pausing_waits_for_lambda() {
     let fake = FakeDeployment::start().await.unwrap();
     let operator = operator(&fake);
-    assert_eq!(operator.mapping("work").await.unwrap(), MappingState::Enabled);
+    assert_eq!(operator.consumer("work").await.unwrap(), mapping(ConsumerState::Active));
     fake.mappings.switch_takes("mapping-work", 2);
     operator.pause("work").await.unwrap();
     assert!(!fake.mappings.is_enabled("mapping-work") && fake.mappings.is_enabled("mapping-steps"));
-    assert_eq!(operator.mapping("work").await.unwrap(), MappingState::Disabled);
+    assert_eq!(operator.consumer("work").await.unwrap(), mapping(ConsumerState::Paused));
     assert_eq!(fake.bodies("UpdateEventSourceMapping"), [json!({"UUID": "mapping-work", "Enabled": false})]);
     // The first state came with the answer to the update.
     assert_eq!(fake.bodies("GetEventSourceMapping").len(), 2);
@@ -105,7 +114,7 @@ async fn pause_errors_are_explained() {
     says("work", &["cannot pause queue work (event source mapping mapping-work)", "needs the permission"]).await;
     fake.mappings.remove("mapping-work");
     says("work", &["no function is mapped to queue work"]).await;
-    assert_eq!(operator.mapping("work").await.unwrap(), MappingState::Missing);
+    assert_eq!(operator.consumer("work").await.unwrap(), mapping(ConsumerState::Missing));
 }
 
 #[tokio::test]
@@ -119,8 +128,39 @@ async fn queues_report_their_status() {
     let operator = operator(&fake);
     operator.pause("work").await.unwrap();
     let all = operator.queues().await.unwrap();
-    let names: Vec<_> = all.iter().map(|queue| (&*queue.queue, queue.fifo, queue.mapping)).collect();
-    assert_eq!(names, [("steps", true, MappingState::Enabled), ("work", false, MappingState::Disabled)]);
+    let names: Vec<_> = all.iter().map(|queue| (&*queue.queue, queue.fifo, queue.consumer)).collect();
+    let (active, paused) = (mapping(ConsumerState::Active), mapping(ConsumerState::Paused));
+    assert_eq!(names, [("steps", true, active), ("work", false, paused)]);
     let work = &all[1];
     assert_eq!((work.waiting, work.in_flight, work.delayed, work.dead_letters), (3, 0, 0, Some(1)));
+    assert_eq!(work.accuracy, Accuracy::Approximate);
+}
+
+#[tokio::test]
+async fn a_switch_that_takes_too_long_says_how_it_stands() {
+    let fake = FakeDeployment::start().await.unwrap();
+    fake.mappings.switch_takes("mapping-work", u32::MAX);
+    let operator = operator(&fake).with_switch_limit(Duration::from_millis(600));
+    let error = operator.pause("work").await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    let text = error.to_string();
+    assert!(text.contains("mapping-work of queue work is still Disabling") && text.contains("lamp queues"), "{text}");
+    assert!(!fake.mappings.is_enabled("mapping-work"), "it goes on by itself");
+    assert_eq!(operator.consumer("work").await.unwrap(), mapping(ConsumerState::Changing));
+}
+
+#[tokio::test]
+async fn queues_come_with_the_deployment() {
+    let fake = FakeDeployment::start().await.unwrap();
+    let operator = operator(&fake);
+    let names = operator.known_names().await.unwrap();
+    assert_eq!(
+        (&*names.queues, names.queue_origin, names.jobs),
+        (&["steps".into(), "work".into()][..], QueueOrigin::Deployed, None)
+    );
+    operator.declare(Queue::standard("work")).await.unwrap();
+    let error = operator.declare(Queue::standard("other")).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Invalid);
+    assert!(error.to_string().contains("queue other cannot be made here"), "{error}");
+    assert!(fake.actions().is_empty(), "nobody was asked");
 }

@@ -9,7 +9,7 @@ use std::{
 
 use lamplighter::{
     Client, EnqueueError, JobId, Queue,
-    backend::{Backend, StoreError},
+    backend::{Backend, Operator, StoreError},
     env::Env,
 };
 
@@ -26,6 +26,7 @@ use crate::{
     },
     error::{FileLost, OpenError},
     operations::enqueue,
+    operator::SqliteOperator,
     settings::{Durability, Settings},
     store::SqliteStore,
 };
@@ -117,6 +118,12 @@ impl SqliteBackend {
     pub fn backend(&self) -> Backend {
         let store = &self.0.store;
         Backend::new(store.clone()).with_store(store.clone()).with_schedules(store.clone())
+    }
+
+    /// An operator for its queues: how they stand, pause and resume, dead letters.
+    #[must_use]
+    pub fn operator(&self) -> Arc<dyn Operator> {
+        Arc::new(SqliteOperator(self.clone()))
     }
 
     /// The clock and the randomness.

@@ -54,7 +54,7 @@ mod engine;
 mod error;
 mod late;
 mod operations;
-mod queues;
+mod operator;
 mod schedules;
 mod settings;
 mod state;
@@ -66,10 +66,5 @@ pub use self::{
     db::upkeep::Compacted,
     engine::{Engine, EngineBuilder, EngineError, Running, StartError, Stopped},
     error::{FileLost, OpenError},
-    operations::{
-        dead_letters::DeadLetter,
-        pause::QueueStatus,
-        redrive::{DeadLetterCount, DeadLetterFilter},
-    },
     settings::{Durability, Settings},
 };

@@ -87,6 +87,13 @@ impl AwsBackend {
         Self { delayed_sender, backend }
     }
 
+    /// An operator for its queues: see [`AwsOperator`](crate::AwsOperator).
+    #[cfg(feature = "operator")]
+    #[must_use]
+    pub fn operator(&self) -> Arc<dyn lamplighter::backend::Operator> {
+        Arc::new(crate::AwsOperator::of(self.sqs().clone(), self.backend.store.clone()))
+    }
+
     /// Its queues.
     #[must_use]
     pub fn sqs(&self) -> &Sqs {

@@ -104,6 +104,16 @@ impl Sqs {
         &self.0.queues
     }
 
+    #[cfg(feature = "operator")]
+    pub(crate) fn sdk(&self) -> &AwsClients {
+        &self.0.sdk
+    }
+
+    #[cfg(feature = "operator")]
+    pub(crate) fn env(&self) -> &Env {
+        &self.0.env
+    }
+
     pub(crate) async fn client(&self) -> Result<&Client, StoreError> {
         let make = || async {
             let shared = self.0.sdk.config().await?;

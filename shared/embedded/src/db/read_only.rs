@@ -90,8 +90,8 @@ mod tests {
         let embedded = SqliteBackend::read_only(&path, Settings::default()).unwrap();
         let client = embedded.client();
         assert_eq!(client.list(&lamplighter::ListQuery::default()).await.unwrap().records.len(), 1);
-        assert_eq!(embedded.queue_names().await.unwrap(), ["q"]);
-        assert_eq!(embedded.job_names().await.unwrap(), ["a"]);
+        let known = embedded.operator().known_names().await.unwrap();
+        assert_eq!((&*known.queues, known.jobs), (&["q".to_owned()][..], Some(vec!["a".to_owned()])));
         let refused = client.enqueue_raw("a", "q", lamplighter::Tracking::Full, args).await.unwrap_err();
         assert!(refused.to_string().contains("may not be written"), "{refused}");
         drop((client, embedded));

@@ -43,7 +43,7 @@ pub(crate) struct BatchRunner {
 /// Messages that are no longer in flight.
 #[derive(Debug)]
 pub(crate) enum Landed {
-    /// Their jobs are settled, and so are the messages.
+    /// Their jobs are settled, and the messages are gone.
     Settled(Vec<i64>),
     /// Written: the file has the time of their next delivery. That may be now, and its signal may already have passed
     /// while they counted as in flight.
@@ -98,19 +98,25 @@ impl BatchRunner {
             self.tally.handed_back.fetch_add(handed_back, Ordering::Relaxed);
             self.tally.ended.fetch_add(settled.len() - handed_back, Ordering::Relaxed);
         }
-        let mut done = Vec::with_capacity(settled.len());
+        let (mut gone, mut back) = (Vec::with_capacity(settled.len()), Vec::new());
         for Disposition { receipt, action, token, done: is_done, .. } in settled {
             let (text, Some(receipt)) = (&receipt, Receipt::parse(&receipt)) else { continue };
             if is_done {
-                done.push(receipt.seq);
+                match action {
+                    MessageAction::Retry(_) | MessageAction::Release(_) => back.push(receipt.seq),
+                    MessageAction::Ack | MessageAction::DeadLetter(_) => gone.push(receipt.seq),
+                }
             } else {
                 // The other half of this task receives until this half has ended.
                 let hidden_for = hidden_until.saturating_duration_since(Instant::now());
                 let _ = pass_on.send(Transport { receipt, owner: receipt::owner(text), action, token, hidden_for });
             }
         }
-        if !done.is_empty() {
-            let _ = self.landed.send(Landed::Settled(done));
+        if !gone.is_empty() {
+            let _ = self.landed.send(Landed::Settled(gone));
+        }
+        if !back.is_empty() {
+            let _ = self.landed.send(Landed::Written(back));
         }
     }
 

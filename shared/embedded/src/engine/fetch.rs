@@ -120,6 +120,10 @@ impl Fetch {
                 self.on_landed(landed);
             }
             while self.batches.try_join_next().is_some() {}
+            // Before anything is handed over: what was enqueued after the pause may be in the buffer already.
+            if self.pauses.has_changed().unwrap_or(false) {
+                self.check_paused().await;
+            }
             if !self.paused {
                 self.hand_over().await;
                 self.read_ahead();
@@ -174,6 +178,7 @@ impl Fetch {
 
     async fn check_paused(&mut self) {
         let (queue, name) = (self.source.queue, &*self.source.name);
+        self.pauses.mark_unchanged();
         self.check_again = None;
         let paused = self.source.embedded.0.readers.read(move |connection| pause::is_paused(connection, queue)).await;
         match paused {

@@ -1,19 +1,27 @@
 //! The parts of a backend: [`Queues`] to send through, a [`Store`] of records, and optional others.
 
+mod dead_letters;
 mod error;
 mod events;
+mod operator;
 mod payloads;
 mod queues;
+mod redrive;
 mod schedules;
 mod store;
 
 use std::{fmt, sync::Arc};
 
 pub use self::{
+    dead_letters::{
+        DeadLetter, DeadLetterCount, DeadLetterCounts, DeadLetterFilter, DeadLetterKey, DeadLetterPage, DeadLetterQuery,
+    },
     error::{StoreError, StoreErrorKind},
     events::{Event, Events},
+    operator::{Accuracy, Consumer, ConsumerKind, ConsumerState, KnownNames, Operator, QueueOrigin, QueueStatus},
     payloads::Payloads,
     queues::{EnqueueError, EnqueueRequest, Enqueued, Queues},
+    redrive::{Redrive, RedriveMethod, RedriveProgress, RedriveResult},
     schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
         Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus, ListQuery,

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::{
     bench::{Bench, env},
-    support::{self, Memory},
+    support::{self, Memory, delivery},
 };
 
 fn behaviours() -> impl Strategy<Value = String> {

@@ -9,23 +9,22 @@ use aws_sdk_sqs::{
 use futures_util::{StreamExt, stream};
 use lamplighter::backend::StoreError;
 
-use super::letter::Letter;
+use super::{DeadLetterQueue, received::Received};
 use crate::{
-    operator::Operator,
     sdk::explain,
     sqs::{CALLS_AT_ONCE, Called, MAX_ENTRIES, Outgoing, Rejection, incomplete, until_answered},
 };
 
-/// For how long what is received is hidden from others. Who dies here leaves letters hidden for so long.
+/// For how long what is received is hidden from others. A process that dies here leaves dead letters hidden for so long.
 const HIDDEN: Duration = Duration::from_secs(300);
 /// How long SQS looks for a message. With a wait it asks all of its servers, without one only some (Amazon SQS Developer
 /// Guide, "Amazon SQS short and long polling").
 const LOOKS: Duration = Duration::from_secs(1);
 
-/// What a receive gave.
-pub(super) enum Received {
-    Letters(Vec<Letter>),
-    /// So many letters are in flight that SQS gives no further one: 120,000 (Amazon SQS Developer Guide, "Message
+/// The answer to a receive.
+pub(super) enum Answer {
+    Received(Vec<Received>),
+    /// So many dead letters are in flight that SQS gives no further one: 120,000 (Amazon SQS Developer Guide, "Message
     /// quotas").
     TooManyInFlight,
 }
@@ -55,13 +54,16 @@ impl Undone {
     }
 }
 
-impl Operator {
-    /// Receives up to `most` letters.
-    pub(super) async fn receive(&self, url: &str, most: usize) -> Result<Received, StoreError> {
+impl DeadLetterQueue<'_> {
+    /// Receives up to `most` dead letters.
+    pub(super) async fn receive(&self, most: usize) -> Result<Answer, StoreError> {
+        let url = &self.dead_url;
         let secs = |time: Duration| i32::try_from(time.as_secs()).unwrap_or(i32::MAX);
         let most = i32::try_from(most.clamp(1, MAX_ENTRIES)).unwrap_or(1);
         let received = self
-            .sqs_client()
+            .access
+            .sqs
+            .client()
             .await?
             .receive_message()
             .queue_url(url)
@@ -74,38 +76,40 @@ impl Operator {
             .await;
         match received {
             Ok(answer) => {
-                let letters = answer.messages.unwrap_or_default().into_iter().filter_map(Letter::of);
-                Ok(Received::Letters(letters.collect()))
+                let messages = answer.messages.unwrap_or_default().into_iter();
+                Ok(Answer::Received(messages.filter_map(|message| Received::of(self.queue, message)).collect()))
             }
-            Err(error) if error.code().is_some_and(|code| code.ends_with("OverLimit")) => Ok(Received::TooManyInFlight),
+            Err(error) if error.code().is_some_and(|code| code.ends_with("OverLimit")) => Ok(Answer::TooManyInFlight),
             Err(error) => Err(explain(&error, &format!("receive from {url}"))),
         }
     }
 
-    /// Sends letters to a queue. Those that are not among the undone have been taken by SQS.
-    pub(super) async fn send_back(&self, url: &str, letters: &[&Letter], fifo: bool) -> Undone {
-        let outgoing = |letter: &&Letter| Outgoing {
-            body: letter.body(),
-            attributes: letter.attributes.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-            group: letter.letter.group.clone(),
-            // Of this letter: the id that it was sent with first may be remembered for five minutes, and then it would be
-            // swallowed. Sent twice for want of an answer, it is one message.
-            deduplication: fifo.then(|| format!("redrive-{}", letter.letter.message_id)),
+    /// Sends dead letters to the queue. Those that are not among the undone have been taken by SQS.
+    pub(super) async fn send_back(&self, dead_letters: &[&Received]) -> Undone {
+        let outgoing = |one: &&Received| Outgoing {
+            body: one.body(),
+            attributes: one.attributes.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            group: one.dead_letter.group.clone(),
+            // Of the dead letter: the id that it was sent with first may be remembered for five minutes, and then it would
+            // be swallowed. Sent twice for want of an answer, it is one message.
+            deduplication: self.fifo.then(|| format!("redrive-{}", one.message_id)),
             delay_seconds: None,
         };
-        let messages: Vec<_> = letters.iter().map(outgoing).collect();
-        Undone::of(self.sqs().send_batches(url, &messages).await)
+        let messages: Vec<_> = dead_letters.iter().map(outgoing).collect();
+        Undone::of(self.access.sqs.send_batches(self.url, &messages).await)
     }
 
-    /// Deletes received letters, at most ten.
-    pub(super) async fn delete(&self, url: &str, letters: &[&Letter]) -> Undone {
-        let answers = until_answered(letters.len(), async |open: Vec<usize>| {
+    /// Deletes received dead letters, at most ten.
+    pub(super) async fn delete(&self, dead_letters: &[&Received]) -> Undone {
+        let url = &self.dead_url;
+        let answers = until_answered(dead_letters.len(), async |open: Vec<usize>| {
             let entry = |&place: &usize| {
                 let entry = DeleteMessageBatchRequestEntry::builder().id(place.to_string());
-                entry.receipt_handle(&letters[place].receipt).build().map_err(incomplete)
+                entry.receipt_handle(&dead_letters[place].receipt).build().map_err(incomplete)
             };
             let entries = open.iter().map(entry).collect::<Result<_, _>>()?;
-            let deleted = self.sqs_client().await?.delete_message_batch().queue_url(url).set_entries(Some(entries));
+            let deleted =
+                self.access.sqs.client().await?.delete_message_batch().queue_url(url).set_entries(Some(entries));
             let deleted = deleted.send().await.map_err(|error| explain(&error, &format!("delete from {url}")))?;
             let done = deleted.successful.iter().filter_map(|entry| entry.id.parse().ok()).collect();
             Ok(Called { done, failed: deleted.failed })
@@ -113,10 +117,11 @@ impl Operator {
         Undone::of(answers.await)
     }
 
-    /// Makes received letters visible again at once. Those for which it fails come up by themselves when their visibility
-    /// timeout ends, so nothing is lost.
-    pub(super) async fn put_back(&self, url: &str, receipts: &[String]) {
-        let Ok(client) = self.sqs_client().await else { return };
+    /// Makes received dead letters visible again at once. Those for which it fails come up by themselves when their
+    /// visibility timeout ends, so nothing is lost.
+    pub(super) async fn put_back(&self, receipts: &[String]) {
+        let url = &self.dead_url;
+        let Ok(client) = self.access.sqs.client().await else { return };
         let calls = receipts.chunks(MAX_ENTRIES).map(|chunk| async move {
             let entries = chunk.iter().enumerate().filter_map(|(place, receipt)| {
                 let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(place.to_string());
