@@ -67,8 +67,8 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Whether it has to be told: not where each finding was told already, nor where whoever read the output has seen
-    /// enough (`lamp jobs | head`).
+    /// Whether it has to be reported: not if each finding was reported already, nor if the reader of the output has closed
+    /// it (`lamp jobs | head`).
     pub(crate) fn is_news(&self) -> bool {
         match self {
             Self::Output(source) => source.kind() != io::ErrorKind::BrokenPipe,
@@ -78,7 +78,7 @@ impl Error {
     }
 
     /// The process's exit code: 2 when the command line is to blame, 3 when an engine ended by itself, else 1; 0 when
-    /// whoever read the output has seen enough.
+    /// the reader of the output has closed it.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Output(source) | Self::Unanswered { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
@@ -107,7 +107,7 @@ impl Error {
         }
     }
 
-    /// The error of a command that has done what it was asked for: where it is the answer that cannot be written, whoever
+    /// The error of a command that has done what it was asked for: where it is the answer that cannot be written, the user who
     /// asked must hear of it in another way.
     pub(crate) fn after(self, done: impl std::fmt::Display) -> Self {
         match self {

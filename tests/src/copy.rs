@@ -10,7 +10,7 @@ use crate::ministack::error::{io as at, tail};
 use crate::ministack::workspace::{Workspace, cargo};
 use crate::ministack::{Error, Result, package};
 
-/// A copy of what git tracks, as it lies there now. Nobody else has it while this one lives.
+/// A copy of what git tracks, as it is now. No other test has it while this one lives.
 #[derive(Debug)]
 pub struct Copy {
     root: PathBuf,

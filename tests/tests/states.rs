@@ -1,5 +1,5 @@
 //! The changes of state that the embedded backend makes are those of `JobState::TRANSITIONS`: a trigger in the file sees
-//! each of them, whoever writes it.
+//! each of them, whichever code writes it.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may")]
 
 use std::{collections::BTreeSet, path::Path, time::Duration};

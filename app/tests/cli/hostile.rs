@@ -108,11 +108,11 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
         let scheduled = lamplighter::ScheduledJob { schedule, job, queue, tracking: Tracking::Full, args: args() };
         client.schedule_raw(scheduled).await.unwrap();
     }
-    // The engine buries what is no job.
+    // The engine dead-letters what is not a job.
     let dev = crate::support::Dev::start(&place);
     let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while place.lamp(&["dead-letters", "images", "--json"]).ok().lines().count() < 2 {
-        assert!(std::time::Instant::now() < until, "nothing was buried");
+        assert!(std::time::Instant::now() < until, "nothing was dead-lettered");
     }
     drop(dev);
 

@@ -91,7 +91,7 @@ fn a_wrong_name_is_told_in_a_sentence_and_nothing_is_written() {
     job("reports.quills", &["--queue", "images"], &["queue images is consumed by function images"]);
     job("reports.quills", &["--queue", "undelivered-events"], &["a queue undelivered-events already"]);
     job("reports.quills", &["--queue", "Quills"], &["\"Quills\" cannot name a new queue"]);
-    job("reports.dust", &["--function", "maintenance"], &["maintenance keeps house on AWS"]);
+    job("reports.dust", &["--function", "maintenance"], &["maintenance is for maintenance on AWS"]);
     job("reports.page", &[], &["functions/reports/src/page.rs is there already"]);
     job("report.daily", &["--function", "reports"], &["a job report.daily already"]);
     assert_eq!(copy.lamp(&["function", "quills", "--memory", "64"]).code, 2);

@@ -166,7 +166,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
         self
     }
 
-    /// A value that whoever deploys the function decides.
+    /// A value that is chosen at deployment.
     #[must_use]
     pub fn setting(mut self, setting: Setting) -> Self {
         self.spec.settings.push(setting);

@@ -24,7 +24,7 @@ async fn skipping<'a>(subject: &'a dyn Subject, id: &str) -> Asker<'a> {
     Asker::of(subject, id).await.alone(KEY, OnBusy::Cancel { reason: "the other still runs".into() })
 }
 
-/// Insists that a job has to wait, and gives the moment for which it is put off.
+/// Asserts that a job has to wait, and returns the moment at which it may ask again.
 async fn waits(asker: &Asker<'_>) -> Timestamp {
     match asker.claim(99, secs(60)).await {
         Claim::Locked(until) => until,

@@ -173,7 +173,7 @@ impl Fleet {
 /// What the acts of the fleet do.
 fn behaviour(n: usize) -> Behaviour {
     match n % 50 {
-        3 => Behaviour::FailUntilMended,
+        3 => Behaviour::FailUntilRepaired,
         11 => Behaviour::Panic,
         17 => Behaviour::GiveUp,
         23 | 29 | 31 => Behaviour::FailUntil { attempt: 2 },
@@ -253,7 +253,7 @@ async fn two_thousand_jobs_end_once_whatever_happens() {
     }
     let repairable: BTreeSet<_> = records
         .values()
-        .filter(|record| record.state == JobState::Failed && record.message.args.get().contains("fail_until_mended"))
+        .filter(|record| record.state == JobState::Failed && record.message.args.get().contains("fail_until_repaired"))
         .map(|record| record.id.clone())
         .collect();
     assert_eq!(repairable.len(), ACTS / 50);

@@ -1,4 +1,4 @@
-//! What becomes of jobs when calls of AWS are refused, throttled or cut off: none is lost, none that has finished runs
+//! What happens to jobs when calls of AWS are refused, throttled or cut off: none is lost, none that has finished runs
 //! again, and no attempt is eaten.
 
 use lamplighter::{EnqueueError, Job, JobId, JobState, Queue, Record, record::AttemptOutcome};
@@ -97,9 +97,9 @@ async fn a_success_with_expired_credentials_is_written_later() {
 }
 
 /// The record says that the job has failed, and the message did not get to the dead-letter queue: it comes again, and is
-/// buried without another run.
+/// dead-lettered without another run.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_burial_that_was_cut_off_is_made_up_for() {
+async fn an_interrupted_dead_lettering_is_completed() {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.with::<Full>(Then::Fail).await;
     stage.probe.proxy.fail_when(|call| call.action.starts_with("SendMessage").then_some(Fault::AWAY));
@@ -110,7 +110,7 @@ async fn a_burial_that_was_cut_off_is_made_up_for() {
     assert_eq!((stage.probe.runs(&id), outcomes(&stage.ended(&id).await)), (vec![1], vec![AttemptOutcome::Error]));
 }
 
-/// A write that was done and whose answer was lost is asked for again, and its condition does not hold any more: whoever
+/// A write that was done and whose answer was lost is asked for again, and its condition does not hold any more: a caller who
 /// asked finds the own mark in the record.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_condition_that_fails_because_of_the_own_write_is_no_refusal() {

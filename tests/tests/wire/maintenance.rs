@@ -68,7 +68,7 @@ async fn two_rounds_at_once_make_no_two_jobs_of_one() {
     let (one, other) = (stage.later(hours(2)), stage.later(hours(2)));
     let (a, b) = tokio::join!(one.round(), other.round());
     assert!(a.moved + b.moved >= 10, "{a:?}, {b:?}");
-    assert_eq!(a.sent_again + b.sent_again, 1, "whoever has the record sends the message: {a:?}, {b:?}");
+    assert_eq!(a.sent_again + b.sent_again, 1, "the one that has the record sends the message: {a:?}, {b:?}");
     let mut lying = one.lying().await;
     assert!((11..=21).contains(&lying), "{lying}");
     while lying > 0 {

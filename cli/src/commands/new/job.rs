@@ -90,7 +90,7 @@ impl Job {
         };
         if function.maintenance {
             return Err(Error::Usage(format!(
-                "{name} keeps house on AWS and runs nowhere else, so other jobs do not belong there; name another \
+                "{name} is for maintenance on AWS and runs nowhere else, so other jobs do not belong there; name another \
                  function with --function ({})",
                 survey.listed()
             )));

@@ -207,7 +207,7 @@ impl<'a> Visit<'a> for FunctionThere {
 
     fn visit_expr_method_call(&mut self, call: &'a syn::ExprMethodCall) {
         self.stateless |= call.method == "stateless" && call.args.is_empty();
-        self.maintenance |= call.method == "keeps_house" && call.args.is_empty();
+        self.maintenance |= call.method == "maintenance" && call.args.is_empty();
         syn::visit::visit_expr_method_call(self, call);
     }
 }

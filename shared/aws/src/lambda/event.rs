@@ -118,7 +118,7 @@ impl<'a> Event<'a> {
         let scheduled = self.source == "aws.events" && self.detail_type == "Scheduled Event";
         let own = || self.resources.iter().find_map(|arn| arn.rsplit_once("rule/").map(|(_, name)| name));
         let rule = scheduled.then(|| trigger.rule.or_else(own)).flatten();
-        // Whoever invokes the function writes the ARN.
+        // The caller of the function writes the ARN.
         rule.filter(|name| is_schedule_name(name)).map(ToOwned::to_owned)
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Record {
     pub(super) event_source: Option<String>,
     pub(super) queue_arn: Option<String>,
     pub(super) system: SystemAttributes,
-    /// As they came: only a message that is buried has them looked at.
+    /// As received: they are read only for a dead-lettered message.
     attributes: Option<Box<RawValue>>,
 }
 

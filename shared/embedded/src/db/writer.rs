@@ -1,6 +1,6 @@
 //! The one writer of this process: what is asked of it at the same time becomes one transaction.
 //!
-//! Requests go into a queue. Whoever puts the first one in starts a task on tokio's blocking threads, which takes all
+//! Requests go into a queue. The first request starts a task on tokio's blocking threads, which takes all
 //! that is waiting, runs it as one transaction, answers each request after the commit, and goes on until nothing is
 //! left. It is a task rather than a thread of its own because tokio's paused clock stands still while a blocking task
 //! runs: a test's hours pass between transactions, never during one.
@@ -175,7 +175,7 @@ impl Task {
         }
     }
 
-    /// Whoever was just answered often asks again at once: waiting for that is cheaper than being woken for it.
+    /// A caller that was just answered often asks again immediately: waiting for that is cheaper than being woken for it.
     fn take_or_linger(&mut self) -> Option<Vec<Box<dyn Request>>> {
         let began = Instant::now();
         while self.inner.pending().requests.is_empty() && began.elapsed() < LINGER {

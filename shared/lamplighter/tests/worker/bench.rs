@@ -96,14 +96,14 @@ pub(crate) fn plain(function: Function<Log>) -> Function<Log> {
 pub(crate) fn reason(action: &MessageAction) -> DeadLetterReason {
     match action {
         MessageAction::DeadLetter(cause) => cause.reason,
-        other => panic!("not buried but {other:?}"),
+        other => panic!("not dead-lettered but {other:?}"),
     }
 }
 
 pub(crate) fn error(action: &MessageAction) -> String {
     match action {
         MessageAction::DeadLetter(cause) => cause.error.to_string(),
-        other => panic!("not buried but {other:?}"),
+        other => panic!("not dead-lettered but {other:?}"),
     }
 }
 

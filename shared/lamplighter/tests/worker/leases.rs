@@ -25,7 +25,7 @@ async fn a_busy_job_is_released_until_its_lease_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_whose_last_attempt_was_lost_is_buried() {
+async fn a_job_whose_last_attempt_was_lost_is_dead_lettered() {
     let bench = Bench::new(&env(), plain);
     bench.memory.put("a", JobState::Running, 3, Some((Token { attempt: 3, owner: 1 }, start())));
     let action = bench.process(vec![act("a", "ok")], secs(30)).await.remove(0);

@@ -14,7 +14,7 @@ use crate::{
 };
 
 #[tokio::test(start_paused = true)]
-async fn bad_bodies_are_buried_singly_and_their_neighbours_run() {
+async fn bad_bodies_are_dead_lettered_and_the_others_run() {
     let bench = Bench::new(&env(), plain);
     let batch = vec![
         delivery("1", "not json"),
@@ -34,7 +34,7 @@ async fn bad_bodies_are_buried_singly_and_their_neighbours_run() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_job_rests_and_is_buried_at_the_sixth_receive() {
+async fn an_unknown_job_is_dead_lettered_at_the_sixth_receive() {
     let bench = Bench::new(&env(), plain);
     for receives in 1..=6 {
         let unknown = Delivery { receive_count: receives, ..delivery("1", r#"{"job":"newer.job"}"#) };
