@@ -16,6 +16,7 @@ mod function;
 mod handler;
 mod id;
 mod job;
+pub mod layer;
 mod members;
 mod message;
 mod misfit;
@@ -24,9 +25,11 @@ mod options;
 mod ports;
 mod queue;
 mod record;
+mod redaction;
 mod retry;
 pub mod schedule;
 mod scheduled;
+mod sensitive;
 mod setting;
 pub mod testing;
 mod worker;
@@ -36,7 +39,7 @@ pub use self::{
     context::Context,
     delivery::{Action, Burial, BurialReason, Delivery, Settlement},
     env::{Clock, Env, Random, SeededRandom, SystemClock, SystemRandom, TokioClock},
-    error::{ErrorText, JobError},
+    error::{ErrorText, JobError, JobErrorKind},
     event::EventTrigger,
     function::{Function, Route},
     handler::{FromRef, Handler, Outcome, State},
@@ -52,8 +55,10 @@ pub use self::{
     },
     queue::{Queue, QueueKind},
     record::{Attempt, AttemptOutcome, Progress, Record, State as JobState, UnknownState},
+    redaction::{Redaction, Redactor},
     retry::Retry,
     scheduled::{ScheduledJob, tick_template},
+    sensitive::Sensitive,
     setting::Setting,
     worker::{Performed, Stop, Worker, body_as_sent, carries_settlement},
 };

@@ -222,7 +222,9 @@ impl<'a> Batch<'a> {
         let context = Context::new(context::Inner {
             id: job.ready.id.clone(),
             message: job.ready.message.clone(),
+            fetched_args: OnceLock::new(),
             queue: job.ready.delivery.queue.clone(),
+            receives: if job.ready.delivery.receipt.is_empty() { 0 } else { job.ready.delivery.receive_count },
             token: job.token,
             max_attempts: options.retry_policy().max_attempts(),
             deadline: end_at,
@@ -268,7 +270,7 @@ impl<'a> Batch<'a> {
     fn end(&mut self, running: Running, end: End) {
         self.running_now -= 1;
         let Running { job, mut rest, context, started_at, .. } = running;
-        let (verdict, action) = self.worker.judge(&job, end);
+        let (verdict, action) = self.worker.judge(&job, context.args(), end);
         if action != Action::Ack
             && let Some(head) = rest.pop_front()
         {
@@ -298,7 +300,7 @@ impl<'a> Batch<'a> {
     fn hand_back(&mut self, lane: Lane) {
         let now = self.worker.env.now();
         for job in [lane.head].into_iter().chain(lane.rest) {
-            let (verdict, _) = self.worker.judge(&job, End::HandedBack);
+            let (verdict, _) = self.worker.judge(&job, &job.ready.message.args, End::HandedBack);
             self.ended.push(Ended {
                 job,
                 started_at: None,
@@ -346,22 +348,17 @@ fn attempt(
     end_at: Instant,
 ) -> impl Future<Output = End> + Send + 'static {
     let handler = job.ready.route.handler.clone();
-    let message = job.ready.message.clone();
     async move {
         let watched = context.clone();
         let run = async move {
-            let args = match &message.args_at {
-                None => None,
-                Some(reference) => {
-                    // Boxed, since few jobs have their arguments elsewhere, and each would carry it along.
-                    match Box::pin(fetch(payloads.as_deref(), reference, end_at.saturating_duration_since(now))).await {
-                        Ok(args) => Some(args),
-                        Err(error) => return End::NoArguments(error),
-                    }
+            if let Some(reference) = &context.message().args_at {
+                // Boxed, since few jobs have their arguments elsewhere, and each would carry it along.
+                match Box::pin(fetch(payloads.as_deref(), reference, end_at.saturating_duration_since(now))).await {
+                    Ok(args) => context.args_were_fetched(args),
+                    Err(error) => return End::NoArguments(error),
                 }
-            };
-            let args = args.as_deref().unwrap_or(&message.args);
-            match handler.as_ref().map(|handler| handler(args, context)) {
+            }
+            match handler.as_ref().map(|handler| handler(context)) {
                 Some(Ok(future)) => End::Returned(future.await),
                 Some(Err(error)) => End::BadArguments(error),
                 None => End::HandedBack,

@@ -1,6 +1,8 @@
 //! What an attempt's end means: for the record, and for the message.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, fmt, time::Duration};
+
+use serde_json::value::RawValue;
 
 use super::{
     Inner,
@@ -33,7 +35,7 @@ pub(super) enum End {
 
 impl Inner {
     /// The verdict on an attempt, and what becomes of its message.
-    pub(super) fn judge(&self, job: &Claimed, end: End) -> (Verdict, Action) {
+    pub(super) fn judge(&self, job: &Claimed, args: &RawValue, end: End) -> (Verdict, Action) {
         let options = &job.ready.route.options;
         let retention = options.retention_policy();
         match end {
@@ -47,13 +49,14 @@ impl Inner {
                 self.fail(job, AttemptOutcome::Error, error, BurialReason::Failed)
             }
             End::Returned(Ok(output)) => (Verdict::Succeeded { output, retention: retention.succeeded }, Action::Ack),
-            End::Returned(Err(error)) => self.judge_error(job, error),
-            End::BadArguments(error) => {
-                let error = ErrorText::new(format!("the arguments do not fit {}: {error}", job.ready.message.job));
-                self.fail(job, AttemptOutcome::Error, error, BurialReason::BadMessage)
-            }
+            End::Returned(Err(error)) => self.judge_error(job, args, &error),
+            End::BadArguments(error) => self.bad_arguments(job, &error),
             End::Panicked(payload) => {
-                let error = ErrorText::new(format!("panicked: {}", panic_text(&*payload)));
+                let text = format!("panicked: {}", panic_text(&*payload));
+                let error = match job.ready.route.redactor(args) {
+                    Some(redactor) => ErrorText::new(redactor.text(&text)),
+                    None => ErrorText::new(text),
+                };
                 self.try_again(job, AttemptOutcome::Panic, error, None)
             }
             End::TimedOut(after) => {
@@ -87,17 +90,25 @@ impl Inner {
         }
     }
 
-    fn judge_error(&self, job: &Claimed, error: JobError) -> (Verdict, Action) {
+    fn judge_error(&self, job: &Claimed, args: &RawValue, error: &JobError) -> (Verdict, Action) {
+        let text = || error.redacted_text(job.ready.route.redactor(args).as_ref());
         match error.verdict {
-            error::Verdict::Retry => self.try_again(job, AttemptOutcome::Error, error.text(), None),
-            error::Verdict::RetryIn(delay) => self.try_again(job, AttemptOutcome::Error, error.text(), Some(delay)),
+            error::Verdict::Retry => self.try_again(job, AttemptOutcome::Error, text(), None),
+            error::Verdict::RetryIn(delay) => self.try_again(job, AttemptOutcome::Error, text(), Some(delay)),
             error::Verdict::RetryAfter(least) => {
-                let (verdict, action) = self.try_again(job, AttemptOutcome::Error, error.text(), None);
+                let (verdict, action) = self.try_again(job, AttemptOutcome::Error, text(), None);
                 not_before(least, verdict, action)
             }
-            error::Verdict::Fail => self.fail(job, AttemptOutcome::Error, error.text(), BurialReason::Failed),
+            error::Verdict::Fail => self.fail(job, AttemptOutcome::Error, text(), BurialReason::Failed),
+            error::Verdict::BadArguments => self.bad_arguments(job, error),
             error::Verdict::Snooze(delay) => (Verdict::PutBack { delay }, Action::Retry(delay)),
         }
+    }
+
+    /// The text is a [`Misfit`](crate::Misfit)'s: it holds no value.
+    fn bad_arguments(&self, job: &Claimed, error: &dyn fmt::Display) -> (Verdict, Action) {
+        let error = ErrorText::new(format!("the arguments do not fit {}: {error}", job.ready.message.job));
+        self.fail(job, AttemptOutcome::Error, error, BurialReason::BadMessage)
     }
 
     fn try_again(
