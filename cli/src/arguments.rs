@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt, fs::File, io::Read, path::Path};
 
 use jsonschema::{Validator, error::ValidationErrorKind};
-use lamplighter::{Definition, MAX_MESSAGE_BYTES, RawValue};
+use lamplighter::{Definition, RawValue, message::MAX_MESSAGE_BYTES};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, Visitor},
@@ -35,7 +35,7 @@ pub(crate) fn take(definition: &Definition, typed: &str) -> Result<Box<RawValue>
             None => typed.to_owned(),
         },
     };
-    Judge::new(definition).judge(&text)
+    ArgumentCheck::new(definition).check(&text)
 }
 
 /// Reads no more than could be sent anyway, and a byte to see that it was too much.
@@ -69,14 +69,14 @@ pub(crate) fn check_encoding(beginning: &[u8], from: &str) -> Result<(), Error> 
 ///
 /// The job's own type decides, by which the worker reads them too. Its JSON Schema explains, and knows the limits that the
 /// handler holds them to.
-pub(crate) struct Judge<'a> {
+pub(crate) struct ArgumentCheck<'a> {
     definition: &'a Definition,
     schema: Value,
     /// With what is said about formats, and without: of those the type is the better judge.
     validators: Result<[Validator; 2], String>,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> ArgumentCheck<'a> {
     /// For this job.
     pub(crate) fn new(definition: &'a Definition) -> Self {
         let schema = definition.schema().to_value();
@@ -90,7 +90,7 @@ impl<'a> Judge<'a> {
     /// The arguments as the sender wrote them, so that numbers and the order of fields stay.
     ///
     /// Fails when they are not JSON, or do not fit the job.
-    pub(crate) fn judge(&self, text: &str) -> Result<Box<RawValue>, Error> {
+    pub(crate) fn check(&self, text: &str) -> Result<Box<RawValue>, Error> {
         let job = self.definition.name;
         check_encoding(text.as_bytes(), "the text")?;
         let text = text.trim_matches([' ', '\t', '\r', '\n']);
@@ -321,7 +321,7 @@ mod tests {
     }
 
     fn check(args: &str) -> String {
-        match Judge::new(&Definition::of::<Order>()).judge(args) {
+        match ArgumentCheck::new(&Definition::of::<Order>()).check(args) {
             Ok(_) => String::new(),
             Err(Error::Arguments { problems, .. }) => problems.join("; "),
             Err(other) => other.to_string(),
@@ -380,7 +380,7 @@ mod tests {
             let text = nested(depth);
             let message = format!(r#"{{"job":"order.place","args":{text}}}"#);
             let read = message
-                .parse::<lamplighter::Message>()
+                .parse::<lamplighter::message::Message>()
                 .is_ok_and(|message| serde_json::from_str::<Order>(message.args.get()).is_ok());
             assert_eq!(check(&text).is_empty(), read, "{depth}");
         }

@@ -34,7 +34,7 @@ pub(crate) fn functions(webhooks: Function, objects: Objects) -> Vec<Function> {
         ping::function(),
     ];
     for deployed in lamplighter_infra::functions() {
-        if !deployed.is_housekeeper() && all.iter().all(|there| there.name() != deployed.name()) {
+        if !deployed.spec().maintenance && all.iter().all(|there| there.name() != deployed.name()) {
             all.push(deployed);
         }
     }

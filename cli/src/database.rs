@@ -9,7 +9,7 @@ use clap::{
     Args,
     builder::{OsStringValueParser, TypedValueParser},
 };
-use lamplighter_embedded::{Embedded, OpenError, Settings};
+use lamplighter_embedded::{SqliteBackend, OpenError, Settings};
 
 use crate::error::Error;
 
@@ -87,24 +87,24 @@ impl Database {
     }
 
     /// Opens the file, and makes it and its folder where they do not exist yet.
-    pub(crate) fn open_or_make(&self) -> Result<Embedded, Error> {
-        Ok(Embedded::open(&self.file, Settings::default())?)
+    pub(crate) fn open_or_make(&self) -> Result<SqliteBackend, Error> {
+        Ok(SqliteBackend::open(&self.file, Settings::default())?)
     }
 
     /// Opens a file that is there, to change it.
-    pub(crate) fn existing(&self) -> Result<Embedded, Error> {
+    pub(crate) fn existing(&self) -> Result<SqliteBackend, Error> {
         self.check()?;
         self.open_or_make()
     }
 
     /// Opens a file that is there, to look at it: one that may only be read as well. Looking at jobs never makes a file.
-    pub(crate) fn to_look_at(&self) -> Result<Embedded, Error> {
+    pub(crate) fn to_look_at(&self) -> Result<SqliteBackend, Error> {
         self.check()?;
-        let opened = Embedded::open(&self.file, Settings::default());
+        let opened = SqliteBackend::open(&self.file, Settings::default());
         match opened {
             // Why it cannot be written says more than why it cannot even be read.
             Err(error @ OpenError::Unusable { .. }) => {
-                Embedded::read_only(&self.file, Settings::default()).map_err(|_| error.into())
+                SqliteBackend::read_only(&self.file, Settings::default()).map_err(|_| error.into())
             }
             opened => Ok(opened?),
         }

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, process::ExitCode};
 
-use lamplighter::{EnqueueError, InvalidJobId, JobId, SchedulingError, StoreError};
+use lamplighter::{EnqueueError, JobId, backend::{SchedulingError, StoreError}, record::InvalidJobId};
 use lamplighter_embedded::{EngineError, OpenError};
 
 /// Why a command did not do what it was asked.

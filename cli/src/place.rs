@@ -3,9 +3,9 @@
 use std::{env, path::PathBuf};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
-use lamplighter::{Client, Env, JobId, ListQuery, Record};
-use lamplighter_aws::{Aws, MappingState, Operator, Sdk, Stack};
-use lamplighter_embedded::Embedded;
+use lamplighter::{Client, JobId, ListQuery, Record, env::Env};
+use lamplighter_aws::{AwsBackend, MappingState, Operator, AwsClients, Stack};
+use lamplighter_embedded::SqliteBackend;
 
 use crate::{
     catalog,
@@ -35,14 +35,14 @@ pub(crate) enum Target {
 
 /// An embedded file.
 pub(crate) struct File {
-    pub(crate) embedded: Embedded,
+    pub(crate) embedded: SqliteBackend,
     path: PathBuf,
 }
 
 /// A deployed stack.
 pub(crate) struct Deployed {
     pub(crate) stack: Stack,
-    pub(crate) aws: Aws,
+    pub(crate) aws: AwsBackend,
     pub(crate) operator: Operator,
 }
 
@@ -105,15 +105,15 @@ impl Place {
 }
 
 impl Choice {
-    async fn open(self, open: impl FnOnce(&Database) -> Result<Embedded, Error>) -> Result<Target, Error> {
+    async fn open(self, open: impl FnOnce(&Database) -> Result<SqliteBackend, Error>) -> Result<Target, Error> {
         match self {
             Self::File(database) => {
                 Ok(Target::File(File { embedded: open(&database)?, path: database.path().to_owned() }))
             }
             Self::Stack(name) => {
-                let sdk = Sdk::chain(None, None);
+                let sdk = AwsClients::chain(None, None);
                 let stack = Stack::read(&sdk, &name).await?;
-                let aws = Aws::new(sdk.clone(), stack.settings(), Env::system());
+                let aws = AwsBackend::new(sdk.clone(), stack.settings(), Env::system());
                 let operator = Operator::new(sdk, stack.queues().clone());
                 Ok(Target::Stack(Deployed { stack, aws, operator }))
             }

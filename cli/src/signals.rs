@@ -2,7 +2,7 @@
 
 use std::{process, sync::mpsc, thread};
 
-use lamplighter::Stop;
+use lamplighter::host::Stop;
 use tokio::sync::oneshot;
 
 use crate::{error::Error, output};

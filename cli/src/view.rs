@@ -1,7 +1,7 @@
 //! A record as `--json` shows it. These field names are an interface: scripts rely on them.
 
 use jiff::Timestamp;
-use lamplighter::{Attempt, ErrorText, JobId, JobState, Progress, RawValue, Record};
+use lamplighter::{JobId, JobState, RawValue, Record, record::{Attempt, ErrorText, Progress}};
 use serde::Serialize;
 
 use crate::when;

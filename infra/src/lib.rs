@@ -56,8 +56,8 @@ pub fn deployment() -> Result<Deployment, Problems> {
 ///
 /// # Errors
 /// When definitions contradict each other.
-pub fn wanted() -> Result<doctor::Wanted, Problems> {
-    Ok(doctor::Wanted::new(&functions(), deployment()?))
+pub fn expected() -> Result<doctor::Expected, Problems> {
+    Ok(doctor::Expected::new(&functions(), deployment()?))
 }
 
 /// The template of this deployment.

@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use aws_sdk_eventbridge::types::{InputTransformer, RuleState, Target};
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
-use lamplighter::{Backend, Env, Function, Queue, ScheduledJob, Stop, schedule::EventBridge, secs, tick_template};
+use lamplighter::{Function, Queue, ScheduledJob, schedule::EventBridge, secs, backend::{Backend, tick_template}, env::Env, host::Stop};
 use lamplighter_aws::{
-    Aws, Operator, QueueMap, Redrive, Sdk, Settings,
+    AwsBackend, Operator, QueueMap, Redrive, AwsClients, Settings,
     lambda::{Host, Invocation},
 };
 use lamplighter_tests::{
@@ -38,7 +38,7 @@ const INVOCATION: Duration = Duration::from_secs(65);
 
 struct OnAws {
     aws: Arc<MiniStack>,
-    deployment: Aws,
+    deployment: AwsBackend,
     clock: Ahead,
     operator: Operator,
     /// Of both queues: the queue, its URL, its dead-letter queue's URL.
@@ -72,7 +72,7 @@ impl OnAws {
         let map: QueueMap =
             Value::Object(map.map(|(name, urls)| (name.to_owned(), urls)).collect()).to_string().parse()?;
         let credentials = aws_sdk_sqs::config::Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
-        let sdk = Sdk::fixed(REGION, Some(aws.endpoint()), credentials);
+        let sdk = AwsClients::fixed(REGION, Some(aws.endpoint()), credentials);
         let settings = Settings::named(map, |variable| match variable {
             "LAMPLIGHTER_TABLE" | "LAMPLIGHTER_SCHEDULE_GROUP" => Some(name.clone()),
             "LAMPLIGHTER_SCHEDULER_ROLE" => Some(ROLE.to_owned()),
@@ -80,7 +80,7 @@ impl OnAws {
         });
         let operator = Operator::new(sdk.clone(), settings.queues.clone());
         let clock = Ahead::default();
-        let deployment = Aws::new(sdk, settings, clock.env());
+        let deployment = AwsBackend::new(sdk, settings, clock.env());
         let (deployed, running) = Default::default();
         Ok(Arc::new(Self { aws, deployment, clock, operator, queues, name, deployed, running }))
     }

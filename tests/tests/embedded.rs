@@ -4,14 +4,14 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lamplighter::{Backend, Env, Function, Queue, ScheduledJob, Timestamp};
-use lamplighter_embedded::{Embedded, Engine, Running, Settings};
+use lamplighter::{Function, Queue, ScheduledJob, Timestamp, backend::Backend, env::Env};
+use lamplighter_embedded::{SqliteBackend, Engine, Running, Settings};
 use lamplighter_tests::conformance::{AT_ONCE, Ahead, BEHAVIOURS, Behaviour, CHAIN, DeadLetter, PLAIN, Subject};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::{runtime::Builder, sync::Mutex};
 
 struct OnOneMachine {
-    embedded: Embedded,
+    embedded: SqliteBackend,
     /// Where it is not tokio's.
     clock: Option<Ahead>,
     deployed: Mutex<Vec<ScheduledJob>>,
@@ -21,7 +21,7 @@ struct OnOneMachine {
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 impl OnOneMachine {
-    async fn new(embedded: Embedded, clock: Option<Ahead>) -> Outcome<Arc<Self>> {
+    async fn new(embedded: SqliteBackend, clock: Option<Ahead>) -> Outcome<Arc<Self>> {
         embedded.declare(&[PLAIN, CHAIN]).await?;
         Ok(Arc::new(Self { embedded, clock, deployed: Mutex::default(), running: Mutex::default() }))
     }
@@ -81,7 +81,7 @@ fn in_memory(behaviour: &Behaviour) -> Outcome<()> {
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
     runtime.block_on(async {
         let env = Env::driven(Timestamp::from_second(1_800_000_000)?, 1);
-        prove(behaviour, Embedded::memory(env)?, None).await
+        prove(behaviour, SqliteBackend::memory(env)?, None).await
     })
 }
 
@@ -91,11 +91,11 @@ fn in_a_file(behaviour: &Behaviour) -> Outcome<()> {
     runtime.block_on(async {
         let clock = Ahead::default();
         let settings = Settings::default().env(clock.env());
-        prove(behaviour, Embedded::open(folder.path().join("jobs.db"), settings)?, Some(clock)).await
+        prove(behaviour, SqliteBackend::open(folder.path().join("jobs.db"), settings)?, Some(clock)).await
     })
 }
 
-async fn prove(behaviour: &Behaviour, embedded: Embedded, clock: Option<Ahead>) -> Outcome<()> {
+async fn prove(behaviour: &Behaviour, embedded: SqliteBackend, clock: Option<Ahead>) -> Outcome<()> {
     let subject = OnOneMachine::new(embedded, clock).await?;
     (behaviour.prove)(&*subject).await;
     subject.stop(Duration::ZERO).await;

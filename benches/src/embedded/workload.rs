@@ -11,7 +11,7 @@ use std::{
 };
 
 use lamplighter::{Client, Context, EnqueueError, Function, Job, JobError, JobState, Queue, State};
-use lamplighter_embedded::{Durability, Embedded, Engine, Running, Settings};
+use lamplighter_embedded::{Durability, SqliteBackend, Engine, Running, Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -67,7 +67,7 @@ pub(crate) struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     pub(crate) fn new(folder: &'a Path, durability: Durability) -> Result<Self, BenchError> {
-        let embedded = Embedded::open(folder.join("settings.db"), Settings::default().durability(durability))?;
+        let embedded = SqliteBackend::open(folder.join("settings.db"), Settings::default().durability(durability))?;
         Ok(Self { folder, durability, pragmas: embedded.pragmas().into(), files: AtomicU32::new(0) })
     }
 
@@ -103,7 +103,7 @@ impl<'a> Bench<'a> {
     pub(crate) fn fresh(&self) -> Result<Waiting, BenchError> {
         let number = self.files.fetch_add(1, Ordering::Relaxed);
         let file = self.folder.join(format!("jobs-{number}.db"));
-        let embedded = Embedded::open(&file, Settings::default().durability(self.durability))?;
+        let embedded = SqliteBackend::open(&file, Settings::default().durability(self.durability))?;
         Ok(Waiting { embedded, file })
     }
 
@@ -180,7 +180,7 @@ impl<'a> Bench<'a> {
 
 /// An embedded file; gone from the disk when this is dropped.
 pub(crate) struct Waiting {
-    embedded: Embedded,
+    embedded: SqliteBackend,
     file: PathBuf,
 }
 
@@ -195,7 +195,7 @@ impl Drop for Waiting {
     }
 }
 
-async fn start(embedded: &Embedded, counter: Counter) -> Result<Running, BenchError> {
+async fn start(embedded: &SqliteBackend, counter: Counter) -> Result<Running, BenchError> {
     let function = Function::new("bench").job(noop).with_state(counter);
     Engine::builder(embedded).function(function).start().await.map_err(BenchError::engine)
 }

@@ -33,7 +33,7 @@ pub(crate) fn measure(folder: &Path, pragmas: &[(String, String)], rows: usize) 
 
 #[cfg(test)]
 mod tests {
-    use lamplighter_embedded::{Durability, Embedded, Settings};
+    use lamplighter_embedded::{Durability, SqliteBackend, Settings};
 
     use super::*;
 
@@ -43,7 +43,7 @@ mod tests {
         for durability in [Durability::Normal, Durability::Full] {
             let folder = tempfile::tempdir().unwrap();
             let settings = Settings::default().durability(durability);
-            let embedded = Embedded::open(folder.path().join("jobs.db"), settings).unwrap();
+            let embedded = SqliteBackend::open(folder.path().join("jobs.db"), settings).unwrap();
             measure(folder.path(), embedded.pragmas(), 10).unwrap();
             let yardstick = Connection::open(folder.path().join("yardstick.db")).unwrap();
             // What the file itself keeps; the others belong to a connection, and are set by the same loop.

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use lamplighter::Stop;
+use lamplighter::host::Stop;
 use serde::Serialize;
 
 use super::block_on;
@@ -46,7 +46,7 @@ struct Letter {
     job: String,
     reason: String,
     error: String,
-    buried_at: Timestamp,
+    dead_since: Timestamp,
     receive_count: u32,
     group: Option<String>,
     body: String,
@@ -62,7 +62,7 @@ impl From<lamplighter_embedded::DeadLetter> for Letter {
             job: letter.job,
             reason: letter.reason,
             error: letter.error,
-            buried_at: letter.buried_at,
+            dead_since: letter.dead_since,
             receive_count: letter.receive_count,
             group: letter.group,
             body: letter.body,
@@ -80,7 +80,7 @@ impl Letter {
             job: letter.job,
             reason: letter.reason,
             error: letter.error,
-            buried_at: letter.buried_at,
+            dead_since: letter.dead_since,
             receive_count: letter.receive_count,
             group: letter.group,
             body: letter.body,
@@ -127,7 +127,7 @@ impl DeadLetters {
                 output::cell(&letter.id),
                 output::cell(&letter.job),
                 output::cell(&letter.reason),
-                output::cell(when::relative(letter.buried_at, now)),
+                output::cell(when::relative(letter.dead_since, now)),
                 output::cell(letter.receive_count),
                 output::cell(output::one_line(&letter.error, 80)),
             ]);

@@ -44,15 +44,15 @@ struct View {
 impl From<&Definition> for View {
     fn from(definition: &Definition) -> Self {
         let Definition { name, queue, options, .. } = definition;
-        let retention = options.retention_policy();
+        let retention = options.retention;
         Self {
             job: name,
             queue: queue.name(),
             fifo: queue.is_fifo(),
             tracked: options.is_tracked(),
-            timeout_secs: options.attempt_timeout().as_secs_f64(),
-            max_attempts: options.retry_policy().max_attempts(),
-            retry_within_secs: waits(options.retry_policy()).map(|wait| wait.as_secs_f64()).collect(),
+            timeout_secs: options.timeout.as_secs_f64(),
+            max_attempts: options.retry.max_attempts(),
+            retry_within_secs: waits(options.retry).map(|wait| wait.as_secs_f64()).collect(),
             keep_succeeded_secs: retention.succeeded.as_secs(),
             keep_failed_secs: retention.failed.as_secs(),
             schema: definition.schema().to_value(),
@@ -82,8 +82,8 @@ fn list(definitions: &[Definition]) -> Result<(), Error> {
         table.add_row([
             Cell::new(definition.name),
             Cell::new(definition.queue.name()),
-            Cell::new(when::short(definition.options.attempt_timeout())),
-            Cell::new(definition.options.retry_policy().max_attempts()),
+            Cell::new(when::short(definition.options.timeout)),
+            Cell::new(definition.options.retry.max_attempts()),
             Cell::new(fields(&definition.schema().to_value())),
         ]);
     }
@@ -94,7 +94,7 @@ fn list(definitions: &[Definition]) -> Result<(), Error> {
 
 fn describe(out: &mut dyn Write, definition: &Definition) -> io::Result<()> {
     let Definition { name, queue, options, .. } = definition;
-    let retention = options.retention_policy();
+    let retention = options.retention;
     let schema = definition.schema().to_value();
     writeln!(out, "{STRONG}{name}{STRONG:#}")?;
     if let Some(about) = schema.get("description").and_then(Value::as_str) {
@@ -102,9 +102,9 @@ fn describe(out: &mut dyn Write, definition: &Definition) -> io::Result<()> {
     }
     let mut line = |name: &str, value: String| writeln!(out, "  {FAINT}{name:<10}{FAINT:#} {value}");
     line("queue", format!("{}{}", queue.name(), if queue.is_fifo() { " (FIFO)" } else { "" }))?;
-    line("timeout", when::short(options.attempt_timeout()))?;
-    line("attempts", options.retry_policy().max_attempts().to_string())?;
-    let waits: Vec<_> = waits(options.retry_policy()).map(when::short).collect();
+    line("timeout", when::short(options.timeout))?;
+    line("attempts", options.retry.max_attempts().to_string())?;
+    let waits: Vec<_> = waits(options.retry).map(when::short).collect();
     if !waits.is_empty() {
         line("waits", format!("at most {}", waits.join(", ")))?;
     }

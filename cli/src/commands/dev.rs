@@ -3,7 +3,7 @@
 use std::{io::Write, time::Duration};
 
 use clap::Args;
-use lamplighter_embedded::{Embedded, Engine, EngineBuilder};
+use lamplighter_embedded::{SqliteBackend, Engine, EngineBuilder};
 use lamplighter_objects::Objects;
 use tokio::{runtime::Runtime, time::timeout};
 
@@ -90,7 +90,7 @@ fn run_until(
     threads: Runtime,
     signals: Signals,
     (grace, patience): (Duration, Duration),
-    embedded: &Embedded,
+    embedded: &SqliteBackend,
     engine: EngineBuilder,
     started: impl FnOnce(),
 ) -> Result<(), Error> {
@@ -127,7 +127,7 @@ fn run_until(
 mod tests {
     use std::sync::{Arc, Condvar, Mutex, mpsc};
 
-    use lamplighter::{Context, Env, Function, Job, JobError, Queue, State};
+    use lamplighter::{Context, Function, Job, JobError, Queue, State, env::Env};
     use tokio::sync::oneshot;
 
     use super::*;
@@ -158,7 +158,7 @@ mod tests {
     fn handlers_that_block_every_thread_keep_nobody_from_stopping_it() {
         let (entered, entering) = mpsc::channel();
         let gate = Gate { entered, open: Arc::default() };
-        let embedded = Embedded::memory(Env::system()).unwrap();
+        let embedded = SqliteBackend::memory(Env::system()).unwrap();
         let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         threads.block_on(async {
             for answer in embedded.client().enqueue_all((0..8).map(|_| Block {})).await {

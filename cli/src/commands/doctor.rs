@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, builder::NonEmptyStringValueParser};
-use lamplighter_aws::{Examiner, Sdk};
+use lamplighter_aws::{StackReader, AwsClients};
 use lamplighter_infra::doctor::{Examination, Finding, Severity};
 
 use super::block_on;
@@ -20,7 +20,7 @@ use crate::{
 /// Compare a deployed stack with the definitions: what is missing, changed, switched off, forbidden or left lying.
 ///
 /// It reads only, and asks each function what code it runs, which runs no job. Each finding says what it breaks and how to
-/// mend it. The exit code is 0 when there is none, and 1 when there is one, were it but a warning.
+/// repair it. The exit code is 0 when there is none, and 1 when there is one, were it but a warning.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// The deployed CloudFormation stack [env: LAMPLIGHTER_STACK=]
@@ -37,9 +37,9 @@ impl Doctor {
         let Some(stack) = self.stack.or_else(set) else {
             return Err(Error::Usage(format!("say which stack to look at: --stack NAME, or set {STACK}")));
         };
-        let wanted = lamplighter_infra::wanted().map_err(Error::failed)?;
-        let examiner = Examiner::new(Sdk::chain(None, None));
-        let examination = block_on(async { Ok(wanted.examine(&examiner, &stack).await?) })?;
+        let expected = lamplighter_infra::expected().map_err(Error::failed)?;
+        let stack_reader = StackReader::new(AwsClients::chain(None, None));
+        let examination = block_on(async { Ok(expected.examine(&stack_reader, &stack).await?) })?;
         if self.json {
             output::json_lines(&examination.findings)?;
         } else {
@@ -59,14 +59,14 @@ fn show(out: &mut dyn Write, examination: &Examination, stack: &str) -> io::Resu
         );
     }
     for finding in findings {
-        let Finding { kind, severity, resource, name, found, wanted, breaks, mend } = finding;
+        let Finding { kind, severity, resource, name, found, expected, breaks, repair } = finding;
         let (resource, name) = (safe(resource), safe(name));
         let style = if *severity == Severity::Error { BAD } else { WARN };
         writeln!(out, "{style}{severity}{style:#} {STRONG}{resource}{STRONG:#} {FAINT}{name} [{kind}]{FAINT:#}")?;
         writeln!(out, "  found   {}", safe(found))?;
-        writeln!(out, "  wanted  {}", safe(wanted))?;
+        writeln!(out, "  wanted  {}", safe(expected))?;
         writeln!(out, "  breaks  {}", safe(breaks))?;
-        writeln!(out, "  mend    {}\n", safe(mend))?;
+        writeln!(out, "  repair  {}\n", safe(repair))?;
     }
     let found = if findings.len() == 1 { "one finding".into() } else { format!("{} findings", findings.len()) };
     writeln!(out, "{checks} checks on {resources} resources, {STRONG}{found}{STRONG:#}")
@@ -89,9 +89,9 @@ mod tests {
             resource: hostile(),
             name: hostile(),
             found: hostile(),
-            wanted: hostile(),
+            expected: hostile(),
             breaks: hostile(),
-            mend: hostile(),
+            repair: hostile(),
         };
         for findings in [vec![], vec![finding.clone()], vec![finding.clone(), finding]] {
             let mut out = Vec::new();

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 use jiff::Timestamp;
-use lamplighter::{Attempt, AttemptOutcome, JobId, RawValue, Record};
+use lamplighter::{JobId, RawValue, Record, record::{Attempt, AttemptOutcome}};
 use serde_json::Value;
 
 use super::block_on;

@@ -8,9 +8,9 @@ use std::{
 use clap::Args;
 use indicatif::ProgressBar;
 use jiff::Timestamp;
-use lamplighter::{Stop, StoreError};
+use lamplighter::{backend::StoreError, host::Stop};
 use lamplighter_aws::{DeadLetterFilter as LettersOfStack, Redrive as Moving};
-use lamplighter_embedded::{DeadLetterFilter, Embedded};
+use lamplighter_embedded::{DeadLetterFilter, SqliteBackend};
 use serde::Serialize;
 
 use super::block_on;
@@ -114,7 +114,7 @@ impl Redrive {
         self.tell(Answer { queue: self.queue.clone(), seconds: began.elapsed().as_secs_f64(), ..answer? })
     }
 
-    async fn in_file(&self, embedded: &Embedded, stop: &Stop, bar: &ProgressBar) -> Result<Answer, Error> {
+    async fn in_file(&self, embedded: &SqliteBackend, stop: &Stop, bar: &ProgressBar) -> Result<Answer, Error> {
         let before = Some(Timestamp::now());
         let filter = DeadLetterFilter { job: self.job.clone(), since: self.since, before };
         let counts = embedded.count_dead_letters(&self.queue, &filter).await?;
@@ -215,7 +215,7 @@ impl Redrive {
             reason: reason.into(),
             dead_letters,
         };
-        let (counts, unseen) = match target {
+        let (counts, unreadable) = match target {
             // No job of it has been enqueued there yet.
             Target::File(file) if !file.has_queue(&self.queue).await? => (Vec::new(), 0),
             Target::File(file) => {
@@ -242,9 +242,9 @@ impl Redrive {
             }
             output::print_table(&table)?;
         }
-        if unseen > 0 {
+        if unreadable > 0 {
             output::hint(&format!(
-                "about {unseen} more could not be looked at: of a FIFO queue only ten of each group can"
+                "about {unreadable} more could not be looked at: of a FIFO queue only ten of each group can"
             ));
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::Args;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use lamplighter::{Client, JobId, JobState, ListQuery, StoreError};
+use lamplighter::{Client, JobId, JobState, ListQuery, backend::StoreError};
 
 use super::block_on;
 use crate::{
@@ -138,7 +138,7 @@ async fn named(target: &Target, client: &Client, ids: &[JobId]) -> Result<(), Er
 
 async fn one(target: &Target, client: &Client, id: &JobId) -> Result<(), Error> {
     let before = target.record(client, id).await?.state;
-    match client.requeue(id).await? {
+    match client.retry(id).await? {
         None => Err(target.no_job(id)),
         Some(_) if before.is_final() => Ok(()),
         Some(state) => Err(Error::failed(format_args!(
@@ -172,7 +172,7 @@ async fn again(client: &Client, failed: Vec<Failed>) -> Result<(), Error> {
     }
     let total = failed.len();
     let bar = progress::bar("queueing again", total as u64);
-    let asking = failed.iter().map(|failed| client.requeue(&failed.id)).collect::<Vec<_>>();
+    let asking = failed.iter().map(|failed| client.retry(&failed.id)).collect::<Vec<_>>();
     let mut answers = stream::iter(asking).buffer_unordered(AT_ONCE);
     let (mut queued, mut errors, mut first): (usize, usize, Option<StoreError>) = (0, 0, None);
     while let Some(answer) = answers.next().await {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use lamplighter::{JobId, ScheduleOrigin, ScheduleStatus, ScheduledJob, SchedulingError, schedule};
+use lamplighter::{JobId, ScheduledJob, schedule, backend::{ScheduleOrigin, ScheduleStatus, SchedulingError}};
 use serde::Serialize;
 
 use super::{block_on, enqueue::not_deployed};
@@ -123,7 +123,7 @@ impl Add {
         }
         let args = arguments::take(&definition, &self.args)?;
         let (job, queue) = (definition.name.into(), definition.queue.name().into());
-        let scheduled = ScheduledJob { schedule, job, queue, tracking: definition.options.tracking(), args };
+        let scheduled = ScheduledJob { schedule, job, queue, tracking: definition.options.tracking, args };
         block_on(async {
             let target = self.place.open_or_make().await?;
             if let Target::Stack(deployed) = &target {

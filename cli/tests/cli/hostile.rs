@@ -1,12 +1,9 @@
 //! Text that others chose reaches no terminal as a command: it goes through every field that they can fill, and every
 //! command that shows one.
 
-use lamplighter::{
-    AttemptOutcome, Claim, ClaimRequest, ErrorText, JobId, Message, Progress, RawValue, Retention, Settle, Token,
-    Tracking, Verdict, secs,
-};
+use lamplighter::{JobId, RawValue, Retention, Tracking, secs, backend::{Claim, ClaimRequest, Completion, Decision, Token}, message::Message, record::{AttemptOutcome, ErrorText, Progress}};
 use lamplighter_aws::testing::{FakeDeployment, FakeLetter};
-use lamplighter_embedded::{Embedded, Settings};
+use lamplighter_embedded::{SqliteBackend, Settings};
 use serde_json::{Value, json};
 
 use crate::support::{Done, Place};
@@ -50,7 +47,7 @@ fn raw(value: &Value) -> Box<RawValue> {
     RawValue::from_string(text).unwrap()
 }
 
-async fn attempt(embedded: &Embedded, id: &str, verdict: Verdict) {
+async fn attempt(embedded: &SqliteBackend, id: &str, decision: Decision) {
     let client = embedded.client();
     let store = client.store().unwrap();
     let id = JobId::new(id).unwrap();
@@ -68,11 +65,11 @@ async fn attempt(embedded: &Embedded, id: &str, verdict: Verdict) {
         max_attempts: 5,
         retention: Retention::default(),
         tracking: Tracking::Full,
-        exclusive: None,
+        lock: None,
     };
     assert!(matches!(store.claim(vec![request], soon()).await.remove(0).unwrap(), Claim::Run { .. }));
     let now = jiff::Timestamp::now();
-    let settle = Settle {
+    let settle = Completion {
         id,
         queue: record.queue.as_str().into(),
         receipt: String::new(),
@@ -81,11 +78,11 @@ async fn attempt(embedded: &Embedded, id: &str, verdict: Verdict) {
         host: HOSTILE.into(),
         started_at: now,
         ended_at: now,
-        verdict,
+        decision,
         progress: Some(Progress { done: 1, total: 2 }),
         tracking: Tracking::Full,
-        memo: None,
-        exclusive: None,
+        claim_hint: None,
+        lock: None,
     };
     store.settle(vec![settle], soon()).await.remove(0).unwrap();
 }
@@ -95,7 +92,7 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
     let place = Place::new();
     std::fs::create_dir_all(place.database().parent().unwrap()).unwrap();
     {
-        let embedded = Embedded::open(place.database(), Settings::default()).unwrap();
+        let embedded = SqliteBackend::open(place.database(), Settings::default()).unwrap();
         let client = embedded.client();
         let args = || raw(&json!({ HOSTILE: HOSTILE, "deep": [{ "text": HOSTILE }] }));
         for id in ["queued", "failed", "retrying", "succeeded"] {
@@ -103,16 +100,16 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
         }
         let error = || ErrorText { message: HOSTILE.into(), chain: vec![HOSTILE.into(), HOSTILE.into()] };
         let output = Some(raw(&json!({ "output": HOSTILE })));
-        attempt(&embedded, "succeeded", Verdict::Succeeded { output, retention: secs(600) }).await;
+        attempt(&embedded, "succeeded", Decision::Succeeded { output, retention: secs(600) }).await;
         let outcome = AttemptOutcome::Error;
-        let failed = Verdict::Failed {
+        let failed = Decision::Failed {
             outcome,
-            reason: lamplighter::BurialReason::Failed,
+            reason: lamplighter::backend::DeadLetterReason::Failed,
             error: error(),
             retention: secs(600),
         };
         attempt(&embedded, "failed", failed).await;
-        attempt(&embedded, "retrying", Verdict::Retry { outcome, error: error(), delay: secs(600) }).await;
+        attempt(&embedded, "retrying", Decision::Retry { outcome, error: error(), delay: secs(600) }).await;
         // A sender's own body, with a schedule that can be none, and one that is no job at all.
         let body = json!({ "job": "lamp.ping", "schedule": HOSTILE, "x": HOSTILE }).to_string();
         assert!(body.parse::<Message>().is_err());

@@ -9,8 +9,8 @@ use std::{
 
 use crate::support::{PATIENCE, Place};
 use futures_util::future::join_all;
-use lamplighter::{AttemptOutcome, JobState, ListQuery, RawValue, Record, Tracking};
-use lamplighter_embedded::{Embedded, Settings};
+use lamplighter::{JobState, ListQuery, RawValue, Record, Tracking, record::AttemptOutcome};
+use lamplighter_embedded::{SqliteBackend, Settings};
 
 const JOBS: usize = 10_000;
 const KILLS: usize = 50;
@@ -38,7 +38,7 @@ async fn killed_again_and_again_nothing_is_lost_and_nothing_succeeds_twice() {
     let mut random = fastrand::Rng::with_seed(seed);
     let place = Place::new();
     std::fs::create_dir_all(place.database().parent().unwrap()).unwrap();
-    let embedded = Embedded::open(place.database(), Settings::default()).unwrap();
+    let embedded = SqliteBackend::open(place.database(), Settings::default()).unwrap();
     let client = embedded.client();
     for start in (0..JOBS).step_by(1000) {
         let answers = join_all((start..start + 1000).map(|number| {
@@ -87,7 +87,7 @@ async fn killed_again_and_again_nothing_is_lost_and_nothing_succeeds_twice() {
 }
 
 /// Waits until so many jobs have ended.
-async fn have_ended(embedded: &Embedded, jobs: usize, finished: &[usize]) {
+async fn have_ended(embedded: &SqliteBackend, jobs: usize, finished: &[usize]) {
     let until = Instant::now() + PATIENCE;
     while ended(embedded).await < jobs {
         let now = ended(embedded).await;
@@ -96,12 +96,12 @@ async fn have_ended(embedded: &Embedded, jobs: usize, finished: &[usize]) {
     }
 }
 
-async fn ended(embedded: &Embedded) -> usize {
+async fn ended(embedded: &SqliteBackend) -> usize {
     let counts = embedded.client().store().unwrap().counts().await.unwrap();
     counts.iter().filter(|count| count.state.is_final()).map(|count| usize::try_from(count.jobs).unwrap()).sum()
 }
 
-async fn all(embedded: &Embedded) -> Vec<Record> {
+async fn all(embedded: &SqliteBackend) -> Vec<Record> {
     let (client, mut records) = (embedded.client(), Vec::new());
     let mut query = ListQuery { limit: 1000, ..ListQuery::default() };
     loop {

@@ -1,7 +1,7 @@
 //! Names and values at the command line: what the file knows counts, and both ends of a queue judge alike.
 
 use lamplighter::{RawValue, Tracking};
-use lamplighter_embedded::{Embedded, Settings};
+use lamplighter_embedded::{SqliteBackend, Settings};
 use serde_json::Value;
 
 use crate::support::Place;
@@ -14,7 +14,7 @@ fn lines(text: &str) -> Vec<Value> {
 async fn with_a_stranger() -> Place {
     let place = Place::new();
     std::fs::create_dir_all(place.database().parent().unwrap()).unwrap();
-    let embedded = Embedded::open(place.database(), Settings::default()).unwrap();
+    let embedded = SqliteBackend::open(place.database(), Settings::default()).unwrap();
     let args = RawValue::from_string("{}".into()).unwrap();
     embedded.client().enqueue_raw("bill.send", "bills", Tracking::Full, args).id("bill").await.unwrap();
     place

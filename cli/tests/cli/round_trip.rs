@@ -8,7 +8,7 @@ use std::{
 
 use crate::support::{PATIENCE, Place};
 use lamplighter::{RawValue, Tracking};
-use lamplighter_embedded::{Embedded, Settings};
+use lamplighter_embedded::{SqliteBackend, Settings};
 use serde_json::Value;
 
 fn lines(text: &str) -> Vec<Value> {
@@ -41,7 +41,7 @@ fn a_job_is_enqueued_listed_and_shown() {
 async fn a_list_of_many_pages_is_one_table() {
     let place = Place::new();
     std::fs::create_dir_all(place.database().parent().unwrap()).unwrap();
-    let client = Embedded::open(place.database(), Settings::default()).unwrap().client();
+    let client = SqliteBackend::open(place.database(), Settings::default()).unwrap().client();
     // Pages hold 500, newest first; the ids of the second are shorter, and those of the third longer.
     for number in (0..1200).rev() {
         let id = match number {

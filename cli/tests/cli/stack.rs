@@ -45,7 +45,7 @@ impl Shop {
         out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    fn bury(&self, job: &str, id: &str) {
+    fn dead_letter(&self, job: &str, id: &str) {
         let body = json!({"job": job, "id": id}).to_string();
         let attributes = [("lamplighter.reason", "failed"), ("lamplighter.error", "no")];
         let sent = jiff::Timestamp::now().as_millisecond();
@@ -56,7 +56,7 @@ impl Shop {
 #[tokio::test(flavor = "multi_thread")]
 async fn queues_are_listed_paused_and_resumed() {
     let shop = Shop::open().await;
-    shop.bury("webhook.deliver", "a");
+    shop.dead_letter("webhook.deliver", "a");
     let queue = |paused: bool, mapping: &str| {
         json!({"queue": "webhooks", "fifo": false, "paused": paused, "waiting": 0, "in_flight": 0, "delayed": 0,
                "dead_letters": 1, "mapping": mapping})
@@ -74,9 +74,9 @@ async fn queues_are_listed_paused_and_resumed() {
 async fn dead_letters_are_looked_at_and_moved_back() {
     let shop = Shop::open().await;
     for id in ["a", "b", "c"] {
-        shop.bury("webhook.deliver", id);
+        shop.dead_letter("webhook.deliver", id);
     }
-    shop.bury("image.thumbnail", "d");
+    shop.dead_letter("image.thumbnail", "d");
     let letters = shop.json(&["dead-letters", "webhooks", "--json"]).await;
     assert_eq!(letters.len(), 4);
     assert_eq!((&letters[0]["reason"], &letters[0]["error"]), (&json!("failed"), &json!("no")));
@@ -101,7 +101,7 @@ async fn dead_letters_are_looked_at_and_moved_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_left_behind_is_told() {
     let shop = Shop::open().await;
-    shop.bury("webhook.deliver", "a");
+    shop.dead_letter("webhook.deliver", "a");
     shop.fake.fail("SendMessageBatch", lamplighter_aws::testing::Fault::Entries(vec![0], true));
     let done = shop.lamp(&["redrive", "webhooks", "--json"]).await;
     assert_eq!(done.code, 1, "{done:?}");

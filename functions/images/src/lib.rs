@@ -199,7 +199,7 @@ fn sizes(job: &MakeThumbnails) -> Result<Vec<u32>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use lamplighter::{Action, Backend, Delivery, Env, Job, Stop, Worker, mins, testing::Outbox};
+    use lamplighter::{Job, mins, testing::RecordingQueue, backend::Backend, env::Env, host::{Delivery, MessageAction, Stop, Worker}};
 
     use super::*;
 
@@ -212,7 +212,7 @@ mod tests {
         let function = Function::new("images").job(thumbnails).with_state(images);
         let (stop, idle) = (Stop::new(), capacity.users());
         let worker =
-            Worker::new(function, Backend::new(Arc::new(Outbox::default())), Env::system(), "test", stop.clone());
+            Worker::new(function, Backend::new(Arc::new(RecordingQueue::default())), Env::system(), "test", stop.clone());
         let delivery = Delivery {
             queue: MakeThumbnails::QUEUE.name().into(),
             message_id: "message".into(),
@@ -230,7 +230,7 @@ mod tests {
         stop.drain();
         let performed = job.await.unwrap();
         assert!(performed.error.is_none(), "{:?}", performed.error);
-        assert_eq!(performed.action, Action::Retry(Duration::ZERO), "put back, and no attempt has failed");
+        assert_eq!(performed.action, MessageAction::Retry(Duration::ZERO), "put back, and no attempt has failed");
         drop(slot);
         capacity.begin("next.jpg").await.unwrap();
     }

@@ -10,7 +10,7 @@ mod support;
 use std::{path::Path, process::Command};
 
 use images::{Limits, Settings, function, function_with};
-use lamplighter::{Action, Stop, mins};
+use lamplighter::{mins, host::{MessageAction, Stop}};
 use lamplighter_jobs::{MakeThumbnails, images::ThumbnailFormat};
 use lamplighter_objects::{Key, Objects};
 
@@ -63,7 +63,7 @@ fn one_picture() {
             worker.perform(support::delivery(&job), tokio::time::Instant::now() + mins(10))
         });
         for performed in futures_util::future::join_all(jobs).await {
-            assert_eq!(performed.action, Action::Ack, "{:?}", performed.error);
+            assert_eq!(performed.action, MessageAction::Ack, "{:?}", performed.error);
         }
     });
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -90,7 +90,7 @@ fn the_largest_picture_of_each_format_fits_into_the_functions_memory() {
     let folder = tempfile::tempdir().unwrap();
     let objects = Objects::from_url(folder.path().to_str().unwrap()).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let limit = u64::from(function().memory());
+    let limit = u64::from(function().spec().memory_mb);
     let mut peaks = Vec::new();
     println!("| picture | peak in MB |\n| --- | --- |");
     for (number, (name, bytes)) in pictures().into_iter().enumerate() {

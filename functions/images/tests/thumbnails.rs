@@ -9,7 +9,7 @@ use image::{
     codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder},
 };
 use images::{Limits, Settings, function_with};
-use lamplighter::{Action, BurialReason, Performed, testing::Trial};
+use lamplighter::{testing::TestRun, backend::DeadLetterReason, host::{JobResult, MessageAction}};
 use lamplighter_jobs::{MakeThumbnails, images::ThumbnailFormat};
 use lamplighter_objects::{Key, Objects};
 use serde_json::Value;
@@ -26,8 +26,8 @@ fn key(text: &str) -> Key {
     Key::new(text).unwrap()
 }
 
-async fn run(objects: &Objects, job: &MakeThumbnails) -> Performed {
-    Trial::of(function_with(Settings::new(objects.clone()))).run(job).await
+async fn run(objects: &Objects, job: &MakeThumbnails) -> JobResult {
+    TestRun::of(function_with(Settings::new(objects.clone()))).run(job).await
 }
 
 /// Runs a job on one picture in memory and gives its output and the thumbnails.
@@ -35,7 +35,7 @@ async fn make(picture: Vec<u8>, job: MakeThumbnails) -> (Value, Vec<DynamicImage
     let objects = memory();
     objects.put(&key(&job.key), picture, "image/jpeg").await.unwrap();
     let performed = run(&objects, &job).await;
-    assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+    assert_eq!(performed.action, MessageAction::Ack, "{}", error(&performed));
     let output: Value = serde_json::from_str(performed.output.unwrap().get()).unwrap();
     let mut thumbnails = Vec::new();
     for thumbnail in output["thumbnails"].as_array().unwrap() {
@@ -49,12 +49,12 @@ async fn make(picture: Vec<u8>, job: MakeThumbnails) -> (Value, Vec<DynamicImage
     (output, thumbnails)
 }
 
-fn error(performed: &Performed) -> String {
+fn error(performed: &JobResult) -> String {
     performed.error.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
-fn failed_for_good(performed: &Performed) -> bool {
-    matches!(&performed.action, Action::Bury(burial) if burial.reason == BurialReason::Failed)
+fn failed_for_good(performed: &JobResult) -> bool {
+    matches!(&performed.action, MessageAction::DeadLetter(cause) if cause.reason == DeadLetterReason::Failed)
 }
 
 fn sizes(thumbnails: &[DynamicImage]) -> Vec<(u32, u32)> {
@@ -204,7 +204,7 @@ async fn an_rgb_profile_is_carried_along_and_others_are_not() {
         objects.put(&key("a"), bytes, "image/webp").await.unwrap();
         for format in [ThumbnailFormat::Jpeg, ThumbnailFormat::Png, ThumbnailFormat::Webp] {
             let performed = run(&objects, &MakeThumbnails::of("a").sizes([8]).format(format)).await;
-            assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+            assert_eq!(performed.action, MessageAction::Ack, "{}", error(&performed));
             let made = objects.get(&key(&format!("thumbnails/a/8.{}", format.extension())), 1 << 20).await.unwrap();
             let reader = ImageReader::new(std::io::Cursor::new(made)).with_guessed_format().unwrap();
             let found = image::ImageDecoder::icc_profile(&mut reader.into_decoder().unwrap()).unwrap();
@@ -222,7 +222,7 @@ async fn a_folder_holds_the_same_files_after_a_second_run() {
     let mut runs = Vec::new();
     for _ in 0..2 {
         let performed = run(&objects, &job).await;
-        assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+        assert_eq!(performed.action, MessageAction::Ack, "{}", error(&performed));
         let mut objects = objects.list(None, 100).await.unwrap();
         objects.sort_by(|a, b| a.key.cmp(&b.key));
         runs.push((objects, performed.output.unwrap().get().to_owned()));
@@ -256,7 +256,7 @@ async fn an_object_above_the_limit_is_not_read() {
     objects.put(&key("a.jpg"), asset("ridges.jpg"), "image/jpeg").await.unwrap();
     let limits = Limits { bytes: 1000, ..Limits::default() };
     let function = function_with(Settings { limits, ..Settings::new(objects) });
-    let performed = Trial::of(function).run(&MakeThumbnails::of("a.jpg")).await;
+    let performed = TestRun::of(function).run(&MakeThumbnails::of("a.jpg")).await;
     assert!(failed_for_good(&performed), "{:?}", performed.action);
     assert!(error(&performed).contains("at most 1000 are read"), "{}", error(&performed));
 }
@@ -308,7 +308,7 @@ async fn a_store_that_is_away_is_tried_again() {
     std::fs::write(&file, "").unwrap();
     let objects = Objects::from_url(file.join("below").to_str().unwrap()).unwrap();
     let performed = run(&objects, &MakeThumbnails::of("a.jpg")).await;
-    assert!(matches!(performed.action, Action::Retry(_)), "{:?}: {}", performed.action, error(&performed));
+    assert!(matches!(performed.action, MessageAction::Retry(_)), "{:?}: {}", performed.action, error(&performed));
 }
 
 #[tokio::test]

@@ -1,17 +1,13 @@
 //! Looks after the deployment, once a minute: sends what is due, gives a message again to records that have lost theirs,
 //! ends leases that nobody holds any more, and counts what lies in the queues; see [`Maintenance`].
 //!
-//! An EventBridge rule calls the function itself, past all queues: what mends queues must not wait in one. A round that
+//! An EventBridge rule calls the function itself, past all queues: what repairs queues must not wait in one. A round that
 //! fails is simply followed by the next.
 
 use std::{io::Write, time::Duration};
 
-use lamplighter::{
-    Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, ScheduledJob, State, mins,
-    schedule::{Schedule, ScheduleError},
-    secs,
-};
-use lamplighter_aws::{Aws, Maintenance, Report};
+use lamplighter::{Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, ScheduledJob, State, mins, schedule::{Schedule, ScheduleError}, secs};
+use lamplighter_aws::{AwsBackend, Maintenance, Report};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -42,7 +38,7 @@ type Tools = Result<Maintenance, String>;
 /// The function, for the deployment that the environment names.
 #[must_use]
 pub fn function() -> Function {
-    let aws = Aws::from_env().map_err(|error| error.to_string());
+    let aws = AwsBackend::from_env().map_err(|error| error.to_string());
     function_with(aws.map(|aws| Maintenance::new(&aws)))
 }
 
@@ -50,8 +46,8 @@ pub fn function() -> Function {
 #[must_use]
 pub fn function_with(tools: Tools) -> Function {
     Function::new("maintenance")
-        .description("Moves due jobs, and mends what crashes leave behind")
-        .keeps_house()
+        .description("Moves due jobs, and repairs what crashes leave behind")
+        .maintenance()
         .on_event(EventTrigger::new::<Sweep>().rule(RULE).args(&Sweep {}))
         .job(sweep)
         .with_state(tools)
@@ -65,7 +61,7 @@ pub fn schedules() -> Vec<ScheduledJob> {
 }
 
 fn every_minute() -> Result<Vec<ScheduledJob>, ScheduleError> {
-    let schedule = Schedule::rate(RULE, mins(1))?.description("Moves due jobs, and mends what crashes leave behind");
+    let schedule = Schedule::rate(RULE, mins(1))?.description("Moves due jobs, and repairs what crashes leave behind");
     Ok(vec![schedule.starts(&Sweep {})?])
 }
 
@@ -91,7 +87,7 @@ async fn sweep(_: Sweep, ctx: Context, State(tools): State<Tools>) -> Result<Rep
 
 #[cfg(test)]
 mod tests {
-    use lamplighter::{Action, testing::Trial};
+    use lamplighter::{testing::TestRun, host::MessageAction};
 
     use super::*;
 
@@ -99,8 +95,8 @@ mod tests {
     fn the_rule_calls_the_function_itself() {
         let function = function();
         assert_eq!(function.problems(), Vec::<String>::new());
-        assert!(function.is_housekeeper());
-        assert_eq!(function.events()[0].rule_name(), Some(RULE));
+        assert!(function.spec().maintenance);
+        assert_eq!(function.spec().events[0].rule, Some(RULE));
         let schedules = schedules();
         assert_eq!((schedules.len(), &*schedules[0].job), (1, Sweep::NAME));
         assert_eq!(schedules[0].schedule.eventbridge().unwrap().expression(), "rate(1 minute)");
@@ -108,10 +104,10 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_table_it_says_what_is_missing() {
-        let performed = Trial::of(function()).run(&Sweep {}).await;
-        assert!(matches!(performed.action, Action::Bury(_)));
+        let performed = TestRun::of(function()).run(&Sweep {}).await;
+        assert!(matches!(performed.action, MessageAction::DeadLetter(_)));
         assert!(performed.error.unwrap().message.contains("LAMPLIGHTER_TABLE"));
-        let performed = Trial::of(function_with(Err("the map makes no sense".into()))).run(&Sweep {}).await;
+        let performed = TestRun::of(function_with(Err("the map makes no sense".into()))).run(&Sweep {}).await;
         assert_eq!(performed.error.unwrap().message, "the map makes no sense");
     }
 }

@@ -1,7 +1,7 @@
 //! Which day a report is about.
 
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
-use lamplighter::Message;
+use lamplighter::message::Message;
 
 /// The day (UTC) that a report is about: the one asked for, or else the day before the moment for which the job was
 /// scheduled or enqueued. That moment stands in the message, so an attempt after midnight reports the same day as the

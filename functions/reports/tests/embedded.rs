@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use jiff::civil::date;
-use lamplighter::{Env, Function, Job, JobError, JobState, Options, Queue, Retry, secs};
-use lamplighter_embedded::{Embedded, Engine};
+use lamplighter::{Function, Job, JobError, JobState, Options, Queue, Retry, secs, env::Env};
+use lamplighter_embedded::{SqliteBackend, Engine};
 use lamplighter_jobs::DailyReport;
 use lamplighter_objects::{Key, Objects};
 use reports::{Settings, function_with};
@@ -31,7 +31,7 @@ async fn divide(job: Divide) -> Result<u32, JobError> {
 #[tokio::test]
 async fn the_engine_runs_jobs_and_reports_on_them() {
     // Noon of a fixed day, so that midnight is far.
-    let embedded = Embedded::memory(Env::driven("2026-11-23T12:00:00Z".parse().unwrap(), 7)).unwrap();
+    let embedded = SqliteBackend::memory(Env::driven("2026-11-23T12:00:00Z".parse().unwrap(), 7)).unwrap();
     let objects = Objects::from_url("memory:///").unwrap();
     let engine = Engine::builder(&embedded)
         .function(Function::new("numbers").job(divide))

@@ -5,11 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::date};
-use lamplighter::{
-    Action, Attempt, AttemptOutcome, BurialReason, Claim, ClaimRequest, Count, ErrorText, JobId, JobState, LeaseStatus,
-    ListQuery, Note, Page, Performed, Record, Settle, Settled, Store, StoreError, StoreErrorKind, Token, secs,
-    testing::Trial,
-};
+use lamplighter::{JobId, JobState, ListQuery, Record, secs, testing::TestRun, backend::{Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, JobData, LeaseStatus, Store, StoreError, StoreErrorKind, Token}, host::{JobResult, MessageAction}, record::{Attempt, AttemptOutcome, Count, ErrorText, Page}};
 use lamplighter_jobs::DailyReport;
 use lamplighter_objects::{Key, Objects};
 use reports::{Settings, function_with};
@@ -27,14 +23,14 @@ struct Records {
 #[async_trait]
 impl Store for Records {
     async fn claim(&self, requests: Vec<ClaimRequest>, _: Instant) -> Vec<Result<Claim, StoreError>> {
-        requests.iter().map(|_| Ok(Claim::Run { attempt: 1, checkpoint: None, memo: None })).collect()
+        requests.iter().map(|_| Ok(Claim::Run { attempt: 1, checkpoint: None, claim_hint: None })).collect()
     }
 
-    async fn settle(&self, requests: Vec<Settle>, _: Instant) -> Vec<Result<Settled, StoreError>> {
-        requests.iter().map(|_| Ok(Settled::Applied { message_done: false })).collect()
+    async fn settle(&self, requests: Vec<Completion>, _: Instant) -> Vec<Result<CompletionResult, StoreError>> {
+        requests.iter().map(|_| Ok(CompletionResult::Applied { message_done: false })).collect()
     }
 
-    async fn note(&self, _: &JobId, _: Token, _: Note) -> Result<LeaseStatus, StoreError> {
+    async fn note(&self, _: &JobId, _: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
         Ok(LeaseStatus::Held)
     }
 
@@ -66,11 +62,11 @@ impl Store for Records {
         Ok(None)
     }
 
-    async fn requeue(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+    async fn retry(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }
 
-    async fn revive(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+    async fn mark_queued(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }
 }
@@ -106,11 +102,11 @@ fn record(id: &str, job: &str, state: JobState, created: &str, attempts: &[(u64,
     record
 }
 
-async fn run(records: Arc<Records>, objects: &Objects, settings: impl FnOnce(&mut Settings)) -> Performed {
+async fn run(records: Arc<Records>, objects: &Objects, settings: impl FnOnce(&mut Settings)) -> JobResult {
     let mut made = Settings::new(objects.clone());
     settings(&mut made);
     let job = DailyReport { day: Some(date(2026, 11, 23)) };
-    Trial::of(function_with(made)).store(records).run(&job).await
+    TestRun::of(function_with(made)).store(records).run(&job).await
 }
 
 fn memory() -> Objects {
@@ -149,7 +145,7 @@ fn a_day() -> Records {
 async fn a_day_is_summed_up() {
     let (objects, records) = (memory(), Arc::new(a_day()));
     let performed = run(records, &objects, |_| {}).await;
-    assert_eq!(performed.action, Action::Ack, "{:?}", performed.error);
+    assert_eq!(performed.action, MessageAction::Ack, "{:?}", performed.error);
     let output: Value = serde_json::from_str(performed.output.unwrap().get()).unwrap();
     assert_eq!(
         output,
@@ -198,7 +194,7 @@ async fn a_day_is_summed_up() {
 async fn a_quiet_day_has_a_report_too() {
     let objects = memory();
     let performed = run(Arc::default(), &objects, |_| {}).await;
-    assert_eq!(performed.action, Action::Ack, "{:?}", performed.error);
+    assert_eq!(performed.action, MessageAction::Ack, "{:?}", performed.error);
     assert!(text(&objects, "reports/2026-11-23.html").await.contains("No job became known on this day."));
     assert_eq!(text(&objects, "reports/2026-11-23.csv").await.lines().count(), 1);
 }
@@ -240,8 +236,8 @@ async fn made_again_it_takes_the_place_of_the_old_one() {
 
 #[tokio::test]
 async fn without_records_it_fails_for_good_and_says_why() {
-    let performed = Trial::of(function_with(Settings::new(memory()))).run(&DailyReport::default()).await;
-    assert!(matches!(&performed.action, Action::Bury(burial) if burial.reason == BurialReason::Failed));
+    let performed = TestRun::of(function_with(Settings::new(memory()))).run(&DailyReport::default()).await;
+    assert!(matches!(&performed.action, MessageAction::DeadLetter(cause) if cause.reason == DeadLetterReason::Failed));
     assert!(performed.error.unwrap().message.contains("this worker has no store"));
 }
 
@@ -249,13 +245,13 @@ async fn without_records_it_fails_for_good_and_says_why() {
 async fn a_table_that_is_away_is_tried_again() {
     let away = Records { failure: Some(StoreErrorKind::Unavailable), ..Records::default() };
     let performed = run(Arc::new(away), &memory(), |_| {}).await;
-    assert!(matches!(performed.action, Action::Retry(delay) if delay <= secs(30)), "{:?}", performed.action);
+    assert!(matches!(performed.action, MessageAction::Retry(delay) if delay <= secs(30)), "{:?}", performed.action);
     let error = performed.error.unwrap().to_string();
     assert_eq!(error, "the records of 2026-11-23 cannot be read: the table is away");
 
     let broken = Records { failure: Some(StoreErrorKind::Invalid), ..Records::default() };
     let performed = run(Arc::new(broken), &memory(), |_| {}).await;
-    assert!(matches!(performed.action, Action::Bury(_)), "{:?}", performed.action);
+    assert!(matches!(performed.action, MessageAction::DeadLetter(_)), "{:?}", performed.action);
 }
 
 #[tokio::test]

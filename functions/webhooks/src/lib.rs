@@ -49,7 +49,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use lamplighter::{Context, ErrorText, Function, JobError, State};
+use lamplighter::{Context, Function, JobError, State, record::ErrorText};
 use lamplighter_jobs::DeliverWebhook;
 use serde::Serialize;
 use serde_json::value::RawValue;

@@ -50,10 +50,10 @@ mod tests {
     #[test]
     fn a_receiver_cannot_put_a_job_off_beyond_the_life_of_its_message() {
         let options = DeliverWebhook::options();
-        let attempts = options.retry_policy().max_attempts();
-        let longest = LONGEST * (attempts - 1) + options.attempt_timeout() * attempts;
+        let attempts = options.retry.max_attempts();
+        let longest = LONGEST * (attempts - 1) + options.timeout * attempts;
         assert!(longest < days(4), "{longest:?}");
-        assert!((1..attempts).all(|attempt| options.retry_policy().ceiling(attempt) <= LONGEST));
+        assert!((1..attempts).all(|attempt| options.retry.ceiling(attempt) <= LONGEST));
     }
 
     proptest! {

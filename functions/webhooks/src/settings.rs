@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use lamplighter::Setting;
-use lamplighter_aws::{InvalidSecretArn, Sdk, SecretArn, SecretReader};
+use lamplighter_aws::{InvalidSecretArn, AwsClients, SecretArn, SecretReader};
 
 use crate::{
     destination::{Destinations, InvalidDestination},
@@ -182,7 +182,7 @@ impl Secrets {
 impl Default for Secrets {
     /// None; those given by ARN are read from AWS, with region and credentials from environment variables.
     fn default() -> Self {
-        Self::kept_in(Arc::new(SecretReader::new(Sdk::environment())))
+        Self::kept_in(Arc::new(SecretReader::new(AwsClients::environment())))
     }
 }
 

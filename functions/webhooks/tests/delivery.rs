@@ -14,7 +14,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::IntoResponse,
 };
-use lamplighter::{Action, BurialReason, Env, Performed, RawValue, StoreError, StoreErrorKind, testing::Trial};
+use lamplighter::{RawValue, testing::TestRun, backend::{DeadLetterReason, StoreError, StoreErrorKind}, env::Env, host::{JobResult, MessageAction}};
 use lamplighter_aws::SecretArn;
 use lamplighter_jobs::DeliverWebhook;
 use serde_json::Value;
@@ -61,16 +61,16 @@ fn raw(json: &str) -> Box<RawValue> {
     RawValue::from_string(json.into()).unwrap()
 }
 
-async fn deliver(to: SocketAddr) -> Performed {
-    Trial::of(function_with(settings())).run(&job(format!("http://{to}/hook?token=hidden"))).await
+async fn deliver(to: SocketAddr) -> JobResult {
+    TestRun::of(function_with(settings())).run(&job(format!("http://{to}/hook?token=hidden"))).await
 }
 
-fn error(performed: &Performed) -> String {
+fn error(performed: &JobResult) -> String {
     performed.error.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
-fn failed_for_good(performed: &Performed) -> bool {
-    matches!(&performed.action, Action::Bury(burial) if burial.reason == BurialReason::Failed)
+fn failed_for_good(performed: &JobResult) -> bool {
+    matches!(&performed.action, MessageAction::DeadLetter(cause) if cause.reason == DeadLetterReason::Failed)
 }
 
 fn verifies(secret: &str, (headers, body): &(HeaderMap, Bytes)) -> bool {
@@ -80,12 +80,12 @@ fn verifies(secret: &str, (headers, body): &(HeaderMap, Bytes)) -> bool {
 #[tokio::test]
 async fn a_receiver_can_verify_what_it_gets() {
     let (address, seen) = receiver(StatusCode::ACCEPTED).await;
-    let performed = Trial::of(function_with(settings()))
+    let performed = TestRun::of(function_with(settings()))
         .id("order-42")
         .enqueued_at("2026-11-23T12:00:00Z".parse().unwrap())
         .run(&job(format!("http://{address}/hook")))
         .await;
-    assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+    assert_eq!(performed.action, MessageAction::Ack, "{}", error(&performed));
     let output: Value = serde_json::from_str(performed.output.unwrap().get()).unwrap();
     assert_eq!(output["status"], 202);
     assert!(output["ms"].is_u64());
@@ -118,9 +118,9 @@ async fn a_payload_arrives_byte_for_byte() {
         &deep,
     ] {
         let args = format!(r#"{{"url":"http://{address}/","event":"e","payload":{payload}}}"#);
-        let trial = Trial::of(function_with(settings())).enqueued_at("2026-11-23T12:00:00Z".parse().unwrap());
+        let trial = TestRun::of(function_with(settings())).enqueued_at("2026-11-23T12:00:00Z".parse().unwrap());
         let performed = trial.run_raw("webhook.deliver", raw(&args)).await;
-        assert_eq!(performed.action, Action::Ack, "{payload}: {}", error(&performed));
+        assert_eq!(performed.action, MessageAction::Ack, "{payload}: {}", error(&performed));
         let seen = seen.lock().unwrap().pop().unwrap();
         assert!(verifies(SECRET, &seen));
         let body = format!(r#"{{"type":"e","timestamp":"2026-11-23T12:00:00Z","data":{payload}}}"#);
@@ -146,7 +146,7 @@ async fn a_2xx_with_many_or_odd_headers_is_delivered() {
         });
         let performed = deliver(address).await;
         let shown: String = headers.chars().take(20).collect();
-        assert_eq!(performed.action, Action::Ack, "{shown:?}: {}", error(&performed));
+        assert_eq!(performed.action, MessageAction::Ack, "{shown:?}: {}", error(&performed));
     }
 }
 
@@ -175,8 +175,8 @@ fn kept() -> Settings {
 #[tokio::test]
 async fn a_secret_that_is_kept_elsewhere_signs() {
     let (address, seen) = receiver(StatusCode::OK).await;
-    let performed = Trial::of(function_with(kept())).run(&job(format!("http://{address}"))).await;
-    assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+    let performed = TestRun::of(function_with(kept())).run(&job(format!("http://{address}"))).await;
+    assert_eq!(performed.action, MessageAction::Ack, "{}", error(&performed));
     let seen = seen.lock().unwrap();
     assert!(verifies(SECRET, &seen[0]) && verifies(NEXT_SECRET, &seen[0]));
 }
@@ -187,8 +187,8 @@ async fn a_secret_that_cannot_be_read_puts_its_job_back() {
         // At its last attempt, a job that failed would be dead-lettered.
         let mut job = job("http://127.0.0.1:9/");
         job.secret = Some(name.into());
-        let performed = Trial::of(function_with(kept())).receive_count(15).run(&job).await;
-        assert_eq!(performed.action, Action::Retry(Duration::from_secs(60)), "{name}");
+        let performed = TestRun::of(function_with(kept())).receive_count(15).run(&job).await;
+        assert_eq!(performed.action, MessageAction::Retry(Duration::from_secs(60)), "{name}");
         assert_eq!(performed.state, Some(lamplighter::JobState::Queued), "{name}: uncounted");
     }
 }
@@ -199,8 +199,8 @@ async fn while_rotating_both_secrets_verify() {
     let secrets = Secrets::new(SECRET).unwrap().with("shop", &format!("{NEXT_SECRET} {SECRET}")).unwrap();
     let mut job = job(format!("http://{address}"));
     job.secret = Some("shop".into());
-    let performed = Trial::of(function_with(Settings { secrets, ..settings() })).run(&job).await;
-    assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+    let performed = TestRun::of(function_with(Settings { secrets, ..settings() })).run(&job).await;
+    assert_eq!(performed.action, MessageAction::Ack, "{}", error(&performed));
     let seen = seen.lock().unwrap();
     assert!(verifies(SECRET, &seen[0]) && verifies(NEXT_SECRET, &seen[0]));
 }
@@ -216,7 +216,7 @@ async fn an_answer_decides_what_follows() {
     for status in [300, 304, 408, 409, 425, 429, 500, 502, 503, 504] {
         let (address, _) = receiver(StatusCode::from_u16(status).unwrap()).await;
         let performed = deliver(address).await;
-        assert!(matches!(performed.action, Action::Retry(_)), "{status}: {:?}", performed.action);
+        assert!(matches!(performed.action, MessageAction::Retry(_)), "{status}: {:?}", performed.action);
     }
 }
 
@@ -231,9 +231,9 @@ async fn a_receiver_cannot_make_a_job_try_sooner_than_its_policy() {
             headers.into_iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let (address, _) = receiver((StatusCode::SERVICE_UNAVAILABLE, headers)).await;
         // At the tenth attempt the policy waits for up to 43 minutes.
-        let trial = Trial::of(function_with(settings())).env(env()).receive_count(10);
+        let trial = TestRun::of(function_with(settings())).env(env()).receive_count(10);
         match trial.run(&job(format!("http://{address}"))).await.action {
-            Action::Retry(delay) => delays.push(delay),
+            MessageAction::Retry(delay) => delays.push(delay),
             other => panic!("{value:?}: {other:?}"),
         }
     }
@@ -245,15 +245,15 @@ async fn a_receiver_cannot_make_a_job_try_sooner_than_its_policy() {
 async fn retry_after_is_honoured_within_bounds() {
     for (value, delay) in [("7", 7), ("3600", 3600), ("1000000", 6 * 3600)] {
         let (address, _) = receiver((StatusCode::SERVICE_UNAVAILABLE, [("retry-after", value)])).await;
-        assert_eq!(deliver(address).await.action, Action::Retry(Duration::from_secs(delay)), "{value}");
+        assert_eq!(deliver(address).await.action, MessageAction::Retry(Duration::from_secs(delay)), "{value}");
     }
     let date = httpdate::fmt_http_date(std::time::SystemTime::now() + Duration::from_secs(900));
     let (address, _) = receiver((StatusCode::TOO_MANY_REQUESTS, [("retry-after", date)])).await;
-    let Action::Retry(delay) = deliver(address).await.action else { panic!("not tried again") };
+    let MessageAction::Retry(delay) = deliver(address).await.action else { panic!("not tried again") };
     assert!((880..=900).contains(&delay.as_secs()), "{delay:?}");
     // Where it cannot be read, the policy decides: at most five seconds after the first attempt.
     let (address, _) = receiver((StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "soon")])).await;
-    assert!(matches!(deliver(address).await.action, Action::Retry(delay) if delay <= Duration::from_secs(5)));
+    assert!(matches!(deliver(address).await.action, MessageAction::Retry(delay) if delay <= Duration::from_secs(5)));
 }
 
 #[tokio::test]
@@ -292,7 +292,7 @@ async fn an_endless_body_does_not_hold_up_a_success() {
             }
         }
     });
-    assert_eq!(deliver(address).await.action, Action::Ack);
+    assert_eq!(deliver(address).await.action, MessageAction::Ack);
 }
 
 #[tokio::test]
@@ -302,7 +302,7 @@ async fn a_receiver_that_is_away_is_tried_again() {
     socket.bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
     let address = socket.local_addr().unwrap();
     let performed = deliver(address).await;
-    assert!(matches!(performed.action, Action::Retry(_)), "{:?}", performed.action);
+    assert!(matches!(performed.action, MessageAction::Retry(_)), "{:?}", performed.action);
     let text = error(&performed);
     assert!(text.starts_with(&format!("no answer from http://{address}: ")), "{text}");
     assert!(text.contains("refused") && !text.contains("hidden"), "{text}");
@@ -318,15 +318,15 @@ async fn a_receiver_that_hangs_up_or_talks_nonsense_is_tried_again() {
             stream.write_all(answer).await.unwrap();
         });
         let performed = deliver(address).await;
-        assert!(matches!(performed.action, Action::Retry(_)), "{answer:?}: {:?}", performed.action);
+        assert!(matches!(performed.action, MessageAction::Retry(_)), "{answer:?}: {:?}", performed.action);
     }
 }
 
 #[tokio::test]
 async fn a_receiver_without_tls_is_no_https_receiver() {
     let (address, seen) = receiver(StatusCode::OK).await;
-    let performed = Trial::of(function_with(settings())).run(&job(format!("https://{address}"))).await;
-    assert!(matches!(performed.action, Action::Retry(_)), "{:?}", performed.action);
+    let performed = TestRun::of(function_with(settings())).run(&job(format!("https://{address}"))).await;
+    assert!(matches!(performed.action, MessageAction::Retry(_)), "{:?}", performed.action);
     assert!(seen.lock().unwrap().is_empty());
 }
 
@@ -338,7 +338,7 @@ async fn a_receiver_that_says_nothing_is_given_up_before_the_job_times_out() {
     let started = tokio::time::Instant::now();
     let performed = deliver(address).await;
     assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
-    assert!(matches!(performed.action, Action::Retry(_)), "{:?}", performed.action);
+    assert!(matches!(performed.action, MessageAction::Retry(_)), "{:?}", performed.action);
     assert!(error(&performed).contains("no answer from"), "{}", error(&performed));
 }
 
@@ -348,7 +348,7 @@ async fn private_destinations_are_refused_by_address_and_by_name() {
     let port = address.port();
     let public_only = Settings { destinations: Default::default(), ..settings() };
     for host in ["127.0.0.1", "localhost", "0x7f.1", "[::ffff:127.0.0.1]"] {
-        let performed = Trial::of(function_with(public_only.clone())).run(&job(format!("http://{host}:{port}/"))).await;
+        let performed = TestRun::of(function_with(public_only.clone())).run(&job(format!("http://{host}:{port}/"))).await;
         assert!(failed_for_good(&performed), "{host}: {:?}: {}", performed.action, error(&performed));
         assert!(error(&performed).contains("LAMPLIGHTER_WEBHOOK_ALLOW_PRIVATE"), "{}", error(&performed));
     }
@@ -356,14 +356,14 @@ async fn private_destinations_are_refused_by_address_and_by_name() {
 
     let by_name = Settings { destinations: "localhost".parse().unwrap(), ..settings() };
     // Where the machine's resolver puts ::1 first, the receiver on 127.0.0.1 is tried next.
-    let performed = Trial::of(function_with(by_name)).run(&job(format!("http://localhost:{port}/"))).await;
-    assert_eq!(performed.action, Action::Ack, "{}", error(&performed));
+    let performed = TestRun::of(function_with(by_name)).run(&job(format!("http://localhost:{port}/"))).await;
+    assert_eq!(performed.action, MessageAction::Ack, "{}", error(&performed));
 }
 
 #[tokio::test]
 async fn what_no_url_may_be_is_refused() {
     for url in ["ftp://example.com/", "https://user:secret@example.com/", "data:text/plain,hello"] {
-        let performed = Trial::of(function_with(settings())).run(&job(url)).await;
+        let performed = TestRun::of(function_with(settings())).run(&job(url)).await;
         assert!(failed_for_good(&performed), "{url}: {:?}", performed.action);
         assert!(!error(&performed).contains("user:secret"), "{}", error(&performed));
     }
@@ -373,12 +373,12 @@ async fn what_no_url_may_be_is_refused() {
 async fn a_missing_secret_waits_for_its_operator() {
     let (address, seen) = receiver(StatusCode::OK).await;
     let none = Settings { secrets: Secrets::default(), ..settings() };
-    let performed = Trial::of(function_with(none)).run(&job(format!("http://{address}"))).await;
-    assert!(matches!(performed.action, Action::Retry(_)), "{:?}", performed.action);
+    let performed = TestRun::of(function_with(none)).run(&job(format!("http://{address}"))).await;
+    assert!(matches!(performed.action, MessageAction::Retry(_)), "{:?}", performed.action);
     assert!(error(&performed).contains("LAMPLIGHTER_WEBHOOK_SECRET"), "{}", error(&performed));
     let mut other = job(format!("http://{address}"));
     other.secret = Some("nobody".into());
-    let performed = Trial::of(function_with(settings())).run(&other).await;
+    let performed = TestRun::of(function_with(settings())).run(&other).await;
     assert!(error(&performed).contains("\"nobody\""), "{}", error(&performed));
     assert!(seen.lock().unwrap().is_empty(), "sent without a signature");
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use axum::{Router, http::StatusCode};
-use lamplighter::{Action, Backend, Delivery, Env, Function, Stop, Worker, testing::Outbox};
+use lamplighter::{Function, testing::RecordingQueue, backend::Backend, env::Env, host::{Delivery, MessageAction, Stop, Worker}};
 use tokio::{net::TcpListener, process::Command, sync::watch, time::Instant};
 use webhooks::{Secrets, Settings, function_with};
 
@@ -29,7 +29,7 @@ async fn the_process_that_delivers_many() {
     let Ok(port) = std::env::var(PORT) else { return };
     let secrets = Secrets::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
     let function = function_with(Settings { secrets, destinations: "127.0.0.0/8".parse().unwrap() });
-    let worker = Worker::new(function, Backend::new(Arc::new(Outbox::default())), Env::system(), "test", Stop::new());
+    let worker = Worker::new(function, Backend::new(Arc::new(RecordingQueue::default())), Env::system(), "test", Stop::new());
     let batch: Vec<_> = (0..ROUNDS * Function::DEFAULT_CONCURRENCY)
         .map(|n| Delivery {
             queue: "webhooks".into(),
@@ -46,7 +46,7 @@ async fn the_process_that_delivers_many() {
         })
         .collect();
     let settlements = worker.process(batch, Instant::now() + Duration::from_secs(300)).await;
-    let delivered = settlements.iter().filter(|settlement| settlement.action == Action::Ack).count();
+    let delivered = settlements.iter().filter(|settlement| settlement.action == MessageAction::Ack).count();
     println!("delivered: {delivered} of {}", settlements.len());
 }
 

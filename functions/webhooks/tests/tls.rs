@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, process::Stdio, sync::Arc};
 
-use lamplighter::{Action, testing::Trial};
+use lamplighter::{testing::TestRun, host::MessageAction};
 use lamplighter_jobs::DeliverWebhook;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
@@ -88,10 +88,10 @@ async fn the_process_that_delivers() {
         payload: Default::default(),
         secret: None,
     };
-    let performed = Trial::of(function_with(settings)).run(&job).await;
+    let performed = TestRun::of(function_with(settings)).run(&job).await;
     let outcome = match performed.action {
-        Action::Ack => "delivered".to_owned(),
-        Action::Retry(_) => format!("again: {}", performed.error.unwrap()),
+        MessageAction::Ack => "delivered".to_owned(),
+        MessageAction::Retry(_) => format!("again: {}", performed.error.unwrap()),
         other => format!("{other:?}"),
     };
     println!("outcome: {outcome}");

@@ -27,7 +27,7 @@ pub struct DeployedFunction {
     /// Whether it keeps records.
     pub tracked: bool,
     /// Whether it looks after the whole deployment: reads how much lies in each queue, and finds what is due.
-    pub housekeeper: bool,
+    pub maintenance: bool,
     /// The queues that its handlers enqueue on, by name.
     pub enqueues_to: BTreeSet<String>,
     /// Whether its handlers make and change schedules.
@@ -106,30 +106,30 @@ pub(super) fn derive(
 
 fn one(function: &Function) -> DeployedFunction {
     // Triggers that name a rule belong to a schedule.
-    let patterns = function.events().iter().filter(|trigger| trigger.rule_name().is_none()).map(pattern);
+    let patterns = function.spec().events.iter().filter(|trigger| trigger.rule.is_none()).map(pattern);
     DeployedFunction {
         name: function.name().into(),
-        description: function.about().into(),
-        memory_mb: function.memory(),
+        description: function.spec().description.into(),
+        memory_mb: function.spec().memory_mb,
         timeout_secs: u32::try_from(function.timeout().as_secs()).unwrap_or(u32::MAX),
-        variables: function.variables().iter().map(|&(name, value)| (name.into(), value.into())).collect(),
-        settings: function.settings().iter().map(setting).collect(),
-        objects: function.needs_objects(),
-        tracked: !function.is_stateless(),
-        housekeeper: function.is_housekeeper(),
+        variables: function.spec().environment.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
+        settings: function.spec().settings.iter().map(setting).collect(),
+        objects: function.spec().uses_objects,
+        tracked: !function.spec().stateless,
+        maintenance: function.spec().maintenance,
         enqueues_to: reach::queues(function),
-        schedules: function.needs_schedules(),
-        manages_jobs: function.is_manager(),
-        locks: function.routes().any(|route| route.options.overlap_policy() != Overlap::Allow),
+        schedules: function.spec().schedules,
+        manages_jobs: function.spec().manages_jobs,
+        locks: function.routes().any(|route| route.options.overlap != Overlap::Allow),
         events: patterns.collect::<BTreeSet<_>>().into_iter().collect(),
     }
 }
 
 fn setting(setting: &Setting) -> DeployedSetting {
     DeployedSetting {
-        variable: setting.variable().into(),
-        about: setting.about().into(),
-        default: setting.default_value().into(),
+        variable: setting.variable.into(),
+        about: setting.description.into(),
+        default: setting.default.into(),
         secret: setting.is_secret(),
         names_secrets: setting.names_secrets(),
     }
@@ -137,16 +137,16 @@ fn setting(setting: &Setting) -> DeployedSetting {
 
 pub(super) fn pattern(trigger: &EventTrigger) -> EventPattern {
     EventPattern {
-        source: trigger.source_name().map(str::to_owned),
-        detail_type: trigger.detail_type_name().map(str::to_owned),
+        source: trigger.source.map(str::to_owned),
+        detail_type: trigger.detail_type.map(str::to_owned),
     }
 }
 
 fn check_variables(function: &Function, problems: &mut Problems) {
     let name = function.name();
-    let settings = function.settings().iter().map(Setting::variable);
+    let settings = function.spec().settings.iter().map(|setting| setting.variable);
     let mut seen = BTreeSet::new();
-    for variable in function.variables().iter().map(|(variable, _)| *variable).chain(settings) {
+    for variable in function.spec().environment.iter().map(|(variable, _)| *variable).chain(settings) {
         let form = variable.starts_with(|c: char| c.is_ascii_alphabetic())
             && variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !form || variable.len() < 2 {
@@ -194,29 +194,29 @@ fn check_performers(functions: &[Function], definitions: &[Definition], problems
 fn check_settings(functions: &[Function], problems: &mut Problems) {
     let mut known: BTreeMap<String, (&Setting, &Function)> = BTreeMap::new();
     for function in functions {
-        for setting in function.settings() {
+        for setting in &function.spec().settings {
             let parameter = self::setting(setting).parameter();
             if PARAMETERS.contains(&&*parameter) {
                 problems.add(format!(
                     "function {:?}: the setting {} would be the parameter {parameter}, which the template has \
                      already; rename it",
                     function.name(),
-                    setting.variable()
+                    setting.variable
                 ));
             }
             let (first, by) = *known.entry(parameter).or_insert((setting, function));
-            if first.variable() != setting.variable() {
+            if first.variable != setting.variable {
                 problems.add(format!(
                     "the settings {} and {} would be one parameter; rename one",
-                    first.variable(),
-                    setting.variable()
+                    first.variable,
+                    setting.variable
                 ));
             } else if first != setting {
                 problems.add(format!(
                     "functions {} and {} declare the setting {} differently; share one constant",
                     by.name(),
                     function.name(),
-                    setting.variable()
+                    setting.variable
                 ));
             }
         }

@@ -80,14 +80,14 @@ impl Deployment {
     /// that keeps house sends what is due; without one, only schedules are left.
     #[must_use]
     pub fn delays_by_schedules(&self, function: &DeployedFunction) -> bool {
-        let keeps_house = self.functions.iter().any(|function| function.housekeeper);
-        function.schedules || function.manages_jobs || (function.tracked && !keeps_house)
+        let maintenance = self.functions.iter().any(|function| function.maintenance);
+        function.schedules || function.manages_jobs || (function.tracked && !maintenance)
     }
 
     /// The queues that a function sends to, in the order of their names: those that its handlers enqueue on; its own,
     /// where it keeps records, for settlements and attempts that are far away; all, where its handlers start any job.
     pub fn sent_to_by<'a>(&'a self, function: &'a DeployedFunction) -> impl Iterator<Item = &'a DeployedQueue> {
-        let all = function.schedules || function.manages_jobs || function.housekeeper;
+        let all = function.schedules || function.manages_jobs || function.maintenance;
         self.queues.iter().filter(move |queue| {
             let own = function.tracked && queue.function == function.name;
             all || own || function.enqueues_to.contains(&queue.name)

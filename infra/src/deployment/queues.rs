@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lamplighter::{Function, Queue, Route, days, hours, mins};
+use lamplighter::{Function, Queue, days, hours, mins, host::Route};
 
 use crate::problems::Problems;
 
@@ -76,7 +76,7 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
         longest = longest.max(lifetime(route, timeout));
         check(route, timeout, problems);
     }
-    let window = queue.window();
+    let window = queue.batch_window;
     DeployedQueue {
         name: queue.name().into(),
         fifo: queue.is_fifo(),
@@ -87,15 +87,15 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
         dead_letter_retention_secs: seconds(MAX_RETENTION),
         max_receives: function.receive_limit(queue.name()),
         stale_secs: seconds(longest.saturating_add(MAX_DELAY)).next_multiple_of(60),
-        batch_size: queue.batch(),
+        batch_size: queue.batch_size,
         window_secs: u16::try_from(window.as_secs()).unwrap_or(u16::MAX),
-        max_concurrency: queue.concurrency(),
+        max_concurrency: queue.max_concurrency,
     }
 }
 
 /// How long a job may live from its first receive: all of its attempts, and the waits between them.
 fn lifetime(route: &Route, timeout: Duration) -> Duration {
-    let retry = route.options.retry_policy();
+    let retry = route.options.retry;
     retry.span().saturating_add(timeout.saturating_mul(retry.max_attempts()))
 }
 
@@ -106,7 +106,7 @@ fn retention(longest: Duration) -> Duration {
 }
 
 fn check(route: &Route, timeout: Duration, problems: &mut Problems) {
-    let retry = route.options.retry_policy();
+    let retry = route.options.retry;
     let (job, attempts) = (route.job, retry.max_attempts());
     let (receives, most) = (Function::MAX_RECEIVES, Function::MAX_RECEIVES - Function::SPARE_RECEIVES);
     if attempts > most {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lamplighter::{Function, ScheduledJob, schedule::EventBridge, tick_template};
+use lamplighter::{Function, ScheduledJob, schedule::EventBridge, backend::tick_template};
 
 use crate::problems::Problems;
 
@@ -78,8 +78,8 @@ pub(super) fn derive(
         }
     }
     for function in functions {
-        for trigger in function.events() {
-            let Some(rule) = trigger.rule_name() else { continue };
+        for trigger in function.spec().events {
+            let Some(rule) = trigger.rule else { continue };
             let fits = |scheduled: &&ScheduledJob| scheduled.schedule.name == rule && *scheduled.job == *trigger.job();
             if schedules.iter().find(fits).is_none() {
                 problems.add(format!(
@@ -111,7 +111,7 @@ fn one(functions: &[Function], scheduled: &ScheduledJob, problems: &mut Problems
         return None;
     };
     let (Ok(()), Ok(timing)) = (checked, timing) else { return None };
-    let trigger = function.events().iter().find(|trigger| trigger.job() == job && trigger.rule_name() == Some(name));
+    let trigger = function.spec().events.iter().find(|trigger| trigger.job() == job && trigger.rule == Some(name));
     if let Some(trigger) = trigger {
         let own = trigger.fixed_args().map_or("{}", |args| args.get());
         if own != scheduled.args.get() {

@@ -8,9 +8,9 @@ use crate::problems::Problems;
 
 pub(super) fn check(function: &Function, problems: &mut Problems) {
     let name = function.name();
-    for trigger in function.events() {
+    for trigger in function.spec().events {
         let job = trigger.job();
-        if pattern(trigger) == (EventPattern { source: None, detail_type: None }) && trigger.rule_name().is_none() {
+        if pattern(trigger) == (EventPattern { source: None, detail_type: None }) && trigger.rule.is_none() {
             problems.add(format!(
                 "function {name:?}: every event there is would start {job}; name a source, a detail type or a rule"
             ));
@@ -25,7 +25,7 @@ pub(super) fn check(function: &Function, problems: &mut Problems) {
 fn arguments(trigger: &EventTrigger) -> Vec<String> {
     let schema = trigger.definition().schema().to_value();
     let mut sentences: Vec<String> = mapped(trigger, &schema);
-    if trigger.mapped_args().is_empty() && trigger.fixed_args().is_none() && trigger.rule_name().is_none() {
+    if trigger.mapped_args().is_empty() && trigger.fixed_args().is_none() && trigger.rule.is_none() {
         // The detail holds the arguments, and what it will be is not known here. That of a tick is empty.
         return sentences;
     }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use lamplighter::StoreError;
-use lamplighter_aws::{Account, Code, DeployedStack, Examiner, Look, Part, RunTimeSchedule, Unseen};
+use lamplighter::backend::StoreError;
+use lamplighter_aws::{Account, Code, DeployedStack, StackReader, Observed, ResourceRef, RunTimeSchedule, Unreadable};
 use serde_json::Value;
 
-use super::wanted::{Resource, Subject};
+use super::expected::{Resource, Subject};
 
 /// What is there.
 #[derive(Debug, Clone, Default)]
@@ -16,14 +16,14 @@ pub(super) struct Deployed {
     /// The template that it was deployed from, where that can be read.
     pub(super) template: Option<Value>,
     /// Resources that were looked at, by logical id.
-    pub(super) looks: BTreeMap<String, Look>,
+    pub(super) looks: BTreeMap<String, Observed>,
     /// What code functions run, by logical id.
     pub(super) code: BTreeMap<String, Code>,
     /// Schedules that were made at run time.
     pub(super) made: Vec<RunTimeSchedule>,
     pub(super) account: Account,
     /// What could not be looked at, beside single resources: what it is, and why not.
-    pub(super) unseen: Vec<(String, Unseen)>,
+    pub(super) unreadable: Vec<(String, Unreadable)>,
 }
 
 /// Resources that are looked at at once.
@@ -31,15 +31,15 @@ const AT_ONCE: usize = 8;
 
 impl Deployed {
     pub(super) async fn read(
-        examiner: &Examiner,
+        stack_reader: &StackReader,
         stack: DeployedStack,
         resources: &[Resource],
     ) -> Result<Self, StoreError> {
         let parts = resources.iter().filter_map(|resource| Some((resource, part(resource, &stack)?)));
         let looks = parts.map(|(resource, part)| async move {
-            let look = examiner.look(&part).await?;
+            let look = stack_reader.look(&part).await?;
             let code = match (&part, can_answer(&look)) {
-                (Part::Function(name), true) => Some(examiner.code(name).await?),
+                (ResourceRef::Function(name), true) => Some(stack_reader.code(name).await?),
                 _ => None,
             };
             Ok::<_, StoreError>((resource, look, code))
@@ -51,30 +51,30 @@ impl Deployed {
             deployed.looks.insert(resource.id.clone(), look);
             match code {
                 Some(Ok(Some(code))) => _ = deployed.code.insert(resource.id.clone(), code),
-                Some(Err(unseen)) => deployed.unseen.push((resource.label(), unseen)),
+                Some(Err(unreadable)) => deployed.unreadable.push((resource.label(), unreadable)),
                 Some(Ok(None)) | None => {}
             }
         }
-        match examiner.template(&stack.name).await? {
+        match stack_reader.template(&stack.name).await? {
             Ok(template) => deployed.template = template,
-            Err(unseen) => deployed.unseen.push((format!("template of stack {}", stack.name), unseen)),
+            Err(unreadable) => deployed.unreadable.push((format!("template of stack {}", stack.name), unreadable)),
         }
         if let Some(group) = resources.iter().find(|resource| resource.of == Subject::Group) {
             let name = group.properties["Name"].as_str().unwrap_or_default();
-            let (made, unseen) = examiner.run_time_schedules(name).await?;
+            let (made, unreadable) = stack_reader.run_time_schedules(name).await?;
             deployed.made = made;
-            deployed.unseen.extend(unseen.into_iter().map(|one| ("schedules made at run time".to_owned(), one)));
+            deployed.unreadable.extend(unreadable.into_iter().map(|one| ("schedules made at run time".to_owned(), one)));
         }
-        let (account, unseen) = examiner.account().await?;
+        let (account, unreadable) = stack_reader.account().await?;
         deployed.account = account;
-        deployed.unseen.extend(unseen.into_iter().map(|one| ("quotas of the account".to_owned(), one)));
+        deployed.unreadable.extend(unreadable.into_iter().map(|one| ("quotas of the account".to_owned(), one)));
         deployed.stack = stack;
         Ok(deployed)
     }
 }
 
 /// Whether a function can be asked: one that is held at no concurrency, or has no code yet, answers nobody.
-fn can_answer(look: &Look) -> bool {
+fn can_answer(look: &Observed) -> bool {
     look.seen.as_ref().is_some_and(|seen| {
         let state = seen["State"].as_str().unwrap_or("Active");
         seen["ReservedConcurrency"] != 0 && !matches!(state, "Pending" | "Failed")
@@ -82,21 +82,21 @@ fn can_answer(look: &Look) -> bool {
 }
 
 /// What to look at; `None` for what is known from the stack alone, and for what the stack does not have.
-fn part(resource: &Resource, stack: &DeployedStack) -> Option<Part> {
+fn part(resource: &Resource, stack: &DeployedStack) -> Option<ResourceRef> {
     let id = stack.resources.get(&resource.id).map(|resource| &*resource.physical_id).filter(|id| !id.is_empty())?;
     let text = |name: &str| resource.properties[name].as_str().map(ToOwned::to_owned);
     let id = id.to_owned();
     Some(match &*resource.kind {
-        "AWS::SQS::Queue" => Part::Queue(id),
-        "AWS::Lambda::Function" => Part::Function(id),
-        "AWS::Lambda::EventInvokeConfig" => Part::Calls(text("FunctionName")?),
-        "AWS::Lambda::EventSourceMapping" => Part::Mapping(id),
-        "AWS::Events::Rule" => Part::Rule(text("Name")?),
-        "AWS::Events::EventBus" => Part::Bus(text("Name")?),
-        "AWS::Scheduler::Schedule" => Part::Schedule(text("GroupName")?, text("Name")?),
-        "AWS::Scheduler::ScheduleGroup" => Part::Group(text("Name")?),
-        "AWS::DynamoDB::Table" => Part::Table(id),
-        "AWS::IAM::Role" => Part::Role(id),
+        "AWS::SQS::Queue" => ResourceRef::Queue(id),
+        "AWS::Lambda::Function" => ResourceRef::Function(id),
+        "AWS::Lambda::EventInvokeConfig" => ResourceRef::Calls(text("FunctionName")?),
+        "AWS::Lambda::EventSourceMapping" => ResourceRef::Mapping(id),
+        "AWS::Events::Rule" => ResourceRef::Rule(text("Name")?),
+        "AWS::Events::EventBus" => ResourceRef::Bus(text("Name")?),
+        "AWS::Scheduler::Schedule" => ResourceRef::Schedule(text("GroupName")?, text("Name")?),
+        "AWS::Scheduler::ScheduleGroup" => ResourceRef::Group(text("Name")?),
+        "AWS::DynamoDB::Table" => ResourceRef::Table(id),
+        "AWS::IAM::Role" => ResourceRef::Role(id),
         _ => return None,
     })
 }

@@ -18,11 +18,11 @@ pub struct Finding {
     /// How it is.
     pub found: String,
     /// How it should be.
-    pub wanted: String,
+    pub expected: String,
     /// What that breaks.
     pub breaks: String,
-    /// What mends it.
-    pub mend: String,
+    /// What repairs it.
+    pub repair: String,
 }
 
 /// How bad a finding is.
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn the_manual_has_every_kind_and_no_other() {
         let manual = include_str!("../../../docs/operations.md");
-        let (_, table) = manual.split_once("| kind | breaks | mend |").expect("the table of kinds");
+        let (_, table) = manual.split_once("| kind | breaks | repair |").expect("the table of kinds");
         let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
         let told: Vec<_> = rows.filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
         let kinds: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();

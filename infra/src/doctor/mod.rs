@@ -1,6 +1,6 @@
 //! What is wrong with a deployed stack: what is there, compared with what the definitions want.
 //!
-//! Reading and comparing are apart. [`Wanted::examine`] reads through an [`Examiner`]; what it read is plain data, and
+//! Reading and comparing are apart. [`Expected::examine`] reads through an [`StackReader`]; what it read is plain data, and
 //! what follows from that is told without asking anybody.
 
 mod compare;
@@ -8,28 +8,28 @@ mod deployed;
 mod finding;
 mod policy;
 mod resolve;
-mod wanted;
+mod expected;
 
-use lamplighter::{StoreError, StoreErrorKind};
-use lamplighter_aws::{DeployedStack, Examiner};
+use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter_aws::{DeployedStack, StackReader};
 
-use self::{compare::compare, deployed::Deployed, wanted::Resource};
+use self::{compare::compare, deployed::Deployed, expected::Resource};
 pub use self::{
     finding::{Examination, Finding, Kind, Severity},
-    wanted::Wanted,
+    expected::Expected,
 };
 
-impl Wanted {
+impl Expected {
     /// Compares a deployed stack with what is wanted. It only reads, and asks each function what code it runs, which runs
     /// no job. What the caller may not look at is a finding too.
     ///
     /// # Errors
     /// When there is no such stack, when it is another one's altogether, or when CloudFormation cannot be asked.
-    pub async fn examine(&self, examiner: &Examiner, stack: &str) -> Result<Examination, StoreError> {
-        let stack = examiner.stack(stack).await?;
+    pub async fn examine(&self, stack_reader: &StackReader, stack: &str) -> Result<Examination, StoreError> {
+        let stack = stack_reader.stack(stack).await?;
         let resources = self.resources(&stack);
         check_is_ours(&stack, &resources)?;
-        let deployed = Deployed::read(examiner, stack, &resources).await?;
+        let deployed = Deployed::read(stack_reader, stack, &resources).await?;
         Ok(compare(self, &resources, &deployed))
     }
 }
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn a_stack_of_somebody_else_is_refused_in_one_sentence() {
         let mut stack = DeployedStack { name: "theirs".into(), ..DeployedStack::default() };
-        let resources = crate::wanted().unwrap().resources(&stack);
+        let resources = crate::expected().unwrap().resources(&stack);
         assert!(check_is_ours(&stack, &resources).is_ok(), "one whose making has failed is examined");
         let resource = StackResource { kind: "AWS::SQS::Queue".into(), physical_id: "u".into(), status: "x".into() };
         stack.resources.insert("TheirQueue".into(), resource.clone());

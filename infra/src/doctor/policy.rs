@@ -28,9 +28,9 @@ pub(super) fn statements(document: &Value) -> &[Value] {
 }
 
 /// What `wanted` says and `found` does not. What cannot be told of `wanted` is not missed.
-pub(super) fn missing<'a>(wanted: impl IntoIterator<Item = &'a Value>, found: &[Value]) -> BTreeSet<Right> {
+pub(super) fn missing<'a>(expected: impl IntoIterator<Item = &'a Value>, found: &[Value]) -> BTreeSet<Right> {
     let mut missing = BTreeSet::new();
-    for statement in wanted {
+    for statement in expected {
         let limits = limits(statement);
         for action in texts(&statement["Action"]) {
             for resource in resources(statement) {
@@ -93,12 +93,12 @@ fn each(limits: &[(String, String, Vec<String>)]) -> Vec<Vec<Limit>> {
 }
 
 /// Whether a statement says it too: of the same effect and for the same principal, and limited to no less.
-fn says(found: &Value, wanted: &Value, action: &str, resource: &str, limits: &[Limit]) -> bool {
+fn says(found: &Value, expected: &Value, action: &str, resource: &str, limits: &[Limit]) -> bool {
     let limited = |(operator, key, values): &(String, String, Vec<String>)| {
         limits.iter().any(|limit| limit.0 == *operator && limit.1 == *key && values.contains(&limit.2))
     };
-    found["Effect"] == wanted["Effect"]
-        && principal(found) == principal(wanted)
+    found["Effect"] == expected["Effect"]
+        && principal(found) == principal(expected)
         && covers(found, action, resource)
         && self::limits(found).iter().all(limited)
 }
@@ -158,25 +158,25 @@ mod tests {
 
     use super::*;
 
-    fn lost(wanted: Value, found: Value) -> Vec<String> {
+    fn lost(expected: Value, found: Value) -> Vec<String> {
         let found = found.as_array().unwrap().clone();
-        let rights = missing([&wanted], &found).into_iter();
+        let rights = missing([&expected], &found).into_iter();
         rights.map(|right| format!("{} {} {} {}", right.effect, right.action, right.resource, right.only)).collect()
     }
 
     #[test]
     fn what_is_allowed_elsewhere_or_by_a_pattern_is_not_missed() {
-        let wanted = json!({"Effect": "Allow", "Action": ["s:A", "s:B"], "Resource": ["arn:1", "arn:2"]});
-        assert_eq!(lost(wanted.clone(), json!([wanted])), [""; 0]);
+        let expected = json!({"Effect": "Allow", "Action": ["s:A", "s:B"], "Resource": ["arn:1", "arn:2"]});
+        assert_eq!(lost(expected.clone(), json!([expected])), [""; 0]);
         let spread = json!([
             {"Effect": "Allow", "Action": "s:*", "Resource": "arn:1"},
             {"Effect": "Allow", "Action": ["S:a", "s:B"], "Resource": "*"},
         ]);
-        assert_eq!(lost(wanted.clone(), spread), [""; 0]);
+        assert_eq!(lost(expected.clone(), spread), [""; 0]);
         let half = json!([{"Effect": "Allow", "Action": "s:A", "Resource": "arn:?"}]);
-        assert_eq!(lost(wanted.clone(), half), ["Allow s:B arn:1 ", "Allow s:B arn:2 "]);
-        let refused = json!([wanted, {"Effect": "Deny", "Action": "*", "Resource": "arn:2"}]);
-        assert_eq!(lost(wanted, refused), ["Allow s:A arn:2 ", "Allow s:B arn:2 "]);
+        assert_eq!(lost(expected.clone(), half), ["Allow s:B arn:1 ", "Allow s:B arn:2 "]);
+        let refused = json!([expected, {"Effect": "Deny", "Action": "*", "Resource": "arn:2"}]);
+        assert_eq!(lost(expected, refused), ["Allow s:A arn:2 ", "Allow s:B arn:2 "]);
     }
 
     #[test]
@@ -185,16 +185,16 @@ mod tests {
             json!({"Effect": "Allow", "Principal": {"Service": "events"}, "Action": "sqs:SendMessage", "Resource": "q",
                    "Condition": {"ArnEquals": {"aws:SourceArn": rules}}})
         };
-        let wanted = rules(json!(["r1", "r2"]));
-        assert_eq!(lost(wanted.clone(), json!([rules(json!("r1"))])), ["Allow sqs:SendMessage q r2"]);
-        assert_eq!(lost(wanted.clone(), json!([rules(json!("r2")), rules(json!(["r1"]))])), [""; 0]);
+        let expected = rules(json!(["r1", "r2"]));
+        assert_eq!(lost(expected.clone(), json!([rules(json!("r1"))])), ["Allow sqs:SendMessage q r2"]);
+        assert_eq!(lost(expected.clone(), json!([rules(json!("r2")), rules(json!(["r1"]))])), [""; 0]);
         let mut open = rules(json!([]));
         open.as_object_mut().unwrap().remove("Condition");
-        assert_eq!(lost(wanted.clone(), json!([open])), [""; 0]);
-        assert_eq!(lost(wanted.clone(), json!([])).len(), 2);
-        let mut other = wanted.clone();
+        assert_eq!(lost(expected.clone(), json!([open])), [""; 0]);
+        assert_eq!(lost(expected.clone(), json!([])).len(), 2);
+        let mut other = expected.clone();
         other["Principal"] = json!({"Service": "scheduler"});
-        assert_eq!(lost(wanted, json!([other])).len(), 2);
+        assert_eq!(lost(expected, json!([other])).len(), 2);
         let plain = json!({"Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": "q",
                            "Condition": {"Bool": {"aws:SecureTransport": "false"}}});
         assert_eq!(lost(plain.clone(), json!([plain])), [""; 0]);

@@ -44,7 +44,7 @@ pub(super) fn resources(deployment: &Deployment) -> Map {
 fn of_queue(queue: &DeployedQueue) -> Map {
     let (id, name) = (logical_name(&queue.name), &queue.name);
     let given_up = format!(
-        "Jobs of queue {name} were given up. Each dead letter's attribute lamplighter.reason tells why; when it is mended, \
+        "Jobs of queue {name} were given up. Each dead letter's attribute lamplighter.reason tells why; when it is repaired, \
          `lamp redrive {name}` sends them again."
     );
     let stale = format!(

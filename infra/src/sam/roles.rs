@@ -41,7 +41,7 @@ pub(super) fn of(deployment: &Deployment, function: &DeployedFunction) -> Map {
     } else if deployment.delays_by_schedules(function) {
         statements.extend(scheduler::delays(function));
     }
-    if function.housekeeper {
+    if function.maintenance {
         statements.extend(housekeeping(deployment));
     }
     if function.objects {
@@ -73,7 +73,7 @@ fn records(function: &DeployedFunction) -> Vec<Map> {
 /// Whoever enqueues takes back the record of a job that could not be sent; who frees a lock deletes it; who cancels a
 /// delayed job, or sends what is due, deletes that it is due.
 fn deletes_items(function: &DeployedFunction) -> bool {
-    function.locks || function.housekeeper || function.manages_jobs || !function.enqueues_to.is_empty()
+    function.locks || function.maintenance || function.manages_jobs || !function.enqueues_to.is_empty()
 }
 
 /// Arguments that are too large for a message. They go by themselves, so nobody need delete them.

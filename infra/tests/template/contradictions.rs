@@ -3,10 +3,7 @@
 use crate::support::{
     BookOrder, FileLetter, MAILS, SendMail, handle, job, keeper, mail, minutely, orders, problems, schedules,
 };
-use lamplighter::{
-    Definition, EventTrigger, Function, Options, Queue, Retry, ScheduledJob, Setting, hours, mins, schedule::Schedule,
-    secs,
-};
+use lamplighter::{Definition, EventTrigger, Function, Options, Queue, Retry, ScheduledJob, Setting, hours, mins, schedule::Schedule, secs};
 use lamplighter_infra::Deployment;
 
 /// A function with one job on a queue of its own.
@@ -61,7 +58,7 @@ fn of_functions() {
         (one_job().memory_mb(64), "function \"one\": memory is 128 to 10240 MB, not 64"),
         (Function::new("none").with_state(()), "function \"none\": it performs no job; add one with .job(handler)"),
         (
-            one_job().stateless().keeps_house(),
+            one_job().stateless().maintenance(),
             "function \"one\": it keeps house, which needs records, and is stateless; remove one of the two",
         ),
         (

@@ -144,8 +144,8 @@ fn a_tick_is_the_same_message_everywhere() {
             let template = deployed.message(placeholder);
             let others = template.replace(placeholder, "");
             assert!(!others.contains(['<', '>']), "{others} holds what EventBridge would take for a placeholder");
-            let sent: lamplighter::Message = template.replace(placeholder, tick).parse().unwrap();
-            let args = |message: &lamplighter::Message| -> serde_json::Value {
+            let sent: lamplighter::message::Message = template.replace(placeholder, tick).parse().unwrap();
+            let args = |message: &lamplighter::message::Message| -> serde_json::Value {
                 serde_json::from_str(message.args.get()).unwrap()
             };
             let wanted = scheduled.message(tick.parse().unwrap()).unwrap();
@@ -153,7 +153,7 @@ fn a_tick_is_the_same_message_everywhere() {
             assert_eq!((sent.enqueued_at, &sent.schedule), (wanted.enqueued_at, &wanted.schedule));
             assert_eq!(args(&sent), args(&wanted));
             // Unfilled, it is refused: not one job for all ticks.
-            assert!(template.parse::<lamplighter::Message>().is_err());
+            assert!(template.parse::<lamplighter::message::Message>().is_err());
         }
     }
 }

@@ -1,9 +1,6 @@
 //! Functions to derive from.
 
-use lamplighter::{
-    Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, ScheduledJob, Setting, hours, mins,
-    schedule::Schedule, secs,
-};
+use lamplighter::{Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, ScheduledJob, Setting, hours, mins, schedule::Schedule, secs};
 use lamplighter_infra::{Deployment, Problems, Template};
 use serde_json::Value;
 
@@ -82,7 +79,7 @@ pub(crate) fn desk() -> Function {
 /// The one that looks after the deployment, called by a rule.
 pub(crate) fn keeper() -> Function {
     let each_minute = EventTrigger::new::<KeepHouse>().rule("housekeeping").args(&KeepHouse::default());
-    Function::new("keeper").keeps_house().on_event(each_minute).job(handle::<KeepHouse>).with_state(())
+    Function::new("keeper").maintenance().on_event(each_minute).job(handle::<KeepHouse>).with_state(())
 }
 
 /// What calls it.

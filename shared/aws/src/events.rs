@@ -2,10 +2,10 @@
 
 use async_trait::async_trait;
 use aws_sdk_eventbridge::{Client, config, types::PutEventsRequestEntry};
-use lamplighter::{Event, Events, StoreError, StoreErrorKind};
+use lamplighter::{backend::{Event, Events, StoreError, StoreErrorKind}};
 use tokio::sync::OnceCell;
 
-use crate::sdk::{Sdk, explain};
+use crate::sdk::{AwsClients, explain};
 
 /// Entries of one PutEvents (Amazon EventBridge API Reference, "PutEvents").
 const BATCH: usize = 10;
@@ -13,7 +13,7 @@ const BATCH: usize = 10;
 /// The bus that others listen to. Events have the source `lamplighter`, and `job.failed` or `job.succeeded` as their
 /// detail type.
 pub(crate) struct Bus {
-    sdk: Sdk,
+    sdk: AwsClients,
     client: OnceCell<Client>,
     name: String,
 }
@@ -23,7 +23,7 @@ const SOURCE: &str = "lamplighter";
 
 impl Bus {
     /// The bus of that name, or ARN.
-    pub(crate) fn new(sdk: Sdk, name: impl Into<String>) -> Self {
+    pub(crate) fn new(sdk: AwsClients, name: impl Into<String>) -> Self {
         Self { sdk, client: OnceCell::new(), name: name.into() }
     }
 

@@ -7,8 +7,8 @@
 //! - With the feature `secrets`, [`SecretReader`] reads secrets from Secrets Manager and Parameter Store.
 //! - With the feature `operator`, [`Stack`] tells what a deployed stack consists of, and [`Operator`] pauses its queues
 //!   and moves their dead letters back.
-//! - With the feature `doctor`, [`Examiner`] tells what each resource of a deployed stack is like.
-//! - [`Sdk`] is what all clients of AWS's SDKs in this process share, made at first use: nothing here touches the
+//! - With the feature `doctor`, [`StackReader`] tells what each resource of a deployed stack is like.
+//! - [`AwsClients`] is what all clients of AWS's SDKs in this process share, made at first use: nothing here touches the
 //!   network, the file system or a certificate before something has to be said to AWS.
 
 mod backend;
@@ -17,7 +17,7 @@ mod dynamo;
 #[cfg(feature = "events")]
 mod events;
 #[cfg(feature = "doctor")]
-mod examiner;
+mod stack_reader;
 pub mod lambda;
 #[cfg(feature = "dynamodb")]
 mod maintenance;
@@ -41,7 +41,7 @@ mod stack;
 pub mod testing;
 
 #[cfg(feature = "doctor")]
-pub use self::examiner::{Account, Code, DeployedStack, Examiner, Look, Part, RunTimeSchedule, StackResource, Unseen};
+pub use self::stack_reader::{Account, Code, DeployedStack, StackReader, Observed, ResourceRef, RunTimeSchedule, StackResource, Unreadable};
 #[cfg(feature = "dynamodb")]
 pub use self::maintenance::{Maintenance, MaintenanceError, QueueReport, Report};
 #[cfg(feature = "doctor")]
@@ -51,9 +51,9 @@ pub use self::schedules::{AwsSchedules, OneTime, OneTimeError, ScheduleSettings,
 #[cfg(feature = "secrets")]
 pub use self::secrets::{InvalidSecretArn, SecretArn, SecretReader};
 pub use self::{
-    backend::{Aws, Settings},
+    backend::{AwsBackend, Settings},
     queues::{QueueArn, QueueMap, QueueMapError, QueueUrls},
-    sdk::Sdk,
+    sdk::AwsClients,
     sqs::{Sqs, SqsError},
 };
 #[cfg(feature = "operator")]

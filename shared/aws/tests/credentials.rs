@@ -14,7 +14,7 @@ mod support;
 
 use std::{sync::Arc, time::Duration};
 
-use lamplighter::{Backend, Client, Env};
+use lamplighter::{Client, backend::Backend, env::Env};
 use lamplighter_aws::{Sqs, testing::FakeSqs};
 use tokio::{process::Command, time::timeout};
 

@@ -12,10 +12,7 @@ mod support;
 
 use std::time::Duration;
 
-use lamplighter::{
-    Backend, Client, EnqueueError, Enqueued, Env, Job, MAX_MESSAGE_BYTES, Options, Queue, StoreErrorKind, Timestamp,
-    mins, secs,
-};
+use lamplighter::{Client, EnqueueError, Enqueued, Job, Options, Queue, Timestamp, mins, secs, backend::{Backend, StoreErrorKind}, env::Env, message::MAX_MESSAGE_BYTES};
 use lamplighter_aws::{
     Sqs,
     testing::{FakeSqs, Fault},
@@ -77,7 +74,7 @@ async fn a_job_is_a_message_on_its_queue() {
     // A group on a standard queue spreads fairly between tenants; ids de-duplicate on FIFO queues only.
     assert_eq!(entry["MessageGroupId"], "tenant-7");
     assert!(entry.get("MessageDeduplicationId").is_none() && entry.get("DelaySeconds").is_none(), "{entry}");
-    let message: lamplighter::Message = entry["MessageBody"].as_str().unwrap().parse().unwrap();
+    let message: lamplighter::message::Message = entry["MessageBody"].as_str().unwrap().parse().unwrap();
     assert_eq!((message.job.as_str(), message.id.unwrap().as_str()), ("act.out", "order-42"));
 }
 
@@ -98,7 +95,7 @@ async fn a_thousand_jobs_are_a_hundred_calls_and_answers_keep_their_order() {
     // Each answer carries the id of the job at its place.
     let mut sent = std::collections::BTreeMap::new();
     for entry in entries(&fake) {
-        let message: lamplighter::Message = entry["MessageBody"].as_str().unwrap().parse().unwrap();
+        let message: lamplighter::message::Message = entry["MessageBody"].as_str().unwrap().parse().unwrap();
         let args: Act = serde_json::from_str(message.args.get()).unwrap();
         sent.insert(message.id.unwrap(), args.note);
     }

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 
-use lamplighter::{JobId, StoreErrorKind, Timestamp};
+use lamplighter::{JobId, Timestamp, backend::StoreErrorKind};
 use lamplighter_aws::{
     OneTime, OneTimeError, Sending,
     testing::{FakeSchedules, FakeSqs},

@@ -9,10 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lamplighter::{
-    Claim, ClaimRequest, Count, JobId, JobState, LeaseStatus, ListQuery, Note, Page, Record, Settle, Settled, Stop,
-    Store, StoreError, Timestamp, Token,
-};
+use lamplighter::{JobId, JobState, ListQuery, Record, Timestamp, backend::{Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, Store, StoreError, Token}, host::Stop, record::{Count, Page}};
 use lamplighter_aws::{
     DeadLetterFilter, Moved, Operator, Redrive, Redriven,
     testing::{FakeDeployment, FakeLetter, Fault},
@@ -31,11 +28,11 @@ fn body(job: &str, id: &str) -> String {
 }
 
 /// Puts a letter of a job into the dead-letter queue, as a function buries one.
-fn bury(fake: &FakeDeployment, job: &str, id: &str) -> String {
-    bury_at(fake, job, id, now())
+fn dead_letter(fake: &FakeDeployment, job: &str, id: &str) -> String {
+    dead_letter_at(fake, job, id, now())
 }
 
-fn bury_at(fake: &FakeDeployment, job: &str, id: &str, sent: i64) -> String {
+fn dead_letter_at(fake: &FakeDeployment, job: &str, id: &str, sent: i64) -> String {
     let attributes = [("lamplighter.reason", "failed"), ("lamplighter.message-id", "live"), ("tenant", "blue")];
     fake.put(DEAD, &FakeLetter { body: &body(job, id), attributes: &attributes, sent, group: None })
 }
@@ -65,7 +62,7 @@ fn counts(redriven: &Redriven) -> (u64, u64, u64, u64) {
 async fn each_letter_is_sent_before_it_is_deleted_and_stays_as_it_was() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..23 {
-        bury(&fake, "act.out", &format!("job-{n:02}"));
+        dead_letter(&fake, "act.out", &format!("job-{n:02}"));
     }
     let redriven = redrive(&fake, &own_road()).await;
     assert_eq!((counts(&redriven), redriven.moved.of), ((23, 0, 0, 0), 23));
@@ -111,7 +108,7 @@ async fn each_letter_is_sent_before_it_is_deleted_and_stays_as_it_was() {
 async fn what_is_not_chosen_can_be_received_again_at_once() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..30 {
-        bury(&fake, if n % 3 == 0 { "act.out" } else { "other" }, &format!("job-{n}"));
+        dead_letter(&fake, if n % 3 == 0 { "act.out" } else { "other" }, &format!("job-{n}"));
     }
     let redriven = redrive(&fake, &Redrive::new().filter(of_job("act.out"))).await;
     assert_eq!(counts(&redriven), (10, 0, 20, 0));
@@ -123,10 +120,10 @@ async fn what_is_not_chosen_can_be_received_again_at_once() {
 async fn letters_are_chosen_by_when_they_were_buried() {
     let fake = FakeDeployment::start().await.unwrap();
     let hour = 3_600_000;
-    bury_at(&fake, "act.out", "yesterday", now() - 24 * hour);
-    bury_at(&fake, "act.out", "just-now", now() - 1000);
+    dead_letter_at(&fake, "act.out", "yesterday", now() - 24 * hour);
+    dead_letter_at(&fake, "act.out", "just-now", now() - 1000);
     // A job that fails again while the redrive runs has a new letter, which must not go round and round.
-    bury_at(&fake, "act.out", "meanwhile", now() + hour);
+    dead_letter_at(&fake, "act.out", "meanwhile", now() + hour);
     let since = Timestamp::from_millisecond(now() - hour).unwrap();
     let filter = DeadLetterFilter { job: None, since: Some(since) };
     let redriven = redrive(&fake, &Redrive::new().filter(filter)).await;
@@ -139,7 +136,7 @@ async fn letters_are_chosen_by_when_they_were_buried() {
 async fn a_letter_that_sqs_does_not_take_stays() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..5 {
-        bury(&fake, "act.out", &format!("job-{n}"));
+        dead_letter(&fake, "act.out", &format!("job-{n}"));
     }
     fake.fail("SendMessageBatch", Fault::Entries(vec![1, 3], true));
     let redriven = redrive(&fake, &own_road()).await;
@@ -151,7 +148,7 @@ async fn a_letter_that_sqs_does_not_take_stays() {
 #[tokio::test]
 async fn nothing_is_deleted_where_nothing_was_sent() {
     let fake = FakeDeployment::start().await.unwrap();
-    bury(&fake, "act.out", "a");
+    dead_letter(&fake, "act.out", "a");
     fake.fail("SendMessageBatch", Fault::Call(403, "AccessDenied", "not yours"));
     let redriven = redrive(&fake, &own_road()).await;
     assert_eq!(counts(&redriven), (0, 0, 0, 1));
@@ -164,14 +161,14 @@ async fn nothing_is_deleted_where_nothing_was_sent() {
 #[tokio::test]
 async fn a_letter_that_cannot_be_deleted_is_told() {
     let fake = FakeDeployment::start().await.unwrap();
-    bury(&fake, "act.out", "a");
-    bury(&fake, "act.out", "b");
+    dead_letter(&fake, "act.out", "a");
+    dead_letter(&fake, "act.out", "b");
     fake.fail("DeleteMessageBatch", Fault::Entries(vec![0], false));
     let redriven = redrive(&fake, &own_road()).await;
     assert_eq!((counts(&redriven), redriven.twice), ((2, 0, 0, 0), 0), "it was tried again");
     assert_eq!(fake.lying(DEAD).len(), 0);
 
-    bury(&fake, "act.out", "c");
+    dead_letter(&fake, "act.out", "c");
     for _ in 0..4 {
         fake.fail("DeleteMessageBatch", Fault::Entries(vec![0], false));
     }
@@ -217,7 +214,7 @@ async fn on_a_fifo_queue_groups_are_kept_and_nothing_is_swallowed() {
 async fn a_rate_is_kept() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..30 {
-        bury(&fake, "act.out", &format!("job-{n}"));
+        dead_letter(&fake, "act.out", &format!("job-{n}"));
     }
     let began = Instant::now();
     let told = Mutex::new(Vec::<Moved>::new());
@@ -235,7 +232,7 @@ async fn a_rate_is_kept() {
 async fn a_stop_ends_what_is_under_way_and_begins_no_more() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..30 {
-        bury(&fake, "act.out", &format!("job-{n}"));
+        dead_letter(&fake, "act.out", &format!("job-{n}"));
     }
     let stop = Stop::new();
     let slowly = Redrive::new().per_second(NonZeroU32::new(10).unwrap());
@@ -248,7 +245,7 @@ async fn a_stop_ends_what_is_under_way_and_begins_no_more() {
 #[tokio::test]
 async fn sqs_moves_everything_by_itself_where_it_can() {
     let fake = FakeDeployment::start().await.unwrap();
-    bury(&fake, "act.out", "a");
+    dead_letter(&fake, "act.out", "a");
     let look = |status: &str, moved: u64| {
         json!({"TaskHandle": "task-1", "Status": status, "ApproximateNumberOfMessagesMoved": moved,
                "ApproximateNumberOfMessagesToMove": 3, "StartedTimestamp": 0})
@@ -280,7 +277,7 @@ async fn a_task_is_cancelled_by_a_stop() {
 async fn where_there_are_no_tasks_our_own_road_goes() {
     for unsupported in [None, Some("UnsupportedOperation"), Some("AWS.SimpleQueueService.UnsupportedOperation")] {
         let fake = FakeDeployment::start().await.unwrap();
-        bury(&fake, "act.out", "a");
+        dead_letter(&fake, "act.out", "a");
         if let Some(code) = unsupported {
             fake.move_tasks(vec![json!({"Status": "RUNNING"})]);
             fake.fail("StartMessageMoveTask", Fault::Call(400, code, "not here"));
@@ -294,7 +291,7 @@ async fn where_there_are_no_tasks_our_own_road_goes() {
 #[tokio::test]
 async fn what_a_task_gets_stuck_on_goes_our_own_road() {
     let fake = FakeDeployment::start().await.unwrap();
-    bury(&fake, "act.out", "a");
+    dead_letter(&fake, "act.out", "a");
     let reason = "CouldNotDetermineMessageSource";
     let stuck = json!({"Status": "FAILED", "FailureReason": reason, "ApproximateNumberOfMessagesMoved": 4});
     fake.move_tasks(vec![stuck]);
@@ -325,7 +322,7 @@ async fn a_failed_jobs_record_is_queued_again_before_its_message_is_sent() {
         ("unknown", None),
     ];
     for (id, state) in states {
-        bury(&fake, "act.out", id);
+        dead_letter(&fake, "act.out", id);
         records.set(id, state);
     }
     let redriven = redrive(&fake, &Redrive::new().store(records.clone())).await;
@@ -334,7 +331,7 @@ async fn a_failed_jobs_record_is_queued_again_before_its_message_is_sent() {
     sent.sort_unstable();
     assert_eq!(sent, ["failed", "queued", "unknown"].map(|id| body("act.out", id)));
     assert_eq!(fake.lying(DEAD).len(), 0, "those of jobs that need them no more are gone too");
-    assert_eq!(records.revived(), ["failed"]);
+    assert_eq!(records.marked_queued(), ["failed"]);
 }
 
 #[tokio::test]
@@ -342,7 +339,7 @@ async fn where_the_store_is_away_nothing_is_sent() {
     let fake = FakeDeployment::start().await.unwrap();
     let records = Arc::new(Records { away: true, ..Records::default() });
     for id in ["a", "b"] {
-        bury(&fake, "act.out", id);
+        dead_letter(&fake, "act.out", id);
     }
     let redriven = redrive(&fake, &Redrive::new().store(records)).await;
     assert_eq!(counts(&redriven), (0, 0, 0, 2));
@@ -354,7 +351,7 @@ async fn where_the_store_is_away_nothing_is_sent() {
 async fn counting_moves_nothing_and_hides_nothing() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..25 {
-        bury(&fake, if n < 5 { "other" } else { "act.out" }, &format!("job-{n}"));
+        dead_letter(&fake, if n < 5 { "other" } else { "act.out" }, &format!("job-{n}"));
     }
     fake.put(DEAD, &FakeLetter { body: "no JSON", attributes: &[], sent: now(), group: None });
     let operator = operator(&fake);
@@ -375,10 +372,10 @@ async fn counting_moves_nothing_and_hides_nothing() {
 #[tokio::test]
 async fn letters_are_listed_oldest_first() {
     let fake = FakeDeployment::start().await.unwrap();
-    bury_at(&fake, "act.out", "new", now());
-    bury_at(&fake, "act.out", "old", now() - 1_000_000);
+    dead_letter_at(&fake, "act.out", "new", now());
+    dead_letter_at(&fake, "act.out", "old", now() - 1_000_000);
     for n in 0..20 {
-        bury_at(&fake, "act.out", &format!("job-{n}"), now() - 1000);
+        dead_letter_at(&fake, "act.out", &format!("job-{n}"), now() - 1000);
     }
     let letters = operator(&fake).dead_letters("work", 12, &Stop::new()).await.unwrap();
     assert_eq!(letters.len(), 12);
@@ -398,7 +395,7 @@ async fn a_queue_that_is_not_there_is_one_sentence() {
 #[derive(Default)]
 struct Records {
     states: Mutex<BTreeMap<String, Option<JobState>>>,
-    revived: Mutex<Vec<String>>,
+    marked_queued: Mutex<Vec<String>>,
     away: bool,
 }
 
@@ -407,8 +404,8 @@ impl Records {
         self.states.lock().unwrap().insert(id.into(), state);
     }
 
-    fn revived(&self) -> Vec<String> {
-        self.revived.lock().unwrap().clone()
+    fn marked_queued(&self) -> Vec<String> {
+        self.marked_queued.lock().unwrap().clone()
     }
 }
 
@@ -426,11 +423,11 @@ impl Store for Records {
         Vec::new()
     }
 
-    async fn settle(&self, _: Vec<Settle>, _: tokio::time::Instant) -> Vec<Result<Settled, StoreError>> {
+    async fn settle(&self, _: Vec<Completion>, _: tokio::time::Instant) -> Vec<Result<CompletionResult, StoreError>> {
         Vec::new()
     }
 
-    async fn note(&self, _: &JobId, _: Token, _: Note) -> Result<LeaseStatus, StoreError> {
+    async fn note(&self, _: &JobId, _: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
         Ok(LeaseStatus::Lost)
     }
 
@@ -454,12 +451,12 @@ impl Store for Records {
         Ok(None)
     }
 
-    async fn requeue(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+    async fn retry(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }
 
-    async fn revive(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
-        self.revived.lock().unwrap().push(id.to_string());
+    async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        self.marked_queued.lock().unwrap().push(id.to_string());
         self.set(id.as_str(), Some(JobState::Queued));
         Ok(Some(JobState::Queued))
     }

@@ -6,10 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use lamplighter::{
-    Backend, Client, EnqueueError, Env, Job, Message, Queue, ScheduleOrigin, ScheduleStatus, SchedulingError,
-    StoreErrorKind, Timestamp, mins, schedule::Schedule, secs, tick_template,
-};
+use lamplighter::{Client, EnqueueError, Job, Queue, Timestamp, mins, schedule::Schedule, secs, backend::{Backend, ScheduleOrigin, ScheduleStatus, SchedulingError, StoreErrorKind, tick_template}, env::Env, message::Message};
 use lamplighter_aws::{
     AwsSchedules, Sqs,
     testing::{FakeSchedules, FakeSqs},

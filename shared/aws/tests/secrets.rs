@@ -3,8 +3,8 @@
 
 use std::{fs::File, process::Stdio};
 
-use lamplighter::StoreErrorKind;
-use lamplighter_aws::{Sdk, SecretReader, testing::FakeSecrets};
+use lamplighter::backend::StoreErrorKind;
+use lamplighter_aws::{AwsClients, SecretReader, testing::FakeSecrets};
 use tokio::process::Command;
 
 const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/billing-AbCdEf";
@@ -49,7 +49,7 @@ async fn the_process_without_files() {
     if std::env::var_os(STARVED).is_none() {
         return;
     }
-    let sdk = Sdk::environment();
+    let sdk = AwsClients::environment();
     let files: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
     let first = sdk.config().await.map(drop);
     drop(files);

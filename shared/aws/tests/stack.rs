@@ -1,7 +1,7 @@
 //! Stacks as their outputs tell them, and queues paused and resumed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 
-use lamplighter::StoreErrorKind;
+use lamplighter::backend::StoreErrorKind;
 use lamplighter_aws::{
     MappingState, Operator, Output, Stack,
     testing::{FakeDeployment, FakeLetter, Fault},

@@ -9,23 +9,23 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use lamplighter::{JobId, Settle, StoreError, StoreErrorKind, Token};
+use lamplighter::{JobId, backend::{Completion, StoreError, StoreErrorKind, Token}};
 use tokio::sync::Notify;
 
 /// Settlements to be written yet, each once.
 #[derive(Default)]
 pub(crate) struct Late {
-    open: Mutex<HashMap<(JobId, Token), Settle>>,
+    open: Mutex<HashMap<(JobId, Token), Completion>>,
     come: Notify,
 }
 
 impl Late {
-    fn open(&self) -> MutexGuard<'_, HashMap<(JobId, Token), Settle>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<(JobId, Token), Completion>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps settlements until they are taken.
-    pub(crate) fn keep(&self, settlements: &[Settle]) {
+    pub(crate) fn keep(&self, settlements: &[Completion]) {
         let mut open = self.open();
         for settle in settlements {
             open.insert((settle.id.clone(), settle.token), settle.clone());
@@ -35,7 +35,7 @@ impl Late {
     }
 
     /// All that are kept; they are the caller's then.
-    pub(crate) fn take(&self) -> Vec<Settle> {
+    pub(crate) fn take(&self) -> Vec<Completion> {
         std::mem::take(&mut *self.open()).into_values().collect()
     }
 
@@ -45,7 +45,7 @@ impl Late {
     }
 
     /// Keeps these when it is dropped, unless they were answered.
-    pub(crate) fn guard(&self, settlements: Arc<Vec<Settle>>) -> Guard<'_> {
+    pub(crate) fn guard(&self, settlements: Arc<Vec<Completion>>) -> Guard<'_> {
         Guard { late: self, settlements: Some(settlements) }
     }
 }
@@ -53,7 +53,7 @@ impl Late {
 /// Settlements on their way.
 pub(crate) struct Guard<'a> {
     late: &'a Late,
-    settlements: Option<Arc<Vec<Settle>>>,
+    settlements: Option<Arc<Vec<Completion>>>,
 }
 
 impl Guard<'_> {

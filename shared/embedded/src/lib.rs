@@ -2,8 +2,8 @@
 //! source mappings and the scheduler on one machine.
 //!
 //! ```
-//! # use lamplighter::{Env, Function, Job, JobError, JobState, Queue};
-//! # use lamplighter_embedded::{Embedded, Engine};
+//! # use lamplighter::{Function, Job, JobError, JobState, Queue, env::Env};
+//! # use lamplighter_embedded::{SqliteBackend, Engine};
 //! # #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 //! # struct Greet { name: String }
 //! # impl Job for Greet { const NAME: &'static str = "greeting.say"; const QUEUE: Queue = Queue::standard("greetings"); }
@@ -12,7 +12,7 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
 //! use std::time::Duration;
 //!
-//! let embedded = Embedded::memory(Env::system())?; // or Embedded::open("jobs.db", Settings::default())?
+//! let embedded = SqliteBackend::memory(Env::system())?; // or SqliteBackend::open("jobs.db", Settings::default())?
 //! let running = Engine::builder(&embedded).function(Function::new("greetings").job(greet)).start().await?;
 //!
 //! let client = embedded.client();
@@ -37,7 +37,7 @@
 //!   nothing is done.
 //! - While the file cannot be written, the engine tries again and goes on by itself within seconds once it can. When it
 //!   is removed or replaced, the engine ends, and says so: [`Running::failed`].
-//! - What is in the file is its owner's alone, whatever the umask: see [`Embedded::open`].
+//! - What is in the file is its owner's alone, whatever the umask: see [`SqliteBackend::open`].
 //! - An engine that dies leaves nothing behind but leases. The next one ends them at its start: attempts that were
 //!   running count as lost, and their jobs run again at once.
 //! - A message that nobody consumes stays where it is. Enqueueing to a queue that nobody has declared makes it, so that
@@ -49,10 +49,10 @@
 //! groups, dead-letter queues with redrive, paused queues, schedules with time zones and misfire policies, retention. A batch's
 //! window is not: it saves invocations on AWS, and there are none here.
 
-mod embedded;
+mod backend;
 mod engine;
 mod error;
-mod file;
+mod db;
 mod late;
 mod queues;
 mod schedules;
@@ -60,16 +60,16 @@ mod settings;
 mod state;
 mod store;
 mod time;
-mod work;
+mod operations;
 
 pub use self::{
-    embedded::Embedded,
+    backend::SqliteBackend,
     engine::{Engine, EngineBuilder, EngineError, Running, StartError, Stopped},
     error::{FileLost, OpenError},
-    file::upkeep::Compacted,
+    db::upkeep::Compacted,
     settings::{Durability, Settings},
-    work::{
-        burial::DeadLetter,
+    operations::{
+        dead_letters::DeadLetter,
         pause::QueueStatus,
         redrive::{DeadLetterCount, DeadLetterFilter},
     },

@@ -1,14 +1,14 @@
 //! What people do to queues, and to their dead letters.
 
-use lamplighter::{StoreError, StoreErrorKind};
+use lamplighter::{backend::{StoreError, StoreErrorKind}};
 use rusqlite::Connection;
 
 use crate::{
-    embedded::Embedded,
-    file::catalog::{self, find_queue},
+    backend::SqliteBackend,
+    db::catalog::{self, find_queue},
     time,
-    work::{
-        burial::{self, DeadLetter},
+    operations::{
+        dead_letters::{self, DeadLetter},
         pause::{self, QueueStatus},
         redrive::{self, DeadLetterCount, DeadLetterFilter},
     },
@@ -17,7 +17,7 @@ use crate::{
 /// Dead letters moved in one transaction.
 const REDRIVE_STEP: usize = 500;
 
-impl Embedded {
+impl SqliteBackend {
     /// How all queues stand, by name.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Embedded {
 
     async fn set_paused(&self, queue: &str, paused: bool) -> Result<(), StoreError> {
         let name = queue.to_owned();
-        let known = self.0.writer.run(1, move |unit| pause::pause(unit, &name, paused)).await?;
+        let known = self.0.writer.run(1, move |tx| pause::pause(tx, &name, paused)).await?;
         if known { Ok(()) } else { Err(unknown(queue)) }
     }
 
@@ -85,7 +85,7 @@ impl Embedded {
     /// When there is no such queue, or the file cannot be read.
     pub async fn dead_letters(&self, queue: &str, after: i64, limit: usize) -> Result<Vec<DeadLetter>, StoreError> {
         let id = self.queue_id(queue).await?;
-        self.0.readers.read(move |connection| burial::list(connection, id, after, limit)).await
+        self.0.readers.read(move |connection| dead_letters::list(connection, id, after, limit)).await
     }
 
     /// How many dead letters each queue has, by the queue's name.
@@ -93,7 +93,7 @@ impl Embedded {
     /// # Errors
     /// When the file cannot be read.
     pub async fn dead_letter_counts(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.0.readers.read(burial::counts).await
+        self.0.readers.read(dead_letters::counts).await
     }
 
     /// How many dead letters of a queue fit the filter, by job and reason.
@@ -150,7 +150,7 @@ impl Embedded {
         end: i64,
         limit: usize,
     ) -> Result<usize, StoreError> {
-        self.0.writer.run(limit * 4, move |unit| redrive::oldest(unit, queue, &filter, end, limit)).await
+        self.0.writer.run(limit * 4, move |tx| redrive::oldest(tx, queue, &filter, end, limit)).await
     }
 
     /// Moves one dead letter back. Says whether there was one of that number.
@@ -158,7 +158,7 @@ impl Embedded {
     /// # Errors
     /// When the file cannot be written.
     pub async fn redrive_one(&self, number: i64) -> Result<bool, StoreError> {
-        self.0.writer.run(1, move |unit| redrive::one(unit, number)).await
+        self.0.writer.run(1, move |tx| redrive::one(tx, number)).await
     }
 
     async fn queue_id(&self, queue: &str) -> Result<i64, StoreError> {

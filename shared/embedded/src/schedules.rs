@@ -1,30 +1,30 @@
 //! The core's port of schedules over the file. An engine fires them.
 
 use async_trait::async_trait;
-use lamplighter::{JobId, ScheduleStatus, ScheduledJob, Schedules, SchedulingError};
+use lamplighter::{JobId, ScheduledJob, backend::{ScheduleStatus, Schedules, SchedulingError}};
 
-use crate::{store::EmbeddedStore, work::schedules};
+use crate::{store::SqliteStore, operations::schedules};
 
 #[async_trait]
-impl Schedules for EmbeddedStore {
+impl Schedules for SqliteStore {
     async fn put(&self, scheduled: ScheduledJob) -> Result<(), SchedulingError> {
         scheduled.schedule.check()?;
-        self.writer.run(1, move |unit| schedules::put(unit, &scheduled)).await?
+        self.writer.run(1, move |tx| schedules::put(tx, &scheduled)).await?
     }
 
     async fn remove(&self, name: &str) -> Result<(), SchedulingError> {
         let name = name.to_owned();
-        self.writer.run(1, move |unit| schedules::remove(unit, &name)).await?
+        self.writer.run(1, move |tx| schedules::remove(tx, &name)).await?
     }
 
     async fn pause(&self, name: &str, paused: bool) -> Result<(), SchedulingError> {
         let name = name.to_owned();
-        self.writer.run(1, move |unit| schedules::pause(unit, &name, paused)).await?
+        self.writer.run(1, move |tx| schedules::pause(tx, &name, paused)).await?
     }
 
     async fn trigger(&self, name: &str) -> Result<JobId, SchedulingError> {
         let name = name.to_owned();
-        self.writer.run(1, move |unit| schedules::trigger(unit, &name)).await?
+        self.writer.run(1, move |tx| schedules::trigger(tx, &name)).await?
     }
 
     async fn list(&self) -> Result<Vec<ScheduleStatus>, SchedulingError> {

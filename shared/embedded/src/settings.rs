@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lamplighter::Env;
+use lamplighter::env::Env;
 
 /// What an acknowledged write survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

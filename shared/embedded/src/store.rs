@@ -3,27 +3,24 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lamplighter::{
-    Claim, ClaimRequest, Count, EnqueueError, Enqueued, Env, JobId, JobState, LeaseStatus, ListQuery, Note, Page,
-    Queues, Record, Settle, Settled, Store, StoreError, StoreErrorKind, Submission, Token,
-};
+use lamplighter::{EnqueueError, Enqueued, JobId, JobState, ListQuery, Record, backend::{Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, JobData, LeaseStatus, Queues, Store, StoreError, StoreErrorKind, Token}, env::Env, record::{Count, Page}};
 use tokio::time::Instant;
 
 use crate::{
-    file::{readers::Readers, signals::Signals, writer::Writer},
+    db::{readers::Readers, signals::Signals, writer::Writer},
     late::Late,
-    work::{
+    operations::{
         cancel::cancel,
         claim::claim,
         enqueue::{Entry, enqueue},
-        list, notes, records,
-        requeue::{requeue, revive},
+        list, job_data, records,
+        retry::{retry, mark_queued},
         settle::settle,
     },
 };
 
 /// The core's ports over the file.
-pub(crate) struct EmbeddedStore {
+pub(crate) struct SqliteStore {
     pub(crate) writer: Writer,
     pub(crate) readers: Readers,
     pub(crate) env: Env,
@@ -37,7 +34,7 @@ const CHUNK: usize = 1000;
 /// How long [`Store::changed`] waits at most: what another process writes is not heard here.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-impl EmbeddedStore {
+impl SqliteStore {
     pub(crate) fn new(writer: Writer, readers: Readers, env: Env, signals: Arc<Signals>) -> Self {
         Self { writer, readers, env, late: Late::default(), signals }
     }
@@ -49,9 +46,9 @@ impl EmbeddedStore {
             return Ok(());
         }
         let requests = open.clone();
-        match self.writer.run(open.len(), move |unit| settle(unit, &requests)).await {
+        match self.writer.run(open.len(), move |tx| settle(tx, &requests)).await {
             Ok(answers) => {
-                let written = answers.iter().filter(|answer| matches!(answer, Settled::Applied { .. })).count();
+                let written = answers.iter().filter(|answer| matches!(answer, CompletionResult::Applied { .. })).count();
                 tracing::info!(settlements = written, "settlements that could not be written before are written now");
                 Ok(())
             }
@@ -66,8 +63,8 @@ impl EmbeddedStore {
 }
 
 #[async_trait]
-impl Queues for EmbeddedStore {
-    async fn send(&self, submissions: Vec<Submission>) -> Vec<Result<Enqueued, EnqueueError>> {
+impl Queues for SqliteStore {
+    async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
         let mut answers = Vec::with_capacity(submissions.len());
         let mut under_way = Vec::new();
         let mut submissions = submissions.into_iter().peekable();
@@ -83,7 +80,7 @@ impl Queues for EmbeddedStore {
                 }
             }
             let count = entries.len();
-            under_way.push((count, self.writer.begin(count, move |unit| enqueue(unit, &entries))));
+            under_way.push((count, self.writer.begin(count, move |tx| enqueue(tx, &entries))));
         }
         let mut open = answers.iter_mut().filter(|answer| answer.is_none());
         for (count, answer) in under_way {
@@ -108,25 +105,25 @@ fn for_each<T>(count: usize, answer: Result<Vec<T>, StoreError>) -> Vec<Result<T
 }
 
 #[async_trait]
-impl Store for EmbeddedStore {
+impl Store for SqliteStore {
     // One transaction, which is over for all requests or for none: there is nothing to be said of some before `by`.
     async fn claim(&self, requests: Vec<ClaimRequest>, _by: Instant) -> Vec<Result<Claim, StoreError>> {
         let count = requests.len();
-        for_each(count, self.writer.run(count, move |unit| claim(unit, &requests)).await)
+        for_each(count, self.writer.run(count, move |tx| claim(tx, &requests)).await)
     }
 
-    async fn settle(&self, requests: Vec<Settle>, _by: Instant) -> Vec<Result<Settled, StoreError>> {
+    async fn settle(&self, requests: Vec<Completion>, _by: Instant) -> Vec<Result<CompletionResult, StoreError>> {
         let (count, requests) = (requests.len(), Arc::new(requests));
         // Whether the answer is an error or nobody waits for it any more: the handlers have run.
         let mut guard = self.late.guard(requests.clone());
-        let answer = self.writer.run(count, move |unit| settle(unit, &requests)).await;
+        let answer = self.writer.run(count, move |tx| settle(tx, &requests)).await;
         guard.is_answered(&answer);
         for_each(count, answer)
     }
 
-    async fn note(&self, id: &JobId, token: Token, note: Note) -> Result<LeaseStatus, StoreError> {
+    async fn save_job_data(&self, id: &JobId, token: Token, note: JobData) -> Result<LeaseStatus, StoreError> {
         let id = id.clone();
-        self.writer.run(1, move |unit| notes::note(unit, id.as_str(), token, &note)).await
+        self.writer.run(1, move |tx| job_data::save_job_data(tx, id.as_str(), token, &note)).await
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError> {
@@ -149,17 +146,17 @@ impl Store for EmbeddedStore {
 
     async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         let id = id.clone();
-        self.writer.run(1, move |unit| cancel(unit, id.as_str())).await
+        self.writer.run(1, move |tx| cancel(tx, id.as_str())).await
     }
 
-    async fn requeue(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+    async fn retry(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         let id = id.clone();
-        self.writer.run(1, move |unit| requeue(unit, id.as_str())).await
+        self.writer.run(1, move |tx| retry(tx, id.as_str())).await
     }
 
-    async fn revive(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+    async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         let id = id.clone();
-        self.writer.run(1, move |unit| revive(unit, id.as_str())).await
+        self.writer.run(1, move |tx| mark_queued(tx, id.as_str())).await
     }
 
     // Not an `async fn`: the watch begins with the call, so that a change between it and the first poll is heard.

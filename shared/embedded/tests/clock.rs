@@ -10,11 +10,8 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{
-    Clock, Context, Env, Function, Job, JobError, JobState, ListQuery, Options, Queue, Record, Retry, SeededRandom,
-    State, Timestamp, days, hours, mins, schedule::Schedule, secs,
-};
-use lamplighter_embedded::{Embedded, Engine, Running, Settings};
+use lamplighter::{Context, Function, Job, JobError, JobState, ListQuery, Options, Queue, Record, Retry, State, Timestamp, days, hours, mins, schedule::Schedule, secs, env::{Clock, Env, SeededRandom}};
+use lamplighter_embedded::{SqliteBackend, Engine, Running, Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -80,20 +77,20 @@ impl Clock for Wall {
 
 struct Stage {
     wall: Wall,
-    embedded: Embedded,
+    embedded: SqliteBackend,
     runs: Arc<AtomicUsize>,
 }
 
 impl Stage {
     fn new() -> Self {
         let wall = Wall::new();
-        Self { embedded: Embedded::memory(wall.env()).unwrap(), wall, runs: Arc::default() }
+        Self { embedded: SqliteBackend::memory(wall.env()).unwrap(), wall, runs: Arc::default() }
     }
 
     fn in_file(path: &Path) -> Self {
         let wall = Wall::new();
         let settings = Settings::new().env(wall.env());
-        Self { embedded: Embedded::open(path, settings).unwrap(), wall, runs: Arc::default() }
+        Self { embedded: SqliteBackend::open(path, settings).unwrap(), wall, runs: Arc::default() }
     }
 
     async fn start(&self) -> Running {

@@ -13,8 +13,8 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use lamplighter::{Context, Function, Job, JobError, JobState, Options, Queue, Retry, State, StoreErrorKind, secs};
-use lamplighter_embedded::{Embedded, Engine, EngineError, FileLost, OpenError, Running, Settings, StartError};
+use lamplighter::{Context, Function, Job, JobError, JobState, Options, Queue, Retry, State, secs, backend::StoreErrorKind};
+use lamplighter_embedded::{SqliteBackend, Engine, EngineError, FileLost, OpenError, Running, Settings, StartError};
 use rusqlite::Connection;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -88,17 +88,17 @@ async fn block(_: Block, _: Context, State(stage): State<Stage>) -> Result<(), J
     Ok(())
 }
 
-fn open(path: &Path) -> Embedded {
-    Embedded::open(path, Settings::default()).unwrap()
+fn open(path: &Path) -> SqliteBackend {
+    SqliteBackend::open(path, Settings::default()).unwrap()
 }
 
-async fn try_start(embedded: &Embedded, stage: &Stage) -> Result<Running, StartError> {
+async fn try_start(embedded: &SqliteBackend, stage: &Stage) -> Result<Running, StartError> {
     let acts = Function::new("acts").job(act).with_state(stage.clone());
     let blocks = Function::new("blocks").job(block).with_state(stage.clone());
     Engine::builder(embedded).function(acts).function(blocks).start().await
 }
 
-async fn start(embedded: &Embedded, stage: &Stage) -> Running {
+async fn start(embedded: &SqliteBackend, stage: &Stage) -> Running {
     try_start(embedded, stage).await.unwrap()
 }
 
@@ -431,7 +431,7 @@ fn a_file_that_is_not_ours_is_refused_and_stays_as_it_is_with_nothing_beside_it(
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let before = picture(folder.path());
         assert_eq!(before.len(), 1, "{what}");
-        let error = Embedded::open(&path, Settings::default()).unwrap_err();
+        let error = SqliteBackend::open(&path, Settings::default()).unwrap_err();
         assert!(matches!(error, OpenError::Foreign { .. } | OpenError::Newer { .. }), "{what}: {error}");
         assert_eq!(picture(folder.path()), before, "{what}");
     }
@@ -445,7 +445,7 @@ fn a_file_that_is_not_ours_is_refused_and_stays_as_it_is_with_nothing_beside_it(
         fs::copy(beside(&origin, suffix), beside(&path, suffix)).unwrap();
     }
     let before = ["", "-wal"].map(|suffix| fs::read(beside(&path, suffix)).unwrap());
-    let error = Embedded::open(&path, Settings::default()).unwrap_err();
+    let error = SqliteBackend::open(&path, Settings::default()).unwrap_err();
     assert!(matches!(error, OpenError::Foreign { .. }), "{error}");
     assert_eq!(["", "-wal"].map(|suffix| fs::read(beside(&path, suffix)).unwrap()), before);
     sql(&path, "INSERT INTO songs VALUES ('x')");

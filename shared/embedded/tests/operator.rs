@@ -3,10 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lamplighter::{
-    Context, Env, Function, Job, JobError, JobState, Options, Queue, Record, Retry, State, Timestamp, hours, secs,
-};
-use lamplighter_embedded::{DeadLetterFilter, Embedded, Engine, QueueStatus, Running, Settings};
+use lamplighter::{Context, Function, Job, JobError, JobState, Options, Queue, Record, Retry, State, Timestamp, hours, secs, env::Env};
+use lamplighter_embedded::{DeadLetterFilter, SqliteBackend, Engine, QueueStatus, Running, Settings};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -65,36 +63,36 @@ async fn tick(_: Tick) -> Result<(), JobError> {
     Ok(())
 }
 
-async fn start(embedded: &Embedded, permits: &Arc<Semaphore>, at_once: usize) -> Running {
+async fn start(embedded: &SqliteBackend, permits: &Arc<Semaphore>, at_once: usize) -> Running {
     let actors = Function::new("actors").job(act).job(other).with_state(permits.clone());
     let clock = Function::new("clock").job(tick).with_state(());
     Engine::builder(embedded).function(actors).function(clock).jobs_at_once(at_once).start().await.unwrap()
 }
 
-async fn enqueue(embedded: &Embedded, count: usize) {
+async fn enqueue(embedded: &SqliteBackend, count: usize) {
     let answers = embedded.client().enqueue_all((0..count).map(|_| Act { fail: false })).await;
     assert!(answers.iter().all(Result::is_ok));
 }
 
 /// Lets a minute pass, in which whatever can run has run.
-async fn a_minute(embedded: &Embedded) {
+async fn a_minute(embedded: &SqliteBackend) {
     let client = embedded.client();
     let tick = client.enqueue(Tick {}).delay(secs(60)).await.unwrap();
     client.wait(tick.id(), hours(1)).await.unwrap();
 }
 
-async fn status(embedded: &Embedded) -> QueueStatus {
+async fn status(embedded: &SqliteBackend) -> QueueStatus {
     let all = embedded.queues().await.unwrap();
     all.into_iter().find(|status| status.queue == WORK.name()).unwrap()
 }
 
-async fn succeeded(embedded: &Embedded) -> u64 {
+async fn succeeded(embedded: &SqliteBackend) -> u64 {
     let counts = embedded.client().store().unwrap().counts().await.unwrap();
     counts.iter().filter(|c| c.queue == WORK.name() && c.state == JobState::Succeeded).map(|c| c.jobs).sum()
 }
 
-fn memory() -> Embedded {
-    Embedded::memory(Env::driven(Timestamp::from_second(1_800_000_000).unwrap(), 1)).unwrap()
+fn memory() -> SqliteBackend {
+    SqliteBackend::memory(Env::driven(Timestamp::from_second(1_800_000_000).unwrap(), 1)).unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,7 +144,7 @@ async fn a_pause_outlives_the_engine() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_hears_of_a_pause_by_another_process() {
     let folder = tempfile::tempdir().unwrap();
-    let open = || Embedded::open(folder.path().join("jobs.db"), Settings::default()).unwrap();
+    let open = || SqliteBackend::open(folder.path().join("jobs.db"), Settings::default()).unwrap();
     let (engines, others) = (open(), open());
     let permits = Arc::new(Semaphore::new(0));
     let running = start(&engines, &permits, 1).await;
@@ -209,7 +207,7 @@ async fn queues_say_how_they_stand() {
 }
 
 /// Jobs of two names fail, an hour apart; the names of those without a record are read from their bodies.
-async fn letters(embedded: &Embedded) -> (Running, Timestamp) {
+async fn letters(embedded: &SqliteBackend) -> (Running, Timestamp) {
     let permits = Arc::new(Semaphore::new(100));
     let running = start(embedded, &permits, 4).await;
     let client = embedded.client();
@@ -230,7 +228,7 @@ async fn letters(embedded: &Embedded) -> (Running, Timestamp) {
     (running, since)
 }
 
-async fn counted(embedded: &Embedded, filter: &DeadLetterFilter) -> Vec<(String, String, u64)> {
+async fn counted(embedded: &SqliteBackend, filter: &DeadLetterFilter) -> Vec<(String, String, u64)> {
     let counts = embedded.count_dead_letters(WORK.name(), filter).await.unwrap();
     counts.into_iter().map(|count| (count.job, count.reason, count.letters)).collect()
 }

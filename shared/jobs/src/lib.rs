@@ -8,10 +8,7 @@ pub mod queues;
 pub mod reports;
 pub mod webhooks;
 
-use lamplighter::{
-    Definition, Retention, ScheduledJob, days,
-    schedule::{Schedule, ScheduleError},
-};
+use lamplighter::{Definition, Retention, ScheduledJob, days, schedule::{Schedule, ScheduleError}};
 
 pub use self::{images::MakeThumbnails, reports::DailyReport, webhooks::DeliverWebhook};
 
@@ -46,7 +43,7 @@ pub(crate) fn retention() -> Retention {
 mod tests {
     use std::collections::BTreeSet;
 
-    use lamplighter::{Function, is_job_name, schedule::EventBridge};
+    use lamplighter::{Function, schedule::EventBridge, message::is_job_name};
 
     use super::*;
 
@@ -59,7 +56,7 @@ mod tests {
         for definition in &definitions {
             assert!(is_job_name(definition.name), "{}", definition.name);
             assert_eq!(definition.queue.problems(), Vec::<String>::new(), "{}", definition.name);
-            let timeout = definition.options.attempt_timeout();
+            let timeout = definition.options.timeout;
             assert!(timeout + Function::TIMEOUT_MARGIN <= Function::MAX_TIMEOUT, "{}", definition.name);
         }
     }

@@ -23,9 +23,9 @@ use crate::{
     message::{Message, Trace, empty_object},
     options::Tracking,
     ports::{
-        Backend, EnqueueError, Enqueued, ListQuery, Page, Payloads, Store, StoreError, StoreErrorKind, Submission,
+        Backend, EnqueueError, Enqueued, ListQuery, Page, Payloads, Store, StoreError, StoreErrorKind, EnqueueRequest,
     },
-    record::{Record, State},
+    record::{Record, JobState},
 };
 
 /// Enqueues jobs and asks after them. Made by a backend; cloning is cheap.
@@ -119,7 +119,7 @@ impl Client {
         answers.into_iter().map(|refused| refused.or_else(|| sent.next()).unwrap_or_else(no_answer)).collect()
     }
 
-    async fn fitted(&self, submission: Submission, large: bool) -> Result<Submission, EnqueueError> {
+    async fn fitted(&self, submission: EnqueueRequest, large: bool) -> Result<EnqueueRequest, EnqueueError> {
         match self.shared.backend.payloads.as_deref().filter(|_| large) {
             Some(payloads) => check_in(payloads, submission).await,
             None => Ok(submission),
@@ -169,7 +169,7 @@ impl Client {
     /// # Errors
     /// When the store cannot be reached, the backend keeps no records, or this is the client of a handler whose function
     /// does not [say so](crate::Function::manages_jobs).
-    pub async fn cancel(&self, id: &JobId) -> Result<Option<State>, StoreError> {
+    pub async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         if let Some(limits) = &self.limits {
             limits.check_manages(id, "cancelled")?;
         }
@@ -181,11 +181,11 @@ impl Client {
     ///
     /// # Errors
     /// As [`cancel`](Self::cancel).
-    pub async fn requeue(&self, id: &JobId) -> Result<Option<State>, StoreError> {
+    pub async fn retry(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         if let Some(limits) = &self.limits {
             limits.check_manages(id, "run again")?;
         }
-        self.store()?.requeue(id).await
+        self.store()?.retry(id).await
     }
 
     /// The store of records.
@@ -273,11 +273,11 @@ impl Enqueue<'_> {
 }
 
 /// Leaves arguments that are too large for a message elsewhere, and puts a claim check into the message.
-async fn check_in(payloads: &dyn Payloads, submission: Submission) -> Result<Submission, EnqueueError> {
+async fn check_in(payloads: &dyn Payloads, submission: EnqueueRequest) -> Result<EnqueueRequest, EnqueueError> {
     let mut message = (*submission.message).clone();
     message.args_at = Some(payloads.put(&submission.id, &message.args, submission.due_at).await?);
     message.args = empty_object();
-    Ok(Submission { message: Arc::new(message), ..submission })
+    Ok(EnqueueRequest { message: Arc::new(message), ..submission })
 }
 
 impl<'a> IntoFuture for Enqueue<'a> {

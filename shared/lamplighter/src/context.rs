@@ -17,7 +17,7 @@ use crate::{
     error::JobError,
     id::JobId,
     message::SharedMessage,
-    ports::{LeaseStatus, Note, Store, StoreError, StoreErrorKind, Token},
+    ports::{LeaseStatus, JobData, Store, StoreError, StoreErrorKind, Token},
     record::{Progress, Record},
     worker::Stop,
 };
@@ -46,7 +46,7 @@ pub(crate) struct Inner {
     pub(crate) child_client: OnceLock<Client>,
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) checkpoint: Option<Box<RawValue>>,
-    pub(crate) told: Mutex<Told>,
+    pub(crate) progress: Mutex<Told>,
 }
 
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ impl Context {
 
     /// The message that carried the job.
     #[must_use]
-    pub fn message(&self) -> &crate::Message {
+    pub fn message(&self) -> &crate::message::Message {
         &self.0.message
     }
 
@@ -160,11 +160,11 @@ impl Context {
     pub fn progress(&self, done: u64, total: u64) {
         let progress = Progress { done, total };
         let due = {
-            let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
-            told.progress = Some(progress);
-            let due = told.written_at.is_none_or(|at| at.elapsed() >= Self::PROGRESS_INTERVAL);
+            let mut progress = self.0.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            progress.progress = Some(progress);
+            let due = progress.written_at.is_none_or(|at| at.elapsed() >= Self::PROGRESS_INTERVAL);
             if due {
-                told.written_at = Some(Instant::now());
+                progress.written_at = Some(Instant::now());
             }
             due
         };
@@ -174,7 +174,7 @@ impl Context {
         tracing::debug!(done, total, "progress");
         if self.0.store.is_some() {
             let context = self.clone();
-            let note = Note { progress: Some(progress), checkpoint: None };
+            let note = JobData { progress: Some(progress), checkpoint: None };
             // Progress is worth no waiting: what cannot be written now is written with the settlement.
             tokio::spawn(async move {
                 if let Err(error) = context.write(note).await {
@@ -202,7 +202,7 @@ impl Context {
                 ),
             ));
         }
-        match self.write(Note { progress: None, checkpoint: Some(value) }).await? {
+        match self.write(JobData { progress: None, checkpoint: Some(value) }).await? {
             LeaseStatus::Held => Ok(()),
             LeaseStatus::Lost => Err(StoreError::new(
                 StoreErrorKind::Invalid,
@@ -248,7 +248,7 @@ impl Context {
 
     async fn look_at_lease(&self) {
         loop {
-            if let Err(error) = self.write(Note::default()).await {
+            if let Err(error) = self.write(JobData::default()).await {
                 tracing::debug!(id = %self.id(), %error, "the lease could not be looked at");
             }
             if self.lost().is_cancelled() {
@@ -259,17 +259,17 @@ impl Context {
     }
 
     pub(crate) fn unwritten_progress(&self) -> Option<Progress> {
-        self.0.told.lock().unwrap_or_else(PoisonError::into_inner).progress
+        self.0.progress.lock().unwrap_or_else(PoisonError::into_inner).progress
     }
 
-    async fn write(&self, note: Note) -> Result<LeaseStatus, StoreError> {
+    async fn write(&self, note: JobData) -> Result<LeaseStatus, StoreError> {
         let Some(store) = &self.0.store else {
             let text = "this job is not tracked, so there is nowhere to keep a checkpoint; configure a table, and do not \
                         mark the job as untracked";
             return Err(StoreError::new(StoreErrorKind::Invalid, text));
         };
         let late = || StoreError::unavailable(format_args!("the store did not answer within {:?}", Self::LONGEST_NOTE));
-        let status = timeout(Self::LONGEST_NOTE, store.note(&self.0.id, self.0.token, note))
+        let status = timeout(Self::LONGEST_NOTE, store.save_job_data(&self.0.id, self.0.token, note))
             .await
             .unwrap_or_else(|_| Err(late()))?;
         if status == LeaseStatus::Lost {

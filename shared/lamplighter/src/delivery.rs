@@ -25,13 +25,13 @@ pub struct Delivery {
 
 /// What the host must do with one delivery.
 #[derive(Debug, Clone)]
-pub struct Settlement {
+pub struct Disposition {
     /// [`Delivery::message_id`].
     pub message_id: String,
     /// [`Delivery::receipt`].
     pub receipt: String,
     /// What to do.
-    pub action: Action,
+    pub action: MessageAction,
     /// The right under which the job ran, where a store had given one. A host whose store and queue are one does nothing
     /// to a message that goes on under another right: its job was cancelled and retried meanwhile.
     pub token: Option<Token>,
@@ -42,7 +42,7 @@ pub struct Settlement {
 
 /// What to do with a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub enum MessageAction {
     /// Delete it.
     Ack,
     /// Let it come again after this time: an attempt has failed, or the handler put the job back.
@@ -50,14 +50,14 @@ pub enum Action {
     /// Let it come again: it has not been run. `None` leaves its visibility timeout as it is.
     Release(Option<Duration>),
     /// Move it to the dead-letter queue with the reason, and delete it.
-    Bury(Burial),
+    DeadLetter(DeadLetterCause),
 }
 
 /// Why a message goes to the dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Burial {
+pub struct DeadLetterCause {
     /// The kind of reason.
-    pub reason: BurialReason,
+    pub reason: DeadLetterReason,
     /// The error, in one line.
     pub error: ErrorText,
 }
@@ -65,7 +65,7 @@ pub struct Burial {
 /// The kinds of reason for which a message goes to the dead-letter queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum BurialReason {
+pub enum DeadLetterReason {
     /// The body is not a message, or its arguments do not fit the job.
     BadMessage,
     /// No function here knows the job.
@@ -82,7 +82,7 @@ pub enum BurialReason {
     Failed,
 }
 
-impl BurialReason {
+impl DeadLetterReason {
     /// All reasons.
     const ALL: [Self; 6] =
         [Self::BadMessage, Self::UnknownJob, Self::ForeignId, Self::AttemptsExhausted, Self::TooManyHops, Self::Failed];

@@ -11,7 +11,7 @@ use crate::{misfit::Misfit, redaction::Redactor};
 /// Any error becomes one by `?` and then means "try again by the job's policy". It is not itself an
 /// [`Error`], so that `?` can take them all.
 pub struct JobError {
-    pub(crate) verdict: Verdict,
+    pub(crate) action: ErrorAction,
     dependency_down: bool,
     source: Box<dyn Error + Send + Sync>,
 }
@@ -31,7 +31,7 @@ pub enum JobErrorKind {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ErrorAction {
     /// Try again by policy.
     Retry,
     /// Try again after this time, if attempts are left.
@@ -49,37 +49,37 @@ pub(crate) enum Verdict {
 impl JobError {
     /// Try again by the job's policy: what `?` does.
     pub fn retry(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(Verdict::Retry, error.into())
+        Self::new(ErrorAction::Retry, error.into())
     }
 
     /// Try again after `delay` instead of the policy's time, if attempts are left: for a time that the handler itself
     /// knows to be right. One that others name belongs in [`retry_after`](Self::retry_after).
     pub fn retry_in(delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(Verdict::RetryIn(delay), error.into())
+        Self::new(ErrorAction::RetryIn(delay), error.into())
     }
 
     /// Try again by the job's policy, but not before `delay` has passed, if attempts are left: for a time that somebody
     /// else names, such as a `Retry-After`. Nobody else can make the job use up its attempts sooner than its policy
     /// says. How long they may put it off is up to the handler, which bounds `delay` by what it trusts them with.
     pub fn retry_after(delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(Verdict::RetryAfter(delay), error.into())
+        Self::new(ErrorAction::RetryAfter(delay), error.into())
     }
 
     /// The job has failed for good: trying again could not help.
     pub fn fail(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::new(Verdict::Fail, error.into())
+        Self::new(ErrorAction::Fail, error.into())
     }
 
     pub(crate) fn snooze(delay: Duration) -> Self {
-        Self::new(Verdict::Snooze(delay), "put back by the handler".into())
+        Self::new(ErrorAction::Snooze(delay), "put back by the handler".into())
     }
 
     pub(crate) fn bad_arguments(misfit: Misfit) -> Self {
-        Self::new(Verdict::BadArguments, misfit.into())
+        Self::new(ErrorAction::BadArguments, misfit.into())
     }
 
-    fn new(verdict: Verdict, source: Box<dyn Error + Send + Sync>) -> Self {
-        Self { verdict, dependency_down: false, source }
+    fn new(action: ErrorAction, source: Box<dyn Error + Send + Sync>) -> Self {
+        Self { action, dependency_down: false, source }
     }
 
     /// Marks the error: something that the job depends on is down. A [circuit breaker](crate::layer::CircuitBreaker) goes
@@ -99,11 +99,11 @@ impl JobError {
     /// What follows from it.
     #[must_use]
     pub fn kind(&self) -> JobErrorKind {
-        match self.verdict {
-            Verdict::Retry | Verdict::RetryIn(_) | Verdict::RetryAfter(_) => JobErrorKind::Retry,
-            Verdict::Fail => JobErrorKind::Fail,
-            Verdict::Snooze(_) => JobErrorKind::Snooze,
-            Verdict::BadArguments => JobErrorKind::BadArguments,
+        match self.action {
+            ErrorAction::Retry | ErrorAction::RetryIn(_) | ErrorAction::RetryAfter(_) => JobErrorKind::Retry,
+            ErrorAction::Fail => JobErrorKind::Fail,
+            ErrorAction::Snooze(_) => JobErrorKind::Snooze,
+            ErrorAction::BadArguments => JobErrorKind::BadArguments,
         }
     }
 
@@ -182,7 +182,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for JobError {
 
 impl fmt::Debug for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobError").field("verdict", &self.verdict).field("source", &self.source).finish()
+        f.debug_struct("JobError").field("verdict", &self.action).field("source", &self.source).finish()
     }
 }
 
@@ -269,7 +269,7 @@ mod tests {
             Ok(())
         }
         let error = handler().unwrap_err();
-        assert_eq!(error.verdict, Verdict::Retry);
+        assert_eq!(error.action, ErrorAction::Retry);
         assert_eq!(error.text().to_string(), "could not publish: invalid digit found in string");
     }
 

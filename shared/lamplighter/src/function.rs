@@ -54,7 +54,7 @@ pub struct Function<S = ()> {
     settings: Vec<Setting>,
     objects: bool,
     stateless: bool,
-    keeps_house: bool,
+    maintenance: bool,
     declared: Declared,
     duplicates: Vec<&'static str>,
     layers_of_nothing: usize,
@@ -130,7 +130,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
             settings: Vec::new(),
             objects: false,
             stateless: false,
-            keeps_house: false,
+            maintenance: false,
             declared: Declared::default(),
             duplicates: Vec::new(),
             layers_of_nothing: 0,
@@ -193,8 +193,8 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     /// Looks after the whole deployment: the deployed function may read how much lies in every queue and dead-letter
     /// queue, which no other function may. For the one that sends again what got lost. It needs records.
     #[must_use]
-    pub fn keeps_house(mut self) -> Self {
-        self.keeps_house = true;
+    pub fn maintenance(mut self) -> Self {
+        self.maintenance = true;
         self
     }
 
@@ -225,7 +225,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     }
 
     /// The handlers cancel jobs and run ended ones again, whatever their function: [`Client::cancel`](crate::Client::cancel)
-    /// and [`Client::requeue`](crate::Client::requeue). The deployed function may send to every queue of the deployment.
+    /// and [`Client::retry`](crate::Client::retry). The deployed function may send to every queue of the deployment.
     /// It needs records.
     #[must_use]
     pub fn manages_jobs(mut self) -> Self {
@@ -314,7 +314,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
             settings: self.settings,
             objects: self.objects,
             stateless: self.stateless,
-            keeps_house: self.keeps_house,
+            maintenance: self.maintenance,
             declared: self.declared,
             duplicates: self.duplicates,
             layers_of_nothing: self.layers_of_nothing,
@@ -398,8 +398,8 @@ impl<S> Function<S> {
 
     /// Whether it looks after the whole deployment.
     #[must_use]
-    pub fn is_housekeeper(&self) -> bool {
-        self.keeps_house
+    pub fn is_maintenance(&self) -> bool {
+        self.maintenance
     }
 
     /// The jobs that its handlers enqueue, by name, each with its queue.
@@ -468,12 +468,12 @@ impl<S> Function<S> {
     pub fn receive_limit(&self, queue: &str) -> u32 {
         let routes = || self.routes.values().filter(|route| route.queue.name() == queue);
         let reads_secrets = self.settings.iter().any(Setting::names_secrets) && !self.stateless;
-        let waits = reads_secrets || routes().any(|route| route.options.overlap_policy() != Overlap::Allow);
+        let waits = reads_secrets || routes().any(|route| route.options.overlap != Overlap::Allow);
         let counted = !self.stateless && routes().next().is_some() && routes().all(|route| route.options.is_tracked());
         if waits || counted {
             return Function::MAX_RECEIVES;
         }
-        let attempts = routes().map(|route| route.options.retry_policy().max_attempts()).max().unwrap_or(1);
+        let attempts = routes().map(|route| route.options.retry.max_attempts()).max().unwrap_or(1);
         attempts.saturating_add(Function::SPARE_RECEIVES).min(Function::MAX_RECEIVES)
     }
 
@@ -481,7 +481,7 @@ impl<S> Function<S> {
     /// seconds, at most [`Function::MAX_TIMEOUT`].
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        let slowest = self.routes.values().map(|route| route.options.attempt_timeout()).max().unwrap_or_default();
+        let slowest = self.routes.values().map(|route| route.options.timeout).max().unwrap_or_default();
         let seconds = slowest.as_secs() + u64::from(slowest.subsec_nanos() > 0) + Function::TIMEOUT_MARGIN.as_secs();
         Duration::from_secs(seconds).min(Function::MAX_TIMEOUT)
     }
@@ -502,7 +502,7 @@ impl<S> Function<S> {
         if self.routes.is_empty() {
             problem("it performs no job; add one with .job(handler)".into());
         }
-        if self.stateless && self.keeps_house {
+        if self.stateless && self.maintenance {
             problem("it keeps house, which needs records, and is stateless; remove one of the two".into());
         }
         if self.stateless && self.declared.manages_jobs {
@@ -532,13 +532,13 @@ impl<S> Function<S> {
             if !is_job_name(route.job) || route.job == SETTLE_JOB {
                 problem(format!("{:?} cannot name a job: 1 to 128 characters of A-Z a-z 0-9 . _ -", route.job));
             }
-            if !route.options.is_tracked() && route.options.overlap_policy() != Overlap::Allow {
+            if !route.options.is_tracked() && route.options.overlap != Overlap::Allow {
                 problem(format!(
                     "{} is untracked and has an overlap policy, for which records are needed; remove one of the two",
                     route.job
                 ));
             }
-            let timeout = route.options.attempt_timeout();
+            let timeout = route.options.timeout;
             let most = Function::MAX_TIMEOUT - Function::TIMEOUT_MARGIN;
             if timeout.is_zero() || timeout > most {
                 problem(format!(

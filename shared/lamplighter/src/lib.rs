@@ -37,7 +37,7 @@ mod worker;
 pub use self::{
     client::{Client, Enqueue, NewJob, WaitError},
     context::Context,
-    delivery::{Action, Burial, BurialReason, Delivery, Settlement},
+    delivery::{MessageAction, DeadLetterCause, DeadLetterReason, Delivery, Disposition},
     env::{Clock, Env, Random, SeededRandom, SystemClock, SystemRandom, TokioClock},
     error::{ErrorText, JobError, JobErrorKind},
     event::EventTrigger,
@@ -49,18 +49,18 @@ pub use self::{
     misfit::Misfit,
     options::{Options, Overlap, Retention, Tracking},
     ports::{
-        Backend, Claim, ClaimRequest, Count, EnqueueError, Enqueued, Event, Events, Exclusive, JobOwner, LeaseStatus,
-        ListQuery, Note, OnBusy, Page, Payloads, Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError,
-        Settle, Settled, Store, StoreError, StoreErrorKind, Submission, Token, Verdict,
+        Backend, Claim, ClaimRequest, Count, EnqueueError, Enqueued, Event, Events, Lock, JobOwner, LeaseStatus,
+        ListQuery, JobData, OnBusy, Page, Payloads, Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError,
+        Completion, CompletionResult, Store, StoreError, StoreErrorKind, EnqueueRequest, Token, Decision,
     },
     queue::{Queue, QueueKind},
-    record::{Attempt, AttemptOutcome, Progress, Record, State as JobState, UnknownState},
+    record::{Attempt, AttemptOutcome, Progress, Record, JobState, UnknownState},
     redaction::{Redaction, Redactor},
     retry::Retry,
     scheduled::{ScheduledJob, tick_template},
     sensitive::Sensitive,
     setting::Setting,
-    worker::{Performed, Stop, Worker, body_as_sent, carries_settlement},
+    worker::{JobResult, Stop, Worker, body_as_sent, carries_settlement},
 };
 
 // Used in definitions, whose crates then need not name them.

@@ -22,10 +22,10 @@ pub const MAX_HOPS: u32 = 100;
 /// and passed on.
 ///
 /// ```
-/// let message: lamplighter::Message = r#"{"job":"greeting.say","args":{"name":"Ada"},"x-team":"blue"}"#.parse()?;
+/// let message: lamplighter::message::Message = r#"{"job":"greeting.say","args":{"name":"Ada"},"x-team":"blue"}"#.parse()?;
 /// assert_eq!(message.job, "greeting.say");
 /// assert_eq!(message.to_json(), r#"{"job":"greeting.say","args":{"name":"Ada"},"x-team":"blue"}"#);
-/// # Ok::<(), lamplighter::InvalidMessage>(())
+/// # Ok::<(), lamplighter::message::InvalidMessage>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Message {

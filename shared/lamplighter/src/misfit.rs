@@ -14,7 +14,7 @@ use crate::{
 /// arguments may be secrets and errors go to logs, records, events and dead letters.
 ///
 /// ```
-/// # use lamplighter::{Job, Misfit, Queue};
+/// # use lamplighter::{Job, Queue, host::Misfit};
 /// # #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 /// # pub struct Greet { pub name: String, pub times: Vec<u8> }
 /// # impl Job for Greet { const NAME: &'static str = "greeting.say"; const QUEUE: Queue = Queue::standard("greetings"); }

@@ -19,7 +19,7 @@ use crate::{error::ErrorText, id::JobId, message::SharedMessage};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State {
+pub enum JobState {
     /// Enqueued with a delay, and not begun.
     Scheduled,
     /// Waits for another job or batch to end.
@@ -38,7 +38,7 @@ pub enum State {
     Cancelled,
 }
 
-impl State {
+impl JobState {
     /// All states, in the order of a job's life.
     pub const ALL: [Self; 8] = [
         Self::Scheduled,
@@ -73,13 +73,13 @@ impl State {
     }
 }
 
-impl fmt::Display for State {
+impl fmt::Display for JobState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-impl FromStr for State {
+impl FromStr for JobState {
     type Err = UnknownState;
 
     fn from_str(text: &str) -> Result<Self, UnknownState> {
@@ -87,7 +87,7 @@ impl FromStr for State {
     }
 }
 
-/// A text that names no [`State`].
+/// A text that names no [`JobState`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no state; states are scheduled, waiting, queued, running, retrying, succeeded, failed and cancelled")]
 pub struct UnknownState(String);
@@ -162,7 +162,7 @@ pub struct Record {
     /// The queue that carries it.
     pub queue: String,
     /// Where it stands.
-    pub state: State,
+    pub state: JobState,
     /// The message: job name, arguments, relations.
     pub message: SharedMessage,
     /// When it became known to the store.

@@ -11,7 +11,7 @@ use crate::{
     message::{InvalidMessage, Message},
     misfit::Misfit,
     options::Tracking,
-    ports::Submission,
+    ports::EnqueueRequest,
     schedule::{Schedule, ScheduleError, ScheduleProblem},
 };
 
@@ -52,7 +52,7 @@ impl Schedule {
                 schedule: self,
                 job: J::NAME.into(),
                 queue: J::QUEUE.name().into(),
-                tracking: J::options().tracking(),
+                tracking: J::options().tracking,
                 args,
             }),
             Err(error) => Err(ScheduleError {
@@ -94,7 +94,7 @@ impl Schedule {
 /// is part of the job's id, so that a tick which is delivered twice is one job. `args` is the text of a JSON object.
 ///
 /// ```
-/// let body = lamplighter::tick_template("report-daily", "report.daily", "{}", "<time>");
+/// let body = lamplighter::backend::tick_template("report-daily", "report.daily", "{}", "<time>");
 /// assert!(body.contains(r#""id":"report-daily@<time>""#));
 /// ```
 #[must_use]
@@ -126,17 +126,17 @@ impl ScheduledJob {
     ///
     /// # Errors
     /// As [`message`](Self::message).
-    pub fn submission(&self, tick: Timestamp) -> Result<Submission, InvalidMessage> {
+    pub fn submission(&self, tick: Timestamp) -> Result<EnqueueRequest, InvalidMessage> {
         let message = self.message(tick)?;
         let id = message.id.clone().ok_or_else(|| InvalidMessage::new(&"a tick without an id"))?;
-        Ok(Submission {
+        Ok(EnqueueRequest {
             id,
             queue: self.queue.clone(),
             message: Arc::new(message),
             due_at: None,
             group: None,
             tracking: self.tracking,
-            own_id: true,
+            caller_supplied_id: true,
         })
     }
 }

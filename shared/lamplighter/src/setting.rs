@@ -9,7 +9,7 @@
 /// let function = function
 ///     .setting(Setting::secret("LAMPLIGHTER_MAIL_TOKEN", "The mail service's token"))
 ///     .setting(Setting::text("LAMPLIGHTER_MAIL_SENDER", "Who mails are from").default("noreply@example.com"));
-/// # assert_eq!(function.settings().len(), 2);
+/// # assert_eq!(function.spec().settings.len(), 2);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {

@@ -6,12 +6,12 @@
 //! # pub struct Greet { pub name: String }
 //! # impl Job for Greet { const NAME: &'static str = "greeting.say"; const QUEUE: Queue = Queue::standard("greetings"); }
 //! # async fn greet(job: Greet) -> Result<String, JobError> { Ok(format!("Hello, {}!", job.name)) }
-//! use lamplighter::{Action, testing::Trial};
+//! use lamplighter::{testing::TestRun, host::MessageAction};
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
 //! # runtime.block_on(async {
-//! let performed = Trial::of(Function::new("greetings").job(greet)).run(&Greet { name: "Ada".into() }).await;
-//! assert_eq!(performed.action, Action::Ack);
+//! let performed = TestRun::of(Function::new("greetings").job(greet)).run(&Greet { name: "Ada".into() }).await;
+//! assert_eq!(performed.action, MessageAction::Ack);
 //! assert_eq!(performed.output.unwrap().get(), r#""Hello, Ada!""#);
 //! # });
 //! ```
@@ -29,14 +29,14 @@ use crate::{
     env::Env,
     function::Function,
     job::Job,
-    ports::{Backend, EnqueueError, Enqueued, Queues, Store, Submission},
-    worker::{Performed, Stop, Worker},
+    ports::{Backend, EnqueueError, Enqueued, Queues, Store, EnqueueRequest},
+    worker::{JobResult, Stop, Worker},
 };
 
-/// One job to be run by a function. Made by [`Trial::of`], told more by the other methods, and run at the end.
+/// One job to be run by a function. Made by [`TestRun::of`], told more by the other methods, and run at the end.
 #[derive(Debug)]
 #[must_use = "a trial runs nothing until `run` is awaited"]
-pub struct Trial {
+pub struct TestRun {
     function: Function,
     env: Env,
     backend: Backend,
@@ -45,14 +45,14 @@ pub struct Trial {
     receive_count: u32,
 }
 
-impl Trial {
+impl TestRun {
     /// A trial of one of `function`'s jobs: its first receive, under the id `trial`, on the machine's clock, without a
-    /// store, and with nowhere to enqueue to but an [`Outbox`].
+    /// store, and with nowhere to enqueue to but an [`RecordingQueue`].
     pub fn of(function: Function) -> Self {
         Self {
             function,
             env: Env::system(),
-            backend: Backend::new(Arc::new(Outbox::default())),
+            backend: Backend::new(Arc::new(RecordingQueue::default())),
             id: "trial".into(),
             enqueued_at: None,
             receive_count: 1,
@@ -96,23 +96,23 @@ impl Trial {
     }
 
     /// Runs the job with as much time as the function has on Lambda.
-    pub async fn run<J: Job>(self, job: &J) -> Performed {
+    pub async fn run<J: Job>(self, job: &J) -> JobResult {
         match serde_json::value::to_raw_value(job) {
             Ok(args) => self.run_raw(J::NAME, args).await,
             Err(error) => {
                 let text = format!("the arguments of {} cannot be written as JSON: {error}", J::NAME);
-                Performed {
-                    action: crate::Action::Release(None),
+                JobResult {
+                    action: crate::host::MessageAction::Release(None),
                     state: None,
                     output: None,
-                    error: Some(crate::ErrorText::new(text)),
+                    error: Some(crate::record::ErrorText::new(text)),
                 }
             }
         }
     }
 
     /// Runs the job of that name with arguments as JSON.
-    pub async fn run_raw(self, job: &str, args: Box<RawValue>) -> Performed {
+    pub async fn run_raw(self, job: &str, args: Box<RawValue>) -> JobResult {
         let queue = self.function.route(job).map_or("trials", |route| route.queue.name());
         let body = Body { job, args: &args, id: &self.id, enqueued_at: self.enqueued_at };
         let delivery = Delivery {
@@ -129,7 +129,7 @@ impl Trial {
     }
 }
 
-/// The message of a trial. Not a [`Message`](crate::Message), so that what is no message can be tried too; and the
+/// The message of a trial. Not a [`Message`](crate::message::Message), so that what is no message can be tried too; and the
 /// arguments' own text, so that the handler gets it as a queue would deliver it.
 #[derive(Serialize)]
 struct Body<'a> {
@@ -142,19 +142,19 @@ struct Body<'a> {
 
 /// Takes every job that is sent and keeps it for the test to look at.
 #[derive(Debug, Default)]
-pub struct Outbox(Mutex<Vec<Submission>>);
+pub struct RecordingQueue(Mutex<Vec<EnqueueRequest>>);
 
-impl Outbox {
+impl RecordingQueue {
     /// What has been sent so far.
     #[must_use]
-    pub fn sent(&self) -> Vec<Submission> {
+    pub fn sent(&self) -> Vec<EnqueueRequest> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 #[async_trait]
-impl Queues for Outbox {
-    async fn send(&self, submissions: Vec<Submission>) -> Vec<Result<Enqueued, EnqueueError>> {
+impl Queues for RecordingQueue {
+    async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
         let answers = submissions.iter().map(|submission| Ok(Enqueued::New(submission.id.clone()))).collect();
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(submissions);
         answers

@@ -14,11 +14,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lamplighter::{
-    Action, Backend, Claim, ClaimRequest, Context, Count, Delivery, EnqueueError, Enqueued, Env, Event, Events,
-    Function, JobError, JobId, JobState, LeaseStatus, ListQuery, Note, Page, Payloads, Queues, RawValue, Record,
-    Settle, Settled, State, Stop, Store, StoreError, Submission, Timestamp, Token, Worker, secs,
-};
+use lamplighter::{Context, EnqueueError, Enqueued, Function, JobError, JobId, JobState, ListQuery, RawValue, Record, State, Timestamp, secs, backend::{Backend, Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, Event, Events, JobData, LeaseStatus, Payloads, Queues, Store, StoreError, Token}, env::Env, host::{Delivery, MessageAction, Stop, Worker}, record::{Count, Page}};
 use tokio::time::{Instant, sleep};
 
 use support::{Act, Memory, act, delivery, start};
@@ -27,8 +23,8 @@ use support::{Act, Memory, act, delivery, start};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Call {
     Claim,
-    Note,
-    Settle,
+    JobData,
+    Completion,
     Send,
     Publish,
 }
@@ -95,7 +91,7 @@ fn away<T>() -> Result<T, StoreError> {
 
 #[async_trait]
 impl Queues for Faulty {
-    async fn send(&self, submissions: Vec<Submission>) -> Vec<Result<Enqueued, EnqueueError>> {
+    async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
         let count = submissions.len();
         let refused = || (0..count).map(|_| away().map_err(Into::into)).collect();
         self.through(Call::Send, self.memory.send(submissions), refused).await
@@ -120,13 +116,13 @@ impl Store for Faulty {
         self.through(Call::Claim, self.memory.claim(requests, by), || (0..count).map(|_| away()).collect()).await
     }
 
-    async fn settle(&self, requests: Vec<Settle>, by: Instant) -> Vec<Result<Settled, StoreError>> {
+    async fn settle(&self, requests: Vec<Completion>, by: Instant) -> Vec<Result<CompletionResult, StoreError>> {
         let count = requests.len();
-        self.through(Call::Settle, self.memory.settle(requests, by), || (0..count).map(|_| away()).collect()).await
+        self.through(Call::Completion, self.memory.settle(requests, by), || (0..count).map(|_| away()).collect()).await
     }
 
-    async fn note(&self, id: &JobId, token: Token, note: Note) -> Result<LeaseStatus, StoreError> {
-        self.through(Call::Note, self.memory.note(id, token, note), away).await
+    async fn save_job_data(&self, id: &JobId, token: Token, note: JobData) -> Result<LeaseStatus, StoreError> {
+        self.through(Call::JobData, self.memory.save_job_data(id, token, note), away).await
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError> {
@@ -145,12 +141,12 @@ impl Store for Faulty {
         self.memory.cancel(id).await
     }
 
-    async fn requeue(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
-        self.memory.requeue(id).await
+    async fn retry(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        self.memory.retry(id).await
     }
 
-    async fn revive(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
-        self.memory.revive(id).await
+    async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        self.memory.mark_queued(id).await
     }
 }
 
@@ -216,13 +212,13 @@ impl Stage {
             let mut delivery = by_receipt[&settlement.receipt].clone();
             delivery.receive_count += 1;
             let delay = match settlement.action {
-                Action::Ack => continue,
-                Action::Bury(_) => {
+                MessageAction::Ack => continue,
+                MessageAction::DeadLetter(_) => {
                     self.dead.push(delivery);
                     continue;
                 }
-                Action::Retry(delay) | Action::Release(Some(delay)) => delay,
-                Action::Release(None) => BUDGET * 6,
+                MessageAction::Retry(delay) | MessageAction::Release(Some(delay)) => delay,
+                MessageAction::Release(None) => BUDGET * 6,
             };
             self.queue.push_back((Instant::now() + delay, delivery));
         }
@@ -262,7 +258,7 @@ const SIZES: [usize; 3] = [1, 10, 10_000];
 #[tokio::test(start_paused = true)]
 async fn whatever_is_wrong_with_one_call_every_job_ends_as_it_should() {
     for size in SIZES {
-        for call in [Call::Claim, Call::Settle, Call::Publish] {
+        for call in [Call::Claim, Call::Completion, Call::Publish] {
             for fault in FAULTS {
                 for (what, state) in [("ok", "succeeded"), ("once -", "succeeded"), ("fail -", "failed")] {
                     if size > 10 && what != "once -" {
@@ -300,7 +296,7 @@ async fn with_neither_store_nor_queue_a_job_runs_again_and_none_is_lost() {
             [(Fault::Silent, Fault::Silent), (Fault::Refuses, Fault::Late), (Fault::Late, Fault::Refuses)]
         {
             let mut stage = Stage::new(size, "ok");
-            stage.faulty.set(Call::Settle, store);
+            stage.faulty.set(Call::Completion, store);
             stage.faulty.set(Call::Send, queue);
             stage.invoke().await;
             stage.faulty.heal();
@@ -317,7 +313,7 @@ async fn jobs_that_end_early_are_answered_long_before_a_silent_store_speaks() {
     for (n, what) in ["ok", "after 500", "after 1000"].into_iter().enumerate() {
         stage.queue.push_back((Instant::now(), act(&format!("job-{n}"), what)));
     }
-    stage.faulty.set(Call::Settle, Fault::Late);
+    stage.faulty.set(Call::Completion, Fault::Late);
     stage.invoke().await;
     stage.faulty.heal();
     stage.drain().await;
@@ -341,7 +337,7 @@ async fn a_silent_bus_holds_up_nobodys_acknowledgement() {
 async fn a_retry_cannot_overtake_the_settlement_of_the_attempt_before() {
     for what in ["once -", "snooze-once -"] {
         let mut stage = Stage::new(1, what);
-        stage.faulty.set(Call::Settle, Fault::Refuses);
+        stage.faulty.set(Call::Completion, Fault::Refuses);
         stage.invoke().await;
         assert_eq!(stage.queue.len(), 1, "one message carries the settlement and the next attempt: {what}");
         // The table is away for longer than the lease.
@@ -364,7 +360,7 @@ async fn a_retry_cannot_overtake_the_settlement_of_the_attempt_before() {
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_waits_for_its_record_and_says_why() {
     let mut stage = Stage::new(1, "fail -");
-    stage.faulty.set(Call::Settle, Fault::Refuses);
+    stage.faulty.set(Call::Completion, Fault::Refuses);
     stage.invoke().await;
     assert!(stage.dead.is_empty() && stage.queue.len() == 1);
     assert_eq!(stage.faulty.published.lock().unwrap().len(), 1, "that it has failed is known at once");
@@ -376,11 +372,11 @@ async fn a_dead_letter_waits_for_its_record_and_says_why() {
 #[tokio::test(start_paused = true)]
 async fn settlements_that_came_as_messages_hold_up_nobody_and_go_in_one_call() {
     let mut stage = Stage::new(10, "ok");
-    stage.faulty.set(Call::Settle, Fault::Refuses);
+    stage.faulty.set(Call::Completion, Fault::Refuses);
     stage.invoke().await;
     assert_eq!(stage.queue.len(), 10);
     *stage.faulty.memory.settle_calls.lock().unwrap() = 0;
-    stage.faulty.set(Call::Settle, Fault::Late);
+    stage.faulty.set(Call::Completion, Fault::Late);
     let mut batch: Vec<_> = stage.queue.drain(..).map(|(_, delivery)| delivery).collect();
     batch.push(Delivery { receipt: "fresh".into(), ..act("fresh", "ok") });
     let began = Instant::now();
@@ -403,11 +399,11 @@ async fn a_checkpoint_that_gets_no_answer_is_an_error_and_not_a_timeout() {
     for fault in [Fault::Silent, Fault::LosesAnswer, Fault::Late] {
         let mut stage = Stage::new(1, "checkpoint -");
         stage.faulty.memory.env = Env::driven(start(), 1);
-        stage.faulty.set(Call::Note, fault);
+        stage.faulty.set(Call::JobData, fault);
         let began = Instant::now();
         let deliveries = stage.queue.drain(..).map(|(_, delivery)| delivery).collect();
         let settlements = stage.worker.process(deliveries, began + secs(60)).await;
-        assert_eq!(settlements[0].action, Action::Retry(secs(7)));
+        assert_eq!(settlements[0].action, MessageAction::Retry(secs(7)));
         assert!(began.elapsed() <= secs(11), "{:?}", began.elapsed());
     }
 }
@@ -419,7 +415,7 @@ async fn in_one_batch_with_its_jobs_message_a_settlement_comes_first() {
         for (_, delivery) in &mut stage.queue {
             delivery.group = Some("blue".into());
         }
-        stage.faulty.set(Call::Settle, Fault::Refuses);
+        stage.faulty.set(Call::Completion, Fault::Refuses);
         stage.invoke().await;
         assert_eq!(stage.queue.len(), 2, "on a FIFO queue the settlement travels beside its group");
         stage.faulty.heal();
@@ -472,6 +468,6 @@ async fn a_silent_bucket_puts_a_job_back_uncounted() {
         Worker::new(function, memory.backend().with_payloads(Arc::new(SilentBucket)), env, "test-host", Stop::new());
     let body = r#"{"job":"test.act","id":"a","args_at":"args/a"}"#;
     let settlements = worker.process(vec![delivery("a", body)], Instant::now() + BUDGET).await;
-    assert_eq!(settlements[0].action, Action::Release(Some(secs(2))));
+    assert_eq!(settlements[0].action, MessageAction::Release(Some(secs(2))));
     assert_eq!(memory.jobs.lock().unwrap()["a"].attempt, 0);
 }

@@ -9,11 +9,7 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{
-    Action, Context, Delivery, Env, Function, Job, JobError, JobState, Options, Queue, State, Stop, Worker, hours,
-    layer::{CircuitBreaker, CircuitState},
-    mins, secs,
-};
+use lamplighter::{Context, Function, Job, JobError, JobState, Options, Queue, State, hours, layer::{CircuitBreaker, CircuitState}, mins, secs, env::Env, host::{Delivery, MessageAction, Stop, Worker}};
 use support::{Act, Memory, act, delivery, start};
 use tokio::time::{Instant, advance};
 use tower::limit::GlobalConcurrencyLimitLayer;
@@ -110,7 +106,7 @@ impl Bench {
         Self { memory, world, worker, breaker }
     }
 
-    async fn run(&self, deliveries: Vec<Delivery>) -> Vec<Action> {
+    async fn run(&self, deliveries: Vec<Delivery>) -> Vec<MessageAction> {
         let order: Vec<_> = deliveries.iter().map(|delivery| delivery.message_id.clone()).collect();
         let settlements = self.worker.process(deliveries, Instant::now() + secs(60)).await;
         let actions: HashMap<_, _> =
@@ -118,7 +114,7 @@ impl Bench {
         order.iter().map(|id| actions[id].clone()).collect()
     }
 
-    async fn one(&self, id: &str, what: &str) -> Action {
+    async fn one(&self, id: &str, what: &str) -> MessageAction {
         self.run(vec![act(id, what)]).await.remove(0)
     }
 
@@ -127,7 +123,7 @@ impl Bench {
         self.world.is_down(true);
         for number in 0..failures {
             assert_eq!(self.state(), CircuitState::Closed, "after {number}");
-            assert_eq!(self.one(&format!("opens-{number}"), "go").await, Action::Retry(secs(7)));
+            assert_eq!(self.one(&format!("opens-{number}"), "go").await, MessageAction::Retry(secs(7)));
         }
         assert_eq!(self.state(), CircuitState::Open);
         self.world.ran();
@@ -138,9 +134,9 @@ impl Bench {
     }
 }
 
-fn delay(action: &Action) -> Duration {
+fn delay(action: &MessageAction) -> Duration {
     match action {
-        Action::Retry(delay) => *delay,
+        MessageAction::Retry(delay) => *delay,
         other => panic!("not put back: {other:?}"),
     }
 }
@@ -181,11 +177,11 @@ async fn when_the_cool_down_is_over_one_job_tries_and_its_success_closes_the_cir
     assert_eq!(bench.state(), CircuitState::HalfOpen);
     bench.world.is_down(false);
     let actions = bench.run(["a", "b", "c"].map(|id| act(id, "slow")).into()).await;
-    assert_eq!(actions.iter().filter(|action| **action == Action::Ack).count(), 1);
+    assert_eq!(actions.iter().filter(|action| **action == MessageAction::Ack).count(), 1);
     assert_eq!(bench.world.ran(), ["slow"], "one tries, and the others wait for what comes of it");
     assert_eq!(bench.state(), CircuitState::Closed);
     let actions = bench.run((0..50).map(|n| act(&format!("d{n}"), "go")).collect()).await;
-    assert!(actions.iter().all(|action| *action == Action::Ack));
+    assert!(actions.iter().all(|action| *action == MessageAction::Ack));
 }
 
 #[tokio::test(start_paused = true)]
@@ -196,7 +192,7 @@ async fn a_trial_that_fails_opens_the_circuit_again_and_long_outages_spread_jobs
     for round in 0..120 {
         advance(secs(60)).await;
         assert_eq!(bench.state(), CircuitState::HalfOpen);
-        assert_eq!(bench.one(&format!("trial-{round}"), "go").await, Action::Retry(secs(7)));
+        assert_eq!(bench.one(&format!("trial-{round}"), "go").await, MessageAction::Retry(secs(7)));
         assert_eq!(bench.state(), CircuitState::Open);
         let batch = (0..50).map(|n| act(&format!("{round}-{n}"), "go")).collect();
         widest.push(bench.run(batch).await.iter().map(delay).max().unwrap());
@@ -264,7 +260,7 @@ async fn a_trial_that_says_nothing_makes_room_for_the_next() {
         bench.one("a", what).await;
         assert_eq!(bench.state(), CircuitState::HalfOpen, "{what}");
         bench.world.is_down(false);
-        assert_eq!(bench.one("b", "go").await, Action::Ack, "{what}");
+        assert_eq!(bench.one("b", "go").await, MessageAction::Ack, "{what}");
         assert_eq!(bench.state(), CircuitState::Closed);
     }
 }
@@ -275,7 +271,7 @@ async fn job_types_have_circuits_of_their_own_and_clones_of_the_layer_share_them
     bench.open(1).await;
     assert_eq!(bench.breaker.clone().state(Other::NAME), CircuitState::Closed);
     bench.world.is_down(false);
-    assert_eq!(bench.run(vec![delivery("o", r#"{"job":"test.other"}"#)]).await, [Action::Ack]);
+    assert_eq!(bench.run(vec![delivery("o", r#"{"job":"test.other"}"#)]).await, [MessageAction::Ack]);
     assert_eq!(bench.breaker.clone().state(Act::NAME), CircuitState::Open);
     assert_eq!(bench.breaker.state("test.unknown"), CircuitState::Closed);
 }
@@ -294,9 +290,9 @@ async fn an_open_circuit_answers_at_once_though_what_is_inside_is_not_ready() {
     while bench.world.ran().is_empty() {
         tokio::task::yield_now().await;
     }
-    assert!(matches!(bench.one("a", "go").await, Action::Retry(delay) if delay >= secs(30)));
+    assert!(matches!(bench.one("a", "go").await, MessageAction::Retry(delay) if delay >= secs(30)));
     assert_eq!(began.elapsed(), Duration::ZERO);
-    assert_eq!(holder.await.unwrap()[0].action, Action::Ack);
+    assert_eq!(holder.await.unwrap()[0].action, MessageAction::Ack);
 }
 
 #[tokio::test(start_paused = true)]
@@ -312,7 +308,7 @@ async fn jobs_that_cannot_be_put_back_uncounted_run() {
     assert_eq!(bench.breaker.state(Untracked::NAME), CircuitState::Open);
     // One of them finds out that it is up again.
     bench.world.is_down(false);
-    assert_eq!(bench.run(vec![delivery("u", body)]).await, [Action::Ack]);
+    assert_eq!(bench.run(vec![delivery("u", body)]).await, [MessageAction::Ack]);
     assert_eq!(bench.breaker.state(Untracked::NAME), CircuitState::Closed);
 
     // Handed over by nobody's queue: what is put back would be lost.
@@ -350,8 +346,8 @@ async fn outage(bench: &Bench, limit: u32) -> (u32, Option<&'static str>) {
             bench.one(&format!("trial-{receives}"), "go").await;
         }
         match bench.run(vec![Delivery { receive_count: receives, ..act("victim", "victim") }]).await.remove(0) {
-            Action::Retry(delay) => advance(delay).await,
-            Action::Bury(_) => return (receives, Some("the worker")),
+            MessageAction::Retry(delay) => advance(delay).await,
+            MessageAction::DeadLetter(_) => return (receives, Some("the worker")),
             other => panic!("{other:?}"),
         }
     }

@@ -3,10 +3,7 @@
 
 use std::sync::Arc;
 
-use lamplighter::{
-    Action, Context, EnqueueError, Function, Job, JobError, Queue, RawValue, Tracking,
-    testing::{Outbox, Trial},
-};
+use lamplighter::{Context, EnqueueError, Function, Job, JobError, Queue, RawValue, Tracking, testing::{RecordingQueue, TestRun}, host::MessageAction};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,8 +37,8 @@ async fn again(_: Import, ctx: Context) -> Result<(), JobError> {
 }
 
 async fn sent(function: Function) -> (Vec<String>, Option<String>) {
-    let outbox = Arc::new(Outbox::default());
-    let performed = Trial::of(function).queues(outbox.clone()).run(&Import {}).await;
+    let outbox = Arc::new(RecordingQueue::default());
+    let performed = TestRun::of(function).queues(outbox.clone()).run(&Import {}).await;
     let sent = outbox.sent().iter().map(|submission| submission.message.job.clone()).collect();
     (sent, performed.error.map(|error| error.message))
 }
@@ -73,8 +70,8 @@ async fn a_functions_own_jobs_are_declared_like_any_other() {
 
 #[tokio::test]
 async fn a_client_of_ones_own_is_held_to_nothing() {
-    let outbox = Arc::new(Outbox::default());
-    let client = lamplighter::Client::new(lamplighter::Backend::new(outbox.clone()), lamplighter::Env::system());
+    let outbox = Arc::new(RecordingQueue::default());
+    let client = lamplighter::Client::new(lamplighter::backend::Backend::new(outbox.clone()), lamplighter::env::Env::system());
     client.enqueue(Index {}).await.unwrap();
     assert_eq!(outbox.sent().len(), 1);
 }
@@ -90,6 +87,6 @@ async fn what_is_refused_can_be_told_from_what_failed() {
             other => panic!("{other:?}"),
         }
     }
-    let performed = Trial::of(Function::new("import").job(import).with_state(())).run(&Import {}).await;
-    assert_eq!(performed.action, Action::Ack);
+    let performed = TestRun::of(Function::new("import").job(import).with_state(())).run(&Import {}).await;
+    assert_eq!(performed.action, MessageAction::Ack);
 }

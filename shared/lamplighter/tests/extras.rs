@@ -6,11 +6,7 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use lamplighter::{
-    Action, Backend, BurialReason, Context, Delivery, Env, Event, Events, Function, Job, JobError, JobId, JobState,
-    Options, Payloads, Queue, RawValue, Record, Retry, Settlement, Stop, StoreError, StoreErrorKind, Timestamp, Worker,
-    secs,
-};
+use lamplighter::{Context, Function, Job, JobError, JobId, JobState, Options, Queue, RawValue, Record, Retry, Timestamp, secs, backend::{Backend, DeadLetterReason, Event, Events, Payloads, StoreError, StoreErrorKind}, env::Env, host::{Delivery, Disposition, MessageAction, Stop, Worker}};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -105,17 +101,17 @@ impl Bench {
         })
     }
 
-    async fn process(&self, deliveries: Vec<Delivery>) -> Vec<Action> {
+    async fn process(&self, deliveries: Vec<Delivery>) -> Vec<MessageAction> {
         let settlements = self.worker.process(deliveries, Instant::now() + secs(60)).await;
-        settlements.into_iter().map(|Settlement { action, .. }| action).collect()
+        settlements.into_iter().map(|Disposition { action, .. }| action).collect()
     }
 
-    async fn one(&self, delivery: Delivery) -> Action {
+    async fn one(&self, delivery: Delivery) -> MessageAction {
         self.process(vec![delivery]).await.remove(0)
     }
 
-    fn last_verdict(&self) -> lamplighter::Verdict {
-        self.memory.settled.lock().unwrap().last().unwrap().verdict.clone()
+    fn last_decision(&self) -> lamplighter::backend::Decision {
+        self.memory.settled.lock().unwrap().last().unwrap().decision.clone()
     }
 
     fn heard(&self) -> Vec<Event> {
@@ -143,10 +139,10 @@ async fn failures_are_told_and_successes_where_they_ask_for_it() {
 #[tokio::test(start_paused = true)]
 async fn a_lost_last_attempt_is_told_as_a_failure() {
     let bench = Bench::tracked();
-    let token = lamplighter::Token { attempt: 3, owner: 9 };
+    let token = lamplighter::backend::Token { attempt: 3, owner: 9 };
     bench.memory.put("a", JobState::Running, 3, Some((token, start())));
     tokio::time::advance(secs(1)).await;
-    assert!(matches!(bench.one(act("a", "fine")).await, Action::Bury(_)));
+    assert!(matches!(bench.one(act("a", "fine")).await, MessageAction::DeadLetter(_)));
     let event = bench.heard().remove(0);
     assert_eq!((event.state, event.attempt), (JobState::Failed, 3));
 }
@@ -155,7 +151,7 @@ async fn a_lost_last_attempt_is_told_as_a_failure() {
 async fn an_event_that_cannot_be_told_changes_nothing() {
     let bench = Bench::tracked();
     *bench.aside.away.lock().unwrap() = true;
-    assert!(matches!(bench.one(act("a", "fail")).await, Action::Bury(_)));
+    assert!(matches!(bench.one(act("a", "fail")).await, MessageAction::DeadLetter(_)));
     assert_eq!(bench.memory.state("a"), JobState::Failed);
 }
 
@@ -167,9 +163,9 @@ fn claim_check(id: &str, reference: &str) -> Delivery {
 #[tokio::test(start_paused = true)]
 async fn a_claim_check_is_redeemed_before_the_handler_runs() {
     let bench = Bench::tracked();
-    assert_eq!(bench.one(claim_check("a", "good")).await, Action::Ack);
-    match bench.last_verdict() {
-        lamplighter::Verdict::Succeeded { output: Some(output), .. } => assert_eq!(output.get(), "\"fetched 1\""),
+    assert_eq!(bench.one(claim_check("a", "good")).await, MessageAction::Ack);
+    match bench.last_decision() {
+        lamplighter::backend::Decision::Succeeded { output: Some(output), .. } => assert_eq!(output.get(), "\"fetched 1\""),
         other => panic!("{other:?}"),
     }
 }
@@ -177,18 +173,18 @@ async fn a_claim_check_is_redeemed_before_the_handler_runs() {
 #[tokio::test(start_paused = true)]
 async fn arguments_that_are_away_cost_no_attempt_and_those_that_are_gone_bury_the_job() {
     let bench = Bench::tracked();
-    assert_eq!(bench.one(claim_check("a", "away")).await, Action::Release(Some(secs(2))));
+    assert_eq!(bench.one(claim_check("a", "away")).await, MessageAction::Release(Some(secs(2))));
     assert_eq!(bench.memory.state("a"), JobState::Queued);
     match bench.one(claim_check("b", "gone")).await {
-        Action::Bury(burial) => {
-            assert_eq!(burial.reason, BurialReason::BadMessage);
-            assert!(burial.error.to_string().contains("gone has expired"), "{}", burial.error);
+        MessageAction::DeadLetter(cause) => {
+            assert_eq!(cause.reason, DeadLetterReason::BadMessage);
+            assert!(cause.error.to_string().contains("gone has expired"), "{}", cause.error);
         }
         other => panic!("{other:?}"),
     }
     let bench = Bench::new(|memory, _| memory.backend());
     match bench.one(claim_check("c", "good")).await {
-        Action::Bury(burial) => assert!(burial.error.to_string().contains("no bucket"), "{}", burial.error),
+        MessageAction::DeadLetter(cause) => assert!(cause.error.to_string().contains("no bucket"), "{}", cause.error),
         other => panic!("{other:?}"),
     }
 }
@@ -201,7 +197,7 @@ async fn ticks_whose_time_was_not_filled_in_are_jobs_of_their_own() {
             "id":"nightly@<aws.scheduler.scheduled-time>","enqueued_at":"<aws.scheduler.scheduled-time>"}"#;
         delivery(message_id, body)
     };
-    assert_eq!(bench.process(vec![tick("m1"), tick("m2")]).await, [Action::Ack, Action::Ack]);
+    assert_eq!(bench.process(vec![tick("m1"), tick("m2")]).await, [MessageAction::Ack, MessageAction::Ack]);
     assert_eq!((bench.memory.state("m1"), bench.memory.state("m2")), (JobState::Succeeded, JobState::Succeeded));
 }
 
@@ -216,14 +212,14 @@ async fn a_body_with_a_placeholder_is_judged_as_any_other() {
         r#"{"job":"test.act","args":{"what":"tick"},"id":"b","id":"a@<aws.scheduler.scheduled-time>"}"#,
     ] {
         match bench.one(delivery("m", body)).await {
-            Action::Bury(burial) => assert_eq!(burial.reason, BurialReason::BadMessage, "{body}"),
+            MessageAction::DeadLetter(cause) => assert_eq!(cause.reason, DeadLetterReason::BadMessage, "{body}"),
             other => panic!("{body}: {other:?}"),
         }
     }
     // All else stays as it came.
     let body =
         r#"{"job":"test.act","id":"n@<aws.scheduler.scheduled-time>","z":1e400,"a":19.90,"args":{"what":"tick"}}"#;
-    assert_eq!(bench.one(delivery("m1", body)).await, Action::Ack);
+    assert_eq!(bench.one(delivery("m1", body)).await, MessageAction::Ack);
     let claims = bench.memory.claims.lock().unwrap();
     assert_eq!(
         claims.last().unwrap().message.to_json(),
@@ -288,9 +284,9 @@ async fn values_of_what_does_not_fit_are_in_no_log_record_event_or_dead_letter()
     ];
     for (index, (body, says)) in bodies.into_iter().enumerate() {
         match bench.one(delivery(&format!("m{index}"), body)).await {
-            Action::Bury(burial) => {
-                let error = burial.error.to_string();
-                assert_eq!(burial.reason, BurialReason::BadMessage, "{body}");
+            MessageAction::DeadLetter(cause) => {
+                let error = cause.error.to_string();
+                assert_eq!(cause.reason, DeadLetterReason::BadMessage, "{body}");
                 assert!(error.contains(says) || index > 6, "{body}: {error}");
                 assert!(!error.contains("S3CRET"), "{body}: {error}");
             }
@@ -311,7 +307,7 @@ async fn values_of_what_does_not_fit_are_in_no_log_record_event_or_dead_letter()
 async fn a_job_may_speak_of_placeholders() {
     let bench = Bench::tracked();
     let body = r#"{"job":"test.act","id":"a","args":{"what":"<aws.scheduler.scheduled-time>"}}"#;
-    assert_eq!(bench.one(delivery("m", body)).await, Action::Ack);
+    assert_eq!(bench.one(delivery("m", body)).await, MessageAction::Ack);
     assert_eq!(bench.memory.state("a"), JobState::Succeeded);
 }
 
@@ -320,30 +316,30 @@ async fn attempts_of_an_earlier_message_count_where_there_is_no_record() {
     let bench = Bench::new(|memory, _| memory.stateless());
     let body = r#"{"job":"test.act","id":"a","args":{"what":"error"},"attempts":2}"#;
     match bench.one(delivery("m", body)).await {
-        Action::Bury(burial) => assert_eq!(burial.reason, BurialReason::AttemptsExhausted, "the third of three"),
+        MessageAction::DeadLetter(cause) => assert_eq!(cause.reason, DeadLetterReason::AttemptsExhausted, "the third of three"),
         other => panic!("{other:?}"),
     }
     // The policy's own limit, so that the number above means something.
-    assert_eq!(Act::options().retry_policy(), &Retry::fixed(secs(7)).attempts(3));
+    assert_eq!(Act::options().retry, &Retry::fixed(secs(7)).attempts(3));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_record_cannot_keep_is_said() {
     let bench = Bench::tracked();
     match bench.one(act("a", "talk")).await {
-        Action::Bury(burial) => assert!(burial.error.to_string().contains("a record keeps 131072"), "{}", burial.error),
+        MessageAction::DeadLetter(cause) => assert!(cause.error.to_string().contains("a record keeps 131072"), "{}", cause.error),
         other => panic!("{other:?}"),
     }
-    assert_eq!(bench.one(act("b", "keep")).await, Action::Ack);
-    match bench.last_verdict() {
-        lamplighter::Verdict::Succeeded { output: Some(output), .. } => {
+    assert_eq!(bench.one(act("b", "keep")).await, MessageAction::Ack);
+    match bench.last_decision() {
+        lamplighter::backend::Decision::Succeeded { output: Some(output), .. } => {
             assert!(output.get().contains("put the data into an object store"), "{output}");
         }
         other => panic!("{other:?}"),
     }
     // Without a record there is nothing to be too large for.
     let bench = Bench::new(|memory, _| memory.stateless());
-    assert_eq!(bench.one(act("c", "talk")).await, Action::Ack);
+    assert_eq!(bench.one(act("c", "talk")).await, MessageAction::Ack);
 }
 
 #[tokio::test(start_paused = true)]
@@ -355,14 +351,14 @@ async fn a_running_job_hears_that_it_has_lost_its_lease() {
         memory.put("a", JobState::Cancelled, 1, None);
     });
     // What it returned is fenced, and its message has done its work.
-    assert_eq!(action, Action::Ack);
+    assert_eq!(action, MessageAction::Ack);
     assert_eq!(bench.memory.state("a"), JobState::Cancelled);
     assert!(bench.memory.settled.lock().unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn large_arguments_go_where_there_is_room_for_them() {
-    let large = || Act { what: "x".repeat(lamplighter::MAX_MESSAGE_BYTES) };
+    let large = || Act { what: "x".repeat(lamplighter::message::MAX_MESSAGE_BYTES) };
     let bench = Bench::tracked();
     let env = Env::driven(start(), 3);
     let client = lamplighter::Client::new(bench.memory.backend(), env.clone());
@@ -373,7 +369,7 @@ async fn large_arguments_go_where_there_is_room_for_them() {
         other => panic!("{other}"),
     }
     // Arguments that fit, in a message that does not.
-    let close = Act { what: "x".repeat(lamplighter::MAX_MESSAGE_BYTES - 92) };
+    let close = Act { what: "x".repeat(lamplighter::message::MAX_MESSAGE_BYTES - 92) };
     match client.enqueue(close).await.unwrap_err() {
         lamplighter::EnqueueError::TooLarge { bytes, limit, .. } => assert!(bytes > limit, "{bytes}"),
         other => panic!("{other}"),
@@ -403,7 +399,7 @@ struct Shelf(Arc<Mutex<u32>>);
 #[async_trait]
 impl Payloads for Shelf {
     async fn put(&self, id: &JobId, args: &RawValue, _: Option<Timestamp>) -> Result<String, StoreError> {
-        assert!(args.get().len() > lamplighter::MAX_MESSAGE_BYTES);
+        assert!(args.get().len() > lamplighter::message::MAX_MESSAGE_BYTES);
         *self.0.lock().unwrap() += 1;
         Ok(format!("shelf/{id}"))
     }

@@ -14,12 +14,7 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{
-    Action, BurialReason, Context, Delivery, Env, Function, Job, JobError, JobErrorKind, JobState, Queue, RawValue,
-    State, Stop, Verdict, Worker,
-    layer::{EndKind, Execution, HandlerService, Histogram, JobMetrics, Layer, Metrics, Output, Service},
-    mins, secs,
-};
+use lamplighter::{Context, Function, Job, JobError, JobErrorKind, JobState, Queue, RawValue, State, layer::{EndKind, Execution, HandlerService, Histogram, JobMetrics, Layer, Metrics, Output, Service}, mins, secs, backend::{DeadLetterReason, Decision}, env::Env, host::{Delivery, MessageAction, Stop, Worker}};
 use support::{Act, Memory, QUEUE, act, delivery, start};
 use tokio::time::Instant;
 use tower::{ServiceBuilder, limit::ConcurrencyLimitLayer, load_shed::LoadShedLayer, timeout::TimeoutLayer};
@@ -63,14 +58,14 @@ impl Bench {
         Self { memory, log, stop, worker }
     }
 
-    async fn run(&self, deliveries: Vec<Delivery>) -> Vec<Action> {
+    async fn run(&self, deliveries: Vec<Delivery>) -> Vec<MessageAction> {
         let order: Vec<_> = deliveries.iter().map(|delivery| delivery.message_id.clone()).collect();
         let settlements = self.worker.process(deliveries, Instant::now() + secs(30)).await;
         let action = |id: &String| settlements.iter().find(|settled| settled.message_id == *id).unwrap().action.clone();
         order.iter().map(action).collect()
     }
 
-    async fn one(&self, what: &str) -> Action {
+    async fn one(&self, what: &str) -> MessageAction {
         self.run(vec![act("a", what)]).await.remove(0)
     }
 
@@ -78,7 +73,7 @@ impl Bench {
         std::mem::take(&mut *self.log.lock().unwrap())
     }
 
-    fn verdict(&self, id: &str) -> Verdict {
+    fn decision(&self, id: &str) -> Decision {
         self.memory
             .settled
             .lock()
@@ -87,20 +82,20 @@ impl Bench {
             .rev()
             .find(|settle| settle.id.as_str() == id)
             .unwrap()
-            .verdict
+            .decision
             .clone()
     }
 
     fn error(&self, id: &str) -> String {
-        match self.verdict(id) {
-            Verdict::Retry { error, .. } | Verdict::Failed { error, .. } => error.to_string(),
+        match self.decision(id) {
+            Decision::Retry { error, .. } | Decision::Failed { error, .. } => error.to_string(),
             other => panic!("no error: {other:?}"),
         }
     }
 
     fn output(&self, id: &str) -> Option<String> {
-        match self.verdict(id) {
-            Verdict::Succeeded { output, .. } => output.map(|output| output.get().to_owned()),
+        match self.decision(id) {
+            Decision::Succeeded { output, .. } => output.map(|output| output.get().to_owned()),
             other => panic!("no success: {other:?}"),
         }
     }
@@ -176,7 +171,7 @@ fn text(json: &str) -> Output {
 #[tokio::test(start_paused = true)]
 async fn the_last_layer_sees_an_execution_first_and_its_outcome_last() {
     let bench = Bench::new(|function, log| function.layer(noting(log, "first")).layer(noting(log, "second")));
-    assert_eq!(bench.one("fine").await, Action::Ack);
+    assert_eq!(bench.one("fine").await, MessageAction::Ack);
     assert_eq!(bench.log(), ["second begins", "first begins", "handler fine", "first ends true", "second ends true"]);
     assert_eq!(bench.output("a").unwrap(), r#""done""#);
     bench.one("fine").await;
@@ -231,7 +226,7 @@ async fn a_layer_can_be_added_before_and_after_the_state() {
     let log = Log::default();
     let function = Function::new("test").job(handler).layer(noting(&log, "before")).with_state(log.clone());
     let function = function.layer(noting(&log, "after"));
-    lamplighter::testing::Trial::of(function).run(&Act { what: "fine".into() }).await;
+    lamplighter::testing::TestRun::of(function).run(&Act { what: "fine".into() }).await;
     assert_eq!(log.lock().unwrap()[..3], ["after begins", "before begins", "handler fine"]);
 }
 
@@ -278,7 +273,7 @@ async fn outcomes_pass_a_layer_unchanged() {
     for what in ["fine", "error", "fail", "snooze", "panic", "forever"] {
         let batch = || vec![Delivery { message_id: what.into(), ..act(what, what) }];
         assert_eq!(layered.run(batch()).await, plain.run(batch()).await, "{what}");
-        assert_eq!(format!("{:?}", layered.verdict(what)), format!("{:?}", plain.verdict(what)));
+        assert_eq!(format!("{:?}", layered.decision(what)), format!("{:?}", plain.decision(what)));
     }
 }
 
@@ -301,9 +296,9 @@ async fn arguments_that_do_not_fit_pass_the_layers_and_are_a_bad_message() {
     let wrong = || vec![delivery("m", r#"{"job":"test.act","id":"a","args":{"what":["S3CRET"]}}"#)];
     let actions = bench.run(wrong()).await;
     assert_eq!(actions, plain.run(wrong()).await);
-    let [Action::Bury(burial)] = &actions[..] else { panic!("{actions:?}") };
-    assert_eq!(burial.reason, BurialReason::BadMessage);
-    assert_eq!(burial.error.message, "the arguments do not fit test.act: `what`: expected a string, found an array");
+    let [MessageAction::DeadLetter(cause)] = &actions[..] else { panic!("{actions:?}") };
+    assert_eq!(cause.reason, DeadLetterReason::BadMessage);
+    assert_eq!(cause.error.message, "the arguments do not fit test.act: `what`: expected a string, found an array");
     assert_eq!(*kinds.lock().unwrap(), [JobErrorKind::BadArguments]);
     assert!(bench.log().is_empty(), "no handler ran");
     assert_eq!(bench.memory.state("a"), JobState::Failed);
@@ -321,10 +316,10 @@ async fn a_layer_may_answer_in_the_handlers_place() {
         }))
     });
     let actions = bench.run(["answered", "refused", "later"].map(|id| act(id, "fine")).into()).await;
-    assert_eq!(actions[0], Action::Ack);
+    assert_eq!(actions[0], MessageAction::Ack);
     assert_eq!(bench.output("answered").unwrap(), r#"{"by":"the layer"}"#);
-    assert!(matches!(&actions[1], Action::Bury(burial) if burial.error.message == "not today"));
-    assert_eq!(actions[2], Action::Retry(mins(3)));
+    assert!(matches!(&actions[1], MessageAction::DeadLetter(cause) if cause.error.message == "not today"));
+    assert_eq!(actions[2], MessageAction::Retry(mins(3)));
     assert!(bench.log().is_empty(), "no handler ran");
 }
 
@@ -338,7 +333,7 @@ async fn a_layer_may_run_the_handler_twice_within_one_attempt() {
             inner.call(execution).await
         }))
     });
-    assert_eq!(bench.one("error").await, Action::Retry(secs(7)));
+    assert_eq!(bench.one("error").await, MessageAction::Retry(secs(7)));
     assert_eq!(bench.log(), ["handler error", "handler error"]);
     assert_eq!(bench.memory.jobs.lock().unwrap()["a"].attempt, 1, "it is one attempt");
 }
@@ -356,7 +351,7 @@ async fn a_panic_in_a_layer_fails_that_job_only() {
         }))
     });
     let actions = bench.run(["call", "future", "fine"].map(|id| act(id, "fine")).into()).await;
-    assert_eq!(actions, [Action::Retry(secs(7)), Action::Retry(secs(7)), Action::Ack]);
+    assert_eq!(actions, [MessageAction::Retry(secs(7)), MessageAction::Retry(secs(7)), MessageAction::Ack]);
     assert_eq!(bench.error("call"), "panicked: a layer fell over");
     assert_eq!(bench.error("future"), "panicked: another fell over");
 }
@@ -372,7 +367,7 @@ async fn a_timeout_covers_the_layers() {
         }))
     });
     let began = Instant::now();
-    assert_eq!(bench.one("fine").await, Action::Retry(secs(7)));
+    assert_eq!(bench.one("fine").await, MessageAction::Retry(secs(7)));
     assert_eq!(began.elapsed(), secs(10));
     assert_eq!(bench.error("a"), "took longer than its timeout of 10s");
     assert_eq!(bench.log(), ["handler fine"]);
@@ -401,7 +396,7 @@ async fn a_service_that_is_never_ready_is_waited_for_until_the_timeout() {
     let bench = Bench::new(|function, log| {
         function.layer(tower::layer::layer_fn(|_: HandlerService| Never)).layer(noting(log, "outside"))
     });
-    assert_eq!(bench.one("fine").await, Action::Retry(secs(7)));
+    assert_eq!(bench.one("fine").await, MessageAction::Retry(secs(7)));
     assert_eq!(bench.error("a"), "took longer than its timeout of 10s");
     assert!(bench.log().is_empty(), "what is outside is not called before the inside is ready");
 }
@@ -411,7 +406,7 @@ async fn readiness_is_waited_for_and_passed_on_outwards() {
     let bench = Bench::new(|function, _| function.layer(ConcurrencyLimitLayer::new(1)));
     let began = Instant::now();
     let actions = bench.run((0..5).map(|n| act(&format!("a{n}"), "second")).collect()).await;
-    assert!(actions.iter().all(|action| *action == Action::Ack));
+    assert!(actions.iter().all(|action| *action == MessageAction::Ack));
     assert_eq!(began.elapsed(), secs(5), "one after the other");
 
     // A layer that asks whether the inside is ready, in a call of its own.
@@ -420,8 +415,8 @@ async fn readiness_is_waited_for_and_passed_on_outwards() {
         function.layer(ConcurrencyLimitLayer::new(1)).layer(shed)
     });
     let actions = bench.run(vec![act("a", "second"), act("b", "second")]).await;
-    let retried = |action: &Action| *action == Action::Retry(secs(7));
-    assert!(actions.iter().any(retried) && actions.contains(&Action::Ack), "{actions:?}");
+    let retried = |action: &MessageAction| *action == MessageAction::Retry(secs(7));
+    assert!(actions.iter().any(retried) && actions.contains(&MessageAction::Ack), "{actions:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -432,12 +427,12 @@ async fn towers_own_layers_fit_and_job_errors_pass_them() {
         )
     });
     let actions = bench.run(["fine", "second", "fail", "snooze"].map(|what| act(what, what)).into()).await;
-    assert_eq!(actions[0], Action::Ack);
-    assert_eq!(actions[1], Action::Retry(secs(7)));
+    assert_eq!(actions[0], MessageAction::Ack);
+    assert_eq!(actions[1], MessageAction::Retry(secs(7)));
     assert_eq!(bench.error("second"), "request timed out");
-    assert!(matches!(&actions[2], Action::Bury(burial) if burial.reason == BurialReason::Failed));
+    assert!(matches!(&actions[2], MessageAction::DeadLetter(cause) if cause.reason == DeadLetterReason::Failed));
     assert_eq!(bench.error("fail"), "told to");
-    assert_eq!(actions[3], Action::Retry(secs(40)));
+    assert_eq!(actions[3], MessageAction::Retry(secs(40)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -471,7 +466,7 @@ async fn a_layer_hears_of_the_end_of_its_host_and_is_dropped_when_it_must() {
         stop.abort();
     });
     let actions = bench.run(vec![act("heard", "fine"), act("deaf", "forever")]).await;
-    assert_eq!(actions, [Action::Ack, Action::Release(Some(Duration::ZERO))]);
+    assert_eq!(actions, [MessageAction::Ack, MessageAction::Release(Some(Duration::ZERO))]);
     tokio::task::yield_now().await;
     assert_eq!(dropped.load(SeqCst), 2);
 }
@@ -499,7 +494,7 @@ async fn a_layer_is_dropped_when_its_job_is_taken_over() {
     });
     let long = vec![delivery("m", r#"{"job":"test.long","id":"a"}"#)];
     let settlements = bench.worker.process(long, Instant::now() + secs(90)).await;
-    assert_eq!(settlements[0].action, Action::Release(None));
+    assert_eq!(settlements[0].action, MessageAction::Release(None));
     assert_eq!(metrics.snapshot()["test.long"].ended(EndKind::Abandoned).count, 1);
 }
 

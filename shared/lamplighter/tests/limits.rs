@@ -11,9 +11,7 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{
-    Action, Context, Env, Function, JobError, Performed, State, Stop, Verdict, Worker, secs, testing::Trial,
-};
+use lamplighter::{Context, Function, JobError, State, secs, testing::TestRun, backend::Decision, env::Env, host::{JobResult, MessageAction, Stop, Worker}};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -41,7 +39,7 @@ async fn a_large_batch_runs_at_most_the_default_number_of_jobs_at_once() {
     let began = Instant::now();
     let settlements = worker.process(batch, began + secs(60)).await;
     assert_eq!(settlements.len(), 1200);
-    assert!(settlements.iter().all(|settlement| settlement.action == Action::Ack));
+    assert!(settlements.iter().all(|settlement| settlement.action == MessageAction::Ack));
     assert_eq!(busy.0.1.load(Ordering::SeqCst), Function::DEFAULT_CONCURRENCY);
     assert_eq!(began.elapsed(), secs(5), "five rounds of 256");
 }
@@ -63,11 +61,11 @@ async fn a_time_that_others_name_never_makes_a_retry_sooner_than_the_policy() {
         ("90", 3, None),
     ] {
         let env = Env::driven(start(), 1);
-        let trial = Trial::of(Function::new("test").job(obey)).env(env).receive_count(receives);
-        let Performed { action: found, .. } = trial.run(&Act { what: told.into() }).await;
+        let trial = TestRun::of(Function::new("test").job(obey)).env(env).receive_count(receives);
+        let JobResult { action: found, .. } = trial.run(&Act { what: told.into() }).await;
         match action {
-            Some(delay) => assert_eq!(found, Action::Retry(delay), "{told} after {receives}"),
-            None => assert!(matches!(found, Action::Bury(_)), "{told} after {receives}: {found:?}"),
+            Some(delay) => assert_eq!(found, MessageAction::Retry(delay), "{told} after {receives}"),
+            None => assert!(matches!(found, MessageAction::DeadLetter(_)), "{told} after {receives}: {found:?}"),
         }
     }
 }
@@ -82,8 +80,8 @@ async fn a_record_keeps_the_later_of_the_two_times() {
     let settled = memory.settled.lock().unwrap();
     let delays: Vec<_> = settled
         .iter()
-        .map(|settle| match settle.verdict {
-            Verdict::Retry { delay, .. } => delay,
+        .map(|settle| match settle.decision {
+            Decision::Retry { delay, .. } => delay,
             _ => panic!("no retry"),
         })
         .collect();
@@ -108,7 +106,7 @@ async fn unload(job: Carry) -> Result<Box<RawValue>, JobError> {
 async fn a_raw_value_reaches_its_handler_and_its_record_as_it_was_sent() {
     let load = r#"{ "z":19.90,"a":123456789012345678901,"a":[1e400] }"#;
     let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-    let trial = || Trial::of(Function::new("test").job(unload));
+    let trial = || TestRun::of(Function::new("test").job(unload));
     let performed = trial().run_raw("test.carry", raw(&format!(r#"{{"load":{load}}}"#))).await;
     assert_eq!(performed.output.unwrap().get(), load);
     assert_eq!(trial().run(&Carry { load: raw(load) }).await.output.unwrap().get(), load);

@@ -6,9 +6,7 @@ mod support;
 
 use std::time::Duration;
 
-use lamplighter::{
-    Action, BurialReason, Claim, Env, Exclusive, Function, Job, JobError, OnBusy, Options, Overlap, Queue, secs,
-};
+use lamplighter::{Function, Job, JobError, Options, Overlap, Queue, secs, backend::{Claim, DeadLetterReason, Lock, OnBusy}, env::Env, host::MessageAction};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -45,7 +43,7 @@ fn function() -> Function {
 }
 
 /// The actions for messages of these jobs and schedules, each of its own id.
-async fn process(memory: &Memory, messages: &[(&str, Option<&str>)]) -> Vec<Action> {
+async fn process(memory: &Memory, messages: &[(&str, Option<&str>)]) -> Vec<MessageAction> {
     let deliveries = messages.iter().enumerate().map(|(n, (job, schedule))| {
         let body = serde_json::json!({ "job": job, "id": format!("job-{n}"), "schedule": schedule });
         delivery(&format!("message-{n}"), &body.to_string())
@@ -67,27 +65,27 @@ async fn what_a_schedule_starts_is_claimed_and_settled_with_the_schedules_key() 
     let messages = [("job.beside", named), ("job.behind", named), ("job.once", named), ("job.once", None)];
     process(&memory, &messages).await;
     let refused = process(&memory, &[("job.once", Some("not a schedule's name"))]).await;
-    assert!(matches!(&refused[..], [Action::Bury(burial)] if burial.reason == BurialReason::BadMessage), "{refused:?}");
+    assert!(matches!(&refused[..], [MessageAction::DeadLetter(cause)] if cause.reason == DeadLetterReason::BadMessage), "{refused:?}");
     let key = |job: &str| format!("schedule:{job}:nightly");
     let reason = "skipped: an earlier job of schedule nightly was still running".to_owned();
-    let claimed: Vec<_> = memory.claims.lock().unwrap().iter().map(|claim| claim.exclusive.clone()).collect();
-    let behind = Exclusive { key: key("job.behind"), on_busy: OnBusy::Wait };
-    let once = Exclusive { key: key("job.once"), on_busy: OnBusy::Cancel { reason } };
+    let claimed: Vec<_> = memory.claims.lock().unwrap().iter().map(|claim| claim.lock.clone()).collect();
+    let behind = Lock { key: key("job.behind"), on_busy: OnBusy::Wait };
+    let once = Lock { key: key("job.once"), on_busy: OnBusy::Cancel { reason } };
     assert_eq!(claimed, [None, Some(behind), Some(once), None]);
     let settled = memory.settled.lock().unwrap();
-    for (id, exclusive) in
+    for (id, lock) in
         [("job-0", None), ("job-1", Some(key("job.behind"))), ("job-2", Some(key("job.once"))), ("job-3", None)]
     {
-        assert_eq!(settled.iter().find(|settle| settle.id.as_str() == id).unwrap().exclusive, exclusive, "{id}");
+        assert_eq!(settled.iter().find(|settle| settle.id.as_str() == id).unwrap().lock, lock, "{id}");
     }
 }
 
 #[tokio::test]
 async fn a_job_that_waits_comes_again_when_the_store_says_and_a_skipped_one_never() {
     let memory = memory();
-    memory.answers.lock().unwrap().extend([Claim::Waits(start() + secs(30)), Claim::Skipped]);
+    memory.answers.lock().unwrap().extend([Claim::Locked(start() + secs(30)), Claim::Skipped]);
     let actions = process(&memory, &[("job.behind", Some("nightly")), ("job.once", Some("nightly"))]).await;
-    assert_eq!(actions, [Action::Release(Some(secs(30))), Action::Ack]);
+    assert_eq!(actions, [MessageAction::Release(Some(secs(30))), MessageAction::Ack]);
     assert!(memory.settled.lock().unwrap().is_empty());
 }
 

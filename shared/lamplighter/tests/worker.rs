@@ -9,10 +9,7 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{
-    Action, BurialReason, Claim, Context, Delivery, Env, ErrorText, Function, Job, JobError, JobOwner, JobState,
-    Options, Queue, Settlement, State, Stop, Token, Trace, Tracking, Verdict, Worker, mins, secs,
-};
+use lamplighter::{Context, Function, Job, JobError, JobState, Options, Queue, State, Tracking, mins, secs, backend::{Claim, DeadLetterReason, Decision, JobOwner, Token}, env::Env, host::{Delivery, Disposition, MessageAction, Stop, Worker}, message::Trace, record::ErrorText};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
@@ -61,7 +58,7 @@ impl Bench {
     fn with(
         env: &Env,
         shape: impl Fn(Function<Log>) -> Function<Log>,
-        backend: impl Fn(&Memory) -> lamplighter::Backend,
+        backend: impl Fn(&Memory) -> lamplighter::backend::Backend,
     ) -> Self {
         let (memory, log, stop) = (Memory::new(env), Log::default(), Stop::new());
         let function = shape(Function::new("test").enqueues::<Act>().job(perform)).with_state(log.clone());
@@ -70,14 +67,14 @@ impl Bench {
     }
 
     /// Processes a batch within `budget` and gives the actions in the deliveries' order.
-    async fn process(&self, deliveries: Vec<Delivery>, budget: Duration) -> Vec<Action> {
+    async fn process(&self, deliveries: Vec<Delivery>, budget: Duration) -> Vec<MessageAction> {
         let order: Vec<_> = deliveries.iter().map(|delivery| delivery.message_id.clone()).collect();
         let deadline = Instant::now() + budget;
         let settlements = self.worker.process(deliveries, deadline).await;
         assert!(Instant::now() <= deadline, "the worker overran its deadline");
         assert_eq!(settlements.len(), order.len(), "each delivery gets one answer");
         let by_id: BTreeMap<_, _> =
-            settlements.into_iter().map(|Settlement { message_id, action, .. }| (message_id, action)).collect();
+            settlements.into_iter().map(|Disposition { message_id, action, .. }| (message_id, action)).collect();
         order.iter().map(|id| by_id[id].clone()).collect()
     }
 
@@ -94,21 +91,21 @@ fn plain(function: Function<Log>) -> Function<Log> {
     function
 }
 
-fn reason(action: &Action) -> BurialReason {
+fn reason(action: &MessageAction) -> DeadLetterReason {
     match action {
-        Action::Bury(burial) => burial.reason,
+        MessageAction::DeadLetter(cause) => cause.reason,
         other => panic!("not buried but {other:?}"),
     }
 }
 
-fn error(action: &Action) -> String {
+fn error(action: &MessageAction) -> String {
     match action {
-        Action::Bury(burial) => burial.error.to_string(),
+        MessageAction::DeadLetter(cause) => cause.error.to_string(),
         other => panic!("not buried but {other:?}"),
     }
 }
 
-const AT_ONCE: Action = Action::Release(Some(Duration::ZERO));
+const AT_ONCE: MessageAction = MessageAction::Release(Some(Duration::ZERO));
 
 #[tokio::test(start_paused = true)]
 async fn bad_bodies_are_buried_singly_and_their_neighbours_run() {
@@ -121,10 +118,10 @@ async fn bad_bodies_are_buried_singly_and_their_neighbours_run() {
         act("b", "ok too"),
     ];
     let actions = bench.process(batch, secs(30)).await;
-    assert_eq!(actions[1], Action::Ack);
-    assert_eq!(actions[4], Action::Ack);
+    assert_eq!(actions[1], MessageAction::Ack);
+    assert_eq!(actions[4], MessageAction::Ack);
     for index in [0, 2, 3] {
-        assert_eq!(reason(&actions[index]), BurialReason::BadMessage);
+        assert_eq!(reason(&actions[index]), DeadLetterReason::BadMessage);
     }
     assert!(error(&actions[3]).contains("the arguments do not fit test.act: missing field `what`"), "{:?}", actions[3]);
     assert_eq!(bench.memory.state("4"), JobState::Failed);
@@ -137,9 +134,9 @@ async fn an_unknown_job_rests_and_is_buried_at_the_sixth_receive() {
         let unknown = Delivery { receive_count: receives, ..delivery("1", r#"{"job":"newer.job"}"#) };
         let action = bench.process(vec![unknown], secs(30)).await.remove(0);
         if receives <= 5 {
-            assert_eq!(action, Action::Release(Some(secs(30) * receives)));
+            assert_eq!(action, MessageAction::Release(Some(secs(30) * receives)));
         } else {
-            assert_eq!(reason(&action), BurialReason::UnknownJob);
+            assert_eq!(reason(&action), DeadLetterReason::UnknownJob);
         }
     }
 }
@@ -150,10 +147,10 @@ async fn errors_are_retried_by_policy_until_attempts_are_used_up() {
     for attempt in 1..=3 {
         let action = bench.process(vec![act("a", "error")], secs(30)).await.remove(0);
         if attempt < 3 {
-            assert_eq!(action, Action::Retry(secs(7)));
+            assert_eq!(action, MessageAction::Retry(secs(7)));
             assert_eq!(bench.memory.state("a"), JobState::Retrying);
         } else {
-            assert_eq!(reason(&action), BurialReason::AttemptsExhausted);
+            assert_eq!(reason(&action), DeadLetterReason::AttemptsExhausted);
             assert_eq!(error(&action), "invalid digit found in string");
             assert_eq!(bench.memory.state("a"), JobState::Failed);
         }
@@ -161,9 +158,9 @@ async fn errors_are_retried_by_policy_until_attempts_are_used_up() {
     let attempts: Vec<_> = bench.memory.settled.lock().unwrap().iter().map(|settle| settle.token.attempt).collect();
     assert_eq!(attempts, [1, 2, 3]);
     let again = bench.process(vec![act("a", "error")], secs(30)).await.remove(0);
-    assert_eq!(reason(&again), BurialReason::Failed, "the message that was to be dead-lettered has come back");
+    assert_eq!(reason(&again), DeadLetterReason::Failed, "the message that was to be dead-lettered has come back");
     let another = Delivery { message_id: "another".into(), ..act("a", "error") };
-    assert_eq!(bench.process(vec![another], secs(30)).await, [Action::Ack], "it has ended");
+    assert_eq!(bench.process(vec![another], secs(30)).await, [MessageAction::Ack], "it has ended");
     assert_eq!(bench.ran().len(), 3);
 }
 
@@ -172,9 +169,9 @@ async fn a_handler_decides_by_its_error() {
     let bench = Bench::new(&env(), plain);
     let batch = vec![act("a", "fail"), act("b", "later"), act("c", "snooze")];
     let actions = bench.process(batch, secs(30)).await;
-    assert_eq!(reason(&actions[0]), BurialReason::Failed);
-    assert_eq!(actions[1], Action::Retry(mins(3)));
-    assert_eq!(actions[2], Action::Retry(secs(40)));
+    assert_eq!(reason(&actions[0]), DeadLetterReason::Failed);
+    assert_eq!(actions[1], MessageAction::Retry(mins(3)));
+    assert_eq!(actions[2], MessageAction::Retry(secs(40)));
     assert_eq!(bench.memory.jobs.lock().unwrap()["c"].attempt, 0, "a snoozed attempt does not count");
 }
 
@@ -182,10 +179,10 @@ async fn a_handler_decides_by_its_error() {
 async fn a_panic_fails_one_job() {
     let bench = Bench::new(&env(), plain);
     let actions = bench.process(vec![act("a", "panic disco"), act("b", "ok fine")], secs(30)).await;
-    assert_eq!(actions, [Action::Retry(secs(7)), Action::Ack]);
+    assert_eq!(actions, [MessageAction::Retry(secs(7)), MessageAction::Ack]);
     let settled = bench.memory.settled.lock().unwrap();
     let panic = settled.iter().find(|settle| settle.id.as_str() == "a").unwrap();
-    let Verdict::Retry { error, .. } = &panic.verdict else { panic!("{:?}", panic.verdict) };
+    let Decision::Retry { error, .. } = &panic.decision else { panic!("{:?}", panic.decision) };
     assert_eq!(error.message, "panicked: at the disco");
 }
 
@@ -204,10 +201,10 @@ async fn a_job_ends_at_its_own_timeout_and_holds_up_nobody() {
             }
         })
         .await;
-    assert_eq!(at["quick"], (Duration::ZERO, Action::Ack));
-    assert_eq!(at["slow"], (secs(10), Action::Retry(secs(7))));
+    assert_eq!(at["quick"], (Duration::ZERO, MessageAction::Ack));
+    assert_eq!(at["slow"], (secs(10), MessageAction::Retry(secs(7))));
     let settled = bench.memory.settled.lock().unwrap();
-    let Verdict::Retry { error, .. } = &settled[1].verdict else { panic!() };
+    let Decision::Retry { error, .. } = &settled[1].decision else { panic!() };
     assert_eq!(error.message, "took longer than its timeout of 10s");
 }
 
@@ -215,9 +212,9 @@ async fn a_job_ends_at_its_own_timeout_and_holds_up_nobody() {
 async fn the_deadline_ends_what_would_overrun_it_and_says_so() {
     let bench = Bench::new(&env(), plain);
     let actions = bench.process(vec![act("a", "forever"), act("b", "ok fine")], secs(5)).await;
-    assert_eq!(actions, [Action::Retry(secs(7)), Action::Ack]);
+    assert_eq!(actions, [MessageAction::Retry(secs(7)), MessageAction::Ack]);
     let settled = bench.memory.settled.lock().unwrap();
-    let Verdict::Retry { error, .. } = &settled[1].verdict else { panic!() };
+    let Decision::Retry { error, .. } = &settled[1].decision else { panic!() };
     assert!(error.message.contains("was ended after 4.5 s by its invocation's deadline"), "{error}");
 }
 
@@ -227,7 +224,7 @@ async fn what_cannot_start_in_time_is_released_uncounted() {
     let batch = vec![act("a", "sleep 9"), act("b", "sleep 9"), act("c", "sleep 9")];
     let actions = bench.process(batch, secs(25)).await;
     // After the first, 14 s are left less the margin; after the second, 5 s are less than the timeout of 10 s.
-    assert_eq!(actions, [Action::Ack, Action::Ack, AT_ONCE]);
+    assert_eq!(actions, [MessageAction::Ack, MessageAction::Ack, AT_ONCE]);
     let jobs = bench.memory.jobs.lock().unwrap();
     assert_eq!((jobs["c"].state, jobs["c"].attempt), (JobState::Queued, 0));
 }
@@ -245,7 +242,7 @@ async fn the_limit_of_jobs_at_once_holds() {
     let began = Instant::now();
     let batch = (0..6).map(|n| act(&n.to_string(), "sleep 3")).collect();
     let actions = bench.process(batch, secs(60)).await;
-    assert!(actions.iter().all(|action| *action == Action::Ack));
+    assert!(actions.iter().all(|action| *action == MessageAction::Ack));
     assert_eq!(began.elapsed(), secs(9));
 }
 
@@ -266,7 +263,7 @@ fn a_handler_that_blocks_its_thread_is_left_behind() {
         let deadline = Instant::now() + secs(10);
         let settlements = worker.process(vec![act("a", "block")], deadline).await;
         assert!(Instant::now() <= deadline);
-        assert_eq!(settlements[0].action, Action::Retry(secs(7)));
+        assert_eq!(settlements[0].action, MessageAction::Retry(secs(7)));
     });
     open.send(()).unwrap();
 }
@@ -287,8 +284,8 @@ async fn groups_run_in_order_beside_each_other_and_fail_alone() {
         in_group("x", act("x4", "ok never")),
     ];
     let actions = bench.process(batch, secs(60)).await;
-    let retry = Action::Retry(secs(7));
-    assert_eq!(actions, [Action::Ack, retry, Action::Ack, AT_ONCE, Action::Ack, AT_ONCE]);
+    let retry = MessageAction::Retry(secs(7));
+    assert_eq!(actions, [MessageAction::Ack, retry, MessageAction::Ack, AT_ONCE, MessageAction::Ack, AT_ONCE]);
     assert_eq!(bench.ran(), ["sleep 1", "sleep 2", "error", "ok last"]);
     assert_eq!(bench.memory.jobs.lock().unwrap()["x3"].attempt, 0);
 }
@@ -296,15 +293,15 @@ async fn groups_run_in_order_beside_each_other_and_fail_alone() {
 #[tokio::test(start_paused = true)]
 async fn whatever_keeps_the_head_of_a_group_on_its_queue_the_rest_is_handed_back() {
     let far = start() + secs(90);
-    let claims: [(&str, Option<Claim>, Action); 6] = [
-        ("waits for a lock", Some(Claim::Waits(far)), Action::Release(Some(secs(90)))),
-        ("runs elsewhere", Some(Claim::Busy(far)), Action::Release(Some(secs(91)))),
-        ("cannot be claimed", None, Action::Release(Some(secs(2)))),
+    let claims: [(&str, Option<Claim>, MessageAction); 6] = [
+        ("waits for a lock", Some(Claim::Locked(far)), MessageAction::Release(Some(secs(90)))),
+        ("runs elsewhere", Some(Claim::Busy(far)), MessageAction::Release(Some(secs(91)))),
+        ("cannot be claimed", None, MessageAction::Release(Some(secs(2)))),
         ("was lost", Some(Claim::Exhausted { attempts: 3 }), AT_ONCE),
         ("is another's", Some(Claim::Foreign(JobOwner { job: "a".into(), queue: "b".into() })), AT_ONCE),
         (
             "was not dead-lettered",
-            Some(Claim::Unburied { reason: BurialReason::Failed, error: ErrorText::new("no"), attempts: 3 }),
+            Some(Claim::DeadLetterPending { reason: DeadLetterReason::Failed, error: ErrorText::new("no"), attempts: 3 }),
             AT_ONCE,
         ),
     ];
@@ -321,10 +318,10 @@ async fn whatever_keeps_the_head_of_a_group_on_its_queue_the_rest_is_handed_back
             in_group("x", act("x3", "ok 3")),
         ];
         let actions = bench.process(batch, secs(60)).await;
-        if !matches!(actions[0], Action::Bury(_)) {
+        if !matches!(actions[0], MessageAction::DeadLetter(_)) {
             assert_eq!(actions[0], expected, "{cause}");
         }
-        assert_eq!(actions[1..], [Action::Ack, AT_ONCE, AT_ONCE], "{cause}");
+        assert_eq!(actions[1..], [MessageAction::Ack, AT_ONCE, AT_ONCE], "{cause}");
         assert_eq!(bench.ran(), ["ok free"], "{cause}");
         assert_eq!(bench.memory.jobs.lock().unwrap()["x2"].attempt, 0, "{cause}: handed back, uncounted");
     }
@@ -336,7 +333,7 @@ async fn whatever_keeps_the_head_of_a_group_on_its_queue_the_rest_is_handed_back
             in_group("y", act("y1", "ok free")),
         ];
         let actions = bench.process(batch, secs(60)).await;
-        assert_eq!(actions[1..], [AT_ONCE, Action::Ack], "{head}");
+        assert_eq!(actions[1..], [AT_ONCE, MessageAction::Ack], "{head}");
         assert_eq!(bench.ran(), ["ok free"], "{head}");
     }
 }
@@ -346,7 +343,7 @@ async fn a_head_that_has_ended_already_lets_its_group_go_on() {
     let bench = Bench::new(&env(), plain);
     bench.memory.put("x1", JobState::Succeeded, 1, None);
     let batch = vec![in_group("x", act("x1", "ok 1")), in_group("x", act("x2", "ok 2"))];
-    assert_eq!(bench.process(batch, secs(60)).await, [Action::Ack, Action::Ack]);
+    assert_eq!(bench.process(batch, secs(60)).await, [MessageAction::Ack, MessageAction::Ack]);
     assert_eq!(bench.ran(), ["ok 2"]);
 }
 
@@ -355,7 +352,7 @@ async fn a_head_whose_end_is_neither_written_nor_sent_keeps_its_group() {
     let bench = Bench::new(&env(), plain);
     *bench.memory.faults.lock().unwrap() = support::Faults { settles: 3, sends: 1, ..Default::default() };
     let batch = vec![in_group("x", act("x1", "ok 1")), in_group("x", act("x2", "ok 2"))];
-    assert_eq!(bench.process(batch, secs(60)).await, [Action::Release(None), AT_ONCE]);
+    assert_eq!(bench.process(batch, secs(60)).await, [MessageAction::Release(None), AT_ONCE]);
     assert_eq!(bench.ran(), ["ok 1"]);
 }
 
@@ -364,7 +361,7 @@ async fn on_a_fifo_queue_a_settlement_travels_beside_its_group() {
     let bench = Bench::new(&env(), plain);
     bench.memory.faults.lock().unwrap().settles = 3;
     let actions = bench.process(vec![in_group("x", act("x1", "error"))], secs(60)).await;
-    let Action::Retry(rest) = actions[0] else { panic!("{actions:?}") };
+    let MessageAction::Retry(rest) = actions[0] else { panic!("{actions:?}") };
     assert!(
         rest >= secs(60 + 5 + 70 - 1),
         "its message stays at the head of its group, behind its settlement: {rest:?}"
@@ -379,7 +376,7 @@ async fn a_message_under_another_jobs_id_is_dead_lettered_with_both_names() {
     let owner = JobOwner { job: "report.daily".into(), queue: "reports".into() };
     bench.memory.answers.lock().unwrap().push_back(Claim::Foreign(owner));
     let action = bench.process(vec![act("report-daily@2026-12-01T06:00:00Z", "ok")], secs(30)).await.remove(0);
-    assert_eq!(reason(&action), BurialReason::ForeignId);
+    assert_eq!(reason(&action), DeadLetterReason::ForeignId);
     for part in ["report-daily@2026-12-01T06:00:00Z", "report.daily", "reports", "test.act", "queue test"] {
         assert!(error(&action).contains(part), "{}", error(&action));
     }
@@ -391,9 +388,9 @@ async fn a_busy_job_is_released_until_its_lease_ends() {
     let bench = Bench::new(&env(), plain);
     let holder = (Token { attempt: 1, owner: 1 }, start() + secs(90));
     bench.memory.put("a", JobState::Running, 1, Some(holder));
-    assert_eq!(bench.process(vec![act("a", "ok")], secs(30)).await, [Action::Release(Some(secs(91)))]);
+    assert_eq!(bench.process(vec![act("a", "ok")], secs(30)).await, [MessageAction::Release(Some(secs(91)))]);
     tokio::time::advance(secs(90)).await;
-    assert_eq!(bench.process(vec![act("a", "ok")], secs(30)).await, [Action::Ack]);
+    assert_eq!(bench.process(vec![act("a", "ok")], secs(30)).await, [MessageAction::Ack]);
     assert_eq!(bench.memory.settled.lock().unwrap()[0].token.attempt, 2);
 }
 
@@ -402,13 +399,13 @@ async fn a_job_whose_last_attempt_was_lost_is_buried() {
     let bench = Bench::new(&env(), plain);
     bench.memory.put("a", JobState::Running, 3, Some((Token { attempt: 3, owner: 1 }, start())));
     let action = bench.process(vec![act("a", "ok")], secs(30)).await.remove(0);
-    assert_eq!(reason(&action), BurialReason::AttemptsExhausted);
+    assert_eq!(reason(&action), DeadLetterReason::AttemptsExhausted);
     assert!(bench.ran().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_zombie_changes_nothing() {
-    for (state, expected) in [(JobState::Running, Action::Release(None)), (JobState::Cancelled, Action::Ack)] {
+    for (state, expected) in [(JobState::Running, MessageAction::Release(None)), (JobState::Cancelled, MessageAction::Ack)] {
         let bench = Bench::new(&env(), plain);
         let usurp = async {
             tokio::time::sleep(secs(1)).await;
@@ -448,7 +445,7 @@ async fn a_handler_that_does_not_hear_of_its_lost_lease_gives_its_place_to_the_n
     let batch = vec![delivery("a", r#"{"job":"test.deaf","id":"a"}"#), act("b", "ok next")];
     let began = Instant::now();
     let (actions, ()) = tokio::join!(bench.process(batch, mins(14)), cancel);
-    assert_eq!(actions, [Action::Ack, Action::Ack]);
+    assert_eq!(actions, [MessageAction::Ack, MessageAction::Ack]);
     assert_eq!(bench.ran(), ["ok next"]);
     assert!(began.elapsed() <= secs(40), "{:?}", began.elapsed());
 }
@@ -458,7 +455,7 @@ async fn what_cannot_be_claimed_is_not_run() {
     let bench = Bench::new(&env(), plain);
     bench.memory.faults.lock().unwrap().claims = 1;
     let actions = bench.process(vec![act("a", "ok"), act("b", "ok")], secs(30)).await;
-    assert_eq!(actions, [Action::Release(Some(secs(2))), Action::Ack]);
+    assert_eq!(actions, [MessageAction::Release(Some(secs(2))), MessageAction::Ack]);
     assert_eq!(bench.ran().len(), 1);
 }
 
@@ -466,7 +463,7 @@ async fn what_cannot_be_claimed_is_not_run() {
 async fn a_store_that_is_away_for_a_moment_is_asked_again() {
     let bench = Bench::new(&env(), plain);
     bench.memory.faults.lock().unwrap().settles = 2;
-    assert_eq!(bench.process(vec![act("a", "ok fine")], secs(30)).await, [Action::Ack]);
+    assert_eq!(bench.process(vec![act("a", "ok fine")], secs(30)).await, [MessageAction::Ack]);
     assert_eq!(bench.memory.state("a"), JobState::Succeeded);
     assert!(bench.memory.sent.lock().unwrap().is_empty());
 }
@@ -475,20 +472,20 @@ async fn a_store_that_is_away_for_a_moment_is_asked_again() {
 async fn a_settlement_that_cannot_be_written_travels_as_a_message_and_is_applied_later() {
     let bench = Bench::new(&env(), plain);
     bench.memory.faults.lock().unwrap().settles = 3;
-    assert_eq!(bench.process(vec![act("a", "ok fine")], secs(30)).await, [Action::Ack]);
+    assert_eq!(bench.process(vec![act("a", "ok fine")], secs(30)).await, [MessageAction::Ack]);
     assert_eq!(bench.memory.state("a"), JobState::Running);
     let carrier = bench.memory.sent.lock().unwrap().remove(0);
     assert_eq!((&*carrier.queue, carrier.tracking), ("test", Tracking::Untracked));
 
     let carried = delivery("carrier", &carrier.message.to_json());
     bench.memory.faults.lock().unwrap().settles = 1;
-    assert_eq!(bench.process(vec![carried.clone()], secs(30)).await, [Action::Release(Some(secs(2)))]);
-    assert_eq!(bench.process(vec![carried.clone()], secs(30)).await, [Action::Ack]);
+    assert_eq!(bench.process(vec![carried.clone()], secs(30)).await, [MessageAction::Release(Some(secs(2)))]);
+    assert_eq!(bench.process(vec![carried.clone()], secs(30)).await, [MessageAction::Ack]);
     assert_eq!(bench.memory.state("a"), JobState::Succeeded);
-    let verdict = bench.memory.settled.lock().unwrap()[0].verdict.clone();
-    let Verdict::Succeeded { output, .. } = verdict else { panic!() };
+    let decision = bench.memory.settled.lock().unwrap()[0].decision.clone();
+    let Decision::Succeeded { output, .. } = decision else { panic!() };
     assert_eq!(output.as_ref().unwrap().get(), r#""fine 1""#);
-    assert_eq!(bench.process(vec![carried], secs(30)).await, [Action::Ack], "applied twice does no harm");
+    assert_eq!(bench.process(vec![carried], secs(30)).await, [MessageAction::Ack], "applied twice does no harm");
     assert_eq!(bench.ran().len(), 1, "the handler is not run again");
 }
 
@@ -496,7 +493,7 @@ async fn a_settlement_that_cannot_be_written_travels_as_a_message_and_is_applied
 async fn with_neither_store_nor_queue_the_job_comes_again() {
     let bench = Bench::new(&env(), plain);
     *bench.memory.faults.lock().unwrap() = support::Faults { settles: 3, sends: 1, ..Default::default() };
-    assert_eq!(bench.process(vec![act("a", "ok fine")], secs(30)).await, [Action::Release(None)]);
+    assert_eq!(bench.process(vec![act("a", "ok fine")], secs(30)).await, [MessageAction::Release(None)]);
     assert_eq!(bench.memory.state("a"), JobState::Running, "and its lease keeps others away until then");
 }
 
@@ -522,8 +519,8 @@ async fn without_a_store_receives_are_attempts() {
             secs(30),
         )
         .await;
-    assert_eq!(actions[..2], [Action::Ack, Action::Retry(secs(7))]);
-    assert_eq!(reason(&actions[2]), BurialReason::AttemptsExhausted);
+    assert_eq!(actions[..2], [MessageAction::Ack, MessageAction::Retry(secs(7))]);
+    assert_eq!(reason(&actions[2]), DeadLetterReason::AttemptsExhausted);
     assert!(bench.memory.jobs.lock().unwrap().is_empty());
 }
 
@@ -531,7 +528,7 @@ async fn without_a_store_receives_are_attempts() {
 async fn a_message_without_an_id_goes_by_the_transports() {
     let bench = Bench::new(&env(), plain);
     let action = bench.process(vec![delivery("sqs-1", r#"{"job":"test.act","args":{"what":"ok"}}"#)], secs(30)).await;
-    assert_eq!(action, [Action::Ack]);
+    assert_eq!(action, [MessageAction::Ack]);
     assert_eq!(bench.memory.state("sqs-1"), JobState::Succeeded);
 }
 
@@ -539,7 +536,7 @@ async fn a_message_without_an_id_goes_by_the_transports() {
 async fn children_name_their_parent_count_hops_and_carry_the_trace() {
     let bench = Bench::new(&env(), plain);
     let body = r#"{"job":"test.act","id":"p","args":{"what":"child"},"hops":7,"trace":"00-1-2-01"}"#;
-    assert_eq!(bench.process(vec![delivery("1", body)], secs(30)).await, [Action::Ack]);
+    assert_eq!(bench.process(vec![delivery("1", body)], secs(30)).await, [MessageAction::Ack]);
     let child = bench.memory.sent.lock().unwrap().remove(0);
     assert_eq!(child.message.hops, 8);
     assert_eq!(child.message.parent.as_ref().unwrap().as_str(), "p");
@@ -552,15 +549,15 @@ async fn a_job_that_begets_itself_for_ever_comes_to_an_end() {
     let bench = Bench::new(&env(), plain);
     let body = |hops| format!(r#"{{"job":"test.act","args":{{"what":"child"}},"hops":{hops}}}"#);
     let actions = bench.process(vec![delivery("1", &body(100)), delivery("2", &body(101))], secs(30)).await;
-    assert_eq!(actions[0], Action::Retry(secs(7)), "its enqueue was refused");
-    assert_eq!(reason(&actions[1]), BurialReason::TooManyHops);
+    assert_eq!(actions[0], MessageAction::Retry(secs(7)), "its enqueue was refused");
+    assert_eq!(reason(&actions[1]), DeadLetterReason::TooManyHops);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_expired_job_is_not_run_any_more() {
     let bench = Bench::with(&env(), plain, Memory::stateless);
     let body = format!(r#"{{"job":"test.act","args":{{"what":"ok"}},"expires_at":"{}"}}"#, start());
-    assert_eq!(bench.process(vec![delivery("1", &body)], secs(30)).await, [Action::Ack]);
+    assert_eq!(bench.process(vec![delivery("1", &body)], secs(30)).await, [MessageAction::Ack]);
     assert!(bench.ran().is_empty());
 }
 
@@ -573,7 +570,7 @@ async fn draining_hands_back_what_waits_and_tells_what_runs() {
     };
     let batch = vec![act("a", "listen"), act("b", "ok never"), in_group("x", act("c", "ok never"))];
     let (actions, ()) = tokio::join!(bench.process(batch, secs(60)), drain);
-    assert_eq!(actions, [Action::Ack, AT_ONCE, AT_ONCE]);
+    assert_eq!(actions, [MessageAction::Ack, AT_ONCE, AT_ONCE]);
     assert_eq!(bench.ran(), ["listen"]);
     assert_eq!(bench.process(vec![act("d", "ok never")], secs(60)).await, [AT_ONCE], "and nothing new is begun");
 }
@@ -588,7 +585,7 @@ async fn aborting_hands_back_what_runs_uncounted() {
     };
     let batch = vec![act("a", "forever"), act("b", "ok fine")];
     let (actions, ()) = tokio::join!(bench.process(batch, secs(60)), abort);
-    assert_eq!(actions, [AT_ONCE, Action::Ack]);
+    assert_eq!(actions, [AT_ONCE, MessageAction::Ack]);
     assert_eq!(began.elapsed(), secs(2));
     let jobs = bench.memory.jobs.lock().unwrap();
     assert_eq!((jobs["a"].state, jobs["a"].attempt), (JobState::Queued, 0));
@@ -599,7 +596,7 @@ async fn a_job_handed_over_directly_gives_its_output() {
     let bench = Bench::new(&env(), plain);
     let deadline = || Instant::now() + secs(30);
     let performed = bench.worker.perform(act("a", "ok fine"), deadline()).await;
-    assert_eq!((performed.action, performed.output.unwrap().get()), (Action::Ack, r#""fine 1""#));
+    assert_eq!((performed.action, performed.output.unwrap().get()), (MessageAction::Ack, r#""fine 1""#));
     let performed = bench.worker.perform(act("b", "fail"), deadline()).await;
     assert_eq!(performed.error.unwrap().message, "told to");
     let performed = bench.worker.perform(delivery("c", "junk"), deadline()).await;
@@ -622,7 +619,7 @@ async fn an_untracked_job_leaves_no_trace_in_the_store() {
     }
     let bench = Bench::new(&env(), |function| function.job(light));
     let actions = bench.process(vec![delivery("1", r#"{"job":"test.light"}"#), act("a", "ok")], secs(30)).await;
-    assert_eq!(actions, [Action::Ack, Action::Ack]);
+    assert_eq!(actions, [MessageAction::Ack, MessageAction::Ack]);
     assert_eq!(bench.memory.jobs.lock().unwrap().len(), 1);
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lamplighter::{Env, JobId, Payloads, RawValue, StoreError, StoreErrorKind, Timestamp, days};
+use lamplighter::{JobId, RawValue, Timestamp, days, backend::{Payloads, StoreError, StoreErrorKind}, env::Env};
 
 use crate::{Key, ObjectError, Objects};
 

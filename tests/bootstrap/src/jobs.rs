@@ -37,7 +37,7 @@ pub enum Behaviour {
     Succeed,
     /// It fails each time.
     Fail,
-    /// It fails each time until there is a file `mended` beside the ledger.
+    /// It fails each time until there is a file `repaired` beside the ledger.
     FailUntilMended,
     /// It fails for good.
     GiveUp,

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 /// The environment variable that names the file.
 pub const LEDGER: &str = "LAMPLIGHTER_E2E_LEDGER";
 
-/// The file beside the ledger that says that what was broken has been mended.
-pub const MENDED: &str = "mended";
+/// The file beside the ledger that says that what was broken has been repaired.
+pub const REPAIRED: &str = "repaired";
 
 /// One run of a handler.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,9 +43,9 @@ pub(crate) fn write(label: &str, ctx: &Context) -> Result<(), JobError> {
     Ok(())
 }
 
-pub(crate) fn is_mended() -> Result<bool, JobError> {
+pub(crate) fn is_repaired() -> Result<bool, JobError> {
     let ledger = std::env::var(LEDGER)?;
-    Ok(Path::new(&ledger).with_file_name(MENDED).exists())
+    Ok(Path::new(&ledger).with_file_name(REPAIRED).exists())
 }
 
 /// All runs, in the order in which they began; none while there is no file.

@@ -5,14 +5,11 @@ mod ledger;
 
 use std::time::Duration;
 
-use lamplighter::{
-    Context, EventTrigger, Function, JobError, ScheduledJob, Setting, mins,
-    schedule::{Schedule, ScheduleError},
-};
+use lamplighter::{Context, EventTrigger, Function, JobError, ScheduledJob, Setting, mins, schedule::{Schedule, ScheduleError}};
 
 pub use self::{
     jobs::{ACTS, Act, Behaviour, EVENT_SOURCE, Ordered, RETRY_DELAY, SHOP, TICK_SCHEDULE, Tick},
-    ledger::{LEDGER, MENDED, Run, read},
+    ledger::{LEDGER, REPAIRED, Run, read},
 };
 
 /// The function.
@@ -57,8 +54,8 @@ async fn behave(label: String, behaviour: &Behaviour, ctx: &Context) -> Result<S
     match behaviour {
         Behaviour::Succeed => {}
         Behaviour::Fail => return Err(JobError::retry(format!("{label} was told to fail"))),
-        Behaviour::FailUntilMended if !ledger::is_mended()? => {
-            return Err(JobError::retry(format!("{label} was told to fail until it is mended")));
+        Behaviour::FailUntilMended if !ledger::is_repaired()? => {
+            return Err(JobError::retry(format!("{label} was told to fail until it is repaired")));
         }
         Behaviour::FailUntilMended => {}
         Behaviour::GiveUp => return Err(JobError::fail(format!("{label} was told to give up"))),

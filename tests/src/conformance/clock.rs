@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Clock, Env, Timestamp};
+use lamplighter::{Timestamp, env::{Clock, Env}};
 
 /// The machine's clock, ahead by what a test has let pass.
 #[derive(Debug, Clone, Default)]

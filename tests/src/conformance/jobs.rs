@@ -5,10 +5,7 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{
-    Context, Function, Job, JobError, JobId, Options, Overlap, Queue, Record, Retry, SchedulingError, State, Timestamp,
-    secs,
-};
+use lamplighter::{Context, Function, Job, JobError, JobId, Options, Overlap, Queue, Record, Retry, State, Timestamp, secs, backend::SchedulingError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -77,13 +74,13 @@ pub(super) struct Run {
 /// What ran, in order.
 #[derive(Clone)]
 pub(super) struct Journal {
-    env: lamplighter::Env,
+    env: lamplighter::env::Env,
     runs: Arc<Mutex<Vec<Run>>>,
     released: watch::Sender<bool>,
 }
 
 impl Journal {
-    fn note(&self, ctx: &Context, what: &str) {
+    fn save_job_data(&self, ctx: &Context, what: &str) {
         let run = Run { id: ctx.id().to_string(), what: what.into(), attempt: ctx.attempt(), at: self.env.now() };
         self.runs.lock().unwrap_or_else(PoisonError::into_inner).push(run);
     }
@@ -127,7 +124,7 @@ async fn hasty(job: Hasty, ctx: Context, State(journal): State<Journal>) -> Resu
 }
 
 async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<String>, JobError> {
-    journal.note(ctx, what);
+    journal.save_job_data(ctx, what);
     let (verb, rest) = what.split_once(' ').unwrap_or((what, ""));
     match verb {
         "say" => return Ok(Some(rest.to_owned())),
@@ -183,7 +180,7 @@ async fn reach(what: &str, ctx: &Context) -> String {
             answer => answer.map(drop).map_err(|error| error.to_string()),
         },
         "cancel" => client.cancel(own).await.map(drop).map_err(|error| error.to_string()),
-        "retry" => client.requeue(own).await.map(drop).map_err(|error| error.to_string()),
+        "retry" => client.retry(own).await.map(drop).map_err(|error| error.to_string()),
         other => Err(format!("nobody reaches for {other:?}")),
     };
     done.err().unwrap_or_else(|| "done".into())

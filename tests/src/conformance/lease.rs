@@ -2,11 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lamplighter::{
-    AttemptOutcome, BurialReason, Claim, ClaimRequest, ErrorText, Exclusive, JobId, JobState, LeaseStatus, Message,
-    Note, OnBusy, Progress, Queue, Record, Retention, Settle, Settled, Store, Timestamp, Token, Tracking, Verdict,
-    secs,
-};
+use lamplighter::{JobId, JobState, Queue, Record, Retention, Timestamp, Tracking, secs, backend::{Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, JobData, LeaseStatus, Lock, OnBusy, Store, Token}, message::Message, record::{AttemptOutcome, ErrorText, Progress}};
 
 use tokio::time::Instant;
 
@@ -22,7 +18,7 @@ pub(super) struct Asker<'a> {
     pub(super) id: JobId,
     message: Arc<Message>,
     /// What it must hold alone.
-    exclusive: Option<Exclusive>,
+    lock: Option<Lock>,
     queue: Queue,
 }
 
@@ -37,7 +33,7 @@ impl<'a> Asker<'a> {
         let mut message: Message = r#"{"job":"conformance.act","args":{"what":"say hi"}}"#.parse().expect("a message");
         message.id = Some(id.clone());
         let store = subject.backend().store.expect("a store");
-        Self { subject, store, id, message: Arc::new(message), exclusive: None, queue: PLAIN }
+        Self { subject, store, id, message: Arc::new(message), lock: None, queue: PLAIN }
     }
 
     /// Of a job of that name on that queue, enqueued elsewhere.
@@ -49,13 +45,13 @@ impl<'a> Asker<'a> {
     pub(super) fn posing_as(&self, job: &str, queue: Queue) -> Self {
         let mut message = (*self.message).clone();
         job.clone_into(&mut message.job);
-        let (store, id, exclusive) = (self.store.clone(), self.id.clone(), self.exclusive.clone());
-        Self { subject: self.subject, store, id, message: Arc::new(message), exclusive, queue }
+        let (store, id, lock) = (self.store.clone(), self.id.clone(), self.lock.clone());
+        Self { subject: self.subject, store, id, message: Arc::new(message), lock, queue }
     }
 
     /// With something that it must hold alone.
     pub(super) fn alone(mut self, key: &str, on_busy: OnBusy) -> Self {
-        self.exclusive = Some(Exclusive { key: key.into(), on_busy });
+        self.lock = Some(Lock { key: key.into(), on_busy });
         self
     }
 
@@ -72,7 +68,7 @@ impl<'a> Asker<'a> {
             max_attempts: 3,
             retention: Retention::default(),
             tracking: Tracking::Full,
-            exclusive: self.exclusive.clone(),
+            lock: self.lock.clone(),
         }
     }
 
@@ -88,13 +84,13 @@ impl<'a> Asker<'a> {
         }
     }
 
-    pub(super) async fn settle(&self, token: Token, verdict: Verdict) -> Settled {
-        self.store.settle(vec![self.settlement(token, verdict)], soon()).await.remove(0).expect("an answer")
+    pub(super) async fn settle(&self, token: Token, decision: Decision) -> CompletionResult {
+        self.store.settle(vec![self.settlement(token, decision)], soon()).await.remove(0).expect("an answer")
     }
 
-    pub(super) fn settlement(&self, token: Token, verdict: Verdict) -> Settle {
+    pub(super) fn settlement(&self, token: Token, decision: Decision) -> Completion {
         let now = self.subject.env().now();
-        Settle {
+        Completion {
             id: self.id.clone(),
             queue: self.queue.name().into(),
             receipt: String::new(),
@@ -103,11 +99,11 @@ impl<'a> Asker<'a> {
             host: "conformance".into(),
             started_at: now,
             ended_at: now,
-            verdict,
+            decision,
             progress: None,
             tracking: Tracking::Full,
-            memo: None,
-            exclusive: self.exclusive.as_ref().map(|exclusive| exclusive.key.clone()),
+            claim_hint: None,
+            lock: self.lock.as_ref().map(|lock| lock.key.clone()),
         }
     }
 
@@ -120,16 +116,16 @@ impl<'a> Asker<'a> {
     }
 }
 
-pub(super) fn succeeded() -> Verdict {
-    Verdict::Succeeded { output: None, retention: secs(3600) }
+pub(super) fn succeeded() -> Decision {
+    Decision::Succeeded { output: None, retention: secs(3600) }
 }
 
-pub(super) fn retry(delay: Duration) -> Verdict {
-    Verdict::Retry { outcome: AttemptOutcome::Error, error: ErrorText::new("no luck"), delay }
+pub(super) fn retry(delay: Duration) -> Decision {
+    Decision::Retry { outcome: AttemptOutcome::Error, error: ErrorText::new("no luck"), delay }
 }
 
-pub(super) fn is_applied(settled: Settled) -> bool {
-    matches!(settled, Settled::Applied { .. })
+pub(super) fn is_applied(settled: CompletionResult) -> bool {
+    matches!(settled, CompletionResult::Applied { .. })
 }
 
 /// Until when an answer is of use that nobody holds up.
@@ -191,27 +187,27 @@ pub(super) async fn a_zombie_changes_nothing(subject: &dyn Subject) {
     asker.subject.pass(LEASE + secs(1)).await;
     let heir = asker.run(2, secs(60), 2).await;
     let before = format!("{:?}", asker.record().await);
-    for verdict in [
+    for decision in [
         succeeded(),
         retry(secs(1)),
-        Verdict::PutBack { delay: Duration::ZERO },
-        Verdict::Failed {
+        Decision::Released { delay: Duration::ZERO },
+        Decision::Failed {
             outcome: AttemptOutcome::Error,
-            reason: BurialReason::Failed,
+            reason: DeadLetterReason::Failed,
             error: ErrorText::new("no"),
             retention: secs(1),
         },
     ] {
-        assert_eq!(asker.settle(zombie, verdict).await, Settled::Fenced(Some(JobState::Running)));
+        assert_eq!(asker.settle(zombie, decision).await, CompletionResult::Fenced(Some(JobState::Running)));
     }
     // The right attempt under the wrong owner is no better.
     let forged = Token { owner: 1, ..heir };
-    assert_eq!(asker.settle(forged, succeeded()).await, Settled::Fenced(Some(JobState::Running)));
-    let note = Note { progress: Some(Progress { done: 1, total: 2 }), checkpoint: None };
-    assert_eq!(asker.store.note(&asker.id, zombie, note).await.expect("an answer"), LeaseStatus::Lost);
+    assert_eq!(asker.settle(forged, succeeded()).await, CompletionResult::Fenced(Some(JobState::Running)));
+    let note = JobData { progress: Some(Progress { done: 1, total: 2 }), checkpoint: None };
+    assert_eq!(asker.store.save_job_data(&asker.id, zombie, note).await.expect("an answer"), LeaseStatus::Lost);
     assert_eq!(format!("{:?}", asker.record().await), before);
     assert!(is_applied(asker.settle(heir, succeeded()).await));
-    assert_eq!(asker.settle(zombie, retry(secs(1))).await, Settled::Fenced(Some(JobState::Succeeded)));
+    assert_eq!(asker.settle(zombie, retry(secs(1))).await, CompletionResult::Fenced(Some(JobState::Succeeded)));
 }
 
 pub(super) async fn a_settlement_applied_twice_is_applied_once(subject: &dyn Subject) {
@@ -223,17 +219,17 @@ pub(super) async fn a_settlement_applied_twice_is_applied_once(subject: &dyn Sub
     assert_eq!(asker.record().await.attempts.len(), 1);
     // Another word of the same attempt comes too late.
     tokio::time::sleep(Duration::from_millis(5)).await;
-    assert_eq!(asker.settle(token, retry(secs(1))).await, Settled::Fenced(Some(JobState::Succeeded)));
+    assert_eq!(asker.settle(token, retry(secs(1))).await, CompletionResult::Fenced(Some(JobState::Succeeded)));
     let unknown = Asker::unannounced(subject, JobId::new("unknown").expect("a good id"));
-    assert_eq!(unknown.settle(token, succeeded()).await, Settled::Fenced(None));
+    assert_eq!(unknown.settle(token, succeeded()).await, CompletionResult::Fenced(None));
 }
 
 pub(super) async fn cancelling_takes_the_lease_away(subject: &dyn Subject) {
     let asker = Asker::of(subject, "a").await;
     let token = asker.run(1, secs(60), 1).await;
     assert_eq!(asker.store.cancel(&asker.id).await.expect("cancelled"), Some(JobState::Cancelled));
-    assert_eq!(asker.store.note(&asker.id, token, Note::default()).await.expect("an answer"), LeaseStatus::Lost);
-    assert_eq!(asker.settle(token, succeeded()).await, Settled::Fenced(Some(JobState::Cancelled)));
+    assert_eq!(asker.store.save_job_data(&asker.id, token, JobData::default()).await.expect("an answer"), LeaseStatus::Lost);
+    assert_eq!(asker.settle(token, succeeded()).await, CompletionResult::Fenced(Some(JobState::Cancelled)));
     assert!(matches!(asker.claim(2, LEASE).await, Claim::Ended(JobState::Cancelled)));
 }
 
@@ -244,7 +240,7 @@ pub(super) async fn a_job_that_is_cancelled_while_it_runs_says_so_in_its_history
     let began = asker.now();
     let token = asker.run(2, secs(60), 2).await;
     assert_eq!(asker.store.cancel(&asker.id).await.expect("cancelled"), Some(JobState::Cancelled));
-    assert_eq!(asker.settle(token, succeeded()).await, Settled::Fenced(Some(JobState::Cancelled)));
+    assert_eq!(asker.settle(token, succeeded()).await, CompletionResult::Fenced(Some(JobState::Cancelled)));
     let record = asker.record().await;
     assert_eq!((record.state, record.attempts.len()), (JobState::Cancelled, 2));
     let attempt = &record.attempts[1];
@@ -269,7 +265,7 @@ pub(super) async fn what_is_put_back_does_not_count(subject: &dyn Subject) {
     let asker = Asker::of(subject, "a").await;
     for owner in 1..=5 {
         let token = asker.run(owner, secs(60), 1).await;
-        assert!(is_applied(asker.settle(token, Verdict::PutBack { delay: Duration::ZERO }).await));
+        assert!(is_applied(asker.settle(token, Decision::Released { delay: Duration::ZERO }).await));
     }
     let token = asker.run(6, secs(60), 1).await;
     let before = asker.now();
@@ -291,16 +287,16 @@ pub(super) async fn progress_and_checkpoints_are_kept_under_the_lease_only(subje
     let token = asker.run(1, secs(60), 1).await;
     let progress = Progress { done: 3, total: 8 };
     let checkpoint = || Some(serde_json::value::to_raw_value(&[1, 2, 3]).expect("JSON"));
-    let note = Note { progress: Some(progress), checkpoint: checkpoint() };
-    assert_eq!(asker.store.note(&asker.id, token, note).await.expect("an answer"), LeaseStatus::Held);
+    let note = JobData { progress: Some(progress), checkpoint: checkpoint() };
+    assert_eq!(asker.store.save_job_data(&asker.id, token, note).await.expect("an answer"), LeaseStatus::Held);
     let record = asker.record().await;
     assert_eq!(record.progress, Some(progress));
     asker.settle(token, retry(Duration::ZERO)).await;
     assert!(
         matches!(asker.claim(2, LEASE).await, Claim::Run { attempt: 2, checkpoint: Some(kept), .. } if kept.get() == "[1,2,3]")
     );
-    let late = Note { progress: None, checkpoint: checkpoint() };
-    assert_eq!(asker.store.note(&asker.id, token, late).await.expect("an answer"), LeaseStatus::Lost);
+    let late = JobData { progress: None, checkpoint: checkpoint() };
+    assert_eq!(asker.store.save_job_data(&asker.id, token, late).await.expect("an answer"), LeaseStatus::Lost);
 }
 
 pub(super) async fn history_is_bounded(subject: &dyn Subject) {
@@ -344,20 +340,20 @@ pub(super) async fn a_settlement_is_known_again_however_late_it_comes(subject: &
     let asker = Asker::of(subject, "a").await;
     let first = asker.run(1, secs(60), 1).await;
     let failed = asker.settlement(first, retry(Duration::ZERO));
-    let send = async |settlement: &Settle| {
+    let send = async |settlement: &Completion| {
         asker.store.settle(vec![settlement.clone()], soon()).await.remove(0).expect("an answer")
     };
     assert!(is_applied(send(&failed).await));
     let second = asker.run(2, secs(60), 2).await;
     assert!(is_applied(send(&failed).await), "while the next attempt runs");
     assert_eq!((asker.record().await.state, asker.record().await.attempts.len()), (JobState::Running, 1));
-    let verdict = Verdict::Failed {
+    let decision = Decision::Failed {
         outcome: AttemptOutcome::Error,
-        reason: BurialReason::Failed,
+        reason: DeadLetterReason::Failed,
         error: ErrorText::new("no"),
         retention: secs(3600),
     };
-    let ended = asker.settlement(second, verdict);
+    let ended = asker.settlement(second, decision);
     for _ in 0..3 {
         assert!(is_applied(send(&ended).await), "a job that is to be dead-lettered is still to be");
         assert!(is_applied(send(&failed).await), "after the job has ended");

@@ -6,7 +6,7 @@
 
 mod bytes;
 mod clock;
-mod exclusive;
+mod lock;
 mod jobs;
 mod lease;
 mod records;
@@ -16,7 +16,7 @@ mod schedules;
 use std::{fmt, future::Future, pin::Pin, time::Duration};
 
 use async_trait::async_trait;
-use lamplighter::{Backend, Client, Env, Function, Queue, ScheduledJob};
+use lamplighter::{Client, Function, Queue, ScheduledJob, backend::Backend, env::Env};
 
 pub use clock::Ahead;
 pub use jobs::{CHAIN, PLAIN};
@@ -60,7 +60,7 @@ pub trait Subject: Send + Sync {
 pub struct DeadLetter {
     /// Its body.
     pub body: String,
-    /// Why it lies there: [`lamplighter::BurialReason::as_str`].
+    /// Why it lies there: [`lamplighter::backend::DeadLetterReason::as_str`].
     pub reason: String,
 }
 
@@ -119,14 +119,14 @@ behaviours! {
     lease::history_is_bounded,
     lease::a_job_that_nobody_announced_gets_a_record,
     lease::an_expired_job_is_cancelled_instead_of_claimed,
-    exclusive::what_one_job_holds_alone_another_waits_for,
-    exclusive::of_a_batch_that_must_hold_one_thing_one_runs,
-    exclusive::jobs_that_need_nothing_alone_run_beside_each_other,
-    exclusive::every_end_of_an_attempt_frees_what_it_held,
-    exclusive::a_settlement_that_is_known_again_frees_what_it_held,
-    exclusive::a_host_that_dies_holds_nothing_for_longer_than_its_lease,
-    exclusive::a_last_attempt_that_is_lost_frees_what_it_held,
-    exclusive::a_job_that_would_rather_not_run_than_wait_is_cancelled,
+    lock::what_one_job_holds_alone_another_waits_for,
+    lock::of_a_batch_that_must_hold_one_thing_one_runs,
+    lock::jobs_that_need_nothing_alone_run_beside_each_other,
+    lock::every_end_of_an_attempt_frees_what_it_held,
+    lock::a_settlement_that_is_known_again_frees_what_it_held,
+    lock::a_host_that_dies_holds_nothing_for_longer_than_its_lease,
+    lock::a_last_attempt_that_is_lost_frees_what_it_held,
+    lock::a_job_that_would_rather_not_run_than_wait_is_cancelled,
     run::a_job_runs_once_and_its_output_is_kept,
     run::a_failing_job_is_retried_until_it_succeeds,
     run::attempts_are_used_up_and_the_message_is_buried,

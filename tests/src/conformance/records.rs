@@ -207,7 +207,7 @@ pub(super) async fn a_failed_job_runs_again_by_hand_with_its_history(subject: &d
     enqueue(subject, "a", "fail for now").await;
     started(subject).await;
     assert_eq!(ended(subject, "a").await.state, JobState::Failed);
-    assert_eq!(client.requeue(&id("a")).await.expect("requeued"), Some(JobState::Queued));
+    assert_eq!(client.retry(&id("a")).await.expect("requeued"), Some(JobState::Queued));
     let again = super::jobs::eventually("the second run's end", || async {
         let record = record(subject, "a").await;
         (record.attempts.len() == 2 && record.state.is_final()).then_some(record)
@@ -215,9 +215,9 @@ pub(super) async fn a_failed_job_runs_again_by_hand_with_its_history(subject: &d
     .await;
     assert_eq!((again.state, again.attempt), (JobState::Failed, 1));
     assert_eq!(again.attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 1]);
-    assert_eq!(client.requeue(&id("unknown")).await.expect("answered"), None);
+    assert_eq!(client.retry(&id("unknown")).await.expect("answered"), None);
     client.enqueue(Act { what: "say hi".into() }).id("b").delay(secs(900)).await.expect("enqueued");
-    assert_eq!(client.requeue(&id("b")).await.expect("answered"), Some(JobState::Scheduled), "it has not ended");
+    assert_eq!(client.retry(&id("b")).await.expect("answered"), Some(JobState::Scheduled), "it has not ended");
 }
 
 pub(super) async fn a_revived_job_runs_again_when_a_message_of_it_comes(subject: &dyn Subject) {
@@ -225,8 +225,8 @@ pub(super) async fn a_revived_job_runs_again_when_a_message_of_it_comes(subject:
     enqueue(subject, "a", "fail for now").await;
     let journal = started(subject).await;
     assert_eq!(ended(subject, "a").await.state, JobState::Failed);
-    assert_eq!(store.revive(&id("a")).await.expect("revived"), Some(JobState::Queued));
-    assert_eq!(store.revive(&id("a")).await.expect("answered"), Some(JobState::Queued), "it has not ended any more");
+    assert_eq!(store.mark_queued(&id("a")).await.expect("revived"), Some(JobState::Queued));
+    assert_eq!(store.mark_queued(&id("a")).await.expect("answered"), Some(JobState::Queued), "it has not ended any more");
     enqueue(subject, "b", "sleep 1500").await;
     ended(subject, "b").await;
     assert_eq!(journal.words(), ["fail for now", "sleep 1500"], "nobody has sent it");
@@ -234,7 +234,7 @@ pub(super) async fn a_revived_job_runs_again_when_a_message_of_it_comes(subject:
     subject.inject(PLAIN, r#"{"job":"conformance.act","id":"a","args":{"what":"fail for now"}}"#).await;
     let again = ended(subject, "a").await;
     assert_eq!((again.state, again.attempt, again.attempts.len()), (JobState::Failed, 1, 2));
-    assert_eq!(store.revive(&id("unknown")).await.expect("answered"), None);
+    assert_eq!(store.mark_queued(&id("unknown")).await.expect("answered"), None);
 }
 
 pub(super) async fn an_id_of_another_job_is_refused(subject: &dyn Subject) {

@@ -1,6 +1,6 @@
 //! Whole roads: from a sender to a handler and to the record of how it ended.
 
-use lamplighter::{AttemptOutcome, Enqueued, JobId, JobState, Record, secs};
+use lamplighter::{Enqueued, JobId, JobState, Record, secs, record::AttemptOutcome};
 
 use super::{
     Subject,
@@ -57,7 +57,7 @@ pub(super) async fn attempts_are_used_up_and_the_message_is_buried(subject: &dyn
     .await;
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].reason, "attempts-exhausted");
-    let message: lamplighter::Message = letters[0].body.parse().expect("the message itself");
+    let message: lamplighter::message::Message = letters[0].body.parse().expect("the message itself");
     assert_eq!(message.id, JobId::new("a").ok());
 }
 
@@ -350,7 +350,7 @@ pub(super) async fn an_attempt_of_a_run_before_leaves_the_next_run_alone(subject
         let id = JobId::new(text).expect("a good id");
         eventually("it to run", || async { (runs(text) == 1).then_some(()) }).await;
         assert_eq!(store.cancel(&id).await.expect("cancelled"), Some(JobState::Cancelled));
-        assert_eq!(store.requeue(&id).await.expect("queued"), Some(JobState::Queued));
+        assert_eq!(store.retry(&id).await.expect("queued"), Some(JobState::Queued));
     }
     journal.release();
     for (id, _) in jobs {

@@ -6,11 +6,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use lamplighter::{
-    Job, JobId, JobState, ScheduleOrigin, ScheduleStatus, SchedulingError, Timestamp,
-    schedule::{Misfire, Schedule},
-    secs,
-};
+use lamplighter::{Job, JobId, JobState, Timestamp, schedule::{Misfire, Schedule}, secs, backend::{ScheduleOrigin, ScheduleStatus, SchedulingError}};
 
 use super::{
     Subject,

@@ -105,7 +105,7 @@ impl Proxy {
     }
 
     /// Breaks no more calls.
-    pub fn mend(&self) {
+    pub fn repair(&self) {
         self.shared.faults().clear();
     }
 

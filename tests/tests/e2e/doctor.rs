@@ -1,4 +1,4 @@
-//! Deployed stacks, broken through AWS's own API in each way that `lamp doctor` knows, and mended again.
+//! Deployed stacks, broken through AWS's own API in each way that `lamp doctor` knows, and repaired again.
 
 mod patient;
 
@@ -7,11 +7,11 @@ use std::process::Command;
 use aws_sdk_lambda::types::{FunctionResponseType, RecursiveLoop, ScalingConfig};
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
 use aws_sdk_sqs::types::QueueAttributeName;
-use lamplighter::{Env, mins, schedule::Schedule};
-use lamplighter_aws::{Aws, Stack as Outputs};
+use lamplighter::{mins, schedule::Schedule, env::Env};
+use lamplighter_aws::{AwsBackend, Stack as Outputs};
 use lamplighter_infra::{
     Deployment,
-    doctor::{Kind, Severity, Wanted},
+    doctor::{Kind, Severity, Expected},
 };
 use lamplighter_tests::ministack::package;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use self::patient::{Patient, schedules, sdk};
 use crate::cloud::cloud;
 
-/// What was just deployed is well; and each of these is found, alone, and gone when it has been mended.
+/// What was just deployed is well; and each of these is found, alone, and gone when it has been repaired.
 #[tokio::test]
 async fn queues_and_mappings_are_examined() {
     use QueueAttributeName::{Policy, RedrivePolicy, VisibilityTimeout};
@@ -29,7 +29,7 @@ async fn queues_and_mappings_are_examined() {
     let right = patient.attribute_of("ActsQueue", VisibilityTimeout).await;
     patient.attribute("ActsQueue", VisibilityTimeout, "31").await;
     let findings = patient.finds(&[(Kind::QueueDrifted, "queue acts", "VisibilityTimeout 31")]).await;
-    assert!(findings[0].mend.contains(&format!("--attributes VisibilityTimeout={right}`")), "{findings:#?}");
+    assert!(findings[0].repair.contains(&format!("--attributes VisibilityTimeout={right}`")), "{findings:#?}");
     assert_eq!((findings[0].severity, &*findings[0].name), (Severity::Error, "examined-queues-acts"));
     patient.attribute("ActsQueue", VisibilityTimeout, &right).await;
 
@@ -60,7 +60,7 @@ async fn queues_and_mappings_are_examined() {
     let about = "event source mapping of queue acts";
     mapping().enabled(false).send().await.unwrap();
     let findings = patient.finds(&[(Kind::MappingDisabled, about, "it is Disabled")]).await;
-    assert!(findings[0].mend.contains("`lamp resume acts --stack examined-queues`"), "{findings:#?}");
+    assert!(findings[0].repair.contains("`lamp resume acts --stack examined-queues`"), "{findings:#?}");
     mapping().enabled(true).send().await.unwrap();
     mapping().set_function_response_types(Some(Vec::new())).batch_size(7).send().await.unwrap();
     let drifted = |found| (Kind::MappingDrifted, about, found);
@@ -71,7 +71,7 @@ async fn queues_and_mappings_are_examined() {
     mapping().scaling_config(ScalingConfig::builder().maximum_concurrency(2).build()).send().await.unwrap();
     patient.finds(&[drifted("ScalingConfig.MaximumConcurrency 2")]).await;
     mapping().scaling_config(ScalingConfig::builder().build()).send().await.unwrap();
-    patient.is_well("all was mended").await;
+    patient.is_well("all was repaired").await;
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn functions_roles_and_the_table_are_examined() {
     patient.expire(false).await;
     patient.finds(&[(Kind::TableDrifted, "table of records", "\"Enabled\":false")]).await;
     patient.expire(true).await;
-    patient.is_well("all was mended").await;
+    patient.is_well("all was repaired").await;
 }
 
 /// IAM writes policies as in a URL.
@@ -150,7 +150,7 @@ async fn rules_and_schedules_are_examined() {
     let rule = patient.id("NewYearRule");
     patient.events.disable_rule().name(rule).send().await.unwrap();
     let findings = patient.finds(&[(Kind::ScheduleDisabled, "schedule new-year", "it is DISABLED")]).await;
-    assert!(findings[0].mend.contains("`lamp schedule resume new-year --stack examined-times`"), "{findings:#?}");
+    assert!(findings[0].repair.contains("`lamp schedule resume new-year --stack examined-times`"), "{findings:#?}");
     patient.events.enable_rule().name(rule).send().await.unwrap();
 
     let right = patient.events.describe_rule().name(rule).send().await.unwrap();
@@ -169,7 +169,7 @@ async fn rules_and_schedules_are_examined() {
 
     // What the client makes is well; what sends elsewhere is not.
     let outputs = Outputs::read(&patient.sdk, "examined-times").await.unwrap();
-    let client = Aws::new(patient.sdk.clone(), outputs.settings(), Env::system()).client();
+    let client = AwsBackend::new(patient.sdk.clone(), outputs.settings(), Env::system()).client();
     let tick = e2e_function::Tick { label: "made".into() };
     client.schedule(Schedule::rate("made", mins(1440)).unwrap(), &tick).await.unwrap();
     patient.is_well("a schedule was made").await;
@@ -180,9 +180,9 @@ async fn rules_and_schedules_are_examined() {
     let create = patient.scheduler.create_schedule().group_name(group).name("runtime-astray").target(target);
     create.schedule_expression("rate(7 days)").flexible_time_window(punctual).send().await.unwrap();
     let findings = patient.finds(&[(Kind::ScheduleNowhere, "schedule astray", "it sends to arn:aws:sqs")]).await;
-    assert!(findings[0].mend.contains("`lamp schedule remove astray --stack examined-times`"), "{findings:#?}");
+    assert!(findings[0].repair.contains("`lamp schedule remove astray --stack examined-times`"), "{findings:#?}");
     client.unschedule("astray").await.unwrap();
-    patient.is_well("all was mended").await;
+    patient.is_well("all was repaired").await;
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ async fn old_code_and_old_definitions_are_found() {
     let mut newer = deployment;
     newer.queues[0].visibility_secs += 60;
     newer.schedules.retain(|schedule| schedule.name != "berlin");
-    patient.wanted = Wanted::new(&functions, newer);
+    patient.wanted = Expected::new(&functions, newer);
     let findings = patient
         .finds(&[
             (Kind::OldCode, "function e2e", ""),
@@ -232,7 +232,7 @@ async fn old_code_and_old_definitions_are_found() {
             (Kind::ResourceLeftOver, "schedule BerlinSchedule", "AWS::Scheduler::Schedule in the stack"),
         ])
         .await;
-    assert!(findings[1].mend.contains("deployed from other definitions: `cargo lamp infra`"), "{findings:#?}");
+    assert!(findings[1].repair.contains("deployed from other definitions: `cargo lamp infra`"), "{findings:#?}");
 }
 
 /// What an account has too much of, and a deployment that came to nothing.
@@ -288,8 +288,8 @@ async fn what_one_may_not_look_at_is_told_and_the_rest_goes_on() {
     let key = patient.iam.create_access_key().user_name("looker").send().await.unwrap().access_key.unwrap();
     let looker = sdk(patient.cloud, &key.access_key_id, &key.secret_access_key);
     let findings = patient.examine_by(&looker).await;
-    let told: Vec<_> = findings.iter().map(|one| (one.kind, one.severity, &*one.mend)).collect();
-    let denied = |mend| (Kind::NotExamined, Severity::Warning, mend);
+    let told: Vec<_> = findings.iter().map(|one| (one.kind, one.severity, &*one.repair)).collect();
+    let denied = |repair| (Kind::NotExamined, Severity::Warning, repair);
     assert_eq!(told[0].0, Kind::QueueDrifted, "{findings:#?}");
     let ask = "let whoever runs this do lambda:InvokeFunction";
     assert_eq!(told[1..], [denied(ask), denied("let whoever runs this do iam:GetRole")], "{findings:#?}");
@@ -328,7 +328,7 @@ async fn the_command_examines_the_repositorys_own_stack() {
     let (code, out, err) = doctor(&[]).await;
     assert_eq!((code, &*err), (Some(1), ""), "{out}");
     assert!(out.starts_with("error event source mapping of queue webhooks "), "{out}");
-    assert!(out.contains("  mend    `lamp resume webhooks --stack examined-own`"), "{out}");
+    assert!(out.contains("  repair  `lamp resume webhooks --stack examined-own`"), "{out}");
     assert!(out.trim_end().ends_with("one finding"), "{out}");
     let (code, out, _) = doctor(&["--json"]).await;
     let finding: Value = serde_json::from_str(&out).unwrap();

@@ -9,9 +9,9 @@ use std::{
 };
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use e2e_function::{Act, Behaviour, MENDED, Ordered, Run, TICK_SCHEDULE, Tick};
-use lamplighter::{AttemptOutcome, Client, Env, JobId, JobState, ListQuery, Record, Stop};
-use lamplighter_aws::{Aws, Operator, Redrive, Sdk, Stack as Deployed};
+use e2e_function::{Act, Behaviour, REPAIRED, Ordered, Run, TICK_SCHEDULE, Tick};
+use lamplighter::{Client, JobId, JobState, ListQuery, Record, env::Env, host::Stop, record::AttemptOutcome};
+use lamplighter_aws::{AwsBackend, Operator, Redrive, AwsClients, Stack as Deployed};
 pub(crate) use lamplighter_tests::ministack::PATIENCE;
 use lamplighter_tests::ministack::{MiniStack, REGION, ROOT_KEY, Stack, eventually};
 
@@ -41,10 +41,10 @@ impl Fleet {
         let ledger = aws.log().with_file_name("ledger.jsonl");
         let stack = deploy_own(&aws, "fleet", &ledger, variables, invocation).await;
         let credentials = aws_sdk_sqs::config::Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
-        let sdk = Sdk::fixed(REGION, Some(aws.endpoint()), credentials);
+        let sdk = AwsClients::fixed(REGION, Some(aws.endpoint()), credentials);
         let deployed = Deployed::read(&sdk, "fleet").await.unwrap();
         let operator = Operator::new(sdk.clone(), deployed.queues().clone());
-        let client = Aws::new(sdk, deployed.settings(), Env::system()).client();
+        let client = AwsBackend::new(sdk, deployed.settings(), Env::system()).client();
         Self { client, aws, stack, operator, ledger }
     }
 
@@ -160,7 +160,7 @@ impl Fleet {
     /// The ids of the jobs whose messages lie in a dead-letter queue.
     pub(crate) async fn dead(&self, queue: &str) -> BTreeSet<JobId> {
         let held = self.aws.peek(self.url(queue)).await.unwrap();
-        held.iter().filter_map(|held| held.body.parse::<lamplighter::Message>().unwrap().id).collect()
+        held.iter().filter_map(|held| held.body.parse::<lamplighter::message::Message>().unwrap().id).collect()
     }
 }
 
@@ -245,26 +245,26 @@ async fn two_thousand_jobs_end_once_whatever_happens() {
     {
         assert_eq!(fleet.dead(dead).await, failed(queue), "{dead} holds exactly what has failed");
     }
-    let mendable: BTreeSet<_> = records
+    let repairable: BTreeSet<_> = records
         .values()
         .filter(|record| record.state == JobState::Failed && record.message.args.get().contains("fail_until_mended"))
         .map(|record| record.id.clone())
         .collect();
-    assert_eq!(mendable.len(), ACTS / 50);
+    assert_eq!(repairable.len(), ACTS / 50);
 
-    // What was broken is mended, and the dead letters go back.
-    std::fs::write(Path::new(&fleet.ledger).with_file_name(MENDED), "").unwrap();
+    // What was broken is repaired, and the dead letters go back.
+    std::fs::write(Path::new(&fleet.ledger).with_file_name(REPAIRED), "").unwrap();
     let redrive = Redrive::new().store(fleet.client.store().unwrap().clone());
     let redriven = fleet.operator.redrive("acts", &redrive, &Stop::new(), |_| {}).await.unwrap();
     assert!(redriven.moved.moved >= failed("acts").len() as u64, "{redriven:?}");
-    let again = eventually("the mended ones succeed", PATIENCE, async || {
+    let again = eventually("the repaired ones succeed", PATIENCE, async || {
         let records = fleet.records().await;
         let open = ids.iter().filter(|id| !records[*id].state.is_final()).count();
-        let mended = mendable.iter().filter(|id| records[*id].state == JobState::Succeeded).count();
-        if open == 0 && mended == mendable.len() { Ok(records) } else { Err(format!("{open} open, {mended} mended")) }
+        let repaired = repairable.iter().filter(|id| records[*id].state == JobState::Succeeded).count();
+        if open == 0 && repaired == repairable.len() { Ok(records) } else { Err(format!("{open} open, {repaired} repaired")) }
     });
     let again = again.await.unwrap();
-    for id in &mendable {
+    for id in &repairable {
         let outcomes: Vec<_> = again[id].attempts.iter().map(|attempt| attempt.outcome).collect();
         assert_eq!(outcomes.len(), records[id].attempts.len() + 1, "its history is kept: {outcomes:?}");
         assert_eq!(again[id].attempt, 1, "its attempts are counted anew");

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use aws_sdk_sqs::config::Credentials;
 use e2e_function::Run;
-use lamplighter::{Env, JobId, JobState, Stop};
-use lamplighter_aws::{Aws, DeadLetterFilter, MappingState, Operator, Output, Redrive, Redriven, Sdk, Stack};
+use lamplighter::{JobId, JobState, env::Env, host::Stop};
+use lamplighter_aws::{AwsBackend, DeadLetterFilter, MappingState, Operator, Output, Redrive, Redriven, AwsClients, Stack};
 use lamplighter_tests::ministack::{REGION, ROOT_KEY, eventually, package};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OnceCell};
@@ -18,7 +18,7 @@ const NAME: &str = "operated";
 struct Operated {
     cloud: &'static Cloud,
     stack: &'static Stack,
-    aws: Aws,
+    aws: AwsBackend,
     operator: Operator,
     ledger: &'static PathBuf,
 }
@@ -28,7 +28,7 @@ async fn operated() -> Operated {
     let cloud = cloud().await;
     let (stack, ledger) = DEPLOYED.get_or_init(async || deployed(cloud).await).await;
     // Of each test its own: connections belong to the runtime in which they were made.
-    let aws = Aws::new(sdk(cloud), stack.settings(), Env::system());
+    let aws = AwsBackend::new(sdk(cloud), stack.settings(), Env::system());
     let operator = Operator::new(sdk(cloud), stack.queues().clone());
     Operated { cloud, stack, aws, operator, ledger }
 }
@@ -42,9 +42,9 @@ async fn deployed(cloud: &Cloud) -> (Stack, PathBuf) {
     (Stack::read(&sdk(cloud), NAME).await.unwrap(), ledger)
 }
 
-fn sdk(cloud: &Cloud) -> Sdk {
+fn sdk(cloud: &Cloud) -> AwsClients {
     let credentials = Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
-    Sdk::fixed(REGION, Some(cloud.aws.endpoint()), credentials)
+    AwsClients::fixed(REGION, Some(cloud.aws.endpoint()), credentials)
 }
 
 impl Operated {

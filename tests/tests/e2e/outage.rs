@@ -11,7 +11,7 @@ use std::{
 
 use e2e_function::{Act, Behaviour};
 use futures_util::StreamExt;
-use lamplighter::{AttemptOutcome, JobState};
+use lamplighter::{JobState, record::AttemptOutcome};
 use lamplighter_tests::{
     ministack::{MiniStack, eventually},
     wire::{Fault, Proxy},

@@ -6,12 +6,8 @@ use std::collections::BTreeSet;
 
 use e2e_function::{Act, Tick};
 use hyper::{Method, Request};
-use lamplighter::{
-    Client, Env, JobId, ScheduleOrigin, ScheduledJob, Timestamp, days, hours,
-    schedule::{EventBridge, Schedule},
-    secs,
-};
-use lamplighter_aws::{Aws, OneTime, ScheduleSettings, Sdk, Sending, Settings};
+use lamplighter::{Client, JobId, ScheduledJob, Timestamp, days, hours, schedule::{EventBridge, Schedule}, secs, backend::ScheduleOrigin, env::Env};
+use lamplighter_aws::{AwsBackend, OneTime, ScheduleSettings, AwsClients, Sending, Settings};
 use lamplighter_infra::{Deployment, Template};
 use lamplighter_tests::ministack::{REGION, ROOT_KEY, Stack};
 use serde_json::json;
@@ -43,7 +39,7 @@ fn deployed() -> Vec<ScheduledJob> {
 
 struct Timed {
     stack: Stack,
-    sdk: Sdk,
+    sdk: AwsClients,
     settings: ScheduleSettings,
     client: Client,
 }
@@ -55,7 +51,7 @@ impl Timed {
         give_time(&mut template, INVOCATION);
         let stack = deploy(&cloud.aws, STACK, template, &[("E2eLedger", ledger)], &[("e2e", "e2e-function")]).await;
         let credentials = aws_sdk_sqs::config::Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
-        let sdk = Sdk::fixed(REGION, Some(cloud.aws.endpoint()), credentials);
+        let sdk = AwsClients::fixed(REGION, Some(cloud.aws.endpoint()), credentials);
         let (role, undelivered) = (stack.output("SchedulerRole").unwrap(), stack.output("Undelivered").unwrap());
         let settings = ScheduleSettings::new(stack.output("ScheduleGroup").unwrap(), role).unwrap();
         let settings = settings.undelivered(undelivered).unwrap();
@@ -69,7 +65,7 @@ impl Timed {
             ScheduleSettings::UNDELIVERED => settings.undelivered_queue().map(str::to_owned),
             _ => None,
         });
-        let client = Aws::new(sdk.clone(), named, Env::system()).client();
+        let client = AwsBackend::new(sdk.clone(), named, Env::system()).client();
         Self { stack, sdk, settings, client }
     }
 

@@ -55,7 +55,7 @@ async fn run<J: Told>(stage: &Stage, mode: Mode, recorded: &mut Recorded) {
     recorded.push((DELAY_BY_SQS, stage.asked(delayed).await.1));
     recorded.push((BEGIN_DELAYED, stage.deliver(1).await[0]));
 
-    enqueue(Then::PutBack).await;
+    enqueue(Then::Released).await;
     recorded.push((PUT_BACK, stage.deliver(1).await[1]));
     stage.deliver(1).await;
 
@@ -75,11 +75,11 @@ async fn run<J: Told>(stage: &Stage, mode: Mode, recorded: &mut Recorded) {
     if mode == Mode::Untracked {
         return;
     }
-    let (_, asked) = stage.asked(async { stage.client.requeue(failing.id()).await.unwrap() }).await;
+    let (_, asked) = stage.asked(async { stage.client.retry(failing.id()).await.unwrap() }).await;
     recorded.push((REQUEUE, asked));
     stage.deliver(1).await;
 
-    enqueue(Then::Note).await;
+    enqueue(Then::JobData).await;
     let phases = stage.deliver(1).await;
     recorded.extend([(NOTE, phases[1]), (NOTE_AGAIN, phases[2])]);
 }

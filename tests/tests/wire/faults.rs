@@ -1,7 +1,7 @@
 //! What becomes of jobs when calls of AWS are refused, throttled or cut off: none is lost, none that has finished runs
 //! again, and no attempt is eaten.
 
-use lamplighter::{AttemptOutcome, EnqueueError, Job, JobId, JobState, Queue, Record};
+use lamplighter::{EnqueueError, Job, JobId, JobState, Queue, Record, record::AttemptOutcome};
 use lamplighter_tests::wire::Fault;
 
 use crate::{
@@ -38,7 +38,7 @@ async fn a_job_that_cannot_be_claimed_comes_again<J: Told>(fault: Fault) {
     stage.breaks("dynamodb", fault);
     assert_eq!(stage.run(1).await, 1, "{fault:?}");
     assert_eq!(stage.probe.runs(&id), [0; 0]);
-    stage.probe.proxy.mend();
+    stage.probe.proxy.repair();
     // The first attempt, and the second.
     assert_eq!((stage.run(1).await, stage.run(1).await), (1, 0));
     assert_eq!(stage.probe.runs(&id), [1, 2]);
@@ -74,7 +74,7 @@ async fn a_success_that_cannot_be_written_travels<J: Told>(fault: Fault) {
     assert_eq!(stage.lying().await, 1, "the settlement");
     // The table is still away: the settlement waits.
     assert_eq!(stage.run(1).await, 1);
-    stage.probe.proxy.mend();
+    stage.probe.proxy.repair();
     assert_eq!((stage.run(1).await, stage.lying().await), (0, 0));
     assert_eq!(outcomes(&stage.ended(&id).await), [AttemptOutcome::Succeeded]);
     assert_eq!(stage.probe.runs(&id), [1]);
@@ -104,7 +104,7 @@ async fn a_burial_that_was_cut_off_is_made_up_for() {
     stage.probe.proxy.break_calls(|_, action| action.starts_with("SendMessage").then_some(Fault::AWAY));
     assert_eq!((stage.run(1).await, stage.dead().await), (1, 0));
     assert_eq!(stage.ended(&id).await.state, JobState::Failed);
-    stage.probe.proxy.mend();
+    stage.probe.proxy.repair();
     assert_eq!((stage.run(1).await, stage.dead().await, stage.lying().await), (0, 1, 0));
     assert_eq!((stage.probe.runs(&id), outcomes(&stage.ended(&id).await)), (vec![1], vec![AttemptOutcome::Error]));
 }
@@ -121,7 +121,7 @@ async fn a_condition_that_fails_because_of_the_own_write_is_no_refusal() {
         (action == "UpdateItem" && calls % 2 == 1).then_some(Fault::AnswerLost)
     });
     assert_eq!((stage.run(1).await, stage.run(1).await), (1, 0));
-    stage.probe.proxy.mend();
+    stage.probe.proxy.repair();
     assert_eq!(stage.probe.runs(&id), [1, 2]);
     assert_eq!(outcomes(&stage.ended(&id).await), [AttemptOutcome::Error, AttemptOutcome::Succeeded]);
 }
@@ -163,7 +163,7 @@ async fn the_record_of_a_job_that_cannot_be_sent_is_taken_back() {
     stage.breaks("sqs", Fault::AWAY);
     let error = stage.client.enqueue(Full::new(Then::Succeed)).id("once-more").await.unwrap_err().to_string();
     assert!(error.contains("try again"), "{error}");
-    stage.probe.proxy.mend();
+    stage.probe.proxy.repair();
     let id = JobId::new("once-more").unwrap();
     assert!(stage.client.get(&id).await.unwrap().is_none());
     // As it was told to: it is a new job, not a duplicate of one that was never sent.
@@ -183,7 +183,7 @@ async fn a_job_that_was_put_back_while_the_table_was_away_rests_for_as_long_as_i
         .proxy
         .break_calls(move |service, _| (service == "dynamodb" && !probe.runs(&job).is_empty()).then_some(Fault::AWAY));
     stage.run(1).await;
-    stage.probe.proxy.mend();
+    stage.probe.proxy.repair();
     assert_eq!(stage.run(1).await, 1, "the settlement's message comes, and comes again when the job is due");
     let record = stage.client.get(&id).await.unwrap().unwrap();
     assert_eq!((record.state, record.attempt, stage.probe.runs(&id)), (JobState::Queued, 0, vec![1]));

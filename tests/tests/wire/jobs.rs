@@ -18,10 +18,10 @@ pub(crate) enum Then {
     Succeed,
     Retry,
     Fail,
-    PutBack,
+    Released,
     /// Is put back for ten minutes, the first time.
     Rest,
-    Note,
+    JobData,
     /// Until the test lets it go on.
     Wait,
 }
@@ -74,10 +74,10 @@ async fn act<J: Told>(job: J, ctx: Context, State(probe): State<Arc<Probe>>) -> 
         Then::Succeed => Ok(()),
         Then::Retry => Err(JobError::retry("the receiver answered 503 Service Unavailable")),
         Then::Fail => Err(JobError::fail("the receiver answered 410 Gone, and wants no more of it")),
-        Then::PutBack if probe.puts_back() => ctx.snooze(secs(1)),
+        Then::Released if probe.puts_back() => ctx.snooze(secs(1)),
         Then::Rest if probe.puts_back() => ctx.snooze(mins(10)),
-        Then::PutBack | Then::Rest => Ok(()),
-        Then::Note => {
+        Then::Released | Then::Rest => Ok(()),
+        Then::JobData => {
             for rows in [1000, 2000] {
                 ctx.checkpoint(&rows).await?;
                 probe.mark();

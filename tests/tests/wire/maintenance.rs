@@ -1,6 +1,6 @@
-//! What `maintenance` finds and mends, in a real table and a real queue of the emulator.
+//! What `maintenance` finds and repairs, in a real table and a real queue of the emulator.
 
-use lamplighter::{AttemptOutcome, JobId, JobState, Record, hours, mins, secs};
+use lamplighter::{JobId, JobState, Record, hours, mins, secs, record::AttemptOutcome};
 use lamplighter_aws::Report;
 use lamplighter_tests::wire::{Call, Fault};
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ impl Stage {
 }
 
 /// How often a round has sent again, lost and given up.
-fn mended(report: &Report) -> [u64; 3] {
+fn repaired(report: &Report) -> [u64; 3] {
     [report.sent_again, report.lost, report.failed]
 }
 
@@ -87,13 +87,13 @@ async fn a_record_without_a_message_is_given_one() {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.sent::<Full>(Then::Succeed).await;
     stage.lose(1).await;
-    assert_eq!(mended(&stage.later(mins(5)).round().await), [0; 3], "its message may be on its way");
+    assert_eq!(repaired(&stage.later(mins(5)).round().await), [0; 3], "its message may be on its way");
     let later = stage.later(mins(15));
-    assert_eq!(mended(&later.round().await), [1, 0, 0]);
-    assert_eq!(mended(&later.round().await), [0; 3], "it has one now");
+    assert_eq!(repaired(&later.round().await), [1, 0, 0]);
+    assert_eq!(repaired(&later.round().await), [0; 3], "it has one now");
     assert_eq!((later.lying().await, later.run(1).await), (1, 0));
     assert_eq!(later.record_of(&id).await.state, JobState::Succeeded);
-    assert_eq!(mended(&stage.later(hours(1)).round().await), [0; 3]);
+    assert_eq!(repaired(&stage.later(hours(1)).round().await), [0; 3]);
     assert_eq!(stage.probe.runs(&id), [1]);
 }
 
@@ -104,9 +104,9 @@ async fn a_record_that_could_not_be_taken_back_after_its_send_failed_is_given_a_
     stage.probe.proxy.break_calls(breaks);
     let sent = stage.client.enqueue(Full::new(Then::Succeed)).id("written").await;
     assert!(sent.is_err(), "who enqueues is told: {sent:?}");
-    stage.probe.proxy.mend();
+    stage.probe.proxy.repair();
     let later = stage.later(mins(15));
-    assert_eq!(mended(&later.round().await), [1, 0, 0]);
+    assert_eq!(repaired(&later.round().await), [1, 0, 0]);
     assert_eq!(later.run(1).await, 0);
     let record = later.record_of(&JobId::new("written").unwrap()).await;
     assert_eq!((record.state, record.attempts.len()), (JobState::Succeeded, 1));
@@ -118,10 +118,10 @@ async fn an_attempt_whose_host_and_message_are_gone_is_lost_and_the_job_runs_aga
     let id = stage.sent::<Full>(Then::Wait).await;
     stage.die().await;
     assert_eq!(stage.record_of(&id).await.state, JobState::Running);
-    assert_eq!(mended(&stage.round().await), [0; 3], "its lease still runs");
+    assert_eq!(repaired(&stage.round().await), [0; 3], "its lease still runs");
     let later = stage.later(hours(1));
-    assert_eq!(mended(&later.round().await), [1, 1, 0]);
-    assert_eq!(mended(&later.round().await), [0; 3]);
+    assert_eq!(repaired(&later.round().await), [1, 1, 0]);
+    assert_eq!(repaired(&later.round().await), [0; 3]);
     assert_eq!(later.run(1).await, 0);
     let record = later.record_of(&id).await;
     let history: Vec<_> = record.attempts.iter().map(|attempt| (attempt.number, attempt.outcome)).collect();
@@ -136,11 +136,11 @@ async fn a_job_whose_last_attempt_is_lost_has_failed_and_others_are_told() {
     stage.die().await;
     let later = stage.later(hours(1));
     let (report, asked) = later.asked(later.round()).await;
-    assert_eq!((mended(&report), asked.events), ([0, 1, 1], 1));
+    assert_eq!((repaired(&report), asked.events), ([0, 1, 1], 1));
     let record = later.record_of(&id).await;
     assert_eq!((record.state, record.attempts[0].outcome), (JobState::Failed, AttemptOutcome::Lost));
     assert!(record.attempts[0].error.as_ref().is_some_and(|error| !error.message.is_empty()), "{record:?}");
-    assert_eq!((later.lying().await, mended(&later.round().await)), (0, [0; 3]));
+    assert_eq!((later.lying().await, repaired(&later.round().await)), (0, [0; 3]));
 }
 
 /// A round that is cut short goes on where it stopped, and what it does is bounded by its deadline.
@@ -149,7 +149,7 @@ async fn a_round_ends_at_its_deadline_and_the_next_goes_on() {
     let stage = Stage::new(Parts::Table).await;
     let jobs = (0..60).map(|_| Full::new(Then::Succeed));
     assert!(stage.client.enqueue_all(jobs).await.iter().all(Result::is_ok));
-    // Their messages are there, so nothing is to be mended: only to be looked at.
+    // Their messages are there, so nothing is to be repaired: only to be looked at.
     let later = stage.later(mins(15));
     let over = Instant::now();
     assert_eq!(later.maintenance.run(over).await.unwrap().looked_at, 0, "it was over before it began");
@@ -157,7 +157,7 @@ async fn a_round_ends_at_its_deadline_and_the_next_goes_on() {
     let patience = secs(5);
     later.probe.proxy.break_calls(move |_, action| (action == "BatchGetItem").then_some(Fault::Late(patience)));
     let first = later.maintenance.run(Instant::now() + patience).await.unwrap();
-    later.probe.proxy.mend();
+    later.probe.proxy.repair();
     assert!((1..60).contains(&first.looked_at), "one portion: {first:?}");
 
     let calls = later.calls(async { assert!(later.round().await.looked_at > 0) }).await;

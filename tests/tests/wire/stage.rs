@@ -14,9 +14,9 @@ use aws_sdk_sqs::{
 };
 use hyper::Request;
 use jiff::Timestamp;
-use lamplighter::{Client, Clock, Context, Env, JobId};
+use lamplighter::{Client, Context, JobId, env::{Clock, Env}};
 use lamplighter_aws::{
-    Aws, Maintenance, QueueMap, Sdk, Settings,
+    AwsBackend, Maintenance, QueueMap, AwsClients, Settings,
     lambda::{Host, Invocation},
 };
 use lamplighter_infra::cost::Asked;
@@ -156,8 +156,8 @@ impl Stage {
 
     fn on(probe: Arc<Probe>, settings: Settings, aws: Arc<MiniStack>, places: Places, env: Env) -> Self {
         let credentials = Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
-        let sdk = Sdk::fixed(REGION, Some(probe.proxy.endpoint()), credentials);
-        let deployment = Aws::new(sdk, settings.clone(), env);
+        let sdk = AwsClients::fixed(REGION, Some(probe.proxy.endpoint()), credentials);
+        let deployment = AwsBackend::new(sdk, settings.clone(), env);
         let (client, maintenance) = (deployment.client(), Maintenance::new(&deployment));
         let host = Host::on(jobs::function(probe.clone()), &deployment);
         Self { client, maintenance, probe, settings, aws, host, places }

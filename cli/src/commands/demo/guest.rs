@@ -29,7 +29,7 @@ impl Guest {
     /// Enqueues it.
     pub(super) async fn enter(self, stage: &Stage, watch: &mut Watch) -> Result<JobId, Error> {
         let Definition { name, queue, ref options, .. } = self.definition;
-        let sent = stage.client().enqueue_raw(name, queue.name(), options.tracking(), self.args).await?;
+        let sent = stage.client().enqueue_raw(name, queue.name(), options.tracking, self.args).await?;
         watch.enter(sent.id(), &format!("{name}  yours"));
         Ok(sent.id().clone())
     }

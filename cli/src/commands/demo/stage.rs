@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{Timestamp, civil::Date};
 use lamplighter::{Client, schedule::Schedule, secs};
-use lamplighter_embedded::{Embedded, Engine, Running, Settings};
+use lamplighter_embedded::{SqliteBackend, Engine, Running, Settings};
 use lamplighter_jobs::DailyReport;
 use lamplighter_objects::Objects;
 
@@ -21,7 +21,7 @@ const SECRET: &str = "whsec_bGFtcGxpZ2h0ZXItZGVtby1zZWNyZXQtMDEyMzQ=";
 /// Everything the demo needs.
 pub(super) struct Stage {
     folder: PathBuf,
-    embedded: Embedded,
+    embedded: SqliteBackend,
     receiver: Receiver,
     day: Date,
 }
@@ -34,7 +34,7 @@ impl Stage {
             Some(folder) => empty(folder)?,
             None => fresh(began)?,
         };
-        let embedded = Embedded::open(folder.join("jobs.db"), Settings::default()).map_err(Error::failed)?;
+        let embedded = SqliteBackend::open(folder.join("jobs.db"), Settings::default()).map_err(Error::failed)?;
         let receiver = Receiver::start(SECRET).await.map_err(|error| {
             Error::failed(format_args!("cannot listen on 127.0.0.1: {error}; allow it, the demo needs a receiver"))
         })?;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use comfy_table::Cell;
-use lamplighter::{AttemptOutcome, Job, JobState, RawValue, Record};
+use lamplighter::{Job, JobState, RawValue, Record, record::AttemptOutcome};
 use lamplighter_jobs::DeliverWebhook;
 use serde_json::Value;
 

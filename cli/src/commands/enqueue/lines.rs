@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use lamplighter::MAX_MESSAGE_BYTES;
+use lamplighter::message::MAX_MESSAGE_BYTES;
 use tokio::sync::mpsc;
 
 use crate::{arguments::check_encoding, error::Error};

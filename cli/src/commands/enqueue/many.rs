@@ -14,7 +14,7 @@ use super::{
     lines::{Line, Source},
 };
 use crate::{
-    arguments::Judge,
+    arguments::ArgumentCheck,
     database,
     error::Error,
     output::{self, FAINT, GOOD, NAME, WARN},
@@ -114,7 +114,7 @@ impl Sending<'_> {
         }
         let source = Source::of(from);
         let opened = if self.many.dry_run { None } else { Some(open().await?) };
-        let judge = Judge::new(self.definition);
+        let check = ArgumentCheck::new(self.definition);
         let stop = Signals::stop()?;
         let bar = progress::bytes(if self.many.dry_run { "judging" } else { "enqueueing" }, source.size());
         let (began, mut tally) = (Instant::now(), Tally { line: self.many.after_line, ..Tally::default() });
@@ -143,7 +143,7 @@ impl Sending<'_> {
             };
             let lines: Vec<_> = chunk.lines.into_iter().filter(|line| line.number > self.many.after_line).collect();
             let Some(last) = lines.last().map(|line| line.number) else { continue };
-            let answers = self.send(&judge, opened.as_ref(), lines).await;
+            let answers = self.send(&check, opened.as_ref(), lines).await;
             tally.line = last;
             tally.count(&answers);
             let told = bar.suspend(|| self.answer(&answers));
@@ -164,7 +164,7 @@ impl Sending<'_> {
     /// Judges some lines and sends those that are good. Gives what became of each; those without a job are left out.
     async fn send(
         &self,
-        judge: &Judge<'_>,
+        check: &ArgumentCheck<'_>,
         opened: Option<&Opened>,
         lines: Vec<Line>,
     ) -> Vec<(u64, Result<Option<Enqueued>, Failure>)> {
@@ -172,7 +172,7 @@ impl Sending<'_> {
         for line in lines {
             let made = match &line.text {
                 Ok(text) if text.trim().is_empty() => continue,
-                Ok(text) => self.job(judge, line.number, text),
+                Ok(text) => self.job(check, line.number, text),
                 Err(why) => Err((*why).to_owned()),
             };
             let answer = match made {
@@ -195,7 +195,7 @@ impl Sending<'_> {
     }
 
     /// The job of one line.
-    fn job(&self, judge: &Judge<'_>, number: u64, text: &str) -> Result<NewJob, String> {
+    fn job(&self, check: &ArgumentCheck<'_>, number: u64, text: &str) -> Result<NewJob, String> {
         let told = |error: Error| error.to_string();
         let (args, options) = if self.many.with_options {
             let mut full: Full<'_> = serde_json::from_str(text).map_err(|error| {
@@ -203,12 +203,12 @@ impl Sending<'_> {
                 format!("{what} ({})", crate::arguments::expectation(&error))
             })?;
             let args = full.args.take().map_or("{}", RawValue::get);
-            (judge.judge(args).map_err(told)?, Some(full))
+            (check.check(args).map_err(told)?, Some(full))
         } else {
-            (judge.judge(text).map_err(told)?, None)
+            (check.check(text).map_err(told)?, None)
         };
         let Definition { name, queue, .. } = *self.definition;
-        let job = NewJob::raw(name, queue.name(), self.definition.options.tracking(), args);
+        let job = NewJob::raw(name, queue.name(), self.definition.options.tracking, args);
         let mut said = self.when.clone();
         let mut id = self.many.id_prefix.as_ref().map(|prefix| format!("{prefix}-{number}"));
         if let Some(full) = options {

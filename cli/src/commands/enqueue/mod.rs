@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use clap::Args;
 use jiff::Timestamp;
-use lamplighter::{Backend, Client, Definition, Enqueued, Env, JobId, NewJob, StoreError};
+use lamplighter::{Client, Definition, Enqueued, JobId, NewJob, backend::{Backend, StoreError}, env::Env};
 use lamplighter_aws::Sqs;
 use serde::Serialize;
 
@@ -131,7 +131,7 @@ impl Enqueue {
         }
         let args = arguments::take(&definition, &self.args)?;
         let (name, queue) = (definition.name, definition.queue.name());
-        let job = self.when.say(NewJob::raw(name, queue, definition.options.tracking(), args));
+        let job = self.when.say(NewJob::raw(name, queue, definition.options.tracking, args));
         let job = match &self.id {
             Some(id) => job.id(id),
             None => job,

@@ -85,7 +85,7 @@ impl Job {
                 self.name
             )));
         };
-        if function.keeps_house {
+        if function.maintenance {
             return Err(Error::Usage(format!(
                 "{name} keeps house on AWS and runs nowhere else, so other jobs do not belong there; name another \
                  function with --function ({})",

@@ -2,10 +2,7 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use lamplighter::{
-    RawValue, ScheduleOrigin, ScheduleStatus, ScheduledJob, SchedulingError,
-    schedule::{self, ScheduleError},
-};
+use lamplighter::{RawValue, ScheduledJob, schedule::{self, ScheduleError}, backend::{ScheduleOrigin, ScheduleStatus, SchedulingError}};
 use lamplighter_infra::Deployment;
 use serde_json::Value;
 
@@ -121,7 +118,7 @@ impl Schedule {
         }
         let args = compact(arguments::take(&definition, &self.args)?)?;
         let (job, queue) = (definition.name.into(), definition.queue.name().into());
-        Ok(ScheduledJob { schedule, job, queue, tracking: definition.options.tracking(), args })
+        Ok(ScheduledJob { schedule, job, queue, tracking: definition.options.tracking, args })
     }
 
     fn when(&self) -> Result<schedule::Schedule, Error> {
@@ -149,7 +146,7 @@ impl Schedule {
         // Those of functions alone are not looked at again.
         let functions: Vec<_> = lamplighter_infra::functions()
             .into_iter()
-            .filter(|function| function.events().iter().filter_map(|event| event.rule_name()).all(own))
+            .filter(|function| function.spec().events.iter().filter_map(|event| event.rule).all(own))
             .collect();
         Deployment::derive(&functions, &[], &all)
             .map(|_| ())

@@ -55,7 +55,7 @@ pub(super) struct FunctionThere {
     /// The types that its functions take first: those of its jobs are among them.
     takes: BTreeSet<String>,
     pub(super) stateless: bool,
-    pub(super) keeps_house: bool,
+    pub(super) maintenance: bool,
     /// In seconds, as its manifest says.
     pub(super) timeout: Option<u64>,
 }
@@ -95,7 +95,7 @@ impl Survey {
         let Some(manifest) = repository.text(&manifest_path)? else { return Ok(()) };
         let timeout = manifest::timeout(&manifest).map_err(|reason| unreadable(&manifest_path, &reason))?;
         let mut function =
-            FunctionThere { name, takes: BTreeSet::new(), stateless: false, keeps_house: false, timeout };
+            FunctionThere { name, takes: BTreeSet::new(), stateless: false, maintenance: false, timeout };
         for path in repository.rust_files(&format!("functions/{}/src", function.name))? {
             let file = parsed(repository, &path)?;
             self.add_jobs(&path, &file);
@@ -172,7 +172,7 @@ impl Survey {
 
     /// The functions to which jobs can be added, for people.
     pub(super) fn listed(&self) -> String {
-        let all = self.functions.iter().filter(|function| !function.keeps_house);
+        let all = self.functions.iter().filter(|function| !function.maintenance);
         all.map(|function| function.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 }
@@ -197,7 +197,7 @@ impl<'a> Visit<'a> for FunctionThere {
 
     fn visit_expr_method_call(&mut self, call: &'a syn::ExprMethodCall) {
         self.stateless |= call.method == "stateless" && call.args.is_empty();
-        self.keeps_house |= call.method == "keeps_house" && call.args.is_empty();
+        self.maintenance |= call.method == "keeps_house" && call.args.is_empty();
         syn::visit::visit_expr_method_call(self, call);
     }
 }
@@ -207,7 +207,7 @@ fn parsed(repository: &Repository, path: &str) -> Result<syn::File, Error> {
 }
 
 fn unreadable(path: &str, reason: &str) -> Error {
-    Error::failed(format_args!("cannot read {path}: {reason}; mend it first"))
+    Error::failed(format_args!("cannot read {path}: {reason}; repair it first"))
 }
 
 /// The name in `Queue::standard("…")` and `Queue::fifo("…")`.

@@ -3,12 +3,12 @@
 
 use std::{io::Write, sync::Arc};
 
-use lamplighter::{Backend, Delivery, Env, Function, Job, Stop, Worker, testing::Outbox};
+use lamplighter::{Function, Job, testing::RecordingQueue, backend::Backend, env::Env, host::{Delivery, Stop, Worker}};
 use lamplighter_jobs::MakeThumbnails;
 
 /// A worker of this function, without a store.
 pub(crate) fn worker(function: Function, stop: Stop) -> Worker {
-    Worker::new(function, Backend::new(Arc::new(Outbox::default())), Env::system(), "test", stop)
+    Worker::new(function, Backend::new(Arc::new(RecordingQueue::default())), Env::system(), "test", stop)
 }
 
 /// The first receive of this job.

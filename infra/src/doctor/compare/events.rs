@@ -35,16 +35,16 @@ impl Compare<'_> {
             self.properties(resource, seen, Kind::ScheduleDrifted, std::slice::from_ref(row), by_hand);
         }
         match (&resource.properties["Targets"], seen.get("Targets")) {
-            (Value::Array(wanted), Some(found)) => {
-                for wanted in wanted {
+            (Value::Array(expected), Some(found)) => {
+                for expected in expected {
                     let mut found = found.as_array().into_iter().flatten();
-                    let found = found.find(|found| found["Id"] == wanted["Id"]);
-                    self.target(resource, wanted, found);
+                    let found = found.find(|found| found["Id"] == expected["Id"]);
+                    self.target(resource, expected, found);
                 }
             }
             _ => {
-                if let (wanted @ Value::Object(_), Some(found)) = (&resource.properties["Target"], seen.get("Target")) {
-                    self.target(resource, wanted, Some(found).filter(|found| !found.is_null()));
+                if let (expected @ Value::Object(_), Some(found)) = (&resource.properties["Target"], seen.get("Target")) {
+                    self.target(resource, expected, Some(found).filter(|found| !found.is_null()));
                 }
             }
         }
@@ -52,22 +52,22 @@ impl Compare<'_> {
 
     fn is_on(&mut self, resource: &Resource, seen: &Value) {
         let stack = self.stack_name();
-        let wanted = resource.properties["State"].as_str().unwrap_or("ENABLED");
+        let expected = resource.properties["State"].as_str().unwrap_or("ENABLED");
         let Some(found) = seen["State"].as_str() else { return };
-        let off = wanted == "ENABLED";
+        let off = expected == "ENABLED";
         self.check(
             resource,
-            (found != wanted).then(|| Difference {
+            (found != expected).then(|| Difference {
                 kind: Kind::ScheduleDisabled,
                 severity: if off { Severity::Error } else { Severity::Warning },
                 found: format!("it is {found}"),
-                wanted: wanted.into(),
+                expected: expected.into(),
                 breaks: match (&resource.of, off) {
                     (_, false) => "it starts jobs that the definitions have switched off".into(),
                     (Subject::Events(function), true) => format!("events no longer become jobs of function {function}"),
                     (_, true) => "its job is not started; ticks in the meantime are not made up for".into(),
                 },
-                mend: match (&resource.of, off) {
+                repair: match (&resource.of, off) {
                     (Subject::Schedule(name), true) => format!("`lamp schedule resume {name} --stack {stack}`"),
                     (Subject::Schedule(name), false) => format!("`lamp schedule pause {name} --stack {stack}`"),
                     _ => format!("`aws events enable-rule --name {}`", self.id(&resource.id)),
@@ -76,8 +76,8 @@ impl Compare<'_> {
         );
     }
 
-    fn target(&mut self, resource: &Resource, wanted: &Value, found: Option<&Value>) {
-        let arn = wanted["Arn"].as_str().unwrap_or_default();
+    fn target(&mut self, resource: &Resource, expected: &Value, found: Option<&Value>) {
+        let arn = expected["Arn"].as_str().unwrap_or_default();
         let target = found.and_then(|found| found["Arn"].as_str());
         let nowhere = match target {
             None => Some("it has no target".to_owned()),
@@ -92,9 +92,9 @@ impl Compare<'_> {
                 kind: Kind::ScheduleNowhere,
                 severity: Severity::Error,
                 found,
-                wanted: format!("{arn}, and that it is there"),
+                expected: format!("{arn}, and that it is there"),
                 breaks: "it starts nothing".into(),
-                mend: match wanted_is_there {
+                repair: match wanted_is_there {
                     true => REVERT.into(),
                     false => format!("make its target again first: {REVERT}"),
                 },
@@ -102,19 +102,19 @@ impl Compare<'_> {
         );
         let Some(found) = found.filter(|_| !lost) else { return };
         for (part, breaks) in TARGET {
-            let (wanted, found) = (&wanted[*part], &found[*part]);
-            if !is_known(wanted) {
+            let (expected, found) = (&expected[*part], &found[*part]);
+            if !is_known(expected) {
                 continue;
             }
             self.check(
                 resource,
-                (normal(wanted) != normal(found)).then(|| Difference {
+                (normal(expected) != normal(found)).then(|| Difference {
                     kind: Kind::ScheduleDrifted,
                     severity: if *part == "RetryPolicy" { Severity::Warning } else { Severity::Error },
                     found: told(part, found),
-                    wanted: told(part, wanted),
+                    expected: told(part, expected),
                     breaks: (*breaks).into(),
-                    mend: self.mend(resource, "/Targets", REVERT),
+                    repair: self.repair(resource, "/Targets", REVERT),
                 }),
             );
         }

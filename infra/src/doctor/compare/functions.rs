@@ -34,7 +34,7 @@ impl Compare<'_> {
     pub(super) fn function(&mut self, resource: &Resource, name: &str, seen: &Value) {
         let own = self.id(&resource.id);
         self.state_of(resource, seen);
-        self.properties(resource, seen, Kind::FunctionDrifted, ROWS, |property, wanted| {
+        self.properties(resource, seen, Kind::FunctionDrifted, ROWS, |property, expected| {
             let option = match property.at {
                 "/Timeout" => "--timeout",
                 "/MemorySize" => "--memory-size",
@@ -42,8 +42,8 @@ impl Compare<'_> {
                 "/Handler" => "--handler",
                 _ => return REVERT.into(),
             };
-            let wanted = wanted.as_str().map_or_else(|| wanted.to_string(), ToOwned::to_owned);
-            format!("`aws lambda update-function-configuration --function-name {own} {option} {wanted}`")
+            let expected = expected.as_str().map_or_else(|| expected.to_string(), ToOwned::to_owned);
+            format!("`aws lambda update-function-configuration --function-name {own} {option} {expected}`")
         });
         self.environment(resource, seen);
         self.recursion(resource, seen);
@@ -66,11 +66,11 @@ impl Compare<'_> {
                     kind: Kind::FunctionNotReady,
                     severity: if changing { Severity::Warning } else { Severity::Error },
                     found: format!("{state} {found}{why}"),
-                    wanted: well.first().copied().unwrap_or_default().into(),
+                    expected: well.first().copied().unwrap_or_default().into(),
                     breaks: "it does not run, or runs as it was before its last update".into(),
-                    mend: match changing {
+                    repair: match changing {
                         true => "Lambda is at it: look again".into(),
-                        false => "mend what Lambda says there, and `sam deploy`".into(),
+                        false => "repair what Lambda says there, and `sam deploy`".into(),
                     },
                 }),
             );
@@ -80,12 +80,12 @@ impl Compare<'_> {
     /// Values of the one who deploys are never shown: they may be secret.
     fn environment(&mut self, resource: &Resource, seen: &Value) {
         let Some(found) = seen["Environment"]["Variables"].as_object() else { return };
-        let wanted = resource.properties["Environment"]["Variables"].as_object();
-        for (variable, wanted) in wanted.into_iter().flatten() {
+        let expected = resource.properties["Environment"]["Variables"].as_object();
+        for (variable, expected) in expected.into_iter().flatten() {
             let value = found.get(variable);
             // Lambda keeps no empty variable apart from one that is not set.
-            let same = !is_known(wanted) || value.unwrap_or(&json!("")) == wanted;
-            let there = value.is_some() || (is_known(wanted) && wanted == "");
+            let same = !is_known(expected) || value.unwrap_or(&json!("")) == expected;
+            let there = value.is_some() || (is_known(expected) && expected == "");
             let shown = |value: &Value| match variables::ALL.contains(&&**variable) {
                 true => format!("{variable} {}", value.as_str().unwrap_or_default()),
                 false => format!("{variable} has another value"),
@@ -96,12 +96,12 @@ impl Compare<'_> {
                     kind: Kind::FunctionDrifted,
                     severity: Severity::Error,
                     found: value.filter(|_| there).map_or_else(|| format!("no variable {variable}"), shown),
-                    wanted: match variables::ALL.contains(&&**variable) && is_known(wanted) {
-                        true => shown(wanted),
+                    expected: match variables::ALL.contains(&&**variable) && is_known(expected) {
+                        true => shown(expected),
                         false => format!("{variable} as the stack's parameters and definitions have it"),
                     },
                     breaks: "the function does not find what it needs, or something else".into(),
-                    mend: format!("{REVERT}; where the definitions have changed: {DEPLOY}"),
+                    repair: format!("{REVERT}; where the definitions have changed: {DEPLOY}"),
                 }),
             );
         }
@@ -109,23 +109,23 @@ impl Compare<'_> {
 
     fn recursion(&mut self, resource: &Resource, seen: &Value) {
         let own = self.id(&resource.id);
-        let (Some(found), Some(wanted)) =
+        let (Some(found), Some(expected)) =
             (seen["RecursiveLoop"].as_str(), resource.properties["RecursiveLoop"].as_str())
         else {
             return;
         };
         self.check(
             resource,
-            (found != wanted).then(|| Difference {
+            (found != expected).then(|| Difference {
                 kind: Kind::RecursionGuard,
                 severity: Severity::Error,
                 found: format!("RecursiveLoop {found}"),
-                wanted: format!("RecursiveLoop {wanted}"),
+                expected: format!("RecursiveLoop {expected}"),
                 breaks:
                     "Lambda drops jobs that were begotten by some 16 others, and stops calling the function for them"
                         .into(),
-                mend: format!(
-                    "`aws lambda put-function-recursion-config --function-name {own} --recursive-loop {wanted}`"
+                repair: format!(
+                    "`aws lambda put-function-recursion-config --function-name {own} --recursive-loop {expected}`"
                 ),
             }),
         );
@@ -135,13 +135,13 @@ impl Compare<'_> {
         let Some(reserved) = seen.get("ReservedConcurrency") else { return };
         let own = self.id(&resource.id);
         let most = |queue: &crate::DeployedQueue| queue.max_concurrency.map(u64::from);
-        let needed: u64 = self.wanted.deployment.queues_of(name).filter_map(most).sum();
+        let needed: u64 = self.expected.deployment.queues_of(name).filter_map(most).sum();
         let reserved = reserved.as_u64();
         let difference = reserved.filter(|reserved| *reserved == 0 || *reserved < needed).map(|reserved| Difference {
             kind: Kind::FunctionThrottled,
             severity: Severity::Error,
             found: format!("{reserved} invocations at once are reserved for it"),
-            wanted: match needed {
+            expected: match needed {
                 0 => "none reserved".into(),
                 _ => format!("none reserved, or the {needed} that its queues may use"),
             },
@@ -149,7 +149,7 @@ impl Compare<'_> {
                 0 => "it never runs, and its jobs wait until they are lost".into(),
                 _ => "messages are received and refused, and go to the dead-letter queue without having run".into(),
             },
-            mend: format!("`aws lambda delete-function-concurrency --function-name {own}`"),
+            repair: format!("`aws lambda delete-function-concurrency --function-name {own}`"),
         });
         self.check(resource, difference);
     }
@@ -161,14 +161,14 @@ impl Compare<'_> {
         let of = |one: &&Resource| one.kind == "AWS::Lambda::Permission" && one.properties["FunctionName"] == own;
         for permission in self.resources.iter().filter(of) {
             let source = &permission.properties["SourceArn"];
-            let wanted = json!({
+            let expected = json!({
                 "Effect": "Allow",
                 "Principal": { "Service": permission.properties["Principal"] },
                 "Action": permission.properties["Action"],
                 "Resource": resource.arn,
                 "Condition": { "ArnLike": { "AWS:SourceArn": source } },
             });
-            let lost = !missing([&wanted], statements(found)).is_empty();
+            let lost = !missing([&expected], statements(found)).is_empty();
             let source = source.as_str().unwrap_or_default();
             self.check(
                 resource,
@@ -176,10 +176,10 @@ impl Compare<'_> {
                     kind: Kind::InvokePermission,
                     severity: Severity::Error,
                     found: format!("its policy does not let {source} call it"),
-                    wanted: "EventBridge may call it for that rule".into(),
+                    expected: "EventBridge may call it for that rule".into(),
                     breaks: "the rule starts nothing; what it should start goes to the queue for undelivered events"
                         .into(),
-                    mend: format!(
+                    repair: format!(
                         "`aws lambda add-permission --function-name {own} --statement-id {} --action \
                          lambda:InvokeFunction --principal events.amazonaws.com --source-arn {source}`",
                         permission.id
@@ -196,12 +196,12 @@ impl Compare<'_> {
         if let Some(owner) = self.resources.iter().find(of) {
             resource.of = owner.of.clone();
         }
-        self.properties(&resource, seen, Kind::FailedCalls, CALLS, |property, wanted| {
-            let wanted = wanted.as_str().map_or_else(|| wanted.to_string(), ToOwned::to_owned);
+        self.properties(&resource, seen, Kind::FailedCalls, CALLS, |property, expected| {
+            let expected = expected.as_str().map_or_else(|| expected.to_string(), ToOwned::to_owned);
             let option = match property.at {
-                "/MaximumRetryAttempts" => format!("--maximum-retry-attempts {wanted}"),
-                "/MaximumEventAgeInSeconds" => format!("--maximum-event-age-in-seconds {wanted}"),
-                _ => format!("--destination-config OnFailure={{Destination={wanted}}}"),
+                "/MaximumRetryAttempts" => format!("--maximum-retry-attempts {expected}"),
+                "/MaximumEventAgeInSeconds" => format!("--maximum-event-age-in-seconds {expected}"),
+                _ => format!("--destination-config OnFailure={{Destination={expected}}}"),
             };
             format!("`aws lambda update-function-event-invoke-config --function-name {function} {option}`")
         });

@@ -28,26 +28,26 @@ impl Compare<'_> {
                 kind: Kind::MappingDisabled,
                 severity: if state.starts_with("Disabl") { Severity::Error } else { Severity::Warning },
                 found: format!("it is {state}"),
-                wanted: "Enabled".into(),
+                expected: "Enabled".into(),
                 breaks: format!(
                     "queue {queue} is paused: its jobs wait, and are lost when the queue's retention has passed"
                 ),
-                mend: match state.starts_with("Disabl") {
+                repair: match state.starts_with("Disabl") {
                     true => format!("`lamp resume {queue} --stack {stack}`, once what it was paused for is over"),
                     false => "Lambda is changing it: look again".into(),
                 },
             }),
         );
         let id = self.id(&resource.id);
-        let by_hand = |property: &Property, wanted: &Value| {
-            let option = match (property.at, wanted) {
+        let by_hand = |property: &Property, expected: &Value| {
+            let option = match (property.at, expected) {
                 ("/FunctionResponseTypes", _) => "--function-response-types ReportBatchItemFailures".to_owned(),
-                ("/BatchSize", _) => format!("--batch-size {wanted}"),
+                ("/BatchSize", _) => format!("--batch-size {expected}"),
                 ("/ScalingConfig/MaximumConcurrency", Value::Null) => "--scaling-config '{}'".to_owned(),
                 ("/ScalingConfig/MaximumConcurrency", _) => {
-                    format!("--scaling-config MaximumConcurrency={wanted}")
+                    format!("--scaling-config MaximumConcurrency={expected}")
                 }
-                ("/MaximumBatchingWindowInSeconds", _) => format!("--maximum-batching-window-in-seconds {wanted}"),
+                ("/MaximumBatchingWindowInSeconds", _) => format!("--maximum-batching-window-in-seconds {expected}"),
                 _ => return REVERT.into(),
             };
             format!("`aws lambda update-event-source-mapping --uuid {id} {option}`")
@@ -65,9 +65,9 @@ impl Compare<'_> {
                 kind: Kind::MappingDrifted,
                 severity: Severity::Error,
                 found: format!("filters: {filters}"),
-                wanted: "none".into(),
+                expected: "none".into(),
                 breaks: "Lambda deletes every message that no filter lets through: these jobs are lost".into(),
-                mend: format!("`aws lambda update-event-source-mapping --uuid {id} --filter-criteria '{{}}'`"),
+                repair: format!("`aws lambda update-event-source-mapping --uuid {id} --filter-criteria '{{}}'`"),
             }),
         );
         self.mapped_function(&resource, seen);
@@ -77,17 +77,17 @@ impl Compare<'_> {
     fn mapped_function(&mut self, resource: &Resource, seen: &Value) {
         let name = &resource.properties["FunctionName"];
         let of = |one: &&Resource| matches!(one.of, Subject::Function(_)) && one.properties["FunctionName"] == *name;
-        let wanted = self.resources.iter().find(of).and_then(|function| function.arn.clone());
-        let (Some(wanted), Some(found)) = (wanted, seen["FunctionArn"].as_str()) else { return };
+        let expected = self.resources.iter().find(of).and_then(|function| function.arn.clone());
+        let (Some(expected), Some(found)) = (expected, seen["FunctionArn"].as_str()) else { return };
         self.check(
             resource,
-            (found != wanted).then(|| Difference {
+            (found != expected).then(|| Difference {
                 kind: Kind::MappingDrifted,
                 severity: Severity::Error,
                 found: format!("it feeds {found}"),
-                wanted: wanted.clone(),
+                expected: expected.clone(),
                 breaks: "another function takes the queue's messages, and need not know its jobs".into(),
-                mend: REVERT.into(),
+                repair: REVERT.into(),
             }),
         );
     }

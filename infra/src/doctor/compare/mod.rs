@@ -13,7 +13,7 @@ mod stack;
 mod table;
 #[cfg(test)]
 mod tests;
-mod unseen;
+mod unreadable;
 
 use std::collections::BTreeSet;
 
@@ -22,21 +22,21 @@ use serde_json::Value;
 use super::{
     deployed::Deployed,
     finding::{Examination, Finding, Kind, Severity},
-    wanted::{Resource, Subject, Wanted},
+    expected::{Resource, Subject, Expected},
 };
 
 /// A comparison under way.
 struct Compare<'a> {
-    wanted: &'a Wanted,
+    expected: &'a Expected,
     resources: &'a [Resource],
     deployed: &'a Deployed,
     out: Examination,
 }
 
 /// What there is to find.
-pub(super) fn compare(wanted: &Wanted, resources: &[Resource], deployed: &Deployed) -> Examination {
+pub(super) fn compare(expected: &Expected, resources: &[Resource], deployed: &Deployed) -> Examination {
     let out = Examination { resources: resources.len(), ..Examination::default() };
-    let mut compare = Compare { wanted, resources, deployed, out };
+    let mut compare = Compare { expected, resources, deployed, out };
     compare.stack();
     for resource in resources {
         // What is not there has been told above, and is asked for nothing more.
@@ -57,7 +57,7 @@ pub(super) fn compare(wanted: &Wanted, resources: &[Resource], deployed: &Deploy
     }
     compare.run_time_schedules();
     compare.quotas();
-    compare.unseen();
+    compare.unreadable();
     let mut out = compare.out;
     let order = |one: &Finding| (one.severity, one.resource.clone(), one.kind, one.found.clone());
     out.findings.sort_by_cached_key(order);
@@ -69,9 +69,9 @@ struct Difference {
     kind: Kind,
     severity: Severity,
     found: String,
-    wanted: String,
+    expected: String,
     breaks: String,
-    mend: String,
+    repair: String,
 }
 
 impl<'a> Compare<'a> {
@@ -83,8 +83,8 @@ impl<'a> Compare<'a> {
 
     fn check_named(&mut self, resource: String, name: String, difference: Option<Difference>) {
         self.out.checks += 1;
-        if let Some(Difference { kind, severity, found, wanted, breaks, mend }) = difference {
-            self.out.findings.push(Finding { kind, severity, resource, name, found, wanted, breaks, mend });
+        if let Some(Difference { kind, severity, found, expected, breaks, repair }) = difference {
+            self.out.findings.push(Finding { kind, severity, resource, name, found, expected, breaks, repair });
         }
     }
 
@@ -117,9 +117,9 @@ impl<'a> Compare<'a> {
         there.filter_map(|resource| resource.arn.as_deref()).collect()
     }
 
-    /// What mends a property: another deployment, where the stack's own template has other values than ours; else
-    /// `by_hand`, since a deployment that changes nothing mends nothing.
-    fn mend(&self, resource: &Resource, at: &str, by_hand: &str) -> String {
+    /// What repairs a property: another deployment, where the stack's own template has other values than ours; else
+    /// `by_hand`, since a deployment that changes nothing repairs nothing.
+    fn repair(&self, resource: &Resource, at: &str, by_hand: &str) -> String {
         let deployed =
             self.deployed.template.as_ref().map(|template| &template["Resources"][&resource.id]["Properties"]);
         let plain = |value: &&Value| !value.is_object() && !value.is_array();

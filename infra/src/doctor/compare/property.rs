@@ -36,20 +36,20 @@ impl Compare<'_> {
     ) {
         for property in all {
             let own = property.at.trim_start_matches('/').split('/').next().unwrap_or_default();
-            let wanted = resource.properties.pointer(property.at).unwrap_or(&Value::Null);
+            let expected = resource.properties.pointer(property.at).unwrap_or(&Value::Null);
             // What was not looked at, and what cannot be told, is not compared.
-            if seen.get(own).is_none() || !is_known(wanted) {
+            if seen.get(own).is_none() || !is_known(expected) {
                 continue;
             }
             let found = seen.pointer(property.at).unwrap_or(&Value::Null);
-            let differs = normal(found) != normal(wanted);
+            let differs = normal(found) != normal(expected);
             let difference = differs.then(|| Difference {
                 kind,
                 severity: property.severity,
                 found: told(property.at, found),
-                wanted: told(property.at, wanted),
+                expected: told(property.at, expected),
                 breaks: property.breaks.into(),
-                mend: self.mend(resource, property.at, &by_hand(property, wanted)),
+                repair: self.repair(resource, property.at, &by_hand(property, expected)),
             });
             self.check(resource, difference);
         }

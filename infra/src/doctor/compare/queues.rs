@@ -39,14 +39,14 @@ impl Compare<'_> {
     pub(super) fn queue(&mut self, resource: &Resource, seen: &Value) {
         let url = self.id(&resource.id);
         let rows = if matches!(resource.of, Subject::Queue(_)) { OWN } else { DEAD };
-        self.properties(resource, seen, Kind::QueueDrifted, rows, |property, wanted| {
+        self.properties(resource, seen, Kind::QueueDrifted, rows, |property, expected| {
             let name = property.at.trim_start_matches('/');
-            match wanted {
+            match expected {
                 Value::Number(_) | Value::Bool(_) => {
-                    format!("`aws sqs set-queue-attributes --queue-url {url} --attributes {name}={wanted}`")
+                    format!("`aws sqs set-queue-attributes --queue-url {url} --attributes {name}={expected}`")
                 }
                 Value::Object(_) => {
-                    let text = serde_json::json!({ name: wanted.to_string() });
+                    let text = serde_json::json!({ name: expected.to_string() });
                     format!("`aws sqs set-queue-attributes --queue-url {url} --attributes '{text}'`")
                 }
                 _ => REVERT.into(),
@@ -73,9 +73,9 @@ impl Compare<'_> {
                     kind: Kind::QueuePolicy,
                     severity: Severity::Error,
                     found: format!("its policy does not let in {}", senders.join(", ")),
-                    wanted: "EventBridge may send to it for these".into(),
+                    expected: "EventBridge may send to it for these".into(),
                     breaks: "EventBridge drops what it should send: schedules start no job, and events are lost".into(),
-                    mend: format!("{REVERT}; where it was never there: {DEPLOY}"),
+                    repair: format!("{REVERT}; where it was never there: {DEPLOY}"),
                 }),
             );
             self.check(
@@ -84,9 +84,9 @@ impl Compare<'_> {
                     kind: Kind::QueuePolicy,
                     severity: Severity::Warning,
                     found: "its policy does not refuse requests without TLS".into(),
-                    wanted: "a policy that does".into(),
+                    expected: "a policy that does".into(),
                     breaks: "messages may be sent and read in plain text".into(),
-                    mend: format!("{REVERT}; where it was never there: {DEPLOY}"),
+                    repair: format!("{REVERT}; where it was never there: {DEPLOY}"),
                 }),
             );
         }
@@ -102,10 +102,10 @@ impl Compare<'_> {
                 kind: Kind::DeadLetters,
                 severity: Severity::Error,
                 found: of("dead letter", "dead letters"),
-                wanted: "none".into(),
+                expected: "none".into(),
                 breaks: "these jobs were given up, and will not run by themselves".into(),
-                mend: format!(
-                    "`lamp redrive {queue} --dry-run --stack {stack}` tells why; mend that, and `lamp redrive {queue} \
+                repair: format!(
+                    "`lamp redrive {queue} --dry-run --stack {stack}` tells why; repair that, and `lamp redrive {queue} \
                      --stack {stack}`"
                 ),
             },
@@ -113,10 +113,10 @@ impl Compare<'_> {
                 kind: Kind::UndeliveredEvents,
                 severity: Severity::Error,
                 found: of("event that was not delivered", "events that were not delivered"),
-                wanted: "none".into(),
+                expected: "none".into(),
                 breaks: "ticks of schedules and events have started no job".into(),
-                mend: format!(
-                    "`aws sqs receive-message --queue-url {} --message-attribute-names All` shows them and why; mend that, \
+                repair: format!(
+                    "`aws sqs receive-message --queue-url {} --message-attribute-names All` shows them and why; repair that, \
                      and send again what matters",
                     self.id(&resource.id)
                 ),

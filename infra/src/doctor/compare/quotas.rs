@@ -31,7 +31,7 @@ impl Compare<'_> {
             self.quota("account", "", (used, most), "bytes of code that Lambda keeps", breaks, raise);
         }
         if let Some(most) = account.concurrency {
-            let all = self.wanted.deployment.queues.iter().filter_map(|queue| queue.max_concurrency);
+            let all = self.expected.deployment.queues.iter().filter_map(|queue| queue.max_concurrency);
             let used = all.map(u64::from).sum();
             let breaks = "Lambda refuses invocations when all queues are busy: jobs wait, and dead letters come of it";
             self.quota("account", "", (used, most), "invocations at once that the queues may use", breaks, raise);
@@ -48,8 +48,8 @@ impl Compare<'_> {
             Subject::Queue(_) => {
                 let Some(in_flight) = seen["InFlight"].as_u64() else { return };
                 let breaks = "SQS hands out no further message until others are done";
-                let mend = "let more run at once (`max_concurrency`), or make what fails wait shorter";
-                self.quota(&resource.label(), &name, (in_flight, IN_FLIGHT), "messages in flight", breaks, mend);
+                let repair = "let more run at once (`max_concurrency`), or make what fails wait shorter";
+                self.quota(&resource.label(), &name, (in_flight, IN_FLIGHT), "messages in flight", breaks, repair);
             }
             Subject::Function(_) => {
                 let Some(variables) = seen["Environment"]["Variables"].as_object() else { return };
@@ -58,23 +58,23 @@ impl Compare<'_> {
                     .map(|(name, value)| name.len() + value.as_str().map_or(0, str::len))
                     .sum::<usize>();
                 let breaks = "no further queue or setting fits: the next deployment may fail";
-                let mend = "deploy some functions as a stack of their own";
+                let repair = "deploy some functions as a stack of their own";
                 let of = "bytes of environment variables";
-                self.quota(&resource.label(), &name, (bytes as u64, VARIABLES), of, breaks, mend);
+                self.quota(&resource.label(), &name, (bytes as u64, VARIABLES), of, breaks, repair);
             }
             _ => {}
         }
     }
 
-    fn quota(&mut self, resource: &str, name: &str, (used, most): (u64, u64), of: &str, breaks: &str, mend: &str) {
+    fn quota(&mut self, resource: &str, name: &str, (used, most): (u64, u64), of: &str, breaks: &str, repair: &str) {
         let near = used.saturating_mul(100) >= most.saturating_mul(NEAR);
         let difference = near.then(|| Difference {
             kind: Kind::Quota,
             severity: if used >= most { Severity::Error } else { Severity::Warning },
             found: format!("{used} {of}"),
-            wanted: format!("less than {NEAR} % of {most}"),
+            expected: format!("less than {NEAR} % of {most}"),
             breaks: breaks.into(),
-            mend: mend.into(),
+            repair: repair.into(),
         });
         self.check_named(resource.to_owned(), name.to_owned(), difference);
     }

@@ -19,8 +19,8 @@ impl Compare<'_> {
             let own = resource.properties["Policies"].as_array().into_iter().flatten();
             let own = own.map(|policy| &policy["PolicyDocument"]);
             let others = self.resources.iter().filter(attached).map(|policy| &policy.properties["PolicyDocument"]);
-            let wanted: Vec<_> = own.chain(others).flat_map(statements).collect();
-            let lost = missing(wanted, &found);
+            let expected: Vec<_> = own.chain(others).flat_map(statements).collect();
+            let lost = missing(expected, &found);
             let by_service = by_service(lost);
             if by_service.is_empty() {
                 self.check(resource, None);
@@ -30,17 +30,17 @@ impl Compare<'_> {
             }
         }
         if let Some(found) = seen.get("AssumeRolePolicyDocument") {
-            let wanted = statements(&resource.properties["AssumeRolePolicyDocument"]);
-            let lost = missing(wanted, statements(found));
+            let expected = statements(&resource.properties["AssumeRolePolicyDocument"]);
+            let lost = missing(expected, statements(found));
             self.check(
                 resource,
                 (!lost.is_empty()).then(|| Difference {
                     kind: Kind::RolePermission,
                     severity: Severity::Error,
                     found: "its trust policy does not let the service take it on".into(),
-                    wanted: "a trust policy as in the template".into(),
+                    expected: "a trust policy as in the template".into(),
                     breaks: "the service cannot act: nothing runs or is sent by this role".into(),
-                    mend: format!("{REVERT}; where it was never there: {DEPLOY}"),
+                    repair: format!("{REVERT}; where it was never there: {DEPLOY}"),
                 }),
             );
         }
@@ -77,8 +77,8 @@ fn lost_rights(service: &str, rights: &[Right]) -> Difference {
         kind: Kind::RolePermission,
         severity: if service == "xray" { Severity::Warning } else { Severity::Error },
         found: format!("it may not {}", told.collect::<Vec<_>>().join("; ")),
-        wanted: "a role that may, as in the template".into(),
+        expected: "a role that may, as in the template".into(),
         breaks: breaks.into(),
-        mend: format!("{REVERT}; where the definitions have changed: {DEPLOY}"),
+        repair: format!("{REVERT}; where the definitions have changed: {DEPLOY}"),
     }
 }

@@ -14,19 +14,19 @@ impl Compare<'_> {
             let job = input["job"].as_str().unwrap_or_default();
             let found = if !targets.contains(&*made.target) {
                 Some((format!("it sends to {}", made.target), "a queue of this stack that is there"))
-            } else if !self.wanted.deployment.queues.iter().any(|queue| queue.jobs.iter().any(|one| one == job)) {
+            } else if !self.expected.deployment.queues.iter().any(|queue| queue.jobs.iter().any(|one| one == job)) {
                 Some((format!("it starts job {job:?}"), "a job that a function performs"))
             } else {
                 None
             };
             let stack = self.stack_name();
-            let difference = found.map(|(found, wanted)| Difference {
+            let difference = found.map(|(found, expected)| Difference {
                 kind: Kind::ScheduleNowhere,
                 severity: if made.enabled { Severity::Error } else { Severity::Warning },
                 found,
-                wanted: wanted.into(),
+                expected: expected.into(),
                 breaks: "its ticks start nothing".into(),
-                mend: format!(
+                repair: format!(
                     "`lamp schedule remove {schedule} --stack {stack}`, or `lamp schedule add {schedule} … --stack {stack}` \
                      with a job that is there"
                 ),

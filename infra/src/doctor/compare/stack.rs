@@ -3,7 +3,7 @@
 use lamplighter_aws::StackResource;
 
 use super::{Compare, DEPLOY, Difference, Kind, REVERT, Resource, Severity, Subject};
-use crate::doctor::wanted::label_of;
+use crate::doctor::expected::label_of;
 
 impl Compare<'_> {
     pub(super) fn stack(&mut self) {
@@ -13,8 +13,8 @@ impl Compare<'_> {
             self.check(resource, difference);
         }
         for (id, resource) in &self.deployed.stack.resources {
-            let wanted = self.resources.iter().any(|wanted| wanted.id == *id);
-            let left_over = !wanted && !resource.status.starts_with("DELETE");
+            let expected = self.resources.iter().any(|expected| expected.id == *id);
+            let left_over = !expected && !resource.status.starts_with("DELETE");
             let name = resource.physical_id.clone();
             self.check_named(
                 label_of(&resource.kind, id),
@@ -23,12 +23,12 @@ impl Compare<'_> {
                     kind: Kind::ResourceLeftOver,
                     severity: Severity::Warning,
                     found: format!("{} in the stack", resource.kind),
-                    wanted: "nothing of the kind in the definitions".into(),
+                    expected: "nothing of the kind in the definitions".into(),
                     breaks:
                         "what it does goes on: a queue that no job is sent to any more keeps what lies in it, a rule \
                              goes on sending jobs that no function may know"
                             .into(),
-                    mend: format!("empty it if it is a queue, then {DEPLOY}, which removes it"),
+                    repair: format!("empty it if it is a queue, then {DEPLOY}, which removes it"),
                 }),
             );
         }
@@ -44,9 +44,9 @@ impl Compare<'_> {
                 kind: Kind::StackChanging,
                 severity: Severity::Warning,
                 found: format!("it is {status}{why}"),
-                wanted: "a stack at rest".into(),
+                expected: "a stack at rest".into(),
                 breaks: "what is found now may be half of a deployment".into(),
-                mend: "look again when it is complete".into(),
+                repair: "look again when it is complete".into(),
             })
         } else {
             let failed = status.contains("ROLLBACK") || status.contains("FAILED") || status.starts_with("DELETE");
@@ -54,9 +54,9 @@ impl Compare<'_> {
                 kind: Kind::StackFailed,
                 severity: Severity::Error,
                 found: format!("it is {status}{why}"),
-                wanted: "a deployment that went through".into(),
+                expected: "a deployment that went through".into(),
                 breaks: "the stack is that of an earlier deployment, or half of one".into(),
-                mend: format!("{events} tells what failed; mend that, and `sam deploy` again"),
+                repair: format!("{events} tells what failed; repair that, and `sam deploy` again"),
             })
         };
         self.check_named(format!("stack {}", stack.name), stack.id.clone(), difference);
@@ -64,7 +64,7 @@ impl Compare<'_> {
 
     fn missing(&self, resource: &Resource) -> Option<Difference> {
         let listed = self.deployed.stack.resources.get(&resource.id);
-        let (found, mend) = match listed.filter(|listed| is_made(listed)) {
+        let (found, repair) = match listed.filter(|listed| is_made(listed)) {
             None => {
                 let found = listed.map_or_else(
                     || "the stack has none".into(),
@@ -79,8 +79,8 @@ impl Compare<'_> {
             }
         };
         let (severity, breaks) = breaks(resource);
-        let wanted = format!("{} {}", resource.kind, resource.id);
-        Some(Difference { kind: Kind::ResourceMissing, severity, found, wanted, breaks: breaks.into(), mend })
+        let expected = format!("{} {}", resource.kind, resource.id);
+        Some(Difference { kind: Kind::ResourceMissing, severity, found, expected, breaks: breaks.into(), repair })
     }
 }
 

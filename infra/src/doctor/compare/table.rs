@@ -21,9 +21,9 @@ impl Compare<'_> {
                     kind: Kind::TableDrifted,
                     severity: Severity::Error,
                     found: format!("it is {status}"),
-                    wanted: "ACTIVE".into(),
+                    expected: "ACTIVE".into(),
                     breaks: "no record can be read or written".into(),
-                    mend: format!(
+                    repair: format!(
                         "`aws dynamodb describe-table --table-name {name}` tells more; look again in a minute"
                     ),
                 }),

@@ -3,8 +3,8 @@
 mod stage;
 
 use Severity::{Error, Warning};
-use lamplighter::{StoreError, StoreErrorKind};
-use lamplighter_aws::{Code, Look, RunTimeSchedule, StackResource, Unseen, lambda::About};
+use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter_aws::{Code, Observed, RunTimeSchedule, StackResource, Unreadable, lambda::About};
 use serde_json::{Value, json};
 
 use self::stage::{Stage, function, made};
@@ -19,7 +19,7 @@ fn a_stack_as_it_should_be_is_well() {
     assert_eq!(examination.resources, stage.deployed.stack.resources.len());
 }
 
-/// Kind, severity, what it is about, what is found, what mends it.
+/// Kind, severity, what it is about, what is found, what repairs it.
 type Told = (Kind, Severity, &'static str, &'static str, &'static str);
 
 /// Breaks a stack, and expects these findings and no other.
@@ -28,11 +28,11 @@ fn finds(breaks: impl Fn(&mut Stage), told: &[Told]) {
     breaks(&mut stage);
     let findings = stage.examination().findings;
     let kinds: Vec<_> = findings.iter().map(|one| (one.kind, one.severity, &*one.resource)).collect();
-    let wanted: Vec<_> = told.iter().map(|one| (one.0, one.1, one.2)).collect();
-    assert_eq!(kinds, wanted, "{findings:#?}");
-    for (finding, (.., found, mend)) in findings.iter().zip(told) {
-        assert!(finding.found.contains(found) && finding.mend.contains(mend), "{finding:#?}");
-        let texts = [&finding.found, &finding.wanted, &finding.breaks, &finding.mend];
+    let expected: Vec<_> = told.iter().map(|one| (one.0, one.1, one.2)).collect();
+    assert_eq!(kinds, expected, "{findings:#?}");
+    for (finding, (.., found, repair)) in findings.iter().zip(told) {
+        assert!(finding.found.contains(found) && finding.repair.contains(repair), "{finding:#?}");
+        let texts = [&finding.found, &finding.expected, &finding.breaks, &finding.repair];
         assert!(
             texts.iter().all(|text| !text.is_empty() && !text.contains('\n') && !text.contains('\0')),
             "{finding:#?}"
@@ -335,11 +335,11 @@ fn what_could_not_be_looked_at_is_told_once_an_action() {
     let denied = |stage: &mut Stage| {
         let why = || StoreError::new(StoreErrorKind::Denied, "cannot read the role: not allowed");
         for role in ["ShopRole", "ScheduleGroupAccess"] {
-            let unseen = vec![Unseen { action: "iam:GetRole", why: why() }];
-            stage.deployed.looks.insert(role.into(), Look { seen: Some(json!({})), unseen });
+            let unreadable = vec![Unreadable { action: "iam:GetRole", why: why() }];
+            stage.deployed.looks.insert(role.into(), Observed { seen: Some(json!({})), unreadable });
         }
         let away = StoreError::unavailable("cannot count the rules");
-        stage.deployed.unseen.push(("quotas".into(), Unseen { action: "events:ListRules", why: away }));
+        stage.deployed.unreadable.push(("quotas".into(), Unreadable { action: "events:ListRules", why: away }));
     };
     finds(
         denied,

@@ -1,6 +1,6 @@
 //! The backend: queues on SQS, and whatever else a deployment has.
 
-mod later;
+mod delayed_sender;
 #[cfg(feature = "dynamodb")]
 mod records;
 mod sender;
@@ -8,14 +8,14 @@ mod settings;
 
 use std::{fmt, sync::Arc};
 
-use lamplighter::{Backend, Client, Env, Events, Payloads, Schedules};
+use lamplighter::{Client, backend::{Backend, Events, Payloads, Schedules}, env::Env};
 
-pub(crate) use self::later::Later;
+pub(crate) use self::delayed_sender::DelayedSender;
 #[cfg(feature = "schedules")]
-pub(crate) use self::later::{DELAY, RETRY};
+pub(crate) use self::delayed_sender::{DELAY, RETRY};
 use self::sender::Sender;
 pub use self::settings::Settings;
-use crate::{queues::QueueMapError, sdk::Sdk, sqs::Sqs};
+use crate::{queues::QueueMapError, sdk::AwsClients, sqs::Sqs};
 
 /// A deployment on AWS, seen from a program that enqueues, runs or looks after jobs. Cloning is cheap; all clients are
 /// made at first use.
@@ -23,27 +23,27 @@ use crate::{queues::QueueMapError, sdk::Sdk, sqs::Sqs};
 /// What a deployment has and what this program was built for must come together: without the feature `dynamodb`, or
 /// without a table, no records are kept.
 #[derive(Clone)]
-pub struct Aws {
-    later: Later,
+pub struct AwsBackend {
+    delayed_sender: DelayedSender,
     backend: Backend,
 }
 
-impl Aws {
+impl AwsBackend {
     /// The deployment that environment variables name, as in a Lambda function.
     ///
     /// # Errors
     /// When the map of queues makes no sense.
     pub fn from_env() -> Result<Self, QueueMapError> {
-        Ok(Self::new(Sdk::environment(), Settings::from_env()?, Env::system()))
+        Ok(Self::new(AwsClients::environment(), Settings::from_env()?, Env::system()))
     }
 
     /// A deployment of these parts.
     #[must_use]
-    pub fn new(sdk: Sdk, settings: Settings, env: Env) -> Self {
+    pub fn new(sdk: AwsClients, settings: Settings, env: Env) -> Self {
         let (events, payloads) = (events(&sdk, &settings), payloads(&settings, &env));
         let sqs = Sqs::with_env(sdk.clone(), settings.queues.clone(), env.clone());
         let schedules = schedules(&sdk, &settings, &sqs, &env);
-        let later = Later {
+        let delayed_sender = DelayedSender {
             sqs,
             #[cfg(feature = "schedules")]
             schedules: group(&settings).map(|group| crate::OneTime::new(sdk.clone(), group)),
@@ -51,9 +51,9 @@ impl Aws {
             table: settings.table.as_ref().map(|table| crate::dynamo::Dynamo::new(sdk, table.as_str(), env.clone())),
             env,
         };
-        let mut backend = backend(&later);
+        let mut backend = backend(&delayed_sender);
         (backend.events, backend.payloads, backend.schedules) = (events, payloads, schedules);
-        Self { later, backend }
+        Self { delayed_sender, backend }
     }
 
     /// Its parts behind the core's ports.
@@ -71,46 +71,46 @@ impl Aws {
     /// The same without records: attempts are counted by receives.
     #[must_use]
     pub fn stateless(&self) -> Self {
-        let later = Later {
+        let delayed_sender = DelayedSender {
             #[cfg(feature = "dynamodb")]
             table: None,
-            ..self.later.clone()
+            ..self.delayed_sender.clone()
         };
-        let mut backend = backend(&later);
+        let mut backend = backend(&delayed_sender);
         backend.events = self.backend.events.clone();
         backend.payloads = self.backend.payloads.clone();
         backend.schedules = self.backend.schedules.clone();
-        Self { later, backend }
+        Self { delayed_sender, backend }
     }
 
     /// Its queues.
     #[must_use]
     pub fn sqs(&self) -> &Sqs {
-        &self.later.sqs
+        &self.delayed_sender.sqs
     }
 
     /// The clock and the randomness.
     #[must_use]
     pub fn env(&self) -> &Env {
-        &self.later.env
+        &self.delayed_sender.env
     }
 
-    pub(crate) fn later(&self) -> &Later {
-        &self.later
+    pub(crate) fn delayed_sender(&self) -> &DelayedSender {
+        &self.delayed_sender
     }
 }
 
-impl fmt::Debug for Aws {
+impl fmt::Debug for AwsBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Aws").field("backend", &self.backend).finish_non_exhaustive()
     }
 }
 
-fn backend(later: &Later) -> Backend {
-    let backend = Backend::new(Arc::new(Sender(later.clone())));
+fn backend(delayed_sender: &DelayedSender) -> Backend {
+    let backend = Backend::new(Arc::new(Sender(delayed_sender.clone())));
     #[cfg(feature = "dynamodb")]
-    if let Some(dynamo) = &later.table {
-        let records = records::Records { dynamo: dynamo.clone(), later: later.clone() };
+    if let Some(dynamo) = &delayed_sender.table {
+        let records = records::Records { dynamo: dynamo.clone(), delayed_sender: delayed_sender.clone() };
         return backend.with_store(Arc::new(records));
     }
     backend
@@ -118,13 +118,13 @@ fn backend(later: &Later) -> Backend {
 
 /// Where events are told.
 #[cfg(feature = "events")]
-fn events(sdk: &Sdk, settings: &Settings) -> Option<Arc<dyn Events>> {
+fn events(sdk: &AwsClients, settings: &Settings) -> Option<Arc<dyn Events>> {
     let bus = settings.event_bus.as_deref()?;
     Some(Arc::new(crate::events::Bus::new(sdk.clone(), bus)))
 }
 
 #[cfg(not(feature = "events"))]
-fn events(_: &Sdk, _: &Settings) -> Option<Arc<dyn Events>> {
+fn events(_: &AwsClients, _: &Settings) -> Option<Arc<dyn Events>> {
     None
 }
 
@@ -148,12 +148,12 @@ fn payloads(_: &Settings, _: &Env) -> Option<Arc<dyn Payloads>> {
 
 /// Where schedules are kept that are made at run time.
 #[cfg(feature = "schedules")]
-fn schedules(sdk: &Sdk, settings: &Settings, sqs: &Sqs, env: &Env) -> Option<Arc<dyn Schedules>> {
+fn schedules(sdk: &AwsClients, settings: &Settings, sqs: &Sqs, env: &Env) -> Option<Arc<dyn Schedules>> {
     Some(Arc::new(crate::AwsSchedules::new(sdk.clone(), group(settings)?, sqs.clone(), env.clone())))
 }
 
 #[cfg(not(feature = "schedules"))]
-fn schedules(_: &Sdk, _: &Settings, _: &Sqs, _: &Env) -> Option<Arc<dyn Schedules>> {
+fn schedules(_: &AwsClients, _: &Settings, _: &Sqs, _: &Env) -> Option<Arc<dyn Schedules>> {
     None
 }
 

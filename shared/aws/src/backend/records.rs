@@ -1,19 +1,16 @@
 //! Records in the table, with whatever else belongs to a job.
 
 use async_trait::async_trait;
-use lamplighter::{
-    Claim, ClaimRequest, Count, EnqueueError, JobId, JobState, LeaseStatus, ListQuery, Note, Page, Queues, Record,
-    Settle, Settled, Store, StoreError, StoreErrorKind, Token,
-};
+use lamplighter::{EnqueueError, JobId, JobState, ListQuery, Record, backend::{Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, Queues, Store, StoreError, StoreErrorKind, Token}, record::{Count, Page}};
 use tokio::time::Instant;
 
-use super::later::Later;
+use super::delayed_sender::DelayedSender;
 use crate::dynamo::Dynamo;
 
 /// Records in the table.
 pub(super) struct Records {
     pub(super) dynamo: Dynamo,
-    pub(super) later: Later,
+    pub(super) delayed_sender: DelayedSender,
 }
 
 #[async_trait]
@@ -22,11 +19,11 @@ impl Store for Records {
         self.dynamo.claim(&requests, by).await
     }
 
-    async fn settle(&self, requests: Vec<Settle>, by: Instant) -> Vec<Result<Settled, StoreError>> {
+    async fn settle(&self, requests: Vec<Completion>, by: Instant) -> Vec<Result<CompletionResult, StoreError>> {
         self.dynamo.settle(&requests, by).await
     }
 
-    async fn note(&self, id: &JobId, token: Token, note: Note) -> Result<LeaseStatus, StoreError> {
+    async fn save_job_data(&self, id: &JobId, token: Token, note: JobData) -> Result<LeaseStatus, StoreError> {
         self.dynamo.write_note(id, token, note).await
     }
 
@@ -46,25 +43,25 @@ impl Store for Records {
         let Some(cancelled) = self.dynamo.cancel_one(id).await? else { return Ok(None) };
         if cancelled.waited_for.is_some() {
             // Its message would only be acknowledged; what cannot be deleted now does no harm.
-            if let Err(error) = self.later.forget(id, &cancelled.owner).await {
+            if let Err(error) = self.delayed_sender.forget(id, &cancelled.owner).await {
                 tracing::warn!(%id, %error, "cancelled; what would send it later could not be taken back");
             }
         }
         Ok(Some(cancelled.state))
     }
 
-    async fn requeue(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
-        let Some(revived) = self.dynamo.revive_one(id).await? else { return Ok(None) };
-        let Some(message) = revived.message else { return Ok(Some(revived.state)) };
-        match self.later.sqs.send(vec![message]).await.pop() {
-            Some(Ok(_)) => Ok(Some(revived.state)),
+    async fn retry(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        let Some(marked_queued) = self.dynamo.mark_queued_one(id).await? else { return Ok(None) };
+        let Some(message) = marked_queued.message else { return Ok(Some(marked_queued.state)) };
+        match self.delayed_sender.sqs.send(vec![message]).await.pop() {
+            Some(Ok(_)) => Ok(Some(marked_queued.state)),
             Some(Err(EnqueueError::Backend(error))) => Err(error),
             Some(Err(error)) => Err(StoreError::new(StoreErrorKind::Invalid, error)),
             None => Err(StoreError::unavailable(format_args!("SQS did not say whether job {id} was sent"))),
         }
     }
 
-    async fn revive(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
-        Ok(self.dynamo.revive_one(id).await?.map(|revived| revived.state))
+    async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(self.dynamo.mark_queued_one(id).await?.map(|marked_queued| marked_queued.state))
     }
 }

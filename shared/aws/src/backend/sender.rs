@@ -5,9 +5,9 @@
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
-use lamplighter::{EnqueueError, Enqueued, Queues, StoreError, Submission};
+use lamplighter::{EnqueueError, Enqueued, backend::{EnqueueRequest, Queues, StoreError}};
 
-use super::later::{Later, Road};
+use super::delayed_sender::{DelayedSender, DelayRoute};
 #[cfg(feature = "dynamodb")]
 use crate::dynamo::{Dynamo, Inserted};
 
@@ -15,7 +15,7 @@ use crate::dynamo::{Dynamo, Inserted};
 const CALLS_AT_ONCE: usize = 32;
 
 /// Sends jobs to queues.
-pub(super) struct Sender(pub(super) Later);
+pub(super) struct Sender(pub(super) DelayedSender);
 
 /// A submission on its way.
 enum Step {
@@ -23,12 +23,12 @@ enum Step {
     #[cfg(feature = "dynamodb")]
     Answered(Result<Enqueued, EnqueueError>),
     /// To be sent; with the number of its record's writer, where it has one.
-    Go(Submission, Option<u64>),
+    Go(EnqueueRequest, Option<u64>),
 }
 
 impl Sender {
     #[cfg(feature = "dynamodb")]
-    async fn announce(&self, submission: Submission) -> Step {
+    async fn announce(&self, submission: EnqueueRequest) -> Step {
         let Some(table) = self.0.table.as_ref().filter(|_| Dynamo::announces(&submission)) else {
             return Step::Go(submission, None);
         };
@@ -44,7 +44,7 @@ impl Sender {
     }
 
     #[cfg(not(feature = "dynamodb"))]
-    async fn announce(&self, submission: Submission) -> Step {
+    async fn announce(&self, submission: EnqueueRequest) -> Step {
         Step::Go(submission, None)
     }
 
@@ -64,7 +64,7 @@ impl Sender {
 
 #[async_trait]
 impl Queues for Sender {
-    async fn send(&self, submissions: Vec<Submission>) -> Vec<Result<Enqueued, EnqueueError>> {
+    async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
         let announcing: Vec<_> = submissions.into_iter().map(|submission| self.announce(submission)).collect();
         let steps: Vec<_> = stream::iter(announcing).buffered(CALLS_AT_ONCE).collect().await;
         let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = (0..steps.len()).map(|_| None).collect();
@@ -82,17 +82,17 @@ impl Queues for Sender {
             }
         }
         let road = self.0.road(far.len());
-        if road == Road::Queue {
+        if road == DelayRoute::Queue {
             near.append(&mut far);
         }
         let mut putting_off = Vec::with_capacity(far.len());
         for (index, submission) in far {
-            putting_off.push(async move { (index, self.0.put_off(&submission, road).await) });
+            putting_off.push(async move { (index, self.0.delay(&submission, road).await) });
         }
-        let put_off: Vec<_> = stream::iter(putting_off).buffer_unordered(CALLS_AT_ONCE).collect().await;
+        let delay: Vec<_> = stream::iter(putting_off).buffer_unordered(CALLS_AT_ONCE).collect().await;
         let (places, near): (Vec<_>, Vec<_>) = near.into_iter().unzip();
         let sent = places.into_iter().zip(self.0.sqs.send(near).await);
-        for (index, answer) in put_off.into_iter().chain(sent) {
+        for (index, answer) in delay.into_iter().chain(sent) {
             if let (Err(error), Some((id, nonce))) = (&answer, &nonces[index]) {
                 self.take_back(id, *nonce, error).await;
             }

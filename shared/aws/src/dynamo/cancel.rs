@@ -1,6 +1,6 @@
 //! Cancelling.
 
-use lamplighter::{Attempt, AttemptOutcome, JobId, JobOwner, JobState, Retention, StoreError, Timestamp};
+use lamplighter::{JobId, JobState, Retention, Timestamp, backend::{JobOwner, StoreError}, record::{Attempt, AttemptOutcome}};
 
 use super::{
     Dynamo, TRIES, Written,
@@ -45,8 +45,8 @@ impl Dynamo {
                 ),
                 _ => update,
             };
-            let update = match item.place() {
-                Some(place) => listed(update, Some((&place, Class::Cancelled))),
+            let update = match item.listing_key() {
+                Some(listing_key) => listed(update, Some((&listing_key, Class::Cancelled))),
                 None => update,
             };
             let done = match self.update(id.as_str(), held_to(update, &item)).await? {

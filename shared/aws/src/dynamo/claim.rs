@@ -6,13 +6,13 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use lamplighter::{BurialReason, Claim, ClaimRequest, ErrorText, JobState, StoreError, Timestamp, Tracking};
+use lamplighter::{JobState, Timestamp, Tracking, backend::{Claim, ClaimRequest, DeadLetterReason, StoreError}, record::ErrorText};
 
 use super::{
     Dynamo, MESSAGE_LIFE, TRIES, Written, contended, expiry,
     expression::Update,
     item::{Item, number, text, time},
-    keys::{Class, Place},
+    keys::{Class, ListingKey},
     listed, pieces,
 };
 
@@ -23,7 +23,7 @@ const NOT_OURS: Duration = Duration::from_secs(60);
 const EARLY: Duration = Duration::from_secs(2);
 
 /// What is to be done about a job as it is found.
-enum Decision {
+enum ClaimOutcome {
     Answer(Claim),
     /// Write this, and if that goes well, answer so.
     Write(Update, Answer),
@@ -42,8 +42,8 @@ const EXPIRED: &str = "expired before it began";
 
 impl Dynamo {
     pub(super) async fn claim_one(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
-        match &request.exclusive {
-            Some(alone) => self.claim_alone(request, alone).await,
+        match &request.lock {
+            Some(alone) => self.claim_with_lock(request, alone).await,
             None => self.claim_job(request).await,
         }
     }
@@ -56,8 +56,8 @@ impl Dynamo {
             let (update, answer) = match &found {
                 None => self.first(request, now),
                 Some(item) => match decide(item, request, now) {
-                    Decision::Answer(claim) => return Ok(claim),
-                    Decision::Write(update, answer) => (update, answer),
+                    ClaimOutcome::Answer(claim) => return Ok(claim),
+                    ClaimOutcome::Write(update, answer) => (update, answer),
                 },
             };
             match self.update(id, update.set("z", number(request.owner))).await? {
@@ -111,10 +111,10 @@ impl Dynamo {
         update = match request.tracking {
             Tracking::Lean => update,
             _ => {
-                let place = place(request, now);
+                let listing_key = listing_key(request, now);
                 update
-                    .set_if_absent("lpk", text(place.partition(Class::Open)))
-                    .set_if_absent("lsk", text(place.as_str()))
+                    .set_if_absent("lpk", text(listing_key.partition(Class::Open)))
+                    .set_if_absent("lsk", text(listing_key.as_str()))
             }
         };
         (update, Answer::Run)
@@ -140,7 +140,7 @@ fn granted(item: &Item) -> Claim {
     Claim::Run {
         attempt: item.attempt(),
         checkpoint: item.raw("k"),
-        memo: item.place().map(|place| place.as_str().into()),
+        claim_hint: item.listing_key().map(|listing_key| listing_key.as_str().into()),
     }
 }
 
@@ -148,8 +148,8 @@ fn has_expired(request: &ClaimRequest, now: Timestamp) -> bool {
     request.message.expires_at.is_some_and(|at| at <= now)
 }
 
-fn place(request: &ClaimRequest, now: Timestamp) -> Place {
-    Place::new(known_since(request, now), &request.id, &request.queue, &request.message.job)
+fn listing_key(request: &ClaimRequest, now: Timestamp) -> ListingKey {
+    ListingKey::new(known_since(request, now), &request.id, &request.queue, &request.message.job)
 }
 
 fn known_since(request: &ClaimRequest, now: Timestamp) -> Timestamp {
@@ -177,7 +177,7 @@ fn run(request: &ClaimRequest, now: Timestamp) -> Update {
         .set("h", text(&*request.host))
         .set("b", time(now))
         .set("mx", number(request.max_attempts))
-        .set_some("e", request.exclusive.as_ref().map(|alone| text(&*alone.key)))
+        .set_some("e", request.lock.as_ref().map(|alone| text(&*alone.key)))
         .set("rf", number(request.retention.failed.as_secs()));
     match request.tracking {
         Tracking::Lean => {
@@ -194,53 +194,53 @@ pub(super) fn foreign(item: &Item, request: &ClaimRequest) -> Option<Claim> {
 }
 
 /// What a record says to a claim.
-fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> Decision {
+fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
     let state = item.state();
     if item.has_expired(now) && state.is_final() {
-        return Decision::Write(anew(item, request, now), Answer::Run);
+        return ClaimOutcome::Write(anew(item, request, now), Answer::Run);
     }
     if let Some(claim) = foreign(item, request) {
-        return Decision::Answer(claim);
+        return ClaimOutcome::Answer(claim);
     }
     match state {
         // Our own write, whose answer was lost: the message is still to be buried.
         JobState::Failed if item.number("z") == Some(request.owner) => {
-            Decision::Answer(Claim::Exhausted { attempts: item.attempt() })
+            ClaimOutcome::Answer(Claim::Exhausted { attempts: item.attempt() })
         }
         // This message failed, and comes back: whoever was to bury it did not.
         JobState::Failed if item.text("i").is_some_and(|message| message == request.message_id) => {
-            let reason = item.text("v").and_then(BurialReason::named).unwrap_or(BurialReason::Failed);
+            let reason = item.text("v").and_then(DeadLetterReason::named).unwrap_or(DeadLetterReason::Failed);
             let error = item.history().pop().and_then(|attempt| attempt.error);
             let error = error.unwrap_or_else(|| ErrorText::new("its last attempt left no word"));
-            Decision::Answer(Claim::Unburied { reason, error, attempts: item.attempt() })
+            ClaimOutcome::Answer(Claim::DeadLetterPending { reason, error, attempts: item.attempt() })
         }
-        JobState::Succeeded | JobState::Failed | JobState::Cancelled => Decision::Answer(Claim::Ended(state)),
+        JobState::Succeeded | JobState::Failed | JobState::Cancelled => ClaimOutcome::Answer(Claim::Ended(state)),
         // A state that is not ours to change.
-        JobState::Waiting => Decision::Answer(Claim::Busy(now.saturating_add(NOT_OURS).unwrap_or(now))),
+        JobState::Waiting => ClaimOutcome::Answer(Claim::Busy(now.saturating_add(NOT_OURS).unwrap_or(now))),
         // Our own claim, whose answer was lost.
-        JobState::Running if item.owner() == request.owner => Decision::Answer(granted(item)),
-        JobState::Running if item.lease_until() > now => Decision::Answer(Claim::Busy(item.lease_until())),
+        JobState::Running if item.owner() == request.owner => ClaimOutcome::Answer(granted(item)),
+        JobState::Running if item.lease_until() > now => ClaimOutcome::Answer(Claim::Busy(item.lease_until())),
         JobState::Running if item.attempt() >= request.max_attempts => {
-            let update = buried(lost(Update::new(), item), &request.message_id, BurialReason::AttemptsExhausted)
+            let update = dead_lettered(lost(Update::new(), item), &request.message_id, DeadLetterReason::AttemptsExhausted)
                 .set("st", text(JobState::Failed.as_str()))
                 .set("f", time(now))
                 .set("ttl", expiry(now, request.retention.failed));
-            Decision::Write(held_to(at(update, item, Class::Failed), item), Answer::Exhausted(item.attempt()))
+            ClaimOutcome::Write(held_to(at(update, item, Class::Failed), item), Answer::Exhausted(item.attempt()))
         }
-        JobState::Running => Decision::Write(again(lost(run(request, now), item), item, request), Answer::Run),
+        JobState::Running => ClaimOutcome::Write(again(lost(run(request, now), item), item, request), Answer::Run),
         // A message that came too early: the second of two, or one that no queue could hide for so long.
         _ if item.time("d").is_some_and(|due_at| due_at > now.saturating_add(EARLY).unwrap_or(now)) => {
-            Decision::Answer(Claim::Busy(item.time("d").unwrap_or(now)))
+            ClaimOutcome::Answer(Claim::Busy(item.time("d").unwrap_or(now)))
         }
         _ if item.attempt() == 0 && has_expired(request, now) => {
-            Decision::Write(cancelled(item, request, EXPIRED, now), Answer::Cancelled)
+            ClaimOutcome::Write(cancelled(item, request, EXPIRED, now), Answer::Cancelled)
         }
-        _ => Decision::Write(again(run(request, now), item, request), Answer::Run),
+        _ => ClaimOutcome::Write(again(run(request, now), item, request), Answer::Run),
     }
 }
 
 /// A failure, and the message that is to be buried for it.
-pub(super) fn buried(update: Update, message_id: &str, reason: BurialReason) -> Update {
+pub(super) fn dead_lettered(update: Update, message_id: &str, reason: DeadLetterReason) -> Update {
     match message_id {
         "" => update,
         id => update.set("i", text(id)).set("v", text(reason.as_str())),
@@ -249,7 +249,7 @@ pub(super) fn buried(update: Update, message_id: &str, reason: BurialReason) -> 
 
 /// A job without a record that gets one only to say that it was cancelled.
 fn announced_as_cancelled(request: &ClaimRequest, reason: &str, now: Timestamp) -> Update {
-    let place = place(request, now);
+    let listing_key = listing_key(request, now);
     let update = announce(Update::new(), request, now)
         .set("st", text(JobState::Cancelled.as_str()))
         .set("n", number(0))
@@ -258,7 +258,7 @@ fn announced_as_cancelled(request: &ClaimRequest, reason: &str, now: Timestamp) 
         .set("ttl", expiry(now, request.retention.cancelled))
         .when("attribute_not_exists(#pk)")
         .name("pk");
-    listed(update, Some((&place, Class::Cancelled)))
+    listed(update, Some((&listing_key, Class::Cancelled)))
 }
 
 fn cancelled(item: &Item, request: &ClaimRequest, reason: &str, now: Timestamp) -> Update {
@@ -282,7 +282,7 @@ fn again(update: Update, item: &Item, request: &ClaimRequest) -> Update {
 
 /// A record of that id whose time has passed makes room for a new job.
 fn anew(item: &Item, request: &ClaimRequest, now: Timestamp) -> Update {
-    let place = place(request, now);
+    let listing_key = listing_key(request, now);
     let since = time(known_since(request, now));
     let (name, message) = pieces::message(&request.message.to_json());
     let other = if name == "m" { "mp" } else { "m" };
@@ -297,7 +297,7 @@ fn anew(item: &Item, request: &ClaimRequest, now: Timestamp) -> Update {
         .remove(&["x", "u", "p", "k", "f", other]);
     let update = match request.tracking {
         Tracking::Lean => listed(update, None),
-        _ => listed(update, Some((&place, Class::Open))),
+        _ => listed(update, Some((&listing_key, Class::Open))),
     };
     held_to(update, item)
 }
@@ -307,8 +307,8 @@ fn lost(update: Update, item: &Item) -> Update {
 }
 
 fn at(update: Update, item: &Item, class: Class) -> Update {
-    match item.place() {
-        Some(place) => listed(update, Some((&place, class))),
+    match item.listing_key() {
+        Some(listing_key) => listed(update, Some((&listing_key, class))),
         None => update,
     }
 }

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::{
     },
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
-use lamplighter::{JobId, JobOwner, Message, Record, StoreError, StoreErrorKind, Submission, Timestamp, Tracking};
+use lamplighter::{JobId, Record, Timestamp, Tracking, backend::{EnqueueRequest, JobOwner, StoreError, StoreErrorKind}, message::Message};
 
 use super::{
     Dynamo,
@@ -29,7 +29,7 @@ pub(crate) const MAX_BODY: usize = 350 * 1024;
 /// A job whose time has come.
 #[derive(Debug, Clone)]
 pub(crate) struct Due {
-    pub(crate) submission: Submission,
+    pub(crate) submission: EnqueueRequest,
 }
 
 /// Whether an entry is of the job that has the record. Entries of earlier versions do not say whose they are.
@@ -45,7 +45,7 @@ impl Dynamo {
     /// Keeps a job until it is due. The answer is whom the id belongs to, where that is another job: then nothing is kept.
     pub(crate) async fn put_due(
         &self,
-        submission: &Submission,
+        submission: &EnqueueRequest,
         due_at: Timestamp,
     ) -> Result<Option<JobOwner>, StoreError> {
         let id = submission.id.as_str();
@@ -57,7 +57,7 @@ impl Dynamo {
             .item("pk", text(keys::job_key(id)))
             .item("sk", text(DUE))
             .item("dpk", text(partition(keys::shard(id))))
-            .item("dsk", text(format!("{}#{id}", keys::Place::start_of(due_at))))
+            .item("dsk", text(format!("{}#{id}", keys::ListingKey::start_of(due_at))))
             .item("q", text(&*submission.queue))
             .item("j", text(&submission.message.job))
             .item("d", time(due_at))
@@ -103,13 +103,13 @@ impl Dynamo {
     }
 
     /// Forgets a job that was due at that place. One that is due again meanwhile stays.
-    pub(crate) async fn delete_due(&self, id: &str, place: &str) -> Result<(), StoreError> {
+    pub(crate) async fn delete_due(&self, id: &str, listing_key: &str) -> Result<(), StoreError> {
         let delete = self.client().await?.delete_item().table_name(self.table());
         let delete = delete
             .key("pk", text(keys::job_key(id)))
             .key("sk", text(DUE))
             .condition_expression("attribute_not_exists(pk) OR dsk = :place")
-            .expression_attribute_values(":place", text(place));
+            .expression_attribute_values(":place", text(listing_key));
         self.deleted(id, delete.send().await)
     }
 
@@ -130,12 +130,12 @@ impl Dynamo {
     pub(crate) async fn due(
         &self,
         shard: u8,
-        place: &mut String,
+        listing_key: &mut String,
         until: Timestamp,
         most: i32,
     ) -> Result<Vec<(String, String)>, StoreError> {
         // One character behind the last place: between bounds that both count.
-        let (low, high) = (format!("{place}!"), format!("{}$", keys::Place::start_of(until)));
+        let (low, high) = (format!("{listing_key}!"), format!("{}$", keys::ListingKey::start_of(until)));
         if low > high {
             return Ok(Vec::new());
         }
@@ -149,7 +149,7 @@ impl Dynamo {
         let page = page.map_err(|error| explain(&error, &format!("look for due jobs in table {}", self.table())))?;
         let items: Vec<_> = page.items.unwrap_or_default().into_iter().map(Item).collect();
         if let Some(last) = items.last().and_then(|item| item.text("dsk")) {
-            last.clone_into(place);
+            last.clone_into(listing_key);
         }
         let named = items.iter().map(|item| (item.id().to_owned(), item.text("dsk").unwrap_or_default().to_owned()));
         Ok(named.collect())
@@ -178,14 +178,14 @@ impl Dynamo {
             },
         };
         Ok(Some(Due {
-            submission: Submission {
+            submission: EnqueueRequest {
                 id: job_id,
                 queue: entry.queue().into(),
                 message,
                 due_at: entry.time("d"),
                 group: entry.text("g").map(Into::into),
                 tracking,
-                own_id: true,
+                caller_supplied_id: true,
             },
         }))
     }

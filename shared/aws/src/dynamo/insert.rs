@@ -4,12 +4,12 @@ use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
-use lamplighter::{JobOwner, JobState, StoreError, Submission, Tracking};
+use lamplighter::{JobState, Tracking, backend::{EnqueueRequest, JobOwner, StoreError}};
 
 use super::{
     Dynamo, MESSAGE_LIFE, expiry,
     item::{Item, number, text, time},
-    keys::{self, Class, Place, RECORD},
+    keys::{self, Class, ListingKey, RECORD},
     pieces,
 };
 use crate::sdk::explain;
@@ -27,19 +27,19 @@ pub(crate) enum Inserted {
 
 impl Dynamo {
     /// Whether a submission has its record before it is sent.
-    pub(crate) fn announces(submission: &Submission) -> bool {
+    pub(crate) fn announces(submission: &EnqueueRequest) -> bool {
         match submission.tracking {
             Tracking::Untracked => false,
             // Nothing to see yet, and nobody else can know its id.
-            Tracking::Lean => submission.own_id || submission.due_at.is_some(),
+            Tracking::Lean => submission.caller_supplied_id || submission.due_at.is_some(),
             Tracking::Full => true,
         }
     }
 
     /// Makes a job known, unless there is one of its id.
-    pub(crate) async fn insert(&self, submission: &Submission) -> Result<Inserted, StoreError> {
+    pub(crate) async fn insert(&self, submission: &EnqueueRequest) -> Result<Inserted, StoreError> {
         let now = self.env().now();
-        let Submission { id, queue, message, .. } = submission;
+        let EnqueueRequest { id, queue, message, .. } = submission;
         let created_at = keys::known_since(message, now);
         let due_at = submission.due_at.unwrap_or(created_at);
         let state = if submission.due_at.is_some() { JobState::Scheduled } else { JobState::Queued };
@@ -75,8 +75,8 @@ impl Dynamo {
             put = put.item("lean", AttributeValue::Bool(true)).item("ttl", expiry(due_at, MESSAGE_LIFE));
         }
         if !lean || state == JobState::Scheduled {
-            let place = Place::new(created_at, id, queue, &message.job);
-            put = put.item("lpk", text(place.partition(Class::of(state)))).item("lsk", text(place.as_str()));
+            let listing_key = ListingKey::new(created_at, id, queue, &message.job);
+            put = put.item("lpk", text(listing_key.partition(Class::of(state)))).item("lsk", text(listing_key.as_str()));
         }
         let Err(error) = put.send().await else { return Ok(Inserted::New(nonce)) };
         match error.as_service_error() {

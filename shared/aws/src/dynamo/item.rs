@@ -25,12 +25,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use lamplighter::{
-    Attempt, AttemptOutcome, ErrorText, JobId, JobOwner, JobState, Message, Progress, RawValue, Record, StoreError,
-    StoreErrorKind,
-};
+use lamplighter::{JobId, JobState, RawValue, Record, backend::{JobOwner, StoreError, StoreErrorKind}, message::Message, record::{Attempt, AttemptOutcome, ErrorText, Progress}};
 
-use super::keys::{self, Place};
+use super::keys::{self, ListingKey};
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
 
@@ -144,9 +141,9 @@ impl Item {
         JobOwner { job: self.job().to_owned(), queue: self.queue().to_owned() }
     }
 
-    pub(super) fn place(&self) -> Option<Place> {
+    pub(super) fn listing_key(&self) -> Option<ListingKey> {
         let id = JobId::new(self.id()).ok()?;
-        Some(Place::new(self.time("c")?, &id, self.queue(), self.job()))
+        Some(ListingKey::new(self.time("c")?, &id, self.queue(), self.job()))
     }
 
     pub(super) fn raw(&self, name: &str) -> Option<Box<RawValue>> {

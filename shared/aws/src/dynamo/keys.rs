@@ -12,7 +12,7 @@
 use std::ops::RangeInclusive;
 
 use jiff::{Timestamp, tz::Offset};
-use lamplighter::{JobId, JobState, Message};
+use lamplighter::{JobId, JobState, message::Message};
 
 /// What begins the partition key of everything that belongs to a job.
 const JOB: &str = "JOB#";
@@ -169,9 +169,9 @@ pub(super) fn moment(nanos: i64) -> Timestamp {
 
 /// The sort key of a record in the listing.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place(String);
+pub(super) struct ListingKey(String);
 
-impl Place {
+impl ListingKey {
     pub(super) fn new(created_at: Timestamp, id: &JobId, queue: &str, job: &str) -> Self {
         // Nothing in a table is older than its layout, and a moment beyond the clock's would not be listed.
         let nanos = nanos(created_at).max(0);
@@ -180,9 +180,9 @@ impl Place {
 
     /// A place that was written down; `None` when it is none.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let place = Self(text.to_owned());
-        (place.parts().all(|part| !part.is_empty()) && place.parts().count() == 4 && place.created().is_some())
-            .then_some(place)
+        let listing_key = Self(text.to_owned());
+        (listing_key.parts().all(|part| !part.is_empty()) && listing_key.parts().count() == 4 && listing_key.created().is_some())
+            .then_some(listing_key)
     }
 
     /// The first place of a moment: what is older stands before it.
@@ -241,16 +241,16 @@ mod tests {
     #[test]
     fn a_place_tells_what_it_was_made_of_and_sorts_by_time() {
         let id = JobId::new("order:42@blue").unwrap();
-        let place = Place::new(at("2026-12-31T23:59:59.123456789Z"), &id, "web-hooks", "webhook.deliver");
-        let again = Place::parse(place.as_str()).unwrap();
-        assert_eq!(again, place);
+        let listing_key = ListingKey::new(at("2026-12-31T23:59:59.123456789Z"), &id, "web-hooks", "webhook.deliver");
+        let again = ListingKey::parse(listing_key.as_str()).unwrap();
+        assert_eq!(again, listing_key);
         assert_eq!((again.id(), again.queue(), again.job()), ("order:42@blue", "web-hooks", "webhook.deliver"));
         assert_eq!(again.created_at(), at("2026-12-31T23:59:59.123456789Z"));
         assert!(again.partition(Class::Failed).starts_with("f#2026-12#"), "{}", again.partition(Class::Failed));
-        let later = Place::new(at("2027-01-01T00:00:00Z"), &id, "a", "a");
-        assert!(place < later && Place::start_of(at("2027-01-01T00:00:00Z")).as_str() > place.as_str());
+        let delayed_sender = ListingKey::new(at("2027-01-01T00:00:00Z"), &id, "a", "a");
+        assert!(listing_key < delayed_sender && ListingKey::start_of(at("2027-01-01T00:00:00Z")).as_str() > listing_key.as_str());
         for bad in ["", "nonsense", "1#a#b#c", "0000000000000000001#a#b", "0000000000000000001##b#c"] {
-            assert_eq!(Place::parse(bad), None, "{bad}");
+            assert_eq!(ListingKey::parse(bad), None, "{bad}");
         }
     }
 

@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use lamplighter::{Count, JobState, ListQuery, Page, Record, StoreError, StoreErrorKind, Timestamp};
+use lamplighter::{JobState, ListQuery, Record, Timestamp, backend::{StoreError, StoreErrorKind}, record::{Count, Page}};
 
 use super::{
     Dynamo, each,
     item::{Attributes, Item, text},
-    keys::{Class, Month, Place, SHARDS},
+    keys::{Class, Month, ListingKey, SHARDS},
 };
 use crate::sdk::explain;
 
@@ -31,7 +31,7 @@ struct Shard {
     partition: String,
     low: String,
     high: String,
-    found: VecDeque<Place>,
+    found: VecDeque<ListingKey>,
     /// Where the next query goes on; `None` when there is none.
     next: Option<Option<Attributes>>,
 }
@@ -40,7 +40,7 @@ impl Dynamo {
     pub(crate) async fn read_page(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let after = match &query.cursor {
             None => None,
-            Some(cursor) => Some(Place::parse(cursor).ok_or_else(|| {
+            Some(cursor) => Some(ListingKey::parse(cursor).ok_or_else(|| {
                 let text = format!("{cursor:?} is no cursor of a listing of table {}", self.table());
                 StoreError::new(StoreErrorKind::Invalid, text)
             })?),
@@ -61,12 +61,12 @@ impl Dynamo {
                 let mut places = Vec::new();
                 let mut seen = None;
                 while places.len() < limit - records.len() && looked_at < LOOKED_AT {
-                    let Some(place) = merge.next(self).await? else { break };
+                    let Some(listing_key) = merge.next(self).await? else { break };
                     looked_at += 1;
-                    seen = Some(place.as_str().to_owned());
-                    let is_new = after.as_ref().is_none_or(|after| place < *after);
-                    if fits(&place, query) && is_new && met.insert(place.id().to_owned()) {
-                        places.push(place);
+                    seen = Some(listing_key.as_str().to_owned());
+                    let is_new = after.as_ref().is_none_or(|after| listing_key < *after);
+                    if fits(&listing_key, query) && is_new && met.insert(listing_key.id().to_owned()) {
+                        places.push(listing_key);
                     }
                 }
                 let Some(seen) = seen else { break };
@@ -81,20 +81,20 @@ impl Dynamo {
     }
 
     /// The records at these places that are in that state, in their order.
-    async fn read_places(&self, places: &[Place], state: Option<JobState>) -> Result<Vec<Record>, StoreError> {
-        let ids: Vec<_> = places.iter().map(Place::id).collect();
+    async fn read_places(&self, places: &[ListingKey], state: Option<JobState>) -> Result<Vec<Record>, StoreError> {
+        let ids: Vec<_> = places.iter().map(ListingKey::id).collect();
         let items = self.read_items(&ids, None).await?;
         let mut items: HashMap<String, Item> = items.into_iter().map(|item| (item.id().to_owned(), item)).collect();
         let mut records = Vec::with_capacity(items.len());
-        for place in places {
-            let Some(item) = items.remove(place.id()) else { continue };
+        for listing_key in places {
+            let Some(item) = items.remove(listing_key.id()) else { continue };
             // The index is behind the table by a moment.
             if state.is_some_and(|state| state != item.state()) {
                 continue;
             }
             let record = match item.pieces() {
                 0 => Some(item.record(None)?),
-                _ => match lamplighter::JobId::new(place.id()) {
+                _ => match lamplighter::JobId::new(listing_key.id()) {
                     Ok(id) => self.read_record(&id).await?,
                     Err(_) => None,
                 },
@@ -134,12 +134,12 @@ impl Dynamo {
             let places: Vec<_> = shard.found.drain(..).collect();
             match class.state() {
                 Some(state) => {
-                    for place in places {
-                        *counts.entry((place.queue().to_owned(), state)).or_default() += 1;
+                    for listing_key in places {
+                        *counts.entry((listing_key.queue().to_owned(), state)).or_default() += 1;
                     }
                 }
                 None => {
-                    let ids: Vec<_> = places.iter().map(Place::id).collect();
+                    let ids: Vec<_> = places.iter().map(ListingKey::id).collect();
                     for item in self.read_items(&ids, Some("pk, st, q")).await? {
                         *counts.entry((item.queue().to_owned(), item.state())).or_default() += 1;
                     }
@@ -172,7 +172,7 @@ impl Dynamo {
         let page = query.send().await;
         let page = page.map_err(|error| explain(&error, &format!("list records of table {}", self.table())))?;
         let places = page.items.unwrap_or_default().into_iter().map(Item);
-        shard.found.extend(places.filter_map(|item| Place::parse(item.text("lsk")?)));
+        shard.found.extend(places.filter_map(|item| ListingKey::parse(item.text("lsk")?)));
         shard.next = page.last_evaluated_key.map(Some);
         Ok(())
     }
@@ -183,10 +183,10 @@ fn shards(
     month: Month,
     since: Timestamp,
     before: Option<Timestamp>,
-    after: Option<&Place>,
+    after: Option<&ListingKey>,
 ) -> Vec<Shard> {
-    let low = Place::start_of(since);
-    let before = before.map_or_else(|| "9".repeat(20), Place::start_of);
+    let low = ListingKey::start_of(since);
+    let before = before.map_or_else(|| "9".repeat(20), ListingKey::start_of);
     let high = after.map_or(before.clone(), |after| before.min(after.as_str().to_owned()));
     let all = classes.iter().flat_map(|class| (0..SHARDS).map(|shard| class.partition(month, shard)));
     all.map(|partition| Shard {
@@ -199,9 +199,9 @@ fn shards(
     .collect()
 }
 
-fn fits(place: &Place, query: &ListQuery) -> bool {
-    query.job.as_ref().is_none_or(|job| job == place.job())
-        && query.queue.as_ref().is_none_or(|queue| queue == place.queue())
+fn fits(listing_key: &ListingKey, query: &ListQuery) -> bool {
+    query.job.as_ref().is_none_or(|job| job == listing_key.job())
+        && query.queue.as_ref().is_none_or(|queue| queue == listing_key.queue())
 }
 
 /// Shards, merged: the newest of their heads comes next.
@@ -210,7 +210,7 @@ struct Merge {
 }
 
 impl Merge {
-    async fn next(&mut self, dynamo: &Dynamo) -> Result<Option<Place>, StoreError> {
+    async fn next(&mut self, dynamo: &Dynamo) -> Result<Option<ListingKey>, StoreError> {
         let mut fills = Vec::new();
         for shard in &mut self.shards {
             if shard.found.is_empty() && shard.next.is_some() {

@@ -4,7 +4,7 @@
 //! between leaves it taken for no longer than the lease.
 
 use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::ReturnValuesOnConditionCheckFailure};
-use lamplighter::{Claim, ClaimRequest, Exclusive, JobState, OnBusy, StoreError, Timestamp};
+use lamplighter::{JobState, Timestamp, backend::{Claim, ClaimRequest, Lock, OnBusy, StoreError}};
 
 use super::{
     Dynamo,
@@ -36,7 +36,7 @@ fn lock_key(key: &str) -> String {
 
 impl Dynamo {
     /// Claims a job that must hold something alone.
-    pub(super) async fn claim_alone(&self, request: &ClaimRequest, alone: &Exclusive) -> Result<Claim, StoreError> {
+    pub(super) async fn claim_with_lock(&self, request: &ClaimRequest, alone: &Lock) -> Result<Claim, StoreError> {
         let (by, until) = match self.take(request, alone, None).await? {
             Taken::Ours => return self.claim_holding(request, alone).await,
             Taken::Held { by, until } => (by, until),
@@ -61,12 +61,12 @@ impl Dynamo {
         };
         match &alone.on_busy {
             OnBusy::Cancel { reason } if !begun => self.cancel_unbegun(request, reason, Answer::Skipped).await,
-            _ => Ok(Claim::Waits(until.min(now.saturating_add(ASK_AGAIN).unwrap_or(until)))),
+            _ => Ok(Claim::Locked(until.min(now.saturating_add(ASK_AGAIN).unwrap_or(until)))),
         }
     }
 
     /// The key is ours. It stays so only if the job runs.
-    async fn claim_holding(&self, request: &ClaimRequest, alone: &Exclusive) -> Result<Claim, StoreError> {
+    async fn claim_holding(&self, request: &ClaimRequest, alone: &Lock) -> Result<Claim, StoreError> {
         let claim = self.claim_job(request).await;
         if !matches!(claim, Ok(Claim::Run { .. })) {
             self.let_go(&alone.key, request.owner).await;
@@ -75,7 +75,7 @@ impl Dynamo {
     }
 
     /// Takes a key that is free, or that `from` holds.
-    async fn take(&self, request: &ClaimRequest, alone: &Exclusive, from: Option<&str>) -> Result<Taken, StoreError> {
+    async fn take(&self, request: &ClaimRequest, alone: &Lock, from: Option<&str>) -> Result<Taken, StoreError> {
         let call = self.client().await?.update_item().table_name(self.table());
         let call = call.key("pk", text(lock_key(&alone.key))).key("sk", text(RECORD));
         let sent = call

@@ -21,13 +21,13 @@ mod expression;
 mod insert;
 mod item;
 mod keys;
-mod left;
+mod orphans;
 mod list;
 mod locks;
-mod notes;
+mod job_data;
 mod pieces;
 mod read;
-mod requeue;
+mod retry;
 mod settle;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -38,7 +38,7 @@ use aws_sdk_dynamodb::{
     types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use futures_util::{StreamExt, stream};
-use lamplighter::{Claim, ClaimRequest, Env, Settle, Settled, StoreError};
+use lamplighter::{backend::{Claim, ClaimRequest, Completion, CompletionResult, StoreError}, env::Env};
 use tokio::{
     sync::OnceCell,
     time::{Instant, timeout_at},
@@ -47,14 +47,14 @@ use tokio::{
 pub(crate) use self::{
     due::MAX_BODY as MAX_DUE_BODY,
     insert::Inserted,
-    left::{Left, Mended},
+    orphans::{Orphan, Repaired},
 };
 use self::{
     expression::Update,
     item::{Item, text},
     keys::RECORD,
 };
-use crate::sdk::{Sdk, explain};
+use crate::sdk::{AwsClients, explain};
 
 /// Calls under way at once.
 const CALLS_AT_ONCE: usize = 32;
@@ -71,7 +71,7 @@ const MESSAGE_LIFE: Duration = Duration::from_secs(15 * 86_400);
 pub(crate) struct Dynamo(Arc<Inner>);
 
 struct Inner {
-    sdk: Sdk,
+    sdk: AwsClients,
     client: OnceCell<Client>,
     table: String,
     env: Env,
@@ -92,7 +92,7 @@ impl Dynamo {
     pub(crate) const DUE: &'static str = "due";
 
     /// Records in that table, through this SDK.
-    pub(crate) fn new(sdk: Sdk, table: impl Into<String>, env: Env) -> Self {
+    pub(crate) fn new(sdk: AwsClients, table: impl Into<String>, env: Env) -> Self {
         Self(Arc::new(Inner { sdk, client: OnceCell::new(), table: table.into(), env }))
     }
 
@@ -127,7 +127,7 @@ impl Dynamo {
     }
 
     /// Writes down how attempts ended.
-    pub(crate) async fn settle(&self, requests: &[Settle], by: Instant) -> Vec<Result<Settled, StoreError>> {
+    pub(crate) async fn settle(&self, requests: &[Completion], by: Instant) -> Vec<Result<CompletionResult, StoreError>> {
         let table = self.table();
         each(requests.iter().map(|request| answered(by, table, self.settle_one(request))).collect()).await
     }
@@ -178,9 +178,9 @@ fn contended(id: &str) -> StoreError {
 }
 
 /// The listing's key of a record, or none.
-fn listed(update: Update, at: Option<(&keys::Place, keys::Class)>) -> Update {
+fn listed(update: Update, at: Option<(&keys::ListingKey, keys::Class)>) -> Update {
     match at {
-        Some((place, class)) => update.set("lpk", text(place.partition(class))).set("lsk", text(place.as_str())),
+        Some((listing_key, class)) => update.set("lpk", text(listing_key.partition(class))).set("lsk", text(listing_key.as_str())),
         None => update.remove(&["lpk", "lsk"]),
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use lamplighter::{StoreError, Timestamp};
+use lamplighter::{Timestamp, backend::StoreError};
 
 use super::{
     Dynamo, MESSAGE_LIFE, expiry,

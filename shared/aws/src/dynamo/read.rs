@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     config::{self, retry::RetryConfig},
     types::{AttributeValue, KeysAndAttributes},
 };
-use lamplighter::{JobId, Record, StoreError};
+use lamplighter::{JobId, Record, backend::StoreError};
 
 use super::{
     Dynamo,
@@ -81,7 +81,7 @@ impl Dynamo {
                     wanted = wanted.projection_expression(attributes);
                 }
                 let wanted =
-                    wanted.build().map_err(|error| StoreError::new(lamplighter::StoreErrorKind::Invalid, error))?;
+                    wanted.build().map_err(|error| StoreError::new(lamplighter::backend::StoreErrorKind::Invalid, error))?;
                 let get = self.client().await?.batch_get_item().request_items(self.table(), wanted);
                 let got = get.send().await;
                 let got = got.map_err(|error| explain(&error, &format!("read records in table {}", self.table())))?;

@@ -2,79 +2,77 @@
 
 use std::time::Duration;
 
-use lamplighter::{
-    Attempt, AttemptOutcome, ErrorText, JobState, Record, Settle, Settled, StoreError, Tracking, Verdict,
-};
+use lamplighter::{JobState, Record, Tracking, backend::{Completion, CompletionResult, Decision, StoreError}, record::{Attempt, AttemptOutcome, ErrorText}};
 
 use super::{
     Dynamo, MESSAGE_LIFE, TRIES, Written,
-    claim::buried,
+    claim::dead_lettered,
     contended, expiry,
     expression::Update,
     item::{self, Item, json, number, text, time},
-    keys::{Class, Place},
+    keys::{Class, ListingKey},
     listed,
-    notes::held,
+    job_data::held,
 };
 
 impl Dynamo {
-    pub(super) async fn settle_one(&self, settle: &Settle) -> Result<Settled, StoreError> {
+    pub(super) async fn settle_one(&self, settle: &Completion) -> Result<CompletionResult, StoreError> {
         let id = settle.id.as_str();
         let nonce = self.env().random.next_u64();
-        let mut place = settle.memo.as_deref().and_then(Place::parse);
+        let mut listing_key = settle.claim_hint.as_deref().and_then(ListingKey::parse);
         // Its claim told no place: it came as a message from another version, or its store was another one.
-        if place.is_none() {
-            match self.read_item(id).await?.and_then(|item| item.place()) {
-                Some(known) => place = Some(known),
-                None => return Ok(Settled::Fenced(None)),
+        if listing_key.is_none() {
+            match self.read_item(id).await?.and_then(|item| item.listing_key()) {
+                Some(known) => listing_key = Some(known),
+                None => return Ok(CompletionResult::Fenced(None)),
             }
         }
         let mut known: Option<Item> = None;
         for _ in 0..TRIES {
-            let update = self.end(settle, place.as_ref(), known.as_ref()).set("z", number(nonce));
+            let update = self.end(settle, listing_key.as_ref(), known.as_ref()).set("z", number(nonce));
             match self.update(id, update).await? {
                 Written::Applied(_) => return Ok(self.applied(settle).await),
-                Written::Refused(None) => return Ok(Settled::Fenced(None)),
+                Written::Refused(None) => return Ok(CompletionResult::Fenced(None)),
                 // It was written before, and the answer was lost; or it has come twice.
                 Written::Refused(Some(item)) if is_known(&item, settle) => return Ok(self.applied(settle).await),
                 // The token holds, and it was the history that is full.
                 Written::Refused(Some(item)) if holds(&item, settle) => known = Some(item),
-                Written::Refused(Some(item)) => return Ok(Settled::Fenced(Some(item.state()))),
+                Written::Refused(Some(item)) => return Ok(CompletionResult::Fenced(Some(item.state()))),
             }
         }
         Err(contended(id))
     }
 
     /// What the attempt held alone is free.
-    async fn applied(&self, settle: &Settle) -> Settled {
-        if let Some(key) = &settle.exclusive {
+    async fn applied(&self, settle: &Completion) -> CompletionResult {
+        if let Some(key) = &settle.lock {
             self.let_go(key, settle.token.owner).await;
         }
-        Settled::Applied { message_done: false }
+        CompletionResult::Applied { message_done: false }
     }
 
     /// What an attempt's end writes. With the item at hand, its history is written anew, the oldest attempt left out.
-    fn end(&self, settle: &Settle, place: Option<&Place>, known: Option<&Item>) -> Update {
+    fn end(&self, settle: &Completion, listing_key: Option<&ListingKey>, known: Option<&Item>) -> Update {
         let lean = settle.tracking == Tracking::Lean;
         let update = held(settle.token).set_some("p", settle.progress.as_ref().and_then(json));
-        let at = |class| place.map(|place| (place, class));
-        match &settle.verdict {
-            Verdict::Succeeded { output, retention } => {
+        let at = |class| listing_key.map(|listing_key| (listing_key, class));
+        match &settle.decision {
+            Decision::Succeeded { output, retention } => {
                 let update = ended(update, settle, JobState::Succeeded, *retention)
                     .set_some("u", output.as_ref().map(|output| text(output.get())));
                 let update = history(update, settle, AttemptOutcome::Succeeded, None, known);
                 listed(update, at(Class::Succeeded).filter(|_| !lean))
             }
-            Verdict::Failed { outcome, error, retention, reason } => {
+            Decision::Failed { outcome, error, retention, reason } => {
                 let update = ended(update, settle, JobState::Failed, *retention);
-                let update = buried(update, &settle.message_id, *reason);
+                let update = dead_lettered(update, &settle.message_id, *reason);
                 listed(history(update, settle, *outcome, Some(error), known), at(Class::Failed))
             }
-            Verdict::Retry { outcome, error, delay } => {
+            Decision::Retry { outcome, error, delay } => {
                 let update = waits(update, settle, *delay, lean).set("st", text(JobState::Retrying.as_str()));
                 listed(history(update, settle, *outcome, Some(error), known), at(Class::Retrying))
             }
-            Verdict::PutBack { delay } => {
+            Decision::Released { delay } => {
                 let update = waits(update, settle, *delay, lean)
                     .set("st", text(JobState::Queued.as_str()))
                     .set("n", number(settle.token.attempt.saturating_sub(1)));
@@ -84,17 +82,17 @@ impl Dynamo {
     }
 }
 
-fn holds(item: &Item, settle: &Settle) -> bool {
+fn holds(item: &Item, settle: &Completion) -> bool {
     item.state() == JobState::Running && item.attempt() == settle.token.attempt && item.owner() == settle.token.owner
 }
 
 /// Whether this settlement was applied before: its attempt stands in the history as it ended, or the job lies where it was
 /// put back.
-fn is_known(item: &Item, settle: &Settle) -> bool {
-    let outcome = match &settle.verdict {
-        Verdict::Succeeded { .. } => AttemptOutcome::Succeeded,
-        Verdict::Retry { outcome, .. } | Verdict::Failed { outcome, .. } => *outcome,
-        Verdict::PutBack { .. } => {
+fn is_known(item: &Item, settle: &Completion) -> bool {
+    let outcome = match &settle.decision {
+        Decision::Succeeded { .. } => AttemptOutcome::Succeeded,
+        Decision::Retry { outcome, .. } | Decision::Failed { outcome, .. } => *outcome,
+        Decision::Released { .. } => {
             return item.state() == JobState::Queued
                 && item.owner() == settle.token.owner
                 && item.attempt() == settle.token.attempt.saturating_sub(1);
@@ -108,7 +106,7 @@ fn is_known(item: &Item, settle: &Settle) -> bool {
     })
 }
 
-fn ended(update: Update, settle: &Settle, state: JobState, retention: Duration) -> Update {
+fn ended(update: Update, settle: &Completion, state: JobState, retention: Duration) -> Update {
     update
         .set("st", text(state.as_str()))
         .set("f", time(settle.ended_at))
@@ -116,14 +114,14 @@ fn ended(update: Update, settle: &Settle, state: JobState, retention: Duration) 
 }
 
 /// The job waits for its next attempt.
-fn waits(update: Update, settle: &Settle, delay: Duration, lean: bool) -> Update {
+fn waits(update: Update, settle: &Completion, delay: Duration, lean: bool) -> Update {
     let due_at = settle.ended_at.saturating_add(delay).unwrap_or(lamplighter::Timestamp::MAX);
     update.set("d", time(due_at)).set_some("ttl", lean.then(|| expiry(due_at, MESSAGE_LIFE)))
 }
 
 fn history(
     update: Update,
-    settle: &Settle,
+    settle: &Completion,
     outcome: AttemptOutcome,
     error: Option<&ErrorText>,
     known: Option<&Item>,

@@ -1,6 +1,6 @@
 //! What code a deployed function runs, in its own words.
 
-use lamplighter::{Function, Route};
+use lamplighter::{Function, host::Route};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -55,8 +55,8 @@ impl AboutJob {
         Self {
             job: route.job.to_owned(),
             queue: route.queue.name().to_owned(),
-            timeout_ms: route.options.attempt_timeout().as_millis().try_into().unwrap_or(u64::MAX),
-            attempts: route.options.retry_policy().max_attempts(),
+            timeout_ms: route.options.timeout.as_millis().try_into().unwrap_or(u64::MAX),
+            attempts: route.options.retry.max_attempts(),
             tracked: route.options.is_tracked(),
             schema,
         }

@@ -14,20 +14,20 @@ use futures_util::{
     future::{join, join_all},
     stream,
 };
-use lamplighter::{Action, Burial, BurialReason, Delivery, ErrorText, Settlement, StoreError, body_as_sent};
+use lamplighter::{backend::{DeadLetterReason, StoreError}, host::{DeadLetterCause, Delivery, Disposition, MessageAction, body_as_sent}, record::ErrorText};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     Host, Invocation,
     error::{InvocationError, Kind},
-    far_retry,
+    long_retry,
     host::unknown_event,
     record::{Record, Records},
     response::{ItemFailure, Response},
 };
 use crate::{
     queues::{QueueArn, is_fifo},
-    sqs::{CALLS_AT_ONCE, Corpse, MAX_ENTRIES, MAX_VISIBILITY, Postponed},
+    sqs::{CALLS_AT_ONCE, DeadMessage, MAX_ENTRIES, MAX_VISIBILITY, Postponed},
 };
 
 /// What a queue's batch window (at most 300 s) and the poller can have used up of a message's 12 hours before the
@@ -39,7 +39,7 @@ struct Item {
     record: Record,
     queue: Arc<str>,
     /// The answer, and when it was given. Delays count from then.
-    decided: Option<(Action, Instant)>,
+    decided: Option<(MessageAction, Instant)>,
 }
 
 pub(super) async fn serve(host: &Host, records: Records, invocation: &Invocation) -> Result<Response, InvocationError> {
@@ -78,7 +78,7 @@ impl Batch {
             let record = &item.record;
             if record.is_empty() {
                 tracing::warn!(index, "a record of the batch holds no message, left alone");
-                item.decided = Some((Action::Ack, Instant::now()));
+                item.decided = Some((MessageAction::Ack, Instant::now()));
                 continue;
             }
             let fifo = record.queue_arn.as_deref().and_then(QueueArn::parse).is_some_and(|arn| arn.is_fifo());
@@ -87,12 +87,12 @@ impl Batch {
             let lane = group.clone().map(|group| (item.queue.clone(), group));
             let Some(message_id) = &record.message_id else {
                 // It could not be reported if its job failed: it is not run.
-                item.decided = Some((Action::Bury(nameless()), Instant::now()));
+                item.decided = Some((MessageAction::DeadLetter(nameless()), Instant::now()));
                 held.extend(lane);
                 continue;
             };
             if lane.is_some_and(|lane| held.contains(&lane)) {
-                item.decided = Some((Action::Release(Some(Duration::ZERO)), Instant::now()));
+                item.decided = Some((MessageAction::Release(Some(Duration::ZERO)), Instant::now()));
                 continue;
             }
             deliveries.push(Delivery {
@@ -109,7 +109,7 @@ impl Batch {
         host.worker()
             .process_each(deliveries, deadline, |settlements| {
                 let now = Instant::now();
-                for Settlement { receipt, action, .. } in settlements {
+                for Disposition { receipt, action, .. } in settlements {
                     if let Some(item) = receipt.parse().ok().and_then(|index: usize| items.get_mut(index)) {
                         item.decided = Some((action, now));
                     }
@@ -123,27 +123,27 @@ impl Batch {
         let longest = MAX_VISIBILITY.saturating_sub(BEFORE_INVOCATION + began.elapsed());
         let mut failed = BTreeSet::new();
         let mut postponed: BTreeMap<&str, Vec<(usize, Postponed)>> = BTreeMap::new();
-        let mut buried: BTreeMap<&str, Vec<(usize, &Burial)>> = BTreeMap::new();
+        let mut dead_lettered: BTreeMap<&str, Vec<(usize, &DeadLetterCause)>> = BTreeMap::new();
         let mut far = Vec::new();
         for (index, item) in self.items.iter().enumerate() {
             let queue = item.record.queue_arn.as_deref().unwrap_or_default();
             // Every delivery gets an answer; one without would not have run.
             let (action, at) =
-                item.decided.as_ref().map_or((&Action::Release(None), began), |(action, at)| (action, *at));
+                item.decided.as_ref().map_or((&MessageAction::Release(None), began), |(action, at)| (action, *at));
             let delay = match action {
-                Action::Ack => continue,
-                Action::Bury(burial) => {
-                    buried.entry(queue).or_default().push((index, burial));
+                MessageAction::Ack => continue,
+                MessageAction::DeadLetter(cause) => {
+                    dead_lettered.entry(queue).or_default().push((index, cause));
                     continue;
                 }
-                Action::Retry(delay) if delay.saturating_sub(at.elapsed()) > longest => {
+                MessageAction::Retry(delay) if delay.saturating_sub(at.elapsed()) > longest => {
                     far.push((index, delay.saturating_sub(at.elapsed())));
                     continue;
                 }
-                Action::Retry(delay) | Action::Release(Some(delay)) => {
+                MessageAction::Retry(delay) | MessageAction::Release(Some(delay)) => {
                     Some(delay.saturating_sub(at.elapsed()).min(longest))
                 }
-                Action::Release(None) => None,
+                MessageAction::Release(None) => None,
             };
             failed.insert(index);
             if let (Some(delay), Some(receipt)) = (delay, item.record.receipt_handle.clone()) {
@@ -154,7 +154,7 @@ impl Batch {
         // Half of the time: what cannot be sent anew is hidden as far as its queue can.
         let now = Instant::now();
         let sent_by = now + by.saturating_duration_since(now) / 2;
-        for (index, delay) in self.put_off(host, far, sent_by).await {
+        for (index, delay) in self.delay(host, far, sent_by).await {
             // As far as the queue can; then it comes again, and is put off again.
             let record = &self.items[index].record;
             failed.insert(index);
@@ -167,20 +167,20 @@ impl Batch {
         for (queue, lot) in postponed {
             postponing.push(self.postpone(host, queue, lot, by));
         }
-        for (queue, lot) in buried {
-            burying.push(self.bury(host, queue, lot, by));
+        for (queue, lot) in dead_lettered {
+            burying.push(self.dead_letter(host, queue, lot, by));
         }
-        let (_, unburied) = join(join_all(postponing), join_all(burying)).await;
-        failed.extend(unburied.into_iter().flatten());
+        let (_, dead_letter_pending) = join(join_all(postponing), join_all(burying)).await;
+        failed.extend(dead_letter_pending.into_iter().flatten());
         self.answer(host, failed)
     }
 
     /// Sends messages again later whose next attempt is further away than their queue can hide them. Gives back those
     /// for which that did not work.
-    async fn put_off(&self, host: &Host, far: Vec<(usize, Duration)>, by: Instant) -> Vec<(usize, Duration)> {
+    async fn delay(&self, host: &Host, far: Vec<(usize, Duration)>, by: Instant) -> Vec<(usize, Duration)> {
         let sending = far.into_iter().map(async |(index, delay)| {
             let item = &self.items[index];
-            let sent = timeout_at(by, far_retry::send_later(host, &item.queue, &item.record, delay)).await;
+            let sent = timeout_at(by, long_retry::send_later(host, &item.queue, &item.record, delay)).await;
             let late = || Err(StoreError::unavailable("there was no answer before the invocation's deadline"));
             match sent.unwrap_or_else(|_| late()) {
                 Ok(()) => None,
@@ -244,15 +244,15 @@ impl Batch {
     }
 
     /// Moves messages to their dead-letter queue, and names those that are not known to lie there.
-    async fn bury(&self, host: &Host, queue: &str, lot: Vec<(usize, &Burial)>, by: Instant) -> Vec<usize> {
+    async fn dead_letter(&self, host: &Host, queue: &str, lot: Vec<(usize, &DeadLetterCause)>, by: Instant) -> Vec<usize> {
         let indices: Vec<_> = lot.iter().map(|(index, _)| *index).collect();
         let answers = match in_time(by, host.sqs().dead_letter_url(queue)).await {
             Ok(url) => {
                 // Dead letters of a FIFO queue keep their order.
                 let at_once = if is_fifo(&url) { 1 } else { CALLS_AT_ONCE };
                 let chunks = lot.chunks(MAX_ENTRIES).map(|chunk| async {
-                    let corpses = chunk.iter().map(|(index, burial)| self.items[*index].corpse(host, burial)).collect();
-                    let calls = async { Ok(host.sqs().bury(&url, corpses).await) };
+                    let corpses = chunk.iter().map(|(index, cause)| self.items[*index].dead_message(host, cause)).collect();
+                    let calls = async { Ok(host.sqs().dead_letter(&url, corpses).await) };
                     each_of(chunk.len(), in_time(by, calls).await)
                 });
                 let chunks: Vec<_> = chunks.map(FutureExt::boxed).collect();
@@ -260,8 +260,8 @@ impl Batch {
             }
             Err(error) => vec![Err(error); indices.len()],
         };
-        let unburied = indices.into_iter().zip(answers).filter_map(|(index, answer)| Some((index, answer.err()?)));
-        unburied
+        let dead_letter_pending = indices.into_iter().zip(answers).filter_map(|(index, answer)| Some((index, answer.err()?)));
+        dead_letter_pending
             .map(|(index, error)| {
                 let Item { record, queue, .. } = &self.items[index];
                 let message_id = record.message_id.as_deref().unwrap_or_default();
@@ -278,11 +278,11 @@ impl Batch {
 }
 
 impl Item {
-    fn corpse(&self, host: &Host, burial: &Burial) -> Corpse {
+    fn dead_message(&self, host: &Host, cause: &DeadLetterCause) -> DeadMessage {
         let record = &self.record;
-        Corpse {
+        DeadMessage {
             body: body_as_sent(record.body.as_deref().unwrap_or_default()).into_owned(),
-            burial: burial.clone(),
+            cause: cause.clone(),
             queue: self.queue.to_string(),
             function: host.function().name(),
             message_id: record.message_id.clone(),
@@ -314,7 +314,7 @@ fn queue_name(host: &Host, arn: &str) -> Arc<str> {
     }
 }
 
-fn nameless() -> Burial {
+fn nameless() -> DeadLetterCause {
     let error = "the record has no messageId, so it could not be handed back if its job failed";
-    Burial { reason: BurialReason::BadMessage, error: ErrorText::new(error) }
+    DeadLetterCause { reason: DeadLetterReason::BadMessage, error: ErrorText::new(error) }
 }

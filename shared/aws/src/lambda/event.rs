@@ -1,7 +1,7 @@
 //! EventBridge events that reach the function directly: each trigger that matches makes a job of it.
 
 use futures_util::future::join_all;
-use lamplighter::{EventTrigger, JobId, Message, Misfit, Timestamp, moment, schedule::is_schedule_name};
+use lamplighter::{EventTrigger, JobId, Timestamp, moment, schedule::is_schedule_name, host::Misfit, message::Message};
 
 use super::{
     Host, Invocation,
@@ -30,7 +30,7 @@ struct Event<'a> {
 /// the others then run again too, under the same ids.
 pub(super) async fn serve(host: &Host, fields: &Fields, invocation: &Invocation) -> Result<Response, InvocationError> {
     let event = Event::read(fields);
-    let triggers = host.function().events().iter();
+    let triggers = host.function().spec().events.iter();
     let matching: Vec<_> =
         triggers.filter(|trigger| trigger.matches(&event.source, &event.detail_type, &event.resources)).collect();
     if matching.is_empty() {
@@ -118,7 +118,7 @@ impl<'a> Event<'a> {
     fn rule(&self, trigger: &EventTrigger) -> Option<String> {
         let scheduled = self.source == "aws.events" && self.detail_type == "Scheduled Event";
         let own = || self.resources.iter().find_map(|arn| arn.rsplit_once("rule/").map(|(_, name)| name));
-        let rule = scheduled.then(|| trigger.rule_name().or_else(own)).flatten();
+        let rule = scheduled.then(|| trigger.rule.or_else(own)).flatten();
         // Whoever invokes the function writes the ARN.
         rule.filter(|name| is_schedule_name(name)).map(ToOwned::to_owned)
     }

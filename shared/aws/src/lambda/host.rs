@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use lamplighter::{Backend, Env, Function, Stop, Worker};
+use lamplighter::{Function, backend::Backend, env::Env, host::{Stop, Worker}};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -19,7 +19,7 @@ use super::{
     payload::Payload,
     response::Response,
 };
-use crate::{Aws, backend::Later, sdk::variable, sqs::Sqs};
+use crate::{AwsBackend, backend::DelayedSender, sdk::variable, sqs::Sqs};
 
 /// A function's host. Cloning is cheap: concurrent invocations share it.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ struct Inner {
     sqs: Sqs,
     env: Env,
     /// For what SQS cannot put off itself.
-    later: Option<Later>,
+    delayed_sender: Option<DelayedSender>,
     /// Whether there are records.
     tracks: bool,
     stop: Stop,
@@ -75,13 +75,13 @@ impl Host {
 
     /// A host of a deployment: with records, where there is a table and the function does not do without.
     #[must_use]
-    pub fn on(function: Function, aws: &Aws) -> Self {
-        let aws = if function.is_stateless() { aws.stateless() } else { aws.clone() };
-        let later = Some(aws.later().clone());
-        Self::with_backend(function, aws.sqs().clone(), aws.backend(), aws.env().clone(), later)
+    pub fn on(function: Function, aws: &AwsBackend) -> Self {
+        let aws = if function.spec().stateless { aws.stateless() } else { aws.clone() };
+        let delayed_sender = Some(aws.delayed_sender().clone());
+        Self::with_backend(function, aws.sqs().clone(), aws.backend(), aws.env().clone(), delayed_sender)
     }
 
-    fn with_backend(function: Function, sqs: Sqs, backend: Backend, env: Env, later: Option<Later>) -> Self {
+    fn with_backend(function: Function, sqs: Sqs, backend: Backend, env: Env, delayed_sender: Option<DelayedSender>) -> Self {
         let name = variable("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| function.name().into());
         let host = match variable("AWS_LAMBDA_LOG_STREAM_NAME") {
             Some(stream) => format!("lambda {name} {stream}"),
@@ -90,7 +90,7 @@ impl Host {
         let stop = Stop::new();
         let tracks = backend.store.is_some();
         let worker = Worker::new(function, backend, env.clone(), host, stop.clone());
-        Self(Arc::new(Inner { worker, sqs, env, later, tracks, stop, running: TaskTracker::new() }))
+        Self(Arc::new(Inner { worker, sqs, env, delayed_sender, tracks, stop, running: TaskTracker::new() }))
     }
 
     /// Does what an invocation asks for.
@@ -134,8 +134,8 @@ impl Host {
         &self.0.env
     }
 
-    pub(super) fn later(&self) -> Option<&Later> {
-        self.0.later.as_ref()
+    pub(super) fn delayed_sender(&self) -> Option<&DelayedSender> {
+        self.0.delayed_sender.as_ref()
     }
 
     /// Whether jobs of that name have records.

@@ -1,6 +1,6 @@
 //! Jobs that no queue delivered: a direct invocation with a message, and what events become.
 
-use lamplighter::{Action, BurialReason, Delivery, JobState, Message, Performed};
+use lamplighter::{JobState, backend::DeadLetterReason, host::{Delivery, JobResult, MessageAction}, message::Message};
 
 use super::{
     Host, Invocation,
@@ -37,25 +37,25 @@ pub(super) async fn perform(
     };
     let performed = host.worker().perform(delivery, invocation.answer_by()).await;
     match performed.action {
-        Action::Ack => {
+        MessageAction::Ack => {
             Ok(JobResponse { id, state: performed.state.map_or("ended", JobState::as_str), output: performed.output })
         }
         _ => Err(failure(host, job, &id, performed)),
     }
 }
 
-fn failure(host: &Host, job: &str, id: &str, performed: Performed) -> InvocationError {
+fn failure(host: &Host, job: &str, id: &str, performed: JobResult) -> InvocationError {
     let error = performed.error.map(|error| error.to_string());
     let why = error.as_deref().unwrap_or("no reason is known");
     match performed.action {
-        Action::Bury(burial) => {
-            let kind = match burial.reason {
-                BurialReason::BadMessage | BurialReason::UnknownJob | BurialReason::ForeignId => Kind::BadMessage,
+        MessageAction::DeadLetter(cause) => {
+            let kind = match cause.reason {
+                DeadLetterReason::BadMessage | DeadLetterReason::UnknownJob | DeadLetterReason::ForeignId => Kind::BadMessage,
                 _ => Kind::JobFailed,
             };
             InvocationError::new(kind, format!("job {job} {id} has failed: {why}"))
         }
-        Action::Retry(_) if error.is_some() => {
+        MessageAction::Retry(_) if error.is_some() => {
             InvocationError::new(Kind::AttemptFailed, format!("an attempt at job {job} {id} has failed: {why}"))
         }
         _ if host.function().route(job).is_none() => {

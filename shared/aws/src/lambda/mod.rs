@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | an SQS batch | its jobs | `batchItemFailures` |
 //! | an EventBridge event | a job for each [trigger](lamplighter::EventTrigger) that matches | the jobs, or an error |
-//! | a [message](lamplighter::Message) | its job | `{"id", "state", "output"}`, or an error |
+//! | a [message](lamplighter::message::Message) | its job | `{"id", "state", "output"}`, or an error |
 //! | `{"lamplighter":"about"}` | nothing | [what code this is](About) |
 //!
 //! An error fails the invocation: Lambda then tries an asynchronous one again, and hands it to the function's failure
@@ -18,7 +18,7 @@ mod batch;
 mod deadline;
 mod error;
 mod event;
-mod far_retry;
+mod long_retry;
 mod host;
 mod lenient;
 mod logging;
@@ -43,7 +43,7 @@ pub use self::{
     record::Records,
     response::{ItemFailure, JobResponse, Response},
 };
-use crate::{Aws, SqsError, sdk::variable};
+use crate::{AwsBackend, SqsError, sdk::variable};
 
 /// The environment variable that asks for a [stop notice](run).
 pub const STOP_NOTICE_VARIABLE: &str = "LAMPLIGHTER_STOP_NOTICE";
@@ -94,7 +94,7 @@ pub async fn run(function: Function) -> Result<(), Error> {
     if !problems.is_empty() {
         return Err(Error::Function(problems.join("; ")));
     }
-    let host = Host::on(function, &Aws::from_env().map_err(SqsError::from)?);
+    let host = Host::on(function, &AwsBackend::from_env().map_err(SqsError::from)?);
     if variable(STOP_NOTICE_VARIABLE).is_some_and(|value| value == "1") {
         stop::announce(host.clone()).await;
     }

@@ -13,7 +13,7 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// needed, and told then.
 #[cfg(feature = "dynamodb")]
 pub(super) async fn warm_up(host: &Host) {
-    let Some(table) = host.later().and_then(|later| later.table.as_ref()) else { return };
+    let Some(table) = host.delayed_sender().and_then(|delayed_sender| delayed_sender.table.as_ref()) else { return };
     let queues = host.function().queues();
     let queue = queues.iter().find_map(|queue| host.sqs().queues().get(queue.name()));
     let to_sqs = async {

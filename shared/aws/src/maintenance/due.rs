@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, future::try_join_all, stream};
-use lamplighter::{EnqueueError, Queues, StoreError, StoreErrorKind, Timestamp};
+use lamplighter::{EnqueueError, Timestamp, backend::{Queues, StoreError, StoreErrorKind}};
 
 use super::Round;
 use crate::dynamo::Dynamo;
@@ -65,7 +65,7 @@ impl Round<'_> {
         }
         let (due, places): (Vec<_>, Vec<_>) = due.into_iter().unzip();
         let names: Vec<_> = due.iter().map(|submission| submission.id.to_string()).zip(places).collect();
-        let answers = self.later.sqs.send(due).await;
+        let answers = self.delayed_sender.sqs.send(due).await;
         for ((id, place), answer) in names.into_iter().zip(answers) {
             match answer {
                 Ok(_) => over.push((id, place)),
@@ -81,7 +81,7 @@ impl Round<'_> {
     }
 
     fn is_early(&self, queue: &str, due_at: Option<Timestamp>) -> bool {
-        let fifo = self.later.sqs.queues().get(queue).is_some_and(crate::QueueUrls::is_fifo);
+        let fifo = self.delayed_sender.sqs.queues().get(queue).is_some_and(crate::QueueUrls::is_fifo);
         fifo && due_at.is_some_and(|due_at| due_at > self.env.now())
     }
 }

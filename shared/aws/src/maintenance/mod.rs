@@ -16,16 +16,16 @@ mod stale;
 
 use std::{sync::Arc, time::Duration};
 
-use lamplighter::{Env, StoreError};
+use lamplighter::{backend::StoreError, env::Env};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::report::{QueueReport, Report};
-use crate::{Aws, backend::Later, dynamo::Dynamo};
+use crate::{AwsBackend, backend::DelayedSender, dynamo::Dynamo};
 
 /// Looks after a deployment. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Maintenance {
-    aws: Aws,
+    aws: AwsBackend,
 }
 
 /// Why nothing was looked after.
@@ -42,11 +42,11 @@ pub enum MaintenanceError {
 
 /// One round.
 struct Round<'a> {
-    later: &'a Later,
+    delayed_sender: &'a DelayedSender,
     dynamo: &'a Dynamo,
     env: &'a Env,
     queues: queues::Depths,
-    events: Option<Arc<dyn lamplighter::Events>>,
+    events: Option<Arc<dyn lamplighter::backend::Events>>,
     deadline: Instant,
     report: Report,
 }
@@ -61,7 +61,7 @@ impl Maintenance {
 
     /// For this deployment.
     #[must_use]
-    pub fn new(aws: &Aws) -> Self {
+    pub fn new(aws: &AwsBackend) -> Self {
         Self { aws: aws.clone() }
     }
 
@@ -71,22 +71,22 @@ impl Maintenance {
     /// # Errors
     /// When there is no table, or when the table or the queues cannot be reached; what was done before that is done.
     pub async fn run(&self, deadline: Instant) -> Result<Report, MaintenanceError> {
-        let later = self.aws.later();
-        let Some(dynamo) = &later.table else { return Err(MaintenanceError::NoTable) };
+        let delayed_sender = self.aws.delayed_sender();
+        let Some(dynamo) = &delayed_sender.table else { return Err(MaintenanceError::NoTable) };
         // What is cut off is done next time, and what was done by then is done.
         let late = || StoreError::unavailable("AWS gave no answer in time");
-        timeout_at(deadline + Self::GRACE, self.round(later, dynamo, deadline))
+        timeout_at(deadline + Self::GRACE, self.round(delayed_sender, dynamo, deadline))
             .await
             .unwrap_or_else(|_| Err(late().into()))
     }
 
-    async fn round(&self, later: &Later, dynamo: &Dynamo, deadline: Instant) -> Result<Report, MaintenanceError> {
-        let queues = queues::Depths::read(&later.sqs).await?;
+    async fn round(&self, delayed_sender: &DelayedSender, dynamo: &Dynamo, deadline: Instant) -> Result<Report, MaintenanceError> {
+        let queues = queues::Depths::read(&delayed_sender.sqs).await?;
         let report = Report { queues: queues.report(), ..Report::default() };
         let events = self.aws.backend().events;
-        let mut round = Round { later, dynamo, env: self.aws.env(), queues, events, deadline, report };
+        let mut round = Round { delayed_sender, dynamo, env: self.aws.env(), queues, events, deadline, report };
         round.move_due().await?;
-        round.mend().await?;
+        round.repair().await?;
         Ok(round.report)
     }
 }

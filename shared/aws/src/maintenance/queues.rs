@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use futures_util::future::try_join_all;
-use lamplighter::StoreError;
+use lamplighter::backend::StoreError;
 
 use super::QueueReport;
 use crate::sqs::{Depth, Sqs};

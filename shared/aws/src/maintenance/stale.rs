@@ -7,10 +7,10 @@
 
 use std::time::Duration;
 
-use lamplighter::{Event, Queues, StoreError, Timestamp};
+use lamplighter::{Timestamp, backend::{Event, Queues, StoreError}};
 
 use super::{Maintenance, Round};
-use crate::dynamo::{Left, Mended};
+use crate::dynamo::{Orphan, Repaired};
 
 /// Records of one portion.
 const PORTION: usize = 100;
@@ -22,21 +22,21 @@ const LONG: Duration = Duration::from_secs(86_400);
 const GRACE: Duration = Duration::from_secs(120);
 
 impl Round<'_> {
-    /// Goes on through the listing, and mends what it finds.
-    pub(super) async fn mend(&mut self) -> Result<(), StoreError> {
+    /// Goes on through the listing, and repairs what it finds.
+    pub(super) async fn repair(&mut self) -> Result<(), StoreError> {
         let mut walk = self.dynamo.walk().await?;
         while !self.is_over() && self.report.looked_at < LOOKED_AT {
             let before = self.env.now().saturating_sub(Maintenance::STALE).unwrap_or(Timestamp::MIN);
             let Some(found) = self.dynamo.next_left(&mut walk, before, PORTION).await? else { break };
             self.report.looked_at += found.len() as u64;
             for left in found {
-                self.mend_one(left).await?;
+                self.repair_one(left).await?;
             }
         }
         self.dynamo.keep_walk(&walk).await
     }
 
-    async fn mend_one(&mut self, left: Left) -> Result<(), StoreError> {
+    async fn repair_one(&mut self, left: Orphan) -> Result<(), StoreError> {
         let now = self.env.now();
         let since = |moment: Timestamp| Duration::try_from(now.duration_since(moment)).unwrap_or_default();
         let idle = self.queues.is_idle(&left.queue);
@@ -55,17 +55,17 @@ impl Round<'_> {
         if !due {
             return Ok(());
         }
-        match self.dynamo.mend(&left, now).await? {
-            Mended::Changed => {}
-            Mended::Failed { attempts, error } => {
+        match self.dynamo.repair(&left, now).await? {
+            Repaired::Changed => {}
+            Repaired::Failed { attempts, error } => {
                 tracing::error!(id = left.id, job = left.job, %error, "job failed");
                 (self.report.lost, self.report.failed) = (self.report.lost + 1, self.report.failed + 1);
                 self.tell(&left, attempts, now, error).await;
             }
-            Mended::Send { submission, lost } => {
+            Repaired::Send { submission, lost } => {
                 self.report.lost += u64::from(lost);
                 let id = &left.id;
-                match self.later.sqs.send(vec![*submission]).await.pop() {
+                match self.delayed_sender.sqs.send(vec![*submission]).await.pop() {
                     Some(Ok(_)) => {
                         tracing::warn!(%id, job = left.job, lost, "had no message any more; sent again");
                         self.report.sent_again += 1;
@@ -78,7 +78,7 @@ impl Round<'_> {
         Ok(())
     }
 
-    async fn tell(&self, left: &Left, attempt: u32, at: Timestamp, error: lamplighter::ErrorText) {
+    async fn tell(&self, left: &Orphan, attempt: u32, at: Timestamp, error: lamplighter::record::ErrorText) {
         let Some(events) = &self.events else { return };
         let Ok(id) = lamplighter::JobId::new(&left.id) else { return };
         let event = Event {

@@ -4,13 +4,13 @@ use std::{fmt, sync::Arc};
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures_util::{StreamExt, stream};
-use lamplighter::{Env, StoreError, StoreErrorKind};
+use lamplighter::{backend::{StoreError, StoreErrorKind}, env::Env};
 use tokio::sync::OnceCell;
 
 use crate::{
     mapping::MappingState,
     queues::{QueueMap, QueueUrls},
-    sdk::{Sdk, explain},
+    sdk::{AwsClients, explain},
     sqs::Sqs,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 pub struct Operator(Arc<Inner>);
 
 struct Inner {
-    sdk: Sdk,
+    sdk: AwsClients,
     queues: QueueMap,
     env: Env,
     sqs: Sqs,
@@ -62,13 +62,13 @@ pub(crate) struct Attributes {
 impl Operator {
     /// For these queues, through this SDK.
     #[must_use]
-    pub fn new(sdk: Sdk, queues: QueueMap) -> Self {
+    pub fn new(sdk: AwsClients, queues: QueueMap) -> Self {
         Self::with_env(sdk, queues, Env::system())
     }
 
     /// [`new`](Self::new), with the clock that tells how old dead letters are.
     #[must_use]
-    pub fn with_env(sdk: Sdk, queues: QueueMap, env: Env) -> Self {
+    pub fn with_env(sdk: AwsClients, queues: QueueMap, env: Env) -> Self {
         let sqs = Sqs::with_env(sdk.clone(), queues.clone(), env.clone());
         Self(Arc::new(Inner { sdk, queues, env, sqs, lambda: OnceCell::new() }))
     }

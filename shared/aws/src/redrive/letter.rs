@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::{self, MessageAttributeValue, MessageSystemAttributeName as System};
-use lamplighter::{JobId, MAX_MESSAGE_BYTES, Message, Timestamp, carries_settlement};
+use lamplighter::{JobId, Timestamp, host::carries_settlement, message::{MAX_MESSAGE_BYTES, Message}};
 
 /// A message in a queue's dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,13 +17,13 @@ pub struct DeadLetter {
     pub job: String,
     /// The body as it came.
     pub body: String,
-    /// Why it lies here: [`BurialReason::as_str`](lamplighter::BurialReason::as_str), or [`DeadLetter::BY_SQS`].
+    /// Why it lies here: [`DeadLetterReason::as_str`](lamplighter::backend::DeadLetterReason::as_str), or [`DeadLetter::BY_SQS`].
     pub reason: String,
     /// The error, in one line; empty where SQS moved it.
     pub error: String,
     /// When it was sent here. A message that SQS itself moved keeps the time at which it was sent first (Amazon SQS
     /// Developer Guide, "Using dead-letter queues").
-    pub buried_at: Timestamp,
+    pub dead_since: Timestamp,
     /// How often it was received, where that is known: from its queue, else from here.
     pub receive_count: u32,
     /// Its message group.
@@ -62,16 +62,16 @@ impl Letter {
         let text = |name: &str| attributes.get(name).and_then(|value| value.string_value()).map(str::to_owned);
         let (reason, error) = (text("lamplighter.reason"), text("lamplighter.error"));
         let receives = text("lamplighter.receives").or_else(|| system.get(&System::ApproximateReceiveCount).cloned());
-        let buried = text("lamplighter.message-id").unwrap_or_else(|| message_id.clone());
+        let dead_lettered = text("lamplighter.message-id").unwrap_or_else(|| message_id.clone());
         let message: Option<Message> = body.parse().ok();
         let named = message.as_ref().and_then(|message| message.id.as_ref());
         let sent = system.get(&System::SentTimestamp).and_then(|text| text.parse().ok());
         let letter = DeadLetter {
-            id: named.map_or(buried, ToString::to_string),
+            id: named.map_or(dead_lettered, ToString::to_string),
             job: message.as_ref().map(|message| message.job.clone()).unwrap_or_default(),
             reason: reason.unwrap_or_else(|| DeadLetter::BY_SQS.into()),
             error: error.unwrap_or_default(),
-            buried_at: sent.and_then(|millis| Timestamp::from_millisecond(millis).ok()).unwrap_or_default(),
+            dead_since: sent.and_then(|millis| Timestamp::from_millisecond(millis).ok()).unwrap_or_default(),
             receive_count: receives.and_then(|text| text.parse().ok()).unwrap_or_default(),
             group: system.get(&System::MessageGroupId).cloned(),
             message_id,
@@ -148,7 +148,7 @@ mod tests {
             ("order-42", "act.out", "failed", "no")
         );
         assert_eq!((letter.receive_count, letter.group.as_deref()), (7, Some("blue")));
-        assert_eq!(letter.buried_at, "2027-01-15T08:00:00.123Z".parse().unwrap());
+        assert_eq!(letter.dead_since, "2027-01-15T08:00:00.123Z".parse().unwrap());
         assert_eq!(attributes.keys().collect::<Vec<_>>(), ["tenant"], "ours are not sent back");
     }
 
@@ -174,11 +174,11 @@ mod tests {
 
     #[test]
     fn an_id_that_was_the_messages_is_kept_and_attempts_are_counted_anew() {
-        let buried = [("lamplighter.message-id", "live-1")];
-        let nameless = letter(r#"{"job":"act.out","args":{"n": 1.0},"x":1}"#, &buried);
+        let dead_lettered = [("lamplighter.message-id", "live-1")];
+        let nameless = letter(r#"{"job":"act.out","args":{"n": 1.0},"x":1}"#, &dead_lettered);
         assert_eq!(nameless.body(), r#"{"job":"act.out","args":{"n": 1.0},"id":"live-1","x":1}"#);
         assert_eq!(nameless.job_id().unwrap().as_str(), "live-1");
-        let tried = letter(r#"{"job":"act.out","id":"a","attempts":5}"#, &buried);
+        let tried = letter(r#"{"job":"act.out","id":"a","attempts":5}"#, &dead_lettered);
         let body: Message = tried.body().parse().unwrap();
         assert_eq!((body.id.unwrap().as_str(), body.attempts), ("a", 0));
     }

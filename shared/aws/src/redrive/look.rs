@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use lamplighter::{Stop, StoreError};
+use lamplighter::{backend::StoreError, host::Stop};
 
 use super::{Letter, Place, transport::Received};
 use crate::{operator::Operator, sqs::MAX_ENTRIES};

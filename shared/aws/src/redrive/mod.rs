@@ -13,7 +13,7 @@ mod transport;
 
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, sync::Arc};
 
-use lamplighter::{Stop, Store, StoreError, Timestamp};
+use lamplighter::{Timestamp, backend::{Store, StoreError}, host::Stop};
 
 pub use self::letter::DeadLetter;
 use self::letter::Letter;
@@ -24,7 +24,7 @@ use crate::operator::Operator;
 pub struct DeadLetterFilter {
     /// Of this job.
     pub job: Option<String>,
-    /// That have lain there since this moment, or came later: see [`DeadLetter::buried_at`].
+    /// That have lain there since this moment, or came later: see [`DeadLetter::dead_since`].
     pub since: Option<Timestamp>,
 }
 
@@ -35,7 +35,7 @@ impl DeadLetterFilter {
 
     fn fits(&self, letter: &DeadLetter) -> bool {
         self.job.as_ref().is_none_or(|job| *job == letter.job)
-            && self.since.is_none_or(|since| letter.buried_at >= since)
+            && self.since.is_none_or(|since| letter.dead_since >= since)
     }
 }
 
@@ -194,7 +194,7 @@ impl Operator {
         let place = self.place(queue).await?;
         let mut letters = Vec::new();
         self.look_at(&place, limit, stop, |letter| letters.push(letter.letter.clone())).await?;
-        letters.sort_by_key(|letter| letter.buried_at);
+        letters.sort_by_key(|letter| letter.dead_since);
         Ok(letters)
     }
 

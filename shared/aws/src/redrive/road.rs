@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use lamplighter::{JobState, Stop, Store, StoreError, Timestamp};
+use lamplighter::{JobState, Timestamp, backend::{Store, StoreError}, host::Stop};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Letter, Moved, Place, Redrive, Redriven, look::NOTHING_NEW, transport::Received};
@@ -129,7 +129,7 @@ impl<T: Fn(Moved) + Send + Sync> Run<'_, T> {
         let mut chosen = Chosen { letters: Vec::new(), news: false };
         for letter in letters {
             let fits = self.redrive.filter.fits(&letter.letter)
-                && letter.letter.buried_at <= self.began
+                && letter.letter.dead_since <= self.began
                 && ledger.jobs.insert((letter.letter.id.clone(), letter.letter.job.clone()));
             if fits {
                 chosen.news = true;
@@ -214,7 +214,7 @@ async fn fate(store: &dyn Store, letter: &mut Letter, queue: &str) -> Fate {
         None => Fate::Send,
         // Queued by a redrive that came no further, or by hand: then there are two messages of one job, which runs once.
         Some(JobState::Queued) => Fate::Send,
-        Some(JobState::Failed) => match store.revive(&id).await {
+        Some(JobState::Failed) => match store.mark_queued(&id).await {
             Ok(_) => Fate::Send,
             Err(error) => Fate::Keep(error),
         },

@@ -7,7 +7,7 @@ use aws_sdk_sqs::{
     types::{ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName},
 };
 use futures_util::{StreamExt, stream};
-use lamplighter::StoreError;
+use lamplighter::backend::StoreError;
 
 use super::letter::Letter;
 use crate::{

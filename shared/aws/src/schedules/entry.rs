@@ -6,11 +6,7 @@ use aws_sdk_scheduler::{
 };
 use aws_smithy_types::DateTime;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use lamplighter::{
-    ScheduledJob, SchedulingError, StoreError, Timestamp,
-    schedule::{EventBridge, When},
-    tick_template,
-};
+use lamplighter::{ScheduledJob, Timestamp, schedule::{EventBridge, When}, backend::{SchedulingError, StoreError, tick_template}};
 
 use super::{
     CALLS_AT_ONCE,
@@ -250,8 +246,8 @@ mod tests {
             Some(at("2026-11-01T12:05:00Z"))
         );
         assert_eq!(start_date("cron(0 6 * * ? *)", Some(at("2020-01-01T00:00:00Z")), now), None);
-        let later = Some(at("2027-01-01T00:00:00Z"));
-        assert_eq!(start_date("cron(0 6 * * ? *)", later, now), later);
+        let delayed_sender = Some(at("2027-01-01T00:00:00Z"));
+        assert_eq!(start_date("cron(0 6 * * ? *)", delayed_sender, now), delayed_sender);
     }
 
     #[test]

@@ -3,28 +3,28 @@
 use std::fmt;
 
 use aws_sdk_scheduler::types::ActionAfterCompletion;
-use lamplighter::{JobId, StoreError, StoreErrorKind, Submission, Timestamp, schedule::Schedule};
+use lamplighter::{JobId, Timestamp, schedule::Schedule, backend::{EnqueueRequest, StoreError, StoreErrorKind}};
 
 use super::{
     scheduler::Scheduler,
     settings::ScheduleSettings,
     target::{self, MAX_INPUT, digest, is_name, literal},
 };
-use crate::sdk::{Sdk, explain};
+use crate::sdk::{AwsClients, explain};
 
 /// Sends messages once, at a moment of any distance: by schedules of EventBridge Scheduler that are deleted after they
 /// have run. Cloning is cheap, and clones share one client, which is made at first use.
 ///
 /// ```no_run
 /// # use lamplighter::{JobId, Timestamp};
-/// # use lamplighter_aws::{OneTime, ScheduleSettings, Sdk, Sending};
+/// # use lamplighter_aws::{OneTime, ScheduleSettings, AwsClients, Sending};
 /// # async fn example(id: &JobId, at: Timestamp) -> Result<(), Box<dyn std::error::Error>> {
 /// let Some(settings) = ScheduleSettings::from_env()? else { return Err("no schedules here".into()) };
-/// let later = OneTime::new(Sdk::environment(), settings);
+/// let delayed_sender = OneTime::new(AwsClients::environment(), settings);
 /// let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/shop-webhooks";
 /// let name = OneTime::name(OneTime::DELAY, id);
-/// later.create(&name, at, Sending { queue_url: url, body: r#"{"job":"a"}"#, group: None }).await?;
-/// later.delete(&name).await?;
+/// delayed_sender.create(&name, at, Sending { queue_url: url, body: r#"{"job":"a"}"#, group: None }).await?;
+/// delayed_sender.delete(&name).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -74,7 +74,7 @@ impl OneTime {
 
     /// Schedules of this group, through this SDK.
     #[must_use]
-    pub fn new(sdk: Sdk, settings: ScheduleSettings) -> Self {
+    pub fn new(sdk: AwsClients, settings: ScheduleSettings) -> Self {
         Self(Scheduler::new(sdk, settings))
     }
 
@@ -89,8 +89,8 @@ impl OneTime {
     }
 
     /// As [`name`](Self::name), for a job without a record: its id is its own only beside its name and its queue.
-    pub(crate) fn name_without_record(kind: &str, submission: &Submission) -> String {
-        let Submission { id, queue, message, .. } = submission;
+    pub(crate) fn name_without_record(kind: &str, submission: &EnqueueRequest) -> String {
+        let EnqueueRequest { id, queue, message, .. } = submission;
         format!("{kind}-{}", digest(&[id.as_str(), &message.job, queue]))
     }
 

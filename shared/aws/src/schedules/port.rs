@@ -4,10 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use futures_util::future::{try_join, try_join3};
-use lamplighter::{
-    EnqueueError, Env, JobId, Queues, ScheduleOrigin, ScheduleStatus, ScheduledJob, Schedules, SchedulingError,
-    StoreError,
-};
+use lamplighter::{EnqueueError, JobId, ScheduledJob, backend::{Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, StoreError}, env::Env};
 
 use super::{
     entry::{Entry, Kind},
@@ -15,7 +12,7 @@ use super::{
     scheduler::Scheduler,
     settings::ScheduleSettings,
 };
-use crate::{sdk::Sdk, sqs::Sqs};
+use crate::{sdk::AwsClients, sqs::Sqs};
 
 /// Schedules on AWS. Those made at run time are schedules of EventBridge Scheduler, in the group that the settings name.
 /// Those deployed with the code are rules named `<group>-<schedule>`, or schedules of that group.
@@ -39,7 +36,7 @@ enum Found {
 impl AwsSchedules {
     /// Schedules of this group, through this SDK, for the queues that `sqs` knows.
     #[must_use]
-    pub fn new(sdk: Sdk, settings: ScheduleSettings, sqs: Sqs, env: Env) -> Self {
+    pub fn new(sdk: AwsClients, settings: ScheduleSettings, sqs: Sqs, env: Env) -> Self {
         let rules = Rules::new(sdk.clone(), settings.group());
         Self { scheduler: Scheduler::new(sdk, settings), rules, sqs, env }
     }

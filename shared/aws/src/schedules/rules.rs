@@ -8,7 +8,7 @@ use aws_sdk_eventbridge::{
     types::{self, RuleState, Target},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
-use lamplighter::{ScheduledJob, StoreError};
+use lamplighter::{ScheduledJob, backend::StoreError};
 use tokio::sync::OnceCell;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     queues::QueueMap,
-    sdk::{Sdk, explain},
+    sdk::{AwsClients, explain},
 };
 
 /// The rules of a stack.
@@ -26,7 +26,7 @@ use crate::{
 pub(super) struct Rules(Arc<Inner>);
 
 struct Inner {
-    sdk: Sdk,
+    sdk: AwsClients,
     client: OnceCell<Client>,
     /// `<stack>-`.
     prefix: String,
@@ -63,7 +63,7 @@ impl Rule {
 }
 
 impl Rules {
-    pub(super) fn new(sdk: Sdk, stack: &str) -> Self {
+    pub(super) fn new(sdk: AwsClients, stack: &str) -> Self {
         Self(Arc::new(Inner { sdk, client: OnceCell::new(), prefix: format!("{stack}-") }))
     }
 

@@ -3,24 +3,24 @@
 use std::sync::Arc;
 
 use aws_sdk_scheduler::{Client, config};
-use lamplighter::StoreError;
+use lamplighter::backend::StoreError;
 use tokio::sync::OnceCell;
 
 use super::settings::ScheduleSettings;
-use crate::sdk::Sdk;
+use crate::sdk::AwsClients;
 
 /// EventBridge Scheduler, and the group in it. Cloning is cheap, and clones share one client, made at first use.
 #[derive(Clone)]
 pub(super) struct Scheduler(Arc<Inner>);
 
 struct Inner {
-    sdk: Sdk,
+    sdk: AwsClients,
     client: OnceCell<Client>,
     settings: ScheduleSettings,
 }
 
 impl Scheduler {
-    pub(super) fn new(sdk: Sdk, settings: ScheduleSettings) -> Self {
+    pub(super) fn new(sdk: AwsClients, settings: ScheduleSettings) -> Self {
         Self(Arc::new(Inner { sdk, client: OnceCell::new(), settings }))
     }
 

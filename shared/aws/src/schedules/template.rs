@@ -1,9 +1,6 @@
 //! What a schedule's input says: the message that its ticks send, read back.
 
-use lamplighter::{
-    RawValue, ScheduledJob, Tracking,
-    schedule::{Schedule, When},
-};
+use lamplighter::{RawValue, ScheduledJob, Tracking, schedule::{Schedule, When}};
 use serde::Deserialize;
 
 use crate::queues::{QueueArn, QueueMap};
@@ -64,7 +61,7 @@ fn when(expression: &str, timezone: Option<&str>) -> Option<When> {
 
 #[cfg(test)]
 mod tests {
-    use lamplighter::tick_template;
+    use lamplighter::backend::tick_template;
 
     use super::*;
 

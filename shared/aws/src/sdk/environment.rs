@@ -6,7 +6,7 @@ use aws_credential_types::{
     provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
 };
 use aws_types::SdkConfig;
-use lamplighter::StoreError;
+use lamplighter::backend::StoreError;
 
 use super::{base, variable};
 

@@ -15,7 +15,7 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_types::SdkConfig;
-use lamplighter::{StoreError, StoreErrorKind};
+use lamplighter::{backend::{StoreError, StoreErrorKind}};
 use lamplighter_tls::{Roots, RootsError};
 use tokio::sync::OnceCell;
 
@@ -23,7 +23,7 @@ pub(crate) use self::explain::explain;
 
 /// What all clients of AWS's SDKs in this process share, made at first use. Cloning is cheap.
 #[derive(Clone)]
-pub struct Sdk(Arc<Inner>);
+pub struct AwsClients(Arc<Inner>);
 
 struct Inner {
     source: Source,
@@ -49,7 +49,7 @@ enum Source {
 /// The region of an endpoint that is not AWS's own and for which none is named: signatures need one.
 const EMULATED_REGION: &str = "us-east-1";
 
-impl Sdk {
+impl AwsClients {
     /// Credentials, region and endpoint from the environment variables that Lambda sets (`AWS_ACCESS_KEY_ID` and its
     /// companions, `AWS_REGION`), and `AWS_ENDPOINT_URL`. They are read at first use.
     #[must_use]
@@ -104,7 +104,7 @@ impl Sdk {
     }
 }
 
-impl fmt::Debug for Sdk {
+impl fmt::Debug for AwsClients {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sdk").field("made", &self.0.config.initialized()).finish_non_exhaustive()
     }

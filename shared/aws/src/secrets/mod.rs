@@ -4,12 +4,12 @@ mod arn;
 
 use std::{fmt, sync::Arc};
 
-use lamplighter::{StoreError, StoreErrorKind};
+use lamplighter::{backend::{StoreError, StoreErrorKind}};
 use tokio::sync::OnceCell;
 
 use self::arn::Service;
 pub use self::arn::{InvalidSecretArn, SecretArn};
-use crate::sdk::{Sdk, explain};
+use crate::sdk::{AwsClients, explain};
 
 /// Reads secrets by their ARNs, from whatever region they are kept in. Every call asks AWS: whoever needs one often keeps
 /// it. Cloning is cheap, and clones share their clients, which are made at first use.
@@ -21,7 +21,7 @@ use crate::sdk::{Sdk, explain};
 pub struct SecretReader(Arc<Inner>);
 
 struct Inner {
-    sdk: Sdk,
+    sdk: AwsClients,
     secrets: OnceCell<aws_sdk_secretsmanager::Client>,
     parameters: OnceCell<aws_sdk_ssm::Client>,
 }
@@ -29,7 +29,7 @@ struct Inner {
 impl SecretReader {
     /// Secrets, through this SDK.
     #[must_use]
-    pub fn new(sdk: Sdk) -> Self {
+    pub fn new(sdk: AwsClients) -> Self {
         Self(Arc::new(Inner { sdk, secrets: OnceCell::new(), parameters: OnceCell::new() }))
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use lamplighter::StoreError;
+use lamplighter::backend::StoreError;
 
 use super::Sqs;
 use crate::sdk::explain;

@@ -1,7 +1,7 @@
 //! SQS: sending jobs, and what hosts do with messages they have received.
 
 mod batches;
-mod bury;
+mod dead_letter;
 #[cfg(feature = "dynamodb")]
 mod depth;
 mod queues;
@@ -15,7 +15,7 @@ use std::{
 };
 
 use aws_sdk_sqs::{Client, config};
-use lamplighter::{Env, StoreError};
+use lamplighter::{backend::StoreError, env::Env};
 use tokio::sync::OnceCell;
 
 pub(crate) use self::batches::{CALLS_AT_ONCE, MAX_ENTRIES};
@@ -24,13 +24,13 @@ pub(crate) use self::batches::{Called, Outgoing, Rejection, incomplete, until_an
 #[cfg(feature = "dynamodb")]
 pub(crate) use self::depth::Depth;
 pub(crate) use self::{
-    bury::{Attribute, Corpse},
+    dead_letter::{Attribute, DeadMessage},
     queues::MAX_DELAY,
     visibility::{MAX_VISIBILITY, Postponed},
 };
 use crate::{
     queues::{QueueMap, QueueMapError},
-    sdk::Sdk,
+    sdk::AwsClients,
 };
 
 /// Sends jobs to SQS queues. Cloning is cheap, and clones share one client, which is made at first use.
@@ -38,7 +38,7 @@ use crate::{
 pub struct Sqs(Arc<Inner>);
 
 struct Inner {
-    sdk: Sdk,
+    sdk: AwsClients,
     client: OnceCell<Client>,
     queues: QueueMap,
     env: Env,
@@ -68,7 +68,7 @@ impl Sqs {
     /// # Errors
     /// When the variable does not hold a map of queues.
     pub fn from_env() -> Result<Self, SqsError> {
-        Ok(Self::new(Sdk::environment(), QueueMap::from_env()?))
+        Ok(Self::new(AwsClients::environment(), QueueMap::from_env()?))
     }
 
     /// One queue, known by its URL, for programs that people run. Region and endpoint are those of the URL; where it
@@ -82,18 +82,18 @@ impl Sqs {
             return Err(SqsError::Url(url.into()));
         }
         let region = crate::queues::region_of(url).map(Into::into);
-        Ok(Self::new(Sdk::chain(region, crate::queues::endpoint_of(url)), QueueMap::single(queue, url)))
+        Ok(Self::new(AwsClients::chain(region, crate::queues::endpoint_of(url)), QueueMap::single(queue, url)))
     }
 
     /// These queues, through this SDK.
     #[must_use]
-    pub fn new(sdk: Sdk, queues: QueueMap) -> Self {
+    pub fn new(sdk: AwsClients, queues: QueueMap) -> Self {
         Self::with_env(sdk, queues, Env::system())
     }
 
     /// [`new`](Self::new), with the clock by which delays are counted.
     #[must_use]
-    pub fn with_env(sdk: Sdk, queues: QueueMap, env: Env) -> Self {
+    pub fn with_env(sdk: AwsClients, queues: QueueMap, env: Env) -> Self {
         let (client, dead) = Default::default();
         Self(Arc::new(Inner { sdk, client, queues, env, dead }))
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
-use lamplighter::{EnqueueError, Enqueued, MAX_MESSAGE_BYTES, Queues, StoreError, StoreErrorKind, Submission};
+use lamplighter::{EnqueueError, Enqueued, backend::{EnqueueRequest, Queues, StoreError, StoreErrorKind}, message::MAX_MESSAGE_BYTES};
 
 use super::{
     Sqs,
@@ -18,7 +18,7 @@ pub(crate) const MAX_DELAY: Duration = Duration::from_secs(900);
 
 #[async_trait]
 impl Queues for Sqs {
-    async fn send(&self, submissions: Vec<Submission>) -> Vec<Result<Enqueued, EnqueueError>> {
+    async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
         let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = submissions.iter().map(|_| None).collect();
         let mut queues: BTreeMap<Arc<str>, (String, Vec<usize>, Vec<Outgoing>)> = BTreeMap::new();
         for (index, submission) in submissions.iter().enumerate() {
@@ -57,7 +57,7 @@ impl Queues for Sqs {
 }
 
 impl Sqs {
-    fn prepare(&self, submission: &Submission, queue: &QueueUrls) -> Result<Outgoing, EnqueueError> {
+    fn prepare(&self, submission: &EnqueueRequest, queue: &QueueUrls) -> Result<Outgoing, EnqueueError> {
         let job = || submission.message.job.clone();
         let fifo = queue.is_fifo();
         let delay = submission.due_at.map_or(Duration::ZERO, |due_at| self.0.env.until(due_at));
@@ -108,10 +108,10 @@ const MAX_DEDUPLICATION: usize = 128;
 
 /// By what a FIFO queue tells duplicates. A job without a record has its id beside others of other names: its name
 /// belongs to it, where there is room.
-fn deduplication(submission: &Submission) -> String {
-    let Submission { id, message, tracking, own_id, .. } = submission;
+fn deduplication(submission: &EnqueueRequest) -> String {
+    let EnqueueRequest { id, message, tracking, caller_supplied_id, .. } = submission;
     let with_name = format!("{}:{id}", message.job);
-    match !tracking.is_tracked() && *own_id && with_name.len() <= MAX_DEDUPLICATION {
+    match !tracking.is_tracked() && *caller_supplied_id && with_name.len() <= MAX_DEDUPLICATION {
         true => with_name,
         false => id.to_string(),
     }

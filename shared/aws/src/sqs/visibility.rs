@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry;
 use futures_util::{FutureExt, StreamExt, stream};
-use lamplighter::StoreError;
+use lamplighter::backend::StoreError;
 
 use super::{
     Sqs,
@@ -42,7 +42,7 @@ impl Sqs {
         }
         let answers: Vec<_> = stream::iter(calls).buffered(CALLS_AT_ONCE).flat_map(stream::iter).collect().await;
         let error = |rejection| match rejection {
-            Rejection::Refused(why) => StoreError::new(lamplighter::StoreErrorKind::Invalid, why),
+            Rejection::Refused(why) => StoreError::new(lamplighter::backend::StoreErrorKind::Invalid, why),
             Rejection::Failed(error) => error,
         };
         answers.into_iter().map(|answer| answer.map_err(error)).collect()

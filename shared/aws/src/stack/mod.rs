@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, fmt};
 
 use aws_sdk_cloudformation::{Client, config, error::ProvideErrorMetadata, types};
-use lamplighter::{StoreError, StoreErrorKind};
+use lamplighter::{backend::{StoreError, StoreErrorKind}};
 
 use crate::{
     backend::Settings,
     queues::QueueMap,
-    sdk::{Sdk, explain},
+    sdk::{AwsClients, explain},
 };
 
 /// A deployed CloudFormation stack, as its outputs tell. `lamp infra` writes the template that has them.
@@ -68,7 +68,7 @@ impl Stack {
     ///
     /// # Errors
     /// When there is no such stack, when it was not deployed from our template, or when CloudFormation cannot be asked.
-    pub async fn read(sdk: &Sdk, name: &str) -> Result<Self, StoreError> {
+    pub async fn read(sdk: &AwsClients, name: &str) -> Result<Self, StoreError> {
         let shared = sdk.config().await?;
         let mut own = config::Builder::from(shared);
         if let Some(endpoint) = sdk.endpoint_of("AWS_ENDPOINT_URL_CLOUDFORMATION") {

@@ -15,7 +15,7 @@ use super::{
     http::{Asked, Reply, Serve, Server, reply, with_header},
     sqs::{Call, FakeSqs},
 };
-use crate::{ScheduleSettings, Sdk};
+use crate::{ScheduleSettings, AwsClients};
 
 /// An endpoint of EventBridge and its Scheduler.
 #[derive(Debug)]
@@ -65,9 +65,9 @@ impl FakeSchedules {
 
     /// An SDK that calls this endpoint.
     #[must_use]
-    pub fn sdk(&self) -> Sdk {
+    pub fn sdk(&self) -> AwsClients {
         let credentials = Credentials::new("test", "test", None, None, "test");
-        Sdk::fixed(FakeSqs::REGION, Some(self.endpoint()), credentials)
+        AwsClients::fixed(FakeSqs::REGION, Some(self.endpoint()), credentials)
     }
 
     /// Settings that name its group, its role, and the queue `shop-undelivered-events`.

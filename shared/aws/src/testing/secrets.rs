@@ -11,7 +11,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::http::{Asked, Reply, Serve, Server, reply, with_header};
-use crate::Sdk;
+use crate::AwsClients;
 
 /// An endpoint that keeps secrets by their ARNs.
 #[derive(Debug)]
@@ -46,9 +46,9 @@ impl FakeSecrets {
 
     /// An SDK that calls this endpoint, from `us-east-1`.
     #[must_use]
-    pub fn sdk(&self) -> Sdk {
+    pub fn sdk(&self) -> AwsClients {
         let credentials = Credentials::new("test", "test", None, None, "test");
-        Sdk::fixed("us-east-1", Some(format!("http://{}", self.server.address)), credentials)
+        AwsClients::fixed("us-east-1", Some(format!("http://{}", self.server.address)), credentials)
     }
 
     /// Keeps a secret.

@@ -11,7 +11,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::http::{Asked, Reply, Serve, Server, reply, with_header};
-use crate::Sdk;
+use crate::AwsClients;
 
 /// An SQS endpoint.
 #[derive(Debug)]
@@ -88,9 +88,9 @@ impl FakeSqs {
 
     /// An SDK that calls this endpoint.
     #[must_use]
-    pub fn sdk(&self) -> Sdk {
+    pub fn sdk(&self) -> AwsClients {
         let credentials = Credentials::new("test", "test", None, None, "test");
-        Sdk::fixed(Self::REGION, Some(self.endpoint()), credentials)
+        AwsClients::fixed(Self::REGION, Some(self.endpoint()), credentials)
     }
 
     /// Gives a queue a redrive policy that names another as its dead-letter queue.

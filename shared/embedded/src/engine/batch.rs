@@ -8,12 +8,12 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Action, Delivery, Settlement, Stop, StoreError, StoreErrorKind, Worker};
+use lamplighter::{backend::{StoreError, StoreErrorKind}, host::{Delivery, Disposition, MessageAction, Stop, Worker}};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
-    file::writer::Writer,
-    work::{
+    db::writer::Writer,
+    operations::{
         receipt::{self, Receipt},
         transport::{Transport, transport},
     },
@@ -73,7 +73,7 @@ impl Road {
         let _landing = Landing { seqs: seqs.collect(), landed: self.landed.clone() };
         let (tell, mut told) = mpsc::unbounded_channel();
         let work = async {
-            let sink = |settled: Vec<Settlement>| self.sort(settled, &tell, hidden_until);
+            let sink = |settled: Vec<Disposition>| self.sort(settled, &tell, hidden_until);
             self.worker.process_each(deliveries, Instant::now() + budget, sink).await;
             drop(tell);
         };
@@ -87,14 +87,14 @@ impl Road {
     }
 
     /// Most are settled already, in one transaction with their records; the others are put through.
-    fn sort(&self, settled: Vec<Settlement>, tell: &mpsc::UnboundedSender<Transport>, hidden_until: Instant) {
+    fn sort(&self, settled: Vec<Disposition>, tell: &mpsc::UnboundedSender<Transport>, hidden_until: Instant) {
         if self.stop.is_draining() {
-            let handed_back = settled.iter().filter(|one| matches!(one.action, Action::Release(_))).count();
+            let handed_back = settled.iter().filter(|one| matches!(one.action, MessageAction::Release(_))).count();
             self.tally.handed_back.fetch_add(handed_back, Ordering::Relaxed);
             self.tally.ended.fetch_add(settled.len() - handed_back, Ordering::Relaxed);
         }
         let mut done = Vec::with_capacity(settled.len());
-        for Settlement { receipt, action, token, done: is_done, .. } in settled {
+        for Disposition { receipt, action, token, done: is_done, .. } in settled {
             let (text, Some(receipt)) = (&receipt, Receipt::parse(&receipt)) else { continue };
             if is_done {
                 done.push(receipt.seq);
@@ -133,7 +133,7 @@ impl Road {
     }
 
     async fn write(&self, open: Vec<Transport>) -> Result<(), StoreError> {
-        self.writer.run(open.len(), move |unit| transport(unit, &open)).await
+        self.writer.run(open.len(), move |tx| transport(tx, &open)).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
-use lamplighter::{Function, Queue, ScheduledJob, Stop, StoreError, Worker, schedule::ScheduleError};
+use lamplighter::{Function, Queue, ScheduledJob, schedule::ScheduleError, backend::StoreError, host::{Stop, Worker}};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -12,16 +12,16 @@ use super::{
     batch::{Road, Tally},
     clock,
     fetch::{Fetch, Source},
-    housekeeping, late,
+    maintenance, late,
     lock::{EngineLock, Refused},
     running::Running,
     schedules,
     watch::Watch,
 };
 use crate::{
-    embedded::Embedded,
+    backend::SqliteBackend,
     error::OpenError,
-    file::{catalog, connection::Location, unit::Unit, upkeep},
+    db::{catalog, connection::Location, transaction::Transaction, upkeep},
     state,
     time::HELD,
     work,
@@ -34,7 +34,7 @@ pub struct Engine;
 
 impl Engine {
     /// An engine for a file, to be told what to run.
-    pub fn builder(embedded: &Embedded) -> EngineBuilder {
+    pub fn builder(embedded: &SqliteBackend) -> EngineBuilder {
         EngineBuilder {
             embedded: embedded.clone(),
             functions: Vec::new(),
@@ -48,7 +48,7 @@ impl Engine {
 #[derive(Debug)]
 #[must_use = "an engine runs nothing until it is started"]
 pub struct EngineBuilder {
-    embedded: Embedded,
+    embedded: SqliteBackend,
     functions: Vec<Function>,
     schedules: Vec<ScheduledJob>,
     jobs_at_once: usize,
@@ -152,15 +152,15 @@ impl EngineBuilder {
         compact(&embedded).await;
         let queues: Vec<Queue> = functions.iter().flat_map(Function::queues).collect();
         let declared = queues.clone();
-        let prepare = move |unit: &mut Unit<'_>| {
+        let prepare = move |tx: &mut Transaction<'_>| {
             let ids = declared.iter().map(|queue| {
-                unit.declare(queue)?;
-                let id = unit.queue(queue.name())?.id;
-                Ok(Known { id, paused: work::pause::is_paused(unit.connection, id)? })
+                tx.declare(queue)?;
+                let id = tx.queue(queue.name())?.id;
+                Ok(Known { id, paused: operations::pause::is_paused(tx.connection, id)? })
             });
             let ids = ids.collect::<rusqlite::Result<Vec<_>>>()?;
-            work::schedules::replace(unit, &scheduled)?;
-            Ok((ids, end_leases(unit)?))
+            operations::schedules::replace(tx, &scheduled)?;
+            Ok((ids, end_leases(tx)?))
         };
         let (known, leases) = embedded.0.writer.run(64, prepare).await?;
         if leases > 0 {
@@ -177,7 +177,7 @@ impl EngineBuilder {
         }
         tasks.spawn(schedules::run(embedded.clone(), stop.clone()));
         tasks.spawn(clock::run(embedded.clone(), stop.clone()));
-        tasks.spawn(housekeeping::run(embedded.clone(), stop.clone()));
+        tasks.spawn(maintenance::run(embedded.clone(), stop.clone()));
         tasks.spawn(late::run(embedded.clone(), stop.clone()));
         Ok(Running { embedded, stop, tasks, tally, watch, failure, lock: Some(lock) })
     }
@@ -219,7 +219,7 @@ struct Known {
 
 /// What starting a function needs.
 struct Plan<'a> {
-    embedded: &'a Embedded,
+    embedded: &'a SqliteBackend,
     stop: &'a Stop,
     tally: &'a Arc<Tally>,
     jobs_at_once: usize,
@@ -243,7 +243,7 @@ impl Plan<'_> {
                 name: queue.name().into(),
                 fifo: queue.is_fifo(),
                 slots,
-                of_group: usize::from(queue.batch()),
+                of_group: usize::from(queue.batch_size),
                 budget,
                 visibility: budget.saturating_mul(VISIBILITY),
                 max_receives,
@@ -267,8 +267,8 @@ impl Plan<'_> {
     }
 
     fn slots(&self, function: &Function, queue: &Queue) -> usize {
-        let of_queue = queue.concurrency().map(|invocations| usize::from(invocations) * usize::from(queue.batch()));
-        let of_function = function.jobs_at_once();
+        let of_queue = queue.max_concurrency.map(|invocations| usize::from(invocations) * usize::from(queue.batch_size));
+        let of_function = function.spec().concurrency;
         match (of_queue, of_function) {
             (None, None) => self.jobs_at_once,
             (of_queue, of_function) => of_queue.into_iter().chain(of_function).min().unwrap_or(1).max(1),
@@ -277,7 +277,7 @@ impl Plan<'_> {
 }
 
 /// A file that cannot be rewritten is no reason not to run; the next engine tries again.
-async fn compact(embedded: &Embedded) {
+async fn compact(embedded: &SqliteBackend) {
     let (location, durability) = (embedded.0.location.clone(), embedded.durability());
     if matches!(location, Location::Memory) {
         return;
@@ -291,7 +291,7 @@ async fn compact(embedded: &Embedded) {
 
 fn max_receives(function: &Function, queue: &Queue) -> u32 {
     let jobs = function.routes().filter(|route| route.queue.name() == queue.name());
-    let attempts = jobs.map(|route| route.options.retry_policy().max_attempts()).max().unwrap_or(0);
+    let attempts = jobs.map(|route| route.options.retry.max_attempts()).max().unwrap_or(0);
     attempts.max(LEAST_RECEIVES).saturating_add(SLACK)
 }
 
@@ -300,13 +300,13 @@ pub(crate) const RUNNING: &str = "UPDATE jobs SET lease_until = ?2, \
     WHERE kind = ?1 AND state = 5 AND state > 2 AND lease_until > ?2";
 
 /// Ends the leases of a dead engine: no other one can hold any. Says how many there were.
-fn end_leases(unit: &mut Unit<'_>) -> rusqlite::Result<usize> {
+fn end_leases(tx: &mut Transaction<'_>) -> rusqlite::Result<usize> {
     let mut ended = 0;
-    for kind in catalog::kinds(unit.connection)? {
-        if catalog::counted(unit.connection, kind.id, state::RUNNING)? > 0 {
-            ended += unit.prepare(RUNNING)?.execute([kind.id, unit.now, HELD])?;
+    for kind in catalog::queue_jobs(tx.connection)? {
+        if catalog::counted(tx.connection, kind.id, state::RUNNING)? > 0 {
+            ended += tx.prepare(RUNNING)?.execute([kind.id, tx.now, HELD])?;
         }
     }
-    unit.prepare("DELETE FROM locks")?.execute([])?;
+    tx.prepare("DELETE FROM locks")?.execute([])?;
     Ok(ended)
 }

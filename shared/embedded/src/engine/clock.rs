@@ -3,17 +3,17 @@
 //! Within a process, time is reckoned by the timer, which nobody sets: timeouts, deadlines and waits go by it. Where the
 //! clock shows another moment than the timer lets expect, it was set, or the machine has slept. Whatever waits for a
 //! moment then looks again, and running jobs keep their leases for as long as they were given. What lies in the file is
-//! set right by the next transaction, see [`work::clock`](crate::work::clock).
+//! set right by the next transaction, see [`operations::clock`](crate::operations::clock).
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use lamplighter::{Env, Stop, Timestamp};
+use lamplighter::{Timestamp, env::Env, host::Stop};
 use tokio::time::Instant;
 
 use crate::{
-    embedded::Embedded,
-    work::clock::{SLACK, move_leases},
+    backend::SqliteBackend,
+    operations::clock::{SLACK, move_leases},
 };
 
 /// How often the two are compared.
@@ -44,7 +44,7 @@ impl Look {
 }
 
 /// Looks, until the engine stops.
-pub(crate) async fn run(embedded: Embedded, stop: Stop) {
+pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
     let mut last = Look::at(embedded.env());
     loop {
         tokio::select! {
@@ -59,7 +59,7 @@ pub(crate) async fn run(embedded: Embedded, stop: Stop) {
     }
 }
 
-async fn was_set(embedded: &Embedded, step: SignedDuration) {
+async fn was_set(embedded: &SqliteBackend, step: SignedDuration) {
     let by = format!("{:#}", step.abs());
     if step.is_negative() {
         tracing::warn!(by, "the clock was set back; what is due by it now runs, and delays keep their length");
@@ -67,7 +67,7 @@ async fn was_set(embedded: &Embedded, step: SignedDuration) {
         tracing::warn!(by, "the clock has gone forward, or the machine has slept; what is due by now runs");
     }
     let nanos = i64::try_from(step.as_nanos()).unwrap_or(if step.is_negative() { i64::MIN } else { i64::MAX });
-    if let Err(error) = embedded.0.writer.run(64, move |unit| move_leases(unit, nanos)).await {
+    if let Err(error) = embedded.0.writer.run(64, move |tx| move_leases(tx, nanos)).await {
         tracing::error!(%error, "the leases of running jobs still go by the clock as it was");
     }
     embedded.0.signals.everything();

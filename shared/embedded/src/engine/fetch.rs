@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Delivery, StoreError};
+use lamplighter::{backend::StoreError, host::Delivery};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinHandle, JoinSet},
@@ -20,12 +20,12 @@ use tokio::{
 
 use super::batch::{Batch, Landed, Road};
 use crate::{
-    embedded::Embedded,
-    file::unit::Unit,
+    backend::SqliteBackend,
+    db::transaction::Transaction,
     time,
-    work::{
+    operations::{
         pause, receipt,
-        receive::{self, Cursor, Found, Received, Wanted},
+        receive::{self, Cursor, Found, Received, Expected},
     },
 };
 
@@ -42,7 +42,7 @@ const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// What is fetched from, and how.
 pub(crate) struct Source {
-    pub(crate) embedded: Embedded,
+    pub(crate) embedded: SqliteBackend,
     /// The queue's number in the file, and its name.
     pub(crate) queue: i64,
     pub(crate) name: Arc<str>,
@@ -229,7 +229,7 @@ impl Fetch {
         let Source { embedded, queue, fifo, of_group, slots, .. } = &self.source;
         let messages = if *fifo { slots.saturating_sub(self.running()) } else { self.portion };
         let now = time::nearest(embedded.env().now());
-        let wanted = Wanted { queue: *queue, fifo: *fifo, now, messages, of_group: *of_group, from: self.cursor };
+        let wanted = Expected { queue: *queue, fifo: *fifo, now, messages, of_group: *of_group, from: self.cursor };
         // What lands meanwhile counts as taken until this is over: the read may see it as it was before.
         let (taken, readers) = (self.taken.clone(), embedded.0.readers.clone());
         let read = async move { readers.read(move |connection| receive::receive(connection, &wanted, &taken)).await };
@@ -271,7 +271,7 @@ impl Fetch {
             messages.iter().filter(|message| message.untracked).map(|message| message.receipt.seq).collect();
         if !untracked.is_empty() {
             let limit = self.source.max_receives;
-            let count = move |unit: &mut Unit<'_>| receive::count(unit, &untracked, limit);
+            let count = move |tx: &mut Transaction<'_>| receive::count(tx, &untracked, limit);
             match self.source.embedded.0.writer.run(messages.len(), count).await {
                 Ok(gone) => {
                     messages.retain(|message| !gone.contains(&message.receipt.seq));

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use lamplighter::Stop;
+use lamplighter::host::Stop;
 
-use crate::embedded::Embedded;
+use crate::backend::SqliteBackend;
 
 /// The pause before each try.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Writes them, until the engine stops; what has come by then is tried once more at its end.
-pub(crate) async fn run(embedded: Embedded, stop: Stop) {
+pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
     let store = &embedded.0.store;
     loop {
         tokio::select! {

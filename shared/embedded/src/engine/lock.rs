@@ -21,8 +21,8 @@ use std::{
 
 use super::failure::EngineError;
 use crate::{
-    embedded::Embedded,
-    file::{
+    backend::SqliteBackend,
+    db::{
         connection::Location,
         identity::FileId,
         private::{beside, open_or_make},
@@ -39,7 +39,7 @@ pub(crate) enum Refused {
 /// The right to run an engine on a file. Ends when it is dropped.
 #[derive(Debug)]
 pub(crate) struct EngineLock {
-    embedded: Embedded,
+    embedded: SqliteBackend,
     held: Option<Held>,
 }
 
@@ -53,7 +53,7 @@ struct Held {
 }
 
 impl EngineLock {
-    pub(crate) fn take(embedded: &Embedded) -> Result<Self, Refused> {
+    pub(crate) fn take(embedded: &SqliteBackend) -> Result<Self, Refused> {
         if embedded.0.engine.swap(true, Ordering::AcqRel) {
             return Err(Refused::Held { by: "this very process".into() });
         }

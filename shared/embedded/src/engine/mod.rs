@@ -5,7 +5,7 @@ mod builder;
 mod clock;
 mod failure;
 mod fetch;
-mod housekeeping;
+mod maintenance;
 mod late;
 mod lock;
 mod pulse;

@@ -6,11 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lamplighter::Stop;
+use lamplighter::host::Stop;
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{batch::Tally, failure::EngineError, lock::EngineLock, pulse::Pulse, watch::Watch};
-use crate::embedded::Embedded;
+use crate::backend::SqliteBackend;
 
 /// A running engine.
 ///
@@ -18,7 +18,7 @@ use crate::embedded::Embedded;
 /// background.
 #[must_use = "an engine whose `Running` is dropped ends at once"]
 pub struct Running {
-    pub(super) embedded: Embedded,
+    pub(super) embedded: SqliteBackend,
     pub(super) stop: Stop,
     pub(super) tasks: JoinSet<()>,
     pub(super) tally: Arc<Tally>,
@@ -82,7 +82,7 @@ impl Running {
     /// A runtime that is dropped waits for such a handler: use `Runtime::shutdown_background`.
     ///
     /// At the end the log is copied into the file, and no thread and no connection of the engine is left;
-    /// [`Embedded::close`] does the rest.
+    /// [`SqliteBackend::close`] does the rest.
     pub async fn stop(mut self, budget: Duration) -> Stopped {
         self.stop.drain();
         let mut pulse = Pulse::start();

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use lamplighter::Stop;
+use lamplighter::host::Stop;
 
-use crate::{embedded::Embedded, work::schedules};
+use crate::{backend::SqliteBackend, operations::schedules};
 
 /// The clock may be set, and a machine may sleep: a wait is never longer than this.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -12,7 +12,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 
 /// Enqueues the jobs of schedules when they are due, until the engine stops.
-pub(crate) async fn run(embedded: Embedded, stop: Stop) {
+pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
     let inner = &embedded.0;
     loop {
         let wait = match inner.writer.run(16, schedules::tick).await {

@@ -14,15 +14,15 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::Stop;
+use lamplighter::host::Stop;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::{failure::EngineError, lock::EngineLock};
 use crate::{
-    embedded::Embedded,
+    backend::SqliteBackend,
     error::OpenError,
-    file::{
+    db::{
         connection::{self, Location},
         identity::Named,
         private::beside,
@@ -62,7 +62,7 @@ struct Listener {
 impl Watch {
     /// `None` for a store in memory: nobody else can reach it.
     pub(crate) fn start(
-        embedded: &Embedded,
+        embedded: &SqliteBackend,
         lock: &Arc<EngineLock>,
         stop: &Stop,
         failure: Failure,

@@ -11,7 +11,7 @@ use crate::{
     job::Job,
     message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace},
     options::Tracking,
-    ports::{EnqueueError, Submission},
+    ports::{EnqueueError, EnqueueRequest},
     schedule::is_schedule_name,
 };
 
@@ -70,7 +70,7 @@ impl<J: Job> From<J> for NewJob {
     fn from(job: J) -> Self {
         let args = serde_json::value::to_raw_value(&job)
             .map_err(|error| EnqueueError::Arguments { job: J::NAME.into(), reason: error.to_string() });
-        Self::of(J::NAME.into(), J::QUEUE.name().into(), J::options().tracking(), args)
+        Self::of(J::NAME.into(), J::QUEUE.name().into(), J::options().tracking, args)
     }
 }
 
@@ -148,7 +148,7 @@ impl NewJob {
     }
 
     /// What is to be sent to the queue of this name, and whether it is too large for a message.
-    pub(super) fn into_submission(self, client: &Client, queue: Arc<str>) -> Result<(Submission, bool), EnqueueError> {
+    pub(super) fn into_submission(self, client: &Client, queue: Arc<str>) -> Result<(EnqueueRequest, bool), EnqueueError> {
         let (origin, env) = (&client.origin, &client.shared.env);
         let job = self.job.into_owned();
         if let Some(limits) = &client.limits {
@@ -162,7 +162,7 @@ impl NewJob {
             return Err(EnqueueError::Refused { job, reason });
         }
         let now = env.now();
-        let own_id = self.id.is_some();
+        let caller_supplied_id = self.id.is_some();
         let id = self.id.transpose()?.unwrap_or_else(|| JobId::generate(env));
         let mut message = Message::new(job, self.args?)
             .map_err(|error| EnqueueError::Arguments { job: "this job".into(), reason: error.to_string() })?;
@@ -183,14 +183,14 @@ impl NewJob {
         if large && client.shared.backend.payloads.is_none() {
             return Err(EnqueueError::TooLarge { job: message.job, bytes, limit: MAX_MESSAGE_BYTES });
         }
-        let submission = Submission {
+        let submission = EnqueueRequest {
             id,
             queue,
             message: Arc::new(message),
             due_at: self.due.map(|moment| moment.from(now)).filter(|due| *due > now),
             group: self.group,
             tracking: self.tracking,
-            own_id,
+            caller_supplied_id,
         };
         Ok((submission, large))
     }

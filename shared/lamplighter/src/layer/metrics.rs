@@ -34,13 +34,13 @@ use crate::{
 /// # pub struct Greet { pub name: String }
 /// # impl Job for Greet { const NAME: &'static str = "greeting.say"; const QUEUE: Queue = Queue::standard("greetings"); }
 /// # async fn greet(job: Greet) -> Result<String, JobError> { Ok(format!("Hello, {}!", job.name)) }
-/// use lamplighter::{layer::{EndKind, Metrics}, testing::Trial};
+/// use lamplighter::{layer::{EndKind, Metrics}, testing::TestRun};
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
 /// # runtime.block_on(async {
 /// let metrics = Metrics::new();
 /// let function = Function::new("greetings").job(greet).layer(metrics.clone());
-/// Trial::of(function).run(&Greet { name: "Ada".into() }).await;
+/// TestRun::of(function).run(&Greet { name: "Ada".into() }).await;
 ///
 /// let jobs = metrics.snapshot();
 /// assert_eq!(jobs["greeting.say"].started, 1);

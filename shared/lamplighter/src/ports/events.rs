@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::StoreError;
-use crate::{error::ErrorText, id::JobId, record::State};
+use crate::{error::ErrorText, id::JobId, record::JobState};
 
 /// Where it is told that jobs have ended, so that others can subscribe.
 #[async_trait]
@@ -25,7 +25,7 @@ pub struct Event {
     /// The queue that carried it.
     pub queue: String,
     /// The state it is in now: failed, or, where its options ask for it, succeeded.
-    pub state: State,
+    pub state: JobState,
     /// Executions in its last run.
     pub attempt: u32,
     /// When.

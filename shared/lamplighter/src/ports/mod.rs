@@ -13,11 +13,11 @@ pub use self::{
     error::{StoreError, StoreErrorKind},
     events::{Event, Events},
     payloads::Payloads,
-    queues::{EnqueueError, Enqueued, Queues, Submission},
+    queues::{EnqueueError, Enqueued, Queues, EnqueueRequest},
     schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
-        Claim, ClaimRequest, Count, Exclusive, JobOwner, LeaseStatus, ListQuery, Note, OnBusy, Page, Settle, Settled,
-        Store, Token, Verdict,
+        Claim, ClaimRequest, Count, Lock, JobOwner, LeaseStatus, ListQuery, JobData, OnBusy, Page, Completion, CompletionResult,
+        Store, Token, Decision,
     },
 };
 

@@ -6,19 +6,19 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::StoreError;
-use crate::{id::JobId, message::SharedMessage, options::Tracking, record::State};
+use crate::{id::JobId, message::SharedMessage, options::Tracking, record::JobState};
 
 /// Where messages are sent.
 #[async_trait]
 pub trait Queues: Send + Sync + 'static {
     /// Makes jobs known and puts their messages on their queues. The answers come in the order of the submissions;
     /// one that is refused does not hold up the others. When an answer says that a job is enqueued, it is durable.
-    async fn send(&self, submissions: Vec<Submission>) -> Vec<Result<Enqueued, EnqueueError>>;
+    async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>>;
 }
 
 /// One job to be enqueued.
 #[derive(Debug, Clone)]
-pub struct Submission {
+pub struct EnqueueRequest {
     /// The job's id.
     pub id: JobId,
     /// The queue's name, without any suffix.
@@ -32,7 +32,7 @@ pub struct Submission {
     /// Which records are kept.
     pub tracking: Tracking,
     /// Whether the sender chose the id, so that there may be a job of it already. An id drawn at random is new.
-    pub own_id: bool,
+    pub caller_supplied_id: bool,
 }
 
 /// What became of a submission.
@@ -41,7 +41,7 @@ pub enum Enqueued {
     /// A new job.
     New(JobId),
     /// There is a job of that id already; nothing was enqueued.
-    Duplicate(JobId, State),
+    Duplicate(JobId, JobState),
 }
 
 impl Enqueued {

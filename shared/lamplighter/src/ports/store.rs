@@ -10,12 +10,12 @@ use tokio::time::Instant;
 
 use super::StoreError;
 use crate::{
-    delivery::BurialReason,
+    delivery::DeadLetterReason,
     error::ErrorText,
     id::JobId,
     message::SharedMessage,
     options::{Retention, Tracking},
-    record::{AttemptOutcome, Progress, Record, State},
+    record::{AttemptOutcome, Progress, Record, JobState},
 };
 
 /// The store of records. Every write to a running job is fenced by its [`Token`]: one who has lost the lease changes
@@ -32,7 +32,7 @@ pub trait Store: Send + Sync + 'static {
     /// Asks for the right to run each job. The answers come in the order of the requests.
     ///
     /// A job without a record gets one. A job whose lease has ended is counted as lost and given to the asker, or
-    /// failed when that was its last attempt. One that must hold something [alone](ClaimRequest::exclusive) is given to
+    /// failed when that was its last attempt. One that must hold something [alone](ClaimRequest::lock) is given to
     /// nobody while another job holds that: a lost attempt is then counted later.
     async fn claim(&self, requests: Vec<ClaimRequest>, by: Instant) -> Vec<Result<Claim, StoreError>>;
 
@@ -40,10 +40,10 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// A settlement may come more than once, also long after it was applied: it is recognized by its token and its
     /// verdict, is answered as applied, and changes nothing more.
-    async fn settle(&self, requests: Vec<Settle>, by: Instant) -> Vec<Result<Settled, StoreError>>;
+    async fn settle(&self, requests: Vec<Completion>, by: Instant) -> Vec<Result<CompletionResult, StoreError>>;
 
     /// Keeps progress or a checkpoint of a running attempt, and says whether it still holds the lease.
-    async fn note(&self, id: &JobId, token: Token, note: Note) -> Result<LeaseStatus, StoreError>;
+    async fn save_job_data(&self, id: &JobId, token: Token, note: JobData) -> Result<LeaseStatus, StoreError>;
 
     /// The record of one job.
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError>;
@@ -56,15 +56,15 @@ pub trait Store: Send + Sync + 'static {
 
     /// Cancels a job that has not ended. `Ok(None)`: there is no such job. Otherwise the state it is in now; a job
     /// that had ended stays as it was.
-    async fn cancel(&self, id: &JobId) -> Result<Option<State>, StoreError>;
+    async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError>;
 
     /// Enqueues a job that has ended once more, with its history kept and its attempts counted anew. `Ok(None)`: there
     /// is no such job. Otherwise the state it is in now; a job that has not ended stays as it was.
-    async fn requeue(&self, id: &JobId) -> Result<Option<State>, StoreError>;
+    async fn retry(&self, id: &JobId) -> Result<Option<JobState>, StoreError>;
 
-    /// As [`requeue`](Self::requeue), but the caller sends the message: a redrive does so with the one that lay in the
+    /// As [`retry`](Self::retry), but the caller sends the message: a redrive does so with the one that lay in the
     /// dead-letter queue. Until that message comes, the job is queued and nobody delivers it.
-    async fn revive(&self, id: &JobId) -> Result<Option<State>, StoreError>;
+    async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError>;
 
     /// Resolves when the job's record may have changed, at the latest after a second.
     async fn changed(&self, id: &JobId) {
@@ -91,9 +91,9 @@ pub struct ClaimRequest {
     pub queue: Arc<str>,
     /// The message, for a job that has no record yet.
     pub message: SharedMessage,
-    /// [`crate::Delivery::receipt`].
+    /// [`crate::host::Delivery::receipt`].
     pub receipt: String,
-    /// [`crate::Delivery::message_id`].
+    /// [`crate::host::Delivery::message_id`].
     pub message_id: String,
     /// Who asks: becomes part of the [`Token`].
     pub owner: u64,
@@ -108,7 +108,7 @@ pub struct ClaimRequest {
     /// Which records are kept.
     pub tracking: Tracking,
     /// What it must hold alone to run, where there is something.
-    pub exclusive: Option<Exclusive>,
+    pub lock: Option<Lock>,
 }
 
 /// Whom a job's id belongs to.
@@ -135,7 +135,7 @@ impl JobOwner {
 /// free again as soon as the attempt is settled, in whichever way, or its job is cancelled or recorded as failed; and
 /// when its time is over, though nobody said a word. Another one's right is never taken away by this.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exclusive {
+pub struct Lock {
     /// The key: at most 256 characters.
     pub key: String,
     /// What happens while another job holds it.
@@ -145,9 +145,9 @@ pub struct Exclusive {
 /// What happens to a claim while another job holds what it must hold alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OnBusy {
-    /// [`Claim::Waits`].
+    /// [`Claim::Locked`].
     Wait,
-    /// [`Claim::Skipped`] for a job of which no attempt has begun in its present run; [`Claim::Waits`] for any other.
+    /// [`Claim::Skipped`] for a job of which no attempt has begun in its present run; [`Claim::Locked`] for any other.
     Cancel {
         /// Why, for the record.
         reason: String,
@@ -164,16 +164,16 @@ pub enum Claim {
         /// What an earlier attempt kept.
         checkpoint: Option<Box<RawValue>>,
         /// What the store wants to see again when the attempt is settled; means nothing to anybody else.
-        memo: Option<Box<str>>,
+        claim_hint: Option<Box<str>>,
     },
     /// It has ended already, as this state says; a cancelled or expired job among them.
-    Ended(State),
+    Ended(JobState),
     /// The id belongs to another job, or to one of another queue: nothing was changed.
     Foreign(JobOwner),
     /// It has failed, and this very message was to be buried: it has come back, so that was cut off.
-    Unburied {
+    DeadLetterPending {
         /// Why it is buried.
-        reason: BurialReason,
+        reason: DeadLetterReason,
         /// What went wrong last.
         error: ErrorText,
         /// Attempts used.
@@ -182,7 +182,7 @@ pub enum Claim {
     /// Another attempt holds the lease until then.
     Busy(Timestamp),
     /// Another job holds what this one must hold alone: ask again at that moment. Nothing was changed.
-    Waits(Timestamp),
+    Locked(Timestamp),
     /// Another job holds what this one must hold alone, and now it is recorded as cancelled.
     Skipped,
     /// The lease of its last attempt ended without a word, and now it is recorded as failed.
@@ -194,15 +194,15 @@ pub enum Claim {
 
 /// How one attempt ended.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Settle {
+pub struct Completion {
     /// The job's id.
     pub id: JobId,
     /// The queue it came from.
     pub queue: Arc<str>,
-    /// [`crate::Delivery::receipt`]: a store that is the queue as well settles the message in the same transaction.
+    /// [`crate::host::Delivery::receipt`]: a store that is the queue as well settles the message in the same transaction.
     #[serde(skip)]
     pub receipt: String,
-    /// [`crate::Delivery::message_id`]: should the message of a failed job come back, it was not buried.
+    /// [`crate::host::Delivery::message_id`]: should the message of a failed job come back, it was not buried.
     #[serde(default)]
     pub message_id: String,
     /// The right under which it ran.
@@ -214,7 +214,7 @@ pub struct Settle {
     /// When it ended.
     pub ended_at: Timestamp,
     /// What follows.
-    pub verdict: Verdict,
+    pub decision: Decision,
     /// How far it had come, where the handler told and it is not written down yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
@@ -223,16 +223,16 @@ pub struct Settle {
     pub tracking: Tracking,
     /// What the store gave with the [claim](Claim::Run).
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memo: Option<Box<str>>,
+    pub claim_hint: Option<Box<str>>,
     /// The key of what it held alone, which is free from now on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub exclusive: Option<String>,
+    pub lock: Option<String>,
 }
 
 /// What follows from an attempt.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")] // tagged from outside: serde can buffer no raw JSON inside an internally tagged enum
-pub enum Verdict {
+pub enum Decision {
     /// Succeeded; the record is kept for `retention`.
     Succeeded {
         /// What the handler returned.
@@ -255,47 +255,47 @@ pub enum Verdict {
         outcome: AttemptOutcome,
         /// Why the message is dead-lettered.
         #[serde(default)]
-        reason: BurialReason,
+        reason: DeadLetterReason,
         /// What went wrong.
         error: ErrorText,
         /// How long the record is kept.
         retention: Duration,
     },
     /// Put back by the handler or by a stopping host: the attempt does not count.
-    PutBack {
+    Released {
         /// How long until it may run again.
         delay: Duration,
     },
 }
 
-impl Verdict {
+impl Decision {
     /// The state that it leads to.
     #[must_use]
-    pub const fn state(&self) -> State {
+    pub const fn state(&self) -> JobState {
         match self {
-            Self::Succeeded { .. } => State::Succeeded,
-            Self::Retry { .. } => State::Retrying,
-            Self::Failed { .. } => State::Failed,
-            Self::PutBack { .. } => State::Queued,
+            Self::Succeeded { .. } => JobState::Succeeded,
+            Self::Retry { .. } => JobState::Retrying,
+            Self::Failed { .. } => JobState::Failed,
+            Self::Released { .. } => JobState::Queued,
         }
     }
 }
 
-/// The answer to a [`Settle`].
+/// The answer to a [`Completion`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
+pub enum CompletionResult {
     /// Written down.
     Applied {
-        /// The message is settled too; see [`crate::Settlement::done`].
+        /// The message is settled too; see [`crate::host::Disposition::done`].
         message_done: bool,
     },
     /// The lease was lost: nothing was changed. The job now stands in this state, or has no record any more.
-    Fenced(Option<State>),
+    Fenced(Option<JobState>),
 }
 
 /// Something to keep about a running attempt.
 #[derive(Debug, Clone, Default)]
-pub struct Note {
+pub struct JobData {
     /// How far it has come.
     pub progress: Option<Progress>,
     /// What the next attempt shall find.
@@ -315,7 +315,7 @@ pub enum LeaseStatus {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ListQuery {
     /// In this state.
-    pub state: Option<State>,
+    pub state: Option<JobState>,
     /// Of this job name.
     pub job: Option<String>,
     /// Of this queue.
@@ -345,7 +345,7 @@ pub struct Count {
     /// The queue.
     pub queue: String,
     /// The state.
-    pub state: State,
+    pub state: JobState,
     /// The number.
     pub jobs: u64,
 }

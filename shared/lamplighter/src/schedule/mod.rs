@@ -6,7 +6,7 @@
 //! schedule and under which expression.
 //!
 //! Cron is accepted in two dialects, Unix (five fields) and AWS (six fields with `?`), and translated *exactly* in
-//! both directions. What the other dialect cannot say is an error that tells how to mend it, never an approximation.
+//! both directions. What the other dialect cannot say is an error that tells how to repair it, never an approximation.
 //!
 //! ```
 //! use std::time::Duration;

@@ -40,12 +40,12 @@ pub enum RateError {
         text: String,
     },
     /// AWS wants `1 minute` and `5 minutes` (EventBridge User Guide, "Rate expressions").
-    #[error("rate `{text}`: the unit of 1 is singular and of every other number plural; write `{mended}`")]
+    #[error("rate `{text}`: the unit of 1 is singular and of every other number plural; write `{repaired}`")]
     Plural {
         /// The text as given.
         text: String,
         /// The same with the right unit.
-        mended: String,
+        repaired: String,
     },
     /// Below a second, above 3650 days, or not whole seconds.
     #[error("rate of {given}: it must be whole seconds, from 1 second to 3650 days")]
@@ -106,8 +106,8 @@ impl Rate {
         let count: u32 = number.parse().map_err(|_| range())?;
         let seconds = count.checked_mul(each).filter(|all| (1..=MAX).contains(all)).ok_or_else(range)?;
         if (count == 1) != (unit == singular) {
-            let mended = format!("rate({})", counted(count, singular));
-            return Err(RateError::Plural { text: text.into(), mended });
+            let repaired = format!("rate({})", counted(count, singular));
+            return Err(RateError::Plural { text: text.into(), repaired });
         }
         Ok(Self { seconds })
     }

@@ -19,14 +19,14 @@ use tracing::Instrument;
 
 use super::{
     Inner, Report,
-    bookkeeping::{Ended, Settled},
+    bookkeeping::{EndedAttempt, Recorded},
     budget::Budget,
     intake::{AT_ONCE, Admitted, Claimed},
-    verdict::End,
+    decision::AttemptEnd,
 };
 use crate::{
     context::{self, Context},
-    delivery::Action,
+    delivery::MessageAction,
     function::Function,
     ports::{Event, Payloads, StoreError, StoreErrorKind},
 };
@@ -45,9 +45,9 @@ pub(super) struct Batch<'a> {
     /// By slot; a slot is never used twice.
     running: Vec<Option<Running>>,
     running_now: usize,
-    ended: Vec<Ended>,
+    ended: Vec<EndedAttempt>,
     /// The one call to the store that is under way. What ends meanwhile goes with the next.
-    settling: Option<BoxFuture<'a, Settled>>,
+    settling: Option<BoxFuture<'a, Recorded>>,
     /// Jobs that come later, since the settlement of their last attempt is written down first.
     expected: Option<BoxFuture<'a, Admitted>>,
     /// Events on their way. No answer waits for them.
@@ -69,7 +69,7 @@ struct Running {
 
 struct Finished {
     slot: usize,
-    end: End,
+    end: AttemptEnd,
 }
 
 impl<'a> Batch<'a> {
@@ -83,7 +83,7 @@ impl<'a> Batch<'a> {
             settling: None,
             expected: None,
             publishing: FuturesUnordered::new(),
-            limit: worker.function.jobs_at_once().unwrap_or(Function::DEFAULT_CONCURRENCY),
+            limit: worker.function.spec().concurrency.unwrap_or(Function::DEFAULT_CONCURRENCY),
             budget,
             messages: mpsc::unbounded_channel(),
         }
@@ -155,11 +155,11 @@ impl<'a> Batch<'a> {
                 }
                 () = stop.aborting(), if !aborting => {
                     aborting = true;
-                    self.cut_off(|_| End::HandedBack);
+                    self.cut_off(|_| AttemptEnd::HandedBack);
                 }
                 // Handlers end themselves before this; one that blocks its thread cannot, and is left behind.
                 () = sleep_until(self.budget.cut_off), if self.running_now > 0 => {
-                    self.cut_off(|running| End::TimedOut(running.started.elapsed()));
+                    self.cut_off(|running| AttemptEnd::TimedOut(running.started.elapsed()));
                 }
                 () = sleep_until(self.budget.answers_end), if idle => return,
             }
@@ -167,8 +167,8 @@ impl<'a> Batch<'a> {
     }
 
     /// The answers of jobs that have ended, and the next of their groups.
-    fn go_on(&mut self, settled: Settled, sink: &mut (dyn FnMut(Vec<Report>) + Send)) {
-        let Settled { reports, events, behind } = settled;
+    fn go_on(&mut self, settled: Recorded, sink: &mut (dyn FnMut(Vec<Report>) + Send)) {
+        let Recorded { reports, events, behind } = settled;
         self.publish(events);
         for (mut rest, deleted) in behind {
             let Some(head) = rest.pop_front() else { continue };
@@ -207,7 +207,7 @@ impl<'a> Batch<'a> {
 
     /// A job begins when its whole timeout is left, or when the batch has just begun: it would never get more.
     fn may_start(&self, job: &Claimed, now: Instant) -> bool {
-        let timeout = job.ready.route.options.attempt_timeout();
+        let timeout = job.ready.route.options.timeout;
         let Budget { began, handlers_end, .. } = self.budget;
         let fresh = now.saturating_duration_since(began) * 10 <= handlers_end.saturating_duration_since(began);
         now < handlers_end && (fresh || now + timeout <= handlers_end)
@@ -216,7 +216,7 @@ impl<'a> Batch<'a> {
     fn start(&mut self, lane: Lane, now: Instant) {
         let Lane { head: job, rest } = lane;
         let options = &job.ready.route.options;
-        let end_at = (now + options.attempt_timeout()).min(self.budget.handlers_end);
+        let end_at = (now + options.timeout).min(self.budget.handlers_end);
         let started_at = self.worker.env.now();
         let left = end_at.saturating_duration_since(now);
         let context = Context::new(context::Inner {
@@ -226,7 +226,7 @@ impl<'a> Batch<'a> {
             queue: job.ready.delivery.queue.clone(),
             receives: if job.ready.delivery.receipt.is_empty() { 0 } else { job.ready.delivery.receive_count },
             token: job.token,
-            max_attempts: options.retry_policy().max_attempts(),
+            max_attempts: options.retry.max_attempts(),
             deadline: end_at,
             deadline_at: started_at.saturating_add(left).unwrap_or(Timestamp::MAX),
             stop: self.worker.stop.clone(),
@@ -260,28 +260,28 @@ impl<'a> Batch<'a> {
         self.running_now += 1;
     }
 
-    fn finish(&mut self, slot: usize, end: End) {
+    fn finish(&mut self, slot: usize, end: AttemptEnd) {
         // An attempt that was cut off may have sent its end at the same moment: the first word counts.
         if let Some(running) = self.running.get_mut(slot).and_then(Option::take) {
             self.end(running, end);
         }
     }
 
-    fn end(&mut self, running: Running, end: End) {
+    fn end(&mut self, running: Running, end: AttemptEnd) {
         self.running_now -= 1;
         let Running { job, mut rest, context, started_at, .. } = running;
-        let (verdict, action) = self.worker.judge(&job, context.args(), end);
-        if action != Action::Ack
+        let (decision, action) = self.worker.decide(&job, context.args(), end);
+        if action != MessageAction::Ack
             && let Some(head) = rest.pop_front()
         {
             self.hand_back(Lane { head, rest: std::mem::take(&mut rest) });
         }
         let progress = context.unwritten_progress();
         let ended_at = self.worker.env.now();
-        self.ended.push(Ended { job, started_at: Some(started_at), ended_at, verdict, action, progress, behind: rest });
+        self.ended.push(EndedAttempt { job, started_at: Some(started_at), ended_at, decision, action, progress, behind: rest });
     }
 
-    fn cut_off(&mut self, end: impl Fn(&Running) -> End) {
+    fn cut_off(&mut self, end: impl Fn(&Running) -> AttemptEnd) {
         self.hand_back_waiting();
         for running in std::mem::take(&mut self.running).into_iter().flatten() {
             running.task.abort();
@@ -300,12 +300,12 @@ impl<'a> Batch<'a> {
     fn hand_back(&mut self, lane: Lane) {
         let now = self.worker.env.now();
         for job in [lane.head].into_iter().chain(lane.rest) {
-            let (verdict, _) = self.worker.judge(&job, &job.ready.message.args, End::HandedBack);
-            self.ended.push(Ended {
+            let (decision, _) = self.worker.decide(&job, &job.ready.message.args, AttemptEnd::HandedBack);
+            self.ended.push(EndedAttempt {
                 job,
                 started_at: None,
                 ended_at: now,
-                verdict,
+                decision,
                 action: AT_ONCE,
                 progress: None,
                 behind: VecDeque::new(),
@@ -346,7 +346,7 @@ fn attempt(
     context: Context,
     now: Instant,
     end_at: Instant,
-) -> impl Future<Output = End> + Send + 'static {
+) -> impl Future<Output = AttemptEnd> + Send + 'static {
     let handler = job.ready.route.handler.clone();
     async move {
         let watched = context.clone();
@@ -355,26 +355,26 @@ fn attempt(
                 // Boxed, since few jobs have their arguments elsewhere, and each would carry it along.
                 match Box::pin(fetch(payloads.as_deref(), reference, end_at.saturating_duration_since(now))).await {
                     Ok(args) => context.args_were_fetched(args),
-                    Err(error) => return End::NoArguments(error),
+                    Err(error) => return AttemptEnd::NoArguments(error),
                 }
             }
             match handler.as_ref().map(|handler| handler(context)) {
-                Some(Ok(future)) => End::Returned(future.await),
-                Some(Err(error)) => End::BadArguments(error),
-                None => End::HandedBack,
+                Some(Ok(future)) => AttemptEnd::Returned(future.await),
+                Some(Err(error)) => AttemptEnd::BadArguments(error),
+                None => AttemptEnd::HandedBack,
             }
         };
         let run = async move {
             tokio::select! {
                 biased;
                 end = run => end,
-                () = watched.watch_lease() => End::LeaseLost,
+                () = watched.watch_lease() => AttemptEnd::LeaseLost,
             }
         };
         match timeout_at(end_at, AssertUnwindSafe(run).catch_unwind()).await {
             Ok(Ok(end)) => end,
-            Ok(Err(panic)) => End::Panicked(panic),
-            Err(_) => End::TimedOut(now.elapsed()),
+            Ok(Err(panic)) => AttemptEnd::Panicked(panic),
+            Err(_) => AttemptEnd::TimedOut(now.elapsed()),
         }
     }
 }

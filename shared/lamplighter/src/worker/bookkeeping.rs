@@ -14,19 +14,19 @@ use super::{
     intake::Claimed,
 };
 use crate::{
-    delivery::{Action, Delivery, Settlement},
-    ports::{self, Event, Settle, Store, StoreError, StoreErrorKind, Submission, Verdict},
-    record::{Progress, State},
+    delivery::{MessageAction, Delivery, Disposition},
+    ports::{self, Event, Completion, Store, StoreError, StoreErrorKind, EnqueueRequest, Decision},
+    record::{Progress, JobState},
 };
 
 /// A job whose attempt has ended, or that is handed back without one.
-pub(super) struct Ended {
+pub(super) struct EndedAttempt {
     pub(super) job: Claimed,
     /// When its handler began, if it did.
     pub(super) started_at: Option<Timestamp>,
     pub(super) ended_at: Timestamp,
-    pub(super) verdict: Verdict,
-    pub(super) action: Action,
+    pub(super) decision: Decision,
+    pub(super) action: MessageAction,
     pub(super) progress: Option<Progress>,
     /// What comes after it in its FIFO group, and waits for it to be settled.
     pub(super) behind: VecDeque<Claimed>,
@@ -34,7 +34,7 @@ pub(super) struct Ended {
 
 /// What is known after jobs were settled.
 #[derive(Default)]
-pub(super) struct Settled {
+pub(super) struct Recorded {
     pub(super) reports: Vec<Report>,
     /// What others may want to hear.
     pub(super) events: Vec<Event>,
@@ -42,17 +42,17 @@ pub(super) struct Settled {
     pub(super) behind: Vec<(VecDeque<Claimed>, bool)>,
 }
 
-impl Settled {
+impl Recorded {
     /// The outcome counts. `done`: the message is settled too.
-    fn stands(&mut self, ended: Ended, done: bool) {
+    fn stands(&mut self, ended: EndedAttempt, done: bool) {
         self.events.extend(ended.event());
         self.report(ended, done);
     }
 
-    fn report(&mut self, mut ended: Ended, done: bool) {
+    fn report(&mut self, mut ended: EndedAttempt, done: bool) {
         let behind = std::mem::take(&mut ended.behind);
         if !behind.is_empty() {
-            self.behind.push((behind, ended.action == Action::Ack));
+            self.behind.push((behind, ended.action == MessageAction::Ack));
         }
         let mut report = ended.report();
         report.settlement.done = done;
@@ -69,8 +69,8 @@ const CARRYING_AT_ONCE: usize = 4;
 
 impl Inner {
     /// Writes down what has ended, in one call, and gives the answers for the host.
-    pub(super) async fn settle(&self, ended: Vec<Ended>, budget: Budget) -> Settled {
-        let mut settled = Settled { reports: Vec::with_capacity(ended.len()), ..Settled::default() };
+    pub(super) async fn settle(&self, ended: Vec<EndedAttempt>, budget: Budget) -> Recorded {
+        let mut settled = Recorded { reports: Vec::with_capacity(ended.len()), ..Recorded::default() };
         let mut tracked = Vec::with_capacity(ended.len());
         for ended in ended {
             self.log(&ended);
@@ -97,7 +97,7 @@ impl Inner {
         }
     }
 
-    async fn write(&self, store: &dyn Store, ended: Vec<Ended>, budget: Budget, settled: &mut Settled) {
+    async fn write(&self, store: &dyn Store, ended: Vec<EndedAttempt>, budget: Budget, settled: &mut Recorded) {
         let mut open = ended;
         let last = budget.settle_by();
         for pause in STORE_RETRIES.into_iter().map(Some).chain([None]) {
@@ -111,13 +111,13 @@ impl Inner {
             let mut failed = Vec::new();
             for mut ended in open {
                 match answers.next() {
-                    Some(Ok(ports::Settled::Applied { message_done })) => settled.stands(ended, message_done),
-                    Some(Ok(ports::Settled::Fenced(state))) => {
+                    Some(Ok(ports::CompletionResult::Applied { message_done })) => settled.stands(ended, message_done),
+                    Some(Ok(ports::CompletionResult::Fenced(state))) => {
                         let (id, attempt) = (&ended.job.ready.id, ended.job.token.attempt);
                         // Ended by someone else: the message has done its work. Otherwise it belongs to the new owner; and
                         // that of a job that has failed may still have to be dead-lettered.
-                        let over = matches!(state, Some(State::Succeeded | State::Cancelled));
-                        ended.action = if over { Action::Ack } else { Action::Release(None) };
+                        let over = matches!(state, Some(JobState::Succeeded | JobState::Cancelled));
+                        ended.action = if over { MessageAction::Ack } else { MessageAction::Release(None) };
                         tracing::warn!(
                             %id, attempt, ?state, acknowledged = over,
                             "lost its lease before it ended; its outcome is dropped"
@@ -145,7 +145,7 @@ impl Inner {
     }
 
     /// Sends settlements that the store could not take as messages on their jobs' queues.
-    async fn carry(&self, failed: Vec<(Ended, StoreError)>, budget: Budget, settled: &mut Settled) {
+    async fn carry(&self, failed: Vec<(EndedAttempt, StoreError)>, budget: Budget, settled: &mut Recorded) {
         let mut actions = Vec::with_capacity(failed.len());
         let mut submissions = Vec::with_capacity(failed.len());
         for (ended, error) in &failed {
@@ -176,7 +176,7 @@ impl Inner {
                     // Neither store nor queue: nothing is left but to let the job come again when its lease has ended.
                     let id = &ended.job.ready.id;
                     tracing::error!(%id, error, "settlement neither written nor sent; the job will run again");
-                    ended.action = Action::Release(None);
+                    ended.action = MessageAction::Release(None);
                     settled.report(ended, false);
                 }
             }
@@ -184,7 +184,7 @@ impl Inner {
     }
 
     /// Sends some settlements; says of each whether it is known to be sent.
-    async fn send(&self, submissions: Vec<Submission>, by: Instant) -> Vec<Result<(), String>> {
+    async fn send(&self, submissions: Vec<EnqueueRequest>, by: Instant) -> Vec<Result<(), String>> {
         let count = submissions.len();
         match timeout_at(by, self.backend.queues.send(submissions)).await {
             Ok(answers) => {
@@ -197,30 +197,30 @@ impl Inner {
         }
     }
 
-    fn log(&self, ended: &Ended) {
-        let Ended { job, started_at, ended_at, verdict, .. } = ended;
+    fn log(&self, ended: &EndedAttempt) {
+        let EndedAttempt { job, started_at, ended_at, decision, .. } = ended;
         let (name, id, attempt) = (&job.ready.message.job, &job.ready.id, job.token.attempt);
         // As a number: JSON logs show wider integers as text.
         let ms = started_at.map_or(0, |at| i64::try_from(ended_at.duration_since(at).as_millis()).unwrap_or(i64::MAX));
-        match verdict {
-            Verdict::Succeeded { .. } => tracing::info!(job = name, %id, attempt, ms, "job succeeded"),
-            Verdict::Retry { outcome, error, delay } => {
+        match decision {
+            Decision::Succeeded { .. } => tracing::info!(job = name, %id, attempt, ms, "job succeeded"),
+            Decision::Retry { outcome, error, delay } => {
                 let (outcome, delay_s) = (outcome.as_str(), delay.as_secs_f64());
                 tracing::warn!(job = name, %id, attempt, ms, outcome, %error, delay_s, "attempt failed, job is retried");
             }
-            Verdict::Failed { outcome, error, .. } => {
+            Decision::Failed { outcome, error, .. } => {
                 tracing::error!(job = name, %id, attempt, ms, outcome = outcome.as_str(), %error, "job failed");
             }
-            Verdict::PutBack { delay } => {
+            Decision::Released { delay } => {
                 tracing::info!(job = name, %id, attempt, ms, delay_s = delay.as_secs_f64(), "job put back");
             }
         }
     }
 }
 
-impl Ended {
-    pub(super) fn settle(&self, host: &Arc<str>) -> Settle {
-        Settle {
+impl EndedAttempt {
+    pub(super) fn settle(&self, host: &Arc<str>) -> Completion {
+        Completion {
             id: self.job.ready.id.clone(),
             queue: self.job.ready.delivery.queue.clone(),
             receipt: self.job.ready.delivery.receipt.clone(),
@@ -229,28 +229,28 @@ impl Ended {
             host: host.clone(),
             started_at: self.started_at.unwrap_or(self.ended_at),
             ended_at: self.ended_at,
-            verdict: self.verdict.clone(),
+            decision: self.decision.clone(),
             progress: self.progress,
-            tracking: self.job.ready.route.options.tracking(),
-            memo: self.job.memo.clone(),
-            exclusive: self.job.exclusive.clone(),
+            tracking: self.job.ready.route.options.tracking,
+            claim_hint: self.job.claim_hint.clone(),
+            lock: self.job.lock.clone(),
         }
     }
 
     fn event(&self) -> Option<Event> {
         let ready = &self.job.ready;
-        let error = match &self.verdict {
-            Verdict::Failed { error, .. } => Some(error.clone()),
-            Verdict::Succeeded { .. } if ready.route.options.announces_success() => None,
+        let error = match &self.decision {
+            Decision::Failed { error, .. } => Some(error.clone()),
+            Decision::Succeeded { .. } if ready.route.options.announce_success => None,
             _ => return None,
         };
-        Some(ready.event(self.verdict.state(), self.job.token.attempt, self.ended_at, error))
+        Some(ready.event(self.decision.state(), self.job.token.attempt, self.ended_at, error))
     }
 
     fn report(self) -> Report {
         let token = self.job.tracked.then_some(self.job.token);
         let Delivery { message_id, receipt, .. } = self.job.ready.delivery;
-        let settlement = Settlement { message_id, receipt, action: self.action, token, done: false };
-        Report { settlement, verdict: Some(self.verdict) }
+        let settlement = Disposition { message_id, receipt, action: self.action, token, done: false };
+        Report { settlement, decision: Some(self.decision) }
     }
 }

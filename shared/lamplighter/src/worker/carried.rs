@@ -15,16 +15,16 @@ use tokio::time::timeout_at;
 
 use super::{
     Inner, Report,
-    bookkeeping::Ended,
+    bookkeeping::EndedAttempt,
     budget::{Budget, told},
     intake::{Admitted, HeldGroups, Ready, back_off},
 };
 use crate::{
-    delivery::{Action, Delivery},
+    delivery::{MessageAction, Delivery},
     id::JobId,
     message::{MAX_MESSAGE_BYTES, Message},
     options::Tracking,
-    ports::{Settle, Settled, StoreError, Submission, Verdict},
+    ports::{Completion, CompletionResult, StoreError, EnqueueRequest, Decision},
 };
 
 /// The internal message that carries a settlement by itself.
@@ -44,7 +44,7 @@ const SOON: Duration = Duration::from_secs(2);
 
 /// A settlement that came as a message.
 pub(super) struct Carried {
-    settle: Settle,
+    settle: Completion,
     on: On,
 }
 
@@ -58,9 +58,9 @@ enum On {
 
 /// A settlement on its way.
 pub(super) struct Carrier {
-    pub(super) submission: Submission,
+    pub(super) submission: EnqueueRequest,
     /// What is done to the message that was received, once this one is taken.
-    pub(super) action: Action,
+    pub(super) action: MessageAction,
 }
 
 impl Carried {
@@ -78,7 +78,7 @@ impl Carried {
     /// The settlement of a job's last attempt, which `raw` on the job's message holds. `Err`: it is none of this job,
     /// which comes back.
     pub(super) fn on_job(raw: &RawValue, mut ready: Box<Ready>) -> Result<Self, Box<Ready>> {
-        match serde_json::from_str::<Settle>(raw.get()) {
+        match serde_json::from_str::<Completion>(raw.get()) {
             Ok(mut settle) if settle.id == ready.id => {
                 ready.stands_for = Some(settle.message_id.clone());
                 settle.receipt.clone_from(&ready.delivery.receipt);
@@ -123,17 +123,17 @@ pub fn body_as_sent(body: &str) -> Cow<'_, str> {
 
 impl Inner {
     /// The message that carries the settlement of an attempt.
-    pub(super) fn carrier(&self, ended: &Ended, budget: Budget) -> Option<Carrier> {
+    pub(super) fn carrier(&self, ended: &EndedAttempt, budget: Budget) -> Option<Carrier> {
         self.on_next_message(ended).or_else(|| self.by_itself(ended, budget))
     }
 
     /// On the job's own next message, where one follows and has room for it.
-    fn on_next_message(&self, ended: &Ended) -> Option<Carrier> {
-        let Ended { job, verdict, .. } = ended;
-        let delay = match verdict {
-            Verdict::Succeeded { .. } => return None,
-            Verdict::Retry { delay, .. } | Verdict::PutBack { delay } => *delay,
-            Verdict::Failed { .. } => SOON,
+    fn on_next_message(&self, ended: &EndedAttempt) -> Option<Carrier> {
+        let EndedAttempt { job, decision, .. } = ended;
+        let delay = match decision {
+            Decision::Succeeded { .. } => return None,
+            Decision::Retry { delay, .. } | Decision::Released { delay } => *delay,
+            Decision::Failed { .. } => SOON,
         };
         // Nobody sent a message of a job that was handed over directly.
         if job.ready.delivery.group.is_some() || job.ready.delivery.receipt.is_empty() {
@@ -146,10 +146,10 @@ impl Inner {
             return None;
         }
         let due_at = self.env.now().saturating_add(delay.min(SOON)).ok();
-        Some(Carrier { submission: self.submission(ended, message, due_at), action: Action::Ack })
+        Some(Carrier { submission: self.submission(ended, message, due_at), action: MessageAction::Ack })
     }
 
-    fn by_itself(&self, ended: &Ended, budget: Budget) -> Option<Carrier> {
+    fn by_itself(&self, ended: &EndedAttempt, budget: Budget) -> Option<Carrier> {
         let mut message = Message::new(SETTLE_JOB, to_raw_value(&ended.settle(&self.host)).ok()?).ok()?;
         message.enqueued_at = Some(self.env.now());
         let mut submission = self.submission(ended, message, None);
@@ -159,25 +159,25 @@ impl Inner {
         // Its job's message stays, and is not to come first.
         let last = budget.lease_left() + BEHIND;
         let action = match &ended.action {
-            Action::Retry(delay) => Action::Retry((*delay).max(last)),
-            Action::Release(delay) => Action::Release(Some(delay.unwrap_or_default().max(last))),
+            MessageAction::Retry(delay) => MessageAction::Retry((*delay).max(last)),
+            MessageAction::Release(delay) => MessageAction::Release(Some(delay.unwrap_or_default().max(last))),
             action => action.clone(),
         };
         Some(Carrier { submission, action })
     }
 
-    fn submission(&self, ended: &Ended, mut message: Message, due_at: Option<jiff::Timestamp>) -> Submission {
+    fn submission(&self, ended: &EndedAttempt, mut message: Message, due_at: Option<jiff::Timestamp>) -> EnqueueRequest {
         // An id of its own: where a queue tells duplicates by ids, this is none of the message that it follows.
         let id = JobId::generate(&self.env);
         message.id.get_or_insert_with(|| id.clone());
-        Submission {
+        EnqueueRequest {
             id,
             queue: ended.job.ready.delivery.queue.clone(),
             message: Arc::new(message),
             due_at,
             group: None,
             tracking: Tracking::Untracked,
-            own_id: false,
+            caller_supplied_id: false,
         }
     }
 
@@ -198,11 +198,11 @@ impl Inner {
             let answer = match answer {
                 Ok(answer) => answer,
                 // No records are kept here any more.
-                Err(_) if self.backend.store.is_none() && matches!(carried.on, On::Job(_)) => Settled::Fenced(None),
+                Err(_) if self.backend.store.is_none() && matches!(carried.on, On::Job(_)) => CompletionResult::Fenced(None),
                 Err(error) => {
                     tracing::warn!(%id, %error, "settlement from a message not written yet");
                     let delivery = carried.delivery();
-                    let action = Action::Release(Some(back_off(delivery.receive_count).min(LONGEST_REST)));
+                    let action = MessageAction::Release(Some(back_off(delivery.receive_count).min(LONGEST_REST)));
                     admitted.reports.push(Report::of(delivery, action));
                     continue;
                 }
@@ -210,13 +210,13 @@ impl Inner {
             match carried.on {
                 On::Itself(delivery) => {
                     tracing::info!(%id, ?answer, "settlement from a message");
-                    admitted.reports.push(Report::of(&delivery, Action::Ack));
+                    admitted.reports.push(Report::of(&delivery, MessageAction::Ack));
                 }
                 On::Job(job) => {
                     tracing::info!(%id, ?answer, "settlement from its job's next message");
                     match answer {
-                        Settled::Applied { message_done: true } => {
-                            let mut report = Report::of(&job.delivery, Action::Ack);
+                        CompletionResult::Applied { message_done: true } => {
+                            let mut report = Report::of(&job.delivery, MessageAction::Ack);
                             report.settlement.done = true;
                             admitted.reports.push(report);
                         }
@@ -232,7 +232,7 @@ impl Inner {
         admitted
     }
 
-    async fn settle_carried(&self, carried: &[Carried], budget: Budget) -> Vec<Result<Settled, StoreError>> {
+    async fn settle_carried(&self, carried: &[Carried], budget: Budget) -> Vec<Result<CompletionResult, StoreError>> {
         let missing = |text: &str| carried.iter().map(|_| Err(StoreError::unavailable(text))).collect();
         let Some(store) = &self.backend.store else { return missing("no table is configured here") };
         let by = budget.carried_by();

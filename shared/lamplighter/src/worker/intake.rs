@@ -11,7 +11,7 @@ use super::{
     carried::{self, Carried, SETTLE_JOB},
 };
 use crate::{
-    delivery::{Action, Burial, BurialReason, Delivery},
+    delivery::{MessageAction, DeadLetterCause, DeadLetterReason, Delivery},
     error::ErrorText,
     function::Route,
     id::JobId,
@@ -19,8 +19,8 @@ use crate::{
     message::{MAX_HOPS, Message, SharedMessage},
     misfit::Misfit,
     options::Overlap,
-    ports::{Claim, ClaimRequest, Event, Exclusive, JobOwner, OnBusy, Store, StoreError, Token},
-    record::State,
+    ports::{Claim, ClaimRequest, Event, Lock, JobOwner, OnBusy, Store, StoreError, Token},
+    record::JobState,
     schedule::is_schedule_name,
 };
 
@@ -43,9 +43,9 @@ impl Ready {
     }
 
     /// What it must hold alone to run, by its job's overlap policy.
-    fn exclusive(&self) -> Option<Exclusive> {
+    fn lock(&self) -> Option<Lock> {
         let schedule = self.message.schedule.as_deref().filter(|name| is_schedule_name(name))?;
-        let on_busy = match self.route.options.overlap_policy() {
+        let on_busy = match self.route.options.overlap {
             Overlap::Allow => return None,
             Overlap::Queue => OnBusy::Wait,
             Overlap::Skip => {
@@ -53,11 +53,11 @@ impl Ready {
             }
         };
         // With the job's name: whoever can send a message can name any schedule in it.
-        Some(Exclusive { key: format!("schedule:{}:{schedule}", self.message.job), on_busy })
+        Some(Lock { key: format!("schedule:{}:{schedule}", self.message.job), on_busy })
     }
 
     /// What others may want to hear of it.
-    pub(super) fn event(&self, state: State, attempt: u32, at: Timestamp, error: Option<ErrorText>) -> Event {
+    pub(super) fn event(&self, state: JobState, attempt: u32, at: Timestamp, error: Option<ErrorText>) -> Event {
         Event {
             id: self.id.clone(),
             job: self.message.job.clone(),
@@ -77,11 +77,11 @@ pub(super) struct Claimed {
     pub(super) ready: Box<Ready>,
     pub(super) token: Token,
     pub(super) checkpoint: Option<Box<RawValue>>,
-    pub(super) memo: Option<Box<str>>,
+    pub(super) claim_hint: Option<Box<str>>,
     /// Whether the store has a lease for it, so that its end must be written down.
     pub(super) tracked: bool,
     /// The key of what it holds alone.
-    pub(super) exclusive: Option<String>,
+    pub(super) lock: Option<String>,
 }
 
 /// How often an unknown job is received before it is buried, and how long it rests in between, times the number of
@@ -137,9 +137,9 @@ impl HeldGroups {
 
     /// Notes what is done to a message. Only what is deleted lets its group go on: whether a dead letter gets to its
     /// queue is known later.
-    fn note(&mut self, delivery: &Delivery, action: &Action) {
+    fn note(&mut self, delivery: &Delivery, action: &MessageAction) {
         if let Some(group) = &delivery.group
-            && *action != Action::Ack
+            && *action != MessageAction::Ack
         {
             self.0.insert((delivery.queue.clone(), group.clone()));
         }
@@ -147,7 +147,7 @@ impl HeldGroups {
 }
 
 /// What a delivery that did not run is released with: it comes back at once.
-pub(super) const AT_ONCE: Action = Action::Release(Some(Duration::ZERO));
+pub(super) const AT_ONCE: MessageAction = MessageAction::Release(Some(Duration::ZERO));
 
 impl Inner {
     /// Parses each body by itself, and answers at once for those that cannot run.
@@ -174,59 +174,59 @@ impl Inner {
                         }
                         continue;
                     }
-                    Ok(Admission::Settlement(carried)) => {
+                    Ok(Admission::Disposition(carried)) => {
                         received.carried.push(*carried);
                         continue;
                     }
                     Err(action) => action,
                 }
             };
-            received.held.note(&delivery, &action);
+            received.held.save_job_data(&delivery, &action);
             received.reports.push(Report::of(&delivery, action));
         }
         received
     }
 
-    fn admit(&self, delivery: &Delivery) -> Result<Admission, Action> {
+    fn admit(&self, delivery: &Delivery) -> Result<Admission, MessageAction> {
         let message: Message = match without_placeholders(&delivery.body).parse() {
             Ok(message) => message,
-            Err(error) => return Err(bury(delivery, BurialReason::BadMessage, &error)),
+            Err(error) => return Err(dead_letter(delivery, DeadLetterReason::BadMessage, &error)),
         };
         if message.job == SETTLE_JOB {
             return match Carried::by_itself(&message, delivery) {
-                Ok(carried) => Ok(Admission::Settlement(Box::new(carried))),
-                Err(error) => Err(bury(delivery, BurialReason::BadMessage, &Misfit::from(&error))),
+                Ok(carried) => Ok(Admission::Disposition(Box::new(carried))),
+                Err(error) => Err(dead_letter(delivery, DeadLetterReason::BadMessage, &Misfit::from(&error))),
             };
         }
         // The transport's id serves where the sender gave none: better than refusing what one can run.
         let id = match &message.id {
             Some(id) => id.clone(),
             None => {
-                JobId::new(&delivery.message_id).map_err(|error| bury(delivery, BurialReason::BadMessage, &error))?
+                JobId::new(&delivery.message_id).map_err(|error| dead_letter(delivery, DeadLetterReason::BadMessage, &error))?
             }
         };
         if message.hops > MAX_HOPS {
             let error = format!("{} jobs have begotten each other in a row, and {MAX_HOPS} is the limit", message.hops);
-            return Err(bury(delivery, BurialReason::TooManyHops, &error));
+            return Err(dead_letter(delivery, DeadLetterReason::TooManyHops, &error));
         }
         let Some(route) = self.function.shared_route(&message.job) else {
             return Err(self.unknown(delivery, &message.job));
         };
         if message.expires_at.is_some_and(|at| at <= self.env.now()) && !(route.options.is_tracked() && self.tracks()) {
             tracing::info!(job = message.job, %id, "expired before it began");
-            return Err(Action::Ack);
+            return Err(MessageAction::Ack);
         }
         Ok(Admission::Job(id, message, route.clone()))
     }
 
-    fn unknown(&self, delivery: &Delivery, job: &str) -> Action {
+    fn unknown(&self, delivery: &Delivery, job: &str) -> MessageAction {
         let function = self.function.name();
         if delivery.receive_count > UNKNOWN_JOB_RECEIVES {
             let error = format!("function {function} performs no job {job:?}");
-            return bury(delivery, BurialReason::UnknownJob, &error);
+            return dead_letter(delivery, DeadLetterReason::UnknownJob, &error);
         }
         tracing::warn!(job, function, receives = delivery.receive_count, "unknown job, released");
-        Action::Release(Some(UNKNOWN_JOB_REST * delivery.receive_count.max(1)))
+        MessageAction::Release(Some(UNKNOWN_JOB_REST * delivery.receive_count.max(1)))
     }
 
     /// Asks the store, in one call, for the right to run each job; answers for those that may not.
@@ -241,7 +241,7 @@ impl Inner {
         let tracked: Vec<_> = ready.iter().filter(|ready| ready.route.options.is_tracked()).collect();
         let owners: Vec<(u64, Option<String>)> = tracked
             .iter()
-            .map(|ready| (self.env.random.next_u64(), ready.exclusive().map(|exclusive| exclusive.key)))
+            .map(|ready| (self.env.random.next_u64(), ready.lock().map(|lock| lock.key)))
             .collect();
         let request = |place: usize| self.request(tracked[place], owners[place].0, lease_until);
         let answers = if tracked.is_empty() { Vec::new() } else { ask(&**store, tracked.len(), request, budget).await };
@@ -254,19 +254,19 @@ impl Inner {
                 admitted.put(claimed, &held);
                 continue;
             }
-            let (owner, exclusive) = owners.next().unwrap_or_default();
+            let (owner, lock) = owners.next().unwrap_or_default();
             let answer =
                 answers.next().unwrap_or_else(|| Err(StoreError::unavailable("the store gave no answer in time")));
             let action = match answer {
-                Ok(Claim::Run { attempt, checkpoint, memo }) => {
+                Ok(Claim::Run { attempt, checkpoint, claim_hint }) => {
                     let token = Token { attempt, owner };
                     let ready = Box::new(ready);
-                    admitted.put(Claimed { ready, token, checkpoint, memo, tracked: true, exclusive }, &held);
+                    admitted.put(Claimed { ready, token, checkpoint, claim_hint, tracked: true, lock }, &held);
                     continue;
                 }
                 answer => self.refused(&ready, answer, now, &mut admitted.events),
             };
-            held.note(&ready.delivery, &action);
+            held.save_job_data(&ready.delivery, &action);
             admitted.reports.push(Report::of(&ready.delivery, action));
         }
         admitted
@@ -282,10 +282,10 @@ impl Inner {
             owner,
             host: self.host.clone(),
             lease_until,
-            max_attempts: ready.route.options.retry_policy().max_attempts(),
-            retention: ready.route.options.retention_policy(),
-            tracking: ready.route.options.tracking(),
-            exclusive: ready.exclusive(),
+            max_attempts: ready.route.options.retry.max_attempts(),
+            retention: ready.route.options.retention,
+            tracking: ready.route.options.tracking,
+            lock: ready.lock(),
         }
     }
 
@@ -296,46 +296,46 @@ impl Inner {
         answer: Result<Claim, StoreError>,
         now: Timestamp,
         events: &mut Vec<Event>,
-    ) -> Action {
+    ) -> MessageAction {
         let (job, id) = (&*ready.message.job, &ready.id);
         match answer {
             Ok(Claim::Ended(state)) => {
                 let message_id = &*ready.delivery.message_id;
                 tracing::info!(job, %id, %state, message_id, "its job has ended already: the message is acknowledged, not run");
-                Action::Ack
+                MessageAction::Ack
             }
             Ok(Claim::Foreign(owner)) => {
                 let error = foreign(ready, &owner);
                 tracing::error!(job, %id, queue = &*ready.delivery.queue, error, "message dead-lettered");
-                burial(BurialReason::ForeignId, ErrorText::new(error))
+                cause(DeadLetterReason::ForeignId, ErrorText::new(error))
             }
-            Ok(Claim::Unburied { reason, error, attempts }) => {
+            Ok(Claim::DeadLetterPending { reason, error, attempts }) => {
                 tracing::warn!(job, %id, "has failed and was not dead-lettered; dead-lettered now");
                 // Whoever recorded the failure may not have told of it.
-                events.push(ready.event(State::Failed, attempts, now, Some(error.clone())));
-                burial(reason, error)
+                events.push(ready.event(JobState::Failed, attempts, now, Some(error.clone())));
+                cause(reason, error)
             }
             // A moment after the lease, or the next claim would come just too early.
-            Ok(Claim::Busy(until)) => Action::Release(Some(self.env.until(until) + Duration::from_secs(1))),
-            Ok(Claim::Waits(until)) => {
+            Ok(Claim::Busy(until)) => MessageAction::Release(Some(self.env.until(until) + Duration::from_secs(1))),
+            Ok(Claim::Locked(until)) => {
                 tracing::debug!(job, %id, %until, "waits for another job to end");
-                Action::Release(Some(self.env.until(until)))
+                MessageAction::Release(Some(self.env.until(until)))
             }
             Ok(Claim::Skipped) => {
                 let schedule = ready.message.schedule.as_deref();
                 tracing::info!(job, %id, schedule, "skipped: an earlier job still runs");
-                Action::Ack
+                MessageAction::Ack
             }
             Ok(Claim::Exhausted { attempts }) => {
                 let error = format!("attempt {attempts} of {attempts} was lost: its host ended without a word");
                 tracing::error!(job, %id, error, "job failed");
                 let error = ErrorText::new(error);
-                events.push(ready.event(State::Failed, attempts, now, Some(error.clone())));
-                burial(BurialReason::AttemptsExhausted, error)
+                events.push(ready.event(JobState::Failed, attempts, now, Some(error.clone())));
+                cause(DeadLetterReason::AttemptsExhausted, error)
             }
             Err(error) => {
                 tracing::warn!(job, %id, %error, "could not be claimed, released");
-                Action::Release(Some(back_off(ready.delivery.receive_count)))
+                MessageAction::Release(Some(back_off(ready.delivery.receive_count)))
             }
             // Not refused: the caller runs it.
             Ok(Claim::Run { .. }) => AT_ONCE,
@@ -345,7 +345,7 @@ impl Inner {
     fn unclaimed(&self, ready: Ready) -> Claimed {
         let attempt = ready.delivery.receive_count.max(1).saturating_add(ready.message.attempts);
         let token = Token { attempt, owner: 0 };
-        Claimed { ready: Box::new(ready), token, checkpoint: None, memo: None, tracked: false, exclusive: None }
+        Claimed { ready: Box::new(ready), token, checkpoint: None, claim_hint: None, tracked: false, lock: None }
     }
 
     fn tracks(&self) -> bool {
@@ -395,7 +395,7 @@ impl Admitted {
 enum Admission {
     Job(JobId, Message, Arc<Route>),
     /// A settlement that the store could not take earlier.
-    Settlement(Box<Carried>),
+    Disposition(Box<Carried>),
 }
 
 fn foreign(ready: &Ready, owner: &JobOwner) -> String {
@@ -405,7 +405,7 @@ fn foreign(ready: &Ready, owner: &JobOwner) -> String {
     )
 }
 
-fn bury(delivery: &Delivery, reason: BurialReason, error: &dyn std::fmt::Display) -> Action {
+fn dead_letter(delivery: &Delivery, reason: DeadLetterReason, error: &dyn std::fmt::Display) -> MessageAction {
     tracing::error!(
         queue = &*delivery.queue,
         message_id = delivery.message_id,
@@ -413,11 +413,11 @@ fn bury(delivery: &Delivery, reason: BurialReason, error: &dyn std::fmt::Display
         %error,
         "message dead-lettered"
     );
-    burial(reason, ErrorText::new(error.to_string()))
+    cause(reason, ErrorText::new(error.to_string()))
 }
 
-pub(super) fn burial(reason: BurialReason, error: ErrorText) -> Action {
-    Action::Bury(Burial { reason, error })
+pub(super) fn cause(reason: DeadLetterReason, error: ErrorText) -> MessageAction {
+    MessageAction::DeadLetter(DeadLetterCause { reason, error })
 }
 
 /// A scheduler that does not fill in its placeholders sends them as they are, here in place of a tick's time. Taken for

@@ -3,7 +3,7 @@
 //! 1. [`intake`]: each body is parsed by itself; what cannot run is dead-lettered or released at once.
 //! 2. One claim for the batch: who may run, who has ended already, who is busy elsewhere.
 //! 3. [`batch`]: jobs run beside each other, FIFO groups in order, each under its timeout, panics caught singly.
-//! 4. [`verdict`]: what an attempt's end means for the record and for the message.
+//! 4. [`decision`]: what an attempt's end means for the record and for the message.
 //! 5. [`bookkeeping`]: jobs that end at the same time are written down in one call, each write fenced.
 //! 6. [`carried`]: what the store cannot take travels as a message, and is applied by whoever receives it.
 //!
@@ -15,7 +15,7 @@ mod budget;
 mod carried;
 mod intake;
 mod stop;
-mod verdict;
+mod decision;
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
@@ -35,12 +35,12 @@ pub use self::{
 use crate::{
     client::Client,
     declared::Limits,
-    delivery::{Action, Delivery, Settlement},
+    delivery::{MessageAction, Delivery, Disposition},
     env::Env,
     error::ErrorText,
     function::Function,
-    ports::{Backend, Verdict},
-    record::State,
+    ports::{Backend, Decision},
+    record::JobState,
 };
 
 /// Runs the jobs of one function. Cloning is cheap.
@@ -58,11 +58,11 @@ struct Inner {
 
 /// What came of one job that was handed over directly; see [`Worker::perform`].
 #[derive(Debug, Clone)]
-pub struct Performed {
+pub struct JobResult {
     /// What would be done with a message that had carried the job.
-    pub action: Action,
+    pub action: MessageAction,
     /// The state that its attempt led to; `None` when no handler ran: it had ended before, or expired.
-    pub state: Option<State>,
+    pub state: Option<JobState>,
     /// What the handler returned.
     pub output: Option<Box<RawValue>>,
     /// What went wrong.
@@ -71,8 +71,8 @@ pub struct Performed {
 
 /// A settlement, and the verdict that led to it where a handler ran.
 struct Report {
-    settlement: Settlement,
-    verdict: Option<Verdict>,
+    settlement: Disposition,
+    decision: Option<Decision>,
 }
 
 impl Worker {
@@ -93,7 +93,7 @@ impl Worker {
 
     /// Runs the jobs of a batch and says what the host must do with each delivery; every delivery gets exactly one
     /// answer. Returns before `deadline`, with time left to act on the answers.
-    pub async fn process(&self, deliveries: Vec<Delivery>, deadline: Instant) -> Vec<Settlement> {
+    pub async fn process(&self, deliveries: Vec<Delivery>, deadline: Instant) -> Vec<Disposition> {
         let mut settlements = Vec::with_capacity(deliveries.len());
         self.process_each(deliveries, deadline, |settled| settlements.extend(settled)).await;
         settlements
@@ -105,7 +105,7 @@ impl Worker {
         &self,
         deliveries: Vec<Delivery>,
         deadline: Instant,
-        mut sink: impl FnMut(Vec<Settlement>) + Send,
+        mut sink: impl FnMut(Vec<Disposition>) + Send,
     ) {
         self.0
             .run(deliveries, deadline, &mut |reports| sink(reports.into_iter().map(|r| r.settlement).collect()))
@@ -113,19 +113,19 @@ impl Worker {
     }
 
     /// Runs one job that no queue delivered: a direct invocation, or an event.
-    pub async fn perform(&self, delivery: Delivery, deadline: Instant) -> Performed {
-        let mut performed = Performed { action: Action::Release(None), state: None, output: None, error: None };
+    pub async fn perform(&self, delivery: Delivery, deadline: Instant) -> JobResult {
+        let mut performed = JobResult { action: MessageAction::Release(None), state: None, output: None, error: None };
         let mut take = |reports: Vec<Report>| {
             for report in reports {
-                if let Action::Bury(burial) = &report.settlement.action {
-                    performed.error = Some(burial.error.clone());
+                if let MessageAction::DeadLetter(cause) = &report.settlement.action {
+                    performed.error = Some(cause.error.clone());
                 }
                 performed.action = report.settlement.action;
-                performed.state = report.verdict.as_ref().map(Verdict::state);
-                match report.verdict {
-                    Some(Verdict::Succeeded { output, .. }) => performed.output = output,
-                    Some(Verdict::Retry { error, .. } | Verdict::Failed { error, .. }) => performed.error = Some(error),
-                    Some(Verdict::PutBack { .. }) | None => {}
+                performed.state = report.decision.as_ref().map(Decision::state);
+                match report.decision {
+                    Some(Decision::Succeeded { output, .. }) => performed.output = output,
+                    Some(Decision::Retry { error, .. } | Decision::Failed { error, .. }) => performed.error = Some(error),
+                    Some(Decision::Released { .. }) | None => {}
                 }
             }
         };
@@ -173,16 +173,16 @@ fn part(ready: Vec<Ready>, carried: &[Carried]) -> (Vec<Ready>, Vec<Ready>) {
 }
 
 impl Report {
-    fn of(delivery: &Delivery, action: Action) -> Self {
+    fn of(delivery: &Delivery, action: MessageAction) -> Self {
         Self {
-            settlement: Settlement {
+            settlement: Disposition {
                 message_id: delivery.message_id.clone(),
                 receipt: delivery.receipt.clone(),
                 action,
                 token: None,
                 done: false,
             },
-            verdict: None,
+            decision: None,
         }
     }
 }

@@ -8,11 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lamplighter::{
-    Backend, BurialReason, Claim, ClaimRequest, Count, Delivery, EnqueueError, Enqueued, Env, ErrorText, Function, Job,
-    JobId, JobState, LeaseStatus, ListQuery, Note, Options, Page, Queue, Queues, Record, Retry, Settle, Settled, Stop,
-    Store, StoreError, Submission, Timestamp, Token, Verdict, Worker,
-};
+use lamplighter::{EnqueueError, Enqueued, Function, Job, JobId, JobState, ListQuery, Options, Queue, Record, Retry, Timestamp, backend::{Backend, Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, EnqueueRequest, JobData, LeaseStatus, Queues, Store, StoreError, Token}, env::Env, host::{Delivery, Stop, Worker}, record::{Count, ErrorText, Page}};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -65,8 +61,8 @@ pub struct Memory {
     pub claims: Arc<Mutex<Vec<ClaimRequest>>>,
     /// The answers to the next claims, in place of the memory's own.
     pub answers: Arc<Mutex<VecDeque<Claim>>>,
-    pub settled: Arc<Mutex<Vec<Settle>>>,
-    pub sent: Arc<Mutex<Vec<Submission>>>,
+    pub settled: Arc<Mutex<Vec<Completion>>>,
+    pub sent: Arc<Mutex<Vec<EnqueueRequest>>>,
     pub faults: Arc<Mutex<Faults>>,
     pub settle_calls: Arc<Mutex<usize>>,
 }
@@ -118,7 +114,7 @@ fn fault(left: &mut u32) -> Result<(), StoreError> {
 
 #[async_trait]
 impl Queues for Memory {
-    async fn send(&self, submissions: Vec<Submission>) -> Vec<Result<Enqueued, EnqueueError>> {
+    async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
         submissions
             .into_iter()
             .map(|submission| {
@@ -147,13 +143,13 @@ impl Store for Memory {
                 let entry = jobs.entry(request.id).or_insert(Entry::new(JobState::Queued, 0, None));
                 if entry.failed_message.as_ref() == Some(&request.message_id) {
                     let error = ErrorText::new("no luck");
-                    return Ok(Claim::Unburied { reason: BurialReason::Failed, error, attempts: entry.attempt });
+                    return Ok(Claim::DeadLetterPending { reason: DeadLetterReason::Failed, error, attempts: entry.attempt });
                 }
                 if entry.state.is_final() {
                     return Ok(Claim::Ended(entry.state));
                 }
                 if let Some((token, _)) = entry.holder.filter(|(token, _)| token.owner == request.owner) {
-                    return Ok(Claim::Run { attempt: token.attempt, checkpoint: None, memo: None });
+                    return Ok(Claim::Run { attempt: token.attempt, checkpoint: None, claim_hint: None });
                 }
                 if let Some((_, until)) = entry.holder.filter(|(_, until)| *until > now) {
                     return Ok(Claim::Busy(until));
@@ -165,46 +161,46 @@ impl Store for Memory {
                 entry.attempt += 1;
                 entry.state = JobState::Running;
                 entry.holder = Some((Token { attempt: entry.attempt, owner: request.owner }, request.lease_until));
-                Ok(Claim::Run { attempt: entry.attempt, checkpoint: None, memo: None })
+                Ok(Claim::Run { attempt: entry.attempt, checkpoint: None, claim_hint: None })
             })
             .collect()
     }
 
-    async fn settle(&self, requests: Vec<Settle>, _: Instant) -> Vec<Result<Settled, StoreError>> {
+    async fn settle(&self, requests: Vec<Completion>, _: Instant) -> Vec<Result<CompletionResult, StoreError>> {
         *self.settle_calls.lock().unwrap() += 1;
         requests
             .into_iter()
             .map(|settle| {
                 fault(&mut self.faults.lock().unwrap().settles)?;
                 let mut jobs = self.jobs.lock().unwrap();
-                let Some(entry) = jobs.get_mut(&settle.id) else { return Ok(Settled::Fenced(None)) };
+                let Some(entry) = jobs.get_mut(&settle.id) else { return Ok(CompletionResult::Fenced(None)) };
                 if entry.known.contains(&(settle.token, settle.ended_at)) {
-                    return Ok(Settled::Applied { message_done: false });
+                    return Ok(CompletionResult::Applied { message_done: false });
                 }
                 if entry.holder.is_none_or(|(token, _)| token != settle.token) {
-                    return Ok(Settled::Fenced(Some(entry.state)));
+                    return Ok(CompletionResult::Fenced(Some(entry.state)));
                 }
                 entry.holder = None;
                 entry.known.push((settle.token, settle.ended_at));
-                entry.state = match &settle.verdict {
-                    Verdict::Succeeded { .. } => JobState::Succeeded,
-                    Verdict::Retry { .. } => JobState::Retrying,
-                    Verdict::Failed { .. } => {
+                entry.state = match &settle.decision {
+                    Decision::Succeeded { .. } => JobState::Succeeded,
+                    Decision::Retry { .. } => JobState::Retrying,
+                    Decision::Failed { .. } => {
                         entry.failed_message = Some(settle.message_id.clone());
                         JobState::Failed
                     }
-                    Verdict::PutBack { .. } => {
+                    Decision::Released { .. } => {
                         entry.attempt -= 1;
                         JobState::Queued
                     }
                 };
                 self.settled.lock().unwrap().push(settle);
-                Ok(Settled::Applied { message_done: false })
+                Ok(CompletionResult::Applied { message_done: false })
             })
             .collect()
     }
 
-    async fn note(&self, id: &JobId, token: Token, _note: Note) -> Result<LeaseStatus, StoreError> {
+    async fn save_job_data(&self, id: &JobId, token: Token, _note: JobData) -> Result<LeaseStatus, StoreError> {
         let held = self.jobs.lock().unwrap()[id].holder.is_some_and(|(holder, _)| holder == token);
         Ok(if held { LeaseStatus::Held } else { LeaseStatus::Lost })
     }
@@ -225,11 +221,11 @@ impl Store for Memory {
         Ok(None)
     }
 
-    async fn requeue(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+    async fn retry(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }
 
-    async fn revive(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+    async fn mark_queued(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }
 }

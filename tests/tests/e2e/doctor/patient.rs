@@ -4,27 +4,27 @@ use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, TimeToLiveSpecif
 use aws_sdk_lambda::types::{DestinationConfig, OnFailure, RecursiveLoop, State};
 use aws_sdk_sqs::{config::Credentials, types::QueueAttributeName};
 use lamplighter::{Function, ScheduledJob, schedule::Schedule};
-use lamplighter_aws::{Examiner, Sdk};
+use lamplighter_aws::{StackReader, AwsClients};
 use lamplighter_infra::{
     Deployment, Template,
-    doctor::{Finding, Kind, Wanted},
+    doctor::{Finding, Kind, Expected},
 };
 use lamplighter_tests::ministack::{REGION, ROOT_KEY, Stack, eventually};
 use serde_json::Value;
 
 use crate::cloud::{Cloud, SOON, cloud, deploy};
 
-pub(super) fn sdk(cloud: &Cloud, key: &str, secret: &str) -> Sdk {
+pub(super) fn sdk(cloud: &Cloud, key: &str, secret: &str) -> AwsClients {
     let credentials = Credentials::new(key, secret, None, None, "tests");
-    Sdk::fixed(REGION, Some(cloud.aws.endpoint()), credentials)
+    AwsClients::fixed(REGION, Some(cloud.aws.endpoint()), credentials)
 }
 
 /// A deployed stack, and what it should be.
 pub(super) struct Patient {
     pub(super) cloud: &'static Cloud,
     pub(super) stack: Stack,
-    pub(super) wanted: Wanted,
-    pub(super) sdk: Sdk,
+    pub(super) wanted: Expected,
+    pub(super) sdk: AwsClients,
     pub(super) sqs: aws_sdk_sqs::Client,
     pub(super) lambda: aws_sdk_lambda::Client,
     pub(super) events: aws_sdk_eventbridge::Client,
@@ -74,7 +74,7 @@ impl Patient {
         let patient = Self {
             cloud,
             stack,
-            wanted: Wanted::new(functions, deployment),
+            wanted: Expected::new(functions, deployment),
             sqs: aws_sdk_sqs::Client::new(config),
             lambda: aws_sdk_lambda::Client::new(config),
             events: aws_sdk_eventbridge::Client::new(config),
@@ -141,8 +141,8 @@ impl Patient {
         update.send().await.unwrap();
     }
 
-    pub(super) async fn examine_by(&self, sdk: &Sdk) -> Vec<Finding> {
-        self.wanted.examine(&Examiner::new(sdk.clone()), &self.stack.name).await.unwrap().findings
+    pub(super) async fn examine_by(&self, sdk: &AwsClients) -> Vec<Finding> {
+        self.wanted.examine(&StackReader::new(sdk.clone()), &self.stack.name).await.unwrap().findings
     }
 
     pub(super) async fn is_well(&self, after: &str) {

@@ -1,12 +1,12 @@
 //! `{{job}}`, as a worker runs it.
 
-use lamplighter::{Action, testing::Trial};
+use lamplighter::{Action, testing::TestRun};
 use lamplighter_jobs::{{type}};
 
 #[tokio::test]
 async fn it_tells_what_it_was_about() {
     let job = {{type}} { subject: Some("42".into()) };
-    let performed = Trial::of({{crate}}::function()).run(&job).await;
+    let performed = TestRun::of({{crate}}::function()).run(&job).await;
     assert_eq!(performed.action, Action::Ack);
     assert_eq!(performed.output.unwrap().get(), r#""42""#);
 }

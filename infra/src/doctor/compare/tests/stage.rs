@@ -1,9 +1,7 @@
 //! A small stack, wanted and deployed.
 
-use lamplighter::{
-    Context, EventTrigger, Function, Job, JobError, Options, Queue, Setting, mins, schedule::Schedule, secs,
-};
-use lamplighter_aws::{Account, Code, DeployedStack, Look, RunTimeSchedule, StackResource, lambda::About};
+use lamplighter::{Context, EventTrigger, Function, Job, JobError, Options, Queue, Setting, mins, schedule::Schedule, secs};
+use lamplighter_aws::{Account, Code, DeployedStack, Observed, RunTimeSchedule, StackResource, lambda::About};
 use serde_json::{Value, json};
 
 use crate::{
@@ -12,7 +10,7 @@ use crate::{
         compare::compare,
         deployed::Deployed,
         finding::Examination,
-        wanted::{Resource, Wanted},
+        expected::{Resource, Expected},
     },
 };
 
@@ -56,7 +54,7 @@ pub(super) fn function() -> Function {
 
 /// What is wanted, and all that is there.
 pub(super) struct Stage {
-    pub(super) wanted: Wanted,
+    pub(super) expected: Expected,
     pub(super) deployed: Deployed,
 }
 
@@ -69,14 +67,14 @@ impl Stage {
             Schedule::cron("berlin", "0 6 * * *").unwrap().zone("Europe/Berlin").starts(&Step {}).unwrap(),
         ];
         let deployment = Deployment::derive(&[function()], &[], &schedules).unwrap();
-        let wanted = Wanted::new(&[function()], deployment);
+        let expected = Expected::new(&[function()], deployment);
         let mut stack = DeployedStack {
             name: "shop".into(),
             id: "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop/1".into(),
             status: "UPDATE_COMPLETE".into(),
             ..DeployedStack::default()
         };
-        for resource in wanted.resources(&stack) {
+        for resource in expected.resources(&stack) {
             let name =
                 ["FunctionName", "QueueName", "Name", "LogGroupName"].map(|name| resource.properties[name].as_str());
             let name = name.into_iter().flatten().next().unwrap_or(&resource.id).to_owned();
@@ -86,11 +84,11 @@ impl Stage {
             let made = StackResource { kind: resource.kind.clone(), physical_id, status: "CREATE_COMPLETE".into() };
             stack.resources.insert(resource.id, made);
         }
-        let resources = wanted.resources(&stack);
-        let mut deployed = Deployed { template: Some(wanted.template.clone()), ..Deployed::default() };
+        let resources = expected.resources(&stack);
+        let mut deployed = Deployed { template: Some(expected.template.clone()), ..Deployed::default() };
         for resource in &resources {
             if let Some(seen) = seen(resource, &resources, &stack) {
-                deployed.looks.insert(resource.id.clone(), Look { seen: Some(seen), unseen: Vec::new() });
+                deployed.looks.insert(resource.id.clone(), Observed { seen: Some(seen), unreadable: Vec::new() });
             }
         }
         deployed.code.insert("ShopFunction".into(), Code::About(About::of(&function())));
@@ -99,11 +97,11 @@ impl Stage {
             .made
             .push(made("arn:aws:sqs:eu-west-1:123456789012:shop-work", r#"{"job":"work.do","schedule":"pulse"}"#));
         deployed.stack = stack;
-        Self { wanted, deployed }
+        Self { expected, deployed }
     }
 
     pub(super) fn examination(&self) -> Examination {
-        compare(&self.wanted, &self.wanted.resources(&self.deployed.stack), &self.deployed)
+        compare(&self.expected, &self.expected.resources(&self.deployed.stack), &self.deployed)
     }
 
     pub(super) fn seen(&mut self, id: &str) -> &mut Value {

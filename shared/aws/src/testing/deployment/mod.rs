@@ -24,7 +24,7 @@ use super::{
     http::{Asked, Reply, Serve, Server, reply, with_header},
     sqs::{Call, FakeSqs, Fault},
 };
-use crate::{QueueMap, Sdk};
+use crate::{QueueMap, AwsClients};
 
 /// An endpoint with one stack, its queues, and the event source mappings of its functions.
 #[derive(Debug)]
@@ -93,9 +93,9 @@ impl FakeDeployment {
 
     /// An SDK that calls this endpoint.
     #[must_use]
-    pub fn sdk(&self) -> Sdk {
+    pub fn sdk(&self) -> AwsClients {
         let credentials = Credentials::new("test", "test", None, None, "test");
-        Sdk::fixed(FakeSqs::REGION, Some(self.endpoint()), credentials)
+        AwsClients::fixed(FakeSqs::REGION, Some(self.endpoint()), credentials)
     }
 
     /// Its queues, as its stack's output tells.

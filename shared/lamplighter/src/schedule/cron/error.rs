@@ -83,7 +83,7 @@ pub enum CronError {
     /// The two day fields of a Unix expression cannot be said in one AWS expression.
     #[error(
         "cron `{expression}`: AWS cron cannot restrict day-of-month and day-of-week together, as this does (it runs \
-         when {how} fits). {mend}"
+         when {how} fits). {repair}"
     )]
     NotAws {
         /// The expression as given.
@@ -91,7 +91,7 @@ pub enum CronError {
         /// "either" or "both".
         how: &'static str,
         /// What to write instead.
-        mend: String,
+        repair: String,
     },
     /// An AWS expression uses what Unix cron has no word for.
     #[error("cron `{expression}`: Unix cron cannot express {what}")]

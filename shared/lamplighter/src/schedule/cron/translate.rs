@@ -49,7 +49,7 @@ impl Cron {
                 return Err(CronError::NotAws {
                     expression: self.source.clone(),
                     how: "either",
-                    mend: format!(
+                    repair: format!(
                         "Make two schedules, `{minutes} {hours} {dates} {months} *` and `{minutes} {hours} * {months} \
                          {weekdays}`; on a day that fits both, both run"
                     ),
@@ -61,7 +61,7 @@ impl Cron {
                     return Err(CronError::NotAws {
                         expression: self.source.clone(),
                         how: "both",
-                        mend: "Restrict one of the two here and test the other in the job".into(),
+                        repair: "Restrict one of the two here and test the other in the job".into(),
                     });
                 }
             },

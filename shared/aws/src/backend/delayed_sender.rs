@@ -1,0 +1,202 @@
+//! Messages that are sent later than SQS can delay them.
+//!
+//! Two roads lead there. A one-time schedule of EventBridge Scheduler costs $1 per million and comes within a minute of
+//! its time by itself. The table's index of due jobs costs four write units and is swept once a minute by `maintenance`;
+//! it takes a hundred thousand jobs as fast as the table does, where Scheduler's API takes some hundred a second (Amazon
+//! EventBridge Scheduler User Guide, "Quotas"). So few jobs go by schedules, and many by the table.
+
+use lamplighter::{EnqueueError, Enqueued, Timestamp, backend::{EnqueueRequest, StoreError, StoreErrorKind}, env::Env};
+
+#[cfg(feature = "dynamodb")]
+use crate::dynamo::{Dynamo, MAX_DUE_BODY};
+#[cfg(feature = "schedules")]
+use crate::schedules::{OneTime, OneTimeError, Sending};
+use crate::sqs::{MAX_DELAY, Sqs};
+
+/// Jobs of one call that go by schedules at the most.
+const FEW: usize = 100;
+
+/// The kind of schedule that delays a job's start.
+pub(crate) const DELAY: &str = "d";
+/// The kinds of schedules that send a job's next attempt begin with this. No pattern of these kinds' names fits those of other
+/// schedules: rights are given by it.
+pub(crate) const RETRY: &str = "r";
+
+/// What can put jobs off.
+#[derive(Clone)]
+pub(crate) struct DelayedSender {
+    pub(crate) sqs: Sqs,
+    pub(crate) env: Env,
+    #[cfg(feature = "schedules")]
+    pub(crate) schedules: Option<OneTime>,
+    #[cfg(feature = "dynamodb")]
+    pub(crate) table: Option<Dynamo>,
+}
+
+/// A way to put a job off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DelayRoute {
+    /// SQS itself.
+    Queue,
+    /// A one-time schedule.
+    Schedule,
+    /// The table's index of due jobs.
+    Table,
+}
+
+impl DelayedSender {
+    /// Whether SQS cannot keep a message back so long.
+    pub(crate) fn is_far(&self, queue: &str, due_at: Option<Timestamp>) -> bool {
+        let Some(delay) = due_at.map(|due_at| self.env.until(due_at)) else { return false };
+        let fifo = self.sqs.queues().get(queue).is_some_and(crate::QueueUrls::is_fifo);
+        delay > MAX_DELAY || (fifo && !delay.is_zero())
+    }
+
+    /// The road for jobs that are put off, `count` of them in one call.
+    pub(crate) fn road(&self, count: usize) -> DelayRoute {
+        let (schedules, table) = (self.has_schedules(), self.has_table());
+        match (schedules, table) {
+            (true, _) if count <= FEW || !table => DelayRoute::Schedule,
+            (_, true) => DelayRoute::Table,
+            // What SQS cannot do either is its to refuse.
+            _ => DelayRoute::Queue,
+        }
+    }
+
+    #[cfg(feature = "schedules")]
+    fn has_schedules(&self) -> bool {
+        self.schedules.is_some()
+    }
+
+    #[cfg(not(feature = "schedules"))]
+    fn has_schedules(&self) -> bool {
+        false
+    }
+
+    #[cfg(feature = "dynamodb")]
+    fn has_table(&self) -> bool {
+        self.table.is_some()
+    }
+
+    #[cfg(not(feature = "dynamodb"))]
+    fn has_table(&self) -> bool {
+        false
+    }
+
+    /// Puts a job off by a road that is not the queue's.
+    pub(crate) async fn delay(&self, submission: &EnqueueRequest, road: DelayRoute) -> Result<Enqueued, EnqueueError> {
+        let Some(queue) = self.sqs.queues().get(&submission.queue) else {
+            return Err(EnqueueError::UnknownQueue(submission.queue.to_string()));
+        };
+        let due_at = submission.due_at.unwrap_or_else(|| self.env.now());
+        match road {
+            DelayRoute::Schedule => match self.by_schedule(DELAY, submission, due_at, &queue.url).await {
+                // A schedule carries a quarter of what a queue does.
+                Err(EnqueueError::TooLarge { .. }) if self.has_table() => self.by_table(submission, due_at).await?,
+                answer => answer?,
+            },
+            DelayRoute::Table => self.by_table(submission, due_at).await?,
+            DelayRoute::Queue => return Err(StoreError::unavailable("a job that SQS delays itself was put off").into()),
+        }
+        Ok(Enqueued::New(submission.id.clone()))
+    }
+
+    #[cfg(feature = "schedules")]
+    async fn by_schedule(
+        &self,
+        kind: &str,
+        submission: &EnqueueRequest,
+        due_at: Timestamp,
+        url: &str,
+    ) -> Result<(), EnqueueError> {
+        let Some(schedules) = &self.schedules else { return Err(none("schedule group").into()) };
+        let body = submission.message.to_json();
+        let group = submission.group.as_deref();
+        let fifo = crate::queues::is_fifo(url);
+        // On a FIFO queue, all jobs without a group form one; on a standard one, a schedule carries none.
+        let group = fifo.then(|| group.unwrap_or(&submission.queue));
+        let name = match submission.tracking.is_tracked() {
+            true => OneTime::name(kind, &submission.id),
+            // Nothing else tells whose the id is: two jobs of one id have two schedules.
+            false => OneTime::name_without_record(kind, submission),
+        };
+        match schedules.create(&name, due_at, Sending { queue_url: url, body: &body, group }).await {
+            Ok(()) => Ok(()),
+            Err(OneTimeError::TooLarge { bytes }) => {
+                Err(EnqueueError::TooLarge { job: submission.message.job.clone(), bytes, limit: OneTime::MAX_BODY })
+            }
+            Err(OneTimeError::Backend(error)) => Err(error.into()),
+            Err(error) => {
+                Err(EnqueueError::Delay { job: submission.message.job.clone(), due_at, reason: error.to_string() })
+            }
+        }
+    }
+
+    #[cfg(not(feature = "schedules"))]
+    async fn by_schedule(&self, _: &str, _: &EnqueueRequest, _: Timestamp, _: &str) -> Result<(), EnqueueError> {
+        Err(none("schedule group").into())
+    }
+
+    #[cfg(feature = "dynamodb")]
+    async fn by_table(&self, submission: &EnqueueRequest, due_at: Timestamp) -> Result<(), EnqueueError> {
+        let Some(table) = &self.table else { return Err(none("table").into()) };
+        let bytes = submission.message.to_json().len();
+        if !submission.tracking.is_tracked() && bytes > MAX_DUE_BODY {
+            return Err(EnqueueError::TooLarge { job: submission.message.job.clone(), bytes, limit: MAX_DUE_BODY });
+        }
+        match table.put_due(submission, due_at).await? {
+            None => Ok(()),
+            Some(owner) => {
+                let (job, queue) = (submission.message.job.clone(), submission.queue.to_string());
+                Err(EnqueueError::IdTaken { job, queue, id: submission.id.clone(), owner })
+            }
+        }
+    }
+
+    #[cfg(not(feature = "dynamodb"))]
+    async fn by_table(&self, _: &EnqueueRequest, _: Timestamp) -> Result<(), EnqueueError> {
+        Err(none("table").into())
+    }
+
+    /// Sends a message once more at a moment that its queue cannot keep it back for: the next attempt of a job.
+    pub(crate) async fn retry(&self, submission: &EnqueueRequest, due_at: Timestamp) -> Result<(), StoreError> {
+        let url = self.sqs.queues().get(&submission.queue).map(|queue| queue.url.clone());
+        let Some(url) = url else {
+            let text = format_args!("there is no queue {:?} here", submission.queue);
+            return Err(StoreError::new(StoreErrorKind::Invalid, text));
+        };
+        let delay = match self.road(1) {
+            // Attempts of one job are told apart by when they are due.
+            DelayRoute::Schedule => {
+                self.by_schedule(&format!("{RETRY}-{}", due_at.as_second()), submission, due_at, &url).await
+            }
+            DelayRoute::Table => self.by_table(submission, due_at).await,
+            DelayRoute::Queue => return Err(none("schedule group or table")),
+        };
+        delay.map_err(|error| match error {
+            EnqueueError::Backend(error) => error,
+            error => StoreError::new(StoreErrorKind::Invalid, error),
+        })
+    }
+
+    /// Forgets a job that was put off and is not to come any more.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) async fn forget(
+        &self,
+        id: &lamplighter::JobId,
+        owner: &lamplighter::backend::JobOwner,
+    ) -> Result<(), StoreError> {
+        if let Some(table) = &self.table {
+            table.forget_due(id.as_str(), owner).await?;
+        }
+        #[cfg(feature = "schedules")]
+        if let Some(schedules) = &self.schedules {
+            schedules.delete(&OneTime::name(DELAY, id)).await?;
+        }
+        Ok(())
+    }
+}
+
+fn none(what: &str) -> StoreError {
+    StoreError::new(StoreErrorKind::Invalid, format_args!("no {what} is configured here"))
+}

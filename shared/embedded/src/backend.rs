@@ -1,0 +1,256 @@
+//! An open file.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use lamplighter::{Client, EnqueueError, JobId, Queue, backend::{Backend, StoreError}, env::Env};
+
+use crate::{
+    error::{FileLost, OpenError},
+    db::{
+        connection::{self, Location},
+        patience::Patience,
+        read_only,
+        readers::Readers,
+        signals::Signals,
+        transaction::Transaction,
+        upkeep::{self, Compacted},
+        writer::Writer,
+    },
+    settings::{Durability, Settings},
+    store::SqliteStore,
+    operations::enqueue,
+};
+
+/// How long anybody waits for the disk: twice SQLite's busy time-out, which ends the waits for other processes' locks
+/// before, with the right reason.
+const LONGEST_WAIT: Duration = connection::BUSY.saturating_mul(2);
+
+/// An open file of jobs, or a store of jobs in memory. Cloning is cheap, and clones are the same.
+#[derive(Clone)]
+pub struct SqliteBackend(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) location: Location,
+    pub(crate) settings: Settings,
+    pub(crate) writer: Writer,
+    pub(crate) readers: Readers,
+    pub(crate) signals: Arc<Signals>,
+    pub(crate) store: Arc<SqliteStore>,
+    /// Whether an engine runs on this very value.
+    pub(crate) engine: AtomicBool,
+    patience: Option<Arc<Patience>>,
+    pragmas: Vec<(String, String)>,
+}
+
+impl SqliteBackend {
+    /// Opens a file, and makes it and its folder where they do not exist yet: with mode 0600 and 0700, whatever the
+    /// umask. A file that is there and open to all users is set to 0600; one that is open to a group alone stays so.
+    ///
+    /// # Errors
+    /// When the file or its folder cannot be made or written, when it holds something else, or when a newer version
+    /// made it. A file that is refused is left as it is, to the byte, and nothing appears beside it.
+    pub fn open(path: impl AsRef<Path>, settings: Settings) -> Result<Self, OpenError> {
+        Self::at(Location::file(path.as_ref())?, settings)
+    }
+
+    /// Opens a file that is there to look at it: also one that may not be written, or in a folder where nothing may be made.
+    /// Whatever would change it fails.
+    ///
+    /// # Errors
+    /// When the file cannot be read, when it holds something else, or when another version made it.
+    pub fn read_only(path: impl AsRef<Path>, settings: Settings) -> Result<Self, OpenError> {
+        let location = Location::file(path.as_ref())?;
+        let connection = read_only::open(location.path())?;
+        let signals = Arc::new(Signals::new());
+        let name: Arc<str> = location.path().display().to_string().into();
+        let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name, None, None);
+        let readers = Readers::read_only(location.clone(), settings.durability, writer.clone());
+        let store =
+            Arc::new(SqliteStore::new(writer.clone(), readers.clone(), settings.env.clone(), signals.clone()));
+        let (engine, patience, pragmas) = (AtomicBool::new(false), None, Vec::new());
+        Ok(Self(Arc::new(Inner { location, settings, writer, readers, signals, store, engine, patience, pragmas })))
+    }
+
+    /// A store of jobs in memory: for tests, and gone with its last clone.
+    ///
+    /// # Errors
+    /// When SQLite does not start.
+    pub fn memory(env: Env) -> Result<Self, OpenError> {
+        Self::at(Location::Memory, Settings::new().env(env))
+    }
+
+    fn at(location: Location, settings: Settings) -> Result<Self, OpenError> {
+        let (connection, named) = connection::writer(&location, settings.durability)?;
+        let pragmas = connection::report(&connection).map_err(|error| connection::unusable(location.path(), &error))?;
+        let signals = Arc::new(Signals::new());
+        let name: Arc<str> = location.path().display().to_string().into();
+        let patience = match &location {
+            Location::Memory => None,
+            Location::File { path, .. } => {
+                let patience = Patience::new(LONGEST_WAIT).map_err(|error| OpenError::no_thread(path, &error))?;
+                Some(Arc::new(patience))
+            }
+        };
+        let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name, named, patience.clone());
+        let readers = Readers::new(location.clone(), settings.durability, writer.clone(), patience.clone());
+        let store =
+            Arc::new(SqliteStore::new(writer.clone(), readers.clone(), settings.env.clone(), signals.clone()));
+        let engine = AtomicBool::new(false);
+        Ok(Self(Arc::new(Inner { location, settings, writer, readers, signals, store, engine, patience, pragmas })))
+    }
+
+    /// A client, to enqueue jobs and ask after them.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::new(self.backend(), self.env().clone())
+    }
+
+    /// The file behind the core's ports.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        let store = &self.0.store;
+        Backend::new(store.clone()).with_store(store.clone()).with_schedules(store.clone())
+    }
+
+    /// The clock and the randomness.
+    #[must_use]
+    pub fn env(&self) -> &Env {
+        &self.0.settings.env
+    }
+
+    /// The file; none for a store in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<PathBuf> {
+        match &self.0.location {
+            Location::File { path, .. } => Some(path.clone()),
+            Location::Memory => None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn location(&self) -> &Location {
+        &self.0.location
+    }
+
+    /// What an acknowledged write survives.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.0.settings.durability
+    }
+
+    /// SQLite's settings that decide about durability and speed, each as the writing connection answered when it was
+    /// asked for it.
+    #[must_use]
+    pub fn pragmas(&self) -> &[(String, String)] {
+        &self.0.pragmas
+    }
+
+    /// Whether the file is still the one that was opened. Every call after which it is not fails; this says why.
+    ///
+    /// # Errors
+    /// When the file was removed, renamed or replaced.
+    pub fn check(&self) -> Result<(), FileLost> {
+        self.0.writer.check()
+    }
+
+    /// Closes the file, also for clones of this value and for clients: does what has been asked for so far, and fails
+    /// what is asked for later. Once no process has it open any more, all is in the one file, and nothing lies beside
+    /// it. The same happens, a moment later, when the last clone and the last client are dropped; this does not depend
+    /// on a handler that still runs, and can be waited for.
+    ///
+    /// An engine on it is stopped first ([`Running::stop`](crate::Running::stop)).
+    ///
+    /// # Errors
+    /// When the disk does not answer.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        let (writer, readers) = (self.0.writer.clone(), self.0.readers.clone());
+        self.patiently(move || {
+            readers.close();
+            writer.close();
+        })
+        .await
+    }
+
+    /// Does what blocks its thread beside the runtime's, and waits for it no longer than for anything else.
+    pub(crate) async fn patiently(&self, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            work();
+            return Ok(());
+        };
+        let mut working = runtime.spawn_blocking(work);
+        let ended = match &self.0.patience {
+            None => working.await,
+            Some(patience) => {
+                let mut wait = patience.begin();
+                tokio::select! {
+                    biased;
+                    ended = &mut working => ended,
+                    () = wait.over() => {
+                        let (path, limit) = (self.0.location.path().display(), patience.limit().as_secs());
+                        let text = format_args!("{path}: the disk has not answered for {limit} s; look at the machine's log");
+                        return Err(StoreError::unavailable(text));
+                    }
+                }
+            }
+        };
+        ended.map_err(StoreError::unavailable)
+    }
+
+    /// Rewrites the file without the room that deleted records have left in it, which new jobs would fill again. Takes about
+    /// a second for 100 MB that stay, and as much free disk twice over; nobody can write meanwhile. An engine does it when it
+    /// starts, where most of the file is free.
+    ///
+    /// # Errors
+    /// When the disk has no room for it, or when another process writes for longer than a few seconds.
+    pub async fn compact(&self) -> Result<Compacted, StoreError> {
+        let (location, durability) = (self.0.location.clone(), self.durability());
+        if matches!(location, Location::Memory) {
+            return Ok(Compacted { before: 0, after: 0 });
+        }
+        let rewrite = move || upkeep::compact(&location, durability, false);
+        match tokio::task::spawn_blocking(rewrite).await {
+            Ok(Ok(compacted)) => Ok(compacted.unwrap_or(Compacted { before: 0, after: 0 })),
+            Ok(Err(error)) => Err(StoreError::unavailable(error)),
+            Err(error) => Err(StoreError::unavailable(error)),
+        }
+    }
+
+    /// Writes down which queues there are and of which kind, for every process that uses the file. An engine does this
+    /// for its functions' queues; a producer that comes before the first engine may do it for its FIFO queues.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn declare(&self, queues: &[Queue]) -> Result<(), StoreError> {
+        let queues = queues.to_vec();
+        self.0.writer.run(queues.len(), move |tx| queues.iter().try_for_each(|queue| tx.declare(queue))).await
+    }
+
+    /// Puts a body on a queue as it is, as a sender in any language would. Gives the message's id, which becomes the
+    /// job's where the body names none.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or the body is larger than SQS would take.
+    pub async fn send_raw(&self, queue: &str, body: impl Into<String>) -> Result<JobId, EnqueueError> {
+        let (queue, body) = (queue.to_owned(), body.into());
+        if body.len() > lamplighter::message::MAX_MESSAGE_BYTES {
+            let (bytes, limit) = (body.len(), lamplighter::message::MAX_MESSAGE_BYTES);
+            return Err(EnqueueError::TooLarge { job: "this message".into(), bytes, limit });
+        }
+        let id = JobId::generate(self.env());
+        let message = id.clone();
+        let put = move |tx: &mut Transaction<'_>| enqueue::inject(tx, &queue, message.as_str(), &body, None);
+        self.0.writer.run(1, put).await?;
+        Ok(id)
+    }
+}
+
+impl fmt::Debug for SqliteBackend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Embedded").field("location", &self.0.location).finish_non_exhaustive()
+    }
+}

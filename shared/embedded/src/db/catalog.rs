@@ -1,0 +1,209 @@
+//! Names that stand in the file once, and numbers in its rows.
+
+use std::{collections::HashMap, sync::Arc};
+
+use lamplighter::Queue;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::transaction::Transaction;
+use crate::{state, time::HELD};
+
+/// A queue as the file knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct QueueRow {
+    pub(crate) id: i64,
+    pub(crate) fifo: bool,
+}
+
+/// The names that the writer has met. Other processes only add to them, and change what [`Catalog::forget`] is for.
+#[derive(Debug, Default)]
+pub(crate) struct Catalog {
+    queues: HashMap<Arc<str>, QueueRow>,
+    by_id: HashMap<i64, QueueRow>,
+    queue_jobs: HashMap<i64, HashMap<Arc<str>, i64>>,
+    hosts: HashMap<Arc<str>, i64>,
+    /// By kind, the block that its last record went into.
+    blocks: HashMap<i64, i64>,
+    /// The last of these: most rows lie beside their neighbour.
+    block: Option<(i64, i64)>,
+    /// The latest moment of a transaction, once it is known.
+    pub(crate) latest: Option<i64>,
+    /// The moment that this process has last written down as the latest.
+    pub(crate) kept: Option<i64>,
+}
+
+/// The block of a row of `jobs`.
+pub(crate) const fn block_of(seq: i64) -> i64 {
+    seq >> BLOCK_BITS
+}
+
+/// The first row of a block.
+pub(crate) const fn first_of_block(block: i64) -> i64 {
+    block << BLOCK_BITS
+}
+
+/// A block has 256 rows: read in less than a tenth of a millisecond, and one entry in `blocks` for so many.
+const BLOCK_BITS: u32 = 8;
+
+const PUT_BLOCK: &str = "INSERT INTO blocks (kind, block) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+pub(crate) const EMPTY_BLOCK: &str = "DELETE FROM blocks WHERE kind = ?1 AND block = ?2 AND NOT EXISTS \
+    (SELECT 1 FROM jobs WHERE seq >= ?3 AND seq < ?4 AND kind = ?1 AND state != 0)";
+
+impl Catalog {
+    /// After another process has written, or a transaction with new names was rolled back.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Transaction<'_> {
+    /// The queue of that name. One that nobody has declared is made, as a standard one: its jobs wait for the function
+    /// that will consume it, visible in every listing, rather than being lost.
+    pub(crate) fn queue(&mut self, name: &str) -> rusqlite::Result<QueueRow> {
+        if let Some(queue) = self.catalog.queues.get(name) {
+            return Ok(queue.clone());
+        }
+        let found = find_queue(self.connection, name)?;
+        let queue = match found {
+            Some(queue) => queue,
+            None => {
+                self.prepare("INSERT INTO queues (name, fifo, paused) VALUES (?1, 0, 0)")?.execute([name])?;
+                QueueRow { id: self.connection.last_insert_rowid(), fifo: false }
+            }
+        };
+        self.catalog.queues.insert(name.into(), queue.clone());
+        self.catalog.by_id.insert(queue.id, queue.clone());
+        Ok(queue)
+    }
+
+    /// Whether the queue of that number is a FIFO queue.
+    pub(crate) fn is_fifo(&mut self, id: i64) -> rusqlite::Result<bool> {
+        if let Some(queue) = self.catalog.by_id.get(&id) {
+            return Ok(queue.fifo);
+        }
+        let fifo = self.prepare("SELECT fifo FROM queues WHERE id = ?1")?.query_row([id], |row| row.get(0))?;
+        self.catalog.by_id.insert(id, QueueRow { id, fifo });
+        Ok(fifo)
+    }
+
+    /// The number of a job's name on a queue.
+    pub(crate) fn kind(&mut self, queue: i64, job: &str) -> rusqlite::Result<i64> {
+        if let Some(kind) = self.catalog.queue_jobs.get(&queue).and_then(|queue_jobs| queue_jobs.get(job)) {
+            return Ok(*kind);
+        }
+        self.prepare("INSERT INTO kinds (queue, job) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+            .execute(params![queue, job])?;
+        let kind = self
+            .prepare("SELECT id FROM kinds WHERE queue = ?1 AND job = ?2")?
+            .query_row(params![queue, job], |row| row.get(0))?;
+        self.catalog.queue_jobs.entry(queue).or_default().insert(job.into(), kind);
+        Ok(kind)
+    }
+
+    /// A row holds a record of that kind from now on: listings look for it there.
+    pub(crate) fn lies_in(&mut self, kind: i64, seq: i64) -> rusqlite::Result<()> {
+        let block = block_of(seq);
+        if self.catalog.block.replace((kind, block)) == Some((kind, block)) {
+            return Ok(());
+        }
+        if self.catalog.blocks.insert(kind, block) != Some(block) {
+            self.prepare(PUT_BLOCK)?.execute([kind, block])?;
+        }
+        Ok(())
+    }
+
+    /// Records of a kind have gone from a block: it may hold none any more.
+    pub(crate) fn went_from(&mut self, kind: i64, block: i64) -> rusqlite::Result<()> {
+        let (first, end) = (first_of_block(block), first_of_block(block + 1));
+        if self.prepare(EMPTY_BLOCK)?.execute([kind, block, first, end])? > 0 {
+            self.catalog.blocks.remove(&kind);
+            self.catalog.block = None;
+        }
+        Ok(())
+    }
+
+    /// The number of a host's name.
+    pub(crate) fn host(&mut self, name: &str) -> rusqlite::Result<i64> {
+        if let Some(host) = self.catalog.hosts.get(name) {
+            return Ok(*host);
+        }
+        self.prepare("INSERT INTO hosts (name) VALUES (?1) ON CONFLICT DO NOTHING")?.execute([name])?;
+        let host = self.prepare("SELECT id FROM hosts WHERE name = ?1")?.query_row([name], |row| row.get(0))?;
+        self.catalog.hosts.insert(name.into(), host);
+        Ok(host)
+    }
+
+    /// Writes down what kind of queue this is, for every process that uses the file.
+    pub(crate) fn declare(&mut self, queue: &Queue) -> rusqlite::Result<()> {
+        let known = self.queue(queue.name())?;
+        if known.fifo == queue.is_fifo() {
+            return Ok(());
+        }
+        self.prepare("UPDATE queues SET fifo = ?2 WHERE id = ?1")?.execute(params![known.id, queue.is_fifo()])?;
+        // Messages that came before the declaration.
+        if queue.is_fifo() {
+            self.prepare(
+                "UPDATE jobs SET place = seq, grp = coalesce(grp, '') WHERE queue = ?1 AND visible_at IS NOT NULL",
+            )?
+            .execute([known.id])?;
+            self.prepare(
+                "UPDATE jobs SET visible_at = ?2 WHERE queue = ?1 AND visible_at IS NOT NULL AND EXISTS (
+                   SELECT 1 FROM jobs first WHERE first.queue = jobs.queue AND first.grp = jobs.grp
+                   AND first.place IS NOT NULL AND first.place < jobs.place)",
+            )?
+            .execute([known.id, HELD])?;
+        } else {
+            self.prepare("UPDATE jobs SET place = NULL WHERE queue = ?1 AND place IS NOT NULL")?.execute([known.id])?;
+            self.prepare("UPDATE jobs SET visible_at = due_at WHERE queue = ?1 AND visible_at = ?2")?
+                .execute([known.id, HELD])?;
+        }
+        self.catalog.forget();
+        self.effects.queue(known.id);
+        Ok(())
+    }
+}
+
+/// The queue of that name, if the file knows it.
+pub(crate) fn find_queue(connection: &Connection, name: &str) -> rusqlite::Result<Option<QueueRow>> {
+    connection
+        .prepare_cached("SELECT id, fifo FROM queues WHERE name = ?1")?
+        .query_row([name], |row| Ok(QueueRow { id: row.get(0)?, fifo: row.get(1)? }))
+        .optional()
+}
+
+/// A queue and a job's name.
+#[derive(Debug, Clone)]
+pub(crate) struct QueueJob {
+    pub(crate) id: i64,
+    pub(crate) queue: String,
+    pub(crate) job: String,
+}
+
+/// All kinds: as many as the definitions have jobs.
+pub(crate) fn queue_jobs(connection: &Connection) -> rusqlite::Result<Vec<QueueJob>> {
+    connection
+        .prepare_cached("SELECT kinds.id, queues.name, kinds.job FROM kinds JOIN queues ON queues.id = kinds.queue")?
+        .query_map([], |row| Ok(QueueJob { id: row.get(0)?, queue: row.get(1)?, job: row.get(2)? }))?
+        .collect()
+}
+
+/// How many records of a kind are in a state; see `counts`.
+pub(crate) fn counted(connection: &Connection, kind: i64, code: i64) -> rusqlite::Result<u64> {
+    debug_assert!(code != state::UNTRACKED, "messages without a record are not counted");
+    let jobs: Option<i64> = connection
+        .prepare_cached("SELECT jobs FROM counts WHERE kind = ?1 AND state = ?2")?
+        .query_row([kind, code], |row| row.get(0))
+        .optional()?;
+    Ok(jobs.and_then(|jobs| u64::try_from(jobs).ok()).unwrap_or(0))
+}
+
+/// The names of all queues.
+pub(crate) fn queue_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    connection.prepare_cached("SELECT name FROM queues ORDER BY name")?.query_map([], |row| row.get(0))?.collect()
+}
+
+/// The names of all jobs; a body that names none is no job.
+pub(crate) fn job_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT DISTINCT job FROM kinds WHERE job != '' ORDER BY job";
+    connection.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
+}

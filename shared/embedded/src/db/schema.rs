@@ -1,0 +1,228 @@
+//! The file's layout.
+//!
+//! **A tracked job and its message are one row of `jobs`**, so nothing has to be kept in step: it is on its queue
+//! while `visible_at` is not null, and a record for ever (until it is purged) unless `state` is 0. A message without a
+//! record is a row of the same table with the state 0, and gone when it is acknowledged.
+//!
+//! Rows of `jobs` are small and keep their size on the way from enqueued to succeeded, so that SQLite overwrites them
+//! in place: the columns that change are filled from the start with numbers of the length that they will have. What is
+//! long, or only some jobs have, stands in tables beside it: `bodies` (written once, read once), `notes` (output,
+//! progress, checkpoint) and `attempts`.
+//!
+//! An index over all states would double the price of a job, since each goes through three. So the two states in which
+//! most jobs are, queued and succeeded, are left out of it, and `counts` tells a listing when it has found all. For the
+//! same reason there is no index over kinds, but `blocks`, which says where records of a kind lie.
+//!
+//! **`created_at` never falls from one `seq` to the next.** The moments of transactions never go back while the clock is
+//! at most [`SLACK`](crate::operations::clock::SLACK) behind; what a clock that ran ahead has written is set right once it is
+//! corrected. So a listing finds a moment by bisection.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    path::Path,
+};
+
+use rusqlite::Connection;
+
+use super::connection::{Location, unusable};
+use crate::error::OpenError;
+
+/// "LAMP": says in the file's head whose it is.
+pub(super) const APPLICATION: i64 = 0x4C41_4D50;
+
+/// The layout that this version writes.
+pub(super) const LAYOUT: i64 = 2;
+
+/// By layout: what makes it from the one before.
+const STEPS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+
+/// What a file says in its head of whose it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    application: i64,
+    layout: i64,
+    /// Tables, indexes and the like; not counted in a file that is ours.
+    tables: i64,
+}
+
+impl Head {
+    pub(super) fn of(connection: &Connection) -> rusqlite::Result<Self> {
+        let number = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        let (application, layout) = (number("application_id")?, number("user_version")?);
+        let tables = match application {
+            APPLICATION => 0,
+            _ => connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?,
+        };
+        Ok(Self { application, layout, tables })
+    }
+
+    /// Whether nothing has been written in it yet.
+    pub(super) fn is_blank(self) -> bool {
+        self.application == 0 && self.layout == 0 && self.tables == 0
+    }
+
+    /// Refuses files of others and of later versions.
+    pub(super) fn check(self, path: &Path) -> Result<(), OpenError> {
+        if self.application != APPLICATION && !self.is_blank() {
+            return Err(OpenError::Foreign { path: path.to_owned() });
+        }
+        if self.layout > LAYOUT {
+            return Err(OpenError::Newer { path: path.to_owned(), found: self.layout, known: LAYOUT });
+        }
+        Ok(())
+    }
+}
+
+/// Makes the tables of a new file, and those that an older version's file lacks; refuses files of others and of later
+/// versions.
+pub(crate) fn bring_up_to_date(connection: &Connection, location: &Location) -> Result<(), OpenError> {
+    let path = location.path();
+    let mut no_engine = None;
+    let mut step = || -> rusqlite::Result<Option<OpenError>> {
+        let head = Head::of(connection)?;
+        if (head.application, head.layout) == (APPLICATION, LAYOUT) {
+            return Ok(None);
+        }
+        // The first look took no lock: another process may be making the tables right now.
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        let head = Head::of(connection)?;
+        if let Err(error) = head.check(path) {
+            return Ok(Some(error));
+        }
+        if head.layout > 0 && matches!(location, Location::File { .. }) {
+            match without_engine(path) {
+                Some(lock) => no_engine = lock,
+                None => {
+                    let reason = "an engine of an older version runs on it; stop that one first: this version keeps the file \
+                                  in another layout";
+                    return Ok(Some(OpenError::Unusable { path: path.to_owned(), reason: reason.into() }));
+                }
+            }
+        }
+        for (number, step) in (1..).zip(STEPS) {
+            if number > head.layout {
+                connection.execute_batch(step)?;
+            }
+        }
+        connection.pragma_update(None, "application_id", APPLICATION)?;
+        connection.pragma_update(None, "user_version", LAYOUT)?;
+        connection.execute_batch("COMMIT")?;
+        Ok(None)
+    };
+    let outcome = step();
+    drop(no_engine);
+    if !connection.is_autocommit() {
+        // Nothing has been written that anybody wants.
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    match outcome {
+        Ok(None) => Ok(()),
+        Ok(Some(error)) => Err(error),
+        Err(error) => Err(unusable(path, &error)),
+    }
+}
+
+/// Keeps engines away that lock the file beside this one, as those of layout 1 do; they would go on to write that layout.
+/// `None`: one runs. No lock where there is nothing to lock.
+fn without_engine(path: &Path) -> Option<Option<File>> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".engine");
+    let Ok(file) = OpenOptions::new().read(true).write(true).open(name) else { return Some(None) };
+    match file.try_lock() {
+        Ok(()) => Some(Some(file)),
+        Err(TryLockError::WouldBlock) => None,
+        Err(TryLockError::Error(_)) => Some(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use lamplighter::{Job, JobState, ListQuery, Queue, secs, env::Env};
+
+    use super::*;
+    use crate::{backend::SqliteBackend, engine::Engine, settings::Settings};
+
+    #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    struct Act {}
+
+    impl Job for Act {
+        const NAME: &'static str = "act";
+        const QUEUE: Queue = Queue::standard("work");
+    }
+
+    async fn act(_: Act) -> Result<(), lamplighter::JobError> {
+        Ok(())
+    }
+
+    /// A file of layout 1 with `rows` queued jobs, of which the tenth to the twentieth came under a clock in 2099.
+    fn of_layout_1(folder: &Path, rows: i64) -> PathBuf {
+        let path = folder.join("jobs.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL").unwrap();
+        connection.execute_batch(include_str!("schema_1.sql")).unwrap();
+        let ahead = 72_i64 * 365 * 86_400 * 1_000_000_000;
+        connection
+            .execute_batch(&format!(
+                "INSERT INTO queues VALUES (1, 'work', 0, 0);
+                 INSERT INTO kinds VALUES (1, 1, 'act');
+                 INSERT INTO jobs WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT {rows}),
+                   made AS (SELECT n, 1700000000000000000 + n * 1000000000 + iif(n BETWEEN 10 AND 20, {ahead}, 0) AS at FROM numbers)
+                   SELECT n, 'job-' || n, 1, 1, 1, 0, 0, 0, 0, at, 0, at, at, at, NULL, 0, NULL, NULL FROM made;
+                 INSERT INTO bodies SELECT seq, '{{\"job\":\"act\"}}' FROM jobs;
+                 INSERT INTO counts VALUES (1, 1, {rows});
+                 UPDATE sequence SET next = {rows} + 1;"
+            ))
+            .unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        path
+    }
+
+    fn settings() -> Settings {
+        Settings::new().env(Env::seeded("2026-11-26T00:00:00Z".parse().unwrap(), 1))
+    }
+
+    #[tokio::test]
+    async fn a_file_of_layout_1_keeps_its_jobs_and_works_as_a_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = of_layout_1(folder.path(), 600);
+        let embedded = SqliteBackend::open(&path, settings()).unwrap();
+        let client = embedded.client();
+        client.enqueue(Act {}).id("new").await.unwrap();
+        let query = ListQuery { job: Some("act".into()), limit: 1000, ..ListQuery::default() };
+        let page = client.list(&query).await.unwrap();
+        assert_eq!(page.records.len(), 601);
+        assert!(page.records.is_sorted_by_key(|record| std::cmp::Reverse(record.created_at)), "newest first");
+        let now = embedded.env().now();
+        assert!(page.records.iter().all(|record| record.created_at <= now && record.due_at <= now));
+
+        let function = lamplighter::Function::new("actors").job(act).with_state(());
+        let running = Engine::builder(&embedded).function(function).start().await.unwrap();
+        for id in ["job-1", "job-15", "job-600", "new"] {
+            let ended = client.wait(&id.parse().unwrap(), secs(60)).await.unwrap();
+            assert_eq!(ended.state, JobState::Succeeded, "{id}");
+        }
+        running.stop(secs(10)).await;
+        let connection = Connection::open(&path).unwrap();
+        let layout: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(layout, LAYOUT);
+        let check: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(check, "ok");
+    }
+
+    #[test]
+    fn a_file_of_layout_1_is_left_alone_while_an_engine_of_that_version_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = of_layout_1(folder.path(), 1);
+        let lock = File::create(folder.path().join("jobs.db.engine")).unwrap();
+        lock.lock().unwrap();
+        let refused = SqliteBackend::open(&path, settings()).unwrap_err().to_string();
+        assert!(refused.contains("an engine of an older version runs on it; stop that one first"), "{refused}");
+        let head = Head::of(&Connection::open(&path).unwrap()).unwrap();
+        assert_eq!((head.application, head.layout), (APPLICATION, 1));
+        drop(lock);
+        SqliteBackend::open(&path, settings()).unwrap();
+    }
+}

@@ -1,0 +1,36 @@
+//! Cancelling.
+
+use lamplighter::{JobState, Retention, record::{Attempt, AttemptOutcome, ErrorText}};
+use rusqlite::params;
+
+use super::attempts::AttemptRow;
+use crate::{db::transaction::Transaction, state, time};
+
+/// Cancels a job that has not ended. A running attempt goes into the history and loses its lease: what it settles later
+/// is fenced.
+pub(crate) fn cancel(tx: &mut Transaction<'_>, id: &str) -> rusqlite::Result<Option<JobState>> {
+    let Some(row) = tx.row_of(id)? else { return Ok(None) };
+    if state::is_final(row.state) {
+        return Ok(state::of(row.state));
+    }
+    if row.state == state::UNTRACKED {
+        // It has no record, and does not get one for being cancelled: its message goes.
+        tx.remove(&row)?;
+        return Ok(Some(JobState::Cancelled));
+    }
+    let now = tx.now;
+    if row.state == state::RUNNING {
+        let cancelled = AttemptRow {
+            number: row.attempt,
+            started_at: row.since.min(now),
+            ended_at: now,
+            host: row.host,
+            outcome: AttemptOutcome::Cancelled,
+            error: Some(&ErrorText::new(Attempt::CANCELLED)),
+        };
+        tx.add_attempt(row.seq, &cancelled)?;
+    }
+    tx.end(&row, state::CANCELLED, now, time::after(now, Retention::default().cancelled))?;
+    tx.prepare("UPDATE jobs SET lease_until = ?2 WHERE seq = ?1")?.execute(params![row.seq, now])?;
+    Ok(Some(JobState::Cancelled))
+}

@@ -1,0 +1,176 @@
+//! Claiming: who may run a job now.
+
+use std::time::Duration;
+
+use lamplighter::{backend::{Claim, ClaimRequest, JobOwner, OnBusy}, record::{AttemptOutcome, ErrorText}};
+use rusqlite::{CachedStatement, params};
+
+use super::{attempts::AttemptRow, dead_letters::Cause, job_data::EXPIRED, receipt::Receipt, row::JobRow};
+use crate::{db::transaction::Transaction, state, time};
+
+/// The usual case in one statement: a job on its first way, delivered by its own row, that needs nothing for itself
+/// alone.
+pub(crate) const FIRST: &str = "UPDATE jobs SET state = 5, attempt = 1, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
+    receives = receives + 1 \
+    WHERE seq = ?1 AND id = ?2 AND state = 1 AND attempt = 0 AND noted = 0 AND visible_at IS NOT NULL";
+
+pub(crate) const AGAIN: &str = "UPDATE jobs SET state = 5, attempt = ?2, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
+    receives = receives + 1 WHERE seq = ?1";
+
+/// Asks for the right to run each job. The answers come in the order of the requests.
+pub(crate) fn claim(tx: &mut Transaction<'_>, requests: &[ClaimRequest]) -> rusqlite::Result<Vec<Claim>> {
+    let mut first = tx.prepare(FIRST)?;
+    requests.iter().map(|request| one(tx, &mut first, request)).collect()
+}
+
+fn one(tx: &mut Transaction<'_>, first: &mut CachedStatement<'_>, request: &ClaimRequest) -> rusqlite::Result<Claim> {
+    let receipt = Receipt::parse(&request.receipt);
+    let expires_at = request.message.expires_at.map(time::nearest);
+    if let Some(Receipt { seq, kind }) = receipt
+        && request.lock.is_none()
+        && expires_at.is_none_or(|at| at > tx.now)
+    {
+        let host = tx.host(&request.host)?;
+        let (owner, lease_until) = (request.owner.cast_signed(), time::nearest(request.lease_until));
+        let id = request.id.as_str();
+        if first.execute(params![seq, id, owner, lease_until, host, tx.now])? == 1 {
+            tx.leaves(kind, state::QUEUED);
+            tx.enters(kind, state::RUNNING);
+            tx.effects.job(id);
+            return Ok(Claim::Run { attempt: 1, checkpoint: None, claim_hint: None });
+        }
+    }
+    match tx.row_of(request.id.as_str())? {
+        Some(row) if receipt.is_none_or(|receipt| receipt.seq != row.seq) && !belongs(tx, &row, request)? => {
+            Ok(Claim::Foreign(tx.owner_of(&row)?))
+        }
+        Some(row) if row.state != state::UNTRACKED => known(tx, &row, request),
+        Some(row) => {
+            let row = adopt(tx, row, request)?;
+            known(tx, &row, request)
+        }
+        None => {
+            let carrier = match receipt {
+                Some(receipt) => tx.row(receipt.seq)?.filter(|row| row.state == state::UNTRACKED),
+                None => None,
+            };
+            let row = match carrier {
+                Some(row) => adopt(tx, row, request)?,
+                None => announce(tx, request)?,
+            };
+            known(tx, &row, request)
+        }
+    }
+}
+
+/// Whether a row of that id is this job's. The row that carries the message is.
+fn belongs(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusqlite::Result<bool> {
+    let JobOwner { job, queue } = tx.owner_of(row)?;
+    Ok(job == request.message.job && queue == *request.queue)
+}
+
+/// A message without a record becomes a job's row.
+fn adopt(tx: &mut Transaction<'_>, row: JobRow, request: &ClaimRequest) -> rusqlite::Result<JobRow> {
+    let kind = tx.kind(row.queue, &request.message.job)?;
+    tx.prepare("UPDATE jobs SET id = ?2, kind = ?3, state = 1 WHERE seq = ?1")?.execute(params![
+        row.seq,
+        request.id.as_str(),
+        kind
+    ])?;
+    tx.lies_in(kind, row.seq)?;
+    tx.enters(kind, state::QUEUED);
+    Ok(JobRow { id: request.id.to_string(), kind, state: state::QUEUED, ..row })
+}
+
+/// A job that this file has never heard of. Should its asker die, the message that it is given here comes up when the
+/// lease has ended.
+fn announce(tx: &mut Transaction<'_>, request: &ClaimRequest) -> rusqlite::Result<JobRow> {
+    super::enqueue::inject(tx, &request.queue, request.id.as_str(), &request.message.to_json(), None)?;
+    match tx.row_of(request.id.as_str())? {
+        Some(row) => {
+            let until = row.visible_again(time::nearest(request.lease_until));
+            tx.prepare("UPDATE jobs SET visible_at = ?2 WHERE seq = ?1")?.execute([row.seq, until])?;
+            adopt(tx, JobRow { visible_at: Some(until), ..row }, request)
+        }
+        None => Err(rusqlite::Error::QueryReturnedNoRows),
+    }
+}
+
+fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusqlite::Result<Claim> {
+    if let Some(ended) = state::of(row.state).filter(|state| state.is_final()) {
+        return Ok(Claim::Ended(ended));
+    }
+    let now = tx.now;
+    let lost = row.state == state::RUNNING;
+    // Its own claim, whose answer was lost.
+    if lost && row.owner == request.owner.cast_signed() {
+        let checkpoint = if row.noted { tx.checkpoint(row.seq)? } else { None };
+        return Ok(Claim::Run { attempt: row.attempt, checkpoint, claim_hint: None });
+    }
+    if lost && row.lease_until > now {
+        return Ok(Claim::Busy(time::moment(row.lease_until)));
+    }
+    if lost && row.attempt >= request.max_attempts {
+        add_lost(tx, row)?;
+        return exhausted(tx, row, request.retention.failed);
+    }
+    if !lost && row.attempt == 0 && request.message.expires_at.is_some_and(|at| time::nearest(at) <= now) {
+        cancel(tx, row, request, EXPIRED)?;
+        return Ok(Claim::Ended(lamplighter::JobState::Cancelled));
+    }
+    let held = match &request.lock {
+        Some(lock) => tx.held(lock)?.map(|again| (again, &lock.on_busy)),
+        None => None,
+    };
+    match held {
+        Some((_, OnBusy::Cancel { reason })) if row.attempt == 0 => {
+            cancel(tx, row, request, reason)?;
+            return Ok(Claim::Skipped);
+        }
+        Some((again, _)) => return Ok(Claim::Locked(time::moment(again))),
+        None => {}
+    }
+    if lost {
+        add_lost(tx, row)?;
+    }
+    let attempt = row.attempt + 1;
+    let host = tx.host(&request.host)?;
+    let (owner, lease_until) = (request.owner.cast_signed(), time::nearest(request.lease_until));
+    tx.prepare(AGAIN)?.execute(params![row.seq, attempt, owner, lease_until, host, now])?;
+    if let Some(lock) = &request.lock {
+        tx.take(lock, row.seq, owner, lease_until)?;
+    }
+    tx.moves(row, state::RUNNING);
+    let checkpoint = if row.noted { tx.checkpoint(row.seq)? } else { None };
+    Ok(Claim::Run { attempt, checkpoint, claim_hint: None })
+}
+
+/// Writes down the attempt whose lease has ended.
+fn add_lost(tx: &Transaction<'_>, row: &JobRow) -> rusqlite::Result<()> {
+    let lost = AttemptRow {
+        number: row.attempt,
+        started_at: row.since,
+        ended_at: row.lease_until,
+        host: row.host,
+        outcome: AttemptOutcome::Lost,
+        error: Some(&ErrorText::new("its host ended without a word")),
+    };
+    tx.add_attempt(row.seq, &lost)
+}
+
+fn cancel(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest, reason: &str) -> rusqlite::Result<()> {
+    tx.put_reason(row.seq, reason)?;
+    tx.end(row, state::CANCELLED, tx.now, time::after(tx.now, request.retention.cancelled))
+}
+
+fn exhausted(tx: &mut Transaction<'_>, row: &JobRow, keep: Duration) -> rusqlite::Result<Claim> {
+    let attempts = row.attempt;
+    // Here and now, although the worker will say so too: a crash between the two would lose the dead letter.
+    let cause = Cause {
+        reason: lamplighter::backend::DeadLetterReason::AttemptsExhausted.as_str(),
+        error: format!("attempt {attempts} of {attempts} was lost: its host ended without a word"),
+    };
+    tx.dead_letter(row, &cause)?;
+    tx.end(row, state::FAILED, tx.now, time::after(tx.now, keep))?;
+    Ok(Claim::Exhausted { attempts })
+}

@@ -1,0 +1,202 @@
+//! Enqueueing.
+
+use std::sync::Arc;
+
+use lamplighter::{EnqueueError, Enqueued, JobId, JobState, backend::EnqueueRequest, message::SharedMessage};
+use rusqlite::{CachedStatement, params};
+
+use super::groups::NO_GROUP;
+use crate::{
+    db::{catalog::QueueRow, transaction::Transaction},
+    state, time,
+};
+
+/// A message on its way into the file.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    id: JobId,
+    queue: Arc<str>,
+    message: SharedMessage,
+    body: String,
+    due_at: Option<i64>,
+    group: Option<Arc<str>>,
+    tracked: bool,
+}
+
+impl Entry {
+    /// What needs no file: the body's text, and whether the moment can be kept.
+    pub(crate) fn of(submission: EnqueueRequest) -> Result<Self, EnqueueError> {
+        let EnqueueRequest { id, queue, message, due_at, group, tracking, .. } = submission;
+        let tracked = tracking.is_tracked();
+        let due_at = match due_at {
+            None => None,
+            Some(moment) => Some(time::exactly(moment).ok_or_else(|| EnqueueError::Delay {
+                job: message.job.clone(),
+                due_at: moment,
+                reason: format!("the last moment that can be kept is {}", time::moment(time::LAST)),
+            })?),
+        };
+        let body = message.to_json();
+        Ok(Self { id, queue, message, body, due_at, group, tracked })
+    }
+}
+
+const INSERT: &str = "INSERT INTO jobs (seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
+    receives, created_at, due_at, since, noted, grp, place) \
+    VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6, 0, ?7, 0, ?6, ?8, ?6, 0, ?9, ?10) ON CONFLICT (id) DO NOTHING";
+
+/// Puts messages on their queues. The answers come in their order.
+pub(crate) fn enqueue(tx: &mut Transaction<'_>, entries: &[Entry]) -> rusqlite::Result<Vec<Result<Enqueued, EnqueueError>>> {
+    let mut insert = Insert { jobs: tx.prepare(INSERT)?, bodies: tx.prepare(INSERT_BODY)? };
+    let mut last: Option<Target<'_>> = None;
+    let mut answers = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let target = match last.take() {
+            Some(target) if target.fits(entry) => target,
+            _ => Target::of(tx, entry)?,
+        };
+        answers.push(put(tx, &mut insert, &target, entry)?);
+        last = Some(target);
+    }
+    Ok(answers)
+}
+
+const INSERT_BODY: &str = "INSERT INTO bodies (seq, body) VALUES (?1, ?2)";
+
+struct Insert<'a> {
+    jobs: CachedStatement<'a>,
+    bodies: CachedStatement<'a>,
+}
+
+/// Where an entry goes; its neighbours mostly go there too.
+struct Target<'a> {
+    queue_name: &'a str,
+    job: &'a str,
+    queue: QueueRow,
+    kind: i64,
+}
+
+impl<'a> Target<'a> {
+    fn of(tx: &mut Transaction<'_>, entry: &'a Entry) -> rusqlite::Result<Self> {
+        let queue = tx.queue(&entry.queue)?;
+        let kind = tx.kind(queue.id, &entry.message.job)?;
+        Ok(Self { queue_name: &entry.queue, job: &entry.message.job, queue, kind })
+    }
+
+    fn fits(&self, entry: &Entry) -> bool {
+        self.queue_name == &*entry.queue && self.job == entry.message.job
+    }
+}
+
+fn put(
+    tx: &mut Transaction<'_>,
+    insert: &mut Insert<'_>,
+    target: &Target<'_>,
+    entry: &Entry,
+) -> rusqlite::Result<Result<Enqueued, EnqueueError>> {
+    let now = tx.now;
+    let due_at = entry.due_at.filter(|due| *due > now);
+    let code = match (entry.tracked, due_at) {
+        (false, _) => state::UNTRACKED,
+        (true, None) => state::QUEUED,
+        (true, Some(_)) => state::SCHEDULED,
+    };
+    let mut visible_at = due_at.unwrap_or(now);
+    let mut group = entry.group.as_deref();
+    let seq = tx.next()?;
+    let mut place = None;
+    if target.queue.fifo {
+        if due_at.is_some() {
+            tx.unused();
+            return Ok(Err(EnqueueError::Refused {
+                job: entry.message.job.clone(),
+                reason: format!(
+                    "{} is a FIFO queue, and a single message there has no delay of its own (Amazon SQS has none); use a \
+                     standard queue, or a schedule",
+                    entry.queue
+                ),
+            }));
+        }
+        let name = group.unwrap_or(NO_GROUP);
+        visible_at = tx.join_group(target.queue.id, name, now)?;
+        (group, place) = (Some(name), Some(seq));
+    }
+    let id = entry.id.as_str();
+    let due_at = due_at.unwrap_or(now);
+    let inserted = insert.jobs.execute(params![
+        seq,
+        id,
+        target.queue.id,
+        target.kind,
+        code,
+        now,
+        visible_at,
+        due_at,
+        group,
+        place
+    ])?;
+    if inserted == 0 {
+        tx.unused();
+        return duplicate(tx, entry);
+    }
+    insert.bodies.execute(params![seq, entry.body])?;
+    if entry.tracked {
+        tx.lies_in(target.kind, seq)?;
+    }
+    tx.enters(target.kind, code);
+    tx.effects.queue(target.queue.id);
+    tx.effects.job(id);
+    Ok(Ok(Enqueued::New(entry.id.clone())))
+}
+
+/// There is a job of that id already: this one, or another.
+fn duplicate(tx: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<Result<Enqueued, EnqueueError>> {
+    let Some(row) = tx.row_of(entry.id.as_str())? else {
+        return Ok(Ok(Enqueued::Duplicate(entry.id.clone(), JobState::Queued)));
+    };
+    let owner = tx.owner_of(&row)?;
+    if !owner.is(&entry.message.job, &entry.queue) {
+        let (job, queue) = (entry.message.job.clone(), entry.queue.to_string());
+        return Ok(Err(EnqueueError::IdTaken { job, queue, id: entry.id.clone(), owner }));
+    }
+    let state = match state::of(row.state) {
+        Some(state) => state,
+        None if row.due_at > tx.now => JobState::Scheduled,
+        None => JobState::Queued,
+    };
+    Ok(Ok(Enqueued::Duplicate(entry.id.clone(), state)))
+}
+
+/// Puts a body on a queue as it is, as a sender in any language would. `id` stands for the message.
+pub(crate) fn inject(
+    tx: &mut Transaction<'_>,
+    queue: &str,
+    id: &str,
+    body: &str,
+    group: Option<&str>,
+) -> rusqlite::Result<()> {
+    let queue = tx.queue(queue)?;
+    let kind = tx.kind(queue.id, "")?;
+    let (seq, now) = (tx.next()?, tx.now);
+    let (mut group, mut place, mut visible_at) = (group, None, now);
+    if queue.fifo {
+        let name = group.unwrap_or(NO_GROUP);
+        visible_at = tx.join_group(queue.id, name, now)?;
+        (group, place) = (Some(name), Some(seq));
+    }
+    tx.prepare(INSERT)?.execute(params![
+        seq,
+        id,
+        queue.id,
+        kind,
+        state::UNTRACKED,
+        now,
+        visible_at,
+        now,
+        group,
+        place
+    ])?;
+    tx.prepare(INSERT_BODY)?.execute(params![seq, body])?;
+    tx.effects.queue(queue.id);
+    Ok(())
+}

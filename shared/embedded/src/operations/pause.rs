@@ -1,0 +1,78 @@
+//! Pausing queues, and how they stand.
+
+use lamplighter::JobState;
+use rusqlite::{Connection, params};
+
+use crate::{
+    db::{catalog, transaction::Transaction},
+    state,
+    time::HELD,
+};
+
+/// How a queue stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct QueueStatus {
+    /// The queue.
+    pub queue: String,
+    /// Whether it keeps its groups' order.
+    pub fifo: bool,
+    /// Whether the engine takes nothing from it.
+    pub paused: bool,
+    /// Messages that wait for nothing but their turn.
+    pub waiting: u64,
+    /// Jobs that run.
+    pub running: u64,
+    /// Messages that wait for a moment: delayed jobs, and retries.
+    pub delayed: u64,
+    /// Its dead letters.
+    pub dead_letters: u64,
+}
+
+/// Whether the queue of that number is paused.
+pub(crate) fn is_paused(connection: &Connection, queue: i64) -> rusqlite::Result<bool> {
+    connection.prepare_cached("SELECT paused FROM queues WHERE id = ?1")?.query_row([queue], |row| row.get(0))
+}
+
+/// Pauses a queue, or lets it go on. Says whether there is one of that name.
+pub(crate) fn pause(tx: &mut Transaction<'_>, queue: &str, paused: bool) -> rusqlite::Result<bool> {
+    let known = tx.prepare("UPDATE queues SET paused = ?2 WHERE name = ?1")?.execute(params![queue, paused])?;
+    tx.effects.pauses();
+    Ok(known == 1)
+}
+
+pub(crate) const VISIBLE: &str = "SELECT count(*) FROM jobs INDEXED BY jobs_ready \
+    WHERE queue = ?1 AND visible_at IS NOT NULL AND visible_at >= ?2 AND visible_at <= ?3";
+pub(crate) const LETTERS: &str = "SELECT count(*) FROM dead_letters WHERE queue = ?1";
+
+/// How all queues stand, by name. Walks over an entry of an index for each message.
+pub(crate) fn all(connection: &Connection, now: i64) -> rusqlite::Result<Vec<QueueStatus>> {
+    let queue_jobs = catalog::queue_jobs(connection)?;
+    let mut queues = connection.prepare_cached("SELECT id, name, fifo, paused FROM queues ORDER BY name")?;
+    let mut visible = connection.prepare_cached(VISIBLE)?;
+    let mut letters = connection.prepare_cached(LETTERS)?;
+    let count = |number: i64| u64::try_from(number).unwrap_or(0);
+    let mut all = Vec::new();
+    let mut rows = queues.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, queue): (i64, String) = (row.get(0)?, row.get(1)?);
+        let mut between = |from: i64, to: i64| visible.query_row([id, from, to], |row| row.get(0)).map(count);
+        let (due, held) = (between(i64::MIN, now)?, between(HELD, HELD)?);
+        let delayed = between(now.saturating_add(1), HELD - 1)?;
+        let mut running = 0;
+        for kind in queue_jobs.iter().filter(|kind| kind.queue == queue) {
+            running += catalog::counted(connection, kind.id, state::code(JobState::Running))?;
+        }
+        all.push(QueueStatus {
+            fifo: row.get(2)?,
+            paused: row.get(3)?,
+            // A running job keeps its place, so that it comes up at once when its host dies.
+            waiting: (due + held).saturating_sub(running),
+            running,
+            delayed,
+            dead_letters: letters.query_row([id], |row| row.get(0)).map(count)?,
+            queue,
+        });
+    }
+    Ok(all)
+}

@@ -1,0 +1,156 @@
+//! Settling: how attempts ended, each write fenced, and the message settled in the same transaction.
+
+use lamplighter::{backend::{Completion, CompletionResult, Decision, Token}, record::{AttemptOutcome, ErrorText}};
+use rusqlite::{CachedStatement, params};
+
+use super::{
+    attempts::{self, AttemptRow},
+    dead_letters::Cause,
+    receipt::Receipt,
+    row::JobRow,
+};
+use crate::{db::transaction::Transaction, state, time};
+
+/// The usual case in one statement: a success, settled by the job's own row, on a standard queue.
+pub(crate) const SUCCEED: &str = "UPDATE jobs SET state = 2, visible_at = NULL, since = ?5, purge_at = ?6 \
+    WHERE seq = ?1 AND id = ?2 AND state = 5 AND attempt = ?3 AND owner = ?4 AND place IS NULL";
+
+/// Writes down how attempts ended. The answers come in the order of the requests.
+pub(crate) fn settle(tx: &mut Transaction<'_>, requests: &[Completion]) -> rusqlite::Result<Vec<CompletionResult>> {
+    let mut usual = Usual { succeed: tx.prepare(SUCCEED)?, attempt: tx.prepare(attempts::INSERT)? };
+    requests.iter().map(|request| one(tx, &mut usual, request)).collect()
+}
+
+struct Usual<'a> {
+    succeed: CachedStatement<'a>,
+    attempt: CachedStatement<'a>,
+}
+
+const APPLIED: CompletionResult = CompletionResult::Applied { message_done: true };
+
+fn one(tx: &mut Transaction<'_>, usual: &mut Usual<'_>, request: &Completion) -> rusqlite::Result<CompletionResult> {
+    let receipt = Receipt::parse(&request.receipt);
+    let (id, token) = (request.id.as_str(), request.token);
+    let ended_at = time::nearest(request.ended_at);
+    if let (Some(Receipt { seq, kind }), Decision::Succeeded { output, retention }) = (receipt, &request.decision) {
+        let purge_at = time::after(ended_at, *retention);
+        let owner = token.owner.cast_signed();
+        if usual.succeed.execute(params![seq, id, token.attempt, owner, ended_at, purge_at])? == 1 {
+            let ended = ended(tx, request, AttemptOutcome::Succeeded, None)?;
+            attempts::insert(&mut usual.attempt, seq, &ended)?;
+            if request.lock.is_some() {
+                tx.free_of(seq, owner)?;
+            }
+            if token.attempt > 1 {
+                tx.trim_attempts(seq, lamplighter::Record::MAX_HISTORY)?;
+            }
+            tx.leaves(kind, state::RUNNING);
+            tx.enters(kind, state::SUCCEEDED);
+            tx.effects.job(id);
+            if let Some(output) = output {
+                tx.put_output(seq, output)?;
+            }
+            if let Some(progress) = request.progress {
+                tx.put_progress(seq, progress)?;
+            }
+            return Ok(APPLIED);
+        }
+    }
+    let Some(row) = tx.row_of(id)?.filter(|row| row.state != state::UNTRACKED) else {
+        return Ok(CompletionResult::Fenced(None));
+    };
+    if row.is_held_by(token.attempt, token.owner.cast_signed()) {
+        if let Some(progress) = request.progress {
+            tx.put_progress(row.seq, progress)?;
+        }
+        apply(tx, &row, request, ended_at)?;
+    } else if !is_known(tx, &row, request, ended_at)? {
+        return Ok(CompletionResult::Fenced(state::of(row.state)));
+    }
+    // A second message of the same job, which carried it this time: the job's own row goes on without it.
+    if let Some(carrier) = receipt.filter(|receipt| receipt.seq != row.seq)
+        && let Some(carrier) = tx.row(carrier.seq)?.filter(|row| row.state == state::UNTRACKED)
+    {
+        tx.remove(&carrier)?;
+    }
+    Ok(APPLIED)
+}
+
+/// Whether this settlement was applied before: its attempt stands in the history as it ended, or the job lies where it
+/// was put back.
+fn is_known(tx: &Transaction<'_>, row: &JobRow, request: &Completion, ended_at: i64) -> rusqlite::Result<bool> {
+    let outcome = match &request.decision {
+        Decision::Succeeded { .. } => AttemptOutcome::Succeeded,
+        Decision::Retry { outcome, .. } | Decision::Failed { outcome, .. } => *outcome,
+        Decision::Released { .. } => {
+            let Token { attempt, owner } = request.token;
+            return Ok(row.state == state::QUEUED
+                && row.owner == owner.cast_signed()
+                && row.attempt == attempt.saturating_sub(1));
+        }
+    };
+    let started_at = time::nearest(request.started_at);
+    tx.has_attempt(row.seq, request.token.attempt, started_at, ended_at, outcome)
+}
+
+fn ended<'a>(
+    tx: &mut Transaction<'_>,
+    request: &Completion,
+    outcome: AttemptOutcome,
+    error: Option<&'a ErrorText>,
+) -> rusqlite::Result<AttemptRow<'a>> {
+    Ok(AttemptRow {
+        number: request.token.attempt,
+        started_at: time::nearest(request.started_at),
+        ended_at: time::nearest(request.ended_at),
+        host: tx.host(&request.host)?,
+        outcome,
+        error,
+    })
+}
+
+fn apply(tx: &mut Transaction<'_>, row: &JobRow, request: &Completion, ended_at: i64) -> rusqlite::Result<()> {
+    match &request.decision {
+        Decision::Succeeded { output, retention } => {
+            let ended = ended(tx, request, AttemptOutcome::Succeeded, None)?;
+            tx.add_attempt(row.seq, &ended)?;
+            if let Some(output) = output {
+                tx.put_output(row.seq, output)?;
+            }
+            tx.end(row, state::SUCCEEDED, ended_at, time::after(ended_at, *retention))
+        }
+        Decision::Retry { outcome, error, delay } => {
+            let ended = ended(tx, request, *outcome, Some(error))?;
+            tx.add_attempt(row.seq, &ended)?;
+            put_back(tx, row, state::RETRYING, row.attempt, row.receives, time::after(ended_at, *delay))
+        }
+        Decision::Failed { outcome, reason, error, retention } => {
+            let ended = ended(tx, request, *outcome, Some(error))?;
+            tx.add_attempt(row.seq, &ended)?;
+            tx.dead_letter(row, &Cause { reason: reason.as_str(), error: error.to_string() })?;
+            tx.end(row, state::FAILED, ended_at, time::after(ended_at, *retention))
+        }
+        Decision::Released { delay } => {
+            let (attempt, receives) = (row.attempt.saturating_sub(1), row.receives.saturating_sub(1));
+            put_back(tx, row, state::QUEUED, attempt, receives, time::after(ended_at, *delay))
+        }
+    }
+}
+
+fn put_back(
+    tx: &mut Transaction<'_>,
+    row: &JobRow,
+    code: i64,
+    attempt: u32,
+    receives: u32,
+    due_at: i64,
+) -> rusqlite::Result<()> {
+    tx.prepare(
+        "UPDATE jobs SET state = ?2, attempt = ?3, receives = ?4, visible_at = ?5, due_at = ?6, since = ?7 WHERE seq = ?1",
+    )?
+    .execute(params![row.seq, code, attempt, receives, row.visible_again(due_at), due_at, tx.now])?;
+    tx.free(row)?;
+    tx.moves(row, code);
+    tx.effects.queue(row.queue);
+    Ok(())
+}
