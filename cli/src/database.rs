@@ -9,7 +9,7 @@ use clap::{
     Args,
     builder::{OsStringValueParser, TypedValueParser},
 };
-use lamplighter_embedded::{SqliteBackend, OpenError, Settings};
+use lamplighter_embedded::{OpenError, Settings, SqliteBackend};
 
 use crate::error::Error;
 

@@ -2,7 +2,11 @@
 
 use std::{io, path::PathBuf, process::ExitCode};
 
-use lamplighter::{EnqueueError, JobId, backend::{SchedulingError, StoreError}, record::InvalidJobId};
+use lamplighter::{
+    EnqueueError, JobId,
+    backend::{SchedulingError, StoreError},
+    record::InvalidJobId,
+};
 use lamplighter_embedded::{EngineError, OpenError};
 
 /// Why a command did not do what it was asked.

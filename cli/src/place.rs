@@ -4,7 +4,7 @@ use std::{env, path::PathBuf};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
 use lamplighter::{Client, JobId, ListQuery, Record, env::Env};
-use lamplighter_aws::{AwsBackend, MappingState, Operator, AwsClients, Stack};
+use lamplighter_aws::{AwsBackend, AwsClients, MappingState, Operator, Stack};
 use lamplighter_embedded::SqliteBackend;
 
 use crate::{

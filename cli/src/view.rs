@@ -1,7 +1,10 @@
 //! A record as `--json` shows it. These field names are an interface: scripts rely on them.
 
 use jiff::Timestamp;
-use lamplighter::{JobId, JobState, RawValue, Record, record::{Attempt, ErrorText, Progress}};
+use lamplighter::{
+    JobId, JobState, RawValue, Record,
+    record::{Attempt, ErrorText, Progress},
+};
 use serde::Serialize;
 
 use crate::when;

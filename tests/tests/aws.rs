@@ -13,9 +13,16 @@ use async_trait::async_trait;
 use aws_sdk_eventbridge::types::{InputTransformer, RuleState, Target};
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
-use lamplighter::{Function, Queue, ScheduledJob, schedule::EventBridge, secs, backend::{Backend, tick_template}, env::Env, host::Stop};
+use lamplighter::{
+    Function, Queue, ScheduledJob,
+    backend::{Backend, tick_template},
+    env::Env,
+    host::Stop,
+    schedule::EventBridge,
+    secs,
+};
 use lamplighter_aws::{
-    AwsBackend, Operator, QueueMap, Redrive, AwsClients, Settings,
+    AwsBackend, AwsClients, Operator, QueueMap, Redrive, Settings,
     lambda::{Host, Invocation},
 };
 use lamplighter_tests::{

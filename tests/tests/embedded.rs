@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lamplighter::{Function, Queue, ScheduledJob, Timestamp, backend::Backend, env::Env};
-use lamplighter_embedded::{SqliteBackend, Engine, Running, Settings};
+use lamplighter_embedded::{Engine, Running, Settings, SqliteBackend};
 use lamplighter_tests::conformance::{AT_ONCE, Ahead, BEHAVIOURS, Behaviour, CHAIN, DeadLetter, PLAIN, Subject};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::{runtime::Builder, sync::Mutex};

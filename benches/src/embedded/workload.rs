@@ -11,7 +11,7 @@ use std::{
 };
 
 use lamplighter::{Client, Context, EnqueueError, Function, Job, JobError, JobState, Queue, State};
-use lamplighter_embedded::{Durability, SqliteBackend, Engine, Running, Settings};
+use lamplighter_embedded::{Durability, Engine, Running, Settings, SqliteBackend};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, task::JoinSet};

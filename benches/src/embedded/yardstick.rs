@@ -33,7 +33,7 @@ pub(crate) fn measure(folder: &Path, pragmas: &[(String, String)], rows: usize) 
 
 #[cfg(test)]
 mod tests {
-    use lamplighter_embedded::{Durability, SqliteBackend, Settings};
+    use lamplighter_embedded::{Durability, Settings, SqliteBackend};
 
     use super::*;
 

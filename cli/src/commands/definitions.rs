@@ -52,7 +52,7 @@ impl From<&Definition> for View {
             tracked: options.is_tracked(),
             timeout_secs: options.timeout.as_secs_f64(),
             max_attempts: options.retry.max_attempts(),
-            retry_within_secs: waits(options.retry).map(|wait| wait.as_secs_f64()).collect(),
+            retry_within_secs: waits(&options.retry).map(|wait| wait.as_secs_f64()).collect(),
             keep_succeeded_secs: retention.succeeded.as_secs(),
             keep_failed_secs: retention.failed.as_secs(),
             schema: definition.schema().to_value(),
@@ -104,7 +104,7 @@ fn describe(out: &mut dyn Write, definition: &Definition) -> io::Result<()> {
     line("queue", format!("{}{}", queue.name(), if queue.is_fifo() { " (FIFO)" } else { "" }))?;
     line("timeout", when::short(options.timeout))?;
     line("attempts", options.retry.max_attempts().to_string())?;
-    let waits: Vec<_> = waits(options.retry).map(when::short).collect();
+    let waits: Vec<_> = waits(&options.retry).map(when::short).collect();
     if !waits.is_empty() {
         line("waits", format!("at most {}", waits.join(", ")))?;
     }

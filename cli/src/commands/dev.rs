@@ -3,7 +3,7 @@
 use std::{io::Write, time::Duration};
 
 use clap::Args;
-use lamplighter_embedded::{SqliteBackend, Engine, EngineBuilder};
+use lamplighter_embedded::{Engine, EngineBuilder, SqliteBackend};
 use lamplighter_objects::Objects;
 use tokio::{runtime::Runtime, time::timeout};
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::{Args, builder::NonEmptyStringValueParser};
-use lamplighter_aws::{StackReader, AwsClients};
+use lamplighter_aws::{AwsClients, StackReader};
 use lamplighter_infra::doctor::{Examination, Finding, Severity};
 
 use super::block_on;

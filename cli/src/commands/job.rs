@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use clap::Args;
 use jiff::Timestamp;
-use lamplighter::{JobId, RawValue, Record, record::{Attempt, AttemptOutcome}};
+use lamplighter::{
+    JobId, RawValue, Record,
+    record::{Attempt, AttemptOutcome},
+};
 use serde_json::Value;
 
 use super::block_on;

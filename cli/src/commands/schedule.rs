@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use lamplighter::{JobId, ScheduledJob, schedule, backend::{ScheduleOrigin, ScheduleStatus, SchedulingError}};
+use lamplighter::{
+    JobId, ScheduledJob,
+    backend::{ScheduleOrigin, ScheduleStatus, SchedulingError},
+    schedule,
+};
 use serde::Serialize;
 
 use super::{block_on, enqueue::not_deployed};

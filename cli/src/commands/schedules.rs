@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use clap::Args;
 use comfy_table::Cell;
 use jiff::Timestamp;
-use lamplighter::{JobId, JobState, Record, backend::{ScheduleOrigin, ScheduleStatus}};
+use lamplighter::{
+    JobId, JobState, Record,
+    backend::{ScheduleOrigin, ScheduleStatus},
+};
 use serde::Serialize;
 
 use super::block_on;

@@ -1,9 +1,15 @@
 //! Text that others chose reaches no terminal as a command: it goes through every field that they can fill, and every
 //! command that shows one.
 
-use lamplighter::{JobId, RawValue, Retention, Tracking, secs, backend::{Claim, ClaimRequest, Completion, Decision, Token}, message::Message, record::{AttemptOutcome, ErrorText, Progress}};
+use lamplighter::{
+    JobId, RawValue, Retention, Tracking,
+    backend::{Claim, ClaimRequest, Completion, Decision, Token},
+    message::Message,
+    record::{AttemptOutcome, ErrorText, Progress},
+    secs,
+};
 use lamplighter_aws::testing::{FakeDeployment, FakeLetter};
-use lamplighter_embedded::{SqliteBackend, Settings};
+use lamplighter_embedded::{Settings, SqliteBackend};
 use serde_json::{Value, json};
 
 use crate::support::{Done, Place};

@@ -10,7 +10,7 @@ use std::{
 use crate::support::{PATIENCE, Place};
 use futures_util::future::join_all;
 use lamplighter::{JobState, ListQuery, RawValue, Record, Tracking, record::AttemptOutcome};
-use lamplighter_embedded::{SqliteBackend, Settings};
+use lamplighter_embedded::{Settings, SqliteBackend};
 
 const JOBS: usize = 10_000;
 const KILLS: usize = 50;

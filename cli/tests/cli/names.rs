@@ -1,7 +1,7 @@
 //! Names and values at the command line: what the file knows counts, and both ends of a queue judge alike.
 
 use lamplighter::{RawValue, Tracking};
-use lamplighter_embedded::{SqliteBackend, Settings};
+use lamplighter_embedded::{Settings, SqliteBackend};
 use serde_json::Value;
 
 use crate::support::Place;

@@ -8,7 +8,7 @@ use std::{
 
 use crate::support::{PATIENCE, Place};
 use lamplighter::{RawValue, Tracking};
-use lamplighter_embedded::{SqliteBackend, Settings};
+use lamplighter_embedded::{Settings, SqliteBackend};
 use serde_json::Value;
 
 fn lines(text: &str) -> Vec<Value> {

@@ -199,7 +199,14 @@ fn sizes(job: &MakeThumbnails) -> Result<Vec<u32>, Error> {
 
 #[cfg(test)]
 mod tests {
-    use lamplighter::{Job, mins, testing::RecordingQueue, backend::Backend, env::Env, host::{Delivery, MessageAction, Stop, Worker}};
+    use lamplighter::{
+        Job,
+        backend::Backend,
+        env::Env,
+        host::{Delivery, MessageAction, Stop, Worker},
+        mins,
+        testing::RecordingQueue,
+    };
 
     use super::*;
 
@@ -211,8 +218,13 @@ mod tests {
         let images = Images { settings, capacity: capacity.clone() };
         let function = Function::new("images").job(thumbnails).with_state(images);
         let (stop, idle) = (Stop::new(), capacity.users());
-        let worker =
-            Worker::new(function, Backend::new(Arc::new(RecordingQueue::default())), Env::system(), "test", stop.clone());
+        let worker = Worker::new(
+            function,
+            Backend::new(Arc::new(RecordingQueue::default())),
+            Env::system(),
+            "test",
+            stop.clone(),
+        );
         let delivery = Delivery {
             queue: MakeThumbnails::QUEUE.name().into(),
             message_id: "message".into(),

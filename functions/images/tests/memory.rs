@@ -10,7 +10,10 @@ mod support;
 use std::{path::Path, process::Command};
 
 use images::{Limits, Settings, function, function_with};
-use lamplighter::{mins, host::{MessageAction, Stop}};
+use lamplighter::{
+    host::{MessageAction, Stop},
+    mins,
+};
 use lamplighter_jobs::{MakeThumbnails, images::ThumbnailFormat};
 use lamplighter_objects::{Key, Objects};
 

@@ -9,7 +9,11 @@ use image::{
     codecs::{jpeg::JpegEncoder, png::PngEncoder, webp::WebPEncoder},
 };
 use images::{Limits, Settings, function_with};
-use lamplighter::{testing::TestRun, backend::DeadLetterReason, host::{JobResult, MessageAction}};
+use lamplighter::{
+    backend::DeadLetterReason,
+    host::{JobResult, MessageAction},
+    testing::TestRun,
+};
 use lamplighter_jobs::{MakeThumbnails, images::ThumbnailFormat};
 use lamplighter_objects::{Key, Objects};
 use serde_json::Value;

@@ -6,7 +6,11 @@
 
 use std::{io::Write, time::Duration};
 
-use lamplighter::{Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, ScheduledJob, State, mins, schedule::{Schedule, ScheduleError}, secs};
+use lamplighter::{
+    Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, ScheduledJob, State, mins,
+    schedule::{Schedule, ScheduleError},
+    secs,
+};
 use lamplighter_aws::{AwsBackend, Maintenance, Report};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -87,7 +91,7 @@ async fn sweep(_: Sweep, ctx: Context, State(tools): State<Tools>) -> Result<Rep
 
 #[cfg(test)]
 mod tests {
-    use lamplighter::{testing::TestRun, host::MessageAction};
+    use lamplighter::{host::MessageAction, testing::TestRun};
 
     use super::*;
 

@@ -1,7 +1,10 @@
 //! Why there is no report, and what follows.
 
 use jiff::civil::Date;
-use lamplighter::{JobError, backend::{StoreError, StoreErrorKind}};
+use lamplighter::{
+    JobError,
+    backend::{StoreError, StoreErrorKind},
+};
 use lamplighter_objects::{InvalidKey, ObjectError};
 
 /// Why there is no report.

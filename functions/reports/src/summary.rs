@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use lamplighter::{JobId, JobState, Record, record::{Attempt, AttemptOutcome}};
+use lamplighter::{
+    JobId, JobState, Record,
+    record::{Attempt, AttemptOutcome},
+};
 
 /// Kinds of error kept for one job. A job that finds more ways to fail has its rarest ones summed up as others.
 const MAX_KINDS: usize = 200;

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use jiff::civil::date;
-use lamplighter::{Function, Job, JobError, JobState, Options, Queue, Retry, secs, env::Env};
-use lamplighter_embedded::{SqliteBackend, Engine};
+use lamplighter::{Function, Job, JobError, JobState, Options, Queue, Retry, env::Env, secs};
+use lamplighter_embedded::{Engine, SqliteBackend};
 use lamplighter_jobs::DailyReport;
 use lamplighter_objects::{Key, Objects};
 use reports::{Settings, function_with};

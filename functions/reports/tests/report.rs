@@ -5,7 +5,17 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::date};
-use lamplighter::{JobId, JobState, ListQuery, Record, secs, testing::TestRun, backend::{Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, JobData, LeaseStatus, Store, StoreError, StoreErrorKind, Token}, host::{JobResult, MessageAction}, record::{Attempt, AttemptOutcome, Count, ErrorText, Page}};
+use lamplighter::{
+    JobId, JobState, ListQuery, Record,
+    backend::{
+        Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, JobData, LeaseStatus, Store, StoreError,
+        StoreErrorKind, Token,
+    },
+    host::{JobResult, MessageAction},
+    record::{Attempt, AttemptOutcome, Count, ErrorText, Page},
+    secs,
+    testing::TestRun,
+};
 use lamplighter_jobs::DailyReport;
 use lamplighter_objects::{Key, Objects};
 use reports::{Settings, function_with};
@@ -30,7 +40,7 @@ impl Store for Records {
         requests.iter().map(|_| Ok(CompletionResult::Applied { message_done: false })).collect()
     }
 
-    async fn note(&self, _: &JobId, _: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
+    async fn save_job_data(&self, _: &JobId, _: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
         Ok(LeaseStatus::Held)
     }
 

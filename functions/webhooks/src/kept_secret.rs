@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 use lamplighter_aws::{SecretArn, SecretReader};
 use tokio::time::{Instant, timeout};
 

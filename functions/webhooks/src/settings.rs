@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use lamplighter::Setting;
-use lamplighter_aws::{InvalidSecretArn, AwsClients, SecretArn, SecretReader};
+use lamplighter_aws::{AwsClients, InvalidSecretArn, SecretArn, SecretReader};
 
 use crate::{
     destination::{Destinations, InvalidDestination},

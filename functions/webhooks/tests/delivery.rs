@@ -14,7 +14,13 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::IntoResponse,
 };
-use lamplighter::{RawValue, testing::TestRun, backend::{DeadLetterReason, StoreError, StoreErrorKind}, env::Env, host::{JobResult, MessageAction}};
+use lamplighter::{
+    RawValue,
+    backend::{DeadLetterReason, StoreError, StoreErrorKind},
+    env::Env,
+    host::{JobResult, MessageAction},
+    testing::TestRun,
+};
 use lamplighter_aws::SecretArn;
 use lamplighter_jobs::DeliverWebhook;
 use serde_json::Value;
@@ -348,7 +354,8 @@ async fn private_destinations_are_refused_by_address_and_by_name() {
     let port = address.port();
     let public_only = Settings { destinations: Default::default(), ..settings() };
     for host in ["127.0.0.1", "localhost", "0x7f.1", "[::ffff:127.0.0.1]"] {
-        let performed = TestRun::of(function_with(public_only.clone())).run(&job(format!("http://{host}:{port}/"))).await;
+        let performed =
+            TestRun::of(function_with(public_only.clone())).run(&job(format!("http://{host}:{port}/"))).await;
         assert!(failed_for_good(&performed), "{host}: {:?}: {}", performed.action, error(&performed));
         assert!(error(&performed).contains("LAMPLIGHTER_WEBHOOK_ALLOW_PRIVATE"), "{}", error(&performed));
     }

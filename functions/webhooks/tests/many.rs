@@ -13,7 +13,13 @@ use std::{
 };
 
 use axum::{Router, http::StatusCode};
-use lamplighter::{Function, testing::RecordingQueue, backend::Backend, env::Env, host::{Delivery, MessageAction, Stop, Worker}};
+use lamplighter::{
+    Function,
+    backend::Backend,
+    env::Env,
+    host::{Delivery, MessageAction, Stop, Worker},
+    testing::RecordingQueue,
+};
 use tokio::{net::TcpListener, process::Command, sync::watch, time::Instant};
 use webhooks::{Secrets, Settings, function_with};
 
@@ -29,7 +35,8 @@ async fn the_process_that_delivers_many() {
     let Ok(port) = std::env::var(PORT) else { return };
     let secrets = Secrets::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
     let function = function_with(Settings { secrets, destinations: "127.0.0.0/8".parse().unwrap() });
-    let worker = Worker::new(function, Backend::new(Arc::new(RecordingQueue::default())), Env::system(), "test", Stop::new());
+    let worker =
+        Worker::new(function, Backend::new(Arc::new(RecordingQueue::default())), Env::system(), "test", Stop::new());
     let batch: Vec<_> = (0..ROUNDS * Function::DEFAULT_CONCURRENCY)
         .map(|n| Delivery {
             queue: "webhooks".into(),

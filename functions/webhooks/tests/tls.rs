@@ -4,7 +4,7 @@
 
 use std::{net::SocketAddr, process::Stdio, sync::Arc};
 
-use lamplighter::{testing::TestRun, host::MessageAction};
+use lamplighter::{host::MessageAction, testing::TestRun};
 use lamplighter_jobs::DeliverWebhook;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{

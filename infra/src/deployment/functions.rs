@@ -136,10 +136,7 @@ fn setting(setting: &Setting) -> DeployedSetting {
 }
 
 pub(super) fn pattern(trigger: &EventTrigger) -> EventPattern {
-    EventPattern {
-        source: trigger.source.map(str::to_owned),
-        detail_type: trigger.detail_type.map(str::to_owned),
-    }
+    EventPattern { source: trigger.source.map(str::to_owned), detail_type: trigger.detail_type.map(str::to_owned) }
 }
 
 fn check_variables(function: &Function, problems: &mut Problems) {
@@ -208,8 +205,7 @@ fn check_settings(functions: &[Function], problems: &mut Problems) {
             if first.variable != setting.variable {
                 problems.add(format!(
                     "the settings {} and {} would be one parameter; rename one",
-                    first.variable,
-                    setting.variable
+                    first.variable, setting.variable
                 ));
             } else if first != setting {
                 problems.add(format!(

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lamplighter::{Function, Queue, days, hours, mins, host::Route};
+use lamplighter::{Function, Queue, days, host::Route, hours, mins};
 
 use crate::problems::Problems;
 
@@ -95,7 +95,7 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
 
 /// How long a job may live from its first receive: all of its attempts, and the waits between them.
 fn lifetime(route: &Route, timeout: Duration) -> Duration {
-    let retry = route.options.retry;
+    let retry = &route.options.retry;
     retry.span().saturating_add(timeout.saturating_mul(retry.max_attempts()))
 }
 
@@ -106,7 +106,7 @@ fn retention(longest: Duration) -> Duration {
 }
 
 fn check(route: &Route, timeout: Duration, problems: &mut Problems) {
-    let retry = route.options.retry;
+    let retry = &route.options.retry;
     let (job, attempts) = (route.job, retry.max_attempts());
     let (receives, most) = (Function::MAX_RECEIVES, Function::MAX_RECEIVES - Function::SPARE_RECEIVES);
     if attempts > most {

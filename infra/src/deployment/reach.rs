@@ -8,16 +8,16 @@ use crate::problems::Problems;
 
 /// The queues that a function's handlers enqueue on, by name.
 pub(super) fn queues(function: &Function) -> BTreeSet<String> {
-    let of_jobs = function.spec().enqueues.map(|(_, queue)| queue);
-    of_jobs.chain(function.spec().enqueues_to.iter().copied()).map(|queue| queue.name().to_owned()).collect()
+    let of_jobs = function.spec().enqueues.values();
+    of_jobs.chain(function.spec().enqueues_to.iter()).map(|queue| queue.name().to_owned()).collect()
 }
 
 pub(super) fn check(functions: &[Function], problems: &mut Problems) {
     for function in functions {
-        for (job, queue) in function.spec().enqueues {
-            check_job(function, job, queue, functions, problems);
+        for (job, queue) in &function.spec().enqueues {
+            check_job(function, job, *queue, functions, problems);
         }
-        for queue in function.spec().enqueues_to {
+        for queue in &function.spec().enqueues_to {
             check_queue(function, *queue, functions, problems);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lamplighter::{Function, ScheduledJob, schedule::EventBridge, backend::tick_template};
+use lamplighter::{Function, ScheduledJob, backend::tick_template, schedule::EventBridge};
 
 use crate::problems::Problems;
 
@@ -78,7 +78,7 @@ pub(super) fn derive(
         }
     }
     for function in functions {
-        for trigger in function.spec().events {
+        for trigger in &function.spec().events {
             let Some(rule) = trigger.rule else { continue };
             let fits = |scheduled: &&ScheduledJob| scheduled.schedule.name == rule && *scheduled.job == *trigger.job();
             if schedules.iter().find(fits).is_none() {

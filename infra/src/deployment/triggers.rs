@@ -8,7 +8,7 @@ use crate::problems::Problems;
 
 pub(super) fn check(function: &Function, problems: &mut Problems) {
     let name = function.name();
-    for trigger in function.spec().events {
+    for trigger in &function.spec().events {
         let job = trigger.job();
         if pattern(trigger) == (EventPattern { source: None, detail_type: None }) && trigger.rule.is_none() {
             problems.add(format!(

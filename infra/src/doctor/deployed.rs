@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lamplighter::backend::StoreError;
-use lamplighter_aws::{Account, Code, DeployedStack, StackReader, Observed, ResourceRef, RunTimeSchedule, Unreadable};
+use lamplighter_aws::{Account, Code, DeployedStack, Observed, ResourceRef, RunTimeSchedule, StackReader, Unreadable};
 use serde_json::Value;
 
 use super::expected::{Resource, Subject};
@@ -63,7 +63,9 @@ impl Deployed {
             let name = group.properties["Name"].as_str().unwrap_or_default();
             let (made, unreadable) = stack_reader.run_time_schedules(name).await?;
             deployed.made = made;
-            deployed.unreadable.extend(unreadable.into_iter().map(|one| ("schedules made at run time".to_owned(), one)));
+            deployed
+                .unreadable
+                .extend(unreadable.into_iter().map(|one| ("schedules made at run time".to_owned(), one)));
         }
         let (account, unreadable) = stack_reader.account().await?;
         deployed.account = account;

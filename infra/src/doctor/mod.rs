@@ -5,18 +5,18 @@
 
 mod compare;
 mod deployed;
+mod expected;
 mod finding;
 mod policy;
 mod resolve;
-mod expected;
 
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 use lamplighter_aws::{DeployedStack, StackReader};
 
 use self::{compare::compare, deployed::Deployed, expected::Resource};
 pub use self::{
-    finding::{Examination, Finding, Kind, Severity},
     expected::Expected,
+    finding::{Examination, Finding, Kind, Severity},
 };
 
 impl Expected {

@@ -3,7 +3,10 @@
 use crate::support::{
     BookOrder, FileLetter, MAILS, SendMail, handle, job, keeper, mail, minutely, orders, problems, schedules,
 };
-use lamplighter::{Definition, EventTrigger, Function, Options, Queue, Retry, ScheduledJob, Setting, hours, mins, schedule::Schedule, secs};
+use lamplighter::{
+    Definition, EventTrigger, Function, Options, Queue, Retry, ScheduledJob, Setting, hours, mins, schedule::Schedule,
+    secs,
+};
 use lamplighter_infra::Deployment;
 
 /// A function with one job on a queue of its own.

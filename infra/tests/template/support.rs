@@ -1,6 +1,9 @@
 //! Functions to derive from.
 
-use lamplighter::{Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, ScheduledJob, Setting, hours, mins, schedule::Schedule, secs};
+use lamplighter::{
+    Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, ScheduledJob, Setting, hours, mins,
+    schedule::Schedule, secs,
+};
 use lamplighter_infra::{Deployment, Problems, Template};
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use aws_sdk_eventbridge::{Client, config, types::PutEventsRequestEntry};
-use lamplighter::{backend::{Event, Events, StoreError, StoreErrorKind}};
+use lamplighter::backend::{Event, Events, StoreError, StoreErrorKind};
 use tokio::sync::OnceCell;
 
 use crate::sdk::{AwsClients, explain};

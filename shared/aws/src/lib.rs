@@ -16,8 +16,6 @@ mod backend;
 mod dynamo;
 #[cfg(feature = "events")]
 mod events;
-#[cfg(feature = "doctor")]
-mod stack_reader;
 pub mod lambda;
 #[cfg(feature = "dynamodb")]
 mod maintenance;
@@ -37,11 +35,11 @@ mod secrets;
 mod sqs;
 #[cfg(feature = "operator")]
 mod stack;
+#[cfg(feature = "doctor")]
+mod stack_reader;
 #[cfg(feature = "test-util")]
 pub mod testing;
 
-#[cfg(feature = "doctor")]
-pub use self::stack_reader::{Account, Code, DeployedStack, StackReader, Observed, ResourceRef, RunTimeSchedule, StackResource, Unreadable};
 #[cfg(feature = "dynamodb")]
 pub use self::maintenance::{Maintenance, MaintenanceError, QueueReport, Report};
 #[cfg(feature = "doctor")]
@@ -50,6 +48,10 @@ pub use self::partition::dns_suffix;
 pub use self::schedules::{AwsSchedules, OneTime, OneTimeError, ScheduleSettings, ScheduleSettingsError, Sending};
 #[cfg(feature = "secrets")]
 pub use self::secrets::{InvalidSecretArn, SecretArn, SecretReader};
+#[cfg(feature = "doctor")]
+pub use self::stack_reader::{
+    Account, Code, DeployedStack, Observed, ResourceRef, RunTimeSchedule, StackReader, StackResource, Unreadable,
+};
 pub use self::{
     backend::{AwsBackend, Settings},
     queues::{QueueArn, QueueMap, QueueMapError, QueueUrls},

@@ -12,7 +12,13 @@ mod support;
 
 use std::time::Duration;
 
-use lamplighter::{Client, EnqueueError, Enqueued, Job, Options, Queue, Timestamp, mins, secs, backend::{Backend, StoreErrorKind}, env::Env, message::MAX_MESSAGE_BYTES};
+use lamplighter::{
+    Client, EnqueueError, Enqueued, Job, Options, Queue, Timestamp,
+    backend::{Backend, StoreErrorKind},
+    env::Env,
+    message::MAX_MESSAGE_BYTES,
+    mins, secs,
+};
 use lamplighter_aws::{
     Sqs,
     testing::{FakeSqs, Fault},

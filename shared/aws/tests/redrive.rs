@@ -9,7 +9,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lamplighter::{JobId, JobState, ListQuery, Record, Timestamp, backend::{Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, Store, StoreError, Token}, host::Stop, record::{Count, Page}};
+use lamplighter::{
+    JobId, JobState, ListQuery, Record, Timestamp,
+    backend::{Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, Store, StoreError, Token},
+    host::Stop,
+    record::{Count, Page},
+};
 use lamplighter_aws::{
     DeadLetterFilter, Moved, Operator, Redrive, Redriven,
     testing::{FakeDeployment, FakeLetter, Fault},
@@ -427,7 +432,7 @@ impl Store for Records {
         Vec::new()
     }
 
-    async fn note(&self, _: &JobId, _: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
+    async fn save_job_data(&self, _: &JobId, _: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
         Ok(LeaseStatus::Lost)
     }
 

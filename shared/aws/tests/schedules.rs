@@ -6,7 +6,15 @@ mod support;
 
 use std::sync::Arc;
 
-use lamplighter::{Client, EnqueueError, Job, Queue, Timestamp, mins, schedule::Schedule, secs, backend::{Backend, ScheduleOrigin, ScheduleStatus, SchedulingError, StoreErrorKind, tick_template}, env::Env, message::Message};
+use lamplighter::{
+    Client, EnqueueError, Job, Queue, Timestamp,
+    backend::{Backend, ScheduleOrigin, ScheduleStatus, SchedulingError, StoreErrorKind, tick_template},
+    env::Env,
+    message::Message,
+    mins,
+    schedule::Schedule,
+    secs,
+};
 use lamplighter_aws::{
     AwsSchedules, Sqs,
     testing::{FakeSchedules, FakeSqs},

@@ -7,10 +7,13 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Client, EnqueueError, JobId, Queue, backend::{Backend, StoreError}, env::Env};
+use lamplighter::{
+    Client, EnqueueError, JobId, Queue,
+    backend::{Backend, StoreError},
+    env::Env,
+};
 
 use crate::{
-    error::{FileLost, OpenError},
     db::{
         connection::{self, Location},
         patience::Patience,
@@ -21,9 +24,10 @@ use crate::{
         upkeep::{self, Compacted},
         writer::Writer,
     },
+    error::{FileLost, OpenError},
+    operations::enqueue,
     settings::{Durability, Settings},
     store::SqliteStore,
-    operations::enqueue,
 };
 
 /// How long anybody waits for the disk: twice SQLite's busy time-out, which ends the waits for other processes' locks
@@ -70,8 +74,7 @@ impl SqliteBackend {
         let name: Arc<str> = location.path().display().to_string().into();
         let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name, None, None);
         let readers = Readers::read_only(location.clone(), settings.durability, writer.clone());
-        let store =
-            Arc::new(SqliteStore::new(writer.clone(), readers.clone(), settings.env.clone(), signals.clone()));
+        let store = Arc::new(SqliteStore::new(writer.clone(), readers.clone(), settings.env.clone(), signals.clone()));
         let (engine, patience, pragmas) = (AtomicBool::new(false), None, Vec::new());
         Ok(Self(Arc::new(Inner { location, settings, writer, readers, signals, store, engine, patience, pragmas })))
     }
@@ -98,8 +101,7 @@ impl SqliteBackend {
         };
         let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name, named, patience.clone());
         let readers = Readers::new(location.clone(), settings.durability, writer.clone(), patience.clone());
-        let store =
-            Arc::new(SqliteStore::new(writer.clone(), readers.clone(), settings.env.clone(), signals.clone()));
+        let store = Arc::new(SqliteStore::new(writer.clone(), readers.clone(), settings.env.clone(), signals.clone()));
         let engine = AtomicBool::new(false);
         Ok(Self(Arc::new(Inner { location, settings, writer, readers, signals, store, engine, patience, pragmas })))
     }

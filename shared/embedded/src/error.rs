@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 use rusqlite::ErrorCode;
 
 /// Why a file could not be opened.

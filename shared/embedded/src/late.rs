@@ -9,7 +9,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use lamplighter::{JobId, backend::{Completion, StoreError, StoreErrorKind, Token}};
+use lamplighter::{
+    JobId,
+    backend::{Completion, StoreError, StoreErrorKind, Token},
+};
 use tokio::sync::Notify;
 
 /// Settlements to be written yet, each once.

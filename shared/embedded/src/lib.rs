@@ -50,27 +50,27 @@
 //! window is not: it saves invocations on AWS, and there are none here.
 
 mod backend;
+mod db;
 mod engine;
 mod error;
-mod db;
 mod late;
+mod operations;
 mod queues;
 mod schedules;
 mod settings;
 mod state;
 mod store;
 mod time;
-mod operations;
 
 pub use self::{
     backend::SqliteBackend,
+    db::upkeep::Compacted,
     engine::{Engine, EngineBuilder, EngineError, Running, StartError, Stopped},
     error::{FileLost, OpenError},
-    db::upkeep::Compacted,
-    settings::{Durability, Settings},
     operations::{
         dead_letters::DeadLetter,
         pause::QueueStatus,
         redrive::{DeadLetterCount, DeadLetterFilter},
     },
+    settings::{Durability, Settings},
 };

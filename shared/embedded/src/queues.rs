@@ -1,17 +1,17 @@
 //! What people do to queues, and to their dead letters.
 
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 use rusqlite::Connection;
 
 use crate::{
     backend::SqliteBackend,
     db::catalog::{self, find_queue},
-    time,
     operations::{
         dead_letters::{self, DeadLetter},
         pause::{self, QueueStatus},
         redrive::{self, DeadLetterCount, DeadLetterFilter},
     },
+    time,
 };
 
 /// Dead letters moved in one transaction.

@@ -1,9 +1,12 @@
 //! The core's port of schedules over the file. An engine fires them.
 
 use async_trait::async_trait;
-use lamplighter::{JobId, ScheduledJob, backend::{ScheduleStatus, Schedules, SchedulingError}};
+use lamplighter::{
+    JobId, ScheduledJob,
+    backend::{ScheduleStatus, Schedules, SchedulingError},
+};
 
-use crate::{store::SqliteStore, operations::schedules};
+use crate::{operations::schedules, store::SqliteStore};
 
 #[async_trait]
 impl Schedules for SqliteStore {

@@ -3,7 +3,15 @@
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lamplighter::{EnqueueError, Enqueued, JobId, JobState, ListQuery, Record, backend::{Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, JobData, LeaseStatus, Queues, Store, StoreError, StoreErrorKind, Token}, env::Env, record::{Count, Page}};
+use lamplighter::{
+    EnqueueError, Enqueued, JobId, JobState, ListQuery, Record,
+    backend::{
+        Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, JobData, LeaseStatus, Queues, Store,
+        StoreError, StoreErrorKind, Token,
+    },
+    env::Env,
+    record::{Count, Page},
+};
 use tokio::time::Instant;
 
 use crate::{
@@ -13,8 +21,8 @@ use crate::{
         cancel::cancel,
         claim::claim,
         enqueue::{Entry, enqueue},
-        list, job_data, records,
-        retry::{retry, mark_queued},
+        job_data, list, records,
+        retry::{mark_queued, retry},
         settle::settle,
     },
 };
@@ -48,7 +56,8 @@ impl SqliteStore {
         let requests = open.clone();
         match self.writer.run(open.len(), move |tx| settle(tx, &requests)).await {
             Ok(answers) => {
-                let written = answers.iter().filter(|answer| matches!(answer, CompletionResult::Applied { .. })).count();
+                let written =
+                    answers.iter().filter(|answer| matches!(answer, CompletionResult::Applied { .. })).count();
                 tracing::info!(settlements = written, "settlements that could not be written before are written now");
                 Ok(())
             }

@@ -10,8 +10,14 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Context, Function, Job, JobError, JobState, ListQuery, Options, Queue, Record, Retry, State, Timestamp, days, hours, mins, schedule::Schedule, secs, env::{Clock, Env, SeededRandom}};
-use lamplighter_embedded::{SqliteBackend, Engine, Running, Settings};
+use lamplighter::{
+    Context, Function, Job, JobError, JobState, ListQuery, Options, Queue, Record, Retry, State, Timestamp, days,
+    env::{Clock, Env, SeededRandom},
+    hours, mins,
+    schedule::Schedule,
+    secs,
+};
+use lamplighter_embedded::{Engine, Running, Settings, SqliteBackend};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;

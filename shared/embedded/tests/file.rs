@@ -13,8 +13,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use lamplighter::{Context, Function, Job, JobError, JobState, Options, Queue, Retry, State, secs, backend::StoreErrorKind};
-use lamplighter_embedded::{SqliteBackend, Engine, EngineError, FileLost, OpenError, Running, Settings, StartError};
+use lamplighter::{
+    Context, Function, Job, JobError, JobState, Options, Queue, Retry, State, backend::StoreErrorKind, secs,
+};
+use lamplighter_embedded::{Engine, EngineError, FileLost, OpenError, Running, Settings, SqliteBackend, StartError};
 use rusqlite::Connection;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

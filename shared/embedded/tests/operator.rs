@@ -3,8 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lamplighter::{Context, Function, Job, JobError, JobState, Options, Queue, Record, Retry, State, Timestamp, hours, secs, env::Env};
-use lamplighter_embedded::{DeadLetterFilter, SqliteBackend, Engine, QueueStatus, Running, Settings};
+use lamplighter::{
+    Context, Function, Job, JobError, JobState, Options, Queue, Record, Retry, State, Timestamp, env::Env, hours, secs,
+};
+use lamplighter_embedded::{DeadLetterFilter, Engine, QueueStatus, Running, Settings, SqliteBackend};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;

@@ -8,7 +8,10 @@ pub mod queues;
 pub mod reports;
 pub mod webhooks;
 
-use lamplighter::{Definition, Retention, ScheduledJob, days, schedule::{Schedule, ScheduleError}};
+use lamplighter::{
+    Definition, Retention, ScheduledJob, days,
+    schedule::{Schedule, ScheduleError},
+};
 
 pub use self::{images::MakeThumbnails, reports::DailyReport, webhooks::DeliverWebhook};
 
@@ -43,7 +46,7 @@ pub(crate) fn retention() -> Retention {
 mod tests {
     use std::collections::BTreeSet;
 
-    use lamplighter::{Function, schedule::EventBridge, message::is_job_name};
+    use lamplighter::{Function, message::is_job_name, schedule::EventBridge};
 
     use super::*;
 

@@ -51,9 +51,9 @@ mod tests {
     #[test]
     fn gives_a_receiver_a_night_and_ends_within_a_day() {
         let options = DeliverWebhook::options();
-        let longest: std::time::Duration = waits(options.retry, 1.0);
+        let longest: std::time::Duration = waits(&options.retry, 1.0);
         assert!((hours(12)..hours(24)).contains(&longest), "at most {longest:?}");
-        let average = waits(options.retry, 0.5);
+        let average = waits(&options.retry, 0.5);
         assert!((hours(8)..hours(10)).contains(&average), "on average {average:?}");
     }
 

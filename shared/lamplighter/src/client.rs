@@ -23,9 +23,9 @@ use crate::{
     message::{Message, Trace, empty_object},
     options::Tracking,
     ports::{
-        Backend, EnqueueError, Enqueued, ListQuery, Page, Payloads, Store, StoreError, StoreErrorKind, EnqueueRequest,
+        Backend, EnqueueError, EnqueueRequest, Enqueued, ListQuery, Page, Payloads, Store, StoreError, StoreErrorKind,
     },
-    record::{Record, JobState},
+    record::{JobState, Record},
 };
 
 /// Enqueues jobs and asks after them. Made by a backend; cloning is cheap.

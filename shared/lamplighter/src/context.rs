@@ -17,9 +17,9 @@ use crate::{
     error::JobError,
     id::JobId,
     message::SharedMessage,
-    ports::{LeaseStatus, JobData, Store, StoreError, StoreErrorKind, Token},
+    ports::{JobData, LeaseStatus, Store, StoreError, StoreErrorKind, Token},
     record::{Progress, Record},
-    worker::Stop,
+    stop::Stop,
 };
 
 /// What a handler knows about its own run, and what it can tell about it. Cloning is cheap.
@@ -46,11 +46,11 @@ pub(crate) struct Inner {
     pub(crate) child_client: OnceLock<Client>,
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) checkpoint: Option<Box<RawValue>>,
-    pub(crate) progress: Mutex<Told>,
+    pub(crate) progress: Mutex<ReportedProgress>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Told {
+pub(crate) struct ReportedProgress {
     progress: Option<Progress>,
     written_at: Option<Instant>,
 }
@@ -160,11 +160,11 @@ impl Context {
     pub fn progress(&self, done: u64, total: u64) {
         let progress = Progress { done, total };
         let due = {
-            let mut progress = self.0.progress.lock().unwrap_or_else(PoisonError::into_inner);
-            progress.progress = Some(progress);
-            let due = progress.written_at.is_none_or(|at| at.elapsed() >= Self::PROGRESS_INTERVAL);
+            let mut known = self.0.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            known.progress = Some(progress);
+            let due = known.written_at.is_none_or(|at| at.elapsed() >= Self::PROGRESS_INTERVAL);
             if due {
-                progress.written_at = Some(Instant::now());
+                known.written_at = Some(Instant::now());
             }
             due
         };
@@ -174,10 +174,10 @@ impl Context {
         tracing::debug!(done, total, "progress");
         if self.0.store.is_some() {
             let context = self.clone();
-            let note = JobData { progress: Some(progress), checkpoint: None };
+            let data = JobData { progress: Some(progress), checkpoint: None };
             // Progress is worth no waiting: what cannot be written now is written with the settlement.
             tokio::spawn(async move {
-                if let Err(error) = context.write(note).await {
+                if let Err(error) = context.write(data).await {
                     tracing::debug!(%error, "progress not written");
                 }
             });
@@ -262,14 +262,14 @@ impl Context {
         self.0.progress.lock().unwrap_or_else(PoisonError::into_inner).progress
     }
 
-    async fn write(&self, note: JobData) -> Result<LeaseStatus, StoreError> {
+    async fn write(&self, data: JobData) -> Result<LeaseStatus, StoreError> {
         let Some(store) = &self.0.store else {
             let text = "this job is not tracked, so there is nowhere to keep a checkpoint; configure a table, and do not \
                         mark the job as untracked";
             return Err(StoreError::new(StoreErrorKind::Invalid, text));
         };
         let late = || StoreError::unavailable(format_args!("the store did not answer within {:?}", Self::LONGEST_NOTE));
-        let status = timeout(Self::LONGEST_NOTE, store.save_job_data(&self.0.id, self.0.token, note))
+        let status = timeout(Self::LONGEST_NOTE, store.save_job_data(&self.0.id, self.0.token, data))
             .await
             .unwrap_or_else(|_| Err(late()))?;
         if status == LeaseStatus::Lost {

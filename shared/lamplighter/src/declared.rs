@@ -4,48 +4,47 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    function::FunctionSpec,
     id::JobId,
     ports::{EnqueueError, SchedulingError, StoreError, StoreErrorKind},
     queue::Queue,
 };
 
-/// What a function's handlers do with the deployment.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Declared {
-    /// Jobs that they enqueue, by name, each with its queue.
-    pub(crate) jobs: BTreeMap<&'static str, Queue>,
-    /// Queues on which they enqueue any job.
-    pub(crate) queues: Vec<Queue>,
-    /// Whether they make, change and trigger schedules.
-    pub(crate) schedules: bool,
-    /// Whether they cancel jobs and run ended ones again.
-    pub(crate) manages_jobs: bool,
-}
-
 /// Holds a handler's client to what its function declares.
 #[derive(Debug)]
 pub(crate) struct Limits {
     pub(crate) function: &'static str,
-    pub(crate) declared: Declared,
-}
-
-impl Declared {
-    fn enqueues(&self, job: &str, queue: &str) -> bool {
-        self.jobs.get(job).is_some_and(|declared| declared.name() == queue)
-            || self.queues.iter().any(|declared| declared.name() == queue)
-    }
+    enqueues: BTreeMap<&'static str, Queue>,
+    enqueues_to: Vec<Queue>,
+    schedules: bool,
+    manages_jobs: bool,
 }
 
 impl Limits {
+    pub(crate) fn of(spec: &FunctionSpec) -> Self {
+        Self {
+            function: spec.name,
+            enqueues: spec.enqueues.clone(),
+            enqueues_to: spec.enqueues_to.clone(),
+            schedules: spec.schedules,
+            manages_jobs: spec.manages_jobs,
+        }
+    }
+
+    fn enqueues(&self, job: &str, queue: &str) -> bool {
+        self.enqueues.get(job).is_some_and(|declared| declared.name() == queue)
+            || self.enqueues_to.iter().any(|declared| declared.name() == queue)
+    }
+
     pub(crate) fn check_enqueue(&self, job: &str, queue: &str) -> Result<(), EnqueueError> {
-        if self.declared.enqueues(job, queue) {
+        if self.enqueues(job, queue) {
             return Ok(());
         }
         Err(EnqueueError::Undeclared { job: job.into(), queue: queue.into(), function: self.function.into() })
     }
 
     pub(crate) fn check_schedules(&self) -> Result<(), SchedulingError> {
-        match self.declared.schedules {
+        match self.schedules {
             true => Ok(()),
             false => Err(SchedulingError::Undeclared(self.function.into())),
         }
@@ -53,7 +52,7 @@ impl Limits {
 
     /// `done` is what was to be done to the job: "cancelled".
     pub(crate) fn check_manages(&self, id: &JobId, done: &str) -> Result<(), StoreError> {
-        if self.declared.manages_jobs {
+        if self.manages_jobs {
             return Ok(());
         }
         let text = format_args!(

@@ -118,7 +118,7 @@ impl JobError {
     ///
     /// ```
     /// # use std::error::Error;
-    /// # use lamplighter::{JobError, JobErrorKind};
+    /// # use lamplighter::{JobError, layer::JobErrorKind};
     /// let boxed: Box<dyn Error + Send + Sync> = JobError::fail("no such customer").into();
     /// assert_eq!(JobError::from_boxed(boxed).kind(), JobErrorKind::Fail);
     /// ```
@@ -221,7 +221,7 @@ impl ErrorText {
         Self::of_chain(error, |error| error.to_string())
     }
 
-    /// The texts are cut after `text` has made them, so that no part of a value is left where one was cut through.
+    /// The texts are cut after `of` has made them, so that no part of a value is left where one was cut through.
     fn of_chain(error: &(dyn Error + 'static), of: impl Fn(&(dyn Error + 'static)) -> String) -> Self {
         let mut text = Self::new(of(error));
         let mut cause = error.source();

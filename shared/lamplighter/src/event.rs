@@ -35,11 +35,15 @@ use crate::job::{Definition, Job};
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct EventTrigger {
     definition: Definition,
-    source: Option<&'static str>,
-    detail_type: Option<&'static str>,
-    rule: Option<&'static str>,
+    /// The `source` that events must have.
+    pub source: Option<&'static str>,
+    /// The `detail-type` that events must have.
+    pub detail_type: Option<&'static str>,
+    /// The scheduled rule that it belongs to.
+    pub rule: Option<&'static str>,
     fixed_args: Option<Box<RawValue>>,
     /// Arguments, and where in the event they stand.
     mapped_args: Vec<(&'static str, &'static str)>,
@@ -116,24 +120,6 @@ impl EventTrigger {
     #[must_use]
     pub fn definition(&self) -> &Definition {
         &self.definition
-    }
-
-    /// The `source` that events must have.
-    #[must_use]
-    pub fn source_name(&self) -> Option<&'static str> {
-        self.source
-    }
-
-    /// The `detail-type` that events must have.
-    #[must_use]
-    pub fn detail_type_name(&self) -> Option<&'static str> {
-        self.detail_type
-    }
-
-    /// The scheduled rule that it belongs to.
-    #[must_use]
-    pub fn rule_name(&self) -> Option<&'static str> {
-        self.rule
     }
 
     /// The arguments given by [`args`](Self::args).

@@ -12,7 +12,6 @@ use schemars::Schema;
 use serde_json::value::RawValue;
 
 use crate::{
-    declared::Declared,
     error::JobError,
     event::EventTrigger,
     handler::{ErasedHandler, Handler, erase},
@@ -43,22 +42,47 @@ use crate::{
 /// # assert!(function().problems().is_empty());
 /// ```
 pub struct Function<S = ()> {
-    name: &'static str,
-    description: &'static str,
-    memory_mb: u16,
-    concurrency: Option<usize>,
+    spec: FunctionSpec,
     routes: BTreeMap<&'static str, Arc<Route>>,
     pending: Vec<(&'static str, Bind<S>)>,
-    events: Vec<EventTrigger>,
-    environment: Vec<(&'static str, &'static str)>,
-    settings: Vec<Setting>,
-    objects: bool,
-    stateless: bool,
-    maintenance: bool,
-    declared: Declared,
     duplicates: Vec<&'static str>,
+    /// Layers that were added before any job.
     layers_of_nothing: usize,
     state: PhantomData<fn(S)>,
+}
+
+/// What a [`Function`] says about itself: what hosts and infrastructure read.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FunctionSpec {
+    /// Its name: 1–40 of `[A-Za-z0-9-]`.
+    pub name: &'static str,
+    /// One sentence for people; may be empty.
+    pub description: &'static str,
+    /// Memory in MB.
+    pub memory_mb: u16,
+    /// How many jobs of one batch run at the same time, where the function sets it.
+    pub concurrency: Option<usize>,
+    /// Environment variables with fixed values.
+    pub environment: Vec<(&'static str, &'static str)>,
+    /// Values that are chosen at deployment.
+    pub settings: Vec<Setting>,
+    /// Whether its handlers read and write objects.
+    pub uses_objects: bool,
+    /// Whether it keeps no records, even where there is a table.
+    pub stateless: bool,
+    /// Whether it maintains the whole deployment.
+    pub maintenance: bool,
+    /// The jobs that its handlers enqueue, by name, each with its queue.
+    pub enqueues: BTreeMap<&'static str, Queue>,
+    /// The queues on which its handlers enqueue any job.
+    pub enqueues_to: Vec<Queue>,
+    /// Whether its handlers make and change schedules.
+    pub schedules: bool,
+    /// Whether its handlers cancel jobs and run ended ones again.
+    pub manages_jobs: bool,
+    /// The EventBridge events that it turns into jobs.
+    pub events: Vec<EventTrigger>,
 }
 
 type Bind<S> = Box<dyn FnOnce(S) -> ErasedHandler + Send + Sync>;
@@ -119,19 +143,24 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     #[must_use]
     pub fn new(name: &'static str) -> Self {
         Self {
-            name,
-            description: "",
-            memory_mb: Function::DEFAULT_MEMORY_MB,
-            concurrency: None,
+            spec: FunctionSpec {
+                name,
+                description: "",
+                memory_mb: Function::DEFAULT_MEMORY_MB,
+                concurrency: None,
+                environment: Vec::new(),
+                settings: Vec::new(),
+                uses_objects: false,
+                stateless: false,
+                maintenance: false,
+                enqueues: BTreeMap::new(),
+                enqueues_to: Vec::new(),
+                schedules: false,
+                manages_jobs: false,
+                events: Vec::new(),
+            },
             routes: BTreeMap::new(),
             pending: Vec::new(),
-            events: Vec::new(),
-            environment: Vec::new(),
-            settings: Vec::new(),
-            objects: false,
-            stateless: false,
-            maintenance: false,
-            declared: Declared::default(),
             duplicates: Vec::new(),
             layers_of_nothing: 0,
             state: PhantomData,
@@ -141,14 +170,14 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     /// One sentence for people, shown where functions are listed.
     #[must_use]
     pub fn description(mut self, text: &'static str) -> Self {
-        self.description = text;
+        self.spec.description = text;
         self
     }
 
     /// Memory in MB, 128–10,240; Lambda's share of CPU grows with it. Default 128.
     #[must_use]
     pub fn memory_mb(mut self, mb: u16) -> Self {
-        self.memory_mb = mb;
+        self.spec.memory_mb = mb;
         self
     }
 
@@ -156,21 +185,21 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     /// [`Function::DEFAULT_CONCURRENCY`].
     #[must_use]
     pub fn concurrency(mut self, jobs: usize) -> Self {
-        self.concurrency = Some(jobs.max(1));
+        self.spec.concurrency = Some(jobs.max(1));
         self
     }
 
     /// An environment variable that the deployed function shall have.
     #[must_use]
     pub fn environment(mut self, name: &'static str, value: &'static str) -> Self {
-        self.environment.push((name, value));
+        self.spec.environment.push((name, value));
         self
     }
 
     /// A value that whoever deploys the function decides.
     #[must_use]
     pub fn setting(mut self, setting: Setting) -> Self {
-        self.settings.push(setting);
+        self.spec.settings.push(setting);
         self
     }
 
@@ -178,7 +207,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     /// deployment's object store, and the right to use it.
     #[must_use]
     pub fn uses_objects(mut self) -> Self {
-        self.objects = true;
+        self.spec.uses_objects = true;
         self
     }
 
@@ -186,7 +215,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     /// then counted by receives, and a batch that succeeds makes no call. Functions keep records unless they say this.
     #[must_use]
     pub fn stateless(mut self) -> Self {
-        self.stateless = true;
+        self.spec.stateless = true;
         self
     }
 
@@ -194,7 +223,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     /// queue, which no other function may. For the one that sends again what got lost. It needs records.
     #[must_use]
     pub fn maintenance(mut self) -> Self {
-        self.maintenance = true;
+        self.spec.maintenance = true;
         self
     }
 
@@ -203,7 +232,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     /// backend. The function's own jobs are no exception.
     #[must_use]
     pub fn enqueues<J: Job>(mut self) -> Self {
-        self.declared.jobs.insert(J::NAME, J::QUEUE);
+        self.spec.enqueues.insert(J::NAME, J::QUEUE);
         self
     }
 
@@ -212,7 +241,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     /// more.
     #[must_use]
     pub fn enqueues_to(mut self, queue: Queue) -> Self {
-        self.declared.queues.push(queue);
+        self.spec.enqueues_to.push(queue);
         self
     }
 
@@ -220,7 +249,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     /// function may send to every queue of the deployment, and pass on the role by which its schedules send.
     #[must_use]
     pub fn schedules(mut self) -> Self {
-        self.declared.schedules = true;
+        self.spec.schedules = true;
         self
     }
 
@@ -229,7 +258,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     /// It needs records.
     #[must_use]
     pub fn manages_jobs(mut self) -> Self {
-        self.declared.manages_jobs = true;
+        self.spec.manages_jobs = true;
         self
     }
 
@@ -270,8 +299,11 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     /// # async fn greet(job: Greet) -> Result<String, JobError> { Ok(format!("Hello, {}!", job.name)) }
     /// use lamplighter::layer::{CircuitBreaker, Metrics};
     ///
-    /// // An execution passes the metrics, then the circuit breaker, and then reaches the handler.
-    /// Function::new("greetings").job(greet).layer(CircuitBreaker::new()).layer(Metrics::new());
+    /// pub fn function() -> Function {
+    ///     // An execution passes the metrics, then the circuit breaker, and then reaches the handler.
+    ///     Function::new("greetings").job(greet).layer(CircuitBreaker::new()).layer(Metrics::new())
+    /// }
+    /// # assert!(function().problems().is_empty());
     /// ```
     #[must_use]
     pub fn layer<L>(mut self, layer: L) -> Self
@@ -294,7 +326,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     /// Turns EventBridge events that reach this function directly into jobs.
     #[must_use]
     pub fn on_event(mut self, trigger: EventTrigger) -> Self {
-        self.events.push(trigger);
+        self.spec.events.push(trigger);
         self
     }
 
@@ -303,19 +335,9 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     pub fn with_state(mut self, state: S) -> Function {
         self.bind(&state);
         Function {
-            name: self.name,
-            description: self.description,
-            memory_mb: self.memory_mb,
-            concurrency: self.concurrency,
+            spec: self.spec,
             routes: self.routes,
             pending: Vec::new(),
-            events: self.events,
-            environment: self.environment,
-            settings: self.settings,
-            objects: self.objects,
-            stateless: self.stateless,
-            maintenance: self.maintenance,
-            declared: self.declared,
             duplicates: self.duplicates,
             layers_of_nothing: self.layers_of_nothing,
             state: PhantomData,
@@ -351,82 +373,13 @@ impl<S> Function<S> {
     /// The function's name.
     #[must_use]
     pub fn name(&self) -> &'static str {
-        self.name
+        self.spec.name
     }
 
-    /// What it is for.
+    /// What the function says about itself.
     #[must_use]
-    pub fn about(&self) -> &'static str {
-        self.description
-    }
-
-    /// Memory in MB.
-    #[must_use]
-    pub fn memory(&self) -> u16 {
-        self.memory_mb
-    }
-
-    /// How many jobs of one batch run at the same time, where the function says so itself.
-    #[must_use]
-    pub fn jobs_at_once(&self) -> Option<usize> {
-        self.concurrency
-    }
-
-    /// The environment variables that the deployed function shall have.
-    #[must_use]
-    pub fn variables(&self) -> &[(&'static str, &'static str)] {
-        &self.environment
-    }
-
-    /// What whoever deploys the function decides.
-    #[must_use]
-    pub fn settings(&self) -> &[Setting] {
-        &self.settings
-    }
-
-    /// Whether its handlers read and write objects.
-    #[must_use]
-    pub fn needs_objects(&self) -> bool {
-        self.objects
-    }
-
-    /// Whether it keeps no records, even where there is a table.
-    #[must_use]
-    pub fn is_stateless(&self) -> bool {
-        self.stateless
-    }
-
-    /// Whether it looks after the whole deployment.
-    #[must_use]
-    pub fn is_maintenance(&self) -> bool {
-        self.maintenance
-    }
-
-    /// The jobs that its handlers enqueue, by name, each with its queue.
-    pub fn enqueued_jobs(&self) -> impl Iterator<Item = (&'static str, Queue)> {
-        self.declared.jobs.iter().map(|(job, queue)| (*job, *queue))
-    }
-
-    /// The queues on which its handlers enqueue any job.
-    #[must_use]
-    pub fn enqueued_queues(&self) -> &[Queue] {
-        &self.declared.queues
-    }
-
-    /// Whether its handlers make and change schedules.
-    #[must_use]
-    pub fn needs_schedules(&self) -> bool {
-        self.declared.schedules
-    }
-
-    /// Whether its handlers cancel jobs and run ended ones again.
-    #[must_use]
-    pub fn is_manager(&self) -> bool {
-        self.declared.manages_jobs
-    }
-
-    pub(crate) fn declared(&self) -> &Declared {
-        &self.declared
+    pub fn spec(&self) -> &FunctionSpec {
+        &self.spec
     }
 
     /// The jobs it performs, by name.
@@ -442,12 +395,6 @@ impl<S> Function<S> {
 
     pub(crate) fn shared_route(&self, job: &str) -> Option<&Arc<Route>> {
         self.routes.get(job)
-    }
-
-    /// The events that it turns into jobs.
-    #[must_use]
-    pub fn events(&self) -> &[EventTrigger] {
-        &self.events
     }
 
     /// The queues that trigger it: those of its jobs, each once, by name.
@@ -467,9 +414,10 @@ impl<S> Function<S> {
     #[must_use]
     pub fn receive_limit(&self, queue: &str) -> u32 {
         let routes = || self.routes.values().filter(|route| route.queue.name() == queue);
-        let reads_secrets = self.settings.iter().any(Setting::names_secrets) && !self.stateless;
+        let FunctionSpec { stateless, ref settings, .. } = self.spec;
+        let reads_secrets = settings.iter().any(Setting::names_secrets) && !stateless;
         let waits = reads_secrets || routes().any(|route| route.options.overlap != Overlap::Allow);
-        let counted = !self.stateless && routes().next().is_some() && routes().all(|route| route.options.is_tracked());
+        let counted = !stateless && routes().next().is_some() && routes().all(|route| route.options.is_tracked());
         if waits || counted {
             return Function::MAX_RECEIVES;
         }
@@ -490,22 +438,24 @@ impl<S> Function<S> {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        let name = self.name;
+        let FunctionSpec { name, memory_mb, stateless, maintenance, manages_jobs, ref events, .. } = self.spec;
         let mut problem = |text: String| problems.push(format!("function {name:?}: {text}"));
         let name_fits = (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if !name_fits {
             problem("a name is 1 to 40 characters of A-Z a-z 0-9 -".into());
         }
-        if !(128..=10_240).contains(&self.memory_mb) {
-            problem(format!("memory is 128 to 10240 MB, not {}", self.memory_mb));
+        if !(128..=10_240).contains(&memory_mb) {
+            problem(format!("memory is 128 to 10240 MB, not {memory_mb}"));
         }
         if self.routes.is_empty() {
             problem("it performs no job; add one with .job(handler)".into());
         }
-        if self.stateless && self.maintenance {
-            problem("it keeps house, which needs records, and is stateless; remove one of the two".into());
+        if stateless && maintenance {
+            problem(
+                "it is the maintenance function, which needs records, and is stateless; remove one of the two".into(),
+            );
         }
-        if self.stateless && self.declared.manages_jobs {
+        if stateless && manages_jobs {
             problem("it manages jobs, which needs records, and is stateless; remove one of the two".into());
         }
         for job in &self.duplicates {
@@ -514,7 +464,7 @@ impl<S> Function<S> {
         if self.layers_of_nothing > 0 {
             problem("a layer is added before any job, so it is around none; add it after the jobs".into());
         }
-        for trigger in &self.events {
+        for trigger in events {
             if !self.routes.contains_key(trigger.job()) {
                 problem(format!("an event starts {}, which no handler here performs", trigger.job()));
             }
@@ -556,6 +506,9 @@ impl<S> Function<S> {
 
 impl<S> fmt::Debug for Function<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Function").field("name", &self.name).field("jobs", &self.routes.keys()).finish_non_exhaustive()
+        f.debug_struct("Function")
+            .field("name", &self.spec.name)
+            .field("jobs", &self.routes.keys())
+            .finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{context::Context, error::JobError, job::Job, layer::Output, misfit::Misfit};
 
 /// What a handler's attempt gave: its output as JSON, or why there is none.
-pub type Outcome = Result<Output, JobError>;
+pub(crate) type Outcome = Result<Output, JobError>;
 
 /// The state that a function was given by [`Function::with_state`](crate::Function::with_state), or a part of it.
 #[derive(Debug, Clone, Copy, Default)]

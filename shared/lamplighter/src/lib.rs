@@ -1,15 +1,29 @@
 //! Background jobs that their host knows about.
 //!
 //! A [`Job`] is a type. A handler is an async function. A [`Function`] routes jobs to handlers. A [`Client`] enqueues
-//! jobs through a backend, a host hands deliveries to a [`Worker`], and the worker answers what becomes of each. This
-//! crate knows no backend and does no I/O: time, randomness, queues and records come from outside, through [`Env`],
-//! [`Queues`] and [`Store`].
+//! jobs through a backend. A host hands deliveries to a [`host::Worker`], which runs them and says what to do with each.
+//!
+//! The names that a job author needs are here, at the root. Around them:
+//!
+//! | module | for |
+//! | --- | --- |
+//! | [`schedule`] | cron, rates, moments, and their translation to EventBridge |
+//! | [`message`] | the job on the wire |
+//! | [`record`] | what a backend knows about a job |
+//! | [`env`] | time and randomness, which tests can drive |
+//! | [`layer`] | tower layers around handlers, among them metrics and a circuit breaker |
+//! | [`redaction`] | hiding sensitive arguments |
+//! | [`testing`] | running one job in a test |
+//! | [`host`] | for programs that feed deliveries to a worker |
+//! | [`backend`] | for programs that keep messages and records |
+//!
+//! This crate knows no backend and does no I/O: time, randomness, queues and records come from outside.
 
 mod client;
 mod context;
 mod declared;
 mod delivery;
-mod env;
+pub mod env;
 mod error;
 mod event;
 mod function;
@@ -18,51 +32,74 @@ mod id;
 mod job;
 pub mod layer;
 mod members;
-mod message;
+pub mod message;
 mod misfit;
 pub mod moment;
 mod options;
 mod ports;
 mod queue;
-mod record;
-mod redaction;
+pub mod record;
+pub mod redaction;
 mod retry;
 pub mod schedule;
 mod scheduled;
 mod sensitive;
 mod setting;
+mod stop;
 pub mod testing;
 mod worker;
 
 pub use self::{
-    client::{Client, Enqueue, NewJob, WaitError},
+    client::{Client, Enqueue, NewJob},
     context::Context,
-    delivery::{MessageAction, DeadLetterCause, DeadLetterReason, Delivery, Disposition},
-    env::{Clock, Env, Random, SeededRandom, SystemClock, SystemRandom, TokioClock},
-    error::{ErrorText, JobError, JobErrorKind},
+    error::JobError,
     event::EventTrigger,
-    function::{Function, Route},
-    handler::{FromRef, Handler, Outcome, State},
-    id::{InvalidJobId, JobId},
+    function::Function,
+    handler::{FromRef, Handler, State},
+    id::JobId,
     job::{Definition, Job, days, hours, mins, secs},
-    message::{InvalidMessage, MAX_HOPS, MAX_MESSAGE_BYTES, Message, SharedMessage, Trace, is_job_name},
-    misfit::Misfit,
     options::{Options, Overlap, Retention, Tracking},
-    ports::{
-        Backend, Claim, ClaimRequest, Count, EnqueueError, Enqueued, Event, Events, Lock, JobOwner, LeaseStatus,
-        ListQuery, JobData, OnBusy, Page, Payloads, Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError,
-        Completion, CompletionResult, Store, StoreError, StoreErrorKind, EnqueueRequest, Token, Decision,
-    },
-    queue::{Queue, QueueKind},
-    record::{Attempt, AttemptOutcome, Progress, Record, JobState, UnknownState},
-    redaction::{Redaction, Redactor},
+    ports::{EnqueueError, Enqueued, ListQuery},
+    queue::Queue,
+    record::{JobState, Record},
     retry::Retry,
-    scheduled::{ScheduledJob, tick_template},
+    scheduled::ScheduledJob,
     sensitive::Sensitive,
     setting::Setting,
-    worker::{JobResult, Stop, Worker, body_as_sent, carries_settlement},
 };
 
 // Used in definitions, whose crates then need not name them.
 pub use jiff::Timestamp;
 pub use serde_json::value::RawValue;
+
+/// The ports: what a backend provides, and the data that goes through them.
+///
+/// They are for the backends of this project and for programs that look into one. They change with it: a minor version
+/// may add methods to the traits and fields to the structs. Do not implement the traits outside of this project without
+/// pinning its version.
+pub mod backend {
+    pub use crate::{
+        client::WaitError,
+        delivery::DeadLetterReason,
+        ports::{
+            Backend, Claim, ClaimRequest, Completion, CompletionResult, Decision, EnqueueRequest, Event, Events,
+            JobData, JobOwner, LeaseStatus, Lock, OnBusy, Payloads, Queues, ScheduleOrigin, ScheduleStatus, Schedules,
+            SchedulingError, Store, StoreError, StoreErrorKind, Token,
+        },
+        queue::QueueKind,
+        scheduled::tick_template,
+    };
+}
+
+/// For hosts: programs that feed deliveries to a [`Worker`](host::Worker) and act on its answers.
+///
+/// As with [`backend`], a minor version may add fields and variants.
+pub mod host {
+    pub use crate::{
+        delivery::{DeadLetterCause, Delivery, Disposition, MessageAction},
+        function::{FunctionSpec, Route},
+        misfit::Misfit,
+        stop::Stop,
+        worker::{JobResult, Worker, body_as_sent, carries_settlement},
+    };
+}

@@ -6,15 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::retry::Retry;
 
-/// What a job asks of whoever runs it. Everything has a default.
+/// How a job runs. Everything has a default. The fields are to be read; the methods of the same names set them.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Options {
-    timeout: Duration,
-    retry: Retry,
-    tracking: Tracking,
-    announced: bool,
-    retention: Retention,
-    overlap: Overlap,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// How often a failed job is tried, and when.
+    pub retry: Retry,
+    /// Which records are kept.
+    pub tracking: Tracking,
+    /// Whether successes are published as events; failures always are.
+    pub announce_success: bool,
+    /// How long records of ended jobs are kept.
+    pub retention: Retention,
+    /// What happens when a schedule's job is due while its last one still runs.
+    pub overlap: Overlap,
 }
 
 /// Which records are kept of a job, where there is a store.
@@ -117,7 +124,7 @@ impl Options {
     /// Publishes an event for each success too, not only for each failure, where the backend has events.
     #[must_use]
     pub fn announce_success(mut self) -> Self {
-        self.announced = true;
+        self.announce_success = true;
         self
     }
 
@@ -140,46 +147,10 @@ impl Options {
         self
     }
 
-    /// How long one attempt may take.
-    #[must_use]
-    pub fn attempt_timeout(&self) -> Duration {
-        self.timeout
-    }
-
-    /// When a failed attempt is tried again.
-    #[must_use]
-    pub fn retry_policy(&self) -> &Retry {
-        &self.retry
-    }
-
-    /// Which records the store keeps.
-    #[must_use]
-    pub fn tracking(&self) -> Tracking {
-        self.tracking
-    }
-
     /// Whether the store keeps a record.
     #[must_use]
     pub fn is_tracked(&self) -> bool {
         self.tracking.is_tracked()
-    }
-
-    /// Whether successes are announced.
-    #[must_use]
-    pub fn announces_success(&self) -> bool {
-        self.announced
-    }
-
-    /// How long the record of an ended job is kept.
-    #[must_use]
-    pub fn retention_policy(&self) -> Retention {
-        self.retention
-    }
-
-    /// What becomes of a job that a schedule starts while an earlier job of it still runs.
-    #[must_use]
-    pub fn overlap_policy(&self) -> Overlap {
-        self.overlap
     }
 }
 
@@ -189,7 +160,7 @@ impl Default for Options {
             timeout: Self::DEFAULT_TIMEOUT,
             retry: Retry::default(),
             tracking: Tracking::default(),
-            announced: false,
+            announce_success: false,
             retention: Retention::default(),
             overlap: Overlap::default(),
         }

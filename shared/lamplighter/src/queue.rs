@@ -20,12 +20,16 @@ pub enum QueueKind {
 /// pub const WEBHOOKS: Queue = Queue::standard("webhooks").max_concurrency(20);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub struct Queue {
     name: &'static str,
     kind: QueueKind,
-    batch_size: u16,
-    batch_window_secs: u16,
-    max_concurrency: Option<u16>,
+    /// Messages an invocation, at most.
+    pub batch_size: u16,
+    /// How long Lambda may wait to fill a batch.
+    pub batch_window: Duration,
+    /// Invocations at once, where limited.
+    pub max_concurrency: Option<u16>,
 }
 
 impl Queue {
@@ -35,14 +39,14 @@ impl Queue {
     /// A standard queue: at least once, order not promised, batches of ten.
     #[must_use]
     pub const fn standard(name: &'static str) -> Self {
-        Self { name, kind: QueueKind::Standard, batch_size: 10, batch_window_secs: 0, max_concurrency: None }
+        Self { name, kind: QueueKind::Standard, batch_size: 10, batch_window: Duration::ZERO, max_concurrency: None }
     }
 
     /// A FIFO queue: in order within a message group. Its name here goes without `.fifo`, which is added where the
     /// platform wants it. A single message on a FIFO queue cannot have a delay of its own on SQS.
     #[must_use]
     pub const fn fifo(name: &'static str) -> Self {
-        Self { name, kind: QueueKind::Fifo, batch_size: 10, batch_window_secs: 0, max_concurrency: None }
+        Self { name, kind: QueueKind::Fifo, batch_size: 10, batch_window: Duration::ZERO, max_concurrency: None }
     }
 
     /// How many messages one invocation gets at most. Default 10. Limit 10,000, above 10 only with a
@@ -57,8 +61,7 @@ impl Queue {
     /// How long Lambda may wait to fill a batch: whole seconds, 0–300, default 0. Not for FIFO queues.
     #[must_use]
     pub const fn batch_window(mut self, window: Duration) -> Self {
-        let seconds = window.as_secs();
-        self.batch_window_secs = if seconds > u16::MAX as u64 { u16::MAX } else { seconds as u16 };
+        self.batch_window = window;
         self
     }
 
@@ -89,24 +92,6 @@ impl Queue {
         matches!(self.kind, QueueKind::Fifo)
     }
 
-    /// Messages an invocation, at most.
-    #[must_use]
-    pub const fn batch(&self) -> u16 {
-        self.batch_size
-    }
-
-    /// How long Lambda may wait to fill a batch.
-    #[must_use]
-    pub const fn window(&self) -> Duration {
-        Duration::from_secs(self.batch_window_secs as u64)
-    }
-
-    /// Invocations at once, where limited.
-    #[must_use]
-    pub const fn concurrency(&self) -> Option<u16> {
-        self.max_concurrency
-    }
-
     /// What the platform would refuse in this declaration, each as one sentence; empty when all is well.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
@@ -121,15 +106,15 @@ impl Queue {
             (_, 0) => problem("a batch has at least one message".into()),
             (QueueKind::Fifo, 11..) => problem("a FIFO queue's batch has at most 10 messages".into()),
             (QueueKind::Standard, 10_001..) => problem("a batch has at most 10,000 messages".into()),
-            (QueueKind::Standard, 11..) if self.batch_window_secs == 0 => {
+            (QueueKind::Standard, 11..) if self.batch_window.as_secs() == 0 => {
                 problem("a batch above 10 messages needs a window of at least one second".into());
             }
             _ => {}
         }
-        if self.is_fifo() && self.batch_window_secs > 0 {
+        if self.is_fifo() && !self.batch_window.is_zero() {
             problem("a FIFO queue has no batch window".into());
         }
-        if self.batch_window_secs > 300 {
+        if self.batch_window > Duration::from_secs(300) {
             problem("a batch window is at most 300 seconds".into());
         }
         if let Some(0 | 1 | 1001..) = self.max_concurrency {

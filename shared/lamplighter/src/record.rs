@@ -6,7 +6,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{error::ErrorText, id::JobId, message::SharedMessage};
+use crate::{id::JobId, message::SharedMessage};
+
+pub use crate::{
+    error::ErrorText,
+    id::InvalidJobId,
+    ports::{Count, Page},
+};
 
 /// Where a job stands.
 ///

@@ -1,7 +1,7 @@
-//! What whoever deploys a function decides.
+//! Values that are chosen at deployment.
 
-/// A value that whoever deploys a function decides, and that the function finds in an environment variable. The
-/// template asks for it by a parameter.
+/// A value that is chosen at deployment: a parameter of the template, which the function finds in an environment
+/// variable.
 ///
 /// ```
 /// # use lamplighter::{Function, Setting};
@@ -12,10 +12,14 @@
 /// # assert_eq!(function.spec().settings.len(), 2);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Setting {
-    variable: &'static str,
-    about: &'static str,
-    default: &'static str,
+    /// The environment variable.
+    pub variable: &'static str,
+    /// What it is for, in a sentence.
+    pub description: &'static str,
+    /// The value where none is given; empty when there is no such value.
+    pub default: &'static str,
     kind: Kind,
 }
 
@@ -27,24 +31,24 @@ enum Kind {
 }
 
 impl Setting {
-    /// A setting in the environment variable `variable`: letters, digits and `_`. `about` tells people in a sentence
-    /// what it is for. Empty unless the one who deploys gives a value, or there is a [default](Self::default).
+    /// A setting in the environment variable `variable`: letters, digits and `_`. `description` says in a
+    /// sentence what it is for. Empty unless the one who deploys gives a value, or there is a [default](Self::default).
     #[must_use]
-    pub const fn text(variable: &'static str, about: &'static str) -> Self {
-        Self { variable, about, default: "", kind: Kind::Text }
+    pub const fn text(variable: &'static str, description: &'static str) -> Self {
+        Self { variable, description, default: "", kind: Kind::Text }
     }
 
     /// A setting that must not be shown.
     #[must_use]
-    pub const fn secret(variable: &'static str, about: &'static str) -> Self {
-        Self { variable, about, default: "", kind: Kind::Secret }
+    pub const fn secret(variable: &'static str, description: &'static str) -> Self {
+        Self { variable, description, default: "", kind: Kind::Secret }
     }
 
     /// The ARNs of secrets that are kept in Secrets Manager, and of parameters in Systems Manager's Parameter Store,
     /// separated by commas: the deployed function may read exactly these.
     #[must_use]
-    pub const fn secret_arns(variable: &'static str, about: &'static str) -> Self {
-        Self { variable, about, default: "", kind: Kind::SecretArns }
+    pub const fn secret_arns(variable: &'static str, description: &'static str) -> Self {
+        Self { variable, description, default: "", kind: Kind::SecretArns }
     }
 
     /// The value where none is given.
@@ -52,24 +56,6 @@ impl Setting {
     pub const fn default(mut self, value: &'static str) -> Self {
         self.default = value;
         self
-    }
-
-    /// The environment variable.
-    #[must_use]
-    pub const fn variable(&self) -> &'static str {
-        self.variable
-    }
-
-    /// What it is for.
-    #[must_use]
-    pub const fn about(&self) -> &'static str {
-        self.about
-    }
-
-    /// The value where none is given; empty when there is no such value.
-    #[must_use]
-    pub const fn default_value(&self) -> &'static str {
-        self.default
     }
 
     /// Whether it must not be shown.

@@ -29,8 +29,9 @@ use crate::{
     env::Env,
     function::Function,
     job::Job,
-    ports::{Backend, EnqueueError, Enqueued, Queues, Store, EnqueueRequest},
-    worker::{JobResult, Stop, Worker},
+    ports::{Backend, EnqueueError, EnqueueRequest, Enqueued, Queues, Store},
+    stop::Stop,
+    worker::{JobResult, Worker},
 };
 
 /// One job to be run by a function. Made by [`TestRun::of`], told more by the other methods, and run at the end.

@@ -14,7 +14,18 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lamplighter::{Context, EnqueueError, Enqueued, Function, JobError, JobId, JobState, ListQuery, RawValue, Record, State, Timestamp, secs, backend::{Backend, Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, Event, Events, JobData, LeaseStatus, Payloads, Queues, Store, StoreError, Token}, env::Env, host::{Delivery, MessageAction, Stop, Worker}, record::{Count, Page}};
+use lamplighter::{
+    Context, EnqueueError, Enqueued, Function, JobError, JobId, JobState, ListQuery, RawValue, Record, State,
+    Timestamp,
+    backend::{
+        Backend, Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, Event, Events, JobData,
+        LeaseStatus, Payloads, Queues, Store, StoreError, Token,
+    },
+    env::Env,
+    host::{Delivery, MessageAction, Stop, Worker},
+    record::{Count, Page},
+    secs,
+};
 use tokio::time::{Instant, sleep};
 
 use support::{Act, Memory, act, delivery, start};

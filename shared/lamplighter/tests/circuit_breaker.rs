@@ -9,7 +9,14 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Context, Function, Job, JobError, JobState, Options, Queue, State, hours, layer::{CircuitBreaker, CircuitState}, mins, secs, env::Env, host::{Delivery, MessageAction, Stop, Worker}};
+use lamplighter::{
+    Context, Function, Job, JobError, JobState, Options, Queue, State,
+    env::Env,
+    host::{Delivery, MessageAction, Stop, Worker},
+    hours,
+    layer::{CircuitBreaker, CircuitState},
+    mins, secs,
+};
 use support::{Act, Memory, act, delivery, start};
 use tokio::time::{Instant, advance};
 use tower::limit::GlobalConcurrencyLimitLayer;

@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
-use lamplighter::{Context, EnqueueError, Function, Job, JobError, Queue, RawValue, Tracking, testing::{RecordingQueue, TestRun}, host::MessageAction};
+use lamplighter::{
+    Context, EnqueueError, Function, Job, JobError, Queue, RawValue, Tracking,
+    host::MessageAction,
+    testing::{RecordingQueue, TestRun},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -71,7 +75,8 @@ async fn a_functions_own_jobs_are_declared_like_any_other() {
 #[tokio::test]
 async fn a_client_of_ones_own_is_held_to_nothing() {
     let outbox = Arc::new(RecordingQueue::default());
-    let client = lamplighter::Client::new(lamplighter::backend::Backend::new(outbox.clone()), lamplighter::env::Env::system());
+    let client =
+        lamplighter::Client::new(lamplighter::backend::Backend::new(outbox.clone()), lamplighter::env::Env::system());
     client.enqueue(Index {}).await.unwrap();
     assert_eq!(outbox.sent().len(), 1);
 }

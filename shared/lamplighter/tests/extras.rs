@@ -6,7 +6,13 @@ mod support;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use lamplighter::{Context, Function, Job, JobError, JobId, JobState, Options, Queue, RawValue, Record, Retry, Timestamp, secs, backend::{Backend, DeadLetterReason, Event, Events, Payloads, StoreError, StoreErrorKind}, env::Env, host::{Delivery, Disposition, MessageAction, Stop, Worker}};
+use lamplighter::{
+    Context, Function, Job, JobError, JobId, JobState, Options, Queue, RawValue, Record, Retry, Timestamp,
+    backend::{Backend, DeadLetterReason, Event, Events, Payloads, StoreError, StoreErrorKind},
+    env::Env,
+    host::{Delivery, Disposition, MessageAction, Stop, Worker},
+    secs,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -165,7 +171,9 @@ async fn a_claim_check_is_redeemed_before_the_handler_runs() {
     let bench = Bench::tracked();
     assert_eq!(bench.one(claim_check("a", "good")).await, MessageAction::Ack);
     match bench.last_decision() {
-        lamplighter::backend::Decision::Succeeded { output: Some(output), .. } => assert_eq!(output.get(), "\"fetched 1\""),
+        lamplighter::backend::Decision::Succeeded { output: Some(output), .. } => {
+            assert_eq!(output.get(), "\"fetched 1\"")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -316,18 +324,22 @@ async fn attempts_of_an_earlier_message_count_where_there_is_no_record() {
     let bench = Bench::new(|memory, _| memory.stateless());
     let body = r#"{"job":"test.act","id":"a","args":{"what":"error"},"attempts":2}"#;
     match bench.one(delivery("m", body)).await {
-        MessageAction::DeadLetter(cause) => assert_eq!(cause.reason, DeadLetterReason::AttemptsExhausted, "the third of three"),
+        MessageAction::DeadLetter(cause) => {
+            assert_eq!(cause.reason, DeadLetterReason::AttemptsExhausted, "the third of three")
+        }
         other => panic!("{other:?}"),
     }
     // The policy's own limit, so that the number above means something.
-    assert_eq!(Act::options().retry, &Retry::fixed(secs(7)).attempts(3));
+    assert_eq!(Act::options().retry, Retry::fixed(secs(7)).attempts(3));
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_a_record_cannot_keep_is_said() {
     let bench = Bench::tracked();
     match bench.one(act("a", "talk")).await {
-        MessageAction::DeadLetter(cause) => assert!(cause.error.to_string().contains("a record keeps 131072"), "{}", cause.error),
+        MessageAction::DeadLetter(cause) => {
+            assert!(cause.error.to_string().contains("a record keeps 131072"), "{}", cause.error)
+        }
         other => panic!("{other:?}"),
     }
     assert_eq!(bench.one(act("b", "keep")).await, MessageAction::Ack);

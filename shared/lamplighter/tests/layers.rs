@@ -14,7 +14,14 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Context, Function, Job, JobError, JobErrorKind, JobState, Queue, RawValue, State, layer::{EndKind, Execution, HandlerService, Histogram, JobMetrics, Layer, Metrics, Output, Service}, mins, secs, backend::{DeadLetterReason, Decision}, env::Env, host::{Delivery, MessageAction, Stop, Worker}};
+use lamplighter::{
+    Context, Function, Job, JobError, JobState, Queue, RawValue, State,
+    backend::{DeadLetterReason, Decision},
+    env::Env,
+    host::{Delivery, MessageAction, Stop, Worker},
+    layer::{EndKind, Execution, HandlerService, Histogram, JobErrorKind, JobMetrics, Layer, Metrics, Output, Service},
+    mins, secs,
+};
 use support::{Act, Memory, QUEUE, act, delivery, start};
 use tokio::time::Instant;
 use tower::{ServiceBuilder, limit::ConcurrencyLimitLayer, load_shed::LoadShedLayer, timeout::TimeoutLayer};

@@ -11,7 +11,14 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Context, Function, JobError, State, secs, testing::TestRun, backend::Decision, env::Env, host::{JobResult, MessageAction, Stop, Worker}};
+use lamplighter::{
+    Context, Function, JobError, State,
+    backend::Decision,
+    env::Env,
+    host::{JobResult, MessageAction, Stop, Worker},
+    secs,
+    testing::TestRun,
+};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 

@@ -6,7 +6,13 @@ mod support;
 
 use std::time::Duration;
 
-use lamplighter::{Function, Job, JobError, Options, Overlap, Queue, secs, backend::{Claim, DeadLetterReason, Lock, OnBusy}, env::Env, host::MessageAction};
+use lamplighter::{
+    Function, Job, JobError, Options, Overlap, Queue,
+    backend::{Claim, DeadLetterReason, Lock, OnBusy},
+    env::Env,
+    host::MessageAction,
+    secs,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -65,7 +71,10 @@ async fn what_a_schedule_starts_is_claimed_and_settled_with_the_schedules_key() 
     let messages = [("job.beside", named), ("job.behind", named), ("job.once", named), ("job.once", None)];
     process(&memory, &messages).await;
     let refused = process(&memory, &[("job.once", Some("not a schedule's name"))]).await;
-    assert!(matches!(&refused[..], [MessageAction::DeadLetter(cause)] if cause.reason == DeadLetterReason::BadMessage), "{refused:?}");
+    assert!(
+        matches!(&refused[..], [MessageAction::DeadLetter(cause)] if cause.reason == DeadLetterReason::BadMessage),
+        "{refused:?}"
+    );
     let key = |job: &str| format!("schedule:{job}:nightly");
     let reason = "skipped: an earlier job of schedule nightly was still running".to_owned();
     let claimed: Vec<_> = memory.claims.lock().unwrap().iter().map(|claim| claim.lock.clone()).collect();

@@ -10,7 +10,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lamplighter::{Context, Function, Job, JobError, JobId, Options, Queue, RawValue, Retry, Sensitive, Timestamp, layer::Metrics, secs, backend::{Backend, Decision, Event, Events, Payloads, StoreError}, env::Env, host::{Delivery, MessageAction, Stop, Worker}};
+use lamplighter::{
+    Context, Function, Job, JobError, JobId, Options, Queue, RawValue, Retry, Sensitive, Timestamp,
+    backend::{Backend, Decision, Event, Events, Payloads, StoreError},
+    env::Env,
+    host::{Delivery, MessageAction, Stop, Worker},
+    layer::Metrics,
+    secs,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use support::{Memory, delivery, start};
@@ -186,7 +193,9 @@ async fn errors_causes_and_panics_leave_the_worker_without_sensitive_values() {
             assert_eq!(event.to_string(), says, "{name}");
             assert!(told.contains("job failed") && told.contains("Bury"), "{told}");
             for settle in bench.memory.settled.lock().unwrap().iter() {
-                let (Decision::Retry { error, .. } | Decision::Failed { error, .. }) = &settle.decision else { panic!() };
+                let (Decision::Retry { error, .. } | Decision::Failed { error, .. }) = &settle.decision else {
+                    panic!()
+                };
                 assert_eq!(error.to_string(), says, "{name}");
             }
         }

@@ -9,7 +9,16 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Context, Function, Job, JobError, JobState, Options, Queue, State, Tracking, mins, secs, backend::{Claim, DeadLetterReason, Decision, JobOwner, Token}, env::Env, host::{Delivery, Disposition, MessageAction, Stop, Worker}, message::Trace, record::ErrorText};
+use lamplighter::{
+    Context, Function, Job, JobError, JobState, Options, Queue, State, Tracking,
+    backend::{Claim, DeadLetterReason, Decision, JobOwner, Token},
+    env::Env,
+    host::{Delivery, Disposition, MessageAction, Stop, Worker},
+    message::Trace,
+    mins,
+    record::ErrorText,
+    secs,
+};
 use proptest::prelude::*;
 use tokio::time::Instant;
 
@@ -301,7 +310,11 @@ async fn whatever_keeps_the_head_of_a_group_on_its_queue_the_rest_is_handed_back
         ("is another's", Some(Claim::Foreign(JobOwner { job: "a".into(), queue: "b".into() })), AT_ONCE),
         (
             "was not dead-lettered",
-            Some(Claim::DeadLetterPending { reason: DeadLetterReason::Failed, error: ErrorText::new("no"), attempts: 3 }),
+            Some(Claim::DeadLetterPending {
+                reason: DeadLetterReason::Failed,
+                error: ErrorText::new("no"),
+                attempts: 3,
+            }),
             AT_ONCE,
         ),
     ];
@@ -405,7 +418,9 @@ async fn a_job_whose_last_attempt_was_lost_is_buried() {
 
 #[tokio::test(start_paused = true)]
 async fn a_zombie_changes_nothing() {
-    for (state, expected) in [(JobState::Running, MessageAction::Release(None)), (JobState::Cancelled, MessageAction::Ack)] {
+    for (state, expected) in
+        [(JobState::Running, MessageAction::Release(None)), (JobState::Cancelled, MessageAction::Ack)]
+    {
         let bench = Bench::new(&env(), plain);
         let usurp = async {
             tokio::time::sleep(secs(1)).await;

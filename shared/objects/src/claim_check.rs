@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lamplighter::{JobId, RawValue, Timestamp, days, backend::{Payloads, StoreError, StoreErrorKind}, env::Env};
+use lamplighter::{
+    JobId, RawValue, Timestamp,
+    backend::{Payloads, StoreError, StoreErrorKind},
+    days,
+    env::Env,
+};
 
 use crate::{Key, ObjectError, Objects};
 

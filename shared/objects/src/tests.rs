@@ -437,7 +437,11 @@ async fn a_bucket_that_never_answers_is_unavailable_in_time() {
 
 #[tokio::test]
 async fn arguments_in_a_bucket_that_never_answers_are_unavailable_in_time() {
-    use lamplighter::{JobId, RawValue, backend::{Payloads, StoreErrorKind}, env::Env};
+    use lamplighter::{
+        JobId, RawValue,
+        backend::{Payloads, StoreErrorKind},
+        env::Env,
+    };
     let ms = Duration::from_millis;
     let patience = Patience { connect: ms(500), answer: ms(50), pause: ms(50), call: ms(200) };
     let endpoint = format!("http://{}", silent(Silence::Mute).await);

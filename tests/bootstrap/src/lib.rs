@@ -5,7 +5,10 @@ mod ledger;
 
 use std::time::Duration;
 
-use lamplighter::{Context, EventTrigger, Function, JobError, ScheduledJob, Setting, mins, schedule::{Schedule, ScheduleError}};
+use lamplighter::{
+    Context, EventTrigger, Function, JobError, ScheduledJob, Setting, mins,
+    schedule::{Schedule, ScheduleError},
+};
 
 pub use self::{
     jobs::{ACTS, Act, Behaviour, EVENT_SOURCE, Ordered, RETRY_DELAY, SHOP, TICK_SCHEDULE, Tick},

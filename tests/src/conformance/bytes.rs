@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use lamplighter::{Context, Function, Job, JobError, JobState, ListQuery, Options, Queue, RawValue, Retry, State, schedule::Schedule, secs};
+use lamplighter::{
+    Context, Function, Job, JobError, JobState, ListQuery, Options, Queue, RawValue, Retry, State, schedule::Schedule,
+    secs,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

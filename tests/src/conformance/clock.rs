@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Timestamp, env::{Clock, Env}};
+use lamplighter::{
+    Timestamp,
+    env::{Clock, Env},
+};
 
 /// The machine's clock, ahead by what a test has let pass.
 #[derive(Debug, Clone, Default)]

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{Context, Function, Job, JobError, JobId, Options, Overlap, Queue, Record, Retry, State, Timestamp, secs, backend::SchedulingError};
+use lamplighter::{
+    Context, Function, Job, JobError, JobId, Options, Overlap, Queue, Record, Retry, State, Timestamp,
+    backend::SchedulingError, secs,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;

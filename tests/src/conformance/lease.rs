@@ -2,7 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lamplighter::{JobId, JobState, Queue, Record, Retention, Timestamp, Tracking, secs, backend::{Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, JobData, LeaseStatus, Lock, OnBusy, Store, Token}, message::Message, record::{AttemptOutcome, ErrorText, Progress}};
+use lamplighter::{
+    JobId, JobState, Queue, Record, Retention, Timestamp, Tracking,
+    backend::{
+        Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, JobData, LeaseStatus, Lock,
+        OnBusy, Store, Token,
+    },
+    message::Message,
+    record::{AttemptOutcome, ErrorText, Progress},
+    secs,
+};
 
 use tokio::time::Instant;
 
@@ -228,7 +237,10 @@ pub(super) async fn cancelling_takes_the_lease_away(subject: &dyn Subject) {
     let asker = Asker::of(subject, "a").await;
     let token = asker.run(1, secs(60), 1).await;
     assert_eq!(asker.store.cancel(&asker.id).await.expect("cancelled"), Some(JobState::Cancelled));
-    assert_eq!(asker.store.save_job_data(&asker.id, token, JobData::default()).await.expect("an answer"), LeaseStatus::Lost);
+    assert_eq!(
+        asker.store.save_job_data(&asker.id, token, JobData::default()).await.expect("an answer"),
+        LeaseStatus::Lost
+    );
     assert_eq!(asker.settle(token, succeeded()).await, CompletionResult::Fenced(Some(JobState::Cancelled)));
     assert!(matches!(asker.claim(2, LEASE).await, Claim::Ended(JobState::Cancelled)));
 }

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use lamplighter::{JobState, Timestamp, secs, backend::{Claim, DeadLetterReason, Decision, OnBusy}, record::{AttemptOutcome, ErrorText}};
+use lamplighter::{
+    JobState, Timestamp,
+    backend::{Claim, DeadLetterReason, Decision, OnBusy},
+    record::{AttemptOutcome, ErrorText},
+    secs,
+};
 
 use super::{
     Subject,

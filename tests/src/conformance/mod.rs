@@ -6,9 +6,9 @@
 
 mod bytes;
 mod clock;
-mod lock;
 mod jobs;
 mod lease;
+mod lock;
 mod records;
 mod run;
 mod schedules;

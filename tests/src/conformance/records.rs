@@ -226,7 +226,11 @@ pub(super) async fn a_revived_job_runs_again_when_a_message_of_it_comes(subject:
     let journal = started(subject).await;
     assert_eq!(ended(subject, "a").await.state, JobState::Failed);
     assert_eq!(store.mark_queued(&id("a")).await.expect("revived"), Some(JobState::Queued));
-    assert_eq!(store.mark_queued(&id("a")).await.expect("answered"), Some(JobState::Queued), "it has not ended any more");
+    assert_eq!(
+        store.mark_queued(&id("a")).await.expect("answered"),
+        Some(JobState::Queued),
+        "it has not ended any more"
+    );
     enqueue(subject, "b", "sleep 1500").await;
     ended(subject, "b").await;
     assert_eq!(journal.words(), ["fail for now", "sleep 1500"], "nobody has sent it");

@@ -1,6 +1,6 @@
 //! Whole roads: from a sender to a handler and to the record of how it ended.
 
-use lamplighter::{Enqueued, JobId, JobState, Record, secs, record::AttemptOutcome};
+use lamplighter::{Enqueued, JobId, JobState, Record, record::AttemptOutcome, secs};
 
 use super::{
     Subject,

@@ -6,7 +6,12 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use lamplighter::{Job, JobId, JobState, Timestamp, schedule::{Misfire, Schedule}, secs, backend::{ScheduleOrigin, ScheduleStatus, SchedulingError}};
+use lamplighter::{
+    Job, JobId, JobState, Timestamp,
+    backend::{ScheduleOrigin, ScheduleStatus, SchedulingError},
+    schedule::{Misfire, Schedule},
+    secs,
+};
 
 use super::{
     Subject,

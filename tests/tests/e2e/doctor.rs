@@ -7,11 +7,11 @@ use std::process::Command;
 use aws_sdk_lambda::types::{FunctionResponseType, RecursiveLoop, ScalingConfig};
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
 use aws_sdk_sqs::types::QueueAttributeName;
-use lamplighter::{mins, schedule::Schedule, env::Env};
+use lamplighter::{env::Env, mins, schedule::Schedule};
 use lamplighter_aws::{AwsBackend, Stack as Outputs};
 use lamplighter_infra::{
     Deployment,
-    doctor::{Kind, Severity, Expected},
+    doctor::{Expected, Kind, Severity},
 };
 use lamplighter_tests::ministack::package;
 use serde_json::{Value, json};
@@ -246,7 +246,7 @@ async fn quotas_and_the_stack_itself_are_examined() {
     };
     futures_util::future::join_all((0..240).map(rule)).await;
     let findings = patient.finds(&[(Kind::Quota, "default event bus", "rules of the bus")]).await;
-    assert_eq!((findings[0].severity, &*findings[0].wanted), (Severity::Warning, "less than 80 % of 300"));
+    assert_eq!((findings[0].severity, &*findings[0].expected), (Severity::Warning, "less than 80 % of 300"));
     let delete = async |n: usize| {
         patient.events.delete_rule().name(format!("rule-{n}")).send().await.unwrap();
     };

@@ -9,9 +9,9 @@ use std::{
 };
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use e2e_function::{Act, Behaviour, REPAIRED, Ordered, Run, TICK_SCHEDULE, Tick};
+use e2e_function::{Act, Behaviour, Ordered, REPAIRED, Run, TICK_SCHEDULE, Tick};
 use lamplighter::{Client, JobId, JobState, ListQuery, Record, env::Env, host::Stop, record::AttemptOutcome};
-use lamplighter_aws::{AwsBackend, Operator, Redrive, AwsClients, Stack as Deployed};
+use lamplighter_aws::{AwsBackend, AwsClients, Operator, Redrive, Stack as Deployed};
 pub(crate) use lamplighter_tests::ministack::PATIENCE;
 use lamplighter_tests::ministack::{MiniStack, REGION, ROOT_KEY, Stack, eventually};
 
@@ -261,7 +261,11 @@ async fn two_thousand_jobs_end_once_whatever_happens() {
         let records = fleet.records().await;
         let open = ids.iter().filter(|id| !records[*id].state.is_final()).count();
         let repaired = repairable.iter().filter(|id| records[*id].state == JobState::Succeeded).count();
-        if open == 0 && repaired == repairable.len() { Ok(records) } else { Err(format!("{open} open, {repaired} repaired")) }
+        if open == 0 && repaired == repairable.len() {
+            Ok(records)
+        } else {
+            Err(format!("{open} open, {repaired} repaired"))
+        }
     });
     let again = again.await.unwrap();
     for id in &repairable {

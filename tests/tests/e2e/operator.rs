@@ -6,7 +6,9 @@ use std::process::Command;
 use aws_sdk_sqs::config::Credentials;
 use e2e_function::Run;
 use lamplighter::{JobId, JobState, env::Env, host::Stop};
-use lamplighter_aws::{AwsBackend, DeadLetterFilter, MappingState, Operator, Output, Redrive, Redriven, AwsClients, Stack};
+use lamplighter_aws::{
+    AwsBackend, AwsClients, DeadLetterFilter, MappingState, Operator, Output, Redrive, Redriven, Stack,
+};
 use lamplighter_tests::ministack::{REGION, ROOT_KEY, eventually, package};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OnceCell};

@@ -6,8 +6,16 @@ use std::collections::BTreeSet;
 
 use e2e_function::{Act, Tick};
 use hyper::{Method, Request};
-use lamplighter::{Client, JobId, ScheduledJob, Timestamp, days, hours, schedule::{EventBridge, Schedule}, secs, backend::ScheduleOrigin, env::Env};
-use lamplighter_aws::{AwsBackend, OneTime, ScheduleSettings, AwsClients, Sending, Settings};
+use lamplighter::{
+    Client, JobId, ScheduledJob, Timestamp,
+    backend::ScheduleOrigin,
+    days,
+    env::Env,
+    hours,
+    schedule::{EventBridge, Schedule},
+    secs,
+};
+use lamplighter_aws::{AwsBackend, AwsClients, OneTime, ScheduleSettings, Sending, Settings};
 use lamplighter_infra::{Deployment, Template};
 use lamplighter_tests::ministack::{REGION, ROOT_KEY, Stack};
 use serde_json::json;

@@ -14,9 +14,12 @@ use aws_sdk_sqs::{
 };
 use hyper::Request;
 use jiff::Timestamp;
-use lamplighter::{Client, Context, JobId, env::{Clock, Env}};
+use lamplighter::{
+    Client, Context, JobId,
+    env::{Clock, Env},
+};
 use lamplighter_aws::{
-    AwsBackend, Maintenance, QueueMap, AwsClients, Settings,
+    AwsBackend, AwsClients, Maintenance, QueueMap, Settings,
     lambda::{Host, Invocation},
 };
 use lamplighter_infra::cost::Asked;

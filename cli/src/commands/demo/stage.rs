@@ -8,7 +8,7 @@ use std::{
 
 use jiff::{Timestamp, civil::Date};
 use lamplighter::{Client, schedule::Schedule, secs};
-use lamplighter_embedded::{SqliteBackend, Engine, Running, Settings};
+use lamplighter_embedded::{Engine, Running, Settings, SqliteBackend};
 use lamplighter_jobs::DailyReport;
 use lamplighter_objects::Objects;
 

@@ -7,7 +7,11 @@ use std::{sync::Arc, time::Duration};
 
 use clap::Args;
 use jiff::Timestamp;
-use lamplighter::{Client, Definition, Enqueued, JobId, NewJob, backend::{Backend, StoreError}, env::Env};
+use lamplighter::{
+    Client, Definition, Enqueued, JobId, NewJob,
+    backend::{Backend, StoreError},
+    env::Env,
+};
 use lamplighter_aws::Sqs;
 use serde::Serialize;
 

@@ -26,7 +26,10 @@ impl JobName {
     /// A new job's name.
     pub(super) fn new(name: &str, survey: &Survey) -> Result<Self, Error> {
         let words: Vec<&str> = name.split(['.', '_', '-']).collect();
-        if !lamplighter::message::is_job_name(name) || !words.iter().all(|word| is_word(word)) || name.len() > MAX_JOB_NAME {
+        if !lamplighter::message::is_job_name(name)
+            || !words.iter().all(|word| is_word(word))
+            || name.len() > MAX_JOB_NAME
+        {
             return Err(usage(format_args!(
                 "{name:?} cannot name a new job: write it like invoices.send, in small letters and digits, each part \
                  beginning with a letter, {MAX_JOB_NAME} characters at most"

@@ -2,7 +2,11 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use lamplighter::{RawValue, ScheduledJob, schedule::{self, ScheduleError}, backend::{ScheduleOrigin, ScheduleStatus, SchedulingError}};
+use lamplighter::{
+    RawValue, ScheduledJob,
+    backend::{ScheduleOrigin, ScheduleStatus, SchedulingError},
+    schedule::{self, ScheduleError},
+};
 use lamplighter_infra::Deployment;
 use serde_json::Value;
 

@@ -3,7 +3,13 @@
 
 use std::{io::Write, sync::Arc};
 
-use lamplighter::{Function, Job, testing::RecordingQueue, backend::Backend, env::Env, host::{Delivery, Stop, Worker}};
+use lamplighter::{
+    Function, Job,
+    backend::Backend,
+    env::Env,
+    host::{Delivery, Stop, Worker},
+    testing::RecordingQueue,
+};
 use lamplighter_jobs::MakeThumbnails;
 
 /// A worker of this function, without a store.

@@ -103,7 +103,10 @@ async fn a_silent_service_has_a_deadline_for_all_jobs_together() {
     let began = Instant::now();
     let error = kept.signer(Duration::from_secs(2)).await.unwrap_err();
     assert_eq!(began.elapsed(), Duration::from_secs(2));
-    assert!(lamplighter::record::ErrorText::from_error(&error).to_string().contains("did not answer within 2s"), "{error}");
+    assert!(
+        lamplighter::record::ErrorText::from_error(&error).to_string().contains("did not answer within 2s"),
+        "{error}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -43,7 +43,8 @@ impl Compare<'_> {
                 }
             }
             _ => {
-                if let (expected @ Value::Object(_), Some(found)) = (&resource.properties["Target"], seen.get("Target")) {
+                if let (expected @ Value::Object(_), Some(found)) = (&resource.properties["Target"], seen.get("Target"))
+                {
                     self.target(resource, expected, Some(found).filter(|found| !found.is_null()));
                 }
             }

@@ -21,8 +21,8 @@ use serde_json::Value;
 
 use super::{
     deployed::Deployed,
+    expected::{Expected, Resource, Subject},
     finding::{Examination, Finding, Kind, Severity},
-    expected::{Resource, Subject, Expected},
 };
 
 /// A comparison under way.

@@ -3,7 +3,7 @@
 mod stage;
 
 use Severity::{Error, Warning};
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 use lamplighter_aws::{Code, Observed, RunTimeSchedule, StackResource, Unreadable, lambda::About};
 use serde_json::{Value, json};
 

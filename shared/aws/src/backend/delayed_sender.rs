@@ -5,7 +5,11 @@
 //! it takes a hundred thousand jobs as fast as the table does, where Scheduler's API takes some hundred a second (Amazon
 //! EventBridge Scheduler User Guide, "Quotas"). So few jobs go by schedules, and many by the table.
 
-use lamplighter::{EnqueueError, Enqueued, Timestamp, backend::{EnqueueRequest, StoreError, StoreErrorKind}, env::Env};
+use lamplighter::{
+    EnqueueError, Enqueued, Timestamp,
+    backend::{EnqueueRequest, StoreError, StoreErrorKind},
+    env::Env,
+};
 
 #[cfg(feature = "dynamodb")]
 use crate::dynamo::{Dynamo, MAX_DUE_BODY};

@@ -8,7 +8,11 @@ mod settings;
 
 use std::{fmt, sync::Arc};
 
-use lamplighter::{Client, backend::{Backend, Events, Payloads, Schedules}, env::Env};
+use lamplighter::{
+    Client,
+    backend::{Backend, Events, Payloads, Schedules},
+    env::Env,
+};
 
 pub(crate) use self::delayed_sender::DelayedSender;
 #[cfg(feature = "schedules")]

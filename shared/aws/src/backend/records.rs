@@ -1,7 +1,14 @@
 //! Records in the table, with whatever else belongs to a job.
 
 use async_trait::async_trait;
-use lamplighter::{EnqueueError, JobId, JobState, ListQuery, Record, backend::{Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, Queues, Store, StoreError, StoreErrorKind, Token}, record::{Count, Page}};
+use lamplighter::{
+    EnqueueError, JobId, JobState, ListQuery, Record,
+    backend::{
+        Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, Queues, Store, StoreError,
+        StoreErrorKind, Token,
+    },
+    record::{Count, Page},
+};
 use tokio::time::Instant;
 
 use super::delayed_sender::DelayedSender;

@@ -5,9 +5,12 @@
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
-use lamplighter::{EnqueueError, Enqueued, backend::{EnqueueRequest, Queues, StoreError}};
+use lamplighter::{
+    EnqueueError, Enqueued,
+    backend::{EnqueueRequest, Queues, StoreError},
+};
 
-use super::delayed_sender::{DelayedSender, DelayRoute};
+use super::delayed_sender::{DelayRoute, DelayedSender};
 #[cfg(feature = "dynamodb")]
 use crate::dynamo::{Dynamo, Inserted};
 

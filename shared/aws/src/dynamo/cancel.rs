@@ -1,6 +1,10 @@
 //! Cancelling.
 
-use lamplighter::{JobId, JobState, Retention, Timestamp, backend::{JobOwner, StoreError}, record::{Attempt, AttemptOutcome}};
+use lamplighter::{
+    JobId, JobState, Retention, Timestamp,
+    backend::{JobOwner, StoreError},
+    record::{Attempt, AttemptOutcome},
+};
 
 use super::{
     Dynamo, TRIES, Written,

@@ -6,7 +6,11 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use lamplighter::{JobState, Timestamp, Tracking, backend::{Claim, ClaimRequest, DeadLetterReason, StoreError}, record::ErrorText};
+use lamplighter::{
+    JobState, Timestamp, Tracking,
+    backend::{Claim, ClaimRequest, DeadLetterReason, StoreError},
+    record::ErrorText,
+};
 
 use super::{
     Dynamo, MESSAGE_LIFE, TRIES, Written, contended, expiry,
@@ -221,10 +225,11 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
         JobState::Running if item.owner() == request.owner => ClaimOutcome::Answer(granted(item)),
         JobState::Running if item.lease_until() > now => ClaimOutcome::Answer(Claim::Busy(item.lease_until())),
         JobState::Running if item.attempt() >= request.max_attempts => {
-            let update = dead_lettered(lost(Update::new(), item), &request.message_id, DeadLetterReason::AttemptsExhausted)
-                .set("st", text(JobState::Failed.as_str()))
-                .set("f", time(now))
-                .set("ttl", expiry(now, request.retention.failed));
+            let update =
+                dead_lettered(lost(Update::new(), item), &request.message_id, DeadLetterReason::AttemptsExhausted)
+                    .set("st", text(JobState::Failed.as_str()))
+                    .set("f", time(now))
+                    .set("ttl", expiry(now, request.retention.failed));
             ClaimOutcome::Write(held_to(at(update, item, Class::Failed), item), Answer::Exhausted(item.attempt()))
         }
         JobState::Running => ClaimOutcome::Write(again(lost(run(request, now), item), item, request), Answer::Run),

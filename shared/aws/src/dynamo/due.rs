@@ -14,7 +14,11 @@ use aws_sdk_dynamodb::{
     },
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
-use lamplighter::{JobId, Record, Timestamp, Tracking, backend::{EnqueueRequest, JobOwner, StoreError, StoreErrorKind}, message::Message};
+use lamplighter::{
+    JobId, Record, Timestamp, Tracking,
+    backend::{EnqueueRequest, JobOwner, StoreError, StoreErrorKind},
+    message::Message,
+};
 
 use super::{
     Dynamo,

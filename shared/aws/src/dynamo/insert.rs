@@ -4,7 +4,10 @@ use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
-use lamplighter::{JobState, Tracking, backend::{EnqueueRequest, JobOwner, StoreError}};
+use lamplighter::{
+    JobState, Tracking,
+    backend::{EnqueueRequest, JobOwner, StoreError},
+};
 
 use super::{
     Dynamo, MESSAGE_LIFE, expiry,
@@ -76,7 +79,8 @@ impl Dynamo {
         }
         if !lean || state == JobState::Scheduled {
             let listing_key = ListingKey::new(created_at, id, queue, &message.job);
-            put = put.item("lpk", text(listing_key.partition(Class::of(state)))).item("lsk", text(listing_key.as_str()));
+            put =
+                put.item("lpk", text(listing_key.partition(Class::of(state)))).item("lsk", text(listing_key.as_str()));
         }
         let Err(error) = put.send().await else { return Ok(Inserted::New(nonce)) };
         match error.as_service_error() {

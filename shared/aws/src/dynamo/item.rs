@@ -25,7 +25,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use lamplighter::{JobId, JobState, RawValue, Record, backend::{JobOwner, StoreError, StoreErrorKind}, message::Message, record::{Attempt, AttemptOutcome, ErrorText, Progress}};
+use lamplighter::{
+    JobId, JobState, RawValue, Record,
+    backend::{JobOwner, StoreError, StoreErrorKind},
+    message::Message,
+    record::{Attempt, AttemptOutcome, ErrorText, Progress},
+};
 
 use super::keys::{self, ListingKey};
 

@@ -1,6 +1,9 @@
 //! What a running attempt tells about itself.
 
-use lamplighter::{JobId, JobState, backend::{JobData, LeaseStatus, StoreError, Token}};
+use lamplighter::{
+    JobId, JobState,
+    backend::{JobData, LeaseStatus, StoreError, Token},
+};
 
 use super::{
     Dynamo, Written,

@@ -181,8 +181,10 @@ impl ListingKey {
     /// A place that was written down; `None` when it is none.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let listing_key = Self(text.to_owned());
-        (listing_key.parts().all(|part| !part.is_empty()) && listing_key.parts().count() == 4 && listing_key.created().is_some())
-            .then_some(listing_key)
+        (listing_key.parts().all(|part| !part.is_empty())
+            && listing_key.parts().count() == 4
+            && listing_key.created().is_some())
+        .then_some(listing_key)
     }
 
     /// The first place of a moment: what is older stands before it.
@@ -248,7 +250,10 @@ mod tests {
         assert_eq!(again.created_at(), at("2026-12-31T23:59:59.123456789Z"));
         assert!(again.partition(Class::Failed).starts_with("f#2026-12#"), "{}", again.partition(Class::Failed));
         let delayed_sender = ListingKey::new(at("2027-01-01T00:00:00Z"), &id, "a", "a");
-        assert!(listing_key < delayed_sender && ListingKey::start_of(at("2027-01-01T00:00:00Z")).as_str() > listing_key.as_str());
+        assert!(
+            listing_key < delayed_sender
+                && ListingKey::start_of(at("2027-01-01T00:00:00Z")).as_str() > listing_key.as_str()
+        );
         for bad in ["", "nonsense", "1#a#b#c", "0000000000000000001#a#b", "0000000000000000001##b#c"] {
             assert_eq!(ListingKey::parse(bad), None, "{bad}");
         }

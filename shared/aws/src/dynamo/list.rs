@@ -5,12 +5,16 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use lamplighter::{JobState, ListQuery, Record, Timestamp, backend::{StoreError, StoreErrorKind}, record::{Count, Page}};
+use lamplighter::{
+    JobState, ListQuery, Record, Timestamp,
+    backend::{StoreError, StoreErrorKind},
+    record::{Count, Page},
+};
 
 use super::{
     Dynamo, each,
     item::{Attributes, Item, text},
-    keys::{Class, Month, ListingKey, SHARDS},
+    keys::{Class, ListingKey, Month, SHARDS},
 };
 use crate::sdk::explain;
 

@@ -4,7 +4,10 @@
 //! between leaves it taken for no longer than the lease.
 
 use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::ReturnValuesOnConditionCheckFailure};
-use lamplighter::{JobState, Timestamp, backend::{Claim, ClaimRequest, Lock, OnBusy, StoreError}};
+use lamplighter::{
+    JobState, Timestamp,
+    backend::{Claim, ClaimRequest, Lock, OnBusy, StoreError},
+};
 
 use super::{
     Dynamo,

@@ -20,11 +20,11 @@ mod due;
 mod expression;
 mod insert;
 mod item;
+mod job_data;
 mod keys;
-mod orphans;
 mod list;
 mod locks;
-mod job_data;
+mod orphans;
 mod pieces;
 mod read;
 mod retry;
@@ -38,7 +38,10 @@ use aws_sdk_dynamodb::{
     types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
 use futures_util::{StreamExt, stream};
-use lamplighter::{backend::{Claim, ClaimRequest, Completion, CompletionResult, StoreError}, env::Env};
+use lamplighter::{
+    backend::{Claim, ClaimRequest, Completion, CompletionResult, StoreError},
+    env::Env,
+};
 use tokio::{
     sync::OnceCell,
     time::{Instant, timeout_at},
@@ -127,7 +130,11 @@ impl Dynamo {
     }
 
     /// Writes down how attempts ended.
-    pub(crate) async fn settle(&self, requests: &[Completion], by: Instant) -> Vec<Result<CompletionResult, StoreError>> {
+    pub(crate) async fn settle(
+        &self,
+        requests: &[Completion],
+        by: Instant,
+    ) -> Vec<Result<CompletionResult, StoreError>> {
         let table = self.table();
         each(requests.iter().map(|request| answered(by, table, self.settle_one(request))).collect()).await
     }
@@ -180,7 +187,9 @@ fn contended(id: &str) -> StoreError {
 /// The listing's key of a record, or none.
 fn listed(update: Update, at: Option<(&keys::ListingKey, keys::Class)>) -> Update {
     match at {
-        Some((listing_key, class)) => update.set("lpk", text(listing_key.partition(class))).set("lsk", text(listing_key.as_str())),
+        Some((listing_key, class)) => {
+            update.set("lpk", text(listing_key.partition(class))).set("lsk", text(listing_key.as_str()))
+        }
         None => update.remove(&["lpk", "lsk"]),
     }
 }

@@ -1,6 +1,10 @@
 //! Records that may have been left behind, found by a walk through the listing that goes on where it last stopped.
 
-use lamplighter::{JobState, Timestamp, Tracking, backend::{EnqueueRequest, StoreError}, record::ErrorText};
+use lamplighter::{
+    JobState, Timestamp, Tracking,
+    backend::{EnqueueRequest, StoreError},
+    record::ErrorText,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -9,7 +13,7 @@ use super::{
     expiry,
     expression::Update,
     item::{Item, number, text, time},
-    keys::{Class, Month, ListingKey, SHARDS},
+    keys::{Class, ListingKey, Month, SHARDS},
     listed,
 };
 use crate::sdk::explain;

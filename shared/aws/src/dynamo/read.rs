@@ -80,8 +80,9 @@ impl Dynamo {
                 if let Some(attributes) = only {
                     wanted = wanted.projection_expression(attributes);
                 }
-                let wanted =
-                    wanted.build().map_err(|error| StoreError::new(lamplighter::backend::StoreErrorKind::Invalid, error))?;
+                let wanted = wanted
+                    .build()
+                    .map_err(|error| StoreError::new(lamplighter::backend::StoreErrorKind::Invalid, error))?;
                 let get = self.client().await?.batch_get_item().request_items(self.table(), wanted);
                 let got = get.send().await;
                 let got = got.map_err(|error| explain(&error, &format!("read records in table {}", self.table())))?;

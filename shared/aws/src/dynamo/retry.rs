@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use lamplighter::{JobId, JobState, Tracking, backend::{EnqueueRequest, StoreError}, message::SharedMessage};
+use lamplighter::{
+    JobId, JobState, Tracking,
+    backend::{EnqueueRequest, StoreError},
+    message::SharedMessage,
+};
 
 use super::{
     Dynamo, TRIES, Written,
@@ -40,7 +44,8 @@ impl Dynamo {
                 .set("z", number(nonce))
                 .remove(&["f", "u", "p", "y", "i", "v", "ttl"]);
             let listing_key = item.listing_key();
-            let update = listed(update, listing_key.as_ref().map(|listing_key| (listing_key, Class::Open)).filter(|_| !lean));
+            let update =
+                listed(update, listing_key.as_ref().map(|listing_key| (listing_key, Class::Open)).filter(|_| !lean));
             let done = match self.update(id.as_str(), held_to(update, &item)).await? {
                 Written::Applied(_) => true,
                 Written::Refused(now) => now.is_some_and(|now| now.number("z") == Some(nonce)),

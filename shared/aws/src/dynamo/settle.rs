@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use lamplighter::{JobState, Record, Tracking, backend::{Completion, CompletionResult, Decision, StoreError}, record::{Attempt, AttemptOutcome, ErrorText}};
+use lamplighter::{
+    JobState, Record, Tracking,
+    backend::{Completion, CompletionResult, Decision, StoreError},
+    record::{Attempt, AttemptOutcome, ErrorText},
+};
 
 use super::{
     Dynamo, MESSAGE_LIFE, TRIES, Written,
@@ -10,9 +14,9 @@ use super::{
     contended, expiry,
     expression::Update,
     item::{self, Item, json, number, text, time},
+    job_data::held,
     keys::{Class, ListingKey},
     listed,
-    job_data::held,
 };
 
 impl Dynamo {

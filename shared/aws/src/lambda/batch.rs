@@ -14,14 +14,18 @@ use futures_util::{
     future::{join, join_all},
     stream,
 };
-use lamplighter::{backend::{DeadLetterReason, StoreError}, host::{DeadLetterCause, Delivery, Disposition, MessageAction, body_as_sent}, record::ErrorText};
+use lamplighter::{
+    backend::{DeadLetterReason, StoreError},
+    host::{DeadLetterCause, Delivery, Disposition, MessageAction, body_as_sent},
+    record::ErrorText,
+};
 use tokio::time::{Instant, timeout_at};
 
 use super::{
     Host, Invocation,
     error::{InvocationError, Kind},
-    long_retry,
     host::unknown_event,
+    long_retry,
     record::{Record, Records},
     response::{ItemFailure, Response},
 };
@@ -244,14 +248,21 @@ impl Batch {
     }
 
     /// Moves messages to their dead-letter queue, and names those that are not known to lie there.
-    async fn dead_letter(&self, host: &Host, queue: &str, lot: Vec<(usize, &DeadLetterCause)>, by: Instant) -> Vec<usize> {
+    async fn dead_letter(
+        &self,
+        host: &Host,
+        queue: &str,
+        lot: Vec<(usize, &DeadLetterCause)>,
+        by: Instant,
+    ) -> Vec<usize> {
         let indices: Vec<_> = lot.iter().map(|(index, _)| *index).collect();
         let answers = match in_time(by, host.sqs().dead_letter_url(queue)).await {
             Ok(url) => {
                 // Dead letters of a FIFO queue keep their order.
                 let at_once = if is_fifo(&url) { 1 } else { CALLS_AT_ONCE };
                 let chunks = lot.chunks(MAX_ENTRIES).map(|chunk| async {
-                    let corpses = chunk.iter().map(|(index, cause)| self.items[*index].dead_message(host, cause)).collect();
+                    let corpses =
+                        chunk.iter().map(|(index, cause)| self.items[*index].dead_message(host, cause)).collect();
                     let calls = async { Ok(host.sqs().dead_letter(&url, corpses).await) };
                     each_of(chunk.len(), in_time(by, calls).await)
                 });
@@ -260,7 +271,8 @@ impl Batch {
             }
             Err(error) => vec![Err(error); indices.len()],
         };
-        let dead_letter_pending = indices.into_iter().zip(answers).filter_map(|(index, answer)| Some((index, answer.err()?)));
+        let dead_letter_pending =
+            indices.into_iter().zip(answers).filter_map(|(index, answer)| Some((index, answer.err()?)));
         dead_letter_pending
             .map(|(index, error)| {
                 let Item { record, queue, .. } = &self.items[index];

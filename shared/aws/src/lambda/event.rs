@@ -1,7 +1,7 @@
 //! EventBridge events that reach the function directly: each trigger that matches makes a job of it.
 
 use futures_util::future::join_all;
-use lamplighter::{EventTrigger, JobId, Timestamp, moment, schedule::is_schedule_name, host::Misfit, message::Message};
+use lamplighter::{EventTrigger, JobId, Timestamp, host::Misfit, message::Message, moment, schedule::is_schedule_name};
 
 use super::{
     Host, Invocation,

@@ -6,7 +6,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use lamplighter::{Function, backend::Backend, env::Env, host::{Stop, Worker}};
+use lamplighter::{
+    Function,
+    backend::Backend,
+    env::Env,
+    host::{Stop, Worker},
+};
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
@@ -81,7 +86,13 @@ impl Host {
         Self::with_backend(function, aws.sqs().clone(), aws.backend(), aws.env().clone(), delayed_sender)
     }
 
-    fn with_backend(function: Function, sqs: Sqs, backend: Backend, env: Env, delayed_sender: Option<DelayedSender>) -> Self {
+    fn with_backend(
+        function: Function,
+        sqs: Sqs,
+        backend: Backend,
+        env: Env,
+        delayed_sender: Option<DelayedSender>,
+    ) -> Self {
         let name = variable("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| function.name().into());
         let host = match variable("AWS_LAMBDA_LOG_STREAM_NAME") {
             Some(stream) => format!("lambda {name} {stream}"),

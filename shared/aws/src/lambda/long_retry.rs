@@ -4,7 +4,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use lamplighter::{JobId, Timestamp, Tracking, backend::{EnqueueRequest, StoreError, StoreErrorKind}, message::Message};
+use lamplighter::{
+    JobId, Timestamp, Tracking,
+    backend::{EnqueueRequest, StoreError, StoreErrorKind},
+    message::Message,
+};
 
 use super::{Host, record::Record};
 

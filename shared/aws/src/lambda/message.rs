@@ -1,6 +1,11 @@
 //! Jobs that no queue delivered: a direct invocation with a message, and what events become.
 
-use lamplighter::{JobState, backend::DeadLetterReason, host::{Delivery, JobResult, MessageAction}, message::Message};
+use lamplighter::{
+    JobState,
+    backend::DeadLetterReason,
+    host::{Delivery, JobResult, MessageAction},
+    message::Message,
+};
 
 use super::{
     Host, Invocation,
@@ -50,7 +55,9 @@ fn failure(host: &Host, job: &str, id: &str, performed: JobResult) -> Invocation
     match performed.action {
         MessageAction::DeadLetter(cause) => {
             let kind = match cause.reason {
-                DeadLetterReason::BadMessage | DeadLetterReason::UnknownJob | DeadLetterReason::ForeignId => Kind::BadMessage,
+                DeadLetterReason::BadMessage | DeadLetterReason::UnknownJob | DeadLetterReason::ForeignId => {
+                    Kind::BadMessage
+                }
                 _ => Kind::JobFailed,
             };
             InvocationError::new(kind, format!("job {job} {id} has failed: {why}"))

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, future::try_join_all, stream};
-use lamplighter::{EnqueueError, Timestamp, backend::{Queues, StoreError, StoreErrorKind}};
+use lamplighter::{
+    EnqueueError, Timestamp,
+    backend::{Queues, StoreError, StoreErrorKind},
+};
 
 use super::Round;
 use crate::dynamo::Dynamo;

@@ -80,7 +80,12 @@ impl Maintenance {
             .unwrap_or_else(|_| Err(late().into()))
     }
 
-    async fn round(&self, delayed_sender: &DelayedSender, dynamo: &Dynamo, deadline: Instant) -> Result<Report, MaintenanceError> {
+    async fn round(
+        &self,
+        delayed_sender: &DelayedSender,
+        dynamo: &Dynamo,
+        deadline: Instant,
+    ) -> Result<Report, MaintenanceError> {
         let queues = queues::Depths::read(&delayed_sender.sqs).await?;
         let report = Report { queues: queues.report(), ..Report::default() };
         let events = self.aws.backend().events;

@@ -7,7 +7,10 @@
 
 use std::time::Duration;
 
-use lamplighter::{Timestamp, backend::{Event, Queues, StoreError}};
+use lamplighter::{
+    Timestamp,
+    backend::{Event, Queues, StoreError},
+};
 
 use super::{Maintenance, Round};
 use crate::dynamo::{Orphan, Repaired};

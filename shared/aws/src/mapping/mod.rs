@@ -6,7 +6,7 @@
 use std::{fmt, time::Duration};
 
 use aws_sdk_lambda::{error::ProvideErrorMetadata, types::EventSourceMappingConfiguration};
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 use tokio::time::{Instant, sleep};
 
 use crate::{operator::Operator, sdk::explain};

@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use futures_util::{StreamExt, stream};
-use lamplighter::{backend::{StoreError, StoreErrorKind}, env::Env};
+use lamplighter::{
+    backend::{StoreError, StoreErrorKind},
+    env::Env,
+};
 use tokio::sync::OnceCell;
 
 use crate::{

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::{self, MessageAttributeValue, MessageSystemAttributeName as System};
-use lamplighter::{JobId, Timestamp, host::carries_settlement, message::{MAX_MESSAGE_BYTES, Message}};
+use lamplighter::{
+    JobId, Timestamp,
+    host::carries_settlement,
+    message::{MAX_MESSAGE_BYTES, Message},
+};
 
 /// A message in a queue's dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]

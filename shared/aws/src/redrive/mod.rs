@@ -13,7 +13,11 @@ mod transport;
 
 use std::{collections::BTreeMap, fmt, num::NonZeroU32, sync::Arc};
 
-use lamplighter::{Timestamp, backend::{Store, StoreError}, host::Stop};
+use lamplighter::{
+    Timestamp,
+    backend::{Store, StoreError},
+    host::Stop,
+};
 
 pub use self::letter::DeadLetter;
 use self::letter::Letter;

@@ -8,7 +8,11 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use lamplighter::{JobState, Timestamp, backend::{Store, StoreError}, host::Stop};
+use lamplighter::{
+    JobState, Timestamp,
+    backend::{Store, StoreError},
+    host::Stop,
+};
 use tokio::time::{Instant, sleep_until};
 
 use super::{Letter, Moved, Place, Redrive, Redriven, look::NOTHING_NEW, transport::Received};

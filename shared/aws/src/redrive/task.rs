@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use aws_sdk_sqs::{error::ProvideErrorMetadata, types::ListMessageMoveTasksResultEntry as Entry};
-use lamplighter::{backend::{StoreError, StoreErrorKind}, host::Stop};
+use lamplighter::{
+    backend::{StoreError, StoreErrorKind},
+    host::Stop,
+};
 use tokio::time::{Instant, sleep};
 
 use super::{Moved, Place, Redriven};

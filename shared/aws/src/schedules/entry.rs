@@ -6,7 +6,11 @@ use aws_sdk_scheduler::{
 };
 use aws_smithy_types::DateTime;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use lamplighter::{ScheduledJob, Timestamp, schedule::{EventBridge, When}, backend::{SchedulingError, StoreError, tick_template}};
+use lamplighter::{
+    ScheduledJob, Timestamp,
+    backend::{SchedulingError, StoreError, tick_template},
+    schedule::{EventBridge, When},
+};
 
 use super::{
     CALLS_AT_ONCE,

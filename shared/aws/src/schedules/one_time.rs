@@ -3,7 +3,11 @@
 use std::fmt;
 
 use aws_sdk_scheduler::types::ActionAfterCompletion;
-use lamplighter::{JobId, Timestamp, schedule::Schedule, backend::{EnqueueRequest, StoreError, StoreErrorKind}};
+use lamplighter::{
+    JobId, Timestamp,
+    backend::{EnqueueRequest, StoreError, StoreErrorKind},
+    schedule::Schedule,
+};
 
 use super::{
     scheduler::Scheduler,

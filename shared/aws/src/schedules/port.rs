@@ -4,7 +4,11 @@ use std::fmt;
 
 use async_trait::async_trait;
 use futures_util::future::{try_join, try_join3};
-use lamplighter::{EnqueueError, JobId, ScheduledJob, backend::{Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, StoreError}, env::Env};
+use lamplighter::{
+    EnqueueError, JobId, ScheduledJob,
+    backend::{Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, StoreError},
+    env::Env,
+};
 
 use super::{
     entry::{Entry, Kind},

@@ -3,7 +3,7 @@
 use aws_sdk_scheduler::types::{
     DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, SqsParameters, Target,
 };
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 use sha2::{Digest, Sha256};
 
 use super::settings::ScheduleSettings;

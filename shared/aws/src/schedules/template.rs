@@ -1,6 +1,9 @@
 //! What a schedule's input says: the message that its ticks send, read back.
 
-use lamplighter::{RawValue, ScheduledJob, Tracking, schedule::{Schedule, When}};
+use lamplighter::{
+    RawValue, ScheduledJob, Tracking,
+    schedule::{Schedule, When},
+};
 use serde::Deserialize;
 
 use crate::queues::{QueueArn, QueueMap};

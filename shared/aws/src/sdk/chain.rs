@@ -8,7 +8,7 @@ use aws_config::{
     profile::ProfileFileRegionProvider, provider_config::ProviderConfig,
 };
 use aws_types::SdkConfig;
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 
 use super::{EMULATED_REGION, http_client, no_region, retries, timeouts, variable};
 

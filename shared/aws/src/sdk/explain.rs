@@ -4,7 +4,7 @@ use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 
 /// What an SDK's error means. `doing` completes "cannot …": `send to https://…`.
 pub(crate) fn explain<E>(error: &SdkError<E>, doing: &str) -> StoreError

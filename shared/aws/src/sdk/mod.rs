@@ -15,7 +15,7 @@ use aws_smithy_http_client::{
     tls::{Provider, TlsContext, TrustStore, rustls_provider::CryptoMode},
 };
 use aws_types::SdkConfig;
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 use lamplighter_tls::{Roots, RootsError};
 use tokio::sync::OnceCell;
 

@@ -4,7 +4,7 @@ mod arn;
 
 use std::{fmt, sync::Arc};
 
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 use tokio::sync::OnceCell;
 
 use self::arn::Service;

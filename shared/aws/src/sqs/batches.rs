@@ -5,7 +5,10 @@ use std::{future::Future, ops::Range, time::Duration};
 
 use aws_sdk_sqs::types::{BatchResultErrorEntry, MessageAttributeValue, SendMessageBatchRequestEntry};
 use futures_util::{StreamExt, stream};
-use lamplighter::{backend::{StoreError, StoreErrorKind}, message::MAX_MESSAGE_BYTES};
+use lamplighter::{
+    backend::{StoreError, StoreErrorKind},
+    message::MAX_MESSAGE_BYTES,
+};
 
 use super::Sqs;
 use crate::{queues::is_fifo, sdk::explain};

@@ -6,7 +6,11 @@ use aws_sdk_sqs::{
     primitives::Blob,
     types::{MessageAttributeValue, QueueAttributeName},
 };
-use lamplighter::{backend::{StoreError, StoreErrorKind}, host::DeadLetterCause, message::MAX_MESSAGE_BYTES};
+use lamplighter::{
+    backend::{StoreError, StoreErrorKind},
+    host::DeadLetterCause,
+    message::MAX_MESSAGE_BYTES,
+};
 use serde::Deserialize;
 
 use super::{

@@ -4,7 +4,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
-use lamplighter::{EnqueueError, Enqueued, backend::{EnqueueRequest, Queues, StoreError, StoreErrorKind}, message::MAX_MESSAGE_BYTES};
+use lamplighter::{
+    EnqueueError, Enqueued,
+    backend::{EnqueueRequest, Queues, StoreError, StoreErrorKind},
+    message::MAX_MESSAGE_BYTES,
+};
 
 use super::{
     Sqs,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use aws_sdk_cloudformation::{Client, config, error::ProvideErrorMetadata, types};
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 
 use crate::{
     backend::Settings,

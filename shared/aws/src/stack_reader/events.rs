@@ -4,7 +4,7 @@ use aws_sdk_eventbridge::{Client, types::Target};
 use lamplighter::backend::StoreError;
 use serde_json::{Value, json};
 
-use super::{Observed, Looking, ask, parsed};
+use super::{Looking, Observed, ask, parsed};
 
 pub(super) async fn rule(client: &Client, name: &str) -> Result<Observed, StoreError> {
     let asked = client.describe_rule().name(name).send();

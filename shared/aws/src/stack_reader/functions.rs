@@ -10,7 +10,7 @@ use aws_sdk_lambda::{
 use lamplighter::backend::StoreError;
 use serde_json::{Value, json};
 
-use super::{Observed, Looking, ask, parsed};
+use super::{Looking, Observed, ask, parsed};
 
 pub(super) async fn function(client: &Client, name: &str) -> Result<Observed, StoreError> {
     let doing = |what: &str| format!("read {what} of function {name}");

@@ -16,7 +16,7 @@ mod tables;
 use std::{fmt, sync::Arc};
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 

@@ -4,7 +4,7 @@ use aws_sdk_sqs::{Client, types::QueueAttributeName};
 use lamplighter::backend::StoreError;
 use serde_json::Value;
 
-use super::{Observed, Looking, ask, parsed};
+use super::{Looking, Observed, ask, parsed};
 
 pub(super) async fn queue(client: &Client, url: &str) -> Result<Observed, StoreError> {
     use QueueAttributeName as Name;

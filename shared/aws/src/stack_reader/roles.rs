@@ -5,7 +5,7 @@ use lamplighter::backend::StoreError;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::{Observed, Looking, ask, parsed};
+use super::{Looking, Observed, ask, parsed};
 
 pub(super) async fn role(client: &Client, name: &str) -> Result<Observed, StoreError> {
     let asked = client.get_role().role_name(name).send();

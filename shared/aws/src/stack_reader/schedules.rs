@@ -5,7 +5,7 @@ use futures_util::{StreamExt, stream};
 use lamplighter::backend::StoreError;
 use serde_json::{Value, json};
 
-use super::{StackReader, Observed, Looking, Unreadable, ask};
+use super::{Looking, Observed, StackReader, Unreadable, ask};
 use crate::schedules::RUN_TIME;
 
 /// A schedule that was made at run time.

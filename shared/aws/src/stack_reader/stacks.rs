@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudformation::{error::ProvideErrorMetadata, types::TemplateStage};
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 use serde_json::Value;
 
 use super::{StackReader, Unreadable};

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::{Client, types::KeySchemaElement};
 use lamplighter::backend::StoreError;
 use serde_json::{Value, json};
 
-use super::{Observed, Looking, ask};
+use super::{Looking, Observed, ask};
 
 pub(super) async fn table(client: &Client, name: &str) -> Result<Observed, StoreError> {
     let asked = client.describe_table().table_name(name).send();

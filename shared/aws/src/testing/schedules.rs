@@ -15,7 +15,7 @@ use super::{
     http::{Asked, Reply, Serve, Server, reply, with_header},
     sqs::{Call, FakeSqs},
 };
-use crate::{ScheduleSettings, AwsClients};
+use crate::{AwsClients, ScheduleSettings};
 
 /// An endpoint of EventBridge and its Scheduler.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ pub(crate) struct QueueRow {
 pub(crate) struct Catalog {
     queues: HashMap<Arc<str>, QueueRow>,
     by_id: HashMap<i64, QueueRow>,
-    queue_jobs: HashMap<i64, HashMap<Arc<str>, i64>>,
+    job_names: HashMap<i64, HashMap<Arc<str>, i64>>,
     hosts: HashMap<Arc<str>, i64>,
     /// By kind, the block that its last record went into.
     blocks: HashMap<i64, i64>,
@@ -88,7 +88,7 @@ impl Transaction<'_> {
 
     /// The number of a job's name on a queue.
     pub(crate) fn kind(&mut self, queue: i64, job: &str) -> rusqlite::Result<i64> {
-        if let Some(kind) = self.catalog.queue_jobs.get(&queue).and_then(|queue_jobs| queue_jobs.get(job)) {
+        if let Some(kind) = self.catalog.job_names.get(&queue).and_then(|job_names| job_names.get(job)) {
             return Ok(*kind);
         }
         self.prepare("INSERT INTO kinds (queue, job) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
@@ -96,7 +96,7 @@ impl Transaction<'_> {
         let kind = self
             .prepare("SELECT id FROM kinds WHERE queue = ?1 AND job = ?2")?
             .query_row(params![queue, job], |row| row.get(0))?;
-        self.catalog.queue_jobs.entry(queue).or_default().insert(job.into(), kind);
+        self.catalog.job_names.entry(queue).or_default().insert(job.into(), kind);
         Ok(kind)
     }
 

@@ -66,7 +66,7 @@ mod tests {
     use std::{collections::BTreeMap, fs};
 
     use super::*;
-    use crate::{SqliteBackend, Settings};
+    use crate::{Settings, SqliteBackend};
 
     /// What lies in the folder, by name, and how large it is.
     fn files(folder: &Path) -> BTreeMap<String, u64> {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lamplighter::{backend::{StoreError, StoreErrorKind}};
+use lamplighter::backend::{StoreError, StoreErrorKind};
 use rusqlite::Connection;
 
 use super::{

@@ -139,7 +139,7 @@ fn without_engine(path: &Path) -> Option<Option<File>> {
 mod tests {
     use std::path::PathBuf;
 
-    use lamplighter::{Job, JobState, ListQuery, Queue, secs, env::Env};
+    use lamplighter::{Job, JobState, ListQuery, Queue, env::Env, secs};
 
     use super::*;
     use crate::{backend::SqliteBackend, engine::Engine, settings::Settings};

@@ -3,7 +3,7 @@
 use rusqlite::{CachedStatement, Connection};
 
 use super::{catalog::Catalog, signals::Effects};
-use crate::{time, operations::clock};
+use crate::{operations::clock, time};
 
 /// A transaction under way.
 pub(crate) struct Transaction<'a> {

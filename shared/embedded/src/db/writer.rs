@@ -15,7 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lamplighter::{backend::{StoreError, StoreErrorKind}, env::Env};
+use lamplighter::{
+    backend::{StoreError, StoreErrorKind},
+    env::Env,
+};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::oneshot;
 
@@ -30,8 +33,8 @@ use super::{
 };
 use crate::{
     error::{FileLost, is_of_the_file, store_error},
-    time,
     operations::clock,
+    time,
 };
 
 /// Rows in one transaction, about: it then stays below some 50 ms, for which other requests and processes wait.

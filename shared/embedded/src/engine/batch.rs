@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use lamplighter::{backend::{StoreError, StoreErrorKind}, host::{Delivery, Disposition, MessageAction, Stop, Worker}};
+use lamplighter::{
+    backend::{StoreError, StoreErrorKind},
+    host::{Delivery, Disposition, MessageAction, Stop, Worker},
+};
 use tokio::{sync::mpsc, time::Instant};
 
 use crate::{

@@ -2,7 +2,12 @@
 
 use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
-use lamplighter::{Function, Queue, ScheduledJob, schedule::ScheduleError, backend::StoreError, host::{Stop, Worker}};
+use lamplighter::{
+    Function, Queue, ScheduledJob,
+    backend::StoreError,
+    host::{Stop, Worker},
+    schedule::ScheduleError,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -12,19 +17,19 @@ use super::{
     batch::{Road, Tally},
     clock,
     fetch::{Fetch, Source},
-    maintenance, late,
+    late,
     lock::{EngineLock, Refused},
+    maintenance,
     running::Running,
     schedules,
     watch::Watch,
 };
 use crate::{
     backend::SqliteBackend,
-    error::OpenError,
     db::{catalog, connection::Location, transaction::Transaction, upkeep},
-    state,
+    error::OpenError,
+    operations, state,
     time::HELD,
-    work,
 };
 
 /// What runs functions on one machine, as AWS would: it takes messages from their queues, hands them to a worker, and
@@ -267,7 +272,8 @@ impl Plan<'_> {
     }
 
     fn slots(&self, function: &Function, queue: &Queue) -> usize {
-        let of_queue = queue.max_concurrency.map(|invocations| usize::from(invocations) * usize::from(queue.batch_size));
+        let of_queue =
+            queue.max_concurrency.map(|invocations| usize::from(invocations) * usize::from(queue.batch_size));
         let of_function = function.spec().concurrency;
         match (of_queue, of_function) {
             (None, None) => self.jobs_at_once,

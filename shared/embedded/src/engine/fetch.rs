@@ -22,11 +22,11 @@ use super::batch::{Batch, Landed, Road};
 use crate::{
     backend::SqliteBackend,
     db::transaction::Transaction,
-    time,
     operations::{
         pause, receipt,
-        receive::{self, Cursor, Found, Received, Expected},
+        receive::{self, Cursor, Expected, Found, Received},
     },
+    time,
 };
 
 /// Messages that are read at once at most.

@@ -13,8 +13,8 @@ use crate::{
         connection::{self, Location},
         upkeep,
     },
-    time,
     operations::retention,
+    time,
 };
 
 /// Records deleted in one transaction: work for a few milliseconds.

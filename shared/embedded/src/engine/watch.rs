@@ -21,7 +21,6 @@ use tokio::sync::watch;
 use super::{failure::EngineError, lock::EngineLock};
 use crate::{
     backend::SqliteBackend,
-    error::OpenError,
     db::{
         connection::{self, Location},
         identity::Named,
@@ -29,6 +28,7 @@ use crate::{
         signals::Signals,
         writer::Writer,
     },
+    error::OpenError,
 };
 
 /// How long what another process has done may lie before it is heard of.

@@ -1,6 +1,9 @@
 //! The history of attempts.
 
-use lamplighter::{Record, record::{AttemptOutcome, ErrorText}};
+use lamplighter::{
+    Record,
+    record::{AttemptOutcome, ErrorText},
+};
 use rusqlite::{CachedStatement, params};
 
 use crate::db::transaction::Transaction;

@@ -1,6 +1,9 @@
 //! Cancelling.
 
-use lamplighter::{JobState, Retention, record::{Attempt, AttemptOutcome, ErrorText}};
+use lamplighter::{
+    JobState, Retention,
+    record::{Attempt, AttemptOutcome, ErrorText},
+};
 use rusqlite::params;
 
 use super::attempts::AttemptRow;

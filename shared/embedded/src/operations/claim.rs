@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use lamplighter::{backend::{Claim, ClaimRequest, JobOwner, OnBusy}, record::{AttemptOutcome, ErrorText}};
+use lamplighter::{
+    backend::{Claim, ClaimRequest, JobOwner, OnBusy},
+    record::{AttemptOutcome, ErrorText},
+};
 use rusqlite::{CachedStatement, params};
 
 use super::{attempts::AttemptRow, dead_letters::Cause, job_data::EXPIRED, receipt::Receipt, row::JobRow};

@@ -46,7 +46,10 @@ const INSERT: &str = "INSERT INTO jobs (seq, id, queue, kind, state, attempt, ow
     VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6, 0, ?7, 0, ?6, ?8, ?6, 0, ?9, ?10) ON CONFLICT (id) DO NOTHING";
 
 /// Puts messages on their queues. The answers come in their order.
-pub(crate) fn enqueue(tx: &mut Transaction<'_>, entries: &[Entry]) -> rusqlite::Result<Vec<Result<Enqueued, EnqueueError>>> {
+pub(crate) fn enqueue(
+    tx: &mut Transaction<'_>,
+    entries: &[Entry],
+) -> rusqlite::Result<Vec<Result<Enqueued, EnqueueError>>> {
     let mut insert = Insert { jobs: tx.prepare(INSERT)?, bodies: tx.prepare(INSERT_BODY)? };
     let mut last: Option<Target<'_>> = None;
     let mut answers = Vec::with_capacity(entries.len());

@@ -1,6 +1,10 @@
 //! Output, progress, checkpoints, and why a job was cancelled.
 
-use lamplighter::{RawValue, backend::{JobData, LeaseStatus, Token}, record::Progress};
+use lamplighter::{
+    RawValue,
+    backend::{JobData, LeaseStatus, Token},
+    record::Progress,
+};
 use rusqlite::{OptionalExtension, params};
 
 use crate::db::transaction::Transaction;
@@ -46,7 +50,12 @@ impl Transaction<'_> {
 }
 
 /// Keeps something about a running attempt, if it still holds the lease.
-pub(crate) fn save_job_data(tx: &mut Transaction<'_>, id: &str, token: Token, note: &JobData) -> rusqlite::Result<LeaseStatus> {
+pub(crate) fn save_job_data(
+    tx: &mut Transaction<'_>,
+    id: &str,
+    token: Token,
+    note: &JobData,
+) -> rusqlite::Result<LeaseStatus> {
     let Some(row) = tx.row_of(id)?.filter(|row| row.is_held_by(token.attempt, token.owner.cast_signed())) else {
         return Ok(LeaseStatus::Lost);
     };

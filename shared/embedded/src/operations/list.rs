@@ -14,7 +14,10 @@
 
 use std::time::Duration;
 
-use lamplighter::{JobState, ListQuery, Record, record::{Count, Page}};
+use lamplighter::{
+    JobState, ListQuery, Record,
+    record::{Count, Page},
+};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::records;

@@ -1,15 +1,15 @@
 //! What is done to the file, each thing inside a [`Transaction`](crate::db::transaction::Transaction) or as a read.
 
 pub(crate) mod attempts;
-pub(crate) mod dead_letters;
 pub(crate) mod cancel;
 pub(crate) mod claim;
 pub(crate) mod clock;
+pub(crate) mod dead_letters;
 pub(crate) mod enqueue;
 pub(crate) mod groups;
+pub(crate) mod job_data;
 pub(crate) mod list;
 pub(crate) mod locks;
-pub(crate) mod job_data;
 pub(crate) mod pause;
 #[cfg(test)]
 mod plans;
@@ -17,8 +17,8 @@ pub(crate) mod receipt;
 pub(crate) mod receive;
 pub(crate) mod records;
 pub(crate) mod redrive;
-pub(crate) mod retry;
 pub(crate) mod retention;
+pub(crate) mod retry;
 pub(crate) mod row;
 pub(crate) mod schedules;
 pub(crate) mod settle;

@@ -4,12 +4,12 @@ use lamplighter::env::Env;
 use rusqlite::Connection;
 
 use super::{
-    attempts, dead_letters, claim, clock, groups, list, locks, pause, receive, records, redrive, retention, row, settle,
+    attempts, claim, clock, dead_letters, groups, list, locks, pause, receive, records, redrive, retention, row, settle,
 };
 use crate::{
     backend::SqliteBackend,
-    engine,
     db::{catalog, connection},
+    engine,
     settings::{Durability, Settings},
 };
 

@@ -183,7 +183,10 @@ pub(crate) fn count(tx: &mut Transaction<'_>, messages: &[i64], limit: u32) -> r
         if row.state == state::UNTRACKED && row.receives >= limit {
             let error = format!("received {} times, and each time its host ended without a word", row.receives);
             tracing::error!(id = row.id, error, "message buried");
-            tx.dead_letter(&row, &Cause { reason: lamplighter::backend::DeadLetterReason::AttemptsExhausted.as_str(), error })?;
+            tx.dead_letter(
+                &row,
+                &Cause { reason: lamplighter::backend::DeadLetterReason::AttemptsExhausted.as_str(), error },
+            )?;
             tx.remove(&row)?;
             dead_lettered.push(*seq);
         } else {

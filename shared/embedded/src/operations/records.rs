@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use lamplighter::{JobId, JobState, RawValue, Record, message::Message, record::{Attempt, ErrorText, Progress}};
+use lamplighter::{
+    JobId, JobState, RawValue, Record,
+    message::Message,
+    record::{Attempt, ErrorText, Progress},
+};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::attempts;

@@ -3,7 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use jiff::Timestamp;
-use lamplighter::{EnqueueError, Enqueued, JobId, RawValue, ScheduledJob, Tracking, schedule::{Due, Schedule}, backend::{ScheduleOrigin, ScheduleStatus, SchedulingError}};
+use lamplighter::{
+    EnqueueError, Enqueued, JobId, RawValue, ScheduledJob, Tracking,
+    backend::{ScheduleOrigin, ScheduleStatus, SchedulingError},
+    schedule::{Due, Schedule},
+};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::enqueue::{self, Entry};
@@ -201,7 +205,11 @@ pub(crate) fn set_back(tx: &Transaction<'_>) -> rusqlite::Result<()> {
 }
 
 /// Enqueues the job of one tick. On a FIFO queue, the ticks of one schedule keep their order.
-fn start(tx: &mut Transaction<'_>, job: &ScheduledJob, tick: Timestamp) -> rusqlite::Result<Result<Enqueued, EnqueueError>> {
+fn start(
+    tx: &mut Transaction<'_>,
+    job: &ScheduledJob,
+    tick: Timestamp,
+) -> rusqlite::Result<Result<Enqueued, EnqueueError>> {
     let refused = |error: Box<dyn std::error::Error + Send + Sync>| rusqlite::Error::ToSqlConversionFailure(error);
     let name = &job.schedule.name;
     let mut submission = job.submission(tick).map_err(|error| refused(Box::new(error)))?;
@@ -219,7 +227,11 @@ fn start(tx: &mut Transaction<'_>, job: &ScheduledJob, tick: Timestamp) -> rusql
 }
 
 /// Pauses a schedule or lets it go on. What falls into a pause is not made up for.
-pub(crate) fn pause(tx: &mut Transaction<'_>, name: &str, paused: bool) -> rusqlite::Result<Result<(), SchedulingError>> {
+pub(crate) fn pause(
+    tx: &mut Transaction<'_>,
+    name: &str,
+    paused: bool,
+) -> rusqlite::Result<Result<(), SchedulingError>> {
     let Some(stored) = one(tx, name)? else { return Ok(Err(SchedulingError::Unknown(name.into()))) };
     // From a pause on it counts anew.
     let last_tick = if stored.paused && !paused { stored.last_tick.max(tx.now) } else { stored.last_tick };

@@ -1,6 +1,9 @@
 //! Settling: how attempts ended, each write fenced, and the message settled in the same transaction.
 
-use lamplighter::{backend::{Completion, CompletionResult, Decision, Token}, record::{AttemptOutcome, ErrorText}};
+use lamplighter::{
+    backend::{Completion, CompletionResult, Decision, Token},
+    record::{AttemptOutcome, ErrorText},
+};
 use rusqlite::{CachedStatement, params};
 
 use super::{

@@ -93,7 +93,13 @@ fn expired(tx: &Transaction<'_>, seq: i64) -> rusqlite::Result<bool> {
 mod tests {
     use std::sync::Arc;
 
-    use lamplighter::{JobId, JobState, Record, Timestamp, Tracking, secs, backend::{ClaimRequest, Completion, Decision}, env::Env, record::{AttemptOutcome, ErrorText}};
+    use lamplighter::{
+        JobId, JobState, Record, Timestamp, Tracking,
+        backend::{ClaimRequest, Completion, Decision},
+        env::Env,
+        record::{AttemptOutcome, ErrorText},
+        secs,
+    };
     use rusqlite::Connection;
 
     use super::*;
@@ -158,7 +164,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_job_that_was_settled_late_keeps_its_state_and_its_time_whatever_its_host_does_then() {
-        for action in [MessageAction::Ack, MessageAction::Release(None), MessageAction::Retry(secs(900)), MessageAction::Release(Some(secs(900)))] {
+        for action in [
+            MessageAction::Ack,
+            MessageAction::Release(None),
+            MessageAction::Retry(secs(900)),
+            MessageAction::Release(Some(secs(900))),
+        ] {
             let (record, visible_after) = after(action.clone()).await;
             assert_eq!(record.state, JobState::Retrying, "{action:?}");
             assert_eq!(visible_after, 3_000_000_000, "{action:?}");

@@ -148,7 +148,11 @@ impl NewJob {
     }
 
     /// What is to be sent to the queue of this name, and whether it is too large for a message.
-    pub(super) fn into_submission(self, client: &Client, queue: Arc<str>) -> Result<(EnqueueRequest, bool), EnqueueError> {
+    pub(super) fn into_submission(
+        self,
+        client: &Client,
+        queue: Arc<str>,
+    ) -> Result<(EnqueueRequest, bool), EnqueueError> {
         let (origin, env) = (&client.origin, &client.shared.env);
         let job = self.job.into_owned();
         if let Some(limits) = &client.limits {

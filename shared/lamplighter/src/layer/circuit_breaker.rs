@@ -39,9 +39,10 @@ use crate::{
 ///     call(&job.order).await.map_err(|error| JobError::retry(error).dependency_down())
 /// }
 ///
-/// let breaker = CircuitBreaker::new().failures(3).cool_down(secs(60));
-/// let function = Function::new("payments").job(charge).layer(breaker);
-/// # assert!(function.problems().is_empty());
+/// pub fn function() -> Function {
+///     Function::new("payments").job(charge).layer(CircuitBreaker::new().failures(3).cool_down(secs(60)))
+/// }
+/// # assert!(function().problems().is_empty());
 /// ```
 ///
 /// **State** belongs to this process, and to one job type: on Lambda each execution environment finds out by itself. All

@@ -12,12 +12,13 @@
 //! # async fn greet(job: Greet) -> Result<String, JobError> { Ok(format!("Hello, {}!", job.name)) }
 //! use lamplighter::layer::{CircuitBreaker, Metrics};
 //!
-//! let metrics = Metrics::new();
-//! let function = Function::new("greetings")
-//!     .job(greet)
-//!     .layer(CircuitBreaker::new())
-//!     .layer(metrics.clone()); // outside: it sees what the circuit breaker answers
-//! # assert!(function.problems().is_empty());
+//! pub fn function(metrics: Metrics) -> Function {
+//!     Function::new("greetings")
+//!         .job(greet)
+//!         .layer(CircuitBreaker::new())
+//!         .layer(metrics) // outside: it sees what the circuit breaker answers
+//! }
+//! # assert!(function(Metrics::new()).problems().is_empty());
 //! ```
 //!
 //! [`Function::layer`](crate::Function::layer) says in which order layers run. What a layer may rely on, and what it must
@@ -41,6 +42,7 @@ pub use self::{
     circuit_breaker::{CircuitBreaker, CircuitBreakerService, CircuitState},
     metrics::{EndKind, Histogram, JobMetrics, Metrics, MetricsService},
 };
+pub use crate::error::JobErrorKind;
 use crate::{
     context::Context,
     env::Env,
@@ -133,7 +135,7 @@ impl fmt::Debug for Execution {
 
 /// The service that a layer is put around: the handler of one job, and the layers inside. It reads the arguments, runs the
 /// handler and gives its outcome. Arguments that do not fit the job are an error of kind
-/// [`BadArguments`](crate::JobErrorKind::BadArguments).
+/// [`BadArguments`](JobErrorKind::BadArguments).
 pub struct HandlerService(Box<dyn BoxedService>);
 
 impl Clone for HandlerService {

@@ -13,11 +13,11 @@ pub use self::{
     error::{StoreError, StoreErrorKind},
     events::{Event, Events},
     payloads::Payloads,
-    queues::{EnqueueError, Enqueued, Queues, EnqueueRequest},
+    queues::{EnqueueError, EnqueueRequest, Enqueued, Queues},
     schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
-        Claim, ClaimRequest, Count, Lock, JobOwner, LeaseStatus, ListQuery, JobData, OnBusy, Page, Completion, CompletionResult,
-        Store, Token, Decision,
+        Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus, ListQuery,
+        Lock, OnBusy, Page, Store, Token,
     },
 };
 

@@ -15,7 +15,7 @@ use crate::{
     id::JobId,
     message::SharedMessage,
     options::{Retention, Tracking},
-    record::{AttemptOutcome, Progress, Record, JobState},
+    record::{AttemptOutcome, JobState, Progress, Record},
 };
 
 /// The store of records. Every write to a running job is fenced by its [`Token`]: one who has lost the lease changes
@@ -214,6 +214,7 @@ pub struct Completion {
     /// When it ended.
     pub ended_at: Timestamp,
     /// What follows.
+    #[serde(rename = "verdict")]
     pub decision: Decision,
     /// How far it had come, where the handler told and it is not written down yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -222,10 +223,10 @@ pub struct Completion {
     #[serde(default)]
     pub tracking: Tracking,
     /// What the store gave with the [claim](Claim::Run).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "memo", skip_serializing_if = "Option::is_none")]
     pub claim_hint: Option<Box<str>>,
     /// The key of what it held alone, which is free from now on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, rename = "exclusive", skip_serializing_if = "Option::is_none")]
     pub lock: Option<String>,
 }
 
@@ -262,6 +263,7 @@ pub enum Decision {
         retention: Duration,
     },
     /// Put back by the handler or by a stopping host: the attempt does not count.
+    #[serde(rename = "put_back")]
     Released {
         /// How long until it may run again.
         delay: Duration,

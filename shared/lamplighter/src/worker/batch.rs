@@ -21,8 +21,8 @@ use super::{
     Inner, Report,
     bookkeeping::{EndedAttempt, Recorded},
     budget::Budget,
-    intake::{AT_ONCE, Admitted, Claimed},
     decision::AttemptEnd,
+    intake::{AT_ONCE, Admitted, Claimed},
 };
 use crate::{
     context::{self, Context},
@@ -235,7 +235,7 @@ impl<'a> Batch<'a> {
             child_client: OnceLock::new(),
             store: self.worker.backend.store.clone().filter(|_| job.tracked),
             checkpoint: job.checkpoint.clone(),
-            told: Default::default(),
+            progress: Default::default(),
         });
         let span = tracing::info_span!(
             "job",
@@ -278,7 +278,15 @@ impl<'a> Batch<'a> {
         }
         let progress = context.unwritten_progress();
         let ended_at = self.worker.env.now();
-        self.ended.push(EndedAttempt { job, started_at: Some(started_at), ended_at, decision, action, progress, behind: rest });
+        self.ended.push(EndedAttempt {
+            job,
+            started_at: Some(started_at),
+            ended_at,
+            decision,
+            action,
+            progress,
+            behind: rest,
+        });
     }
 
     fn cut_off(&mut self, end: impl Fn(&Running) -> AttemptEnd) {

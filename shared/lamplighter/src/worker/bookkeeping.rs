@@ -14,9 +14,9 @@ use super::{
     intake::Claimed,
 };
 use crate::{
-    delivery::{MessageAction, Delivery, Disposition},
-    ports::{self, Event, Completion, Store, StoreError, StoreErrorKind, EnqueueRequest, Decision},
-    record::{Progress, JobState},
+    delivery::{Delivery, Disposition, MessageAction},
+    ports::{self, Completion, Decision, EnqueueRequest, Event, Store, StoreError, StoreErrorKind},
+    record::{JobState, Progress},
 };
 
 /// A job whose attempt has ended, or that is handed back without one.

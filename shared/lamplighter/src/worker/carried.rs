@@ -20,11 +20,11 @@ use super::{
     intake::{Admitted, HeldGroups, Ready, back_off},
 };
 use crate::{
-    delivery::{MessageAction, Delivery},
+    delivery::{Delivery, MessageAction},
     id::JobId,
     message::{MAX_MESSAGE_BYTES, Message},
     options::Tracking,
-    ports::{Completion, CompletionResult, StoreError, EnqueueRequest, Decision},
+    ports::{Completion, CompletionResult, Decision, EnqueueRequest, StoreError},
 };
 
 /// The internal message that carries a settlement by itself.
@@ -166,7 +166,12 @@ impl Inner {
         Some(Carrier { submission, action })
     }
 
-    fn submission(&self, ended: &EndedAttempt, mut message: Message, due_at: Option<jiff::Timestamp>) -> EnqueueRequest {
+    fn submission(
+        &self,
+        ended: &EndedAttempt,
+        mut message: Message,
+        due_at: Option<jiff::Timestamp>,
+    ) -> EnqueueRequest {
         // An id of its own: where a queue tells duplicates by ids, this is none of the message that it follows.
         let id = JobId::generate(&self.env);
         message.id.get_or_insert_with(|| id.clone());
@@ -198,7 +203,9 @@ impl Inner {
             let answer = match answer {
                 Ok(answer) => answer,
                 // No records are kept here any more.
-                Err(_) if self.backend.store.is_none() && matches!(carried.on, On::Job(_)) => CompletionResult::Fenced(None),
+                Err(_) if self.backend.store.is_none() && matches!(carried.on, On::Job(_)) => {
+                    CompletionResult::Fenced(None)
+                }
                 Err(error) => {
                     tracing::warn!(%id, %error, "settlement from a message not written yet");
                     let delivery = carried.delivery();

@@ -9,11 +9,11 @@ use super::{
     intake::{Claimed, back_off, cause},
 };
 use crate::{
-    delivery::{MessageAction, DeadLetterReason},
+    delivery::{DeadLetterReason, MessageAction},
     error::{self, ErrorText, JobError},
     handler::Outcome,
     misfit::Misfit,
-    ports::{StoreError, StoreErrorKind, Decision},
+    ports::{Decision, StoreError, StoreErrorKind},
     record::{AttemptOutcome, Record},
 };
 
@@ -48,7 +48,9 @@ impl Inner {
                 ));
                 self.fail(job, AttemptOutcome::Error, error, DeadLetterReason::Failed)
             }
-            AttemptEnd::Returned(Ok(output)) => (Decision::Succeeded { output, retention: retention.succeeded }, MessageAction::Ack),
+            AttemptEnd::Returned(Ok(output)) => {
+                (Decision::Succeeded { output, retention: retention.succeeded }, MessageAction::Ack)
+            }
             AttemptEnd::Returned(Err(error)) => self.decide_on_error(job, args, &error),
             AttemptEnd::BadArguments(error) => self.bad_arguments(job, &error),
             AttemptEnd::Panicked(payload) => {
@@ -86,7 +88,9 @@ impl Inner {
                 // The fence drops this.
                 (Decision::Released { delay: Duration::ZERO }, MessageAction::Release(None))
             }
-            AttemptEnd::HandedBack => (Decision::Released { delay: Duration::ZERO }, MessageAction::Release(Some(Duration::ZERO))),
+            AttemptEnd::HandedBack => {
+                (Decision::Released { delay: Duration::ZERO }, MessageAction::Release(Some(Duration::ZERO)))
+            }
         }
     }
 
@@ -118,7 +122,7 @@ impl Inner {
         error: ErrorText,
         told: Option<Duration>,
     ) -> (Decision, MessageAction) {
-        let policy = job.ready.route.options.retry;
+        let policy = &job.ready.route.options.retry;
         match policy.delay(job.token.attempt, self.env.random.unit()) {
             None => self.fail(job, outcome, error, DeadLetterReason::AttemptsExhausted),
             Some(delay) => {

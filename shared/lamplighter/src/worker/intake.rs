@@ -11,7 +11,7 @@ use super::{
     carried::{self, Carried, SETTLE_JOB},
 };
 use crate::{
-    delivery::{MessageAction, DeadLetterCause, DeadLetterReason, Delivery},
+    delivery::{DeadLetterCause, DeadLetterReason, Delivery, MessageAction},
     error::ErrorText,
     function::Route,
     id::JobId,
@@ -19,7 +19,7 @@ use crate::{
     message::{MAX_HOPS, Message, SharedMessage},
     misfit::Misfit,
     options::Overlap,
-    ports::{Claim, ClaimRequest, Event, Lock, JobOwner, OnBusy, Store, StoreError, Token},
+    ports::{Claim, ClaimRequest, Event, JobOwner, Lock, OnBusy, Store, StoreError, Token},
     record::JobState,
     schedule::is_schedule_name,
 };
@@ -137,7 +137,7 @@ impl HeldGroups {
 
     /// Notes what is done to a message. Only what is deleted lets its group go on: whether a dead letter gets to its
     /// queue is known later.
-    fn note(&mut self, delivery: &Delivery, action: &MessageAction) {
+    fn add(&mut self, delivery: &Delivery, action: &MessageAction) {
         if let Some(group) = &delivery.group
             && *action != MessageAction::Ack
         {
@@ -181,7 +181,7 @@ impl Inner {
                     Err(action) => action,
                 }
             };
-            received.held.save_job_data(&delivery, &action);
+            received.held.add(&delivery, &action);
             received.reports.push(Report::of(&delivery, action));
         }
         received
@@ -201,9 +201,8 @@ impl Inner {
         // The transport's id serves where the sender gave none: better than refusing what one can run.
         let id = match &message.id {
             Some(id) => id.clone(),
-            None => {
-                JobId::new(&delivery.message_id).map_err(|error| dead_letter(delivery, DeadLetterReason::BadMessage, &error))?
-            }
+            None => JobId::new(&delivery.message_id)
+                .map_err(|error| dead_letter(delivery, DeadLetterReason::BadMessage, &error))?,
         };
         if message.hops > MAX_HOPS {
             let error = format!("{} jobs have begotten each other in a row, and {MAX_HOPS} is the limit", message.hops);
@@ -239,10 +238,8 @@ impl Inner {
         let now = self.env.now();
         let lease_until = now.saturating_add(budget.lease_left()).unwrap_or(Timestamp::MAX);
         let tracked: Vec<_> = ready.iter().filter(|ready| ready.route.options.is_tracked()).collect();
-        let owners: Vec<(u64, Option<String>)> = tracked
-            .iter()
-            .map(|ready| (self.env.random.next_u64(), ready.lock().map(|lock| lock.key)))
-            .collect();
+        let owners: Vec<(u64, Option<String>)> =
+            tracked.iter().map(|ready| (self.env.random.next_u64(), ready.lock().map(|lock| lock.key))).collect();
         let request = |place: usize| self.request(tracked[place], owners[place].0, lease_until);
         let answers = if tracked.is_empty() { Vec::new() } else { ask(&**store, tracked.len(), request, budget).await };
         drop(tracked);
@@ -266,7 +263,7 @@ impl Inner {
                 }
                 answer => self.refused(&ready, answer, now, &mut admitted.events),
             };
-            held.save_job_data(&ready.delivery, &action);
+            held.add(&ready.delivery, &action);
             admitted.reports.push(Report::of(&ready.delivery, action));
         }
         admitted

@@ -13,9 +13,8 @@ mod batch;
 mod bookkeeping;
 mod budget;
 mod carried;
-mod intake;
-mod stop;
 mod decision;
+mod intake;
 
 use std::{collections::HashSet, fmt, sync::Arc};
 
@@ -23,24 +22,22 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 pub(crate) use self::carried::SETTLE_JOB;
+pub use self::carried::{body_as_sent, carries_settlement};
 use self::{
     budget::Budget,
     carried::Carried,
     intake::{Ready, Received},
 };
-pub use self::{
-    carried::{body_as_sent, carries_settlement},
-    stop::Stop,
-};
 use crate::{
     client::Client,
     declared::Limits,
-    delivery::{MessageAction, Delivery, Disposition},
+    delivery::{Delivery, Disposition, MessageAction},
     env::Env,
     error::ErrorText,
     function::Function,
     ports::{Backend, Decision},
     record::JobState,
+    stop::Stop,
 };
 
 /// Runs the jobs of one function. Cloning is cheap.
@@ -80,7 +77,7 @@ impl Worker {
     /// words who runs the jobs, for histories; `stop` is the host's way to tell it to come to an end.
     #[must_use]
     pub fn new(function: Function, backend: Backend, env: Env, host: impl Into<Arc<str>>, stop: Stop) -> Self {
-        let limits = Limits { function: function.name(), declared: function.declared().clone() };
+        let limits = Limits::of(function.spec());
         let client = Client::new(backend.clone(), env.clone()).limited(limits);
         Self(Arc::new(Inner { function: function.bound(), backend, client, env, host: host.into(), stop }))
     }
@@ -124,7 +121,9 @@ impl Worker {
                 performed.state = report.decision.as_ref().map(Decision::state);
                 match report.decision {
                     Some(Decision::Succeeded { output, .. }) => performed.output = output,
-                    Some(Decision::Retry { error, .. } | Decision::Failed { error, .. }) => performed.error = Some(error),
+                    Some(Decision::Retry { error, .. } | Decision::Failed { error, .. }) => {
+                        performed.error = Some(error)
+                    }
                     Some(Decision::Released { .. }) | None => {}
                 }
             }

@@ -8,7 +8,16 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lamplighter::{EnqueueError, Enqueued, Function, Job, JobId, JobState, ListQuery, Options, Queue, Record, Retry, Timestamp, backend::{Backend, Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, EnqueueRequest, JobData, LeaseStatus, Queues, Store, StoreError, Token}, env::Env, host::{Delivery, Stop, Worker}, record::{Count, ErrorText, Page}};
+use lamplighter::{
+    EnqueueError, Enqueued, Function, Job, JobId, JobState, ListQuery, Options, Queue, Record, Retry, Timestamp,
+    backend::{
+        Backend, Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, EnqueueRequest,
+        JobData, LeaseStatus, Queues, Store, StoreError, Token,
+    },
+    env::Env,
+    host::{Delivery, Stop, Worker},
+    record::{Count, ErrorText, Page},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -143,7 +152,11 @@ impl Store for Memory {
                 let entry = jobs.entry(request.id).or_insert(Entry::new(JobState::Queued, 0, None));
                 if entry.failed_message.as_ref() == Some(&request.message_id) {
                     let error = ErrorText::new("no luck");
-                    return Ok(Claim::DeadLetterPending { reason: DeadLetterReason::Failed, error, attempts: entry.attempt });
+                    return Ok(Claim::DeadLetterPending {
+                        reason: DeadLetterReason::Failed,
+                        error,
+                        attempts: entry.attempt,
+                    });
                 }
                 if entry.state.is_final() {
                     return Ok(Claim::Ended(entry.state));

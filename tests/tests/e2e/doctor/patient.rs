@@ -4,10 +4,10 @@ use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, TimeToLiveSpecif
 use aws_sdk_lambda::types::{DestinationConfig, OnFailure, RecursiveLoop, State};
 use aws_sdk_sqs::{config::Credentials, types::QueueAttributeName};
 use lamplighter::{Function, ScheduledJob, schedule::Schedule};
-use lamplighter_aws::{StackReader, AwsClients};
+use lamplighter_aws::{AwsClients, StackReader};
 use lamplighter_infra::{
     Deployment, Template,
-    doctor::{Finding, Kind, Expected},
+    doctor::{Expected, Finding, Kind},
 };
 use lamplighter_tests::ministack::{REGION, ROOT_KEY, Stack, eventually};
 use serde_json::Value;

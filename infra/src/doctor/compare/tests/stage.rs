@@ -1,6 +1,8 @@
 //! A small stack, wanted and deployed.
 
-use lamplighter::{Context, EventTrigger, Function, Job, JobError, Options, Queue, Setting, mins, schedule::Schedule, secs};
+use lamplighter::{
+    Context, EventTrigger, Function, Job, JobError, Options, Queue, Setting, mins, schedule::Schedule, secs,
+};
 use lamplighter_aws::{Account, Code, DeployedStack, Observed, RunTimeSchedule, StackResource, lambda::About};
 use serde_json::{Value, json};
 
@@ -9,8 +11,8 @@ use crate::{
     doctor::{
         compare::compare,
         deployed::Deployed,
+        expected::{Expected, Resource},
         finding::Examination,
-        expected::{Resource, Expected},
     },
 };
 

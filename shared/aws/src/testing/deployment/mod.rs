@@ -24,7 +24,7 @@ use super::{
     http::{Asked, Reply, Serve, Server, reply, with_header},
     sqs::{Call, FakeSqs, Fault},
 };
-use crate::{QueueMap, AwsClients};
+use crate::{AwsClients, QueueMap};
 
 /// An endpoint with one stack, its queues, and the event source mappings of its functions.
 #[derive(Debug)]
