@@ -67,18 +67,23 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Reports the error on standard error, and gives the process's exit code: 2 when the command line is to blame,
-    /// 3 when an engine ended by itself, else 1; 0 when whoever read the output has seen enough (`lamp jobs | head`).
-    pub(crate) fn report(&self) -> ExitCode {
-        if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
-            return ExitCode::SUCCESS;
-        }
-        if matches!(self, Self::Unwell) {
-            return ExitCode::FAILURE;
-        }
-        crate::output::error(&self.to_string());
+    /// Whether it has to be told: not where each finding was told already, nor where whoever read the output has seen
+    /// enough (`lamp jobs | head`).
+    pub(crate) fn is_news(&self) -> bool {
         match self {
-            Self::Unanswered { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Output(source) => source.kind() != io::ErrorKind::BrokenPipe,
+            Self::Unwell => false,
+            _ => true,
+        }
+    }
+
+    /// The process's exit code: 2 when the command line is to blame, 3 when an engine ended by itself, else 1; 0 when
+    /// whoever read the output has seen enough.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Output(source) | Self::Unanswered { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+                ExitCode::SUCCESS
+            }
             Self::Usage(_)
             | Self::UnknownJob { .. }
             | Self::Unknown { .. }
@@ -145,11 +150,11 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_finger_finds_its_name_and_nonsense_finds_none() {
-        let names = ["webhook.deliver", "image.thumbnail", "report.daily"];
+        let names = ["invoices.send", "order.ship", "stock.count"];
         let near = |typed| nearest(typed, names);
-        assert_eq!(near("webhook.delivr").as_deref(), Some("webhook.deliver"));
-        assert_eq!(near("webhooks.deliver").as_deref(), Some("webhook.deliver"));
-        assert_eq!(near("thumbnail.image"), None);
+        assert_eq!(near("invoices.snd").as_deref(), Some("invoices.send"));
+        assert_eq!(near("invoice.send").as_deref(), Some("invoices.send"));
+        assert_eq!(near("send.invoices"), None);
         assert_eq!(near("zzz"), None);
     }
 

@@ -8,7 +8,7 @@ use lamplighter_aws::{AwsBackend, AwsClients, MappingState, Operator, Stack};
 use lamplighter_embedded::SqliteBackend;
 
 use crate::{
-    catalog,
+    catalog::Catalog,
     database::{self, Database},
     error::{Error, nearest},
 };
@@ -92,13 +92,13 @@ impl Place {
 
     /// As [`open`](Self::open), where there must be a queue of that name. A file then knows it, even if no job has been
     /// enqueued there yet.
-    pub(crate) async fn open_with_queue(&self, name: &str) -> Result<Target, Error> {
+    pub(crate) async fn open_with_queue(&self, catalog: &Catalog, name: &str) -> Result<Target, Error> {
         let target = self.open().await?;
-        target.check_queue(name).await?;
+        target.check_queue(catalog, name).await?;
         if let Target::File(file) = &target
             && !file.has_queue(name).await?
         {
-            file.embedded.declare(catalog::queue(name).as_slice()).await?;
+            file.embedded.declare(catalog.queue(name).as_slice()).await?;
         }
         Ok(target)
     }
@@ -161,19 +161,19 @@ impl Deployed {
 
 impl Target {
     /// Checks that there is a queue of that name: in the definitions or here.
-    pub(crate) async fn check_queue(&self, name: &str) -> Result<(), Error> {
+    pub(crate) async fn check_queue(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
         match self {
             Self::File(file) => {
                 let known = file.embedded.queue_names().await?;
-                file.check("queue", name, &known, catalog::queues())
+                file.check("queue", name, &known, catalog.queues())
             }
             Self::Stack(deployed) => deployed.check_queue(name),
         }
     }
 
     /// As [`check_queue`](Self::check_queue), for a look at records: a queue that is no more may have left some.
-    pub(crate) async fn check_queue_of_records(&self, name: &str) -> Result<(), Error> {
-        let checked = self.check_queue(name).await;
+    pub(crate) async fn check_queue_of_records(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
+        let checked = self.check_queue(catalog, name).await;
         if checked.is_err() && matches!(self, Self::Stack(_)) {
             let query = ListQuery { queue: Some(name.into()), limit: 1, ..ListQuery::default() };
             if !self.records()?.list(&query).await?.records.is_empty() {
@@ -184,8 +184,8 @@ impl Target {
     }
 
     /// Checks that there are or were jobs of that name: in the definitions or here.
-    pub(crate) async fn check_job(&self, name: &str) -> Result<(), Error> {
-        let defined = catalog::definitions();
+    pub(crate) async fn check_job(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
+        let defined = catalog.definitions();
         if defined.iter().any(|definition| definition.name == name) {
             return Ok(());
         }

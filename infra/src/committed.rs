@@ -2,6 +2,8 @@
 
 use std::{io, path::Path};
 
+use lamplighter::App;
+
 use crate::{Problems, Template, template};
 
 /// Where the template lies, from the repository's root.
@@ -37,12 +39,12 @@ pub enum CheckError {
     },
 }
 
-/// Compares a template file with the template of this deployment.
+/// Compares a template file with the template of this app.
 ///
 /// # Errors
 /// When definitions contradict each other, and when the file cannot be read.
-pub fn check(path: &Path) -> Result<Freshness, CheckError> {
-    check_against(&template()?, path)
+pub fn check(app: &App, path: &Path) -> Result<Freshness, CheckError> {
+    check_against(&template(app)?, path)
 }
 
 /// Compares a template file with a template. Line ends do not matter.

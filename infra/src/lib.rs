@@ -1,14 +1,25 @@
-//! Derives the infrastructure template from functions and definitions.
+//! Derives the infrastructure template from an app.
 //!
-//! Functions, job definitions and schedules say all that AWS must know: how long a job may take, how often it is
+//! An app's functions, job definitions and schedules say all that AWS must know: how long a job may take, how often it is
 //! tried, what carries it, when it starts. From that comes a [`Deployment`], plain data with every derived number and
 //! every contradiction found; and from the deployment a [`Template`].
 //!
 //! ```
-//! let template = lamplighter_infra::template()?;
-//! let webhooks = &template.to_json()["Resources"]["WebhooksQueue"]["Properties"];
+//! # use lamplighter::{App, Context, Definition, Function, Job, JobError, Options, Queue, secs};
+//! # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+//! # struct SendMail {}
+//! # impl Job for SendMail {
+//! #     const NAME: &'static str = "mail.send";
+//! #     const QUEUE: Queue = Queue::standard("mails");
+//! #     fn options() -> Options { Options::new().timeout(secs(30)) }
+//! # }
+//! # async fn send(_: SendMail, _: Context) -> Result<(), JobError> { Ok(()) }
+//! # fn mail() -> Function { Function::new("mail").job(send).with_state(()) }
+//! let app = App::new("shop").function(mail).definitions([Definition::of::<SendMail>()]);
+//! let template = lamplighter_infra::template(&app)?;
+//! let mails = &template.to_json()["Resources"]["MailsQueue"]["Properties"];
 //! // Six times the function's timeout, which is that of its slowest job and five seconds.
-//! assert_eq!(webhooks["VisibilityTimeout"], 6 * (30 + 5));
+//! assert_eq!(mails["VisibilityTimeout"], 6 * (30 + 5));
 //! # Ok::<(), lamplighter_infra::Problems>(())
 //! ```
 
@@ -20,9 +31,12 @@ mod node;
 mod problems;
 mod rules;
 mod sam;
+#[cfg(test)]
+mod test_app;
 mod yaml;
 
-use lamplighter::Function;
+use lamplighter::{App, Function, ScheduledJob, Variables};
+use lamplighter_aws::maintenance;
 
 pub use self::{
     committed::{CheckError, Freshness, TEMPLATE_PATH, check, check_against},
@@ -37,33 +51,46 @@ pub use self::{
     sam::Template,
 };
 
-/// The functions of this deployment.
+/// The functions that a deployment of this app consists of: the app's own, and the library's
+/// [maintenance function](maintenance) where any of them keeps records and the app has no such function itself.
 #[must_use]
-pub fn functions() -> Vec<Function> {
-    vec![images::function(), maintenance::function(), reports::function(), webhooks::function()]
+pub fn functions(app: &App) -> Vec<Function> {
+    parts(app).0
 }
 
-/// What this deployment consists of.
+/// What a deployment of this app consists of.
 ///
 /// # Errors
 /// When definitions contradict each other.
-pub fn deployment() -> Result<Deployment, Problems> {
-    let schedules = [lamplighter_jobs::schedules(), maintenance::schedules()].concat();
-    Deployment::derive(&functions(), &lamplighter_jobs::definitions(), &schedules)
+pub fn deployment(app: &App) -> Result<Deployment, Problems> {
+    let (functions, schedules) = parts(app);
+    Deployment::derive(&functions, &app.definitions, &schedules)
 }
 
-/// What a stack of this deployment should be.
+/// What a stack of this app should be.
 ///
 /// # Errors
 /// When definitions contradict each other.
-pub fn expected() -> Result<doctor::Expected, Problems> {
-    Ok(doctor::Expected::new(&functions(), deployment()?))
+pub fn expected(app: &App) -> Result<doctor::Expected, Problems> {
+    Ok(doctor::Expected::new(&functions(app), deployment(app)?))
 }
 
-/// The template of this deployment.
+/// The template of this app.
 ///
 /// # Errors
 /// When definitions contradict each other.
-pub fn template() -> Result<Template, Problems> {
-    Ok(Template::new(&deployment()?))
+pub fn template(app: &App) -> Result<Template, Problems> {
+    Ok(Template::new(&deployment(app)?))
+}
+
+/// The functions and schedules of an app, with those that the library brings.
+fn parts(app: &App) -> (Vec<Function>, Vec<ScheduledJob>) {
+    let mut functions = app.functions(&Variables::none());
+    let mut schedules = app.schedules.clone();
+    let has_its_own = functions.iter().any(|function| function.spec().maintenance);
+    if !has_its_own && functions.iter().any(|function| !function.spec().stateless) {
+        functions.push(maintenance::function());
+        schedules.extend(maintenance::schedules());
+    }
+    (functions, schedules)
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::block_on;
 use crate::{
+    catalog::Catalog,
     error::Error,
     output,
     place::{Place, Target},
@@ -89,17 +90,17 @@ impl Letter {
 }
 
 impl DeadLetters {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         match &self.queue {
-            Some(queue) => self.list(queue),
+            Some(queue) => self.list(catalog, queue),
             None => self.counts(),
         }
     }
 
-    fn list(&self, queue: &str) -> Result<(), Error> {
+    fn list(&self, catalog: &Catalog, queue: &str) -> Result<(), Error> {
         let letters: Vec<Letter> = block_on(async {
             let target = self.place.look().await?;
-            target.check_queue(queue).await?;
+            target.check_queue(catalog, queue).await?;
             Ok(match target {
                 // No job of it has been enqueued there yet.
                 Target::File(file) if !file.has_queue(queue).await? => Vec::new(),

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    catalog,
+    catalog::Catalog,
     error::Error,
     output::{self, FAINT, STRONG},
     when,
@@ -61,10 +61,10 @@ impl From<&Definition> for View {
 }
 
 impl Definitions {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         let chosen = match &self.job {
-            Some(name) => vec![catalog::definition(name)?],
-            None => catalog::definitions(),
+            Some(name) => vec![catalog.definition(name)?],
+            None => catalog.definitions(),
         };
         if self.json {
             return output::json_lines(chosen.iter().map(View::from));

@@ -3,18 +3,20 @@
 use std::{io::Write, time::Duration};
 
 use clap::Args;
+use lamplighter::Variables;
 use lamplighter_embedded::{Engine, EngineBuilder, SqliteBackend};
-use lamplighter_objects::Objects;
+use lamplighter_objects::{Location, LocationError, OBJECTS};
 use tokio::{runtime::Runtime, time::timeout};
 
 use super::runtime;
 use crate::{
-    catalog,
+    catalog::Catalog,
     database::Database,
     error::Error,
     foreign::safe,
     logging,
     output::{self, FAINT, NAME, STRONG},
+    ping,
     signals::Signals,
     when,
 };
@@ -40,38 +42,39 @@ pub(crate) struct Dev {
 }
 
 impl Dev {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         logging::start()?;
         let embedded = self.database.open_or_make()?;
         let signals = Signals::listen("stopped at once; unfinished jobs are found again when their leases end")?;
-        let objects = Objects::from_url(&self.objects).map_err(|error| Error::Usage(error.to_string()))?;
+        // What is wrong with it is said before anything runs.
+        let objects: Location = self.objects.parse().map_err(|error: LocationError| Error::Usage(error.to_string()))?;
+        let variables = Variables::system().with(OBJECTS, objects.to_string());
         let threads = runtime()?;
         let inside = threads.enter();
-        let mut engine = Engine::builder(&embedded).schedules(catalog::schedules());
-        for function in catalog::functions(webhooks::function(), objects) {
-            engine = engine.function(function);
-        }
+        let engine = Engine::builder(&embedded).app(catalog.app(), &variables).function(ping::function());
         drop(inside);
-        run_until(threads, signals, (self.grace, PATIENCE), &embedded, engine, || self.welcome())
+        run_until(threads, signals, (self.grace, PATIENCE), &embedded, engine, || self.welcome(catalog))
     }
 
     /// What somebody who sees this for the first time wants to know.
-    fn welcome(&self) {
+    fn welcome(&self, catalog: &Catalog) {
         let file = self.database.path().display().to_string();
         let (file, objects) = (safe(&file), safe(&self.objects));
         let elsewhere = if self.database.is_default() { String::new() } else { format!(" --db {file}") };
         let lamp = output::invocation();
-        let jobs: Vec<_> = catalog::definitions().iter().map(|definition| definition.name).collect();
+        let jobs: Vec<_> = catalog.definitions().iter().map(|definition| definition.name).collect();
         let mut err = anstream::stderr().lock();
         // A terminal that is gone is no reason to stop.
         let _ = writeln!(
             err,
             "{STRONG}Lamplighter is running.{STRONG:#} Ctrl-C stops it.\n\
+             \x20 {FAINT}app{FAINT:#}      {}\n\
              \x20 {FAINT}jobs{FAINT:#}     {}\n\
              \x20 {FAINT}file{FAINT:#}     {file}\n\
              \x20 {FAINT}objects{FAINT:#}  {}\n\
              \x20 {FAINT}try{FAINT:#}      {NAME}{lamp} enqueue lamp.ping '{{\"sleep_ms\": 250}}'{elsewhere}{NAME:#}\n\
              \x20          {NAME}{lamp} jobs{elsewhere}{NAME:#}",
+            catalog.app().name,
             jobs.join(", "),
             objects,
         );

@@ -11,6 +11,7 @@ use lamplighter_infra::doctor::{Examination, Finding, Severity};
 
 use super::block_on;
 use crate::{
+    catalog::Catalog,
     error::Error,
     foreign::safe,
     output::{self, BAD, FAINT, GOOD, NAME, STRONG, WARN},
@@ -32,12 +33,12 @@ pub(crate) struct Doctor {
 }
 
 impl Doctor {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         let set = || env::var(STACK).ok().filter(|name| !name.is_empty());
         let Some(stack) = self.stack.or_else(set) else {
             return Err(Error::Usage(format!("say which stack to look at: --stack NAME, or set {STACK}")));
         };
-        let expected = lamplighter_infra::expected().map_err(Error::failed)?;
+        let expected = lamplighter_infra::expected(catalog.app()).map_err(Error::failed)?;
         let stack_reader = StackReader::new(AwsClients::chain(None, None));
         let examination = block_on(async { Ok(expected.examine(&stack_reader, &stack).await?) })?;
         if self.json {

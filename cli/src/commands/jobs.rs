@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lamplighter::{JobState, ListQuery, Record};
 
 use super::block_on;
-use crate::{error::Error, output, place::Place, view::JobView, when};
+use crate::{catalog::Catalog, error::Error, output, place::Place, view::JobView, when};
 
 /// List jobs, newest first.
 ///
@@ -45,18 +45,18 @@ pub(crate) struct Jobs {
 const PAGE: usize = 500;
 
 impl Jobs {
-    pub(super) fn run(self) -> Result<(), Error> {
-        block_on(self.list())
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
+        block_on(self.list(catalog))
     }
 
-    async fn list(self) -> Result<(), Error> {
+    async fn list(self, catalog: &Catalog) -> Result<(), Error> {
         let target = self.place.look().await?;
         let client = target.records()?;
         if let Some(name) = &self.queue {
-            target.check_queue_of_records(name).await?;
+            target.check_queue_of_records(catalog, name).await?;
         }
         if let Some(name) = &self.job {
-            target.check_job(name).await?;
+            target.check_job(catalog, name).await?;
         }
         let mut left = if self.limit == 0 { usize::MAX } else { self.limit };
         let mut query = ListQuery {
@@ -149,6 +149,6 @@ fn note(record: &Record, now: Timestamp) -> String {
         JobState::Failed => {
             record.last_error().map(|error| output::one_line(&error.to_string(), 80)).unwrap_or_default()
         }
-        JobState::Succeeded | JobState::Cancelled | JobState::Queued | JobState::Waiting => String::new(),
+        JobState::Succeeded | JobState::Cancelled | JobState::Queued => String::new(),
     }
 }

@@ -25,7 +25,7 @@ use std::future::Future;
 use clap::Subcommand;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::error::Error;
+use crate::{catalog::Catalog, error::Error};
 
 /// What `lamp` can do.
 #[derive(Debug, Subcommand)]
@@ -54,28 +54,28 @@ pub(crate) enum Command {
 
 impl Command {
     /// Does it.
-    pub(crate) fn run(self) -> Result<(), Error> {
+    pub(crate) fn run(self, catalog: &Catalog, own_demo: Option<Box<dyn crate::demo::Demo>>) -> Result<(), Error> {
         match self {
-            Self::Demo(demo) => demo.run(),
-            Self::Dev(dev) => dev.run(),
-            Self::Enqueue(enqueue) => enqueue.run(),
-            Self::Jobs(jobs) => jobs.run(),
+            Self::Demo(demo) => demo.run(catalog, own_demo),
+            Self::Dev(dev) => dev.run(catalog),
+            Self::Enqueue(enqueue) => enqueue.run(catalog),
+            Self::Jobs(jobs) => jobs.run(catalog),
             Self::Job(job) => job.run(),
-            Self::Retry(retry) => retry.run(),
+            Self::Retry(retry) => retry.run(catalog),
             Self::Cancel(cancel) => cancel.run(),
-            Self::Schedules(schedules) => schedules.run(),
-            Self::Schedule(schedule) => schedule.run(),
-            Self::Definitions(definitions) => definitions.run(),
-            Self::DeadLetters(dead_letters) => dead_letters.run(),
-            Self::Redrive(redrive) => redrive.run(),
+            Self::Schedules(schedules) => schedules.run(catalog),
+            Self::Schedule(schedule) => schedule.run(catalog),
+            Self::Definitions(definitions) => definitions.run(catalog),
+            Self::DeadLetters(dead_letters) => dead_letters.run(catalog),
+            Self::Redrive(redrive) => redrive.run(catalog),
             Self::Queues(queues) => queues.run(),
-            Self::Pause(pause) => pause.run(),
-            Self::Resume(resume) => resume.run(),
+            Self::Pause(pause) => pause.run(catalog),
+            Self::Resume(resume) => resume.run(catalog),
             Self::Compact(compact) => compact.run(),
-            Self::New(new) => new.run(),
-            Self::Doctor(doctor) => doctor.run(),
-            Self::Infra(infra) => infra.run(),
-            Self::Bench(bench) => bench.run(),
+            Self::New(new) => new.run(catalog),
+            Self::Doctor(doctor) => doctor.run(catalog),
+            Self::Infra(infra) => infra.run(catalog),
+            Self::Bench(bench) => bench.run(catalog),
         }
     }
 }

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::block_on;
 use crate::{
+    catalog::Catalog,
     error::Error,
     foreign::safe,
     output::{self, GOOD, NAME, WARN},
@@ -40,22 +41,22 @@ struct Switch {
 }
 
 impl Pause {
-    pub(super) fn run(self) -> Result<(), Error> {
-        self.switch.run(true)
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
+        self.switch.run(catalog, true)
     }
 }
 
 impl Resume {
-    pub(super) fn run(self) -> Result<(), Error> {
-        self.switch.run(false)
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
+        self.switch.run(catalog, false)
     }
 }
 
 impl Switch {
-    fn run(self, paused: bool) -> Result<(), Error> {
+    fn run(self, catalog: &Catalog, paused: bool) -> Result<(), Error> {
         let Self { queue, place, json } = self;
         block_on(async {
-            match (place.open_with_queue(&queue).await?, paused) {
+            match (place.open_with_queue(catalog, &queue).await?, paused) {
                 (Target::File(file), true) => file.embedded.pause_queue(&queue).await?,
                 (Target::File(file), false) => file.embedded.resume_queue(&queue).await?,
                 (Target::Stack(deployed), true) => deployed.operator.pause(&queue).await?,

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::block_on;
 use crate::{
-    catalog,
+    catalog::Catalog,
     error::Error,
     foreign::safe,
     output::{self, GOOD, WARN},
@@ -34,9 +34,9 @@ use crate::{
 /// whose jobs keep no records are moved by SQS itself, up to 500 a second.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lamp redrive webhooks --dry-run
-  lamp redrive webhooks --job webhook.deliver --since 2h
-  lamp redrive webhooks --stack shop --rate 20")]
+  lamp redrive invoices --dry-run
+  lamp redrive invoices --job invoices.send --since 2h
+  lamp redrive invoices --stack shop --rate 20")]
 pub(crate) struct Redrive {
     /// The queue.
     queue: String,
@@ -91,24 +91,25 @@ struct Count {
 const STEP: u32 = 500;
 
 impl Redrive {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         block_on(async {
             if !self.dry_run {
-                return self.move_back(&self.place.open_with_queue(&self.queue).await?).await;
+                let target = self.place.open_with_queue(catalog, &self.queue).await?;
+                return self.move_back(catalog, &target).await;
             }
             let target = self.place.look().await?;
-            target.check_queue(&self.queue).await?;
+            target.check_queue(catalog, &self.queue).await?;
             self.count(&target).await
         })
     }
 
-    async fn move_back(&self, target: &Target) -> Result<(), Error> {
+    async fn move_back(&self, catalog: &Catalog, target: &Target) -> Result<(), Error> {
         let stop = Signals::stop()?;
         let began = Instant::now();
         let bar = progress::bar("moving", 0);
         let answer = match target {
             Target::File(file) => self.in_file(&file.embedded, &stop, &bar).await,
-            Target::Stack(deployed) => self.on_stack(deployed, &stop, &bar).await,
+            Target::Stack(deployed) => self.on_stack(catalog, deployed, &stop, &bar).await,
         };
         bar.finish_and_clear();
         self.tell(Answer { queue: self.queue.clone(), seconds: began.elapsed().as_secs_f64(), ..answer? })
@@ -140,14 +141,20 @@ impl Redrive {
         Ok(Answer { stopped: true, ..answer })
     }
 
-    async fn on_stack(&self, deployed: &Deployed, stop: &Stop, bar: &ProgressBar) -> Result<Answer, Error> {
+    async fn on_stack(
+        &self,
+        catalog: &Catalog,
+        deployed: &Deployed,
+        stop: &Stop,
+        bar: &ProgressBar,
+    ) -> Result<Answer, Error> {
         let mut moving = Moving::new().filter(self.filter());
         if let Some(rate) = self.rate {
             moving = moving.per_second(rate);
         }
         let client = deployed.aws.client();
         if let Ok(store) = client.store()
-            && catalog::keeps_records(&self.queue)
+            && catalog.keeps_records(&self.queue)
         {
             moving = moving.store(store.clone());
         }

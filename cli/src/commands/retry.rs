@@ -9,6 +9,7 @@ use lamplighter::{Client, JobId, JobState, ListQuery, backend::StoreError};
 
 use super::block_on;
 use crate::{
+    catalog::Catalog,
     error::Error,
     output::{self, GOOD, NAME},
     place::{Place, Target},
@@ -22,7 +23,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp retry order-42 order-43
-  lamp retry --failed --job webhook.deliver --since 2h
+  lamp retry --failed --job invoices.send --since 2h
   lamp retry --all --dry-run")]
 pub(crate) struct Retry {
     /// The jobs' ids: of jobs that have failed, succeeded or been cancelled.
@@ -63,7 +64,7 @@ struct Failed {
 }
 
 impl Retry {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         if self.failed && self.job.is_none() && self.queue.is_none() && self.since.is_none() {
             return Err(Error::Usage(
                 "say which failed jobs: --failed with --job, --queue or --since, or --all for every one".into(),
@@ -72,10 +73,10 @@ impl Retry {
         block_on(async {
             let target = if self.dry_run { self.place.look().await? } else { self.place.open().await? };
             if let Some(name) = &self.queue {
-                target.check_queue_of_records(name).await?;
+                target.check_queue_of_records(catalog, name).await?;
             }
             if let Some(name) = &self.job {
-                target.check_job(name).await?;
+                target.check_job(catalog, name).await?;
             }
             let client = target.records()?;
             if !self.ids.is_empty() {

@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use super::{block_on, enqueue::not_deployed};
 use crate::{
-    arguments, catalog,
+    arguments,
+    catalog::Catalog,
     error::Error,
     foreign::safe,
     output::{self, FAINT, GOOD, NAME, WARN},
@@ -46,9 +47,9 @@ enum Verb {
 /// It outlives the next deployments, until it is removed or all of its times have passed. One that is paused stays so.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  lamp schedule add report-berlin --cron '0 6 * * 1-5' --zone Europe/Berlin report.daily
+  lamp schedule add reminders --cron '0 6 * * 1-5' --zone Europe/Berlin invoices.remind
   lamp schedule add pulse --every 5m lamp.ping '{\"sleep_ms\": 500}'
-  lamp schedule add new-year --at 2027-01-01T00:00:00+01:00 webhook.deliver @greeting.json --stack shop")]
+  lamp schedule add new-year --at 2027-01-01T00:00:00+01:00 invoices.send @order.json --stack shop")]
 struct Add {
     /// Its name: 1 to 64 letters, digits and _.-
     name: String,
@@ -106,9 +107,9 @@ struct Added<'a> {
 }
 
 impl Schedule {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         match self.verb {
-            Verb::Add(add) => add.run(),
+            Verb::Add(add) => add.run(catalog),
             Verb::Remove(named) => named.remove(),
             Verb::Pause(named) => named.pause(true),
             Verb::Resume(named) => named.pause(false),
@@ -118,11 +119,11 @@ impl Schedule {
 }
 
 impl Add {
-    fn run(self) -> Result<(), Error> {
-        let definition = catalog::definition(&self.job)?;
+    fn run(self, catalog: &Catalog) -> Result<(), Error> {
+        let definition = catalog.definition(&self.job)?;
         let schedule = self.schedule()?;
         // A file in which no engine has run yet knows nothing of the code's.
-        if catalog::schedules().iter().any(|deployed| deployed.schedule.name == schedule.name) {
+        if catalog.schedules().iter().any(|deployed| deployed.schedule.name == schedule.name) {
             return Err(SchedulingError::Deployed(schedule.name).into());
         }
         let args = arguments::take(&definition, &self.args)?;

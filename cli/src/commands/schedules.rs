@@ -12,7 +12,7 @@ use lamplighter::{
 use serde::Serialize;
 
 use super::block_on;
-use crate::{catalog, error::Error, output, place::Place, when};
+use crate::{catalog::Catalog, error::Error, output, place::Place, when};
 
 /// List the schedules, with their next runs and how the last one went.
 #[derive(Debug, Args)]
@@ -55,8 +55,8 @@ struct Last {
 }
 
 impl Schedules {
-    pub(super) fn run(self) -> Result<(), Error> {
-        let views = block_on(self.views())?;
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
+        let views = block_on(self.views(catalog))?;
         if self.json {
             return output::json_lines(views);
         }
@@ -65,11 +65,11 @@ impl Schedules {
 
     /// Schedules stand in the code; the file knows those with which an engine has run, the stack those that are deployed,
     /// both those made at run time, and how they went.
-    async fn views(&self) -> Result<Vec<View>, Error> {
+    async fn views(&self, catalog: &Catalog) -> Result<Vec<View>, Error> {
         let now = Timestamp::now();
         let mut views = BTreeMap::new();
-        for scheduled in catalog::schedules() {
-            let status = ScheduleStatus::new(&scheduled, ScheduleOrigin::Deployed, false, now);
+        for scheduled in catalog.schedules() {
+            let status = ScheduleStatus::new(scheduled, ScheduleOrigin::Deployed, false, now);
             views.insert(status.schedule.name.clone(), View::of(status, None));
         }
         // Where there is no file yet, none of them has run yet.

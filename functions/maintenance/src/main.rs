@@ -1,6 +1,6 @@
-//! The function as Lambda runs it.
+//! The library's maintenance function as Lambda runs it.
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lamplighter_aws::lambda::Error> {
-    lamplighter_aws::lambda::run(maintenance::function()).await
+    lamplighter_aws::lambda::run(lamplighter_aws::maintenance::function()).await
 }

@@ -1,4 +1,4 @@
-//! Queues: how long a message stays hidden, how often it comes, how long it is kept.
+//! Queues: visibility timeout, maximum receives, retention.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,31 +17,31 @@ pub struct DeployedQueue {
     pub function: String,
     /// The jobs that it carries, by name.
     pub jobs: Vec<String>,
-    /// How long a received message stays hidden: six times the function's timeout, and the window (AWS Lambda
+    /// How long a received message stays hidden: six times the function's timeout plus the window (AWS Lambda
     /// Developer Guide, "Creating and configuring an Amazon SQS event source mapping"). A worker sets its own back-off
-    /// for what failed; this is what brings back messages of an environment that died.
+    /// for failed jobs; this timeout returns the messages of an environment that died.
     pub visibility_secs: u32,
     /// How long a message is kept.
     pub retention_secs: u32,
     /// How long a dead letter is kept. On a standard queue that counts from when the message was first sent.
     pub dead_letter_retention_secs: u32,
-    /// After how many receives SQS itself moves a message to the dead-letter queue: the backstop for jobs that take
-    /// their whole environment down, so it lies above what workers count.
+    /// The number of receives after which SQS itself moves a message to the dead-letter queue: the backstop for jobs that
+    /// crash their whole environment, so it is above what workers count.
     pub max_receives: u32,
-    /// How old a message may be before nobody can be taking it: the longest delay that SQS knows, and all attempts and
-    /// waits of its most patient job. Whole minutes.
+    /// The age above which a message cannot be in normal processing: the longest delay of SQS, and all attempts and
+    /// waits of its longest-retrying job. Whole minutes.
     pub stale_secs: u32,
-    /// Messages an invocation, at most.
+    /// Messages per invocation, at most.
     pub batch_size: u16,
     /// How long Lambda may wait to fill a batch.
     pub window_secs: u16,
-    /// Invocations at once, where limited.
+    /// Concurrent invocations, if limited.
     pub max_concurrency: Option<u16>,
 }
 
-/// SQS's own default, kept where it is enough.
+/// SQS's own default, used if it is enough.
 const RETENTION: Duration = days(4);
-/// The longest there is (Amazon SQS Developer Guide, "Message quotas").
+/// The maximum (Amazon SQS Developer Guide, "Message quotas").
 const MAX_RETENTION: Duration = days(14);
 /// The longest delay of a message that is sent (the same).
 const MAX_DELAY: Duration = mins(15);
@@ -93,7 +93,7 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
     }
 }
 
-/// How long a job may live from its first receive: all of its attempts, and the waits between them.
+/// A job's longest life from its first receive: all of its attempts, and the waits between them.
 fn lifetime(route: &Route, timeout: Duration) -> Duration {
     let retry = &route.options.retry;
     retry.span().saturating_add(timeout.saturating_mul(retry.max_attempts()))
@@ -119,8 +119,8 @@ fn check(route: &Route, timeout: Duration, problems: &mut Problems) {
     let life = lifetime(route, timeout);
     if life > MAX_RETENTION - days(1) {
         problems.add(format!(
-            "job {job} may go on retrying for {:.1} days; SQS keeps a message 14 days at most, waiting included: make \
-             it fewer attempts or shorter delays, 13 days in all",
+            "job {job} may retry for {:.1} days; SQS keeps a message 14 days at most, waiting included: set fewer \
+             attempts or shorter delays, 13 days in all",
             life.as_secs_f64() / days(1).as_secs_f64()
         ));
     }

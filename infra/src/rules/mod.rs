@@ -1,6 +1,5 @@
-//! What a template must keep to so that no job gets lost, and what AWS refuses only when it is deployed: rules that the
-//! usual linters do not know. They are asked of the finished template, so that nothing between the definitions and the
-//! file can break them.
+//! Rules of a template that prevent lost jobs, and errors that AWS reports only at deployment. The usual linters do not
+//! know these rules. They check the finished template, so no step between the definitions and the file can break them.
 
 mod mappings;
 mod patterns;
@@ -15,22 +14,32 @@ use serde_json::Value;
 use self::resources::Resources;
 use crate::problems::Problems;
 
-/// Examines a template in its JSON form. `now` is the moment after which single moments must lie.
+/// Examines a template in its JSON form. Single moments must be after `now`.
 ///
 /// ```
+/// # use lamplighter::{App, Context, Definition, Function, Job, JobError, Queue};
+/// # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// # struct SendMail {}
+/// # impl Job for SendMail {
+/// #     const NAME: &'static str = "mail.send";
+/// #     const QUEUE: Queue = Queue::standard("mails");
+/// # }
+/// # async fn send(_: SendMail, _: Context) -> Result<(), JobError> { Ok(()) }
+/// # fn mail() -> Function { Function::new("mail").job(send).with_state(()) }
 /// use serde_json::json;
 ///
-/// let mut template = lamplighter_infra::template()?.to_json();
+/// let app = App::new("shop").function(mail);
+/// let mut template = lamplighter_infra::template(&app)?.to_json();
 /// lamplighter_infra::examine(&template, "2026-01-01T00:00:00Z".parse()?)?;
 ///
-/// template["Resources"]["WebhooksQueue"]["Properties"]["VisibilityTimeout"] = json!(30);
+/// template["Resources"]["MailsQueue"]["Properties"]["VisibilityTimeout"] = json!(30);
 /// let problems = lamplighter_infra::examine(&template, "2026-01-01T00:00:00Z".parse()?).unwrap_err();
-/// assert!(problems.sentences()[0].starts_with("WebhooksQueue hides a message for 30 s"));
+/// assert!(problems.sentences()[0].starts_with("MailsQueue hides a message for 30 s"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Errors
-/// Everything that was found, each with the resource's name and what to change.
+/// All problems, each with the resource's name and what to change.
 pub fn examine(template: &Value, now: Timestamp) -> Result<(), Problems> {
     let resources = Resources::of(template);
     let mut problems = Problems::default();

@@ -1,14 +1,27 @@
-//! `docs/infrastructure.md` names what the template has.
+//! `docs/infrastructure.md` names the template's parameters, outputs and alarms.
 
-use lamplighter_infra::{deployment, template};
+use lamplighter::{Function, Queue, Setting};
+use lamplighter_infra::{Deployment, Template};
+
+use crate::support::{derive, functions_of_every_kind, handle, job, schedules_of_every_kind};
+
+job!(Ride, "ride.book", Queue::standard("rides"), lamplighter::Options::new());
 
 const DOCUMENT: &str = include_str!("../../../docs/infrastructure.md");
+
+/// Everything that a template can have, keys for secrets included.
+fn deployment() -> Deployment {
+    let keys = Setting::secret_arns("LAMPLIGHTER_COURIER_KEYS", "Keys of couriers");
+    let courier = Function::new("courier").setting(keys).job(handle::<Ride>).with_state(());
+    let functions: Vec<_> = functions_of_every_kind().into_iter().chain([courier]).collect();
+    derive(&functions, &schedules_of_every_kind()).unwrap()
+}
 
 /// Functions' own settings are described where they are declared.
 #[test]
 fn parameters_and_outputs_are_explained() {
-    let template = template().unwrap().to_json();
-    let deployment = deployment().unwrap();
+    let deployment = deployment();
+    let template = Template::new(&deployment).to_json();
     let settings: Vec<_> =
         deployment.functions.iter().flat_map(|function| &function.settings).map(|one| one.parameter()).collect();
     for parameter in template["Parameters"].as_object().unwrap().keys().filter(|name| !settings.contains(name)) {
@@ -23,7 +36,7 @@ fn parameters_and_outputs_are_explained() {
 
 #[test]
 fn alarms_are_explained() {
-    let deployment = deployment().unwrap();
+    let deployment = deployment();
     let mut explained = vec![("undelivered-events".to_owned(), "undelivered-events".to_owned())];
     for queue in &deployment.queues {
         let suffixes = ["dead-letters", "age"].into_iter();
@@ -33,7 +46,7 @@ fn alarms_are_explained() {
         let suffixes = ["errors", "throttles", "duration"].into_iter();
         explained.extend(suffixes.map(|suffix| (format!("{}-{suffix}", function.name), format!("FUNCTION-{suffix}"))));
     }
-    let template = template().unwrap().to_json();
+    let template = Template::new(&deployment).to_json();
     let resources = template["Resources"].as_object().unwrap().values();
     let names: Vec<_> = resources.filter_map(|one| one["Properties"]["AlarmName"]["Fn::Sub"].as_str()).collect();
     assert_eq!(names.len(), explained.len());
@@ -44,9 +57,9 @@ fn alarms_are_explained() {
     }
 }
 
-/// A link that leads nowhere is found here.
+/// Finds broken links.
 #[test]
-fn files_that_are_named_are_there() {
+fn linked_files_exist() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let links = DOCUMENT.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let files: Vec<_> = links.filter(|link| link.starts_with("../")).collect();

@@ -1,5 +1,5 @@
-//! Dead letters on their way back: what is sent, in which order, and what stays.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
+//! Redriving dead letters: what is sent, in which order, and what stays.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +32,7 @@ fn body(job: &str, id: &str) -> String {
     json!({"job": job, "id": id}).to_string()
 }
 
-/// Puts a letter of a job into the dead-letter queue, as a function buries one.
+/// Puts a dead letter of a job into the dead-letter queue, as a function does.
 fn dead_letter(fake: &FakeDeployment, job: &str, id: &str) -> String {
     dead_letter_at(fake, job, id, now())
 }
@@ -54,7 +54,7 @@ fn of_job(job: &str) -> DeadLetterFilter {
     DeadLetterFilter { job: Some(job.into()), since: None }
 }
 
-/// The road of ours, for all letters.
+/// The manual route, for all dead letters.
 fn own_road() -> Redrive {
     Redrive::new().store(Arc::new(Records::default()))
 }
@@ -64,7 +64,7 @@ fn counts(redriven: &Redriven) -> (u64, u64, u64, u64) {
 }
 
 #[tokio::test]
-async fn each_letter_is_sent_before_it_is_deleted_and_stays_as_it_was() {
+async fn dead_letters_are_sent_unchanged_before_they_are_deleted() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..23 {
         dead_letter(&fake, "act.out", &format!("job-{n:02}"));
@@ -77,7 +77,7 @@ async fn each_letter_is_sent_before_it_is_deleted_and_stays_as_it_was() {
     bodies.sort_unstable();
     assert_eq!(bodies, (0..23).map(|n| body("act.out", &format!("job-{n:02}"))).collect::<Vec<_>>());
 
-    // Receipts name their messages here: of each, the send comes before the delete.
+    // Receipts identify their messages here: for each message, the send comes before the delete.
     let calls = fake.calls();
     let sent_at = |text: &str| {
         let sends =
@@ -110,7 +110,7 @@ async fn each_letter_is_sent_before_it_is_deleted_and_stays_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_is_not_chosen_can_be_received_again_at_once() {
+async fn unmatched_dead_letters_are_visible_again_immediately() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..30 {
         dead_letter(&fake, if n % 3 == 0 { "act.out" } else { "other" }, &format!("job-{n}"));
@@ -122,12 +122,12 @@ async fn what_is_not_chosen_can_be_received_again_at_once() {
 }
 
 #[tokio::test]
-async fn letters_are_chosen_by_when_they_were_buried() {
+async fn dead_letters_are_filtered_by_age() {
     let fake = FakeDeployment::start().await.unwrap();
     let hour = 3_600_000;
     dead_letter_at(&fake, "act.out", "yesterday", now() - 24 * hour);
     dead_letter_at(&fake, "act.out", "just-now", now() - 1000);
-    // A job that fails again while the redrive runs has a new letter, which must not go round and round.
+    // A job that fails again during the redrive has a new dead letter, which must not be redriven again.
     dead_letter_at(&fake, "act.out", "meanwhile", now() + hour);
     let since = Timestamp::from_millisecond(now() - hour).unwrap();
     let filter = DeadLetterFilter { job: None, since: Some(since) };
@@ -138,7 +138,7 @@ async fn letters_are_chosen_by_when_they_were_buried() {
 }
 
 #[tokio::test]
-async fn a_letter_that_sqs_does_not_take_stays() {
+async fn a_dead_letter_that_sqs_refuses_stays() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..5 {
         dead_letter(&fake, "act.out", &format!("job-{n}"));
@@ -151,7 +151,7 @@ async fn a_letter_that_sqs_does_not_take_stays() {
 }
 
 #[tokio::test]
-async fn nothing_is_deleted_where_nothing_was_sent() {
+async fn nothing_is_deleted_if_nothing_was_sent() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter(&fake, "act.out", "a");
     fake.fail("SendMessageBatch", Fault::Call(403, "AccessDenied", "not yours"));
@@ -164,7 +164,7 @@ async fn nothing_is_deleted_where_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn a_letter_that_cannot_be_deleted_is_told() {
+async fn undeleted_dead_letters_are_reported() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter(&fake, "act.out", "a");
     dead_letter(&fake, "act.out", "b");
@@ -183,7 +183,7 @@ async fn a_letter_that_cannot_be_deleted_is_told() {
 }
 
 #[tokio::test]
-async fn on_a_fifo_queue_groups_are_kept_and_nothing_is_swallowed() {
+async fn fifo_redrives_keep_groups_and_lose_nothing() {
     let fake = FakeDeployment::start().await.unwrap();
     let mut ids = Vec::new();
     for n in 0..12 {
@@ -196,7 +196,7 @@ async fn on_a_fifo_queue_groups_are_kept_and_nothing_is_swallowed() {
         };
         ids.push(fake.put("shop-steps-dlq.fifo", &letter));
     }
-    // Move tasks are there, and not for this.
+    // Move tasks exist, but not for FIFO queues.
     fake.move_tasks(vec![json!({"Status": "COMPLETED"})]);
     let redriven = operator(&fake).redrive("steps", &Redrive::new(), &Stop::new(), |_| {}).await.unwrap();
     assert_eq!(counts(&redriven), (12, 0, 0, 0));
@@ -216,25 +216,25 @@ async fn on_a_fifo_queue_groups_are_kept_and_nothing_is_swallowed() {
 }
 
 #[tokio::test]
-async fn a_rate_is_kept() {
+async fn the_rate_limit_holds() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..30 {
         dead_letter(&fake, "act.out", &format!("job-{n}"));
     }
     let began = Instant::now();
-    let told = Mutex::new(Vec::<Moved>::new());
+    let reports = Mutex::new(Vec::<Moved>::new());
     let by_twenties = Redrive::new().per_second(NonZeroU32::new(20).unwrap());
-    let tell = |moved| told.lock().unwrap().push(moved);
-    let redriven = operator(&fake).redrive("work", &by_twenties, &Stop::new(), tell).await.unwrap();
+    let report = |moved| reports.lock().unwrap().push(moved);
+    let redriven = operator(&fake).redrive("work", &by_twenties, &Stop::new(), report).await.unwrap();
     assert_eq!(redriven.moved.moved, 30);
     assert!(began.elapsed() >= Duration::from_secs(1), "twenty in the first second, ten in the second one");
-    let told: Vec<_> = told.into_inner().unwrap().iter().map(|far| (far.moved, far.of)).collect();
-    assert_eq!(told[..3], [(10, 30), (20, 30), (30, 30)]);
+    let reports: Vec<_> = reports.into_inner().unwrap().iter().map(|far| (far.moved, far.of)).collect();
+    assert_eq!(reports[..3], [(10, 30), (20, 30), (30, 30)]);
     assert!(!fake.actions().contains(&"StartMessageMoveTask".to_owned()));
 }
 
 #[tokio::test]
-async fn a_stop_ends_what_is_under_way_and_begins_no_more() {
+async fn a_stop_finishes_calls_and_starts_no_more() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..30 {
         dead_letter(&fake, "act.out", &format!("job-{n}"));
@@ -248,7 +248,7 @@ async fn a_stop_ends_what_is_under_way_and_begins_no_more() {
 }
 
 #[tokio::test]
-async fn sqs_moves_everything_by_itself_where_it_can() {
+async fn sqs_moves_all_dead_letters_itself_if_it_can() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter(&fake, "act.out", "a");
     let look = |status: &str, moved: u64| {
@@ -256,11 +256,11 @@ async fn sqs_moves_everything_by_itself_where_it_can() {
                "ApproximateNumberOfMessagesToMove": 3, "StartedTimestamp": 0})
     };
     fake.move_tasks(vec![look("RUNNING", 1), look("COMPLETED", 3)]);
-    let told = Mutex::new(Vec::new());
-    let tell = |far: Moved| told.lock().unwrap().push((far.moved, far.of));
-    let redriven = operator(&fake).redrive("work", &Redrive::new(), &Stop::new(), tell).await.unwrap();
+    let reports = Mutex::new(Vec::new());
+    let report = |far: Moved| reports.lock().unwrap().push((far.moved, far.of));
+    let redriven = operator(&fake).redrive("work", &Redrive::new(), &Stop::new(), report).await.unwrap();
     assert_eq!((counts(&redriven), redriven.stopped), ((3, 0, 0, 0), false));
-    assert_eq!(told.into_inner().unwrap(), [(1, 3), (3, 3)]);
+    assert_eq!(reports.into_inner().unwrap(), [(1, 3), (3, 3)]);
     let arn = "arn:aws:sqs:us-east-1:123456789012:shop-work";
     let start = json!({"SourceArn": format!("{arn}-dlq"), "DestinationArn": arn});
     assert_eq!(fake.bodies("StartMessageMoveTask"), [start]);
@@ -279,7 +279,7 @@ async fn a_task_is_cancelled_by_a_stop() {
 }
 
 #[tokio::test]
-async fn where_there_are_no_tasks_our_own_road_goes() {
+async fn without_move_tasks_the_manual_route_is_used() {
     for unsupported in [None, Some("UnsupportedOperation"), Some("AWS.SimpleQueueService.UnsupportedOperation")] {
         let fake = FakeDeployment::start().await.unwrap();
         dead_letter(&fake, "act.out", "a");
@@ -294,7 +294,7 @@ async fn where_there_are_no_tasks_our_own_road_goes() {
 }
 
 #[tokio::test]
-async fn what_a_task_gets_stuck_on_goes_our_own_road() {
+async fn a_stuck_task_continues_on_the_manual_route() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter(&fake, "act.out", "a");
     let reason = "CouldNotDetermineMessageSource";
@@ -306,7 +306,7 @@ async fn what_a_task_gets_stuck_on_goes_our_own_road() {
 }
 
 #[tokio::test]
-async fn a_task_that_somebody_else_started_is_left_alone() {
+async fn a_foreign_task_is_not_touched() {
     let fake = FakeDeployment::start().await.unwrap();
     fake.move_tasks(vec![json!({"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 9})]);
     fake.task_is_under_way();
@@ -316,7 +316,7 @@ async fn a_task_that_somebody_else_started_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_failed_jobs_record_is_queued_again_before_its_message_is_sent() {
+async fn records_are_queued_before_their_messages_are_sent() {
     let fake = FakeDeployment::start().await.unwrap();
     let records = Arc::new(Records::default());
     let states = [
@@ -335,12 +335,12 @@ async fn a_failed_jobs_record_is_queued_again_before_its_message_is_sent() {
     let mut sent = fake.lying(LIVE);
     sent.sort_unstable();
     assert_eq!(sent, ["failed", "queued", "unknown"].map(|id| body("act.out", id)));
-    assert_eq!(fake.lying(DEAD).len(), 0, "those of jobs that need them no more are gone too");
+    assert_eq!(fake.lying(DEAD).len(), 0, "dead letters of jobs that do not need them are gone too");
     assert_eq!(records.marked_queued(), ["failed"]);
 }
 
 #[tokio::test]
-async fn where_the_store_is_away_nothing_is_sent() {
+async fn nothing_is_sent_without_the_store() {
     let fake = FakeDeployment::start().await.unwrap();
     let records = Arc::new(Records { away: true, ..Records::default() });
     for id in ["a", "b"] {
@@ -353,7 +353,7 @@ async fn where_the_store_is_away_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn counting_moves_nothing_and_hides_nothing() {
+async fn counting_moves_and_hides_nothing() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..25 {
         dead_letter(&fake, if n < 5 { "other" } else { "act.out" }, &format!("job-{n}"));
@@ -375,7 +375,7 @@ async fn counting_moves_nothing_and_hides_nothing() {
 }
 
 #[tokio::test]
-async fn letters_are_listed_oldest_first() {
+async fn dead_letters_are_listed_oldest_first() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter_at(&fake, "act.out", "new", now());
     dead_letter_at(&fake, "act.out", "old", now() - 1_000_000);
@@ -390,13 +390,13 @@ async fn letters_are_listed_oldest_first() {
 }
 
 #[tokio::test]
-async fn a_queue_that_is_not_there_is_one_sentence() {
+async fn an_unknown_queue_is_explained() {
     let fake = FakeDeployment::start().await.unwrap();
     let error = operator(&fake).redrive("wrok", &Redrive::new(), &Stop::new(), |_| {}).await.unwrap_err();
     assert!(error.to_string().contains("no queue \"wrok\" here; there are steps, work"), "{error}");
 }
 
-/// Records of which only the states matter.
+/// A store of which only the states matter.
 #[derive(Default)]
 struct Records {
     states: Mutex<BTreeMap<String, Option<JobState>>>,

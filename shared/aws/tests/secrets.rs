@@ -1,5 +1,5 @@
 //! Reading secrets by their ARNs.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says so by failing")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
 
 use std::{fs::File, process::Stdio};
 
@@ -11,7 +11,7 @@ const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/
 const PARAMETER: &str = "arn:aws:ssm:ap-south-1:123456789012:parameter/shop/stock";
 
 #[tokio::test]
-async fn both_services_are_asked_for_exactly_that_arn_in_its_own_region() {
+async fn secrets_are_read_by_arn_in_their_region() {
     let fake = FakeSecrets::start().await.unwrap();
     fake.keep(SECRET, "one");
     fake.keep(PARAMETER, "two");
@@ -27,7 +27,7 @@ async fn both_services_are_asked_for_exactly_that_arn_in_its_own_region() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_one_sentence_with_its_arn() {
+async fn errors_name_the_arn() {
     let fake = FakeSecrets::start().await.unwrap();
     let reader = SecretReader::new(fake.sdk());
     for arn in [SECRET, PARAMETER] {
@@ -40,11 +40,11 @@ async fn what_cannot_be_read_is_one_sentence_with_its_arn() {
     assert_eq!(error.kind(), StoreErrorKind::Denied, "{error}");
 }
 
-/// The variable that tells this program to be the process that has used up its files.
+/// The variable that makes this program the process that has used up its files.
 const STARVED: &str = "LAMPLIGHTER_TEST_STARVED";
 
 #[tokio::test]
-#[ignore = "not a test by itself: the other runs it"]
+#[ignore = "not a test on its own: the other runs it"]
 async fn the_process_without_files() {
     if std::env::var_os(STARVED).is_none() {
         return;
@@ -60,7 +60,7 @@ async fn the_process_without_files() {
 
 #[tokio::test]
 #[cfg(target_os = "linux")]
-async fn a_client_that_cannot_trust_anybody_for_want_of_files_is_not_kept() {
+async fn a_client_without_certificates_is_not_cached() {
     let output = Command::new("sh")
         .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
         .arg(std::env::current_exe().unwrap())

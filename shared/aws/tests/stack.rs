@@ -1,5 +1,5 @@
-//! Stacks as their outputs tell them, and queues paused and resumed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
+//! Stacks as described by their outputs, and queues paused and resumed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use lamplighter::backend::StoreErrorKind;
 use lamplighter_aws::{
@@ -13,7 +13,7 @@ fn operator(fake: &FakeDeployment) -> Operator {
 }
 
 #[tokio::test]
-async fn a_stack_tells_what_it_consists_of() {
+async fn a_stack_is_read_from_its_outputs() {
     let fake = FakeDeployment::start().await.unwrap();
     fake.output("Table", Some("shop-jobs"));
     fake.output("EventBus", Some("shop"));
@@ -32,7 +32,7 @@ async fn a_stack_tells_what_it_consists_of() {
 }
 
 #[tokio::test]
-async fn a_stack_that_is_none_is_one_sentence() {
+async fn an_unusable_stack_is_explained() {
     let fake = FakeDeployment::start().await.unwrap();
     let read = async |name: &str| {
         let error = Stack::read(&fake.sdk(), name).await.unwrap_err();
@@ -46,7 +46,7 @@ async fn a_stack_that_is_none_is_one_sentence() {
     for (queues, says) in [
         (None, "has no output Queues, and is CREATE_COMPLETE"),
         (Some("nonsense"), "does not say where its queues are (expected"),
-        (Some(r#"{"work":{"url":"here"}}"#), "\"here\", which is no URL of a queue"),
+        (Some(r#"{"work":{"url":"here"}}"#), "\"here\", which is not a queue's URL"),
     ] {
         fake.output("Queues", queues);
         let (kind, text) = read("shop").await;
@@ -61,7 +61,7 @@ async fn a_stack_that_is_none_is_one_sentence() {
 }
 
 #[tokio::test]
-async fn a_queue_is_paused_and_resumed_once_lambda_says_so() {
+async fn pausing_waits_for_lambda() {
     let fake = FakeDeployment::start().await.unwrap();
     let operator = operator(&fake);
     assert_eq!(operator.mapping("work").await.unwrap(), MappingState::Enabled);
@@ -70,7 +70,7 @@ async fn a_queue_is_paused_and_resumed_once_lambda_says_so() {
     assert!(!fake.is_enabled("mapping-work") && fake.is_enabled("mapping-steps"));
     assert_eq!(operator.mapping("work").await.unwrap(), MappingState::Disabled);
     assert_eq!(fake.bodies("UpdateEventSourceMapping"), [json!({"UUID": "mapping-work", "Enabled": false})]);
-    // One look came with the answer to the switch.
+    // The first state came with the answer to the update.
     assert_eq!(fake.bodies("GetEventSourceMapping").len(), 2);
     operator.pause("work").await.unwrap();
     assert_eq!(fake.bodies("UpdateEventSourceMapping").len(), 1, "it is paused already");
@@ -81,7 +81,7 @@ async fn a_queue_is_paused_and_resumed_once_lambda_says_so() {
 }
 
 #[tokio::test]
-async fn a_mapping_that_is_being_changed_is_asked_again() {
+async fn a_mapping_in_change_is_tried_again() {
     let fake = FakeDeployment::start().await.unwrap();
     let operator = operator(&fake);
     fake.fail("UpdateEventSourceMapping", Fault::Call(400, "ResourceInUseException", "cannot be updated now"));
@@ -91,7 +91,7 @@ async fn a_mapping_that_is_being_changed_is_asked_again() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_paused_is_one_sentence() {
+async fn pause_errors_are_explained() {
     let fake = FakeDeployment::start().await.unwrap();
     let operator = operator(&fake);
     let says = async |queue: &str, parts: &[&str]| {
@@ -107,7 +107,7 @@ async fn what_cannot_be_paused_is_one_sentence() {
 }
 
 #[tokio::test]
-async fn queues_say_how_they_stand() {
+async fn queues_report_their_status() {
     let fake = FakeDeployment::start().await.unwrap();
     let letter = FakeLetter { body: "{}", attributes: &[], sent: 0, group: None };
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! What people do to queues and dead letters while an engine runs, or none.
+//! Operations on queues and dead letters, with an engine and without.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may")]
 
 use std::{sync::Arc, time::Duration};
@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 const WORK: Queue = Queue::standard("work");
 const CLOCK: Queue = Queue::standard("clock");
 
-/// Runs as soon as there is a permit, and ends as it is told.
+/// Runs as soon as there is a permit, and fails if requested.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Act {
     #[serde(default)]
@@ -30,7 +30,7 @@ impl Job for Act {
     }
 }
 
-/// The same under another name.
+/// A second job on the same queue.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Other {}
 
@@ -54,7 +54,7 @@ impl Job for Tick {
 
 async fn act(job: Act, _: Context, State(permits): State<Arc<Semaphore>>) -> Result<(), JobError> {
     permits.acquire().await?.forget();
-    if job.fail { Err(JobError::fail("as told")) } else { Ok(()) }
+    if job.fail { Err(JobError::fail("as requested")) } else { Ok(()) }
 }
 
 async fn other(_: Other) -> Result<(), JobError> {
@@ -76,7 +76,7 @@ async fn enqueue(embedded: &SqliteBackend, count: usize) {
     assert!(answers.iter().all(Result::is_ok));
 }
 
-/// Lets a minute pass, in which whatever can run has run.
+/// Lets a minute pass, in which every job that can run has run.
 async fn a_minute(embedded: &SqliteBackend) {
     let client = embedded.client();
     let tick = client.enqueue(Tick {}).delay(secs(60)).await.unwrap();
@@ -98,12 +98,12 @@ fn memory() -> SqliteBackend {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_queue_runs_nothing_and_a_resumed_one_all() {
+async fn a_paused_queue_runs_nothing_until_resumed() {
     let embedded = memory();
     let permits = Arc::new(Semaphore::new(0));
     enqueue(&embedded, 20).await;
     let running = start(&embedded, &permits, 1).await;
-    // One runs, and others lie in the engine's buffer.
+    // One runs, and others are in the engine's buffer.
     a_minute(&embedded).await;
     assert_eq!((status(&embedded).await.running, status(&embedded).await.waiting), (1, 19));
 
@@ -113,7 +113,7 @@ async fn a_paused_queue_runs_nothing_and_a_resumed_one_all() {
     a_minute(&embedded).await;
     let paused = status(&embedded).await;
     assert_eq!((paused.paused, paused.running, paused.waiting), (true, 0, 20));
-    assert_eq!(succeeded(&embedded).await, 1, "what ran went on to its end");
+    assert_eq!(succeeded(&embedded).await, 1, "the running job ran to its end");
 
     embedded.resume_queue(WORK.name()).await.unwrap();
     permits.add_permits(1);
@@ -142,9 +142,9 @@ async fn a_pause_outlives_the_engine() {
     running.stop(Duration::ZERO).await;
 }
 
-/// Two connections to one file, as two processes have them: what one writes, the other's engine hears of.
+/// Two connections to one file, like two processes: the engine of one notices what the other writes.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_hears_of_a_pause_by_another_process() {
+async fn an_engine_notices_a_pause_by_another_process() {
     let folder = tempfile::tempdir().unwrap();
     let open = || SqliteBackend::open(folder.path().join("jobs.db"), Settings::default()).unwrap();
     let (engines, others) = (open(), open());
@@ -163,7 +163,7 @@ async fn an_engine_hears_of_a_pause_by_another_process() {
 
     others.pause_queue(WORK.name()).await.unwrap();
     job("second").await.unwrap();
-    // The engine has heard of it when it runs what was written later to another queue, a second later.
+    // The engine has noticed it when it runs what was written later to another queue, a second later.
     let tick = client.enqueue(Tick {}).delay(secs(1)).await.unwrap();
     client.wait(tick.id(), limit).await.unwrap();
     permits.add_permits(2);
@@ -179,7 +179,7 @@ async fn an_engine_hears_of_a_pause_by_another_process() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn queues_that_are_not_there_are_named() {
+async fn unknown_queues_are_named_in_errors() {
     let embedded = memory();
     for error in [
         embedded.pause_queue("nowhere").await.unwrap_err(),
@@ -192,7 +192,7 @@ async fn queues_that_are_not_there_are_named() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn queues_say_how_they_stand() {
+async fn queues_report_their_status() {
     let embedded = memory();
     let client = embedded.client();
     enqueue(&embedded, 3).await;
@@ -205,11 +205,11 @@ async fn queues_say_how_they_stand() {
     assert_eq!((work.waiting, work.delayed, work.running, work.dead_letters), (3, 1, 0, 0));
     let all = embedded.queues().await.unwrap();
     let ordered = all.iter().find(|status| status.queue == "ordered").unwrap();
-    assert_eq!((ordered.fifo, ordered.waiting, ordered.delayed), (true, 2, 0), "the second waits for its turn alone");
+    assert_eq!((ordered.fifo, ordered.waiting, ordered.delayed), (true, 2, 0), "the second only waits for its turn");
 }
 
 /// Jobs of two names fail, an hour apart; the names of those without a record are read from their bodies.
-async fn letters(embedded: &SqliteBackend) -> (Running, Timestamp) {
+async fn dead_letters(embedded: &SqliteBackend) -> (Running, Timestamp) {
     let permits = Arc::new(Semaphore::new(100));
     let running = start(embedded, &permits, 4).await;
     let client = embedded.client();
@@ -242,7 +242,7 @@ fn count(job: &str, reason: &str, letters: u64) -> (String, String, u64) {
 #[tokio::test(start_paused = true)]
 async fn dead_letters_are_counted_by_job_and_reason() {
     let embedded = memory();
-    let (running, since) = letters(&embedded).await;
+    let (running, since) = dead_letters(&embedded).await;
     running.stop(Duration::ZERO).await;
     let all = counted(&embedded, &DeadLetterFilter::default()).await;
     let bad = |job| count(job, "bad-message", 1);
@@ -256,9 +256,9 @@ async fn dead_letters_are_counted_by_job_and_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_redrive_moves_what_was_chosen_and_leaves_the_rest() {
+async fn a_redrive_moves_only_what_matches() {
     let embedded = memory();
-    let (running, since) = letters(&embedded).await;
+    let (running, since) = dead_letters(&embedded).await;
     running.stop(Duration::ZERO).await;
     let late = DeadLetterFilter { job: Some("act".into()), since: Some(since), before: None };
     assert_eq!(embedded.redrive_some(WORK.name(), &late, 10).await.unwrap(), 1);
@@ -272,11 +272,11 @@ async fn a_redrive_moves_what_was_chosen_and_leaves_the_rest() {
     assert_eq!(status(&embedded).await.dead_letters, 5);
 }
 
-/// An engine runs meanwhile, and jobs that fail again come back: a redrive moves each letter once, and ends.
+/// Jobs fail again while the engine runs: a redrive moves each dead letter once, and ends.
 #[tokio::test(start_paused = true)]
 async fn a_redrive_ends_while_jobs_fail_again() {
     let embedded = memory();
-    let (running, _) = letters(&embedded).await;
+    let (running, _) = dead_letters(&embedded).await;
     assert_eq!(embedded.redrive(WORK.name()).await.unwrap(), 7);
     a_minute(&embedded).await;
     assert_eq!(status(&embedded).await.dead_letters, 7);

@@ -1,4 +1,4 @@
-//! How a handler says that a job did not succeed.
+//! The errors that handlers return.
 
 use std::{borrow::Cow, error::Error, fmt, time::Duration};
 
@@ -8,8 +8,8 @@ use crate::{misfit::Misfit, redaction::Redactor};
 
 /// Why an attempt did not succeed, and what follows from it.
 ///
-/// Any error becomes one by `?` and then means "try again by the job's policy". It is not itself an
-/// [`Error`], so that `?` can take them all.
+/// `?` converts any error into one that means "try again by the job's policy". The type itself does not implement
+/// [`Error`], so that `?` accepts every error type.
 pub struct JobError {
     pub(crate) action: ErrorAction,
     dependency_down: bool,
@@ -38,9 +38,9 @@ pub(crate) enum ErrorAction {
     RetryIn(Duration),
     /// Try again by policy, but not before this time has passed.
     RetryAfter(Duration),
-    /// Try no more.
+    /// Do not try again.
     Fail,
-    /// Put back for this long; the attempt does not count.
+    /// Release the job for this long; the attempt does not count.
     Snooze(Duration),
     /// The arguments do not fit the job.
     BadArguments,
@@ -52,15 +52,15 @@ impl JobError {
         Self::new(ErrorAction::Retry, error.into())
     }
 
-    /// Try again after `delay` instead of the policy's time, if attempts are left: for a time that the handler itself
-    /// knows to be right. One that others name belongs in [`retry_after`](Self::retry_after).
+    /// Try again after `delay` instead of the policy's time, if attempts are left: for a delay that the handler itself
+    /// knows to be right. A delay that another party names belongs in [`retry_after`](Self::retry_after).
     pub fn retry_in(delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(ErrorAction::RetryIn(delay), error.into())
     }
 
-    /// Try again by the job's policy, but not before `delay` has passed, if attempts are left: for a time that somebody
-    /// else names, such as a `Retry-After`. Nobody else can make the job use up its attempts sooner than its policy
-    /// says. How long they may put it off is up to the handler, which bounds `delay` by what it trusts them with.
+    /// Try again by the job's policy, but not before `delay` has passed, if attempts are left: for a delay that another
+    /// party names, such as `Retry-After`. That party cannot make the job use up its attempts sooner than its policy
+    /// says. The handler decides how long the job may be delayed, and caps `delay` accordingly.
     pub fn retry_after(delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::new(ErrorAction::RetryAfter(delay), error.into())
     }
@@ -71,7 +71,7 @@ impl JobError {
     }
 
     pub(crate) fn snooze(delay: Duration) -> Self {
-        Self::new(ErrorAction::Snooze(delay), "put back by the handler".into())
+        Self::new(ErrorAction::Snooze(delay), "snoozed by the handler".into())
     }
 
     pub(crate) fn bad_arguments(misfit: Misfit) -> Self {
@@ -130,7 +130,7 @@ impl JobError {
         }
     }
 
-    /// The error's text and those of its causes, as records and logs keep it.
+    /// The texts of the error and its causes, as records and logs keep them.
     #[must_use]
     pub fn text(&self) -> ErrorText {
         self.redacted_text(None)
@@ -182,7 +182,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for JobError {
 
 impl fmt::Debug for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobError").field("verdict", &self.action).field("source", &self.source).finish()
+        f.debug_struct("JobError").field("action", &self.action).field("source", &self.source).finish()
     }
 }
 
@@ -192,8 +192,8 @@ impl fmt::Display for JobError {
     }
 }
 
-/// An error as it is kept: its message, and the messages of its causes, outermost first. Bounded, so that a
-/// record stays small whatever a handler puts into its errors.
+/// An error as records keep it: its message and the messages of its causes, outermost first. Bounded, so that a record
+/// stays small whatever a handler returns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorText {
     /// The outermost message.
@@ -263,7 +263,7 @@ mod tests {
     struct Publish(#[source] std::num::ParseIntError);
 
     #[test]
-    fn question_mark_takes_any_error_and_keeps_its_causes() {
+    fn question_mark_converts_any_error_with_its_causes() {
         fn handler() -> Result<(), JobError> {
             "x".parse::<u8>().map_err(Publish)?;
             Ok(())

@@ -16,7 +16,7 @@ use crate::{
     event::EventTrigger,
     handler::{ErasedHandler, Handler, erase},
     job::{Job, schema_of},
-    layer::{self, ErasedLayer, Execution, HandlerService, Layer, Output, Service},
+    layer::{self, ErasedLayer, Execution, HandlerService, Layer, Layers, Output, Service},
     message::is_job_name,
     options::{Options, Overlap},
     queue::Queue,
@@ -315,10 +315,15 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
             + Sync
             + 'static,
     {
-        let layer = layer::erase(layer);
         self.layers_of_nothing += usize::from(self.routes.is_empty());
-        for route in self.routes.values_mut() {
-            Arc::make_mut(route).layers.push(layer.clone());
+        self.layers(&Layers::new().layer(layer))
+    }
+
+    /// Puts several layers around the handlers that have been added so far.
+    #[must_use]
+    pub fn layers(mut self, layers: &Layers) -> Self {
+        for route in self.routes.values_mut().filter(|_| !layers.all().is_empty()) {
+            Arc::make_mut(route).layers.extend_from_slice(layers.all());
         }
         self
     }

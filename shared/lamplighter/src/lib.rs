@@ -19,6 +19,7 @@
 //!
 //! This crate knows no backend and does no I/O: time, randomness, queues and records come from outside.
 
+mod app;
 mod client;
 mod context;
 mod declared;
@@ -47,9 +48,11 @@ mod sensitive;
 mod setting;
 mod stop;
 pub mod testing;
+mod variables;
 mod worker;
 
 pub use self::{
+    app::App,
     client::{Client, Enqueue, NewJob},
     context::Context,
     error::JobError,
@@ -66,6 +69,7 @@ pub use self::{
     scheduled::ScheduledJob,
     sensitive::Sensitive,
     setting::Setting,
+    variables::Variables,
 };
 
 // Used in definitions, whose crates then need not name them.

@@ -15,11 +15,14 @@ use std::{
 };
 
 use lamplighter::{
-    Context, Function, Job, JobError, JobState, Queue, RawValue, State,
+    App, Context, Function, Job, JobError, JobState, Queue, RawValue, State, Variables,
     backend::{DeadLetterReason, Decision},
     env::Env,
     host::{Delivery, MessageAction, Stop, Worker},
-    layer::{EndKind, Execution, HandlerService, Histogram, JobErrorKind, JobMetrics, Layer, Metrics, Output, Service},
+    layer::{
+        EndKind, Execution, HandlerService, Histogram, JobErrorKind, JobMetrics, Layer, Layers, Metrics, Output,
+        Service,
+    },
     mins, secs,
 };
 use support::{Act, Memory, QUEUE, act, delivery, start};
@@ -235,6 +238,21 @@ async fn a_layer_can_be_added_before_and_after_the_state() {
     let function = function.layer(noting(&log, "after"));
     lamplighter::testing::TestRun::of(function).run(&Act { what: "fine".into() }).await;
     assert_eq!(log.lock().unwrap()[..3], ["after begins", "before begins", "handler fine"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_layers_of_an_app_are_outside_of_its_functions_own() {
+    let log = Log::default();
+    let (inside, handlers) = (noting(&log, "own"), log.clone());
+    let layers = Layers::new().layer(noting(&log, "third")).layer(noting(&log, "fourth"));
+    let app = App::new("shop")
+        .layer(noting(&log, "second"))
+        .function(move || Function::new("test").job(handler).layer(inside.clone()).with_state(handlers.clone()))
+        .layers(&layers);
+    let function = app.functions(&Variables::system()).remove(0);
+    lamplighter::testing::TestRun::of(function).run(&Act { what: "fine".into() }).await;
+    let begun: Vec<_> = log.lock().unwrap().iter().filter(|note| note.contains("begins")).cloned().collect();
+    assert_eq!(begun, ["fourth begins", "third begins", "second begins", "own begins"]);
 }
 
 #[test]

@@ -137,7 +137,8 @@ pub(super) async fn a_settlement_that_is_known_again_frees_what_it_held(subject:
     waits(&other).await;
     // The first time it was cut off before the key was free.
     let settlement = one.settlement(token, succeeded());
-    let cut_off = lamplighter::backend::Completion { lock: None, ..settlement.clone() };
+    let mut cut_off = settlement.clone();
+    cut_off.lock = None;
     for settlement in [cut_off, settlement] {
         let answer = one.store.settle(vec![settlement], soon()).await.remove(0);
         assert!(is_applied(answer.expect("an answer")));

@@ -32,7 +32,7 @@ pub(crate) async fn stack() -> (&'static Cloud, &'static Stack) {
         let template = template::from_yaml(&std::fs::read_to_string(file).unwrap()).unwrap();
         s3(cloud, Method::PUT, "", Vec::new()).await;
         let parameters = [("WebhookSecret", SECRET), ("WebhookAllowPrivate", "127.0.0.1"), ("ObjectsBucket", BUCKET)];
-        let deployment = lamplighter_infra::deployment().unwrap();
+        let deployment = lamplighter_infra::deployment(&lamplighter_app::app()).unwrap();
         let functions: Vec<_> =
             deployment.functions.iter().map(|function| (&*function.name, &*function.name)).collect();
         deploy(&cloud.aws, "lamplighter", template, &parameters, &functions).await
@@ -152,7 +152,7 @@ async fn a_report_sums_up_the_records_of_its_day() {
 #[tokio::test]
 async fn queues_are_as_the_definitions_say() {
     let (cloud, stack) = stack().await;
-    let deployment = lamplighter_infra::deployment().unwrap();
+    let deployment = lamplighter_infra::deployment(&lamplighter_app::app()).unwrap();
     for queue in &deployment.queues {
         let output = |what: &str| stack.output(&format!("{}{what}", lamplighter_infra::logical_name(&queue.name)));
         let attributes = cloud.aws.queue_attributes(output("QueueUrl").unwrap()).await.unwrap();

@@ -17,3 +17,4 @@ mod order;
 mod outage;
 mod rights;
 mod schedules;
+mod second_app;

@@ -38,7 +38,7 @@ async fn what_is_made_compiles_passes_its_tests_runs_and_deploys() {
     lamp(&copy, &copy.binary("lamp"), &[&schedule[..], &args].concat());
 
     copy.cargo("fmt", &["--all", "--check"]).unwrap();
-    let deployment = lamplighter_infra::deployment().unwrap();
+    let deployment = lamplighter_infra::deployment(&lamplighter_app::app()).unwrap();
     let there = deployment.functions.iter().map(|function| &*function.name);
     let functions: Vec<_> = there.chain(["bulk-quills", "quills"]).collect();
     let binaries: Vec<_> = functions.iter().flat_map(|name| ["--bin", *name]).collect();
@@ -49,12 +49,12 @@ async fn what_is_made_compiles_passes_its_tests_runs_and_deploys() {
     watch(&run);
     deploy(&copy, &functions).await;
 
-    let tests = ["--workspace", "--test", "run", "--test", "send", "--test", "quills", "--test", "template"];
+    let tests = ["--workspace", "--test", "run", "--test", "send", "--test", "quills", "--test", "deployment"];
     copy.cargo("clippy", &[&tests[..], &["--", "-D", "warnings"]].concat()).unwrap();
     copy.cargo("clippy", &["-p", "lamplighter-jobs", "--all-targets", "--", "-D", "warnings"]).unwrap();
     let tested = copy.cargo("test", &tests).unwrap();
     assert!(tested.matches("test it_tells_what_it_was_about ... ok").count() >= 4, "{tested}");
-    assert!(tested.contains("test committed::the_committed_template_is_up_to_date ... ok"), "{tested}");
+    assert!(tested.contains("test the_committed_template_is_up_to_date ... ok"), "{tested}");
     let tested = copy.cargo("test", &["-p", "lamplighter-jobs", "--lib"]).unwrap();
     assert!(
         tested.contains("test quills_send::tests::") && tested.contains("test tests::schedules_are_sound"),

@@ -1,7 +1,7 @@
 //! What `maintenance` finds and repairs, in a real table and a real queue of the emulator.
 
 use lamplighter::{JobId, JobState, Record, hours, mins, record::AttemptOutcome, secs};
-use lamplighter_aws::Report;
+use lamplighter_aws::maintenance::Report;
 use lamplighter_tests::wire::{Call, Fault};
 use tokio::time::Instant;
 

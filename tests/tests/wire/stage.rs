@@ -19,8 +19,9 @@ use lamplighter::{
     env::{Clock, Env},
 };
 use lamplighter_aws::{
-    AwsBackend, AwsClients, Maintenance, QueueMap, Settings,
+    AwsBackend, AwsClients, QueueMap, Settings,
     lambda::{Host, Invocation},
+    maintenance::Maintenance,
 };
 use lamplighter_infra::cost::Asked;
 use lamplighter_tests::{

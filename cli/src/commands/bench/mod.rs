@@ -10,7 +10,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 
-use crate::{error::Error, output};
+use crate::{catalog::Catalog, error::Error, output};
 
 /// Measure the embedded engine on this machine, beside the machine's own yardstick.
 ///
@@ -32,12 +32,12 @@ enum What {
 }
 
 impl Bench {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         if cfg!(debug_assertions) {
             return in_release();
         }
         match self.what {
-            Some(What::Startup(startup)) => startup.run(),
+            Some(What::Startup(startup)) => startup.run(catalog),
             None => self.embedded.run(),
         }
     }
@@ -45,7 +45,7 @@ impl Bench {
 
 /// Goes on as a release build, which cargo makes first.
 fn in_release() -> Result<(), Error> {
-    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../app/Cargo.toml");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     output::hint("figures come from a release build; building one first may take some minutes");
     let ended = Command::new(cargo)
@@ -56,7 +56,7 @@ fn in_release() -> Result<(), Error> {
         Ok(status) => process::exit(status.code().unwrap_or(1)),
         Err(error) => Err(Error::failed(format_args!(
             "this is a debug build and cargo cannot be started ({}); \
-             run `cargo run --release -p lamplighter-cli -- bench` in the repository",
+             run `cargo run --release -p lamplighter-app -- bench` in the repository",
             crate::error::reason(&error)
         ))),
     }

@@ -5,6 +5,7 @@ use comfy_table::{Cell, CellAlignment};
 use lamplighter_benches::startup::{self, Compared, Cost, Options, Report};
 
 use crate::{
+    catalog::Catalog,
     commands::block_on,
     error::Error,
     output::{self, FAINT, STRONG},
@@ -31,10 +32,13 @@ pub(super) struct Startup {
 
 impl Startup {
     /// Measures, and shows what came out.
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         let mut options = Options { turns: self.turns, ..Options::default() };
         match self.bootstraps.is_empty() {
-            true => options.bootstraps.extend(lamplighter_infra::functions().iter().map(|one| one.name().to_owned())),
+            true => {
+                let functions = lamplighter_infra::functions(catalog.app());
+                options.bootstraps.extend(functions.iter().map(|one| one.name().to_owned()));
+            }
             false => options.bootstraps = self.bootstraps,
         }
         let report = block_on(async { startup::run(&options, &output::hint).await.map_err(Error::failed) })?;

@@ -18,7 +18,8 @@ use serde::Serialize;
 use self::many::{Many, Sending};
 use super::block_on;
 use crate::{
-    arguments, catalog,
+    arguments,
+    catalog::Catalog,
     error::Error,
     output::{self, FAINT, GOOD, NAME, WARN},
     ping,
@@ -39,9 +40,9 @@ use crate::{
 #[command(after_help = "Examples:
   lamp enqueue lamp.ping
   lamp enqueue lamp.ping '{\"sleep_ms\": 500}' --delay 90s
-  lamp enqueue webhook.deliver @order.json --id order-42
-  jq -c .job orders.json | lamp enqueue webhook.deliver - --json
-  lamp enqueue image.thumbnail --from pictures.jsonl --id-prefix pictures-2026
+  lamp enqueue invoices.send @order.json --id order-42
+  jq -c .job orders.json | lamp enqueue invoices.send - --json
+  lamp enqueue invoices.send --from orders.jsonl --id-prefix orders-2026
   jq -c '{args: ., id: .number, delay: \"2h\"}' orders.json | lamp enqueue order.ship --from - --with-options")]
 pub(crate) struct Enqueue {
     /// The job's name; `lamp definitions` lists them.
@@ -127,8 +128,8 @@ impl Opened {
 }
 
 impl Enqueue {
-    pub(super) fn run(self) -> Result<(), Error> {
-        let definition = catalog::definition(&self.job)?;
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
+        let definition = catalog.definition(&self.job)?;
         if let Some(from) = &self.many.from {
             let sending = Sending { many: &self.many, definition: &definition, when: &self.when, json: self.json };
             return block_on(sending.run(from, async || self.open(&definition).await));

@@ -5,7 +5,7 @@ use comfy_table::{Cell, CellAlignment};
 use lamplighter_infra::cost::{Estimate, Mode, Standing, Workload, prices};
 use serde::Serialize;
 
-use crate::{error::Error, output};
+use crate::{catalog::Catalog, error::Error, output};
 
 /// Show what a month's jobs cost on AWS, by service and by how much is remembered of each job.
 ///
@@ -49,8 +49,8 @@ struct View {
 }
 
 impl Cost {
-    pub(super) fn run(&self) -> Result<(), Error> {
-        let standing = Standing::of(&lamplighter_infra::deployment().map_err(Error::failed)?);
+    pub(super) fn run(&self, catalog: &Catalog) -> Result<(), Error> {
+        let standing = Standing::of(&lamplighter_infra::deployment(catalog.app()).map_err(Error::failed)?);
         let workload = Workload {
             jobs: self.jobs_per_month,
             duration_ms: self.duration_ms,

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use lamplighter_infra::{CheckError, Freshness, TEMPLATE_PATH, Template, check_against, examine};
 
 use crate::{
+    catalog::Catalog,
     error::{Error, reason},
     output,
 };
@@ -39,11 +40,11 @@ enum About {
 }
 
 impl Infra {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         if let Some(About::Cost(cost)) = &self.about {
-            return cost.run();
+            return cost.run(catalog);
         }
-        let template = lamplighter_infra::template().map_err(Error::failed)?;
+        let template = lamplighter_infra::template(catalog.app()).map_err(Error::failed)?;
         examine(&template.to_json(), Timestamp::now()).map_err(Error::failed)?;
         if self.json {
             return output::print(|out| {

@@ -144,13 +144,13 @@ fn put(path: &Path, file: &File) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::repository::{FUNCTIONS, JOBS, MANIFEST},
+        super::repository::{APP, JOBS, MANIFEST},
         *,
     };
 
     fn with_repository(test: impl FnOnce(&Repository)) {
         let folder = tempfile::tempdir().unwrap();
-        for path in [MANIFEST, JOBS, FUNCTIONS] {
+        for path in [MANIFEST, JOBS, APP] {
             let path = folder.path().join(path);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "fn a( ) {}\n").unwrap();
@@ -178,7 +178,7 @@ mod tests {
             let mut changes = Changes::new(repository);
             assert!(changes.make(JOBS, String::new()).unwrap_err().to_string().contains("is there already"));
             changes.edit(JOBS, "b", |text| Ok(format!("{text}fn b( ) {{}}\n"))).unwrap();
-            changes.edit(FUNCTIONS, "nothing", |text| Ok(text.to_owned())).unwrap();
+            changes.edit(APP, "nothing", |text| Ok(text.to_owned())).unwrap();
             changes.make("new.rs", "fn new( ) {}\n".into()).unwrap();
             changes.complete(&Rustfmt::of(repository));
             changes.write().unwrap();

@@ -9,12 +9,12 @@ use super::{
     lock, manifest,
     names::{self, JobName},
     next,
-    repository::{FUNCTIONS, FUNCTIONS_MANIFEST, LOCK, MANIFEST, Repository},
+    repository::{APP, APP_MANIFEST, LOCK, MANIFEST, Repository},
     rust,
     survey::Survey,
     template::fill,
 };
-use crate::error::Error;
+use crate::{catalog::Catalog, error::Error};
 
 /// Make a function: its crate with a bootstrap, a queue, a first job with a handler and tests, and what deploys it.
 #[derive(Debug, Args)]
@@ -36,9 +36,9 @@ pub(super) struct Function {
 }
 
 impl Function {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         let repository = Repository::find()?;
-        let survey = Survey::of(&repository)?;
+        let survey = Survey::of(&repository, catalog)?;
         let mut changes = Changes::new(&repository);
         let job = self.plan(&survey, &mut changes)?;
         let next = next::job(&job, &self.name);
@@ -92,16 +92,14 @@ impl Function {
         let line = format!("{name} = {{ path = \"functions/{name}\" }}");
         changes.edit(MANIFEST, &line, |text| manifest::add_member(text, name))?;
         let line = format!("{name}.workspace = true");
-        changes.edit(FUNCTIONS_MANIFEST, &line, |text| manifest::add_dependency(text, name))?;
-        let element = format!("{}::function()", name.replace('-', "_"));
-        changes.edit(FUNCTIONS, &element, |text| {
-            rust::add_to_vec(text, "functions", &element, |there| there > &*element)
-        })?;
+        changes.edit(APP_MANIFEST, &line, |text| manifest::add_dependency(text, name))?;
+        let make = format!("{}::function", name.replace('-', "_"));
+        changes.edit(APP, &format!(".function({make})"), |text| rust::add_function(text, &make))?;
         changes.edit(LOCK, name, |text| {
             let version = lock::version(text, "lamplighter").ok_or("there is no package `lamplighter`")?;
             let dependencies = ["lamplighter", "lamplighter-aws", "lamplighter-jobs", "tokio", "tracing"];
             let text = lock::add_package(text, name, version, &dependencies)?;
-            lock::add_dependency(&text, "lamplighter-infra", name)
+            lock::add_dependency(&text, "lamplighter-app", name)
         })
     }
 }

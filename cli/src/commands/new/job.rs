@@ -14,7 +14,10 @@ use super::{
     survey::{FunctionThere, Survey},
     template::fill,
 };
-use crate::error::{Error, nearest};
+use crate::{
+    catalog::Catalog,
+    error::{Error, nearest},
+};
 
 /// Add a job to a function: its definition, a handler, tests of both, and what joins them.
 #[derive(Debug, Args)]
@@ -46,9 +49,9 @@ pub(super) struct NewJob {
 pub(super) const TIMEOUT: u64 = 30;
 
 impl Job {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         let repository = Repository::find()?;
-        let survey = Survey::of(&repository)?;
+        let survey = Survey::of(&repository, catalog)?;
         let mut changes = Changes::new(&repository);
         let (job, function) = self.plan(&survey, &mut changes)?;
         let next = next::job(&job, &function);

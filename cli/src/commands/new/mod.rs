@@ -23,6 +23,7 @@ use clap::{Args, Subcommand};
 
 use self::{changes::Changes, next::Step, repository::Repository, rustfmt::Rustfmt};
 use crate::{
+    catalog::Catalog,
     error::Error,
     output::{self, FAINT, NAME},
 };
@@ -53,11 +54,11 @@ struct Finish {
 }
 
 impl New {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         match self.what {
-            What::Job(job) => job.run(),
-            What::Function(function) => function.run(),
-            What::Schedule(schedule) => schedule.run(),
+            What::Job(job) => job.run(catalog),
+            What::Function(function) => function.run(catalog),
+            What::Schedule(schedule) => schedule.run(catalog),
         }
     }
 }

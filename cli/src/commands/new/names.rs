@@ -4,7 +4,7 @@ use lamplighter::schedule::is_schedule_name;
 use lamplighter_infra::{MAX_FUNCTION_NAME, MAX_QUEUE_NAME, MAX_SCHEDULE_NAME, is_taken_queue, logical_name};
 
 use super::survey::Survey;
-use crate::{catalog, error::Error};
+use crate::error::Error;
 
 /// A job's name, and what is called after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl JobName {
             )));
         }
         let parts: Vec<&str> = name.split('.').collect();
-        if matches!(parts[..], ["lamp" | "lamplighter", ..]) {
+        if matches!(parts[..], ["lamp" | "lamplighter" | "maintenance", ..]) {
             return Err(usage(format_args!(
                 "{name} would be one of Lamplighter's own jobs; begin it with another word"
             )));
@@ -122,7 +122,7 @@ pub(super) fn check_queue(name: &str, survey: &Survey) -> Result<String, Error> 
     check_file(name, name)?;
     let others: Vec<_> = survey.queues.iter().map(|queue| queue.name.as_str()).collect();
     let elsewhere = survey.jobs.iter().filter_map(|job| job.queue.as_deref());
-    let built_in = catalog::queues();
+    let built_in = survey.built_in_queues.iter().copied();
     if is_taken_queue(name) || elsewhere.chain(others.iter().copied()).chain(built_in).any(|other| other == name) {
         return Err(usage(format_args!("there is a queue {name} already; choose another name")));
     }
@@ -223,6 +223,7 @@ mod tests {
             ("invoices.2nd", "each part"),
             ("in voices", "each part"),
             ("lamp.sing", "Lamplighter's own"),
+            ("maintenance.sweep", "Lamplighter's own"),
             ("invoices.move", "move is a word of the Rust language"),
             ("invoices.aux", "aux is a device on Windows"),
             ("nul", "nul is a device on Windows"),
@@ -265,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_queue_and_a_schedule_have_room_too() {
-        let survey = Survey::default();
+        let survey = Survey { built_in_queues: ["lamp", "webhooks"].into(), ..Survey::default() };
         let queue = |name: &str| check_queue(name, &survey).map_err(|error| error.to_string());
         assert_eq!(queue("bulk-mail"), Ok("BULK_MAIL".into()));
         for name in ["undelivered-events", "mail-dlq", "lamp", "webhooks"] {
@@ -273,10 +274,10 @@ mod tests {
         }
         assert!(queue(&"x".repeat(48)).unwrap_err().contains("room for 47"));
         let schedule =
-            |name: &str| check_schedule(name, ["report-daily"].into_iter()).map_err(|error| error.to_string());
+            |name: &str| check_schedule(name, ["nightly-sums"].into_iter()).map_err(|error| error.to_string());
         assert_eq!(schedule("invoices.nightly"), Ok(()));
-        assert!(schedule("report-daily").unwrap_err().contains("already"));
-        assert!(schedule("report.daily").unwrap_err().contains("punctuation"));
+        assert!(schedule("nightly-sums").unwrap_err().contains("already"));
+        assert!(schedule("nightly.sums").unwrap_err().contains("punctuation"));
         assert!(schedule("NUL.txt").unwrap_err().contains("nul is a device on Windows"));
         assert!(queue("con").unwrap_err().contains("con is a device on Windows"));
         assert!(schedule("no name").unwrap_err().contains("1-64"));

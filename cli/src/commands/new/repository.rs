@@ -11,12 +11,12 @@ use crate::error::{Error, reason};
 pub(super) const JOBS: &str = "shared/jobs/src/lib.rs";
 /// The queues.
 pub(super) const QUEUES: &str = "shared/jobs/src/queues.rs";
-/// The list of functions.
-pub(super) const FUNCTIONS: &str = "infra/src/lib.rs";
+/// The app.
+pub(super) const APP: &str = "app/src/lib.rs";
 /// The workspace's manifest.
 pub(super) const MANIFEST: &str = "Cargo.toml";
-/// The manifest of the list of functions.
-pub(super) const FUNCTIONS_MANIFEST: &str = "infra/Cargo.toml";
+/// The app's manifest.
+pub(super) const APP_MANIFEST: &str = "app/Cargo.toml";
 /// The lock file.
 pub(super) const LOCK: &str = "Cargo.lock";
 
@@ -33,7 +33,7 @@ impl Repository {
             .map_err(|error| Error::failed(format_args!("cannot tell the current folder: {}", reason(&error))))?;
         Self::around(&here).ok_or_else(|| {
             Error::Usage(format!(
-                "{} is not in a Lamplighter repository, which has {JOBS} and {FUNCTIONS} below its Cargo.toml; change \
+                "{} is not in a Lamplighter repository, which has {JOBS} and {APP} below its Cargo.toml; change \
                  into one",
                 here.display()
             ))
@@ -41,7 +41,7 @@ impl Repository {
     }
 
     pub(super) fn around(folder: &Path) -> Option<Self> {
-        let is_root = |folder: &&Path| [MANIFEST, JOBS, FUNCTIONS].iter().all(|file| folder.join(file).is_file());
+        let is_root = |folder: &&Path| [MANIFEST, JOBS, APP].iter().all(|file| folder.join(file).is_file());
         folder.ancestors().find(is_root).map(|root| Self { root: root.to_owned() })
     }
 

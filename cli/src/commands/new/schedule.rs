@@ -19,7 +19,8 @@ use super::{
     survey::{JobThere, Survey},
 };
 use crate::{
-    arguments, catalog,
+    arguments,
+    catalog::Catalog,
     error::Error,
     output::{self, FAINT, NAME},
     when,
@@ -66,12 +67,12 @@ struct Times {
 }
 
 impl Schedule {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         let repository = Repository::find()?;
-        let survey = Survey::of(&repository)?;
-        let job = self.job(&survey)?;
-        let scheduled = self.scheduled()?;
-        self.check(&repository, &scheduled)?;
+        let survey = Survey::of(&repository, catalog)?;
+        let job = self.job(catalog, &survey)?;
+        let scheduled = self.scheduled(catalog)?;
+        self.check(catalog, &repository, &scheduled)?;
         let next = next::schedule(&self.name);
         let mut changes = Changes::new(&repository);
         let element = self.written(job, &scheduled);
@@ -85,10 +86,10 @@ impl Schedule {
     }
 
     /// The job as the sources define it, and as this program knows it.
-    fn job<'a>(&self, survey: &'a Survey) -> Result<&'a JobThere, Error> {
+    fn job<'a>(&self, catalog: &Catalog, survey: &'a Survey) -> Result<&'a JobThere, Error> {
         let Some(job) = survey.job(&self.job) else {
             // Tells of a slip; what else it knows stands in the command's own source.
-            catalog::definition(&self.job)?;
+            catalog.definition(&self.job)?;
             return Err(Error::Usage(format!("{} is not deployed anywhere; name another job", self.job)));
         };
         if !job.is_shared() {
@@ -97,7 +98,7 @@ impl Schedule {
                 job.name, job.path
             )));
         }
-        if catalog::definitions().iter().all(|definition| definition.name != job.name) {
+        if catalog.definitions().iter().all(|definition| definition.name != job.name) {
             return Err(Error::failed(format_args!(
                 "{} stands in {}, and this program was built before; build it anew (`cargo lamp` does)",
                 job.name, job.path
@@ -106,8 +107,8 @@ impl Schedule {
         Ok(job)
     }
 
-    fn scheduled(&self) -> Result<ScheduledJob, Error> {
-        let definition = catalog::definition(&self.job)?;
+    fn scheduled(&self, catalog: &Catalog) -> Result<ScheduledJob, Error> {
+        let definition = catalog.definition(&self.job)?;
         let sound = |error| Error::from(SchedulingError::from(error));
         let schedule = self.when()?;
         let schedule = match &self.zone {
@@ -138,17 +139,17 @@ impl Schedule {
     }
 
     /// Whether it can be deployed beside all others.
-    fn check(&self, repository: &Repository, scheduled: &ScheduledJob) -> Result<(), Error> {
-        let deployed = lamplighter_infra::deployment().map_err(Error::failed)?;
+    fn check(&self, catalog: &Catalog, repository: &Repository, scheduled: &ScheduledJob) -> Result<(), Error> {
+        let deployed = lamplighter_infra::deployment(catalog.app()).map_err(Error::failed)?;
         // What has been added since this program was built is known from the source alone.
         let written = rust::elements_of_vec(&repository.needed(JOBS)?, "all_schedules").unwrap_or_default();
         let written: Vec<_> = written.iter().filter_map(|element| rust::first_text(element)).collect();
         let known = deployed.schedules.iter().map(|schedule| &schedule.name);
         names::check_schedule(&self.name, known.chain(&written).map(String::as_str))?;
-        let all = [&catalog::schedules()[..], std::slice::from_ref(scheduled)].concat();
+        let all = [catalog.schedules(), std::slice::from_ref(scheduled)].concat();
         let own = |name: &str| all.iter().any(|scheduled| scheduled.schedule.name == name);
         // Those of functions alone are not looked at again.
-        let functions: Vec<_> = lamplighter_infra::functions()
+        let functions: Vec<_> = lamplighter_infra::functions(catalog.app())
             .into_iter()
             .filter(|function| function.spec().events.iter().filter_map(|event| event.rule).all(own))
             .collect();

@@ -10,7 +10,7 @@ use super::{
     repository::{JOBS, LOCK, QUEUES, Repository},
     rust,
 };
-use crate::error::Error;
+use crate::{catalog::Catalog, error::Error};
 
 /// Queues, jobs and functions, as they are written.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub(super) struct Survey {
     pub(super) crates: BTreeSet<String>,
     /// Words that stand in files where a new type is named too.
     pub(super) words: BTreeSet<String>,
+    /// Queues that this program knows.
+    pub(super) built_in_queues: BTreeSet<&'static str>,
 }
 
 /// A queue's constant.
@@ -65,8 +67,8 @@ const JOBS_FOLDER: &str = "shared/jobs/src";
 
 impl Survey {
     /// Reads the sources.
-    pub(super) fn of(repository: &Repository) -> Result<Self, Error> {
-        let mut survey = Self::default();
+    pub(super) fn of(repository: &Repository, catalog: &Catalog) -> Result<Self, Error> {
+        let mut survey = Self { built_in_queues: catalog.queues().into_iter().collect(), ..Self::default() };
         for item in parsed(repository, QUEUES)?.items {
             if let Item::Const(constant) = item
                 && let Some(name) = queue_name(&constant.expr)
@@ -193,6 +195,14 @@ impl<'a> Visit<'a> for FunctionThere {
             self.takes.insert(last.ident.to_string());
         }
         syn::visit::visit_signature(self, signature);
+    }
+
+    fn visit_expr_path(&mut self, path: &'a syn::ExprPath) {
+        let mut words = path.path.segments.iter().rev().map(|segment| &segment.ident);
+        let is_the_librarys = words.next().is_some_and(|word| word == "function")
+            && words.next().is_some_and(|word| word == "maintenance");
+        self.maintenance |= is_the_librarys;
+        syn::visit::visit_expr_path(self, path);
     }
 
     fn visit_expr_method_call(&mut self, call: &'a syn::ExprMethodCall) {

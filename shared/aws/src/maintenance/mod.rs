@@ -10,6 +10,7 @@
 //! decides. What there is no time for is done next time: the walk through the listing goes on where it stopped.
 
 mod due;
+mod function;
 mod queues;
 mod report;
 mod stale;
@@ -19,7 +20,10 @@ use std::{sync::Arc, time::Duration};
 use lamplighter::{backend::StoreError, env::Env};
 use tokio::time::{Instant, timeout_at};
 
-pub use self::report::{QueueReport, Report};
+pub use self::{
+    function::{Sweep, function, schedules},
+    report::{QueueReport, Report},
+};
 use crate::{AwsBackend, backend::DelayedSender, dynamo::Dynamo};
 
 /// Looks after a deployment. Cloning is cheap.

@@ -1,6 +1,6 @@
-//! A function of jobs that end in every way, and events for it.
+//! A function whose jobs end in every way, and events for it.
 
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 pub(crate) const QUEUE: Queue = Queue::standard("work");
 
-/// One job that ends as its arguments say.
+/// A job that ends as its arguments request.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Act {
     #[serde(default)]
@@ -62,7 +62,7 @@ impl Job for Watch {
     const QUEUE: Queue = QUEUE;
 }
 
-/// What ran: job id, attempt, note.
+/// A run: job id, attempt, note.
 pub(crate) type Ran = (String, u32, String);
 
 pub(crate) async fn act(
@@ -101,14 +101,14 @@ pub(crate) fn function(ran: mpsc::UnboundedSender<Ran>) -> Function {
         .with_state(ran)
 }
 
-/// A host, the SQS that it calls, and what it ran.
-pub(crate) struct Stage {
+/// A host, the SQS that it calls, and the jobs that it ran.
+pub(crate) struct Fixture {
     pub(crate) sqs: FakeSqs,
     pub(crate) host: Host,
     pub(crate) ran: mpsc::UnboundedReceiver<Ran>,
 }
 
-impl Stage {
+impl Fixture {
     /// With a map that names the queue and its dead-letter queue, `work` and `work-dlq`.
     pub(crate) async fn mapped() -> Self {
         Self::with(|sqs| {
@@ -125,8 +125,8 @@ impl Stage {
 
     async fn with(map: impl FnOnce(&FakeSqs) -> QueueMap) -> Self {
         let sqs = FakeSqs::start().await.unwrap();
-        let (tell, ran) = mpsc::unbounded_channel();
-        let host = Host::new(function(tell), Sqs::new(sqs.sdk(), map(&sqs)));
+        let (report, ran) = mpsc::unbounded_channel();
+        let host = Host::new(function(report), Sqs::new(sqs.sdk(), map(&sqs)));
         Self { sqs, host, ran }
     }
 
@@ -184,7 +184,7 @@ pub(crate) fn batch(records: impl IntoIterator<Item = Value>) -> Value {
     json!({"Records": records.into_iter().collect::<Vec<_>>()})
 }
 
-/// Visibility timeouts that were asked for, by receipt.
+/// Visibility timeouts that were set, by receipt.
 pub(crate) fn visibilities(sqs: &FakeSqs) -> std::collections::BTreeMap<String, u64> {
     let calls = sqs.bodies("ChangeMessageVisibilityBatch");
     let entries = calls.iter().flat_map(|call| call["Entries"].as_array().unwrap());

@@ -73,7 +73,7 @@ impl Transaction<'_> {
     }
 }
 
-pub(crate) const LIST: &str = "SELECT dead_letters.seq, queues.name, dead_letters.id, job, reason, buried_at, receives, grp, error, body \
+const LIST: &str = "SELECT dead_letters.seq, queues.name, dead_letters.id, job, reason, buried_at, receives, grp, error, body \
     FROM dead_letters INDEXED BY dead_letters_queue JOIN queues ON queues.id = dead_letters.queue \
     WHERE dead_letters.queue = ?1 AND dead_letters.seq > ?2 ORDER BY dead_letters.seq LIMIT ?3";
 

@@ -41,9 +41,9 @@ pub(crate) fn pause(tx: &mut Transaction<'_>, queue: &str, paused: bool) -> rusq
     Ok(known == 1)
 }
 
-pub(crate) const VISIBLE: &str = "SELECT count(*) FROM jobs INDEXED BY jobs_ready \
+const VISIBLE: &str = "SELECT count(*) FROM jobs INDEXED BY jobs_ready \
     WHERE queue = ?1 AND visible_at IS NOT NULL AND visible_at >= ?2 AND visible_at <= ?3";
-pub(crate) const LETTERS: &str = "SELECT count(*) FROM dead_letters WHERE queue = ?1";
+const LETTERS: &str = "SELECT count(*) FROM dead_letters WHERE queue = ?1";
 
 /// How all queues stand, by name. Walks over an entry of an index for each message.
 pub(crate) fn all(connection: &Connection, now: i64) -> rusqlite::Result<Vec<QueueStatus>> {

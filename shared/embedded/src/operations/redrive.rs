@@ -29,9 +29,9 @@ pub struct DeadLetterCount {
     pub letters: u64,
 }
 
-pub(crate) const OLDEST: &str = "SELECT seq FROM dead_letters INDEXED BY dead_letters_queue WHERE queue = ?1 AND seq < ?2 \
+const OLDEST: &str = "SELECT seq FROM dead_letters INDEXED BY dead_letters_queue WHERE queue = ?1 AND seq < ?2 \
     AND (?3 IS NULL OR job = ?3) AND buried_at >= ?4 AND buried_at < ?5 ORDER BY seq LIMIT ?6";
-pub(crate) const COUNTS: &str = "SELECT job, reason, count(*) FROM dead_letters INDEXED BY dead_letters_queue WHERE queue = ?1 \
+const COUNTS: &str = "SELECT job, reason, count(*) FROM dead_letters INDEXED BY dead_letters_queue WHERE queue = ?1 \
     AND (?2 IS NULL OR job = ?2) AND buried_at >= ?3 AND buried_at < ?4 GROUP BY job, reason ORDER BY job, reason";
 
 impl DeadLetterFilter {

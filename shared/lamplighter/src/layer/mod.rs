@@ -229,6 +229,61 @@ where
     Arc::new(move |inner| HandlerService(Box::new(layer.layer(inner))))
 }
 
+/// Layers for several functions: those of an [`App`](crate::App), or of one function in a Lambda bootstrap, which knows no
+/// app. Each goes around those added before it.
+///
+/// ```
+/// # use lamplighter::{Function, Job, JobError, Queue};
+/// # #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+/// # pub struct Greet { pub name: String }
+/// # impl Job for Greet { const NAME: &'static str = "greeting.say"; const QUEUE: Queue = Queue::standard("greetings"); }
+/// # async fn greet(job: Greet) -> Result<String, JobError> { Ok(format!("Hello, {}!", job.name)) }
+/// use lamplighter::layer::{CircuitBreaker, Layers, Metrics};
+///
+/// let layers = Layers::new().layer(CircuitBreaker::new()).layer(Metrics::new());
+/// let function: Function = Function::new("greetings").job(greet).layers(&layers);
+/// # assert!(function.problems().is_empty());
+/// ```
+#[derive(Clone, Default)]
+pub struct Layers(Vec<ErasedLayer>);
+
+impl Layers {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a layer, outside of those that are there.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<Execution, Response = Output, Error: Into<JobError>, Future: Send + 'static>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.0.push(erase(layer));
+        self
+    }
+
+    pub(crate) fn extend(&mut self, others: &Self) {
+        self.0.extend_from_slice(&others.0);
+    }
+
+    pub(crate) fn all(&self) -> &[ErasedLayer] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Layers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Layers").field("count", &self.0.len()).finish_non_exhaustive()
+    }
+}
+
 /// A handler with layers around it, the first one innermost.
 pub(crate) fn apply(
     layers: &[ErasedLayer],

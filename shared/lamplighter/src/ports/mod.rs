@@ -1,4 +1,4 @@
-//! What a backend provides: [`Queues`] to send through, a [`Store`] of records, and what else it may have.
+//! The parts of a backend: [`Queues`] to send through, a [`Store`] of records, and optional others.
 
 mod error;
 mod events;
@@ -21,19 +21,19 @@ pub use self::{
     },
 };
 
-/// A backend: where messages are sent, and what else there is.
+/// A backend: its queues, and its optional parts.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Backend {
-    /// Where messages are sent.
+    /// The queues to send messages to.
     pub queues: Arc<dyn Queues>,
-    /// Where records are kept.
+    /// The store of records.
     pub store: Option<Arc<dyn Store>>,
-    /// Where it is told that jobs have ended.
+    /// The port that publishes the ends of jobs.
     pub events: Option<Arc<dyn Events>>,
-    /// Where arguments lie that are too large for a message.
+    /// The store of arguments that are too large for a message.
     pub payloads: Option<Arc<dyn Payloads>>,
-    /// Where schedules are kept.
+    /// The store of schedules.
     pub schedules: Option<Arc<dyn Schedules>>,
 }
 
@@ -58,7 +58,7 @@ impl Backend {
         self
     }
 
-    /// With a place for large arguments.
+    /// With storage for large arguments.
     #[must_use]
     pub fn with_payloads(mut self, payloads: Arc<dyn Payloads>) -> Self {
         self.payloads = Some(payloads);

@@ -1,5 +1,6 @@
 //! Hiding the sensitive arguments of a job: in its arguments as they are shown, and in texts that may quote them.
 
+mod redactions;
 mod redactor;
 mod schema;
 mod walk;
@@ -9,8 +10,8 @@ use std::collections::BTreeSet;
 use schemars::Schema;
 use serde_json::{Value, value::RawValue};
 
-pub use self::redactor::Redactor;
 pub(crate) use self::schema::declared_names;
+pub use self::{redactions::Redactions, redactor::Redactor};
 use self::{
     schema::Position,
     walk::{Leaves, Masked, walk},
@@ -52,6 +53,12 @@ impl Redaction {
         let mut leaves = Leaves::new(&self.names);
         walk(args, &Position::root(&self.schema), &mut leaves);
         leaves.redactor()
+    }
+
+    /// Whether this field of the arguments is sensitive.
+    #[must_use]
+    pub fn is_sensitive(&self, field: &str) -> bool {
+        Position::root(&self.schema).field(field).is_marked()
     }
 
     /// How many steps of a path into the arguments may be shown: those behind a sensitive value may be keys of a map, which

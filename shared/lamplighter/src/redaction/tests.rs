@@ -5,7 +5,12 @@ use schemars::{JsonSchema, schema_for};
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::{error::ErrorText, sensitive::Sensitive};
+use crate::{
+    error::ErrorText,
+    job::{Definition, Job},
+    queue::Queue,
+    sensitive::Sensitive,
+};
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Login {
@@ -279,6 +284,47 @@ fn a_path_ends_where_a_sensitive_value_begins() {
     ] {
         assert_eq!(redaction.visible_steps(path.iter().copied()), visible, "{path:?}");
     }
+}
+
+#[test]
+fn records_and_messages_are_shown_by_what_is_known_of_their_jobs() {
+    impl Job for All {
+        const NAME: &'static str = "test.all";
+        const QUEUE: Queue = Queue::standard("test");
+    }
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    struct Plain {}
+    impl Job for Plain {
+        const NAME: &'static str = "test.plain";
+        const QUEUE: Queue = Queue::standard("test");
+    }
+    let redactions = Redactions::of(&[Definition::of::<All>(), Definition::of::<Plain>()]);
+    let error = r#"{"message":"no S3CRET","chain":["S3CRET"]}"#;
+    let record = |job: &str| {
+        let json = format!(
+            r#"{{"id":"a","queue":"test","state":"failed","message":{{"job":"{job}","args":{{"token":"S3CRET"}},"x":1}},
+            "created_at":"2026-01-01T00:00:00Z","due_at":"2026-01-01T00:00:00Z","attempt":1,"output":["S3CRET"],
+            "checkpoint":"S3CRET","attempts":[{{"number":1,"started_at":"2026-01-01T00:00:00Z",
+            "ended_at":"2026-01-01T00:00:00Z","host":"h","outcome":"error","error":{error}}}]}}"#
+        );
+        redactions.record(serde_json::from_str(&json).unwrap())
+    };
+    let all = record("test.all");
+    assert!(!serde_json::to_string(&all).unwrap().contains("S3CRET"), "{all:?}");
+    assert_eq!(all.message.args.get(), r#"{"token":"[redacted]"}"#);
+    assert_eq!(all.last_error().unwrap().to_string(), "no [redacted]: [redacted]");
+    let plain = record("test.plain");
+    assert_eq!((plain.message.args.get(), plain.output.unwrap().get()), (r#"{"token":"S3CRET"}"#, r#"["S3CRET"]"#));
+    assert_eq!(record("test.unknown").message.args.get(), r#""[redacted]""#);
+
+    let body = |job: &str| format!(r#"{{"job":"{job}", "args":{{"token":"S3CRET"}},"x":1}}"#);
+    assert_eq!(redactions.body(&body("test.all")), r#"{"job":"test.all","args":{"token":"[redacted]"},"x":1}"#);
+    assert_eq!(redactions.body(&body("test.plain")), body("test.plain"));
+    assert_eq!(redactions.body(&body("test.unknown")), r#"{"job":"test.unknown","args":"[redacted]","x":1}"#);
+    assert_eq!(redactions.body(r#"{"job":"test.all","args":{"token":"S3CR"#), "[redacted]");
+    assert_eq!(redactions.error(&body("test.all"), "no S3CRET"), "no [redacted]");
+    assert_eq!(redactions.error(&body("test.plain"), "no S3CRET"), "no S3CRET");
+    assert_eq!(redactions.error("no message", "not a job message"), "not a job message");
 }
 
 fn secret() -> impl Strategy<Value = String> {

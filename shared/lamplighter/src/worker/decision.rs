@@ -1,4 +1,4 @@
-//! What an attempt's end means: for the record, and for the message.
+//! The consequences of an attempt's end, for the record and for the message.
 
 use std::{any::Any, fmt, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     record::{AttemptOutcome, Record},
 };
 
-/// How an attempt ended, seen from outside the handler.
+/// The end of an attempt, seen from outside the handler.
 pub(super) enum AttemptEnd {
     Returned(Outcome),
     /// The arguments do not fit the job's type.
@@ -25,22 +25,22 @@ pub(super) enum AttemptEnd {
     Panicked(Box<dyn Any + Send>),
     /// After this time.
     TimedOut(Duration),
-    /// Its arguments lie elsewhere, and could not be had.
+    /// Its arguments are stored elsewhere, and could not be loaded.
     NoArguments(StoreError),
-    /// Its job was cancelled or went to another attempt, and the handler did not listen: it was dropped at its next await.
+    /// Its job was cancelled or went to another attempt, and the handler did not end: it was dropped at its next await.
     LeaseLost,
     /// Never began, or was cut off by a stopping host.
     HandedBack,
 }
 
 impl Inner {
-    /// The verdict on an attempt, and what becomes of its message.
+    /// The decision on an attempt, and the action on its message.
     pub(super) fn decide(&self, job: &Claimed, args: &RawValue, end: AttemptEnd) -> (Decision, MessageAction) {
         let options = &job.ready.route.options;
         let retention = options.retention;
         match end {
             AttemptEnd::Returned(Ok(Some(output))) if job.tracked && output.get().len() > Record::MAX_VALUE_BYTES => {
-                // Once more would be as large again.
+                // A retry would return as much again.
                 let error = ErrorText::new(format!(
                     "returned {} bytes, and a record keeps {}: put the data into an object store and return its key",
                     output.get().len(),
@@ -75,16 +75,16 @@ impl Inner {
             }
             AttemptEnd::NoArguments(error) if error.kind() == StoreErrorKind::Unavailable => {
                 let delay = back_off(job.ready.delivery.receive_count);
-                tracing::warn!(id = %job.ready.id, %error, "its arguments could not be had, put back");
+                tracing::warn!(id = %job.ready.id, %error, "its arguments could not be loaded, released");
                 (Decision::Released { delay }, MessageAction::Release(Some(delay)))
             }
             AttemptEnd::NoArguments(error) => {
-                let error = ErrorText::new(format!("its arguments are not to be had: {error}"));
+                let error = ErrorText::new(format!("its arguments could not be loaded: {error}"));
                 self.fail(job, AttemptOutcome::Error, error, DeadLetterReason::BadMessage)
             }
             AttemptEnd::LeaseLost => {
                 let attempt = job.token.attempt;
-                tracing::warn!(id = %job.ready.id, attempt, "lost its lease and did not end by itself: its place goes on");
+                tracing::warn!(id = %job.ready.id, attempt, "lost its lease and did not end: its place is freed");
                 // The fence drops this.
                 (Decision::Released { delay: Duration::ZERO }, MessageAction::Release(None))
             }
@@ -120,13 +120,13 @@ impl Inner {
         job: &Claimed,
         outcome: AttemptOutcome,
         error: ErrorText,
-        told: Option<Duration>,
+        requested: Option<Duration>,
     ) -> (Decision, MessageAction) {
         let policy = &job.ready.route.options.retry;
         match policy.delay(job.token.attempt, self.env.random.unit()) {
             None => self.fail(job, outcome, error, DeadLetterReason::AttemptsExhausted),
             Some(delay) => {
-                let delay = told.unwrap_or(delay);
+                let delay = requested.unwrap_or(delay);
                 (Decision::Retry { outcome, error, delay }, MessageAction::Retry(delay))
             }
         }
@@ -145,7 +145,7 @@ impl Inner {
     }
 }
 
-/// Puts a retry off until `least` has passed, where its policy would try sooner.
+/// Delays a retry until `least` has passed, if its policy would try sooner.
 fn not_before(least: Duration, decision: Decision, action: MessageAction) -> (Decision, MessageAction) {
     match (decision, action) {
         (Decision::Retry { outcome, error, delay }, MessageAction::Retry(_)) => {
@@ -161,5 +161,5 @@ fn panic_text(payload: &(dyn Any + Send)) -> &str {
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("with something that is no text")
+        .unwrap_or("with a payload that is not a string")
 }

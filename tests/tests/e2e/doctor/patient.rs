@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, TimeToLiveSpecification};
 use aws_sdk_lambda::types::{DestinationConfig, OnFailure, RecursiveLoop, State};
 use aws_sdk_sqs::{config::Credentials, types::QueueAttributeName};
+use hyper::Request;
 use lamplighter::{Function, ScheduledJob, schedule::Schedule};
 use lamplighter_aws::{AwsClients, StackReader};
 use lamplighter_infra::{
@@ -20,13 +21,13 @@ pub(super) fn sdk(cloud: &Cloud, key: &str, secret: &str) -> AwsClients {
 }
 
 /// A deployed stack, and what it should be.
-pub(super) struct Patient {
+pub(crate) struct Patient {
     pub(super) cloud: &'static Cloud,
     pub(super) stack: Stack,
     pub(super) wanted: Expected,
     pub(super) sdk: AwsClients,
     pub(super) sqs: aws_sdk_sqs::Client,
-    pub(super) lambda: aws_sdk_lambda::Client,
+    pub(crate) lambda: aws_sdk_lambda::Client,
     pub(super) events: aws_sdk_eventbridge::Client,
     pub(super) scheduler: aws_sdk_scheduler::Client,
     pub(super) iam: aws_sdk_iam::Client,
@@ -59,7 +60,7 @@ impl Patient {
         Self::of(cloud, name, &functions, deployment, &parameters, &[("e2e", "e2e-function")]).await
     }
 
-    pub(super) async fn of(
+    pub(crate) async fn of(
         cloud: &'static Cloud,
         name: &str,
         functions: &[Function],
@@ -105,7 +106,7 @@ impl Patient {
         }
     }
 
-    pub(super) fn id(&self, logical: &str) -> &str {
+    pub(crate) fn id(&self, logical: &str) -> &str {
         self.stack.physical_id(logical).unwrap()
     }
 
@@ -169,6 +170,15 @@ impl Patient {
     pub(super) async fn attribute_of(&self, queue: &str, name: QueueAttributeName) -> String {
         let asked = self.sqs.get_queue_attributes().queue_url(self.id(queue)).attribute_names(name.clone());
         asked.send().await.unwrap().attributes.unwrap().remove(&name).unwrap()
+    }
+
+    /// Asks CloudWatch Logs, of which the tests have no SDK.
+    pub(super) async fn logs(&self, action: &str, input: Value) -> Value {
+        let request = Request::post("/").header("content-type", "application/x-amz-json-1.1");
+        let request = request.header("x-amz-target", format!("Logs_20140328.{action}"));
+        let request = request.body(input.to_string().into_bytes()).unwrap();
+        let answer = self.cloud.aws.request_as_root("logs", request).await.unwrap().into_body();
+        serde_json::from_slice(&answer).unwrap_or_default()
     }
 
     pub(super) async fn is_active(&self, function: &str) {

@@ -12,7 +12,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-pub(super) use self::chain::{add_to_chain, root_of};
+pub(super) use self::chain::{add_function, add_to_chain, root_of};
 use self::list::{Layout, List};
 
 /// Parses a file; says where it is not Rust.

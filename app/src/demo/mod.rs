@@ -1,0 +1,125 @@
+//! `lamp demo` of this repository, on real input: webhooks go to a receiver that refuses the first tries ([`receiver`]),
+//! pictures become thumbnails, and a schedule starts a report every three seconds ([`jobs`]). At the end each promise is
+//! checked from outside ([`checks`]).
+
+mod checks;
+mod jobs;
+mod receiver;
+
+use std::{path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use jiff::{Timestamp, civil::Date};
+use lamplighter::{JobState, Record, schedule::Schedule, secs};
+use lamplighter_cli::demo::{Check, Demo, DemoEnv, DemoError, Setup, Watched};
+use lamplighter_jobs::DailyReport;
+
+use self::{jobs::DemoJobs, receiver::Receiver};
+
+/// What the webhooks are signed with. It signs nothing but the demo's own webhooks.
+const SECRET: &str = "whsec_bGFtcGxpZ2h0ZXItZGVtby1zZWNyZXQtMDEyMzQ=";
+/// How many scheduled reports are shown.
+const REPORTS: usize = 2;
+
+/// The demo of this repository.
+#[derive(Debug, Default)]
+pub struct OwnDemo {
+    prepared: Option<Prepared>,
+    jobs: DemoJobs,
+}
+
+/// What stands around the jobs.
+#[derive(Debug)]
+struct Prepared {
+    receiver: Receiver,
+    /// The day that the reports are about.
+    day: Date,
+}
+
+impl OwnDemo {
+    fn prepared(&self) -> Result<&Prepared, DemoError> {
+        self.prepared.as_ref().ok_or_else(|| "the demo was not set up; call set_up first".into())
+    }
+}
+
+#[async_trait]
+impl Demo for OwnDemo {
+    async fn set_up(&mut self, env: &DemoEnv) -> Result<Setup, DemoError> {
+        let day = jiff::tz::Offset::UTC.to_datetime(just_within_a_day().await).date();
+        let receiver = Receiver::start(SECRET).await.map_err(|error| {
+            format!("cannot listen on 127.0.0.1: {error}; allow it, the demo needs a receiver of webhooks")
+        })?;
+        let variables = env
+            .variables()
+            .with("LAMPLIGHTER_WEBHOOK_SECRET", SECRET)
+            .with("LAMPLIGHTER_WEBHOOK_SECRETS", "")
+            .with("LAMPLIGHTER_WEBHOOK_SECRET_ARNS", "")
+            // The receiver is on this machine, where webhooks do not go unless they are allowed to.
+            .with("LAMPLIGHTER_WEBHOOK_ALLOW_PRIVATE", "127.0.0.1");
+        let report = Schedule::rate("demo-report", secs(3))?.starts(&DailyReport { day: Some(day) })?;
+        let setup = Setup::new(variables, "real jobs on real input")
+            .schedule(report)
+            .note("receiver", receiver.url("/"), "refuses the first tries, believes no wrong signature")
+            .note("pictures", env.objects_folder().display().to_string(), "the object store, here a folder");
+        self.prepared = Some(Prepared { receiver, day });
+        Ok(setup)
+    }
+
+    async fn enqueue(&mut self, env: &DemoEnv) -> Result<Vec<Watched>, DemoError> {
+        let (jobs, watched) = DemoJobs::enqueue(env, &self.prepared()?.receiver).await?;
+        self.jobs = jobs;
+        Ok(watched)
+    }
+
+    async fn started(&mut self, env: &DemoEnv) -> Result<Vec<Watched>, DemoError> {
+        let reports = jobs::scheduled_reports(env.client()).await?;
+        Ok(reports.iter().map(|report| Watched::new(report.id.clone(), jobs::report_label(report))).collect())
+    }
+
+    fn is_complete(&self, records: &[Record]) -> bool {
+        made_reports(records) >= REPORTS
+    }
+
+    fn output(&self, record: &Record) -> Option<String> {
+        jobs::output(record)
+    }
+
+    fn checks(&self, env: &DemoEnv, records: &[Record]) -> Vec<Check> {
+        match self.prepared() {
+            Ok(prepared) => checks::all(env, prepared, &self.jobs, records),
+            Err(error) => vec![Err(error.to_string())],
+        }
+    }
+
+    fn results(&self, env: &DemoEnv) -> Vec<(String, String)> {
+        let place = |path: PathBuf| path.display().to_string();
+        vec![
+            ("thumbnails".into(), place(env.objects_folder().join("thumbnails"))),
+            ("reports".into(), place(reports_folder(env))),
+        ]
+    }
+}
+
+/// How many scheduled reports have succeeded.
+fn made_reports(records: &[Record]) -> usize {
+    let scheduled = records.iter().filter(|record| jobs::is_scheduled_report(record));
+    scheduled.filter(|record| record.state == JobState::Succeeded).count()
+}
+
+/// Where reports are written.
+fn reports_folder(env: &DemoEnv) -> PathBuf {
+    env.objects_folder().join("reports")
+}
+
+/// The present moment; in the last seconds of a day the first one of the next. The reports are about the day on which
+/// the jobs are enqueued, and that must not change in between.
+async fn just_within_a_day() -> Timestamp {
+    const SECONDS_A_DAY: i64 = 86_400;
+    let now = Timestamp::now();
+    let left = SECONDS_A_DAY - now.as_second().rem_euclid(SECONDS_A_DAY);
+    if left > 5 {
+        return now;
+    }
+    tokio::time::sleep(Duration::from_secs(left.unsigned_abs())).await;
+    Timestamp::now()
+}

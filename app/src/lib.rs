@@ -1,0 +1,18 @@
+//! The app of this repository: the one list of what a deployment consists of. Its binary is the command `lamp`.
+
+mod demo;
+
+use lamplighter::App;
+
+pub use self::demo::OwnDemo;
+
+/// All functions, definitions and schedules.
+#[must_use]
+pub fn app() -> App {
+    App::new("lamplighter")
+        .function_with(images::function_from)
+        .function_with(reports::function_from)
+        .function_with(webhooks::function_from)
+        .definitions(lamplighter_jobs::definitions())
+        .schedules(lamplighter_jobs::schedules())
+}

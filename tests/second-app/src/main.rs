@@ -1,0 +1,7 @@
+//! The command `lamp` for the harbour.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    lamplighter_cli::run(harbour::app())
+}
