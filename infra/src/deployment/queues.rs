@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lamplighter::{Function, Overlap, Queue, Setting, days, host::Route, hours, mins};
+use lamplighter::{Function, Queue, days, host::Route, hours, mins};
 
 use crate::problems::Problems;
 
@@ -39,12 +39,6 @@ pub struct DeployedQueue {
     pub max_concurrency: Option<u16>,
 }
 
-/// Receives beyond the attempts: a job that is released (throttled, unknown during a deployment) is received again
-/// without having been run. At least five receives are AWS's advice ("Creating and configuring an Amazon SQS event
-/// source mapping").
-const SLACK: u32 = 5;
-/// Amazon SQS API Reference, SetQueueAttributes: `maxReceiveCount`.
-const MAX_RECEIVES: u32 = 1000;
 /// SQS's own default, used if it is enough.
 const RETENTION: Duration = days(4);
 /// The maximum (Amazon SQS Developer Guide, "Message quotas").
@@ -77,20 +71,12 @@ pub(super) fn derive(functions: &[Function], problems: &mut Problems) -> Vec<Dep
 fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQueue {
     let routes: Vec<_> = function.routes().filter(|route| route.queue.name() == queue.name()).collect();
     let timeout = function.timeout();
-    let attempts = routes.iter().map(|route| route.options.retry.max_attempts()).max().unwrap_or(1);
     let mut longest = Duration::ZERO;
     for route in &routes {
         longest = longest.max(lifetime(route, timeout));
         check(route, timeout, problems);
     }
     let window = queue.batch_window;
-    // A job that waits for another of its schedule, or for a secret that cannot be read, is received each time it tries
-    // again. Its attempts are counted in its record.
-    let reads_secrets = function.spec().settings.iter().any(Setting::names_secrets) && !function.spec().stateless;
-    let waits = reads_secrets || routes.iter().any(|route| route.options.overlap != Overlap::Allow);
-    // If every attempt is counted in a record, receives need no limit: they continue while the table is unavailable.
-    let counted =
-        !function.spec().stateless && !routes.is_empty() && routes.iter().all(|route| route.options.is_tracked());
     DeployedQueue {
         name: queue.name().into(),
         fifo: queue.is_fifo(),
@@ -99,10 +85,7 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
         visibility_secs: seconds(timeout.saturating_mul(6).saturating_add(window)),
         retention_secs: seconds(retention(longest)),
         dead_letter_retention_secs: seconds(MAX_RETENTION),
-        max_receives: match waits || counted {
-            true => MAX_RECEIVES,
-            false => attempts.saturating_add(SLACK).min(MAX_RECEIVES),
-        },
+        max_receives: function.receive_limit(queue.name()),
         stale_secs: seconds(longest.saturating_add(MAX_DELAY)).next_multiple_of(60),
         batch_size: queue.batch_size,
         window_secs: u16::try_from(window.as_secs()).unwrap_or(u16::MAX),
@@ -125,11 +108,11 @@ fn retention(longest: Duration) -> Duration {
 fn check(route: &Route, timeout: Duration, problems: &mut Problems) {
     let retry = &route.options.retry;
     let (job, attempts) = (route.job, retry.max_attempts());
-    if attempts > MAX_RECEIVES - SLACK {
+    let (receives, most) = (Function::MAX_RECEIVES, Function::MAX_RECEIVES - Function::SPARE_RECEIVES);
+    if attempts > most {
         problems.add(format!(
-            "job {job} has {attempts} attempts; SQS delivers a message at most {MAX_RECEIVES} times, so at most {} \
-             attempts are possible",
-            MAX_RECEIVES - SLACK
+            "job {job} has {attempts} attempts; SQS delivers a message at most {receives} times, so at most {most} \
+             attempts are possible"
         ));
         return;
     }

@@ -62,6 +62,10 @@ impl Client {
         self
     }
 
+    pub(crate) fn env(&self) -> &Env {
+        &self.shared.env
+    }
+
     pub(crate) fn child_of(&self, parent: &JobId, message: &Message) -> Self {
         let origin =
             Origin { parent: Some(parent.clone()), hops: message.hops.saturating_add(1), trace: message.trace.clone() };

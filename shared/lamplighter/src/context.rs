@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     client::Client,
+    env::Env,
     error::JobError,
     id::JobId,
     message::SharedMessage,
@@ -28,7 +29,11 @@ pub struct Context(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) id: JobId,
     pub(crate) message: SharedMessage,
+    /// Arguments that the message only refers to, once they have been fetched.
+    pub(crate) fetched_args: OnceLock<Box<RawValue>>,
     pub(crate) queue: Arc<str>,
+    /// How often the message has been received; zero where no queue delivered it.
+    pub(crate) receives: u32,
     pub(crate) token: Token,
     pub(crate) max_attempts: u32,
     pub(crate) deadline: Instant,
@@ -76,6 +81,29 @@ impl Context {
     #[must_use]
     pub fn message(&self) -> &crate::message::Message {
         &self.0.message
+    }
+
+    /// The arguments, also where they did not fit into the message.
+    pub(crate) fn args(&self) -> &RawValue {
+        self.0.fetched_args.get().unwrap_or(&self.0.message.args)
+    }
+
+    pub(crate) fn args_were_fetched(&self, args: Box<RawValue>) {
+        // Once an attempt.
+        let _ = self.0.fetched_args.set(args);
+    }
+
+    pub(crate) fn receives(&self) -> u32 {
+        self.0.receives
+    }
+
+    /// Whether the job has a record.
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.0.store.is_some()
+    }
+
+    pub(crate) fn env(&self) -> &Env {
+        self.0.client.env()
     }
 
     /// The queue that it came from, without any suffix.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{options::Options, queue::Queue};
+use crate::{options::Options, queue::Queue, redaction::Redaction};
 
 /// A job: its arguments are the type's fields, its name and queue are constants.
 ///
@@ -82,6 +82,13 @@ impl Definition {
     #[must_use]
     pub fn schema(&self) -> Schema {
         (self.schema)()
+    }
+
+    /// Which arguments are [`Sensitive`](crate::Sensitive); `None` when none is. Made from the schema each time: keep it
+    /// where many jobs are shown.
+    #[must_use]
+    pub fn redaction(&self) -> Option<Redaction> {
+        Redaction::of(self.schema())
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
-use crate::job::{Job, schema_of};
+use crate::{
+    job::{Job, schema_of},
+    redaction::declared_names,
+};
 
 /// Why JSON does not fit a type: the place, and what is expected there.
 ///
@@ -38,7 +39,7 @@ impl Misfit {
     fn locate<J: Job>(args: &str) -> Option<Self> {
         let mut json = serde_json::Deserializer::from_str(args);
         let error = serde_path_to_error::deserialize::<_, J>(&mut json).err()?;
-        let names = declared::<J>();
+        let names = declared_names(&schema_of::<J>().to_value());
         let place = place(error.path(), &names);
         let reason = reason(error.inner(), |name| names.contains(name));
         Some(Self(if place.is_empty() { reason } else { format!("`{place}`: {reason}") }))
@@ -50,34 +51,6 @@ impl From<&serde_json::Error> for Misfit {
     fn from(error: &serde_json::Error) -> Self {
         Self(reason(error, |_| false))
     }
-}
-
-/// The fields and variants that a job's schema names.
-fn declared<J: Job>() -> BTreeSet<String> {
-    fn collect(schema: &Value, names: &mut BTreeSet<String>) {
-        match schema {
-            Value::Object(members) => {
-                for (name, value) in members {
-                    match (name.as_str(), value) {
-                        ("properties", Value::Object(properties)) => names.extend(properties.keys().cloned()),
-                        ("enum", Value::Array(variants)) => {
-                            names.extend(variants.iter().filter_map(Value::as_str).map(ToOwned::to_owned));
-                        }
-                        ("const", Value::String(variant)) => {
-                            names.insert(variant.clone());
-                        }
-                        _ => {}
-                    }
-                    collect(value, names);
-                }
-            }
-            Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
-            _ => {}
-        }
-    }
-    let mut names = BTreeSet::new();
-    collect(&schema_of::<J>().to_value(), &mut names);
-    names
 }
 
 /// `lines[3].amount`; `*` replaces a name that the type does not declare: the key of a map is a value.
@@ -192,6 +165,7 @@ mod tests {
     use proptest::prelude::*;
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
+    use serde_json::Value;
 
     use super::*;
     use crate::queue::Queue;

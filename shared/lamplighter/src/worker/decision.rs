@@ -1,6 +1,8 @@
 //! The consequences of an attempt's end, for the record and for the message.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, fmt, time::Duration};
+
+use serde_json::value::RawValue;
 
 use super::{
     Inner,
@@ -33,7 +35,7 @@ pub(super) enum AttemptEnd {
 
 impl Inner {
     /// The decision on an attempt, and the action on its message.
-    pub(super) fn decide(&self, job: &Claimed, end: AttemptEnd) -> (Decision, MessageAction) {
+    pub(super) fn decide(&self, job: &Claimed, args: &RawValue, end: AttemptEnd) -> (Decision, MessageAction) {
         let options = &job.ready.route.options;
         let retention = options.retention;
         match end {
@@ -49,13 +51,14 @@ impl Inner {
             AttemptEnd::Returned(Ok(output)) => {
                 (Decision::Succeeded { output, retention: retention.succeeded }, MessageAction::Ack)
             }
-            AttemptEnd::Returned(Err(error)) => self.decide_on_error(job, error),
-            AttemptEnd::BadArguments(error) => {
-                let error = ErrorText::new(format!("the arguments do not fit {}: {error}", job.ready.message.job));
-                self.fail(job, AttemptOutcome::Error, error, DeadLetterReason::BadMessage)
-            }
+            AttemptEnd::Returned(Err(error)) => self.decide_on_error(job, args, &error),
+            AttemptEnd::BadArguments(error) => self.bad_arguments(job, &error),
             AttemptEnd::Panicked(payload) => {
-                let error = ErrorText::new(format!("panicked: {}", panic_text(&*payload)));
+                let text = format!("panicked: {}", panic_text(&*payload));
+                let error = match job.ready.route.redactor(args) {
+                    Some(redactor) => ErrorText::new(redactor.text(&text)),
+                    None => ErrorText::new(text),
+                };
                 self.try_again(job, AttemptOutcome::Panic, error, None)
             }
             AttemptEnd::TimedOut(after) => {
@@ -91,17 +94,25 @@ impl Inner {
         }
     }
 
-    fn decide_on_error(&self, job: &Claimed, error: JobError) -> (Decision, MessageAction) {
+    fn decide_on_error(&self, job: &Claimed, args: &RawValue, error: &JobError) -> (Decision, MessageAction) {
+        let text = || error.redacted_text(job.ready.route.redactor(args).as_ref());
         match error.action {
-            error::ErrorAction::Retry => self.try_again(job, AttemptOutcome::Error, error.text(), None),
-            error::ErrorAction::RetryIn(delay) => self.try_again(job, AttemptOutcome::Error, error.text(), Some(delay)),
+            error::ErrorAction::Retry => self.try_again(job, AttemptOutcome::Error, text(), None),
+            error::ErrorAction::RetryIn(delay) => self.try_again(job, AttemptOutcome::Error, text(), Some(delay)),
             error::ErrorAction::RetryAfter(least) => {
-                let (decision, action) = self.try_again(job, AttemptOutcome::Error, error.text(), None);
+                let (decision, action) = self.try_again(job, AttemptOutcome::Error, text(), None);
                 not_before(least, decision, action)
             }
-            error::ErrorAction::Fail => self.fail(job, AttemptOutcome::Error, error.text(), DeadLetterReason::Failed),
+            error::ErrorAction::Fail => self.fail(job, AttemptOutcome::Error, text(), DeadLetterReason::Failed),
+            error::ErrorAction::BadArguments => self.bad_arguments(job, error),
             error::ErrorAction::Snooze(delay) => (Decision::Released { delay }, MessageAction::Retry(delay)),
         }
+    }
+
+    /// The text is a [`Misfit`](crate::host::Misfit)'s: it holds no value.
+    fn bad_arguments(&self, job: &Claimed, error: &dyn fmt::Display) -> (Decision, MessageAction) {
+        let error = ErrorText::new(format!("the arguments do not fit {}: {error}", job.ready.message.job));
+        self.fail(job, AttemptOutcome::Error, error, DeadLetterReason::BadMessage)
     }
 
     fn try_again(
