@@ -139,23 +139,23 @@ impl Bench {
     }
 
     /// All that leaves the worker when this message comes twice, and with it the log.
-    async fn told(&self, message: Delivery) -> String {
+    async fn shown(&self, message: Delivery) -> String {
         let log = Log::default();
         let guard = tracing::subscriber::set_default(log.clone());
-        let mut told = String::new();
+        let mut shown = String::new();
         for receives in 1..=2 {
             let message = Delivery { receive_count: receives, ..message.clone() };
             let settlements = self.worker.process(vec![message], Instant::now() + secs(30)).await;
-            told.push_str(&format!("{:?}\n", settlements[0].action));
+            shown.push_str(&format!("{:?}\n", settlements[0].action));
         }
         drop(guard);
         for settle in self.memory.settled.lock().unwrap().iter() {
-            told.push_str(&serde_json::to_string(&settle.decision).unwrap());
-            told.push_str(&format!("{:?}\n", settle.decision));
+            shown.push_str(&serde_json::to_string(&settle.decision).unwrap());
+            shown.push_str(&format!("{:?}\n", settle.decision));
         }
-        told.push_str(&format!("{:?}\n", self.published.0.lock().unwrap()));
-        told.push_str(&log.0.lock().unwrap());
-        told
+        shown.push_str(&format!("{:?}\n", self.published.0.lock().unwrap()));
+        shown.push_str(&log.0.lock().unwrap());
+        shown
     }
 }
 
@@ -163,9 +163,9 @@ fn function() -> Function {
     Function::new("test").job(charge)
 }
 
-fn assert_hidden(told: &str) {
+fn assert_hidden(shown: &str) {
     for part in ["S3CRET", "wörd", r"pass", "735379", "Bearer 0123"] {
-        assert!(!told.contains(part), "{part}: {told}");
+        assert!(!shown.contains(part), "{part}: {shown}");
     }
 }
 
@@ -187,11 +187,11 @@ async fn errors_causes_and_panics_leave_the_worker_without_sensitive_values() {
             ("stateless", Bench::new(Memory::stateless, function())),
             ("layered", Bench::new(Memory::backend, layered)),
         ] {
-            let told = bench.told(message(what)).await;
-            assert_hidden(&told);
+            let shown = bench.shown(message(what)).await;
+            assert_hidden(&shown);
             let event = bench.published.0.lock().unwrap()[0].error.clone().unwrap();
             assert_eq!(event.to_string(), says, "{name}");
-            assert!(told.contains("job failed") && told.contains("Bury"), "{told}");
+            assert!(shown.contains("job failed") && shown.contains("DeadLetter"), "{shown}");
             for settle in bench.memory.settled.lock().unwrap().iter() {
                 let (Decision::Retry { error, .. } | Decision::Failed { error, .. }) = &settle.decision else {
                     panic!()
@@ -205,9 +205,9 @@ async fn errors_causes_and_panics_leave_the_worker_without_sensitive_values() {
 #[tokio::test(start_paused = true)]
 async fn a_value_that_is_cut_through_by_the_bound_of_texts_leaves_no_part() {
     let bench = Bench::new(Memory::backend, function());
-    let told = bench.told(message("long")).await;
-    assert_hidden(&told);
-    assert!(told.contains("x[redac") && !told.contains("S3"), "{told}");
+    let shown = bench.shown(message("long")).await;
+    assert_hidden(&shown);
+    assert!(shown.contains("x[redac") && !shown.contains("S3"), "{shown}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -215,9 +215,9 @@ async fn arguments_that_lie_elsewhere_are_hidden_too() {
     for what in ["refuse", "panic"] {
         let bench = Bench::new(Memory::backend, function());
         let body = format!(r#"{{"job":"card.charge","id":"a","args_at":"{what}"}}"#);
-        let told = bench.told(delivery("m", &body)).await;
-        assert!(told.contains("[redacted]"), "{told}");
-        assert_hidden(&told);
+        let shown = bench.shown(delivery("m", &body)).await;
+        assert!(shown.contains("[redacted]"), "{shown}");
+        assert_hidden(&shown);
     }
 }
 
@@ -225,9 +225,12 @@ async fn arguments_that_lie_elsewhere_are_hidden_too() {
 async fn arguments_that_do_not_fit_are_told_of_without_values() {
     let bench = Bench::new(Memory::backend, function());
     let body = r#"{"job":"card.charge","id":"a","args":{"what":"x","card":["S3CRET"],"headers":{"S3CRET":1}}}"#;
-    let told = bench.told(delivery("m", body)).await;
-    assert!(told.contains("the arguments do not fit card.charge: `card`: expected a string, found an array"), "{told}");
-    assert_hidden(&told);
+    let shown = bench.shown(delivery("m", body)).await;
+    assert!(
+        shown.contains("the arguments do not fit card.charge: `card`: expected a string, found an array"),
+        "{shown}"
+    );
+    assert_hidden(&shown);
 }
 
 #[tokio::test(start_paused = true)]

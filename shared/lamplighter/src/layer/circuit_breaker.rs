@@ -142,7 +142,7 @@ impl CircuitBreaker {
         let wait = match &mut circuit.phase {
             Phase::Closed { .. } => return Ok(pass(circuit.generation, false)),
             Phase::Open { until } if *until > now => until.saturating_duration_since(now),
-            // Whoever tries has until its deadline, or one that never ends would keep the circuit half open for ever.
+            // The trial has until its deadline, or one that never ends would keep the circuit half open for ever.
             Phase::HalfOpen { trial_until: Some(until) } if *until > now => self.cool_down,
             phase => {
                 *phase = Phase::HalfOpen { trial_until: Some(now + context.remaining()) };
