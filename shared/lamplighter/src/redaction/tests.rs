@@ -286,12 +286,13 @@ fn a_path_ends_where_a_sensitive_value_begins() {
     }
 }
 
+impl Job for All {
+    const NAME: &'static str = "test.all";
+    const QUEUE: Queue = Queue::standard("test");
+}
+
 #[test]
 fn records_and_messages_are_shown_by_what_is_known_of_their_jobs() {
-    impl Job for All {
-        const NAME: &'static str = "test.all";
-        const QUEUE: Queue = Queue::standard("test");
-    }
     #[derive(Debug, Serialize, Deserialize, JsonSchema)]
     struct Plain {}
     impl Job for Plain {
