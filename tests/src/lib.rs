@@ -2,5 +2,12 @@
 
 pub mod conformance;
 pub mod copy;
+pub mod elsewhere;
 pub mod ministack;
+pub mod outside;
 pub mod wire;
+
+/// The code in the page about schedules is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/schedules.md")]
+struct SchedulesPage;

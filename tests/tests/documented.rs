@@ -3,8 +3,11 @@
 
 use std::{fs, path::Path};
 
-use lamplighter::JobState;
-use lamplighter_infra::cost;
+use lamplighter::{
+    JobState,
+    schedule::{MISFIRE_GRACE, RUN_ALL_LIMIT},
+};
+use lamplighter_infra::{cost, doctor::Kind};
 use lamplighter_tests::conformance::BEHAVIOURS;
 
 fn behaviours() -> String {
@@ -73,4 +76,21 @@ fn cause(before: JobState, after: JobState) -> &'static str {
 #[test]
 fn the_state_diagram_is_that_of_the_code() {
     assert_fresh("ARCHITECTURE.md", &states());
+}
+
+#[test]
+fn the_page_about_schedules_has_the_limits() {
+    let page = include_str!("../../docs/schedules.md");
+    assert_eq!((RUN_ALL_LIMIT, MISFIRE_GRACE.as_secs()), (1000, 60));
+    assert!(page.contains("at most the latest 1,000") && page.contains("a minute after its time"));
+}
+
+#[test]
+fn the_page_about_operations_has_every_kind_of_finding_and_no_other() {
+    let page = include_str!("../../docs/operations.md");
+    let (_, table) = page.split_once("| kind | breaks | repair |").unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let listed: Vec<_> = rows.filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
+    let kinds: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+    assert_eq!(listed, kinds);
 }

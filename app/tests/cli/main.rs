@@ -8,6 +8,7 @@ mod engine_end;
 mod errors;
 mod hostile;
 mod infra;
+mod init;
 mod kill;
 mod many;
 mod names;

@@ -91,7 +91,7 @@ fn a_wrong_name_is_told_in_a_sentence_and_nothing_is_written() {
     job("reports.quills", &["--queue", "images"], &["queue images is consumed by function images"]);
     job("reports.quills", &["--queue", "undelivered-events"], &["a queue undelivered-events already"]);
     job("reports.quills", &["--queue", "Quills"], &["\"Quills\" cannot name a new queue"]);
-    job("reports.dust", &["--function", "maintenance"], &["maintenance is for maintenance on AWS"]);
+    job("reports.dust", &["--function", "maintenance"], &["functions/maintenance has no src/lib.rs"]);
     job("reports.page", &[], &["functions/reports/src/page.rs is there already"]);
     job("report.daily", &["--function", "reports"], &["a job report.daily already"]);
     assert_eq!(copy.lamp(&["function", "quills", "--memory", "64"]).code, 2);
@@ -137,7 +137,7 @@ fn a_wrong_schedule_is_told_in_a_sentence_and_nothing_is_written() {
 #[test]
 fn it_works_in_a_repository_only_and_from_any_folder_there() {
     let place = Place::new();
-    place.lamp(&["new", "function", "quills"]).fails(2, &["is not in a Lamplighter repository"]);
+    place.lamp(&["new", "function", "quills"]).fails(2, &["is not in the workspace of a Lamplighter app"]);
     let copy = Copy::new();
     let mut command = copy.0.command(&["new", "function", "quills", "--dry-run"]);
     command.current_dir(copy.0.path().join("functions/reports/src"));
@@ -166,21 +166,17 @@ fn what_cannot_be_changed_is_named_and_nothing_is_written() {
             "pub fn all()",
             "`Definition::of::<RunQuills>()` to shared/jobs/src/lib.rs: there is no `vec![…]` in `fn definitions`",
         ),
-        ("shared/jobs/src/lib.rs", "pub use self::{", "pub use crate::{", "there is no `pub use self::{…};`"),
         ("app/src/lib.rs", "App::new(", "App::new((", "to app/src/lib.rs: line"),
         ("app/src/lib.rs", "App::new(", "App::of(", "`.function(quills::function)` to app/src/lib.rs"),
         ("app/Cargo.toml", "[dependencies]", "[other]", "`quills.workspace = true` to app/Cargo.toml"),
+        ("Cargo.toml", "[workspace.dependencies]", "[workspace.deps]", "there is no `[workspace.dependencies]`"),
+        ("shared/jobs/Cargo.toml", "name = ", "nome = ", "cannot read shared/jobs/Cargo.toml: there is no `name`"),
+        // Cargo is asked when all is written.
         (
-            "Cargo.toml",
-            "path = \"functions/",
-            "path = \"./functions/",
-            "there is no function in `[workspace.dependencies]`",
-        ),
-        (
-            "Cargo.lock",
-            "name = \"lamplighter-aws\"",
-            "name = \"lamplighter-ows\"",
-            "to Cargo.lock: there is no package `lamplighter-aws`",
+            "functions/reports/Cargo.toml",
+            "[dependencies]\n",
+            "[dependencies]\nnowhere.workspace = true\n",
+            "cannot bring Cargo.lock up to date: cargo says: failed to load manifest",
         ),
         ("functions/reports/src/day.rs", "fn day", "fn fn day", "cannot read functions/reports/src/day.rs: line"),
     ] {
@@ -192,6 +188,35 @@ fn what_cannot_be_changed_is_named_and_nothing_is_written() {
         assert!(done.err.contains(says) && done.err.trim_end().lines().count() == 1, "{path}: {done:?}");
         assert_eq!(copy.snapshot(), before, "{path}");
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_takes_the_others_back() {
+    let copy = Copy::new();
+    copy.0.write("functions/quills", "a file where a folder should be");
+    let before = copy.snapshot();
+    copy.lamp(&["function", "quills"])
+        .fails(1, &["cannot write functions/quills/Cargo.toml", "nothing was written, so repair that"]);
+    assert_eq!(copy.snapshot(), before);
+}
+
+/// The lock file is what cargo makes of it.
+#[test]
+fn the_lock_file_has_the_new_crate() {
+    let copy = Copy::new();
+    let said = copy.lamp(&["function", "quills"]).ok();
+    assert!(said.contains("changed  Cargo.lock"), "{said}");
+    let lock = copy.read("Cargo.lock");
+    let crate_of = "name = \"quills\"\nversion = \"0.1.0\"\ndependencies = [\n \"lamplighter\",\n \"lamplighter-aws\",";
+    assert!(lock.contains(crate_of), "{lock}");
+    let before = copy.snapshot();
+    let output = Command::new(env!("CARGO"))
+        .args(["update", "--workspace", "--locked", "--offline"])
+        .current_dir(copy.0.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(copy.snapshot(), before);
 }
 
 #[test]

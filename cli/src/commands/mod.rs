@@ -9,6 +9,7 @@ mod dev;
 mod doctor;
 mod enqueue;
 mod infra;
+mod init;
 mod job;
 mod jobs;
 mod new;
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     Pause(pause::Pause),
     Resume(pause::Resume),
     Compact(compact::Compact),
+    Init(init::Init),
     New(new::New),
     Doctor(doctor::Doctor),
     Infra(infra::Infra),
@@ -70,6 +72,7 @@ impl Command {
             Self::Pause(pause) => pause.run(catalog),
             Self::Resume(resume) => resume.run(catalog),
             Self::Compact(compact) => compact.run(),
+            Self::Init(init) => init.run(),
             Self::New(new) => new.run(catalog),
             Self::Doctor(doctor) => doctor.run(catalog),
             Self::Infra(infra) => infra.run(catalog),

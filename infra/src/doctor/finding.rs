@@ -144,18 +144,3 @@ impl Examination {
         self.findings.is_empty()
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_manual_lists_exactly_these_kinds() {
-        let manual = include_str!("../../../docs/operations.md");
-        let (_, table) = manual.split_once("| kind | breaks | repair |").expect("the table of kinds");
-        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
-        let listed: Vec<_> = rows.filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
-        let kinds: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
-        assert_eq!(listed, kinds);
-    }
-}

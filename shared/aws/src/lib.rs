@@ -57,3 +57,8 @@ pub use self::{
     operator::AwsOperator,
     stack::{Output, Stack},
 };
+
+/// The code in the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

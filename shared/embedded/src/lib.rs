@@ -68,3 +68,8 @@ pub use self::{
     error::{FileLost, OpenError},
     settings::{Durability, Settings},
 };
+
+/// The code in the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -110,3 +110,8 @@ pub mod host {
         worker::{JobResult, Worker, body_as_sent, carries_settlement},
     };
 }
+
+/// The code in the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

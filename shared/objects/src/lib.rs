@@ -315,3 +315,8 @@ impl fmt::Debug for Objects {
         f.debug_tuple("Objects").field(&self.0.location).finish()
     }
 }
+
+/// The code in the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -106,3 +106,8 @@ fn is_out_of_descriptors(kind: &ErrorKind) -> bool {
     let is = |error: &io::Error| cfg!(unix) && matches!(error.raw_os_error(), Some(ENFILE | EMFILE));
     matches!(kind, ErrorKind::Io { inner, .. } if is(inner))
 }
+
+/// The code in the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -4,17 +4,21 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
-use super::{diff, repository::Repository, rustfmt::Rustfmt};
+use super::{
+    cargo, diff,
+    repository::{LOCK, MANIFEST, Repository},
+    rustfmt::Rustfmt,
+};
 use crate::{
     error::{Error, reason},
     output::{self, FAINT, GOOD, NAME, STRONG},
 };
 
 /// Files as they shall be.
-pub(super) struct Changes<'a> {
+pub(in crate::commands) struct Changes<'a> {
     repository: &'a Repository,
     files: BTreeMap<String, File>,
 }
@@ -27,15 +31,15 @@ struct File {
 
 impl<'a> Changes<'a> {
     /// No change yet.
-    pub(super) fn new(repository: &'a Repository) -> Self {
+    pub(in crate::commands) fn new(repository: &'a Repository) -> Self {
         Self { repository, files: BTreeMap::new() }
     }
 
     /// Makes a file.
-    pub(super) fn make(&mut self, path: &str, text: String) -> Result<(), Error> {
+    pub(in crate::commands) fn make(&mut self, path: &str, text: String) -> Result<(), Error> {
         if self.files.contains_key(path) || self.repository.root().join(path).exists() {
             return Err(Error::Usage(format!(
-                "{path} is there already, and nothing is written over; choose another name"
+                "{path} is there already, and no file is overwritten; choose another name"
             )));
         }
         self.files.insert(path.into(), File { before: None, after: text });
@@ -65,7 +69,7 @@ impl<'a> Changes<'a> {
 
     /// Formats the Rust in it, and forgets files that stay as they are. A file that was not formatted before keeps a form
     /// of its own.
-    pub(super) fn complete(&mut self, rustfmt: &Rustfmt) {
+    pub(in crate::commands) fn complete(&mut self, rustfmt: &Rustfmt) {
         for (path, file) in &mut self.files {
             let kept = file.before.as_ref().is_some_and(|before| !rustfmt.is_formatted(before));
             if path.ends_with(".rs")
@@ -79,7 +83,7 @@ impl<'a> Changes<'a> {
     }
 
     /// Shows what would be written.
-    pub(super) fn show(&self) -> Result<(), Error> {
+    pub(in crate::commands) fn show(&self) -> Result<(), Error> {
         output::print(|out| {
             for (path, file) in &self.files {
                 match &file.before {
@@ -90,55 +94,143 @@ impl<'a> Changes<'a> {
                     writeln!(out, "  {line}")?;
                 }
             }
+            if self.changes_packages() {
+                writeln!(out, "{STRONG}{LOCK}{STRONG:#}  {FAINT}cargo would bring it up to date{FAINT:#}")?;
+            }
             Ok(())
         })
     }
 
-    /// Writes it all, and says so.
-    pub(super) fn write(self) -> Result<(), Error> {
+    /// Lists the files that would be made.
+    pub(in crate::commands) fn list(&self) -> Result<(), Error> {
+        output::print(|out| {
+            let mut paths = self.files.keys();
+            paths.try_for_each(|path| writeln!(out, "{STRONG}{path}{STRONG:#}  {FAINT}would be made{FAINT:#}"))
+        })
+    }
+
+    /// Writes all files, lets cargo bring the lock file up to date, and lists what was written. When any of that fails,
+    /// all files are as they were.
+    pub(in crate::commands) fn write(self) -> Result<(), Error> {
         for (path, file) in &self.files {
             if self.repository.text(path)? != file.before {
                 return Err(Error::failed(format_args!(
-                    "{path} has been changed in this moment by somebody else; nothing was written, so try again"
+                    "{path} has just been changed by another program; nothing was written, so try again"
                 )));
             }
         }
-        let root = self.repository.root();
-        let mut written = Vec::new();
-        for (path, file) in &self.files {
-            put(&root.join(path), file).map_err(|error| {
-                let so_far = match written[..] {
-                    [] => "nothing was written".to_owned(),
-                    _ => format!("{} had been written", written.join(", ")),
-                };
-                Error::failed(format_args!(
-                    "cannot write {path}: {}; {so_far}; make room and take those back",
+        let mut undo = Undo::default();
+        let lock_before = self.repository.text(LOCK)?;
+        if let Err(problem) = self.put_all(&mut undo).and_then(|()| self.update_lock(lock_before.as_deref())) {
+            let root = self.repository.root();
+            if let Some(lock) =
+                lock_before.filter(|lock| self.repository.text(LOCK).ok().flatten().as_ref() != Some(lock))
+            {
+                undo.files.push((root.join(LOCK), Some(lock)));
+            }
+            return Err(Error::failed(match undo.run() {
+                Ok(()) => format!("{problem}; nothing was written, so repair that and try again"),
+                Err((path, error)) => format!(
+                    "{problem}, and {} cannot be set back: {}; set it back by hand",
+                    path.display(),
                     reason(&error)
-                ))
-            })?;
-            written.push(path.as_str());
+                ),
+            }));
         }
-        output::print(|out| self.files.iter().try_for_each(|(path, file)| tell(out, path, file.before.is_none())))
+        let lock_changed = !self.files.contains_key(LOCK) && self.repository.text(LOCK)? != lock_before;
+        output::print(|out| {
+            for (path, file) in &self.files {
+                report(out, path, file.before.is_none())?;
+            }
+            if lock_changed { report(out, LOCK, false) } else { Ok(()) }
+        })
+    }
+
+    fn put_all(&self, undo: &mut Undo) -> Result<(), String> {
+        let root = self.repository.root();
+        self.files.iter().try_for_each(|(path, file)| {
+            undo.put(&root.join(path), file).map_err(|error| format!("cannot write {path}: {}", reason(&error)))
+        })
+    }
+
+    /// Where there is no lock file, the next build makes it.
+    fn update_lock(&self, lock: Option<&str>) -> Result<(), String> {
+        if !self.changes_packages() || (lock.is_none() && !self.files.contains_key(LOCK)) {
+            return Ok(());
+        }
+        cargo::update_lock(self.repository.root()).map_err(|said| format!("cannot bring {LOCK} up to date: {said}"))
+    }
+
+    fn changes_packages(&self) -> bool {
+        self.files.keys().any(|path| path.ends_with(MANIFEST))
     }
 }
 
-fn tell(out: &mut dyn Write, path: &str, made: bool) -> io::Result<()> {
+fn report(out: &mut dyn Write, path: &str, made: bool) -> io::Result<()> {
     let verb = if made { "made" } else { "changed" };
     writeln!(out, "{GOOD}{verb:<7}{GOOD:#}  {NAME}{path}{NAME:#}")
 }
 
-/// Whole or not at all.
-fn put(path: &Path, file: &File) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder)?;
+/// What it takes to set everything back.
+#[derive(Default)]
+struct Undo {
+    /// Files as they were; none where there was none.
+    files: Vec<(PathBuf, Option<String>)>,
+    /// Folders that were made, the outer before the inner.
+    folders: Vec<PathBuf>,
+}
+
+impl Undo {
+    /// Writes a file whole or not at all.
+    fn put(&mut self, path: &Path, file: &File) -> io::Result<()> {
+        if let Some(folder) = path.parent() {
+            self.make_folder(folder)?;
+        }
+        if file.before.is_none() {
+            let mut made = fs::File::create_new(path)?;
+            self.files.push((path.to_owned(), None));
+            return made.write_all(file.after.as_bytes());
+        }
+        replace(path, &file.after)?;
+        self.files.push((path.to_owned(), file.before.clone()));
+        Ok(())
     }
-    if file.before.is_none() {
-        return fs::File::create_new(path)?.write_all(file.after.as_bytes());
+
+    fn make_folder(&mut self, folder: &Path) -> io::Result<()> {
+        let missing: Vec<_> = folder.ancestors().take_while(|folder| !folder.exists()).collect();
+        for folder in missing.into_iter().rev() {
+            fs::create_dir(folder)?;
+            self.folders.push(folder.to_owned());
+        }
+        Ok(())
     }
+
+    /// Sets everything back, as far as that goes; names the first file that stays.
+    fn run(self) -> Result<(), (PathBuf, io::Error)> {
+        let mut first = Ok(());
+        for (path, before) in self.files.into_iter().rev() {
+            let set_back = match &before {
+                Some(text) => replace(&path, text),
+                None => fs::remove_file(&path),
+            };
+            if let Err(error) = set_back {
+                first = first.and(Err((path, error)));
+            }
+        }
+        for folder in self.folders.iter().rev() {
+            // A folder in which another program has put something stays.
+            let _ = fs::remove_dir(folder);
+        }
+        first
+    }
+}
+
+fn replace(path: &Path, text: &str) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
-    fs::write(&beside, &file.after)?;
-    fs::rename(&beside, path)
+    fs::write(&beside, text).and_then(|()| fs::rename(&beside, path)).inspect_err(|_| {
+        let _ = fs::remove_file(&beside);
+    })
 }
 
 #[cfg(test)]

@@ -6,13 +6,13 @@ use super::{
     Finish,
     changes::Changes,
     job::{NewJob, TIMEOUT, add_queue},
-    lock, manifest,
+    manifest,
     names::{self, JobName},
     next,
-    repository::{APP, APP_MANIFEST, LOCK, MANIFEST, Repository},
+    repository::{APP, APP_MANIFEST, MANIFEST, Repository},
     rust,
     survey::Survey,
-    template::fill,
+    template::{dependencies, fill},
 };
 use crate::{catalog::Catalog, error::Error};
 
@@ -53,37 +53,17 @@ impl Function {
         let job = NewJob { name, queue, timeout: TIMEOUT, untracked: self.stateless };
         add_queue(changes, &job.queue, &self.name, &self.name)?;
         job.define(survey, changes)?;
-        self.make_crate(&job, changes)?;
-        job.handle(&self.name, changes)?;
+        let new = NewFunction {
+            name: &self.name,
+            job: &job,
+            memory_mb: self.memory,
+            stateless: self.stateless,
+            jobs_package: &survey.jobs_package,
+            inherited: &survey.inherited,
+        };
+        new.make(changes)?;
         self.join(changes)?;
         Ok(job)
-    }
-
-    fn make_crate(&self, job: &NewJob, changes: &mut Changes<'_>) -> Result<(), Error> {
-        let timeout = job.timeout + lamplighter::Function::TIMEOUT_MARGIN.as_secs();
-        let aws = match self.stateless {
-            true => "lamplighter-aws.workspace = true",
-            false => "lamplighter-aws = { workspace = true, features = [\"tracked\"] }",
-        };
-        let values = [
-            ("function", &*self.name),
-            ("crate", &self.name.replace('-', "_")),
-            ("queue", &self.name),
-            ("job", &job.name.name),
-            ("handler", &job.name.handler),
-            ("memory", &self.memory.to_string()),
-            ("timeout", &timeout.to_string()),
-            ("stateless", if self.stateless { ".stateless()" } else { "" }),
-            ("aws", aws),
-        ];
-        for (path, template) in [
-            ("Cargo.toml", include_str!("templates/function/manifest.toml")),
-            ("src/lib.rs", include_str!("templates/function/lib.rs")),
-            ("src/main.rs", include_str!("templates/function/main.rs")),
-        ] {
-            changes.make(&format!("functions/{}/{path}", self.name), fill(template, &values))?;
-        }
-        Ok(())
     }
 
     /// Its place in the workspace, and among the functions that are deployed.
@@ -93,13 +73,59 @@ impl Function {
         changes.edit(MANIFEST, &line, |text| manifest::add_member(text, name))?;
         let line = format!("{name}.workspace = true");
         changes.edit(APP_MANIFEST, &line, |text| manifest::add_dependency(text, name))?;
-        let make = format!("{}::function", name.replace('-', "_"));
-        changes.edit(APP, &format!(".function({make})"), |text| rust::add_function(text, &make))?;
-        changes.edit(LOCK, name, |text| {
-            let version = lock::version(text, "lamplighter").ok_or("there is no package `lamplighter`")?;
-            let dependencies = ["lamplighter", "lamplighter-aws", "lamplighter-jobs", "tokio", "tracing"];
-            let text = lock::add_package(text, name, version, &dependencies)?;
-            lock::add_dependency(&text, "lamplighter-app", name)
-        })
+        let function = format!("{}::function", name.replace('-', "_"));
+        changes.edit(APP, &format!(".function({function})"), |text| rust::add_function(text, &function))
+    }
+}
+
+/// A function's crate as it is to be made.
+pub(in crate::commands) struct NewFunction<'a> {
+    pub(in crate::commands) name: &'a str,
+    /// Its first job.
+    pub(in crate::commands) job: &'a NewJob,
+    pub(in crate::commands) memory_mb: u16,
+    pub(in crate::commands) stateless: bool,
+    /// The package of the definitions.
+    pub(in crate::commands) jobs_package: &'a str,
+    /// What packages of the workspace inherit.
+    pub(in crate::commands) inherited: &'a [String],
+}
+
+impl NewFunction<'_> {
+    /// The crate's files.
+    pub(in crate::commands) fn make(&self, changes: &mut Changes<'_>) -> Result<(), Error> {
+        let timeout = self.job.timeout + lamplighter::Function::TIMEOUT_MARGIN.as_secs();
+        let inherited: String = self.inherited.iter().map(|key| format!("{key}.workspace = true\n")).collect();
+        let aws = match self.stateless {
+            true => "lamplighter-aws.workspace = true",
+            false => "lamplighter-aws = { workspace = true, features = [\"tracked\"] }",
+        };
+        let dependencies = dependencies(&[
+            "lamplighter.workspace = true",
+            aws,
+            &format!("{}.workspace = true", self.jobs_package),
+            "tokio = { workspace = true, features = [\"macros\", \"rt-multi-thread\"] }",
+            "tracing.workspace = true",
+        ]);
+        let values = [
+            ("function", self.name),
+            ("crate", &self.name.replace('-', "_")),
+            ("queue", self.name),
+            ("job", &self.job.name.name),
+            ("handler", &self.job.name.handler),
+            ("memory", &self.memory_mb.to_string()),
+            ("timeout", &timeout.to_string()),
+            ("stateless", if self.stateless { ".stateless()" } else { "" }),
+            ("inherited", &inherited),
+            ("dependencies", &dependencies),
+        ];
+        for (path, template) in [
+            ("Cargo.toml", include_str!("templates/function/manifest.toml")),
+            ("src/lib.rs", include_str!("templates/function/lib.rs")),
+            ("src/main.rs", include_str!("templates/function/main.rs")),
+        ] {
+            changes.make(&format!("functions/{}/{path}", self.name), fill(template, &values))?;
+        }
+        self.job.handle(self.name, self.jobs_package, changes)
     }
 }

@@ -6,10 +6,10 @@ use lamplighter::Function;
 use super::{
     Finish,
     changes::Changes,
-    lock, manifest,
+    manifest,
     names::{self, JobName},
     next,
-    repository::{JOBS, LOCK, QUEUES, Repository},
+    repository::{JOBS, QUEUES, Repository},
     rust,
     survey::{FunctionThere, Survey},
     template::fill,
@@ -35,18 +35,18 @@ pub(super) struct Job {
 }
 
 /// A job as it is to be made.
-pub(super) struct NewJob {
-    pub(super) name: JobName,
+pub(in crate::commands) struct NewJob {
+    pub(in crate::commands) name: JobName,
     /// The queue's constant.
-    pub(super) queue: String,
+    pub(in crate::commands) queue: String,
     /// In seconds.
-    pub(super) timeout: u64,
+    pub(in crate::commands) timeout: u64,
     /// Whether it keeps no records.
-    pub(super) untracked: bool,
+    pub(in crate::commands) untracked: bool,
 }
 
 /// The timeout of a new job, in seconds.
-pub(super) const TIMEOUT: u64 = 30;
+pub(in crate::commands) const TIMEOUT: u64 = 30;
 
 impl Job {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
@@ -70,8 +70,8 @@ impl Job {
         }
         let job = NewJob { name, queue, timeout, untracked: function.stateless };
         job.define(survey, changes)?;
-        job.handle(&function.name, changes)?;
-        job.join(&function.name, changes)?;
+        job.handle(&function.name, &survey.jobs_package, changes)?;
+        job.join(&function.name, survey, changes)?;
         Ok((job, function.name.clone()))
     }
 
@@ -88,10 +88,10 @@ impl Job {
                 self.name
             )));
         };
-        if function.maintenance {
+        if function.closed {
             return Err(Error::Usage(format!(
-                "{name} is for maintenance on AWS and runs nowhere else, so other jobs do not belong there; name another \
-                 function with --function ({})",
+                "functions/{name} has no src/lib.rs: it is the bootstrap of a function that comes with the library; name \
+                 another function with --function ({})",
                 survey.listed()
             )));
         }
@@ -129,14 +129,7 @@ impl NewJob {
     /// The definition, and its place among the others.
     pub(super) fn define(&self, survey: &Survey, changes: &mut Changes<'_>) -> Result<(), Error> {
         let JobName { name, type_name, module, .. } = &self.name;
-        let mut definition = fill(
-            include_str!("templates/definition.rs"),
-            &[("job", name), ("type", type_name), ("queue", &self.queue), ("timeout", &self.timeout.to_string())],
-        );
-        if self.untracked {
-            definition = definition.replace(".retention(crate::retention())", ".untracked()");
-        }
-        changes.make(&format!("shared/jobs/src/{module}.rs"), definition)?;
+        changes.make(&format!("shared/jobs/src/{module}.rs"), self.definition(survey.own_retention))?;
         changes.edit(JOBS, &format!("pub mod {module};"), |text| rust::add_module(text, module, true))?;
         let export = format!("{module}::{type_name}");
         changes.edit(JOBS, &format!("pub use self::{export};"), |text| rust::add_export(text, &export))?;
@@ -149,11 +142,36 @@ impl NewJob {
         })
     }
 
+    /// The definition's file. A deployment may have a retention of its own, `crate::retention()`.
+    pub(in crate::commands) fn definition(&self, own_retention: bool) -> String {
+        let JobName { name, type_name, .. } = &self.name;
+        let records = match (self.untracked, own_retention) {
+            (true, _) => ".untracked()",
+            (false, true) => ".retention(crate::retention())",
+            (false, false) => "",
+        };
+        let timeout = self.timeout.to_string();
+        let values = [
+            ("job", &**name),
+            ("type", type_name),
+            ("queue", &self.queue),
+            ("timeout", &timeout),
+            ("records", records),
+        ];
+        fill(include_str!("templates/definition.rs"), &values)
+    }
+
     /// The handler and its test.
-    pub(super) fn handle(&self, function: &str, changes: &mut Changes<'_>) -> Result<(), Error> {
+    pub(in crate::commands) fn handle(
+        &self,
+        function: &str,
+        jobs: &str,
+        changes: &mut Changes<'_>,
+    ) -> Result<(), Error> {
         let JobName { name, type_name, handler, .. } = &self.name;
-        let package = function.replace('-', "_");
-        let values = [("job", &**name), ("type", type_name), ("handler", handler), ("crate", &package)];
+        let (package, jobs) = (function.replace('-', "_"), jobs.replace('-', "_"));
+        let values =
+            [("job", &**name), ("type", type_name), ("handler", handler), ("crate", &package), ("jobs", &jobs)];
         for (folder, template) in
             [("src", include_str!("templates/handler.rs")), ("tests", include_str!("templates/handler_test.rs"))]
         {
@@ -163,20 +181,19 @@ impl NewJob {
     }
 
     /// The handler's place in a function that is there.
-    fn join(&self, function: &str, changes: &mut Changes<'_>) -> Result<(), Error> {
+    fn join(&self, function: &str, survey: &Survey, changes: &mut Changes<'_>) -> Result<(), Error> {
         let handler = &self.name.handler;
         let library = format!("functions/{function}/src/lib.rs");
         changes.edit(&library, &format!("mod {handler};"), |text| rust::add_module(text, handler, false))?;
         let call = format!("{handler}::{handler}");
-        changes.edit(&library, &format!(".job({call})"), |text| rust::add_to_chain(text, function, &call))?;
+        changes.edit(&library, &format!(".job({call})"), |text| rust::add_job(text, function, &call))?;
         let path = format!("functions/{function}/Cargo.toml");
-        for dependency in ["lamplighter-jobs", "tracing"] {
+        for dependency in [&*survey.jobs_package, "tracing"] {
             let line = format!("{dependency}.workspace = true");
             changes.edit(&path, &line, |text| match manifest::depends_on(text, dependency)? {
                 true => Ok(text.to_owned()),
                 false => manifest::add_dependency(text, dependency),
             })?;
-            changes.edit(LOCK, dependency, |text| lock::add_dependency(text, function, dependency))?;
         }
         Ok(())
     }

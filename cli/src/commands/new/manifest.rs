@@ -26,16 +26,38 @@ pub(super) fn add_dependency(text: &str, name: &str) -> Result<String, String> {
     Ok(put(text, at, &format!("{name}.workspace = true\n")))
 }
 
-/// Adds `NAME = { path = "functions/NAME" }` behind the last such line of the workspace's dependencies.
+/// Adds `NAME = { path = "functions/NAME" }` behind the last such line of the workspace's dependencies, or before all of
+/// them where there is none.
 pub(super) fn add_member(text: &str, name: &str) -> Result<String, String> {
     let document = parse(text)?;
     let table = table(&document, &["workspace", "dependencies"]).ok_or("there is no `[workspace.dependencies]`")?;
     let is_function =
         |item: &Item| item.get("path").and_then(Item::as_str).is_some_and(|path| path.starts_with("functions/"));
     let last = table.iter().filter(|(_, item)| is_function(item)).last();
-    let (_, last) = last.ok_or("there is no function in `[workspace.dependencies]`")?;
-    let at = end_of_line(text, place(last).ok_or("its dependencies have no place")?.end);
+    let before = match last {
+        Some((_, last)) => place(last).map(|place| place.end),
+        None => table.span().map(|span| span.start),
+    };
+    let at = end_of_line(text, before.ok_or("its dependencies have no place")?);
     Ok(put(text, at, &format!("{name} = {{ path = \"functions/{name}\" }}\n")))
+}
+
+/// The package's name.
+pub(in crate::commands) fn package_name(text: &str) -> Result<String, String> {
+    let document = parse(text)?;
+    let name = table(&document, &["package"]).and_then(|package| package.get("name")?.as_str());
+    Ok(name.ok_or("there is no `name` in `[package]`")?.to_owned())
+}
+
+/// What packages inherit of `[workspace.package]`, where it has that.
+const INHERITED: [&str; 6] = ["version", "edition", "rust-version", "license", "authors", "publish"];
+
+/// The keys that a new package of this workspace inherits.
+pub(super) fn inherited(text: &str) -> Result<Vec<String>, String> {
+    let document = parse(text)?;
+    let package = table(&document, &["workspace", "package"]).ok_or("there is no `[workspace.package]`")?;
+    let there = INHERITED.iter().filter(|key| package.contains_key(key));
+    Ok(there.map(|key| (*key).to_owned()).collect())
 }
 
 /// The names of the binaries that it declares.
@@ -109,9 +131,11 @@ mod tests {
             with.contains("\"functions/images\" }\ninvoices = { path = \"functions/invoices\" }\n\nserde"),
             "{with}"
         );
-        assert!(
-            add_member("[workspace.dependencies]\nserde = \"1\"\n", "invoices").unwrap_err().contains("no function")
+        assert_eq!(
+            add_member("[workspace.dependencies]\nserde = \"1\"\n", "invoices").unwrap(),
+            "[workspace.dependencies]\ninvoices = { path = \"functions/invoices\" }\nserde = \"1\"\n"
         );
+        assert!(add_member("[workspace]\n", "invoices").unwrap_err().contains("[workspace.dependencies]"));
     }
 
     #[test]
@@ -122,5 +146,9 @@ mod tests {
         );
         assert_eq!(timeout("[package.metadata.lambda.deploy]\ntimeout = 35\n"), Ok(Some(35)));
         assert_eq!(timeout(TEXT), Ok(None));
+        assert_eq!(package_name(TEXT), Ok("a".into()));
+        assert!(package_name("[lints]\n").unwrap_err().contains("`name`"));
+        let inherits = inherited("[workspace.package]\nedition = \"2024\"\nversion = \"1.0.0\"\nhomepage = \"x\"\n");
+        assert_eq!(inherits, Ok(vec!["version".into(), "edition".into()]));
     }
 }

@@ -4,20 +4,20 @@
 //! first file is written. Rust is changed at places that its syntax tells ([`rust`]); new files begin as the templates
 //! beside this file.
 
-mod changes;
+pub(super) mod cargo;
+pub(super) mod changes;
 mod diff;
-mod function;
-mod job;
-mod lock;
-mod manifest;
-mod names;
+pub(super) mod function;
+pub(super) mod job;
+pub(super) mod manifest;
+pub(super) mod names;
 mod next;
-mod repository;
+pub(super) mod repository;
 mod rust;
-mod rustfmt;
+pub(super) mod rustfmt;
 mod schedule;
-mod survey;
-mod template;
+pub(super) mod survey;
+pub(super) mod template;
 
 use clap::{Args, Subcommand};
 

@@ -8,15 +8,15 @@ use crate::error::Error;
 
 /// A job's name, and what is called after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct JobName {
+pub(in crate::commands) struct JobName {
     /// On the wire: `invoices.send`.
-    pub(super) name: String,
+    pub(in crate::commands) name: String,
     /// The Rust type, verb first: `SendInvoices`.
-    pub(super) type_name: String,
+    pub(in crate::commands) type_name: String,
     /// The definition's module: `invoices_send`.
-    pub(super) module: String,
+    pub(in crate::commands) module: String,
     /// The handler, and its module: `send`.
-    pub(super) handler: String,
+    pub(in crate::commands) handler: String,
 }
 
 /// The longest name of a job here. What is called after it still fits into a line.
@@ -24,7 +24,7 @@ const MAX_JOB_NAME: usize = 40;
 
 impl JobName {
     /// A new job's name.
-    pub(super) fn new(name: &str, survey: &Survey) -> Result<Self, Error> {
+    pub(in crate::commands) fn new(name: &str, survey: &Survey) -> Result<Self, Error> {
         let words: Vec<&str> = name.split(['.', '_', '-']).collect();
         if !lamplighter::message::is_job_name(name)
             || !words.iter().all(|word| is_word(word))
@@ -82,22 +82,29 @@ impl JobName {
 }
 
 /// Whether a function can be made of that name.
-pub(super) fn check_function(name: &str, survey: &Survey) -> Result<(), Error> {
-    if !name.split('-').all(is_word) {
-        return Err(usage(format_args!(
-            "{name:?} cannot name a function and its crate: write it like invoices, in small letters and digits, with - \
-             between words that begin with a letter"
-        )));
+pub(in crate::commands) fn check_function(name: &str, survey: &Survey) -> Result<(), Error> {
+    if survey.function(name).is_some() {
+        return Err(usage(format_args!("there is a function {name} already; add to it with `lamp new job`")));
     }
     check_length("function", name, MAX_FUNCTION_NAME)?;
+    check_crate("a function and its crate", name, survey)?;
+    let others = survey.functions.iter().map(|function| function.name.as_str());
+    check_punctuation("function", name, others)
+}
+
+/// Whether a crate can be made of that name.
+pub(in crate::commands) fn check_crate(what: &str, name: &str, survey: &Survey) -> Result<(), Error> {
+    if !name.split('-').all(is_word) {
+        return Err(usage(format_args!(
+            "{name:?} cannot name {what}: write it like invoices, in small letters and digits, with - between words that \
+             begin with a letter"
+        )));
+    }
     check_file(name, name)?;
     if !is_identifier(&name.replace('-', "_")) {
         return Err(usage(format_args!(
             "{name} is a word of the Rust language, and cannot name a crate; choose another name"
         )));
-    }
-    if survey.function(name).is_some() {
-        return Err(usage(format_args!("there is a function {name} already; add to it with `lamp new job`")));
     }
     // Those of the language, and folders in which cargo keeps what it builds.
     let reserved = ["alloc", "build", "core", "deps", "examples", "incremental", "proc-macro", "std", "test"];
@@ -106,12 +113,11 @@ pub(super) fn check_function(name: &str, survey: &Survey) -> Result<(), Error> {
             "{name} is the name of a crate or a program that is used here; choose another name"
         )));
     }
-    let others = survey.functions.iter().map(|function| function.name.as_str());
-    check_punctuation("function", name, others)
+    Ok(())
 }
 
-/// Whether a queue can be made of that name. Its constant is given.
-pub(super) fn check_queue(name: &str, survey: &Survey) -> Result<String, Error> {
+/// Whether a queue can be made of that name. Returns its constant.
+pub(in crate::commands) fn check_queue(name: &str, survey: &Survey) -> Result<String, Error> {
     if !name.split(['-', '_']).all(is_word) {
         return Err(usage(format_args!(
             "{name:?} cannot name a new queue: write it like invoices, in small letters and digits, with - or _ between \
@@ -122,8 +128,12 @@ pub(super) fn check_queue(name: &str, survey: &Survey) -> Result<String, Error> 
     check_file(name, name)?;
     let others: Vec<_> = survey.queues.iter().map(|queue| queue.name.as_str()).collect();
     let elsewhere = survey.jobs.iter().filter_map(|job| job.queue.as_deref());
-    let built_in = survey.built_in_queues.iter().copied();
-    if is_taken_queue(name) || elsewhere.chain(others.iter().copied()).chain(built_in).any(|other| other == name) {
+    if is_taken_queue(name)
+        || elsewhere
+            .chain(others.iter().copied())
+            .chain(survey.built_in_queues.iter().copied())
+            .any(|other| other == name)
+    {
         return Err(usage(format_args!("there is a queue {name} already; choose another name")));
     }
     check_punctuation("queue", name, others.into_iter())?;
@@ -266,10 +276,10 @@ mod tests {
 
     #[test]
     fn a_queue_and_a_schedule_have_room_too() {
-        let survey = Survey { built_in_queues: ["lamp", "webhooks"].into(), ..Survey::default() };
+        let survey = Survey { built_in_queues: ["lamp"].into(), ..Survey::default() };
         let queue = |name: &str| check_queue(name, &survey).map_err(|error| error.to_string());
         assert_eq!(queue("bulk-mail"), Ok("BULK_MAIL".into()));
-        for name in ["undelivered-events", "mail-dlq", "lamp", "webhooks"] {
+        for name in ["undelivered-events", "mail-dlq", "lamp"] {
             assert!(queue(name).unwrap_err().contains("already"), "{name}");
         }
         assert!(queue(&"x".repeat(48)).unwrap_err().contains("room for 47"));

@@ -11,7 +11,7 @@ use crate::error::{Error, reason};
 pub(super) const JOBS: &str = "shared/jobs/src/lib.rs";
 /// The queues.
 pub(super) const QUEUES: &str = "shared/jobs/src/queues.rs";
-/// The app.
+/// The app: the list of functions.
 pub(super) const APP: &str = "app/src/lib.rs";
 /// The workspace's manifest.
 pub(super) const MANIFEST: &str = "Cargo.toml";
@@ -20,9 +20,12 @@ pub(super) const APP_MANIFEST: &str = "app/Cargo.toml";
 /// The lock file.
 pub(super) const LOCK: &str = "Cargo.lock";
 
-/// A Lamplighter repository.
+/// The manifest of the definitions' crate.
+pub(super) const JOBS_MANIFEST: &str = "shared/jobs/Cargo.toml";
+
+/// A workspace with a Lamplighter app.
 #[derive(Debug)]
-pub(super) struct Repository {
+pub(in crate::commands) struct Repository {
     root: PathBuf,
 }
 
@@ -33,11 +36,16 @@ impl Repository {
             .map_err(|error| Error::failed(format_args!("cannot tell the current folder: {}", reason(&error))))?;
         Self::around(&here).ok_or_else(|| {
             Error::Usage(format!(
-                "{} is not in a Lamplighter repository, which has {JOBS} and {APP} below its Cargo.toml; change \
-                 into one",
+                "{} is not in the workspace of a Lamplighter app, which has {JOBS} and {APP} beside its Cargo.toml; change \
+                 into one, or make one with `lamp init`",
                 here.display()
             ))
         })
+    }
+
+    /// The folder in which one is made.
+    pub(in crate::commands) fn at(root: PathBuf) -> Self {
+        Self { root }
     }
 
     pub(super) fn around(folder: &Path) -> Option<Self> {
@@ -108,12 +116,16 @@ mod tests {
 
     #[test]
     fn it_is_found_from_any_folder_inside_and_from_none_outside() {
-        let own = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = own.parent().unwrap();
-        for inside in [own, root, &root.join("shared/jobs/src")] {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("shop");
+        for path in [MANIFEST, JOBS, APP] {
+            let path = root.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        for inside in [&root, &root.join("app"), &root.join("shared/jobs/src")] {
             assert_eq!(Repository::around(inside).unwrap().root(), root);
         }
-        assert!(Repository::around(root.parent().unwrap()).is_none());
-        assert!(Repository::around(tempfile::tempdir().unwrap().path()).is_none());
+        assert!(Repository::around(folder.path()).is_none());
     }
 }

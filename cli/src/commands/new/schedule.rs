@@ -75,7 +75,8 @@ impl Schedule {
         self.check(catalog, &repository, &scheduled)?;
         let next = next::schedule(&self.name);
         let mut changes = Changes::new(&repository);
-        let element = self.written(job, &scheduled);
+        let is_imported = |text: &str| rust::imports(text, "Schedule").unwrap_or_default();
+        let element = self.written(job, &scheduled, is_imported(&repository.needed(JOBS)?));
         changes.edit(JOBS, &element.replace('\n', " "), |text| {
             rust::add_to_vec(text, "all_schedules", &element, |there| {
                 rust::first_text(there).is_some_and(|other| other > self.name)
@@ -159,11 +160,12 @@ impl Schedule {
     }
 
     /// As it stands in the source, over several lines where it is too long for one.
-    fn written(&self, job: &JobThere, scheduled: &ScheduledJob) -> String {
+    fn written(&self, job: &JobThere, scheduled: &ScheduledJob, is_imported: bool) -> String {
         let schedule = &scheduled.schedule;
         let when = schedule.when.to_string();
         let made = if self.times.cron.is_some() { "cron" } else { "parse" };
-        let mut calls = vec![format!("Schedule::{made}({:?}, {when:?})?", self.name)];
+        let owner = if is_imported { "Schedule" } else { "lamplighter::schedule::Schedule" };
+        let mut calls = vec![format!("{owner}::{made}({:?}, {when:?})?", self.name)];
         calls.extend(self.zone.as_ref().map(|zone| format!(".zone({zone:?})")));
         calls.extend(self.description.as_ref().map(|text| format!(".description({text:?})")));
         let type_name = &job.type_name;

@@ -6,15 +6,15 @@ use std::collections::BTreeSet;
 use syn::{Attribute, Expr, ExprLit, FnArg, Item, ItemImpl, ItemStruct, Lit, Type, visit::Visit};
 
 use super::{
-    lock, manifest,
-    repository::{JOBS, LOCK, QUEUES, Repository},
+    cargo, manifest,
+    repository::{JOBS, JOBS_MANIFEST, LOCK, MANIFEST, QUEUES, Repository},
     rust,
 };
 use crate::{catalog::Catalog, error::Error};
 
 /// Queues, jobs and functions, as they are written.
 #[derive(Debug, Default)]
-pub(super) struct Survey {
+pub(in crate::commands) struct Survey {
     /// The constants of `shared/jobs/src/queues.rs`.
     pub(super) queues: Vec<QueueThere>,
     /// All jobs, wherever they are defined.
@@ -22,11 +22,17 @@ pub(super) struct Survey {
     /// The functions, by name.
     pub(super) functions: Vec<FunctionThere>,
     /// Names that crates and binaries have.
-    pub(super) crates: BTreeSet<String>,
+    pub(in crate::commands) crates: BTreeSet<String>,
     /// Words that stand in files where a new type is named too.
     pub(super) words: BTreeSet<String>,
     /// Queues that this program knows.
     pub(super) built_in_queues: BTreeSet<&'static str>,
+    /// The package of the definitions.
+    pub(super) jobs_package: String,
+    /// Whether the definitions' crate has a `fn retention`.
+    pub(super) own_retention: bool,
+    /// The keys of `[workspace.package]` that a new package inherits.
+    pub(super) inherited: Vec<String>,
 }
 
 /// A queue's constant.
@@ -57,7 +63,8 @@ pub(super) struct FunctionThere {
     /// The types that its functions take first: those of its jobs are among them.
     takes: BTreeSet<String>,
     pub(super) stateless: bool,
-    pub(super) maintenance: bool,
+    /// Whether it is a bootstrap alone, whose jobs are the library's.
+    pub(super) closed: bool,
     /// In seconds, as its manifest says.
     pub(super) timeout: Option<u64>,
 }
@@ -84,20 +91,33 @@ impl Survey {
             survey.add_function(repository, name)?;
         }
         survey.add_crates(repository)?;
-        let templates = [include_str!("templates/definition.rs"), include_str!("templates/handler.rs")];
-        for text in [&*repository.needed(JOBS)?].into_iter().chain(templates) {
-            let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
-            survey.words.extend(words.map(str::to_owned));
-        }
+        survey.jobs_package = read(repository, JOBS_MANIFEST, manifest::package_name)?;
+        survey.inherited = read(repository, MANIFEST, manifest::inherited)?;
+        let is_retention = |item: &Item| matches!(item, Item::Fn(function) if function.sig.ident == "retention");
+        survey.own_retention = parsed(repository, JOBS)?.items.iter().any(is_retention);
+        survey.reserve_words(&repository.needed(JOBS)?);
         Ok(survey)
+    }
+
+    /// Keeps the words of these sources, and of the files of a new job, from naming a new type.
+    pub(in crate::commands) fn reserve_words(&mut self, sources: &str) {
+        let templates = [
+            include_str!("templates/definition.rs"),
+            include_str!("templates/handler.rs"),
+            include_str!("templates/handler_test.rs"),
+        ];
+        for text in [sources].into_iter().chain(templates) {
+            let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+            self.words.extend(words.map(str::to_owned));
+        }
     }
 
     fn add_function(&mut self, repository: &Repository, name: String) -> Result<(), Error> {
         let manifest_path = format!("functions/{name}/Cargo.toml");
         let Some(manifest) = repository.text(&manifest_path)? else { return Ok(()) };
         let timeout = manifest::timeout(&manifest).map_err(|reason| unreadable(&manifest_path, &reason))?;
-        let mut function =
-            FunctionThere { name, takes: BTreeSet::new(), stateless: false, maintenance: false, timeout };
+        let closed = repository.text(&format!("functions/{name}/src/lib.rs"))?.is_none();
+        let mut function = FunctionThere { name, takes: BTreeSet::new(), stateless: false, closed, timeout };
         for path in repository.rust_files(&format!("functions/{}/src", function.name))? {
             let file = parsed(repository, &path)?;
             self.add_jobs(&path, &file);
@@ -132,8 +152,10 @@ impl Survey {
     }
 
     fn add_crates(&mut self, repository: &Repository) -> Result<(), Error> {
-        let text = repository.needed(LOCK)?;
-        self.crates.extend(lock::names(&text).map(str::to_owned));
+        if let Some(lock) = repository.text(LOCK)? {
+            let packages = cargo::packages(&lock).map_err(|reason| unreadable(LOCK, &reason))?;
+            self.crates.extend(packages.into_iter().map(|package| package.name));
+        }
         let mut folders = repository.folders("")?;
         for folder in ["benches", "tests", "shared"] {
             folders.extend(repository.folders(folder)?.into_iter().map(|name| format!("{folder}/{name}")));
@@ -174,7 +196,7 @@ impl Survey {
 
     /// The functions to which jobs can be added, for people.
     pub(super) fn listed(&self) -> String {
-        let all = self.functions.iter().filter(|function| !function.maintenance);
+        let all = self.functions.iter().filter(|function| !function.closed);
         all.map(|function| function.name.as_str()).collect::<Vec<_>>().join(", ")
     }
 }
@@ -197,19 +219,15 @@ impl<'a> Visit<'a> for FunctionThere {
         syn::visit::visit_signature(self, signature);
     }
 
-    fn visit_expr_path(&mut self, path: &'a syn::ExprPath) {
-        let mut words = path.path.segments.iter().rev().map(|segment| &segment.ident);
-        let is_the_librarys = words.next().is_some_and(|word| word == "function")
-            && words.next().is_some_and(|word| word == "maintenance");
-        self.maintenance |= is_the_librarys;
-        syn::visit::visit_expr_path(self, path);
-    }
-
     fn visit_expr_method_call(&mut self, call: &'a syn::ExprMethodCall) {
         self.stateless |= call.method == "stateless" && call.args.is_empty();
-        self.maintenance |= call.method == "maintenance" && call.args.is_empty();
         syn::visit::visit_expr_method_call(self, call);
     }
+}
+
+/// Reads one thing of a manifest.
+fn read<T>(repository: &Repository, path: &str, what: fn(&str) -> Result<T, String>) -> Result<T, Error> {
+    what(&repository.needed(path)?).map_err(|reason| unreadable(path, &reason))
 }
 
 fn parsed(repository: &Repository, path: &str) -> Result<syn::File, Error> {

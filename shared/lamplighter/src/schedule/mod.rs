@@ -54,20 +54,3 @@ pub use eventbridge::EventBridge;
 pub use rate::{Rate, RateError};
 pub use when::{When, WhenError};
 pub use zone::ZoneError;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn docs_page_states_the_limits() {
-        let page = include_str!("../../../../docs/schedules.md");
-        assert_eq!((RUN_ALL_LIMIT, MISFIRE_GRACE.as_secs()), (1000, 60));
-        assert!(page.contains("at most the latest 1,000") && page.contains("a minute after its time"));
-    }
-}
-
-/// The code in the page about schedules is compiled and run.
-#[cfg(doctest)]
-#[doc = include_str!("../../../../docs/schedules.md")]
-struct Page;

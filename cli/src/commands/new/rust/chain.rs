@@ -22,70 +22,88 @@ pub(in super::super) fn root_of(mut expression: &Expr) -> Option<(String, String
 }
 
 /// Adds `.job(HANDLER)` behind the last one in the chain of the function `name`.
-pub(in super::super) fn add_to_chain(text: &str, name: &str, handler: &str) -> Result<String, String> {
-    let added = add_call(text, ("Function", Some(name)), &["job"], &format!(".job({handler})"))?;
-    added.ok_or_else(|| format!("there is no `Function::new(\"{name}\")….job(…)`"))
-}
-
-/// Adds `.function(MAKE)` behind the last function in the chain of the app.
-pub(in super::super) fn add_function(text: &str, make: &str) -> Result<String, String> {
-    let added = add_call(text, ("App", None), &["function", "function_with"], &format!(".function({make})"))?;
-    added.ok_or_else(|| "there is no `App::new(…)….function(…)`".into())
-}
-
-/// Adds a call behind the last one of these methods, in the first chain that begins so: a type, and the text that its
-/// `new` is given. None where there is no such chain, or none of the methods in it.
-fn add_call(text: &str, begins: (&str, Option<&str>), methods: &[&str], call: &str) -> Result<Option<String>, String> {
+pub(in super::super) fn add_job(text: &str, name: &str, handler: &str) -> Result<String, String> {
     let file = parse(text)?;
-    let Some(calls) = calls(&file, begins) else { return Ok(None) };
-    let Some(last) = calls.iter().find(|call| methods.iter().any(|method| call.method == method)) else {
-        return Ok(None);
-    };
-    let (dot, behind) = (start(last.dot_token.span()), end(last.paren_token.span.close()));
-    let line = &text[line_start(text, dot)..dot];
-    if line.trim().is_empty() {
-        return Ok(Some(put(text, behind, &format!("\n{line}{call}"))));
-    }
-    let added = put(text, behind, call);
-    let whole = &added[line_start(text, dot)..];
-    if whole.lines().next().is_none_or(|line| line.chars().count() <= MAX_WIDTH) {
-        return Ok(Some(added));
-    }
-    // A line a call. From the last to the first, so that places before stay what they are.
-    let inner = format!("\n{}    ", indent(text, dot));
-    let mut lines = text.to_owned();
-    for one in &calls {
-        if std::ptr::eq(*one, *last) {
-            lines = put(&lines, behind, &format!("{inner}{call}"));
-        }
-        lines = put(&lines, start(one.dot_token.span()), &inner);
-    }
-    Ok(Some(lines))
+    let missing = || format!("there is no `Function::new(\"{name}\")….job(…)`");
+    let chain = Chain::of(&file, "Function", Some(name)).ok_or_else(missing)?;
+    let last = chain.calls.iter().rev().find(|call| call.method == "job").ok_or_else(missing)?;
+    Ok(chain.insert(text, Some(last), &format!(".job({handler})")))
 }
 
-/// The calls of the first chain that begins so, the last one first.
-fn calls<'a>(file: &'a File, begins: (&str, Option<&str>)) -> Option<Vec<&'a ExprMethodCall>> {
-    struct Finder<'a, 'n>((&'n str, Option<&'n str>), Option<&'a ExprMethodCall>);
-    impl<'a> Visit<'a> for Finder<'a, '_> {
-        // From the outside in, so the last call comes first.
-        fn visit_expr_method_call(&mut self, call: &'a ExprMethodCall) {
-            let (of, with) = self.0;
-            let begins_so = root_of(&call.receiver).is_some_and(|(owner, word, text)| {
-                owner == of && word == "new" && with.is_none_or(|with| text == with)
-            });
-            if begins_so && self.1.is_none() {
-                self.1 = Some(call);
+/// Adds `.function(PATH)` to the chain of the app, in order.
+pub(in super::super) fn add_function(text: &str, path: &str) -> Result<String, String> {
+    let file = parse(text)?;
+    let chain = Chain::of(&file, "App", None).ok_or("there is no `App::new(…)`")?;
+    let comes_before = |call: &&&ExprMethodCall| {
+        let argument = call.args.first().map(|argument| &text[argument.span().byte_range()]);
+        matches!(&*call.method.to_string(), "function" | "function_with") && argument.is_some_and(|other| other < path)
+    };
+    let before = chain.calls.iter().rev().find(comes_before);
+    Ok(chain.insert(text, before, &format!(".function({path})")))
+}
+
+/// A chain of calls.
+struct Chain<'a> {
+    /// `Function::new("images")`.
+    root: &'a Expr,
+    /// The calls, the first one first.
+    calls: Vec<&'a ExprMethodCall>,
+}
+
+impl<'a> Chain<'a> {
+    /// The first chain that begins with `OWNER::new("NAME")`, whatever the name where none is wanted.
+    fn of(file: &'a File, owner: &str, name: Option<&str>) -> Option<Self> {
+        struct Finder<'a, 'n>(&'n str, Option<&'n str>, Option<&'a Expr>);
+        impl<'a> Visit<'a> for Finder<'a, '_> {
+            // From the outside in, so the whole chain is met before its parts.
+            fn visit_expr(&mut self, expression: &'a Expr) {
+                let (owner, name) = (self.0, self.1);
+                let begins_so = root_of(expression).is_some_and(|(of, word, text)| {
+                    (&*of, &*word) == (owner, "new") && name.is_none_or(|name| name == text)
+                });
+                if begins_so && self.2.is_none() {
+                    self.2 = Some(expression);
+                }
+                visit::visit_expr(self, expression);
             }
-            visit::visit_expr_method_call(self, call);
         }
+        let mut finder = Finder(owner, name, None);
+        finder.visit_file(file);
+        let mut root = finder.2?;
+        let mut calls = Vec::new();
+        while let Expr::MethodCall(call) = root {
+            calls.push(call);
+            root = &call.receiver;
+        }
+        calls.reverse();
+        Some(Self { root, calls })
     }
-    let mut finder = Finder(begins, None);
-    finder.visit_file(file);
-    let mut calls = vec![finder.1?];
-    while let Some(Expr::MethodCall(next)) = calls.last().map(|call| &*call.receiver) {
-        calls.push(next);
+
+    /// The text with a call behind another one, or at the beginning.
+    fn insert(&self, text: &str, before: Option<&&ExprMethodCall>, call: &str) -> String {
+        let behind = match before {
+            Some(before) => end(before.paren_token.span.close()),
+            None => end(self.root.span()),
+        };
+        let begins = start(self.root.span());
+        // The neighbour shows how the chain is laid out.
+        let neighbour = before.or(self.calls.first()).map(|call| start(call.dot_token.span()));
+        let line = neighbour.map(|dot| &text[line_start(text, dot)..dot]).filter(|line| line.trim().is_empty());
+        if let Some(line) = line {
+            return put(text, behind, &format!("\n{line}{call}"));
+        }
+        let added = put(text, behind, call);
+        let whole = &added[line_start(text, begins)..];
+        if whole.lines().next().is_none_or(|line| line.chars().count() <= MAX_WIDTH) {
+            return added;
+        }
+        // A line a call. From the last to the first, so that places before stay as they are.
+        let inner = format!("\n{}    ", indent(text, begins));
+        let mut breaks = vec![(behind, format!("{inner}{call}"))];
+        breaks.extend(self.calls.iter().map(|call| (start(call.dot_token.span()), inner.clone())));
+        breaks.sort_by_key(|(at, _)| *at);
+        breaks.iter().rev().fold(text.to_owned(), |text, (at, new)| put(&text, *at, new))
     }
-    Some(calls)
 }
 
 #[cfg(test)]
@@ -95,12 +113,9 @@ mod tests {
     #[test]
     fn a_job_comes_behind_the_last_one() {
         let one = "pub fn function() -> Function {\n    Function::new(\"a\").job(run).with_state(())\n}\n";
-        assert_eq!(
-            add_to_chain(one, "a", "send::send").unwrap(),
-            one.replace(".job(run)", ".job(run).job(send::send)")
-        );
+        assert_eq!(add_job(one, "a", "send::send").unwrap(), one.replace(".job(run)", ".job(run).job(send::send)"));
         let lines = "fn f() -> Function {\n    lamplighter::Function::new(\"a\")\n        .job(run)\n        .job(|_: J| x(1, 2))\n        .with_state(())\n}\n";
-        let added = add_to_chain(lines, "a", "send::send").unwrap();
+        let added = add_job(lines, "a", "send::send").unwrap();
         assert!(
             added.contains("        .job(|_: J| x(1, 2))\n        .job(send::send)\n        .with_state(())"),
             "{added}"
@@ -116,27 +131,43 @@ mod tests {
             "fn f() -> F {{\n    Function::new(\"a\")\n        .description(\"{about}\")\n        .job(run)\n        \
              .job(send_again::send_again)\n        .with_state(())\n}}\n"
         );
-        assert_eq!(add_to_chain(&text, "a", "send_again::send_again").unwrap(), lines);
-    }
-
-    #[test]
-    fn a_function_comes_behind_the_last_one_of_the_app() {
-        let text = "pub fn app() -> App {\n    App::new(\"shop\")\n        .function(a::function)\n        \
-                    .function_with(b::function_from)\n        .definitions(jobs())\n}\n";
-        let added = add_function(text, "c::function").unwrap();
-        let expected = text.replace("b::function_from)\n", "b::function_from)\n        .function(c::function)\n");
-        assert_eq!(added, expected);
-        let missing = add_function("fn app() -> App { App::new(\"shop\").definitions(jobs()) }", "c::function");
-        assert_eq!(missing.unwrap_err(), "there is no `App::new(…)….function(…)`");
+        assert_eq!(add_job(&text, "a", "send_again::send_again").unwrap(), lines);
     }
 
     #[test]
     fn only_the_functions_own_chain_is_taken() {
         let text = "fn f() -> Function {\n    Function::new(\"a\").job(x)\n}\nfn g() -> Function {\n    Function::new(\"b\").job(y)\n}\n";
-        assert!(add_to_chain(text, "b", "z").unwrap().contains("Function::new(\"b\").job(y).job(z)"));
-        let missing = add_to_chain(text, "c", "z").unwrap_err();
+        assert!(add_job(text, "b", "z").unwrap().contains("Function::new(\"b\").job(y).job(z)"));
+        let missing = add_job(text, "c", "z").unwrap_err();
         assert_eq!(missing, "there is no `Function::new(\"c\")….job(…)`");
-        assert!(add_to_chain("fn f() { Function::new(NAME).job(x) }", "a", "z").is_err());
-        assert!(add_to_chain("fn f() { Function::new(\"a\") }", "a", "z").is_err());
+        assert!(add_job("fn f() { Function::new(NAME).job(x) }", "a", "z").is_err());
+        assert!(add_job("fn f() { Function::new(\"a\") }", "a", "z").is_err());
+    }
+    #[test]
+    fn a_function_stands_in_order_among_those_of_the_app() {
+        let app = |calls: &str| format!("pub fn app() -> App {{\n    App::new(\"shop\"){calls}\n}}\n");
+        let one = app(".function(b::function).definitions(x())");
+        assert_eq!(
+            add_function(&one, "c::function").unwrap(),
+            app(".function(b::function).function(c::function).definitions(x())")
+        );
+        assert_eq!(
+            add_function(&one, "a::function").unwrap(),
+            app(".function(a::function).function(b::function).definitions(x())")
+        );
+        let lines = app("\n        .function_with(b::function_from)\n        .schedules(y())");
+        assert_eq!(
+            add_function(&lines, "c::function").unwrap(),
+            app("\n        .function_with(b::function_from)\n        .function(c::function)\n        .schedules(y())")
+        );
+        assert_eq!(
+            add_function(&lines, "a::function").unwrap(),
+            app("\n        .function(a::function)\n        .function_with(b::function_from)\n        .schedules(y())")
+        );
+        assert_eq!(add_function(&app(""), "a::function").unwrap(), app(".function(a::function)"));
+        let long = "x".repeat(80);
+        let broken = format!("\n        .function(a::function)\n        .definitions({long})");
+        assert_eq!(add_function(&app(&format!(".definitions({long})")), "a::function").unwrap(), app(&broken));
+        assert_eq!(add_function("fn app() {}", "a::function").unwrap_err(), "there is no `App::new(…)`");
     }
 }

@@ -12,7 +12,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-pub(super) use self::chain::{add_function, add_to_chain, root_of};
+pub(super) use self::chain::{add_function, add_job, root_of};
 use self::list::{Layout, List};
 
 /// Parses a file; says where it is not Rust.
@@ -47,20 +47,50 @@ pub(super) fn add_module(text: &str, name: &str, public: bool) -> Result<String,
 /// Adds a path to `pub use self::{…};`.
 pub(super) fn add_export(text: &str, path: &str) -> Result<String, String> {
     let file = parse(text)?;
-    let group = file.items.iter().find_map(|item| match item {
+    let exported = file.items.iter().find_map(|item| match item {
         Item::Use(ItemUse { vis: Visibility::Public(_), tree: UseTree::Path(root), .. }) if root.ident == "self" => {
-            match &*root.tree {
-                UseTree::Group(group) => Some(group),
-                _ => None,
-            }
+            Some(&*root.tree)
         }
         _ => None,
     });
-    let group = group.ok_or("there is no `pub use self::{…};`")?;
-    let spans = group.items.iter().map(Spanned::span);
-    let list = List::new(text, group.brace_token.span.join(), spans);
-    let place = list.texts().take_while(|item| *item < path).count();
-    Ok(list.insert(place, path, Layout::Filled))
+    match exported {
+        Some(UseTree::Group(group)) => {
+            let spans = group.items.iter().map(Spanned::span);
+            let list = List::new(text, group.brace_token.span.join(), spans);
+            let place = list.texts().take_while(|item| *item < path).count();
+            Ok(list.insert(place, path, Layout::Filled))
+        }
+        // Of one path, rustfmt makes no group.
+        Some(only) => {
+            let place = only.span().byte_range();
+            let grouped = format!("{}{{{}}}{}", &text[..place.start], &text[place.clone()], &text[place.end..]);
+            add_export(&grouped, path)
+        }
+        None => {
+            let is_head = |item: &&Item| match item {
+                Item::Use(_) => true,
+                Item::Mod(module) => module.content.is_none(),
+                _ => false,
+            };
+            let last = file.items.iter().filter(is_head).next_back().ok_or("there is no `mod`")?;
+            Ok(put(text, end(last.span()), &format!("\n\npub use self::{path};")))
+        }
+    }
+}
+
+/// Whether a name is imported by a `use` of the file itself.
+pub(super) fn imports(text: &str, name: &str) -> Result<bool, String> {
+    fn has(tree: &UseTree, name: &str) -> bool {
+        match tree {
+            UseTree::Path(path) => has(&path.tree, name),
+            UseTree::Group(group) => group.items.iter().any(|tree| has(tree, name)),
+            UseTree::Name(imported) => imported.ident == name,
+            UseTree::Rename(imported) => imported.rename == name,
+            UseTree::Glob(_) => false,
+        }
+    }
+    let file = parse(text)?;
+    Ok(file.items.iter().any(|item| matches!(item, Item::Use(used) if has(&used.tree, name))))
 }
 
 /// Adds an element to the `vec![…]` in the function `name`, before the first one that `comes_after` it.
@@ -102,11 +132,12 @@ pub(super) fn first_text(expression: &str) -> Option<String> {
     finder.0
 }
 
-/// Adds a constant behind the file's last one.
+/// Adds a constant behind the file's last one, or behind its imports.
 pub(super) fn add_constant(text: &str, constant: &str) -> Result<String, String> {
     let file = parse(text)?;
-    let last = file.items.iter().rev().find(|item| matches!(item, Item::Const(_)));
-    let last = last.ok_or("there is no constant")?;
+    let last = |fits: fn(&Item) -> bool| file.items.iter().rev().find(|item| fits(item));
+    let last = last(|item| matches!(item, Item::Const(_))).or_else(|| last(|item| matches!(item, Item::Use(_))));
+    let last = last.ok_or("there is no constant and no `use`")?;
     Ok(put(text, end(last.span()), &format!("\n\n{constant}")))
 }
 
@@ -199,7 +230,19 @@ mod tests {
         let wrapped = "pub use self::{\n    aaaaaaaaaaaaaaaaaaaaaaaaaa::Aaaaaaaaaaaaaaaa, \
                        bbbbbbbbbbbbbbbbbbbbbbbbbbbbb::Bbbbbbbbbbbbbbbbbbb,\n    orders_book::BookOrders,\n};\n";
         assert_eq!(one(long).unwrap(), wrapped);
-        assert_eq!(one("pub use self::images::A;\n").unwrap_err(), "there is no `pub use self::{…};`");
+        assert_eq!(one("pub use self::images::A;\n").unwrap(), "pub use self::{images::A, orders_book::BookOrders};\n");
+        assert_eq!(
+            one("pub mod orders_book;\n\nuse a::B;\n\nfn f() {}\n").unwrap(),
+            "pub mod orders_book;\n\nuse a::B;\n\npub use self::orders_book::BookOrders;\n\nfn f() {}\n"
+        );
+        assert_eq!(one("fn f() {}\n").unwrap_err(), "there is no `mod`");
+    }
+
+    #[test]
+    fn imports_are_found_at_any_depth() {
+        let text = "use a::{B, c::{D, E as F}};\nuse g::*;\nmod m { use h::I; }\n";
+        let found = ["B", "D", "E", "F", "g", "I"].map(|name| imports(text, name).unwrap());
+        assert_eq!(found, [true, true, false, true, false, false]);
     }
 
     #[test]
@@ -229,6 +272,8 @@ mod tests {
         let text = "pub const A: u8 = 1;\n\n#[cfg(test)]\nmod tests {}\n";
         let with = add_constant(text, "/// B.\npub const B: u8 = 2;").unwrap();
         assert_eq!(with, "pub const A: u8 = 1;\n\n/// B.\npub const B: u8 = 2;\n\n#[cfg(test)]\nmod tests {}\n");
-        assert_eq!(add_constant("fn f() {}", "x").unwrap_err(), "there is no constant");
+        let only = add_constant("//! Queues.\n\nuse a::Queue;\n", "const B: u8 = 2;").unwrap();
+        assert_eq!(only, "//! Queues.\n\nuse a::Queue;\n\nconst B: u8 = 2;\n");
+        assert_eq!(add_constant("fn f() {}", "x").unwrap_err(), "there is no constant and no `use`");
     }
 }

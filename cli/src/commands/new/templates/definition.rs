@@ -22,7 +22,7 @@ impl Job for {{type}} {
 
     /// Eight attempts over some ten minutes.
     fn options() -> Options {
-        Options::new().timeout(secs({{timeout}})).retry(Retry::exponential(secs(5)).attempts(8)).retention(crate::retention())
+        Options::new().timeout(secs({{timeout}})).retry(Retry::exponential(secs(5)).attempts(8)){{records}}
     }
 }
 

@@ -1,7 +1,7 @@
 //! `{{job}}`.
 
 use lamplighter::{Context, JobError};
-use lamplighter_jobs::{{type}};
+use {{jobs}}::{{type}};
 
 /// Performs `{{job}}`, and leaves in its record what it was about. `?` on any error tries again by the job's policy;
 /// `JobError::fail` ends the job now.

@@ -1,0 +1,99 @@
+//! Cargo in another workspace than this repository's.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use crate::ministack::error::tail;
+use crate::ministack::workspace::{Workspace, cargo};
+use crate::ministack::{Error, Result, package};
+
+/// A workspace in another folder. Crates of others are those that this repository has built already, where they have the
+/// same features and settings; its own are built beside it.
+#[derive(Debug)]
+pub struct Elsewhere {
+    root: PathBuf,
+    target: PathBuf,
+    build: PathBuf,
+    debug: &'static str,
+    settings: Vec<String>,
+}
+
+impl Elsewhere {
+    /// The workspace in `root`. How much its own crates know for debugging tells them from the crates of this repository,
+    /// so that neither takes the other's place: the second of `debug` where this repository has the first.
+    ///
+    /// # Errors
+    /// When cargo does not say where this repository is built.
+    pub(crate) fn new(root: PathBuf, target: PathBuf, debug: [&'static str; 2], settings: &[&str]) -> Result<Self> {
+        let workspace = Workspace::get()?;
+        let build = workspace.build_directory.clone().unwrap_or_else(|| workspace.target_directory.clone());
+        let here = env::var("CARGO_PROFILE_DEV_DEBUG").unwrap_or_default();
+        let here = if matches!(&*here, "0" | "false") { "none" } else { &*here };
+        let debug = if here == debug[0] { debug[1] } else { debug[0] };
+        let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        Ok(Self { root, target, build, debug, settings })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A program that was built there.
+    #[must_use]
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.target.join("debug").join(name)
+    }
+
+    /// The archives of bootstraps that were built there.
+    ///
+    /// # Errors
+    /// When one cannot be packed.
+    pub fn bootstraps<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<BTreeMap<String, PathBuf>> {
+        names.into_iter().map(|name| Ok((name.to_owned(), package::archive(name, &self.binary(name))?))).collect()
+    }
+
+    /// Runs cargo there, without a network and with the lock file as it is.
+    ///
+    /// # Errors
+    /// When it fails: with the end of what it said.
+    pub fn cargo(&self, subcommand: &str, arguments: &[&str]) -> Result<String> {
+        let mut command = cargo();
+        command.arg(subcommand);
+        if subcommand != "fmt" {
+            command.arg("--locked");
+            command.args(self.settings.iter().flat_map(|setting| ["--config", setting]));
+        }
+        self.run(command.args(arguments))
+    }
+
+    /// Runs a program there. What it asks cargo to do is done without a network.
+    ///
+    /// # Errors
+    /// As [`cargo`](Self::cargo).
+    pub fn run(&self, command: &mut Command) -> Result<String> {
+        command.env("CARGO_PROFILE_DEV_DEBUG", self.debug).env("CARGO_BUILD_BUILD_DIR", &self.build);
+        command.env("CARGO_TARGET_DIR", &self.target).env("CARGO_NET_OFFLINE", "true").env("CARGO_TERM_COLOR", "never");
+        command.current_dir(&self.root).stdin(Stdio::null());
+        for (name, _) in env::vars_os() {
+            // Nothing in the output but what it says itself.
+            if name.to_str().is_some_and(|name| name.starts_with("LAMPLIGHTER_")) {
+                command.env_remove(name);
+            }
+        }
+        let what = format!("`{command:?}`");
+        let output = command.output().map_err(|source| Error::Io { what: format!("starting {what}"), source })?;
+        match output.status.success() {
+            true => Ok(text(&output)),
+            false => Err(Error::Cargo { what, output: tail(&text(&output), 80) }),
+        }
+    }
+}
+
+/// What a program said.
+pub(crate) fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout))
+}
