@@ -8,7 +8,7 @@ use lamplighter_app::app;
 use lamplighter_infra::{Freshness, TEMPLATE_PATH, check, deployment, examine, template};
 use serde_json::Value;
 
-/// What cargo knows of this workspace.
+/// Cargo's metadata of this workspace.
 fn workspace() -> Value {
     let mut cargo = Command::new(env!("CARGO"));
     cargo
@@ -32,7 +32,7 @@ fn the_template_keeps_to_the_rules() {
 }
 
 #[test]
-fn memory_and_timeout_stand_in_manifests_as_they_are_derived() {
+fn manifests_have_the_derived_memory_and_timeout() {
     let workspace = workspace();
     for function in deployment(&app()).unwrap().functions {
         let packages = workspace["packages"].as_array().unwrap();
@@ -44,9 +44,9 @@ fn memory_and_timeout_stand_in_manifests_as_they_are_derived() {
     }
 }
 
-/// What `cargo lambda build` builds is what the template deploys.
+/// `cargo lambda build` builds exactly the functions that the template deploys.
 #[test]
-fn every_crate_of_a_function_is_deployed() {
+fn every_function_crate_is_deployed() {
     let workspace = workspace();
     let built = workspace["workspace_default_members"].as_array().unwrap();
     let packages = workspace["packages"].as_array().unwrap().iter().filter(|package| built.contains(&package["id"]));

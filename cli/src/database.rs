@@ -52,7 +52,7 @@ pub(crate) fn named(typed: &OsStr) -> Result<PathBuf, String> {
     at_home(Path::new(typed))
 }
 
-/// The path, where `~/` is the home of whoever runs the command.
+/// The path, where `~/` is the home of the user who runs the command.
 ///
 /// Fails where that is not known, and for the homes of others.
 pub(crate) fn at_home(path: &Path) -> Result<PathBuf, String> {

@@ -22,8 +22,8 @@ pub(crate) enum Error {
          there is", did_you_mean(.near)
     )]
     Unknown { kind: &'static str, name: String, near: Option<String>, place: String },
-    #[error("the stack {stack} has no queue {name:?}{}; it has {known}", did_you_mean(.near))]
-    QueueOfStack { name: String, near: Option<String>, stack: String, known: String },
+    #[error("{place} has no queue {name:?}{}; it has {known}", did_you_mean(.near))]
+    NoQueue { name: String, near: Option<String>, place: String, known: String },
     #[error(transparent)]
     Id(#[from] InvalidJobId),
     #[error("{from} {what}; JSON is UTF-8 without one: save it so, or turn it into that by {by}")]
@@ -67,23 +67,28 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// Reports the error on standard error, and gives the process's exit code: 2 when the command line is to blame,
-    /// 3 when an engine ended by itself, else 1; 0 when whoever read the output has seen enough (`lamp jobs | head`).
-    pub(crate) fn report(&self) -> ExitCode {
-        if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
-            return ExitCode::SUCCESS;
-        }
-        if matches!(self, Self::Unwell) {
-            return ExitCode::FAILURE;
-        }
-        crate::output::error(&self.to_string());
+    /// Whether it has to be reported: not if each finding was reported already, nor if the reader of the output has closed
+    /// it (`lamp jobs | head`).
+    pub(crate) fn is_news(&self) -> bool {
         match self {
-            Self::Unanswered { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Output(source) => source.kind() != io::ErrorKind::BrokenPipe,
+            Self::Unwell => false,
+            _ => true,
+        }
+    }
+
+    /// The process's exit code: 2 when the command line is to blame, 3 when an engine ended by itself, else 1; 0 when
+    /// the reader of the output has closed it.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Output(source) | Self::Unanswered { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
+                ExitCode::SUCCESS
+            }
             Self::Usage(_)
             | Self::UnknownJob { .. }
             | Self::Unknown { .. }
             | Self::Encoding { .. }
-            | Self::QueueOfStack { .. }
+            | Self::NoQueue { .. }
             | Self::Id(_)
             | Self::Json { .. }
             | Self::Arguments { .. }
@@ -102,7 +107,7 @@ impl Error {
         }
     }
 
-    /// The error of a command that has done what it was asked for: where it is the answer that cannot be written, whoever
+    /// The error of a command that has done what it was asked for: where it is the answer that cannot be written, the user who
     /// asked must hear of it in another way.
     pub(crate) fn after(self, done: impl std::fmt::Display) -> Self {
         match self {

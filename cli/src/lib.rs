@@ -74,7 +74,7 @@ impl Lamp {
         };
         match command.run(&Catalog::new(self.app), self.demo) {
             Ok(()) => ExitCode::SUCCESS,
-            Err(error) => error.report(),
+            Err(error) => output::report(&error),
         }
     }
 }

@@ -69,7 +69,7 @@ fn filter(text: &str) -> Result<EnvFilter, Error> {
     EnvFilter::builder().parse(text).map_err(|_| wrong(text))
 }
 
-/// Values come from jobs and from whoever answers them.
+/// Values come from jobs and from remote services.
 fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
     let text = format!("{value:?}");
     match field.name() {

@@ -4,6 +4,7 @@
 use std::{
     fmt::Display,
     io::{self, BufWriter, Write},
+    process::ExitCode,
 };
 
 use anstyle::{AnsiColor, Style};
@@ -50,6 +51,14 @@ pub(crate) fn json_lines<T: Serialize>(values: impl IntoIterator<Item = T>) -> R
 /// Writes a table to standard output.
 pub(crate) fn print_table(table: &Table) -> Result<(), Error> {
     print(|out| table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end())))
+}
+
+/// Reports why a command failed, and returns the process's exit code.
+pub(crate) fn report(error: &Error) -> ExitCode {
+    if error.is_news() {
+        self::error(&error.to_string());
+    }
+    error.exit_code()
 }
 
 /// Reports an error on standard error. One that cannot be written has nowhere to go.
@@ -102,7 +111,7 @@ pub(crate) fn state_cell(state: JobState) -> Cell {
         JobState::Failed => Color::Red,
         JobState::Retrying | JobState::Cancelled => Color::Yellow,
         JobState::Running => Color::Cyan,
-        JobState::Scheduled | JobState::Waiting | JobState::Queued => Color::Reset,
+        JobState::Scheduled | JobState::Queued => Color::Reset,
     })
 }
 
@@ -113,7 +122,7 @@ pub(crate) fn state_style(state: JobState) -> Style {
         JobState::Failed => BAD,
         JobState::Retrying | JobState::Cancelled => WARN,
         JobState::Running => NAME,
-        JobState::Scheduled | JobState::Waiting | JobState::Queued => Style::new(),
+        JobState::Scheduled | JobState::Queued => Style::new(),
     }
 }
 

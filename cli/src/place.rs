@@ -1,10 +1,14 @@
 //! Where commands do their work: in the embedded file, or on a deployed stack.
 
-use std::{env, path::PathBuf};
+use std::{env, fmt, path::PathBuf, sync::Arc};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
-use lamplighter::{Client, JobId, ListQuery, Record, env::Env};
-use lamplighter_aws::{AwsBackend, AwsClients, MappingState, Operator, Stack};
+use lamplighter::{
+    Client, Definition, JobId, ListQuery, Record,
+    backend::{Backend, ConsumerState, KnownNames, Operator, QueueOrigin},
+    env::Env,
+};
+use lamplighter_aws::{AwsBackend, AwsClients, Stack};
 use lamplighter_embedded::SqliteBackend;
 
 use crate::{
@@ -28,22 +32,17 @@ pub(crate) struct Place {
 }
 
 /// What a command works on, opened.
-pub(crate) enum Target {
-    File(File),
-    Stack(Deployed),
+pub(crate) struct Target {
+    pub(crate) operator: Arc<dyn Operator>,
+    backend: Backend,
+    env: Env,
+    name: Name,
 }
 
-/// An embedded file.
-pub(crate) struct File {
-    pub(crate) embedded: SqliteBackend,
-    path: PathBuf,
-}
-
-/// A deployed stack.
-pub(crate) struct Deployed {
-    pub(crate) stack: Stack,
-    pub(crate) aws: AwsBackend,
-    pub(crate) operator: Operator,
+/// What names a target.
+enum Name {
+    File(PathBuf),
+    Stack(String),
 }
 
 enum Choice {
@@ -95,10 +94,10 @@ impl Place {
     pub(crate) async fn open_with_queue(&self, catalog: &Catalog, name: &str) -> Result<Target, Error> {
         let target = self.open().await?;
         target.check_queue(catalog, name).await?;
-        if let Target::File(file) = &target
-            && !file.has_queue(name).await?
+        if let Some(queue) = catalog.queue(name)
+            && !target.has_queue(name).await?
         {
-            file.embedded.declare(catalog.queue(name).as_slice()).await?;
+            target.operator.declare(queue).await?;
         }
         Ok(target)
     }
@@ -108,77 +107,84 @@ impl Choice {
     async fn open(self, open: impl FnOnce(&Database) -> Result<SqliteBackend, Error>) -> Result<Target, Error> {
         match self {
             Self::File(database) => {
-                Ok(Target::File(File { embedded: open(&database)?, path: database.path().to_owned() }))
+                let embedded = open(&database)?;
+                let (operator, backend, env) = (embedded.operator(), embedded.backend(), embedded.env().clone());
+                Ok(Target { operator, backend, env, name: Name::File(database.path().to_owned()) })
             }
             Self::Stack(name) => {
                 let sdk = AwsClients::chain(None, None);
                 let stack = Stack::read(&sdk, &name).await?;
-                let aws = AwsBackend::new(sdk.clone(), stack.settings(), Env::system());
-                let operator = Operator::new(sdk, stack.queues().clone());
-                Ok(Target::Stack(Deployed { stack, aws, operator }))
+                let aws = AwsBackend::new(sdk, stack.settings(), Env::system());
+                let (operator, backend, env) = (aws.operator(), aws.backend(), aws.env().clone());
+                Ok(Target { operator, backend, env, name: Name::Stack(name) })
             }
         }
     }
 }
 
-impl File {
-    /// Whether the file knows a queue of that name; the definitions may know more.
-    pub(crate) async fn has_queue(&self, name: &str) -> Result<bool, Error> {
-        Ok(self.embedded.queue_names().await?.iter().any(|known| known == name))
-    }
-
-    fn check<'a>(
-        &self,
-        kind: &'static str,
-        name: &str,
-        known: &'a [String],
-        defined: impl IntoIterator<Item = &'a str>,
-    ) -> Result<(), Error> {
-        let all: Vec<_> = defined.into_iter().chain(known.iter().map(String::as_str)).collect();
-        if all.contains(&name) {
-            return Ok(());
+impl Name {
+    /// The option that chooses it.
+    fn option(&self) -> String {
+        match self {
+            Self::File(path) => format!("--db {}", path.display()),
+            Self::Stack(name) => format!("--stack {name}"),
         }
-        Err(Error::Unknown { kind, name: name.into(), near: nearest(name, all), place: self.shown() })
-    }
-
-    fn shown(&self) -> String {
-        self.path.display().to_string()
     }
 }
 
-impl Deployed {
-    /// Checks that the stack has a queue of that name.
-    pub(crate) fn check_queue(&self, name: &str) -> Result<(), Error> {
-        let known: Vec<_> = self.stack.queues().iter().map(|(name, _)| name).collect();
-        if known.contains(&name) {
-            return Ok(());
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Stack(name) => write!(f, "the stack {name}"),
         }
-        let near = nearest(name, known.iter().copied());
-        let stack = self.stack.name().to_owned();
-        Err(Error::QueueOfStack { name: name.into(), near, stack, known: known.join(", ") })
     }
 }
 
 impl Target {
-    /// Checks that there is a queue of that name: in the definitions or here.
+    /// Whether a queue of that name is known here; where queues appear with their first job, the definitions may have more.
+    pub(crate) async fn has_queue(&self, name: &str) -> Result<bool, Error> {
+        Ok(self.operator.known_names().await?.has_queue(name))
+    }
+
+    /// Whether its queues come with a deployment, so that there are no others.
+    pub(crate) async fn is_deployed(&self) -> Result<bool, Error> {
+        Ok(self.operator.known_names().await?.queue_origin == QueueOrigin::Deployed)
+    }
+
+    /// Checks that jobs can be enqueued on the queue of that definition. Where queues appear with their first job, they can.
+    pub(crate) async fn check_destination(&self, definition: &Definition) -> Result<(), Error> {
+        let queue = definition.queue.name();
+        self.check_queue_among(&[queue], queue).await
+    }
+
+    /// Checks that there is a queue of that name: here, or where queues appear with their first job, in the definitions.
     pub(crate) async fn check_queue(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
-        match self {
-            Self::File(file) => {
-                let known = file.embedded.queue_names().await?;
-                file.check("queue", name, &known, catalog.queues())
-            }
-            Self::Stack(deployed) => deployed.check_queue(name),
+        self.check_queue_among(&catalog.queues(), name).await
+    }
+
+    /// Checks that there is a queue of that name: here, or where queues appear with their first job, among the defined.
+    async fn check_queue_among(&self, defined: &[&str], name: &str) -> Result<(), Error> {
+        let KnownNames { queues: known, queue_origin, .. } = self.operator.known_names().await?;
+        let mut all: Vec<_> = known.iter().map(String::as_str).collect();
+        if queue_origin == QueueOrigin::RunTime {
+            all.extend(defined);
         }
+        if all.contains(&name) {
+            return Ok(());
+        }
+        let (near, name, place) = (nearest(name, all), name.into(), self.name.to_string());
+        Err(match queue_origin {
+            QueueOrigin::RunTime => Error::Unknown { kind: "queue", name, near, place },
+            QueueOrigin::Deployed => Error::NoQueue { name, near, place, known: known.join(", ") },
+        })
     }
 
     /// As [`check_queue`](Self::check_queue), for a look at records: a queue that is no more may have left some.
     pub(crate) async fn check_queue_of_records(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
         let checked = self.check_queue(catalog, name).await;
-        if checked.is_err() && matches!(self, Self::Stack(_)) {
-            let query = ListQuery { queue: Some(name.into()), limit: 1, ..ListQuery::default() };
-            if !self.records()?.list(&query).await?.records.is_empty() {
-                return Ok(());
-            }
+        if checked.is_err() && self.has_records(ListQuery { queue: Some(name.into()), ..ListQuery::default() }).await? {
+            return Ok(());
         }
         checked
     }
@@ -189,62 +195,47 @@ impl Target {
         if defined.iter().any(|definition| definition.name == name) {
             return Ok(());
         }
-        let defined = defined.iter().map(|definition| definition.name);
-        match self {
-            Self::File(file) => file.check("job", name, &file.embedded.job_names().await?, defined),
-            Self::Stack(deployed) => {
-                // The table tells no names, but whether it has anything of one.
-                let query = ListQuery { job: Some(name.into()), limit: 1, ..ListQuery::default() };
-                match self.records()?.list(&query).await?.records.is_empty() {
-                    false => Ok(()),
-                    true => Err(Error::Unknown {
-                        kind: "job",
-                        name: name.into(),
-                        near: nearest(name, defined),
-                        place: format!("the stack {}", deployed.stack.name()),
-                    }),
-                }
-            }
+        let known = self.operator.known_names().await?.jobs;
+        let found = match &known {
+            Some(known) => known.iter().any(|known| known == name),
+            None => self.has_records(ListQuery { job: Some(name.into()), ..ListQuery::default() }).await?,
+        };
+        if found {
+            return Ok(());
         }
+        let all = known.iter().flatten().map(String::as_str).chain(defined.iter().map(|definition| definition.name));
+        Err(Error::Unknown { kind: "job", name: name.into(), near: nearest(name, all), place: self.name.to_string() })
+    }
+
+    async fn has_records(&self, query: ListQuery) -> Result<bool, Error> {
+        Ok(!self.records()?.list(&ListQuery { limit: 1, ..query }).await?.records.is_empty())
     }
 
     /// A client, to enqueue jobs.
     pub(crate) fn client(&self) -> Client {
-        match self {
-            Self::File(file) => file.embedded.client(),
-            Self::Stack(deployed) => deployed.aws.client(),
-        }
+        Client::new(self.backend.clone(), self.env.clone())
     }
 
-    /// Whether a queue is paused, as far as can be told: whoever may enqueue need not be allowed to look.
+    /// Whether a queue is known to be paused: a user who may enqueue need not be allowed to look.
     pub(crate) async fn is_paused(&self, queue: &str) -> bool {
-        match self {
-            Self::File(file) => file.embedded.is_paused(queue).await.unwrap_or(false),
-            Self::Stack(deployed) => {
-                deployed.operator.mapping(queue).await.is_ok_and(|state| state == MappingState::Disabled)
-            }
-        }
+        self.operator.consumer(queue).await.is_ok_and(|consumer| consumer.state == ConsumerState::Paused)
     }
 
     /// Whether it is known here how schedules stand.
     pub(crate) fn keeps_schedules(&self) -> bool {
-        match self {
-            Self::File(_) => true,
-            Self::Stack(deployed) => deployed.aws.backend().schedules.is_some(),
-        }
+        self.backend.schedules.is_some()
     }
 
     /// A client of a place that keeps records.
     pub(crate) fn records(&self) -> Result<Client, Error> {
-        let client = self.client();
-        match (client.store().is_ok(), self) {
-            (false, Self::Stack(deployed)) => Err(Error::failed(format_args!(
-                "the stack {} keeps no records, so there is nothing to ask after: its template has no table; \
-                 `lamp dead-letters --stack {0}` and `lamp queues --stack {0}` work without",
-                deployed.stack.name()
-            ))),
-            _ => Ok(client),
+        if self.backend.store.is_some() {
+            return Ok(self.client());
         }
+        let (name, option) = (&self.name, self.name.option());
+        Err(Error::failed(format_args!(
+            "{name} keeps no records, so there is nothing to ask after: its template has no table; \
+             `lamp dead-letters {option}` and `lamp queues {option}` work without"
+        )))
     }
 
     /// The record of one job, which must be there.
@@ -254,10 +245,6 @@ impl Target {
 
     /// There is no such job here.
     pub(crate) fn no_job(&self, id: &JobId) -> Error {
-        let place = match self {
-            Self::File(file) => file.shown(),
-            Self::Stack(deployed) => format!("the stack {}", deployed.stack.name()),
-        };
-        Error::NoJob { id: id.clone(), place }
+        Error::NoJob { id: id.clone(), place: self.name.to_string() }
     }
 }

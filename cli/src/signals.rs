@@ -32,7 +32,7 @@ impl Signals {
             });
             match outcome {
                 Ok((runtime, mut listeners)) => {
-                    // Whoever asked is there until it is answered.
+                    // The caller waits for the answer.
                     let _ = ready.send(Ok(()));
                     runtime.block_on(async {
                         listeners.next().await;

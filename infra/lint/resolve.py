@@ -13,7 +13,7 @@ NO_VALUE = object()
 
 
 class NoManagedPolicies:
-    """Functions here have roles of their own, so no managed policy is ever looked up."""
+    """Functions here have their own roles, so no managed policy is looked up."""
 
     def load(self):
         return {}
@@ -22,7 +22,7 @@ class NoManagedPolicies:
 def translate(template):
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
-            # `sam deploy` uploads the folder and puts its place here.
+            # `sam deploy` uploads the folder and sets its location here.
             resource["Properties"]["CodeUri"] = "s3://code/function.zip"
     return transform(template, {}, NoManagedPolicies())
 

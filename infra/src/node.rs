@@ -31,25 +31,25 @@ pub struct Map(Vec<Entry>);
 pub(crate) struct Entry {
     pub(crate) key: String,
     pub(crate) value: Node,
-    /// Said above it, where comments are possible.
+    /// A comment above it, in formats with comments.
     pub(crate) note: Option<String>,
 }
 
 impl Map {
-    /// Nothing yet.
+    /// An empty map.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a name with its value. Names are not repeated: that is the caller's part.
+    /// Adds a name with its value. The caller must not repeat a name.
     #[must_use]
     pub fn set(mut self, key: impl Into<String>, value: impl Into<Node>) -> Self {
         self.0.push(Entry { key: key.into(), value: value.into(), note: None });
         self
     }
 
-    /// Adds a name where there is a value.
+    /// Adds a name if there is a value.
     #[must_use]
     pub fn set_some(self, key: &str, value: Option<impl Into<Node>>) -> Self {
         match value {
@@ -72,7 +72,7 @@ impl Map {
         self
     }
 
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -134,7 +134,7 @@ pub(crate) fn either(condition: &str, then: impl Into<Node>, otherwise: impl Int
     call("If", vec![Node::from(condition), then.into(), otherwise.into()])
 }
 
-/// A value where a condition of the template holds; elsewhere the property is not there.
+/// A value if a condition of the template holds; otherwise the property is absent.
 pub(crate) fn only_if(condition: &str, then: impl Into<Node>) -> Node {
     either(condition, then, reference("AWS::NoValue"))
 }

@@ -1,9 +1,8 @@
-//! What does not fit together in the definitions.
+//! Contradictions in the definitions.
 
 use std::fmt;
 
-/// Contradictions between definitions, all of them: each one sentence that names its definition and says what to
-/// change.
+/// All contradictions between definitions: each one sentence that names its definition and says what to change.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Problems(Vec<String>);
 
@@ -22,7 +21,7 @@ impl Problems {
         self.0.extend(sentences);
     }
 
-    /// `value` where there is no problem.
+    /// Returns `value` if there is no problem.
     pub(crate) fn or<T>(self, value: T) -> Result<T, Self> {
         if self.0.is_empty() { Ok(value) } else { Err(self) }
     }

@@ -1,7 +1,7 @@
-//! Writes a tree as the small part of YAML that templates need: block style, short forms (`!Ref`), notes as comments.
+//! Writes a tree as the subset of YAML that templates need: block style, short forms (`!Ref`), notes as comments.
 //!
-//! Of one's own because the order of entries, the short forms and the notes are what makes a template readable, and
-//! serialisers by serde know none of the three. A property test reads back what it writes with a YAML parser.
+//! Written here because the order of entries, the short forms and the notes make a template readable, and serde's
+//! serialisers support none of the three. A property test reads the output back with a YAML parser.
 
 use crate::node::{Entry, Map, Node};
 
@@ -12,7 +12,7 @@ pub(crate) fn document(map: &Map) -> String {
         if !out.is_empty() {
             out.push('\n');
         }
-        // Sections hold one thing after the other, which is easier to read with space between.
+        // A blank line between the entries of a section makes it easier to read.
         match &entry.value {
             Node::Map(inner) if inner.entries().iter().any(|inner| matches!(inner.value, Node::Map(_))) => {
                 key(&mut out, entry, 0);
@@ -55,7 +55,7 @@ fn bare_key(out: &mut String, entry: &Entry) {
     out.push(':');
 }
 
-/// What stands behind `name:` or `-`, up to the end of its last line. `indent` is that of the lines below.
+/// Writes the value behind `name:` or `-`, up to the end of its last line. `indent` is that of the lines below.
 fn value(out: &mut String, node: &Node, indent: usize) {
     match node {
         Node::Flag(flag) => line(out, &flag.to_string()),
@@ -95,9 +95,9 @@ fn value(out: &mut String, node: &Node, indent: usize) {
     }
 }
 
-/// A function's short list of arguments in one line, `[A, !Ref B, C]`, which is how people write it.
+/// A function's short list of arguments in one line, `[A, !Ref B, C]`, as people write it.
 fn flow(node: &Node) -> Option<String> {
-    /// Longer ones are read better below each other.
+    /// Longer lists are easier to read with one item per line.
     const WIDTH: usize = 90;
     let Node::List(items) = node else { return None };
     let items: Vec<String> = items.iter().map(flow_item).collect::<Option<_>>()?;
@@ -123,7 +123,7 @@ fn flow_item(node: &Node) -> Option<String> {
 
 fn item(out: &mut String, node: &Node, indent: usize) {
     match node {
-        // The first name stands beside the dash.
+        // The first name is on the line of the dash.
         Node::Map(map) if !map.is_empty() => {
             for (index, inner) in map.entries().iter().enumerate() {
                 if index > 0 {
@@ -155,7 +155,7 @@ fn pad(out: &mut String, indent: usize) {
     out.extend(std::iter::repeat_n(' ', indent));
 }
 
-/// Text as it stands in a line: bare where every YAML reader, also one of YAML 1.1, takes it for text.
+/// Text within a line: unquoted where every YAML reader, including YAML 1.1 readers, parses it as text.
 fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
@@ -164,7 +164,7 @@ fn quoted(text: &str) -> String {
     if text.chars().all(|c| matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2027}')) {
         format!("'{}'", text.replace('\'', "''"))
     } else {
-        // JSON's escapes are YAML's too; what JSON leaves as it is and YAML may not print is escaped besides.
+        // JSON's escapes are valid YAML; characters that JSON keeps and YAML does not allow are escaped as well.
         let mut quoted = String::from("\"");
         for c in text.chars() {
             match c {
@@ -181,7 +181,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn is_plain(text: &str) -> bool {
-    /// What some reader takes for something else than text.
+    /// Words that some readers do not parse as text.
     const WORDS: [&str; 9] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null"];
     let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/') || text.starts_with("../");
     let fits = |c: char| c.is_ascii_alphanumeric() || " _-./:,+@()*?=$;".contains(c);
@@ -267,7 +267,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_yaml_reader_reads_what_was_written(nodes in proptest::collection::btree_map("[ -~]{1,9}", (nodes(), "[ -~]{0,9}"), 1..5)) {
+        fn output_parses_back_to_the_same_value(nodes in proptest::collection::btree_map("[ -~]{1,9}", (nodes(), "[ -~]{0,9}"), 1..5)) {
             let map = map(nodes);
             let text = document(&map);
             prop_assert_eq!(read(&text), Node::Map(map).to_json(), "{}", text);
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_well() {
+    fn output_is_readable() {
         let map = Map::new().set("Version", "2010-09-09").set(
             "Resources",
             Map::new()

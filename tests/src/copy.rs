@@ -11,7 +11,7 @@ use crate::ministack::error::io as at;
 use crate::ministack::workspace::Workspace;
 use crate::ministack::{Error, Result};
 
-/// A copy of what git tracks, as it lies there now. Nobody else has it while this one lives.
+/// A copy of what git tracks, as it is now. No other test has it while this one lives.
 #[derive(Debug)]
 pub struct Copy {
     workspace: Elsewhere,

@@ -2,6 +2,7 @@
 //! What plays the event source mapping is a poller here, so that a behaviour's function can look into its journal.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -11,18 +12,21 @@ use std::{
 
 use async_trait::async_trait;
 use aws_sdk_eventbridge::types::{InputTransformer, RuleState, Target};
+use aws_sdk_lambda::{
+    primitives::Blob,
+    types::{FunctionCode, Runtime as FunctionRuntime},
+};
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use lamplighter::{
     Function, Queue, ScheduledJob,
-    backend::{Backend, tick_template},
+    backend::{Backend, Operator, tick_template},
     env::Env,
-    host::Stop,
     schedule::EventBridge,
     secs,
 };
 use lamplighter_aws::{
-    AwsBackend, AwsClients, Operator, QueueMap, Redrive, Settings,
+    AwsBackend, AwsClients, QueueMap, Settings,
     lambda::{Host, Invocation},
 };
 use lamplighter_tests::{
@@ -31,7 +35,12 @@ use lamplighter_tests::{
 };
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
-use tokio::{runtime::Runtime, sync::Mutex, task::JoinHandle, time::Instant};
+use tokio::{
+    runtime::Runtime,
+    sync::{Mutex, OnceCell},
+    task::JoinHandle,
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -47,7 +56,8 @@ struct OnAws {
     aws: Arc<MiniStack>,
     deployment: AwsBackend,
     clock: Ahead,
-    operator: Operator,
+    /// The event source mappings of its queues, by URL, once somebody operates them.
+    mappings: Arc<OnceCell<BTreeMap<String, String>>>,
     /// Of both queues: the queue, its URL, its dead-letter queue's URL.
     queues: Vec<(Queue, String, String)>,
     /// The group of its schedules, and what begins the names of its rules.
@@ -85,17 +95,40 @@ impl OnAws {
             "LAMPLIGHTER_SCHEDULER_ROLE" => Some(ROLE.to_owned()),
             _ => None,
         });
-        let operator = Operator::new(sdk.clone(), settings.queues.clone());
         let clock = Ahead::default();
         let deployment = AwsBackend::new(sdk, settings, clock.env());
-        let (deployed, running) = Default::default();
-        Ok(Arc::new(Self { aws, deployment, clock, operator, queues, name, deployed, running }))
+        let (mappings, deployed, running) = Default::default();
+        Ok(Arc::new(Self { aws, deployment, clock, mappings, queues, name, deployed, running }))
     }
 
     #[expect(clippy::expect_used, reason = "there are two, and behaviours use no others")]
     fn queue(&self, queue: Queue) -> &(Queue, String, String) {
         self.queues.iter().find(|(own, ..)| *own == queue).expect("one of the two")
     }
+}
+
+/// The function of the event source mappings. With a reserved concurrency of zero, the emulator takes nothing from their
+/// queues for it, so that the poller here can.
+const FUNCTION: &str = "conformance";
+
+async fn make_function(aws: &MiniStack) -> Outcome<()> {
+    let mut empty_zip = b"PK\x05\x06".to_vec();
+    empty_zip.resize(22, 0);
+    let code = FunctionCode::builder().zip_file(Blob::new(empty_zip)).build();
+    let make = lambda(aws).create_function().function_name(FUNCTION).role(ROLE).handler("bootstrap").code(code);
+    make.runtime(FunctionRuntime::Providedal2023).send().await?;
+    lambda(aws).put_function_concurrency().function_name(FUNCTION).reserved_concurrent_executions(0).send().await?;
+    Ok(())
+}
+
+async fn make_mapping(aws: &MiniStack, url: &str) -> Outcome<String> {
+    let arn = aws.queue_attributes(url).await?.remove("QueueArn").unwrap_or_default();
+    let make = lambda(aws).create_event_source_mapping().function_name(FUNCTION).event_source_arn(arn);
+    Ok(make.send().await?.uuid.unwrap_or_default())
+}
+
+fn lambda(aws: &MiniStack) -> aws_sdk_lambda::Client {
+    aws_sdk_lambda::Client::new(&aws.sdk_config())
 }
 
 fn scheduler(aws: &MiniStack) -> aws_sdk_scheduler::Client {
@@ -184,6 +217,18 @@ impl Subject for OnAws {
         self.deployment.backend()
     }
 
+    async fn operator(&self) -> Arc<dyn Operator> {
+        let make = async || {
+            let mut mappings = BTreeMap::new();
+            for (_, url, _) in &self.queues {
+                mappings.insert(url.clone(), make_mapping(&self.aws, url).await?);
+            }
+            Outcome::Ok(mappings)
+        };
+        self.mappings.get_or_try_init(make).await.expect("mappings");
+        self.deployment.operator()
+    }
+
     async fn deploy(&self, schedules: Vec<ScheduledJob>) {
         let mut deployed = self.deployed.lock().await;
         for (name, carrier) in std::mem::take(&mut *deployed) {
@@ -200,7 +245,8 @@ impl Subject for OnAws {
         let mut running = self.running.lock().await;
         for (queue, url, _) in &self.queues {
             let stop = CancellationToken::new();
-            let polling = poll(self.aws.clone(), host.clone(), *queue, url.clone(), stop.clone());
+            let mapping = Mapping { aws: self.aws.clone(), url: url.clone(), all: self.mappings.clone() };
+            let polling = poll(mapping, host.clone(), *queue, stop.clone());
             running.push(Poller { host: host.clone(), stop, task: tokio::spawn(polling) });
         }
     }
@@ -231,28 +277,49 @@ impl Subject for OnAws {
         };
         held.into_iter().map(letter).collect()
     }
+}
 
-    async fn redrive(&self, queue: Queue) -> usize {
-        let redrive = Redrive::new().store(self.backend().store.expect("a store"));
-        let redriven = self.operator.redrive(queue.name(), &redrive, &Stop::new(), |_| {}).await.expect("redriven");
-        assert!(redriven.error.is_none(), "{redriven:?}");
-        usize::try_from(redriven.moved.moved).expect("few")
+/// The event source mapping of a queue, which decides whether anything is taken from it.
+struct Mapping {
+    aws: Arc<MiniStack>,
+    url: String,
+    all: Arc<OnceCell<BTreeMap<String, String>>>,
+}
+
+impl Mapping {
+    async fn is_paused(&self) -> bool {
+        let Some(mapping) = self.all.get().and_then(|all| all.get(&self.url)) else { return false };
+        let asked = lambda(&self.aws).get_event_source_mapping().uuid(mapping).send().await;
+        asked.is_ok_and(|mapping| mapping.state.as_deref() == Some("Disabled"))
     }
 }
 
 /// Plays an event source mapping with partial batch responses.
-async fn poll(aws: Arc<MiniStack>, host: Host, queue: Queue, url: String, stop: CancellationToken) {
+async fn poll(mapping: Mapping, host: Host, queue: Queue, stop: CancellationToken) {
+    let (aws, url) = (&mapping.aws, mapping.url.clone());
     let sqs = aws.sqs();
     let arn = aws.queue_attributes(&url).await.ok().and_then(|mut all| all.remove("QueueArn")).unwrap_or_default();
     let mut invocations = tokio::task::JoinSet::new();
     while !stop.is_cancelled() {
+        if mapping.is_paused().await {
+            rest(&stop).await;
+            continue;
+        }
         let receive = sqs.receive_message().queue_url(&url).max_number_of_messages(10).wait_time_seconds(1);
         let receive =
             receive.message_system_attribute_names(MessageSystemAttributeName::All).message_attribute_names("All");
         let messages = receive.send().await.ok().and_then(|received| received.messages).unwrap_or_default();
+        // Asked for before the pause, which is over only when nothing more is taken.
+        if !messages.is_empty() && mapping.is_paused().await {
+            for message in messages {
+                let show = sqs.change_message_visibility().queue_url(&url).visibility_timeout(0);
+                let _ = show.set_receipt_handle(message.receipt_handle).send().await;
+            }
+            continue;
+        }
         if messages.is_empty() {
             // A long poll of the emulator may come back at once.
-            tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(Duration::from_millis(50)) => {} }
+            rest(&stop).await;
             continue;
         }
         let invocation = invoke(sqs.clone(), host.clone(), url.clone(), arn.clone(), messages);
@@ -263,6 +330,10 @@ async fn poll(aws: Arc<MiniStack>, host: Host, queue: Queue, url: String, stop: 
         }
     }
     while invocations.join_next().await.is_some() {}
+}
+
+async fn rest(stop: &CancellationToken) {
+    tokio::select! { () = stop.cancelled() => {}, () = tokio::time::sleep(Duration::from_millis(50)) => {} }
 }
 
 async fn invoke(sqs: aws_sdk_sqs::Client, host: Host, url: String, arn: String, messages: Vec<Message>) {
@@ -298,7 +369,12 @@ fn main() -> Outcome<()> {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(AT_ONCE);
     let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?);
-    let aws = if arguments.list { None } else { Some(Arc::new(runtime.block_on(MiniStack::start())?)) };
+    let start = async || {
+        let aws = MiniStack::start().await?;
+        make_function(&aws).await?;
+        Outcome::Ok(Arc::new(aws))
+    };
+    let aws = if arguments.list { None } else { Some(runtime.block_on(start())?) };
     let trials = match &aws {
         Some(aws) => BEHAVIOURS.iter().map(|behaviour| trial(&runtime, aws, behaviour)).collect(),
         None => BEHAVIOURS.iter().map(|one| Trial::test(format!("on_aws::{}", one.name), || Ok(()))).collect(),

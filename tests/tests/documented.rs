@@ -3,7 +3,10 @@
 
 use std::{fs, path::Path};
 
-use lamplighter::schedule::{MISFIRE_GRACE, RUN_ALL_LIMIT};
+use lamplighter::{
+    JobState,
+    schedule::{MISFIRE_GRACE, RUN_ALL_LIMIT},
+};
 use lamplighter_infra::{cost, doctor::Kind};
 use lamplighter_tests::conformance::BEHAVIOURS;
 
@@ -37,6 +40,42 @@ fn behaviours_are_those_of_the_suite() {
 #[test]
 fn costs_follow_from_the_operations() {
     assert_fresh("docs/costs.md", &cost::page());
+}
+
+/// The diagram in ARCHITECTURE.md, between its marks.
+fn states() -> String {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../ARCHITECTURE.md")).unwrap();
+    let (head, rest) = page.split_once("a test -->\n").unwrap();
+    let (_, tail) = rest.split_once("<!-- /states -->").unwrap();
+    let mut diagram = String::from(
+        "```mermaid\nstateDiagram-v2\n    [*] --> scheduled: enqueued with a delay\n    [*] --> queued: enqueued\n",
+    );
+    for (before, after) in JobState::TRANSITIONS {
+        diagram.push_str(&format!("    {before} --> {after}{}\n", cause(*before, *after)));
+    }
+    for state in JobState::ALL.iter().filter(|state| state.is_final()) {
+        diagram.push_str(&format!("    {state} --> [*]: its record expires\n"));
+    }
+    diagram.push_str("```\n");
+    format!("{head}a test -->\n{diagram}{tail}", tail = format!("<!-- /states -->{tail}"))
+}
+
+fn cause(before: JobState, after: JobState) -> &'static str {
+    match (before, after) {
+        (JobState::Running, JobState::Queued) => ": released, snoozed",
+        (JobState::Running, JobState::Retrying) => ": failed, attempts left",
+        (JobState::Running, JobState::Failed) => ": no attempts left, or told to fail",
+        (JobState::Queued, JobState::Failed) => ": never ran, dead-lettered",
+        (_, JobState::Running) => ": claimed",
+        (_, JobState::Cancelled) => ": cancelled",
+        (_, JobState::Queued) => ": run again by hand",
+        _ => "",
+    }
+}
+
+#[test]
+fn the_state_diagram_is_that_of_the_code() {
+    assert_fresh("ARCHITECTURE.md", &states());
 }
 
 #[test]

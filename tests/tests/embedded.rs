@@ -4,7 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lamplighter::{Function, Queue, ScheduledJob, Timestamp, backend::Backend, env::Env};
+use lamplighter::{
+    Function, Queue, ScheduledJob, Timestamp,
+    backend::{Backend, DeadLetterQuery, Operator},
+    env::Env,
+    host::Stop,
+};
 use lamplighter_embedded::{Engine, Running, Settings, SqliteBackend};
 use lamplighter_tests::conformance::{AT_ONCE, Ahead, BEHAVIOURS, Behaviour, CHAIN, DeadLetter, PLAIN, Subject};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -45,6 +50,10 @@ impl Subject for OnOneMachine {
         self.embedded.backend()
     }
 
+    async fn operator(&self) -> Arc<dyn Operator> {
+        self.embedded.operator()
+    }
+
     async fn deploy(&self, schedules: Vec<ScheduledJob>) {
         *self.deployed.lock().await = schedules;
     }
@@ -67,12 +76,10 @@ impl Subject for OnOneMachine {
     }
 
     async fn dead_letters(&self, queue: Queue) -> Vec<DeadLetter> {
-        let letters = self.embedded.dead_letters(queue.name(), 0, 1000).await.expect("readable");
-        letters.into_iter().map(|letter| DeadLetter { body: letter.body, reason: letter.reason }).collect()
-    }
-
-    async fn redrive(&self, queue: Queue) -> usize {
-        self.embedded.redrive(queue.name()).await.expect("moved")
+        let operator = self.embedded.operator();
+        let all =
+            operator.dead_letters(queue.name(), &DeadLetterQuery::new(1000), &Stop::new()).await.expect("readable");
+        all.dead_letters.into_iter().map(|one| DeadLetter { body: one.body, reason: one.reason }).collect()
     }
 }
 

@@ -90,9 +90,7 @@ fn thumbnails(env: &DemoEnv, jobs: &DemoJobs) -> Check {
     }
     match opened {
         0 => Err("there are no thumbnails".into()),
-        _ => {
-            Ok(format!("{opened} thumbnails of {} pictures lie there, open and have their sizes", jobs.pictures.len()))
-        }
+        _ => Ok(format!("{opened} thumbnails of {} pictures exist, open and have their sizes", jobs.pictures.len())),
     }
 }
 

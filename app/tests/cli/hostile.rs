@@ -2,14 +2,14 @@
 //! command that shows one.
 
 use lamplighter::{
-    JobId, RawValue, Retention, Tracking,
+    JobId, RawValue, Tracking,
     backend::{Claim, ClaimRequest, Completion, Decision, Token},
     message::Message,
     record::{AttemptOutcome, ErrorText, Progress},
     secs,
 };
-use lamplighter_aws::testing::{FakeDeployment, FakeLetter};
 use lamplighter_embedded::{Settings, SqliteBackend};
+use lamplighter_fakes::{FakeDeployment, FakeMessage, Fault};
 use serde_json::{Value, json};
 
 use crate::support::{Done, Place};
@@ -59,37 +59,17 @@ async fn attempt(embedded: &SqliteBackend, id: &str, decision: Decision) {
     let id = JobId::new(id).unwrap();
     let record = client.get(&id).await.unwrap().unwrap();
     let token = Token { attempt: 1, owner: 7 };
-    let request = ClaimRequest {
-        id: id.clone(),
-        queue: record.queue.as_str().into(),
-        message: record.message.clone(),
-        receipt: String::new(),
-        message_id: "m".into(),
-        owner: token.owner,
-        host: HOSTILE.into(),
-        lease_until: jiff::Timestamp::now() + secs(600),
-        max_attempts: 5,
-        retention: Retention::default(),
-        tracking: Tracking::Full,
-        lock: None,
-    };
+    let (message, until) = (record.message.clone(), jiff::Timestamp::now() + secs(600));
+    let mut request = ClaimRequest::new(id.clone(), record.queue.as_str(), message, token.owner, until);
+    request.message_id = "m".into();
+    request.host = HOSTILE.into();
+    request.max_attempts = 5;
     assert!(matches!(store.claim(vec![request], soon()).await.remove(0).unwrap(), Claim::Run { .. }));
     let now = jiff::Timestamp::now();
-    let settle = Completion {
-        id,
-        queue: record.queue.as_str().into(),
-        receipt: String::new(),
-        message_id: "m".into(),
-        token,
-        host: HOSTILE.into(),
-        started_at: now,
-        ended_at: now,
-        decision,
-        progress: Some(Progress { done: 1, total: 2 }),
-        tracking: Tracking::Full,
-        claim_hint: None,
-        lock: None,
-    };
+    let mut settle = Completion::new(id, record.queue.as_str(), token, (now, now), decision);
+    settle.message_id = "m".into();
+    settle.host = HOSTILE.into();
+    settle.progress = Some(Progress { done: 1, total: 2 });
     store.settle(vec![settle], soon()).await.remove(0).unwrap();
 }
 
@@ -128,11 +108,11 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
         let scheduled = lamplighter::ScheduledJob { schedule, job, queue, tracking: Tracking::Full, args: args() };
         client.schedule_raw(scheduled).await.unwrap();
     }
-    // The engine buries what is no job.
+    // The engine dead-letters what is not a job.
     let dev = crate::support::Dev::start(&place);
     let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while place.lamp(&["dead-letters", "images", "--json"]).ok().lines().count() < 2 {
-        assert!(std::time::Instant::now() < until, "nothing was buried");
+        assert!(std::time::Instant::now() < until, "nothing was dead-lettered");
     }
     drop(dev);
 
@@ -175,7 +155,6 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
         &["enqueue", "lamp.ping", "--queue-url", HOSTILE],
         &["definitions", HOSTILE],
         &["new", "job", HOSTILE],
-        &["bench", HOSTILE],
         &["doctor", HOSTILE],
         &["infra", HOSTILE],
         &["demo", "--job", HOSTILE],
@@ -203,13 +182,13 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_a_stack_says_is_no_command_to_a_terminal() {
     let fake = FakeDeployment::start().await.unwrap();
-    let queue = json!({"url": fake.url("shop-work"), "dlq": fake.url("shop-work-dlq")});
-    fake.output("Queues", Some(&json!({ "webhooks": queue, "\u{9b}2J\u{202e}": queue }).to_string()));
+    let queue = json!({"url": fake.queue_url("shop-work"), "dlq": fake.queue_url("shop-work-dlq")});
+    fake.stack.set_output("Queues", Some(&json!({ "webhooks": queue, "\u{9b}2J\u{202e}": queue }).to_string()));
     let place = Place::new();
     for body in [HOSTILE.to_owned(), json!({ "job": "webhook.deliver", "id": "a", "schedule": HOSTILE }).to_string()] {
         let attributes = [("lamplighter.reason", HOSTILE), ("lamplighter.error", HOSTILE)];
         let sent = jiff::Timestamp::now().as_millisecond();
-        fake.put("shop-work-dlq", &FakeLetter { body: &body, attributes: &attributes, sent, group: None });
+        fake.sqs.put("shop-work-dlq", &FakeMessage { body: &body, attributes: &attributes, sent, group: None });
     }
     for args in [
         &["queues"][..],
@@ -225,25 +204,11 @@ async fn whatever_a_stack_says_is_no_command_to_a_terminal() {
         &["enqueue", "image.thumbnail", r#"{"key":"a.png"}"#],
     ] {
         let mut command = place.command(args);
-        command.envs([
-            ("AWS_ENDPOINT_URL", fake.endpoint()),
-            ("AWS_ACCESS_KEY_ID", "test".into()),
-            ("AWS_SECRET_ACCESS_KEY", "test".into()),
-            ("AWS_REGION", "us-east-1".into()),
-            ("LAMPLIGHTER_STACK", FakeDeployment::STACK.into()),
-        ]);
+        command.envs(fake.client_environment()).env("LAMPLIGHTER_STACK", FakeDeployment::STACK);
         harmless(args, &Done::of(command).await);
     }
     let mut denied = place.command(&["queues", "--stack", FakeDeployment::STACK]);
-    denied.envs([
-        ("AWS_ENDPOINT_URL", fake.endpoint()),
-        ("AWS_ACCESS_KEY_ID", "test".into()),
-        ("AWS_SECRET_ACCESS_KEY", "test".into()),
-        ("AWS_REGION", "us-east-1".into()),
-    ]);
-    fake.fail(
-        "DescribeStacks",
-        lamplighter_aws::testing::Fault::Call(403, "AccessDenied", "not \u{9b}2J\u{202e} yours"),
-    );
+    denied.envs(fake.client_environment());
+    fake.fail("DescribeStacks", Fault::Refused(403, "AccessDenied", "not \u{9b}2J\u{202e} yours"));
     harmless(&["queues"], &Done::of(denied).await);
 }

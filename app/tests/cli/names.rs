@@ -144,7 +144,7 @@ fn a_job_that_was_enqueued_is_told_though_its_answer_cannot_be_written() {
         assert!(output.status.code() == Some(1) && err.contains(says), "{args:?}: {err}");
         assert!(err.contains("the answer cannot be written"), "{err}");
     }
-    // Whoever reads no answer has asked for none, and hears of it all the same.
+    // A caller that reads no answer is informed all the same.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let output = place.command(&["enqueue", "lamp.ping", "--id", "gone"]).stdout(writer).output().unwrap();
@@ -152,7 +152,7 @@ fn a_job_that_was_enqueued_is_told_though_its_answer_cannot_be_written() {
     assert!(output.status.code() == Some(0) && err.contains("job gone was enqueued"), "{err}");
 }
 
-/// Whoever may only read a file looks at it, in a folder where nothing can be made.
+/// A user with read permission alone can read a file, in a folder that cannot be written.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_that_may_only_be_read_is_looked_at() {

@@ -107,7 +107,7 @@ fn dead_letters_are_counted_and_moved_back_by_filter() {
     let json = |args: &[&str]| lines(&place.lamp(args).ok());
     let letters = json(&["dead-letters", "images", "--json"]);
     assert_eq!(letters.len(), 3);
-    // In the order in which they were buried, and the jobs ran beside each other.
+    // In the order in which they were dead-lettered; the jobs ran concurrently.
     let mut ids: Vec<_> = letters.iter().filter_map(|letter| letter["id"].as_str()).collect();
     ids.sort_unstable();
     assert_eq!((ids, &letters[0]["job"]), (vec!["image-0", "image-1", "image-2"], &"image.thumbnail".into()));

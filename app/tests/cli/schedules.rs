@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use lamplighter_aws::testing::{FakeDeployment, FakeSchedules, FakeSqs};
+use lamplighter_fakes::{FakeDeployment, FakeSchedules};
 use serde_json::{Value, json};
 
 use crate::support::{Dev, Done, PATIENCE, Place};
@@ -105,19 +105,15 @@ fn what_is_wrong_is_one_sentence_and_nothing_is_made() {
 async fn schedules_of_a_stack_are_those_of_its_group() {
     let (place, fake) = (Place::new(), FakeDeployment::start().await.unwrap());
     let schedules = FakeSchedules::start().await.unwrap();
-    let queue = json!({ "url": fake.url("shop-work"), "dlq": fake.url("shop-work-dlq") });
-    fake.output("Queues", Some(&json!({ "reports": queue }).to_string()));
-    fake.output("ScheduleGroup", Some(FakeSchedules::GROUP));
-    fake.output("SchedulerRole", Some(FakeSchedules::ROLE));
+    let queue = json!({ "url": fake.queue_url("shop-work"), "dlq": fake.queue_url("shop-work-dlq") });
+    fake.stack.set_output("Queues", Some(&json!({ "reports": queue }).to_string()));
+    fake.stack.set_output("ScheduleGroup", Some(FakeSchedules::GROUP));
+    fake.stack.set_output("SchedulerRole", Some(FakeSchedules::ROLE));
     let lamp = async |args: &[&str]| {
         let mut command = place.command(args);
-        command.envs([
-            ("AWS_ENDPOINT_URL", fake.endpoint()),
+        command.envs(fake.client_environment()).envs([
             ("AWS_ENDPOINT_URL_SCHEDULER", schedules.endpoint()),
             ("AWS_ENDPOINT_URL_EVENTBRIDGE", schedules.endpoint()),
-            ("AWS_REGION", FakeSqs::REGION.to_owned()),
-            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
             ("LAMPLIGHTER_STACK", FakeDeployment::STACK.to_owned()),
         ]);
         Done::of(command).await
@@ -130,7 +126,7 @@ async fn schedules_of_a_stack_are_those_of_its_group() {
     lamp(&["schedule", "pause", "berlin"]).await.ok();
     assert_eq!(schedules.schedule("runtime-berlin").unwrap()["State"], "DISABLED");
     lamp(&["schedule", "trigger", "berlin"]).await.ok();
-    assert!(fake.lying("shop-work")[0].contains(r#""schedule":"berlin""#));
+    assert!(fake.sqs.messages("shop-work")[0].contains(r#""schedule":"berlin""#));
     lamp(&["schedule", "remove", "berlin"]).await.ok();
     assert_eq!(schedules.schedule("runtime-berlin"), None);
 
@@ -139,6 +135,6 @@ async fn schedules_of_a_stack_are_those_of_its_group() {
     lamp(&["schedule", "add", "ping", "--every", "5m", "lamp.ping"]).await.fails(2, &["lamp.ping is not deployed"]);
     let image = ["schedule", "add", "image", "--every", "5m", "image.thumbnail", r#"{"key":"a.png"}"#];
     lamp(&image).await.fails(2, &["stack shop has no queue \"images\""]);
-    fake.output("ScheduleGroup", None);
+    fake.stack.set_output("ScheduleGroup", None);
     lamp(&["schedule", "pause", "berlin"]).await.fails(1, &["no schedule group"]);
 }

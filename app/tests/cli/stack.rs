@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use lamplighter_aws::testing::{FakeDeployment, FakeLetter};
+use lamplighter_fakes::{FakeDeployment, FakeMessage, Fault};
 use serde_json::{Value, json};
 
 use crate::support::{Done, Place};
@@ -16,20 +16,14 @@ struct Shop {
 impl Shop {
     async fn open() -> Self {
         let fake = FakeDeployment::start().await.unwrap();
-        let queue = json!({"url": fake.url("shop-work"), "dlq": fake.url("shop-work-dlq")});
-        fake.output("Queues", Some(&json!({"webhooks": queue}).to_string()));
+        let queue = json!({"url": fake.queue_url("shop-work"), "dlq": fake.queue_url("shop-work-dlq")});
+        fake.stack.set_output("Queues", Some(&json!({"webhooks": queue}).to_string()));
         Self { fake, place: Place::new() }
     }
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = self.place.command(args);
-        command.envs([
-            ("AWS_ENDPOINT_URL", self.fake.endpoint()),
-            ("AWS_REGION", "us-east-1".to_owned()),
-            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
-            ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
-            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
-        ]);
+        command.envs(self.fake.client_environment()).env("AWS_EC2_METADATA_DISABLED", "true");
         command
     }
 
@@ -49,7 +43,7 @@ impl Shop {
         let body = json!({"job": job, "id": id}).to_string();
         let attributes = [("lamplighter.reason", "failed"), ("lamplighter.error", "no")];
         let sent = jiff::Timestamp::now().as_millisecond();
-        self.fake.put("shop-work-dlq", &FakeLetter { body: &body, attributes: &attributes, sent, group: None });
+        self.fake.sqs.put("shop-work-dlq", &FakeMessage { body: &body, attributes: &attributes, sent, group: None });
     }
 }
 
@@ -66,7 +60,7 @@ async fn queues_are_listed_paused_and_resumed() {
     assert_eq!(shop.json(&["queues", "--json"]).await, [queue(true, "disabled")]);
     assert!(shop.lamp(&["queues"]).await.ok().trim_end().ends_with("paused"));
     assert_eq!(shop.lamp(&["resume", "webhooks"]).await.ok(), "resumed webhooks\n");
-    assert!(shop.fake.is_enabled("mapping-work"));
+    assert!(shop.fake.mappings.is_enabled("mapping-work"));
     shop.lamp(&["pause", "webhoks"]).await.fails(2, &["stack shop has no queue \"webhoks\"", "\"webhooks\""]);
 }
 
@@ -87,11 +81,11 @@ async fn dead_letters_are_looked_at_and_moved_back() {
         |job: &str, letters| json!({"queue": "webhooks", "job": job, "reason": "failed", "dead_letters": letters});
     let counted = shop.json(&["redrive", "webhooks", "--dry-run", "--json"]).await;
     assert_eq!(counted, [count("image.thumbnail", 1), count("webhook.deliver", 3)]);
-    assert_eq!(shop.fake.visible("shop-work-dlq").len(), 4);
+    assert_eq!(shop.fake.sqs.visible("shop-work-dlq").len(), 4);
 
     let moved = shop.json(&["redrive", "webhooks", "--job", "webhook.deliver", "--since", "1h", "--json"]).await;
     assert_eq!((&moved[0]["moved"], &moved[0]["obsolete"], &moved[0]["twice"]), (&json!(3), &json!(0), &json!(0)));
-    assert_eq!((shop.fake.lying("shop-work").len(), shop.fake.visible("shop-work-dlq").len()), (3, 1));
+    assert_eq!((shop.fake.sqs.messages("shop-work").len(), shop.fake.sqs.visible("shop-work-dlq").len()), (3, 1));
     // There are no move tasks here, and that is no reason to fail.
     let rest = shop.lamp(&["redrive", "webhooks"]).await.ok();
     assert!(rest.starts_with("moved one dead letter back to webhooks in "), "{rest}");
@@ -102,7 +96,7 @@ async fn dead_letters_are_looked_at_and_moved_back() {
 async fn what_is_left_behind_is_told() {
     let shop = Shop::open().await;
     shop.dead_letter("webhook.deliver", "a");
-    shop.fake.fail("SendMessageBatch", lamplighter_aws::testing::Fault::Entries(vec![0], true));
+    shop.fake.fail("SendMessageBatch", Fault::Entries(vec![0], true));
     let done = shop.lamp(&["redrive", "webhooks", "--json"]).await;
     assert_eq!(done.code, 1, "{done:?}");
     let answer: Value = serde_json::from_str(&done.out).unwrap();
@@ -115,12 +109,12 @@ async fn a_job_finds_its_queue_in_the_stack() {
     let shop = Shop::open().await;
     let args = r#"{"url":"https://example.com/","event":"e","payload":1}"#;
     shop.lamp(&["enqueue", "webhook.deliver", args, "--id", "order-42"]).await.ok();
-    let sent: Value = serde_json::from_str(&shop.fake.lying("shop-work")[0]).unwrap();
+    let sent: Value = serde_json::from_str(&shop.fake.sqs.messages("shop-work")[0]).unwrap();
     assert_eq!((&sent["job"], &sent["id"]), (&json!("webhook.deliver"), &json!("order-42")));
     shop.lamp(&["pause", "webhooks"]).await.ok();
     let paused = shop.lamp(&["enqueue", "webhook.deliver", args]).await;
     assert!(paused.err.contains("queue webhooks is paused"), "{paused:?}");
-    assert_eq!(shop.fake.lying("shop-work").len(), 2);
+    assert_eq!(shop.fake.sqs.messages("shop-work").len(), 2);
 
     let image = ["enqueue", "image.thumbnail", r#"{"key":"a.png"}"#];
     shop.lamp(&image).await.fails(2, &["stack shop has no queue \"images\"; it has webhooks"]);
@@ -145,7 +139,7 @@ async fn where_to_look_is_told_or_asked_for() {
     missing.fails(1, &["no stack \"shoop\" in us-east-1", "AWS_REGION"]);
     assert_eq!(shop.lamp(&["queues", "--stack", "shop", "--db", "x.db"]).await.code, 2);
     assert_eq!(shop.lamp(&["queues", "--stack", ""]).await.code, 2);
-    let url = shop.fake.url("shop-work");
+    let url = shop.fake.queue_url("shop-work");
     assert_eq!(shop.lamp(&["enqueue", "report.daily", "--queue-url", &url, "--stack", "shop"]).await.code, 2);
     // What the command line says goes before the environment, and there it must be clear.
     shop.lamp(&["queues", "--db", "x.db"]).await.fails(1, &["no jobs file at x.db"]);
@@ -168,7 +162,7 @@ async fn the_doctor_needs_a_stack_that_can_be_read() {
     let nowhere = Done::of(shop.command(&["doctor"])).await;
     nowhere.fails(2, &["which stack to look at", "--stack NAME", "LAMPLIGHTER_STACK"]);
     shop.lamp(&["doctor", "--stack", "shoop"]).await.fails(1, &["no stack \"shoop\" in us-east-1", "AWS_REGION"]);
-    let denied = lamplighter_aws::testing::Fault::Call(403, "AccessDenied", "not yours");
+    let denied = Fault::Refused(403, "AccessDenied", "not yours");
     shop.fake.fail("DescribeStacks", denied);
     shop.lamp(&["doctor", "--json"]).await.fails(1, &["cannot read the stack shop", "not yours"]);
     assert_eq!(shop.lamp(&["doctor", "--stack", ""]).await.code, 2);

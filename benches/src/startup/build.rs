@@ -24,6 +24,48 @@ struct Message {
     executable: Option<PathBuf>,
 }
 
+/// What `cargo metadata` says of this workspace.
+#[derive(Deserialize)]
+struct Workspace {
+    packages: Vec<Package>,
+    workspace_default_members: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    id: String,
+    targets: Vec<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+    kind: Vec<String>,
+}
+
+/// The binaries of the packages that cargo builds where none is named.
+pub(super) fn default_binaries() -> Result<Vec<String>, StartupError> {
+    let failed = |reason: &dyn std::fmt::Display| StartupError::Functions(reason.to_string());
+    let arguments = ["metadata", "--no-deps", "--offline", "--format-version=1"];
+    let asked = cargo().args(arguments).stdin(Stdio::null()).output().map_err(|error| failed(&error))?;
+    if !asked.status.success() {
+        return Err(failed(&String::from_utf8_lossy(&asked.stderr).trim()));
+    }
+    let workspace: Workspace = serde_json::from_slice(&asked.stdout).map_err(|error| failed(&error))?;
+    let defaults =
+        workspace.packages.iter().filter(|package| workspace.workspace_default_members.contains(&package.id));
+    let binaries =
+        defaults.flat_map(|package| &package.targets).filter(|target| target.kind.iter().any(|kind| kind == "bin"));
+    Ok(binaries.map(|target| target.name.clone()).collect())
+}
+
+/// Cargo, in this workspace.
+fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")));
+    command
+}
+
 /// Builds a bootstrap in a build of its own: in one with others it would get their features too.
 pub(super) async fn bootstrap(name: &str, progress: &(dyn Fn(&str) + Sync)) -> Result<Bootstrap, StartupError> {
     progress(&format!("building {name} with the profile bootstrap; the first time takes minutes"));
@@ -37,10 +79,8 @@ pub(super) async fn bootstrap(name: &str, progress: &(dyn Fn(&str) + Sync)) -> R
         command: format!("cargo {}", arguments.join(" ")),
         reason,
     };
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(arguments).arg("--message-format=json").current_dir(workspace).stdin(Stdio::null());
+    let mut command = cargo();
+    command.args(arguments).arg("--message-format=json").stdin(Stdio::null());
     let built = tokio::task::spawn_blocking(move || command.output()).await;
     let built = built.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))?;
     if !built.status.success() {
@@ -54,4 +94,14 @@ pub(super) async fn bootstrap(name: &str, progress: &(dyn Fn(&str) + Sync)) -> R
     let path = path.ok_or_else(|| failed("cargo names no executable".into()))?;
     let bytes = std::fs::metadata(&path).map_err(|error| failed(error.to_string()))?.len();
     Ok(Bootstrap { name: name.into(), path, bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_functions_of_this_deployment_are_what_cargo_builds_by_default() {
+        let functions = super::default_binaries().unwrap();
+        assert!(functions.iter().any(|name| name == "webhooks"), "{functions:?}");
+        assert!(!functions.iter().any(|name| ["hello", "lamp-bench"].contains(&name.as_str())), "{functions:?}");
+    }
 }

@@ -1,6 +1,6 @@
 //! What a bootstrap finds in its environment, as in a stack.
 
-use lamplighter_aws::testing::RuntimeApi;
+use lamplighter_fakes::RuntimeApi;
 use serde_json::json;
 
 /// The queue of the least function there is, as AWS knows it.

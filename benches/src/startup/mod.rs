@@ -107,6 +107,9 @@ pub enum StartupError {
         /// The last words of the build.
         reason: String,
     },
+    /// Cargo does not say which functions are deployed.
+    #[error("cargo does not say which functions are deployed: {0}; name the bootstraps to measure")]
+    Functions(String),
     /// A bootstrap could not be started.
     #[error("{name} could not be started: {source}")]
     Start {
@@ -143,6 +146,14 @@ pub enum StartupError {
     /// No runtime API.
     #[error("a port on the loopback interface is needed: {0}")]
     Port(std::io::Error),
+}
+
+/// The functions of this deployment: what cargo builds by default here, as for `cargo lambda build`.
+///
+/// # Errors
+/// When cargo cannot be asked.
+pub fn deployed_functions() -> Result<Vec<String>, StartupError> {
+    build::default_binaries()
 }
 
 /// Builds what is named, and measures it. `progress` is told what comes next.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lamplighter_aws::testing::RuntimeApi;
+use lamplighter_fakes::RuntimeApi;
 use nix::{
     time::{clock_getcpuclockid, clock_gettime},
     unistd::Pid,

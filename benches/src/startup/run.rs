@@ -1,6 +1,6 @@
 //! One start.
 
-use lamplighter_aws::testing::RuntimeApi;
+use lamplighter_fakes::RuntimeApi;
 
 use super::{
     StartupError,

@@ -2,91 +2,31 @@
 
 use clap::Args;
 use jiff::Timestamp;
-use lamplighter::host::Stop;
-use serde::Serialize;
+use lamplighter::{
+    backend::{DeadLetter, DeadLetterQuery},
+    host::Stop,
+};
 
 use super::block_on;
-use crate::{
-    catalog::Catalog,
-    error::Error,
-    output,
-    place::{Place, Target},
-    when,
-};
+use crate::{catalog::Catalog, error::Error, output, place::Place, when};
 
 /// List the dead letters: messages whose jobs have failed for good, or that are no jobs.
 ///
 /// Without a queue: how many each queue has. `lamp redrive QUEUE` lets them try again.
 ///
-/// On a stack, letters are received to be looked at and put back at once, so for a moment nobody else sees them.
+/// On a stack, they are received to be looked at and put back at once, so for a moment nobody else sees them.
 #[derive(Debug, Args)]
 pub(crate) struct DeadLetters {
-    /// List the letters of this queue.
+    /// List the dead letters of this queue.
     queue: Option<String>,
-    /// How many letters at most, oldest first; on a stack, any.
+    /// How many at most, oldest first; on a stack, any.
     #[arg(long, value_name = "NUMBER", default_value_t = 50, requires = "queue")]
     limit: usize,
     #[command(flatten)]
     place: Place,
-    /// One letter, or one queue, a line as JSON.
+    /// One dead letter, or one queue, a line as JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// A letter as `--json` shows it.
-#[derive(Debug, Serialize)]
-struct Letter {
-    /// In a file: its number.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    number: Option<i64>,
-    /// On a stack: its message id in the dead-letter queue.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message_id: Option<String>,
-    queue: String,
-    id: String,
-    job: String,
-    reason: String,
-    error: String,
-    dead_since: Timestamp,
-    receive_count: u32,
-    group: Option<String>,
-    body: String,
-}
-
-impl From<lamplighter_embedded::DeadLetter> for Letter {
-    fn from(letter: lamplighter_embedded::DeadLetter) -> Self {
-        Self {
-            number: Some(letter.number),
-            message_id: None,
-            queue: letter.queue,
-            id: letter.id,
-            job: letter.job,
-            reason: letter.reason,
-            error: letter.error,
-            dead_since: letter.dead_since,
-            receive_count: letter.receive_count,
-            group: letter.group,
-            body: letter.body,
-        }
-    }
-}
-
-impl Letter {
-    fn of_stack(queue: &str, letter: lamplighter_aws::DeadLetter) -> Self {
-        Self {
-            number: None,
-            message_id: Some(letter.message_id),
-            queue: queue.into(),
-            id: letter.id,
-            job: letter.job,
-            reason: letter.reason,
-            error: letter.error,
-            dead_since: letter.dead_since,
-            receive_count: letter.receive_count,
-            group: letter.group,
-            body: letter.body,
-        }
-    }
 }
 
 impl DeadLetters {
@@ -98,39 +38,33 @@ impl DeadLetters {
     }
 
     fn list(&self, catalog: &Catalog, queue: &str) -> Result<(), Error> {
-        let letters: Vec<Letter> = block_on(async {
+        let dead_letters: Vec<DeadLetter> = block_on(async {
             let target = self.place.look().await?;
             target.check_queue(catalog, queue).await?;
-            Ok(match target {
-                // No job of it has been enqueued there yet.
-                Target::File(file) if !file.has_queue(queue).await? => Vec::new(),
-                Target::File(file) => {
-                    let letters = file.embedded.dead_letters(queue, 0, self.limit).await?;
-                    letters.into_iter().map(Letter::from).collect()
-                }
-                Target::Stack(deployed) => {
-                    let letters = deployed.operator.dead_letters(queue, self.limit as u64, &Stop::new()).await?;
-                    letters.into_iter().map(|letter| Letter::of_stack(queue, letter)).collect()
-                }
-            })
+            // No job of it has been enqueued there yet.
+            if !target.has_queue(queue).await? {
+                return Ok(Vec::new());
+            }
+            let query = DeadLetterQuery::new(self.limit);
+            Ok(target.operator.dead_letters(queue, &query, &Stop::new()).await?.dead_letters)
         })?;
         if self.json {
-            return output::json_lines(letters);
+            return output::json_lines(dead_letters);
         }
-        if letters.is_empty() {
+        if dead_letters.is_empty() {
             output::hint(&format!("no dead letters on {queue}"));
             return Ok(());
         }
         let now = Timestamp::now();
         let mut table = output::table(&["ID", "JOB", "REASON", "SINCE", "RECEIVED", "ERROR"]);
-        for letter in &letters {
+        for one in &dead_letters {
             table.add_row([
-                output::cell(&letter.id),
-                output::cell(&letter.job),
-                output::cell(&letter.reason),
-                output::cell(when::relative(letter.dead_since, now)),
-                output::cell(letter.receive_count),
-                output::cell(output::one_line(&letter.error, 80)),
+                output::cell(&one.id),
+                output::cell(&one.job),
+                output::cell(&one.reason),
+                output::cell(when::relative(one.dead_since, now)),
+                output::cell(one.receive_count),
+                output::cell(output::one_line(&one.error, 80)),
             ]);
         }
         output::keep_whole(&mut table, 0);
@@ -138,17 +72,10 @@ impl DeadLetters {
     }
 
     fn counts(&self) -> Result<(), Error> {
-        let counts: Vec<(String, u64)> = block_on(async {
-            Ok(match self.place.look().await? {
-                Target::File(file) => file.embedded.dead_letter_counts().await?,
-                Target::Stack(deployed) => {
-                    let queues = deployed.operator.queues().await?;
-                    queues.into_iter().map(|queue| (queue.queue, queue.dead_letters.unwrap_or(0))).collect()
-                }
-            })
-        })?;
+        let queues = block_on(async { Ok(self.place.look().await?.operator.queues().await?) })?;
+        let counts: Vec<_> = queues.into_iter().map(|queue| (queue.queue, queue.dead_letters.unwrap_or(0))).collect();
         if self.json {
-            let line = |(queue, letters)| serde_json::json!({ "queue": queue, "dead_letters": letters });
+            let line = |(queue, number)| serde_json::json!({ "queue": queue, "dead_letters": number });
             return output::json_lines(counts.into_iter().map(line));
         }
         if counts.is_empty() {
@@ -156,8 +83,8 @@ impl DeadLetters {
             return Ok(());
         }
         let mut table = output::table(&["QUEUE", "DEAD LETTERS"]);
-        for (queue, letters) in counts {
-            table.add_row([output::cell(queue), output::cell(letters)]);
+        for (queue, dead_letters) in counts {
+            table.add_row([output::cell(queue), output::cell(dead_letters)]);
         }
         output::print_table(&table)
     }

@@ -149,6 +149,6 @@ fn note(record: &Record, now: Timestamp) -> String {
         JobState::Failed => {
             record.last_error().map(|error| output::one_line(&error.to_string(), 80)).unwrap_or_default()
         }
-        JobState::Succeeded | JobState::Cancelled | JobState::Queued | JobState::Waiting => String::new(),
+        JobState::Succeeded | JobState::Cancelled | JobState::Queued => String::new(),
     }
 }

@@ -1,6 +1,5 @@
 //! The commands, one file each.
 
-mod bench;
 mod cancel;
 mod compact;
 mod dead_letters;
@@ -51,7 +50,6 @@ pub(crate) enum Command {
     New(new::New),
     Doctor(doctor::Doctor),
     Infra(infra::Infra),
-    Bench(bench::Bench),
 }
 
 impl Command {
@@ -78,7 +76,6 @@ impl Command {
             Self::New(new) => new.run(catalog),
             Self::Doctor(doctor) => doctor.run(catalog),
             Self::Infra(infra) => infra.run(catalog),
-            Self::Bench(bench) => bench.run(catalog),
         }
     }
 }

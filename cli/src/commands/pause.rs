@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     foreign::safe,
     output::{self, GOOD, NAME, WARN},
-    place::{Place, Target},
+    place::Place,
 };
 
 /// Pause a queue: nothing more is taken from it, and what runs goes on to its end.
@@ -56,11 +56,10 @@ impl Switch {
     fn run(self, catalog: &Catalog, paused: bool) -> Result<(), Error> {
         let Self { queue, place, json } = self;
         block_on(async {
-            match (place.open_with_queue(catalog, &queue).await?, paused) {
-                (Target::File(file), true) => file.embedded.pause_queue(&queue).await?,
-                (Target::File(file), false) => file.embedded.resume_queue(&queue).await?,
-                (Target::Stack(deployed), true) => deployed.operator.pause(&queue).await?,
-                (Target::Stack(deployed), false) => deployed.operator.resume(&queue).await?,
+            let operator = place.open_with_queue(catalog, &queue).await?.operator;
+            match paused {
+                true => operator.pause(&queue).await?,
+                false => operator.resume(&queue).await?,
             }
             Ok(())
         })?;

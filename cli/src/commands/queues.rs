@@ -2,16 +2,11 @@
 
 use clap::Args;
 use comfy_table::Color;
-use lamplighter_aws::{DeployedQueue, MappingState};
-use lamplighter_embedded::QueueStatus;
+use lamplighter::backend::{ConsumerKind, ConsumerState, QueueStatus};
 use serde::Serialize;
 
 use super::block_on;
-use crate::{
-    error::Error,
-    output,
-    place::{Place, Target},
-};
+use crate::{error::Error, output, place::Place};
 
 /// List the queues: what waits, runs, is delayed, and has failed, and which are paused.
 ///
@@ -43,52 +38,45 @@ struct View {
     mapping: Option<&'static str>,
 }
 
-impl From<QueueStatus> for View {
-    fn from(status: QueueStatus) -> Self {
-        let QueueStatus { queue, fifo, paused, waiting, running, delayed, dead_letters, .. } = status;
-        let (in_flight, dead_letters) = (running, Some(dead_letters));
-        Self { queue, fifo, paused, waiting, in_flight, delayed, dead_letters, mapping: None }
-    }
-}
-
-impl From<DeployedQueue> for View {
-    fn from(status: DeployedQueue) -> Self {
-        let DeployedQueue { queue, fifo, mapping, waiting, in_flight, delayed, dead_letters, .. } = status;
-        let paused = mapping == MappingState::Disabled;
-        Self { queue, fifo, paused, waiting, in_flight, delayed, dead_letters, mapping: Some(mapping.as_str()) }
-    }
-}
-
 impl View {
-    /// What there is to say of it, and whether it is worth a look.
-    fn note(&self) -> (&'static str, Option<Color>) {
-        match (self.paused, self.mapping) {
-            (true, _) => ("paused", Some(Color::Yellow)),
-            (_, Some("changing")) => ("being switched", Some(Color::Yellow)),
-            (_, Some("missing")) => ("no function takes from it", Some(Color::Red)),
-            _ => ("", None),
-        }
+    fn of(status: QueueStatus) -> (Self, ConsumerState) {
+        let QueueStatus { queue, fifo, consumer, waiting, in_flight, delayed, dead_letters, .. } = status;
+        let paused = consumer.state == ConsumerState::Paused;
+        let mapping = match (consumer.kind, consumer.state) {
+            (ConsumerKind::EventSourceMapping, ConsumerState::Active) => Some("enabled"),
+            (ConsumerKind::EventSourceMapping, ConsumerState::Paused) => Some("disabled"),
+            (ConsumerKind::EventSourceMapping, ConsumerState::Changing) => Some("changing"),
+            (ConsumerKind::EventSourceMapping, ConsumerState::Missing) => Some("missing"),
+            _ => None,
+        };
+        (Self { queue, fifo, paused, waiting, in_flight, delayed, dead_letters, mapping }, consumer.state)
+    }
+}
+
+/// What there is to say about a queue, and whether it is worth a look.
+fn note(state: ConsumerState) -> (&'static str, Option<Color>) {
+    match state {
+        ConsumerState::Active => ("", None),
+        ConsumerState::Paused => ("paused", Some(Color::Yellow)),
+        ConsumerState::Changing => ("being switched", Some(Color::Yellow)),
+        ConsumerState::Missing => ("no function takes from it", Some(Color::Red)),
     }
 }
 
 impl Queues {
     pub(super) fn run(self) -> Result<(), Error> {
-        let views: Vec<View> = block_on(async {
-            Ok(match self.place.look().await? {
-                Target::File(file) => file.embedded.queues().await?.into_iter().map(View::from).collect(),
-                Target::Stack(deployed) => deployed.operator.queues().await?.into_iter().map(View::from).collect(),
-            })
-        })?;
+        let all = block_on(async { Ok(self.place.look().await?.operator.queues().await?) })?;
+        let views: Vec<_> = all.into_iter().map(View::of).collect();
         if self.json {
-            return output::json_lines(views);
+            return output::json_lines(views.into_iter().map(|(view, _)| view));
         }
         if views.is_empty() {
             output::hint("no queues yet");
             return Ok(());
         }
         let mut table = output::table(&["QUEUE", "WAITING", "IN FLIGHT", "DELAYED", "DEAD LETTERS", ""]);
-        for view in views {
-            let (note, color) = view.note();
+        for (view, state) in views {
+            let (note, color) = note(state);
             let note = output::cell(note);
             table.add_row([
                 output::cell(&view.queue),

@@ -6,11 +6,8 @@ use std::{
 };
 
 use clap::Args;
-use indicatif::ProgressBar;
 use jiff::Timestamp;
-use lamplighter::{backend::StoreError, host::Stop};
-use lamplighter_aws::{DeadLetterFilter as LettersOfStack, Redrive as Moving};
-use lamplighter_embedded::{DeadLetterFilter, SqliteBackend};
+use lamplighter::backend::{DeadLetterCount, DeadLetterFilter, RedriveProgress, RedriveResult, StoreError};
 use serde::Serialize;
 
 use super::block_on;
@@ -19,7 +16,7 @@ use crate::{
     error::Error,
     foreign::safe,
     output::{self, GOOD, WARN},
-    place::{Deployed, Place, Target},
+    place::{Place, Target},
     progress,
     signals::Signals,
     when,
@@ -27,11 +24,11 @@ use crate::{
 
 /// Move dead letters of a queue back to it.
 ///
-/// Jobs keep their ids and their histories, and count their attempts anew. Letters that come while they are moved stay.
-/// Ctrl-C ends it in order: what was moved stays moved, all others are still dead letters.
+/// Jobs keep their ids and their histories, and count their attempts anew. Dead letters that come while they are moved
+/// stay. Ctrl-C ends it in order: what was moved stays moved, all others are still dead letters.
 ///
-/// On a stack, each letter is sent first and deleted afterwards, so that none is lost. All letters of a standard queue
-/// whose jobs keep no records are moved by SQS itself, up to 500 a second.
+/// On a stack, each dead letter is sent first and deleted afterwards, so that none is lost. All dead letters of a standard
+/// queue whose jobs keep no records are moved by SQS itself, up to 500 a second.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp redrive invoices --dry-run
@@ -40,10 +37,10 @@ use crate::{
 pub(crate) struct Redrive {
     /// The queue.
     queue: String,
-    /// Only letters of this job; it need not be one that is defined here.
+    /// Only dead letters of this job; it need not be one that is defined here.
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
-    /// Only letters that came since this moment, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
+    /// Only dead letters that came since this moment, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = when::since)]
     since: Option<Timestamp>,
     /// No more than so many a second.
@@ -87,9 +84,6 @@ struct Count {
     dead_letters: u64,
 }
 
-/// Letters of an embedded file moved at once.
-const STEP: u32 = 500;
-
 impl Redrive {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         block_on(async {
@@ -107,75 +101,29 @@ impl Redrive {
         let stop = Signals::stop()?;
         let began = Instant::now();
         let bar = progress::bar("moving", 0);
-        let answer = match target {
-            Target::File(file) => self.in_file(&file.embedded, &stop, &bar).await,
-            Target::Stack(deployed) => self.on_stack(catalog, deployed, &stop, &bar).await,
-        };
-        bar.finish_and_clear();
-        self.tell(Answer { queue: self.queue.clone(), seconds: began.elapsed().as_secs_f64(), ..answer? })
-    }
-
-    async fn in_file(&self, embedded: &SqliteBackend, stop: &Stop, bar: &ProgressBar) -> Result<Answer, Error> {
-        let before = Some(Timestamp::now());
-        let filter = DeadLetterFilter { job: self.job.clone(), since: self.since, before };
-        let counts = embedded.count_dead_letters(&self.queue, &filter).await?;
-        bar.set_length(counts.iter().map(|count| count.letters).sum());
-        // Ten times a second, where there is a rate to keep.
-        let step = self.rate.map_or(STEP, |rate| rate.get().div_ceil(10).min(STEP));
-        let mut answer = Answer::default();
-        while !stop.is_draining() {
-            let moved = embedded.redrive_some(&self.queue, &filter, step as usize).await?;
-            answer.moved += moved as u64;
-            bar.set_position(answer.moved);
-            if moved < step as usize {
-                return Ok(answer);
-            }
-            if let Some(rate) = self.rate {
-                let pause = Duration::from_secs(1) * step / rate.get();
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = stop.draining() => {}
-                }
-            }
-        }
-        Ok(Answer { stopped: true, ..answer })
-    }
-
-    async fn on_stack(
-        &self,
-        catalog: &Catalog,
-        deployed: &Deployed,
-        stop: &Stop,
-        bar: &ProgressBar,
-    ) -> Result<Answer, Error> {
-        let mut moving = Moving::new().filter(self.filter());
+        let mut redrive = lamplighter::backend::Redrive::all().with_filter(self.filter());
         if let Some(rate) = self.rate {
-            moving = moving.per_second(rate);
+            redrive = redrive.with_rate(rate);
         }
-        let client = deployed.aws.client();
-        if let Ok(store) = client.store()
-            && catalog.keeps_records(&self.queue)
-        {
-            moving = moving.store(store.clone());
+        if !catalog.keeps_records(&self.queue) {
+            redrive = redrive.without_records();
         }
-        let tell = |far: lamplighter_aws::Moved| {
-            bar.set_length(far.of);
+        let progress = |far: RedriveProgress| {
+            bar.set_length(far.total);
             bar.set_position(far.moved + far.obsolete + far.left);
         };
-        let redriven = deployed.operator.redrive(&self.queue, &moving, stop, tell).await?;
-        Ok(Answer {
-            moved: redriven.moved.moved,
-            obsolete: redriven.moved.obsolete,
-            failed: redriven.failed,
-            twice: redriven.twice,
-            stopped: redriven.stopped,
-            error: redriven.error,
-            ..Answer::default()
-        })
+        let result = target.operator.redrive(&self.queue, &redrive, &stop, &progress).await;
+        bar.finish_and_clear();
+        let RedriveResult { progress, failed, twice, stopped, error, .. } = result?;
+        let (queue, seconds) = (self.queue.clone(), began.elapsed().as_secs_f64());
+        let RedriveProgress { moved, obsolete, .. } = progress;
+        self.tell(Answer { queue, moved, obsolete, failed, twice, stopped, seconds, error })
     }
 
-    fn filter(&self) -> LettersOfStack {
-        LettersOfStack { job: self.job.clone(), since: self.since }
+    fn filter(&self) -> DeadLetterFilter {
+        let mut filter = DeadLetterFilter::all();
+        (filter.job, filter.since) = (self.job.clone(), self.since);
+        filter
     }
 
     fn tell(&self, answer: Answer) -> Result<(), Error> {
@@ -216,28 +164,21 @@ impl Redrive {
     }
 
     async fn count(&self, target: &Target) -> Result<(), Error> {
-        let count = |job: &str, reason: &str, dead_letters| Count {
-            queue: self.queue.clone(),
-            job: job.into(),
-            reason: reason.into(),
-            dead_letters,
-        };
-        let (counts, unreadable) = match target {
-            // No job of it has been enqueued there yet.
-            Target::File(file) if !file.has_queue(&self.queue).await? => (Vec::new(), 0),
-            Target::File(file) => {
-                let filter = DeadLetterFilter { job: self.job.clone(), since: self.since, before: None };
-                let counts = file.embedded.count_dead_letters(&self.queue, &filter).await?;
-                (counts.iter().map(|one| count(&one.job, &one.reason, one.letters)).collect::<Vec<_>>(), 0)
-            }
-            Target::Stack(deployed) => {
-                let stop = Signals::stop()?;
-                let counted = deployed.operator.count_dead_letters(&self.queue, &self.filter(), &stop).await?;
-                let counts = counted.by_job_and_reason.iter();
-                let counts = counts.map(|((job, reason), letters)| count(job, reason, *letters)).collect();
-                (counts, counted.of.saturating_sub(counted.looked_at))
-            }
-        };
+        let (mut counts, mut uncounted) = (Vec::new(), 0);
+        // Else no job of it has been enqueued there yet.
+        if target.has_queue(&self.queue).await? {
+            let stop = Signals::stop()?;
+            let counted = target.operator.count_dead_letters(&self.queue, &self.filter(), &stop).await?;
+            uncounted = counted.uncounted;
+            let queue = || self.queue.clone();
+            let all = counted.counts.into_iter();
+            counts.extend(all.map(|DeadLetterCount { job, reason, dead_letters, .. }| Count {
+                queue: queue(),
+                job,
+                reason,
+                dead_letters,
+            }));
+        }
         if self.json {
             output::json_lines(&counts)?;
         } else if counts.is_empty() {
@@ -249,9 +190,9 @@ impl Redrive {
             }
             output::print_table(&table)?;
         }
-        if unreadable > 0 {
+        if uncounted > 0 {
             output::hint(&format!(
-                "about {unreadable} more could not be looked at: of a FIFO queue only ten of each group can"
+                "about {uncounted} more could not be looked at: of a FIFO queue only ten of each group can"
             ));
         }
         Ok(())

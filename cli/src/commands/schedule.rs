@@ -11,14 +11,14 @@ use lamplighter::{
 };
 use serde::Serialize;
 
-use super::{block_on, enqueue::not_deployed};
+use super::{block_on, enqueue::check_destination};
 use crate::{
     arguments,
     catalog::Catalog,
     error::Error,
     foreign::safe,
     output::{self, FAINT, GOOD, NAME, WARN},
-    place::{Place, Target},
+    place::Place,
     when,
 };
 
@@ -131,10 +131,7 @@ impl Add {
         let scheduled = ScheduledJob { schedule, job, queue, tracking: definition.options.tracking, args };
         block_on(async {
             let target = self.place.open_or_make().await?;
-            if let Target::Stack(deployed) = &target {
-                not_deployed(&definition, "--stack")?;
-                deployed.check_queue(definition.queue.name())?;
-            }
+            check_destination(&target, &definition).await?;
             Ok(target.client().schedule_raw(scheduled.clone()).await?)
         })?;
         let now = Timestamp::now();

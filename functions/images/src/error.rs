@@ -1,4 +1,4 @@
-//! Why there are no thumbnails, and what follows.
+//! Why there are no thumbnails, and whether the job is tried again.
 
 use lamplighter::JobError;
 use lamplighter_jobs::MakeThumbnails;
@@ -22,7 +22,7 @@ pub(crate) enum Error {
     Picture(#[from] PictureError),
     #[error(transparent)]
     Thumbnail(#[from] ThumbnailError),
-    #[error("there is no memory for the {bytes} bytes that the pixels of {key} take: give the function more")]
+    #[error("out of memory: the pixels of {key} take {bytes} bytes; give the function more")]
     Memory { key: String, bytes: usize },
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -35,8 +35,7 @@ impl From<InvalidKey> for Error {
 }
 
 impl Error {
-    /// What is wrong with the arguments or the picture ends the job; what is wrong with the store or the machine is tried
-    /// again.
+    /// Errors of the arguments or the picture end the job; errors of the store or the machine are tried again.
     pub(crate) fn into_job_error(self) -> JobError {
         match self {
             Self::Object(error) => error.into_job_error(),

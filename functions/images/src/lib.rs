@@ -1,28 +1,27 @@
 //! Makes thumbnails of pictures in an object store, for a local folder and for S3 with the same code.
 //!
-//! JPEG, PNG and WebP are read. A thumbnail stands upright, however the camera was held, keeps the proportions and the
-//! colour profile, loses everything else that was in the file (place and time among it), and is never larger than the
-//! picture. Its key follows from the job's arguments, so a job that runs twice writes the same objects again.
+//! JPEG, PNG and WebP are read. A thumbnail is upright, however the camera was held, keeps the proportions and the
+//! colour profile, drops all other metadata (place and time included), and is never larger than the picture. Its key
+//! follows from the job's arguments, so a job that runs twice writes the same objects again.
 //!
-//! | what | what follows |
+//! | case | result |
 //! | --- | --- |
 //! | no such object, or one above [`Limits::bytes`] | failed for good |
-//! | no picture, a broken one, or one above [`Limits::pixels`] or [`Limits::side`] | failed for good |
-//! | one that is cut short: see below | failed for good |
-//! | the store is away, or does not allow it | tried again by the job's policy |
-//! | there is no memory for the pixels | tried again by the job's policy |
-//! | the host stops | put back, uncounted |
+//! | not a picture, a broken one, or one above [`Limits::pixels`] or [`Limits::side`] | failed for good |
+//! | a truncated picture: see below | failed for good |
+//! | the store is unavailable, or denies access | tried again by the job's policy |
+//! | out of memory for the pixels | tried again by the job's policy |
+//! | the host stops | released, uncounted |
 //!
-//! A picture is cut short when pixels are missing: there is no thumbnail with a grey half. What may be missing is the end
-//! of the file behind the last pixel, such as the end marker of a JPEG, which some cameras leave out. Of a progressive
-//! JPEG nothing may be missing: its scans go over the same pixels again and again, so without the end marker nobody can
-//! tell how many there should be.
+//! A picture is truncated when pixels are missing: no thumbnail has a grey half. The end of the file after the last
+//! pixel may be missing, such as the end marker of a JPEG, which some cameras leave out. A progressive JPEG must be
+//! complete: its scans cover the same pixels again and again, so without the end marker the number of scans is unknown.
 //!
 //! # Memory
 //!
-//! The function has 1024 MB. How much a picture takes follows from its header, and is reserved before it is decoded: small
-//! ones are made side by side, a large one waits until there is room. Whoever waits for a picture may go away, by timeout
-//! or because the host stops: the memory stays reserved until the decoder has come to its end, which it is told to do.
+//! The function has 1024 MB. How much a picture takes follows from its header, and is reserved before it is decoded:
+//! small ones are processed concurrently, a large one waits until there is room. A job may end early, by timeout or
+//! because the host stops: its memory stays reserved until the decoder, which is asked to stop, has ended.
 //!
 //! The peak of a process that makes a thumbnail of 4096 pixels of the largest picture of each kind that is accepted,
 //! 50 million pixels in 40 MiB, measured by `cargo test -p images --test memory -- --nocapture`, which fails
@@ -39,7 +38,7 @@
 //! | WebP, lossy | 382 |
 //! | WebP, lossy, transparent | 580 |
 //! | WebP, animated, transparent | 661 |
-//! | the two largest of these at once | 701 |
+//! | the two largest of these concurrently | 701 |
 //!
 //! Of metadata only the orientation and the colour profile are read, 64 KiB of each at most; larger ones count as none.
 //!
@@ -61,17 +60,17 @@ use serde::Serialize;
 pub use self::picture::{Limits, PictureError};
 use self::{error::Error, picture::Source, thumbnail::Encoded, work::Capacity};
 
-/// Where pictures are, and how large they may be.
+/// The object store, and the limits of pictures.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where pictures are read and thumbnails written.
+    /// The store of pictures and thumbnails.
     pub objects: Objects,
-    /// How large pictures may be.
+    /// The largest pictures that are accepted.
     pub limits: Limits,
 }
 
 impl Settings {
-    /// Pictures at this place, within the default limits.
+    /// Pictures in this store, within the default limits.
     #[must_use]
     pub fn new(objects: Objects) -> Self {
         Self { objects, limits: Limits::default() }
@@ -90,15 +89,15 @@ pub fn function_from(variables: &Variables) -> Function {
     function_with(Settings::new(Objects::from_variables(variables)))
 }
 
-/// What the function has.
+/// The function's memory.
 const MEMORY_MB: u16 = 1024;
-/// What is not for pictures in hand: the process itself, and objects that others have read and wait with.
+/// The memory that is not for pictures being processed: the process itself, and objects of jobs that wait.
 const RESERVE_MB: u16 = 160;
 
 /// The function with these settings.
 #[must_use]
 pub fn function_with(settings: Settings) -> Function {
-    // One picture a processor: more would only take more memory, and large ones take turns.
+    // One picture per processor: more would only take more memory, and large ones take turns.
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     Function::new("images")
         .description("Makes thumbnails of pictures")
@@ -108,19 +107,19 @@ pub fn function_with(settings: Settings) -> Function {
         .with_state(Images { settings, capacity: Capacity::new(threads, (MEMORY_MB - RESERVE_MB).into()) })
 }
 
-/// What the handler needs.
+/// The handler's state.
 #[derive(Debug, Clone)]
 pub struct Images {
     settings: Settings,
     capacity: Capacity,
 }
 
-/// What a job leaves in its record.
+/// The job's output.
 #[derive(Debug, Serialize)]
 pub struct Thumbnails {
-    /// The picture's width in pixels, as it is looked at.
+    /// The picture's width in pixels, upright.
     pub width: u32,
-    /// The picture's height in pixels, as it is looked at.
+    /// The picture's height in pixels, upright.
     pub height: u32,
     /// The thumbnails, smallest first.
     pub thumbnails: Vec<Thumbnail>,
@@ -150,7 +149,7 @@ pub async fn thumbnails(
 ) -> Result<Thumbnails, JobError> {
     tokio::select! {
         made = run(job, &ctx, &images) => made.map_err(Error::into_job_error),
-        // The thumbnails are made again from the beginning, by whoever goes on: there is nothing to wait for.
+        // The next attempt makes the thumbnails again from the beginning: there is nothing to wait for.
         () = ctx.cancelled() => ctx.snooze(Duration::ZERO),
     }
 }
@@ -190,7 +189,7 @@ fn key(text: &str) -> Result<Key, Error> {
     Ok(Key::new(text)?)
 }
 
-/// The sizes asked for, smallest first, each once.
+/// The requested sizes, smallest first, each once.
 fn sizes(job: &MakeThumbnails) -> Result<Vec<u32>, Error> {
     let mut sizes = job.sizes.clone();
     sizes.sort_unstable();
@@ -217,7 +216,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_job_whose_host_stops_is_put_back_uncounted() {
+    async fn jobs_of_a_stopping_host_are_released_uncounted() {
         let settings = Settings::new(Objects::from_url("memory:///").unwrap());
         let capacity = Capacity::new(1, 100);
         let slot = capacity.begin("another.jpg").await.unwrap();
@@ -231,14 +230,8 @@ mod tests {
             "test",
             stop.clone(),
         );
-        let delivery = Delivery {
-            queue: MakeThumbnails::QUEUE.name().into(),
-            message_id: "message".into(),
-            receipt: "receipt".into(),
-            body: serde_json::json!({ "job": MakeThumbnails::NAME, "id": "a", "args": { "key": "a.jpg" } }).to_string(),
-            receive_count: 1,
-            group: None,
-        };
+        let body = serde_json::json!({ "job": MakeThumbnails::NAME, "id": "a", "args": { "key": "a.jpg" } });
+        let delivery = Delivery::new(MakeThumbnails::QUEUE.name(), "message", "receipt", body.to_string());
         let deadline = tokio::time::Instant::now() + mins(5);
         let job = tokio::spawn(async move { worker.perform(delivery, deadline).await });
         // The handler waits for the slot.
@@ -246,9 +239,9 @@ mod tests {
             tokio::task::yield_now().await;
         }
         stop.drain();
-        let performed = job.await.unwrap();
-        assert!(performed.error.is_none(), "{:?}", performed.error);
-        assert_eq!(performed.action, MessageAction::Retry(Duration::ZERO), "put back, and no attempt has failed");
+        let result = job.await.unwrap();
+        assert!(result.error.is_none(), "{:?}", result.error);
+        assert_eq!(result.action, MessageAction::Retry(Duration::ZERO), "released, and no attempt has failed");
         drop(slot);
         capacity.begin("next.jpg").await.unwrap();
     }

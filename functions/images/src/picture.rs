@@ -1,4 +1,4 @@
-//! Reading pictures that anybody may have made.
+//! Reading untrusted pictures.
 
 use std::error::Error as StdError;
 
@@ -12,15 +12,15 @@ use crate::{
     work::Stop,
 };
 
-/// What is read at most. A picture of a few kilobytes may claim any size (a "decompression bomb"): what it claims is
-/// checked before memory is asked for.
+/// The limits of reading. A picture of a few kilobytes may claim any size (a "decompression bomb"): the claim is
+/// checked before memory is allocated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The object's size in bytes. Default 40 MiB.
     pub bytes: u64,
-    /// Width times height. Default 50 million, what today's telephones make.
+    /// Width times height. Default 50 million, the size of today's phone pictures.
     pub pixels: u64,
-    /// Width and height, each. Default 65,535, the largest that JPEG has (ITU-T T.81, B.2.2).
+    /// Width and height, each. Default 65,535, the largest that JPEG allows (ITU-T T.81, B.2.2).
     pub side: u32,
 }
 
@@ -30,12 +30,12 @@ impl Default for Limits {
     }
 }
 
-/// Why a picture cannot be read. None of it would change with time.
+/// Why a picture cannot be read. None of these errors is transient.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
     /// Not one of the formats.
-    #[error("{key} is no picture in JPEG, PNG or WebP")]
+    #[error("{key} is not a picture in JPEG, PNG or WebP")]
     Unsupported {
         /// The object's key.
         key: String,
@@ -64,15 +64,15 @@ pub enum PictureError {
         /// The limit on each.
         limit: u32,
     },
-    /// Broken, cut short, or in need of more memory than its size explains.
+    /// Broken, truncated, or in need of more memory than its size explains.
     #[error("{key} cannot be read")]
     Broken {
         /// The object's key.
         key: String,
-        /// What the decoder says.
+        /// The decoder's error.
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// The decoder came to a stop on it.
+    /// The decoder panicked on it.
     #[error("{key} cannot be read: the decoder panicked on it")]
     Panicked {
         /// The object's key.
@@ -95,7 +95,7 @@ enum Format {
 }
 
 impl Source {
-    /// Takes a file apart, and refuses what is too large.
+    /// Parses a file, and refuses pictures that are too large.
     pub(crate) fn open(key: &str, bytes: Bytes, limits: Limits) -> Result<Self, Error> {
         let failed = |fault| failure(key, fault);
         let (format, width, height, about) = match image::guess_format(&bytes) {
@@ -129,7 +129,7 @@ impl Source {
         Ok(Self { width, height, about, format })
     }
 
-    /// The bytes that decoding takes at most, which is more than making smaller does.
+    /// The most bytes that decoding takes, which is more than resizing takes.
     pub(crate) fn memory(&self) -> u64 {
         match &self.format {
             Format::Jpeg(jpeg) => jpeg.memory(),
@@ -172,33 +172,33 @@ fn failure(key: &str, fault: Fault) -> Error {
     }
 }
 
-/// A picture, ready to be made smaller.
+/// A decoded picture, ready to be resized.
 pub(crate) struct Picture {
     /// As stored: before [`orientation`](Self::orientation) is applied.
     pub(crate) width: u32,
     pub(crate) height: u32,
-    /// Red, green, blue and alpha, 8 bits each. Where something is transparent, colours are multiplied by alpha: invisible
-    /// pixels have colours too, which must not bleed into the visible ones beside them.
+    /// Red, green, blue and alpha, 8 bits each. In a transparent picture, colours are multiplied by alpha: invisible
+    /// pixels have colours too, which must not bleed into adjacent visible ones.
     pub(crate) rgba: Vec<u8>,
-    /// Whether any pixel lets something through.
+    /// Whether any pixel is transparent.
     pub(crate) transparent: bool,
-    /// How a camera was held.
+    /// The orientation of the camera.
     pub(crate) orientation: Orientation,
-    /// The colour profile, where there is one for RGB.
+    /// The colour profile, if there is one for RGB.
     pub(crate) profile: Option<Vec<u8>>,
 }
 
 impl Picture {
-    /// Width and height as the picture is looked at.
+    /// Width and height of the upright picture.
     pub(crate) fn upright(&self) -> (u32, u32) {
-        let lies = matches!(
+        let sideways = matches!(
             self.orientation,
             Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
         );
-        if lies { (self.height, self.width) } else { (self.width, self.height) }
+        if sideways { (self.height, self.width) } else { (self.width, self.height) }
     }
 
-    /// In place, and once for all thumbnails: the resizer itself would make a copy of the picture for each.
+    /// Multiplies in place, and once for all thumbnails: the resizer itself would copy the picture for each.
     fn premultiply(&mut self) {
         if let Ok(mut image) = Image::from_slice_u8(self.width, self.height, &mut self.rgba, PixelType::U8x4) {
             // Pixels of this type can be multiplied.
@@ -207,7 +207,8 @@ impl Picture {
     }
 }
 
-/// Whether a profile describes RGB values, and so still fits after decoding (ICC.1:2022, 7.2.6: bytes 16 to 19).
+/// Returns whether a profile describes RGB values, and so still fits after decoding (ICC.1:2022, 7.2.6: bytes 16 to
+/// 19).
 fn is_rgb(profile: &[u8]) -> bool {
     profile.len() <= MAX_METADATA && profile.get(16..20) == Some(b"RGB ")
 }

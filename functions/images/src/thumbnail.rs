@@ -1,4 +1,4 @@
-//! Making pictures smaller, and writing them.
+//! Resizing pictures, and encoding the thumbnails.
 
 use fast_image_resize::{
     FilterType, IntoImageView, MulDiv, PixelType, ResizeAlg, ResizeOptions, Resizer,
@@ -16,17 +16,17 @@ use lamplighter_jobs::images::ThumbnailFormat;
 
 use crate::{error::Error, picture::Picture, work::Stop};
 
-/// Of 100: where artefacts begin to be hard to see, at a tenth of the size of 100.
+/// Out of 100: artefacts begin to be hard to see here, at a tenth of the size of quality 100.
 const JPEG_QUALITY: u8 = 82;
 
-/// A thumbnail, written in its format.
+/// A thumbnail, encoded in its format.
 pub(crate) struct Encoded {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) bytes: Vec<u8>,
 }
 
-/// Why a thumbnail could not be made of a picture that could be read.
+/// Why a thumbnail could not be made from a picture that was read.
 #[derive(Debug, thiserror::Error)]
 #[error("no thumbnail of {edge} pixels could be made")]
 pub(crate) struct ThumbnailError {
@@ -42,7 +42,7 @@ pub(crate) fn make(picture: &Picture, edge: u32, format: ThumbnailFormat, stop: 
     let (width, height) = fit(picture.width, picture.height, edge);
     let small = shrink(picture, width, height, stop).map_err(failed)?;
     stop.check()?;
-    // The turn comes last: it is cheaper for few pixels, and the longer edge stays the longer one.
+    // Rotation comes last: it is cheaper for few pixels, and the longer edge stays the longer one.
     let mut small = DynamicImage::ImageRgba8(small);
     small.apply_orientation(picture.orientation);
     let small = if !picture.transparent {
@@ -70,14 +70,14 @@ fn fit(width: u32, height: u32, edge: u32) -> (u32, u32) {
     (scaled(width), scaled(height))
 }
 
-/// Above this ratio a side is made smaller in two steps.
+/// Above this ratio a side is reduced in two steps.
 const LARGE: u32 = 16;
-/// To so many times the thumbnail's side leads the first of two steps.
+/// The first of two steps reduces a side to this many times the thumbnail's side.
 const HALFWAY: u32 = 4;
 
-/// A filter weighs six source pixels for each by which a side becomes smaller, so its weights would be as many as the side
-/// is long, six times over. Where a side becomes much smaller, the plain average of neighbours comes first; its weights are
-/// a sixth, and what it loses is smaller than a pixel of the thumbnail.
+/// A filter weighs six times as many source pixels as the ratio of reduction, so its weights would number six times the
+/// side's length. If a side is reduced by much, a plain average of adjacent pixels comes first; it has a sixth of the
+/// weights, and the detail it loses is smaller than a pixel of the thumbnail.
 fn shrink(picture: &Picture, width: u32, height: u32, stop: &Stop) -> Result<RgbaImage, Cause> {
     let step = |source: u32, target: u32| if source / target > LARGE { target * HALFWAY } else { source };
     let halfway = (step(picture.width, width), step(picture.height, height));
@@ -93,7 +93,7 @@ fn shrink(picture: &Picture, width: u32, height: u32, stop: &Stop) -> Result<Rgb
     if picture.transparent {
         MulDiv::new().divide_alpha_inplace(&mut small)?;
     }
-    RgbaImage::from_raw(width, height, small.into_vec()).ok_or_else(|| "the resizer gave too few pixels".into())
+    RgbaImage::from_raw(width, height, small.into_vec()).ok_or_else(|| "the resizer returned too few pixels".into())
 }
 
 fn resized(source: &impl IntoImageView, (width, height): (u32, u32), by: FilterType) -> Result<Image<'static>, Cause> {
@@ -129,7 +129,7 @@ fn encode(image: &DynamicImage, format: ThumbnailFormat, profile: Option<&[u8]>)
 
 fn write(image: &DynamicImage, mut encoder: impl ImageEncoder, profile: Option<&[u8]>) -> ImageResult<()> {
     if let Some(profile) = profile {
-        // An encoder that has no place for it gives colours without it: better than none.
+        // An encoder that does not support it writes the colours without it: better than no thumbnail.
         let _ = encoder.set_icc_profile(profile.to_vec());
     }
     encoder.write_image(image.as_bytes(), image.width(), image.height(), image.color().into())
@@ -157,7 +157,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_thumbnail_fits_and_is_never_larger(width in 1u32..100_000, height in 1u32..100_000, edge in 1u32..5000) {
+        fn thumbnails_fit_and_are_never_larger(width in 1u32..100_000, height in 1u32..100_000, edge in 1u32..5000) {
             let (w, h) = fit(width, height, edge);
             prop_assert!((1..=edge.min(width)).contains(&w) || w == width && width <= edge);
             prop_assert!((1..=edge.min(height)).contains(&h) || h == height && height <= edge);

@@ -1,7 +1,7 @@
-//! What a process takes that makes thumbnails of the largest pictures there may be, against what the function has.
+//! The memory of a process that makes thumbnails of the largest accepted pictures, compared with the function's memory.
 //!
-//! `cargo test -p images --test memory -- --nocapture` prints the figures that stand in the crate's
-//! documentation. Each picture is made smaller in a process of its own, whose peak the kernel counts.
+//! `cargo test -p images --test memory -- --nocapture` prints the figures in the crate's documentation. Each picture is
+//! resized in a process of its own, whose peak the kernel counts.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "helpers of tests may, and the figures are asked for")]
 
@@ -20,7 +20,7 @@ use lamplighter_objects::{Key, Objects};
 /// The largest picture that is nearly square, which has the most room in rows and in thumbnails, within WebP's sides.
 const SIZE: (u32, u32) = (7071, 7071);
 
-/// Fills a file up to the limit on its size with what says nothing.
+/// Pads a file with zeros up to the limit on its size.
 fn filled(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.resize(Limits::default().bytes as usize, 0);
     bytes
@@ -51,7 +51,7 @@ fn pictures() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// Makes a thumbnail of the picture that the parent names, and says what that took.
+/// Makes thumbnails of the pictures that the parent names, and prints the peak.
 #[test]
 #[ignore = "the other test runs it in a process of its own"]
 fn one_picture() {
@@ -65,8 +65,8 @@ fn one_picture() {
             let job = MakeThumbnails::of(key).sizes([4096]).format(ThumbnailFormat::Webp);
             worker.perform(support::delivery(&job), tokio::time::Instant::now() + mins(10))
         });
-        for performed in futures_util::future::join_all(jobs).await {
-            assert_eq!(performed.action, MessageAction::Ack, "{:?}", performed.error);
+        for result in futures_util::future::join_all(jobs).await {
+            assert_eq!(result.action, MessageAction::Ack, "{:?}", result.error);
         }
     });
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -74,7 +74,7 @@ fn one_picture() {
     println!("{peak}");
 }
 
-/// The peak of a process that makes thumbnails of these pictures at once, in MB.
+/// The peak of a process that makes thumbnails of these pictures concurrently, in MB.
 fn peak(folder: &Path, keys: &str) -> u64 {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "one_picture", "--nocapture"])
@@ -89,7 +89,7 @@ fn peak(folder: &Path, keys: &str) -> u64 {
 }
 
 #[test]
-fn the_largest_picture_of_each_format_fits_into_the_functions_memory() {
+fn the_largest_pictures_fit_into_the_functions_memory() {
     let folder = tempfile::tempdir().unwrap();
     let objects = Objects::from_url(folder.path().to_str().unwrap()).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -107,9 +107,9 @@ fn the_largest_picture_of_each_format_fits_into_the_functions_memory() {
     peaks.sort();
     let keys: Vec<_> = peaks.iter().rev().take(2).map(|(_, _, key)| key.as_str()).collect();
     let both = peak(folder.path(), &keys.join(","));
-    println!("| the two largest of these at once | {both} |");
+    println!("| the two largest of these concurrently | {both} |");
     for (peak, name, _) in &peaks {
         assert!(*peak < limit, "{name} takes {peak} MB of {limit}");
     }
-    assert!(both < limit, "two at once take {both} MB of {limit}");
+    assert!(both < limit, "two concurrent ones take {both} MB of {limit}");
 }

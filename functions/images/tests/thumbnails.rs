@@ -34,13 +34,13 @@ async fn run(objects: &Objects, job: &MakeThumbnails) -> JobResult {
     TestRun::of(function_with(Settings::new(objects.clone()))).run(job).await
 }
 
-/// Runs a job on one picture in memory and gives its output and the thumbnails.
+/// Runs a job on one picture in memory, and returns its output and the thumbnails.
 async fn make(picture: Vec<u8>, job: MakeThumbnails) -> (Value, Vec<DynamicImage>) {
     let objects = memory();
     objects.put(&key(&job.key), picture, "image/jpeg").await.unwrap();
-    let performed = run(&objects, &job).await;
-    assert_eq!(performed.action, MessageAction::Ack, "{}", error(&performed));
-    let output: Value = serde_json::from_str(performed.output.unwrap().get()).unwrap();
+    let result = run(&objects, &job).await;
+    assert_eq!(result.action, MessageAction::Ack, "{}", error(&result));
+    let output: Value = serde_json::from_str(result.output.unwrap().get()).unwrap();
     let mut thumbnails = Vec::new();
     for thumbnail in output["thumbnails"].as_array().unwrap() {
         let bytes = objects.get(&key(thumbnail["key"].as_str().unwrap()), 10 << 20).await.unwrap();
@@ -53,19 +53,19 @@ async fn make(picture: Vec<u8>, job: MakeThumbnails) -> (Value, Vec<DynamicImage
     (output, thumbnails)
 }
 
-fn error(performed: &JobResult) -> String {
-    performed.error.as_ref().map(ToString::to_string).unwrap_or_default()
+fn error(result: &JobResult) -> String {
+    result.error.as_ref().map(ToString::to_string).unwrap_or_default()
 }
 
-fn failed_for_good(performed: &JobResult) -> bool {
-    matches!(&performed.action, MessageAction::DeadLetter(cause) if cause.reason == DeadLetterReason::Failed)
+fn failed_for_good(result: &JobResult) -> bool {
+    matches!(&result.action, MessageAction::DeadLetter(cause) if cause.reason == DeadLetterReason::Failed)
 }
 
 fn sizes(thumbnails: &[DynamicImage]) -> Vec<(u32, u32)> {
     thumbnails.iter().map(GenericImageView::dimensions).collect()
 }
 
-/// How far apart two colours are, at most.
+/// The largest difference between two colours in any channel.
 fn distance(a: [u8; 3], b: [u8; 3]) -> u8 {
     a.iter().zip(b).map(|(a, b)| a.abs_diff(b)).max().unwrap()
 }
@@ -102,7 +102,7 @@ async fn a_landscape_in_several_sizes() {
 }
 
 #[tokio::test]
-async fn a_portrait_that_was_stored_lying_stands_upright() {
+async fn portraits_stored_sideways_come_out_upright() {
     let (output, thumbnails) = make(asset("lighthouse.jpg"), MakeThumbnails::of("lighthouse.jpg").sizes([300])).await;
     assert_eq!((&output["width"], &output["height"]), (&900.into(), &1350.into()));
     assert_eq!(sizes(&thumbnails), [(200, 300)]);
@@ -147,7 +147,7 @@ async fn every_orientation_comes_out_upright() {
 }
 
 #[tokio::test]
-async fn transparency_is_kept_where_the_format_can() {
+async fn transparency_is_kept_if_the_format_supports_it() {
     let (output, thumbnails) = make(asset("lantern.png"), MakeThumbnails::of("lantern.png").sizes([300])).await;
     assert_eq!(output["thumbnails"][0]["key"], "thumbnails/lantern.png/300.png");
     assert_eq!(sizes(&thumbnails), [(225, 300)]);
@@ -178,7 +178,7 @@ async fn invisible_colours_do_not_bleed() {
 }
 
 #[tokio::test]
-async fn small_pictures_and_every_kind_of_pixel_are_taken() {
+async fn small_pictures_and_every_kind_of_pixel_are_accepted() {
     let grey = DynamicImage::new_luma8(20, 10);
     let deep = DynamicImage::new_rgba16(64, 64);
     for picture in [grey, deep, DynamicImage::new_luma_a8(9, 300)] {
@@ -196,9 +196,9 @@ async fn small_pictures_and_every_kind_of_pixel_are_taken() {
 }
 
 #[tokio::test]
-async fn an_rgb_profile_is_carried_along_and_others_are_not() {
+async fn rgb_profiles_are_kept_and_others_dropped() {
     let mut profile = vec![7; 128];
-    for (space, carried) in [(b"RGB ", true), (b"CMYK", false), (b"GRAY", false)] {
+    for (space, kept) in [(b"RGB ", true), (b"CMYK", false), (b"GRAY", false)] {
         profile[16..20].copy_from_slice(space);
         let mut bytes = Vec::new();
         let mut encoder = WebPEncoder::new_lossless(&mut bytes);
@@ -207,12 +207,12 @@ async fn an_rgb_profile_is_carried_along_and_others_are_not() {
         let objects = memory();
         objects.put(&key("a"), bytes, "image/webp").await.unwrap();
         for format in [ThumbnailFormat::Jpeg, ThumbnailFormat::Png, ThumbnailFormat::Webp] {
-            let performed = run(&objects, &MakeThumbnails::of("a").sizes([8]).format(format)).await;
-            assert_eq!(performed.action, MessageAction::Ack, "{}", error(&performed));
+            let result = run(&objects, &MakeThumbnails::of("a").sizes([8]).format(format)).await;
+            assert_eq!(result.action, MessageAction::Ack, "{}", error(&result));
             let made = objects.get(&key(&format!("thumbnails/a/8.{}", format.extension())), 1 << 20).await.unwrap();
             let reader = ImageReader::new(std::io::Cursor::new(made)).with_guessed_format().unwrap();
             let found = image::ImageDecoder::icc_profile(&mut reader.into_decoder().unwrap()).unwrap();
-            assert_eq!(found, carried.then(|| profile.clone()), "{format:?}");
+            assert_eq!(found, kept.then(|| profile.clone()), "{format:?}");
         }
     }
 }
@@ -225,11 +225,11 @@ async fn a_folder_holds_the_same_files_after_a_second_run() {
     let job = MakeThumbnails { folder: "out/small".into(), ..MakeThumbnails::of("in/spirals.jpg") };
     let mut runs = Vec::new();
     for _ in 0..2 {
-        let performed = run(&objects, &job).await;
-        assert_eq!(performed.action, MessageAction::Ack, "{}", error(&performed));
+        let result = run(&objects, &job).await;
+        assert_eq!(result.action, MessageAction::Ack, "{}", error(&result));
         let mut objects = objects.list(None, 100).await.unwrap();
         objects.sort_by(|a, b| a.key.cmp(&b.key));
-        runs.push((objects, performed.output.unwrap().get().to_owned()));
+        runs.push((objects, result.output.unwrap().get().to_owned()));
     }
     assert_eq!(runs[0], runs[1]);
     let names: Vec<_> = runs[0].0.iter().map(|object| object.key.as_str()).collect();
@@ -245,13 +245,13 @@ async fn a_folder_holds_the_same_files_after_a_second_run() {
 }
 
 #[tokio::test]
-async fn a_decompression_bomb_fails_for_good_before_it_takes_memory() {
+async fn decompression_bombs_fail_for_good_before_taking_memory() {
     let objects = memory();
     let bomb = support::png((40_000, 40_000), 1, 0, false, &[]);
     objects.put(&key("bomb.png"), bomb[..200].to_vec(), "image/png").await.unwrap();
-    let performed = run(&objects, &MakeThumbnails::of("bomb.png")).await;
-    assert!(failed_for_good(&performed), "{:?}", performed.action);
-    assert_eq!(error(&performed), "bomb.png has 40000 × 40000 pixels, and at most 50000000 are read");
+    let result = run(&objects, &MakeThumbnails::of("bomb.png")).await;
+    assert!(failed_for_good(&result), "{:?}", result.action);
+    assert_eq!(error(&result), "bomb.png has 40000 × 40000 pixels, and at most 50000000 are read");
 }
 
 #[tokio::test]
@@ -260,13 +260,13 @@ async fn an_object_above_the_limit_is_not_read() {
     objects.put(&key("a.jpg"), asset("ridges.jpg"), "image/jpeg").await.unwrap();
     let limits = Limits { bytes: 1000, ..Limits::default() };
     let function = function_with(Settings { limits, ..Settings::new(objects) });
-    let performed = TestRun::of(function).run(&MakeThumbnails::of("a.jpg")).await;
-    assert!(failed_for_good(&performed), "{:?}", performed.action);
-    assert!(error(&performed).contains("at most 1000 are read"), "{}", error(&performed));
+    let result = TestRun::of(function).run(&MakeThumbnails::of("a.jpg")).await;
+    assert!(failed_for_good(&result), "{:?}", result.action);
+    assert!(error(&result).contains("at most 1000 are read"), "{}", error(&result));
 }
 
 #[tokio::test]
-async fn what_is_no_picture_fails_for_good() {
+async fn broken_pictures_fail_for_good() {
     let (ridges, lantern) = (asset("ridges.jpg"), asset("lantern.png"));
     let mut scrambled = lantern.clone();
     scrambled[2000..60_000].fill(0x55);
@@ -281,9 +281,9 @@ async fn what_is_no_picture_fails_for_good() {
     ] {
         let objects = memory();
         objects.put(&key("a.jpg"), bytes, "image/jpeg").await.unwrap();
-        let performed = run(&objects, &MakeThumbnails::of("a.jpg")).await;
-        assert!(failed_for_good(&performed), "{name}: {:?}", performed.action);
-        assert!(error(&performed).starts_with("a.jpg "), "{name}: {}", error(&performed));
+        let result = run(&objects, &MakeThumbnails::of("a.jpg")).await;
+        assert!(failed_for_good(&result), "{name}: {:?}", result.action);
+        assert!(error(&result).starts_with("a.jpg "), "{name}: {}", error(&result));
         assert_eq!(objects.list(None, 10).await.unwrap().len(), 1, "{name} left a thumbnail");
     }
 }
@@ -299,24 +299,24 @@ async fn a_missing_object_and_bad_arguments_fail_for_good() {
         (MakeThumbnails::of("a").sizes([0]), "\"sizes\""),
         (MakeThumbnails::of("a").sizes([5000]), "\"sizes\""),
     ] {
-        let performed = run(&memory(), &job).await;
-        assert!(failed_for_good(&performed), "{job:?}: {:?}", performed.action);
-        assert!(error(&performed).contains(says), "{job:?}: {}", error(&performed));
+        let result = run(&memory(), &job).await;
+        assert!(failed_for_good(&result), "{job:?}: {:?}", result.action);
+        assert!(error(&result).contains(says), "{job:?}: {}", error(&result));
     }
 }
 
 #[tokio::test]
-async fn a_store_that_is_away_is_tried_again() {
+async fn an_unavailable_store_is_tried_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
     let objects = Objects::from_url(file.join("below").to_str().unwrap()).unwrap();
-    let performed = run(&objects, &MakeThumbnails::of("a.jpg")).await;
-    assert!(matches!(performed.action, MessageAction::Retry(_)), "{:?}: {}", performed.action, error(&performed));
+    let result = run(&objects, &MakeThumbnails::of("a.jpg")).await;
+    assert!(matches!(result.action, MessageAction::Retry(_)), "{:?}: {}", result.action, error(&result));
 }
 
 #[tokio::test]
-async fn the_function_is_sound() {
+async fn the_function_has_no_problems() {
     assert_eq!(images::function().problems(), Vec::<String>::new());
 }
 
@@ -324,14 +324,14 @@ async fn the_function_is_sound() {
 async fn refused(bytes: Vec<u8>) -> String {
     let objects = memory();
     objects.put(&key("a"), bytes, "image/*").await.unwrap();
-    let performed = run(&objects, &MakeThumbnails::of("a")).await;
-    assert!(failed_for_good(&performed), "{:?}: {}", performed.action, error(&performed));
+    let result = run(&objects, &MakeThumbnails::of("a")).await;
+    assert!(failed_for_good(&result), "{:?}: {}", result.action, error(&result));
     assert_eq!(objects.list(None, 10).await.unwrap().len(), 1, "it left a thumbnail");
-    error(&performed)
+    error(&result)
 }
 
 #[tokio::test]
-async fn a_picture_that_is_all_width_fails_for_good_before_it_is_decoded() {
+async fn pictures_with_a_side_too_long_fail_before_decoding() {
     for (size, says) in [((50_000_000, 1), "50000000 × 1"), ((1, 50_000_000), "1 × 50000000")] {
         let error = refused(support::png(size, 1, 0, false, &[])).await;
         assert_eq!(error, format!("a has {says} pixels, and neither side may have more than 65535"));
@@ -342,16 +342,16 @@ async fn a_picture_that_is_all_width_fails_for_good_before_it_is_decoded() {
 }
 
 #[tokio::test]
-async fn a_picture_as_long_as_they_may_be_is_made_smaller() {
+async fn pictures_with_the_longest_sides_are_resized() {
     for (size, small) in [((65_535, 700), (160, 2)), ((65_535, 1), (160, 1)), ((1, 65_535), (1, 160))] {
         let (_, thumbnails) = make(support::png(size, 1, 0, false, &[]), MakeThumbnails::of("a").sizes([160])).await;
         assert_eq!(sizes(&thumbnails), [small]);
     }
 }
 
-/// Much smaller goes by way of halfway, and must come out as the average of what was there.
+/// A large reduction takes two steps, and must come out as the average of the source.
 #[tokio::test]
-async fn a_large_picture_keeps_its_colours_on_the_way_to_a_small_one() {
+async fn large_reductions_keep_the_colours() {
     let stripes = RgbImage::from_fn(4000, 3000, |x, y| match (x < 2000, (x + y) % 2 == 0) {
         (true, true) => Rgb([200, 100, 0]),
         (true, false) => Rgb([100, 100, 0]),
@@ -369,7 +369,7 @@ async fn a_large_picture_keeps_its_colours_on_the_way_to_a_small_one() {
 }
 
 #[tokio::test]
-async fn an_interlaced_picture_is_the_same_picture() {
+async fn interlaced_pictures_are_read() {
     let picture = support::png((37, 21), 8, 2, true, &[]);
     let (_, thumbnails) = make(picture, MakeThumbnails::of("a").sizes([16]).format(ThumbnailFormat::Png)).await;
     assert_eq!(sizes(&thumbnails), [(16, 9)]);
@@ -381,9 +381,9 @@ async fn an_interlaced_picture_is_the_same_picture() {
     }
 }
 
-/// Profiles and texts that unfold to a thousand times their size are not unfolded, and not worth failing for.
+/// Profiles and texts that decompress to a thousand times their size are skipped without an error.
 #[tokio::test]
-async fn metadata_is_not_unfolded_and_does_not_fail_the_picture() {
+async fn large_metadata_is_skipped_without_failing() {
     let large = support::deflated(400 << 20);
     let named = |head: &[u8]| [head, &large].concat();
     let chunks = [
@@ -421,7 +421,7 @@ async fn metadata_is_not_unfolded_and_does_not_fail_the_picture() {
 
 /// 65,536 groups of five codes would take 1.3 GB, for a picture of 256 pixels.
 #[tokio::test]
-async fn a_webp_of_more_codes_than_pixels_fails_for_good() {
+async fn webps_with_too_many_codes_fail_for_good() {
     let picture = support::lossless((16, 16), false, false, 65_536);
     assert!(refused(support::webp(&[(b"VP8L", picture.clone())])).await.contains("its codes take more than"));
     let frame = support::frame((16, 16), &[(b"VP8L", picture)]);
@@ -449,13 +449,13 @@ async fn every_kind_of_webp_is_read() {
     }
 }
 
-/// Where the last scan's data ends: two bytes before the end.
+/// The file up to the end of the last scan's data: without the end marker.
 fn without_end(jpeg: &[u8]) -> &[u8] {
     jpeg.strip_suffix(&[0xff, 0xd9]).unwrap()
 }
 
 #[tokio::test]
-async fn a_jpeg_that_is_cut_short_fails_for_good() {
+async fn truncated_jpegs_fail_for_good() {
     for name in ["ridges.jpg", "spirals.jpg", "lighthouse.jpg"] {
         let whole = asset(name);
         for length in [640, 1000, whole.len() / 10, whole.len() / 2, whole.len() * 9 / 10, whole.len() - 500] {
@@ -467,7 +467,7 @@ async fn a_jpeg_that_is_cut_short_fails_for_good() {
 }
 
 #[tokio::test]
-async fn a_jpeg_without_its_end_marker_is_read_when_its_pixels_are_there() {
+async fn jpegs_without_end_marker_are_read_if_complete() {
     for name in ["ridges.jpg", "spirals.jpg", "lighthouse.jpg"] {
         let whole = asset(name);
         let (_, expected) = make(whole.clone(), MakeThumbnails::of("a").sizes([160])).await;
@@ -481,7 +481,7 @@ async fn a_jpeg_without_its_end_marker_is_read_when_its_pixels_are_there() {
 
 /// The last rows of a small or plain picture take less than the decoder reads ahead.
 #[tokio::test]
-async fn small_and_plain_jpegs_are_whole() {
+async fn small_and_plain_jpegs_are_complete() {
     for (width, height) in [(1, 1), (8, 64), (16, 16), (17, 200), (640, 480)] {
         let mut bytes = Vec::new();
         let picture = DynamicImage::ImageRgb8(RgbImage::from_pixel(width, height, Rgb([10, 20, 30])));
@@ -494,7 +494,7 @@ async fn small_and_plain_jpegs_are_whole() {
 }
 
 #[tokio::test]
-async fn a_progressive_jpeg_is_read_whole_and_without_its_end_marker_fails_for_good() {
+async fn progressive_jpegs_without_end_marker_fail_for_good() {
     for components in [1, 3, 4] {
         let jpeg = support::progressive_jpeg((100, 60), components, 2);
         let (_, thumbnails) = make(jpeg.clone(), MakeThumbnails::of("a").sizes([50])).await;
@@ -507,13 +507,13 @@ async fn a_progressive_jpeg_is_read_whole_and_without_its_end_marker_fails_for_g
 }
 
 #[tokio::test]
-async fn a_jpeg_of_endless_scans_fails_for_good() {
+async fn jpegs_with_too_many_scans_fail_for_good() {
     let error = refused(support::progressive_jpeg((64, 64), 3, 2000)).await;
     assert!(error.contains("more than 100 scans"), "{error}");
 }
 
 #[tokio::test]
-async fn what_belongs_nowhere_between_the_segments_of_a_jpeg_is_passed_over() {
+async fn stray_bytes_between_jpeg_segments_are_skipped() {
     let whole = asset("ridges.jpg");
     let first = 4 + usize::from(u16::from_be_bytes([whole[4], whole[5]]));
     let odd = [&whole[..first], &[1, 2, 3, 4, 5, 6, 7, 8], &whole[first..]].concat();

@@ -1,11 +1,11 @@
-//! Which day a report is about.
+//! The day of a report.
 
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use lamplighter::message::Message;
 
 /// The day (UTC) that a report is about: the one asked for, or else the day before the moment for which the job was
-/// scheduled or enqueued. That moment stands in the message, so an attempt after midnight reports the same day as the
-/// first. Only a message that tells no time is taken by the clock.
+/// scheduled or enqueued. That moment is in the message, so an attempt after midnight reports the same day as the
+/// first. Only a message without a time uses the clock.
 pub(crate) fn day(asked: Option<Date>, message: &Message, now: Timestamp) -> Date {
     asked.unwrap_or_else(|| {
         let moment = tick(message).or(message.enqueued_at).unwrap_or(now);
@@ -44,17 +44,17 @@ mod tests {
     }
 
     #[test]
-    fn a_tick_reports_the_day_before_itself_whenever_it_runs() {
+    fn ticks_report_the_day_before_whenever_they_run() {
         let tick = "2026-11-24T06:00:00Z".parse().unwrap();
         let ticked = schedules()[0].message(tick).unwrap();
         assert_eq!(day(None, &ticked, NOW.parse().unwrap()), date(2026, 11, 23));
-        // What EventBridge sends tells the tick by the id alone.
+        // EventBridge's message has the tick in its id only.
         let json = r#"{"job":"report.daily","schedule":"report-daily","id":"report-daily@2026-11-24T06:00:00Z"}"#;
         assert_eq!(of(None, json), date(2026, 11, 23));
     }
 
     #[test]
-    fn otherwise_the_day_before_it_was_enqueued_or_the_one_asked_for() {
+    fn other_jobs_report_the_requested_or_previous_day() {
         assert_eq!(of(None, r#"{"job":"a","enqueued_at":"2026-11-20T23:59:59Z"}"#), date(2026, 11, 19));
         assert_eq!(of(None, r#"{"job":"a","enqueued_at":"2026-11-20T01:00:00+02:00"}"#), date(2026, 11, 18));
         assert_eq!(of(None, r#"{"job":"a"}"#), date(2026, 11, 24));

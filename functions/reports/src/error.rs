@@ -1,4 +1,4 @@
-//! Why there is no report, and what follows.
+//! Why there is no report, and whether it is tried again.
 
 use jiff::civil::Date;
 use lamplighter::{
@@ -31,7 +31,7 @@ impl From<InvalidKey> for Error {
 }
 
 impl Error {
-    /// Stores that are away, or that do not allow it, are tried again; the rest would stay as it is.
+    /// Errors of unavailable stores and of permissions are tried again; the others would not change.
     pub(crate) fn into_job_error(self) -> JobError {
         match self {
             Self::Object(error) => error.into_job_error(),

@@ -1,10 +1,10 @@
-//! Sums up the jobs of a day (UTC): how many of each kind, what became of them, how long they took, and what went wrong
-//! most often. Written as an HTML page and as CSV, under keys that follow from the day (`reports/2026-11-23.html`), so
-//! that a report which is made again takes the place of the old one.
+//! Sums up the jobs of a day (UTC): how many of each kind, how they ended, how long they took, and the most frequent
+//! errors. The report is written as an HTML page and as CSV, under keys that follow from the day
+//! (`reports/2026-11-23.html`), so that a repeated report replaces the old one.
 //!
-//! A job belongs to the day on which it became known to the store; its attempts are counted whenever they ran. Records
-//! are read page by page, and the newest [`Settings::max_records`] of the day are counted at most: a report that left
-//! some out says so.
+//! A job belongs to the day on which the store first saw it; its attempts are counted whenever they ran. Records are
+//! read page by page, and the newest [`Settings::max_records`] of the day are counted at most: a report that omits some
+//! says so.
 //!
 //! The object store is named by `LAMPLIGHTER_OBJECTS`; see [`Objects::from_env`]. Without a store of records there is
 //! nothing to report on, and the job fails for good.
@@ -24,20 +24,20 @@ use serde::Serialize;
 use self::error::Error;
 pub use self::summary::{Durations, ErrorSummary, Hour, JobSummary, Summary};
 
-/// Records a page: the most that a store gives.
+/// Records per page: the most that a store returns.
 const PAGE: usize = 1000;
 
-/// Where reports go, and how much goes into one.
+/// The destination and the size of reports.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Where reports are written.
     pub objects: Objects,
-    /// How many records are counted at most. Default 200,000, which take a few megabytes.
+    /// The most records that are counted. Default 200,000, which take a few megabytes.
     pub max_records: usize,
 }
 
 impl Settings {
-    /// Reports at this place, of the default size.
+    /// Reports in this object store, of the default size.
     #[must_use]
     pub fn new(objects: Objects) -> Self {
         Self { objects, max_records: 200_000 }
@@ -67,14 +67,14 @@ pub fn function_with(settings: Settings) -> Function {
         .with_state(settings)
 }
 
-/// What a job leaves in its record.
+/// The job's output.
 #[derive(Debug, Serialize)]
 pub struct Reported {
     /// The day, UTC.
     pub day: Date,
     /// How many jobs were counted.
     pub jobs: u64,
-    /// Whether those were all.
+    /// Whether all jobs were counted.
     pub complete: bool,
     /// The page's key in the object store.
     pub html: String,
@@ -85,7 +85,7 @@ pub struct Reported {
 /// Makes the report of one day.
 ///
 /// # Errors
-/// Fails for good without a store of records; tries again when it or the object store is away.
+/// Fails for good without a store of records; tries again when it or the object store is unavailable.
 pub async fn report(job: DailyReport, ctx: Context, State(settings): State<Settings>) -> Result<Reported, JobError> {
     run(job, &ctx, &settings).await.map_err(Error::into_job_error)
 }

@@ -1,4 +1,4 @@
-//! The report as one HTML page that needs nothing else.
+//! The report as one self-contained HTML page.
 
 use askama::Template;
 use jiff::{Timestamp, tz::TimeZone};
@@ -6,9 +6,9 @@ use lamplighter::JobState;
 
 use crate::summary::{Durations, Summary};
 
-/// Errors shown.
+/// The most errors that are shown.
 const ERRORS: usize = 12;
-/// Error texts are cut here: the record has the whole.
+/// Error texts are cut at this length: the record has the whole.
 const ERROR_CHARS: usize = 400;
 
 #[derive(Template)]
@@ -158,7 +158,7 @@ fn number(value: u64) -> String {
     grouped
 }
 
-/// Milliseconds as people say them.
+/// Milliseconds in a readable form.
 fn duration(ms: u64) -> String {
     match ms {
         0..1_000 => format!("{ms} ms"),

@@ -8,19 +8,19 @@ use lamplighter::{
     record::{Attempt, AttemptOutcome},
 };
 
-/// Kinds of error kept for one job. A job that finds more ways to fail has its rarest ones summed up as others.
+/// Kinds of error kept for one job. Further kinds are summed up as others.
 const MAX_KINDS: usize = 200;
 
-/// What happened to the jobs of a day.
+/// The jobs of a day, summed up.
 #[derive(Debug, Clone)]
 pub struct Summary {
     /// The day, UTC.
     pub day: Date,
     /// By job name.
     pub jobs: BTreeMap<String, JobSummary>,
-    /// Jobs that became known in each hour.
+    /// Jobs by the hour in which the store first saw them.
     pub hours: [Hour; 24],
-    /// Whether every job of the day is in it.
+    /// Whether it contains every job of the day.
     pub complete: bool,
 }
 
@@ -33,14 +33,14 @@ pub struct Hour {
     pub failed: u64,
 }
 
-/// What happened to the jobs of one name.
+/// The jobs of one name, summed up.
 #[derive(Debug, Clone, Default)]
 pub struct JobSummary {
     /// Jobs by state, in the order of [`JobState::ALL`].
     pub states: [u64; JobState::ALL.len()],
     /// Executions that have ended.
     pub attempts: u64,
-    /// Executions that ended neither in success nor because somebody cancelled their job.
+    /// Executions that ended neither in success nor because their job was cancelled.
     pub failed_attempts: u64,
     durations_ms: Vec<u64>,
     errors: BTreeMap<String, ErrorSummary>,
@@ -51,7 +51,7 @@ pub struct JobSummary {
 pub struct ErrorSummary {
     /// The latest text of this kind.
     pub text: String,
-    /// Attempts that ended so.
+    /// Attempts that ended with it.
     pub count: u64,
     /// When the latest of them ended.
     pub last: Timestamp,
@@ -121,7 +121,7 @@ impl JobSummary {
         self.attempts += 1;
         let took = attempt.ended_at.duration_since(attempt.started_at);
         self.durations_ms.push(u64::try_from(took.as_millis()).unwrap_or(0));
-        // Somebody wanted it so.
+        // Neither is a failure.
         if matches!(attempt.outcome, AttemptOutcome::Succeeded | AttemptOutcome::Cancelled) {
             return;
         }
@@ -167,7 +167,7 @@ impl JobSummary {
         let mut sorted = self.durations_ms.clone();
         sorted.sort_unstable();
         let max = *sorted.last()?;
-        // Nearest rank: the smallest value that so many are not above.
+        // Nearest rank: the smallest value with at least this share of values at or below it.
         let rank = |percent: usize| sorted[(sorted.len() * percent).div_ceil(100).saturating_sub(1)];
         Some(Durations { p50: rank(50), p95: rank(95), max })
     }
@@ -219,7 +219,7 @@ mod tests {
         }
 
         #[test]
-        fn percentiles_are_taken_from_what_was_measured(durations in proptest::collection::vec(0u64..100_000, 1..300)) {
+        fn percentiles_are_measured_values(durations in proptest::collection::vec(0u64..100_000, 1..300)) {
             let job = JobSummary { durations_ms: durations.clone(), ..JobSummary::default() };
             let Durations { p50, p95, max } = job.durations().unwrap();
             let not_above = |limit: u64| durations.iter().filter(|ms| **ms <= limit).count() * 100;
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_measured_has_no_percentiles() {
+    fn no_measurements_have_no_percentiles() {
         assert_eq!(JobSummary::default().durations(), None);
     }
 }

@@ -1,11 +1,10 @@
-//! The report as CSV: a line for each job name.
+//! The report as CSV: one line per job name.
 
 use lamplighter::JobState;
 
 use crate::{error::Error, summary::Summary};
 
-/// Writes the table. Every cell is in quotes: a semicolon or a tab in one begins a new cell where a locale separates cells
-/// by it.
+/// Writes the table. Every cell is in quotes: in some locales a semicolon or a tab would otherwise begin a new cell.
 pub(crate) fn render(summary: &Summary) -> Result<Vec<u8>, Error> {
     let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
     let mut header = vec!["day", "job", "total"];
@@ -26,16 +25,16 @@ pub(crate) fn render(summary: &Summary) -> Result<Vec<u8>, Error> {
     writer.into_inner().map_err(|error| Error::Csv(error.into_error().into()))
 }
 
-/// Text that a spreadsheet takes for text. What begins like a formula would be run by whoever opens the file (OWASP,
-/// "CSV Injection"): an apostrophe before it stops that.
+/// Text that a spreadsheet does not run. A spreadsheet runs a cell that begins like a formula when the file is opened
+/// (OWASP, "CSV Injection"): an apostrophe before it prevents that.
 ///
-/// A cell begins where the text does, and after each character that separates cells or lines somewhere: programs that
-/// do not heed quotes, or that take a quote in the text for their end, begin one there. Blanks, quotes and characters
-/// that nobody sees do not hide what follows them, since programs trim them away.
+/// A cell begins at the start of the text, and after each character that separates cells or lines in some program:
+/// programs that ignore quotes, or that treat a quote in the text as the end, begin a cell there. Blanks, quotes and
+/// invisible characters do not hide what follows them, since programs trim them.
 fn harmless(text: &str) -> String {
     let mut safe = String::with_capacity(text.len() + 1);
     let mut cell_begins = true;
-    // Where the cell in hand begins, since an apostrophe protects only as its first character.
+    // The start of the current cell, since an apostrophe protects only as its first character.
     let mut start = 0;
     for c in text.chars() {
         if separates(c) {
@@ -51,14 +50,14 @@ fn harmless(text: &str) -> String {
         }
         safe.push(c);
     }
-    // Some programs take a control character itself for the beginning of a formula.
+    // Some programs treat a control character itself as the beginning of a formula.
     if text.starts_with(['\t', '\r', '\n']) && !safe.starts_with('\'') {
         safe.insert(0, '\'');
     }
     safe
 }
 
-/// What begins a formula: the ASCII signs, and those that are written as wide as a CJK character or are otherwise read as
+/// The characters that begin a formula: the ASCII signs, their full-width forms, and others that programs treat as
 /// them.
 fn is_formula(c: char) -> bool {
     matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠' | '﹦' | '﹢' | '﹣' | '﹫' | '−')
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn a_formula_after_what_separates_cells_somewhere_becomes_text() {
+    fn formulas_after_any_separator_become_text() {
         for (text, safe) in [
             ("a;=1", "a;'=1"),
             ("a\t=1", "a\t'=1"),
@@ -118,7 +117,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_cell_begins_with_a_formula_by_whatever_it_is_separated(text in "[a=+@;,\t\n\"' -]{0,20}") {
+        fn no_cell_begins_with_a_formula(text in "[a=+@;,\t\n\"' -]{0,20}") {
             let safe = harmless(&text);
             for cell in safe.split([';', ',', '\t', '\n']) {
                 prop_assert!(!cell.trim_start_matches([' ', '"']).starts_with(['=', '+', '-', '@']), "{text:?}: {safe:?}");

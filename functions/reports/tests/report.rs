@@ -50,7 +50,7 @@ impl Store for Records {
 
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         if let Some(kind) = self.failure {
-            return Err(StoreError::new(kind, "the table is away"));
+            return Err(StoreError::new(kind, "the table is unavailable"));
         }
         self.queries.lock().unwrap().push(query.clone());
         let fits = |record: &&Record| {
@@ -85,16 +85,13 @@ fn at(time: &str) -> Timestamp {
     time.parse().unwrap()
 }
 
-/// A record whose attempts took so many milliseconds; those with a text failed with it.
+/// A record whose attempts took this many milliseconds; those with a text failed with it.
 fn record(id: &str, job: &str, state: JobState, created: &str, attempts: &[(u64, Option<&str>)]) -> Record {
     let created_at = at(created);
-    let attempt = |(number, (ms, error)): (u32, &(u64, Option<&str>))| Attempt {
-        number,
-        started_at: created_at,
-        ended_at: created_at + std::time::Duration::from_millis(*ms),
-        host: "test".into(),
-        outcome: if error.is_some() { AttemptOutcome::Error } else { AttemptOutcome::Succeeded },
-        error: error.map(|text| ErrorText::new(text.to_owned())),
+    let attempt = |(number, (ms, error)): (u32, &(u64, Option<&str>))| {
+        let ran = (created_at, created_at + std::time::Duration::from_millis(*ms));
+        let outcome = if error.is_some() { AttemptOutcome::Error } else { AttemptOutcome::Succeeded };
+        Attempt::new(number, "test", ran, outcome).with_error(error.map(|text| ErrorText::new(text.to_owned())))
     };
     let message = format!(r#"{{"job":"{job}","id":"{id}"}}"#);
     let mut record: Record = serde_json::from_value(serde_json::json!({
@@ -135,7 +132,13 @@ fn a_day() -> Records {
             record("tomorrow", hook, Succeeded, "2026-11-24T00:00:00Z", &[(1, None)]),
             record("last", hook, Succeeded, "2026-11-23T23:59:59.9Z", &[(40, None)]),
             record("slow", hook, Succeeded, "2026-11-23T12:30:00Z", &[(9, Some("answered 503")), (75_000, None)]),
-            record("gone", hook, Failed, "2026-11-23T12:10:00Z", &[(20, Some("answered 410 <b>Gone</b> & \"away\""))]),
+            record(
+                "gone",
+                hook,
+                Failed,
+                "2026-11-23T12:10:00Z",
+                &[(20, Some("answered 410 <b>Gone</b> & \"unavailable\""))],
+            ),
             record(
                 "hurt",
                 hook,
@@ -154,9 +157,9 @@ fn a_day() -> Records {
 #[tokio::test]
 async fn a_day_is_summed_up() {
     let (objects, records) = (memory(), Arc::new(a_day()));
-    let performed = run(records, &objects, |_| {}).await;
-    assert_eq!(performed.action, MessageAction::Ack, "{:?}", performed.error);
-    let output: Value = serde_json::from_str(performed.output.unwrap().get()).unwrap();
+    let result = run(records, &objects, |_| {}).await;
+    assert_eq!(result.action, MessageAction::Ack, "{:?}", result.error);
+    let output: Value = serde_json::from_str(result.output.unwrap().get()).unwrap();
     assert_eq!(
         output,
         serde_json::json!({
@@ -184,7 +187,7 @@ async fn a_day_is_summed_up() {
     let html = text(&objects, "reports/2026-11-23.html").await;
     for part in [
         "<h1>Monday, 23 November 2026</h1>",
-        "answered 410 &#60;b&#62;Gone&#60;/b&#62; &#38; &#34;away&#34;",
+        "answered 410 &#60;b&#62;Gone&#60;/b&#62; &#38; &#34;unavailable&#34;",
         "1 min 15 s",
         "12:00: 3 jobs, 1 failed",
         "<code>slow</code>",
@@ -197,15 +200,18 @@ async fn a_day_is_summed_up() {
         html.contains(r#".text { text-align: left; mso-number-format: "\@"; }"#),
         "a spreadsheet would run formulas"
     );
-    assert!(!html.contains("src=") && !html.contains("href=") && !html.contains("<script"), "needs something else");
+    assert!(
+        !html.contains("src=") && !html.contains("href=") && !html.contains("<script"),
+        "the page is not self-contained"
+    );
 }
 
 #[tokio::test]
 async fn a_quiet_day_has_a_report_too() {
     let objects = memory();
-    let performed = run(Arc::default(), &objects, |_| {}).await;
-    assert_eq!(performed.action, MessageAction::Ack, "{:?}", performed.error);
-    assert!(text(&objects, "reports/2026-11-23.html").await.contains("No job became known on this day."));
+    let result = run(Arc::default(), &objects, |_| {}).await;
+    assert_eq!(result.action, MessageAction::Ack, "{:?}", result.error);
+    assert!(text(&objects, "reports/2026-11-23.html").await.contains("No jobs were created on this day."));
     assert_eq!(text(&objects, "reports/2026-11-23.csv").await.lines().count(), 1);
 }
 
@@ -221,8 +227,8 @@ async fn records_are_read_page_by_page_up_to_the_limit() {
         (1500, 1500, 1500, true, vec![1000, 500]),
     ] {
         let (objects, records) = (memory(), many(count));
-        let performed = run(records.clone(), &objects, |settings| settings.max_records = most).await;
-        let output: Value = serde_json::from_str(performed.output.unwrap().get()).unwrap();
+        let result = run(records.clone(), &objects, |settings| settings.max_records = most).await;
+        let output: Value = serde_json::from_str(result.output.unwrap().get()).unwrap();
         assert_eq!((&output["jobs"], &output["complete"]), (&jobs.into(), &complete.into()), "{count} of {most}");
         let queries = records.queries.lock().unwrap().clone();
         assert_eq!(queries.iter().map(|query| query.limit).collect::<Vec<_>>(), limits);
@@ -236,7 +242,7 @@ async fn records_are_read_page_by_page_up_to_the_limit() {
 }
 
 #[tokio::test]
-async fn made_again_it_takes_the_place_of_the_old_one() {
+async fn a_repeated_report_replaces_the_old_one() {
     let objects = memory();
     for _ in 0..2 {
         run(Arc::new(a_day()), &objects, |_| {}).await;
@@ -245,26 +251,26 @@ async fn made_again_it_takes_the_place_of_the_old_one() {
 }
 
 #[tokio::test]
-async fn without_records_it_fails_for_good_and_says_why() {
-    let performed = TestRun::of(function_with(Settings::new(memory()))).run(&DailyReport::default()).await;
-    assert!(matches!(&performed.action, MessageAction::DeadLetter(cause) if cause.reason == DeadLetterReason::Failed));
-    assert!(performed.error.unwrap().message.contains("this worker has no store"));
+async fn without_a_store_the_report_fails_for_good() {
+    let result = TestRun::of(function_with(Settings::new(memory()))).run(&DailyReport::default()).await;
+    assert!(matches!(&result.action, MessageAction::DeadLetter(cause) if cause.reason == DeadLetterReason::Failed));
+    assert!(result.error.unwrap().message.contains("this worker has no store"));
 }
 
 #[tokio::test]
-async fn a_table_that_is_away_is_tried_again() {
-    let away = Records { failure: Some(StoreErrorKind::Unavailable), ..Records::default() };
-    let performed = run(Arc::new(away), &memory(), |_| {}).await;
-    assert!(matches!(performed.action, MessageAction::Retry(delay) if delay <= secs(30)), "{:?}", performed.action);
-    let error = performed.error.unwrap().to_string();
-    assert_eq!(error, "the records of 2026-11-23 cannot be read: the table is away");
+async fn an_unavailable_table_is_tried_again() {
+    let unavailable = Records { failure: Some(StoreErrorKind::Unavailable), ..Records::default() };
+    let result = run(Arc::new(unavailable), &memory(), |_| {}).await;
+    assert!(matches!(result.action, MessageAction::Retry(delay) if delay <= secs(30)), "{:?}", result.action);
+    let error = result.error.unwrap().to_string();
+    assert_eq!(error, "the records of 2026-11-23 cannot be read: the table is unavailable");
 
     let broken = Records { failure: Some(StoreErrorKind::Invalid), ..Records::default() };
-    let performed = run(Arc::new(broken), &memory(), |_| {}).await;
-    assert!(matches!(performed.action, MessageAction::DeadLetter(_)), "{:?}", performed.action);
+    let result = run(Arc::new(broken), &memory(), |_| {}).await;
+    assert!(matches!(result.action, MessageAction::DeadLetter(_)), "{:?}", result.action);
 }
 
 #[tokio::test]
-async fn the_function_is_sound() {
+async fn the_function_has_no_problems() {
     assert_eq!(reports::function().problems(), Vec::<String>::new());
 }

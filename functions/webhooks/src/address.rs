@@ -1,10 +1,11 @@
-//! Which addresses belong to the public internet.
+//! The addresses of the public internet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Whether an address is one that anybody on the internet could have: not loopback, private, link-local (cloud metadata
-/// services live there), shared, reserved, multicast, nor an IPv6 form of such an IPv4 address. Follows the IANA
-/// registries of special-purpose addresses (RFC 6890 and its successors); what is not known to be public is not.
+/// Returns whether an address is public, so that any host on the internet could have it: not loopback, private,
+/// link-local (cloud metadata services live there), shared, reserved, multicast, nor an IPv6 form of such an IPv4
+/// address. It follows the IANA registries of special-purpose addresses (RFC 6890 and its successors); an address not
+/// known to be public is not.
 #[must_use]
 pub fn is_public(address: IpAddr) -> bool {
     match address {
@@ -143,19 +144,19 @@ mod tests {
     }
 
     proptest! {
-        /// However an IPv4 address is dressed up as IPv6, it is judged as itself, or refused.
+        /// An IPv4 address in any IPv6 form is checked as itself, or refused.
         #[test]
-        fn ipv6_dress_hides_nothing(bits in any::<u32>()) {
+        fn ipv6_forms_do_not_hide_an_ipv4_address(bits in any::<u32>()) {
             let address = Ipv4Addr::from_bits(bits);
             let [a, b, c, d] = address.octets().map(u16::from);
             let (high, low) = (a << 8 | b, c << 8 | d);
-            for dressed in [
+            for embedded in [
                 Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, high, low),
                 Ipv6Addr::new(0, 0, 0, 0, 0, 0, high, low),
                 Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, high, low),
                 Ipv6Addr::new(0x2002, high, low, 0, 0, 0, 0, 1),
             ] {
-                prop_assert!(!is_public(dressed.into()) || is_public(address.into()), "{dressed}");
+                prop_assert!(!is_public(embedded.into()) || is_public(address.into()), "{embedded}");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Reading what a receiver answered, within bounds.
+//! Reading a receiver's answer, within bounds.
 
 use std::time::{Duration, SystemTime};
 
@@ -10,8 +10,8 @@ use crate::{
     retry_after,
 };
 
-/// How much of an answer is read at most: after a success to free its connection for the next delivery, after a
-/// refusal to find out why.
+/// How much of an answer is read at most: after a success to free its connection for the next delivery, after a refusal
+/// to learn the reason.
 const READ: usize = 16 * 1024;
 /// How long that may take.
 const READ_TIME: Duration = Duration::from_secs(2);
@@ -27,7 +27,7 @@ pub(crate) async fn drain(response: Response) {
 pub(crate) async fn rejection(receiver: String, response: Response) -> DeliveryError {
     let status = response.status();
     let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-    let verdict = if is_final(status) {
+    let rejection = if is_final(status) {
         Rejection::Final
     } else {
         match header(header::RETRY_AFTER).and_then(|value| retry_after::parse(value, SystemTime::now())) {
@@ -35,7 +35,7 @@ pub(crate) async fn rejection(receiver: String, response: Response) -> DeliveryE
             None => Rejection::Retry,
         }
     };
-    // Where to, without what may be secret in a query.
+    // The target, without the query, which may be secret.
     let moved = header(header::LOCATION)
         .filter(|_| status.is_redirection())
         .and_then(|location| response.url().join(location).ok())
@@ -47,10 +47,10 @@ pub(crate) async fn rejection(receiver: String, response: Response) -> DeliveryE
         text.push_str(": ");
         text.push_str(&shown);
     }
-    DeliveryError::Rejected { receiver, status, text, verdict }
+    DeliveryError::Rejected { receiver, status, text, rejection }
 }
 
-/// Whether asking again could not change the answer.
+/// Returns whether trying again could not change the answer.
 fn is_final(status: StatusCode) -> bool {
     match status.as_u16() {
         301 | 308 => true,
@@ -59,7 +59,7 @@ fn is_final(status: StatusCode) -> bool {
     }
 }
 
-/// The beginning of a body. What cannot be read is left out: the status has said what matters.
+/// The beginning of a body. Errors of reading are ignored: the status is what matters.
 async fn read(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
     let all = async {
@@ -71,7 +71,7 @@ async fn read(mut response: Response) -> Vec<u8> {
             }
         }
     };
-    // Out of time: what has come so far is enough.
+    // Out of time: the part read so far is enough.
     let _ = tokio::time::timeout(READ_TIME, all).await;
     body
 }
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_final() {
+    fn final_statuses() {
         let is_final = |code| is_final(StatusCode::from_u16(code).unwrap());
         for code in [301, 308, 400, 401, 403, 404, 405, 410, 413, 422, 451] {
             assert!(is_final(code), "{code}");

@@ -1,4 +1,4 @@
-//! Where webhooks may go.
+//! The allowed destinations of webhooks.
 
 use std::{net::IpAddr, str::FromStr, sync::Arc};
 
@@ -7,10 +7,10 @@ use url::{Host, Url};
 
 use crate::address::is_public;
 
-/// Where webhooks may go: to public addresses, and to those private ones that were allowed.
+/// The allowed destinations of webhooks: public addresses, and the private ones that were allowed.
 ///
-/// What counts is the address that a connection is made to. Names are checked when they are resolved for that very
-/// connection, so a name that resolves to something else a moment later ("DNS rebinding") gains nothing.
+/// The check applies to the address that a connection is made to. Names are checked when they are resolved for that
+/// very connection, so a name that resolves to something else a moment later ("DNS rebinding") gains nothing.
 ///
 /// ```
 /// use webhooks::Destinations;
@@ -29,7 +29,7 @@ struct Allowed {
     hosts: Vec<String>,
 }
 
-/// An entry that allows nothing.
+/// An invalid entry in the list of private destinations.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is neither an address, nor a network such as 10.0.0.0/8, nor a host name, nor *")]
 pub struct InvalidDestination(String);
@@ -66,8 +66,7 @@ impl Destinations {
         Self::default()
     }
 
-    /// Checks what can be seen from the URL alone: its scheme, that it has a host and no credentials, and the host's
-    /// address where it is one.
+    /// Checks the URL itself: its scheme, that it has a host and no credentials, and the host if it is an address.
     ///
     /// # Errors
     /// [`Refused`], with the reason.
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_is_allowed_and_nothing_else() {
+    fn only_listed_private_destinations_are_allowed() {
         let list = "127.0.0.1, 10.0.0.0/8 ,fd00::/8,[::1], receiver.internal.,";
         for good in
             ["http://127.0.0.1:8080", "http://10.9.8.7", "http://[fd12::1]", "http://[::1]/", "http://[::ffff:a00:1]/"]
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_allow_nothing_are_named() {
+    fn invalid_entries_are_named() {
         for bad in ["10.0.0.0/33", "a b", "*.internal", "http://x", "[::1"] {
             assert!(bad.parse::<Destinations>().is_err() || bad == "[::1", "{bad}");
         }

@@ -1,4 +1,4 @@
-//! Why a webhook was not delivered, and what follows.
+//! Why a webhook was not delivered, and whether it is tried again.
 
 use std::{error::Error, time::Duration};
 
@@ -28,7 +28,7 @@ pub enum DeliveryError {
     /// There is no secret of that name.
     #[error("there is no secret {0:?} to sign with: add it to {SECRET_ARNS} or {SECRETS}")]
     UnknownSecret(String),
-    /// The secret is kept elsewhere, and cannot be had from there.
+    /// The secret is kept elsewhere, and cannot be read from there.
     #[error("there is no secret to sign with")]
     Secret(#[from] SecretError),
     /// The destination is not allowed.
@@ -55,14 +55,14 @@ pub enum DeliveryError {
         receiver: String,
         /// The status.
         status: StatusCode,
-        /// What it said, shortened.
+        /// The answer's text, shortened.
         text: String,
-        /// What follows.
-        verdict: Rejection,
+        /// The consequence.
+        rejection: Rejection,
     },
 }
 
-/// What follows from an answer other than 2xx.
+/// The consequence of an answer other than 2xx.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejection {
     /// The job has failed for good.
@@ -81,18 +81,20 @@ impl DeliveryError {
         }
     }
 
-    /// The error as the worker understands it: settings that are wrong and receivers that are away are tried again;
-    /// a destination that is not allowed, and an answer that would stay the same, end the job.
+    /// Converts the error for the worker: jobs with wrong settings or unavailable receivers are tried again; a
+    /// destination that is not allowed, and an answer that would stay the same, end the job.
     pub(crate) fn into_job_error(self) -> JobError {
         match &self {
-            Self::Refused(_) | Self::Body(_) | Self::Rejected { verdict: Rejection::Final, .. } => JobError::fail(self),
-            Self::Rejected { verdict: Rejection::RetryAfter(delay), .. } => JobError::retry_after(*delay, self),
+            Self::Refused(_) | Self::Body(_) | Self::Rejected { rejection: Rejection::Final, .. } => {
+                JobError::fail(self)
+            }
+            Self::Rejected { rejection: Rejection::RetryAfter(delay), .. } => JobError::retry_after(*delay, self),
             _ => JobError::retry(self),
         }
     }
 }
 
-/// The refusal by the resolver that lies at the bottom of an error, if one does.
+/// The resolver's refusal among the causes of an error, if there is one.
 fn refusal(error: &reqwest::Error) -> Option<Refused> {
     let mut cause = error.source();
     while let Some(error) = cause {

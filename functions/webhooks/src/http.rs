@@ -1,4 +1,4 @@
-//! The HTTP client: no redirects, no proxies, and names resolved under the eyes of [`Destinations`].
+//! The HTTP client: no redirects, no proxies, and resolved names checked by [`Destinations`].
 
 use std::{
     error::Error,
@@ -19,11 +19,13 @@ use crate::destination::{Destinations, Refused};
 
 /// How long connecting may take, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
-/// How long one delivery may take: what the Standard Webhooks specification advises as the upper end.
+/// How long one delivery may take: the upper end of the Standard Webhooks specification's advice.
 const REQUEST: Duration = Duration::from_secs(25);
-/// What is kept back of the attempt's time, so that a slow receiver is reported as one and not as a job's timeout.
+/// The part of the attempt's time that is reserved, so that a slow receiver is reported as such and not as the job's
+/// timeout.
 const RESERVE: Duration = Duration::from_secs(2);
-/// How long an idle connection is kept. A Lambda environment sleeps between invocations, and the other end hangs up.
+/// How long an idle connection is kept. A Lambda environment is frozen between invocations, and the peer closes the
+/// connection.
 const IDLE: Duration = Duration::from_secs(15);
 
 /// How many receivers' connections are kept for their next deliveries, and how many of each. A batch may go to thousands
@@ -31,23 +33,22 @@ const IDLE: Duration = Duration::from_secs(15);
 /// take 256 of them.
 const KEPT_RECEIVERS: usize = 16;
 const KEPT_EACH: usize = 16;
-/// How many headers an answer may have and still be read. What is beyond that is no answer of a receiver that wants to be
-/// understood; the parser's memory grows with this.
+/// The most headers that an answer may have. No serious receiver sends more; the parser's memory grows with this.
 const MAX_HEADERS: usize = 8192;
 
-/// The client could not be made. The next delivery tries again.
+/// The client could not be created. The next delivery tries again.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody could be trusted.
+    /// There are no certificate authorities to trust.
     #[error("no HTTP client")]
     Roots(#[from] RootsError),
-    /// The client's own words.
+    /// The client's own error.
     #[error("no HTTP client: {0}")]
     Build(Arc<str>),
 }
 
-/// Two clients: one that keeps connections for the next delivery to the same receiver, and one that does not, for what
-/// goes to more receivers than connections can be kept for.
+/// Two clients: one that keeps connections for the next delivery to the same receiver, and one that does not, for
+/// receivers beyond the number for which connections are kept.
 #[derive(Debug)]
 pub(crate) struct Http {
     keeping: Client,
@@ -56,7 +57,7 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// Makes the clients. Loads the machine's certificate authorities, so it is done when the first job comes.
+    /// Creates the clients. It loads the machine's certificate authorities, so it is called for the first job.
     pub(crate) fn new(destinations: &Destinations) -> Result<Self, ClientError> {
         let roots = Roots::of_machine()?;
         let client =
@@ -103,7 +104,8 @@ fn build(roots: &Roots, destinations: &Destinations, idle: usize) -> Result<Clie
         .connect_timeout(CONNECT)
         .pool_idle_timeout(IDLE)
         .pool_max_idle_per_host(idle)
-        // What counts is the status. A receiver that has taken the event and says so in an odd way would get it again.
+        // Only the status matters. A receiver that accepts the event with a malformed answer would otherwise get it
+        // again.
         .http1_max_headers(MAX_HEADERS)
         .http1_ignore_invalid_headers_in_responses(true)
         .http1_allow_obsolete_multiline_headers_in_responses(true)
@@ -117,8 +119,8 @@ pub(crate) fn timeout(remaining: Duration) -> Duration {
     remaining.saturating_sub(RESERVE).max(remaining / 2).min(REQUEST)
 }
 
-/// Resolves names with the system's resolver and keeps only addresses that are allowed. The connection is made to what
-/// this returns, so there is no second look at the name.
+/// Resolves names with the system's resolver and keeps only addresses that are allowed. The connection is made to the
+/// addresses that this returns, so the name is not resolved again.
 struct Guard(Destinations);
 
 impl Resolve for Guard {
@@ -133,7 +135,7 @@ impl Resolve for Guard {
     }
 }
 
-/// Those of a host's addresses that are allowed.
+/// The allowed ones of a host's addresses.
 fn admit(
     destinations: &Destinations,
     host: &str,
@@ -165,8 +167,8 @@ mod tests {
             assert!(receivers.keep(&n.to_string(), start));
         }
         assert!(!receivers.keep("another", start));
-        assert!(receivers.keep("0", start + Receivers::FORGOTTEN / 2), "known ones go on");
-        // All others have been quiet for so long that nothing of theirs is open.
+        assert!(receivers.keep("0", start + Receivers::FORGOTTEN / 2), "known ones stay");
+        // All others have been idle for so long that none of their connections is open.
         let later = start + Receivers::FORGOTTEN;
         assert!(receivers.keep("another", later));
         assert_eq!(receivers.0.len(), 2);

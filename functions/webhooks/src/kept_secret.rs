@@ -1,4 +1,4 @@
-//! A secret that is kept in a secrets service, and read when it is needed.
+//! A secret in a secrets service, read when it is needed.
 
 use std::{
     fmt,
@@ -13,24 +13,24 @@ use tokio::time::{Instant, timeout};
 
 use crate::signature::{InvalidSecret, Signer};
 
-/// How long a secret that was read is used before it is read again: so long takes a change of it to be noticed.
+/// How long a secret is used before it is read again, and so the time until a change is noticed.
 pub const SECRET_FRESH: Duration = Duration::from_secs(5 * 60);
-/// How long a secret that was read is used at most, while its service does not answer.
+/// How long a secret is used at most while its service does not answer.
 pub const SECRET_KEPT: Duration = Duration::from_secs(3600);
 /// How long the service may take to answer.
 const READ: Duration = Duration::from_secs(5);
-/// How long a service that has failed is left alone. The jobs of a batch ask at the same time.
-const LEFT_ALONE: Duration = Duration::from_secs(5);
-/// How long a job is put back for, at least and at most.
-const PUT_BACK: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
+/// How long a service that has failed is not called again. The jobs of a batch ask at the same time.
+const PAUSE: Duration = Duration::from_secs(5);
+/// The shortest and the longest delay of a job whose secret cannot be read.
+const DELAY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
 
-/// Where secrets are kept.
+/// A service that keeps secrets.
 #[async_trait]
 pub trait Vault: fmt::Debug + Send + Sync + 'static {
-    /// The text of a secret as it is now.
+    /// Returns the current text of a secret.
     ///
     /// # Errors
-    /// When it cannot be had. No error holds a part of it.
+    /// When it cannot be read. No error contains a part of it.
     async fn read(&self, arn: &SecretArn) -> Result<String, StoreError>;
 }
 
@@ -41,13 +41,13 @@ impl Vault for SecretReader {
     }
 }
 
-/// Why a secret cannot be had. Its job is put back, whatever it is: all of it can be repaired while jobs wait.
+/// Why a secret cannot be read. Its job is released in every case: all causes can be repaired while jobs wait.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the secret cannot be read, and its jobs are put back")]
+#[error("the secret cannot be read, and its jobs are released")]
 pub struct SecretError {
     #[source]
     why: Why,
-    /// For how long it could not.
+    /// For how long the service has been failing.
     failing_for: Duration,
 }
 
@@ -62,15 +62,15 @@ enum Why {
 }
 
 impl SecretError {
-    /// How long the job waits before it asks again: as long as the service has been failing, so that jobs come back soon
-    /// after a hiccup, and seldom while it goes on.
-    pub(crate) fn put_back(&self) -> Duration {
-        self.failing_for.clamp(PUT_BACK.0, PUT_BACK.1)
+    /// The delay until the job asks again: as long as the service has been failing, so that jobs return soon after a
+    /// short failure, and seldom during a long one.
+    pub(crate) fn delay(&self) -> Duration {
+        self.failing_for.clamp(DELAY.0, DELAY.1)
     }
 }
 
 impl Why {
-    /// Whether it says nothing against the secret that was read last.
+    /// Returns whether the secret that was read last can still be used.
     fn is_passing(&self) -> bool {
         match self {
             Self::Unread(error) => error.kind() == StoreErrorKind::Unavailable,
@@ -80,13 +80,13 @@ impl Why {
     }
 }
 
-/// A secret by its ARN, and what is known of it.
+/// A secret by its ARN, with the last results of reading it.
 #[derive(Debug)]
 pub(crate) struct KeptSecret {
     arn: SecretArn,
     vault: Arc<dyn Vault>,
     known: Mutex<Known>,
-    /// Held by whoever asks the service: one at a time.
+    /// Held during a call to the service: one at a time.
     asking: tokio::sync::Mutex<()>,
 }
 
@@ -113,7 +113,7 @@ impl KeptSecret {
         &self.arn
     }
 
-    /// What signs with it, within `limit`.
+    /// A signer with this secret, within `limit`.
     pub(crate) async fn signer(&self, limit: Duration) -> Result<Signer, SecretError> {
         if let Some(signer) = self.read_within(SECRET_FRESH) {
             return Ok(signer);
@@ -133,7 +133,7 @@ impl KeptSecret {
                 None => self.asking.lock().await,
             },
         };
-        // Whoever asked meanwhile has left an answer.
+        // Another job may have got an answer meanwhile.
         if let Some(answer) = self.answered() {
             return answer;
         }
@@ -152,21 +152,21 @@ impl KeptSecret {
         let error = self.failed(why);
         match self.read_within(SECRET_KEPT).filter(|_| passing) {
             Some(signer) => {
-                tracing::warn!(arn = %self.arn, error = %error.why, "the secret read last is used on");
+                tracing::warn!(arn = %self.arn, error = %error.why, "the secret that was read last stays in use");
                 Ok(signer)
             }
             None => Err(error),
         }
     }
 
-    /// What is known without asking, if it is new enough.
+    /// The known answer, if it is recent enough.
     fn answered(&self) -> Option<Result<Signer, SecretError>> {
         if let Some(signer) = self.read_within(SECRET_FRESH) {
             return Some(Ok(signer));
         }
         let error = {
             let known = self.known();
-            let failure = known.failure.as_ref().filter(|failure| failure.last.elapsed() < LEFT_ALONE)?;
+            let failure = known.failure.as_ref().filter(|failure| failure.last.elapsed() < PAUSE)?;
             failure.error()
         };
         let stale = self.read_within(SECRET_KEPT).filter(|_| error.why.is_passing());

@@ -1,37 +1,37 @@
 //! Delivers webhooks: signed HTTP POSTs by the [Standard Webhooks](https://www.standardwebhooks.com) convention.
 //!
-//! The body is `{"type": event, "timestamp": when it was enqueued, "data": payload}`, with the payload as it was sent, byte
-//! for byte. Three headers let a receiver
-//! check it with any Standard Webhooks library: `webhook-id` (the job's id, the same on every attempt, so a receiver
-//! that remembers ids handles each event once), `webhook-timestamp` and `webhook-signature`.
+//! The body is `{"type": event, "timestamp": when it was enqueued, "data": payload}`, with the payload exactly as sent,
+//! byte for byte. Three headers let a receiver check it with any Standard Webhooks library: `webhook-id` (the job's id,
+//! the same on every attempt, so a receiver that remembers ids handles each event once), `webhook-timestamp` and
+//! `webhook-signature`.
 //!
-//! # What a receiver's answer means
+//! # Receivers' answers
 //!
-//! | answer | what follows |
+//! | answer | result |
 //! | --- | --- |
 //! | 2xx | delivered |
-//! | 408, 409, 425, 429, any 5xx | tried again by the job's policy, but not before `Retry-After`, of which six hours are honoured |
+//! | 408, 409, 425, 429, any 5xx | tried again by the job's policy, but not before `Retry-After`, which is honoured up to six hours |
 //! | any other 4xx, 410 among them | failed for good: asking again would not change the answer |
 //! | 301, 308 | failed for good: the address is wrong. Redirects are never followed, or a receiver could send a signed event elsewhere |
 //! | any other 3xx | tried again |
 //! | no answer, no connection, bad certificate | tried again |
 //!
-//! # Where it may go
+//! # Destinations
 //!
 //! To public addresses only, since URLs often come from customers: see [`Destinations`].
 //!
 //! # Settings
 //!
-//! See [`Settings::from_variables`]. They are read when the first job comes; what is wrong with them is an error of that job,
-//! which is tried again and so survives until they are repaired.
+//! See [`Settings::from_variables`]. They are read for the first job; a wrong setting is an error of that job, which is
+//! tried again and so survives until the setting is repaired.
 //!
 //! # Secrets
 //!
-//! Each receiver should have a secret of its own, in Secrets Manager or Parameter Store: one that leaks then forges the
-//! events of one receiver only, and is changed without anybody else noticing. It is read when the first job needs it, and
+//! Each receiver should have a secret of its own, in Secrets Manager or Parameter Store: with a leaked one, only the
+//! events of one receiver can be forged, and changing it affects no other. It is read when the first job needs it, and
 //! again after [`SECRET_FRESH`], so a new one needs no deployment. While it is being changed, keep both, separated by a
-//! space: every event is then signed with both. A secret that cannot be read puts its jobs back, uncounted; one that was
-//! read before is used for up to [`SECRET_KEPT`] while the service does not answer.
+//! space: every event is then signed with both. If a secret cannot be read, its jobs are released, uncounted; one that
+//! was read before is used for up to [`SECRET_KEPT`] while the service does not answer.
 
 mod address;
 mod answer;
@@ -97,8 +97,8 @@ fn build(webhooks: Webhooks) -> Function {
         .with_state(webhooks)
 }
 
-/// What the handler needs: settings and the HTTP client, made when first asked for and shared by all jobs, so that
-/// connections are used again.
+/// The handler's state: settings and the HTTP client, created at first use and shared by all jobs, so that connections
+/// are reused.
 #[derive(Debug, Clone)]
 pub struct Webhooks(Arc<Shared>);
 
@@ -120,7 +120,7 @@ impl Webhooks {
         settings.as_ref().map_err(|error| error.clone().into())
     }
 
-    /// What could not be made is not kept: what it lacked may be there when the next job comes.
+    /// A failure is not kept: the next job may succeed.
     fn http(&self, settings: &Settings) -> Result<&Http, DeliveryError> {
         if let Some(http) = self.0.http.get() {
             return Ok(http);
@@ -130,7 +130,7 @@ impl Webhooks {
     }
 }
 
-/// What a delivered webhook leaves in its job's record.
+/// The output of a delivered webhook's job.
 #[derive(Debug, Serialize)]
 pub struct Delivered {
     /// The receiver's HTTP status.
@@ -147,10 +147,10 @@ struct Body<'a> {
     data: &'a RawValue,
 }
 
-/// Sends the event once and says what follows from the answer.
+/// Sends the event once, and succeeds or fails by the answer.
 ///
 /// # Errors
-/// See the [table](crate#what-a-receivers-answer-means), and [`DeliveryError`] for the causes.
+/// See the [table](crate#receivers-answers), and [`DeliveryError`] for the causes.
 pub async fn deliver(
     job: DeliverWebhook,
     ctx: Context,
@@ -158,9 +158,9 @@ pub async fn deliver(
 ) -> Result<Delivered, JobError> {
     match attempt(&job, &ctx, &webhooks).await {
         Err(DeliveryError::Secret(error)) => {
-            let delay = error.put_back();
+            let delay = error.delay();
             let error = ErrorText::from_error(&error);
-            tracing::warn!(%error, delay_s = delay.as_secs(), "the secret to sign with cannot be had, put back");
+            tracing::warn!(%error, delay_s = delay.as_secs(), "the signing secret cannot be read, job released");
             ctx.snooze(delay)
         }
         done => done.map_err(DeliveryError::into_job_error),

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
-/// The longest time that is honoured: as long as the job's policy waits itself. With it before every attempt a job still
+/// The longest time that is honoured: as long as the job's own policy waits. With it before every attempt a job still
 /// ends within the four days for which its queue keeps it; a receiver that could ask for more could make jobs vanish.
 pub(crate) const LONGEST: Duration = Duration::from_secs(6 * 3600);
 
-/// How long a receiver asks to be left alone, at most [`LONGEST`]; `None` for what cannot be read. It may be no time at
-/// all: the job's policy decides how soon it is tried again.
+/// The delay that a receiver asks for, at most [`LONGEST`]; `None` for a value that cannot be parsed. It may be zero:
+/// the job's policy decides how soon it is tried again.
 pub(crate) fn parse(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let wait = if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() {
@@ -46,9 +46,9 @@ mod tests {
         }
     }
 
-    /// Four days are the least that a queue keeps a message (`cargo lamp infra`).
+    /// A queue keeps a message for at least four days (`cargo lamp infra`).
     #[test]
-    fn a_receiver_cannot_put_a_job_off_beyond_the_life_of_its_message() {
+    fn receivers_cannot_delay_a_job_beyond_its_message() {
         let options = DeliverWebhook::options();
         let attempts = options.retry.max_attempts();
         let longest = LONGEST * (attempts - 1) + options.timeout * attempts;

@@ -1,4 +1,4 @@
-//! Settings: signing secrets, and which private addresses are allowed.
+//! Settings: signing secrets, and the private addresses that are allowed.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -21,33 +21,33 @@ pub(crate) const SECRET_ARNS: &str = "LAMPLIGHTER_WEBHOOK_SECRET_ARNS";
 /// The variable with private destinations.
 pub(crate) const ALLOW_PRIVATE: &str = "LAMPLIGHTER_WEBHOOK_ALLOW_PRIVATE";
 
-/// The name of the secret, among those known by ARN, that jobs which name none are signed with.
+/// The name of the secret, among those given by ARN, for jobs that name none.
 const DEFAULT: &str = "default";
 
-/// How whoever deploys the function is asked for [`SECRET`].
+/// The deployment's setting for [`SECRET`].
 pub(crate) const DEPLOYED_SECRET: Setting =
     Setting::secret(SECRET, "The secret that webhooks are signed with: whsec_ and base64; several, while rotating");
-/// The same of [`SECRETS`].
+/// The same for [`SECRETS`].
 pub(crate) const DEPLOYED_SECRETS: Setting =
     Setting::secret(SECRETS, "Secrets that jobs may name, as a JSON object; empty if there are none");
-/// The same of [`SECRET_ARNS`].
+/// The same for [`SECRET_ARNS`].
 pub(crate) const DEPLOYED_SECRET_ARNS: Setting =
     Setting::secret_arns(SECRET_ARNS, "Secrets that jobs may name by the last part of their names, or default");
-/// The same of [`ALLOW_PRIVATE`].
+/// The same for [`ALLOW_PRIVATE`].
 pub(crate) const DEPLOYED_ALLOW_PRIVATE: Setting =
     Setting::text(ALLOW_PRIVATE, "Private hosts and networks that webhooks may go to; empty for none");
 
-/// How webhooks are signed, and where they may go.
+/// The secrets and the allowed destinations of webhooks.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// The secrets to sign with.
     pub secrets: Secrets,
-    /// Where webhooks may go. Default: public addresses only.
+    /// The allowed destinations. Default: public addresses only.
     pub destinations: Destinations,
 }
 
-/// Signing secrets, by the names that jobs use. Each is given as it is (`whsec_` and base64; several, separated by spaces,
-/// while rotating), or by the ARN under which Secrets Manager or Parameter Store keeps it.
+/// Signing secrets, by the names that jobs use. Each is given as text (`whsec_` and base64; several, separated by
+/// spaces, while rotating), or by the ARN under which Secrets Manager or Parameter Store keeps it.
 #[derive(Clone)]
 pub struct Secrets {
     default: Option<Secret>,
@@ -93,9 +93,9 @@ pub enum SettingsError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(transparent)]
 pub enum UnusableSecret {
-    /// It is no secret.
+    /// It is not a secret.
     Secret(#[from] InvalidSecret),
-    /// It is no ARN.
+    /// It is not an ARN.
     Arn(#[from] InvalidSecretArn),
 }
 
@@ -109,24 +109,24 @@ impl Secrets {
     /// One secret for all jobs that name none.
     ///
     /// # Errors
-    /// [`SettingsError::Secret`] for what is no secret.
+    /// [`SettingsError::Secret`] when it is not a secret.
     pub fn new(default: &str) -> Result<Self, SettingsError> {
         Self::default().with_default(default)
     }
 
-    /// With this secret for all jobs that name none.
+    /// Sets the secret for all jobs that name none.
     ///
     /// # Errors
-    /// [`SettingsError::Secret`] for what is no secret.
+    /// [`SettingsError::Secret`] when it is not a secret.
     pub fn with_default(mut self, secret: &str) -> Result<Self, SettingsError> {
         self.default = Some(self.secret(secret).map_err(SettingsError::Secret)?);
         Ok(self)
     }
 
-    /// Also a secret for jobs that ask for `name`.
+    /// Adds a secret for jobs that name it.
     ///
     /// # Errors
-    /// [`SettingsError::Named`] for what is no secret.
+    /// [`SettingsError::Named`] when it is not a secret.
     pub fn with(mut self, name: impl Into<String>, secret: &str) -> Result<Self, SettingsError> {
         let name = name.into();
         match self.secret(secret) {
@@ -138,11 +138,11 @@ impl Secrets {
         }
     }
 
-    /// Also the secrets with these ARNs, separated by commas: for jobs that ask for the last part of their names, and,
-    /// where that is `default`, for those that name none.
+    /// Adds the secrets with these ARNs, separated by commas: for jobs that name the last part of their names, and, if
+    /// that is `default`, for those that name none.
     ///
     /// # Errors
-    /// [`SettingsError::Arns`] for what is no ARN, [`SettingsError::Twice`] for a name that is taken.
+    /// [`SettingsError::Arns`] for a text that is not an ARN, [`SettingsError::Twice`] for a name that is taken.
     pub fn with_arns(mut self, arns: &str) -> Result<Self, SettingsError> {
         for arn in arns.split(',').map(str::trim).filter(|arn| !arn.is_empty()) {
             let arn: SecretArn = arn.parse().map_err(SettingsError::Arns)?;
@@ -193,7 +193,7 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secret {
-    /// What signs with it: at once where it was given, within `limit` where it has to be read.
+    /// A signer with the secret: immediately if it was given, within `limit` if it has to be read.
     pub(crate) async fn signer(&self, limit: Duration) -> Result<Signer, SecretError> {
         match self {
             Self::Given(signer) => Ok(signer.clone()),
@@ -206,9 +206,9 @@ impl Settings {
     /// Reads these variables, and adds to the secrets:
     ///
     /// - `LAMPLIGHTER_WEBHOOK_SECRET_ARNS`: the ARNs of secrets in Secrets Manager and parameters in Parameter Store,
-    ///   separated by commas. A job names one by the last part of its name; `default` is that of jobs that name none. What
-    ///   is kept there is what could be given here: `whsec_` and base64; several, separated by spaces, while rotating. A
-    ///   deployed function may read exactly these.
+    ///   separated by commas. A job names one by the last part of its name; `default` is that of jobs that name none.
+    ///   The values kept there have the same form as those given here: `whsec_` and base64; several, separated by
+    ///   spaces, while rotating. A deployed function may read exactly these.
     /// - `LAMPLIGHTER_WEBHOOK_SECRET`: the secret of jobs that name none, or its ARN.
     /// - `LAMPLIGHTER_WEBHOOK_SECRETS`: a JSON object of names and secrets, or their ARNs, for jobs that name one.
     /// - `LAMPLIGHTER_WEBHOOK_ALLOW_PRIVATE`: private addresses, networks and hosts that are allowed, separated by
@@ -222,7 +222,7 @@ impl Settings {
             secrets = secrets.with_default(&secret)?;
         }
         if let Some(json) = variable(SECRETS) {
-            // What serde says of it could quote a secret.
+            // Serde's error could quote a secret.
             let named: BTreeMap<String, String> = serde_json::from_str(&json).map_err(|_| SettingsError::Secrets)?;
             for (name, secret) in named {
                 secrets = secrets.with(name, &secret)?;
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn arns_are_taken_wherever_secrets_are() {
+    fn arns_are_accepted_in_place_of_secrets() {
         let (default, billing) = (format!("{ARN}default-AbCdEf"), format!("{ARN}billing-GhIjKl"));
         let list = format!("{default}, {billing},{PARAMETER},");
         let listed = read(&[(SECRET_ARNS, &list)]).unwrap();
@@ -297,13 +297,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_without_the_secret() {
+    fn errors_do_not_show_the_secret() {
         for (variables, says) in [
             ([(SECRET, "hunter2")], "LAMPLIGHTER_WEBHOOK_SECRET: a secret begins with whsec_"),
             ([(SECRETS, r#"{"a":"hunter2"}"#)], "\"a\""),
             ([(SECRETS, r#"{"a":["hunter2"]}"#)], "JSON object"),
             ([(SECRETS, "hunter2")], "JSON object"),
-            ([(SECRET, "arn:aws:s3:::bucket")], "no ARN of a secret"),
+            ([(SECRET, "arn:aws:s3:::bucket")], "not the ARN of a secret"),
             ([(SECRET_ARNS, "billing")], "LAMPLIGHTER_WEBHOOK_SECRET_ARNS"),
             ([(ALLOW_PRIVATE, "10.0.0.0/64")], "10.0.0.0/64"),
         ] {

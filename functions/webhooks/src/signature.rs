@@ -5,15 +5,16 @@ use std::fmt;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ring::hmac;
 
-/// Signs with one secret, or with several while they are being rotated: a receiver that knows any of them is content.
+/// Signs with one secret, or with several while they are being rotated: a receiver that knows any of them accepts the
+/// signature.
 #[derive(Clone)]
 pub struct Signer(Vec<hmac::Key>);
 
-/// A text that is no secret. The text itself is not told.
+/// A text that is not a secret. The text itself is not shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSecret {
     /// Nothing there.
-    #[error("there is no secret in it")]
+    #[error("it contains no secret")]
     Empty,
     /// Without the prefix.
     #[error("a secret begins with whsec_")]
@@ -28,7 +29,7 @@ pub enum InvalidSecret {
 
 impl Signer {
     /// Reads one secret, or several separated by spaces: `whsec_` and the base64 of 24 to 64 random bytes, as the
-    /// specification wants them.
+    /// specification requires.
     ///
     /// # Errors
     /// [`InvalidSecret`], without the secret.
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn several_secrets_sign_beside_each_other() {
+    fn several_secrets_sign_side_by_side() {
         let both = Signer::new(&format!("{SECRET}  {OTHER}")).unwrap().sign("a", 1, b"{}");
         let each = [SECRET, OTHER].map(|secret| Signer::new(secret).unwrap().sign("a", 1, b"{}"));
         assert_eq!(both, each.join(" "));
@@ -114,7 +115,7 @@ mod tests {
     }
 
     proptest! {
-        /// The reference implementation makes the same of everything.
+        /// The reference implementation makes the same signatures.
         #[test]
         fn agrees_with_the_reference(
             key in proptest::collection::vec(any::<u8>(), 24..=64),

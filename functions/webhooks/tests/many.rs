@@ -1,10 +1,10 @@
-//! More webhooks in one batch, each to a receiver of its own, than a process may have files and sockets. The limit belongs to a process, so the batch runs
-//! in one of its own: this same test program, told so by its environment.
+//! More webhooks in one batch, each to a receiver of its own, than a process may have files and sockets. The limit
+//! belongs to a process, so the batch runs in a process of its own: this test program again, with a variable in its
+//! environment.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says so by failing")]
 
 use std::{
-    process::Stdio,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -20,17 +20,18 @@ use lamplighter::{
     host::{Delivery, MessageAction, Stop, Worker},
     testing::RecordingQueue,
 };
+use lamplighter_fakes::process::{printed, rerun_with_files};
 use tokio::{net::TcpListener, process::Command, sync::watch, time::Instant};
 use webhooks::{Secrets, Settings, function_with};
 
-/// The variable that tells the program which port to deliver to.
+/// The variable with the port to deliver to.
 const PORT: &str = "WEBHOOKS_TEST_PORT";
 /// Files and sockets that the process may have.
-const FILES: &str = "512";
+const FILES: u32 = 512;
 const ROUNDS: usize = 5;
 
 #[tokio::test]
-#[ignore = "not a test by itself: the other runs it"]
+#[ignore = "not a test of its own: the other runs it"]
 async fn the_process_that_delivers_many() {
     let Ok(port) = std::env::var(PORT) else { return };
     let secrets = Secrets::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
@@ -38,18 +39,14 @@ async fn the_process_that_delivers_many() {
     let worker =
         Worker::new(function, Backend::new(Arc::new(RecordingQueue::default())), Env::system(), "test", Stop::new());
     let batch: Vec<_> = (0..ROUNDS * Function::DEFAULT_CONCURRENCY)
-        .map(|n| Delivery {
-            queue: "webhooks".into(),
-            message_id: n.to_string(),
-            receipt: n.to_string(),
+        .map(|n| {
             // Each to a receiver of its own.
-            body: format!(
+            let body = format!(
                 r#"{{"job":"webhook.deliver","id":"w{n}","args":{{"url":"http://127.1.{}.{}:{port}/","event":"e","payload":{n}}}}}"#,
                 n / 250,
                 n % 250 + 1
-            ),
-            receive_count: 1,
-            group: None,
+            );
+            Delivery::new("webhooks", n.to_string(), n.to_string(), body)
         })
         .collect();
     let settlements = worker.process(batch, Instant::now() + Duration::from_secs(300)).await;
@@ -59,7 +56,7 @@ async fn the_process_that_delivers_many() {
 
 #[tokio::test]
 async fn a_batch_of_more_webhooks_than_files_is_delivered() {
-    // Nobody is answered before as many are waiting as run at once: all of a round are open at the same time.
+    // Requests are answered only when as many wait as run concurrently: all of a round are open at the same time.
     let (waiting, (open, round)) = (Arc::new(AtomicUsize::new(0)), watch::channel(0));
     let open = Arc::new(open);
     let app = Router::new().fallback(move || {
@@ -76,17 +73,8 @@ async fn a_batch_of_more_webhooks_than_files_is_delivered() {
     let listener = TcpListener::bind(("0.0.0.0", 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    let output = Command::new("sh")
-        .args(["-c", &format!("ulimit -n {FILES} && exec \"$0\" \"$@\"")])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "the_process_that_delivers_many", "--ignored", "--nocapture"])
-        .env(PORT, port.to_string())
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    let mut process = Command::from(rerun_with_files(FILES, "the_process_that_delivers_many").unwrap());
+    let output = process.env(PORT, port.to_string()).kill_on_drop(true).output().await.unwrap();
+    let printed = printed(output).unwrap();
     assert!(printed.contains("delivered: 1280 of 1280"), "{printed}");
 }

@@ -1,51 +1,34 @@
-//! `webhook.deliver` over HTTPS. Certificate authorities are the machine's, so the delivery runs in a process of its
-//! own, whose machine knows one authority more: this same test program, told so by its environment.
+//! `webhook.deliver` over HTTPS. Certificate authorities are loaded from the machine, so the delivery runs in a process
+//! of its own with one more authority: this test program again, with variables in its environment.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
-use std::{net::SocketAddr, process::Stdio, sync::Arc};
+use std::net::SocketAddr;
 
 use lamplighter::{host::MessageAction, testing::TestRun};
-use lamplighter_jobs::DeliverWebhook;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer},
+use lamplighter_fakes::{
+    Authority,
+    process::{printed, rerun},
 };
+use lamplighter_jobs::DeliverWebhook;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
     process::Command,
 };
-use tokio_rustls::TlsAcceptor;
 use webhooks::{Secrets, Settings, function_with};
 
-/// The variable that tells the program where to deliver to.
+/// The variable with the URL to deliver to.
 const URL: &str = "WEBHOOKS_TEST_URL";
 
 /// A receiver with a certificate for `localhost`, and the authority that signed it, as PEM.
 async fn receiver() -> (SocketAddr, String) {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from(certificate)],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let authority = Authority::new().unwrap();
+    let acceptor = authority.acceptor().unwrap();
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            // A client that does not trust the certificate hangs up here.
+            // A client that does not trust the certificate closes the connection here.
             let Ok(mut stream) = acceptor.accept(stream).await else { continue };
             let mut request = [0; 4096];
             if stream.read(&mut request).await.is_ok_and(|read| request[..read].starts_with(b"POST /hook HTTP/1.1\r\n"))
@@ -57,27 +40,17 @@ async fn receiver() -> (SocketAddr, String) {
     (address, authority.pem())
 }
 
-/// Delivers in a process of its own and gives what it printed.
+/// Delivers in a process of its own, and returns its output.
 async fn deliver(url: String, authorities: &str) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), authorities).unwrap();
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "the_process_that_delivers", "--ignored", "--nocapture"])
-        .env(URL, url)
-        .env("SSL_CERT_FILE", file.path())
-        .env_remove("SSL_CERT_DIR")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
-    printed
+    let mut process = Command::from(rerun("the_process_that_delivers").unwrap());
+    process.env(URL, url).env("SSL_CERT_FILE", file.path()).env_remove("SSL_CERT_DIR").kill_on_drop(true);
+    printed(process.output().await.unwrap()).unwrap()
 }
 
 #[tokio::test]
-#[ignore = "not a test by itself: the others run it"]
+#[ignore = "not a test of its own: the others run it"]
 async fn the_process_that_delivers() {
     let Ok(url) = std::env::var(URL) else { return };
     let secrets = Secrets::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
@@ -88,10 +61,10 @@ async fn the_process_that_delivers() {
         payload: Default::default(),
         secret: None,
     };
-    let performed = TestRun::of(function_with(settings)).run(&job).await;
-    let outcome = match performed.action {
+    let result = TestRun::of(function_with(settings)).run(&job).await;
+    let outcome = match result.action {
         MessageAction::Ack => "delivered".to_owned(),
-        MessageAction::Retry(_) => format!("again: {}", performed.error.unwrap()),
+        MessageAction::Retry(_) => format!("again: {}", result.error.unwrap()),
         other => format!("{other:?}"),
     };
     println!("outcome: {outcome}");
@@ -105,7 +78,7 @@ async fn a_receiver_with_a_good_certificate_is_trusted() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_another_name_or_authority_is_not() {
+async fn certificates_of_other_names_or_authorities_are_refused() {
     let (address, authority) = receiver().await;
     let printed = deliver(format!("https://127.0.0.1:{}/hook", address.port()), &authority).await;
     assert!(printed.contains("outcome: again: ") && printed.contains("not valid for name"), "{printed}");
@@ -116,7 +89,7 @@ async fn a_certificate_of_another_name_or_authority_is_not() {
 }
 
 #[tokio::test]
-async fn a_machine_without_authorities_says_so() {
+async fn a_machine_without_authorities_is_reported() {
     let (address, _) = receiver().await;
     let printed = deliver(format!("https://localhost:{}/hook", address.port()), "").await;
     assert!(printed.contains("outcome: again: "), "{printed}");

@@ -1,4 +1,4 @@
-//! Lives of jobs: the operations that one goes through, and what they cost together.
+//! Lives of jobs: the operations that a job goes through, and their total cost.
 
 use super::{
     BATCH, Mode,
@@ -9,16 +9,16 @@ use super::{
     prices,
 };
 
-/// What a job goes through.
+/// The operations of one job.
 #[derive(Debug, Clone, Copy)]
 pub struct Life {
-    /// In a few words.
+    /// A short description.
     pub name: &'static str,
     /// The operations, in their order.
     pub steps: &'static [Operation],
 }
 
-/// What a job asks of AWS in its life. Parts of a request are its share of one that was made for many.
+/// A job's requests to AWS during its life. A fraction is its share of a request made for several jobs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct PerJob {
     pub(super) sqs: f64,
@@ -29,17 +29,17 @@ pub(super) struct PerJob {
     pub(super) deliveries: f64,
 }
 
-/// How long the jobs run that the documentation reckons with, in seconds.
+/// The duration of a job in the documentation's calculations, in seconds.
 const SECONDS: f64 = 0.1;
-/// And in how many gigabytes.
+/// The memory of its function, in gigabytes.
 const GIGABYTES: f64 = 0.125;
 
 pub(super) const SENT_TOGETHER: Life =
-    Life { name: "succeeds, sent with others", steps: &[ENQUEUE_THOUSAND, DELIVER_TEN, BEGIN, SUCCEED] };
+    Life { name: "succeeds, sent in bulk", steps: &[ENQUEUE_THOUSAND, DELIVER_TEN, BEGIN, SUCCEED] };
 pub(super) const SENT_SINGLY: Life =
-    Life { name: "succeeds, sent by itself", steps: &[ENQUEUE, DELIVER_TEN, BEGIN, SUCCEED] };
+    Life { name: "succeeds, sent on its own", steps: &[ENQUEUE, DELIVER_TEN, BEGIN, SUCCEED] };
 
-/// Lives that the documentation tells the cost of.
+/// The lives listed in the documentation.
 pub const LIVES: [Life; 7] = [
     SENT_TOGETHER,
     SENT_SINGLY,
@@ -47,7 +47,7 @@ pub const LIVES: [Life; 7] = [
         name: "fails once, then succeeds",
         steps: &[ENQUEUE_THOUSAND, DELIVER_TEN, BEGIN, RETRY_TEN, DELIVER_TEN, BEGIN_AGAIN, SUCCEED],
     },
-    Life { name: "fails for good at once", steps: &[ENQUEUE_THOUSAND, DELIVER_TEN, BEGIN, FAIL] },
+    Life { name: "fails for good at its first attempt", steps: &[ENQUEUE_THOUSAND, DELIVER_TEN, BEGIN, FAIL] },
     Life { name: "up to 15 minutes later", steps: &[DELAY_BY_SQS, DELIVER_TEN, BEGIN_DELAYED, SUCCEED] },
     Life {
         name: "later, by a schedule",
@@ -57,7 +57,7 @@ pub const LIVES: [Life; 7] = [
 ];
 
 impl Life {
-    /// What a job asks; `None` where the mode lacks one of the steps.
+    /// A job's requests; `None` if the mode lacks one of the steps.
     pub(super) fn per_job(&self, mode: Mode) -> Option<PerJob> {
         let mut sum = PerJob::default();
         for step in self.steps {
@@ -72,8 +72,8 @@ impl Life {
         Some(sum)
     }
 
-    /// What a million of them cost, in dollars: requests, records, and functions of 128 MB that run 100 ms a job on
-    /// arm64. Logs and traces come on top.
+    /// The cost of a million such jobs, in dollars: requests, records, and functions of 128 MB that run 100 ms per job
+    /// on arm64. Logs and traces are extra.
     #[must_use]
     pub fn million(&self, mode: Mode) -> Option<f64> {
         let job = self.per_job(mode)?;

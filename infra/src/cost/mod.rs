@@ -1,4 +1,4 @@
-//! What jobs cost in a month: prices × operations.
+//! The monthly cost of jobs: prices × operations.
 //!
 //! ```
 //! use lamplighter_infra::cost::{Estimate, Mode, Workload};
@@ -24,26 +24,27 @@ pub use self::{
     page::page,
     standing::Standing,
 };
-/// What is done in a month. All jobs are taken to succeed at their first attempt.
+
+/// The work of a month. All jobs are assumed to succeed at their first attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Workload {
     /// Jobs.
     pub jobs: u64,
-    /// How long one runs.
+    /// The duration of one job.
     pub duration_ms: u64,
     /// The function's memory.
     pub memory_mb: u64,
-    /// Whether each is sent by itself, in place of ten at a time.
+    /// Whether each is sent on its own, instead of ten at a time.
     pub sent_singly: bool,
 }
 
-/// What it costs, in dollars a month, by service.
+/// The cost, in dollars a month, by service.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Estimate {
     /// Messages: sent, received, deleted.
     pub sqs: f64,
-    /// Invocations and their time. Each job's time is counted by itself: jobs of a batch that wait for others at the
-    /// same time cost less.
+    /// Invocations and their time. Each job's time is counted separately: jobs of a batch that wait concurrently cost
+    /// less.
     pub lambda: f64,
     /// Records.
     pub dynamodb: f64,
@@ -53,9 +54,9 @@ pub struct Estimate {
     pub xray: f64,
 }
 
-/// Messages that Lambda takes at a time, where there are so many.
+/// Messages in a full batch of Lambda.
 const BATCH: f64 = 10.0;
-/// The line that tells how a job ended, as CloudWatch counts it.
+/// The log line with a job's result, as CloudWatch counts it.
 const LOG_BYTES_PER_JOB: f64 = 300.0;
 /// Lambda's own lines on an invocation, in JSON.
 const LOG_BYTES_PER_INVOCATION: f64 = 900.0;
@@ -72,7 +73,7 @@ impl Estimate {
     pub fn new(workload: &Workload, mode: Mode) -> Self {
         let life = if workload.sent_singly { &lives::SENT_SINGLY } else { &lives::SENT_TOGETHER };
         let jobs = workload.jobs as f64;
-        // They are done in every mode.
+        // Every mode has these lives.
         let asked = life.per_job(mode).unwrap_or_default();
         let batches = jobs / BATCH;
         let gb_seconds = jobs * (workload.duration_ms as f64 / 1000.0) * (workload.memory_mb as f64 / 1024.0);
@@ -87,13 +88,13 @@ impl Estimate {
         }
     }
 
-    /// What the jobs themselves cost: without logs and traces, of which there may be more or none.
+    /// The cost of the jobs themselves, without logs and traces, which vary.
     #[must_use]
     pub fn jobs(&self) -> f64 {
         self.sqs + self.lambda + self.dynamodb
     }
 
-    /// All of it.
+    /// The total.
     #[must_use]
     pub fn total(&self) -> f64 {
         self.jobs() + self.logs + self.xray
@@ -115,7 +116,7 @@ mod tests {
     /// Worked out by hand: 0.12 for 300,000 requests to SQS, 0.02 for 100,000 invocations, 0.1667 for 12,500 GB-seconds;
     /// and 0.625 for a write unit each.
     #[test]
-    fn a_million_jobs_cost_what_arithmetic_says() {
+    fn a_million_jobs_cost_as_calculated() {
         let jobs = |workload, mode| cents(Estimate::new(&workload, mode).jobs());
         assert_eq!(jobs(million(false), Mode::Untracked), 31);
         assert_eq!(jobs(million(true), Mode::Untracked), 67);
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn dearer_modes_remember_more() {
+    fn modes_are_sorted_by_cost() {
         let totals = Mode::ALL.map(|mode| Estimate::new(&million(false), mode).total());
         assert!(totals.is_sorted(), "{totals:?}");
         let none = Workload { jobs: 0, ..million(false) };

@@ -1,22 +1,21 @@
-//! What each operation asks of AWS. The one table of it: tests record what is really sent and compare it with this, and
-//! estimates and the documentation are worked out from it.
+//! The AWS requests of each operation, in one table. Tests record the requests that are really sent and compare them with
+//! it; estimates and the documentation are computed from it.
 
 use std::{fmt, iter::Sum, ops::Add};
 
-/// How much is remembered of a job.
+/// How much of a job is recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
     /// Nothing: no table, or a job that is untracked.
     Untracked,
-    /// A record, which lists show while there is something to look at: delayed, retrying, failed, cancelled, running
-    /// long.
+    /// A record that is listed while it is of interest: delayed, retrying, failed, cancelled, long-running.
     Lean,
-    /// A record that lists show in every state.
+    /// A record that is listed in every state.
     Full,
 }
 
 impl Mode {
-    /// All, the cheapest first.
+    /// All modes, the cheapest first.
     pub const ALL: [Self; 3] = [Self::Untracked, Self::Lean, Self::Full];
 }
 
@@ -30,7 +29,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// What is asked of AWS.
+/// Requests to AWS.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Asked {
     /// Requests to SQS.
@@ -47,14 +46,14 @@ pub struct Asked {
     pub reads: u32,
 }
 
-/// Something that is done to jobs.
+/// An operation on jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
-    /// What.
+    /// Its name.
     pub name: &'static str,
-    /// To how many jobs.
+    /// The number of jobs it applies to.
     pub jobs: u32,
-    /// What it asks in each [`Mode`]; `None` where there is no such thing.
+    /// Its requests in each [`Mode`]; `None` if the mode has no such operation.
     pub asked: [Option<Asked>; 3],
 }
 
@@ -66,12 +65,12 @@ const fn sqs(requests: u32) -> Asked {
 }
 
 impl Asked {
-    /// Calls of DynamoDB that write, and the units they take.
+    /// Calls of DynamoDB that write, and the units they consume.
     const fn writing(self, calls: u32, units: u32) -> Self {
         Self { dynamodb: self.dynamodb + calls, writes: self.writes + units, ..self }
     }
 
-    /// Calls of DynamoDB that read a unit each, or half of one where an index is read.
+    /// Calls of DynamoDB that read a unit each, or half a unit from an index.
     const fn reading(self, calls: u32) -> Self {
         Self { dynamodb: self.dynamodb + calls, reads: self.reads + calls, ..self }
     }
@@ -80,7 +79,7 @@ impl Asked {
         Self { scheduler: self.scheduler + calls, ..self }
     }
 
-    const fn telling(self, events: u32) -> Self {
+    const fn publishing(self, events: u32) -> Self {
         Self { events: self.events + events, ..self }
     }
 }
@@ -115,20 +114,18 @@ impl Operation {
         Self { name, jobs, asked }
     }
 
-    /// What it asks, where there is such a thing.
+    /// Its requests in `mode`, if the mode has the operation.
     #[must_use]
     pub const fn asked(&self, mode: Mode) -> Option<Asked> {
         self.asked[mode as usize]
     }
 }
 
-/// A job is sent by itself. A full record is written and listed.
+/// A job is sent on its own. A full record is written and listed.
 pub const ENQUEUE: Operation = Operation::one("enqueue", [Some(sqs(1)), Some(sqs(1)), Some(sqs(1).writing(1, 2))]);
-/// The same with an id of the sender's own, by which it is one job however often it is sent.
-pub const ENQUEUE_OWN_ID: Operation = Operation::one(
-    "enqueue, with an id of one's own",
-    [Some(sqs(1)), Some(sqs(1).writing(1, 1)), Some(sqs(1).writing(1, 2))],
-);
+/// The same with an id chosen by the sender: it is one job however often it is sent.
+pub const ENQUEUE_OWN_ID: Operation =
+    Operation::one("enqueue with a given id", [Some(sqs(1)), Some(sqs(1).writing(1, 1)), Some(sqs(1).writing(1, 2))]);
 /// Jobs are sent together.
 pub const ENQUEUE_THOUSAND: Operation = Operation::many(
     "enqueue a thousand together",
@@ -141,50 +138,50 @@ pub const BEGIN: Operation =
 /// It succeeds. A full record is listed anew.
 pub const SUCCEED: Operation =
     Operation::one("succeed", [Some(NOTHING), Some(NOTHING.writing(1, 1)), Some(NOTHING.writing(1, 3))]);
-/// It keeps a checkpoint, or tells its progress, for the first time, and is listed among those that run long.
+/// It saves a checkpoint or its progress for the first time, and is listed as long-running.
 pub const NOTE: Operation =
     Operation::one("first checkpoint or progress", [None, Some(NOTHING.writing(2, 3)), Some(NOTHING.writing(2, 4))]);
-/// And once more.
+/// It does so again.
 pub const NOTE_AGAIN: Operation =
     Operation::one("each further one", [None, Some(NOTHING.writing(1, 1)), Some(NOTHING.writing(1, 1))]);
-/// It is put back for later, uncounted.
+/// It is released for later, uncounted.
 pub const PUT_BACK: Operation =
-    Operation::one("put back", [Some(sqs(1)), Some(sqs(1).writing(1, 1)), Some(sqs(1).writing(1, 1))]);
-/// It fails, and will be tried again.
+    Operation::one("release", [Some(sqs(1)), Some(sqs(1).writing(1, 1)), Some(sqs(1).writing(1, 1))]);
+/// It fails, and will be retried.
 pub const RETRY: Operation =
     Operation::one("fail, to be retried", [Some(sqs(1)), Some(sqs(1).writing(1, 2)), Some(sqs(1).writing(1, 3))]);
-/// The jobs of a whole batch do.
+/// All jobs of a batch fail, and will be retried.
 pub const RETRY_TEN: Operation = Operation::many(
     "ten of a batch fail, to be retried",
     10,
     [Some(sqs(1)), Some(sqs(1).writing(10, 20)), Some(sqs(1).writing(10, 30))],
 );
-/// The next attempt begins. The claim of a job that should be new is refused first, and tells what there is.
+/// The next attempt begins. Its first claim, which expects a new job, is refused and returns the existing record.
 pub const BEGIN_AGAIN: Operation =
     Operation::one("begin a retry", [Some(NOTHING), Some(NOTHING.writing(2, 3)), Some(NOTHING.writing(2, 4))]);
-/// It fails for good: the message goes to the dead-letter queue, and an event tells.
+/// It fails for good: the message goes to the dead-letter queue, and an event is published.
 pub const FAIL: Operation = Operation::one(
     "fail for good",
-    [Some(sqs(1).telling(1)), Some(sqs(1).telling(1).writing(1, 2)), Some(sqs(1).telling(1).writing(1, 3))],
+    [Some(sqs(1).publishing(1)), Some(sqs(1).publishing(1).writing(1, 2)), Some(sqs(1).publishing(1).writing(1, 3))],
 );
-/// A job is sent that SQS itself keeps back, for up to 15 minutes.
+/// A job is sent with a delay of up to 15 minutes, which SQS itself keeps.
 pub const DELAY_BY_SQS: Operation = Operation::one(
     "enqueue, up to 15 minutes ahead",
     [Some(sqs(1)), Some(sqs(1).writing(1, 2)), Some(sqs(1).writing(1, 2))],
 );
-/// A job is kept by a one-time schedule.
+/// A job is delayed by a one-time schedule.
 pub const DELAY_BY_SCHEDULE: Operation = Operation::one(
     "enqueue, later: by a schedule",
     [Some(NOTHING.scheduling(1)), Some(NOTHING.scheduling(1).writing(1, 2)), Some(NOTHING.scheduling(1).writing(1, 2))],
 );
-/// A job is kept by the table's index of what is due.
+/// A job is delayed by the table's index of due jobs.
 pub const DELAY_BY_TABLE: Operation = Operation::one(
     "enqueue, later: by the table",
     [Some(NOTHING.writing(1, 2)), Some(NOTHING.writing(2, 4)), Some(NOTHING.writing(2, 4))],
 );
-/// `maintenance` sends what is due. Its looks into the index come on top, some a minute however many jobs there are.
+/// `maintenance` sends due jobs. Its queries of the index are extra, a few per minute whatever the number of jobs.
 pub const MOVE_TEN: Operation = Operation::many(
-    "ten due jobs are sent, by the table",
+    "ten due jobs are sent from the table",
     10,
     [
         Some(sqs(1).reading(10).writing(10, 20)),
@@ -192,8 +189,8 @@ pub const MOVE_TEN: Operation = Operation::many(
         Some(sqs(1).reading(20).writing(10, 20)),
     ],
 );
-/// `maintenance` finds nothing to do, in a deployment with one queue: the depths of that and of its dead letters, a look for
-/// what is due, and a part of the listing.
+/// `maintenance` finds nothing to do, in a deployment with one queue: it reads the depths of the queue and of its dead-letter
+/// queue, the index of due jobs, and a part of the listing.
 pub const LOOK_AFTER: Operation = Operation::many(
     "a round of maintenance that finds nothing, with one queue",
     0,
@@ -206,7 +203,7 @@ pub const BEGIN_DELAYED: Operation =
 /// A job that waits in its queue is cancelled.
 pub const CANCEL: Operation =
     Operation::one("cancel", [None, Some(NOTHING.reading(1).writing(1, 2)), Some(NOTHING.reading(1).writing(1, 3))]);
-/// A job that is kept until later is cancelled, and whatever keeps it is deleted.
+/// A delayed job is cancelled, and its schedule or index entry is deleted.
 pub const CANCEL_DELAYED: Operation = Operation::one(
     "cancel a delayed job",
     [None, Some(NOTHING.scheduling(1).reading(1).writing(2, 4)), Some(NOTHING.scheduling(1).reading(1).writing(2, 4))],
@@ -242,7 +239,7 @@ pub const OPERATIONS: [Operation; 21] = [
     LOOK_AFTER,
 ];
 
-/// What Lambda asks of SQS for a full batch, on the account's bill: one receive, and one delete of all that was done.
+/// Lambda's own requests to SQS for a full batch, on the account's bill: one receive, and one delete of the finished jobs.
 pub const DELIVER_TEN: Operation = Operation::many("deliver ten", 10, [Some(sqs(2)), Some(sqs(2)), Some(sqs(2))]);
-/// What a one-time schedule asks of SQS when its time has come.
+/// A one-time schedule's request to SQS when it fires.
 pub const SCHEDULE_FIRES: Operation = Operation::one("a schedule sends", [Some(sqs(1)), Some(sqs(1)), Some(sqs(1))]);

@@ -1,4 +1,4 @@
-//! The documentation of costs.
+//! The documentation page about costs.
 
 use std::fmt::Write as _;
 
@@ -15,17 +15,17 @@ pub fn page() -> String {
         "\
 # What jobs cost on AWS
 
-Made from the table of operations and the price list in `infra/src/cost`. Tests record every call on its way to an emulator,
-work out by DynamoDB's rules what it bills, and compare the operations with what was recorded.
+Generated from the table of operations and the price list in `infra/src/cost`. Tests record every call to an emulator, compute
+its billed units by DynamoDB's rules, and compare them with the table.
 
-How much is remembered of a job: *untracked*, nothing; *lean*, a record that lists show while there is something to look at;
-*full*, a record that lists show in every state.
+How much of a job is recorded: *untracked*, nothing; *lean*, a record that is listed while it is of interest (delayed, retrying,
+failed, cancelled, long-running); *full*, a record that is listed in every state.
 
 ## A million jobs
 
 In dollars, {date}, {region}, without free tiers: requests to SQS and EventBridge, DynamoDB's units, and functions of 128 MB
-that run 100 ms a job on arm64, ten jobs a batch. Logs, traces, and what a deployment costs though nothing runs come on top;
-`cargo lamp infra cost` reckons with them, and with other durations and sizes.
+that run 100 ms per job on arm64, ten jobs per batch. Logs, traces, and the cost of an idle deployment are extra;
+`cargo lamp infra cost` includes them, and takes other durations and sizes.
 
 | a job that | {modes} |
 | --- | --- | --- | --- |
@@ -43,9 +43,9 @@ that run 100 ms a job on arm64, ten jobs a batch. Logs, traces, and what a deplo
 ## An operation
 
 Requests to SQS (*s*), calls of EventBridge Scheduler (*t*), events (*e*), and in brackets calls of DynamoDB with the write
-units (*w*) and read units (*r*) that they take, indexes included, for records of up to 1 KB: those of jobs whose messages
-have up to 320 bytes, with the history of an attempt or two. A longer message lies beside its record, and is written once.
-Reads of indexes are counted as whole units, and cost half of one.
+units (*w*) and read units (*r*) that they consume, indexes included, for records of up to 1 KB: those of jobs whose messages
+have up to 320 bytes, with a history of one or two attempts. A longer message is stored beside its record, and written once.
+Reads of indexes are counted as whole units, and cost half a unit.
 
 ",
     );
@@ -59,7 +59,7 @@ Reads of indexes are counted as whole units, and cost half of one.
     }
     page.push_str(
         "
-What Lambda asks of SQS for a full batch of ten, a receive and a delete, is on the account's bill too.
+Lambda's own requests to SQS for a full batch of ten, one receive and one delete, are on the account's bill too.
 ",
     );
     page

@@ -1,8 +1,8 @@
-//! The price list: dollars, without free tiers. The one place where prices stand.
+//! The price list: dollars, without free tiers. The only place with prices.
 
-/// When the prices were read off the services' pricing pages.
+/// The month in which the prices were read from the services' pricing pages.
 pub const DATE: &str = "2026-11";
-/// The region that they hold in.
+/// The region that they apply to.
 pub const REGION: &str = "us-east-1";
 
 /// A million requests to a standard queue, each of up to 64 KiB (Amazon SQS pricing).
@@ -17,9 +17,9 @@ pub const DYNAMODB_MILLION_WRITES: f64 = 0.625;
 pub const DYNAMODB_MILLION_READS: f64 = 0.125;
 /// A million invocations of schedules (Amazon EventBridge pricing).
 pub const SCHEDULER_MILLION: f64 = 1.00;
-/// A million events of one's own on a bus, each of up to 64 KB (the same).
+/// A million custom events on a bus, each of up to 64 KB (the same).
 pub const EVENTS_MILLION: f64 = 1.00;
-/// A gigabyte of logs taken in (Amazon CloudWatch pricing).
+/// A gigabyte of logs ingested (Amazon CloudWatch pricing).
 pub const LOGS_GB: f64 = 0.50;
 /// An alarm for a month (the same).
 pub const ALARM: f64 = 0.10;

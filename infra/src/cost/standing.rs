@@ -1,4 +1,4 @@
-//! What a deployment costs though nothing runs.
+//! The cost of an idle deployment.
 
 use super::{
     MILLION, Mode,
@@ -7,10 +7,10 @@ use super::{
 };
 use crate::deployment::Deployment;
 
-/// What a deployment costs in a month in which nothing runs, in dollars.
+/// The monthly cost of an idle deployment, in dollars.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Standing {
-    /// Lambda's looks into the queues.
+    /// Lambda's polls of the queues.
     pub polling: f64,
     /// The function `maintenance`, each minute.
     pub maintenance: f64,
@@ -23,7 +23,7 @@ const MINUTES_PER_MONTH: f64 = 30.0 * 1440.0;
 /// SQS event source mappings"), and a poll that finds nothing waits for 20 seconds at most (Amazon SQS Developer Guide,
 /// "Amazon SQS short and long polling").
 const POLLS_PER_MINUTE: f64 = 5.0 * 3.0;
-/// What a round takes of Lambda's time, about, and in how many gigabytes.
+/// The approximate duration of a round, and the function's gigabytes.
 const ROUND_SECONDS: f64 = 0.5;
 const ROUND_GIGABYTES: f64 = 0.125;
 
@@ -48,7 +48,7 @@ impl Standing {
         Self { polling, maintenance, watching }
     }
 
-    /// All of it.
+    /// The total.
     #[must_use]
     pub fn total(&self) -> f64 {
         self.polling + self.maintenance + self.watching
@@ -62,7 +62,7 @@ mod tests {
     /// Worked out by hand: for each queue 648,000 polls at 0.40 a million, and 86,400 requests of rounds; 1.6
     /// million reads at 0.125, 43,200 writes at 0.625, 43,200 invocations at 0.20 and 2,700 gigabyte-seconds.
     #[test]
-    fn an_idle_deployment_costs_what_arithmetic_says() {
+    fn an_idle_deployment_costs_as_calculated() {
         let deployment = crate::deployment(&crate::test_app::shop()).unwrap();
         let Standing { polling, maintenance, watching } = Standing::of(&deployment);
         let queues = deployment.queues.len() as f64;
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_looked_after_where_no_records_are_kept() {
+    fn no_records_mean_no_maintenance_cost() {
         let none = Deployment::derive(&[], &[], &[]).unwrap();
         assert_eq!((Standing::of(&none).maintenance, Standing::of(&none).polling), (0.0, 0.0));
     }

@@ -1,18 +1,18 @@
-//! Environment variables: how much room a function's take.
+//! Environment variables: the size of a function's variables.
 
 use super::{DeployedFunction, DeployedQueue, Deployment, MAX_STACK_NAME, UNDELIVERED_QUEUE, variables};
 use crate::problems::Problems;
 
-/// What all variables of a function may take together (AWS Lambda Developer Guide, "Lambda quotas").
+/// The limit for all variables of a function (AWS Lambda Developer Guide, "Lambda quotas").
 const MAX_BYTES: usize = 4096;
 
-/// `https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/`: no other region's is longer today.
+/// `https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/`: no other region has a longer one today.
 const URL_BYTES: usize = 58;
 /// The longest name of a bucket.
 const BUCKET_BYTES: usize = 63;
 /// `arn:aws-us-gov:sqs:ap-southeast-1:123456789012:`, and the like for other services.
 const ARN_BYTES: usize = 47;
-/// What CloudFormation makes of a stack's name for a table, with an id of its own behind it: `-Jobs-1ABCDEFGHIJKL`.
+/// A table's name: CloudFormation appends to the stack's name, for instance `-Jobs-1ABCDEFGHIJKL`.
 const TABLE_BYTES: usize = MAX_STACK_NAME + 19;
 /// The longest name of a role (IAM User Guide, "IAM and AWS STS quotas"), with `role/`.
 const ROLE_BYTES: usize = 5 + 64;
@@ -23,7 +23,7 @@ pub(super) fn check(deployment: &Deployment, problems: &mut Problems) {
         if bytes > MAX_BYTES {
             problems.add(format!(
                 "function {:?}: its environment variables may take {bytes} bytes, and Lambda allows {MAX_BYTES}; the \
-                 URLs of {} queues are the most of it: deploy some functions as a stack of their own",
+                 URLs of {} queues use most of it: deploy some functions as a separate stack",
                 function.name,
                 deployment.queues.len()
             ));
@@ -31,7 +31,7 @@ pub(super) fn check(deployment: &Deployment, problems: &mut Problems) {
     }
 }
 
-/// What a function's variables take at most. Of settings only the default's length is known.
+/// The maximum size of a function's variables. Of settings only the default's length is known.
 fn bytes(deployment: &Deployment, function: &DeployedFunction) -> usize {
     let queues: usize = deployment.queues.iter().map(url_map_bytes).sum();
     let objects = if function.objects { variables::OBJECTS.len() + "s3://".len() + BUCKET_BYTES } else { 0 };
@@ -42,7 +42,7 @@ fn bytes(deployment: &Deployment, function: &DeployedFunction) -> usize {
     variables::QUEUES.len() + queues + objects + records + schedules + own + settings
 }
 
-/// What tells a function where records, events and large arguments are.
+/// The variables for records, events and large arguments.
 fn records_bytes() -> usize {
     sum(&[
         (variables::TABLE, TABLE_BYTES),
@@ -52,7 +52,7 @@ fn records_bytes() -> usize {
     ])
 }
 
-/// What tells a function where schedules are.
+/// The variables for schedules.
 fn schedules_bytes() -> usize {
     sum(&[
         (variables::SCHEDULE_GROUP, MAX_STACK_NAME),

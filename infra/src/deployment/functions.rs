@@ -16,38 +16,38 @@ pub struct DeployedFunction {
     pub description: String,
     /// Its memory.
     pub memory_mb: u16,
-    /// Its timeout: that of its slowest job, and a margin.
+    /// Its timeout: that of its slowest job plus a margin.
     pub timeout_secs: u32,
     /// Environment variables with fixed values.
     pub variables: BTreeMap<String, String>,
-    /// Environment variables whose values the one who deploys decides.
+    /// Environment variables whose values are set at deployment.
     pub settings: Vec<DeployedSetting>,
     /// Whether it reads and writes objects.
     pub objects: bool,
     /// Whether it keeps records.
     pub tracked: bool,
-    /// Whether it looks after the whole deployment: reads how much lies in each queue, and finds what is due.
+    /// Whether it maintains the whole deployment: reads the depth of each queue, and finds due jobs.
     pub maintenance: bool,
     /// The queues that its handlers enqueue on, by name.
     pub enqueues_to: BTreeSet<String>,
-    /// Whether its handlers make and change schedules.
+    /// Whether its handlers create and change schedules.
     pub schedules: bool,
     /// Whether its handlers cancel jobs and run ended ones again.
     pub manages_jobs: bool,
-    /// Whether a job of it must run alone, so that it takes and frees locks.
+    /// Whether one of its jobs has an overlap policy, so that it takes and frees locks.
     pub locks: bool,
-    /// The events that call it directly. One event that fits several of these is one call.
+    /// The events that call it directly. One event that matches several of these is one call.
     pub events: Vec<EventPattern>,
 }
 
-/// An environment variable whose value the one who deploys decides.
+/// An environment variable whose value is set at deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeployedSetting {
     /// The variable.
     pub variable: String,
-    /// What it is for.
+    /// Its purpose.
     pub about: String,
-    /// The value where none is given; may be empty.
+    /// The default value; may be empty.
     pub default: String,
     /// Whether it must not be shown.
     pub secret: bool,
@@ -55,7 +55,7 @@ pub struct DeployedSetting {
     pub names_secrets: bool,
 }
 
-/// Which events call a function. At least one of the two is there.
+/// The events that call a function. At least one of the two fields is set.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EventPattern {
     /// The event's `source`.
@@ -65,7 +65,7 @@ pub struct EventPattern {
 }
 
 impl DeployedSetting {
-    /// The name by which the one who deploys gives the value: `WebhookSecret` for `LAMPLIGHTER_WEBHOOK_SECRET`.
+    /// The template parameter for the value: `WebhookSecret` for `LAMPLIGHTER_WEBHOOK_SECRET`.
     #[must_use]
     pub fn parameter(&self) -> String {
         let variable = self.variable.strip_prefix("LAMPLIGHTER_").unwrap_or(&self.variable);
@@ -73,7 +73,7 @@ impl DeployedSetting {
     }
 }
 
-/// Asked for by the template itself.
+/// The template's own parameters.
 const PARAMETERS: [&str; 9] = [
     "AlarmTopicArn",
     "Architecture",
@@ -148,8 +148,8 @@ fn check_variables(function: &Function, problems: &mut Problems) {
             && variable.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !form || variable.len() < 2 {
             problems.add(format!(
-                "function {name:?}: {variable:?} cannot be an environment variable; it begins with a letter and goes on \
-                 with letters, digits and _"
+                "function {name:?}: {variable:?} cannot be an environment variable; use a letter and then \
+                 letters, digits and _"
             ));
         }
         // Lambda's own: AWS Lambda Developer Guide, "Working with Lambda environment variables".
@@ -159,7 +159,7 @@ fn check_variables(function: &Function, problems: &mut Problems) {
             ));
         }
         if !seen.insert(variable) {
-            problems.add(format!("function {name:?}: the environment variable {variable} is there twice; keep one"));
+            problems.add(format!("function {name:?}: the environment variable {variable} is set twice; keep one"));
         }
     }
 }
@@ -180,14 +180,14 @@ fn check_performers(functions: &[Function], definitions: &[Definition], problems
     }
     for definition in definitions.iter().filter(|definition| !performers.contains_key(definition.name)) {
         problems.add(format!(
-            "job {} is defined, and no function performs it: what is enqueued would wait for ever; add a handler or \
-             remove the definition",
+            "job {} is defined, but no function performs it: enqueued jobs would wait forever; add a handler or remove \
+             the definition",
             definition.name
         ));
     }
 }
 
-/// Functions may share a setting, and then mean the same by it.
+/// Functions may share a setting if they declare it identically.
 fn check_settings(functions: &[Function], problems: &mut Problems) {
     let mut known: BTreeMap<String, (&Setting, &Function)> = BTreeMap::new();
     for function in functions {

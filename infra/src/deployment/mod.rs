@@ -77,7 +77,7 @@ impl Deployment {
     }
 
     /// Whether that function delays jobs by one-time schedules. The others do so by the table, from which the function
-    /// that keeps house sends what is due; without one, only schedules are left.
+    /// for maintenance sends what is due; without one, only schedules are left.
     #[must_use]
     pub fn delays_by_schedules(&self, function: &DeployedFunction) -> bool {
         let maintenance = self.functions.iter().any(|function| function.maintenance);

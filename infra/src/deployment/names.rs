@@ -1,12 +1,11 @@
-//! Names: how long they may be, and which would become one and the same.
+//! Names: their lengths, and collisions between them.
 
 use std::collections::BTreeMap;
 
 use super::Deployment;
 use crate::problems::Problems;
 
-/// The longest name of a stack. What the template names begins with the stack's name, so each limit is shared between
-/// the two.
+/// The longest name of a stack. The stack's name is the prefix of the names in the template, so both share each limit.
 pub const MAX_STACK_NAME: usize = 23;
 
 /// The queue for events that could not be delivered.
@@ -24,7 +23,7 @@ pub const MAX_QUEUE_NAME: usize = room(MAX_QUEUE, "-dlq.fifo");
 /// The longest name of a schedule.
 pub const MAX_SCHEDULE_NAME: usize = room(MAX_FUNCTION_OR_RULE, "");
 
-/// What a definition's name may have beside the stack's name, a `-` and a suffix.
+/// The length left for a definition's name beside the stack's name, a `-` and a suffix.
 const fn room(limit: usize, suffix: &str) -> usize {
     limit - MAX_STACK_NAME - 1 - suffix.len()
 }
@@ -40,7 +39,7 @@ pub fn logical_name(name: &str) -> String {
     words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect()
 }
 
-/// Whether a queue of that name would get the name of another queue of the stack: of a dead-letter queue, or of that for
+/// Whether the name may collide with another queue of the stack: a dead-letter queue, or the queue for undelivered
 /// events.
 #[must_use]
 pub fn is_taken_queue(name: &str) -> bool {
@@ -55,7 +54,7 @@ pub(super) fn check(deployment: &Deployment, problems: &mut Problems) {
     for queue in &deployment.queues {
         if is_taken_queue(&queue.name) {
             problems
-                .add(format!("queue {:?} has a name that another queue of the stack may get; rename it", queue.name));
+                .add(format!("queue {:?} has a name that another queue of the stack may have; rename it", queue.name));
         }
     }
     check_kind("function", MAX_FUNCTION_NAME, functions, problems);
@@ -67,15 +66,15 @@ fn check_kind<'a>(kind: &str, room: usize, names: impl Iterator<Item = &'a str>,
     for name in names {
         if name.len() > room {
             problems.add(format!(
-                "{kind} {name:?} has {} characters; behind the stack's name there is room for {room}",
+                "{kind} {name:?} has {} characters; after the stack's name there is room for {room}",
                 name.len()
             ));
         }
         if let Some(other) = known.insert(logical_name(name), name) {
             let text = if other == name {
-                format!("there are two of the name {kind} {name:?}; rename one")
+                format!("the name {kind} {name:?} is used twice; rename one")
             } else {
-                format!("{kind} {other:?} and {kind} {name:?} differ in punctuation only; rename one")
+                format!("{kind} {other:?} and {kind} {name:?} differ only in punctuation; rename one")
             };
             problems.add(text);
         }

@@ -1,8 +1,8 @@
-//! Queues: how long a message stays hidden, how often it comes, how long it is kept.
+//! Queues: visibility timeout, maximum receives, retention.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lamplighter::{Function, Overlap, Queue, Setting, days, host::Route, hours, mins};
+use lamplighter::{Function, Queue, days, host::Route, hours, mins};
 
 use crate::problems::Problems;
 
@@ -17,37 +17,31 @@ pub struct DeployedQueue {
     pub function: String,
     /// The jobs that it carries, by name.
     pub jobs: Vec<String>,
-    /// How long a received message stays hidden: six times the function's timeout, and the window (AWS Lambda
+    /// How long a received message stays hidden: six times the function's timeout plus the window (AWS Lambda
     /// Developer Guide, "Creating and configuring an Amazon SQS event source mapping"). A worker sets its own back-off
-    /// for what failed; this is what brings back messages of an environment that died.
+    /// for failed jobs; this timeout returns the messages of an environment that died.
     pub visibility_secs: u32,
     /// How long a message is kept.
     pub retention_secs: u32,
     /// How long a dead letter is kept. On a standard queue that counts from when the message was first sent.
     pub dead_letter_retention_secs: u32,
-    /// After how many receives SQS itself moves a message to the dead-letter queue: the backstop for jobs that take
-    /// their whole environment down, so it lies above what workers count.
+    /// The number of receives after which SQS itself moves a message to the dead-letter queue: the backstop for jobs that
+    /// crash their whole environment, so it is above what workers count.
     pub max_receives: u32,
-    /// How old a message may be before nobody can be taking it: the longest delay that SQS knows, and all attempts and
-    /// waits of its most patient job. Whole minutes.
+    /// The age above which a message cannot be in normal processing: the longest delay of SQS, and all attempts and
+    /// waits of its longest-retrying job. Whole minutes.
     pub stale_secs: u32,
-    /// Messages an invocation, at most.
+    /// Messages per invocation, at most.
     pub batch_size: u16,
     /// How long Lambda may wait to fill a batch.
     pub window_secs: u16,
-    /// Invocations at once, where limited.
+    /// Concurrent invocations, if limited.
     pub max_concurrency: Option<u16>,
 }
 
-/// Receives beyond the attempts: a job that is released (throttled, unknown during a deployment) is received again
-/// without having been run. At least five receives are AWS's advice ("Creating and configuring an Amazon SQS event
-/// source mapping").
-const SLACK: u32 = 5;
-/// Amazon SQS API Reference, SetQueueAttributes: `maxReceiveCount`.
-const MAX_RECEIVES: u32 = 1000;
-/// SQS's own default, kept where it is enough.
+/// SQS's own default, used if it is enough.
 const RETENTION: Duration = days(4);
-/// The longest there is (Amazon SQS Developer Guide, "Message quotas").
+/// The maximum (Amazon SQS Developer Guide, "Message quotas").
 const MAX_RETENTION: Duration = days(14);
 /// The longest delay of a message that is sent (the same).
 const MAX_DELAY: Duration = mins(15);
@@ -77,20 +71,12 @@ pub(super) fn derive(functions: &[Function], problems: &mut Problems) -> Vec<Dep
 fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQueue {
     let routes: Vec<_> = function.routes().filter(|route| route.queue.name() == queue.name()).collect();
     let timeout = function.timeout();
-    let attempts = routes.iter().map(|route| route.options.retry.max_attempts()).max().unwrap_or(1);
     let mut longest = Duration::ZERO;
     for route in &routes {
         longest = longest.max(lifetime(route, timeout));
         check(route, timeout, problems);
     }
     let window = queue.batch_window;
-    // A job that waits for another of its schedule, or for a secret that cannot be read, is received each time it asks.
-    // Its attempts are counted in its record.
-    let reads_secrets = function.spec().settings.iter().any(Setting::names_secrets) && !function.spec().stateless;
-    let waits = reads_secrets || routes.iter().any(|route| route.options.overlap != Overlap::Allow);
-    // Where every attempt is counted in a record, receives need count nothing: while the table is away they go on.
-    let counted =
-        !function.spec().stateless && !routes.is_empty() && routes.iter().all(|route| route.options.is_tracked());
     DeployedQueue {
         name: queue.name().into(),
         fifo: queue.is_fifo(),
@@ -99,10 +85,7 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
         visibility_secs: seconds(timeout.saturating_mul(6).saturating_add(window)),
         retention_secs: seconds(retention(longest)),
         dead_letter_retention_secs: seconds(MAX_RETENTION),
-        max_receives: match waits || counted {
-            true => MAX_RECEIVES,
-            false => attempts.saturating_add(SLACK).min(MAX_RECEIVES),
-        },
+        max_receives: function.receive_limit(queue.name()),
         stale_secs: seconds(longest.saturating_add(MAX_DELAY)).next_multiple_of(60),
         batch_size: queue.batch_size,
         window_secs: u16::try_from(window.as_secs()).unwrap_or(u16::MAX),
@@ -110,7 +93,7 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
     }
 }
 
-/// How long a job may live from its first receive: all of its attempts, and the waits between them.
+/// A job's longest life from its first receive: all of its attempts, and the waits between them.
 fn lifetime(route: &Route, timeout: Duration) -> Duration {
     let retry = &route.options.retry;
     retry.span().saturating_add(timeout.saturating_mul(retry.max_attempts()))
@@ -125,19 +108,19 @@ fn retention(longest: Duration) -> Duration {
 fn check(route: &Route, timeout: Duration, problems: &mut Problems) {
     let retry = &route.options.retry;
     let (job, attempts) = (route.job, retry.max_attempts());
-    if attempts > MAX_RECEIVES - SLACK {
+    let (receives, most) = (Function::MAX_RECEIVES, Function::MAX_RECEIVES - Function::SPARE_RECEIVES);
+    if attempts > most {
         problems.add(format!(
-            "job {job} has {attempts} attempts; SQS delivers a message at most {MAX_RECEIVES} times, so at most {} \
-             attempts are possible",
-            MAX_RECEIVES - SLACK
+            "job {job} has {attempts} attempts; SQS delivers a message at most {receives} times, so at most {most} \
+             attempts are possible"
         ));
         return;
     }
     let life = lifetime(route, timeout);
     if life > MAX_RETENTION - days(1) {
         problems.add(format!(
-            "job {job} may go on retrying for {:.1} days; SQS keeps a message 14 days at most, waiting included: make \
-             it fewer attempts or shorter delays, 13 days in all",
+            "job {job} may retry for {:.1} days; SQS keeps a message 14 days at most, waiting included: set fewer \
+             attempts or shorter delays, 13 days in all",
             life.as_secs_f64() / days(1).as_secs_f64()
         ));
     }

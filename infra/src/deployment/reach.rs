@@ -1,4 +1,4 @@
-//! Which queues a function's handlers enqueue on, and whether anybody takes what they enqueue.
+//! The queues that a function's handlers enqueue on, and whether a function consumes them.
 
 use std::collections::BTreeSet;
 
@@ -27,12 +27,12 @@ fn check_job(function: &Function, job: &str, queue: Queue, functions: &[Function
     let name = function.name();
     match functions.iter().find_map(|other| Some((other, other.route(job)?))) {
         None => problems.add(format!(
-            "function {name:?}: it enqueues {job}, which no function performs: it would wait for ever; add a handler, or \
-             remove the .enqueues::<…>() of it"
+            "function {name:?}: it enqueues {job}, which no function performs: the job would wait forever; add a handler, \
+             or remove its .enqueues::<…>()"
         )),
         Some((other, route)) if route.queue != queue => problems.add(format!(
             "function {name:?}: it enqueues {job} on queue {:?}, and function {:?} takes it from queue {:?}, or they \
-             declare it differently; share one type",
+             declare the queue differently; share one type",
             queue.name(),
             other.name(),
             route.queue.name()
@@ -46,11 +46,11 @@ fn check_queue(function: &Function, queue: Queue, functions: &[Function], proble
     let all = functions.iter().flat_map(|other| other.queues());
     match all.into_iter().find(|other| other.name() == wanted) {
         None => problems.add(format!(
-            "function {name:?}: it enqueues on queue {wanted:?}, from which no function takes: what is enqueued would wait \
-             for ever; add a handler of a job on it, or remove the .enqueues_to(…) of it"
+            "function {name:?}: it enqueues on queue {wanted:?}, which no function consumes: the jobs would wait forever; \
+             add a handler for a job on it, or remove its .enqueues_to(…)"
         )),
         Some(other) if other != queue => problems.add(format!(
-            "function {name:?}: it declares queue {wanted:?} otherwise than the function that takes from it; share one \
+            "function {name:?}: it declares queue {wanted:?} differently from the function that consumes it; share one \
              constant"
         )),
         Some(_) => {}

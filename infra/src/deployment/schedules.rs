@@ -1,4 +1,4 @@
-//! Schedules: which service carries each, what it calls, and what it says.
+//! Schedules: the service that runs each, its target, and its message.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use lamplighter::{Function, ScheduledJob, backend::tick_template, schedule::Even
 
 use crate::problems::Problems;
 
-/// Something that starts a job by itself.
+/// A schedule that starts a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DeployedSchedule {
     /// Its name in the definitions.
@@ -15,19 +15,19 @@ pub struct DeployedSchedule {
     pub description: String,
     /// The job that it starts.
     pub job: String,
-    /// When.
+    /// Its times.
     pub timing: Timing,
     /// What it calls.
     pub target: Target,
     /// Whether the target is a FIFO queue.
     pub fifo: bool,
-    /// Whether it runs.
+    /// Whether it is enabled.
     pub enabled: bool,
     /// The arguments: the text of a JSON object.
     args: String,
 }
 
-/// When something runs, as AWS writes it.
+/// A schedule's times, in AWS's notation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Timing {
     /// By an EventBridge rule, in UTC.
@@ -44,22 +44,22 @@ pub enum Timing {
     },
 }
 
-/// What a schedule calls.
+/// A schedule's target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A queue, by its name in the definitions: no function runs to start a function.
+    /// A queue, by its name in the definitions: no function runs just to start another.
     Queue(String),
-    /// A function, which has a trigger of the schedule's name.
+    /// A function with a trigger of the schedule's name.
     Function(String),
 }
 
 /// EventBridge's limit for an input template and for a constant input (Amazon EventBridge API Reference,
-/// InputTransformer and Target). Scheduler takes more.
+/// InputTransformer and Target). Scheduler allows more.
 const MAX_INPUT: usize = 8192;
 
 impl DeployedSchedule {
-    /// The body of the message that a tick sends. `time` is what the service puts the tick's time in place of; one that
-    /// stays as it is makes no valid id, so that ticks do not become one job either.
+    /// The body of the message that a tick sends. `time` is the placeholder that the service replaces with the tick's
+    /// time. An unreplaced placeholder is not a valid id, so ticks cannot all become one job.
     #[must_use]
     pub fn message(&self, time: &str) -> String {
         tick_template(&self.name, &self.job, &self.args, time)
@@ -99,7 +99,7 @@ fn one(functions: &[Function], scheduled: &ScheduledJob, problems: &mut Problems
     let checked = schedule.check().map_err(|error| problems.add(error.to_string()));
     let timing = schedule.eventbridge().map_err(|error| {
         let text = error.to_string();
-        // A zone is found wanting by both.
+        // Both report an unknown zone.
         if !problems.sentences().contains(&text) {
             problems.add(text);
         }
@@ -116,8 +116,8 @@ fn one(functions: &[Function], scheduled: &ScheduledJob, problems: &mut Problems
         let own = trigger.fixed_args().map_or("{}", |args| args.get());
         if own != scheduled.args.get() {
             problems.add(format!(
-                "schedule `{name}` starts {job} with other arguments than the trigger of that name in function {} \
-                 gives; give both the same",
+                "schedule `{name}` starts {job} with other arguments than the trigger of that name in function {}; use \
+                 the same for both",
                 function.name()
             ));
         }
@@ -147,8 +147,8 @@ fn one(functions: &[Function], scheduled: &ScheduledJob, problems: &mut Problems
     }
     if matches!((&deployed.timing, &deployed.target), (Timing::Scheduler { .. }, Target::Function(_))) {
         problems.add(format!(
-            "schedule `{name}` is in a time zone or for one moment, which EventBridge's rules do not know, so it cannot \
-             call function {} directly; remove the trigger of that name, and it goes through the job's queue",
+            "schedule `{name}` is in a time zone or for one moment, which EventBridge rules do not support, so it cannot \
+             call function {} directly; remove the trigger of that name, and it sends to the job's queue",
             function.name()
         ));
     }

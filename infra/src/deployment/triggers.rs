@@ -1,4 +1,4 @@
-//! Events that start jobs: whether the arguments that are made of them fit the jobs' schemas.
+//! Events that start jobs: checks the arguments taken from them against the jobs' schemas.
 
 use lamplighter::{EventTrigger, Function};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ pub(super) fn check(function: &Function, problems: &mut Problems) {
         let job = trigger.job();
         if pattern(trigger) == (EventPattern { source: None, detail_type: None }) && trigger.rule.is_none() {
             problems.add(format!(
-                "function {name:?}: every event there is would start {job}; name a source, a detail type or a rule"
+                "function {name:?}: every event would start {job}; name a source, a detail type or a rule"
             ));
         }
         for sentence in arguments(trigger) {
@@ -21,12 +21,12 @@ pub(super) fn check(function: &Function, problems: &mut Problems) {
     }
 }
 
-/// What is wrong with the arguments of a trigger.
+/// The problems of a trigger's arguments.
 fn arguments(trigger: &EventTrigger) -> Vec<String> {
     let schema = trigger.definition().schema().to_value();
     let mut sentences: Vec<String> = mapped(trigger, &schema);
     if trigger.mapped_args().is_empty() && trigger.fixed_args().is_none() && trigger.rule.is_none() {
-        // The detail holds the arguments, and what it will be is not known here. That of a tick is empty.
+        // The event's detail holds the arguments, which are unknown here. The detail of a tick is empty.
         return sentences;
     }
     let fixed =
@@ -38,14 +38,14 @@ fn arguments(trigger: &EventTrigger) -> Vec<String> {
     let missing: Vec<_> = required.filter(|name| !is_given(name)).collect();
     if !missing.is_empty() {
         sentences.push(format!(
-            "the job needs {}, and neither .arg(name, path) nor .args(job) gives it; map it, or give it a default",
+            "the job needs {}, and neither .arg(name, path) nor .args(job) sets it; map it, or give it a default",
             missing.join(", ")
         ));
     }
     sentences
 }
 
-/// What is wrong with the arguments that are taken from events.
+/// The problems of the arguments that are taken from events.
 fn mapped(trigger: &EventTrigger, schema: &Value) -> Vec<String> {
     let mut sentences = Vec::new();
     let known = schema["properties"].as_object();
@@ -56,7 +56,7 @@ fn mapped(trigger: &EventTrigger, schema: &Value) -> Vec<String> {
         }
         if !EventTrigger::is_path(path) {
             sentences.push(format!(
-                "{path:?} is no path into an event; write $.detail.order.id, $.time or the like, with names only"
+                "{path:?} is not a path into an event; write $.detail.order.id, $.time or the like, with names only"
             ));
         }
         let Some(property) = known.and_then(|known| known.get(*name)) else {
@@ -78,7 +78,7 @@ fn is_text(path: &str) -> bool {
     ["$.version", "$.id", "$.detail-type", "$.source", "$.account", "$.time", "$.region"].contains(&path)
 }
 
-/// Whether a text may fit a property. What it refers to is not looked at.
+/// Whether a text may fit a property. References are not followed.
 fn takes_text(property: &Value) -> bool {
     match &property["type"] {
         Value::String(kind) => kind == "string",
@@ -87,11 +87,11 @@ fn takes_text(property: &Value) -> bool {
     }
 }
 
-/// What of fixed arguments does not fit the schema. That something is missing is told elsewhere.
+/// The errors of fixed arguments against the schema. Missing arguments are reported by the caller.
 fn unfit(schema: &Value, fixed: &Value) -> Vec<String> {
     let validator = match jsonschema::validator_for(schema) {
         Ok(validator) => validator,
-        Err(error) => return vec![format!("the job's schema makes no sense: {error}")],
+        Err(error) => return vec![format!("the job's schema is invalid: {error}")],
     };
     let errors = validator.iter_errors(fixed);
     let missing = |error: &jsonschema::ValidationError<'_>| {

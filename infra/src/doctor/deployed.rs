@@ -1,32 +1,43 @@
-//! What is there: read once, and plain data from then on.
+//! The deployed stack: read once, and plain data from then on.
 
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use lamplighter::backend::StoreError;
-use lamplighter_aws::{Account, Code, DeployedStack, Observed, ResourceRef, RunTimeSchedule, StackReader, Unreadable};
+use lamplighter_aws::{
+    Account, Code, DeployedStack, Drift, Observed, ResourceRef, RunTimeSchedule, StackReader, Unreadable,
+};
 use serde_json::Value;
 
-use super::expected::{Resource, Subject};
+use super::{
+    compare::drift::is_compared,
+    expected::{Resource, Subject},
+};
 
-/// What is there.
+/// The deployed stack.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Deployed {
     pub(super) stack: DeployedStack,
-    /// The template that it was deployed from, where that can be read.
+    /// The template that it was deployed from, if it can be read.
     pub(super) template: Option<Value>,
-    /// Resources that were looked at, by logical id.
+    /// The resources that were read, by logical id.
     pub(super) looks: BTreeMap<String, Observed>,
-    /// What code functions run, by logical id.
+    /// Drift of the resources that are not read singly, by logical id, as CloudFormation reports it; `None` where it cannot.
+    pub(super) drifts: Option<BTreeMap<String, Drift>>,
+    /// The code of functions, by logical id.
     pub(super) code: BTreeMap<String, Code>,
-    /// Schedules that were made at run time.
+    /// Schedules created at run time.
     pub(super) made: Vec<RunTimeSchedule>,
     pub(super) account: Account,
-    /// What could not be looked at, beside single resources: what it is, and why not.
+    /// What could not be read, besides single resources: a label, and the reason.
     pub(super) unreadable: Vec<(String, Unreadable)>,
 }
 
-/// Resources that are looked at at once.
+/// AWS CloudFormation User Guide, "Detect unmanaged configuration changes to stacks and resources with drift detection".
+const DRIFT_IS_DETECTED_IN: [&str; 4] =
+    ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED"];
+
+/// Resources that are read concurrently.
 const AT_ONCE: usize = 8;
 
 impl Deployed {
@@ -67,6 +78,14 @@ impl Deployed {
                 .unreadable
                 .extend(unreadable.into_iter().map(|one| ("schedules made at run time".to_owned(), one)));
         }
+        if DRIFT_IS_DETECTED_IN.contains(&&*stack.status) {
+            let compared =
+                resources.iter().filter(|one| is_compared(&one.kind) && stack.resources.contains_key(&one.id));
+            let compared: Vec<_> = compared.map(|resource| resource.id.clone()).collect();
+            let (drifts, unreadable) = stack_reader.drift(&stack.name, &compared).await?;
+            deployed.drifts = Some(drifts);
+            deployed.unreadable.extend(unreadable.into_iter().map(|one| ("alarms, logs and buckets".to_owned(), one)));
+        }
         let (account, unreadable) = stack_reader.account().await?;
         deployed.account = account;
         deployed.unreadable.extend(unreadable.into_iter().map(|one| ("quotas of the account".to_owned(), one)));
@@ -75,7 +94,7 @@ impl Deployed {
     }
 }
 
-/// Whether a function can be asked: one that is held at no concurrency, or has no code yet, answers nobody.
+/// Whether a function can answer: not if its reserved concurrency is zero, or if it has no code yet.
 fn can_answer(look: &Observed) -> bool {
     look.seen.as_ref().is_some_and(|seen| {
         let state = seen["State"].as_str().unwrap_or("Active");
@@ -83,7 +102,7 @@ fn can_answer(look: &Observed) -> bool {
     })
 }
 
-/// What to look at; `None` for what is known from the stack alone, and for what the stack does not have.
+/// What to read; `None` for a resource that is known from the stack itself, or that the stack lacks.
 fn part(resource: &Resource, stack: &DeployedStack) -> Option<ResourceRef> {
     let id = stack.resources.get(&resource.id).map(|resource| &*resource.physical_id).filter(|id| !id.is_empty())?;
     let text = |name: &str| resource.properties[name].as_str().map(ToOwned::to_owned);

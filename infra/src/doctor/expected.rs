@@ -1,4 +1,4 @@
-//! What a stack should be: the template's resources, as the deployed stack would have them.
+//! The expected stack: the template's resources, as the deployed stack should have them.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 use super::resolve::Resolver;
 use crate::{
     deployment::Deployment,
-    sam::{self, Template},
+    sam::{Template, names},
 };
 
-/// What a stack should be: a deployment, its template, and the code of its functions.
+/// The expected stack: a deployment, its template, and the code of its functions.
 #[derive(Debug, Clone)]
 pub struct Expected {
     pub(super) deployment: Deployment,
@@ -21,14 +21,14 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// What is wanted of a deployment of these functions.
+    /// The expected stack of a deployment of these functions.
     #[must_use]
     pub fn new(functions: &[Function], deployment: Deployment) -> Self {
         let template = Template::new(&deployment).to_json();
         Self { deployment, template, code: functions.iter().map(About::of).collect() }
     }
 
-    /// The template's resources, read as this stack has them.
+    /// The template's resources, resolved for this stack.
     pub(super) fn resources(&self, stack: &DeployedStack) -> Vec<Resource> {
         let resolver = Resolver::new(&self.template, stack);
         let of = subjects(&self.deployment);
@@ -55,7 +55,7 @@ impl Expected {
     }
 }
 
-/// A resource that should be there.
+/// A resource that should exist.
 #[derive(Debug, Clone)]
 pub(super) struct Resource {
     /// Its logical id.
@@ -70,7 +70,7 @@ pub(super) struct Resource {
     pub(super) raw: Value,
 }
 
-/// What a resource is in the definitions.
+/// A resource's place in the definitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Subject {
     Queue(String),
@@ -80,7 +80,7 @@ pub(super) enum Subject {
     Mapping(String),
     Role(String),
     SchedulerRole,
-    /// By the name that it has in the definitions.
+    /// By its name in the definitions.
     Schedule(String),
     /// The rule for a function's events.
     Events(String),
@@ -91,7 +91,7 @@ pub(super) enum Subject {
 }
 
 impl Resource {
-    /// What it is, in words of the definitions.
+    /// Its label, in terms of the definitions.
     pub(super) fn label(&self) -> String {
         match &self.of {
             Subject::Queue(name) => format!("queue {name}"),
@@ -111,7 +111,7 @@ impl Resource {
     }
 }
 
-/// A resource that the definitions have no name for: `alarm ImagesAgeAlarm`.
+/// The label of a resource without a name in the definitions: `alarm ImagesAgeAlarm`.
 pub(super) fn label_of(kind: &str, id: &str) -> String {
     let word = match kind.rsplit("::").next().unwrap_or_default() {
         "QueuePolicy" => "queue policy",
@@ -127,28 +127,28 @@ pub(super) fn label_of(kind: &str, id: &str) -> String {
 fn subjects(deployment: &Deployment) -> BTreeMap<String, Subject> {
     let mut all = BTreeMap::new();
     for queue in &deployment.queues {
-        all.insert(sam::queue_id(&queue.name), Subject::Queue(queue.name.clone()));
-        all.insert(sam::dead_letters_id(&queue.name), Subject::DeadLetters(queue.name.clone()));
-        all.insert(sam::mapping_id(&queue.name), Subject::Mapping(queue.name.clone()));
+        all.insert(names::queue_id(&queue.name), Subject::Queue(queue.name.clone()));
+        all.insert(names::dead_letters_id(&queue.name), Subject::DeadLetters(queue.name.clone()));
+        all.insert(names::mapping_id(&queue.name), Subject::Mapping(queue.name.clone()));
     }
     for function in &deployment.functions {
-        all.insert(sam::function_id(&function.name), Subject::Function(function.name.clone()));
-        all.insert(sam::role_id(&function.name), Subject::Role(function.name.clone()));
-        all.insert(sam::events::events_rule_id(function), Subject::Events(function.name.clone()));
+        all.insert(names::function_id(&function.name), Subject::Function(function.name.clone()));
+        all.insert(names::role_id(&function.name), Subject::Role(function.name.clone()));
+        all.insert(names::events_rule_id(function), Subject::Events(function.name.clone()));
     }
     for schedule in &deployment.schedules {
-        all.insert(sam::events::schedule_id(schedule), Subject::Schedule(schedule.name.clone()));
+        all.insert(names::schedule_id(schedule), Subject::Schedule(schedule.name.clone()));
     }
-    all.insert(sam::events::UNDELIVERED.into(), Subject::Undelivered);
-    all.insert(sam::records::TABLE.into(), Subject::Table);
-    all.insert(sam::records::BUS.into(), Subject::Bus);
-    all.insert(sam::scheduler::GROUP.into(), Subject::Group);
-    all.insert(sam::scheduler::ROLE.into(), Subject::SchedulerRole);
+    all.insert(names::UNDELIVERED.into(), Subject::Undelivered);
+    all.insert(names::TABLE.into(), Subject::Table);
+    all.insert(names::BUS.into(), Subject::Bus);
+    all.insert(names::SCHEDULE_GROUP.into(), Subject::Group);
+    all.insert(names::SCHEDULER_ROLE.into(), Subject::SchedulerRole);
     all
 }
 
-/// What SAM makes of a function's properties and those of all (AWS SAM Developer Guide, "Globals section"): maps are
-/// merged, and else the function's own counts.
+/// Merges a function's properties with the global ones as SAM does (AWS SAM Developer Guide, "Globals section"): maps are
+/// merged; otherwise the function's own value is used.
 fn merged(all: &Value, own: &Value) -> Value {
     match (all, own) {
         (Value::Object(all), Value::Object(own)) if !is_call(all) && !is_call(own) => {

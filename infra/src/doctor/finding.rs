@@ -1,35 +1,35 @@
-//! What is wrong with a deployed stack.
+//! Findings about a deployed stack.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Something that is wrong, or could not be looked at.
+/// A problem, or something that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// What kind of thing.
+    /// Its kind.
     pub kind: Kind,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// What it is about, as the definitions name it: `queue webhooks`.
+    /// The resource, as the definitions name it: `queue webhooks`.
     pub resource: String,
-    /// What it is called on AWS; empty where it has no name there.
+    /// Its name on AWS; empty if it has none there.
     pub name: String,
-    /// How it is.
+    /// The actual state.
     pub found: String,
-    /// How it should be.
+    /// The expected state.
     pub expected: String,
-    /// What that breaks.
+    /// The consequence.
     pub breaks: String,
-    /// What repairs it.
+    /// How to repair it.
     pub repair: String,
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Jobs are lost, do not run, or run wrongly; or soon will.
+    /// Jobs are lost, do not run, or run wrongly, now or soon.
     Error,
     /// Worth a look.
     Warning,
@@ -46,14 +46,14 @@ impl fmt::Display for Severity {
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal,)+) => {
-        /// The kinds of findings. Their names stay.
+        /// The kinds of findings. Their names are stable.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub enum Kind {
             $($(#[$doc])* #[serde(rename = $name)] $kind,)+
         }
 
         impl Kind {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$kind),+];
 
             /// The kind's name.
@@ -72,19 +72,21 @@ kinds! {
     StackFailed = "stack-failed",
     /// The stack is being deployed.
     StackChanging = "stack-changing",
-    /// A resource is not there.
+    /// A resource is missing.
     ResourceMissing = "resource-missing",
-    /// A resource of the stack is in no definition any more.
+    /// A resource of the stack is no longer in the definitions.
     ResourceLeftOver = "resource-left-over",
+    /// A resource is not as it was deployed.
+    ResourceDrifted = "resource-drifted",
     /// A queue's attribute is not what it should be.
     QueueDrifted = "queue-drifted",
-    /// A queue's policy does not say what it should.
+    /// A queue's policy is not what it should be.
     QueuePolicy = "queue-policy",
     /// A dead-letter queue is not empty.
     DeadLetters = "dead-letters",
-    /// The queue for what EventBridge could not deliver is not empty.
+    /// The queue for undelivered events is not empty.
     UndeliveredEvents = "undelivered-events",
-    /// An event source mapping is off, or being switched.
+    /// An event source mapping is disabled, or being changed.
     MappingDisabled = "mapping-disabled",
     /// An event source mapping is not what it should be.
     MappingDrifted = "mapping-drifted",
@@ -92,21 +94,21 @@ kinds! {
     FunctionDrifted = "function-drifted",
     /// A function cannot run, or its last update failed.
     FunctionNotReady = "function-not-ready",
-    /// A function's concurrency is reserved at less than its queues may use.
+    /// A function's reserved concurrency is less than its queues may use.
     FunctionThrottled = "function-throttled",
     /// Lambda's recursion guard is on.
     RecursionGuard = "recursion-guard",
-    /// What becomes of a function's failed calls is not what it should be.
+    /// The handling of a function's failed calls is not what it should be.
     FailedCalls = "failed-calls",
-    /// EventBridge may not call a function any more.
+    /// EventBridge may no longer call a function.
     InvokePermission = "invoke-permission",
-    /// A role may not do any more what it must.
+    /// A role lacks a permission that it needs.
     RolePermission = "role-permission",
-    /// A rule or schedule is off.
+    /// A rule or schedule is disabled.
     ScheduleDisabled = "schedule-disabled",
     /// A rule or schedule is not what it should be.
     ScheduleDrifted = "schedule-drifted",
-    /// A rule or schedule starts nothing that is there.
+    /// The target of a rule or schedule is missing, or its job is unknown.
     ScheduleNowhere = "schedule-nowhere",
     /// The table of records is not what it should be.
     TableDrifted = "table-drifted",
@@ -114,7 +116,7 @@ kinds! {
     OldCode = "old-code",
     /// A quota of AWS is nearly used up.
     Quota = "quota",
-    /// Something could not be looked at.
+    /// Something could not be read.
     NotExamined = "not-examined",
 }
 
@@ -124,19 +126,19 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What an examination has come to.
+/// The result of an examination.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Examination {
-    /// What is wrong: errors first, then by resource.
+    /// The findings: errors first, then by resource.
     pub findings: Vec<Finding>,
-    /// Questions that were asked.
+    /// The number of checks.
     pub checks: usize,
-    /// Resources that they were about.
+    /// The number of resources that were checked.
     pub resources: usize,
 }
 
 impl Examination {
-    /// Whether nothing was found.
+    /// Whether there is no finding.
     #[must_use]
     pub fn is_well(&self) -> bool {
         self.findings.is_empty()

@@ -1,7 +1,7 @@
-//! What is wrong with a deployed stack: what is there, compared with what the definitions want.
+//! The doctor: compares a deployed stack with the definitions.
 //!
-//! Reading and comparing are apart. [`Expected::examine`] reads through an [`StackReader`]; what it read is plain data, and
-//! what follows from that is told without asking anybody.
+//! Reading and comparing are separate. [`Expected::examine`] reads through a [`StackReader`]; the result is plain data, which
+//! is compared without any further call.
 
 mod compare;
 mod deployed;
@@ -20,11 +20,12 @@ pub use self::{
 };
 
 impl Expected {
-    /// Compares a deployed stack with what is wanted. It only reads, and asks each function what code it runs, which runs
-    /// no job. What the caller may not look at is a finding too.
+    /// Compares a deployed stack with the expected one. It only reads, and asks each function which code it runs, which runs
+    /// no job. A resource that the caller may not read is a finding too.
     ///
     /// # Errors
-    /// When there is no such stack, when it is another one's altogether, or when CloudFormation cannot be asked.
+    /// When there is no such stack, when it was not deployed from these definitions at all, or when CloudFormation cannot be
+    /// called.
     pub async fn examine(&self, stack_reader: &StackReader, stack: &str) -> Result<Examination, StoreError> {
         let stack = stack_reader.stack(stack).await?;
         let resources = self.resources(&stack);
@@ -34,7 +35,7 @@ impl Expected {
     }
 }
 
-/// Refuses a stack that has nothing of the template: all of it would be missing there.
+/// Refuses a stack without any resource of the template: every resource would be reported as missing.
 fn check_is_ours(stack: &DeployedStack, resources: &[Resource]) -> Result<(), StoreError> {
     if stack.resources.is_empty() || resources.iter().any(|resource| stack.resources.contains_key(&resource.id)) {
         return Ok(());
@@ -54,10 +55,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stack_of_somebody_else_is_refused_in_one_sentence() {
+    fn a_foreign_stack_is_refused() {
         let mut stack = DeployedStack { name: "theirs".into(), ..DeployedStack::default() };
         let resources = crate::expected(&crate::test_app::shop()).unwrap().resources(&stack);
-        assert!(check_is_ours(&stack, &resources).is_ok(), "one whose making has failed is examined");
+        assert!(check_is_ours(&stack, &resources).is_ok(), "a stack whose creation failed is examined");
         let resource = StackResource { kind: "AWS::SQS::Queue".into(), physical_id: "u".into(), status: "x".into() };
         stack.resources.insert("TheirQueue".into(), resource.clone());
         let refused = check_is_ours(&stack, &resources).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! Whether policies still allow, and refuse, what they should.
+//! Checks that policies still allow, and refuse, what they should.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ pub(super) struct Right {
     pub(super) action: String,
     /// The resource's ARN; empty where a trust policy has none.
     pub(super) resource: String,
-    /// What it is limited to; empty where it is not.
+    /// The value of its condition; empty if it has none.
     pub(super) only: String,
 }
 
@@ -27,7 +27,7 @@ pub(super) fn statements(document: &Value) -> &[Value] {
     )
 }
 
-/// What `wanted` says and `found` does not. What cannot be told of `wanted` is not missed.
+/// The rights of `expected` that `found` lacks. Rights of `expected` with unknown values are skipped.
 pub(super) fn missing<'a>(expected: impl IntoIterator<Item = &'a Value>, found: &[Value]) -> BTreeSet<Right> {
     let mut missing = BTreeSet::new();
     for statement in expected {
@@ -92,7 +92,7 @@ fn each(limits: &[(String, String, Vec<String>)]) -> Vec<Vec<Limit>> {
     all
 }
 
-/// Whether a statement says it too: of the same effect and for the same principal, and limited to no less.
+/// Whether a statement includes the right: the same effect and principal, and no stricter conditions.
 fn says(found: &Value, expected: &Value, action: &str, resource: &str, limits: &[Limit]) -> bool {
     let limited = |(operator, key, values): &(String, String, Vec<String>)| {
         limits.iter().any(|limit| limit.0 == *operator && limit.1 == *key && values.contains(&limit.2))
@@ -103,7 +103,7 @@ fn says(found: &Value, expected: &Value, action: &str, resource: &str, limits: &
         && self::limits(found).iter().all(limited)
 }
 
-/// Whether a statement refuses it to everyone and always.
+/// Whether a statement refuses the right unconditionally to everyone.
 fn refuses(found: &Value, action: &str, resource: &str) -> bool {
     let everyone =
         found["Principal"].is_null() || principal(found) == principal(&serde_json::json!({"Principal": "*"}));
@@ -138,7 +138,7 @@ fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
-/// Whether a text fits a pattern with `*` and `?`.
+/// Whether a text matches a pattern with `*` and `?`.
 fn fits(pattern: &str, text: &str) -> bool {
     match (pattern.chars().next(), text.chars().next()) {
         (None, None) => true,
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allowed_elsewhere_or_by_a_pattern_is_not_missed() {
+    fn rights_allowed_elsewhere_or_by_a_pattern_are_not_missing() {
         let expected = json!({"Effect": "Allow", "Action": ["s:A", "s:B"], "Resource": ["arn:1", "arn:2"]});
         assert_eq!(lost(expected.clone(), json!([expected])), [""; 0]);
         let spread = json!([
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_and_principals_count() {
+    fn conditions_and_principals_are_compared() {
         let rules = |rules: Value| {
             json!({"Effect": "Allow", "Principal": {"Service": "events"}, "Action": "sqs:SendMessage", "Resource": "q",
                    "Condition": {"ArnEquals": {"aws:SourceArn": rules}}})
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_fit() {
+    fn patterns_match() {
         for (pattern, text, fit) in
             [("*", "", true), ("a*c", "abc", true), ("a*c", "abd", false), ("é?", "éé", true), ("a", "ab", false)]
         {

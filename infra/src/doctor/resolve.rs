@@ -1,12 +1,12 @@
-//! What a template's functions (`Ref`, `GetAtt`, `Sub`, `If`) come to in a deployed stack.
+//! Resolves a template's functions (`Ref`, `GetAtt`, `Sub`, `If`) for a deployed stack.
 
 use lamplighter_aws::{DeployedStack, dns_suffix};
 use serde_json::{Map, Value};
 
-/// What cannot be told stands for itself: no text of a template holds this.
+/// Stands for a value that cannot be resolved: no text of a template contains it.
 const UNKNOWN: &str = "\0";
 
-/// Reads a template's values as a deployed stack has them.
+/// Resolves a template's values for a deployed stack.
 pub(super) struct Resolver<'a> {
     template: &'a Value,
     stack: &'a DeployedStack,
@@ -17,8 +17,7 @@ impl<'a> Resolver<'a> {
         Self { template, stack }
     }
 
-    /// The value; `None` where the template says that there is none (`AWS::NoValue`). What cannot be told is not
-    /// [known](is_known).
+    /// The value; `None` for `AWS::NoValue`. A value that cannot be resolved is not [known](is_known).
     pub(super) fn value(&self, value: &Value) -> Option<Value> {
         match value {
             Value::Array(items) => Some(items.iter().filter_map(|item| self.value(item)).collect()),
@@ -79,27 +78,27 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Text with `${…}` in it; `None` where one of them cannot be told.
+    /// Resolves text with `${…}` in it; `None` if one of them cannot be resolved.
     fn sub(&self, text: &str, own: &Value) -> Option<String> {
-        let mut told = String::new();
+        let mut resolved = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once("${") {
             let (name, after) = after.split_once('}')?;
-            told.push_str(before);
+            resolved.push_str(before);
             let value = match (own.get(name), name.split_once('.')) {
                 (Some(own), _) => self.value(own)?.as_str().map(ToOwned::to_owned),
                 (None, Some((id, "Arn"))) => self.arn(id),
                 (None, Some(_)) => None,
                 (None, None) => self.reference(name),
             };
-            told.push_str(&value.filter(|value| value != UNKNOWN)?);
+            resolved.push_str(&value.filter(|value| value != UNKNOWN)?);
             rest = after;
         }
-        told.push_str(rest);
-        Some(told)
+        resolved.push_str(rest);
+        Some(resolved)
     }
 
-    /// What `Ref` gives: a parameter's value, a fact about the stack, or a resource's physical id.
+    /// The value of a `Ref`: a parameter's value, a pseudo parameter, or a resource's physical id.
     fn reference(&self, id: &str) -> Option<String> {
         let part = |index: usize| self.stack.id.split(':').nth(index).map(ToOwned::to_owned);
         match id {
@@ -113,7 +112,7 @@ impl<'a> Resolver<'a> {
         }
         let parameter = &self.template["Parameters"][id];
         if parameter.is_object() {
-            // CloudFormation shows asterisks in place of these.
+            // CloudFormation returns asterisks instead of these values.
             if parameter["NoEcho"] == true {
                 return None;
             }
@@ -127,7 +126,7 @@ impl<'a> Resolver<'a> {
         physical.filter(|id| !id.is_empty()).or_else(|| self.given_name(id))
     }
 
-    /// The name that the template itself gives to a resource. A queue's id is its URL, and so is not known from its name.
+    /// The name that the template itself gives to a resource. A queue's id is its URL, so its name is not enough.
     fn given_name(&self, id: &str) -> Option<String> {
         let properties = &self.template["Resources"][id]["Properties"];
         let name = ["FunctionName", "Name", "LogGroupName"].into_iter().find(|name| !properties[*name].is_null())?;
@@ -138,7 +137,7 @@ impl<'a> Resolver<'a> {
         self.value(value)?.as_str().map(ToOwned::to_owned).filter(|text| text != UNKNOWN)
     }
 
-    /// A resource's ARN, whether it is there or not.
+    /// A resource's ARN, whether it exists or not.
     pub(super) fn arn(&self, id: &str) -> Option<String> {
         let resource = &self.template["Resources"][id];
         let properties = &resource["Properties"];
@@ -168,7 +167,7 @@ fn unknown() -> Value {
     UNKNOWN.into()
 }
 
-/// Whether all of a value could be told.
+/// Whether all parts of a value could be resolved.
 pub(super) fn is_known(value: &Value) -> bool {
     match value {
         Value::String(text) => text != UNKNOWN,
@@ -217,8 +216,8 @@ mod tests {
     }
 
     #[test]
-    fn functions_come_to_what_the_stack_has() {
-        for (value, told) in [
+    fn functions_resolve_to_the_stacks_values() {
+        for (value, expected) in [
             (json!({"Ref": "Days"}), json!("7")),
             (json!({"Ref": "Jobs"}), json!("shop-Jobs-1")),
             (json!({"Ref": "Logs"}), json!("/aws/x")),
@@ -236,13 +235,13 @@ mod tests {
             (json!({"Fn::Split": [",", {"Fn::Sub": "a,${Jobs}"}]}), json!(["a", "shop-Jobs-1"])),
             (json!({"Fn::GetAtt": ["Logs", "Arn"]}), json!("arn:aws:logs:eu-west-1:123456789012:log-group:/aws/x:*")),
         ] {
-            assert_eq!(resolved(value.clone()), Some(told), "{value}");
+            assert_eq!(resolved(value.clone()), Some(expected), "{value}");
         }
         assert_eq!(resolved(json!({"Ref": "AWS::NoValue"})), None);
     }
 
     #[test]
-    fn what_cannot_be_told_is_no_value() {
+    fn unresolvable_values_are_unknown() {
         for value in [
             json!({"Ref": "Secret"}),
             json!({"Ref": "Queue"}),

@@ -1,4 +1,4 @@
-//! Event source mappings: how messages come to functions, and when they come again.
+//! Event source mappings: delivery and redelivery of messages to functions.
 
 use serde_json::Value;
 
@@ -8,11 +8,11 @@ use super::{
 };
 use crate::problems::Problems;
 
-/// Lambda's own timeout where a template gives none (AWS Lambda API Reference, CreateFunction).
+/// Lambda's default timeout (AWS Lambda API Reference, CreateFunction).
 const DEFAULT_TIMEOUT: u64 = 3;
 /// AWS Lambda API Reference, CreateEventSourceMapping.
 const DEFAULT_BATCH: u64 = 10;
-/// AWS Lambda Developer Guide, "Creating and configuring an Amazon SQS event source mapping": the least for
+/// AWS Lambda Developer Guide, "Creating and configuring an Amazon SQS event source mapping": the minimum for
 /// `maxReceiveCount`.
 const LEAST_RECEIVES: u64 = 5;
 
@@ -28,14 +28,14 @@ pub(super) fn examine(resources: &Resources<'_>, problems: &mut Problems) {
     }
 }
 
-/// Lambda refuses such a mapping; where the function grows later, the message comes again while it is worked on.
+/// Lambda refuses such a mapping; if the function's timeout grows later, a message is delivered again while it is processed.
 fn visibility(queue: Resource<'_>, function: Resource<'_>, problems: &mut Problems) {
     let hidden = queue.number("VisibilityTimeout", DEFAULT_VISIBILITY);
     let timeout = function.number("Timeout", DEFAULT_TIMEOUT);
     if hidden < timeout {
         problems.add(format!(
-            "{} hides a message for {hidden} s, and {} may take {timeout} s: it would come again while it is worked on; \
-             make it six times the timeout, {}, and the window",
+            "{} hides a message for {hidden} s, and {} may take {timeout} s: it would be delivered again while it is \
+             processed; make it six times the timeout, {}, plus the window",
             queue.id,
             function.id,
             6 * timeout
@@ -47,7 +47,7 @@ fn redrive(queue: Resource<'_>, problems: &mut Problems) {
     let redrive = &queue.properties["RedrivePolicy"];
     if redrive["deadLetterTargetArn"].is_null() {
         problems.add(format!(
-            "{} has no dead-letter queue: what cannot be done would come again until it is forgotten; give it a \
+            "{} has no dead-letter queue: a failing message would be delivered until it expires; give the queue a \
              RedrivePolicy",
             queue.id
         ));
@@ -55,8 +55,8 @@ fn redrive(queue: Resource<'_>, problems: &mut Problems) {
     }
     if let Some(receives) = redrive["maxReceiveCount"].as_u64().filter(|receives| *receives < LEAST_RECEIVES) {
         problems.add(format!(
-            "{}: after {receives} receives a message is given up, and a throttled function uses receives up without \
-             running; make maxReceiveCount {LEAST_RECEIVES} at least",
+            "{}: a message is dead-lettered after {receives} receives, and a throttled function uses up receives without \
+             running; make maxReceiveCount at least {LEAST_RECEIVES}",
             queue.id
         ));
     }
@@ -74,7 +74,7 @@ fn batches(mapping: Resource<'_>, queue: Resource<'_>, problems: &mut Problems) 
         problems.add(format!("{}: a batch above 10 messages needs a window of at least a second", mapping.id));
     }
     if window > 0 && fifo {
-        problems.add(format!("{}: {} is a FIFO queue, which knows no window", mapping.id, queue.id));
+        problems.add(format!("{}: {} is a FIFO queue, which supports no window", mapping.id, queue.id));
     }
     let at_once = mapping.properties["ScalingConfig"]["MaximumConcurrency"].as_u64();
     if let Some(at_once) = at_once.filter(|at_once| !(2..=1000).contains(at_once)) {
@@ -86,15 +86,15 @@ fn answers(mapping: Resource<'_>, problems: &mut Problems) {
     let types = &mapping.properties["FunctionResponseTypes"];
     if !types.as_array().is_some_and(|types| types.iter().any(|kind| kind == "ReportBatchItemFailures")) {
         problems.add(format!(
-            "{}: without ReportBatchItemFailures, one job that fails brings back the whole batch; add it to \
+            "{}: without ReportBatchItemFailures, one failed job returns the whole batch to the queue; add it to \
              FunctionResponseTypes",
             mapping.id
         ));
     }
     if !matches!(mapping.properties["FilterCriteria"], Value::Null) {
         problems.add(format!(
-            "{}: a filter deletes each message that does not match; remove FilterCriteria, and give other jobs another \
-             queue",
+            "{}: a filter deletes each message that does not match; remove FilterCriteria, and use another queue for \
+             other jobs",
             mapping.id
         ));
     }

@@ -1,6 +1,5 @@
-//! What a template must keep to so that no job gets lost, and what AWS refuses only when it is deployed: rules that the
-//! usual linters do not know. They are asked of the finished template, so that nothing between the definitions and the
-//! file can break them.
+//! Rules of a template that prevent lost jobs, and errors that AWS reports only at deployment. The usual linters do not
+//! know these rules. They check the finished template, so no step between the definitions and the file can break them.
 
 mod mappings;
 mod patterns;
@@ -15,7 +14,7 @@ use serde_json::Value;
 use self::resources::Resources;
 use crate::problems::Problems;
 
-/// Examines a template in its JSON form. `now` is the moment after which single moments must lie.
+/// Examines a template in its JSON form. Single moments must be after `now`.
 ///
 /// ```
 /// # use lamplighter::{App, Context, Definition, Function, Job, JobError, Queue};
@@ -40,7 +39,7 @@ use crate::problems::Problems;
 /// ```
 ///
 /// # Errors
-/// Everything that was found, each with the resource's name and what to change.
+/// All problems, each with the resource's name and what to change.
 pub fn examine(template: &Value, now: Timestamp) -> Result<(), Problems> {
     let resources = Resources::of(template);
     let mut problems = Problems::default();

@@ -1,4 +1,4 @@
-//! Event patterns: a slip in one matches nothing, or is refused when it is deployed.
+//! Event patterns: a mistake in one matches nothing, or is refused at deployment.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ use crate::problems::Problems;
 const OPERATORS: [&str; 8] =
     ["anything-but", "cidr", "equals-ignore-case", "exists", "numeric", "prefix", "suffix", "wildcard"];
 
-/// The fields that every event has (the same guide, "Event structure"), and those that join patterns.
+/// The fields that every event has (the same guide, "Event structure"), and the operator that joins patterns.
 const FIELDS: [&str; 10] =
     ["$or", "account", "detail", "detail-type", "id", "region", "resources", "source", "time", "version"];
 
@@ -36,7 +36,7 @@ fn fields(pattern: &Map<String, Value>, found: &mut Vec<String>) {
                 items.iter().filter_map(Value::as_object).for_each(|pattern| fields(pattern, found));
             }
             Value::Array(items) => items.iter().for_each(|item| operator(name, item, found)),
-            _ => found.push(format!("{name:?} must be a list of what it may be: [{value}]")),
+            _ => found.push(format!("{name:?} must be a list of values: [{value}]")),
         }
     }
 }
@@ -44,6 +44,6 @@ fn fields(pattern: &Map<String, Value>, found: &mut Vec<String>) {
 fn operator(field: &str, item: &Value, found: &mut Vec<String>) {
     let Value::Object(condition) = item else { return };
     for name in condition.keys().filter(|name| !OPERATORS.contains(&name.as_str())) {
-        found.push(format!("{field:?} is compared by {name:?}, and there are only {}", OPERATORS.join(", ")));
+        found.push(format!("{field:?} uses the operator {name:?}; the operators are {}", OPERATORS.join(", ")));
     }
 }

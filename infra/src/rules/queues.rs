@@ -1,15 +1,15 @@
-//! Queues: numbers that SQS refuses, and dead-letter queues that keep too little.
+//! Queues: numbers that SQS refuses, and dead-letter queues with too short a retention.
 
 use super::resources::{Resource, Resources};
 use crate::problems::Problems;
 
 pub(super) const QUEUE: &str = "AWS::SQS::Queue";
 
-/// SQS's own numbers where a template gives none (Amazon SQS API Reference, CreateQueue).
+/// SQS's defaults (Amazon SQS API Reference, CreateQueue).
 pub(super) const DEFAULT_VISIBILITY: u64 = 30;
 const DEFAULT_RETENTION: u64 = 345_600;
 
-/// What SQS takes (the same): property, from, to, in seconds.
+/// The ranges that SQS accepts (the same): property, minimum, maximum, in seconds.
 const RANGES: [(&str, u64, u64); 3] =
     [("DelaySeconds", 0, 900), ("MessageRetentionPeriod", 60, 1_209_600), ("VisibilityTimeout", 0, 43_200)];
 
@@ -31,14 +31,15 @@ pub(super) fn examine(resources: &Resources<'_>, problems: &mut Problems) {
 fn dead_letters(queue: Resource<'_>, dead: Resource<'_>, problems: &mut Problems) {
     let fifo = |queue: Resource<'_>| queue.properties["FifoQueue"] == true;
     if fifo(queue) != fifo(dead) {
-        problems.add(format!("{}: the dead-letter queue of a FIFO queue is one too, and {} is not", queue.id, dead.id));
+        problems
+            .add(format!("{} and its dead-letter queue {} must both be FIFO queues, or neither", queue.id, dead.id));
     }
     // A message keeps the time at which it was first sent (Amazon SQS Developer Guide, "Using dead-letter queues").
     let kept = |queue: Resource<'_>| queue.number("MessageRetentionPeriod", DEFAULT_RETENTION);
     if kept(dead) <= kept(queue) {
         problems.add(format!(
-            "{} keeps messages for {} s from when they were first sent, no longer than {}: what is given up last would be \
-             gone at once; make it 1209600",
+            "{} keeps messages for {} s from when they were first sent, no longer than {}: late dead letters would expire \
+             immediately; make it 1209600",
             dead.id,
             kept(dead),
             queue.id

@@ -1,11 +1,11 @@
-//! The resources of a template, as rules ask for them.
+//! Access to a template's resources for the rules.
 
 use serde_json::{Map, Value};
 
 /// The resources of a template.
 pub(super) struct Resources<'a>(Option<&'a Map<String, Value>>);
 
-/// One of them.
+/// One resource.
 #[derive(Clone, Copy)]
 pub(super) struct Resource<'a> {
     /// Its id in the template.
@@ -19,14 +19,14 @@ impl<'a> Resources<'a> {
         Self(template["Resources"].as_object())
     }
 
-    /// All of a type.
+    /// All resources of a type.
     pub(super) fn of_type(&self, kind: &'static str) -> impl Iterator<Item = Resource<'a>> {
         let all = self.0.into_iter().flatten();
         all.filter(move |(_, resource)| resource["Type"] == kind)
             .map(|(id, resource)| Resource { id, properties: &resource["Properties"] })
     }
 
-    /// The one of a type that `value` refers to, by `Ref` or by its ARN.
+    /// The resource of a type that `value` refers to, by `Ref` or by its ARN.
     pub(super) fn referred(&self, kind: &'static str, value: &Value) -> Option<Resource<'a>> {
         let id = referred(value)?;
         self.of_type(kind).find(|resource| resource.id == id)
@@ -34,7 +34,7 @@ impl<'a> Resources<'a> {
 }
 
 impl Resource<'_> {
-    /// A property that is a whole number, or what holds where it is not there.
+    /// A property that is a whole number, or its default.
     pub(super) fn number(&self, property: &str, otherwise: u64) -> u64 {
         self.properties[property].as_u64().unwrap_or(otherwise)
     }
@@ -51,7 +51,7 @@ pub(super) fn allowing(policy: &Value) -> impl Iterator<Item = &Value> {
     statements.filter(|statement| statement["Effect"] == "Allow")
 }
 
-/// A list, or the one thing that stands in place of a list of one.
+/// A list, or a single value in place of a list of one.
 pub(super) fn all(value: &Value) -> &[Value] {
     match value {
         Value::Array(items) => items,

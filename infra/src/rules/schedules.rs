@@ -1,4 +1,4 @@
-//! Expressions of rules and schedules, which are read only when they are deployed.
+//! Expressions of rules and schedules, which AWS checks only at deployment.
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use lamplighter::schedule::{Cron, Dialect, Rate};
@@ -26,7 +26,7 @@ pub(super) fn examine(resources: &Resources<'_>, now: Timestamp, problems: &mut 
     }
 }
 
-/// What stands between the brackets.
+/// The text between the brackets.
 fn inside<'a>(expression: &'a str, opening: &str) -> Option<&'a str> {
     expression.strip_prefix(opening)?.strip_suffix(')')
 }
@@ -43,14 +43,14 @@ fn repeated(expression: &str) -> Result<(), String> {
     match (cron.dialect(), cron.to_aws()) {
         (Dialect::Aws, _) => Ok(()),
         (Dialect::Unix, Ok(six)) => {
-            Err(format!("`{expression}` has the five fields of Unix, and AWS reads six: {six}"))
+            Err(format!("`{expression}` has the five fields of Unix, and AWS needs six: {six}"))
         }
         (Dialect::Unix, Err(error)) => Err(error.to_string()),
     }
 }
 
 fn once(moment: &str, zone: &Value, now: Timestamp) -> Result<(), String> {
-    let unreadable = |_| format!("at({moment}) is no moment; write at(yyyy-mm-ddThh:mm:ss)");
+    let unreadable = |_| format!("at({moment}) is not a moment; write at(yyyy-mm-ddThh:mm:ss)");
     let local: DateTime = moment.parse().map_err(unreadable)?;
     let zone = match zone.as_str() {
         None | Some("UTC") => TimeZone::UTC,

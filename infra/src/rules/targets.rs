@@ -1,4 +1,4 @@
-//! Targets of rules: what EventBridge may not reach, or could not, it drops unsaid.
+//! Targets of rules: EventBridge silently drops events for targets that it may not or cannot reach.
 
 use serde_json::Value;
 
@@ -16,10 +16,8 @@ pub(super) fn examine(resources: &Resources<'_>, problems: &mut Problems) {
             reach(resources, rule, &target["Arn"], problems);
             let dead = &target["DeadLetterConfig"]["Arn"];
             if dead.is_null() {
-                problems.add(format!(
-                    "{}: what could not be delivered would be forgotten; give the target a DeadLetterConfig",
-                    rule.id
-                ));
+                problems
+                    .add(format!("{}: undelivered events would be lost; give the target a DeadLetterConfig", rule.id));
             } else {
                 reach(resources, rule, dead, problems);
             }
@@ -27,24 +25,24 @@ pub(super) fn examine(resources: &Resources<'_>, problems: &mut Problems) {
     }
 }
 
-/// EventBridge uses no role for queues and functions: the target itself must let the rule in.
+/// EventBridge uses no role for queues and functions: the target's own policy must allow the rule.
 fn reach(resources: &Resources<'_>, rule: Resource<'_>, target: &Value, problems: &mut Problems) {
     let (Some(id), queue) = (referred(target), resources.referred(QUEUE, target)) else { return };
     let allowed = match queue {
-        Some(queue) => queue_lets_in(resources, queue, rule),
-        None => function_lets_in(resources, id, rule),
+        Some(queue) => queue_allows(resources, queue, rule),
+        None => function_allows(resources, id, rule),
     };
     if !allowed {
         let lacks = if queue.is_some() { "AWS::SQS::QueuePolicy" } else { "AWS::Lambda::Permission" };
         problems.add(format!(
-            "{} may not send to {id}, and what it sends would be dropped unsaid; add an {lacks} that lets {EVENTS} in with \
-             the rule's ARN",
+            "{} may not send to {id}: its events would be silently dropped; add an {lacks} that allows {EVENTS} with the \
+             rule's ARN",
             rule.id
         ));
     }
 }
 
-fn queue_lets_in(resources: &Resources<'_>, queue: Resource<'_>, rule: Resource<'_>) -> bool {
+fn queue_allows(resources: &Resources<'_>, queue: Resource<'_>, rule: Resource<'_>) -> bool {
     let policies = resources.of_type("AWS::SQS::QueuePolicy");
     policies.filter(|policy| all(&policy.properties["Queues"]).iter().any(|one| referred(one) == Some(queue.id))).any(
         |policy| {
@@ -58,7 +56,7 @@ fn queue_lets_in(resources: &Resources<'_>, queue: Resource<'_>, rule: Resource<
     )
 }
 
-fn function_lets_in(resources: &Resources<'_>, function: &str, rule: Resource<'_>) -> bool {
+fn function_allows(resources: &Resources<'_>, function: &str, rule: Resource<'_>) -> bool {
     resources.of_type("AWS::Lambda::Permission").any(|permission| {
         let properties = permission.properties;
         referred(&properties["FunctionName"]) == Some(function)

@@ -1,6 +1,9 @@
-//! Alarms: what somebody must look at.
+//! Alarms.
 
-use super::{dead_letters_id, events::UNDELIVERED, function_id, named, queue_id, resource};
+use super::{
+    names::{UNDELIVERED, dead_letters_id, function_id, named, queue_id},
+    resource,
+};
 use crate::{
     deployment::{DeployedFunction, DeployedQueue, Deployment, UNDELIVERED_QUEUE, logical_name},
     node::{Map, Node, attribute, only_if, reference},
@@ -11,19 +14,18 @@ pub(super) const ALARM_TOPIC: &str = "AlarmTopicArn";
 /// The condition that one was named.
 pub(super) const HAS_ALARM_TOPIC: &str = "HasAlarmTopic";
 
-/// What a worker keeps of an invocation's time to settle its jobs, at most. Who comes that near to Lambda's own timeout
-/// is about to run into it, which forgets the finished jobs of the batch.
+/// The most time of an invocation that a worker reserves to settle its jobs. An invocation this close to Lambda's own timeout
+/// is likely to reach it, and then the batch's finished jobs are lost.
 const SETTLING_MS: u32 = 2000;
 
-/// A metric of an AWS service, and above which value it is looked at. The values of each period of a minute become one
-/// by `statistic`.
+/// A metric of an AWS service, and the threshold of its alarm. The values of each minute are combined by `statistic`.
 struct Watch<'a> {
     namespace: &'a str,
     metric: &'a str,
     dimension: (&'a str, Node),
     statistic: &'a str,
     above: u32,
-    /// For so many minutes, one after the other.
+    /// For this many consecutive minutes.
     minutes: u16,
 }
 
@@ -35,21 +37,21 @@ pub(super) fn resources(deployment: &Deployment) -> Map {
     for function in &deployment.functions {
         alarms = alarms.and(of_function(function));
     }
-    let about = "EventBridge could not deliver something, or a function failed on an event: the message in the queue tells \
-                 what, and its attributes why.";
+    let about = "EventBridge could not deliver an event, or a function failed on one. The message in the queue shows the \
+                 event, and its attributes the reason.";
     let name = attribute(UNDELIVERED, "QueueName");
-    alarms.set(format!("{UNDELIVERED}Alarm"), alarm(named(UNDELIVERED_QUEUE, ""), about, lies_in(name)))
+    alarms.set(format!("{UNDELIVERED}Alarm"), alarm(named(UNDELIVERED_QUEUE, ""), about, not_empty(name)))
 }
 
 fn of_queue(queue: &DeployedQueue) -> Map {
     let (id, name) = (logical_name(&queue.name), &queue.name);
     let given_up = format!(
-        "Jobs of queue {name} were given up. Each dead letter's attribute lamplighter.reason tells why; when it is repaired, \
-         `lamp redrive {name}` sends them again."
+        "Jobs of queue {name} were given up. The attribute lamplighter.reason of each dead letter says why. After repairing \
+         the cause, run `lamp redrive {name}` to send them again."
     );
     let stale = format!(
-        "A message of queue {name} is older than all attempts of a job can take: it waits, and nobody takes it. Look \
-         whether the event source mapping is on and the function throttled, or let more run at once."
+        "A message of queue {name} is older than all attempts of a job can take, so it is not being received. Check \
+         whether the event source mapping is enabled and the function throttled, or raise the concurrency."
     );
     let age = Watch {
         namespace: "AWS/SQS",
@@ -61,7 +63,7 @@ fn of_queue(queue: &DeployedQueue) -> Map {
     };
     let dead = attribute(&dead_letters_id(name), "QueueName");
     Map::new()
-        .set(format!("{id}DeadLettersAlarm"), alarm(named(name, "-dead-letters"), &given_up, lies_in(dead)))
+        .set(format!("{id}DeadLettersAlarm"), alarm(named(name, "-dead-letters"), &given_up, not_empty(dead)))
         .set(format!("{id}AgeAlarm"), alarm(named(name, "-age"), &stale, age))
 }
 
@@ -76,16 +78,16 @@ fn of_function(function: &DeployedFunction) -> Map {
         minutes,
     };
     let errors = format!(
-        "Invocations of function {name} failed as a whole, which no job's failure does: it crashed, ran out of memory or \
-         time, or could not start. All messages of such a batch come again."
+        "Invocations of function {name} failed as a whole: it crashed, ran out of memory or time, or could not start. All \
+         messages of the batch are delivered again. Failed jobs do not trigger this alarm."
     );
     let throttles = format!(
         "Lambda refused invocations of function {name}: the account's or the function's concurrency is used up. Raise it, \
          or lower max_concurrency of its queues."
     );
     let duration = format!(
-        "An invocation of function {name} came near its timeout, at which Lambda would end it and forget the jobs that it \
-         had finished. Give the slowest job more time, or smaller batches."
+        "An invocation of function {name} came near its timeout, where Lambda would stop it and lose its finished jobs. \
+         Allow the slowest job more time, or use smaller batches."
     );
     let near = function.timeout_secs.saturating_mul(1000).saturating_sub(SETTLING_MS);
     Map::new()
@@ -100,8 +102,8 @@ fn of_function(function: &DeployedFunction) -> Map {
         )
 }
 
-/// Whether anything lies in a queue that ought to be empty.
-fn lies_in(queue: Node) -> Watch<'static> {
+/// Watches a queue that should be empty.
+fn not_empty(queue: Node) -> Watch<'static> {
     Watch {
         namespace: "AWS/SQS",
         metric: "ApproximateNumberOfMessagesVisible",

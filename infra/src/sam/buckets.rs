@@ -5,13 +5,13 @@ use lamplighter_objects::ClaimChecks;
 use super::{encryption, policy, resource_if};
 use crate::node::{Map, Node, arn, call, either, reference, sub};
 
-/// A bucket that the stack makes, unless whoever deploys names one.
+/// A bucket that the stack creates, unless a parameter names one.
 pub(super) struct Bucket {
     id: &'static str,
     note: &'static str,
-    /// The parameter that names one.
+    /// The parameter that names an existing bucket.
     pub(super) parameter: &'static str,
-    /// The condition that none was named.
+    /// The condition that the parameter is empty.
     pub(super) is_made: &'static str,
     /// Prefixes under which objects are removed after a while.
     passing: &'static [&'static str],
@@ -20,7 +20,7 @@ pub(super) struct Bucket {
 /// For objects that jobs read and write.
 pub(super) const OBJECTS: Bucket = Bucket {
     id: "Objects",
-    note: "What jobs read and write. Kept when the stack goes, since it cannot be made again.",
+    note: "Objects that jobs read and write. Kept when the stack is deleted, since they cannot be recreated.",
     parameter: "ObjectsBucket",
     is_made: "MakesObjectsBucket",
     passing: &[],
@@ -29,18 +29,18 @@ pub(super) const OBJECTS: Bucket = Bucket {
 /// For arguments that are too large for a message.
 pub(super) const PAYLOADS: Bucket = Bucket {
     id: "Payloads",
-    note: "Large arguments. They go by themselves; the bucket stays when the stack goes, since jobs in dead-letter\n\
+    note: "Large arguments. They expire; the bucket is kept when the stack is deleted, since jobs in dead-letter\n\
            queues may still need theirs.",
     parameter: "PayloadsBucket",
     is_made: "MakesPayloadsBucket",
     passing: &[ARGUMENTS],
 };
 
-/// Where arguments lie in the bucket for payloads.
+/// The prefix of arguments in the bucket for payloads.
 pub(super) const ARGUMENTS: &str = ClaimChecks::PREFIX;
 
 impl Bucket {
-    /// Its name, whether it is made here or was given.
+    /// Its name, whether it is created here or named by the parameter.
     pub(super) fn name(&self) -> Node {
         either(self.is_made, reference(self.id), reference(self.parameter))
     }
@@ -50,7 +50,7 @@ impl Bucket {
         sub(vec![Node::from(text.into()), Map::new().set("Bucket", self.name()).into()])
     }
 
-    /// The ARN of what is in it under `path`, or of the bucket where `path` is empty.
+    /// The ARN of the objects under `path`, or of the bucket if `path` is empty.
     pub(super) fn arn(&self, path: &str) -> Node {
         self.sub(format!("arn:${{AWS::Partition}}:s3:::${{Bucket}}{path}"))
     }

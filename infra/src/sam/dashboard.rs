@@ -1,6 +1,6 @@
-//! A CloudWatch dashboard, of metrics that AWS keeps by itself.
+//! A CloudWatch dashboard of metrics that AWS collects.
 
-use super::{dead_letters_id, events::UNDELIVERED, function_id, mapping_id, queue_id, records, scheduler};
+use super::names::{SCHEDULE_GROUP, TABLE, UNDELIVERED, dead_letters_id, function_id, mapping_id, queue_id};
 use crate::{
     deployment::Deployment,
     node::{Map, Node, reference, sub},
@@ -8,14 +8,14 @@ use crate::{
 
 const ID: &str = "Dashboard";
 
-/// A graph: the lines in it, one or several metrics.
+/// A graph of one or several metrics.
 struct Graph {
     title: &'static str,
     statistic: &'static str,
     lines: Vec<Line>,
 }
 
-/// One metric of one thing: what CloudWatch knows it by, and what people do.
+/// One metric of one resource: its CloudWatch identity, and its label.
 struct Line {
     namespace: &'static str,
     metric: &'static str,
@@ -50,7 +50,7 @@ pub(super) fn resource(deployment: &Deployment) -> Map {
     Map::new().set(ID, super::resource("AWS::CloudWatch::Dashboard", properties))
 }
 
-/// Where it is shown.
+/// The dashboard's URL.
 pub(super) fn url() -> Node {
     sub(format!(
         "https://${{AWS::Region}}.console.aws.amazon.com/cloudwatch/home?region=${{AWS::Region}}#dashboards/dashboard/${{{ID}}}"
@@ -86,38 +86,38 @@ fn graphs(deployment: &Deployment) -> Vec<Graph> {
             })
             .collect()
     };
-    let letters = "ApproximateNumberOfMessagesVisible";
-    let dead = deployment.queues.iter().map(|queue| sqs(letters, &dead_letters_id(&queue.name), &queue.name));
+    let visible = "ApproximateNumberOfMessagesVisible";
+    let dead = deployment.queues.iter().map(|queue| sqs(visible, &dead_letters_id(&queue.name), &queue.name));
     let graph = |title, statistic, lines| Graph { title, statistic, lines };
     let mut graphs = vec![
-        graph("Messages that wait", "Maximum", queues("ApproximateNumberOfMessagesVisible")),
+        graph("Messages waiting", "Maximum", queues(visible)),
         graph("Age of the oldest message (s)", "Maximum", queues("ApproximateAgeOfOldestMessage")),
         graph(
-            "Messages that are worked on, or wait for another attempt",
+            "Messages in progress, or waiting for another attempt",
             "Maximum",
             queues("ApproximateNumberOfMessagesNotVisible"),
         ),
-        graph("Dead letters", "Maximum", dead.chain([sqs(letters, UNDELIVERED, "undelivered events")]).collect()),
+        graph("Dead letters", "Maximum", dead.chain([sqs(visible, UNDELIVERED, "undelivered events")]).collect()),
         graph(
-            "Messages taken and given up by invocations",
+            "Messages received and failed by invocations",
             "Sum",
-            both(mappings("InvokedEventCount", "taken"), mappings("FailedInvokeEventCount", "failed")),
+            both(mappings("InvokedEventCount", "received"), mappings("FailedInvokeEventCount", "failed")),
         ),
         graph("Invocations", "Sum", functions("Invocations", "")),
         graph(
-            "Invocations that failed or were refused",
+            "Invocations failed or refused",
             "Sum",
             both(functions("Errors", " failed"), functions("Throttles", " refused")),
         ),
         graph("Longest invocation (ms)", "Maximum", functions("Duration", "")),
-        graph("Invocations at once", "Maximum", functions("ConcurrentExecutions", "")),
+        graph("Concurrent invocations", "Maximum", functions("ConcurrentExecutions", "")),
     ];
     if deployment.keeps_records() {
         let table = |metric, label: &str| Line {
             namespace: "AWS/DynamoDB",
             metric,
             dimension: "TableName",
-            value: format!("${{{}}}", records::TABLE),
+            value: format!("${{{}}}", TABLE),
             label: label.into(),
         };
         let used =
@@ -130,7 +130,7 @@ fn graphs(deployment: &Deployment) -> Vec<Graph> {
         namespace: "AWS/Scheduler",
         metric,
         dimension: "ScheduleGroup",
-        value: format!("${{{}}}", scheduler::GROUP),
+        value: format!("${{{}}}", SCHEDULE_GROUP),
         label: label.into(),
     };
     let ticks = vec![

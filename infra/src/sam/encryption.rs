@@ -1,35 +1,38 @@
-//! Encryption at rest: by keys of the services' own, or by the key of the one who deploys.
+//! Encryption at rest: with the services' keys, or with your own key.
 //!
-//! What the key's policy must allow stands in `docs/infrastructure.md`.
+//! `docs/infrastructure.md` says what the key's policy must allow.
 
-use super::{policy, resource_if, role_id, scheduler};
+use super::{
+    names::{SCHEDULER_ROLE, role_id},
+    policy, resource_if,
+};
 use crate::{
     deployment::Deployment,
     node::{Map, Node, either, only_if, reference, sub},
 };
 
-/// The condition that a key was given.
+/// The condition that a key is set.
 pub(super) const HAS_KEY: &str = "HasKey";
-/// The parameter that names it.
+/// The parameter that names the key.
 pub(super) const KEY: &str = "KmsKeyArn";
 
-/// The key, where one was given.
+/// The key, if one is set.
 pub(super) fn key() -> Node {
     only_if(HAS_KEY, reference(KEY))
 }
 
-/// A queue's encryption: SQS's own, or by the key.
+/// A queue's encryption: with SQS's keys, or with the given key.
 pub(super) fn queue() -> Map {
     Map::new().set("SqsManagedSseEnabled", either(HAS_KEY, false, true)).set("KmsMasterKeyId", key())
 }
 
-/// The table's. Without a key of one's own, DynamoDB encrypts with one of its own.
+/// The table's encryption. Without a given key, DynamoDB uses one of its own.
 pub(super) fn table() -> Map {
     let own = Map::new().set("SSEEnabled", true).set("SSEType", "KMS").set("KMSMasterKeyId", reference(KEY));
     Map::new().set("SSESpecification", only_if(HAS_KEY, own))
 }
 
-/// A bucket's. With a key of the bucket's own below it, KMS is asked once for many objects.
+/// A bucket's encryption. The bucket key below the given key saves a KMS call per object.
 pub(super) fn bucket() -> Map {
     let by_default = Map::new().set("SSEAlgorithm", either(HAS_KEY, "aws:kms", "AES256")).set("KMSMasterKeyID", key());
     let rule = Map::new()
@@ -38,8 +41,8 @@ pub(super) fn bucket() -> Map {
     Map::new().set("BucketEncryption", Map::new().set("ServerSideEncryptionConfiguration", [rule]))
 }
 
-/// Lets the stack's roles use the key, as SQS, DynamoDB, S3 and Lambda ask of whoever calls them or runs: through these
-/// services only, so that nobody decrypts with it himself. Services that come without a role (EventBridge's rules, CloudWatch
+/// Lets the stack's roles use the key, which SQS, DynamoDB, S3 and Lambda require of their callers: only through these
+/// services, so that no role can decrypt with it directly. Services that act without a role (EventBridge's rules, CloudWatch
 /// Logs) need the key's own policy.
 pub(super) fn access(deployment: &Deployment) -> Map {
     let mut services = vec!["lambda", "sqs"];
@@ -67,7 +70,7 @@ pub(super) fn access(deployment: &Deployment) -> Map {
     let statement =
         statement.set("Condition", Map::new().set("StringEquals", Map::new().set("kms:ViaService", through)));
     let mut roles: Vec<Node> = deployment.functions.iter().map(|function| reference(role_id(&function.name))).collect();
-    roles.push(reference(scheduler::ROLE));
+    roles.push(reference(SCHEDULER_ROLE));
     let properties = Map::new()
         .set("PolicyName", "key")
         .set("Roles", roles)

@@ -1,17 +1,20 @@
-//! Functions with their logs.
+//! Functions and their logs.
 
 use super::{
     buckets::{OBJECTS, PAYLOADS},
-    dead_letters_id, encryption,
-    events::UNDELIVERED,
-    function_id, logs_id, named, queue_id, records, resource, role_id, roles, scheduler,
+    encryption,
+    names::{
+        BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, TABLE, UNDELIVERED, dead_letters_id, function_id, logs_id, named,
+        queue_id, role_id,
+    },
+    resource, roles,
 };
 use crate::{
     deployment::{DeployedFunction, Deployment, logical_name, variables},
     node::{Map, Node, arn, reference, sub},
 };
 
-/// What all functions have in common.
+/// The properties shared by all functions.
 pub(super) fn globals(deployment: &Deployment) -> Map {
     let variables = Map::new().set(variables::QUEUES, queue_map(deployment));
     let function = Map::new()
@@ -24,7 +27,7 @@ pub(super) fn globals(deployment: &Deployment) -> Map {
     Map::new().set("Function", function)
 }
 
-/// Where the queues are, so that a job can enqueue others anywhere.
+/// The URLs of all queues, so that a job can enqueue on any of them.
 pub(super) fn queue_map(deployment: &Deployment) -> Node {
     let last = deployment.queues.len().saturating_sub(1);
     let lines = deployment.queues.iter().enumerate().map(|(index, queue)| {
@@ -54,11 +57,11 @@ pub(super) fn resources(deployment: &Deployment, function: &DeployedFunction) ->
         .set("Role", arn(&role_id(name)))
         .and(environment(deployment, function))
         .set("LoggingConfig", logging)
-        // Jobs may beget jobs; a message's own count of hops ends what goes round for ever.
+        // Jobs may enqueue jobs; the message's count of hops ends endless chains.
         .set("RecursiveLoop", "Allow");
     let code = Map::new()
         .set("Type", "AWS::Serverless::Function")
-        // `cargo lambda build` has built it.
+        // `cargo lambda build` builds it.
         .set("Metadata", Map::new().set("SkipBuild", true))
         .set("Properties", properties);
     let logs = Map::new()
@@ -79,15 +82,15 @@ fn environment(deployment: &Deployment, function: &DeployedFunction) -> Map {
     }
     if function.tracked {
         variables = variables
-            .set(variables::TABLE, reference(records::TABLE))
-            .set(variables::EVENT_BUS, reference(records::BUS))
+            .set(variables::TABLE, reference(TABLE))
+            .set(variables::EVENT_BUS, reference(BUS))
             .set(variables::PAYLOADS, PAYLOADS.name())
             .set(variables::WARM_UP, "1");
     }
     if deployment.delays_by_schedules(function) {
         variables = variables
-            .set(variables::SCHEDULE_GROUP, reference(scheduler::GROUP))
-            .set(variables::SCHEDULER_ROLE, arn(scheduler::ROLE))
+            .set(variables::SCHEDULE_GROUP, reference(SCHEDULE_GROUP))
+            .set(variables::SCHEDULER_ROLE, arn(SCHEDULER_ROLE))
             .set(variables::UNDELIVERED, arn(UNDELIVERED));
     }
     for (variable, value) in &function.variables {
@@ -102,8 +105,8 @@ fn environment(deployment: &Deployment, function: &DeployedFunction) -> Map {
     }
 }
 
-/// Where an event goes that the function fails on: EventBridge hands it over and does not wait, Lambda tries it twice
-/// more and would then forget it.
+/// The destination of events that the function fails on: EventBridge calls it asynchronously, and Lambda would drop an event
+/// after two retries.
 fn asynchronous_calls(deployment: &Deployment, function: &DeployedFunction) -> Map {
     if !deployment.is_called_by_events(function) {
         return Map::new();

@@ -1,10 +1,9 @@
-//! What others need to know of a deployed stack.
+//! The outputs of a deployed stack.
 
 use super::{
     buckets::{OBJECTS, PAYLOADS},
-    dashboard, dead_letters_id,
-    events::UNDELIVERED,
-    functions, queue_id, records, scheduler,
+    dashboard, functions,
+    names::{BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, TABLE, UNDELIVERED, dead_letters_id, queue_id},
 };
 use crate::{
     deployment::{Deployment, logical_name},
@@ -16,10 +15,10 @@ pub(super) fn outputs(deployment: &Deployment) -> Map {
     let mut outputs = Map::new();
     for queue in &deployment.queues {
         let id = logical_name(&queue.name);
-        let takes = format!("Takes {}", queue.jobs.join(", "));
-        let dead = format!("Messages of queue {} that were given up", queue.name);
+        let about = format!("The queue for {}", queue.jobs.join(", "));
+        let dead = format!("The dead letters of queue {}", queue.name);
         outputs = outputs
-            .set(format!("{id}QueueUrl"), output(&takes, reference(queue_id(&queue.name))))
+            .set(format!("{id}QueueUrl"), output(&about, reference(queue_id(&queue.name))))
             .set(format!("{id}DeadLettersUrl"), output(&dead, reference(dead_letters_id(&queue.name))));
     }
     outputs = outputs.set(
@@ -28,13 +27,13 @@ pub(super) fn outputs(deployment: &Deployment) -> Map {
     );
     if deployment.keeps_records() {
         outputs = outputs
-            .set("Table", output("The records of jobs", reference(records::TABLE)))
-            .set("EventBus", output("Where it is told what happens to jobs", reference(records::BUS)));
+            .set("Table", output("The records of jobs", reference(TABLE)))
+            .set("EventBus", output("The bus for lifecycle events of jobs", reference(BUS)));
     }
     outputs = outputs
-        .set("ScheduleGroup", output("The group of schedules", reference(scheduler::GROUP)))
-        .set("SchedulerRole", output("The role by which schedules send to queues", arn(scheduler::ROLE)))
-        .set("Undelivered", output("The queue for what EventBridge could not deliver", arn(UNDELIVERED)));
+        .set("ScheduleGroup", output("The group of schedules", reference(SCHEDULE_GROUP)))
+        .set("SchedulerRole", output("The role that schedules assume to send to queues", arn(SCHEDULER_ROLE)))
+        .set("Undelivered", output("The queue for undelivered events", arn(UNDELIVERED)));
     if deployment.keeps_records() {
         outputs = outputs.set("Payloads", output("The bucket for large arguments", PAYLOADS.name()));
     }

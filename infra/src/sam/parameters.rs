@@ -1,4 +1,4 @@
-//! What whoever deploys decides, and what follows from it.
+//! Parameters and conditions.
 
 use super::{
     alarms::{ALARM_TOPIC, HAS_ALARM_TOPIC},
@@ -11,7 +11,7 @@ use crate::{
     node::{Map, Node, call, reference},
 };
 
-/// How many days CloudWatch Logs can keep logs (Amazon CloudWatch Logs API Reference, PutRetentionPolicy), up to two
+/// The retention periods of CloudWatch Logs in days (Amazon CloudWatch Logs API Reference, PutRetentionPolicy), up to two
 /// years.
 const LOG_DAYS: [u16; 15] = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731];
 
@@ -31,7 +31,7 @@ pub(super) fn parameters(deployment: &Deployment) -> Map {
             KEY,
             text(
                 "The ARN of the KMS key that queues, records, objects, events, logs and settings are encrypted with; \
-                 empty to use keys of the services' own",
+                 empty to use the services' keys",
                 "",
             )
             .set("AllowedPattern", "^(arn:[^:]+:kms:[^:]+:[0-9]+:key/.+)?$"),
@@ -45,16 +45,16 @@ pub(super) fn parameters(deployment: &Deployment) -> Map {
             "LogRetentionDays",
             Map::new()
                 .set("Type", "Number")
-                .set("Description", "How long logs are kept; one of the numbers that CloudWatch Logs knows")
+                .set("Description", "How many days logs are kept; one of the numbers that CloudWatch Logs accepts")
                 .set("Default", 30u16)
                 .set("AllowedValues", LOG_DAYS),
         );
     if deployment.has_objects() {
-        let about = "The bucket that jobs read and write objects in; empty to have one made";
+        let about = "The bucket that jobs read and write objects in; empty to create one";
         parameters = parameters.set(OBJECTS.parameter, text(about, ""));
     }
     if deployment.keeps_records() {
-        let about = "The bucket for arguments that are too large for a message; empty to have one made";
+        let about = "The bucket for arguments that are too large for a message; empty to create one";
         parameters = parameters.set(PAYLOADS.parameter, text(about, ""));
     }
     parameters = parameters.and(secrets::parameters(deployment)).set(
@@ -88,7 +88,7 @@ pub(super) fn conditions(deployment: &Deployment) -> Map {
     conditions.and(secrets::conditions(deployment))
 }
 
-/// All settings, each once.
+/// All settings, without duplicates.
 fn settings(deployment: &Deployment) -> Vec<&DeployedSetting> {
     let mut all: Vec<_> = deployment.functions.iter().flat_map(|function| &function.settings).collect();
     all.sort_by(|a, b| a.variable.cmp(&b.variable));

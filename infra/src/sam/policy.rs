@@ -7,17 +7,17 @@ pub(super) fn document(statements: Vec<Map>) -> Map {
     Map::new().set("Version", "2012-10-17").set("Statement", statements)
 }
 
-/// What a role may do.
+/// A statement that allows a role actions on resources.
 pub(super) fn allow<const N: usize>(sid: &str, actions: [&str; N], resources: Vec<Node>) -> Map {
     Map::new().set("Sid", sid).set("Effect", "Allow").set("Action", actions).set("Resource", resources)
 }
 
-/// What a service may do with a resource, or with a role.
+/// A statement that allows a service an action on a resource, or on a role.
 pub(super) fn allow_service(service: &str, action: &str) -> Map {
     Map::new().set("Effect", "Allow").set("Principal", Map::new().set("Service", service)).set("Action", action)
 }
 
-/// Refuses whoever comes without TLS, whatever else they may.
+/// A statement that refuses requests without TLS, whatever the caller's permissions.
 pub(super) fn refuse_plain_text(service: &str, resources: impl Into<Node>) -> Map {
     let plain = Map::new().set("Bool", Map::new().set("aws:SecureTransport", "false"));
     Map::new()

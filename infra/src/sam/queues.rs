@@ -1,18 +1,22 @@
-//! Queues, their dead-letter queues, and what feeds functions from them.
+//! Queues, their dead-letter queues, and their event source mappings.
 
-use super::{dead_letters_id, encryption, function_id, mapping_id, named, policy, queue_id, resource};
+use super::{
+    encryption,
+    events::EVENTS_SERVICE,
+    names::{dead_letters_id, function_id, mapping_id, named, queue_id, schedule_id},
+    policy, resource,
+};
 use crate::{
     deployment::{DeployedQueue, Deployment, Target, Timing, logical_name},
     node::{Map, Node, arn, reference},
-    sam::events::{EVENTS_SERVICE, schedule_id},
 };
 
 pub(super) fn resources(deployment: &Deployment, queue: &DeployedQueue) -> Map {
     let (id, dead_id) = (queue_id(&queue.name), dead_letters_id(&queue.name));
     let suffix = if queue.fifo { ".fifo" } else { "" };
     let own = attributes(queue, suffix)
-        // EventBridge and its Scheduler give no deduplication id, and deliver to a FIFO queue only where SQS makes one of the
-        // body, which holds the job's id (Amazon EventBridge Scheduler API Reference, SqsParameters). Who gives one, has it.
+        // EventBridge and its Scheduler set no deduplication id, and deliver to a FIFO queue only if SQS derives one from the
+        // body, which holds the job's id (Amazon EventBridge Scheduler API Reference, SqsParameters). A sender's own id wins.
         .set_some("ContentBasedDeduplication", queue.fifo.then_some(true))
         .set("VisibilityTimeout", queue.visibility_secs)
         .set("MessageRetentionPeriod", queue.retention_secs)
@@ -44,21 +48,21 @@ fn mapping(queue: &DeployedQueue, id: &str) -> Map {
         .set("EventSourceArn", arn(id))
         .set("BatchSize", queue.batch_size)
         .set_some("MaximumBatchingWindowInSeconds", (queue.window_secs > 0).then_some(queue.window_secs))
-        // A job that fails comes again by itself; its neighbours are done.
+        // Only a failed job is delivered again, not its whole batch.
         .set("FunctionResponseTypes", ["ReportBatchItemFailures"])
         .set("MetricsConfig", Map::new().set("Metrics", ["EventCount"]))
         .set_some("ScalingConfig", concurrency);
     resource("AWS::Lambda::EventSourceMapping", properties)
 }
 
-/// Who may use a queue beside the account's own roles.
+/// A queue's policy, for senders other than the account's own roles.
 fn access(id: &str, rules: Option<Map>) -> Map {
     let statements = rules.into_iter().chain([policy::refuse_plain_text("sqs", arn(id))]).collect();
     let properties = Map::new().set("Queues", [reference(id)]).set("PolicyDocument", policy::document(statements));
     resource("AWS::SQS::QueuePolicy", properties)
 }
 
-/// Lets the rules that start jobs on this queue, and no others, send to it. Scheduler does so by a role.
+/// Lets the rules that start jobs on this queue, and no others, send to it. Scheduler sends by a role.
 fn rules(deployment: &Deployment, queue: &DeployedQueue, id: &str) -> Option<Map> {
     let target = Target::Queue(queue.name.clone());
     let rules = deployment.schedules_of(&target).filter(|schedule| matches!(schedule.timing, Timing::Rule { .. }));

@@ -1,12 +1,11 @@
-//! Where records are kept, and where the events of jobs' lives go.
+//! The table of records, and the bus for lifecycle events.
 
-use super::{encryption, events::UNDELIVERED, resource};
+use super::{
+    encryption,
+    names::{BUS, TABLE, UNDELIVERED},
+    resource,
+};
 use crate::node::{Map, Node, arn, attribute, reference, sub};
-
-/// The table.
-pub(crate) const TABLE: &str = "Jobs";
-/// The bus.
-pub(crate) const BUS: &str = "Bus";
 
 /// A sparse index of the table: items without its keys are not in it, and cost nothing there.
 struct Index {
@@ -15,15 +14,15 @@ struct Index {
     range: &'static str,
 }
 
-/// By state and time, for lists.
+/// By state and time, for listings.
 const LISTING: Index = Index { name: "listing", hash: "lpk", range: "lsk" };
-/// By the moment at which something is due, for who sends what is.
+/// By the moment a job is due, for the function that sends due jobs.
 const DUE: Index = Index { name: "due", hash: "dpk", range: "dsk" };
 
 pub(super) fn resources() -> Map {
-    let note = "One item a job, and what belongs to it. Kept when the stack goes, or when a change would replace it: who\n\
-                has run, and what must not run twice, cannot be made again. Not kept when its very first deployment fails,\n\
-                so that the next one begins afresh.";
+    let note = "One item per job, and the items that belong to it. Kept when the stack is deleted, or when a change would\n\
+                replace it: the history of jobs cannot be recreated. Not kept when the very first deployment fails, so that\n\
+                the next one starts clean.";
     let table = Map::new()
         .set("Type", "AWS::DynamoDB::Table")
         .set("DeletionPolicy", "RetainExceptOnCreate")
@@ -60,12 +59,12 @@ fn table() -> Map {
         .and(encryption::table())
 }
 
-/// The index for lists.
+/// The index for listings.
 pub(super) fn listing_arn() -> Node {
     index_arn(&LISTING)
 }
 
-/// The index of what is due.
+/// The index of due jobs.
 pub(super) fn due_arn() -> Node {
     index_arn(&DUE)
 }

@@ -1,17 +1,16 @@
-//! What each function may do.
+//! The role of each function.
 
 use super::{
     buckets::{ARGUMENTS, OBJECTS, PAYLOADS},
-    dead_letters_id,
-    events::UNDELIVERED,
-    logs_arn, policy, queue_id, records, resource, scheduler,
+    names::{TABLE, UNDELIVERED, dead_letters_id, logs_arn, queue_id},
+    policy, records, resource, scheduler,
 };
 use crate::{
     deployment::{DeployedFunction, Deployment},
     node::{Map, Node, arn},
 };
 
-/// A role that may do what the function does, and no more.
+/// A role with exactly the permissions that the function needs.
 pub(super) fn of(deployment: &Deployment, function: &DeployedFunction) -> Map {
     let own: Vec<_> = deployment.queues_of(&function.name).collect();
     let queues = own.iter().map(|queue| arn(&queue_id(&queue.name))).collect();
@@ -42,14 +41,14 @@ pub(super) fn of(deployment: &Deployment, function: &DeployedFunction) -> Map {
         statements.extend(scheduler::delays(function));
     }
     if function.maintenance {
-        statements.extend(housekeeping(deployment));
+        statements.extend(maintenance(deployment));
     }
     if function.objects {
         statements.push(policy::allow("UseObjects", ["s3:GetObject", "s3:PutObject"], vec![OBJECTS.arn("/*")]));
-        // Without it, an object that is not there looks like one that must not be read.
+        // Without it, S3 reports a missing object as a denied read.
         statements.push(policy::allow("ListObjects", ["s3:ListBucket"], vec![OBJECTS.arn("")]));
     }
-    // AWS can limit these to no resource (Service Authorization Reference, "AWS X-Ray").
+    // AWS cannot limit these to a resource (Service Authorization Reference, "AWS X-Ray").
     statements.push(policy::allow("Trace", ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], vec!["*".into()]));
     let trust = policy::document(vec![policy::allow_service("lambda.amazonaws.com", "sts:AssumeRole")]);
     let properties =
@@ -57,26 +56,26 @@ pub(super) fn of(deployment: &Deployment, function: &DeployedFunction) -> Map {
     resource("AWS::IAM::Role", properties)
 }
 
-/// Records of jobs, and the events of their lives.
+/// Records of jobs, and their lifecycle events.
 fn records(function: &DeployedFunction) -> Vec<Map> {
     let actions =
         ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query", "dynamodb:BatchGetItem"];
-    let mut statements = vec![policy::allow("KeepRecords", actions, vec![arn(records::TABLE)])];
+    let mut statements = vec![policy::allow("KeepRecords", actions, vec![arn(TABLE)])];
     if deletes_items(function) {
-        statements.push(policy::allow("RemoveRecords", ["dynamodb:DeleteItem"], vec![arn(records::TABLE)]));
+        statements.push(policy::allow("RemoveRecords", ["dynamodb:DeleteItem"], vec![arn(TABLE)]));
     }
     statements.push(policy::allow("ListRecords", ["dynamodb:Query"], vec![records::listing_arn()]));
     statements.push(policy::allow("TellEvents", ["events:PutEvents"], vec![records::bus_arn()]));
     statements
 }
 
-/// Whoever enqueues takes back the record of a job that could not be sent; who frees a lock deletes it; who cancels a
-/// delayed job, or sends what is due, deletes that it is due.
+/// Whether a function deletes items: the record of a job that could not be sent, a lock, or the due entry of a job that is
+/// cancelled or sent.
 fn deletes_items(function: &DeployedFunction) -> bool {
     function.locks || function.maintenance || function.manages_jobs || !function.enqueues_to.is_empty()
 }
 
-/// Arguments that are too large for a message. They go by themselves, so nobody need delete them.
+/// Arguments that are too large for a message. They expire, so no function needs to delete them.
 fn payloads(function: &DeployedFunction) -> Vec<Map> {
     let arguments = || vec![PAYLOADS.arn(&format!("/{ARGUMENTS}*"))];
     let mut statements = vec![policy::allow("ReadArguments", ["s3:GetObject"], arguments())];
@@ -86,9 +85,9 @@ fn payloads(function: &DeployedFunction) -> Vec<Map> {
     statements
 }
 
-/// How much lies in each queue and dead-letter queue, and what is due. Whoever writes to the table writes to that index
-/// too, but nobody else need read it.
-fn housekeeping(deployment: &Deployment) -> Vec<Map> {
+/// The depths of all queues and dead-letter queues, and due jobs. Every writer of the table also writes that index, but only
+/// maintenance reads it.
+fn maintenance(deployment: &Deployment) -> Vec<Map> {
     let ids = deployment.queues.iter().flat_map(|queue| [queue_id(&queue.name), dead_letters_id(&queue.name)]);
     let all: Vec<Node> = ids.map(|id| arn(&id)).collect();
     vec![

@@ -1,11 +1,12 @@
-//! EventBridge Scheduler: schedules in a time zone or for one moment, and the group in which functions make more.
+//! EventBridge Scheduler: schedules in a time zone or for one moment, and the group in which functions create more.
 
 use lamplighter::schedule::EventBridge;
 use lamplighter_aws::OneTime;
 
 use super::{
-    events::{UNDELIVERED, about, group, state, with_retries},
-    function_id, policy, queue_id, resource,
+    names::{SCHEDULE_GROUP, SCHEDULER_ROLE, UNDELIVERED, function_id, queue_id},
+    policy, resource,
+    target::{about, group, state, with_retries},
 };
 use crate::{
     deployment::{DeployedFunction, DeployedSchedule, Deployment, Target, Timing},
@@ -13,10 +14,6 @@ use crate::{
 };
 
 const SERVICE: &str = "scheduler.amazonaws.com";
-/// The role that Scheduler takes on to send.
-pub(crate) const ROLE: &str = "ScheduleGroupAccess";
-/// The group.
-pub(crate) const GROUP: &str = "ScheduleGroup";
 
 pub(super) fn schedule(schedule: &DeployedSchedule, expression: &str, timezone: &str) -> Map {
     let target = match &schedule.target {
@@ -25,12 +22,12 @@ pub(super) fn schedule(schedule: &DeployedSchedule, expression: &str, timezone: 
     };
     let target = Map::new()
         .set("Arn", target)
-        .set("RoleArn", arn(ROLE))
+        .set("RoleArn", arn(SCHEDULER_ROLE))
         .set_some("SqsParameters", group(schedule))
         .set("Input", schedule.message("<aws.scheduler.scheduled-time>"));
     let properties = Map::new()
         .set("Name", format!("{}{}", EventBridge::DEPLOYED, schedule.name))
-        .set("GroupName", reference(GROUP))
+        .set("GroupName", reference(SCHEDULE_GROUP))
         .set("Description", about(schedule))
         .set("ScheduleExpression", expression)
         .set("ScheduleExpressionTimezone", timezone)
@@ -40,8 +37,8 @@ pub(super) fn schedule(schedule: &DeployedSchedule, expression: &str, timezone: 
     resource("AWS::Scheduler::Schedule", properties)
 }
 
-/// The group, and the role by which its schedules send: to any queue, since a job may be put off whatever its queue. No
-/// other group's schedules can take it on.
+/// The group, and the role that its schedules assume to send: to any queue, since a job of any queue may be delayed. No
+/// other group's schedules can assume it.
 pub(super) fn resources(deployment: &Deployment) -> Map {
     let mut queues: Vec<Node> = deployment.queues.iter().map(|queue| arn(&queue_id(&queue.name))).collect();
     queues.push(arn(UNDELIVERED));
@@ -59,35 +56,36 @@ pub(super) fn resources(deployment: &Deployment) -> Map {
     let group = Map::new().set("Name", reference("AWS::StackName"));
     Map::new()
         .set_noted(
-            "Schedules in a time zone or for one moment, and those made while running",
-            GROUP,
+            "Schedules in a time zone or for one moment, and those created at run time",
+            SCHEDULE_GROUP,
             resource("AWS::Scheduler::ScheduleGroup", group),
         )
-        .set(ROLE, resource("AWS::IAM::Role", role))
+        .set(SCHEDULER_ROLE, resource("AWS::IAM::Role", role))
 }
 
-/// What a function may do whose handlers make schedules, and pause those that are deployed.
+/// The permissions of a function whose handlers create schedules, and pause deployed ones.
 pub(super) fn schedules(deployment: &Deployment) -> Vec<Map> {
     let mut statements = vec![policy::allow(
         "KeepSchedules",
         ["scheduler:CreateSchedule", "scheduler:GetSchedule", "scheduler:UpdateSchedule", "scheduler:DeleteSchedule"],
         vec![in_group("*")],
     )];
-    // One by one: what a pattern of the stack's name fits may be another stack's, whose name begins with this one's.
+    // One by one: a pattern with the stack's name would also match another stack whose name begins with this one's.
     let rules = deployment.schedules.iter().filter(|schedule| matches!(schedule.timing, Timing::Rule { .. }));
     let rules: Vec<Node> = rules.map(rule_arn).collect();
     if !rules.is_empty() {
         let actions = ["events:ListTargetsByRule", "events:EnableRule", "events:DisableRule"];
         statements.push(policy::allow("PauseRules", actions, rules));
     }
-    // AWS can limit these to no resource (Service Authorization Reference, "Amazon EventBridge Scheduler" and "Amazon
+    // AWS cannot limit these to a resource (Service Authorization Reference, "Amazon EventBridge Scheduler" and "Amazon
     // EventBridge").
     statements.push(policy::allow("ListSchedules", ["scheduler:ListSchedules", "events:ListRules"], vec!["*".into()]));
     statements.push(let_schedules_send());
     statements
 }
 
-/// What a function may do that delays jobs, and makes no other schedules. Who cancels jobs takes their schedules back.
+/// The permissions of a function that delays jobs and creates no other schedules. One that cancels jobs deletes their
+/// schedules.
 pub(super) fn delays(function: &DeployedFunction) -> Vec<Map> {
     let delays = [OneTime::DELAY, OneTime::RETRY].map(|kind| in_group(&format!("{kind}-*")));
     let mut statements = vec![policy::allow("DelayJobs", ["scheduler:CreateSchedule"], delays.into())];
@@ -101,15 +99,17 @@ pub(super) fn delays(function: &DeployedFunction) -> Vec<Map> {
 
 fn let_schedules_send() -> Map {
     let to_scheduler = Map::new().set("StringEquals", Map::new().set("iam:PassedToService", SERVICE));
-    policy::allow("LetSchedulesSend", ["iam:PassRole"], vec![arn(ROLE)]).set("Condition", to_scheduler)
+    policy::allow("LetSchedulesSend", ["iam:PassRole"], vec![arn(SCHEDULER_ROLE)]).set("Condition", to_scheduler)
 }
 
-/// Schedules of the stack's group.
+/// The ARN of schedules in the stack's group.
 fn in_group(name: &str) -> Node {
-    sub(format!("arn:${{AWS::Partition}}:scheduler:${{AWS::Region}}:${{AWS::AccountId}}:schedule/${{{GROUP}}}/{name}"))
+    sub(format!(
+        "arn:${{AWS::Partition}}:scheduler:${{AWS::Region}}:${{AWS::AccountId}}:schedule/${{{SCHEDULE_GROUP}}}/{name}"
+    ))
 }
 
-/// By its name: the rule may call a function whose role names the rule.
+/// Built from the rule's name, since a reference could be circular: the rule may call a function whose role names the rule.
 fn rule_arn(schedule: &DeployedSchedule) -> Node {
     sub(format!(
         "arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/${{AWS::StackName}}-{}",

@@ -1,6 +1,6 @@
-//! Secrets that are kept in Secrets Manager or Parameter Store: who may read which.
+//! Access to secrets in Secrets Manager and Parameter Store.
 
-use super::{policy, resource_if, role_id};
+use super::{names::role_id, policy, resource_if};
 use crate::{
     deployment::{DeployedSetting, Deployment},
     node::{Map, Node, call, only_if, reference, sub},
@@ -8,10 +8,10 @@ use crate::{
 
 /// The parameter with the key that secrets are encrypted with.
 pub(super) const KEY: &str = "SecretsKeyArn";
-/// The condition that it was given.
+/// The condition that the key is set.
 const HAS_KEY: &str = "HasSecretsKey";
 
-/// ARNs, separated by commas. None holds what would make it more than one secret (AWS Secrets Manager API Reference,
+/// ARNs, separated by commas. Each names exactly one secret: no wildcards (AWS Secrets Manager API Reference,
 /// CreateSecret; AWS Systems Manager API Reference, PutParameter).
 fn pattern() -> String {
     let secret = "secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}";
@@ -20,7 +20,7 @@ fn pattern() -> String {
     format!("^({one}(,{one})*)?$")
 }
 
-/// What the parameter of a setting that names secrets is like, besides its description.
+/// The additional properties of the parameter for a setting that names secrets.
 pub(super) fn parameter(setting: &DeployedSetting) -> Map {
     match setting.names_secrets {
         true => Map::new().set("AllowedPattern", pattern()),
@@ -28,7 +28,7 @@ pub(super) fn parameter(setting: &DeployedSetting) -> Map {
     }
 }
 
-/// What a setting is for, with how to give its value where it names secrets.
+/// A setting's description, with the format of its value if it names secrets.
 pub(super) fn about(setting: &DeployedSetting) -> String {
     match setting.names_secrets {
         true => format!(
@@ -39,7 +39,7 @@ pub(super) fn about(setting: &DeployedSetting) -> String {
     }
 }
 
-/// The settings that name secrets, each once.
+/// The settings that name secrets, without duplicates.
 fn naming(deployment: &Deployment) -> Vec<&DeployedSetting> {
     let all = deployment.functions.iter().flat_map(|function| &function.settings);
     let mut naming: Vec<_> = all.filter(|setting| setting.names_secrets).collect();
@@ -48,13 +48,12 @@ fn naming(deployment: &Deployment) -> Vec<&DeployedSetting> {
     naming
 }
 
-/// The key, where a function reads secrets at all.
+/// The parameter for the key, if any function reads secrets.
 pub(super) fn parameters(deployment: &Deployment) -> Map {
     if naming(deployment).is_empty() {
         return Map::new();
     }
-    let about =
-        "The ARN of the KMS key of your own that secrets named by ARN are encrypted with; empty where it is AWS's";
+    let about = "The ARN of your own KMS key that secrets named by ARN are encrypted with; empty if the key is AWS's";
     let key = Map::new()
         .set("Type", "String")
         .set("Description", about)
@@ -80,8 +79,8 @@ fn has(parameter: &str) -> String {
     format!("Has{parameter}")
 }
 
-/// Lets functions read the secrets that their settings name, and no others. A key of AWS's own lets in whoever may read
-/// the secret; one of the account's own asks for a right of its own, which is given through the two services only (AWS
+/// Lets functions read the secrets that their settings name, and no others. AWS's own keys allow everyone who may read
+/// the secret; a key of the account needs a separate permission, which is limited to the two services (AWS
 /// Secrets Manager User Guide, "Secret encryption and decryption").
 pub(super) fn access(deployment: &Deployment) -> Map {
     let services = ["secretsmanager", "ssm"];

@@ -4,7 +4,7 @@ use crate::support::template;
 use lamplighter_infra::{Freshness, check_against};
 
 #[test]
-fn a_stale_file_is_told_from_a_fresh_one() {
+fn stale_and_missing_files_are_detected() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("template.yaml");
     let template = template();

@@ -1,7 +1,7 @@
-//! Each contradiction between definitions, made by breaking sound ones in one place, with the text of its error.
+//! Each contradiction between definitions, made by changing valid ones in one place, with the text of its error.
 
 use crate::support::{
-    BookOrder, FileLetter, MAILS, SendMail, handle, job, keeper, mail, minutely, orders, problems, schedules,
+    BookOrder, Expire, FileLetter, MAILS, SendMail, handle, job, keeper, mail, minutely, orders, problems, schedules,
 };
 use lamplighter::{
     Definition, EventTrigger, Function, Options, Queue, Retry, ScheduledJob, Setting, hours, mins, schedule::Schedule,
@@ -22,12 +22,12 @@ fn one_job() -> Function {
 }
 
 #[test]
-fn sound_definitions_have_no_problem() {
+fn valid_definitions_have_no_problem() {
     assert_eq!(problems(&[mail(), orders()], &schedules()), Vec::<String>::new());
 }
 
 #[test]
-fn everything_is_told_at_once() {
+fn all_problems_are_reported_together() {
     let book = |name| Function::new(name).job(handle::<BookOrder>).with_state(());
     let cron =
         |name: &str, expression: &str| Schedule::cron(name, expression).unwrap().starts(&BookOrder::default()).unwrap();
@@ -52,7 +52,7 @@ fn everything_is_told_at_once() {
 }
 
 #[test]
-fn of_functions() {
+fn problems_of_functions() {
     let breaks: Vec<(Function, &str)> = vec![
         (
             with_job!("o n e", "one.job", Queue::standard("one"), Options::new()),
@@ -62,7 +62,7 @@ fn of_functions() {
         (Function::new("none").with_state(()), "function \"none\": it performs no job; add one with .job(handler)"),
         (
             one_job().stateless().maintenance(),
-            "function \"one\": it keeps house, which needs records, and is stateless; remove one of the two",
+            "function \"one\": it is the maintenance function, which needs records, and is stateless; remove one of the two",
         ),
         (
             one_job().stateless().manages_jobs(),
@@ -70,17 +70,17 @@ fn of_functions() {
         ),
         (
             one_job().enqueues::<BookOrder>(),
-            "function \"one\": it enqueues order.book, which no function performs: it would wait for ever; add a handler, \
-             or remove the .enqueues::<…>() of it",
+            "function \"one\": it enqueues order.book, which no function performs: the job would wait forever; add a \
+             handler, or remove its .enqueues::<…>()",
         ),
         (
             one_job().enqueues_to(Queue::standard("nowhere")),
-            "function \"one\": it enqueues on queue \"nowhere\", from which no function takes: what is enqueued would wait \
-             for ever; add a handler of a job on it, or remove the .enqueues_to(…) of it",
+            "function \"one\": it enqueues on queue \"nowhere\", which no function consumes: the jobs would wait forever; \
+             add a handler for a job on it, or remove its .enqueues_to(…)",
         ),
         (
             one_job().enqueues_to(Queue::fifo("one")),
-            "function \"one\": it declares queue \"one\" otherwise than the function that takes from it; share one constant",
+            "function \"one\": it declares queue \"one\" differently from the function that consumes it; share one constant",
         ),
         (
             {
@@ -88,7 +88,7 @@ fn of_functions() {
                 one_job().enqueues::<Elsewhere>()
             },
             "function \"one\": it enqueues one.job on queue \"elsewhere\", and function \"one\" takes it from queue \"one\", \
-             or they declare it differently; share one type",
+             or they declare the queue differently; share one type",
         ),
         (
             Function::new("one").job(handle::<BookOrder>).job(handle::<BookOrder>).with_state(()),
@@ -108,8 +108,7 @@ fn of_functions() {
         ),
         (
             one_job().environment("9LIVES", "yes"),
-            "function \"one\": \"9LIVES\" cannot be an environment variable; it begins with a letter and goes on with \
-             letters, digits and _",
+            "function \"one\": \"9LIVES\" cannot be an environment variable; use a letter and then letters, digits and _",
         ),
         (
             one_job().environment("LAMPLIGHTER_TABLE", "mine"),
@@ -117,7 +116,7 @@ fn of_functions() {
         ),
         (
             one_job().environment("TWICE", "a").environment("TWICE", "b"),
-            "function \"one\": the environment variable TWICE is there twice; keep one",
+            "function \"one\": the environment variable TWICE is set twice; keep one",
         ),
         (
             one_job().setting(Setting::text("LAMPLIGHTER_KMS_KEY_ARN", "A key")),
@@ -130,7 +129,7 @@ fn of_functions() {
         ),
         (
             Function::new("one").job(handle::<BookOrder>).on_event(EventTrigger::new::<BookOrder>()).with_state(()),
-            "function \"one\": every event there is would start order.book; name a source, a detail type or a rule",
+            "function \"one\": every event would start order.book; name a source, a detail type or a rule",
         ),
         (
             Function::new("one")
@@ -146,7 +145,7 @@ fn of_functions() {
     }
 }
 
-/// A job with an argument that must be there.
+/// A job with a required argument.
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Ship {
@@ -160,7 +159,7 @@ impl lamplighter::Job for Ship {
     const QUEUE: Queue = Queue::standard("ships");
 }
 
-/// The problems of a function whose job is started by such events.
+/// The problems of a function with this event trigger.
 fn of_trigger(trigger: EventTrigger) -> Vec<String> {
     let function = Function::new("ships").job(handle::<Ship>).on_event(trigger).with_state(());
     let begin = "function \"ships\": the event trigger of order.ship: ";
@@ -169,21 +168,21 @@ fn of_trigger(trigger: EventTrigger) -> Vec<String> {
 }
 
 #[test]
-fn of_events_with_the_arguments_that_are_made_of_them() {
+fn problems_of_event_arguments() {
     let paid = || EventTrigger::new::<Ship>().source("shop").detail_type("Order Paid");
-    let sound = [
+    let valid = [
         paid(),
         paid().arg("order", "$.detail.order.id").arg("note", "$.time"),
         paid().args(&Ship::default()),
         paid().args(&Ship::default()).arg("order", "$.detail.order.id"),
     ];
-    for trigger in sound {
+    for trigger in valid {
         assert_eq!(of_trigger(trigger), Vec::<String>::new());
     }
     let breaks = [
         (
             paid().arg("note", "$.time"),
-            "the job needs order, and neither .arg(name, path) nor .args(job) gives it; map it, or give it a default",
+            "the job needs order, and neither .arg(name, path) nor .args(job) sets it; map it, or give it a default",
         ),
         (
             paid().arg("order", "$.detail.id").arg("oder", "$.detail.id"),
@@ -195,7 +194,7 @@ fn of_events_with_the_arguments_that_are_made_of_them() {
         ),
         (
             paid().arg("order", "detail.id"),
-            "\"detail.id\" is no path into an event; write $.detail.order.id, $.time or the like, with names only",
+            "\"detail.id\" is not a path into an event; write $.detail.order.id, $.time or the like, with names only",
         ),
         (paid().arg("order", "$.time"), "$.time is a text, and the argument \"order\" takes \"integer\""),
         (
@@ -209,7 +208,7 @@ fn of_events_with_the_arguments_that_are_made_of_them() {
 }
 
 #[test]
-fn of_functions_with_each_other() {
+fn problems_between_functions() {
     job!(Other, "mail.other", MAILS, Options::new());
     let other = Function::new("other").job(handle::<Other>).with_state(());
     assert_eq!(
@@ -232,24 +231,22 @@ fn of_functions_with_each_other() {
     let error = Deployment::derive(&[orders()], &[Definition::of::<SendMail>()], &[]).unwrap_err();
     assert_eq!(
         error.sentences(),
-        [
-            "job mail.send is defined, and no function performs it: what is enqueued would wait for ever; add a handler or \
-          remove the definition"
-        ]
+        ["job mail.send is defined, but no function performs it: enqueued jobs would wait forever; add a handler or \
+          remove the definition"]
     );
     job!(Alike, "alike", Queue::standard("one_"), Options::new());
     let alike = Function::new("alike").job(handle::<Alike>).with_state(());
     assert_eq!(
         problems(&[one_job(), alike], &[]),
-        ["queue \"one\" and queue \"one_\" differ in punctuation only; rename one"]
+        ["queue \"one\" and queue \"one_\" differ only in punctuation; rename one"]
     );
     job!(Same, "same", Queue::standard("same"), Options::new());
     let same = Function::new("one").job(handle::<Same>).with_state(());
-    assert_eq!(problems(&[one_job(), same], &[]), ["there are two of the name function \"one\"; rename one"]);
+    assert_eq!(problems(&[one_job(), same], &[]), ["the name function \"one\" is used twice; rename one"]);
 }
 
 #[test]
-fn of_queues() {
+fn problems_of_queues() {
     let breaks: Vec<(Function, &str)> = vec![
         (
             with_job!("one", "one.job", Queue::standard("one").batch_size(11), Options::new()),
@@ -282,16 +279,16 @@ fn of_queues() {
                 Queue::standard("a-name-of-fifty-characters-is-somewhat-too-long-now"),
                 Options::new()
             ),
-            "queue \"a-name-of-fifty-characters-is-somewhat-too-long-now\" has 51 characters; behind the stack's name there \
+            "queue \"a-name-of-fifty-characters-is-somewhat-too-long-now\" has 51 characters; after the stack's name there \
              is room for 47",
         ),
         (
             with_job!("one", "one.job", Queue::standard("one-dlq"), Options::new()),
-            "queue \"one-dlq\" has a name that another queue of the stack may get; rename it",
+            "queue \"one-dlq\" has a name that another queue of the stack may have; rename it",
         ),
         (
             with_job!("one", "one.job", Queue::standard("undelivered-events"), Options::new()),
-            "queue \"undelivered-events\" has a name that another queue of the stack may get; rename it",
+            "queue \"undelivered-events\" has a name that another queue of the stack may have; rename it",
         ),
         (
             with_job!(
@@ -319,8 +316,8 @@ fn of_queues() {
                 Queue::standard("one"),
                 Options::new().retry(Retry::fixed(hours(10)).attempts(40))
             ),
-            "job one.job may go on retrying for 16.3 days; SQS keeps a message 14 days at most, waiting included: make it \
-             fewer attempts or shorter delays, 13 days in all",
+            "job one.job may retry for 16.3 days; SQS keeps a message 14 days at most, waiting included: set fewer \
+             attempts or shorter delays, 13 days in all",
         ),
     ];
     for (function, sentence) in breaks {
@@ -336,7 +333,7 @@ fn of_queues() {
 }
 
 #[test]
-fn of_schedules() {
+fn problems_of_schedules() {
     let book = |schedule: Schedule| schedule.starts(&BookOrder::default()).unwrap();
     let cron = |name: &str, expression: &str| Schedule::cron(name, expression).unwrap();
     let long = BookOrder { text: Some("x".repeat(8192)) };
@@ -347,12 +344,12 @@ fn of_schedules() {
         ),
         (
             book(cron("a-name-of-some-more-than-forty-characters-in-all", "@daily")),
-            "schedule \"a-name-of-some-more-than-forty-characters-in-all\" has 48 characters; behind the stack's name there \
+            "schedule \"a-name-of-some-more-than-forty-characters-in-all\" has 48 characters; after the stack's name there \
              is room for 40",
         ),
         (
-            book(cron("told", "@daily").description("x".repeat(513))),
-            "schedule `told`: the description has 513 characters; at most 512 are allowed",
+            book(cron("described", "@daily").description("x".repeat(513))),
+            "schedule `described`: the description has 513 characters; at most 512 are allowed",
         ),
         (
             Schedule::rate("digest", mins(5)).unwrap().starts(&SendMail::default()).unwrap(),
@@ -367,7 +364,7 @@ fn of_schedules() {
     for (schedule, sentence) in breaks {
         assert_eq!(problems(&[orders()], &[schedule]), [sentence]);
     }
-    // What is said after the name is the core's, and tested there.
+    // The text after the name comes from the core, and is tested there.
     for (schedule, begins) in [
         (book(cron("both", "0 6 1 * MON")), "schedule `both`: cron `0 6 1 * MON`"),
         (book(Schedule::rate("fast", secs(10)).unwrap()), "schedule `fast`: rate(10 seconds)"),
@@ -380,35 +377,35 @@ fn of_schedules() {
     }
     assert_eq!(
         problems(&[orders()], &[book(cron("same", "@daily")), book(cron("same", "@hourly"))]),
-        ["there are two of the name schedule \"same\"; rename one"]
+        ["the name schedule \"same\" is used twice; rename one"]
     );
 }
 
 #[test]
-fn of_schedules_that_call_functions() {
-    let args = Schedule::rate("housekeeping", mins(1)).unwrap();
-    let args = args.starts(&crate::support::KeepHouse { text: Some("other".into()) }).unwrap();
+fn problems_of_schedules_that_call_functions() {
+    let args = Schedule::rate("expiry", mins(1)).unwrap();
+    let args = args.starts(&Expire { text: Some("other".into()) }).unwrap();
     assert_eq!(
         problems(&[keeper()], &[args]),
         [
-            "schedule `housekeeping` starts house.keep with other arguments than the trigger of that name in function keeper \
-          gives; give both the same"
+            "schedule `expiry` starts expiry.run with other arguments than the trigger of that name in function keeper; use \
+          the same for both"
         ]
     );
-    let zoned = Schedule::cron("housekeeping", "@daily").unwrap().zone("Asia/Tokyo");
-    let zoned = zoned.starts(&crate::support::KeepHouse::default()).unwrap();
+    let zoned = Schedule::cron("expiry", "@daily").unwrap().zone("Asia/Tokyo");
+    let zoned = zoned.starts(&Expire::default()).unwrap();
     assert_eq!(
         problems(&[keeper()], &[zoned]),
         [
-            "schedule `housekeeping` is in a time zone or for one moment, which EventBridge's rules do not know, so it cannot \
-          call function keeper directly; remove the trigger of that name, and it goes through the job's queue"
+            "schedule `expiry` is in a time zone or for one moment, which EventBridge rules do not support, so it cannot \
+          call function keeper directly; remove the trigger of that name, and it sends to the job's queue"
         ]
     );
     assert_eq!(problems(&[keeper()], &[minutely()]), Vec::<String>::new());
 }
 
 #[test]
-fn of_environments() {
+fn problems_of_environments() {
     let long: &'static str = "x".repeat(4000).leak();
     assert_eq!(problems(&[orders().environment("NOTES", "as short as this")], &[]), Vec::<String>::new());
     let all = problems(&[orders().environment("NOTES", long)], &[]);
@@ -419,7 +416,7 @@ fn of_environments() {
         all,
         [format!(
             "function \"orders\": its environment variables may take {bytes} bytes, and Lambda allows 4096; the URLs of 1 \
-             queues are the most of it: deploy some functions as a stack of their own"
+             queues use most of it: deploy some functions as a separate stack"
         )]
     );
 }

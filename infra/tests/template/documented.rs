@@ -1,4 +1,4 @@
-//! `docs/infrastructure.md` names what the template has.
+//! `docs/infrastructure.md` names the template's parameters, outputs and alarms.
 
 use lamplighter::{Function, Queue, Setting};
 use lamplighter_infra::{Deployment, Template};
@@ -57,9 +57,9 @@ fn alarms_are_explained() {
     }
 }
 
-/// A link that leads nowhere is found here.
+/// Finds broken links.
 #[test]
-fn files_that_are_named_are_there() {
+fn linked_files_exist() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let links = DOCUMENT.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let files: Vec<_> = links.filter(|link| link.starts_with("../")).collect();

@@ -1,4 +1,4 @@
-//! The template, as it follows from functions and definitions.
+//! The template that is derived from functions and definitions.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may")]
 
 mod app;

@@ -1,4 +1,4 @@
-//! What is derived from what.
+//! The derivation of the template's numbers.
 
 use crate::support::{BookOrder, SendDigest, derive, handle, job, mail, orders, properties, schedules, template};
 use lamplighter::{Function, Options, Overlap, Queue, Retry, ScheduledJob, hours, mins, schedule::Schedule, secs};
@@ -6,11 +6,11 @@ use lamplighter_infra::Template;
 use serde_json::json;
 
 #[test]
-fn a_queue_follows_from_its_slowest_and_most_patient_job() {
+fn queue_numbers_follow_its_slowest_and_longest_retrying_job() {
     let queue = properties(&template(), "MailsQueue");
     // The slowest job takes 180 s, the function 5 s more; ten seconds of window.
     assert_eq!(queue["VisibilityTimeout"], 6 * 185 + 10);
-    // Every attempt is counted in a record, so receives need count nothing.
+    // Every attempt is counted in a record, so receives need no limit.
     assert_eq!(queue["RedrivePolicy"]["maxReceiveCount"], 1000);
     assert_eq!(queue["RedrivePolicy"]["deadLetterTargetArn"], json!({ "Fn::GetAtt": ["MailsDeadLetters", "Arn"] }));
     assert_eq!(queue["MessageRetentionPeriod"], 4 * 86_400);
@@ -21,7 +21,7 @@ fn a_queue_follows_from_its_slowest_and_most_patient_job() {
 }
 
 #[test]
-fn without_records_receives_are_counted_and_some_of_them_are_no_attempts() {
+fn without_records_receives_are_limited_with_slack() {
     job!(Ring, "bell.ring", Queue::standard("bells"), Options::new().retry(Retry::fixed(secs(1)).attempts(12)));
     let stateless = Function::new("bells").job(handle::<Ring>).with_state(()).stateless();
     let queue = properties(&Template::new(&derive(&[stateless], &[]).unwrap()), "BellsQueue");
@@ -38,7 +38,7 @@ fn without_records_receives_are_counted_and_some_of_them_are_no_attempts() {
 }
 
 #[test]
-fn a_queue_of_jobs_that_wait_for_each_other_lets_them_ask_as_often_as_sqs_can() {
+fn overlap_policy_sets_the_highest_max_receive_count() {
     job!(Sync, "stock.sync", Queue::standard("stock"), Options::new().overlap(Overlap::Queue));
     let function = Function::new("stock").job(handle::<Sync>).with_state(());
     let queue = properties(&Template::new(&derive(&[function], &[]).unwrap()), "StockQueue");
@@ -46,7 +46,7 @@ fn a_queue_of_jobs_that_wait_for_each_other_lets_them_ask_as_often_as_sqs_can() 
 }
 
 #[test]
-fn a_mapping_reports_items_one_by_one() {
+fn mappings_report_item_failures() {
     let mapping = properties(&template(), "MailsMapping");
     assert_eq!(mapping["BatchSize"], 100);
     assert_eq!(mapping["MaximumBatchingWindowInSeconds"], 10);
@@ -57,7 +57,7 @@ fn a_mapping_reports_items_one_by_one() {
 }
 
 #[test]
-fn fifo_queues_end_in_fifo_and_deduplicate_by_content_for_eventbridge() {
+fn fifo_queues_deduplicate_by_content_for_eventbridge() {
     let scheduled = template();
     let queue = properties(&scheduled, "OrdersQueue");
     assert_eq!(queue["QueueName"], json!({ "Fn::Sub": "${AWS::StackName}-orders.fifo" }));
@@ -68,13 +68,13 @@ fn fifo_queues_end_in_fifo_and_deduplicate_by_content_for_eventbridge() {
     let target = &properties(&scheduled, "BookOftenRule")["Targets"][0];
     assert_eq!(target["SqsParameters"], json!({ "MessageGroupId": "book-often" }));
 
-    // Schedules may be made at run time.
+    // Schedules may be created at run time.
     let alone = Template::new(&derive(&[orders()], &[]).unwrap());
     assert_eq!(properties(&alone, "OrdersQueue")["ContentBasedDeduplication"], true);
 }
 
 #[test]
-fn long_retries_are_kept_long_enough() {
+fn retention_covers_long_retries() {
     job!(Patient, "patient", Queue::standard("patient"), Options::new().retry(Retry::fixed(hours(10)).attempts(9)));
     let function = Function::new("patient").job(handle::<Patient>).with_state(());
     let template = Template::new(&derive(&[function], &[]).unwrap());
@@ -83,7 +83,7 @@ fn long_retries_are_kept_long_enough() {
 }
 
 #[test]
-fn a_function_gets_its_settings_and_where_all_queues_are() {
+fn functions_get_their_settings_and_all_queue_urls() {
     let template = template();
     let function = properties(&template, "MailFunction");
     assert_eq!((&function["Timeout"], &function["MemorySize"]), (&json!(185), &json!(256)));
@@ -118,7 +118,7 @@ fn a_function_gets_its_settings_and_where_all_queues_are() {
 }
 
 #[test]
-fn objects_bring_a_bucket_and_nothing_else_does() {
+fn only_functions_with_objects_add_a_bucket() {
     let with = template().to_json();
     for kept in ["Objects", "Payloads", "Jobs"] {
         let kept = &with["Resources"][kept];
@@ -132,9 +132,9 @@ fn objects_bring_a_bucket_and_nothing_else_does() {
     assert!(without["Parameters"].get("ObjectsBucket").is_none());
 }
 
-/// The text that stands in the template is the message that the schedule would have sent elsewhere.
+/// The text in the template is the message that the schedule sends on other backends.
 #[test]
-fn a_tick_is_the_same_message_everywhere() {
+fn ticks_send_the_same_message_on_every_backend() {
     let tick = "2026-11-24T06:00:00Z";
     let deployment = derive(&[mail(), orders()], &schedules()).unwrap();
     for scheduled in schedules() {
@@ -143,7 +143,7 @@ fn a_tick_is_the_same_message_everywhere() {
         for placeholder in ["<time>", "<aws.scheduler.scheduled-time>"] {
             let template = deployed.message(placeholder);
             let others = template.replace(placeholder, "");
-            assert!(!others.contains(['<', '>']), "{others} holds what EventBridge would take for a placeholder");
+            assert!(!others.contains(['<', '>']), "{others} holds text that EventBridge would read as a placeholder");
             let sent: lamplighter::message::Message = template.replace(placeholder, tick).parse().unwrap();
             let args = |message: &lamplighter::message::Message| -> serde_json::Value {
                 serde_json::from_str(message.args.get()).unwrap()
@@ -159,7 +159,7 @@ fn a_tick_is_the_same_message_everywhere() {
 }
 
 #[test]
-fn a_schedule_is_a_rule_in_utc_and_a_scheduler_schedule_in_a_zone() {
+fn zoned_schedules_use_scheduler_and_others_rules() {
     let template = template();
     let rule = properties(&template, "DigestRule");
     assert_eq!(rule["ScheduleExpression"], "cron(0 6 * * ? *)");
@@ -170,7 +170,7 @@ fn a_schedule_is_a_rule_in_utc_and_a_scheduler_schedule_in_a_zone() {
     assert_eq!(properties(&template, "BookOftenRule")["State"], "DISABLED");
 
     let schedule = properties(&template, "BookBerlinSchedule");
-    // Told apart from what is made at run time in the same group.
+    // Distinguished from schedules created at run time in the same group.
     assert_eq!(schedule["Name"], "deployed-book.berlin");
     assert_eq!(schedule["ScheduleExpression"], "cron(30 8 ? * MON-FRI *)");
     assert_eq!(schedule["ScheduleExpressionTimezone"], "Europe/Berlin");
@@ -178,7 +178,7 @@ fn a_schedule_is_a_rule_in_utc_and_a_scheduler_schedule_in_a_zone() {
 }
 
 #[test]
-fn a_schedule_with_a_trigger_of_its_name_calls_the_function() {
+fn schedules_with_a_trigger_call_the_function() {
     use lamplighter::EventTrigger;
     let function = || Function::new("orders").job(handle::<BookOrder>);
     let sweep: Vec<ScheduledJob> =
@@ -193,7 +193,7 @@ fn a_schedule_with_a_trigger_of_its_name_calls_the_function() {
 }
 
 #[test]
-fn several_triggers_are_one_rule() {
+fn several_triggers_share_one_rule() {
     use lamplighter::EventTrigger;
     let shop = EventTrigger::new::<BookOrder>().source("shop");
     let paid = EventTrigger::new::<BookOrder>().source("shop").detail_type("Paid");
@@ -208,7 +208,7 @@ fn several_triggers_are_one_rule() {
 }
 
 #[test]
-fn a_changed_timeout_changes_the_derived_lines_and_no_others() {
+fn a_changed_timeout_changes_only_derived_lines() {
     job!(Digest, "mail.digest", crate::support::MAILS, SendDigest::options().timeout(mins(4)));
     let function = |slower: bool| {
         let function = Function::new("mail").job(handle::<crate::support::SendMail>);
@@ -223,7 +223,7 @@ fn a_changed_timeout_changes_the_derived_lines_and_no_others() {
         [
             ("Timeout: 185", "Timeout: 245"),
             ("VisibilityTimeout: 1120", "VisibilityTimeout: 1480"),
-            // When a message is older than its attempts can take, and when an invocation nears the timeout.
+            // The alarms for a message's age and for an invocation's duration.
             ("Threshold: 3480", "Threshold: 4200"),
             ("Threshold: 183000", "Threshold: 243000"),
         ]
@@ -237,7 +237,7 @@ fn the_order_of_definitions_does_not_matter() {
 }
 
 #[test]
-fn everything_that_somebody_must_look_at_has_an_alarm() {
+fn queues_and_functions_have_alarms() {
     let deployment = derive(&[mail(), orders()], &schedules()).unwrap();
     let json = Template::new(&deployment).to_json();
     let resources = json["Resources"].as_object().unwrap();
@@ -258,7 +258,7 @@ fn everything_that_somebody_must_look_at_has_an_alarm() {
 
 /// The dashboard is JSON in a text, with the ids of resources in it.
 #[test]
-fn the_dashboard_shows_what_is_there() {
+fn the_dashboard_shows_existing_resources() {
     let json = template().to_json();
     let body = json["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"].as_str().unwrap();
     let body: serde_json::Value = serde_json::from_str(body).unwrap();

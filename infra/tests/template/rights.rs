@@ -1,4 +1,4 @@
-//! Who may do what.
+//! The permissions in the template.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use lamplighter::{Function, Options, Overlap, Queue};
 use lamplighter_infra::Template;
 use serde_json::{Value, json};
 
-/// What a role may do: action → the resources.
+/// A role's permissions: action → resources.
 type Rights = BTreeMap<String, Vec<Value>>;
 
 fn rights(template: &Template, role: &str) -> Rights {
@@ -34,20 +34,20 @@ fn sub(text: &str) -> Value {
     json!({ "Fn::Sub": text })
 }
 
-/// What is below a path of a bucket that is made here or given.
+/// The objects below a path of a bucket, which the stack creates or a parameter names.
 fn below(id: &str, path: &str) -> Value {
     let bucket = json!({ "Fn::If": [format!("Makes{id}Bucket"), { "Ref": id }, { "Ref": format!("{id}Bucket") }] });
     json!({ "Fn::Sub": [format!("arn:${{AWS::Partition}}:s3:::${{Bucket}}{path}"), { "Bucket": bucket }] })
 }
 
-/// What a function may send to, beside its dead-letter queues.
+/// The queues that a function may send to, besides its dead-letter queues.
 fn sends(template: &Template, role: &str) -> Vec<Value> {
     let mut all = rights(template, role).remove("sqs:SendMessage").unwrap_or_default();
     all.retain(|resource| !resource["Fn::GetAtt"][0].as_str().is_some_and(|id| id.ends_with("DeadLetters")));
     all
 }
 
-/// The ARN of schedules of the stack's group whose names fit.
+/// The ARN of schedules in the stack's group whose names match.
 fn schedules_named(pattern: &str) -> Value {
     sub(&format!(
         "arn:${{AWS::Partition}}:scheduler:${{AWS::Region}}:${{AWS::AccountId}}:schedule/${{ScheduleGroup}}/{pattern}"
@@ -55,7 +55,7 @@ fn schedules_named(pattern: &str) -> Value {
 }
 
 #[test]
-fn a_function_takes_from_its_own_queues_and_buries_in_their_dead_letter_queues() {
+fn functions_receive_from_their_queues_and_send_dead_letters() {
     let mail = rights(&template(), "MailRole");
     for action in ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"] {
         assert_eq!(mail[action], [arn("MailsQueue")], "{action}");
@@ -66,7 +66,7 @@ fn a_function_takes_from_its_own_queues_and_buries_in_their_dead_letter_queues()
 }
 
 #[test]
-fn a_function_sends_to_its_own_queues_and_to_those_that_it_enqueues_on() {
+fn functions_send_to_their_own_and_declared_queues() {
     job!(Ring, "bell.ring", Queue::standard("bells"), Options::new());
     let teller = |function: Function| {
         let function = function.enqueues::<SendMail>().job(handle::<Ring>).with_state(());
@@ -76,11 +76,11 @@ fn a_function_sends_to_its_own_queues_and_to_those_that_it_enqueues_on() {
     assert_eq!(teller(Function::new("teller").stateless()), [arn("MailsQueue")]);
     let template = kinds();
     assert_eq!(sends(&template, "OrdersRole"), [arn("OrdersQueue")]);
-    // Events call it, and what it fails on is kept.
+    // Events call it, and those it fails on are kept.
     assert_eq!(sends(&template, "MailRole"), ["MailsQueue", "EventsNotDelivered"].map(arn));
-    // It keeps no records, so nothing travels through its queue, and its handlers enqueue nothing.
+    // It keeps no records, so it sends no settlements to its queue, and its handlers enqueue nothing.
     assert_eq!(sends(&template, "ClerkRole"), [Value::Null; 0]);
-    let all = ["CallsQueue", "HousekeepingQueue", "LettersQueue", "MailsQueue", "OrdersQueue", "PlansQueue"].map(arn);
+    let all = ["CallsQueue", "ExpiryQueue", "LettersQueue", "MailsQueue", "OrdersQueue", "PlansQueue"].map(arn);
     for starts_any_job in ["PlannerRole", "DeskRole", "KeeperRole"] {
         let sends = sends(&template, starts_any_job);
         assert!(all.iter().all(|queue| sends.contains(queue)), "{starts_any_job}: {sends:?}");
@@ -88,7 +88,7 @@ fn a_function_sends_to_its_own_queues_and_to_those_that_it_enqueues_on() {
 }
 
 #[test]
-fn a_function_with_records_has_these_rights_and_no_others() {
+fn functions_with_records_have_exactly_these_rights() {
     let table = ["GetItem", "PutItem", "UpdateItem", "BatchGetItem"];
     let mut wanted: Rights = table.map(|verb| (format!("dynamodb:{verb}"), vec![arn("Jobs")])).into();
     wanted.insert("dynamodb:Query".into(), vec![arn("Jobs"), sub("${Jobs.Arn}/index/listing")]);
@@ -107,7 +107,7 @@ fn a_function_with_records_has_these_rights_and_no_others() {
     };
     assert_eq!(more(Function::new("one")), wanted);
 
-    // What it declares brings the rest.
+    // Its declarations add the rest.
     let enqueues = more(Function::new("one").enqueues::<Only>());
     wanted.insert("dynamodb:DeleteItem".into(), vec![arn("Jobs")]);
     wanted.insert("s3:PutObject".into(), vec![below("Payloads", "/args/*")]);
@@ -115,22 +115,22 @@ fn a_function_with_records_has_these_rights_and_no_others() {
 }
 
 #[test]
-fn a_job_that_must_run_alone_frees_its_lock() {
-    job!(Alone, "alone.job", Queue::standard("alone"), Options::new().overlap(Overlap::Queue));
-    let function = Function::new("alone").job(handle::<Alone>).with_state(());
+fn a_job_with_an_overlap_policy_may_delete_its_lock() {
+    job!(Locked, "locked.job", Queue::standard("locked"), Options::new().overlap(Overlap::Queue));
+    let function = Function::new("locked").job(handle::<Locked>).with_state(());
     let template = Template::new(&derive(&[function], &[]).unwrap());
-    assert_eq!(rights(&template, "AloneRole")["dynamodb:DeleteItem"], [arn("Jobs")]);
+    assert_eq!(rights(&template, "LockedRole")["dynamodb:DeleteItem"], [arn("Jobs")]);
 }
 
 #[test]
-fn only_who_makes_schedules_may_and_pauses_this_stacks_rules_alone() {
+fn only_functions_with_schedules_may_change_this_stacks_schedules() {
     let template = kinds();
     let planner = rights(&template, "PlannerRole");
     for verb in ["Create", "Get", "Update", "Delete"] {
         assert_eq!(planner[&format!("scheduler:{verb}Schedule")], [schedules_named("*")], "{verb}");
     }
-    // By name: a rule of stack `shop-prod` fits every pattern that those of stack `shop` fit.
-    let rules = ["book-often", "digest", "housekeeping"].map(|name| {
+    // By name: a rule of stack `shop-prod` matches every pattern that those of stack `shop` match.
+    let rules = ["book-often", "digest", "expiry"].map(|name| {
         sub(&format!(
             "arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/${{AWS::StackName}}-{name}"
         ))
@@ -148,9 +148,9 @@ fn only_who_makes_schedules_may_and_pauses_this_stacks_rules_alone() {
     }
 }
 
-/// Without the function that sends what is due, the table keeps what is delayed for ever.
+/// Without the function that sends due jobs, delayed jobs would stay in the table forever.
 #[test]
-fn who_delays_by_schedules_makes_no_others() {
+fn functions_that_delay_by_schedules_may_create_no_others() {
     let delays = [schedules_named("d-*"), schedules_named("r-*")];
     let alone = rights(&template(), "MailRole");
     let desk = rights(&kinds(), "DeskRole");
@@ -165,12 +165,12 @@ fn who_delays_by_schedules_makes_no_others() {
         properties(template, function)["Environment"]["Variables"]["LAMPLIGHTER_SCHEDULE_GROUP"].is_object()
     };
     assert!(group(&template(), "MailFunction") && group(&kinds(), "DeskFunction"));
-    assert!(!group(&kinds(), "MailFunction"), "what it delays goes by the table");
+    assert!(!group(&kinds(), "MailFunction"), "it delays jobs by the table");
 }
 
-/// A name in a pattern may end another stack's: `shop-*` is also `shop-prod-…`.
+/// A pattern with a stack's name may match another stack: `shop-*` is also `shop-prod-…`.
 #[test]
-fn no_pattern_reaches_another_stack() {
+fn no_pattern_matches_another_stack() {
     let json = kinds().to_json();
     let mut patterns = Vec::new();
     for (id, resource) in json["Resources"].as_object().unwrap() {
@@ -193,7 +193,7 @@ fn no_pattern_reaches_another_stack() {
 }
 
 #[test]
-fn the_role_that_a_function_passes_on_goes_to_scheduler_alone() {
+fn roles_may_be_passed_only_to_scheduler() {
     let role = properties(&kinds(), "PlannerRole");
     let statements = role["Policies"][0]["PolicyDocument"]["Statement"].as_array().unwrap().clone();
     let pass = statements.iter().find(|statement| statement["Action"] == json!(["iam:PassRole"])).unwrap();
@@ -201,7 +201,7 @@ fn the_role_that_a_function_passes_on_goes_to_scheduler_alone() {
 }
 
 #[test]
-fn a_stateless_function_knows_no_table_and_may_reach_none() {
+fn stateless_functions_have_no_table_access() {
     let template = kinds();
     let of_others = ["dynamodb:", "events:", "scheduler:", "iam:", "s3:"];
     let may = rights(&template, "ClerkRole");
@@ -214,16 +214,16 @@ fn a_stateless_function_knows_no_table_and_may_reach_none() {
     for id in ["Jobs", "Bus", "Payloads"] {
         assert!(alone["Resources"].get(id).is_none(), "{id}");
     }
-    assert!(alone["Resources"]["ScheduleGroup"].is_object(), "whoever puts a job off needs it");
+    assert!(alone["Resources"]["ScheduleGroup"].is_object(), "delays need it");
 }
 
 #[test]
-fn who_keeps_house_sees_all_queues_and_what_is_due() {
+fn the_maintenance_function_sees_all_queues_and_due_jobs() {
     let template = kinds();
     let keeper = rights(&template, "KeeperRole");
-    let ids = ["Calls", "Housekeeping", "Letters", "Mails", "Orders", "Plans"];
+    let ids = ["Calls", "Expiry", "Letters", "Mails", "Orders", "Plans"];
     let all = ids.iter().flat_map(|id| [arn(&format!("{id}Queue")), arn(&format!("{id}DeadLetters"))]);
-    let watched = [arn("HousekeepingQueue")].into_iter().chain(all).collect::<Vec<_>>();
+    let watched = [arn("ExpiryQueue")].into_iter().chain(all).collect::<Vec<_>>();
     assert_eq!(keeper["sqs:GetQueueAttributes"], watched);
     assert!(keeper["dynamodb:Query"].contains(&sub("${Jobs.Arn}/index/due")));
     assert_eq!(keeper["dynamodb:DeleteItem"], [arn("Jobs")]);
@@ -231,13 +231,13 @@ fn who_keeps_house_sees_all_queues_and_what_is_due() {
         assert!(!rights(&template, role)["dynamodb:Query"].contains(&sub("${Jobs.Arn}/index/due")), "{role}");
     }
     // Its rule calls it, and no message starts it.
-    let target = &properties(&template, "HousekeepingRule")["Targets"][0];
+    let target = &properties(&template, "ExpiryRule")["Targets"][0];
     assert_eq!(target["Arn"], arn("KeeperFunction"));
-    assert_eq!(properties(&template, "HousekeepingRule")["ScheduleExpression"], "rate(1 minute)");
+    assert_eq!(properties(&template, "ExpiryRule")["ScheduleExpression"], "rate(1 minute)");
 }
 
 #[test]
-fn only_who_uses_objects_may_reach_them() {
+fn only_functions_with_objects_may_access_them() {
     let orders = rights(&template(), "OrdersRole");
     assert_eq!(orders["s3:PutObject"], [below("Objects", "/*")]);
     assert_eq!(orders["s3:GetObject"], [below("Payloads", "/args/*"), below("Objects", "/*")]);
@@ -245,9 +245,9 @@ fn only_who_uses_objects_may_reach_them() {
     assert!(!orders["sqs:SendMessage"].contains(&arn("EventsNotDelivered")), "no event calls it");
 }
 
-/// What AWS can limit to no resource, by the Service Authorization Reference.
+/// The exceptions are actions that AWS cannot limit to a resource, by the Service Authorization Reference.
 #[test]
-fn nothing_else_is_allowed_everywhere() {
+fn other_actions_are_limited_to_resources() {
     let unlimited =
         ["events:ListRules", "scheduler:ListSchedules", "xray:PutTelemetryRecords", "xray:PutTraceSegments"];
     let template = kinds();
@@ -292,7 +292,7 @@ fn only_the_stacks_own_rules_may_send_to_its_queues() {
 }
 
 #[test]
-fn nobody_comes_without_tls() {
+fn requests_without_tls_are_refused() {
     let template = template();
     let all = template.to_json();
     let resources = all["Resources"].as_object().unwrap();
@@ -309,7 +309,7 @@ fn nobody_comes_without_tls() {
 }
 
 #[test]
-fn scheduler_may_start_jobs_for_this_stacks_group_alone() {
+fn scheduler_may_start_jobs_only_for_this_stacks_group() {
     let template = template();
     let role = properties(&template, "ScheduleGroupAccess");
     let trust = &role["AssumeRolePolicyDocument"]["Statement"][0];
@@ -322,9 +322,9 @@ fn scheduler_may_start_jobs_for_this_stacks_group_alone() {
     assert_eq!(rights(&template, "ScheduleGroupAccess"), [("sqs:SendMessage".into(), queues)].into());
 }
 
-/// A key that was given encrypts all that is kept, and every role of the stack may use it.
+/// A given key encrypts all stored data, and every role of the stack may use it.
 #[test]
-fn one_key_is_used_for_all_that_is_kept() {
+fn one_key_encrypts_all_stored_data() {
     let template = Template::new(&derive(&[mail(), orders()], &schedules()).unwrap());
     let key = json!({ "Fn::If": ["HasKey", { "Ref": "KmsKeyArn" }, { "Ref": "AWS::NoValue" }] });
     for (id, property) in [

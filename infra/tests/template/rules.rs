@@ -1,10 +1,10 @@
-//! A finished template that loses jobs, or that AWS would refuse, is found out: each break has its sentence.
+//! The rules report a finished template that would lose jobs, or that AWS would refuse: each problem has its sentence.
 
 use crate::support::kinds;
 use lamplighter_infra::examine;
 use serde_json::{Value, json};
 
-/// What is found in the template of every kind when `path`, below a resource's properties, is set to something else; a
+/// The problems found in the template of every kind when `path`, below a resource's properties, is set to another value; a
 /// `null` removes it. The path is a JSON pointer.
 fn found(resource: &str, path: &str, value: Value) -> Vec<String> {
     found_in(|resources| {
@@ -27,7 +27,7 @@ fn found_in(change: impl FnOnce(&mut Value)) -> Vec<String> {
 }
 
 #[test]
-fn a_derived_template_keeps_to_the_rules() {
+fn derived_templates_follow_the_rules() {
     assert_eq!(found_in(|_| {}), Vec::<String>::new());
 }
 
@@ -36,13 +36,13 @@ fn numbers_that_lose_messages_are_found() {
     let breaks = [
         (
             ("MailsQueue", "/VisibilityTimeout", json!(184)),
-            "MailsQueue hides a message for 184 s, and MailFunction may take 185 s: it would come again while it is worked \
-             on; make it six times the timeout, 1110, and the window",
+            "MailsQueue hides a message for 184 s, and MailFunction may take 185 s: it would be delivered again while it \
+             is processed; make it six times the timeout, 1110, plus the window",
         ),
         (
             ("MailsQueue", "/VisibilityTimeout", Value::Null),
-            "MailsQueue hides a message for 30 s, and MailFunction may take 185 s: it would come again while it is worked \
-             on; make it six times the timeout, 1110, and the window",
+            "MailsQueue hides a message for 30 s, and MailFunction may take 185 s: it would be delivered again while it is \
+             processed; make it six times the timeout, 1110, plus the window",
         ),
         (
             ("MailsQueue", "/VisibilityTimeout", json!(43_201)),
@@ -51,22 +51,22 @@ fn numbers_that_lose_messages_are_found() {
         (("MailsQueue", "/DelaySeconds", json!(901)), "MailsQueue: DelaySeconds is 0 to 900 seconds, not 901"),
         (
             ("MailsQueue", "/RedrivePolicy", Value::Null),
-            "MailsQueue has no dead-letter queue: what cannot be done would come again until it is forgotten; give it a \
+            "MailsQueue has no dead-letter queue: a failing message would be delivered until it expires; give the queue a \
              RedrivePolicy",
         ),
         (
             ("MailsQueue", "/RedrivePolicy/maxReceiveCount", json!(3)),
-            "MailsQueue: after 3 receives a message is given up, and a throttled function uses receives up without \
-             running; make maxReceiveCount 5 at least",
+            "MailsQueue: a message is dead-lettered after 3 receives, and a throttled function uses up receives without \
+             running; make maxReceiveCount at least 5",
         ),
         (
             ("MailsDeadLetters", "/MessageRetentionPeriod", json!(345_600)),
-            "MailsDeadLetters keeps messages for 345600 s from when they were first sent, no longer than MailsQueue: what \
-             is given up last would be gone at once; make it 1209600",
+            "MailsDeadLetters keeps messages for 345600 s from when they were first sent, no longer than MailsQueue: late \
+             dead letters would expire immediately; make it 1209600",
         ),
         (
             ("OrdersDeadLetters", "/FifoQueue", Value::Null),
-            "OrdersQueue: the dead-letter queue of a FIFO queue is one too, and OrdersDeadLetters is not",
+            "OrdersQueue and its dead-letter queue OrdersDeadLetters must both be FIFO queues, or neither",
         ),
     ];
     for ((resource, path, value), sentence) in breaks {
@@ -75,7 +75,7 @@ fn numbers_that_lose_messages_are_found() {
 }
 
 #[test]
-fn mappings_that_bring_back_or_delete_too_much_are_found() {
+fn mappings_that_redeliver_or_delete_too_much_are_found() {
     let breaks = [
         (
             ("MailsMapping", "/MaximumBatchingWindowInSeconds", Value::Null),
@@ -87,7 +87,7 @@ fn mappings_that_bring_back_or_delete_too_much_are_found() {
         ),
         (
             ("OrdersMapping", "/MaximumBatchingWindowInSeconds", json!(1)),
-            "OrdersMapping: OrdersQueue is a FIFO queue, which knows no window",
+            "OrdersMapping: OrdersQueue is a FIFO queue, which supports no window",
         ),
         (
             ("MailsMapping", "/ScalingConfig/MaximumConcurrency", json!(1)),
@@ -95,13 +95,13 @@ fn mappings_that_bring_back_or_delete_too_much_are_found() {
         ),
         (
             ("MailsMapping", "/FunctionResponseTypes", Value::Null),
-            "MailsMapping: without ReportBatchItemFailures, one job that fails brings back the whole batch; add it to \
+            "MailsMapping: without ReportBatchItemFailures, one failed job returns the whole batch to the queue; add it to \
              FunctionResponseTypes",
         ),
         (
             ("MailsMapping", "/FilterCriteria", json!({ "Filters": [] })),
-            "MailsMapping: a filter deletes each message that does not match; remove FilterCriteria, and give other jobs \
-             another queue",
+            "MailsMapping: a filter deletes each message that does not match; remove FilterCriteria, and use another queue \
+             for other jobs",
         ),
     ];
     for ((resource, path, value), sentence) in breaks {
@@ -115,16 +115,16 @@ fn expressions_that_aws_refuses_are_found() {
         ("DigestRule", "rate(1 minutes)", "rate(1 minute)"),
         ("DigestRule", "rate(5 minute)", "rate(5 minutes)"),
         ("DigestRule", "rate(0 minutes)", "rate of 0 minutes"),
-        ("DigestRule", "cron(0 6 * * *)", "AWS reads six: cron(0 6 * * ? *)"),
+        ("DigestRule", "cron(0 6 * * *)", "AWS needs six: cron(0 6 * * ? *)"),
         ("DigestRule", "cron(0 6 1 * MON *)", "`?`"),
         ("DigestRule", "cron(61 6 * * ? *)", "minutes"),
         ("DigestRule", "at(2027-01-01T00:00:00)", "neither cron(…) nor rate(…)"),
         ("BookBerlinSchedule", "at(2026-05-31T23:59:59)", "has passed, and would never fire"),
-        // In Berlin it is two hours earlier than the same time in UTC.
+        // A local time in Berlin is two hours earlier than the same time in UTC.
         ("BookBerlinSchedule", "at(2026-06-01T02:00:00)", "has passed, and would never fire"),
         ("BookBerlinSchedule", "at(2026-06-01T02:00:01)", ""),
         ("BookBerlinSchedule", "at(2027-01-01 00:00)", ""),
-        ("BookBerlinSchedule", "at(tomorrow)", "is no moment; write at(yyyy-mm-ddThh:mm:ss)"),
+        ("BookBerlinSchedule", "at(tomorrow)", "is not a moment; write at(yyyy-mm-ddThh:mm:ss)"),
         ("BookBerlinSchedule", "rate(1 hours)", "rate(1 hour)"),
     ];
     for (resource, expression, says) in breaks {
@@ -146,14 +146,14 @@ fn expressions_that_aws_refuses_are_found() {
 
 #[test]
 fn patterns_that_match_nothing_are_found() {
-    let all = "there are only anything-but, cidr, equals-ignore-case, exists, numeric, prefix, suffix, wildcard";
+    let all = "the operators are anything-but, cidr, equals-ignore-case, exists, numeric, prefix, suffix, wildcard";
     let breaks = [
-        (json!({ "source": [{ "prefixx": "shop" }] }), format!("\"source\" is compared by \"prefixx\", and {all}")),
+        (json!({ "source": [{ "prefixx": "shop" }] }), format!("\"source\" uses the operator \"prefixx\"; {all}")),
         (
             json!({ "$or": [{ "detail": { "total": [{ "number": [">", 5] }] } }] }),
-            format!("\"total\" is compared by \"number\", and {all}"),
+            format!("\"total\" uses the operator \"number\"; {all}"),
         ),
-        (json!({ "source": "shop" }), "\"source\" must be a list of what it may be: [\"shop\"]".into()),
+        (json!({ "source": "shop" }), "\"source\" must be a list of values: [\"shop\"]".into()),
         (json!({ "source": [] }), "\"source\" lists nothing, so nothing matches".into()),
         (json!({ "Source": ["shop"] }), "no event has a field \"Source\"".into()),
         (json!({ "detail": { "total": [{ "numeric": [">", 5] }] }, "source": [{ "prefix": "s" }] }), String::new()),
@@ -166,11 +166,11 @@ fn patterns_that_match_nothing_are_found() {
 }
 
 #[test]
-fn what_eventbridge_would_drop_is_found() {
+fn events_that_eventbridge_would_drop_are_found() {
     let dropped = |rule: &str, target: &str, lacks: &str| {
         format!(
-            "{rule} may not send to {target}, and what it sends would be dropped unsaid; add an {lacks} that lets \
-             events.amazonaws.com in with the rule's ARN"
+            "{rule} may not send to {target}: its events would be silently dropped; add an {lacks} that allows \
+             events.amazonaws.com with the rule's ARN"
         )
     };
     let remove = |id: &str| {
@@ -179,7 +179,7 @@ fn what_eventbridge_would_drop_is_found() {
     };
     let queue = "AWS::SQS::QueuePolicy";
     assert_eq!(remove("MailsQueuePolicy"), [dropped("DigestRule", "MailsQueue", queue)]);
-    let undelivered = ["BookOftenRule", "DigestRule", "HousekeepingRule", "MailEvents"];
+    let undelivered = ["BookOftenRule", "DigestRule", "ExpiryRule", "MailEvents"];
     assert_eq!(remove("EventsNotDeliveredPolicy"), undelivered.map(|rule| dropped(rule, "EventsNotDelivered", queue)));
     let permission = "AWS::Lambda::Permission";
     assert_eq!(remove("MailEventsPermission"), [dropped("MailEvents", "MailFunction", permission)]);
@@ -190,6 +190,6 @@ fn what_eventbridge_would_drop_is_found() {
     );
     assert_eq!(
         found("DigestRule", "/Targets/0/DeadLetterConfig", Value::Null),
-        ["DigestRule: what could not be delivered would be forgotten; give the target a DeadLetterConfig"]
+        ["DigestRule: undelivered events would be lost; give the target a DeadLetterConfig"]
     );
 }

@@ -1,4 +1,4 @@
-//! Secrets that are kept elsewhere.
+//! Secrets in Secrets Manager and Parameter Store.
 
 use lamplighter::{Function, Setting};
 use lamplighter_infra::Template;
@@ -17,10 +17,10 @@ fn template() -> Template {
 }
 
 #[test]
-fn a_function_may_read_exactly_the_secrets_that_are_named() {
+fn functions_may_read_exactly_the_named_secrets() {
     let json = template().to_json();
     let access = &json["Resources"]["CourierKeysAccess"];
-    assert_eq!(access["Condition"], "HasCourierKeys", "no right where no secret is named");
+    assert_eq!(access["Condition"], "HasCourierKeys", "no permission if no secret is named");
     assert_eq!(
         json["Conditions"]["HasCourierKeys"],
         json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "CourierKeys"}, ""]}]})
@@ -41,7 +41,7 @@ fn a_function_may_read_exactly_the_secrets_that_are_named() {
 }
 
 #[test]
-fn a_key_of_ones_own_is_used_through_the_services_only() {
+fn a_given_key_is_used_only_through_the_services() {
     let properties = properties(&template(), "CourierKeysAccess");
     let decrypt = &properties["PolicyDocument"]["Statement"][1]["Fn::If"];
     assert_eq!((&decrypt[0], &decrypt[2]), (&json!("HasSecretsKey"), &json!({ "Ref": "AWS::NoValue" })));
@@ -53,11 +53,11 @@ fn a_key_of_ones_own_is_used_through_the_services_only() {
 }
 
 #[test]
-fn a_parameter_takes_arns_of_single_secrets_only() {
+fn parameters_accept_only_arns_of_single_secrets() {
     let json = template().to_json();
     let parameter = &json["Parameters"]["CourierKeys"];
     assert_eq!(parameter["Default"], "");
-    assert!(parameter.get("NoEcho").is_none(), "an ARN is no secret, and is shown");
+    assert!(parameter.get("NoEcho").is_none(), "an ARN is not a secret, and is shown");
     assert!(parameter["Description"].as_str().unwrap().starts_with("Keys of couriers: ARNs of secrets"));
     let schema = json!({ "type": "string", "pattern": parameter["AllowedPattern"] });
     let takes = |text: &str| jsonschema::is_valid(&schema, &Value::from(text));
@@ -82,24 +82,24 @@ fn a_parameter_takes_arns_of_single_secrets_only() {
 }
 
 #[test]
-fn what_reads_no_secrets_gets_no_rights_for_them() {
+fn functions_without_secrets_get_no_rights_for_them() {
     let json = Template::new(&derive(&[mail()], &[]).unwrap()).to_json();
     assert!(!json.to_string().contains("GetSecretValue") && json["Parameters"].get("SecretsKeyArn").is_none());
 }
 
 #[test]
-fn a_queue_waits_for_secrets_as_long_as_its_messages_are_kept() {
-    // A job is put back while its secret cannot be read, uncounted; SQS must not give it up meanwhile.
+fn jobs_wait_for_secrets_until_their_retention_ends() {
+    // A job is released, uncounted, while its secret cannot be read; SQS must not dead-letter it meanwhile.
     let receives = |id| properties(&template(), id)["RedrivePolicy"]["maxReceiveCount"].clone();
     assert_eq!(receives("MailsQueue"), 1000);
     let stateless = Function::new("courier").stateless().setting(KEYS).job(handle::<FileLetter>).with_state(());
     let template = Template::new(&derive(&[stateless], &[]).unwrap());
     let receives = properties(&template, "LettersQueue")["RedrivePolicy"]["maxReceiveCount"].clone();
-    assert_eq!(receives, 15, "without records, receives are all there is to count");
+    assert_eq!(receives, 15, "without records, only receives can be counted");
 }
 
 #[test]
-fn the_parameter_for_the_key_is_the_templates_own() {
+fn settings_cannot_use_the_key_parameters_name() {
     let function = Function::new("courier")
         .setting(Setting::text("LAMPLIGHTER_SECRETS_KEY_ARN", "A key"))
         .job(handle::<SendMail>)

@@ -1,4 +1,4 @@
-//! Functions to derive from.
+//! Functions to derive templates from.
 
 use lamplighter::{
     Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, ScheduledJob, Setting, hours, mins,
@@ -41,7 +41,7 @@ job_type!(
 job_type!(FileLetter, "letter.file", Queue::standard("letters"), Options::new().untracked());
 job_type!(Plan, "plan.make", Queue::standard("plans"), Options::new());
 job_type!(Answer, "call.answer", Queue::standard("calls"), Options::new());
-job_type!(KeepHouse, "house.keep", Queue::standard("housekeeping"), Options::new().timeout(secs(50)));
+job_type!(Expire, "expiry.run", Queue::standard("expiry"), Options::new().timeout(secs(50)));
 
 pub(crate) async fn handle<J: Job>(_: J, _: Context) -> Result<(), JobError> {
     Ok(())
@@ -69,7 +69,7 @@ pub(crate) fn clerk() -> Function {
     Function::new("clerk").stateless().job(handle::<FileLetter>).with_state(())
 }
 
-/// A function whose handlers make schedules.
+/// A function whose handlers create schedules.
 pub(crate) fn planner() -> Function {
     Function::new("planner").schedules().job(handle::<Plan>).with_state(())
 }
@@ -79,15 +79,15 @@ pub(crate) fn desk() -> Function {
     Function::new("desk").manages_jobs().job(handle::<Answer>).with_state(())
 }
 
-/// The one that looks after the deployment, called by a rule.
+/// The maintenance function, called by a rule.
 pub(crate) fn keeper() -> Function {
-    let each_minute = EventTrigger::new::<KeepHouse>().rule("housekeeping").args(&KeepHouse::default());
-    Function::new("keeper").maintenance().on_event(each_minute).job(handle::<KeepHouse>).with_state(())
+    let each_minute = EventTrigger::new::<Expire>().rule("expiry").args(&Expire::default());
+    Function::new("keeper").maintenance().on_event(each_minute).job(handle::<Expire>).with_state(())
 }
 
-/// What calls it.
+/// The schedule that calls it.
 pub(crate) fn minutely() -> ScheduledJob {
-    Schedule::rate("housekeeping", mins(1)).unwrap().starts(&KeepHouse::default()).unwrap()
+    Schedule::rate("expiry", mins(1)).unwrap().starts(&Expire::default()).unwrap()
 }
 
 pub(crate) fn schedules() -> Vec<ScheduledJob> {
@@ -112,8 +112,8 @@ pub(crate) fn template() -> Template {
     Template::new(&derive(&[mail(), orders()], &schedules()).unwrap())
 }
 
-/// A template of functions of every kind: one that events call, one with objects, one without records, one that makes
-/// schedules, one that manages jobs, and the one that keeps house; and of schedules of every kind.
+/// A template of functions of every kind: called by events, with objects, without records, creating schedules, managing jobs,
+/// and maintenance; and of schedules of every kind.
 pub(crate) fn kinds() -> Template {
     Template::new(&derive(&functions_of_every_kind(), &schedules_of_every_kind()).unwrap())
 }
@@ -134,7 +134,7 @@ pub(crate) fn properties(template: &Template, id: &str) -> Value {
     resource["Properties"].clone()
 }
 
-/// The sentences of what contradicts.
+/// The sentences about contradictions.
 pub(crate) fn problems(functions: &[Function], schedules: &[ScheduledJob]) -> Vec<String> {
     derive(functions, schedules).map_or_else(|problems| problems.sentences().to_vec(), |_| Vec::new())
 }

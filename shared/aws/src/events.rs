@@ -10,8 +10,8 @@ use crate::sdk::{AwsClients, explain};
 /// Entries of one PutEvents (Amazon EventBridge API Reference, "PutEvents").
 const BATCH: usize = 10;
 
-/// The bus that others listen to. Events have the source `lamplighter`, and `job.failed` or `job.succeeded` as their
-/// detail type.
+/// The bus that others subscribe to. Events have the source `lamplighter`, and the detail type `job.failed` or
+/// `job.succeeded`.
 pub(crate) struct Bus {
     sdk: AwsClients,
     client: OnceCell<Client>,
@@ -22,7 +22,7 @@ pub(crate) struct Bus {
 const SOURCE: &str = "lamplighter";
 
 impl Bus {
-    /// The bus of that name, or ARN.
+    /// The bus with that name or ARN.
     pub(crate) fn new(sdk: AwsClients, name: impl Into<String>) -> Self {
         Self { sdk, client: OnceCell::new(), name: name.into() }
     }
@@ -44,7 +44,7 @@ impl Bus {
         Ok(entry.detail_type(event.kind()).detail(detail).build())
     }
 
-    /// Puts events, and gives the places of those that were not taken, with what was said of the first.
+    /// Publishes events. Returns the indices of those that were refused, with the first error.
     async fn put(&self, entries: &[PutEventsRequestEntry]) -> Result<(Vec<usize>, String), StoreError> {
         let put = self.client().await?.put_events().set_entries(Some(entries.to_vec())).send().await;
         let answer = put.map_err(|error| explain(&error, &format!("publish events on bus {}", self.name)))?;
@@ -52,9 +52,9 @@ impl Bus {
         let failed: Vec<_> = (0..entries.len())
             .filter(|index| answers.get(*index).is_none_or(|entry| entry.event_id().is_none()))
             .collect();
-        let said =
+        let error =
             answers.iter().find_map(|entry| Some(format!("{}: {}", entry.error_code()?, entry.error_message()?)));
-        Ok((failed, said.unwrap_or_else(|| "no answer".into())))
+        Ok((failed, error.unwrap_or_else(|| "no answer".into())))
     }
 }
 
@@ -67,11 +67,11 @@ impl Events for Bus {
             if failed.is_empty() {
                 continue;
             }
-            // A call can fail in part inside a success.
+            // A successful call may still refuse single events.
             let again: Vec<_> = failed.into_iter().map(|index| batch[index].clone()).collect();
-            let (failed, said) = self.put(&again).await?;
+            let (failed, error) = self.put(&again).await?;
             if !failed.is_empty() {
-                let text = format_args!("bus {} did not take {} events: {said}", self.name, failed.len());
+                let text = format_args!("bus {} refused {} events: {error}", self.name, failed.len());
                 return Err(StoreError::unavailable(text));
             }
         }

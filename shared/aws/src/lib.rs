@@ -1,17 +1,16 @@
 //! The AWS backend and the Lambda host.
 //!
 //! - [`lambda::run`] serves a function's invocations: SQS batches, EventBridge events, direct invocations.
-//! - [`Sqs`] sends jobs to SQS queues, and moves, delays and buries messages for the hosts.
-//! - With the feature `dynamodb`, [`maintenance`] looks after a deployment that keeps records: a function that every
-//!   such deployment has.
-//! - With the feature `schedules`, [`AwsSchedules`] keeps what starts jobs at their times, and [`OneTime`] sends messages
-//!   once, later than SQS can delay them.
+//! - [`Sqs`] sends jobs to SQS queues, and moves, delays and dead-letters messages for the hosts.
+//! - With the feature `dynamodb`, [`maintenance`] is the function that every deployment with records has.
+//! - With the feature `schedules`, [`AwsSchedules`] manages the schedules that start jobs, and [`OneTime`] sends
+//!   messages once, later than SQS can delay them.
 //! - With the feature `secrets`, [`SecretReader`] reads secrets from Secrets Manager and Parameter Store.
-//! - With the feature `operator`, [`Stack`] tells what a deployed stack consists of, and [`Operator`] pauses its queues
-//!   and moves their dead letters back.
-//! - With the feature `doctor`, [`StackReader`] tells what each resource of a deployed stack is like.
-//! - [`AwsClients`] is what all clients of AWS's SDKs in this process share, made at first use: nothing here touches the
-//!   network, the file system or a certificate before something has to be said to AWS.
+//! - With the feature `operator`, [`Stack`] describes a deployed stack, and [`AwsOperator`] pauses its queues and redrives
+//!   their dead letters.
+//! - With the feature `doctor`, [`StackReader`] reads the properties of each resource of a deployed stack.
+//! - [`AwsClients`] is shared by all clients of AWS's SDKs in this process, and created at first use: nothing here uses
+//!   the network, the file system or a certificate before the first call to AWS.
 
 mod backend;
 #[cfg(feature = "dynamodb")]
@@ -22,13 +21,9 @@ pub mod lambda;
 #[cfg(feature = "dynamodb")]
 pub mod maintenance;
 #[cfg(feature = "operator")]
-mod mapping;
-#[cfg(feature = "operator")]
 mod operator;
 mod partition;
 mod queues;
-#[cfg(feature = "operator")]
-mod redrive;
 #[cfg(feature = "schedules")]
 mod schedules;
 mod sdk;
@@ -39,8 +34,6 @@ mod sqs;
 mod stack;
 #[cfg(feature = "doctor")]
 mod stack_reader;
-#[cfg(feature = "test-util")]
-pub mod testing;
 
 #[cfg(feature = "doctor")]
 pub use self::partition::dns_suffix;
@@ -50,7 +43,8 @@ pub use self::schedules::{AwsSchedules, OneTime, OneTimeError, ScheduleSettings,
 pub use self::secrets::{InvalidSecretArn, SecretArn, SecretReader};
 #[cfg(feature = "doctor")]
 pub use self::stack_reader::{
-    Account, Code, DeployedStack, Observed, ResourceRef, RunTimeSchedule, StackReader, StackResource, Unreadable,
+    Account, Code, DeployedStack, Drift, DriftedProperty, Observed, ResourceRef, RunTimeSchedule, StackReader,
+    StackResource, Unreadable,
 };
 pub use self::{
     backend::{AwsBackend, Settings},
@@ -60,9 +54,7 @@ pub use self::{
 };
 #[cfg(feature = "operator")]
 pub use self::{
-    mapping::MappingState,
-    operator::{DeployedQueue, Operator},
-    redrive::{DeadLetter, DeadLetterCounts, DeadLetterFilter, Moved, Redrive, Redriven},
+    operator::AwsOperator,
     stack::{Output, Stack},
 };
 

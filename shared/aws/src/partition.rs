@@ -1,20 +1,20 @@
-//! AWS's partitions: what the ARNs and the addresses of a region begin and end with.
+//! AWS's partitions: the ARN prefixes and host names of a region.
 
 /// A partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Partition {
-    /// As ARNs name it.
+    /// Its name in ARNs.
     pub(crate) name: &'static str,
-    /// What its regions' names begin with.
+    /// The prefix of its regions' names.
     regions: &'static str,
-    /// What the names of its hosts end with.
+    /// The suffix of its host names.
     pub(crate) suffix: &'static str,
 }
 
-/// AWS's own, in which every region lies that no other claims.
+/// AWS's standard partition, for every region that no other claims.
 const AWS: Partition = Partition { name: "aws", regions: "", suffix: "amazonaws.com" };
 
-/// The others (AWS SDKs, `partitions.json`; a test asks the SDK).
+/// The others (AWS SDKs, `partitions.json`; a test compares them with the SDK).
 const OTHERS: [Partition; 7] = [
     Partition { name: "aws-cn", regions: "cn-", suffix: "amazonaws.com.cn" },
     Partition { name: "aws-eusc", regions: "eusc-", suffix: "amazonaws.eu" },
@@ -26,13 +26,13 @@ const OTHERS: [Partition; 7] = [
 ];
 
 impl Partition {
-    /// The one that a region lies in.
+    /// The partition of a region.
     #[cfg(feature = "schedules")]
     pub(crate) fn of_region(region: &str) -> Self {
         OTHERS.into_iter().find(|partition| region.starts_with(partition.regions)).unwrap_or(AWS)
     }
 
-    /// The one of that name; an unknown one is taken for AWS's own.
+    /// The partition with that name; AWS's standard one for an unknown name.
     pub(crate) fn named(name: &str) -> Self {
         OTHERS.into_iter().find(|partition| partition.name == name).unwrap_or(AWS)
     }
@@ -43,7 +43,7 @@ impl Partition {
     }
 }
 
-/// What the names of a partition's hosts end with, by the partition's name as ARNs say it.
+/// The suffix of a partition's host names, by the partition's name in ARNs.
 ///
 /// ```
 /// assert_eq!(lamplighter_aws::dns_suffix("aws-eusc"), "amazonaws.eu");
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn addresses_are_those_that_the_sdk_knows() {
+    async fn addresses_match_the_sdk() {
         let regions = [
             ("us-east-1", "aws"),
             ("eu-central-1", "aws"),

@@ -1,4 +1,4 @@
-//! Which queue on AWS carries which name.
+//! Queue names and the queues on AWS behind them.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::partition::Partition;
 
-/// Queue names as definitions use them, and the queues on AWS that carry them.
+/// Queue names as definitions use them, and the queues on AWS behind them.
 ///
 /// The template sets the environment variable [`QueueMap::VARIABLE`] on every function, a JSON object:
 ///
@@ -21,12 +21,12 @@ use crate::partition::Partition;
 #[derive(Debug, Clone, Default)]
 pub struct QueueMap(BTreeMap<Arc<str>, QueueUrls>);
 
-/// Where a queue and its dead-letter queue are.
+/// The URLs of a queue and its dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct QueueUrls {
     /// The queue's URL.
     pub url: String,
-    /// Its dead-letter queue's URL. Without one, it is asked for when it is needed.
+    /// Its dead-letter queue's URL. If not set, it is read from the queue when it is needed.
     #[serde(default)]
     pub dlq: Option<String>,
 }
@@ -44,10 +44,10 @@ impl QueueMap {
     /// The environment variable that holds the map.
     pub const VARIABLE: &'static str = "LAMPLIGHTER_QUEUES";
 
-    /// The map in the environment; an empty one where the variable is not set.
+    /// The map in the environment; empty if the variable is not set.
     ///
     /// # Errors
-    /// When the variable is set to something else than such a map.
+    /// When the variable is not such a map.
     pub fn from_env() -> Result<Self, QueueMapError> {
         match std::env::var(Self::VARIABLE) {
             Ok(text) if !text.trim().is_empty() => text.parse(),
@@ -62,20 +62,20 @@ impl QueueMap {
         Self(BTreeMap::from([(name.into(), QueueUrls { url: url.into(), dlq: None })]))
     }
 
-    /// Reads a map, or says what is wrong with it in half a sentence.
+    /// Reads a map, or returns what is wrong with it as half a sentence.
     pub(crate) fn read(text: &str) -> Result<Self, String> {
         let map: BTreeMap<Arc<str>, QueueUrls> = serde_json::from_str(text).map_err(|error| error.to_string())?;
         for (name, queue) in &map {
             for url in std::iter::once(&queue.url).chain(&queue.dlq) {
                 if !is_queue_url(url) {
-                    return Err(format!("queue {name:?} has {url:?}, which is no URL of a queue"));
+                    return Err(format!("queue {name:?} has {url:?}, which is not a queue's URL"));
                 }
             }
         }
         Ok(Self(map))
     }
 
-    /// Where the queue of that name is.
+    /// The queue with that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&QueueUrls> {
         self.0.get(name)
@@ -86,15 +86,15 @@ impl QueueMap {
         self.0.iter().map(|(name, queue)| (&**name, queue))
     }
 
-    /// The queue on AWS that an ARN names, with the name that definitions use.
+    /// The queue with that ARN, and the name that definitions use for it.
     #[must_use]
     pub fn find(&self, arn: &QueueArn<'_>) -> Option<(&Arc<str>, &QueueUrls)> {
         self.0.iter().find(|(_, queue)| arn.is_at(&queue.url))
     }
 
-    /// The name that definitions use for a queue on AWS: as the map says; where it does not know the queue, whichever
-    /// of `known` is the queue's own name without `.fifo`, or its end behind a `-` (`shop-webhooks` is `webhooks`),
-    /// the longest first; and else the queue's own name without `.fifo`.
+    /// The name that definitions use for a queue on AWS: its name in the map; for a queue not in the map, the longest
+    /// of `known` that is the queue's own name without `.fifo` or its end behind a `-` (`shop-webhooks` is `webhooks`);
+    /// and otherwise the queue's own name without `.fifo`.
     #[must_use]
     pub fn name_of<'k>(&self, arn: &QueueArn<'_>, known: impl Iterator<Item = &'k str>) -> Arc<str> {
         if let Some((name, _)) = self.find(arn) {
@@ -122,7 +122,7 @@ impl QueueUrls {
     }
 }
 
-/// Whether a queue's name, URL or ARN is that of a FIFO queue: it ends with `.fifo` (Amazon SQS Developer Guide,
+/// Whether a name, URL or ARN is that of a FIFO queue: it ends with `.fifo` (Amazon SQS Developer Guide,
 /// "FIFO queue quotas").
 pub(crate) fn is_fifo(queue: &str) -> bool {
     queue.ends_with(".fifo")
@@ -148,7 +148,7 @@ pub struct QueueArn<'a> {
 }
 
 impl<'a> QueueArn<'a> {
-    /// Takes an ARN apart; `None` when it is not that of an SQS queue.
+    /// Parses an ARN; `None` if it is not that of an SQS queue.
     #[must_use]
     pub fn parse(arn: &'a str) -> Option<Self> {
         let mut parts = arn.splitn(6, ':');
@@ -158,7 +158,7 @@ impl<'a> QueueArn<'a> {
         (!arn.name.contains([':', '/'])).then_some(arn)
     }
 
-    /// The queue of that URL, which says its account and its name; `None` when it does not.
+    /// The queue with that URL, which holds its account and its name; `None` if it does not.
     #[cfg(feature = "schedules")]
     pub(crate) fn of_url(url: &'a str, region: &'a str) -> Option<Self> {
         let (_, rest) = url.split_once("://")?;
@@ -176,7 +176,7 @@ impl<'a> QueueArn<'a> {
         is_fifo(self.name)
     }
 
-    /// Whether that URL is this queue's: by account and name, and by region where the URL tells it.
+    /// Whether that URL is this queue's: by account and name, and by region where the URL has it.
     fn is_at(&self, url: &str) -> bool {
         let mut segments = url.rsplit('/');
         let (name, account) = (segments.next(), segments.next());
@@ -185,9 +185,9 @@ impl<'a> QueueArn<'a> {
             && region_of(url).is_none_or(|region| region == self.region)
     }
 
-    /// The URL of this queue, when `neighbour` is that of a queue of the same region.
-    pub(crate) fn url_beside(&self, neighbour: &str) -> Option<String> {
-        let (rest, _) = neighbour.rsplit_once('/')?;
+    /// The URL of this queue, built from the URL of another queue in the same region.
+    pub(crate) fn url_beside(&self, other: &str) -> Option<String> {
+        let (rest, _) = other.rsplit_once('/')?;
         let (base, _) = rest.rsplit_once('/')?;
         Some(format!("{base}/{}/{}", self.account, self.name))
     }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn arns_are_taken_apart_or_refused() {
+    fn arns_are_parsed_or_refused() {
         assert_eq!((arn(ARN).region, arn(ARN).account, arn(ARN).name), ("eu-west-1", "123456789012", "shop-webhooks"));
         for bad in
             ["", "arn", "arn:aws:sns:eu-west-1:1:x", "arn:aws:sqs:::x", "arn:aws:sqs:r:1:", "arn:aws:sqs:r:1:a:b"]
@@ -266,14 +266,14 @@ mod tests {
         let name = |text: &str| map.name_of(&arn(text), ["hooks", "webhooks"].into_iter()).to_string();
         assert_eq!(name(ARN), "webhooks");
         assert_eq!(name("arn:aws:sqs:us-east-1:000000000000:abc"), "local");
-        // Unknown to the map: the longest known name that fits behind the stack's prefix, else the queue's own.
+        // Not in the map: the longest known name that fits behind the stack's prefix, else the queue's own.
         assert_eq!(name("arn:aws:sqs:us-east-1:123456789012:shop-webhooks.fifo"), "webhooks");
         assert_eq!(name("arn:aws:sqs:us-east-1:123456789012:other-hooks"), "hooks");
         assert_eq!(name("arn:aws:sqs:us-east-1:123456789012:orders.fifo"), "orders");
     }
 
     #[test]
-    fn what_is_no_map_is_refused_with_an_example() {
+    fn invalid_maps_are_refused_with_an_example() {
         for bad in ["[]", "nonsense", r#"{"a":{}}"#, r#"{"a":{"url":"queue"}}"#, r#"{"a":{"url":"https://host"}}"#] {
             let error = bad.parse::<QueueMap>().unwrap_err().to_string();
             assert!(error.contains(QueueMap::VARIABLE) && error.contains("https://sqs."), "{error}");
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_made_beside_others_and_at_endpoints() {
+    fn urls_are_built_from_other_urls_and_endpoints() {
         let dead = arn("arn:aws:sqs:eu-west-1:123456789012:shop-webhooks-dlq");
         let at_aws = "https://sqs.eu-west-1.amazonaws.com/123456789012/shop-webhooks-dlq";
         assert_eq!(
@@ -296,7 +296,7 @@ mod tests {
 
     #[cfg(feature = "schedules")]
     #[test]
-    fn urls_tell_arns_in_every_partition() {
+    fn urls_parse_to_arns_in_every_partition() {
         let of = |url: &str| QueueArn::of_url(url, region_of(url).unwrap_or("us-east-1")).map(|arn| arn.to_string());
         assert_eq!(of("https://sqs.eu-west-1.amazonaws.com/123456789012/shop-webhooks").as_deref(), Some(ARN));
         assert_eq!(
@@ -323,7 +323,7 @@ mod tests {
 
     #[cfg(feature = "credential-chain")]
     #[test]
-    fn only_foreign_endpoints_are_endpoints() {
+    fn only_foreign_endpoints_are_returned() {
         assert_eq!(endpoint_of("https://sqs.eu-west-1.amazonaws.com/123456789012/shop-webhooks"), None);
         assert_eq!(endpoint_of("https://sqs.eusc-de-east-1.amazonaws.eu/123456789012/shop-webhooks"), None);
         assert_eq!(endpoint_of("http://127.0.0.1:4566/0/q").as_deref(), Some("http://127.0.0.1:4566"));

@@ -1,54 +1,52 @@
-//! SQS batches: what is run, what Lambda is told, what SQS is told.
+//! SQS batches: the jobs that run, the response to Lambda, and the calls to SQS.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says so by failing"
+    reason = "a test fails by panicking"
 )]
 
 mod support;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lamplighter_aws::{
-    lambda::Response,
-    testing::{FakeSqs, Fault},
-};
+use lamplighter_aws::lambda::Response;
+use lamplighter_fakes::{FakeSqs, Fault, queue_arn};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use support::{Stage, batch, body, failures, record, visibilities};
+use support::{Fixture, batch, body, failures, record, visibilities};
 
 #[tokio::test]
-async fn a_batch_that_succeeds_makes_no_call() {
-    let mut stage = Stage::mapped().await;
+async fn a_successful_batch_makes_no_call() {
+    let mut fixture = Fixture::mapped().await;
     let ids: Vec<_> = (0..10).map(|n| format!("m{n}")).collect();
-    assert_eq!(stage.failures(&batch(ids.iter().map(|id| record(id, body("succeed"))))).await, [""; 0]);
-    let ran = stage.ran();
+    assert_eq!(fixture.failures(&batch(ids.iter().map(|id| record(id, body("succeed"))))).await, [""; 0]);
+    let ran = fixture.ran();
     assert_eq!(ran.len(), 10);
-    // A message without an id of its own has the transport's.
+    // A message without an id of its own has the transport's id.
     assert!(ran.contains(&("m3".into(), 1, "succeed".into())));
-    assert_eq!(stage.sqs.calls(), []);
+    assert_eq!(fixture.sqs.calls(), []);
 }
 
 #[tokio::test]
-async fn ten_failures_are_one_call() {
-    let stage = Stage::mapped().await;
+async fn ten_failures_take_one_call() {
+    let fixture = Fixture::mapped().await;
     let ids: Vec<_> = (0..10).map(|n| format!("m{n}")).collect();
-    assert_eq!(stage.failures(&batch(ids.iter().map(|id| record(id, body("retry"))))).await, ids);
-    let calls = stage.sqs.calls();
+    assert_eq!(fixture.failures(&batch(ids.iter().map(|id| record(id, body("retry"))))).await, ids);
+    let calls = fixture.sqs.calls();
     assert_eq!(calls.len(), 1);
     assert_eq!(calls[0].action, "ChangeMessageVisibilityBatch");
-    assert_eq!(calls[0].body["QueueUrl"], stage.sqs.url("work"));
+    assert_eq!(calls[0].body["QueueUrl"], fixture.sqs.queue_url("work"));
     // 6.5 seconds, less what has passed since, rounded up.
-    assert!(visibilities(&stage.sqs).values().all(|seconds| (6..=7).contains(seconds)));
+    assert!(visibilities(&fixture.sqs).values().all(|seconds| (6..=7).contains(seconds)));
 }
 
 #[tokio::test]
-async fn each_message_is_judged_by_itself() {
-    let stage = Stage::mapped().await;
+async fn each_message_is_settled_separately() {
+    let fixture = Fixture::mapped().await;
     let mut exhausted = record("exhausted", body("retry"));
     exhausted["attributes"]["ApproximateReceiveCount"] = json!("3");
     let event = batch([
@@ -64,9 +62,9 @@ async fn each_message_is_judged_by_itself() {
         record("misfit", r#"{"job":"act.out","args":{"end":7}}"#),
         exhausted,
     ]);
-    assert_eq!(stage.failures(&event).await, ["retry", "hour", "year", "panic", "snooze", "unknown"]);
+    assert_eq!(fixture.failures(&event).await, ["retry", "hour", "year", "panic", "snooze", "unknown"]);
 
-    let seconds = visibilities(&stage.sqs);
+    let seconds = visibilities(&fixture.sqs);
     let within = |id: &str, low: u64, high: u64| {
         let seconds = seconds[&format!("receipt-{id}")];
         assert!((low..=high).contains(&seconds), "{id}: {seconds}");
@@ -81,7 +79,7 @@ async fn each_message_is_judged_by_itself() {
     assert_eq!(seconds.len(), 6);
 
     let reasons: BTreeMap<_, _> =
-        dead(&stage.sqs).into_iter().map(|(id, letter)| (id, attribute(&letter, "reason"))).collect();
+        dead(&fixture.sqs).into_iter().map(|(id, dead_letter)| (id, attribute(&dead_letter, "reason"))).collect();
     let expected = [
         ("exhausted", "attempts-exhausted"),
         ("failed", "failed"),
@@ -91,22 +89,22 @@ async fn each_message_is_judged_by_itself() {
     assert_eq!(reasons, expected.map(|(id, reason)| (id.to_owned(), reason.to_owned())).into());
 }
 
-/// What lies in the dead-letter queue, by the message id that it had.
+/// The messages in the dead-letter queue, by their original message id.
 fn dead(sqs: &FakeSqs) -> BTreeMap<String, Value> {
     let calls = sqs.bodies("SendMessageBatch");
     assert!(calls.iter().all(|call| call["QueueUrl"].as_str().unwrap().contains("-dlq")));
-    let letters = calls.iter().flat_map(|call| call["Entries"].as_array().unwrap().clone());
-    letters.map(|letter| (attribute(&letter, "message-id"), letter)).collect()
+    let dead_letters = calls.iter().flat_map(|call| call["Entries"].as_array().unwrap().clone());
+    dead_letters.map(|dead_letter| (attribute(&dead_letter, "message-id"), dead_letter)).collect()
 }
 
-fn attribute(letter: &Value, name: &str) -> String {
-    let value = &letter["MessageAttributes"][&format!("lamplighter.{name}")]["StringValue"];
+fn attribute(dead_letter: &Value, name: &str) -> String {
+    let value = &dead_letter["MessageAttributes"][&format!("lamplighter.{name}")]["StringValue"];
     value.as_str().unwrap_or_default().to_owned()
 }
 
 #[tokio::test]
-async fn a_poison_body_lies_in_the_dead_letter_queue_with_its_story() {
-    let stage = Stage::mapped().await;
+async fn a_poison_body_is_dead_lettered_with_its_attributes() {
+    let fixture = Fixture::mapped().await;
     let mut poison = record("poison", "{\"job\": broken");
     poison["attributes"]["ApproximateReceiveCount"] = json!("4");
     poison["messageAttributes"] = json!({
@@ -115,114 +113,114 @@ async fn a_poison_body_lies_in_the_dead_letter_queue_with_its_story() {
         "empty": {"stringValue": "", "dataType": "String"},
         "nonsense": 7,
     });
-    assert_eq!(stage.failures(&batch([poison])).await, [""; 0]);
-    let letter = &dead(&stage.sqs)["poison"];
-    assert_eq!(letter["MessageBody"], "{\"job\": broken");
-    assert_eq!(attribute(letter, "reason"), "bad-message");
-    assert!(attribute(letter, "error").contains("expected value"), "{letter}");
-    assert_eq!(attribute(letter, "queue"), "work");
-    assert_eq!(attribute(letter, "function"), "actors");
-    assert_eq!(attribute(letter, "receives"), "4");
-    assert_eq!(letter["MessageAttributes"]["tenant"]["StringValue"], "blue");
-    assert_eq!(letter["MessageAttributes"]["blob"]["BinaryValue"], "MTEwMA==");
-    assert_eq!(letter["MessageAttributes"].as_object().unwrap().len(), 8);
+    assert_eq!(fixture.failures(&batch([poison])).await, [""; 0]);
+    let dead_letter = &dead(&fixture.sqs)["poison"];
+    assert_eq!(dead_letter["MessageBody"], "{\"job\": broken");
+    assert_eq!(attribute(dead_letter, "reason"), "bad-message");
+    assert!(attribute(dead_letter, "error").contains("expected value"), "{dead_letter}");
+    assert_eq!(attribute(dead_letter, "queue"), "work");
+    assert_eq!(attribute(dead_letter, "function"), "actors");
+    assert_eq!(attribute(dead_letter, "receives"), "4");
+    assert_eq!(dead_letter["MessageAttributes"]["tenant"]["StringValue"], "blue");
+    assert_eq!(dead_letter["MessageAttributes"]["blob"]["BinaryValue"], "MTEwMA==");
+    assert_eq!(dead_letter["MessageAttributes"].as_object().unwrap().len(), 8);
 }
 
 #[tokio::test]
-async fn without_a_map_the_queue_itself_is_asked_once() {
-    let stage = Stage::unmapped().await;
-    stage.sqs.redrive("work", "shop-work-dlq");
+async fn without_a_map_the_queue_is_asked_once() {
+    let fixture = Fixture::unmapped().await;
+    fixture.sqs.set_dead_letter_queue("work", "shop-work-dlq");
     for round in 0..3 {
-        assert_eq!(stage.failures(&batch([record(&format!("m{round}"), "poison")])).await, [""; 0]);
+        assert_eq!(fixture.failures(&batch([record(&format!("m{round}"), "poison")])).await, [""; 0]);
     }
-    let asked = stage.sqs.bodies("GetQueueAttributes");
-    assert_eq!(asked, [json!({"QueueUrl": stage.sqs.url("work"), "AttributeNames": ["RedrivePolicy"]})]);
-    let sent = stage.sqs.bodies("SendMessageBatch");
+    let asked = fixture.sqs.bodies("GetQueueAttributes");
+    assert_eq!(asked, [json!({"QueueUrl": fixture.sqs.queue_url("work"), "AttributeNames": ["RedrivePolicy"]})]);
+    let sent = fixture.sqs.bodies("SendMessageBatch");
     assert_eq!(sent.len(), 3);
-    assert!(sent.iter().all(|call| call["QueueUrl"] == stage.sqs.url("shop-work-dlq")));
+    assert!(sent.iter().all(|call| call["QueueUrl"] == fixture.sqs.queue_url("shop-work-dlq")));
 }
 
 #[tokio::test]
-async fn a_message_that_cannot_be_buried_comes_back() {
+async fn a_message_that_cannot_be_dead_lettered_comes_back() {
     let poison = || batch([record("good", body("succeed")), record("poison", "nonsense")]);
     // No dead-letter queue.
-    let stage = Stage::unmapped().await;
-    assert_eq!(stage.failures(&poison()).await, ["poison"]);
+    let fixture = Fixture::unmapped().await;
+    assert_eq!(fixture.failures(&poison()).await, ["poison"]);
     // One that refuses.
-    let stage = Stage::mapped().await;
-    stage.sqs.fail("SendMessageBatch", Fault::Call(403, "AccessDenied", "not yours"));
-    assert_eq!(stage.failures(&poison()).await, ["poison"]);
+    let fixture = Fixture::mapped().await;
+    fixture.sqs.fail("SendMessageBatch", Fault::Refused(403, "AccessDenied", "not yours"));
+    assert_eq!(fixture.failures(&poison()).await, ["poison"]);
     // One that refuses the entry.
-    let stage = Stage::mapped().await;
-    stage.sqs.fail("SendMessageBatch", Fault::Entries(vec![0], true));
-    assert_eq!(stage.failures(&poison()).await, ["poison"]);
+    let fixture = Fixture::mapped().await;
+    fixture.sqs.fail("SendMessageBatch", Fault::Entries(vec![0], true));
+    assert_eq!(fixture.failures(&poison()).await, ["poison"]);
     // One that does not answer before the deadline.
-    let stage = Stage::mapped().await;
-    stage.sqs.fail("SendMessageBatch", Fault::Silence);
-    let response = stage.invoke_for(&poison(), Duration::from_millis(400)).await.unwrap();
+    let fixture = Fixture::mapped().await;
+    fixture.sqs.fail("SendMessageBatch", Fault::Silence);
+    let response = fixture.invoke_for(&poison(), Duration::from_millis(400)).await.unwrap();
     assert_eq!(failures(response), ["poison"]);
-    // Its entry fails on SQS's side once: tried again.
-    let stage = Stage::mapped().await;
-    stage.sqs.fail("SendMessageBatch", Fault::Entries(vec![0], false));
-    assert_eq!(stage.failures(&poison()).await, [""; 0]);
-    assert_eq!(stage.sqs.bodies("SendMessageBatch").len(), 2);
+    // Its entry fails on SQS's side once, and is tried again.
+    let fixture = Fixture::mapped().await;
+    fixture.sqs.fail("SendMessageBatch", Fault::Entries(vec![0], false));
+    assert_eq!(fixture.failures(&poison()).await, [""; 0]);
+    assert_eq!(fixture.sqs.bodies("SendMessageBatch").len(), 2);
 }
 
 #[tokio::test]
 async fn a_delay_that_cannot_be_set_still_reports_the_failure() {
     let event = || batch(["a", "b", "c"].map(|id| record(id, body("retry"))));
     for fault in [
-        Fault::Call(403, "AccessDenied", "not yours"),
+        Fault::Refused(403, "AccessDenied", "not yours"),
         Fault::Entries(vec![0, 2], true),
         Fault::Entries(vec![1], false),
     ] {
-        let stage = Stage::mapped().await;
-        stage.sqs.fail("ChangeMessageVisibilityBatch", fault.clone());
-        assert_eq!(stage.failures(&event()).await, ["a", "b", "c"], "{fault:?}");
+        let fixture = Fixture::mapped().await;
+        fixture.sqs.fail("ChangeMessageVisibilityBatch", fault.clone());
+        assert_eq!(fixture.failures(&event()).await, ["a", "b", "c"], "{fault:?}");
     }
-    let stage = Stage::mapped().await;
-    stage.sqs.fail("ChangeMessageVisibilityBatch", Fault::Silence);
-    let response = stage.invoke_for(&event(), Duration::from_millis(400)).await.unwrap();
+    let fixture = Fixture::mapped().await;
+    fixture.sqs.fail("ChangeMessageVisibilityBatch", Fault::Silence);
+    let response = fixture.invoke_for(&event(), Duration::from_millis(400)).await.unwrap();
     assert_eq!(failures(response), ["a", "b", "c"]);
 }
 
 #[tokio::test]
-async fn a_job_that_hangs_is_ended_before_lambda_ends_the_invocation() {
-    let mut stage = Stage::mapped().await;
+async fn a_hanging_job_is_ended_before_the_deadline() {
+    let mut fixture = Fixture::mapped().await;
     let event = batch([record("good", body("succeed")), record("hangs", body("hang"))]);
     // A tenth of it is the worker's margin: what a busy machine may take for that.
     let budget = Duration::from_secs(10);
     let began = std::time::Instant::now();
-    let response = stage.invoke_for(&event, budget).await.unwrap();
+    let response = fixture.invoke_for(&event, budget).await.unwrap();
     assert!(began.elapsed() < budget, "{:?}", began.elapsed());
     assert_eq!(failures(response), ["hangs"]);
-    assert_eq!(stage.ran().len(), 2);
+    assert_eq!(fixture.ran().len(), 2);
 }
 
 #[tokio::test]
-async fn a_stopping_host_hands_its_jobs_back_at_once() {
-    let stage = Stage::mapped().await;
+async fn a_stopping_host_releases_its_jobs_immediately() {
+    let fixture = Fixture::mapped().await;
     let event = batch([record("hangs", body("hang"))]);
-    let (response, ()) = tokio::join!(stage.invoke(&event), async {
-        stage.host.stop().drain();
-        stage.host.stop().abort();
-        stage.host.idle().await;
+    let (response, ()) = tokio::join!(fixture.invoke(&event), async {
+        fixture.host.stop().drain();
+        fixture.host.stop().abort();
+        fixture.host.idle().await;
     });
     assert_eq!(failures(response.unwrap()), ["hangs"]);
-    assert_eq!(visibilities(&stage.sqs)["receipt-hangs"], 0);
+    assert_eq!(visibilities(&fixture.sqs)["receipt-hangs"], 0);
 }
 
 fn fifo(id: &str, group: &str, end: &str) -> Value {
     let mut record = record(id, body(end));
     record["attributes"]["MessageGroupId"] = json!(group);
-    record["eventSourceARN"] = json!(FakeSqs::arn("shop-work.fifo"));
+    record["eventSourceARN"] = json!(queue_arn("shop-work.fifo"));
     record
 }
 
 #[tokio::test]
-async fn on_a_fifo_queue_a_failure_holds_up_its_group_and_no_other() {
-    let mut stage = Stage::unmapped().await;
-    stage.sqs.redrive("shop-work.fifo", "shop-work-dlq.fifo");
+async fn a_fifo_failure_delays_only_its_group() {
+    let mut fixture = Fixture::unmapped().await;
+    fixture.sqs.set_dead_letter_queue("shop-work.fifo", "shop-work-dlq.fifo");
     let event = batch([
         fifo("a1", "a", "succeed"),
         fifo("a2", "a", "retry"),
@@ -231,36 +229,39 @@ async fn on_a_fifo_queue_a_failure_holds_up_its_group_and_no_other() {
         fifo("c1", "c", "fail"),
         fifo("c2", "c", "succeed"),
     ]);
-    assert_eq!(stage.failures(&event).await, ["a2", "a3", "c2"]);
-    let ran: Vec<_> = stage.ran().into_iter().map(|(id, ..)| id).collect();
+    assert_eq!(fixture.failures(&event).await, ["a2", "a3", "c2"]);
+    let ran: Vec<_> = fixture.ran().into_iter().map(|(id, ..)| id).collect();
     assert!(!ran.contains(&"a3".into()) && !ran.contains(&"c2".into()), "{ran:?}");
-    let seconds = visibilities(&stage.sqs);
+    let seconds = visibilities(&fixture.sqs);
     assert_eq!((seconds["receipt-a3"], seconds["receipt-c2"]), (0, 0));
     assert!((6..=7).contains(&seconds["receipt-a2"]));
-    let letter = &dead(&stage.sqs)["c1"];
-    assert_eq!((letter["MessageGroupId"].as_str(), letter["MessageDeduplicationId"].as_str()), (Some("c"), Some("c1")));
+    let dead_letter = &dead(&fixture.sqs)["c1"];
+    assert_eq!(
+        (dead_letter["MessageGroupId"].as_str(), dead_letter["MessageDeduplicationId"].as_str()),
+        (Some("c"), Some("c1"))
+    );
 }
 
 #[tokio::test]
-async fn on_a_standard_queue_a_group_orders_nothing() {
-    let mut stage = Stage::mapped().await;
+async fn groups_order_nothing_on_standard_queues() {
+    let mut fixture = Fixture::mapped().await;
     let event = batch(["a1", "a2", "a3"].map(|id| {
         let mut record = record(id, body(if id == "a1" { "retry" } else { "succeed" }));
         record["attributes"]["MessageGroupId"] = json!("tenant");
         record
     }));
-    assert_eq!(stage.failures(&event).await, ["a1"]);
-    assert_eq!(stage.ran().len(), 3);
+    assert_eq!(fixture.failures(&event).await, ["a1"]);
+    assert_eq!(fixture.ran().len(), 3);
 }
 
 #[tokio::test]
-async fn more_than_ten_entries_are_several_calls() {
-    let stage = Stage::mapped().await;
+async fn more_than_ten_entries_take_several_calls() {
+    let fixture = Fixture::mapped().await;
     let event = batch((0..25).map(|n| record(&format!("r{n}"), body(if n % 2 == 0 { "retry" } else { "fail" }))));
-    assert_eq!(stage.failures(&event).await.len(), 13);
+    assert_eq!(fixture.failures(&event).await.len(), 13);
     let sizes = |action| {
         let mut sizes: Vec<_> =
-            stage.sqs.bodies(action).iter().map(|call| call["Entries"].as_array().unwrap().len()).collect();
+            fixture.sqs.bodies(action).iter().map(|call| call["Entries"].as_array().unwrap().len()).collect();
         sizes.sort_unstable();
         sizes
     };
@@ -269,18 +270,18 @@ async fn more_than_ten_entries_are_several_calls() {
 }
 
 #[tokio::test]
-async fn ten_thousand_records_are_served() {
-    let mut stage = Stage::mapped().await;
+async fn ten_thousand_records_are_processed() {
+    let mut fixture = Fixture::mapped().await;
     let event = batch((0..10_000).map(|n| record(&format!("m{n}"), body("succeed"))));
-    assert_eq!(stage.failures(&event).await, [""; 0]);
-    assert_eq!(stage.ran().len(), 10_000);
-    assert_eq!(stage.sqs.calls(), []);
+    assert_eq!(fixture.failures(&event).await, [""; 0]);
+    assert_eq!(fixture.ran().len(), 10_000);
+    assert_eq!(fixture.sqs.calls(), []);
 }
 
 #[tokio::test]
-async fn hostile_events_lose_nothing_and_never_name_an_empty_id() {
-    // No id: not run, since it could not be handed back; buried, as its body is known.
-    let mut stage = Stage::mapped().await;
+async fn hostile_events_lose_nothing() {
+    // No id: not run, since it could not be released; dead-lettered, as its body is known.
+    let mut fixture = Fixture::mapped().await;
     let mut nameless = record("x", body("retry"));
     nameless["messageId"] = Value::Null;
     let mut empty = record("x", body("retry"));
@@ -288,42 +289,42 @@ async fn hostile_events_lose_nothing_and_never_name_an_empty_id() {
     let mut number = record("x", body("retry"));
     number["messageId"] = json!(7);
     let event = batch([nameless.clone(), record("good", body("retry")), empty, number]);
-    assert_eq!(stage.failures(&event).await, ["good"]);
-    assert_eq!(stage.ran().len(), 1);
-    assert_eq!(stage.sqs.bodies("SendMessageBatch")[0]["Entries"].as_array().unwrap().len(), 3);
+    assert_eq!(fixture.failures(&event).await, ["good"]);
+    assert_eq!(fixture.ran().len(), 1);
+    assert_eq!(fixture.sqs.bodies("SendMessageBatch")[0]["Entries"].as_array().unwrap().len(), 3);
 
-    // Nor can it be buried: only failing the batch keeps it.
-    let stage = Stage::mapped().await;
-    stage.sqs.fail("SendMessageBatch", Fault::Call(403, "AccessDenied", "not yours"));
-    let error = stage.invoke(&batch([nameless])).await.unwrap_err();
+    // If it cannot be dead-lettered either, only failing the batch keeps it.
+    let fixture = Fixture::mapped().await;
+    fixture.sqs.fail("SendMessageBatch", Fault::Refused(403, "AccessDenied", "not yours"));
+    let error = fixture.invoke(&batch([nameless])).await.unwrap_err();
     assert_eq!(error.error_type(), "Lamplighter.Unreportable");
 
     // Bodies of any kind.
-    let mut stage = Stage::mapped().await;
+    let mut fixture = Fixture::mapped().await;
     let bodies = [json!(null), json!(7), json!([]), json!({"job": "act.out"}), json!("")];
     let event = batch(bodies.into_iter().enumerate().map(|(n, body)| {
         let mut record = record(&format!("m{n}"), "");
         record["body"] = body;
         record
     }));
-    assert_eq!(stage.failures(&event).await, [""; 0]);
-    assert_eq!(stage.ran().len(), 1, "a body that is the message itself, not its text, was meant so");
-    let letters = dead(&stage.sqs);
-    assert_eq!(letters.len(), 4);
-    assert_eq!(letters["m0"]["MessageBody"], "null");
+    assert_eq!(fixture.failures(&event).await, [""; 0]);
+    assert_eq!(fixture.ran().len(), 1, "a body that is a message object instead of its text runs");
+    let dead_letters = dead(&fixture.sqs);
+    assert_eq!(dead_letters.len(), 4);
+    assert_eq!(dead_letters["m0"]["MessageBody"], "null");
 
     // Fields of any kind.
-    let stage = Stage::mapped().await;
+    let fixture = Fixture::mapped().await;
     let mut odd = record("odd", body("retry"));
     odd["attributes"] = json!([1, 2]);
     odd["receiptHandle"] = json!({});
     odd["messageAttributes"] = json!("text");
     odd["extra"] = json!({"deep": [[[]]]});
-    assert_eq!(stage.failures(&batch([odd])).await, ["odd"]);
-    assert_eq!(stage.sqs.calls(), [], "there is no receipt to change the visibility with");
+    assert_eq!(fixture.failures(&batch([odd])).await, ["odd"]);
+    assert_eq!(fixture.sqs.calls(), [], "there is no receipt to change the visibility with");
 
-    // Fields of any depth, and with half of a character: the record's neighbours run, and it itself too.
-    let mut stage = Stage::mapped().await;
+    // Fields of any depth, and with half of a character: the other records run, and so does this one.
+    let mut fixture = Fixture::mapped().await;
     let deep = format!("{}{}", "[".repeat(130), "]".repeat(130));
     let (first, second) = (record("deep", body("succeed")).to_string(), record("half", body("succeed")).to_string());
     let event = format!(
@@ -332,62 +333,62 @@ async fn hostile_events_lose_nothing_and_never_name_an_empty_id() {
         &second[1..],
         record("good", body("retry"))
     );
-    let answer = stage.invoke_with_text(&event, Duration::from_secs(30)).await.unwrap();
+    let answer = fixture.invoke_with_text(&event, Duration::from_secs(30)).await.unwrap();
     assert_eq!(failures(answer), ["good"]);
-    assert_eq!(stage.ran().len(), 3);
+    assert_eq!(fixture.ran().len(), 3);
 
-    // A count above what is counted is as many as can be: no more attempts.
-    let stage = Stage::mapped().await;
+    // A count above the maximum counts as the maximum: no more attempts.
+    let fixture = Fixture::mapped().await;
     let mut often = record("often", body("retry"));
     often["attributes"]["ApproximateReceiveCount"] = json!("4294967296");
-    assert_eq!(stage.failures(&batch([often])).await, [""; 0]);
-    assert_eq!(dead(&stage.sqs).len(), 1);
+    assert_eq!(fixture.failures(&batch([often])).await, [""; 0]);
+    assert_eq!(dead(&fixture.sqs).len(), 1);
 
-    // The same id twice is named once.
-    let stage = Stage::mapped().await;
+    // The same id twice is reported once.
+    let fixture = Fixture::mapped().await;
     let event = batch([record("twin", body("retry")), record("twin", body("retry"))]);
-    assert_eq!(stage.failures(&event).await, ["twin"]);
+    assert_eq!(fixture.failures(&event).await, ["twin"]);
 
-    // Queues that are none.
-    let stage = Stage::unmapped().await;
+    // Invalid queue ARNs.
+    let fixture = Fixture::unmapped().await;
     let mut lost = record("lost", "nonsense");
     lost["eventSourceARN"] = json!("nowhere");
     let mut none = record("none", body("retry"));
     none.as_object_mut().unwrap().remove("eventSourceARN");
-    assert_eq!(stage.failures(&batch([lost, none])).await, ["lost", "none"]);
+    assert_eq!(fixture.failures(&batch([lost, none])).await, ["lost", "none"]);
 
-    // Records that are none.
+    // Records that are not valid.
     for records in [json!(null), json!([]), json!("text"), json!(7)] {
-        let stage = Stage::mapped().await;
-        assert_eq!(stage.failures(&json!({"Records": records})).await, [""; 0], "{records}");
+        let fixture = Fixture::mapped().await;
+        assert_eq!(fixture.failures(&json!({"Records": records})).await, [""; 0], "{records}");
     }
     for records in [json!([null]), json!({}), json!([7, "x", []])] {
-        let stage = Stage::mapped().await;
-        let response = stage.invoke(&json!({"Records": records})).await.unwrap();
+        let fixture = Fixture::mapped().await;
+        let response = fixture.invoke(&json!({"Records": records})).await.unwrap();
         assert!(matches!(response, Response::Batch { failures } if failures.is_empty()), "{records}");
     }
 }
 
 #[tokio::test]
-async fn awss_own_examples_are_understood() {
-    let stage = Stage::unmapped().await;
-    stage.sqs.redrive("work", "work-dlq");
+async fn aws_example_events_are_accepted() {
+    let fixture = Fixture::unmapped().await;
+    fixture.sqs.set_dead_letter_queue("work", "work-dlq");
     let event: Value = serde_json::from_str(include_str!("fixtures/example-sqs-event.json")).unwrap();
-    // Its body is no message, and its queue has no dead-letter queue that could be asked for: it comes back.
-    assert_eq!(stage.failures(&event).await, ["MessageID_1"]);
+    // Its body is not a message, and its queue has no dead-letter queue that could be asked for: it comes back.
+    assert_eq!(fixture.failures(&event).await, ["MessageID_1"]);
     let event: Value = serde_json::from_str(include_str!("fixtures/example-sqs-event-obj.json")).unwrap();
-    assert_eq!(stage.failures(&event).await.len(), 1);
+    assert_eq!(fixture.failures(&event).await.len(), 1);
     for (event, source) in [
         (include_str!("fixtures/example-s3-event.json"), "aws:s3"),
         (include_str!("fixtures/example-sns-event.json"), "aws:sns"),
     ] {
-        let error = stage.invoke(&serde_json::from_str(event).unwrap()).await.unwrap_err();
+        let error = fixture.invoke(&serde_json::from_str(event).unwrap()).await.unwrap_err();
         assert_eq!(error.error_type(), "Lamplighter.UnknownEvent");
         assert!(error.message().contains(source), "{error}");
     }
 }
 
-/// A record whose fields are what SQS sends, or anything else.
+/// A record whose fields are either valid or arbitrary.
 fn odd_record() -> impl Strategy<Value = Value> {
     let field = |name: &'static str, good: Vec<Value>| {
         let good = proptest::sample::select(good);
@@ -404,7 +405,7 @@ fn odd_record() -> impl Strategy<Value = Value> {
         field("receiptHandle", texts(&["r1", "r2"])),
         field("body", texts(&bodies)),
         field("eventSource", texts(&["aws:sqs"])),
-        field("eventSourceARN", vec![json!(FakeSqs::arn("work")), json!(FakeSqs::arn("other.fifo"))]),
+        field("eventSourceARN", vec![json!(queue_arn("work")), json!(queue_arn("other.fifo"))]),
         field(
             "attributes",
             vec![
@@ -427,10 +428,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
-    fn whatever_a_batch_holds_only_its_own_ids_are_named(records in proptest::collection::vec(odd_record(), 0..12)) {
+    fn only_ids_of_the_batch_are_reported(records in proptest::collection::vec(odd_record(), 0..12)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let event = batch(records.clone());
-        let answer = runtime.block_on(async { Stage::mapped().await.invoke(&event).await });
+        let answer = runtime.block_on(async { Fixture::mapped().await.invoke(&event).await });
         if let Ok(response) = answer {
             let named = failures(response);
             let known = |id: &String| records.iter().any(|record| record["messageId"] == json!(id));

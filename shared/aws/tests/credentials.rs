@@ -1,13 +1,13 @@
-//! What a person at a terminal is told when credentials, region or endpoint are missing, and how soon.
+//! Errors on a terminal when credentials, region or endpoint are missing, and how soon they come.
 //!
-//! Environment variables belong to a process, so each case is this test program once more.
+//! Environment variables belong to a process, so each case starts this test program again.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says so by failing"
+    reason = "a test fails by panicking"
 )]
 
 mod support;
@@ -15,14 +15,15 @@ mod support;
 use std::{sync::Arc, time::Duration};
 
 use lamplighter::{Client, backend::Backend, env::Env};
-use lamplighter_aws::{Sqs, testing::FakeSqs};
+use lamplighter_aws::Sqs;
+use lamplighter_fakes::FakeSqs;
 use tokio::{process::Command, time::timeout};
 
 use support::Act;
 
 const URL: &str = "LAMPLIGHTER_TEST_URL";
 
-/// Not a test, but the program that the tests here start: sends one job, and says what came of it.
+/// Not a test, but the program that the tests here start: sends one job, and prints the result.
 #[test]
 fn sender() {
     let Ok(url) = std::env::var(URL) else { return };
@@ -35,11 +36,11 @@ fn sender() {
     }
 }
 
-/// What the program says, given an environment.
+/// The program's output, given an environment.
 async fn send(url: &str, environment: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "sender", "--nocapture", "--test-threads=1"]).env_clear().env(URL, url);
-    // Neither a profile of this machine's user nor a role of this machine takes part.
+    // Neither a profile of this machine's user nor a role of this machine is used.
     command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
     command.env("AWS_CONFIG_FILE", "/nonexistent").env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");
     command.envs(environment.iter().copied()).kill_on_drop(true);
@@ -53,14 +54,14 @@ async fn send(url: &str, environment: &[(&str, &str)]) -> String {
 const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")];
 
 #[tokio::test]
-async fn with_credentials_a_job_is_sent_to_the_urls_own_endpoint() {
+async fn a_job_is_sent_to_the_endpoint_of_its_url() {
     let fake = FakeSqs::start().await.unwrap();
-    assert_eq!(send(&fake.url("work"), &KEYS).await, "sent one");
+    assert_eq!(send(&fake.queue_url("work"), &KEYS).await, "sent one");
     assert_eq!(fake.bodies("SendMessageBatch").len(), 1);
 }
 
 #[tokio::test]
-async fn missing_credentials_are_one_sentence() {
+async fn missing_credentials_are_explained() {
     let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/work";
     let said = send(url, &[]).await;
     assert!(said.contains("there are no usable AWS credentials here"), "{said}");
@@ -75,9 +76,9 @@ async fn missing_credentials_are_one_sentence() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_does_not_answer_is_one_sentence() {
+async fn an_unreachable_endpoint_is_explained() {
     let fake = FakeSqs::start().await.unwrap();
-    let url = fake.url("work");
+    let url = fake.queue_url("work");
     drop(fake);
     let said = send(&url, &KEYS).await;
     assert!(said.contains(&url) && said.contains("does not answer") && said.contains("check the address"), "{said}");

@@ -5,7 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says so by failing"
+    reason = "a test fails by panicking"
 )]
 
 mod support;
@@ -19,15 +19,13 @@ use lamplighter::{
     message::MAX_MESSAGE_BYTES,
     mins, secs,
 };
-use lamplighter_aws::{
-    Sqs,
-    testing::{FakeSqs, Fault},
-};
+use lamplighter_aws::Sqs;
+use lamplighter_fakes::{FakeSqs, Fault};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use support::{Act, End};
+use support::{Act, End, clients};
 
 /// A job on a FIFO queue.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -42,7 +40,7 @@ impl Job for Step {
     }
 }
 
-/// A job on a queue that the map does not know.
+/// A job on a queue that is not in the map.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Lost {}
 
@@ -54,9 +52,10 @@ impl Job for Lost {
 const NOW: &str = "2026-11-01T12:00:00Z";
 
 fn client(fake: &FakeSqs) -> Client {
-    let map = json!({"work": {"url": fake.url("shop-work")}, "steps": {"url": fake.url("shop-steps.fifo")}});
+    let map =
+        json!({"work": {"url": fake.queue_url("shop-work")}, "steps": {"url": fake.queue_url("shop-steps.fifo")}});
     let env = Env::seeded(NOW.parse().unwrap(), 7);
-    let sqs = Sqs::with_env(fake.sdk(), map.to_string().parse().unwrap(), env.clone());
+    let sqs = Sqs::with_env(clients(fake), map.to_string().parse().unwrap(), env.clone());
     Client::new(Backend::new(std::sync::Arc::new(sqs)), env)
 }
 
@@ -69,15 +68,15 @@ fn entries(fake: &FakeSqs) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_job_is_a_message_on_its_queue() {
+async fn a_job_is_sent_to_its_queue() {
     let fake = FakeSqs::start().await.unwrap();
     let enqueued = client(&fake).enqueue(act("hello")).id("order-42").group("tenant-7").await.unwrap();
     assert_eq!(enqueued, Enqueued::New("order-42".parse().unwrap()));
     let calls = fake.bodies("SendMessageBatch");
     assert_eq!(calls.len(), 1);
-    assert_eq!(calls[0]["QueueUrl"], fake.url("shop-work"));
+    assert_eq!(calls[0]["QueueUrl"], fake.queue_url("shop-work"));
     let entry = &calls[0]["Entries"][0];
-    // A group on a standard queue spreads fairly between tenants; ids de-duplicate on FIFO queues only.
+    // A group on a standard queue balances tenants; deduplication ids exist on FIFO queues only.
     assert_eq!(entry["MessageGroupId"], "tenant-7");
     assert!(entry.get("MessageDeduplicationId").is_none() && entry.get("DelaySeconds").is_none(), "{entry}");
     let message: lamplighter::message::Message = entry["MessageBody"].as_str().unwrap().parse().unwrap();
@@ -85,7 +84,7 @@ async fn a_job_is_a_message_on_its_queue() {
 }
 
 #[tokio::test]
-async fn a_thousand_jobs_are_a_hundred_calls_and_answers_keep_their_order() {
+async fn a_thousand_jobs_take_a_hundred_calls_in_order() {
     let fake = FakeSqs::start().await.unwrap();
     fake.fail("SendMessageBatch", Fault::Entries(vec![3, 4], false));
     fake.fail("SendMessageBatch", Fault::Entries(vec![5], true));
@@ -95,10 +94,10 @@ async fn a_thousand_jobs_are_a_hundred_calls_and_answers_keep_their_order() {
     assert!(
         matches!(refused[..], [Err(EnqueueError::Refused { job, reason })] if job == "act.out" && reason.contains("Injected"))
     );
-    // What SQS itself could not take was tried again.
+    // Entries that failed in SQS itself were tried again.
     assert_eq!(fake.bodies("SendMessageBatch").len(), 101);
     assert_eq!(entries(&fake).len(), 1002);
-    // Each answer carries the id of the job at its place.
+    // Each answer has the id of the job at its position.
     let mut sent = std::collections::BTreeMap::new();
     for entry in entries(&fake) {
         let message: lamplighter::message::Message = entry["MessageBody"].as_str().unwrap().parse().unwrap();
@@ -113,14 +112,14 @@ async fn a_thousand_jobs_are_a_hundred_calls_and_answers_keep_their_order() {
 }
 
 #[tokio::test]
-async fn big_messages_share_no_call() {
+async fn large_messages_share_no_call() {
     let fake = FakeSqs::start().await.unwrap();
     let answers = client(&fake).enqueue_all((0..4).map(|_| act(&"x".repeat(400_000)))).await;
     assert!(answers.iter().all(Result::is_ok));
     assert_eq!(fake.bodies("SendMessageBatch").len(), 2);
     let error = client(&fake).enqueue(act(&"x".repeat(MAX_MESSAGE_BYTES))).await.unwrap_err();
     assert!(matches!(error, EnqueueError::TooLarge { limit: MAX_MESSAGE_BYTES, .. }), "{error}");
-    // Characters that SQS refuses travel as escapes.
+    // Characters that SQS refuses are sent as escapes.
     client(&fake).enqueue(act("a\u{ffff}b")).await.unwrap();
     let body = entries(&fake).last().unwrap()["MessageBody"].as_str().unwrap().to_owned();
     assert!(body.contains("a\\uffffb"), "{body}");
@@ -149,7 +148,7 @@ async fn delays_are_exact_or_refused() {
 }
 
 #[tokio::test]
-async fn fifo_messages_have_a_group_and_are_told_apart_by_job_and_id() {
+async fn fifo_messages_have_a_group_and_a_deduplication_id() {
     let fake = FakeSqs::start().await.unwrap();
     let client = client(&fake);
     client.enqueue(Step {}).id("one").await.unwrap();
@@ -164,7 +163,7 @@ async fn fifo_messages_have_a_group_and_are_told_apart_by_job_and_id() {
 }
 
 #[tokio::test]
-async fn a_fifo_queues_calls_come_one_after_the_other() {
+async fn calls_to_a_fifo_queue_are_sequential() {
     let fake = FakeSqs::start().await.unwrap();
     fake.fail("SendMessageBatch", Fault::Entries(vec![9], false));
     let ids: Vec<_> = (0..25).map(|n| format!("s{n}")).collect();
@@ -174,23 +173,27 @@ async fn a_fifo_queues_calls_come_one_after_the_other() {
     let order: Vec<_> =
         entries(&fake).iter().map(|entry| entry["MessageDeduplicationId"].as_str().unwrap().to_owned()).collect();
     let mut expected: Vec<_> = answers.iter().map(|answer| answer.as_ref().unwrap().id().to_string()).collect();
-    // The one that failed was sent once more before anything after it.
+    // The entry that failed was sent again before anything after it.
     expected.insert(9, expected[9].clone());
     assert_eq!(order, expected);
     assert_eq!(ids.len() + 1, order.len());
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_one_sentence() {
+async fn errors_are_explained() {
     let fake = FakeSqs::start().await.unwrap();
     let client = client(&fake);
     let error = client.enqueue(Lost {}).await.unwrap_err();
     assert!(matches!(&error, EnqueueError::UnknownQueue(queue) if queue == "nowhere"), "{error}");
     for (fault, kind, says) in [
-        (Fault::Call(403, "AccessDenied", "not yours."), StoreErrorKind::Denied, "AccessDenied: not yours; the role"),
-        (Fault::Call(400, "ExpiredToken", ""), StoreErrorKind::Denied, "expired: sign in again"),
-        (Fault::Call(400, "QueueDoesNotExist", "no such queue"), StoreErrorKind::Invalid, "check the queue's URL"),
-        (Fault::Call(400, "OverLimit", "too many"), StoreErrorKind::Unavailable, "try again"),
+        (
+            Fault::Refused(403, "AccessDenied", "not yours."),
+            StoreErrorKind::Denied,
+            "AccessDenied: not yours; the role",
+        ),
+        (Fault::Refused(400, "ExpiredToken", ""), StoreErrorKind::Denied, "expired: sign in again"),
+        (Fault::Refused(400, "QueueDoesNotExist", "no such queue"), StoreErrorKind::Invalid, "check the queue's URL"),
+        (Fault::Refused(400, "OverLimit", "too many"), StoreErrorKind::Unavailable, "try again"),
     ] {
         fake.fail("SendMessageBatch", fault.clone());
         match client.enqueue(act("x")).await.unwrap_err() {
@@ -202,14 +205,14 @@ async fn what_is_wrong_is_one_sentence() {
             error => panic!("{error}"),
         }
     }
-    // Passing troubles are tried again by the SDK.
-    fake.fail("SendMessageBatch", Fault::Call(503, "ServiceUnavailable", "later"));
-    fake.fail("SendMessageBatch", Fault::Call(500, "InternalError", "oops"));
+    // Temporary errors are retried by the SDK.
+    fake.fail("SendMessageBatch", Fault::Refused(503, "ServiceUnavailable", "later"));
+    fake.fail("SendMessageBatch", Fault::Refused(500, "InternalError", "oops"));
     client.enqueue(act("x")).await.unwrap();
 }
 
 #[tokio::test]
-async fn an_unreachable_endpoint_is_one_sentence() {
+async fn an_unreachable_endpoint_is_explained() {
     let closed = FakeSqs::start().await.unwrap();
     let client = client(&closed);
     drop(closed);
@@ -218,7 +221,7 @@ async fn an_unreachable_endpoint_is_one_sentence() {
 }
 
 #[test]
-fn a_url_that_is_none_is_refused_with_an_example() {
+fn an_invalid_url_is_refused_with_an_example() {
     for url in ["", "webhooks", "ftp://host/1/q", "https://host", "https://host/ /q"] {
         let error = Sqs::for_url("webhooks", url).unwrap_err().to_string();
         assert!(error.contains("https://sqs.eu-west-1.amazonaws.com/"), "{error}");

@@ -1,13 +1,15 @@
 //! Messages that are sent once, later than SQS can delay them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
 
 use lamplighter::{JobId, Timestamp, backend::StoreErrorKind};
-use lamplighter_aws::{
-    OneTime, OneTimeError, Sending,
-    testing::{FakeSchedules, FakeSqs},
-};
+use lamplighter_aws::{OneTime, OneTimeError, Sending};
+use lamplighter_fakes::{FakeSchedules, Fault, queue_arn};
 use serde_json::{Value, json};
+
+use support::{clients, schedule_settings};
 
 const URL: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/shop-webhooks";
 const BODY: &str = r#"{"job":"a","args":{"html":"<aws.scheduler.schedule-arn>"}}"#;
@@ -22,12 +24,12 @@ fn at(text: &str) -> Timestamp {
 
 async fn one_time() -> (FakeSchedules, OneTime) {
     let fake = FakeSchedules::start().await.unwrap();
-    let one_time = OneTime::new(fake.sdk(), fake.settings().unwrap());
+    let one_time = OneTime::new(clients(&fake), schedule_settings());
     (fake, one_time)
 }
 
 #[tokio::test]
-async fn a_message_is_a_schedule_that_goes_after_it_has_run() {
+async fn a_message_becomes_a_schedule_that_is_deleted_after_it() {
     let (fake, later) = one_time().await;
     later.create("d-order-42", at("2026-12-24T18:00:00.001+01:00"), sending(URL)).await.unwrap();
     let mut schedule = fake.schedule("d-order-42").unwrap();
@@ -46,20 +48,20 @@ async fn a_message_is_a_schedule_that_goes_after_it_has_run() {
             "Target": {
                 "Arn": "arn:aws:sqs:eu-west-1:123456789012:shop-webhooks",
                 "RoleArn": FakeSchedules::ROLE,
-                "DeadLetterConfig": { "Arn": FakeSqs::arn("shop-undelivered-events") },
+                "DeadLetterConfig": { "Arn": queue_arn("shop-undelivered-events") },
                 "RetryPolicy": { "MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185 },
                 "Input": null,
             },
         })
     );
-    // It is the same message, and says nothing that Scheduler would put something else in place of.
+    // The message is unchanged, and contains no placeholder of Scheduler.
     let input = input.as_str().unwrap();
     assert!(!input.contains("<aws."), "{input}");
     assert_eq!(serde_json::from_str::<Value>(input).unwrap(), serde_json::from_str::<Value>(BODY).unwrap());
 }
 
 #[tokio::test]
-async fn a_fifo_queue_gets_the_group_and_an_emulator_its_region() {
+async fn fifo_queues_get_the_group_and_emulators_their_region() {
     let (fake, later) = one_time().await;
     later
         .create("d-1", at("2026-12-24T17:00:00Z"), sending("http://127.0.0.1:4566/000000000000/a.fifo"))
@@ -71,7 +73,7 @@ async fn a_fifo_queue_gets_the_group_and_an_emulator_its_region() {
 }
 
 #[tokio::test]
-async fn calls_may_be_made_again() {
+async fn calls_are_idempotent() {
     let (fake, later) = one_time().await;
     let moment = at("2026-12-24T17:00:00Z");
     later.create("d-1", moment, sending(URL)).await.unwrap();
@@ -84,7 +86,7 @@ async fn calls_may_be_made_again() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_one_sentence() {
+async fn errors_are_explained() {
     let (fake, later) = one_time().await;
     let moment = at("2026-12-24T17:00:00Z");
     let body = "x".repeat(OneTime::MAX_BODY + 1);
@@ -94,18 +96,18 @@ async fn what_is_wrong_is_one_sentence() {
     let error = later.create("d-1", at("1969-01-01T00:00:00Z"), sending(URL)).await.unwrap_err();
     assert!(matches!(error, OneTimeError::Moment(_)), "{error}");
     let error = later.create("d-1", moment, sending("https://example.com/webhooks")).await.unwrap_err().to_string();
-    assert!(error.contains("no URL of a queue"), "{error}");
+    assert!(error.contains("not a queue's URL"), "{error}");
     let error = later.delete("../other").await.unwrap_err().to_string();
-    assert!(error.contains("no name of a schedule"), "{error}");
+    assert!(error.contains("not a schedule's name"), "{error}");
     assert_eq!(fake.calls().len(), 0, "nothing was sent");
-    // What may pass, the SDK itself tries three times.
+    // The SDK itself tries temporary errors three times.
     for (times, status, code, kind, says) in [
         (1, 403, "AccessDeniedException", StoreErrorKind::Denied, "needs the permission"),
         (1, 402, "ServiceQuotaExceededException", StoreErrorKind::Invalid, "quota"),
         (3, 400, "ThrottlingException", StoreErrorKind::Unavailable, "try again"),
         (3, 500, "InternalServerException", StoreErrorKind::Unavailable, "try again"),
     ] {
-        (0..times).for_each(|_| fake.fail("CreateSchedule", status, code));
+        (0..times).for_each(|_| fake.fail("CreateSchedule", Fault::refused(status, code)));
         let error = later.create("d-1", moment, sending(URL)).await.unwrap_err();
         let OneTimeError::Backend(error) = error else { panic!("{error}") };
         let text = error.to_string();
@@ -114,7 +116,7 @@ async fn what_is_wrong_is_one_sentence() {
 }
 
 #[test]
-fn names_come_from_ids() {
+fn names_derive_from_ids() {
     let name = |id: &str| OneTime::name(OneTime::DELAY, &JobId::new(id).unwrap());
     assert_eq!(name("order-42"), "d-order-42");
     assert_eq!(name("a:b").len(), 50);

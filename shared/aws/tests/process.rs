@@ -1,13 +1,13 @@
-//! The bootstrap as Lambda runs it: a process of its own that polls a runtime API.
+//! The bootstrap as Lambda runs it: a separate process that polls a runtime API.
 //!
-//! The process is this test program once more, told by an environment variable to be a bootstrap.
+//! The process is this test program again, with an environment variable that makes it a bootstrap.
 
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
-    reason = "a test says so by failing"
+    reason = "a test fails by panicking"
 )]
 
 mod support;
@@ -17,10 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lamplighter_aws::{
-    lambda::{STOP_NOTICE_VARIABLE, WARM_UP_VARIABLE},
-    testing::{Answer, FakeSqs, Fault, RuntimeApi},
-};
+use lamplighter_aws::lambda::{STOP_NOTICE_VARIABLE, WARM_UP_VARIABLE};
+use lamplighter_fakes::{Answer, FakeSqs, Fault, RuntimeApi};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
@@ -31,7 +29,7 @@ use tokio::{
 use support::{batch, body, function, record};
 
 const BOOTSTRAP: &str = "LAMPLIGHTER_TEST_BOOTSTRAP";
-/// How long anything may take. It keeps a test that hangs from hanging for ever, and measures nobody's speed.
+/// A limit for everything: it ends a test that hangs, and measures no speed.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Not a test, but the bootstrap that the tests here start.
@@ -40,7 +38,7 @@ fn bootstrap() {
     if std::env::var_os(BOOTSTRAP).is_none() {
         return;
     }
-    let (tell, mut ran) = tokio::sync::mpsc::unbounded_channel::<support::Ran>();
+    let (report, mut ran) = tokio::sync::mpsc::unbounded_channel::<support::Ran>();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         tokio::spawn(async move {
@@ -48,7 +46,7 @@ fn bootstrap() {
                 println!("begun: {id}");
             }
         });
-        lamplighter_aws::lambda::run(function(tell)).await.unwrap();
+        lamplighter_aws::lambda::run(function(report)).await.unwrap();
     });
 }
 
@@ -83,7 +81,7 @@ fn error(answer: Answer) -> Value {
     }
 }
 
-/// What a process wrote, and how it ended.
+/// A process's output, and how it ended.
 async fn ended(mut child: Child) -> (String, String, ExitStatus) {
     let (mut out, mut err) = (String::new(), String::new());
     let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -93,14 +91,14 @@ async fn ended(mut child: Child) -> (String, String, ExitStatus) {
 }
 
 fn environment(api: &RuntimeApi, sqs: &FakeSqs) -> Vec<(&'static str, String)> {
-    let map = json!({"work": {"url": sqs.url("work"), "dlq": sqs.url("work-dlq")}});
+    let map = json!({"work": {"url": sqs.queue_url("work"), "dlq": sqs.queue_url("work-dlq")}});
     let mut environment = api.environment("actors");
     environment.extend([("LAMPLIGHTER_QUEUES", map.to_string()), ("AWS_ENDPOINT_URL", sqs.endpoint())]);
     environment
 }
 
 #[tokio::test]
-async fn a_bootstrap_serves_one_invocation_after_the_other() {
+async fn a_bootstrap_serves_invocations_in_order() {
     let (api, sqs) = (RuntimeApi::start().await.unwrap(), FakeSqs::start().await.unwrap());
     let mut child = start(environment(&api, &sqs));
     timeout(PATIENCE, api.first_next()).await.unwrap();
@@ -123,17 +121,17 @@ async fn a_bootstrap_serves_one_invocation_after_the_other() {
     let refused = error(invoke(&api, &failing).await);
     assert_eq!(refused["errorType"], "Lamplighter.JobFailed");
     assert_eq!(refused["errorMessage"], "job act.out direct has failed: for good");
-    // What is no JSON at all fails its own invocation only.
+    // A payload that is not JSON only fails its own invocation.
     let nonsense = timeout(PATIENCE, api.invoke("{nonsense")).await.unwrap().unwrap();
     assert!(matches!(nonsense, Answer::Error(_)));
-    // A deadline that makes no sense is none: `cargo lambda watch` sends this one.
+    // An implausible deadline is ignored: `cargo lambda watch` sends this one.
     let one = batch([record("c", body("succeed"))]).to_string();
     let answer = timeout(PATIENCE, api.invoke_until(one, 600_000)).await.unwrap().unwrap();
     assert_eq!(response(answer), json!({"batchItemFailures": []}));
 
     child.start_kill().unwrap();
     let (out, ..) = ended(child).await;
-    // The first line stands behind what the test harness says.
+    // The first line follows the test harness's output.
     let json = out.lines().filter_map(|line| line.find('{').map(|start| &line[start..]));
     let lines: Vec<Value> = json.map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(lines.iter().any(|line| line["message"] == "job succeeded"
@@ -144,44 +142,39 @@ async fn a_bootstrap_serves_one_invocation_after_the_other() {
     assert!(!out.contains("secret"), "arguments are not logged: {out}");
 }
 
-/// The actions that were called before the bootstrap asked for an invocation, in no order, and how long after so many calls
-/// that was.
+/// The actions that were called before the bootstrap asked for an invocation, in no order, and how long after that many
+/// calls it asked.
 async fn called_before_next(sqs: &FakeSqs, more: &[(&'static str, &str)], calls: usize) -> (Vec<String>, Duration) {
     let api = RuntimeApi::start().await.unwrap();
     let mut environment = environment(&api, sqs);
     environment.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
     let _child = start(environment);
-    let all_called = async {
-        while sqs.calls().len() < calls {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, all_called).await.unwrap();
+    timeout(PATIENCE, sqs.called(calls)).await.unwrap();
     let called = Instant::now();
     let next = timeout(PATIENCE, api.first_next()).await.unwrap();
-    let mut actions: Vec<_> = sqs.calls().into_iter().map(|call| call.action).collect();
+    let mut actions: Vec<_> = sqs.calls().into_iter().map(|call| format!("{} {}", call.service, call.action)).collect();
     actions.sort();
     (actions, next.saturating_duration_since(called))
 }
 
 #[tokio::test]
-async fn connections_are_made_ahead_where_that_is_asked_for_and_there_are_records() {
+async fn connections_are_opened_ahead_if_enabled_with_records() {
     let (table, ahead) = (("LAMPLIGHTER_TABLE", "jobs"), (WARM_UP_VARIABLE, "1"));
     for quiet in [&[table][..], &[ahead], &[table, (WARM_UP_VARIABLE, "0")]] {
         let (actions, _) = called_before_next(&FakeSqs::start().await.unwrap(), quiet, 0).await;
         assert!(actions.is_empty(), "{quiet:?}: {actions:?}");
     }
-    // Both are refused here, once, and that keeps nobody from serving.
+    // Both are refused here, once, which does not stop the function from serving.
     let sqs = FakeSqs::start().await.unwrap();
-    sqs.fail("GetQueueAttributes", Fault::Call(403, "AccessDenied", "as the test asked"));
+    sqs.fail("GetQueueAttributes", Fault::Refused(403, "AccessDenied", "as the test asked"));
     let (actions, _) = called_before_next(&sqs, &[table, ahead], 2).await;
-    assert_eq!(actions, ["DynamoDB_20120810.GetItem", "GetQueueAttributes"]);
+    assert_eq!(actions, ["dynamodb GetItem", "sqs GetQueueAttributes"]);
 }
 
 #[tokio::test]
-async fn a_service_that_does_not_answer_holds_up_a_start_for_a_second() {
+async fn a_silent_service_delays_a_start_by_a_second() {
     let sqs = FakeSqs::start().await.unwrap();
-    for action in ["DynamoDB_20120810.GetItem", "GetQueueAttributes"] {
+    for action in ["GetItem", "GetQueueAttributes"] {
         sqs.fail(action, Fault::Silence);
     }
     let started = Instant::now();
@@ -200,7 +193,7 @@ async fn concurrent_invocations_share_the_process() {
     environment.push(("AWS_LAMBDA_MAX_CONCURRENCY", "4".into()));
     let _child = start(environment);
     timeout(PATIENCE, api.first_next()).await.unwrap();
-    // One that hangs, with all the time in the world, holds up no other; and one whose deadline is near is ended by it.
+    // A job that hangs with plenty of time delays no other; one with a near deadline is ended by it.
     let in_time = |time: Duration| {
         let deadline = std::time::SystemTime::now() + time;
         deadline.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis()
@@ -223,7 +216,7 @@ async fn concurrent_invocations_share_the_process() {
 }
 
 #[tokio::test]
-async fn a_stop_notice_hands_running_jobs_back() {
+async fn a_stop_notice_releases_running_jobs() {
     let (api, sqs) = (RuntimeApi::start().await.unwrap(), FakeSqs::start().await.unwrap());
     let mut environment = environment(&api, &sqs);
     environment.push((STOP_NOTICE_VARIABLE, "1".into()));
@@ -259,7 +252,7 @@ async fn without_a_stop_notice_no_extension_is_registered() {
 }
 
 #[tokio::test]
-async fn what_prevents_a_start_is_one_sentence() {
+async fn start_errors_are_explained() {
     let api = RuntimeApi::start().await.unwrap();
     let (.., err, status) = ended(start(vec![])).await;
     assert!(!status.success());

@@ -1,5 +1,7 @@
-//! Dead letters on their way back: what is sent, in which order, and what stays.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
+//! Redriving dead letters: what is sent, in which order, and what stays.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
 
 use std::{
     collections::BTreeMap,
@@ -11,15 +13,19 @@ use std::{
 use async_trait::async_trait;
 use lamplighter::{
     JobId, JobState, ListQuery, Record, Timestamp,
-    backend::{Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, Store, StoreError, Token},
+    backend::{
+        Claim, ClaimRequest, Completion, CompletionResult, DeadLetterCount, DeadLetterFilter, DeadLetterKey,
+        DeadLetterQuery, JobData, LeaseStatus, Operator, Redrive, RedriveMethod, RedriveProgress, RedriveResult, Store,
+        StoreError, StoreErrorKind, Token,
+    },
+    env::Env,
     host::Stop,
     record::{Count, Page},
 };
-use lamplighter_aws::{
-    DeadLetterFilter, Moved, Operator, Redrive, Redriven,
-    testing::{FakeDeployment, FakeLetter, Fault},
-};
+use lamplighter_aws::AwsOperator;
+use lamplighter_fakes::{FakeDeployment, FakeMessage, Fault};
 use serde_json::json;
+use support::clients;
 
 const DEAD: &str = "shop-work-dlq";
 const LIVE: &str = "shop-work";
@@ -32,52 +38,60 @@ fn body(job: &str, id: &str) -> String {
     json!({"job": job, "id": id}).to_string()
 }
 
-/// Puts a letter of a job into the dead-letter queue, as a function buries one.
+/// Puts a message of a job into the dead-letter queue, as a function does.
 fn dead_letter(fake: &FakeDeployment, job: &str, id: &str) -> String {
     dead_letter_at(fake, job, id, now())
 }
 
 fn dead_letter_at(fake: &FakeDeployment, job: &str, id: &str, sent: i64) -> String {
     let attributes = [("lamplighter.reason", "failed"), ("lamplighter.message-id", "live"), ("tenant", "blue")];
-    fake.put(DEAD, &FakeLetter { body: &body(job, id), attributes: &attributes, sent, group: None })
+    fake.sqs.put(DEAD, &FakeMessage { body: &body(job, id), attributes: &attributes, sent, group: None })
 }
 
-fn operator(fake: &FakeDeployment) -> Operator {
-    Operator::new(fake.sdk(), fake.queues())
+fn operator(fake: &FakeDeployment) -> AwsOperator {
+    AwsOperator::new(clients(fake), fake.queue_map().parse().unwrap(), Env::system())
 }
 
-async fn redrive(fake: &FakeDeployment, redrive: &Redrive) -> Redriven {
-    operator(fake).redrive("work", redrive, &Stop::new(), |_| {}).await.unwrap()
+async fn redrive(fake: &FakeDeployment, redrive: &Redrive) -> RedriveResult {
+    operator(fake).redrive("work", redrive, &Stop::new(), &|_| {}).await.unwrap()
+}
+
+/// With records of jobs, so that the dead letters are moved one by one.
+async fn redrive_with(fake: &FakeDeployment, records: Arc<Records>) -> RedriveResult {
+    let operator = operator(fake).with_store(records);
+    let result = operator.redrive("work", &Redrive::all(), &Stop::new(), &|_| {}).await.unwrap();
+    assert_eq!(result.method, RedriveMethod::Manual);
+    result
+}
+
+async fn redrive_manually(fake: &FakeDeployment) -> RedriveResult {
+    redrive_with(fake, Arc::default()).await
 }
 
 fn of_job(job: &str) -> DeadLetterFilter {
-    DeadLetterFilter { job: Some(job.into()), since: None }
+    DeadLetterFilter::all().with_job(job)
 }
 
-/// The road of ours, for all letters.
-fn own_road() -> Redrive {
-    Redrive::new().store(Arc::new(Records::default()))
-}
-
-fn counts(redriven: &Redriven) -> (u64, u64, u64, u64) {
-    (redriven.moved.moved, redriven.moved.obsolete, redriven.moved.left, redriven.failed)
+fn counts(result: &RedriveResult) -> (u64, u64, u64, u64) {
+    let RedriveProgress { moved, obsolete, left, .. } = result.progress;
+    (moved, obsolete, left, result.failed)
 }
 
 #[tokio::test]
-async fn each_letter_is_sent_before_it_is_deleted_and_stays_as_it_was() {
+async fn dead_letters_are_sent_unchanged_before_they_are_deleted() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..23 {
         dead_letter(&fake, "act.out", &format!("job-{n:02}"));
     }
-    let redriven = redrive(&fake, &own_road()).await;
-    assert_eq!((counts(&redriven), redriven.moved.of), ((23, 0, 0, 0), 23));
+    let redriven = redrive_manually(&fake).await;
+    assert_eq!((counts(&redriven), redriven.progress.total), ((23, 0, 0, 0), 23));
     assert!(redriven.error.is_none() && !redriven.stopped);
-    assert_eq!(fake.lying(DEAD).len(), 0);
-    let mut bodies = fake.lying(LIVE);
+    assert_eq!(fake.sqs.messages(DEAD).len(), 0);
+    let mut bodies = fake.sqs.messages(LIVE);
     bodies.sort_unstable();
     assert_eq!(bodies, (0..23).map(|n| body("act.out", &format!("job-{n:02}"))).collect::<Vec<_>>());
 
-    // Receipts name their messages here: of each, the send comes before the delete.
+    // Receipts identify their messages here: for each message, the send comes before the delete.
     let calls = fake.calls();
     let sent_at = |text: &str| {
         let sends =
@@ -110,95 +124,144 @@ async fn each_letter_is_sent_before_it_is_deleted_and_stays_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_is_not_chosen_can_be_received_again_at_once() {
+async fn unmatched_dead_letters_are_visible_again_immediately() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..30 {
         dead_letter(&fake, if n % 3 == 0 { "act.out" } else { "other" }, &format!("job-{n}"));
     }
-    let redriven = redrive(&fake, &Redrive::new().filter(of_job("act.out"))).await;
+    let redriven = redrive(&fake, &Redrive::all().with_filter(of_job("act.out"))).await;
     assert_eq!(counts(&redriven), (10, 0, 20, 0));
-    assert_eq!((fake.lying(LIVE).len(), fake.lying(DEAD).len(), fake.visible(DEAD).len()), (10, 20, 20));
-    assert!(fake.lying(LIVE).iter().all(|body| body.contains("act.out")));
+    assert_eq!(
+        (fake.sqs.messages(LIVE).len(), fake.sqs.messages(DEAD).len(), fake.sqs.visible(DEAD).len()),
+        (10, 20, 20)
+    );
+    assert!(fake.sqs.messages(LIVE).iter().all(|body| body.contains("act.out")));
 }
 
 #[tokio::test]
-async fn letters_are_chosen_by_when_they_were_buried() {
+async fn dead_letters_are_filtered_by_age() {
     let fake = FakeDeployment::start().await.unwrap();
     let hour = 3_600_000;
     dead_letter_at(&fake, "act.out", "yesterday", now() - 24 * hour);
     dead_letter_at(&fake, "act.out", "just-now", now() - 1000);
-    // A job that fails again while the redrive runs has a new letter, which must not go round and round.
+    // A job that fails again during the redrive has a new dead letter, which must not be redriven again.
     dead_letter_at(&fake, "act.out", "meanwhile", now() + hour);
     let since = Timestamp::from_millisecond(now() - hour).unwrap();
-    let filter = DeadLetterFilter { job: None, since: Some(since) };
-    let redriven = redrive(&fake, &Redrive::new().filter(filter)).await;
+    let filter = DeadLetterFilter::all().with_since(since);
+    let redriven = redrive(&fake, &Redrive::all().with_filter(filter)).await;
     assert_eq!(counts(&redriven), (1, 0, 2, 0));
-    assert_eq!(fake.lying(LIVE), [body("act.out", "just-now")]);
-    assert_eq!(fake.visible(DEAD).len(), 2);
+    assert_eq!(fake.sqs.messages(LIVE), [body("act.out", "just-now")]);
+    assert_eq!(fake.sqs.visible(DEAD).len(), 2);
+    let redriven = redrive(&fake, &Redrive::all().with_filter(DeadLetterFilter::all().with_before(since))).await;
+    assert_eq!(counts(&redriven), (1, 0, 1, 0));
+    assert_eq!(fake.sqs.messages(LIVE)[1], body("act.out", "yesterday"));
 }
 
 #[tokio::test]
-async fn a_letter_that_sqs_does_not_take_stays() {
+async fn one_dead_letter_is_chosen_by_its_key() {
+    let fake = FakeDeployment::start().await.unwrap();
+    let keys: Vec<_> = (0..15).map(|n| dead_letter(&fake, "act.out", &format!("job-{n}"))).collect();
+    let only = DeadLetterFilter::all().with_key(DeadLetterKey::MessageId(keys[12].clone()));
+    let query = DeadLetterQuery::new(5).with_filter(only.clone());
+    let found = operator(&fake).dead_letters("work", &query, &Stop::new()).await.unwrap().dead_letters;
+    assert_eq!(found.iter().map(|dead_letter| &*dead_letter.id).collect::<Vec<_>>(), ["job-12"]);
+    let redriven = redrive(&fake, &Redrive::all().with_filter(only)).await;
+    assert_eq!(counts(&redriven), (1, 0, 14, 0));
+    assert_eq!(fake.sqs.messages(LIVE), [body("act.out", "job-12")]);
+    let of_a_file = DeadLetterFilter::all().with_key(DeadLetterKey::Number(1));
+    assert_eq!(counts(&redrive(&fake, &Redrive::all().with_filter(of_a_file)).await), (0, 0, 14, 0));
+}
+
+#[tokio::test]
+async fn a_limit_is_kept_and_what_is_removed_counts_too() {
+    let fake = FakeDeployment::start().await.unwrap();
+    // Move tasks are there, and know no limit.
+    fake.sqs.move_tasks(vec![json!({"Status": "COMPLETED"})]);
+    for n in 0..30 {
+        dead_letter(&fake, if n % 2 == 0 { "act.out" } else { "other" }, &format!("job-{n}"));
+    }
+    let redriven = redrive(&fake, &Redrive::all().with_limit(13)).await;
+    assert_eq!((counts(&redriven), redriven.progress.total), ((13, 0, 0, 0), 13));
+    assert_eq!((redriven.method, fake.sqs.visible(DEAD).len()), (RedriveMethod::Manual, 17));
+    let chosen = redrive(&fake, &Redrive::all().with_limit(3).with_filter(of_job("other"))).await;
+    assert_eq!((chosen.progress.moved, fake.sqs.visible(DEAD).len()), (3, 14));
+
+    let records = Arc::new(Records::default());
+    for n in 0..30 {
+        records.set(&format!("job-{n}"), Some(JobState::Succeeded));
+    }
+    let operator = operator(&fake).with_store(records);
+    let limited = Redrive::all().with_limit(4).with_filter(of_job("act.out"));
+    let RedriveResult { progress, .. } = operator.redrive("work", &limited, &Stop::new(), &|_| {}).await.unwrap();
+    assert_eq!((progress.moved, progress.obsolete, fake.sqs.visible(DEAD).len()), (0, 4, 10));
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_sqs_refuses_stays() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..5 {
         dead_letter(&fake, "act.out", &format!("job-{n}"));
     }
     fake.fail("SendMessageBatch", Fault::Entries(vec![1, 3], true));
-    let redriven = redrive(&fake, &own_road()).await;
+    let redriven = redrive_manually(&fake).await;
     assert_eq!(counts(&redriven), (3, 0, 0, 2));
     assert!(redriven.error.unwrap().to_string().contains("SQS says Injected"));
-    assert_eq!((fake.lying(LIVE).len(), fake.visible(DEAD).len()), (3, 2), "none is lost, none is there twice");
+    assert_eq!(
+        (fake.sqs.messages(LIVE).len(), fake.sqs.visible(DEAD).len()),
+        (3, 2),
+        "none is lost, none is there twice"
+    );
 }
 
 #[tokio::test]
-async fn nothing_is_deleted_where_nothing_was_sent() {
+async fn nothing_is_deleted_if_nothing_was_sent() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter(&fake, "act.out", "a");
-    fake.fail("SendMessageBatch", Fault::Call(403, "AccessDenied", "not yours"));
-    let redriven = redrive(&fake, &own_road()).await;
+    fake.fail("SendMessageBatch", Fault::Refused(403, "AccessDenied", "not yours"));
+    let redriven = redrive_manually(&fake).await;
     assert_eq!(counts(&redriven), (0, 0, 0, 1));
     let error = redriven.error.unwrap().to_string();
     assert!(error.contains("cannot send to") && error.contains("needs the permission"), "{error}");
     assert!(!fake.actions().contains(&"DeleteMessageBatch".to_owned()));
-    assert_eq!(fake.visible(DEAD).len(), 1);
+    assert_eq!(fake.sqs.visible(DEAD).len(), 1);
 }
 
 #[tokio::test]
-async fn a_letter_that_cannot_be_deleted_is_told() {
+async fn undeleted_dead_letters_are_reported() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter(&fake, "act.out", "a");
     dead_letter(&fake, "act.out", "b");
     fake.fail("DeleteMessageBatch", Fault::Entries(vec![0], false));
-    let redriven = redrive(&fake, &own_road()).await;
+    let redriven = redrive_manually(&fake).await;
     assert_eq!((counts(&redriven), redriven.twice), ((2, 0, 0, 0), 0), "it was tried again");
-    assert_eq!(fake.lying(DEAD).len(), 0);
+    assert_eq!(fake.sqs.messages(DEAD).len(), 0);
 
     dead_letter(&fake, "act.out", "c");
     for _ in 0..4 {
         fake.fail("DeleteMessageBatch", Fault::Entries(vec![0], false));
     }
-    let redriven = redrive(&fake, &own_road()).await;
+    let redriven = redrive_manually(&fake).await;
     assert_eq!((counts(&redriven), redriven.twice), ((1, 0, 0, 0), 1));
     assert!(redriven.error.is_some());
 }
 
 #[tokio::test]
-async fn on_a_fifo_queue_groups_are_kept_and_nothing_is_swallowed() {
+async fn fifo_redrives_keep_groups_and_lose_nothing() {
     let fake = FakeDeployment::start().await.unwrap();
     let mut ids = Vec::new();
     for n in 0..12 {
         let group = if n % 2 == 0 { "even" } else { "odd" };
-        let letter = FakeLetter {
+        let letter = FakeMessage {
             body: &body("step", &format!("step-{n:02}")),
             attributes: &[],
             sent: now(),
             group: Some(group),
         };
-        ids.push(fake.put("shop-steps-dlq.fifo", &letter));
+        ids.push(fake.sqs.put("shop-steps-dlq.fifo", &letter));
     }
-    // Move tasks are there, and not for this.
-    fake.move_tasks(vec![json!({"Status": "COMPLETED"})]);
-    let redriven = operator(&fake).redrive("steps", &Redrive::new(), &Stop::new(), |_| {}).await.unwrap();
+    // Move tasks exist, but not for FIFO queues.
+    fake.sqs.move_tasks(vec![json!({"Status": "COMPLETED"})]);
+    let redriven = operator(&fake).redrive("steps", &Redrive::all(), &Stop::new(), &|_| {}).await.unwrap();
     assert_eq!(counts(&redriven), (12, 0, 0, 0));
     let sent: Vec<_> = fake
         .bodies("SendMessageBatch")
@@ -210,57 +273,58 @@ async fn on_a_fifo_queue_groups_are_kept_and_nothing_is_swallowed() {
     let deduplication: Vec<_> = sent.iter().map(|entry| entry["MessageDeduplicationId"].as_str().unwrap()).collect();
     assert_eq!(deduplication, ids.iter().map(|id| format!("redrive-{id}")).collect::<Vec<_>>());
     assert_eq!(
-        fake.lying("shop-steps.fifo"),
+        fake.sqs.messages("shop-steps.fifo"),
         (0..12).map(|n| body("step", &format!("step-{n:02}"))).collect::<Vec<_>>()
     );
 }
 
 #[tokio::test]
-async fn a_rate_is_kept() {
+async fn the_rate_limit_holds() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..30 {
         dead_letter(&fake, "act.out", &format!("job-{n}"));
     }
     let began = Instant::now();
-    let told = Mutex::new(Vec::<Moved>::new());
-    let by_twenties = Redrive::new().per_second(NonZeroU32::new(20).unwrap());
-    let tell = |moved| told.lock().unwrap().push(moved);
-    let redriven = operator(&fake).redrive("work", &by_twenties, &Stop::new(), tell).await.unwrap();
-    assert_eq!(redriven.moved.moved, 30);
+    let reports = Mutex::new(Vec::<RedriveProgress>::new());
+    let by_twenties = Redrive::all().with_rate(NonZeroU32::new(20).unwrap());
+    let report = |moved| reports.lock().unwrap().push(moved);
+    let redriven = operator(&fake).redrive("work", &by_twenties, &Stop::new(), &report).await.unwrap();
+    assert_eq!(redriven.progress.moved, 30);
     assert!(began.elapsed() >= Duration::from_secs(1), "twenty in the first second, ten in the second one");
-    let told: Vec<_> = told.into_inner().unwrap().iter().map(|far| (far.moved, far.of)).collect();
-    assert_eq!(told[..3], [(10, 30), (20, 30), (30, 30)]);
+    let reports: Vec<_> = reports.into_inner().unwrap().iter().map(|far| (far.moved, far.total)).collect();
+    assert_eq!(reports[..3], [(10, 30), (20, 30), (30, 30)]);
     assert!(!fake.actions().contains(&"StartMessageMoveTask".to_owned()));
 }
 
 #[tokio::test]
-async fn a_stop_ends_what_is_under_way_and_begins_no_more() {
+async fn a_stop_finishes_calls_and_starts_no_more() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..30 {
         dead_letter(&fake, "act.out", &format!("job-{n}"));
     }
     let stop = Stop::new();
-    let slowly = Redrive::new().per_second(NonZeroU32::new(10).unwrap());
-    let redriven = operator(&fake).redrive("work", &slowly, &stop, |_| stop.drain()).await.unwrap();
+    let slowly = Redrive::all().with_rate(NonZeroU32::new(10).unwrap());
+    let redriven = operator(&fake).redrive("work", &slowly, &stop, &|_| stop.drain()).await.unwrap();
     assert!(redriven.stopped);
     assert_eq!(counts(&redriven), (10, 0, 0, 0));
-    assert_eq!((fake.lying(LIVE).len(), fake.visible(DEAD).len()), (10, 20));
+    assert_eq!((fake.sqs.messages(LIVE).len(), fake.sqs.visible(DEAD).len()), (10, 20));
 }
 
 #[tokio::test]
-async fn sqs_moves_everything_by_itself_where_it_can() {
+async fn sqs_moves_all_dead_letters_itself_if_it_can() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter(&fake, "act.out", "a");
     let look = |status: &str, moved: u64| {
         json!({"TaskHandle": "task-1", "Status": status, "ApproximateNumberOfMessagesMoved": moved,
                "ApproximateNumberOfMessagesToMove": 3, "StartedTimestamp": 0})
     };
-    fake.move_tasks(vec![look("RUNNING", 1), look("COMPLETED", 3)]);
-    let told = Mutex::new(Vec::new());
-    let tell = |far: Moved| told.lock().unwrap().push((far.moved, far.of));
-    let redriven = operator(&fake).redrive("work", &Redrive::new(), &Stop::new(), tell).await.unwrap();
+    fake.sqs.move_tasks(vec![look("RUNNING", 1), look("COMPLETED", 3)]);
+    let reports = Mutex::new(Vec::new());
+    let report = |far: RedriveProgress| reports.lock().unwrap().push((far.moved, far.total));
+    let redriven = operator(&fake).redrive("work", &Redrive::all(), &Stop::new(), &report).await.unwrap();
     assert_eq!((counts(&redriven), redriven.stopped), ((3, 0, 0, 0), false));
-    assert_eq!(told.into_inner().unwrap(), [(1, 3), (3, 3)]);
+    assert_eq!(redriven.method, RedriveMethod::MoveTask);
+    assert_eq!(reports.into_inner().unwrap(), [(1, 3), (3, 3)]);
     let arn = "arn:aws:sqs:us-east-1:123456789012:shop-work";
     let start = json!({"SourceArn": format!("{arn}-dlq"), "DestinationArn": arn});
     assert_eq!(fake.bodies("StartMessageMoveTask"), [start]);
@@ -271,52 +335,52 @@ async fn sqs_moves_everything_by_itself_where_it_can() {
 async fn a_task_is_cancelled_by_a_stop() {
     let fake = FakeDeployment::start().await.unwrap();
     let look = |status: &str| json!({"TaskHandle": "task-1", "Status": status, "ApproximateNumberOfMessagesMoved": 7});
-    fake.move_tasks(vec![look("RUNNING"), look("CANCELLING"), look("CANCELLED")]);
+    fake.sqs.move_tasks(vec![look("RUNNING"), look("CANCELLING"), look("CANCELLED")]);
     let stop = Stop::new();
-    let redriven = operator(&fake).redrive("work", &Redrive::new(), &stop, |_| stop.drain()).await.unwrap();
-    assert_eq!((redriven.moved.moved, redriven.stopped), (7, true));
+    let redriven = operator(&fake).redrive("work", &Redrive::all(), &stop, &|_| stop.drain()).await.unwrap();
+    assert_eq!((redriven.progress.moved, redriven.stopped), (7, true));
     assert_eq!(fake.bodies("CancelMessageMoveTask"), [json!({"TaskHandle": "task-1"})]);
 }
 
 #[tokio::test]
-async fn where_there_are_no_tasks_our_own_road_goes() {
+async fn without_move_tasks_the_manual_route_is_used() {
     for unsupported in [None, Some("UnsupportedOperation"), Some("AWS.SimpleQueueService.UnsupportedOperation")] {
         let fake = FakeDeployment::start().await.unwrap();
         dead_letter(&fake, "act.out", "a");
         if let Some(code) = unsupported {
-            fake.move_tasks(vec![json!({"Status": "RUNNING"})]);
-            fake.fail("StartMessageMoveTask", Fault::Call(400, code, "not here"));
+            fake.sqs.move_tasks(vec![json!({"Status": "RUNNING"})]);
+            fake.fail("StartMessageMoveTask", Fault::Refused(400, code, "not here"));
         }
-        let redriven = redrive(&fake, &Redrive::new()).await;
+        let redriven = redrive(&fake, &Redrive::all()).await;
         assert_eq!(counts(&redriven), (1, 0, 0, 0), "{unsupported:?}");
-        assert_eq!((fake.lying(LIVE).len(), fake.lying(DEAD).len()), (1, 0), "{unsupported:?}");
+        assert_eq!((fake.sqs.messages(LIVE).len(), fake.sqs.messages(DEAD).len()), (1, 0), "{unsupported:?}");
     }
 }
 
 #[tokio::test]
-async fn what_a_task_gets_stuck_on_goes_our_own_road() {
+async fn a_stuck_task_continues_on_the_manual_route() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter(&fake, "act.out", "a");
     let reason = "CouldNotDetermineMessageSource";
     let stuck = json!({"Status": "FAILED", "FailureReason": reason, "ApproximateNumberOfMessagesMoved": 4});
-    fake.move_tasks(vec![stuck]);
-    let redriven = redrive(&fake, &Redrive::new()).await;
+    fake.sqs.move_tasks(vec![stuck]);
+    let redriven = redrive(&fake, &Redrive::all()).await;
     assert_eq!(counts(&redriven), (5, 0, 0, 0));
-    assert_eq!(fake.lying(DEAD).len(), 0);
+    assert_eq!(fake.sqs.messages(DEAD).len(), 0);
 }
 
 #[tokio::test]
-async fn a_task_that_somebody_else_started_is_left_alone() {
+async fn a_foreign_task_is_not_touched() {
     let fake = FakeDeployment::start().await.unwrap();
-    fake.move_tasks(vec![json!({"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 9})]);
-    fake.task_is_under_way();
-    let error = operator(&fake).redrive("work", &Redrive::new(), &Stop::new(), |_| {}).await.unwrap_err().to_string();
+    fake.sqs.move_tasks(vec![json!({"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 9})]);
+    fake.sqs.task_is_under_way();
+    let error = operator(&fake).redrive("work", &Redrive::all(), &Stop::new(), &|_| {}).await.unwrap_err().to_string();
     assert!(error.contains("is moving messages of") && error.contains("9 so far"), "{error}");
     assert!(!fake.actions().contains(&"StartMessageMoveTask".to_owned()));
 }
 
 #[tokio::test]
-async fn a_failed_jobs_record_is_queued_again_before_its_message_is_sent() {
+async fn records_are_queued_before_their_messages_are_sent() {
     let fake = FakeDeployment::start().await.unwrap();
     let records = Arc::new(Records::default());
     let states = [
@@ -330,73 +394,99 @@ async fn a_failed_jobs_record_is_queued_again_before_its_message_is_sent() {
         dead_letter(&fake, "act.out", id);
         records.set(id, state);
     }
-    let redriven = redrive(&fake, &Redrive::new().store(records.clone())).await;
+    let redriven = redrive_with(&fake, records.clone()).await;
     assert_eq!(counts(&redriven), (3, 2, 0, 0));
-    let mut sent = fake.lying(LIVE);
+    let mut sent = fake.sqs.messages(LIVE);
     sent.sort_unstable();
     assert_eq!(sent, ["failed", "queued", "unknown"].map(|id| body("act.out", id)));
-    assert_eq!(fake.lying(DEAD).len(), 0, "those of jobs that need them no more are gone too");
+    assert_eq!(fake.sqs.messages(DEAD).len(), 0, "dead letters of jobs that do not need them are gone too");
     assert_eq!(records.marked_queued(), ["failed"]);
 }
 
 #[tokio::test]
-async fn where_the_store_is_away_nothing_is_sent() {
+async fn nothing_is_sent_without_the_store() {
     let fake = FakeDeployment::start().await.unwrap();
     let records = Arc::new(Records { away: true, ..Records::default() });
     for id in ["a", "b"] {
         dead_letter(&fake, "act.out", id);
     }
-    let redriven = redrive(&fake, &Redrive::new().store(records)).await;
+    let redriven = redrive_with(&fake, records).await;
     assert_eq!(counts(&redriven), (0, 0, 0, 2));
     assert!(redriven.error.unwrap().to_string().contains("the table is away"));
-    assert_eq!((fake.lying(LIVE).len(), fake.visible(DEAD).len()), (0, 2));
+    assert_eq!((fake.sqs.messages(LIVE).len(), fake.sqs.visible(DEAD).len()), (0, 2));
 }
 
 #[tokio::test]
-async fn counting_moves_nothing_and_hides_nothing() {
+async fn counting_moves_and_hides_nothing() {
     let fake = FakeDeployment::start().await.unwrap();
     for n in 0..25 {
         dead_letter(&fake, if n < 5 { "other" } else { "act.out" }, &format!("job-{n}"));
     }
-    fake.put(DEAD, &FakeLetter { body: "no JSON", attributes: &[], sent: now(), group: None });
+    fake.sqs.put(DEAD, &FakeMessage { body: "no JSON", attributes: &[], sent: now(), group: None });
     let operator = operator(&fake);
-    let all = operator.count_dead_letters("work", &DeadLetterFilter::default(), &Stop::new()).await.unwrap();
-    let count = |job: &str, reason: &str, letters| ((job.to_owned(), reason.to_owned()), letters);
-    let by = BTreeMap::from([
-        count("act.out", "failed", 20),
-        count("other", "failed", 5),
-        count("", "max-receive-count", 1),
-    ]);
-    assert_eq!((all.by_job_and_reason, all.looked_at, all.of), (by, 26, 26));
-    let some = operator.count_dead_letters("work", &of_job("other"), &Stop::new()).await.unwrap();
-    assert_eq!((some.by_job_and_reason, some.looked_at), (BTreeMap::from([count("other", "failed", 5)]), 26));
-    assert_eq!((fake.visible(DEAD).len(), fake.lying(LIVE).len()), (26, 0));
+    let counted = async |filter: DeadLetterFilter| {
+        let counts = operator.count_dead_letters("work", &filter, &Stop::new()).await.unwrap();
+        (counts.counts, counts.uncounted)
+    };
+    let count = DeadLetterCount::new;
+    let all = vec![count("", "max-receive-count", 1), count("act.out", "failed", 20), count("other", "failed", 5)];
+    assert_eq!(counted(DeadLetterFilter::all()).await, (all, 0));
+    assert_eq!(counted(of_job("other")).await, (vec![count("other", "failed", 5)], 0), "all of them were looked at");
+    assert_eq!((fake.sqs.visible(DEAD).len(), fake.sqs.messages(LIVE).len()), (26, 0));
     assert!(!fake.actions().iter().any(|action| action == "SendMessageBatch" || action == "DeleteMessageBatch"));
 }
 
 #[tokio::test]
-async fn letters_are_listed_oldest_first() {
+async fn some_dead_letters_are_listed_oldest_first() {
     let fake = FakeDeployment::start().await.unwrap();
     dead_letter_at(&fake, "act.out", "new", now());
     dead_letter_at(&fake, "act.out", "old", now() - 1_000_000);
     for n in 0..20 {
         dead_letter_at(&fake, "act.out", &format!("job-{n}"), now() - 1000);
     }
-    let letters = operator(&fake).dead_letters("work", 12, &Stop::new()).await.unwrap();
+    let page = operator(&fake).dead_letters("work", &DeadLetterQuery::new(12), &Stop::new()).await.unwrap();
+    assert_eq!((page.next, page.sample), (None, true), "SQS has no pages");
+    let letters = page.dead_letters;
     assert_eq!(letters.len(), 12);
     assert_eq!((&*letters[0].id, &*letters[0].job, &*letters[0].reason), ("old", "act.out", "failed"));
     assert_eq!(letters[11].id, "new");
-    assert_eq!(fake.visible(DEAD).len(), 22);
+    assert_eq!(fake.sqs.visible(DEAD).len(), 22);
+
+    // What does not fit is looked at, and not counted.
+    dead_letter(&fake, "other", "last");
+    let query = DeadLetterQuery::new(1).with_filter(of_job("other"));
+    let found = operator(&fake).dead_letters("work", &query, &Stop::new()).await.unwrap().dead_letters;
+    assert_eq!((found.len(), &*found[0].id, fake.sqs.visible(DEAD).len()), (1, "last", 23));
+    let error = operator(&fake).dead_letters("work", &query.with_cursor("1"), &Stop::new()).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Invalid);
+}
+
+/// The operator of a deployment knows the store of its records.
+#[tokio::test]
+async fn a_redrive_of_jobs_without_records_is_left_to_sqs() {
+    for (redrive, method) in [
+        (Redrive::all(), RedriveMethod::Manual),
+        (Redrive::all().without_records(), RedriveMethod::MoveTask),
+        (Redrive::all().without_records().with_filter(of_job("act.out")), RedriveMethod::Manual),
+        (Redrive::all().without_records().with_rate(NonZeroU32::MAX), RedriveMethod::Manual),
+    ] {
+        let fake = FakeDeployment::start().await.unwrap();
+        dead_letter(&fake, "act.out", "a");
+        fake.sqs.move_tasks(vec![json!({"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 1})]);
+        let operator = operator(&fake).with_store(Arc::new(Records::default()));
+        let result = operator.redrive("work", &redrive, &Stop::new(), &|_| {}).await.unwrap();
+        assert_eq!((result.method, result.progress.moved), (method, 1), "{redrive:?}");
+    }
 }
 
 #[tokio::test]
-async fn a_queue_that_is_not_there_is_one_sentence() {
+async fn an_unknown_queue_is_explained() {
     let fake = FakeDeployment::start().await.unwrap();
-    let error = operator(&fake).redrive("wrok", &Redrive::new(), &Stop::new(), |_| {}).await.unwrap_err();
+    let error = operator(&fake).redrive("wrok", &Redrive::all(), &Stop::new(), &|_| {}).await.unwrap_err();
     assert!(error.to_string().contains("no queue \"wrok\" here; there are steps, work"), "{error}");
 }
 
-/// Records of which only the states matter.
+/// A store of which only the states matter.
 #[derive(Default)]
 struct Records {
     states: Mutex<BTreeMap<String, Option<JobState>>>,

@@ -1,6 +1,6 @@
-//! Schedules on AWS, seen by what is said to EventBridge and its Scheduler.
+//! Schedules on AWS, tested by the calls to EventBridge and its Scheduler.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -15,15 +15,13 @@ use lamplighter::{
     schedule::Schedule,
     secs,
 };
-use lamplighter_aws::{
-    AwsSchedules, Sqs,
-    testing::{FakeSchedules, FakeSqs},
-};
+use lamplighter_aws::{AwsSchedules, Sqs};
+use lamplighter_fakes::{FakeSchedules, FakeSqs, Fault, queue_arn};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use support::{Act, End};
+use support::{Act, End, clients, schedule_settings};
 
 /// A job on a FIFO queue.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -34,7 +32,7 @@ impl Job for Step {
     const QUEUE: Queue = Queue::fifo("steps");
 }
 
-/// A job on a queue that the map does not know.
+/// A job on a queue that is not in the map.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Lost {}
 
@@ -46,24 +44,25 @@ impl Job for Lost {
 const NOW: &str = "2026-11-01T12:01:30Z";
 const TIME: &str = "<aws.scheduler.scheduled-time>";
 
-struct Stage {
+struct Fixture {
     aws: FakeSchedules,
     sqs: FakeSqs,
     client: Client,
 }
 
-impl Stage {
+impl Fixture {
     async fn new() -> Self {
         let (aws, sqs) = (FakeSchedules::start().await.unwrap(), FakeSqs::start().await.unwrap());
-        let map = json!({"work": {"url": sqs.url("shop-work")}, "steps": {"url": sqs.url("shop-steps.fifo")}});
+        let map =
+            json!({"work": {"url": sqs.queue_url("shop-work")}, "steps": {"url": sqs.queue_url("shop-steps.fifo")}});
         let env = Env::seeded(at(NOW), 7);
-        let queues = Sqs::with_env(sqs.sdk(), map.to_string().parse().unwrap(), env.clone());
-        let schedules = AwsSchedules::new(aws.sdk(), aws.settings().unwrap(), queues.clone(), env.clone());
+        let queues = Sqs::with_env(clients(&sqs), map.to_string().parse().unwrap(), env.clone());
+        let schedules = AwsSchedules::new(clients(&aws), schedule_settings(), queues.clone(), env.clone());
         let backend = Backend::new(Arc::new(queues)).with_schedules(Arc::new(schedules));
         Self { aws, sqs, client: Client::new(backend, env) }
     }
 
-    /// What was sent to SQS.
+    /// The messages sent to SQS.
     fn sent(&self) -> Vec<Value> {
         let calls = self.sqs.bodies("SendMessageBatch");
         calls.iter().flat_map(|call| call["Entries"].as_array().unwrap().clone()).collect()
@@ -72,12 +71,12 @@ impl Stage {
     fn deploy(&self) {
         let transformer =
             json!({ "InputPathsMap": {"time": "$.time"}, "InputTemplate": tick("nightly", "act.out", "<time>") });
-        let target = json!({ "Id": "queue", "Arn": FakeSqs::arn("shop-work"), "InputTransformer": transformer });
+        let target = json!({ "Id": "queue", "Arn": queue_arn("shop-work"), "InputTransformer": transformer });
         let rule = json!({ "ScheduleExpression": "cron(0 6 * * ? *)", "State": "ENABLED", "Description": "Nightly" });
         self.aws.deploy_rule("shop-nightly", rule.clone(), target);
-        // Another stack, whose name begins with this one's.
+        // A rule of another stack, whose name begins with this one's.
         let other = json!({ "InputTemplate": tick("nightly", "act.out", "<time>") });
-        let target = json!({ "Id": "queue", "Arn": FakeSqs::arn("shop-eu-work"), "InputTransformer": other });
+        let target = json!({ "Id": "queue", "Arn": queue_arn("shop-eu-work"), "InputTransformer": other });
         self.aws.deploy_rule("shop-eu-nightly", rule.clone(), target);
         // Rules that start no job: one that calls a function, one of events.
         let target = json!({ "Id": "function", "Arn": "arn:aws:lambda:us-east-1:123456789012:function:shop-sweep" });
@@ -95,7 +94,7 @@ impl Stage {
                 "FlexibleTimeWindow": { "Mode": "OFF" },
                 "KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1",
                 "Target": {
-                    "Arn": FakeSqs::arn("shop-steps.fifo"),
+                    "Arn": queue_arn("shop-steps.fifo"),
                     "RoleArn": FakeSchedules::ROLE,
                     "Input": tick("berlin", "step.take", TIME),
                     "SqsParameters": { "MessageGroupId": "berlin" },
@@ -122,11 +121,11 @@ fn hourly(name: &str) -> Schedule {
 }
 
 #[tokio::test]
-async fn a_schedule_is_one_of_scheduler_with_all_that_it_needs() {
-    let stage = Stage::new().await;
+async fn a_schedule_is_created_completely() {
+    let fixture = Fixture::new().await;
     let report = Schedule::cron("report", "30 2 * * 1-5").unwrap().zone("Europe/Berlin").description("The week");
-    stage.client.schedule(report, &act("<b>")).await.unwrap();
-    let mut schedule = stage.aws.schedule("runtime-report").unwrap();
+    fixture.client.schedule(report, &act("<b>")).await.unwrap();
+    let mut schedule = fixture.aws.schedule("runtime-report").unwrap();
     schedule.as_object_mut().unwrap().remove("ClientToken");
     let input = schedule["Target"]["Input"].take();
     assert_eq!(
@@ -141,15 +140,15 @@ async fn a_schedule_is_one_of_scheduler_with_all_that_it_needs() {
             "ActionAfterCompletion": "DELETE",
             "State": "ENABLED",
             "Target": {
-                "Arn": FakeSqs::arn("shop-work"),
+                "Arn": queue_arn("shop-work"),
                 "RoleArn": FakeSchedules::ROLE,
-                "DeadLetterConfig": { "Arn": FakeSqs::arn("shop-undelivered-events") },
+                "DeadLetterConfig": { "Arn": queue_arn("shop-undelivered-events") },
                 "RetryPolicy": { "MaximumEventAgeInSeconds": 86_400, "MaximumRetryAttempts": 185 },
                 "Input": null,
             },
         })
     );
-    // Only the tick's time is left to be filled in.
+    // Only the tick's time is left as a placeholder.
     let input = input.as_str().unwrap();
     assert_eq!(input.matches('<').count(), input.matches(TIME).count(), "{input}");
     let message: Message = input.replace(TIME, "2026-11-02T01:30:00Z").parse().unwrap();
@@ -160,105 +159,105 @@ async fn a_schedule_is_one_of_scheduler_with_all_that_it_needs() {
 }
 
 #[tokio::test]
-async fn rates_moments_and_fifo_queues() {
-    let stage = Stage::new().await;
-    stage.client.schedule(Schedule::rate("pace", mins(5)).unwrap(), &Step {}).await.unwrap();
-    let pace = stage.aws.schedule("runtime-pace").unwrap();
+async fn rates_moments_and_fifo_queues_are_supported() {
+    let fixture = Fixture::new().await;
+    fixture.client.schedule(Schedule::rate("pace", mins(5)).unwrap(), &Step {}).await.unwrap();
+    let pace = fixture.aws.schedule("runtime-pace").unwrap();
     assert_eq!(
         (&pace["ScheduleExpression"], &pace["ScheduleExpressionTimezone"]),
         (&json!("rate(5 minutes)"), &json!("UTC"))
     );
-    // The first tick as it is counted everywhere, from which Scheduler counts on.
+    // The first tick on the common grid, from which Scheduler counts on.
     assert_eq!(pace["StartDate"].as_f64().unwrap() as i64, at("2026-11-01T12:05:00Z").as_second());
     assert_eq!(pace["Target"]["SqsParameters"], json!({ "MessageGroupId": "pace" }));
-    stage.client.schedule(Schedule::at("once", at("2026-12-24T18:00:00+01:00")), &act("")).await.unwrap();
-    let once = stage.aws.schedule("runtime-once").unwrap();
+    fixture.client.schedule(Schedule::at("once", at("2026-12-24T18:00:00+01:00")), &act("")).await.unwrap();
+    let once = fixture.aws.schedule("runtime-once").unwrap();
     assert_eq!(once["ScheduleExpression"], "at(2026-12-24T17:00:00)");
     assert!(once.get("StartDate").is_none() && once["Target"].get("SqsParameters").is_none(), "{once}");
 }
 
 #[tokio::test]
 async fn a_schedule_is_replaced_and_stays_paused() {
-    let stage = Stage::new().await;
-    stage.client.schedule(hourly("pace"), &act("old")).await.unwrap();
-    stage.client.pause_schedule("pace").await.unwrap();
-    stage.client.schedule(Schedule::rate("pace", mins(2)).unwrap(), &act("new")).await.unwrap();
-    let pace = stage.aws.schedule("runtime-pace").unwrap();
+    let fixture = Fixture::new().await;
+    fixture.client.schedule(hourly("pace"), &act("old")).await.unwrap();
+    fixture.client.pause_schedule("pace").await.unwrap();
+    fixture.client.schedule(Schedule::rate("pace", mins(2)).unwrap(), &act("new")).await.unwrap();
+    let pace = fixture.aws.schedule("runtime-pace").unwrap();
     assert_eq!((&pace["State"], &pace["ScheduleExpression"]), (&json!("DISABLED"), &json!("rate(2 minutes)")));
     assert!(pace["Target"]["Input"].as_str().unwrap().contains("new"), "{pace}");
-    stage.client.resume_schedule("pace").await.unwrap();
-    assert_eq!(stage.aws.schedule("runtime-pace").unwrap()["State"], "ENABLED");
-    stage.client.unschedule("pace").await.unwrap();
-    assert_eq!(stage.aws.schedule("runtime-pace"), None);
+    fixture.client.resume_schedule("pace").await.unwrap();
+    assert_eq!(fixture.aws.schedule("runtime-pace").unwrap()["State"], "ENABLED");
+    fixture.client.unschedule("pace").await.unwrap();
+    assert_eq!(fixture.aws.schedule("runtime-pace"), None);
 }
 
 #[tokio::test]
-async fn pausing_writes_back_all_there_is() {
-    let stage = Stage::new().await;
-    stage.deploy();
-    let mut before = stage.aws.schedule("deployed-berlin").unwrap();
-    stage.client.pause_schedule("berlin").await.unwrap();
-    let mut after = stage.aws.schedule("deployed-berlin").unwrap();
+async fn pausing_writes_back_all_properties() {
+    let fixture = Fixture::new().await;
+    fixture.deploy();
+    let mut before = fixture.aws.schedule("deployed-berlin").unwrap();
+    fixture.client.pause_schedule("berlin").await.unwrap();
+    let mut after = fixture.aws.schedule("deployed-berlin").unwrap();
     after.as_object_mut().unwrap().remove("ClientToken");
     before["State"] = "DISABLED".into();
     assert_eq!(after, before);
-    stage.client.resume_schedule("berlin").await.unwrap();
-    assert_eq!(stage.aws.schedule("deployed-berlin").unwrap()["State"], "ENABLED");
+    fixture.client.resume_schedule("berlin").await.unwrap();
+    assert_eq!(fixture.aws.schedule("deployed-berlin").unwrap()["State"], "ENABLED");
 }
 
 #[tokio::test]
 async fn rules_are_disabled_and_enabled() {
-    let stage = Stage::new().await;
-    stage.deploy();
+    let fixture = Fixture::new().await;
+    fixture.deploy();
     for name in ["nightly", "sweep"] {
         let rule = format!("shop-{name}");
-        stage.client.pause_schedule(name).await.unwrap();
-        assert_eq!(stage.aws.rule_state(&rule).as_deref(), Some("DISABLED"));
-        stage.client.resume_schedule(name).await.unwrap();
-        assert_eq!(stage.aws.rule_state(&rule).as_deref(), Some("ENABLED"));
+        fixture.client.pause_schedule(name).await.unwrap();
+        assert_eq!(fixture.aws.rule_state(&rule).as_deref(), Some("DISABLED"));
+        fixture.client.resume_schedule(name).await.unwrap();
+        assert_eq!(fixture.aws.rule_state(&rule).as_deref(), Some("ENABLED"));
     }
-    // Neither another stack's rule nor one that is no schedule.
+    // Neither another stack's rule nor one that is not a schedule.
     for name in ["eu-nightly", "orders-events"] {
-        let refused = stage.client.pause_schedule(name).await;
+        let refused = fixture.client.pause_schedule(name).await;
         assert!(matches!(&refused, Err(SchedulingError::Unknown(unknown)) if unknown == name), "{refused:?}");
     }
 }
 
 /// A role reads the rules of its own stack, and those of a stack whose name begins with its own are refused.
 #[tokio::test]
-async fn a_rule_that_may_not_be_read_is_another_stacks() {
-    let stage = Stage::new().await;
-    stage.deploy();
-    stage.aws.fail("ListTargetsByRule", 400, "AccessDeniedException");
-    let refused = stage.client.pause_schedule("eu-nightly").await;
+async fn an_unreadable_rule_belongs_to_another_stack() {
+    let fixture = Fixture::new().await;
+    fixture.deploy();
+    fixture.aws.fail("ListTargetsByRule", Fault::refused(400, "AccessDeniedException"));
+    let refused = fixture.client.pause_schedule("eu-nightly").await;
     assert!(matches!(&refused, Err(SchedulingError::Unknown(_))), "{refused:?}");
-    assert_eq!(stage.aws.rule_state("shop-eu-nightly").as_deref(), Some("ENABLED"));
-    // It takes no name from this stack either.
-    stage.aws.fail("ListTargetsByRule", 400, "AccessDeniedException");
-    stage.client.schedule(hourly("eu-nightly"), &act("")).await.unwrap();
-    (0..3).for_each(|_| stage.aws.fail("ListTargetsByRule", 400, "AccessDeniedException"));
-    let listed = stage.client.schedules().await.unwrap();
+    assert_eq!(fixture.aws.rule_state("shop-eu-nightly").as_deref(), Some("ENABLED"));
+    // Its name is free in this stack.
+    fixture.aws.fail("ListTargetsByRule", Fault::refused(400, "AccessDeniedException"));
+    fixture.client.schedule(hourly("eu-nightly"), &act("")).await.unwrap();
+    (0..3).for_each(|_| fixture.aws.fail("ListTargetsByRule", Fault::refused(400, "AccessDeniedException")));
+    let listed = fixture.client.schedules().await.unwrap();
     assert_eq!(listed.iter().map(|status| &*status.schedule.name).collect::<Vec<_>>(), ["berlin", "eu-nightly"]);
-    // Anything else that goes wrong is said.
-    stage.aws.fail("ListTargetsByRule", 400, "InternalException");
-    assert!(stage.client.schedules().await.is_err());
+    // Any other error is reported.
+    fixture.aws.fail("ListTargetsByRule", Fault::refused(400, "InternalException"));
+    assert!(fixture.client.schedules().await.is_err());
 }
 
 #[tokio::test]
 async fn both_kinds_are_listed_with_their_next_runs() {
-    let stage = Stage::new().await;
-    stage.deploy();
+    let fixture = Fixture::new().await;
+    fixture.deploy();
     for n in 0..5 {
-        stage.client.schedule(hourly(&format!("made-{n}")), &act("")).await.unwrap();
+        fixture.client.schedule(hourly(&format!("made-{n}")), &act("")).await.unwrap();
     }
     let long = "x".repeat(64);
-    stage.client.schedule(hourly(&long), &act("")).await.unwrap();
+    fixture.client.schedule(hourly(&long), &act("")).await.unwrap();
     // A delayed job shares the group.
-    stage.aws.deploy_schedule("d-order-42", json!({ "Name": "d-order-42", "GroupName": "shop" }));
-    let listed = stage.client.schedules().await.unwrap();
+    fixture.aws.deploy_schedule("d-order-42", json!({ "Name": "d-order-42", "GroupName": "shop" }));
+    let listed = fixture.client.schedules().await.unwrap();
     let names: Vec<_> = listed.iter().map(|status| &*status.schedule.name).collect();
     assert_eq!(names, ["berlin", "made-0", "made-1", "made-2", "made-3", "made-4", "nightly", &long]);
-    assert!(!stage.aws.bodies("GetSchedule").iter().any(|call| call["Name"] == "d-order-42"));
+    assert!(!fixture.aws.bodies("GetSchedule").iter().any(|call| call["Name"] == "d-order-42"));
     let find = |name: &str| listed.iter().find(|status| status.schedule.name == name).unwrap();
     let ScheduleStatus { schedule, job, queue, origin, paused, next, last_run, .. } = find("berlin");
     assert_eq!((&**job, &**queue, *origin), ("step.take", "steps", ScheduleOrigin::Deployed));
@@ -269,66 +268,66 @@ async fn both_kinds_are_listed_with_their_next_runs() {
     assert_eq!(nightly.next[..2], [at("2026-11-02T06:00:00Z"), at("2026-11-03T06:00:00Z")]);
     let made = find("made-0");
     assert_eq!((made.origin, made.next[0]), (ScheduleOrigin::RunTime, at("2026-11-01T13:00:00Z")));
-    stage.client.pause_schedule("made-0").await.unwrap();
-    let listed = stage.client.schedules().await.unwrap();
+    fixture.client.pause_schedule("made-0").await.unwrap();
+    let listed = fixture.client.schedules().await.unwrap();
     assert!(listed.iter().any(|status| status.schedule.name == "made-0" && status.paused && status.next.is_empty()));
 }
 
 #[tokio::test]
-async fn triggering_sends_the_message_itself() {
-    let stage = Stage::new().await;
-    stage.deploy();
-    stage.client.schedule(hourly("made"), &act("now")).await.unwrap();
+async fn triggering_sends_the_message() {
+    let fixture = Fixture::new().await;
+    fixture.deploy();
+    fixture.client.schedule(hourly("made"), &act("now")).await.unwrap();
     for name in ["made", "nightly", "berlin"] {
-        let id = stage.client.trigger_schedule(name).await.unwrap();
+        let id = fixture.client.trigger_schedule(name).await.unwrap();
         assert_eq!(id.as_str(), format!("{name}@{NOW}"));
-        let entry = stage.sent().pop().unwrap();
+        let entry = fixture.sent().pop().unwrap();
         let message: Message = entry["MessageBody"].as_str().unwrap().parse().unwrap();
         assert_eq!((message.id, message.schedule.as_deref()), (Some(id), Some(name)));
     }
-    let sent = stage.sent();
+    let sent = fixture.sent();
     assert!(sent[0]["MessageBody"].as_str().unwrap().contains("now") && sent[0].get("MessageGroupId").is_none());
     assert_eq!(
         (&sent[2]["MessageGroupId"], &sent[2]["MessageDeduplicationId"]),
         (&json!("berlin"), &json!(format!("step.take:berlin@{NOW}")))
     );
-    let refused = stage.client.trigger_schedule("sweep").await.unwrap_err().to_string();
+    let refused = fixture.client.trigger_schedule("sweep").await.unwrap_err().to_string();
     assert!(refused.contains("sweep") && refused.contains("calls a function directly"), "{refused}");
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_one_sentence() {
-    let stage = Stage::new().await;
-    stage.deploy();
+async fn errors_are_explained() {
+    let fixture = Fixture::new().await;
+    fixture.deploy();
     for name in ["nightly", "berlin"] {
-        let refused = stage.client.schedule(hourly(name), &act("")).await;
+        let refused = fixture.client.schedule(hourly(name), &act("")).await;
         assert!(matches!(&refused, Err(SchedulingError::Deployed(_))), "{refused:?}");
-        let refused = stage.client.unschedule(name).await;
+        let refused = fixture.client.unschedule(name).await;
         assert!(matches!(&refused, Err(SchedulingError::Deployed(_))), "{refused:?}");
     }
     for refused in [
-        stage.client.unschedule("gone").await,
-        stage.client.pause_schedule("gone").await,
-        stage.client.trigger_schedule("gone").await.map(|_| ()),
-        stage.client.trigger_schedule("no/name").await.map(|_| ()),
+        fixture.client.unschedule("gone").await,
+        fixture.client.pause_schedule("gone").await,
+        fixture.client.trigger_schedule("gone").await.map(|_| ()),
+        fixture.client.trigger_schedule("no/name").await.map(|_| ()),
     ] {
         assert!(matches!(&refused, Err(SchedulingError::Unknown(_))), "{refused:?}");
     }
-    let calls = stage.aws.calls().len();
-    let refused = stage.client.schedule(hourly("lost"), &Lost {}).await;
+    let calls = fixture.aws.calls().len();
+    let refused = fixture.client.schedule(hourly("lost"), &Lost {}).await;
     assert!(matches!(&refused, Err(SchedulingError::Enqueue(EnqueueError::UnknownQueue(_)))), "{refused:?}");
-    assert_eq!(stage.aws.calls().len(), calls, "nothing was asked");
-    let refused = stage.client.schedule(Schedule::rate("fast", secs(5)).unwrap(), &act("")).await.unwrap_err();
+    assert_eq!(fixture.aws.calls().len(), calls, "nothing was asked");
+    let refused = fixture.client.schedule(Schedule::rate("fast", secs(5)).unwrap(), &act("")).await.unwrap_err();
     assert!(refused.to_string().contains("at most once a minute"), "{refused}");
-    let refused = stage.client.schedule(hourly("large"), &act(&"x".repeat(300_000))).await.unwrap_err();
+    let refused = fixture.client.schedule(hourly("large"), &act(&"x".repeat(300_000))).await.unwrap_err();
     assert!(refused.to_string().contains("262144"), "{refused}");
-    assert_eq!(stage.aws.bodies("CreateSchedule").len(), 0);
+    assert_eq!(fixture.aws.bodies("CreateSchedule").len(), 0);
     for (status, code, kind, says) in [
         (403, "AccessDeniedException", StoreErrorKind::Denied, "runtime-pace in group shop"),
         (404, "ResourceNotFoundException", StoreErrorKind::Invalid, "deployed to this account"),
     ] {
-        stage.aws.fail("CreateSchedule", status, code);
-        match stage.client.schedule(hourly("pace"), &act("")).await {
+        fixture.aws.fail("CreateSchedule", Fault::refused(status, code));
+        match fixture.client.schedule(hourly("pace"), &act("")).await {
             Err(SchedulingError::Backend(error)) => {
                 assert!(error.kind() == kind && error.to_string().contains(says), "{error}");
             }
@@ -338,9 +337,9 @@ async fn what_is_wrong_is_one_sentence() {
 }
 
 #[tokio::test]
-async fn a_backend_without_schedules_says_so() {
+async fn a_backend_without_schedules_reports_it() {
     let fake = FakeSqs::start().await.unwrap();
-    let sqs = Sqs::new(fake.sdk(), lamplighter_aws::QueueMap::default());
+    let sqs = Sqs::new(clients(&fake), lamplighter_aws::QueueMap::default());
     let client = Client::new(Backend::new(Arc::new(sqs)), Env::system());
     let refused = client.schedules().await.unwrap_err().to_string();
     assert!(refused.contains("no schedule group is configured"), "{refused}");

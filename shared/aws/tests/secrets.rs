@@ -1,50 +1,58 @@
 //! Reading secrets by their ARNs.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says so by failing")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking")]
 
-use std::{fs::File, process::Stdio};
+mod support;
+
+use std::fs::File;
 
 use lamplighter::backend::StoreErrorKind;
-use lamplighter_aws::{AwsClients, SecretReader, testing::FakeSecrets};
+use lamplighter_aws::{AwsClients, SecretReader};
+use lamplighter_fakes::{
+    FakeSecrets, Fault,
+    process::{printed, rerun_with_files},
+};
 use tokio::process::Command;
+
+use support::clients;
 
 const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/billing-AbCdEf";
 const PARAMETER: &str = "arn:aws:ssm:ap-south-1:123456789012:parameter/shop/stock";
 
 #[tokio::test]
-async fn both_services_are_asked_for_exactly_that_arn_in_its_own_region() {
+async fn secrets_are_read_by_arn_in_their_region() {
     let fake = FakeSecrets::start().await.unwrap();
     fake.keep(SECRET, "one");
     fake.keep(PARAMETER, "two");
-    let reader = SecretReader::new(fake.sdk());
+    let reader = SecretReader::new(clients(&fake));
     assert_eq!(reader.read(&SECRET.parse().unwrap()).await.unwrap(), "one");
     assert_eq!(reader.read(&PARAMETER.parse().unwrap()).await.unwrap(), "two");
-    let asked = fake.asked();
-    assert_eq!((&asked[0].0["SecretId"], &*asked[0].1), (&SECRET.into(), "eu-west-1"));
-    assert_eq!((&asked[1].0["Name"], &*asked[1].1), (&PARAMETER.into(), "ap-south-1"));
-    assert_eq!(asked[1].0["WithDecryption"], true);
+    let asked = fake.calls();
+    assert_eq!((&asked[0].body["SecretId"], &*asked[0].region), (&SECRET.into(), "eu-west-1"));
+    assert_eq!((&asked[1].body["Name"], &*asked[1].region), (&PARAMETER.into(), "ap-south-1"));
+    assert_eq!(asked[1].body["WithDecryption"], true);
     fake.keep(SECRET, "changed");
     assert_eq!(reader.read(&SECRET.parse().unwrap()).await.unwrap(), "changed", "every call asks");
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_one_sentence_with_its_arn() {
+async fn errors_name_the_arn() {
     let fake = FakeSecrets::start().await.unwrap();
-    let reader = SecretReader::new(fake.sdk());
+    let reader = SecretReader::new(clients(&fake));
     for arn in [SECRET, PARAMETER] {
         let error = reader.read(&arn.parse().unwrap()).await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Invalid, "{error}");
         assert!(error.to_string().contains(&format!("cannot read the secret {arn}")), "{error}");
     }
-    fake.deny();
+    fake.fail_when(|_| Some(Fault::Refused(400, "AccessDeniedException", "the role may not")));
     let error = reader.read(&SECRET.parse().unwrap()).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Denied, "{error}");
 }
 
-/// The variable that tells this program to be the process that has used up its files.
+/// The variable that makes this program the process that has used up its files.
 const STARVED: &str = "LAMPLIGHTER_TEST_STARVED";
 
 #[tokio::test]
-#[ignore = "not a test by itself: the other runs it"]
+#[ignore = "not a test on its own: the other runs it"]
 async fn the_process_without_files() {
     if std::env::var_os(STARVED).is_none() {
         return;
@@ -60,20 +68,10 @@ async fn the_process_without_files() {
 
 #[tokio::test]
 #[cfg(target_os = "linux")]
-async fn a_client_that_cannot_trust_anybody_for_want_of_files_is_not_kept() {
-    let output = Command::new("sh")
-        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "the_process_without_files", "--ignored", "--nocapture"])
-        .env(STARVED, "1")
-        .env("AWS_REGION", "eu-west-1")
-        .env_remove("AWS_ENDPOINT_URL")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
+async fn a_client_without_certificates_is_not_cached() {
+    let mut process = Command::from(rerun_with_files(64, "the_process_without_files").unwrap());
+    process.env(STARVED, "1").env("AWS_REGION", "eu-west-1").env_remove("AWS_ENDPOINT_URL").kill_on_drop(true);
+    let printed = printed(process.output().await.unwrap()).unwrap();
     assert!(printed.contains("first: Unavailable: ") && printed.contains("too many files are open"), "{printed}");
     assert!(printed.contains("then: true"), "{printed}");
 }

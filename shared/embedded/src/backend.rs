@@ -9,7 +9,7 @@ use std::{
 
 use lamplighter::{
     Client, EnqueueError, JobId, Queue,
-    backend::{Backend, StoreError},
+    backend::{Backend, Operator, StoreError},
     env::Env,
 };
 
@@ -26,15 +26,16 @@ use crate::{
     },
     error::{FileLost, OpenError},
     operations::enqueue,
+    operator::SqliteOperator,
     settings::{Durability, Settings},
     store::SqliteStore,
 };
 
-/// How long anybody waits for the disk: twice SQLite's busy time-out, which ends the waits for other processes' locks
-/// before, with the right reason.
+/// The longest wait for the disk: twice SQLite's busy time-out, so that waits for other processes' locks end earlier,
+/// with their own error.
 const LONGEST_WAIT: Duration = connection::BUSY.saturating_mul(2);
 
-/// An open file of jobs, or a store of jobs in memory. Cloning is cheap, and clones are the same.
+/// An open job file, or a job store in memory. Clones are cheap and share everything.
 #[derive(Clone)]
 pub struct SqliteBackend(pub(crate) Arc<Inner>);
 
@@ -45,25 +46,25 @@ pub(crate) struct Inner {
     pub(crate) readers: Readers,
     pub(crate) signals: Arc<Signals>,
     pub(crate) store: Arc<SqliteStore>,
-    /// Whether an engine runs on this very value.
+    /// Whether an engine runs on this value or a clone.
     pub(crate) engine: AtomicBool,
     patience: Option<Arc<Patience>>,
     pragmas: Vec<(String, String)>,
 }
 
 impl SqliteBackend {
-    /// Opens a file, and makes it and its folder where they do not exist yet: with mode 0600 and 0700, whatever the
-    /// umask. A file that is there and open to all users is set to 0600; one that is open to a group alone stays so.
+    /// Opens a file. Creates it with mode 0600 and missing folders with 0700, whatever the umask. An existing file that
+    /// is open to all users is set to 0600; one that is open to a group only is left unchanged.
     ///
     /// # Errors
-    /// When the file or its folder cannot be made or written, when it holds something else, or when a newer version
-    /// made it. A file that is refused is left as it is, to the byte, and nothing appears beside it.
+    /// When the file or its folder cannot be created or written, when the file holds something else, or when a newer
+    /// version made it. A file that is refused is left unchanged, and nothing is created beside it.
     pub fn open(path: impl AsRef<Path>, settings: Settings) -> Result<Self, OpenError> {
         Self::at(Location::file(path.as_ref())?, settings)
     }
 
-    /// Opens a file that is there to look at it: also one that may not be written, or in a folder where nothing may be made.
-    /// Whatever would change it fails.
+    /// Opens an existing file for reading only, even where neither the file nor its folder may be written. Every call
+    /// that would change the file fails.
     ///
     /// # Errors
     /// When the file cannot be read, when it holds something else, or when another version made it.
@@ -79,7 +80,7 @@ impl SqliteBackend {
         Ok(Self(Arc::new(Inner { location, settings, writer, readers, signals, store, engine, patience, pragmas })))
     }
 
-    /// A store of jobs in memory: for tests, and gone with its last clone.
+    /// A job store in memory, for tests. It is gone with its last clone.
     ///
     /// # Errors
     /// When SQLite does not start.
@@ -106,17 +107,23 @@ impl SqliteBackend {
         Ok(Self(Arc::new(Inner { location, settings, writer, readers, signals, store, engine, patience, pragmas })))
     }
 
-    /// A client, to enqueue jobs and ask after them.
+    /// A client that enqueues and reads jobs.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::new(self.backend(), self.env().clone())
     }
 
-    /// The file behind the core's ports.
+    /// The file as the core's backend.
     #[must_use]
     pub fn backend(&self) -> Backend {
         let store = &self.0.store;
         Backend::new(store.clone()).with_store(store.clone()).with_schedules(store.clone())
+    }
+
+    /// An operator for its queues: how they stand, pause and resume, dead letters.
+    #[must_use]
+    pub fn operator(&self) -> Arc<dyn Operator> {
+        Arc::new(SqliteOperator(self.clone()))
     }
 
     /// The clock and the randomness.
@@ -125,7 +132,7 @@ impl SqliteBackend {
         &self.0.settings.env
     }
 
-    /// The file; none for a store in memory.
+    /// The file's path; `None` for a store in memory.
     #[must_use]
     pub fn path(&self) -> Option<PathBuf> {
         match &self.0.location {
@@ -145,14 +152,13 @@ impl SqliteBackend {
         self.0.settings.durability
     }
 
-    /// SQLite's settings that decide about durability and speed, each as the writing connection answered when it was
-    /// asked for it.
+    /// SQLite's settings that affect durability and speed, as read back on the writing connection.
     #[must_use]
     pub fn pragmas(&self) -> &[(String, String)] {
         &self.0.pragmas
     }
 
-    /// Whether the file is still the one that was opened. Every call after which it is not fails; this says why.
+    /// Checks that the file is still the one that was opened. Once it is not, every call fails, with this error.
     ///
     /// # Errors
     /// When the file was removed, renamed or replaced.
@@ -160,12 +166,12 @@ impl SqliteBackend {
         self.0.writer.check()
     }
 
-    /// Closes the file, also for clones of this value and for clients: does what has been asked for so far, and fails
-    /// what is asked for later. Once no process has it open any more, all is in the one file, and nothing lies beside
-    /// it. The same happens, a moment later, when the last clone and the last client are dropped; this does not depend
-    /// on a handler that still runs, and can be waited for.
+    /// Closes the file, also for clones of this value and for clients: completes earlier requests, and fails later
+    /// ones. Once no process has it open, everything is in the one file, without logs beside it. The same happens
+    /// shortly after the last clone and the last client are dropped; this call does not depend on a handler that still
+    /// runs, and can be awaited.
     ///
-    /// An engine on it is stopped first ([`Running::stop`](crate::Running::stop)).
+    /// Stop an engine on it first ([`Running::stop`](crate::Running::stop)).
     ///
     /// # Errors
     /// When the disk does not answer.
@@ -178,7 +184,7 @@ impl SqliteBackend {
         .await
     }
 
-    /// Does what blocks its thread beside the runtime's, and waits for it no longer than for anything else.
+    /// Runs blocking work on a thread outside the runtime, and waits for it no longer than for any other call.
     pub(crate) async fn patiently(&self, work: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             work();
@@ -194,7 +200,7 @@ impl SqliteBackend {
                     ended = &mut working => ended,
                     () = wait.over() => {
                         let (path, limit) = (self.0.location.path().display(), patience.limit().as_secs());
-                        let text = format_args!("{path}: the disk has not answered for {limit} s; look at the machine's log");
+                        let text = format_args!("{path}: the disk has not answered for {limit} s; check the machine's log");
                         return Err(StoreError::unavailable(text));
                     }
                 }
@@ -203,12 +209,12 @@ impl SqliteBackend {
         ended.map_err(StoreError::unavailable)
     }
 
-    /// Rewrites the file without the room that deleted records have left in it, which new jobs would fill again. Takes about
-    /// a second for 100 MB that stay, and as much free disk twice over; nobody can write meanwhile. An engine does it when it
-    /// starts, where most of the file is free.
+    /// Rewrites the file without the free space that deleted records have left in it (which new jobs would reuse).
+    /// Takes about a second per 100 MB that remain, and twice that size in free disk space; nothing can be written
+    /// meanwhile. An engine does this when it starts, if most of the file is free.
     ///
     /// # Errors
-    /// When the disk has no room for it, or when another process writes for longer than a few seconds.
+    /// When the disk is too full for it, or when another process writes for longer than a few seconds.
     pub async fn compact(&self) -> Result<Compacted, StoreError> {
         let (location, durability) = (self.0.location.clone(), self.durability());
         if matches!(location, Location::Memory) {
@@ -222,8 +228,8 @@ impl SqliteBackend {
         }
     }
 
-    /// Writes down which queues there are and of which kind, for every process that uses the file. An engine does this
-    /// for its functions' queues; a producer that comes before the first engine may do it for its FIFO queues.
+    /// Stores these queues and their kinds, for every process that uses the file. An engine does this for its
+    /// functions' queues; a producer that starts before the first engine may do it for its FIFO queues.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -232,11 +238,11 @@ impl SqliteBackend {
         self.0.writer.run(queues.len(), move |tx| queues.iter().try_for_each(|queue| tx.declare(queue))).await
     }
 
-    /// Puts a body on a queue as it is, as a sender in any language would. Gives the message's id, which becomes the
-    /// job's where the body names none.
+    /// Sends a body to a queue unchanged, as a sender in any language would. Returns the message's id, which becomes
+    /// the job's id if the body has none.
     ///
     /// # Errors
-    /// When the file cannot be written, or the body is larger than SQS would take.
+    /// When the file cannot be written, or the body is larger than the limit of SQS.
     pub async fn send_raw(&self, queue: &str, body: impl Into<String>) -> Result<JobId, EnqueueError> {
         let (queue, body) = (queue.to_owned(), body.into());
         if body.len() > lamplighter::message::MAX_MESSAGE_BYTES {

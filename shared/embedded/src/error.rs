@@ -1,4 +1,4 @@
-//! What can go wrong with the file, in words for people.
+//! Errors of the file, with what to do about them.
 
 use std::{
     io,
@@ -12,23 +12,23 @@ use rusqlite::ErrorCode;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Its folder is not there and cannot be made.
-    #[error("cannot make the folder {}: {source}; name a place where you may write", folder.display())]
+    /// Its folder does not exist and cannot be created.
+    #[error("cannot create the folder {}: {source}; name a folder that you may write to", folder.display())]
     Folder {
         /// The folder.
         folder: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// It holds something else.
-    #[error("{} is not a file of jobs: it holds something else; name another file, or move this one away", path.display())]
+    /// The file holds something else.
+    #[error("{} is not a job file: it holds something else; name another file, or move this one away", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// A newer version has made it.
+    /// A newer version made the file.
     #[error(
-        "{} was made by a newer version of Lamplighter (layout {found}; this one knows {known}); update, or name another file",
+        "{} was made by a newer version of Lamplighter (layout {found}, known here: {known}); update, or name another file",
         path.display()
     )]
     Newer {
@@ -39,9 +39,9 @@ pub enum OpenError {
         /// The newest layout known here.
         known: i64,
     },
-    /// SQLite does not do what it was told.
+    /// SQLite did not apply a setting.
     #[error(
-        "{} cannot be used: SQLite answers {got:?} to the setting {pragma}={wanted}; on a network disk that is usual, so name \
+        "{} cannot be used: SQLite answers {got:?} to {pragma}={wanted}, as is usual on a network disk; name \
          a file on a local one",
         path.display()
     )]
@@ -50,12 +50,12 @@ pub enum OpenError {
         path: PathBuf,
         /// The pragma's name.
         pragma: &'static str,
-        /// The value it was given.
+        /// The value that was set.
         wanted: String,
         /// The value it has.
         got: String,
     },
-    /// It cannot be opened, read or written.
+    /// The file cannot be opened, read or written.
     #[error("{} cannot be used: {reason}", path.display())]
     Unusable {
         /// The file.
@@ -66,30 +66,30 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// A thread that the file needs cannot be started.
+    /// A thread that the file needs could not be started.
     pub(crate) fn no_thread(path: &Path, error: &io::Error) -> Self {
-        let reason = format!("no thread can be started: {error}; end something else, or raise the limit");
+        let reason = format!("cannot start a thread: {error}; stop other processes, or raise the limit of threads");
         Self::Unusable { path: path.to_owned(), reason }
     }
 }
 
-/// The file is not the one any more that was opened, although its name may be in use again. What is done with it fails
-/// from then on: nobody would find it.
+/// The file at this path is no longer the one that was opened. Every operation on it fails from then on: its writes
+/// would be lost.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FileLost {
-    /// It, or a folder above it, was removed or renamed.
+    /// The file, or a folder above it, was removed or renamed.
     #[error(
-        "{} was removed or renamed while it was in use; put it back or start with a new one, and start again whatever uses it",
+        "{} was removed or renamed while it was in use; restore it or start with a new one, and restart whatever uses it",
         path.display()
     )]
     Removed {
         /// Its name.
         path: PathBuf,
     },
-    /// Another file has its name now.
+    /// Another file has its path now.
     #[error(
-        "{} was replaced by another file while it was in use; start again whatever uses it, and replace a file only while \
+        "{} was replaced by another file while it was in use; restart whatever uses it, and replace a file only while \
          nothing does",
         path.display()
     )]
@@ -105,7 +105,7 @@ impl From<&FileLost> for StoreError {
     }
 }
 
-/// What SQLite says, with what to do about it.
+/// SQLite's message, with what to do about it.
 pub(crate) fn explain(error: &rusqlite::Error) -> (StoreErrorKind, String) {
     use StoreErrorKind::{Denied, Invalid, Unavailable};
     let code = error.sqlite_error_code();
@@ -114,20 +114,22 @@ pub(crate) fn explain(error: &rusqlite::Error) -> (StoreErrorKind, String) {
             (Unavailable, "another process holds the file for longer than a few seconds")
         }
         Some(ErrorCode::DiskFull) => (Unavailable, "the disk is full; make room"),
-        Some(ErrorCode::SystemIoFailure) => (Unavailable, "the disk does not answer; look at the machine's log"),
-        Some(ErrorCode::ReadOnly) => (Denied, "it may not be written; change its permissions, or name another file"),
+        Some(ErrorCode::SystemIoFailure) => (Unavailable, "the disk does not answer; check the machine's log"),
+        Some(ErrorCode::ReadOnly) => {
+            (Denied, "the file may not be written; change its permissions, or name another file")
+        }
         Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            (Denied, "it or its folder may not be written; change the permissions, or name another file")
+            (Denied, "the file or its folder may not be written; change the permissions, or name another file")
         }
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            (Invalid, "it is damaged; restore a copy, or name another file")
+            (Invalid, "the file is damaged; restore a backup, or name another file")
         }
         _ => return (Invalid, error.to_string()),
     };
     (kind, format!("{advice} (SQLite: {error})"))
 }
 
-/// Whether the error tells of the file or its disk, and not of what was asked: whatever else is asked now fails too.
+/// Whether the error comes from the file or its disk rather than from the request: any other request fails too.
 pub(crate) fn is_of_the_file(error: &rusqlite::Error) -> bool {
     use ErrorCode::{
         CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, PermissionDenied, ReadOnly,
@@ -149,7 +151,7 @@ pub(crate) fn is_of_the_file(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// The error that callers of the ports are given.
+/// The error for callers of the ports.
 pub(crate) fn store_error(location: &str, error: &rusqlite::Error) -> StoreError {
     let (kind, reason) = explain(error);
     StoreError::new(kind, format_args!("{location}: {reason}"))

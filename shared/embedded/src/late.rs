@@ -1,8 +1,8 @@
-//! Settlements that could not be written when they came.
+//! Settlements that could not be written when their attempts ended.
 //!
-//! Their handlers have run. As long as the process lives, it remembers what came of them, and writes it when the file
-//! can be written again: late is better than once more. Each is fenced like any other, so that nothing is written over
-//! what has happened meanwhile, and one that was written after all changes nothing.
+//! Their handlers have run. As long as the process lives, it keeps the results, and writes them when the file can be
+//! written again: that is better than running the jobs twice. Each write is fenced as usual, so it overwrites nothing
+//! that happened meanwhile, and a settlement that was written after all changes nothing.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use lamplighter::{
 };
 use tokio::sync::Notify;
 
-/// Settlements to be written yet, each once.
+/// Settlements that are not written yet, each once.
 #[derive(Default)]
 pub(crate) struct Late {
     open: Mutex<HashMap<(JobId, Token), Completion>>,
@@ -27,7 +27,7 @@ impl Late {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps settlements until they are taken.
+    /// Keeps settlements until [`take`](Self::take).
     pub(crate) fn keep(&self, settlements: &[Completion]) {
         let mut open = self.open();
         for settle in settlements {
@@ -37,30 +37,30 @@ impl Late {
         self.come.notify_one();
     }
 
-    /// All that are kept; they are the caller's then.
+    /// Removes and returns all that are kept.
     pub(crate) fn take(&self) -> Vec<Completion> {
         std::mem::take(&mut *self.open()).into_values().collect()
     }
 
-    /// Resolves after some were kept.
+    /// Resolves after some have been kept.
     pub(crate) async fn come(&self) {
         self.come.notified().await;
     }
 
-    /// Keeps these when it is dropped, unless they were answered.
+    /// Returns a guard that keeps these settlements when dropped, unless they were answered.
     pub(crate) fn guard(&self, settlements: Arc<Vec<Completion>>) -> Guard<'_> {
         Guard { late: self, settlements: Some(settlements) }
     }
 }
 
-/// Settlements on their way.
+/// Settlements being written.
 pub(crate) struct Guard<'a> {
     late: &'a Late,
     settlements: Option<Arc<Vec<Completion>>>,
 }
 
 impl Guard<'_> {
-    /// Whoever is told that the file cannot be written now, is told no answer.
+    /// Any answer counts, except that the file cannot be written now.
     pub(crate) fn is_answered<T>(&mut self, answer: &Result<T, StoreError>) {
         if !matches!(answer, Err(error) if error.kind() == StoreErrorKind::Unavailable) {
             self.settlements = None;

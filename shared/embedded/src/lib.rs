@@ -1,5 +1,5 @@
-//! The embedded backend: one SQLite file behind the ports of `lamplighter`, and the engine that plays queues, event
-//! source mappings and the scheduler on one machine.
+//! The embedded backend: one SQLite file behind the ports of `lamplighter`, and an engine that does the work of queues,
+//! event source mappings and the scheduler on one machine.
 //!
 //! ```
 //! # use lamplighter::{Function, Job, JobError, JobState, Queue, env::Env};
@@ -27,27 +27,26 @@
 //! # }
 //! ```
 //!
-//! # What is promised
+//! # Guarantees
 //!
-//! - When `enqueue` answers, the job survives the death of the process; see [`Durability`] for a loss of power.
-//! - Several processes may have a file open and enqueue. One of them runs an [`Engine`]; a second one is refused, under
-//!   whatever name it knows the file.
-//! - No call waits without an end: while another process holds the file, or the disk does not answer, it fails with
-//!   `Unavailable` within ten seconds. A future that is dropped takes its request back: unless the commit has begun,
-//!   nothing is done.
-//! - While the file cannot be written, the engine tries again and goes on by itself within seconds once it can. When it
-//!   is removed or replaced, the engine ends, and says so: [`Running::failed`].
-//! - What is in the file is its owner's alone, whatever the umask: see [`SqliteBackend::open`].
-//! - An engine that dies leaves nothing behind but leases. The next one ends them at its start: attempts that were
-//!   running count as lost, and their jobs run again at once.
-//! - A message that nobody consumes stays where it is. Enqueueing to a queue that nobody has declared makes it, so that
-//!   a producer may come before its consumer.
+//! - When `enqueue` returns, the job survives the death of the process; see [`Durability`] for a loss of power.
+//! - Several processes may have a file open and enqueue. One of them runs an [`Engine`]; a second engine is refused,
+//!   whatever path it opens the file by.
+//! - Every call ends: while another process holds the file, or the disk does not answer, it fails with `Unavailable`
+//!   within ten seconds. Dropping a future withdraws its request: unless the commit has begun, nothing is written.
+//! - While the file cannot be written, the engine retries, and continues within seconds once it can. When the file is
+//!   removed or replaced, the engine ends and reports it: [`Running::failed`].
+//! - Only its owner can read the file, whatever the umask: see [`SqliteBackend::open`].
+//! - An engine that dies leaves nothing behind but leases. The next engine ends them when it starts: attempts that were
+//!   running count as lost, and their jobs run again immediately.
+//! - A message without a consumer stays in its queue. Enqueueing to an undeclared queue creates it, so a producer may
+//!   start before its consumer.
 //!
-//! # What is played
+//! # Features
 //!
 //! Visibility, receive counts, delays (to the year 2262, where SQS ends at 15 minutes), maximum concurrency, FIFO
-//! groups, dead-letter queues with redrive, paused queues, schedules with time zones and misfire policies, retention. A batch's
-//! window is not: it saves invocations on AWS, and there are none here.
+//! groups, dead-letter queues with redrive, paused queues, schedules with time zones and misfire policies, retention.
+//! There is no batch window: it saves invocations on AWS, and there are none here.
 
 mod backend;
 mod db;
@@ -55,7 +54,7 @@ mod engine;
 mod error;
 mod late;
 mod operations;
-mod queues;
+mod operator;
 mod schedules;
 mod settings;
 mod state;
@@ -67,11 +66,6 @@ pub use self::{
     db::upkeep::Compacted,
     engine::{Engine, EngineBuilder, EngineError, Running, StartError, Stopped},
     error::{FileLost, OpenError},
-    operations::{
-        dead_letters::DeadLetter,
-        pause::QueueStatus,
-        redrive::{DeadLetterCount, DeadLetterFilter},
-    },
     settings::{Durability, Settings},
 };
 

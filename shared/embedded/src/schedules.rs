@@ -1,4 +1,4 @@
-//! The core's port of schedules over the file. An engine fires them.
+//! The core's port of schedules, implemented on the file. An engine fires them.
 
 use async_trait::async_trait;
 use lamplighter::{

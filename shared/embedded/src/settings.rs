@@ -1,4 +1,4 @@
-//! How an embedded file is opened.
+//! Settings for opening a file.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl fmt::Display for Durability {
     }
 }
 
-/// How an embedded file is opened. The defaults are right for most.
+/// Settings for opening a file. The defaults suit most uses.
 ///
 /// ```
 /// use lamplighter_embedded::{Durability, Settings};
@@ -54,14 +54,14 @@ impl Settings {
         Self::default()
     }
 
-    /// With this clock and randomness.
+    /// Uses this clock and randomness.
     #[must_use]
     pub fn env(mut self, env: Env) -> Self {
         self.env = env;
         self
     }
 
-    /// What an acknowledged write survives.
+    /// Sets what an acknowledged write survives.
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;

@@ -1,4 +1,4 @@
-//! Job states as the file keeps them.
+//! Job states as stored in the file.
 
 use lamplighter::JobState;
 
@@ -6,9 +6,9 @@ use lamplighter::JobState;
 pub(crate) const UNTRACKED: i64 = 0;
 pub(crate) const QUEUED: i64 = 1;
 pub(crate) const SUCCEEDED: i64 = 2;
-// What is above 2 stands in the index of states.
+// States above 2 are in the index of states.
 pub(crate) const SCHEDULED: i64 = 3;
-pub(crate) const WAITING: i64 = 4;
+// 4 is not used.
 pub(crate) const RUNNING: i64 = 5;
 pub(crate) const RETRYING: i64 = 6;
 pub(crate) const FAILED: i64 = 7;
@@ -18,7 +18,6 @@ pub(crate) const CANCELLED: i64 = 8;
 pub(crate) const fn code(state: JobState) -> i64 {
     match state {
         JobState::Scheduled => SCHEDULED,
-        JobState::Waiting => WAITING,
         JobState::Queued => QUEUED,
         JobState::Running => RUNNING,
         JobState::Retrying => RETRYING,
@@ -28,11 +27,10 @@ pub(crate) const fn code(state: JobState) -> i64 {
     }
 }
 
-/// The state of that number; `None` is a message without a record.
+/// The state with that number; `None` for a message without a record.
 pub(crate) const fn of(code: i64) -> Option<JobState> {
     match code {
         SCHEDULED => Some(JobState::Scheduled),
-        WAITING => Some(JobState::Waiting),
         QUEUED => Some(JobState::Queued),
         RUNNING => Some(JobState::Running),
         RETRYING => Some(JobState::Retrying),
@@ -43,7 +41,7 @@ pub(crate) const fn of(code: i64) -> Option<JobState> {
     }
 }
 
-/// Whether the number stands for an ended job.
+/// Whether the number is a final state.
 pub(crate) const fn is_final(code: i64) -> bool {
     code == SUCCEEDED || code >= FAILED
 }

@@ -1,4 +1,4 @@
-//! The core's ports over the file.
+//! The core's ports, implemented on the file.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// The core's ports over the file.
+/// The core's ports, implemented on the file.
 pub(crate) struct SqliteStore {
     pub(crate) writer: Writer,
     pub(crate) readers: Readers,
@@ -36,10 +36,10 @@ pub(crate) struct SqliteStore {
     signals: Arc<Signals>,
 }
 
-/// Submissions in one request: while the file takes one, the texts of the next are written.
+/// Submissions per request: while one is written, the texts of the next are prepared.
 const CHUNK: usize = 1000;
 
-/// How long [`Store::changed`] waits at most: what another process writes is not heard here.
+/// The longest wait of [`Store::changed`]: changes by other processes do not wake it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl SqliteStore {
@@ -47,7 +47,7 @@ impl SqliteStore {
         Self { writer, readers, env, late: Late::default(), signals }
     }
 
-    /// Writes down what could not be settled when it ended.
+    /// Writes settlements that could not be written when their attempts ended.
     pub(crate) async fn write_late(&self) -> Result<(), StoreError> {
         let open = self.late.take();
         if open.is_empty() {
@@ -58,7 +58,7 @@ impl SqliteStore {
             Ok(answers) => {
                 let written =
                     answers.iter().filter(|answer| matches!(answer, CompletionResult::Applied { .. })).count();
-                tracing::info!(settlements = written, "settlements that could not be written before are written now");
+                tracing::info!(settlements = written, "wrote the settlements that could not be written before");
                 Ok(())
             }
             Err(error) => {
@@ -94,18 +94,18 @@ impl Queues for SqliteStore {
         let mut open = answers.iter_mut().filter(|answer| answer.is_none());
         for (count, answer) in under_way {
             match answer.get().await {
-                Ok(given) => given.into_iter().zip(&mut open).for_each(|(answer, place)| *place = Some(answer)),
+                Ok(results) => results.into_iter().zip(&mut open).for_each(|(answer, place)| *place = Some(answer)),
                 Err(error) => {
                     open.by_ref().take(count).for_each(|place| *place = Some(Err(error.clone().into())));
                 }
             }
         }
-        let none = || Err(StoreError::unavailable("the embedded file gave no answer").into());
+        let none = || Err(StoreError::unavailable("the embedded file did not answer").into());
         answers.into_iter().map(|answer| answer.unwrap_or_else(none)).collect()
     }
 }
 
-/// The same answer for each of `count` requests.
+/// Pairs each of `count` requests with its answer, or all with the same error.
 fn for_each<T>(count: usize, answer: Result<Vec<T>, StoreError>) -> Vec<Result<T, StoreError>> {
     match answer {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
@@ -115,7 +115,7 @@ fn for_each<T>(count: usize, answer: Result<Vec<T>, StoreError>) -> Vec<Result<T
 
 #[async_trait]
 impl Store for SqliteStore {
-    // One transaction, which is over for all requests or for none: there is nothing to be said of some before `by`.
+    // One transaction, which succeeds or fails for all requests together: there are no partial answers before `by`.
     async fn claim(&self, requests: Vec<ClaimRequest>, _by: Instant) -> Vec<Result<Claim, StoreError>> {
         let count = requests.len();
         for_each(count, self.writer.run(count, move |tx| claim(tx, &requests)).await)
@@ -123,16 +123,16 @@ impl Store for SqliteStore {
 
     async fn settle(&self, requests: Vec<Completion>, _by: Instant) -> Vec<Result<CompletionResult, StoreError>> {
         let (count, requests) = (requests.len(), Arc::new(requests));
-        // Whether the answer is an error or nobody waits for it any more: the handlers have run.
+        // Keeps the settlements on an error, and also when the caller has gone: the handlers have run.
         let mut guard = self.late.guard(requests.clone());
         let answer = self.writer.run(count, move |tx| settle(tx, &requests)).await;
         guard.is_answered(&answer);
         for_each(count, answer)
     }
 
-    async fn save_job_data(&self, id: &JobId, token: Token, note: JobData) -> Result<LeaseStatus, StoreError> {
+    async fn save_job_data(&self, id: &JobId, token: Token, data: JobData) -> Result<LeaseStatus, StoreError> {
         let id = id.clone();
-        self.writer.run(1, move |tx| job_data::save_job_data(tx, id.as_str(), token, &note)).await
+        self.writer.run(1, move |tx| job_data::save_job_data(tx, id.as_str(), token, &data)).await
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError> {
@@ -144,7 +144,7 @@ impl Store for SqliteStore {
         let asked = query.clone();
         let page = self.readers.read(move |connection| list::list(connection, &asked)).await?;
         page.ok_or_else(|| {
-            let text = "this cursor was not given out by a page of this store; begin without one";
+            let text = "this cursor is not from a page of this store; list again without a cursor";
             StoreError::new(StoreErrorKind::Invalid, text)
         })
     }
@@ -168,7 +168,7 @@ impl Store for SqliteStore {
         self.writer.run(1, move |tx| mark_queued(tx, id.as_str())).await
     }
 
-    // Not an `async fn`: the watch begins with the call, so that a change between it and the first poll is heard.
+    // Not an `async fn`: the watch begins with the call, so a change between it and the first poll is seen.
     fn changed<'a, 'b, 'c>(&'a self, id: &'b JobId) -> Pin<Box<dyn Future<Output = ()> + Send + 'c>>
     where
         'a: 'c,
@@ -177,7 +177,7 @@ impl Store for SqliteStore {
     {
         let mut changes = self.signals.of_job(id.as_str());
         Box::pin(async move {
-            // Too late or too early, the caller looks again.
+            // The caller checks again, whichever comes first.
             let _ = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await;
         })
     }

@@ -1,39 +1,39 @@
-//! Moments as the file keeps them: nanoseconds since 1970 in an `i64`, which reaches from 1677 to 2262.
+//! Moments as stored in the file: nanoseconds since 1970 in an `i64`, which reaches from 1677 to 2262.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The moment at which a message never becomes visible: it waits behind another of its FIFO group.
+/// The visibility of a message that waits behind another of its FIFO group: it never comes.
 pub(crate) const HELD: i64 = i64::MAX;
 
-/// The last moment that the file can keep.
+/// The last moment that the file can store.
 pub(crate) const LAST: i64 = HELD - 1;
 
-/// The moment, if the file can keep it.
+/// The moment, if the file can store it.
 pub(crate) fn exactly(moment: Timestamp) -> Option<i64> {
     i64::try_from(moment.as_nanosecond()).ok().filter(|nanos| *nanos <= LAST)
 }
 
-/// The moment, or the last or first one that the file can keep.
+/// The moment, or the last or first one that the file can store.
 pub(crate) fn nearest(moment: Timestamp) -> i64 {
     i64::try_from(moment.as_nanosecond())
         .unwrap_or(if moment < Timestamp::UNIX_EPOCH { i64::MIN } else { LAST })
         .min(LAST)
 }
 
-/// The moment that the file keeps as this number.
+/// The moment of a number in the file.
 pub(crate) fn moment(nanos: i64) -> Timestamp {
     // Every i64 lies within a timestamp's years, -9999 to 9999.
     Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::MAX)
 }
 
-/// This long after that moment; the last one where that is too far.
+/// The moment `time` after `nanos`, or the last one that the file can store.
 pub(crate) fn after(nanos: i64, time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).map_or(LAST, |time| nanos.saturating_add(time).min(LAST))
 }
 
-/// This long before that moment; the first one where that is too far.
+/// The moment `time` before `nanos`, or the first one that the file can store.
 pub(crate) fn before(nanos: i64, time: Duration) -> i64 {
     i64::try_from(time.as_nanos()).map_or(i64::MIN, |time| nanos.saturating_sub(time))
 }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_survive_to_the_nanosecond() {
+    fn moments_keep_their_nanoseconds() {
         for text in ["2026-11-23T22:43:10.123456789Z", "1677-09-21T00:12:44Z", "2262-04-11T23:47:16Z"] {
             let at: Timestamp = text.parse().unwrap();
             assert_eq!(moment(exactly(at).unwrap()), at);
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_far_is_said_or_cut_on_purpose() {
+    fn moments_out_of_range_are_none_or_clamped() {
         assert_eq!(exactly(Timestamp::MAX), None);
         assert_eq!((nearest(Timestamp::MAX), nearest(Timestamp::MIN)), (LAST, i64::MIN));
         assert_eq!(after(5, Duration::MAX), LAST);

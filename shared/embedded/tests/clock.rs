@@ -1,4 +1,4 @@
-//! The machine's clock is set while an engine runs, or while none does.
+//! Clock changes while an engine runs, and while none does.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::{
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 const WORK: Queue = Queue::standard("work");
 
-/// Fails as often as it is told, and takes as long.
+/// Fails `failures` times, and takes `seconds`.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 struct Act {
     #[serde(default)]
@@ -45,7 +45,7 @@ impl Job for Act {
 async fn act(job: Act, ctx: Context, State(runs): State<Arc<AtomicUsize>>) -> Result<(), JobError> {
     runs.fetch_add(1, Ordering::Relaxed);
     tokio::time::sleep(secs(job.seconds)).await;
-    if ctx.attempt() <= job.failures { Err(JobError::retry("as told")) } else { Ok(()) }
+    if ctx.attempt() <= job.failures { Err(JobError::retry("as requested")) } else { Ok(()) }
 }
 
 /// Follows tokio's timer, and is set by hand.
@@ -56,7 +56,7 @@ struct Wall {
 }
 
 const START: i64 = 1_800_000_000;
-/// In the year 2099.
+/// Seconds to the year 2099.
 const FAR: i64 = 72 * 365 * 86_400;
 
 impl Wall {
@@ -81,13 +81,13 @@ impl Clock for Wall {
     }
 }
 
-struct Stage {
+struct Fixture {
     wall: Wall,
     embedded: SqliteBackend,
     runs: Arc<AtomicUsize>,
 }
 
-impl Stage {
+impl Fixture {
     fn new() -> Self {
         let wall = Wall::new();
         Self { embedded: SqliteBackend::memory(wall.env()).unwrap(), wall, runs: Arc::default() }
@@ -132,119 +132,119 @@ impl Stage {
 }
 
 #[tokio::test(start_paused = true)]
-async fn queued_jobs_run_at_once_though_the_clock_was_set_back_since_they_were_enqueued() {
+async fn queued_jobs_run_after_the_clock_was_set_back() {
     for ahead in [3600, FAR] {
-        let stage = Stage::new();
-        stage.wall.set(ahead);
-        stage.enqueue("before", Act::default(), Duration::ZERO).await;
-        stage.wall.set(0);
-        let running = stage.start().await;
-        assert!(stage.took("before").await < secs(5));
+        let fixture = Fixture::new();
+        fixture.wall.set(ahead);
+        fixture.enqueue("before", Act::default(), Duration::ZERO).await;
+        fixture.wall.set(0);
+        let running = fixture.start().await;
+        assert!(fixture.took("before").await < secs(5));
         running.stop(Duration::ZERO).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_delay_and_a_retry_keep_their_length_when_the_clock_is_set_back_under_a_running_engine() {
+async fn delays_keep_their_length_when_the_clock_is_set_back() {
     for ahead in [3600, FAR] {
-        let stage = Stage::new();
-        stage.wall.set(ahead);
-        let running = stage.start().await;
-        stage.enqueue("delayed", Act::default(), mins(10)).await;
-        stage.enqueue("retried", Act { failures: 1, seconds: 0 }, Duration::ZERO).await;
-        while stage.record("retried").await.state != JobState::Retrying {
+        let fixture = Fixture::new();
+        fixture.wall.set(ahead);
+        let running = fixture.start().await;
+        fixture.enqueue("delayed", Act::default(), mins(10)).await;
+        fixture.enqueue("retried", Act { failures: 1, seconds: 0 }, Duration::ZERO).await;
+        while fixture.record("retried").await.state != JobState::Retrying {
             tokio::time::sleep(secs(1)).await;
         }
-        stage.wall.set(0);
-        let took = stage.took("retried").await;
+        fixture.wall.set(0);
+        let took = fixture.took("retried").await;
         assert!(took <= secs(60 + 10), "{took:?}");
-        let took = took + stage.took("delayed").await;
+        let took = took + fixture.took("delayed").await;
         assert!((secs(500)..secs(620)).contains(&took), "{took:?}");
         running.stop(Duration::ZERO).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_moment_that_was_named_under_the_right_clock_stays() {
-    let stage = Stage::new();
-    let at = stage.embedded.env().now() + hours(30);
-    stage.embedded.client().enqueue(Act::default()).id("at").at(at).await.unwrap();
-    stage.wall.set(86_400);
-    stage.enqueue("wrong", Act::default(), Duration::ZERO).await;
-    stage.wall.set(0);
-    stage.enqueue("right", Act::default(), Duration::ZERO).await;
-    assert_eq!(stage.record("at").await.due_at, at);
-    assert!(stage.record("wrong").await.due_at <= stage.embedded.env().now());
+async fn a_chosen_moment_is_not_corrected() {
+    let fixture = Fixture::new();
+    let at = fixture.embedded.env().now() + hours(30);
+    fixture.embedded.client().enqueue(Act::default()).id("at").at(at).await.unwrap();
+    fixture.wall.set(86_400);
+    fixture.enqueue("wrong", Act::default(), Duration::ZERO).await;
+    fixture.wall.set(0);
+    fixture.enqueue("right", Act::default(), Duration::ZERO).await;
+    assert_eq!(fixture.record("at").await.due_at, at);
+    assert!(fixture.record("wrong").await.due_at <= fixture.embedded.env().now());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_file_once_opened_under_a_clock_in_2099_lives_again() {
+async fn a_file_recovers_from_a_clock_in_2099() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     {
-        let stage = Stage::in_file(&path);
-        stage.wall.set(FAR);
-        let running = stage.start().await;
-        stage.enqueue("far", Act::default(), Duration::ZERO).await;
-        stage.took("far").await;
+        let fixture = Fixture::in_file(&path);
+        fixture.wall.set(FAR);
+        let running = fixture.start().await;
+        fixture.enqueue("far", Act::default(), Duration::ZERO).await;
+        fixture.took("far").await;
         running.stop(Duration::ZERO).await;
     }
-    let stage = Stage::in_file(&path);
-    let running = stage.start().await;
-    let now = stage.embedded.env().now();
-    let far = stage.record("far").await;
+    let fixture = Fixture::in_file(&path);
+    let running = fixture.start().await;
+    let now = fixture.embedded.env().now();
+    let far = fixture.record("far").await;
     assert!(far.created_at <= now && far.finished_at.unwrap() <= now, "{far:?}");
-    stage.enqueue("now", Act::default(), Duration::ZERO).await;
-    assert!(stage.took("now").await < secs(5));
-    let ticks = stage.runs();
-    while stage.runs() < ticks + 3 {
+    fixture.enqueue("now", Act::default(), Duration::ZERO).await;
+    assert!(fixture.took("now").await < secs(5));
+    let ticks = fixture.runs();
+    while fixture.runs() < ticks + 3 {
         tokio::time::sleep(mins(1)).await;
-        assert!(stage.embedded.env().now() < now + hours(4), "{} runs", stage.runs());
+        assert!(fixture.embedded.env().now() < now + hours(4), "{} runs", fixture.runs());
     }
     running.stop(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_schedule_goes_on_after_the_clock_was_set_back_and_repeats_no_tick() {
-    let stage = Stage::new();
-    let running = stage.start().await;
+async fn a_schedule_repeats_no_tick_after_the_clock_was_set_back() {
+    let fixture = Fixture::new();
+    let running = fixture.start().await;
     tokio::time::sleep(hours(3) + mins(30)).await;
-    assert_eq!(stage.runs(), 3);
-    stage.wall.set(-2 * 3600);
+    assert_eq!(fixture.runs(), 3);
+    fixture.wall.set(-2 * 3600);
     tokio::time::sleep(hours(2)).await;
-    assert_eq!(stage.runs(), 3, "these ticks have run");
+    assert_eq!(fixture.runs(), 3, "these ticks have run");
     tokio::time::sleep(hours(2)).await;
-    assert_eq!(stage.runs(), 5);
+    assert_eq!(fixture.runs(), 5);
     running.stop(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn listings_by_time_miss_no_row_after_the_clock_was_set_back() {
+async fn listings_by_time_are_complete_after_the_clock_was_set_back() {
     for ahead in [2 * 3600, FAR] {
-        let stage = Stage::new();
+        let fixture = Fixture::new();
         for n in 0..300 {
             match n {
-                100 => stage.wall.set(ahead),
-                200 => stage.wall.set(0),
+                100 => fixture.wall.set(ahead),
+                200 => fixture.wall.set(0),
                 _ => {}
             }
-            stage.enqueue(&format!("job-{n:03}"), Act::default(), Duration::ZERO).await;
+            fixture.enqueue(&format!("job-{n:03}"), Act::default(), Duration::ZERO).await;
             tokio::time::sleep(secs(60)).await;
         }
         let all: Vec<_> = (0..300).rev().map(|n| format!("job-{n:03}")).collect();
-        let now = stage.embedded.env().now();
+        let now = fixture.embedded.env().now();
         let since = Timestamp::from_second(START).unwrap();
-        assert_eq!(stage.listed(ListQuery { since: Some(since), ..ListQuery::default() }).await, all);
+        assert_eq!(fixture.listed(ListQuery { since: Some(since), ..ListQuery::default() }).await, all);
         assert_eq!(
-            stage.listed(ListQuery { since: Some(since), before: Some(now), ..ListQuery::default() }).await,
+            fixture.listed(ListQuery { since: Some(since), before: Some(now), ..ListQuery::default() }).await,
             all,
             "a report of the day counts all"
         );
-        let lately = stage.listed(ListQuery { since: Some(now - mins(30)), ..ListQuery::default() }).await;
+        let lately = fixture.listed(ListQuery { since: Some(now - mins(30)), ..ListQuery::default() }).await;
         assert_eq!(lately, all[..30]);
         let mut last = Timestamp::MAX;
         for id in all {
-            let created_at = stage.record(&id).await.created_at;
+            let created_at = fixture.record(&id).await.created_at;
             assert!(created_at <= last, "{id}");
             last = created_at;
         }
@@ -252,78 +252,80 @@ async fn listings_by_time_miss_no_row_after_the_clock_was_set_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_running_job_keeps_its_lease_when_the_clock_is_set_in_either_direction() {
+async fn running_jobs_keep_their_leases_when_the_clock_is_set() {
     for ahead in [86_400, -86_400] {
-        let stage = Stage::new();
-        let running = stage.start().await;
-        stage.enqueue("long", Act { failures: 0, seconds: 300 }, Duration::ZERO).await;
-        while stage.runs() == 0 {
+        let fixture = Fixture::new();
+        let running = fixture.start().await;
+        fixture.enqueue("long", Act { failures: 0, seconds: 300 }, Duration::ZERO).await;
+        while fixture.runs() == 0 {
             tokio::time::sleep(secs(1)).await;
         }
-        let left = |record: &Record| record.lease_until.unwrap().duration_since(stage.embedded.env().now());
-        let before = left(&stage.record("long").await);
-        stage.wall.set(ahead);
+        let left = |record: &Record| record.lease_until.unwrap().duration_since(fixture.embedded.env().now());
+        let before = left(&fixture.record("long").await);
+        fixture.wall.set(ahead);
         tokio::time::sleep(secs(10)).await;
-        let after = left(&stage.record("long").await);
+        let after = left(&fixture.record("long").await);
         assert!((before - after).as_secs().abs() <= 12, "{before:?} {after:?}");
-        // A second message of the same job does not run it beside itself.
-        let runs = stage.runs();
-        stage.embedded.send_raw(WORK.name(), r#"{"job":"act","id":"long","args":{"seconds":300}}"#).await.unwrap();
+        // A second message of the same job does not run it concurrently.
+        let runs = fixture.runs();
+        fixture.embedded.send_raw(WORK.name(), r#"{"job":"act","id":"long","args":{"seconds":300}}"#).await.unwrap();
         tokio::time::sleep(secs(20)).await;
-        assert_eq!(stage.runs(), runs);
-        stage.took("long").await;
-        assert_eq!(stage.record("long").await.attempts.len(), 1);
+        assert_eq!(fixture.runs(), runs);
+        fixture.took("long").await;
+        assert_eq!(fixture.record("long").await.attempts.len(), 1);
         running.stop(Duration::ZERO).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_due_runs_within_seconds_of_a_step_forward() {
-    let stage = Stage::new();
-    let running = stage.start().await;
-    stage.enqueue("later", Act::default(), hours(20)).await;
+async fn due_jobs_run_soon_after_the_clock_is_set_forward() {
+    let fixture = Fixture::new();
+    let running = fixture.start().await;
+    fixture.enqueue("later", Act::default(), hours(20)).await;
     tokio::time::sleep(mins(5)).await;
-    stage.wall.set(86_400);
-    let took = stage.took("later").await;
+    fixture.wall.set(86_400);
+    let took = fixture.took("later").await;
     assert!(took <= secs(10), "{took:?}");
     running.stop(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_purged_in_the_minutes_after_a_leap_forward() {
-    let stage = Stage::new();
-    let running = stage.start().await;
-    stage.enqueue("kept", Act::default(), Duration::ZERO).await;
-    stage.took("kept").await;
-    stage.wall.set(FAR);
+async fn nothing_is_purged_soon_after_a_jump_forward() {
+    let fixture = Fixture::new();
+    let running = fixture.start().await;
+    fixture.enqueue("kept", Act::default(), Duration::ZERO).await;
+    fixture.took("kept").await;
+    fixture.wall.set(FAR);
     tokio::time::sleep(mins(5)).await;
-    stage.wall.set(0);
+    fixture.wall.set(0);
     tokio::time::sleep(mins(30)).await;
-    assert_eq!(stage.record("kept").await.state, JobState::Succeeded, "the clock was corrected in time");
-    stage.wall.set(FAR);
+    assert_eq!(fixture.record("kept").await.state, JobState::Succeeded, "the clock was corrected in time");
+    fixture.wall.set(FAR);
     tokio::time::sleep(mins(30)).await;
-    let gone = stage.embedded.client().get(&"kept".parse().unwrap()).await.unwrap();
-    assert!(gone.is_none(), "a clock that stays is believed");
+    let gone = fixture.embedded.client().get(&"kept".parse().unwrap()).await.unwrap();
+    assert!(gone.is_none(), "a clock that stays is trusted");
     running.stop(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_machine_that_starts_with_an_unset_clock_runs_its_jobs_and_loses_none_when_the_clock_is_set() {
-    let stage = Stage::new();
-    let running = stage.start().await;
-    stage.enqueue("ended", Act::default(), Duration::ZERO).await;
-    stage.took("ended").await;
-    stage.embedded.send_raw(WORK.name(), "no JSON").await.unwrap();
+async fn no_jobs_are_lost_when_an_unset_clock_is_set() {
+    let fixture = Fixture::new();
+    let running = fixture.start().await;
+    fixture.enqueue("ended", Act::default(), Duration::ZERO).await;
+    fixture.took("ended").await;
+    fixture.embedded.send_raw(WORK.name(), "no JSON").await.unwrap();
     tokio::time::sleep(mins(1)).await;
     running.stop(Duration::ZERO).await;
-    stage.enqueue("waits", Act::default(), Duration::ZERO).await;
+    fixture.enqueue("waits", Act::default(), Duration::ZERO).await;
 
-    stage.wall.set(-START);
-    let running = stage.start().await;
-    assert!(stage.took("waits").await < secs(5));
-    stage.wall.set(0);
+    fixture.wall.set(-START);
+    let running = fixture.start().await;
+    assert!(fixture.took("waits").await < secs(5));
+    fixture.wall.set(0);
     tokio::time::sleep(hours(1)).await;
-    assert_eq!(stage.record("ended").await.state, JobState::Succeeded);
-    assert_eq!(stage.embedded.dead_letters(WORK.name(), 0, 10).await.unwrap().len(), 1);
+    assert_eq!(fixture.record("ended").await.state, JobState::Succeeded);
+    let all = fixture.embedded.operator().queues().await.unwrap();
+    let work = all.iter().find(|status| status.queue == WORK.name()).unwrap();
+    assert_eq!(work.dead_letters, Some(1));
     running.stop(Duration::ZERO).await;
 }

@@ -1,4 +1,4 @@
-//! What an engine does when its file is away, full, locked, replaced or somebody else's, and what it leaves behind.
+//! An engine whose file is gone, full, locked, replaced or foreign, and what it leaves behind.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may")]
 #![cfg(unix)]
 
@@ -22,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 
-/// Much longer than anything here takes, on a machine that is busy with something else.
+/// Much longer than anything here takes, even on a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
 const fn millis(millis: u64) -> Duration {
@@ -42,7 +42,7 @@ impl Job for Act {
     }
 }
 
-/// Blocks its thread until it is told to end.
+/// Blocks its thread until the gate opens.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Block {}
 
@@ -55,15 +55,15 @@ impl Job for Block {
     }
 }
 
-/// What the handlers share with a test.
+/// Shared by the handlers and a test.
 #[derive(Clone)]
-struct Stage {
+struct Shared {
     permits: Arc<Semaphore>,
     begun: Arc<AtomicUsize>,
     gate: Arc<std::sync::Mutex<()>>,
 }
 
-impl Stage {
+impl Shared {
     fn new(permits: usize) -> Self {
         Self { permits: Arc::new(Semaphore::new(permits)), begun: Arc::default(), gate: Arc::default() }
     }
@@ -78,15 +78,15 @@ impl Stage {
     }
 }
 
-async fn act(_: Act, _: Context, State(stage): State<Stage>) -> Result<(), JobError> {
-    stage.begun.fetch_add(1, Ordering::SeqCst);
-    stage.permits.acquire().await?.forget();
+async fn act(_: Act, _: Context, State(shared): State<Shared>) -> Result<(), JobError> {
+    shared.begun.fetch_add(1, Ordering::SeqCst);
+    shared.permits.acquire().await?.forget();
     Ok(())
 }
 
-async fn block(_: Block, _: Context, State(stage): State<Stage>) -> Result<(), JobError> {
-    stage.begun.fetch_add(1, Ordering::SeqCst);
-    drop(stage.gate.lock());
+async fn block(_: Block, _: Context, State(shared): State<Shared>) -> Result<(), JobError> {
+    shared.begun.fetch_add(1, Ordering::SeqCst);
+    drop(shared.gate.lock());
     Ok(())
 }
 
@@ -94,14 +94,14 @@ fn open(path: &Path) -> SqliteBackend {
     SqliteBackend::open(path, Settings::default()).unwrap()
 }
 
-async fn try_start(embedded: &SqliteBackend, stage: &Stage) -> Result<Running, StartError> {
-    let acts = Function::new("acts").job(act).with_state(stage.clone());
-    let blocks = Function::new("blocks").job(block).with_state(stage.clone());
+async fn try_start(embedded: &SqliteBackend, shared: &Shared) -> Result<Running, StartError> {
+    let acts = Function::new("acts").job(act).with_state(shared.clone());
+    let blocks = Function::new("blocks").job(block).with_state(shared.clone());
     Engine::builder(embedded).function(acts).function(blocks).start().await
 }
 
-async fn start(embedded: &SqliteBackend, stage: &Stage) -> Running {
-    try_start(embedded, stage).await.unwrap()
+async fn start(embedded: &SqliteBackend, shared: &Shared) -> Running {
+    try_start(embedded, shared).await.unwrap()
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -114,7 +114,7 @@ fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-/// Holds the file as another process would that writes for a long time.
+/// Holds the file, as another process does that writes for a long time.
 fn hold(path: &Path) -> Connection {
     let other = Connection::open(path).unwrap();
     other.busy_timeout(LIMIT).unwrap();
@@ -123,20 +123,20 @@ fn hold(path: &Path) -> Connection {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn jobs_that_could_not_be_settled_or_claimed_go_on_by_themselves_once_the_file_can_be_written() {
+async fn jobs_continue_once_the_file_can_be_written() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let embedded = open(&path);
-    let stage = Stage::new(0);
-    let running = start(&embedded, &stage).await;
+    let shared = Shared::new(0);
+    let running = start(&embedded, &shared).await;
     let client = embedded.client();
     let ran = client.enqueue(Act {}).await.unwrap();
-    stage.begun(1).await;
+    shared.begun(1).await;
     let due = client.enqueue(Act {}).delay(millis(200)).await.unwrap();
     let other = hold(&path);
-    // One ends, and the other becomes due, while nothing can be written for longer than the busy time-out, and than all
-    // that the worker tries.
-    stage.permits.add_permits(2);
+    // One ends, and the other becomes due, while nothing can be written for longer than the busy time-out and all tries
+    // of the worker.
+    shared.permits.add_permits(2);
     for _ in 0..6 {
         let refused = client.enqueue(Act {}).await.unwrap_err();
         assert!(refused.to_string().contains("another process holds the file"), "{refused}");
@@ -149,13 +149,13 @@ async fn jobs_that_could_not_be_settled_or_claimed_go_on_by_themselves_once_the_
         assert_eq!(record.state, JobState::Succeeded);
         assert_eq!(record.attempts.len(), 1, "no handler ran twice: {record:?}");
     }
-    assert!(well.elapsed() < secs(30), "it goes on within seconds: {:?}", well.elapsed());
-    assert_eq!(stage.begun.load(Ordering::SeqCst), 2);
+    assert!(well.elapsed() < secs(30), "it continues within seconds: {:?}", well.elapsed());
+    assert_eq!(shared.begun.load(Ordering::SeqCst), 2);
     running.stop(Duration::ZERO).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_calls_to_a_locked_file_fail_together_and_in_time() {
+async fn calls_to_a_locked_file_fail_together_in_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let embedded = open(&path);
@@ -172,14 +172,14 @@ async fn many_calls_to_a_locked_file_fail_together_and_in_time() {
     for call in calls {
         assert!(call.await.unwrap().is_err());
     }
-    // A call at a time would take four minutes.
+    // One call at a time would take four minutes.
     assert!(began.elapsed() < secs(20), "{:?}", began.elapsed());
     other.execute_batch("ROLLBACK").unwrap();
     client.enqueue(Act {}).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_whose_future_is_dropped_before_its_commit_does_nothing() {
+async fn a_dropped_future_writes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let embedded = open(&path);
@@ -195,47 +195,47 @@ async fn a_call_whose_future_is_dropped_before_its_commit_does_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_ends_when_its_file_is_removed_and_nothing_is_acknowledged_any_more() {
+async fn an_engine_ends_when_its_file_is_removed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let embedded = open(&path);
-    let running = start(&embedded, &Stage::new(0)).await;
+    let running = start(&embedded, &Shared::new(0)).await;
     let client = embedded.client();
     client.enqueue(Act {}).await.unwrap();
     fs::remove_file(&path).unwrap();
     let refused = loop {
-        // What comes within a moment of the last look may still be taken.
+        // A call within a moment of the last check may still succeed.
         if let Err(error) = client.enqueue(Act {}).await {
             break error.to_string();
         }
     };
     assert!(refused.contains("was removed or renamed while it was in use"), "{refused}");
-    assert!(client.enqueue(Act {}).await.is_err(), "and nothing is from then on");
+    assert!(client.enqueue(Act {}).await.is_err(), "later calls fail");
     let error = tokio::time::timeout(LIMIT, running.failed()).await.unwrap();
     assert!(matches!(error, EngineError::File(FileLost::Removed { .. })), "{error:?}");
     assert!(matches!(embedded.check(), Err(FileLost::Removed { .. })));
     running.stop(LIMIT).await;
-    assert!(!path.exists(), "nothing makes it again");
+    assert!(!path.exists(), "nothing creates it again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_ends_when_another_file_takes_the_place_of_its_own() {
+async fn an_engine_ends_when_its_file_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let (path, copy) = (folder.path().join("jobs.db"), folder.path().join("copy.db"));
     let other = open(&copy);
     other.close().await.unwrap();
     let embedded = open(&path);
-    let stage = Stage::new(0);
-    let running = start(&embedded, &stage).await;
+    let shared = Shared::new(0);
+    let running = start(&embedded, &shared).await;
     let client = embedded.client();
     let job = client.enqueue(Act {}).await.unwrap();
-    stage.begun(1).await;
+    shared.begun(1).await;
     fs::rename(&copy, &path).unwrap();
     let error = tokio::time::timeout(LIMIT, running.failed()).await.unwrap();
     assert!(matches!(error, EngineError::File(FileLost::Replaced { .. })), "{error:?}");
-    let asked = client.store().unwrap().get(job.id()).await.unwrap_err();
-    assert_eq!(asked.kind(), StoreErrorKind::Invalid, "neither the old file is read nor the new one: {asked}");
-    // What runs is cut off: its budget is not waited for.
+    let refused = client.store().unwrap().get(job.id()).await.unwrap_err();
+    assert_eq!(refused.kind(), StoreErrorKind::Invalid, "neither the old file is read nor the new one: {refused}");
+    // Running attempts are cut off: the stop does not wait for the budget.
     tokio::time::timeout(LIMIT, running.stop(secs(600))).await.unwrap();
 }
 
@@ -244,15 +244,15 @@ async fn an_engine_ends_when_its_log_is_removed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let embedded = open(&path);
-    let stage = Stage::new(1);
-    let running = start(&embedded, &stage).await;
+    let shared = Shared::new(1);
+    let running = start(&embedded, &shared).await;
     let client = embedded.client();
     let job = client.enqueue(Act {}).await.unwrap();
     client.wait(job.id(), LIMIT).await.unwrap();
-    // Its watch has looked at the log once it tells of what another process has written.
+    // Its watch has seen the log once it reports another process's commit.
     let other = open(&path);
     let second = other.client().enqueue(Act {}).await.unwrap();
-    stage.permits.add_permits(1);
+    shared.permits.add_permits(1);
     client.wait(second.id(), LIMIT).await.unwrap();
     fs::remove_file(beside(&path, "-wal")).unwrap();
     let error = tokio::time::timeout(LIMIT, running.failed()).await.unwrap();
@@ -261,14 +261,14 @@ async fn an_engine_ends_when_its_log_is_removed() {
 }
 
 #[test]
-fn a_clean_stop_leaves_nothing_but_the_one_file_ten_times_of_ten() {
+fn ten_clean_stops_leave_only_the_file() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..10 {
         let path = folder.path().join(format!("{round}.db"));
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let id = runtime.block_on(async {
             let embedded = open(&path);
-            let running = start(&embedded, &Stage::new(8)).await;
+            let running = start(&embedded, &Shared::new(8)).await;
             let client = embedded.client();
             let jobs = client.enqueue_all((0..8).map(|_| Act {})).await;
             for job in &jobs {
@@ -295,13 +295,13 @@ fn a_clean_stop_leaves_nothing_but_the_one_file_ten_times_of_ten() {
 }
 
 #[test]
-fn dropping_everything_after_a_stop_leaves_nothing_but_the_one_file() {
+fn dropping_everything_leaves_only_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let embedded = open(&path);
-        let running = start(&embedded, &Stage::new(8)).await;
+        let running = start(&embedded, &Shared::new(8)).await;
         let job = embedded.client().enqueue(Act {}).await.unwrap();
         embedded.client().wait(job.id(), LIMIT).await.unwrap();
         running.stop(secs(20)).await;
@@ -310,27 +310,27 @@ fn dropping_everything_after_a_stop_leaves_nothing_but_the_one_file() {
     assert!(!beside(&path, "-wal").exists());
 }
 
-/// As many as the runtime has threads, so that neither its timers nor its tasks go on.
+/// As many as the runtime has threads, so that neither its timers nor its tasks run.
 #[test]
-fn handlers_that_block_every_thread_delay_the_stop_by_the_grace_and_no_more() {
+fn blocked_threads_delay_a_stop_only_by_the_grace() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let stage = Stage::new(0);
-    let gate = stage.gate.clone();
+    let shared = Shared::new(0);
+    let gate = shared.gate.clone();
     let closed = gate.lock().unwrap();
     let grace = millis(300);
     runtime.block_on(async {
         let embedded = open(&path);
-        let running = start(&embedded, &stage).await;
+        let running = start(&embedded, &shared).await;
         let client = embedded.client();
         client.enqueue(Block {}).await.unwrap();
         client.enqueue(Block {}).await.unwrap();
-        stage.begun(2).await;
+        shared.begun(2).await;
         let began = Instant::now();
         running.stop(grace).await;
         let took = began.elapsed();
-        // The rest of the ten seconds is for a machine that is busy with something else.
+        // The rest of the ten seconds is for a busy machine.
         assert!(took >= grace && took < secs(10), "{took:?}");
         embedded.close().await.unwrap();
         assert!(!beside(&path, "-wal").exists(), "also while handlers hold a client");
@@ -340,22 +340,22 @@ fn handlers_that_block_every_thread_delay_the_stop_by_the_grace_and_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_is_refused_under_every_name_of_a_file_that_has_one() {
+async fn a_second_engine_is_refused_under_every_file_name() {
     let folder = tempfile::tempdir().unwrap();
     let (path, link, hard) =
         (folder.path().join("jobs.db"), folder.path().join("link.db"), folder.path().join("hard.db"));
     let first = open(&path);
-    let running = start(&first, &Stage::new(0)).await;
+    let running = start(&first, &Shared::new(0)).await;
     std::os::unix::fs::symlink(&path, &link).unwrap();
     for name in [&path, &link] {
-        let refused = try_start(&open(name), &Stage::new(0)).await.unwrap_err();
+        let refused = try_start(&open(name), &Shared::new(0)).await.unwrap_err();
         let number = format!("process {}", std::process::id());
         assert!(matches!(&refused, StartError::Running { by, .. } if *by == number), "{name:?}: {refused}");
     }
     fs::remove_file(beside(&path, ".engine")).unwrap();
-    let refused = try_start(&open(&path), &Stage::new(0)).await.unwrap_err();
+    let refused = try_start(&open(&path), &Shared::new(0)).await.unwrap_err();
     assert!(matches!(refused, StartError::Running { .. }), "{refused}");
-    // The first one makes it again.
+    // The first engine creates it again.
     let made = async {
         while !beside(&path, ".engine").exists() {
             tokio::task::yield_now().await;
@@ -367,28 +367,28 @@ async fn an_engine_is_refused_under_every_name_of_a_file_that_has_one() {
         fs::hard_link(&path, &hard).unwrap();
         let mut other = std::process::Command::new(std::env::current_exe().unwrap());
         other.args(["--exact", "another_process_starts_an_engine", "--nocapture"]).env(OTHER, &hard);
-        let told = String::from_utf8(other.output().unwrap().stdout).unwrap();
-        assert!(told.contains("an engine runs on") && told.contains("another process"), "{told}");
+        let output = String::from_utf8(other.output().unwrap().stdout).unwrap();
+        assert!(output.contains("an engine already runs on") && output.contains("another process"), "{output}");
         fs::remove_file(&hard).unwrap();
     }
     running.stop(Duration::ZERO).await;
-    start(&open(&link), &Stage::new(0)).await.stop(Duration::ZERO).await;
+    start(&open(&link), &Shared::new(0)).await.stop(Duration::ZERO).await;
 }
 
 /// The file on which another process starts an engine.
 const OTHER: &str = "LAMPLIGHTER_TEST_OTHER";
 
-/// Does nothing but what the test above asks for.
+/// Does nothing unless the test above starts it.
 #[tokio::test(flavor = "multi_thread")]
 async fn another_process_starts_an_engine() {
     let Some(path) = std::env::var_os(OTHER) else { return };
-    match try_start(&open(Path::new(&path)), &Stage::new(0)).await {
+    match try_start(&open(Path::new(&path)), &Shared::new(0)).await {
         Ok(_) => println!("it runs"),
         Err(error) => println!("{error}"),
     }
 }
 
-/// Everything that can be told of a folder without opening its files.
+/// Everything about a folder's files that can be read without opening them.
 fn picture(folder: &Path) -> Vec<(PathBuf, Vec<u8>, u32, SystemTime)> {
     let mut all: Vec<_> = fs::read_dir(folder)
         .unwrap()
@@ -403,7 +403,7 @@ fn picture(folder: &Path) -> Vec<(PathBuf, Vec<u8>, u32, SystemTime)> {
 }
 
 #[test]
-fn a_file_that_is_not_ours_is_refused_and_stays_as_it_is_with_nothing_beside_it() {
+fn foreign_files_are_refused_and_unchanged() {
     type Make = fn(&Path);
     let sql = |path: &Path, text: &str| Connection::open(path).unwrap().execute_batch(text).unwrap();
     let cases: [(&str, Make); 6] = [
@@ -420,7 +420,7 @@ fn a_file_that_is_not_ours_is_refused_and_stays_as_it_is_with_nothing_beside_it(
         ("an application's name", |path| {
             Connection::open(path).unwrap().execute_batch("PRAGMA application_id=7").unwrap();
         }),
-        ("text", |path| fs::write(path, "This is a letter, and by no means a database. ".repeat(20)).unwrap()),
+        ("text", |path| fs::write(path, "This is a text, and by no means a database. ".repeat(20)).unwrap()),
         ("a version of ours to come", |path| {
             drop(open(path));
             Connection::open(path).unwrap().execute_batch("PRAGMA user_version=99").unwrap();
@@ -438,7 +438,7 @@ fn a_file_that_is_not_ours_is_refused_and_stays_as_it_is_with_nothing_beside_it(
         assert_eq!(picture(folder.path()), before, "{what}");
     }
 
-    // All that another program has written may still be in its log.
+    // Everything that another program has written may still be in its log.
     let folder = tempfile::tempdir().unwrap();
     let (origin, path) = (folder.path().join("origin.db"), folder.path().join("songs.db"));
     let other = Connection::open(&origin).unwrap();
@@ -454,7 +454,7 @@ fn a_file_that_is_not_ours_is_refused_and_stays_as_it_is_with_nothing_beside_it(
 }
 
 #[test]
-fn a_file_whose_tables_are_only_in_its_log_is_ours_after_a_crash() {
+fn a_file_with_its_tables_only_in_the_log_opens_after_a_crash() {
     let folder = tempfile::tempdir().unwrap();
     let (origin, path) = (folder.path().join("origin.db"), folder.path().join("jobs.db"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -469,13 +469,13 @@ fn a_file_whose_tables_are_only_in_its_log_is_ours_after_a_crash() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn everything_that_is_made_is_its_owners_alone_and_what_is_open_to_all_is_closed() {
+async fn files_are_readable_by_their_owner_only() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("new/folder");
     let path = folder.join("jobs.db");
     let all = ["", "-wal", "-shm", ".engine"].map(|suffix| beside(&path, suffix));
     let embedded = open(&path);
-    let running = start(&embedded, &Stage::new(0)).await;
+    let running = start(&embedded, &Shared::new(0)).await;
     for file in &all {
         assert_eq!(mode(file), 0o600, "{}", file.display());
     }
@@ -485,13 +485,13 @@ async fn everything_that_is_made_is_its_owners_alone_and_what_is_open_to_all_is_
     running.stop(Duration::ZERO).await;
     embedded.close().await.unwrap();
 
-    // As earlier versions have made it, and as somebody has shared it with a group.
+    // Made by earlier versions, and shared with a group on purpose.
     for (before, after) in [(0o644, 0o600), (0o666, 0o600), (0o660, 0o660), (0o640, 0o640)] {
         for file in [&all[0], &all[3]] {
             fs::set_permissions(file, fs::Permissions::from_mode(before)).unwrap();
         }
         let embedded = open(&path);
-        let running = start(&embedded, &Stage::new(0)).await;
+        let running = start(&embedded, &Shared::new(0)).await;
         for file in &all {
             assert_eq!(mode(file), after, "{} was {before:o}", file.display());
         }
@@ -500,5 +500,5 @@ async fn everything_that_is_made_is_its_owners_alone_and_what_is_open_to_all_is_
     }
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();
     drop(open(&path));
-    assert_eq!(mode(&folder), 0o755, "a folder that is there stays as it is");
+    assert_eq!(mode(&folder), 0o755, "an existing folder is unchanged");
 }

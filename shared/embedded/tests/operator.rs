@@ -1,12 +1,23 @@
-//! What people do to queues and dead letters while an engine runs, or none.
+//! Operations on queues and dead letters, with an engine and without.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use lamplighter::{
-    Context, Function, Job, JobError, JobState, Options, Queue, Record, Retry, State, Timestamp, env::Env, hours, secs,
+    Context, Function, Job, JobError, JobState, Options, Queue, Record, Retention, Retry, State, Timestamp,
+    backend::{
+        Accuracy, Consumer, ConsumerKind, ConsumerState, DeadLetterCount, DeadLetterFilter, DeadLetterKey,
+        DeadLetterQuery, QueueOrigin, QueueStatus, Redrive, RedriveMethod, RedriveProgress, RedriveResult,
+    },
+    env::Env,
+    host::Stop,
+    hours, secs,
 };
-use lamplighter_embedded::{DeadLetterFilter, Engine, QueueStatus, Running, Settings, SqliteBackend};
+use lamplighter_embedded::{Engine, Running, Settings, SqliteBackend};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
@@ -14,7 +25,7 @@ use tokio::sync::Semaphore;
 const WORK: Queue = Queue::standard("work");
 const CLOCK: Queue = Queue::standard("clock");
 
-/// Runs as soon as there is a permit, and ends as it is told.
+/// Runs as soon as there is a permit, and fails if requested.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Act {
     #[serde(default)]
@@ -26,11 +37,12 @@ impl Job for Act {
     const QUEUE: Queue = WORK;
 
     fn options() -> Options {
-        Options::new().timeout(secs(800)).retry(Retry::never())
+        let retention = Retention { failed: hours(10), ..Retention::default() };
+        Options::new().timeout(secs(800)).retry(Retry::never()).retention(retention)
     }
 }
 
-/// The same under another name.
+/// A second job on the same queue.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Other {}
 
@@ -54,7 +66,7 @@ impl Job for Tick {
 
 async fn act(job: Act, _: Context, State(permits): State<Arc<Semaphore>>) -> Result<(), JobError> {
     permits.acquire().await?.forget();
-    if job.fail { Err(JobError::fail("as told")) } else { Ok(()) }
+    if job.fail { Err(JobError::fail("as requested")) } else { Ok(()) }
 }
 
 async fn other(_: Other) -> Result<(), JobError> {
@@ -76,7 +88,7 @@ async fn enqueue(embedded: &SqliteBackend, count: usize) {
     assert!(answers.iter().all(Result::is_ok));
 }
 
-/// Lets a minute pass, in which whatever can run has run.
+/// Lets a minute pass, in which every job that can run has run.
 async fn a_minute(embedded: &SqliteBackend) {
     let client = embedded.client();
     let tick = client.enqueue(Tick {}).delay(secs(60)).await.unwrap();
@@ -84,7 +96,7 @@ async fn a_minute(embedded: &SqliteBackend) {
 }
 
 async fn status(embedded: &SqliteBackend) -> QueueStatus {
-    let all = embedded.queues().await.unwrap();
+    let all = embedded.operator().queues().await.unwrap();
     all.into_iter().find(|status| status.queue == WORK.name()).unwrap()
 }
 
@@ -98,28 +110,28 @@ fn memory() -> SqliteBackend {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_paused_queue_runs_nothing_and_a_resumed_one_all() {
+async fn a_paused_queue_runs_nothing_until_resumed() {
     let embedded = memory();
     let permits = Arc::new(Semaphore::new(0));
     enqueue(&embedded, 20).await;
     let running = start(&embedded, &permits, 1).await;
-    // One runs, and others lie in the engine's buffer.
+    // One runs, and others are in the engine's buffer.
     a_minute(&embedded).await;
-    assert_eq!((status(&embedded).await.running, status(&embedded).await.waiting), (1, 19));
+    assert_eq!((status(&embedded).await.in_flight, status(&embedded).await.waiting), (1, 19));
 
-    embedded.pause_queue(WORK.name()).await.unwrap();
+    embedded.operator().pause(WORK.name()).await.unwrap();
     permits.add_permits(20);
     enqueue(&embedded, 1).await;
     a_minute(&embedded).await;
     let paused = status(&embedded).await;
-    assert_eq!((paused.paused, paused.running, paused.waiting), (true, 0, 20));
-    assert_eq!(succeeded(&embedded).await, 1, "what ran went on to its end");
+    assert_eq!((paused.consumer.state, paused.in_flight, paused.waiting), (ConsumerState::Paused, 0, 20));
+    assert_eq!(succeeded(&embedded).await, 1, "the running job ran to its end");
 
-    embedded.resume_queue(WORK.name()).await.unwrap();
+    embedded.operator().resume(WORK.name()).await.unwrap();
     permits.add_permits(1);
     a_minute(&embedded).await;
     assert_eq!(succeeded(&embedded).await, 21);
-    assert!(!status(&embedded).await.paused);
+    assert_eq!(status(&embedded).await.consumer.state, ConsumerState::Active);
     running.stop(Duration::ZERO).await;
 }
 
@@ -128,23 +140,23 @@ async fn a_pause_outlives_the_engine() {
     let embedded = memory();
     let permits = Arc::new(Semaphore::new(10));
     enqueue(&embedded, 3).await;
-    embedded.pause_queue(WORK.name()).await.unwrap();
+    embedded.operator().pause(WORK.name()).await.unwrap();
     for _ in 0..2 {
         let running = start(&embedded, &permits, 4).await;
         a_minute(&embedded).await;
         assert_eq!((succeeded(&embedded).await, status(&embedded).await.waiting), (0, 3));
         running.stop(Duration::ZERO).await;
     }
-    embedded.resume_queue(WORK.name()).await.unwrap();
+    embedded.operator().resume(WORK.name()).await.unwrap();
     let running = start(&embedded, &permits, 4).await;
     a_minute(&embedded).await;
     assert_eq!(succeeded(&embedded).await, 3);
     running.stop(Duration::ZERO).await;
 }
 
-/// Two connections to one file, as two processes have them: what one writes, the other's engine hears of.
+/// Two connections to one file, like two processes: the engine of one notices what the other writes.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_hears_of_a_pause_by_another_process() {
+async fn an_engine_notices_a_pause_by_another_process() {
     let folder = tempfile::tempdir().unwrap();
     let open = || SqliteBackend::open(folder.path().join("jobs.db"), Settings::default()).unwrap();
     let (engines, others) = (open(), open());
@@ -153,7 +165,7 @@ async fn an_engine_hears_of_a_pause_by_another_process() {
     let client = others.client();
     let job = |id: &'static str| client.enqueue(Act { fail: false }).id(id).into_future();
     let running_now = async || {
-        while status(&others).await.running == 0 {
+        while status(&others).await.in_flight == 0 {
             tokio::task::yield_now().await;
         }
     };
@@ -161,9 +173,9 @@ async fn an_engine_hears_of_a_pause_by_another_process() {
     let first = job("first").await.unwrap();
     tokio::time::timeout(limit, running_now()).await.expect("the first job runs");
 
-    others.pause_queue(WORK.name()).await.unwrap();
+    others.operator().pause(WORK.name()).await.unwrap();
     job("second").await.unwrap();
-    // The engine has heard of it when it runs what was written later to another queue, a second later.
+    // The engine has noticed it when it runs what was written later to another queue, a second later.
     let tick = client.enqueue(Tick {}).delay(secs(1)).await.unwrap();
     client.wait(tick.id(), limit).await.unwrap();
     permits.add_permits(2);
@@ -173,26 +185,28 @@ async fn an_engine_hears_of_a_pause_by_another_process() {
     let second: Record = client.get(&"second".parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(second.state, JobState::Queued);
 
-    others.resume_queue(WORK.name()).await.unwrap();
+    others.operator().resume(WORK.name()).await.unwrap();
     assert_eq!(client.wait(&second.id, limit).await.unwrap().state, JobState::Succeeded);
     running.stop(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn queues_that_are_not_there_are_named() {
+async fn a_queue_is_known_once_it_is_declared() {
     let embedded = memory();
-    for error in [
-        embedded.pause_queue("nowhere").await.unwrap_err(),
-        embedded.resume_queue("nowhere").await.unwrap_err(),
-        embedded.redrive("nowhere").await.unwrap_err(),
-        embedded.count_dead_letters("nowhere", &DeadLetterFilter::default()).await.unwrap_err(),
-    ] {
-        assert!(error.to_string().contains("no queue \"nowhere\""), "{error}");
-    }
+    let operator = embedded.operator();
+    assert!(operator.pause("ordered").await.unwrap_err().to_string().contains("no queue \"ordered\""));
+    let names = operator.known_names().await.unwrap();
+    assert_eq!((names.queues.len(), names.queue_origin, names.jobs), (0, QueueOrigin::RunTime, Some(Vec::new())));
+    operator.declare(Queue::fifo("ordered")).await.unwrap();
+    operator.pause("ordered").await.unwrap();
+    enqueue(&embedded, 1).await;
+    let names = operator.known_names().await.unwrap();
+    assert_eq!(names.queues, ["ordered", "work"]);
+    assert_eq!(names.jobs.unwrap(), ["act"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn queues_say_how_they_stand() {
+async fn queues_report_their_status() {
     let embedded = memory();
     let client = embedded.client();
     enqueue(&embedded, 3).await;
@@ -202,14 +216,16 @@ async fn queues_say_how_they_stand() {
         embedded.send_raw("ordered", r#"{"job":"unknown"}"#).await.unwrap();
     }
     let work = status(&embedded).await;
-    assert_eq!((work.waiting, work.delayed, work.running, work.dead_letters), (3, 1, 0, 0));
-    let all = embedded.queues().await.unwrap();
+    assert_eq!((work.waiting, work.delayed, work.in_flight, work.dead_letters), (3, 1, 0, Some(0)));
+    assert_eq!(work.accuracy, Accuracy::Exact);
+    assert_eq!(work.consumer, Consumer { kind: ConsumerKind::Engine, state: ConsumerState::Active });
+    let all = embedded.operator().queues().await.unwrap();
     let ordered = all.iter().find(|status| status.queue == "ordered").unwrap();
-    assert_eq!((ordered.fifo, ordered.waiting, ordered.delayed), (true, 2, 0), "the second waits for its turn alone");
+    assert_eq!((ordered.fifo, ordered.waiting, ordered.delayed), (true, 2, 0), "the second only waits for its turn");
 }
 
 /// Jobs of two names fail, an hour apart; the names of those without a record are read from their bodies.
-async fn letters(embedded: &SqliteBackend) -> (Running, Timestamp) {
+async fn dead_letters(embedded: &SqliteBackend) -> (Running, Timestamp) {
     let permits = Arc::new(Semaphore::new(100));
     let running = start(embedded, &permits, 4).await;
     let client = embedded.client();
@@ -230,56 +246,147 @@ async fn letters(embedded: &SqliteBackend) -> (Running, Timestamp) {
     (running, since)
 }
 
-async fn counted(embedded: &SqliteBackend, filter: &DeadLetterFilter) -> Vec<(String, String, u64)> {
-    let counts = embedded.count_dead_letters(WORK.name(), filter).await.unwrap();
-    counts.into_iter().map(|count| (count.job, count.reason, count.letters)).collect()
+async fn counted(embedded: &SqliteBackend, filter: &DeadLetterFilter) -> Vec<DeadLetterCount> {
+    let counts = embedded.operator().count_dead_letters(WORK.name(), filter, &Stop::new()).await.unwrap();
+    assert_eq!(counts.uncounted, 0);
+    counts.counts
 }
 
-fn count(job: &str, reason: &str, letters: u64) -> (String, String, u64) {
-    (job.into(), reason.into(), letters)
+fn count(job: &str, reason: &str, dead_letters: u64) -> DeadLetterCount {
+    DeadLetterCount::new(job, reason, dead_letters)
+}
+
+fn acts() -> DeadLetterFilter {
+    DeadLetterFilter::all().with_job("act")
+}
+
+async fn redrive(embedded: &SqliteBackend, redrive: &Redrive) -> RedriveResult {
+    let result = embedded.operator().redrive(WORK.name(), redrive, &Stop::new(), &|_| {}).await.unwrap();
+    assert!(result.error.is_none() && result.method == RedriveMethod::Transactions, "{result:?}");
+    result
 }
 
 #[tokio::test(start_paused = true)]
 async fn dead_letters_are_counted_by_job_and_reason() {
     let embedded = memory();
-    let (running, since) = letters(&embedded).await;
+    let (running, since) = dead_letters(&embedded).await;
     running.stop(Duration::ZERO).await;
-    let all = counted(&embedded, &DeadLetterFilter::default()).await;
+    let all = counted(&embedded, &DeadLetterFilter::all()).await;
     let bad = |job| count(job, "bad-message", 1);
     assert_eq!(all, [bad(""), bad("7"), count("act", "failed", 3), bad("other"), count("other", "failed", 1)]);
-    let acts = DeadLetterFilter { job: Some("act".into()), ..DeadLetterFilter::default() };
-    assert_eq!(counted(&embedded, &acts).await, [count("act", "failed", 3)]);
-    let late = DeadLetterFilter { since: Some(since), ..acts.clone() };
-    assert_eq!(counted(&embedded, &late).await, [count("act", "failed", 1)]);
-    let early = DeadLetterFilter { before: Some(since), ..acts };
-    assert_eq!(counted(&embedded, &early).await, [count("act", "failed", 2)]);
+    assert_eq!(counted(&embedded, &acts()).await, [count("act", "failed", 3)]);
+    assert_eq!(counted(&embedded, &acts().with_since(since)).await, [count("act", "failed", 1)]);
+    assert_eq!(counted(&embedded, &acts().with_before(since)).await, [count("act", "failed", 2)]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_redrive_moves_what_was_chosen_and_leaves_the_rest() {
+async fn dead_letters_are_listed_oldest_first_a_page_at_a_time() {
     let embedded = memory();
-    let (running, since) = letters(&embedded).await;
+    let (running, since) = dead_letters(&embedded).await;
     running.stop(Duration::ZERO).await;
-    let late = DeadLetterFilter { job: Some("act".into()), since: Some(since), before: None };
-    assert_eq!(embedded.redrive_some(WORK.name(), &late, 10).await.unwrap(), 1);
-    assert_eq!(embedded.redrive_some(WORK.name(), &late, 10).await.unwrap(), 0);
+    let operator = embedded.operator();
+    let page = async |query: DeadLetterQuery| operator.dead_letters(WORK.name(), &query, &Stop::new()).await.unwrap();
+    let all = page(DeadLetterQuery::new(7)).await;
+    assert_eq!((all.dead_letters.len(), &all.next, all.sample), (7, &None, false));
+    let ids: Vec<_> = all.dead_letters.iter().take(4).map(|dead_letter| &*dead_letter.id).collect();
+    assert_eq!(ids, ["early-1", "early-2", "late", "other"]);
+    assert!(all.dead_letters.iter().all(|dead_letter| matches!(dead_letter.key, DeadLetterKey::Number(_))));
+    let (mut query, mut paged) = (DeadLetterQuery::new(3), Vec::new());
+    loop {
+        let page = page(query.clone()).await;
+        assert!(page.dead_letters.len() <= 3);
+        paged.extend(page.dead_letters);
+        match page.next {
+            Some(next) => query = query.with_cursor(next),
+            None => break,
+        }
+    }
+    assert_eq!(paged, all.dead_letters);
+    let late = page(DeadLetterQuery::new(1).with_filter(acts().with_since(since))).await;
+    assert_eq!((late.dead_letters.len(), late.next), (1, None));
+    assert_eq!(late.dead_letters[0], all.dead_letters[2]);
+    let wrong = DeadLetterQuery::new(1).with_cursor("no cursor of ours");
+    let error = operator.dead_letters(WORK.name(), &wrong, &Stop::new()).await.unwrap_err();
+    assert!(error.to_string().contains("is no cursor of dead letters of queue work"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_limited_redrive_moves_the_oldest() {
+    let embedded = memory();
+    let (running, since) = dead_letters(&embedded).await;
+    running.stop(Duration::ZERO).await;
+    let late = Redrive::all().with_filter(acts().with_since(since)).with_limit(10);
+    assert_eq!(redrive(&embedded, &late).await.progress.moved, 1);
+    assert_eq!(redrive(&embedded, &late).await.progress.moved, 0);
     let state = async |id: &str| embedded.client().get(&id.parse().unwrap()).await.unwrap().unwrap().state;
     assert_eq!((state("late").await, state("early-1").await), (JobState::Queued, JobState::Failed));
 
-    let acts = DeadLetterFilter { job: Some("act".into()), ..DeadLetterFilter::default() };
-    assert_eq!(embedded.redrive_some(WORK.name(), &acts, 1).await.unwrap(), 1);
-    assert_eq!((state("early-1").await, state("early-2").await), (JobState::Queued, JobState::Failed), "oldest first");
-    assert_eq!(status(&embedded).await.dead_letters, 5);
+    let oldest = Redrive::all().with_filter(acts()).with_limit(1);
+    assert_eq!(redrive(&embedded, &oldest).await.progress.moved, 1);
+    assert_eq!((state("early-1").await, state("early-2").await), (JobState::Queued, JobState::Failed));
+    assert_eq!(status(&embedded).await.dead_letters, Some(5));
 }
 
-/// An engine runs meanwhile, and jobs that fail again come back: a redrive moves each letter once, and ends.
+/// More than go into one transaction, and at a rate.
+#[tokio::test(start_paused = true)]
+async fn a_redrive_goes_in_steps_and_keeps_its_rate() {
+    let embedded = memory();
+    let permits = Arc::new(Semaphore::new(1300));
+    let running = start(&embedded, &permits, 64).await;
+    for _ in 0..1300 {
+        embedded.send_raw(WORK.name(), "no JSON").await.unwrap();
+    }
+    a_minute(&embedded).await;
+    running.stop(Duration::ZERO).await;
+    let steps = Mutex::new(Vec::new());
+    let step = |far: RedriveProgress| steps.lock().unwrap().push((far.moved, far.total));
+    let operator = embedded.operator();
+    let limited = Redrive::all().with_limit(1200);
+    operator.redrive(WORK.name(), &limited, &Stop::new(), &step).await.unwrap();
+    assert_eq!(steps.into_inner().unwrap(), [(500, 1200), (1000, 1200), (1200, 1200)]);
+    let began = tokio::time::Instant::now();
+    let at_fifty_a_second = Redrive::all().with_rate(NonZeroU32::new(50).unwrap());
+    assert_eq!(redrive(&embedded, &at_fifty_a_second).await.progress.moved, 100);
+    assert!(began.elapsed() >= secs(2) - Duration::from_millis(100), "five at a time, ten times a second");
+    assert!(began.elapsed() <= secs(3));
+}
+
+/// Dead letters outlive the records of their jobs, whose ids may be used again.
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_of_a_job_that_needs_it_no_more_is_removed() {
+    let embedded = memory();
+    let permits = Arc::new(Semaphore::new(100));
+    let running = start(&embedded, &permits, 4).await;
+    let client = embedded.client();
+    for id in ["again", "waits", "gone"] {
+        client.enqueue(Act { fail: true }).id(id).await.unwrap();
+        client.wait(&id.parse().unwrap(), hours(1)).await.unwrap();
+    }
+    tokio::time::sleep(hours(11)).await;
+    client.enqueue(Act { fail: false }).id("again").await.unwrap();
+    assert_eq!(client.wait(&"again".parse().unwrap(), hours(1)).await.unwrap().state, JobState::Succeeded);
+    client.enqueue(Act { fail: false }).id("waits").delay(hours(2)).await.unwrap();
+    assert_eq!(status(&embedded).await.dead_letters, Some(3));
+
+    let progress = redrive(&embedded, &Redrive::all()).await.progress;
+    assert_eq!((progress.moved, progress.obsolete, progress.total), (1, 2, 3));
+    a_minute(&embedded).await;
+    let record = async |id: &str| client.get(&id.parse().unwrap()).await.unwrap().unwrap();
+    assert_eq!((record("again").await.state, record("again").await.attempts.len()), (JobState::Succeeded, 1));
+    assert_eq!(record("waits").await.state, JobState::Scheduled);
+    assert_eq!(record("gone").await.state, JobState::Failed, "it has run again");
+    assert_eq!(status(&embedded).await.dead_letters, Some(1));
+    running.stop(Duration::ZERO).await;
+}
+
+/// Jobs fail again while the engine runs: a redrive moves each dead letter once, and ends.
 #[tokio::test(start_paused = true)]
 async fn a_redrive_ends_while_jobs_fail_again() {
     let embedded = memory();
-    let (running, _) = letters(&embedded).await;
-    assert_eq!(embedded.redrive(WORK.name()).await.unwrap(), 7);
+    let (running, _) = dead_letters(&embedded).await;
+    assert_eq!(redrive(&embedded, &Redrive::all()).await.progress.moved, 7);
     a_minute(&embedded).await;
-    assert_eq!(status(&embedded).await.dead_letters, 7);
+    assert_eq!(status(&embedded).await.dead_letters, Some(7));
     let attempts = embedded.client().get(&"late".parse().unwrap()).await.unwrap().unwrap().attempts;
     assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 1]);
     running.stop(Duration::ZERO).await;

@@ -1,4 +1,4 @@
-//! Pictures made smaller.
+//! Thumbnails of pictures.
 
 use lamplighter::{Job, Options, Queue, Retry, mins, secs};
 use schemars::JsonSchema;
@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::queues;
 
-/// Makes thumbnails of a picture (JPEG, PNG or WebP) in the object store, and writes them beside each other under keys
-/// that follow from the arguments: `<folder>/<key>/<size>.<format>`.
+/// Makes thumbnails of a picture (JPEG, PNG or WebP) in the object store, and writes them under keys that follow from
+/// the arguments: `<folder>/<key>/<size>.<format>`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MakeThumbnails {
@@ -27,7 +27,7 @@ pub struct MakeThumbnails {
     pub folder: String,
 }
 
-/// What a thumbnail is written as.
+/// The format of a thumbnail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ThumbnailFormat {
@@ -40,7 +40,7 @@ pub enum ThumbnailFormat {
 }
 
 impl ThumbnailFormat {
-    /// The end of a file's name.
+    /// The extension of a file's name.
     #[must_use]
     pub const fn extension(self) -> &'static str {
         match self {
@@ -73,14 +73,14 @@ impl MakeThumbnails {
         Self { key: key.into(), sizes: Self::default_sizes(), format: None, folder: Self::default_folder() }
     }
 
-    /// With these longest edges in pixels.
+    /// Sets the longest edges in pixels.
     #[must_use]
     pub fn sizes(mut self, sizes: impl IntoIterator<Item = u32>) -> Self {
         self.sizes = sizes.into_iter().collect();
         self
     }
 
-    /// In this format.
+    /// Sets the format.
     #[must_use]
     pub fn format(mut self, format: ThumbnailFormat) -> Self {
         self.format = Some(format);
@@ -100,7 +100,7 @@ impl Job for MakeThumbnails {
     const NAME: &'static str = "image.thumbnail";
     const QUEUE: Queue = queues::IMAGES;
 
-    /// Failures that can pass are those of the object store, which is back in seconds; a bad picture is not tried again.
+    /// Only failures of the object store are transient, and it is back in seconds; a bad picture is not tried again.
     fn options() -> Options {
         Options::new()
             .timeout(mins(2))
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_tells_the_limits() {
+    fn schema_states_the_limits() {
         let schema = Definition::of::<MakeThumbnails>().schema().to_value();
         let sizes = &schema["properties"]["sizes"];
         assert_eq!(sizes["maxItems"], MakeThumbnails::MAX_SIZES);

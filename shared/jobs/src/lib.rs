@@ -1,7 +1,7 @@
 //! The jobs, queues and schedules of this deployment: the one folder that a team edits every day.
 //!
-//! A definition is light: a program that only enqueues compiles this crate and a backend, never a handler. Handlers
-//! live in the functions' crates.
+//! A definition is lightweight: a program that only enqueues compiles this crate and a backend, never a handler.
+//! Handlers live in the functions' crates.
 
 pub mod images;
 pub mod queues;
@@ -21,9 +21,9 @@ pub fn definitions() -> Vec<Definition> {
     vec![Definition::of::<MakeThumbnails>(), Definition::of::<DailyReport>(), Definition::of::<DeliverWebhook>()]
 }
 
-/// What runs by itself.
+/// All schedules.
 #[must_use]
-#[expect(clippy::expect_used, reason = "expressions and arguments stand in this file, and a test reads them all")]
+#[expect(clippy::expect_used, reason = "expressions and arguments are in this file, and a test reads them all")]
 pub fn schedules() -> Vec<ScheduledJob> {
     all_schedules().expect("the schedules of this deployment are well formed")
 }
@@ -37,7 +37,7 @@ fn all_schedules() -> Result<Vec<ScheduledJob>, ScheduleError> {
 }
 
 /// How long records of this deployment are kept. Longer than the default after a success: the report of a day is made
-/// on the next, when the default would have let go of the day's first hours.
+/// on the next, when the default would have dropped the day's first hours.
 pub(crate) fn retention() -> Retention {
     Retention { succeeded: days(3), ..Retention::default() }
 }
@@ -51,10 +51,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn definitions_are_sound() {
+    fn definitions_are_valid() {
         let definitions = definitions();
         let names: BTreeSet<_> = definitions.iter().map(|definition| definition.name).collect();
-        assert_eq!(names.len(), definitions.len(), "a name stands there twice: {names:?}");
+        assert_eq!(names.len(), definitions.len(), "a name occurs twice: {names:?}");
         assert!(definitions.is_sorted_by_key(|definition| definition.name), "{names:?}");
         for definition in &definitions {
             assert!(is_job_name(definition.name), "{}", definition.name);
@@ -65,10 +65,10 @@ mod tests {
     }
 
     #[test]
-    fn schedules_are_sound_and_start_defined_jobs() {
+    fn schedules_are_valid_and_start_defined_jobs() {
         let (schedules, definitions) = (all_schedules().unwrap(), definitions());
         let names: BTreeSet<_> = schedules.iter().map(|scheduled| &scheduled.schedule.name).collect();
-        assert_eq!(names.len(), schedules.len(), "a name stands there twice: {names:?}");
+        assert_eq!(names.len(), schedules.len(), "a name occurs twice: {names:?}");
         for scheduled in &schedules {
             scheduled.schedule.check().unwrap();
             scheduled.schedule.eventbridge().unwrap();
@@ -85,9 +85,9 @@ mod tests {
         assert_eq!(next, Some("2026-11-24T06:00:00Z".parse().unwrap()));
     }
 
-    /// What senders check arguments against must name a field that is misspelt, and tell people what each is for.
+    /// Schemas, against which senders check arguments, must catch a misspelt field, and describe each field.
     #[test]
-    fn schemas_know_their_fields_and_describe_them() {
+    fn schemas_are_closed_and_describe_their_fields() {
         for definition in definitions() {
             let schema = definition.schema().to_value();
             let name = definition.name;

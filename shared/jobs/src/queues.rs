@@ -2,11 +2,11 @@
 
 use lamplighter::Queue;
 
-/// Webhooks: light jobs that wait for others, so whole batches run at once. The limit keeps a burst of events from
-/// becoming a flood at the receivers: at most 20 batches of ten.
+/// Webhooks: light jobs that mostly wait for receivers, so whole batches run concurrently. The limit keeps a burst of
+/// events from becoming a flood at the receivers: at most 20 batches of ten.
 pub const WEBHOOKS: Queue = Queue::standard("webhooks").max_concurrency(20);
 
-/// Pictures: heavy on CPU and memory, so one a time in each environment.
+/// Pictures: heavy on CPU and memory, so one at a time in each environment.
 pub const IMAGES: Queue = Queue::standard("images").batch_size(1).max_concurrency(20);
 
 /// Reports: few.

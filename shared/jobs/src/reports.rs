@@ -1,4 +1,4 @@
-//! What happened on a day.
+//! Daily reports.
 
 use jiff::civil::Date;
 use lamplighter::{Job, Options, Queue, Retry, mins, secs};
@@ -21,7 +21,7 @@ impl Job for DailyReport {
     const NAME: &'static str = "report.daily";
     const QUEUE: Queue = queues::REPORTS;
 
-    /// Reads a day's records page by page. What can fail is the table or the object store: both are worth waiting for.
+    /// Reads a day's records page by page. Only the table or the object store can fail: both are worth waiting for.
     fn options() -> Options {
         Options::new()
             .timeout(mins(5))
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_is_read_and_written_as_a_date() {
+    fn days_are_dates_in_json() {
         let job: DailyReport = serde_json::from_str(r#"{"day":"2026-11-23"}"#).unwrap();
         assert_eq!(job.day, Some(jiff::civil::date(2026, 11, 23)));
         assert_eq!(serde_json::to_string(&job).unwrap(), r#"{"day":"2026-11-23"}"#);

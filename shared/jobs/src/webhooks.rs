@@ -1,4 +1,4 @@
-//! Telling others by HTTP that something happened.
+//! Webhooks: events delivered by HTTP.
 
 use lamplighter::{Job, Options, Queue, Retry, hours, secs};
 use schemars::JsonSchema;
@@ -9,7 +9,7 @@ use url::Url;
 use crate::queues;
 
 /// Delivers an event by HTTP POST, signed as the Standard Webhooks specification says, and tries again while the
-/// receiver is away.
+/// receiver is unavailable.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeliverWebhook {
@@ -33,7 +33,7 @@ impl Job for DeliverWebhook {
     const NAME: &'static str = "webhook.deliver";
     const QUEUE: Queue = queues::WEBHOOKS;
 
-    /// Fifteen attempts over some nine hours on average, seventeen at most: a receiver may be away for a night.
+    /// Fifteen attempts over some nine hours on average, seventeen at most: a receiver may be down for a night.
     fn options() -> Options {
         Options::new()
             .timeout(secs(30))
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn gives_a_receiver_a_night_and_ends_within_a_day() {
+    fn retries_last_a_night_and_end_within_a_day() {
         let options = DeliverWebhook::options();
         let longest: std::time::Duration = waits(&options.retry, 1.0);
         assert!((hours(12)..hours(24)).contains(&longest), "at most {longest:?}");
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_takes_any_payload() {
+    fn schema_accepts_any_payload() {
         let schema = schemars::schema_for!(DeliverWebhook).to_value();
         let payload = &schema["properties"]["payload"];
         assert!(payload.get("type").is_none() && payload.get("$ref").is_none(), "{payload}");

@@ -2,7 +2,15 @@
 
 use std::{fmt, sync::Arc};
 
-use crate::{client::NewJob, function::Function, job::Definition, scheduled::ScheduledJob, variables::Variables};
+use crate::{
+    client::NewJob,
+    error::JobError,
+    function::Function,
+    job::Definition,
+    layer::{Execution, HandlerService, Layer, Layers, Output, Service},
+    scheduled::ScheduledJob,
+    variables::Variables,
+};
 
 /// What a deployment consists of: functions, definitions and schedules, in one list. The command `lamp`, the template, the
 /// check of a deployed stack and the embedded engine all read it.
@@ -36,6 +44,7 @@ pub struct App {
     /// Jobs that show the app at work.
     pub examples: Vec<NewJob>,
     functions: Vec<MakeFunction>,
+    layers: Layers,
 }
 
 /// Functions are made anew for each that runs them: making one may make clients.
@@ -45,7 +54,14 @@ impl App {
     /// An app of this name, with nothing in it yet.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
-        Self { name, definitions: Vec::new(), schedules: Vec::new(), examples: Vec::new(), functions: Vec::new() }
+        Self {
+            name,
+            definitions: Vec::new(),
+            schedules: Vec::new(),
+            examples: Vec::new(),
+            functions: Vec::new(),
+            layers: Layers::new(),
+        }
     }
 
     /// Adds a function, by what makes it: `.function(greetings::function)`.
@@ -83,10 +99,36 @@ impl App {
         self
     }
 
+    /// Puts a tower layer around the handlers of all functions, outside of the functions' own layers and of those added
+    /// here before. See [`layer`](crate::layer).
+    ///
+    /// A Lambda bootstrap runs its function without an app, so it has to add such layers itself: keep them as
+    /// [`Layers`] where both find them, and use [`layers`](Self::layers) here and [`Function::layers`] there.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<Execution, Response = Output, Error: Into<JobError>, Future: Send + 'static>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.layers = self.layers.layer(layer);
+        self
+    }
+
+    /// Puts several layers around the handlers of all functions.
+    #[must_use]
+    pub fn layers(mut self, layers: &Layers) -> Self {
+        self.layers.extend(layers);
+        self
+    }
+
     /// Makes all functions, in the order in which they were added, with settings from these variables.
     #[must_use]
     pub fn functions(&self, variables: &Variables) -> Vec<Function> {
-        self.functions.iter().map(|make| make(variables)).collect()
+        self.functions.iter().map(|make| make(variables).layers(&self.layers)).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Enqueueing jobs, and asking after them.
+//! The client: enqueues jobs, reads their records, cancels and retries them.
 
 mod new_job;
 mod schedules;
@@ -28,12 +28,12 @@ use crate::{
     record::{JobState, Record},
 };
 
-/// Enqueues jobs and asks after them. Made by a backend; cloning is cheap.
+/// Enqueues jobs, reads their records, and cancels or retries them. A backend creates it; cloning is cheap.
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
     origin: Origin,
-    /// Of a handler's client: what its function declares.
+    /// For a handler's client: the limits that its function declares.
     limits: Option<Arc<Limits>>,
 }
 
@@ -42,7 +42,7 @@ struct Shared {
     env: Env,
 }
 
-/// What jobs enqueued through a client inherit.
+/// The lineage that jobs enqueued through a client inherit.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Origin {
     pub(crate) parent: Option<JobId>,
@@ -62,13 +62,17 @@ impl Client {
         self
     }
 
+    pub(crate) fn env(&self) -> &Env {
+        &self.shared.env
+    }
+
     pub(crate) fn child_of(&self, parent: &JobId, message: &Message) -> Self {
         let origin =
             Origin { parent: Some(parent.clone()), hops: message.hops.saturating_add(1), trace: message.trace.clone() };
         Self { shared: self.shared.clone(), origin, limits: self.limits.clone() }
     }
 
-    /// Enqueues a job. Await the answer as it is, or say more first:
+    /// Enqueues a job. Await it directly, or set options first:
     /// `client.enqueue(job).delay(days(3)).id("order-42").await?`.
     pub fn enqueue<J: Job>(&self, job: J) -> Enqueue<'_> {
         Enqueue { client: self, job: job.into() }
@@ -80,17 +84,17 @@ impl Client {
         Enqueue { client: self, job: NewJob::raw(job.to_owned(), queue.to_owned(), tracking, args) }
     }
 
-    /// Enqueues many jobs, of one type or of several, in as few calls as the backend can: plain jobs, or each with its
-    /// own id, delay and the like as [`NewJob`]. The answers come in the jobs' order; a job that is refused does not
-    /// hold up the others, and of two with one id one is enqueued. All jobs are held in memory at once: whoever has
-    /// more than some ten thousand gives them in parts.
+    /// Enqueues many jobs, of one type or several, in as few calls as the backend allows: plain jobs, or [`NewJob`]s
+    /// with their own id, delay and so on. The results come in the order of the jobs; a refused job does not affect the
+    /// others, and of two jobs with the same id one is enqueued. All jobs are held in memory: split more than some ten
+    /// thousand into several calls.
     pub async fn enqueue_all<N: Into<NewJob>>(
         &self,
         jobs: impl IntoIterator<Item = N, IntoIter: Send>,
     ) -> Vec<Result<Enqueued, EnqueueError>> {
         let mut answers = Vec::new();
         let mut submissions = Vec::new();
-        // Neighbours mostly go to one queue: its name then stands in memory once.
+        // Consecutive jobs mostly go to the same queue: they share its name.
         let mut last: Option<Arc<str>> = None;
         for job in jobs {
             let job = job.into();
@@ -130,7 +134,7 @@ impl Client {
         self.store()?.get(id).await
     }
 
-    /// Waits until a job has ended, and gives its record.
+    /// Waits until a job has ended and returns its record.
     ///
     /// # Errors
     /// When that takes longer than `timeout`, when there is no such job, or when the store cannot be read.
@@ -138,7 +142,7 @@ impl Client {
         let store = self.store()?;
         let ended = async {
             loop {
-                // The watch begins before the look, or a change between the two would be missed.
+                // Subscribe before reading, or a change between the two would be missed.
                 let changed = store.changed(id);
                 match store.get(id).await? {
                     None => return Err(WaitError::Unknown(id.clone())),
@@ -160,11 +164,11 @@ impl Client {
         self.store()?.list(query).await
     }
 
-    /// Cancels a job that has not ended. Gives the state it is in now, or `None` when there is no such job.
+    /// Cancels a job that has not ended. Returns the state it is in now, or `None` when there is no such job.
     ///
     /// # Errors
-    /// When the store cannot be reached, the backend keeps no records, or this is the client of a handler whose function
-    /// does not [say so](crate::Function::manages_jobs).
+    /// When the store cannot be reached, the backend keeps no records, or this is a handler's client and its function
+    /// does not [declare it](crate::Function::manages_jobs).
     pub async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         if let Some(limits) = &self.limits {
             limits.check_manages(id, "cancelled")?;
@@ -172,8 +176,8 @@ impl Client {
         self.store()?.cancel(id).await
     }
 
-    /// Runs a job that has ended once more, under the same id and with its history. Gives the state it is in now, or
-    /// `None` when there is no such job.
+    /// Runs an ended job again, under the same id and with its history. Returns the state it is in now, or `None` when
+    /// there is no such job.
     ///
     /// # Errors
     /// As [`cancel`](Self::cancel).
@@ -187,7 +191,7 @@ impl Client {
     /// The store of records.
     ///
     /// # Errors
-    /// When the backend keeps none.
+    /// When the backend keeps no records.
     pub fn store(&self) -> Result<&Arc<dyn Store>, StoreError> {
         self.shared.backend.store.as_ref().ok_or_else(|| {
             StoreError::new(StoreErrorKind::Invalid, "this backend keeps no records: no table is configured")
@@ -201,7 +205,7 @@ impl fmt::Debug for Client {
     }
 }
 
-/// Why [`Client::wait`] gave no record.
+/// Why [`Client::wait`] returned no record.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum WaitError {
     /// It took too long.
@@ -209,7 +213,7 @@ pub enum WaitError {
     Timeout {
         /// The job.
         id: JobId,
-        /// How long it was waited for.
+        /// How long the client waited.
         after: Duration,
     },
     /// There is no such job.
@@ -220,7 +224,7 @@ pub enum WaitError {
     Store(#[from] StoreError),
 }
 
-/// A job about to be enqueued: await it. What can be said about it is what [`NewJob`] can say.
+/// A job about to be enqueued: await it. It takes the same options as [`NewJob`].
 #[must_use = "a job is enqueued when this is awaited"]
 pub struct Enqueue<'a> {
     client: &'a Client,
@@ -268,7 +272,7 @@ impl Enqueue<'_> {
     }
 }
 
-/// Leaves arguments that are too large for a message elsewhere, and puts a claim check into the message.
+/// Stores arguments that are too large for a message, and puts a claim check into the message instead.
 async fn check_in(payloads: &dyn Payloads, submission: EnqueueRequest) -> Result<EnqueueRequest, EnqueueError> {
     let mut message = (*submission.message).clone();
     message.args_at = Some(payloads.put(&submission.id, &message.args, submission.due_at).await?);

@@ -1,4 +1,4 @@
-//! What a handler knows about its own run.
+//! A handler's view of its own run.
 
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     client::Client,
+    env::Env,
     error::JobError,
     id::JobId,
     message::SharedMessage,
@@ -21,23 +22,27 @@ use crate::{
     stop::Stop,
 };
 
-/// What a handler knows about its own run, and what it can tell about it. Cloning is cheap.
+/// A handler's view of its own run, and its means to report on it. Cloning is cheap.
 #[derive(Clone)]
 pub struct Context(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) id: JobId,
     pub(crate) message: SharedMessage,
+    /// Arguments that the message only refers to, once they have been fetched.
+    pub(crate) fetched_args: OnceLock<Box<RawValue>>,
     pub(crate) queue: Arc<str>,
+    /// How often the message has been received; zero where no queue delivered it.
+    pub(crate) receives: u32,
     pub(crate) token: Token,
     pub(crate) max_attempts: u32,
     pub(crate) deadline: Instant,
     pub(crate) deadline_at: Timestamp,
     pub(crate) stop: Stop,
-    /// Made when someone asks, and cancelled when the lease turns out to be lost.
+    /// Created on first use, and cancelled when the lease turns out to be lost.
     pub(crate) lost: OnceLock<CancellationToken>,
     pub(crate) client: Client,
-    /// Made when someone asks: most jobs enqueue nothing.
+    /// Created on first use: most jobs enqueue nothing.
     pub(crate) child_client: OnceLock<Client>,
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) checkpoint: Option<Box<RawValue>>,
@@ -51,16 +56,16 @@ pub(crate) struct ReportedProgress {
 }
 
 impl Context {
-    /// How often progress is written to the store at most.
+    /// The shortest time between two writes of progress to the store.
     pub const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-    /// When a running job is looked after first, and how often from then on.
-    const FIRST_LOOK: Duration = Duration::from_secs(10);
-    const NEXT_LOOK: Duration = Duration::from_secs(20);
-    /// What a handler gets to end by itself once its job was cancelled, or another attempt has taken over.
+    /// When a running job's lease is first checked, and how often after that.
+    const FIRST_CHECK: Duration = Duration::from_secs(10);
+    const NEXT_CHECK: Duration = Duration::from_secs(20);
+    /// The time a handler has to end on its own after its job was cancelled or another attempt has taken over.
     pub const LOST_GRACE: Duration = Duration::from_secs(10);
-    /// The longest that the store gets for a note.
-    const LONGEST_NOTE: Duration = Duration::from_secs(10);
+    /// The longest time that the store has to save job data.
+    const JOB_DATA_TIMEOUT: Duration = Duration::from_secs(10);
 
     pub(crate) fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
@@ -78,38 +83,61 @@ impl Context {
         &self.0.message
     }
 
+    /// The arguments, also where they did not fit into the message.
+    pub(crate) fn args(&self) -> &RawValue {
+        self.0.fetched_args.get().unwrap_or(&self.0.message.args)
+    }
+
+    pub(crate) fn args_were_fetched(&self, args: Box<RawValue>) {
+        // Once an attempt.
+        let _ = self.0.fetched_args.set(args);
+    }
+
+    pub(crate) fn receives(&self) -> u32 {
+        self.0.receives
+    }
+
+    /// Whether the job has a record.
+    pub(crate) fn is_tracked(&self) -> bool {
+        self.0.store.is_some()
+    }
+
+    pub(crate) fn env(&self) -> &Env {
+        self.0.client.env()
+    }
+
     /// The queue that it came from, without any suffix.
     #[must_use]
     pub fn queue(&self) -> &str {
         &self.0.queue
     }
 
-    /// Which execution this is, from 1. Without a store it is the number of receives.
+    /// The number of this execution, from 1. Without a store it is the number of receives.
     #[must_use]
     pub fn attempt(&self) -> u32 {
         self.0.token.attempt
     }
 
-    /// How many executions the job's policy allows.
+    /// The number of executions that the job's policy allows.
     #[must_use]
     pub fn max_attempts(&self) -> u32 {
         self.0.max_attempts
     }
 
-    /// When this attempt will be ended from outside: its timeout, or its invocation's deadline less a margin.
+    /// The moment at which the worker ends this attempt: its timeout, or its invocation's deadline minus a margin.
     #[must_use]
     pub fn deadline(&self) -> Timestamp {
         self.0.deadline_at
     }
 
-    /// How long until the [deadline](Self::deadline).
+    /// The time left until the [deadline](Self::deadline).
     #[must_use]
     pub fn remaining(&self) -> Duration {
         self.0.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// Resolves when the job should come to an end early: its host is stopping, or it has lost its lease.
-    /// What the handler returns after that still counts.
+    /// Resolves when the job should end early: its host is stopping, or it has lost its lease. Unless the lease is
+    /// lost, the handler's result still counts after that.
     pub async fn cancelled(&self) {
         tokio::select! {
             () = self.0.stop.draining() => {}
@@ -117,7 +145,7 @@ impl Context {
         }
     }
 
-    /// Whether the job should come to an end early.
+    /// Returns whether the job should end early.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.0.stop.is_draining() || self.lost().is_cancelled()
@@ -127,8 +155,8 @@ impl Context {
         self.0.lost.get_or_init(CancellationToken::new)
     }
 
-    /// Says how far the job has come. Kept with its record, written at most once a second and at the end; without a
-    /// store it goes to the log only.
+    /// Reports the job's progress. It is kept with the record, and written at most once a second and at the end;
+    /// without a store it goes to the log only.
     pub fn progress(&self, done: u64, total: u64) {
         let progress = Progress { done, total };
         let due = {
@@ -147,7 +175,7 @@ impl Context {
         if self.0.store.is_some() {
             let context = self.clone();
             let data = JobData { progress: Some(progress), checkpoint: None };
-            // Progress is worth no waiting: what cannot be written now is written with the settlement.
+            // Nothing waits for progress: if this write fails, the settlement writes it.
             tokio::spawn(async move {
                 if let Err(error) = context.write(data).await {
                     tracing::debug!(%error, "progress not written");
@@ -156,12 +184,12 @@ impl Context {
         }
     }
 
-    /// Keeps a value that the next attempt of this job will find with [`resume`](Self::resume), should this one fail or
-    /// be lost. Durable when this returns.
+    /// Saves a value that the job's next attempt reads with [`resume`](Self::resume) if this one fails or is lost. It
+    /// is durable when this returns.
     ///
     /// # Errors
-    /// When the value cannot be written as JSON or has more than [`Record::MAX_VALUE_BYTES`], when there is no store, or when this attempt has lost its lease:
-    /// then the handler should end, since another attempt has taken over.
+    /// When the value cannot be written as JSON or is larger than [`Record::MAX_VALUE_BYTES`], when there is no store,
+    /// or when this attempt has lost its lease: the handler should then end, since another attempt has taken over.
     pub async fn checkpoint(&self, value: &(impl Serialize + Sync)) -> Result<(), StoreError> {
         let value = serde_json::value::to_raw_value(value)
             .map_err(|error| StoreError::new(StoreErrorKind::Invalid, format_args!("checkpoint: {error}")))?;
@@ -183,50 +211,51 @@ impl Context {
         }
     }
 
-    /// What an earlier attempt kept with [`checkpoint`](Self::checkpoint), where it fits `T`.
+    /// The value that an earlier attempt saved with [`checkpoint`](Self::checkpoint), if it fits `T`.
     #[must_use]
     pub fn resume<T: DeserializeOwned>(&self) -> Option<T> {
         self.0.checkpoint.as_deref().and_then(|value| serde_json::from_str(value.get()).ok())
     }
 
-    /// Puts the job back for `delay`, uncounted: `return ctx.snooze(mins(5));`. Without a store the receive counts.
+    /// Releases the job for `delay` without counting the attempt: `return ctx.snooze(mins(5));`. Without a store the
+    /// receive counts.
     ///
     /// # Errors
-    /// Always: the error is the message to the worker.
+    /// Always: the error makes the worker release the job.
     pub fn snooze<T>(&self, delay: Duration) -> Result<T, JobError> {
         Err(JobError::snooze(delay))
     }
 
-    /// A client for enqueueing further jobs, which will name this one as their parent and carry its trace on. It does
-    /// what the function [declares](crate::Function::enqueues), and refuses the rest.
+    /// A client for enqueueing further jobs, which get this one as their parent and continue its trace. It allows what
+    /// the function [declares](crate::Function::enqueues), and refuses the rest.
     #[must_use]
     pub fn client(&self) -> &Client {
         self.0.child_client.get_or_init(|| self.0.client.child_of(&self.0.id, &self.0.message))
     }
 
-    /// Looks from time to time, for as long as it is polled, whether the attempt still holds its lease: a job that was
-    /// cancelled hears of it, and one that runs for long is seen to.
+    /// Checks from time to time, while it is polled, whether the attempt still holds its lease, so that a cancelled job
+    /// learns of it and the store learns of a job that runs for long.
     ///
-    /// Resolves when the lease has been lost for [`Self::LOST_GRACE`] already: who has not listened by then only keeps a
-    /// place that another job could have.
+    /// Resolves once the lease has been lost for [`Self::LOST_GRACE`]: a handler that still runs then only keeps a
+    /// place that another job could use.
     pub(crate) async fn watch_lease(&self) {
         if self.0.store.is_none() {
             return std::future::pending().await;
         }
-        tokio::time::sleep(Self::FIRST_LOOK).await;
-        // Boxed, since most jobs have ended by then, and each of them would carry it along.
-        Box::pin(self.look_at_lease()).await;
+        tokio::time::sleep(Self::FIRST_CHECK).await;
+        // Boxed: most jobs have ended by then, and each would carry the size of this future.
+        Box::pin(self.check_lease()).await;
     }
 
-    async fn look_at_lease(&self) {
+    async fn check_lease(&self) {
         loop {
             if let Err(error) = self.write(JobData::default()).await {
-                tracing::debug!(id = %self.id(), %error, "the lease could not be looked at");
+                tracing::debug!(id = %self.id(), %error, "the lease could not be checked");
             }
             if self.lost().is_cancelled() {
                 return tokio::time::sleep(Self::LOST_GRACE).await;
             }
-            tokio::time::sleep(Self::NEXT_LOOK).await;
+            tokio::time::sleep(Self::NEXT_CHECK).await;
         }
     }
 
@@ -236,12 +265,13 @@ impl Context {
 
     async fn write(&self, data: JobData) -> Result<LeaseStatus, StoreError> {
         let Some(store) = &self.0.store else {
-            let text = "this job is not tracked, so there is nowhere to keep a checkpoint; configure a table, and do not \
+            let text = "this job is not tracked, so its checkpoint cannot be kept; configure a table, and do not \
                         mark the job as untracked";
             return Err(StoreError::new(StoreErrorKind::Invalid, text));
         };
-        let late = || StoreError::unavailable(format_args!("the store did not answer within {:?}", Self::LONGEST_NOTE));
-        let status = timeout(Self::LONGEST_NOTE, store.save_job_data(&self.0.id, self.0.token, data))
+        let late =
+            || StoreError::unavailable(format_args!("the store did not answer within {:?}", Self::JOB_DATA_TIMEOUT));
+        let status = timeout(Self::JOB_DATA_TIMEOUT, store.save_job_data(&self.0.id, self.0.token, data))
             .await
             .unwrap_or_else(|_| Err(late()))?;
         if status == LeaseStatus::Lost {

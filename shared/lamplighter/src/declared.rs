@@ -1,5 +1,5 @@
-//! What a function says its handlers do, beside performing jobs: the deployed function may do that and no more, and a
-//! handler's client refuses the rest on every backend, so that a development machine finds it.
+//! What a function declares its handlers to do besides performing jobs. The deployed function may do that and no more;
+//! a handler's client refuses the rest on every backend, so that a missing declaration shows up in development.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{
     queue::Queue,
 };
 
-/// Holds a handler's client to what its function declares.
+/// Limits a handler's client to what its function declares.
 #[derive(Debug)]
 pub(crate) struct Limits {
     pub(crate) function: &'static str,
@@ -50,7 +50,7 @@ impl Limits {
         }
     }
 
-    /// `done` is what was to be done to the job: "cancelled".
+    /// `done` completes "job … was not …": "cancelled".
     pub(crate) fn check_manages(&self, id: &JobId, done: &str) -> Result<(), StoreError> {
         if self.manages_jobs {
             return Ok(());

@@ -1,4 +1,4 @@
-//! What a host hands to the worker, and what the worker answers.
+//! Deliveries, which a host passes to the worker, and dispositions, which the worker returns.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,41 +13,60 @@ pub struct Delivery {
     pub queue: Arc<str>,
     /// The transport's id of the message. Not an identity of the job: a redrive changes it.
     pub message_id: String,
-    /// What the transport wants to see again when the message is settled.
+    /// The transport's handle for settling the message.
     pub receipt: String,
-    /// The body as it came.
+    /// The body as received.
     pub body: String,
-    /// How often the message has been received, this time included; from 1.
+    /// The number of receives of the message, this one included; from 1.
     pub receive_count: u32,
     /// The message group, on FIFO queues only: jobs of one group run one after the other.
     pub group: Option<Arc<str>>,
 }
 
-/// What the host must do with one delivery.
+impl Delivery {
+    /// A message that is received for the first time, of no group.
+    pub fn new(
+        queue: impl Into<Arc<str>>,
+        message_id: impl Into<String>,
+        receipt: impl Into<String>,
+        body: impl Into<String>,
+    ) -> Self {
+        Self {
+            queue: queue.into(),
+            message_id: message_id.into(),
+            receipt: receipt.into(),
+            body: body.into(),
+            receive_count: 1,
+            group: None,
+        }
+    }
+}
+
+/// The worker's instruction for one delivery, which the host must carry out.
 #[derive(Debug, Clone)]
 pub struct Disposition {
     /// [`Delivery::message_id`].
     pub message_id: String,
     /// [`Delivery::receipt`].
     pub receipt: String,
-    /// What to do.
+    /// The action on the message.
     pub action: MessageAction,
-    /// The right under which the job ran, where a store had given one. A host whose store and queue are one does nothing
-    /// to a message that goes on under another right: its job was cancelled and retried meanwhile.
+    /// The token under which the job ran, if a store issued one. A host whose store is also its queue does not touch a
+    /// message that continues under another token: its job was cancelled and retried meanwhile.
     pub token: Option<Token>,
-    /// The store has already done it to the message, in the same transaction as the record: the host has nothing left
-    /// to do. Only where store and queue are one.
+    /// The store has already settled the message, in the same transaction as the record: the host has nothing left to
+    /// do. Only when the store is also the queue.
     pub done: bool,
 }
 
-/// What to do with a message.
+/// An action on a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MessageAction {
     /// Delete it.
     Ack,
-    /// Let it come again after this time: an attempt has failed, or the handler put the job back.
+    /// Redeliver it after this time: an attempt has failed, or the handler snoozed the job.
     Retry(Duration),
-    /// Let it come again: it has not been run. `None` leaves its visibility timeout as it is.
+    /// Redeliver it: it has not been run. `None` leaves its visibility timeout unchanged.
     Release(Option<Duration>),
     /// Move it to the dead-letter queue with the reason, and delete it.
     DeadLetter(DeadLetterCause),
@@ -74,9 +93,9 @@ pub enum DeadLetterReason {
     ForeignId,
     /// All attempts are used up.
     AttemptsExhausted,
-    /// Too many jobs begat each other.
+    /// Too many jobs enqueued each other in a chain.
     TooManyHops,
-    /// The handler said that the job has failed for good.
+    /// The handler failed the job for good.
     #[default]
     #[serde(other)] // a reason that only a newer version knows
     Failed,

@@ -1,4 +1,4 @@
-//! What the core needs from outside itself: the time and chance. Tests drive both.
+//! The clock and the randomness that the core uses. Tests control both.
 
 use std::{
     fmt,
@@ -9,7 +9,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// Tells the time of day.
+/// A source of the current time.
 pub trait Clock: Send + Sync + 'static {
     /// The current moment.
     fn now(&self) -> Timestamp;
@@ -34,7 +34,7 @@ pub struct TokioClock {
 }
 
 impl TokioClock {
-    /// A clock that shows `start` now. Call it inside the runtime whose time it shall follow.
+    /// A clock that shows `start` now. Call it inside the runtime whose time it is to follow.
     #[must_use]
     pub fn starting_at(start: Timestamp) -> Self {
         Self { start, origin: Instant::now() }
@@ -69,7 +69,7 @@ impl Random for SystemRandom {
     }
 }
 
-/// A generator that gives the same numbers for the same seed.
+/// A generator that returns the same numbers for the same seed.
 #[derive(Debug)]
 pub struct SeededRandom(Mutex<fastrand::Rng>);
 
@@ -87,7 +87,7 @@ impl Random for SeededRandom {
     }
 }
 
-/// A [`Clock`] and a source of [`Random`] numbers, handed to everything that needs either.
+/// A [`Clock`] and a source of [`Random`] numbers, passed to everything that needs either.
 #[derive(Clone)]
 pub struct Env {
     /// The clock.
@@ -112,7 +112,7 @@ impl Env {
     /// A clock that stands still at `at`, and random numbers made from `seed`.
     #[must_use]
     pub fn seeded(at: Timestamp, seed: u64) -> Self {
-        Self { clock: Arc::new(Standstill(at)), random: Arc::new(SeededRandom::new(seed)) }
+        Self { clock: Arc::new(FixedClock(at)), random: Arc::new(SeededRandom::new(seed)) }
     }
 
     /// The current moment.
@@ -121,7 +121,7 @@ impl Env {
         self.clock.now()
     }
 
-    /// How long from now until `moment`; zero when it has passed.
+    /// The time from now until `moment`; zero when it has passed.
     #[must_use]
     pub fn until(&self, moment: Timestamp) -> Duration {
         Duration::try_from(moment.duration_since(self.now())).unwrap_or(Duration::ZERO)
@@ -140,9 +140,9 @@ impl fmt::Debug for Env {
     }
 }
 
-struct Standstill(Timestamp);
+struct FixedClock(Timestamp);
 
-impl Clock for Standstill {
+impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         self.0
     }

@@ -1,16 +1,33 @@
-//! How a handler says that a job did not succeed.
+//! The errors that handlers return.
 
 use std::{borrow::Cow, error::Error, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use crate::{misfit::Misfit, redaction::Redactor};
+
 /// Why an attempt did not succeed, and what follows from it.
 ///
-/// Any error becomes one by `?` and then means "try again by the job's policy". It is not itself an
-/// [`Error`], so that `?` can take them all.
+/// `?` converts any error into one that means "try again by the job's policy". The type itself does not implement
+/// [`Error`], so that `?` accepts every error type.
 pub struct JobError {
     pub(crate) action: ErrorAction,
+    dependency_down: bool,
     source: Box<dyn Error + Send + Sync>,
+}
+
+/// What follows from a [`JobError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum JobErrorKind {
+    /// The job is tried again, if attempts are left.
+    Retry,
+    /// The job has failed for good.
+    Fail,
+    /// The job is put back, and the attempt does not count.
+    Snooze,
+    /// The arguments do not fit the job, and no handler ran: the job has failed, and its message is dead-lettered as bad.
+    BadArguments,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,44 +38,139 @@ pub(crate) enum ErrorAction {
     RetryIn(Duration),
     /// Try again by policy, but not before this time has passed.
     RetryAfter(Duration),
-    /// Try no more.
+    /// Do not try again.
     Fail,
-    /// Put back for this long; the attempt does not count.
+    /// Release the job for this long; the attempt does not count.
     Snooze(Duration),
+    /// The arguments do not fit the job.
+    BadArguments,
 }
 
 impl JobError {
     /// Try again by the job's policy: what `?` does.
     pub fn retry(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { action: ErrorAction::Retry, source: error.into() }
+        Self::new(ErrorAction::Retry, error.into())
     }
 
-    /// Try again after `delay` instead of the policy's time, if attempts are left: for a time that the handler itself
-    /// knows to be right. One that others name belongs in [`retry_after`](Self::retry_after).
+    /// Try again after `delay` instead of the policy's time, if attempts are left: for a delay that the handler itself
+    /// knows to be right. A delay that another party names belongs in [`retry_after`](Self::retry_after).
     pub fn retry_in(delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { action: ErrorAction::RetryIn(delay), source: error.into() }
+        Self::new(ErrorAction::RetryIn(delay), error.into())
     }
 
-    /// Try again by the job's policy, but not before `delay` has passed, if attempts are left: for a time that somebody
-    /// else names, such as a `Retry-After`. Nobody else can make the job use up its attempts sooner than its policy
-    /// says. How long they may put it off is up to the handler, which bounds `delay` by what it trusts them with.
+    /// Try again by the job's policy, but not before `delay` has passed, if attempts are left: for a delay that another
+    /// party names, such as `Retry-After`. That party cannot make the job use up its attempts sooner than its policy
+    /// says. The handler decides how long the job may be delayed, and caps `delay` accordingly.
     pub fn retry_after(delay: Duration, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { action: ErrorAction::RetryAfter(delay), source: error.into() }
+        Self::new(ErrorAction::RetryAfter(delay), error.into())
     }
 
     /// The job has failed for good: trying again could not help.
     pub fn fail(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { action: ErrorAction::Fail, source: error.into() }
+        Self::new(ErrorAction::Fail, error.into())
     }
 
     pub(crate) fn snooze(delay: Duration) -> Self {
-        Self { action: ErrorAction::Snooze(delay), source: "put back by the handler".into() }
+        Self::new(ErrorAction::Snooze(delay), "snoozed by the handler".into())
     }
 
-    /// The error's text and those of its causes, as records and logs keep it.
+    pub(crate) fn bad_arguments(misfit: Misfit) -> Self {
+        Self::new(ErrorAction::BadArguments, misfit.into())
+    }
+
+    fn new(action: ErrorAction, source: Box<dyn Error + Send + Sync>) -> Self {
+        Self { action, dependency_down: false, source }
+    }
+
+    /// Marks the error: something that the job depends on is down. A [circuit breaker](crate::layer::CircuitBreaker) goes
+    /// by it; without one it changes nothing.
+    #[must_use]
+    pub fn dependency_down(mut self) -> Self {
+        self.dependency_down = true;
+        self
+    }
+
+    /// Whether the error is [marked](Self::dependency_down).
+    #[must_use]
+    pub fn is_dependency_down(&self) -> bool {
+        self.dependency_down
+    }
+
+    /// What follows from it.
+    #[must_use]
+    pub fn kind(&self) -> JobErrorKind {
+        match self.action {
+            ErrorAction::Retry | ErrorAction::RetryIn(_) | ErrorAction::RetryAfter(_) => JobErrorKind::Retry,
+            ErrorAction::Fail => JobErrorKind::Fail,
+            ErrorAction::Snooze(_) => JobErrorKind::Snooze,
+            ErrorAction::BadArguments => JobErrorKind::BadArguments,
+        }
+    }
+
+    /// The error that it was made of.
+    #[must_use]
+    pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.source
+    }
+
+    /// The error of a tower service that boxes its errors, as tower's own layers do. A job error that passed through such a
+    /// layer is what it was; any other error means: try again by the job's policy.
+    ///
+    /// ```
+    /// # use std::error::Error;
+    /// # use lamplighter::{JobError, layer::JobErrorKind};
+    /// let boxed: Box<dyn Error + Send + Sync> = JobError::fail("no such customer").into();
+    /// assert_eq!(JobError::from_boxed(boxed).kind(), JobErrorKind::Fail);
+    /// ```
+    #[must_use]
+    pub fn from_boxed(error: Box<dyn Error + Send + Sync>) -> Self {
+        match error.downcast::<Boxed>() {
+            Ok(boxed) => boxed.0,
+            Err(error) => Self::retry(error),
+        }
+    }
+
+    /// The texts of the error and its causes, as records and logs keep them.
     #[must_use]
     pub fn text(&self) -> ErrorText {
-        ErrorText::from_error(&*self.source)
+        self.redacted_text(None)
+    }
+
+    /// [`text`](Self::text), without what the redactor finds.
+    pub(crate) fn redacted_text(&self, redactor: Option<&Redactor>) -> ErrorText {
+        match redactor {
+            None => ErrorText::from_error(&*self.source),
+            Some(redactor) => {
+                ErrorText::of_chain(&*self.source, |error| redactor.text(&error.to_string()).into_owned())
+            }
+        }
+    }
+}
+
+/// A job error on its way through a service that boxes errors.
+struct Boxed(JobError);
+
+impl From<JobError> for Box<dyn Error + Send + Sync> {
+    fn from(error: JobError) -> Self {
+        Box::new(Boxed(error))
+    }
+}
+
+impl Error for Boxed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.source()
+    }
+}
+
+impl fmt::Debug for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Boxed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
     }
 }
 
@@ -70,7 +182,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for JobError {
 
 impl fmt::Debug for JobError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JobError").field("verdict", &self.action).field("source", &self.source).finish()
+        f.debug_struct("JobError").field("action", &self.action).field("source", &self.source).finish()
     }
 }
 
@@ -80,8 +192,8 @@ impl fmt::Display for JobError {
     }
 }
 
-/// An error as it is kept: its message, and the messages of its causes, outermost first. Bounded, so that a
-/// record stays small whatever a handler puts into its errors.
+/// An error as records keep it: its message and the messages of its causes, outermost first. Bounded, so that a record
+/// stays small whatever a handler returns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorText {
     /// The outermost message.
@@ -106,13 +218,18 @@ impl ErrorText {
     /// The texts of `error` and its sources.
     #[must_use]
     pub fn from_error(error: &(dyn Error + 'static)) -> Self {
-        let mut text = Self::new(error.to_string());
+        Self::of_chain(error, |error| error.to_string())
+    }
+
+    /// The texts are cut after `of` has made them, so that no part of a value is left where one was cut through.
+    fn of_chain(error: &(dyn Error + 'static), of: impl Fn(&(dyn Error + 'static)) -> String) -> Self {
+        let mut text = Self::new(of(error));
         let mut cause = error.source();
         while let Some(error) = cause {
             if text.chain.len() == Self::MAX_CHAIN {
                 break;
             }
-            text.chain.push(bounded(error.to_string().into()));
+            text.chain.push(bounded(of(error).into()));
             cause = error.source();
         }
         text
@@ -146,7 +263,7 @@ mod tests {
     struct Publish(#[source] std::num::ParseIntError);
 
     #[test]
-    fn question_mark_takes_any_error_and_keeps_its_causes() {
+    fn question_mark_converts_any_error_with_its_causes() {
         fn handler() -> Result<(), JobError> {
             "x".parse::<u8>().map_err(Publish)?;
             Ok(())

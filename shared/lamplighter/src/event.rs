@@ -6,7 +6,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::job::{Definition, Job};
 
-/// Which EventBridge events start a job, and how.
+/// The EventBridge events that start a job, and the mapping to its arguments.
 ///
 /// ```
 /// # use lamplighter::{EventTrigger, Job, Queue};
@@ -19,7 +19,7 @@ use crate::job::{Definition, Job};
 /// assert!(!trigger.matches("shop.uploads", "Object Removed", &[]));
 /// ```
 ///
-/// Where an event is not made for the job, each argument is taken from its place:
+/// If the event's `detail` does not have the form of the arguments, map each argument from a path:
 ///
 /// ```
 /// # use lamplighter::{EventTrigger, Job, Queue};
@@ -45,11 +45,11 @@ pub struct EventTrigger {
     /// The scheduled rule that it belongs to.
     pub rule: Option<&'static str>,
     fixed_args: Option<Box<RawValue>>,
-    /// Arguments, and where in the event they stand.
+    /// Arguments, each with its path in the event.
     mapped_args: Vec<(&'static str, &'static str)>,
 }
 
-/// What an event consists of (Amazon EventBridge User Guide, "Events metadata").
+/// The fields of an event (Amazon EventBridge User Guide, "Events metadata").
 const FIELDS: [&str; 9] =
     ["version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"];
 
@@ -82,15 +82,15 @@ impl EventTrigger {
         self
     }
 
-    /// Only events of the scheduled rule whose name is this, or ends with `-` and this. The job's id is then
-    /// `<rule>@<the event's time>`, so that a tick delivered twice is one job.
+    /// Only events of the scheduled rule with this name, or with a name that ends with `-` and this one. The job's id
+    /// is then `<rule>@<the event's time>`, so that a tick delivered twice is one job.
     #[must_use]
     pub fn rule(mut self, name: &'static str) -> Self {
         self.rule = Some(name);
         self
     }
 
-    /// These arguments instead of the event's `detail`. A value that cannot be written as a JSON object is ignored
+    /// Uses these arguments instead of the event's `detail`. A value that cannot be written as a JSON object is ignored
     /// here and refused when the job is made.
     #[must_use]
     pub fn args<J: Job>(mut self, job: &J) -> Self {
@@ -98,12 +98,11 @@ impl EventTrigger {
         self
     }
 
-    /// Takes one argument from the event: `$.detail.order.id`, `$.time`. Names are parted by points, as in EventBridge's
-    /// input paths; there is no way into a list. Where the event has nothing there, the argument is that of
-    /// [`args`](Self::args), or is left out.
+    /// Takes one argument from the event: `$.detail.order.id`, `$.time`. Names are separated by dots, as in
+    /// EventBridge's input paths; a path cannot select from a list. If the event has nothing at the path, the argument
+    /// comes from [`args`](Self::args), or is left out.
     ///
-    /// A path that leads nowhere, and arguments that do not fit the job's schema, are contradictions that `lamp infra`
-    /// tells.
+    /// `lamp infra` reports a path that no event has, and arguments that do not fit the job's schema.
     #[must_use]
     pub fn arg(mut self, name: &'static str, path: &'static str) -> Self {
         self.mapped_args.push((name, path));
@@ -134,7 +133,7 @@ impl EventTrigger {
         &self.mapped_args
     }
 
-    /// Whether a path leads to something that events have.
+    /// Returns whether a path leads to a field that events have.
     #[must_use]
     pub fn is_path(path: &str) -> bool {
         let Some(path) = path.strip_prefix("$.") else { return false };
@@ -146,10 +145,10 @@ impl EventTrigger {
             && rest.iter().all(|name| !name.is_empty() && !name.contains(['[', ']', '*', '"', '\'']))
     }
 
-    /// The arguments of the job that an event starts; `field` gives what the event has under a name.
+    /// The arguments of the job that an event starts; `field` returns the event's field of a name.
     ///
     /// # Errors
-    /// When arguments are mapped into fixed ones that are no object.
+    /// When arguments are mapped into fixed ones that are not an object.
     pub fn args_of<'e>(&self, field: impl Fn(&str) -> Option<&'e RawValue>) -> serde_json::Result<Box<RawValue>> {
         if self.mapped_args.is_empty() {
             let own = self.fixed_args.clone().or_else(|| field("detail").map(ToOwned::to_owned));
@@ -169,7 +168,7 @@ impl EventTrigger {
         to_raw_value(&args)
     }
 
-    /// Whether an event of this source and detail type, caused by these resources (ARNs), starts the job.
+    /// Returns whether an event of this source and detail type, caused by these resources (ARNs), starts the job.
     #[must_use]
     pub fn matches(&self, source: &str, detail_type: &str, resources: &[String]) -> bool {
         let rule_fits = |rule: &str| {
@@ -184,7 +183,7 @@ impl EventTrigger {
     }
 }
 
-/// What an object has under a name; nothing, where it is no object.
+/// The member of an object with this name; `None` when the value is not an object.
 fn member(value: &RawValue, name: &str) -> Option<Box<RawValue>> {
     let mut members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(value.get()).ok()?;
     members.remove(name)
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_the_detail_or_taken_from_their_places() {
+    fn arguments_come_from_detail_or_mapped_paths() {
         let trigger = EventTrigger::new::<Ship>().source("shop");
         assert_eq!(args(&trigger, json!({ "detail": { "order": 7 } })), r#"{"order":7}"#);
         assert_eq!(args(&trigger, json!({})), "{}");
@@ -237,7 +236,7 @@ mod tests {
         let event =
             json!({ "time": "2026-05-01T06:00:00Z", "detail": { "paid": { "order": 18446744073709551615_u64 } } });
         assert_eq!(args(&mapped, event), r#"{"note":"2026-05-01T06:00:00Z","order":18446744073709551615}"#);
-        assert_eq!(args(&mapped, json!({ "detail": { "paid": 3 } })), "{}", "what is not there is left out");
+        assert_eq!(args(&mapped, json!({ "detail": { "paid": 3 } })), "{}", "a missing value is left out");
 
         let fixed = mapped.args(&Ship { order: 1, note: "by hand".into() });
         assert_eq!(args(&fixed, json!({ "detail": {} })), r#"{"note":"by hand","order":1}"#);
@@ -246,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_lead_into_events() {
+    fn is_path_accepts_event_fields_only() {
         for path in ["$.time", "$.detail", "$.detail.a.b", "$.detail-type"] {
             assert!(EventTrigger::is_path(path), "{path}");
         }

@@ -1,16 +1,26 @@
 //! A function: a router of handlers, and what the platform must know about it.
 
-use std::{collections::BTreeMap, fmt, marker::PhantomData, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    marker::PhantomData,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use schemars::Schema;
+use serde_json::value::RawValue;
 
 use crate::{
+    error::JobError,
     event::EventTrigger,
     handler::{ErasedHandler, Handler, erase},
     job::{Job, schema_of},
+    layer::{self, ErasedLayer, Execution, HandlerService, Layer, Layers, Output, Service},
     message::is_job_name,
     options::{Options, Overlap},
     queue::Queue,
+    redaction::{Redaction, Redactor},
     setting::Setting,
     worker::SETTLE_JOB,
 };
@@ -36,6 +46,8 @@ pub struct Function<S = ()> {
     routes: BTreeMap<&'static str, Arc<Route>>,
     pending: Vec<(&'static str, Bind<S>)>,
     duplicates: Vec<&'static str>,
+    /// Layers that were added before any job.
+    layers_of_nothing: usize,
     state: PhantomData<fn(S)>,
 }
 
@@ -86,6 +98,10 @@ pub struct Route {
     pub options: Arc<Options>,
     schema: fn() -> Schema,
     pub(crate) handler: Option<ErasedHandler>,
+    /// To be put around the handler, the first one innermost.
+    layers: Vec<ErasedLayer>,
+    /// Made from the schema when an attempt has failed.
+    redaction: OnceLock<Option<Arc<Redaction>>>,
 }
 
 impl Route {
@@ -93,6 +109,12 @@ impl Route {
     #[must_use]
     pub fn schema(&self) -> Schema {
         (self.schema)()
+    }
+
+    /// What removes the job's sensitive arguments from texts; `None` where it has none.
+    pub(crate) fn redactor(&self, args: &RawValue) -> Option<Redactor> {
+        let redaction = self.redaction.get_or_init(|| Redaction::of(self.schema()).map(Arc::new));
+        redaction.as_ref().map(|redaction| redaction.redactor(args))
     }
 }
 
@@ -107,6 +129,13 @@ impl Function {
     pub const MAX_TIMEOUT: Duration = Duration::from_secs(900);
     /// What a function's timeout has above its slowest job: time to settle, and for the margin below the deadline.
     pub const TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
+    /// The highest [receive limit](Function::receive_limit) (Amazon SQS API Reference, SetQueueAttributes:
+    /// `maxReceiveCount`).
+    pub const MAX_RECEIVES: u32 = 1000;
+    /// Receives beyond the attempts of a queue's jobs: a job that is released (throttled, unknown during a deployment) is
+    /// received again without having been run. At least five receives are AWS's advice (AWS Lambda Developer Guide,
+    /// "Creating and configuring an Amazon SQS event source mapping").
+    pub const SPARE_RECEIVES: u32 = 5;
 }
 
 impl<S: Clone + Send + Sync + 'static> Function<S> {
@@ -133,6 +162,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
             routes: BTreeMap::new(),
             pending: Vec::new(),
             duplicates: Vec::new(),
+            layers_of_nothing: 0,
             state: PhantomData,
         }
     }
@@ -166,7 +196,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
         self
     }
 
-    /// A value that whoever deploys the function decides.
+    /// A value that is chosen at deployment.
     #[must_use]
     pub fn setting(mut self, setting: Setting) -> Self {
         self.spec.settings.push(setting);
@@ -241,11 +271,60 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
         Form: 'static,
     {
         let (queue, options) = (J::QUEUE, Arc::new(J::options()));
-        let route = Route { job: J::NAME, queue, options, schema: schema_of::<J>, handler: None };
+        let route = Route {
+            job: J::NAME,
+            queue,
+            options,
+            schema: schema_of::<J>,
+            handler: None,
+            layers: Vec::new(),
+            redaction: OnceLock::new(),
+        };
         if self.routes.insert(J::NAME, Arc::new(route)).is_some() {
             self.duplicates.push(J::NAME);
         }
         self.pending.push((J::NAME, Box::new(move |state| erase::<J, S, Form, H>(handler, state))));
+        self
+    }
+
+    /// Puts a tower layer around the handlers that have been added so far, as axum's `Router::layer` does: each layer goes
+    /// around those added before it, so the last one sees an execution first and its outcome last. A handler that is added
+    /// after a layer is outside of it. See [`layer`](crate::layer).
+    ///
+    /// ```
+    /// # use lamplighter::{Context, Function, Job, JobError, Queue};
+    /// # #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    /// # pub struct Greet { pub name: String }
+    /// # impl Job for Greet { const NAME: &'static str = "greeting.say"; const QUEUE: Queue = Queue::standard("greetings"); }
+    /// # async fn greet(job: Greet) -> Result<String, JobError> { Ok(format!("Hello, {}!", job.name)) }
+    /// use lamplighter::layer::{CircuitBreaker, Metrics};
+    ///
+    /// pub fn function() -> Function {
+    ///     // An execution passes the metrics, then the circuit breaker, and then reaches the handler.
+    ///     Function::new("greetings").job(greet).layer(CircuitBreaker::new()).layer(Metrics::new())
+    /// }
+    /// # assert!(function().problems().is_empty());
+    /// ```
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<Execution, Response = Output, Error: Into<JobError>, Future: Send + 'static>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+    {
+        self.layers_of_nothing += usize::from(self.routes.is_empty());
+        self.layers(&Layers::new().layer(layer))
+    }
+
+    /// Puts several layers around the handlers that have been added so far.
+    #[must_use]
+    pub fn layers(mut self, layers: &Layers) -> Self {
+        for route in self.routes.values_mut().filter(|_| !layers.all().is_empty()) {
+            Arc::make_mut(route).layers.extend_from_slice(layers.all());
+        }
         self
     }
 
@@ -265,6 +344,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
             routes: self.routes,
             pending: Vec::new(),
             duplicates: self.duplicates,
+            layers_of_nothing: self.layers_of_nothing,
             state: PhantomData,
         }
     }
@@ -279,8 +359,17 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
 }
 
 impl Function {
+    /// Gives handlers that have none their state, and puts their layers around them, for good.
     pub(crate) fn bound(mut self) -> Self {
         self.bind(&());
+        let limits: BTreeMap<_, _> =
+            self.queues().iter().map(|queue| (queue.name(), self.receive_limit(queue.name()))).collect();
+        for route in self.routes.values_mut().filter(|route| !route.layers.is_empty()) {
+            let route = Arc::make_mut(route);
+            let (job, limit) = (route.job, limits.get(route.queue.name()).copied().unwrap_or(0));
+            let layers = std::mem::take(&mut route.layers);
+            route.handler = route.handler.take().map(|handler| layer::apply(&layers, handler, job, limit));
+        }
         self
     }
 }
@@ -320,6 +409,27 @@ impl<S> Function<S> {
         by_name.into_values().collect()
     }
 
+    /// After how many receives that queue gives a message up and moves it to its dead-letter queue by itself: SQS's
+    /// `maxReceiveCount`. It lies above what workers count, as the backstop for jobs that take their whole environment down.
+    ///
+    /// Where receives count nothing, it is [as high as it can be](Function::MAX_RECEIVES): where all of the queue's jobs
+    /// have records, receives go on while the store is away; and a job that waits for another of its schedule, or for a
+    /// secret, is received each time it asks. Otherwise, it is the most attempts of the queue's jobs and
+    /// [some](Function::SPARE_RECEIVES) for deliveries that are released without having run.
+    #[must_use]
+    pub fn receive_limit(&self, queue: &str) -> u32 {
+        let routes = || self.routes.values().filter(|route| route.queue.name() == queue);
+        let FunctionSpec { stateless, ref settings, .. } = self.spec;
+        let reads_secrets = settings.iter().any(Setting::names_secrets) && !stateless;
+        let waits = reads_secrets || routes().any(|route| route.options.overlap != Overlap::Allow);
+        let counted = !stateless && routes().next().is_some() && routes().all(|route| route.options.is_tracked());
+        if waits || counted {
+            return Function::MAX_RECEIVES;
+        }
+        let attempts = routes().map(|route| route.options.retry.max_attempts()).max().unwrap_or(1);
+        attempts.saturating_add(Function::SPARE_RECEIVES).min(Function::MAX_RECEIVES)
+    }
+
     /// How long an invocation may take: as long as its slowest job, and [`Function::TIMEOUT_MARGIN`], in whole
     /// seconds, at most [`Function::MAX_TIMEOUT`].
     #[must_use]
@@ -355,6 +465,9 @@ impl<S> Function<S> {
         }
         for job in &self.duplicates {
             problem(format!("two handlers perform {job}; keep one"));
+        }
+        if self.layers_of_nothing > 0 {
+            problem("a layer is added before any job, so it is around none; add it after the jobs".into());
         }
         for trigger in events {
             if !self.routes.contains_key(trigger.job()) {

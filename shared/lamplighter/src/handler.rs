@@ -3,12 +3,11 @@
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 
-use crate::{context::Context, error::JobError, job::Job, misfit::Misfit};
+use crate::{context::Context, error::JobError, job::Job, layer::Output, misfit::Misfit};
 
 /// What a handler's attempt gave: its output as JSON, or why there is none.
-pub(crate) type Outcome = Result<Option<Box<RawValue>>, JobError>;
+pub(crate) type Outcome = Result<Output, JobError>;
 
 /// The state that a function was given by [`Function::with_state`](crate::Function::with_state), or a part of it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -96,8 +95,8 @@ fn outcome<T: Serialize, E: Into<JobError>>(result: Result<T, E>) -> Outcome {
     }
 }
 
-/// A handler with its types forgotten.
-pub(crate) type ErasedHandler = Arc<dyn Fn(&RawValue, Context) -> Result<OutcomeFuture, Misfit> + Send + Sync>;
+/// A handler with its types forgotten, and with its layers where it has any. It reads the arguments from the context.
+pub(crate) type ErasedHandler = Arc<dyn Fn(Context) -> Result<OutcomeFuture, Misfit> + Send + Sync>;
 /// What an erased handler's call gives.
 pub(crate) type OutcomeFuture = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
@@ -107,8 +106,8 @@ where
     S: Send + Sync + 'static,
     H: Handler<J, S, Form>,
 {
-    Arc::new(move |args, context| {
-        let job: J = Misfit::read(args.get())?;
+    Arc::new(move |context| {
+        let job: J = Misfit::read(context.args().get())?;
         Ok(Box::pin(handler.clone().call(job, context, &state)))
     })
 }

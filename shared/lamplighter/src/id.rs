@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::env::Env;
 
-/// The id of one job, and its idempotency key: enqueueing the same id twice gives one job.
+/// The id of one job, and its idempotency key: enqueueing the same id twice creates one job.
 ///
 /// 1–128 characters of `[A-Za-z0-9._:@-]`. The producer chooses it; by default it is a UUIDv7, so ids sort by the
 /// time they were made. Cloning is cheap.
@@ -21,10 +21,10 @@ pub struct InvalidJobId(String);
 impl JobId {
     /// The longest id, in characters.
     pub const MAX_LEN: usize = 128;
-    /// The form, for errors that do not show the text.
+    /// The format, for errors that do not show the text.
     pub(crate) const FORM: &str = "a job id: 1 to 128 characters of A-Z a-z 0-9 . _ : @ -";
 
-    /// Takes an id that the producer chose.
+    /// An id that the producer chose.
     ///
     /// # Errors
     /// When the text is empty, longer than 128 characters, or has a character outside `[A-Za-z0-9._:@-]`.
@@ -35,7 +35,7 @@ impl JobId {
         if fits {
             Ok(Self(text.into()))
         } else {
-            // Whatever arrived is shown to people: never more of it than a line.
+            // The text is untrusted and shown to people: keep it to a line.
             Err(InvalidJobId(text.chars().take(Self::MAX_LEN + 8).collect()))
         }
     }

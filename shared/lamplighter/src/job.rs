@@ -5,11 +5,11 @@ use std::time::Duration;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{options::Options, queue::Queue};
+use crate::{options::Options, queue::Queue, redaction::Redaction};
 
 /// A job: its arguments are the type's fields, its name and queue are constants.
 ///
-/// A definition is light. A program that only enqueues depends on definitions and a backend, never on handlers.
+/// A definition is lightweight: a program that only enqueues depends on definitions and a backend, never on handlers.
 ///
 /// ```
 /// use lamplighter::{Job, Options, Queue, Retry, secs};
@@ -35,8 +35,8 @@ use crate::{options::Options, queue::Queue};
     note = "a job derives `Serialize`, `Deserialize` and `JsonSchema`, and implements `lamplighter::Job`"
 )]
 pub trait Job: Serialize + DeserializeOwned + JsonSchema + Send + 'static {
-    /// The name on the wire: 1–128 of `[A-Za-z0-9._-]`, by custom `noun.verb`. It outlives the Rust type's name:
-    /// renaming the type changes nothing for messages under way.
+    /// The name on the wire: 1–128 of `[A-Za-z0-9._-]`, by convention `noun.verb`. It is independent of the Rust type's
+    /// name: renaming the type does not affect messages in flight.
     const NAME: &'static str;
 
     /// The queue that carries the job. One function consumes it.
@@ -49,7 +49,7 @@ pub trait Job: Serialize + DeserializeOwned + JsonSchema + Send + 'static {
     }
 }
 
-/// What is known about a job type at run time: what `lamp definitions` prints, and what senders check against.
+/// A job type's definition at run time: `lamp definitions` prints it, and senders check against it.
 #[derive(Debug, Clone)]
 pub struct Definition {
     /// [`Job::NAME`].
@@ -69,11 +69,11 @@ impl Definition {
         Self { name: J::NAME, queue: J::QUEUE, options: J::options(), schema: schema_of::<J>, parse: parses::<J> }
     }
 
-    /// Whether these arguments, the text of a JSON object, are read into the job's type: what the worker does before it
-    /// calls the handler.
+    /// Checks that these arguments, the text of a JSON object, deserialize into the job's type, as the worker does
+    /// before it calls the handler.
     ///
     /// # Errors
-    /// What the type says about them. It may quote values, so it belongs into no log.
+    /// The type's deserialization error. It may quote values, so do not log it.
     pub fn parse(&self, args: &str) -> Result<(), serde_json::Error> {
         (self.parse)(args)
     }
@@ -82,6 +82,13 @@ impl Definition {
     #[must_use]
     pub fn schema(&self) -> Schema {
         (self.schema)()
+    }
+
+    /// Which arguments are [`Sensitive`](crate::Sensitive); `None` when none is. Made from the schema each time: keep it
+    /// where many jobs are shown.
+    #[must_use]
+    pub fn redaction(&self) -> Option<Redaction> {
+        Redaction::of(self.schema())
     }
 }
 

@@ -11,6 +11,8 @@
 //! | [`message`] | the job on the wire |
 //! | [`record`] | what a backend knows about a job |
 //! | [`env`] | time and randomness, which tests can drive |
+//! | [`layer`] | tower layers around handlers, among them metrics and a circuit breaker |
+//! | [`redaction`] | hiding sensitive arguments |
 //! | [`testing`] | running one job in a test |
 //! | [`host`] | for programs that feed deliveries to a worker |
 //! | [`backend`] | for programs that keep messages and records |
@@ -29,6 +31,7 @@ mod function;
 mod handler;
 mod id;
 mod job;
+pub mod layer;
 mod members;
 pub mod message;
 mod misfit;
@@ -37,9 +40,11 @@ mod options;
 mod ports;
 mod queue;
 pub mod record;
+pub mod redaction;
 mod retry;
 pub mod schedule;
 mod scheduled;
+mod sensitive;
 mod setting;
 mod stop;
 pub mod testing;
@@ -62,6 +67,7 @@ pub use self::{
     record::{JobState, Record},
     retry::Retry,
     scheduled::ScheduledJob,
+    sensitive::Sensitive,
     setting::Setting,
     variables::Variables,
 };
@@ -80,9 +86,12 @@ pub mod backend {
         client::WaitError,
         delivery::DeadLetterReason,
         ports::{
-            Backend, Claim, ClaimRequest, Completion, CompletionResult, Decision, EnqueueRequest, Event, Events,
-            JobData, JobOwner, LeaseStatus, Lock, OnBusy, Payloads, Queues, ScheduleOrigin, ScheduleStatus, Schedules,
-            SchedulingError, Store, StoreError, StoreErrorKind, Token,
+            Accuracy, Backend, Claim, ClaimRequest, Completion, CompletionResult, Consumer, ConsumerKind,
+            ConsumerState, DeadLetter, DeadLetterCount, DeadLetterCounts, DeadLetterFilter, DeadLetterKey,
+            DeadLetterPage, DeadLetterQuery, Decision, EnqueueRequest, Event, Events, JobData, JobOwner, KnownNames,
+            LeaseStatus, Lock, OnBusy, Operator, Payloads, QueueOrigin, QueueStatus, Queues, Redrive, RedriveMethod,
+            RedriveProgress, RedriveResult, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, Store,
+            StoreError, StoreErrorKind, Token,
         },
         queue::QueueKind,
         scheduled::tick_template,

@@ -1,4 +1,4 @@
-//! The members of a JSON object as they came: in their order, each as often as it stands there.
+//! The members of a JSON object as received: in order, duplicates included.
 
 use std::fmt;
 

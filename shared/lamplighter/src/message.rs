@@ -10,16 +10,15 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{id::JobId, misfit::told, moment, schedule::is_schedule_name};
+use crate::{id::JobId, misfit::redacted_reason, moment, schedule::is_schedule_name};
 
-/// The largest message that SQS takes, attributes included: 1 MiB (Amazon SQS Developer Guide, "Message quotas").
+/// The largest message that SQS accepts, attributes included: 1 MiB (Amazon SQS Developer Guide, "Message quotas").
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
 
-/// How many jobs may beget each other in a row. A job that enqueues itself for ever ends here.
+/// The longest chain of jobs that enqueue each other. A job that enqueues itself endlessly stops here.
 pub const MAX_HOPS: u32 = 100;
 
-/// A job on the wire: a JSON object in which only `job` is required. Fields that this version does not know are kept
-/// and passed on.
+/// A job on the wire: a JSON object in which only `job` is required. Unknown fields are kept and passed on.
 ///
 /// ```
 /// let message: lamplighter::message::Message = r#"{"job":"greeting.say","args":{"name":"Ada"},"x-team":"blue"}"#.parse()?;
@@ -33,32 +32,30 @@ pub struct Message {
     pub job: String,
     /// The arguments: the text of a JSON object.
     pub args: Box<RawValue>,
-    /// Where the arguments lie when they are too large for a message: a claim check.
+    /// The claim check: where the arguments are stored when they are too large for a message.
     pub args_at: Option<String>,
-    /// The job's id and idempotency key. Where it is missing, the transport's message id serves.
+    /// The job's id and idempotency key. If missing, the transport's message id is used.
     pub id: Option<JobId>,
     /// When the producer made the message.
     pub enqueued_at: Option<Timestamp>,
-    /// From when on the job must not start any more.
+    /// The moment from which the job must not start any more.
     pub expires_at: Option<Timestamp>,
     /// The name of the schedule that caused the job: 1–64 letters, digits and `_.-`.
     pub schedule: Option<String>,
     /// The trace that the job belongs to.
     pub trace: Option<Trace>,
-    /// How many jobs begat this one, each the next.
+    /// The length of the chain of jobs that led to this one.
     pub hops: u32,
-    /// Executions that an earlier message of this job has had, where a retry had to travel as a new message and there is
-    /// no record to count them.
+    /// Executions of earlier messages of this job, when a retry was sent as a new message and there is no record to
+    /// count them.
     pub attempts: u32,
     /// The job that enqueued this one.
     pub parent: Option<JobId>,
-    /// The batch that the job belongs to.
-    pub batch: Option<JobId>,
-    /// Fields that this version does not know, as they came.
+    /// Fields that this version does not know, as received.
     pub extra: BTreeMap<String, Box<RawValue>>,
 }
 
-/// A W3C trace context (<https://www.w3.org/TR/trace-context/>), passed on as it came.
+/// A W3C trace context (<https://www.w3.org/TR/trace-context/>), passed on unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trace {
     /// The `traceparent` header.
@@ -68,7 +65,7 @@ pub struct Trace {
     pub tracestate: Option<String>,
 }
 
-/// A body that is not a message: what is wrong with it, in one sentence.
+/// Why a body is not a message, in one sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not a job message: {0}")]
 pub struct InvalidMessage(String);
@@ -97,7 +94,6 @@ impl Message {
             hops: 0,
             attempts: 0,
             parent: None,
-            batch: None,
             extra: BTreeMap::new(),
         };
         message.check()?;
@@ -107,7 +103,7 @@ impl Message {
     /// The message as JSON text.
     #[must_use]
     pub fn to_json(&self) -> String {
-        // Maps with text keys and raw values that are JSON already: nothing here that serde_json could refuse.
+        // String keys, and raw values that are valid JSON already: serialization cannot fail.
         serde_json::to_string(self).unwrap_or_default()
     }
 
@@ -120,7 +116,7 @@ impl Message {
         if !self.args.get().starts_with('{') {
             return Err(InvalidMessage("\"args\" must be a JSON object".into()));
         }
-        // It is shown to people, becomes part of ids, and no schedule can be called otherwise.
+        // It is shown to people and becomes part of ids; no schedule can have another name.
         if self.schedule.as_deref().is_some_and(|name| !is_schedule_name(name)) {
             return Err(InvalidMessage("\"schedule\" is 1 to 64 letters, digits and _.-".into()));
         }
@@ -128,7 +124,7 @@ impl Message {
     }
 }
 
-/// Whether `name` may name a job: 1–128 characters of `[A-Za-z0-9._-]`.
+/// Returns whether `name` is a valid job name: 1–128 characters of `[A-Za-z0-9._-]`.
 #[must_use]
 pub fn is_job_name(name: &str) -> bool {
     (1..=128).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
@@ -143,12 +139,12 @@ impl std::str::FromStr for Message {
     type Err = InvalidMessage;
 
     fn from_str(body: &str) -> Result<Self, InvalidMessage> {
-        // What serde says of a body that is no object would show it; all else that is said of one is our own.
+        // For a body that is not an object, serde's error would quote it; all other errors are our own.
         if body.trim_ascii_start().starts_with(|first: char| first != '{') {
             return Err(InvalidMessage("expected a JSON object with the field \"job\"".into()));
         }
         let message: Self = serde_json::from_str(body).map_err(|error| {
-            // A field that is cut off reads like one of a wrong type.
+            // A truncated field looks like one of a wrong type.
             let broken = serde_json::from_str::<IgnoredAny>(body).err();
             InvalidMessage(broken.unwrap_or(error).to_string())
         })?;
@@ -173,7 +169,6 @@ impl PartialEq for Message {
             && self.hops == other.hops
             && self.attempts == other.attempts
             && self.parent == other.parent
-            && self.batch == other.batch
             && raw(&self.extra) == raw(&other.extra)
     }
 }
@@ -196,7 +191,7 @@ impl Serialize for Message {
                 map.serialize_entry(name, &number)?;
             }
         }
-        present!(parent, batch);
+        present!(parent);
         for (key, value) in &self.extra {
             map.serialize_entry(key, value)?;
         }
@@ -224,16 +219,16 @@ impl<'de> Visitor<'de> for Fields {
         let mut job: Option<String> = None;
         let mut args: Option<Box<RawValue>> = None;
         let (mut hops, mut attempts): (Option<u32>, Option<u32>) = (None, None);
-        let (mut id, mut parent, mut batch): (Option<Id>, Option<Id>, Option<Id>) = (None, None, None);
+        let (mut id, mut parent): (Option<Id>, Option<Id>) = (None, None);
         let (mut enqueued_at, mut expires_at): (Option<Moment>, Option<Moment>) = (None, None);
         let (mut schedule, mut args_at): (Option<String>, Option<String>) = (None, None);
         let mut trace: Option<TraceField> = None;
         let mut extra = BTreeMap::new();
-        // A field given as null counts as absent: many languages write absent values so.
+        // A field given as null counts as absent: many languages write absent values that way.
         macro_rules! once {
             ($slot:ident) => {{
                 $slot = map.next_value::<Option<_>>().map_err(|error| {
-                    de::Error::custom(format_args!("field {:?}: {}", stringify!($slot), told(&error)))
+                    de::Error::custom(format_args!("field {:?}: {}", stringify!($slot), redacted_reason(&error)))
                 })?;
             }};
         }
@@ -255,10 +250,9 @@ impl<'de> Visitor<'de> for Fields {
                 "hops" => once!(hops),
                 "attempts" => once!(attempts),
                 "parent" => once!(parent),
-                "batch" => once!(batch),
                 _ if extra.contains_key(&*key) => {
                     map.next_value::<IgnoredAny>()?;
-                    return Err(de::Error::custom("a field that this version does not know stands there twice"));
+                    return Err(de::Error::custom("an unknown field occurs twice"));
                 }
                 _ => {
                     extra.insert(key.into_owned(), map.next_value()?);
@@ -277,29 +271,16 @@ impl<'de> Visitor<'de> for Fields {
             hops: hops.unwrap_or(0),
             attempts: attempts.unwrap_or(0),
             parent: parent.map(|Id(id)| id),
-            batch: batch.map(|Id(id)| id),
             extra,
         })
     }
 }
 
 /// The fields that this version knows, each at most once.
-const FIELDS: [&str; 12] = [
-    "job",
-    "args",
-    "args_at",
-    "id",
-    "enqueued_at",
-    "expires_at",
-    "schedule",
-    "trace",
-    "hops",
-    "attempts",
-    "parent",
-    "batch",
-];
+const FIELDS: [&str; 11] =
+    ["job", "args", "args_at", "id", "enqueued_at", "expires_at", "schedule", "trace", "hops", "attempts", "parent"];
 
-/// An id; the error does not show what stands in its place.
+/// An id; the error does not quote an invalid one.
 struct Id(JobId);
 
 impl<'de> Deserialize<'de> for Id {
@@ -311,7 +292,7 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
-/// A moment. One that is later than any that can be told is the last of those: an expiry then still means never.
+/// A moment. One that is later than [`Timestamp::MAX`] is clamped to it: as an expiry it still means never.
 struct Moment(Timestamp);
 
 impl<'de> Deserialize<'de> for Moment {
@@ -324,7 +305,7 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
-/// The trace may be given as an object, or as the bare `traceparent`.
+/// The trace, as an object or as the bare `traceparent`.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum TraceField {
@@ -341,7 +322,7 @@ impl From<TraceField> for Trace {
     }
 }
 
-/// A message that several owners read.
+/// A message with several owners.
 pub type SharedMessage = Arc<Message>;
 
 #[cfg(test)]
@@ -355,21 +336,21 @@ mod tests {
     }
 
     #[test]
-    fn the_least_message_is_a_job_name() {
+    fn a_job_name_is_a_complete_message() {
         let message = parse(r#" {"job":"invoice.send"} "#).unwrap();
         assert_eq!((message.job.as_str(), message.args.get(), message.hops), ("invoice.send", "{}", 0));
         assert_eq!(message.id, None);
     }
 
     #[test]
-    fn null_means_absent_and_trace_may_be_a_text() {
+    fn null_is_absent_and_trace_may_be_a_string() {
         let message = parse(r#"{"job":"a","args":null,"id":null,"hops":null,"trace":"00-ab-cd-01"}"#).unwrap();
         assert_eq!((message.args.get(), message.id), ("{}", None));
         assert_eq!(message.trace.unwrap().traceparent, "00-ab-cd-01");
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn invalid_messages_are_explained() {
         for (body, says) in [
             ("", "EOF"),
             (" ", "EOF"),
@@ -403,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_without_showing_it() {
+    fn errors_do_not_quote_the_message() {
         for body in [
             "\"S3CRET\"",
             "S3CRET",
@@ -427,12 +408,12 @@ mod tests {
     }
 
     #[test]
-    fn every_moment_of_rfc_3339_is_taken_and_one_beyond_the_last_means_never() {
+    fn moments_are_rfc_3339_and_clamped_to_the_last() {
         let at = |text: &str| parse(&format!(r#"{{"job":"a","expires_at":"{text}"}}"#)).unwrap().expires_at.unwrap();
         assert_eq!(at("9999-12-31T23:59:59Z"), Timestamp::MAX);
         assert_eq!(at("2026-11-23t12:00:00.123456789012z"), "2026-11-23T12:00:00.123456789Z".parse().unwrap());
         assert_eq!(at("2026-12-31T23:59:60Z"), "2026-12-31T23:59:59Z".parse().unwrap());
-        // What was read is written, and read again.
+        // It round-trips.
         let message = parse(r#"{"job":"a","expires_at":"9999-12-31T23:59:59Z"}"#).unwrap();
         assert_eq!(parse(&message.to_json()).unwrap(), message);
     }
@@ -465,7 +446,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_message_survives_the_wire(
+        fn messages_round_trip(
             job in "[A-Za-z0-9._-]{1,128}",
             args in proptest::collection::btree_map(".*", json(), 0..4),
             id in proptest::option::of("[A-Za-z0-9._:@-]{1,128}"),

@@ -1,16 +1,17 @@
-//! Arguments that do not fit, told without their values.
+//! Errors about arguments that do not fit their type, without the arguments' values.
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use crate::{
+    job::{Job, schema_of},
+    redaction::declared_names,
+};
 
-use crate::job::{Job, schema_of};
-
-/// Why JSON does not fit a type: where in it, and what is expected there.
+/// Why JSON does not fit a type: the place, and what is expected there.
 ///
-/// It holds none of the JSON's own values, and no names but those that the type declares. Errors of serde quote both
-/// (`invalid type: string "…"`), and so do those of types that read a text (`relative URL without a base: "…"`), while
-/// arguments may be secrets and errors go to logs, records, events and dead letters.
+/// It contains no values of the JSON, and only names that the type declares. Errors of serde quote both (`invalid type:
+/// string "…"`), and so do errors of types that parse a string (`relative URL without a base: "…"`), but arguments may
+/// be secrets and errors go to logs, records, events and dead letters.
 ///
 /// ```
 /// # use lamplighter::{Job, Queue, host::Misfit};
@@ -28,9 +29,9 @@ impl Misfit {
     /// Reads a job's arguments.
     ///
     /// # Errors
-    /// When they are not the job's.
+    /// When they do not fit the job's type.
     pub fn read<J: Job>(args: &str) -> Result<J, Self> {
-        // The place is looked for where it is needed only: following it costs time.
+        // The place is located only after an error: tracking it costs time.
         serde_json::from_str(args).map_err(|error| Self::locate::<J>(args).unwrap_or_else(|| Self::from(&error)))
     }
 
@@ -38,7 +39,7 @@ impl Misfit {
     fn locate<J: Job>(args: &str) -> Option<Self> {
         let mut json = serde_json::Deserializer::from_str(args);
         let error = serde_path_to_error::deserialize::<_, J>(&mut json).err()?;
-        let names = declared::<J>();
+        let names = declared_names(&schema_of::<J>().to_value());
         let place = place(error.path(), &names);
         let reason = reason(error.inner(), |name| names.contains(name));
         Some(Self(if place.is_empty() { reason } else { format!("`{place}`: {reason}") }))
@@ -46,41 +47,13 @@ impl Misfit {
 }
 
 impl From<&serde_json::Error> for Misfit {
-    /// Without a place, and without any name.
+    /// Without the place or any name.
     fn from(error: &serde_json::Error) -> Self {
         Self(reason(error, |_| false))
     }
 }
 
-/// The fields and variants that a job's schema names.
-fn declared<J: Job>() -> BTreeSet<String> {
-    fn collect(schema: &Value, names: &mut BTreeSet<String>) {
-        match schema {
-            Value::Object(members) => {
-                for (name, value) in members {
-                    match (name.as_str(), value) {
-                        ("properties", Value::Object(properties)) => names.extend(properties.keys().cloned()),
-                        ("enum", Value::Array(variants)) => {
-                            names.extend(variants.iter().filter_map(Value::as_str).map(ToOwned::to_owned));
-                        }
-                        ("const", Value::String(variant)) => {
-                            names.insert(variant.clone());
-                        }
-                        _ => {}
-                    }
-                    collect(value, names);
-                }
-            }
-            Value::Array(items) => items.iter().for_each(|item| collect(item, names)),
-            _ => {}
-        }
-    }
-    let mut names = BTreeSet::new();
-    collect(&schema_of::<J>().to_value(), &mut names);
-    names
-}
-
-/// `lines[3].amount`; a `*` stands for a name that is not the type's own: the key of a map is a value.
+/// `lines[3].amount`; `*` replaces a name that the type does not declare: the key of a map is a value.
 fn place(path: &serde_path_to_error::Path, names: &BTreeSet<String>) -> String {
     use serde_path_to_error::Segment;
     let mut place = String::new();
@@ -102,8 +75,8 @@ fn place(path: &serde_path_to_error::Path, names: &BTreeSet<String>) -> String {
     place
 }
 
-/// What serde says, as far as it is serde's own: its messages have known forms (documentation of `serde::de::Error`), and
-/// what a value shows in them stands before what is expected. Any other text may be made of values.
+/// The part of serde's message that cannot contain values: its messages have known forms (documentation of
+/// `serde::de::Error`) in which a quoted value comes before the expectation. Any other text may contain values.
 fn reason(error: &serde_json::Error, is_declared: impl Fn(&str) -> bool) -> String {
     use serde_json::error::Category;
     let text = error.to_string();
@@ -117,10 +90,10 @@ fn reason(error: &serde_json::Error, is_declared: impl Fn(&str) -> bool) -> Stri
     reason_of(text.strip_suffix(&place).unwrap_or(&text), is_declared)
 }
 
-/// [`Misfit`] of an error of which only its text is known.
-pub(crate) fn told(error: &dyn std::fmt::Display) -> String {
+/// The reason without values, of an error of which only the text is known.
+pub(crate) fn redacted_reason(error: &dyn std::fmt::Display) -> String {
     let text = error.to_string();
-    // Where it is, the whole will tell.
+    // The enclosing error adds the position.
     reason_of(text.split_once(" at line ").map_or(&*text, |(text, _)| text), |_| false)
 }
 
@@ -129,11 +102,11 @@ fn reason_of(text: &str, is_declared: impl Fn(&str) -> bool) -> String {
         let name = text.strip_prefix(prefix)?.strip_suffix('`')?;
         Some(if is_declared(name) { text.to_owned() } else { without.to_owned() })
     };
-    if let Some(told) = named("missing field `", "a field is missing") {
-        return told;
+    if let Some(reason) = named("missing field `", "a field is missing") {
+        return reason;
     }
-    if let Some(told) = named("duplicate field `", "a field stands there twice") {
-        return told;
+    if let Some(reason) = named("duplicate field `", "a field occurs twice") {
+        return reason;
     }
     let expected = |prefix: &str| {
         let rest = text.strip_prefix(prefix)?;
@@ -162,14 +135,14 @@ fn reason_of(text: &str, is_declared: impl Fn(&str) -> bool) -> String {
     }
 }
 
-/// The value in serde's word for it: a type may tell what it expects by an error that quotes the value once more.
+/// The value that serde quotes: a type's own expectation may quote the value again.
 fn quoted(found: &str) -> &str {
     let inner = found.find(['"', '`']).and_then(|start| Some(&found[start + 1..found.rfind(['"', '`'])?]));
-    // Nothing is quoted: never found in what is expected.
+    // Nothing is quoted: never found in an expectation.
     inner.filter(|value| !value.is_empty()).unwrap_or("\u{0}")
 }
 
-/// What was found, by serde's words for it (documentation of `serde::de::Unexpected`).
+/// The kind of value that was found, by serde's words for it (documentation of `serde::de::Unexpected`).
 fn kind(found: &str) -> Option<&'static str> {
     const KINDS: [(&str, &str); 9] = [
         ("string ", "a string"),
@@ -192,11 +165,12 @@ mod tests {
     use proptest::prelude::*;
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
+    use serde_json::Value;
 
     use super::*;
     use crate::queue::Queue;
 
-    /// Reads a text in the way of `url`, whose error quotes it.
+    /// Parses a string like `url` does, whose error quotes it.
     #[derive(Debug, Serialize, Deserialize, JsonSchema)]
     #[serde(try_from = "String")]
     struct Address(String);
@@ -258,12 +232,12 @@ mod tests {
         const QUEUE: Queue = Queue::standard("orders");
     }
 
-    fn told(args: &str) -> String {
+    fn misfit(args: &str) -> String {
         Misfit::read::<Order>(args).expect_err(args).to_string()
     }
 
     #[test]
-    fn an_error_names_the_field_and_what_is_expected_there() {
+    fn errors_name_the_field_and_the_expectation() {
         let url = r#""url":"https://a.example""#;
         for (args, says) in [
             (r#"{"url":"https//hooks.example/T0/S3CRET"}"#.to_owned(), "`url`: not a value that its type takes"),
@@ -289,22 +263,25 @@ mod tests {
             (format!(r#"{{{url},"lines":"x, expected S3CRET"}}"#), "`lines`: expected a sequence, found a string"),
             (r#"{"url":"https://S3CRET" "#.to_owned(), "EOF while parsing an object at line 1"),
         ] {
-            let error = told(&args);
+            let error = misfit(&args);
             assert!(error.contains(says), "{args}: {error}");
             assert!(!error.contains("S3CRET") && !error.contains("73537"), "{args}: {error}");
         }
     }
 
     #[test]
-    fn what_looks_like_an_error_of_serdes_is_not_trusted_with_values() {
-        let told = |text: &str| reason_of(text, |name| name == "name");
-        assert_eq!(told("missing field `name`"), "missing field `name`");
-        assert_eq!(told("missing field `S3CRET`"), "a field is missing");
-        assert_eq!(told("invalid value: string \"S3CRET\", expected unlike S3CRET"), "not a value that its type takes");
-        assert_eq!(told("invalid value: integer `300`, expected u8"), "expected u8, found an integer");
-        assert_eq!(told("unknown field `S3CRET`, there are no fields"), "unknown field");
-        assert_eq!(told("unknown variant `S3CRET`, expected `a`, expected `b`"), "unknown variant, expected `b`");
-        assert_eq!(told("S3CRET"), "not a value that its type takes");
+    fn custom_errors_in_serdes_form_are_redacted() {
+        let reason = |text: &str| reason_of(text, |name| name == "name");
+        assert_eq!(reason("missing field `name`"), "missing field `name`");
+        assert_eq!(reason("missing field `S3CRET`"), "a field is missing");
+        assert_eq!(
+            reason("invalid value: string \"S3CRET\", expected unlike S3CRET"),
+            "not a value that its type takes"
+        );
+        assert_eq!(reason("invalid value: integer `300`, expected u8"), "expected u8, found an integer");
+        assert_eq!(reason("unknown field `S3CRET`, there are no fields"), "unknown field");
+        assert_eq!(reason("unknown variant `S3CRET`, expected `a`, expected `b`"), "unknown variant, expected `b`");
+        assert_eq!(reason("S3CRET"), "not a value that its type takes");
     }
 
     fn secret() -> impl Strategy<Value = Value> {
@@ -334,7 +311,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_value_and_no_foreign_name_is_ever_told(args in secret()) {
+        fn errors_contain_no_values_or_undeclared_names(args in secret()) {
             if let Err(error) = Misfit::read::<Order>(&args.to_string()) {
                 let error = error.to_string();
                 prop_assert!(!error.contains("S3CRET") && !error.contains("7353"), "{}: {}", args, error);

@@ -1,21 +1,21 @@
-//! Moments as texts: all that RFC 3339 allows, and no more than can be told.
+//! Parsing of moments: all of RFC 3339, within the range of a [`Timestamp`].
 
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 
-/// Why a text is no moment.
+/// Why a text is not a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MomentError {
-    /// It is not of the form that RFC 3339 gives.
+    /// It is not in the format of RFC 3339.
     #[error("not a moment; write it as RFC 3339 with Z or an offset, like 2026-12-24T18:00:00+01:00")]
     Form,
     /// The last hours of the year 9999, which a [`Timestamp`] does not reach in every offset.
-    #[error("too late; the last moment that can be told is 9999-12-30T22:00:00Z")]
+    #[error("too late; the last supported moment is 9999-12-30T22:00:00Z")]
     TooLate,
 }
 
-/// Reads a moment: RFC 3339 with `Z` or an offset, and what of ISO 8601 is as plain (`2026-12-24T17:00Z`). Digits of a
-/// second's fraction after the ninth are cut off, and a leap second (`:60`) is the one before it.
+/// Parses a moment: RFC 3339 with `Z` or an offset, and unambiguous forms of ISO 8601 (`2026-12-24T17:00Z`). Digits of
+/// a second's fraction after the ninth are cut off, and a leap second (`:60`) becomes the second before it.
 ///
 /// ```
 /// use lamplighter::moment;
@@ -26,22 +26,22 @@ pub enum MomentError {
 /// ```
 ///
 /// # Errors
-/// When the text has another form, names a date that there is not, or a moment after 9999-12-30T22:00:00Z.
+/// When the text has another format, or names a date that does not exist or a moment after 9999-12-30T22:00:00Z.
 pub fn parse(text: &str) -> Result<Timestamp, MomentError> {
     text.parse().or_else(|_| whole(text))
 }
 
-/// Reads what `jiff` does not: a longer fraction, and moments that are too late.
+/// Parses what `jiff` does not: a longer fraction, and moments that are too late.
 fn whole(text: &str) -> Result<Timestamp, MomentError> {
     let bytes = text.as_bytes();
-    // `1996-12-19T16:39:57-08:00`: what stands before the fraction always has this length.
+    // `1996-12-19T16:39:57-08:00`: the part before the fraction always has this length.
     let (Some(head), Some(rest)) = (text.get(..SECONDS_END), text.get(SECONDS_END..)) else {
         return Err(MomentError::Form);
     };
     let shape = "dddd-dd-ddTdd:dd:dd";
     let fits = shape.bytes().zip(head.bytes()).all(|(shape, byte)| match shape {
         b'd' => byte.is_ascii_digit(),
-        // "T" may be in lower case, and a space is what many write for it (RFC 3339, section 5.6).
+        // "T" may be in lower case, and many write a space instead (RFC 3339, section 5.6).
         b'T' => matches!(byte, b'T' | b't' | b' '),
         _ => byte == shape,
     });
@@ -56,17 +56,17 @@ fn whole(text: &str) -> Result<Timestamp, MomentError> {
         None | Some("") => head.to_owned(),
         Some(fraction) => format!("{head}.{fraction}"),
     };
-    // `t` and a space are read too.
+    // `t` and a space parse too.
     let local: DateTime = local.parse().map_err(|_| MomentError::Form)?;
     let offset = offset(zone).ok_or(MomentError::Form)?;
     // No year is below 0, so there is no moment before the first one.
     offset.to_timestamp(local).map_err(|_| MomentError::TooLate)
 }
 
-/// [`parse`], with the last moment that can be told for each that is later: for an expiry, for instance.
+/// [`parse`], with moments that are too late clamped to [`Timestamp::MAX`]: for an expiry, for instance.
 ///
 /// # Errors
-/// When the text has another form, or names a date that there is not.
+/// When the text has another format, or names a date that does not exist.
 pub fn parse_clamped(text: &str) -> Result<Timestamp, MomentError> {
     match parse(text) {
         Err(MomentError::TooLate) => Ok(Timestamp::MAX),
@@ -74,7 +74,7 @@ pub fn parse_clamped(text: &str) -> Result<Timestamp, MomentError> {
     }
 }
 
-/// Where the seconds end.
+/// The end of the seconds in the text.
 const SECONDS_END: usize = 19;
 const NANOSECOND_DIGITS: usize = 9;
 
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_form_of_rfc_3339_is_a_moment() {
+    fn every_form_of_rfc_3339_parses() {
         for (text, same) in [
             // The examples of RFC 3339, section 5.8.
             ("1985-04-12T23:20:50.52Z", "1985-04-12T23:20:50.52Z"),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_after_the_last_is_the_last_where_that_means_the_same() {
+    fn moments_that_are_too_late_fail_or_clamp() {
         for text in [
             "9999-12-31T23:59:59Z",
             "9999-12-31T23:59:60.999999999999Z",
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_no_moments() {
+    fn other_texts_are_refused() {
         for text in [
             "",
             "yesterday",
@@ -168,7 +168,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_timestamp_of_a_common_year_is_read_back(second in -62_167_219_200i64..253_402_207_200, nano in 0..1_000_000_000i32) {
+        fn timestamps_round_trip(second in -62_167_219_200i64..253_402_207_200, nano in 0..1_000_000_000i32) {
             let moment = Timestamp::new(second, nano).unwrap();
             prop_assert_eq!(parse(&moment.to_string()), Ok(moment));
         }

@@ -1,4 +1,4 @@
-//! What a job asks of its worker.
+//! A job's options.
 
 use std::time::Duration;
 
@@ -6,32 +6,32 @@ use serde::{Deserialize, Serialize};
 
 use crate::retry::Retry;
 
-/// How a job runs. Everything has a default. The fields are to be read; the methods of the same names set them.
+/// The options of a job. Everything has a default. Read the fields; set them with the methods of the same names.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Options {
-    /// How long one attempt may take.
+    /// The longest time of one attempt.
     pub timeout: Duration,
-    /// How often a failed job is tried, and when.
+    /// The number and the delays of attempts.
     pub retry: Retry,
     /// Which records are kept.
     pub tracking: Tracking,
     /// Whether successes are published as events; failures always are.
     pub announce_success: bool,
-    /// How long records of ended jobs are kept.
+    /// The retention of ended jobs' records.
     pub retention: Retention,
-    /// What happens when a schedule's job is due while its last one still runs.
+    /// The policy for a schedule's job that is due while an earlier one still runs.
     pub overlap: Overlap,
 }
 
-/// Which records are kept of a job, where there is a store.
+/// The records that a store keeps of a job.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Tracking {
-    /// None.
+    /// No record.
     Untracked,
-    /// A record from the moment it is claimed, which is listed while the job is delayed, runs for long, is retried, has
-    /// failed or was cancelled. A backend that lists everything at no further cost may do so.
+    /// A record from its first claim on, listed while the job is delayed, runs for long, is retried, has failed or was
+    /// cancelled. A backend that lists everything at no further cost may do so.
     Lean,
     /// A record from the moment it is enqueued, listed in every state.
     #[default]
@@ -39,28 +39,28 @@ pub enum Tracking {
 }
 
 impl Tracking {
-    /// Whether there are any.
+    /// Returns whether a record is kept.
     #[must_use]
     pub const fn is_tracked(self) -> bool {
         !matches!(self, Self::Untracked)
     }
 }
 
-/// What becomes of a job that a schedule starts while an earlier job of the same schedule still runs.
+/// The policy for a job that a schedule starts while an earlier job of the same schedule still runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Overlap {
-    /// It runs beside the other.
+    /// It runs concurrently with the other.
     #[default]
     Allow,
     /// It waits, and runs when the other has ended. The wait does not count as an attempt.
     Queue,
-    /// It does not run at all: it is cancelled, and its record says why. One that has begun before, and comes again for
-    /// another attempt, waits.
+    /// It does not run: it is cancelled, and its record says why. A job that has begun before, and returns for another
+    /// attempt, waits.
     Skip,
 }
 
-/// How long a record is kept after its job has ended.
+/// The retention of a record after its job has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
     /// After success. Default one day.
@@ -79,24 +79,24 @@ impl Default for Retention {
 }
 
 impl Options {
-    /// How long one attempt may take unless the job says otherwise.
+    /// The default [timeout](Self::timeout) of one attempt.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
-    /// The defaults: a minute an attempt, [`Retry::default`], tracked, [`Retention::default`].
+    /// The defaults: a minute per attempt, [`Retry::default`], tracked, [`Retention::default`].
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// How long one attempt may take. Its invocation's deadline, less a margin, may end it earlier. Lambda's limit is
-    /// 15 minutes an invocation.
+    /// Sets the longest time of one attempt. Its invocation's deadline, minus a margin, may end it earlier. Lambda's
+    /// limit is 15 minutes per invocation.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// When a failed attempt is tried again.
+    /// Sets the retry policy.
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
@@ -104,17 +104,17 @@ impl Options {
     }
 
     /// Keeps no record of this job even where there is a store: no claim, no history, attempts counted by receives.
-    /// The cheapest way for jobs in great numbers that may safely run twice.
+    /// The cheapest option for large numbers of jobs that may safely run twice.
     #[must_use]
     pub fn untracked(mut self) -> Self {
         self.tracking = Tracking::Untracked;
         self
     }
 
-    /// Keeps no more records of this job than its claim and its end, and lists it only while there is something to look
-    /// at: the cheaper way to leases, histories and attempts that are counted right. On AWS a job that succeeds at once
-    /// costs two writes in place of six. A job whose id the sender chose has its record from the beginning all the same,
-    /// or there would be nothing to tell a second one by.
+    /// Records only the job's claim and its end, and lists it only while it needs attention: a cheaper way to leases,
+    /// histories and exact counts of attempts. On AWS a job that succeeds on its first attempt costs two writes instead
+    /// of six. A job with a caller-supplied id still has its record from the beginning: a duplicate could not be
+    /// recognized without it.
     #[must_use]
     pub fn lean(mut self) -> Self {
         self.tracking = Tracking::Lean;
@@ -128,26 +128,26 @@ impl Options {
         self
     }
 
-    /// How long the record of an ended job is kept.
+    /// Sets the retention of an ended job's record.
     #[must_use]
     pub fn retention(mut self, retention: Retention) -> Self {
         self.retention = retention;
         self
     }
 
-    /// What becomes of a job of this type that a schedule starts while an earlier job of the same schedule still runs.
-    /// An attempt runs until it ends or its lease does, so a host that dies never holds a schedule up for longer than
-    /// that; between two attempts, a job holds up nobody. By default, [`Overlap::Allow`].
+    /// Sets the policy for a job of this type that a schedule starts while an earlier job of the same schedule still
+    /// runs. An attempt counts as running until it ends or its lease does, so a host that dies never blocks a schedule
+    /// for longer than that; between two attempts, a job blocks no other. Default: [`Overlap::Allow`].
     ///
-    /// Who runs is known by records: without a store, and for an [untracked](Self::untracked) job, nothing but
-    /// [`Overlap::Allow`] is to be had.
+    /// Records show which jobs run: without a store, and for an [untracked](Self::untracked) job, only
+    /// [`Overlap::Allow`] is available.
     #[must_use]
     pub fn overlap(mut self, overlap: Overlap) -> Self {
         self.overlap = overlap;
         self
     }
 
-    /// Whether the store keeps a record.
+    /// Returns whether the store keeps a record.
     #[must_use]
     pub fn is_tracked(&self) -> bool {
         self.tracking.is_tracked()

@@ -2,12 +2,12 @@
 
 use std::{fmt, time::Duration};
 
-/// How a queue delivers.
+/// A queue's order of delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum QueueKind {
     /// At least once, in no promised order.
     Standard,
-    /// In order within a message group; groups beside each other.
+    /// In order within a message group; groups concurrently.
     Fifo,
 }
 
@@ -24,11 +24,11 @@ pub enum QueueKind {
 pub struct Queue {
     name: &'static str,
     kind: QueueKind,
-    /// Messages an invocation, at most.
+    /// The most messages per invocation.
     pub batch_size: u16,
-    /// How long Lambda may wait to fill a batch.
+    /// The longest time that Lambda waits to fill a batch.
     pub batch_window: Duration,
-    /// Invocations at once, where limited.
+    /// The most concurrent invocations, if limited.
     pub max_concurrency: Option<u16>,
 }
 
@@ -42,32 +42,32 @@ impl Queue {
         Self { name, kind: QueueKind::Standard, batch_size: 10, batch_window: Duration::ZERO, max_concurrency: None }
     }
 
-    /// A FIFO queue: in order within a message group. Its name here goes without `.fifo`, which is added where the
-    /// platform wants it. A single message on a FIFO queue cannot have a delay of its own on SQS.
+    /// A FIFO queue: in order within a message group. Its name here omits `.fifo`, which is added where the platform
+    /// requires it. A single message on a FIFO queue cannot have a delay of its own on SQS.
     #[must_use]
     pub const fn fifo(name: &'static str) -> Self {
         Self { name, kind: QueueKind::Fifo, batch_size: 10, batch_window: Duration::ZERO, max_concurrency: None }
     }
 
-    /// How many messages one invocation gets at most. Default 10. Limit 10,000, above 10 only with a
-    /// [window](Self::batch_window) of at least a second; on FIFO queues 10 (AWS Lambda Developer Guide, "Using
-    /// Lambda with Amazon SQS").
+    /// Sets the most messages of one invocation. Default 10. Limit 10,000, above 10 only with a
+    /// [window](Self::batch_window) of at least a second; on FIFO queues 10 (AWS Lambda Developer Guide, "Using Lambda
+    /// with Amazon SQS").
     #[must_use]
     pub const fn batch_size(mut self, messages: u16) -> Self {
         self.batch_size = messages;
         self
     }
 
-    /// How long Lambda may wait to fill a batch: whole seconds, 0–300, default 0. Not for FIFO queues.
+    /// Sets the longest time that Lambda waits to fill a batch: whole seconds, 0–300, default 0. Not for FIFO queues.
     #[must_use]
     pub const fn batch_window(mut self, window: Duration) -> Self {
         self.batch_window = window;
         self
     }
 
-    /// How many invocations may work on this queue at once: 2–1000 on Lambda (`ScalingConfig.MaximumConcurrency`).
-    /// At most this many times the [batch size](Self::batch_size) jobs run at a time. Default: as many as the
-    /// backend gives.
+    /// Sets how many invocations may process this queue concurrently: 2–1000 on Lambda
+    /// (`ScalingConfig.MaximumConcurrency`). At most this number times the [batch size](Self::batch_size) jobs run at a
+    /// time. Default: as many as the backend allows.
     #[must_use]
     pub const fn max_concurrency(mut self, invocations: u16) -> Self {
         self.max_concurrency = Some(invocations);
@@ -80,19 +80,19 @@ impl Queue {
         self.name
     }
 
-    /// How the queue delivers.
+    /// The queue's order of delivery.
     #[must_use]
     pub const fn kind(&self) -> QueueKind {
         self.kind
     }
 
-    /// Whether this is a FIFO queue.
+    /// Returns whether this is a FIFO queue.
     #[must_use]
     pub const fn is_fifo(&self) -> bool {
         matches!(self.kind, QueueKind::Fifo)
     }
 
-    /// What the platform would refuse in this declaration, each as one sentence; empty when all is well.
+    /// The problems for which the platform would refuse this declaration, one sentence each; empty if there are none.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_platform_refuses_is_named() {
+    fn problems_name_what_the_platform_refuses() {
         let problems = |queue: Queue| queue.problems().join("; ");
         assert_eq!(problems(Queue::standard("webhooks")), "");
         assert_eq!(problems(Queue::standard("a").batch_size(500).batch_window(Duration::from_secs(1))), "");

@@ -1,4 +1,4 @@
-//! What the store knows about one job.
+//! The store's record of a job.
 
 use std::{fmt, str::FromStr};
 
@@ -14,13 +14,14 @@ pub use crate::{
     ports::{Count, Page},
 };
 
-/// Where a job stands.
+/// The state of a job.
 ///
 /// ```text
-/// scheduled ─→ queued ─→ running ─→ succeeded
-///                ↑         ↓  ↑
-///              waiting    retrying          running | queued ─→ failed
-///                                           any that has not ended ─→ cancelled
+/// scheduled ─┬→ running ─→ succeeded
+///    queued ─┘   ↓  ↑
+///              retrying            queued | running ─→ failed
+///                                  any that has not ended ─→ cancelled
+/// running ─→ queued: released, without counting the attempt
 /// failed | cancelled | succeeded ─→ queued: by hand, a new run of the same id, its history kept
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,8 +29,6 @@ pub use crate::{
 pub enum JobState {
     /// Enqueued with a delay, and not begun.
     Scheduled,
-    /// Waits for another job or batch to end.
-    Waiting,
     /// Ready to run.
     Queued,
     /// An attempt holds the lease.
@@ -38,26 +37,38 @@ pub enum JobState {
     Retrying,
     /// Done.
     Succeeded,
-    /// Attempts used up, or told to fail.
+    /// Attempts used up, or failed for good by its handler.
     Failed,
-    /// Ended by hand, or expired before it began.
+    /// Cancelled by hand, or expired before it began.
     Cancelled,
 }
 
 impl JobState {
     /// All states, in the order of a job's life.
-    pub const ALL: [Self; 8] = [
-        Self::Scheduled,
-        Self::Waiting,
-        Self::Queued,
-        Self::Running,
-        Self::Retrying,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Cancelled,
+    pub const ALL: [Self; 7] =
+        [Self::Scheduled, Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
+
+    /// Every change of state that a job makes, from the one to the other. A first state is `Queued` or `Scheduled`, or
+    /// `Running` for a record that begins with its claim.
+    pub const TRANSITIONS: &[(Self, Self)] = &[
+        (Self::Scheduled, Self::Running),
+        (Self::Scheduled, Self::Cancelled),
+        (Self::Queued, Self::Running),
+        (Self::Queued, Self::Failed),
+        (Self::Queued, Self::Cancelled),
+        (Self::Running, Self::Queued),
+        (Self::Running, Self::Retrying),
+        (Self::Running, Self::Succeeded),
+        (Self::Running, Self::Failed),
+        (Self::Running, Self::Cancelled),
+        (Self::Retrying, Self::Running),
+        (Self::Retrying, Self::Cancelled),
+        (Self::Succeeded, Self::Queued),
+        (Self::Failed, Self::Queued),
+        (Self::Cancelled, Self::Queued),
     ];
 
-    /// Whether the job has ended.
+    /// Returns whether the job has ended.
     #[must_use]
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
@@ -68,7 +79,6 @@ impl JobState {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Scheduled => "scheduled",
-            Self::Waiting => "waiting",
             Self::Queued => "queued",
             Self::Running => "running",
             Self::Retrying => "retrying",
@@ -93,12 +103,12 @@ impl FromStr for JobState {
     }
 }
 
-/// A text that names no [`JobState`].
+/// A text that is not the name of a [`JobState`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no state; states are scheduled, waiting, queued, running, retrying, succeeded, failed and cancelled")]
+#[error("{0:?} is not a state; states are scheduled, queued, running, retrying, succeeded, failed and cancelled")]
 pub struct UnknownState(String);
 
-/// How an attempt ended.
+/// The outcome of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AttemptOutcome {
@@ -110,16 +120,17 @@ pub enum AttemptOutcome {
     Panic,
     /// The handler took longer than its timeout, or than its invocation's deadline allowed.
     TimedOut,
-    /// The lease ended without a word: the host crashed or was killed.
+    /// The lease ended without a report: the host crashed or was killed.
     Lost,
-    /// The job was cancelled by hand while the handler ran. The handler is told, and what it returns does not count; one
-    /// that does not listen is ended at its next await a while later ([`Context::LOST_GRACE`](crate::Context::LOST_GRACE)),
-    /// and one that blocks its thread keeps its place in its host until its time is up.
+    /// The job was cancelled by hand while the handler ran. The handler is notified, and its result does not count; a
+    /// handler that ignores this is dropped at its next await after
+    /// [`Context::LOST_GRACE`](crate::Context::LOST_GRACE), and one that blocks its thread keeps its place in its host
+    /// until its timeout.
     Cancelled,
 }
 
 impl AttemptOutcome {
-    /// The outcome in words, as people are shown it.
+    /// The outcome as it is shown to people.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -135,6 +146,7 @@ impl AttemptOutcome {
 
 /// One execution of a handler, after it has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Attempt {
     /// From 1.
     pub number: u32,
@@ -142,87 +154,134 @@ pub struct Attempt {
     pub started_at: Timestamp,
     /// When it ended; for a lost attempt, when its lease ended; for a cancelled one, when its job was cancelled.
     pub ended_at: Timestamp,
-    /// Who ran it.
+    /// The host that ran it.
     pub host: String,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: AttemptOutcome,
-    /// What went wrong, where something did.
+    /// The error, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorText>,
 }
 
-/// How far a job has come, as its handler last told.
+impl Attempt {
+    /// An attempt that ran from `started_at` to `ended_at`, without an error.
+    pub fn new(
+        number: u32,
+        host: impl Into<String>,
+        (started_at, ended_at): (Timestamp, Timestamp),
+        outcome: AttemptOutcome,
+    ) -> Self {
+        Self { number, started_at, ended_at, host: host.into(), outcome, error: None }
+    }
+
+    /// With an error, where there is one.
+    #[must_use]
+    pub fn with_error(mut self, error: Option<ErrorText>) -> Self {
+        self.error = error;
+        self
+    }
+}
+
+/// A job's progress, as its handler last reported it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// Units done.
     pub done: u64,
-    /// Units in all.
+    /// Units in total.
     pub total: u64,
 }
 
-/// What the store knows about one job.
+/// The store's record of a job.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Record {
     /// The job's id.
     pub id: JobId,
     /// The queue that carries it.
     pub queue: String,
-    /// Where it stands.
+    /// Its state.
     pub state: JobState,
     /// The message: job name, arguments, relations.
     pub message: SharedMessage,
-    /// When it became known to the store.
+    /// When the store first saw it.
     pub created_at: Timestamp,
     /// When it may run next; where that is later than now, it waits for that moment.
     pub due_at: Timestamp,
-    /// Executions in its present run, the running one included.
+    /// Executions in its current run, the running one included.
     pub attempt: u32,
     /// When the running attempt began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// Until when the running attempt holds the lease.
+    /// The end of the running attempt's lease.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_until: Option<Timestamp>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
-    /// Why it was cancelled, where that was not done by hand.
+    /// Why it was cancelled, if not by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What the handler returned.
+    /// The handler's output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Box<RawValue>>,
-    /// How far it has come.
+    /// Its progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// What the handler kept for its next attempt.
+    /// The value that the handler saved for its next attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checkpoint: Option<Box<RawValue>>,
-    /// Ended attempts, oldest first, of all runs. At most [`Record::MAX_HISTORY`]: the oldest go first.
+    /// Ended attempts, oldest first, of all runs. At most [`Record::MAX_HISTORY`]: the oldest are dropped.
     pub attempts: Vec<Attempt>,
 }
 
 impl Attempt {
     /// The error of a [cancelled](AttemptOutcome::Cancelled) attempt.
     pub const CANCELLED: &'static str =
-        "its job was cancelled while it ran; a handler that blocks its thread keeps its place until its time is up";
+        "its job was cancelled while it ran; a handler that blocks its thread keeps its place until its timeout";
 }
 
 impl Record {
+    /// A record of a job that has not run yet, and is due at once.
+    pub fn new(
+        id: JobId,
+        queue: impl Into<String>,
+        state: JobState,
+        message: SharedMessage,
+        created_at: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            queue: queue.into(),
+            state,
+            message,
+            created_at,
+            due_at: created_at,
+            attempt: 0,
+            started_at: None,
+            lease_until: None,
+            finished_at: None,
+            reason: None,
+            output: None,
+            progress: None,
+            checkpoint: None,
+            attempts: Vec::new(),
+        }
+    }
+
     /// The largest output, and the largest checkpoint, that a record keeps, in bytes of JSON.
     pub const MAX_VALUE_BYTES: usize = 128 * 1024;
 
-    /// How many ended attempts a record keeps.
+    /// The most ended attempts that a record keeps.
     pub const MAX_HISTORY: usize = 50;
 
-    /// Adds an ended attempt to a history and lets go of the oldest beyond [`Record::MAX_HISTORY`].
+    /// Adds an ended attempt to a history and drops the oldest beyond [`Record::MAX_HISTORY`].
     pub fn push_attempt(history: &mut Vec<Attempt>, attempt: Attempt) {
         history.push(attempt);
         let surplus = history.len().saturating_sub(Self::MAX_HISTORY);
         history.drain(..surplus);
     }
 
-    /// The last error, where the latest attempt ended with one.
+    /// The last error, if the latest attempt ended with one.
     #[must_use]
     pub fn last_error(&self) -> Option<&ErrorText> {
         self.attempts.last().and_then(|attempt| attempt.error.as_ref())

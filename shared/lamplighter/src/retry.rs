@@ -1,8 +1,8 @@
-//! When a failed attempt is tried again.
+//! Retry policies.
 
 use std::time::Duration;
 
-/// When, and how often, a job that failed is tried again.
+/// A retry policy: when and how often a failed job is tried again.
 ///
 /// ```
 /// use lamplighter::{Retry, secs};
@@ -26,14 +26,14 @@ enum Curve {
 }
 
 impl Retry {
-    /// Attempts of a policy that names no number.
+    /// The attempts of a policy that does not set their number.
     pub const DEFAULT_ATTEMPTS: u32 = 10;
     /// The longest delay of [`Retry::exponential`] unless [capped](Self::cap) otherwise.
     pub const DEFAULT_CAP: Duration = Duration::from_secs(3600);
 
     /// Doubles the ceiling with each attempt, from `base` up to an hour (see [`cap`](Self::cap)), and waits a random
-    /// time below that ceiling ("full jitter"), so that many jobs which failed together do not come back together.
-    /// Ten attempts.
+    /// time below that ceiling ("full jitter"), so that many jobs that failed together are not retried together. Ten
+    /// attempts.
     #[must_use]
     pub fn exponential(base: Duration) -> Self {
         Self { curve: Curve::Exponential { base, cap: Self::DEFAULT_CAP }, attempts: Self::DEFAULT_ATTEMPTS }
@@ -66,14 +66,14 @@ impl Retry {
         Self { curve: Curve::Fixed(Duration::ZERO), attempts: 1 }
     }
 
-    /// How often the job is executed at most, the first time included. At least 1.
+    /// Sets the most executions of the job, the first one included. At least 1.
     #[must_use]
     pub fn attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
         self
     }
 
-    /// The longest delay of an exponential policy. Other policies have no use for it and ignore it.
+    /// The longest delay of an exponential policy. Other policies ignore it.
     #[must_use]
     pub fn cap(mut self, longest: Duration) -> Self {
         if let Curve::Exponential { cap, .. } = &mut self.curve {
@@ -82,14 +82,14 @@ impl Retry {
         self
     }
 
-    /// How often the job is executed at most, the first time included.
+    /// The most executions of the job, the first one included.
     #[must_use]
     pub fn max_attempts(&self) -> u32 {
         self.attempts
     }
 
-    /// How long to wait after attempt number `attempt` (from 1) failed, or `None` when it was the last.
-    /// `unit` is one random number in `0.0..1.0`: the jitter.
+    /// The delay after attempt number `attempt` (from 1) failed, or `None` when it was the last. `unit` is one random
+    /// number in `0.0..1.0`: the jitter.
     #[must_use]
     pub fn delay(&self, attempt: u32, unit: f64) -> Option<Duration> {
         if attempt >= self.attempts {
@@ -106,7 +106,7 @@ impl Retry {
         })
     }
 
-    /// The longest time that [`delay`](Self::delay) may answer after attempt number `attempt`.
+    /// The longest time that [`delay`](Self::delay) may return after attempt number `attempt`.
     #[must_use]
     pub fn ceiling(&self, attempt: u32) -> Duration {
         let attempt = attempt.max(1);
@@ -124,10 +124,10 @@ impl Retry {
     /// The longest time from the first failure to the start of the last attempt, the attempts' own time not counted.
     #[must_use]
     pub fn span(&self) -> Duration {
-        // Beyond some point every ceiling is the same: no need to walk there one by one.
-        let walked = self.attempts.min(200);
-        let sum = (1..walked).fold(Duration::ZERO, |sum, attempt| sum.saturating_add(self.ceiling(attempt)));
-        sum.saturating_add(self.ceiling(self.attempts).saturating_mul(self.attempts - walked))
+        // Beyond some attempt every ceiling is the same: no need to add them one by one.
+        let summed = self.attempts.min(200);
+        let sum = (1..summed).fold(Duration::ZERO, |sum, attempt| sum.saturating_add(self.ceiling(attempt)));
+        sum.saturating_add(self.ceiling(self.attempts).saturating_mul(self.attempts - summed))
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_delay_stays_below_its_ceiling_and_ends_with_the_attempts(
+        fn delays_stay_below_the_ceiling_and_end_with_attempts(
             retry in policies(), attempts in 1u32..40, attempt in 0u32..60, unit in 0.0f64..1.0
         ) {
             let retry = retry.attempts(attempts);
@@ -181,14 +181,14 @@ mod tests {
         }
 
         #[test]
-        fn more_luck_never_means_an_earlier_retry(retry in policies(), attempt in 1u32..30, a in 0.0f64..1.0, b in 0.0f64..1.0) {
+        fn delay_grows_with_the_random_unit(retry in policies(), attempt in 1u32..30, a in 0.0f64..1.0, b in 0.0f64..1.0) {
             let retry = retry.attempts(31);
             prop_assert!(retry.delay(attempt, a.min(b)) <= retry.delay(attempt, a.max(b)));
         }
     }
 
     #[test]
-    fn hangfires_curve_is_hangfires() {
+    fn hangfire_delays_match_hangfire() {
         // Seconds after failures 1..=10 without the random part: (n-1)^4 + 15.
         let floors = [15, 16, 31, 96, 271, 640, 1311, 2416, 4111, 6576];
         let retry = Retry::hangfire();

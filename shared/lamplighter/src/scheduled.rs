@@ -29,7 +29,7 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct ScheduledJob {
-    /// When.
+    /// The schedule.
     pub schedule: Schedule,
     /// The job's name.
     pub job: Arc<str>,
@@ -62,8 +62,8 @@ impl Schedule {
         }
     }
 
-    /// The schedule, starting the job `J` at each of its times, with arguments as they are enqueued: a JSON object. What
-    /// the job has defaults for may be left out.
+    /// The schedule, starting the job `J` at each of its times, with arguments as a JSON object. Arguments that have
+    /// defaults may be left out.
     ///
     /// ```
     /// # use lamplighter::{Job, Queue, ScheduledJob, schedule::Schedule};
@@ -78,7 +78,7 @@ impl Schedule {
     /// ```
     ///
     /// # Errors
-    /// When the arguments are not the job's.
+    /// When the arguments do not fit the job.
     pub fn starts_with<J: Job>(self, args: &str) -> Result<ScheduledJob, ScheduleError> {
         match Misfit::read::<J>(args) {
             Ok(job) => self.starts(&job),
@@ -90,8 +90,8 @@ impl Schedule {
     }
 }
 
-/// The body of the message that a schedule's ticks send, for a service that puts the tick's time in place of `time`. That
-/// is part of the job's id, so that a tick which is delivered twice is one job. `args` is the text of a JSON object.
+/// The message body of a schedule's ticks, for a service that replaces `time` with the tick's time. The time is part of
+/// the job's id, so that a tick that is delivered twice is one job. `args` is the text of a JSON object.
 ///
 /// ```
 /// let body = lamplighter::backend::tick_template("report-daily", "digest.daily", "{}", "<time>");
@@ -99,8 +99,8 @@ impl Schedule {
 /// ```
 #[must_use]
 pub fn tick_template(schedule: &str, job: &str, args: &str, time: &str) -> String {
-    // EventBridge and its Scheduler take `<…>` for something to fill in; JSON has another way to write these two
-    // characters. Names of jobs and schedules hold nothing that it would have to escape.
+    // EventBridge and its Scheduler treat `<…>` as a placeholder, so both characters are escaped as JSON allows. Names
+    // of jobs and schedules contain nothing that JSON would have to escape.
     let args = args.replace('<', "\\u003c").replace('>', "\\u003e");
     format!(
         r#"{{"job":"{job}","args":{args},"id":"{schedule}@{time}","enqueued_at":"{time}","schedule":"{schedule}"}}"#
@@ -108,7 +108,7 @@ pub fn tick_template(schedule: &str, job: &str, args: &str, time: &str) -> Strin
 }
 
 impl ScheduledJob {
-    /// The message of one tick. Its id is made from the schedule's name and the tick's time, so that a tick which is
+    /// The message of one tick. Its id is made from the schedule's name and the tick's time, so that a tick that is
     /// delivered twice is one job.
     ///
     /// # Errors

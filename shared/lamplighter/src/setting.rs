@@ -1,6 +1,6 @@
-//! Values that are chosen at deployment.
+//! Values that are set at deployment.
 
-/// A value that is chosen at deployment: a parameter of the template, which the function finds in an environment
+/// A value that is set at deployment: a parameter of the template, which the function reads from an environment
 /// variable.
 ///
 /// ```
@@ -16,9 +16,9 @@
 pub struct Setting {
     /// The environment variable.
     pub variable: &'static str,
-    /// What it is for, in a sentence.
+    /// Its purpose, in a sentence.
     pub description: &'static str,
-    /// The value where none is given; empty when there is no such value.
+    /// The default value; empty if there is none.
     pub default: &'static str,
     kind: Kind,
 }
@@ -32,7 +32,7 @@ enum Kind {
 
 impl Setting {
     /// A setting in the environment variable `variable`: letters, digits and `_`. `description` says in a
-    /// sentence what it is for. Empty unless the one who deploys gives a value, or there is a [default](Self::default).
+    /// sentence what it is for. Empty unless the deployment sets a value, or there is a [default](Self::default).
     #[must_use]
     pub const fn text(variable: &'static str, description: &'static str) -> Self {
         Self { variable, description, default: "", kind: Kind::Text }
@@ -51,20 +51,20 @@ impl Setting {
         Self { variable, description, default: "", kind: Kind::SecretArns }
     }
 
-    /// The value where none is given.
+    /// Sets the default value.
     #[must_use]
     pub const fn default(mut self, value: &'static str) -> Self {
         self.default = value;
         self
     }
 
-    /// Whether it must not be shown.
+    /// Returns whether it must not be shown.
     #[must_use]
     pub const fn is_secret(&self) -> bool {
         matches!(self.kind, Kind::Secret)
     }
 
-    /// Whether it names secrets that the deployed function may read.
+    /// Returns whether it names secrets that the deployed function may read.
     #[must_use]
     pub const fn names_secrets(&self) -> bool {
         matches!(self.kind, Kind::SecretArns)

@@ -1,8 +1,8 @@
-//! How a host tells a worker to come to an end.
+//! The signal with which a host stops a worker.
 
 use tokio_util::sync::CancellationToken;
 
-/// How a host tells a worker to come to an end, in two steps. Clones tell the same worker.
+/// The signal with which a host stops a worker, in two steps. Clones share the signal.
 #[derive(Debug, Clone, Default)]
 pub struct Stop {
     draining: CancellationToken,
@@ -10,30 +10,30 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Nothing to stop yet.
+    /// A signal that has not been given yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// First step: begin no further job, hand back what has not begun, and tell the running handlers.
+    /// First step: start no further job, hand back jobs that have not begun, and notify the running handlers.
     pub fn drain(&self) {
         self.draining.cancel();
     }
 
-    /// Second step: end what still runs and hand it back at once, uncounted.
+    /// Second step: end jobs that still run and hand them back immediately, uncounted.
     pub fn abort(&self) {
         self.draining.cancel();
         self.aborting.cancel();
     }
 
-    /// Whether the first step has been taken.
+    /// Returns whether the first step has been taken.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.is_cancelled()
     }
 
-    /// Whether the second step has been taken.
+    /// Returns whether the second step has been taken.
     #[must_use]
     pub fn is_aborting(&self) -> bool {
         self.aborting.is_cancelled()

@@ -10,9 +10,9 @@
 //!
 //! # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
 //! # runtime.block_on(async {
-//! let performed = TestRun::of(Function::new("greetings").job(greet)).run(&Greet { name: "Ada".into() }).await;
-//! assert_eq!(performed.action, MessageAction::Ack);
-//! assert_eq!(performed.output.unwrap().get(), r#""Hello, Ada!""#);
+//! let result = TestRun::of(Function::new("greetings").job(greet)).run(&Greet { name: "Ada".into() }).await;
+//! assert_eq!(result.action, MessageAction::Ack);
+//! assert_eq!(result.output.unwrap().get(), r#""Hello, Ada!""#);
 //! # });
 //! ```
 
@@ -34,9 +34,10 @@ use crate::{
     worker::{JobResult, Worker},
 };
 
-/// One job to be run by a function. Made by [`TestRun::of`], told more by the other methods, and run at the end.
+/// One job to be run by a function. Create it with [`TestRun::of`], set it up with the other methods, and run it at the
+/// end.
 #[derive(Debug)]
-#[must_use = "a trial runs nothing until `run` is awaited"]
+#[must_use = "a test run does nothing until `run` is awaited"]
 pub struct TestRun {
     function: Function,
     env: Env,
@@ -47,8 +48,8 @@ pub struct TestRun {
 }
 
 impl TestRun {
-    /// A trial of one of `function`'s jobs: its first receive, under the id `trial`, on the machine's clock, without a
-    /// store, and with nowhere to enqueue to but an [`RecordingQueue`].
+    /// A test run of one of `function`'s jobs: its first receive, under the id `trial`, on the machine's clock, without
+    /// a store, and with a [`RecordingQueue`] for the jobs that it enqueues.
     pub fn of(function: Function) -> Self {
         Self {
             function,
@@ -60,37 +61,37 @@ impl TestRun {
         }
     }
 
-    /// With this clock and randomness.
+    /// Sets the clock and the randomness.
     pub fn env(mut self, env: Env) -> Self {
         self.env = env;
         self
     }
 
-    /// With this store of records.
+    /// Sets the store of records.
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.backend.store = Some(store);
         self
     }
 
-    /// Jobs that the handler enqueues go here.
+    /// Sets the queues for jobs that the handler enqueues.
     pub fn queues(mut self, queues: Arc<dyn Queues>) -> Self {
         self.backend.queues = queues;
         self
     }
 
-    /// Under this job id.
+    /// Sets the job's id.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into();
         self
     }
 
-    /// As enqueued at this moment; otherwise the message does not say when it was.
+    /// Sets the moment at which the job was enqueued; by default the message does not name one.
     pub fn enqueued_at(mut self, moment: Timestamp) -> Self {
         self.enqueued_at = Some(moment);
         self
     }
 
-    /// As the `count`-th receive of the message, from 1: the attempt's number, where there is no store.
+    /// Sets how often the message was received, from 1: the attempt's number, if there is no store.
     pub fn receive_count(mut self, count: u32) -> Self {
         self.receive_count = count;
         self
@@ -120,7 +121,7 @@ impl TestRun {
             queue: queue.into(),
             message_id: "trial-message".into(),
             receipt: "trial-receipt".into(),
-            // Texts and arguments that are JSON already: nothing here that serde_json could refuse.
+            // Strings, and arguments that are valid JSON already: serialization cannot fail.
             body: serde_json::to_string(&body).unwrap_or_default(),
             receive_count: self.receive_count,
             group: None,
@@ -130,8 +131,8 @@ impl TestRun {
     }
 }
 
-/// The message of a trial. Not a [`Message`](crate::message::Message), so that what is no message can be tried too; and the
-/// arguments' own text, so that the handler gets it as a queue would deliver it.
+/// The message of a test run. Not a [`Message`](crate::message::Message), so that invalid messages can be tested too;
+/// and with the arguments' own text, so that the handler gets it as a queue would deliver it.
 #[derive(Serialize)]
 struct Body<'a> {
     job: &'a str,
@@ -141,12 +142,12 @@ struct Body<'a> {
     enqueued_at: Option<Timestamp>,
 }
 
-/// Takes every job that is sent and keeps it for the test to look at.
+/// Accepts every job that is sent and records it for the test.
 #[derive(Debug, Default)]
 pub struct RecordingQueue(Mutex<Vec<EnqueueRequest>>);
 
 impl RecordingQueue {
-    /// What has been sent so far.
+    /// The jobs sent so far.
     #[must_use]
     pub fn sent(&self) -> Vec<EnqueueRequest> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -1,4 +1,4 @@
-//! A wrong handler is told what is wrong, in words.
+//! The compile errors for wrong handlers explain what is wrong.
 
 #[test]
 fn wrong_handlers_get_readable_errors() {

@@ -1,4 +1,4 @@
-//! What a function declares that its handlers do, and what their client refuses.
+//! A function's declarations for its handlers, and the calls that their client refuses.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
@@ -41,14 +41,14 @@ async fn again(_: Import, ctx: Context) -> Result<(), JobError> {
 }
 
 async fn sent(function: Function) -> (Vec<String>, Option<String>) {
-    let outbox = Arc::new(RecordingQueue::default());
-    let performed = TestRun::of(function).queues(outbox.clone()).run(&Import {}).await;
-    let sent = outbox.sent().iter().map(|submission| submission.message.job.clone()).collect();
-    (sent, performed.error.map(|error| error.message))
+    let queue = Arc::new(RecordingQueue::default());
+    let result = TestRun::of(function).queues(queue.clone()).run(&Import {}).await;
+    let sent = queue.sent().iter().map(|submission| submission.message.job.clone()).collect();
+    (sent, result.error.map(|error| error.message))
 }
 
 #[tokio::test]
-async fn a_declared_type_lets_no_other_job_onto_its_queue() {
+async fn a_declared_type_allows_no_other_job_on_its_queue() {
     let (jobs, error) = sent(Function::new("import").enqueues::<Index>().job(import).with_state(())).await;
     assert_eq!(jobs, ["rows.index"]);
     assert_eq!(
@@ -59,13 +59,13 @@ async fn a_declared_type_lets_no_other_job_onto_its_queue() {
 }
 
 #[tokio::test]
-async fn a_declared_queue_takes_any_job() {
+async fn a_declared_queue_allows_any_job() {
     let function = Function::new("import").enqueues_to(Index::QUEUE).job(import).with_state(());
     assert_eq!(sent(function).await, (vec!["rows.index".into(), "rows.other".into()], None));
 }
 
 #[tokio::test]
-async fn a_functions_own_jobs_are_declared_like_any_other() {
+async fn a_functions_own_jobs_must_be_declared_too() {
     let (jobs, error) = sent(Function::new("import").job(again).with_state(())).await;
     assert!(jobs.is_empty() && error.unwrap().starts_with("rows.import was not enqueued"), "{jobs:?}");
     let (jobs, error) = sent(Function::new("import").enqueues::<Import>().job(again).with_state(())).await;
@@ -73,16 +73,16 @@ async fn a_functions_own_jobs_are_declared_like_any_other() {
 }
 
 #[tokio::test]
-async fn a_client_of_ones_own_is_held_to_nothing() {
-    let outbox = Arc::new(RecordingQueue::default());
+async fn clients_outside_of_handlers_are_unlimited() {
+    let queue = Arc::new(RecordingQueue::default());
     let client =
-        lamplighter::Client::new(lamplighter::backend::Backend::new(outbox.clone()), lamplighter::env::Env::system());
+        lamplighter::Client::new(lamplighter::backend::Backend::new(queue.clone()), lamplighter::env::Env::system());
     client.enqueue(Index {}).await.unwrap();
-    assert_eq!(outbox.sent().len(), 1);
+    assert_eq!(queue.sent().len(), 1);
 }
 
 #[tokio::test]
-async fn what_is_refused_can_be_told_from_what_failed() {
+async fn undeclared_is_an_error_of_its_own() {
     async fn import(_: Import, ctx: Context) -> Result<(), JobError> {
         match ctx.client().enqueue(Index {}).await {
             Err(EnqueueError::Undeclared { job, queue, function }) => {
@@ -92,6 +92,6 @@ async fn what_is_refused_can_be_told_from_what_failed() {
             other => panic!("{other:?}"),
         }
     }
-    let performed = TestRun::of(Function::new("import").job(import).with_state(())).run(&Import {}).await;
-    assert_eq!(performed.action, MessageAction::Ack);
+    let result = TestRun::of(Function::new("import").job(import).with_state(())).run(&Import {}).await;
+    assert_eq!(result.action, MessageAction::Ack);
 }

@@ -1,4 +1,4 @@
-//! What a backend may have besides queues and a store, and messages that are not quite what they should be.
+//! The optional parts of a backend, and malformed messages.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -19,18 +19,18 @@ use tokio::time::Instant;
 
 use support::{Act, Memory, act, delivery, start};
 
-/// Keeps what it is told, and payloads; away when it is told to be.
+/// Records events and serves payloads; unavailable on demand.
 #[derive(Clone, Default)]
 struct Aside {
     heard: Arc<Mutex<Vec<Event>>>,
-    away: Arc<Mutex<bool>>,
+    unavailable: Arc<Mutex<bool>>,
 }
 
 #[async_trait]
 impl Events for Aside {
     async fn publish(&self, events: Vec<Event>) -> Result<(), StoreError> {
-        if *self.away.lock().unwrap() {
-            return Err(StoreError::unavailable("away for a test"));
+        if *self.unavailable.lock().unwrap() {
+            return Err(StoreError::unavailable("unavailable for a test"));
         }
         self.heard.lock().unwrap().extend(events);
         Ok(())
@@ -45,19 +45,19 @@ impl Payloads for Aside {
 
     async fn get(&self, reference: &str) -> Result<Box<RawValue>, StoreError> {
         match reference {
-            "away" => Err(StoreError::unavailable("away for a test")),
+            "unavailable" => Err(StoreError::unavailable("unavailable for a test")),
             "good" => Ok(RawValue::from_string(r#"{"what":"fetched"}"#.into()).unwrap()),
             _ => Err(StoreError::new(StoreErrorKind::Invalid, format_args!("{reference} has expired"))),
         }
     }
 }
 
-/// A job whose successes are told too.
+/// A job whose successes are published too.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-struct Told {}
+struct Announced {}
 
-impl Job for Told {
-    const NAME: &'static str = "test.told";
+impl Job for Announced {
+    const NAME: &'static str = "test.announced";
     const QUEUE: Queue = support::QUEUE;
 
     fn options() -> Options {
@@ -65,13 +65,13 @@ impl Job for Told {
     }
 }
 
-async fn told(_: Told) -> Result<(), JobError> {
+async fn announced(_: Announced) -> Result<(), JobError> {
     Ok(())
 }
 
 async fn perform(job: Act, ctx: Context) -> Result<String, JobError> {
     match job.what.as_str() {
-        "fail" => Err(JobError::fail("told to")),
+        "fail" => Err(JobError::fail("as asked")),
         "error" => Err(JobError::retry("no luck")),
         "talk" => Ok("x".repeat(Record::MAX_VALUE_BYTES)),
         "keep" => {
@@ -96,7 +96,7 @@ impl Bench {
     fn new(backend: impl Fn(&Memory, &Aside) -> Backend) -> Self {
         let env = Env::driven(start(), 3);
         let (memory, aside) = (Memory::new(&env), Aside::default());
-        let function = Function::new("test").job(perform).job(told);
+        let function = Function::new("test").job(perform).job(announced);
         let worker = Worker::new(function, backend(&memory, &aside), env, "test-host", Stop::new());
         Self { memory, aside, worker }
     }
@@ -126,24 +126,24 @@ impl Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_are_told_and_successes_where_they_ask_for_it() {
+async fn failures_are_published_and_successes_on_request() {
     for bench in [Bench::tracked(), Bench::new(|memory, aside| memory.stateless().with_events(Arc::new(aside.clone())))]
     {
         bench.process(vec![act("a", "fine"), act("b", "error")]).await;
-        assert_eq!(bench.heard(), [], "neither a quiet success nor a retry is worth an event");
+        assert_eq!(bench.heard(), [], "neither an unannounced success nor a retry has an event");
         bench.one(act("c", "fail")).await;
         let event = bench.heard().remove(0);
         assert_eq!((event.kind().as_str(), event.id.as_str(), event.attempt), ("job.failed", "c", 1));
         assert_eq!((event.job.as_str(), event.queue.as_str()), ("test.act", "test"));
-        assert_eq!(event.error.unwrap().message, "told to");
-        bench.one(delivery("d", r#"{"job":"test.told","id":"d","schedule":"nightly"}"#)).await;
+        assert_eq!(event.error.unwrap().message, "as asked");
+        bench.one(delivery("d", r#"{"job":"test.announced","id":"d","schedule":"nightly"}"#)).await;
         let event = bench.heard().remove(0);
         assert_eq!((event.kind().as_str(), event.schedule.as_deref()), ("job.succeeded", Some("nightly")));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_last_attempt_is_told_as_a_failure() {
+async fn a_lost_last_attempt_is_published_as_a_failure() {
     let bench = Bench::tracked();
     let token = lamplighter::backend::Token { attempt: 3, owner: 9 };
     bench.memory.put("a", JobState::Running, 3, Some((token, start())));
@@ -154,9 +154,9 @@ async fn a_lost_last_attempt_is_told_as_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_cannot_be_told_changes_nothing() {
+async fn an_unpublished_event_changes_nothing() {
     let bench = Bench::tracked();
-    *bench.aside.away.lock().unwrap() = true;
+    *bench.aside.unavailable.lock().unwrap() = true;
     assert!(matches!(bench.one(act("a", "fail")).await, MessageAction::DeadLetter(_)));
     assert_eq!(bench.memory.state("a"), JobState::Failed);
 }
@@ -167,7 +167,7 @@ fn claim_check(id: &str, reference: &str) -> Delivery {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_claim_check_is_redeemed_before_the_handler_runs() {
+async fn claim_checks_are_redeemed_before_the_handler_runs() {
     let bench = Bench::tracked();
     assert_eq!(bench.one(claim_check("a", "good")).await, MessageAction::Ack);
     match bench.last_decision() {
@@ -179,9 +179,9 @@ async fn a_claim_check_is_redeemed_before_the_handler_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn arguments_that_are_away_cost_no_attempt_and_those_that_are_gone_bury_the_job() {
+async fn unavailable_arguments_are_uncounted_and_missing_ones_are_dead_lettered() {
     let bench = Bench::tracked();
-    assert_eq!(bench.one(claim_check("a", "away")).await, MessageAction::Release(Some(secs(2))));
+    assert_eq!(bench.one(claim_check("a", "unavailable")).await, MessageAction::Release(Some(secs(2))));
     assert_eq!(bench.memory.state("a"), JobState::Queued);
     match bench.one(claim_check("b", "gone")).await {
         MessageAction::DeadLetter(cause) => {
@@ -198,7 +198,7 @@ async fn arguments_that_are_away_cost_no_attempt_and_those_that_are_gone_bury_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn ticks_whose_time_was_not_filled_in_are_jobs_of_their_own() {
+async fn ticks_with_unfilled_times_are_separate_jobs() {
     let bench = Bench::tracked();
     let tick = |message_id: &str| {
         let body = r#"{"job":"test.act","args":{"what":"tick"},"schedule":"nightly",
@@ -210,9 +210,9 @@ async fn ticks_whose_time_was_not_filled_in_are_jobs_of_their_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_with_a_placeholder_is_judged_as_any_other() {
+async fn bodies_with_placeholders_are_checked_like_others() {
     let bench = Bench::tracked();
-    // A field that stands there twice is an error, also where one of the two goes.
+    // A field that occurs twice is an error, even if one of the two is removed.
     for body in [
         r#"{"job":"test.act","args":{"what":"tick"},"x":"<aws.scheduler.x>","x":1}"#,
         r#"{"job":"test.act","args":{"what":"tick"},"args":{"what":"<aws.scheduler.x>"}}"#,
@@ -224,7 +224,7 @@ async fn a_body_with_a_placeholder_is_judged_as_any_other() {
             other => panic!("{body}: {other:?}"),
         }
     }
-    // All else stays as it came.
+    // Everything else stays as received.
     let body =
         r#"{"job":"test.act","id":"n@<aws.scheduler.scheduled-time>","z":1e400,"a":19.90,"args":{"what":"tick"}}"#;
     assert_eq!(bench.one(delivery("m1", body)).await, MessageAction::Ack);
@@ -235,7 +235,7 @@ async fn a_body_with_a_placeholder_is_judged_as_any_other() {
     );
 }
 
-/// Keeps what is logged, as text.
+/// Records log output as text.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<String>>);
 
@@ -269,7 +269,7 @@ impl tracing::field::Visit for Log {
 }
 
 #[tokio::test(start_paused = true)]
-async fn values_of_what_does_not_fit_are_in_no_log_record_event_or_dead_letter() {
+async fn values_of_bad_arguments_appear_nowhere() {
     let log = Log::default();
     let _logging = tracing::subscriber::set_default(log.clone());
     let bench = Bench::tracked();
@@ -312,7 +312,7 @@ async fn values_of_what_does_not_fit_are_in_no_log_record_event_or_dead_letter()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_may_speak_of_placeholders() {
+async fn arguments_may_contain_placeholders() {
     let bench = Bench::tracked();
     let body = r#"{"job":"test.act","id":"a","args":{"what":"<aws.scheduler.scheduled-time>"}}"#;
     assert_eq!(bench.one(delivery("m", body)).await, MessageAction::Ack);
@@ -320,7 +320,7 @@ async fn a_job_may_speak_of_placeholders() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn attempts_of_an_earlier_message_count_where_there_is_no_record() {
+async fn attempts_in_the_message_count_without_a_record() {
     let bench = Bench::new(|memory, _| memory.stateless());
     let body = r#"{"job":"test.act","id":"a","args":{"what":"error"},"attempts":2}"#;
     match bench.one(delivery("m", body)).await {
@@ -334,7 +334,7 @@ async fn attempts_of_an_earlier_message_count_where_there_is_no_record() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_record_cannot_keep_is_said() {
+async fn oversized_outputs_and_checkpoints_are_errors() {
     let bench = Bench::tracked();
     match bench.one(act("a", "talk")).await {
         MessageAction::DeadLetter(cause) => {
@@ -355,27 +355,27 @@ async fn what_a_record_cannot_keep_is_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_running_job_hears_that_it_has_lost_its_lease() {
+async fn running_jobs_learn_of_a_lost_lease() {
     let bench = Bench::tracked();
     let memory = bench.memory.clone();
     let (action, ()) = tokio::join!(bench.one(act("a", "listen")), async {
         tokio::time::sleep(secs(3)).await;
         memory.put("a", JobState::Cancelled, 1, None);
     });
-    // What it returned is fenced, and its message has done its work.
+    // Its result is fenced, and its message is done.
     assert_eq!(action, MessageAction::Ack);
     assert_eq!(bench.memory.state("a"), JobState::Cancelled);
     assert!(bench.memory.settled.lock().unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn large_arguments_go_where_there_is_room_for_them() {
+async fn large_arguments_go_to_the_payload_store() {
     let large = || Act { what: "x".repeat(lamplighter::message::MAX_MESSAGE_BYTES) };
     let bench = Bench::tracked();
     let env = Env::driven(start(), 3);
     let client = lamplighter::Client::new(bench.memory.backend(), env.clone());
     let refused = client.enqueue(large()).await.unwrap_err();
-    // The number that is told is the one that is compared: the message's, not that of the arguments in it.
+    // The reported size is the one that is compared: the message's, not that of its arguments.
     match refused {
         lamplighter::EnqueueError::TooLarge { bytes, limit, .. } => assert!(bytes > limit + 100, "{bytes}"),
         other => panic!("{other}"),
@@ -404,7 +404,7 @@ async fn large_arguments_go_where_there_is_room_for_them() {
     assert_eq!(*shelf.0.lock().unwrap(), 2);
 }
 
-/// Takes whatever is put on it.
+/// Accepts all payloads.
 #[derive(Clone, Default)]
 struct Shelf(Arc<Mutex<u32>>);
 

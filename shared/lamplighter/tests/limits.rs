@@ -1,4 +1,4 @@
-//! Bounds that hold where nobody says anything, and where others say too much.
+//! Limits by default, and limits on delays that others name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
@@ -37,7 +37,7 @@ async fn rest(_: Act, _: Context, State(Busy(busy)): State<Busy>) -> Result<(), 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_large_batch_runs_at_most_the_default_number_of_jobs_at_once() {
+async fn large_batches_run_at_the_default_concurrency() {
     let env = Env::driven(start(), 1);
     let (memory, busy) = (Memory::new(&env), Busy::default());
     let function = Function::new("test").job(rest).with_state(busy.clone());
@@ -52,14 +52,14 @@ async fn a_large_batch_runs_at_most_the_default_number_of_jobs_at_once() {
 }
 
 async fn obey(job: Act) -> Result<(), JobError> {
-    let told = Duration::from_secs(job.what.parse()?);
-    Err(JobError::retry_after(told, "come back"))
+    let named = Duration::from_secs(job.what.parse()?);
+    Err(JobError::retry_after(named, "come back"))
 }
 
 #[tokio::test]
-async fn a_time_that_others_name_never_makes_a_retry_sooner_than_the_policy() {
+async fn named_delays_never_retry_sooner_than_the_policy() {
     // The policy waits seven seconds, and ends after three attempts.
-    for (told, receives, action) in [
+    for (named, receives, action) in [
         ("0", 1, Some(secs(7))),
         ("1", 1, Some(secs(7))),
         ("7", 2, Some(secs(7))),
@@ -68,18 +68,18 @@ async fn a_time_that_others_name_never_makes_a_retry_sooner_than_the_policy() {
         ("90", 3, None),
     ] {
         let env = Env::driven(start(), 1);
-        let trial = TestRun::of(Function::new("test").job(obey)).env(env).receive_count(receives);
-        let JobResult { action: found, .. } = trial.run(&Act { what: told.into() }).await;
+        let run = TestRun::of(Function::new("test").job(obey)).env(env).receive_count(receives);
+        let JobResult { action: found, .. } = run.run(&Act { what: named.into() }).await;
         match action {
-            Some(delay) => assert_eq!(found, MessageAction::Retry(delay), "{told} after {receives}"),
-            None => assert!(matches!(found, MessageAction::DeadLetter(_)), "{told} after {receives}: {found:?}"),
+            Some(delay) => assert_eq!(found, MessageAction::Retry(delay), "{named} after {receives}"),
+            None => assert!(matches!(found, MessageAction::DeadLetter(_)), "{named} after {receives}: {found:?}"),
         }
     }
 }
 
-/// The record says the same as the message.
+/// The record has the same delay as the message.
 #[tokio::test(start_paused = true)]
-async fn a_record_keeps_the_later_of_the_two_times() {
+async fn records_keep_the_later_of_two_delays() {
     let env = Env::driven(start(), 1);
     let memory = Memory::new(&env);
     let worker = memory.worker(Function::new("test").job(obey));
@@ -110,11 +110,11 @@ async fn unload(job: Carry) -> Result<Box<RawValue>, JobError> {
 }
 
 #[tokio::test]
-async fn a_raw_value_reaches_its_handler_and_its_record_as_it_was_sent() {
+async fn raw_values_reach_handler_and_record_unchanged() {
     let load = r#"{ "z":19.90,"a":123456789012345678901,"a":[1e400] }"#;
     let raw = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
-    let trial = || TestRun::of(Function::new("test").job(unload));
-    let performed = trial().run_raw("test.carry", raw(&format!(r#"{{"load":{load}}}"#))).await;
-    assert_eq!(performed.output.unwrap().get(), load);
-    assert_eq!(trial().run(&Carry { load: raw(load) }).await.output.unwrap().get(), load);
+    let run = || TestRun::of(Function::new("test").job(unload));
+    let result = run().run_raw("test.carry", raw(&format!(r#"{{"load":{load}}}"#))).await;
+    assert_eq!(result.output.unwrap().get(), load);
+    assert_eq!(run().run(&Carry { load: raw(load) }).await.output.unwrap().get(), load);
 }

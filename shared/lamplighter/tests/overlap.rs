@@ -1,4 +1,4 @@
-//! What the worker makes of a job's overlap policy.
+//! The worker's use of a job's overlap policy.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -48,7 +48,7 @@ fn function() -> Function {
     Function::new("overlap").job(done::<Beside>).job(done::<Behind>).job(done::<Once>).with_state(())
 }
 
-/// The actions for messages of these jobs and schedules, each of its own id.
+/// The actions for messages of these jobs and schedules, each with its own id.
 async fn process(memory: &Memory, messages: &[(&str, Option<&str>)]) -> Vec<MessageAction> {
     let deliveries = messages.iter().enumerate().map(|(n, (job, schedule))| {
         let body = serde_json::json!({ "job": job, "id": format!("job-{n}"), "schedule": schedule });
@@ -65,7 +65,7 @@ fn memory() -> Memory {
 }
 
 #[tokio::test]
-async fn what_a_schedule_starts_is_claimed_and_settled_with_the_schedules_key() {
+async fn scheduled_jobs_are_claimed_and_settled_with_their_lock() {
     let memory = memory();
     let named = Some("nightly");
     let messages = [("job.beside", named), ("job.behind", named), ("job.once", named), ("job.once", None)];
@@ -90,7 +90,7 @@ async fn what_a_schedule_starts_is_claimed_and_settled_with_the_schedules_key() 
 }
 
 #[tokio::test]
-async fn a_job_that_waits_comes_again_when_the_store_says_and_a_skipped_one_never() {
+async fn locked_jobs_are_released_and_skipped_ones_acknowledged() {
     let memory = memory();
     memory.answers.lock().unwrap().extend([Claim::Locked(start() + secs(30)), Claim::Skipped]);
     let actions = process(&memory, &[("job.behind", Some("nightly")), ("job.once", Some("nightly"))]).await;

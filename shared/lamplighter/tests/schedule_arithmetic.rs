@@ -1,4 +1,4 @@
-//! What holds for schedules of every kind: texts, ticks and what is due, whatever the input.
+//! Properties of schedules of every kind: texts, ticks and due ticks, for any input.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::time::Duration;
@@ -34,7 +34,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn rates_and_moments_keep_their_text_and_their_order(seconds in 1..=315_360_000u64, second in -377_705_023_201..=253_402_207_200i64, nano in 0..1_000_000_000i32) {
+    fn rates_and_moments_round_trip_in_order(seconds in 1..=315_360_000u64, second in -377_705_023_201..=253_402_207_200i64, nano in 0..1_000_000_000i32) {
         let rate = Rate::every(Duration::from_secs(seconds)).unwrap();
         prop_assert_eq!(Rate::parse(&rate.to_string()).unwrap(), rate);
         prop_assert_eq!(rate.to_aws().is_ok(), seconds.is_multiple_of(60));
@@ -65,7 +65,7 @@ proptest! {
         }
     }
 
-    /// However the engine's wake-ups fall, no tick is given twice, and by policy none or some are left out.
+    /// At whatever times the engine wakes up, no tick is returned twice, and by policy none or some are left out.
     #[test]
     fn due_accounts_for_every_tick(
         when in whens(),

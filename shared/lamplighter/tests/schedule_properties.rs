@@ -1,6 +1,6 @@
-//! What holds for every schedule: expressions are generated together with a model of their meaning that shares no
-//! code with the crate, and the engine is compared with the model minute by minute, with itself over translations,
-//! and with the crate `croner` where both read an expression the same way.
+//! Properties of every schedule: expressions are generated together with a model of their meaning that shares no code
+//! with the crate, and the engine is compared with the model minute by minute, with itself over translations, and with
+//! the crate `croner` where both read an expression the same way.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 use lamplighter::schedule::{Cron, When};
 use proptest::prelude::*;
 
-/// A field's text and the values that it means.
+/// A field's text and its values.
 type Field = (String, BTreeSet<u16>);
 
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ fn field(min: u16, max: u16, star: impl Strategy<Value = Field>, from_there_on: 
     let value = min..=max;
     let one = value.clone().prop_map(|v| (v.to_string(), BTreeSet::from([v])));
     let range = (value.clone(), value.clone(), 1..=4u16).prop_map(move |(a, b, step)| {
-        // On AWS a range may go on at the field's beginning.
+        // On AWS a range may wrap around.
         let (a, b) = if from_there_on && step == 1 { (a, b) } else { (a.min(b), a.max(b)) };
         let text = if step == 1 { format!("{a}-{b}") } else { format!("{a}-{b}/{step}") };
         let all: Vec<u16> = if a <= b { (a..=b).collect() } else { (a..=max).chain(min..=b).collect() };
@@ -181,7 +181,8 @@ fn aws() -> impl Strategy<Value = Model> {
     )
 }
 
-/// Models whose expression is accepted. What never fires is not; that it then truly never does is checked here.
+/// Models whose expression is accepted. Expressions that never fire are refused; that they truly never fire is checked
+/// here.
 fn accepted(models: impl Strategy<Value = Model>) -> impl Strategy<Value = (Model, Cron)> {
     models.prop_filter_map("never fires", |model| match Cron::parse(&model.text) {
         Ok(cron) => Some((model, cron)),
@@ -280,7 +281,7 @@ proptest! {
         compare_with_brute_force(&model, &cron, &zone, after)?;
     }
 
-    /// Days are what is rare: whole years of them, day by day, against the model.
+    /// Matching days are rare, so this compares whole years, day by day, with the model.
     #[test]
     fn days_agree_over_years((model, cron) in accepted(prop_oneof![unix(), aws()]), year in 1970..2190i16) {
         let (minute, hour) = (*model.minutes.first().unwrap(), *model.hours.first().unwrap());
@@ -310,7 +311,7 @@ proptest! {
                 let there = Cron::parse(&text).unwrap();
                 prop_assert_eq!(ticks(&there, after), ticks(&cron, after), "{} -> {}", model.text, text);
                 prop_assert_eq!(&there.to_aws().unwrap(), &text);
-                // Of an n-th weekday, only AWS has a word.
+                // Only AWS can express an n-th weekday.
                 match there.to_unix() {
                     Ok(back) => {
                         let back = Cron::parse(&back).unwrap();
@@ -319,7 +320,7 @@ proptest! {
                     Err(error) => prop_assert!(text.contains('#'), "{}", error),
                 }
             }
-            // Only both day fields are a reason, and each must truly restrict something.
+            // The only reason is that both day fields restrict something.
             Err(_) => {
                 let Days::Lists(dates, weekdays, _) = &model.days else { panic!("{}", model.text) };
                 prop_assert!(dates.len() < 31 && weekdays.len() < 7, "{}", model.text);
@@ -341,7 +342,7 @@ proptest! {
     }
 
     #[test]
-    fn text_gives_the_value_back((_, cron) in accepted(prop_oneof![unix(), aws()])) {
+    fn texts_round_trip((_, cron) in accepted(prop_oneof![unix(), aws()])) {
         prop_assert_eq!(&cron.to_string().parse::<Cron>().unwrap(), &cron);
         let json = serde_json::to_string(&cron).unwrap();
         prop_assert_eq!(&serde_json::from_str::<Cron>(&json).unwrap(), &cron);
@@ -349,7 +350,8 @@ proptest! {
         prop_assert_eq!(&When::parse(&when.to_string()).unwrap(), &when);
     }
 
-    /// `croner` knows the star rule of Vixie cron for a bare `*` only, so steps on it stay out of the day fields.
+    /// `croner` supports the star rule of Vixie cron for a bare `*` only, so steps on it are kept out of the day
+    /// fields.
     #[test]
     fn croner_agrees_on_unix((model, cron) in accepted(unix()), (_, after) in place()) {
         let fields: Vec<&str> = model.text.split(' ').collect();

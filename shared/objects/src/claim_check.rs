@@ -13,9 +13,9 @@ use lamplighter::{
 use crate::{Key, ObjectError, Objects};
 
 /// Keeps large arguments in an object store, under `args/`. Objects are not deleted here: a job may be run again for as
-/// long as its failure is kept, so the store's lifecycle rules let them go.
+/// long as its failure is kept, so the store's lifecycle rules delete them.
 ///
-/// A reference is a key, never an address: whoever can send a message cannot make a worker read elsewhere.
+/// A reference is a key, never an address: the sender of a message cannot make a worker read elsewhere.
 #[derive(Debug, Clone)]
 pub struct ClaimChecks {
     objects: Objects,
@@ -23,17 +23,17 @@ pub struct ClaimChecks {
 }
 
 impl ClaimChecks {
-    /// What every reference begins with: where the objects lie in their store.
+    /// The prefix of every reference: the objects' place in their store.
     pub const PREFIX: &'static str = "args/";
-    /// The largest arguments, in bytes: what a small function can hold several of at once.
+    /// The largest arguments, in bytes: a small function can hold several of them at a time.
     pub const MAX_BYTES: usize = 16 << 20;
-    /// For how many days the deployment's bucket keeps arguments, by its lifecycle rule.
+    /// The number of days for which the deployment's bucket keeps arguments, by its lifecycle rule.
     pub const KEPT_DAYS: u16 = 30;
-    /// How far ahead a job with such arguments may be due: what is left of that time is for its message, which lives for
+    /// How far ahead a job with such arguments may be due: the rest of that time is for its message, which is kept for
     /// 14 days at most (Amazon SQS Developer Guide, "Message quotas"), attempts and waits included.
     pub const MAX_DELAY: Duration = days(Self::KEPT_DAYS as u64 - 14);
 
-    /// Claim checks for objects at this place.
+    /// Claim checks in this object store.
     #[must_use]
     pub fn new(objects: Objects, env: Env) -> Self {
         Self { objects, env }
@@ -70,12 +70,12 @@ impl Payloads for ClaimChecks {
     async fn get(&self, reference: &str) -> Result<Box<RawValue>, StoreError> {
         let invalid = |why: &str| StoreError::new(StoreErrorKind::Invalid, format_args!("{reference:?} {why}"));
         if !reference.starts_with(Self::PREFIX) {
-            return Err(invalid("refers to no arguments: those lie under args/"));
+            return Err(invalid("is not a reference to arguments: those are under args/"));
         }
         let get = async { self.objects.get(&Key::new(reference)?, Self::MAX_BYTES as u64).await };
         let bytes = get.await.map_err(|error| explained(&error))?;
-        let text = String::from_utf8(bytes.to_vec()).map_err(|_| invalid("holds no text"))?;
-        RawValue::from_string(text).map_err(|_| invalid("holds no JSON"))
+        let text = String::from_utf8(bytes.to_vec()).map_err(|_| invalid("is not text"))?;
+        RawValue::from_string(text).map_err(|_| invalid("is not JSON"))
     }
 }
 
@@ -97,27 +97,27 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_checked_in_comes_back() {
+    async fn stored_arguments_are_read_back() {
         let checks = ClaimChecks::new(Objects::from_url("memory:///").unwrap(), Env::system());
         let id = JobId::new("order:42@blue").unwrap();
         let (first, second) = (raw(r#"{"n":1}"#), raw(r#"{"n":2}"#));
         let references = [checks.put(&id, &first, None).await.unwrap(), checks.put(&id, &second, None).await.unwrap()];
-        assert_ne!(references[0], references[1], "the second does not take the first one's place");
+        assert_ne!(references[0], references[1], "the second does not replace the first");
         assert_eq!(checks.get(&references[0]).await.unwrap().get(), first.get());
         assert_eq!(checks.get(&references[1]).await.unwrap().get(), second.get());
     }
 
     #[tokio::test]
-    async fn a_reference_leads_to_arguments_or_nowhere() {
+    async fn references_outside_of_arguments_are_refused() {
         let objects = Objects::from_url("memory:///").unwrap();
         objects.put(&Key::new("secrets/key.json").unwrap(), "{}", "application/json").await.unwrap();
         objects.put(&Key::new("args/x/text").unwrap(), "no JSON", "text/plain").await.unwrap();
         let checks = ClaimChecks::new(objects, Env::system());
         for (reference, says) in [
-            ("secrets/key.json", "lie under args/"),
+            ("secrets/key.json", "those are under args/"),
             ("args/../secrets/key.json", "cannot name an object"),
             ("args/x/gone", "there is no object"),
-            ("args/x/text", "holds no JSON"),
+            ("args/x/text", "is not JSON"),
         ] {
             let error = checks.get(reference).await.unwrap_err();
             assert_eq!(error.kind(), StoreErrorKind::Invalid, "{reference}");
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn too_much_is_refused_before_it_is_written() {
+    async fn oversized_arguments_are_refused_before_writing() {
         let checks = ClaimChecks::new(Objects::from_url("memory:///").unwrap(), Env::system());
         let large = raw(&format!("\"{}\"", "x".repeat(ClaimChecks::MAX_BYTES)));
         let error = checks.put(&JobId::new("a").unwrap(), &large, None).await.unwrap_err();
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_would_be_gone_before_it_is_due_is_refused() {
+    async fn arguments_that_expire_before_the_job_is_due_are_refused() {
         let checks = ClaimChecks::new(Objects::from_url("memory:///").unwrap(), Env::system());
         let (id, args, now) = (JobId::new("a").unwrap(), raw("{}"), Timestamp::now());
         assert!(checks.put(&id, &args, Some(now + days(15))).await.is_ok());

@@ -1,4 +1,4 @@
-//! What can go wrong with objects.
+//! Errors of object stores.
 
 use std::error::Error;
 
@@ -8,20 +8,20 @@ use crate::{key::InvalidKey, location::LocationError};
 
 type Source = Box<dyn Error + Send + Sync>;
 
-/// What went wrong with an object.
+/// An error of an object store.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ObjectError {
-    /// The place is not known.
+    /// The location is unknown.
     #[error(transparent)]
     Location(#[from] LocationError),
-    /// The name is none.
+    /// The name is not a key.
     #[error(transparent)]
     Key(#[from] InvalidKey),
     /// There is no such object.
     #[error("there is no object {0}")]
     NotFound(String),
-    /// The object is larger than its reader takes.
+    /// The object is larger than its reader accepts.
     #[error("{object} has {size} bytes, and at most {limit} are read")]
     TooLarge {
         /// The object.
@@ -31,47 +31,47 @@ pub enum ObjectError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// There can be no such object.
+    /// No such object can exist.
     #[error("{object} cannot be written: {reason}")]
     Unwritable {
         /// The object.
         object: String,
-        /// What stands against it.
+        /// Why not.
         reason: &'static str,
     },
     /// The store refuses.
     #[error(
-        "the store does not allow access to {object}; S3 also says so of a missing object when the role may not list the \
+        "the store does not allow access to {object}; S3 also reports this for a missing object if the role may not list the \
          bucket"
     )]
     Denied {
         /// The object.
         object: String,
-        /// The store's own words.
+        /// The store's own error.
         source: Source,
     },
-    /// The store cannot do it now.
+    /// The store is unavailable.
     #[error("{location} cannot be used{hint}")]
     Unavailable {
         /// The store, or the object.
         location: String,
-        /// What to do, where that is known.
+        /// A hint on what to do, or empty.
         hint: &'static str,
-        /// The store's own words.
+        /// The store's own error.
         source: Source,
     },
 }
 
 impl ObjectError {
-    /// Whether the same call would fail again, however long one waits: a bad key, a missing or an oversized object, or one
-    /// that the store can never hold. Settings, permissions and the store itself can be repaired meanwhile.
+    /// Returns whether the same call would fail again at any later time: a bad key, a missing or an oversized object,
+    /// or one that the store can never hold. Settings, permissions and the store itself can be repaired meanwhile.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         matches!(self, Self::Key(_) | Self::NotFound(_) | Self::TooLarge { .. } | Self::Unwritable { .. })
     }
 
-    /// The error as a worker understands it: the job fails for good when the error is
-    /// [permanent](Self::is_permanent), and is tried again otherwise.
+    /// Converts the error for a worker: the job fails for good when the error is [permanent](Self::is_permanent), and
+    /// is tried again otherwise.
     #[must_use]
     pub fn into_job_error(self) -> JobError {
         if self.is_permanent() { JobError::fail(self) } else { JobError::retry(self) }

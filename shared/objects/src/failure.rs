@@ -1,11 +1,11 @@
-//! The meaning of a store's error: whether it is about the object, the permissions or the store.
+//! The classification of a store's error: about the object, the permissions or the store.
 
 use std::{error::Error as StdError, io, path::Path};
 
-/// What somebody wanted to do with an object.
+/// The kind of access to an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// Read, look at, list or remove.
+    /// Read, inspect, list or remove.
     Read,
     Write,
 }
@@ -15,24 +15,24 @@ pub(crate) enum Access {
 pub(crate) enum Meaning {
     /// There is no such object.
     Missing,
-    /// There can be no such object, and that stays so.
+    /// No such object can ever exist.
     Unwritable(&'static str),
     /// The store refuses.
     Denied,
-    /// The store cannot do it now; and what to say of it, where that is known.
+    /// The store is unavailable; with a hint, if there is one.
     Unavailable(&'static str),
 }
 
 const IN_THE_WAY: &str = "it is a folder, or a part of its name is that of an object, and a folder of files cannot hold \
                           both";
-const TOO_LONG: &str = "with the folder or prefix before it, its name is longer than the store takes";
+const TOO_LONG: &str = "with the folder or prefix before it, its name is longer than the store allows";
 
-/// What an error of a folder means.
+/// The meaning of a folder's error.
 pub(crate) fn of_folder(root: &Path, access: Access, error: &object_store::Error) -> Meaning {
     use io::ErrorKind as Kind;
     let missing = || {
         // The folder itself may be gone, such as a volume that is not mounted: then nothing is known of the object.
-        if root.is_dir() { Meaning::Missing } else { Meaning::Unavailable(": the folder is not there") }
+        if root.is_dir() { Meaning::Missing } else { Meaning::Unavailable(": the folder does not exist") }
     };
     match (io_kind(error), access) {
         (Some(Kind::PermissionDenied | Kind::ReadOnlyFilesystem), _) => Meaning::Denied,
@@ -48,11 +48,10 @@ pub(crate) fn of_folder(root: &Path, access: Access, error: &object_store::Error
     }
 }
 
-/// What an error of a bucket, or of memory, means.
+/// The meaning of an error of a bucket, or of memory.
 pub(crate) fn of_bucket(access: Access, error: &object_store::Error) -> Meaning {
     match error {
-        // A missing bucket is no missing object: it can still be made. Where something was to be written, there is no
-        // object yet that could be missing.
+        // A missing bucket is not a missing object: it can still be created. On a write, no object can be missing.
         object_store::Error::NotFound { source, .. } if access == Access::Read && !says(source, "NoSuchBucket") => {
             Meaning::Missing
         }
@@ -66,7 +65,7 @@ pub(crate) fn of_bucket(access: Access, error: &object_store::Error) -> Meaning 
     }
 }
 
-/// An error of the operating system, in the words of a store.
+/// An error of the operating system, as a store's error.
 pub(crate) fn of_files(error: io::Error) -> object_store::Error {
     object_store::Error::Generic { store: "folder", source: error.into() }
 }

@@ -1,7 +1,7 @@
-//! Writes objects into a folder, for its owner alone.
+//! Writes objects into a folder, readable by its owner only.
 //!
-//! `object_store` reads, lists and deletes there, but makes files and folders as the umask says. Here a file is made
-//! with mode 0600 and a folder with 0700, from the first moment on. A folder that is there already stays as it is.
+//! `object_store` reads, lists and deletes there, but creates files and folders with the modes of the umask. Here a
+//! file is created with mode 0600 and a folder with 0700, from the first moment on. An existing folder keeps its mode.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 
-/// Makes a folder and what is missing above it.
+/// Creates a folder and its missing parents.
 pub(crate) fn make(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -20,7 +20,7 @@ pub(crate) fn make(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Writes a file as a whole, over one that is there. It survives a loss of power once this has returned.
+/// Writes a file as a whole, and replaces an existing one. It survives a loss of power once this has returned.
 pub(crate) async fn write(path: PathBuf, bytes: Bytes) -> io::Result<()> {
     let written = tokio::task::spawn_blocking(move || {
         let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
@@ -32,7 +32,7 @@ pub(crate) async fn write(path: PathBuf, bytes: Bytes) -> io::Result<()> {
         let (mut file, staged) = stage(&path)?;
         let put = file.write_all(&bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&staged, &path));
         if let Err(error) = put {
-            // What cannot be removed is no object: a listing leaves it out.
+            // A file that cannot be removed is not an object: listings skip it.
             let _ = fs::remove_file(&staged);
             return Err(error);
         }
@@ -41,7 +41,7 @@ pub(crate) async fn write(path: PathBuf, bytes: Bytes) -> io::Result<()> {
     written.await.map_err(io::Error::other)?
 }
 
-/// A new file beside the object's, under a name that `object_store` takes for no object.
+/// A new file beside the object's, under a name that `object_store` does not treat as an object.
 fn stage(path: &Path) -> io::Result<(File, PathBuf)> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);

@@ -1,4 +1,4 @@
-//! The HTTP client behind S3: hyper with rustls on ring, which the AWS SDKs use here too. object_store's own choice,
+//! The HTTP client for S3: hyper with rustls on ring, which the AWS SDKs use here too. object_store's own choice,
 //! reqwest, would bring HTTP/2 and a second client into every function.
 
 use std::{error::Error as StdError, io, time::Duration};
@@ -25,11 +25,12 @@ use object_store::{
 
 use crate::patience::Patience;
 
-/// How long an idle connection is kept. A Lambda environment sleeps between invocations, and the other end hangs up.
+/// How long an idle connection is kept. A Lambda environment is frozen between invocations, and the peer closes the
+/// connection.
 const IDLE: Duration = Duration::from_secs(15);
 
-/// Makes the client. Loads the machine's certificate authorities, so it is made at first use; where they cannot be read,
-/// there is no client, and the next use tries again.
+/// Creates the client. It loads the machine's certificate authorities, so it is created at first use; if they cannot be
+/// read, creation fails, and the next use tries again.
 #[derive(Debug)]
 pub(crate) struct Connector(pub(crate) Patience);
 
@@ -78,7 +79,7 @@ impl HttpService for Http {
     }
 }
 
-/// The pieces of an answer, each of which comes soon after the one before it, or never.
+/// The pieces of an answer, with a timeout between each and the next.
 fn in_pieces<B>(body: B, pause: Duration) -> impl Stream<Item = Result<Frame<Bytes>, HttpError>> + Send + Sync
 where
     B: Body<Data = Bytes, Error: StdError + Send + Sync> + Send + Sync + Unpin + 'static,
@@ -95,7 +96,7 @@ where
     .fuse()
 }
 
-/// What object_store wants to know in order to try again: whether the connection broke off on the way.
+/// The kind of error, which object_store needs to decide on a retry: whether the connection broke off.
 fn kind(error: &(dyn StdError + 'static)) -> HttpErrorKind {
     let mut cause = Some(error);
     while let Some(error) = cause {

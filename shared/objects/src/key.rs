@@ -6,9 +6,9 @@ use object_store::path::Path;
 
 /// The name of an object: parts separated by `/`, such as `photos/harbour.jpg`.
 ///
-/// 1–1024 bytes, S3's limit. What a folder could not hold, or what could lead out of it, is refused on every store, so
-/// that a key which works on one works on all: empty parts, `.` and `..`, control characters, backslashes, parts above
-/// 200 bytes, and parts that end in `#` and digits, which a folder uses for files that are being written.
+/// 1–1024 bytes, S3's limit. Names that a folder could not hold, or that could lead out of it, are refused on every
+/// store, so that a key that works on one works on all: empty parts, `.` and `..`, control characters, backslashes,
+/// parts above 200 bytes, and parts that end in `#` and digits, which a folder uses for files that are being written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Path);
 
@@ -26,29 +26,29 @@ impl Key {
     /// The longest part in bytes: file systems stop at 255, and a file being written has a longer name.
     pub const MAX_PART: usize = 200;
 
-    /// Reads a key.
+    /// Parses a key.
     ///
     /// # Errors
     /// [`InvalidKey`], with the reason.
     pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidKey> {
         let text = text.as_ref();
-        // Whatever arrived is shown to people: never more of it than a line.
+        // The text is untrusted and shown to people: keep it to a line.
         let invalid = |reason| InvalidKey { key: text.chars().take(120).collect(), reason };
         if text.is_empty() || text.len() > Self::MAX_LEN {
             return Err(invalid("a key has 1 to 1024 bytes"));
         }
         for part in text.split('/') {
-            if let Some(reason) = complaint(part) {
+            if let Some(reason) = problem(part) {
                 return Err(invalid(reason));
             }
         }
-        Path::parse(text).map(Self).map_err(|_| invalid("the object store does not take it"))
+        Path::parse(text).map(Self).map_err(|_| invalid("the object store does not accept it"))
     }
 
-    /// This key with a further part: `photos/harbour.jpg` and `320.jpg` give `photos/harbour.jpg/320.jpg`.
+    /// This key with a further part: `photos/harbour.jpg` and `320.jpg` make `photos/harbour.jpg/320.jpg`.
     ///
     /// # Errors
-    /// [`InvalidKey`] when the result is none.
+    /// [`InvalidKey`] when the result is not a key.
     pub fn join(&self, rest: impl AsRef<str>) -> Result<Self, InvalidKey> {
         Self::new(format!("{self}/{}", rest.as_ref()))
     }
@@ -59,19 +59,19 @@ impl Key {
         self.0.as_ref()
     }
 
-    /// The key below a prefix, as the object store takes it.
+    /// The key below a prefix, as a path of the object store.
     pub(crate) fn below(&self, prefix: &Path) -> Path {
         prefix.parts().chain(self.0.parts()).collect()
     }
 
-    /// The key that a path below a prefix stands for, if it is one.
+    /// The key of a path below a prefix, if it is one.
     pub(crate) fn of_path(path: &Path, prefix: &Path) -> Option<Self> {
         let parts: Path = path.prefix_match(prefix)?.collect();
         Self::new(parts).ok()
     }
 }
 
-fn complaint(part: &str) -> Option<&'static str> {
+fn problem(part: &str) -> Option<&'static str> {
     let unfinished = |part: &str| {
         part.rsplit_once('#').is_some_and(|(_, end)| !end.is_empty() && end.bytes().all(|b| b.is_ascii_digit()))
     };
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ordinary_and_odd_names_are_keys() {
+    fn ordinary_and_unusual_names_are_keys() {
         for good in ["a", "photos/harbour.jpg", "a b+c&d%20ü (1).png", "...", "a..b/.hidden", "a#b", "#", "日本/語"]
         {
             assert_eq!(Key::new(good).unwrap().as_str(), good);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_lead_elsewhere_is_not_a_key() {
+    fn names_that_lead_elsewhere_are_refused() {
         for bad in [
             "",
             "/",

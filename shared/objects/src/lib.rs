@@ -1,4 +1,4 @@
-//! Where functions read and write objects: a local folder, an S3 bucket or memory, by URL. The code above is the same.
+//! Object storage for functions: a local folder, an S3 bucket or memory, by URL, with the same code.
 //!
 //! ```
 //! use lamplighter_objects::{Key, Objects};
@@ -13,8 +13,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Making one does nothing: a folder is created, certificates are loaded and connections are made when the first object
-//! is asked for.
+//! Building one does nothing yet: the folder is created, certificates are loaded and connections are made at the first
+//! request.
 
 mod claim_check;
 mod error;
@@ -72,7 +72,7 @@ struct Opened {
     location: Location,
     prefix: Path,
     store: Arc<dyn ObjectStore>,
-    /// Where the objects are files: they are written here, for their owner alone, and without a media type.
+    /// If the objects are files: they are written here, readable by their owner only, and without a media type.
     folder: Option<Arc<LocalFileSystem>>,
     hint: &'static str,
 }
@@ -87,7 +87,7 @@ pub struct ObjectInfo {
 }
 
 impl Objects {
-    /// How long a call takes at most, tries included: then it ends with [`ObjectError::Unavailable`]. A bucket that
+    /// The longest time of a call, retries included: then it ends with [`ObjectError::Unavailable`]. A bucket that
     /// accepts a connection and never answers is given up after 20 seconds, as is one that stops in the middle of an
     /// answer.
     pub const MAX_CALL: Duration = Patience::DEFAULT.call;
@@ -110,8 +110,8 @@ impl Objects {
         url.parse().map(Self::at)
     }
 
-    /// Objects where the environment variable `LAMPLIGHTER_OBJECTS` says. It is read at first use, and what is wrong with
-    /// it is an error of that use.
+    /// Objects at the location in the environment variable `LAMPLIGHTER_OBJECTS`. It is read at first use, and a wrong
+    /// value is an error of that use.
     #[must_use]
     pub fn from_env() -> Self {
         Self::from_variables(&Variables::system())
@@ -123,10 +123,10 @@ impl Objects {
         Self::new(Where::Variables(variables.clone()))
     }
 
-    /// Where the objects are.
+    /// The location of the objects.
     ///
     /// # Errors
-    /// [`LocationError`] where variables are asked and do not say.
+    /// [`LocationError`] when the location comes from variables, and the variable is missing or wrong.
     pub fn location(&self) -> Result<Location, LocationError> {
         match &self.0.location {
             Where::At(location) => Ok(location.clone()),
@@ -134,10 +134,10 @@ impl Objects {
         }
     }
 
-    /// Reads an object of at most `limit` bytes. The size is known before the first of them is read.
+    /// Reads an object of at most `limit` bytes. The size is checked before the content is read.
     ///
     /// # Errors
-    /// [`ObjectError::NotFound`], [`ObjectError::TooLarge`], or what the store says.
+    /// [`ObjectError::NotFound`], [`ObjectError::TooLarge`], or the store's error.
     pub async fn get(&self, key: &Key, limit: u64) -> Result<Bytes, ObjectError> {
         self.in_time(async {
             let opened = self.opened().await?;
@@ -155,7 +155,7 @@ impl Objects {
     /// An object's size, without reading it.
     ///
     /// # Errors
-    /// [`ObjectError::NotFound`], or what the store says.
+    /// [`ObjectError::NotFound`], or the store's error.
     pub async fn head(&self, key: &Key) -> Result<ObjectInfo, ObjectError> {
         self.in_time(async {
             let opened = self.opened().await?;
@@ -166,12 +166,12 @@ impl Objects {
         .await
     }
 
-    /// Writes an object, over one that is there. A reader finds the old one or the new one, never a part. The media
-    /// type is kept where the store can. In a folder, an object is a file with mode 0600, in folders with 0700 as far as
-    /// they are made for it.
+    /// Writes an object, and replaces an existing one. A reader finds the old one or the new one, never a part. The
+    /// media type is kept if the store supports it. In a folder, an object is a file with mode 0600, and folders
+    /// created for it have mode 0700.
     ///
     /// # Errors
-    /// [`ObjectError::Unwritable`] where a folder cannot hold it beside what is there, or what the store says.
+    /// [`ObjectError::Unwritable`] when a folder cannot hold it beside its existing files, or the store's error.
     pub async fn put(&self, key: &Key, bytes: impl Into<Bytes>, media_type: &'static str) -> Result<(), ObjectError> {
         let bytes = bytes.into();
         self.in_time(async {
@@ -193,10 +193,10 @@ impl Objects {
         .await
     }
 
-    /// Removes an object, if it is there.
+    /// Removes an object, if it exists.
     ///
     /// # Errors
-    /// What the store says.
+    /// The store's error.
     pub async fn delete(&self, key: &Key) -> Result<(), ObjectError> {
         self.in_time(async {
             let opened = self.opened().await?;
@@ -209,11 +209,11 @@ impl Objects {
         .await
     }
 
-    /// The objects below a folder (all, for `None`), at most `limit` of them, in no promised order. What has a name
-    /// that is no [`Key`] is left out.
+    /// The objects below a folder (all, for `None`), at most `limit` of them, in no promised order. Names that are not
+    /// a [`Key`] are left out.
     ///
     /// # Errors
-    /// What the store says.
+    /// The store's error.
     pub async fn list(&self, folder: Option<&Key>, limit: usize) -> Result<Vec<ObjectInfo>, ObjectError> {
         self.in_time(async {
             let opened = self.opened().await?;
@@ -240,7 +240,7 @@ impl Objects {
         self.0.opened.get_or_try_init(open).await
     }
 
-    /// Ends what takes too long, whatever it waits for.
+    /// Ends a call that takes too long.
     async fn in_time<T>(&self, call: impl Future<Output = Result<T, ObjectError>>) -> Result<T, ObjectError> {
         match tokio::time::timeout(self.0.patience.call, call).await {
             Ok(result) => result,
@@ -286,7 +286,7 @@ fn open(
 }
 
 impl Opened {
-    /// What went wrong with reading, or with removing.
+    /// The error of reading, or of removing.
     fn error(&self, key: Option<&Key>, error: object_store::Error) -> ObjectError {
         self.explained(Access::Read, key, error)
     }

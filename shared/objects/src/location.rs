@@ -1,4 +1,4 @@
-//! Where objects are, by URL.
+//! The location of objects, by URL.
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -7,10 +7,10 @@ use url::Url;
 
 use crate::key::Key;
 
-/// The variable that tells functions where objects are.
+/// The variable with the location of the functions' objects.
 pub const OBJECTS: &str = "LAMPLIGHTER_OBJECTS";
 
-/// Where objects are.
+/// The location of objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Location {
     /// In a folder of this machine.
@@ -19,25 +19,25 @@ pub enum Location {
     Bucket {
         /// The bucket's name.
         bucket: String,
-        /// What all keys begin with.
+        /// The prefix of all keys.
         prefix: Path,
     },
-    /// In memory, as long as the process lives.
+    /// In memory, for the life of the process.
     Memory,
 }
 
-/// A text that tells no location.
+/// A text that is not a location.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LocationError {
-    /// Nothing is said.
+    /// The location is not set.
     #[error("{OBJECTS} does not say where objects are: set it to s3://bucket/prefix, or to a folder")]
     Unset,
     /// Not one of the known forms.
-    #[error("{location:?} tells no place for objects: {reason}")]
+    #[error("{location:?} is not a location for objects: {reason}")]
     Invalid {
         /// The text.
         location: String,
-        /// What is wrong.
+        /// The problem.
         reason: &'static str,
     },
 }
@@ -45,7 +45,7 @@ pub enum LocationError {
 impl FromStr for Location {
     type Err = LocationError;
 
-    /// Reads `s3://bucket/prefix`, `file:///folder`, `memory:///`, or the path of a folder.
+    /// Parses `s3://bucket/prefix`, `file:///folder`, `memory:///`, or the path of a folder.
     fn from_str(text: &str) -> Result<Self, LocationError> {
         let text = text.trim();
         let invalid = |reason| LocationError::Invalid { location: text.into(), reason };
@@ -54,9 +54,9 @@ impl FromStr for Location {
                 return Err(LocationError::Unset);
             }
             // Made absolute now: a later change of the working folder must not move the objects.
-            return std::path::absolute(text).map(Self::Folder).map_err(|_| invalid("it is no path"));
+            return std::path::absolute(text).map(Self::Folder).map_err(|_| invalid("it is not a path"));
         };
-        let url = Url::parse(text).map_err(|_| invalid("it is no URL"))?;
+        let url = Url::parse(text).map_err(|_| invalid("it is not a URL"))?;
         if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() || url.password().is_some() {
             return Err(invalid("it has more than a scheme, a host and a path"));
         }
@@ -69,18 +69,18 @@ impl FromStr for Location {
                 let prefix = if prefix.is_empty() {
                     Path::default()
                 } else {
-                    let key = Key::new(prefix).map_err(|_| invalid("its prefix cannot begin keys"))?;
+                    let key = Key::new(prefix).map_err(|_| invalid("its prefix is not valid in keys"))?;
                     key.below(&Path::default())
                 };
                 Ok(Self::Bucket { bucket: bucket.into(), prefix })
             }
-            _ => Err(invalid("it begins with s3://, file:// or memory://, or is the path of a folder")),
+            _ => Err(invalid("it must begin with s3://, file:// or memory://, or be the path of a folder")),
         }
     }
 }
 
 impl Location {
-    /// Where one object is, as people can find it: the path of a file, or a URL.
+    /// The location of one object, for people: the path of a file, or a URL.
     #[must_use]
     pub fn of(&self, key: &Key) -> String {
         match self {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_is_read_and_written() {
+    fn every_form_round_trips() {
         for (text, written, of_key) in [
             ("s3://bucket", "s3://bucket", "s3://bucket/a/b"),
             ("s3://bucket/", "s3://bucket", "s3://bucket/a/b"),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rest_is_refused() {
+    fn other_forms_are_refused() {
         assert_eq!(read(" "), Err(LocationError::Unset));
         for bad in [
             "gs://bucket",

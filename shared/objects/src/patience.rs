@@ -1,14 +1,14 @@
-//! How long a store may take. A bucket that accepts a connection and never answers is as good as away.
+//! The timeouts of a store. A bucket that accepts a connection and never answers counts as unavailable.
 
 use std::time::Duration;
 
-/// How long a store may take, step by step and in all.
+/// The timeouts of a store, per step and in total.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// Making a TCP connection, where `AWS_CONNECT_TIMEOUT` does not say otherwise.
+    /// Making a TCP connection, unless `AWS_CONNECT_TIMEOUT` is set.
     pub(crate) connect: Duration,
     /// From sending a request to the first byte of its answer, with name resolution, connection and TLS handshake.
-    /// A request that carries an object gets a second more for each MiB.
+    /// A request that carries an object has one more second per MiB.
     pub(crate) answer: Duration,
     /// Between two pieces of an answer.
     pub(crate) pause: Duration,

@@ -1,4 +1,4 @@
-//! S3, by the variables that AWS's own tools read.
+//! S3, configured by the variables that AWS's own tools read.
 
 use object_store::{
     BackoffConfig, RetryConfig,
@@ -7,14 +7,14 @@ use object_store::{
 
 use crate::{http::Connector, patience::Patience};
 
-/// Tries within one call. Lambda and the job's own retries are behind it, so it only bridges hiccups.
+/// Retries within one call. Lambda and the job's own retries follow, so these only bridge short failures.
 const RETRIES: usize = 3;
-/// How long a call may have taken to be tried again. One that got no answer in time is not.
+/// The longest time after which a call is still retried. A call that timed out is not retried.
 const RETRY_TIME: std::time::Duration = std::time::Duration::from_secs(20);
 
-/// What to say when a bucket cannot be used and the environment has no credentials.
+/// The hint when a bucket cannot be used and the environment has no credentials.
 const NO_CREDENTIALS: &str = ": there are no AWS credentials; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run \
-                              it where a role gives them";
+                              it where a role provides them";
 
 /// A bucket, and a hint for errors.
 pub(crate) struct Bucket {
@@ -35,7 +35,7 @@ pub(crate) fn open(
         .with_retry(RetryConfig { backoff: BackoffConfig::default(), max_retries: RETRIES, retry_timeout: RETRY_TIME });
     let mut credentials = false;
     for (name, value) in variables {
-        // An empty variable counts as absent, as AWS's tools have it.
+        // An empty variable counts as absent, as for AWS's tools.
         if !name.starts_with("AWS_") || value.is_empty() {
             continue;
         }

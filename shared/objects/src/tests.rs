@@ -1,4 +1,4 @@
-//! The same behaviours on every kind of store, and S3's own on a small server that speaks its protocol.
+//! The same behaviour on every kind of store, and S3's own on a small server that speaks its protocol.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ type Stored = BTreeMap<String, (String, Bytes)>;
 #[derive(Clone, Default)]
 struct FakeS3 {
     stored: Arc<Mutex<Stored>>,
-    /// Answers that come first, in this order.
+    /// Failures to answer with first, the last one first.
     failures: Arc<Mutex<Vec<(StatusCode, &'static str)>>>,
     requests: Arc<Mutex<Vec<(Method, String, HeaderMap)>>>,
 }
@@ -78,7 +78,7 @@ impl FakeS3 {
                     .into_response(),
                 None => (StatusCode::NOT_FOUND, "<Error><Code>NoSuchKey</Code></Error>").into_response(),
             },
-            (method, _) => panic!("{method} is not played"),
+            (method, _) => panic!("{method} is not supported here"),
         }
     }
 }
@@ -149,7 +149,7 @@ async fn a_folder_behaves_and_holds_plain_files() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("not/there yet");
     let objects = Objects::from_url(folder.to_str().unwrap()).unwrap();
-    assert!(!folder.exists(), "made before it was needed");
+    assert!(!folder.exists(), "created before it was needed");
     behaves(&objects).await;
     let path = objects.location().unwrap().of(&key("one/a.txt"));
     assert_eq!(std::fs::read_to_string(path).unwrap(), "second");
@@ -157,7 +157,7 @@ async fn a_folder_behaves_and_holds_plain_files() {
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_made_may_be_mended() {
+async fn a_folder_that_cannot_be_created_may_be_repaired() {
     let root = tempfile::tempdir().unwrap();
     let file = root.path().join("file");
     std::fs::write(&file, "").unwrap();
@@ -185,7 +185,7 @@ async fn a_bucket_behaves_and_its_requests_are_signed() {
 }
 
 #[tokio::test]
-async fn hiccups_of_s3_are_bridged() {
+async fn short_failures_of_s3_are_retried() {
     let s3 = FakeS3::default();
     let objects = fake_bucket(&s3).await;
     *s3.failures.lock().unwrap() =
@@ -195,7 +195,7 @@ async fn hiccups_of_s3_are_bridged() {
 }
 
 #[tokio::test]
-async fn refusals_of_s3_are_told_apart() {
+async fn s3_refusals_are_classified() {
     let s3 = FakeS3::default();
     let objects = fake_bucket(&s3).await;
     let fail = |status, code| *s3.failures.lock().unwrap() = vec![(status, code)];
@@ -238,7 +238,7 @@ fn missing_credentials_are_named() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_folder_and_what_is_put_into_it_are_their_owners_alone() {
+async fn folders_and_files_are_readable_by_their_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let root = tempfile::tempdir().unwrap();
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
@@ -253,9 +253,9 @@ async fn a_folder_and_what_is_put_into_it_are_their_owners_alone() {
         assert_eq!(mode(&root.path().join(made)), 0o700, "{made}");
     }
     assert_eq!(mode(&folder.join("a/b/c.txt")), 0o600);
-    assert_eq!(std::fs::read_dir(folder.join("a/b")).unwrap().count(), 1, "nothing else is left there");
+    assert_eq!(std::fs::read_dir(folder.join("a/b")).unwrap().count(), 1, "no other file is left");
 
-    // A folder that is there stays as somebody wanted it; what is put into it does not.
+    // An existing folder keeps its mode; files written into it do not inherit it.
     let open = root.path().join("open");
     std::fs::create_dir(&open).unwrap();
     std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -264,7 +264,7 @@ async fn a_folder_and_what_is_put_into_it_are_their_owners_alone() {
 }
 
 #[tokio::test]
-async fn a_key_below_a_file_is_no_such_object_and_cannot_be_one() {
+async fn keys_below_a_file_are_missing_and_unwritable() {
     let root = tempfile::tempdir().unwrap();
     let objects = Objects::from_url(root.path().to_str().unwrap()).unwrap();
     objects.put(&key("folder/x.jpg"), "a", "image/jpeg").await.unwrap();
@@ -284,7 +284,7 @@ async fn a_key_below_a_file_is_no_such_object_and_cannot_be_one() {
 }
 
 #[tokio::test]
-async fn a_folder_is_no_object() {
+async fn a_folder_is_not_an_object() {
     let root = tempfile::tempdir().unwrap();
     let objects = Objects::from_url(root.path().to_str().unwrap()).unwrap();
     objects.put(&key("folder/a"), "a", "text/plain").await.unwrap();
@@ -295,9 +295,9 @@ async fn a_folder_is_no_object() {
 }
 
 #[tokio::test]
-async fn a_name_too_long_for_the_folder_is_no_object_and_cannot_be_one() {
+async fn names_too_long_for_the_folder_are_missing_and_unwritable() {
     let root = tempfile::tempdir().unwrap();
-    // Names of files end at 255 bytes and paths at 4096, so the folder takes most of it.
+    // File names have at most 255 bytes and paths 4096, so the folder uses up most of it.
     let mut folder = root.path().to_owned();
     while folder.as_os_str().len() < 3500 {
         folder.push("x".repeat(200));
@@ -310,7 +310,7 @@ async fn a_name_too_long_for_the_folder_is_no_object_and_cannot_be_one() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_gone_says_nothing_of_its_objects() {
+async fn a_missing_folder_is_unavailable() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("volume");
     let objects = Objects::from_url(folder.to_str().unwrap()).unwrap();
@@ -323,9 +323,9 @@ async fn a_folder_that_is_gone_says_nothing_of_its_objects() {
     assert!(!error.is_permanent(), "{error:?}");
 }
 
-/// What the operating system says, in the words of object_store's local store.
+/// Errors of the operating system, as object_store's local store reports them.
 #[test]
-fn every_error_of_a_folder_has_its_meaning() {
+fn folder_errors_are_classified() {
     use std::io::ErrorKind as Kind;
     let root = tempfile::tempdir().unwrap();
     let meaning = |access, kind: Kind| {
@@ -350,7 +350,7 @@ fn every_error_of_a_folder_has_its_meaning() {
             assert!(meaning.starts_with(expected), "{kind:?} of {access:?}: {meaning}");
         }
     }
-    // A loop of links can be untied, and more files can be opened later.
+    // A loop of links can be repaired, and more files can be opened later.
     for number in [40, 24] {
         let source = Box::new(std::io::Error::from_raw_os_error(number));
         let error = object_store::Error::Generic { store: "", source };
@@ -359,7 +359,7 @@ fn every_error_of_a_folder_has_its_meaning() {
 }
 
 #[tokio::test]
-async fn a_key_too_long_for_s3_is_no_object_and_cannot_be_one() {
+async fn keys_too_long_for_s3_are_missing_and_unwritable() {
     let s3 = FakeS3::default();
     let objects = fake_bucket(&s3).await;
     let fail = || *s3.failures.lock().unwrap() = vec![(StatusCode::BAD_REQUEST, "KeyTooLongError")];
@@ -370,7 +370,7 @@ async fn a_key_too_long_for_s3_is_no_object_and_cannot_be_one() {
     assert!(matches!(error, ObjectError::Unwritable { .. }), "{error:?}");
 }
 
-/// What a bucket does that stops answering.
+/// The way in which a bucket stops answering.
 #[derive(Clone, Copy, Debug)]
 enum Silence {
     /// Accepts connections, and reads nothing.
@@ -379,11 +379,11 @@ enum Silence {
     Mute,
     /// Begins its answer, and stops.
     Halfway,
-    /// Sends one byte after the other, for ever.
+    /// Sends one byte after the other, endlessly.
     Drip,
 }
 
-/// Serves silence, for as long as the test runs.
+/// Serves a silent bucket, for as long as the test runs.
 async fn silent(silence: Silence) -> SocketAddr {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -430,7 +430,7 @@ async fn a_bucket_that_never_answers_is_unavailable_in_time() {
         for result in &results {
             assert!(matches!(result, Err(ObjectError::Unavailable { .. })), "{silence:?}: {result:?}");
         }
-        // Far more than they may take, and far less than for ever.
+        // Far more than they may take, and far less than forever.
         assert!(began.elapsed() < Duration::from_secs(30), "{silence:?}: {:?}", began.elapsed());
     }
 }

@@ -1,8 +1,8 @@
-//! What TLS clients trust: the machine's certificate authorities.
+//! The certificate authorities that TLS clients trust: the machine's.
 //!
 //! They are loaded when a client first needs them, and kept for the life of the process. A process that has used up its
-//! file descriptors at that moment finds none, or a part of them. A client with such a set could reach nobody, for as long
-//! as it lives; so that is an [error](RootsError), nothing is kept, and the next client tries again.
+//! file descriptors at that moment finds none, or only some of them. A client with such a set could not connect for as
+//! long as it lives; so this is an [error](RootsError), nothing is kept, and the next client tries again.
 
 use std::{io, sync::Arc, sync::OnceLock};
 
@@ -26,12 +26,12 @@ struct Loaded {
 pub enum RootsError {
     /// The process has no file descriptor left to read them with.
     #[error(
-        "the machine's certificate authorities could not be read, since too many files are open ({0}); run less at once"
+        "the machine's certificate authorities could not be read, since too many files are open ({0}); run fewer jobs at a time"
     )]
     TooManyFiles(String),
-    /// There are none.
+    /// The machine has none.
     #[error(
-        "this machine has no certificate authorities{0}; install ca-certificates, or name a file of them in SSL_CERT_FILE"
+        "this machine has no certificate authorities{0}; install ca-certificates, or set SSL_CERT_FILE to a file of them"
     )]
     None(String),
 }
@@ -41,12 +41,13 @@ impl Roots {
     /// `SSL_CERT_DIR` say. The first call that succeeds decides for the life of the process.
     ///
     /// # Errors
-    /// When there are none, or when they could not all be read for want of a file descriptor.
+    /// When there are none, or when some could not be read because no file descriptor was left.
     pub fn of_machine() -> Result<Self, RootsError> {
         static ROOTS: OnceLock<Roots> = OnceLock::new();
         match ROOTS.get() {
             Some(roots) => Ok(roots.clone()),
-            // Two at once may both load them: that happens once, and is better than waiting for a lock in async code.
+            // Two concurrent calls may both load them: that happens once, and is better than waiting for a lock in
+            // async code.
             None => {
                 Self::load(rustls_native_certs::load_native_certs()).map(|roots| ROOTS.get_or_init(|| roots).clone())
             }
@@ -59,14 +60,14 @@ impl Roots {
             return Err(RootsError::TooManyFiles(error.to_string()));
         }
         let mut store = RootCertStore::empty();
-        // What this TLS stack cannot read, it could not trust either.
+        // Certificates that this TLS stack cannot parse, it could not trust either.
         let certificates: Vec<_> = certs.into_iter().filter(|der| store.add(der.clone()).is_ok()).collect();
         if certificates.is_empty() {
             let why = errors.first().map(|error| format!(" ({error})")).unwrap_or_default();
             return Err(RootsError::None(why));
         }
         if let Some(error) = errors.first() {
-            tracing::debug!(%error, errors = errors.len(), "certificate authorities that could not be read");
+            tracing::debug!(%error, errors = errors.len(), "some certificate authorities could not be read");
         }
         Ok(Self(Arc::new(Loaded { store: Arc::new(store), certificates })))
     }
@@ -83,7 +84,7 @@ impl Roots {
             .with_no_client_auth())
     }
 
-    /// All of them as PEM, for libraries that take no other form.
+    /// All of them as PEM, for libraries that accept no other form.
     #[must_use]
     pub fn to_pem(&self) -> Vec<u8> {
         let bytes = self.0.certificates.iter().map(|der| der.len() * 4 / 3 + 64).sum();
@@ -97,9 +98,9 @@ impl Roots {
     }
 }
 
-/// Whether something could not be read for want of a file descriptor, in this process or on the whole machine.
+/// Returns whether a read failed because no file descriptor was left, in this process or on the whole machine.
 fn is_out_of_descriptors(kind: &ErrorKind) -> bool {
-    // EMFILE and ENFILE have the same numbers on Linux, macOS and the BSDs. Elsewhere authorities are no files.
+    // EMFILE and ENFILE have the same numbers on Linux, macOS and the BSDs. Elsewhere authorities are not files.
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;
     let is = |error: &io::Error| cfg!(unix) && matches!(error.raw_os_error(), Some(ENFILE | EMFILE));

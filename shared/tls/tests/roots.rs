@@ -1,31 +1,29 @@
-//! Certificate authorities are the machine's, and loaded once a process: each case is this test program once more.
+//! The machine's certificate authorities are loaded once per process, so each case runs this test program again.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test says so by failing")]
 
-use std::{
-    fs::File,
-    process::{Command, Stdio},
-};
+use std::fs::File;
 
+use lamplighter_fakes::{
+    Authority,
+    process::{printed, rerun_with_files},
+};
 use lamplighter_tls::{Roots, RootsError};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 
-/// The variable that tells the program what to do.
+/// The variable with the program's task.
 const TASK: &str = "LAMPLIGHTER_TLS_TEST";
 
 fn authority() -> String {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap().pem()
+    Authority::new().unwrap().pem()
 }
 
-/// Opens files until there can be no more.
+/// Opens files until no more can be opened.
 fn use_up_all_files() -> Vec<File> {
     std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
 }
 
 #[test]
-#[ignore = "not a test by itself: the others run it"]
+#[ignore = "not a test of its own: the others run it"]
 fn the_process_that_loads() {
     let Ok(task) = std::env::var(TASK) else { return };
     match task.as_str() {
@@ -48,28 +46,18 @@ fn the_process_that_loads() {
     }
 }
 
-/// Does a task in a process that may open few files and trusts these authorities, and gives what it printed.
+/// Runs a task in a process that may open few files and trusts these authorities, and returns its output.
 fn run(task: &str, authorities: &str) -> String {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), authorities).unwrap();
-    let output = Command::new("sh")
-        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "the_process_that_loads", "--ignored", "--nocapture"])
-        .env(TASK, task)
-        .env("SSL_CERT_FILE", file.path())
-        .env_remove("SSL_CERT_DIR")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let printed = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
-    printed
+    let mut process = rerun_with_files(64, "the_process_that_loads").unwrap();
+    process.env(TASK, task).env("SSL_CERT_FILE", file.path()).env_remove("SSL_CERT_DIR");
+    printed(process.output().unwrap()).unwrap()
 }
 
 #[test]
 #[cfg(unix)]
-fn authorities_that_cannot_be_read_for_want_of_files_are_read_later() {
+fn authorities_unread_for_lack_of_descriptors_are_read_later() {
     let printed = run("starved", &authority());
     assert!(printed.contains("first: ") && printed.contains("too many files are open"), "{printed}");
     assert!(printed.contains("then: true"), "{printed}");
@@ -83,7 +71,7 @@ fn authorities_are_read_once() {
 
 #[test]
 #[cfg(unix)]
-fn a_machine_without_authorities_is_no_machine_that_trusts_nobody() {
+fn a_machine_without_authorities_is_an_error() {
     assert!(run("none", "").contains("loaded: Err(true)"));
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     assert!(run("none", nonsense).contains("loaded: Err(true)"));

@@ -38,7 +38,7 @@ pub enum Behaviour {
     /// It fails each time.
     Fail,
     /// It fails each time until there is a file `repaired` beside the ledger.
-    FailUntilMended,
+    FailUntilRepaired,
     /// It fails for good.
     GiveUp,
     /// It panics each time.

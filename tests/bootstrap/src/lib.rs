@@ -57,10 +57,10 @@ async fn behave(label: String, behaviour: &Behaviour, ctx: &Context) -> Result<S
     match behaviour {
         Behaviour::Succeed => {}
         Behaviour::Fail => return Err(JobError::retry(format!("{label} was told to fail"))),
-        Behaviour::FailUntilMended if !ledger::is_repaired()? => {
+        Behaviour::FailUntilRepaired if !ledger::is_repaired()? => {
             return Err(JobError::retry(format!("{label} was told to fail until it is repaired")));
         }
-        Behaviour::FailUntilMended => {}
+        Behaviour::FailUntilRepaired => {}
         Behaviour::GiveUp => return Err(JobError::fail(format!("{label} was told to give up"))),
         Behaviour::Panic => panic!("{label} was told to panic"),
         Behaviour::Sleep => tokio::time::sleep(Duration::from_secs(3600)).await,

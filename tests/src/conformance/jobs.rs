@@ -134,6 +134,9 @@ async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<
         "error" => return Err(JobError::retry(rest.to_owned())),
         "fail" => return Err(JobError::fail(rest.to_owned())),
         "error-until" if ctx.attempt() < rest.parse()? => return Err(JobError::retry("not yet")),
+        "fail-first-run" if journal.runs().iter().filter(|run| run.id == ctx.id().as_str()).count() == 1 => {
+            return Err(JobError::fail("for now"));
+        }
         "fail-once-then-after" if ctx.attempt() == 1 => return Err(JobError::retry("not yet")),
         "fail-once-then-after" if !journal.has_run(rest) => return ctx.snooze(secs(1)),
         "later-once" if ctx.attempt() == 1 => return Err(JobError::retry_in(secs(3), "come back")),

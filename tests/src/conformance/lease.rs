@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use lamplighter::{
-    JobId, JobState, Queue, Record, Retention, Timestamp, Tracking,
+    JobId, JobState, Queue, Record, Timestamp,
     backend::{
         Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, JobData, LeaseStatus, Lock,
         OnBusy, Store, Token,
@@ -65,20 +65,12 @@ impl<'a> Asker<'a> {
     }
 
     pub(super) fn request(&self, owner: u64, lease: Duration) -> ClaimRequest {
-        ClaimRequest {
-            id: self.id.clone(),
-            queue: self.queue.name().into(),
-            message: self.message.clone(),
-            receipt: String::new(),
-            message_id: String::new(),
-            owner,
-            host: "conformance".into(),
-            lease_until: self.subject.env().now() + lease,
-            max_attempts: 3,
-            retention: Retention::default(),
-            tracking: Tracking::Full,
-            lock: self.lock.clone(),
-        }
+        let until = self.subject.env().now() + lease;
+        let mut request = ClaimRequest::new(self.id.clone(), self.queue.name(), self.message.clone(), owner, until);
+        request.host = "conformance".into();
+        request.max_attempts = 3;
+        request.lock = self.lock.clone();
+        request
     }
 
     pub(super) async fn claim(&self, owner: u64, lease: Duration) -> Claim {
@@ -99,21 +91,10 @@ impl<'a> Asker<'a> {
 
     pub(super) fn settlement(&self, token: Token, decision: Decision) -> Completion {
         let now = self.subject.env().now();
-        Completion {
-            id: self.id.clone(),
-            queue: self.queue.name().into(),
-            receipt: String::new(),
-            message_id: String::new(),
-            token,
-            host: "conformance".into(),
-            started_at: now,
-            ended_at: now,
-            decision,
-            progress: None,
-            tracking: Tracking::Full,
-            claim_hint: None,
-            lock: self.lock.as_ref().map(|lock| lock.key.clone()),
-        }
+        let mut completion = Completion::new(self.id.clone(), self.queue.name(), token, (now, now), decision);
+        completion.host = "conformance".into();
+        completion.lock = self.lock.as_ref().map(|lock| lock.key.clone());
+        completion
     }
 
     pub(super) async fn record(&self) -> Record {
@@ -212,7 +193,7 @@ pub(super) async fn a_zombie_changes_nothing(subject: &dyn Subject) {
     // The right attempt under the wrong owner is no better.
     let forged = Token { owner: 1, ..heir };
     assert_eq!(asker.settle(forged, succeeded()).await, CompletionResult::Fenced(Some(JobState::Running)));
-    let note = JobData { progress: Some(Progress { done: 1, total: 2 }), checkpoint: None };
+    let note = JobData::progress(Progress { done: 1, total: 2 });
     assert_eq!(asker.store.save_job_data(&asker.id, zombie, note).await.expect("an answer"), LeaseStatus::Lost);
     assert_eq!(format!("{:?}", asker.record().await), before);
     assert!(is_applied(asker.settle(heir, succeeded()).await));
@@ -298,8 +279,9 @@ pub(super) async fn progress_and_checkpoints_are_kept_under_the_lease_only(subje
     let asker = Asker::of(subject, "a").await;
     let token = asker.run(1, secs(60), 1).await;
     let progress = Progress { done: 3, total: 8 };
-    let checkpoint = || Some(serde_json::value::to_raw_value(&[1, 2, 3]).expect("JSON"));
-    let note = JobData { progress: Some(progress), checkpoint: checkpoint() };
+    let checkpoint = || serde_json::value::to_raw_value(&[1, 2, 3]).expect("JSON");
+    let mut note = JobData::progress(progress);
+    note.checkpoint = Some(checkpoint());
     assert_eq!(asker.store.save_job_data(&asker.id, token, note).await.expect("an answer"), LeaseStatus::Held);
     let record = asker.record().await;
     assert_eq!(record.progress, Some(progress));
@@ -307,7 +289,7 @@ pub(super) async fn progress_and_checkpoints_are_kept_under_the_lease_only(subje
     assert!(
         matches!(asker.claim(2, LEASE).await, Claim::Run { attempt: 2, checkpoint: Some(kept), .. } if kept.get() == "[1,2,3]")
     );
-    let late = JobData { progress: None, checkpoint: checkpoint() };
+    let late = JobData::checkpoint(checkpoint());
     assert_eq!(asker.store.save_job_data(&asker.id, token, late).await.expect("an answer"), LeaseStatus::Lost);
 }
 

@@ -24,7 +24,7 @@ async fn skipping<'a>(subject: &'a dyn Subject, id: &str) -> Asker<'a> {
     Asker::of(subject, id).await.alone(KEY, OnBusy::Cancel { reason: "the other still runs".into() })
 }
 
-/// Insists that a job has to wait, and gives the moment for which it is put off.
+/// Asserts that a job has to wait, and returns the moment at which it may ask again.
 async fn waits(asker: &Asker<'_>) -> Timestamp {
     match asker.claim(99, secs(60)).await {
         Claim::Locked(until) => until,
@@ -137,7 +137,8 @@ pub(super) async fn a_settlement_that_is_known_again_frees_what_it_held(subject:
     waits(&other).await;
     // The first time it was cut off before the key was free.
     let settlement = one.settlement(token, succeeded());
-    let cut_off = lamplighter::backend::Completion { lock: None, ..settlement.clone() };
+    let mut cut_off = settlement.clone();
+    cut_off.lock = None;
     for settlement in [cut_off, settlement] {
         let answer = one.store.settle(vec![settlement], soon()).await.remove(0);
         assert!(is_applied(answer.expect("an answer")));

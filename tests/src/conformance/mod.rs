@@ -9,14 +9,20 @@ mod clock;
 mod jobs;
 mod lease;
 mod lock;
+mod operator;
 mod records;
 mod run;
 mod schedules;
 
-use std::{fmt, future::Future, pin::Pin, time::Duration};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lamplighter::{Client, Function, Queue, ScheduledJob, backend::Backend, env::Env};
+use lamplighter::{
+    Client, Function, Queue, ScheduledJob,
+    backend::{Backend, Operator, Redrive},
+    env::Env,
+    host::Stop,
+};
 
 pub use clock::Ahead;
 pub use jobs::{CHAIN, PLAIN};
@@ -35,6 +41,8 @@ pub trait Subject: Send + Sync {
     }
     /// Its queues and its store.
     fn backend(&self) -> Backend;
+    /// Its operator.
+    async fn operator(&self) -> Arc<dyn Operator>;
     /// Deploys these schedules with the code, in place of those that were deployed before. They are known when a function
     /// is started next.
     async fn deploy(&self, schedules: Vec<ScheduledJob>);
@@ -47,7 +55,12 @@ pub trait Subject: Send + Sync {
     /// What lies in a queue's dead-letter queue.
     async fn dead_letters(&self, queue: Queue) -> Vec<DeadLetter>;
     /// Moves a queue's dead letters back; says how many.
-    async fn redrive(&self, queue: Queue) -> usize;
+    async fn redrive(&self, queue: Queue) -> u64 {
+        let operator = self.operator().await;
+        let result = operator.redrive(queue.name(), &Redrive::all(), &Stop::new(), &|_| {}).await.expect("begun");
+        assert!(result.error.is_none(), "{result:?}");
+        result.progress.moved
+    }
 
     /// A client.
     fn client(&self) -> Client {
@@ -60,7 +73,7 @@ pub trait Subject: Send + Sync {
 pub struct DeadLetter {
     /// Its body.
     pub body: String,
-    /// Why it lies there: [`lamplighter::backend::DeadLetterReason::as_str`].
+    /// Why it is dead: [`lamplighter::backend::DeadLetterReason::as_str`].
     pub reason: String,
 }
 
@@ -103,7 +116,7 @@ behaviours! {
     records::a_cancelled_job_does_not_run,
     records::an_ended_job_cannot_be_cancelled,
     records::a_failed_job_runs_again_by_hand_with_its_history,
-    records::a_revived_job_runs_again_when_a_message_of_it_comes,
+    records::a_job_marked_queued_runs_when_its_message_arrives,
     lease::a_claim_gives_the_lease_to_one,
     lease::an_ended_lease_is_counted_as_lost_and_given_on,
     lease::a_job_whose_last_attempt_is_lost_has_failed,
@@ -129,15 +142,15 @@ behaviours! {
     lock::a_job_that_would_rather_not_run_than_wait_is_cancelled,
     run::a_job_runs_once_and_its_output_is_kept,
     run::a_failing_job_is_retried_until_it_succeeds,
-    run::attempts_are_used_up_and_the_message_is_buried,
+    run::a_message_without_attempts_left_is_dead_lettered,
     run::a_job_that_says_so_fails_at_once,
     run::a_panic_is_an_attempt_that_failed,
     run::a_timeout_is_an_attempt_that_failed,
     run::a_handler_chooses_its_own_delay,
     run::a_snooze_does_not_count,
     run::a_delayed_job_runs_when_it_is_due,
-    run::a_bad_body_is_buried_and_its_neighbours_run,
-    run::arguments_that_do_not_fit_are_buried,
+    run::a_bad_body_is_dead_lettered_and_the_others_run,
+    run::arguments_that_do_not_fit_are_dead_lettered,
     run::a_job_that_expires_after_the_last_moment_runs,
     run::a_message_sent_twice_runs_once,
     run::a_message_under_another_jobs_id_is_dead_lettered_and_that_job_runs,
@@ -152,6 +165,21 @@ behaviours! {
     run::a_failure_in_a_group_holds_up_only_its_group,
     run::an_attempt_of_a_run_before_leaves_the_next_run_alone,
     run::a_clean_stop_hands_back_what_it_does_not_finish,
+    operator::a_paused_queue_runs_nothing_and_a_resumed_one_goes_on,
+    operator::what_runs_when_its_queue_is_paused_goes_on_to_its_end,
+    operator::queues_tell_what_waits_what_is_delayed_and_what_runs,
+    operator::dead_letters_tell_their_job_the_reason_and_the_error,
+    operator::dead_letters_are_counted_and_listed_by_job_reason_and_time,
+    operator::a_redrive_moves_what_fits_and_the_rest_stays,
+    operator::a_redrive_moves_no_more_than_its_limit,
+    operator::a_second_redrive_moves_nothing_again,
+    operator::a_redrive_ends_while_jobs_fail_again,
+    operator::a_stopped_redrive_leaves_the_rest_for_another,
+    operator::a_redrive_keeps_its_rate,
+    operator::a_retried_job_is_not_run_again_by_a_redrive,
+    operator::a_job_that_is_retried_and_redriven_runs_once,
+    operator::a_redriven_fifo_group_runs_in_order,
+    operator::a_queue_that_is_not_there_is_refused,
     bytes::arguments_and_outputs_keep_their_bytes,
     bytes::a_schedules_arguments_keep_their_bytes,
     schedules::a_schedule_starts_its_job_once_and_is_over,

@@ -220,12 +220,12 @@ pub(super) async fn a_failed_job_runs_again_by_hand_with_its_history(subject: &d
     assert_eq!(client.retry(&id("b")).await.expect("answered"), Some(JobState::Scheduled), "it has not ended");
 }
 
-pub(super) async fn a_revived_job_runs_again_when_a_message_of_it_comes(subject: &dyn Subject) {
+pub(super) async fn a_job_marked_queued_runs_when_its_message_arrives(subject: &dyn Subject) {
     let store = subject.backend().store.expect("a store");
     enqueue(subject, "a", "fail for now").await;
     let journal = started(subject).await;
     assert_eq!(ended(subject, "a").await.state, JobState::Failed);
-    assert_eq!(store.mark_queued(&id("a")).await.expect("revived"), Some(JobState::Queued));
+    assert_eq!(store.mark_queued(&id("a")).await.expect("marked as queued"), Some(JobState::Queued));
     assert_eq!(
         store.mark_queued(&id("a")).await.expect("answered"),
         Some(JobState::Queued),

@@ -42,7 +42,7 @@ pub(super) async fn a_failing_job_is_retried_until_it_succeeds(subject: &dyn Sub
     assert!(subject.dead_letters(PLAIN).await.is_empty());
 }
 
-pub(super) async fn attempts_are_used_up_and_the_message_is_buried(subject: &dyn Subject) {
+pub(super) async fn a_message_without_attempts_left_is_dead_lettered(subject: &dyn Subject) {
     let journal = started(subject).await;
     enqueue(subject, "a", "error no luck").await;
     let record = ended(subject, "a").await;
@@ -120,7 +120,7 @@ pub(super) async fn a_delayed_job_runs_when_it_is_due(subject: &dyn Subject) {
     assert_eq!(runs.len(), 2, "{runs:?}");
 }
 
-pub(super) async fn a_bad_body_is_buried_and_its_neighbours_run(subject: &dyn Subject) {
+pub(super) async fn a_bad_body_is_dead_lettered_and_the_others_run(subject: &dyn Subject) {
     enqueue(subject, "before", "say fine").await;
     for body in ["not json", r#"{"args":{}}"#, "[1,2,3]"] {
         subject.inject(PLAIN, body).await;
@@ -139,7 +139,7 @@ pub(super) async fn a_bad_body_is_buried_and_its_neighbours_run(subject: &dyn Su
     assert!(letters.iter().any(|letter| letter.body == "not json"), "the body as it came");
 }
 
-pub(super) async fn arguments_that_do_not_fit_are_buried(subject: &dyn Subject) {
+pub(super) async fn arguments_that_do_not_fit_are_dead_lettered(subject: &dyn Subject) {
     started(subject).await;
     subject.inject(PLAIN, r#"{"job":"conformance.act","id":"a","args":{"waht":"say hi"}}"#).await;
     let letter = eventually("a dead letter", || async { subject.dead_letters(PLAIN).await.pop() }).await;

@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 
 /// How long nobody looks between two looks at a condition, at least.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// The same, in times of what the look before took: whoever looks must not keep those from working that are waited for.
+/// The same, in times of what the look before took: looking must not slow down what is waited for.
 const REST: u32 = 4;
 
 /// How long anything is waited for. It keeps a test that hangs from hanging for ever, and measures nobody's speed: a machine

@@ -63,7 +63,7 @@ impl Server {
         let control = child.stdin.take();
         let answers = Mutex::new(lines_of(&mut child));
         let mut server = Self { port, folder, python, child, control, answers };
-        // The server listens before it tells its port, through a pipe that only it holds: whoever answers there is it.
+        // The server listens before it tells its port, through a pipe that only it holds: so the server is what answers there.
         let answer = server.answer().await?;
         server.port = answer.and_then(|line| line.parse().ok()).ok_or_else(|| server.folder.failed("told no port"))?;
         server.ready().await?;

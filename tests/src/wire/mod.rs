@@ -1,9 +1,7 @@
-//! What goes over the wire: every call is recorded on its way to the emulator, with what DynamoDB would bill for it by its
-//! rules, and calls are broken there as AWS or the network breaks them.
+//! Calls on their way to the emulator: each is recorded, with what DynamoDB bills for it by its rules, and tests make
+//! them fail as AWS or the network does.
 
-mod faults;
 mod proxy;
 pub mod units;
 
-pub use faults::Fault;
-pub use proxy::{Call, Proxy};
+pub use proxy::{Call, Emulator, Measure, Proxy, proxy};

@@ -61,7 +61,7 @@ async fn one_bad_job_harms_no_other() {
         let attempts: Vec<_> = cloud.runs(label).iter().map(|run| run.attempt).collect();
         assert_eq!(attempts, (1..=times).collect::<Vec<_>>(), "{label}");
     }
-    // The last burial is seen before its message is deleted.
+    // The last dead letter is seen before its message is deleted.
     cloud.lie(queue, "batch-", 0).await;
 }
 
@@ -94,7 +94,7 @@ async fn a_message_without_an_id_has_the_one_that_sqs_gave_it() {
 }
 
 #[tokio::test]
-async fn arguments_that_do_not_fit_are_buried() {
+async fn arguments_that_do_not_fit_are_dead_lettered() {
     let cloud = cloud().await;
     let body = json!({ "job": "e2e.act", "args": { "label": "misfit", "behaviour": "dance" } }).to_string();
     cloud.aws.send(cloud.id("ActsQueue"), body).await.unwrap();

@@ -88,7 +88,7 @@ async fn a_webhook_is_delivered_once_its_receiver_is_back() {
 }
 
 #[tokio::test]
-async fn a_webhook_to_a_forbidden_place_is_buried_at_once() {
+async fn a_webhook_to_a_forbidden_address_is_dead_lettered_immediately() {
     let (cloud, stack) = stack().await;
     let args = json!({ "url": "http://169.254.169.254/latest/meta-data", "event": "probe", "payload": null });
     let message = json!({ "job": "webhook.deliver", "id": "forbidden", "args": args });
@@ -166,7 +166,7 @@ async fn queues_are_as_the_definitions_say() {
     }
 }
 
-/// Whoever comes without TLS is refused, with whatever rights; `by` is the protocol that the request came by.
+/// Requests without TLS are refused, whatever their permissions; `by` is the request's protocol.
 #[tokio::test]
 async fn nobody_comes_without_tls() {
     let (cloud, stack) = stack().await;

@@ -42,7 +42,7 @@ async fn queues_and_mappings_are_examined() {
 
     let right = patient.attribute_of("TicksQueue", Policy).await;
     patient.attribute("TicksQueue", Policy, "").await;
-    let rule = "does not let in arn:aws:events:us-east-1:000000000000:rule/examined-queues-new-year";
+    let rule = "does not allow arn:aws:events:us-east-1:000000000000:rule/examined-queues-new-year";
     let lost = (Kind::QueuePolicy, "queue ticks", rule);
     patient.finds(&[lost, (Kind::QueuePolicy, "queue ticks", "without TLS")]).await;
     patient.attribute("TicksQueue", Policy, &right).await;
@@ -100,7 +100,7 @@ async fn functions_roles_and_the_table_are_examined() {
 
     let reserve = patient.lambda.put_function_concurrency().function_name(function);
     reserve.reserved_concurrent_executions(0).send().await.unwrap();
-    patient.finds(&[(Kind::FunctionThrottled, about, "0 invocations at once")]).await;
+    patient.finds(&[(Kind::FunctionThrottled, about, "0 concurrent invocations")]).await;
     patient.lambda.delete_function_concurrency().function_name(function).send().await.unwrap();
 
     let permission = patient.id("E2eEventsPermission");
@@ -133,6 +133,13 @@ async fn functions_roles_and_the_table_are_examined() {
     patient.expire(false).await;
     patient.finds(&[(Kind::TableDrifted, "table of records", "\"Enabled\":false")]).await;
     patient.expire(true).await;
+
+    let logs = patient.id("E2eLogs");
+    let groups = patient.logs("DescribeLogGroups", json!({ "logGroupNamePrefix": logs })).await;
+    let keep = |days: &Value| json!({ "logGroupName": logs, "retentionInDays": days });
+    patient.logs("PutRetentionPolicy", keep(&3.into())).await;
+    patient.finds(&[(Kind::ResourceDrifted, "log group E2eLogs", "RetentionInDays 3")]).await;
+    patient.logs("PutRetentionPolicy", keep(&groups["logGroups"][0]["retentionInDays"])).await;
     patient.is_well("all was repaired").await;
 }
 
@@ -195,6 +202,7 @@ async fn what_was_deleted_is_missed_and_what_starts_it_too() {
     patient.events.remove_targets().rule(patient.id("E2eEvents")).ids("function").send().await.unwrap();
     patient.events.delete_rule().name(patient.id("E2eEvents")).send().await.unwrap();
     patient.dynamodb.delete_table().table_name(patient.id("Jobs")).send().await.unwrap();
+    patient.logs("DeleteLogGroup", json!({ "logGroupName": patient.id("E2eLogs") })).await;
     let deleted = "somebody has deleted it";
     let gone = |resource| (Kind::ResourceMissing, resource, deleted);
     patient
@@ -205,6 +213,7 @@ async fn what_was_deleted_is_missed_and_what_starts_it_too() {
             gone("schedule berlin"),
             (Kind::ScheduleNowhere, "schedule new-year", "examined-ruins-ticks"),
             gone("table of records"),
+            gone("log group E2eLogs"),
         ])
         .await;
 }
@@ -291,8 +300,8 @@ async fn what_one_may_not_look_at_is_told_and_the_rest_goes_on() {
     let told: Vec<_> = findings.iter().map(|one| (one.kind, one.severity, &*one.repair)).collect();
     let denied = |repair| (Kind::NotExamined, Severity::Warning, repair);
     assert_eq!(told[0].0, Kind::QueueDrifted, "{findings:#?}");
-    let ask = "let whoever runs this do lambda:InvokeFunction";
-    assert_eq!(told[1..], [denied(ask), denied("let whoever runs this do iam:GetRole")], "{findings:#?}");
+    let ask = "grant the caller lambda:InvokeFunction";
+    assert_eq!(told[1..], [denied(ask), denied("grant the caller iam:GetRole")], "{findings:#?}");
 }
 
 /// The real program on the real template, as an operator types it.

@@ -10,8 +10,14 @@ use std::{
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use e2e_function::{Act, Behaviour, Ordered, REPAIRED, Run, TICK_SCHEDULE, Tick};
-use lamplighter::{Client, JobId, JobState, ListQuery, Record, env::Env, host::Stop, record::AttemptOutcome};
-use lamplighter_aws::{AwsBackend, AwsClients, Operator, Redrive, Stack as Deployed};
+use lamplighter::{
+    Client, JobId, JobState, ListQuery, Record,
+    backend::{Operator, Redrive},
+    env::Env,
+    host::Stop,
+    record::AttemptOutcome,
+};
+use lamplighter_aws::{AwsBackend, AwsClients, Stack as Deployed};
 pub(crate) use lamplighter_tests::ministack::PATIENCE;
 use lamplighter_tests::ministack::{MiniStack, REGION, ROOT_KEY, Stack, eventually};
 
@@ -31,7 +37,7 @@ pub(crate) struct Fleet {
     aws: Arc<MiniStack>,
     stack: Stack,
     pub(crate) client: Client,
-    operator: Operator,
+    operator: Arc<dyn Operator>,
     ledger: std::path::PathBuf,
 }
 
@@ -43,8 +49,8 @@ impl Fleet {
         let credentials = aws_sdk_sqs::config::Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
         let sdk = AwsClients::fixed(REGION, Some(aws.endpoint()), credentials);
         let deployed = Deployed::read(&sdk, "fleet").await.unwrap();
-        let operator = Operator::new(sdk.clone(), deployed.queues().clone());
-        let client = AwsBackend::new(sdk, deployed.settings(), Env::system()).client();
+        let deployment = AwsBackend::new(sdk, deployed.settings(), Env::system());
+        let (client, operator) = (deployment.client(), deployment.operator());
         Self { client, aws, stack, operator, ledger }
     }
 
@@ -167,7 +173,7 @@ impl Fleet {
 /// What the acts of the fleet do.
 fn behaviour(n: usize) -> Behaviour {
     match n % 50 {
-        3 => Behaviour::FailUntilMended,
+        3 => Behaviour::FailUntilRepaired,
         11 => Behaviour::Panic,
         17 => Behaviour::GiveUp,
         23 | 29 | 31 => Behaviour::FailUntil { attempt: 2 },
@@ -247,16 +253,15 @@ async fn two_thousand_jobs_end_once_whatever_happens() {
     }
     let repairable: BTreeSet<_> = records
         .values()
-        .filter(|record| record.state == JobState::Failed && record.message.args.get().contains("fail_until_mended"))
+        .filter(|record| record.state == JobState::Failed && record.message.args.get().contains("fail_until_repaired"))
         .map(|record| record.id.clone())
         .collect();
     assert_eq!(repairable.len(), ACTS / 50);
 
     // What was broken is repaired, and the dead letters go back.
     std::fs::write(Path::new(&fleet.ledger).with_file_name(REPAIRED), "").unwrap();
-    let redrive = Redrive::new().store(fleet.client.store().unwrap().clone());
-    let redriven = fleet.operator.redrive("acts", &redrive, &Stop::new(), |_| {}).await.unwrap();
-    assert!(redriven.moved.moved >= failed("acts").len() as u64, "{redriven:?}");
+    let redriven = fleet.operator.redrive("acts", &Redrive::all(), &Stop::new(), &|_| {}).await.unwrap();
+    assert!(redriven.progress.moved >= failed("acts").len() as u64, "{redriven:?}");
     let again = eventually("the repaired ones succeed", PATIENCE, async || {
         let records = fleet.records().await;
         let open = ids.iter().filter(|id| !records[*id].state.is_final()).count();

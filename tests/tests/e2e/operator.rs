@@ -1,14 +1,19 @@
 //! The operator's verbs on a stack of its own: the tests' function once more, with queues that nobody else needs.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::{path::PathBuf, process::Command, sync::Arc};
 
 use aws_sdk_sqs::config::Credentials;
 use e2e_function::Run;
-use lamplighter::{JobId, JobState, env::Env, host::Stop};
-use lamplighter_aws::{
-    AwsBackend, AwsClients, DeadLetterFilter, MappingState, Operator, Output, Redrive, Redriven, Stack,
+use lamplighter::{
+    JobId, JobState,
+    backend::{
+        Accuracy, ConsumerKind, ConsumerState, DeadLetterCount, DeadLetterFilter, Operator, Redrive, RedriveMethod,
+        RedriveResult,
+    },
+    env::Env,
+    host::Stop,
 };
+use lamplighter_aws::{AwsBackend, AwsClients, Output, Stack};
 use lamplighter_tests::ministack::{REGION, ROOT_KEY, eventually, package};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, OnceCell};
@@ -21,7 +26,7 @@ struct Operated {
     cloud: &'static Cloud,
     stack: &'static Stack,
     aws: AwsBackend,
-    operator: Operator,
+    operator: Arc<dyn Operator>,
     ledger: &'static PathBuf,
 }
 
@@ -31,7 +36,7 @@ async fn operated() -> Operated {
     let (stack, ledger) = DEPLOYED.get_or_init(async || deployed(cloud).await).await;
     // Of each test its own: connections belong to the runtime in which they were made.
     let aws = AwsBackend::new(sdk(cloud), stack.settings(), Env::system());
-    let operator = Operator::new(sdk(cloud), stack.queues().clone());
+    let operator = aws.operator();
     Operated { cloud, stack, aws, operator, ledger }
 }
 
@@ -79,12 +84,12 @@ impl Operated {
         .unwrap()
     }
 
-    async fn redrive(&self, queue: &str, filter: DeadLetterFilter) -> Redriven {
-        let mut redrive = Redrive::new().filter(filter);
-        if let Ok(store) = self.aws.client().store() {
-            redrive = redrive.store(store.clone());
-        }
-        self.operator.redrive(queue, &redrive, &Stop::new(), |_| {}).await.unwrap()
+    /// The emulator has no move tasks, so dead letters are moved one by one.
+    async fn redrive(&self, queue: &str, filter: DeadLetterFilter) -> RedriveResult {
+        let redrive = Redrive::all().with_filter(filter);
+        let result = self.operator.redrive(queue, &redrive, &Stop::new(), &|_| {}).await.unwrap();
+        assert_eq!(result.method, RedriveMethod::Manual);
+        result
     }
 }
 
@@ -92,7 +97,7 @@ impl Operated {
 static LETTERS: Mutex<()> = Mutex::const_new(());
 
 fn of_job(job: &str) -> DeadLetterFilter {
-    DeadLetterFilter { job: Some(job.into()), since: None }
+    DeadLetterFilter::all().with_job(job)
 }
 
 #[tokio::test]
@@ -110,9 +115,9 @@ async fn a_stack_is_known_by_its_name() {
 #[tokio::test]
 async fn a_paused_queue_runs_nothing_and_a_resumed_one_all() {
     let operated = operated().await;
-    let mapping = async || operated.operator.mapping("ticks").await.unwrap();
+    let consumer = async || operated.operator.consumer("ticks").await.unwrap().state;
     operated.operator.pause("ticks").await.unwrap();
-    assert_eq!(mapping().await, MappingState::Disabled);
+    assert_eq!(consumer().await, ConsumerState::Paused);
     let labels: Vec<_> = (0..5).map(|n| format!("paused-{n}")).collect();
     for label in &labels {
         operated.send("ticks", "e2e.tick", label, json!("succeed")).await;
@@ -125,16 +130,16 @@ async fn a_paused_queue_runs_nothing_and_a_resumed_one_all() {
     assert!(labels.iter().all(|label| operated.runs(label).is_empty()));
     let queues = operated.operator.queues().await.unwrap();
     let ticks = queues.iter().find(|queue| queue.queue == "ticks").unwrap();
-    assert!(ticks.mapping == MappingState::Disabled && ticks.waiting >= 5, "{ticks:?}");
+    assert!(ticks.consumer.state == ConsumerState::Paused && ticks.waiting >= 5, "{ticks:?}");
+    assert_eq!((ticks.consumer.kind, ticks.accuracy), (ConsumerKind::EventSourceMapping, Accuracy::Approximate));
 
     operated.operator.resume("ticks").await.unwrap();
-    assert_eq!(mapping().await, MappingState::Enabled);
+    assert_eq!(consumer().await, ConsumerState::Active);
     for label in &labels {
         assert_eq!(operated.has_run(label, 1).await.len(), 1);
     }
 }
 
-/// The emulator has no move tasks, so this is our own road.
 #[tokio::test]
 async fn chosen_dead_letters_run_again_under_their_ids_and_the_others_stay() {
     let _letters = LETTERS.lock().await;
@@ -146,14 +151,14 @@ async fn chosen_dead_letters_run_again_under_their_ids_and_the_others_stay() {
     let stranger = r#"{"job":"somebody.elses","id":"stranger"}"#;
     operated.cloud.aws.send(operated.dead("acts"), stranger).await.unwrap();
     operated.cloud.lie(operated.dead("acts"), "redriven-", 12).await;
-    let counted =
-        operated.operator.count_dead_letters("acts", &DeadLetterFilter::default(), &Stop::new()).await.unwrap();
-    let count = |job: &str, reason: &str| counted.by_job_and_reason.get(&(job.to_owned(), reason.to_owned())).copied();
-    assert!(count("e2e.act", "failed").is_some_and(|letters| letters >= 12), "{counted:?}");
-    assert_eq!(count("somebody.elses", "max-receive-count"), Some(1));
+    let counted = operated.operator.count_dead_letters("acts", &DeadLetterFilter::all(), &Stop::new()).await.unwrap();
+    let failed = |count: &DeadLetterCount| (&*count.job, &*count.reason) == ("e2e.act", "failed");
+    assert!(counted.counts.iter().any(|count| failed(count) && count.dead_letters >= 12), "{counted:?}");
+    let stranger = DeadLetterCount::new("somebody.elses", "max-receive-count", 1);
+    assert!(counted.counts.contains(&stranger), "{counted:?}");
 
     let redriven = operated.redrive("acts", of_job("e2e.act")).await;
-    assert!(redriven.error.is_none() && redriven.moved.moved >= 12 && redriven.moved.left >= 1, "{redriven:?}");
+    assert!(redriven.error.is_none() && redriven.progress.moved >= 12 && redriven.progress.left >= 1, "{redriven:?}");
     for label in &labels {
         let runs = operated.has_run(label, 2).await;
         assert!(runs.iter().all(|run| run.id == *label && run.attempt == 1), "{runs:?}");
@@ -176,8 +181,8 @@ async fn letters_of_a_fifo_queue_are_not_swallowed() {
     let letters = operated.cloud.lie(operated.dead("ordered"), "\"again\"", 1).await;
     assert_eq!(attribute(&letters[0], "lamplighter.reason"), "failed");
     // At once: the id that it was sent with is still remembered.
-    let redriven = operated.redrive("ordered", DeadLetterFilter::default()).await;
-    assert!(redriven.error.is_none() && redriven.moved.moved >= 1, "{redriven:?}");
+    let redriven = operated.redrive("ordered", DeadLetterFilter::all()).await;
+    assert!(redriven.error.is_none() && redriven.progress.moved >= 1, "{redriven:?}");
     operated.has_run("again", 2).await;
 }
 

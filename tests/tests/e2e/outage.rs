@@ -12,9 +12,10 @@ use std::{
 use e2e_function::{Act, Behaviour};
 use futures_util::StreamExt;
 use lamplighter::{JobState, record::AttemptOutcome};
+use lamplighter_fakes::Fault;
 use lamplighter_tests::{
     ministack::{MiniStack, eventually},
-    wire::{Fault, Proxy},
+    wire::proxy,
 };
 
 use crate::fleet::{Fleet, PATIENCE, tell_the_truth};
@@ -43,7 +44,7 @@ fn behaviour(n: usize) -> Behaviour {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_is_away_loses_nothing_and_runs_nothing_twice() {
     let aws = Arc::new(MiniStack::start().await.unwrap());
-    let proxy = Proxy::start(aws.clone()).await.unwrap();
+    let proxy = proxy(aws.clone()).await.unwrap();
     let fleet = Fleet::start(aws, &[("AWS_ENDPOINT_URL_DYNAMODB", proxy.endpoint())], INVOCATION).await;
     let enqueueing = (0..JOBS).map(async |n| {
         let job = Act { label: format!("outage-{n}"), behaviour: behaviour(n) };
@@ -60,9 +61,9 @@ async fn a_table_that_is_away_loses_nothing_and_runs_nothing_twice() {
     let before = begun.await.unwrap();
     let (until, refused) = (Instant::now() + OUTAGE, Arc::new(AtomicUsize::new(0)));
     let counted = refused.clone();
-    proxy.break_calls(move |service, _| {
+    proxy.fail_when(move |call| {
         let is_over = Instant::now() >= until && counted.load(Ordering::Relaxed) >= REFUSED;
-        let away = service == "dynamodb" && !is_over;
+        let away = call.service == "dynamodb" && !is_over;
         counted.fetch_add(usize::from(away), Ordering::Relaxed);
         away.then_some(Fault::AWAY)
     });

@@ -189,7 +189,7 @@ async fn a_function_reaches_its_own_and_nothing_else() {
     }
 }
 
-/// Whoever makes schedules pauses the rules of its own stack, and none of a stack whose name begins with its own.
+/// A function with `.schedules()` pauses rules of its own stack, and none of a stack whose name begins with the same text.
 #[tokio::test]
 async fn who_makes_schedules_reaches_no_rule_of_a_stack_of_like_name() {
     let (cloud, stack) = stack().await;

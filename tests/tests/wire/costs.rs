@@ -112,8 +112,8 @@ fn is_sent(call: &Call) -> bool {
 }
 
 fn is_of_a_job(call: &Call) -> bool {
-    let key = call.request["Key"]["pk"]["S"].as_str();
-    let key = key.or(call.request["ExpressionAttributeValues"][":pk"]["S"].as_str());
+    let key = call.body["Key"]["pk"]["S"].as_str();
+    let key = key.or(call.body["ExpressionAttributeValues"][":pk"]["S"].as_str());
     key.is_some_and(|key| key.starts_with("JOB#"))
 }
 

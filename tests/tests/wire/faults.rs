@@ -1,8 +1,8 @@
-//! What becomes of jobs when calls of AWS are refused, throttled or cut off: none is lost, none that has finished runs
+//! What happens to jobs when calls of AWS are refused, throttled or cut off: none is lost, none that has finished runs
 //! again, and no attempt is eaten.
 
 use lamplighter::{EnqueueError, Job, JobId, JobState, Queue, Record, record::AttemptOutcome};
-use lamplighter_tests::wire::Fault;
+use lamplighter_fakes::Fault;
 
 use crate::{
     jobs::{Full, Lean, Then, Told},
@@ -16,8 +16,9 @@ impl Stage {
     }
 
     /// Breaks all calls of a service.
-    fn breaks(&self, service: &'static str, fault: Fault) {
-        self.probe.proxy.break_calls(move |called, _| (called == service).then_some(fault));
+    fn breaks(&self, service: &'static str, fault: &Fault) {
+        let fault = fault.clone();
+        self.probe.proxy.fail_when(move |call| (call.service == service).then(|| fault.clone()));
     }
 
     async fn ended(&self, id: &JobId) -> Record {
@@ -35,10 +36,10 @@ fn outcomes(record: &Record) -> Vec<AttemptOutcome> {
 async fn a_job_that_cannot_be_claimed_comes_again<J: Told>(fault: Fault) {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.with::<J>(Then::Retry).await;
-    stage.breaks("dynamodb", fault);
+    stage.breaks("dynamodb", &fault);
     assert_eq!(stage.run(1).await, 1, "{fault:?}");
     assert_eq!(stage.probe.runs(&id), [0; 0]);
-    stage.probe.proxy.repair();
+    stage.probe.proxy.stop_failing();
     // The first attempt, and the second.
     assert_eq!((stage.run(1).await, stage.run(1).await), (1, 0));
     assert_eq!(stage.probe.runs(&id), [1, 2]);
@@ -69,12 +70,12 @@ async fn a_success_that_cannot_be_written_travels<J: Told>(fault: Fault) {
     stage
         .probe
         .proxy
-        .break_calls(move |service, _| (service == "dynamodb" && !began.runs(&job).is_empty()).then_some(fault));
+        .fail_when(move |call| (call.service == "dynamodb" && !began.runs(&job).is_empty()).then(|| fault.clone()));
     assert_eq!(stage.run(1).await, 0, "its own message is done with");
     assert_eq!(stage.lying().await, 1, "the settlement");
     // The table is still away: the settlement waits.
     assert_eq!(stage.run(1).await, 1);
-    stage.probe.proxy.repair();
+    stage.probe.proxy.stop_failing();
     assert_eq!((stage.run(1).await, stage.lying().await), (0, 0));
     assert_eq!(outcomes(&stage.ended(&id).await), [AttemptOutcome::Succeeded]);
     assert_eq!(stage.probe.runs(&id), [1]);
@@ -96,32 +97,33 @@ async fn a_success_with_expired_credentials_is_written_later() {
 }
 
 /// The record says that the job has failed, and the message did not get to the dead-letter queue: it comes again, and is
-/// buried without another run.
+/// dead-lettered without another run.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_burial_that_was_cut_off_is_made_up_for() {
+async fn an_interrupted_dead_lettering_is_completed() {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.with::<Full>(Then::Fail).await;
-    stage.probe.proxy.break_calls(|_, action| action.starts_with("SendMessage").then_some(Fault::AWAY));
+    stage.probe.proxy.fail_when(|call| call.action.starts_with("SendMessage").then_some(Fault::AWAY));
     assert_eq!((stage.run(1).await, stage.dead().await), (1, 0));
     assert_eq!(stage.ended(&id).await.state, JobState::Failed);
-    stage.probe.proxy.repair();
+    stage.probe.proxy.stop_failing();
     assert_eq!((stage.run(1).await, stage.dead().await, stage.lying().await), (0, 1, 0));
     assert_eq!((stage.probe.runs(&id), outcomes(&stage.ended(&id).await)), (vec![1], vec![AttemptOutcome::Error]));
 }
 
-/// A write that was done and whose answer was lost is asked for again, and its condition does not hold any more: whoever
+/// A write that was done and whose answer was lost is asked for again, and its condition does not hold any more: a caller who
 /// asked finds the own mark in the record.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_condition_that_fails_because_of_the_own_write_is_no_refusal() {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.with::<Full>(Then::Retry).await;
     let mut calls = 0;
-    stage.probe.proxy.break_calls(move |_, action| {
-        calls += usize::from(action == "UpdateItem");
-        (action == "UpdateItem" && calls % 2 == 1).then_some(Fault::AnswerLost)
+    stage.probe.proxy.fail_when(move |call| {
+        let is_update = call.action == "UpdateItem";
+        calls += usize::from(is_update);
+        (is_update && calls % 2 == 1).then_some(Fault::AnswerLost)
     });
     assert_eq!((stage.run(1).await, stage.run(1).await), (1, 0));
-    stage.probe.proxy.repair();
+    stage.probe.proxy.stop_failing();
     assert_eq!(stage.probe.runs(&id), [1, 2]);
     assert_eq!(outcomes(&stage.ended(&id).await), [AttemptOutcome::Error, AttemptOutcome::Succeeded]);
 }
@@ -150,7 +152,7 @@ async fn a_job_that_cannot_be_recorded_is_not_sent() {
         [(Fault::AWAY, "try again"), (Fault::THROTTLED, "try again"), (Fault::EXPIRED, "sign in again")]
     {
         let stage = Stage::new(Parts::Table).await;
-        stage.breaks("dynamodb", fault);
+        stage.breaks("dynamodb", &fault);
         let error = stage.client.enqueue(Full::new(Then::Succeed)).await.unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
         assert_eq!(stage.lying().await, 0);
@@ -160,10 +162,10 @@ async fn a_job_that_cannot_be_recorded_is_not_sent() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_record_of_a_job_that_cannot_be_sent_is_taken_back() {
     let stage = Stage::new(Parts::Table).await;
-    stage.breaks("sqs", Fault::AWAY);
+    stage.breaks("sqs", &Fault::AWAY);
     let error = stage.client.enqueue(Full::new(Then::Succeed)).id("once-more").await.unwrap_err().to_string();
     assert!(error.contains("try again"), "{error}");
-    stage.probe.proxy.repair();
+    stage.probe.proxy.stop_failing();
     let id = JobId::new("once-more").unwrap();
     assert!(stage.client.get(&id).await.unwrap().is_none());
     // As it was told to: it is a new job, not a duplicate of one that was never sent.
@@ -181,9 +183,9 @@ async fn a_job_that_was_put_back_while_the_table_was_away_rests_for_as_long_as_i
     stage
         .probe
         .proxy
-        .break_calls(move |service, _| (service == "dynamodb" && !probe.runs(&job).is_empty()).then_some(Fault::AWAY));
+        .fail_when(move |call| (call.service == "dynamodb" && !probe.runs(&job).is_empty()).then_some(Fault::AWAY));
     stage.run(1).await;
-    stage.probe.proxy.repair();
+    stage.probe.proxy.stop_failing();
     assert_eq!(stage.run(1).await, 1, "the settlement's message comes, and comes again when the job is due");
     let record = stage.client.get(&id).await.unwrap().unwrap();
     assert_eq!((record.state, record.attempt, stage.probe.runs(&id)), (JobState::Queued, 0, vec![1]));

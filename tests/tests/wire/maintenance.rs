@@ -1,8 +1,9 @@
 //! What `maintenance` finds and repairs, in a real table and a real queue of the emulator.
 
 use lamplighter::{JobId, JobState, Record, hours, mins, record::AttemptOutcome, secs};
-use lamplighter_aws::Report;
-use lamplighter_tests::wire::{Call, Fault};
+use lamplighter_aws::maintenance::Report;
+use lamplighter_fakes::{Fault, Gate};
+use lamplighter_tests::wire::Call;
 use tokio::time::Instant;
 
 use crate::{
@@ -67,7 +68,7 @@ async fn two_rounds_at_once_make_no_two_jobs_of_one() {
     let (one, other) = (stage.later(hours(2)), stage.later(hours(2)));
     let (a, b) = tokio::join!(one.round(), other.round());
     assert!(a.moved + b.moved >= 10, "{a:?}, {b:?}");
-    assert_eq!(a.sent_again + b.sent_again, 1, "whoever has the record sends the message: {a:?}, {b:?}");
+    assert_eq!(a.sent_again + b.sent_again, 1, "the one that has the record sends the message: {a:?}, {b:?}");
     let mut lying = one.lying().await;
     assert!((11..=21).contains(&lying), "{lying}");
     while lying > 0 {
@@ -100,11 +101,11 @@ async fn a_record_without_a_message_is_given_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_could_not_be_taken_back_after_its_send_failed_is_given_a_message() {
     let stage = Stage::new(Parts::Table).await;
-    let breaks = |service: &str, action: &str| (service == "sqs" || action == "DeleteItem").then_some(Fault::AWAY);
-    stage.probe.proxy.break_calls(breaks);
+    let fails = |call: &Call| (call.service == "sqs" || call.action == "DeleteItem").then_some(Fault::AWAY);
+    stage.probe.proxy.fail_when(fails);
     let sent = stage.client.enqueue(Full::new(Then::Succeed)).id("written").await;
     assert!(sent.is_err(), "who enqueues is told: {sent:?}");
-    stage.probe.proxy.repair();
+    stage.probe.proxy.stop_failing();
     let later = stage.later(mins(15));
     assert_eq!(repaired(&later.round().await), [1, 0, 0]);
     assert_eq!(later.run(1).await, 0);
@@ -154,15 +155,22 @@ async fn a_round_ends_at_its_deadline_and_the_next_goes_on() {
     let over = Instant::now();
     assert_eq!(later.maintenance.run(over).await.unwrap().looked_at, 0, "it was over before it began");
 
-    let patience = secs(5);
-    later.probe.proxy.break_calls(move |_, action| (action == "BatchGetItem").then_some(Fault::Late(patience)));
-    let first = later.maintenance.run(Instant::now() + patience).await.unwrap();
-    later.probe.proxy.repair();
+    let gate = Gate::new();
+    let held = gate.clone();
+    later.probe.proxy.fail_when(move |call| (call.action == "BatchGetItem").then(|| Fault::Held(held.clone())));
+    let deadline = Instant::now() + secs(5);
+    let at_the_deadline = async {
+        tokio::time::sleep_until(deadline).await;
+        gate.open();
+    };
+    let (first, ()) = tokio::join!(later.maintenance.run(deadline), at_the_deadline);
+    let first = first.unwrap();
+    later.probe.proxy.stop_failing();
     assert!((1..60).contains(&first.looked_at), "one portion: {first:?}");
 
     let calls = later.calls(async { assert!(later.round().await.looked_at > 0) }).await;
-    let place = |call: &Call| call.request["ExpressionAttributeValues"][":low"]["S"].as_str().map(str::to_owned);
-    let listing = calls.iter().find(|call| call.request["IndexName"] == "listing").and_then(place);
+    let place = |call: &Call| call.body["ExpressionAttributeValues"][":low"]["S"].as_str().map(str::to_owned);
+    let listing = calls.iter().find(|call| call.body["IndexName"] == "listing").and_then(place);
     assert_ne!(listing.as_deref(), Some("0"), "behind what was looked at, not at the beginning");
     assert_eq!(later.lying().await, 60, "and nothing was sent again");
 }

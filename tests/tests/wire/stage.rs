@@ -26,7 +26,7 @@ use lamplighter_aws::{
 use lamplighter_infra::cost::Asked;
 use lamplighter_tests::{
     ministack::{MiniStack, PATIENCE, REGION, ROOT_KEY, batch, eventually},
-    wire::{Call, Proxy},
+    wire::{Call, Proxy, proxy},
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -100,7 +100,7 @@ impl Probe {
 
     /// Ends a phase: the calls since the last one.
     pub(crate) fn mark(&self) {
-        self.phases.lock().unwrap().push(self.proxy.take());
+        self.phases.lock().unwrap().push(self.proxy.take_calls());
     }
 
     /// The attempts of a job that have begun, in their order.
@@ -152,7 +152,7 @@ impl Stage {
             "LAMPLIGHTER_SCHEDULER_ROLE" if parts == Parts::All => Some("arn:aws:iam::000000000000:role/s".into()),
             _ => None,
         });
-        let proxy = Proxy::start(aws.clone()).await.unwrap();
+        let proxy = proxy(aws.clone()).await.unwrap();
         let (phases, runs, began, released, put_back) = Default::default();
         let probe = Arc::new(Probe { proxy, phases, runs, began, released, put_back });
         Self::on(probe, settings, aws, Places { url, dead, arn, table: name }, Env::system())
@@ -176,16 +176,16 @@ impl Stage {
 
     /// What something asks.
     pub(crate) async fn asked<T>(&self, doing: impl Future<Output = T>) -> (T, Asked) {
-        drop(self.probe.proxy.take());
+        drop(self.probe.proxy.take_calls());
         let done = doing.await;
-        (done, count(&self.probe.proxy.take()))
+        (done, count(&self.probe.proxy.take_calls()))
     }
 
     /// The calls of something.
     pub(crate) async fn calls<T>(&self, doing: impl Future<Output = T>) -> Vec<Call> {
-        drop(self.probe.proxy.take());
+        drop(self.probe.proxy.take_calls());
         doing.await;
-        self.probe.proxy.take()
+        self.probe.proxy.take_calls()
     }
 
     /// Receives a batch of so many messages, has it run as Lambda does, and tells what was asked in each of its phases:
@@ -198,7 +198,7 @@ impl Stage {
     /// Receives a batch of so many messages, has it run as Lambda does, and tells how many of them come again.
     pub(crate) async fn run(&self, count: usize) -> usize {
         let messages = self.receive(count).await;
-        drop(self.probe.proxy.take());
+        drop(self.probe.proxy.take_calls());
         self.probe.phases.lock().unwrap().clear();
         let answer = self.hand_over(&messages).await;
         self.probe.mark();
@@ -308,10 +308,10 @@ pub(crate) fn count(calls: &[Call]) -> Asked {
             "dynamodb" => asked.dynamodb += 1,
             other => panic!("a call of {other}: {call:?}"),
         }
-        asked.writes += u32::try_from(call.written).unwrap();
-        asked.reads += u32::try_from(call.read).unwrap();
-        if let Some(units) = call.second_opinion {
-            assert_eq!(units, call.written as f64, "{call:?}");
+        asked.writes += u32::try_from(call.measure.written).unwrap();
+        asked.reads += u32::try_from(call.measure.read).unwrap();
+        if let Some(units) = call.measure.second_opinion {
+            assert_eq!(units, call.measure.written as f64, "{call:?}");
         }
     }
     asked

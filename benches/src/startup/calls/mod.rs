@@ -9,15 +9,15 @@
 //! CPU time is what counts on Lambda: within an invocation a function of 128 MB has 128/1769 of a processor (AWS Lambda
 //! Developer Guide, "Configure Lambda function memory"), before its first one a whole one.
 
-mod endpoint;
+mod services;
 
 use std::{io::Write, path::Path, time::Instant};
 
-use lamplighter_aws::testing::{Answer, RuntimeApi};
+use lamplighter_fakes::{Answer, Authority, Endpoint, RuntimeApi};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use self::endpoint::{Endpoint, Identity};
+use self::services::JobServices;
 use super::{
     StartupError,
     build::Bootstrap,
@@ -75,21 +75,21 @@ struct Run {
 
 /// What bootstraps are given to trust, and the services that show it.
 pub(super) struct Stage {
-    identity: Identity,
+    authority: Authority,
     trusted: tempfile::NamedTempFile,
 }
 
 impl Stage {
     /// With all authorities that this machine trusts, since reading them is part of the cost.
     pub(super) fn new() -> Result<Self, StartupError> {
-        let identity = Identity::new().map_err(|error| StartupError::Stage(error.to_string()))?;
+        let authority = Authority::new().map_err(|error| StartupError::Stage(error.to_string()))?;
         let unwritten = |error: std::io::Error| StartupError::Stage(error.to_string());
         let mut trusted = tempfile::NamedTempFile::new().map_err(unwritten)?;
         let machines = AUTHORITIES.iter().find(|file| Path::new(file).exists());
         let machines = machines.map(std::fs::read).transpose().map_err(unwritten)?.unwrap_or_default();
         trusted.write_all(&machines).map_err(unwritten)?;
-        trusted.write_all(identity.authority.as_bytes()).map_err(unwritten)?;
-        Ok(Self { identity, trusted })
+        trusted.write_all(authority.pem().as_bytes()).map_err(unwritten)?;
+        Ok(Self { authority, trusted })
     }
 
     /// Measures a bootstrap as it is and with connections made ahead, in turns.
@@ -114,12 +114,12 @@ impl Stage {
 
     async fn once(&self, bootstrap: &Bootstrap, ahead: bool) -> Result<Run, StartupError> {
         let api = RuntimeApi::start().await.map_err(StartupError::Port)?;
-        let dynamodb = Endpoint::start(&self.identity).await.map_err(StartupError::Port)?;
-        let sqs = Endpoint::start(&self.identity).await.map_err(StartupError::Port)?;
+        let dynamodb = Endpoint::with_tls(JobServices, &self.authority).await.map_err(StartupError::Port)?;
+        let sqs = Endpoint::with_tls(JobServices, &self.authority).await.map_err(StartupError::Port)?;
         let mut environment = environment::of(&api, &bootstrap.name);
         environment.extend([
-            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.url()),
-            ("AWS_ENDPOINT_URL_SQS", sqs.url()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", dynamodb.endpoint()),
+            ("AWS_ENDPOINT_URL_SQS", sqs.endpoint()),
             ("SSL_CERT_FILE", self.trusted.path().display().to_string()),
             (lamplighter_aws::lambda::WARM_UP_VARIABLE, if ahead { "1" } else { "0" }.to_owned()),
         ]);
@@ -145,9 +145,11 @@ impl Stage {
             of_sqs.insert(0, "GetQueueAttributes");
         }
         for (service, endpoint, actions) in [("DynamoDB", &dynamodb, of_dynamodb), ("SQS", &sqs, of_sqs)] {
-            let seen = endpoint.seen();
-            if seen.actions != actions || seen.connections != 1 {
-                let what = format!("it called {service} in another way than is measured here: {seen:?}");
+            let (called, connections) = (endpoint.actions(), endpoint.connections());
+            if called != actions || connections != 1 {
+                let what = format!(
+                    "it called {service} in another way than is measured here: {called:?}, by {connections} connections"
+                );
                 return Err(StartupError::Calls { name: bootstrap.name.clone(), what });
             }
         }

@@ -58,7 +58,7 @@ impl Source {
                 }
             };
             if let Err(error) = outcome {
-                // Whoever listens no more has its reasons.
+                // A receiver that is gone needs no more lines.
                 let _ = give.blocking_send(Err(error));
             }
         });

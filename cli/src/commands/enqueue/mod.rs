@@ -156,10 +156,7 @@ impl Enqueue {
         let queue = definition.queue.name();
         let Some(url) = &self.queue_url else {
             let target = self.place.open_or_make().await?;
-            if let Target::Stack(deployed) = &target {
-                not_deployed(definition, "--stack")?;
-                deployed.check_queue(queue)?;
-            }
+            check_destination(&target, definition).await?;
             return Ok(Opened { client: target.client(), target: Some(target) });
         };
         not_deployed(definition, "--queue-url")?;
@@ -183,8 +180,16 @@ impl Enqueue {
     }
 }
 
+/// Checks that jobs of this definition can be enqueued there.
+pub(super) async fn check_destination(target: &Target, definition: &Definition) -> Result<(), Error> {
+    if target.is_deployed().await? {
+        not_deployed(definition, "--stack")?;
+    }
+    target.check_destination(definition).await
+}
+
 /// Some jobs exist on this machine only.
-pub(super) fn not_deployed(definition: &Definition, option: &str) -> Result<(), Error> {
+fn not_deployed(definition: &Definition, option: &str) -> Result<(), Error> {
     let name = definition.name;
     if name == ping::definition().name {
         return Err(Error::Usage(format!("{name} is not deployed anywhere: use it without {option}")));

@@ -9,15 +9,15 @@ use zune_jpeg::{
 use super::{About, Fault, MAX_METADATA, Pixels, pixels, room, widen_rgb};
 use crate::work::Stop;
 
-/// More scans than any encoder makes: each may go over the whole picture again.
+/// More scans than any encoder makes: each may cover the whole picture again.
 const MAX_SCANS: u32 = 100;
-/// What follows the last scan of a sequential picture, in place of the end marker.
+/// The bytes after the last scan of a sequential picture, instead of the end marker.
 ///
-/// A decoder that meets the marker early fills up with grey and says nothing. One that meets the end of the data says so;
-/// and since it reads up to eight bytes ahead, it must find that many.
+/// A decoder that meets the marker early fills up with grey and reports nothing. One that meets the end of the data
+/// reports it; and since it reads up to eight bytes ahead, it must find that many.
 const PADDING: [u8; 32] = [0; 32];
 
-/// A JPEG, taken apart.
+/// A parsed JPEG.
 pub(crate) struct Jpeg {
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -25,7 +25,7 @@ pub(crate) struct Jpeg {
     components: u64,
     /// Whether the decoder keeps all coefficients until it has seen the last scan.
     coefficients: bool,
-    /// What the decoder needs of the file, without metadata.
+    /// The parts of the file that the decoder needs, without metadata.
     stream: Vec<u8>,
 }
 
@@ -37,9 +37,10 @@ struct Frame {
 }
 
 impl Jpeg {
-    /// Takes a file apart.
+    /// Parses a file.
     pub(crate) fn open(bytes: &[u8]) -> Result<Self, Fault> {
-        let mut rest = bytes.strip_prefix(&[0xff, 0xd8]).ok_or_else(|| Fault::broken("it begins as no JPEG does"))?;
+        let mut rest =
+            bytes.strip_prefix(&[0xff, 0xd8]).ok_or_else(|| Fault::broken("it does not begin like a JPEG"))?;
         let mut stream = Vec::new();
         stream.try_reserve_exact(bytes.len() + PADDING.len()).map_err(|_| Fault::Memory(bytes.len()))?;
         stream.extend([0xff, 0xd8]);
@@ -48,7 +49,7 @@ impl Jpeg {
         while let Some((marker, after)) = next_marker(rest) {
             rest = after;
             match marker {
-                // These stand alone.
+                // These have no content.
                 0x01 | 0xd0..=0xd8 => continue,
                 0xd9 => {
                     ended = true;
@@ -77,7 +78,7 @@ impl Jpeg {
                     profile.add(content);
                     continue;
                 }
-                // How colours are meant stands in these two, and comments and everything else in the others.
+                // These two describe the colours; the others are comments and other metadata.
                 0xe0 | 0xee => {}
                 0xe3..=0xed | 0xef | 0xfe => continue,
                 _ => {}
@@ -116,7 +117,7 @@ impl Jpeg {
         })
     }
 
-    /// The bytes that decoding takes at most, the pixels among them.
+    /// The most bytes that decoding takes, the pixels included.
     pub(crate) fn memory(&self) -> u64 {
         // A sampling factor is 4 at most, so a block of each component covers 32 pixels at most.
         let padded = pixels(self.width.next_multiple_of(32), self.height.next_multiple_of(32));
@@ -125,7 +126,7 @@ impl Jpeg {
         4 * pixels(self.width, self.height) + coefficients + 4 * row + self.stream.len() as u64
     }
 
-    /// Decodes the pixels. Strictly: what does not come to its end is broken, where a lenient decoder fills up with grey.
+    /// Decodes the pixels. Strictly: data that ends early is broken, where a lenient decoder fills up with grey.
     pub(crate) fn decode(self, stop: &Stop) -> Result<Pixels, Fault> {
         let options = DecoderOptions::default().set_strict_mode(true).set_max_width(1 << 16).set_max_height(1 << 16);
         let decoder = |options| JpegDecoder::new_with_options(ZCursor::new(self.stream.as_slice()), options);
@@ -164,7 +165,8 @@ impl Frame {
     }
 }
 
-/// The next marker and what follows it. What stands before it belongs nowhere, as some cameras leave it between segments.
+/// The next marker and the bytes after it. Stray bytes before it are skipped, as some cameras leave them between
+/// segments.
 fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let mut rest = bytes;
     loop {
@@ -178,7 +180,7 @@ fn next_marker(bytes: &[u8]) -> Option<(u8, &[u8])> {
     }
 }
 
-/// How many bytes of entropy-coded data there are: up to a marker that is no restart, or to the end.
+/// How many bytes of entropy-coded data there are: up to a marker that is not a restart, or to the end.
 fn entropy_coded(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(found) = bytes[at..].iter().position(|byte| *byte == 0xff) {
@@ -223,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn data_ends_at_a_marker_that_is_no_restart() {
+    fn entropy_coded_data_ends_at_other_markers_than_restarts() {
         assert_eq!(entropy_coded(&[1, 0xff, 0, 0xff, 0xd3, 2, 0xff, 0xd9]), 6);
         assert_eq!(entropy_coded(&[1, 0xff, 0xff, 0xd9]), 2);
         assert_eq!(entropy_coded(&[1, 2, 0xff]), 3);
@@ -231,14 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn a_marker_is_found_behind_what_belongs_nowhere() {
+    fn markers_are_found_behind_stray_bytes() {
         assert_eq!(next_marker(&[7, 7, 0xff, 0xff, 0xda, 5]), Some((0xda, &[5][..])));
         assert_eq!(next_marker(&[0xff, 0, 0xff, 0xd9]), Some((0xd9, &[][..])));
         assert_eq!(next_marker(&[0xff]), None);
     }
 
     #[test]
-    fn a_profile_in_pieces_is_put_together_unless_it_is_too_large() {
+    fn profile_pieces_are_joined_unless_too_large() {
         let piece = |number: u8, bytes: &[u8]| [b"ICC_PROFILE\0", &[number, 2][..], bytes].concat();
         let mut profile = Profile::default();
         profile.add(&piece(2, b"world"));

@@ -1,8 +1,8 @@
 //! Reading the formats.
 //!
-//! Each takes a file apart first, without decoding it: how large the picture is, which way up, in which colours, and how
-//! much memory decoding will take. Metadata that is not needed is never unfolded, whatever it claims to hold. Of what is
-//! needed, at most [`MAX_METADATA`] are read.
+//! Each parses a file first, without decoding it: the picture's size, orientation and colours, and how much memory
+//! decoding will take. Metadata that is not needed is never decompressed, whatever it claims to contain. Of the rest,
+//! at most [`MAX_METADATA`] bytes are read.
 
 mod jpeg;
 mod png;
@@ -16,14 +16,14 @@ use image::metadata::Orientation;
 pub(crate) use self::{jpeg::Jpeg, png::Png, webp::WebP};
 use crate::work::Stopped;
 
-/// EXIF data or a colour profile above this size is passed over. A profile would outweigh the thumbnail, and what says how
-/// the camera was held is small.
+/// EXIF data or a colour profile above this size is ignored. A profile would outweigh the thumbnail, and the
+/// orientation is small.
 pub(crate) const MAX_METADATA: usize = 64 << 10;
 
-/// What stands in a file besides pixels.
+/// The metadata of a file.
 #[derive(Debug, Default)]
 pub(crate) struct About {
-    /// How a camera was held.
+    /// The orientation of the camera.
     pub(crate) orientation: Option<Orientation>,
     /// The colour profile, of whatever colours.
     pub(crate) profile: Option<Vec<u8>>,
@@ -33,7 +33,7 @@ pub(crate) struct About {
 #[derive(Debug)]
 pub(crate) struct Pixels {
     pub(crate) rgba: Vec<u8>,
-    /// Whether the format could have said that a pixel lets something through.
+    /// Whether the format could express that a pixel is transparent.
     pub(crate) may_be_transparent: bool,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Pixels {
 pub(crate) enum Fault {
     #[error(transparent)]
     Broken(Box<dyn StdError + Send + Sync>),
-    #[error("there is no memory for {0} bytes")]
+    #[error("out of memory for {0} bytes")]
     Memory(usize),
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -54,7 +54,7 @@ impl Fault {
     }
 }
 
-/// Room for a picture's pixels. Asking for it in this way fails where an ordinary allocation would end the process.
+/// Allocates a picture's pixels. This fails with an error where an ordinary allocation would end the process.
 fn room(width: u32, height: u32) -> Result<Vec<u8>, Fault> {
     let bytes = (width as usize).checked_mul(height as usize).and_then(|pixels| pixels.checked_mul(4));
     let bytes = bytes.ok_or(Fault::Memory(usize::MAX))?;
@@ -64,7 +64,7 @@ fn room(width: u32, height: u32) -> Result<Vec<u8>, Fault> {
     Ok(room)
 }
 
-/// Makes four bytes a pixel of three, in place: the pixels fill the first three quarters.
+/// Widens three bytes per pixel to four, in place: the pixels fill the first three quarters.
 fn widen_rgb(pixels: &mut [u8]) {
     for index in (0..pixels.len() / 4).rev() {
         let (from, to) = (index * 3, index * 4);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_there_is_not_is_an_error() {
+    fn missing_memory_is_an_error() {
         assert!(matches!(room(u32::MAX, u32::MAX), Err(Fault::Memory(_))));
     }
 }

@@ -10,19 +10,19 @@ use crate::work::Stop;
 
 const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
-/// A PNG, taken apart.
+/// A parsed PNG.
 pub(crate) struct Png {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) about: About,
-    /// The chunks that make pixels. No text, no animation and no profile reaches the decoder, which would unfold it.
+    /// The chunks that make pixels. No text, animation or profile reaches the decoder, which would decompress it.
     stream: Vec<u8>,
 }
 
 impl Png {
-    /// Takes a file apart.
+    /// Parses a file.
     pub(crate) fn open(bytes: &[u8]) -> Result<Self, Fault> {
-        let mut rest = bytes.strip_prefix(&SIGNATURE).ok_or_else(|| Fault::broken("it begins as no PNG does"))?;
+        let mut rest = bytes.strip_prefix(&SIGNATURE).ok_or_else(|| Fault::broken("it does not begin like a PNG"))?;
         let Some((width, height)) = size(rest) else { return Err(Fault::broken("it does not say how large it is")) };
         let mut stream = Vec::new();
         stream.try_reserve_exact(bytes.len()).map_err(|_| Fault::Memory(bytes.len()))?;
@@ -31,7 +31,7 @@ impl Png {
         while let Some((head, after)) = rest.split_first_chunk::<8>() {
             let [l3, l2, l1, l0, kind @ ..] = *head;
             let length = u32::from_be_bytes([l3, l2, l1, l0]) as usize;
-            // Its checksum belongs to a chunk. One that is cut short is for the decoder to complain of.
+            // A chunk includes its checksum. A truncated chunk is left for the decoder to report.
             let whole = length.saturating_add(12).min(rest.len());
             let content = &after[..length.min(after.len())];
             match &kind {
@@ -47,9 +47,9 @@ impl Png {
         Ok(Self { width, height, about, stream })
     }
 
-    /// The bytes that decoding takes at most, the pixels among them.
+    /// The most bytes that decoding takes, the pixels included.
     pub(crate) fn memory(&self) -> u64 {
-        // Some rows as they are stored, at 16 bits in each of four channels, and the window of the compression.
+        // Some rows as stored, at 16 bits in each of four channels, and the window of the compression.
         let rows = 16 * 8 * u64::from(self.width) + (2 << 20);
         4 * pixels(self.width, self.height) + rows + self.stream.len() as u64
     }
@@ -90,14 +90,14 @@ fn size(chunks: &[u8]) -> Option<(u32, u32)> {
     (size.0 > 0 && size.1 > 0).then_some(size)
 }
 
-/// A colour profile: a name, a zero, the method of compression, and what it is unfolded from.
+/// A colour profile: a name, a zero, the method of compression, and the compressed data.
 fn profile(content: &[u8]) -> Option<Vec<u8>> {
     let name = content.iter().take(80).position(|byte| *byte == 0)?;
     let [0, compressed @ ..] = content.get(name + 1..)? else { return None };
     fdeflate::decompress_to_vec_bounded(compressed, MAX_METADATA).ok()
 }
 
-/// Writes pixels of one to four channels as such of four; gives the bytes written.
+/// Writes pixels of one to four channels with four; returns the bytes written.
 fn widen(from: &[u8], colours: ColorType, to: &mut [u8]) -> usize {
     let pixel = |pixel: &[u8]| match *pixel {
         [grey] => [grey, grey, grey, u8::MAX],

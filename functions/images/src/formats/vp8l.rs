@@ -1,19 +1,19 @@
-//! The prefix codes of lossless WebP (RFC 9649, section 3), which are what such a picture may take without end.
+//! The prefix codes of lossless WebP (RFC 9649, section 3), whose memory is not bounded by the picture's size.
 //!
-//! A picture of a few pixels may name 65,536 groups of five codes, in few bytes each, and the decoder makes a table of each
-//! code before it has seen a pixel: up to 6 GB. So the codes are read here beforehand, and what their tables would take is
-//! added up. No pixel is made: how many bits there are to pass over follows from the codes alone.
+//! A picture of a few pixels may have 65,536 groups of five codes, in few bytes each, and the decoder builds a table of
+//! each code before it has seen a pixel: up to 6 GB. So the codes are read here beforehand, and the size of their
+//! tables is added up. No pixel is decoded: the number of bits to skip follows from the codes.
 
 /// The largest alphabet: literals, lengths, and a cache of 2^11 colours.
 const GREEN: usize = 256 + 24;
 const ALPHABETS: [usize; 5] = [GREEN, 256, 256, 256, 40];
-/// In which order the lengths of the code of lengths stand (3.7.2.1.2).
+/// The order of the lengths of the code of lengths (3.7.2.1.2).
 const ORDER: [usize; 19] = [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
-/// The decoder looks up this many bits at once, and walks a tree for what is longer.
+/// The decoder looks up this many bits in one step, and walks a tree for longer codes.
 const TABLE_BITS: usize = 10;
 
-/// What the tables of a picture's codes take in bytes, as far as its data goes. Reading ends above `limit`. Data that is
-/// cut short, or means nothing, is for the decoder to complain of.
+/// The bytes that the tables of a picture's codes take, as far as its data goes. Reading ends above `limit`. Truncated
+/// or invalid data is left for the decoder to report.
 pub(super) fn tables(data: &[u8], size: Option<(u32, u32)>, limit: u64) -> u64 {
     let mut reader = Reader { data, at: 0, bytes: 0, limit };
     let _ = reader.picture(size);
@@ -24,12 +24,12 @@ struct Reader<'a> {
     data: &'a [u8],
     /// In bits.
     at: usize,
-    /// What the tables so far take.
+    /// The bytes of the tables so far.
     bytes: u64,
     limit: u64,
 }
 
-/// A code as its lengths stand in the file, with what it takes to read its symbols.
+/// A code by its lengths in the file, in a form for reading its symbols.
 struct Code {
     /// How many symbols there are of each length.
     counts: [u16; 16],
@@ -91,7 +91,7 @@ impl Reader<'_> {
         Some(())
     }
 
-    /// Passes over an image within the picture, and gives the largest number that red and green make together.
+    /// Skips an image within the picture, and returns the largest number that red and green make together.
     fn image(&mut self, width: u32, height: u32) -> Option<u32> {
         let cache = self.cache()?;
         let [green, red, blue, alpha, distance] = self.codes(cache)?;
@@ -109,7 +109,7 @@ impl Reader<'_> {
                     break;
                 }
             } else if (symbol as usize) < GREEN {
-                // What is copied stood there before, as what comes from the cache did.
+                // Copied pixels occurred before, as did pixels from the cache.
                 let length = self.number(symbol - 256)?;
                 let symbol = distance.read(self)?;
                 self.number(symbol)?;
@@ -130,7 +130,7 @@ impl Reader<'_> {
         (1..=11).contains(&bits).then(|| 1 << bits)
     }
 
-    /// A length or a distance, of which the symbol is the beginning.
+    /// A length or a distance that begins with the symbol.
     fn number(&mut self, symbol: u32) -> Option<u64> {
         if symbol < 4 {
             return Some(u64::from(symbol) + 1);
@@ -145,7 +145,7 @@ impl Reader<'_> {
         let mut alphabets = ALPHABETS;
         alphabets[0] += cache;
         let [green, red, blue, alpha, distance] = alphabets;
-        // The group itself, and what a list of them takes while it grows.
+        // The group itself, and the growth of a list of them.
         self.spend(5 * 64 * 3)?;
         Some([self.code(green)?, self.code(red)?, self.code(blue)?, self.code(alpha)?, self.code(distance)?])
     }
@@ -250,7 +250,7 @@ impl Code {
         None
     }
 
-    /// What the decoder's table takes in bytes: four for each entry, and 32 for each longer symbol in its tree.
+    /// The bytes of the decoder's table: four for each entry, and 32 for each longer symbol in its tree.
     fn table(&self) -> u64 {
         if self.is_one_symbol() {
             return 0;
@@ -273,7 +273,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_an_encoder_writes_is_passed_over_to_the_last_code() {
+    fn encoder_output_is_skipped_to_the_last_code() {
         let noise: Vec<u8> = (0..64 * 64 * 4u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let mut bytes = Vec::new();
         WebPEncoder::new_lossless(&mut bytes).write_image(&noise, 64, 64, ExtendedColorType::Rgba8).unwrap();
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_read_as_it_was_written() {
+    fn codes_round_trip() {
         // Lengths 2, 1, 3, 3: the codes 10, 0, 110, 111.
         let code = Code::new(&[2, 1, 3, 3]).unwrap();
         let bits = [1, 0, /**/ 0, /**/ 1, 1, 0, /**/ 1, 1, 1];
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn data_without_meaning_ends_the_reading() {
+    fn invalid_data_ends_the_reading() {
         for data in [&[][..], &[0x2f], &[0xff; 64], &[0; 64]] {
             tables(data, None, 1 << 20);
             tables(data, Some((16_384, 16_384)), 1 << 20);

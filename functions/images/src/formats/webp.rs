@@ -9,10 +9,11 @@ use image_webp::WebPDecoder;
 use super::{About, Fault, MAX_METADATA, Pixels, pixels, room, vp8l, widen_rgb};
 use crate::work::Stop;
 
-/// What the codes of a lossless picture may take. The reference encoder makes at most 2,600 groups of them, of some 25 KB.
+/// The most bytes that the codes of a lossless picture may take. The reference encoder makes at most 2,600 groups of
+/// them, of some 25 KB.
 const MAX_TABLES: u64 = 128 << 20;
 
-/// A WebP, taken apart.
+/// A parsed WebP.
 pub(crate) struct WebP {
     pub(crate) width: u32,
     pub(crate) height: u32,
@@ -31,7 +32,7 @@ enum Kind {
 }
 
 impl WebP {
-    /// Takes a file apart.
+    /// Parses a file.
     pub(crate) fn open(bytes: Bytes) -> Result<Self, Fault> {
         let tables = tables(&bytes);
         if tables > MAX_TABLES {
@@ -40,7 +41,7 @@ impl WebP {
         let length = bytes.len() as u64;
         let mut decoder = WebPDecoder::new(Cursor::new(bytes)).map_err(Fault::broken)?;
         decoder.set_memory_limit(MAX_METADATA);
-        // Neither is worth failing for: a picture without them is a picture.
+        // Neither is worth failing for: a picture works without them.
         let exif = decoder.exif_metadata().ok().flatten();
         let profile = decoder.icc_profile().ok().flatten();
         let about = About { orientation: exif.and_then(|exif| Orientation::from_exif_chunk(&exif)), profile };
@@ -53,10 +54,10 @@ impl WebP {
         Ok(Self { width, height, about, kind, tables, bytes: length, decoder })
     }
 
-    /// The bytes that decoding takes at most, the pixels among them.
+    /// The most bytes that decoding takes, the pixels included.
     pub(crate) fn memory(&self) -> u64 {
         let pixels = pixels(self.width, self.height);
-        // Bytes a pixel. Ours are 4. A lossless picture is decoded to 4 more where it has no transparent parts, and its
+        // Bytes per pixel. Ours are 4. A lossless picture is decoded to 4 more if it has no transparent parts, and its
         // transforms and groups take one for each block of 16, of 14 together. A lossy one has planes of 1.5, and its
         // transparency is decoded to 4 and 1. An animation has a canvas of 4 and a frame, which may be any of these.
         let each = match self.kind {
@@ -81,7 +82,7 @@ impl WebP {
     }
 }
 
-/// What the codes of all that is decoded take.
+/// The bytes that the codes of all decoded parts take.
 fn tables(bytes: &[u8]) -> u64 {
     let mut sum = 0;
     // The decoder takes the first of each kind.
@@ -106,7 +107,7 @@ fn tables(bytes: &[u8]) -> u64 {
     sum
 }
 
-/// Transparency is a lossless picture without a header, where it is compressed.
+/// Transparency is a lossless picture without a header, if it is compressed.
 fn alpha_tables(content: &[u8], size: Option<(u32, u32)>) -> u64 {
     match (content, size) {
         ([info, data @ ..], Some(_)) if info & 3 == 1 => vp8l::tables(data, size, MAX_TABLES),

@@ -1,4 +1,4 @@
-//! Pictures that no encoder would write: as large, as small or as hostile as they may be.
+//! Pictures that no encoder would write: the largest, the smallest and hostile ones.
 #![allow(dead_code, reason = "each test uses some")]
 
 use std::{io::Write, sync::Arc};
@@ -19,17 +19,11 @@ pub(crate) fn worker(function: Function, stop: Stop) -> Worker {
 
 /// The first receive of this job.
 pub(crate) fn delivery(job: &MakeThumbnails) -> Delivery {
-    Delivery {
-        queue: MakeThumbnails::QUEUE.name().into(),
-        message_id: "message".into(),
-        receipt: "receipt".into(),
-        body: serde_json::json!({ "job": MakeThumbnails::NAME, "id": job.key, "args": job }).to_string(),
-        receive_count: 1,
-        group: None,
-    }
+    let body = serde_json::json!({ "job": MakeThumbnails::NAME, "id": job.key, "args": job });
+    Delivery::new(MakeThumbnails::QUEUE.name(), "message", "receipt", body.to_string())
 }
 
-/// A PNG of zeros at this depth and of this type of colours, interlaced or not.
+/// A PNG of zeros with this depth and colour type, interlaced or not.
 pub(crate) fn png(
     (width, height): (u32, u32),
     depth: u8,
@@ -67,7 +61,7 @@ pub(crate) fn png(
     bytes
 }
 
-/// So many zeros, compressed.
+/// This many zeros, compressed.
 pub(crate) fn deflated(zeros: u64) -> Vec<u8> {
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
     let block = vec![0; 1 << 20];
@@ -147,10 +141,10 @@ impl Bits {
         self.put(symbol, if symbol > 1 { 8 } else { 1 });
     }
 
-    /// A code whose table is as large as tables become: lengths of 1 to 10, and 10 again.
+    /// A code with the largest possible table: lengths of 1 to 10, and 10 again.
     fn large_code(&mut self) {
-        // Of the lengths' own code, all of 1 to 10 have four bits: 0 to 9 in canonical order, and 11 to 15 are there to
-        // make it whole.
+        // Of the lengths' own code, all of 1 to 10 have four bits: 0 to 9 in canonical order, and 11 to 15 make it
+        // complete.
         self.put(0, 1);
         self.put(15, 4);
         for place in [17, 18, 0, 1, 2, 3, 4, 5, 16, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] {
@@ -167,7 +161,7 @@ impl Bits {
     }
 }
 
-/// A lossless picture of one colour, with the largest transforms there are, and with `groups` groups of large codes.
+/// A lossless picture of one colour, with the largest transforms, and with `groups` groups of large codes.
 pub(crate) fn lossless((width, height): (u32, u32), headerless: bool, transparent: bool, groups: u32) -> Vec<u8> {
     let mut bits = Bits::default();
     if !headerless {
@@ -208,7 +202,7 @@ pub(crate) fn lossless((width, height): (u32, u32), headerless: bool, transparen
     bits.bytes
 }
 
-/// A lossy picture of which all bits are unset.
+/// A lossy picture with all bits unset.
 pub(crate) fn lossy((width, height): (u32, u32)) -> Vec<u8> {
     let blocks = width.div_ceil(16) as usize * height.div_ceil(16) as usize;
     let first = (blocks * 3 + 1000).min(500_000);

@@ -1,4 +1,4 @@
-//! The clock is paused: what waits for a service passes as soon as nothing else is left to do.
+//! The clock is paused: waiting for a service ends as soon as nothing else is left to do.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -68,7 +68,7 @@ fn by(secrets: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_is_read_at_first_use_and_once_for_many_jobs() {
+async fn secrets_are_read_at_first_use_and_once_for_many_jobs() {
     let (service, kept) = kept(Says::Late(Duration::from_secs(1), OLD));
     assert_eq!(service.asked(), 0);
     let many = futures_util::future::join_all((0..50).map(|_| signs(&kept))).await;
@@ -78,7 +78,7 @@ async fn a_secret_is_read_at_first_use_and_once_for_many_jobs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_is_rotated_without_deployment_and_both_sign_meanwhile() {
+async fn rotation_needs_no_deployment_and_signs_with_both() {
     let (service, kept) = kept(Says::Text(OLD));
     assert_eq!(signs(&kept).await, by(OLD));
     let both = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n";
@@ -92,14 +92,14 @@ async fn a_secret_is_rotated_without_deployment_and_both_sign_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_service_has_a_deadline_for_all_jobs_together() {
+async fn jobs_share_one_deadline_for_a_silent_service() {
     let (service, kept) = kept(Says::Nothing);
     let began = Instant::now();
     let many = futures_util::future::join_all((0..50).map(|_| kept.signer(LIMIT))).await;
     assert!(many.iter().all(Result::is_err));
     assert_eq!((began.elapsed(), service.asked()), (READ, 1), "the others share the answer");
-    // A job with little time left is told in time.
-    advance(LEFT_ALONE).await;
+    // A job with little time left gets its error in time.
+    advance(PAUSE).await;
     let began = Instant::now();
     let error = kept.signer(Duration::from_secs(2)).await.unwrap_err();
     assert_eq!(began.elapsed(), Duration::from_secs(2));
@@ -110,7 +110,7 @@ async fn a_silent_service_has_a_deadline_for_all_jobs_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_service_that_is_away_does_not_stop_what_was_read() {
+async fn secrets_stay_in_use_while_the_service_is_unavailable() {
     let (service, kept) = kept(Says::Text(OLD));
     signs(&kept).await;
     for says in [Says::Nothing, Says::Error(StoreErrorKind::Unavailable)] {
@@ -118,7 +118,7 @@ async fn a_service_that_is_away_does_not_stop_what_was_read() {
         service.now_says(says);
         assert_eq!(signs(&kept).await, by(OLD));
     }
-    // Nobody waits behind the one who asks.
+    // No job waits for another one's call.
     advance(SECRET_FRESH).await;
     service.now_says(Says::Late(Duration::from_secs(4), NEW));
     let began = Instant::now();
@@ -126,11 +126,11 @@ async fn a_service_that_is_away_does_not_stop_what_was_read() {
     assert_eq!((first, second), (by(NEW), (by(OLD), Duration::ZERO)));
     service.now_says(Says::Nothing);
     advance(SECRET_KEPT).await;
-    assert!(kept.signer(LIMIT).await.is_err(), "but not for ever");
+    assert!(kept.signer(LIMIT).await.is_err(), "but not forever");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_may_not_be_read_any_more_is_not_used_on() {
+async fn secrets_that_may_not_be_read_any_more_are_not_used() {
     for says in [
         Says::Error(StoreErrorKind::Denied),
         Says::Error(StoreErrorKind::Invalid),
@@ -144,7 +144,7 @@ async fn a_secret_that_may_not_be_read_any_more_is_not_used_on() {
         let error = kept.signer(LIMIT).await.unwrap_err();
         assert!(!format!("{error:?}{error}").contains("hunter2"), "{error:?}");
         service.now_says(Says::Text(NEW));
-        advance(LEFT_ALONE).await;
+        advance(PAUSE).await;
         assert_eq!(signs(&kept).await, by(NEW), "and is read again soon");
     }
 }
@@ -154,7 +154,7 @@ async fn jobs_wait_longer_the_longer_the_service_fails() {
     let (service, kept) = kept(Says::Error(StoreErrorKind::Denied));
     let mut waits = Vec::new();
     for _ in 0..8 {
-        let wait = kept.signer(LIMIT).await.unwrap_err().put_back();
+        let wait = kept.signer(LIMIT).await.unwrap_err().delay();
         waits.push(wait.as_secs());
         advance(wait).await;
     }
@@ -163,5 +163,5 @@ async fn jobs_wait_longer_the_longer_the_service_fails() {
     signs(&kept).await;
     advance(SECRET_FRESH).await;
     service.now_says(Says::Error(StoreErrorKind::Denied));
-    assert_eq!(kept.signer(LIMIT).await.unwrap_err().put_back(), Duration::from_secs(60), "and from the start again");
+    assert_eq!(kept.signer(LIMIT).await.unwrap_err().delay(), Duration::from_secs(60), "and from the start again");
 }

@@ -1,4 +1,4 @@
-//! Whether a function runs the code of these definitions.
+//! Checks that functions run the code of these definitions.
 
 use lamplighter_aws::{
     Code,
@@ -13,7 +13,7 @@ impl Compare<'_> {
         let Some(code) = self.deployed.code.get(&resource.id) else { return };
         let differences = match code {
             Code::Strange(said) => {
-                vec![(format!("asked what code it is, it says: {said}"), "an answer that tells its jobs".to_owned())]
+                vec![(format!("asked which code it runs, it says: {said}"), "an answer with its jobs".to_owned())]
             }
             Code::About(found) => differences(found, expected),
         };
@@ -27,7 +27,7 @@ impl Compare<'_> {
                 severity: Severity::Error,
                 found,
                 expected,
-                breaks: "jobs as these definitions have them are refused, buried, or run in another way".into(),
+                breaks: "jobs of these definitions are refused, dead-lettered, or run differently".into(),
                 repair: format!(
                     "`cargo lambda build --profile bootstrap`, then `sam deploy`, or `cargo lambda deploy --binary-name {name} \
                      {own}`"
@@ -38,7 +38,7 @@ impl Compare<'_> {
     }
 }
 
-/// How code differs, found and wanted.
+/// The differences of the code, found and expected.
 fn differences(found: &About, expected: &About) -> Vec<(String, String)> {
     if found.function != expected.function {
         return vec![(

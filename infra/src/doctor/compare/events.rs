@@ -1,4 +1,4 @@
-//! Rules and schedules that were deployed: whether they are on, when they tick, and what they start.
+//! Deployed rules and schedules: their state, their times, and their targets.
 
 use serde_json::Value;
 
@@ -11,18 +11,18 @@ use crate::doctor::resolve::is_known;
 const TIMES: &[Property] = &[
     Property::error("/ScheduleExpression", "its job is started at other times, or never"),
     Property::error("/ScheduleExpressionTimezone", "its job is started at other times"),
-    Property::error("/EventPattern", "other events than those that were meant become jobs"),
+    Property::error("/EventPattern", "the wrong events become jobs"),
 ];
 
-/// Parts of a target, and what breaks where one is other than it should be.
+/// Parts of a target, and the consequence if one is not what it should be.
 const TARGET: &[(&str, &str)] = &[
-    ("Arn", "what it starts goes elsewhere"),
-    ("Input", "it starts another job, or none that can be read"),
-    ("InputTransformer", "it starts another job, or none that can be read"),
-    ("SqsParameters", "a FIFO queue does not take what it sends, or in another order"),
+    ("Arn", "its messages go elsewhere"),
+    ("Input", "it starts another job, or an unreadable one"),
+    ("InputTransformer", "it starts another job, or an unreadable one"),
+    ("SqsParameters", "a FIFO queue refuses its messages, or orders them wrongly"),
     ("RoleArn", "it may not send: nothing is started"),
-    ("DeadLetterConfig", "what cannot be delivered is lost unsaid"),
-    ("RetryPolicy", "what cannot be delivered at once is given up too early"),
+    ("DeadLetterConfig", "undelivered events are silently lost"),
+    ("RetryPolicy", "retries of undelivered events end too early"),
 ];
 
 impl Compare<'_> {
@@ -64,9 +64,9 @@ impl Compare<'_> {
                 found: format!("it is {found}"),
                 expected: expected.into(),
                 breaks: match (&resource.of, off) {
-                    (_, false) => "it starts jobs that the definitions have switched off".into(),
+                    (_, false) => "it starts jobs that the definitions have disabled".into(),
                     (Subject::Events(function), true) => format!("events no longer become jobs of function {function}"),
-                    (_, true) => "its job is not started; ticks in the meantime are not made up for".into(),
+                    (_, true) => "its job is not started; ticks in the meantime are lost".into(),
                 },
                 repair: match (&resource.of, off) {
                     (Subject::Schedule(name), true) => format!("`lamp schedule resume {name} --stack {stack}`"),
@@ -93,11 +93,11 @@ impl Compare<'_> {
                 kind: Kind::ScheduleNowhere,
                 severity: Severity::Error,
                 found,
-                expected: format!("{arn}, and that it is there"),
+                expected: format!("{arn}, and that it exists"),
                 breaks: "it starts nothing".into(),
                 repair: match wanted_is_there {
                     true => REVERT.into(),
-                    false => format!("make its target again first: {REVERT}"),
+                    false => format!("create its target again first: {REVERT}"),
                 },
             }),
         );

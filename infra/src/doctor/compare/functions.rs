@@ -1,4 +1,4 @@
-//! Functions: configuration, environment, and who may call them.
+//! Functions: configuration, environment, and permissions to call them.
 
 use serde_json::{Value, json};
 
@@ -12,22 +12,22 @@ use crate::{
 };
 
 const ROWS: &[Property] = &[
-    Property::error("/Timeout", "Lambda ends the function while jobs run, and their whole batch comes again"),
+    Property::error("/Timeout", "Lambda stops the function while jobs run, and their whole batch is delivered again"),
     Property::error("/MemorySize", "jobs run out of memory, are slower, or cost more"),
     Property::error("/Runtime", "the bootstrap may not start"),
     Property::error("/Handler", "the bootstrap may not start"),
     Property::error("/Architectures", "the bootstrap does not start on another processor"),
-    Property::error("/Role", "the function may not do what its own role allows"),
-    Property::error("/KmsKeyArn", "its settings are encrypted by another key than they should be"),
-    Property::warning("/Tracing", "its invocations are traced otherwise, which is missed or paid for"),
-    Property::warning("/LoggingConfig/LogFormat", "its logs cannot be searched as the dashboard does"),
-    Property::warning("/LoggingConfig/LogGroup", "its logs are not where one looks for them"),
+    Property::error("/Role", "the function lacks the permissions of its own role"),
+    Property::error("/KmsKeyArn", "its settings are encrypted with the wrong key"),
+    Property::warning("/Tracing", "traces of its invocations are missing, or cost more"),
+    Property::warning("/LoggingConfig/LogFormat", "its logs cannot be searched as JSON"),
+    Property::warning("/LoggingConfig/LogGroup", "its logs are in another log group"),
 ];
 
 const CALLS: &[Property] = &[
-    Property::error("/DestinationConfig/OnFailure/Destination", "events that the function fails on are forgotten"),
-    Property::warning("/MaximumRetryAttempts", "events that it fails on are tried more or less often than they should"),
-    Property::warning("/MaximumEventAgeInSeconds", "events are given up earlier or later than they should"),
+    Property::error("/DestinationConfig/OnFailure/Destination", "events that the function fails on are lost"),
+    Property::warning("/MaximumRetryAttempts", "events that it fails on are retried too often or too rarely"),
+    Property::warning("/MaximumEventAgeInSeconds", "retries of events end too early or too late"),
 ];
 
 impl Compare<'_> {
@@ -69,21 +69,21 @@ impl Compare<'_> {
                     expected: well.first().copied().unwrap_or_default().into(),
                     breaks: "it does not run, or runs as it was before its last update".into(),
                     repair: match changing {
-                        true => "Lambda is at it: look again".into(),
-                        false => "repair what Lambda says there, and `sam deploy`".into(),
+                        true => "Lambda is changing it: look again later".into(),
+                        false => "fix the reason that Lambda shows, and `sam deploy`".into(),
                     },
                 }),
             );
         }
     }
 
-    /// Values of the one who deploys are never shown: they may be secret.
+    /// Values set at deployment are never shown: they may be secret.
     fn environment(&mut self, resource: &Resource, seen: &Value) {
         let Some(found) = seen["Environment"]["Variables"].as_object() else { return };
         let expected = resource.properties["Environment"]["Variables"].as_object();
         for (variable, expected) in expected.into_iter().flatten() {
             let value = found.get(variable);
-            // Lambda keeps no empty variable apart from one that is not set.
+            // Lambda does not distinguish an empty variable from one that is not set.
             let same = !is_known(expected) || value.unwrap_or(&json!("")) == expected;
             let there = value.is_some() || (is_known(expected) && expected == "");
             let shown = |value: &Value| match variables::ALL.contains(&&**variable) {
@@ -100,7 +100,7 @@ impl Compare<'_> {
                         true => shown(expected),
                         false => format!("{variable} as the stack's parameters and definitions have it"),
                     },
-                    breaks: "the function does not find what it needs, or something else".into(),
+                    breaks: "the function does not find a resource or setting, or uses a wrong one".into(),
                     repair: format!("{REVERT}; where the definitions have changed: {DEPLOY}"),
                 }),
             );
@@ -121,9 +121,7 @@ impl Compare<'_> {
                 severity: Severity::Error,
                 found: format!("RecursiveLoop {found}"),
                 expected: format!("RecursiveLoop {expected}"),
-                breaks:
-                    "Lambda drops jobs that were begotten by some 16 others, and stops calling the function for them"
-                        .into(),
+                breaks: "Lambda drops a job that ends a chain of about 16 jobs, each enqueued by the one before".into(),
                 repair: format!(
                     "`aws lambda put-function-recursion-config --function-name {own} --recursive-loop {expected}`"
                 ),
@@ -140,21 +138,21 @@ impl Compare<'_> {
         let difference = reserved.filter(|reserved| *reserved == 0 || *reserved < needed).map(|reserved| Difference {
             kind: Kind::FunctionThrottled,
             severity: Severity::Error,
-            found: format!("{reserved} invocations at once are reserved for it"),
+            found: format!("{reserved} concurrent invocations are reserved for it"),
             expected: match needed {
                 0 => "none reserved".into(),
                 _ => format!("none reserved, or the {needed} that its queues may use"),
             },
             breaks: match reserved {
                 0 => "it never runs, and its jobs wait until they are lost".into(),
-                _ => "messages are received and refused, and go to the dead-letter queue without having run".into(),
+                _ => "messages are received and refused, and are dead-lettered without having run".into(),
             },
             repair: format!("`aws lambda delete-function-concurrency --function-name {own}`"),
         });
         self.check(resource, difference);
     }
 
-    /// The rules that call it need its permission.
+    /// Checks the permissions of the rules that call it.
     fn callers(&mut self, resource: &Resource, seen: &Value) {
         let Some(found) = seen.get("Policy") else { return };
         let own = self.id(&resource.id);
@@ -177,8 +175,7 @@ impl Compare<'_> {
                     severity: Severity::Error,
                     found: format!("its policy does not let {source} call it"),
                     expected: "EventBridge may call it for that rule".into(),
-                    breaks: "the rule starts nothing; what it should start goes to the queue for undelivered events"
-                        .into(),
+                    breaks: "the rule starts nothing; its events go to the queue for undelivered events".into(),
                     repair: format!(
                         "`aws lambda add-permission --function-name {own} --statement-id {} --action \
                          lambda:InvokeFunction --principal events.amazonaws.com --source-arn {source}`",

@@ -1,4 +1,4 @@
-//! Event source mappings: what feeds functions from queues.
+//! Event source mappings, which feed functions from queues.
 
 use serde_json::Value;
 
@@ -7,15 +7,15 @@ use super::{Compare, Difference, Kind, REVERT, Resource, Severity, Subject, prop
 const ROWS: &[Property] = &[
     Property::error(
         "/FunctionResponseTypes",
-        "one job that fails brings back its whole batch: finished jobs run again",
+        "one failed job returns its whole batch to the queue: finished jobs run again",
     ),
-    Property::error("/BatchSize", "batches are not what the function's timeout was made for"),
-    Property::warning("/MaximumBatchingWindowInSeconds", "jobs wait longer for their batch, or come in smaller ones"),
+    Property::error("/BatchSize", "batches do not match the function's timeout"),
+    Property::warning("/MaximumBatchingWindowInSeconds", "jobs wait longer for their batch, or batches are smaller"),
     Property::error(
         "/ScalingConfig/MaximumConcurrency",
-        "more jobs run at once than what they use can bear, or they wait for each other",
+        "too many jobs run concurrently for the services they use, or too few run",
     ),
-    Property::error("/EventSourceArn", "the function takes messages of another queue, and not of this one"),
+    Property::error("/EventSourceArn", "the function receives messages of another queue instead of this one"),
 ];
 
 impl Compare<'_> {
@@ -33,8 +33,8 @@ impl Compare<'_> {
                     "queue {queue} is paused: its jobs wait, and are lost when the queue's retention has passed"
                 ),
                 repair: match state.starts_with("Disabl") {
-                    true => format!("`lamp resume {queue} --stack {stack}`, once what it was paused for is over"),
-                    false => "Lambda is changing it: look again".into(),
+                    true => format!("`lamp resume {queue} --stack {stack}`, once the reason for the pause is gone"),
+                    false => "Lambda is changing it: look again later".into(),
                 },
             }),
         );
@@ -52,7 +52,7 @@ impl Compare<'_> {
             };
             format!("`aws lambda update-event-source-mapping --uuid {id} {option}`")
         };
-        // A window that the template does not name is none.
+        // A window that the template does not set is zero.
         let mut resource = resource.clone();
         if resource.properties["MaximumBatchingWindowInSeconds"].is_null() {
             resource.properties["MaximumBatchingWindowInSeconds"] = 0.into();
@@ -66,14 +66,14 @@ impl Compare<'_> {
                 severity: Severity::Error,
                 found: format!("filters: {filters}"),
                 expected: "none".into(),
-                breaks: "Lambda deletes every message that no filter lets through: these jobs are lost".into(),
+                breaks: "Lambda deletes every message that matches no filter: these jobs are lost".into(),
                 repair: format!("`aws lambda update-event-source-mapping --uuid {id} --filter-criteria '{{}}'`"),
             }),
         );
         self.mapped_function(&resource, seen);
     }
 
-    /// Lambda tells the function by its ARN, the template by its name.
+    /// Lambda returns the function's ARN; the template has its name.
     fn mapped_function(&mut self, resource: &Resource, seen: &Value) {
         let name = &resource.properties["FunctionName"];
         let of = |one: &&Resource| matches!(one.of, Subject::Function(_)) && one.properties["FunctionName"] == *name;
@@ -86,7 +86,7 @@ impl Compare<'_> {
                 severity: Severity::Error,
                 found: format!("it feeds {found}"),
                 expected: expected.clone(),
-                breaks: "another function takes the queue's messages, and need not know its jobs".into(),
+                breaks: "another function receives the queue's messages, and may not know its jobs".into(),
                 repair: REVERT.into(),
             }),
         );

@@ -1,6 +1,7 @@
-//! What follows from what is there: findings.
+//! Compares the deployed stack with the expected one, and returns findings.
 
 mod code;
+pub(super) mod drift;
 mod events;
 mod functions;
 mod mappings;
@@ -17,6 +18,7 @@ mod unreadable;
 
 use std::collections::BTreeSet;
 
+use lamplighter_aws::Drift;
 use serde_json::Value;
 
 use super::{
@@ -25,7 +27,7 @@ use super::{
     finding::{Examination, Finding, Kind, Severity},
 };
 
-/// A comparison under way.
+/// A comparison in progress.
 struct Compare<'a> {
     expected: &'a Expected,
     resources: &'a [Resource],
@@ -33,13 +35,14 @@ struct Compare<'a> {
     out: Examination,
 }
 
-/// What there is to find.
+/// Returns all findings.
 pub(super) fn compare(expected: &Expected, resources: &[Resource], deployed: &Deployed) -> Examination {
     let out = Examination { resources: resources.len(), ..Examination::default() };
     let mut compare = Compare { expected, resources, deployed, out };
     compare.stack();
     for resource in resources {
-        // What is not there has been told above, and is asked for nothing more.
+        compare.drift(resource);
+        // A missing resource was reported above and is not examined further.
         let Some(seen) = deployed.looks.get(&resource.id).and_then(|look| look.seen.as_ref()) else { continue };
         match &resource.of {
             Subject::Queue(_) | Subject::DeadLetters(_) | Subject::Undelivered => compare.queue(resource, seen),
@@ -64,7 +67,7 @@ pub(super) fn compare(expected: &Expected, resources: &[Resource], deployed: &De
     out
 }
 
-/// How one thing differs, of which the rest is told by what it is about.
+/// A finding without the resource it is about.
 struct Difference {
     kind: Kind,
     severity: Severity,
@@ -75,7 +78,7 @@ struct Difference {
 }
 
 impl<'a> Compare<'a> {
-    /// Counts a check, and takes down what it found.
+    /// Counts a check, and records its finding.
     fn check(&mut self, resource: &Resource, difference: Option<Difference>) {
         let name = self.name(resource);
         self.check_named(resource.label(), name, difference);
@@ -92,7 +95,7 @@ impl<'a> Compare<'a> {
         &self.deployed.stack.name
     }
 
-    /// What a resource is called on AWS: a queue by the name in its URL.
+    /// A resource's name on AWS; for a queue, the name in its URL.
     fn name(&self, resource: &Resource) -> String {
         let id = self.id(&resource.id);
         let is_queue = resource.kind == "AWS::SQS::Queue";
@@ -104,20 +107,21 @@ impl<'a> Compare<'a> {
         self.deployed.stack.resources.get(logical).map_or("", |resource| &resource.physical_id)
     }
 
-    /// Whether a resource is there, as far as was seen.
+    /// Whether a resource exists, as far as is known.
     fn is_there(&self, resource: &Resource) -> bool {
         self.deployed.stack.resources.get(&resource.id).is_some_and(stack::is_made)
             && self.deployed.looks.get(&resource.id).is_none_or(|look| look.seen.is_some())
+            && self.deployed.drifts.as_ref().and_then(|all| all.get(&resource.id)) != Some(&Drift::Deleted)
     }
 
-    /// The ARNs of queues and functions that are there.
+    /// The ARNs of queues and functions that exist.
     fn targets(&self) -> BTreeSet<&'a str> {
         let kinds = ["AWS::SQS::Queue", "AWS::Lambda::Function"];
         let there = self.resources.iter().filter(|one| kinds.contains(&&*one.kind) && self.is_there(one));
         there.filter_map(|resource| resource.arn.as_deref()).collect()
     }
 
-    /// What repairs a property: another deployment, where the stack's own template has other values than ours; else
+    /// How to repair a property: by a deployment, if the stack's own template has other values than ours; otherwise
     /// `by_hand`, since a deployment that changes nothing repairs nothing.
     fn repair(&self, resource: &Resource, at: &str, by_hand: &str) -> String {
         let deployed =
@@ -134,5 +138,5 @@ impl<'a> Compare<'a> {
 
 const OTHER_DEFINITIONS: &str = "the stack was deployed from other definitions";
 const DEPLOY: &str = "`cargo lamp infra`, build, and `sam deploy`";
-/// For what no short command sets right.
-const REVERT: &str = "a change set that reverts drift (docs/operations.md tells how)";
+/// The repair where no short command is enough.
+const REVERT: &str = "a change set that reverts drift (see docs/operations.md)";

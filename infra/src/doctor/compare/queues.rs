@@ -1,4 +1,4 @@
-//! Queues: their attributes, their policies, and what must not lie in them.
+//! Queues: their attributes, their policies, and dead letters.
 
 use serde_json::Value;
 
@@ -8,11 +8,11 @@ use crate::doctor::policy::{missing, statements};
 const OWN: &[Property] = &[
     Property::error(
         "/VisibilityTimeout",
-        "too short, a job runs a second time while it runs; too long, a job whose function died waits",
+        "too short: a job may run twice concurrently; too long: a job waits after its function crashed",
     ),
     Property::error(
         "/RedrivePolicy",
-        "a job that takes its function down is given up too early, never, or to where nobody looks",
+        "a job that crashes its function is given up too early, never, or to another queue",
     ),
     Property::error("/MessageRetentionPeriod", "a job that waits or retries for longer is lost"),
     Property::error(
@@ -21,16 +21,16 @@ const OWN: &[Property] = &[
     ),
     Property::error(
         "/KmsMasterKeyId",
-        "functions and services may not use that key, or data are not encrypted by yours",
+        "functions and services may not use that key, or data is not encrypted with yours",
     ),
     Property::warning("/SqsManagedSseEnabled", "messages are not encrypted at rest as they should be"),
 ];
 
 const DEAD: &[Property] = &[
-    Property::error("/MessageRetentionPeriod", "dead letters are lost before anybody has looked at them"),
+    Property::error("/MessageRetentionPeriod", "dead letters expire before anybody has read them"),
     Property::error(
         "/KmsMasterKeyId",
-        "functions and services may not use that key, or data are not encrypted by yours",
+        "functions and services may not use that key, or data is not encrypted with yours",
     ),
     Property::warning("/SqsManagedSseEnabled", "messages are not encrypted at rest as they should be"),
 ];
@@ -53,7 +53,7 @@ impl Compare<'_> {
             }
         });
         self.queue_policy(resource, seen);
-        self.letters(resource, seen);
+        self.dead_letters(resource, seen);
     }
 
     fn queue_policy(&mut self, resource: &Resource, seen: &Value) {
@@ -72,10 +72,10 @@ impl Compare<'_> {
                 (!allow.is_empty()).then(|| Difference {
                     kind: Kind::QueuePolicy,
                     severity: Severity::Error,
-                    found: format!("its policy does not let in {}", senders.join(", ")),
+                    found: format!("its policy does not allow {}", senders.join(", ")),
                     expected: "EventBridge may send to it for these".into(),
                     breaks: "EventBridge drops what it should send: schedules start no job, and events are lost".into(),
-                    repair: format!("{REVERT}; where it was never there: {DEPLOY}"),
+                    repair: format!("{REVERT}; if it never existed: {DEPLOY}"),
                 }),
             );
             self.check(
@@ -86,26 +86,26 @@ impl Compare<'_> {
                     found: "its policy does not refuse requests without TLS".into(),
                     expected: "a policy that does".into(),
                     breaks: "messages may be sent and read in plain text".into(),
-                    repair: format!("{REVERT}; where it was never there: {DEPLOY}"),
+                    repair: format!("{REVERT}; if it never existed: {DEPLOY}"),
                 }),
             );
         }
     }
 
-    fn letters(&mut self, resource: &Resource, seen: &Value) {
+    fn dead_letters(&mut self, resource: &Resource, seen: &Value) {
         let (Some(waiting), Some(in_flight)) = (seen["Waiting"].as_u64(), seen["InFlight"].as_u64()) else { return };
         let stack = self.stack_name();
-        let letters = waiting + in_flight;
-        let of = |one: &str, more: &str| if letters == 1 { format!("one {one}") } else { format!("{letters} {more}") };
+        let count = waiting + in_flight;
+        let of = |one: &str, more: &str| if count == 1 { format!("one {one}") } else { format!("{count} {more}") };
         let difference = match &resource.of {
             Subject::DeadLetters(queue) => Difference {
                 kind: Kind::DeadLetters,
                 severity: Severity::Error,
                 found: of("dead letter", "dead letters"),
                 expected: "none".into(),
-                breaks: "these jobs were given up, and will not run by themselves".into(),
+                breaks: "these jobs were given up, and will not run again on their own".into(),
                 repair: format!(
-                    "`lamp redrive {queue} --dry-run --stack {stack}` tells why; repair that, and `lamp redrive {queue} \
+                    "`lamp redrive {queue} --dry-run --stack {stack}` shows why; repair that, and `lamp redrive {queue} \
                      --stack {stack}`"
                 ),
             },
@@ -123,6 +123,6 @@ impl Compare<'_> {
             },
             _ => return,
         };
-        self.check(resource, (letters > 0).then_some(difference));
+        self.check(resource, (count > 0).then_some(difference));
     }
 }

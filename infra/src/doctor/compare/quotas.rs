@@ -1,17 +1,17 @@
-//! Quotas of AWS that this stack comes near to.
+//! AWS quotas that this stack has nearly used up.
 
 use super::{Compare, Difference, Kind, Resource, Severity, Subject};
 
 /// AWS CloudFormation User Guide, "Understand CloudFormation quotas": resources in a template.
 const RESOURCES: u64 = 500;
-/// Amazon EventBridge User Guide, "Amazon EventBridge quotas": rules of a bus, unless AWS has raised it.
+/// Amazon EventBridge User Guide, "Amazon EventBridge quotas": rules of a bus, unless AWS has raised the quota.
 const RULES: u64 = 300;
 /// Amazon SQS Developer Guide, "Amazon SQS message quotas": messages in flight, of both kinds of queues.
 const IN_FLIGHT: u64 = 120_000;
 /// AWS Lambda Developer Guide, "Lambda quotas": all environment variables of a function, in bytes.
 const VARIABLES: u64 = 4096;
 
-/// From where on it is near, in percent.
+/// The share of a quota that is reported, in percent.
 const NEAR: u64 = 80;
 
 impl Compare<'_> {
@@ -19,7 +19,7 @@ impl Compare<'_> {
         let stack = format!("stack {}", self.stack_name());
         let account = &self.deployed.account;
         let resources = self.deployed.stack.resources.len() as u64;
-        let (no_more, raise) = ("no further deployment goes through", "deploy some functions as a stack of their own");
+        let (no_more, raise) = ("no further deployment goes through", "deploy some functions as a separate stack");
         self.quota(&stack, "", (resources, RESOURCES), "resources of the stack", no_more, raise);
         let raise = "ask for more in the console of Service Quotas, or remove what is not needed";
         if let Some(rules) = account.rules {
@@ -33,8 +33,8 @@ impl Compare<'_> {
         if let Some(most) = account.concurrency {
             let all = self.expected.deployment.queues.iter().filter_map(|queue| queue.max_concurrency);
             let used = all.map(u64::from).sum();
-            let breaks = "Lambda refuses invocations when all queues are busy: jobs wait, and dead letters come of it";
-            self.quota("account", "", (used, most), "invocations at once that the queues may use", breaks, raise);
+            let breaks = "Lambda refuses invocations when all queues are busy: jobs wait, and may be dead-lettered";
+            self.quota("account", "", (used, most), "concurrent invocations that the queues may use", breaks, raise);
         }
         for resource in self.resources {
             self.quotas_of(resource);
@@ -47,8 +47,8 @@ impl Compare<'_> {
         match &resource.of {
             Subject::Queue(_) => {
                 let Some(in_flight) = seen["InFlight"].as_u64() else { return };
-                let breaks = "SQS hands out no further message until others are done";
-                let repair = "let more run at once (`max_concurrency`), or make what fails wait shorter";
+                let breaks = "SQS delivers no further message until others are done";
+                let repair = "raise `max_concurrency`, or shorten the delays of failed jobs";
                 self.quota(&resource.label(), &name, (in_flight, IN_FLIGHT), "messages in flight", breaks, repair);
             }
             Subject::Function(_) => {
@@ -58,7 +58,7 @@ impl Compare<'_> {
                     .map(|(name, value)| name.len() + value.as_str().map_or(0, str::len))
                     .sum::<usize>();
                 let breaks = "no further queue or setting fits: the next deployment may fail";
-                let repair = "deploy some functions as a stack of their own";
+                let repair = "deploy some functions as a separate stack";
                 let of = "bytes of environment variables";
                 self.quota(&resource.label(), &name, (bytes as u64, VARIABLES), of, breaks, repair);
             }

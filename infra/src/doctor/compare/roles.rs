@@ -1,4 +1,4 @@
-//! Roles: whether they may still do what they must.
+//! Roles: checks that they still have the permissions they need.
 
 use std::collections::BTreeMap;
 
@@ -37,10 +37,10 @@ impl Compare<'_> {
                 (!lost.is_empty()).then(|| Difference {
                     kind: Kind::RolePermission,
                     severity: Severity::Error,
-                    found: "its trust policy does not let the service take it on".into(),
+                    found: "its trust policy does not let the service assume it".into(),
                     expected: "a trust policy as in the template".into(),
-                    breaks: "the service cannot act: nothing runs or is sent by this role".into(),
-                    repair: format!("{REVERT}; where it was never there: {DEPLOY}"),
+                    breaks: "the service cannot act: nothing runs or is sent with this role".into(),
+                    repair: format!("{REVERT}; if it never existed: {DEPLOY}"),
                 }),
             );
         }
@@ -61,14 +61,14 @@ fn lost_rights(service: &str, rights: &[Right]) -> Difference {
     for right in rights {
         by_action.entry(&right.action).or_default().push(&right.resource);
     }
-    let told = by_action.iter().map(|(action, on)| format!("{action} on {}", on.join(" and ")));
+    let denied = by_action.iter().map(|(action, on)| format!("{action} on {}", on.join(" and ")));
     let breaks = match service {
-        "sqs" => "it can no longer take, bury or send messages there",
+        "sqs" => "it can no longer receive, send or dead-letter messages there",
         "dynamodb" => "it can no longer keep or list records: its jobs fail before they begin",
-        "logs" => "nobody can read what it does",
+        "logs" => "it writes no logs",
         "s3" => "its jobs can no longer read or write objects",
-        "scheduler" | "iam" => "it can no longer put jobs off or make schedules",
-        "events" => "it can no longer tell what happens to jobs, or pause rules",
+        "scheduler" | "iam" => "it can no longer delay jobs or create schedules",
+        "events" => "it can no longer publish lifecycle events, or pause rules",
         "kms" => "it can no longer read or write what is encrypted",
         "xray" => "it is no longer traced",
         _ => "it fails where it needs them",
@@ -76,7 +76,7 @@ fn lost_rights(service: &str, rights: &[Right]) -> Difference {
     Difference {
         kind: Kind::RolePermission,
         severity: if service == "xray" { Severity::Warning } else { Severity::Error },
-        found: format!("it may not {}", told.collect::<Vec<_>>().join("; ")),
+        found: format!("it may not {}", denied.collect::<Vec<_>>().join("; ")),
         expected: "a role that may, as in the template".into(),
         breaks: breaks.into(),
         repair: format!("{REVERT}; where the definitions have changed: {DEPLOY}"),

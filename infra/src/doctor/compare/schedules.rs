@@ -1,4 +1,4 @@
-//! Schedules that were made at run time.
+//! Schedules created at run time.
 
 use lamplighter_aws::RunTimeSchedule;
 use serde_json::Value;
@@ -13,7 +13,7 @@ impl Compare<'_> {
             let schedule = input["schedule"].as_str().unwrap_or_else(|| name_of(made)).to_owned();
             let job = input["job"].as_str().unwrap_or_default();
             let found = if !targets.contains(&*made.target) {
-                Some((format!("it sends to {}", made.target), "a queue of this stack that is there"))
+                Some((format!("it sends to {}", made.target), "an existing queue of this stack"))
             } else if !self.expected.deployment.queues.iter().any(|queue| queue.jobs.iter().any(|one| one == job)) {
                 Some((format!("it starts job {job:?}"), "a job that a function performs"))
             } else {
@@ -28,7 +28,7 @@ impl Compare<'_> {
                 breaks: "its ticks start nothing".into(),
                 repair: format!(
                     "`lamp schedule remove {schedule} --stack {stack}`, or `lamp schedule add {schedule} … --stack {stack}` \
-                     with a job that is there"
+                     with an existing job"
                 ),
             });
             self.check_named(format!("schedule {schedule}"), made.name.clone(), difference);

@@ -1,4 +1,4 @@
-//! The stack itself, and what it consists of.
+//! The stack itself, and its resources.
 
 use lamplighter_aws::StackResource;
 
@@ -24,10 +24,9 @@ impl Compare<'_> {
                     severity: Severity::Warning,
                     found: format!("{} in the stack", resource.kind),
                     expected: "nothing of the kind in the definitions".into(),
-                    breaks:
-                        "what it does goes on: a queue that no job is sent to any more keeps what lies in it, a rule \
-                             goes on sending jobs that no function may know"
-                            .into(),
+                    breaks: "it keeps doing what it did: an unused queue keeps its messages, a rule keeps sending jobs that \
+                             no function may know"
+                        .into(),
                     repair: format!("empty it if it is a queue, then {DEPLOY}, which removes it"),
                 }),
             );
@@ -46,7 +45,7 @@ impl Compare<'_> {
                 found: format!("it is {status}{why}"),
                 expected: "a stack at rest".into(),
                 breaks: "what is found now may be half of a deployment".into(),
-                repair: "look again when it is complete".into(),
+                repair: "look again when the deployment is complete".into(),
             })
         } else {
             let failed = status.contains("ROLLBACK") || status.contains("FAILED") || status.starts_with("DELETE");
@@ -56,7 +55,7 @@ impl Compare<'_> {
                 found: format!("it is {status}{why}"),
                 expected: "a deployment that went through".into(),
                 breaks: "the stack is that of an earlier deployment, or half of one".into(),
-                repair: format!("{events} tells what failed; repair that, and `sam deploy` again"),
+                repair: format!("{events} shows what failed; repair that, and `sam deploy` again"),
             })
         };
         self.check_named(format!("stack {}", stack.name), stack.id.clone(), difference);
@@ -74,8 +73,8 @@ impl Compare<'_> {
             }
             Some(_) if self.is_there(resource) => return None,
             Some(_) => {
-                let found = "CloudFormation lists it, and it is not there: somebody has deleted it".to_owned();
-                (found, format!("{REVERT}: a deployment does not make it again"))
+                let found = "CloudFormation lists it, but it is missing: somebody has deleted it".to_owned();
+                (found, format!("{REVERT}: a deployment does not create it again"))
             }
         };
         let (severity, breaks) = breaks(resource);
@@ -84,37 +83,37 @@ impl Compare<'_> {
     }
 }
 
-/// Whether CloudFormation has made it.
+/// Whether CloudFormation has created it.
 pub(super) fn is_made(resource: &StackResource) -> bool {
     let gone = resource.status.starts_with("DELETE_COMPLETE") || resource.status.starts_with("CREATE_FAILED");
     !resource.physical_id.is_empty() && !gone
 }
 
-/// What is broken where a resource is missing.
+/// The consequence of a missing resource.
 fn breaks(resource: &Resource) -> (Severity, &'static str) {
     use Severity::{Error, Warning};
     match &resource.of {
-        Subject::Queue(_) => (Error, "its jobs cannot be enqueued, and those that lay in it are lost"),
-        Subject::DeadLetters(_) => (Error, "jobs that are given up cannot be kept, and come again and again"),
-        Subject::Undelivered => (Error, "what EventBridge cannot deliver is lost unsaid"),
+        Subject::Queue(_) => (Error, "its jobs cannot be enqueued, and those in it are lost"),
+        Subject::DeadLetters(_) => (Error, "failed jobs cannot be dead-lettered, and are delivered again and again"),
+        Subject::Undelivered => (Error, "undelivered events are silently lost"),
         Subject::Function(_) => (Error, "its jobs do not run"),
-        Subject::Mapping(_) => (Error, "no function takes the queue's messages: its jobs do not run"),
+        Subject::Mapping(_) => (Error, "no function receives the queue's messages: its jobs do not run"),
         Subject::Role(_) => (Error, "its function cannot run"),
         Subject::SchedulerRole => (Error, "no schedule of EventBridge Scheduler can start its job"),
         Subject::Schedule(_) => (Error, "its job is not started"),
         Subject::Events(_) => (Error, "events no longer become jobs"),
         Subject::Table => (Error, "no job can be claimed: functions with records fail"),
-        Subject::Bus => (Error, "nobody is told what happens to jobs"),
-        Subject::Group => (Error, "no schedule can be made at run time, and no message sent later than 15 minutes"),
+        Subject::Bus => (Error, "no lifecycle events of jobs are published"),
+        Subject::Group => (Error, "no schedule can be created at run time, and no message delayed beyond 15 minutes"),
         Subject::Other => match &*resource.kind {
-            "AWS::SQS::QueuePolicy" => (Error, "rules may not send to the queue, and it is open to plain text"),
+            "AWS::SQS::QueuePolicy" => (Error, "rules may not send to the queue, and it accepts requests without TLS"),
             "AWS::Lambda::Permission" => (Error, "the rule may not call the function: its job is not started"),
-            "AWS::Lambda::EventInvokeConfig" => (Error, "events that the function fails on are forgotten"),
-            "AWS::IAM::Policy" => (Error, "functions may not do what it allows"),
-            "AWS::Logs::LogGroup" => (Warning, "the function's logs are not kept, or for ever"),
+            "AWS::Lambda::EventInvokeConfig" => (Error, "events that the function fails on are lost"),
+            "AWS::IAM::Policy" => (Error, "functions lack the permissions that it grants"),
+            "AWS::Logs::LogGroup" => (Warning, "the function's logs are not kept, or never expire"),
             "AWS::S3::Bucket" => (Error, "objects cannot be read and written"),
-            "AWS::CloudWatch::Alarm" => (Warning, "nobody is told when it goes wrong"),
-            _ => (Warning, "what it is for is not done"),
+            "AWS::CloudWatch::Alarm" => (Warning, "nobody is notified of the problem it watches for"),
+            _ => (Warning, "it does not serve its purpose"),
         },
     }
 }

@@ -6,9 +6,9 @@ use super::{Compare, Difference, Kind, REVERT, Resource, Severity, property::Pro
 
 const ROWS: &[Property] = &[
     Property::error("/KeySchema", "no record can be read or written"),
-    Property::error("/GlobalSecondaryIndexes", "jobs cannot be listed, and what is due is not found"),
-    Property::warning("/TimeToLiveSpecification", "records are never removed: the table grows, and is paid for"),
-    Property::warning("/PointInTimeRecoverySpecification", "records that somebody deletes cannot be brought back"),
+    Property::error("/GlobalSecondaryIndexes", "jobs cannot be listed, and due jobs are not found"),
+    Property::warning("/TimeToLiveSpecification", "records never expire: the table and its cost grow"),
+    Property::warning("/PointInTimeRecoverySpecification", "deleted records cannot be restored"),
 ];
 
 impl Compare<'_> {
@@ -24,7 +24,7 @@ impl Compare<'_> {
                     expected: "ACTIVE".into(),
                     breaks: "no record can be read or written".into(),
                     repair: format!(
-                        "`aws dynamodb describe-table --table-name {name}` tells more; look again in a minute"
+                        "`aws dynamodb describe-table --table-name {name}` shows more; look again in a minute"
                     ),
                 }),
             );

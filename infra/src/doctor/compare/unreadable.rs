@@ -1,4 +1,4 @@
-//! What could not be looked at. The rest of the examination went on.
+//! Resources that could not be read. The rest of the examination continues.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use lamplighter_aws::Unreadable;
 use super::{Compare, Difference, Kind, Severity};
 
 impl Compare<'_> {
-    /// One finding for each action: who lacks it for one resource, mostly lacks it for all.
+    /// One finding for each action: a caller who lacks it for one resource mostly lacks it for all.
     pub(super) fn unreadable(&mut self) {
         let labelled = self.resources.iter().filter_map(|resource| {
             let look = self.deployed.looks.get(&resource.id)?;
@@ -29,10 +29,10 @@ impl Compare<'_> {
                 kind: Kind::NotExamined,
                 severity: Severity::Warning,
                 found: one.why.to_string(),
-                expected: format!("to look at it, by {action}"),
-                breaks: "what is wrong there is not told".into(),
+                expected: format!("it can be read with {action}"),
+                breaks: "its problems are not reported".into(),
                 repair: match one.is_denied() {
-                    true => format!("let whoever runs this do {action}"),
+                    true => format!("grant the caller {action}"),
                     false => "try again".into(),
                 },
             };

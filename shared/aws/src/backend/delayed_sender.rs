@@ -1,9 +1,10 @@
 //! Messages that are sent later than SQS can delay them.
 //!
-//! Two roads lead there. A one-time schedule of EventBridge Scheduler costs $1 per million and comes within a minute of
-//! its time by itself. The table's index of due jobs costs four write units and is swept once a minute by `maintenance`;
-//! it takes a hundred thousand jobs as fast as the table does, where Scheduler's API takes some hundred a second (Amazon
-//! EventBridge Scheduler User Guide, "Quotas"). So few jobs go by schedules, and many by the table.
+//! There are two routes. A one-time schedule of EventBridge Scheduler costs $1 per million and fires on its own within
+//! a minute of its time. The table's index of due jobs costs four write units and is swept once a minute by
+//! `maintenance`; it accepts a hundred thousand jobs as fast as the table does, where Scheduler's API accepts some
+//! hundred a second (Amazon EventBridge Scheduler User Guide, "Quotas"). So few jobs use schedules, and many use the
+//! table.
 
 use lamplighter::{
     EnqueueError, Enqueued, Timestamp,
@@ -17,16 +18,16 @@ use crate::dynamo::{Dynamo, MAX_DUE_BODY};
 use crate::schedules::{OneTime, OneTimeError, Sending};
 use crate::sqs::{MAX_DELAY, Sqs};
 
-/// Jobs of one call that go by schedules at the most.
+/// The largest number of jobs in one call that use schedules.
 const FEW: usize = 100;
 
 /// The kind of schedule that delays a job's start.
 pub(crate) const DELAY: &str = "d";
-/// The kinds of schedules that send a job's next attempt begin with this. No pattern of these kinds' names fits those of other
-/// schedules: rights are given by it.
+/// The kinds of schedules that send a job's next attempt begin with this. No pattern of their names matches other
+/// schedules: IAM permissions are granted by it.
 pub(crate) const RETRY: &str = "r";
 
-/// What can put jobs off.
+/// Sends jobs that are due later.
 #[derive(Clone)]
 pub(crate) struct DelayedSender {
     pub(crate) sqs: Sqs,
@@ -37,7 +38,7 @@ pub(crate) struct DelayedSender {
     pub(crate) table: Option<Dynamo>,
 }
 
-/// A way to put a job off.
+/// A way to delay a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DelayRoute {
     /// SQS itself.
@@ -49,20 +50,20 @@ pub(crate) enum DelayRoute {
 }
 
 impl DelayedSender {
-    /// Whether SQS cannot keep a message back so long.
+    /// Whether SQS cannot delay a message that long.
     pub(crate) fn is_far(&self, queue: &str, due_at: Option<Timestamp>) -> bool {
         let Some(delay) = due_at.map(|due_at| self.env.until(due_at)) else { return false };
         let fifo = self.sqs.queues().get(queue).is_some_and(crate::QueueUrls::is_fifo);
         delay > MAX_DELAY || (fifo && !delay.is_zero())
     }
 
-    /// The road for jobs that are put off, `count` of them in one call.
-    pub(crate) fn road(&self, count: usize) -> DelayRoute {
+    /// The route for delayed jobs, `count` of them in one call.
+    pub(crate) fn route(&self, count: usize) -> DelayRoute {
         let (schedules, table) = (self.has_schedules(), self.has_table());
         match (schedules, table) {
             (true, _) if count <= FEW || !table => DelayRoute::Schedule,
             (_, true) => DelayRoute::Table,
-            // What SQS cannot do either is its to refuse.
+            // SQS refuses what it cannot delay.
             _ => DelayRoute::Queue,
         }
     }
@@ -87,20 +88,20 @@ impl DelayedSender {
         false
     }
 
-    /// Puts a job off by a road that is not the queue's.
-    pub(crate) async fn delay(&self, submission: &EnqueueRequest, road: DelayRoute) -> Result<Enqueued, EnqueueError> {
+    /// Delays a job by a route other than the queue.
+    pub(crate) async fn delay(&self, submission: &EnqueueRequest, route: DelayRoute) -> Result<Enqueued, EnqueueError> {
         let Some(queue) = self.sqs.queues().get(&submission.queue) else {
             return Err(EnqueueError::UnknownQueue(submission.queue.to_string()));
         };
         let due_at = submission.due_at.unwrap_or_else(|| self.env.now());
-        match road {
+        match route {
             DelayRoute::Schedule => match self.by_schedule(DELAY, submission, due_at, &queue.url).await {
                 // A schedule carries a quarter of what a queue does.
                 Err(EnqueueError::TooLarge { .. }) if self.has_table() => self.by_table(submission, due_at).await?,
                 answer => answer?,
             },
             DelayRoute::Table => self.by_table(submission, due_at).await?,
-            DelayRoute::Queue => return Err(StoreError::unavailable("a job that SQS delays itself was put off").into()),
+            DelayRoute::Queue => return Err(StoreError::unavailable("SQS delays this job itself").into()),
         }
         Ok(Enqueued::New(submission.id.clone()))
     }
@@ -117,11 +118,11 @@ impl DelayedSender {
         let body = submission.message.to_json();
         let group = submission.group.as_deref();
         let fifo = crate::queues::is_fifo(url);
-        // On a FIFO queue, all jobs without a group form one; on a standard one, a schedule carries none.
+        // On a FIFO queue, all jobs without a group form one; on a standard queue, a schedule carries no group.
         let group = fifo.then(|| group.unwrap_or(&submission.queue));
         let name = match submission.tracking.is_tracked() {
             true => OneTime::name(kind, &submission.id),
-            // Nothing else tells whose the id is: two jobs of one id have two schedules.
+            // Nothing else records the id's owner: two jobs with the same id get two schedules.
             false => OneTime::name_without_record(kind, submission),
         };
         match schedules.create(&name, due_at, Sending { queue_url: url, body: &body, group }).await {
@@ -162,15 +163,15 @@ impl DelayedSender {
         Err(none("table").into())
     }
 
-    /// Sends a message once more at a moment that its queue cannot keep it back for: the next attempt of a job.
+    /// Sends a message again at a moment beyond its queue's longest delay: the next attempt of a job.
     pub(crate) async fn retry(&self, submission: &EnqueueRequest, due_at: Timestamp) -> Result<(), StoreError> {
         let url = self.sqs.queues().get(&submission.queue).map(|queue| queue.url.clone());
         let Some(url) = url else {
-            let text = format_args!("there is no queue {:?} here", submission.queue);
+            let text = format_args!("queue {:?} is not configured here", submission.queue);
             return Err(StoreError::new(StoreErrorKind::Invalid, text));
         };
-        let delay = match self.road(1) {
-            // Attempts of one job are told apart by when they are due.
+        let delay = match self.route(1) {
+            // The due time distinguishes the attempts of one job.
             DelayRoute::Schedule => {
                 self.by_schedule(&format!("{RETRY}-{}", due_at.as_second()), submission, due_at, &url).await
             }
@@ -183,7 +184,7 @@ impl DelayedSender {
         })
     }
 
-    /// Forgets a job that was put off and is not to come any more.
+    /// Deletes the delayed message of a job that is no longer to be sent.
     #[cfg(feature = "dynamodb")]
     pub(crate) async fn forget(
         &self,

@@ -1,4 +1,4 @@
-//! The backend: queues on SQS, and whatever else a deployment has.
+//! The backend: queues on SQS, and the other parts of a deployment.
 
 mod delayed_sender;
 #[cfg(feature = "dynamodb")]
@@ -21,10 +21,10 @@ use self::sender::Sender;
 pub use self::settings::Settings;
 use crate::{queues::QueueMapError, sdk::AwsClients, sqs::Sqs};
 
-/// A deployment on AWS, seen from a program that enqueues, runs or looks after jobs. Cloning is cheap; all clients are
-/// made at first use.
+/// A deployment on AWS, for programs that enqueue, run or manage jobs. Cloning is cheap; all clients are created at
+/// first use.
 ///
-/// What a deployment has and what this program was built for must come together: without the feature `dynamodb`, or
+/// A part is used only if the deployment has it and this program was built for it: without the feature `dynamodb`, or
 /// without a table, no records are kept.
 #[derive(Clone)]
 pub struct AwsBackend {
@@ -33,15 +33,15 @@ pub struct AwsBackend {
 }
 
 impl AwsBackend {
-    /// The deployment that environment variables name, as in a Lambda function.
+    /// The deployment described by environment variables, as in a Lambda function.
     ///
     /// # Errors
-    /// When the map of queues makes no sense.
+    /// When the map of queues is not valid.
     pub fn from_env() -> Result<Self, QueueMapError> {
         Ok(Self::new(AwsClients::environment(), Settings::from_env()?, Env::system()))
     }
 
-    /// A deployment of these parts.
+    /// A deployment with these settings.
     #[must_use]
     pub fn new(sdk: AwsClients, settings: Settings, env: Env) -> Self {
         let (events, payloads) = (events(&sdk, &settings), payloads(&settings, &env));
@@ -60,13 +60,13 @@ impl AwsBackend {
         Self { delayed_sender, backend }
     }
 
-    /// Its parts behind the core's ports.
+    /// Its parts as the core's backend.
     #[must_use]
     pub fn backend(&self) -> Backend {
         self.backend.clone()
     }
 
-    /// A client, to enqueue jobs and ask after them.
+    /// A client that enqueues and reads jobs.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::new(self.backend(), self.env().clone())
@@ -85,6 +85,13 @@ impl AwsBackend {
         backend.payloads = self.backend.payloads.clone();
         backend.schedules = self.backend.schedules.clone();
         Self { delayed_sender, backend }
+    }
+
+    /// An operator for its queues: see [`AwsOperator`](crate::AwsOperator).
+    #[cfg(feature = "operator")]
+    #[must_use]
+    pub fn operator(&self) -> Arc<dyn lamplighter::backend::Operator> {
+        Arc::new(crate::AwsOperator::of(self.sqs().clone(), self.backend.store.clone()))
     }
 
     /// Its queues.
@@ -120,7 +127,7 @@ fn backend(delayed_sender: &DelayedSender) -> Backend {
     backend
 }
 
-/// Where events are told.
+/// The publisher of lifecycle events.
 #[cfg(feature = "events")]
 fn events(sdk: &AwsClients, settings: &Settings) -> Option<Arc<dyn Events>> {
     let bus = settings.event_bus.as_deref()?;
@@ -132,14 +139,14 @@ fn events(_: &AwsClients, _: &Settings) -> Option<Arc<dyn Events>> {
     None
 }
 
-/// Where large arguments lie.
+/// The store for large arguments.
 #[cfg(feature = "claim-check")]
 fn payloads(settings: &Settings, env: &Env) -> Option<Arc<dyn Payloads>> {
     let bucket = settings.payloads.as_deref()?;
     match lamplighter_objects::Objects::from_url(&format!("s3://{bucket}")) {
         Ok(objects) => Some(Arc::new(lamplighter_objects::ClaimChecks::new(objects, env.clone()))),
         Err(error) => {
-            tracing::error!(%error, "no claim checks: large arguments are refused");
+            tracing::error!(%error, "claim checks are not available: large arguments are refused");
             None
         }
     }
@@ -150,7 +157,7 @@ fn payloads(_: &Settings, _: &Env) -> Option<Arc<dyn Payloads>> {
     None
 }
 
-/// Where schedules are kept that are made at run time.
+/// The schedules made at run time.
 #[cfg(feature = "schedules")]
 fn schedules(sdk: &AwsClients, settings: &Settings, sqs: &Sqs, env: &Env) -> Option<Arc<dyn Schedules>> {
     Some(Arc::new(crate::AwsSchedules::new(sdk.clone(), group(settings)?, sqs.clone(), env.clone())))
@@ -161,7 +168,7 @@ fn schedules(_: &AwsClients, _: &Settings, _: &Sqs, _: &Env) -> Option<Arc<dyn S
     None
 }
 
-/// The group of the deployment's schedules, where it has one.
+/// The group of the deployment's schedules, if it has one.
 #[cfg(feature = "schedules")]
 fn group(settings: &Settings) -> Option<crate::ScheduleSettings> {
     let (group, role) = (settings.schedule_group.as_ref()?, settings.scheduler_role.as_ref()?);
@@ -170,7 +177,7 @@ fn group(settings: &Settings) -> Option<crate::ScheduleSettings> {
         None => Ok(made),
     });
     made.inspect_err(|error| {
-        tracing::error!(%error, "no schedules: long delays go by the table, or are refused");
+        tracing::error!(%error, "schedules are not available: long delays use the table, or are refused");
     })
     .ok()
 }

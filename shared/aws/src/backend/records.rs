@@ -1,4 +1,4 @@
-//! Records in the table, with whatever else belongs to a job.
+//! Records in the table, with everything else that belongs to a job.
 
 use async_trait::async_trait;
 use lamplighter::{
@@ -30,8 +30,8 @@ impl Store for Records {
         self.dynamo.settle(&requests, by).await
     }
 
-    async fn save_job_data(&self, id: &JobId, token: Token, note: JobData) -> Result<LeaseStatus, StoreError> {
-        self.dynamo.write_note(id, token, note).await
+    async fn save_job_data(&self, id: &JobId, token: Token, data: JobData) -> Result<LeaseStatus, StoreError> {
+        self.dynamo.write_job_data(id, token, data).await
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError> {
@@ -49,9 +49,9 @@ impl Store for Records {
     async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         let Some(cancelled) = self.dynamo.cancel_one(id).await? else { return Ok(None) };
         if cancelled.waited_for.is_some() {
-            // Its message would only be acknowledged; what cannot be deleted now does no harm.
+            // If it is sent after all, its message is only acknowledged.
             if let Err(error) = self.delayed_sender.forget(id, &cancelled.owner).await {
-                tracing::warn!(%id, %error, "cancelled; what would send it later could not be taken back");
+                tracing::warn!(%id, %error, "the job is cancelled, but its delayed message could not be deleted");
             }
         }
         Ok(Some(cancelled.state))
@@ -64,7 +64,7 @@ impl Store for Records {
             Some(Ok(_)) => Ok(Some(marked_queued.state)),
             Some(Err(EnqueueError::Backend(error))) => Err(error),
             Some(Err(error)) => Err(StoreError::new(StoreErrorKind::Invalid, error)),
-            None => Err(StoreError::unavailable(format_args!("SQS did not say whether job {id} was sent"))),
+            None => Err(StoreError::unavailable(format_args!("SQS did not report whether job {id} was sent"))),
         }
     }
 

@@ -1,7 +1,7 @@
-//! Sending: what is tracked is known before it is sent, and what is due far from now goes another way.
+//! Sending: a tracked job gets its record before it is sent, and a job that is due far from now takes another route.
 //!
 //! First the record, then the message. A crash between the two leaves a queued record without a message, which
-//! `maintenance` finds and sends; the reverse would leave a message that runs before anyone can ask after it.
+//! `maintenance` finds and sends; the reverse would leave a message that runs before its job can be looked up.
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
@@ -14,18 +14,18 @@ use super::delayed_sender::{DelayRoute, DelayedSender};
 #[cfg(feature = "dynamodb")]
 use crate::dynamo::{Dynamo, Inserted};
 
-/// Calls for single jobs that are under way at once.
+/// Concurrent calls for single jobs.
 const CALLS_AT_ONCE: usize = 32;
 
 /// Sends jobs to queues.
 pub(super) struct Sender(pub(super) DelayedSender);
 
-/// A submission on its way.
+/// The state of a submission.
 enum Step {
     /// Answered already.
     #[cfg(feature = "dynamodb")]
     Answered(Result<Enqueued, EnqueueError>),
-    /// To be sent; with the number of its record's writer, where it has one.
+    /// To be sent; with the nonce of its record, if it has one.
     Go(EnqueueRequest, Option<u64>),
 }
 
@@ -51,13 +51,13 @@ impl Sender {
         Step::Go(submission, None)
     }
 
-    /// Takes the record back of a job that was not sent.
+    /// Deletes the record of a job that was not sent.
     #[cfg(feature = "dynamodb")]
     async fn take_back(&self, id: &lamplighter::JobId, nonce: u64, error: &EnqueueError) {
         let Some(table) = &self.0.table else { return };
-        if let Err(left) = table.take_back(id.as_str(), nonce).await {
-            // It will be sent after all, by whoever looks for records without a message.
-            tracing::warn!(%id, %error, %left, "not sent, and its record could not be taken back");
+        if let Err(delete_error) = table.take_back(id.as_str(), nonce).await {
+            // `maintenance`, which looks for records without a message, will send it after all.
+            tracing::warn!(%id, %error, %delete_error, "the job was not sent, and its record could not be deleted");
         }
     }
 
@@ -84,15 +84,15 @@ impl Queues for Sender {
                 }
             }
         }
-        let road = self.0.road(far.len());
-        if road == DelayRoute::Queue {
+        let route = self.0.route(far.len());
+        if route == DelayRoute::Queue {
             near.append(&mut far);
         }
-        let mut putting_off = Vec::with_capacity(far.len());
+        let mut delaying = Vec::with_capacity(far.len());
         for (index, submission) in far {
-            putting_off.push(async move { (index, self.0.delay(&submission, road).await) });
+            delaying.push(async move { (index, self.0.delay(&submission, route).await) });
         }
-        let delay: Vec<_> = stream::iter(putting_off).buffer_unordered(CALLS_AT_ONCE).collect().await;
+        let delay: Vec<_> = stream::iter(delaying).buffer_unordered(CALLS_AT_ONCE).collect().await;
         let (places, near): (Vec<_>, Vec<_>) = near.into_iter().unzip();
         let sent = places.into_iter().zip(self.0.sqs.send(near).await);
         for (index, answer) in delay.into_iter().chain(sent) {
@@ -101,7 +101,7 @@ impl Queues for Sender {
             }
             answers[index] = Some(answer);
         }
-        let silent = || Err(StoreError::unavailable("AWS did not say whether the job was enqueued").into());
+        let silent = || Err(StoreError::unavailable("AWS did not report whether the job was enqueued").into());
         answers.into_iter().map(|answer| answer.unwrap_or_else(silent)).collect()
     }
 }

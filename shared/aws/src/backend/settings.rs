@@ -1,8 +1,8 @@
-//! What a deployment consists of, as its functions are told.
+//! The parts of a deployment, as passed to its functions.
 
 use crate::queues::{QueueMap, QueueMapError};
 
-/// What a deployment consists of: the names that the template hands to every function in environment variables.
+/// The parts of a deployment: the names that the template passes to every function in environment variables.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Settings {
@@ -16,7 +16,7 @@ pub struct Settings {
     pub schedule_group: Option<String>,
     /// The ARN of the role under which schedules send: `LAMPLIGHTER_SCHEDULER_ROLE`.
     pub scheduler_role: Option<String>,
-    /// The ARN of the queue for what could not be delivered: `LAMPLIGHTER_UNDELIVERED`.
+    /// The ARN of the queue for messages that could not be delivered: `LAMPLIGHTER_UNDELIVERED`.
     pub undelivered: Option<String>,
     /// The bucket for arguments that are too large for a message: `LAMPLIGHTER_PAYLOADS`.
     pub payloads: Option<String>,
@@ -26,12 +26,12 @@ impl Settings {
     /// The settings in the environment.
     ///
     /// # Errors
-    /// When the map of queues makes no sense.
+    /// When the map of queues is not valid.
     pub fn from_env() -> Result<Self, QueueMapError> {
         Ok(Self::named(QueueMap::from_env()?, crate::sdk::variable))
     }
 
-    /// The settings that a lookup gives, by the names of the environment variables.
+    /// The settings from a lookup by the names of the environment variables.
     #[must_use]
     pub fn named(queues: QueueMap, get: impl Fn(&str) -> Option<String>) -> Self {
         let get = |name: &str| get(name).filter(|value| !value.trim().is_empty());

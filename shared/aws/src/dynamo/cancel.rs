@@ -1,4 +1,4 @@
-//! Cancelling.
+//! Cancelling jobs.
 
 use lamplighter::{
     JobId, JobState, Retention, Timestamp,
@@ -16,17 +16,17 @@ use super::{
     listed,
 };
 
-/// What a cancelled job is now, and what it was.
+/// The new and old state of a cancelled job.
 pub(crate) struct Cancelled {
     pub(crate) state: JobState,
-    /// When it is due, where that lies ahead: something may be waiting to send its message then.
+    /// When it is due, if that is in the future: its message may be sent then.
     pub(crate) waited_for: Option<Timestamp>,
     pub(crate) owner: JobOwner,
 }
 
 impl Dynamo {
-    /// Cancels a job that has not ended. A running attempt goes into the history and loses its lease: what it settles
-    /// later is fenced.
+    /// Cancels a job that has not ended. A running attempt is added to the history and loses its lease: its settlement
+    /// is then fenced.
     pub(crate) async fn cancel_one(&self, id: &JobId) -> Result<Option<Cancelled>, StoreError> {
         let nonce = self.env().random.next_u64();
         for _ in 0..TRIES {
@@ -59,7 +59,7 @@ impl Dynamo {
             };
             if done {
                 if let Some(key) = item.text("e").filter(|_| was == JobState::Running) {
-                    self.let_go(key, item.owner()).await;
+                    self.release_lock(key, item.owner()).await;
                 }
                 return Ok(Some(Cancelled { state: JobState::Cancelled, waited_for, owner: item.owner_job() }));
             }

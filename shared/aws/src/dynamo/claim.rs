@@ -1,7 +1,7 @@
-//! Claiming: who may run a job now.
+//! Claims: whether a delivery may run its job.
 //!
-//! The usual case is one update: of a job that nobody has announced, or that is queued. Where its condition does not
-//! hold, the item that came with the refusal decides, and a second write holds on to exactly that item.
+//! The usual case is one update, for a job without a record or a queued one. If its condition fails, the item returned
+//! with the refusal decides, and a second write is conditional on exactly that item.
 
 use std::time::Duration;
 
@@ -20,16 +20,16 @@ use super::{
     listed, pieces,
 };
 
-/// How long a job rests that waits for something else, or is in a state that only a newer version knows.
+/// How long a job rests that waits for something else, or whose state only a newer version knows.
 const NOT_OURS: Duration = Duration::from_secs(60);
 
-/// How much before its time a job may run: clocks differ, and SQS counts in seconds.
+/// A job may run this much before its time: clocks differ, and SQS counts in seconds.
 const EARLY: Duration = Duration::from_secs(2);
 
-/// What is to be done about a job as it is found.
+/// What to do about a job in its current state.
 enum ClaimOutcome {
     Answer(Claim),
-    /// Write this, and if that goes well, answer so.
+    /// Write this, and return that answer if the write succeeds.
     Write(Update, Answer),
 }
 
@@ -41,13 +41,13 @@ pub(super) enum Answer {
     Exhausted(u32),
 }
 
-/// Why a job was cancelled that nobody cancelled.
+/// The cancellation reason of a job that expired.
 const EXPIRED: &str = "expired before it began";
 
 impl Dynamo {
     pub(super) async fn claim_one(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
         match &request.lock {
-            Some(alone) => self.claim_with_lock(request, alone).await,
+            Some(lock) => self.claim_with_lock(request, lock).await,
             None => self.claim_job(request).await,
         }
     }
@@ -100,7 +100,7 @@ impl Dynamo {
         Err(contended(id))
     }
 
-    /// A job that is queued, or unknown.
+    /// A job that is queued, or has no record.
     fn first(&self, request: &ClaimRequest, now: Timestamp) -> (Update, Answer) {
         if has_expired(request, now) {
             return (announced_as_cancelled(request, EXPIRED, now), Answer::Cancelled);
@@ -160,7 +160,7 @@ fn known_since(request: &ClaimRequest, now: Timestamp) -> Timestamp {
     super::keys::known_since(&request.message, now)
 }
 
-/// What a record tells of a job, where there is none yet.
+/// The first fields of a new record.
 fn announce(update: Update, request: &ClaimRequest, now: Timestamp) -> Update {
     let since = time(known_since(request, now));
     let update = update
@@ -172,7 +172,7 @@ fn announce(update: Update, request: &ClaimRequest, now: Timestamp) -> Update {
     update.set_if_absent(name, value)
 }
 
-/// An attempt begins.
+/// Begins an attempt.
 fn run(request: &ClaimRequest, now: Timestamp) -> Update {
     let update = Update::new()
         .set("st", text(JobState::Running.as_str()))
@@ -181,7 +181,7 @@ fn run(request: &ClaimRequest, now: Timestamp) -> Update {
         .set("h", text(&*request.host))
         .set("b", time(now))
         .set("mx", number(request.max_attempts))
-        .set_some("e", request.lock.as_ref().map(|alone| text(&*alone.key)))
+        .set_some("e", request.lock.as_ref().map(|lock| text(&*lock.key)))
         .set("rf", number(request.retention.failed.as_secs()));
     match request.tracking {
         Tracking::Lean => {
@@ -191,37 +191,38 @@ fn run(request: &ClaimRequest, now: Timestamp) -> Update {
     }
 }
 
-/// Whom a record belongs to, where that is another job.
+/// The owner of a record, if that is another job.
 pub(super) fn foreign(item: &Item, request: &ClaimRequest) -> Option<Claim> {
     let owner = item.owner_job();
     (!owner.is(&request.message.job, &request.queue)).then_some(Claim::Foreign(owner))
 }
 
-/// What a record says to a claim.
+/// Decides a claim from an existing record.
 fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
     let state = item.state();
     if item.has_expired(now) && state.is_final() {
-        return ClaimOutcome::Write(anew(item, request, now), Answer::Run);
+        return ClaimOutcome::Write(replace(item, request, now), Answer::Run);
     }
     if let Some(claim) = foreign(item, request) {
         return ClaimOutcome::Answer(claim);
     }
+    if item.known_state().is_none() {
+        return ClaimOutcome::Answer(Claim::Busy(now.saturating_add(NOT_OURS).unwrap_or(now)));
+    }
     match state {
-        // Our own write, whose answer was lost: the message is still to be buried.
+        // A repeated claim, whose first answer was lost: the message still has to be dead-lettered.
         JobState::Failed if item.number("z") == Some(request.owner) => {
             ClaimOutcome::Answer(Claim::Exhausted { attempts: item.attempt() })
         }
-        // This message failed, and comes back: whoever was to bury it did not.
+        // This message failed, and comes back: it was not moved to the dead-letter queue.
         JobState::Failed if item.text("i").is_some_and(|message| message == request.message_id) => {
             let reason = item.text("v").and_then(DeadLetterReason::named).unwrap_or(DeadLetterReason::Failed);
             let error = item.history().pop().and_then(|attempt| attempt.error);
-            let error = error.unwrap_or_else(|| ErrorText::new("its last attempt left no word"));
+            let error = error.unwrap_or_else(|| ErrorText::new("its last attempt left no error"));
             ClaimOutcome::Answer(Claim::DeadLetterPending { reason, error, attempts: item.attempt() })
         }
         JobState::Succeeded | JobState::Failed | JobState::Cancelled => ClaimOutcome::Answer(Claim::Ended(state)),
-        // A state that is not ours to change.
-        JobState::Waiting => ClaimOutcome::Answer(Claim::Busy(now.saturating_add(NOT_OURS).unwrap_or(now))),
-        // Our own claim, whose answer was lost.
+        // A repeated claim, whose first answer was lost.
         JobState::Running if item.owner() == request.owner => ClaimOutcome::Answer(granted(item)),
         JobState::Running if item.lease_until() > now => ClaimOutcome::Answer(Claim::Busy(item.lease_until())),
         JobState::Running if item.attempt() >= request.max_attempts => {
@@ -233,7 +234,7 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
             ClaimOutcome::Write(held_to(at(update, item, Class::Failed), item), Answer::Exhausted(item.attempt()))
         }
         JobState::Running => ClaimOutcome::Write(again(lost(run(request, now), item), item, request), Answer::Run),
-        // A message that came too early: the second of two, or one that no queue could hide for so long.
+        // The message came too early: a second message, or a delay that no queue could hide for so long.
         _ if item.time("d").is_some_and(|due_at| due_at > now.saturating_add(EARLY).unwrap_or(now)) => {
             ClaimOutcome::Answer(Claim::Busy(item.time("d").unwrap_or(now)))
         }
@@ -244,7 +245,7 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
     }
 }
 
-/// A failure, and the message that is to be buried for it.
+/// Marks a failure, and the message that has to be dead-lettered for it.
 pub(super) fn dead_lettered(update: Update, message_id: &str, reason: DeadLetterReason) -> Update {
     match message_id {
         "" => update,
@@ -252,7 +253,7 @@ pub(super) fn dead_lettered(update: Update, message_id: &str, reason: DeadLetter
     }
 }
 
-/// A job without a record that gets one only to say that it was cancelled.
+/// Creates a record only to show that the job was cancelled.
 fn announced_as_cancelled(request: &ClaimRequest, reason: &str, now: Timestamp) -> Update {
     let listing_key = listing_key(request, now);
     let update = announce(Update::new(), request, now)
@@ -275,7 +276,7 @@ fn cancelled(item: &Item, request: &ClaimRequest, reason: &str, now: Timestamp) 
     held_to(at(update, item, Class::Cancelled), item)
 }
 
-/// The next attempt of a job that has a record.
+/// Begins the next attempt of a job with a record.
 fn again(update: Update, item: &Item, request: &ClaimRequest) -> Update {
     let update = update.set("n", number(item.attempt() + 1));
     let update = match request.tracking {
@@ -285,8 +286,8 @@ fn again(update: Update, item: &Item, request: &ClaimRequest) -> Update {
     held_to(update, item)
 }
 
-/// A record of that id whose time has passed makes room for a new job.
-fn anew(item: &Item, request: &ClaimRequest, now: Timestamp) -> Update {
+/// An expired record makes room for a new job with the same id.
+fn replace(item: &Item, request: &ClaimRequest, now: Timestamp) -> Update {
     let listing_key = listing_key(request, now);
     let since = time(known_since(request, now));
     let (name, message) = pieces::message(&request.message.to_json());
@@ -318,7 +319,7 @@ fn at(update: Update, item: &Item, class: Class) -> Update {
     }
 }
 
-/// Holds only as long as nobody else has written.
+/// Adds the condition that the item has not changed since it was read.
 pub(super) fn held_to(update: Update, item: &Item) -> Update {
     match item.0.get("z") {
         Some(last) => update.when("#z = :last").name("z").value("last", last.clone()),

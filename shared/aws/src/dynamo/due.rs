@@ -1,8 +1,8 @@
-//! Jobs that are due later, for whoever moves them to their queues in time.
+//! Jobs that are due later, to be moved to their queues in time.
 //!
-//! The cheap road for delays by the hundred thousand: an entry beside each record, in the sparse index `due`, which is
-//! swept once a minute. An entry is deleted after its message was sent: a crash between the two sends it again, and the
-//! claim makes one job of both.
+//! The cheap route for delays by the hundred thousand: an entry beside each record, in the sparse index `due`, which is
+//! swept once a minute. An entry is deleted after its message was sent: after a crash in between, the message is sent
+//! again, and the claim makes one job of both.
 
 use std::sync::Arc;
 
@@ -27,16 +27,16 @@ use super::{
 };
 use crate::sdk::explain;
 
-/// The largest message of a job without a record that is kept until it is due, in bytes.
+/// The largest message of a job without a record that can be stored until it is due, in bytes.
 pub(crate) const MAX_BODY: usize = 350 * 1024;
 
-/// A job whose time has come.
+/// A job that is due.
 #[derive(Debug, Clone)]
 pub(crate) struct Due {
     pub(crate) submission: EnqueueRequest,
 }
 
-/// Whether an entry is of the job that has the record. Entries of earlier versions do not say whose they are.
+/// Whether an entry belongs to the job of the record. Entries of earlier versions do not have an owner.
 fn is_of(entry: &Item, record: &Record) -> bool {
     entry.queue() == record.queue && entry.text("j").is_none_or(|job| job == record.message.job)
 }
@@ -46,7 +46,7 @@ fn partition(shard: u8) -> String {
 }
 
 impl Dynamo {
-    /// Keeps a job until it is due. The answer is whom the id belongs to, where that is another job: then nothing is kept.
+    /// Stores a job until it is due. If the id belongs to another job, returns its owner and stores nothing.
     pub(crate) async fn put_due(
         &self,
         submission: &EnqueueRequest,
@@ -78,7 +78,7 @@ impl Dynamo {
             put = put.item("lean", AttributeValue::Bool(true));
         }
         if !submission.tracking.is_tracked() {
-            // There is no record that would hold it.
+            // No record holds the message.
             put = put.item("m", text(submission.message.to_json()));
         }
         match put.send().await {
@@ -92,7 +92,7 @@ impl Dynamo {
         }
     }
 
-    /// Forgets that this job is due. An entry of another job of that id stays.
+    /// Deletes the due entry of this job. An entry of another job with that id stays.
     pub(crate) async fn forget_due(&self, id: &str, owner: &JobOwner) -> Result<(), StoreError> {
         let delete = self.client().await?.delete_item().table_name(self.table());
         let delete = delete
@@ -106,7 +106,7 @@ impl Dynamo {
         self.deleted(id, delete.send().await)
     }
 
-    /// Forgets a job that was due at that place. One that is due again meanwhile stays.
+    /// Deletes the due entry at that place. If the job is due again meanwhile, its entry stays.
     pub(crate) async fn delete_due(&self, id: &str, listing_key: &str) -> Result<(), StoreError> {
         let delete = self.client().await?.delete_item().table_name(self.table());
         let delete = delete
@@ -129,8 +129,8 @@ impl Dynamo {
         }
     }
 
-    /// Jobs of one shard that are due until that moment, the earliest first, at most so many. `place` is where the last
-    /// such look ended, and then where this one did; at first it is empty. With each job comes its place.
+    /// Jobs of one shard that are due by that moment, the earliest first, each with its place. `place` is the end of
+    /// the last look, empty at first, and is moved to the end of this one.
     pub(crate) async fn due(
         &self,
         shard: u8,
@@ -138,7 +138,7 @@ impl Dynamo {
         until: Timestamp,
         most: i32,
     ) -> Result<Vec<(String, String)>, StoreError> {
-        // One character behind the last place: between bounds that both count.
+        // One character behind the last place: `BETWEEN` includes both bounds.
         let (low, high) = (format!("{listing_key}!"), format!("{}$", keys::ListingKey::start_of(until)));
         if low > high {
             return Ok(Vec::new());
@@ -159,8 +159,7 @@ impl Dynamo {
         Ok(named.collect())
     }
 
-    /// The entry of a job that is due, with its message. `None`: it was moved or cancelled meanwhile, or nothing is left
-    /// of it.
+    /// The entry of a due job, with its message. `None`: it was moved or cancelled meanwhile, or its message is gone.
     pub(crate) async fn due_entry(&self, id: &str) -> Result<Option<Due>, StoreError> {
         let get = self.client().await?.get_item().table_name(self.table()).consistent_read(true);
         let got = get.key("pk", text(keys::job_key(id))).key("sk", text(DUE)).send().await;
@@ -182,14 +181,13 @@ impl Dynamo {
             },
         };
         Ok(Some(Due {
-            submission: EnqueueRequest {
-                id: job_id,
-                queue: entry.queue().into(),
-                message,
-                due_at: entry.time("d"),
-                group: entry.text("g").map(Into::into),
-                tracking,
-                caller_supplied_id: true,
+            submission: {
+                let mut request = EnqueueRequest::new(job_id, entry.queue(), message);
+                request.due_at = entry.time("d");
+                request.group = entry.text("g").map(Into::into);
+                request.tracking = tracking;
+                request.caller_supplied_id = true;
+                request
             },
         }))
     }

@@ -1,10 +1,10 @@
-//! Update expressions, with every name and value under a placeholder: DynamoDB reserves hundreds of words.
+//! Update expressions. Every name and value has a placeholder: DynamoDB reserves hundreds of words.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-/// An update of one item, under a condition.
+/// A conditional update of one item.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Update {
     sets: Vec<String>,
@@ -31,19 +31,19 @@ impl Update {
         }
     }
 
-    /// Leaves a value that is there as it is.
+    /// Sets a value unless the attribute exists.
     pub(super) fn set_if_absent(mut self, name: &str, value: AttributeValue) -> Self {
         self.sets.push(format!("#{name} = if_not_exists(#{name}, :{name})"));
         self.name(name).value(name, value)
     }
 
-    /// Counts one up from zero.
+    /// Increments a counter that starts at zero.
     pub(super) fn increment(mut self, name: &str) -> Self {
         self.sets.push(format!("#{name} = if_not_exists(#{name}, :zero) + :one"));
         self.name(name).value("zero", AttributeValue::N("0".into())).value("one", AttributeValue::N("1".into()))
     }
 
-    /// Adds to the end of a list, which may not be there yet.
+    /// Appends to a list, which is created if it does not exist.
     pub(super) fn append(mut self, name: &str, value: AttributeValue) -> Self {
         self.sets.push(format!("#{name} = list_append(if_not_exists(#{name}, :none), :{name})"));
         self.name(name).value(name, AttributeValue::L(vec![value])).value("none", AttributeValue::L(Vec::new()))
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clauses_are_joined_and_every_name_has_its_placeholder() {
+    fn clauses_use_placeholders_for_every_name() {
         let text = |text: &str| AttributeValue::S(text.into());
         let update = Update::new()
             .set("state", text("queued"))

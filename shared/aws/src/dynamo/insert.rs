@@ -1,4 +1,4 @@
-//! Making jobs known before their messages are sent.
+//! Creating the records of jobs before their messages are sent.
 
 use aws_sdk_dynamodb::{
     operation::put_item::PutItemError,
@@ -17,29 +17,29 @@ use super::{
 };
 use crate::sdk::explain;
 
-/// What became of a record that was to be made.
+/// The result of creating a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Inserted {
-    /// It is there, under this number of its writer's.
+    /// It was created, with this nonce.
     New(u64),
-    /// There is a job of that id, in this state.
+    /// A job with that id exists, in this state.
     Duplicate(JobState),
     /// The id belongs to another job.
     Foreign(JobOwner),
 }
 
 impl Dynamo {
-    /// Whether a submission has its record before it is sent.
+    /// Whether a submission gets its record before it is sent.
     pub(crate) fn announces(submission: &EnqueueRequest) -> bool {
         match submission.tracking {
             Tracking::Untracked => false,
-            // Nothing to see yet, and nobody else can know its id.
+            // There is nothing to show yet, and its id is not known to anyone.
             Tracking::Lean => submission.caller_supplied_id || submission.due_at.is_some(),
             Tracking::Full => true,
         }
     }
 
-    /// Makes a job known, unless there is one of its id.
+    /// Creates a job's record, unless one with its id exists.
     pub(crate) async fn insert(&self, submission: &EnqueueRequest) -> Result<Inserted, StoreError> {
         let now = self.env().now();
         let EnqueueRequest { id, queue, message, .. } = submission;
@@ -86,7 +86,7 @@ impl Dynamo {
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refused)) => {
                 let item = Item(refused.item.clone().unwrap_or_default());
-                // Our own write, whose answer was lost.
+                // A repeated write, whose first answer was lost.
                 let ours = item.number("w") == Some(nonce);
                 let owner = item.owner_job();
                 Ok(match ours {
@@ -99,8 +99,8 @@ impl Dynamo {
         }
     }
 
-    /// Takes a record back whose message could not be sent. One that has changed since stays: the message was sent after
-    /// all.
+    /// Deletes the record of a job whose message could not be sent. A record that has changed since stays: the message
+    /// was sent after all.
     pub(crate) async fn take_back(&self, id: &str, nonce: u64) -> Result<(), StoreError> {
         let delete = self.client().await?.delete_item().table_name(self.table());
         let delete = delete.key("pk", text(keys::job_key(id))).key("sk", text(RECORD));

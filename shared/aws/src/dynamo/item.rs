@@ -1,25 +1,25 @@
-//! Records as items. Attributes have short names: a write costs by the kilobyte, names included.
+//! Records as items. Attribute names are short: a write is billed by the kilobyte, names included.
 //!
 //! | attribute | meaning |
 //! | --- | --- |
 //! | `pk`, `sk` | the key |
 //! | `lpk`, `lsk` | the key in the listing, where the record is listed |
 //! | `st` | state |
-//! | `n` | executions in the present run |
+//! | `n` | attempts in the current run |
 //! | `o`, `l` | owner and end of the lease |
-//! | `h`, `b` | who runs it, and since when |
-//! | `c`, `d`, `f` | known since, due at, ended at |
+//! | `h`, `b` | the host that runs it, and since when |
+//! | `c`, `d`, `f` | created at, due at, ended at |
 //! | `q`, `j`, `g` | queue, job name, message group |
-//! | `m` or `mp` | the message, or in how many pieces it lies beside the record |
+//! | `m` or `mp` | the message, or the number of its pieces beside the record |
 //! | `x` | ended attempts, a list of JSON texts |
 //! | `u`, `p`, `k` | output, progress, checkpoint |
-//! | `e`, `y` | what it holds alone while it runs; why it was cancelled |
-//! | `i`, `v` | of a failed job, the message that is to be buried, and why |
-//! | `lean` | there where the record is a lean one |
-//! | `r` | when it was last given a message anew |
-//! | `mx`, `rf` | executions allowed, and for how many seconds a failure is kept |
-//! | `w`, `z` | who wrote the record first, and who wrote it last: a call that is tried again knows its own work by them |
-//! | `ttl` | when DynamoDB may delete it, in seconds since 1970; what has passed that moment counts as gone |
+//! | `e`, `y` | its lock's key while it runs; why it was cancelled |
+//! | `i`, `v` | of a failed job, the message that has to be dead-lettered, and why |
+//! | `lean` | present on lean records |
+//! | `r` | when it was last given a new message |
+//! | `mx`, `rf` | attempts allowed, and for how many seconds a failure is kept |
+//! | `w`, `z` | nonces of the first and the last write: a retried call recognizes its own write by them |
+//! | `ttl` | when DynamoDB may delete it, in seconds since 1970; after that moment it counts as deleted |
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -36,8 +36,8 @@ use super::keys::{self, ListingKey};
 
 pub(super) type Attributes = HashMap<String, AttributeValue>;
 
-/// What an attempt's error may take in the table, in bytes: fifty of them and all else stay far below the 400 KB of an
-/// item (Amazon DynamoDB Developer Guide, "Service quotas").
+/// The largest error of an attempt in the table, in bytes: fifty of them and everything else stay far below the 400 KB
+/// of an item (Amazon DynamoDB Developer Guide, "Service quotas").
 const MAX_ERROR: usize = 1536;
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
@@ -62,11 +62,11 @@ pub(super) fn attempt(attempt: &Attempt) -> AttributeValue {
     if let Some(error) = &mut attempt.error {
         shorten(error);
     }
-    // Texts, numbers and moments: nothing that JSON could not hold.
+    // Strings, numbers and moments, which always serialize.
     json(&attempt).unwrap_or_else(|| text("null"))
 }
 
-/// Cuts an error to what there is room for, its causes first.
+/// Shortens an error to fit, its causes first.
 fn shorten(error: &mut ErrorText) {
     let mut room = MAX_ERROR.saturating_sub(error.message.len());
     let kept = error.chain.iter().take_while(|cause| {
@@ -86,7 +86,7 @@ fn shorten(error: &mut ErrorText) {
     }
 }
 
-/// A record's item, read.
+/// A record's item.
 #[derive(Debug, Clone)]
 pub(super) struct Item(pub(super) Attributes);
 
@@ -107,9 +107,15 @@ impl Item {
         self.text("pk").and_then(keys::id_of).unwrap_or_default()
     }
 
+    /// The state; `None` for one that a newer version wrote.
+    pub(super) fn known_state(&self) -> Option<JobState> {
+        self.text("st").and_then(|state| state.parse().ok())
+    }
+
+    /// The state. A job in one that a newer version wrote is shown as scheduled: it has not ended, and
+    /// [claims](Self::known_state) leave it alone.
     pub(super) fn state(&self) -> JobState {
-        // A state that a newer version wrote: not to be run, not to be ended.
-        self.text("st").and_then(|state| state.parse().ok()).unwrap_or(JobState::Waiting)
+        self.known_state().unwrap_or(JobState::Scheduled)
     }
 
     pub(super) fn attempt(&self) -> u32 {
@@ -128,7 +134,7 @@ impl Item {
         self.0.contains_key("lean")
     }
 
-    /// Whether it counts as gone, though DynamoDB has not deleted it yet.
+    /// Whether it has expired, even if DynamoDB has not deleted it yet.
     pub(super) fn has_expired(&self, now: Timestamp) -> bool {
         self.number::<i64>("ttl").is_some_and(|ttl| ttl <= now.as_second())
     }
@@ -141,7 +147,7 @@ impl Item {
         self.text("j").unwrap_or_default()
     }
 
-    /// Whom the id belongs to.
+    /// The owner of the id.
     pub(super) fn owner_job(&self) -> JobOwner {
         JobOwner { job: self.job().to_owned(), queue: self.queue().to_owned() }
     }
@@ -160,31 +166,26 @@ impl Item {
         list.iter().filter_map(|value| serde_json::from_str(value.as_s().ok()?).ok()).collect()
     }
 
-    /// The history with one attempt more, the oldest gone where there are too many.
+    /// The history with one more attempt; drops the oldest if there are too many.
     pub(super) fn history_and(&self, attempt: Attempt) -> AttributeValue {
         let mut history = self.history();
         Record::push_attempt(&mut history, attempt);
         AttributeValue::L(history.iter().map(self::attempt).collect())
     }
 
-    /// The running attempt, should it turn out to be lost.
+    /// The running attempt, recorded as lost.
     pub(super) fn lost_attempt(&self) -> Attempt {
         self.running_attempt(self.lease_until(), AttemptOutcome::Lost, "its host ended without a word")
     }
 
-    /// The running attempt, ended by somebody else than its worker.
+    /// The running attempt, ended by something other than its worker.
     pub(super) fn running_attempt(&self, ended_at: Timestamp, outcome: AttemptOutcome, error: &str) -> Attempt {
-        Attempt {
-            number: self.attempt(),
-            started_at: self.time("b").unwrap_or(ended_at),
-            ended_at,
-            host: self.text("h").unwrap_or_default().to_owned(),
-            outcome,
-            error: Some(ErrorText::new(error)),
-        }
+        let ran = (self.time("b").unwrap_or(ended_at), ended_at);
+        Attempt::new(self.attempt(), self.text("h").unwrap_or_default(), ran, outcome)
+            .with_error(Some(ErrorText::new(error)))
     }
 
-    /// In how many pieces the message lies beside the record.
+    /// The number of the message's pieces beside the record.
     pub(super) fn pieces(&self) -> u32 {
         self.number("mp").unwrap_or(0)
     }
@@ -193,7 +194,7 @@ impl Item {
         self.text("p").and_then(|text| serde_json::from_str(text).ok())
     }
 
-    /// The record, with the message's text where it lies beside it.
+    /// The record, with the message's text if it is stored beside it.
     pub(super) fn record(&self, beside: Option<&str>) -> Result<Record, StoreError> {
         let broken = |what: &str| {
             StoreError::new(StoreErrorKind::Invalid, format_args!("the table's record of job {} {what}", self.id()))
@@ -207,23 +208,18 @@ impl Item {
         let state = self.state();
         let created_at = self.time("c").unwrap_or(Timestamp::UNIX_EPOCH);
         let running = state == JobState::Running;
-        Ok(Record {
-            id,
-            queue: self.queue().to_owned(),
-            state,
-            message: Arc::new(message),
-            created_at,
-            due_at: self.time("d").unwrap_or(created_at),
-            attempt: self.attempt(),
-            started_at: self.time("b").filter(|_| running),
-            lease_until: self.time("l").filter(|_| running),
-            finished_at: self.time("f").filter(|_| state.is_final()),
-            output: self.raw("u"),
-            progress: self.progress(),
-            checkpoint: self.raw("k"),
-            attempts: self.history(),
-            reason: self.text("y").filter(|_| state == JobState::Cancelled).map(ToOwned::to_owned),
-        })
+        let mut record = Record::new(id, self.queue(), state, Arc::new(message), created_at);
+        record.due_at = self.time("d").unwrap_or(created_at);
+        record.attempt = self.attempt();
+        record.started_at = self.time("b").filter(|_| running);
+        record.lease_until = self.time("l").filter(|_| running);
+        record.finished_at = self.time("f").filter(|_| state.is_final());
+        record.output = self.raw("u");
+        record.progress = self.progress();
+        record.checkpoint = self.raw("k");
+        record.attempts = self.history();
+        record.reason = self.text("y").filter(|_| state == JobState::Cancelled).map(ToOwned::to_owned);
+        Ok(record)
     }
 }
 
@@ -232,16 +228,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fifty_long_errors_fit_beside_everything_else() {
+    fn fifty_long_errors_fit_in_an_item() {
         let long = ErrorText { message: "ü".repeat(4000), chain: vec!["cause ".repeat(600); 16] };
-        let attempt_of = |error: ErrorText| Attempt {
-            number: 1,
-            started_at: Timestamp::UNIX_EPOCH,
-            ended_at: Timestamp::UNIX_EPOCH,
-            host: "lambda some-stack-some-function 2026/11/24/[$LATEST]0123456789abcdef0123456789abcdef".into(),
-            outcome: AttemptOutcome::Error,
-            error: Some(error),
-        };
+        let host = "lambda some-stack-some-function 2026/11/24/[$LATEST]0123456789abcdef0123456789abcdef";
+        let ran = (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH);
+        let attempt_of = |error: ErrorText| Attempt::new(1, host, ran, AttemptOutcome::Error).with_error(Some(error));
         let size = attempt(&attempt_of(long)).as_s().unwrap().len();
         assert!(size * Record::MAX_HISTORY < 110_000, "{size}");
         let short = ErrorText { message: "no".into(), chain: vec!["because".into(), "x".repeat(5000)] };

@@ -1,4 +1,4 @@
-//! What a running attempt tells about itself.
+//! Data that a running attempt reports.
 
 use lamplighter::{
     JobId, JobState,
@@ -14,12 +14,17 @@ use super::{
 };
 
 impl Dynamo {
-    /// Keeps a note. An attempt that tells anything runs for a while, and is listed among those.
-    pub(crate) async fn write_note(&self, id: &JobId, token: Token, note: JobData) -> Result<LeaseStatus, StoreError> {
+    /// Writes job data. An attempt that reports anything runs for a while, and is listed among long ones.
+    pub(crate) async fn write_job_data(
+        &self,
+        id: &JobId,
+        token: Token,
+        data: JobData,
+    ) -> Result<LeaseStatus, StoreError> {
         let update = held(token)
-            .set_some("p", note.progress.as_ref().and_then(json))
-            .set_some("k", note.checkpoint.as_ref().map(|checkpoint| text(checkpoint.get())))
-            // Something must be written: the number says nothing new.
+            .set_some("p", data.progress.as_ref().and_then(json))
+            .set_some("k", data.checkpoint.as_ref().map(|checkpoint| text(checkpoint.get())))
+            // Something must be written: the number stays the same.
             .set("n", number(token.attempt));
         let item = match self.update(id.as_str(), update).await? {
             Written::Applied(item) => item,
@@ -40,7 +45,7 @@ impl Dynamo {
     }
 }
 
-/// Only while the attempt holds its lease.
+/// Adds the condition that the attempt holds its lease.
 pub(super) fn held(token: Token) -> Update {
     Update::new()
         .when("#st = :running AND #n = :attempt AND #o = :owner")

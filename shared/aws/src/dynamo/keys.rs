@@ -1,24 +1,24 @@
 //! Keys of the table and of its listing.
 //!
-//! A job's record is the item `JOB#id`, `#`. What belongs to it lies beside it under other sort keys, so that one query
-//! finds all: the pieces of a large message (`M#0`, `M#1`, …), and the entry of a job that is due later (`DUE`).
+//! A job's record is the item `JOB#id`, `#`. Its other items are beside it under other sort keys, so that one query
+//! finds them all: the pieces of a large message (`M#0`, `M#1`, …), and the entry of a job that is due later (`DUE`).
 //!
-//! The index `listing` is sparse: it holds the keys of records that are to be listed. Its partitions are a class of
-//! states in a month, spread over shards, since an index keyed by a bare state would throttle the whole table (Amazon
-//! DynamoDB Developer Guide, "Using write sharding to distribute workloads evenly"). Within a partition entries stand by
-//! the moment at which the table came to know the job, and their keys tell its id, queue and name, so that listings by
-//! those read no records that they do not show.
+//! The index `listing` is sparse: it holds the keys of records that are listed. Its partitions are a class of states in
+//! a month, spread over shards, since an index keyed by a bare state would throttle the whole table (Amazon DynamoDB
+//! Developer Guide, "Using write sharding to distribute workloads evenly"). Within a partition, entries are sorted by
+//! the moment at which the job was added, and their keys hold its id, queue and name, so that listings by those read no
+//! records that they do not show.
 
 use std::ops::RangeInclusive;
 
 use jiff::{Timestamp, tz::Offset};
 use lamplighter::{JobId, JobState, message::Message};
 
-/// What begins the partition key of everything that belongs to a job.
+/// The prefix of the partition keys of everything that belongs to a job.
 const JOB: &str = "JOB#";
 /// The sort key of the record itself.
 pub(super) const RECORD: &str = "#";
-/// What begins the sort keys of a large message's pieces.
+/// The prefix of the sort keys of a large message's pieces.
 pub(super) const PIECE: &str = "M#";
 /// The sort key of the entry of a job that is due later.
 pub(super) const DUE: &str = "DUE";
@@ -26,7 +26,7 @@ pub(super) const DUE: &str = "DUE";
 /// Shards of a class in a month.
 pub(super) const SHARDS: u8 = 4;
 
-/// The month in which this layout was made: nothing in any table is older.
+/// The month in which this layout was introduced: no table has anything older.
 const FIRST_MONTH: Month = Month { year: 2026, month: 11 };
 
 pub(super) fn job_key(id: &str) -> String {
@@ -41,12 +41,11 @@ pub(super) fn id_of(key: &str) -> Option<&str> {
 /// States that are listed together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Class {
-    /// Queued, or running for a short time: going from one to the other costs the index nothing.
+    /// Queued, or running for a short time: a change between the two does not touch the index.
     Open,
-    /// Running for a while, or telling its progress.
+    /// Running for a while, or reporting progress.
     Long,
     Scheduled,
-    Waiting,
     Retrying,
     Succeeded,
     Failed,
@@ -54,23 +53,14 @@ pub(super) enum Class {
 }
 
 impl Class {
-    pub(super) const ALL: [Self; 8] = [
-        Self::Open,
-        Self::Long,
-        Self::Scheduled,
-        Self::Waiting,
-        Self::Retrying,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Cancelled,
-    ];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Open, Self::Long, Self::Scheduled, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
 
-    const fn letter(self) -> char {
+    const fn prefix(self) -> char {
         match self {
             Self::Open => 'o',
             Self::Long => 'l',
             Self::Scheduled => 's',
-            Self::Waiting => 'w',
             Self::Retrying => 'r',
             Self::Succeeded => 'u',
             Self::Failed => 'f',
@@ -78,12 +68,11 @@ impl Class {
         }
     }
 
-    /// Where records of a state stand.
+    /// The class where records of a state are listed.
     pub(super) const fn of(state: JobState) -> Self {
         match state {
             JobState::Queued | JobState::Running => Self::Open,
             JobState::Scheduled => Self::Scheduled,
-            JobState::Waiting => Self::Waiting,
             JobState::Retrying => Self::Retrying,
             JobState::Succeeded => Self::Succeeded,
             JobState::Failed => Self::Failed,
@@ -91,13 +80,12 @@ impl Class {
         }
     }
 
-    /// Where records of a state may stand.
+    /// The classes where records of a state may be listed.
     pub(super) const fn all_of(state: JobState) -> &'static [Self] {
         match state {
             JobState::Running => &[Self::Open, Self::Long],
             JobState::Queued => &[Self::Open],
             JobState::Scheduled => &[Self::Scheduled],
-            JobState::Waiting => &[Self::Waiting],
             JobState::Retrying => &[Self::Retrying],
             JobState::Succeeded => &[Self::Succeeded],
             JobState::Failed => &[Self::Failed],
@@ -105,13 +93,12 @@ impl Class {
         }
     }
 
-    /// The one state of all its records; `None` where the key does not tell.
+    /// The one state of all its records; `None` if it has several.
     pub(super) const fn state(self) -> Option<JobState> {
         match self {
             Self::Open => None,
             Self::Long => Some(JobState::Running),
             Self::Scheduled => Some(JobState::Scheduled),
-            Self::Waiting => Some(JobState::Waiting),
             Self::Retrying => Some(JobState::Retrying),
             Self::Succeeded => Some(JobState::Succeeded),
             Self::Failed => Some(JobState::Failed),
@@ -121,7 +108,7 @@ impl Class {
 
     /// The partition of a class in a month.
     pub(super) fn partition(self, month: Month, shard: u8) -> String {
-        format!("{}#{:04}-{:02}#{shard}", self.letter(), month.year, month.month)
+        format!("{}#{:04}-{:02}#{shard}", self.prefix(), month.year, month.month)
     }
 }
 
@@ -145,24 +132,24 @@ impl Month {
         }
     }
 
-    /// The months that may hold something of these moments, newest first.
+    /// The months that may hold records of these moments, newest first.
     pub(super) fn back(moments: RangeInclusive<Timestamp>) -> impl Iterator<Item = Self> {
         let (last, first) = (Self::of(*moments.end()), Self::of(*moments.start()).max(FIRST_MONTH));
         std::iter::successors(Some(last), |month| Some(month.before())).take_while(move |month| *month >= first)
     }
 }
 
-/// Since when a job counts as known: the producer's moment, where it lies in the past.
+/// When a job counts as created: the producer's moment, if it is in the past.
 pub(super) fn known_since(message: &Message, now: Timestamp) -> Timestamp {
     message.enqueued_at.filter(|at| *at <= now && *at > Timestamp::UNIX_EPOCH).unwrap_or(now)
 }
 
-/// A moment as the table keeps it: nanoseconds since 1970, which reach to 2262.
+/// A moment as stored in the table: nanoseconds since 1970, which reach to 2262.
 pub(super) fn nanos(moment: Timestamp) -> i64 {
     i64::try_from(moment.as_nanosecond()).unwrap_or(if moment < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX })
 }
 
-/// The moment that the table keeps as this number.
+/// The moment of a number in the table.
 pub(super) fn moment(nanos: i64) -> Timestamp {
     Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::MAX)
 }
@@ -173,12 +160,12 @@ pub(super) struct ListingKey(String);
 
 impl ListingKey {
     pub(super) fn new(created_at: Timestamp, id: &JobId, queue: &str, job: &str) -> Self {
-        // Nothing in a table is older than its layout, and a moment beyond the clock's would not be listed.
+        // Nothing in a table is older than its layout, and a moment in the future would not be listed.
         let nanos = nanos(created_at).max(0);
         Self(format!("{nanos:019}#{id}#{queue}#{job}"))
     }
 
-    /// A place that was written down; `None` when it is none.
+    /// Parses a listing key; `None` if it is not valid.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let listing_key = Self(text.to_owned());
         (listing_key.parts().all(|part| !part.is_empty())
@@ -187,7 +174,7 @@ impl ListingKey {
         .then_some(listing_key)
     }
 
-    /// The first place of a moment: what is older stands before it.
+    /// The first key of a moment: older records are before it.
     pub(super) fn start_of(moment: Timestamp) -> String {
         format!("{:019}", nanos(moment).max(0))
     }
@@ -220,7 +207,7 @@ impl ListingKey {
         &self.0
     }
 
-    /// The partition of the listing in which it stands.
+    /// The partition of the listing that it is in.
     pub(super) fn partition(&self, class: Class) -> String {
         class.partition(Month::of(self.created_at()), shard(self.id()))
     }
@@ -241,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_tells_what_it_was_made_of_and_sorts_by_time() {
+    fn listing_keys_round_trip_and_sort_by_time() {
         let id = JobId::new("order:42@blue").unwrap();
         let listing_key = ListingKey::new(at("2026-12-31T23:59:59.123456789Z"), &id, "web-hooks", "invoice.send");
         let again = ListingKey::parse(listing_key.as_str()).unwrap();
@@ -272,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn every_state_is_found_where_it_is_listed() {
+    fn every_state_is_found_in_its_classes() {
         for state in JobState::ALL {
             assert!(Class::all_of(state).contains(&Class::of(state)));
             assert!(Class::all_of(state).iter().all(|class| class.state().is_none_or(|own| own == state)));

@@ -1,7 +1,7 @@
-//! Listing and counting, by the sparse index.
+//! Listing and counting records, by the sparse index.
 //!
-//! A page is merged from the shards of the classes in question, a month at a time, newest first. Keys tell job, queue and
-//! time, so that only records which are shown are read; of those that are queued or running, the record tells which.
+//! A page is merged from the shards of the classes in question, a month at a time, newest first. Keys hold job, queue
+//! and time, so that only records on the page are read; whether one is queued or running is read from the record.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
@@ -18,16 +18,16 @@ use super::{
 };
 use crate::sdk::explain;
 
-/// The longest page.
+/// The largest page.
 const LONGEST: usize = 1000;
-/// The page of those who name no limit.
+/// The page size without a limit.
 const USUAL: usize = 50;
-/// Keys that one page looks at, at most. A page may then be short, and the next one goes on behind it.
+/// The largest number of keys that one page reads. The page may then be short, and the next one continues behind it.
 const LOOKED_AT: usize = 5000;
-/// Entries that one query of the index is asked for.
+/// Entries read by one query of the index.
 const PORTION: i32 = 200;
 
-/// A moment that no clock of ours is ahead by.
+/// No clock is ahead by more than this.
 const AHEAD: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 /// One partition of the index, read from its newest entry backwards.
@@ -36,7 +36,7 @@ struct Shard {
     low: String,
     high: String,
     found: VecDeque<ListingKey>,
-    /// Where the next query goes on; `None` when there is none.
+    /// Where the next query continues; `None` at the end.
     next: Option<Option<Attributes>>,
 }
 
@@ -45,7 +45,7 @@ impl Dynamo {
         let after = match &query.cursor {
             None => None,
             Some(cursor) => Some(ListingKey::parse(cursor).ok_or_else(|| {
-                let text = format!("{cursor:?} is no cursor of a listing of table {}", self.table());
+                let text = format!("{cursor:?} is not a cursor of table {}; list again without one", self.table());
                 StoreError::new(StoreErrorKind::Invalid, text)
             })?),
         };
@@ -56,7 +56,7 @@ impl Dynamo {
         let since = query.since.unwrap_or(Timestamp::UNIX_EPOCH);
         let classes = query.state.map_or(&Class::ALL[..], Class::all_of);
         let mut records: Vec<Record> = Vec::with_capacity(limit);
-        // A record that changes its class meanwhile may be met in both.
+        // A record that changes its class meanwhile may be found in both.
         let mut met = HashSet::new();
         let mut looked_at = 0;
         for month in Month::back(since..=end) {
@@ -92,7 +92,7 @@ impl Dynamo {
         let mut records = Vec::with_capacity(items.len());
         for listing_key in places {
             let Some(item) = items.remove(listing_key.id()) else { continue };
-            // The index is behind the table by a moment.
+            // The index is a moment behind the table.
             if state.is_some_and(|state| state != item.state()) {
                 continue;
             }
@@ -153,7 +153,8 @@ impl Dynamo {
         Ok(counts)
     }
 
-    /// Reads on in a shard until something is found, or its end: a page of the index may be empty and not be the last.
+    /// Reads more of a shard, until something is found or it ends: a page of the index may be empty and not be the
+    /// last.
     async fn fill(&self, shard: &mut Shard) -> Result<(), StoreError> {
         while shard.found.is_empty() && shard.next.is_some() {
             self.read_shard(shard, PORTION).await?;
@@ -161,7 +162,7 @@ impl Dynamo {
         Ok(())
     }
 
-    /// Reads on in a shard.
+    /// Reads the next page of a shard.
     async fn read_shard(&self, shard: &mut Shard, portion: i32) -> Result<(), StoreError> {
         let Some(from) = shard.next.take() else { return Ok(()) };
         let query = self.client().await?.query().table_name(self.table()).index_name(Self::LISTING);
@@ -208,7 +209,7 @@ fn fits(listing_key: &ListingKey, query: &ListQuery) -> bool {
         && query.queue.as_ref().is_none_or(|queue| queue == listing_key.queue())
 }
 
-/// Shards, merged: the newest of their heads comes next.
+/// Merged shards: the newest of their first entries comes next.
 struct Merge {
     shards: Vec<Shard>,
 }

@@ -1,7 +1,7 @@
-//! What one job at a time may hold: an item for each key that is held, with a lease of its own.
+//! Locks that one job at a time may hold: an item for each key that is held, with its own lease.
 //!
-//! It is taken before the job is claimed and let go after the job is settled: so whoever runs has it, and a crash in
-//! between leaves it taken for no longer than the lease.
+//! A lock is taken before the job is claimed and released after the job is settled: so a running job always has it, and
+//! a crash in between leaves it taken for no longer than the lease.
 
 use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::ReturnValuesOnConditionCheckFailure};
 use lamplighter::{
@@ -17,16 +17,16 @@ use super::{
 };
 use crate::sdk::explain;
 
-/// How soon a job asks again that waits for another: the other one may end at any time.
-const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(15);
+/// How soon a job that waits for a lock tries again: the other job may end at any time.
+const TRY_AGAIN: std::time::Duration = std::time::Duration::from_secs(15);
 
-/// The longest that letting go may take.
-const LET_GO: std::time::Duration = std::time::Duration::from_secs(1);
+/// The longest time for releasing a lock.
+const RELEASE_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Whether a key was to be had.
+/// Whether a lock was taken.
 enum Taken {
     Ours,
-    /// Another job holds it until then, or another attempt of this one.
+    /// Another job, or another attempt of this one, holds it until then.
     Held {
         by: String,
         until: Timestamp,
@@ -38,17 +38,18 @@ fn lock_key(key: &str) -> String {
 }
 
 impl Dynamo {
-    /// Claims a job that must hold something alone.
-    pub(super) async fn claim_with_lock(&self, request: &ClaimRequest, alone: &Lock) -> Result<Claim, StoreError> {
-        let (by, until) = match self.take(request, alone, None).await? {
-            Taken::Ours => return self.claim_holding(request, alone).await,
+    /// Claims a job that needs a lock.
+    pub(super) async fn claim_with_lock(&self, request: &ClaimRequest, lock: &Lock) -> Result<Claim, StoreError> {
+        let (by, until) = match self.take(request, lock, None).await? {
+            Taken::Ours => return self.claim_holding(request, lock).await,
             Taken::Held { by, until } => (by, until),
         };
         if by == request.id.as_str() {
-            // Its own attempt runs, and says so; or it ended without letting go, and the next one takes over.
+            // Its own attempt still runs, which the claim shows; or it ended without releasing, and the next one takes
+            // over.
             let claim = self.claim_job(request).await?;
             if matches!(claim, Claim::Run { .. }) {
-                self.take(request, alone, Some(&by)).await?;
+                self.take(request, lock, Some(&by)).await?;
             }
             return Ok(claim);
         }
@@ -62,25 +63,25 @@ impl Dynamo {
             Some(item) => item.state() == JobState::Running || item.attempt() > 0,
             None => false,
         };
-        match &alone.on_busy {
+        match &lock.on_busy {
             OnBusy::Cancel { reason } if !begun => self.cancel_unbegun(request, reason, Answer::Skipped).await,
-            _ => Ok(Claim::Locked(until.min(now.saturating_add(ASK_AGAIN).unwrap_or(until)))),
+            _ => Ok(Claim::Locked(until.min(now.saturating_add(TRY_AGAIN).unwrap_or(until)))),
         }
     }
 
-    /// The key is ours. It stays so only if the job runs.
-    async fn claim_holding(&self, request: &ClaimRequest, alone: &Lock) -> Result<Claim, StoreError> {
+    /// Claims the job while holding the lock, which is kept only if the job runs.
+    async fn claim_holding(&self, request: &ClaimRequest, lock: &Lock) -> Result<Claim, StoreError> {
         let claim = self.claim_job(request).await;
         if !matches!(claim, Ok(Claim::Run { .. })) {
-            self.let_go(&alone.key, request.owner).await;
+            self.release_lock(&lock.key, request.owner).await;
         }
         claim
     }
 
-    /// Takes a key that is free, or that `from` holds.
-    async fn take(&self, request: &ClaimRequest, alone: &Lock, from: Option<&str>) -> Result<Taken, StoreError> {
+    /// Takes a lock that is free, or that `from` holds.
+    async fn take(&self, request: &ClaimRequest, lock: &Lock, from: Option<&str>) -> Result<Taken, StoreError> {
         let call = self.client().await?.update_item().table_name(self.table());
-        let call = call.key("pk", text(lock_key(&alone.key))).key("sk", text(RECORD));
+        let call = call.key("pk", text(lock_key(&lock.key))).key("sk", text(RECORD));
         let sent = call
             .update_expression("SET #o = :owner, #l = :until, #j = :id, #ttl = :ttl")
             .condition_expression("attribute_not_exists(pk) OR #l <= :now OR #o = :owner OR #j = :from")
@@ -105,16 +106,16 @@ impl Dynamo {
                     let by = held.job().to_owned();
                     Ok(Taken::Held { by, until: held.lease_until() })
                 }
-                _ => Err(explain(&error, &format!("take {:?} in table {}", alone.key, self.table()))),
+                _ => Err(explain(&error, &format!("take {:?} in table {}", lock.key, self.table()))),
             },
         }
     }
 
-    /// Lets go of a key, if it is held under that owner. Where that cannot be done soon, its lease ends by itself: what
-    /// has been written already is not held up by it.
-    pub(super) async fn let_go(&self, key: &str, owner: u64) {
-        if tokio::time::timeout(LET_GO, self.delete_lock(key, owner)).await.is_err() {
-            tracing::warn!(key, "held until its lease ends: the table did not answer");
+    /// Releases a lock, if that owner holds it. If that takes too long, the lock ends with its lease: writes that are
+    /// done already are not delayed by it.
+    pub(super) async fn release_lock(&self, key: &str, owner: u64) {
+        if tokio::time::timeout(RELEASE_LIMIT, self.delete_lock(key, owner)).await.is_err() {
+            tracing::warn!(key, "the lock stays held until its lease ends: the table did not answer");
         }
     }
 
@@ -131,11 +132,11 @@ impl Dynamo {
                 Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
                     Ok(())
                 }
-                Err(error) => Err(explain(&error, &format!("let go of {key:?} in table {}", self.table()))),
+                Err(error) => Err(explain(&error, &format!("release {key:?} in table {}", self.table()))),
             }
         };
         if let Err(error) = delete.await {
-            tracing::warn!(key, %error, "held until its lease ends");
+            tracing::warn!(key, %error, "the lock stays held until its lease ends");
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Records in one DynamoDB table, with the layout of [`keys`] and [`item`].
 //!
-//! Every write is one conditional update of one item. Where its condition does not hold, DynamoDB gives the item as it
-//! is, so that the answer costs no further call; where an answer is lost and the SDK asks again, the item tells by `z`
-//! that the write was ours.
+//! Every write is one conditional update of one item. If its condition fails, DynamoDB returns the current item, so
+//! that the answer needs no further call; if an answer is lost and the SDK tries again, the item's `z` shows that the
+//! write was ours.
 //!
 //! | operation | lean | full |
 //! | --- | --- | --- |
-//! | enqueue | nothing; with an id of the sender's own 1 | 2 |
+//! | enqueue | nothing; with a caller-supplied id 1 | 2 |
 //! | first claim | 1 | 1 |
 //! | success | 1 | 3 |
 //! | claim of a retry | 2, and 1 of the listing | 2, and 2 of the listing |
@@ -59,17 +59,17 @@ use self::{
 };
 use crate::sdk::{AwsClients, explain};
 
-/// Calls under way at once.
+/// Concurrent calls.
 const CALLS_AT_ONCE: usize = 32;
-/// Tries at a record that others change at the same time.
+/// Tries at a record that others change concurrently.
 const TRIES: usize = 5;
-/// How long the pieces of a large message are kept beyond its life, for whoever looks at its job afterwards.
+/// How long the pieces of a large message are kept after its message has expired, for later reads of its job.
 const PIECES_KEPT: Duration = Duration::from_secs(90 * 86_400);
-/// How long a message lives at the most (Amazon SQS Developer Guide, "Message quotas"), and a day: a lean record that is
-/// not touched for so long has no message any more.
+/// The longest life of a message (Amazon SQS Developer Guide, "Message quotas"), and a day: a lean record that is
+/// untouched for so long has no message any more.
 const MESSAGE_LIFE: Duration = Duration::from_secs(15 * 86_400);
 
-/// Records in a DynamoDB table. Cloning is cheap, and clones share one client, which is made at first use.
+/// Records in a DynamoDB table. Cloning is cheap, and clones share one client, which is created at first use.
 #[derive(Clone)]
 pub(crate) struct Dynamo(Arc<Inner>);
 
@@ -80,11 +80,11 @@ struct Inner {
     env: Env,
 }
 
-/// What became of a conditional write.
+/// The result of a conditional write.
 enum Written {
     /// The item as it is now.
     Applied(Item),
-    /// The condition did not hold: the item as it is, if there is one.
+    /// The condition failed: the current item, if there is one.
     Refused(Option<Item>),
 }
 
@@ -123,13 +123,13 @@ impl Dynamo {
         format!("{what} the record of job {id} in table {}", self.0.table)
     }
 
-    /// Asks for the right to run each job.
+    /// Claims each job.
     pub(crate) async fn claim(&self, requests: &[ClaimRequest], by: Instant) -> Vec<Result<Claim, StoreError>> {
         let table = self.table();
         each(requests.iter().map(|request| answered(by, table, self.claim_one(request))).collect()).await
     }
 
-    /// Writes down how attempts ended.
+    /// Settles attempts.
     pub(crate) async fn settle(
         &self,
         requests: &[Completion],
@@ -164,27 +164,27 @@ impl Dynamo {
     }
 }
 
-/// What a call answers, if it does so in time. It may have been done all the same.
+/// A call's answer, if it comes in time. After a timeout, the call may still have been done.
 async fn answered<T>(
     by: Instant,
     table: &str,
     call: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let late = || StoreError::unavailable(format_args!("table {table} gave no answer in time"));
+    let late = || StoreError::unavailable(format_args!("table {table} did not answer in time"));
     timeout_at(by, call).await.unwrap_or_else(|_| Err(late()))
 }
 
-/// Makes calls, many at once, and gives the answers in their order.
+/// Makes calls concurrently, and returns the answers in their order.
 async fn each<F: Future>(calls: Vec<F>) -> Vec<F::Output> {
     stream::iter(calls).buffered(CALLS_AT_ONCE).collect().await
 }
 
-/// Others change the record all the time.
+/// The error for a record that others keep changing.
 fn contended(id: &str) -> StoreError {
     StoreError::unavailable(format_args!("the record of job {id} was changed by others {TRIES} times in a row"))
 }
 
-/// The listing's key of a record, or none.
+/// The listing's key of a record, if it is listed.
 fn listed(update: Update, at: Option<(&keys::ListingKey, keys::Class)>) -> Update {
     match at {
         Some((listing_key, class)) => {
@@ -197,7 +197,7 @@ fn listed(update: Update, at: Option<(&keys::ListingKey, keys::Class)>) -> Updat
 /// Seconds since 1970 after which DynamoDB may delete an item.
 fn expiry(from: lamplighter::Timestamp, time: Duration) -> aws_sdk_dynamodb::types::AttributeValue {
     let at = from.saturating_add(time).unwrap_or(lamplighter::Timestamp::MAX);
-    // Rounded up: not before the time has passed.
+    // Rounded up, so that it is not deleted early.
     item::number(at.as_second().saturating_add(1))
 }
 

@@ -1,4 +1,4 @@
-//! Records that may have been left behind, found by a walk through the listing that goes on where it last stopped.
+//! Records that may have been left behind, found by a walk through the listing that continues where it last stopped.
 
 use lamplighter::{
     JobState, Timestamp, Tracking,
@@ -20,19 +20,19 @@ use crate::sdk::explain;
 
 /// Classes in which a job waits for something.
 const CLASSES: [Class; 4] = [Class::Open, Class::Long, Class::Retrying, Class::Scheduled];
-/// Partitions that a round goes through, at most: with the months there come more, and a round must not become dearer.
+/// The largest number of partitions in a round: there are more every month, and a round must not cost more.
 const A_ROUND: usize = 32;
-/// The key of the item that keeps the walk's place.
+/// The key of the item that stores the walk's position.
 const META: &str = "META";
 const WALK: &str = "walk";
 
-/// Where a walk stands: the partition, and behind which place in it.
+/// The position of a walk: the partition, and the last place in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Walk {
     /// The partition's number, in the order of months, classes and shards.
     partition: usize,
     after: String,
-    /// Partitions that this round has gone through.
+    /// Partitions that this round has completed.
     #[serde(skip)]
     begun: usize,
 }
@@ -43,21 +43,21 @@ pub(crate) struct Orphan {
     pub(crate) id: String,
     pub(crate) queue: String,
     pub(crate) job: String,
-    /// The end of its lease, where it runs.
+    /// The end of its lease, if it runs.
     pub(crate) lease_until: Option<Timestamp>,
     /// Since when it could have run, or has last been given a message.
     pub(crate) untouched_since: Timestamp,
     item: Item,
 }
 
-/// What became of a record that was left behind.
+/// The result of repairing a record.
 #[derive(Debug)]
 pub(crate) enum Repaired {
     /// It has changed meanwhile.
     Changed,
-    /// It is queued, and this message is to be sent; its last attempt may have been lost.
+    /// It is queued, and this message has to be sent; its last attempt may have been lost.
     Send { submission: Box<EnqueueRequest>, lost: bool },
-    /// Its last attempt was lost, and there are no more.
+    /// Its last attempt was lost, and it has no more.
     Failed { attempts: u32, error: ErrorText },
 }
 
@@ -71,7 +71,7 @@ impl Dynamo {
         Ok(kept.unwrap_or_default())
     }
 
-    /// Writes down where the walk stopped. Two at once go the same way twice, and no more.
+    /// Stores where the walk stopped. Two concurrent walks only do the same work twice.
     pub(crate) async fn keep_walk(&self, walk: &Walk) -> Result<(), StoreError> {
         let at = serde_json::to_string(walk).unwrap_or_default();
         let put = self.client().await?.put_item().table_name(self.table());
@@ -79,8 +79,8 @@ impl Dynamo {
         put.send().await.map(|_| ()).map_err(|error| explain(&error, &format!("write to table {}", self.table())))
     }
 
-    /// The next records on the walk that the table has known since before that moment. `None`: it has been all around, or
-    /// far enough for a round.
+    /// The next records on the walk that were added before that moment. `None`: the walk is complete, or long enough
+    /// for a round.
     pub(crate) async fn next_left(
         &self,
         walk: &mut Walk,
@@ -120,7 +120,7 @@ impl Dynamo {
         before: Timestamp,
         most: usize,
     ) -> Result<Vec<ListingKey>, StoreError> {
-        // One character behind the last place: between bounds that both count.
+        // One character behind the last place: `BETWEEN` includes both bounds.
         let low = if after.is_empty() { "0".to_owned() } else { format!("{after}!") };
         let high = ListingKey::start_of(before);
         if low > high {
@@ -139,7 +139,7 @@ impl Dynamo {
         Ok(items.filter_map(|item| ListingKey::parse(item.text("lsk")?)).collect())
     }
 
-    /// Makes a record ready for a new message, or ends it, as long as it is still as it was found.
+    /// Prepares a record for a new message, or ends it, if it has not changed since it was read.
     pub(crate) async fn repair(&self, left: &Orphan, now: Timestamp) -> Result<Repaired, StoreError> {
         let item = &left.item;
         let lost = item.state() == JobState::Running;

@@ -1,5 +1,5 @@
-//! Messages beside their records. Each write to a record costs by its size, so a message of more than a few hundred bytes
-//! lies in items of its own, which are written once.
+//! Messages beside their records. Each write to a record costs by its size, so a message of more than a few hundred
+//! bytes is stored in items of its own, which are written once.
 
 use std::time::Duration;
 
@@ -13,20 +13,19 @@ use super::{
 };
 use crate::sdk::explain;
 
-/// The longest message that lies in the record itself, in bytes: with it, and a history of one attempt, a record stays
-/// below the kilobyte that one write unit pays for.
+/// The largest message that is stored in the record itself, in bytes: with it, and a history of one attempt, a record
+/// stays below the kilobyte of one write unit.
 const INLINE: usize = 320;
 
 /// Bytes in one piece: an item has at most 400 KB (Amazon DynamoDB Developer Guide, "Service quotas").
 const PIECE_BYTES: usize = 350 * 1024;
 
-/// How the record holds a message: itself, or the number of its pieces.
+/// A message in its record: inline, or the number of its pieces.
 pub(super) fn message(json: &str) -> (&'static str, AttributeValue) {
     if json.len() <= INLINE { ("m", text(json)) } else { ("mp", number(cut(json).count())) }
 }
 
-/// Until when the pieces of a job that is due then are kept: as long as its message may live, and its failure be looked
-/// at.
+/// How long the pieces of a job that is due then are kept: as long as its message may live, and its failure be read.
 pub(super) fn kept(due_at: Timestamp, retention: Duration) -> AttributeValue {
     expiry(due_at, MESSAGE_LIFE.saturating_add(retention))
 }
@@ -47,14 +46,15 @@ fn cut(json: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What the keys of a writer's pieces begin with.
+/// The prefix of the keys of a writer's pieces.
 pub(super) fn of_writer(writer: u64) -> String {
     format!("{PIECE}{writer:016x}#")
 }
 
 impl Dynamo {
-    /// Writes the pieces of a message that does not fit into its record, for the record that `writer` makes. They are
-    /// written before it is known whether there is to be such a record, so they must not be another one's.
+    /// Writes the pieces of a message that does not fit into its record, for the record that `writer` creates. They are
+    /// written before it is known whether that record will be created, so they must not overwrite another record's
+    /// pieces.
     pub(super) async fn write_pieces(
         &self,
         id: &str,
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pieces_are_cut_between_characters_and_make_the_whole() {
+    fn pieces_split_between_characters_and_join_again() {
         for json in ["ü".repeat(400_000), "x".repeat(PIECE_BYTES), "x".repeat(PIECE_BYTES + 1), "{}".into()] {
             let pieces: Vec<_> = cut(&json).collect();
             assert!(pieces.iter().all(|piece| piece.len() <= PIECE_BYTES && !piece.is_empty()));

@@ -20,17 +20,17 @@ use crate::sdk::explain;
 const BATCH: usize = 100;
 
 impl Dynamo {
-    /// Makes a connection to DynamoDB by a call that changes nothing, which is tried once and costs half a read unit.
+    /// Opens a connection to DynamoDB by a call that changes nothing, which is tried once and costs half a read unit.
     pub(crate) async fn connect(&self) -> Result<(), StoreError> {
         let once = config::Config::builder().retry_config(RetryConfig::disabled());
         let get = self.client().await?.get_item().table_name(self.table());
-        // No job's key.
+        // Not a job's key.
         let get = get.key("pk", text("META")).key("sk", text("connect")).projection_expression("pk");
         let got = get.customize().config_override(once).send().await;
         got.map(|_| ()).map_err(|error| explain(&error, &format!("read table {}", self.table())))
     }
 
-    /// The record's item alone.
+    /// The record's item only.
     pub(super) async fn read_item(&self, id: &str) -> Result<Option<Item>, StoreError> {
         let get = self.client().await?.get_item().table_name(self.table()).consistent_read(true);
         let got = get.key("pk", text(keys::job_key(id))).key("sk", text(RECORD)).send().await;
@@ -38,7 +38,7 @@ impl Dynamo {
         Ok(got.item.map(Item).filter(|item| !item.has_expired(self.env().now())))
     }
 
-    /// The record, and what lies beside it.
+    /// The record, and the items beside it.
     pub(crate) async fn read_record(&self, id: &JobId) -> Result<Option<Record>, StoreError> {
         let query = self.client().await?.query().table_name(self.table()).consistent_read(true);
         let query = query
@@ -52,7 +52,7 @@ impl Dynamo {
                 let item = Item(attributes);
                 match item.text("sk") {
                     Some(RECORD) => record = Some(item),
-                    // Fewer than ten: they come in their order.
+                    // Fewer than ten, so they sort in order.
                     Some(sk) if sk.starts_with(PIECE) => pieces.push(item),
                     _ => {}
                 }
@@ -60,17 +60,17 @@ impl Dynamo {
         }
         let record = record.filter(|item| !item.has_expired(self.env().now()));
         let Some(record) = record else { return Ok(None) };
-        // Those of whoever made the record: others may have tried to make one of its id.
+        // The pieces of the record's writer: others may have tried to create a record with its id.
         let own = pieces::of_writer(record.number("w").unwrap_or_default());
         let own = pieces.iter().filter(|piece| piece.text("sk").is_some_and(|sk| sk.starts_with(&own)));
         let message: String = own.filter_map(|piece| piece.text("m")).collect();
         record.record((!message.is_empty()).then_some(&*message)).map(Some)
     }
 
-    /// The records of some jobs, as far as there are any, in no order.
+    /// The records of some jobs, if they exist, in no order.
     pub(super) async fn read_items(&self, ids: &[&str], only: Option<&str>) -> Result<Vec<Item>, StoreError> {
         let mut items = Vec::with_capacity(ids.len());
-        // DynamoDB refuses a batch that names a key twice.
+        // DynamoDB refuses a batch with the same key twice.
         let ids: Vec<&str> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         for ids in ids.chunks(BATCH) {
             let mut open: Vec<Attributes> = ids.iter().map(|id| key(id)).collect();
@@ -88,7 +88,7 @@ impl Dynamo {
                 let got = got.map_err(|error| explain(&error, &format!("read records in table {}", self.table())))?;
                 let mut found = got.responses.unwrap_or_default();
                 items.extend(found.remove(self.table()).unwrap_or_default().into_iter().map(Item));
-                // What it had no room or no capacity for.
+                // Keys for which it had no room or no capacity.
                 let mut left: HashMap<_, KeysAndAttributes> = got.unprocessed_keys.unwrap_or_default();
                 open = left.remove(self.table()).map(|left| left.keys).unwrap_or_default();
                 if !open.is_empty() {

@@ -1,4 +1,4 @@
-//! Running an ended job once more.
+//! Retrying an ended job by hand.
 
 use std::sync::Arc;
 
@@ -18,16 +18,16 @@ use super::{
     listed,
 };
 
-/// A job that was asked to run once more.
+/// A job that was retried.
 pub(crate) struct MarkedQueued {
     pub(crate) state: JobState,
-    /// The message to send, where it has been revived.
+    /// The message to send, if the job was marked queued.
     pub(crate) message: Option<EnqueueRequest>,
 }
 
 impl Dynamo {
-    /// Makes the record of an ended job that of a queued one, with its history kept and its attempts counted anew. The
-    /// message is the caller's to send.
+    /// Marks the record of an ended job queued, keeps its history, and counts its attempts from one. The caller sends
+    /// the message.
     pub(crate) async fn mark_queued_one(&self, id: &JobId) -> Result<Option<MarkedQueued>, StoreError> {
         let nonce = self.env().random.next_u64();
         for _ in 0..TRIES {
@@ -79,16 +79,12 @@ impl Dynamo {
                 Arc::new(named)
             }
         };
-        EnqueueRequest {
-            // A FIFO queue drops a message without a word whose id it has met within five minutes (Amazon SQS Developer
-            // Guide, "Using the message deduplication ID"). This is another message of the job, so it has another id.
-            id: JobId::generate(self.env()),
-            queue: queue.into(),
-            message,
-            due_at: None,
-            group: group.map(Into::into),
-            tracking,
-            caller_supplied_id: true,
-        }
+        // A FIFO queue silently drops a message whose id it has met within five minutes (Amazon SQS Developer Guide,
+        // "Using the message deduplication ID"). This is another message of the job, so it has another id.
+        let mut request = EnqueueRequest::new(JobId::generate(self.env()), queue, message);
+        request.group = group.map(Into::into);
+        request.tracking = tracking;
+        request.caller_supplied_id = true;
+        request
     }
 }

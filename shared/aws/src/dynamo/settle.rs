@@ -1,4 +1,4 @@
-//! Settling: how attempts ended, each write held to the fencing token.
+//! Settlement: writes how attempts ended, each write fenced by its token.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ impl Dynamo {
         let id = settle.id.as_str();
         let nonce = self.env().random.next_u64();
         let mut listing_key = settle.claim_hint.as_deref().and_then(ListingKey::parse);
-        // Its claim told no place: it came as a message from another version, or its store was another one.
+        // The claim has no listing key: its settlement came as a message from another version or another store.
         if listing_key.is_none() {
             match self.read_item(id).await?.and_then(|item| item.listing_key()) {
                 Some(known) => listing_key = Some(known),
@@ -39,7 +39,7 @@ impl Dynamo {
                 Written::Refused(None) => return Ok(CompletionResult::Fenced(None)),
                 // It was written before, and the answer was lost; or it has come twice.
                 Written::Refused(Some(item)) if is_known(&item, settle) => return Ok(self.applied(settle).await),
-                // The token holds, and it was the history that is full.
+                // The token is valid, so the history is full.
                 Written::Refused(Some(item)) if holds(&item, settle) => known = Some(item),
                 Written::Refused(Some(item)) => return Ok(CompletionResult::Fenced(Some(item.state()))),
             }
@@ -47,15 +47,15 @@ impl Dynamo {
         Err(contended(id))
     }
 
-    /// What the attempt held alone is free.
+    /// Releases the attempt's lock.
     async fn applied(&self, settle: &Completion) -> CompletionResult {
         if let Some(key) = &settle.lock {
-            self.let_go(key, settle.token.owner).await;
+            self.release_lock(key, settle.token.owner).await;
         }
         CompletionResult::Applied { message_done: false }
     }
 
-    /// What an attempt's end writes. With the item at hand, its history is written anew, the oldest attempt left out.
+    /// The update for an attempt's end. With the item, its history is rewritten without the oldest attempt.
     fn end(&self, settle: &Completion, listing_key: Option<&ListingKey>, known: Option<&Item>) -> Update {
         let lean = settle.tracking == Tracking::Lean;
         let update = held(settle.token).set_some("p", settle.progress.as_ref().and_then(json));
@@ -90,8 +90,8 @@ fn holds(item: &Item, settle: &Completion) -> bool {
     item.state() == JobState::Running && item.attempt() == settle.token.attempt && item.owner() == settle.token.owner
 }
 
-/// Whether this settlement was applied before: its attempt stands in the history as it ended, or the job lies where it was
-/// put back.
+/// Whether this settlement was applied before: its attempt is in the history with this end, or the job has been
+/// released already.
 fn is_known(item: &Item, settle: &Completion) -> bool {
     let outcome = match &settle.decision {
         Decision::Succeeded { .. } => AttemptOutcome::Succeeded,
@@ -117,7 +117,7 @@ fn ended(update: Update, settle: &Completion, state: JobState, retention: Durati
         .set("ttl", expiry(settle.ended_at, retention))
 }
 
-/// The job waits for its next attempt.
+/// Makes the job wait for its next attempt.
 fn waits(update: Update, settle: &Completion, delay: Duration, lean: bool) -> Update {
     let due_at = settle.ended_at.saturating_add(delay).unwrap_or(lamplighter::Timestamp::MAX);
     update.set("d", time(due_at)).set_some("ttl", lean.then(|| expiry(due_at, MESSAGE_LIFE)))
@@ -130,14 +130,8 @@ fn history(
     error: Option<&ErrorText>,
     known: Option<&Item>,
 ) -> Update {
-    let attempt = Attempt {
-        number: settle.token.attempt,
-        started_at: settle.started_at,
-        ended_at: settle.ended_at,
-        host: settle.host.to_string(),
-        outcome,
-        error: error.cloned(),
-    };
+    let ran = (settle.started_at, settle.ended_at);
+    let attempt = Attempt::new(settle.token.attempt, &*settle.host, ran, outcome).with_error(error.cloned());
     match known {
         Some(item) => update.set("x", item.history_and(attempt)),
         None => update

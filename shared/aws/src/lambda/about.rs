@@ -1,21 +1,21 @@
-//! What code a deployed function runs, in its own words.
+//! A description of the code that a deployed function runs.
 
 use lamplighter::{Function, host::Route};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The field and the value that ask for it.
+/// The field and the value that request it.
 pub(crate) const ABOUT: (&str, &str) = ("lamplighter", "about");
 
-/// What code a function runs. It is answered to the payload `{"lamplighter":"about"}` and to nobody else: it runs no job,
-/// makes no call, and holds no setting. Whoever compares it with the definitions sees whether the code is theirs.
+/// A description of a function's code. It is the answer to the payload `{"lamplighter":"about"}` only: it runs no job,
+/// makes no call, and holds no setting. Compare it with the definitions to see whether the deployed code matches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct About {
     /// The function's name in the definitions.
     pub function: String,
     /// The version of the library that it was built with.
     pub version: String,
-    /// The jobs that it performs, by name.
+    /// The jobs that it runs, by name.
     pub jobs: Vec<AboutJob>,
 }
 
@@ -26,18 +26,18 @@ pub struct AboutJob {
     pub job: String,
     /// The queue that carries it.
     pub queue: String,
-    /// How long an attempt may take.
+    /// The time limit of an attempt.
     pub timeout_ms: u64,
-    /// How often it is tried.
+    /// The number of attempts.
     pub attempts: u32,
     /// Whether it has a record.
     pub tracked: bool,
-    /// The JSON Schema of its arguments, without words for people.
+    /// The JSON Schema of its arguments, without titles and descriptions.
     pub schema: Value,
 }
 
 impl About {
-    /// What the code of this function would answer.
+    /// The description of this function's code.
     #[must_use]
     pub fn of(function: &Function) -> Self {
         Self {
@@ -63,8 +63,8 @@ impl AboutJob {
     }
 }
 
-/// Takes titles and descriptions out of a schema: a comment that was rewritten does not make other code. What stands below
-/// `properties` and the like are names of the author's, whatever they are.
+/// Removes titles and descriptions from a schema: a changed comment is not a change of code. The keys below
+/// `properties` and the like are the author's names, and stay.
 fn without_words(schema: &mut Value, names: bool) {
     match schema {
         Value::Object(fields) => {
@@ -110,13 +110,13 @@ mod tests {
     }
 
     #[test]
-    fn code_tells_its_jobs_and_no_words() {
+    fn about_describes_jobs_without_texts() {
         let about = About::of(&Function::new("library").job(shelve).with_state(()));
         assert_eq!((&*about.function, about.jobs.len()), ("library", 1));
         let job = &about.jobs[0];
         assert_eq!((&*job.job, &*job.queue, job.tracked), ("book.shelve", "books", true));
         let properties = &job.schema["properties"];
-        assert_eq!(properties["title"], json!({"type": "string"}), "a field that is called so is no word for people");
+        assert_eq!(properties["title"], json!({"type": "string"}), "a field with that name is not a title");
         assert_eq!((&properties["copies"]["default"], &job.schema["required"]), (&json!(0), &json!(["title"])));
         assert!(!job.schema.to_string().contains("for people") && !job.schema.to_string().contains("More of"));
         let written = serde_json::to_string(&about).unwrap();

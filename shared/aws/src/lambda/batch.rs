@@ -1,7 +1,7 @@
-//! An SQS batch: its jobs are run, and each message is deleted, delayed, or buried by itself.
+//! An SQS batch: runs its jobs, and deletes, delays or dead-letters each message separately.
 //!
-//! Lambda deletes what is not reported as failed. So a message is left out of the report only when its job is done
-//! with, or when it is known to lie in the dead-letter queue; whatever goes wrong on the way there, it is reported.
+//! Lambda deletes every message that is not reported as failed. So a message is left out of the report only when its
+//! job is done, or when it is known to be in the dead-letter queue; on any error before that, it is reported.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +24,6 @@ use tokio::time::{Instant, timeout_at};
 use super::{
     Host, Invocation,
     error::{InvocationError, Kind},
-    host::unknown_event,
     long_retry,
     record::{Record, Records},
     response::{ItemFailure, Response},
@@ -34,15 +33,15 @@ use crate::{
     sqs::{CALLS_AT_ONCE, DeadMessage, MAX_ENTRIES, MAX_VISIBILITY, Postponed},
 };
 
-/// What a queue's batch window (at most 300 s) and the poller can have used up of a message's 12 hours before the
-/// invocation began.
+/// The part of a message's 12 hours that a queue's batch window (at most 300 s) and the poller can use up before the
+/// invocation begins.
 const BEFORE_INVOCATION: Duration = Duration::from_secs(330);
 
-/// A record, with what has been decided about it.
+/// A record, with the decision about it.
 struct Item {
     record: Record,
     queue: Arc<str>,
-    /// The answer, and when it was given. Delays count from then.
+    /// The action, and when it was decided. Delays count from then.
     decided: Option<(MessageAction, Instant)>,
 }
 
@@ -51,7 +50,7 @@ pub(super) async fn serve(host: &Host, records: Records, invocation: &Invocation
     if let Some(source) = records.0.iter().find_map(|record| record.event_source.as_deref().filter(|s| *s != "aws:sqs"))
     {
         let source: String = source.chars().take(40).collect();
-        return Err(unknown_event(host.function(), &format!("records of {source:?}")));
+        return Err(InvocationError::unknown_event(host.function(), &format!("records of {source:?}")));
     }
     let mut items = Batch::new(host, records);
     items.run(host, invocation.answer_by()).await;
@@ -73,24 +72,24 @@ impl Batch {
         Self { items: items.collect() }
     }
 
-    /// Runs the jobs, and keeps what is decided about each.
+    /// Runs the jobs, and keeps the decision about each.
     async fn run(&mut self, host: &Host, deadline: Instant) {
         let mut deliveries = Vec::with_capacity(self.items.len());
-        // FIFO groups of which a message cannot be run here: what comes after it would overtake it.
+        // FIFO groups with a message that cannot run here: later messages of the group must not overtake it.
         let mut held: BTreeSet<(Arc<str>, Arc<str>)> = BTreeSet::new();
         for (index, item) in self.items.iter_mut().enumerate() {
             let record = &item.record;
             if record.is_empty() {
-                tracing::warn!(index, "a record of the batch holds no message, left alone");
+                tracing::warn!(index, "a record of the batch has no message and is skipped");
                 item.decided = Some((MessageAction::Ack, Instant::now()));
                 continue;
             }
             let fifo = record.queue_arn.as_deref().and_then(QueueArn::parse).is_some_and(|arn| arn.is_fifo());
-            // On a standard queue a group spreads between tenants, and orders nothing.
+            // On a standard queue a group balances tenants, and orders nothing.
             let group: Option<Arc<str>> = record.system.group.as_deref().filter(|_| fifo).map(Into::into);
             let lane = group.clone().map(|group| (item.queue.clone(), group));
             let Some(message_id) = &record.message_id else {
-                // It could not be reported if its job failed: it is not run.
+                // Its failure could not be reported, so it is not run.
                 item.decided = Some((MessageAction::DeadLetter(nameless()), Instant::now()));
                 held.extend(lane);
                 continue;
@@ -99,15 +98,12 @@ impl Batch {
                 item.decided = Some((MessageAction::Release(Some(Duration::ZERO)), Instant::now()));
                 continue;
             }
-            deliveries.push(Delivery {
-                queue: item.queue.clone(),
-                message_id: message_id.clone(),
-                // What comes back with the answer, and is unique here whatever the event holds.
-                receipt: index.to_string(),
-                body: record.body.clone().unwrap_or_default(),
-                receive_count: record.system.receives.unwrap_or(1).max(1),
-                group,
-            });
+            // The receipt comes back with the answer. An index is unique here, whatever the event holds.
+            let (receipt, body) = (index.to_string(), record.body.clone().unwrap_or_default());
+            let mut delivery = Delivery::new(item.queue.clone(), message_id.clone(), receipt, body);
+            delivery.receive_count = record.system.receives.unwrap_or(1).max(1);
+            delivery.group = group;
+            deliveries.push(delivery);
         }
         let items = &mut self.items;
         host.worker()
@@ -122,7 +118,7 @@ impl Batch {
             .await;
     }
 
-    /// Tells SQS what was decided, and answers.
+    /// Sends the decisions to SQS, and returns the response.
     async fn settle(self, host: &Host, began: Instant, invocation: &Invocation) -> Result<Response, InvocationError> {
         let longest = MAX_VISIBILITY.saturating_sub(BEFORE_INVOCATION + began.elapsed());
         let mut failed = BTreeSet::new();
@@ -155,11 +151,11 @@ impl Batch {
             }
         }
         let by = invocation.answer_by();
-        // Half of the time: what cannot be sent anew is hidden as far as its queue can.
+        // Half of the time: messages that cannot be sent again are hidden for as long as their queue can.
         let now = Instant::now();
         let sent_by = now + by.saturating_duration_since(now) / 2;
         for (index, delay) in self.delay(host, far, sent_by).await {
-            // As far as the queue can; then it comes again, and is put off again.
+            // As long as the queue can; then it comes again, and is delayed again.
             let record = &self.items[index].record;
             failed.insert(index);
             if let Some(receipt) = record.receipt_handle.clone() {
@@ -167,20 +163,20 @@ impl Batch {
                 postponed.entry(queue).or_default().push((index, Postponed { receipt, delay: delay.min(longest) }));
             }
         }
-        let (mut postponing, mut burying) = (Vec::new(), Vec::new());
+        let (mut postponing, mut dead_lettering) = (Vec::new(), Vec::new());
         for (queue, lot) in postponed {
             postponing.push(self.postpone(host, queue, lot, by));
         }
         for (queue, lot) in dead_lettered {
-            burying.push(self.dead_letter(host, queue, lot, by));
+            dead_lettering.push(self.dead_letter(host, queue, lot, by));
         }
-        let (_, dead_letter_pending) = join(join_all(postponing), join_all(burying)).await;
+        let (_, dead_letter_pending) = join(join_all(postponing), join_all(dead_lettering)).await;
         failed.extend(dead_letter_pending.into_iter().flatten());
         self.answer(host, failed)
     }
 
-    /// Sends messages again later whose next attempt is further away than their queue can hide them. Gives back those
-    /// for which that did not work.
+    /// Sends messages whose next attempt is further away than their queue can hide them again later. Returns those for
+    /// which that failed.
     async fn delay(&self, host: &Host, far: Vec<(usize, Duration)>, by: Instant) -> Vec<(usize, Duration)> {
         let sending = far.into_iter().map(async |(index, delay)| {
             let item = &self.items[index];
@@ -190,7 +186,7 @@ impl Batch {
                 Ok(()) => None,
                 Err(error) => {
                     let message_id = item.record.message_id.as_deref().unwrap_or_default();
-                    tracing::warn!(queue = &*item.queue, message_id, %error, "its next attempt could not be put off");
+                    tracing::warn!(queue = &*item.queue, message_id, %error, "its next attempt could not be scheduled");
                     Some((index, delay))
                 }
             }
@@ -208,7 +204,7 @@ impl Batch {
                 Some(_) => {}
                 None => {
                     let text = format!(
-                        "record {index} of the batch for function {} has no messageId and could not be buried: the \
+                        "record {index} of the batch for function {} has no messageId and was not dead-lettered: the \
                          whole batch is failed, since no shorter answer would keep that record",
                         host.function().name()
                     );
@@ -219,7 +215,7 @@ impl Batch {
         Ok(Response::Batch { failures })
     }
 
-    /// Sets when messages come back. What cannot be set leaves them to their queue's visibility timeout.
+    /// Sets when messages come back. On an error, a message comes back after its queue's visibility timeout.
     async fn postpone(&self, host: &Host, queue: &str, lot: Vec<(usize, Postponed)>, by: Instant) {
         let (indices, messages): (Vec<_>, Vec<_>) = lot.into_iter().unzip();
         let answers = match in_time(by, host.sqs().url_of(queue)).await {
@@ -242,12 +238,12 @@ impl Batch {
                 queue = &**queue,
                 message_id,
                 %error,
-                "its delay could not be set; it comes back when its visibility timeout ends"
+                "the message's delay could not be set; it comes back when its visibility timeout ends"
             );
         }
     }
 
-    /// Moves messages to their dead-letter queue, and names those that are not known to lie there.
+    /// Moves messages to their dead-letter queue. Returns those that are not known to be there.
     async fn dead_letter(
         &self,
         host: &Host,
@@ -261,9 +257,9 @@ impl Batch {
                 // Dead letters of a FIFO queue keep their order.
                 let at_once = if is_fifo(&url) { 1 } else { CALLS_AT_ONCE };
                 let chunks = lot.chunks(MAX_ENTRIES).map(|chunk| async {
-                    let corpses =
+                    let dead_messages =
                         chunk.iter().map(|(index, cause)| self.items[*index].dead_message(host, cause)).collect();
-                    let calls = async { Ok(host.sqs().dead_letter(&url, corpses).await) };
+                    let calls = async { Ok(host.sqs().dead_letter(&url, dead_messages).await) };
                     each_of(chunk.len(), in_time(by, calls).await)
                 });
                 let chunks: Vec<_> = chunks.map(FutureExt::boxed).collect();
@@ -281,7 +277,7 @@ impl Batch {
                     queue = &**queue,
                     message_id,
                     %error,
-                    "could not be moved to the dead-letter queue; it comes back when its visibility timeout ends"
+                    "not moved to the dead-letter queue; the message comes back when its visibility timeout ends"
                 );
                 index
             })
@@ -305,13 +301,13 @@ impl Item {
     }
 }
 
-/// What a call gives, if it ends in time.
+/// A call's result, if it ends in time.
 async fn in_time<T>(by: Instant, call: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
     let late = || Err(StoreError::unavailable("there was no answer before the invocation's deadline"));
     timeout_at(by, call).await.unwrap_or_else(|_| late())
 }
 
-/// The answers of a call, or as many times its one error.
+/// The answers of a call, or its error for each entry.
 fn each_of(count: usize, answers: Result<Vec<Result<(), StoreError>>, StoreError>) -> Vec<Result<(), StoreError>> {
     answers.unwrap_or_else(|error| vec![Err(error); count])
 }
@@ -321,12 +317,12 @@ fn queue_name(host: &Host, arn: &str) -> Arc<str> {
     let mut names = known.iter().map(|queue| queue.name());
     match QueueArn::parse(arn) {
         Some(arn) => host.sqs().queues().name_of(&arn, names),
-        // An event that someone wrote by hand: most functions have one queue.
+        // An event written by hand: most functions have one queue.
         None => names.next().filter(|_| known.len() == 1).unwrap_or("unknown").into(),
     }
 }
 
 fn nameless() -> DeadLetterCause {
-    let error = "the record has no messageId, so it could not be handed back if its job failed";
+    let error = "the record has no messageId, so it could not be returned to the queue if its job failed";
     DeadLetterCause { reason: DeadLetterReason::BadMessage, error: ErrorText::new(error) }
 }

@@ -1,12 +1,12 @@
-//! Until when an invocation may run.
+//! The time limit of an invocation.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// More than any invocation gets (90 minutes on Managed Instances): a deadline beyond is none.
+/// More than any invocation gets (90 minutes on Managed Instances): a later deadline is ignored.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// How long an invocation has from `now`, when its context names `deadline`, in milliseconds since 1970. A deadline
-/// that has passed means that none was given (`cargo lambda watch` sends ten minutes past 1970): then it has
+/// The time that an invocation has from `now`, given the `deadline` of its context in milliseconds since 1970. A
+/// deadline in the past means that there is none (`cargo lambda watch` sends ten minutes past 1970); then the result is
 /// `otherwise`.
 #[must_use]
 pub fn time_left(deadline: u64, now: SystemTime, otherwise: Duration) -> Duration {
@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_that_makes_no_sense_is_none() {
+    fn implausible_deadlines_are_ignored() {
         let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         let left = |deadline| time_left(deadline, now, Duration::from_secs(35));
         assert_eq!(left(1_800_000_030_000), Duration::from_secs(30));

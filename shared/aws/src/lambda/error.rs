@@ -1,8 +1,9 @@
-//! What fails a function's start, and what fails an invocation.
+//! Errors that fail a function's start or an invocation.
 
 use std::fmt;
 
 use lambda_runtime::Diagnostic;
+use lamplighter::Function;
 
 use crate::sqs::SqsError;
 
@@ -18,7 +19,7 @@ pub enum Error {
     NotInLambda {
         /// The function.
         function: &'static str,
-        /// The environment variable that is missing.
+        /// The missing environment variable.
         missing: &'static str,
     },
     /// The program was built so that a panic ends the process, and with it the whole batch.
@@ -33,22 +34,22 @@ pub enum Error {
     /// The function contradicts itself.
     #[error("{0}")]
     Function(String),
-    /// The environment does not say where the queues are.
+    /// The environment does not name the queues.
     #[error(transparent)]
     Queues(#[from] SqsError),
-    /// The runtime API went away.
-    #[error("the Lambda runtime API went away: {0}")]
+    /// The runtime API is gone.
+    #[error("the Lambda runtime API is gone: {0}")]
     Runtime(String),
 }
 
-/// The same as [`Display`](fmt::Display): this is what a `main` that returns the error shows.
+/// The same as [`Display`](fmt::Display): a `main` that returns the error prints this.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// Why an invocation failed, as Lambda and the caller are told: a type and a sentence. Neither holds a job's
+/// Why an invocation failed, as reported to Lambda and the caller: a type and a sentence. Neither contains a job's
 /// arguments.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InvocationError {
@@ -58,17 +59,17 @@ pub struct InvocationError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The payload is none that is understood here, or no trigger matches the event.
+    /// The payload is not understood here, or no trigger matches the event.
     UnknownEvent,
-    /// The message, or the job that an event would become, makes no sense.
+    /// The message, or the job of an event, is not valid.
     BadMessage,
-    /// The job has failed for good.
+    /// The job has failed permanently.
     JobFailed,
     /// The attempt has failed; the job may be tried again.
     AttemptFailed,
     /// The job was not run now: busy elsewhere, unknown here, or no time.
     NotRun,
-    /// Something in the batch could be neither run nor kept nor reported by itself.
+    /// A message of the batch could be neither run nor dead-lettered nor reported separately.
     Unreportable,
 }
 
@@ -77,7 +78,16 @@ impl InvocationError {
         Self { kind, message: message.into() }
     }
 
-    /// The error's type as Lambda is told: `Lamplighter.JobFailed` and the like.
+    pub(super) fn unknown_event(function: &Function, what: &str) -> Self {
+        let text = format!(
+            "function {} was invoked with {what}; it takes batches from SQS, events that one of its triggers matches, and \
+             messages like {{\"job\":\"name\",\"args\":{{}}}}",
+            function.name()
+        );
+        Self::new(Kind::UnknownEvent, text)
+    }
+
+    /// The error's type as reported to Lambda: `Lamplighter.JobFailed` and the like.
     #[must_use]
     pub fn error_type(&self) -> &'static str {
         match self.kind {

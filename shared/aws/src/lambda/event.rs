@@ -6,7 +6,6 @@ use lamplighter::{EventTrigger, JobId, Timestamp, host::Misfit, message::Message
 use super::{
     Host, Invocation,
     error::{InvocationError, Kind},
-    host::unknown_event,
     message::perform,
     payload::Fields,
     response::Response,
@@ -43,7 +42,7 @@ pub(super) async fn serve(host: &Host, fields: &Fields, invocation: &Invocation)
             short(&event.source),
             short(&event.detail_type)
         );
-        return Err(unknown_event(host.function(), &what));
+        return Err(InvocationError::unknown_event(host.function(), &what));
     }
     let (mut jobs, mut done, mut failed) = (Vec::with_capacity(matching.len()), Vec::new(), Vec::new());
     for (index, trigger) in matching.into_iter().enumerate() {
@@ -119,7 +118,7 @@ impl<'a> Event<'a> {
         let scheduled = self.source == "aws.events" && self.detail_type == "Scheduled Event";
         let own = || self.resources.iter().find_map(|arn| arn.rsplit_once("rule/").map(|(_, name)| name));
         let rule = scheduled.then(|| trigger.rule.or_else(own)).flatten();
-        // Whoever invokes the function writes the ARN.
+        // The caller of the function writes the ARN.
         rule.filter(|name| is_schedule_name(name)).map(ToOwned::to_owned)
     }
 }

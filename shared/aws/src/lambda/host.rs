@@ -1,4 +1,4 @@
-//! The host itself, apart from the runtime API: tests and other hosts can hand it invocations too.
+//! The host itself, without the runtime API: tests and other hosts can pass it invocations too.
 
 use std::{
     fmt,
@@ -13,17 +13,9 @@ use lamplighter::{
     host::{Stop, Worker},
 };
 use tokio::time::Instant;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-use super::{
-    about::About,
-    batch,
-    deadline::time_left,
-    error::{InvocationError, Kind},
-    event, message,
-    payload::Payload,
-    response::Response,
-};
+use super::deadline::time_left;
 use crate::{AwsBackend, backend::DelayedSender, sdk::variable, sqs::Sqs};
 
 /// A function's host. Cloning is cheap: concurrent invocations share it.
@@ -34,7 +26,7 @@ struct Inner {
     worker: Worker,
     sqs: Sqs,
     env: Env,
-    /// For what SQS cannot put off itself.
+    /// For delays that SQS does not support.
     delayed_sender: Option<DelayedSender>,
     /// Whether there are records.
     tracks: bool,
@@ -57,7 +49,7 @@ impl Invocation {
         Self { request_id: context.request_id.clone(), deadline: Instant::now() + left }
     }
 
-    /// When the answer must be on its way: jobs and calls end before that.
+    /// When the response must be sent: jobs and calls end before that.
     pub(super) fn answer_by(&self) -> Instant {
         let budget = self.deadline.saturating_duration_since(Instant::now());
         self.deadline - (budget / 20).min(Duration::from_millis(500))
@@ -65,20 +57,20 @@ impl Invocation {
 }
 
 impl Host {
-    /// A host without a table: attempts are counted by receives, and a job that succeeds costs no call.
+    /// A host without a table: attempts are counted by receives, and a job that succeeds makes no call.
     #[must_use]
     pub fn new(function: Function, sqs: Sqs) -> Self {
         Self::with_env(function, sqs, Env::system())
     }
 
-    /// [`new`](Self::new), with a clock and randomness to drive.
+    /// Like [`new`](Self::new), with an injected clock and randomness.
     #[must_use]
     pub fn with_env(function: Function, sqs: Sqs, env: Env) -> Self {
         let backend = Backend::new(Arc::new(sqs.clone()));
         Self::with_backend(function, sqs, backend, env, None)
     }
 
-    /// A host of a deployment: with records, where there is a table and the function does not do without.
+    /// A host of a deployment: with records, if there is a table and the function uses it.
     #[must_use]
     pub fn on(function: Function, aws: &AwsBackend) -> Self {
         let aws = if function.spec().stateless { aws.stateless() } else { aws.clone() };
@@ -104,28 +96,13 @@ impl Host {
         Self(Arc::new(Inner { worker, sqs, env, delayed_sender, tracks, stop, running: TaskTracker::new() }))
     }
 
-    /// Does what an invocation asks for.
-    ///
-    /// # Errors
-    /// When Lambda must take the invocation for failed: see [`InvocationError`].
-    pub async fn handle(&self, payload: Payload, invocation: Invocation) -> Result<Response, InvocationError> {
-        let _running = self.0.running.token();
-        match payload {
-            Payload::Records { records } => batch::serve(self, records, &invocation).await,
-            Payload::Event { event } => event::serve(self, &event, &invocation).await,
-            Payload::Message { message } => message::serve(self, &message, &invocation).await,
-            Payload::About => Ok(Response::About(About::of(self.function()))),
-            Payload::Unknown(what) => Err(unknown_event(self.function(), &what)),
-        }
-    }
-
-    /// How the host is told to come to an end.
+    /// The handle that stops the host.
     #[must_use]
     pub fn stop(&self) -> &Stop {
         &self.0.stop
     }
 
-    /// Resolves when no invocation is being served. Meant for the end: afterwards it may resolve at once.
+    /// Resolves when no invocation is being served. Meant for the end: afterwards it may resolve immediately.
     pub async fn idle(&self) {
         self.0.running.close();
         self.0.running.wait().await;
@@ -135,6 +112,11 @@ impl Host {
     #[must_use]
     pub fn function(&self) -> &Function {
         self.0.worker.function()
+    }
+
+    /// Says that an invocation is being served, for as long as it is kept.
+    pub(super) fn running(&self) -> TaskTrackerToken {
+        self.0.running.token()
     }
 
     pub(super) fn worker(&self) -> &Worker {
@@ -149,7 +131,7 @@ impl Host {
         self.0.delayed_sender.as_ref()
     }
 
-    /// Whether jobs of that name have records.
+    /// Whether jobs with that name have records.
     pub(super) fn tracks(&self, job: &str) -> bool {
         self.0.tracks && self.function().route(job).is_some_and(|route| route.options.is_tracked())
     }
@@ -163,13 +145,4 @@ impl fmt::Debug for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Host").field("worker", &self.0.worker).finish_non_exhaustive()
     }
-}
-
-pub(super) fn unknown_event(function: &Function, what: &str) -> InvocationError {
-    let text = format!(
-        "function {} was invoked with {what}; it takes batches from SQS, events that one of its triggers matches, and \
-         messages like {{\"job\":\"name\",\"args\":{{}}}}",
-        function.name()
-    );
-    InvocationError::new(Kind::UnknownEvent, text)
 }

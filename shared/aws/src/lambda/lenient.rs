@@ -1,54 +1,60 @@
 //! Reading JSON of whatever shape: what does not have the shape that is hoped for is read over, never an error.
 
-use std::{fmt, marker::PhantomData};
+use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
 
 use serde::{
     Deserialize,
-    de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor},
+    de::{Deserializer, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-/// A type that is read from an object or a list, and is its default where the JSON is neither.
+/// A type that is made of an object's members or a list's elements, and is its default where the JSON is neither.
 pub(super) trait Lenient: Default {
-    fn from_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Self::default())
+    /// What an object's members are added to.
+    fn object() -> Self {
+        Self::default()
     }
 
-    fn from_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Self, A::Error> {
-        while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Self::default())
-    }
+    fn member(&mut self, _name: &str, _value: &RawValue) {}
+
+    fn element(&mut self, _value: &RawValue) {}
+}
+
+/// Reads a [`Lenient`] type from JSON that is at hand: nothing in it is copied.
+pub(super) fn of<T: Lenient>(value: &RawValue) -> T {
+    let mut json = serde_json::Deserializer::from_str(value.get());
+    json.deserialize_any(Any::<T, &RawValue>(PhantomData)).unwrap_or_default()
+}
+
+/// Reads a [`Lenient`] type from JSON that passes by.
+pub(super) fn read<'de, T: Lenient, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_any(Any::<T, Box<RawValue>>(PhantomData))
 }
 
 /// A text of JSON. Half a surrogate pair, which JSON can write and UTF-8 cannot, becomes a replacement character.
-pub(super) struct Text(pub(super) String);
+pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Text {
+impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Bytes;
 
-        impl Visitor<'_> for Bytes {
-            type Value = Text;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Text<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a text")
             }
 
-            fn visit_str<E>(self, text: &str) -> Result<Text, E> {
-                Ok(Text(text.to_owned()))
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(text.to_owned().into()))
             }
 
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text, E> {
-                // Half a pair has three bytes here, and is one character that is missing.
-                let mut text = String::with_capacity(bytes.len());
-                for chunk in bytes.utf8_chunks() {
-                    text.push_str(chunk.valid());
-                    if chunk.invalid().first().is_some_and(|first| *first == 0xED) {
-                        text.push(char::REPLACEMENT_CHARACTER);
-                    }
-                }
-                Ok(Text(text))
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text<'de>, E> {
+                Ok(Text(whole(bytes).into()))
+            }
+
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Text<'de>, E> {
+                Ok(Text(str::from_utf8(bytes).map_or_else(|_| whole(bytes).into(), Cow::Borrowed)))
             }
         }
 
@@ -57,36 +63,21 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// The members of an object as they came.
-#[derive(Default)]
-pub(super) struct Members(pub(super) Vec<(String, Box<RawValue>)>);
-
-impl Members {
-    /// None, where it is no object.
-    pub(super) fn of(value: &RawValue) -> Self {
-        let mut json = serde_json::Deserializer::from_str(value.get());
-        read(&mut json).unwrap_or_default()
-    }
-}
-
-impl Lenient for Members {
-    fn from_map<'de, A: MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
-        let mut members = Vec::new();
-        while let Some((Text(name), value)) = map.next_entry()? {
-            members.push((name, value));
+fn whole(bytes: &[u8]) -> String {
+    // Half a pair has three bytes here, and is one character that is missing.
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if chunk.invalid().first().is_some_and(|first| *first == 0xED) {
+            text.push(char::REPLACEMENT_CHARACTER);
         }
-        Ok(Self(members))
     }
+    text
 }
 
-/// Reads a [`Lenient`] type.
-pub(super) fn read<'de, T: Lenient, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    deserializer.deserialize_any(Any(PhantomData))
-}
+struct Any<T, V>(PhantomData<(T, V)>);
 
-struct Any<T>(PhantomData<T>);
-
-impl<'de, T: Lenient> Visitor<'de> for Any<T> {
+impl<'de, T: Lenient, V: Deserialize<'de> + Deref<Target = RawValue>> Visitor<'de> for Any<T, V> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,11 +108,19 @@ impl<'de, T: Lenient> Visitor<'de> for Any<T> {
         Ok(T::default())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<T, A::Error> {
-        T::from_seq(seq)
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
+        let mut read = T::default();
+        while let Some(value) = seq.next_element::<V>()? {
+            read.element(&value);
+        }
+        Ok(read)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        T::from_map(map)
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
+        let mut read = T::object();
+        while let Some((Text(name), value)) = map.next_entry::<_, V>()? {
+            read.member(&name, &value);
+        }
+        Ok(read)
     }
 }

@@ -1,4 +1,4 @@
-//! Logs as the function's settings ask for them.
+//! Logs, as configured by the function's settings.
 
 use tracing_subscriber::{
     Layer,
@@ -9,12 +9,12 @@ use tracing_subscriber::{
 
 use crate::sdk::variable;
 
-/// Crates that write whole requests to their debug and trace logs, and with them the jobs' arguments.
+/// Crates that log whole requests, and with them the jobs' arguments, at debug and trace level.
 const TALKATIVE: [&str; 7] = ["lambda_runtime", "aws_", "hyper", "rustls", "h2", "tower", "object_store"];
 
-/// Writes logs to the standard output, in the format and at the level that `AWS_LAMBDA_LOG_FORMAT` and
-/// `AWS_LAMBDA_LOG_LEVEL` name (AWS Lambda Developer Guide, "Configuring advanced logging controls"), unless the
-/// program has set up its own. `RUST_LOG` may name a level where Lambda names none.
+/// Writes logs to the standard output, in the format and at the level of `AWS_LAMBDA_LOG_FORMAT` and
+/// `AWS_LAMBDA_LOG_LEVEL` (AWS Lambda Developer Guide, "Configuring advanced logging controls"), unless the program has
+/// set up its own. Without a level from Lambda, `RUST_LOG` sets it.
 pub(super) fn init() {
     let asked = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"].iter().find_map(|name| Some((name, variable(name)?)));
     let named = asked.as_ref().map(|(_, text)| level_named(text));
@@ -23,28 +23,28 @@ pub(super) fn init() {
     let filter = Targets::new().with_default(level).with_targets(quiet);
     let lines = tracing_subscriber::fmt::layer().with_target(false);
     let json = variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"));
-    // Lambda stamps lines of text with the time itself, but expects it in those of JSON.
+    // Lambda adds the time to lines of text, but expects it in lines of JSON.
     let lines: Box<dyn Layer<_> + Send + Sync> = if json {
         lines.json().flatten_event(true).with_current_span(false).boxed()
     } else {
         lines.with_ansi(false).without_time().boxed()
     };
-    // Refused where there is a subscriber already, and that one shall stay.
+    // Fails if the program has set up a subscriber, which then stays.
     let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
     if let (Some((variable, text)), Some(None)) = (&asked, named) {
         tracing::warn!(
             variable,
             text,
-            "not a level, so info is logged; there are trace, debug, info, warn, error, fatal and off"
+            "not a log level, so the level is info; use trace, debug, info, warn, error, fatal or off"
         );
     }
 }
 
 fn level_named(name: &str) -> Option<LevelFilter> {
     match name.trim().to_ascii_uppercase().as_str() {
-        // Lambda knows one level above ERROR.
+        // Lambda has one level above ERROR.
         "FATAL" => Some(LevelFilter::ERROR),
-        // To the library, no text at all is a level.
+        // The library accepts an empty text as a level.
         "" => None,
         name => name.parse().ok(),
     }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lambdas_levels_are_known() {
+    fn lambda_levels_are_parsed() {
         for (name, level) in [
             ("TRACE", Some(LevelFilter::TRACE)),
             ("debug", Some(LevelFilter::DEBUG)),
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_level_is_none_and_not_silence() {
+    fn unknown_levels_are_none() {
         for name in ["warning", "lamplighter=debug,info", "verbose", " "] {
             assert_eq!(level_named(name), None, "{name}");
         }

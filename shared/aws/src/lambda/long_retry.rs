@@ -1,5 +1,5 @@
 //! Attempts that are further away than SQS can hide a message: 12 hours from its first receive (Amazon SQS Developer
-//! Guide, "Amazon SQS visibility timeout"). The message is sent anew when the attempt is due, and this one is deleted
+//! Guide, "Amazon SQS visibility timeout"). The message is sent again when the attempt is due, and this one is deleted
 //! once that is certain.
 
 use std::{sync::Arc, time::Duration};
@@ -25,7 +25,7 @@ pub(super) async fn send_later(
     let mut message: Message = record.body.as_deref().unwrap_or_default().parse().map_err(|error| invalid(&error))?;
     let id = match (&message.id, &record.message_id) {
         (Some(id), _) => id.clone(),
-        // The id that it had here stays the job's.
+        // The message's id here stays the job's id.
         (None, Some(id)) => JobId::new(id).map_err(|error| invalid(&error))?,
         (None, None) => return Err(invalid(&"the message has no id")),
     };
@@ -36,14 +36,10 @@ pub(super) async fn send_later(
         message.attempts = message.attempts.saturating_add(receives);
     }
     let due_at = host.env().now().saturating_add(delay).unwrap_or(Timestamp::MAX);
-    let submission = EnqueueRequest {
-        id,
-        queue: queue.clone(),
-        message: Arc::new(message),
-        due_at: Some(due_at),
-        group: record.system.group.as_deref().map(Into::into),
-        tracking: if tracked { Tracking::Full } else { Tracking::Untracked },
-        caller_supplied_id: true,
-    };
+    let mut submission = EnqueueRequest::new(id, queue.clone(), Arc::new(message));
+    submission.due_at = Some(due_at);
+    submission.group = record.system.group.as_deref().map(Into::into);
+    submission.tracking = if tracked { Tracking::Full } else { Tracking::Untracked };
+    submission.caller_supplied_id = true;
     delayed_sender.retry(&submission, due_at).await
 }

@@ -1,4 +1,4 @@
-//! Jobs that no queue delivered: a direct invocation with a message, and what events become.
+//! Jobs that no queue delivered: direct invocations with a message, and events.
 
 use lamplighter::{
     JobState,
@@ -14,8 +14,8 @@ use super::{
     response::{JobResponse, Response},
 };
 
-/// A direct invocation with a message. Without an id in it, the request's id is the job's: that stays the same when
-/// Lambda tries an asynchronous invocation again.
+/// A direct invocation with a message. Without an id in it, the request's id is the job's id: it stays the same when
+/// Lambda retries an asynchronous invocation.
 pub(super) async fn serve(host: &Host, fields: &Fields, invocation: &Invocation) -> Result<Response, InvocationError> {
     let body = fields.to_json();
     let message: Message = body.parse().map_err(|error| InvocationError::new(Kind::BadMessage, format!("{error}")))?;
@@ -32,14 +32,7 @@ pub(super) async fn perform(
     invocation: &Invocation,
 ) -> Result<JobResponse, InvocationError> {
     let queue = host.function().route(job).map_or("", |route| route.queue.name());
-    let delivery = Delivery {
-        queue: queue.into(),
-        message_id: id.clone(),
-        receipt: String::new(),
-        body,
-        receive_count: 1,
-        group: None,
-    };
+    let delivery = Delivery::new(queue, id.clone(), "", body);
     let performed = host.worker().perform(delivery, invocation.answer_by()).await;
     match performed.action {
         MessageAction::Ack => {
@@ -51,7 +44,7 @@ pub(super) async fn perform(
 
 fn failure(host: &Host, job: &str, id: &str, performed: JobResult) -> InvocationError {
     let error = performed.error.map(|error| error.to_string());
-    let why = error.as_deref().unwrap_or("no reason is known");
+    let why = error.as_deref().unwrap_or("the reason is not known");
     match performed.action {
         MessageAction::DeadLetter(cause) => {
             let kind = match cause.reason {
@@ -69,6 +62,6 @@ fn failure(host: &Host, job: &str, id: &str, performed: JobResult) -> Invocation
             let name = host.function().name();
             InvocationError::new(Kind::BadMessage, format!("function {name} performs no job {job:?}"))
         }
-        _ => InvocationError::new(Kind::NotRun, format!("job {job} {id} was put back, or could not be run now")),
+        _ => InvocationError::new(Kind::NotRun, format!("job {job} {id} was released, or could not be run now")),
     }
 }

@@ -1,23 +1,24 @@
-//! The Lambda host: a function's invocations, from whatever triggers it.
+//! The Lambda host: serves a function's invocations, whatever triggers it.
 //!
-//! | payload | what it becomes | answer |
+//! | payload | effect | response |
 //! | --- | --- | --- |
 //! | an SQS batch | its jobs | `batchItemFailures` |
 //! | an EventBridge event | a job for each [trigger](lamplighter::EventTrigger) that matches | the jobs, or an error |
 //! | a [message](lamplighter::message::Message) | its job | `{"id", "state", "output"}`, or an error |
-//! | `{"lamplighter":"about"}` | nothing | [what code this is](About) |
+//! | `{"lamplighter":"about"}` | nothing | [a description of the code](About) |
 //!
-//! An error fails the invocation: Lambda then tries an asynchronous one again, and hands it to the function's failure
-//! destination at last (AWS Lambda Developer Guide, "Error handling for asynchronous invocation").
+//! An error fails the invocation: Lambda then retries an asynchronous one, and finally sends it to the function's
+//! failure destination (AWS Lambda Developer Guide, "Error handling for asynchronous invocation").
 //!
-//! Without records, a batch whose jobs all succeed makes no call to AWS. Starting up makes none either, unless
-//! [connections ahead](run) are asked for.
+//! Without records, a batch whose jobs all succeed makes no call to AWS. Neither does the start, unless [connections
+//! ahead](run) are enabled.
 
 mod about;
 mod batch;
 mod deadline;
 mod error;
 mod event;
+mod handle;
 mod host;
 mod lenient;
 mod logging;
@@ -45,14 +46,14 @@ pub use self::{
 };
 use crate::{AwsBackend, SqsError, sdk::variable};
 
-/// The environment variable that asks for a [stop notice](run).
+/// The environment variable that enables a [stop notice](run).
 pub const STOP_NOTICE_VARIABLE: &str = "LAMPLIGHTER_STOP_NOTICE";
 
-/// The environment variable that asks for [connections ahead](run).
+/// The environment variable that enables [connections ahead](run).
 pub const WARM_UP_VARIABLE: &str = "LAMPLIGHTER_WARM_UP";
 
-/// What Lambda sets for every function, and the runtime needs (AWS Lambda Developer Guide, "Working with Lambda
-/// environment variables").
+/// The variables that Lambda sets for every function and the runtime needs (AWS Lambda Developer Guide, "Working with
+/// Lambda environment variables").
 const SET_BY_LAMBDA: [&str; 4] = [
     "AWS_LAMBDA_RUNTIME_API",
     "AWS_LAMBDA_FUNCTION_NAME",
@@ -62,26 +63,26 @@ const SET_BY_LAMBDA: [&str; 4] = [
 
 /// Serves a function's invocations until Lambda ends the process.
 ///
-/// The deployment is the one that environment variables name: its queues in
-/// [`LAMPLIGHTER_QUEUES`](crate::QueueMap::VARIABLE), and its other parts as [`Settings`](crate::Settings) tells. Where
-/// `AWS_LAMBDA_MAX_CONCURRENCY` is above 1 (Lambda Managed Instances), that many invocations run at once.
+/// The deployment is described by environment variables: its queues by
+/// [`LAMPLIGHTER_QUEUES`](crate::QueueMap::VARIABLE), and its other parts as in [`Settings`](crate::Settings). If
+/// `AWS_LAMBDA_MAX_CONCURRENCY` is above 1 (Lambda Managed Instances), that many invocations run concurrently.
 ///
 /// With [`LAMPLIGHTER_STOP_NOTICE`](STOP_NOTICE_VARIABLE) set to `1`, an internal extension is registered, so that
-/// Lambda announces its stop by SIGTERM some 500 ms ahead: jobs that run are told, and handed back if they do not end.
+/// Lambda announces its stop by SIGTERM some 500 ms ahead: running jobs are notified, and released if they do not end.
 /// That costs a round trip before the first invocation, and rarely finds a job running, except on Managed Instances;
 /// without it, the visibility timeout brings unfinished jobs back.
 ///
 /// With [`LAMPLIGHTER_WARM_UP`](WARM_UP_VARIABLE) set to `1`, as the template sets it for functions with records,
-/// connections to DynamoDB and SQS are made before the first invocation, for a second at most. A first call reads the
-/// machine's certificate authorities, connects and shakes hands by TLS: some milliseconds of a processor. Within an
-/// invocation a function of 128 MB has a fourteenth of one (AWS Lambda Developer Guide, "Configure Lambda function
-/// memory"), and before its first one it is not held to that; `cargo lamp bench startup` shows both. It has to be done
-/// ahead of asking for an invocation: Lambda starts a process when there is one, so that whatever is still going on
-/// then shares the invocation's processor.
+/// connections to DynamoDB and SQS are opened before the first invocation, for a second at most. A first call reads the
+/// machine's certificate authorities, connects and does the TLS handshake: some milliseconds of CPU time. During an
+/// invocation, a function of 128 MB has a fourteenth of a processor (AWS Lambda Developer Guide, "Configure Lambda
+/// function memory"); before its first one it is not limited to that; `cargo lamp-bench startup` shows both. It has to
+/// be done before the first request for an invocation: Lambda starts a process when there is one, so anything still
+/// running then shares the invocation's processor.
 ///
 /// # Errors
 /// When the process was not started by Lambda, when it was built with panics that abort, when the function contradicts
-/// itself, when the map of queues makes no sense, or when the runtime API goes away.
+/// itself, when the map of queues is not valid, or when the runtime API is gone.
 pub async fn run(function: Function) -> Result<(), Error> {
     logging::init();
     if let Some(missing) = SET_BY_LAMBDA.into_iter().find(|name| variable(name).is_none()) {

@@ -1,4 +1,4 @@
-//! What triggered the function, told from the payload in one pass.
+//! The kind of an invocation's payload, detected in one pass.
 
 use std::{borrow::Cow, fmt};
 
@@ -10,15 +10,15 @@ use serde_json::value::RawValue;
 
 use super::{about::ABOUT, lenient::Text, record::Records};
 
-/// An invocation's payload. Reading one never fails on JSON: what is not understood is [`Payload::Unknown`], since
-/// serde's own errors would show the payload to whoever reads the log.
+/// An invocation's payload. Reading one never fails on JSON: other payloads are [`Payload::Unknown`], since serde's own
+/// errors would show the payload in the log.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Payload {
     /// Records, as SQS and some other services send them.
     #[non_exhaustive]
     Records {
-        /// The records; those that are not even objects count here too.
+        /// The records; entries that are not objects count too.
         records: Records,
     },
     /// An EventBridge event.
@@ -33,13 +33,13 @@ pub enum Payload {
         /// The message's fields.
         message: Fields,
     },
-    /// The question what code this is: `{"lamplighter":"about"}`.
+    /// The request for a description of the code: `{"lamplighter":"about"}`.
     About,
-    /// Anything else, described.
+    /// Any other payload, described.
     Unknown(String),
 }
 
-/// The fields of a JSON object, as they came.
+/// The fields of a JSON object, in their order.
 #[derive(Debug, Default)]
 pub struct Fields(Vec<(String, Box<RawValue>)>);
 
@@ -48,12 +48,12 @@ impl Fields {
         self.0.iter().find(|(own, _)| own == name).map(|(_, value)| &**value)
     }
 
-    /// The field's text, where it is one.
+    /// The field's value, if it is a string.
     pub(super) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
         self.get(name).and_then(|value| serde_json::from_str(value.get()).ok())
     }
 
-    /// The object as JSON text. Fields that came twice are there twice: whoever reads it may refuse that.
+    /// The object as JSON text. Duplicate fields stay, so that the parser may refuse them.
     pub(super) fn to_json(&self) -> String {
         let mut json = String::from("{");
         for (index, (name, value)) in self.0.iter().enumerate() {
@@ -97,7 +97,7 @@ impl<'de> Visitor<'de> for Detect {
     }
 
     fn visit_bool<E>(self, _: bool) -> Result<Payload, E> {
-        Ok(unknown("a truth value"))
+        Ok(unknown("a boolean"))
     }
 
     fn visit_i64<E>(self, _: i64) -> Result<Payload, E> {
@@ -117,12 +117,12 @@ impl<'de> Visitor<'de> for Detect {
     }
 
     fn visit_str<E>(self, _: &str) -> Result<Payload, E> {
-        Ok(unknown("a text"))
+        Ok(unknown("a string"))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Payload, A::Error> {
         while seq.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(unknown("a list"))
+        Ok(unknown("an array"))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Payload, A::Error> {
@@ -130,15 +130,15 @@ impl<'de> Visitor<'de> for Detect {
         let mut fields = Fields::default();
         while let Some(Text(name)) = map.next_key()? {
             if name == "Records" {
-                // Twice is not what SQS sends; whatever came is looked at.
+                // SQS does not send the field twice; all of its records are read.
                 let more: Records = map.next_value()?;
                 records.get_or_insert_default().append(more);
             } else {
-                fields.0.push((name, map.next_value()?));
+                fields.0.push((name.into_owned(), map.next_value()?));
             }
         }
         Ok(match records {
-            // Whoever names a job means it, and not a batch of nothing.
+            // A payload with a job is a message rather than an empty batch.
             Some(records) if !records.0.is_empty() || fields.get("job").is_none() => Payload::Records { records },
             _ if fields.get("job").is_some() => Payload::Message { message: fields },
             _ if fields.get("detail-type").is_some() && fields.get("source").is_some() => {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn payloads_are_told_apart() {
+    fn payload_kinds_are_detected() {
         for (json, what) in [
             (r#"{"Records":[]}"#, "0 records"),
             (r#"{"Records":null}"#, "0 records"),
@@ -185,12 +185,12 @@ mod tests {
             (r#"{"lamplighter":"secret"}"#, "an object with the fields [lamplighter]"),
             (r#"{"hello":"secret"}"#, "an object with the fields [hello]"),
             ("{}", "an object with the fields []"),
-            ("[]", "a list"),
+            ("[]", "an array"),
             ("null", "null"),
-            ("\"secret\"", "a text"),
+            ("\"secret\"", "a string"),
             ("1e3", "a number"),
             ("-1", "a number"),
-            ("true", "a truth value"),
+            ("true", "a boolean"),
         ] {
             assert_eq!(detect(json), what, "{json}");
         }

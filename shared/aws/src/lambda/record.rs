@@ -2,13 +2,10 @@
 //! record is JSON of any depth, and texts with half a surrogate pair: `serde_json` reads over both, and refuses them only
 //! where they become a value. So a record is taken as it came, and each of its fields too.
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, SeqAccess},
-};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::lenient::{Lenient, Members, Text, read};
+use super::lenient::{self, Lenient, Text};
 use crate::sqs::Attribute;
 
 /// The records of an event.
@@ -24,7 +21,7 @@ pub(super) struct Record {
     pub(super) event_source: Option<String>,
     pub(super) queue_arn: Option<String>,
     pub(super) system: SystemAttributes,
-    /// As they came: only a message that is buried has them looked at.
+    /// As received: they are read only for a dead-lettered message.
     attributes: Option<Box<RawValue>>,
 }
 
@@ -51,76 +48,96 @@ impl Record {
 
     /// The attributes that the sender gave the message.
     pub(super) fn message_attributes(&self) -> Vec<(String, Attribute)> {
-        let all = self.attributes.as_deref().map(Members::of).unwrap_or_default();
-        all.0.into_iter().filter_map(|(name, value)| Some((name, attribute(&value)?))).collect()
-    }
-}
-
-fn attribute(value: &RawValue) -> Option<Attribute> {
-    let members = Members::of(value);
-    let member = |wanted: &str| members.0.iter().find(|(name, _)| name == wanted).and_then(|(_, value)| text(value));
-    let data_type = member("dataType")?;
-    match member("stringValue") {
-        Some(value) => Some(Attribute::Text { data_type, value }),
-        None => {
-            let value = aws_smithy_types::base64::decode(member("binaryValue")?).ok()?;
-            Some(Attribute::Binary { data_type, value })
-        }
+        self.attributes.as_deref().map(lenient::of::<Attributes>).unwrap_or_default().0
     }
 }
 
 impl<'de> Deserialize<'de> for Records {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(deserializer)
+        lenient::read(deserializer)
     }
 }
 
 impl Lenient for Records {
-    fn from_seq<'de, A: SeqAccess<'de>>(mut seq: A) -> Result<Self, A::Error> {
-        let mut records = Vec::new();
-        while let Some(record) = seq.next_element::<Box<RawValue>>()? {
-            records.push(Record::of(Members::of(&record)));
-        }
-        Ok(Self(records))
+    fn element(&mut self, value: &RawValue) {
+        self.0.push(lenient::of(value));
     }
 
-    /// An object is no list of records, but it may hold one that must not be lost.
-    fn from_map<'de, A: MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
-        Ok(Self(vec![Record::of(Members::from_map(map)?)]))
+    /// An object is no list of records, but it may be one that must not be lost.
+    fn object() -> Self {
+        Self(vec![Record::default()])
     }
-}
 
-impl Record {
-    fn of(members: Members) -> Self {
-        let mut record = Self::default();
-        for (name, value) in members.0 {
-            match name.as_str() {
-                "messageId" => record.message_id = text(&value).filter(|id| !id.is_empty()),
-                "receiptHandle" => record.receipt_handle = text(&value).filter(|receipt| !receipt.is_empty()),
-                "body" => record.body = body(&value),
-                // SNS capitalises its own.
-                "eventSource" | "EventSource" => record.event_source = text(&value),
-                "eventSourceARN" => record.queue_arn = text(&value),
-                "attributes" => record.system = SystemAttributes::of(Members::of(&value)),
-                "messageAttributes" => record.attributes = Some(value),
-                _ => {}
-            }
-        }
-        record
+    fn member(&mut self, name: &str, value: &RawValue) {
+        self.0.iter_mut().for_each(|record| record.member(name, value));
     }
 }
 
-impl SystemAttributes {
-    fn of(members: Members) -> Self {
-        let mut system = Self::default();
-        for (name, value) in members.0 {
-            match name.as_str() {
-                "ApproximateReceiveCount" => system.receives = count(&value),
-                "MessageGroupId" => system.group = text(&value).filter(|group| !group.is_empty()),
-                _ => {}
+impl Lenient for Record {
+    fn member(&mut self, name: &str, value: &RawValue) {
+        match name {
+            "messageId" => self.message_id = text(value).filter(|id| !id.is_empty()),
+            "receiptHandle" => self.receipt_handle = text(value).filter(|receipt| !receipt.is_empty()),
+            "body" => self.body = body(value),
+            // SNS capitalises its own.
+            "eventSource" | "EventSource" => self.event_source = text(value),
+            "eventSourceARN" => self.queue_arn = text(value),
+            "attributes" => self.system = lenient::of(value),
+            "messageAttributes" => self.attributes = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+}
+
+impl Lenient for SystemAttributes {
+    fn member(&mut self, name: &str, value: &RawValue) {
+        match name {
+            "ApproximateReceiveCount" => self.receives = count(value),
+            "MessageGroupId" => self.group = text(value).filter(|group| !group.is_empty()),
+            _ => {}
+        }
+    }
+}
+
+/// The attributes that can be read.
+#[derive(Default)]
+struct Attributes(Vec<(String, Attribute)>);
+
+impl Lenient for Attributes {
+    fn member(&mut self, name: &str, value: &RawValue) {
+        self.0.extend(lenient::of::<Parts>(value).attribute().map(|attribute| (name.to_owned(), attribute)));
+    }
+}
+
+/// What an attribute consists of.
+#[derive(Default)]
+struct Parts {
+    data_type: Option<String>,
+    text: Option<String>,
+    binary: Option<String>,
+}
+
+impl Lenient for Parts {
+    fn member(&mut self, name: &str, value: &RawValue) {
+        match name {
+            "dataType" => self.data_type = text(value),
+            "stringValue" => self.text = text(value),
+            "binaryValue" => self.binary = text(value),
+            _ => {}
+        }
+    }
+}
+
+impl Parts {
+    fn attribute(self) -> Option<Attribute> {
+        let data_type = self.data_type?;
+        match self.text {
+            Some(value) => Some(Attribute::Text { data_type, value }),
+            None => {
+                let value = aws_smithy_types::base64::decode(self.binary?).ok()?;
+                Some(Attribute::Binary { data_type, value })
             }
         }
-        system
     }
 }
 
@@ -133,7 +150,7 @@ fn count(value: &RawValue) -> Option<u32> {
 
 /// A text, with a replacement character for each half of a surrogate pair.
 fn text(value: &RawValue) -> Option<String> {
-    serde_json::from_str(value.get()).ok().map(|Text(text)| text)
+    serde_json::from_str(value.get()).ok().map(|Text(text)| text.into_owned())
 }
 
 /// A body is a text. Events that people write by hand have the message itself there, and mean it.

@@ -1,28 +1,28 @@
-//! What Lambda is answered.
+//! Responses to Lambda.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::about::About;
 
-/// What Lambda is answered.
+/// A response to Lambda.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Response {
     /// To an SQS batch: the messages that must come again. All others are deleted.
     Batch {
-        /// The messages, each once. None at all when every one is done with.
+        /// The messages, each once. Empty when all of them are done.
         #[serde(rename = "batchItemFailures")]
         failures: Vec<ItemFailure>,
     },
-    /// To an event: the jobs it became.
+    /// To an event: its jobs.
     Event {
         /// The jobs, all of them done.
         jobs: Vec<JobResponse>,
     },
     /// To a message: its job.
     Job(JobResponse),
-    /// To the question what code this is.
+    /// To a request for a description of the code.
     About(About),
 }
 
@@ -34,14 +34,14 @@ pub struct ItemFailure {
     pub item_identifier: String,
 }
 
-/// A job that was handed over directly, and is done.
+/// A job that was passed directly, and is done.
 #[derive(Debug, Serialize)]
 pub struct JobResponse {
     /// The job's id.
     pub id: String,
-    /// `succeeded`; or `ended`, when nothing was run because the job had ended before, or had expired.
+    /// `succeeded`; or `ended`, if nothing was run because the job had ended before, or had expired.
     pub state: &'static str,
-    /// What the handler returned.
+    /// The handler's output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<Box<RawValue>>,
 }

@@ -2,8 +2,8 @@
 //! Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle", shutdown phase).
 //!
 //! The runtime crate has a helper for this. It fails the whole start when the extension cannot be registered, writes
-//! bare lines into structured logs, and brings servers for logs and telemetry that make a bootstrap half a megabyte
-//! larger; so here are the two requests by themselves.
+//! bare lines into structured logs, and adds servers for logs and telemetry that make a bootstrap half a megabyte
+//! larger; so this module makes the two requests itself.
 
 use std::time::Duration;
 
@@ -17,17 +17,17 @@ use super::Host;
 
 /// Names of internal extensions are unique within a function.
 const NAME: &str = "lamplighter-stop-notice";
-/// What running handlers get to end by themselves, after they were told.
+/// The time that running handlers have to end after the notice.
 const DRAIN: Duration = Duration::from_millis(250);
-/// What it takes to hand the rest back.
+/// The time for releasing the other jobs.
 const HAND_BACK: Duration = Duration::from_millis(150);
-/// What the runtime gets to send the answers of the last invocations.
+/// The time for the runtime to send the responses of the last invocations.
 const ANSWERS: Duration = Duration::from_millis(30);
 
-/// Registers the extension, and ends the process in order when the notice comes. Where it cannot be registered there
-/// is no notice, and the function serves all the same.
+/// Registers the extension, and ends the process in order when the notice comes. If it cannot be registered, there is
+/// no notice, and the function still serves invocations.
 pub(super) async fn announce(host: Host) {
-    // Listening begins before the registration: from then on a SIGTERM may come.
+    // The signal handler is installed before the registration: from then on a SIGTERM may come.
     let mut terminate = match signal(SignalKind::terminate()) {
         Ok(terminate) => terminate,
         Err(error) => return tracing::warn!(%error, "no stop notice: SIGTERM cannot be listened for"),
@@ -52,25 +52,25 @@ async fn register() -> Result<(), BoxError> {
         Some(id) if response.status().is_success() => id.clone(),
         _ => return Err(format!("the extensions API answered {}", response.status()).into()),
     };
-    // Lambda waits for this before it ends the init phase. There are no events to come, so neither is an answer.
+    // Lambda waits for this request before it ends the init phase. There are no events, so no response comes.
     tokio::spawn(async move {
         let request = build_request().uri("/2020-01-01/extension/event/next").header("Lambda-Extension-Identifier", id);
         let answer = match request.body(Body::empty()) {
             Ok(request) => client.call(request).await.map(|response| response.status().to_string()),
             Err(error) => Err(error.into()),
         };
-        tracing::debug!(?answer, "the extension was let go");
+        tracing::debug!(?answer, "the extension's request ended");
     });
     Ok(())
 }
 
 async fn wind_down(host: &Host) {
-    tracing::info!("stop notice: no further job begins, running ones are told");
+    tracing::info!("stop notice: no more jobs begin, running ones are notified");
     host.stop().drain();
     if timeout(DRAIN, host.idle()).await.is_err() {
         host.stop().abort();
         if timeout(HAND_BACK, host.idle()).await.is_err() {
-            tracing::warn!("stopped with jobs still running; their messages come back by themselves");
+            tracing::warn!("stopped with jobs still running; their messages come back after the visibility timeout");
         }
     }
     tokio::time::sleep(ANSWERS).await;

@@ -1,4 +1,4 @@
-//! Jobs whose time has come.
+//! Sends jobs that are due.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use lamplighter::{
 use super::Round;
 use crate::dynamo::Dynamo;
 
-/// Entries of one query, of which each shard has one. All that they tell of is held in memory at once.
+/// Entries of one query per shard. All of their messages are in memory together.
 const PORTION: i32 = 25;
-/// Calls for single jobs that are under way at once.
+/// Concurrent calls for single jobs.
 const CALLS_AT_ONCE: usize = 32;
-/// How much before its time a job is sent, with the rest of the delay for SQS to keep: the time until the next round,
-/// and some for this one.
+/// A job is sent this much before its time, with the rest of the delay left to SQS: the time until the next round, and
+/// some for this one.
 const AHEAD: Duration = Duration::from_secs(90);
 
 impl Round<'_> {
-    /// Sends what is due until the next round.
+    /// Sends what is due before the next round.
     pub(super) async fn move_due(&mut self) -> Result<(), StoreError> {
         let dynamo = self.dynamo;
-        // Each with the place up to which it has been looked through: what could not be sent now holds up nothing else.
+        // Each with the place up to which it has been read: an entry that cannot be sent now delays no other.
         let mut shards: Vec<(u8, String)> = Dynamo::due_shards().map(|shard| (shard, String::new())).collect();
         while !shards.is_empty() && !self.is_over() {
             let until = self.env.now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
@@ -56,12 +56,12 @@ impl Round<'_> {
             match entry {
                 // Its job has ended meanwhile.
                 Ok(None) => over.push((id.clone(), place.clone())),
-                // A FIFO queue keeps nothing back: its jobs are sent when their time has come.
+                // A FIFO queue has no delays: its jobs are sent when they are due.
                 Ok(Some(entry)) if self.is_early(&entry.submission.queue, entry.submission.due_at) => {}
                 Ok(Some(entry)) => due.push((entry.submission, place.clone())),
-                // One that makes no sense holds up no other. It stays, to be looked at.
+                // An entry that is not valid delays no other. It stays, for inspection.
                 Err(error) if error.kind() == StoreErrorKind::Invalid => {
-                    tracing::error!(id, %error, "due, and not to be read");
+                    tracing::error!(id, %error, "the job is due, and its entry is not valid");
                 }
                 Err(error) => return Err(error),
             }
@@ -72,8 +72,10 @@ impl Round<'_> {
         for ((id, place), answer) in names.into_iter().zip(answers) {
             match answer {
                 Ok(_) => over.push((id, place)),
-                Err(EnqueueError::Backend(error)) => tracing::warn!(id, %error, "due, and not sent yet"),
-                Err(error) => tracing::error!(id, %error, "due, and its queue does not take it"),
+                Err(EnqueueError::Backend(error)) => {
+                    tracing::warn!(id, %error, "the job is due, and could not be sent yet")
+                }
+                Err(error) => tracing::error!(id, %error, "the job is due, and its queue refuses it"),
             }
         }
         let moved = over.len();

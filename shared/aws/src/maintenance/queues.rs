@@ -1,4 +1,4 @@
-//! How much lies in the queues.
+//! The depth of the queues.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,7 +8,7 @@ use lamplighter::backend::StoreError;
 use super::QueueReport;
 use crate::sqs::{Depth, Sqs};
 
-/// How much lies in every queue, and in its dead-letter queue.
+/// The depth of every queue, and of its dead-letter queue.
 pub(super) struct Depths(BTreeMap<String, (Depth, u64)>);
 
 impl Depths {
@@ -27,12 +27,12 @@ impl Depths {
         Ok(Self(try_join_all(reading).await?.into_iter().collect()))
     }
 
-    /// Whether a queue holds nothing that a job without a message could be waiting for.
+    /// Whether a queue holds no message that a job without one could be waiting for.
     pub(super) fn is_idle(&self, queue: &str) -> bool {
         self.0.get(queue).is_some_and(|(depth, _)| depth.visible == 0 && depth.delayed == 0)
     }
 
-    /// Whether a queue holds nothing at all, hidden messages included.
+    /// Whether a queue is empty, hidden messages included.
     pub(super) fn is_empty(&self, queue: &str) -> bool {
         self.is_idle(queue) && self.0.get(queue).is_some_and(|(depth, _)| depth.in_flight == 0)
     }

@@ -1,34 +1,34 @@
-//! What was found and done.
+//! The report of a round.
 
 use serde::Serialize;
 
-/// What a round has found and done.
+/// The findings and repairs of a round.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
     /// Jobs that were due and have been sent.
     pub moved: u64,
-    /// Records that had no message any more and have been given one.
+    /// Records that had no message any more and were given one.
     pub sent_again: u64,
     /// Attempts whose lease had ended and whose message was gone.
     pub lost: u64,
-    /// Jobs that have failed because their last attempt was lost.
+    /// Jobs that failed because their last attempt was lost.
     pub failed: u64,
-    /// Records that were looked at.
+    /// Records that were read.
     pub looked_at: u64,
-    /// What lies in the queues.
+    /// The depth of the queues.
     pub queues: Vec<QueueReport>,
 }
 
-/// How much lies in a queue, about (Amazon SQS API Reference, "GetQueueAttributes": the numbers are approximate).
+/// The depth of a queue, about (Amazon SQS API Reference, "GetQueueAttributes": the numbers are approximate).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct QueueReport {
     /// The queue's name, as definitions use it.
     pub queue: String,
-    /// Messages that may be received.
+    /// Messages that can be received.
     pub visible: u64,
-    /// Messages that have been received and neither deleted nor come back.
+    /// Messages that have been received and are neither deleted nor visible again.
     pub in_flight: u64,
     /// Messages that wait for their delay to end.
     pub delayed: u64,
@@ -37,7 +37,7 @@ pub struct QueueReport {
 }
 
 impl Report {
-    /// The figures as lines of CloudWatch's embedded metric format, which Lambda's log makes metrics of (Amazon
+    /// The figures as lines of CloudWatch's embedded metric format, from which Lambda's log creates metrics (Amazon
     /// CloudWatch User Guide, "Specification: Embedded metric format").
     #[must_use]
     pub fn metrics(&self, milliseconds: i64) -> Vec<String> {
@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metrics_are_one_json_object_a_line() {
+    fn metrics_are_one_json_object_per_line() {
         let queue = QueueReport { queue: "webhooks".into(), visible: 1, in_flight: 2, delayed: 3, dead_letters: 4 };
         let report = Report { moved: 7, queues: vec![queue], ..Report::default() };
         let lines: Vec<serde_json::Value> =

@@ -1,4 +1,4 @@
-//! Schedules of EventBridge Scheduler: read, written, and written back with a change.
+//! Reading, writing and changing schedules of EventBridge Scheduler.
 
 use aws_sdk_scheduler::{
     operation::get_schedule::GetScheduleOutput,
@@ -20,17 +20,17 @@ use super::{
 };
 use crate::{queues::QueueMap, sdk::explain};
 
-/// What the name of a schedule begins with that was made at run time.
+/// The prefix of the names of schedules made at run time.
 pub(crate) const RUN_TIME: &str = "runtime-";
 
-/// What Scheduler puts a tick's time in place of (Amazon EventBridge Scheduler User Guide, "Adding context attributes in
-/// EventBridge Scheduler").
+/// The placeholder that Scheduler replaces with a tick's time (Amazon EventBridge Scheduler User Guide, "Adding context
+/// attributes in EventBridge Scheduler").
 const TIME: &str = "<aws.scheduler.scheduled-time>";
 
-/// How often a write is tried that finds the schedule other than it was a moment before.
+/// Tries at a write that finds the schedule changed since it was read.
 const TRIES: usize = 3;
 
-/// Which of the two kinds in a group.
+/// The two kinds of schedules in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Deployed,
@@ -45,14 +45,14 @@ impl Kind {
         }
     }
 
-    /// The name in Scheduler of the schedule of that name. The whole of it stands in the message that it sends.
+    /// The schedule's name in Scheduler. The message that it sends has the full name.
     fn name(self, schedule: &str) -> String {
         let name = format!("{}{schedule}", self.prefix());
         if is_name(&name) { name } else { format!("{}{}", self.prefix(), digest(&[schedule])) }
     }
 }
 
-/// A schedule as Scheduler keeps it.
+/// A schedule as stored by Scheduler.
 pub(super) struct Entry(GetScheduleOutput);
 
 impl Entry {
@@ -60,7 +60,7 @@ impl Entry {
         self.0.state == Some(ScheduleState::Disabled)
     }
 
-    /// The job that it starts; `None` when it does not send a message to a queue.
+    /// The job that it starts; `None` if it does not send a message to a queue.
     pub(super) fn scheduled(&self, queues: &QueueMap) -> Option<ScheduledJob> {
         let target = self.0.target()?;
         let kept = Kept {
@@ -74,7 +74,7 @@ impl Entry {
 }
 
 impl Scheduler {
-    /// The schedule of that name and kind.
+    /// The schedule with that name and kind.
     pub(super) async fn find(&self, kind: Kind, schedule: &str) -> Result<Option<Entry>, StoreError> {
         self.read(&kind.name(schedule)).await
     }
@@ -102,11 +102,11 @@ impl Scheduler {
         }
         let reads = names.into_iter().map(|name| async move { self.read(&name).await });
         let entries: Vec<_> = stream::iter(reads).buffered(CALLS_AT_ONCE).try_collect().await?;
-        // One that is not there any more was removed meanwhile.
+        // Schedules that were removed meanwhile are left out.
         Ok(entries.into_iter().flatten().collect())
     }
 
-    /// Keeps a schedule that was made at run time. One that is paused stays so.
+    /// Stores a schedule made at run time. A paused one stays paused.
     pub(super) async fn write(
         &self,
         scheduled: &ScheduledJob,
@@ -179,11 +179,10 @@ impl Scheduler {
                 Err(error) => return Err(explain(&error, &self.doing("replace", &name)).into()),
             }
         }
-        Err(StoreError::unavailable(format_args!("schedule {name} is being made and removed by others; try again"))
-            .into())
+        Err(StoreError::unavailable(format_args!("schedule {name} keeps changing; try again")).into())
     }
 
-    /// Disables a schedule, or enables it. An update replaces all of a schedule (Amazon EventBridge Scheduler API
+    /// Enables or disables a schedule. An update replaces the whole schedule (Amazon EventBridge Scheduler API
     /// Reference, UpdateSchedule), so all of it is written back.
     pub(super) async fn pause(&self, entry: Entry, paused: bool, now: Timestamp) -> Result<(), StoreError> {
         let Entry(old) = entry;
@@ -209,7 +208,7 @@ impl Scheduler {
         update.send().await.map(|_| ()).map_err(|error| explain(&error, &self.doing(verb, &name)))
     }
 
-    /// Removes a schedule that was made at run time. Says whether there was one.
+    /// Removes a schedule made at run time. Returns whether it existed.
     pub(super) async fn remove(&self, schedule: &str) -> Result<bool, StoreError> {
         let name = Kind::RunTime.name(schedule);
         match self.client().await?.delete_schedule().name(&name).group_name(self.settings().group()).send().await {
@@ -226,9 +225,9 @@ impl Scheduler {
     }
 }
 
-/// From when on a schedule runs. A rate counts from there (Amazon EventBridge Scheduler User Guide, "Schedule types"): from
-/// its next tick, so that its ticks are everywhere the same. One that has passed is not said again, since Scheduler refuses
-/// it.
+/// A schedule's start. A rate counts from its start (Amazon EventBridge Scheduler User Guide, "Schedule types"): it
+/// starts at its next tick, so that its ticks are the same everywhere. A start in the past is left out, since Scheduler
+/// refuses it.
 fn start_date(expression: &str, old: Option<DateTime>, now: Timestamp) -> Option<DateTime> {
     if let Ok(When::Rate(rate)) = When::parse(expression) {
         return rate.next_after(now).map(|tick| DateTime::from_secs(tick.as_second()));
@@ -241,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_count_from_their_next_tick_and_nothing_starts_in_the_past() {
+    fn rates_start_at_their_next_tick() {
         let now: Timestamp = "2026-11-01T12:01:30Z".parse().unwrap();
         let at = |text: &str| DateTime::from_secs(text.parse::<Timestamp>().unwrap().as_second());
         assert_eq!(start_date("rate(5 minutes)", None, now), Some(at("2026-11-01T12:05:00Z")));
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn names_tell_kinds_apart_and_fit() {
+    fn names_differ_by_kind_and_fit() {
         assert_eq!(Kind::RunTime.name("sweep"), "runtime-sweep");
         assert_eq!(Kind::Deployed.name("sweep"), "deployed-sweep");
         let long = Kind::RunTime.name(&"x".repeat(64));

@@ -17,5 +17,5 @@ pub use self::{
     settings::{ScheduleSettings, ScheduleSettingsError},
 };
 
-/// Calls under way at the same time where many schedules are read.
+/// Concurrent calls when many schedules are read.
 const CALLS_AT_ONCE: usize = 8;

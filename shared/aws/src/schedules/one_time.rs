@@ -16,8 +16,8 @@ use super::{
 };
 use crate::sdk::{AwsClients, explain};
 
-/// Sends messages once, at a moment of any distance: by schedules of EventBridge Scheduler that are deleted after they
-/// have run. Cloning is cheap, and clones share one client, which is made at first use.
+/// Sends messages once, at any future moment: by schedules of EventBridge Scheduler that are deleted after they have
+/// run. Cloning is cheap, and clones share one client, which is created at first use.
 ///
 /// ```no_run
 /// # use lamplighter::{JobId, Timestamp};
@@ -42,15 +42,15 @@ pub struct Sending<'a> {
     pub queue_url: &'a str,
     /// The message's body: JSON, of at most [`OneTime::MAX_BODY`] bytes.
     pub body: &'a str,
-    /// The message group. It matters to FIFO queues only; the queue must then tell duplicates by their content.
+    /// The message group, for FIFO queues only; such a queue must use content-based deduplication.
     pub group: Option<&'a str>,
 }
 
-/// Why a message was not put off.
+/// Why a message was not scheduled.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum OneTimeError {
-    /// A schedule cannot carry so much.
+    /// The message is too large for a schedule.
     #[error(
         "the message has {bytes} bytes, and EventBridge Scheduler carries {limit}; put the \
          data elsewhere and pass a reference",
@@ -60,10 +60,10 @@ pub enum OneTimeError {
         /// The body's size.
         bytes: usize,
     },
-    /// A moment that Scheduler cannot express.
-    #[error("{0} is not a moment that EventBridge Scheduler knows: they lie between the years 1970 and 9999")]
+    /// The moment cannot be expressed in Scheduler.
+    #[error("{0} is not a moment for EventBridge Scheduler: the year must be between 1970 and 9999")]
     Moment(Timestamp),
-    /// Scheduler did not take it.
+    /// Scheduler refused it.
     #[error(transparent)]
     Backend(#[from] StoreError),
 }
@@ -76,34 +76,33 @@ impl OneTime {
     /// The kinds of schedules that send a job's next attempt: this, a `-` and when it is due, in seconds since 1970.
     pub const RETRY: &'static str = crate::backend::RETRY;
 
-    /// Schedules of this group, through this SDK.
+    /// Uses schedules of this group, through this SDK.
     #[must_use]
     pub fn new(sdk: AwsClients, settings: ScheduleSettings) -> Self {
         Self(Scheduler::new(sdk, settings))
     }
 
-    /// The name of the schedule that puts off a job: `<kind>-<id>`, or `<kind>-` and a hash where an id does not fit a
-    /// schedule's name. `kind` tells the reasons apart for which one job may be put off, which must not be taken for
-    /// each other: a schedule that has run may be there for a while, and then [`create`](Self::create) would leave it
-    /// at that. So a delay has one kind, and each attempt to come has its own.
+    /// The name of the schedule that delays a job: `<kind>-<id>`, or `<kind>-` and a hash if the id does not fit a
+    /// schedule's name. `kind` separates schedules of one job for different reasons: a schedule that has run may exist
+    /// for a while, and [`create`](Self::create) would keep it instead of the new one. So a delay has one kind, and
+    /// each further attempt has its own.
     #[must_use]
     pub fn name(kind: &str, id: &JobId) -> String {
         let plain = format!("{kind}-{id}");
         if is_name(&plain) { plain } else { format!("{kind}-{}", digest(&[id.as_str()])) }
     }
 
-    /// As [`name`](Self::name), for a job without a record: its id is its own only beside its name and its queue.
+    /// Like [`name`](Self::name), for a job without a record: its id is unique only with its name and queue.
     pub(crate) fn name_without_record(kind: &str, submission: &EnqueueRequest) -> String {
         let EnqueueRequest { id, queue, message, .. } = submission;
         format!("{kind}-{}", digest(&[id.as_str(), &message.job, queue]))
     }
 
-    /// Sends a message at `at`, or up to a minute later; a fraction of a second is rounded up. A schedule of that name
-    /// that is there already stays as it is, so that one who is not sure whether an earlier call went through may call
-    /// again.
+    /// Sends a message at `at`, or up to a minute later; a fraction of a second is rounded up. An existing schedule
+    /// with that name stays unchanged, so a caller that does not know whether an earlier call succeeded may call again.
     ///
     /// # Errors
-    /// When the body is too large, or when Scheduler does not take it.
+    /// When the body is too large, or when Scheduler refuses it.
     pub async fn create(&self, name: &str, at: Timestamp, sending: Sending<'_>) -> Result<(), OneTimeError> {
         let input = literal(sending.body);
         if input.len() > Self::MAX_BODY {
@@ -132,13 +131,13 @@ impl OneTime {
         }
     }
 
-    /// Deletes a schedule that has not run yet. One that is not there needs nothing.
+    /// Deletes a schedule that has not run yet. Succeeds if it does not exist.
     ///
     /// # Errors
     /// When Scheduler cannot be reached, or refuses.
     pub async fn delete(&self, name: &str) -> Result<(), StoreError> {
         if !is_name(name) {
-            return Err(StoreError::new(StoreErrorKind::Invalid, format_args!("{name:?} is no name of a schedule")));
+            return Err(StoreError::new(StoreErrorKind::Invalid, format_args!("{name:?} is not a schedule's name")));
         }
         let group = self.0.settings().group();
         let request = self.0.client().await?.delete_schedule().name(name).group_name(group);

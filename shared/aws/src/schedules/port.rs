@@ -1,4 +1,4 @@
-//! The core's port of schedules over EventBridge and its Scheduler.
+//! The core's port of schedules, implemented on EventBridge and EventBridge Scheduler.
 
 use std::fmt;
 
@@ -18,11 +18,11 @@ use super::{
 };
 use crate::{sdk::AwsClients, sqs::Sqs};
 
-/// Schedules on AWS. Those made at run time are schedules of EventBridge Scheduler, in the group that the settings name.
-/// Those deployed with the code are rules named `<group>-<schedule>`, or schedules of that group.
+/// Schedules on AWS. Those made at run time are schedules of EventBridge Scheduler, in the group that the settings
+/// name. Deployed schedules are rules named `<group>-<schedule>`, or schedules of that group.
 ///
-/// A [misfire policy](lamplighter::schedule::Misfire) means nothing here: the services are never away for their own
-/// schedules, and what a queue does not take is tried again for a day.
+/// A [misfire policy](lamplighter::schedule::Misfire) has no effect here: the services are always up for their own
+/// schedules, and retry a message that a queue refuses for a day.
 pub struct AwsSchedules {
     scheduler: Scheduler,
     rules: Rules,
@@ -30,7 +30,7 @@ pub struct AwsSchedules {
     env: Env,
 }
 
-/// A schedule, where it is kept.
+/// A schedule, by the service that stores it.
 enum Found {
     Rule(Rule),
     Deployed(Entry),
@@ -118,7 +118,7 @@ impl Schedules for AwsSchedules {
             submission.group = Some(name.into());
         }
         let sent = self.sqs.send(vec![submission]).await.pop();
-        let sent = sent.ok_or_else(|| StoreError::unavailable("SQS did not say whether the job was enqueued"))??;
+        let sent = sent.ok_or_else(|| StoreError::unavailable("SQS did not report whether the job was enqueued"))??;
         Ok(sent.id().clone())
     }
 

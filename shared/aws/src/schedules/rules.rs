@@ -42,7 +42,7 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    /// The job that it starts; `None` when it does not send a message to a queue.
+    /// The job that it starts; `None` if it does not send a message to a queue.
     pub(super) fn scheduled(&self, queues: &QueueMap) -> Option<ScheduledJob> {
         let (template, arn) = self.template()?;
         let (expression, description) = (Some(self.expression.as_str()), self.description.as_deref());
@@ -56,7 +56,8 @@ impl Rule {
         })
     }
 
-    /// Whether the rule is the schedule of that name. One of another stack, whose name begins with this one's, is not.
+    /// Whether the rule is the schedule with that name. A rule of another stack, whose name begins with this one's, is
+    /// not.
     fn is(&self, schedule: &str) -> bool {
         self.template().is_none_or(|(template, _)| template.schedule == schedule)
     }
@@ -73,8 +74,8 @@ impl Rules {
         if !is_name(&name) {
             return Ok(None);
         }
-        // A role may read the rules of its own stack only, which a rule that is not there is none of: a listing answers
-        // for both.
+        // A role may read only the rules of its own stack, and a missing rule counts as none of them: a listing covers
+        // both.
         let found = self.named(&name).await?.into_iter().find(|rule| rule.name.as_ref() == Some(&name));
         let Some(rule) = found else { return Ok(None) };
         let Some(rule) = self.with_targets(rule).await? else { return Ok(None) };
@@ -89,7 +90,7 @@ impl Rules {
         Ok(all.into_iter().flatten().filter(own).collect())
     }
 
-    /// The rules whose names begin so.
+    /// The rules with this name prefix.
     async fn named(&self, prefix: &str) -> Result<Vec<types::Rule>, StoreError> {
         let mut rules = Vec::new();
         let mut next = None;
@@ -104,7 +105,7 @@ impl Rules {
         }
     }
 
-    /// Disables a rule, or enables it.
+    /// Enables or disables a rule.
     pub(super) async fn pause(&self, rule: &Rule, paused: bool) -> Result<(), StoreError> {
         let client = self.client().await?;
         let doing = |verb: &str| format!("{verb} rule {}", rule.name);
@@ -117,14 +118,14 @@ impl Rules {
         }
     }
 
-    /// The rule with what it sends; `None` when it is no schedule, or may not be read here: then it is another stack's,
+    /// The rule with its message; `None` if it is not a schedule, or may not be read: then it belongs to another stack,
     /// whose name begins with this one's.
     async fn with_targets(&self, rule: types::Rule) -> Result<Option<Rule>, StoreError> {
         let (Some(name), Some(expression)) = (rule.name, rule.schedule_expression) else { return Ok(None) };
         let found = match self.client().await?.list_targets_by_rule().rule(&name).send().await {
             Ok(found) => found,
             Err(error) if matches!(error.code(), Some("AccessDenied" | "AccessDeniedException")) => {
-                tracing::info!(rule = name, "may not be read here: taken for another stack's");
+                tracing::info!(rule = name, "the rule may not be read, and is taken for another stack's");
                 return Ok(None);
             }
             Err(error) => return Err(explain(&error, &format!("read the targets of rule {name}"))),

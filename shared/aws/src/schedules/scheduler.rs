@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 use super::settings::ScheduleSettings;
 use crate::sdk::AwsClients;
 
-/// EventBridge Scheduler, and the group in it. Cloning is cheap, and clones share one client, made at first use.
+/// EventBridge Scheduler, and the group in it. Cloning is cheap, and clones share one client, created at first use.
 #[derive(Clone)]
 pub(super) struct Scheduler(Arc<Inner>);
 
@@ -28,7 +28,7 @@ impl Scheduler {
         &self.0.settings
     }
 
-    /// The region that a queue without one in its URL is in.
+    /// The region of a queue without one in its URL.
     pub(super) async fn region(&self) -> Result<String, StoreError> {
         let region = self.0.sdk.config().await?.region();
         Ok(region.map(|region| region.as_ref().to_owned()).unwrap_or_default())

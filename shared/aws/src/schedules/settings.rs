@@ -1,8 +1,8 @@
-//! Which group holds the schedules that are made at run time, and as whom they send.
+//! The group of the schedules made at run time, and the role that they use.
 
-/// Which group holds the schedules that are made at run time, and as whom they send.
+/// The group of the schedules made at run time, and the role that they use.
 ///
-/// The template sets these environment variables on every function that may make schedules.
+/// The template sets these environment variables on every function that may create schedules.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScheduleSettings {
     group: String,
@@ -14,21 +14,21 @@ pub struct ScheduleSettings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleSettingsError {
-    /// There is a group, and no role.
+    /// There is a group, but no role.
     #[error(
-        "{group} is set and {role} is not: set it to the ARN of the role by which schedules send to queues",
+        "{group} is set and {role} is not: set it to the ARN of the role that schedules use to send to queues",
         group = ScheduleSettings::GROUP,
         role = ScheduleSettings::ROLE
     )]
     NoRole,
-    /// A value that no such thing has.
+    /// A variable has an invalid value.
     #[error("{variable} is {value:?}, which is not {expected}")]
     Value {
         /// The environment variable.
         variable: &'static str,
         /// What it is set to.
         value: String,
-        /// What it should be.
+        /// The expected value.
         expected: &'static str,
     },
 }
@@ -36,16 +36,16 @@ pub enum ScheduleSettingsError {
 impl ScheduleSettings {
     /// The environment variable that names the group. In a stack, the group has the stack's name.
     pub const GROUP: &'static str = "LAMPLIGHTER_SCHEDULE_GROUP";
-    /// The environment variable that holds the ARN of the role by which schedules send to queues.
+    /// The environment variable that holds the ARN of the role that schedules use to send to queues.
     pub const ROLE: &'static str = "LAMPLIGHTER_SCHEDULER_ROLE";
-    /// The environment variable that holds the ARN of the queue for what could not be delivered.
+    /// The environment variable that holds the ARN of the queue for messages that could not be delivered.
     pub const UNDELIVERED: &'static str = "LAMPLIGHTER_UNDELIVERED";
 
-    /// Schedules of this group, sending as this role. What cannot be delivered within a day is dropped, unless there
-    /// is a queue for it.
+    /// Schedules of this group, sending as this role. A message that cannot be delivered within a day is dropped,
+    /// unless there is a queue for it.
     ///
     /// # Errors
-    /// When these are not the name of a group and the ARN of a role.
+    /// When these are not a group's name and a role's ARN.
     pub fn new(group: impl Into<String>, role: impl Into<String>) -> Result<Self, ScheduleSettingsError> {
         let (group, role) = (group.into(), role.into());
         if !super::target::is_name(&group) {
@@ -56,10 +56,10 @@ impl ScheduleSettings {
         Ok(Self { group, role, undelivered: None })
     }
 
-    /// What cannot be delivered within a day goes to the queue of this ARN.
+    /// Sends messages that cannot be delivered within a day to the queue with this ARN.
     ///
     /// # Errors
-    /// When that is not the ARN of a queue.
+    /// When it is not a queue's ARN.
     pub fn undelivered(mut self, queue: impl Into<String>) -> Result<Self, ScheduleSettingsError> {
         let queue = queue.into();
         check_arn(Self::UNDELIVERED, &queue, "sqs", "the ARN of a queue")?;
@@ -67,10 +67,10 @@ impl ScheduleSettings {
         Ok(self)
     }
 
-    /// The settings in the environment; none where no group is named.
+    /// The settings in the environment; `None` if no group is named.
     ///
     /// # Errors
-    /// When a group is named and no role, or when a variable holds something else than it should.
+    /// When a group is named and no role, or when a variable has an invalid value.
     pub fn from_env() -> Result<Option<Self>, ScheduleSettingsError> {
         let Some(group) = crate::sdk::variable(Self::GROUP) else { return Ok(None) };
         let role = crate::sdk::variable(Self::ROLE).ok_or(ScheduleSettingsError::NoRole)?;
@@ -93,7 +93,7 @@ impl ScheduleSettings {
         &self.role
     }
 
-    /// The ARN of the queue for what could not be delivered.
+    /// The ARN of the queue for messages that could not be delivered.
     #[must_use]
     pub fn undelivered_queue(&self) -> Option<&str> {
         self.undelivered.as_deref()
@@ -119,7 +119,7 @@ mod tests {
     const ROLE: &str = "arn:aws:iam::123456789012:role/shop-schedules";
 
     #[test]
-    fn settings_are_checked_by_name() {
+    fn invalid_settings_name_their_variable() {
         let settings = ScheduleSettings::new("shop", ROLE).unwrap();
         let settings = settings.undelivered("arn:aws:sqs:us-east-1:123456789012:shop-undelivered-events").unwrap();
         assert_eq!((settings.group(), settings.role()), ("shop", ROLE));

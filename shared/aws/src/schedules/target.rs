@@ -1,4 +1,4 @@
-//! What a schedule calls: a queue, with a message.
+//! The target of a schedule: a queue, with a message.
 
 use aws_sdk_scheduler::types::{
     DeadLetterConfig, FlexibleTimeWindow, FlexibleTimeWindowMode, RetryPolicy, SqsParameters, Target,
@@ -9,26 +9,26 @@ use sha2::{Digest, Sha256};
 use super::settings::ScheduleSettings;
 use crate::queues::{QueueArn, is_fifo, region_of};
 
-/// The most that a schedule can send (Amazon EventBridge Scheduler User Guide, "Quotas for Amazon EventBridge
+/// The largest message of a schedule (Amazon EventBridge Scheduler User Guide, "Quotas for Amazon EventBridge
 /// Scheduler").
 pub(super) const MAX_INPUT: usize = 256 * 1024;
 
-/// Both services' own defaults (Amazon EventBridge Scheduler API Reference, RetryPolicy), as in the template: for a
-/// day, it tries again what a queue did not take.
+/// Both services' own defaults (Amazon EventBridge Scheduler API Reference, RetryPolicy), as in the template: a message
+/// that a queue refuses is retried for a day.
 const MAX_AGE_SECS: i32 = 86_400;
 const MAX_TRIES: i32 = 185;
 
-/// What its placeholders begin with (Amazon EventBridge Scheduler User Guide, "Adding context attributes in EventBridge
+/// The prefix of its placeholders (Amazon EventBridge Scheduler User Guide, "Adding context attributes in EventBridge
 /// Scheduler").
 const PLACEHOLDER: &str = "<aws.scheduler.";
 
-/// Whether Scheduler takes this as the name of a schedule or a group (Amazon EventBridge Scheduler API Reference,
+/// Whether Scheduler accepts this as the name of a schedule or a group (Amazon EventBridge Scheduler API Reference,
 /// CreateSchedule).
 pub(super) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
-/// A text of 48 characters that is the same for the same parts, and no other's.
+/// A digest of 48 characters: the same for the same parts, and different for others.
 pub(super) fn digest(parts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
@@ -40,15 +40,15 @@ pub(super) fn digest(parts: &[&str]) -> String {
     text
 }
 
-/// A message's text with nothing in it that Scheduler would put something else in place of. It is JSON, where a `<` can
-/// only stand in a string, and has another way to be written there.
+/// Escapes a message so that Scheduler finds no placeholder in it. It is JSON, where a `<` only occurs in strings, and
+/// can be escaped there.
 pub(super) fn literal(body: &str) -> String {
     body.replace(PLACEHOLDER, "\\u003caws.scheduler.")
 }
 
-/// The queue at this URL, with this message. `region` is that of an endpoint whose URLs tell none. Of groups, only
-/// those of FIFO queues are known to Scheduler (Amazon EventBridge Scheduler API Reference, SqsParameters): elsewhere
-/// the group is left out.
+/// The queue at this URL, with this message. `region` is used for an endpoint whose URLs have none. The group is left
+/// out except for FIFO queues, since Scheduler has groups only for those (Amazon EventBridge Scheduler API Reference,
+/// SqsParameters).
 pub(super) fn queue(
     settings: &ScheduleSettings,
     url: &str,
@@ -59,7 +59,7 @@ pub(super) fn queue(
     let region = region_of(url).unwrap_or(region);
     let Some(arn) = QueueArn::of_url(url, region) else {
         let text =
-            format!("{url:?} is no URL of a queue: a schedule needs one that ends with the account and the name");
+            format!("{url:?} is not a queue's URL: a schedule needs one that ends with the account and the name");
         return Err(StoreError::new(StoreErrorKind::Invalid, text));
     };
     let group = group.filter(|_| is_fifo(url)).map(|group| SqsParameters::builder().message_group_id(group).build());
@@ -70,13 +70,13 @@ pub(super) fn queue(
     target.set_sqs_parameters(group).set_dead_letter_config(dead).build().map_err(incomplete)
 }
 
-/// At its time, not within a stretch of it.
+/// At its exact time, not within a window.
 pub(super) fn punctual() -> Result<FlexibleTimeWindow, StoreError> {
     FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build().map_err(incomplete)
 }
 
 fn incomplete(error: impl std::fmt::Display) -> StoreError {
-    StoreError::new(StoreErrorKind::Invalid, format_args!("the schedule is not complete: {error}"))
+    StoreError::new(StoreErrorKind::Invalid, format_args!("the schedule is incomplete: {error}"))
 }
 
 #[cfg(test)]
@@ -84,14 +84,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_are_short_stable_and_tell_parts_apart() {
+    fn digests_are_short_stable_and_distinct() {
         assert_eq!(digest(&["order:42"]), digest(&["order:42"]));
         assert_ne!(digest(&["ab", "c"]), digest(&["a", "bc"]));
         assert!(digest(&[]).len() == 48 && is_name(&digest(&["x"])));
     }
 
     #[test]
-    fn nothing_in_a_body_is_taken_for_a_placeholder() {
+    fn bodies_contain_no_placeholders() {
         let body = r#"{"args":{"html":"<b>","trap":"<aws.scheduler.schedule-arn>"}}"#;
         let safe = literal(body);
         assert!(!safe.contains(PLACEHOLDER) && safe.contains("<b>"), "{safe}");

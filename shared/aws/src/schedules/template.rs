@@ -1,4 +1,4 @@
-//! What a schedule's input says: the message that its ticks send, read back.
+//! The input of a schedule: the message that its ticks send, parsed.
 
 use lamplighter::{
     RawValue, ScheduledJob, Tracking,
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::queues::{QueueArn, QueueMap};
 
-/// The message that ticks send, with something in place of a tick's time.
+/// The message that ticks send, with a placeholder for the tick's time.
 #[derive(Debug, Deserialize)]
 pub(super) struct Template {
     job: String,
@@ -16,28 +16,28 @@ pub(super) struct Template {
     pub(super) schedule: String,
 }
 
-/// A schedule as a service keeps it.
+/// A schedule as stored by its service.
 #[derive(Debug)]
 pub(super) struct Kept<'a> {
     pub(super) expression: Option<&'a str>,
     pub(super) timezone: Option<&'a str>,
     pub(super) description: Option<&'a str>,
-    /// What it calls.
+    /// The ARN of its target.
     pub(super) arn: &'a str,
 }
 
-/// What a schedule of a job is described by where nobody has described it.
+/// The description of a schedule without one.
 pub(super) fn about(job: &str) -> String {
     format!("Starts {job}")
 }
 
 impl Template {
-    /// The message in an input; `None` when it is something else.
+    /// Parses the message in an input; `None` if it is something else.
     pub(super) fn of(input: Option<&str>) -> Option<Self> {
         serde_json::from_str(input?).ok()
     }
 
-    /// The schedule and its job; `None` when it has no such times, or does not call a queue.
+    /// The schedule and its job; `None` if its times are not supported, or its target is not a queue.
     pub(super) fn scheduled(self, kept: &Kept<'_>, queues: &QueueMap) -> Option<ScheduledJob> {
         let Self { job, args, schedule: name } = self;
         let queue = queues.name_of(&QueueArn::parse(kept.arn)?, std::iter::empty());
@@ -48,12 +48,12 @@ impl Template {
         if let Some(description) = kept.description.filter(|text| *text != about(&job)) {
             schedule = schedule.description(description);
         }
-        // The message goes as a tick's would: whoever receives it sees to its record.
+        // The message is the same as a tick's: the receiver creates its record.
         Some(ScheduledJob { schedule, job: job.into(), queue, tracking: Tracking::Untracked, args })
     }
 }
 
-/// The times of an expression. Of single moments, only those in UTC are told: no other is made here.
+/// The times of an expression. Single moments are parsed only in UTC: no others are created here.
 fn when(expression: &str, timezone: Option<&str>) -> Option<When> {
     match expression.strip_suffix(')').filter(|text| text.starts_with("at(")) {
         Some(moment) if timezone.is_none_or(|zone| zone == "UTC") => When::parse(&format!("{moment}Z)")).ok(),
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read() {
+    fn schedules_round_trip() {
         let input = tick_template("report", "digest.daily", r#"{"html":"<b>"}"#, "<aws.scheduler.scheduled-time>");
         let scheduled = read(&input, "cron(0 6 ? * MON-FRI *)", Some("Europe/Berlin"), "Starts digest.daily").unwrap();
         let schedule = Schedule::cron("report", "cron(0 6 ? * MON-FRI *)").unwrap().zone("Europe/Berlin");
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_wrote_is_not_taken_for_ours() {
+    fn foreign_schedules_are_ignored() {
         let input = tick_template("report", "digest.daily", "{}", "<time>");
         assert!(read(&input, "at(2026-12-24T17:00:00)", Some("Europe/Berlin"), "").is_none());
         assert!(read(&input, "every full moon", None, "").is_none());

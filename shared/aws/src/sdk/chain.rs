@@ -1,4 +1,4 @@
-//! Configuration as the AWS command line finds it, quick to say that there is none.
+//! Configuration as the AWS command line finds it, with a quick answer when there is none.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ use lamplighter::backend::{StoreError, StoreErrorKind};
 
 use super::{EMULATED_REGION, http_client, no_region, retries, timeouts, variable};
 
-/// What instance metadata gets to answer: it is one hop away, or it is not there.
+/// The time limit of instance metadata: it is one hop away, or absent.
 const IMDS_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) async fn load(region: Option<String>, endpoint: Option<String>) -> Result<SdkConfig, StoreError> {
     for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"] {
         if std::env::var_os(name).is_some() && variable(name).is_none() {
-            let text = format!("{name} is set, but empty: unset it, or give it an address");
+            let text = format!("{name} is set, but empty: unset it, or set it to an address");
             return Err(StoreError::new(StoreErrorKind::Invalid, text));
         }
     }

@@ -1,5 +1,5 @@
-//! Configuration as Lambda gives it: by environment variables, and nothing else. AWS's own chain of providers would
-//! bring parsers of profiles and clients of three more services into every bootstrap.
+//! Configuration in Lambda: environment variables only. AWS's default provider chain would add profile parsers and
+//! clients of three more services to every bootstrap.
 
 use aws_credential_types::{
     Credentials,
@@ -17,7 +17,7 @@ pub(super) fn load() -> Result<SdkConfig, StoreError> {
     Ok(config.build())
 }
 
-/// Reads the credentials whenever the SDK asks for them.
+/// Reads the credentials whenever the SDK needs them.
 #[derive(Debug)]
 struct EnvironmentCredentials;
 

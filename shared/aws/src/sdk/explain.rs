@@ -6,7 +6,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use lamplighter::backend::{StoreError, StoreErrorKind};
 
-/// What an SDK's error means. `doing` completes "cannot …": `send to https://…`.
+/// Explains an SDK's error. `doing` completes "cannot …": `send to https://…`.
 pub(crate) fn explain<E>(error: &SdkError<E>, doing: &str) -> StoreError
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -16,9 +16,9 @@ where
     }
     match error {
         SdkError::ServiceError(service) => refused(service.err(), service.raw().status().is_server_error(), doing),
-        SdkError::TimeoutError(_) => StoreError::unavailable(format_args!(
-            "cannot {doing}: there was no answer in time; check the network, and try again"
-        )),
+        SdkError::TimeoutError(_) => {
+            StoreError::unavailable(format_args!("cannot {doing}: no answer in time; check the network, and try again"))
+        }
         SdkError::DispatchFailure(failure) => {
             let connector = failure.as_connector_error();
             let why = connector.map_or_else(|| innermost(error), |error| innermost(error));
@@ -27,7 +27,7 @@ where
             ))
         }
         SdkError::ResponseError(_) => StoreError::unavailable(format_args!(
-            "cannot {doing}: the answer makes no sense ({}); check that the address is that of AWS",
+            "cannot {doing}: the answer is not valid ({}); check that the address is that of AWS",
             innermost(error)
         )),
         _ => StoreError::new(StoreErrorKind::Invalid, format_args!("cannot {doing}: {}", innermost(error))),
@@ -100,12 +100,12 @@ fn refused(error: &impl ProvideErrorMetadata, server_error: bool, doing: &str) -
     StoreError::new(kind, format_args!("cannot {doing}: AWS says {said}; {advice}"))
 }
 
-/// The cause of that type, wherever it stands in the chain.
+/// The cause of that type, anywhere in the chain.
 fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     causes(error).find_map(|error| error.downcast_ref::<T>())
 }
 
-/// The text of the last cause in the chain: the outer ones only say that something failed.
+/// The text of the last cause in the chain: the outer causes only say that something failed.
 fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }

@@ -1,5 +1,5 @@
-//! What all clients of AWS's SDKs in this process share: credentials, region, endpoint, one HTTP client with one TLS
-//! stack. Made at first use, so that a function which calls nothing pays nothing.
+//! The common parts of all clients of AWS's SDKs in this process: credentials, region, endpoint, one HTTP client with
+//! one TLS stack. Created at first use, so that a function without calls to AWS pays nothing.
 
 #[cfg(feature = "credential-chain")]
 mod chain;
@@ -21,7 +21,7 @@ use tokio::sync::OnceCell;
 
 pub(crate) use self::explain::explain;
 
-/// What all clients of AWS's SDKs in this process share, made at first use. Cloning is cheap.
+/// The common parts of all clients of AWS's SDKs in this process, created at first use. Cloning is cheap.
 #[derive(Clone)]
 pub struct AwsClients(Arc<Inner>);
 
@@ -31,9 +31,9 @@ struct Inner {
 }
 
 enum Source {
-    /// As Lambda sets it: credentials, region and endpoint are environment variables.
+    /// As set by Lambda: credentials, region and endpoint are environment variables.
     Environment,
-    /// As the AWS command line finds it.
+    /// As found by the AWS command line.
     #[cfg(feature = "credential-chain")]
     Chain {
         region: Option<String>,
@@ -46,7 +46,7 @@ enum Source {
     },
 }
 
-/// The region of an endpoint that is not AWS's own and for which none is named: signatures need one.
+/// The region of an endpoint that is not AWS's own and has none: signatures need one.
 const EMULATED_REGION: &str = "us-east-1";
 
 impl AwsClients {
@@ -58,20 +58,20 @@ impl AwsClients {
     }
 
     /// Credentials as the AWS command line finds them: environment, profiles, web identity, containers, and instance
-    /// metadata, which gets a second to answer. The region likewise, unless it is given here.
+    /// metadata, with a time limit of a second. The same for the region, unless it is given here.
     #[cfg(feature = "credential-chain")]
     #[must_use]
     pub fn chain(region: Option<String>, endpoint: Option<String>) -> Self {
         Self::new(Source::Chain { region, endpoint })
     }
 
-    /// These credentials, this region, and this endpoint in place of AWS's own.
+    /// Uses these credentials, this region, and this endpoint instead of AWS's own.
     #[must_use]
     pub fn fixed(region: impl Into<String>, endpoint: Option<String>, credentials: Credentials) -> Self {
         Self::new(Source::Fixed { region: region.into(), endpoint, credentials })
     }
 
-    /// The endpoint that an environment variable of one service names, where the environment is what counts.
+    /// The endpoint in the environment variable of one service, if the configuration is from the environment.
     pub(crate) fn endpoint_of(&self, variable: &str) -> Option<String> {
         self::variable(variable).filter(|_| matches!(self.0.source, Source::Environment))
     }
@@ -80,12 +80,12 @@ impl AwsClients {
         Self(Arc::new(Inner { source, config: OnceCell::new() }))
     }
 
-    /// The configuration for a client of any AWS service. The first call makes it, which does not go to the network:
-    /// credentials are asked for by the first request.
+    /// The configuration for a client of any AWS service. The first call creates it, without using the network:
+    /// credentials are loaded by the first request.
     ///
     /// # Errors
-    /// When the region or the credentials are not set, or make no sense, and when the machine's certificate authorities
-    /// cannot be read. Nothing is kept of a configuration that could not be made: the next call tries again.
+    /// When the region or the credentials are missing or invalid, and when the machine's certificate authorities cannot
+    /// be read. A configuration that failed is not cached: the next call tries again.
     pub async fn config(&self) -> Result<&SdkConfig, StoreError> {
         self.0.config.get_or_try_init(|| self.make()).await
     }
@@ -110,7 +110,7 @@ impl fmt::Debug for AwsClients {
     }
 }
 
-/// All but the credentials.
+/// Everything but the credentials.
 fn base(region: Option<String>, endpoint: Option<String>) -> Result<aws_types::sdk_config::Builder, StoreError> {
     let region = region.or_else(|| endpoint.is_some().then(|| EMULATED_REGION.into())).ok_or_else(no_region)?;
     let mut config = SdkConfig::builder()
@@ -124,16 +124,16 @@ fn base(region: Option<String>, endpoint: Option<String>) -> Result<aws_types::s
 }
 
 fn no_region() -> StoreError {
-    let text = "no AWS region is set: set AWS_REGION, or name a queue by its URL at AWS, which tells the region";
+    let text = "no AWS region is set: set AWS_REGION, or name a queue by its URL at AWS, which has the region";
     StoreError::new(StoreErrorKind::Invalid, text)
 }
 
-/// One client, which trusts the machine's certificate authorities. They are handed over: the SDK's own way to load them
-/// takes what it gets for the life of the process, though it be nothing because too many files were open.
+/// One client, which trusts the machine's certificate authorities. They are passed in: the SDK's own loader caches its
+/// result for the life of the process, even if it is empty because too many files were open.
 fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient, StoreError> {
     let trusted = match Roots::of_machine() {
         Ok(roots) => TrustStore::empty().with_pem_certificate(roots.to_pem()),
-        // An emulator is spoken to without TLS, and then nobody need be trusted.
+        // An emulator is called without TLS, which needs no certificate authorities.
         Err(RootsError::None(_)) if endpoint.is_some_and(|url| url.starts_with("http://")) => TrustStore::empty(),
         Err(error) => return Err(StoreError::unavailable(format_args!("AWS cannot be called: {error}"))),
     };
@@ -142,7 +142,7 @@ fn http_client(endpoint: Option<&str>) -> Result<SharedHttpClient, StoreError> {
     Ok(Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(context).build_https())
 }
 
-/// Three tries with short pauses: whoever waits here is an invocation with a deadline, or a person.
+/// Three tries with short pauses: the caller is an invocation with a deadline, or a person.
 fn retries() -> RetryConfig {
     RetryConfig::standard()
         .with_max_attempts(3)
@@ -159,8 +159,7 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
-/// An environment variable that is set to something. An endpoint that is set but empty counts as not set, where the
-/// SDK would panic.
+/// A non-empty environment variable. An endpoint that is set but empty counts as not set, where the SDK would panic.
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-/// Where a secret is kept: a secret of Secrets Manager, or a parameter of Systems Manager's Parameter Store, by its ARN.
+/// The ARN of a secret of Secrets Manager, or of a parameter of Systems Manager's Parameter Store.
 ///
 /// ```
 /// let arn: lamplighter_aws::SecretArn =
@@ -24,15 +24,16 @@ pub(super) enum Service {
     ParameterStore,
 }
 
-/// A text that is no ARN of a secret.
+/// A text that is not the ARN of a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no ARN of a secret; one looks like arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/billing-AbCdEf \
+    "{0:?} is not the ARN of a secret; one looks like \
+     arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/billing-AbCdEf \
      or arn:aws:ssm:eu-west-1:123456789012:parameter/shop/billing"
 )]
 pub struct InvalidSecretArn(String);
 
-/// What Secrets Manager puts behind a secret's name: a hyphen and six characters of its own.
+/// The suffix that Secrets Manager adds to a secret's name: a hyphen and six characters.
 const SUFFIX: usize = 6;
 
 impl SecretArn {
@@ -48,13 +49,13 @@ impl SecretArn {
         &self.text
     }
 
-    /// The region in which it is kept, whichever the caller's is.
+    /// The region of the secret, which may differ from the caller's.
     #[must_use]
     pub fn region(&self) -> &str {
         &self.region
     }
 
-    /// The last part of its name, without what Secrets Manager puts behind it: `billing` of `shop/webhooks/billing-AbCdEf`.
+    /// The last part of its name, without the suffix of Secrets Manager: `billing` of `shop/webhooks/billing-AbCdEf`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -74,7 +75,7 @@ impl FromStr for SecretArn {
 }
 
 fn read(text: &str) -> Option<SecretArn> {
-    // Names hold no colon, nor what could widen a policy.
+    // Names contain no colon, and nothing that could widen a policy.
     let parts: Vec<_> = text.split(':').collect();
     let ["arn", partition, service, region, account, resource @ ..] = &*parts else { return None };
     let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arns_of_both_services_are_read() {
+    fn arns_of_both_services_are_parsed() {
         for (text, region, name) in [
             ("arn:aws:secretsmanager:eu-west-1:123456789012:secret:billing-AbCdEf", "eu-west-1", "billing"),
             ("arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:a/b-c-d-a1b2C3", "cn-north-1", "b-c-d"),
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_arn_of_one_secret_is_refused() {
+    fn other_arns_are_refused() {
         for text in [
             "",
             "arn:",

@@ -11,12 +11,12 @@ use self::arn::Service;
 pub use self::arn::{InvalidSecretArn, SecretArn};
 use crate::sdk::{AwsClients, explain};
 
-/// Reads secrets by their ARNs, from whatever region they are kept in. Every call asks AWS: whoever needs one often keeps
-/// it. Cloning is cheap, and clones share their clients, which are made at first use.
+/// Reads secrets by their ARNs, from any region. Every call asks AWS, so cache a secret that you need often. Cloning is
+/// cheap, and clones share their clients, which are created at first use.
 ///
-/// A role needs `secretsmanager:GetSecretValue` or `ssm:GetParameter` on the ARN; and `kms:Decrypt` on the key, where
-/// that is one of the account's own (AWS Secrets Manager User Guide, "Secret encryption and decryption"; AWS Systems
-/// Manager User Guide, "AWS KMS encryption for AWS Systems Manager Parameter Store SecureString parameters").
+/// A role needs `secretsmanager:GetSecretValue` or `ssm:GetParameter` on the ARN; and `kms:Decrypt` on the key, if the
+/// key is the account's own (AWS Secrets Manager User Guide, "Secret encryption and decryption"; AWS Systems Manager
+/// User Guide, "AWS KMS encryption for AWS Systems Manager Parameter Store SecureString parameters").
 #[derive(Clone)]
 pub struct SecretReader(Arc<Inner>);
 
@@ -27,17 +27,17 @@ struct Inner {
 }
 
 impl SecretReader {
-    /// Secrets, through this SDK.
+    /// Reads secrets through this SDK.
     #[must_use]
     pub fn new(sdk: AwsClients) -> Self {
         Self(Arc::new(Inner { sdk, secrets: OnceCell::new(), parameters: OnceCell::new() }))
     }
 
-    /// The text of a secret as it is now: of Secrets Manager the version `AWSCURRENT`, of Parameter Store the latest one,
+    /// The current text of a secret: the version `AWSCURRENT` in Secrets Manager, the latest one in Parameter Store,
     /// decrypted.
     ///
     /// # Errors
-    /// When AWS does not answer, refuses, or has no text under that ARN. No error holds a part of the secret.
+    /// When AWS does not answer, refuses, or has no text for that ARN. No error contains a part of the secret.
     pub async fn read(&self, arn: &SecretArn) -> Result<String, StoreError> {
         let found = match arn.service() {
             Service::SecretsManager => self.secret(arn).await?,

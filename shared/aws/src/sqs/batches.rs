@@ -1,5 +1,5 @@
-//! Calls in batches: at most ten entries and 1 MiB together (Amazon SQS Developer Guide, "Message quotas"). A call can
-//! fail in part inside a success: such entries are tried again, and each entry's answer finds its way back.
+//! Calls in batches: at most ten entries and 1 MiB together (Amazon SQS Developer Guide, "Message quotas"). A
+//! successful call may still fail single entries: those are tried again, and each answer is matched to its entry.
 
 use std::{future::Future, ops::Range, time::Duration};
 
@@ -13,11 +13,11 @@ use lamplighter::{
 use super::Sqs;
 use crate::{queues::is_fifo, sdk::explain};
 
-/// Entries a call.
+/// Entries per call.
 pub(crate) const MAX_ENTRIES: usize = 10;
-/// Calls under way at once.
+/// Concurrent calls.
 pub(crate) const CALLS_AT_ONCE: usize = 8;
-/// Pauses before what failed inside a successful call is tried again.
+/// Pauses before entries that failed in a successful call are tried again.
 const PAUSES: [Duration; 3] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(800)];
 
 /// One message to send.
@@ -30,12 +30,12 @@ pub(crate) struct Outgoing {
     pub(crate) delay_seconds: Option<i32>,
 }
 
-/// Why one entry of a batch was not taken.
+/// Why an entry of a batch was refused.
 #[derive(Debug, Clone)]
 pub(crate) enum Rejection {
-    /// It is at fault itself, and would be refused again.
+    /// The entry itself is at fault, and would be refused again.
     Refused(String),
-    /// It could not be done now, or not by us.
+    /// It could not be done now, or not by this caller.
     Failed(StoreError),
 }
 
@@ -50,14 +50,14 @@ impl Rejection {
     }
 }
 
-/// What became of the entries of one call: answers by index, and the entries to try again.
+/// The results of one call: answers by index, and the entries to try again.
 pub(crate) struct Called {
     pub(crate) done: Vec<usize>,
     pub(crate) failed: Vec<BatchResultErrorEntry>,
 }
 
 impl Outgoing {
-    /// What it counts against the limits: the body, and its attributes' names, types and values.
+    /// Its size towards the limits: the body, and its attributes' names, types and values.
     pub(super) fn size(&self) -> usize {
         self.body.len() + self.attributes.iter().map(|(name, value)| attribute_size(name, value)).sum::<usize>()
     }
@@ -82,7 +82,7 @@ pub(super) fn attribute_size(name: &str, value: &MessageAttributeValue) -> usize
     name.len() + value.data_type().len() + text + binary
 }
 
-/// The builder of an SDK type misses a field. All that it requires are set here.
+/// The error of an SDK builder that misses a field. All required fields are set here.
 pub(crate) fn incomplete(error: impl std::fmt::Display) -> StoreError {
     StoreError::new(StoreErrorKind::Invalid, error)
 }
@@ -106,14 +106,14 @@ pub(super) fn pack(sizes: impl Iterator<Item = usize>) -> Vec<Range<usize>> {
     calls
 }
 
-/// Makes a batch call for `entries` entries until each has an answer, or the pauses are used up. `call` is given the
+/// Makes a batch call for `entries` entries until each has an answer, or the pauses are used up. `call` gets the
 /// entries that are still open.
 pub(crate) async fn until_answered<F, Fut>(entries: usize, mut call: F) -> Vec<Result<(), Rejection>>
 where
     F: FnMut(Vec<usize>) -> Fut,
     Fut: Future<Output = Result<Called, StoreError>>,
 {
-    let silent = || Rejection::Failed(StoreError::unavailable("SQS did not say what became of it"));
+    let silent = || Rejection::Failed(StoreError::unavailable("SQS did not report the entry's result"));
     let mut answers: Vec<Result<(), Rejection>> = (0..entries).map(|_| Err(silent())).collect();
     let mut open: Vec<usize> = (0..entries).collect();
     let mut pauses = PAUSES.into_iter();
@@ -127,7 +127,7 @@ where
                 return answers;
             }
         };
-        // Only what was asked for: an answer about anything else is no answer.
+        // Only entries that were in the call: answers about others are ignored.
         for index in called.done.into_iter().filter(|index| open.contains(index)) {
             answers[index] = Ok(());
         }
@@ -155,8 +155,8 @@ where
 }
 
 impl Sqs {
-    /// Sends messages to one queue, in as few calls as the limits allow. The answers come in the messages' order. On a
-    /// FIFO queue the calls are made one after the other, elsewhere several at once.
+    /// Sends messages to one queue, in as few calls as the limits allow. The answers are in the messages' order. On a
+    /// FIFO queue the calls are made one after the other, elsewhere several concurrently.
     pub(crate) async fn send_batches(&self, url: &str, messages: &[Outgoing]) -> Vec<Result<(), Rejection>> {
         let calls = pack(messages.iter().map(Outgoing::size));
         let at_once = if is_fifo(url) { 1 } else { CALLS_AT_ONCE };
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_small_messages_are_a_hundred_calls() {
+    fn a_thousand_small_messages_take_a_hundred_calls() {
         assert_eq!(pack(std::iter::repeat_n(200, 1000)).len(), 100);
     }
 
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_failed_without_fault_is_tried_again_alone() {
+    async fn only_entries_without_fault_are_retried() {
         let asked = RefCell::new(Vec::new());
         let answers = until_answered(4, async |open: Vec<usize>| {
             asked.borrow_mut().push(open.clone());
@@ -220,7 +220,7 @@ mod tests {
             })
         })
         .await;
-        // Entry 3 was never spoken of: it may have been sent or not, and the caller hears that.
+        // Entry 3 was not answered: it may have been sent or not, and the caller gets an error.
         assert_eq!(asked.into_inner(), [vec![0, 1, 2, 3], vec![0]]);
         assert!(matches!(answers[..], [Ok(()), Ok(()), Err(Rejection::Refused(_)), Err(Rejection::Failed(_))]));
     }

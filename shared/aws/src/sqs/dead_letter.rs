@@ -1,4 +1,4 @@
-//! Dead-letter queues: where they are, and what lies in them.
+//! Dead-letter queues: their URLs, and sending messages to them.
 
 use std::collections::BTreeSet;
 
@@ -23,46 +23,46 @@ use crate::{
     sdk::explain,
 };
 
-/// A message on its way to the dead-letter queue.
+/// A message to be sent to the dead-letter queue.
 #[derive(Debug, Clone)]
 pub(crate) struct DeadMessage {
-    /// The body as it came.
+    /// The body, unchanged.
     pub(crate) body: String,
-    /// Why it is buried.
+    /// Why it is dead-lettered.
     pub(crate) cause: DeadLetterCause,
     /// The queue it came from, by the name that definitions use.
     pub(crate) queue: String,
-    /// The function that buries it.
+    /// The function that dead-letters it.
     pub(crate) function: &'static str,
-    /// Its message id there, where it had one.
+    /// Its message id on that queue, if it had one.
     pub(crate) message_id: Option<String>,
-    /// How often it was received there.
+    /// How often it was received on that queue.
     pub(crate) receives: u32,
     /// Its message group, on queues of both kinds.
     pub(crate) group: Option<String>,
-    /// The attributes it had. They are kept where there is room.
+    /// Its original attributes. They are kept if there is room.
     pub(crate) attributes: Vec<(String, Attribute)>,
 }
 
 /// A message attribute's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Attribute {
-    /// Text, or a number; with its data type, as there are `String.custom` ones.
+    /// Text, or a number; with its data type, since there are custom ones (`String.custom`).
     Text { data_type: String, value: String },
     /// Bytes, likewise.
     Binary { data_type: String, value: Vec<u8> },
 }
 
-/// What our own attributes begin with.
+/// The prefix of our own attributes.
 const PREFIX: &str = "lamplighter.";
-/// Message attributes a message (Amazon SQS Developer Guide, "Message metadata").
+/// Message attributes per message (Amazon SQS Developer Guide, "Message metadata").
 const MAX_ATTRIBUTES: usize = 10;
-/// The error's text in bytes: enough to see what went wrong; the log has all of it.
+/// The largest error text in bytes: enough to see what went wrong; the log has all of it.
 const MAX_ERROR: usize = 4096;
 
 impl DeadMessage {
-    /// The message for the dead-letter queue: the body as it came, and what people want to know, as far as 1 MiB and
-    /// ten attributes go. The reason comes first, the attributes it had come last.
+    /// The message for the dead-letter queue: the original body, and attributes for people, as far as 1 MiB and ten
+    /// attributes allow. The reason comes first, the original attributes last.
     fn into_message(self, fifo: bool) -> Outgoing {
         let mut room = MAX_MESSAGE_BYTES.saturating_sub(self.body.len());
         let mut attributes: Vec<(String, MessageAttributeValue)> = Vec::new();
@@ -92,11 +92,11 @@ impl DeadMessage {
         }
         let group = self.group.filter(|group| is_group(group));
         Outgoing {
-            // SQS takes no empty body.
+            // SQS refuses an empty body.
             body: if self.body.is_empty() { "null".into() } else { self.body },
             attributes,
             group: if fifo { group.or(Some(self.queue)) } else { group },
-            // The id that it had here: a burial that is tried again after a lost answer is one burial.
+            // The original message id: retrying after a lost answer then sends one dead letter, not two.
             deduplication: self.message_id.filter(|id| fifo && is_group(id)),
             delay_seconds: None,
         }
@@ -104,7 +104,7 @@ impl DeadMessage {
 }
 
 impl Attribute {
-    /// `None` where SQS would refuse it: an empty value, or an unnamed type.
+    /// `None` if SQS would refuse it: an empty value, or an unnamed type.
     fn value(&self) -> Option<MessageAttributeValue> {
         let builder = MessageAttributeValue::builder();
         match self {
@@ -125,11 +125,11 @@ fn parse(arn: &str) -> Result<QueueArn<'_>, StoreError> {
 }
 
 impl Sqs {
-    /// Puts messages into a dead-letter queue. The answers come in the messages' order; where one is an error, the
-    /// message is not known to lie there and must not be deleted.
-    pub(crate) async fn dead_letter(&self, url: &str, corpses: Vec<DeadMessage>) -> Vec<Result<(), StoreError>> {
+    /// Sends messages to a dead-letter queue. The answers are in the messages' order; if one is an error, the message
+    /// is not known to be there and must not be deleted.
+    pub(crate) async fn dead_letter(&self, url: &str, dead_messages: Vec<DeadMessage>) -> Vec<Result<(), StoreError>> {
         let fifo = is_fifo(url);
-        let messages: Vec<_> = corpses.into_iter().map(|dead_message| dead_message.into_message(fifo)).collect();
+        let messages: Vec<_> = dead_messages.into_iter().map(|dead_message| dead_message.into_message(fifo)).collect();
         let answers = self.send_batches(url, &messages).await;
         let error = |rejection| match rejection {
             Rejection::Refused(why) => StoreError::new(StoreErrorKind::Invalid, why),
@@ -138,11 +138,11 @@ impl Sqs {
         answers.into_iter().map(|answer| answer.map_err(error)).collect()
     }
 
-    /// Where the dead letters of the queue of that ARN go: as the map says, else as the queue itself says, which is
-    /// asked once.
+    /// The URL of the dead-letter queue of the queue with that ARN: from the map, or else from the queue itself, which
+    /// is asked once.
     ///
     /// # Errors
-    /// When the queue has none, or cannot be asked.
+    /// When the queue has none, or cannot be read.
     pub(crate) async fn dead_letter_url(&self, arn: &str) -> Result<String, StoreError> {
         let queue = parse(arn)?;
         if let Some(url) = self.queues().find(&queue).and_then(|(_, queue)| queue.dlq.clone()) {
@@ -160,10 +160,10 @@ impl Sqs {
         })
     }
 
-    /// The URL of the queue of that ARN.
+    /// The URL of the queue with that ARN.
     ///
     /// # Errors
-    /// When that is no queue's ARN, or no endpoint is configured.
+    /// When it is not a queue's ARN, or no endpoint is configured.
     pub(crate) async fn url_of(&self, arn: &str) -> Result<String, StoreError> {
         let queue = parse(arn)?;
         match self.queues().find(&queue) {
@@ -189,7 +189,7 @@ impl Sqs {
         let policy: Option<RedrivePolicy> = serde_json::from_str(policy).ok();
         let dead = policy.as_ref().and_then(|policy| QueueArn::parse(&policy.dead_letter_target_arn)?.url_beside(url));
         dead.map(Some).ok_or_else(|| {
-            StoreError::new(StoreErrorKind::Invalid, format_args!("the redrive policy of {url} names no queue"))
+            StoreError::new(StoreErrorKind::Invalid, format_args!("the redrive policy of {url} does not name a queue"))
         })
     }
 }
@@ -220,7 +220,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_dead_letter_fits_whatever_it_carries(
+        fn dead_letters_fit_the_limits(
             body in prop_oneof![0usize..2000, MAX_MESSAGE_BYTES - 6000..=MAX_MESSAGE_BYTES],
             error in "\\PC{0,200}",
             own in proptest::collection::vec(("[a-z]{1,4}", "\\PC{0,300}"), 0..14),
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_says_why_and_keeps_what_it_had() {
+    fn dead_letters_keep_their_reason_and_attributes() {
         let own = vec![("tenant".into(), text("blue")), ("lamplighter.reason".into(), text("an older one"))];
         let message = dead_message("{}".into(), "no\u{0}pe", own).into_message(false);
         let value = |name: &str| {
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn on_a_fifo_queue_it_has_a_group_and_an_id() {
+    fn fifo_dead_letters_have_a_group_and_an_id() {
         let message = dead_message("{}".into(), "nope", vec![]).into_message(true);
         assert_eq!(message.group.as_deref(), Some("webhooks"));
         assert_eq!(message.deduplication.as_deref(), Some("059f36b4-87a3-44ab-83d2-661975830a7d"));

@@ -1,4 +1,4 @@
-//! How much lies in a queue.
+//! The depth of a queue.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use lamplighter::backend::StoreError;
 use super::Sqs;
 use crate::sdk::explain;
 
-/// How much lies in a queue, about, and how long it hides what was received.
+/// The approximate depth of a queue, and its visibility timeout.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Depth {
     pub(crate) visible: u64,
@@ -18,7 +18,7 @@ pub(crate) struct Depth {
 }
 
 impl Sqs {
-    /// How much lies in the queue of that URL.
+    /// The depth of the queue with that URL.
     pub(crate) async fn depth(&self, url: &str) -> Result<Depth, StoreError> {
         use QueueAttributeName::{
             ApproximateNumberOfMessages, ApproximateNumberOfMessagesDelayed, ApproximateNumberOfMessagesNotVisible,

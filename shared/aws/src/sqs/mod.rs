@@ -1,4 +1,4 @@
-//! SQS: sending jobs, and what hosts do with messages they have received.
+//! SQS: sending jobs, and the hosts' operations on received messages.
 
 mod batches;
 mod dead_letter;
@@ -33,7 +33,7 @@ use crate::{
     sdk::AwsClients,
 };
 
-/// Sends jobs to SQS queues. Cloning is cheap, and clones share one client, which is made at first use.
+/// Sends jobs to SQS queues. Cloning is cheap, and clones share one client, which is created at first use.
 #[derive(Clone)]
 pub struct Sqs(Arc<Inner>);
 
@@ -42,7 +42,7 @@ struct Inner {
     client: OnceCell<Client>,
     queues: QueueMap,
     env: Env,
-    /// Dead-letter queues that had to be asked for, by the URL of the queue they serve.
+    /// Dead-letter queues that were read from AWS, by the URL of their source queue.
     dead: Mutex<HashMap<String, Arc<OnceCell<Option<String>>>>>,
 }
 
@@ -50,12 +50,12 @@ struct Inner {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SqsError {
-    /// The environment does not say where the queues are.
+    /// The environment does not name the queues.
     #[error(transparent)]
     Map(#[from] QueueMapError),
-    /// That is no queue's URL.
+    /// The text is not a queue's URL.
     #[error(
-        "{0:?} is no URL of a queue; one looks like https://sqs.eu-west-1.amazonaws.com/123456789012/webhooks, and \
+        "{0:?} is not a queue's URL; one looks like https://sqs.eu-west-1.amazonaws.com/123456789012/webhooks, and \
          `aws sqs get-queue-url --queue-name NAME` prints it"
     )]
     Url(String),
@@ -66,16 +66,16 @@ impl Sqs {
     /// a Lambda function. The latter are read at first use.
     ///
     /// # Errors
-    /// When the variable does not hold a map of queues.
+    /// When the variable is not a map of queues.
     pub fn from_env() -> Result<Self, SqsError> {
         Ok(Self::new(AwsClients::environment(), QueueMap::from_env()?))
     }
 
-    /// One queue, known by its URL, for programs that people run. Region and endpoint are those of the URL; where it
-    /// tells no region, and for credentials, the places are asked that the AWS command line asks.
+    /// One queue, by its URL, for command-line programs. Region and endpoint are those of the URL; credentials, and the
+    /// region if the URL has none, are found as the AWS command line finds them.
     ///
     /// # Errors
-    /// When that is no queue's URL.
+    /// When it is not a queue's URL.
     #[cfg(feature = "credential-chain")]
     pub fn for_url(queue: &str, url: &str) -> Result<Self, SqsError> {
         if !crate::queues::is_queue_url(url) {
@@ -85,13 +85,13 @@ impl Sqs {
         Ok(Self::new(AwsClients::chain(region, crate::queues::endpoint_of(url)), QueueMap::single(queue, url)))
     }
 
-    /// These queues, through this SDK.
+    /// Uses these queues, through this SDK.
     #[must_use]
     pub fn new(sdk: AwsClients, queues: QueueMap) -> Self {
         Self::with_env(sdk, queues, Env::system())
     }
 
-    /// [`new`](Self::new), with the clock by which delays are counted.
+    /// Like [`new`](Self::new), with the clock by which delays are counted.
     #[must_use]
     pub fn with_env(sdk: AwsClients, queues: QueueMap, env: Env) -> Self {
         let (client, dead) = Default::default();
@@ -102,6 +102,16 @@ impl Sqs {
     #[must_use]
     pub fn queues(&self) -> &QueueMap {
         &self.0.queues
+    }
+
+    #[cfg(feature = "operator")]
+    pub(crate) fn sdk(&self) -> &AwsClients {
+        &self.0.sdk
+    }
+
+    #[cfg(feature = "operator")]
+    pub(crate) fn env(&self) -> &Env {
+        &self.0.env
     }
 
     pub(crate) async fn client(&self) -> Result<&Client, StoreError> {
@@ -116,7 +126,7 @@ impl Sqs {
         self.0.client.get_or_try_init(make).await
     }
 
-    /// Makes a connection to SQS by a call that changes nothing, which is tried once.
+    /// Opens a connection to SQS by a call that changes nothing, which is tried once.
     #[cfg(feature = "dynamodb")]
     pub(crate) async fn connect(&self, url: &str) -> Result<(), StoreError> {
         let once = config::Config::builder().retry_config(config::retry::RetryConfig::disabled());

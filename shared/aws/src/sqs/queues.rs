@@ -55,7 +55,7 @@ impl Queues for Sqs {
             });
         }
         drop(sent);
-        let silent = || Err(StoreError::unavailable("SQS did not say whether the job was enqueued").into());
+        let silent = || Err(StoreError::unavailable("SQS did not report whether the job was enqueued").into());
         answers.into_iter().map(|answer| answer.unwrap_or_else(silent)).collect()
     }
 }
@@ -71,17 +71,15 @@ impl Sqs {
             reason: reason.into(),
         };
         if fifo && !delay.is_zero() {
-            return Err(delayed(
-                "a FIFO queue of SQS takes no delay for a single message; use a standard queue for it",
-            ));
+            return Err(delayed("a FIFO queue of SQS cannot delay single messages; use a standard queue"));
         }
         if delay > MAX_DELAY {
-            return Err(delayed("SQS keeps a message back for 15 minutes at most"));
+            return Err(delayed("SQS can delay a message by at most 15 minutes"));
         }
         let group = match (&submission.group, fifo) {
             (Some(group), _) if !is_group(group) => {
                 let reason = format!(
-                    "the message group {group:?} is not one for SQS: 1 to 128 letters, digits and ASCII punctuation marks"
+                    "the message group {group:?} is not valid in SQS; use 1 to 128 letters, digits and ASCII punctuation"
                 );
                 return Err(EnqueueError::Refused { job: job(), reason });
             }
@@ -110,8 +108,8 @@ impl Sqs {
 /// The longest `MessageDeduplicationId` (Amazon SQS API Reference, SendMessage).
 const MAX_DEDUPLICATION: usize = 128;
 
-/// By what a FIFO queue tells duplicates. A job without a record has its id beside others of other names: its name
-/// belongs to it, where there is room.
+/// The deduplication id of a FIFO queue. A job without a record shares its id with jobs of other names, so its name is
+/// added, if there is room.
 fn deduplication(submission: &EnqueueRequest) -> String {
     let EnqueueRequest { id, message, tracking, caller_supplied_id, .. } = submission;
     let with_name = format!("{}:{id}", message.job);

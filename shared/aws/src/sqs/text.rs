@@ -1,5 +1,5 @@
-//! Text as SQS takes it: `#x9 | #xA | #xD | #x20–#xD7FF | #xE000–#xFFFD | #x10000–#x10FFFF` (Amazon SQS API
-//! Reference, SendMessage). Anything else makes it refuse the whole message.
+//! The characters that SQS accepts: `#x9 | #xA | #xD | #x20–#xD7FF | #xE000–#xFFFD | #x10000–#x10FFFF` (Amazon SQS API
+//! Reference, SendMessage). It refuses a message with any other.
 
 use std::{borrow::Cow, fmt::Write};
 
@@ -7,7 +7,7 @@ fn is_legal(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{FFFD}' | '\u{10000}'..)
 }
 
-/// The text with `U+FFFD` in place of what SQS refuses.
+/// Replaces characters that SQS refuses with `U+FFFD`.
 pub(super) fn legal(text: &str) -> Cow<'_, str> {
     if text.chars().all(is_legal) {
         return text.into();
@@ -15,8 +15,7 @@ pub(super) fn legal(text: &str) -> Cow<'_, str> {
     text.chars().map(|c| if is_legal(c) { c } else { char::REPLACEMENT_CHARACTER }).collect::<String>().into()
 }
 
-/// JSON text with escapes in place of what SQS refuses. Such characters stand in strings only, so the value stays the
-/// same.
+/// Escapes characters in JSON text that SQS refuses. They only occur in strings, so the value stays the same.
 pub(super) fn escape_json(json: String) -> String {
     if json.chars().all(is_legal) {
         return json;
@@ -26,7 +25,7 @@ pub(super) fn escape_json(json: String) -> String {
         if is_legal(c) {
             escaped.push(c);
         } else {
-            // All of them lie below U+10000, so one escape does. Writing to a string does not fail.
+            // All of them are below U+10000, so one escape is enough. Writing to a string does not fail.
             let _ = write!(escaped, "\\u{:04x}", u32::from(c));
         }
     }
@@ -38,7 +37,7 @@ pub(super) fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }
 
-/// Whether SQS takes the text as a group's or a de-duplication id: 1–128 of letters, digits and ASCII punctuation.
+/// Whether SQS accepts the text as a group or deduplication id: 1–128 of letters, digits and ASCII punctuation.
 pub(super) fn is_group(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
@@ -51,7 +50,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn escaping_changes_no_value_and_leaves_nothing_illegal(text in "\\PC*|[\u{0}-\u{1f}\u{fffd}-\u{10002}\"\\\\]*") {
+        fn escaping_keeps_values_and_removes_illegal_characters(text in "\\PC*|[\u{0}-\u{1f}\u{fffd}-\u{10002}\"\\\\]*") {
             let value = serde_json::Value::from(text);
             let escaped = escape_json(value.to_string());
             prop_assert!(escaped.chars().all(is_legal));
@@ -59,7 +58,7 @@ mod tests {
         }
 
         #[test]
-        fn legal_text_is_legal_and_cuts_are_within_bounds(text in any::<String>(), bytes in 0usize..40) {
+        fn replaced_text_is_legal_and_cuts_are_within_bounds(text in any::<String>(), bytes in 0usize..40) {
             prop_assert!(legal(&text).chars().all(is_legal));
             prop_assert!(cut(&text, bytes).len() <= bytes.min(text.len()));
         }

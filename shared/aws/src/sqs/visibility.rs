@@ -1,4 +1,4 @@
-//! When received messages come back: ChangeMessageVisibilityBatch.
+//! Sets when received messages become visible again: ChangeMessageVisibilityBatch.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use super::{
 };
 use crate::sdk::explain;
 
-/// How long a message can stay hidden, counted from its receive; extending does not start that clock anew (Amazon SQS
-/// Developer Guide, "Visibility timeout").
+/// The longest time a message can stay hidden, counted from its receive; extending does not restart that clock (Amazon
+/// SQS Developer Guide, "Visibility timeout").
 pub(crate) const MAX_VISIBILITY: Duration = Duration::from_secs(12 * 3600);
 
-/// A message that shall come back after a time.
+/// A message to become visible again after a delay.
 #[derive(Debug, Clone)]
 pub(crate) struct Postponed {
     /// Its receipt handle.
     pub(crate) receipt: String,
-    /// From now; whole seconds are rounded up, and more than [`MAX_VISIBILITY`] is that much.
+    /// From now; rounded up to whole seconds, at most [`MAX_VISIBILITY`].
     pub(crate) delay: Duration,
 }
 
@@ -33,8 +33,8 @@ impl Postponed {
 }
 
 impl Sqs {
-    /// Sets when messages of one queue come back. The answers come in the messages' order; where one is an error, the
-    /// message comes back when its present visibility timeout ends.
+    /// Sets when messages of one queue become visible again. The answers are in the messages' order; if one is an
+    /// error, the message comes back when its current visibility timeout ends.
     pub(crate) async fn postpone(&self, url: &str, messages: &[Postponed]) -> Vec<Result<(), StoreError>> {
         let mut calls = Vec::new();
         for chunk in messages.chunks(MAX_ENTRIES) {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn delays_are_whole_seconds_rounded_up_and_bounded() {
+    fn delays_are_rounded_up_and_bounded() {
         let seconds = |delay| Postponed { receipt: "r".into(), delay }.seconds();
         assert_eq!(seconds(Duration::ZERO), 0);
         assert_eq!(seconds(Duration::from_millis(1)), 1);

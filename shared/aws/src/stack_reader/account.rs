@@ -1,22 +1,22 @@
-//! What an account has used of its quotas.
+//! An account's use of its quotas.
 
 use lamplighter::backend::StoreError;
 
 use super::{StackReader, Unreadable, ask};
 
-/// What an account has used of what it has, in one region. What could not be asked is `None`.
+/// An account's quotas and their use, in one region. What could not be read is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
-    /// Invocations of Lambda that may run at once.
+    /// Concurrent invocations of Lambda that are allowed.
     pub concurrency: Option<u64>,
-    /// Bytes of code that Lambda keeps, and keeps at most.
+    /// Bytes of code stored in Lambda, and the quota.
     pub code: Option<(u64, u64)>,
     /// Rules of the default bus.
     pub rules: Option<u64>,
 }
 
 impl StackReader {
-    /// What the account has used of its quotas.
+    /// The account's use of its quotas.
     ///
     /// # Errors
     /// When there is no configuration to call AWS with.

@@ -1,4 +1,4 @@
-//! What code a function runs: it is asked.
+//! Asks a function what code it runs.
 
 use aws_sdk_lambda::primitives::Blob;
 use lamplighter::backend::StoreError;
@@ -7,20 +7,21 @@ use serde_json::{Value, json};
 use super::{StackReader, Unreadable, ask};
 use crate::lambda::{ABOUT, About};
 
-/// What a function says of its code.
+/// A function's answer about its code.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Code {
-    /// What it is.
+    /// Its description.
     About(About),
-    /// Something else: it does not know the question, or cannot start. What it said.
+    /// Something else: it does not understand the request, or cannot start. Its answer.
     Strange(String),
 }
 
-/// As much of an answer as is shown.
+/// The longest answer that is shown.
 const SHOWN: usize = 200;
 
 impl StackReader {
-    /// Asks a function what code it runs, by one invocation that runs no job. `None` when there is no such function.
+    /// Asks a function for a description of its code, by one invocation that runs no job. `None` if there is no such
+    /// function.
     ///
     /// # Errors
     /// When there is no configuration to call AWS with.
@@ -33,13 +34,13 @@ impl StackReader {
             let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
             let payload: Value = serde_json::from_slice(&payload).unwrap_or_default();
             let about = answer.function_error.is_none().then(|| serde_json::from_value(payload.clone()).ok()).flatten();
-            Some(about.map_or_else(|| Code::Strange(said(&payload)), Code::About))
+            Some(about.map_or_else(|| Code::Strange(message_of(&payload)), Code::About))
         }))
     }
 }
 
-/// The error's own message where there is one: an answer of other code may hold anything, and is not shown.
-fn said(payload: &Value) -> String {
+/// The error's own message, if there is one: an answer of other code may hold anything, and is not shown.
+fn message_of(payload: &Value) -> String {
     match payload["errorMessage"].as_str() {
         Some(message) => message.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(SHOWN).collect(),
         None => "an answer of another kind".into(),

@@ -16,7 +16,7 @@ pub(super) async fn rule(client: &Client, name: &str) -> Result<Observed, StoreE
     looking.set("State", answer.state.map(|state| state.as_str().to_owned()));
     looking.set("ScheduleExpression", answer.schedule_expression);
     looking.set("EventPattern", answer.event_pattern.as_deref().map_or(Value::Null, parsed));
-    // A rule has five targets at most (Amazon EventBridge User Guide, "Amazon EventBridge quotas"): that is one page.
+    // A rule has five targets at most (Amazon EventBridge User Guide, "Amazon EventBridge quotas"), which is one page.
     let asked = client.list_targets_by_rule().rule(name).send();
     let answer = ask("events:ListTargetsByRule", &format!("read the targets of rule {name}"), asked).await;
     looking.take("Targets", answer, |answer| answer.targets.unwrap_or_default().into_iter().map(target).collect());

@@ -58,7 +58,7 @@ fn configuration(looking: &mut Looking, answer: GetFunctionConfigurationOutput) 
 
 pub(super) async fn calls(client: &Client, function: &str) -> Result<Observed, StoreError> {
     let asked = client.get_function_event_invoke_config().function_name(function).send();
-    let doing = format!("read what becomes of failed calls of function {function}");
+    let doing = format!("read the destination of failed calls of function {function}");
     let (mut looking, answer) = match Looking::begin(ask("lambda:GetFunctionEventInvokeConfig", &doing, asked).await) {
         Ok(begun) => begun,
         Err(look) => return Ok(look),

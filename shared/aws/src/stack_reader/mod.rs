@@ -1,10 +1,11 @@
-//! What a deployed stack is made of, resource by resource, as the services tell it.
+//! The resources of a deployed stack, read from their services.
 //!
-//! It only reads. What a resource *should* be is known elsewhere: here each is told in the words of its CloudFormation type,
-//! so that it can be laid beside a template.
+//! It only reads, and does not know what a resource *should* be: each is described by the properties of its
+//! CloudFormation type, so that it can be compared with a template.
 
 mod account;
 mod code;
+mod drift;
 mod events;
 mod functions;
 mod queues;
@@ -23,12 +24,13 @@ use tokio::sync::OnceCell;
 pub use self::{
     account::Account,
     code::Code,
+    drift::{Drift, DriftedProperty},
     schedules::RunTimeSchedule,
     stacks::{DeployedStack, StackResource},
 };
 use crate::sdk::{AwsClients, explain};
 
-/// Reads what a deployed stack is made of. Cloning is cheap; all clients are made at first use.
+/// Reads the resources of a deployed stack. Cloning is cheap; all clients are created at first use.
 #[derive(Clone)]
 pub struct StackReader(Arc<Inner>);
 
@@ -50,7 +52,7 @@ pub enum ResourceRef {
     Queue(String),
     /// A Lambda function, by its name.
     Function(String),
-    /// What becomes of a function's asynchronous calls that fail; by the function's name.
+    /// The failure destination of a function's asynchronous calls, by the function's name.
     Calls(String),
     /// An event source mapping, by its UUID.
     Mapping(String),
@@ -68,27 +70,27 @@ pub enum ResourceRef {
     Role(String),
 }
 
-/// What a look at a resource has shown.
+/// The properties of a resource.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
-    /// The resource's properties, named as in CloudFormation, and its state; `None` when it is not there. A property that
-    /// could not be looked at is not in it; one that is not set is `null`.
+    /// The resource's properties, named as in CloudFormation, and its state; `None` if it does not exist. A property
+    /// that could not be read is left out; one that is not set is `null`.
     pub seen: Option<Value>,
-    /// What could not be looked at.
+    /// The parts that could not be read.
     pub unreadable: Vec<Unreadable>,
 }
 
-/// Something that could not be looked at.
+/// Something that could not be read.
 #[derive(Debug, Clone)]
 pub struct Unreadable {
-    /// The action of IAM that the look needs: `lambda:GetPolicy`.
+    /// The IAM action that the read needs: `lambda:GetPolicy`.
     pub action: &'static str,
-    /// Why not.
+    /// The reason.
     pub why: StoreError,
 }
 
 impl Unreadable {
-    /// Whether the one who looks is not allowed to.
+    /// Whether the caller lacks the permission.
     #[must_use]
     pub fn is_denied(&self) -> bool {
         self.why.kind() == StoreErrorKind::Denied
@@ -104,7 +106,7 @@ impl StackReader {
         Self(Arc::new(Inner { sdk, cloudformation, dynamodb, eventbridge, iam, lambda, scheduler, sqs }))
     }
 
-    /// Looks at a resource. What the one who looks may not see does not end the look.
+    /// Reads a resource. Parts that the caller may not read do not end the read.
     ///
     /// # Errors
     /// When there is no configuration to call AWS with.
@@ -124,7 +126,7 @@ impl StackReader {
     }
 }
 
-/// A client of each service, with the endpoint of its own that the environment may name.
+/// A client of each service, with its own endpoint if the environment names one.
 macro_rules! clients {
     ($($name:ident: $sdk:ident, $variable:literal;)+) => {
         impl StackReader {
@@ -158,10 +160,10 @@ impl fmt::Debug for StackReader {
     }
 }
 
-/// The codes by which services say that something is not there. Older protocols put the service's name before them.
+/// The error codes of missing resources. Older protocols put the service's name before them.
 const GONE: [&str; 4] = ["ResourceNotFoundException", "NoSuchEntity", "NonExistentQueue", "QueueDoesNotExist"];
 
-/// Sends a question about something that may not be there. `doing` completes "cannot …".
+/// Sends a request about a resource that may not exist. `doing` completes "cannot …".
 async fn ask<T, E>(
     action: &'static str,
     doing: &str,
@@ -179,7 +181,7 @@ where
     }
 }
 
-/// A look that is being made: properties that were seen, and what was not.
+/// A read in progress: properties that were read, and parts that were not.
 #[derive(Default)]
 struct Looking {
     fields: Map<String, Value>,
@@ -187,12 +189,12 @@ struct Looking {
 }
 
 impl Looking {
-    /// A look whose first question tells whether the resource is there: `None` when that has ended it.
+    /// Begins a read with its first answer; `Err` if that ends it, because the resource is missing or unreadable.
     fn begin<T>(first: Result<Option<T>, Unreadable>) -> Result<(Self, T), Observed> {
         match first {
             Ok(Some(answer)) => Ok((Self::default(), answer)),
             Ok(None) => Err(Observed::default()),
-            // Whether it is there is not known, and so nothing of it is missed.
+            // It is not known whether the resource exists, so no property is reported missing.
             Err(unreadable) => Err(Observed { seen: Some(Value::Object(Map::new())), unreadable: vec![unreadable] }),
         }
     }
@@ -201,7 +203,7 @@ impl Looking {
         self.fields.insert(name.into(), value.into());
     }
 
-    /// Takes the answer to a further question: what is not there is `null`.
+    /// Takes a further answer: a missing part is `null`.
     fn take<T>(&mut self, name: &str, answer: Result<Option<T>, Unreadable>, read: impl FnOnce(T) -> Value) {
         match answer {
             Ok(answer) => self.set(name, answer.map_or(Value::Null, read)),
@@ -214,7 +216,7 @@ impl Looking {
     }
 }
 
-/// A text that holds JSON, such as a policy; as it is where it holds none.
+/// A text that holds JSON, such as a policy; unchanged if it is not JSON.
 fn parsed(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }

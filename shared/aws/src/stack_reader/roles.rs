@@ -1,4 +1,4 @@
-//! Roles of IAM, with the policies that are written into them.
+//! Roles of IAM, with their inline policies.
 
 use aws_sdk_iam::Client;
 use lamplighter::backend::StoreError;
@@ -40,7 +40,7 @@ pub(super) async fn role(client: &Client, name: &str) -> Result<Observed, StoreE
         let asked = client.get_role_policy().role_name(name).policy_name(&policy).send();
         match ask("iam:GetRolePolicy", &format!("read the policy {policy} of role {name}"), asked).await {
             Ok(answer) => policies.extend(answer.map(|answer| document(&answer.policy_document))),
-            // Without one of them it cannot be told what is missing.
+            // Without one of them, it is not known what is missing.
             Err(unreadable) => {
                 looking.unreadable.push(unreadable);
                 return Ok(looking.end());
@@ -51,7 +51,7 @@ pub(super) async fn role(client: &Client, name: &str) -> Result<Observed, StoreE
     Ok(looking.end())
 }
 
-/// IAM writes policies as in a URL (AWS Identity and Access Management API Reference, GetRolePolicy).
+/// IAM URL-encodes policies (AWS Identity and Access Management API Reference, GetRolePolicy).
 fn document(text: &str) -> Value {
     parsed(&percent_decode_str(text).decode_utf8_lossy())
 }

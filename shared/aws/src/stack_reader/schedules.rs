@@ -1,4 +1,4 @@
-//! Schedules of EventBridge Scheduler: deployed ones, and those that were made at run time.
+//! Schedules of EventBridge Scheduler: deployed ones, and those made at run time.
 
 use aws_sdk_scheduler::{Client, operation::get_schedule::GetScheduleOutput};
 use futures_util::{StreamExt, stream};
@@ -8,21 +8,21 @@ use serde_json::{Value, json};
 use super::{Looking, Observed, StackReader, Unreadable, ask};
 use crate::schedules::RUN_TIME;
 
-/// A schedule that was made at run time.
+/// A schedule made at run time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunTimeSchedule {
     /// Its name in Scheduler.
     pub name: String,
-    /// The ARN of what it calls.
+    /// The ARN of its target.
     pub target: String,
-    /// What it sends; mostly a message.
+    /// Its input; usually a message.
     pub input: String,
-    /// Whether it runs.
+    /// Whether it is enabled.
     pub enabled: bool,
 }
 
-/// Schedules that are read at once.
-const AT_ONCE: usize = 8;
+/// Concurrent reads of schedules.
+const CONCURRENT_READS: usize = 8;
 
 pub(super) async fn schedule(client: &Client, group: &str, name: &str) -> Result<Observed, StoreError> {
     let (mut looking, answer) = match Looking::begin(read(client, group, name).await) {
@@ -69,8 +69,8 @@ pub(super) async fn group(client: &Client, name: &str) -> Result<Observed, Store
 }
 
 impl StackReader {
-    /// The schedules of a group that were made at run time. What cannot be read of them is in the second list; a group that
-    /// is not there has none.
+    /// The schedules of a group that were made at run time. The second list has those that could not be read; a group
+    /// that does not exist has none.
     ///
     /// # Errors
     /// When there is no configuration to call AWS with.
@@ -94,11 +94,11 @@ impl StackReader {
         }
         let reads = names.into_iter().map(|name| async move { (read(client, group, &name).await, name) });
         let (mut all, mut unreadable) = (Vec::new(), Vec::<Unreadable>::new());
-        for (answer, name) in stream::iter(reads).buffered(AT_ONCE).collect::<Vec<_>>().await {
+        for (answer, name) in stream::iter(reads).buffered(CONCURRENT_READS).collect::<Vec<_>>().await {
             match answer {
                 Ok(answer) => all.extend(answer.and_then(|answer| made(name, answer))),
                 Err(one) if unreadable.is_empty() => unreadable.push(one),
-                // One sentence tells for all why they cannot be read.
+                // One error explains for all of them why they cannot be read.
                 Err(_) => {}
             }
         }

@@ -1,4 +1,4 @@
-//! Stacks of CloudFormation: their state, their resources, and the template that they were made from.
+//! Stacks of CloudFormation: their state, their resources, and their template.
 
 use std::collections::BTreeMap;
 
@@ -18,9 +18,9 @@ pub struct DeployedStack {
     pub id: String,
     /// Its state: `UPDATE_COMPLETE`.
     pub status: String,
-    /// Why it is in that state, where CloudFormation says so.
+    /// The reason for that state, if CloudFormation has one.
     pub reason: Option<String>,
-    /// What it was deployed with. Those that must not be shown hold asterisks.
+    /// The parameters of its deployment. Hidden ones are asterisks.
     pub parameters: BTreeMap<String, String>,
     /// Its resources, by logical id.
     pub resources: BTreeMap<String, StackResource>,
@@ -31,7 +31,7 @@ pub struct DeployedStack {
 pub struct StackResource {
     /// Its type: `AWS::SQS::Queue`.
     pub kind: String,
-    /// Of a queue its URL, of most others their name; empty when it was never made.
+    /// A queue's URL, most others' name; empty if it was never created.
     pub physical_id: String,
     /// Its state: `CREATE_COMPLETE`.
     pub status: String,
@@ -41,13 +41,13 @@ impl StackReader {
     /// Reads a stack and its resources.
     ///
     /// # Errors
-    /// When there is no such stack, or when CloudFormation cannot be asked.
+    /// When there is no such stack, or when CloudFormation cannot be read.
     pub async fn stack(&self, name: &str) -> Result<DeployedStack, StoreError> {
         let client = self.cloudformation().await?;
         let described = client.describe_stacks().stack_name(name).send().await;
         let stack = match described {
             Ok(answer) => answer.stacks.unwrap_or_default().pop(),
-            // CloudFormation has no code of its own for it.
+            // CloudFormation has no error code of its own for it.
             Err(error) if error.message().is_some_and(|message| message.contains("does not exist")) => None,
             Err(error) => return Err(explain(&error, &format!("read the stack {name}"))),
         };
@@ -92,7 +92,7 @@ impl StackReader {
         Ok(all)
     }
 
-    /// The template that a stack was made from, after its transforms; `None` where it is not written in JSON.
+    /// The template of a stack, after its transforms; `None` if it is not JSON.
     ///
     /// # Errors
     /// When there is no configuration to call AWS with.

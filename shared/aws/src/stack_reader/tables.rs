@@ -31,16 +31,17 @@ pub(super) async fn table(client: &Client, name: &str) -> Result<Observed, Store
     let asked = client.describe_time_to_live().table_name(name).send();
     let answer = ask("dynamodb:DescribeTimeToLive", &format!("read the expiry of table {name}"), asked).await;
     looking.take("TimeToLiveSpecification", answer, |answer| {
-        let told = answer.time_to_live_description;
-        let status = told.as_ref().and_then(|one| one.time_to_live_status.as_ref()).map_or("", |one| one.as_str());
+        let description = answer.time_to_live_description;
+        let status =
+            description.as_ref().and_then(|one| one.time_to_live_status.as_ref()).map_or("", |one| one.as_str());
         let enabled = matches!(status, "ENABLED" | "ENABLING");
-        json!({ "AttributeName": told.and_then(|one| one.attribute_name), "Enabled": enabled })
+        json!({ "AttributeName": description.and_then(|one| one.attribute_name), "Enabled": enabled })
     });
     let asked = client.describe_continuous_backups().table_name(name).send();
     let answer = ask("dynamodb:DescribeContinuousBackups", &format!("read the backups of table {name}"), asked).await;
     looking.take("PointInTimeRecoverySpecification", answer, |answer| {
-        let told = answer.continuous_backups_description.and_then(|one| one.point_in_time_recovery_description);
-        let status = told.and_then(|one| one.point_in_time_recovery_status);
+        let description = answer.continuous_backups_description.and_then(|one| one.point_in_time_recovery_description);
+        let status = description.and_then(|one| one.point_in_time_recovery_status);
         json!({ "PointInTimeRecoveryEnabled": status.is_some_and(|one| one.as_str() == "ENABLED") })
     });
     Ok(looking.end())

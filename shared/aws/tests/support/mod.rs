@@ -1,15 +1,16 @@
-//! A function of jobs that end in every way, and events for it.
+//! A function whose jobs end in every way, and events for it.
 
-#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
 use lamplighter::{Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, State, secs};
 use lamplighter_aws::{
-    QueueMap, Sqs,
+    AwsClients, QueueMap, ScheduleSettings, Sqs,
     lambda::{Host, Invocation, InvocationError, Response},
-    testing::FakeSqs,
 };
+use lamplighter_fakes::{Endpoint, FakeSchedules, FakeSqs, REGION, Service, queue_arn};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -17,7 +18,7 @@ use tokio::{sync::mpsc, time::Instant};
 
 pub(crate) const QUEUE: Queue = Queue::standard("work");
 
-/// One job that ends as its arguments say.
+/// A job that ends as its arguments request.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Act {
     #[serde(default)]
@@ -62,7 +63,7 @@ impl Job for Watch {
     const QUEUE: Queue = QUEUE;
 }
 
-/// What ran: job id, attempt, note.
+/// A run: job id, attempt, note.
 pub(crate) type Ran = (String, u32, String);
 
 pub(crate) async fn act(
@@ -101,18 +102,29 @@ pub(crate) fn function(ran: mpsc::UnboundedSender<Ran>) -> Function {
         .with_state(ran)
 }
 
-/// A host, the SQS that it calls, and what it ran.
-pub(crate) struct Stage {
+/// Clients that call a fake.
+pub(crate) fn clients<S: Service>(fake: &Endpoint<S>) -> AwsClients {
+    AwsClients::fixed(REGION, Some(fake.endpoint()), Credentials::new("test", "test", None, None, "test"))
+}
+
+/// The group and the role of [`FakeSchedules`], and the queue `shop-undelivered-events`.
+pub(crate) fn schedule_settings() -> ScheduleSettings {
+    let settings = ScheduleSettings::new(FakeSchedules::GROUP, FakeSchedules::ROLE).unwrap();
+    settings.undelivered(queue_arn("shop-undelivered-events")).unwrap()
+}
+
+/// A host, the SQS that it calls, and the jobs that it ran.
+pub(crate) struct Fixture {
     pub(crate) sqs: FakeSqs,
     pub(crate) host: Host,
     pub(crate) ran: mpsc::UnboundedReceiver<Ran>,
 }
 
-impl Stage {
+impl Fixture {
     /// With a map that names the queue and its dead-letter queue, `work` and `work-dlq`.
     pub(crate) async fn mapped() -> Self {
         Self::with(|sqs| {
-            let map = json!({"work": {"url": sqs.url("work"), "dlq": sqs.url("work-dlq")}});
+            let map = json!({"work": {"url": sqs.queue_url("work"), "dlq": sqs.queue_url("work-dlq")}});
             map.to_string().parse().unwrap()
         })
         .await
@@ -125,8 +137,8 @@ impl Stage {
 
     async fn with(map: impl FnOnce(&FakeSqs) -> QueueMap) -> Self {
         let sqs = FakeSqs::start().await.unwrap();
-        let (tell, ran) = mpsc::unbounded_channel();
-        let host = Host::new(function(tell), Sqs::new(sqs.sdk(), map(&sqs)));
+        let (report, ran) = mpsc::unbounded_channel();
+        let host = Host::new(function(report), Sqs::new(clients(&sqs), map(&sqs)));
         Self { sqs, host, ran }
     }
 
@@ -170,8 +182,8 @@ pub(crate) fn record(id: &str, body: impl Into<String>) -> Value {
         "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1520621625029"},
         "messageAttributes": {},
         "eventSource": "aws:sqs",
-        "eventSourceARN": FakeSqs::arn("work"),
-        "awsRegion": FakeSqs::REGION,
+        "eventSourceARN": queue_arn("work"),
+        "awsRegion": REGION,
     })
 }
 
@@ -184,7 +196,7 @@ pub(crate) fn batch(records: impl IntoIterator<Item = Value>) -> Value {
     json!({"Records": records.into_iter().collect::<Vec<_>>()})
 }
 
-/// Visibility timeouts that were asked for, by receipt.
+/// Visibility timeouts that were set, by receipt.
 pub(crate) fn visibilities(sqs: &FakeSqs) -> std::collections::BTreeMap<String, u64> {
     let calls = sqs.bodies("ChangeMessageVisibilityBatch");
     let entries = calls.iter().flat_map(|call| call["Entries"].as_array().unwrap());

@@ -1,4 +1,4 @@
-//! Names that stand in the file once, and numbers in its rows.
+//! Names that are stored once in the file, and their numbers in its rows.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,20 +15,20 @@ pub(crate) struct QueueRow {
     pub(crate) fifo: bool,
 }
 
-/// The names that the writer has met. Other processes only add to them, and change what [`Catalog::forget`] is for.
+/// The names that the writer has met. Other processes only add names, and change what [`Catalog::forget`] drops.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     queues: HashMap<Arc<str>, QueueRow>,
     by_id: HashMap<i64, QueueRow>,
     job_names: HashMap<i64, HashMap<Arc<str>, i64>>,
     hosts: HashMap<Arc<str>, i64>,
-    /// By kind, the block that its last record went into.
+    /// The block of the last record of each kind.
     blocks: HashMap<i64, i64>,
-    /// The last of these: most rows lie beside their neighbour.
+    /// The last entry of `blocks`: most rows are in the same block as the row before.
     block: Option<(i64, i64)>,
     /// The latest moment of a transaction, once it is known.
     pub(crate) latest: Option<i64>,
-    /// The moment that this process has last written down as the latest.
+    /// The moment that this process last stored as the latest.
     pub(crate) kept: Option<i64>,
 }
 
@@ -42,23 +42,23 @@ pub(crate) const fn first_of_block(block: i64) -> i64 {
     block << BLOCK_BITS
 }
 
-/// A block has 256 rows: read in less than a tenth of a millisecond, and one entry in `blocks` for so many.
+/// A block has 256 rows: read in less than a tenth of a millisecond, with one entry in `blocks`.
 const BLOCK_BITS: u32 = 8;
 
 const PUT_BLOCK: &str = "INSERT INTO blocks (kind, block) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
-pub(crate) const EMPTY_BLOCK: &str = "DELETE FROM blocks WHERE kind = ?1 AND block = ?2 AND NOT EXISTS \
+const EMPTY_BLOCK: &str = "DELETE FROM blocks WHERE kind = ?1 AND block = ?2 AND NOT EXISTS \
     (SELECT 1 FROM jobs WHERE seq >= ?3 AND seq < ?4 AND kind = ?1 AND state != 0)";
 
 impl Catalog {
-    /// After another process has written, or a transaction with new names was rolled back.
+    /// Called after another process has written, or a transaction with new names was rolled back.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
     }
 }
 
 impl Transaction<'_> {
-    /// The queue of that name. One that nobody has declared is made, as a standard one: its jobs wait for the function
-    /// that will consume it, visible in every listing, rather than being lost.
+    /// The queue with that name. An undeclared queue is created as a standard one: its jobs wait for the function that
+    /// will consume it, visible in every listing, and are not lost.
     pub(crate) fn queue(&mut self, name: &str) -> rusqlite::Result<QueueRow> {
         if let Some(queue) = self.catalog.queues.get(name) {
             return Ok(queue.clone());
@@ -76,7 +76,7 @@ impl Transaction<'_> {
         Ok(queue)
     }
 
-    /// Whether the queue of that number is a FIFO queue.
+    /// Whether the queue with that number is a FIFO queue.
     pub(crate) fn is_fifo(&mut self, id: i64) -> rusqlite::Result<bool> {
         if let Some(queue) = self.catalog.by_id.get(&id) {
             return Ok(queue.fifo);
@@ -100,8 +100,8 @@ impl Transaction<'_> {
         Ok(kind)
     }
 
-    /// A row holds a record of that kind from now on: listings look for it there.
-    pub(crate) fn lies_in(&mut self, kind: i64, seq: i64) -> rusqlite::Result<()> {
+    /// Adds a row's block to those of a kind, where listings look for its records.
+    pub(crate) fn add_to_block(&mut self, kind: i64, seq: i64) -> rusqlite::Result<()> {
         let block = block_of(seq);
         if self.catalog.block.replace((kind, block)) == Some((kind, block)) {
             return Ok(());
@@ -112,8 +112,8 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Records of a kind have gone from a block: it may hold none any more.
-    pub(crate) fn went_from(&mut self, kind: i64, block: i64) -> rusqlite::Result<()> {
+    /// Removes a block from those of a kind, if it has no more records of it.
+    pub(crate) fn remove_from_block(&mut self, kind: i64, block: i64) -> rusqlite::Result<()> {
         let (first, end) = (first_of_block(block), first_of_block(block + 1));
         if self.prepare(EMPTY_BLOCK)?.execute([kind, block, first, end])? > 0 {
             self.catalog.blocks.remove(&kind);
@@ -133,14 +133,14 @@ impl Transaction<'_> {
         Ok(host)
     }
 
-    /// Writes down what kind of queue this is, for every process that uses the file.
+    /// Stores the kind of this queue, for every process that uses the file.
     pub(crate) fn declare(&mut self, queue: &Queue) -> rusqlite::Result<()> {
         let known = self.queue(queue.name())?;
         if known.fifo == queue.is_fifo() {
             return Ok(());
         }
         self.prepare("UPDATE queues SET fifo = ?2 WHERE id = ?1")?.execute(params![known.id, queue.is_fifo()])?;
-        // Messages that came before the declaration.
+        // Messages that were sent before the declaration.
         if queue.is_fifo() {
             self.prepare(
                 "UPDATE jobs SET place = seq, grp = coalesce(grp, '') WHERE queue = ?1 AND visible_at IS NOT NULL",
@@ -163,7 +163,7 @@ impl Transaction<'_> {
     }
 }
 
-/// The queue of that name, if the file knows it.
+/// The queue with that name, if it is in the file.
 pub(crate) fn find_queue(connection: &Connection, name: &str) -> rusqlite::Result<Option<QueueRow>> {
     connection
         .prepare_cached("SELECT id, fifo FROM queues WHERE name = ?1")?
@@ -179,7 +179,7 @@ pub(crate) struct QueueJob {
     pub(crate) job: String,
 }
 
-/// All kinds: as many as the definitions have jobs.
+/// All kinds: one for each job on each queue.
 pub(crate) fn queue_jobs(connection: &Connection) -> rusqlite::Result<Vec<QueueJob>> {
     connection
         .prepare_cached("SELECT kinds.id, queues.name, kinds.job FROM kinds JOIN queues ON queues.id = kinds.queue")?
@@ -187,7 +187,7 @@ pub(crate) fn queue_jobs(connection: &Connection) -> rusqlite::Result<Vec<QueueJ
         .collect()
 }
 
-/// How many records of a kind are in a state; see `counts`.
+/// The number of records of a kind in a state; see `counts`.
 pub(crate) fn counted(connection: &Connection, kind: i64, code: i64) -> rusqlite::Result<u64> {
     debug_assert!(code != state::UNTRACKED, "messages without a record are not counted");
     let jobs: Option<i64> = connection
@@ -202,7 +202,7 @@ pub(crate) fn queue_names(connection: &Connection) -> rusqlite::Result<Vec<Strin
     connection.prepare_cached("SELECT name FROM queues ORDER BY name")?.query_map([], |row| row.get(0))?.collect()
 }
 
-/// The names of all jobs; a body that names none is no job.
+/// The names of all jobs; a body without a name is not a job.
 pub(crate) fn job_names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let sql = "SELECT DISTINCT job FROM kinds WHERE job != '' ORDER BY job";
     connection.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()

@@ -1,4 +1,4 @@
-//! Connections, each with its pragmas read back: SQLite ignores a misspelt one without a word.
+//! Connections, each with its pragmas read back: SQLite silently ignores a misspelt one.
 
 use std::{
     fs, io,
@@ -19,27 +19,27 @@ use crate::{
     settings::Durability,
 };
 
-/// How long a connection waits for another process's transaction.
+/// The longest wait of a connection for another process's transaction.
 pub(crate) const BUSY: Duration = Duration::from_secs(5);
 /// Larger pages than SQLite's 4 KiB: rows are small and written in runs, and each page written costs a checksum and a
-/// call. Measured with batches of 1,000: 8 KiB gives 20 to 50 percent more than 4 KiB.
+/// call. Measured with batches of 1,000: 20 to 50 percent faster than 4 KiB.
 const PAGE_SIZE: i64 = 8192;
-/// What the writer keeps in memory, in KiB: the inner pages of indexes over millions of jobs.
+/// The writer's page cache in KiB: room for the inner pages of indexes over millions of jobs.
 const WRITER_CACHE_KIB: i64 = 64 * 1024;
 const READER_CACHE_KIB: i64 = 8 * 1024;
-/// Pages in the write-ahead log after which the writer copies them into the file. Four times SQLite's default: a page
-/// that changes often is then copied less often.
+/// The size of the write-ahead log, in pages, at which the writer copies it into the file. Four times SQLite's default:
+/// a page that changes often is then copied less often.
 const CHECKPOINT_PAGES: i64 = 4000;
-/// What is left of a write-ahead log that has grown while something read for a long time.
+/// The size to which the write-ahead log is truncated after a long read has made it grow.
 const LOG_LIMIT: i64 = 64 << 20;
 
-/// Where the data is.
+/// The location of the data.
 #[derive(Debug, Clone)]
 pub(crate) enum Location {
     File {
-        /// As it was given, for people.
+        /// As given, for people.
         path: PathBuf,
-        /// For the system: it means the same when the process has gone to another folder.
+        /// For the system: absolute, so that it stays the same after the process changes its directory.
         absolute: PathBuf,
     },
     Memory,
@@ -49,12 +49,12 @@ impl Location {
     pub(crate) fn file(path: &Path) -> Result<Self, OpenError> {
         let absolute = std::path::absolute(path).map_err(|error| OpenError::Unusable {
             path: path.to_owned(),
-            reason: format!("it is no path ({error}); name a file"),
+            reason: format!("it is not a path ({error}); name a file"),
         })?;
         Ok(Self::File { path: path.to_owned(), absolute })
     }
 
-    /// As it was given, for people.
+    /// The path as given, for people.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::File { path, .. } => path,
@@ -62,21 +62,18 @@ impl Location {
         }
     }
 
-    /// The file that has the name now; none for a store in memory.
+    /// The file that has this path now; `None` for a store in memory.
     pub(crate) fn named(&self) -> Result<Option<Named>, OpenError> {
         match self {
             Self::Memory => Ok(None),
-            Self::File { path, absolute } => {
-                Named::look(absolute.clone()).map(Some).map_err(|source| OpenError::Unusable {
-                    path: path.clone(),
-                    reason: format!("it cannot be found: {}", io_reason(&source)),
-                })
-            }
+            Self::File { path, absolute } => Named::look(absolute.clone()).map(Some).map_err(|source| {
+                OpenError::Unusable { path: path.clone(), reason: format!("it was not found: {}", io_reason(&source)) }
+            }),
         }
     }
 }
 
-/// What a connection is for.
+/// The purpose of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Writer,
@@ -85,8 +82,8 @@ pub(crate) enum Role {
     Maintainer,
 }
 
-/// Opens the writer's connection and brings the file's layout up to date. Says which file it is. A file that is not
-/// ours is not touched.
+/// Opens the writer's connection and updates the file's layout. Returns which file it is. A file of another program is
+/// left unchanged.
 pub(crate) fn writer(location: &Location, durability: Durability) -> Result<(Connection, Option<Named>), OpenError> {
     if let Location::File { path, absolute } = location {
         look::look(path, absolute)?;
@@ -96,7 +93,7 @@ pub(crate) fn writer(location: &Location, durability: Durability) -> Result<(Con
         }
         private::make_file(absolute).map_err(|source| OpenError::Unusable {
             path: path.clone(),
-            reason: format!("{}; name a place where you may write", io_reason(&source)),
+            reason: format!("{}; name a file that you may write", io_reason(&source)),
         })?;
         private::close_to_others(absolute);
     }
@@ -107,18 +104,18 @@ pub(crate) fn writer(location: &Location, durability: Durability) -> Result<(Con
     if let (Some(before), Some(named)) = (before, &named)
         && before.id() != named.id()
     {
-        let reason = "another file has taken its place meanwhile; try again".into();
+        let reason = "another file has replaced it meanwhile; try again".into();
         return Err(OpenError::Unusable { path: location.path().to_owned(), reason });
     }
     if let Location::File { absolute, .. } = location {
-        // Beside the file that a symbolic link leads to, as SQLite does.
+        // Beside the target of a symbolic link, as SQLite does.
         let real = fs::canonicalize(absolute).unwrap_or_else(|_| absolute.clone());
         with_logs(&real).iter().for_each(|path| private::close_to_others(path));
     }
     Ok((connection, named))
 }
 
-/// Opens a connection for what is done to a file as a whole.
+/// Opens a connection for operations on a file as a whole.
 pub(crate) fn maintainer(location: &Location, durability: Durability) -> Result<Connection, OpenError> {
     open(location, Role::Maintainer, durability)
 }
@@ -141,8 +138,8 @@ fn open(location: &Location, role: Role, durability: Durability) -> Result<Conne
     .map_err(|error| unusable(path, &error))?;
     connection.busy_timeout(BUSY).map_err(|error| unusable(path, &error))?;
     connection.set_prepared_statement_cache_capacity(128);
-    // Without this, SQLite looks at the values of parameters while it plans, and plans again whenever one has changed:
-    // a tenth of a drain went into its parser.
+    // Without this, SQLite uses the values of parameters for its plans, and plans again whenever one has changed: that
+    // took a tenth of a drain.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(|error| unusable(path, &error))?;
     for Pragma { name, value, answer } in pragmas(location, role, durability) {
         set(&connection, path, name, &value, &answer)?;
@@ -164,7 +161,7 @@ fn io_reason(error: &io::Error) -> String {
     }
 }
 
-/// A pragma, the value it is given, and what it must answer then.
+/// A pragma, the value to set, and the expected answer.
 struct Pragma {
     name: &'static str,
     value: String,
@@ -177,7 +174,7 @@ fn pragmas(location: &Location, role: Role, durability: Durability) -> Vec<Pragm
     let in_file = matches!(location, Location::File { .. });
     let mut all = Vec::new();
     if role == Role::Writer && in_file {
-        // Of the file itself, and only before it has pages: what it has then, it keeps.
+        // Set on the file itself, and only before it has pages; an existing file keeps its page size.
         all.push(Pragma { name: "page_size", value: PAGE_SIZE.to_string(), answer: String::new() });
     }
     if in_file {
@@ -201,8 +198,8 @@ fn pragmas(location: &Location, role: Role, durability: Durability) -> Vec<Pragm
 }
 
 fn set(connection: &Connection, path: &Path, name: &'static str, value: &str, answer: &str) -> Result<(), OpenError> {
-    // Two processes that make the same file at once: the one who comes second to the change of the journal is told
-    // that it is busy, and SQLite does not wait by itself there.
+    // Two processes that create the same file concurrently: the second to change the journal mode gets "busy", and
+    // SQLite does not wait here.
     let began = Instant::now();
     loop {
         match connection.pragma_update(None, name, value) {
@@ -223,7 +220,7 @@ fn set(connection: &Connection, path: &Path, name: &'static str, value: &str, an
     }
 }
 
-/// What a pragma answers.
+/// A pragma's answer.
 pub(crate) fn get(connection: &Connection, name: &str) -> rusqlite::Result<String> {
     connection.pragma_query_value(None, name, |row| {
         Ok(match row.get::<_, Value>(0)? {
@@ -234,7 +231,7 @@ pub(crate) fn get(connection: &Connection, name: &str) -> rusqlite::Result<Strin
     })
 }
 
-/// The settings that decide about durability and speed, as SQLite answers them on this connection.
+/// The settings that affect durability and speed, as SQLite reports them on this connection.
 pub(crate) fn report(connection: &Connection) -> rusqlite::Result<Vec<(String, String)>> {
     ["journal_mode", "synchronous", "page_size", "cache_size", "wal_autocheckpoint", "journal_size_limit"]
         .into_iter()
@@ -247,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_pragma_is_what_it_was_set_to() {
+    fn every_pragma_reads_back_as_set() {
         let folder = tempfile::tempdir().unwrap();
         let file = Location::file(&folder.path().join("jobs.db")).unwrap();
         for location in [file, Location::Memory] {
@@ -268,22 +265,22 @@ mod tests {
     }
 
     #[test]
-    fn a_pragma_that_is_ignored_is_an_error() {
+    fn an_ignored_pragma_is_an_error() {
         let connection = Connection::open_in_memory().unwrap();
         let error = set(&connection, Path::new("x"), "journal_mode", "WAL", "wal").unwrap_err();
         assert!(matches!(error, OpenError::Pragma { pragma: "journal_mode", .. }), "{error}");
     }
 
     #[test]
-    fn what_is_no_file_of_jobs_is_said_in_a_sentence() {
+    fn other_files_are_refused_with_a_reason() {
         let folder = tempfile::tempdir().unwrap();
         let open = |path: &Path| writer(&Location::file(path).unwrap(), Durability::Normal).unwrap_err().to_string();
         assert!(open(folder.path()).contains("it is a folder"));
         let text = folder.path().join("text");
-        fs::write(&text, "This is a letter, and by no means a database. ".repeat(20)).unwrap();
+        fs::write(&text, "This is a text, and by no means a database. ".repeat(20)).unwrap();
         assert!(open(&text).contains("holds something else"), "{}", open(&text));
         let below = text.join("jobs.db");
-        assert!(open(&below).contains("cannot make the folder"), "{}", open(&below));
+        assert!(open(&below).contains("cannot create the folder"), "{}", open(&below));
         let foreign = folder.path().join("foreign.db");
         Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE songs (title TEXT)").unwrap();
         assert!(open(&foreign).contains("holds something else"), "{}", open(&foreign));

@@ -1,14 +1,14 @@
-//! Which file it is, whatever it is called.
+//! The identity of a file, whatever its path.
 //!
-//! SQLite goes on with the file that it has opened, also when that has no name any more: what it writes then is found by
-//! nobody. Files are compared by `stat` alone: to open one and close it again would end SQLite's own locks on it, which
-//! POSIX gives to a process rather than to a descriptor.
+//! SQLite keeps using the file that it has opened, even after its path is gone; what it writes then is lost. Files are
+//! compared by `stat` only: opening and closing one would end SQLite's own locks on it, because POSIX ties those to the
+//! process rather than to a descriptor.
 
 use std::{fs::Metadata, io, path::PathBuf};
 
 use crate::error::FileLost;
 
-/// A file, whatever its name: a device, and a number there. No other file has them as long as this one is open.
+/// A file's identity: its device and inode. No other file has the same as long as this one is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileId {
     device: u64,
@@ -22,29 +22,29 @@ impl FileId {
         Self { device: metadata.dev(), number: metadata.ino() }
     }
 
-    /// Elsewhere an open file can be neither removed nor replaced.
+    /// On other systems, an open file can be neither removed nor replaced.
     #[cfg(not(unix))]
     pub(crate) fn of(_: &Metadata) -> Self {
         Self { device: 0, number: 0 }
     }
 
-    /// In words for the system, as part of a name.
+    /// As part of a name in the system.
     #[cfg(target_os = "linux")]
     pub(crate) fn name(self) -> String {
         format!("{:x}-{:x}", self.device, self.number)
     }
 }
 
-/// A name, and the file that it had when it was looked at.
+/// A path, and the file that it named when it was looked up.
 #[derive(Debug, Clone)]
 pub(crate) struct Named {
-    /// Absolute, so that it means the same when the process has gone to another folder.
+    /// Absolute, so that it stays the same after the process changes its directory.
     path: PathBuf,
     id: FileId,
 }
 
 impl Named {
-    /// The file that this name has now.
+    /// Looks up the file that this path names now.
     pub(crate) fn look(path: PathBuf) -> io::Result<Self> {
         let id = FileId::of(&std::fs::metadata(&path)?);
         Ok(Self { path, id })
@@ -54,7 +54,7 @@ impl Named {
         self.id
     }
 
-    /// Whether the name still means the same file. A disk that does not say counts as one that does.
+    /// Checks that the path still names the same file. If the disk does not answer, it counts as the same.
     pub(crate) fn check(&self) -> Result<(), FileLost> {
         match std::fs::metadata(&self.path) {
             Ok(metadata) if FileId::of(&metadata) == self.id => Ok(()),
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     #[cfg(unix)]
-    fn a_file_is_known_by_what_it_is_and_not_by_its_name() {
+    fn files_are_compared_by_identity_not_path() {
         let folder = tempfile::tempdir().unwrap();
         let (one, two) = (folder.path().join("one"), folder.path().join("two"));
         fs::write(&one, "1").unwrap();

@@ -1,9 +1,9 @@
 //! Ends waits for a disk that does not answer.
 //!
-//! A lock of another process ends a call by SQLite's busy time-out. A disk that is silent ends nothing: the thread hangs
-//! in the system, and nobody can wake it. So whoever waits for such a thread is told after a while. This is done by a
-//! thread of its own and in real time: it works without tokio's timers, while all of its threads are blocked, and beside
-//! a test's paused clock.
+//! SQLite's busy time-out ends a wait for another process's lock. Nothing ends a wait for a silent disk: the thread
+//! hangs in the system and cannot be woken. So the callers that wait for such a thread are notified after a while. This
+//! is done by a separate thread in real time: it works without tokio's timers, while all of tokio's threads are
+//! blocked, and beside a test's paused clock.
 
 use std::{
     collections::VecDeque,
@@ -17,12 +17,12 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// How often it is looked whether somebody has waited for too long.
+/// The interval at which waits are checked.
 const TICK: Duration = Duration::from_millis(250);
-/// Looks without anybody who waits, after which the thread sleeps until somebody does.
+/// The number of checks without a wait after which the thread sleeps until the next wait.
 const QUIET: u32 = 8;
 
-/// Tells those who wait that it has been long enough.
+/// Notifies callers that have waited for too long.
 pub(crate) struct Patience {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -37,23 +37,23 @@ struct Shared {
 #[derive(Default)]
 struct State {
     /// In the order in which they began.
-    waits: VecDeque<Arc<Together>>,
+    waits: VecDeque<Arc<WaitGroup>>,
     asleep: bool,
     over: bool,
 }
 
-/// Those who began to wait within one tick: most calls are over long before, so they share what it takes to tell them.
-struct Together {
+/// The waits that began within one tick: most calls end long before the limit, so they share one notification.
+struct WaitGroup {
     began: Instant,
     over: AtomicBool,
-    tell: Notify,
+    notify: Notify,
 }
 
-/// Somebody who waits.
-pub(crate) struct Wait(Arc<Together>);
+/// A caller's wait.
+pub(crate) struct Wait(Arc<WaitGroup>);
 
 impl Patience {
-    /// Nobody waits for longer than about `limit`.
+    /// Ends every wait after about `limit`.
     pub(crate) fn new(limit: Duration) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { limit, state: Mutex::default(), wake: Condvar::new() });
         let watched = shared.clone();
@@ -61,19 +61,19 @@ impl Patience {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// How long somebody may wait.
+    /// The longest wait.
     pub(crate) fn limit(&self) -> Duration {
         self.shared.limit
     }
 
-    /// Somebody begins to wait.
+    /// Begins a wait.
     pub(crate) fn begin(&self) -> Wait {
         let now = Instant::now();
         let mut state = self.shared.state();
-        let together = match state.waits.back() {
+        let group = match state.waits.back() {
             Some(last) if now.saturating_duration_since(last.began) < TICK => last.clone(),
             _ => {
-                let new = Arc::new(Together { began: now, over: AtomicBool::new(false), tell: Notify::new() });
+                let new = Arc::new(WaitGroup { began: now, over: AtomicBool::new(false), notify: Notify::new() });
                 state.waits.push_back(new.clone());
                 new
             }
@@ -82,17 +82,17 @@ impl Patience {
             self.shared.wake.notify_one();
         }
         drop(state);
-        Wait(together)
+        Wait(group)
     }
 }
 
 impl Wait {
-    /// Resolves when it has been long enough.
+    /// Resolves when the wait has reached the limit.
     pub(crate) async fn over(&mut self) {
-        // The watch begins before the look.
-        let told = self.0.tell.notified();
+        // Registered before the check, so that no notification is missed.
+        let notified = self.0.notify.notified();
         if !self.0.over.load(Ordering::Acquire) {
-            told.await;
+            notified.await;
         }
     }
 }
@@ -107,13 +107,13 @@ impl Shared {
         let mut state = self.state();
         while !state.over {
             while let Some(first) = state.waits.front() {
-                // Until its tick is over somebody may join, and then has waited for less than the first.
+                // Until its tick is over, other waits may join; they have waited for less than the first.
                 let age = first.began.elapsed();
                 if age < TICK || (age < self.limit + TICK && Arc::strong_count(first) > 1) {
                     break;
                 }
                 first.over.store(true, Ordering::Release);
-                first.tell.notify_waiters();
+                first.notify.notify_waiters();
                 state.waits.pop_front();
             }
             quiet = if state.waits.is_empty() { quiet + 1 } else { 0 };
@@ -133,7 +133,7 @@ impl Drop for Patience {
         self.shared.state().over = true;
         self.shared.wake.notify_one();
         if let Some(thread) = self.thread.take() {
-            // It does nothing but look at a map.
+            // The thread only looks at a map.
             let _ = thread.join();
         }
     }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn those_who_wait_are_told_after_the_limit_and_not_before_also_after_a_long_quiet_time() {
+    async fn waits_end_at_the_limit_also_after_a_quiet_time() {
         let limit = Duration::from_millis(30);
         let patience = Patience::new(limit).unwrap();
         for asleep in [false, true] {

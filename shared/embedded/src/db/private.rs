@@ -1,9 +1,9 @@
-//! Keeps what is in a file of jobs from everybody but its owner, whatever the umask.
+//! Makes a job file readable by its owner only, whatever the umask.
 //!
-//! Arguments and outputs may hold anything. A file, its log and its lock are made with mode 0600, a folder that is made
-//! for it with 0700. A file that is there already and that all users may read or write was made under a usual umask, by
-//! an earlier version or by hand: it is set to 0600 when it is opened. One that is open to a group alone stays so:
-//! somebody has chosen that. A folder that is there already is left as it is; other things may lie in it.
+//! Arguments and outputs may hold anything. A file, its log and its lock are created with mode 0600, and its folder, if
+//! it does not exist, with 0700. An existing file that all users may read or write was created under a usual umask, by
+//! an earlier version or by hand: it is set to 0600 when it is opened. A file that is open to a group only was set up
+//! so on purpose, and stays so. An existing folder is left unchanged; it may hold other files.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -12,11 +12,11 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-/// Files are made one after the other. Closing a file ends all locks that this process has on it, so none may be closed
+/// Files are created one at a time. Closing a file ends all locks that this process has on it, so none may be closed
 /// here after SQLite has opened it elsewhere.
 static MAKING: Mutex<()> = Mutex::new(());
 
-/// Makes a folder and what is missing above it.
+/// Creates a folder and its missing parents.
 pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -25,7 +25,7 @@ pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder)
 }
 
-/// Makes the file, unless it is there.
+/// Creates the file, unless it exists.
 pub(crate) fn make_file(path: &Path) -> io::Result<()> {
     let _one_at_a_time = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
     match options().create_new(true).open(path) {
@@ -35,7 +35,7 @@ pub(crate) fn make_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens a file that SQLite knows nothing of, and makes it where it is not there.
+/// Opens a file that SQLite does not use, and creates it if it does not exist.
 pub(crate) fn open_or_make(path: &Path) -> io::Result<File> {
     let file = options().create(true).truncate(false).open(path)?;
     close_to_others(path);
@@ -50,7 +50,7 @@ fn options() -> OpenOptions {
     options
 }
 
-/// A umask may also take from the owner.
+/// Restores the owner's permissions, which a umask may also remove.
 #[cfg(unix)]
 fn owner_only(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -62,19 +62,19 @@ fn owner_only(_: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// The file and what SQLite keeps beside it.
+/// The file and SQLite's files beside it.
 pub(crate) fn with_logs(path: &Path) -> [PathBuf; 3] {
     ["", "-wal", "-shm"].map(|suffix| beside(path, suffix))
 }
 
-/// The name of what lies beside a file, under the same name with something added.
+/// The path of a file beside `path`, with a suffix added to its name.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// Takes a file that is open to all away from everybody but its owner.
+/// Makes a file that is open to all users readable by its owner only.
 #[cfg(unix)]
 pub(crate) fn close_to_others(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
@@ -85,7 +85,7 @@ pub(crate) fn close_to_others(path: &Path) {
     match fs::set_permissions(path, fs::Permissions::from_mode(0o600)) {
         Ok(()) => tracing::info!(file = %path.display(), "was open to all users; now only its owner may read it"),
         Err(error) => {
-            tracing::warn!(file = %path.display(), %error, "is open to all users, and only its owner can change that");
+            tracing::warn!(file = %path.display(), %error, "open to all users, and only its owner can change that");
         }
     }
 }

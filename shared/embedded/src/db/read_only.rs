@@ -1,4 +1,4 @@
-//! Connections to a file that may only be looked at: nothing of it, and nothing beside it, is changed.
+//! Read-only connections: they change neither the file nor anything beside it.
 
 use std::path::{Path, PathBuf};
 
@@ -11,10 +11,10 @@ use super::{
 };
 use crate::error::OpenError;
 
-/// Opens a file for reading alone.
+/// Opens a file for reading only.
 ///
-/// A write-ahead log needs a file beside the database to be read by several; where that is not there and cannot be made,
-/// a file without a log is read as one that does not change.
+/// To be read by several processes, a write-ahead log needs a file beside the database; where that file does not exist
+/// and cannot be created, a file without a log is read as one that does not change.
 pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_READ_ONLY;
     let opened = Connection::open_with_flags(path, flags).and_then(ready);
@@ -31,14 +31,14 @@ pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
             Err(OpenError::Newer { path: path.to_owned(), found: newer, known: LAYOUT })
         }
         (APPLICATION, _) => {
-            let reason = "an earlier version made it; open it once where it may be written".into();
+            let reason = "an earlier version made the file; open it once for writing".into();
             Err(OpenError::Unusable { path: path.to_owned(), reason })
         }
         _ => Err(OpenError::Foreign { path: path.to_owned() }),
     }
 }
 
-/// Sets the connection, and reads whose file it is: only then it is known whether it can be read.
+/// Configures the connection, and reads the file's ids, which shows whether it can be read.
 fn ready(connection: Connection) -> rusqlite::Result<(Connection, i64, i64)> {
     connection.busy_timeout(super::connection::BUSY)?;
     connection.set_prepared_statement_cache_capacity(128);
@@ -54,7 +54,7 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Whether there is a write-ahead log, whose commits would be missed.
+/// Whether there is a write-ahead log: its commits would be missed.
 fn has_log(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -68,16 +68,16 @@ mod tests {
     use super::*;
     use crate::{Settings, SqliteBackend};
 
-    /// What lies in the folder, by name, and how large it is.
+    /// The files in the folder, with their sizes.
     fn files(folder: &Path) -> BTreeMap<String, u64> {
         let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
         entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().len())).collect()
     }
 
     #[tokio::test]
-    async fn a_file_is_read_and_nothing_of_it_is_changed() {
+    async fn reading_a_file_changes_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        // A name in which each character means something in a URI.
+        // Each of these characters has a meaning in a URI.
         let path = folder.path().join("a%20b?c#d.db");
         let args = lamplighter::RawValue::from_string("{}".into()).unwrap();
         {
@@ -90,18 +90,18 @@ mod tests {
         let embedded = SqliteBackend::read_only(&path, Settings::default()).unwrap();
         let client = embedded.client();
         assert_eq!(client.list(&lamplighter::ListQuery::default()).await.unwrap().records.len(), 1);
-        assert_eq!(embedded.queue_names().await.unwrap(), ["q"]);
-        assert_eq!(embedded.job_names().await.unwrap(), ["a"]);
+        let known = embedded.operator().known_names().await.unwrap();
+        assert_eq!((&*known.queues, known.jobs), (&["q".to_owned()][..], Some(vec!["a".to_owned()])));
         let refused = client.enqueue_raw("a", "q", lamplighter::Tracking::Full, args).await.unwrap_err();
         assert!(refused.to_string().contains("may not be written"), "{refused}");
         drop((client, embedded));
         let mut after = files(folder.path());
-        // What readers share, which SQLite makes where it may.
+        // Files that readers share; SQLite creates them where it may.
         after.retain(|name, _| !name.ends_with("-shm") && !name.ends_with("-wal"));
         let mut same = before.0;
         same.retain(|name, _| !name.ends_with("-shm") && !name.ends_with("-wal"));
         assert_eq!((after, fs::read(&path).unwrap()), (same, before.1));
-        // As where no file can be made beside it.
+        // As where no file can be created beside it.
         Connection::open(&path).unwrap().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         assert!(!has_log(&path));
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
@@ -111,11 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_of_jobs_is_said_in_a_sentence() {
+    fn other_files_are_refused_with_a_reason() {
         let folder = tempfile::tempdir().unwrap();
         let refused = |path: &Path| open(path).unwrap_err().to_string();
         let text = folder.path().join("text");
-        fs::write(&text, "This is a letter, and by no means a database. ".repeat(20)).unwrap();
+        fs::write(&text, "This is a text, and by no means a database. ".repeat(20)).unwrap();
         assert!(refused(&text).contains("holds something else"), "{}", refused(&text));
         let foreign = folder.path().join("foreign.db");
         Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE songs (title TEXT)").unwrap();

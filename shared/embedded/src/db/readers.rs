@@ -19,9 +19,9 @@ use crate::{
     settings::Durability,
 };
 
-/// Connections kept for the next read.
+/// Idle connections kept for the next reads.
 const KEPT: usize = 8;
-/// How long a close waits for reads that are under way: the last of them closes its own connection.
+/// The longest wait of a close for reads in progress: the last of them closes its own connection.
 const LAST_READS: Duration = Duration::from_secs(2);
 
 /// Reads beside the writer, each from the last commit.
@@ -42,7 +42,7 @@ struct Inner {
 #[derive(Default)]
 struct Pool {
     idle: Vec<Connection>,
-    /// Reads under way.
+    /// Reads in progress.
     out: usize,
     closed: bool,
 }
@@ -58,14 +58,14 @@ impl Readers {
         Self(Arc::new(Inner { location, durability, read_only: false, pool, returned, writer, patience }))
     }
 
-    /// Of a file that may not be written.
+    /// Readers of a file that may not be written.
     pub(crate) fn read_only(location: Location, durability: Durability, writer: Writer) -> Self {
         let (pool, returned) = (Mutex::default(), Condvar::new());
         Self(Arc::new(Inner { location, durability, read_only: true, pool, returned, writer, patience: None }))
     }
 
-    /// Reads from one moment of the file. Whoever has waited for as long as [`Patience::limit`] is told so; a future
-    /// that is dropped leaves nothing behind.
+    /// Reads from one snapshot of the file. Fails after a wait of [`Patience::limit`]; a future that is dropped leaves
+    /// nothing behind.
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -115,7 +115,7 @@ impl Inner {
 
     fn give_up(&self, limit: Duration) -> StoreError {
         let (path, limit) = (self.location.path().display(), limit.as_secs());
-        let advice = "look at the machine's log";
+        let advice = "check the machine's log";
         StoreError::unavailable(format_args!("{path}: the disk has not answered for {limit} s; {advice}"))
     }
 
@@ -146,13 +146,13 @@ impl Inner {
         };
         let connection = loan.connection.insert(connection);
         let answer = snapshot(connection, work);
-        // A reader that was opened just now may have found another file under the name.
+        // A reader that was opened just now may have found another file at the path.
         self.writer.check().map_err(|lost| StoreError::from(&lost))?;
         answer.map_err(|error| store_error(&self.location.path().display().to_string(), &error))
     }
 }
 
-/// A connection that is in use, to be given back.
+/// A connection in use, returned to the pool when dropped.
 struct Loan<'a> {
     inner: &'a Inner,
     connection: Option<Connection>,
@@ -162,7 +162,7 @@ impl Drop for Loan<'_> {
     fn drop(&mut self) {
         let connection = self.connection.take().filter(Connection::is_autocommit);
         let mut pool = self.inner.pool();
-        // A panic has rolled nothing back: such a connection goes.
+        // After a panic, nothing was rolled back: such a connection is closed.
         let keep = !pool.closed && pool.idle.len() < KEPT && !std::thread::panicking();
         if keep {
             pool.idle.extend(connection);

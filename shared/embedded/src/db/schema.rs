@@ -1,21 +1,21 @@
 //! The file's layout.
 //!
-//! **A tracked job and its message are one row of `jobs`**, so nothing has to be kept in step: it is on its queue
-//! while `visible_at` is not null, and a record for ever (until it is purged) unless `state` is 0. A message without a
-//! record is a row of the same table with the state 0, and gone when it is acknowledged.
+//! **A tracked job and its message are one row of `jobs`**, so they cannot get out of step: the job is on its queue
+//! while `visible_at` is not null, and has a record until it is purged unless `state` is 0. A message without a record
+//! is a row with the state 0, deleted when it is acknowledged.
 //!
-//! Rows of `jobs` are small and keep their size on the way from enqueued to succeeded, so that SQLite overwrites them
-//! in place: the columns that change are filled from the start with numbers of the length that they will have. What is
-//! long, or only some jobs have, stands in tables beside it: `bodies` (written once, read once), `notes` (output,
-//! progress, checkpoint) and `attempts`.
+//! Rows of `jobs` are small and keep their size from enqueued to succeeded, so that SQLite overwrites them in place:
+//! the columns that change are filled from the start with numbers of their final length. What is long, or only some
+//! jobs have, is in other tables: `bodies` (written once, read once), `notes` (output, progress, checkpoint) and
+//! `attempts`.
 //!
-//! An index over all states would double the price of a job, since each goes through three. So the two states in which
-//! most jobs are, queued and succeeded, are left out of it, and `counts` tells a listing when it has found all. For the
-//! same reason there is no index over kinds, but `blocks`, which says where records of a kind lie.
+//! An index over all states would double the cost of a job, since each job goes through three. So the two states that
+//! most jobs are in, queued and succeeded, are not in the index, and `counts` shows a listing when it has found all.
+//! For the same reason there is no index over kinds, but `blocks`, with the blocks of rows that hold records of a kind.
 //!
-//! **`created_at` never falls from one `seq` to the next.** The moments of transactions never go back while the clock is
-//! at most [`SLACK`](crate::operations::clock::SLACK) behind; what a clock that ran ahead has written is set right once it is
-//! corrected. So a listing finds a moment by bisection.
+//! **`created_at` never decreases from one `seq` to the next.** The moments of transactions never go back while the
+//! clock is at most [`SLACK`](crate::operations::clock::SLACK) behind; what a clock that ran ahead has written is
+//! corrected when the clock is. So a listing finds a moment by bisection.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -27,21 +27,21 @@ use rusqlite::Connection;
 use super::connection::{Location, unusable};
 use crate::error::OpenError;
 
-/// "LAMP": says in the file's head whose it is.
+/// "LAMP": identifies our files in SQLite's header.
 pub(super) const APPLICATION: i64 = 0x4C41_4D50;
 
 /// The layout that this version writes.
 pub(super) const LAYOUT: i64 = 2;
 
-/// By layout: what makes it from the one before.
+/// For each layout, the statements that make it from the one before.
 const STEPS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
-/// What a file says in its head of whose it is.
+/// The identification in a file's header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
     application: i64,
     layout: i64,
-    /// Tables, indexes and the like; not counted in a file that is ours.
+    /// Tables, indexes and the like; not counted in a file of ours.
     tables: i64,
 }
 
@@ -61,7 +61,7 @@ impl Head {
         self.application == 0 && self.layout == 0 && self.tables == 0
     }
 
-    /// Refuses files of others and of later versions.
+    /// Refuses files of other programs and of later versions.
     pub(super) fn check(self, path: &Path) -> Result<(), OpenError> {
         if self.application != APPLICATION && !self.is_blank() {
             return Err(OpenError::Foreign { path: path.to_owned() });
@@ -73,8 +73,8 @@ impl Head {
     }
 }
 
-/// Makes the tables of a new file, and those that an older version's file lacks; refuses files of others and of later
-/// versions.
+/// Creates the tables of a new file, and those that an older version's file lacks; refuses files of other programs and
+/// of later versions.
 pub(crate) fn bring_up_to_date(connection: &Connection, location: &Location) -> Result<(), OpenError> {
     let path = location.path();
     let mut no_engine = None;
@@ -83,7 +83,7 @@ pub(crate) fn bring_up_to_date(connection: &Connection, location: &Location) -> 
         if (head.application, head.layout) == (APPLICATION, LAYOUT) {
             return Ok(None);
         }
-        // The first look took no lock: another process may be making the tables right now.
+        // The first check took no lock: another process may be creating the tables right now.
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let head = Head::of(connection)?;
         if let Err(error) = head.check(path) {
@@ -112,7 +112,7 @@ pub(crate) fn bring_up_to_date(connection: &Connection, location: &Location) -> 
     let outcome = step();
     drop(no_engine);
     if !connection.is_autocommit() {
-        // Nothing has been written that anybody wants.
+        // Nothing of value has been written.
         let _ = connection.execute_batch("ROLLBACK");
     }
     match outcome {
@@ -122,8 +122,8 @@ pub(crate) fn bring_up_to_date(connection: &Connection, location: &Location) -> 
     }
 }
 
-/// Keeps engines away that lock the file beside this one, as those of layout 1 do; they would go on to write that layout.
-/// `None`: one runs. No lock where there is nothing to lock.
+/// Takes the lock file beside this file, which engines of layout 1 lock, since they would keep writing that layout.
+/// `None`: such an engine runs. `Some(None)`: there is no lock file.
 fn without_engine(path: &Path) -> Option<Option<File>> {
     let mut name = path.as_os_str().to_owned();
     name.push(".engine");
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_of_layout_1_keeps_its_jobs_and_works_as_a_new_one() {
+    async fn a_layout_1_file_is_migrated_with_its_jobs() {
         let folder = tempfile::tempdir().unwrap();
         let path = of_layout_1(folder.path(), 600);
         let embedded = SqliteBackend::open(&path, settings()).unwrap();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_layout_1_is_left_alone_while_an_engine_of_that_version_runs() {
+    fn a_layout_1_file_with_a_running_engine_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let path = of_layout_1(folder.path(), 1);
         let lock = File::create(folder.path().join("jobs.db.engine")).unwrap();

@@ -18,7 +18,7 @@ CREATE TABLE hosts (
   name TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- The next `seq` of a job or dead letter. Never given twice: a receipt means one message for ever.
+-- The next `seq` of a job or dead letter. Never reused: a receipt always means the same message.
 CREATE TABLE sequence (
   only INTEGER PRIMARY KEY CHECK (only = 1),
   next INTEGER NOT NULL
@@ -111,7 +111,7 @@ CREATE INDEX dead_letters_queue ON dead_letters (queue);
 CREATE INDEX dead_letters_id ON dead_letters (id);
 CREATE INDEX dead_letters_age ON dead_letters (buried_at);
 
--- What a running job holds alone, under its own fence and for as long as its lease.
+-- Locks of running jobs, each under its job's fencing token and until its lease ends.
 CREATE TABLE locks (
   key TEXT PRIMARY KEY,
   seq INTEGER NOT NULL,

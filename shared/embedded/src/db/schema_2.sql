@@ -4,7 +4,7 @@ CREATE TABLE clock (
   latest INTEGER NOT NULL
 ) STRICT;
 
--- In which blocks of 256 numbers (`seq >> 8`) records of a kind lie, so that a listing finds a rare kind among millions
+-- The blocks of 256 numbers (`seq >> 8`) with records of a kind, so that a listing finds a rare kind among millions
 -- of rows. A row here for hundreds there: an index over `kind` would cost each job an entry.
 CREATE TABLE blocks (
   kind INTEGER NOT NULL,
@@ -14,7 +14,7 @@ CREATE TABLE blocks (
 
 INSERT INTO blocks SELECT DISTINCT kind, seq >> 8 FROM jobs WHERE state != 0;
 
--- Whatever stands behind a row came later: a row that says otherwise was written under a clock that ran ahead.
+-- Rows after a row were added later: an earlier moment there shows that this row was written under a fast clock.
 UPDATE jobs SET created_at = earlier.at
 FROM (SELECT seq, min(created_at) OVER (ORDER BY seq DESC) AS at FROM jobs) AS earlier
 WHERE earlier.seq = jobs.seq AND earlier.at < jobs.created_at;

@@ -1,4 +1,4 @@
-//! Who is told when something has been committed.
+//! Notifies waiting callers of commits.
 
 use std::{
     array,
@@ -16,10 +16,10 @@ use tokio::{
 /// Jobs are watched by the hash of their id: a watcher is woken for its own job, and for one in 64 of the others.
 const SHARDS: usize = 64;
 
-/// What a transaction has done, for those who wait.
+/// The effects of a transaction that others wait for.
 #[derive(Debug, Default)]
 pub(crate) struct Effects {
-    /// Queues that have messages which were not there before, or are visible earlier.
+    /// Queues with messages that are new, or visible earlier.
     queues: Vec<i64>,
     /// A bit for each shard with a job whose record has changed.
     changed: u64,
@@ -54,7 +54,7 @@ fn shard(id: &str) -> usize {
     usize::try_from(hash % SHARDS as u64).unwrap_or(0)
 }
 
-/// Wakes those who wait, after each commit.
+/// Wakes waiting callers after each commit.
 pub(crate) struct Signals {
     queues: Mutex<HashMap<i64, Arc<Notify>>>,
     jobs: [watch::Sender<()>; SHARDS],
@@ -63,7 +63,7 @@ pub(crate) struct Signals {
     leapt: Mutex<Option<Instant>>,
 }
 
-/// For how long nothing is purged after the clock has leapt forward: a machine that has just started asks for the time
+/// Nothing is purged for this long after the clock has jumped forward: a machine that has just started sets its clock
 /// within minutes.
 const DISTRUST: Duration = Duration::from_secs(600);
 
@@ -100,7 +100,7 @@ impl Signals {
         }
     }
 
-    /// Another process has written: nobody knows what.
+    /// Wakes everyone: another process has written, and it is not known what.
     pub(crate) fn everything(&self) {
         for notify in self.queues.lock().unwrap_or_else(PoisonError::into_inner).values() {
             notify.notify_one();
@@ -112,27 +112,27 @@ impl Signals {
         self.pauses.send_replace(());
     }
 
-    /// The clock has gone far forward.
+    /// Records that the clock has jumped far forward.
     pub(crate) fn leapt(&self) {
         *self.leapt.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether it has done so a moment ago.
+    /// Whether the clock has jumped forward recently.
     pub(crate) fn has_just_leapt(&self) -> bool {
         self.leapt.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < DISTRUST)
     }
 
-    /// Told of each change of the queue, also of one between two waits. For one listener a queue.
+    /// Notified of each change of the queue, also between two waits. For one listener per queue.
     pub(crate) fn of_queue(&self, queue: i64) -> Arc<Notify> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner).entry(queue).or_default().clone()
     }
 
-    /// Told of each change of the job from now on, and of some others.
+    /// Notified of each change of the job from now on, and of some others.
     pub(crate) fn of_job(&self, id: &str) -> watch::Receiver<()> {
         self.jobs[shard(id)].subscribe()
     }
 
-    /// Told when a queue may have been paused or resumed; the first time at once.
+    /// Notified when a queue may have been paused or resumed; the first time immediately.
     pub(crate) fn of_pauses(&self) -> watch::Receiver<()> {
         let mut pauses = self.pauses.subscribe();
         pauses.mark_changed();
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_for_a_job_hears_of_it_and_who_waits_for_another_queue_does_not() {
+    async fn signals_wake_only_their_job_and_queue() {
         let signals = Signals::new();
         let mut job = signals.of_job("a");
         let (queue, other) = (signals.of_queue(1), signals.of_queue(2));

@@ -1,24 +1,25 @@
-//! A transaction under way, and what it has to write at its end.
+//! A transaction in progress, and what it has to write at its end.
 
 use rusqlite::{CachedStatement, Connection};
 
 use super::{catalog::Catalog, signals::Effects};
 use crate::{operations::clock, time};
 
-/// A transaction under way.
+/// A transaction in progress.
 pub(crate) struct Transaction<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) catalog: &'a mut Catalog,
     /// The moment of the transaction.
     pub(crate) now: i64,
-    /// Whether the clock has gone far forward a moment ago.
+    /// Whether the clock has jumped far forward recently.
     pub(crate) leapt: bool,
     pub(crate) effects: Effects,
-    /// The next number, once it has been asked for.
+    /// The next number, once it has been used.
     next: Option<i64>,
     /// How many rows the connection had changed before.
     changes: u64,
-    /// Changes of the number of records, by kind and state. A transaction meets a handful of pairs: a list is quickest.
+    /// Changes of the number of records, by kind and state. A transaction has only a handful of pairs, so a list is
+    /// fastest.
     counts: Vec<((i64, i64), i64)>,
 }
 
@@ -36,12 +37,12 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// A statement that is kept for the next time.
+    /// Prepares a statement, or takes it from the cache.
     pub(crate) fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'a>> {
         self.connection.prepare_cached(sql)
     }
 
-    /// A number that no row of this file ever had.
+    /// A number that no row of this file has had before.
     pub(crate) fn next(&mut self) -> rusqlite::Result<i64> {
         let next = match self.next {
             Some(next) => next,
@@ -51,17 +52,17 @@ impl<'a> Transaction<'a> {
         Ok(next)
     }
 
-    /// Gives back the number that [`next`](Self::next) gave last: it was not used.
+    /// Returns the last number from [`next`](Self::next): it was not used.
     pub(crate) fn unused(&mut self) {
         self.next = self.next.map(|next| next - 1);
     }
 
-    /// A record of a kind has come into a state.
+    /// Counts a record of a kind into a state.
     pub(crate) fn enters(&mut self, kind: i64, state: i64) {
         self.count(kind, state, 1);
     }
 
-    /// A record of a kind has left a state.
+    /// Counts a record of a kind out of a state.
     pub(crate) fn leaves(&mut self, kind: i64, state: i64) {
         self.count(kind, state, -1);
     }
@@ -76,10 +77,10 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    /// Writes down what was gathered. To be called just before the commit.
+    /// Writes the collected changes. Called just before the commit.
     pub(crate) fn finish(mut self) -> rusqlite::Result<Effects> {
-        // A transaction that has changed nothing writes nothing, or it would wake whoever waits for changes.
-        // And each that writes it has a page more to write: some 6 percent of a drain.
+        // A transaction that has changed nothing writes nothing here, or it would wake callers that wait for changes.
+        // The page written here costs some 6 percent of a drain.
         let is_kept =
             self.catalog.kept.is_some_and(|kept| (kept..time::after(kept, clock::PRECISION)).contains(&self.now));
         if !is_kept && self.connection.total_changes() != self.changes {

@@ -1,4 +1,4 @@
-//! What is done to a file as a whole, each on a connection of its own beside the writer.
+//! Operations on a file as a whole, each on its own connection beside the writer.
 
 use std::time::Instant;
 
@@ -7,10 +7,10 @@ use rusqlite::Connection;
 use super::connection::{self, Location};
 use crate::{error::OpenError, settings::Durability};
 
-/// Free pages from which on an engine rewrites the file when it starts: 64 MiB, where that is more than the half of it.
+/// An engine rewrites the file when it starts with this many free bytes (64 MiB), if they are more than half of it.
 const WORTH: i64 = 64 << 20;
 
-/// How large a file was before it was rewritten, and is now.
+/// The size of a file before and after it was rewritten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Compacted {
@@ -20,11 +20,12 @@ pub struct Compacted {
     pub after: u64,
 }
 
-/// Rewrites a file without the pages that deleted records have left free. Takes about a second for 100 MB that stay, and
-/// as much free disk twice over; nobody else can write meanwhile. Only `worth` it: where most of the file is free.
+/// Rewrites a file without the free pages that deleted records have left. Takes about a second per 100 MB that remain,
+/// and twice that size in free disk space; nothing can be written meanwhile. With `worth`, only if most of the file is
+/// free.
 ///
-/// It is not done step by step: a file that SQLite can shrink so (`auto_vacuum`) costs every write, 13 percent of a single
-/// enqueue.
+/// It is not done step by step: a file that SQLite can shrink that way (`auto_vacuum`) costs every write, 13 percent of
+/// a single enqueue.
 pub(crate) fn compact(
     location: &Location,
     durability: Durability,
@@ -41,16 +42,16 @@ pub(crate) fn compact(
     let bytes = |pages: i64| (pages * size).unsigned_abs();
     let (before, began) = (bytes(all), Instant::now());
     tracing::info!(file = %path.display(), megabytes = before >> 20, free = bytes(free) >> 20, "rewriting the file");
-    // The connection's temporary files are in memory otherwise, and this one is as large as what stays.
+    // The connection's temporary files are in memory otherwise, and this one is as large as the result.
     connection.execute_batch("PRAGMA temp_store = FILE; VACUUM").map_err(failed)?;
     checkpoint(&connection).map_err(failed)?;
     let after = bytes(number("page_count")?);
-    tracing::info!(file = %path.display(), megabytes = after >> 20, ms = began.elapsed().as_millis(), "the file is rewritten");
+    tracing::info!(file = %path.display(), megabytes = after >> 20, ms = began.elapsed().as_millis(), "rewrote the file");
     Ok(Some(Compacted { before, after }))
 }
 
-/// Copies what is in the write-ahead log into the file, and cuts the log off, as far as readers and writers allow without
-/// waiting for them. Says whether the log is empty then.
+/// Copies the write-ahead log into the file, and truncates it, as far as possible without waiting for readers and
+/// writers. Returns whether the log is empty.
 pub(crate) fn checkpoint(connection: &Connection) -> rusqlite::Result<bool> {
     connection.busy_timeout(std::time::Duration::ZERO)?;
     let outcome = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0));

@@ -1,4 +1,4 @@
-//! One batch on its way through the worker, and back to its queue.
+//! One batch: through the worker, and back to its queue.
 
 use std::{
     sync::{
@@ -22,31 +22,32 @@ use crate::{
     },
 };
 
-/// What ended after the stop was asked for.
+/// Counts of the attempts that ended after the stop was requested.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) ended: AtomicUsize,
     pub(crate) handed_back: AtomicUsize,
 }
 
-/// What all batches of a queue need.
+/// Runs the batches of a queue.
 #[derive(Clone)]
-pub(crate) struct Road {
+pub(crate) struct BatchRunner {
     pub(crate) worker: Worker,
     pub(crate) writer: Writer,
     pub(crate) stop: Stop,
     pub(crate) tally: Arc<Tally>,
-    /// Where it is told which messages are not in flight any more.
+    /// Reports the messages that are no longer in flight.
     pub(crate) landed: mpsc::UnboundedSender<Landed>,
 }
 
-/// Messages that are not in flight any more.
+/// Messages that are no longer in flight.
 #[derive(Debug)]
 pub(crate) enum Landed {
-    /// Their jobs are settled, and so are they.
+    /// Their jobs are settled, and the messages are gone.
     Settled(Vec<i64>),
-    /// The file says when they come again. That may be now, and have been told while they counted as in flight.
-    Told(Vec<i64>),
+    /// Written: the file has the time of their next delivery. That may be now, and its signal may already have passed
+    /// while they counted as in flight.
+    Written(Vec<i64>),
     /// Nothing could be written about them: they may be received again as they are.
     Open(Vec<i64>),
 }
@@ -54,73 +55,80 @@ pub(crate) enum Landed {
 /// A batch.
 pub(crate) struct Batch {
     pub(crate) deliveries: Vec<Delivery>,
-    /// How long the worker may take.
+    /// The worker's time limit.
     pub(crate) budget: Duration,
-    /// When the messages come again if nothing is said about them.
+    /// When the messages become visible again without a settlement.
     pub(crate) hidden_until: Instant,
 }
 
-/// Tries to write down what the store did not, once the engine stops; before that there is always another.
+/// Tries to write what the store did not settle, once the engine stops; before that it always tries again.
 const TRIES: u32 = 4;
-/// The pauses between them grow up to the longest.
+/// The pause between tries grows up to the longest.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-impl Road {
+impl BatchRunner {
     /// Runs a batch, and settles its messages as soon as their jobs have ended.
-    pub(crate) async fn take(self, batch: Batch) {
+    pub(crate) async fn run(self, batch: Batch) {
         let Batch { deliveries, budget, hidden_until } = batch;
-        // Whatever happens to this task, no message stays in flight when it has ended.
+        // However this task ends, none of its messages stays in flight.
         let seqs =
             deliveries.iter().filter_map(|delivery| Receipt::parse(&delivery.receipt)).map(|receipt| receipt.seq);
         let _landing = Landing { seqs: seqs.collect(), landed: self.landed.clone() };
-        let (tell, mut told) = mpsc::unbounded_channel();
+        let (pass_on, mut unsettled) = mpsc::unbounded_channel();
         let work = async {
-            let sink = |settled: Vec<Disposition>| self.sort(settled, &tell, hidden_until);
+            let sink = |settled: Vec<Disposition>| self.sort(settled, &pass_on, hidden_until);
             self.worker.process_each(deliveries, Instant::now() + budget, sink).await;
-            drop(tell);
+            drop(pass_on);
         };
         let settle = async {
             let mut open = Vec::new();
-            while told.recv_many(&mut open, 1024).await > 0 {
+            while unsettled.recv_many(&mut open, 1024).await > 0 {
                 self.settle(std::mem::take(&mut open)).await;
             }
         };
         tokio::join!(work, settle);
     }
 
-    /// Most are settled already, in one transaction with their records; the others are put through.
-    fn sort(&self, settled: Vec<Disposition>, tell: &mpsc::UnboundedSender<Transport>, hidden_until: Instant) {
+    /// Most messages are settled already, in one transaction with their records; the others are passed on to be
+    /// written.
+    fn sort(&self, settled: Vec<Disposition>, pass_on: &mpsc::UnboundedSender<Transport>, hidden_until: Instant) {
         if self.stop.is_draining() {
             let handed_back = settled.iter().filter(|one| matches!(one.action, MessageAction::Release(_))).count();
             self.tally.handed_back.fetch_add(handed_back, Ordering::Relaxed);
             self.tally.ended.fetch_add(settled.len() - handed_back, Ordering::Relaxed);
         }
-        let mut done = Vec::with_capacity(settled.len());
+        let (mut gone, mut back) = (Vec::with_capacity(settled.len()), Vec::new());
         for Disposition { receipt, action, token, done: is_done, .. } in settled {
             let (text, Some(receipt)) = (&receipt, Receipt::parse(&receipt)) else { continue };
             if is_done {
-                done.push(receipt.seq);
+                match action {
+                    MessageAction::Retry(_) | MessageAction::Release(_) => back.push(receipt.seq),
+                    MessageAction::Ack | MessageAction::DeadLetter(_) => gone.push(receipt.seq),
+                }
             } else {
-                // The other half of this task listens until this half has ended.
+                // The other half of this task receives until this half has ended.
                 let hidden_for = hidden_until.saturating_duration_since(Instant::now());
-                let _ = tell.send(Transport { receipt, owner: receipt::owner(text), action, token, hidden_for });
+                let _ = pass_on.send(Transport { receipt, owner: receipt::owner(text), action, token, hidden_for });
             }
         }
-        if !done.is_empty() {
-            let _ = self.landed.send(Landed::Settled(done));
+        if !gone.is_empty() {
+            let _ = self.landed.send(Landed::Settled(gone));
+        }
+        if !back.is_empty() {
+            let _ = self.landed.send(Landed::Written(back));
         }
     }
 
-    /// Tries until it is written, or until the messages come again anyhow: while the file cannot be written, nothing
-    /// better can be done with their slots.
+    /// Tries until it is written, or until the messages become visible anyway: while the file cannot be written, there
+    /// is no better use for their slots.
     async fn settle(&self, open: Vec<Transport>) {
         let seqs = open.iter().map(|one| one.receipt.seq).collect();
         let messages = open.len();
         let began = Instant::now();
         let mut attempt = 1;
         let landed = loop {
-            let Err(error) = self.write(open.clone()).await else { break Landed::Told(seqs) };
+            let Err(error) = self.write(open.clone()).await else { break Landed::Written(seqs) };
             let late = began.elapsed() >= open.iter().map(|one| one.hidden_for).max().unwrap_or_default();
             if error.kind() == StoreErrorKind::Invalid || (attempt >= TRIES && (late || self.stop.is_draining())) {
                 tracing::error!(%error, messages, "messages could not be settled; they will come again");
@@ -140,8 +148,7 @@ impl Road {
     }
 }
 
-/// Tells at the end of a batch, whatever the end, that its messages are not in flight any more; those of which nothing
-/// was told before are open.
+/// Reports, however the batch ends, that its messages are no longer in flight; those not reported before are open.
 struct Landing {
     seqs: Vec<i64>,
     landed: mpsc::UnboundedSender<Landed>,
@@ -149,7 +156,7 @@ struct Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        // Nobody listens when the engine is gone.
+        // Fails when the engine is gone, and then nothing needs it.
         let _ = self.landed.send(Landed::Open(std::mem::take(&mut self.seqs)));
     }
 }

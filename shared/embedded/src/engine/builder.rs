@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    batch::{Road, Tally},
+    batch::{BatchRunner, Tally},
     clock,
     fetch::{Fetch, Source},
     late,
@@ -32,13 +32,13 @@ use crate::{
     time::HELD,
 };
 
-/// What runs functions on one machine, as AWS would: it takes messages from their queues, hands them to a worker, and
-/// starts the jobs of schedules.
+/// Runs functions on one machine as AWS would: takes messages from their queues, hands them to a worker, and starts the
+/// jobs of schedules.
 #[derive(Debug)]
 pub struct Engine;
 
 impl Engine {
-    /// An engine for a file, to be told what to run.
+    /// Builds an engine for a file.
     pub fn builder(embedded: &SqliteBackend) -> EngineBuilder {
         EngineBuilder {
             embedded: embedded.clone(),
@@ -63,7 +63,7 @@ pub struct EngineBuilder {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// What does not fit together in the functions.
+    /// The functions do not fit together.
     #[error("{}", .0.join("; "))]
     Functions(Vec<String>),
     /// Two functions consume one queue.
@@ -76,29 +76,29 @@ pub enum StartError {
         /// The other.
         second: &'static str,
     },
-    /// A schedule cannot be kept.
+    /// A schedule is not valid.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
-    /// Two schedules have one name.
-    #[error("two schedules have the name {0:?}; a name tells its runs apart, so give each its own")]
+    /// Two schedules share a name.
+    #[error("two schedules have the name {0:?}; give each its own, since the name identifies its runs")]
     SharedSchedule(String),
-    /// An engine runs already.
-    #[error("an engine runs on {} already, in {by}; stop that one first, or name another file", path.display())]
+    /// Another engine runs on the file.
+    #[error("an engine already runs on {}, in {by}; stop it first, or name another file", path.display())]
     Running {
         /// The file.
         path: PathBuf,
-        /// Who runs it.
+        /// The process that runs it.
         by: String,
     },
-    /// The lock on the file cannot be had.
-    #[error("cannot lock {}: {source}; name a file on a local disk where you may write", path.display())]
+    /// The engine's lock cannot be taken.
+    #[error("cannot lock {}: {source}; name a file on a local disk that you may write", path.display())]
     Lock {
-        /// The file of the lock.
+        /// The lock file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The file cannot be opened once more.
+    /// The file cannot be opened a second time.
     #[error(transparent)]
     Open(#[from] OpenError),
     /// The file cannot be written.
@@ -106,53 +106,52 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
-/// Slack in the number of receives before a message without a record is buried: what a queue's `maxReceiveCount` has
-/// above the attempts of its jobs.
+/// Receives allowed beyond a job's attempts before a message without a record becomes a dead letter. A queue's
+/// `maxReceiveCount` has the same slack.
 const SLACK: u32 = 5;
-/// An unknown job is released this often before the worker buries it with that reason: the backstop must not be first.
+/// The worker releases an unknown job this often before it makes it a dead letter with that reason: this limit must not
+/// come first.
 const LEAST_RECEIVES: u32 = 6;
-/// For how long a message is hidden, times its function's timeout: AWS's own advice (AWS Lambda Developer Guide,
+/// A message is hidden for this many times its function's timeout, as AWS recommends (AWS Lambda Developer Guide,
 /// "Configuring a queue to use with Lambda").
 const VISIBILITY: u32 = 6;
 
 impl EngineBuilder {
-    /// Jobs of one queue that run at the same time where neither the queue nor its function sets a limit.
+    /// Concurrent jobs of one queue where neither the queue nor its function sets a limit.
     pub const JOBS_AT_ONCE: usize = 256;
 
-    /// Runs this function. Its queues are its alone.
+    /// Runs this function. No other function may consume its queues.
     pub fn function(mut self, function: Function) -> Self {
         self.functions.push(function);
         self
     }
 
-    /// Runs the functions of this app, with settings from these variables, and keeps its schedules. A
-    /// [maintenance function](Function::maintenance) stays away: it looks after a deployment on AWS.
+    /// Runs the functions of this app, with settings from these variables, and sets its schedules. A
+    /// [maintenance function](Function::maintenance) is left out: it is for a deployment on AWS.
     pub fn app(mut self, app: &App, variables: &Variables) -> Self {
         let functions = app.functions(variables).into_iter().filter(|function| !function.spec().maintenance);
         self.functions.extend(functions);
         self.schedules(app.schedules.iter().cloned())
     }
 
-    /// Keeps these schedules. What an earlier engine was started with and is not among them goes; what was made at run
-    /// time stays.
+    /// Sets the deployed schedules. Schedules of an earlier engine that are not among them are removed; those made at
+    /// run time stay.
     pub fn schedules(mut self, schedules: impl IntoIterator<Item = ScheduledJob>) -> Self {
         self.schedules.extend(schedules);
         self
     }
 
-    /// Jobs of one queue that run at the same time where neither the queue ([`Queue::max_concurrency`] times
-    /// [`Queue::batch_size`]) nor its function ([`Function::concurrency`]) sets a limit. At least 1; by default
-    /// [`Self::JOBS_AT_ONCE`].
+    /// Concurrent jobs of one queue where neither the queue ([`Queue::max_concurrency`] times [`Queue::batch_size`])
+    /// nor its function ([`Function::concurrency`]) sets a limit. At least 1; by default [`Self::JOBS_AT_ONCE`].
     pub fn jobs_at_once(mut self, jobs: usize) -> Self {
         self.jobs_at_once = jobs.max(1);
         self
     }
 
-    /// Starts. Leases that a dead engine has left are ended: their jobs run again at once, and the attempts count as
-    /// lost.
+    /// Starts the engine. It ends leases that a dead engine has left: their jobs run again immediately, and the
+    /// attempts count as lost.
     ///
-    /// # Errors
-    /// When functions, queues or schedules do not fit together, when an engine runs on the file already, or when the
+    /// When functions, queues or schedules do not fit together, when an engine already runs on the file, or when the
     /// file cannot be written.
     pub async fn start(self) -> Result<Running, StartError> {
         self.check()?;
@@ -177,12 +176,12 @@ impl EngineBuilder {
         };
         let (known, leases) = embedded.0.writer.run(64, prepare).await?;
         if leases > 0 {
-            tracing::warn!(jobs = leases, "an engine has died here; its running jobs count as lost and run again");
+            tracing::warn!(jobs = leases, "the last engine died; its attempts count as lost, and their jobs run again");
         }
         let known: HashMap<_, _> = queues.iter().map(|queue| queue.name()).zip(known).collect();
         let (stop, tally) = (Stop::new(), Arc::new(Tally::default()));
-        let (tell, failure) = watch::channel(None);
-        let watch = Watch::start(&embedded, &lock, &stop, tell)?;
+        let (report, failure) = watch::channel(None);
+        let watch = Watch::start(&embedded, &lock, &stop, report)?;
         let mut tasks = JoinSet::new();
         for function in functions {
             let plan = Plan { embedded: &embedded, stop: &stop, tally: &tally, jobs_at_once, lock: &lock };
@@ -216,21 +215,21 @@ impl EngineBuilder {
             }
             names.push(&job.schedule.name);
             if !self.functions.iter().any(|function| function.route(&job.job).is_some()) {
-                tracing::warn!(schedule = job.schedule.name, job = &*job.job, "no function here performs this job");
+                tracing::warn!(schedule = job.schedule.name, job = &*job.job, "no function here runs this job");
             }
         }
         Ok(())
     }
 }
 
-/// What the file says of a queue.
+/// A queue as the file knows it.
 #[derive(Debug, Clone, Copy)]
 struct Known {
     id: i64,
     paused: bool,
 }
 
-/// What starting a function needs.
+/// The common parts of starting functions.
 struct Plan<'a> {
     embedded: &'a SqliteBackend,
     stop: &'a Stop,
@@ -262,18 +261,18 @@ impl Plan<'_> {
                 max_receives,
                 paused,
             };
-            let (landed, heard) = mpsc::unbounded_channel();
-            let road = Road {
+            let (landed, landings) = mpsc::unbounded_channel();
+            let runner = BatchRunner {
                 worker: worker.clone(),
                 writer: self.embedded.0.writer.clone(),
                 stop: self.stop.clone(),
                 tally: self.tally.clone(),
                 landed,
             };
-            let (fetch, lock) = (Fetch::new(source, road, heard), self.lock.clone());
+            let (fetch, lock) = (Fetch::new(source, runner, landings), self.lock.clone());
             tasks.spawn(async move {
                 fetch.run().await;
-                // While one of its tasks lives, the engine runs.
+                // The engine runs as long as one of its tasks.
                 drop(lock);
             });
         }
@@ -290,7 +289,7 @@ impl Plan<'_> {
     }
 }
 
-/// A file that cannot be rewritten is no reason not to run; the next engine tries again.
+/// Rewrites the file if that is worth it. An error does not stop the start; the next engine tries again.
 async fn compact(embedded: &SqliteBackend) {
     let (location, durability) = (embedded.0.location.clone(), embedded.durability());
     if matches!(location, Location::Memory) {
@@ -298,7 +297,7 @@ async fn compact(embedded: &SqliteBackend) {
     }
     match tokio::task::spawn_blocking(move || upkeep::compact(&location, durability, true)).await {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => tracing::warn!(%error, "the file could not be rewritten, and stays as large as it is"),
+        Ok(Err(error)) => tracing::warn!(%error, "the file could not be rewritten, and keeps its size"),
         Err(error) => tracing::warn!(%error, "the file could not be rewritten"),
     }
 }
@@ -309,11 +308,11 @@ fn max_receives(function: &Function, queue: &Queue) -> u32 {
     attempts.max(LEAST_RECEIVES).saturating_add(SLACK)
 }
 
-pub(crate) const RUNNING: &str = "UPDATE jobs SET lease_until = ?2, \
+const RUNNING: &str = "UPDATE jobs SET lease_until = ?2, \
     visible_at = CASE visible_at WHEN ?3 THEN visible_at ELSE min(visible_at, ?2) END \
     WHERE kind = ?1 AND state = 5 AND state > 2 AND lease_until > ?2";
 
-/// Ends the leases of a dead engine: no other one can hold any. Says how many there were.
+/// Ends the leases of a dead engine: no live one can hold any. Returns their number.
 fn end_leases(tx: &mut Transaction<'_>) -> rusqlite::Result<usize> {
     let mut ended = 0;
     for kind in catalog::queue_jobs(tx.connection)? {

@@ -1,9 +1,9 @@
 //! Notices that the clock was set.
 //!
-//! Within a process, time is reckoned by the timer, which nobody sets: timeouts, deadlines and waits go by it. Where the
-//! clock shows another moment than the timer lets expect, it was set, or the machine has slept. Whatever waits for a
-//! moment then looks again, and running jobs keep their leases for as long as they were given. What lies in the file is
-//! set right by the next transaction, see [`operations::clock`](crate::operations::clock).
+//! Within a process, time is measured by the timer, which cannot be set: timeouts, deadlines and waits use it. Where
+//! the clock and the timer disagree, the clock was set, or the machine has slept. Then everything that waits for a
+//! moment checks again, and running jobs keep their leases for the full length. The moments in the file are corrected
+//! by the next transaction, see [`operations::clock`](crate::operations::clock).
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use crate::{
     operations::clock::{SLACK, move_leases},
 };
 
-/// How often the two are compared.
+/// The interval between two comparisons.
 const LOOK: Duration = Duration::from_secs(5);
-/// A look that took longer than this says nothing: the process was held up in the middle of it.
-const AT_ONCE: Duration = Duration::from_millis(100);
+/// A comparison that took longer than this is ignored: the process was delayed in the middle of it.
+const QUICK: Duration = Duration::from_millis(100);
 
 /// The clock and the timer at one moment.
 #[derive(Clone, Copy)]
@@ -32,10 +32,10 @@ impl Look {
     fn at(env: &Env) -> Option<Self> {
         let timer = Instant::now();
         let clock = env.now();
-        (timer.elapsed() <= AT_ONCE).then_some(Self { clock, timer })
+        (timer.elapsed() <= QUICK).then_some(Self { clock, timer })
     }
 
-    /// By how much the clock was set since an earlier look: forward, or back where it is less than zero.
+    /// The step by which the clock was set since an earlier look; negative where it was set back.
     fn step_since(&self, earlier: &Self) -> Option<SignedDuration> {
         let passed = SignedDuration::try_from(self.timer.duration_since(earlier.timer)).ok()?;
         let step = self.clock.duration_since(earlier.clock).checked_sub(passed)?;
@@ -43,7 +43,7 @@ impl Look {
     }
 }
 
-/// Looks, until the engine stops.
+/// Compares, until the engine stops.
 pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
     let mut last = Look::at(embedded.env());
     loop {
@@ -62,13 +62,16 @@ pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
 async fn was_set(embedded: &SqliteBackend, step: SignedDuration) {
     let by = format!("{:#}", step.abs());
     if step.is_negative() {
-        tracing::warn!(by, "the clock was set back; what is due by it now runs, and delays keep their length");
+        tracing::warn!(
+            by,
+            "the clock was set back; jobs that are due by the new time run, and delays keep their length"
+        );
     } else {
-        tracing::warn!(by, "the clock has gone forward, or the machine has slept; what is due by now runs");
+        tracing::warn!(by, "the clock was set forward, or the machine has slept; jobs that are due by now run");
     }
     let nanos = i64::try_from(step.as_nanos()).unwrap_or(if step.is_negative() { i64::MIN } else { i64::MAX });
     if let Err(error) = embedded.0.writer.run(64, move |tx| move_leases(tx, nanos)).await {
-        tracing::error!(%error, "the leases of running jobs still go by the clock as it was");
+        tracing::error!(%error, "the leases of running jobs could not be moved to the new time");
     }
     embedded.0.signals.everything();
 }

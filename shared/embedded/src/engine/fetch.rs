@@ -1,9 +1,9 @@
 //! Takes messages from one queue and hands them to the worker: an event source mapping.
 //!
-//! A batch is as large as there are free slots: single messages while jobs are slow, hundreds while they are quick. It
-//! never holds more than may run at once. Ahead of that, some messages of a standard queue are read into a buffer, more
-//! while they go quickly: a read costs the same for one row as for dozens. What lies in the buffer is neither claimed
-//! nor counted, and a job that is cancelled while it lies there is not run.
+//! A batch has as many messages as there are free slots: single messages while jobs are slow, hundreds while they are
+//! quick. It never holds more than may run concurrently. Messages of a standard queue are also read ahead into a
+//! buffer, more of them while they are used up quickly: a read costs the same for one row as for dozens. Messages in
+//! the buffer are neither claimed nor counted, and a job that is cancelled there is not run.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -18,7 +18,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::batch::{Batch, Landed, Road};
+use super::batch::{Batch, BatchRunner, Landed};
 use crate::{
     backend::SqliteBackend,
     db::transaction::Transaction,
@@ -29,32 +29,32 @@ use crate::{
     time,
 };
 
-/// Messages that are read at once at most.
+/// The largest number of messages in one read.
 const MOST: usize = 4096;
 /// A read that is used up within this time was too small, one that lasts longer was too large.
 const LASTS: Duration = Duration::from_millis(50);
-/// How often the whole queue is looked at from its beginning, for messages that became visible behind the cursor.
+/// The interval at which the queue is read from its beginning, for messages that became visible behind the cursor.
 const FROM_START: Duration = Duration::from_millis(100);
-/// The clock may be set, and a machine may sleep: a wait for a message to become visible is never longer than this.
+/// The longest wait for a message to become visible: the clock may be set, and a machine may sleep.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// After the file could not be read.
+/// The pause after the file could not be read.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
-/// What is fetched from, and how.
+/// The queue to fetch from, and its limits.
 pub(crate) struct Source {
     pub(crate) embedded: SqliteBackend,
     /// The queue's number in the file, and its name.
     pub(crate) queue: i64,
     pub(crate) name: Arc<str>,
     pub(crate) fifo: bool,
-    /// Jobs that may run at once.
+    /// Jobs that may run concurrently.
     pub(crate) slots: usize,
-    /// Messages of one FIFO group in a batch.
+    /// The largest number of messages of one FIFO group in a batch.
     pub(crate) of_group: usize,
-    /// How long a batch may take, and for how long its messages are hidden.
+    /// The time limit of a batch.
     pub(crate) budget: Duration,
     pub(crate) visibility: Duration,
-    /// Receives without an answer after which a message without a record is buried.
+    /// Receives without an answer after which a message without a record becomes a dead letter.
     pub(crate) max_receives: u32,
     /// Whether the queue was paused when the engine started.
     pub(crate) paused: bool,
@@ -63,37 +63,37 @@ pub(crate) struct Source {
 /// Fetches until the engine stops, then waits for its batches.
 pub(crate) struct Fetch {
     source: Source,
-    road: Road,
+    runner: BatchRunner,
     landed: mpsc::UnboundedReceiver<Landed>,
-    /// What is in the buffer or with the worker.
+    /// The messages in the buffer or with the worker.
     taken: Arc<HashSet<i64>>,
     buffer: VecDeque<Received>,
     batches: JoinSet<()>,
     reading: Option<JoinHandle<Result<Found, StoreError>>>,
-    /// How many messages the next read asks for, and when the last one came.
+    /// The size of the next read, and the time of the last one.
     portion: usize,
     read_at: Instant,
     cursor: Cursor,
     looked_from_start: Instant,
     /// Whether there may be visible messages that are not taken.
     look: bool,
-    /// When to look again if nobody says anything: as the last read says, and after an error whatever is read meanwhile.
+    /// When to look again without a signal: from the last read, and after an error, whatever else is read meanwhile.
     wake: Option<Instant>,
     look_again: Option<Instant>,
-    /// Whether the queue is paused, and where it is told that this may have changed.
+    /// Whether the queue is paused, and the signal that this may have changed.
     paused: bool,
     pauses: watch::Receiver<()>,
-    /// When to ask again whether it is paused, where no answer came.
-    ask_again: Option<Instant>,
+    /// When to check again whether it is paused, after the check has failed.
+    check_again: Option<Instant>,
 }
 
 impl Fetch {
-    pub(crate) fn new(source: Source, road: Road, landed: mpsc::UnboundedReceiver<Landed>) -> Self {
+    pub(crate) fn new(source: Source, runner: BatchRunner, landed: mpsc::UnboundedReceiver<Landed>) -> Self {
         let portion = source.slots.min(MOST);
         let (paused, pauses) = (source.paused, source.embedded.0.signals.of_pauses());
         Self {
             source,
-            road,
+            runner,
             landed,
             taken: Arc::default(),
             buffer: VecDeque::new(),
@@ -108,18 +108,22 @@ impl Fetch {
             look_again: None,
             paused,
             pauses,
-            ask_again: None,
+            check_again: None,
         }
     }
 
     pub(crate) async fn run(mut self) {
-        let stop = self.road.stop.clone();
+        let stop = self.runner.stop.clone();
         let notify = self.source.embedded.0.signals.of_queue(self.source.queue);
         while !stop.is_draining() {
             while let Ok(landed) = self.landed.try_recv() {
-                self.take_down(landed);
+                self.on_landed(landed);
             }
             while self.batches.try_join_next().is_some() {}
+            // Before anything is handed over: what was enqueued after the pause may be in the buffer already.
+            if self.pauses.has_changed().unwrap_or(false) {
+                self.check_paused().await;
+            }
             if !self.paused {
                 self.hand_over().await;
                 self.read_ahead();
@@ -127,19 +131,19 @@ impl Fetch {
             let wake = self.wake.filter(|_| !self.look && !self.paused);
             tokio::select! {
                 () = stop.draining() => {}
-                Some(landed) = self.landed.recv() => self.take_down(landed),
+                Some(landed) = self.landed.recv() => self.on_landed(landed),
                 found = read(&mut self.reading) => self.take(found),
                 () = notify.notified() => self.look = true,
                 () = at(wake) => self.look = true,
                 () = at(self.look_again) => (self.look, self.cursor, self.look_again) = (true, Cursor::START, None),
-                Ok(()) = self.pauses.changed() => self.look_whether_paused().await,
-                () = at(self.ask_again) => self.look_whether_paused().await,
+                Ok(()) = self.pauses.changed() => self.check_paused().await,
+                () = at(self.check_again) => self.check_paused().await,
             }
         }
-        // What lies in the buffer has never left its queue.
+        // Messages in the buffer have never left their queue.
         while self.batches.join_next().await.is_some() {}
         if let Some(reading) = self.reading.take() {
-            // It has a connection to the file.
+            // It uses a connection to the file.
             let _ = reading.await;
         }
     }
@@ -148,11 +152,11 @@ impl Fetch {
         self.taken.len() - self.buffer.len()
     }
 
-    fn take_down(&mut self, landed: Landed) {
+    fn on_landed(&mut self, landed: Landed) {
         match landed {
             Landed::Settled(seqs) => drop(self.land(&seqs)),
-            Landed::Told(seqs) => self.look |= self.land(&seqs) > 0,
-            // Whoever settles a message tells that there is something to be received. Here nobody did.
+            Landed::Written(seqs) => self.look |= self.land(&seqs) > 0,
+            // A written settlement signals that there is something to receive. Here nothing was written.
             Landed::Open(seqs) => {
                 if self.land(&seqs) > 0 {
                     self.look_later();
@@ -161,27 +165,28 @@ impl Fetch {
         }
     }
 
-    /// Says how many of them had not landed before.
+    /// Returns how many of them had not landed before.
     fn land(&mut self, seqs: &[i64]) -> usize {
         let taken = Arc::make_mut(&mut self.taken);
         seqs.iter().filter(|seq| taken.remove(seq)).count()
     }
 
-    /// Looks at the whole queue again in a moment, whether or not anybody says anything.
+    /// Looks at the whole queue again soon, with or without a signal.
     fn look_later(&mut self) {
         self.look_again = self.look_again.or_else(|| Some(Instant::now() + AFTER_ERROR));
     }
 
-    async fn look_whether_paused(&mut self) {
+    async fn check_paused(&mut self) {
         let (queue, name) = (self.source.queue, &*self.source.name);
-        self.ask_again = None;
+        self.pauses.mark_unchanged();
+        self.check_again = None;
         let paused = self.source.embedded.0.readers.read(move |connection| pause::is_paused(connection, queue)).await;
         match paused {
             Ok(paused) if paused == self.paused => {}
             Ok(true) => {
                 tracing::info!(queue = name, "paused");
                 self.paused = true;
-                // What lies in the buffer has never left its queue, and stays there.
+                // Messages in the buffer have never left their queue, and stay there.
                 let unread: Vec<_> = self.buffer.drain(..).map(|message| message.receipt.seq).collect();
                 self.land(&unread);
             }
@@ -190,13 +195,13 @@ impl Fetch {
                 (self.paused, self.look, self.cursor) = (false, true, Cursor::START);
             }
             Err(error) => {
-                tracing::error!(queue = name, %error, "cannot tell whether the queue is paused; asking again");
-                self.ask_again = Some(Instant::now() + AFTER_ERROR);
+                tracing::error!(queue = name, %error, "cannot read whether the queue is paused; trying again");
+                self.check_again = Some(Instant::now() + AFTER_ERROR);
             }
         }
     }
 
-    /// Gives the worker as many messages as may run.
+    /// Hands the worker as many messages as may run.
     async fn hand_over(&mut self) {
         let free = self.source.slots.saturating_sub(self.running()).min(self.buffer.len());
         if free == 0 {
@@ -208,10 +213,10 @@ impl Fetch {
         }
     }
 
-    /// Begins to read the next messages, while there is not enough in the buffer.
+    /// Starts reading the next messages, unless the buffer holds enough.
     fn read_ahead(&mut self) {
         let enough = if self.source.fifo {
-            // Which messages of a group come next is only known when the ones before have gone.
+            // The next messages of a group are only known when the ones before have gone.
             !self.buffer.is_empty() || self.running() >= self.source.slots
         } else {
             self.buffer.len() * 2 >= self.portion
@@ -219,7 +224,7 @@ impl Fetch {
         if !self.look || enough || self.reading.is_some() {
             return;
         }
-        // Before the look: what comes after it is told.
+        // Before the read: what comes later is signalled.
         self.look = false;
         self.wake = None;
         if self.looked_from_start.elapsed() >= FROM_START {
@@ -230,7 +235,7 @@ impl Fetch {
         let messages = if *fifo { slots.saturating_sub(self.running()) } else { self.portion };
         let now = time::nearest(embedded.env().now());
         let wanted = Expected { queue: *queue, fifo: *fifo, now, messages, of_group: *of_group, from: self.cursor };
-        // What lands meanwhile counts as taken until this is over: the read may see it as it was before.
+        // Messages that land during the read still count as taken: it may see their earlier state.
         let (taken, readers) = (self.taken.clone(), embedded.0.readers.clone());
         let read = async move { readers.read(move |connection| receive::receive(connection, &wanted, &taken)).await };
         self.reading = Some(tokio::spawn(read));
@@ -238,14 +243,14 @@ impl Fetch {
 
     fn take(&mut self, found: Result<Found, StoreError>) {
         match found {
-            // Asked for before the pause.
+            // Read before the pause.
             Ok(_) if self.paused => {}
             Ok(Found { messages, cursor, all, next }) => {
                 let quick = self.read_at.elapsed() < LASTS;
                 self.read_at = Instant::now();
                 let portion = if quick { self.portion.saturating_mul(2) } else { self.portion / 2 };
                 self.portion = portion.clamp(self.source.slots.min(MOST), MOST);
-                // Something may have been told meanwhile.
+                // There may have been a signal meanwhile.
                 self.look |= !all;
                 self.cursor = cursor;
                 self.wake = next.map(|next| {
@@ -261,7 +266,7 @@ impl Fetch {
     }
 
     fn rest(&mut self, error: &StoreError) {
-        tracing::error!(queue = &*self.source.name, %error, "could not receive");
+        tracing::error!(queue = &*self.source.name, %error, "could not receive messages");
         self.look = false;
         self.look_later();
     }
@@ -290,23 +295,20 @@ impl Fetch {
         let deliveries = messages.into_iter().map(|message| self.delivery(message)).collect();
         let hidden_until = Instant::now() + self.source.visibility;
         let batch = Batch { deliveries, budget: self.source.budget, hidden_until };
-        self.batches.spawn(self.road.clone().take(batch));
+        self.batches.spawn(self.runner.clone().run(batch));
         Ok(())
     }
 
     fn delivery(&self, message: Received) -> Delivery {
-        Delivery {
-            queue: self.source.name.clone(),
-            message_id: message.id,
-            receipt: receipt::text(message.receipt, message.owner),
-            body: message.body,
-            receive_count: message.receives.saturating_add(1),
-            group: message.group.map(Into::into),
-        }
+        let receipt = receipt::text(message.receipt, message.owner);
+        let mut delivery = Delivery::new(self.source.name.clone(), message.id, receipt, message.body);
+        delivery.receive_count = message.receives.saturating_add(1);
+        delivery.group = message.group.map(Into::into);
+        delivery
     }
 }
 
-/// The read under way; for ever when there is none.
+/// Waits for the current read; pending if there is none.
 async fn read(reading: &mut Option<JoinHandle<Result<Found, StoreError>>>) -> Result<Found, StoreError> {
     match reading {
         Some(task) => {

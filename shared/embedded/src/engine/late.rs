@@ -1,4 +1,4 @@
-//! Writes settlements that could not be written when they came.
+//! Writes settlements that could not be written when their attempts ended.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::backend::SqliteBackend;
 /// The pause before each try.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Writes them, until the engine stops; what has come by then is tried once more at its end.
+/// Writes them, until the engine stops; the rest is tried once more at its end.
 pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
     let store = &embedded.0.store;
     loop {
@@ -21,9 +21,9 @@ pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
             () = stop.draining() => return,
             () = tokio::time::sleep(PAUSE) => {}
         }
-        // What fails for want of room or a lock is kept, and said by the writer.
+        // A full disk or another process's lock is kept for later, and logged by the writer.
         if let Err(error) = store.write_late().await {
-            tracing::debug!(%error, "settlements are still not written");
+            tracing::debug!(%error, "settlements could still not be written");
         }
     }
 }

@@ -1,16 +1,16 @@
-//! One engine a file.
+//! At most one engine per file.
 //!
-//! What is in flight is known in the memory of one engine; a second one would hand out the same messages. The lock
-//! belongs to the file and not to a name of it, is held by the operating system, and ends with the process however that
-//! ends. It has two parts:
+//! Messages in flight are known only in the memory of their engine; a second engine would hand them out again. The lock
+//! belongs to the file rather than to one of its names, is held by the operating system, and ends with the process in
+//! any case. It has two parts:
 //!
-//! - A file beside the jobs' own (where a symbolic link leads, so beside the target), locked. It says who holds it, and
-//!   also keeps out engines in other containers. If it is removed, the engine makes it again.
-//! - On Linux, an abstract socket that is named after the file's device and number: it has neither a name in a folder nor
-//!   anything that could be removed, and is the same for all hard links. Containers with networks of their own do not see
-//!   each other's.
+//! - A locked file beside the job file (beside the target of a symbolic link). It names the process that holds it, and
+//!   also keeps out engines in other containers. If it is removed, the engine creates it again.
+//! - On Linux, an abstract socket that is named after the file's device and inode: it has no name in a folder, cannot
+//!   be removed, and is the same for all hard links. Containers with networks of their own do not see each other's
+//!   sockets.
 //!
-//! The file of jobs cannot be locked itself: closing any descriptor of it would end SQLite's locks.
+//! The job file itself cannot be locked: closing any descriptor of it would end SQLite's locks.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -36,7 +36,7 @@ pub(crate) enum Refused {
     Io { path: PathBuf, source: io::Error },
 }
 
-/// The right to run an engine on a file. Ends when it is dropped.
+/// The right to run an engine on a file, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct EngineLock {
     embedded: SqliteBackend,
@@ -55,7 +55,7 @@ struct Held {
 impl EngineLock {
     pub(crate) fn take(embedded: &SqliteBackend) -> Result<Self, Refused> {
         if embedded.0.engine.swap(true, Ordering::AcqRel) {
-            return Err(Refused::Held { by: "this very process".into() });
+            return Err(Refused::Held { by: "this process".into() });
         }
         let mut lock = Self { embedded: embedded.clone(), held: None };
         if let Location::File { absolute, .. } = &embedded.0.location {
@@ -64,7 +64,7 @@ impl EngineLock {
         Ok(lock)
     }
 
-    /// Sees to it that the file of the lock is there and is the one that is locked.
+    /// Checks that the lock file exists and is the one that is locked; creates it again if it was removed.
     pub(crate) fn keep(&self) -> Result<(), EngineError> {
         self.held.as_ref().map_or(Ok(()), Held::keep)
     }
@@ -99,20 +99,20 @@ impl Held {
         }
         match lock_file(&self.path) {
             Ok(new) => {
-                tracing::warn!(lock = %self.path.display(), "the engine's lock was removed and is made again");
+                tracing::warn!(lock = %self.path.display(), "the engine's lock was removed, and is created again");
                 *file = new;
                 Ok(())
             }
             Err(Refused::Held { .. }) => Err(EngineError::Lock { lock: self.path.clone() }),
             Err(Refused::Io { source, .. }) => {
-                tracing::debug!(lock = %self.path.display(), error = %source, "the engine's lock cannot be made again");
+                tracing::debug!(lock = %self.path.display(), error = %source, "the engine's lock cannot be created again");
                 Ok(())
             }
         }
     }
 }
 
-/// Takes what belongs to the file itself. `None` where there are no such sockets.
+/// Takes the lock that belongs to the file itself. `None` where there are no abstract sockets.
 #[cfg(target_os = "linux")]
 fn socket(id: FileId, lock: &Path) -> Result<Option<std::os::unix::net::UnixListener>, Refused> {
     use std::os::{
@@ -124,13 +124,13 @@ fn socket(id: FileId, lock: &Path) -> Result<Option<std::os::unix::net::UnixList
         Ok(socket) => Ok(Some(socket)),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Refused::Held { by: holder(lock) }),
         Err(error) => {
-            tracing::debug!(%error, "no abstract socket can be had; the engine's lock is a file alone");
+            tracing::debug!(%error, "cannot bind an abstract socket; the engine's lock is only a file");
             Ok(None)
         }
     }
 }
 
-/// Who holds the lock, for people: whoever has not written it yet, or under another name, is one without a number.
+/// The holder of the lock, for people: "another process" if its number is not known.
 fn holder(lock: &Path) -> String {
     let mut by = String::new();
     let read = File::open(lock).and_then(|file| file.take(64).read_to_string(&mut by));
@@ -150,14 +150,14 @@ fn lock_file(path: &Path) -> Result<File, Refused> {
     loop {
         let mut file = open_or_make(path).map_err(io)?;
         match file.try_lock() {
-            // It was removed meanwhile: another one may lock the next.
+            // It was removed meanwhile: another engine may lock the next one.
             Ok(()) if !is_at(&file, path) => continue,
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(Refused::Held { by: holder(path) }),
             Err(TryLockError::Error(source)) => return Err(io(source)),
         }
         let wrote = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
-        // The number is for people only: a full disk is no reason not to run.
+        // The number is only for people: a full disk does not stop the start.
         if let Err(error) = wrote {
             tracing::debug!(lock = %path.display(), %error, "the number of this process could not be written");
         }

@@ -1,5 +1,4 @@
-//! Lets go of records and dead letters whose time is over, and sees to it that the write-ahead log does not lie there for
-//! long.
+//! Deletes expired records and dead letters, and limits the age of the write-ahead log.
 
 use std::time::Duration;
 
@@ -17,11 +16,11 @@ use crate::{
     time,
 };
 
-/// Records deleted in one transaction: work for a few milliseconds.
+/// Records deleted in one transaction: a few milliseconds of work.
 const PORTION: usize = 500;
-/// The pauses between two looks: a record may go this much later than it should.
+/// The shortest and longest pause between two looks: a record may be deleted this much late.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// How long the write-ahead log may lie there, where it stays below the size at which the writer empties it.
+/// The longest age of a write-ahead log that stays below the size at which the writer empties it.
 const LOG_AGE: Duration = Duration::from_secs(60);
 
 /// Purges, until the engine stops.
@@ -48,7 +47,7 @@ pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
 
 async fn round(embedded: &SqliteBackend, stop: &Stop) -> Result<Duration, StoreError> {
     while !stop.is_draining() {
-        // Five rows a record: it, its body, its notes, its attempts, and an index or two.
+        // Five rows a record: it, its body, its job data, its attempts, and an index or two.
         let gone = embedded.0.writer.run(PORTION * 5, |tx| retention::purge(tx, PORTION)).await?;
         if gone < PORTION {
             break;
@@ -103,7 +102,7 @@ mod tests {
         std::fs::metadata(Path::new(&name)).map_or(0, |file| file.len())
     }
 
-    /// Waits, by the engine's clock, for what does not depend on the machine's speed.
+    /// Waits, by the engine's clock, for a condition that does not depend on the machine's speed.
     async fn within(minutes: u64, what: &str, is_so: impl Fn() -> bool) {
         for _ in 0..minutes * 60 {
             if is_so() {
@@ -115,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_file_shrinks_by_hand_and_when_an_engine_starts_once_its_records_have_gone() {
+    async fn a_file_is_compacted_by_call_and_at_engine_start() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jobs.db");
         let embedded = open(&path);
@@ -139,7 +138,7 @@ mod tests {
         }
         running.stop(Duration::ZERO).await;
         let large = size(&path, "");
-        assert!(large > 64 << 20, "{large}: its pages are free, and there");
+        assert!(large > 64 << 20, "{large}: its free pages are still in the file");
 
         let copy = folder.path().join("copy.db");
         std::fs::copy(&path, &copy).unwrap();
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_small_write_ahead_log_does_not_lie_there_for_long() {
+    async fn a_small_write_ahead_log_is_emptied_soon() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("jobs.db");
         let embedded = open(&path);

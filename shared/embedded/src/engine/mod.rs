@@ -1,4 +1,4 @@
-//! The engine: what runs functions on one machine, as AWS would.
+//! The engine: runs functions on one machine, as AWS would.
 
 mod batch;
 mod builder;
@@ -13,8 +13,6 @@ mod running;
 mod schedules;
 mod watch;
 
-#[cfg(test)]
-pub(crate) use self::builder::RUNNING;
 pub use self::{
     builder::{Engine, EngineBuilder, StartError},
     failure::EngineError,

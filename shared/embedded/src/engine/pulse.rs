@@ -1,18 +1,18 @@
-//! Time that passes although all of tokio's threads are blocked.
+//! A timer that works while all of tokio's threads are blocked.
 
 use std::{thread, time::Duration};
 
 use tokio::sync::mpsc;
 
-/// How often it beats.
+/// The interval between beats.
 pub(crate) const BEAT: Duration = Duration::from_millis(20);
 
-/// A beat in real time. tokio's own timers are turned by its threads: while handlers block all of them, none fires.
+/// A beat in real time. tokio's own timers are driven by its threads: while handlers block all of them, none fires.
 pub(crate) struct Pulse(Option<mpsc::UnboundedReceiver<()>>);
 
 impl Pulse {
     pub(crate) fn start() -> Self {
-        let (beat, heard) = mpsc::unbounded_channel();
+        let (beat, beats) = mpsc::unbounded_channel();
         let run = move || {
             while !beat.is_closed() {
                 thread::sleep(BEAT);
@@ -23,15 +23,15 @@ impl Pulse {
         };
         let thread = thread::Builder::new().name("lamplighter-pulse".into()).spawn(run);
         if let Err(error) = &thread {
-            tracing::warn!(%error, "no thread can be started; a handler that blocks may delay the stop");
+            tracing::warn!(%error, "cannot start a thread; a handler that blocks may delay the stop");
         }
-        Self(thread.ok().map(|_| heard))
+        Self(thread.ok().map(|_| beats))
     }
 
     /// Resolves at the next beat, or a beat later.
     pub(crate) async fn beat(&mut self) {
         match &mut self.0 {
-            Some(heard) => drop(heard.recv().await),
+            Some(beats) => drop(beats.recv().await),
             None => tokio::time::sleep(BEAT).await,
         }
     }

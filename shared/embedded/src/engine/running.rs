@@ -14,9 +14,9 @@ use crate::backend::SqliteBackend;
 
 /// A running engine.
 ///
-/// When it is dropped without [`stop`](Self::stop), its handlers are cut off, and their jobs are handed back in the
+/// When it is dropped without [`stop`](Self::stop), its handlers are cut off, and their jobs are released in the
 /// background.
-#[must_use = "an engine whose `Running` is dropped ends at once"]
+#[must_use = "an engine whose `Running` is dropped ends immediately"]
 pub struct Running {
     pub(super) embedded: SqliteBackend,
     pub(super) stop: Stop,
@@ -27,13 +27,13 @@ pub struct Running {
     pub(super) lock: Option<Arc<EngineLock>>,
 }
 
-/// How an engine came to its end.
+/// The result of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stopped {
-    /// Attempts that ended after the stop was asked for.
+    /// Attempts that ended after the stop was requested.
     pub ended: usize,
-    /// Jobs that were handed back, to run again under the next engine, uncounted.
+    /// Jobs that were released, to run again under the next engine, without counting the attempt.
     pub handed_back: usize,
 }
 
@@ -49,20 +49,20 @@ impl fmt::Display for Stopped {
     }
 }
 
-/// How long handing back may take after the budget is used up: a transaction or two, and another process may hold the
-/// file meanwhile.
+/// The time for releasing jobs after the budget is used up: a transaction or two, and another process may hold the file
+/// meanwhile.
 const HAND_BACK: Duration = Duration::from_secs(10);
-/// How long handing back may go on without a sign of life: from the file and the runtime, and from the file alone. What
-/// has not ended then is held up by a handler that blocks its thread.
+/// How long releasing may continue without progress: of file and runtime, and of the file only. What has not ended then
+/// is delayed by a handler that blocks its thread.
 const BLOCKED: Duration = Duration::from_millis(500);
 const QUIET: Duration = Duration::from_secs(2);
 /// How far tokio's clock may be behind.
 const LATE: Duration = Duration::from_millis(50);
 
 impl Running {
-    /// Resolves when the engine ends by itself, and says why: its file was removed or replaced, or another engine holds
-    /// its lock. It then begins nothing more, and what ran is cut off; [`stop`](Self::stop) still ends it in order. As
-    /// long as it is well, this does not resolve.
+    /// Resolves when the engine ends early, with the reason: its file was removed or replaced, or another engine holds
+    /// its lock. It then starts nothing more, and running attempts are cut off; still call [`stop`](Self::stop) to end
+    /// it in order. Does not resolve while the engine is healthy.
     pub async fn failed(&self) -> EngineError {
         let mut failure = self.failure.clone();
         if let Ok(failure) = failure.wait_for(Option::is_some).await
@@ -73,15 +73,16 @@ impl Running {
         std::future::pending().await
     }
 
-    /// Stops: takes no further message, hands back what has not begun, tells the handlers, and waits for them. What has
-    /// not ended after `budget` is cut off and handed back at once; it runs again under the next engine, uncounted.
+    /// Stops: takes no more messages, releases what has not begun, notifies the handlers, and waits for them. Attempts
+    /// that have not ended after `budget` are cut off and released immediately; their jobs run again under the next
+    /// engine, without counting the attempt.
     ///
-    /// A handler that blocks its thread cannot be cut off. It is left behind half a second after `budget`, also while
+    /// A handler that blocks its thread cannot be cut off. It is left behind half a second after `budget`, even while
     /// such handlers block all threads of the runtime, as long as this future is polled by another thread
-    /// (`Runtime::block_on` does); where its job could not be handed back, the next engine counts the attempt as lost.
-    /// A runtime that is dropped waits for such a handler: use `Runtime::shutdown_background`.
+    /// (`Runtime::block_on` does); if its job could not be released, the next engine counts the attempt as lost.
+    /// Dropping a runtime waits for such a handler: use `Runtime::shutdown_background`.
     ///
-    /// At the end the log is copied into the file, and no thread and no connection of the engine is left;
+    /// At the end the log is copied into the file, and no thread or connection of the engine is left;
     /// [`SqliteBackend::close`] does the rest.
     pub async fn stop(mut self, budget: Duration) -> Stopped {
         self.stop.drain();
@@ -89,7 +90,7 @@ impl Running {
         if !self.end_within(budget, &mut pulse).await {
             self.stop.abort();
             if !self.hand_back(&mut pulse).await {
-                tracing::error!("some handlers block their threads; the next engine may find their jobs lost");
+                tracing::error!("some handlers block their threads; the next engine may count their attempts as lost");
                 self.tasks.abort_all();
             }
         }
@@ -100,7 +101,7 @@ impl Running {
         self.watch = None;
         let writer = inner.writer.clone();
         if let Err(error) = self.embedded.patiently(move || writer.checkpoint()).await {
-            tracing::warn!(%error, "the log is not copied into the file");
+            tracing::warn!(%error, "the write-ahead log could not be copied into the file");
         }
         self.lock = None;
         let count = |of: &std::sync::atomic::AtomicUsize| of.load(Ordering::Relaxed);
@@ -126,7 +127,7 @@ impl Running {
         }
     }
 
-    /// Waits for what was cut off, as long as there is hope for it.
+    /// Waits for the attempts that were cut off, as long as there is progress.
     async fn hand_back(&mut self, pulse: &mut Pulse) -> bool {
         let began = Instant::now();
         let (mut written_at, mut alive_at) = (began, began);
@@ -157,7 +158,7 @@ impl Running {
 async fn ended(tasks: &mut JoinSet<()>) {
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {
-            tracing::error!(%error, "a task of the engine did not end as it should");
+            tracing::error!(%error, "a task of the engine panicked or was cancelled");
         }
     }
 }

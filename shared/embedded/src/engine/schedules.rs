@@ -1,4 +1,4 @@
-//! Starts what schedules are due.
+//! Starts the jobs of schedules that are due.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use lamplighter::host::Stop;
 
 use crate::{backend::SqliteBackend, operations::schedules};
 
-/// The clock may be set, and a machine may sleep: a wait is never longer than this.
+/// The longest wait: the clock may be set, and a machine may sleep.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// After the file could not be written.
+/// The pause after the file could not be written.
 const AFTER_ERROR: Duration = Duration::from_secs(5);
 
 /// Enqueues the jobs of schedules when they are due, until the engine stops.
@@ -18,7 +18,7 @@ pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
         let wait = match inner.writer.run(16, schedules::tick).await {
             Ok(next) => next.map(|next| embedded.env().until(next).min(LONGEST_WAIT)),
             Err(error) => {
-                tracing::error!(%error, "schedules could not be looked at");
+                tracing::error!(%error, "schedules could not be checked; trying again");
                 Some(AFTER_ERROR)
             }
         };

@@ -1,7 +1,7 @@
-//! Hears what other processes do to the file: write to it, remove it, put another in its place.
+//! Notices changes to the file by other processes: writes, removal, replacement.
 //!
-//! SQLite tells nobody, but answers cheaply whether anybody else has committed since the last question. The question is
-//! asked by a thread of its own and in real time, so a test's paused clock does not run because of it.
+//! SQLite sends no notifications, but answers cheaply whether another connection has committed since the last check. A
+//! separate thread checks in real time, so that a test's paused clock does not advance because of it.
 
 use std::{
     fs,
@@ -31,15 +31,15 @@ use crate::{
     error::OpenError,
 };
 
-/// How long what another process has done may lie before it is heard of.
+/// The longest time before a change by another process is noticed.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// How long the end of the thread is waited for. It comes at once, unless the disk is silent.
+/// The longest wait for the thread to end. It ends immediately, unless the disk does not answer.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
-/// Where it is told why the engine ends by itself.
+/// Reports why the engine ends early.
 pub(crate) type Failure = watch::Sender<Option<EngineError>>;
 
-/// Hears what other processes do, until it is dropped.
+/// Notices changes by other processes, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watch {
     over: Arc<AtomicBool>,
@@ -53,14 +53,14 @@ struct Listener {
     writer: Writer,
     signals: Arc<Signals>,
     lock: Arc<EngineLock>,
-    /// The log, once it has been seen. It stays the same as long as this connection is open.
+    /// The write-ahead log, once it has been seen. It stays the same as long as this connection is open.
     log: Option<Named>,
     log_path: std::path::PathBuf,
     seen: Option<i64>,
 }
 
 impl Watch {
-    /// `None` for a store in memory: nobody else can reach it.
+    /// `None` for a store in memory: no other process can reach it.
     pub(crate) fn start(
         embedded: &SqliteBackend,
         lock: &Arc<EngineLock>,
@@ -80,10 +80,10 @@ impl Watch {
             seen: None,
         };
         let over = Arc::new(AtomicBool::new(false));
-        let (tell, ended) = mpsc::channel::<()>();
-        let (stop, asked) = (stop.clone(), over.clone());
+        let (closed, ended) = mpsc::channel::<()>();
+        let (stop, stopped) = (stop.clone(), over.clone());
         let listen = move || {
-            while !asked.load(Ordering::Acquire) {
+            while !stopped.load(Ordering::Acquire) {
                 if let Err(error) = listener.look() {
                     tracing::error!("{error}");
                     failure.send_replace(Some(error));
@@ -93,7 +93,7 @@ impl Watch {
                 thread::park_timeout(INTERVAL);
             }
             drop(listener);
-            drop(tell);
+            drop(closed);
         };
         let thread = thread::Builder::new().name("lamplighter-watch".into()).spawn(listen);
         let thread = thread.map_err(|error| OpenError::no_thread(location.path(), &error))?;
@@ -115,12 +115,12 @@ impl Listener {
             .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
         match version {
             Ok(version) if self.seen != Some(version) => {
-                // This process's own commits are among them. Whoever is woken for nothing looks once.
+                // This process's own commits are among them; a needless wake-up costs one look.
                 self.seen = Some(version);
                 self.signals.everything();
             }
             Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "cannot ask whether others have written"),
+            Err(error) => tracing::debug!(%error, "cannot check whether other processes have written"),
         }
         Ok(())
     }

@@ -22,12 +22,12 @@ pub(crate) struct AttemptRow<'a> {
 pub(crate) const INSERT: &str = "INSERT INTO attempts (seq, place, number, started_at, ended_at, host, outcome, error) \
     VALUES (?1, (SELECT coalesce(max(place), 0) + 1 FROM attempts WHERE seq = ?1), ?2, ?3, ?4, ?5, ?6, ?7)";
 
-/// Whether an attempt stands in the history as it ended.
-pub(crate) const KNOWN: &str = "SELECT 1 FROM attempts WHERE seq = ?1 AND number = ?2 AND started_at = ?3 \
+/// Whether the history has an attempt with this end.
+const KNOWN: &str = "SELECT 1 FROM attempts WHERE seq = ?1 AND number = ?2 AND started_at = ?3 \
     AND ended_at = ?4 AND outcome = ?5";
 
-/// Of more than this many, the oldest go.
-pub(crate) const TRIM: &str = "DELETE FROM attempts WHERE seq = ?1 \
+/// Deletes the oldest attempts beyond this many.
+const TRIM: &str = "DELETE FROM attempts WHERE seq = ?1 \
     AND place <= (SELECT max(place) FROM attempts WHERE seq = ?1) - ?2";
 
 /// The outcome's number in the file.
@@ -42,7 +42,7 @@ pub(crate) const fn code(outcome: AttemptOutcome) -> i64 {
     }
 }
 
-/// The outcome of that number.
+/// The outcome with that number.
 pub(crate) const fn of(code: i64) -> AttemptOutcome {
     match code {
         1 => AttemptOutcome::Succeeded,
@@ -54,9 +54,9 @@ pub(crate) const fn of(code: i64) -> AttemptOutcome {
     }
 }
 
-/// Adds an attempt with a statement that is at hand.
+/// Adds an attempt with a prepared statement.
 pub(crate) fn insert(statement: &mut CachedStatement<'_>, seq: i64, ended: &AttemptRow<'_>) -> rusqlite::Result<()> {
-    // Texts and lists of texts: nothing that JSON could not hold.
+    // Strings and lists of strings, which always serialize.
     let error = ended.error.and_then(|error| serde_json::to_string(error).ok());
     let AttemptRow { number, started_at, ended_at, host, outcome, .. } = ended;
     statement.execute(params![seq, number, started_at, ended_at, host, code(*outcome), error])?;
@@ -70,7 +70,7 @@ impl Transaction<'_> {
         self.trim_attempts(seq, Record::MAX_HISTORY)
     }
 
-    /// Whether that attempt stands in a job's history as it ended.
+    /// Whether a job's history has an attempt with this end.
     pub(crate) fn has_attempt(
         &self,
         seq: i64,
@@ -82,7 +82,7 @@ impl Transaction<'_> {
         self.prepare(KNOWN)?.exists(params![seq, number, started_at, ended_at, code(outcome)])
     }
 
-    /// Lets go of the oldest attempts beyond `keep`.
+    /// Deletes the oldest attempts beyond `keep`.
     pub(crate) fn trim_attempts(&self, seq: i64, keep: usize) -> rusqlite::Result<()> {
         self.prepare(TRIM)?.execute(params![seq, i64::try_from(keep).unwrap_or(i64::MAX)])?;
         Ok(())

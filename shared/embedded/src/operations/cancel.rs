@@ -1,4 +1,4 @@
-//! Cancelling.
+//! Cancelling jobs.
 
 use lamplighter::{
     JobState, Retention,
@@ -9,15 +9,15 @@ use rusqlite::params;
 use super::attempts::AttemptRow;
 use crate::{db::transaction::Transaction, state, time};
 
-/// Cancels a job that has not ended. A running attempt goes into the history and loses its lease: what it settles later
-/// is fenced.
+/// Cancels a job that has not ended. A running attempt is added to the history and loses its lease: its settlement is
+/// then fenced.
 pub(crate) fn cancel(tx: &mut Transaction<'_>, id: &str) -> rusqlite::Result<Option<JobState>> {
     let Some(row) = tx.row_of(id)? else { return Ok(None) };
     if state::is_final(row.state) {
         return Ok(state::of(row.state));
     }
     if row.state == state::UNTRACKED {
-        // It has no record, and does not get one for being cancelled: its message goes.
+        // It has no record, and cancelling does not create one: only its message is deleted.
         tx.remove(&row)?;
         return Ok(Some(JobState::Cancelled));
     }

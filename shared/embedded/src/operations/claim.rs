@@ -1,4 +1,4 @@
-//! Claiming: who may run a job now.
+//! Claims: whether a delivery may run its job.
 
 use std::time::Duration;
 
@@ -11,16 +11,15 @@ use rusqlite::{CachedStatement, params};
 use super::{attempts::AttemptRow, dead_letters::Cause, job_data::EXPIRED, receipt::Receipt, row::JobRow};
 use crate::{db::transaction::Transaction, state, time};
 
-/// The usual case in one statement: a job on its first way, delivered by its own row, that needs nothing for itself
-/// alone.
-pub(crate) const FIRST: &str = "UPDATE jobs SET state = 5, attempt = 1, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
+/// The usual case in one statement: a job's first delivery, by its own row, without a lock.
+const FIRST: &str = "UPDATE jobs SET state = 5, attempt = 1, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
     receives = receives + 1 \
     WHERE seq = ?1 AND id = ?2 AND state = 1 AND attempt = 0 AND noted = 0 AND visible_at IS NOT NULL";
 
-pub(crate) const AGAIN: &str = "UPDATE jobs SET state = 5, attempt = ?2, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
+const AGAIN: &str = "UPDATE jobs SET state = 5, attempt = ?2, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
     receives = receives + 1 WHERE seq = ?1";
 
-/// Asks for the right to run each job. The answers come in the order of the requests.
+/// Claims each job. The answers are in the order of the requests.
 pub(crate) fn claim(tx: &mut Transaction<'_>, requests: &[ClaimRequest]) -> rusqlite::Result<Vec<Claim>> {
     let mut first = tx.prepare(FIRST)?;
     requests.iter().map(|request| one(tx, &mut first, request)).collect()
@@ -66,13 +65,13 @@ fn one(tx: &mut Transaction<'_>, first: &mut CachedStatement<'_>, request: &Clai
     }
 }
 
-/// Whether a row of that id is this job's. The row that carries the message is.
+/// Whether the row with that id is this job's. The row that carries the message always is.
 fn belongs(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusqlite::Result<bool> {
     let JobOwner { job, queue } = tx.owner_of(row)?;
     Ok(job == request.message.job && queue == *request.queue)
 }
 
-/// A message without a record becomes a job's row.
+/// Turns a message without a record into a job's row.
 fn adopt(tx: &mut Transaction<'_>, row: JobRow, request: &ClaimRequest) -> rusqlite::Result<JobRow> {
     let kind = tx.kind(row.queue, &request.message.job)?;
     tx.prepare("UPDATE jobs SET id = ?2, kind = ?3, state = 1 WHERE seq = ?1")?.execute(params![
@@ -80,13 +79,13 @@ fn adopt(tx: &mut Transaction<'_>, row: JobRow, request: &ClaimRequest) -> rusql
         request.id.as_str(),
         kind
     ])?;
-    tx.lies_in(kind, row.seq)?;
+    tx.add_to_block(kind, row.seq)?;
     tx.enters(kind, state::QUEUED);
     Ok(JobRow { id: request.id.to_string(), kind, state: state::QUEUED, ..row })
 }
 
-/// A job that this file has never heard of. Should its asker die, the message that it is given here comes up when the
-/// lease has ended.
+/// Adds a job that is new to this file. If its host dies, the message created here becomes visible when the lease has
+/// ended.
 fn announce(tx: &mut Transaction<'_>, request: &ClaimRequest) -> rusqlite::Result<JobRow> {
     super::enqueue::inject(tx, &request.queue, request.id.as_str(), &request.message.to_json(), None)?;
     match tx.row_of(request.id.as_str())? {
@@ -105,7 +104,7 @@ fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusq
     }
     let now = tx.now;
     let lost = row.state == state::RUNNING;
-    // Its own claim, whose answer was lost.
+    // A repeated claim, whose first answer was lost.
     if lost && row.owner == request.owner.cast_signed() {
         let checkpoint = if row.noted { tx.checkpoint(row.seq)? } else { None };
         return Ok(Claim::Run { attempt: row.attempt, checkpoint, claim_hint: None });
@@ -148,7 +147,7 @@ fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusq
     Ok(Claim::Run { attempt, checkpoint, claim_hint: None })
 }
 
-/// Writes down the attempt whose lease has ended.
+/// Adds the attempt whose lease has ended to the history.
 fn add_lost(tx: &Transaction<'_>, row: &JobRow) -> rusqlite::Result<()> {
     let lost = AttemptRow {
         number: row.attempt,
@@ -168,7 +167,7 @@ fn cancel(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest, reason
 
 fn exhausted(tx: &mut Transaction<'_>, row: &JobRow, keep: Duration) -> rusqlite::Result<Claim> {
     let attempts = row.attempt;
-    // Here and now, although the worker will say so too: a crash between the two would lose the dead letter.
+    // Written here, although the worker reports it too: a crash between the two would lose the dead letter.
     let cause = Cause {
         reason: lamplighter::backend::DeadLetterReason::AttemptsExhausted.as_str(),
         error: format!("attempt {attempts} of {attempts} was lost: its host ended without a word"),

@@ -1,10 +1,10 @@
-//! A clock that was set back.
+//! Corrections after the clock was set back.
 //!
-//! All moments in the file are the machine's clock's. Each transaction has one, and the file keeps the latest. A clock
-//! that shows an earlier moment was set back since; then what the wrong clock has written would lie in the future: jobs
-//! would wait for it, and schedules would be settled up to it, for as long as the clock was ahead, which may be decades.
-//! So the first transaction under the corrected clock sets it right, whichever process makes it. It reads all of `jobs`
-//! once. A million rows that it moves took 4.5 s on a busy machine.
+//! All moments in the file are from the machine's clock. Each transaction has one, and the file stores the latest. If
+//! the clock shows an earlier moment, it was set back; what was written under the wrong clock would then lie in the
+//! future: jobs would wait, and schedules would count as settled, for as long as the clock was ahead, which may be
+//! decades. So the first transaction under the corrected clock corrects the file, in whichever process. It reads all of
+//! `jobs` once. A million rows that it moves took 4.5 s on a busy machine.
 
 use std::time::Duration;
 
@@ -13,28 +13,28 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::schedules;
 use crate::{db::transaction::Transaction, time, time::HELD};
 
-/// A clock that is set back by no more than this is waited for: time stands still meanwhile.
+/// If the clock is set back by no more than this, transactions keep the latest moment until it catches up.
 pub(crate) const SLACK: Duration = Duration::from_secs(1);
 
-/// The latest moment is written down no more often than this.
+/// The latest moment is written no more often than this.
 pub(crate) const PRECISION: Duration = Duration::from_secs(1);
 
-/// A clock that goes forward by more than this between two transactions may be wrong.
+/// A clock that jumps forward by more than this between two transactions may be wrong.
 pub(crate) const LEAP: Duration = Duration::from_secs(86_400);
 
-/// The first of November 2026, in nanoseconds: a clock that shows an earlier moment has not been set since its machine was
-/// started. Things go on by it, but nothing is purged the earlier for it: when it is set, it goes forward by decades.
+/// The first of November 2026, in nanoseconds: a clock that shows an earlier moment has not been set since the machine
+/// started. It is used, but makes nothing expire earlier: when it is set, it jumps forward by decades.
 const UNSET_BEFORE: i64 = 1_793_491_200_000_000_000;
 
-pub(crate) const LATEST: &str = "SELECT latest FROM clock";
+const LATEST: &str = "SELECT latest FROM clock";
 pub(crate) const KEEP: &str = "UPDATE clock SET latest = ?1";
 
-/// What the newest row that was written before the clock went wrong says, as far as can be told.
+/// The newest row from before the clock went wrong, as far as can be known.
 const FLOOR: &str = "SELECT max(created_at) FROM jobs WHERE created_at <= ?1";
 
-/// What was written under the wrong clock is moved back by what it was ahead (`?2`), to before now (`?1`). Delays keep
-/// their length, counted from when the job was enqueued or put back. What lies ahead but was written before the clock
-/// went wrong is a moment that somebody has named, and stays. `created_at` keeps its order.
+/// Moves what was written under the wrong clock back by its lead (`?2`), to before now (`?1`). Delays keep their
+/// length, counted from when the job was enqueued or released. A future moment that was written before the clock went
+/// wrong was chosen by a caller, and stays. `created_at` keeps its order.
 const SET_RIGHT: &str = "UPDATE jobs SET \
     created_at = CASE WHEN created_at > ?1 THEN min(?1, max(created_at - ?2, ?3)) ELSE created_at END, \
     since = CASE WHEN since > ?1 THEN min(?1, since - ?2) ELSE since END, \
@@ -46,26 +46,26 @@ const SET_RIGHT: &str = "UPDATE jobs SET \
     WHERE created_at > ?1 OR since > ?1 OR (visible_at > ?1 AND visible_at != ?4 \
       AND (state IN (1, 5) OR (state = 0 AND visible_at != due_at)))";
 
-pub(crate) const LETTERS: &str = "UPDATE dead_letters SET buried_at = min(?1, buried_at - ?2) WHERE buried_at > ?1";
+const LETTERS: &str = "UPDATE dead_letters SET buried_at = min(?1, buried_at - ?2) WHERE buried_at > ?1";
 
-/// The latest moment that the file knows of.
+/// The latest moment in the file.
 pub(crate) fn latest(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached(LATEST)?.query_row([], |row| row.get(0))
 }
 
-/// Sets right what was written under a clock that was ahead, up to `latest`.
+/// Corrects what was written under a clock that was ahead, up to `latest`.
 pub(crate) fn set_right(tx: &mut Transaction<'_>, latest: i64) -> rusqlite::Result<()> {
     let (now, ahead) = (tx.now, latest - tx.now);
     let floor: Option<i64> = tx.prepare(FLOOR)?.query_row([now], |row| row.get(0)).optional()?.flatten();
     let is_set = now >= UNSET_BEFORE;
     let jobs = tx.prepare(SET_RIGHT)?.execute(params![now, ahead, floor.unwrap_or(i64::MIN), HELD, is_set])?;
-    let letters = if is_set { tx.prepare(LETTERS)?.execute([now, ahead])? } else { 0 };
+    let dead_letters = if is_set { tx.prepare(LETTERS)?.execute([now, ahead])? } else { 0 };
     tracing::warn!(
         from = %time::moment(latest),
         to = %time::moment(now),
         jobs,
-        dead_letters = letters,
-        "the clock was set back; what had been written under it is set right"
+        dead_letters,
+        "the clock was set back; moments written ahead of the new time are corrected"
     );
     schedules::set_back(tx)?;
     let queues: Vec<i64> =
@@ -77,13 +77,13 @@ pub(crate) fn set_right(tx: &mut Transaction<'_>, latest: i64) -> rusqlite::Resu
     Ok(())
 }
 
-/// Moves the leases of running jobs, and what they hold alone, by as much as the clock was moved.
+/// Moves the leases of running jobs, and their locks, by as much as the clock was moved.
 pub(crate) fn move_leases(tx: &mut Transaction<'_>, step: i64) -> rusqlite::Result<()> {
     tx.prepare(MOVE_LEASES)?.execute([step])?;
     tx.prepare("UPDATE locks SET until = until + ?1")?.execute([step])?;
     Ok(())
 }
 
-pub(crate) const MOVE_LEASES: &str = "UPDATE jobs SET lease_until = lease_until + ?1 WHERE seq IN \
+const MOVE_LEASES: &str = "UPDATE jobs SET lease_until = lease_until + ?1 WHERE seq IN \
     (SELECT jobs.seq FROM kinds CROSS JOIN jobs INDEXED BY jobs_listed \
      WHERE jobs.kind = kinds.id AND jobs.state = 5 AND jobs.state > 2)";

@@ -1,40 +1,15 @@
 //! Dead letters.
 
-use jiff::Timestamp;
-use lamplighter::host::DeadLetterCause;
+use lamplighter::{
+    backend::{DeadLetter, DeadLetterFilter, DeadLetterKey, DeadLetterPage},
+    host::DeadLetterCause,
+};
 use rusqlite::{Connection, params};
-use serde::Serialize;
 
-use super::row::JobRow;
+use super::{redrive::Bounds, row::JobRow};
 use crate::{db::transaction::Transaction, time};
 
-/// A message in a queue's dead-letter queue.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct DeadLetter {
-    /// Its number: names it in [`SqliteBackend::redrive_one`](crate::SqliteBackend::redrive_one).
-    pub number: i64,
-    /// The queue it came from.
-    pub queue: String,
-    /// The job's id, or the message's where the job gave none.
-    pub id: String,
-    /// The job's name, as far as the body tells it; else empty.
-    pub job: String,
-    /// The body as it came.
-    pub body: String,
-    /// Why it lies here: [`DeadLetterReason::as_str`](lamplighter::backend::DeadLetterReason::as_str).
-    pub reason: String,
-    /// The error, in one line.
-    pub error: String,
-    /// Since when it lies here.
-    pub dead_since: Timestamp,
-    /// How often it was received.
-    pub receive_count: u32,
-    /// Its message group.
-    pub group: Option<String>,
-}
-
-/// What a letter says about why it was buried.
+/// Why a message becomes a dead letter.
 #[derive(Debug, Clone)]
 pub(crate) struct Cause {
     pub(crate) reason: &'static str,
@@ -48,7 +23,7 @@ impl From<&DeadLetterCause> for Cause {
 }
 
 impl Transaction<'_> {
-    /// Puts a row's message into the dead-letter queue. What becomes of the row is the caller's business.
+    /// Puts a row's message into the dead-letter queue. The row itself is left to the caller.
     pub(crate) fn dead_letter(&mut self, row: &JobRow, cause: &Cause) -> rusqlite::Result<()> {
         let seq = self.next()?;
         self.prepare(
@@ -73,38 +48,41 @@ impl Transaction<'_> {
     }
 }
 
-pub(crate) const LIST: &str = "SELECT dead_letters.seq, queues.name, dead_letters.id, job, reason, buried_at, receives, grp, error, body \
+const LIST: &str = "SELECT dead_letters.seq, queues.name, dead_letters.id, job, reason, buried_at, receives, grp, error, body \
     FROM dead_letters INDEXED BY dead_letters_queue JOIN queues ON queues.id = dead_letters.queue \
-    WHERE dead_letters.queue = ?1 AND dead_letters.seq > ?2 ORDER BY dead_letters.seq LIMIT ?3";
+    WHERE dead_letters.queue = ?1 AND dead_letters.seq > ?2 AND (?3 IS NULL OR job = ?3) AND buried_at >= ?4 AND buried_at < ?5 \
+    AND (?6 IS NULL OR dead_letters.seq = ?6) ORDER BY dead_letters.seq LIMIT ?7";
 
-/// A queue's dead letters, oldest first, from behind `after` on.
-pub(crate) fn list(connection: &Connection, queue: i64, after: i64, limit: usize) -> rusqlite::Result<Vec<DeadLetter>> {
-    connection
+/// A queue's dead letters that fit, oldest first, from behind the number `after` on.
+pub(crate) fn page(
+    connection: &Connection,
+    queue: i64,
+    filter: &DeadLetterFilter,
+    after: i64,
+    limit: usize,
+) -> rusqlite::Result<DeadLetterPage> {
+    let Some(Bounds { seq, job, from, below }) = Bounds::of(filter) else { return Ok(DeadLetterPage::default()) };
+    // One more, to know whether there is another page.
+    let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let mut numbers = Vec::new();
+    let mut dead_letters = connection
         .prepare_cached(LIST)?
-        .query_map(params![queue, after, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
-            Ok(DeadLetter {
-                number: row.get(0)?,
-                queue: row.get(1)?,
-                id: row.get(2)?,
-                job: row.get(3)?,
-                reason: row.get(4)?,
-                dead_since: time::moment(row.get(5)?),
-                receive_count: row.get(6)?,
-                group: row.get(7)?,
-                error: row.get(8)?,
-                body: row.get(9)?,
-            })
+        .query_map(params![queue, after, job, from, below, seq, most], |row| {
+            let number = row.get(0)?;
+            numbers.push(number);
+            let key = DeadLetterKey::Number(number);
+            let (queue, id, body): (String, String, String) = (row.get(1)?, row.get(2)?, row.get(9)?);
+            let mut dead_letter = DeadLetter::new(key, queue, id, body);
+            (dead_letter.job, dead_letter.reason) = (row.get(3)?, row.get(4)?);
+            (dead_letter.dead_since, dead_letter.receive_count) = (time::moment(row.get(5)?), row.get(6)?);
+            (dead_letter.group, dead_letter.error) = (row.get(7)?, row.get(8)?);
+            Ok(dead_letter)
         })?
-        .collect()
-}
-
-/// How many dead letters each queue has.
-pub(crate) fn counts(connection: &Connection) -> rusqlite::Result<Vec<(String, u64)>> {
-    connection
-        .prepare_cached(
-            "SELECT queues.name, (SELECT count(*) FROM dead_letters WHERE queue = queues.id) FROM queues ORDER BY 1",
-        )?
-        .query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?)))?
-        .map(|row| row.map(|(name, letters)| (name, u64::try_from(letters).unwrap_or(0))))
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+    let next = match dead_letters.len() > limit {
+        true => limit.checked_sub(1).and_then(|last| numbers.get(last)).map(ToString::to_string),
+        false => None,
+    };
+    dead_letters.truncate(limit);
+    Ok(DeadLetterPage::oldest(dead_letters, next))
 }

@@ -1,4 +1,4 @@
-//! Enqueueing.
+//! Enqueueing jobs.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     state, time,
 };
 
-/// A message on its way into the file.
+/// A message to be enqueued.
 #[derive(Debug)]
 pub(crate) struct Entry {
     id: JobId,
@@ -24,7 +24,7 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// What needs no file: the body's text, and whether the moment can be kept.
+    /// Prepares what does not need the file: serializes the body, and checks that the moment can be stored.
     pub(crate) fn of(submission: EnqueueRequest) -> Result<Self, EnqueueError> {
         let EnqueueRequest { id, queue, message, due_at, group, tracking, .. } = submission;
         let tracked = tracking.is_tracked();
@@ -33,7 +33,7 @@ impl Entry {
             Some(moment) => Some(time::exactly(moment).ok_or_else(|| EnqueueError::Delay {
                 job: message.job.clone(),
                 due_at: moment,
-                reason: format!("the last moment that can be kept is {}", time::moment(time::LAST)),
+                reason: format!("the last moment that can be stored is {}", time::moment(time::LAST)),
             })?),
         };
         let body = message.to_json();
@@ -45,7 +45,7 @@ const INSERT: &str = "INSERT INTO jobs (seq, id, queue, kind, state, attempt, ow
     receives, created_at, due_at, since, noted, grp, place) \
     VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6, 0, ?7, 0, ?6, ?8, ?6, 0, ?9, ?10) ON CONFLICT (id) DO NOTHING";
 
-/// Puts messages on their queues. The answers come in their order.
+/// Enqueues messages. The answers are in their order.
 pub(crate) fn enqueue(
     tx: &mut Transaction<'_>,
     entries: &[Entry],
@@ -71,7 +71,7 @@ struct Insert<'a> {
     bodies: CachedStatement<'a>,
 }
 
-/// Where an entry goes; its neighbours mostly go there too.
+/// Where an entry goes; consecutive entries mostly share it.
 struct Target<'a> {
     queue_name: &'a str,
     job: &'a str,
@@ -144,7 +144,7 @@ fn put(
     }
     insert.bodies.execute(params![seq, entry.body])?;
     if entry.tracked {
-        tx.lies_in(target.kind, seq)?;
+        tx.add_to_block(target.kind, seq)?;
     }
     tx.enters(target.kind, code);
     tx.effects.queue(target.queue.id);
@@ -152,7 +152,7 @@ fn put(
     Ok(Ok(Enqueued::New(entry.id.clone())))
 }
 
-/// There is a job of that id already: this one, or another.
+/// The answer where a job with that id exists: this job, or another.
 fn duplicate(tx: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<Result<Enqueued, EnqueueError>> {
     let Some(row) = tx.row_of(entry.id.as_str())? else {
         return Ok(Ok(Enqueued::Duplicate(entry.id.clone(), JobState::Queued)));
@@ -170,7 +170,7 @@ fn duplicate(tx: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<Result<Enq
     Ok(Ok(Enqueued::Duplicate(entry.id.clone(), state)))
 }
 
-/// Puts a body on a queue as it is, as a sender in any language would. `id` stands for the message.
+/// Puts a body on a queue unchanged, as a sender in any language would. `id` is the message's id.
 pub(crate) fn inject(
     tx: &mut Transaction<'_>,
     queue: &str,

@@ -1,27 +1,27 @@
-//! FIFO groups: of each group only the first message is visible, the others are held. When the first has gone, its
-//! successor becomes visible. So a group in which a job waits for its retry waits as a whole, and receiving from a FIFO
-//! queue costs the same however long its groups are.
+//! FIFO groups: only the first message of each group is visible, the others are held. When the first has gone, the next
+//! becomes visible. So if a job waits for its retry, its whole group waits, and receiving from a FIFO queue costs the
+//! same however long its groups are.
 
 use rusqlite::{OptionalExtension, params};
 
 use super::row::JobRow;
 use crate::{db::transaction::Transaction, time::HELD};
 
-/// The first of a group.
-pub(crate) const FIRST: &str = "SELECT seq, visible_at FROM jobs \
+/// The first message of a group.
+const FIRST: &str = "SELECT seq, visible_at FROM jobs \
     WHERE queue = ?1 AND grp = ?2 AND place IS NOT NULL ORDER BY place LIMIT 1";
 
-/// Jobs on a FIFO queue that name no group form one together.
+/// The group of jobs on a FIFO queue that name none.
 pub(crate) const NO_GROUP: &str = "";
 
 impl Transaction<'_> {
-    /// When a new message of a group becomes visible: now, or when its turn comes.
+    /// When a new message of a group becomes visible: now, or when the messages before it have gone.
     pub(crate) fn join_group(&self, queue: i64, group: &str, now: i64) -> rusqlite::Result<i64> {
         let first = self.first_of_group(queue, group)?;
         Ok(if first.is_some() { HELD } else { now })
     }
 
-    /// A message has gone: its successor's turn has come.
+    /// A message has gone: the next of its group becomes visible.
     pub(crate) fn leave_group(&mut self, row: &JobRow) -> rusqlite::Result<()> {
         let (Some(_), Some(group)) = (row.place, &row.group) else { return Ok(()) };
         if let Some((seq, HELD)) = self.first_of_group(row.queue, group)? {

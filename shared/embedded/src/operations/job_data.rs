@@ -1,4 +1,4 @@
-//! Output, progress, checkpoints, and why a job was cancelled.
+//! Output, progress, checkpoints, and cancellation reasons.
 
 use lamplighter::{
     RawValue,
@@ -9,7 +9,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::db::transaction::Transaction;
 
-/// Why a job is cancelled whose time to begin is over.
+/// The cancellation reason of a job that expired before it began.
 pub(crate) const EXPIRED: &str = "it had expired before it began";
 
 const PUT_OUTPUT: &str =
@@ -26,7 +26,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Keeps why a job was cancelled.
+    /// Stores why a job was cancelled.
     pub(crate) fn put_reason(&self, seq: i64, reason: &str) -> rusqlite::Result<()> {
         self.prepare(PUT_REASON)?.execute(params![seq, reason])?;
         Ok(())
@@ -38,7 +38,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// What an earlier attempt kept.
+    /// The checkpoint of an earlier attempt.
     pub(crate) fn checkpoint(&self, seq: i64) -> rusqlite::Result<Option<Box<RawValue>>> {
         let text: Option<String> = self
             .prepare("SELECT checkpoint FROM notes WHERE seq = ?1")?
@@ -49,20 +49,20 @@ impl Transaction<'_> {
     }
 }
 
-/// Keeps something about a running attempt, if it still holds the lease.
+/// Stores data of a running attempt, if it still holds the lease.
 pub(crate) fn save_job_data(
     tx: &mut Transaction<'_>,
     id: &str,
     token: Token,
-    note: &JobData,
+    data: &JobData,
 ) -> rusqlite::Result<LeaseStatus> {
     let Some(row) = tx.row_of(id)?.filter(|row| row.is_held_by(token.attempt, token.owner.cast_signed())) else {
         return Ok(LeaseStatus::Lost);
     };
-    if let Some(progress) = note.progress {
+    if let Some(progress) = data.progress {
         tx.put_progress(row.seq, progress)?;
     }
-    if let Some(checkpoint) = &note.checkpoint {
+    if let Some(checkpoint) = &data.checkpoint {
         tx.prepare(PUT_CHECKPOINT)?.execute(params![row.seq, checkpoint.get()])?;
         tx.prepare("UPDATE jobs SET noted = 1 WHERE seq = ?1")?.execute([row.seq])?;
     }

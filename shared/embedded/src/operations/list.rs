@@ -1,14 +1,14 @@
 //! Listing and counting records.
 //!
-//! Newest first is by `seq`, the order in which the file came to know them. Four roads lead to a page:
+//! Newest first is by `seq`, the order of insertion. There are four ways to find a page:
 //!
-//! - A state other than queued and succeeded: by the index of those, one kind (a queue and a job's name) beside the
-//!   other.
-//! - The queued ones, where they are few: by the index of messages.
-//! - The succeeded ones, where few have ended: by the index of those that will be purged.
-//! - Otherwise from the newest block of rows backwards that holds a record of the kinds that are wanted. Of those, only
-//!   kinds count that have records in the state; `counts` says how many there are in all, so that the search for few
-//!   among many ends with the last of them.
+//! - A state other than queued and succeeded: by the index of those states, one kind (a queue and a job's name) after
+//!   the other.
+//! - Queued jobs, where they are few: by the index of messages.
+//! - Succeeded jobs, where few have ended: by the index of records that will be purged.
+//! - Otherwise backwards from the newest block of rows with a record of the wanted kinds. Only kinds with records in
+//!   the state are searched; `counts` has their total, so a search for a few records among many ends with the last of
+//!   them.
 //!
 //! `since` and `before` become bounds of `seq`, found by bisection: see the [layout](crate::db::schema).
 
@@ -27,29 +27,29 @@ use crate::{
     time::{self, HELD},
 };
 
-pub(crate) const BY_STATE: &str = "SELECT seq, created_at FROM jobs INDEXED BY jobs_listed \
+const BY_STATE: &str = "SELECT seq, created_at FROM jobs INDEXED BY jobs_listed \
     WHERE kind = ?1 AND state = ?2 AND state > 2 AND seq >= ?3 AND seq < ?4 ORDER BY seq DESC";
-pub(crate) const MESSAGES: &str = "SELECT seq, created_at, kind, state FROM jobs INDEXED BY jobs_ready \
+const MESSAGES: &str = "SELECT seq, created_at, kind, state FROM jobs INDEXED BY jobs_ready \
     WHERE queue = ?1 AND visible_at IS NOT NULL AND visible_at >= ?2 AND visible_at <= ?3 ORDER BY visible_at";
-pub(crate) const ENDED: &str = "SELECT seq, created_at, kind, state FROM jobs INDEXED BY jobs_purge \
+const ENDED: &str = "SELECT seq, created_at, kind, state FROM jobs INDEXED BY jobs_purge \
     WHERE purge_at IS NOT NULL AND purge_at >= ?1 ORDER BY purge_at DESC";
-pub(crate) const BLOCK: &str = "SELECT block FROM blocks WHERE kind = ?1 AND block <= ?2 ORDER BY block DESC LIMIT 1";
-pub(crate) const BACKWARDS: &str =
+const BLOCK: &str = "SELECT block FROM blocks WHERE kind = ?1 AND block <= ?2 ORDER BY block DESC LIMIT 1";
+const BACKWARDS: &str =
     "SELECT seq, created_at, kind, state FROM jobs WHERE state != 0 AND seq >= ?1 AND seq < ?2 ORDER BY seq DESC";
-pub(crate) const FROM: &str = "SELECT seq, created_at FROM jobs WHERE seq >= ?1 ORDER BY seq LIMIT 1";
-pub(crate) const NEWEST: &str = "SELECT max(seq) FROM jobs";
+const FROM: &str = "SELECT seq, created_at FROM jobs WHERE seq >= ?1 ORDER BY seq LIMIT 1";
+const NEWEST: &str = "SELECT max(seq) FROM jobs";
 
-/// So many entries of an index are read to find a page in them: some milliseconds.
+/// At most this many index entries are read to find a page: a few milliseconds.
 const FEW: u64 = 5000;
-/// By how much a row's moment may be before that of one in front of it: [`SLACK`](super::clock::SLACK) and
-/// [`PRECISION`](super::clock::PRECISION) together.
+/// By how much a row's moment may be before that of the row in front of it: [`SLACK`](super::clock::SLACK) plus
+/// [`PRECISION`](super::clock::PRECISION).
 const UNSURE: Duration = Duration::from_secs(2);
-/// The longest page.
+/// The largest page.
 const LONGEST: usize = 1000;
-/// The page of those who name no limit.
+/// The page size without a limit.
 const USUAL: usize = 50;
 
-/// A page of records. `None`: the cursor is none of ours.
+/// A page of records; `None` if the cursor is not from this store.
 pub(crate) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Option<Page>> {
     let Some(search) = Search::of(connection, query)? else { return Ok(None) };
     let found = search.run(connection)?;
@@ -62,11 +62,11 @@ pub(crate) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Resu
 struct Search {
     queue_jobs: Vec<QueueJob>,
     state: Option<i64>,
-    /// How many records there are of these kinds in this state, whenever they came.
+    /// The number of records of these kinds in this state, of any age.
     in_all: u64,
-    /// How many have ended, of all kinds.
+    /// The number of ended records, of all kinds.
     ended: u64,
-    /// `seq` lies in here.
+    /// `seq` is in this range.
     from: i64,
     below: i64,
     since: i64,
@@ -74,7 +74,7 @@ struct Search {
     limit: usize,
 }
 
-/// What is looked at of a row: its `seq`, `created_at`, `kind` and `state`.
+/// The columns that a search reads: `seq`, `created_at`, `kind` and `state`.
 type Seen = (i64, i64, i64, i64);
 
 fn seen(row: &rusqlite::Row<'_>) -> rusqlite::Result<Seen> {
@@ -119,7 +119,7 @@ impl Search {
         Ok(Some(Self { queue_jobs, state, in_all, ended, from, below, since, before, limit }))
     }
 
-    /// One row more than the page holds, where there is one: so much is known about the next page.
+    /// Returns one row more than the page holds, if there is one, to know whether there is a next page.
     fn run(&self, connection: &Connection) -> rusqlite::Result<Vec<i64>> {
         let mut found = match self.state {
             Some(state::QUEUED) if self.in_all <= FEW => self.by_message(connection)?,
@@ -148,8 +148,8 @@ impl Search {
         Ok(found)
     }
 
-    /// All queued ones have a message. Those that wait for their group's turn lie at the end of the index, behind all
-    /// that is delayed: so they are looked at by themselves.
+    /// All queued jobs have a message. Messages held by their group are at the end of the index, behind all delayed
+    /// ones, so they are read separately.
     fn by_message(&self, connection: &Connection) -> rusqlite::Result<Vec<i64>> {
         let mut statement = connection.prepare_cached(MESSAGES)?;
         let (mut found, mut left) = (Vec::new(), self.in_all);
@@ -207,7 +207,7 @@ impl Search {
         Ok(found)
     }
 
-    /// Takes what fits, and counts what is of the kinds and in the state.
+    /// Collects matching rows, and counts down those of the kinds and in the state.
     fn gather(&self, (seq, created_at, kind, code): Seen, left: &mut u64, found: &mut Vec<i64>) {
         if self.state.is_some_and(|wanted| wanted != code) || !self.queue_jobs.iter().any(|known| known.id == kind) {
             return;
@@ -223,7 +223,7 @@ impl Search {
     }
 }
 
-/// The first row that became known at this moment or later.
+/// The first row that was added at this moment or later.
 fn first_at(connection: &Connection, moment: i64) -> rusqlite::Result<i64> {
     let mut statement = connection.prepare_cached(FROM)?;
     let mut row_from =
@@ -242,11 +242,11 @@ fn first_at(connection: &Connection, moment: i64) -> rusqlite::Result<i64> {
     Ok(low)
 }
 
-pub(crate) const COUNTS: &str = "SELECT queues.name, counts.state, sum(counts.jobs) FROM counts \
+const COUNTS: &str = "SELECT queues.name, counts.state, sum(counts.jobs) FROM counts \
     JOIN kinds ON kinds.id = counts.kind JOIN queues ON queues.id = kinds.queue \
     GROUP BY queues.name, counts.state HAVING sum(counts.jobs) > 0";
 
-/// How many records stand in each state, by queue. Adds up a row for each kind and state, however many jobs there are.
+/// The number of records in each state, by queue. Adds up a row for each kind and state, however many jobs there are.
 pub(crate) fn counts(connection: &Connection) -> rusqlite::Result<Vec<Count>> {
     let mut statement = connection.prepare_cached(COUNTS)?;
     let rows =
@@ -269,7 +269,7 @@ mod tests {
     use super::*;
     use crate::{backend::SqliteBackend, db::transaction::Transaction, settings::Settings};
 
-    /// A row for each number up to `rows`, of the kind and in the state that two expressions over `n` say.
+    /// Inserts `rows` rows, whose kind and state are given by two expressions over `n`.
     fn fill(tx: &mut Transaction<'_>, rows: i64, kind: &str, code: &str) -> rusqlite::Result<()> {
         for name in ["common", "rare", "other"] {
             let queue = tx.queue(name)?.id;
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_road_to_a_page_finds_the_same_records_in_the_same_order() {
+    async fn every_search_finds_the_same_records_in_order() {
         let folder = tempfile::tempdir().unwrap();
         let (kind, code) = ("CASE WHEN n % 97 = 0 THEN 2 WHEN n % 3 = 0 THEN 3 ELSE 1 END", "n * n % 9");
         let embedded = filled(folder.path(), 3000, kind, code).await;
@@ -348,7 +348,7 @@ mod tests {
         }
     }
 
-    /// What SQLite did for listings on this connection, in steps of its machine: about eight a row.
+    /// SQLite's work for listings on this connection, in steps of its virtual machine: about eight a row.
     fn steps(connection: &Connection) -> i32 {
         [BY_STATE, MESSAGES, ENDED, BLOCK, BACKWARDS]
             .iter()
@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_rare_job_or_state_among_very_many_records_is_found_without_reading_them() {
+    async fn rare_records_are_found_without_reading_the_others() {
         let folder = tempfile::tempdir().unwrap();
         let kind = "CASE WHEN n IN (5, 30000, 99000) THEN 2 ELSE 1 END";
         let embedded = filled(folder.path(), 100_000, kind, "CASE WHEN n IN (9, 30000) THEN 1 ELSE 2 END").await;
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_few_that_have_succeeded_are_found_among_very_many_that_wait() {
+    async fn few_succeeded_jobs_are_found_among_many_queued() {
         let folder = tempfile::tempdir().unwrap();
         let embedded = filled(folder.path(), 100_000, "1", "CASE WHEN n <= 3 THEN 2 ELSE 1 END").await;
         let query = ListQuery { state: Some(JobState::Succeeded), ..ListQuery::default() };

@@ -1,4 +1,4 @@
-//! What is done to the file, each thing inside a [`Transaction`](crate::db::transaction::Transaction) or as a read.
+//! Operations on the file, each inside a [`Transaction`](crate::db::transaction::Transaction) or as a read.
 
 pub(crate) mod attempts;
 pub(crate) mod cancel;

@@ -1,33 +1,16 @@
 //! Pausing queues, and how they stand.
 
-use lamplighter::JobState;
+use lamplighter::{
+    JobState,
+    backend::{Accuracy, QueueStatus},
+};
 use rusqlite::{Connection, params};
 
 use crate::{
     db::{catalog, transaction::Transaction},
-    state,
+    operator, state,
     time::HELD,
 };
-
-/// How a queue stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct QueueStatus {
-    /// The queue.
-    pub queue: String,
-    /// Whether it keeps its groups' order.
-    pub fifo: bool,
-    /// Whether the engine takes nothing from it.
-    pub paused: bool,
-    /// Messages that wait for nothing but their turn.
-    pub waiting: u64,
-    /// Jobs that run.
-    pub running: u64,
-    /// Messages that wait for a moment: delayed jobs, and retries.
-    pub delayed: u64,
-    /// Its dead letters.
-    pub dead_letters: u64,
-}
 
 /// Whether the queue of that number is paused.
 pub(crate) fn is_paused(connection: &Connection, queue: i64) -> rusqlite::Result<bool> {
@@ -41,9 +24,9 @@ pub(crate) fn pause(tx: &mut Transaction<'_>, queue: &str, paused: bool) -> rusq
     Ok(known == 1)
 }
 
-pub(crate) const VISIBLE: &str = "SELECT count(*) FROM jobs INDEXED BY jobs_ready \
+const VISIBLE: &str = "SELECT count(*) FROM jobs INDEXED BY jobs_ready \
     WHERE queue = ?1 AND visible_at IS NOT NULL AND visible_at >= ?2 AND visible_at <= ?3";
-pub(crate) const LETTERS: &str = "SELECT count(*) FROM dead_letters WHERE queue = ?1";
+const LETTERS: &str = "SELECT count(*) FROM dead_letters WHERE queue = ?1";
 
 /// How all queues stand, by name. Walks over an entry of an index for each message.
 pub(crate) fn all(connection: &Connection, now: i64) -> rusqlite::Result<Vec<QueueStatus>> {
@@ -63,16 +46,12 @@ pub(crate) fn all(connection: &Connection, now: i64) -> rusqlite::Result<Vec<Que
         for kind in queue_jobs.iter().filter(|kind| kind.queue == queue) {
             running += catalog::counted(connection, kind.id, state::code(JobState::Running))?;
         }
-        all.push(QueueStatus {
-            fifo: row.get(2)?,
-            paused: row.get(3)?,
-            // A running job keeps its place, so that it comes up at once when its host dies.
-            waiting: (due + held).saturating_sub(running),
-            running,
-            delayed,
-            dead_letters: letters.query_row([id], |row| row.get(0)).map(count)?,
-            queue,
-        });
+        let mut status = QueueStatus::new(queue, row.get(2)?, operator::consumer(row.get(3)?), Accuracy::Exact);
+        // A running job keeps its place, so that it comes up at once when its host dies.
+        status.waiting = (due + held).saturating_sub(running);
+        (status.in_flight, status.delayed) = (running, delayed);
+        status.dead_letters = Some(letters.query_row([id], |row| row.get(0)).map(count)?);
+        all.push(status);
     }
     Ok(all)
 }

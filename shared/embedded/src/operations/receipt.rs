@@ -1,26 +1,26 @@
-//! What a delivery is settled with: which row carried it, the row's kind, which is then not looked up again, and the
-//! fence that it was received under.
+//! The receipt of a delivery: the row that carried it, the row's kind (so that it need not be looked up again), and the
+//! fence under which it was received.
 
-/// A message's row and its kind. Its text has the row's owner too, as it was received: a row that is run once more by hand
-/// gets another, so that whoever received it before does nothing to its message any more.
+/// A message's row and kind. As text, it also has the row's owner when it was received: a row that is retried by hand
+/// gets another owner, so an older receipt no longer affects its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Receipt {
     pub(crate) seq: i64,
     pub(crate) kind: i64,
 }
 
-/// Who owned the row of a receipt when it was received. Read apart: most messages are settled without it.
+/// The owner of the row when it was received. Parsed separately: most settlements do not need it.
 pub(crate) fn owner(text: &str) -> Option<i64> {
     text.rsplit_once('.')?.1.parse().ok()
 }
 
-/// The text of a receipt.
+/// The receipt as text.
 pub(crate) fn text(Receipt { seq, kind }: Receipt, owner: i64) -> String {
     format!("{seq}.{kind}.{owner}")
 }
 
 impl Receipt {
-    /// The receipt of that text; `None` for one that this backend did not give out.
+    /// Parses a receipt; `None` if it is not from this backend.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let (seq, rest) = text.split_once('.')?;
         let (kind, _) = rest.split_once('.')?;
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn survives_as_text() {
+    fn receipts_round_trip_as_text() {
         let receipt = Receipt { seq: 42, kind: 7 };
         let text = text(receipt, -3);
         assert_eq!((Receipt::parse(&text), owner(&text)), (Some(receipt), Some(-3)));

@@ -1,8 +1,8 @@
-//! Receiving.
+//! Receiving messages.
 //!
-//! Nothing is written when a job with a record is received: this engine is the only one that receives from this file,
-//! so what is in flight is known in its memory, and a crash makes it visible at once. The claim, which follows, is
-//! what is durable, and counts the receive.
+//! Receiving a job with a record writes nothing: only this engine receives from this file, so it knows in memory what
+//! is in flight, and after a crash everything is visible immediately. The claim that follows is durable, and counts the
+//! receive.
 
 use std::collections::HashSet;
 
@@ -11,25 +11,25 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{dead_letters::Cause, receipt::Receipt};
 use crate::{db::transaction::Transaction, state, time::HELD};
 
-/// Bodies of one receive, about: what may lie in memory at a time.
+/// The bodies of one receive, about: limits memory.
 const MOST_BYTES: usize = 8 << 20;
 
 /// A message that has been received.
 #[derive(Debug, Clone)]
 pub(crate) struct Received {
     pub(crate) receipt: Receipt,
-    /// Who owned its row then.
+    /// The owner of its row when it was received.
     pub(crate) owner: i64,
     pub(crate) id: String,
     pub(crate) body: String,
-    /// How often it had been received before.
+    /// The number of earlier receives.
     pub(crate) receives: u32,
     pub(crate) group: Option<String>,
-    /// Whether it has no record, so that the receive itself must be written down.
+    /// Whether it has no record, so that the receive itself must be counted in the file.
     pub(crate) untracked: bool,
 }
 
-/// Where the last receive ended: before it there is hardly anything but what is in flight.
+/// The end of the last receive: nearly everything before it is in flight.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor {
     pub(crate) visible_at: i64,
@@ -40,38 +40,38 @@ impl Cursor {
     pub(crate) const START: Self = Self { visible_at: i64::MIN, seq: i64::MIN };
 }
 
-/// What a receive found.
+/// The result of a receive.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) messages: Vec<Received>,
     pub(crate) cursor: Cursor,
-    /// Whether all that is visible and not in flight was found.
+    /// Whether this is everything that is visible and not in flight.
     pub(crate) all: bool,
-    /// When the next message becomes visible, where all that is visible was found.
+    /// When the next message becomes visible, if everything visible was found.
     pub(crate) next: Option<i64>,
 }
 
-pub(crate) const VISIBLE: &str = "SELECT jobs.seq, jobs.visible_at, jobs.kind, jobs.id, jobs.receives, jobs.state, \
+const VISIBLE: &str = "SELECT jobs.seq, jobs.visible_at, jobs.kind, jobs.id, jobs.receives, jobs.state, \
     jobs.grp, bodies.body, jobs.owner FROM jobs INDEXED BY jobs_ready CROSS JOIN bodies ON bodies.seq = jobs.seq \
     WHERE jobs.queue = ?1 AND jobs.visible_at IS NOT NULL AND (jobs.visible_at, jobs.seq) > (?2, ?3) \
     AND jobs.visible_at <= ?4 ORDER BY jobs.visible_at, jobs.seq";
 
-pub(crate) const NEXT: &str = "SELECT visible_at FROM jobs INDEXED BY jobs_ready \
+const NEXT: &str = "SELECT visible_at FROM jobs INDEXED BY jobs_ready \
     WHERE queue = ?1 AND visible_at IS NOT NULL AND visible_at > ?2 ORDER BY visible_at LIMIT 1";
 
-pub(crate) const FOLLOWERS: &str = "SELECT jobs.seq, jobs.kind, jobs.id, jobs.receives, jobs.state, bodies.body, jobs.owner \
+const FOLLOWERS: &str = "SELECT jobs.seq, jobs.kind, jobs.id, jobs.receives, jobs.state, bodies.body, jobs.owner \
     FROM jobs INDEXED BY jobs_groups CROSS JOIN bodies ON bodies.seq = jobs.seq \
     WHERE jobs.queue = ?1 AND jobs.grp = ?2 AND jobs.place IS NOT NULL AND jobs.visible_at = ?3 \
     ORDER BY jobs.place LIMIT ?4";
 
-/// What is asked for.
+/// A request for messages.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Expected {
     pub(crate) queue: i64,
     pub(crate) fifo: bool,
     pub(crate) now: i64,
     pub(crate) messages: usize,
-    /// How many of one FIFO group at most.
+    /// The largest number of messages of one FIFO group.
     pub(crate) of_group: usize,
     pub(crate) from: Cursor,
 }
@@ -81,8 +81,8 @@ pub(crate) fn receive(connection: &Connection, wanted: &Expected, in_flight: &Ha
     let mut found = Found { messages: Vec::new(), cursor: wanted.from, all: false, next: None };
     visible(connection, wanted, in_flight, &mut found)?;
     if found.all && wanted.from.visible_at > i64::MIN {
-        // Something may have come in before the cursor: a message of another process that was slow to commit, or of a
-        // clock that was set back.
+        // Something may have come in before the cursor: a message from another process that was slow to commit, or from
+        // a clock that was set back.
         let again = Expected { from: Cursor::START, ..*wanted };
         found = Found { messages: Vec::new(), cursor: Cursor::START, all: false, next: None };
         visible(connection, &again, in_flight, &mut found)?;
@@ -134,8 +134,8 @@ fn visible(
     Ok(())
 }
 
-/// The room that is left is filled with those who wait behind the first of each group, which then run one after the
-/// other in one batch.
+/// Fills the remaining room with messages that wait behind the first of each group; they run after it, in the same
+/// batch.
 fn followers(
     connection: &Connection,
     wanted: &Expected,
@@ -154,7 +154,7 @@ fn followers(
         while let Some(row) = rows.next()? {
             let seq = row.get(0)?;
             if in_flight.contains(&seq) {
-                // The head came back while they are still with a worker: the group is not taken apart.
+                // The first message came back while these are still with a worker: the group stays together.
                 break;
             }
             messages.push(Received {
@@ -171,8 +171,8 @@ fn followers(
     Ok(())
 }
 
-/// Counts the receive of messages that have no record to be claimed. One that has come `limit` times without an answer
-/// has ended its host each time: it is buried, and its number is given.
+/// Counts the receive of messages without a record, which no claim counts. A message that was received `limit` times
+/// without an answer has killed its host each time: it becomes a dead letter, and its number is returned.
 pub(crate) fn count(tx: &mut Transaction<'_>, messages: &[i64], limit: u32) -> rusqlite::Result<Vec<i64>> {
     let mut dead_lettered = Vec::new();
     for seq in messages {
@@ -182,7 +182,7 @@ pub(crate) fn count(tx: &mut Transaction<'_>, messages: &[i64], limit: u32) -> r
         };
         if row.state == state::UNTRACKED && row.receives >= limit {
             let error = format!("received {} times, and each time its host ended without a word", row.receives);
-            tracing::error!(id = row.id, error, "message buried");
+            tracing::error!(id = row.id, error, "message moved to the dead letters");
             tx.dead_letter(
                 &row,
                 &Cause { reason: lamplighter::backend::DeadLetterReason::AttemptsExhausted.as_str(), error },

@@ -1,4 +1,4 @@
-//! Letting go of what has been kept for long enough.
+//! Deleting expired records and dead letters.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -12,16 +12,16 @@ use crate::{
 /// How long dead letters are kept: 14 days, the longest that SQS keeps a message.
 pub(crate) const DEAD_LETTERS: Duration = Duration::from_secs(14 * 86_400);
 
-pub(crate) const DUE_RECORDS: &str = "SELECT seq, kind, state, id FROM jobs INDEXED BY jobs_purge \
+const DUE_RECORDS: &str = "SELECT seq, kind, state, id FROM jobs INDEXED BY jobs_purge \
     WHERE purge_at IS NOT NULL AND purge_at <= ?1 ORDER BY purge_at LIMIT ?2";
-pub(crate) const DUE_LETTERS: &str = "DELETE FROM dead_letters WHERE seq IN \
+const DUE_LETTERS: &str = "DELETE FROM dead_letters WHERE seq IN \
     (SELECT seq FROM dead_letters WHERE buried_at <= ?1 ORDER BY buried_at LIMIT ?2)";
-pub(crate) const NEXT_RECORD: &str = "SELECT purge_at FROM jobs INDEXED BY jobs_purge \
+const NEXT_RECORD: &str = "SELECT purge_at FROM jobs INDEXED BY jobs_purge \
     WHERE purge_at IS NOT NULL ORDER BY purge_at LIMIT 1";
-pub(crate) const NEXT_LETTER: &str = "SELECT buried_at FROM dead_letters ORDER BY buried_at LIMIT 1";
+const NEXT_LETTER: &str = "SELECT buried_at FROM dead_letters ORDER BY buried_at LIMIT 1";
 
-/// Deletes at most `limit` records and dead letters whose time is over. Says how many. None go right after the clock has
-/// leapt forward: it may be wrong, and what is deleted does not come back when it is corrected.
+/// Deletes at most `limit` expired records and as many dead letters. Returns their number. Deletes nothing right after
+/// the clock has jumped forward: it may be wrong, and deleted records do not come back when it is corrected.
 pub(crate) fn purge(tx: &mut Transaction<'_>, limit: usize) -> rusqlite::Result<usize> {
     if tx.leapt {
         return Ok(0);
@@ -47,16 +47,16 @@ pub(crate) fn purge(tx: &mut Transaction<'_>, limit: usize) -> rusqlite::Result<
     drop(statements);
     let blocks: BTreeSet<_> = due.iter().map(|(seq, kind, ..)| (*kind, block_of(*seq))).collect();
     for (kind, block) in blocks {
-        tx.went_from(kind, block)?;
+        tx.remove_from_block(kind, block)?;
     }
-    let buried_before = tx.now.saturating_sub_unsigned(u64::try_from(DEAD_LETTERS.as_nanos()).unwrap_or(u64::MAX));
-    let letters = tx.prepare(DUE_LETTERS)?.execute(params![buried_before, most])?;
-    Ok(due.len() + letters)
+    let dead_before = tx.now.saturating_sub_unsigned(u64::try_from(DEAD_LETTERS.as_nanos()).unwrap_or(u64::MAX));
+    let dead_letters = tx.prepare(DUE_LETTERS)?.execute(params![dead_before, most])?;
+    Ok(due.len() + dead_letters)
 }
 
-/// When the next record or dead letter goes.
+/// When the next record or dead letter expires.
 pub(crate) fn next(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let first = |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).optional();
-    let letter = first(NEXT_LETTER)?.map(|dead_since| time::after(dead_since, DEAD_LETTERS));
-    Ok(first(NEXT_RECORD)?.into_iter().chain(letter).min())
+    let dead_letter = first(NEXT_LETTER)?.map(|dead_since| time::after(dead_since, DEAD_LETTERS));
+    Ok(first(NEXT_RECORD)?.into_iter().chain(dead_letter).min())
 }

@@ -1,4 +1,4 @@
-//! A row of `jobs`, for what needs more of it than a condition in an `UPDATE`.
+//! A row of `jobs`, for operations that need more of it than a condition in an `UPDATE`.
 
 use lamplighter::backend::JobOwner;
 use rusqlite::{OptionalExtension, Row, params};
@@ -26,12 +26,12 @@ pub(crate) struct JobRow {
     pub(crate) place: Option<i64>,
 }
 
-pub(crate) const BY_SEQ: &str = "SELECT seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
+const BY_SEQ: &str = "SELECT seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
     receives, due_at, since, noted, grp, place FROM jobs WHERE seq = ?1";
-pub(crate) const BY_ID: &str = "SELECT seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
+const BY_ID: &str = "SELECT seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
     receives, due_at, since, noted, grp, place FROM jobs WHERE id = ?1";
 
-pub(crate) const OWNER: &str = "SELECT queues.name, CASE WHEN kinds.job != '' THEN kinds.job \
+const OWNER: &str = "SELECT queues.name, CASE WHEN kinds.job != '' THEN kinds.job \
     WHEN json_valid(body) THEN coalesce(body ->> '$.job', '') ELSE '' END \
     FROM jobs JOIN queues ON queues.id = jobs.queue JOIN kinds ON kinds.id = jobs.kind \
     JOIN bodies ON bodies.seq = jobs.seq WHERE jobs.seq = ?1";
@@ -58,13 +58,13 @@ impl JobRow {
         })
     }
 
-    /// Whether an attempt holds the lease under this fence.
+    /// Whether an attempt holds the lease under this fencing token.
     pub(crate) fn is_held_by(&self, attempt: u32, owner: i64) -> bool {
         self.state == state::RUNNING && self.attempt == attempt && self.owner == owner
     }
 
-    /// When the message comes again, if it is to come at `moment`: one that waits behind another of its group does not
-    /// come before it is its turn.
+    /// When a message that is due at `moment` becomes visible: not before its turn, if it waits behind another of its
+    /// group.
     pub(crate) fn visible_again(&self, moment: i64) -> i64 {
         if self.visible_at == Some(HELD) { HELD } else { moment }
     }
@@ -79,19 +79,19 @@ impl Transaction<'_> {
         self.prepare(BY_ID)?.query_row([id], JobRow::of).optional()
     }
 
-    /// Whom a row's id belongs to. A body that was put on its queue by hand tells its job's name itself.
+    /// The owner of a row's id. For a body that was put on its queue by hand, the job's name is read from the body.
     pub(crate) fn owner_of(&self, row: &JobRow) -> rusqlite::Result<JobOwner> {
         self.prepare(OWNER)?.query_row([row.seq], |row| Ok(JobOwner { queue: row.get(0)?, job: row.get(1)? }))
     }
 
-    /// Brings a row into another state, with the counts.
+    /// Moves a row to another state, and updates the counts.
     pub(crate) fn moves(&mut self, row: &JobRow, state: i64) {
         self.leaves(row.kind, row.state);
         self.enters(row.kind, state);
         self.effects.job(&row.id);
     }
 
-    /// Ends a job: no message any more, and a record for `keep_until`.
+    /// Ends a job: removes its message, and keeps its record until `keep_until`.
     pub(crate) fn end(&mut self, row: &JobRow, code: i64, ended_at: i64, keep_until: i64) -> rusqlite::Result<()> {
         self.prepare(
             "UPDATE jobs SET state = ?2, visible_at = NULL, place = NULL, since = ?3, purge_at = ?4 WHERE seq = ?1",
@@ -104,7 +104,7 @@ impl Transaction<'_> {
         self.leave_group(row)
     }
 
-    /// Takes a message without a record away.
+    /// Deletes a message without a record.
     pub(crate) fn remove(&mut self, row: &JobRow) -> rusqlite::Result<()> {
         debug_assert_eq!(row.state, state::UNTRACKED, "records are purged, not removed");
         self.prepare("DELETE FROM jobs WHERE seq = ?1")?.execute([row.seq])?;
@@ -113,7 +113,7 @@ impl Transaction<'_> {
         self.leave_group(row)
     }
 
-    /// Lets the message come again at a moment.
+    /// Makes the message visible again at a moment.
     pub(crate) fn comes_again(&mut self, row: &JobRow, moment: i64, receives: u32) -> rusqlite::Result<()> {
         self.prepare("UPDATE jobs SET visible_at = ?2, receives = ?3 WHERE seq = ?1 AND visible_at IS NOT NULL")?
             .execute(params![row.seq, row.visible_again(moment), receives])?;

@@ -1,4 +1,4 @@
-//! Schedules in the file: what is due, and up to where each is settled.
+//! Schedules in the file: which ticks are due, and up to which tick each schedule is settled.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,7 +24,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// The schedule as it counts now.
+    /// The schedule, disabled while it is paused.
     fn schedule(&self) -> Schedule {
         let enabled = self.job.schedule.enabled && !self.paused;
         self.job.schedule.clone().enabled(enabled)
@@ -36,7 +36,7 @@ impl Stored {
         if !schedule.enabled {
             return None;
         }
-        // Its zone was looked up when it was written down.
+        // The time zone was checked when the schedule was stored.
         schedule.next_after(time::moment(self.last_tick)).ok().flatten()
     }
 
@@ -64,7 +64,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
             schedule,
             job: Arc::from(row.get::<_, String>(1)?),
             queue: Arc::from(row.get::<_, String>(2)?),
-            // Here every record is listed, so there is no leaner way.
+            // All records are listed here, so there is no other tracked mode.
             tracking: if row.get(3)? { Tracking::Full } else { Tracking::Untracked },
             args,
         },
@@ -107,9 +107,9 @@ fn delete(tx: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Writes down the schedules of a deployment. A new one counts from now on, one that has changed goes on from where it
-/// was, and one of an earlier deployment that is not among them any more goes. Those made at run time stay, unless the
-/// deployment now has one of that name.
+/// Stores the schedules of a deployment. A new schedule counts from now, a changed one continues from its last tick,
+/// and one of an earlier deployment that is gone is deleted. Schedules made at run time stay, unless the deployment has
+/// one with the same name.
 pub(crate) fn replace(tx: &mut Transaction<'_>, jobs: &[ScheduledJob]) -> rusqlite::Result<()> {
     let mut known: HashMap<String, Stored> =
         all(tx.connection)?.into_iter().map(|stored| (stored.job.schedule.name.clone(), stored)).collect();
@@ -117,7 +117,7 @@ pub(crate) fn replace(tx: &mut Transaction<'_>, jobs: &[ScheduledJob]) -> rusqli
         let name = &job.schedule.name;
         let old = known.remove(name);
         if old.as_ref().is_some_and(|old| !old.deployed) {
-            tracing::warn!(schedule = name, "a schedule made at run time gives way to the deployed one of its name");
+            tracing::warn!(schedule = name, "the deployed schedule replaces the one of the same name made at run time");
         }
         write(tx, job, true, old.map_or(tx.now, |old| old.last_tick))?;
     }
@@ -128,8 +128,7 @@ pub(crate) fn replace(tx: &mut Transaction<'_>, jobs: &[ScheduledJob]) -> rusqli
     Ok(())
 }
 
-/// Writes down a schedule that was made at run time. It counts from now on; one that has its times from before goes on
-/// from where it was.
+/// Stores a schedule made at run time. It counts from now; one whose times are unchanged continues from its last tick.
 pub(crate) fn put(tx: &mut Transaction<'_>, job: &ScheduledJob) -> rusqlite::Result<Result<(), SchedulingError>> {
     let old = one(tx, &job.schedule.name)?;
     if old.as_ref().is_some_and(|old| old.deployed) {
@@ -151,8 +150,8 @@ pub(crate) fn remove(tx: &mut Transaction<'_>, name: &str) -> rusqlite::Result<R
     }
 }
 
-/// Enqueues what is due, each tick under an id of its own, and writes down up to where each schedule is settled. One
-/// made at run time goes when it is over. Gives the moment at which there is something to do again.
+/// Enqueues what is due, each tick under its own id, and stores up to which tick each schedule is settled. A schedule
+/// made at run time is deleted when it has no more ticks. Returns the moment of the next tick.
 pub(crate) fn tick(tx: &mut Transaction<'_>) -> rusqlite::Result<Option<Timestamp>> {
     let mut wake: Option<Timestamp> = None;
     let now = time::moment(tx.now);
@@ -162,26 +161,26 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> rusqlite::Result<Option<Timestam
         let due = match schedule.due(time::moment(stored.last_tick), now) {
             Ok(due) => due,
             Err(error) => {
-                tracing::error!(%error, "a schedule cannot be kept");
+                tracing::error!(%error, "a schedule is not valid and does not run");
                 continue;
             }
         };
         let Due { ticks, last_tick, passed_over } = due;
         if passed_over {
-            tracing::warn!(schedule = name, at = %now, "some runs were missed and are passed over");
+            tracing::warn!(schedule = name, at = %now, "some runs were missed and are skipped");
         }
         let mut last_run = stored.last_run.clone();
         for tick in ticks {
             match start(tx, &stored.job, tick)? {
                 Ok(started) => last_run = Some(started.id().to_string()),
-                Err(error) => tracing::error!(schedule = name, %error, "schedule could not start its job"),
+                Err(error) => tracing::error!(schedule = name, %error, "a schedule could not start its job"),
             }
         }
         let last_tick = time::nearest(last_tick);
         let after = Stored { last_tick, ..stored };
         let next = after.next();
         if next.is_none() && schedule.enabled && !after.deployed {
-            tracing::info!(schedule = name, "a schedule made at run time is over and goes");
+            tracing::info!(schedule = name, "a schedule made at run time has no more ticks and is deleted");
             delete(tx, name)?;
         } else if last_tick != stored.last_tick {
             tx.prepare("UPDATE schedules SET last_tick = ?2, last_run = ?3 WHERE name = ?1")?
@@ -192,13 +191,13 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> rusqlite::Result<Option<Timestam
     Ok(wake)
 }
 
-/// After the clock was set back: a schedule that is settled up to a moment ahead goes on from now. A tick that has run
-/// does not run again: its job is there under the tick's id.
+/// After the clock was set back: a schedule that is settled up to a future moment continues from now. A tick that has
+/// run does not run again: its job exists under the tick's id.
 pub(crate) fn set_back(tx: &Transaction<'_>) -> rusqlite::Result<()> {
     for stored in all(tx.connection)?.into_iter().filter(|stored| stored.last_tick > tx.now) {
         let name = &stored.job.schedule.name;
         let until = time::moment(stored.last_tick);
-        tracing::warn!(schedule = name, %until, "a schedule was settled up to a moment ahead; it goes on from now");
+        tracing::warn!(schedule = name, %until, "a schedule was settled up to a future moment; it continues from now");
         tx.prepare("UPDATE schedules SET last_tick = ?2 WHERE name = ?1")?.execute(params![name, tx.now])?;
     }
     Ok(())
@@ -217,23 +216,25 @@ fn start(
     let entry = Entry::of(submission).map_err(|error| refused(Box::new(error)))?;
     let answer = enqueue::enqueue(tx, std::slice::from_ref(&entry))?.pop();
     match &answer {
-        Some(Ok(Enqueued::New(id))) => tracing::info!(schedule = name, job = &*job.job, %id, "schedule started a job"),
+        Some(Ok(Enqueued::New(id))) => {
+            tracing::info!(schedule = name, job = &*job.job, %id, "a schedule started a job")
+        }
         Some(Ok(Enqueued::Duplicate(id, state))) => {
-            tracing::debug!(schedule = name, %id, %state, "the job of this tick is there already");
+            tracing::debug!(schedule = name, %id, %state, "the job of this tick exists already");
         }
         Some(Err(_)) | None => {}
     }
     answer.ok_or(rusqlite::Error::QueryReturnedNoRows)
 }
 
-/// Pauses a schedule or lets it go on. What falls into a pause is not made up for.
+/// Pauses or resumes a schedule. Ticks during a pause are not made up for.
 pub(crate) fn pause(
     tx: &mut Transaction<'_>,
     name: &str,
     paused: bool,
 ) -> rusqlite::Result<Result<(), SchedulingError>> {
     let Some(stored) = one(tx, name)? else { return Ok(Err(SchedulingError::Unknown(name.into()))) };
-    // From a pause on it counts anew.
+    // After a pause, it counts from now.
     let last_tick = if stored.paused && !paused { stored.last_tick.max(tx.now) } else { stored.last_tick };
     tx.prepare("UPDATE schedules SET paused = ?2, last_tick = ?3 WHERE name = ?1")?
         .execute(params![name, paused, last_tick])?;
@@ -241,7 +242,7 @@ pub(crate) fn pause(
     Ok(Ok(()))
 }
 
-/// Starts a schedule's job now, beside its own times.
+/// Starts a schedule's job now, in addition to its own times.
 pub(crate) fn trigger(tx: &mut Transaction<'_>, name: &str) -> rusqlite::Result<Result<JobId, SchedulingError>> {
     let Some(stored) = one(tx, name)? else { return Ok(Err(SchedulingError::Unknown(name.into()))) };
     let id = match start(tx, &stored.job, time::moment(tx.now))? {

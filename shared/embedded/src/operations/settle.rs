@@ -1,4 +1,4 @@
-//! Settling: how attempts ended, each write fenced, and the message settled in the same transaction.
+//! Settlement: writes how attempts ended, each write fenced, and settles the message in the same transaction.
 
 use lamplighter::{
     backend::{Completion, CompletionResult, Decision, Token},
@@ -15,10 +15,10 @@ use super::{
 use crate::{db::transaction::Transaction, state, time};
 
 /// The usual case in one statement: a success, settled by the job's own row, on a standard queue.
-pub(crate) const SUCCEED: &str = "UPDATE jobs SET state = 2, visible_at = NULL, since = ?5, purge_at = ?6 \
+const SUCCEED: &str = "UPDATE jobs SET state = 2, visible_at = NULL, since = ?5, purge_at = ?6 \
     WHERE seq = ?1 AND id = ?2 AND state = 5 AND attempt = ?3 AND owner = ?4 AND place IS NULL";
 
-/// Writes down how attempts ended. The answers come in the order of the requests.
+/// Settles attempts. The answers are in the order of the requests.
 pub(crate) fn settle(tx: &mut Transaction<'_>, requests: &[Completion]) -> rusqlite::Result<Vec<CompletionResult>> {
     let mut usual = Usual { succeed: tx.prepare(SUCCEED)?, attempt: tx.prepare(attempts::INSERT)? };
     requests.iter().map(|request| one(tx, &mut usual, request)).collect()
@@ -70,7 +70,7 @@ fn one(tx: &mut Transaction<'_>, usual: &mut Usual<'_>, request: &Completion) ->
     } else if !is_known(tx, &row, request, ended_at)? {
         return Ok(CompletionResult::Fenced(state::of(row.state)));
     }
-    // A second message of the same job, which carried it this time: the job's own row goes on without it.
+    // A second message of the same job carried this delivery: the job's own row continues without it.
     if let Some(carrier) = receipt.filter(|receipt| receipt.seq != row.seq)
         && let Some(carrier) = tx.row(carrier.seq)?.filter(|row| row.state == state::UNTRACKED)
     {
@@ -79,8 +79,8 @@ fn one(tx: &mut Transaction<'_>, usual: &mut Usual<'_>, request: &Completion) ->
     Ok(APPLIED)
 }
 
-/// Whether this settlement was applied before: its attempt stands in the history as it ended, or the job lies where it
-/// was put back.
+/// Whether this settlement was applied before: its attempt is in the history with this end, or the job has been
+/// released already.
 fn is_known(tx: &Transaction<'_>, row: &JobRow, request: &Completion, ended_at: i64) -> rusqlite::Result<bool> {
     let outcome = match &request.decision {
         Decision::Succeeded { .. } => AttemptOutcome::Succeeded,
@@ -125,7 +125,7 @@ fn apply(tx: &mut Transaction<'_>, row: &JobRow, request: &Completion, ended_at:
         Decision::Retry { outcome, error, delay } => {
             let ended = ended(tx, request, *outcome, Some(error))?;
             tx.add_attempt(row.seq, &ended)?;
-            put_back(tx, row, state::RETRYING, row.attempt, row.receives, time::after(ended_at, *delay))
+            retry(tx, row, state::RETRYING, row.attempt, row.receives, time::after(ended_at, *delay))
         }
         Decision::Failed { outcome, reason, error, retention } => {
             let ended = ended(tx, request, *outcome, Some(error))?;
@@ -135,12 +135,12 @@ fn apply(tx: &mut Transaction<'_>, row: &JobRow, request: &Completion, ended_at:
         }
         Decision::Released { delay } => {
             let (attempt, receives) = (row.attempt.saturating_sub(1), row.receives.saturating_sub(1));
-            put_back(tx, row, state::QUEUED, attempt, receives, time::after(ended_at, *delay))
+            retry(tx, row, state::QUEUED, attempt, receives, time::after(ended_at, *delay))
         }
     }
 }
 
-fn put_back(
+fn retry(
     tx: &mut Transaction<'_>,
     row: &JobRow,
     code: i64,

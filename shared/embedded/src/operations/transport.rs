@@ -1,5 +1,5 @@
-//! What becomes of messages that the store did not settle with their records: untracked jobs, and deliveries that never
-//! ran.
+//! Settles messages that the store did not settle with their records: those of untracked jobs, and deliveries that
+//! never ran.
 
 use std::time::Duration;
 
@@ -8,38 +8,38 @@ use lamplighter::{Retention, backend::Token, host::MessageAction, message::Messa
 use super::{dead_letters::Cause, job_data::EXPIRED, receipt::Receipt, row::JobRow};
 use crate::{db::transaction::Transaction, state, time};
 
-/// What to do with one message.
+/// The settlement of one message.
 #[derive(Debug, Clone)]
 pub(crate) struct Transport {
     pub(crate) receipt: Receipt,
-    /// Who owned its row when it was received.
+    /// The owner of its row when it was received.
     pub(crate) owner: Option<i64>,
     pub(crate) action: MessageAction,
-    /// The right under which its job ran, where it had one.
+    /// The fencing token under which its job ran, if any.
     pub(crate) token: Option<Token>,
-    /// How long until it comes again if its visibility timeout is left as it is.
+    /// How long until it becomes visible again if its visibility timeout is unchanged.
     pub(crate) hidden_for: Duration,
 }
 
 impl Transport {
-    /// Whether the message is still the one that was received: its attempt holds its lease, or nobody has claimed it
-    /// since.
+    /// Whether the message is still the one that was received: its attempt holds its lease, or no attempt has claimed
+    /// it since.
     fn is_of(&self, row: &JobRow) -> bool {
         match self.token {
-            // What its attempt did not settle may have been written late, after all: then the message is settled too.
+            // A settlement may have been written late, after all: then the message is settled too.
             Some(token) if row.state != state::UNTRACKED => row.is_held_by(token.attempt, token.owner.cast_signed()),
             _ => self.owner == Some(row.owner),
         }
     }
 }
 
-/// Settles messages. One that is gone, whose job has ended, or that goes on under another right, needs nothing.
+/// Settles messages. Does nothing for a message that is gone, whose job has ended, or that is under another token.
 pub(crate) fn transport(tx: &mut Transaction<'_>, settlements: &[Transport]) -> rusqlite::Result<()> {
     for settlement in settlements {
         let Transport { receipt, action, hidden_for, .. } = settlement;
         let Some(row) = tx.row(receipt.seq)?.filter(|row| row.visible_at.is_some()) else { continue };
         if !settlement.is_of(&row) {
-            // Whoever fetches could not receive it while it counted as in flight.
+            // The fetcher could not receive it while it counted as in flight.
             tx.effects.queue(row.queue);
             continue;
         }
@@ -55,16 +55,16 @@ pub(crate) fn transport(tx: &mut Transaction<'_>, settlements: &[Transport]) -> 
                 }
                 tx.end(&row, code, now, time::after(now, Retention::default().succeeded))?;
             }
-            // Another attempt has taken over: the message is its own.
+            // Another attempt has taken over: the message belongs to it.
             MessageAction::Ack => {}
             MessageAction::Retry(delay) => tx.comes_again(&row, time::after(tx.now, *delay), row.receives)?,
-            // Handed back untouched: as if it had never been received. A job with a record counts its receives when it
-            // is claimed, and that has not happened.
+            // Released untouched: as if it had never been received. A job with a record counts its receives when it is
+            // claimed, which has not happened.
             MessageAction::Release(Some(rest)) if rest.is_zero() => {
                 let receives = if untracked { row.receives.saturating_sub(1) } else { row.receives };
                 tx.comes_again(&row, tx.now, receives)?;
             }
-            // Looked at and put aside for a while: the next who receives it shall see how often that has happened.
+            // Deferred for a while: the receive counts, so that the next host sees how often this has happened.
             MessageAction::Release(Some(rest)) => {
                 let receives = if untracked { row.receives } else { row.receives + 1 };
                 tx.comes_again(&row, time::after(tx.now, *rest), receives)?;
@@ -94,7 +94,7 @@ mod tests {
     use std::sync::Arc;
 
     use lamplighter::{
-        JobId, JobState, Record, Timestamp, Tracking,
+        JobId, JobState, Record, Timestamp,
         backend::{ClaimRequest, Completion, Decision},
         env::Env,
         record::{AttemptOutcome, ErrorText},
@@ -105,8 +105,7 @@ mod tests {
     use super::*;
     use crate::{backend::SqliteBackend, operations::receipt};
 
-    /// A job whose failed attempt was settled late, after all, and whose message is then settled as its host had decided
-    /// meanwhile.
+    /// Settles a job's failed attempt late, then its message as the host had decided meanwhile.
     async fn after(action: MessageAction) -> (Record, i64) {
         let env = Env::driven(Timestamp::from_second(1_800_000_000).unwrap(), 1);
         let embedded = SqliteBackend::memory(env.clone()).unwrap();
@@ -121,37 +120,17 @@ mod tests {
         let text = receipt::text(receipt, owner);
         let (store, id) = (embedded.backend().store.unwrap(), JobId::new("x").unwrap());
         let (by, now) = (tokio::time::Instant::now() + secs(60), env.now());
-        let claim = ClaimRequest {
-            id: id.clone(),
-            queue: "work".into(),
-            message: Arc::new(r#"{"job":"a","id":"x"}"#.parse().unwrap()),
-            receipt: text.clone(),
-            message_id: "m".into(),
-            owner: 77,
-            host: "h".into(),
-            lease_until: now + secs(60),
-            max_attempts: 5,
-            retention: Retention::default(),
-            tracking: Tracking::Full,
-            lock: None,
-        };
+        let message = Arc::new(r#"{"job":"a","id":"x"}"#.parse().unwrap());
+        let mut claim = ClaimRequest::new(id.clone(), "work", message, 77, now + secs(60));
+        claim.receipt = text.clone();
+        claim.message_id = "m".into();
+        claim.max_attempts = 5;
         store.claim(vec![claim], by).await.remove(0).unwrap();
         let token = Token { attempt: 1, owner: 77 };
-        let settle = Completion {
-            id: id.clone(),
-            queue: "work".into(),
-            receipt: text.clone(),
-            message_id: "m".into(),
-            token,
-            host: "h".into(),
-            started_at: now,
-            ended_at: now,
-            decision: Decision::Retry { outcome: AttemptOutcome::Error, error: ErrorText::new("no"), delay: secs(3) },
-            progress: None,
-            tracking: Tracking::Full,
-            claim_hint: None,
-            lock: None,
-        };
+        let decision = Decision::Retry { outcome: AttemptOutcome::Error, error: ErrorText::new("no"), delay: secs(3) };
+        let mut settle = Completion::new(id.clone(), "work", token, (now, now), decision);
+        settle.receipt = text.clone();
+        settle.message_id = "m".into();
         store.settle(vec![settle], by).await.remove(0).unwrap();
         let late = vec![Transport { receipt, owner: Some(owner), action, token: Some(token), hidden_for: secs(1800) }];
         embedded.0.writer.run(1, move |tx| transport(tx, &late)).await.unwrap();
@@ -163,7 +142,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_job_that_was_settled_late_keeps_its_state_and_its_time_whatever_its_host_does_then() {
+    async fn late_settlements_are_not_changed_by_message_actions() {
         for action in [
             MessageAction::Ack,
             MessageAction::Release(None),

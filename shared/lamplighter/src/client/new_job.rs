@@ -1,4 +1,4 @@
-//! A job that is to be enqueued, and all that is said about it.
+//! A job to be enqueued, with its options.
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
@@ -15,8 +15,8 @@ use crate::{
     schedule::is_schedule_name,
 };
 
-/// A job to be enqueued in bulk by [`Client::enqueue_all`]: its arguments, and whatever a single
-/// [`Client::enqueue`] can say too. A job converts into one by itself, so `From` is needed only to say more.
+/// A job to be enqueued by [`Client::enqueue_all`]: its arguments, and the options of a single [`Client::enqueue`]. A
+/// job converts into one implicitly, so `From` is needed only to set options.
 ///
 /// ```
 /// # use lamplighter::{Client, Job, NewJob, Queue, days};
@@ -35,7 +35,7 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[must_use = "a job is enqueued when it is given to a client"]
+#[must_use = "a job is enqueued only when it is passed to a client"]
 #[derive(Clone)]
 pub struct NewJob {
     job: Cow<'static, str>,
@@ -50,7 +50,7 @@ pub struct NewJob {
     schedule: Option<String>,
 }
 
-/// A moment, or how far from the moment of enqueueing it is.
+/// A moment, or a time after enqueueing.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
     At(Timestamp),
@@ -96,47 +96,47 @@ impl NewJob {
         Self { job, queue, tracking, args, id, due, expires, group, trace, schedule }
     }
 
-    /// Not before this time has passed, counted from when it is enqueued.
+    /// Runs the job no earlier than this time after it is enqueued.
     pub fn delay(mut self, delay: Duration) -> Self {
         self.due = Some(Moment::In(delay));
         self
     }
 
-    /// Not before this moment; one that has passed means now.
+    /// Runs the job no earlier than this moment; a moment in the past means now.
     pub fn at(mut self, moment: Timestamp) -> Self {
         self.due = Some(Moment::At(moment));
         self
     }
 
-    /// Under this id, which is its idempotency key: where a job of that id exists already, nothing is enqueued, and the
-    /// answer says so.
+    /// Sets the job's id, its idempotency key: when a job with that id exists already, nothing is enqueued, and the
+    /// result says so.
     pub fn id(mut self, id: impl AsRef<str>) -> Self {
         self.id = Some(JobId::new(id));
         self
     }
 
-    /// Not after this time has passed, counted from when it is enqueued: a job that has not begun by then is cancelled.
+    /// Sets an expiry, counted from when the job is enqueued: a job that has not begun by then is cancelled.
     pub fn expires_in(mut self, time: Duration) -> Self {
         self.expires = Some(Moment::In(time));
         self
     }
 
-    /// In this message group. On a FIFO queue the jobs of a group run one after the other; without one, all jobs of
-    /// the queue form one group. On a standard queue of SQS a group is a tenant: its fair queues let no tenant's backlog
-    /// hold up the others' jobs (Amazon SQS Developer Guide, "Amazon SQS fair queues"). The embedded engine takes the
-    /// jobs of a standard queue as they come.
+    /// Sets the message group. On a FIFO queue the jobs of a group run one after the other; jobs without a group form
+    /// one group. On a standard SQS queue a group is a tenant: fair queues keep one tenant's backlog from delaying the
+    /// others' jobs (Amazon SQS Developer Guide, "Amazon SQS fair queues"). The embedded engine runs the jobs of a
+    /// standard queue in order of arrival, whatever their group.
     pub fn group(mut self, group: impl AsRef<str>) -> Self {
         self.group = Some(group.as_ref().into());
         self
     }
 
-    /// As a part of this trace.
+    /// Sets the trace that the job belongs to.
     pub fn trace(mut self, trace: Trace) -> Self {
         self.trace = Some(trace);
         self
     }
 
-    /// As caused by the schedule of this name: 1–64 letters, digits and `_.-`.
+    /// Sets the name of the schedule that caused the job: 1–64 letters, digits and `_.-`.
     pub fn schedule(mut self, name: impl Into<String>) -> Self {
         self.schedule = Some(name.into());
         self
@@ -153,7 +153,7 @@ impl NewJob {
         &self.queue
     }
 
-    /// What is to be sent to the queue of this name, and whether it is too large for a message.
+    /// Returns the request for the queue of this name, and whether it is too large for a message.
     pub(super) fn into_submission(
         self,
         client: &Client,
@@ -183,7 +183,7 @@ impl NewJob {
         message.trace = self.trace.or_else(|| origin.trace.clone());
         message.hops = origin.hops;
         message.parent = origin.parent.clone();
-        // The arguments are all that can be large: what surrounds them stays below this.
+        // Only the arguments can be large: the rest of the message stays below this.
         const ENVELOPE: usize = 4096;
         let bytes = match message.args.get().len() {
             small if small <= MAX_MESSAGE_BYTES - ENVELOPE => small,
@@ -207,7 +207,7 @@ impl NewJob {
 }
 
 impl fmt::Debug for NewJob {
-    /// Without its arguments, which may hold what belongs into no log.
+    /// Omits the arguments, which may hold secrets that must not be logged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NewJob")
             .field("job", &self.job)

@@ -1,5 +1,5 @@
-//! Schedules that are made, paused and triggered while a program runs. The client of a handler does none of it unless
-//! its function [says so](crate::Function::schedules).
+//! Schedules that are created, paused and triggered at run time. A handler's client refuses all of this unless its
+//! function [declares it](crate::Function::schedules).
 
 use super::Client;
 use crate::{
@@ -11,18 +11,18 @@ use crate::{
 };
 
 impl Client {
-    /// Starts `job` at each of the schedule's times, from now on. A schedule of that name that was made so before is
-    /// replaced, and stays paused if it was: a program may say this at each of its starts. It outlives the program and
-    /// the next deployments, until it is [removed](Self::unschedule) or over.
+    /// Starts `job` at each of the schedule's times, from now on. A schedule of that name that was created at run time
+    /// is replaced, and stays paused if it was, so a program may call this at every start. The schedule outlives the
+    /// program and later deployments, until it is [removed](Self::unschedule) or over.
     ///
     /// # Errors
-    /// When the schedule or the job's arguments are not sound, when all of its times have passed, when a deployed
+    /// When the schedule or the job's arguments are invalid, when all of its times have passed, when a deployed
     /// schedule has that name, or when the backend cannot keep it.
     pub async fn schedule<J: Job>(&self, schedule: Schedule, job: &J) -> Result<(), SchedulingError> {
         self.schedule_raw(schedule.starts(job)?).await
     }
 
-    /// [`schedule`](Self::schedule) for a job of which only the name is known. The arguments are not checked here.
+    /// [`schedule`](Self::schedule) for a job that is known by name only. The arguments are not checked here.
     ///
     /// # Errors
     /// As [`schedule`](Self::schedule).
@@ -31,14 +31,14 @@ impl Client {
         scheduled.schedule.check_form()?;
         let now = self.shared.env.now();
         scheduled.message(now).map_err(|error| SchedulingError::job(&scheduled, &error))?;
-        // One whose zone is not known here is for the backend to judge.
+        // A zone that is unknown here is left for the backend to check.
         if let Ok(None) = scheduled.schedule.next_after(now) {
             return Err(SchedulingError::Over(scheduled.schedule.name));
         }
         port.put(scheduled).await
     }
 
-    /// Removes a schedule that was made at run time. Jobs that it has started stay.
+    /// Removes a schedule that was created at run time. Jobs that it has started remain.
     ///
     /// # Errors
     /// When there is no such schedule, when it is deployed with the code, or when the backend cannot be reached.
@@ -46,7 +46,7 @@ impl Client {
         self.schedule_port()?.remove(name).await
     }
 
-    /// Pauses a schedule, deployed or not. What falls into the pause is not made up for.
+    /// Pauses a schedule, deployed or not. Ticks during the pause are not made up for.
     ///
     /// # Errors
     /// When there is no such schedule, or when the backend cannot be reached.
@@ -54,7 +54,7 @@ impl Client {
         self.schedule_port()?.pause(name, true).await
     }
 
-    /// Lets a paused schedule go on.
+    /// Resumes a paused schedule.
     ///
     /// # Errors
     /// When there is no such schedule, or when the backend cannot be reached.
@@ -62,8 +62,8 @@ impl Client {
         self.schedule_port()?.pause(name, false).await
     }
 
-    /// Starts a schedule's job now, beside its own times, and gives its id: `<schedule>@<now, in seconds>`. Twice
-    /// within a second is one job.
+    /// Starts a schedule's job now, in addition to its own times, and returns its id: `<schedule>@<now, in seconds>`.
+    /// Two calls within a second start one job.
     ///
     /// # Errors
     /// When there is no such schedule, or when the backend cannot be reached.
@@ -71,7 +71,7 @@ impl Client {
         self.schedule_port()?.trigger(name).await
     }
 
-    /// All schedules, by name: those deployed with the code and those made at run time, each with its next runs.
+    /// All schedules, by name: those deployed with the code and those created at run time, each with its next runs.
     ///
     /// # Errors
     /// When the backend cannot be reached.

@@ -1,8 +1,8 @@
-//! Why a backend did not do what it was asked.
+//! The error of a backend.
 
 use std::{fmt, sync::Arc};
 
-/// Why a backend did not do what it was asked.
+/// Why a backend refused or failed a call.
 #[derive(Debug, Clone)]
 pub struct StoreError {
     kind: StoreErrorKind,
@@ -12,16 +12,16 @@ pub struct StoreError {
 /// The kinds of [`StoreError`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StoreErrorKind {
-    /// Not reachable, or not able to answer now: the same call may go through later.
+    /// Not reachable, or not able to answer now: the same call may succeed later.
     Unavailable,
-    /// Refused for want of permission or credentials.
+    /// Refused: permission or credentials are missing.
     Denied,
-    /// The request, or what is stored, does not make sense: the same call would fail again.
+    /// The request, or the stored data, is invalid: the same call would fail again.
     Invalid,
 }
 
 impl StoreError {
-    /// An error of `kind`; the message says what, why and what to do, in one sentence.
+    /// An error of `kind`; the message says what happened, why, and what to do, in one sentence.
     #[must_use]
     pub fn new(kind: StoreErrorKind, message: impl fmt::Display) -> Self {
         Self { kind, message: message.to_string().into() }

@@ -1,4 +1,4 @@
-//! Lifecycle events, for whoever wants to hear of them.
+//! Lifecycle events for subscribers.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -7,16 +7,17 @@ use serde::Serialize;
 use super::StoreError;
 use crate::{error::ErrorText, id::JobId, record::JobState};
 
-/// Where it is told that jobs have ended, so that others can subscribe.
+/// Publishes the ends of jobs, so that others can subscribe to them.
 #[async_trait]
 pub trait Events: Send + Sync + 'static {
-    /// Publishes events. They are told at least once, or, where this fails, not at all: a record is the truth, an event
-    /// only says that it is worth a look.
+    /// Publishes events. They arrive at least once, or not at all if this fails: the record is the truth, an event only
+    /// says that it is worth reading.
     async fn publish(&self, events: Vec<Event>) -> Result<(), StoreError>;
 }
 
 /// A job has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Event {
     /// The job's id.
     pub id: JobId,
@@ -28,9 +29,9 @@ pub struct Event {
     pub state: JobState,
     /// Executions in its last run.
     pub attempt: u32,
-    /// When.
+    /// When it ended.
     pub at: Timestamp,
-    /// The schedule that had caused it.
+    /// The schedule that caused it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
     /// The last error.
@@ -39,7 +40,12 @@ pub struct Event {
 }
 
 impl Event {
-    /// What kind of event it is: `job.failed`, `job.succeeded`.
+    /// `id`, a `job` of `queue`, is in `state` since `at`.
+    pub fn new(id: JobId, job: impl Into<String>, queue: impl Into<String>, state: JobState, at: Timestamp) -> Self {
+        Self { id, job: job.into(), queue: queue.into(), state, attempt: 0, at, schedule: None, error: None }
+    }
+
+    /// The kind of event: `job.failed`, `job.succeeded`.
     #[must_use]
     pub fn kind(&self) -> String {
         format!("job.{}", self.state)

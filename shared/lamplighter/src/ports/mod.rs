@@ -1,19 +1,27 @@
-//! What a backend provides: [`Queues`] to send through, a [`Store`] of records, and what else it may have.
+//! The parts of a backend: [`Queues`] to send through, a [`Store`] of records, and optional others.
 
+mod dead_letters;
 mod error;
 mod events;
+mod operator;
 mod payloads;
 mod queues;
+mod redrive;
 mod schedules;
 mod store;
 
 use std::{fmt, sync::Arc};
 
 pub use self::{
+    dead_letters::{
+        DeadLetter, DeadLetterCount, DeadLetterCounts, DeadLetterFilter, DeadLetterKey, DeadLetterPage, DeadLetterQuery,
+    },
     error::{StoreError, StoreErrorKind},
     events::{Event, Events},
+    operator::{Accuracy, Consumer, ConsumerKind, ConsumerState, KnownNames, Operator, QueueOrigin, QueueStatus},
     payloads::Payloads,
     queues::{EnqueueError, EnqueueRequest, Enqueued, Queues},
+    redrive::{Redrive, RedriveMethod, RedriveProgress, RedriveResult},
     schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
         Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus, ListQuery,
@@ -21,19 +29,19 @@ pub use self::{
     },
 };
 
-/// A backend: where messages are sent, and what else there is.
+/// A backend: its queues, and its optional parts.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Backend {
-    /// Where messages are sent.
+    /// The queues to send messages to.
     pub queues: Arc<dyn Queues>,
-    /// Where records are kept.
+    /// The store of records.
     pub store: Option<Arc<dyn Store>>,
-    /// Where it is told that jobs have ended.
+    /// The port that publishes the ends of jobs.
     pub events: Option<Arc<dyn Events>>,
-    /// Where arguments lie that are too large for a message.
+    /// The store of arguments that are too large for a message.
     pub payloads: Option<Arc<dyn Payloads>>,
-    /// Where schedules are kept.
+    /// The store of schedules.
     pub schedules: Option<Arc<dyn Schedules>>,
 }
 
@@ -58,7 +66,7 @@ impl Backend {
         self
     }
 
-    /// With a place for large arguments.
+    /// With storage for large arguments.
     #[must_use]
     pub fn with_payloads(mut self, payloads: Arc<dyn Payloads>) -> Self {
         self.payloads = Some(payloads);

@@ -1,4 +1,4 @@
-//! Sending.
+//! Enqueueing.
 
 use std::sync::Arc;
 
@@ -8,16 +8,17 @@ use jiff::Timestamp;
 use super::StoreError;
 use crate::{id::JobId, message::SharedMessage, options::Tracking, record::JobState};
 
-/// Where messages are sent.
+/// The queues to send messages to.
 #[async_trait]
 pub trait Queues: Send + Sync + 'static {
-    /// Makes jobs known and puts their messages on their queues. The answers come in the order of the submissions;
-    /// one that is refused does not hold up the others. When an answer says that a job is enqueued, it is durable.
+    /// Registers jobs and puts their messages on their queues. The answers come in the order of the submissions; a
+    /// refused one does not affect the others. A job that is reported as enqueued is durable.
     async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>>;
 }
 
 /// One job to be enqueued.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct EnqueueRequest {
     /// The job's id.
     pub id: JobId,
@@ -25,22 +26,38 @@ pub struct EnqueueRequest {
     pub queue: Arc<str>,
     /// The message, with id and times filled in.
     pub message: SharedMessage,
-    /// When it shall run; `None` is now.
+    /// When it is to run; `None` means now.
     pub due_at: Option<Timestamp>,
     /// The message group: orders on FIFO queues, spreads fairly between tenants on standard ones.
     pub group: Option<Arc<str>>,
     /// Which records are kept.
     pub tracking: Tracking,
-    /// Whether the sender chose the id, so that there may be a job of it already. An id drawn at random is new.
+    /// Whether the caller supplied the id, so that a job with it may exist already. A generated id is new.
     pub caller_supplied_id: bool,
 }
 
-/// What became of a submission.
+impl EnqueueRequest {
+    /// A job to run now, with a full record, under an id that nobody else has.
+    #[must_use]
+    pub fn new(id: JobId, queue: impl Into<Arc<str>>, message: SharedMessage) -> Self {
+        Self {
+            id,
+            queue: queue.into(),
+            message,
+            due_at: None,
+            group: None,
+            tracking: Tracking::Full,
+            caller_supplied_id: false,
+        }
+    }
+}
+
+/// The result of a submission.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Enqueued {
     /// A new job.
     New(JobId),
-    /// There is a job of that id already; nothing was enqueued.
+    /// A job with that id exists already; nothing was enqueued.
     Duplicate(JobId, JobState),
 }
 
@@ -53,7 +70,7 @@ impl Enqueued {
         }
     }
 
-    /// Whether there was a job of that id already.
+    /// Returns whether a job with that id existed already.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
         matches!(self, Self::Duplicate(..))
@@ -69,10 +86,10 @@ pub enum EnqueueError {
     Arguments {
         /// The job's name.
         job: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// The id is not one.
+    /// The id is invalid.
     #[error(transparent)]
     Id(#[from] crate::id::InvalidJobId),
     /// The id belongs to another job, or to one on another queue; nothing was enqueued.
@@ -85,14 +102,14 @@ pub enum EnqueueError {
     IdTaken {
         /// The job's name.
         job: String,
-        /// The queue that it was to go to.
+        /// The queue that it was sent to.
         queue: String,
         /// The id.
         id: JobId,
-        /// Whom it belongs to.
+        /// The owner of the id.
         owner: super::JobOwner,
     },
-    /// The message is larger than the platform takes.
+    /// The message is larger than the platform accepts.
     #[error(
         "the message of {job} has {bytes} bytes; the limit is {limit}. Put the data elsewhere and pass a reference"
     )]
@@ -104,19 +121,19 @@ pub enum EnqueueError {
         /// The limit.
         limit: usize,
     },
-    /// The delay is longer than the backend can keep.
+    /// The delay is longer than the backend supports.
     #[error("{job} cannot be delayed until {due_at}: {reason}")]
     Delay {
         /// The job's name.
         job: String,
-        /// The moment asked for.
+        /// The requested moment.
         due_at: Timestamp,
         /// Why not.
         reason: String,
     },
-    /// More jobs begat each other in a row than the limit allows.
+    /// The chain of jobs that enqueued each other is longer than the limit.
     #[error(
-        "{job} was not enqueued: {hops} jobs have begotten each other in a row, and {} is the limit",
+        "{job} was not enqueued: {hops} jobs enqueued each other in a chain, and the limit is {}",
         crate::message::MAX_HOPS
     )]
     TooManyHops {
@@ -128,7 +145,7 @@ pub enum EnqueueError {
     /// The backend knows no queue of that name.
     #[error("there is no queue {0:?} here")]
     UnknownQueue(String),
-    /// A handler enqueued what its function does not declare.
+    /// A handler enqueued a job that its function does not declare.
     #[error(
         "{job} was not enqueued: function {function:?} does not say that its handlers enqueue it; add .enqueues::<…>() \
          with the job's type to the function, or .enqueues_to(…) with its queue, {queue:?}"
@@ -136,12 +153,12 @@ pub enum EnqueueError {
     Undeclared {
         /// The job's name.
         job: String,
-        /// The queue's.
+        /// The queue's name.
         queue: String,
         /// The handler's function.
         function: String,
     },
-    /// What the platform would refuse in the submission.
+    /// The platform would refuse the submission.
     #[error("{job} cannot be enqueued: {reason}")]
     Refused {
         /// The job's name.
@@ -149,7 +166,7 @@ pub enum EnqueueError {
         /// Why not.
         reason: String,
     },
-    /// The backend did not take it.
+    /// The backend failed.
     #[error(transparent)]
     Backend(#[from] StoreError),
 }

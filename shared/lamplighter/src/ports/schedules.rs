@@ -1,4 +1,4 @@
-//! Schedules as they are kept by a backend.
+//! The schedules of a backend.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -12,33 +12,32 @@ use crate::{
     scheduled::ScheduledJob,
 };
 
-/// Where schedules are kept: those that came with a deployment, which can be paused and triggered, and those made at
-/// run time, which can be replaced and removed as well, and which a deployment leaves alone.
+/// Stores schedules: those of a deployment, which can be paused and triggered, and those created at run time, which can
+/// also be replaced and removed, and which a deployment does not touch.
 #[async_trait]
 pub trait Schedules: Send + Sync + 'static {
-    /// Keeps a schedule that was made at run time, in place of one of that name where there is one. A paused one stays
-    /// paused.
+    /// Stores a schedule that is created at run time, and replaces one of that name. A paused one stays paused.
     async fn put(&self, scheduled: ScheduledJob) -> Result<(), SchedulingError>;
 
-    /// Removes a schedule that was made at run time. Jobs that it has started stay.
+    /// Removes a schedule that was created at run time. Jobs that it has started remain.
     async fn remove(&self, name: &str) -> Result<(), SchedulingError>;
 
-    /// Pauses a schedule, or lets it go on. What falls into a pause is not made up for.
+    /// Pauses or resumes a schedule. Ticks during a pause are not made up for.
     async fn pause(&self, name: &str, paused: bool) -> Result<(), SchedulingError>;
 
-    /// Starts a schedule's job now, beside its own times, and gives its id: `<schedule>@<now, in seconds>`. A paused one
-    /// is started too.
+    /// Starts a schedule's job now, in addition to its own times, and returns its id: `<schedule>@<now, in seconds>`. A
+    /// paused schedule can be triggered too.
     async fn trigger(&self, name: &str) -> Result<JobId, SchedulingError>;
 
     /// All schedules, by name.
     async fn list(&self) -> Result<Vec<ScheduleStatus>, SchedulingError>;
 }
 
-/// Where a schedule comes from.
+/// The origin of a schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ScheduleOrigin {
-    /// The code: it came with a deployment, and goes with one.
+    /// The code: a deployment adds it, and a deployment removes it.
     Deployed,
     /// A call of [`Client::schedule`](crate::Client::schedule).
     RunTime,
@@ -54,20 +53,20 @@ pub struct ScheduleStatus {
     pub job: String,
     /// The queue that carries it.
     pub queue: String,
-    /// Where it comes from.
+    /// Its origin.
     pub origin: ScheduleOrigin,
     /// Whether it was paused. On AWS, one that was deployed disabled counts as paused.
     pub paused: bool,
     /// Its next runs, at most [`Self::AHEAD`]; none when it is paused, disabled or over, or in a time zone that this
     /// program cannot look up.
     pub next: Vec<Timestamp>,
-    /// The job that it started last, where the backend knows.
+    /// The job that it started last, if the backend knows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_run: Option<JobId>,
 }
 
 impl ScheduleStatus {
-    /// How many runs ahead are told.
+    /// The number of next runs that are listed.
     pub const AHEAD: usize = 3;
 
     /// The status of a schedule at `now`.
@@ -91,14 +90,14 @@ impl ScheduleStatus {
     }
 }
 
-/// Why nothing was done to a schedule.
+/// Why a call on a schedule failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum SchedulingError {
-    /// What is wrong with the schedule, or what the backend cannot express.
+    /// The schedule is invalid, or the backend cannot express it.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
-    /// What is wrong with the job that it starts.
+    /// The job that it starts is invalid.
     #[error("schedule `{schedule}` cannot start {job}: {reason}")]
     Job {
         /// The schedule's name.
@@ -109,14 +108,12 @@ pub enum SchedulingError {
         reason: String,
     },
     /// All of its times have passed.
-    #[error("schedule `{0}` would never run: all of its times have passed; give it one to come")]
+    #[error("schedule `{0}` would never run: all of its times have passed; give it one in the future")]
     Over(String),
     /// There is no such schedule.
-    #[error(
-        "there is no schedule `{0}` here; those of the code are known once they are deployed, or an engine has run"
-    )]
+    #[error("there is no schedule `{0}` here; those of the code exist once they are deployed, or an engine has run")]
     Unknown(String),
-    /// It came with a deployment.
+    /// It is deployed with the code.
     #[error(
         "schedule `{0}` is deployed with the code, so it can be paused, resumed and triggered, but not replaced or removed \
          here; change the code, or choose another name"
@@ -128,7 +125,7 @@ pub enum SchedulingError {
     /// Its job could not be started.
     #[error(transparent)]
     Enqueue(#[from] EnqueueError),
-    /// The backend did not do it.
+    /// The backend failed.
     #[error(transparent)]
     Backend(#[from] StoreError),
 }

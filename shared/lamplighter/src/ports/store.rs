@@ -1,4 +1,4 @@
-//! Records, and the right to run a job.
+//! Records and leases.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,32 +18,32 @@ use crate::{
     record::{AttemptOutcome, JobState, Progress, Record},
 };
 
-/// The store of records. Every write to a running job is fenced by its [`Token`]: one who has lost the lease changes
-/// nothing.
+/// The store of records. Every write to a running job is fenced by its [`Token`]: an attempt that has lost its lease
+/// changes nothing.
 ///
-/// A job belongs to the queue and the job name that it was first known under. Under its id nobody else's message can
-/// claim it.
+/// A job's id belongs to the queue and the job name under which the store first saw it. A message of another queue or
+/// job cannot claim it.
 ///
-/// Calls that an invocation waits for name the moment `by` which it needs the answers. What is not known by then is
-/// answered as [unavailable](super::StoreErrorKind::Unavailable), each request by itself; it may have been done all the
-/// same.
+/// Calls that an invocation waits for take `by`, the moment by which it needs the answers. A request without a result
+/// by then is answered as [unavailable](super::StoreErrorKind::Unavailable), separately from the others; it may still
+/// have been carried out.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Asks for the right to run each job. The answers come in the order of the requests.
+    /// Claims the right to run each job. The answers come in the order of the requests.
     ///
-    /// A job without a record gets one. A job whose lease has ended is counted as lost and given to the asker, or
-    /// failed when that was its last attempt. One that must hold something [alone](ClaimRequest::lock) is given to
-    /// nobody while another job holds that: a lost attempt is then counted later.
+    /// A job without a record gets one. If a job's lease has ended, its attempt is counted as lost and the caller gets
+    /// the job, or the job fails if that was its last attempt. A job that needs a [lock](ClaimRequest::lock) is not
+    /// given out while another job holds it: a lost attempt is then counted later.
     async fn claim(&self, requests: Vec<ClaimRequest>, by: Instant) -> Vec<Result<Claim, StoreError>>;
 
-    /// Writes down how attempts ended. The answers come in the order of the requests.
+    /// Records how attempts ended. The answers come in the order of the requests.
     ///
     /// A settlement may come more than once, also long after it was applied: it is recognized by its token and its
-    /// verdict, is answered as applied, and changes nothing more.
+    /// decision, is answered as applied, and changes nothing more.
     async fn settle(&self, requests: Vec<Completion>, by: Instant) -> Vec<Result<CompletionResult, StoreError>>;
 
-    /// Keeps progress or a checkpoint of a running attempt, and says whether it still holds the lease.
-    async fn save_job_data(&self, id: &JobId, token: Token, note: JobData) -> Result<LeaseStatus, StoreError>;
+    /// Saves progress or a checkpoint of a running attempt, and returns whether it still holds the lease.
+    async fn save_job_data(&self, id: &JobId, token: Token, data: JobData) -> Result<LeaseStatus, StoreError>;
 
     /// The record of one job.
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError>;
@@ -51,19 +51,19 @@ pub trait Store: Send + Sync + 'static {
     /// Records, newest first, a page at a time.
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
 
-    /// How many jobs stand in each state, by queue.
+    /// The number of jobs in each state, by queue.
     async fn counts(&self) -> Result<Vec<Count>, StoreError>;
 
-    /// Cancels a job that has not ended. `Ok(None)`: there is no such job. Otherwise the state it is in now; a job
+    /// Cancels a job that has not ended. Returns the state it is in now, or `None` when there is no such job; a job
     /// that had ended stays as it was.
     async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError>;
 
-    /// Enqueues a job that has ended once more, with its history kept and its attempts counted anew. `Ok(None)`: there
-    /// is no such job. Otherwise the state it is in now; a job that has not ended stays as it was.
+    /// Enqueues an ended job again; its history is kept, and its attempts are counted from zero. Returns the state it
+    /// is in now, or `None` when there is no such job; a job that has not ended stays as it was.
     async fn retry(&self, id: &JobId) -> Result<Option<JobState>, StoreError>;
 
-    /// As [`retry`](Self::retry), but the caller sends the message: a redrive does so with the one that lay in the
-    /// dead-letter queue. Until that message comes, the job is queued and nobody delivers it.
+    /// As [`retry`](Self::retry), but the caller sends the message: a redrive sends the one from the dead-letter queue.
+    /// Until that message arrives, the job is queued and has no message.
     async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError>;
 
     /// Resolves when the job's record may have changed, at the latest after a second.
@@ -73,7 +73,7 @@ pub trait Store: Send + Sync + 'static {
     }
 }
 
-/// The right to run a job: the attempt's number, and a number drawn at random by its owner.
+/// The fencing token of an attempt: its number, and a random number drawn by its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Token {
     /// The attempt, from 1.
@@ -82,8 +82,9 @@ pub struct Token {
     pub owner: u64,
 }
 
-/// Asks for the right to run one job.
+/// A request for the right to run one job.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ClaimRequest {
     /// The job's id.
     pub id: JobId,
@@ -95,23 +96,23 @@ pub struct ClaimRequest {
     pub receipt: String,
     /// [`crate::host::Delivery::message_id`].
     pub message_id: String,
-    /// Who asks: becomes part of the [`Token`].
+    /// The claimant: becomes part of the [`Token`].
     pub owner: u64,
-    /// Who asks, in words, for the history.
+    /// The claimant's name, for the history.
     pub host: Arc<str>,
-    /// Until when the lease is wanted.
+    /// The requested end of the lease.
     pub lease_until: Timestamp,
     /// Executions allowed.
     pub max_attempts: u32,
-    /// How long the record is kept, should the claim itself end the job.
+    /// The retention of the record, if the claim itself ends the job.
     pub retention: Retention,
     /// Which records are kept.
     pub tracking: Tracking,
-    /// What it must hold alone to run, where there is something.
+    /// The lock that it must hold to run, if any.
     pub lock: Option<Lock>,
 }
 
-/// Whom a job's id belongs to.
+/// The owner of a job's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobOwner {
     /// The job's name.
@@ -121,37 +122,64 @@ pub struct JobOwner {
 }
 
 impl JobOwner {
-    /// Whether `job` on `queue` is the owner.
+    /// Returns whether `job` on `queue` is the owner.
     #[must_use]
     pub fn is(&self, job: &str, queue: &str) -> bool {
         self.job == job && self.queue == queue
     }
 }
 
-/// What one job at a time may hold, by the key's text: with the right to run, it gets that of the key, and both end
-/// together.
+/// A lock that one job at a time may hold, identified by its key. A job gets it together with the right to run, and
+/// both end together.
 ///
-/// The right of a key is a lease like the job's own, until [`ClaimRequest::lease_until`] and under the same owner. It is
-/// free again as soon as the attempt is settled, in whichever way, or its job is cancelled or recorded as failed; and
-/// when its time is over, though nobody said a word. Another one's right is never taken away by this.
+/// A lock is a lease like the job's own, until [`ClaimRequest::lease_until`] and under the same owner. It is free again
+/// as soon as the attempt is settled in any way, its job is cancelled or recorded as failed, or its lease ends. None of
+/// these releases a lock of another owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lock {
     /// The key: at most 256 characters.
     pub key: String,
-    /// What happens while another job holds it.
+    /// The effect while another job holds it.
     pub on_busy: OnBusy,
 }
 
-/// What happens to a claim while another job holds what it must hold alone.
+/// The effect on a claim while another job holds its lock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OnBusy {
     /// [`Claim::Locked`].
     Wait,
-    /// [`Claim::Skipped`] for a job of which no attempt has begun in its present run; [`Claim::Locked`] for any other.
+    /// [`Claim::Skipped`] for a job that has begun no attempt in its current run; [`Claim::Locked`] for any other.
     Cancel {
         /// Why, for the record.
         reason: String,
     },
+}
+
+impl ClaimRequest {
+    /// A request for one execution, with the default retention, a full record and no lock.
+    #[must_use]
+    pub fn new(
+        id: JobId,
+        queue: impl Into<Arc<str>>,
+        message: SharedMessage,
+        owner: u64,
+        lease_until: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            queue: queue.into(),
+            message,
+            receipt: String::new(),
+            message_id: String::new(),
+            owner,
+            host: "".into(),
+            lease_until,
+            max_attempts: 1,
+            retention: Retention::default(),
+            tracking: Tracking::Full,
+            lock: None,
+        }
+    }
 }
 
 /// The answer to a [`ClaimRequest`].
@@ -161,111 +189,141 @@ pub enum Claim {
     Run {
         /// The attempt, from 1.
         attempt: u32,
-        /// What an earlier attempt kept.
+        /// The value that an earlier attempt saved.
         checkpoint: Option<Box<RawValue>>,
-        /// What the store wants to see again when the attempt is settled; means nothing to anybody else.
+        /// Data that the store needs back when the attempt is settled; opaque to others.
         claim_hint: Option<Box<str>>,
     },
-    /// It has ended already, as this state says; a cancelled or expired job among them.
+    /// It has ended already, in this state; cancelled and expired jobs included.
     Ended(JobState),
     /// The id belongs to another job, or to one of another queue: nothing was changed.
     Foreign(JobOwner),
-    /// It has failed, and this very message was to be buried: it has come back, so that was cut off.
+    /// It has failed, and this message was to be dead-lettered: it was delivered again, so that was interrupted.
     DeadLetterPending {
-        /// Why it is buried.
+        /// Why it is dead-lettered.
         reason: DeadLetterReason,
-        /// What went wrong last.
+        /// The last error.
         error: ErrorText,
         /// Attempts used.
         attempts: u32,
     },
     /// Another attempt holds the lease until then.
     Busy(Timestamp),
-    /// Another job holds what this one must hold alone: ask again at that moment. Nothing was changed.
+    /// Another job holds the lock: claim again at that moment. Nothing was changed.
     Locked(Timestamp),
-    /// Another job holds what this one must hold alone, and now it is recorded as cancelled.
+    /// Another job holds the lock, and this one is now recorded as cancelled.
     Skipped,
-    /// The lease of its last attempt ended without a word, and now it is recorded as failed.
+    /// The lease of its last attempt ended without a report, and it is now recorded as failed.
     Exhausted {
         /// Attempts used.
         attempts: u32,
     },
 }
 
-/// How one attempt ended.
+/// The end of one attempt.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Completion {
     /// The job's id.
     pub id: JobId,
     /// The queue it came from.
     pub queue: Arc<str>,
-    /// [`crate::host::Delivery::receipt`]: a store that is the queue as well settles the message in the same transaction.
+    /// [`crate::host::Delivery::receipt`]: a store that is also the queue settles the message in the same transaction.
     #[serde(skip)]
     pub receipt: String,
-    /// [`crate::host::Delivery::message_id`]: should the message of a failed job come back, it was not buried.
+    /// [`crate::host::Delivery::message_id`]: if the message of a failed job is delivered again, it was not
+    /// dead-lettered.
     #[serde(default)]
     pub message_id: String,
-    /// The right under which it ran.
+    /// The token under which it ran.
     pub token: Token,
-    /// Who ran it.
+    /// The host that ran it.
     pub host: Arc<str>,
     /// When it began.
     pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Timestamp,
-    /// What follows.
+    /// The decision.
     #[serde(rename = "verdict")]
     pub decision: Decision,
-    /// How far it had come, where the handler told and it is not written down yet.
+    /// The progress that the handler reported and that is not saved yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
     /// Which records are kept.
     #[serde(default)]
     pub tracking: Tracking,
-    /// What the store gave with the [claim](Claim::Run).
+    /// The store's data from the [claim](Claim::Run).
     #[serde(default, rename = "memo", skip_serializing_if = "Option::is_none")]
     pub claim_hint: Option<Box<str>>,
-    /// The key of what it held alone, which is free from now on.
+    /// The key of the lock that it held, which is free from now on.
     #[serde(default, rename = "exclusive", skip_serializing_if = "Option::is_none")]
     pub lock: Option<String>,
 }
 
-/// What follows from an attempt.
+impl Completion {
+    /// The end of the attempt of `token`, which ran from `started_at` to `ended_at`.
+    #[must_use]
+    pub fn new(
+        id: JobId,
+        queue: impl Into<Arc<str>>,
+        token: Token,
+        (started_at, ended_at): (Timestamp, Timestamp),
+        decision: Decision,
+    ) -> Self {
+        Self {
+            id,
+            queue: queue.into(),
+            receipt: String::new(),
+            message_id: String::new(),
+            token,
+            host: "".into(),
+            started_at,
+            ended_at,
+            decision,
+            progress: None,
+            tracking: Tracking::Full,
+            claim_hint: None,
+            lock: None,
+        }
+    }
+}
+
+/// The decision that follows from an attempt.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")] // tagged from outside: serde can buffer no raw JSON inside an internally tagged enum
+#[serde(rename_all = "snake_case")] // externally tagged: serde cannot buffer raw JSON inside an internally tagged enum
 pub enum Decision {
     /// Succeeded; the record is kept for `retention`.
     Succeeded {
-        /// What the handler returned.
+        /// The handler's output.
         output: Option<Box<RawValue>>,
-        /// How long the record is kept.
+        /// The retention of the record.
         retention: Duration,
     },
     /// Failed, and tried again after `delay`.
     Retry {
-        /// How the attempt ended.
+        /// The outcome of the attempt.
         outcome: AttemptOutcome,
-        /// What went wrong.
+        /// The error.
         error: ErrorText,
-        /// How long to wait.
+        /// The delay until the next attempt.
         delay: Duration,
     },
-    /// Failed for good; the message is buried.
+    /// Failed for good; the message is dead-lettered.
     Failed {
-        /// How the attempt ended.
+        /// The outcome of the attempt.
         outcome: AttemptOutcome,
         /// Why the message is dead-lettered.
         #[serde(default)]
         reason: DeadLetterReason,
-        /// What went wrong.
+        /// The error.
         error: ErrorText,
-        /// How long the record is kept.
+        /// The retention of the record.
         retention: Duration,
     },
-    /// Put back by the handler or by a stopping host: the attempt does not count.
+    /// Released by the handler or by a stopping host: the attempt does not count.
     #[serde(rename = "put_back")]
     Released {
-        /// How long until it may run again.
+        /// The delay until it may run again.
         delay: Duration,
     },
 }
@@ -286,30 +344,45 @@ impl Decision {
 /// The answer to a [`Completion`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CompletionResult {
-    /// Written down.
+    /// Recorded.
     Applied {
         /// The message is settled too; see [`crate::host::Disposition::done`].
         message_done: bool,
     },
-    /// The lease was lost: nothing was changed. The job now stands in this state, or has no record any more.
+    /// The lease was lost: nothing was changed. The job is now in this state, or has no record any more.
     Fenced(Option<JobState>),
 }
 
-/// Something to keep about a running attempt.
+/// Data to save about a running attempt.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct JobData {
-    /// How far it has come.
+    /// Its progress.
     pub progress: Option<Progress>,
-    /// What the next attempt shall find.
+    /// The value for the next attempt.
     pub checkpoint: Option<Box<RawValue>>,
 }
 
-/// Whether an attempt still holds its lease.
+impl JobData {
+    /// Progress alone.
+    #[must_use]
+    pub fn progress(progress: Progress) -> Self {
+        Self { progress: Some(progress), ..Self::default() }
+    }
+
+    /// A checkpoint alone.
+    #[must_use]
+    pub fn checkpoint(value: Box<RawValue>) -> Self {
+        Self { checkpoint: Some(value), ..Self::default() }
+    }
+}
+
+/// The status of an attempt's lease.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LeaseStatus {
-    /// It does.
+    /// The attempt still holds it.
     Held,
-    /// It does not: the job was cancelled, or another attempt has taken over.
+    /// The attempt has lost it: the job was cancelled, or another attempt has taken over.
     Lost,
 }
 
@@ -328,7 +401,7 @@ pub struct ListQuery {
     pub before: Option<Timestamp>,
     /// [`Page::next`] of the page before.
     pub cursor: Option<String>,
-    /// Records a page: 1–1000; 0 means 50.
+    /// Records per page: 1–1000; 0 means 50.
     pub limit: usize,
 }
 
@@ -337,11 +410,11 @@ pub struct ListQuery {
 pub struct Page {
     /// Newest first.
     pub records: Vec<Record>,
-    /// Where the next page begins, where there is one.
+    /// The cursor of the next page, if there is one.
     pub next: Option<String>,
 }
 
-/// How many jobs of a queue stand in a state.
+/// The number of jobs of a queue in a state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Count {
     /// The queue.

@@ -1,4 +1,4 @@
-//! The cron expression: what it is, and how it is kept as text.
+//! The cron expression and its text form.
 
 mod days;
 mod error;
@@ -34,26 +34,26 @@ use self::set::Set;
 ///   such day). The day of week also takes `L` (Saturday), `6L` (last Friday of the month) and `6#3` (third Friday).
 ///   Source: Amazon EventBridge User Guide, "Cron expressions reference".
 ///
-/// Names (`JAN`, `sun`) are read in either case. A range of AWS cron whose end comes first goes on at the beginning of
-/// its field: `20-2` are the hours from 20 to 23 and from 0 to 2, `FRI-MON` four days. Each field is looked at by itself,
-/// so `0/30 20-2 ? * MON-FRI *` runs in the first hours of Monday, and not in those of Saturday.
+/// Names (`JAN`, `sun`) are read in either case. A range of AWS cron that ends before it starts wraps around: `20-2`
+/// means the hours from 20 to 23 and from 0 to 2, `FRI-MON` four days. Each field is evaluated separately, so `0/30
+/// 20-2 ? * MON-FRI *` runs in the first hours of Monday, and not in those of Saturday.
 ///
-/// Where the platforms are silent or disagree, the expression is refused rather than guessed, and the error says what
-/// to write: ranges that run backwards and `5/10` in Unix cron, a step on such a range, `L`, `W` and `#` inside a list. So are forms of other
-/// programs: a seconds field, `TZ=…`, `@every 5m`.
+/// If the platforms are silent or disagree, the expression is refused rather than guessed, and the error says what to
+/// write: ranges that run backwards and `5/10` in Unix cron, a step on such a range, `L`, `W` and `#` inside a list.
+/// The same goes for forms of other programs: a seconds field, `TZ=…`, `@every 5m`.
 ///
-/// Two values are equal when their texts are (apart from space around them); to compare what they mean, compare
+/// Two values are equal when their texts are (apart from space around them); to compare their meaning, compare
 /// [`Cron::to_aws`].
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cron {
     source: String,
     dialect: Dialect,
-    // Boxed: the sets are large beside what else `When` and `Schedule` hold.
+    // Boxed: the sets are large compared with the rest of `When` and `Schedule`.
     rule: Box<Rule>,
 }
 
-/// What the text means.
+/// The meaning of the text.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Rule {
     minutes: Set,
@@ -64,7 +64,7 @@ struct Rule {
 }
 
 impl Cron {
-    /// Reads a Unix or an AWS expression; which of the two is told by the number of fields.
+    /// Parses a Unix or an AWS expression; the number of fields decides which.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl Cron {
         parse::parse(text)
     }
 
-    /// Which dialect the expression was written in.
+    /// The dialect that the expression was written in.
     pub fn dialect(&self) -> Dialect {
         self.dialect
     }

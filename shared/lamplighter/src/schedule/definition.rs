@@ -13,10 +13,10 @@ use super::{Misfire, ScheduleError, ScheduleProblem, When};
 /// The longest description that EventBridge takes (API references of PutRule and CreateSchedule).
 const MAX_DESCRIPTION: usize = 512;
 
-/// When something runs, under which name, and what happens to runs that were missed.
+/// A name, the times at which something runs, and the policy for missed runs.
 ///
-/// Making one looks nothing up and reads no clock, so a program may build all of its schedules at start for nothing.
-/// That the name and the zone are good is told by [`Schedule::check`].
+/// Building one looks nothing up and reads no clock, so a program can build all of its schedules at start at no cost.
+/// [`Schedule::check`] checks the name and the zone.
 ///
 /// ```
 /// use lamplighter::schedule::{Misfire, Schedule, When};
@@ -42,13 +42,13 @@ pub struct Schedule {
     /// The IANA name of the zone in which a cron expression is read; without effect on rates and single moments.
     #[serde(default = "utc")]
     pub zone: String,
-    /// What happens to runs that were missed.
+    /// The policy for runs that were missed.
     #[serde(default)]
     pub misfire: Misfire,
     /// For people; at most 512 characters.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Whether it runs at all. The times that it would fire can be asked for either way.
+    /// Whether it runs at all. Its times can be computed either way.
     #[serde(default = "yes")]
     pub enabled: bool,
 }
@@ -61,7 +61,7 @@ fn yes() -> bool {
     true
 }
 
-/// Whether a schedule may have this name: 1-64 letters, digits and `_.-`, which is what EventBridge takes for rules and
+/// Returns whether a schedule may have this name: 1-64 letters, digits and `_.-`, as EventBridge requires for rules and
 /// for schedules (API references of PutRule and CreateSchedule).
 #[must_use]
 pub fn is_schedule_name(name: &str) -> bool {
@@ -109,7 +109,7 @@ impl Schedule {
         }
     }
 
-    /// A schedule at a steady pace.
+    /// A schedule at a fixed rate.
     ///
     /// # Errors
     ///
@@ -151,25 +151,24 @@ impl Schedule {
         self
     }
 
-    /// Tells everything that is wrong with this schedule on any backend: its name, its description and its zone,
-    /// which is looked up in the time zone database. What only AWS cannot express is told by
-    /// [`Schedule::eventbridge`].
+    /// Checks what every backend requires of this schedule: its name, its description and its zone, which is looked up
+    /// in the time zone database. [`Schedule::eventbridge`] reports what only AWS cannot express.
     ///
     /// # Errors
     ///
     /// [`ScheduleError`] with every problem, not only the first.
     pub fn check(&self) -> Result<(), ScheduleError> {
-        self.told(self.problems_of_form().chain(zone::look_up(&self.zone).err().map(Into::into)))
+        self.report(self.problems_of_form().chain(zone::look_up(&self.zone).err().map(Into::into)))
     }
 
-    /// [`Schedule::check`] without a time zone database: whether the zone exists is not told, only whether one could
-    /// have such a name.
+    /// [`Schedule::check`] without a time zone database: it checks the form of the zone's name, not that the zone
+    /// exists.
     ///
     /// # Errors
     ///
     /// [`ScheduleError`] with every problem, not only the first.
     pub fn check_form(&self) -> Result<(), ScheduleError> {
-        self.told(self.problems_of_form().chain(zone::check_form(&self.zone).err().map(Into::into)))
+        self.report(self.problems_of_form().chain(zone::check_form(&self.zone).err().map(Into::into)))
     }
 
     fn problems_of_form(&self) -> impl Iterator<Item = ScheduleProblem> {
@@ -179,7 +178,7 @@ impl Schedule {
         name.into_iter().chain(description)
     }
 
-    fn told(&self, problems: impl Iterator<Item = ScheduleProblem>) -> Result<(), ScheduleError> {
+    fn report(&self, problems: impl Iterator<Item = ScheduleProblem>) -> Result<(), ScheduleError> {
         let problems: Vec<_> = problems.collect();
         if problems.is_empty() { Ok(()) } else { Err(ScheduleError { schedule: self.name.clone(), problems }) }
     }
@@ -202,8 +201,8 @@ impl Schedule {
         Ok(self.when.at_or_before(moment, &self.time_zone()?))
     }
 
-    /// The ticks after `after`, up to and including `up_to`, in ascending order. They are worked out as they are
-    /// asked for, so `.take(5)` of a far `up_to` costs five.
+    /// The ticks after `after`, up to and including `up_to`, in ascending order. They are computed lazily, so
+    /// `.take(5)` computes five even if `up_to` is far away.
     ///
     /// # Errors
     ///
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn check_tells_every_problem_at_once() {
+    fn check_reports_every_problem() {
         let bad = Schedule::cron("no spaces!", "@daily").unwrap().zone("Mars/Olympus").description("x".repeat(513));
         let error = bad.check().unwrap_err();
         assert_eq!(error.problems.len(), 3);
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_when_makes_a_schedule_and_an_error_names_it() {
+    fn parse_reads_every_form_and_errors_name_the_schedule() {
         let parsed = |when| Schedule::parse("pulse", when);
         assert_eq!(parsed("rate(5 minutes)"), Schedule::rate("pulse", Duration::from_secs(300)));
         assert_eq!(parsed("0 6 * * *"), Schedule::cron("pulse", "0 6 * * *"));
@@ -304,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_its_stored_form() {
+    fn stored_form_is_stable() {
         let schedule = Schedule::cron("report", "0 6 * * *").unwrap().zone("Europe/Berlin").misfire(Misfire::RunAll);
         let json = serde_json::to_string(&schedule).unwrap();
         assert_eq!(

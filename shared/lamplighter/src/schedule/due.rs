@@ -1,4 +1,4 @@
-//! Which ticks to run now, when some may have been missed.
+//! The ticks to run now, when some may have been missed.
 
 use std::time::Duration;
 
@@ -11,44 +11,44 @@ use super::{Schedule, ScheduleError};
 /// Scheduler (User Guide, "Schedule types").
 pub const MISFIRE_GRACE: Duration = Duration::from_secs(60);
 
-/// The most ticks that [`Misfire::RunAll`] gives out at once.
+/// The most ticks that [`Misfire::RunAll`] returns from one call.
 pub const RUN_ALL_LIMIT: usize = 1000;
 
-/// What happens to ticks that nobody was awake for.
+/// The policy for ticks that passed while nothing was running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Misfire {
     /// However many were missed, one run makes up for them: the latest.
     #[default]
     RunOnce,
-    /// Missed runs are gone. A tick counts as missed [`MISFIRE_GRACE`] after its time; of several within the grace
+    /// Missed runs are dropped. A tick counts as missed [`MISFIRE_GRACE`] after its time; of several within the grace
     /// only the latest runs.
     Skip,
     /// Every missed run is made up for, oldest first, each under its own time and id; but no more than the latest
-    /// [`RUN_ALL_LIMIT`]. Older ones are passed over for good, so that a long sleep cannot flood a queue.
+    /// [`RUN_ALL_LIMIT`]. Older ones are passed over for good, so that a long downtime cannot flood a queue.
     RunAll,
 }
 
-/// The answer of [`Schedule::due`].
+/// The result of [`Schedule::due`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "the ticks are to be enqueued and `last_tick` to be stored"]
+#[must_use = "enqueue the ticks and store `last_tick`"]
 pub struct Due {
     /// The ticks to enqueue now, in ascending order.
     pub ticks: Vec<Timestamp>,
-    /// Up to where the schedule is settled: to be stored and passed in next time.
+    /// The time up to which the schedule is settled: store it, and pass it to the next call.
     pub last_tick: Timestamp,
     /// Whether some ticks between the old and the new `last_tick` are not run, by the misfire policy.
     pub passed_over: bool,
 }
 
 impl Schedule {
-    /// Which ticks after `last_tick` and up to `now` to enqueue, by the misfire policy. For a schedule that never
-    /// ran, `last_tick` is the time from which on it is to run, usually that of its creation.
+    /// Returns the ticks to enqueue after `last_tick` and up to `now`, by the misfire policy. For a schedule that never
+    /// ran, `last_tick` is the time from which it is to run, usually its creation.
     ///
-    /// When nothing is due, or the clock went back behind `last_tick`, the answer is empty and `last_tick` stays.
-    /// A disabled schedule gives no ticks and moves `last_tick` to `now`: what falls into a pause is not missed.
+    /// When nothing is due, or the clock went back before `last_tick`, the result is empty and `last_tick` stays. A
+    /// disabled schedule returns no ticks and moves `last_tick` to `now`: ticks during a pause are not missed.
     ///
-    /// Storing the new `last_tick` and enqueueing belong into one transaction; where that cannot be, enqueue first:
+    /// Storing the new `last_tick` and enqueueing belong in one transaction; if that is not possible, enqueue first:
     /// [`Schedule::tick_id`] makes the repetition harmless.
     ///
     /// # Errors
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missed_stretch() {
+    fn misfire_policies_after_a_missed_stretch() {
         let (last, now) = (at("2026-05-01T06:00:00Z"), at("2026-05-01T09:30:00Z"));
         let latest = at("2026-05-01T09:00:00Z");
         assert_eq!(
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_is_not_missed_and_a_clock_set_back_is_harmless() {
+    fn pauses_are_not_missed_and_the_clock_may_go_back() {
         let (last, now) = (at("2026-05-01T06:00:00Z"), at("2026-05-01T09:30:00Z"));
         let paused = hourly(Misfire::RunAll).enabled(false).due(last, now).unwrap();
         assert_eq!(paused, Due { ticks: vec![], last_tick: now, passed_over: false });

@@ -1,8 +1,8 @@
-//! What can be wrong with a schedule.
+//! Errors in schedules.
 
 use super::{CronError, RateError, WhenError, ZoneError};
 
-/// All that is wrong with one schedule.
+/// All problems of one schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("schedule `{schedule}`: {}", joined(.problems))]
 pub struct ScheduleError {
@@ -12,7 +12,7 @@ pub struct ScheduleError {
     pub problems: Vec<ScheduleProblem>,
 }
 
-/// One thing that is wrong with a schedule.
+/// One problem of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleProblem {
@@ -36,25 +36,25 @@ pub enum ScheduleProblem {
     #[error(transparent)]
     Rate(#[from] RateError),
     /// A single moment that AWS cannot express.
-    #[error("the moment must lie in the years 1970 to 9999")]
+    #[error("the moment must be in the years 1970 to 9999")]
     At,
-    /// The arguments of the job that it starts.
+    /// The arguments of the job that it starts cannot be written as JSON.
     #[error("the arguments of {job} cannot be written as JSON: {reason}")]
     Arguments {
         /// The job's name.
         job: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// Arguments that the job that it starts does not take.
+    /// The arguments do not fit the job that it starts.
     #[error("the arguments do not fit {job}: {reason}")]
     Misfit {
         /// The job's name.
         job: String,
-        /// What is wrong.
+        /// The problem.
         reason: String,
     },
-    /// A text that says no single moment.
+    /// A text that is not a single moment.
     #[error("{0}")]
     When(WhenError),
 }

@@ -1,4 +1,4 @@
-//! Which platform feature carries a schedule on AWS.
+//! The AWS feature that runs a schedule.
 
 use jiff::tz::Offset;
 
@@ -6,7 +6,7 @@ use super::when::round_up;
 use super::zone::{UTC, check_form, is_utc};
 use super::{Schedule, ScheduleError, ScheduleProblem, When};
 
-/// How a schedule is expressed on AWS.
+/// A schedule as expressed on AWS.
 ///
 /// A rule is enough for cron in UTC and for a rate; a time zone or a single moment needs EventBridge Scheduler
 /// (Amazon EventBridge User Guide, "Creating a rule that runs on a schedule"; EventBridge Scheduler User Guide,
@@ -28,8 +28,8 @@ pub enum EventBridge {
 }
 
 impl EventBridge {
-    /// What the name of a deployed schedule begins with in EventBridge Scheduler. It tells those from schedules that were
-    /// made at run time, with which they share a group.
+    /// The prefix of a deployed schedule's name in EventBridge Scheduler. It distinguishes deployed schedules from
+    /// those created at run time, which are in the same group.
     pub const DEPLOYED: &str = "deployed-";
 
     /// The schedule expression.
@@ -41,8 +41,8 @@ impl EventBridge {
 }
 
 impl Schedule {
-    /// What to create on AWS for this schedule. Needs no time zone database, and so does not prove that the zone
-    /// exists: that is [`Schedule::check`]'s part.
+    /// Returns what to create on AWS for this schedule. It needs no time zone database, so it does not check that the
+    /// zone exists: [`Schedule::check`] does.
     ///
     /// # Errors
     ///

@@ -1,12 +1,13 @@
-//! When a job runs by itself: cron expressions, rates and single moments, in a time zone.
+//! Schedules: cron expressions, rates and single moments, in a time zone.
 //!
 //! A [`Schedule`] is plain data and its arithmetic is pure: every method takes the time as a parameter, reads no
 //! clock and keeps no state, so two processes that ask the same question get the same answer. The embedded engine
-//! asks [`Schedule::due`]; the AWS backend asks [`Schedule::eventbridge`] which platform feature carries the
-//! schedule and under which expression.
+//! asks [`Schedule::due`]; the AWS backend asks [`Schedule::eventbridge`] which platform feature runs the schedule and
+//! under which expression.
 //!
 //! Cron is accepted in two dialects, Unix (five fields) and AWS (six fields with `?`), and translated *exactly* in
-//! both directions. What the other dialect cannot say is an error that tells how to repair it, never an approximation.
+//! both directions. What the other dialect cannot express is an error that says how to repair it, never an
+//! approximation.
 //!
 //! ```
 //! use std::time::Duration;
@@ -30,11 +31,11 @@
 //! - A local time that happens twice (autumn) **runs once, at its first occurrence**.
 //!
 //! Amazon EventBridge Scheduler documents the first rule, and of the second that a schedule "runs only once" when time
-//! shifts backwards (User Guide, "Schedule types", section "Daylight savings time on EventBridge Scheduler"). Two things
-//! are our reading of that, and not said there: that it is the first occurrence which runs, and that the rule holds for
-//! each local time of every expression, `*/5 * * * *` too, which then pauses for the repeated hour. The embedded engine
-//! does so, and next runs are computed so. What must run at a steady pace belongs in UTC (the default) or in a [`Rate`],
-//! which counts elapsed time and knows no zone.
+//! shifts backwards (User Guide, "Schedule types", section "Daylight savings time on EventBridge Scheduler"). Two
+//! things are our interpretation and not stated there: that the first occurrence runs, and that the rule holds for each
+//! local time of every expression, `*/5 * * * *` too, which then pauses for the repeated hour. The embedded engine
+//! works this way, and next runs are computed this way. A job that must run at a steady pace belongs in UTC (the
+//! default) or in a [`Rate`], which counts elapsed time and knows no zone.
 
 mod cron;
 mod definition;

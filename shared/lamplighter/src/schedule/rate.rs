@@ -1,4 +1,4 @@
-//! A steady pace.
+//! A fixed rate.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,14 +13,14 @@ const DAY: u32 = 24 * HOUR;
 /// Ten years, leap days left out: longer is a typing error, and arithmetic on it can never overflow.
 const MAX: u32 = 3650 * DAY;
 
-/// Every so many seconds, from 1 second to 3650 days.
+/// An interval in whole seconds, from 1 second to 3650 days.
 ///
-/// **Ticks are the multiples of the rate since 1970-01-01T00:00:00Z**, so that processes which never spoke to each
-/// other agree on them: `rate(1 hour)` ticks on the hour, `rate(7 days)` on Thursdays at midnight UTC. EventBridge
-/// counts from the moment the rule was made instead; there the ticks have the same distance but another phase.
+/// **Ticks are the multiples of the rate since 1970-01-01T00:00:00Z**, so that processes agree on them without
+/// communicating: `rate(1 hour)` ticks on the hour, `rate(7 days)` on Thursdays at midnight UTC. EventBridge counts
+/// from the creation of the rule instead; there the ticks have the same interval but another phase.
 ///
-/// The text form is AWS's, `rate(5 minutes)`, and also knows seconds, which only the embedded backend can keep.
-/// Equal rates have the same text: `rate(60 minutes)` is shown as `rate(1 hour)`.
+/// The text form is AWS's, `rate(5 minutes)`, and also knows seconds, which only the embedded backend supports. Equal
+/// rates have the same text: `rate(60 minutes)` is shown as `rate(1 hour)`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Rate {
@@ -39,7 +39,7 @@ pub enum RateError {
         /// The text as given.
         text: String,
     },
-    /// AWS wants `1 minute` and `5 minutes` (EventBridge User Guide, "Rate expressions").
+    /// AWS requires `1 minute` and `5 minutes` (EventBridge User Guide, "Rate expressions").
     #[error("rate `{text}`: the unit of 1 is singular and of every other number plural; write `{repaired}`")]
     Plural {
         /// The text as given.
@@ -50,10 +50,10 @@ pub enum RateError {
     /// Below a second, above 3650 days, or not whole seconds.
     #[error("rate of {given}: it must be whole seconds, from 1 second to 3650 days")]
     Range {
-        /// What was asked for.
+        /// The requested rate.
         given: String,
     },
-    /// AWS knows whole minutes only.
+    /// AWS supports whole minutes only.
     #[error(
         "{rate}: EventBridge runs at most once a minute and in whole minutes; only the embedded backend can keep this rate"
     )]
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_and_shows() {
+    fn parses_and_formats() {
         for (text, seconds, shown) in [
             ("rate(1 minute)", 60, "rate(1 minute)"),
             (" rate( 5  minutes ) ", 300, "rate(5 minutes)"),

@@ -1,4 +1,4 @@
-//! The three ways to say when.
+//! The three forms of a schedule's times.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,19 +15,19 @@ use crate::moment;
 /// When a schedule fires: by cron expression, at a rate, or once.
 ///
 /// The text form, which is also the serialised one, is the cron expression as written, `rate(5 minutes)`, or
-/// `at(2026-05-01T06:00:00Z)`. Reading the text gives an equal value.
+/// `at(2026-05-01T06:00:00Z)`. Parsing the text returns an equal value.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum When {
     /// At the local times that an expression names.
     Cron(Cron),
-    /// At a steady pace.
+    /// At a fixed rate.
     Rate(Rate),
     /// Once. A fraction of a second is rounded up: never too early.
     At(Timestamp),
 }
 
-/// Why a text does not say when.
+/// Why a text is not a valid [`When`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WhenError {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_is_told_apart() {
+    fn parse_distinguishes_the_forms() {
         assert!(matches!(When::parse("rate(5 minutes)"), Ok(When::Rate(_))));
         assert!(matches!(When::parse("@daily"), Ok(When::Cron(_))));
         assert!(matches!(When::parse("cron(0 6 * * ? *)"), Ok(When::Cron(_))));

@@ -6,14 +6,14 @@ use jiff::tz::TimeZone;
 /// `ScheduleExpressionTimezone`).
 const MAX_LENGTH: usize = 50;
 
-/// Files beside the zones: the machine's own zone, the rules for it, what `zic` calls a machine that has none, and an
-/// area nobody knows (`tzfile(5)`, `zic(8)`, and the files `factory` and `etcetera` of the database).
+/// Files in the database that are not zones: the machine's own zone, its rules, `zic`'s name for a machine without a
+/// zone, and an unknown area (`tzfile(5)`, `zic(8)`, and the files `factory` and `etcetera` of the database).
 const NO_ZONES: [&str; 5] = ["localtime", "posixrules", "leapseconds", "Factory", "Etc/Unknown"];
 
-/// Folders in which the whole database lies again, without and with leap seconds.
+/// Folders with copies of the whole database, without and with leap seconds.
 const COPIES: [&str; 2] = ["posix", "right"];
 
-/// The zone of a schedule that names none.
+/// The default zone of a schedule.
 pub(super) const UTC: &str = "UTC";
 
 /// Why a time zone cannot be used.
@@ -32,7 +32,7 @@ pub enum ZoneError {
         /// The name as given.
         name: String,
     },
-    /// Known under another spelling; AWS minds the case.
+    /// Known under another spelling; AWS is case-sensitive.
     #[error("time zone `{name}` is spelled `{spelled}`")]
     Spelling {
         /// The name as given.
@@ -40,9 +40,9 @@ pub enum ZoneError {
         /// The name in the database.
         spelled: String,
     },
-    /// A file of a zone database that is no zone of IANA's, or that is another on each machine.
+    /// A file of a zone database that is not an IANA zone, or that differs between machines.
     #[error(
-        "`{name}` lies in the machine's zone database but is no time zone; use an IANA name such as `Europe/Berlin`"
+        "`{name}` is a file of the machine's zone database but not a time zone; use an IANA name such as `Europe/Berlin`"
     )]
     NoZone {
         /// The name as given.
@@ -59,12 +59,12 @@ pub enum ZoneError {
     },
 }
 
-/// Whether the name stands for UTC, for which no database is needed and an EventBridge rule will do.
+/// Returns whether the name means UTC, which needs no database and fits an EventBridge rule.
 pub(super) fn is_utc(name: &str) -> bool {
     name == UTC || name == "Etc/UTC"
 }
 
-/// Tells whether the name could be a zone's, without a database.
+/// Checks the form of the name, without a database.
 pub(super) fn check_form(name: &str) -> Result<(), ZoneError> {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte);
     if !(1..=MAX_LENGTH).contains(&name.len()) || !name.bytes().all(fits) {

@@ -222,7 +222,9 @@ impl<'a> Batch<'a> {
         let context = Context::new(context::Inner {
             id: job.ready.id.clone(),
             message: job.ready.message.clone(),
+            fetched_args: OnceLock::new(),
             queue: job.ready.delivery.queue.clone(),
+            receives: if job.ready.delivery.receipt.is_empty() { 0 } else { job.ready.delivery.receive_count },
             token: job.token,
             max_attempts: options.retry.max_attempts(),
             deadline: end_at,
@@ -268,7 +270,7 @@ impl<'a> Batch<'a> {
     fn end(&mut self, running: Running, end: AttemptEnd) {
         self.running_now -= 1;
         let Running { job, mut rest, context, started_at, .. } = running;
-        let (decision, action) = self.worker.decide(&job, end);
+        let (decision, action) = self.worker.decide(&job, context.args(), end);
         if action != MessageAction::Ack
             && let Some(head) = rest.pop_front()
         {
@@ -306,7 +308,7 @@ impl<'a> Batch<'a> {
     fn hand_back(&mut self, lane: Lane) {
         let now = self.worker.env.now();
         for job in [lane.head].into_iter().chain(lane.rest) {
-            let (decision, _) = self.worker.decide(&job, AttemptEnd::HandedBack);
+            let (decision, _) = self.worker.decide(&job, &job.ready.message.args, AttemptEnd::HandedBack);
             self.ended.push(EndedAttempt {
                 job,
                 started_at: None,
@@ -354,22 +356,17 @@ fn attempt(
     end_at: Instant,
 ) -> impl Future<Output = AttemptEnd> + Send + 'static {
     let handler = job.ready.route.handler.clone();
-    let message = job.ready.message.clone();
     async move {
         let watched = context.clone();
         let run = async move {
-            let args = match &message.args_at {
-                None => None,
-                Some(reference) => {
-                    // Boxed, since few jobs have their arguments elsewhere, and each would carry it along.
-                    match Box::pin(fetch(payloads.as_deref(), reference, end_at.saturating_duration_since(now))).await {
-                        Ok(args) => Some(args),
-                        Err(error) => return AttemptEnd::NoArguments(error),
-                    }
+            if let Some(reference) = &context.message().args_at {
+                // Boxed, since few jobs have their arguments elsewhere, and each would carry it along.
+                match Box::pin(fetch(payloads.as_deref(), reference, end_at.saturating_duration_since(now))).await {
+                    Ok(args) => context.args_were_fetched(args),
+                    Err(error) => return AttemptEnd::NoArguments(error),
                 }
-            };
-            let args = args.as_deref().unwrap_or(&message.args);
-            match handler.as_ref().map(|handler| handler(args, context)) {
+            }
+            match handler.as_ref().map(|handler| handler(context)) {
                 Some(Ok(future)) => AttemptEnd::Returned(future.await),
                 Some(Err(error)) => AttemptEnd::BadArguments(error),
                 None => AttemptEnd::HandedBack,

@@ -1,5 +1,5 @@
-//! Writing down how attempts ended. Bookkeeping never decides a job's fate: when the store cannot take a settlement, it
-//! travels as a message and is applied later, and the handler is not run again for it.
+//! Recording how attempts ended. A failed write never changes a job's outcome: when the store cannot take a settlement,
+//! it is sent as a message and applied later, and the handler is not run again for it.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Inner, Report,
-    budget::{Budget, told},
+    budget::{Budget, callee_deadline},
     carried::Carrier,
     intake::Claimed,
 };
@@ -28,23 +28,23 @@ pub(super) struct EndedAttempt {
     pub(super) decision: Decision,
     pub(super) action: MessageAction,
     pub(super) progress: Option<Progress>,
-    /// What comes after it in its FIFO group, and waits for it to be settled.
+    /// The jobs behind it in its FIFO group, which wait for it to be settled.
     pub(super) behind: VecDeque<Claimed>,
 }
 
-/// What is known after jobs were settled.
+/// The result of settling jobs.
 #[derive(Default)]
 pub(super) struct Recorded {
     pub(super) reports: Vec<Report>,
-    /// What others may want to hear.
+    /// The events to publish.
     pub(super) events: Vec<Event>,
-    /// What comes after jobs in their FIFO groups, and whether such a job's message is deleted.
+    /// The jobs behind settled ones in their FIFO groups, and whether the settled one's message is deleted.
     pub(super) behind: Vec<(VecDeque<Claimed>, bool)>,
 }
 
 impl Recorded {
     /// The outcome counts. `done`: the message is settled too.
-    fn stands(&mut self, ended: EndedAttempt, done: bool) {
+    fn applied(&mut self, ended: EndedAttempt, done: bool) {
         self.events.extend(ended.event());
         self.report(ended, done);
     }
@@ -60,15 +60,15 @@ impl Recorded {
     }
 }
 
-/// Pauses between tries to reach a store that is away. After the last, the settlement is sent as a message.
+/// Pauses between tries to reach a store that is unavailable. After the last, the settlement is sent as a message.
 const STORE_RETRIES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
-/// Settlements of one call to the queue: what such a call has sent is known, whatever comes of the next.
-const CARRIED_AT_ONCE: usize = 50;
-/// Such calls under way at once.
-const CARRYING_AT_ONCE: usize = 4;
+/// Settlements per call to the queue: the result of one call is known even if the next one fails.
+const CARRIED_PER_CALL: usize = 50;
+/// How many such calls run concurrently.
+const CONCURRENT_CALLS: usize = 4;
 
 impl Inner {
-    /// Writes down what has ended, in one call, and gives the answers for the host.
+    /// Records ended attempts, in one call, and returns the answers for the host.
     pub(super) async fn settle(&self, ended: Vec<EndedAttempt>, budget: Budget) -> Recorded {
         let mut settled = Recorded { reports: Vec::with_capacity(ended.len()), ..Recorded::default() };
         let mut tracked = Vec::with_capacity(ended.len());
@@ -77,7 +77,7 @@ impl Inner {
             if ended.job.tracked {
                 tracked.push(ended);
             } else {
-                settled.stands(ended, false);
+                settled.applied(ended, false);
             }
         }
         if let Some(store) = self.backend.store.as_ref().filter(|_| !tracked.is_empty()) {
@@ -86,7 +86,7 @@ impl Inner {
         settled
     }
 
-    /// Tells others what has ended. Nobody's fate depends on it: what cannot be told now is only logged.
+    /// Publishes events. No outcome depends on it: a failure is only logged.
     pub(super) async fn publish(&self, events: Vec<Event>, by: Instant) {
         let Some(port) = self.backend.events.as_ref() else { return };
         let ids = events.iter().map(|event| event.id.to_string()).collect::<Vec<_>>().join(", ");
@@ -102,20 +102,20 @@ impl Inner {
         let last = budget.settle_by();
         for pause in STORE_RETRIES.into_iter().map(Some).chain([None]) {
             let now = Instant::now();
-            // A try gets half of the store's time: it may be the connection that is dead, and not the store.
+            // A try gets half of the store's time: the connection may be dead rather than the store.
             let by = if pause.is_some() { now + last.saturating_duration_since(now) / 2 } else { last };
             let requests = open.iter().map(|ended| ended.settle(&self.host)).collect();
-            let answers = timeout_at(by, store.settle(requests, told(by))).await;
+            let answers = timeout_at(by, store.settle(requests, callee_deadline(by))).await;
             let silent = answers.is_err();
             let mut answers = answers.unwrap_or_default().into_iter();
             let mut failed = Vec::new();
             for mut ended in open {
                 match answers.next() {
-                    Some(Ok(ports::CompletionResult::Applied { message_done })) => settled.stands(ended, message_done),
+                    Some(Ok(ports::CompletionResult::Applied { message_done })) => settled.applied(ended, message_done),
                     Some(Ok(ports::CompletionResult::Fenced(state))) => {
                         let (id, attempt) = (&ended.job.ready.id, ended.job.token.attempt);
-                        // Ended by someone else: the message has done its work. Otherwise it belongs to the new owner; and
-                        // that of a job that has failed may still have to be dead-lettered.
+                        // If the job has ended elsewhere, its message is done. Otherwise it belongs to the new owner;
+                        // and the message of a failed job may still have to be dead-lettered.
                         let over = matches!(state, Some(JobState::Succeeded | JobState::Cancelled));
                         ended.action = if over { MessageAction::Ack } else { MessageAction::Release(None) };
                         tracing::warn!(
@@ -125,8 +125,8 @@ impl Inner {
                         settled.report(ended, false);
                     }
                     Some(Err(error)) => failed.push((ended, error)),
-                    None if silent => failed.push((ended, StoreError::unavailable("the store gave no answer in time"))),
-                    None => failed.push((ended, StoreError::unavailable("the store gave no answer"))),
+                    None if silent => failed.push((ended, StoreError::unavailable("the store did not answer in time"))),
+                    None => failed.push((ended, StoreError::unavailable("the store returned no answer"))),
                 }
             }
             if failed.is_empty() {
@@ -156,11 +156,11 @@ impl Inner {
         }
         let mut calls = Vec::new();
         while !submissions.is_empty() {
-            let rest = submissions.split_off(submissions.len().min(CARRIED_AT_ONCE));
+            let rest = submissions.split_off(submissions.len().min(CARRIED_PER_CALL));
             calls.push(self.send(std::mem::replace(&mut submissions, rest), budget.answers_end));
         }
         let sent: Vec<Result<(), String>> =
-            stream::iter(calls).buffered(CARRYING_AT_ONCE).flat_map(stream::iter).collect().await;
+            stream::iter(calls).buffered(CONCURRENT_CALLS).flat_map(stream::iter).collect().await;
         let mut sent = sent.into_iter();
         for ((mut ended, _), action) in failed.into_iter().zip(actions) {
             let answer = match action {
@@ -170,10 +170,10 @@ impl Inner {
             match answer {
                 Ok(action) => {
                     ended.action = action;
-                    settled.stands(ended, false);
+                    settled.applied(ended, false);
                 }
                 Err(error) => {
-                    // Neither store nor queue: nothing is left but to let the job come again when its lease has ended.
+                    // Neither store nor queue: the job can only run again when its lease has ended.
                     let id = &ended.job.ready.id;
                     tracing::error!(%id, error, "settlement neither written nor sent; the job will run again");
                     ended.action = MessageAction::Release(None);
@@ -183,7 +183,7 @@ impl Inner {
         }
     }
 
-    /// Sends some settlements; says of each whether it is known to be sent.
+    /// Sends some settlements, and returns for each whether it is known to be sent.
     async fn send(&self, submissions: Vec<EnqueueRequest>, by: Instant) -> Vec<Result<(), String>> {
         let count = submissions.len();
         match timeout_at(by, self.backend.queues.send(submissions)).await {
@@ -212,7 +212,7 @@ impl Inner {
                 tracing::error!(job = name, %id, attempt, ms, outcome = outcome.as_str(), %error, "job failed");
             }
             Decision::Released { delay } => {
-                tracing::info!(job = name, %id, attempt, ms, delay_s = delay.as_secs_f64(), "job put back");
+                tracing::info!(job = name, %id, attempt, ms, delay_s = delay.as_secs_f64(), "job released");
             }
         }
     }

@@ -1,5 +1,5 @@
-//! How an invocation's time is shared out: no call to a store, a queue or a bus is awaited for longer than its share, and
-//! each share leaves time for what is done when the call gives no answer.
+//! The division of an invocation's time: no call to a store, a queue or a bus is awaited for longer than its share, and
+//! each share leaves time to handle a call that does not answer.
 //!
 //! ```text
 //! began                                        handlers_end  cut_off       answers_end  deadline
@@ -16,20 +16,20 @@ pub(super) struct Budget {
     pub(super) began: Instant,
     /// No handler runs beyond this.
     pub(super) handlers_end: Instant,
-    /// A handler that blocks its thread does not hear of its end; it is left behind here.
+    /// A handler that blocks its thread cannot be stopped; it is abandoned here.
     pub(super) cut_off: Instant,
-    /// The last answer is given here. What is left until the deadline belongs to the host, which acts on it.
+    /// The last answer is returned here. The time left until the deadline belongs to the host, which acts on it.
     pub(super) answers_end: Instant,
     pub(super) deadline: Instant,
 }
 
-/// Time kept back before the deadline: a tenth of what there is, between these two.
+/// Time reserved before the deadline: a tenth of the whole, between these two.
 const MARGIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// What a lease has beyond the deadline of its invocation: the host may still be settling when it comes.
+/// How long a lease outlasts its invocation's deadline: the host may still be settling then.
 const LEASE_GRACE: Duration = Duration::from_secs(5);
-/// The longest that a store gets for one claim or settlement of a batch.
+/// The longest time that a store has for one claim or settlement of a batch.
 const LONGEST_CALL: Duration = Duration::from_secs(20);
-/// The longest that a store gets for settlements that came as messages.
+/// The longest time that a store has for settlements that came as messages.
 const LONGEST_CARRIED: Duration = Duration::from_secs(10);
 
 impl Budget {
@@ -40,23 +40,22 @@ impl Budget {
         Self { began, handlers_end, cut_off: handlers_end + margin / 4, answers_end: deadline - margin / 4, deadline }
     }
 
-    /// Until when a claim may take: half of the time, since a job that is claimed later could hardly run any more.
+    /// The deadline of a claim: half of the time, since a job that is claimed later could hardly run any more.
     pub(super) fn claim_by(&self) -> Instant {
         self.half_until(self.handlers_end, LONGEST_CALL)
     }
 
-    /// Until when settlements that came as messages may take. Nobody's answer waits for them.
+    /// The deadline of settlements that came as messages. No answer waits for them.
     pub(super) fn carried_by(&self) -> Instant {
         self.half_until(self.handlers_end, LONGEST_CARRIED)
     }
 
-    /// Until when a store may take a settlement: half of what is left, the other half is kept for sending it as a
-    /// message.
+    /// The deadline of a settlement: half of the time left; the other half is reserved for sending it as a message.
     pub(super) fn settle_by(&self) -> Instant {
         self.half_until(self.answers_end, LONGEST_CALL)
     }
 
-    /// How long the leases of this invocation's jobs are held from now on.
+    /// The time left on the leases of this invocation's jobs.
     pub(super) fn lease_left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now()) + LEASE_GRACE
     }
@@ -67,8 +66,8 @@ impl Budget {
     }
 }
 
-/// What of a share the called one is told: a little less, so that its own answer comes before ours.
-pub(super) fn told(by: Instant) -> Instant {
+/// The deadline to pass to a callee: a little earlier, so that its answer comes before ours.
+pub(super) fn callee_deadline(by: Instant) -> Instant {
     by - by.saturating_duration_since(Instant::now()) / 8
 }
 
@@ -86,7 +85,7 @@ mod tests {
             let ordered = [began, handlers_end, cut_off, answers_end, deadline];
             assert!(ordered.is_sorted(), "{milliseconds} ms: {ordered:?}");
             assert!(budget.claim_by() <= handlers_end && budget.settle_by() <= answers_end);
-            assert!(told(budget.settle_by()) <= budget.settle_by());
+            assert!(callee_deadline(budget.settle_by()) <= budget.settle_by());
         }
         let budget = Budget::new(began, began + Duration::from_secs(900));
         assert_eq!(budget.claim_by(), began + LONGEST_CALL);

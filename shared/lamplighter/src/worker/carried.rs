@@ -1,12 +1,12 @@
-//! Settlements that travel as messages, because the store could not take them when they were made.
+//! Settlements sent as messages, because the store could not take them when they were made.
 //!
-//! What must not be overtaken travels together. An attempt that is followed by another delivery of its job (a retry, a
-//! dead letter, a job that was put back) has its settlement sent *on the job's own message*, which takes the place of the
-//! one that was received: whoever receives it applies the settlement first and claims the job then. A success is
-//! followed by nothing, and its settlement travels by itself, without the arguments.
+//! A job's next delivery must not overtake its settlement. If an attempt is followed by another delivery of its job (a
+//! retry, a dead letter, a job that was released), its settlement is sent *on the job's own message*, which replaces
+//! the one that was received: its receiver applies the settlement first and then claims the job. A success is followed
+//! by nothing, so its settlement is sent in a message of its own, without the arguments.
 //!
-//! On a FIFO queue a new message would come behind its group, so there every settlement travels by itself, and the
-//! job's message stays where it is.
+//! On a FIFO queue a new message would come behind its group, so there every settlement has a message of its own, and
+//! the job's message stays where it is.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use tokio::time::timeout_at;
 use super::{
     Inner, Report,
     bookkeeping::EndedAttempt,
-    budget::{Budget, told},
+    budget::{Budget, callee_deadline},
     intake::{Admitted, HeldGroups, Ready, back_off},
 };
 use crate::{
@@ -27,19 +27,19 @@ use crate::{
     ports::{Completion, CompletionResult, Decision, EnqueueRequest, StoreError},
 };
 
-/// The internal message that carries a settlement by itself.
+/// The job name of an internal message that carries only a settlement.
 pub(crate) const SETTLE_JOB: &str = "lamplighter.settle";
 /// The field of a job's message that carries the settlement of its last attempt.
 const SETTLEMENT: &str = "lamplighter.settlement";
-/// What the groups of settlements on FIFO queues begin with. Each has its own: it must wait neither for the job that it
-/// settles nor for another one.
+/// The prefix of the message groups of settlements on FIFO queues. Each settlement has its own group: it must wait
+/// neither for the job that it settles nor for another one.
 const GROUP: &str = "lamplighter.settle";
-/// How long a job's message is hidden beyond its lease while its settlement travels beside it: longer than that is put off
-/// when the store is away.
+/// How long a job's message is hidden beyond its lease while its settlement is in another message: longer than that
+/// settlement is delayed when the store is unavailable.
 const BEHIND: Duration = Duration::from_secs(70);
-/// The longest that a settlement is put off.
-const LONGEST_REST: Duration = Duration::from_secs(8);
-/// How soon a settlement is tried again: the store was away just now. The job itself waits for its own time after that.
+/// The longest delay of a settlement.
+const LONGEST_DELAY: Duration = Duration::from_secs(8);
+/// How soon a settlement is tried again after the store was unavailable. The job itself then waits for its own time.
 const SOON: Duration = Duration::from_secs(2);
 
 /// A settlement that came as a message.
@@ -48,18 +48,18 @@ pub(super) struct Carried {
     on: On,
 }
 
-/// What it came on.
+/// The message that carried it.
 enum On {
     /// A message of its own.
-    Itself(Delivery),
+    Own(Delivery),
     /// The message of its job, which is claimed when the settlement is applied.
     Job(Box<Ready>),
 }
 
-/// A settlement on its way.
+/// A settlement to be sent as a message.
 pub(super) struct Carrier {
     pub(super) submission: EnqueueRequest,
-    /// What is done to the message that was received, once this one is taken.
+    /// The action on the message that was received, once this one is accepted.
     pub(super) action: MessageAction,
 }
 
@@ -69,18 +69,18 @@ impl Carried {
         &self.settle.id
     }
 
-    /// The settlement that a message carries by itself.
-    pub(super) fn by_itself(message: &Message, delivery: &Delivery) -> Result<Self, serde_json::Error> {
+    /// The settlement in a message of its own.
+    pub(super) fn on_own_message(message: &Message, delivery: &Delivery) -> Result<Self, serde_json::Error> {
         let settle = serde_json::from_str(message.args.get())?;
-        Ok(Self { settle, on: On::Itself(delivery.clone()) })
+        Ok(Self { settle, on: On::Own(delivery.clone()) })
     }
 
-    /// The settlement of a job's last attempt, which `raw` on the job's message holds. `Err`: it is none of this job,
-    /// which comes back.
+    /// The settlement of a job's last attempt, from `raw` on the job's message. `Err` returns the job: the settlement
+    /// belongs to another one.
     pub(super) fn on_job(raw: &RawValue, mut ready: Box<Ready>) -> Result<Self, Box<Ready>> {
         match serde_json::from_str::<Completion>(raw.get()) {
             Ok(mut settle) if settle.id == ready.id => {
-                ready.stands_for = Some(settle.message_id.clone());
+                ready.replaces = Some(settle.message_id.clone());
                 settle.receipt.clone_from(&ready.delivery.receipt);
                 Ok(Self { settle, on: On::Job(ready) })
             }
@@ -90,25 +90,25 @@ impl Carried {
 
     fn delivery(&self) -> &Delivery {
         match &self.on {
-            On::Itself(delivery) => delivery,
+            On::Own(delivery) => delivery,
             On::Job(ready) => &ready.delivery,
         }
     }
 }
 
-/// Whether a message carries a settlement that has not been applied yet: it must reach a worker.
+/// Returns whether a message carries a settlement that has not been applied yet: it must reach a worker.
 #[must_use]
 pub fn carries_settlement(message: &Message) -> bool {
     message.job == SETTLE_JOB || message.extra.contains_key(SETTLEMENT)
 }
 
-/// Takes the settlement off a job's message.
+/// Removes the settlement from a job's message.
 pub(super) fn take_off(message: &mut Message) -> Option<Box<RawValue>> {
     message.extra.remove(SETTLEMENT)
 }
 
-/// A body as its sender sent it: a job's message may carry the settlement of its last attempt, which nobody who looks at
-/// a dead letter asked for.
+/// A body as its sender sent it: without the settlement of its last attempt, which is of no use to readers of a dead
+/// letter.
 #[must_use]
 pub fn body_as_sent(body: &str) -> Cow<'_, str> {
     if !body.contains(SETTLEMENT) {
@@ -124,10 +124,10 @@ pub fn body_as_sent(body: &str) -> Cow<'_, str> {
 impl Inner {
     /// The message that carries the settlement of an attempt.
     pub(super) fn carrier(&self, ended: &EndedAttempt, budget: Budget) -> Option<Carrier> {
-        self.on_next_message(ended).or_else(|| self.by_itself(ended, budget))
+        self.on_next_message(ended).or_else(|| self.on_own_message(ended, budget))
     }
 
-    /// On the job's own next message, where one follows and has room for it.
+    /// On the job's own next message, if one follows and has room for it.
     fn on_next_message(&self, ended: &EndedAttempt) -> Option<Carrier> {
         let EndedAttempt { job, decision, .. } = ended;
         let delay = match decision {
@@ -135,7 +135,7 @@ impl Inner {
             Decision::Retry { delay, .. } | Decision::Released { delay } => *delay,
             Decision::Failed { .. } => SOON,
         };
-        // Nobody sent a message of a job that was handed over directly.
+        // A job that was handed over directly has no message.
         if job.ready.delivery.group.is_some() || job.ready.delivery.receipt.is_empty() {
             return None;
         }
@@ -149,14 +149,14 @@ impl Inner {
         Some(Carrier { submission: self.submission(ended, message, due_at), action: MessageAction::Ack })
     }
 
-    fn by_itself(&self, ended: &EndedAttempt, budget: Budget) -> Option<Carrier> {
+    fn on_own_message(&self, ended: &EndedAttempt, budget: Budget) -> Option<Carrier> {
         let mut message = Message::new(SETTLE_JOB, to_raw_value(&ended.settle(&self.host)).ok()?).ok()?;
         message.enqueued_at = Some(self.env.now());
         let mut submission = self.submission(ended, message, None);
         if ended.job.ready.delivery.group.is_some() {
             submission.group = Some(format!("{GROUP}.{:016x}", self.env.random.next_u64()).into());
         }
-        // Its job's message stays, and is not to come first.
+        // The job's message stays on the queue, and must not be delivered first.
         let last = budget.lease_left() + BEHIND;
         let action = match &ended.action {
             MessageAction::Retry(delay) => MessageAction::Retry((*delay).max(last)),
@@ -172,7 +172,7 @@ impl Inner {
         mut message: Message,
         due_at: Option<jiff::Timestamp>,
     ) -> EnqueueRequest {
-        // An id of its own: where a queue tells duplicates by ids, this is none of the message that it follows.
+        // An id of its own: a queue that detects duplicates by id must not take it for the message that it follows.
         let id = JobId::generate(&self.env);
         message.id.get_or_insert_with(|| id.clone());
         EnqueueRequest {
@@ -186,8 +186,8 @@ impl Inner {
         }
     }
 
-    /// Applies settlements that came as messages, all in one call, and then claims the jobs on whose messages they came,
-    /// and `behind`, which are not to overtake them.
+    /// Applies settlements that came as messages, all in one call, and then claims the jobs whose messages carried
+    /// them, and `behind`, which must not overtake them.
     pub(super) async fn apply(
         &self,
         carried: Vec<Carried>,
@@ -207,15 +207,15 @@ impl Inner {
                     CompletionResult::Fenced(None)
                 }
                 Err(error) => {
-                    tracing::warn!(%id, %error, "settlement from a message not written yet");
+                    tracing::warn!(%id, %error, "settlement from a message could not be written yet");
                     let delivery = carried.delivery();
-                    let action = MessageAction::Release(Some(back_off(delivery.receive_count).min(LONGEST_REST)));
+                    let action = MessageAction::Release(Some(back_off(delivery.receive_count).min(LONGEST_DELAY)));
                     admitted.reports.push(Report::of(delivery, action));
                     continue;
                 }
             };
             match carried.on {
-                On::Itself(delivery) => {
+                On::Own(delivery) => {
                     tracing::info!(%id, ?answer, "settlement from a message");
                     admitted.reports.push(Report::of(&delivery, MessageAction::Ack));
                 }
@@ -244,12 +244,12 @@ impl Inner {
         let Some(store) = &self.backend.store else { return missing("no table is configured here") };
         let by = budget.carried_by();
         let requests = carried.iter().map(|carried| carried.settle.clone()).collect();
-        match timeout_at(by, store.settle(requests, told(by))).await {
+        match timeout_at(by, store.settle(requests, callee_deadline(by))).await {
             Ok(mut answers) => {
-                answers.resize_with(carried.len(), || Err(StoreError::unavailable("the store gave no answer")));
+                answers.resize_with(carried.len(), || Err(StoreError::unavailable("the store returned no answer")));
                 answers
             }
-            Err(_) => missing("the store gave no answer in time"),
+            Err(_) => missing("the store did not answer in time"),
         }
     }
 }
@@ -259,14 +259,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_settlement_of_another_job_is_not_taken_for_this_ones() {
+    fn take_off_removes_a_settlement_of_any_job() {
         let mut message: Message = r#"{"job":"a","lamplighter.settlement":{"id":"other"}}"#.parse().unwrap();
         assert_eq!(take_off(&mut message).unwrap().get(), r#"{"id":"other"}"#);
         assert_eq!(message.to_json(), r#"{"job":"a","args":{}}"#, "it is not kept with the record");
     }
 
     #[test]
-    fn a_dead_letter_shows_what_was_sent() {
+    fn body_as_sent_omits_the_settlement() {
         let carried = r#"{"job":"a","args":{"n":1.0},"lamplighter.settlement":{"id":"a"},"x":1}"#;
         assert_eq!(body_as_sent(carried), r#"{"job":"a","args":{"n":1.0},"x":1}"#);
         for body in [

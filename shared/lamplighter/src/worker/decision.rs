@@ -1,6 +1,8 @@
-//! What an attempt's end means: for the record, and for the message.
+//! The consequences of an attempt's end, for the record and for the message.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, fmt, time::Duration};
+
+use serde_json::value::RawValue;
 
 use super::{
     Inner,
@@ -15,7 +17,7 @@ use crate::{
     record::{AttemptOutcome, Record},
 };
 
-/// How an attempt ended, seen from outside the handler.
+/// The end of an attempt, seen from outside the handler.
 pub(super) enum AttemptEnd {
     Returned(Outcome),
     /// The arguments do not fit the job's type.
@@ -23,22 +25,22 @@ pub(super) enum AttemptEnd {
     Panicked(Box<dyn Any + Send>),
     /// After this time.
     TimedOut(Duration),
-    /// Its arguments lie elsewhere, and could not be had.
+    /// Its arguments are stored elsewhere, and could not be loaded.
     NoArguments(StoreError),
-    /// Its job was cancelled or went to another attempt, and the handler did not listen: it was dropped at its next await.
+    /// Its job was cancelled or went to another attempt, and the handler did not end: it was dropped at its next await.
     LeaseLost,
     /// Never began, or was cut off by a stopping host.
     HandedBack,
 }
 
 impl Inner {
-    /// The verdict on an attempt, and what becomes of its message.
-    pub(super) fn decide(&self, job: &Claimed, end: AttemptEnd) -> (Decision, MessageAction) {
+    /// The decision on an attempt, and the action on its message.
+    pub(super) fn decide(&self, job: &Claimed, args: &RawValue, end: AttemptEnd) -> (Decision, MessageAction) {
         let options = &job.ready.route.options;
         let retention = options.retention;
         match end {
             AttemptEnd::Returned(Ok(Some(output))) if job.tracked && output.get().len() > Record::MAX_VALUE_BYTES => {
-                // Once more would be as large again.
+                // A retry would return as much again.
                 let error = ErrorText::new(format!(
                     "returned {} bytes, and a record keeps {}: put the data into an object store and return its key",
                     output.get().len(),
@@ -49,13 +51,14 @@ impl Inner {
             AttemptEnd::Returned(Ok(output)) => {
                 (Decision::Succeeded { output, retention: retention.succeeded }, MessageAction::Ack)
             }
-            AttemptEnd::Returned(Err(error)) => self.decide_on_error(job, error),
-            AttemptEnd::BadArguments(error) => {
-                let error = ErrorText::new(format!("the arguments do not fit {}: {error}", job.ready.message.job));
-                self.fail(job, AttemptOutcome::Error, error, DeadLetterReason::BadMessage)
-            }
+            AttemptEnd::Returned(Err(error)) => self.decide_on_error(job, args, &error),
+            AttemptEnd::BadArguments(error) => self.bad_arguments(job, &error),
             AttemptEnd::Panicked(payload) => {
-                let error = ErrorText::new(format!("panicked: {}", panic_text(&*payload)));
+                let text = format!("panicked: {}", panic_text(&*payload));
+                let error = match job.ready.route.redactor(args) {
+                    Some(redactor) => ErrorText::new(redactor.text(&text)),
+                    None => ErrorText::new(text),
+                };
                 self.try_again(job, AttemptOutcome::Panic, error, None)
             }
             AttemptEnd::TimedOut(after) => {
@@ -72,16 +75,16 @@ impl Inner {
             }
             AttemptEnd::NoArguments(error) if error.kind() == StoreErrorKind::Unavailable => {
                 let delay = back_off(job.ready.delivery.receive_count);
-                tracing::warn!(id = %job.ready.id, %error, "its arguments could not be had, put back");
+                tracing::warn!(id = %job.ready.id, %error, "its arguments could not be loaded, released");
                 (Decision::Released { delay }, MessageAction::Release(Some(delay)))
             }
             AttemptEnd::NoArguments(error) => {
-                let error = ErrorText::new(format!("its arguments are not to be had: {error}"));
+                let error = ErrorText::new(format!("its arguments could not be loaded: {error}"));
                 self.fail(job, AttemptOutcome::Error, error, DeadLetterReason::BadMessage)
             }
             AttemptEnd::LeaseLost => {
                 let attempt = job.token.attempt;
-                tracing::warn!(id = %job.ready.id, attempt, "lost its lease and did not end by itself: its place goes on");
+                tracing::warn!(id = %job.ready.id, attempt, "lost its lease and did not end: its place is freed");
                 // The fence drops this.
                 (Decision::Released { delay: Duration::ZERO }, MessageAction::Release(None))
             }
@@ -91,17 +94,25 @@ impl Inner {
         }
     }
 
-    fn decide_on_error(&self, job: &Claimed, error: JobError) -> (Decision, MessageAction) {
+    fn decide_on_error(&self, job: &Claimed, args: &RawValue, error: &JobError) -> (Decision, MessageAction) {
+        let text = || error.redacted_text(job.ready.route.redactor(args).as_ref());
         match error.action {
-            error::ErrorAction::Retry => self.try_again(job, AttemptOutcome::Error, error.text(), None),
-            error::ErrorAction::RetryIn(delay) => self.try_again(job, AttemptOutcome::Error, error.text(), Some(delay)),
+            error::ErrorAction::Retry => self.try_again(job, AttemptOutcome::Error, text(), None),
+            error::ErrorAction::RetryIn(delay) => self.try_again(job, AttemptOutcome::Error, text(), Some(delay)),
             error::ErrorAction::RetryAfter(least) => {
-                let (decision, action) = self.try_again(job, AttemptOutcome::Error, error.text(), None);
+                let (decision, action) = self.try_again(job, AttemptOutcome::Error, text(), None);
                 not_before(least, decision, action)
             }
-            error::ErrorAction::Fail => self.fail(job, AttemptOutcome::Error, error.text(), DeadLetterReason::Failed),
+            error::ErrorAction::Fail => self.fail(job, AttemptOutcome::Error, text(), DeadLetterReason::Failed),
+            error::ErrorAction::BadArguments => self.bad_arguments(job, error),
             error::ErrorAction::Snooze(delay) => (Decision::Released { delay }, MessageAction::Retry(delay)),
         }
+    }
+
+    /// The text is a [`Misfit`](crate::host::Misfit)'s: it holds no value.
+    fn bad_arguments(&self, job: &Claimed, error: &dyn fmt::Display) -> (Decision, MessageAction) {
+        let error = ErrorText::new(format!("the arguments do not fit {}: {error}", job.ready.message.job));
+        self.fail(job, AttemptOutcome::Error, error, DeadLetterReason::BadMessage)
     }
 
     fn try_again(
@@ -109,13 +120,13 @@ impl Inner {
         job: &Claimed,
         outcome: AttemptOutcome,
         error: ErrorText,
-        told: Option<Duration>,
+        requested: Option<Duration>,
     ) -> (Decision, MessageAction) {
         let policy = &job.ready.route.options.retry;
         match policy.delay(job.token.attempt, self.env.random.unit()) {
             None => self.fail(job, outcome, error, DeadLetterReason::AttemptsExhausted),
             Some(delay) => {
-                let delay = told.unwrap_or(delay);
+                let delay = requested.unwrap_or(delay);
                 (Decision::Retry { outcome, error, delay }, MessageAction::Retry(delay))
             }
         }
@@ -134,7 +145,7 @@ impl Inner {
     }
 }
 
-/// Puts a retry off until `least` has passed, where its policy would try sooner.
+/// Delays a retry until `least` has passed, if its policy would try sooner.
 fn not_before(least: Duration, decision: Decision, action: MessageAction) -> (Decision, MessageAction) {
     match (decision, action) {
         (Decision::Retry { outcome, error, delay }, MessageAction::Retry(_)) => {
@@ -150,5 +161,5 @@ fn panic_text(payload: &(dyn Any + Send)) -> &str {
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("with something that is no text")
+        .unwrap_or("with a payload that is not a string")
 }

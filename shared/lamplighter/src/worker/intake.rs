@@ -1,4 +1,4 @@
-//! From deliveries to jobs that may run: parsing, refusing, claiming.
+//! Intake: parses deliveries, refuses those that cannot run, and claims the rest.
 
 use std::{borrow::Cow, collections::HashSet, sync::Arc, time::Duration};
 
@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Inner, Report,
-    budget::{Budget, told},
+    budget::{Budget, callee_deadline},
     carried::{self, Carried, SETTLE_JOB},
 };
 use crate::{
@@ -32,17 +32,17 @@ pub(super) struct Ready {
     pub(super) id: JobId,
     pub(super) message: SharedMessage,
     pub(super) route: Arc<Route>,
-    /// The message that this one stands for, since it carries the settlement of an attempt which that one had started.
-    pub(super) stands_for: Option<String>,
+    /// The message that this one replaces: it carries the settlement of an attempt that the other one started.
+    pub(super) replaces: Option<String>,
 }
 
 impl Ready {
-    /// By which the message is known to the job's record.
+    /// The id by which the job's record knows the message.
     pub(super) fn message_id(&self) -> &str {
-        self.stands_for.as_deref().unwrap_or(&self.delivery.message_id)
+        self.replaces.as_deref().unwrap_or(&self.delivery.message_id)
     }
 
-    /// What it must hold alone to run, by its job's overlap policy.
+    /// The lock that it must hold to run, by its job's overlap policy.
     fn lock(&self) -> Option<Lock> {
         let schedule = self.message.schedule.as_deref().filter(|name| is_schedule_name(name))?;
         let on_busy = match self.route.options.overlap {
@@ -52,11 +52,11 @@ impl Ready {
                 OnBusy::Cancel { reason: format!("skipped: an earlier job of schedule {schedule} was still running") }
             }
         };
-        // With the job's name: whoever can send a message can name any schedule in it.
+        // With the job's name: any sender can name any schedule in a message.
         Some(Lock { key: format!("schedule:{}:{schedule}", self.message.job), on_busy })
     }
 
-    /// What others may want to hear of it.
+    /// The event to publish about it.
     pub(super) fn event(&self, state: JobState, attempt: u32, at: Timestamp, error: Option<ErrorText>) -> Event {
         Event {
             id: self.id.clone(),
@@ -73,27 +73,27 @@ impl Ready {
 
 /// A job that may run now.
 pub(super) struct Claimed {
-    /// Boxed: it is handed on several times, and large.
+    /// Boxed: it is large, and moved several times.
     pub(super) ready: Box<Ready>,
     pub(super) token: Token,
     pub(super) checkpoint: Option<Box<RawValue>>,
     pub(super) claim_hint: Option<Box<str>>,
-    /// Whether the store has a lease for it, so that its end must be written down.
+    /// Whether the store has a lease for it, so that its end must be recorded.
     pub(super) tracked: bool,
-    /// The key of what it holds alone.
+    /// The key of the lock that it holds.
     pub(super) lock: Option<String>,
 }
 
-/// How often an unknown job is received before it is buried, and how long it rests in between, times the number of
-/// receives. During a rolling deployment an old worker meets new jobs: the new one is minutes away.
+/// How often an unknown job is received before it is dead-lettered, and the delay in between, times the number of
+/// receives. During a rolling deployment an old worker receives new jobs: the new worker is minutes away.
 const UNKNOWN_JOB_RECEIVES: u32 = 5;
-const UNKNOWN_JOB_REST: Duration = Duration::from_secs(30);
+const UNKNOWN_JOB_DELAY: Duration = Duration::from_secs(30);
 
-/// What placeholders of EventBridge Scheduler begin with (Amazon EventBridge Scheduler User Guide, "Adding context
+/// The prefix of EventBridge Scheduler's placeholders (Amazon EventBridge Scheduler User Guide, "Adding context
 /// attributes in EventBridge Scheduler").
 const PLACEHOLDER: &str = "<aws.scheduler.";
 
-/// What a batch's deliveries have become.
+/// A batch's deliveries after parsing.
 #[derive(Default)]
 pub(super) struct Received {
     pub(super) ready: Vec<Ready>,
@@ -102,14 +102,22 @@ pub(super) struct Received {
     pub(super) held: HeldGroups,
 }
 
-/// What jobs have become that asked for the right to run.
+/// A job's claim: who asks, and the store's answer, if it comes in time.
+struct Asked {
+    owner: u64,
+    /// The key of the lock that the job needs.
+    lock: Option<String>,
+    answer: Option<Result<Claim, StoreError>>,
+}
+
+/// Jobs after their claims.
 #[derive(Default)]
 pub(super) struct Admitted {
     pub(super) jobs: Vec<Claimed>,
-    /// Claimed, and not to be run now: they stand behind another of their FIFO group.
+    /// Claimed, but not to be run now: they are behind another job of their FIFO group.
     pub(super) held_back: Vec<Claimed>,
     pub(super) reports: Vec<Report>,
-    /// What others may want to hear.
+    /// The events to publish.
     pub(super) events: Vec<Event>,
 }
 
@@ -135,7 +143,7 @@ impl HeldGroups {
         }
     }
 
-    /// Notes what is done to a message. Only what is deleted lets its group go on: whether a dead letter gets to its
+    /// Notes the action on a message. Only a deleted message lets its group continue: whether a dead letter reaches its
     /// queue is known later.
     fn add(&mut self, delivery: &Delivery, action: &MessageAction) {
         if let Some(group) = &delivery.group
@@ -146,11 +154,11 @@ impl HeldGroups {
     }
 }
 
-/// What a delivery that did not run is released with: it comes back at once.
+/// The action on a delivery that did not run: it is redelivered immediately.
 pub(super) const AT_ONCE: MessageAction = MessageAction::Release(Some(Duration::ZERO));
 
 impl Inner {
-    /// Parses each body by itself, and answers at once for those that cannot run.
+    /// Parses each body separately, and answers immediately for those that cannot run.
     pub(super) fn receive(&self, deliveries: Vec<Delivery>, budget: Budget) -> Received {
         let mut received = Received { ready: Vec::with_capacity(deliveries.len()), ..Received::default() };
         for delivery in deliveries {
@@ -161,13 +169,13 @@ impl Inner {
                 match self.admit(&delivery) {
                     Ok(Admission::Job(id, mut message, route)) => {
                         let settlement = carried::take_off(&mut message);
-                        let ready = Ready { delivery, id, message: Arc::new(message), route, stands_for: None };
+                        let ready = Ready { delivery, id, message: Arc::new(message), route, replaces: None };
                         match settlement {
                             None => received.ready.push(ready),
                             Some(settlement) => match Carried::on_job(&settlement, Box::new(ready)) {
                                 Ok(carried) => received.carried.push(carried),
                                 Err(ready) => {
-                                    tracing::warn!(id = %ready.id, "a settlement that is none of this job's is left out");
+                                    tracing::warn!(id = %ready.id, "ignored a settlement that belongs to another job");
                                     received.ready.push(*ready);
                                 }
                             },
@@ -193,19 +201,19 @@ impl Inner {
             Err(error) => return Err(dead_letter(delivery, DeadLetterReason::BadMessage, &error)),
         };
         if message.job == SETTLE_JOB {
-            return match Carried::by_itself(&message, delivery) {
+            return match Carried::on_own_message(&message, delivery) {
                 Ok(carried) => Ok(Admission::Disposition(Box::new(carried))),
                 Err(error) => Err(dead_letter(delivery, DeadLetterReason::BadMessage, &Misfit::from(&error))),
             };
         }
-        // The transport's id serves where the sender gave none: better than refusing what one can run.
+        // The transport's id is used if the sender gave none: better than refusing a job that can run.
         let id = match &message.id {
             Some(id) => id.clone(),
             None => JobId::new(&delivery.message_id)
                 .map_err(|error| dead_letter(delivery, DeadLetterReason::BadMessage, &error))?,
         };
         if message.hops > MAX_HOPS {
-            let error = format!("{} jobs have begotten each other in a row, and {MAX_HOPS} is the limit", message.hops);
+            let error = format!("{} jobs enqueued each other in a chain, and the limit is {MAX_HOPS}", message.hops);
             return Err(dead_letter(delivery, DeadLetterReason::TooManyHops, &error));
         }
         let Some(route) = self.function.shared_route(&message.job) else {
@@ -225,10 +233,10 @@ impl Inner {
             return dead_letter(delivery, DeadLetterReason::UnknownJob, &error);
         }
         tracing::warn!(job, function, receives = delivery.receive_count, "unknown job, released");
-        MessageAction::Release(Some(UNKNOWN_JOB_REST * delivery.receive_count.max(1)))
+        MessageAction::Release(Some(UNKNOWN_JOB_DELAY * delivery.receive_count.max(1)))
     }
 
-    /// Asks the store, in one call, for the right to run each job; answers for those that may not.
+    /// Claims the right to run each job, in one call to the store; answers for those that may not run.
     pub(super) async fn claim(&self, ready: Vec<Ready>, mut held: HeldGroups, budget: Budget) -> Admitted {
         let mut admitted = Admitted { jobs: Vec::with_capacity(ready.len()), ..Admitted::default() };
         let Some(store) = &self.backend.store else {
@@ -237,23 +245,21 @@ impl Inner {
         };
         let now = self.env.now();
         let lease_until = now.saturating_add(budget.lease_left()).unwrap_or(Timestamp::MAX);
-        let tracked: Vec<_> = ready.iter().filter(|ready| ready.route.options.is_tracked()).collect();
-        let owners: Vec<(u64, Option<String>)> =
-            tracked.iter().map(|ready| (self.env.random.next_u64(), ready.lock().map(|lock| lock.key))).collect();
-        let request = |place: usize| self.request(tracked[place], owners[place].0, lease_until);
-        let answers = if tracked.is_empty() { Vec::new() } else { ask(&**store, tracked.len(), request, budget).await };
-        drop(tracked);
-        let mut answers = answers.into_iter();
-        let mut owners = owners.into_iter();
-        for ready in ready {
-            if !ready.route.options.is_tracked() {
+        let ask_for = |ready: &Ready| Asked {
+            owner: self.env.random.next_u64(),
+            lock: ready.lock().map(|lock| lock.key),
+            answer: None,
+        };
+        let asked = ready.iter().map(|ready| ready.route.options.is_tracked().then(|| ask_for(ready)));
+        let mut asked: Vec<_> = asked.collect();
+        self.ask(&**store, &ready, &mut asked, lease_until, budget).await;
+        for (ready, asked) in ready.into_iter().zip(asked) {
+            let Some(Asked { owner, lock, answer }) = asked else {
                 let claimed = self.unclaimed(ready);
                 admitted.put(claimed, &held);
                 continue;
-            }
-            let (owner, lock) = owners.next().unwrap_or_default();
-            let answer =
-                answers.next().unwrap_or_else(|| Err(StoreError::unavailable("the store gave no answer in time")));
+            };
+            let answer = answer.unwrap_or_else(|| Err(StoreError::unavailable("the store did not answer in time")));
             let action = match answer {
                 Ok(Claim::Run { attempt, checkpoint, claim_hint }) => {
                     let token = Token { attempt, owner };
@@ -267,6 +273,36 @@ impl Inner {
             admitted.reports.push(Report::of(&ready.delivery, action));
         }
         admitted
+    }
+
+    /// Claims jobs. Requests without an answer after half of the time are sent again under the same owners: a lease that
+    /// was granted without an answer would be an attempt that never ran.
+    async fn ask(
+        &self,
+        store: &dyn Store,
+        ready: &[Ready],
+        asked: &mut [Option<Asked>],
+        lease_until: Timestamp,
+        budget: Budget,
+    ) {
+        let (last, now) = (budget.claim_by(), Instant::now());
+        let first = now + last.saturating_duration_since(now) / 2;
+        for by in [first, last] {
+            let open = ready.iter().zip(&mut *asked).filter_map(|(ready, asked)| Some((ready, asked.as_mut()?)));
+            let open: Vec<_> = open.filter(|(_, asked)| !matches!(asked.answer, Some(Ok(_)))).collect();
+            if open.is_empty() {
+                return;
+            }
+            let requests = open.iter().map(|(ready, asked)| self.request(ready, asked.owner, lease_until)).collect();
+            let late = callee_deadline(by);
+            let answers = timeout_at(by, store.claim(requests, late)).await.unwrap_or_default();
+            for ((_, asked), answer) in open.into_iter().zip(answers) {
+                asked.answer = Some(answer);
+            }
+            if Instant::now() < late {
+                return;
+            }
+        }
     }
 
     fn request(&self, ready: &Ready, owner: u64, lease_until: Timestamp) -> ClaimRequest {
@@ -286,7 +322,7 @@ impl Inner {
         }
     }
 
-    /// What is done to the message of a job that may not run now.
+    /// The action on the message of a job that may not run now.
     fn refused(
         &self,
         ready: &Ready,
@@ -308,7 +344,7 @@ impl Inner {
             }
             Ok(Claim::DeadLetterPending { reason, error, attempts }) => {
                 tracing::warn!(job, %id, "has failed and was not dead-lettered; dead-lettered now");
-                // Whoever recorded the failure may not have told of it.
+                // The failure may have been recorded without an event being published.
                 events.push(ready.event(JobState::Failed, attempts, now, Some(error.clone())));
                 cause(reason, error)
             }
@@ -350,44 +386,15 @@ impl Inner {
     }
 }
 
-/// Asks for the right to run `count` jobs. Those for which there is no answer in half of the time are asked for once more
-/// under the same owners: a lease that was given and not told of would be an attempt that never ran.
-async fn ask(
-    store: &dyn Store,
-    count: usize,
-    request: impl Fn(usize) -> ClaimRequest,
-    budget: Budget,
-) -> Vec<Result<Claim, StoreError>> {
-    let silent = || Err(StoreError::unavailable("the store gave no answer in time"));
-    let (last, now) = (budget.claim_by(), Instant::now());
-    let first = now + last.saturating_duration_since(now) / 2;
-    let late = told(first);
-    let mut answers =
-        timeout_at(first, store.claim((0..count).map(&request).collect(), late)).await.unwrap_or_default();
-    answers.resize_with(count, silent);
-    if Instant::now() < late {
-        return answers;
-    }
-    let open: Vec<usize> = (0..count).filter(|place| answers[*place].is_err()).collect();
-    if !open.is_empty() {
-        let again = store.claim(open.iter().map(|place| request(*place)).collect(), told(last));
-        let again = timeout_at(last, again).await.unwrap_or_default();
-        for (place, answer) in open.into_iter().zip(again) {
-            answers[place] = answer;
-        }
-    }
-    answers
-}
-
 impl Admitted {
-    /// A job that may run, unless it stands behind another of its group.
+    /// Adds a job that may run, or holds it back behind another of its group.
     fn put(&mut self, claimed: Claimed, held: &HeldGroups) {
         let jobs = if held.holds(&claimed.ready.delivery) { &mut self.held_back } else { &mut self.jobs };
         jobs.push(claimed);
     }
 }
 
-/// What a body is.
+/// The content of a body.
 #[expect(clippy::large_enum_variant, reason = "a job is the usual case, and is moved once")]
 enum Admission {
     Job(JobId, Message, Arc<Route>),
@@ -417,8 +424,8 @@ pub(super) fn cause(reason: DeadLetterReason, error: ErrorText) -> MessageAction
     MessageAction::DeadLetter(DeadLetterCause { reason, error })
 }
 
-/// A scheduler that does not fill in its placeholders sends them as they are, here in place of a tick's time. Taken for
-/// one, all ticks would be one job: so the id goes, and the transport's serves.
+/// A scheduler that does not fill in its placeholders sends them verbatim, here instead of a tick's time. All ticks
+/// would then be one job: so the id is removed, and the transport's id is used.
 fn without_placeholders(body: &str) -> Cow<'_, str> {
     if !body.contains(PLACEHOLDER) {
         return Cow::Borrowed(body);
@@ -431,18 +438,18 @@ fn without_placeholders(body: &str) -> Cow<'_, str> {
     };
     let mut emptied = 0;
     for (_, value) in fields.iter_mut().filter(unfilled) {
-        // Null and not left out: a field that stands there twice stays so, and is refused.
+        // Null instead of removal: a field that occurs twice still does, and is refused.
         *value = RawValue::NULL.to_owned();
         emptied += 1;
     }
     if emptied == 0 {
         return Cow::Borrowed(body);
     }
-    tracing::warn!("a scheduler has not filled in the tick's time: its message's own id becomes the job's");
+    tracing::warn!("a scheduler did not fill in the tick's time: the message's id becomes the job's id");
     serde_json::to_string(&Members(fields)).map_or(Cow::Borrowed(body), Cow::Owned)
 }
 
-/// How long a delivery rests that could not be claimed: the store is away for a moment, or for minutes.
+/// The delay of a delivery that could not be claimed: the store may be unavailable for a moment, or for minutes.
 pub(super) fn back_off(receive_count: u32) -> Duration {
     Duration::from_secs(1 << receive_count.clamp(1, 6))
 }

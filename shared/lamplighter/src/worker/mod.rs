@@ -1,11 +1,11 @@
-//! The worker: what happens to a batch of deliveries, whatever host they come from.
+//! The worker: processes a batch of deliveries, whatever host they come from.
 //!
-//! 1. [`intake`]: each body is parsed by itself; what cannot run is dead-lettered or released at once.
-//! 2. One claim for the batch: who may run, who has ended already, who is busy elsewhere.
-//! 3. [`batch`]: jobs run beside each other, FIFO groups in order, each under its timeout, panics caught singly.
-//! 4. [`decision`]: what an attempt's end means for the record and for the message.
-//! 5. [`bookkeeping`]: jobs that end at the same time are written down in one call, each write fenced.
-//! 6. [`carried`]: what the store cannot take travels as a message, and is applied by whoever receives it.
+//! 1. [`intake`]: each body is parsed separately; a message that cannot run is dead-lettered or released immediately.
+//! 2. One claim for the batch: which jobs may run, have ended already, or run elsewhere.
+//! 3. [`batch`]: jobs run concurrently, FIFO groups in order, each under its timeout, panics caught per job.
+//! 4. [`decision`]: the consequences of an attempt's end for the record and for the message.
+//! 5. [`bookkeeping`]: jobs that end at the same time are recorded in one call, each write fenced.
+//! 6. [`carried`]: a settlement that the store cannot take is sent as a message, and applied by its receiver.
 //!
 //! Each await has its share of the time, by the [`budget`].
 
@@ -53,28 +53,28 @@ struct Inner {
     stop: Stop,
 }
 
-/// What came of one job that was handed over directly; see [`Worker::perform`].
+/// The result of one job that was handed over directly; see [`Worker::perform`].
 #[derive(Debug, Clone)]
 pub struct JobResult {
-    /// What would be done with a message that had carried the job.
+    /// The action on the message, had one carried the job.
     pub action: MessageAction,
     /// The state that its attempt led to; `None` when no handler ran: it had ended before, or expired.
     pub state: Option<JobState>,
-    /// What the handler returned.
+    /// The handler's output.
     pub output: Option<Box<RawValue>>,
-    /// What went wrong.
+    /// The error.
     pub error: Option<ErrorText>,
 }
 
-/// A settlement, and the verdict that led to it where a handler ran.
+/// A settlement, and the decision that led to it if a handler ran.
 struct Report {
     settlement: Disposition,
     decision: Option<Decision>,
 }
 
 impl Worker {
-    /// A worker for `function`. Without a store in the backend, attempts are counted by receives. `host` says in a few
-    /// words who runs the jobs, for histories; `stop` is the host's way to tell it to come to an end.
+    /// A worker for `function`. Without a store in the backend, attempts are counted by receives. `host` names the host
+    /// in a few words, for histories; `stop` is the signal with which the host stops the worker.
     #[must_use]
     pub fn new(function: Function, backend: Backend, env: Env, host: impl Into<Arc<str>>, stop: Stop) -> Self {
         let limits = Limits::of(function.spec());
@@ -96,8 +96,8 @@ impl Worker {
         settlements
     }
 
-    /// [`process`](Self::process), with the answers given to `sink` as soon as they are known, so that a slow job holds
-    /// up nobody else's acknowledgement.
+    /// [`process`](Self::process), with the answers passed to `sink` as soon as they are known, so that a slow job does
+    /// not delay the acknowledgement of others.
     pub async fn process_each(
         &self,
         deliveries: Vec<Delivery>,
@@ -111,25 +111,23 @@ impl Worker {
 
     /// Runs one job that no queue delivered: a direct invocation, or an event.
     pub async fn perform(&self, delivery: Delivery, deadline: Instant) -> JobResult {
-        let mut performed = JobResult { action: MessageAction::Release(None), state: None, output: None, error: None };
+        let mut result = JobResult { action: MessageAction::Release(None), state: None, output: None, error: None };
         let mut take = |reports: Vec<Report>| {
             for report in reports {
                 if let MessageAction::DeadLetter(cause) = &report.settlement.action {
-                    performed.error = Some(cause.error.clone());
+                    result.error = Some(cause.error.clone());
                 }
-                performed.action = report.settlement.action;
-                performed.state = report.decision.as_ref().map(Decision::state);
+                result.action = report.settlement.action;
+                result.state = report.decision.as_ref().map(Decision::state);
                 match report.decision {
-                    Some(Decision::Succeeded { output, .. }) => performed.output = output,
-                    Some(Decision::Retry { error, .. } | Decision::Failed { error, .. }) => {
-                        performed.error = Some(error)
-                    }
+                    Some(Decision::Succeeded { output, .. }) => result.output = output,
+                    Some(Decision::Retry { error, .. } | Decision::Failed { error, .. }) => result.error = Some(error),
                     Some(Decision::Released { .. }) | None => {}
                 }
             }
         };
         self.0.run(vec![delivery], deadline, &mut take).await;
-        performed
+        result
     }
 }
 
@@ -144,7 +142,7 @@ impl Inner {
         let ready = match carried.is_empty() {
             true => ready,
             false => {
-                let (ready, behind) = part(ready, &carried);
+                let (ready, behind) = split_waiting(ready, &carried);
                 batch.expect(Box::pin(self.apply(carried, behind, held.clone(), budget)));
                 ready
             }
@@ -157,8 +155,9 @@ impl Inner {
     }
 }
 
-/// Parts jobs from those of which a settlement comes beside them, and what comes after such a job in its group.
-fn part(ready: Vec<Ready>, carried: &[Carried]) -> (Vec<Ready>, Vec<Ready>) {
+/// Separates jobs that can run from those whose settlement came in the same batch, and those behind such a job in its
+/// group.
+fn split_waiting(ready: Vec<Ready>, carried: &[Carried]) -> (Vec<Ready>, Vec<Ready>) {
     let mut groups: HashSet<(Arc<str>, Arc<str>)> = HashSet::new();
     ready.into_iter().partition(|ready| {
         let lane = ready.delivery.group.clone().map(|group| (ready.delivery.queue.clone(), group));

@@ -1,4 +1,4 @@
-//! A backend in memory with faults to order, and a few jobs, for the worker's tests.
+//! An in-memory backend with configurable faults, and a few jobs, for the worker's tests.
 #![allow(missing_docs, unreachable_pub, dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 pub const QUEUE: Queue = Queue::standard("test");
 
-/// A job whose handler does what its argument says.
+/// A job whose argument names the handler's behaviour.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Act {
     pub what: String,
@@ -68,7 +68,7 @@ pub struct Memory {
     pub env: Env,
     pub jobs: Arc<Mutex<HashMap<JobId, Entry>>>,
     pub claims: Arc<Mutex<Vec<ClaimRequest>>>,
-    /// The answers to the next claims, in place of the memory's own.
+    /// The answers to the next claims, instead of the memory's own.
     pub answers: Arc<Mutex<VecDeque<Claim>>>,
     pub settled: Arc<Mutex<Vec<Completion>>>,
     pub sent: Arc<Mutex<Vec<EnqueueRequest>>>,
@@ -115,7 +115,7 @@ fn fault(left: &mut u32) -> Result<(), StoreError> {
     match left.checked_sub(1) {
         Some(rest) => {
             *left = rest;
-            Err(StoreError::unavailable("away for a test"))
+            Err(StoreError::unavailable("unavailable for a test"))
         }
         None => Ok(()),
     }
@@ -213,7 +213,7 @@ impl Store for Memory {
             .collect()
     }
 
-    async fn save_job_data(&self, id: &JobId, token: Token, _note: JobData) -> Result<LeaseStatus, StoreError> {
+    async fn save_job_data(&self, id: &JobId, token: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
         let held = self.jobs.lock().unwrap()[id].holder.is_some_and(|(holder, _)| holder == token);
         Ok(if held { LeaseStatus::Held } else { LeaseStatus::Lost })
     }

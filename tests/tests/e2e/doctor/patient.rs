@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, TimeToLiveSpecification};
 use aws_sdk_lambda::types::{DestinationConfig, OnFailure, RecursiveLoop, State};
 use aws_sdk_sqs::{config::Credentials, types::QueueAttributeName};
+use hyper::Request;
 use lamplighter::{Function, ScheduledJob, schedule::Schedule};
 use lamplighter_aws::{AwsClients, StackReader};
 use lamplighter_infra::{
@@ -187,6 +188,15 @@ impl Patient {
     pub(super) async fn attribute_of(&self, queue: &str, name: QueueAttributeName) -> String {
         let asked = self.sqs.get_queue_attributes().queue_url(self.id(queue)).attribute_names(name.clone());
         asked.send().await.unwrap().attributes.unwrap().remove(&name).unwrap()
+    }
+
+    /// Asks CloudWatch Logs, of which the tests have no SDK.
+    pub(super) async fn logs(&self, action: &str, input: Value) -> Value {
+        let request = Request::post("/").header("content-type", "application/x-amz-json-1.1");
+        let request = request.header("x-amz-target", format!("Logs_20140328.{action}"));
+        let request = request.body(input.to_string().into_bytes()).unwrap();
+        let answer = self.cloud.aws.request_as_root("logs", request).await.unwrap().into_body();
+        serde_json::from_slice(&answer).unwrap_or_default()
     }
 
     pub(super) async fn is_active(&self, function: &str) {

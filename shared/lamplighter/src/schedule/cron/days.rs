@@ -1,4 +1,4 @@
-//! Which days of a month an expression picks.
+//! The days of a month that an expression selects.
 
 use jiff::civil::Date;
 
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn picks_the_platform_specials() {
+    fn selects_the_special_days_of_aws() {
         // May 2026: the 1st is a Friday, the 31st a Sunday. August 2026: the 1st is a Saturday.
         assert_eq!(days(Days::Last, 2024, 2), [29]);
         assert_eq!(days(Days::LastWorkday, 2026, 5), [29]);

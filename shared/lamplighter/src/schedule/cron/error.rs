@@ -1,8 +1,8 @@
-//! What can be wrong with a cron expression.
+//! Errors in cron expressions.
 
 use super::field::CronField;
 
-/// Why a cron expression was refused, or could not be said in the other dialect.
+/// Why a cron expression was refused, or could not be expressed in the other dialect.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CronError {
@@ -14,7 +14,7 @@ pub enum CronError {
     FieldCount {
         /// The expression as given.
         expression: String,
-        /// How many fields it has.
+        /// The number of its fields.
         found: usize,
     },
     /// One field cannot be read.
@@ -26,14 +26,14 @@ pub enum CronError {
         field: CronField,
         /// The field's text.
         text: String,
-        /// What is wrong with it.
+        /// The problem.
         problem: String,
-        /// What may stand there.
+        /// The allowed values.
         allowed: &'static str,
     },
     /// An AWS expression in which not exactly one of the two day fields is `?`.
     #[error(
-        "cron `{expression}`: AWS cron needs `?` in exactly one of day-of-month and day-of-week; it stands in \
+        "cron `{expression}`: AWS cron needs `?` in exactly one of day-of-month and day-of-week; it is in \
          {found}. Six fields are always AWS cron: a Unix expression has five{hint}"
     )]
     QuestionMark {
@@ -41,17 +41,17 @@ pub enum CronError {
         expression: String,
         /// "neither" or "both".
         found: &'static str,
-        /// What else may have been meant, as the end of the sentence; or nothing.
+        /// The likely intention, as the end of the sentence; or empty.
         hint: String,
     },
-    /// A form that other programs read.
+    /// A form of other programs.
     #[error("cron `{expression}`: {problem}{}", .instead.as_ref().map(|text| format!("; write `{text}`")).unwrap_or_default())]
     Foreign {
         /// The expression as given.
         expression: String,
-        /// What is foreign in it.
+        /// The foreign part.
         problem: String,
-        /// The same in a form that is read here, where that is known.
+        /// The same in a supported form, if known.
         instead: Option<String>,
     },
     /// A word after `@` that is not one of the macros.
@@ -80,7 +80,7 @@ pub enum CronError {
         /// The expression as given.
         expression: String,
     },
-    /// The two day fields of a Unix expression cannot be said in one AWS expression.
+    /// The two day fields of a Unix expression cannot be expressed in one AWS expression.
     #[error(
         "cron `{expression}`: AWS cron cannot restrict day-of-month and day-of-week together, as this does (it runs \
          when {how} fits). {repair}"
@@ -90,10 +90,10 @@ pub enum CronError {
         expression: String,
         /// "either" or "both".
         how: &'static str,
-        /// What to write instead.
+        /// The expression to write instead.
         repair: String,
     },
-    /// An AWS expression uses what Unix cron has no word for.
+    /// An AWS expression uses something that Unix cron cannot express.
     #[error("cron `{expression}`: Unix cron cannot express {what}")]
     NotUnix {
         /// The expression as given.

@@ -26,14 +26,15 @@ pub enum CronField {
     Year,
 }
 
-/// The years that AWS cron knows. Unix expressions are held to the same span, so that a translation means the same.
+/// The years that AWS cron supports. Unix expressions are limited to the same span, so that a translation means the
+/// same.
 pub(super) const YEARS: (u16, u16) = (1970, 2199);
 
 const MONTHS: [&str; 12] = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"];
 pub(super) const WEEKDAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
 
-/// What one item of a list means: the values from the first on, each a step further, until the last would be passed. Where
-/// the last comes before the first, the field's end is followed by its beginning.
+/// One item of a list: the values from `first` to `last`, `step` apart. If `last` is before `first`, the span wraps
+/// around the end of the field.
 #[derive(Clone, Copy)]
 struct Span {
     first: u16,
@@ -131,14 +132,14 @@ impl CronField {
         }
     }
 
-    /// A range whose end comes before its start. On AWS it goes on at the field's beginning, as in its own example
-    /// `0/30 20-2 ? * MON-FRI *`, which runs from 00:00 to 02:30 and from 20:00 on, on each of these days (Amazon
-    /// EventBridge User Guide, "Cron expressions reference", examples). Years do not come round. How a step counts on
-    /// across is said nowhere, and programs disagree; and the crons of Unix mostly refuse such a range. There the error
-    /// says how to write it in two parts.
+    /// A range that ends before it starts. On AWS it wraps around, as in AWS's own example `0/30 20-2 ? * MON-FRI *`,
+    /// which runs from 00:00 to 02:30 and from 20:00 on, on each of these days (Amazon EventBridge User Guide, "Cron
+    /// expressions reference", examples). Years do not wrap around. How a step continues across the end is documented
+    /// nowhere, and programs disagree; and most Unix crons refuse such a range. In these cases the error says how to
+    /// write it in two parts.
     fn backwards(self, base: &str, span: Span, dialect: Dialect) -> Result<Span, String> {
         if self == Self::Year {
-            return Err(format!("`{base}` runs backwards, and years do not come round"));
+            return Err(format!("`{base}` runs backwards, and years do not wrap around"));
         }
         if dialect == Dialect::Aws && span.step == 1 {
             return Ok(span);
@@ -159,9 +160,9 @@ impl CronField {
         });
         let parts = parts.collect::<Vec<_>>().join(",");
         Err(match dialect {
-            Dialect::Aws => format!(
-                "`{base}` goes on at the beginning of its field, and a step may count on there or begin anew; write `{parts}`"
-            ),
+            Dialect::Aws => {
+                format!("`{base}` wraps around, and a step may continue or start anew there; write `{parts}`")
+            }
             Dialect::Unix => format!("`{base}` runs backwards; write `{parts}`"),
         })
     }

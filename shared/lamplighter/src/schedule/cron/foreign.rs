@@ -1,4 +1,4 @@
-//! Expressions of other crons: what is meant, and the form of it that is read here.
+//! Expressions of other cron programs, and their supported equivalents.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use super::field::{CronField, Dialect, WEEKDAYS};
 use super::parse::read;
 use crate::schedule::Rate;
 
-/// The error for a text that stands in a form of its own: a time zone in front, `CRON(…)`, `@every 5m`.
+/// The error for a text in another program's form: a time zone in front, `CRON(…)`, `@every 5m`.
 pub(super) fn form(source: &str) -> Option<CronError> {
     let foreign = |problem: &str, instead: Option<String>| {
         Some(CronError::Foreign { expression: source.into(), problem: problem.into(), instead })
@@ -16,7 +16,7 @@ pub(super) fn form(source: &str) -> Option<CronError> {
         let (zone, expression) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
         let zone = zone.trim_matches(['"', '\'']);
         let problem = format!(
-            "a time zone stands beside the expression, not in it: `.zone({zone:?})`, or `--zone {zone}` at the command line"
+            "a time zone is not part of the expression: use `.zone({zone:?})`, or `--zone {zone}` at the command line"
         );
         let expression = Some(expression.trim()).filter(|expression| !expression.is_empty());
         return foreign(&problem, expression.map(Into::into));
@@ -32,12 +32,12 @@ pub(super) fn form(source: &str) -> Option<CronError> {
         }
         let inside = inside.trim_start_matches('(').trim_end_matches(')').trim();
         if inside.starts_with('@') {
-            return foreign("a macro stands by itself", Some(inside.into()));
+            return foreign("a macro is written without `cron(…)`", Some(inside.into()));
         }
     }
     let every = source.strip_prefix("@every").filter(|rest| rest.starts_with(char::is_whitespace))?;
     let rate = duration(every.trim()).and_then(|every| Rate::every(every).ok()).map(|rate| rate.to_string());
-    foreign("a steady pace is a rate", Some(rate.unwrap_or_else(|| "rate(5 minutes)".into())))
+    foreign("a fixed interval is a rate", Some(rate.unwrap_or_else(|| "rate(5 minutes)".into())))
 }
 
 /// A length of time as Go writes it: `90s`, `1h30m`.
@@ -57,7 +57,7 @@ fn duration(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// The error, with the form that works where it can be told what the fields are in another cron.
+/// The error, with the supported form if the fields can be recognized as another cron's.
 pub(super) fn explained(fields: &[&str], error: CronError) -> CronError {
     match (error, fields) {
         (error, [seconds, rest @ ..]) if matches!(rest.len(), 5 | 6) => with_seconds(seconds, rest, error),
@@ -93,15 +93,15 @@ pub(super) fn explained(fields: &[&str], error: CronError) -> CronError {
     }
 }
 
-/// `5L` and `1#2` with the day's name, since its number is another in six fields.
+/// `5L` and `1#2` with the day's name, since its number differs in six fields.
 fn named(of_week: &str) -> Option<String> {
     let (day, rest) = of_week.split_at(of_week.find(['#', 'L', 'l'])?);
     let day = CronField::DayOfWeek.parse_value(day, Dialect::Unix).ok()?;
     Some(format!("{}{rest}", WEEKDAYS[usize::from(day % 7)]))
 }
 
-/// Fields of which the first may count seconds. With a `?` the rest is Quartz, which is AWS cron with a year to spare;
-/// without one it is Unix.
+/// Fields that may begin with seconds. With a `?` the rest is Quartz, which is AWS cron with an optional year; without
+/// one it is Unix.
 fn with_seconds(seconds: &str, rest: &[&str], error: CronError) -> CronError {
     let Ok(values) = CronField::Minutes.parse_list(seconds, Dialect::Unix) else { return error };
     let quartz = rest.contains(&"?");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seconds_field_is_named_and_the_rest_of_the_expression_offered() {
+    fn seconds_fields_are_named_and_the_rest_suggested() {
         for (text, instead) in [
             ("0 0 12 * * ?", "`0 12 * * ? *`"),
             ("0 0 12 ? * MON-FRI", "`0 12 ? * MON-FRI *`"),
@@ -160,7 +160,7 @@ mod tests {
             let error = refused(text);
             assert!(error.contains("there is no seconds field, drop the first") && error.contains(instead), "{error}");
         }
-        // Without a `?` it may be either: both are said.
+        // Without a `?` it may be either: the error names both.
         for (text, instead) in [("0 */5 * * * *", "`*/5 * * * *`"), ("30 0 6 * * 1-5", "`0 6 * * 1-5`")] {
             let error = refused(text);
             assert!(error.contains("no seconds field") && error.contains("`?`") && error.contains(instead), "{error}");
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_offered_is_read() {
+    fn suggested_expressions_parse() {
         for text in [
             "0 0 12 * * ?",
             "*/10 * * * * *",
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn forms_of_other_programs_lead_to_the_one_that_works() {
+    fn foreign_forms_suggest_the_supported_one() {
         for (text, says) in [
             ("TZ=Europe/Berlin 0 6 * * *", "write `0 6 * * *`"),
             ("CRON_TZ=\"Asia/Tokyo\" @daily", ".zone(\"Asia/Tokyo\")"),

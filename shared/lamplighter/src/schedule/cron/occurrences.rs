@@ -1,4 +1,4 @@
-//! When an expression fires.
+//! The times at which an expression fires.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{AmbiguousOffset, TimeZone};
@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::field::YEARS;
 use super::{Cron, Rule};
 
-/// Local times outside of the years that cron knows are moved to the nearest one inside.
+/// Local times outside of the supported years are clamped to the nearest one inside.
 const FIRST: DateTime = DateTime::constant(YEARS.0 as i16, 1, 1, 0, 0, 0, 0);
 const LAST: DateTime = DateTime::constant(YEARS.1 as i16, 12, 31, 23, 59, 59, 0);
 
@@ -18,14 +18,14 @@ impl Cron {
     /// The first firing after `after`, never `after` itself. The expression is read as local time in `zone`; the
     /// module's page says what happens when clocks change.
     ///
-    /// `None` when the expression does not fire again until the end of 2199. That can also be so for an expression
-    /// whose every local time falls into a gap of this zone, such as 02:30 on the last Sunday of March in Berlin.
+    /// `None` when the expression does not fire again until the end of 2199. That includes an expression whose every
+    /// local time falls into a gap of this zone, such as 02:30 on the last Sunday of March in Berlin.
     ///
-    /// The search jumps from field to field, and over a gap at once. Measured (release build, one core): below 1 µs
+    /// The search jumps from field to field, and over a gap in one step. Measured (release build, one core): below 1 µs
     /// whether the next run is a minute or 28 years away, and 1.4 µs to look back from the end of a repeated hour. The
-    /// worst that was found is an expression that is always in a gap, `* 2 ? 3 1L *` in Berlin: one look at each year up to
-    /// 2199, 0.06 ms over all of them. To read an expression takes about 1 µs, and to refuse one that can never fire up to
-    /// as much as that worst case.
+    /// worst case found is an expression that is always in a gap, `* 2 ? 3 1L *` in Berlin: one check for each year up
+    /// to 2199, 0.06 ms in total. Parsing an expression takes about 1 µs, and refusing one that can never fire takes at
+    /// most as long as that worst case.
     pub fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         self.upcoming(after, zone).next()
     }
@@ -121,13 +121,13 @@ impl Rule {
     }
 }
 
-/// What becomes of a local time in a zone.
+/// A local time, resolved in a zone.
 enum Occurrence {
     /// Its moment; the first of two in a fold.
     At(Timestamp),
-    /// It is left out, as are the local times up to `end`. `last_before` is the last one that is not.
+    /// It is skipped, as are the local times up to `end`. `last_before` is the last one that is not.
     Gap { last_before: DateTime, end: DateTime },
-    /// It is beyond what can be told.
+    /// It is out of range.
     Never,
 }
 
@@ -139,7 +139,7 @@ fn occurrence(local: DateTime, zone: &TimeZone) -> Occurrence {
         AmbiguousOffset::Gap { before, after } => (before, after),
     };
     let gap = SignedDuration::from_secs(i64::from(after.seconds()) - i64::from(before.seconds()));
-    // By the old offset, the local time comes when the clocks have been changed already.
+    // Under the old offset, the local time is after the clocks have changed.
     let end = before.to_timestamp(local).ok().and_then(|moment| zone.preceding(moment + NANOSECOND).next());
     // A gap that cannot be found is passed minute by minute.
     let end = end
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_calendar_of_cron_ends() {
+    fn ticks_end_with_the_supported_years() {
         assert_eq!(next("0 0 1 1 *", "2199-01-01T00:00:00Z"), None);
         assert_eq!(next("* * * * *", "2199-12-31T23:59:00Z"), None);
         assert_eq!(next("0 0 1 1 ? 2020", "2026-01-01T00:00:00Z"), None);
@@ -288,13 +288,13 @@ mod tests {
     #[test]
     fn looks_back_from_inside_a_repeated_hour() {
         let cron = Cron::parse("*/20 * * * *").unwrap();
-        // 02:10 for the second time; 02:40 has been, at its first.
+        // 02:10 for the second time; the first 02:40 has already passed.
         let tick = cron.at_or_before(at("2026-10-25T01:10:00Z"), &zone("Europe/Berlin"));
         assert_eq!(tick, Some(at("2026-10-25T00:40:00Z")));
     }
 
     #[test]
-    fn a_day_that_a_zone_left_out_is_skipped() {
+    fn days_missing_from_a_zone_are_skipped() {
         // Samoa had no 30 December 2011.
         assert_eq!(
             local_ticks("0 12 * * *", "Pacific/Apia", "2011-12-29T00:00:00Z", "2011-12-31T12:00:00Z"),
@@ -306,14 +306,14 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_is_always_in_a_gap_never_runs_and_ends() {
+    fn times_always_in_a_gap_never_run() {
         let cron = Cron::parse("cron(30 2 ? 3 1L *)").unwrap();
         assert_eq!(cron.next_after(at("2026-01-01T00:00:00Z"), &zone("Europe/Berlin")), None);
         assert!(cron.next_after(at("2026-01-01T00:00:00Z"), &TimeZone::UTC).is_some());
     }
 
     #[test]
-    fn zones_with_odd_seconds_do_not_break_it() {
+    fn offsets_with_seconds_are_supported() {
         // Liberia was 44 minutes and 30 seconds behind UTC until 1972.
         let tick = Cron::parse("0 * * * *").unwrap().next_after(at("1971-01-01T00:00:00Z"), &zone("Africa/Monrovia"));
         assert_eq!(tick, Some(at("1971-01-01T00:44:30Z")));

@@ -5,8 +5,8 @@ use super::field::{CronField, Dialect, YEARS, number};
 use super::set::Set;
 use super::{Cron, CronError, Rule, foreign};
 
-/// The longest expression that is read, in characters. It is also the longest that EventBridge takes
-/// (API references of PutRule and of CreateSchedule, `ScheduleExpression`).
+/// The longest expression that is accepted, in characters. It is also the longest that EventBridge accepts (API
+/// references of PutRule and of CreateSchedule, `ScheduleExpression`).
 pub(super) const MAX_LENGTH: usize = 256;
 
 /// The five fields of each macro.
@@ -31,7 +31,7 @@ pub(super) fn parse(text: &str) -> Result<Cron, CronError> {
     })
 }
 
-/// Reads an expression, and knows no other forms than those of [`Cron`].
+/// Parses an expression in the forms of [`Cron`] only.
 pub(super) fn read(source: &str) -> Result<Cron, CronError> {
     let length = source.chars().count();
     if length > MAX_LENGTH {
@@ -62,7 +62,7 @@ pub(super) fn plain_unix(source: &str) -> String {
     expanded.unwrap_or(source).split_whitespace().collect::<Vec<_>>().join(" ").to_ascii_uppercase()
 }
 
-/// The text of each field of an expression that is known to be read.
+/// The text of each field of an expression that is known to parse.
 pub(super) fn fields(source: &str) -> Vec<&str> {
     Parser { source }.fields().unwrap_or_default()
 }
@@ -167,7 +167,7 @@ impl<'a> Parser<'a> {
         if let Some((day, nth)) = upper.split_once('#') {
             return match number(nth) {
                 Some(nth @ 1..=5) => Ok(Days::Nth(weekday(day)?, nth)),
-                _ => Err(wrong("`#` stands between one weekday and a number from 1 to 5".into())),
+                _ => Err(wrong("`#` goes between one weekday and a number from 1 to 5".into())),
             };
         }
         if let Some(day) = upper.strip_suffix('L') {
@@ -278,7 +278,7 @@ mod tests {
             ("0 0 1 1 ? 2200", Year, "2200"),
             ("0 20-5/3 * * ? *", Hours, "write `20-23/3,2-5/3`"),
             ("0 0 30-4/3 * ? *", DayOfMonth, "write `30,2`"),
-            ("0 0 1 1 ? 2030-2026", Year, "years do not come round"),
+            ("0 0 1 1 ? 2030-2026", Year, "years do not wrap around"),
             ("? 0 1 1 ? *", Minutes, "`?`"),
         ] {
             let (found, why) = refused(text);
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn aws_ranges_go_on_at_the_beginning_of_their_field() {
+    fn aws_ranges_wrap_around() {
         for (text, same) in [
             // Amazon EventBridge User Guide, "Cron expressions reference", the last of its examples.
             ("cron(0/30 20-2 ? * MON-FRI *)", "cron(0/30 0-2,20-23 ? * MON-FRI *)"),
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_never_fire_is_refused() {
+    fn expressions_that_never_fire_are_refused() {
         for text in [
             "0 0 30 2 *",
             "0 0 31 2,4,6,9,11 *",

@@ -1,4 +1,4 @@
-//! The values that one cron field admits.
+//! The values that one cron field allows.
 
 /// A set of small numbers out of a fixed range. The widest field is the year with 230 values, so four words hold any
 /// of them, and "the next value that fits" is a bit scan instead of a search.

@@ -1,4 +1,4 @@
-//! From one dialect to the other, exactly.
+//! Exact translation between the dialects.
 
 use super::days::{Days, longest_month};
 use super::field::{CronField, Dialect, WEEKDAYS};
@@ -8,17 +8,17 @@ use super::{Cron, CronError};
 
 impl Cron {
     /// The expression for AWS, as `cron(…)` with six fields, in a normal form: two expressions that fire at the same
-    /// times through the same kind of day rule give the same text. Weekdays are written as names, since their
-    /// numbers mean different days in the two dialects. Where the normal form is above AWS's 256 characters, fields
-    /// that are shorter as they were written, and mean the same there, stay so.
+    /// times through the same kind of day rule have the same text. Weekdays are written as names, since their numbers
+    /// mean different days in the two dialects. If the normal form exceeds AWS's 256 characters, fields that are
+    /// shorter as written, and mean the same on AWS, stay as written.
     ///
     /// # Errors
     ///
     /// [`CronError::NotAws`] when a Unix expression restricts the day of month *and* the day of week: AWS allows one
     /// of the two (Amazon EventBridge User Guide, "Cron expressions reference", restrictions). A run on either needs
-    /// two schedules; the message gives both expressions. Of runs on both, only the n-th weekday of a month can be
-    /// said, by `#`: `0 9 1-7 * */7` is the first Sunday. [`CronError::TooLong`] when the text is above 256 characters
-    /// all the same.
+    /// two schedules; the error names both expressions. For a run on both, only the n-th weekday of a month can be
+    /// expressed, by `#`: `0 9 1-7 * */7` is the first Sunday. [`CronError::TooLong`] when the text still exceeds 256
+    /// characters.
     ///
     /// ```
     /// use lamplighter::schedule::Cron;
@@ -72,7 +72,7 @@ impl Cron {
         if text.len() > MAX_LENGTH { Err(CronError::TooLong { length: text.len() }) } else { Ok(text) }
     }
 
-    /// Of each field the normal form, or its own text where that is shorter and AWS reads the same in it.
+    /// The normal form of each field, or its own text if that is shorter and means the same on AWS.
     fn shortest(&self, normal: [String; 6]) -> [String; 6] {
         use CronField::{DayOfMonth, Hours, Minutes, Month, Year};
         let own = fields(&self.source);
@@ -88,7 +88,7 @@ impl Cron {
         shortest
     }
 
-    /// The expression in five fields, for a Unix crontab. A Unix expression comes back with its macro spelled out.
+    /// The expression in five fields, for a Unix crontab. A Unix expression is returned with its macro spelled out.
     ///
     /// # Errors
     ///
@@ -118,7 +118,7 @@ impl Cron {
     }
 }
 
-/// The n-th such weekday of a month, where that is what dates and weekdays together pick. Only dates that can occur in
+/// The n-th such weekday of a month, if dates and weekdays together select exactly that. Only dates that can occur in
 /// these months count.
 fn nth(dates: Set, weekdays: Set, months: Set) -> Option<(u16, u16)> {
     let mut days = weekdays.iter();
@@ -150,7 +150,7 @@ fn aws_weekdays(set: Set) -> String {
     list(&set.iter().collect::<Vec<_>>(), |day| WEEKDAYS[usize::from(day)].to_owned())
 }
 
-/// Numbers, since older crons do not take names in lists.
+/// Numbers, since older crons do not accept names in lists.
 fn unix_weekdays(set: Set) -> String {
     list(&set.iter().collect::<Vec<_>>(), |day| day.to_string())
 }
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn both_days_are_refused_with_the_way_out() {
+    fn both_day_fields_are_refused_with_a_repair() {
         let error = Cron::parse("0 9 13 * 5").unwrap().to_aws().unwrap_err().to_string();
         assert!(error.contains("either") && error.contains("`0 9 13 * *` and `0 9 * * 5`"), "{error}");
         let error = Cron::parse("0 9 */2 * 1").unwrap().to_aws().unwrap_err().to_string();
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nth_weekday_of_a_month_is_said_exactly() {
+    fn the_nth_weekday_translates_exactly() {
         for (text, same) in [
             ("0 9 1-7 * */7", "cron(0 9 ? * 1#1 *)"),
             ("0 9 15-21 * */7", "cron(0 9 ? * 1#3 *)"),
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_whose_normal_form_is_too_long_stays_as_it_was_written() {
+    fn long_fields_stay_as_written() {
         for (text, same) in [
             ("0 0 1 1 ? 1970-2199/3,1971", "cron(0 0 1 1 ? 1970-2199/3,1971)"),
             ("cron( 0  0 ? jan 2-6 1970-2199/3,1971)", "cron(0 0 ? 1 MON-FRI 1970-2199/3,1971)"),

@@ -1,0 +1,22 @@
+//! What an invocation asks for, by its payload. Tests and other hosts can hand it invocations too.
+
+use super::{
+    Host, Invocation, about::About, batch, error::InvocationError, event, message, payload::Payload, response::Response,
+};
+
+impl Host {
+    /// Does what an invocation asks for.
+    ///
+    /// # Errors
+    /// When Lambda must take the invocation for failed: see [`InvocationError`].
+    pub async fn handle(&self, payload: Payload, invocation: Invocation) -> Result<Response, InvocationError> {
+        let _running = self.running();
+        match payload {
+            Payload::Records { records } => batch::serve(self, records, &invocation).await,
+            Payload::Event { event } => event::serve(self, &event, &invocation).await,
+            Payload::Message { message } => message::serve(self, &message, &invocation).await,
+            Payload::About => Ok(Response::About(About::of(self.function()))),
+            Payload::Unknown(what) => Err(InvocationError::unknown_event(self.function(), &what)),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Pausing and resuming a queue: its event source mapping, off and on.
+//!
+//! A disabled mapping takes no further message; batches that a function has been given go on to their end, and are
+//! settled as ever (AWS Lambda API Reference, UpdateEventSourceMapping).
+
+use std::time::Duration;
+
+use aws_sdk_lambda::{error::ProvideErrorMetadata, types::EventSourceMappingConfiguration};
+use lamplighter::backend::{Consumer, ConsumerKind, ConsumerState, StoreError, StoreErrorKind};
+use tokio::time::{Instant, sleep};
+
+use super::access::Access;
+use crate::sdk::explain;
+
+/// The pauses between two looks, the first and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(3));
+
+/// A mapping as a consumer.
+pub(super) const fn consumer(state: ConsumerState) -> Consumer {
+    Consumer { kind: ConsumerKind::EventSourceMapping, state }
+}
+
+fn state_of(mapping: &EventSourceMappingConfiguration) -> ConsumerState {
+    match mapping.state.as_deref() {
+        Some("Enabled") => ConsumerState::Active,
+        Some("Disabled") => ConsumerState::Paused,
+        _ => ConsumerState::Changing,
+    }
+}
+
+/// Whether any mapping takes messages from the queue of that ARN.
+pub(super) async fn state(access: &Access, arn: &str) -> Result<ConsumerState, StoreError> {
+    let states: Vec<_> = all(access, arn).await?.iter().map(state_of).collect();
+    let any = |state| states.contains(&state);
+    Ok(match states.is_empty() {
+        true => ConsumerState::Missing,
+        false if any(ConsumerState::Changing) => ConsumerState::Changing,
+        false if any(ConsumerState::Active) => ConsumerState::Active,
+        false => ConsumerState::Paused,
+    })
+}
+
+async fn all(access: &Access, arn: &str) -> Result<Vec<EventSourceMappingConfiguration>, StoreError> {
+    let mut pages = access.lambda().await?.list_event_source_mappings().event_source_arn(arn).into_paginator().send();
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| explain(&error, &format!("list the event source mappings of {arn}")))?;
+        all.extend(page.event_source_mappings.unwrap_or_default());
+    }
+    Ok(all)
+}
+
+/// Switches all mappings of the queue of that name, and returns when Lambda says that they are.
+pub(super) async fn switch(access: &Access, queue: &str, to: ConsumerState) -> Result<(), StoreError> {
+    let arn = access.arn(queue).await?;
+    let mappings = all(access, &arn).await?;
+    if mappings.is_empty() {
+        let text =
+            format!("no function is mapped to queue {queue}, so nobody takes its messages; deploy its stack again");
+        return Err(StoreError::new(StoreErrorKind::Invalid, text));
+    }
+    let until = Instant::now() + access.switch_limit;
+    // All at once: each takes its time.
+    let switches = mappings.into_iter().map(|mapping| switch_one(access, queue, mapping, to, until));
+    futures_util::future::join_all(switches).await.into_iter().collect()
+}
+
+async fn switch_one(
+    access: &Access,
+    queue: &str,
+    mut mapping: EventSourceMappingConfiguration,
+    to: ConsumerState,
+    until: Instant,
+) -> Result<(), StoreError> {
+    let enabled = to == ConsumerState::Active;
+    let id = mapping.uuid.clone().unwrap_or_default();
+    let mut asked = false;
+    let mut pause = PAUSES.0;
+    loop {
+        let now = state_of(&mapping);
+        if now == to {
+            return Ok(());
+        }
+        // One that is just being changed takes no other change.
+        if now != ConsumerState::Changing && !asked {
+            let update = access.lambda().await?.update_event_source_mapping().uuid(&id).enabled(enabled).send().await;
+            match update {
+                Ok(answer) => {
+                    asked = true;
+                    mapping.state = answer.state;
+                    continue;
+                }
+                Err(error) if error.code() == Some("ResourceInUseException") => {}
+                Err(error) => {
+                    let doing = if enabled { "resume" } else { "pause" };
+                    return Err(explain(&error, &format!("{doing} queue {queue} (event source mapping {id})")));
+                }
+            }
+        }
+        if Instant::now() + pause > until {
+            let state = mapping.state.as_deref().unwrap_or("without a state");
+            let text = format!(
+                "the event source mapping {id} of queue {queue} is still {state}; Lambda goes on by itself, and \
+                 `lamp queues` shows how it stands"
+            );
+            return Err(StoreError::unavailable(text));
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSES.1);
+        let now = access.lambda().await?.get_event_source_mapping().uuid(&id).send().await;
+        mapping.state = now.map_err(|error| explain(&error, &format!("read the event source mapping {id}")))?.state;
+    }
+}

@@ -1,0 +1,50 @@
+//! Looking at dead letters without moving them: they are received, and put back.
+
+use std::collections::HashMap;
+
+use lamplighter::{backend::StoreError, host::Stop};
+
+use super::{DeadLetterQueue, Received, transport::Answer};
+use crate::sqs::MAX_ENTRIES;
+
+/// Receives in a row that bring nothing new, after which there is nothing.
+pub(super) const NOTHING_NEW: u32 = 2;
+
+impl DeadLetterQueue<'_> {
+    /// Lets `see` see each dead letter once, until it has taken `limit` of them; `all`: it takes each, so that no more
+    /// need be received. Then all of them can be received again.
+    pub(super) async fn browse(
+        &self,
+        limit: u64,
+        all: bool,
+        stop: &Stop,
+        mut see: impl FnMut(&Received) -> bool,
+    ) -> Result<(), StoreError> {
+        let mut held: HashMap<String, String> = HashMap::new();
+        let (mut taken, mut nothing_new) = (0, 0);
+        let outcome = loop {
+            let left = limit.saturating_sub(taken);
+            if left == 0 || nothing_new >= NOTHING_NEW || stop.is_draining() {
+                break Ok(());
+            }
+            let most = if all { usize::try_from(left).unwrap_or(usize::MAX).min(MAX_ENTRIES) } else { MAX_ENTRIES };
+            let received = match self.receive(most).await {
+                Ok(Answer::Received(received)) => received,
+                Ok(Answer::TooManyInFlight) => break Ok(()),
+                Err(error) => break Err(error),
+            };
+            nothing_new += 1;
+            for one in received {
+                if held.insert(one.message_id.clone(), one.receipt.clone()).is_none() {
+                    nothing_new = 0;
+                    if taken < limit && see(&one) {
+                        taken += 1;
+                    }
+                }
+            }
+        };
+        let receipts: Vec<_> = held.into_values().collect();
+        self.put_back(&receipts).await;
+        outcome
+    }
+}

@@ -1,0 +1,83 @@
+use std::{sync::mpsc, time::Duration};
+
+use lamplighter::backend::StoreErrorKind;
+
+use super::*;
+use crate::db::{connection::Location, schema};
+
+fn writer(limit: Duration) -> Writer {
+    let connection = Connection::open_in_memory().unwrap();
+    schema::bring_up_to_date(&connection, &Location::Memory).unwrap();
+    let patience = Some(Arc::new(Patience::new(limit).unwrap()));
+    Writer::new(connection, Env::system(), Arc::new(Signals::new()), "jobs.db".into(), None, patience)
+}
+
+#[tokio::test]
+async fn who_waits_for_a_disk_that_is_silent_is_told_and_what_they_asked_for_is_not_done_later() {
+    let writer = writer(Duration::from_millis(50));
+    let (answers, silent) = mpsc::channel::<()>();
+    let hangs = writer.run(1, move |tx| {
+        // As a thread that waits for a disk: neither an error nor an answer.
+        let _ = silent.recv();
+        tx.queue("hung").map(drop)
+    });
+    let waits = writer.run(1, |tx| tx.queue("waited").map(drop));
+    for outcome in [hangs.await, waits.await] {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(error.to_string().contains("the disk has not answered"), "{error}");
+    }
+    drop(answers);
+    let names = writer.read(|connection| {
+        connection.prepare("SELECT name FROM queues")?.query_map([], |row| row.get::<_, String>(0))?.collect()
+    });
+    let names: Vec<String> = names.await.unwrap();
+    assert!(names.is_empty(), "{names:?}");
+}
+
+#[tokio::test]
+async fn what_is_given_up_does_not_gather() {
+    let writer = writer(Duration::from_millis(20));
+    let (answers, silent) = mpsc::channel::<()>();
+    let hangs = writer.run(1, move |_| Ok(silent.recv().is_ok()));
+    assert!(hangs.await.is_err());
+    for _ in 0..5 {
+        assert!(writer.run(1, |_| Ok(())).await.is_err());
+    }
+    assert!(writer.0.pending().requests.is_empty());
+    drop(answers);
+    writer.run(1, |tx| tx.queue("after").map(drop)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_done_does_not_fail_its_neighbours() {
+    let writer = writer(Duration::from_secs(60));
+    let bad = writer.begin(1, |tx| tx.connection.execute("INSERT INTO nowhere VALUES (1)", []));
+    let good = writer.begin(1, |tx| tx.queue("good").map(drop));
+    assert!(bad.get().await.is_err());
+    good.get().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_everybody_at_once_and_it_is_known_when_there_is_room_again() {
+    let writer = writer(Duration::from_secs(60));
+    let grow = |name: &'static str| writer.run(1, move |tx| tx.queue(&name.repeat(100_000)).map(drop));
+    let limit = |pages: i64| {
+        writer.read(move |connection| {
+            connection.pragma_update(None, "max_page_count", pages)?;
+            Ok(())
+        })
+    };
+    limit(1).await.unwrap();
+    let (one, two) = tokio::join!(grow("a"), grow("b"));
+    for outcome in [one, two] {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(error.to_string().contains("the disk is full"), "{error}");
+    }
+    assert!(writer.0.core().trouble.is_some());
+    limit(1 << 20).await.unwrap();
+    assert!(writer.0.core().trouble.is_some(), "what writes nothing proves nothing");
+    grow("c").await.unwrap();
+    assert!(writer.0.core().trouble.is_none());
+}

@@ -1,0 +1,88 @@
+//! What users build has no fake and no bench in it, by cargo's own account.
+#![allow(clippy::unwrap_used, reason = "helpers of tests may")]
+
+use std::{collections::BTreeSet, process::Command};
+
+use serde::Deserialize;
+
+/// A crate of a build.
+#[derive(Debug)]
+struct Crate {
+    name: String,
+    features: Vec<String>,
+}
+
+fn cargo(arguments: &[&str]) -> String {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(arguments).args(["--offline", "--locked"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The crates of a build without tests.
+fn tree(arguments: &[&str]) -> Vec<Crate> {
+    let fixed = ["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}|{f}"];
+    let text = cargo(&[&fixed, arguments].concat());
+    let crates = text.lines().filter_map(|line| line.split_once('|'));
+    let one = |(package, features): (&str, &str)| Crate {
+        name: package.split(' ').next().unwrap_or_default().to_owned(),
+        // A crate that is there more than once is marked behind its features.
+        features: features.trim_end_matches(" (*)").split(',').map(str::to_owned).collect(),
+    };
+    crates.map(one).collect()
+}
+
+fn names(crates: &[Crate]) -> BTreeSet<&str> {
+    crates.iter().map(|one| &*one.name).collect()
+}
+
+/// The packages of this workspace that have a binary of this name.
+fn packages_with_binary(name: &str) -> Vec<String> {
+    #[derive(Deserialize)]
+    struct Workspace {
+        packages: Vec<Package>,
+    }
+    #[derive(Deserialize)]
+    struct Package {
+        name: String,
+        targets: Vec<Target>,
+    }
+    #[derive(Deserialize)]
+    struct Target {
+        name: String,
+        kind: Vec<String>,
+    }
+    let text = cargo(&["metadata", "--no-deps", "--format-version=1"]);
+    let workspace: Workspace = serde_json::from_str(&text).unwrap();
+    let is_it = |target: &Target| target.name == name && target.kind.iter().any(|kind| kind == "bin");
+    let packages = workspace.packages.into_iter().filter(|package| package.targets.iter().any(is_it));
+    packages.map(|package| package.name).collect()
+}
+
+#[test]
+fn the_command_has_no_fake_and_no_bench() {
+    let mut packages = packages_with_binary("lamp");
+    assert_eq!(packages.len(), 1, "{packages:?}");
+    packages.push("lamplighter-cli".into());
+    for package in packages {
+        let crates = tree(&["--package", &package]);
+        let names = names(&crates);
+        assert!(names.contains("lamplighter-aws") && names.contains("lamplighter-embedded"), "{package}: {names:?}");
+        for workshop in ["lamplighter-benches", "lamplighter-fakes", "lamplighter-tests", "rcgen"] {
+            assert!(!names.contains(workshop), "{package} depends on {workshop}");
+        }
+        // Crates of AWS's have a feature of this name too, which their SDKs switch on.
+        for one in crates.iter().filter(|one| one.name.starts_with("lamplighter")) {
+            assert!(!one.features.iter().any(|feature| feature == "test-util"), "{package} is built with {one:?}");
+        }
+    }
+}
+
+#[test]
+fn only_benches_and_tests_depend_on_the_fakes() {
+    let dependents = tree(&["--workspace", "--invert", "lamplighter-fakes"]);
+    let expected = ["lamplighter-benches", "lamplighter-fakes", "lamplighter-tests"];
+    assert_eq!(names(&dependents), expected.into());
+}
