@@ -72,6 +72,6 @@ mod tests {
         assert!(at("empty").unwrap_err().contains("is not empty: it has notes"));
         assert!(at("empty/notes").unwrap_err().contains("is not a folder"));
         assert!(at("empty/notes/shop").unwrap_err().contains("is not a folder"));
-        assert!(at("..").unwrap().name().unwrap_err().to_string().contains("--name"));
+        assert!(at("..").unwrap_err().contains("is not empty"));
     }
 }

@@ -62,7 +62,7 @@ impl Repository {
     pub(super) fn text(&self, path: &str) -> Result<Option<String>, Error> {
         match fs::read_to_string(self.root.join(path)) {
             Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
             Err(error) => Err(unreadable(path, &error)),
         }
     }
