@@ -11,6 +11,7 @@ use crate::{
     error::Error,
     output,
     place::{Place, Target},
+    reveal::Reveal,
     when,
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct DeadLetters {
     /// How many letters at most, oldest first; on a stack, any.
     #[arg(long, value_name = "NUMBER", default_value_t = 50, requires = "queue")]
     limit: usize,
+    #[command(flatten)]
+    reveal: Reveal,
     #[command(flatten)]
     place: Place,
     /// One letter, or one queue, a line as JSON.
@@ -98,7 +101,7 @@ impl DeadLetters {
     }
 
     fn list(&self, catalog: &Catalog, queue: &str) -> Result<(), Error> {
-        let letters: Vec<Letter> = block_on(async {
+        let mut letters: Vec<Letter> = block_on(async {
             let target = self.place.look().await?;
             target.check_queue(catalog, queue).await?;
             Ok(match target {
@@ -114,6 +117,10 @@ impl DeadLetters {
                 }
             })
         })?;
+        let shown = self.reveal.of(catalog);
+        for letter in &mut letters {
+            shown.dead_letter(&mut letter.error, &mut letter.body);
+        }
         if self.json {
             return output::json_lines(letters);
         }

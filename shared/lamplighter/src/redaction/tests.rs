@@ -69,6 +69,11 @@ struct All {
     payload: Box<RawValue>,
 }
 
+impl Job for All {
+    const NAME: &'static str = "test.all";
+    const QUEUE: Queue = Queue::standard("test");
+}
+
 fn nothing() -> Box<RawValue> {
     RawValue::NULL.to_owned()
 }
@@ -288,10 +293,6 @@ fn a_path_ends_where_a_sensitive_value_begins() {
 
 #[test]
 fn records_and_messages_are_shown_by_what_is_known_of_their_jobs() {
-    impl Job for All {
-        const NAME: &'static str = "test.all";
-        const QUEUE: Queue = Queue::standard("test");
-    }
     #[derive(Debug, Serialize, Deserialize, JsonSchema)]
     struct Plain {}
     impl Job for Plain {
