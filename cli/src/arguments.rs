@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, fmt, fs::File, io::Read, path::Path};
 
 use jsonschema::{Validator, error::ValidationErrorKind};
-use lamplighter::{Definition, RawValue, message::MAX_MESSAGE_BYTES};
+use lamplighter::{Definition, RawValue, message::MAX_MESSAGE_BYTES, redaction::Redaction};
 use serde::{
     Deserialize, Deserializer,
     de::{IgnoredAny, Visitor},
@@ -74,6 +74,8 @@ pub(crate) struct ArgumentCheck<'a> {
     schema: Value,
     /// With what is said about formats, and without: of those the type is the better judge.
     validators: Result<[Validator; 2], String>,
+    /// Where an argument is sensitive.
+    redaction: Option<Redaction>,
 }
 
 impl<'a> ArgumentCheck<'a> {
@@ -84,7 +86,7 @@ impl<'a> ArgumentCheck<'a> {
         let validators = build(true).and_then(|with| Ok([with, build(false)?]));
         // Only a hand-written JsonSchema implementation could bring this about.
         let validators = validators.map_err(|error| format!("its JSON Schema is not valid ({error})"));
-        Self { definition, schema, validators }
+        Self { definition, schema, validators, redaction: definition.redaction() }
     }
 
     /// The arguments as the sender wrote them, so that numbers and the order of fields stay.
@@ -112,7 +114,15 @@ impl<'a> ArgumentCheck<'a> {
             }
             Ok(()) => self.problems(&fields, Some(is_limit)),
         };
-        if problems.is_empty() { Ok(args) } else { refused(shortened(problems)) }
+        if problems.is_empty() {
+            return Ok(args);
+        }
+        let mut problems = shortened(problems);
+        if let Some(redaction) = &self.redaction {
+            let redactor = redaction.redactor(&args);
+            problems.iter_mut().for_each(|problem| *problem = redactor.text(problem).into_owned());
+        }
+        refused(problems)
     }
 
     fn no_json(&self, error: &serde_json::Error) -> Error {
@@ -141,11 +151,18 @@ impl<'a> ArgumentCheck<'a> {
             if only.is_some_and(|only| !only(error.kind())) {
                 continue;
             }
-            let path = error.instance_path().as_str().trim_start_matches('/').replace('/', ".");
+            let path = self.shown(error.instance_path().as_str());
             let text = error.masked().to_string();
             problems.push(if path.is_empty() { text } else { format!("\"{path}\": {text}") });
         }
         problems
+    }
+
+    /// The way to a value, as far as it is made of names: the keys of a sensitive map are values.
+    fn shown(&self, pointer: &str) -> String {
+        let steps: Vec<_> = pointer.trim_start_matches('/').split('/').collect();
+        let visible = self.redaction.as_ref().map(|redaction| redaction.visible_steps(steps.iter().copied()));
+        steps[..visible.unwrap_or(steps.len())].join(".")
     }
 }
 

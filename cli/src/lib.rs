@@ -26,6 +26,7 @@ mod output;
 mod ping;
 mod place;
 mod progress;
+mod reveal;
 mod signals;
 mod view;
 mod when;

@@ -8,7 +8,7 @@ use lamplighter::{
 };
 
 use super::block_on;
-use crate::{catalog::Catalog, error::Error, output, place::Place, when};
+use crate::{catalog::Catalog, error::Error, output, place::Place, reveal::Reveal, when};
 
 /// List the dead letters: messages whose jobs have failed for good, or that are no jobs.
 ///
@@ -22,6 +22,8 @@ pub(crate) struct DeadLetters {
     /// How many at most, oldest first; on a stack, any.
     #[arg(long, value_name = "NUMBER", default_value_t = 50, requires = "queue")]
     limit: usize,
+    #[command(flatten)]
+    reveal: Reveal,
     #[command(flatten)]
     place: Place,
     /// One dead letter, or one queue, a line as JSON.
@@ -38,7 +40,7 @@ impl DeadLetters {
     }
 
     fn list(&self, catalog: &Catalog, queue: &str) -> Result<(), Error> {
-        let dead_letters: Vec<DeadLetter> = block_on(async {
+        let mut dead_letters: Vec<DeadLetter> = block_on(async {
             let target = self.place.look().await?;
             target.check_queue(catalog, queue).await?;
             // No job of it has been enqueued there yet.
@@ -48,6 +50,10 @@ impl DeadLetters {
             let query = DeadLetterQuery::new(self.limit);
             Ok(target.operator.dead_letters(queue, &query, &Stop::new()).await?.dead_letters)
         })?;
+        let shown = self.reveal.of(catalog);
+        for one in &mut dead_letters {
+            shown.dead_letter(&mut one.error, &mut one.body);
+        }
         if self.json {
             return output::json_lines(dead_letters);
         }

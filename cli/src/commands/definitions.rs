@@ -84,7 +84,7 @@ fn list(definitions: &[Definition]) -> Result<(), Error> {
             Cell::new(definition.queue.name()),
             Cell::new(when::short(definition.options.timeout)),
             Cell::new(definition.options.retry.max_attempts()),
-            Cell::new(fields(&definition.schema().to_value())),
+            Cell::new(fields(definition)),
         ]);
     }
     output::print_table(&table)?;
@@ -121,14 +121,19 @@ fn waits(retry: &Retry) -> impl Iterator<Item = std::time::Duration> + '_ {
     (1..retry.max_attempts()).take(8).map(|attempt| retry.ceiling(attempt))
 }
 
-/// The fields of a schema in a line; those with a question mark may be left out.
-fn fields(schema: &Value) -> String {
+/// The fields of a job's arguments in a line; those with a question mark may be left out.
+fn fields(definition: &Definition) -> String {
+    let (schema, redaction) = (definition.schema().to_value(), definition.redaction());
     let required: Vec<_> =
         schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     let properties = schema.get("properties").and_then(Value::as_object);
     let fields = properties.into_iter().flat_map(|properties| properties.keys());
     fields
-        .map(|field| if required.contains(&field.as_str()) { field.clone() } else { format!("{field}?") })
+        .map(|field| {
+            let optional = if required.contains(&field.as_str()) { "" } else { "?" };
+            let sensitive = redaction.as_ref().is_some_and(|redaction| redaction.is_sensitive(field));
+            format!("{field}{optional}{}", if sensitive { " (sensitive)" } else { "" })
+        })
         .collect::<Vec<_>>()
         .join(", ")
 }

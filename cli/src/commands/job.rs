@@ -12,10 +12,12 @@ use serde_json::Value;
 
 use super::block_on;
 use crate::{
+    catalog::Catalog,
     error::Error,
     foreign::{safe, safe_lines},
     output::{self, BAD, FAINT, GOOD, NAME, STRONG, WARN},
     place::Place,
+    reveal::Reveal,
     view::JobView,
     when,
 };
@@ -26,6 +28,8 @@ pub(crate) struct Job {
     /// The job's id.
     id: JobId,
     #[command(flatten)]
+    reveal: Reveal,
+    #[command(flatten)]
     place: Place,
     /// A line of JSON.
     #[arg(long)]
@@ -33,10 +37,11 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    pub(super) fn run(self) -> Result<(), Error> {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         block_on(async {
             let target = self.place.look().await?;
             let record = target.record(&target.records()?, &self.id).await?;
+            let record = self.reveal.of(catalog).record(record);
             if self.json {
                 return output::json_lines([JobView::from(&record)]);
             }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use lamplighter::{JobState, ListQuery, Record};
 
 use super::block_on;
-use crate::{catalog::Catalog, error::Error, output, place::Place, view::JobView, when};
+use crate::{catalog::Catalog, error::Error, output, place::Place, reveal::Reveal, view::JobView, when};
 
 /// List jobs, newest first.
 ///
@@ -34,6 +34,8 @@ pub(crate) struct Jobs {
     /// Go on where an earlier page ended.
     #[arg(long)]
     cursor: Option<String>,
+    #[command(flatten)]
+    reveal: Reveal,
     #[command(flatten)]
     place: Place,
     /// One job a line as JSON.
@@ -68,10 +70,12 @@ impl Jobs {
             cursor: self.cursor,
             ..ListQuery::default()
         };
+        let shown = self.reveal.of(catalog);
         let mut widths = None;
         loop {
             query.limit = left.min(PAGE);
-            let page = client.list(&query).await?;
+            let mut page = client.list(&query).await?;
+            page.records = page.records.into_iter().map(|record| shown.record(record)).collect();
             left = left.saturating_sub(page.records.len());
             query.cursor = page.next;
             if self.json {

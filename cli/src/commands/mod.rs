@@ -60,7 +60,7 @@ impl Command {
             Self::Dev(dev) => dev.run(catalog),
             Self::Enqueue(enqueue) => enqueue.run(catalog),
             Self::Jobs(jobs) => jobs.run(catalog),
-            Self::Job(job) => job.run(),
+            Self::Job(job) => job.run(catalog),
             Self::Retry(retry) => retry.run(catalog),
             Self::Cancel(cancel) => cancel.run(),
             Self::Schedules(schedules) => schedules.run(catalog),

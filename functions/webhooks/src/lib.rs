@@ -170,7 +170,11 @@ pub async fn deliver(
 async fn attempt(job: &DeliverWebhook, ctx: &Context, webhooks: &Webhooks) -> Result<Delivered, DeliveryError> {
     let settings = webhooks.settings()?;
     settings.destinations.check(&job.url)?;
-    let signer = settings.secrets.get(job.secret.as_deref())?.signer(ctx.remaining() / 3).await?;
+    let signer = settings
+        .secrets
+        .get(job.secret.as_ref().map(|name| name.expose().as_str()))?
+        .signer(ctx.remaining() / 3)
+        .await?;
     let now = Timestamp::now();
     let timestamp = ctx.message().enqueued_at.unwrap_or(now);
     let body = serde_json::to_vec(&Body { r#type: &job.event, timestamp, data: &job.payload })?;

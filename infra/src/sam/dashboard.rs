@@ -117,7 +117,7 @@ fn graphs(deployment: &Deployment) -> Vec<Graph> {
             namespace: "AWS/DynamoDB",
             metric,
             dimension: "TableName",
-            value: format!("${{{}}}", TABLE),
+            value: format!("${{{TABLE}}}"),
             label: label.into(),
         };
         let used =
@@ -130,7 +130,7 @@ fn graphs(deployment: &Deployment) -> Vec<Graph> {
         namespace: "AWS/Scheduler",
         metric,
         dimension: "ScheduleGroup",
-        value: format!("${{{}}}", SCHEDULE_GROUP),
+        value: format!("${{{SCHEDULE_GROUP}}}"),
         label: label.into(),
     };
     let ticks = vec![

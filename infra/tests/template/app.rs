@@ -36,5 +36,5 @@ fn definitions_and_schedules_of_an_app_are_deployed() {
     let app = App::new("shop").function(mail).schedules(schedules().into_iter().take(1));
     assert!(deployment(&app).unwrap().schedules.iter().any(|schedule| schedule.name == "digest"));
     let problems = deployment(&App::new("shop").definitions([Definition::of::<SendMail>()])).unwrap_err();
-    assert!(problems.sentences()[0].contains("mail.send is defined, and no function performs it"), "{problems}");
+    assert!(problems.sentences()[0].contains("mail.send is defined, but no function performs it"), "{problems}");
 }

@@ -1,6 +1,6 @@
 //! Webhooks: events delivered by HTTP.
 
-use lamplighter::{Job, Options, Queue, Retry, hours, secs};
+use lamplighter::{Job, Options, Queue, Retry, Sensitive, hours, secs};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -23,10 +23,11 @@ pub struct DeliverWebhook {
     /// order of fields, repeated ones, white space.
     pub payload: Box<RawValue>,
     /// The name of the signing secret in the function's settings; the default secret when absent. Never the secret
-    /// itself: arguments are kept in messages and records.
+    /// itself: arguments are kept in messages and records. Should it be given here by mistake, it is hidden in errors, in
+    /// logs and by the command `lamp`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 128))]
-    pub secret: Option<String>,
+    pub secret: Option<Sensitive<String>>,
 }
 
 impl Job for DeliverWebhook {
@@ -44,7 +45,7 @@ impl Job for DeliverWebhook {
 
 #[cfg(test)]
 mod tests {
-    use lamplighter::Retry;
+    use lamplighter::{Definition, Retry};
 
     use super::*;
 
@@ -76,6 +77,18 @@ mod tests {
         let payload = &schema["properties"]["payload"];
         assert!(payload.get("type").is_none() && payload.get("$ref").is_none(), "{payload}");
         assert!(schema["required"].as_array().unwrap().contains(&"payload".into()));
+    }
+
+    #[test]
+    fn the_secrets_name_is_sensitive_and_the_wire_keeps_it() {
+        let json = r#"{"url":"https://example.com/","event":"e","payload":1,"secret":"billing"}"#;
+        let job: DeliverWebhook = serde_json::from_str(json).unwrap();
+        assert_eq!(serde_json::to_string(&job).unwrap(), json);
+        assert!(!format!("{job:?}").contains("billing"));
+        let redaction = Definition::of::<DeliverWebhook>().redaction().unwrap();
+        assert!(redaction.is_sensitive("secret") && !redaction.is_sensitive("url"));
+        let schema = schemars::schema_for!(DeliverWebhook).to_value();
+        assert_eq!(schema["properties"]["secret"]["maxLength"], 128);
     }
 
     #[test]

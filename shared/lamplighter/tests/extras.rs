@@ -172,7 +172,7 @@ async fn claim_checks_are_redeemed_before_the_handler_runs() {
     assert_eq!(bench.one(claim_check("a", "good")).await, MessageAction::Ack);
     match bench.last_decision() {
         lamplighter::backend::Decision::Succeeded { output: Some(output), .. } => {
-            assert_eq!(output.get(), "\"fetched 1\"")
+            assert_eq!(output.get(), "\"fetched 1\"");
         }
         other => panic!("{other:?}"),
     }
@@ -325,7 +325,7 @@ async fn attempts_in_the_message_count_without_a_record() {
     let body = r#"{"job":"test.act","id":"a","args":{"what":"error"},"attempts":2}"#;
     match bench.one(delivery("m", body)).await {
         MessageAction::DeadLetter(cause) => {
-            assert_eq!(cause.reason, DeadLetterReason::AttemptsExhausted, "the third of three")
+            assert_eq!(cause.reason, DeadLetterReason::AttemptsExhausted, "the third of three");
         }
         other => panic!("{other:?}"),
     }
@@ -338,7 +338,7 @@ async fn oversized_outputs_and_checkpoints_are_errors() {
     let bench = Bench::tracked();
     match bench.one(act("a", "talk")).await {
         MessageAction::DeadLetter(cause) => {
-            assert!(cause.error.to_string().contains("a record keeps 131072"), "{}", cause.error)
+            assert!(cause.error.to_string().contains("a record keeps 131072"), "{}", cause.error);
         }
         other => panic!("{other:?}"),
     }

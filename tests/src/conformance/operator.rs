@@ -192,7 +192,7 @@ pub(super) async fn dead_letters_tell_their_job_the_reason_and_the_error(subject
         assert!(!bad.error.is_empty() && bad.key != failed.key, "{bad:?}");
         let only = DeadLetterQuery::new(100).with_filter(DeadLetterFilter::all().with_key(bad.key.clone()));
         let only: Vec<_> = list(subject, only).await.into_iter().map(|dead_letter| dead_letter.key).collect();
-        assert_eq!(only, [bad.key.clone()]);
+        assert_eq!(only, std::slice::from_ref(&bad.key));
     }
     assert_eq!(list(subject, DeadLetterQuery::new(1)).await.len(), 1);
 }

@@ -283,7 +283,7 @@ fn schedules() {
 fn schedules_made_at_run_time() {
     let remove = "`lamp schedule remove pulse --stack shop`";
     let gone = |fixture: &mut Fixture| {
-        fixture.deployed.made = vec![made("arn:gone", r#"{"job":"work.do","schedule":"pulse"}"#)]
+        fixture.deployed.made = vec![made("arn:gone", r#"{"job":"work.do","schedule":"pulse"}"#)];
     };
     finds(gone, &[(K::ScheduleNowhere, Error, "schedule pulse", "it sends to arn:gone", remove)]);
     let target = "arn:aws:sqs:eu-west-1:123456789012:shop-work";

@@ -73,7 +73,7 @@ impl Round<'_> {
             match answer {
                 Ok(_) => over.push((id, place)),
                 Err(EnqueueError::Backend(error)) => {
-                    tracing::warn!(id, %error, "the job is due, and could not be sent yet")
+                    tracing::warn!(id, %error, "the job is due, and could not be sent yet");
                 }
                 Err(error) => tracing::error!(id, %error, "the job is due, and its queue refuses it"),
             }

@@ -74,7 +74,7 @@ impl Round<'_> {
                         self.report.sent_again += 1;
                     }
                     Some(Err(error)) => {
-                        tracing::error!(%id, %error, "the job has no message, and could not be sent again")
+                        tracing::error!(%id, %error, "the job has no message, and could not be sent again");
                     }
                     None => {}
                 }

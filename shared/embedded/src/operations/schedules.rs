@@ -217,7 +217,7 @@ fn start(
     let answer = enqueue::enqueue(tx, std::slice::from_ref(&entry))?.pop();
     match &answer {
         Some(Ok(Enqueued::New(id))) => {
-            tracing::info!(schedule = name, job = &*job.job, %id, "a schedule started a job")
+            tracing::info!(schedule = name, job = &*job.job, %id, "a schedule started a job");
         }
         Some(Ok(Enqueued::Duplicate(id, state))) => {
             tracing::debug!(schedule = name, %id, %state, "the job of this tick exists already");

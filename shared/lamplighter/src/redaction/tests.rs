@@ -69,6 +69,11 @@ struct All {
     payload: Box<RawValue>,
 }
 
+impl Job for All {
+    const NAME: &'static str = "test.all";
+    const QUEUE: Queue = Queue::standard("test");
+}
+
 fn nothing() -> Box<RawValue> {
     RawValue::NULL.to_owned()
 }
@@ -284,11 +289,6 @@ fn a_path_ends_where_a_sensitive_value_begins() {
     ] {
         assert_eq!(redaction.visible_steps(path.iter().copied()), visible, "{path:?}");
     }
-}
-
-impl Job for All {
-    const NAME: &'static str = "test.all";
-    const QUEUE: Queue = Queue::standard("test");
 }
 
 #[test]

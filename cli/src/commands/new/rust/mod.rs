@@ -72,7 +72,7 @@ pub(super) fn add_export(text: &str, path: &str) -> Result<String, String> {
                 Item::Mod(module) => module.content.is_none(),
                 _ => false,
             };
-            let last = file.items.iter().filter(is_head).next_back().ok_or("there is no `mod`")?;
+            let last = file.items.iter().rfind(is_head).ok_or("there is no `mod`")?;
             Ok(put(text, end(last.span()), &format!("\n\npub use self::{path};")))
         }
     }

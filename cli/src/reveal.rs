@@ -1,0 +1,43 @@
+//! Sensitive arguments: hidden, unless somebody asks to see them.
+
+use clap::Args;
+use lamplighter::{Record, redaction::Redactions};
+
+use crate::catalog::Catalog;
+
+/// Whether they are shown.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Reveal {
+    /// Show sensitive arguments too, and those of jobs that this command does not know.
+    #[arg(long)]
+    reveal: bool,
+}
+
+impl Reveal {
+    /// How records and messages of these jobs are shown.
+    pub(crate) fn of(self, catalog: &Catalog) -> Shown {
+        Shown((!self.reveal).then(|| Redactions::of(&catalog.definitions())))
+    }
+}
+
+/// How records and messages are shown.
+#[derive(Debug)]
+pub(crate) struct Shown(Option<Redactions>);
+
+impl Shown {
+    /// A record as it is shown.
+    pub(crate) fn record(&self, record: Record) -> Record {
+        match &self.0 {
+            Some(redactions) => redactions.record(record),
+            None => record,
+        }
+    }
+
+    /// Leaves in a dead letter what is shown of it.
+    pub(crate) fn dead_letter(&self, error: &mut String, body: &mut String) {
+        if let Some(redactions) = &self.0 {
+            *error = redactions.error(body, error).into_owned();
+            *body = redactions.body(body).into_owned();
+        }
+    }
+}
