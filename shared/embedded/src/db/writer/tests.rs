@@ -46,7 +46,12 @@ async fn what_is_given_up_does_not_gather() {
     }
     assert!(writer.0.pending().requests.is_empty());
     drop(answers);
-    writer.run(1, |tx| tx.queue("after").map(drop)).await.unwrap();
+    // On a busy machine, its time may be over too.
+    let mut tries = 0;
+    while writer.run(1, |tx| tx.queue("after").map(drop)).await.is_err() {
+        tries += 1;
+        assert!(tries < 500, "the writer does not work again");
+    }
 }
 
 #[tokio::test]

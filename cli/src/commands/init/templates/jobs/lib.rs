@@ -6,7 +6,10 @@
 pub mod {{module}};
 pub mod queues;
 
-use lamplighter::{Definition, ScheduledJob, schedule::{Schedule, ScheduleError}};
+use lamplighter::{
+    Definition, ScheduledJob,
+    schedule::{Schedule, ScheduleError},
+};
 
 pub use self::{{module}}::{{type}};
 
