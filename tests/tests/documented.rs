@@ -57,7 +57,7 @@ fn states() -> String {
         diagram.push_str(&format!("    {state} --> [*]: its record expires\n"));
     }
     diagram.push_str("```\n");
-    format!("{head}a test -->\n{diagram}{tail}", tail = format!("<!-- /states -->{tail}"))
+    format!("{head}a test -->\n{diagram}<!-- /states -->{tail}")
 }
 
 fn cause(before: JobState, after: JobState) -> &'static str {
