@@ -172,7 +172,7 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
     assert!(seen > 20, "only {seen} commands have shown it");
 
     // JSON says the same as it was.
-    let listed = place.lamp(&["job", "failed", "--json"]).ok();
+    let listed = place.lamp(&["job", "failed", "--json", "--reveal"]).ok();
     assert_eq!(listed.lines().count(), 1, "{listed}");
     let job: Value = serde_json::from_str(&listed).unwrap();
     assert_eq!((&job["args"][HOSTILE], &job["queue"]), (&json!(HOSTILE), &json!(HOSTILE)));

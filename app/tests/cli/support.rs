@@ -121,7 +121,10 @@ impl Dev {
     pub(crate) fn start(place: &Place) -> Self {
         let mut child = place.command(&["dev"]).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
-        while !log.next().expect("it says that it runs").unwrap().contains("lamp jobs") {}
+        let mut said = Vec::new();
+        while !said.last().is_some_and(|line: &String| line.contains("lamp jobs")) {
+            said.push(log.next().unwrap_or_else(|| panic!("it ended, and said {said:?}")).unwrap());
+        }
         // It must not end because nobody reads what it tells.
         std::thread::spawn(move || log.for_each(drop));
         Self(child)
