@@ -56,7 +56,7 @@ async fn a_service_enqueues_and_a_worker_runs_the_job() {
         let package =
             format!("[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n{dependencies}");
         let jobs = if *name == "greetings-jobs" { "" } else { "greetings-jobs = { path = \"../greetings-jobs\" }\n" };
-        outside.write(&format!("{name}/Cargo.toml"), &format!("{package}{jobs}")).unwrap();
+        outside.write(&format!("{name}/Cargo.toml"), &format!("{package}\n{jobs}")).unwrap();
         outside.write(path, text).unwrap();
     }
     let (_, service) = sources[1];
