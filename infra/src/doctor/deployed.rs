@@ -46,6 +46,16 @@ impl Deployed {
         stack: DeployedStack,
         resources: &[Resource],
     ) -> Result<Self, StoreError> {
+        let mut deployed = Self::default();
+        // First: a function that is asked which code it runs writes logs, which can create a deleted log group again.
+        if DRIFT_IS_DETECTED_IN.contains(&&*stack.status) {
+            let compared =
+                resources.iter().filter(|one| is_compared(&one.kind) && stack.resources.contains_key(&one.id));
+            let compared: Vec<_> = compared.map(|resource| resource.id.clone()).collect();
+            let (drifts, unreadable) = stack_reader.drift(&stack.name, &compared).await?;
+            deployed.drifts = Some(drifts);
+            deployed.unreadable.extend(unreadable.into_iter().map(|one| ("alarms, logs and buckets".to_owned(), one)));
+        }
         let parts = resources.iter().filter_map(|resource| Some((resource, part(resource, &stack)?)));
         let looks = parts.map(|(resource, part)| async move {
             let look = stack_reader.look(&part).await?;
@@ -57,7 +67,6 @@ impl Deployed {
         });
         let looks = looks.collect::<Vec<_>>();
         let looks: Vec<_> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
-        let mut deployed = Self::default();
         for (resource, look, code) in looks {
             deployed.looks.insert(resource.id.clone(), look);
             match code {
@@ -77,14 +86,6 @@ impl Deployed {
             deployed
                 .unreadable
                 .extend(unreadable.into_iter().map(|one| ("schedules made at run time".to_owned(), one)));
-        }
-        if DRIFT_IS_DETECTED_IN.contains(&&*stack.status) {
-            let compared =
-                resources.iter().filter(|one| is_compared(&one.kind) && stack.resources.contains_key(&one.id));
-            let compared: Vec<_> = compared.map(|resource| resource.id.clone()).collect();
-            let (drifts, unreadable) = stack_reader.drift(&stack.name, &compared).await?;
-            deployed.drifts = Some(drifts);
-            deployed.unreadable.extend(unreadable.into_iter().map(|one| ("alarms, logs and buckets".to_owned(), one)));
         }
         let (account, unreadable) = stack_reader.account().await?;
         deployed.account = account;
