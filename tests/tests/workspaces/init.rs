@@ -11,7 +11,7 @@ use lamplighter_tests::{
 use serde_json::{Value, json};
 
 use crate::cloud::{SOON, cloud};
-use crate::doctor::patient::Patient;
+use crate::patient::Patient;
 
 /// The commands in the first block of a section of a page, without what is said about them.
 fn commands<'a>(page: &'a str, section: &str) -> Vec<&'a str> {
