@@ -96,7 +96,7 @@ impl Outside {
             let _ = writeln!(manifest, "{} = {{ path = {:?} }}", package.name, package.folder());
         }
         self.write(&format!("shared/{SHARED}/Cargo.toml"), &manifest)?;
-        self.write(&format!("shared/{SHARED}/src/lib.rs"), "")?;
+        self.write(&format!("shared/{SHARED}/src/lib.rs"), "//! Nothing.\n")?;
         for package in packages {
             let path = format!("{package}/Cargo.toml");
             let depth = "../".repeat(Path::new(package).components().count());

@@ -37,7 +37,7 @@ async fn a_new_workspace_runs_its_job_passes_its_tests_and_deploys() {
     let row = shown.lines().find(|line| line.trim_start().starts_with("greetings.send "));
     assert!(row.is_some_and(|row| row.contains("succeeded") && row.ends_with("\"42\"")), "{shown}");
     let tested = outside.shell(test).unwrap();
-    for name in ["its_output_is_the_subject", "tests::schedules_are_sound_and_start_defined_jobs"] {
+    for name in ["its_output_is_the_subject", "tests::schedules_are_valid_and_start_defined_jobs"] {
         assert!(tested.contains(&format!("test {name} ... ok")), "{name}: {tested}");
     }
     // As it was derived before the app was built.

@@ -57,7 +57,7 @@ async fn what_is_made_compiles_passes_its_tests_runs_and_deploys() {
     assert!(tested.contains("test the_committed_template_is_up_to_date ... ok"), "{tested}");
     let tested = copy.cargo("test", &["-p", "lamplighter-jobs", "--lib"]).unwrap();
     assert!(
-        tested.contains("test quills_send::tests::") && tested.contains("test tests::schedules_are_sound"),
+        tested.contains("test quills_send::tests::") && tested.contains("test tests::schedules_are_valid"),
         "{tested}"
     );
 }

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn definitions_are_sound() {
+    fn definitions_are_valid() {
         let definitions = definitions();
         let names: BTreeSet<_> = definitions.iter().map(|definition| definition.name).collect();
         assert_eq!(names.len(), definitions.len(), "two jobs have the same name: {names:?}");
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn schedules_are_sound_and_start_defined_jobs() {
+    fn schedules_are_valid_and_start_defined_jobs() {
         let (schedules, definitions) = (all_schedules().unwrap(), definitions());
         let names: BTreeSet<_> = schedules.iter().map(|scheduled| &scheduled.schedule.name).collect();
         assert_eq!(names.len(), schedules.len(), "two schedules have the same name: {names:?}");
