@@ -21,6 +21,7 @@ mod database;
 pub mod demo;
 mod error;
 mod foreign;
+mod hosting;
 mod logging;
 mod output;
 mod ping;

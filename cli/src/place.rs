@@ -8,7 +8,7 @@ use lamplighter::{
     backend::{Backend, ConsumerState, KnownNames, Operator, QueueOrigin},
     env::Env,
 };
-use lamplighter_aws::{AwsBackend, AwsClients, Stack};
+use lamplighter_aws::{AwsBackend, AwsClients, QueueMap, Stack};
 use lamplighter_embedded::SqliteBackend;
 
 use crate::{
@@ -50,6 +50,14 @@ enum Choice {
     Stack(String),
 }
 
+/// Where a worker does its work.
+pub(crate) enum Chosen {
+    File(Database),
+    Stack(String),
+    /// The deployment that the environment describes, as it does for a Lambda function.
+    Deployment,
+}
+
 impl Place {
     fn choose(&self) -> Result<Choice, Error> {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty());
@@ -67,6 +75,19 @@ impl Place {
             (None, None, None, Some(stack)) => Ok(Choice::Stack(stack.to_string_lossy().into_owned())),
             (None, None, None, None) => Ok(Choice::File(Database::default())),
         }
+    }
+
+    /// Where a worker does its work: what the command line says, and otherwise the deployment that the environment
+    /// describes, if it does.
+    pub(crate) fn chosen(&self) -> Result<Chosen, Error> {
+        let is_described = env::var_os(QueueMap::VARIABLE).is_some_and(|map| !map.is_empty());
+        if self.file.is_none() && self.stack.is_none() && is_described {
+            return Ok(Chosen::Deployment);
+        }
+        Ok(match self.choose()? {
+            Choice::File(database) => Chosen::File(database),
+            Choice::Stack(name) => Chosen::Stack(name),
+        })
     }
 
     /// Whether this is a file that has not been made yet.

@@ -67,7 +67,7 @@ impl Subject for OnOneMachine {
 
     async fn stop(&self, budget: Duration) {
         if let Some(running) = self.running.lock().await.take() {
-            running.stop(budget).await;
+            running.drain(budget).await;
         }
     }
 

@@ -130,7 +130,7 @@ async fn every_change_of_state_is_a_documented_one() {
     let args = RawValue::from_string("{}".into()).unwrap();
     let unknown = client.enqueue_raw("states.unknown", QUEUE.name(), Tracking::Full, args).await.unwrap().id().clone();
     becomes(&client, quick, &unknown, Failed).await;
-    running.stop(Duration::from_secs(10)).await;
+    running.drain(Duration::from_secs(10)).await;
 
     let number = |state: JobState| match state {
         Queued => 1,

@@ -154,7 +154,7 @@ impl<'a> Bench<'a> {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let time = began.elapsed();
-        running.stop(Duration::from_secs(10)).await;
+        running.drain(Duration::from_secs(10)).await;
         Ok((jobs, time))
     }
 
@@ -173,7 +173,7 @@ impl<'a> Bench<'a> {
             let Some(begun) = heard.recv().await else { break };
             times.push(begun.duration_since(called).as_secs_f64() * 1000.0);
         }
-        running.stop(Duration::from_secs(10)).await;
+        running.drain(Duration::from_secs(10)).await;
         Ok(times)
     }
 }

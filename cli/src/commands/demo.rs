@@ -73,7 +73,7 @@ impl Demo {
             error = running.failed() => Err(error.into()),
         };
         watch.end();
-        running.stop(Duration::from_secs(5)).await;
+        running.drain(Duration::from_secs(5)).await;
         let records = all?;
         // The one file then holds everything.
         embedded.close().await?;

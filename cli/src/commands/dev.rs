@@ -4,9 +4,8 @@ use std::{io::Write, time::Duration};
 
 use clap::Args;
 use lamplighter::Variables;
-use lamplighter_embedded::{Engine, EngineBuilder, SqliteBackend};
+use lamplighter_embedded::Engine;
 use lamplighter_objects::{Location, LocationError, OBJECTS};
-use tokio::{runtime::Runtime, time::timeout};
 
 use super::runtime;
 use crate::{
@@ -14,10 +13,10 @@ use crate::{
     database::Database,
     error::Error,
     foreign::safe,
-    logging,
+    hosting, logging,
     output::{self, FAINT, NAME, STRONG},
     ping,
-    signals::Signals,
+    signals::{self, Announced},
     when,
 };
 
@@ -45,7 +44,7 @@ impl Dev {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         logging::start()?;
         let embedded = self.database.open_or_make()?;
-        let signals = Signals::listen("stopped at once; unfinished jobs are found again when their leases end")?;
+        let signals = signals::listen("stopped at once; unfinished jobs are found again when their leases end")?;
         // What is wrong with it is said before anything runs.
         let objects: Location = self.objects.parse().map_err(|error: LocationError| Error::Usage(error.to_string()))?;
         let variables = Variables::system().with(OBJECTS, objects.to_string());
@@ -53,7 +52,9 @@ impl Dev {
         let inside = threads.enter();
         let engine = Engine::builder(&embedded).app(catalog.app(), &variables).function(ping::function());
         drop(inside);
-        run_until(threads, signals, (self.grace, PATIENCE), &embedded, engine, || self.welcome(catalog))
+        let hint = format!("stopping: running jobs have {}; Ctrl-C again stops at once", when::short(self.grace));
+        let mut lifecycle = Announced { lifecycle: signals, hint: Some(hint) };
+        hosting::engine(threads, engine, &embedded, (&mut lifecycle, self.grace.into()), || self.welcome(catalog))
     }
 
     /// What somebody who sees this for the first time wants to know.
@@ -78,109 +79,5 @@ impl Dev {
             jobs.join(", "),
             objects,
         );
-    }
-}
-
-/// How much longer than the grace a stop may take, before it is given up: the engine hands back within ten seconds, unless
-/// its threads are blocked.
-const PATIENCE: Duration = Duration::from_secs(12);
-
-/// Runs an engine until the process is asked to end, and stops it within the grace.
-///
-/// Signals and time are waited for outside of the engine's threads: handlers that block those, all of them even, keep
-/// nobody from stopping it.
-fn run_until(
-    threads: Runtime,
-    signals: Signals,
-    (grace, patience): (Duration, Duration),
-    embedded: &SqliteBackend,
-    engine: EngineBuilder,
-    started: impl FnOnce(),
-) -> Result<(), Error> {
-    let running = threads.block_on(engine.start()).map_err(Error::failed)?;
-    started();
-    let control = super::control()?;
-    let (stopped, failed) = control.block_on(async {
-        let failed = tokio::select! {
-            () = signals.asked() => None,
-            error = running.failed() => Some(error),
-        };
-        let grace = if failed.is_none() { grace } else { Duration::ZERO };
-        if failed.is_none() {
-            output::hint(&format!("stopping: running jobs have {}; Ctrl-C again stops at once", when::short(grace)));
-        }
-        (timeout(grace.saturating_add(patience), running.stop(grace)).await, failed)
-    });
-    // A thread that is blocked still would be waited for otherwise; its job has been told to end, and has not.
-    threads.shutdown_background();
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
-    control.block_on(embedded.close())?;
-    match stopped {
-        Ok(stopped) => output::hint(&format!("stopped; {stopped}")),
-        Err(_) => output::hint(
-            "stopped; some handlers block their threads and did not end, so their jobs are found again when their leases end",
-        ),
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::{Arc, Condvar, Mutex, mpsc};
-
-    use lamplighter::{Context, Function, Job, JobError, Queue, State, env::Env};
-    use tokio::sync::oneshot;
-
-    use super::*;
-
-    #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-    struct Block {}
-
-    impl Job for Block {
-        const NAME: &'static str = "test.block";
-        const QUEUE: Queue = Queue::standard("blocked").batch_size(1).max_concurrency(1000);
-    }
-
-    #[derive(Clone)]
-    struct Gate {
-        entered: mpsc::Sender<()>,
-        open: Arc<(Mutex<bool>, Condvar)>,
-    }
-
-    /// As a handler should not.
-    async fn block(_: Block, _: Context, State(gate): State<Gate>) -> Result<(), JobError> {
-        gate.entered.send(()).unwrap();
-        let (open, opened) = &*gate.open;
-        drop(opened.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
-        Ok(())
-    }
-
-    #[test]
-    fn handlers_that_block_every_thread_keep_nobody_from_stopping_it() {
-        let (entered, entering) = mpsc::channel();
-        let gate = Gate { entered, open: Arc::default() };
-        let embedded = SqliteBackend::memory(Env::system()).unwrap();
-        let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        threads.block_on(async {
-            for answer in embedded.client().enqueue_all((0..8).map(|_| Block {})).await {
-                answer.unwrap();
-            }
-        });
-        let function = Function::new("blocks").job(block).with_state(gate.clone());
-        let engine = Engine::builder(&embedded).function(function);
-        let (ask, asked) = oneshot::channel();
-        let waits = move || {
-            // Both threads are blocked now; what comes behind them does not begin.
-            for _ in 0..2 {
-                entering.recv().unwrap();
-            }
-            ask.send(()).unwrap();
-        };
-        let times = (Duration::from_millis(20), Duration::from_millis(200));
-        run_until(threads, Signals::of(asked), times, &embedded, engine, waits).unwrap();
-        *gate.open.0.lock().unwrap() = true;
-        gate.open.1.notify_all();
     }
 }

@@ -13,12 +13,14 @@ mod init;
 mod job;
 mod jobs;
 mod new;
+mod package;
 mod pause;
 mod queues;
 mod redrive;
 mod retry;
 mod schedule;
 mod schedules;
+mod work;
 
 use std::future::Future;
 
@@ -32,6 +34,7 @@ use crate::{catalog::Catalog, error::Error};
 pub(crate) enum Command {
     Demo(demo::Demo),
     Dev(dev::Dev),
+    Work(work::Work),
     Enqueue(enqueue::Enqueue),
     Jobs(jobs::Jobs),
     Job(job::Job),
@@ -50,6 +53,7 @@ pub(crate) enum Command {
     New(new::New),
     Doctor(doctor::Doctor),
     Infra(infra::Infra),
+    Package(package::Package),
 }
 
 impl Command {
@@ -58,6 +62,7 @@ impl Command {
         match self {
             Self::Demo(demo) => demo.run(catalog, own_demo),
             Self::Dev(dev) => dev.run(catalog),
+            Self::Work(work) => work.run(catalog),
             Self::Enqueue(enqueue) => enqueue.run(catalog),
             Self::Jobs(jobs) => jobs.run(catalog),
             Self::Job(job) => job.run(catalog),
@@ -76,6 +81,7 @@ impl Command {
             Self::New(new) => new.run(catalog),
             Self::Doctor(doctor) => doctor.run(catalog),
             Self::Infra(infra) => infra.run(catalog),
+            Self::Package(package) => package.run(catalog),
         }
     }
 }
@@ -91,7 +97,7 @@ fn runtime() -> Result<Runtime, Error> {
 }
 
 /// The calling thread, for what must not wait for the threads of [`runtime`].
-fn control() -> Result<Runtime, Error> {
+pub(crate) fn control() -> Result<Runtime, Error> {
     Builder::new_current_thread().enable_all().build().map_err(no_threads)
 }
 

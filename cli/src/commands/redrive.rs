@@ -18,7 +18,7 @@ use crate::{
     output::{self, GOOD, WARN},
     place::{Place, Target},
     progress,
-    signals::Signals,
+    signals,
     when,
 };
 
@@ -98,7 +98,7 @@ impl Redrive {
     }
 
     async fn move_back(&self, catalog: &Catalog, target: &Target) -> Result<(), Error> {
-        let stop = Signals::stop()?;
+        let stop = signals::stop()?;
         let began = Instant::now();
         let bar = progress::bar("moving", 0);
         let mut redrive = lamplighter::backend::Redrive::all().with_filter(self.filter());
@@ -167,7 +167,7 @@ impl Redrive {
         let (mut counts, mut uncounted) = (Vec::new(), 0);
         // Else no job of it has been enqueued there yet.
         if target.has_queue(&self.queue).await? {
-            let stop = Signals::stop()?;
+            let stop = signals::stop()?;
             let counted = target.operator.count_dead_letters(&self.queue, &self.filter(), &stop).await?;
             uncounted = counted.uncounted;
             let queue = || self.queue.clone();

@@ -60,5 +60,5 @@ async fn the_engine_runs_jobs_and_reports_on_them() {
     assert!(line.ends_with(",division by 0"), "{csv}");
     // The report is a job of the same day, and was running while it was written.
     assert!(csv.replace('"', "").contains("\n2026-11-23,report.daily,1,0,0,1,"), "{csv}");
-    engine.stop(secs(5)).await;
+    engine.drain(secs(5)).await;
 }

@@ -74,7 +74,7 @@ impl DeployedSetting {
 }
 
 /// The template's own parameters.
-const PARAMETERS: [&str; 9] = [
+const PARAMETERS: [&str; 16] = [
     "AlarmTopicArn",
     "Architecture",
     "KmsKeyArn",
@@ -84,6 +84,13 @@ const PARAMETERS: [&str; 9] = [
     "PayloadsBucket",
     "SecretsKeyArn",
     "Tracing",
+    "WorkerAssignPublicIp",
+    "WorkerCount",
+    "WorkerCpu",
+    "WorkerImage",
+    "WorkerMemory",
+    "WorkerSecurityGroups",
+    "WorkerSubnets",
 ];
 
 pub(super) fn derive(

@@ -9,6 +9,7 @@ mod reach;
 mod schedules;
 mod triggers;
 pub mod variables;
+mod workers;
 
 use lamplighter::{Definition, Function, ScheduledJob};
 
@@ -20,6 +21,7 @@ pub use self::{
     },
     queues::DeployedQueue,
     schedules::{DeployedSchedule, Target, Timing},
+    workers::WORKERS,
 };
 use crate::problems::Problems;
 
@@ -32,6 +34,8 @@ pub struct Deployment {
     pub queues: Vec<DeployedQueue>,
     /// What starts jobs by itself.
     pub schedules: Vec<DeployedSchedule>,
+    /// What the workers are: all functions with a queue of [`QueueHost::Worker`], as one process runs them.
+    pub workers: Option<DeployedFunction>,
 }
 
 impl Deployment {
@@ -48,7 +52,11 @@ impl Deployment {
         let deployed = functions::derive(functions, definitions, &mut problems);
         let schedules = schedules::derive(functions, schedules, &mut problems);
         let queues = queues::derive(functions, &mut problems);
-        let deployment = Self { functions: deployed, queues, schedules };
+        let workers = workers::merge(&deployed, &queues);
+        let mut deployment = Self { functions: deployed, queues, schedules, workers };
+        let on_lambda: Vec<_> = deployment.functions.iter().map(|one| workers::is_on_lambda(&deployment, one)).collect();
+        let mut on_lambda = on_lambda.into_iter();
+        deployment.functions.retain(|_| on_lambda.next().unwrap_or(true));
         names::check(&deployment, &mut problems);
         environment::check(&deployment, &mut problems);
         problems.or(deployment)
@@ -60,9 +68,14 @@ impl Deployment {
         self.queues.iter().find(|queue| queue.name == name)
     }
 
-    /// The queues that trigger that function.
-    pub fn queues_of(&self, function: &str) -> impl Iterator<Item = &DeployedQueue> {
-        self.queues.iter().filter(move |queue| queue.function == function)
+    /// The queues that trigger that function, or that the workers poll.
+    pub fn queues_of<'a>(&'a self, function: &'a DeployedFunction) -> impl Iterator<Item = &'a DeployedQueue> {
+        self.queues.iter().filter(move |queue| workers::takes_from(function, queue))
+    }
+
+    /// What takes jobs from queues: the functions on Lambda, and the workers.
+    pub fn consumers(&self) -> impl Iterator<Item = &DeployedFunction> {
+        self.functions.iter().chain(&self.workers)
     }
 
     /// The schedules that start jobs on that target.
@@ -73,7 +86,7 @@ impl Deployment {
     /// Whether any function keeps records, so that there is a table.
     #[must_use]
     pub fn keeps_records(&self) -> bool {
-        self.functions.iter().any(|function| function.tracked)
+        self.consumers().any(|function| function.tracked)
     }
 
     /// Whether that function delays jobs by one-time schedules. The others do so by the table, from which the function
@@ -89,7 +102,7 @@ impl Deployment {
     pub fn sent_to_by<'a>(&'a self, function: &'a DeployedFunction) -> impl Iterator<Item = &'a DeployedQueue> {
         let all = function.schedules || function.manages_jobs || function.maintenance;
         self.queues.iter().filter(move |queue| {
-            let own = function.tracked && queue.function == function.name;
+            let own = function.tracked && workers::takes_from(function, queue);
             all || own || function.enqueues_to.contains(&queue.name)
         })
     }
@@ -97,7 +110,7 @@ impl Deployment {
     /// Whether any function reads and writes objects, so that there is a bucket for them.
     #[must_use]
     pub fn has_objects(&self) -> bool {
-        self.functions.iter().any(|function| function.objects)
+        self.consumers().any(|function| function.objects)
     }
 
     /// How many alarms there are: two a queue, three a function, and one for what was not delivered.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Deployment;
+use super::{Deployment, workers::WORKERS};
 use crate::problems::Problems;
 
 /// The longest name of a stack. The stack's name is the prefix of the names in the template, so both share each limit.
@@ -58,6 +58,9 @@ pub(super) fn check(deployment: &Deployment, problems: &mut Problems) {
         }
     }
     check_kind("function", MAX_FUNCTION_NAME, functions, problems);
+    if deployment.functions.iter().any(|function| function.name == WORKERS) {
+        problems.add(format!("function {WORKERS:?} has the name of the workers; rename it"));
+    }
     check_kind("schedule", MAX_SCHEDULE_NAME, schedules, problems);
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use lamplighter::{Function, Queue, days, host::Route, hours, mins};
+use lamplighter::{Function, Queue, QueueHost, days, host::Route, hours, mins};
 
 use crate::problems::Problems;
 
@@ -15,11 +15,13 @@ pub struct DeployedQueue {
     pub fifo: bool,
     /// The function that consumes it.
     pub function: String,
+    /// Where that function runs its jobs.
+    pub host: QueueHost,
     /// The jobs that it carries, by name.
     pub jobs: Vec<String>,
     /// How long a received message stays hidden: six times the function's timeout plus the window (AWS Lambda
-    /// Developer Guide, "Creating and configuring an Amazon SQS event source mapping"). A worker sets its own back-off
-    /// for failed jobs; this timeout returns the messages of an environment that died.
+    /// Developer Guide, "Creating and configuring an Amazon SQS event source mapping"). Failed jobs come back after their
+    /// own back-off; this timeout returns the messages of an environment that died.
     pub visibility_secs: u32,
     /// How long a message is kept.
     pub retention_secs: u32,
@@ -45,6 +47,9 @@ const RETENTION: Duration = days(4);
 const MAX_RETENTION: Duration = days(14);
 /// The longest delay of a message that is sent (the same).
 const MAX_DELAY: Duration = mins(15);
+/// Workers set the visibility of what they receive themselves, and extend it; this is for a message that another program
+/// takes.
+const WORKER_VISIBILITY: Duration = mins(2);
 /// How long a message can stay hidden, counted from its receive (the same, "Visibility timeout").
 const MAX_VISIBILITY: Duration = hours(12);
 
@@ -70,7 +75,10 @@ pub(super) fn derive(functions: &[Function], problems: &mut Problems) -> Vec<Dep
 
 fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQueue {
     let routes: Vec<_> = function.routes().filter(|route| route.queue.name() == queue.name()).collect();
-    let timeout = function.timeout();
+    let timeout = match queue.host {
+        QueueHost::Worker => function.timeout_on(queue.name()),
+        _ => function.timeout(),
+    };
     let mut longest = Duration::ZERO;
     for route in &routes {
         longest = longest.max(lifetime(route, timeout));
@@ -81,8 +89,12 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
         name: queue.name().into(),
         fifo: queue.is_fifo(),
         function: function.name().into(),
+        host: queue.host,
         jobs: routes.iter().map(|route| route.job.into()).collect(),
-        visibility_secs: seconds(timeout.saturating_mul(6).saturating_add(window)),
+        visibility_secs: match queue.host {
+            QueueHost::Worker => seconds(WORKER_VISIBILITY),
+            _ => seconds(timeout.saturating_mul(6).saturating_add(window)),
+        },
         retention_secs: seconds(retention(longest)),
         dead_letter_retention_secs: seconds(MAX_RETENTION),
         max_receives: function.receive_limit(queue.name()),

@@ -86,6 +86,10 @@ kinds! {
     DeadLetters = "dead-letters",
     /// The queue for undelivered events is not empty.
     UndeliveredEvents = "undelivered-events",
+    /// A queue that workers poll is paused.
+    QueuePaused = "queue-paused",
+    /// No worker polls a queue whose jobs run on workers.
+    WorkerMissing = "worker-missing",
     /// An event source mapping is disabled, or being changed.
     MappingDisabled = "mapping-disabled",
     /// An event source mapping is not what it should be.

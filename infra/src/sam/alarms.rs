@@ -1,5 +1,7 @@
 //! Alarms.
 
+use lamplighter::QueueHost;
+
 use super::{
     names::{UNDELIVERED, dead_letters_id, function_id, named, queue_id},
     resource,
@@ -49,9 +51,12 @@ fn of_queue(queue: &DeployedQueue) -> Map {
         "Jobs of queue {name} were given up. The attribute lamplighter.reason of each dead letter says why. After repairing \
          the cause, run `lamp redrive {name}` to send them again."
     );
+    let check = match queue.host {
+        QueueHost::Worker => "Check with `lamp queues` whether workers poll it, or start more of them.",
+        _ => "Check whether the event source mapping is enabled and the function throttled, or raise the concurrency.",
+    };
     let stale = format!(
-        "A message of queue {name} is older than all attempts of a job can take, so it is not being received. Check \
-         whether the event source mapping is enabled and the function throttled, or raise the concurrency."
+        "A message of queue {name} is older than all attempts of a job can take, so it is not being received. {check}"
     );
     let age = Watch {
         namespace: "AWS/SQS",

@@ -1,5 +1,7 @@
 //! A CloudWatch dashboard of metrics that AWS collects.
 
+use lamplighter::QueueHost;
+
 use super::names::{SCHEDULE_GROUP, TABLE, UNDELIVERED, dead_letters_id, function_id, mapping_id, queue_id};
 use crate::{
     deployment::Deployment,
@@ -75,7 +77,7 @@ fn graphs(deployment: &Deployment) -> Vec<Graph> {
             .collect()
     };
     let mappings = |metric: &'static str, what: &str| -> Vec<Line> {
-        let queues = deployment.queues.iter();
+        let queues = deployment.queues.iter().filter(|queue| queue.host != QueueHost::Worker);
         queues
             .map(|queue| Line {
                 namespace: "AWS/Lambda",

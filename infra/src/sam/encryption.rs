@@ -4,7 +4,7 @@
 
 use super::{
     names::{SCHEDULER_ROLE, role_id},
-    policy, resource_if,
+    policy, resource_if, workers,
 };
 use crate::{
     deployment::Deployment,
@@ -71,6 +71,9 @@ pub(super) fn access(deployment: &Deployment) -> Map {
         statement.set("Condition", Map::new().set("StringEquals", Map::new().set("kms:ViaService", through)));
     let mut roles: Vec<Node> = deployment.functions.iter().map(|function| reference(role_id(&function.name))).collect();
     roles.push(reference(SCHEDULER_ROLE));
+    if deployment.workers.is_some() {
+        roles.push(workers::role());
+    }
     let properties = Map::new()
         .set("PolicyName", "key")
         .set("Roles", roles)

@@ -76,6 +76,15 @@ pub(super) fn resources(deployment: &Deployment, function: &DeployedFunction) ->
 }
 
 fn environment(deployment: &Deployment, function: &DeployedFunction) -> Map {
+    let variables = variables(deployment, function);
+    match variables.is_empty() {
+        true => Map::new(),
+        false => Map::new().set("Environment", Map::new().set("Variables", variables)),
+    }
+}
+
+/// The variables that are not shared by all.
+pub(super) fn variables(deployment: &Deployment, function: &DeployedFunction) -> Map {
     let mut variables = Map::new();
     if function.objects {
         variables = variables.set(variables::OBJECTS, OBJECTS.sub("s3://${Bucket}"));
@@ -99,10 +108,7 @@ fn environment(deployment: &Deployment, function: &DeployedFunction) -> Map {
     for setting in &function.settings {
         variables = variables.set(&setting.variable, reference(setting.parameter()));
     }
-    match variables.is_empty() {
-        true => Map::new(),
-        false => Map::new().set("Environment", Map::new().set("Variables", variables)),
-    }
+    variables
 }
 
 /// The destination of events that the function fails on: EventBridge calls it asynchronously, and Lambda would drop an event

@@ -16,6 +16,7 @@ mod roles;
 mod scheduler;
 mod secrets;
 mod target;
+mod workers;
 
 use std::fmt;
 
@@ -87,9 +88,12 @@ fn resources(deployment: &Deployment) -> Map {
     let mut resources = Map::new();
     for function in &deployment.functions {
         resources = resources.and(functions::resources(deployment, function));
-        for queue in deployment.queues_of(&function.name) {
+        for queue in deployment.queues_of(function) {
             resources = resources.and(queues::resources(deployment, queue));
         }
+    }
+    for queue in deployment.workers.iter().flat_map(|workers| deployment.queues_of(workers)) {
+        resources = resources.and(queues::resources(deployment, queue));
     }
     if deployment.keeps_records() {
         resources = resources.and(records::resources()).and(buckets::PAYLOADS.resources());
@@ -104,4 +108,5 @@ fn resources(deployment: &Deployment) -> Map {
         .and(secrets::access(deployment))
         .and(alarms::resources(deployment))
         .and(dashboard::resource(deployment))
+        .and(workers::resources(deployment))
 }

@@ -4,6 +4,7 @@ use super::{
     buckets::{OBJECTS, PAYLOADS},
     dashboard, functions,
     names::{BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, TABLE, UNDELIVERED, dead_letters_id, queue_id},
+    workers,
 };
 use crate::{
     deployment::{Deployment, logical_name},
@@ -41,5 +42,5 @@ pub(super) fn outputs(deployment: &Deployment) -> Map {
         outputs =
             outputs.set(OBJECTS.parameter, output("The bucket that jobs read and write objects in", OBJECTS.name()));
     }
-    outputs.set("DashboardUrl", output("Queues, functions and records at a glance", dashboard::url()))
+    outputs.and(workers::outputs(deployment)).set("DashboardUrl", output("Queues, functions and records at a glance", dashboard::url()))
 }

@@ -4,7 +4,7 @@ use super::{
     alarms::{ALARM_TOPIC, HAS_ALARM_TOPIC},
     buckets::{OBJECTS, PAYLOADS},
     encryption::{HAS_KEY, KEY},
-    secrets,
+    secrets, workers,
 };
 use crate::{
     deployment::{DeployedSetting, Deployment},
@@ -68,7 +68,7 @@ pub(super) fn parameters(deployment: &Deployment) -> Map {
             .and(secrets::parameter(setting));
         parameters = parameters.set(setting.parameter(), parameter);
     }
-    parameters
+    parameters.and(workers::parameters(deployment))
 }
 
 fn text(about: &str, default: &str) -> Map {
@@ -85,12 +85,12 @@ pub(super) fn conditions(deployment: &Deployment) -> Map {
     if deployment.keeps_records() {
         conditions = conditions.set(PAYLOADS.is_made, empty(PAYLOADS.parameter));
     }
-    conditions.and(secrets::conditions(deployment))
+    conditions.and(secrets::conditions(deployment)).and(workers::conditions(deployment))
 }
 
 /// All settings, without duplicates.
 fn settings(deployment: &Deployment) -> Vec<&DeployedSetting> {
-    let mut all: Vec<_> = deployment.functions.iter().flat_map(|function| &function.settings).collect();
+    let mut all: Vec<_> = deployment.consumers().flat_map(|function| &function.settings).collect();
     all.sort_by(|a, b| a.variable.cmp(&b.variable));
     all.dedup_by(|a, b| a.variable == b.variable);
     all

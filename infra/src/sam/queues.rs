@@ -1,5 +1,7 @@
 //! Queues, their dead-letter queues, and their event source mappings.
 
+use lamplighter::QueueHost;
+
 use super::{
     encryption,
     events::EVENTS_SERVICE,
@@ -32,7 +34,7 @@ pub(super) fn resources(deployment: &Deployment, queue: &DeployedQueue) -> Map {
     Map::new()
         .set_noted(format!("{}: {}", queue.name, queue.jobs.join(", ")), &id, resource("AWS::SQS::Queue", own))
         .set(&dead_id, resource("AWS::SQS::Queue", dead))
-        .set(mapping_id(&queue.name), mapping(queue, &id))
+        .and(mapping(queue, &id))
         .set(format!("{logical}QueuePolicy"), access(&id, rules(deployment, queue, &id)))
         .set(format!("{logical}DeadLettersPolicy"), access(&dead_id, None))
 }
@@ -41,7 +43,11 @@ fn attributes(queue: &DeployedQueue, suffix: &str) -> Map {
     Map::new().set("QueueName", named(&queue.name, suffix)).set_some("FifoQueue", queue.fifo.then_some(true))
 }
 
+/// What feeds the function. A queue that workers poll has none.
 fn mapping(queue: &DeployedQueue, id: &str) -> Map {
+    if queue.host == QueueHost::Worker {
+        return Map::new();
+    }
     let concurrency = queue.max_concurrency.map(|most| Map::new().set("MaximumConcurrency", most));
     let properties = Map::new()
         .set("FunctionName", reference(function_id(&queue.function)))
@@ -52,7 +58,7 @@ fn mapping(queue: &DeployedQueue, id: &str) -> Map {
         .set("FunctionResponseTypes", ["ReportBatchItemFailures"])
         .set("MetricsConfig", Map::new().set("Metrics", ["EventCount"]))
         .set_some("ScalingConfig", concurrency);
-    resource("AWS::Lambda::EventSourceMapping", properties)
+    Map::new().set(mapping_id(&queue.name), resource("AWS::Lambda::EventSourceMapping", properties))
 }
 
 /// A queue's policy, for senders other than the account's own roles.

@@ -12,12 +12,24 @@ use crate::{
 
 /// A role with exactly the permissions that the function needs.
 pub(super) fn of(deployment: &Deployment, function: &DeployedFunction) -> Map {
-    let own: Vec<_> = deployment.queues_of(&function.name).collect();
+    let logs = policy::allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], vec![logs_arn(&function.name)]);
+    let mut statements = vec![logs];
+    statements.extend(jobs(deployment, function));
+    // AWS cannot limit these to a resource (Service Authorization Reference, "AWS X-Ray").
+    statements.push(policy::allow("Trace", ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], vec!["*".into()]));
+    let trust = policy::document(vec![policy::allow_service("lambda.amazonaws.com", "sts:AssumeRole")]);
+    let properties =
+        Map::new().set("AssumeRolePolicyDocument", trust).set("Policies", [policy::inline(&function.name, statements)]);
+    resource("AWS::IAM::Role", properties)
+}
+
+/// What its jobs need, wherever they run.
+pub(super) fn jobs(deployment: &Deployment, function: &DeployedFunction) -> Vec<Map> {
+    let own: Vec<_> = deployment.queues_of(function).collect();
     let queues = own.iter().map(|queue| arn(&queue_id(&queue.name))).collect();
     let dead_letters = own.iter().map(|queue| arn(&dead_letters_id(&queue.name))).collect();
     let sent_to: Vec<Node> = deployment.sent_to_by(function).map(|queue| arn(&queue_id(&queue.name))).collect();
     let mut statements = vec![
-        policy::allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], vec![logs_arn(&function.name)]),
         policy::allow(
             "TakeMessages",
             ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"],
@@ -48,12 +60,7 @@ pub(super) fn of(deployment: &Deployment, function: &DeployedFunction) -> Map {
         // Without it, S3 reports a missing object as a denied read.
         statements.push(policy::allow("ListObjects", ["s3:ListBucket"], vec![OBJECTS.arn("")]));
     }
-    // AWS cannot limit these to a resource (Service Authorization Reference, "AWS X-Ray").
-    statements.push(policy::allow("Trace", ["xray:PutTraceSegments", "xray:PutTelemetryRecords"], vec!["*".into()]));
-    let trust = policy::document(vec![policy::allow_service("lambda.amazonaws.com", "sts:AssumeRole")]);
-    let properties =
-        Map::new().set("AssumeRolePolicyDocument", trust).set("Policies", [policy::inline(&function.name, statements)]);
-    resource("AWS::IAM::Role", properties)
+    statements
 }
 
 /// Records of jobs, and their lifecycle events.

@@ -1,6 +1,6 @@
 //! Access to secrets in Secrets Manager and Parameter Store.
 
-use super::{names::role_id, policy, resource_if};
+use super::{names::role_id, policy, resource_if, workers};
 use crate::{
     deployment::{DeployedSetting, Deployment},
     node::{Map, Node, call, only_if, reference, sub},
@@ -41,7 +41,7 @@ pub(super) fn about(setting: &DeployedSetting) -> String {
 
 /// The settings that name secrets, without duplicates.
 fn naming(deployment: &Deployment) -> Vec<&DeployedSetting> {
-    let all = deployment.functions.iter().flat_map(|function| &function.settings);
+    let all = deployment.consumers().flat_map(|function| &function.settings);
     let mut naming: Vec<_> = all.filter(|setting| setting.names_secrets).collect();
     naming.sort_by(|a, b| a.variable.cmp(&b.variable));
     naming.dedup_by(|a, b| a.variable == b.variable);
@@ -98,7 +98,10 @@ pub(super) fn access(deployment: &Deployment) -> Map {
             .set("Version", "2012-10-17")
             .set("Statement", vec![Node::Map(read), only_if(HAS_KEY, decrypt.clone())]);
         let readers = deployment.functions.iter().filter(|function| function.settings.contains(setting));
-        let roles: Vec<_> = readers.map(|function| reference(role_id(&function.name))).collect();
+        let mut roles: Vec<_> = readers.map(|function| reference(role_id(&function.name))).collect();
+        if deployment.workers.as_ref().is_some_and(|workers| workers.settings.contains(setting)) {
+            roles.push(workers::role());
+        }
         let properties = Map::new().set("PolicyName", "secrets").set("Roles", roles).set("PolicyDocument", document);
         all.set(format!("{parameter}Access"), resource_if(&has(&parameter), "AWS::IAM::Policy", properties))
     })

@@ -3,6 +3,7 @@
 //! - [`lambda::run`] serves a function's invocations: SQS batches, EventBridge events, direct invocations.
 //! - [`Sqs`] sends jobs to SQS queues, and moves, delays and dead-letters messages for the hosts.
 //! - With the feature `dynamodb`, [`maintenance`] is the function that every deployment with records has.
+//! - With the feature `poller`, [`SqsPoller`] takes a queue's messages in a process that runs for long.
 //! - With the feature `schedules`, [`AwsSchedules`] manages the schedules that start jobs, and [`OneTime`] sends
 //!   messages once, later than SQS can delay them.
 //! - With the feature `secrets`, [`SecretReader`] reads secrets from Secrets Manager and Parameter Store.
@@ -23,12 +24,15 @@ pub mod maintenance;
 #[cfg(feature = "operator")]
 mod operator;
 mod partition;
+#[cfg(feature = "poller")]
+mod poller;
 mod queues;
 #[cfg(feature = "schedules")]
 mod schedules;
 mod sdk;
 #[cfg(feature = "secrets")]
 mod secrets;
+mod settlement;
 mod sqs;
 #[cfg(feature = "operator")]
 mod stack;
@@ -37,6 +41,8 @@ mod stack_reader;
 
 #[cfg(feature = "doctor")]
 pub use self::partition::dns_suffix;
+#[cfg(feature = "poller")]
+pub use self::poller::{PollerSettings, SqsPoller};
 #[cfg(feature = "schedules")]
 pub use self::schedules::{AwsSchedules, OneTime, OneTimeError, ScheduleSettings, ScheduleSettingsError, Sending};
 #[cfg(feature = "secrets")]

@@ -15,7 +15,7 @@ use lamplighter::{
     JobId, JobState, ListQuery, Record, Timestamp,
     backend::{
         Claim, ClaimRequest, Completion, CompletionResult, DeadLetterCount, DeadLetterFilter, DeadLetterKey,
-        DeadLetterQuery, JobData, LeaseStatus, Operator, Redrive, RedriveMethod, RedriveProgress, RedriveResult, Store,
+        DeadLetterQuery, JobData, LeaseStatus, Operator, Redrive, RedriveMethod, RedriveProgress, RedriveResult, RenewRequest, Store,
         StoreError, StoreErrorKind, Token,
     },
     env::Env,
@@ -524,6 +524,10 @@ impl Store for Records {
 
     async fn save_job_data(&self, _: &JobId, _: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
         Ok(LeaseStatus::Lost)
+    }
+
+    async fn renew(&self, _: Vec<RenewRequest>, _: tokio::time::Instant) -> Vec<Result<LeaseStatus, StoreError>> {
+        Vec::new()
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError> {

@@ -21,7 +21,7 @@
 //! assert_eq!(record.state, JobState::Succeeded);
 //! assert_eq!(record.output.unwrap().get(), r#""Hello, Ada!""#);
 //!
-//! running.stop(Duration::from_secs(20)).await;
+//! running.drain(Duration::from_secs(20)).await;
 //! # Ok(())
 //! # })
 //! # }
@@ -64,7 +64,7 @@ mod time;
 pub use self::{
     backend::SqliteBackend,
     db::upkeep::Compacted,
-    engine::{Engine, EngineBuilder, EngineError, Running, StartError, Stopped},
+    engine::{Engine, EngineBuilder, EngineError, Running, StartError},
     error::{FileLost, OpenError},
     settings::{Durability, Settings},
 };

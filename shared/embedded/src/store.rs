@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use lamplighter::{
     EnqueueError, Enqueued, JobId, JobState, ListQuery, Record,
     backend::{
-        Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, JobData, LeaseStatus, Queues, Store,
-        StoreError, StoreErrorKind, Token,
+        Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, JobData, LeaseStatus, Queues, RenewRequest,
+        Store, StoreError, StoreErrorKind, Token,
     },
     env::Env,
     record::{Count, Page},
@@ -22,6 +22,7 @@ use crate::{
         claim::claim,
         enqueue::{Entry, enqueue},
         job_data, list, records,
+        renew::renew,
         retry::{mark_queued, retry},
         settle::settle,
     },
@@ -133,6 +134,11 @@ impl Store for SqliteStore {
     async fn save_job_data(&self, id: &JobId, token: Token, data: JobData) -> Result<LeaseStatus, StoreError> {
         let id = id.clone();
         self.writer.run(1, move |tx| job_data::save_job_data(tx, id.as_str(), token, &data)).await
+    }
+
+    async fn renew(&self, requests: Vec<RenewRequest>, _by: Instant) -> Vec<Result<LeaseStatus, StoreError>> {
+        let count = requests.len();
+        for_each(count, self.writer.run(count, move |tx| renew(tx, &requests)).await)
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError> {

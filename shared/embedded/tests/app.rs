@@ -44,5 +44,5 @@ async fn it_runs_the_functions_with_their_settings_and_keeps_the_schedules() {
     let record = client.wait(sent.id(), mins(10)).await.unwrap();
     assert_eq!(record.output.unwrap().get(), "\"Hello, Ada!\"");
     assert_eq!(client.schedules().await.unwrap()[0].schedule.name, "nightly");
-    running.stop(mins(1)).await;
+    running.drain(mins(1)).await;
 }

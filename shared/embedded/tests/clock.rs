@@ -140,7 +140,7 @@ async fn queued_jobs_run_after_the_clock_was_set_back() {
         fixture.wall.set(0);
         let running = fixture.start().await;
         assert!(fixture.took("before").await < secs(5));
-        running.stop(Duration::ZERO).await;
+        running.drain(Duration::ZERO).await;
     }
 }
 
@@ -160,7 +160,7 @@ async fn delays_keep_their_length_when_the_clock_is_set_back() {
         assert!(took <= secs(60 + 10), "{took:?}");
         let took = took + fixture.took("delayed").await;
         assert!((secs(500)..secs(620)).contains(&took), "{took:?}");
-        running.stop(Duration::ZERO).await;
+        running.drain(Duration::ZERO).await;
     }
 }
 
@@ -187,7 +187,7 @@ async fn a_file_recovers_from_a_clock_in_2099() {
         let running = fixture.start().await;
         fixture.enqueue("far", Act::default(), Duration::ZERO).await;
         fixture.took("far").await;
-        running.stop(Duration::ZERO).await;
+        running.drain(Duration::ZERO).await;
     }
     let fixture = Fixture::in_file(&path);
     let running = fixture.start().await;
@@ -201,7 +201,7 @@ async fn a_file_recovers_from_a_clock_in_2099() {
         tokio::time::sleep(mins(1)).await;
         assert!(fixture.embedded.env().now() < now + hours(4), "{} runs", fixture.runs());
     }
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -215,7 +215,7 @@ async fn a_schedule_repeats_no_tick_after_the_clock_was_set_back() {
     assert_eq!(fixture.runs(), 3, "these ticks have run");
     tokio::time::sleep(hours(2)).await;
     assert_eq!(fixture.runs(), 5);
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -273,7 +273,7 @@ async fn running_jobs_keep_their_leases_when_the_clock_is_set() {
         assert_eq!(fixture.runs(), runs);
         fixture.took("long").await;
         assert_eq!(fixture.record("long").await.attempts.len(), 1);
-        running.stop(Duration::ZERO).await;
+        running.drain(Duration::ZERO).await;
     }
 }
 
@@ -286,7 +286,7 @@ async fn due_jobs_run_soon_after_the_clock_is_set_forward() {
     fixture.wall.set(86_400);
     let took = fixture.took("later").await;
     assert!(took <= secs(10), "{took:?}");
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,7 +304,7 @@ async fn nothing_is_purged_soon_after_a_jump_forward() {
     tokio::time::sleep(mins(30)).await;
     let gone = fixture.embedded.client().get(&"kept".parse().unwrap()).await.unwrap();
     assert!(gone.is_none(), "a clock that stays is trusted");
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -315,7 +315,7 @@ async fn no_jobs_are_lost_when_an_unset_clock_is_set() {
     fixture.took("ended").await;
     fixture.embedded.send_raw(WORK.name(), "no JSON").await.unwrap();
     tokio::time::sleep(mins(1)).await;
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
     fixture.enqueue("waits", Act::default(), Duration::ZERO).await;
 
     fixture.wall.set(-START);
@@ -327,5 +327,5 @@ async fn no_jobs_are_lost_when_an_unset_clock_is_set() {
     let all = fixture.embedded.operator().queues().await.unwrap();
     let work = all.iter().find(|status| status.queue == WORK.name()).unwrap();
     assert_eq!(work.dead_letters, Some(1));
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
 }

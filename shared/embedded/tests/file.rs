@@ -151,7 +151,7 @@ async fn jobs_continue_once_the_file_can_be_written() {
     }
     assert!(well.elapsed() < secs(30), "it continues within seconds: {:?}", well.elapsed());
     assert_eq!(shared.begun.load(Ordering::SeqCst), 2);
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,7 +214,7 @@ async fn an_engine_ends_when_its_file_is_removed() {
     let error = tokio::time::timeout(LIMIT, running.failed()).await.unwrap();
     assert!(matches!(error, EngineError::File(FileLost::Removed { .. })), "{error:?}");
     assert!(matches!(embedded.check(), Err(FileLost::Removed { .. })));
-    running.stop(LIMIT).await;
+    running.drain(LIMIT).await;
     assert!(!path.exists(), "nothing creates it again");
 }
 
@@ -236,7 +236,7 @@ async fn an_engine_ends_when_its_file_is_replaced() {
     let refused = client.store().unwrap().get(job.id()).await.unwrap_err();
     assert_eq!(refused.kind(), StoreErrorKind::Invalid, "neither the old file is read nor the new one: {refused}");
     // Running attempts are cut off: the stop does not wait for the budget.
-    tokio::time::timeout(LIMIT, running.stop(secs(600))).await.unwrap();
+    tokio::time::timeout(LIMIT, running.drain(secs(600))).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -257,7 +257,7 @@ async fn an_engine_ends_when_its_log_is_removed() {
     fs::remove_file(beside(&path, "-wal")).unwrap();
     let error = tokio::time::timeout(LIMIT, running.failed()).await.unwrap();
     assert!(error.to_string().contains("jobs.db-wal was removed"), "{error}");
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
 }
 
 #[test]
@@ -274,7 +274,7 @@ fn ten_clean_stops_leave_only_the_file() {
             for job in &jobs {
                 client.wait(job.as_ref().unwrap().id(), LIMIT).await.unwrap();
             }
-            running.stop(secs(20)).await;
+            running.drain(secs(20)).await;
             let last = client.enqueue(Act {}).await.unwrap();
             embedded.close().await.unwrap();
             for suffix in ["-wal", "-shm"] {
@@ -304,7 +304,7 @@ fn dropping_everything_leaves_only_the_file() {
         let running = start(&embedded, &Shared::new(8)).await;
         let job = embedded.client().enqueue(Act {}).await.unwrap();
         embedded.client().wait(job.id(), LIMIT).await.unwrap();
-        running.stop(secs(20)).await;
+        running.drain(secs(20)).await;
     });
     drop(runtime);
     assert!(!beside(&path, "-wal").exists());
@@ -328,7 +328,7 @@ fn blocked_threads_delay_a_stop_only_by_the_grace() {
         client.enqueue(Block {}).await.unwrap();
         shared.begun(2).await;
         let began = Instant::now();
-        running.stop(grace).await;
+        running.drain(grace).await;
         let took = began.elapsed();
         // The rest of the ten seconds is for a busy machine.
         assert!(took >= grace && took < secs(10), "{took:?}");
@@ -371,8 +371,8 @@ async fn a_second_engine_is_refused_under_every_file_name() {
         assert!(output.contains("an engine already runs on") && output.contains("another process"), "{output}");
         fs::remove_file(&hard).unwrap();
     }
-    running.stop(Duration::ZERO).await;
-    start(&open(&link), &Shared::new(0)).await.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
+    start(&open(&link), &Shared::new(0)).await.drain(Duration::ZERO).await;
 }
 
 /// The file on which another process starts an engine.
@@ -482,7 +482,7 @@ async fn files_are_readable_by_their_owner_only() {
     for made in [&root.path().join("new"), &folder] {
         assert_eq!(mode(made), 0o700, "{}", made.display());
     }
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
     embedded.close().await.unwrap();
 
     // Made by earlier versions, and shared with a group on purpose.
@@ -495,7 +495,7 @@ async fn files_are_readable_by_their_owner_only() {
         for file in &all {
             assert_eq!(mode(file), after, "{} was {before:o}", file.display());
         }
-        running.stop(Duration::ZERO).await;
+        running.drain(Duration::ZERO).await;
         embedded.close().await.unwrap();
     }
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)).unwrap();

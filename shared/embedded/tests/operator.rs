@@ -132,7 +132,7 @@ async fn a_paused_queue_runs_nothing_until_resumed() {
     a_minute(&embedded).await;
     assert_eq!(succeeded(&embedded).await, 21);
     assert_eq!(status(&embedded).await.consumer.state, ConsumerState::Active);
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -145,13 +145,13 @@ async fn a_pause_outlives_the_engine() {
         let running = start(&embedded, &permits, 4).await;
         a_minute(&embedded).await;
         assert_eq!((succeeded(&embedded).await, status(&embedded).await.waiting), (0, 3));
-        running.stop(Duration::ZERO).await;
+        running.drain(Duration::ZERO).await;
     }
     embedded.operator().resume(WORK.name()).await.unwrap();
     let running = start(&embedded, &permits, 4).await;
     a_minute(&embedded).await;
     assert_eq!(succeeded(&embedded).await, 3);
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
 }
 
 /// Two connections to one file, like two processes: the engine of one notices what the other writes.
@@ -187,7 +187,7 @@ async fn an_engine_notices_a_pause_by_another_process() {
 
     others.operator().resume(WORK.name()).await.unwrap();
     assert_eq!(client.wait(&second.id, limit).await.unwrap().state, JobState::Succeeded);
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -270,7 +270,7 @@ async fn redrive(embedded: &SqliteBackend, redrive: &Redrive) -> RedriveResult {
 async fn dead_letters_are_counted_by_job_and_reason() {
     let embedded = memory();
     let (running, since) = dead_letters(&embedded).await;
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
     let all = counted(&embedded, &DeadLetterFilter::all()).await;
     let bad = |job| count(job, "bad-message", 1);
     assert_eq!(all, [bad(""), bad("7"), count("act", "failed", 3), bad("other"), count("other", "failed", 1)]);
@@ -283,7 +283,7 @@ async fn dead_letters_are_counted_by_job_and_reason() {
 async fn dead_letters_are_listed_oldest_first_a_page_at_a_time() {
     let embedded = memory();
     let (running, since) = dead_letters(&embedded).await;
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
     let operator = embedded.operator();
     let page = async |query: DeadLetterQuery| operator.dead_letters(WORK.name(), &query, &Stop::new()).await.unwrap();
     let all = page(DeadLetterQuery::new(7)).await;
@@ -314,7 +314,7 @@ async fn dead_letters_are_listed_oldest_first_a_page_at_a_time() {
 async fn a_limited_redrive_moves_the_oldest() {
     let embedded = memory();
     let (running, since) = dead_letters(&embedded).await;
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
     let late = Redrive::all().with_filter(acts().with_since(since)).with_limit(10);
     assert_eq!(redrive(&embedded, &late).await.progress.moved, 1);
     assert_eq!(redrive(&embedded, &late).await.progress.moved, 0);
@@ -337,7 +337,7 @@ async fn a_redrive_goes_in_steps_and_keeps_its_rate() {
         embedded.send_raw(WORK.name(), "no JSON").await.unwrap();
     }
     a_minute(&embedded).await;
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
     let steps = Mutex::new(Vec::new());
     let step = |far: RedriveProgress| steps.lock().unwrap().push((far.moved, far.total));
     let operator = embedded.operator();
@@ -376,7 +376,7 @@ async fn a_dead_letter_of_a_job_that_needs_it_no_more_is_removed() {
     assert_eq!(record("waits").await.state, JobState::Scheduled);
     assert_eq!(record("gone").await.state, JobState::Failed, "it has run again");
     assert_eq!(status(&embedded).await.dead_letters, Some(1));
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
 }
 
 /// Jobs fail again while the engine runs: a redrive moves each dead letter once, and ends.
@@ -389,5 +389,5 @@ async fn a_redrive_ends_while_jobs_fail_again() {
     assert_eq!(status(&embedded).await.dead_letters, Some(7));
     let attempts = embedded.client().get(&"late".parse().unwrap()).await.unwrap().unwrap().attempts;
     assert_eq!(attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 1]);
-    running.stop(Duration::ZERO).await;
+    running.drain(Duration::ZERO).await;
 }

@@ -19,7 +19,7 @@ use crate::{
     message::SharedMessage,
     ports::{JobData, LeaseStatus, Store, StoreError, StoreErrorKind, Token},
     record::{Progress, Record},
-    stop::Stop,
+    host::Stop,
 };
 
 /// A handler's view of its own run, and its means to report on it. Cloning is cheap.
@@ -41,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) stop: Stop,
     /// Created on first use, and cancelled when the lease turns out to be lost.
     pub(crate) lost: OnceLock<CancellationToken>,
+    /// Whether the batch renews the lease, and so notices when it is lost.
+    pub(crate) is_renewed: bool,
     pub(crate) client: Client,
     /// Created on first use: most jobs enqueue nothing.
     pub(crate) child_client: OnceLock<Client>,
@@ -242,6 +244,10 @@ impl Context {
         if self.0.store.is_none() {
             return std::future::pending().await;
         }
+        if self.0.is_renewed {
+            self.lost().cancelled().await;
+            return tokio::time::sleep(Self::LOST_GRACE).await;
+        }
         tokio::time::sleep(Self::FIRST_CHECK).await;
         // Boxed: most jobs have ended by then, and each would carry the size of this future.
         Box::pin(self.check_lease()).await;
@@ -257,6 +263,11 @@ impl Context {
             }
             tokio::time::sleep(Self::NEXT_CHECK).await;
         }
+    }
+
+    /// The batch has found that the attempt has lost its lease.
+    pub(crate) fn lease_is_lost(&self) {
+        self.lost().cancel();
     }
 
     pub(crate) fn unwritten_progress(&self) -> Option<Progress> {

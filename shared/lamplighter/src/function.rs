@@ -19,7 +19,7 @@ use crate::{
     layer::{self, ErasedLayer, Execution, HandlerService, Layer, Layers, Output, Service},
     message::is_job_name,
     options::{Options, Overlap},
-    queue::Queue,
+    queue::{Queue, QueueHost},
     redaction::{Redaction, Redactor},
     setting::Setting,
     worker::SETTLE_JOB,
@@ -127,6 +127,10 @@ impl Function {
     pub const DEFAULT_CONCURRENCY: usize = 256;
     /// Lambda's longest function timeout (AWS Lambda Developer Guide, "Lambda quotas").
     pub const MAX_TIMEOUT: Duration = Duration::from_secs(900);
+    /// The longest timeout of a job on a queue with [`QueueHost::Worker`]: SQS hides a message for twelve hours at most,
+    /// whatever is extended (Amazon SQS Developer Guide, "Amazon SQS visibility timeout"), and an hour is kept for its
+    /// retries.
+    pub const MAX_WORKER_TIMEOUT: Duration = Duration::from_secs(11 * 3600);
     /// What a function's timeout has above its slowest job: time to settle, and for the margin below the deadline.
     pub const TIMEOUT_MARGIN: Duration = Duration::from_secs(5);
     /// The highest [receive limit](Function::receive_limit) (Amazon SQS API Reference, SetQueueAttributes:
@@ -409,6 +413,16 @@ impl<S> Function<S> {
         by_name.into_values().collect()
     }
 
+    /// How many jobs of that queue run at the same time on one machine, where the queue
+    /// ([`Queue::max_concurrency`] times [`Queue::batch_size`]) or the function ([`concurrency`](Self::concurrency)) says
+    /// it.
+    #[must_use]
+    pub fn jobs_at_once(&self, queue: &Queue) -> Option<usize> {
+        let of_queue =
+            queue.max_concurrency.map(|invocations| usize::from(invocations) * usize::from(queue.batch_size));
+        of_queue.into_iter().chain(self.spec.concurrency).min().map(|jobs| jobs.max(1))
+    }
+
     /// After how many receives that queue gives a message up and moves it to its dead-letter queue by itself: SQS's
     /// `maxReceiveCount`. It lies above what workers count, as the backstop for jobs that take their whole environment down.
     ///
@@ -430,13 +444,19 @@ impl<S> Function<S> {
         attempts.saturating_add(Function::SPARE_RECEIVES).min(Function::MAX_RECEIVES)
     }
 
-    /// How long an invocation may take: as long as its slowest job, and [`Function::TIMEOUT_MARGIN`], in whole
+    /// How long an invocation may take: as long as its slowest job on Lambda, and [`Function::TIMEOUT_MARGIN`], in whole
     /// seconds, at most [`Function::MAX_TIMEOUT`].
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        let slowest = self.routes.values().map(|route| route.options.timeout).max().unwrap_or_default();
-        let seconds = slowest.as_secs() + u64::from(slowest.subsec_nanos() > 0) + Function::TIMEOUT_MARGIN.as_secs();
-        Duration::from_secs(seconds).min(Function::MAX_TIMEOUT)
+        let on_lambda = self.routes.values().filter(|route| route.queue.host == QueueHost::Lambda);
+        slowest(on_lambda).min(Function::MAX_TIMEOUT)
+    }
+
+    /// How long a batch of that queue may take: as long as its slowest job, and [`Function::TIMEOUT_MARGIN`], in whole
+    /// seconds.
+    #[must_use]
+    pub fn timeout_on(&self, queue: &str) -> Duration {
+        slowest(self.routes.values().filter(|route| route.queue.name() == queue))
     }
 
     /// What does not fit together in this function, each as one sentence; empty when all is well.
@@ -494,10 +514,17 @@ impl<S> Function<S> {
                 ));
             }
             let timeout = route.options.timeout;
-            let most = Function::MAX_TIMEOUT - Function::TIMEOUT_MARGIN;
+            let (place, most) = match route.queue.host {
+                QueueHost::Lambda => ("on Lambda", Function::MAX_TIMEOUT - Function::TIMEOUT_MARGIN),
+                QueueHost::Worker => ("on a worker", Function::MAX_WORKER_TIMEOUT),
+            };
             if timeout.is_zero() || timeout > most {
+                let hint = match timeout <= Function::MAX_WORKER_TIMEOUT && !timeout.is_zero() {
+                    true => "; give its queue .host(QueueHost::Worker), and run it with `lamp work`",
+                    false => "",
+                };
                 problem(format!(
-                    "{} has a timeout of {timeout:?}; on Lambda it is above zero and at most {most:?}",
+                    "{} has a timeout of {timeout:?}; {place} it is above zero and at most {most:?}{hint}",
                     route.job
                 ));
             }
@@ -507,6 +534,13 @@ impl<S> Function<S> {
         }
         problems
     }
+}
+
+/// The timeout of the slowest of these, and the margin, in whole seconds.
+fn slowest<'a>(routes: impl Iterator<Item = &'a Arc<Route>>) -> Duration {
+    let slowest = routes.map(|route| route.options.timeout).max().unwrap_or_default();
+    let seconds = slowest.as_secs().saturating_add(u64::from(slowest.subsec_nanos() > 0));
+    Duration::from_secs(seconds.saturating_add(Function::TIMEOUT_MARGIN.as_secs()))
 }
 
 impl<S> fmt::Debug for Function<S> {

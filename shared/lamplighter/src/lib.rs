@@ -29,6 +29,7 @@ mod error;
 mod event;
 mod function;
 mod handler;
+pub mod host;
 mod id;
 mod job;
 pub mod layer;
@@ -46,7 +47,6 @@ pub mod schedule;
 mod scheduled;
 mod sensitive;
 mod setting;
-mod stop;
 pub mod testing;
 mod variables;
 mod worker;
@@ -63,7 +63,7 @@ pub use self::{
     job::{Definition, Job, days, hours, mins, secs},
     options::{Options, Overlap, Retention, Tracking},
     ports::{EnqueueError, Enqueued, ListQuery},
-    queue::Queue,
+    queue::{Queue, QueueHost},
     record::{JobState, Record},
     retry::Retry,
     scheduled::ScheduledJob,
@@ -90,24 +90,11 @@ pub mod backend {
             ConsumerState, DeadLetter, DeadLetterCount, DeadLetterCounts, DeadLetterFilter, DeadLetterKey,
             DeadLetterPage, DeadLetterQuery, Decision, EnqueueRequest, Event, Events, JobData, JobOwner, KnownNames,
             LeaseStatus, Lock, OnBusy, Operator, Payloads, QueueOrigin, QueueStatus, Queues, Redrive, RedriveMethod,
-            RedriveProgress, RedriveResult, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, Store,
+            RedriveProgress, RedriveResult, RenewRequest, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, Store,
             StoreError, StoreErrorKind, Token,
         },
         queue::QueueKind,
         scheduled::tick_template,
-    };
-}
-
-/// For hosts: programs that feed deliveries to a [`Worker`](host::Worker) and act on its answers.
-///
-/// As with [`backend`], a minor version may add fields and variants.
-pub mod host {
-    pub use crate::{
-        delivery::{DeadLetterCause, Delivery, Disposition, MessageAction},
-        function::{FunctionSpec, Route},
-        misfit::Misfit,
-        stop::Stop,
-        worker::{JobResult, Worker, body_as_sent, carries_settlement},
     };
 }
 

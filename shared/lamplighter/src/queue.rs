@@ -11,6 +11,18 @@ pub enum QueueKind {
     Fifo,
 }
 
+/// Where a queue's jobs run in a deployment on AWS. Embedded, all run in the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum QueueHost {
+    /// In a Lambda function, which the queue triggers.
+    #[default]
+    Lambda,
+    /// In a process that runs for long and polls the queue, `lamp work`: for jobs that take longer than
+    /// [15 minutes](crate::Function::MAX_TIMEOUT), or need what a Lambda function does not have.
+    Worker,
+}
+
 /// A named queue, its dead-letter queue, and how its messages reach the one function that consumes it.
 ///
 /// Declared as a constant beside the jobs that use it:
@@ -30,6 +42,8 @@ pub struct Queue {
     pub batch_window: Duration,
     /// The most concurrent invocations, if limited.
     pub max_concurrency: Option<u16>,
+    /// Where its jobs run.
+    pub host: QueueHost,
 }
 
 impl Queue {
@@ -39,14 +53,25 @@ impl Queue {
     /// A standard queue: at least once, order not promised, batches of ten.
     #[must_use]
     pub const fn standard(name: &'static str) -> Self {
-        Self { name, kind: QueueKind::Standard, batch_size: 10, batch_window: Duration::ZERO, max_concurrency: None }
+        Self::of(name, QueueKind::Standard)
+    }
+
+    const fn of(name: &'static str, kind: QueueKind) -> Self {
+        Self {
+            name,
+            kind,
+            batch_size: 10,
+            batch_window: Duration::ZERO,
+            max_concurrency: None,
+            host: QueueHost::Lambda,
+        }
     }
 
     /// A FIFO queue: in order within a message group. Its name here omits `.fifo`, which is added where the platform
     /// requires it. A single message on a FIFO queue cannot have a delay of its own on SQS.
     #[must_use]
     pub const fn fifo(name: &'static str) -> Self {
-        Self { name, kind: QueueKind::Fifo, batch_size: 10, batch_window: Duration::ZERO, max_concurrency: None }
+        Self::of(name, QueueKind::Fifo)
     }
 
     /// Sets the most messages of one invocation. Default 10. Limit 10,000, above 10 only with a
@@ -71,6 +96,13 @@ impl Queue {
     #[must_use]
     pub const fn max_concurrency(mut self, invocations: u16) -> Self {
         self.max_concurrency = Some(invocations);
+        self
+    }
+
+    /// Sets where its jobs run on AWS. Default: in a Lambda function.
+    #[must_use]
+    pub const fn host(mut self, host: QueueHost) -> Self {
+        self.host = host;
         self
     }
 
@@ -117,8 +149,10 @@ impl Queue {
         if self.batch_window > Duration::from_secs(300) {
             problem("a batch window is at most 300 seconds".into());
         }
-        if let Some(0 | 1 | 1001..) = self.max_concurrency {
-            problem("maximum concurrency is 2 to 1000".into());
+        match (self.max_concurrency, self.host) {
+            (Some(0 | 1 | 1001..), QueueHost::Lambda) => problem("maximum concurrency is 2 to 1000".into()),
+            (Some(0), QueueHost::Worker) => problem("maximum concurrency is at least 1".into()),
+            _ => {}
         }
         problems
     }
@@ -143,6 +177,7 @@ mod tests {
         assert!(problems(Queue::standard("a").batch_size(11)).contains("window"));
         assert!(problems(Queue::fifo("a").batch_size(11)).contains("at most 10"));
         assert!(problems(Queue::standard("a").max_concurrency(1)).contains("2 to 1000"));
+        assert_eq!(problems(Queue::standard("a").max_concurrency(1).host(QueueHost::Worker)), "");
         assert!(problems(Queue::fifo("a").batch_window(Duration::from_secs(5))).contains("no batch window"));
         assert!(problems(Queue::standard("a").batch_window(Duration::from_secs(301))).contains("300"));
         assert!(problems(Queue::standard("a").batch_size(0)).contains("at least one"));

@@ -30,7 +30,7 @@ use crate::{
     function::Function,
     job::Job,
     ports::{Backend, EnqueueError, EnqueueRequest, Enqueued, Queues, Store},
-    stop::Stop,
+    host::Stop,
     worker::{JobResult, Worker},
 };
 

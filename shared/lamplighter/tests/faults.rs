@@ -19,7 +19,7 @@ use lamplighter::{
     Timestamp,
     backend::{
         Backend, Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, Event, Events, JobData,
-        LeaseStatus, Payloads, Queues, Store, StoreError, Token,
+        LeaseStatus, Payloads, Queues, RenewRequest, Store, StoreError, Token,
     },
     env::Env,
     host::{Delivery, MessageAction, Stop, Worker},
@@ -35,6 +35,7 @@ use support::{Act, Memory, act, delivery, start};
 enum Call {
     Claim,
     JobData,
+    Renew,
     Completion,
     Send,
     Publish,
@@ -135,6 +136,11 @@ impl Store for Faulty {
 
     async fn save_job_data(&self, id: &JobId, token: Token, data: JobData) -> Result<LeaseStatus, StoreError> {
         self.through(Call::JobData, self.memory.save_job_data(id, token, data), unavailable).await
+    }
+
+    async fn renew(&self, requests: Vec<RenewRequest>, by: Instant) -> Vec<Result<LeaseStatus, StoreError>> {
+        let count = requests.len();
+        self.through(Call::Renew, self.memory.renew(requests, by), || (0..count).map(|_| unavailable()).collect()).await
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError> {

@@ -19,7 +19,7 @@ use crate::{
     error::Error,
     output::{self, FAINT, GOOD, NAME, WARN},
     progress,
-    signals::Signals,
+    signals,
     when,
 };
 
@@ -115,7 +115,7 @@ impl Sending<'_> {
         let source = Source::of(from);
         let opened = if self.many.dry_run { None } else { Some(open().await?) };
         let check = ArgumentCheck::new(self.definition);
-        let stop = Signals::stop()?;
+        let stop = signals::stop()?;
         let bar = progress::bytes(if self.many.dry_run { "judging" } else { "enqueueing" }, source.size());
         let (began, mut tally) = (Instant::now(), Tally { line: self.many.after_line, ..Tally::default() });
         let mut chunks = source.read();

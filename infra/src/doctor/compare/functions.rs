@@ -132,8 +132,10 @@ impl Compare<'_> {
     fn concurrency(&mut self, resource: &Resource, name: &str, seen: &Value) {
         let Some(reserved) = seen.get("ReservedConcurrency") else { return };
         let own = self.id(&resource.id);
+        let of_function =
+            |queue: &&crate::DeployedQueue| queue.function == name && queue.host != lamplighter::QueueHost::Worker;
         let most = |queue: &crate::DeployedQueue| queue.max_concurrency.map(u64::from);
-        let needed: u64 = self.expected.deployment.queues_of(name).filter_map(most).sum();
+        let needed: u64 = self.expected.deployment.queues.iter().filter(of_function).filter_map(most).sum();
         let reserved = reserved.as_u64();
         let difference = reserved.filter(|reserved| *reserved == 0 || *reserved < needed).map(|reserved| Difference {
             kind: Kind::FunctionThrottled,

@@ -1,5 +1,6 @@
 //! Queues: their attributes, their policies, and dead letters.
 
+use lamplighter::QueueHost;
 use serde_json::Value;
 
 use super::{Compare, DEPLOY, Difference, Kind, REVERT, Resource, Severity, Subject, property::Property};
@@ -54,6 +55,7 @@ impl Compare<'_> {
         });
         self.queue_policy(resource, seen);
         self.dead_letters(resource, seen);
+        self.workers(resource, seen);
     }
 
     fn queue_policy(&mut self, resource: &Resource, seen: &Value) {
@@ -90,6 +92,43 @@ impl Compare<'_> {
                 }),
             );
         }
+    }
+
+    /// Whether somebody polls a queue that has no function.
+    fn workers(&mut self, resource: &Resource, seen: &Value) {
+        let Subject::Queue(name) = &resource.of else { return };
+        let queue = self.expected.deployment.queue(name);
+        let (true, Some(workers)) = (queue.is_some_and(|queue| queue.host == QueueHost::Worker), seen.get("Workers"))
+        else {
+            return;
+        };
+        let stack = self.stack_name();
+        let (is_paused, is_polled) = (workers["Paused"] == true, workers["Polled"] == true);
+        self.check(
+            resource,
+            is_paused.then(|| Difference {
+                kind: Kind::QueuePaused,
+                severity: Severity::Error,
+                found: "it is paused".into(),
+                expected: "workers take its messages".into(),
+                breaks: "its jobs wait, and are lost when the queue's retention has passed".into(),
+                repair: format!("`lamp resume {name} --stack {stack}`, once the reason for the pause is gone"),
+            }),
+        );
+        self.check(
+            resource,
+            (!is_polled).then(|| Difference {
+                kind: Kind::WorkerMissing,
+                severity: Severity::Error,
+                found: "no worker has polled it for five minutes".into(),
+                expected: "a worker polls it: its jobs do not run on Lambda".into(),
+                breaks: "its jobs wait, and are lost when the queue's retention has passed".into(),
+                repair: format!(
+                    "`lamp work --stack {stack}` where workers should run, or the parameter WorkerImage for a service of \
+                     Amazon ECS"
+                ),
+            }),
+        );
     }
 
     fn dead_letters(&mut self, resource: &Resource, seen: &Value) {

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use lamplighter::{
     EnqueueError, JobId, JobState, ListQuery, Record,
     backend::{
-        Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, Queues, Store, StoreError,
-        StoreErrorKind, Token,
+        Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, Queues, RenewRequest, Store,
+        StoreError, StoreErrorKind, Token,
     },
     record::{Count, Page},
 };
@@ -32,6 +32,10 @@ impl Store for Records {
 
     async fn save_job_data(&self, id: &JobId, token: Token, data: JobData) -> Result<LeaseStatus, StoreError> {
         self.dynamo.write_job_data(id, token, data).await
+    }
+
+    async fn renew(&self, requests: Vec<RenewRequest>, by: Instant) -> Vec<Result<LeaseStatus, StoreError>> {
+        self.dynamo.renew(&requests, by).await
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError> {

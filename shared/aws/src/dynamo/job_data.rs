@@ -33,7 +33,7 @@ impl Dynamo {
         self.list_as_long(id, token, &item).await
     }
 
-    async fn list_as_long(&self, id: &JobId, token: Token, item: &Item) -> Result<LeaseStatus, StoreError> {
+    pub(super) async fn list_as_long(&self, id: &JobId, token: Token, item: &Item) -> Result<LeaseStatus, StoreError> {
         let Some(listing_key) = item.listing_key() else { return Ok(LeaseStatus::Held) };
         if item.text("lpk") == Some(listing_key.partition(Class::Long).as_str()) {
             return Ok(LeaseStatus::Held);

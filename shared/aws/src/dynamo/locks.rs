@@ -111,6 +111,32 @@ impl Dynamo {
         }
     }
 
+    /// Extends a lock, if that owner holds it.
+    pub(super) async fn renew_lock(&self, key: &str, owner: u64, until: Timestamp) -> Result<(), StoreError> {
+        let call = self.client().await?.update_item().table_name(self.table());
+        let call = call.key("pk", text(lock_key(key))).key("sk", text(RECORD));
+        let sent = call
+            .update_expression("SET #l = :until, #ttl = :ttl")
+            .condition_expression("#o = :owner")
+            .expression_attribute_names("#o", "o")
+            .expression_attribute_names("#l", "l")
+            .expression_attribute_names("#ttl", "ttl")
+            .expression_attribute_values(":owner", number(owner))
+            .expression_attribute_values(":until", time(until))
+            .expression_attribute_values(":ttl", super::expiry(until, std::time::Duration::ZERO))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            // Another job has it: this one was silent for longer than its lease, and has just got it back.
+            Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
+                tracing::warn!(key, "the lock is held by another job, since this one did not renew it in time");
+                Ok(())
+            }
+            Err(error) => Err(explain(&error, &format!("extend {key:?} in table {}", self.table()))),
+        }
+    }
+
     /// Releases a lock, if that owner holds it. If that takes too long, the lock ends with its lease: writes that are
     /// done already are not delayed by it.
     pub(super) async fn release_lock(&self, key: &str, owner: u64) {

@@ -11,6 +11,7 @@
 //! | success | 1 | 3 |
 //! | claim of a retry | 2, and 1 of the listing | 2, and 2 of the listing |
 //! | retry, failure | 1, and 1 of the listing | 1, and 2 of the listing |
+//! | renewal of a lease | 1; the first one also 1 of the listing | 1; the first one also 2 of the listing |
 //!
 //! in write units for jobs of up to a kilobyte. Reading one record costs a read unit.
 
@@ -27,6 +28,7 @@ mod locks;
 mod orphans;
 mod pieces;
 mod read;
+mod renew;
 mod retry;
 mod settle;
 
@@ -39,7 +41,7 @@ use aws_sdk_dynamodb::{
 };
 use futures_util::{StreamExt, stream};
 use lamplighter::{
-    backend::{Claim, ClaimRequest, Completion, CompletionResult, StoreError},
+    backend::{Claim, ClaimRequest, Completion, CompletionResult, LeaseStatus, RenewRequest, StoreError},
     env::Env,
 };
 use tokio::{
@@ -137,6 +139,16 @@ impl Dynamo {
     ) -> Vec<Result<CompletionResult, StoreError>> {
         let table = self.table();
         each(requests.iter().map(|request| answered(by, table, self.settle_one(request))).collect()).await
+    }
+
+    /// Extends the leases of running attempts.
+    pub(crate) async fn renew(
+        &self,
+        requests: &[RenewRequest],
+        by: Instant,
+    ) -> Vec<Result<LeaseStatus, StoreError>> {
+        let table = self.table();
+        each(requests.iter().map(|request| answered(by, table, self.renew_one(request))).collect()).await
     }
 
     /// Writes to a job's record.

@@ -78,6 +78,24 @@ impl Host {
         Self::with_backend(function, aws.sqs().clone(), aws.backend(), aws.env().clone(), delayed_sender)
     }
 
+    /// A host of a deployment that runs for long: its leases are renewed.
+    #[cfg(feature = "poller")]
+    pub(crate) fn polling(function: Function, aws: &AwsBackend, name: &str, lease: Duration, stop: &Stop) -> Self {
+        let aws = if function.spec().stateless { aws.stateless() } else { aws.clone() };
+        let (backend, env) = (aws.backend(), aws.env().clone());
+        let tracks = backend.store.is_some();
+        let worker = Worker::with_lease(function, backend, env.clone(), name, stop.clone(), lease);
+        Self(Arc::new(Inner {
+            worker,
+            sqs: aws.sqs().clone(),
+            env,
+            delayed_sender: Some(aws.delayed_sender().clone()),
+            tracks,
+            stop: stop.clone(),
+            running: TaskTracker::new(),
+        }))
+    }
+
     fn with_backend(
         function: Function,
         sqs: Sqs,
@@ -119,24 +137,24 @@ impl Host {
         self.0.running.token()
     }
 
-    pub(super) fn worker(&self) -> &Worker {
+    pub(crate) fn worker(&self) -> &Worker {
         &self.0.worker
     }
 
-    pub(super) fn env(&self) -> &Env {
+    pub(crate) fn env(&self) -> &Env {
         &self.0.env
     }
 
-    pub(super) fn delayed_sender(&self) -> Option<&DelayedSender> {
+    pub(crate) fn delayed_sender(&self) -> Option<&DelayedSender> {
         self.0.delayed_sender.as_ref()
     }
 
     /// Whether jobs with that name have records.
-    pub(super) fn tracks(&self, job: &str) -> bool {
+    pub(crate) fn tracks(&self, job: &str) -> bool {
         self.0.tracks && self.function().route(job).is_some_and(|route| route.options.is_tracked())
     }
 
-    pub(super) fn sqs(&self) -> &Sqs {
+    pub(crate) fn sqs(&self) -> &Sqs {
         &self.0.sqs
     }
 }

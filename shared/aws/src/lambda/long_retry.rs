@@ -12,7 +12,7 @@ use lamplighter::{
 
 use super::{Host, record::Record};
 
-pub(super) async fn send_later(
+pub(crate) async fn send_later(
     host: &Host,
     queue: &Arc<str>,
     record: &Record,

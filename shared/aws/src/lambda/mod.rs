@@ -20,6 +20,7 @@ mod error;
 mod event;
 mod handle;
 mod host;
+mod invocations;
 mod lenient;
 mod logging;
 mod long_retry;
@@ -30,7 +31,8 @@ mod response;
 mod stop;
 mod warm_up;
 
-use lambda_runtime::{LambdaEvent, service_fn};
+use std::sync::{Arc, OnceLock};
+
 use lamplighter::Function;
 
 #[cfg(feature = "doctor")]
@@ -44,6 +46,13 @@ pub use self::{
     record::Records,
     response::{ItemFailure, JobResponse, Response},
 };
+use self::{
+    invocations::Invocations,
+    stop::{BUDGET, StopNotice},
+};
+pub(crate) use self::{long_retry::send_later, record::Record};
+#[cfg(feature = "poller")]
+pub(crate) use self::record::SystemAttributes;
 use crate::{AwsBackend, SqsError, sdk::variable};
 
 /// The environment variable that enables a [stop notice](run).
@@ -96,18 +105,23 @@ pub async fn run(function: Function) -> Result<(), Error> {
         return Err(Error::Function(problems.join("; ")));
     }
     let host = Host::on(function, &AwsBackend::from_env().map_err(SqsError::from)?);
-    if variable(STOP_NOTICE_VARIABLE).is_some_and(|value| value == "1") {
-        stop::announce(host.clone()).await;
-    }
+    let notice = match variable(STOP_NOTICE_VARIABLE).is_some_and(|value| value == "1") {
+        true => StopNotice::register().await,
+        false => None,
+    };
     if variable(WARM_UP_VARIABLE).is_some_and(|value| value == "1") {
         warm_up::warm_up(&host).await;
     }
-    let serve = move |event: LambdaEvent<Payload>| {
-        let host = host.clone();
-        async move {
-            let invocation = Invocation::of(&event.context, &host);
-            host.handle(event.payload, invocation).await
-        }
-    };
-    lambda_runtime::run_concurrent(service_fn(serve)).await.map_err(|error| Error::Runtime(error.to_string()))
+    let stop = host.stop().clone();
+    let invocations = Arc::new(Invocations { host, end: OnceLock::new() });
+    let mut running = lamplighter::host::Host::new(stop.clone()).shared_source(invocations.clone()).start();
+    match notice {
+        Some(mut notice) => drop(running.run(&mut notice, BUDGET).await),
+        None => running.ended().await,
+    }
+    match invocations.end.get() {
+        Some(end) => Err(Error::Runtime(end.clone())),
+        // A handler that blocks its thread would hold up the end of the runtime.
+        None => std::process::exit(0),
+    }
 }

@@ -14,24 +14,34 @@ pub struct Records(pub(super) Vec<Record>);
 
 /// One record. Whatever is missing, empty, or of another type than SQS sends, is `None`.
 #[derive(Debug, Default)]
-pub(super) struct Record {
-    pub(super) message_id: Option<String>,
-    pub(super) receipt_handle: Option<String>,
-    pub(super) body: Option<String>,
-    pub(super) event_source: Option<String>,
-    pub(super) queue_arn: Option<String>,
-    pub(super) system: SystemAttributes,
-    /// As received: they are read only for a dead-lettered message.
-    attributes: Option<Box<RawValue>>,
+pub(crate) struct Record {
+    pub(crate) message_id: Option<String>,
+    pub(crate) receipt_handle: Option<String>,
+    pub(crate) body: Option<String>,
+    pub(crate) event_source: Option<String>,
+    pub(crate) queue_arn: Option<String>,
+    pub(crate) system: SystemAttributes,
+    attributes: SenderAttributes,
 }
 
 /// What SQS knows about a message.
 #[derive(Debug, Default)]
-pub(super) struct SystemAttributes {
+pub(crate) struct SystemAttributes {
     /// `ApproximateReceiveCount`.
-    pub(super) receives: Option<u32>,
+    pub(crate) receives: Option<u32>,
     /// `MessageGroupId`.
-    pub(super) group: Option<String>,
+    pub(crate) group: Option<String>,
+}
+
+/// The attributes that the sender gave a message.
+#[derive(Debug, Default)]
+enum SenderAttributes {
+    #[default]
+    None,
+    /// As an event has them: they are read only for a dead-lettered message.
+    Raw(Box<RawValue>),
+    #[cfg(feature = "poller")]
+    Read(Vec<(String, Attribute)>),
 }
 
 impl Records {
@@ -46,9 +56,27 @@ impl Record {
         self.message_id.is_none() && self.body.is_none() && self.receipt_handle.is_none()
     }
 
+    /// A message that was received from SQS itself: its id, receipt and body.
+    #[cfg(feature = "poller")]
+    pub(crate) fn received(
+        (message_id, receipt_handle, body): (Option<String>, Option<String>, Option<String>),
+        queue_arn: &str,
+        system: SystemAttributes,
+        attributes: Vec<(String, Attribute)>,
+    ) -> Self {
+        let (event_source, queue_arn) = (None, Some(queue_arn.to_owned()));
+        let attributes = SenderAttributes::Read(attributes);
+        Self { message_id, receipt_handle, body, event_source, queue_arn, system, attributes }
+    }
+
     /// The attributes that the sender gave the message.
-    pub(super) fn message_attributes(&self) -> Vec<(String, Attribute)> {
-        self.attributes.as_deref().map(lenient::of::<Attributes>).unwrap_or_default().0
+    pub(crate) fn message_attributes(&self) -> Vec<(String, Attribute)> {
+        match &self.attributes {
+            SenderAttributes::None => Vec::new(),
+            SenderAttributes::Raw(raw) => lenient::of::<Attributes>(raw).0,
+            #[cfg(feature = "poller")]
+            SenderAttributes::Read(attributes) => attributes.clone(),
+        }
     }
 }
 
@@ -83,7 +111,7 @@ impl Lenient for Record {
             "eventSource" | "EventSource" => self.event_source = text(value),
             "eventSourceARN" => self.queue_arn = text(value),
             "attributes" => self.system = lenient::of(value),
-            "messageAttributes" => self.attributes = Some(value.to_owned()),
+            "messageAttributes" => self.attributes = SenderAttributes::Raw(value.to_owned()),
             _ => {}
         }
     }

@@ -7,40 +7,52 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use lambda_runtime_api_client::{BoxError, PooledClient, body::Body, build_request};
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::timeout,
-};
-
-use super::Host;
+use lamplighter::host::{DrainBudget, Lifecycle, StopRequest};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Names of internal extensions are unique within a function.
 const NAME: &str = "lamplighter-stop-notice";
-/// The time that running handlers have to end after the notice.
-const DRAIN: Duration = Duration::from_millis(250);
-/// The time for releasing the other jobs.
-const HAND_BACK: Duration = Duration::from_millis(150);
-/// The time for the runtime to send the responses of the last invocations.
-const ANSWERS: Duration = Duration::from_millis(30);
+/// The time that a notice leaves: for running handlers, and for releasing the other jobs. The rest of the 500 ms is for the
+/// runtime, which sends the responses of the last invocations.
+pub(super) const BUDGET: DrainBudget =
+    DrainBudget { handlers: Duration::from_millis(250), hand_back: Duration::from_millis(150) };
 
-/// Registers the extension, and ends the process in order when the notice comes. If it cannot be registered, there is
-/// no notice, and the function still serves invocations.
-pub(super) async fn announce(host: Host) {
-    // The signal handler is installed before the registration: from then on a SIGTERM may come.
-    let mut terminate = match signal(SignalKind::terminate()) {
-        Ok(terminate) => terminate,
-        Err(error) => return tracing::warn!(%error, "no stop notice: SIGTERM cannot be listened for"),
-    };
-    if let Err(error) = register().await {
-        return tracing::warn!(%error, "no stop notice: the extension could not be registered");
-    }
-    tokio::spawn(async move {
-        if terminate.recv().await.is_some() {
-            wind_down(&host).await;
-            std::process::exit(0);
+/// Lambda's announcement that it ends this process.
+pub(super) struct StopNotice(Signal);
+
+impl StopNotice {
+    /// Registers the extension. If that fails, there is no notice, and the function still serves invocations.
+    pub(super) async fn register() -> Option<Self> {
+        // The signal handler is installed before the registration: from then on a SIGTERM may come.
+        let terminate = match signal(SignalKind::terminate()) {
+            Ok(terminate) => terminate,
+            Err(error) => {
+                tracing::warn!(%error, "no stop notice: SIGTERM cannot be listened for");
+                return None;
+            }
+        };
+        if let Err(error) = register().await {
+            tracing::warn!(%error, "no stop notice: the extension could not be registered");
+            return None;
         }
-    });
+        Some(Self(terminate))
+    }
+}
+
+#[async_trait]
+impl Lifecycle for StopNotice {
+    async fn stop_requested(&mut self) -> StopRequest {
+        match self.0.recv().await {
+            Some(()) => StopRequest::new("stop notice"),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn reports_every(&self) -> Option<Duration> {
+        None
+    }
 }
 
 async fn register() -> Result<(), BoxError> {
@@ -62,16 +74,4 @@ async fn register() -> Result<(), BoxError> {
         tracing::debug!(?answer, "the extension's request ended");
     });
     Ok(())
-}
-
-async fn wind_down(host: &Host) {
-    tracing::info!("stop notice: no more jobs begin, running ones are notified");
-    host.stop().drain();
-    if timeout(DRAIN, host.idle()).await.is_err() {
-        host.stop().abort();
-        if timeout(HAND_BACK, host.idle()).await.is_err() {
-            tracing::warn!("stopped with jobs still running; their messages come back after the visibility timeout");
-        }
-    }
-    tokio::time::sleep(ANSWERS).await;
 }

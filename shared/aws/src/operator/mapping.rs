@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use aws_sdk_lambda::{error::ProvideErrorMetadata, types::EventSourceMappingConfiguration};
-use lamplighter::backend::{Consumer, ConsumerKind, ConsumerState, StoreError, StoreErrorKind};
+use lamplighter::backend::{ConsumerState, StoreError};
 use tokio::time::{Instant, sleep};
 
 use super::access::Access;
@@ -14,11 +14,6 @@ use crate::sdk::explain;
 
 /// The pauses between two looks, the first and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(3));
-
-/// A mapping as a consumer.
-pub(super) const fn consumer(state: ConsumerState) -> Consumer {
-    Consumer { kind: ConsumerKind::EventSourceMapping, state }
-}
 
 fn state_of(mapping: &EventSourceMappingConfiguration) -> ConsumerState {
     match mapping.state.as_deref() {
@@ -50,19 +45,15 @@ async fn all(access: &Access, arn: &str) -> Result<Vec<EventSourceMappingConfigu
     Ok(all)
 }
 
-/// Switches all mappings of the queue of that name, and returns when Lambda says that they are.
-pub(super) async fn switch(access: &Access, queue: &str, to: ConsumerState) -> Result<(), StoreError> {
+/// Switches all mappings of the queue of that name, and returns when Lambda says that they are; whether there are any.
+pub(super) async fn switch(access: &Access, queue: &str, to: ConsumerState) -> Result<bool, StoreError> {
     let arn = access.arn(queue).await?;
     let mappings = all(access, &arn).await?;
-    if mappings.is_empty() {
-        let text =
-            format!("no function is mapped to queue {queue}, so nobody takes its messages; deploy its stack again");
-        return Err(StoreError::new(StoreErrorKind::Invalid, text));
-    }
     let until = Instant::now() + access.switch_limit;
     // All at once: each takes its time.
     let switches = mappings.into_iter().map(|mapping| switch_one(access, queue, mapping, to, until));
-    futures_util::future::join_all(switches).await.into_iter().collect()
+    let switched: Vec<()> = futures_util::future::join_all(switches).await.into_iter().collect::<Result<_, _>>()?;
+    Ok(!switched.is_empty())
 }
 
 async fn switch_one(

@@ -1,6 +1,8 @@
-//! Operating the queues of a deployment: the core's port over SQS and the event source mappings of Lambda.
+//! Operating the queues of a deployment: the core's port over SQS, the event source mappings of Lambda, and the tags that
+//! workers look at.
 
 mod access;
+mod consumer;
 mod mapping;
 mod redrive;
 
@@ -58,11 +60,11 @@ impl AwsOperator {
         Self(Arc::new(Access::new(self.0.sqs.clone(), self.0.store.clone(), limit)))
     }
 
-    /// Two calls of GetQueueAttributes and one of ListEventSourceMappings.
+    /// Two calls of GetQueueAttributes and one of ListEventSourceMappings; without a mapping, one of ListQueueTags.
     async fn status(&self, name: &str) -> Result<QueueStatus, StoreError> {
         let queue = self.0.urls(name)?;
         let Attributes { arn, waiting, in_flight, delayed } = self.0.attributes(&queue.url).await?;
-        let consumer = mapping::consumer(mapping::state(&self.0, &arn).await?);
+        let consumer = consumer::consumer(&self.0, &queue.url, &arn).await?;
         let mut status = QueueStatus::new(name, queue.is_fifo(), consumer, Accuracy::Approximate);
         (status.waiting, status.in_flight, status.delayed) = (waiting, in_flight, delayed);
         status.dead_letters = match self.0.sqs.dead_letter_url(&arn).await {
@@ -100,15 +102,15 @@ impl Operator for AwsOperator {
 
     async fn consumer(&self, queue: &str) -> Result<Consumer, StoreError> {
         let arn = self.0.arn(queue).await?;
-        Ok(mapping::consumer(mapping::state(&self.0, &arn).await?))
+        consumer::consumer(&self.0, &self.0.urls(queue)?.url, &arn).await
     }
 
     async fn pause(&self, queue: &str) -> Result<(), StoreError> {
-        mapping::switch(&self.0, queue, ConsumerState::Paused).await
+        consumer::switch(&self.0, queue, ConsumerState::Paused).await
     }
 
     async fn resume(&self, queue: &str) -> Result<(), StoreError> {
-        mapping::switch(&self.0, queue, ConsumerState::Active).await
+        consumer::switch(&self.0, queue, ConsumerState::Active).await
     }
 
     async fn dead_letters(

@@ -41,7 +41,7 @@ pub(crate) enum Rejection {
 
 impl Rejection {
     /// As an error.
-    #[cfg(feature = "operator")]
+    #[cfg(any(feature = "operator", feature = "poller"))]
     pub(crate) fn into_error(self) -> StoreError {
         match self {
             Self::Refused(why) => StoreError::new(StoreErrorKind::Invalid, why),

@@ -5,6 +5,8 @@ mod dead_letter;
 #[cfg(feature = "dynamodb")]
 mod depth;
 mod queues;
+#[cfg(any(feature = "operator", feature = "poller"))]
+mod tags;
 mod text;
 mod visibility;
 
@@ -20,9 +22,13 @@ use tokio::sync::OnceCell;
 
 pub(crate) use self::batches::{CALLS_AT_ONCE, MAX_ENTRIES};
 #[cfg(feature = "operator")]
-pub(crate) use self::batches::{Called, Outgoing, Rejection, incomplete, until_answered};
+pub(crate) use self::batches::Outgoing;
+#[cfg(any(feature = "operator", feature = "poller"))]
+pub(crate) use self::batches::{Called, Rejection, incomplete, until_answered};
 #[cfg(feature = "dynamodb")]
 pub(crate) use self::depth::Depth;
+#[cfg(any(feature = "operator", feature = "poller"))]
+pub(crate) use self::tags::{LOOK, QueueTags};
 pub(crate) use self::{
     dead_letter::{Attribute, DeadMessage},
     queues::MAX_DELAY,

@@ -17,7 +17,10 @@ mod tables;
 use std::{fmt, sync::Arc};
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
-use lamplighter::backend::{StoreError, StoreErrorKind};
+use lamplighter::{
+    Timestamp,
+    backend::{StoreError, StoreErrorKind},
+};
 use serde_json::{Map, Value};
 use tokio::sync::OnceCell;
 
@@ -112,7 +115,7 @@ impl StackReader {
     /// When there is no configuration to call AWS with.
     pub async fn look(&self, part: &ResourceRef) -> Result<Observed, StoreError> {
         match part {
-            ResourceRef::Queue(url) => queues::queue(self.sqs().await?, url).await,
+            ResourceRef::Queue(url) => queues::queue(self.sqs().await?, url, Timestamp::now()).await,
             ResourceRef::Function(name) => functions::function(self.lambda().await?, name).await,
             ResourceRef::Calls(function) => functions::calls(self.lambda().await?, function).await,
             ResourceRef::Mapping(id) => functions::mapping(self.lambda().await?, id).await,

@@ -1,12 +1,13 @@
 //! Queues of SQS.
 
 use aws_sdk_sqs::{Client, types::QueueAttributeName};
-use lamplighter::backend::StoreError;
-use serde_json::Value;
+use lamplighter::{Timestamp, backend::StoreError};
+use serde_json::{Value, json};
 
 use super::{Looking, Observed, ask, parsed};
+use crate::sqs::QueueTags;
 
-pub(super) async fn queue(client: &Client, url: &str) -> Result<Observed, StoreError> {
+pub(super) async fn queue(client: &Client, url: &str, now: Timestamp) -> Result<Observed, StoreError> {
     use QueueAttributeName as Name;
     let asked = client.get_queue_attributes().queue_url(url).attribute_names(Name::All).send();
     let answer = ask("sqs:GetQueueAttributes", &format!("read the attributes of {url}"), asked).await;
@@ -29,5 +30,11 @@ pub(super) async fn queue(client: &Client, url: &str) -> Result<Observed, StoreE
     looking.set("Policy", json(Name::Policy));
     looking.set("Waiting", number(Name::ApproximateNumberOfMessages));
     looking.set("InFlight", number(Name::ApproximateNumberOfMessagesNotVisible));
+    let asked = client.list_queue_tags().queue_url(url).send();
+    let answer = ask("sqs:ListQueueTags", &format!("read the tags of {url}"), asked).await;
+    looking.take("Workers", answer, |answer| {
+        let tags = QueueTags::of(&answer.tags.unwrap_or_default());
+        json!({ "Polled": tags.is_polled(now), "Paused": tags.is_paused })
+    });
     Ok(looking.end())
 }

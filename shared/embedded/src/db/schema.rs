@@ -204,7 +204,7 @@ mod tests {
             let ended = client.wait(&id.parse().unwrap(), secs(60)).await.unwrap();
             assert_eq!(ended.state, JobState::Succeeded, "{id}");
         }
-        running.stop(secs(10)).await;
+        running.drain(secs(10)).await;
         let connection = Connection::open(&path).unwrap();
         let layout: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
         assert_eq!(layout, LAYOUT);

@@ -1,12 +1,6 @@
 //! One batch: through the worker, and back to its queue.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use lamplighter::{
     backend::{StoreError, StoreErrorKind},
@@ -22,20 +16,12 @@ use crate::{
     },
 };
 
-/// Counts of the attempts that ended after the stop was requested.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) ended: AtomicUsize,
-    pub(crate) handed_back: AtomicUsize,
-}
-
 /// Runs the batches of a queue.
 #[derive(Clone)]
 pub(crate) struct BatchRunner {
     pub(crate) worker: Worker,
     pub(crate) writer: Writer,
     pub(crate) stop: Stop,
-    pub(crate) tally: Arc<Tally>,
     /// Reports the messages that are no longer in flight.
     pub(crate) landed: mpsc::UnboundedSender<Landed>,
 }
@@ -93,11 +79,6 @@ impl BatchRunner {
     /// Most messages are settled already, in one transaction with their records; the others are passed on to be
     /// written.
     fn sort(&self, settled: Vec<Disposition>, pass_on: &mpsc::UnboundedSender<Transport>, hidden_until: Instant) {
-        if self.stop.is_draining() {
-            let handed_back = settled.iter().filter(|one| matches!(one.action, MessageAction::Release(_))).count();
-            self.tally.handed_back.fetch_add(handed_back, Ordering::Relaxed);
-            self.tally.ended.fetch_add(settled.len() - handed_back, Ordering::Relaxed);
-        }
         let (mut gone, mut back) = (Vec::with_capacity(settled.len()), Vec::new());
         for Disposition { receipt, action, token, done: is_done, .. } in settled {
             let (text, Some(receipt)) = (&receipt, Receipt::parse(&receipt)) else { continue };

@@ -5,23 +5,16 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 use lamplighter::{
     App, Function, Queue, ScheduledJob, Variables,
     backend::StoreError,
-    host::{Stop, Worker},
+    host::{Host, Stop, Worker},
     schedule::ScheduleError,
 };
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinSet,
-};
+use tokio::sync::watch;
 
 use super::{
-    batch::{BatchRunner, Tally},
-    clock,
-    fetch::{Fetch, Source},
-    late,
+    fetch::QueueSettings,
     lock::{EngineLock, Refused},
-    maintenance,
-    running::Running,
-    schedules,
+    running::{End, Running},
+    source::{QueueSource, Upkeep},
     watch::Watch,
 };
 use crate::{
@@ -179,19 +172,18 @@ impl EngineBuilder {
             tracing::warn!(jobs = leases, "the last engine died; its attempts count as lost, and their jobs run again");
         }
         let known: HashMap<_, _> = queues.iter().map(|queue| queue.name()).zip(known).collect();
-        let (stop, tally) = (Stop::new(), Arc::new(Tally::default()));
+        let stop = Stop::new();
         let (report, failure) = watch::channel(None);
         let watch = Watch::start(&embedded, &lock, &stop, report)?;
-        let mut tasks = JoinSet::new();
+        let mut host = Host::new(stop.clone());
         for function in functions {
-            let plan = Plan { embedded: &embedded, stop: &stop, tally: &tally, jobs_at_once, lock: &lock };
-            plan.spawn(function, &known, &mut tasks);
+            let plan = Plan { embedded: &embedded, stop: &stop, jobs_at_once, lock: &lock };
+            for source in plan.sources(function, &known) {
+                host = host.source(source);
+            }
         }
-        tasks.spawn(schedules::run(embedded.clone(), stop.clone()));
-        tasks.spawn(clock::run(embedded.clone(), stop.clone()));
-        tasks.spawn(maintenance::run(embedded.clone(), stop.clone()));
-        tasks.spawn(late::run(embedded.clone(), stop.clone()));
-        Ok(Running { embedded, stop, tasks, tally, watch, failure, lock: Some(lock) })
+        let host = host.source(Upkeep(embedded.clone())).start();
+        Ok(Running { host, end: End { embedded, watch, lock }, failure })
     }
 
     fn check(&self) -> Result<(), StartError> {
@@ -233,59 +225,34 @@ struct Known {
 struct Plan<'a> {
     embedded: &'a SqliteBackend,
     stop: &'a Stop,
-    tally: &'a Arc<Tally>,
     jobs_at_once: usize,
     lock: &'a Arc<EngineLock>,
 }
 
 impl Plan<'_> {
-    fn spawn(&self, function: Function, known: &HashMap<&str, Known>, tasks: &mut JoinSet<()>) {
+    fn sources(&self, function: Function, known: &HashMap<&str, Known>) -> Vec<QueueSource> {
         let host: Arc<str> = format!("{}, process {}", function.name(), std::process::id()).into();
-        let budget = function.timeout();
-        let queues = function.queues();
-        let limits: Vec<_> =
-            queues.iter().map(|queue| (self.slots(&function, queue), max_receives(&function, queue))).collect();
         let env = self.embedded.env().clone();
         let worker = Worker::new(function, self.embedded.backend(), env, host, self.stop.clone());
-        for (queue, (slots, max_receives)) in queues.into_iter().zip(limits) {
-            let Some(Known { id, paused }) = known.get(queue.name()).copied() else { continue };
-            let source = Source {
+        let function = worker.function();
+        let queues = function.queues().into_iter().filter_map(|queue| {
+            let Known { id, paused } = known.get(queue.name()).copied()?;
+            let budget = function.timeout_on(queue.name());
+            let settings = QueueSettings {
                 embedded: self.embedded.clone(),
                 queue: id,
                 name: queue.name().into(),
                 fifo: queue.is_fifo(),
-                slots,
+                slots: function.jobs_at_once(&queue).unwrap_or(self.jobs_at_once),
                 of_group: usize::from(queue.batch_size),
                 budget,
                 visibility: budget.saturating_mul(VISIBILITY),
-                max_receives,
+                max_receives: max_receives(function, &queue),
                 paused,
             };
-            let (landed, landings) = mpsc::unbounded_channel();
-            let runner = BatchRunner {
-                worker: worker.clone(),
-                writer: self.embedded.0.writer.clone(),
-                stop: self.stop.clone(),
-                tally: self.tally.clone(),
-                landed,
-            };
-            let (fetch, lock) = (Fetch::new(source, runner, landings), self.lock.clone());
-            tasks.spawn(async move {
-                fetch.run().await;
-                // The engine runs as long as one of its tasks.
-                drop(lock);
-            });
-        }
-    }
-
-    fn slots(&self, function: &Function, queue: &Queue) -> usize {
-        let of_queue =
-            queue.max_concurrency.map(|invocations| usize::from(invocations) * usize::from(queue.batch_size));
-        let of_function = function.spec().concurrency;
-        match (of_queue, of_function) {
-            (None, None) => self.jobs_at_once,
-            (of_queue, of_function) => of_queue.into_iter().chain(of_function).min().unwrap_or(1).max(1),
-        }
+            Some(QueueSource::new(settings, worker.clone(), self.lock.clone()))
+        });
+        queues.collect()
     }
 }
 

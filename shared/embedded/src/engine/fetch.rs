@@ -7,7 +7,10 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -41,7 +44,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
 /// The queue to fetch from, and its limits.
-pub(crate) struct Source {
+#[derive(Clone)]
+pub(crate) struct QueueSettings {
     pub(crate) embedded: SqliteBackend,
     /// The queue's number in the file, and its name.
     pub(crate) queue: i64,
@@ -62,9 +66,11 @@ pub(crate) struct Source {
 
 /// Fetches until the engine stops, then waits for its batches.
 pub(crate) struct Fetch {
-    source: Source,
+    source: QueueSettings,
     runner: BatchRunner,
     landed: mpsc::UnboundedReceiver<Landed>,
+    /// The number of messages with the worker, for others to see.
+    in_flight: Arc<AtomicUsize>,
     /// The messages in the buffer or with the worker.
     taken: Arc<HashSet<i64>>,
     buffer: VecDeque<Received>,
@@ -88,13 +94,19 @@ pub(crate) struct Fetch {
 }
 
 impl Fetch {
-    pub(crate) fn new(source: Source, runner: BatchRunner, landed: mpsc::UnboundedReceiver<Landed>) -> Self {
+    pub(crate) fn new(
+        source: QueueSettings,
+        runner: BatchRunner,
+        landed: mpsc::UnboundedReceiver<Landed>,
+        in_flight: Arc<AtomicUsize>,
+    ) -> Self {
         let portion = source.slots.min(MOST);
         let (paused, pauses) = (source.paused, source.embedded.0.signals.of_pauses());
         Self {
             source,
             runner,
             landed,
+            in_flight,
             taken: Arc::default(),
             buffer: VecDeque::new(),
             batches: JoinSet::new(),
@@ -128,6 +140,7 @@ impl Fetch {
                 self.hand_over().await;
                 self.read_ahead();
             }
+            self.in_flight.store(self.running(), Ordering::Relaxed);
             let wake = self.wake.filter(|_| !self.look && !self.paused);
             tokio::select! {
                 () = stop.draining() => {}
@@ -141,7 +154,12 @@ impl Fetch {
             }
         }
         // Messages in the buffer have never left their queue.
-        while self.batches.join_next().await.is_some() {}
+        while self.batches.join_next().await.is_some() {
+            while let Ok(landed) = self.landed.try_recv() {
+                self.on_landed(landed);
+            }
+            self.in_flight.store(self.running(), Ordering::Relaxed);
+        }
         if let Some(reading) = self.reading.take() {
             // It uses a connection to the file.
             let _ = reading.await;
@@ -231,7 +249,7 @@ impl Fetch {
             self.looked_from_start = Instant::now();
             self.cursor = Cursor::START;
         }
-        let Source { embedded, queue, fifo, of_group, slots, .. } = &self.source;
+        let QueueSettings { embedded, queue, fifo, of_group, slots, .. } = &self.source;
         let messages = if *fifo { slots.saturating_sub(self.running()) } else { self.portion };
         let now = time::nearest(embedded.env().now());
         let wanted = Expected { queue: *queue, fifo: *fifo, now, messages, of_group: *of_group, from: self.cursor };

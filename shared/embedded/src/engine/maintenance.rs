@@ -136,7 +136,7 @@ mod tests {
         while counted().await > 0 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        running.stop(Duration::ZERO).await;
+        running.drain(Duration::ZERO).await;
         let large = size(&path, "");
         assert!(large > 64 << 20, "{large}: its free pages are still in the file");
 
@@ -146,7 +146,7 @@ mod tests {
         assert!(compacted.before == large && compacted.after < 1 << 20, "{compacted:?}");
         assert_eq!(size(&copy, ""), compacted.after);
 
-        Engine::builder(&embedded).start().await.unwrap().stop(Duration::ZERO).await;
+        Engine::builder(&embedded).start().await.unwrap().drain(Duration::ZERO).await;
         assert_eq!(size(&path, ""), compacted.after, "an engine does it where most of the file is free");
     }
 
@@ -159,7 +159,7 @@ mod tests {
         embedded.send_raw("work", r#"{"job":"a"}"#).await.unwrap();
         assert!(size(&path, "-wal") > 0);
         within(3, "the log is empty", || size(&path, "-wal") == 0).await;
-        running.stop(Duration::ZERO).await;
+        running.drain(Duration::ZERO).await;
     }
 
     #[tokio::test]

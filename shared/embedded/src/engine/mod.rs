@@ -8,13 +8,13 @@ mod fetch;
 mod late;
 mod lock;
 mod maintenance;
-mod pulse;
 mod running;
 mod schedules;
+mod source;
 mod watch;
 
 pub use self::{
     builder::{Engine, EngineBuilder, StartError},
     failure::EngineError,
-    running::{Running, Stopped},
+    running::Running,
 };

@@ -25,7 +25,7 @@ pub use self::{
     schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
         Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus, ListQuery,
-        Lock, OnBusy, Page, Store, Token,
+        Lock, OnBusy, Page, RenewRequest, Store, Token,
     },
 };
 

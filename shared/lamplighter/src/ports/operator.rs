@@ -7,7 +7,7 @@ use super::{
     DeadLetterCounts, DeadLetterFilter, DeadLetterPage, DeadLetterQuery, Redrive, RedriveProgress, RedriveResult,
     StoreError,
 };
-use crate::{queue::Queue, stop::Stop};
+use crate::{host::Stop, queue::Queue};
 
 /// Operates the queues of a backend. Queues go by the names that definitions use.
 ///
@@ -183,6 +183,8 @@ pub enum ConsumerKind {
     Engine,
     /// An event source mapping of Lambda. Switching it takes some seconds.
     EventSourceMapping,
+    /// Workers that poll the queue. A pause is noticed within some seconds.
+    Worker,
 }
 
 /// Whether messages are taken from a queue.

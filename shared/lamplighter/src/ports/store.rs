@@ -45,6 +45,10 @@ pub trait Store: Send + Sync + 'static {
     /// Saves progress or a checkpoint of a running attempt, and returns whether it still holds the lease.
     async fn save_job_data(&self, id: &JobId, token: Token, data: JobData) -> Result<LeaseStatus, StoreError>;
 
+    /// Extends the leases of running attempts, with the locks that they hold. The answers come in the order of the
+    /// requests. An attempt that has lost its lease changes nothing.
+    async fn renew(&self, requests: Vec<RenewRequest>, by: Instant) -> Vec<Result<LeaseStatus, StoreError>>;
+
     /// The record of one job.
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError>;
 
@@ -374,6 +378,28 @@ impl JobData {
     #[must_use]
     pub fn checkpoint(value: Box<RawValue>) -> Self {
         Self { checkpoint: Some(value), ..Self::default() }
+    }
+}
+
+/// A request to extend the lease of a running attempt.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RenewRequest {
+    /// The job's id.
+    pub id: JobId,
+    /// The token under which it runs.
+    pub token: Token,
+    /// The key of the lock that it holds, if any.
+    pub lock: Option<String>,
+    /// The requested end of the lease.
+    pub lease_until: Timestamp,
+}
+
+impl RenewRequest {
+    /// For an attempt without a lock.
+    #[must_use]
+    pub fn new(id: JobId, token: Token, lease_until: Timestamp) -> Self {
+        Self { id, token, lock: None, lease_until }
     }
 }
 

@@ -23,12 +23,13 @@ use super::{
     budget::Budget,
     decision::AttemptEnd,
     intake::{AT_ONCE, Admitted, Claimed},
+    renewal::Lost,
 };
 use crate::{
     context::{self, Context},
     delivery::MessageAction,
     function::Function,
-    ports::{Event, Payloads, StoreError, StoreErrorKind},
+    ports::{Event, Payloads, RenewRequest, StoreError, StoreErrorKind},
 };
 
 /// Jobs that run one after the other: those of a FIFO group, or a single one.
@@ -52,6 +53,9 @@ pub(super) struct Batch<'a> {
     expected: Option<BoxFuture<'a, Admitted>>,
     /// Events on their way. No answer waits for them.
     publishing: FuturesUnordered<BoxFuture<'a, ()>>,
+    /// The renewal of leases that is under way, and when the next one begins.
+    renewing: Option<BoxFuture<'a, Lost>>,
+    renew_at: Option<Instant>,
     limit: usize,
     budget: Budget,
     messages: (UnboundedSender<Finished>, UnboundedReceiver<Finished>),
@@ -83,6 +87,8 @@ impl<'a> Batch<'a> {
             settling: None,
             expected: None,
             publishing: FuturesUnordered::new(),
+            renewing: None,
+            renew_at: worker.renews_every().map(|every| Instant::now() + every),
             limit: worker.function.spec().concurrency.unwrap_or(Function::DEFAULT_CONCURRENCY),
             budget,
             messages: mpsc::unbounded_channel(),
@@ -149,6 +155,12 @@ impl<'a> Batch<'a> {
                     }
                 }
                 _ = self.publishing.next(), if !self.publishing.is_empty() => {}
+                lost = settled(&mut self.renewing) => {
+                    self.renewing = None;
+                    self.have_lost(&lost);
+                }
+                () = sleep_until(self.renew_at.unwrap_or(self.budget.deadline)),
+                    if self.renew_at.is_some() && self.renewing.is_none() && self.running_now > 0 => self.renew(),
                 () = stop.draining(), if !draining => {
                     draining = true;
                     self.hand_back_waiting();
@@ -163,6 +175,31 @@ impl<'a> Batch<'a> {
                 }
                 () = sleep_until(self.budget.answers_end), if idle => return,
             }
+        }
+    }
+
+    fn renew(&mut self) {
+        self.renew_at = self.worker.renews_every().map(|every| Instant::now() + every);
+        let Some(lease) = self.worker.lease else { return };
+        let lease_until = self.worker.env.now().saturating_add(lease).unwrap_or(Timestamp::MAX);
+        let running = self.running.iter().enumerate();
+        let running = running.filter_map(|(slot, running)| Some((slot, running.as_ref().filter(|one| one.job.tracked)?)));
+        let requests: (Vec<_>, Vec<_>) = running
+            .map(|(slot, Running { job, .. })| {
+                let mut request = RenewRequest::new(job.ready.id.clone(), job.token, lease_until);
+                request.lock = job.lock.clone();
+                (slot, request)
+            })
+            .unzip();
+        if !requests.0.is_empty() {
+            self.renewing = Some(Box::pin(self.worker.renew(requests)));
+        }
+    }
+
+    /// Tells handlers that their attempts have lost their leases: they end, and what they return changes nothing.
+    fn have_lost(&self, slots: &[usize]) {
+        for running in slots.iter().filter_map(|slot| self.running.get(*slot)?.as_ref()) {
+            running.context.lease_is_lost();
         }
     }
 
@@ -231,6 +268,7 @@ impl<'a> Batch<'a> {
             deadline_at: started_at.saturating_add(left).unwrap_or(Timestamp::MAX),
             stop: self.worker.stop.clone(),
             lost: OnceLock::new(),
+            is_renewed: self.worker.renews_every().is_some(),
             client: self.worker.client.clone(),
             child_client: OnceLock::new(),
             store: self.worker.backend.store.clone().filter(|_| job.tracked),

@@ -244,7 +244,8 @@ impl Inner {
             return admitted;
         };
         let now = self.env.now();
-        let lease_until = now.saturating_add(budget.lease_left()).unwrap_or(Timestamp::MAX);
+        let lease = self.lease.unwrap_or_else(|| budget.lease_left());
+        let lease_until = now.saturating_add(lease).unwrap_or(Timestamp::MAX);
         let ask_for = |ready: &Ready| Asked {
             owner: self.env.random.next_u64(),
             lock: ready.lock().map(|lock| lock.key),

@@ -6,6 +6,7 @@
 //! 4. [`decision`]: the consequences of an attempt's end for the record and for the message.
 //! 5. [`bookkeeping`]: jobs that end at the same time are recorded in one call, each write fenced.
 //! 6. [`carried`]: a settlement that the store cannot take is sent as a message, and applied by its receiver.
+//! 7. [`renewal`]: hosts that give jobs hours keep their leases short, and renew them.
 //!
 //! Each await has its share of the time, by the [`budget`].
 
@@ -15,8 +16,9 @@ mod budget;
 mod carried;
 mod decision;
 mod intake;
+mod renewal;
 
-use std::{collections::HashSet, fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 use tokio::time::Instant;
@@ -37,7 +39,7 @@ use crate::{
     function::Function,
     ports::{Backend, Decision},
     record::JobState,
-    stop::Stop,
+    host::Stop,
 };
 
 /// Runs the jobs of one function. Cloning is cheap.
@@ -51,6 +53,8 @@ struct Inner {
     env: Env,
     host: Arc<str>,
     stop: Stop,
+    /// How long a lease lasts that is renewed; `None` where leases last as long as their batch may.
+    lease: Option<Duration>,
 }
 
 /// The result of one job that was handed over directly; see [`Worker::perform`].
@@ -66,6 +70,9 @@ pub struct JobResult {
     pub error: Option<ErrorText>,
 }
 
+/// The shortest lease that is renewed.
+const LEAST_LEASE: Duration = Duration::from_secs(3);
+
 /// A settlement, and the decision that led to it if a handler ran.
 struct Report {
     settlement: Disposition,
@@ -77,9 +84,34 @@ impl Worker {
     /// in a few words, for histories; `stop` is the signal with which the host stops the worker.
     #[must_use]
     pub fn new(function: Function, backend: Backend, env: Env, host: impl Into<Arc<str>>, stop: Stop) -> Self {
+        Self::build(function, backend, env, host.into(), stop, None)
+    }
+
+    /// A worker whose leases last for `lease` and are renewed at a third of it, for hosts that give jobs hours: when such a
+    /// host dies, its jobs run again after `lease`, and not after the hours. At least three seconds.
+    #[must_use]
+    pub fn with_lease(
+        function: Function,
+        backend: Backend,
+        env: Env,
+        host: impl Into<Arc<str>>,
+        stop: Stop,
+        lease: Duration,
+    ) -> Self {
+        Self::build(function, backend, env, host.into(), stop, Some(lease.max(LEAST_LEASE)))
+    }
+
+    fn build(
+        function: Function,
+        backend: Backend,
+        env: Env,
+        host: Arc<str>,
+        stop: Stop,
+        lease: Option<Duration>,
+    ) -> Self {
         let limits = Limits::of(function.spec());
         let client = Client::new(backend.clone(), env.clone()).limited(limits);
-        Self(Arc::new(Inner { function: function.bound(), backend, client, env, host: host.into(), stop }))
+        Self(Arc::new(Inner { function: function.bound(), backend, client, env, host, stop, lease }))
     }
 
     /// The function whose jobs it runs.
@@ -134,6 +166,15 @@ impl Worker {
 impl Inner {
     async fn run(&self, deliveries: Vec<Delivery>, deadline: Instant, sink: &mut (dyn FnMut(Vec<Report>) + Send)) {
         let budget = Budget::new(Instant::now(), deadline);
+        let mut counted = |reports: Vec<Report>| {
+            if self.stop.is_draining() {
+                let is_back = |report: &&Report| matches!(report.settlement.action, MessageAction::Release(_));
+                let back = reports.iter().filter(is_back).count();
+                self.stop.count(reports.len() - back, back);
+            }
+            sink(reports);
+        };
+        let sink = &mut counted;
         let Received { ready, carried, reports, held } = self.receive(deliveries, budget);
         if !reports.is_empty() {
             sink(reports);

@@ -12,7 +12,7 @@ use lamplighter::{
     EnqueueError, Enqueued, Function, Job, JobId, JobState, ListQuery, Options, Queue, Record, Retry, Timestamp,
     backend::{
         Backend, Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, EnqueueRequest,
-        JobData, LeaseStatus, Queues, Store, StoreError, Token,
+        JobData, LeaseStatus, Queues, RenewRequest, Store, StoreError, Token,
     },
     env::Env,
     host::{Delivery, Stop, Worker},
@@ -44,6 +44,7 @@ pub struct Faults {
     pub claims: u32,
     pub settles: u32,
     pub sends: u32,
+    pub renewals: u32,
     pub panics: bool,
 }
 
@@ -216,6 +217,22 @@ impl Store for Memory {
     async fn save_job_data(&self, id: &JobId, token: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
         let held = self.jobs.lock().unwrap()[id].holder.is_some_and(|(holder, _)| holder == token);
         Ok(if held { LeaseStatus::Held } else { LeaseStatus::Lost })
+    }
+
+    async fn renew(&self, requests: Vec<RenewRequest>, _: Instant) -> Vec<Result<LeaseStatus, StoreError>> {
+        let mut jobs = self.jobs.lock().unwrap();
+        let answers = requests.into_iter().map(|request| {
+            fault(&mut self.faults.lock().unwrap().renewals)?;
+            let held = jobs.get_mut(&request.id).and_then(|entry| entry.holder.as_mut());
+            match held.filter(|(holder, _)| *holder == request.token) {
+                Some((_, until)) => {
+                    *until = request.lease_until;
+                    Ok(LeaseStatus::Held)
+                }
+                None => Ok(LeaseStatus::Lost),
+            }
+        });
+        answers.collect()
     }
 
     async fn get(&self, _: &JobId) -> Result<Option<Record>, StoreError> {

@@ -1,16 +1,16 @@
 //! Claims that are refused, and leases that are lost.
 
 use lamplighter::{
-    Job, JobError, JobState, Options, Queue,
+    Context, Function, Job, JobError, JobState, Options, Queue, QueueHost, Retry,
     backend::{DeadLetterReason, Token},
-    host::MessageAction,
-    mins, secs,
+    host::{Delivery, MessageAction, Stop, Worker},
+    hours, mins, secs,
 };
 use tokio::time::Instant;
 
 use crate::{
     bench::{Bench, env, plain, reason},
-    support::{self, act, delivery, start},
+    support::{self, Memory, act, delivery, start},
 };
 
 #[tokio::test(start_paused = true)]
@@ -80,6 +80,92 @@ async fn a_handler_that_does_not_hear_of_its_lost_lease_gives_its_place_to_the_n
     assert_eq!(actions, [MessageAction::Ack, MessageAction::Ack]);
     assert_eq!(bench.ran(), ["ok next"]);
     assert!(began.elapsed() <= secs(40), "{:?}", began.elapsed());
+}
+
+/// A job of hours, on a host that may die at any time.
+#[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+struct Long {
+    secs: u64,
+}
+
+impl Job for Long {
+    const NAME: &'static str = "test.long";
+    const QUEUE: Queue = support::QUEUE.host(QueueHost::Worker);
+
+    fn options() -> Options {
+        Options::new().timeout(hours(5)).retry(Retry::never())
+    }
+}
+
+async fn long(job: Long, ctx: Context) -> Result<&'static str, JobError> {
+    tokio::select! {
+        () = tokio::time::sleep(secs(job.secs)) => Ok("done"),
+        () = ctx.cancelled() => Err(JobError::fail("heard of it")),
+    }
+}
+
+fn renewing(lease: std::time::Duration) -> (Memory, Worker) {
+    let env = env();
+    let memory = Memory::new(&env);
+    let function = Function::new("test").job(long);
+    let worker = Worker::with_lease(function, memory.backend(), env, "test-host", Stop::new(), lease);
+    (memory, worker)
+}
+
+fn long_job(id: &str) -> Delivery {
+    delivery(id, &format!(r#"{{"job":"test.long","id":"{id}","args":{{"secs":7200}}}}"#))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_gives_hours_keeps_its_leases_short_and_renews_them() {
+    let (memory, worker) = renewing(secs(60));
+    let watch = async {
+        let mut ends = Vec::new();
+        for _ in 0..7000 {
+            tokio::time::sleep(secs(1)).await;
+            let (_, until) = memory.jobs.lock().unwrap()["a"].holder.unwrap();
+            let left = until.duration_since(memory.env.now());
+            assert!((0..=60).contains(&left.as_secs()), "{left:?}");
+            ends.push(until);
+        }
+        ends.dedup();
+        ends.len()
+    };
+    let deadline = Instant::now() + hours(4);
+    let (answers, renewals) = tokio::join!(worker.process(vec![long_job("a")], deadline), watch);
+    assert_eq!(answers[0].action, MessageAction::Ack);
+    assert!((349..=352).contains(&renewals), "three in the length of a lease: {renewals}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_silent_for_less_than_a_lease_costs_nothing() {
+    let (memory, worker) = renewing(secs(60));
+    let outage = async {
+        tokio::time::sleep(secs(100)).await;
+        memory.faults.lock().unwrap().renewals = 2;
+    };
+    let (answers, ()) = tokio::join!(worker.process(vec![long_job("a")], Instant::now() + hours(4)), outage);
+    assert_eq!(answers[0].action, MessageAction::Ack);
+    assert_eq!(memory.faults.lock().unwrap().renewals, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_is_lost_ends_its_handler_and_not_its_neighbour() {
+    let (memory, worker) = renewing(secs(60));
+    let lose = async {
+        tokio::time::sleep(secs(100)).await;
+        memory.put("a", JobState::Cancelled, 1, None);
+    };
+    let began = Instant::now();
+    let mut ended = Vec::new();
+    let batch = vec![long_job("a"), long_job("b")];
+    let process = worker.process_each(batch, began + hours(4), |lot| {
+        ended.extend(lot.into_iter().map(|one| (one.message_id, began.elapsed().as_secs())));
+    });
+    tokio::join!(process, lose);
+    assert_eq!(ended.len(), 2);
+    assert!(ended[0].0 == "a" && ended[0].1 <= 120, "{ended:?}");
+    assert!(ended[1].0 == "b" && ended[1].1 >= 7200, "{ended:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,10 @@
 //! The signal with which a host stops a worker.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
 use tokio_util::sync::CancellationToken;
 
 /// The signal with which a host stops a worker, in two steps. Clones share the signal.
@@ -7,6 +12,14 @@ use tokio_util::sync::CancellationToken;
 pub struct Stop {
     draining: CancellationToken,
     aborting: CancellationToken,
+    tally: Arc<Tally>,
+}
+
+/// What its workers have answered since the first step was taken.
+#[derive(Debug, Default)]
+struct Tally {
+    ended: AtomicUsize,
+    handed_back: AtomicUsize,
 }
 
 impl Stop {
@@ -47,5 +60,16 @@ impl Stop {
     /// Resolves when the second step is taken.
     pub async fn aborting(&self) {
         self.aborting.cancelled().await;
+    }
+
+    /// Counts answers of a worker, once the first step has been taken.
+    pub(crate) fn count(&self, ended: usize, handed_back: usize) {
+        self.tally.ended.fetch_add(ended, Ordering::Relaxed);
+        self.tally.handed_back.fetch_add(handed_back, Ordering::Relaxed);
+    }
+
+    /// The numbers of jobs that ended, and that were handed back, since the first step was taken.
+    pub(super) fn tally(&self) -> (usize, usize) {
+        (self.tally.ended.load(Ordering::Relaxed), self.tally.handed_back.load(Ordering::Relaxed))
     }
 }

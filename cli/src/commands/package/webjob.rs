@@ -1,0 +1,183 @@
+//! `lamp package webjob`.
+
+use std::{
+    fs::{self, File},
+    io::{Read, Seek, Write},
+    path::PathBuf,
+};
+
+use clap::Args;
+use serde_json::json;
+use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
+
+use super::{plain, this_program};
+use crate::{catalog::Catalog, error::Error, output};
+
+/// Write the zip of a WebJob of Azure App Service
+///
+/// Deploy it as the app's content, or put its folder beside the app's own. WebJobs need Always On.
+#[derive(Debug, Args)]
+#[group(id = "kind", required = true, args = ["continuous", "triggered"])]
+pub(super) struct WebJob {
+    /// A job that runs all the time; Kudu announces its end by a file, and this program looks for it
+    #[arg(long)]
+    continuous: bool,
+    /// A job that runs at these times: NCRONTAB, six fields with seconds first, in the app's zone; it ends when it has
+    /// nothing to do
+    #[arg(long, value_name = "SCHEDULE")]
+    triggered: Option<String>,
+    /// The job's name
+    #[arg(long, value_name = "NAME", default_value = "lamplighter")]
+    name: String,
+    /// The program to pack, built for the app's system; by default this one
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
+    /// The file to write
+    #[arg(long, short, value_name = "FILE", default_value = "webjob.zip")]
+    output: PathBuf,
+    /// What `lamp work` gets
+    #[arg(last = true, value_name = "ARGUMENTS")]
+    arguments: Vec<String>,
+}
+
+/// How long Kudu waits for a continuous job that it ends: `stopping_wait_time`, 5 seconds where nothing is said.
+const STOPPING_WAIT_SECS: u32 = 60;
+/// A triggered job ends when nothing has run for this long.
+const IDLE_END: &str = "30s";
+
+/// The system that a program is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum System {
+    Linux,
+    Windows,
+}
+
+impl WebJob {
+    pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
+        let named = self.name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)) && !self.name.is_empty();
+        if !named {
+            return Err(Error::Usage(format!("{:?} cannot name a WebJob: letters, digits, - and _", self.name)));
+        }
+        if let Some(schedule) = &self.triggered {
+            check(schedule)?;
+        }
+        let program = match &self.program {
+            Some(program) => program.clone(),
+            None => this_program()?,
+        };
+        let unreadable = |error: std::io::Error| Error::failed(format_args!("cannot read {}: {error}", program.display()));
+        let mut source = File::open(&program).map_err(unreadable)?;
+        let mut magic = [0; 4];
+        source.read_exact(&mut magic).and_then(|()| source.rewind()).map_err(unreadable)?;
+        let system = match &magic {
+            b"\x7fELF" => System::Linux,
+            [b'M', b'Z', ..] => System::Windows,
+            _ => {
+                let text = format!("{} is a program of neither Linux nor Windows", program.display());
+                return Err(Error::Usage(text));
+            }
+        };
+        let arguments = self.work()?;
+        let unwritable = |error: String| Error::failed(format_args!("cannot write {}: {error}", self.output.display()));
+        let target = File::create(&self.output).map_err(|error| unwritable(error.to_string()))?;
+        self.pack(target, &mut source, system, &arguments).map_err(|error| {
+            // Half a zip would be taken for one.
+            let _ = fs::remove_file(&self.output);
+            unwritable(error.to_string())
+        })?;
+        let kind = if self.continuous { "continuous" } else { "triggered" };
+        output::hint(&format!("{} holds the {kind} WebJob {} of {}", self.output.display(), self.name, catalog.app().name));
+        Ok(())
+    }
+
+    /// The arguments of the program.
+    fn work(&self) -> Result<String, Error> {
+        let mut all = vec!["work".to_owned()];
+        all.extend(plain(&self.arguments)?.iter().cloned());
+        let says = |option: &str| self.arguments.iter().any(|one| one == option || one.starts_with(&format!("{option}=")));
+        if self.continuous && !says("--killed-after") {
+            all.extend(["--killed-after".to_owned(), format!("{STOPPING_WAIT_SECS}s")]);
+        }
+        if !self.continuous && !says("--idle-end") {
+            all.extend(["--idle-end".to_owned(), IDLE_END.to_owned()]);
+        }
+        Ok(all.join(" "))
+    }
+
+    fn pack(
+        &self,
+        target: File,
+        source: &mut File,
+        system: System,
+        arguments: &str,
+    ) -> Result<(), Box<dyn std::error::Error>> {
+        let folder = match self.continuous {
+            true => format!("App_Data/jobs/continuous/{}", self.name),
+            false => format!("App_Data/jobs/triggered/{}", self.name),
+        };
+        let settings = match &self.triggered {
+            Some(schedule) => json!({ "schedule": schedule }),
+            // One engine for a file; a worker on queues may run everywhere.
+            None => json!({ "is_singleton": true, "stopping_wait_time": STOPPING_WAIT_SECS }),
+        };
+        // The program takes the script's place where it can, so that what is sent to the script reaches it.
+        let (script, text, program) = match system {
+            System::Linux => ("run.sh", format!("#!/bin/sh\nexec \"$(dirname \"$0\")/lamp\" {arguments}\n"), "lamp"),
+            System::Windows => ("run.cmd", format!("@\"%~dp0lamp.exe\" {arguments}\r\n"), "lamp.exe"),
+        };
+        let executable = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).unix_permissions(0o755);
+        let plain = executable.unix_permissions(0o644);
+        let mut zip = ZipWriter::new(target);
+        zip.start_file(format!("{folder}/settings.job"), plain)?;
+        zip.write_all(serde_json::to_string_pretty(&settings)?.as_bytes())?;
+        zip.start_file(format!("{folder}/{script}"), executable)?;
+        zip.write_all(text.as_bytes())?;
+        zip.start_file(format!("{folder}/{program}"), executable.large_file(true))?;
+        std::io::copy(source, &mut zip)?;
+        zip.finish()?;
+        Ok(())
+    }
+}
+
+/// Checks the form of an NCRONTAB expression: six fields of numbers, ranges, lists and steps (Azure Functions documentation,
+/// "NCRONTAB expressions").
+fn check(schedule: &str) -> Result<(), Error> {
+    const FIELDS: [(&str, u32, u32); 6] =
+        [("second", 0, 59), ("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 6)];
+    let wrong = |why: String| Error::Usage(format!("{schedule:?} is not a schedule of a WebJob: {why}; one is '0 0 3 * * *'"));
+    let fields: Vec<_> = schedule.split_whitespace().collect();
+    if fields.len() != FIELDS.len() {
+        return Err(wrong(format!("it has {} fields, not six with the second first", fields.len())));
+    }
+    for (field, (name, least, most)) in fields.into_iter().zip(FIELDS) {
+        for part in field.split(',') {
+            let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
+            let number = |text: &str| text.parse::<u32>().ok().filter(|number| (least..=most).contains(number));
+            let fits = match range.split_once('-') {
+                _ if range == "*" => true,
+                Some((from, to)) => matches!((number(from), number(to)), (Some(from), Some(to)) if from <= to),
+                None => number(range).is_some(),
+            };
+            let steps = step.is_none_or(|step| step.parse::<u32>().is_ok_and(|step| step > 0));
+            if !fits || !steps {
+                return Err(wrong(format!("{part:?} is no {name} from {least} to {most}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn schedules_are_checked() {
+        for good in ["0 0 3 * * *", "0 */5 * * * *", "0 0 8-18/2 * * 1-5", "0,30 0 0 1,15 * *"] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        for bad in ["0 3 * * *", "0 0 24 * * *", "0 0 3 L * *", "0 0 3 * * 7", "0 */0 * * * *", "0 0 18-8 * * *", ""] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+    }
+}

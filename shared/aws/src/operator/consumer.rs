@@ -1,0 +1,48 @@
+//! What takes messages from a queue, and switching it: event source mappings, workers, or both.
+
+use lamplighter::backend::{Consumer, ConsumerKind, ConsumerState, StoreError, StoreErrorKind};
+
+use super::{access::Access, mapping};
+use crate::sqs::LOOK;
+
+/// How much later than it looks a worker has taken its last message: a receive may be under way.
+const LATE: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// What takes messages from the queue of that URL and ARN.
+pub(super) async fn consumer(access: &Access, url: &str, arn: &str) -> Result<Consumer, StoreError> {
+    let state = mapping::state(access, arn).await?;
+    if state != ConsumerState::Missing {
+        return Ok(Consumer { kind: ConsumerKind::EventSourceMapping, state });
+    }
+    let tags = access.sqs.tags(url).await?;
+    let state = match (tags.is_paused, tags.is_polled(access.env().now())) {
+        (true, _) => ConsumerState::Paused,
+        (false, true) => ConsumerState::Active,
+        (false, false) => ConsumerState::Missing,
+    };
+    let kind = if tags.was_polled() || tags.is_paused { ConsumerKind::Worker } else { ConsumerKind::EventSourceMapping };
+    Ok(Consumer { kind, state })
+}
+
+/// Pauses or resumes the queue of that name, and returns when nothing more is taken from it, or something may be again.
+pub(super) async fn switch(access: &Access, queue: &str, to: ConsumerState) -> Result<(), StoreError> {
+    let url = &access.urls(queue)?.url;
+    let is_mapped = mapping::switch(access, queue, to).await?;
+    let tags = access.sqs.tags(url).await?;
+    let paused = to == ConsumerState::Paused;
+    if !is_mapped && !tags.was_polled() {
+        let text = format!(
+            "nothing takes messages from queue {queue}: no function is mapped to it, and no worker has polled it; deploy its \
+             stack again, or start `lamp work`"
+        );
+        return Err(StoreError::new(StoreErrorKind::Invalid, text));
+    }
+    if tags.is_paused == paused || !(tags.was_polled() || tags.is_paused) {
+        return Ok(());
+    }
+    access.sqs.set_paused(url, paused).await?;
+    if paused && tags.is_polled(access.env().now()) {
+        tokio::time::sleep(LOOK + LATE).await;
+    }
+    Ok(())
+}

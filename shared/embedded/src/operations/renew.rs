@@ -1,0 +1,27 @@
+//! Extends the leases of running attempts, with the locks that they hold.
+
+use lamplighter::backend::{LeaseStatus, RenewRequest};
+use rusqlite::params;
+
+use crate::{db::transaction::Transaction, time};
+
+const RENEW: &str =
+    "UPDATE jobs SET lease_until = ?4 WHERE id = ?1 AND state = 5 AND attempt = ?2 AND owner = ?3";
+const RENEW_LOCK: &str = "UPDATE locks SET until = ?3 WHERE key = ?1 AND owner = ?2";
+
+/// Extends each lease. The answers are in the order of the requests.
+pub(crate) fn renew(tx: &mut Transaction<'_>, requests: &[RenewRequest]) -> rusqlite::Result<Vec<LeaseStatus>> {
+    requests.iter().map(|request| one(tx, request)).collect()
+}
+
+fn one(tx: &mut Transaction<'_>, request: &RenewRequest) -> rusqlite::Result<LeaseStatus> {
+    let (owner, until) = (request.token.owner.cast_signed(), time::nearest(request.lease_until));
+    let held = tx.prepare(RENEW)?.execute(params![request.id.as_str(), request.token.attempt, owner, until])? == 1;
+    if !held {
+        return Ok(LeaseStatus::Lost);
+    }
+    if let Some(key) = &request.lock {
+        tx.prepare(RENEW_LOCK)?.execute(params![key, owner, until])?;
+    }
+    Ok(LeaseStatus::Held)
+}

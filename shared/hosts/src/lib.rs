@@ -1,0 +1,52 @@
+//! Lifecycles for hosts that run for long: who ends the process, how it is announced, and what is reported.
+//!
+//! | lifecycle | ended by | is told |
+//! | --- | --- | --- |
+//! | [`Signals`] | Ctrl-C, SIGTERM, SIGHUP; a second one ends at once | – |
+//! | [`Systemd`] | SIGTERM, by [`Signals`] | ready, stopping, more time while draining, watchdog |
+//! | [`HealthServer`] | – | `/live` and `/ready`, for a container platform |
+//! | [`EcsProtection`] | SIGTERM, by [`Signals`] | the task is protected from scale-in while jobs run |
+//! | [`WebJob`] | the shutdown file of Azure's WebJobs | a line every minute |
+//! | [`IdleEnd`] | itself, when there is nothing to do | – |
+#![cfg_attr(windows, doc = "| [`WindowsService`] | the service manager's stop and shutdown | checkpoints while draining |")]
+//!
+//! [`detect`] puts together those that fit the environment:
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # async fn run(running: lamplighter::host::Running) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut lifecycles = lamplighter_hosts::detect(lamplighter_hosts::Detect::default())?;
+//! let drained = running.run(&mut lifecycles, Duration::from_secs(25)).await;
+//! println!("{drained}");
+//! # Ok(())
+//! # }
+//! ```
+
+mod detect;
+mod ecs;
+mod health;
+mod idle;
+mod signals;
+#[cfg(target_os = "linux")]
+mod systemd;
+mod webjob;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(target_os = "linux")]
+pub use self::systemd::Systemd;
+#[cfg(windows)]
+pub use self::windows::{ServiceError, WindowsService, service};
+pub use self::{
+    detect::{Detect, DetectError, detect},
+    ecs::EcsProtection,
+    health::HealthServer,
+    idle::IdleEnd,
+    signals::Signals,
+    webjob::WebJob,
+};
+
+/// The code in the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
