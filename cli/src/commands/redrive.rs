@@ -17,9 +17,7 @@ use crate::{
     foreign::safe,
     output::{self, GOOD, WARN},
     place::{Place, Target},
-    progress,
-    signals,
-    when,
+    progress, signals, when,
 };
 
 /// Move dead letters of a queue back to it.

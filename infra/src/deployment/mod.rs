@@ -13,6 +13,7 @@ mod workers;
 
 use lamplighter::{Definition, Function, ScheduledJob};
 
+pub(crate) use self::workers::WORKERS;
 pub use self::{
     functions::{DeployedFunction, DeployedSetting, EventPattern},
     names::{
@@ -21,7 +22,6 @@ pub use self::{
     },
     queues::DeployedQueue,
     schedules::{DeployedSchedule, Target, Timing},
-    workers::WORKERS,
 };
 use crate::problems::Problems;
 
@@ -54,7 +54,8 @@ impl Deployment {
         let queues = queues::derive(functions, &mut problems);
         let workers = workers::merge(&deployed, &queues);
         let mut deployment = Self { functions: deployed, queues, schedules, workers };
-        let on_lambda: Vec<_> = deployment.functions.iter().map(|one| workers::is_on_lambda(&deployment, one)).collect();
+        let on_lambda: Vec<_> =
+            deployment.functions.iter().map(|one| workers::is_on_lambda(&deployment, one)).collect();
         let mut on_lambda = on_lambda.into_iter();
         deployment.functions.retain(|_| on_lambda.next().unwrap_or(true));
         names::check(&deployment, &mut problems);

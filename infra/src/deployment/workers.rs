@@ -5,7 +5,7 @@ use lamplighter::QueueHost;
 use super::{DeployedFunction, DeployedQueue, Deployment, Target};
 
 /// The name of the workers among the functions. No function may have it.
-pub const WORKERS: &str = "workers";
+pub(crate) const WORKERS: &str = "workers";
 
 /// Whether these jobs run there.
 pub(super) fn takes_from(function: &DeployedFunction, queue: &DeployedQueue) -> bool {

@@ -42,5 +42,7 @@ pub(super) fn outputs(deployment: &Deployment) -> Map {
         outputs =
             outputs.set(OBJECTS.parameter, output("The bucket that jobs read and write objects in", OBJECTS.name()));
     }
-    outputs.and(workers::outputs(deployment)).set("DashboardUrl", output("Queues, functions and records at a glance", dashboard::url()))
+    outputs
+        .and(workers::outputs(deployment))
+        .set("DashboardUrl", output("Queues, functions and records at a glance", dashboard::url()))
 }

@@ -12,7 +12,8 @@ use crate::{
 
 /// A role with exactly the permissions that the function needs.
 pub(super) fn of(deployment: &Deployment, function: &DeployedFunction) -> Map {
-    let logs = policy::allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], vec![logs_arn(&function.name)]);
+    let logs =
+        policy::allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], vec![logs_arn(&function.name)]);
     let mut statements = vec![logs];
     statements.extend(jobs(deployment, function));
     // AWS cannot limit these to a resource (Service Authorization Reference, "AWS X-Ray").

@@ -41,9 +41,12 @@ pub(super) fn parameters(deployment: &Deployment) -> Map {
     Map::new()
         .set(
             "WorkerAssignPublicIp",
-            parameter("String", "Whether workers get a public address, which they need in a subnet without another way out")
-                .set("Default", "DISABLED")
-                .set("AllowedValues", ["DISABLED", "ENABLED"]),
+            parameter(
+                "String",
+                "Whether workers get a public address, which they need in a subnet without another way out",
+            )
+            .set("Default", "DISABLED")
+            .set("AllowedValues", ["DISABLED", "ENABLED"]),
         )
         .set("WorkerCount", parameter("Number", "How many workers run").set("Default", 1u16).set("MinValue", 0u16))
         .set(
@@ -54,13 +57,19 @@ pub(super) fn parameters(deployment: &Deployment) -> Map {
         )
         .set(
             IMAGE,
-            parameter("String", "The container image of `lamp` that runs the workers on Amazon ECS; empty to run them elsewhere")
-                .set("Default", ""),
+            parameter(
+                "String",
+                "The container image of `lamp` that runs the workers on Amazon ECS; empty to run them elsewhere",
+            )
+            .set("Default", ""),
         )
         .set(
             "WorkerMemory",
-            parameter("String", "A worker's memory in MiB; AWS Fargate allows certain sizes for each share of a processor")
-                .set("Default", workers.memory_mb.max(512).next_multiple_of(512).to_string()),
+            parameter(
+                "String",
+                "A worker's memory in MiB; AWS Fargate allows certain sizes for each share of a processor",
+            )
+            .set("Default", workers.memory_mb.max(512).next_multiple_of(512).to_string()),
         )
         .set("WorkerSecurityGroups", list("The security groups of workers, separated by commas"))
         .set("WorkerSubnets", list("The subnets of workers, separated by commas"))
@@ -113,8 +122,7 @@ fn trust() -> Map {
 }
 
 fn task_role() -> Map {
-    let properties =
-        Map::new().set("AssumeRolePolicyDocument", trust()).set("ManagedPolicyArns", [reference(POLICY)]);
+    let properties = Map::new().set("AssumeRolePolicyDocument", trust()).set("ManagedPolicyArns", [reference(POLICY)]);
     resource_if(HAS_IMAGE, "AWS::IAM::Role", properties)
 }
 
@@ -158,9 +166,8 @@ fn task(deployment: &Deployment, workers: &DeployedFunction) -> Map {
         .set("ReadonlyRootFilesystem", true)
         .set("StopTimeout", STOP_SECS)
         .set("User", "65532");
-    let platform = Map::new()
-        .set("CpuArchitecture", either(ON_ARM, "ARM64", "X86_64"))
-        .set("OperatingSystemFamily", "LINUX");
+    let platform =
+        Map::new().set("CpuArchitecture", either(ON_ARM, "ARM64", "X86_64")).set("OperatingSystemFamily", "LINUX");
     let properties = Map::new()
         .set("Family", named(WORKERS, ""))
         .set("RequiresCompatibilities", ["FARGATE"])

@@ -15,8 +15,8 @@ use lamplighter::{
     JobId, JobState, ListQuery, Record, Timestamp,
     backend::{
         Claim, ClaimRequest, Completion, CompletionResult, DeadLetterCount, DeadLetterFilter, DeadLetterKey,
-        DeadLetterQuery, JobData, LeaseStatus, Operator, Redrive, RedriveMethod, RedriveProgress, RedriveResult, RenewRequest, Store,
-        StoreError, StoreErrorKind, Token,
+        DeadLetterQuery, JobData, LeaseStatus, Operator, Redrive, RedriveMethod, RedriveProgress, RedriveResult,
+        RenewRequest, Store, StoreError, StoreErrorKind, Token,
     },
     env::Env,
     host::Stop,

@@ -15,11 +15,11 @@ use crate::{
     client::Client,
     env::Env,
     error::JobError,
+    host::Stop,
     id::JobId,
     message::SharedMessage,
     ports::{JobData, LeaseStatus, Store, StoreError, StoreErrorKind, Token},
     record::{Progress, Record},
-    host::Stop,
 };
 
 /// A handler's view of its own run, and its means to report on it. Cloning is cheap.

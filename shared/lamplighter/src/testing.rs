@@ -28,9 +28,9 @@ use crate::{
     delivery::Delivery,
     env::Env,
     function::Function,
+    host::Stop,
     job::Job,
     ports::{Backend, EnqueueError, EnqueueRequest, Enqueued, Queues, Store},
-    host::Stop,
     worker::{JobResult, Worker},
 };
 

@@ -178,9 +178,8 @@ fn what_blocks_every_thread_is_left_behind_within_the_budget() {
     let open = Arc::<(Mutex<bool>, Condvar)>::default();
     let (entered, entering) = mpsc::channel();
     let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let host = (0..2).fold(Host::new(Stop::new()), |host, _| {
-        host.source(Blocks { entered: entered.clone(), open: open.clone() })
-    });
+    let host = (0..2)
+        .fold(Host::new(Stop::new()), |host, _| host.source(Blocks { entered: entered.clone(), open: open.clone() }));
     let running = threads.block_on(async { host.start() });
     for _ in 0..2 {
         entering.recv().unwrap();
@@ -190,7 +189,11 @@ fn what_blocks_every_thread_is_left_behind_within_the_budget() {
     let began = Instant::now();
     let drained = control.block_on(running.drain(budget));
     assert!(drained.left_behind, "{drained:?}");
-    assert!(began.elapsed() < Duration::from_secs(60), "not the hour that handing back may take: {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(60),
+        "not the hour that handing back may take: {:?}",
+        began.elapsed()
+    );
     *open.0.lock().unwrap() = true;
     open.1.notify_all();
     threads.shutdown_background();

@@ -18,9 +18,7 @@ use crate::{
     database,
     error::Error,
     output::{self, FAINT, GOOD, NAME, WARN},
-    progress,
-    signals,
-    when,
+    progress, signals, when,
 };
 
 /// Where many jobs come from.

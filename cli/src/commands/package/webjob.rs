@@ -65,7 +65,8 @@ impl WebJob {
             Some(program) => program.clone(),
             None => this_program()?,
         };
-        let unreadable = |error: std::io::Error| Error::failed(format_args!("cannot read {}: {error}", program.display()));
+        let unreadable =
+            |error: std::io::Error| Error::failed(format_args!("cannot read {}: {error}", program.display()));
         let mut source = File::open(&program).map_err(unreadable)?;
         let mut magic = [0; 4];
         source.read_exact(&mut magic).and_then(|()| source.rewind()).map_err(unreadable)?;
@@ -86,7 +87,12 @@ impl WebJob {
             unwritable(error.to_string())
         })?;
         let kind = if self.continuous { "continuous" } else { "triggered" };
-        output::hint(&format!("{} holds the {kind} WebJob {} of {}", self.output.display(), self.name, catalog.app().name));
+        output::hint(&format!(
+            "{} holds the {kind} WebJob {} of {}",
+            self.output.display(),
+            self.name,
+            catalog.app().name
+        ));
         Ok(())
     }
 
@@ -94,7 +100,8 @@ impl WebJob {
     fn work(&self) -> Result<String, Error> {
         let mut all = vec!["work".to_owned()];
         all.extend(plain(&self.arguments)?.iter().cloned());
-        let says = |option: &str| self.arguments.iter().any(|one| one == option || one.starts_with(&format!("{option}=")));
+        let says =
+            |option: &str| self.arguments.iter().any(|one| one == option || one.starts_with(&format!("{option}=")));
         if self.continuous && !says("--killed-after") {
             all.extend(["--killed-after".to_owned(), format!("{STOPPING_WAIT_SECS}s")]);
         }
@@ -125,7 +132,8 @@ impl WebJob {
             System::Linux => ("run.sh", format!("#!/bin/sh\nexec \"$(dirname \"$0\")/lamp\" {arguments}\n"), "lamp"),
             System::Windows => ("run.cmd", format!("@\"%~dp0lamp.exe\" {arguments}\r\n"), "lamp.exe"),
         };
-        let executable = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).unix_permissions(0o755);
+        let executable =
+            SimpleFileOptions::default().compression_method(CompressionMethod::Deflated).unix_permissions(0o755);
         let plain = executable.unix_permissions(0o644);
         let mut zip = ZipWriter::new(target);
         zip.start_file(format!("{folder}/settings.job"), plain)?;
@@ -144,7 +152,8 @@ impl WebJob {
 fn check(schedule: &str) -> Result<(), Error> {
     const FIELDS: [(&str, u32, u32); 6] =
         [("second", 0, 59), ("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 6)];
-    let wrong = |why: String| Error::Usage(format!("{schedule:?} is not a schedule of a WebJob: {why}; one is '0 0 3 * * *'"));
+    let wrong =
+        |why: String| Error::Usage(format!("{schedule:?} is not a schedule of a WebJob: {why}; one is '0 0 3 * * *'"));
     let fields: Vec<_> = schedule.split_whitespace().collect();
     if fields.len() != FIELDS.len() {
         return Err(wrong(format!("it has {} fields, not six with the second first", fields.len())));

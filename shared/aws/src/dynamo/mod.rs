@@ -142,11 +142,7 @@ impl Dynamo {
     }
 
     /// Extends the leases of running attempts.
-    pub(crate) async fn renew(
-        &self,
-        requests: &[RenewRequest],
-        by: Instant,
-    ) -> Vec<Result<LeaseStatus, StoreError>> {
+    pub(crate) async fn renew(&self, requests: &[RenewRequest], by: Instant) -> Vec<Result<LeaseStatus, StoreError>> {
         let table = self.table();
         each(requests.iter().map(|request| answered(by, table, self.renew_one(request))).collect()).await
     }

@@ -37,6 +37,8 @@ use lamplighter::Function;
 
 #[cfg(feature = "doctor")]
 pub(crate) use self::about::ABOUT;
+#[cfg(feature = "poller")]
+pub(crate) use self::record::SystemAttributes;
 pub use self::{
     about::{About, AboutJob},
     deadline::time_left,
@@ -51,8 +53,6 @@ use self::{
     stop::{BUDGET, StopNotice},
 };
 pub(crate) use self::{long_retry::send_later, record::Record};
-#[cfg(feature = "poller")]
-pub(crate) use self::record::SystemAttributes;
 use crate::{AwsBackend, SqsError, sdk::variable};
 
 /// The environment variable that enables a [stop notice](run).

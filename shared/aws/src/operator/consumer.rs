@@ -20,7 +20,8 @@ pub(super) async fn consumer(access: &Access, url: &str, arn: &str) -> Result<Co
         (false, true) => ConsumerState::Active,
         (false, false) => ConsumerState::Missing,
     };
-    let kind = if tags.was_polled() || tags.is_paused { ConsumerKind::Worker } else { ConsumerKind::EventSourceMapping };
+    let kind =
+        if tags.was_polled() || tags.is_paused { ConsumerKind::Worker } else { ConsumerKind::EventSourceMapping };
     Ok(Consumer { kind, state })
 }
 

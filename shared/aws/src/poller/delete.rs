@@ -73,10 +73,7 @@ impl Sqs {
         let answers = until_answered(receipts.len(), async |open: Vec<usize>| {
             let client = self.client().await?;
             let entries = open.iter().map(|&index| {
-                DeleteMessageBatchRequestEntry::builder()
-                    .id(index.to_string())
-                    .receipt_handle(&receipts[index])
-                    .build()
+                DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(&receipts[index]).build()
             });
             let entries = entries.collect::<Result<_, _>>().map_err(incomplete)?;
             let deleted = client.delete_message_batch().queue_url(url).set_entries(Some(entries)).send().await;

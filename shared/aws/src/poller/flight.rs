@@ -64,9 +64,8 @@ impl Flight {
         for chunk in all.chunks(MAX_ENTRIES) {
             let _extending = self.extending.write().await;
             let now = Instant::now();
-            let still = |receipt: &String| {
-                self.messages.lock().unwrap_or_else(PoisonError::into_inner).contains_key(receipt)
-            };
+            let still =
+                |receipt: &String| self.messages.lock().unwrap_or_else(PoisonError::into_inner).contains_key(receipt);
             let postponed = chunk.iter().filter(|(receipt, _)| still(receipt)).filter_map(|(receipt, received)| {
                 // SQS counts twelve hours from the receive, whatever is extended.
                 let left = MAX_VISIBILITY.saturating_sub(now.saturating_duration_since(*received));

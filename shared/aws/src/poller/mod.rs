@@ -316,9 +316,8 @@ impl Work {
 
     async fn settle(&self, lot: Vec<Item>, flying: &mut flight::Flying) {
         // A message that comes again is not extended any more, or it would come when the extension ends.
-        let comes_again = |item: &&Item| {
-            matches!(item.decided, Some((MessageAction::Retry(_) | MessageAction::Release(_), _)))
-        };
+        let comes_again =
+            |item: &&Item| matches!(item.decided, Some((MessageAction::Retry(_) | MessageAction::Release(_), _)));
         flying.land(lot.iter().filter(comes_again).filter_map(|item| item.record.receipt_handle.as_deref())).await;
         let kept: BTreeSet<_> = settlement::settle(&self.host, &lot, Duration::ZERO, Instant::now() + SETTLE).await;
         let done = lot.iter().enumerate().filter(|(index, _)| !kept.contains(index));

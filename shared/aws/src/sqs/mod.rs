@@ -20,9 +20,9 @@ use aws_sdk_sqs::{Client, config};
 use lamplighter::{backend::StoreError, env::Env};
 use tokio::sync::OnceCell;
 
-pub(crate) use self::batches::{CALLS_AT_ONCE, MAX_ENTRIES};
 #[cfg(feature = "operator")]
 pub(crate) use self::batches::Outgoing;
+pub(crate) use self::batches::{CALLS_AT_ONCE, MAX_ENTRIES};
 #[cfg(any(feature = "operator", feature = "poller"))]
 pub(crate) use self::batches::{Called, Rejection, incomplete, until_answered};
 #[cfg(feature = "dynamodb")]

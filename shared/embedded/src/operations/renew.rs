@@ -5,8 +5,7 @@ use rusqlite::params;
 
 use crate::{db::transaction::Transaction, time};
 
-const RENEW: &str =
-    "UPDATE jobs SET lease_until = ?4 WHERE id = ?1 AND state = 5 AND attempt = ?2 AND owner = ?3";
+const RENEW: &str = "UPDATE jobs SET lease_until = ?4 WHERE id = ?1 AND state = 5 AND attempt = ?2 AND owner = ?3";
 const RENEW_LOCK: &str = "UPDATE locks SET until = ?3 WHERE key = ?1 AND owner = ?2";
 
 /// Extends each lease. The answers are in the order of the requests.

@@ -213,7 +213,9 @@ impl Running {
         if !self.end_within(budget.handlers, &mut pulse).await {
             stop.abort();
             if !self.hand_back(budget.hand_back, &mut pulse).await {
-                tracing::error!("some handlers block their threads and are left behind; their attempts may count as lost");
+                tracing::error!(
+                    "some handlers block their threads and are left behind; their attempts may count as lost"
+                );
                 self.tasks.abort_all();
                 left_behind = true;
             }

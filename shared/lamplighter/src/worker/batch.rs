@@ -183,7 +183,8 @@ impl<'a> Batch<'a> {
         let Some(lease) = self.worker.lease else { return };
         let lease_until = self.worker.env.now().saturating_add(lease).unwrap_or(Timestamp::MAX);
         let running = self.running.iter().enumerate();
-        let running = running.filter_map(|(slot, running)| Some((slot, running.as_ref().filter(|one| one.job.tracked)?)));
+        let running =
+            running.filter_map(|(slot, running)| Some((slot, running.as_ref().filter(|one| one.job.tracked)?)));
         let requests: (Vec<_>, Vec<_>) = running
             .map(|(slot, Running { job, .. })| {
                 let mut request = RenewRequest::new(job.ready.id.clone(), job.token, lease_until);

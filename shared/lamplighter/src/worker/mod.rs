@@ -37,9 +37,9 @@ use crate::{
     env::Env,
     error::ErrorText,
     function::Function,
+    host::Stop,
     ports::{Backend, Decision},
     record::JobState,
-    host::Stop,
 };
 
 /// Runs the jobs of one function. Cloning is cheap.

@@ -47,7 +47,7 @@ proptest! {
             let backend = if tracked { Memory::backend } else { Memory::stateless };
             let bench = Bench::with(&env(), |function| function.concurrency(limit), backend);
             *bench.memory.faults.lock().unwrap() =
-                support::Faults { claims: faults.0, settles: faults.1, sends: faults.2, panics: false };
+                support::Faults { claims: faults.0, settles: faults.1, sends: faults.2, ..Default::default() };
             let batch: Vec<_> = jobs
                 .iter()
                 .enumerate()
