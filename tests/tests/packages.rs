@@ -11,11 +11,12 @@ use std::{
 use serde_json::Value;
 
 /// The crates that are published, and no others.
-const PUBLISHED: [&str; 7] = [
+const PUBLISHED: [&str; 8] = [
     "lamplighter",
     "lamplighter-aws",
     "lamplighter-cli",
     "lamplighter-embedded",
+    "lamplighter-hosts",
     "lamplighter-infra",
     "lamplighter-objects",
     "lamplighter-tls",

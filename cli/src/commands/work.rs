@@ -29,8 +29,8 @@ use crate::{
 /// a container, LAMPLIGHTER_QUEUES and the other variables that a Lambda function has name the deployment instead of
 /// --stack. Without either, it runs all functions and schedules on an embedded file, as `lamp dev` does.
 ///
-/// It ends with Ctrl-C, SIGTERM or SIGHUP (a second one ends it at once), and by what started it: systemd, Amazon ECS,
-/// Azure WebJobs and Windows services are noticed. It takes nothing more then, lets running jobs end within --drain, and
+/// It ends with Ctrl-C, SIGTERM or SIGHUP (a second one ends it at once), and by what started it: systemd, Amazon ECS
+/// and Azure WebJobs are noticed. It takes nothing more then, lets running jobs end within --drain, and
 /// hands back the others. When it is killed, its jobs run elsewhere after --lease.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \

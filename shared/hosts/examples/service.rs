@@ -9,7 +9,7 @@
 //! This is right where the process runs as long as there is work: in a container, under systemd, on a machine of your own. In
 //! a host that ends idle processes (IIS application pools, App Service without Always On, Cloud Run) jobs in a web service's
 //! process are what that host cannot see: run `lamp work` there, or let Lambda run them.
-#![allow(clippy::print_stdout, reason = "an example talks to whoever runs it")]
+#![allow(clippy::print_stdout, reason = "an example says what it does")]
 
 use std::time::Duration;
 

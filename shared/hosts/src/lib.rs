@@ -8,7 +8,6 @@
 //! | [`EcsProtection`] | SIGTERM, by [`Signals`] | the task is protected from scale-in while jobs run |
 //! | [`WebJob`] | the shutdown file of Azure's WebJobs | a line every minute |
 //! | [`IdleEnd`] | itself, when there is nothing to do | – |
-#![cfg_attr(windows, doc = "| [`WindowsService`] | the service manager's stop and shutdown | checkpoints while draining |")]
 //!
 //! [`detect`] puts together those that fit the environment:
 //!
@@ -30,13 +29,9 @@ mod signals;
 #[cfg(target_os = "linux")]
 mod systemd;
 mod webjob;
-#[cfg(windows)]
-mod windows;
 
 #[cfg(target_os = "linux")]
 pub use self::systemd::Systemd;
-#[cfg(windows)]
-pub use self::windows::{ServiceError, WindowsService, service};
 pub use self::{
     detect::{Detect, DetectError, detect},
     ecs::EcsProtection,

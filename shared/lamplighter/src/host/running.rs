@@ -298,7 +298,7 @@ async fn report(lifecycle: &mut dyn Lifecycle, status: &Status) {
     }
 }
 
-/// Resolves when all sources have ended. One that panics ends the host: whoever supervises it starts another.
+/// Resolves when all sources have ended. One that panics ends the host, so that its supervisor starts another.
 async fn ended(tasks: &mut JoinSet<()>, monitor: &Monitor) {
     while let Some(ended) = tasks.join_next().await {
         if let Err(error) = ended {

@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_are_sound() {
+    fn functions_are_valid() {
         for function in app().functions(&Variables::none()) {
             assert_eq!(function.problems(), Vec::<String>::new(), "{}", function.name());
         }
