@@ -11,3 +11,8 @@ pub mod wire;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/schedules.md")]
 struct SchedulesPage;
+
+/// The code in the page about hosts is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/hosts.md")]
+struct HostsPage;

@@ -1,5 +1,7 @@
 //! The AWS backend shows every behaviour: queues, a table and all else in the emulator, over the real wire protocols.
 //! What plays the event source mapping is a poller here, so that a behaviour's function can look into its journal.
+//!
+//! Those that depend on what takes the messages are shown by a worker too.
 
 use std::{
     collections::BTreeMap,
@@ -22,11 +24,12 @@ use lamplighter::{
     Function, Queue, ScheduledJob,
     backend::{Backend, Operator, tick_template},
     env::Env,
+    host::{self, Stop},
     schedule::EventBridge,
     secs,
 };
 use lamplighter_aws::{
-    AwsBackend, AwsClients, QueueMap, Settings,
+    AwsBackend, AwsClients, PollerSettings, QueueMap, Settings, SqsPoller,
     lambda::{Host, Invocation},
 };
 use lamplighter_tests::{
@@ -64,7 +67,23 @@ struct OnAws {
     name: String,
     /// Rules and schedules that are deployed.
     deployed: Mutex<Vec<(String, EventBridge)>>,
-    running: Mutex<Vec<Poller>>,
+    running: Mutex<Vec<Running>>,
+    /// What takes the messages.
+    consumer: Consumer,
+}
+
+/// What takes messages from the queues.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consumer {
+    /// Event source mappings and the Lambda host.
+    Lambda,
+    /// A worker that polls.
+    Worker,
+}
+
+enum Running {
+    Lambda(Poller),
+    Worker(host::Running),
 }
 
 struct Poller {
@@ -75,7 +94,7 @@ struct Poller {
 
 impl OnAws {
     /// Queues and a table of its own.
-    async fn new(aws: Arc<MiniStack>) -> Outcome<Arc<Self>> {
+    async fn new(aws: Arc<MiniStack>, consumer: Consumer) -> Outcome<Arc<Self>> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("conformance-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let mut queues = Vec::new();
@@ -98,7 +117,7 @@ impl OnAws {
         let clock = Ahead::default();
         let deployment = AwsBackend::new(sdk, settings, clock.env());
         let (mappings, deployed, running) = Default::default();
-        Ok(Arc::new(Self { aws, deployment, clock, mappings, queues, name, deployed, running }))
+        Ok(Arc::new(Self { aws, deployment, clock, mappings, queues, name, deployed, running, consumer }))
     }
 
     #[expect(clippy::expect_used, reason = "there are two, and behaviours use no others")]
@@ -202,6 +221,19 @@ async fn make_queue(aws: &MiniStack, name: &str, queue: Queue) -> Outcome<(Strin
     Ok((make(format!("{name}-{}{suffix}", queue.name()), attributes).await?, dead))
 }
 
+impl OnAws {
+    async fn start_worker(&self, function: Function) -> Outcome<host::Running> {
+        let stop = Stop::new();
+        let mut settings = PollerSettings::default();
+        // A drain waits for an empty receive.
+        settings.wait = secs(1);
+        let queues: Vec<_> = function.queues();
+        let pollers = SqsPoller::connect(&self.deployment, function, &queues, "worker", (settings, &stop)).await?;
+        let host = pollers.into_iter().fold(host::Host::new(stop), host::Host::source);
+        Ok(host.start())
+    }
+}
+
 #[async_trait]
 #[expect(clippy::expect_used, reason = "a behaviour cannot be shown on a backend that does not work at all")]
 impl Subject for OnAws {
@@ -218,6 +250,9 @@ impl Subject for OnAws {
     }
 
     async fn operator(&self) -> Arc<dyn Operator> {
+        if self.consumer == Consumer::Worker {
+            return self.deployment.operator();
+        }
         let make = async || {
             let mut mappings = BTreeMap::new();
             for (_, url, _) in &self.queues {
@@ -241,18 +276,28 @@ impl Subject for OnAws {
     }
 
     async fn start(&self, function: Function) {
-        let host = Host::on(function, &self.deployment);
         let mut running = self.running.lock().await;
+        if self.consumer == Consumer::Worker {
+            running.push(Running::Worker(self.start_worker(function).await.expect("a worker")));
+            return;
+        }
+        let host = Host::on(function, &self.deployment);
         for (queue, url, _) in &self.queues {
             let stop = CancellationToken::new();
             let mapping = Mapping { aws: self.aws.clone(), url: url.clone(), all: self.mappings.clone() };
             let polling = poll(mapping, host.clone(), *queue, stop.clone());
-            running.push(Poller { host: host.clone(), stop, task: tokio::spawn(polling) });
+            running.push(Running::Lambda(Poller { host: host.clone(), stop, task: tokio::spawn(polling) }));
         }
     }
 
     async fn stop(&self, budget: Duration) {
-        let pollers = std::mem::take(&mut *self.running.lock().await);
+        let mut pollers = Vec::new();
+        for running in std::mem::take(&mut *self.running.lock().await) {
+            match running {
+                Running::Lambda(poller) => pollers.push(poller),
+                Running::Worker(worker) => assert!(!worker.drain(budget).await.left_behind),
+            }
+        }
         for poller in &pollers {
             poller.stop.cancel();
             poller.host.stop().drain();
@@ -352,11 +397,22 @@ async fn invoke(sqs: aws_sdk_sqs::Client, host: Host, url: String, arn: String, 
     }
 }
 
-fn trial(runtime: &Arc<Runtime>, aws: &Arc<MiniStack>, behaviour: &'static Behaviour) -> Trial {
+/// The tests: each behaviour, and once more where it matters that a worker takes the messages.
+fn all() -> impl Iterator<Item = (String, Consumer, &'static Behaviour)> {
+    let on_aws = BEHAVIOURS.iter().map(|one| (format!("on_aws::{}", one.name), Consumer::Lambda, one));
+    let depends = BEHAVIOURS.iter().filter(|one| ["run", "operator"].contains(&one.about));
+    on_aws.chain(depends.map(|one| (format!("on_worker::{}", one.name), Consumer::Worker, one)))
+}
+
+fn trial(
+    runtime: &Arc<Runtime>,
+    aws: &Arc<MiniStack>,
+    (name, consumer, behaviour): (String, Consumer, &'static Behaviour),
+) -> Trial {
     let (runtime, aws) = (runtime.clone(), aws.clone());
-    Trial::test(format!("on_aws::{}", behaviour.name), move || {
+    Trial::test(name, move || {
         let outcome: Outcome<()> = runtime.block_on(async {
-            let subject = OnAws::new(aws).await?;
+            let subject = OnAws::new(aws, consumer).await?;
             (behaviour.prove)(&*subject).await;
             subject.stop(secs(1)).await;
             Ok(())
@@ -376,8 +432,8 @@ fn main() -> Outcome<()> {
     };
     let aws = if arguments.list { None } else { Some(runtime.block_on(start())?) };
     let trials = match &aws {
-        Some(aws) => BEHAVIOURS.iter().map(|behaviour| trial(&runtime, aws, behaviour)).collect(),
-        None => BEHAVIOURS.iter().map(|one| Trial::test(format!("on_aws::{}", one.name), || Ok(()))).collect(),
+        Some(aws) => all().map(|test| trial(&runtime, aws, test)).collect(),
+        None => all().map(|(name, ..)| Trial::test(name, || Ok(()))).collect(),
     };
     let conclusion = libtest_mimic::run(&arguments, trials);
     drop(aws);

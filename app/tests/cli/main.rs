@@ -19,3 +19,4 @@ mod schedules;
 mod signals;
 mod stack;
 mod support;
+mod work;

@@ -17,7 +17,7 @@ use super::runtime;
 use crate::{
     catalog::Catalog,
     error::{Error, nearest},
-    hosting, logging,
+    hosting, logging, ping,
     place::{Chosen, Place},
     signals::Announced,
     when,
@@ -87,6 +87,7 @@ impl Work {
                 let embedded = database.open_or_make()?;
                 let inside = threads.enter();
                 let mut engine = Engine::builder(&embedded).app(catalog.app(), &Variables::system());
+                engine = engine.function(ping::function());
                 if let Some(jobs) = self.jobs {
                     engine = engine.jobs_at_once(jobs);
                 }

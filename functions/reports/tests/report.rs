@@ -8,8 +8,8 @@ use jiff::{Timestamp, civil::date};
 use lamplighter::{
     JobId, JobState, ListQuery, Record,
     backend::{
-        Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, JobData, LeaseStatus, Store, StoreError,
-        StoreErrorKind, Token,
+        Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, JobData, LeaseStatus, RenewRequest, Store,
+        StoreError, StoreErrorKind, Token,
     },
     host::{JobResult, MessageAction},
     record::{Attempt, AttemptOutcome, Count, ErrorText, Page},

@@ -3,17 +3,23 @@
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, header::CONTENT_TYPE};
+use http_body_util::Full;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use lamplighter::host::{Lifecycle, Phase, Status, StopRequest};
-use reqwest::Client;
 use serde_json::json;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 
 /// Protects the ECS task from scale-in and deployments while jobs run (Amazon ECS Developer Guide, "Amazon ECS task
 /// scale-in protection endpoint"). It only helps: a task can be stopped in spite of it, and SIGTERM drains it then.
 #[derive(Debug)]
 pub struct EcsProtection {
     url: String,
-    client: Client,
+    client: Client<HttpConnector, Full<Bytes>>,
     /// Whether the task is protected, as far as is known, and since when.
     protected: Option<(bool, Instant)>,
     call: Option<JoinHandle<bool>>,
@@ -38,7 +44,7 @@ impl EcsProtection {
     #[must_use]
     pub fn at(agent: &str) -> Self {
         let url = format!("{}/task-protection/v1/state", agent.trim_end_matches('/'));
-        Self { url, client: Client::new(), protected: None, call: None }
+        Self { url, client: Client::builder(TokioExecutor::new()).build_http(), protected: None, call: None }
     }
 
     fn set(&mut self, enabled: bool) {
@@ -46,20 +52,20 @@ impl EcsProtection {
             true => json!({ "ProtectionEnabled": true, "ExpiresInMinutes": MINUTES }),
             false => json!({ "ProtectionEnabled": false }),
         };
-        let call = self.client.put(&self.url).header("Content-Type", "application/json").body(body.to_string());
+        let request = Request::put(&self.url).header(CONTENT_TYPE, "application/json");
+        let request = request.body(Full::from(body.to_string()));
+        let client = self.client.clone();
         self.protected = Some((enabled, Instant::now()));
         self.call = Some(tokio::spawn(async move {
-            match call.timeout(LIMIT).send().await {
-                Ok(answer) if answer.status().is_success() => true,
-                Ok(answer) => {
-                    tracing::warn!(status = %answer.status(), enabled, "the task's protection could not be set");
-                    false
-                }
-                Err(error) => {
-                    tracing::warn!(%error, enabled, "the task's protection could not be set");
-                    false
-                }
-            }
+            let set = async { Ok::<_, Box<dyn std::error::Error + Send + Sync>>(client.request(request?).await?.status()) };
+            let why = match timeout(LIMIT, set).await {
+                Ok(Ok(status)) if status.is_success() => return true,
+                Ok(Ok(status)) => format!("the agent answered {status}"),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("the agent did not answer within {LIMIT:?}"),
+            };
+            tracing::warn!(why, enabled, "the task's protection could not be set");
+            false
         }));
     }
 }

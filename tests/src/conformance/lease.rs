@@ -6,7 +6,7 @@ use lamplighter::{
     JobId, JobState, Queue, Record, Timestamp,
     backend::{
         Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, JobData, LeaseStatus, Lock,
-        OnBusy, Store, Token,
+        OnBusy, RenewRequest, Store, Token,
     },
     message::Message,
     record::{AttemptOutcome, ErrorText, Progress},
@@ -83,6 +83,13 @@ impl<'a> Asker<'a> {
             Claim::Run { attempt, .. } if attempt == expected => Token { attempt, owner },
             other => std::panic::panic_any(format!("attempt {expected} expected, not {other:?}")),
         }
+    }
+
+    /// Renews the lease of an attempt.
+    pub(super) async fn renew(&self, token: Token, lease: Duration) -> LeaseStatus {
+        let mut request = RenewRequest::new(self.id.clone(), token, self.now() + lease);
+        request.lock = self.lock.as_ref().map(|lock| lock.key.clone());
+        self.store.renew(vec![request], soon()).await.remove(0).expect("an answer")
     }
 
     pub(super) async fn settle(&self, token: Token, decision: Decision) -> CompletionResult {
@@ -273,6 +280,35 @@ pub(super) async fn what_is_put_back_does_not_count(subject: &dyn Subject) {
         "due {}, settled between {before} and {after}",
         record.due_at
     );
+}
+
+pub(super) async fn a_renewed_lease_outlasts_its_first_end(subject: &dyn Subject) {
+    let job = Asker::of(subject, "renewed").await;
+    let token = job.run(1, LEASE, 1).await;
+    assert_eq!(job.renew(token, LEASE * 10).await, LeaseStatus::Held);
+    subject.pass(LEASE + secs(1)).await;
+    assert!(matches!(job.claim(2, LEASE).await, Claim::Busy(until) if until > job.now()));
+    assert!(is_applied(job.settle(token, succeeded()).await));
+    let record = job.record().await;
+    assert_eq!((record.state, record.attempts.len()), (JobState::Succeeded, 1), "{record:?}");
+}
+
+pub(super) async fn a_lease_that_is_lost_cannot_be_renewed(subject: &dyn Subject) {
+    let job = Asker::of(subject, "lost").await;
+    let lost = job.run(1, LEASE, 1).await;
+    subject.pass(LEASE + secs(1)).await;
+    let token = job.run(2, secs(60), 2).await;
+    assert_eq!(job.renew(lost, secs(600)).await, LeaseStatus::Lost);
+    assert_eq!(job.renew(token, secs(60)).await, LeaseStatus::Held, "the owner's goes on");
+    // Nor that of a job that has ended, was cancelled, or never was.
+    assert!(is_applied(job.settle(token, succeeded()).await));
+    assert_eq!(job.renew(token, secs(60)).await, LeaseStatus::Lost);
+    let cancelled = Asker::of(subject, "cancelled").await;
+    let token = cancelled.run(3, secs(60), 1).await;
+    cancelled.store.cancel(&cancelled.id).await.expect("cancelled");
+    assert_eq!(cancelled.renew(token, secs(60)).await, LeaseStatus::Lost);
+    let nobody = Asker::of_job(subject, "nobody", "conformance.act", PLAIN);
+    assert_eq!(nobody.renew(token, secs(60)).await, LeaseStatus::Lost);
 }
 
 pub(super) async fn progress_and_checkpoints_are_kept_under_the_lease_only(subject: &dyn Subject) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lamplighter::{
     JobState, Timestamp,
-    backend::{Claim, DeadLetterReason, Decision, OnBusy},
+    backend::{Claim, DeadLetterReason, Decision, LeaseStatus, OnBusy},
     record::{AttemptOutcome, ErrorText},
     secs,
 };
@@ -103,6 +103,16 @@ pub(super) async fn a_host_that_dies_holds_nothing_for_longer_than_its_lease(sub
     assert!(is_applied(b.settle(token, succeeded()).await));
     a.run(3, secs(60), 2).await;
     assert_eq!(a.record().await.attempts.len(), 1);
+}
+
+pub(super) async fn a_renewed_lease_keeps_what_it_held(subject: &dyn Subject) {
+    let (a, b) = (waiting(subject, "a").await, waiting(subject, "b").await);
+    let token = a.run(1, LEASE, 1).await;
+    assert_eq!(a.renew(token, LEASE * 10).await, LeaseStatus::Held);
+    subject.pass(LEASE + secs(1)).await;
+    waits(&b).await;
+    assert!(is_applied(a.settle(token, succeeded()).await));
+    b.run(2, secs(60), 1).await;
 }
 
 pub(super) async fn a_last_attempt_that_is_lost_frees_what_it_held(subject: &dyn Subject) {

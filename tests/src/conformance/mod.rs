@@ -82,6 +82,8 @@ pub struct DeadLetter {
 pub struct Behaviour {
     /// What a backend does, in one sentence.
     pub name: &'static str,
+    /// What it is about: the module here that proves it.
+    pub about: &'static str,
     /// Panics when the subject does not show it.
     pub prove: Proof,
 }
@@ -99,7 +101,7 @@ macro_rules! behaviours {
     ($($module:ident :: $prove:ident),* $(,)?) => {
         /// All behaviours. Their names are those of the functions that prove them.
         pub const BEHAVIOURS: &[Behaviour] =
-            &[$(Behaviour { name: stringify!($prove), prove: |subject| Box::pin($module::$prove(subject)) }),*];
+            &[$(Behaviour { name: stringify!($prove), about: stringify!($module), prove: |subject| Box::pin($module::$prove(subject)) }),*];
     };
 }
 
@@ -128,6 +130,8 @@ behaviours! {
     lease::a_job_that_is_cancelled_while_it_runs_says_so_in_its_history,
     lease::an_ended_job_is_not_claimed_again,
     lease::what_is_put_back_does_not_count,
+    lease::a_renewed_lease_outlasts_its_first_end,
+    lease::a_lease_that_is_lost_cannot_be_renewed,
     lease::progress_and_checkpoints_are_kept_under_the_lease_only,
     lease::history_is_bounded,
     lease::a_job_that_nobody_announced_gets_a_record,
@@ -138,6 +142,7 @@ behaviours! {
     lock::every_end_of_an_attempt_frees_what_it_held,
     lock::a_settlement_that_is_known_again_frees_what_it_held,
     lock::a_host_that_dies_holds_nothing_for_longer_than_its_lease,
+    lock::a_renewed_lease_keeps_what_it_held,
     lock::a_last_attempt_that_is_lost_frees_what_it_held,
     lock::a_job_that_would_rather_not_run_than_wait_is_cancelled,
     run::a_job_runs_once_and_its_output_is_kept,

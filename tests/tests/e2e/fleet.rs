@@ -60,12 +60,26 @@ impl Fleet {
         e2e_function::read(&self.ledger).unwrap().into_iter().filter(|run| !run.id.starts_with(&own)).collect()
     }
 
+    /// Switches the event source mappings off, so that workers are alone with the queues, and gives what these need to know.
+    pub(crate) async fn for_workers(&self) -> Vec<(&'static str, String)> {
+        for queue in ["acts", "ordered", "ticks"] {
+            self.operator.pause(queue).await.unwrap();
+        }
+        let output = |name| self.stack.output(name).unwrap().to_owned();
+        let of_stack = [
+            ("LAMPLIGHTER_QUEUES", output("Queues")),
+            ("LAMPLIGHTER_TABLE", output("Table")),
+            (e2e_function::LEDGER, self.ledger.display().to_string()),
+        ];
+        self.aws.environment().into_iter().chain(of_stack).collect()
+    }
+
     fn url(&self, resource: &str) -> &str {
         self.stack.physical_id(resource).unwrap()
     }
 
     /// Enqueues the jobs, and gives their ids.
-    async fn enqueue(&self) -> BTreeSet<JobId> {
+    pub(crate) async fn enqueue(&self) -> BTreeSet<JobId> {
         let acts = (0..ACTS).map(|n| Act { label: format!("act-{n}"), behaviour: behaviour(n) });
         let ticks = (0..TICKS).map(|n| Tick { label: format!("tick-{n}") });
         let answers = self.client.enqueue_all(acts).await.into_iter().chain(self.client.enqueue_all(ticks).await);
@@ -163,11 +177,26 @@ impl Fleet {
         }
     }
 
+    /// Asserts that the dead-letter queues hold exactly what has failed.
+    pub(crate) async fn holds_what_failed(&self, records: &BTreeMap<JobId, Record>) {
+        let queues =
+            [("acts", "ActsDeadLetters"), ("ordered", "OrderedDeadLetters"), ("ticks", "TicksDeadLetters")];
+        for (queue, dead) in queues {
+            assert_eq!(self.dead(dead).await, failed(records, queue), "{dead}");
+        }
+    }
+
     /// The ids of the jobs whose messages lie in a dead-letter queue.
     pub(crate) async fn dead(&self, queue: &str) -> BTreeSet<JobId> {
         let held = self.aws.peek(self.url(queue)).await.unwrap();
         held.iter().filter_map(|held| held.body.parse::<lamplighter::message::Message>().unwrap().id).collect()
     }
+}
+
+/// The jobs of a queue that have failed.
+fn failed(records: &BTreeMap<JobId, Record>, queue: &str) -> BTreeSet<JobId> {
+    let failed = records.values().filter(|record| record.queue == queue && record.state == JobState::Failed);
+    failed.map(|record| record.id.clone()).collect()
 }
 
 /// What the acts of the fleet do.
@@ -243,14 +272,7 @@ async fn two_thousand_jobs_end_once_whatever_happens() {
     let lost = lost.filter(|attempt| attempt.outcome == AttemptOutcome::Lost).count();
     assert!(lost > 0, "no environment was killed in the middle of its work");
 
-    let failed = |queue: &str| -> BTreeSet<JobId> {
-        let failed = records.values().filter(|record| record.queue == queue && record.state == JobState::Failed);
-        failed.map(|record| record.id.clone()).collect()
-    };
-    for (queue, dead) in [("acts", "ActsDeadLetters"), ("ordered", "OrderedDeadLetters"), ("ticks", "TicksDeadLetters")]
-    {
-        assert_eq!(fleet.dead(dead).await, failed(queue), "{dead} holds exactly what has failed");
-    }
+    fleet.holds_what_failed(&records).await;
     let repairable: BTreeSet<_> = records
         .values()
         .filter(|record| record.state == JobState::Failed && record.message.args.get().contains("fail_until_repaired"))
@@ -261,7 +283,7 @@ async fn two_thousand_jobs_end_once_whatever_happens() {
     // What was broken is repaired, and the dead letters go back.
     std::fs::write(Path::new(&fleet.ledger).with_file_name(REPAIRED), "").unwrap();
     let redriven = fleet.operator.redrive("acts", &Redrive::all(), &Stop::new(), &|_| {}).await.unwrap();
-    assert!(redriven.progress.moved >= failed("acts").len() as u64, "{redriven:?}");
+    assert!(redriven.progress.moved >= failed(&records, "acts").len() as u64, "{redriven:?}");
     let again = eventually("the repaired ones succeed", PATIENCE, async || {
         let records = fleet.records().await;
         let open = ids.iter().filter(|id| !records[*id].state.is_final()).count();

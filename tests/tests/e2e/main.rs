@@ -17,3 +17,4 @@ mod outage;
 mod rights;
 mod schedules;
 mod second_app;
+mod workers;

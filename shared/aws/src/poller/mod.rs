@@ -59,6 +59,8 @@ pub struct SqsPoller {
     settings: PollerSettings,
     slots: usize,
     gauge: Arc<Gauge>,
+    /// Whether the queue was paused when it was connected.
+    paused: bool,
 }
 
 /// How a queue is polled.
@@ -121,7 +123,8 @@ impl SqsPoller {
             let facts = QueueFacts::ask(aws.sqs(), url).await?;
             let slots = host.function().jobs_at_once(queue).unwrap_or(settings.jobs_at_once).max(1);
             let gauge = Arc::new(Gauge::new(slots, settings.wait));
-            pollers.push(Self { host: host.clone(), queue: *queue, facts, settings, slots, gauge });
+            let paused = Presence::begin(aws.sqs(), url).await;
+            pollers.push(Self { host: host.clone(), queue: *queue, facts, settings, slots, gauge, paused });
         }
         Ok(pollers)
     }
@@ -154,7 +157,7 @@ impl Source for SqsPoller {
         let mut batches = JoinSet::new();
         let mut helpers = JoinSet::new();
         helpers.spawn(flight.clone().extend());
-        let presence = Presence::start(self.host.sqs().clone(), &self.facts.url, &mut helpers).await;
+        let presence = Presence::watch(self.host.sqs().clone(), &self.facts.url, self.paused, &mut helpers);
         let mut paused = presence.clone();
         let (mut wanted, mut pause, mut resting) = (1usize, AFTER_ERROR.0, None::<Instant>);
         while !stop.is_draining() {

@@ -8,11 +8,15 @@ use crate::sqs::{LOOK, Sqs};
 pub(super) struct Presence;
 
 impl Presence {
-    /// Looks at once, and then from time to time in a task of `helpers`. The answer is whether the queue is paused.
-    pub(super) async fn start(sqs: Sqs, url: &str, helpers: &mut JoinSet<()>) -> watch::Receiver<bool> {
+    /// Says for the first time that the queue is polled. The answer is whether it is paused.
+    pub(super) async fn begin(sqs: &Sqs, url: &str) -> bool {
+        look(sqs, url, false).await
+    }
+
+    /// Looks from time to time in a task of `helpers`. The answer is whether the queue is paused.
+    pub(super) fn watch(sqs: Sqs, url: &str, paused: bool, helpers: &mut JoinSet<()>) -> watch::Receiver<bool> {
         let url = url.to_owned();
-        let first = look(&sqs, &url, false).await;
-        let (tell, paused) = watch::channel(first);
+        let (tell, paused) = watch::channel(paused);
         helpers.spawn(async move {
             let mut looks = tokio::time::interval(LOOK);
             looks.set_missed_tick_behavior(MissedTickBehavior::Delay);

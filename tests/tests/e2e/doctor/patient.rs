@@ -76,6 +76,7 @@ impl Patient {
     }
 
     /// A stack of functions that this process does not know, by their template and their archives.
+    #[allow(dead_code, reason = "the tests of workspaces use it")]
     pub(crate) async fn from_template(
         cloud: &'static Cloud,
         name: &str,

@@ -1,0 +1,63 @@
+//! The fleet's jobs on workers that poll, one of which is killed every few moments.
+
+use std::{
+    process::{Child, Command},
+    sync::Arc,
+};
+
+use lamplighter::record::AttemptOutcome;
+use lamplighter_tests::ministack::{MiniStack, eventually, package};
+
+use crate::fleet::{Fleet, PATIENCE, tell_the_truth};
+
+const WORKERS: usize = 3;
+/// Workers that are killed, each after so many more runs.
+const KILLS: usize = 12;
+const RUNS: usize = 100;
+
+/// A worker's process. It ends with the test, however that ends.
+struct Worker(Child);
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_on_workers_that_are_killed_end_once() {
+    let aws = Arc::new(MiniStack::start().await.unwrap());
+    let fleet = Fleet::start(aws, &[], e2e_function::function().timeout()).await;
+    let environment = fleet.for_workers().await;
+    let program = tokio::task::spawn_blocking(|| package::binary("e2e-worker").unwrap()).await.unwrap();
+    let start = || Worker(Command::new(&program).envs(environment.iter().cloned()).spawn().unwrap());
+    let mut workers: Vec<_> = (0..WORKERS).map(|_| start()).collect();
+    let kill = async {
+        let mut seen = 0;
+        for kill in 0..KILLS {
+            let goes_on = eventually(format!("work goes on before kill {kill}"), PATIENCE, async || {
+                let runs = fleet.runs().len();
+                if runs >= seen + RUNS { Ok(runs) } else { Err(format!("{runs} runs")) }
+            });
+            seen = goes_on.await.unwrap();
+            // It is killed here, and another one takes its place.
+            workers[kill % WORKERS] = start();
+        }
+    };
+    let (ids, ()) = tokio::join!(fleet.enqueue(), kill);
+    let records = fleet.ended(&ids).await;
+    fleet.queues_are_empty().await;
+    tell_the_truth(&records, &fleet.runs());
+    fleet.holds_what_failed(&records).await;
+    let lost = records.values().flat_map(|record| &record.attempts);
+    let lost = lost.filter(|attempt| attempt.outcome == AttemptOutcome::Lost).count();
+    assert!(lost > 0, "no worker was killed in the middle of its work");
+
+    // The others end in order.
+    for worker in &mut workers {
+        let id = worker.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        assert_eq!(worker.0.wait().unwrap().code(), Some(0));
+    }
+}
