@@ -14,13 +14,14 @@ use lamplighter_app::app;
 use serde_json::Value;
 
 /// The crates that others depend on.
-const LIBRARY: [&str; 7] = [
+const LIBRARY: [&str; 8] = [
     "lamplighter",
     "lamplighter-aws",
     "lamplighter-cli",
     "lamplighter-embedded",
     "lamplighter-infra",
     "lamplighter-objects",
+    "lamplighter-replay",
     "lamplighter-tls",
 ];
 

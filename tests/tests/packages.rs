@@ -11,13 +11,14 @@ use std::{
 use serde_json::Value;
 
 /// The crates that are published, and no others.
-const PUBLISHED: [&str; 7] = [
+const PUBLISHED: [&str; 8] = [
     "lamplighter",
     "lamplighter-aws",
     "lamplighter-cli",
     "lamplighter-embedded",
     "lamplighter-infra",
     "lamplighter-objects",
+    "lamplighter-replay",
     "lamplighter-tls",
 ];
 
