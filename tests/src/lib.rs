@@ -11,3 +11,8 @@ pub mod wire;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/schedules.md")]
 struct SchedulesPage;
+
+/// As is that in the guide from Hangfire.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-hangfire.md")]
+struct FromHangfirePage;

@@ -16,6 +16,7 @@ mod new;
 mod pause;
 mod queues;
 mod redrive;
+mod replay;
 mod retry;
 mod schedule;
 mod schedules;
@@ -50,6 +51,7 @@ pub(crate) enum Command {
     New(new::New),
     Doctor(doctor::Doctor),
     Infra(infra::Infra),
+    Replay(replay::Replay),
 }
 
 impl Command {
@@ -76,6 +78,7 @@ impl Command {
             Self::New(new) => new.run(catalog),
             Self::Doctor(doctor) => doctor.run(catalog),
             Self::Infra(infra) => infra.run(catalog),
+            Self::Replay(replay) => replay.run(),
         }
     }
 }

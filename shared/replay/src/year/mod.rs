@@ -14,7 +14,7 @@ use crate::{
     random::Random,
 };
 
-/// What happens, whoever runs the jobs.
+/// What happens, on whatever host.
 #[derive(Debug)]
 pub(crate) struct Year {
     /// The end of what is asked of the hosts. Requests go on for a week, in which nothing is enqueued and nothing goes wrong:
