@@ -16,3 +16,8 @@ struct SchedulesPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/hosts.md")]
 struct HostsPage;
+
+/// As is that in the guide from Hangfire.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/from-hangfire.md")]
+struct FromHangfirePage;

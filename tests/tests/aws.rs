@@ -222,6 +222,14 @@ async fn make_queue(aws: &MiniStack, name: &str, queue: Queue) -> Outcome<(Strin
 }
 
 impl OnAws {
+    /// As after a worker has been there: whether there is one now is not said.
+    async fn has_been_polled(&self) -> Outcome<()> {
+        let nobody = Function::new("nobody");
+        let (settings, stop) = (PollerSettings::default(), Stop::new());
+        SqsPoller::connect(&self.deployment, nobody, &[PLAIN, CHAIN], "before", (settings, &stop)).await?;
+        Ok(())
+    }
+
     async fn start_worker(&self, function: Function) -> Outcome<host::Running> {
         let stop = Stop::new();
         let mut settings = PollerSettings::default();
@@ -251,6 +259,7 @@ impl Subject for OnAws {
 
     async fn operator(&self) -> Arc<dyn Operator> {
         if self.consumer == Consumer::Worker {
+            self.has_been_polled().await.expect("a worker");
             return self.deployment.operator();
         }
         let make = async || {

@@ -22,6 +22,7 @@ const LIBRARY: [&str; 8] = [
     "lamplighter-hosts",
     "lamplighter-infra",
     "lamplighter-objects",
+    "lamplighter-replay",
     "lamplighter-tls",
 ];
 

@@ -19,6 +19,7 @@ const PUBLISHED: [&str; 8] = [
     "lamplighter-hosts",
     "lamplighter-infra",
     "lamplighter-objects",
+    "lamplighter-replay",
     "lamplighter-tls",
 ];
 

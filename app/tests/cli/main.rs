@@ -14,6 +14,7 @@ mod many;
 mod names;
 mod new;
 mod operator;
+mod replay;
 mod round_trip;
 mod schedules;
 mod signals;

@@ -17,6 +17,7 @@ mod package;
 mod pause;
 mod queues;
 mod redrive;
+mod replay;
 mod retry;
 mod schedule;
 mod schedules;
@@ -54,6 +55,7 @@ pub(crate) enum Command {
     Doctor(doctor::Doctor),
     Infra(infra::Infra),
     Package(package::Package),
+    Replay(replay::Replay),
 }
 
 impl Command {
@@ -82,6 +84,7 @@ impl Command {
             Self::Doctor(doctor) => doctor.run(catalog),
             Self::Infra(infra) => infra.run(catalog),
             Self::Package(package) => package.run(catalog),
+            Self::Replay(replay) => replay.run(),
         }
     }
 }

@@ -311,8 +311,10 @@ async fn ended(tasks: &mut JoinSet<()>, monitor: &Monitor) {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.monitor.stop.abort();
-        self.tasks.detach_all();
+        if !self.tasks.is_empty() {
+            self.monitor.stop.abort();
+            self.tasks.detach_all();
+        }
     }
 }
 

@@ -1,0 +1,98 @@
+//! A year of background jobs, replayed on several hosts.
+//!
+//! The question is an old one: what happens to the jobs of a library that runs inside of a web process? This crate answers it
+//! for a site whose year it makes up from a seed: requests by day and hardly any by night, deployments, crashes, and jobs of
+//! all lengths, some from schedules. The same year is played on every host of [`hosts::ALL`], in virtual time:
+//!
+//! - a model of an in-process library in the style of Hangfire's defaults, in IIS and in processes of its own;
+//! - Lamplighter's hosts: the embedded engine, the worker, Azure Functions, Lambda.
+//!
+//! Two things are kept apart, and meet in a simulation of single jobs. A *lifecycle* says when there is a process; jobs have no
+//! say in it. A *library* says who notices that something is due, how it stops, and when it finds again what a dead process has
+//! left. Each number is in [`numbers`], with its source.
+//!
+//! # What it leaves out
+//!
+//! Databases and queues are always there. Disks survive. There is one machine, or one task, or one app at a time. Jobs wait for
+//! nobody but a worker. Hangfire is the free version with SQL Server, its defaults unchanged; code inside jobs is as idempotent
+//! on one host as on another. On .NET Framework an aborted thread may put its job back at once, where the model waits until it
+//! is found again.
+
+mod clock;
+mod events;
+pub mod hosts;
+mod library;
+mod lifecycle;
+mod night;
+pub mod numbers;
+mod outcome;
+mod picture;
+mod random;
+mod simulation;
+mod sweep;
+mod year;
+
+pub use self::{
+    clock::{Moment, span},
+    outcome::Outcome,
+    sweep::Sweep,
+};
+
+use crate::{night::Night, year::Year};
+
+/// The days of a replay where nobody says: a year of whole weeks.
+pub const DAYS: u64 = 364;
+
+/// One year on all hosts.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Replay {
+    /// The seed of its year.
+    pub seed: u64,
+    /// Its days.
+    pub days: u64,
+    /// How it went, in the order of [`hosts::ALL`].
+    pub outcomes: Vec<Outcome>,
+    year: Year,
+}
+
+impl Replay {
+    /// Plays the year of this seed, with this many days, at least one.
+    #[must_use]
+    pub fn run(seed: u64, days: u64) -> Self {
+        let year = Year::new(seed, days.max(1));
+        let outcomes = hosts::ALL.iter().map(|host| host.play(&year, &(0..0)).outcome).collect();
+        Self { seed, days: days.max(1), outcomes, year }
+    }
+
+    /// A picture of it, as SVG: one night, and the year's figures. `None` if its days have no night in them.
+    #[must_use]
+    pub fn picture(&self) -> Option<String> {
+        let night = Night::telling(&self.year)?;
+        Some(picture::draw(self, &night))
+    }
+}
+
+/// The code in the README is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_job_is_accounted_for_on_every_host() {
+        for outcome in Replay::run(1, 56).outcomes {
+            assert_eq!(outcome.jobs, outcome.done + outcome.missed + outcome.lost, "{outcome:?}");
+            assert!(outcome.jobs > 20_000 && outcome.lost == 0, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_figures() {
+        assert_eq!(Replay::run(5, 14).outcomes, Replay::run(5, 14).outcomes);
+        assert_ne!(Replay::run(5, 14).outcomes, Replay::run(6, 14).outcomes);
+    }
+}
