@@ -14,7 +14,7 @@ use lamplighter_app::app;
 use serde_json::Value;
 
 /// The crates that others depend on.
-const LIBRARY: [&str; 8] = [
+const LIBRARY: [&str; 9] = [
     "lamplighter",
     "lamplighter-aws",
     "lamplighter-cli",

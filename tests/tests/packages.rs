@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 
 /// The crates that are published, and no others.
-const PUBLISHED: [&str; 8] = [
+const PUBLISHED: [&str; 9] = [
     "lamplighter",
     "lamplighter-aws",
     "lamplighter-cli",
