@@ -160,14 +160,14 @@ pub const ALL: [Host; 11] = [
         true,
         engine,
         Processes::Own(SERVICE),
-        "20 seconds to drain, then handed back; the next start takes up what a kill has left"
+        "25 seconds to drain, then handed back; the next start takes up what a kill has left"
     ),
     host!(
         "Lamplighter: worker in a service",
         true,
         || poller(Drain::Own),
         Processes::Own(SERVICE),
-        "schedules and delays are AWS's; a lease of two minutes is all that a kill leaves"
+        "schedules and delays are AWS's; a lease of a minute is all that a kill leaves"
     ),
     host!(
         "Lamplighter: worker in a container",

@@ -101,11 +101,11 @@ pub mod ours {
 
     /// How long `lamp work` holds a message and its record, renewed at a third: what dies with it is found again in
     /// two thirds to the whole of it.
-    pub const LEASE: Duration = secs(120);
+    pub const LEASE: Duration = secs(60);
     /// A lease is renewed after this part of it.
     pub const RENEWED_AT: Duration = Duration::from_secs(LEASE.as_secs() / 3);
     /// The drain of a service: how long running handlers have, after they were told.
-    pub const DRAIN: Duration = secs(20);
+    pub const DRAIN: Duration = secs(25);
     /// The part of a limit of the platform's own that is left to handlers: the rest is for handing back.
     pub const DRAIN_PART: (u32, u32) = (4, 5);
     /// Jobs at a time, of one worker: an assumption about a team's setting.
