@@ -57,7 +57,8 @@ impl EcsProtection {
         let client = self.client.clone();
         self.protected = Some((enabled, Instant::now()));
         self.call = Some(tokio::spawn(async move {
-            let set = async { Ok::<_, Box<dyn std::error::Error + Send + Sync>>(client.request(request?).await?.status()) };
+            let set =
+                async { Ok::<_, Box<dyn std::error::Error + Send + Sync>>(client.request(request?).await?.status()) };
             let why = match timeout(LIMIT, set).await {
                 Ok(Ok(status)) if status.is_success() => return true,
                 Ok(Ok(status)) => format!("the agent answered {status}"),

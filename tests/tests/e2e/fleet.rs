@@ -179,8 +179,7 @@ impl Fleet {
 
     /// Asserts that the dead-letter queues hold exactly what has failed.
     pub(crate) async fn holds_what_failed(&self, records: &BTreeMap<JobId, Record>) {
-        let queues =
-            [("acts", "ActsDeadLetters"), ("ordered", "OrderedDeadLetters"), ("ticks", "TicksDeadLetters")];
+        let queues = [("acts", "ActsDeadLetters"), ("ordered", "OrderedDeadLetters"), ("ticks", "TicksDeadLetters")];
         for (queue, dead) in queues {
             assert_eq!(self.dead(dead).await, failed(records, queue), "{dead}");
         }

@@ -17,8 +17,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (function, stop) = (e2e_function::function(), Stop::new());
     let queues: Vec<Queue> = function.queues();
     let name = format!("worker, process {}", process::id());
-    let pollers =
-        SqsPoller::connect(&AwsBackend::from_env()?, function, &queues, &name, (settings, &stop)).await?;
+    let pollers = SqsPoller::connect(&AwsBackend::from_env()?, function, &queues, &name, (settings, &stop)).await?;
     let host = pollers.into_iter().fold(Host::new(stop), Host::source);
     let mut signals = Signals::listen(|| ())?;
     let drained = host.start().run(&mut signals, Duration::from_secs(60)).await;
