@@ -11,3 +11,4 @@ mod rules;
 mod secrets;
 mod snapshot;
 mod support;
+mod workers;

@@ -1,8 +1,8 @@
 //! Functions to derive templates from.
 
 use lamplighter::{
-    Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, ScheduledJob, Setting, hours, mins,
-    schedule::Schedule, secs,
+    Context, EventTrigger, Function, Job, JobError, Options, Queue, QueueHost, Retry, ScheduledJob, Setting, hours,
+    mins, schedule::Schedule, secs,
 };
 use lamplighter_infra::{Deployment, Problems, Template};
 use serde_json::Value;
@@ -41,6 +41,12 @@ job_type!(
 job_type!(FileLetter, "letter.file", Queue::standard("letters"), Options::new().untracked());
 job_type!(Plan, "plan.make", Queue::standard("plans"), Options::new());
 job_type!(Answer, "call.answer", Queue::standard("calls"), Options::new());
+job_type!(
+    Import,
+    "import.run",
+    Queue::standard("imports").host(QueueHost::Worker),
+    Options::new().timeout(hours(3)).retry(Retry::fixed(mins(5)).attempts(2))
+);
 job_type!(Expire, "expiry.run", Queue::standard("expiry"), Options::new().timeout(secs(50)));
 
 pub(crate) async fn handle<J: Job>(_: J, _: Context) -> Result<(), JobError> {
@@ -79,6 +85,17 @@ pub(crate) fn desk() -> Function {
     Function::new("desk").manages_jobs().job(handle::<Answer>).with_state(())
 }
 
+/// A function whose jobs run on workers.
+pub(crate) fn importer() -> Function {
+    Function::new("importer")
+        .memory_mb(1024)
+        .uses_objects()
+        .setting(Setting::text("LAMPLIGHTER_IMPORT_FROM", "Where imports come from"))
+        .enqueues::<SendMail>()
+        .job(handle::<Import>)
+        .with_state(())
+}
+
 /// The maintenance function, called by a rule.
 pub(crate) fn keeper() -> Function {
     let each_minute = EventTrigger::new::<Expire>().rule("expiry").args(&Expire::default());
@@ -113,13 +130,13 @@ pub(crate) fn template() -> Template {
 }
 
 /// A template of functions of every kind: called by events, with objects, without records, creating schedules, managing jobs,
-/// and maintenance; and of schedules of every kind.
+/// on workers, and maintenance; and of schedules of every kind.
 pub(crate) fn kinds() -> Template {
     Template::new(&derive(&functions_of_every_kind(), &schedules_of_every_kind()).unwrap())
 }
 
 pub(crate) fn functions_of_every_kind() -> Vec<Function> {
-    vec![mail(), orders(), clerk(), planner(), desk(), keeper()]
+    vec![mail(), orders(), clerk(), planner(), desk(), keeper(), importer()]
 }
 
 pub(crate) fn schedules_of_every_kind() -> Vec<ScheduledJob> {

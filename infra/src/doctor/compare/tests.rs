@@ -148,6 +148,27 @@ fn queues() {
 }
 
 #[test]
+fn workers() {
+    let seen = |polled: bool, paused: bool| {
+        move |fixture: &mut Fixture| {
+            fixture.seen("HaulQueue")["Workers"] = json!({ "Polled": polled, "Paused": paused })
+        }
+    };
+    finds(seen(true, false), &[]);
+    let hauls = "queue haul";
+    finds(
+        seen(false, false),
+        &[(K::WorkerMissing, Error, hauls, "no worker has polled it", "`lamp work --stack shop`")],
+    );
+    finds(seen(true, true), &[(K::QueuePaused, Error, hauls, "it is paused", "`lamp resume haul --stack shop`")]);
+    // A queue of functions has event source mappings, whatever its tags say.
+    let others = |fixture: &mut Fixture| {
+        fixture.seen("WorkQueue")["Workers"] = json!({ "Polled": false, "Paused": true });
+    };
+    finds(others, &[]);
+}
+
+#[test]
 fn mappings() {
     let mapping = "event source mapping of queue work";
     let paused = |fixture: &mut Fixture| fixture.seen("WorkMapping")["State"] = "Disabled".into();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lamplighter::{
-    Context, EventTrigger, Function, Job, JobError, Options, Queue, Setting, mins, schedule::Schedule, secs,
+    Context, EventTrigger, Function, Job, JobError, Options, Queue, QueueHost, Setting, mins, schedule::Schedule, secs,
 };
 use lamplighter_aws::{Account, Code, DeployedStack, Drift, Observed, RunTimeSchedule, StackResource, lambda::About};
 use serde_json::{Value, json};
@@ -39,6 +39,21 @@ impl Job for Step {
     const QUEUE: Queue = Queue::fifo("steps");
 }
 
+#[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+struct Haul {}
+
+impl Job for Haul {
+    const NAME: &'static str = "haul.carry";
+    const QUEUE: Queue = Queue::standard("haul").host(QueueHost::Worker);
+    fn options() -> Options {
+        Options::new().timeout(mins(60))
+    }
+}
+
+async fn haul(_: Haul, _: Context) -> Result<(), JobError> {
+    Ok(())
+}
+
 async fn work(_: Work, _: Context) -> Result<(), JobError> {
     Ok(())
 }
@@ -53,6 +68,7 @@ pub(super) fn function() -> Function {
         .on_event(EventTrigger::new::<Work>().source("orders"))
         .job(work)
         .job(step)
+        .job(haul)
         .with_state(())
 }
 
