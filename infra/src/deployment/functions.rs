@@ -86,7 +86,7 @@ const PARAMETERS: [&str; 9] = [
     "Tracing",
 ];
 
-pub(super) fn derive(
+pub(crate) fn derive(
     functions: &[Function],
     definitions: &[Definition],
     problems: &mut Problems,

@@ -12,6 +12,7 @@ pub mod variables;
 
 use lamplighter::{Definition, Function, ScheduledJob};
 
+pub(crate) use self::{functions::derive as derive_functions, queues::consumers};
 pub use self::{
     functions::{DeployedFunction, DeployedSetting, EventPattern},
     names::{
