@@ -5,7 +5,9 @@
 use std::{path::Path, process::Command};
 
 use lamplighter_app::app;
-use lamplighter_infra::{Freshness, TEMPLATE_PATH, check, deployment, examine, template};
+use lamplighter_infra::{
+    AZURE_FOLDER, AZURE_HANDLER, AzureFiles, Freshness, TEMPLATE_PATH, check, deployment, examine, template,
+};
 use serde_json::Value;
 
 /// Cargo's metadata of this workspace.
@@ -23,6 +25,13 @@ fn workspace() -> Value {
 fn the_committed_template_is_up_to_date() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(TEMPLATE_PATH);
     assert_eq!(check(&app(), &file).unwrap(), Freshness::Fresh, "run `cargo lamp infra` and commit {TEMPLATE_PATH}");
+}
+
+#[test]
+fn the_committed_files_for_azure_are_up_to_date() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(AZURE_FOLDER);
+    let files = AzureFiles::derive(&app(), AZURE_HANDLER).unwrap();
+    assert_eq!(files.check(&folder).unwrap(), [], "run `cargo lamp infra azure` and commit {AZURE_FOLDER}");
 }
 
 #[test]

@@ -57,14 +57,21 @@ pub fn check_against(template: &Template, path: &Path) -> Result<Freshness, Chec
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Freshness::Missing),
         Err(source) => return Err(CheckError::Read { path: path.display().to_string(), source }),
     };
-    let wanted = template.to_yaml();
+    Ok(match first_difference(&there, &template.to_yaml()) {
+        Some(line) => Freshness::Stale { line },
+        None => Freshness::Fresh,
+    })
+}
+
+/// The first line, counted from 1, in which two texts differ. Line ends do not matter.
+pub(crate) fn first_difference(there: &str, wanted: &str) -> Option<usize> {
     let (mut there, mut wanted) = (there.lines(), wanted.lines());
     for line in 1.. {
         match (there.next(), wanted.next()) {
             (None, None) => break,
             (a, b) if a == b => {}
-            _ => return Ok(Freshness::Stale { line }),
+            _ => return Some(line),
         }
     }
-    Ok(Freshness::Fresh)
+    None
 }

@@ -23,10 +23,12 @@
 //! # Ok::<(), lamplighter_infra::Problems>(())
 //! ```
 
+mod azure;
 mod committed;
 pub mod cost;
 mod deployment;
 pub mod doctor;
+mod json;
 mod node;
 mod problems;
 mod rules;
@@ -39,6 +41,7 @@ use lamplighter::{App, Function, ScheduledJob, Variables};
 use lamplighter_aws::maintenance;
 
 pub use self::{
+    azure::{AZURE_FOLDER, AZURE_HANDLER, AzureFiles, FileState},
     committed::{CheckError, Freshness, TEMPLATE_PATH, check, check_against},
     deployment::{
         DeployedFunction, DeployedQueue, DeployedSchedule, DeployedSetting, Deployment, EventPattern,

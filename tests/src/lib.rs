@@ -1,5 +1,6 @@
 //! Behaviours that every backend must show, and the tests that run them.
 
+pub mod azure;
 pub mod conformance;
 pub mod copy;
 pub mod elsewhere;

@@ -14,9 +14,10 @@ use lamplighter_app::app;
 use serde_json::Value;
 
 /// The crates that others depend on.
-const LIBRARY: [&str; 9] = [
+const LIBRARY: [&str; 10] = [
     "lamplighter",
     "lamplighter-aws",
+    "lamplighter-azure",
     "lamplighter-cli",
     "lamplighter-embedded",
     "lamplighter-hosts",

@@ -11,9 +11,10 @@ use std::{
 use serde_json::Value;
 
 /// The crates that are published, and no others.
-const PUBLISHED: [&str; 9] = [
+const PUBLISHED: [&str; 10] = [
     "lamplighter",
     "lamplighter-aws",
+    "lamplighter-azure",
     "lamplighter-cli",
     "lamplighter-embedded",
     "lamplighter-hosts",

@@ -29,6 +29,36 @@ fn the_template_is_written_and_checked() {
 }
 
 #[test]
+fn the_files_for_azure_are_written_and_checked() {
+    let place = Place::new();
+    place
+        .lamp(&["infra", "azure", "--check"])
+        .fails(1, &["there is no infra/azure/azuredeploy.json", "run `lamp infra azure`"]);
+    let wrote = place.lamp(&["infra", "azure"]).ok();
+    for file in ["host.json", "azuredeploy.json", "queue-webhooks/function.json", "timer-report-daily/function.json"] {
+        assert!(wrote.contains(&format!("wrote infra/azure/{file}\n")), "{wrote}");
+    }
+    let folder = place.path().join("infra/azure");
+    let timer: Value =
+        serde_json::from_str(&fs::read_to_string(folder.join("timer-report-daily/function.json")).unwrap()).unwrap();
+    assert_eq!(timer["bindings"][0]["schedule"], "0 0 6 * * *");
+    for arguments in [&["infra", "azure"][..], &["infra", "azure", "--check"]] {
+        assert_eq!(place.lamp(arguments).ok(), "infra/azure is up to date\n");
+    }
+
+    fs::create_dir(folder.join("queue-gone")).unwrap();
+    fs::write(folder.join("queue-gone/function.json"), "{}").unwrap();
+    place.lamp(&["infra", "azure", "--check"]).fails(1, &["queue-gone/function.json is of a queue or schedule"]);
+    assert_eq!(place.lamp(&["infra", "azure"]).ok(), "removed infra/azure/queue-gone/function.json\n");
+    assert!(!folder.join("queue-gone").exists());
+
+    let own = place.lamp(&["infra", "azure", "--out", "elsewhere", "--handler", "jobs"]).ok();
+    assert!(own.contains("wrote elsewhere/host.json"), "{own}");
+    let host = fs::read_to_string(place.path().join("elsewhere/host.json")).unwrap();
+    assert!(host.contains("\"defaultExecutablePath\": \"jobs\""), "{host}");
+}
+
+#[test]
 fn scripts_get_json() {
     let place = Place::new();
     let template: Value = serde_json::from_str(&place.lamp(&["infra", "--json"]).ok()).unwrap();

@@ -93,7 +93,7 @@ const PARAMETERS: [&str; 16] = [
     "WorkerSubnets",
 ];
 
-pub(super) fn derive(
+pub(crate) fn derive(
     functions: &[Function],
     definitions: &[Definition],
     problems: &mut Problems,

@@ -13,7 +13,7 @@ mod workers;
 
 use lamplighter::{Definition, Function, ScheduledJob};
 
-pub(crate) use self::workers::WORKERS;
+pub(crate) use self::{functions::derive as derive_functions, queues::consumers, workers::WORKERS};
 pub use self::{
     functions::{DeployedFunction, DeployedSetting, EventPattern},
     names::{

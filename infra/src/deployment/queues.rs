@@ -54,7 +54,16 @@ const WORKER_VISIBILITY: Duration = mins(2);
 const MAX_VISIBILITY: Duration = hours(12);
 
 pub(super) fn derive(functions: &[Function], problems: &mut Problems) -> Vec<DeployedQueue> {
-    let mut queues: BTreeMap<&str, (&Function, DeployedQueue)> = BTreeMap::new();
+    let consumers = consumers(functions, problems);
+    consumers.into_values().map(|(function, queue)| one(function, &queue, problems)).collect()
+}
+
+/// The function that consumes each queue, by the queue's name.
+pub(crate) fn consumers<'a>(
+    functions: &'a [Function],
+    problems: &mut Problems,
+) -> BTreeMap<&'static str, (&'a Function, Queue)> {
+    let mut queues: BTreeMap<&str, (&Function, Queue)> = BTreeMap::new();
     for function in functions {
         for queue in function.queues() {
             if let Some((other, _)) = queues.get(queue.name()) {
@@ -67,10 +76,10 @@ pub(super) fn derive(functions: &[Function], problems: &mut Problems) -> Vec<Dep
                 ));
                 continue;
             }
-            queues.insert(queue.name(), (function, one(function, &queue, problems)));
+            queues.insert(queue.name(), (function, queue));
         }
     }
-    queues.into_values().map(|(_, queue)| queue).collect()
+    queues
 }
 
 fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQueue {

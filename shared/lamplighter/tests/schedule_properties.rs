@@ -268,6 +268,43 @@ fn croner_ticks(pattern: &croner::Cron, after: Timestamp, count: usize) -> Vec<T
     pattern.iter_after(after).take(count).map(|tick| Timestamp::from_second(tick.timestamp()).unwrap()).collect()
 }
 
+/// NCRONTAB as the library NCrontab reads it: seconds, minutes, hours, dates, months, weekdays from Sunday = 0; all must
+/// fit.
+struct Ncrontab([BTreeSet<u16>; 6]);
+
+impl Ncrontab {
+    const LIMITS: [(u16, u16); 6] = [(0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6)];
+
+    fn read(text: &str) -> Self {
+        let fields: Vec<&str> = text.split(' ').collect();
+        assert_eq!(fields.len(), 6, "{text}");
+        let mut limits = Self::LIMITS.into_iter();
+        Self([0, 1, 2, 3, 4, 5].map(|at| Self::field(fields[at], limits.next().unwrap())))
+    }
+
+    fn field(text: &str, (min, max): (u16, u16)) -> BTreeSet<u16> {
+        let number = |text: &str| text.parse::<u16>().ok().filter(|n| (min..=max).contains(n)).unwrap();
+        let item = |item: &str| {
+            let (span, step) = item.split_once('/').map_or((item, 1), |(span, step)| (span, step.parse().unwrap()));
+            let (first, last) = match span.split_once('-') {
+                _ if span == "*" => (min, max),
+                Some((first, last)) => (number(first), number(last)),
+                None => (number(span), number(span)),
+            };
+            assert!(first <= last, "{text}");
+            (first..=last).step_by(step)
+        };
+        text.split(',').flat_map(item).collect()
+    }
+
+    fn fits(&self, at: DateTime) -> bool {
+        let weekday = i16::from(at.weekday().to_sunday_zero_offset());
+        let values =
+            [at.second().into(), at.minute().into(), at.hour().into(), at.day().into(), at.month().into(), weekday];
+        values.into_iter().zip(&self.0).all(|(value, set)| set.contains(&u16::try_from(value).unwrap()))
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -338,6 +375,31 @@ proptest! {
         prop_assert_eq!(normal.to_aws().unwrap(), text);
         if let Ok(text) = cron.to_unix() {
             prop_assert_eq!(ticks(&Cron::parse(&text).unwrap(), after), ticks(&cron, after), "{} -> {}", model.text, text);
+        }
+    }
+
+    #[test]
+    fn ncrontab_fires_at_the_same_times((model, cron) in accepted(prop_oneof![unix(), aws()]), (_, after) in place()) {
+        let text = match cron.to_ncrontab() {
+            Ok(text) => text,
+            Err(_) => {
+                let inexpressible = match &model.days {
+                    Days::Lists(dates, weekdays, either) => *either && dates.len() < 31 && weekdays.len() < 7,
+                    Days::Nth(..) => false,
+                    Days::Last | Days::LastWorkday | Days::Nearest(_) | Days::LastOf(_) => true,
+                };
+                prop_assert!(inexpressible || model.years.len() < 230, "{}", model.text);
+                return Ok(());
+            }
+        };
+        let ncrontab = Ncrontab::read(&text);
+        let start = TimeZone::UTC.to_datetime(after).with().second(0).subsec_nanosecond(0).build().unwrap();
+        let minutes = start.series(jiff::Span::new().minutes(1)).take(60 * 60);
+        let (hour, minute) = (*model.hours.first().unwrap(), *model.minutes.first().unwrap());
+        let at = start.date().at(i8::try_from(hour).unwrap(), i8::try_from(minute).unwrap(), 0, 0);
+        let days = at.series(jiff::Span::new().days(1)).take(1461);
+        for moment in minutes.chain(days) {
+            prop_assert_eq!(ncrontab.fits(moment), model.fits(moment), "{} -> {} at {}", model.text, text, moment);
         }
     }
 

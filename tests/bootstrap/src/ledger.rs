@@ -27,7 +27,11 @@ pub struct Run {
     pub process: u32,
 }
 
-pub(crate) fn write(label: &str, ctx: &Context) -> Result<(), JobError> {
+/// Writes down that a job runs.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write(label: &str, ctx: &Context) -> Result<(), JobError> {
     let run = Run {
         label: label.to_owned(),
         id: ctx.id().to_string(),

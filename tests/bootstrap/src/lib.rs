@@ -12,7 +12,7 @@ use lamplighter::{
 
 pub use self::{
     jobs::{ACTS, Act, Behaviour, EVENT_SOURCE, Ordered, RETRY_DELAY, SHOP, TICK_SCHEDULE, Tick},
-    ledger::{LEDGER, REPAIRED, Run, read},
+    ledger::{LEDGER, REPAIRED, Run, read, write as write_run},
 };
 
 /// The function.

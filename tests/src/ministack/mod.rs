@@ -49,6 +49,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use hyper::{Request, Response};
 
+pub(crate) use error::tail;
 pub use error::{Error, Result};
 pub use eventually::{NeverHappened, PATIENCE, eventually};
 pub use functions::Invocation;

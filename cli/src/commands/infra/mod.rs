@@ -1,5 +1,6 @@
 //! `lamp infra`.
 
+mod azure;
 mod cost;
 
 use std::{
@@ -9,7 +10,7 @@ use std::{
 
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use lamplighter_infra::{CheckError, Freshness, TEMPLATE_PATH, Template, check_against, examine};
+use lamplighter_infra::{CheckError, Freshness, TEMPLATE_PATH, check_against, examine};
 
 use crate::{
     catalog::Catalog,
@@ -36,13 +37,16 @@ pub(crate) struct Infra {
 
 #[derive(Debug, Subcommand)]
 enum About {
+    Azure(azure::Azure),
     Cost(cost::Cost),
 }
 
 impl Infra {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
-        if let Some(About::Cost(cost)) = &self.about {
-            return cost.run(catalog);
+        match &self.about {
+            Some(About::Azure(azure)) => return azure.run(catalog),
+            Some(About::Cost(cost)) => return cost.run(catalog),
+            None => {}
         }
         let template = lamplighter_infra::template(catalog.app()).map_err(Error::failed)?;
         examine(&template.to_json(), Timestamp::now()).map_err(Error::failed)?;
@@ -62,7 +66,7 @@ impl Infra {
                 Err(Error::failed(format_args!("there is no {file}; run `lamp infra` and commit it")))
             }
             Freshness::Stale { .. } | Freshness::Missing => {
-                write(&template, &self.out)?;
+                write(&template.to_yaml(), &self.out)?;
                 output::print(|out| writeln!(out, "wrote {file}"))
             }
         }
@@ -80,12 +84,12 @@ fn unreadable(file: &Path, error: &CheckError) -> Error {
     }
 }
 
-/// Whole or not at all: a template that ends in the middle would be deployed.
-fn write(template: &Template, file: &Path) -> Result<(), Error> {
+/// Whole or not at all: a file that ends in the middle would be deployed.
+fn write(text: &str, file: &Path) -> Result<(), Error> {
     let written = || -> io::Result<()> {
         let mut beside = file.as_os_str().to_owned();
         beside.push(".new");
-        fs::write(&beside, template.to_yaml())?;
+        fs::write(&beside, text)?;
         fs::rename(&beside, file)
     };
     written().map_err(|error| {

@@ -4,6 +4,7 @@ mod days;
 mod error;
 mod field;
 mod foreign;
+mod ncrontab;
 mod occurrences;
 mod parse;
 mod set;

@@ -38,6 +38,15 @@ pub enum ScheduleProblem {
     /// A single moment that AWS cannot express.
     #[error("the moment must be in the years 1970 to 9999")]
     At,
+    /// A cron expression in a zone that Azure's timers do not know.
+    #[error("it is in the zone {zone}, and Azure's timers read NCRONTAB in UTC; write its times in UTC")]
+    NotUtc {
+        /// The zone.
+        zone: String,
+    },
+    /// A single moment, which NCRONTAB cannot express.
+    #[error("it is one moment, and NCRONTAB only repeats; enqueue the job with a delay instead")]
+    Once,
     /// The arguments of the job that it starts cannot be written as JSON.
     #[error("the arguments of {job} cannot be written as JSON: {reason}")]
     Arguments {

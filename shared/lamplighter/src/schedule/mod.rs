@@ -42,6 +42,7 @@ mod definition;
 mod due;
 mod error;
 mod eventbridge;
+mod ncrontab;
 mod rate;
 mod when;
 mod zone;

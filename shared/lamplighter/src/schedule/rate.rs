@@ -61,6 +61,14 @@ pub enum RateError {
         /// The rate.
         rate: Rate,
     },
+    /// NCRONTAB counts within a minute, an hour, a day or a week.
+    #[error(
+        "{rate}: NCRONTAB cannot express it; choose a rate that divides a minute, an hour or a day evenly, or `rate(7 days)`"
+    )]
+    NotNcrontab {
+        /// The rate.
+        rate: Rate,
+    },
 }
 
 impl Rate {

@@ -101,4 +101,14 @@ pub enum CronError {
         /// The part that has no equivalent.
         what: &'static str,
     },
+    /// The expression uses something that NCRONTAB cannot express.
+    #[error("cron `{expression}`: NCRONTAB, which Azure's timers read, cannot express {what}. {repair}")]
+    NotNcrontab {
+        /// The expression as given.
+        expression: String,
+        /// The part that has no equivalent.
+        what: &'static str,
+        /// What to do about it.
+        repair: String,
+    },
 }

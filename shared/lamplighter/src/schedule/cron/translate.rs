@@ -130,7 +130,7 @@ fn nth(dates: Set, weekdays: Set, months: Set) -> Option<(u16, u16)> {
 }
 
 /// A set of numbers as a field: `*`, a step that reaches the field's end, or a list of values and ranges.
-fn numbers(set: Set, dialect: Dialect) -> String {
+pub(super) fn numbers(set: Set, dialect: Dialect) -> String {
     if set.is_full() {
         return "*".into();
     }
@@ -151,7 +151,7 @@ fn aws_weekdays(set: Set) -> String {
 }
 
 /// Numbers, since older crons do not accept names in lists.
-fn unix_weekdays(set: Set) -> String {
+pub(super) fn unix_weekdays(set: Set) -> String {
     list(&set.iter().collect::<Vec<_>>(), |day| day.to_string())
 }
 
