@@ -14,6 +14,7 @@ mod many;
 mod names;
 mod new;
 mod operator;
+mod package;
 mod replay;
 mod round_trip;
 mod schedules;
