@@ -107,7 +107,7 @@ struct HandedBack {
 
 impl Drop for HandedBack {
     fn drop(&mut self) {
-        // The dead drop nothing: whoever killed the worker has said when.
+        // The dead drop nothing: the kill itself has said when.
         if !self.dead.is_cancelled()
             && let Some(life) = self.lives.lock().unwrap().get_mut(&self.id)
         {

@@ -1,5 +1,5 @@
 //! Dead letters. A message of Azure Storage has a text and nothing else, so a dead letter's text is an envelope: why it is
-//! dead, and the body as it was. Whoever moves one back to its queue need not open it: the handler does.
+//! dead, and the body as it was. A dead letter can be moved back to its queue as it is: the handler opens it.
 
 use std::{borrow::Cow, time::Duration};
 
