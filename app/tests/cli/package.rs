@@ -16,7 +16,7 @@ fn files(place: &Place, name: &str) -> Vec<(String, u32, String)> {
         let mut start = vec![0; 200];
         let length = file.read(&mut start).unwrap();
         let text = String::from_utf8_lossy(&start[..length]).into_owned();
-        all.push((file.name().to_owned(), file.unix_mode().unwrap() & 0o777, text));
+        all.push((file.name().unwrap().into_owned(), file.unix_mode().unwrap() & 0o777, text));
     }
     all
 }
