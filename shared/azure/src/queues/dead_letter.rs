@@ -160,7 +160,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_body_comes_back_as_it_was(body in ".*", error in ".*") {
-            prop_assert_eq!(body_before_death(&text(&body, &error)), body);
+            let text = text(&body, &error);
+            prop_assert_eq!(body_before_death(&text), body);
         }
     }
 }
