@@ -104,7 +104,8 @@ fn problems_of_functions() {
         ),
         (
             with_job!("one", "one.job", Queue::standard("one"), Options::new().timeout(mins(15))),
-            "function \"one\": one.job has a timeout of 900s; on Lambda it is above zero and at most 895s",
+            "function \"one\": one.job has a timeout of 900s; on Lambda it is above zero and at most 895s; give \
+             its queue .host(QueueHost::Worker), and run it with `lamp work`",
         ),
         (
             one_job().environment("9LIVES", "yes"),

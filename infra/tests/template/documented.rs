@@ -23,7 +23,7 @@ fn parameters_and_outputs_are_explained() {
     let deployment = deployment();
     let template = Template::new(&deployment).to_json();
     let settings: Vec<_> =
-        deployment.functions.iter().flat_map(|function| &function.settings).map(|one| one.parameter()).collect();
+        deployment.consumers().flat_map(|function| &function.settings).map(|one| one.parameter()).collect();
     for parameter in template["Parameters"].as_object().unwrap().keys().filter(|name| !settings.contains(name)) {
         assert!(DOCUMENT.contains(&format!("`{parameter}`")), "{parameter} is not in the document");
     }

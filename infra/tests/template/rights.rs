@@ -221,7 +221,7 @@ fn stateless_functions_have_no_table_access() {
 fn the_maintenance_function_sees_all_queues_and_due_jobs() {
     let template = kinds();
     let keeper = rights(&template, "KeeperRole");
-    let ids = ["Calls", "Expiry", "Letters", "Mails", "Orders", "Plans"];
+    let ids = ["Calls", "Expiry", "Imports", "Letters", "Mails", "Orders", "Plans"];
     let all = ids.iter().flat_map(|id| [arn(&format!("{id}Queue")), arn(&format!("{id}DeadLetters"))]);
     let watched = [arn("ExpiryQueue")].into_iter().chain(all).collect::<Vec<_>>();
     assert_eq!(keeper["sqs:GetQueueAttributes"], watched);

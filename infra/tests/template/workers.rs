@@ -3,7 +3,9 @@
 use lamplighter::Queue;
 use serde_json::json;
 
-use crate::support::{SendMail, functions_of_every_kind, importer, job, kinds, mail, problems, properties};
+use crate::support::{
+    SendMail, functions_of_every_kind, importer, job, kinds, mail, problems, properties, schedules_of_every_kind,
+};
 
 #[test]
 fn a_queue_of_workers_has_no_function() {
@@ -53,7 +55,9 @@ fn a_service_of_amazon_ecs_is_behind_a_parameter() {
 #[test]
 fn without_such_a_queue_there_is_nothing_of_workers() {
     let others: Vec<_> = functions_of_every_kind().into_iter().filter(|one| one.name() != "importer").collect();
-    let template = lamplighter_infra::Template::new(&crate::support::derive(&others, &[]).unwrap()).to_json();
+    let template =
+        lamplighter_infra::Template::new(&crate::support::derive(&others, &schedules_of_every_kind()).unwrap())
+            .to_json();
     assert!(!template.to_string().contains("Worker"));
 }
 

@@ -223,7 +223,7 @@ async fn batch(worker: Worker, queue: Arc<SimQueue>, flight: Arc<Mutex<Vec<Strin
             match action {
                 MessageAction::Ack => queue.change(&receipt, None),
                 MessageAction::Retry(delay) | MessageAction::Release(Some(delay)) => {
-                    queue.change(&receipt, Some(delay))
+                    queue.change(&receipt, Some(delay));
                 }
                 MessageAction::Release(None) => {}
                 MessageAction::DeadLetter(cause) => panic!("{cause:?}"),
@@ -242,7 +242,7 @@ struct Reach {
 impl Reach {
     async fn alive(&self) {
         if self.dead.is_cancelled() {
-            std::future::pending().await
+            std::future::pending().await;
         }
     }
 }

@@ -151,7 +151,7 @@ fn queues() {
 fn workers() {
     let seen = |polled: bool, paused: bool| {
         move |fixture: &mut Fixture| {
-            fixture.seen("HaulQueue")["Workers"] = json!({ "Polled": polled, "Paused": paused })
+            fixture.seen("HaulQueue")["Workers"] = json!({ "Polled": polled, "Paused": paused });
         }
     };
     finds(seen(true, false), &[]);
