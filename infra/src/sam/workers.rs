@@ -200,5 +200,7 @@ fn service() -> Map {
         .set("DesiredCount", reference("WorkerCount"))
         .set("DeploymentConfiguration", deployment)
         .set("NetworkConfiguration", Map::new().set("AwsvpcConfiguration", network));
-    resource_if(HAS_IMAGE, "AWS::ECS::Service", properties)
+    // The lists are empty only where there is no service.
+    let ignored = Map::new().set("config", Map::new().set("ignore_checks", ["W1030"]));
+    resource_if(HAS_IMAGE, "AWS::ECS::Service", properties).set("Metadata", Map::new().set("cfn-lint", ignored))
 }

@@ -242,7 +242,7 @@ struct Reach {
 impl Reach {
     async fn alive(&self) {
         if self.dead.is_cancelled() {
-            std::future::pending().await;
+            std::future::pending::<()>().await;
         }
     }
 }

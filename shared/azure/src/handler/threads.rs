@@ -134,7 +134,7 @@ mod tests {
         let threads = Threads::new().unwrap();
         assert_eq!(threads.run(|| async { 7 }, Instant::now() + LATER).await, Some(7));
         assert_eq!(threads.run(|| async { panic!("boom") }, Instant::now() + LATER).await, None::<()>);
-        assert_eq!(threads.run(|| std::future::pending::<()>(), Instant::now()).await, None);
+        assert_eq!(threads.run(std::future::pending::<()>, Instant::now()).await, None);
     }
 
     #[tokio::test]
