@@ -244,9 +244,10 @@ fn code() {
     let old = |fixture: &mut Fixture| {
         let mut about = About::of(&function());
         about.jobs.retain(|job| job.job != "step.take");
-        about.jobs[0].timeout_ms = 1;
-        about.jobs[0].schema["properties"] = json!({"number": {"type": "integer"}});
-        let mut gone = about.jobs[0].clone();
+        let work = about.jobs.iter_mut().find(|job| job.job == "work.do").unwrap();
+        work.timeout_ms = 1;
+        work.schema["properties"] = json!({"number": {"type": "integer"}});
+        let mut gone = work.clone();
         gone.job = "work.undo".into();
         about.jobs.push(gone);
         fixture.deployed.code.insert("ShopFunction".into(), Code::About(about));
