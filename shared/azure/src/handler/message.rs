@@ -60,7 +60,10 @@ impl QueueTrigger {
 
         let times = self.times(began);
         let (worker, deadline) = (self.worker.clone(), times.deadline);
-        let running = async move { worker.perform(delivery, deadline).await };
+        let running = move || {
+            let (worker, delivery) = (worker.clone(), delivery.clone());
+            async move { worker.perform(delivery, deadline).await }
+        };
         let Some(result) = self.threads.run(running, times.given_up).await else {
             return Err(Failed(format!(
                 "message {message_id} of queue {} had no answer in time, since handlers block their threads; it comes again",

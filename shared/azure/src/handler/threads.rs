@@ -2,52 +2,79 @@
 
 use std::{
     io,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::available_parallelism,
+    time::Duration,
 };
 
 use tokio::{
     runtime::{Builder, Runtime},
-    time::{Instant, timeout_at},
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Instant, sleep_until, timeout_at},
 };
 
 /// The fewest threads: a handler that blocks one leaves the others.
 const FEWEST: usize = 4;
+/// Work that has not begun after this time waits for threads that are all blocked.
+const BEGIN: Duration = Duration::from_secs(2);
 
-/// Threads for handlers. A handler that blocks its thread cannot be stopped; when all threads are blocked, nothing makes
-/// progress any more, and the threads are left behind for new ones.
+/// Threads for handlers. A handler that blocks its thread cannot be stopped; when all threads are blocked, they are left
+/// behind, and what has not begun runs on new ones.
 pub(super) struct Threads(Mutex<Current>);
 
 struct Current {
     /// Counts the replacements.
     generation: u64,
     runtime: Option<Runtime>,
+    /// The threads before, on which a blocked handler may still come to its end.
+    left_behind: Option<Runtime>,
 }
 
 impl Threads {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self(Mutex::new(Current { generation: 0, runtime: Some(runtime()?) })))
+        Ok(Self(Mutex::new(Current { generation: 0, runtime: Some(runtime()?), left_behind: None })))
     }
 
-    /// Does `work`, and returns its result if it is there at that moment.
-    pub(super) async fn run<T: Send + 'static>(
+    /// Does the work once, and returns its result if it is there at that moment.
+    pub(super) async fn run<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
-        work: impl Future<Output = T> + Send + 'static,
+        work: impl Fn() -> F,
         by: Instant,
     ) -> Option<T> {
-        let (generation, task) = {
-            let current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            (current.generation, current.runtime.as_ref()?.spawn(work))
-        };
-        match timeout_at(by, task).await {
-            Ok(Ok(result)) => Some(result),
-            // It panicked, or its threads were replaced.
-            Ok(Err(_)) => None,
-            Err(_) => {
-                self.replace(generation);
-                None
+        loop {
+            let taken = Arc::new(AtomicBool::new(false));
+            let (tell, begun) = oneshot::channel();
+            let (mine, work) = (taken.clone(), work());
+            let (generation, task) = self.spawn(async move {
+                if mine.swap(true, Ordering::AcqRel) {
+                    return None;
+                }
+                let _ = tell.send(());
+                Some(work.await)
+            })?;
+            tokio::select! {
+                biased;
+                _ = begun => return result(task, by).await,
+                () = sleep_until((Instant::now() + BEGIN).min(by)) => {}
             }
+            if taken.swap(true, Ordering::AcqRel) {
+                // It has just begun.
+                return result(task, by).await;
+            }
+            if Instant::now() >= by {
+                return None;
+            }
+            self.replace(generation);
         }
+    }
+
+    fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Option<(u64, JoinHandle<T>)> {
+        let current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((current.generation, current.runtime.as_ref()?.spawn(work)))
     }
 
     /// Replaces the threads of that generation, once.
@@ -60,9 +87,11 @@ impl Threads {
             Ok(fresh) => {
                 tracing::error!("handlers block all of their threads; the threads are left behind and replaced");
                 current.generation += 1;
-                if let Some(blocked) = current.runtime.replace(fresh) {
-                    // Without waiting for them. What still waits on them is dropped, and its invocation fails at once.
-                    blocked.shutdown_background();
+                let blocked = current.runtime.replace(fresh);
+                let before = std::mem::replace(&mut current.left_behind, blocked);
+                if let Some(before) = before {
+                    // Without waiting for them. What still waits on them is dropped, and its invocation fails.
+                    before.shutdown_background();
                 }
             }
             Err(error) => tracing::error!(%error, "handlers block all of their threads, and there are no others"),
@@ -70,13 +99,17 @@ impl Threads {
     }
 }
 
+/// The result of work that has begun; none where it panicked, or its threads are gone.
+async fn result<T>(task: JoinHandle<Option<T>>, by: Instant) -> Option<T> {
+    timeout_at(by, task).await.ok()?.ok()?
+}
+
 impl Drop for Threads {
     fn drop(&mut self) {
         // A runtime may not be dropped where it could be waited for.
         let current = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(runtime) = current.runtime.take() {
-            runtime.shutdown_background();
-        }
+        let all = [current.runtime.take(), current.left_behind.take()];
+        all.into_iter().flatten().for_each(Runtime::shutdown_background);
     }
 }
 
@@ -87,7 +120,10 @@ fn runtime() -> io::Result<Runtime> {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::mpsc::channel, time::Duration};
+    use std::sync::mpsc::channel;
+
+    use futures_util::future::{join, join_all};
+    use tokio::sync::mpsc::unbounded_channel;
 
     use super::*;
 
@@ -96,19 +132,19 @@ mod tests {
     #[tokio::test]
     async fn work_in_time_has_a_result_and_a_panic_has_none() {
         let threads = Threads::new().unwrap();
-        assert_eq!(threads.run(async { 7 }, Instant::now() + LATER).await, Some(7));
-        assert_eq!(threads.run(async { panic!("boom") }, Instant::now() + LATER).await, None::<()>);
-        assert_eq!(threads.run(async { 8 }, Instant::now() + LATER).await, Some(8), "a panic replaces nothing");
+        assert_eq!(threads.run(|| async { 7 }, Instant::now() + LATER).await, Some(7));
+        assert_eq!(threads.run(|| async { panic!("boom") }, Instant::now() + LATER).await, None::<()>);
+        assert_eq!(threads.run(|| std::future::pending::<()>(), Instant::now()).await, None);
     }
 
     #[tokio::test]
     async fn blocked_threads_are_replaced_and_nobody_waits_for_them() {
         let threads = Threads::new().unwrap();
         let (release, blocked) = channel::<()>();
-        let blocked = std::sync::Arc::new(Mutex::new(blocked));
+        let blocked = Arc::new(Mutex::new(blocked));
         let all = available_parallelism().unwrap().get().max(FEWEST);
-        let (begun, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
-        let work = || {
+        let (begun, mut has_begun) = unbounded_channel();
+        let block = || {
             let (blocked, begun) = (blocked.clone(), begun.clone());
             async move {
                 begun.send(()).unwrap();
@@ -116,18 +152,15 @@ mod tests {
                 let _ = blocked.lock().unwrap().recv();
             }
         };
-        let blocking: Vec<_> = (0..all).map(|_| threads.run(work(), Instant::now() + LATER)).collect();
-        let blocking = futures_util::future::join_all(blocking);
-        let wait = async {
+        let blocking = join_all((0..all).map(|_| threads.run(block, Instant::now() + LATER)));
+        let others = async {
             for _ in 0..all {
                 has_begun.recv().await.unwrap();
             }
-            // Now every thread is blocked: this gets none, and is given up at its time.
-            assert_eq!(threads.run(async {}, Instant::now()).await, None);
-            assert_eq!(threads.run(async { 9 }, Instant::now() + LATER).await, Some(9), "on new threads");
+            assert_eq!(threads.run(|| async { 9 }, Instant::now() + LATER).await, Some(9), "on new threads");
             drop(release);
         };
-        let (ended, ()) = futures_util::future::join(blocking, wait).await;
-        assert_eq!(ended.len(), all);
+        let (ended, ()) = join(blocking, others).await;
+        assert_eq!(ended, vec![Some(()); all], "those that were blocked go on where they are");
     }
 }

@@ -1,5 +1,5 @@
 //! Dead letters. A message of Azure Storage has a text and nothing else, so a dead letter's text is an envelope: why it is
-//! dead, and the body as it was. Whoever moves one back to its queue need not open it: the handler does.
+//! dead, and the body as it was. One that is moved back to its queue need not be opened: the handler does that.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -160,7 +160,8 @@ mod tests {
     proptest! {
         #[test]
         fn every_body_comes_back_as_it_was(body in ".*", error in ".*") {
-            prop_assert_eq!(body_before_death(&text(&body, &error)), body);
+            let text = text(&body, &error);
+            prop_assert_eq!(body_before_death(&text), body);
         }
     }
 }

@@ -112,7 +112,7 @@ mod tests {
 
     fn queue_url(address: &str) -> String {
         let service = QueueService::parse(address).unwrap();
-        service.queue("web-hooks", ClientOptions::default()).unwrap().url().to_string()
+        service.queue("web-hooks", client_options().unwrap()).unwrap().url().to_string()
     }
 
     #[test]
@@ -125,6 +125,11 @@ mod tests {
             queue_url(" https://shop.queue.core.windows.net/?sig=x "),
             "https://shop.queue.core.windows.net/web-hooks?sig=x"
         );
+    }
+
+    #[test]
+    fn without_a_signature_the_machines_identity_signs_in() {
+        assert_eq!(queue_url("https://shop.queue.core.windows.net/"), "https://shop.queue.core.windows.net/web-hooks");
     }
 
     #[test]
