@@ -40,6 +40,7 @@ struct State {
 struct Queue {
     messages: Vec<Message>,
     dead_letter_queue: Option<String>,
+    tags: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone)]
@@ -168,6 +169,18 @@ impl State {
                 }
                 String::new()
             }),
+            "ListQueueTags" => json!({ "Tags": self.queue(name).tags }),
+            "TagQueue" => {
+                let tags = call.body["Tags"].as_object().into_iter().flatten();
+                let tags = tags.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())));
+                self.queue(name).tags.extend(tags);
+                json!({})
+            }
+            "UntagQueue" => {
+                let keys = call.body["TagKeys"].as_array().cloned().unwrap_or_default();
+                self.queue(name).tags.retain(|name, _| !keys.iter().any(|key| key == name));
+                json!({})
+            }
             "StartMessageMoveTask" | "ListMessageMoveTasks" | "CancelMessageMoveTask" => {
                 self.tasks.answer(&call.action)?
             }
