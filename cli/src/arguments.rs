@@ -105,12 +105,12 @@ impl<'a> ArgumentCheck<'a> {
         };
         let problems = match self.definition.parse(text) {
             Err(error) => {
-                let (mut told, expected) = (self.problems(&fields, None), expectation(&error));
+                let (mut problems, expected) = (self.problems(&fields, None), expectation(&error));
                 // A schema sees one of two fields of a name.
-                if told.is_empty() || expected.starts_with("duplicate field") {
-                    told.insert(0, expected);
+                if problems.is_empty() || expected.starts_with("duplicate field") {
+                    problems.insert(0, expected);
                 }
-                told
+                problems
             }
             Ok(()) => self.problems(&fields, Some(is_limit)),
         };

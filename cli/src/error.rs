@@ -53,7 +53,7 @@ pub(crate) enum Error {
     Scheduling(#[from] SchedulingError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What was examined is not well; each finding has been told.
+    /// What was examined is not well; each finding has been printed.
     #[error("not all is well")]
     Unwell,
     /// Anything else that failed, in a sentence of its own.

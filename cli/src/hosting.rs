@@ -24,7 +24,7 @@ pub(crate) fn engine(
     let running = threads.block_on(engine.start()).map_err(Error::failed)?;
     started();
     let drained = control.block_on(running.run(lifecycle, budget));
-    // A thread that is blocked still would be waited for otherwise; its job has been told to end, and has not.
+    // A thread that is blocked still would be waited for otherwise; its job has been asked to end, and has not.
     threads.shutdown_background();
     let drained = drained?;
     control.block_on(embedded.close())?;

@@ -13,7 +13,7 @@
 //! }
 //! ```
 
-// One file a command in `commands`; what they share lies beside this file.
+// One file a command in `commands`; what they share is beside this file.
 mod arguments;
 mod catalog;
 mod commands;

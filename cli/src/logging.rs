@@ -18,7 +18,7 @@ use crate::{
     foreign::safe,
 };
 
-/// The variable that says how much is told.
+/// The variable that says how much is logged.
 const VARIABLE: &str = "LAMPLIGHTER_LOG";
 /// The filter of those who set none.
 const USUAL: &str = "info";

@@ -13,15 +13,15 @@ pub(crate) fn listen(at_once: &'static str) -> Result<Signals, Error> {
     })
 }
 
-/// What is told to come to an end when the process is asked for it. Asked once more, the process ends at once.
+/// A stop signal that is set when the process is asked to end. A second request ends it at once.
 pub(crate) fn stop() -> Result<Stop, Error> {
     let mut signals = listen("ended at once")?;
     let stop = Stop::new();
-    let told = stop.clone();
+    let signal = stop.clone();
     tokio::spawn(async move {
         signals.asked().await;
         output::hint("stopping when what is under way has ended; Ctrl-C again ends at once");
-        told.drain();
+        signal.drain();
     });
     Ok(stop)
 }

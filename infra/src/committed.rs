@@ -6,7 +6,7 @@ use lamplighter::App;
 
 use crate::{Problems, Template, template};
 
-/// Where the template lies, from the repository's root.
+/// Where the template is, from the repository's root.
 pub const TEMPLATE_PATH: &str = "infra/template.yaml";
 
 /// Whether a template file is what would be written now.

@@ -23,9 +23,9 @@ fn dev_ends_with_its_own_exit_code_when_its_file_is_removed() {
     let (mut child, log) = dev(&place);
     fs::remove_file(place.database()).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(3));
-    let told: Vec<_> = log.collect();
-    let says = |part: &str| told.iter().any(|line| line.contains(part));
-    assert!(says("error: the engine ends") && says("was removed or renamed while it was in use"), "{told:?}");
+    let printed: Vec<_> = log.collect();
+    let says = |part: &str| printed.iter().any(|line| line.contains(part));
+    assert!(says("error: the engine ends") && says("was removed or renamed while it was in use"), "{printed:?}");
     assert!(!place.database().exists(), "nothing makes it again");
 }
 

@@ -1,4 +1,4 @@
-//! Whatever is wrong is told in one sentence, with the right exit code, and nothing is sent.
+//! Whatever is wrong is reported in one sentence, with the right exit code, and nothing is sent.
 
 use crate::support::Place;
 

@@ -68,18 +68,18 @@ fn a_line_that_is_refused_is_told_by_its_number_and_holds_up_no_other() {
         "line 7: it is larger than a message may be",
         "line 8: the text begins with a byte order mark (BOM)",
         "line 9: these arguments do not fit lamp.ping: they are an array",
-        "error: 7 lines were not enqueued, each told above",
+        "error: 7 lines were not enqueued, each reported above",
     ] {
         assert!(sent.err.contains(says), "{says:?} is missing in {}", sent.err);
     }
     assert!(!sent.err.contains("line 2:") && !sent.err.contains("line 10:"), "{sent:?}");
     assert_eq!(ids(&place).len(), 2);
 
-    let told = place.lamp_with(&["enqueue", "lamp.ping", "--from", "-", "--json"], &text);
-    let answers = lines(&told.out);
-    assert_eq!((told.code, answers.len()), (1, 9), "{told:?}");
-    assert!(answers[1]["error"].as_str().unwrap().contains("expected u64") && answers[1]["line"] == 3, "{told:?}");
-    assert!(answers[8]["id"].is_string() && answers[8]["line"] == 10, "{told:?}");
+    let printed = place.lamp_with(&["enqueue", "lamp.ping", "--from", "-", "--json"], &text);
+    let answers = lines(&printed.out);
+    assert_eq!((printed.code, answers.len()), (1, 9), "{printed:?}");
+    assert!(answers[1]["error"].as_str().unwrap().contains("expected u64") && answers[1]["line"] == 3, "{printed:?}");
+    assert!(answers[8]["id"].is_string() && answers[8]["line"] == 10, "{printed:?}");
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn a_place_that_takes_no_more_ends_it_with_what_was_sent_and_how_to_go_on() {
     assert_eq!(ids(&place), ["there"]);
 }
 
-/// A signal while a pipe still gives: what has come is sent, and it is told how to go on.
+/// A signal while a pipe still gives: what has come is sent, and the answer says how to go on.
 #[cfg(unix)]
 #[test]
 fn what_is_cut_off_says_what_was_sent_and_how_to_go_on() {

@@ -47,7 +47,7 @@ fn a_continuous_webjob_is_one_of_its_kind_and_knows_when_it_is_killed() {
 fn a_triggered_webjob_runs_as_it_is_unpacked_and_ends_when_it_has_nothing_to_do() {
     let place = Place::new();
     place.lamp(&["enqueue", "lamp.ping", "--id", "waiting"]).ok();
-    let made = ["package", "webjob", "--triggered", "0 0 3 * * *", "-o", "nightly.zip"];
+    let made = ["package", "webjob", "--triggered", "0 3 * * *", "-o", "nightly.zip"];
     place.lamp(&[&made[..], &["--", "--idle-end", "2s"]].concat()).ok();
     assert_eq!(files(&place, "nightly.zip")[0].2.replace(char::is_whitespace, ""), r#"{"schedule":"003***"}"#);
     let mut zip = zip::ZipArchive::new(File::open(place.path().join("nightly.zip")).unwrap()).unwrap();
@@ -89,7 +89,7 @@ fn an_image_has_no_root_and_nothing_but_the_program() {
 fn what_a_platform_would_misread_is_refused() {
     let place = Place::new();
     place.lamp(&["package", "webjob"]).fails_at_once();
-    place.lamp(&["package", "webjob", "--triggered", "0 3 * * *"]).fails(2, &["5 fields, not six"]);
+    place.lamp(&["package", "webjob", "--triggered", "rate(7 minutes)"]).fails(2, &["rate(7 minutes)", "divides"]);
     place.lamp(&["package", "webjob", "--continuous", "--name", "../up"]).fails(2, &["cannot name a WebJob"]);
     place.lamp(&["package", "systemd", "--", "--db", "a b"]).fails(2, &["\"a b\" has a character"]);
     place.write("notes.txt", "no program");

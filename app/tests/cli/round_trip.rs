@@ -194,6 +194,6 @@ fn dev_runs_what_is_enqueued_and_stops_when_asked() {
     let pid = dev.0.id().to_string();
     assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     assert_eq!(dev.0.wait().unwrap().code(), Some(0));
-    let told: Vec<_> = log.collect();
-    assert!(told.iter().any(|line| line.contains("job succeeded") && line.contains("once-more")), "{told:?}");
+    let printed: Vec<_> = log.collect();
+    assert!(printed.iter().any(|line| line.contains("job succeeded") && line.contains("once-more")), "{printed:?}");
 }

@@ -20,8 +20,8 @@ fn schedule(place: &Place, name: &str) -> Option<Value> {
 fn a_schedule_is_made_paused_and_removed() {
     let place = Place::new();
     let add = ["schedule", "add", "pulse", "--cron", "0 6 * * 1-5", "--zone", "Europe/Berlin", "lamp.ping"];
-    let told = place.lamp(&add).ok();
-    assert!(told.contains("scheduled pulse") && told.contains("next 20"), "{told}");
+    let printed = place.lamp(&add).ok();
+    assert!(printed.contains("scheduled pulse") && printed.contains("next 20"), "{printed}");
     let pulse = schedule(&place, "pulse").unwrap();
     assert_eq!((&pulse["when"], &pulse["zone"]), (&json!("0 6 * * 1-5"), &json!("Europe/Berlin")));
     assert_eq!((&pulse["origin"], &pulse["paused"]), (&json!("run-time"), &json!(false)));

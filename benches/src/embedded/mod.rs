@@ -33,7 +33,7 @@ pub struct Options {
     pub durability: Durability,
     /// How often everything is measured; the median counts.
     pub repetitions: usize,
-    /// Where the files lie while it runs; by default a temporary folder. A memory file system would flatter.
+    /// Where the files are while it runs; by default a temporary folder. A memory file system would flatter.
     pub folder: Option<PathBuf>,
 }
 

@@ -13,7 +13,7 @@ use crate::{
 ///
 /// New jobs would fill that room again, so this is for a file that will not get as large once more. It takes about a second
 /// for 100 MB that stay, and as much free disk twice over; nobody else can write meanwhile, and who waits for longer than
-/// some seconds is told that the file is locked. `lamp dev` does it by itself when it starts, where most of the file is free.
+/// some seconds gets the answer that the file is locked. `lamp dev` does it by itself when it starts, where most of the file is free.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   lamp compact --db jobs.db")]

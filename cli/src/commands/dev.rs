@@ -23,7 +23,7 @@ use crate::{
 /// Run all functions and schedules on this machine, until Ctrl-C.
 ///
 /// Jobs come from the embedded file: enqueue them from another terminal with `lamp enqueue`. Every event is a line on
-/// standard error; LAMPLIGHTER_LOG sets how much is told (off, error, warn, info, debug, trace).
+/// standard error; LAMPLIGHTER_LOG sets how much is logged (off, error, warn, info, debug, trace).
 ///
 /// Ctrl-C, SIGTERM, or SIGHUP (the terminal was closed) stops cleanly: nothing new begins, and what runs may end within
 /// --grace. What has not ended then goes back to its queue. A second Ctrl-C stops at once; its jobs are found again when

@@ -18,7 +18,7 @@ use crate::{
     place::STACK,
 };
 
-/// Compare a deployed stack with the definitions: what is missing, changed, switched off, forbidden or left lying.
+/// Compare a deployed stack with the definitions: what is missing, changed, switched off, forbidden or left behind.
 ///
 /// It reads only, and asks each function what code it runs, which runs no job. Each finding says what it breaks and how to
 /// repair it. The exit code is 0 when there is none, and 1 when there is one, were it but a warning.

@@ -14,7 +14,7 @@ use crate::{
 /// Pause a queue: nothing more is taken from it, and what runs goes on to its end.
 ///
 /// Jobs can be enqueued as before; delays and schedules go on. On a stack, the queue's event source mapping is disabled,
-/// which takes Lambda some seconds. Messages that lie in a queue of SQS for longer than its retention (four days at
+/// which takes Lambda some seconds. Messages that stay in a queue of SQS for longer than its retention (four days at
 /// least) are lost.
 #[derive(Debug, Args)]
 pub(crate) struct Pause {
@@ -63,7 +63,7 @@ impl Switch {
             }
             Ok(())
         })?;
-        let told = match json {
+        let printed = match json {
             true => output::json_lines([serde_json::json!({ "queue": queue, "paused": paused })]),
             false => output::print(|out| match paused {
                 true => writeln!(out, "{WARN}paused{WARN:#} {NAME}{}{NAME:#}", safe(&queue)),
@@ -71,6 +71,6 @@ impl Switch {
             }),
         };
         let done = if paused { "paused" } else { "resumed" };
-        told.map_err(|error| error.after(format_args!("queue {queue} was {done}")))
+        printed.map_err(|error| error.after(format_args!("queue {queue} was {done}")))
     }
 }

@@ -126,7 +126,7 @@ impl Redrive {
 
     fn tell(&self, answer: Answer) -> Result<(), Error> {
         let queue = &self.queue;
-        let told = if self.json {
+        let printed = if self.json {
             output::json_lines([&answer])
         } else if answer.moved == 0 && answer.obsolete == 0 && answer.failed == 0 && answer.error.is_none() {
             let fit = if self.job.is_some() || self.since.is_some() { " that fit" } else { "" };
@@ -143,7 +143,7 @@ impl Redrive {
                 Ok(())
             })
         };
-        told.map_err(|error| error.after(format_args!("{} moved back to {queue}", were(answer.moved))))?;
+        printed.map_err(|error| error.after(format_args!("{} moved back to {queue}", were(answer.moved))))?;
         let Answer { failed, twice, error, stopped, .. } = answer;
         if let Some(error) = error {
             let what = match (failed, twice) {

@@ -174,11 +174,11 @@ impl Named {
     fn remove(self) -> Result<(), Error> {
         let Self { name, place, json } = self;
         block_on(async { Ok(place.open().await?.client().unschedule(&name).await?) })?;
-        let told = match json {
+        let printed = match json {
             true => output::json_lines([serde_json::json!({ "schedule": name, "removed": true })]),
             false => output::print(|out| writeln!(out, "{GOOD}removed{GOOD:#} {NAME}{}{NAME:#}", safe(&name))),
         };
-        told.map_err(|error| error.after(format_args!("the schedule {name} was removed")))
+        printed.map_err(|error| error.after(format_args!("the schedule {name} was removed")))
     }
 
     fn pause(self, paused: bool) -> Result<(), Error> {
@@ -191,7 +191,7 @@ impl Named {
             }
             Ok(())
         })?;
-        let told = match json {
+        let printed = match json {
             true => output::json_lines([serde_json::json!({ "schedule": name, "paused": paused })]),
             false => output::print(|out| match paused {
                 true => writeln!(out, "{WARN}paused{WARN:#} {NAME}{}{NAME:#}", safe(&name)),
@@ -199,16 +199,16 @@ impl Named {
             }),
         };
         let done = if paused { "paused" } else { "resumed" };
-        told.map_err(|error| error.after(format_args!("the schedule {name} was {done}")))
+        printed.map_err(|error| error.after(format_args!("the schedule {name} was {done}")))
     }
 
     fn trigger(self) -> Result<(), Error> {
         let Self { name, place, json } = self;
         let id: JobId = block_on(async { Ok(place.open().await?.client().trigger_schedule(&name).await?) })?;
-        let told = match json {
+        let printed = match json {
             true => output::json_lines([serde_json::json!({ "schedule": name, "id": id })]),
             false => output::print(|out| writeln!(out, "{GOOD}started{GOOD:#} {NAME}{id}{NAME:#}")),
         };
-        told.map_err(|error| error.after(format_args!("job {id} of the schedule {name} was started")))
+        printed.map_err(|error| error.after(format_args!("job {id} of the schedule {name} was started")))
     }
 }

@@ -60,7 +60,7 @@ impl Watch {
     pub(crate) fn show(&mut self, record: &Record) -> Result<(), Error> {
         let Some(line) = self.jobs.get_mut(&record.id) else { return Ok(()) };
         let news = (record.state, record.attempt, record.attempts.len());
-        let told = line.said.replace(news) == Some(news);
+        let shown = line.said.replace(news) == Some(news);
         let text = describe(record);
         match &line.bar {
             Some(bar) => {
@@ -72,7 +72,7 @@ impl Watch {
                     bar.finish();
                 }
             }
-            None if !told => {
+            None if !shown => {
                 let seconds = self.began.elapsed().as_secs_f64();
                 output::print(|out| writeln!(out, "{FAINT}{seconds:6.2} s{FAINT:#}  {:<46} {text}", line.label))?;
             }

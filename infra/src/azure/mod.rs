@@ -19,7 +19,7 @@ use lamplighter::{App, Variables};
 pub use self::check::FileState;
 use crate::{json, node::Map, problems::Problems};
 
-/// Where the files lie, from the repository's root.
+/// Where the files are, from the repository's root.
 pub const AZURE_FOLDER: &str = "infra/azure";
 /// The name of the handler's program, unless another is chosen.
 pub const AZURE_HANDLER: &str = "azure-handler";
@@ -29,7 +29,7 @@ pub const AZURE_HANDLER: &str = "azure-handler";
 pub struct AzureFiles(BTreeMap<String, String>);
 
 impl AzureFiles {
-    /// Derives the files. `handler` is the name of the program that serves the functions, which lies beside `host.json` in
+    /// Derives the files. `handler` is the name of the program that serves the functions, which stands beside `host.json` in
     /// the deployed package.
     ///
     /// # Errors

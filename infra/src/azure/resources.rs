@@ -13,7 +13,7 @@ use crate::{
 
 /// The memory that an instance can have, in MB (Azure Functions, "Flex Consumption plan", section "Instance sizes").
 const MEMORY: [u16; 3] = [512, 2048, 4096];
-/// What the app's identity is: the owner of blobs, in which the host keeps its locks and the package lies, and a contributor
+/// What the app's identity is: the owner of blobs, which hold the host's locks and the package, and a contributor
 /// of queue messages (Azure, "Azure built-in roles for Storage").
 const ROLES: [&str; 2] = ["b7e6dc6d-f1e8-4753-8033-0f276bb0955b", "974c5e8b-45b9-4653-ba55-5f855dd0fbe8"];
 /// The container of the deployed package.

@@ -24,7 +24,7 @@ pub(crate) fn nearest(moment: Timestamp) -> i64 {
 
 /// The moment of a number in the file.
 pub(crate) fn moment(nanos: i64) -> Timestamp {
-    // Every i64 lies within a timestamp's years, -9999 to 9999.
+    // Every i64 is within a timestamp's years, -9999 to 9999.
     Timestamp::from_nanosecond(i128::from(nanos)).unwrap_or(Timestamp::MAX)
 }
 

@@ -8,6 +8,7 @@ use crate::{error::ErrorText, ports::Token};
 
 /// One received message.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Delivery {
     /// The queue's name, without any suffix.
     pub queue: Arc<str>,
@@ -39,6 +40,20 @@ impl Delivery {
             receive_count: 1,
             group: None,
         }
+    }
+
+    /// Sets the number of receives, this one included.
+    #[must_use]
+    pub fn received(mut self, times: u32) -> Self {
+        self.receive_count = times;
+        self
+    }
+
+    /// Sets the message group.
+    #[must_use]
+    pub fn group(mut self, group: impl Into<Arc<str>>) -> Self {
+        self.group = Some(group.into());
+        self
     }
 }
 

@@ -223,7 +223,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
         self
     }
 
-    /// Looks after the whole deployment: the deployed function may read how much lies in every queue and dead-letter
+    /// Looks after the whole deployment: the deployed function may read how much is in every queue and dead-letter
     /// queue, which no other function may. For the one that sends again what got lost. It needs records.
     #[must_use]
     pub fn maintenance(mut self) -> Self {
@@ -424,7 +424,7 @@ impl<S> Function<S> {
     }
 
     /// After how many receives that queue gives a message up and moves it to its dead-letter queue by itself: SQS's
-    /// `maxReceiveCount`. It lies above what workers count, as the backstop for jobs that take their whole environment down.
+    /// `maxReceiveCount`. It is higher than what workers count, as the backstop for jobs that take their whole environment down.
     ///
     /// Where receives count nothing, it is [as high as it can be](Function::MAX_RECEIVES): where all of the queue's jobs
     /// have records, receives go on while the store is away; and a job that waits for another of its schedule, or for a

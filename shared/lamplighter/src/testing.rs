@@ -117,15 +117,9 @@ impl TestRun {
     pub async fn run_raw(self, job: &str, args: Box<RawValue>) -> JobResult {
         let queue = self.function.route(job).map_or("trials", |route| route.queue.name());
         let body = Body { job, args: &args, id: &self.id, enqueued_at: self.enqueued_at };
-        let delivery = Delivery {
-            queue: queue.into(),
-            message_id: "trial-message".into(),
-            receipt: "trial-receipt".into(),
-            // Strings, and arguments that are valid JSON already: serialization cannot fail.
-            body: serde_json::to_string(&body).unwrap_or_default(),
-            receive_count: self.receive_count,
-            group: None,
-        };
+        // Strings, and arguments that are valid JSON already: serialization cannot fail.
+        let body = serde_json::to_string(&body).unwrap_or_default();
+        let delivery = Delivery::new(queue, "trial-message", "trial-receipt", body).received(self.receive_count);
         let deadline = Instant::now() + self.function.timeout();
         Worker::new(self.function, self.backend, self.env, "trial", Stop::new()).perform(delivery, deadline).await
     }

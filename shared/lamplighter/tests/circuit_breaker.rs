@@ -321,7 +321,8 @@ async fn jobs_that_cannot_be_put_back_uncounted_run() {
     // Handed over by nobody's queue: what is put back would be lost.
     let bench = Bench::new(CircuitBreaker::new().failures(1));
     bench.open(1).await;
-    let direct = Delivery { receipt: String::new(), ..act("direct", "go") };
+    let mut direct = act("direct", "go");
+    direct.receipt.clear();
     bench.worker.perform(direct, Instant::now() + secs(60)).await;
     assert_eq!(bench.world.ran(), ["go"]);
 
@@ -352,7 +353,7 @@ async fn outage(bench: &Bench, limit: u32) -> (u32, Option<&'static str>) {
         if bench.state() == CircuitState::HalfOpen {
             bench.one(&format!("trial-{receives}"), "go").await;
         }
-        match bench.run(vec![Delivery { receive_count: receives, ..act("victim", "victim") }]).await.remove(0) {
+        match bench.run(vec![act("victim", "victim").received(receives)]).await.remove(0) {
             MessageAction::Retry(delay) => advance(delay).await,
             MessageAction::DeadLetter(_) => return (receives, Some("the worker")),
             other => panic!("{other:?}"),

@@ -400,7 +400,7 @@ async fn carried_settlements_delay_no_job_and_share_one_call() {
     *bench.faulty.memory.settle_calls.lock().unwrap() = 0;
     bench.faulty.set(Call::Completion, Fault::Late);
     let mut batch: Vec<_> = bench.queue.drain(..).map(|(_, delivery)| delivery).collect();
-    batch.push(Delivery { receipt: "fresh".into(), ..act("fresh", "ok") });
+    batch.push(act("fresh", "ok"));
     let began = Instant::now();
     let ran = bench.runs.clone();
     let quick = async {

@@ -296,7 +296,7 @@ async fn outcomes_pass_a_layer_unchanged() {
     let plain = Bench::new(|function, _| function);
     let layered = Bench::new(|function, log| function.layer(noting(log, "layer")).layer(Metrics::new()));
     for what in ["fine", "error", "fail", "snooze", "panic", "forever"] {
-        let batch = || vec![Delivery { message_id: what.into(), ..act(what, what) }];
+        let batch = || vec![act(what, what)];
         assert_eq!(layered.run(batch()).await, plain.run(batch()).await, "{what}");
         assert_eq!(format!("{:?}", layered.decision(what)), format!("{:?}", plain.decision(what)));
     }

@@ -144,7 +144,7 @@ impl Bench {
         let guard = tracing::subscriber::set_default(log.clone());
         let mut shown = String::new();
         for receives in 1..=2 {
-            let message = Delivery { receive_count: receives, ..message.clone() };
+            let message = message.clone().received(receives);
             let settlements = self.worker.process(vec![message], Instant::now() + secs(30)).await;
             shown.push_str(&format!("{:?}\n", settlements[0].action));
         }

@@ -52,7 +52,7 @@ pub trait Subject: Send + Sync {
     async fn stop(&self, budget: Duration);
     /// Puts a body onto a queue, as a sender in any language would.
     async fn inject(&self, queue: Queue, body: &str);
-    /// What lies in a queue's dead-letter queue.
+    /// What is in a queue's dead-letter queue.
     async fn dead_letters(&self, queue: Queue) -> Vec<DeadLetter>;
     /// Moves a queue's dead letters back; says how many.
     async fn redrive(&self, queue: Queue) -> u64 {

@@ -30,7 +30,7 @@ impl std::fmt::Display for Depth {
     }
 }
 
-/// A message as it lies in a queue.
+/// A message in a queue.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Held {

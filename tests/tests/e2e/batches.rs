@@ -35,7 +35,7 @@ async fn one_bad_job_harms_no_other() {
     assert_eq!(bodies.len(), 10);
     send(cloud, queue, &bodies).await;
 
-    let letters = cloud.lie(dead, "batch-", 5).await;
+    let letters = cloud.holds(dead, "batch-", 5).await;
     let letters: BTreeMap<_, _> = letters.iter().map(|held| (held.body.as_str(), held)).collect();
     let letter = |index: usize| letters.get(bodies[index].as_str()).expect("the body is as it was sent");
     for (index, reason, error, receives) in [
@@ -62,7 +62,7 @@ async fn one_bad_job_harms_no_other() {
         assert_eq!(attempts, (1..=times).collect::<Vec<_>>(), "{label}");
     }
     // The last dead letter is seen before its message is deleted.
-    cloud.lie(queue, "batch-", 0).await;
+    cloud.holds(queue, "batch-", 0).await;
 }
 
 #[tokio::test]
@@ -79,8 +79,8 @@ async fn a_failed_job_comes_back_after_its_delay_and_not_after_the_visibility_ti
         assert!(waited < Duration::from_secs(visibility), "{waited:?}, and the queue would have taken {visibility} s");
     }
     assert!(runs.iter().all(|run| run.id == "patient"), "{runs:?}");
-    cloud.lie(queue, "\"patient\"", 0).await;
-    assert_eq!(cloud.lying(cloud.id("ActsDeadLetters"), "\"patient\"").await.len(), 0);
+    cloud.holds(queue, "\"patient\"", 0).await;
+    assert_eq!(cloud.messages_in(cloud.id("ActsDeadLetters"), "\"patient\"").await.len(), 0);
 }
 
 /// What another service may send without knowing more than the job's name.
@@ -98,7 +98,7 @@ async fn arguments_that_do_not_fit_are_dead_lettered() {
     let cloud = cloud().await;
     let body = json!({ "job": "e2e.act", "args": { "label": "misfit", "behaviour": "dance" } }).to_string();
     cloud.aws.send(cloud.id("ActsQueue"), body).await.unwrap();
-    let letters = cloud.lie(cloud.id("ActsDeadLetters"), "misfit", 1).await;
+    let letters = cloud.holds(cloud.id("ActsDeadLetters"), "misfit", 1).await;
     assert_eq!(attribute(&letters[0], "lamplighter.reason"), "bad-message");
     let error = attribute(&letters[0], "lamplighter.error");
     assert!(error.contains("`behaviour`: unknown variant") && !error.contains("dance"), "{letters:?}");

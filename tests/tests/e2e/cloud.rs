@@ -1,4 +1,4 @@
-//! The emulator that all tests share, and what lies and happens in it.
+//! The emulator that all tests share, and what happens in it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -64,16 +64,16 @@ impl Cloud {
         .unwrap_or_else(|error| self.give_up(&error))
     }
 
-    /// Messages that lie in a queue and hold this text.
-    pub(crate) async fn lying(&self, queue: &str, text: &str) -> Vec<Held> {
+    /// The messages in a queue that contain this text.
+    pub(crate) async fn messages_in(&self, queue: &str, text: &str) -> Vec<Held> {
         let held = self.aws.peek(queue).await.unwrap();
         held.into_iter().filter(|held| held.body.contains(text)).collect()
     }
 
-    /// Waits until as many messages that hold this text lie in a queue, and gives them.
-    pub(crate) async fn lie(&self, queue: &str, text: &str, count: usize) -> Vec<Held> {
-        let what = format!("{count} messages with {text:?} lie in {queue}");
-        eventually(what, SOON, async || match self.lying(queue, text).await {
+    /// Waits until a queue holds this many messages that contain this text, and returns them.
+    pub(crate) async fn holds(&self, queue: &str, text: &str, count: usize) -> Vec<Held> {
+        let what = format!("{count} messages with {text:?} are in {queue}");
+        eventually(what, SOON, async || match self.messages_in(queue, text).await {
             held if held.len() == count => Ok(held),
             held => Err(format!("{:?}", held.iter().map(|held| &held.body).collect::<Vec<_>>())),
         })

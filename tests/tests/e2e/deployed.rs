@@ -82,9 +82,9 @@ async fn a_webhook_is_delivered_once_its_receiver_is_back() {
         let body: Value = serde_json::from_slice(body).unwrap();
         assert_eq!((&body["type"], &body["data"]["invoice"]), (&json!("invoice.paid"), &json!(42)));
     }
-    cloud.lie(stack.output("WebhooksQueueUrl").unwrap(), "invoice-42", 0).await;
+    cloud.holds(stack.output("WebhooksQueueUrl").unwrap(), "invoice-42", 0).await;
     assert_eq!(seen.lock().unwrap().len(), 2);
-    assert_eq!(cloud.lying(stack.output("WebhooksDeadLettersUrl").unwrap(), "invoice-42").await.len(), 0);
+    assert_eq!(cloud.messages_in(stack.output("WebhooksDeadLettersUrl").unwrap(), "invoice-42").await.len(), 0);
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_webhook_to_a_forbidden_address_is_dead_lettered_immediately() {
     let args = json!({ "url": "http://169.254.169.254/latest/meta-data", "event": "probe", "payload": null });
     let message = json!({ "job": "webhook.deliver", "id": "forbidden", "args": args });
     cloud.aws.send(stack.output("WebhooksQueueUrl").unwrap(), message.to_string()).await.unwrap();
-    let letters = cloud.lie(stack.output("WebhooksDeadLettersUrl").unwrap(), "forbidden", 1).await;
+    let letters = cloud.holds(stack.output("WebhooksDeadLettersUrl").unwrap(), "forbidden", 1).await;
     assert_eq!(attribute(&letters[0], "lamplighter.reason"), "failed");
     assert_eq!(attribute(&letters[0], "lamplighter.receives"), "1");
 }
@@ -125,7 +125,7 @@ async fn thumbnails_are_made_in_the_bucket() {
 
     let missing = json!({ "job": "image.thumbnail", "args": { "key": "photos/nowhere.png" } }).to_string();
     cloud.aws.send(queue, missing).await.unwrap();
-    let letters = cloud.lie(stack.output("ImagesDeadLettersUrl").unwrap(), "nowhere.png", 1).await;
+    let letters = cloud.holds(stack.output("ImagesDeadLettersUrl").unwrap(), "nowhere.png", 1).await;
     assert_eq!(attribute(&letters[0], "lamplighter.reason"), "failed");
     assert!(attribute(&letters[0], "lamplighter.error").contains("photos/nowhere.png"), "{letters:?}");
 }
@@ -145,7 +145,7 @@ async fn a_report_sums_up_the_records_of_its_day() {
     });
     // The report is a job of that day itself, and was running when it was written.
     assert!(table.await.unwrap().contains("report.daily"));
-    assert_eq!(cloud.lying(stack.output("ReportsDeadLettersUrl").unwrap(), "report-of-today").await.len(), 0);
+    assert_eq!(cloud.messages_in(stack.output("ReportsDeadLettersUrl").unwrap(), "report-of-today").await.len(), 0);
 }
 
 /// The timeouts and limits that the emulator got are those of the definitions.

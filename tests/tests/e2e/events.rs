@@ -24,7 +24,7 @@ async fn a_tick_that_is_delivered_twice_runs_once() {
     let runs = cloud.has_run(REPLAYED, 1, SOON).await;
     assert!(runs[0].id.starts_with(&format!("{REPLAY_SCHEDULE}@")), "{runs:?}");
     // Both messages have come and gone.
-    cloud.lie(cloud.id("TicksQueue"), REPLAYED, 0).await;
+    cloud.holds(cloud.id("TicksQueue"), REPLAYED, 0).await;
     assert_eq!(cloud.runs(REPLAYED).len(), 1);
 }
 
@@ -59,7 +59,7 @@ async fn an_event_whose_job_fails_is_tried_again_and_then_kept() {
         "detail": { "label": "lost-event", "behaviour": "fail" },
     });
     cloud.invoke_asynchronously(cloud.id("E2eFunction"), &event).await;
-    let kept = cloud.lie(cloud.id("EventsNotDelivered"), "lost-event", 1).await;
+    let kept = cloud.holds(cloud.id("EventsNotDelivered"), "lost-event", 1).await;
     assert!(kept[0].body.contains("lost-event was told to fail"), "{}", kept[0].body);
     let ids: Vec<_> = cloud.runs("lost-event").into_iter().map(|run| run.id).collect();
     assert_eq!(ids, ["0d079340-135a-c8c6-95c2-41fb8f496c53"; 3]);

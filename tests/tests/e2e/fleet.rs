@@ -178,14 +178,14 @@ impl Fleet {
     }
 
     /// Asserts that the dead-letter queues hold exactly what has failed.
-    pub(crate) async fn holds_what_failed(&self, records: &BTreeMap<JobId, Record>) {
+    pub(crate) async fn dead_letters_are_the_failures(&self, records: &BTreeMap<JobId, Record>) {
         let queues = [("acts", "ActsDeadLetters"), ("ordered", "OrderedDeadLetters"), ("ticks", "TicksDeadLetters")];
         for (queue, dead) in queues {
             assert_eq!(self.dead(dead).await, failed(records, queue), "{dead}");
         }
     }
 
-    /// The ids of the jobs whose messages lie in a dead-letter queue.
+    /// The ids of the jobs whose messages are in a dead-letter queue.
     pub(crate) async fn dead(&self, queue: &str) -> BTreeSet<JobId> {
         let held = self.aws.peek(self.url(queue)).await.unwrap();
         held.iter().filter_map(|held| held.body.parse::<lamplighter::message::Message>().unwrap().id).collect()
@@ -224,17 +224,17 @@ fn environments(server: u32) -> Vec<u32> {
 }
 
 /// Records against what the handlers themselves wrote down.
-pub(crate) fn tell_the_truth(records: &BTreeMap<JobId, Record>, runs: &[Run]) {
+pub(crate) fn match_the_runs(records: &BTreeMap<JobId, Record>, runs: &[Run]) {
     let mut by_id: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
     for run in runs {
         by_id.entry(&run.id).or_default().push(run);
     }
     for record in records.values() {
-        tells_the_truth(record, by_id.get(record.id.as_str()).map(Vec::as_slice).unwrap_or_default());
+        matches_its_runs(record, by_id.get(record.id.as_str()).map(Vec::as_slice).unwrap_or_default());
     }
 }
 
-fn tells_the_truth(record: &Record, runs: &[&Run]) {
+fn matches_its_runs(record: &Record, runs: &[&Run]) {
     let history = &record.attempts;
     let numbers: Vec<_> = history.iter().map(|attempt| attempt.number).collect();
     assert_eq!(numbers, (1..=record.attempt).collect::<Vec<_>>(), "{record:?}");
@@ -266,12 +266,12 @@ async fn two_thousand_jobs_end_once_whatever_happens() {
     fleet.queues_are_empty().await;
 
     let runs = fleet.runs();
-    tell_the_truth(&records, &runs);
+    match_the_runs(&records, &runs);
     let lost = records.values().flat_map(|record| &record.attempts);
     let lost = lost.filter(|attempt| attempt.outcome == AttemptOutcome::Lost).count();
     assert!(lost > 0, "no environment was killed in the middle of its work");
 
-    fleet.holds_what_failed(&records).await;
+    fleet.dead_letters_are_the_failures(&records).await;
     let repairable: BTreeSet<_> = records
         .values()
         .filter(|record| record.state == JobState::Failed && record.message.args.get().contains("fail_until_repaired"))

@@ -150,7 +150,7 @@ async fn chosen_dead_letters_run_again_under_their_ids_and_the_others_stay() {
     }
     let stranger = r#"{"job":"somebody.elses","id":"stranger"}"#;
     operated.cloud.aws.send(operated.dead("acts"), stranger).await.unwrap();
-    operated.cloud.lie(operated.dead("acts"), "redriven-", 12).await;
+    operated.cloud.holds(operated.dead("acts"), "redriven-", 12).await;
     let counted = operated.operator.count_dead_letters("acts", &DeadLetterFilter::all(), &Stop::new()).await.unwrap();
     let failed = |count: &DeadLetterCount| (&*count.job, &*count.reason) == ("e2e.act", "failed");
     assert!(counted.counts.iter().any(|count| failed(count) && count.dead_letters >= 12), "{counted:?}");
@@ -164,9 +164,9 @@ async fn chosen_dead_letters_run_again_under_their_ids_and_the_others_stay() {
         assert!(runs.iter().all(|run| run.id == *label && run.attempt == 1), "{runs:?}");
     }
     // They fail again, once each: a redrive moves no letter that came after it.
-    operated.cloud.lie(operated.dead("acts"), "redriven-", 12).await;
+    operated.cloud.holds(operated.dead("acts"), "redriven-", 12).await;
     assert!(labels.iter().all(|label| operated.runs(label).len() == 2));
-    let left = operated.cloud.lie(operated.dead("acts"), "somebody.elses", 1).await;
+    let left = operated.cloud.holds(operated.dead("acts"), "somebody.elses", 1).await;
     assert!(left[0].is_visible, "{left:?}");
 
     let client = operated.aws.client();
@@ -178,7 +178,7 @@ async fn chosen_dead_letters_run_again_under_their_ids_and_the_others_stay() {
 async fn letters_of_a_fifo_queue_are_not_swallowed() {
     let operated = operated().await;
     operated.send("ordered", "e2e.ordered", "again", json!("give_up")).await;
-    let letters = operated.cloud.lie(operated.dead("ordered"), "\"again\"", 1).await;
+    let letters = operated.cloud.holds(operated.dead("ordered"), "\"again\"", 1).await;
     assert_eq!(attribute(&letters[0], "lamplighter.reason"), "failed");
     // At once: the id that it was sent with is still remembered.
     let redriven = operated.redrive("ordered", DeadLetterFilter::all()).await;
@@ -207,13 +207,13 @@ async fn the_command_works_on_the_stack() {
     assert_eq!((&acts["mapping"], &acts["paused"]), (&json!("enabled"), &json!(false)), "{queues:?}");
 
     operated.send("acts", "e2e.act", "by-hand", json!("give_up")).await;
-    operated.cloud.lie(operated.dead("acts"), "by-hand", 1).await;
+    operated.cloud.holds(operated.dead("acts"), "by-hand", 1).await;
     let job: Value = serde_json::from_str(&lamp(&["job", "by-hand", "--json"]).await).unwrap();
     assert_eq!((&job["state"], &job["attempts"][0]["outcome"]), (&json!("failed"), &json!("error")), "{job}");
     lamp(&["retry", "by-hand"]).await;
     operated.has_run("by-hand", 2).await;
     // A retry leaves the letter where it is, and the second failure makes another one.
-    operated.cloud.lie(operated.dead("acts"), "by-hand", 2).await;
+    operated.cloud.holds(operated.dead("acts"), "by-hand", 2).await;
     let moved: Value = serde_json::from_str(&lamp(&["redrive", "acts", "--job", "e2e.act", "--json"]).await).unwrap();
     assert!(moved["moved"].as_u64().is_some_and(|moved| moved >= 1), "{moved}");
     operated.has_run("by-hand", 3).await;

@@ -49,7 +49,7 @@ async fn a_group_goes_on_after_a_job_that_was_given_up() {
     send(cloud, &[("lossy", "lossy-1", json!("give_up")), ("lossy", "lossy-2", json!("succeed"))]).await;
     cloud.has_run("lossy-2", 1, SOON).await;
     assert_eq!(order(cloud, "lossy-"), ["lossy-1", "lossy-2"]);
-    let letters = cloud.lie(cloud.id("OrderedDeadLetters"), "lossy-1", 1).await;
+    let letters = cloud.holds(cloud.id("OrderedDeadLetters"), "lossy-1", 1).await;
     assert_eq!(attribute(&letters[0], "lamplighter.reason"), "failed");
     assert_eq!(letters[0].message_group_id.as_deref(), Some("lossy"));
 }

@@ -18,7 +18,7 @@ use lamplighter_tests::{
     wire::proxy,
 };
 
-use crate::fleet::{Fleet, PATIENCE, tell_the_truth};
+use crate::fleet::{Fleet, PATIENCE, match_the_runs};
 
 const JOBS: usize = 400;
 /// How long the table answers nothing but 500, at least: longer than a lease.
@@ -74,7 +74,7 @@ async fn a_table_that_is_away_loses_nothing_and_runs_nothing_twice() {
     let runs = fleet.runs();
     assert!(Instant::now() >= until && before < runs.len(), "the outage was in the middle of the run");
     assert!(refused.load(Ordering::Relaxed) >= REFUSED, "calls were refused: {refused:?}");
-    tell_the_truth(&records, &runs);
+    match_the_runs(&records, &runs);
     // Every attempt ran, and is known by how it ended: none was eaten by the outage, none ran again because of it.
     let attempts = records.values().map(|record| record.attempts.len()).sum::<usize>();
     assert_eq!(attempts, runs.len());

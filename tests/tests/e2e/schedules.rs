@@ -145,7 +145,7 @@ async fn schedules_fire_once_a_tick_unless_they_are_paused_or_removed() {
     }
     // What the others would have sent was due at the same moment, and would be queued or have run.
     for queue in ["ActsQueue", "TicksQueue"] {
-        cloud.lie(timed.stack.physical_id(queue).unwrap(), "timed-", 0).await;
+        cloud.holds(timed.stack.physical_id(queue).unwrap(), "timed-", 0).await;
     }
     for label in ["once", "taken-back", "removed", "silent-rule", "silent-berlin", "silent-made"] {
         let runs = cloud.runs(&format!("timed-{label}")).len();

@@ -8,7 +8,7 @@ use std::{
 use lamplighter::record::AttemptOutcome;
 use lamplighter_tests::ministack::{MiniStack, eventually, package};
 
-use crate::fleet::{Fleet, PATIENCE, tell_the_truth};
+use crate::fleet::{Fleet, PATIENCE, match_the_runs};
 
 const WORKERS: usize = 3;
 /// Workers that are killed, each after so many more runs.
@@ -48,8 +48,8 @@ async fn jobs_on_workers_that_are_killed_end_once() {
     let (ids, ()) = tokio::join!(fleet.enqueue(), kill);
     let records = fleet.ended(&ids).await;
     fleet.queues_are_empty().await;
-    tell_the_truth(&records, &fleet.runs());
-    fleet.holds_what_failed(&records).await;
+    match_the_runs(&records, &fleet.runs());
+    fleet.dead_letters_are_the_failures(&records).await;
     let lost = records.values().flat_map(|record| &record.attempts);
     let lost = lost.filter(|attempt| attempt.outcome == AttemptOutcome::Lost).count();
     assert!(lost > 0, "no worker was killed in the middle of its work");

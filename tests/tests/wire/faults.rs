@@ -72,11 +72,11 @@ async fn a_success_that_cannot_be_written_travels<J: Told>(fault: Fault) {
         .proxy
         .fail_when(move |call| (call.service == "dynamodb" && !began.runs(&job).is_empty()).then(|| fault.clone()));
     assert_eq!(stage.run(1).await, 0, "its own message is done with");
-    assert_eq!(stage.lying().await, 1, "the settlement");
+    assert_eq!(stage.waiting().await, 1, "the settlement");
     // The table is still away: the settlement waits.
     assert_eq!(stage.run(1).await, 1);
     stage.probe.proxy.stop_failing();
-    assert_eq!((stage.run(1).await, stage.lying().await), (0, 0));
+    assert_eq!((stage.run(1).await, stage.waiting().await), (0, 0));
     assert_eq!(outcomes(&stage.ended(&id).await), [AttemptOutcome::Succeeded]);
     assert_eq!(stage.probe.runs(&id), [1]);
 }
@@ -106,7 +106,7 @@ async fn an_interrupted_dead_lettering_is_completed() {
     assert_eq!((stage.run(1).await, stage.dead().await), (1, 0));
     assert_eq!(stage.ended(&id).await.state, JobState::Failed);
     stage.probe.proxy.stop_failing();
-    assert_eq!((stage.run(1).await, stage.dead().await, stage.lying().await), (0, 1, 0));
+    assert_eq!((stage.run(1).await, stage.dead().await, stage.waiting().await), (0, 1, 0));
     assert_eq!((stage.probe.runs(&id), outcomes(&stage.ended(&id).await)), (vec![1], vec![AttemptOutcome::Error]));
 }
 
@@ -142,7 +142,7 @@ async fn a_condition_that_fails_because_of_another_is_a_fence() {
     let (came_again, state) = tokio::join!(stage.run(1), cancelled);
     assert_eq!((came_again, state), (0, Some(JobState::Cancelled)));
     assert_eq!(stage.ended(&id).await.state, JobState::Cancelled);
-    assert_eq!((stage.probe.runs(&id), stage.lying().await), (vec![1], 0));
+    assert_eq!((stage.probe.runs(&id), stage.waiting().await), (vec![1], 0));
 }
 
 /// Who enqueues is told, and has lost nothing: no record without a message stays hidden, no message without a record.
@@ -155,7 +155,7 @@ async fn a_job_that_cannot_be_recorded_is_not_sent() {
         stage.breaks("dynamodb", &fault);
         let error = stage.client.enqueue(Full::new(Then::Succeed)).await.unwrap_err().to_string();
         assert!(error.contains(says), "{error}");
-        assert_eq!(stage.lying().await, 0);
+        assert_eq!(stage.waiting().await, 0);
     }
 }
 
@@ -191,7 +191,7 @@ async fn a_job_that_was_put_back_while_the_table_was_away_rests_for_as_long_as_i
     assert_eq!((record.state, record.attempt, stage.probe.runs(&id)), (JobState::Queued, 0, vec![1]));
 }
 
-/// A job whose message lies beside its record.
+/// A job with a message and a record.
 macro_rules! large {
     ($type:ident, $name:literal) => {
         #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]

@@ -37,10 +37,10 @@ async fn due_jobs_go_to_their_queue_once<J: Told>() {
         let delayed = stage.client.enqueue(J::new(Then::Succeed)).delay(hours(2)).await.unwrap();
         ids.push(delayed.id().clone());
     }
-    assert_eq!((stage.round().await.moved, stage.lying().await), (0, 0), "too early");
+    assert_eq!((stage.round().await.moved, stage.waiting().await), (0, 0), "too early");
     let later = stage.later(hours(2));
-    assert_eq!((later.round().await.moved, later.lying().await), (12, 12));
-    assert_eq!((later.round().await.moved, later.lying().await), (0, 12), "once");
+    assert_eq!((later.round().await.moved, later.waiting().await), (12, 12));
+    assert_eq!((later.round().await.moved, later.waiting().await), (0, 12), "once");
     assert_eq!((later.run(10).await, later.run(2).await), (0, 0));
     assert!(ids.iter().all(|id| stage.probe.runs(id) == [1]));
 }
@@ -69,12 +69,12 @@ async fn two_rounds_at_once_make_no_two_jobs_of_one() {
     let (a, b) = tokio::join!(one.round(), other.round());
     assert!(a.moved + b.moved >= 10, "{a:?}, {b:?}");
     assert_eq!(a.sent_again + b.sent_again, 1, "the one that has the record sends the message: {a:?}, {b:?}");
-    let mut lying = one.lying().await;
-    assert!((11..=21).contains(&lying), "{lying}");
-    while lying > 0 {
-        let batch = lying.min(10);
+    let mut waiting = one.waiting().await;
+    assert!((11..=21).contains(&waiting), "{waiting}");
+    while waiting > 0 {
+        let batch = waiting.min(10);
         assert_eq!(one.run(batch).await, 0);
-        lying -= batch;
+        waiting -= batch;
     }
     for id in ids {
         assert_eq!(stage.probe.runs(&id), [1], "{id}");
@@ -92,7 +92,7 @@ async fn a_record_without_a_message_is_given_one() {
     let later = stage.later(mins(15));
     assert_eq!(repaired(&later.round().await), [1, 0, 0]);
     assert_eq!(repaired(&later.round().await), [0; 3], "it has one now");
-    assert_eq!((later.lying().await, later.run(1).await), (1, 0));
+    assert_eq!((later.waiting().await, later.run(1).await), (1, 0));
     assert_eq!(later.record_of(&id).await.state, JobState::Succeeded);
     assert_eq!(repaired(&stage.later(hours(1)).round().await), [0; 3]);
     assert_eq!(stage.probe.runs(&id), [1]);
@@ -141,7 +141,7 @@ async fn a_job_whose_last_attempt_is_lost_has_failed_and_others_are_told() {
     let record = later.record_of(&id).await;
     assert_eq!((record.state, record.attempts[0].outcome), (JobState::Failed, AttemptOutcome::Lost));
     assert!(record.attempts[0].error.as_ref().is_some_and(|error| !error.message.is_empty()), "{record:?}");
-    assert_eq!((later.lying().await, repaired(&later.round().await)), (0, [0; 3]));
+    assert_eq!((later.waiting().await, repaired(&later.round().await)), (0, [0; 3]));
 }
 
 /// A round that is cut short goes on where it stopped, and what it does is bounded by its deadline.
@@ -172,7 +172,7 @@ async fn a_round_ends_at_its_deadline_and_the_next_goes_on() {
     let place = |call: &Call| call.body["ExpressionAttributeValues"][":low"]["S"].as_str().map(str::to_owned);
     let listing = calls.iter().find(|call| call.body["IndexName"] == "listing").and_then(place);
     assert_ne!(listing.as_deref(), Some("0"), "behind what was looked at, not at the beginning");
-    assert_eq!(later.lying().await, 60, "and nothing was sent again");
+    assert_eq!(later.waiting().await, 60, "and nothing was sent again");
 }
 
 /// One entry that makes no sense must not keep the others from being sent.
@@ -184,6 +184,6 @@ async fn an_entry_that_cannot_be_read_holds_up_no_other() {
     }
     stage.spoil("job-0").await;
     let later = stage.later(hours(2));
-    assert_eq!((later.round().await.moved, later.lying().await), (1, 1));
-    assert_eq!((later.round().await.moved, later.lying().await), (0, 1));
+    assert_eq!((later.round().await.moved, later.waiting().await), (1, 1));
+    assert_eq!((later.round().await.moved, later.waiting().await), (0, 1));
 }

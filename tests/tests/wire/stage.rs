@@ -260,13 +260,13 @@ impl Stage {
         assert!(answer.status().is_success(), "{}", String::from_utf8_lossy(answer.body()));
     }
 
-    /// How many messages lie in the dead-letter queue.
+    /// How many messages are in the dead-letter queue.
     pub(crate) async fn dead(&self) -> usize {
         self.aws.peek(&self.places.dead).await.unwrap().len()
     }
 
-    /// How many messages lie in the queue: those that can be received, and those that wait.
-    pub(crate) async fn lying(&self) -> usize {
+    /// How many messages are in the queue: those that can be received, and those that wait.
+    pub(crate) async fn waiting(&self) -> usize {
         self.aws.peek(&self.places.url).await.unwrap().len()
     }
 

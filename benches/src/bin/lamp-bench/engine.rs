@@ -24,7 +24,7 @@ pub(crate) struct EngineFigures {
     /// How often everything is measured; the median counts.
     #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     rounds: usize,
-    /// Where the files lie while it runs; by default the system's folder for temporary files.
+    /// Where the files are while it runs; by default the system's folder for temporary files.
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
     /// The whole report as one line of JSON.

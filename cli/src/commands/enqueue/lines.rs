@@ -18,7 +18,7 @@ const LONGEST: usize = MAX_MESSAGE_BYTES + 4096;
 const LINES: usize = 500;
 /// Bytes that are read at a time.
 const BYTES: usize = 256 * 1024;
-/// Chunks that lie ready.
+/// Chunks that are ready.
 const AHEAD: usize = 2;
 
 /// Where lines come from.

@@ -131,7 +131,7 @@ impl Sending<'_> {
             };
             let chunk = match chunk {
                 Ok(chunk) => chunk,
-                // What has been sent is told all the same.
+                // What has been sent is reported all the same.
                 Err(error) if tally.line > self.many.after_line => {
                     output::error(&error.to_string());
                     self.tell(&tally, began.elapsed())?;
@@ -144,8 +144,8 @@ impl Sending<'_> {
             let answers = self.send(&check, opened.as_ref(), lines).await;
             tally.line = last;
             tally.count(&answers);
-            let told = bar.suspend(|| self.answer(&answers));
-            told.map_err(|error| error.after(format_args!("what stands in the lines up to {last} was enqueued")))?;
+            let printed = bar.suspend(|| self.answer(&answers));
+            printed.map_err(|error| error.after(format_args!("what stands in the lines up to {last} was enqueued")))?;
             bar.set_position(chunk.read);
             if tally.backend.is_some() {
                 break;
@@ -194,16 +194,16 @@ impl Sending<'_> {
 
     /// The job of one line.
     fn job(&self, check: &ArgumentCheck<'_>, number: u64, text: &str) -> Result<NewJob, String> {
-        let told = |error: Error| error.to_string();
+        let text = |error: Error| error.to_string();
         let (args, options) = if self.many.with_options {
             let mut full: Full<'_> = serde_json::from_str(text).map_err(|error| {
                 let what = "with --with-options, a line is an object with args, and id, delay, at and group";
                 format!("{what} ({})", crate::arguments::expectation(&error))
             })?;
             let args = full.args.take().map_or("{}", RawValue::get);
-            (check.check(args).map_err(told)?, Some(full))
+            (check.check(args).map_err(text)?, Some(full))
         } else {
-            (check.check(text).map_err(told)?, None)
+            (check.check(text).map_err(text)?, None)
         };
         let Definition { name, queue, .. } = *self.definition;
         let job = NewJob::raw(name, queue.name(), self.definition.options.tracking, args);
@@ -269,7 +269,7 @@ impl Sending<'_> {
             output::hint(&format!("{verb} {enqueued}, there already {duplicates}, failed {failed}, in {took}"));
             return Ok(());
         }
-        let told = output::print(|out| {
+        let printed = output::print(|out| {
             writeln!(
                 out,
                 "{GOOD}{verb}{GOOD:#} {NAME}{}{NAME:#} {FAINT}{name} on {queue} in {took}{FAINT:#}",
@@ -280,7 +280,7 @@ impl Sending<'_> {
             }
             Ok(())
         });
-        told.map_err(|error| error.after(format_args!("{verb} {}", jobs(*enqueued))))
+        printed.map_err(|error| error.after(format_args!("{verb} {}", jobs(*enqueued))))
     }
 }
 
@@ -324,10 +324,10 @@ fn end(tally: &Tally, dry_run: bool) -> Result<(), Error> {
         1 => "one line was".to_owned(),
         failed => format!("{failed} lines were"),
     };
-    let told = "told above with the reason: repair it and send it alone";
+    let advice = "reported above with the reason: repair it and send it alone";
     Err(match dry_run {
-        true => Error::failed(format_args!("{lines} found wanting, each {told}")),
-        false => Error::failed(format_args!("{lines} not enqueued, each {told}")),
+        true => Error::failed(format_args!("{lines} refused, each {advice}")),
+        false => Error::failed(format_args!("{lines} not enqueued, each {advice}")),
     })
 }
 
@@ -335,8 +335,8 @@ fn end(tally: &Tally, dry_run: bool) -> Result<(), Error> {
 fn cut_off(tally: &Tally, why: &str) -> Error {
     let failed = match tally.failed {
         0 => String::new(),
-        1 => "; one line up to there was not enqueued, and is told above".into(),
-        failed => format!("; {failed} lines up to there were not enqueued, and are told above"),
+        1 => "; one line up to there was not enqueued, and is reported above".into(),
+        failed => format!("; {failed} lines up to there were not enqueued, and are reported above"),
     };
     Error::failed(format_args!(
         "stopped after line {}{failed}: {why}; for what comes behind it, run it again with --after-line {0}",

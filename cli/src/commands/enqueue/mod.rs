@@ -33,8 +33,8 @@ use crate::{
 /// an SQS queue with --queue-url. With --id, the same job is never enqueued twice, where there are records to tell: the
 /// second time says that it is there already.
 ///
-/// With --from, jobs are sent while the file is read. A line that is refused is told by its number and holds up no other;
-/// the exit code is 1 when there was one, or when it was cut off, and then the last line that was sent is told. Ctrl-C lets
+/// With --from, jobs are sent while the file is read. A line that is refused is reported with its number and holds up no other;
+/// the exit code is 1 when there was one, or when it was cut off, and then the last line that was sent is reported. Ctrl-C lets
 /// what is under way end first.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:

@@ -18,7 +18,7 @@ use crate::{catalog::Catalog, error::Error};
     lamp package systemd -- --stack shop > /etc/systemd/system/shop-workers.service\n  \
     lamp package docker -- --health 0.0.0.0:8080 > Dockerfile\n  \
     lamp package webjob --continuous -- --db /home/data/jobs.db\n  \
-    lamp package webjob --triggered '0 0 3 * * *' -- --db /home/data/jobs.db")]
+    lamp package webjob --triggered '0 3 * * *' -- --db /home/data/jobs.db")]
 pub(crate) struct Package {
     #[command(subcommand)]
     platform: Platform,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use lamplighter::Schedule;
 use serde_json::json;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
@@ -22,7 +23,7 @@ pub(super) struct WebJob {
     /// A job that runs all the time; Kudu announces its end by a file, and this program looks for it
     #[arg(long)]
     continuous: bool,
-    /// A job that runs at these times: NCRONTAB, six fields with seconds first, in the app's zone; it ends when it has
+    /// A job that runs at these times, cron or rate, in UTC unless the app sets WEBSITE_TIME_ZONE; it ends when it has
     /// nothing to do
     #[arg(long, value_name = "SCHEDULE")]
     triggered: Option<String>,
@@ -58,9 +59,7 @@ impl WebJob {
         if !named {
             return Err(Error::Usage(format!("{:?} cannot name a WebJob: letters, digits, - and _", self.name)));
         }
-        if let Some(schedule) = &self.triggered {
-            check(schedule)?;
-        }
+        let schedule = self.triggered.as_deref().map(ncrontab).transpose()?;
         let program = match &self.program {
             Some(program) => program.clone(),
             None => this_program()?,
@@ -81,7 +80,7 @@ impl WebJob {
         let arguments = self.work()?;
         let unwritable = |error: String| Error::failed(format_args!("cannot write {}: {error}", self.output.display()));
         let target = File::create(&self.output).map_err(|error| unwritable(error.to_string()))?;
-        self.pack(target, &mut source, system, &arguments).map_err(|error| {
+        self.pack(target, &mut source, system, (schedule.as_deref(), &arguments)).map_err(|error| {
             // Half a zip would be taken for one.
             let _ = fs::remove_file(&self.output);
             unwritable(error.to_string())
@@ -116,13 +115,13 @@ impl WebJob {
         target: File,
         source: &mut File,
         system: System,
-        arguments: &str,
+        (schedule, arguments): (Option<&str>, &str),
     ) -> Result<(), Box<dyn std::error::Error>> {
         let folder = match self.continuous {
             true => format!("App_Data/jobs/continuous/{}", self.name),
             false => format!("App_Data/jobs/triggered/{}", self.name),
         };
-        let settings = match &self.triggered {
+        let settings = match schedule {
             Some(schedule) => json!({ "schedule": schedule }),
             // One engine for a file; a worker on queues may run everywhere.
             None => json!({ "is_singleton": true, "stopping_wait_time": STOPPING_WAIT_SECS }),
@@ -147,33 +146,10 @@ impl WebJob {
     }
 }
 
-/// Checks the form of an NCRONTAB expression: six fields of numbers, ranges, lists and steps (Azure Functions documentation,
-/// "NCRONTAB expressions").
-fn check(schedule: &str) -> Result<(), Error> {
-    const FIELDS: [(&str, u32, u32); 6] =
-        [("second", 0, 59), ("minute", 0, 59), ("hour", 0, 23), ("day", 1, 31), ("month", 1, 12), ("weekday", 0, 6)];
-    let wrong =
-        |why: String| Error::Usage(format!("{schedule:?} is not a schedule of a WebJob: {why}; one is '0 0 3 * * *'"));
-    let fields: Vec<_> = schedule.split_whitespace().collect();
-    if fields.len() != FIELDS.len() {
-        return Err(wrong(format!("it has {} fields, not six with the second first", fields.len())));
-    }
-    for (field, (name, least, most)) in fields.into_iter().zip(FIELDS) {
-        for part in field.split(',') {
-            let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
-            let number = |text: &str| text.parse::<u32>().ok().filter(|number| (least..=most).contains(number));
-            let fits = match range.split_once('-') {
-                _ if range == "*" => true,
-                Some((from, to)) => matches!((number(from), number(to)), (Some(from), Some(to)) if from <= to),
-                None => number(range).is_some(),
-            };
-            let steps = step.is_none_or(|step| step.parse::<u32>().is_ok_and(|step| step > 0));
-            if !fits || !steps {
-                return Err(wrong(format!("{part:?} is no {name} from {least} to {most}")));
-            }
-        }
-    }
-    Ok(())
+/// The notation of `settings.job` (Kudu, "WebJobs", section "Scheduling a triggered WebJob").
+fn ncrontab(schedule: &str) -> Result<String, Error> {
+    let schedule = Schedule::parse("webjob", schedule).and_then(|schedule| schedule.ncrontab());
+    schedule.map_err(|error| Error::Usage(error.to_string()))
 }
 
 #[cfg(test)]
@@ -181,12 +157,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn schedules_are_checked() {
-        for good in ["0 0 3 * * *", "0 */5 * * * *", "0 0 8-18/2 * * 1-5", "0,30 0 0 1,15 * *"] {
-            assert!(check(good).is_ok(), "{good}");
+    fn schedules_are_translated_or_refused() {
+        for (schedule, translated) in [("0 3 * * *", "0 0 3 * * *"), ("rate(5 minutes)", "0 */5 * * * *")] {
+            assert_eq!(ncrontab(schedule).unwrap(), translated);
         }
-        for bad in ["0 3 * * *", "0 0 24 * * *", "0 0 3 L * *", "0 0 3 * * 7", "0 */0 * * * *", "0 0 18-8 * * *", ""] {
-            assert!(check(bad).is_err(), "{bad}");
+        for (schedule, says) in
+            [("0 0 3 * * *", "seconds"), ("0 3 L * ? *", "the last day"), ("rate(7 minutes)", "divides"), ("", "")]
+        {
+            let refused = ncrontab(schedule).unwrap_err().to_string();
+            assert!(refused.contains(says), "{schedule}: {refused}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The records of an SQS event, each read by itself: nothing in one of them makes the others unreadable. What lies in a
+//! The records of an SQS event, each read by itself: nothing in one of them makes the others unreadable. What is in a
 //! record is JSON of any depth, and texts with half a surrogate pair: `serde_json` reads over both, and refuses them only
 //! where they become a value. So a record is taken as it came, and each of its fields too.
 

@@ -70,7 +70,7 @@ pub struct PollerSettings {
     /// How many jobs run at the same time where neither the queue nor its function says it. Default 256.
     pub jobs_at_once: usize,
     /// How long an empty receive waits: 0 to 20 seconds (Amazon SQS API Reference, ReceiveMessage). A drain waits for it, so
-    /// it should lie well below the time that the host leaves. Default 10 seconds.
+    /// it should be well below the time that the host leaves. Default 10 seconds.
     pub wait: Duration,
     /// How long after the death of this process its jobs run elsewhere; they are renewed at a third of it. 10 seconds to an
     /// hour. Default a minute.

@@ -1,7 +1,7 @@
 //! Corrections after the clock was set back.
 //!
 //! All moments in the file are from the machine's clock. Each transaction has one, and the file stores the latest. If
-//! the clock shows an earlier moment, it was set back; what was written under the wrong clock would then lie in the
+//! the clock shows an earlier moment, it was set back; what was written under the wrong clock would then be in the
 //! future: jobs would wait, and schedules would count as settled, for as long as the clock was ahead, which may be
 //! decades. So the first transaction under the corrected clock corrects the file, in whichever process. It reads all of
 //! `jobs` once. A million rows that it moves took 4.5 s on a busy machine.
@@ -46,7 +46,7 @@ const SET_RIGHT: &str = "UPDATE jobs SET \
     WHERE created_at > ?1 OR since > ?1 OR (visible_at > ?1 AND visible_at != ?4 \
       AND (state IN (1, 5) OR (state = 0 AND visible_at != due_at)))";
 
-const LETTERS: &str = "UPDATE dead_letters SET buried_at = min(?1, buried_at - ?2) WHERE buried_at > ?1";
+const DEAD_LETTERS: &str = "UPDATE dead_letters SET buried_at = min(?1, buried_at - ?2) WHERE buried_at > ?1";
 
 /// The latest moment in the file.
 pub(crate) fn latest(connection: &Connection) -> rusqlite::Result<i64> {
@@ -59,7 +59,7 @@ pub(crate) fn set_right(tx: &mut Transaction<'_>, latest: i64) -> rusqlite::Resu
     let floor: Option<i64> = tx.prepare(FLOOR)?.query_row([now], |row| row.get(0)).optional()?.flatten();
     let is_set = now >= UNSET_BEFORE;
     let jobs = tx.prepare(SET_RIGHT)?.execute(params![now, ahead, floor.unwrap_or(i64::MIN), HELD, is_set])?;
-    let dead_letters = if is_set { tx.prepare(LETTERS)?.execute([now, ahead])? } else { 0 };
+    let dead_letters = if is_set { tx.prepare(DEAD_LETTERS)?.execute([now, ahead])? } else { 0 };
     tracing::warn!(
         from = %time::moment(latest),
         to = %time::moment(now),

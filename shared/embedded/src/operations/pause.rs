@@ -26,14 +26,14 @@ pub(crate) fn pause(tx: &mut Transaction<'_>, queue: &str, paused: bool) -> rusq
 
 const VISIBLE: &str = "SELECT count(*) FROM jobs INDEXED BY jobs_ready \
     WHERE queue = ?1 AND visible_at IS NOT NULL AND visible_at >= ?2 AND visible_at <= ?3";
-const LETTERS: &str = "SELECT count(*) FROM dead_letters WHERE queue = ?1";
+const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letters WHERE queue = ?1";
 
 /// How all queues stand, by name. Walks over an entry of an index for each message.
 pub(crate) fn all(connection: &Connection, now: i64) -> rusqlite::Result<Vec<QueueStatus>> {
     let queue_jobs = catalog::queue_jobs(connection)?;
     let mut queues = connection.prepare_cached("SELECT id, name, fifo, paused FROM queues ORDER BY name")?;
     let mut visible = connection.prepare_cached(VISIBLE)?;
-    let mut letters = connection.prepare_cached(LETTERS)?;
+    let mut letters = connection.prepare_cached(DEAD_LETTERS)?;
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
     let mut all = Vec::new();
     let mut rows = queues.query([])?;

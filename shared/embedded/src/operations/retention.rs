@@ -14,11 +14,11 @@ pub(crate) const DEAD_LETTERS: Duration = Duration::from_secs(14 * 86_400);
 
 const DUE_RECORDS: &str = "SELECT seq, kind, state, id FROM jobs INDEXED BY jobs_purge \
     WHERE purge_at IS NOT NULL AND purge_at <= ?1 ORDER BY purge_at LIMIT ?2";
-const DUE_LETTERS: &str = "DELETE FROM dead_letters WHERE seq IN \
+const DUE_DEAD_LETTERS: &str = "DELETE FROM dead_letters WHERE seq IN \
     (SELECT seq FROM dead_letters WHERE buried_at <= ?1 ORDER BY buried_at LIMIT ?2)";
 const NEXT_RECORD: &str = "SELECT purge_at FROM jobs INDEXED BY jobs_purge \
     WHERE purge_at IS NOT NULL ORDER BY purge_at LIMIT 1";
-const NEXT_LETTER: &str = "SELECT buried_at FROM dead_letters ORDER BY buried_at LIMIT 1";
+const NEXT_DEAD_LETTER: &str = "SELECT buried_at FROM dead_letters ORDER BY buried_at LIMIT 1";
 
 /// Deletes at most `limit` expired records and as many dead letters. Returns their number. Deletes nothing right after
 /// the clock has jumped forward: it may be wrong, and deleted records do not come back when it is corrected.
@@ -50,13 +50,13 @@ pub(crate) fn purge(tx: &mut Transaction<'_>, limit: usize) -> rusqlite::Result<
         tx.remove_from_block(kind, block)?;
     }
     let dead_before = tx.now.saturating_sub_unsigned(u64::try_from(DEAD_LETTERS.as_nanos()).unwrap_or(u64::MAX));
-    let dead_letters = tx.prepare(DUE_LETTERS)?.execute(params![dead_before, most])?;
+    let dead_letters = tx.prepare(DUE_DEAD_LETTERS)?.execute(params![dead_before, most])?;
     Ok(due.len() + dead_letters)
 }
 
 /// When the next record or dead letter expires.
 pub(crate) fn next(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let first = |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).optional();
-    let dead_letter = first(NEXT_LETTER)?.map(|dead_since| time::after(dead_since, DEAD_LETTERS));
+    let dead_letter = first(NEXT_DEAD_LETTER)?.map(|dead_since| time::after(dead_since, DEAD_LETTERS));
     Ok(first(NEXT_RECORD)?.into_iter().chain(dead_letter).min())
 }

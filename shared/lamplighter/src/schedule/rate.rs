@@ -150,7 +150,7 @@ impl Rate {
     }
 }
 
-/// The second that a moment lies in, rounded down before 1970 as well.
+/// The second that contains a moment, rounded down before 1970 as well.
 pub(super) fn whole_second(moment: Timestamp) -> i64 {
     moment.as_second() - i64::from(moment.subsec_nanosecond() < 0)
 }

@@ -381,7 +381,7 @@ async fn fetch(payloads: Option<&dyn Payloads>, reference: &str, left: Duration)
             .unwrap_or_else(|_| Err(StoreError::unavailable("the bucket gave no answer in time"))),
         None => Err(StoreError::new(
             StoreErrorKind::Invalid,
-            format_args!("they lie at {reference:?}, and no bucket for large arguments is configured here"),
+            format_args!("they are at {reference:?}, and no bucket for large arguments is configured here"),
         )),
     }
 }

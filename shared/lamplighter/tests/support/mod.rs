@@ -271,12 +271,5 @@ pub fn act(id: &str, what: &str) -> Delivery {
 }
 
 pub fn delivery(message_id: &str, body: &str) -> Delivery {
-    Delivery {
-        queue: "test".into(),
-        message_id: message_id.into(),
-        receipt: format!("receipt-{message_id}"),
-        body: body.into(),
-        receive_count: 1,
-        group: None,
-    }
+    Delivery::new("test", message_id, format!("receipt-{message_id}"), body)
 }

@@ -3,7 +3,7 @@
 use lamplighter::{
     JobError, JobState, Options,
     backend::{DeadLetterReason, Decision},
-    host::{Delivery, MessageAction},
+    host::MessageAction,
     mins, secs,
 };
 use tokio::time::Instant;
@@ -31,7 +31,8 @@ async fn errors_are_retried_by_policy_until_attempts_are_used_up() {
     assert_eq!(attempts, [1, 2, 3]);
     let again = bench.process(vec![act("a", "error")], secs(30)).await.remove(0);
     assert_eq!(reason(&again), DeadLetterReason::Failed, "the message that was to be dead-lettered has come back");
-    let another = Delivery { message_id: "another".into(), ..act("a", "error") };
+    let mut another = act("a", "error");
+    another.message_id = "another".into();
     assert_eq!(bench.process(vec![another], secs(30)).await, [MessageAction::Ack], "it has ended");
     assert_eq!(bench.ran().len(), 3);
 }
@@ -62,14 +63,7 @@ async fn a_panic_fails_one_job() {
 async fn without_a_store_receives_are_attempts() {
     let bench = Bench::with(&env(), plain, Memory::stateless);
     let actions = bench
-        .process(
-            vec![
-                act("a", "ok fine"),
-                Delivery { receive_count: 2, ..act("b", "error") },
-                Delivery { receive_count: 3, ..act("c", "error") },
-            ],
-            secs(30),
-        )
+        .process(vec![act("a", "ok fine"), act("b", "error").received(2), act("c", "error").received(3)], secs(30))
         .await;
     assert_eq!(actions[..2], [MessageAction::Ack, MessageAction::Retry(secs(7))]);
     assert_eq!(reason(&actions[2]), DeadLetterReason::AttemptsExhausted);

@@ -110,5 +110,5 @@ pub(crate) fn error(action: &MessageAction) -> String {
 pub(crate) const AT_ONCE: MessageAction = MessageAction::Release(Some(Duration::ZERO));
 
 pub(crate) fn in_group(group: &str, delivery: Delivery) -> Delivery {
-    Delivery { group: Some(group.into()), ..delivery }
+    delivery.group(group)
 }

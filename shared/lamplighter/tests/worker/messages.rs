@@ -3,7 +3,7 @@
 use lamplighter::{
     JobState,
     backend::{Claim, DeadLetterReason, JobOwner},
-    host::{Delivery, MessageAction},
+    host::MessageAction,
     message::Trace,
     secs,
 };
@@ -37,7 +37,7 @@ async fn bad_bodies_are_dead_lettered_and_the_others_run() {
 async fn an_unknown_job_is_dead_lettered_at_the_sixth_receive() {
     let bench = Bench::new(&env(), plain);
     for receives in 1..=6 {
-        let unknown = Delivery { receive_count: receives, ..delivery("1", r#"{"job":"newer.job"}"#) };
+        let unknown = delivery("1", r#"{"job":"newer.job"}"#).received(receives);
         let action = bench.process(vec![unknown], secs(30)).await.remove(0);
         if receives <= 5 {
             assert_eq!(action, MessageAction::Release(Some(secs(30) * receives)));

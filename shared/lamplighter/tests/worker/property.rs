@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use lamplighter::{host::Delivery, secs};
+use lamplighter::secs;
 use proptest::prelude::*;
 use tokio::time::Instant;
 
@@ -54,8 +54,8 @@ proptest! {
                 .map(|(index, (what, id, group, receives))| {
                     let body = format!(r#"{{"job":"test.act","id":"j{id}","args":{{"what":"{what}"}}}}"#);
                     let body = if what == "{broken" { what.clone() } else { body };
-                    let group = (*group > 0).then(|| format!("g{group}").into());
-                    Delivery { receive_count: *receives, group, ..delivery(&index.to_string(), &body) }
+                    let delivery = delivery(&index.to_string(), &body).received(*receives);
+                    if *group > 0 { delivery.group(format!("g{group}")) } else { delivery }
                 })
                 .collect();
             let ids: HashSet<_> = batch.iter().map(|delivery| delivery.message_id.clone()).collect();

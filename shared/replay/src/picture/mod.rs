@@ -61,7 +61,7 @@ fn description(replay: &Replay, night: &Night) -> String {
     text
 }
 
-/// The lines of the hosts, from the top of the first one: a little room lies before ours.
+/// The lines of the hosts, from the top of the first one: with a little room before ours.
 fn line(index: usize, height: f64) -> f64 {
     let ours = hosts::ALL.iter().take(index + 1).any(|host| host.ours);
     index as f64 * height + if ours { 14.0 } else { 0.0 }

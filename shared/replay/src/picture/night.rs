@@ -129,7 +129,7 @@ fn draw_lane(svg: &mut Svg, lane: &Lane, scale: Scale, top: f64) {
     }
 }
 
-/// The row of each job, so that those that are there at the same time lie below each other.
+/// The row of each job, so that those that are there at the same time stand below each other.
 fn rows(lane: &Lane, scale: Scale) -> Vec<usize> {
     let mut free_at = [0; ROWS];
     let place = |job: &Shown| {

@@ -44,7 +44,7 @@ impl Cron {
             }
         });
         // First occurrences keep the order of local times, so all that is left to drop are those at or before
-        // `after`: the minute it lies in, or the rest of a repeated hour.
+        // `after`: the minute it is in, or the rest of a repeated hour.
         ticks.skip_while(move |tick| *tick <= after)
     }
 
