@@ -17,7 +17,7 @@ use std::{
 
 use aws_sdk_sqs::config::Credentials;
 use e2e_function::{LEDGER, Tick};
-use lamplighter::{backend::Operator, env::Env};
+use lamplighter::env::Env;
 use lamplighter_aws::{AwsBackend, AwsClients, Stack};
 use lamplighter_infra::{Deployment, Template};
 use lamplighter_tests::ministack::{MiniStack, PATIENCE, REGION, ROOT_KEY, eventually, package};
@@ -96,7 +96,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     operator.pause(QUEUE).await?;
     enqueue("worker").await?;
     let program = tokio::task::spawn_blocking(|| package::binary("e2e-worker")).await??;
-    let output = |name| stack.output(name).map(str::to_owned).ok_or("the stack lacks an output");
+    let output = |name| stack.output(name).map(str::to_owned);
     let mut start = Command::new(program);
     start.envs(aws.environment()).env("LAMPLIGHTER_QUEUES", output("Queues")?);
     let worker = Worker(start.env("LAMPLIGHTER_TABLE", output("Table")?).env(LEDGER, &ledger).spawn()?);

@@ -194,16 +194,16 @@ impl Sending<'_> {
 
     /// The job of one line.
     fn job(&self, check: &ArgumentCheck<'_>, number: u64, text: &str) -> Result<NewJob, String> {
-        let text = |error: Error| error.to_string();
+        let refusal = |error: Error| error.to_string();
         let (args, options) = if self.many.with_options {
             let mut full: Full<'_> = serde_json::from_str(text).map_err(|error| {
                 let what = "with --with-options, a line is an object with args, and id, delay, at and group";
                 format!("{what} ({})", crate::arguments::expectation(&error))
             })?;
             let args = full.args.take().map_or("{}", RawValue::get);
-            (check.check(args).map_err(text)?, Some(full))
+            (check.check(args).map_err(refusal)?, Some(full))
         } else {
-            (check.check(text).map_err(text)?, None)
+            (check.check(text).map_err(refusal)?, None)
         };
         let Definition { name, queue, .. } = *self.definition;
         let job = NewJob::raw(name, queue.name(), self.definition.options.tracking, args);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use lamplighter::Schedule;
+use lamplighter::schedule::Schedule;
 use serde_json::json;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
