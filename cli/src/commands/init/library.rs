@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_source_becomes_valid_toml() {
+    fn every_source_becomes_valid_toml() {
         let git = Library::Git { url: "https://example.com/a\"b".into(), rev: Some("abc".into()) };
         let value: Value = git.dependency("cli").parse().unwrap();
         let table = value.as_inline_table().unwrap();

@@ -44,7 +44,7 @@ enum What {
     Schedule(schedule::Schedule),
 }
 
-/// The last step of each.
+/// The options that all of them have.
 #[derive(Debug, Args)]
 struct Finish {
     /// Show the changes, and write nothing.

@@ -86,7 +86,7 @@ impl Schedule {
         show_next_runs(&scheduled)
     }
 
-    /// The job as the sources define it, and as this program knows it.
+    /// Returns the job as the sources define it and this program contains it.
     fn job<'a>(&self, catalog: &Catalog, survey: &'a Survey) -> Result<&'a JobThere, Error> {
         let Some(job) = survey.job(&self.job) else {
             // Suggests a similar name; the remaining jobs are the command's own.
