@@ -88,7 +88,7 @@ pub(super) fn conditions(deployment: &Deployment) -> Map {
     conditions.and(secrets::conditions(deployment)).and(workers::conditions(deployment))
 }
 
-/// All settings, without duplicates.
+/// Returns all settings, without duplicates.
 fn settings(deployment: &Deployment) -> Vec<&DeployedSetting> {
     let mut all: Vec<_> = deployment.consumers().flat_map(|function| &function.settings).collect();
     all.sort_by(|a, b| a.variable.cmp(&b.variable));
