@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn trying_again_ends() {
+    async fn retries_end() {
         let calls = RefCell::new(0);
         let answers = until_answered(1, async |_| {
             *calls.borrow_mut() += 1;
