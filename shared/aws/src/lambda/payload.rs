@@ -198,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_json_is_an_error(value in json()) {
+        fn every_json_payload_is_accepted(value in json()) {
             let value = serde_json::from_str::<serde_json::Value>(&value).unwrap();
             prop_assert!(serde_json::from_str::<Payload>(&value.to_string()).is_ok());
             let records = serde_json::json!({"Records": [value], "x": 1});
