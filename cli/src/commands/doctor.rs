@@ -20,7 +20,7 @@ use crate::{
 
 /// Compare a deployed stack with the definitions: what is missing, changed, switched off, forbidden or left behind.
 ///
-/// It only reads. It asks each function for the version of its code, which runs no job. Each finding says what it
+/// It only reads. It asks each function for a description of its code, which runs no job. Each finding says what it
 /// breaks and how to repair it. The exit code is 0 without findings, and 1 with any, even a warning.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {

@@ -76,7 +76,7 @@ struct Add {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Times {
-    /// By this cron expression: five fields as in Unix, or six as at AWS.
+    /// At the times of this cron expression: five fields as in Unix, or six as in AWS.
     #[arg(long, value_name = "EXPRESSION")]
     cron: Option<String>,
     /// At this interval: 90s, 5m, 12h; on AWS, whole minutes.

@@ -47,7 +47,8 @@ pub(crate) struct Work {
     /// The time that running jobs have to end after a request to stop
     #[arg(long, value_name = "TIME", default_value = "25s", value_parser = when::delay)]
     drain: Duration,
-    /// The time after which the platform kills this process, counted from its request to stop; the drain ends before that
+    /// The time after which the platform kills this process, counted from its request to stop; the drain ends before
+    /// that
     #[arg(long, value_name = "TIME", value_parser = when::delay)]
     killed_after: Option<Duration>,
     /// The time after the death of this process until its jobs run elsewhere, 10s to 1h; on a stack

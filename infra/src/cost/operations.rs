@@ -189,8 +189,8 @@ pub const MOVE_TEN: Operation = Operation::many(
         Some(sqs(1).reading(20).writing(10, 20)),
     ],
 );
-/// `maintenance` finds nothing to do, in a deployment with one queue: it reads the depths of the queue and of its dead-letter
-/// queue, the index of due jobs, and a part of the listing.
+/// `maintenance` finds nothing to do, in a deployment with one queue: it reads the depths of the queue and of its
+/// dead-letter queue, the index of due jobs, and a part of the listing.
 pub const LOOK_AFTER: Operation = Operation::many(
     "a round of maintenance that finds nothing, with one queue",
     0,

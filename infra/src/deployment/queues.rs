@@ -15,7 +15,7 @@ pub struct DeployedQueue {
     pub fifo: bool,
     /// The function that consumes it.
     pub function: String,
-    /// Where that function runs its jobs.
+    /// The host of its jobs.
     pub host: QueueHost,
     /// The jobs that it carries, by name.
     pub jobs: Vec<String>,

@@ -30,11 +30,12 @@ pub(super) struct Deployed {
     /// Schedules created at run time.
     pub(super) made: Vec<RunTimeSchedule>,
     pub(super) account: Account,
-    /// What could not be read, besides single resources: a label, and the reason.
+    /// Unreadable data besides single resources: a label, and the reason.
     pub(super) unreadable: Vec<(String, Unreadable)>,
 }
 
-/// AWS CloudFormation User Guide, "Detect unmanaged configuration changes to stacks and resources with drift detection".
+/// AWS CloudFormation User Guide, "Detect unmanaged configuration changes to stacks and resources with drift
+/// detection".
 const DRIFT_IS_DETECTED_IN: [&str; 4] =
     ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED"];
 
@@ -48,8 +49,8 @@ impl Deployed {
         resources: &[Resource],
     ) -> Result<Self, StoreError> {
         let mut deployed = Self::default();
-        // First: a function that is asked for the version of its code writes logs, which can create a deleted log group
-        // again.
+        // First: a function that is asked for a description of its code writes logs, which can create a deleted log
+        // group again.
         if DRIFT_IS_DETECTED_IN.contains(&&*stack.status) {
             let compared =
                 resources.iter().filter(|one| is_compared(&one.kind) && stack.resources.contains_key(&one.id));

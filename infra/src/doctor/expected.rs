@@ -147,8 +147,8 @@ fn subjects(deployment: &Deployment) -> BTreeMap<String, Subject> {
     all
 }
 
-/// Merges a function's properties with the global ones as SAM does (AWS SAM Developer Guide, "Globals section"): maps are
-/// merged; otherwise the function's own value is used.
+/// Merges a function's properties with the global ones as SAM does (AWS SAM Developer Guide, "Globals section"): maps
+/// are merged; otherwise the function's own value is used.
 fn merged(all: &Value, own: &Value) -> Value {
     match (all, own) {
         (Value::Object(all), Value::Object(own)) if !is_call(all) && !is_call(own) => {

@@ -1,7 +1,7 @@
 //! The doctor: compares a deployed stack with the definitions.
 //!
-//! Reading and comparing are separate. [`Expected::examine`] reads through a [`StackReader`]; the result is plain data, which
-//! is compared without any further call.
+//! Reading and comparing are separate. [`Expected::examine`] reads through a [`StackReader`]; the result is plain data,
+//! which is compared without any further call.
 
 mod compare;
 mod deployed;

@@ -1,4 +1,5 @@
-//! Workers: the permissions of a process that polls queues, and a service of Amazon ECS that runs it, behind a parameter.
+//! Workers: the permissions of a process that polls queues, and a service of Amazon ECS that runs it, behind a
+//! parameter.
 
 use super::{
     encryption, functions,

@@ -1,4 +1,4 @@
-//! Queue names and the queues on AWS behind them.
+//! Queue names, and their queues on AWS.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::partition::Partition;
 
-/// Queue names as definitions use them, and the queues on AWS behind them.
+/// Queue names as definitions use them, and their queues on AWS.
 ///
 /// The template sets the environment variable [`QueueMap::VARIABLE`] on every function, a JSON object:
 ///

@@ -18,10 +18,11 @@ pub const QUEUE_SERVICE_VARIABLE: &str = "LAMPLIGHTER_QUEUE_SERVICE";
 pub(crate) const MAX_BODY_BYTES: usize = 48 << 10;
 /// Room for the additions when a message is sent again: its id, its attempts and its receives.
 const ROOM: usize = 256;
-/// The largest message of a job in bytes, before base64: a little less than 48 KiB, so that it can always be sent again.
+/// The largest message of a job in bytes, before base64: a little less than 48 KiB, so that it can always be sent
+/// again.
 pub const MAX_MESSAGE_BYTES: usize = MAX_BODY_BYTES - ROOM;
-/// The longest delay of a message: it is hidden for that time, and 7 days are the longest visibility time-out (Azure Storage
-/// REST API, "Put Message").
+/// The longest delay of a message: it is hidden for that time, and 7 days are the longest visibility time-out (Azure
+/// Storage REST API, "Put Message").
 pub const MAX_DELAY: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The number of receives without success after which the Functions host moves a message to its poison queue: the

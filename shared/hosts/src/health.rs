@@ -16,8 +16,8 @@ use tokio::net::TcpListener;
 /// Answers health checks over HTTP, from its creation until the process ends.
 ///
 /// - `GET /live`: 200 while the loops of all sources turn, a drain included; 503 means that only a restart helps.
-/// - `GET /ready`: 200 while it takes messages; 503 before the first receive, while a queue cannot be reached, and while it
-///   drains.
+/// - `GET /ready`: 200 while it takes messages; 503 before the first receive, while a queue cannot be reached, and
+///   while it drains.
 ///
 /// Both answer with the status as JSON, without jobs' arguments, ids and errors.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use sd_notify::NotifyState;
 ///
 /// - `READY=1` when all sources reach their queues for the first time.
 /// - `WATCHDOG=1` while all of their loops turn, at half of `WatchdogSec`.
-/// - `STOPPING=1` when it drains, and `EXTEND_TIMEOUT_USEC` as long as jobs run, so that the drain's budget holds even where
-///   `TimeoutStopSec` is shorter.
+/// - `STOPPING=1` when it drains, and `EXTEND_TIMEOUT_USEC` as long as jobs run, so that the drain's budget holds even
+///   where `TimeoutStopSec` is shorter.
 #[derive(Debug)]
 pub struct Systemd {
     watchdog: Option<Duration>,

@@ -12,13 +12,14 @@ use lamplighter::{hours, mins, schedule::MISFIRE_GRACE, secs};
 pub mod iis {
     use super::*;
 
-    /// `processModel.idleTimeout`: a worker process ends when "no new requests are received and the worker process is not
-    /// processing requests" for this long. Threads of a library are no requests. (IIS configuration reference,
+    /// `processModel.idleTimeout`: a worker process ends when "no new requests are received and the worker process is
+    /// not processing requests" for this long. Threads of a library are no requests. (IIS configuration reference,
     /// "Process Model Settings for an Application Pool \<processModel\>".)
     pub const IDLE_TIMEOUT: Duration = mins(20);
-    /// `recycling.periodicRestart.time`: a worker process is replaced after this long (the same, "Periodic Restart Settings
-    /// for Application Pool Recycling \<periodicRestart\>"). Overlapped by default: `disallowOverlappingRotation` is `false`
-    /// ("Recycling Settings for an Application Pool \<recycling\>"), so the next process begins before the last has ended.
+    /// `recycling.periodicRestart.time`: a worker process is replaced after this long (the same, "Periodic Restart
+    /// Settings for Application Pool Recycling \<periodicRestart\>"). Overlapped by default:
+    /// `disallowOverlappingRotation` is `false` ("Recycling Settings for an Application Pool \<recycling\>"), so the
+    /// next process begins before the last has ended.
     pub const PERIODIC_RESTART: Duration = hours(29);
     /// `processModel.shutdownTimeLimit`: a worker process that has not ended by then is terminated (`<processModel>`).
     pub const SHUTDOWN_TIME_LIMIT: Duration = secs(90);
@@ -31,13 +32,14 @@ pub mod hangfire {
     /// Workers: `min(processors × 5, 20)` (`src/Hangfire.Core/BackgroundJobServerOptions.cs`), on the assumed four
     /// processors.
     pub const WORKER_COUNT: usize = 20;
-    /// `QueuePollInterval` is zero, which means long polling every 200 ms (`src/Hangfire.SqlServer/SqlServerStorageOptions.cs`;
-    /// `DefaultPollingDelayMs` in `SqlServerJobQueue.cs`).
+    /// `QueuePollInterval` is zero, which means long polling every 200 ms
+    /// (`src/Hangfire.SqlServer/SqlServerStorageOptions.cs`; `DefaultPollingDelayMs` in `SqlServerJobQueue.cs`).
     pub const QUEUE_POLL: Duration = Duration::from_millis(200);
     /// `SlidingInvisibilityTimeout`: a job whose worker has died is fetched again when it was last touched this long
     /// ago (`src/Hangfire.SqlServer/SqlServerStorageOptions.cs`; the query in `SqlServerJobQueue.cs`).
     pub const SLIDING_INVISIBILITY: Duration = mins(5);
-    /// A running job is touched each fifth of [`SLIDING_INVISIBILITY`] (`src/Hangfire.SqlServer/SqlServerTimeoutJob.cs`).
+    /// A running job is touched each fifth of [`SLIDING_INVISIBILITY`]
+    /// (`src/Hangfire.SqlServer/SqlServerTimeoutJob.cs`).
     pub const KEEP_ALIVE: Duration = Duration::from_secs(SLIDING_INVISIBILITY.as_secs() / 5);
     /// `SchedulePollingInterval`: a running server checks for delayed, retried and recurring jobs at this interval
     /// (`DefaultPollingDelay` in `src/Hangfire.Core/Server/DelayedJobScheduler.cs`; passed to `RecurringJobScheduler`
@@ -120,7 +122,8 @@ pub mod ours {
 pub mod site {
     use super::*;
 
-    /// Requests an hour on a working day, from each full hour on. A site of a company: busy by day, nearly silent by night.
+    /// Requests an hour on a working day, from each full hour on. A site of a company: busy by day, nearly silent by
+    /// night.
     pub const WORKING_DAY: [f64; 24] = [
         0.1, 0.1, 0.1, 0.1, 0.1, 0.3, 2.0, 12.0, 35.0, 55.0, 60.0, 55.0, 40.0, 50.0, 60.0, 55.0, 45.0, 25.0, 10.0, 4.0,
         2.5, 1.5, 0.6, 0.2,

@@ -166,7 +166,7 @@ async fn queues_have_the_settings_of_the_definitions() {
     }
 }
 
-/// Requests without TLS are refused, whatever their permissions; `by` is the request's protocol.
+/// Requests without TLS are refused, regardless of permissions; `by` is the request's protocol.
 #[tokio::test]
 async fn requests_without_tls_are_refused() {
     let (cloud, stack) = stack().await;

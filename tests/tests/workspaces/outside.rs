@@ -1,4 +1,5 @@
-//! The README's "In your own service": its code as three crates outside of this repository, which depend on it by paths.
+//! The README's "In your own service": its code as three crates outside of this repository, which depend on it by
+//! paths.
 
 use std::process::{Child, Command};
 

@@ -1,8 +1,8 @@
 //! `lamp new`: writes definitions, handlers, tests and the code that connects them, in the style of the workspace.
 //!
-//! It reads the sources ([`survey`]), checks the names ([`names`]) and plans all changes ([`changes`]) before it writes the
-//! first file. Rust is changed at places found in its syntax tree ([`rust`]); new files come from the templates in this
-//! folder.
+//! It reads the sources ([`survey`]), checks the names ([`names`]) and plans all changes ([`changes`]) before it writes
+//! the first file. Rust is changed at places found in its syntax tree ([`rust`]); new files come from the templates in
+//! this folder.
 
 pub(super) mod cargo;
 pub(super) mod changes;

@@ -55,7 +55,7 @@ pub(super) struct Schedule {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Times {
-    /// By this cron expression: five fields as in Unix, or six as at AWS.
+    /// At the times of this cron expression: five fields as in Unix, or six as in AWS.
     #[arg(long, value_name = "EXPRESSION")]
     cron: Option<String>,
     /// At this pace: '1 minute', '5 minutes', '12 hours', '7 days'.

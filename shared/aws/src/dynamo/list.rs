@@ -36,7 +36,7 @@ struct Shard {
     low: String,
     high: String,
     found: VecDeque<ListingKey>,
-    /// Where the next query continues; `None` at the end.
+    /// The place where the next query continues; `None` at the end.
     next: Option<Option<Attributes>>,
 }
 

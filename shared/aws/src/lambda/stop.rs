@@ -14,8 +14,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Names of internal extensions are unique within a function.
 const NAME: &str = "lamplighter-stop-notice";
-/// The time that a notice leaves: for running handlers, and for releasing the other jobs. The rest of the 500 ms is for the
-/// runtime, which sends the responses of the last invocations.
+/// The time that a notice leaves: for running handlers, and for releasing the other jobs. The rest of the 500 ms is for
+/// the runtime, which sends the responses of the last invocations.
 pub(super) const BUDGET: DrainBudget =
     DrainBudget { handlers: Duration::from_millis(250), hand_back: Duration::from_millis(150) };
 

@@ -40,7 +40,7 @@ pub(crate) enum Rejection {
 }
 
 impl Rejection {
-    /// As an error.
+    /// Converts it into an error.
     #[cfg(any(feature = "operator", feature = "poller"))]
     pub(crate) fn into_error(self) -> StoreError {
         match self {

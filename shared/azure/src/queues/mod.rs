@@ -25,10 +25,11 @@ use self::service::QueueService;
 pub use self::service::QueueServiceError;
 use crate::contract::QUEUE_SERVICE_VARIABLE;
 
-/// Sends jobs to Azure Storage queues. Cloning is cheap, and clones share one HTTP client, which is created at first use.
+/// Sends jobs to Azure Storage queues. Cloning is cheap, and clones share one HTTP client, which is created at first
+/// use.
 ///
-/// A job is one message: the JSON of the [message](lamplighter::message::Message), as base64, which the queue trigger of the
-/// Functions host expects. It never expires by itself.
+/// A job is one message: the JSON of the [message](lamplighter::message::Message), as base64, which the queue trigger
+/// of the Functions host expects. It never expires by itself.
 #[derive(Clone)]
 pub struct AzureQueues(Arc<Inner>);
 

@@ -36,7 +36,7 @@ use crate::{
 const MOST: usize = 4096;
 /// A read that is used up within this time was too small, one that lasts longer was too large.
 const LASTS: Duration = Duration::from_millis(50);
-/// The interval at which the queue is read from its beginning, for messages that became visible behind the cursor.
+/// The interval at which the queue is read from its beginning, for messages that became visible before the cursor.
 const FROM_START: Duration = Duration::from_millis(100);
 /// The longest wait for a message to become visible: the clock may be set, and a machine may sleep.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);

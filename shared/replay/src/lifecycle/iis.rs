@@ -15,8 +15,8 @@ pub(crate) enum KeepAwake {
     No,
     /// A monitor requests a page periodically.
     Ping(u64),
-    /// `startMode` `AlwaysRunning`, `preloadEnabled`, and no idle time-out, as Hangfire's documentation says ("Making ASP.NET
-    /// Application Always Running").
+    /// `startMode` `AlwaysRunning`, `preloadEnabled`, and no idle time-out, as Hangfire's documentation says ("Making
+    /// ASP.NET Application Always Running").
     AlwaysRunning,
 }
 
