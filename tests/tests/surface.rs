@@ -82,7 +82,7 @@ fn public_names_are_the_listed_ones() {
 }
 
 #[test]
-fn the_root_has_only_what_a_job_author_needs() {
+fn the_root_has_only_names_for_job_authors() {
     let all = names();
     let root = &all["lamplighter"];
     assert!(root.len() <= 42, "{} names at the root: {root:?}", root.len());

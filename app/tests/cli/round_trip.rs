@@ -171,7 +171,7 @@ impl Drop for Dev {
 }
 
 #[test]
-fn dev_runs_what_is_enqueued_and_stops_when_asked() {
+fn dev_runs_enqueued_jobs_and_stops_when_asked() {
     let place = Place::new();
     let mut dev = Dev(place.command(&["dev"]).stderr(Stdio::piped()).spawn().unwrap());
     let mut log = BufReader::new(dev.0.stderr.take().unwrap()).lines().map(Result::unwrap);

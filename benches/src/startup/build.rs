@@ -99,7 +99,7 @@ pub(super) async fn bootstrap(name: &str, progress: &(dyn Fn(&str) + Sync)) -> R
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_functions_of_this_deployment_are_what_cargo_builds_by_default() {
+    fn cargo_builds_the_functions_of_this_deployment_by_default() {
         let functions = super::default_binaries().unwrap();
         assert!(functions.iter().any(|name| name == "webhooks"), "{functions:?}");
         assert!(!functions.iter().any(|name| ["hello", "lamp-bench"].contains(&name.as_str())), "{functions:?}");

@@ -171,7 +171,7 @@ mod tests {
 
     /// The five cases of the guide's list for global secondary indexes.
     #[test]
-    fn an_index_costs_by_what_happens_to_its_entry() {
+    fn an_index_costs_by_the_change_of_its_entry() {
         let at = |key: Option<&str>, more: &str| {
             let mut item = item(json!({ "pk": { "S": "p" }, "sk": { "S": "#" }, "more": { "S": more } }));
             if let Some(key) = key {

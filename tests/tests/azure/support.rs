@@ -61,7 +61,7 @@ impl Deployment {
 
     /// Points the handler at an unavailable queue service.
     pub(crate) fn without_queue_service(mut self) -> Self {
-        // No service listens on this port.
+        // No service is known to use this port below 1024, so none listens.
         self.queue_service = "http://127.0.0.1:1/nobody?sig=none".into();
         self
     }
