@@ -78,7 +78,7 @@ struct When {
     /// up to April 2262); a moment in the past means now.
     #[arg(long, value_name = "MOMENT", value_parser = when::moment)]
     at: Option<Timestamp>,
-    /// The message group: keeps order on FIFO queues, is a tenant of fair queues on others.
+    /// The message group: keeps order on FIFO queues, and separates tenants on others.
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
 }

@@ -145,6 +145,7 @@ impl EngineBuilder {
     /// Starts the engine. It ends leases that a dead engine has left: their jobs run again immediately, and the
     /// attempts count as lost.
     ///
+    /// # Errors
     /// When functions, queues or schedules contradict each other, when an engine already runs on the file, or when the
     /// file cannot be written.
     pub async fn start(self) -> Result<Running, StartError> {
