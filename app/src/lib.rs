@@ -1,4 +1,4 @@
-//! The app of this repository: the one list of what a deployment consists of. Its binary is the command `lamp`.
+//! The app of this repository: the one list of its functions, jobs and schedules. Its binary is the command `lamp`.
 
 mod demo;
 
@@ -6,7 +6,7 @@ use lamplighter::App;
 
 pub use self::demo::OwnDemo;
 
-/// All functions, definitions and schedules.
+/// Returns all functions, definitions and schedules.
 #[must_use]
 pub fn app() -> App {
     App::new("lamplighter")

@@ -1,5 +1,5 @@
-//! What is committed beside the app is what follows from it: the template, and what `cargo lambda deploy` reads of the
-//! functions' manifests.
+//! The committed files beside the app are derived from it: the template, and the values in the functions' manifests
+//! that `cargo lambda deploy` reads.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::{path::Path, process::Command};
@@ -35,7 +35,7 @@ fn the_committed_files_for_azure_are_up_to_date() {
 }
 
 #[test]
-fn the_template_keeps_to_the_rules() {
+fn the_template_follows_the_rules() {
     let template = template(&app()).unwrap().to_json();
     assert_eq!(examine(&template, "2026-06-01T00:00:00Z".parse().unwrap()), Ok(()));
 }

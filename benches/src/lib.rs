@@ -1,4 +1,4 @@
-//! Where figures are made.
+//! Benchmarks.
 
 pub mod embedded;
 pub mod startup;

@@ -1,5 +1,5 @@
-//! A job's arguments: read from the command line, a file or standard input, and judged before anything is sent, as the
-//! worker will judge them.
+//! A job's arguments: read from the command line, a file or standard input, and checked as the worker will check them,
+//! before anything is sent.
 
 use std::{collections::BTreeMap, fmt, fs::File, io::Read, path::Path};
 
@@ -16,10 +16,10 @@ use crate::{
     error::{Error, nearest},
 };
 
-/// Problems that one message lists at most.
+/// The maximum number of problems in one message.
 const MAX_PROBLEMS: usize = 5;
 
-/// Takes the arguments as they were typed: JSON, `@FILE`, or `-` for standard input.
+/// Parses the arguments as typed: JSON, `@FILE`, or `-` for standard input.
 ///
 /// Fails when they cannot be read, are not JSON, or do not fit the job.
 pub(crate) fn take(definition: &Definition, typed: &str) -> Result<Box<RawValue>, Error> {
@@ -38,7 +38,7 @@ pub(crate) fn take(definition: &Definition, typed: &str) -> Result<Box<RawValue>
     ArgumentCheck::new(definition).check(&text)
 }
 
-/// Reads no more than could be sent anyway, and a byte to see that it was too much.
+/// Reads at most what a message can hold, and one byte more to detect that it is too much.
 fn read(source: impl Read, from: &str) -> Result<String, Error> {
     let mut bytes = Vec::new();
     let fail = |source| Error::Read { from: from.into(), source };
@@ -53,8 +53,8 @@ fn read(source: impl Read, from: &str) -> Result<String, Error> {
     String::from_utf8(bytes).map_err(|_| Error::Encoding { from: from.into(), what: "is no UTF-8", by })
 }
 
-/// Whether a text that begins so is in the encoding that JSON has. Others begin with a mark that says which they are, or
-/// have zeros where there is ASCII.
+/// Checks from the first bytes that a text is UTF-8, the encoding of JSON. Other encodings begin with a byte order
+/// mark, or have zeros where ASCII is expected.
 pub(crate) fn check_encoding(beginning: &[u8], from: &str) -> Result<(), Error> {
     let (what, by) = match beginning {
         [0xef, 0xbb, 0xbf, ..] => ("begins with a byte order mark (BOM)", "tail -c +4"),
@@ -65,39 +65,39 @@ pub(crate) fn check_encoding(beginning: &[u8], from: &str) -> Result<(), Error> 
     Err(Error::Encoding { from: from.into(), what, by })
 }
 
-/// Judges arguments of one job.
+/// Checks the arguments of one job.
 ///
-/// The job's own type decides, by which the worker reads them too. Its JSON Schema explains, and knows the limits that the
-/// handler holds them to.
+/// The job's own type decides, since the worker reads the arguments by it too. Its JSON Schema explains, and contains
+/// the limits that the handler enforces.
 pub(crate) struct ArgumentCheck<'a> {
     definition: &'a Definition,
     schema: Value,
-    /// With what is said about formats, and without: of those the type is the better judge.
+    /// With the schema's formats, and without them: the type is the better judge of formats.
     validators: Result<[Validator; 2], String>,
-    /// Where an argument is sensitive.
+    /// The places of sensitive arguments.
     redaction: Option<Redaction>,
 }
 
 impl<'a> ArgumentCheck<'a> {
-    /// For this job.
+    /// Creates the check for this job.
     pub(crate) fn new(definition: &'a Definition) -> Self {
         let schema = definition.schema().to_value();
         let build = |formats| jsonschema::options().should_validate_formats(formats).build(&schema);
         let validators = build(true).and_then(|with| Ok([with, build(false)?]));
-        // Only a hand-written JsonSchema implementation could bring this about.
+        // Only a hand-written JsonSchema implementation can cause this.
         let validators = validators.map_err(|error| format!("its JSON Schema is not valid ({error})"));
         Self { definition, schema, validators, redaction: definition.redaction() }
     }
 
-    /// The arguments as the sender wrote them, so that numbers and the order of fields stay.
+    /// Returns the arguments as the sender wrote them, so that numbers and the order of fields are kept.
     ///
-    /// Fails when they are not JSON, or do not fit the job.
+    /// Fails when they are not JSON or do not fit the job.
     pub(crate) fn check(&self, text: &str) -> Result<Box<RawValue>, Error> {
         let job = self.definition.name;
         check_encoding(text.as_bytes(), "the text")?;
         let text = text.trim_matches([' ', '\t', '\r', '\n']);
         let args = RawValue::from_string(text.to_owned()).map_err(|error| self.no_json(&error))?;
-        // As deep as it will stand in the message.
+        // As deeply nested as in the message.
         serde_json::from_str::<IgnoredAny>(&format!("[{text}]")).map_err(|error| self.no_json(&error))?;
         let refused = |problems| Err(Error::Arguments { job, problems });
         let Value::Object(fields) = read_leniently(&args) else {
@@ -106,7 +106,7 @@ impl<'a> ArgumentCheck<'a> {
         let problems = match self.definition.parse(text) {
             Err(error) => {
                 let (mut problems, expected) = (self.problems(&fields, None), expectation(&error));
-                // A schema sees one of two fields of a name.
+                // A schema sees only one of two fields with the same name.
                 if problems.is_empty() || expected.starts_with("duplicate field") {
                     problems.insert(0, expected);
                 }
@@ -129,11 +129,11 @@ impl<'a> ArgumentCheck<'a> {
         Error::Json { job: self.definition.name, reason: error.to_string(), example: example(&self.schema) }
     }
 
-    /// What keeps the fields from fitting the schema, each as half a sentence that names the field and no value. Where
-    /// they fit the type, only such problems are looked for as the type does not know.
+    /// Returns why the fields do not fit the schema: half a sentence each, which names the field and no value. Where
+    /// they fit the type, only problems that the type cannot detect are reported.
     fn problems(&self, fields: &Map<String, Value>, only: Option<fn(&ValidationErrorKind) -> bool>) -> Vec<String> {
         let fits_type = only.is_some();
-        // A type that takes no fields but its own has said so already.
+        // A type that rejects unknown fields has reported this already.
         let closed = self.schema.get("additionalProperties") == Some(&Value::Bool(false));
         let mut problems = if fits_type && closed { Vec::new() } else { unknown_fields(&self.schema, fields) };
         let [with_formats, without] = match &self.validators {
@@ -143,7 +143,7 @@ impl<'a> ArgumentCheck<'a> {
         let args = Value::Object(fields.clone());
         let validator = if fits_type { without } else { with_formats };
         for error in validator.iter_errors(&args) {
-            // Told above, with a guess at what was meant.
+            // Reported above, with a suggestion.
             let strange_field = matches!(error.kind(), ValidationErrorKind::AdditionalProperties { .. });
             if strange_field && error.instance_path().as_str().is_empty() {
                 continue;
@@ -158,7 +158,7 @@ impl<'a> ArgumentCheck<'a> {
         problems
     }
 
-    /// The way to a value, as far as it is made of names: the keys of a sensitive map are values.
+    /// Returns the path to a value as far as it consists of names: the keys of a sensitive map are values.
     fn shown(&self, pointer: &str) -> String {
         let steps: Vec<_> = pointer.trim_start_matches('/').split('/').collect();
         let visible = self.redaction.as_ref().map(|redaction| redaction.visible_steps(steps.iter().copied()));
@@ -166,7 +166,8 @@ impl<'a> ArgumentCheck<'a> {
     }
 }
 
-/// Whether a schema says by this what a Rust type cannot. A choice fails for a limit of what was chosen.
+/// Returns whether a Rust type cannot express this keyword of a schema. A choice fails for a limit of the chosen
+/// variant.
 fn is_limit(kind: &ValidationErrorKind) -> bool {
     use ValidationErrorKind as Kind;
     matches!(
@@ -188,7 +189,7 @@ fn is_limit(kind: &ValidationErrorKind) -> bool {
     )
 }
 
-/// What the type expects, without the value that it was given instead.
+/// Returns what the type expects, without the value that it got.
 pub(crate) fn expectation(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let (text, place) = match text.rsplit_once(" at line ") {
@@ -205,8 +206,8 @@ pub(crate) fn expectation(error: &serde_json::Error) -> String {
     }
 }
 
-/// JSON for a schema to look at. It holds what JSON can and serde_json's values cannot: a number too large for them is the
-/// largest, and half a character is none. Of a field that stands there twice, the second counts.
+/// Converts JSON for a schema, including what serde_json's values cannot hold: a number that is too large for them
+/// becomes the largest, and a lone surrogate is replaced. The second of two fields with the same name counts.
 fn read_leniently(raw: &RawValue) -> Value {
     let text = raw.get();
     if let Ok(value) = serde_json::from_str(text) {
@@ -227,13 +228,13 @@ fn read_leniently(raw: &RawValue) -> Value {
     }
 }
 
-/// A text in which half a character is replaced.
+/// A text in which lone surrogates are replaced.
 #[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Lenient(String);
 
 impl<'de> Deserialize<'de> for Lenient {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // As bytes, serde_json gives a text as it stands there.
+        // As bytes, serde_json returns a text unchanged.
         deserializer.deserialize_bytes(Bytes)
     }
 }
@@ -261,8 +262,8 @@ fn shortened(mut problems: Vec<String>) -> Vec<String> {
     problems
 }
 
-/// Fields that the job does not have. A job that ignores such fields does so for senders newer than itself; from a
-/// person at a keyboard they are a slip.
+/// Returns the fields that the job does not have. A job ignores such fields for the sake of newer senders; typed by a
+/// person, they are a mistake.
 fn unknown_fields(schema: &Value, fields: &Map<String, Value>) -> Vec<String> {
     let open = ["unevaluatedProperties", "patternProperties", "anyOf", "oneOf", "allOf", "$ref"];
     let takes_more = schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
@@ -284,7 +285,7 @@ fn unknown_fields(schema: &Value, fields: &Map<String, Value>) -> Vec<String> {
         .collect()
 }
 
-/// An object with the job's required fields, to be filled in.
+/// Returns an object with the job's required fields, to be filled in.
 fn example(schema: &Value) -> String {
     let required = schema.get("required").and_then(Value::as_array);
     let fields: Vec<_> = required.into_iter().flatten().map(|field| format!("{field}: …")).collect();
@@ -346,13 +347,13 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_passes() {
+    fn valid_arguments_pass() {
         assert_eq!(check(r#"{"number": 1}"#), "");
         assert_eq!(check(r#" {"number": 1, "note": null, "lines": [{"amount": 2}], "extra": [1e400, "\ud800"]} "#), "");
     }
 
     #[test]
-    fn a_wrong_field_is_named_and_no_value_told() {
+    fn a_wrong_field_is_named_without_its_value() {
         assert_eq!(check("{}"), "\"number\" is a required property");
         assert!(check(r#"{"number": "secret"}"#).starts_with("\"number\": value is not of type"));
         assert!(check(r#"{"number": 1, "lines": [{"amount": 300}]}"#).starts_with("\"lines.0.amount\": value"));
@@ -368,15 +369,15 @@ mod tests {
     }
 
     #[test]
-    fn what_the_type_does_not_take_is_refused_where_the_schema_would_take_it() {
+    fn arguments_that_only_the_schema_accepts_are_refused() {
         assert_eq!(check(r#"{"number": 16.0}"#), "expected u32 at line 1 column 15");
         assert!(check(r#"{"number": 5, "number": 6}"#).contains("duplicate field `number`"));
         assert!(check(r#"{"number": 1, "lines": [{"amount": 1e0}]}"#).contains("expected u8"));
     }
 
-    /// A limit is held against what the type takes, wherever it is hidden.
+    /// Limits are enforced even where the type accepts the value, at any depth.
     #[test]
-    fn a_limit_is_told_by_the_schema() {
+    fn limits_of_the_schema_are_enforced() {
         assert!(check(r#"{"number": 1, "weight": 10.5}"#).starts_with("\"weight\": value is greater than the maximum"));
         assert!(check(r#"{"number": 1, "weight": 10.5, "extra": 1e400}"#).contains("maximum"));
         assert!(check(r#"{"number": 1, "weight": 10.5, "weight": 5}"#).contains("duplicate field"));
@@ -389,9 +390,9 @@ mod tests {
         assert!(check(&format!(r#"{{"number": 1, "lines": [{lines}]}}"#)).ends_with("and 15 more"));
     }
 
-    /// Deeper than a message is read: it would be a dead letter.
+    /// A message with deeper nesting cannot be read, and would become a dead letter.
     #[test]
-    fn what_is_too_deep_for_a_message_is_refused() {
+    fn arguments_too_deep_for_a_message_are_refused() {
         let nested = |depth: usize| format!(r#"{{"number": 1, "extra": {}{}}}"#, "[".repeat(depth), "]".repeat(depth));
         for depth in 1..140 {
             let text = nested(depth);
@@ -410,13 +411,13 @@ mod tests {
     }
 
     #[test]
-    fn the_senders_text_is_passed_on_as_it_is() {
+    fn the_senders_text_is_passed_on_unchanged() {
         let args = take(&Definition::of::<Order>(), " {\"number\":  7} ").unwrap();
         assert_eq!(args.get(), "{\"number\":  7}");
     }
 
     #[test]
-    fn an_encoding_that_json_does_not_have_is_named_with_the_way_out_of_it() {
+    fn a_wrong_encoding_is_named_with_the_remedy() {
         let read = |bytes: &[u8]| super::read(bytes, "a.json").map_err(|error| error.to_string());
         assert_eq!(read(b"{}"), Ok("{}".into()));
         assert_eq!(read("\"\u{e4}\"".as_bytes()), Ok("\"\u{e4}\"".into()));

@@ -1,4 +1,4 @@
-//! What there is: an app's definitions, functions and schedules, and `lamp.ping` beside them.
+//! An app's definitions, functions and schedules, and `lamp.ping`.
 
 use lamplighter::{App, Definition, Function, Queue, ScheduledJob, Variables};
 
@@ -14,12 +14,12 @@ pub(crate) struct Catalog {
 }
 
 impl Catalog {
-    /// Of this app.
+    /// Creates the catalog of this app.
     pub(crate) fn new(app: App) -> Self {
         Self { app }
     }
 
-    /// The app, as it is deployed.
+    /// The app as it is deployed.
     pub(crate) fn app(&self) -> &App {
         &self.app
     }
@@ -32,7 +32,7 @@ impl Catalog {
         all
     }
 
-    /// The job of that name.
+    /// Returns the job of that name.
     pub(crate) fn definition(&self, name: &str) -> Result<Definition, Error> {
         let all = self.definitions();
         let near = nearest(name, all.iter().map(|definition| definition.name));
@@ -40,8 +40,8 @@ impl Catalog {
         found.ok_or_else(|| Error::UnknownJob { name: name.into(), near })
     }
 
-    /// Every function that runs on one machine, with settings from these variables. One for maintenance stays away: it
-    /// looks after AWS.
+    /// Returns every function that runs on one machine, with settings from these variables. The maintenance function is
+    /// left out: it maintains AWS resources.
     pub(crate) fn functions(&self, variables: &Variables) -> Vec<Function> {
         let deployed = self.app.functions(variables).into_iter().filter(|function| !function.spec().maintenance);
         deployed.chain([ping::function()]).collect()
@@ -60,12 +60,12 @@ impl Catalog {
         names
     }
 
-    /// The queue of that name.
+    /// Returns the queue of that name.
     pub(crate) fn queue(&self, name: &str) -> Option<Queue> {
         self.definitions().into_iter().map(|definition| definition.queue).find(|queue| queue.name() == name)
     }
 
-    /// Whether any job of that queue keeps a record. One that is not defined here may.
+    /// Returns whether any job of that queue keeps a record; one that is not defined here may.
     pub(crate) fn keeps_records(&self, queue: &str) -> bool {
         let all = self.definitions();
         let mut jobs = all.iter().filter(|definition| definition.queue.name() == queue).peekable();

@@ -13,10 +13,10 @@ use lamplighter_embedded::{OpenError, Settings, SqliteBackend};
 
 use crate::error::Error;
 
-/// The file of those who name none.
+/// The default file.
 const DEFAULT: &str = ".lamplighter/jobs.db";
 
-/// Which embedded file.
+/// The choice of the embedded file.
 #[derive(Debug, Args)]
 pub(crate) struct Database {
     /// The file that holds the jobs.
@@ -35,9 +35,10 @@ pub(crate) fn file() -> impl TypedValueParser<Value = PathBuf> {
     OsStringValueParser::new().try_map(|typed: OsString| named(&typed))
 }
 
-/// The file that somebody named. `~/` is their home, also where no shell has seen it: in a variable, or behind `=`.
+/// Returns the file that the user named. `~/` is the user's home, even where no shell has expanded it: in a variable,
+/// or after `=`.
 ///
-/// Fails for names that mean something else to SQLite, or to a shell.
+/// Fails for names with a special meaning to SQLite or a shell.
 pub(crate) fn named(typed: &OsStr) -> Result<PathBuf, String> {
     let text = typed.to_string_lossy();
     if text.is_empty() {
@@ -52,9 +53,9 @@ pub(crate) fn named(typed: &OsStr) -> Result<PathBuf, String> {
     at_home(Path::new(typed))
 }
 
-/// The path, where `~/` is the home of the user who runs the command.
+/// Returns the path, with `~/` as the home of the user who runs the command.
 ///
-/// Fails where that is not known, and for the homes of others.
+/// Fails if the home is unknown, and for the homes of other users.
 pub(crate) fn at_home(path: &Path) -> Result<PathBuf, String> {
     let mut parts = path.components();
     match parts.next().map(|first| first.as_os_str().to_string_lossy().into_owned()) {
@@ -81,28 +82,28 @@ impl Database {
         &self.file
     }
 
-    /// Whether it is the file that commands use by themselves.
+    /// Returns whether it is the default file.
     pub(crate) fn is_default(&self) -> bool {
         self.file == Path::new(DEFAULT)
     }
 
-    /// Opens the file, and makes it and its folder where they do not exist yet.
+    /// Opens the file; creates it and its folder if they do not exist.
     pub(crate) fn open_or_make(&self) -> Result<SqliteBackend, Error> {
         Ok(SqliteBackend::open(&self.file, Settings::default())?)
     }
 
-    /// Opens a file that is there, to change it.
+    /// Opens an existing file for changes.
     pub(crate) fn existing(&self) -> Result<SqliteBackend, Error> {
         self.check()?;
         self.open_or_make()
     }
 
-    /// Opens a file that is there, to look at it: one that may only be read as well. Looking at jobs never makes a file.
+    /// Opens an existing file for reading, even if it is read-only. Reading never creates a file.
     pub(crate) fn to_look_at(&self) -> Result<SqliteBackend, Error> {
         self.check()?;
         let opened = SqliteBackend::open(&self.file, Settings::default());
         match opened {
-            // Why it cannot be written says more than why it cannot even be read.
+            // The reason why it cannot be written is more helpful than the reason why it cannot even be read.
             Err(error @ OpenError::Unusable { .. }) => {
                 SqliteBackend::read_only(&self.file, Settings::default()).map_err(|_| error.into())
             }
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tilde_is_the_home_and_makes_no_folder_of_that_name() {
+    fn a_tilde_is_the_home_and_not_a_folder() {
         let home = std::env::home_dir().unwrap();
         assert_eq!(read("~/jobs.db"), Ok(home.join("jobs.db")));
         assert_eq!(read("~"), Ok(home.join("")));
@@ -138,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_refused_in_a_sentence() {
+    fn a_path_that_is_no_file_is_refused_with_a_reason() {
         assert!(read(":memory:").unwrap_err().contains("gone with the command"));
         assert!(read("file:jobs.db?mode=ro").unwrap_err().contains("URI"));
         assert!(read("").unwrap_err().contains("no file's name"));

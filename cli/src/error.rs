@@ -1,4 +1,4 @@
-//! What can go wrong at the command line: one sentence each, that says what, why, and what to do.
+//! Errors at the command line: one sentence each, which says what happened, why, and what to do.
 
 use std::{io, path::PathBuf, process::ExitCode};
 
@@ -9,7 +9,7 @@ use lamplighter::{
 };
 use lamplighter_embedded::{EngineError, OpenError};
 
-/// Why a command did not do what it was asked.
+/// The error of a command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// The command line asks for something that does not exist or does not fit.
@@ -53,7 +53,7 @@ pub(crate) enum Error {
     Scheduling(#[from] SchedulingError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// What was examined is not well; each finding has been printed.
+    /// The examination has findings; each has been printed.
     #[error("not all is well")]
     Unwell,
     /// Anything else that failed, in a sentence of its own.
@@ -61,14 +61,14 @@ pub(crate) enum Error {
     Failed(String),
     #[error("cannot write the output: {}", reason(.0))]
     Output(#[from] io::Error),
-    /// What was asked for is done all the same.
+    /// The command has done what it was asked for, but could not print its answer.
     #[error("{done}, but the answer cannot be written: {}", reason(.source))]
     Unanswered { done: String, source: io::Error },
 }
 
 impl Error {
-    /// Whether it has to be reported: not if each finding was reported already, nor if the reader of the output has closed
-    /// it (`lamp jobs | head`).
+    /// Returns whether it has to be reported: not if each finding was reported already, nor if the reader of the output
+    /// has closed it (`lamp jobs | head`).
     pub(crate) fn is_news(&self) -> bool {
         match self {
             Self::Output(source) => source.kind() != io::ErrorKind::BrokenPipe,
@@ -77,8 +77,8 @@ impl Error {
         }
     }
 
-    /// The process's exit code: 2 when the command line is to blame, 3 when an engine ended by itself, else 1; 0 when
-    /// the reader of the output has closed it.
+    /// Returns the process's exit code: 2 for a wrong command line, 3 when an engine ended by itself, 0 when the reader
+    /// of the output has closed it, otherwise 1.
     pub(crate) fn exit_code(&self) -> ExitCode {
         match self {
             Self::Output(source) | Self::Unanswered { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
@@ -107,8 +107,8 @@ impl Error {
         }
     }
 
-    /// The error of a command that has done what it was asked for: where it is the answer that cannot be written, the user who
-    /// asked must hear of it in another way.
+    /// Converts the error of a command that has done its work: if only the answer cannot be written, the user must
+    /// learn about the work in another way.
     pub(crate) fn after(self, done: impl std::fmt::Display) -> Self {
         match self {
             Self::Output(source) => Self::Unanswered { done: done.to_string(), source },
@@ -122,7 +122,7 @@ impl Error {
     }
 }
 
-/// An I/O error without its number, and without a capital in the middle of a sentence.
+/// Returns an I/O error without its number, and without a capital letter in the middle of a sentence.
 pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
@@ -134,7 +134,7 @@ fn did_you_mean(near: &Option<String>) -> String {
     near.as_ref().map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default()
 }
 
-/// The candidate that `typed` was probably meant to be.
+/// Returns the candidate that `typed` probably means.
 pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     candidates
         .into_iter()
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_of_the_finger_finds_its_name_and_nonsense_finds_none() {
+    fn a_typo_finds_the_nearest_name_and_nonsense_finds_none() {
         let names = ["invoices.send", "order.ship", "stock.count"];
         let near = |typed| nearest(typed, names);
         assert_eq!(near("invoices.snd").as_deref(), Some("invoices.send"));
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn io_reasons_read_like_the_rest_of_the_sentence() {
+    fn io_errors_fit_into_a_sentence() {
         let error = io::Error::from_raw_os_error(2);
         assert_eq!(reason(&error), "no such file or directory");
     }

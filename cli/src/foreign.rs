@@ -1,16 +1,16 @@
-//! Text that is not ours: arguments, errors, names of hosts, queues and schedules, whatever a sender or a receiver chose.
+//! Text from outside: arguments, errors, and names of hosts, queues and schedules, which a sender or a receiver chose.
 //!
-//! A terminal obeys some characters instead of showing them: an escape sequence can write into the clipboard, move the
-//! cursor or change the title, and invisible or direction-changing characters make a line read as what it is not. Shown
-//! to people, such characters become what they are called in Rust's source (`\u{1b}`, `\n`); in JSON, what JSON calls
-//! them, so that the value stays the same.
+//! A terminal interprets some characters instead of showing them: an escape sequence can write into the clipboard, move
+//! the cursor or change the title, and invisible or direction-changing characters make a line look like something else.
+//! In output for people, such characters are shown as escapes of Rust source (`\u{1b}`, `\n`); in JSON, as JSON
+//! escapes, so that the value stays the same.
 
 use std::{borrow::Cow, fmt::Write as _, io};
 
 use serde_json::ser::{CompactFormatter, Formatter};
 use unicode_general_category::{GeneralCategory, get_general_category};
 
-/// The text in one line, with nothing in it that a terminal would obey or hide.
+/// Returns the text in one line, without characters that a terminal interprets or hides.
 pub(crate) fn safe(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unsafe) {
         return Cow::Borrowed(text);
@@ -22,7 +22,7 @@ pub(crate) fn safe(text: &str) -> Cow<'_, str> {
             '\r' => shown.push_str("\\r"),
             '\t' => shown.push_str("\\t"),
             letter if is_unsafe(letter) => {
-                // Writing into a text does not fail.
+                // Writing into a `String` does not fail.
                 let _ = write!(shown, "\\u{{{:x}}}", u32::from(letter));
             }
             letter => shown.push(letter),
@@ -31,13 +31,13 @@ pub(crate) fn safe(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// [`safe`], line by line: for text that may have several.
+/// Applies [`safe`] line by line, for text of several lines.
 pub(crate) fn safe_lines(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
     text.lines().map(safe)
 }
 
-/// Whether a terminal obeys or hides the character: controls (C0, DEL, C1), format characters (directions, zero widths,
-/// tags), separators of lines and paragraphs, and letters and selectors that have no shape of their own.
+/// Returns whether a terminal interprets or hides the character: controls (C0, DEL, C1), format characters (directions,
+/// zero widths, tags), separators of lines and paragraphs, and letters and selectors without a visible shape.
 pub(crate) fn is_unsafe(letter: char) -> bool {
     if letter.is_ascii() {
         return letter.is_ascii_control();
@@ -46,12 +46,12 @@ pub(crate) fn is_unsafe(letter: char) -> bool {
     let invisible = ['\u{34f}', '\u{115f}', '\u{1160}', '\u{17b4}', '\u{17b5}', '\u{2800}', '\u{3164}', '\u{ffa0}'];
     matches!(get_general_category(letter), Control | Format | LineSeparator | ParagraphSeparator)
         || invisible.contains(&letter)
-        // Ignorable by definition, most of them not assigned yet.
+        // Default-ignorable code points, most of them not assigned yet.
         || matches!(letter, '\u{2065}' | '\u{fff0}'..='\u{fff8}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Writes JSON in one line in which such characters are escaped. What is no ASCII stands inside of texts only, also in JSON
-/// that a sender wrote, which is passed on as it came but for line breaks between its parts.
+/// Writes JSON in one line in which such characters are escaped. Non-ASCII characters occur only inside of strings,
+/// even in JSON from a sender, which is passed on unchanged except for line breaks between its parts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SafeJson;
 
@@ -102,7 +102,7 @@ mod tests {
                            \u{2028}\u{3164}\u{ad}\r\n\t\u{0}";
 
     #[test]
-    fn what_a_terminal_obeys_or_hides_is_shown() {
+    fn characters_that_a_terminal_interprets_or_hides_are_escaped() {
         let shown = safe(HOSTILE);
         assert!(!shown.chars().any(is_unsafe), "{shown:?}");
         assert!(shown.starts_with("\\u{1b}]52;c;cm0gLXJm\\u{7}\\u{9b}31m\\u{7f}\\u{202e}"), "{shown}");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_stays_as_it_is() {
+    fn ordinary_text_stays_unchanged() {
         for text in [
             "",
             "order-42",

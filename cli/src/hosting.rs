@@ -1,7 +1,7 @@
-//! Running a host in this process until a lifecycle ends it.
+//! Runs a host in this process until a lifecycle ends it.
 //!
-//! The lifecycle and the drain are polled outside of the threads that run handlers: handlers that block those, all of them
-//! even, keep nobody from stopping the host.
+//! The lifecycle and the drain are polled outside of the threads that run handlers, so the host can be stopped even if
+//! handlers block all of those threads.
 
 use lamplighter::host::{DrainBudget, Drained, Host, Lifecycle};
 use lamplighter_embedded::{EngineBuilder, SqliteBackend};
@@ -24,7 +24,7 @@ pub(crate) fn engine(
     let running = threads.block_on(engine.start()).map_err(Error::failed)?;
     started();
     let drained = control.block_on(running.run(lifecycle, budget));
-    // A thread that is blocked still would be waited for otherwise; its job has been asked to end, and has not.
+    // Otherwise this waits for blocked threads, whose jobs have been asked to end and have not.
     threads.shutdown_background();
     let drained = drained?;
     control.block_on(embedded.close())?;
@@ -78,7 +78,7 @@ mod tests {
         open: Arc<(Mutex<bool>, Condvar)>,
     }
 
-    /// As a handler should not.
+    /// Blocks its thread, as no handler should.
     async fn block(_: Block, _: Context, State(gate): State<Gate>) -> Result<(), JobError> {
         gate.entered.send(()).unwrap();
         let (open, opened) = &*gate.open;
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn handlers_that_block_every_thread_keep_nobody_from_stopping_it() {
+    fn it_can_be_stopped_while_handlers_block_every_thread() {
         let (entered, entering) = mpsc::channel();
         let gate = Gate { entered, open: Arc::default() };
         let embedded = SqliteBackend::memory(Env::system()).unwrap();
@@ -101,7 +101,7 @@ mod tests {
         let engine = Engine::builder(&embedded).function(function);
         let (ask, asked) = oneshot::channel();
         let waits = move || {
-            // Both threads are blocked now; what comes behind them does not begin.
+            // Both threads are blocked now; later jobs do not begin.
             for _ in 0..2 {
                 entering.recv().unwrap();
             }

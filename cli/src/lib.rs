@@ -1,7 +1,7 @@
-//! The command `lamp`, for any app: watch its jobs run, run it on one machine, enqueue jobs and look after them, derive its
-//! infrastructure and check what is deployed.
+//! The command `lamp` for any app: it shows jobs at work, runs them on one machine, enqueues and manages jobs, derives
+//! the infrastructure, and checks what is deployed.
 //!
-//! A program that is `lamp` for an app is this:
+//! A program that is `lamp` for an app:
 //!
 //! ```no_run
 //! use std::process::ExitCode;
@@ -13,7 +13,7 @@
 //! }
 //! ```
 
-// One file a command in `commands`; what they share is beside this file.
+// One file per command in `commands`; shared code is in the files of this folder.
 mod arguments;
 mod catalog;
 mod commands;
@@ -57,12 +57,12 @@ pub struct Lamp {
 }
 
 impl Lamp {
-    /// For this app. `lamp demo` shows its [examples](App::example).
+    /// Creates the command for this app. `lamp demo` shows its [examples](App::example).
     pub fn new(app: App) -> Self {
         Self { app, demo: None }
     }
 
-    /// With a `lamp demo` of its own.
+    /// Sets a `lamp demo` of its own.
     pub fn demo(mut self, demo: impl Demo + 'static) -> Self {
         self.demo = Some(Box::new(demo));
         self
@@ -83,11 +83,11 @@ impl Lamp {
 
 /// Background jobs for Rust that their host knows about.
 ///
-/// Begin with `lamp demo`. To work with jobs of your own, start `lamp dev` in one terminal, and enqueue from another.
+/// Begin with `lamp demo`. To work with your own jobs, start `lamp dev` in one terminal, and enqueue from another.
 ///
-/// Commands that list write JSON lines with --json: one object a line, with field names that stay.
+/// Commands that list write JSON lines with --json: one object per line, with stable field names.
 ///
-/// Exit codes: 0 all went well, 1 something failed, 2 the command line is to blame, 3 an engine ended by itself.
+/// Exit codes: 0 success, 1 a failure, 2 a wrong command line, 3 an engine ended by itself.
 #[derive(Debug, Parser)]
 #[command(name = "lamp", version, max_term_width = 100, arg_required_else_help = true)]
 struct Arguments {
@@ -95,13 +95,13 @@ struct Arguments {
     command: Command,
 }
 
-/// What is wrong with the command line, or its help. An error quotes what was typed, which a script may have got from
-/// elsewhere, and lays it out: so it is made of what may be shown.
+/// Prints the error of a command line, or its help. An error quotes the input, which a script may have got from
+/// elsewhere, so unsafe characters are replaced before it is formatted.
 fn refused(error: &clap::Error) -> ExitCode {
     let shown = env::args_os().map(|typed| safe(&typed.to_string_lossy()).into_owned());
     match Arguments::try_parse_from(shown) {
         Err(same) => same.exit(),
-        // What was typed was wrong for just that which is shown in another way.
+        // Only the unsafe characters made the command line wrong: print the original error, with them escaped.
         Ok(_) => safe_lines(&error.render().to_string()).for_each(|line| output::complain(&line)),
     }
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))

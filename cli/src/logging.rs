@@ -1,4 +1,4 @@
-//! The log: one line an event, on standard error.
+//! The log: one line per event, on standard error.
 
 use std::{env, fmt};
 
@@ -18,20 +18,20 @@ use crate::{
     foreign::safe,
 };
 
-/// The variable that says how much is logged.
+/// The variable that sets the log level.
 const VARIABLE: &str = "LAMPLIGHTER_LOG";
-/// The filter of those who set none.
+/// The default filter.
 const USUAL: &str = "info";
-/// The levels that there are.
+/// All levels.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Begins to log.
+/// Starts logging.
 ///
-/// Fails when the variable names a level that there is not: it would say nothing at all then.
+/// Fails when the variable names an unknown level: nothing would be logged then.
 pub(crate) fn start() -> Result<(), Error> {
     let filter = filter(&env::var(VARIABLE).unwrap_or_default())?;
     let coloured = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    // Refused only where somebody logs already.
+    // Fails only if a logger is set already.
     let _ = tracing_subscriber::fmt()
         .fmt_fields(format::debug_fn(field).delimited(" "))
         .with_env_filter(filter)
@@ -39,14 +39,14 @@ pub(crate) fn start() -> Result<(), Error> {
         .with_target(false)
         .with_ansi(coloured)
         .with_timer(ToTheMillisecond)
-        // A terminal that is gone is no reason to panic, and there is nowhere else to say so.
+        // A closed terminal is no reason to panic, and there is nowhere else to report it.
         .log_internal_errors(false)
         .try_init();
     Ok(())
 }
 
-/// A level, or `TARGET=LEVEL` for parts of the program, several with commas between them. To the library, a word that is
-/// no level is a target that nothing has.
+/// Parses a level, or `TARGET=LEVEL` for parts of the program, separated by commas. The library would take a word that
+/// is no level for a target, which matches nothing.
 fn filter(text: &str) -> Result<EnvFilter, Error> {
     let wrong = |part: &str| {
         let near = nearest(&part.to_ascii_lowercase(), LEVELS).map(|near| format!(", did you mean {near}?"));
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_that_is_no_level_is_answered_with_those_that_are() {
+    fn an_unknown_level_is_refused_with_the_known_ones() {
         for good in
             ["", " ", "warn", "DEBUG", "off", "3", "lamplighter=debug,info", "info,hyper=off", "[job{id=a}]=trace,info"]
         {
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_logged_of_others_is_no_command_to_the_terminal() {
+    fn logged_values_contain_no_terminal_commands() {
         let kept = Kept::default();
         let writer = kept.clone();
         let subscriber = tracing_subscriber::fmt()

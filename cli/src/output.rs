@@ -1,5 +1,5 @@
-//! What the command writes: text and tables for people, JSON lines for scripts. Colours only where a terminal shows
-//! them and `NO_COLOR` does not forbid it: everything goes through `anstream`, which takes them out elsewhere.
+//! The command's output: text and tables for people, JSON lines for scripts. Colours appear only where a terminal shows
+//! them and `NO_COLOR` does not forbid them: all output goes through `anstream`, which removes them elsewhere.
 
 use std::{
     fmt::Display,
@@ -17,20 +17,20 @@ use crate::{
     foreign::{SafeJson, safe},
 };
 
-/// What matters most in a line.
+/// The most important part of a line.
 pub(crate) const STRONG: Style = Style::new().bold();
-/// What matters least.
+/// The least important part of a line.
 pub(crate) const FAINT: Style = Style::new().dimmed();
-/// All went well.
+/// Success.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
-/// Something went wrong.
+/// Failure.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
-/// Something to look at.
+/// A warning.
 pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
 /// Names and addresses to copy.
 pub(crate) const NAME: Style = AnsiColor::Cyan.on_default();
 
-/// Lets `write` write to standard output, and sees to it that everything gets there.
+/// Passes standard output to `write`, and flushes it.
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
     let mut out = BufWriter::new(anstream::stdout().lock());
     write(&mut out)?;
@@ -61,22 +61,22 @@ pub(crate) fn report(error: &Error) -> ExitCode {
     error.exit_code()
 }
 
-/// Reports an error on standard error. One that cannot be written has nowhere to go.
+/// Prints an error on standard error. If that fails, there is nowhere else to report it.
 pub(crate) fn error(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{BAD}error:{BAD:#} {}", safe(text));
 }
 
-/// Writes a line of a longer complaint to standard error.
+/// Writes one line of a longer error to standard error.
 pub(crate) fn complain(line: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{}", safe(line));
 }
 
-/// Says something on standard error that is not part of the output.
+/// Prints a remark that is not part of the output on standard error.
 pub(crate) fn hint(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{FAINT}{}{FAINT:#}", safe(text));
 }
 
-/// A table as all commands show it. Where standard output is a terminal it keeps to its width.
+/// Creates a table in the style of all commands. On a terminal it keeps to its width.
 pub(crate) fn table(headers: &[&str]) -> Table {
     let mut table = Table::new();
     // Without lines, a row is easy to copy, grep and cut.
@@ -92,7 +92,7 @@ pub(crate) fn table(headers: &[&str]) -> Table {
     table
 }
 
-/// A table's cell, of one line.
+/// Creates a table's cell, of one line.
 pub(crate) fn cell(content: impl Display) -> Cell {
     Cell::new(safe(&content.to_string()))
 }
@@ -104,7 +104,7 @@ pub(crate) fn keep_whole(table: &mut Table, column: usize) {
     }
 }
 
-/// A state in its colour.
+/// Creates a cell with a state in its colour.
 pub(crate) fn state_cell(state: JobState) -> Cell {
     Cell::new(state).fg(match state {
         JobState::Succeeded => Color::Green,
@@ -115,7 +115,7 @@ pub(crate) fn state_cell(state: JobState) -> Cell {
     })
 }
 
-/// A state's colour in running text.
+/// Returns a state's colour in running text.
 pub(crate) fn state_style(state: JobState) -> Style {
     match state {
         JobState::Succeeded => GOOD,
@@ -126,12 +126,12 @@ pub(crate) fn state_style(state: JobState) -> Style {
     }
 }
 
-/// How this command is called here: through cargo in the repository, or by itself.
+/// Returns how this command is called here: through cargo in the repository, or by its name.
 pub(crate) fn invocation() -> &'static str {
     if std::env::var_os("CARGO").is_some() { "cargo lamp" } else { "lamp" }
 }
 
-/// Text in one line of at most `max` characters.
+/// Returns text in one line of at most `max` characters.
 pub(crate) fn one_line(text: &str, max: usize) -> String {
     let flat = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let flat = safe(&flat);

@@ -1,5 +1,5 @@
-//! `lamp.ping`: a job that touches nothing, to try queues, delays and retries with. It exists in `lamp dev` and in
-//! the embedded file only; nothing of it is deployed.
+//! `lamp.ping`: a job without side effects, to try queues, delays and retries. It exists only in `lamp dev` and in the
+//! embedded file, and is never deployed.
 
 use std::time::Duration;
 
@@ -7,21 +7,21 @@ use lamplighter::{Context, Definition, Function, Job, JobError, Options, Queue, 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The longest that it takes, in milliseconds: well below its timeout.
+/// The longest duration, in milliseconds: well below the job's timeout.
 const LONGEST_MS: u64 = 1000;
 
-/// Does nothing for a while, and fails as often as it is told to.
+/// Does nothing for a while, and fails as many times as its arguments say.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Ping {
-    /// How long it takes, in milliseconds: 0 to 1000.
+    /// The duration in milliseconds: 0 to 1000.
     #[schemars(range(max = LONGEST_MS))]
     sleep_ms: u64,
-    /// How many attempts fail before one succeeds.
+    /// The number of attempts that fail before one succeeds.
     failures: u32,
 }
 
-/// What `lamp.ping` answers.
+/// The output of `lamp.ping`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Pong {
     attempt: u32,

@@ -1,4 +1,4 @@
-//! Where commands do their work: in the embedded file, or on a deployed stack.
+//! The place that commands work on: the embedded file, or a deployed stack.
 
 use std::{env, fmt, path::PathBuf, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::{
 const FILE: &str = "LAMPLIGHTER_DB";
 pub(crate) const STACK: &str = "LAMPLIGHTER_STACK";
 
-/// The embedded file, or a deployed stack. What the command line says goes before the environment.
+/// The embedded file, or a deployed stack. The command line overrides the environment.
 #[derive(Debug, Args)]
 pub(crate) struct Place {
     /// The file that holds the jobs [env: LAMPLIGHTER_DB=] [default: .lamplighter/jobs.db]
@@ -31,7 +31,7 @@ pub(crate) struct Place {
     stack: Option<String>,
 }
 
-/// What a command works on, opened.
+/// The opened place that a command works on.
 pub(crate) struct Target {
     pub(crate) operator: Arc<dyn Operator>,
     backend: Backend,
@@ -39,7 +39,7 @@ pub(crate) struct Target {
     name: Name,
 }
 
-/// What names a target.
+/// The name of a target.
 enum Name {
     File(PathBuf),
     Stack(String),
@@ -50,11 +50,11 @@ enum Choice {
     Stack(String),
 }
 
-/// Where a worker does its work.
+/// The place of a worker.
 pub(crate) enum Chosen {
     File(Database),
     Stack(String),
-    /// The deployment that the environment describes, as it does for a Lambda function.
+    /// The deployment that the environment describes, as for a Lambda function.
     Deployment,
 }
 
@@ -77,8 +77,8 @@ impl Place {
         }
     }
 
-    /// Where a worker does its work: what the command line says, and otherwise the deployment that the environment
-    /// describes, if it does.
+    /// Returns the place of a worker: from the command line, or else the deployment that the environment describes, if
+    /// any.
     pub(crate) fn chosen(&self) -> Result<Chosen, Error> {
         let is_described = env::var_os(QueueMap::VARIABLE).is_some_and(|map| !map.is_empty());
         if self.file.is_none() && self.stack.is_none() && is_described {
@@ -90,28 +90,28 @@ impl Place {
         })
     }
 
-    /// Whether this is a file that has not been made yet.
+    /// Returns whether it is a file that does not exist yet.
     pub(crate) fn is_to_be_made(&self) -> Result<bool, Error> {
         Ok(matches!(self.choose()?, Choice::File(database) if !database.path().exists()))
     }
 
-    /// Opens a file that is there, or reads the stack, to change something.
+    /// Opens an existing file, or reads the stack, for changes.
     pub(crate) async fn open(&self) -> Result<Target, Error> {
         self.choose()?.open(Database::existing).await
     }
 
-    /// As [`open`](Self::open), to look at it: a file may then be one that cannot be written.
+    /// Like [`open`](Self::open), but for reading: a file may be read-only.
     pub(crate) async fn look(&self) -> Result<Target, Error> {
         self.choose()?.open(Database::to_look_at).await
     }
 
-    /// As [`open`](Self::open), but a file that is not there is made.
+    /// Like [`open`](Self::open), but creates the file if it does not exist.
     pub(crate) async fn open_or_make(&self) -> Result<Target, Error> {
         self.choose()?.open(Database::open_or_make).await
     }
 
-    /// As [`open`](Self::open), where there must be a queue of that name. A file then knows it, even if no job has been
-    /// enqueued there yet.
+    /// Like [`open`](Self::open), but fails without a queue of that name. A file then contains the queue, even if no
+    /// job has been enqueued there yet.
     pub(crate) async fn open_with_queue(&self, catalog: &Catalog, name: &str) -> Result<Target, Error> {
         let target = self.open().await?;
         target.check_queue(catalog, name).await?;
@@ -144,7 +144,7 @@ impl Choice {
 }
 
 impl Name {
-    /// The option that chooses it.
+    /// Returns the option that chooses it.
     fn option(&self) -> String {
         match self {
             Self::File(path) => format!("--db {}", path.display()),
@@ -163,28 +163,31 @@ impl fmt::Display for Name {
 }
 
 impl Target {
-    /// Whether a queue of that name is known here; where queues appear with their first job, the definitions may have more.
+    /// Returns whether a queue of that name exists here; where queues are created with their first job, the definitions
+    /// may contain more.
     pub(crate) async fn has_queue(&self, name: &str) -> Result<bool, Error> {
         Ok(self.operator.known_names().await?.has_queue(name))
     }
 
-    /// Whether its queues come with a deployment, so that there are no others.
+    /// Returns whether its queues come with a deployment, so that there are no others.
     pub(crate) async fn is_deployed(&self) -> Result<bool, Error> {
         Ok(self.operator.known_names().await?.queue_origin == QueueOrigin::Deployed)
     }
 
-    /// Checks that jobs can be enqueued on the queue of that definition. Where queues appear with their first job, they can.
+    /// Checks that jobs can be enqueued on the queue of that definition. They can where queues are created with their
+    /// first job.
     pub(crate) async fn check_destination(&self, definition: &Definition) -> Result<(), Error> {
         let queue = definition.queue.name();
         self.check_queue_among(&[queue], queue).await
     }
 
-    /// Checks that there is a queue of that name: here, or where queues appear with their first job, in the definitions.
+    /// Checks that a queue of that name exists: here, or in the definitions where queues are created with their first
+    /// job.
     pub(crate) async fn check_queue(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
         self.check_queue_among(&catalog.queues(), name).await
     }
 
-    /// Checks that there is a queue of that name: here, or where queues appear with their first job, among the defined.
+    /// Checks that a queue of that name exists: here, or in `defined` where queues are created with their first job.
     async fn check_queue_among(&self, defined: &[&str], name: &str) -> Result<(), Error> {
         let KnownNames { queues: known, queue_origin, .. } = self.operator.known_names().await?;
         let mut all: Vec<_> = known.iter().map(String::as_str).collect();
@@ -201,7 +204,7 @@ impl Target {
         })
     }
 
-    /// As [`check_queue`](Self::check_queue), for a look at records: a queue that is no more may have left some.
+    /// Like [`check_queue`](Self::check_queue), but for records: a queue that no longer exists may have left some.
     pub(crate) async fn check_queue_of_records(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
         let checked = self.check_queue(catalog, name).await;
         if checked.is_err() && self.has_records(ListQuery { queue: Some(name.into()), ..ListQuery::default() }).await? {
@@ -232,22 +235,22 @@ impl Target {
         Ok(!self.records()?.list(&ListQuery { limit: 1, ..query }).await?.records.is_empty())
     }
 
-    /// A client, to enqueue jobs.
+    /// Returns a client, to enqueue jobs.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.backend.clone(), self.env.clone())
     }
 
-    /// Whether a queue is known to be paused: a user who may enqueue need not be allowed to look.
+    /// Returns whether a queue is known to be paused: a user who may enqueue is not always allowed to read that.
     pub(crate) async fn is_paused(&self, queue: &str) -> bool {
         self.operator.consumer(queue).await.is_ok_and(|consumer| consumer.state == ConsumerState::Paused)
     }
 
-    /// Whether it is known here how schedules stand.
+    /// Returns whether the states of schedules are stored here.
     pub(crate) fn keeps_schedules(&self) -> bool {
         self.backend.schedules.is_some()
     }
 
-    /// A client of a place that keeps records.
+    /// Returns a client if records are kept here.
     pub(crate) fn records(&self) -> Result<Client, Error> {
         if self.backend.store.is_some() {
             return Ok(self.client());
@@ -259,12 +262,12 @@ impl Target {
         )))
     }
 
-    /// The record of one job, which must be there.
+    /// Returns the record of one job, which must exist.
     pub(crate) async fn record(&self, client: &Client, id: &JobId) -> Result<Record, Error> {
         client.get(id).await?.ok_or_else(|| self.no_job(id))
     }
 
-    /// There is no such job here.
+    /// Returns the error for a job that does not exist here.
     pub(crate) fn no_job(&self, id: &JobId) -> Error {
         Error::NoJob { id: id.clone(), place: self.name.to_string() }
     }

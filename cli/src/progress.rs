@@ -1,10 +1,10 @@
-//! A bar that shows how far a long command has come, on a terminal only.
+//! A progress bar for long commands, on a terminal only.
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A bar for so many of something, which `verb` says is done to them.
+/// Creates a bar for a number of items; `verb` says what is done to them.
 pub(crate) fn bar(verb: &str, of: u64) -> ProgressBar {
-    // On standard error, and nowhere when that is no terminal.
+    // On standard error; hidden if that is not a terminal.
     let bar = ProgressBar::new(of);
     let template = "{msg} {bar:24.cyan/dim} {human_pos} of {human_len}  {per_sec}  {eta}";
     if let Ok(style) = ProgressStyle::with_template(template) {
@@ -14,7 +14,7 @@ pub(crate) fn bar(verb: &str, of: u64) -> ProgressBar {
     bar
 }
 
-/// A bar over so many bytes of a file, or over those that come, where it is not known how many that will be.
+/// Creates a bar for the bytes of a file, or a counter of bytes where the total is unknown.
 pub(crate) fn bytes(verb: &str, of: Option<u64>) -> ProgressBar {
     let (bar, template) = match of {
         Some(of) => (ProgressBar::new(of), "{msg} {bar:24.cyan/dim} {bytes} of {total_bytes}  {eta}"),

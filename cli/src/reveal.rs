@@ -1,4 +1,4 @@
-//! Sensitive arguments: hidden, unless somebody asks to see them.
+//! Sensitive arguments: hidden, unless the user asks for them.
 
 use clap::Args;
 use lamplighter::{Record, redaction::Redactions};
@@ -8,13 +8,13 @@ use crate::catalog::Catalog;
 /// Whether they are shown.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Reveal {
-    /// Show sensitive arguments too, and those of jobs that this command does not know.
+    /// Show sensitive arguments too, and those of jobs that are not defined here.
     #[arg(long)]
     reveal: bool,
 }
 
 impl Reveal {
-    /// How records and messages of these jobs are shown.
+    /// Returns how records and messages of these jobs are shown.
     pub(crate) fn of(self, catalog: &Catalog) -> Shown {
         Shown((!self.reveal).then(|| Redactions::of(&catalog.definitions())))
     }
@@ -25,7 +25,7 @@ impl Reveal {
 pub(crate) struct Shown(Option<Redactions>);
 
 impl Shown {
-    /// A record as it is shown.
+    /// Returns a record as it is shown.
     pub(crate) fn record(&self, record: Record) -> Record {
         match &self.0 {
             Some(redactions) => redactions.record(record),
@@ -33,7 +33,7 @@ impl Shown {
         }
     }
 
-    /// Leaves in a dead letter what is shown of it.
+    /// Removes from a dead letter what is not shown.
     pub(crate) fn dead_letter(&self, error: &mut String, body: &mut String) {
         if let Some(redactions) = &self.0 {
             *error = redactions.error(body, error).into_owned();

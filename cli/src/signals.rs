@@ -1,4 +1,4 @@
-//! Ending what is under way when the process is asked to end.
+//! Stops work in progress when the process is asked to end.
 
 use async_trait::async_trait;
 use lamplighter::host::{Lifecycle, Status, Stop, StopRequest};
@@ -6,14 +6,14 @@ use lamplighter_hosts::Signals;
 
 use crate::{error::Error, output};
 
-/// Listens for signals. Before a second one ends the process, it says `at_once`.
+/// Listens for signals. Before a second one ends the process, prints `at_once`.
 pub(crate) fn listen(at_once: &'static str) -> Result<Signals, Error> {
     Signals::listen(move || output::hint(at_once)).map_err(|error| {
         Error::failed(format_args!("cannot listen for signals: {error}; run it where that is allowed"))
     })
 }
 
-/// A stop signal that is set when the process is asked to end. A second request ends it at once.
+/// Returns a stop signal that is set when the process is asked to end. A second request ends it at once.
 pub(crate) fn stop() -> Result<Stop, Error> {
     let mut signals = listen("ended at once")?;
     let stop = Stop::new();
@@ -26,10 +26,10 @@ pub(crate) fn stop() -> Result<Stop, Error> {
     Ok(stop)
 }
 
-/// A lifecycle whose first request to stop is said on the terminal.
+/// A lifecycle that announces its first request to stop on the terminal.
 pub(crate) struct Announced<L> {
     pub(crate) lifecycle: L,
-    /// What is said, once.
+    /// The announcement; printed once.
     pub(crate) hint: Option<String>,
 }
 

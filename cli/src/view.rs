@@ -16,7 +16,7 @@ pub(crate) struct JobView<'a> {
     job: &'a str,
     queue: &'a str,
     state: JobState,
-    /// Executions in its present run.
+    /// The attempts of its present run.
     attempt: u32,
     created_at: Timestamp,
     due_at: Timestamp,
@@ -24,7 +24,7 @@ pub(crate) struct JobView<'a> {
     started_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     finished_at: Option<Timestamp>,
-    /// Why it was cancelled, where that was not done by hand.
+    /// Why it was cancelled, unless by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

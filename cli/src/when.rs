@@ -35,7 +35,7 @@ pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
     Ok(Timestamp::now().saturating_sub(ago).unwrap_or(Timestamp::MIN))
 }
 
-/// A length of time for people: two units at most, below a second in milliseconds.
+/// Formats a length of time for people: two units at most, below a second in milliseconds.
 pub(crate) fn short(time: Duration) -> String {
     let (secs, millis) = (time.as_secs(), time.subsec_millis());
     let two = |large: u64, unit: &str, small: u64, fraction: &str| match small {
@@ -53,12 +53,12 @@ pub(crate) fn short(time: Duration) -> String {
     }
 }
 
-/// A length of time between two moments for people; none when the second comes first.
+/// Returns the length of time between two moments, for people; zero when the second comes first.
 pub(crate) fn between(start: Timestamp, end: Timestamp) -> Duration {
     Duration::try_from(end.duration_since(start)).unwrap_or_default()
 }
 
-/// A moment seen from now: `12 s ago`, `in 2 h 00 min`.
+/// Formats a moment relative to now: `12 s ago`, `in 2 h 00 min`.
 pub(crate) fn relative(moment: Timestamp, now: Timestamp) -> String {
     let coarse = |time: Duration| match time.as_secs() {
         s @ 0..60 => format!("{s} s"),
@@ -73,7 +73,7 @@ pub(crate) fn relative(moment: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// A moment in full, to the millisecond, in UTC.
+/// Formats a moment in full, to the millisecond, in UTC.
 pub(crate) fn full(moment: Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M:%S%.3fZ").to_string()
 }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_taken_up_to_the_last_one_and_an_error_says_which_that_is() {
+    fn moments_are_accepted_up_to_the_last_one_and_an_error_names_it() {
         assert_eq!(moment("2026-12-24T18:00:00.123456789012Z"), moment("2026-12-24T18:00:00.123456789Z"));
         assert!(moment("9999-12-30T22:00:00Z").is_ok());
         assert!(moment("9999-12-31T23:59:59Z").unwrap_err().contains("9999-12-30T22:00:00Z"));
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_read_short() {
+    fn durations_are_formatted_briefly() {
         let shown = |millis| short(Duration::from_millis(millis));
         assert_eq!(shown(0), "0 ms");
         assert_eq!(short(Duration::from_micros(20)), "<1 ms");

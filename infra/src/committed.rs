@@ -1,4 +1,4 @@
-//! The template in the repository, and whether it is up to date.
+//! The template in the repository, and the check that it is up to date.
 
 use std::{io, path::Path};
 
@@ -6,30 +6,30 @@ use lamplighter::App;
 
 use crate::{Problems, Template, template};
 
-/// Where the template is, from the repository's root.
+/// The path of the template, from the repository's root.
 pub const TEMPLATE_PATH: &str = "infra/template.yaml";
 
-/// Whether a template file is what would be written now.
+/// The result of comparing a template file with the derived template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Freshness {
-    /// It is.
+    /// They are the same.
     Fresh,
-    /// It is not: the first line that differs, counted from 1.
+    /// They differ: the first line that differs, counted from 1.
     Stale {
         /// The line.
         line: usize,
     },
-    /// There is no such file.
+    /// The file does not exist.
     Missing,
 }
 
 /// Why a template file could not be checked.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// There is nothing to compare with.
+    /// No template can be derived.
     #[error(transparent)]
     Problems(#[from] Problems),
-    /// The file is there and cannot be read.
+    /// The file exists, but cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
         /// The file.
@@ -63,7 +63,7 @@ pub fn check_against(template: &Template, path: &Path) -> Result<Freshness, Chec
     })
 }
 
-/// The first line, counted from 1, in which two texts differ. Line ends do not matter.
+/// Returns the first line, counted from 1, in which two texts differ. Line ends do not matter.
 pub(crate) fn first_difference(there: &str, wanted: &str) -> Option<usize> {
     let (mut there, mut wanted) = (there.lines(), wanted.lines());
     for line in 1.. {

@@ -7,9 +7,9 @@ use serde::{
 
 use crate::node::{Map, Node};
 
-/// The tree as a JSON document.
+/// Returns the tree as a JSON document.
 pub(crate) fn document(map: &Map) -> String {
-    // It has no keys but texts, so this cannot fail.
+    // All keys are texts, so this cannot fail.
     let mut text = serde_json::to_string_pretty(&Ordered(map)).unwrap_or_default();
     text.push('\n');
     text
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_order_stays() {
+    fn the_order_is_kept() {
         let inner = Map::new().set("y", 1u16).set("x", ["c", "b"]);
         let text = document(&Map::new().set("b", true).set("a", inner));
         assert_eq!(

@@ -1,8 +1,8 @@
 //! Derives the infrastructure template from an app.
 //!
-//! An app's functions, job definitions and schedules say all that AWS must know: how long a job may take, how often it is
-//! tried, what carries it, when it starts. From that comes a [`Deployment`], plain data with every derived number and
-//! every contradiction found; and from the deployment a [`Template`].
+//! An app's functions, job definitions and schedules contain everything that AWS needs to know: the timeout of a job,
+//! its number of attempts, its queue, and its schedule. From these follows a [`Deployment`], plain data with every
+//! derived number and every contradiction found; and from the deployment a [`Template`].
 //!
 //! ```
 //! # use lamplighter::{App, Context, Definition, Function, Job, JobError, Options, Queue, secs};
@@ -54,14 +54,14 @@ pub use self::{
     sam::Template,
 };
 
-/// The functions that a deployment of this app consists of: the app's own, and the library's
-/// [maintenance function](maintenance) where any of them keeps records and the app has no such function itself.
+/// Returns the functions of a deployment of this app: the app's own, and the library's [maintenance
+/// function](maintenance) if any of them keeps records and the app has no such function itself.
 #[must_use]
 pub fn functions(app: &App) -> Vec<Function> {
     parts(app).0
 }
 
-/// What a deployment of this app consists of.
+/// Derives the deployment of this app.
 ///
 /// # Errors
 /// When definitions contradict each other.
@@ -70,7 +70,7 @@ pub fn deployment(app: &App) -> Result<Deployment, Problems> {
     Deployment::derive(&functions, &app.definitions, &schedules)
 }
 
-/// What a stack of this app should be.
+/// Derives the expected stack of this app.
 ///
 /// # Errors
 /// When definitions contradict each other.
@@ -78,7 +78,7 @@ pub fn expected(app: &App) -> Result<doctor::Expected, Problems> {
     Ok(doctor::Expected::new(&functions(app), deployment(app)?))
 }
 
-/// The template of this app.
+/// Derives the template of this app.
 ///
 /// # Errors
 /// When definitions contradict each other.
@@ -86,7 +86,7 @@ pub fn template(app: &App) -> Result<Template, Problems> {
     Ok(Template::new(&deployment(app)?))
 }
 
-/// The functions and schedules of an app, with those that the library brings.
+/// Returns the functions and schedules of an app, with those that the library adds.
 fn parts(app: &App) -> (Vec<Function>, Vec<ScheduledJob>) {
     let mut functions = app.functions(&Variables::none());
     let mut schedules = app.schedules.clone();

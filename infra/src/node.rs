@@ -1,4 +1,5 @@
-//! The tree that a template is written as: values in a fixed order, CloudFormation's functions, and notes for people.
+//! The tree from which a template is written: values in a fixed order, CloudFormation's functions, and notes for
+//! people.
 
 use serde_json::{Map as JsonMap, Value, json};
 
@@ -11,8 +12,8 @@ pub enum Node {
     Number(i64),
     /// Text.
     Text(String),
-    /// A long text, shown one part a line; it reads as the parts with a space between them. A part has no line break,
-    /// and no space at either end.
+    /// A long text, written with one part per line; it is parsed as the parts joined by spaces. A part has no line
+    /// break, and no space at either end.
     Folded(Vec<String>),
     /// A list.
     List(Vec<Node>),
@@ -36,7 +37,7 @@ pub(crate) struct Entry {
 }
 
 impl Map {
-    /// An empty map.
+    /// Creates an empty map.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -72,7 +73,7 @@ impl Map {
         self
     }
 
-    /// Whether it is empty.
+    /// Returns whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -84,7 +85,7 @@ impl Map {
 }
 
 impl Node {
-    /// The value as JSON, with CloudFormation's functions in their long form.
+    /// Returns the value as JSON, with CloudFormation's functions in their long form.
     #[must_use]
     pub fn to_json(&self) -> Value {
         match self {
@@ -109,32 +110,32 @@ impl Node {
     }
 }
 
-/// The id or name of a parameter or resource.
+/// Returns a reference to a parameter or resource.
 pub(crate) fn reference(id: impl Into<String>) -> Node {
     call("Ref", id.into())
 }
 
-/// An attribute of a resource.
+/// Returns an attribute of a resource.
 pub(crate) fn attribute(id: &str, name: &str) -> Node {
     call("GetAtt", format!("{id}.{name}"))
 }
 
-/// A resource's ARN.
+/// Returns a resource's ARN.
 pub(crate) fn arn(id: &str) -> Node {
     attribute(id, "Arn")
 }
 
-/// Text with `${…}` in it.
+/// Returns text with `${…}` in it.
 pub(crate) fn sub(text: impl Into<Node>) -> Node {
     call("Sub", text)
 }
 
-/// One of two values, by a condition of the template.
+/// Returns one of two values, by a condition of the template.
 pub(crate) fn either(condition: &str, then: impl Into<Node>, otherwise: impl Into<Node>) -> Node {
     call("If", vec![Node::from(condition), then.into(), otherwise.into()])
 }
 
-/// A value if a condition of the template holds; otherwise the property is absent.
+/// Returns a value if a condition of the template holds; otherwise the property is absent.
 pub(crate) fn only_if(condition: &str, then: impl Into<Node>) -> Node {
     either(condition, then, reference("AWS::NoValue"))
 }

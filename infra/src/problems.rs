@@ -7,7 +7,7 @@ use std::fmt;
 pub struct Problems(Vec<String>);
 
 impl Problems {
-    /// The sentences.
+    /// Returns the sentences.
     #[must_use]
     pub fn sentences(&self) -> &[String] {
         &self.0

@@ -1,4 +1,4 @@
-//! An app to derive from.
+//! An app for tests.
 
 use lamplighter::{App, Context, Definition, Function, Job, JobError, Queue};
 
@@ -18,7 +18,7 @@ fn mail() -> Function {
     Function::new("mail").job(send).with_state(())
 }
 
-/// One function, one job, and what the library brings.
+/// Returns an app with one function, one job, and the library's additions.
 pub(crate) fn shop() -> App {
     App::new("shop").function(mail).definitions([Definition::of::<SendMail>()])
 }

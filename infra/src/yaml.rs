@@ -5,7 +5,7 @@
 
 use crate::node::{Entry, Map, Node};
 
-/// The tree as a YAML document.
+/// Returns the tree as a YAML document.
 pub(crate) fn document(map: &Map) -> String {
     let mut out = String::new();
     for entry in map.entries() {
@@ -55,7 +55,7 @@ fn bare_key(out: &mut String, entry: &Entry) {
     out.push(':');
 }
 
-/// Writes the value behind `name:` or `-`, up to the end of its last line. `indent` is that of the lines below.
+/// Writes the value after `name:` or `-`, up to the end of its last line. `indent` is that of the lines below.
 fn value(out: &mut String, node: &Node, indent: usize) {
     match node {
         Node::Flag(flag) => line(out, &flag.to_string()),
@@ -95,7 +95,7 @@ fn value(out: &mut String, node: &Node, indent: usize) {
     }
 }
 
-/// A function's short list of arguments in one line, `[A, !Ref B, C]`, as people write it.
+/// Returns a function's short list of arguments in one line, `[A, !Ref B, C]`, as people write it.
 fn flow(node: &Node) -> Option<String> {
     /// Longer lists are easier to read with one item per line.
     const WIDTH: usize = 90;
@@ -109,7 +109,7 @@ fn flow_item(node: &Node) -> Option<String> {
     match node {
         Node::Flag(flag) => Some(flag.to_string()),
         Node::Number(number) => Some(number.to_string()),
-        // Between brackets, commas and brackets mean something.
+        // Between brackets, commas and brackets have a meaning.
         Node::Text(text) if text.contains([',', '[', ']', '{', '}', '?']) => Some(quoted(text)),
         Node::Text(text) => Some(scalar(text)),
         Node::Call(name, argument) => match &**argument {
@@ -155,7 +155,7 @@ fn pad(out: &mut String, indent: usize) {
     out.extend(std::iter::repeat_n(' ', indent));
 }
 
-/// Text within a line: unquoted where every YAML reader, including YAML 1.1 readers, parses it as text.
+/// Returns text within a line: unquoted where every YAML reader, including YAML 1.1 readers, parses it as text.
 fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
@@ -164,7 +164,7 @@ fn quoted(text: &str) -> String {
     if text.chars().all(|c| matches!(c, ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2027}')) {
         format!("'{}'", text.replace('\'', "''"))
     } else {
-        // JSON's escapes are valid YAML; characters that JSON keeps and YAML does not allow are escaped as well.
+        // JSON's escapes are valid YAML; characters that JSON keeps and YAML forbids are escaped as well.
         let mut quoted = String::from("\"");
         for c in text.chars() {
             match c {

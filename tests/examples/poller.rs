@@ -1,11 +1,11 @@
-//! How fast the same function empties the same queue behind an event source mapping and on a worker, on the emulator, and
-//! what the worker costs when there is nothing to do:
+//! Measures how fast the same function empties the same queue behind an event source mapping and on a worker, on the
+//! emulator, and what the worker costs while the queue is empty:
 //!
 //! ```sh
 //! cargo run --package lamplighter-tests --example poller -- 2000
 //! ```
 //!
-//! The emulator does most of the work, in Python. The figures compare the two with each other; they are not AWS's.
+//! The emulator does most of the work, in Python. The figures compare the two with each other; they do not predict AWS.
 
 use std::{
     collections::BTreeMap,
@@ -23,18 +23,19 @@ use lamplighter_infra::{Deployment, Template};
 use lamplighter_tests::ministack::{MiniStack, PATIENCE, REGION, ROOT_KEY, eventually, package};
 
 const QUEUE: &str = "ticks";
-/// The time in which an idle worker's use of the processor is measured.
+/// The time over which an idle worker's CPU usage is measured.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// A worker's process. It ends with this one.
+/// A worker's process. It is killed with this one.
 struct Worker(Child);
 
 impl Worker {
-    /// The processor time that it has used.
+    /// Returns the CPU time that it has used.
     fn used(&self) -> Result<Duration, Box<dyn Error>> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
         let fields: Vec<_> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        // Fields 14 and 15 of proc_pid_stat(5), user and system time in ticks of 10 ms; two fields end at the name.
+        // Fields 14 and 15 of proc_pid_stat(5), user and system time in ticks of 10 ms; the first two fields end with
+        // the name.
         let ticks = |index: usize| fields.get(index).and_then(|ticks| ticks.parse::<u64>().ok()).unwrap_or_default();
         Ok(Duration::from_millis(10 * (ticks(11) + ticks(12))))
     }
@@ -86,7 +87,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         Ok(jobs as f64 / began.elapsed().as_secs_f64())
     };
 
-    // With the start of environments here, and of the process there.
+    // Both include a start: of environments here, of the process there.
     operator.pause(QUEUE).await?;
     enqueue("mapping").await?;
     operator.resume(QUEUE).await?;
@@ -111,7 +112,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Runs that the ledger has noted.
+/// Returns the number of runs in the ledger.
 fn runs(ledger: &Path) -> usize {
     std::fs::read_to_string(ledger).map_or(0, |text| text.lines().count())
 }

@@ -11,7 +11,8 @@ use crate::ministack::error::io as at;
 use crate::ministack::workspace::Workspace;
 use crate::ministack::{Error, Result};
 
-/// A copy of what git tracks, as it is now. No other test has it while this one lives.
+/// A copy of all files that git tracks, in their current state. It is locked against other tests while this value
+/// lives.
 #[derive(Debug)]
 pub struct Copy {
     workspace: Elsewhere,
@@ -19,9 +20,9 @@ pub struct Copy {
 }
 
 impl Copy {
-    /// Makes the copy, or brings the last one up to date: what has not changed keeps its time, and is not built again.
+    /// Creates the copy, or updates the last one: unchanged files keep their times, and are not built again.
     ///
-    /// There is one copy only: cargo would take the crates of two for each other.
+    /// There is only one copy: cargo would confuse the crates of two.
     ///
     /// # Errors
     /// Without git, and when files cannot be copied.
@@ -32,7 +33,7 @@ impl Copy {
         let lock_path = folder.join("lock");
         let lock = File::create(&lock_path).map_err(at("making", &lock_path))?;
         lock.lock().map_err(at("locking", &lock_path))?;
-        // It is built anew after each change, and nobody waits for its pictures here.
+        // It is rebuilt after each change, and no test waits for its pictures.
         let settings = ["profile.dev.package.images.opt-level=0"];
         let elsewhere = Elsewhere::new(folder.join("repository"), folder.join("target"), DEBUG, &settings)?;
         let copy = Self { workspace: elsewhere, _lock: lock };
@@ -40,7 +41,7 @@ impl Copy {
         let mut kept = BTreeSet::new();
         for name in &names {
             let from = workspace.workspace_root.join(name);
-            // What is deleted and not yet committed is not there either.
+            // A deleted file may still be tracked.
             if from.is_file() {
                 bring(&from, &copy.root().join(name))?;
                 kept.insert(copy.root().join(name));
@@ -51,7 +52,7 @@ impl Copy {
     }
 }
 
-/// How much its crates know for debugging; see [`Elsewhere::new`].
+/// The debug information of its crates; see [`Elsewhere::new`].
 const DEBUG: [&str; 2] = ["none", "line-directives-only"];
 
 impl Deref for Copy {
@@ -62,7 +63,7 @@ impl Deref for Copy {
     }
 }
 
-/// What git tracks, from the root.
+/// Returns the files that git tracks, relative to the root.
 fn tracked(root: &Path) -> Result<Vec<String>> {
     let mut git = Command::new("git");
     git.args(["ls-files", "-z"]).current_dir(root).stdin(Stdio::null());
@@ -75,7 +76,7 @@ fn tracked(root: &Path) -> Result<Vec<String>> {
     Ok(names.split_terminator('\0').map(str::to_owned).collect())
 }
 
-/// Copies a file that is another.
+/// Copies a file if it differs.
 fn bring(from: &Path, to: &Path) -> Result<()> {
     let bytes = fs::read(from).map_err(at("reading", from))?;
     if fs::read(to).is_ok_and(|there| there == bytes) {
@@ -87,13 +88,13 @@ fn bring(from: &Path, to: &Path) -> Result<()> {
     fs::copy(from, to).map(|_| ()).map_err(at("writing", to))
 }
 
-/// Removes everything else: what an earlier run has made.
+/// Removes everything else: the files of an earlier run.
 pub(crate) fn clear(folder: &Path, kept: &BTreeSet<PathBuf>) -> Result<()> {
     for entry in fs::read_dir(folder).map_err(at("reading", folder))? {
         let path = entry.map_err(at("reading", folder))?.path();
         if path.is_dir() {
             clear(&path, kept)?;
-            // Where something is left, it stays.
+            // A folder with files in it stays.
             let _ = fs::remove_dir(&path);
         } else if !kept.contains(&path) {
             fs::remove_file(&path).map_err(at("removing", &path))?;

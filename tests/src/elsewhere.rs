@@ -1,4 +1,4 @@
-//! Cargo in another workspace than this repository's.
+//! Cargo in a workspace other than this repository's.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -9,8 +9,8 @@ use crate::ministack::error::tail;
 use crate::ministack::workspace::{Workspace, cargo};
 use crate::ministack::{Error, Result, package};
 
-/// A workspace in another folder. Crates of others are those that this repository has built already, where they have the
-/// same features and settings; its own are built beside it.
+/// A workspace in another folder. Third-party crates are those that this repository has built already, where they have
+/// the same features and settings; its own are built beside it.
 #[derive(Debug)]
 pub struct Elsewhere {
     root: PathBuf,
@@ -21,11 +21,12 @@ pub struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// The workspace in `root`. How much its own crates know for debugging tells them from the crates of this repository,
-    /// so that neither takes the other's place: the second of `debug` where this repository has the first.
+    /// Returns the workspace in `root`. The level of debug information distinguishes its own crates from the crates of
+    /// this repository, so that neither replaces the other's: the second of `debug` where this repository has the
+    /// first.
     ///
     /// # Errors
-    /// When cargo does not say where this repository is built.
+    /// When cargo does not return this repository's target folder.
     pub(crate) fn new(root: PathBuf, target: PathBuf, debug: [&'static str; 2], settings: &[&str]) -> Result<Self> {
         let workspace = Workspace::get()?;
         let build = workspace.build_directory.clone().unwrap_or_else(|| workspace.target_directory.clone());
@@ -36,19 +37,19 @@ impl Elsewhere {
         Ok(Self { root, target, build, debug, settings })
     }
 
-    /// Where it is.
+    /// Returns its root.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// A program that was built there.
+    /// Returns the path of a program that was built there.
     #[must_use]
     pub fn binary(&self, name: &str) -> PathBuf {
         self.target.join("debug").join(name)
     }
 
-    /// The archives of bootstraps that were built there.
+    /// Returns the archives of bootstraps that were built there.
     ///
     /// # Errors
     /// When one cannot be packed.
@@ -56,10 +57,10 @@ impl Elsewhere {
         names.into_iter().map(|name| Ok((name.to_owned(), package::archive(name, &self.binary(name))?))).collect()
     }
 
-    /// Runs cargo there, without a network and with the lock file as it is.
+    /// Runs cargo there, without a network and with the lock file unchanged.
     ///
     /// # Errors
-    /// When it fails: with the end of what it said.
+    /// When it fails: with the end of its output.
     pub fn cargo(&self, subcommand: &str, arguments: &[&str]) -> Result<String> {
         let mut command = cargo();
         command.arg(subcommand);
@@ -70,16 +71,16 @@ impl Elsewhere {
         self.run(command.args(arguments))
     }
 
-    /// Runs a program there. What it asks cargo to do is done without a network.
+    /// Runs a program there. Cargo runs that it starts use no network.
     ///
     /// # Errors
-    /// As [`cargo`](Self::cargo).
+    /// Like [`cargo`](Self::cargo).
     pub fn run(&self, command: &mut Command) -> Result<String> {
         command.env("CARGO_PROFILE_DEV_DEBUG", self.debug).env("CARGO_BUILD_BUILD_DIR", &self.build);
         command.env("CARGO_TARGET_DIR", &self.target).env("CARGO_NET_OFFLINE", "true").env("CARGO_TERM_COLOR", "never");
         command.current_dir(&self.root).stdin(Stdio::null());
         for (name, _) in env::vars_os() {
-            // Nothing in the output but what it says itself.
+            // The output depends on no settings of this process.
             if name.to_str().is_some_and(|name| name.starts_with("LAMPLIGHTER_")) {
                 command.env_remove(name);
             }
@@ -93,7 +94,7 @@ impl Elsewhere {
     }
 }
 
-/// What a program said.
+/// Returns a program's output.
 pub(crate) fn text(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stderr), String::from_utf8_lossy(&output.stdout))
 }

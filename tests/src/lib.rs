@@ -1,4 +1,4 @@
-//! Behaviours that every backend must show, and the tests that run them.
+//! The behaviours of every backend, and the tests that prove them.
 
 pub mod azure;
 pub mod conformance;
@@ -8,17 +8,17 @@ pub mod ministack;
 pub mod outside;
 pub mod wire;
 
-/// The code in the page about schedules is compiled and run.
+/// Compiles and runs the code in the page about schedules.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/schedules.md")]
 struct SchedulesPage;
 
-/// The code in the page about hosts is compiled.
+/// Compiles the code in the page about hosts.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/hosts.md")]
 struct HostsPage;
 
-/// As is that in the guide from Hangfire.
+/// Compiles the code in the guide from Hangfire.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/from-hangfire.md")]
 struct FromHangfirePage;

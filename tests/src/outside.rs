@@ -15,7 +15,7 @@ use crate::ministack::error::{io as at, tail};
 use crate::ministack::workspace::{Workspace, cargo};
 use crate::ministack::{Error, Result};
 
-/// A folder for a workspace outside of this repository. Nobody else has it while this one lives.
+/// A folder for a workspace outside of this repository. It is locked against other tests while this value lives.
 #[derive(Debug)]
 pub struct Outside {
     workspace: Elsewhere,
@@ -23,18 +23,19 @@ pub struct Outside {
     _lock: File,
 }
 
-/// How much its crates know for debugging; see [`Elsewhere::new`]. Neither a copy's crates nor this repository's have that.
+/// The debug information of its crates; see [`Elsewhere::new`]. Neither a copy's crates nor this repository's have that
+/// level.
 const DEBUG: [&str; 2] = ["limited", "full"];
 
-/// The crate by which a workspace shares what is built.
+/// The crate through which a workspace shares built crates.
 const SHARED: &str = "shared-build";
 
 impl Outside {
-    /// An empty folder of that name, at a place that is the same in each run, so that what did not change is not built
-    /// again.
+    /// Returns an empty folder of that name, at a path that is the same in each run, so that unchanged crates are not
+    /// built again.
     ///
     /// # Errors
-    /// When it cannot be made or emptied.
+    /// When it cannot be created or emptied.
     pub fn take(name: &str) -> Result<Self> {
         let workspace = Workspace::get()?;
         let mut hasher = DefaultHasher::new();
@@ -54,7 +55,7 @@ impl Outside {
         Ok(Self { workspace: elsewhere, library: workspace.workspace_root.clone(), _lock: lock })
     }
 
-    /// This repository.
+    /// Returns the path of this repository.
     #[must_use]
     pub fn library(&self) -> &Path {
         &self.library
@@ -81,18 +82,19 @@ impl Outside {
         fs::read_to_string(&path).map_err(at("reading", &path))
     }
 
-    /// Lets these packages be built from what this repository has built. Cargo chooses the features of each crate for all
-    /// that is built together, so they depend on a crate that depends on all of this repository, and bring its lock file.
+    /// Makes these packages share the crates that this repository has built. Cargo chooses the features of each crate
+    /// for all packages that are built together, so they depend on a crate that depends on all of this repository, and
+    /// use its lock file.
     ///
     /// # Errors
-    /// When a manifest cannot be changed, or cargo does not take it.
+    /// When a manifest cannot be changed, or cargo refuses it.
     pub fn share_build(&self, packages: &[&str]) -> Result<()> {
         let mut manifest = format!(
             "[package]\nname = \"{SHARED}\"\nversion = \"0.0.0\"\nedition = \"2024\"\npublish = false\n\n\
              [lib]\ntest = false\ndoctest = false\n\n[dependencies]\n"
         );
         for package in libraries()? {
-            // Writing into a text does not fail.
+            // Writing into a `String` does not fail.
             let _ = writeln!(manifest, "{} = {{ path = {:?} }}", package.name, package.folder());
         }
         self.write(&format!("shared/{SHARED}/Cargo.toml"), &manifest)?;
@@ -110,10 +112,10 @@ impl Outside {
         self.run(cargo().args(["update", "--workspace", "--quiet"])).map(drop)
     }
 
-    /// Runs a line of a shell there, as a reader of a page would.
+    /// Runs a shell command there, as a reader of a page would.
     ///
     /// # Errors
-    /// When it fails: with the end of what it said.
+    /// When it fails: with the end of its output.
     pub fn shell(&self, line: &str) -> Result<String> {
         self.run(Command::new("sh").args(["-c", line]))
     }
@@ -151,7 +153,7 @@ impl Package {
     }
 }
 
-/// The packages of this repository that others can depend on.
+/// Returns the packages of this repository that others can depend on.
 fn libraries() -> Result<Vec<Package>> {
     let mut command = cargo();
     command.args(["metadata", "--no-deps", "--offline", "--format-version=1"]).current_dir(env!("CARGO_MANIFEST_DIR"));

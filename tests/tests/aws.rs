@@ -1,7 +1,8 @@
-//! The AWS backend shows every behaviour: queues, a table and all else in the emulator, over the real wire protocols.
-//! What plays the event source mapping is a poller here, so that a behaviour's function can look into its journal.
+//! Proves every behaviour of the AWS backend: with queues, a table and everything else in the emulator, over the real
+//! wire protocols. A poller replaces the event source mapping here, so that a behaviour's function can access its
+//! journal.
 //!
-//! Those that depend on what takes the messages are shown by a worker too.
+//! Behaviours that depend on the consumer of the messages are also proven with a worker.
 
 use std::{
     collections::BTreeMap,
@@ -48,9 +49,9 @@ use tokio_util::sync::CancellationToken;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// How long a message is hidden: above every job's timeout. No behaviour waits for its end.
+/// The visibility timeout: above every job's timeout. No behaviour waits for its end.
 const VISIBILITY: &str = "120";
-/// As whom schedules send. The emulator does not ask.
+/// The role of schedules. The emulator does not check it.
 const ROLE: &str = "arn:aws:iam::000000000000:role/schedules";
 /// The longest timeout of a job here, and the worker's margin.
 const INVOCATION: Duration = Duration::from_secs(65);
@@ -59,20 +60,20 @@ struct OnAws {
     aws: Arc<MiniStack>,
     deployment: AwsBackend,
     clock: Ahead,
-    /// The event source mappings of its queues, by URL, once somebody operates them.
+    /// The event source mappings of its queues, by URL, once a behaviour operates them.
     mappings: Arc<OnceCell<BTreeMap<String, String>>>,
-    /// Of both queues: the queue, its URL, its dead-letter queue's URL.
+    /// For both queues: the queue, its URL, its dead-letter queue's URL.
     queues: Vec<(Queue, String, String)>,
-    /// The group of its schedules, and what begins the names of its rules.
+    /// The group of its schedules, and the prefix of its rules' names.
     name: String,
     /// Rules and schedules that are deployed.
     deployed: Mutex<Vec<(String, EventBridge)>>,
     running: Mutex<Vec<Running>>,
-    /// What takes the messages.
+    /// The consumer of the messages.
     consumer: Consumer,
 }
 
-/// What takes messages from the queues.
+/// The consumer of the messages of the queues.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Consumer {
     /// Event source mappings and the Lambda host.
@@ -93,7 +94,7 @@ struct Poller {
 }
 
 impl OnAws {
-    /// Queues and a table of its own.
+    /// Creates queues and a table of its own.
     async fn new(aws: Arc<MiniStack>, consumer: Consumer) -> Outcome<Arc<Self>> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("conformance-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -126,8 +127,8 @@ impl OnAws {
     }
 }
 
-/// The function of the event source mappings. With a reserved concurrency of zero, the emulator takes nothing from their
-/// queues for it, so that the poller here can.
+/// The function of the event source mappings. With a reserved concurrency of zero, the emulator receives nothing for it
+/// from their queues, so that the poller here can.
 const FUNCTION: &str = "conformance";
 
 async fn make_function(aws: &MiniStack) -> Outcome<()> {
@@ -222,7 +223,7 @@ async fn make_queue(aws: &MiniStack, name: &str, queue: Queue) -> Outcome<(Strin
 }
 
 impl OnAws {
-    /// As after a worker has been there: whether there is one now is not said.
+    /// Connects a worker once, which marks the queues as polled. The mark does not say whether a worker polls now.
     async fn has_been_polled(&self) -> Outcome<()> {
         let nobody = Function::new("nobody");
         let (settings, stop) = (PollerSettings::default(), Stop::new());
@@ -333,7 +334,7 @@ impl Subject for OnAws {
     }
 }
 
-/// The event source mapping of a queue, which decides whether anything is taken from it.
+/// The event source mapping of a queue, whose state decides whether messages are received from it.
 struct Mapping {
     aws: Arc<MiniStack>,
     url: String,
@@ -348,7 +349,7 @@ impl Mapping {
     }
 }
 
-/// Plays an event source mapping with partial batch responses.
+/// Behaves like an event source mapping with partial batch responses.
 async fn poll(mapping: Mapping, host: Host, queue: Queue, stop: CancellationToken) {
     let (aws, url) = (&mapping.aws, mapping.url.clone());
     let sqs = aws.sqs();
@@ -363,7 +364,7 @@ async fn poll(mapping: Mapping, host: Host, queue: Queue, stop: CancellationToke
         let receive =
             receive.message_system_attribute_names(MessageSystemAttributeName::All).message_attribute_names("All");
         let messages = receive.send().await.ok().and_then(|received| received.messages).unwrap_or_default();
-        // Asked for before the pause, which is over only when nothing more is taken.
+        // Received before the pause, which takes effect only once no more messages are received.
         if !messages.is_empty() && mapping.is_paused().await {
             for message in messages {
                 let show = sqs.change_message_visibility().queue_url(&url).visibility_timeout(0);
@@ -372,7 +373,7 @@ async fn poll(mapping: Mapping, host: Host, queue: Queue, stop: CancellationToke
             continue;
         }
         if messages.is_empty() {
-            // A long poll of the emulator may come back at once.
+            // A long poll of the emulator may return at once.
             rest(&stop).await;
             continue;
         }
@@ -400,13 +401,13 @@ async fn invoke(sqs: aws_sdk_sqs::Client, host: Host, url: String, arn: String, 
         let id = message.message_id.as_deref().unwrap_or_default();
         if !failed.iter().any(|item| item["itemIdentifier"] == id) {
             let delete = sqs.delete_message().queue_url(&url).set_receipt_handle(message.receipt_handle);
-            // What cannot be deleted comes again, as on AWS.
+            // A message whose deletion fails is delivered again, as on AWS.
             let _ = delete.send().await;
         }
     }
 }
 
-/// The tests: each behaviour, and once more where it matters that a worker takes the messages.
+/// Returns the tests: each behaviour, and once more with a worker where the consumer matters.
 fn all() -> impl Iterator<Item = (String, Consumer, &'static Behaviour)> {
     let on_aws = BEHAVIOURS.iter().map(|one| (format!("on_aws::{}", one.name), Consumer::Lambda, one));
     let depends = BEHAVIOURS.iter().filter(|one| ["run", "operator"].contains(&one.about));

@@ -1,4 +1,4 @@
-//! What users build has no fake and no bench in it, by cargo's own account.
+//! The builds of users contain no fake and no benchmark, according to cargo.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::{collections::BTreeSet, process::Command};
@@ -21,14 +21,14 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The crates of a build without tests.
+/// Returns the crates of a build without tests.
 fn tree(arguments: &[&str]) -> Vec<Crate> {
     let fixed = ["tree", "--edges", "normal", "--prefix", "none", "--format", "{p}|{f}"];
     let text = cargo(&[&fixed, arguments].concat());
     let crates = text.lines().filter_map(|line| line.split_once('|'));
     let one = |(package, features): (&str, &str)| Crate {
         name: package.split(' ').next().unwrap_or_default().to_owned(),
-        // A crate that is there more than once is marked behind its features.
+        // A repeated crate has a mark after its features.
         features: features.trim_end_matches(" (*)").split(',').map(str::to_owned).collect(),
     };
     crates.map(one).collect()
@@ -38,7 +38,7 @@ fn names(crates: &[Crate]) -> BTreeSet<&str> {
     crates.iter().map(|one| &*one.name).collect()
 }
 
-/// The packages of this workspace that have a binary of this name.
+/// Returns the packages of this workspace that have a binary of this name.
 fn packages_with_binary(name: &str) -> Vec<String> {
     #[derive(Deserialize)]
     struct Workspace {
@@ -73,7 +73,7 @@ fn the_command_has_no_fake_and_no_bench() {
         for workshop in ["lamplighter-benches", "lamplighter-fakes", "lamplighter-tests", "rcgen"] {
             assert!(!names.contains(workshop), "{package} depends on {workshop}");
         }
-        // Crates of AWS's have a feature of this name too, which their SDKs switch on.
+        // AWS crates have a feature of this name too, which their SDKs enable.
         for one in crates.iter().filter(|one| one.name.starts_with("lamplighter")) {
             assert!(!one.features.iter().any(|feature| feature == "test-util"), "{package} is built with {one:?}");
         }

@@ -1,4 +1,4 @@
-//! Pages of the documentation that are made by the code are those of this code.
+//! Generated pages of the documentation are up to date with the code.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::{fs, path::Path};
@@ -22,7 +22,7 @@ fn behaviours() -> String {
     page
 }
 
-/// `UPDATE_DOCS=1` writes it anew.
+/// With `UPDATE_DOCS=1`, writes the file.
 fn assert_fresh(path: &str, page: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     if std::env::var_os("UPDATE_DOCS").is_some() {
@@ -42,7 +42,7 @@ fn costs_follow_from_the_operations() {
     assert_fresh("docs/costs.md", &cost::page());
 }
 
-/// The diagram in ARCHITECTURE.md, between its marks.
+/// Returns ARCHITECTURE.md with the diagram between its marks.
 fn states() -> String {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../ARCHITECTURE.md")).unwrap();
     let (head, rest) = page.split_once("a test -->\n").unwrap();

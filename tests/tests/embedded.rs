@@ -1,5 +1,5 @@
-//! The embedded backend shows every behaviour: in memory under a clock that jumps from event to event, and in a file
-//! under the machine's own.
+//! Proves every behaviour of the embedded backend: in memory with a clock that jumps from event to event, and in a file
+//! with the machine's clock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ use tokio::{runtime::Builder, sync::Mutex};
 
 struct OnOneMachine {
     embedded: SqliteBackend,
-    /// Where it is not tokio's.
+    /// The clock, unless it is tokio's.
     clock: Option<Ahead>,
     deployed: Mutex<Vec<ScheduledJob>>,
     running: Mutex<Option<Running>>,
@@ -83,7 +83,7 @@ impl Subject for OnOneMachine {
     }
 }
 
-/// Hours pass in milliseconds: time stands still while anything is done, and then jumps to what comes next.
+/// Hours pass in milliseconds: the clock stands still during work, and then jumps to the next event.
 fn in_memory(behaviour: &Behaviour) -> Outcome<()> {
     let runtime = Builder::new_current_thread().enable_all().start_paused(true).build()?;
     runtime.block_on(async {

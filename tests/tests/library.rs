@@ -1,4 +1,4 @@
-//! The library is for any app: none of its crates depends on this repository's own functions, jobs or workshop, and none
+//! The library is for any app: none of its crates depends on this repository's own functions, jobs or tools, and none
 //! names them.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
@@ -36,29 +36,28 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(answer.stdout).unwrap()
 }
 
-/// The crates of this repository that a crate depends on, through however many others. What its tests alone need does not
-/// count.
+/// Returns the crates of this repository that a crate depends on, directly or not. Dev-dependencies do not count.
 fn depends_on(name: &str) -> BTreeSet<String> {
     let lines = cargo(&["tree", "--offline", "--locked", "--prefix=none", "--edges=normal,build", "--package", name]);
-    // Those of the repository are followed by their folder.
+    // Crates of the repository are followed by their folder.
     let own = lines.lines().filter(|line| line.contains(" (/"));
     own.filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }
 
 #[test]
-fn no_crate_of_the_library_depends_on_anything_but_the_library() {
+fn the_library_depends_on_no_other_crate_of_this_repository() {
     for name in LIBRARY {
         let own = depends_on(name);
         assert!(own.contains(name), "{own:?}");
         let foreign: Vec<_> = own.iter().filter(|other| !LIBRARY.contains(&&***other)).collect();
         assert!(foreign.is_empty(), "{name} depends on {foreign:?}");
     }
-    // It would be found: the app depends on all of that.
+    // The check works: the app depends on all of them.
     let of_the_app = depends_on("lamplighter-app");
     assert!(["images", "lamplighter-cli", "lamplighter-jobs"].iter().all(|name| of_the_app.contains(*name)));
 }
 
-/// Where the crates of the library are.
+/// Returns the folders of the library's crates.
 fn folders() -> Vec<PathBuf> {
     let metadata: Value =
         serde_json::from_str(&cargo(&["metadata", "--no-deps", "--offline", "--format-version=1"])).unwrap();
@@ -68,7 +67,7 @@ fn folders() -> Vec<PathBuf> {
     manifests.map(|manifest| manifest.with_file_name("src")).collect()
 }
 
-/// All Rust files below a folder but those of tests.
+/// Returns all Rust files below a folder, except tests.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let all = entries.flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] });
@@ -76,20 +75,20 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     all.filter(|path| path.extension().is_some_and(|extension| extension == "rs") && !is_tests(path)).collect()
 }
 
-/// A file without the tests at its end.
+/// Returns a file without the tests at its end.
 fn without_tests(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default()
 }
 
 #[test]
-fn no_crate_of_the_library_names_a_job_or_a_function_of_this_repository() {
+fn the_library_names_no_job_or_function_of_this_repository() {
     let (app, folders) = (app(), folders());
     let jobs: Vec<_> = app.definitions.iter().map(|definition| definition.name).collect();
     let functions: Vec<_> = app.functions(&Variables::none()).iter().map(Function::name).collect();
     assert_eq!((folders.len(), jobs.is_empty(), functions.is_empty()), (LIBRARY.len(), false, false));
     for file in folders.iter().flat_map(|folder| sources(folder)) {
         let text = fs::read_to_string(&file).unwrap();
-        // In help and documentation neither.
+        // Nor do help and documentation.
         for job in &jobs {
             assert!(!text.contains(job), "{} names the job {job}", file.display());
         }

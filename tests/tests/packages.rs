@@ -1,4 +1,5 @@
-//! The crates of the library can be published: each is complete by itself, says what it is, and takes nothing else along.
+//! The crates of the library can be published: each is complete by itself, has its metadata, and contains no other
+//! files.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may")]
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-/// The crates that are published, and no others.
+/// The published crates; no others are.
 const PUBLISHED: [&str; 10] = [
     "lamplighter",
     "lamplighter-aws",
@@ -34,7 +35,7 @@ fn cargo(arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// The packages of this workspace.
+/// Returns the packages of this workspace.
 fn packages() -> Vec<Value> {
     let metadata = cargo(&["metadata", "--no-deps", "--offline", "--format-version=1"]);
     let mut metadata: Value = serde_json::from_str(&metadata).unwrap();
@@ -55,7 +56,7 @@ fn the_library_is_published_and_nothing_else() {
 }
 
 #[test]
-fn each_says_what_it_is() {
+fn each_crate_has_its_metadata() {
     for package in published() {
         let name = &package["name"];
         assert!(package["description"].as_str().is_some_and(|text| text.ends_with('.')), "{name}: description");
@@ -80,10 +81,10 @@ fn each_says_what_it_is() {
     }
 }
 
-/// A dependency on a crate of this workspace names its version, since a path is nothing to others; the crate is published
-/// too. What tests need has no version, and stays behind.
+/// A dependency on a crate of this workspace has a version, since a path means nothing outside; that crate is published
+/// too. Dev-dependencies have no version, and are not published.
 #[test]
-fn each_depends_on_what_is_published() {
+fn published_crates_depend_on_published_crates() {
     for package in published() {
         for dependency in package["dependencies"].as_array().unwrap() {
             let (name, of) = (dependency["name"].as_str().unwrap(), &package["name"]);
@@ -99,12 +100,12 @@ fn each_depends_on_what_is_published() {
 }
 
 #[test]
-fn each_takes_its_sources_its_readme_and_the_licences_along() {
+fn each_package_has_its_sources_its_readme_and_the_licences() {
     for package in published() {
         let name = package["name"].as_str().unwrap();
         let files = cargo(&["package", "--list", "--offline", "--allow-dirty", "--package", name]);
         let files: BTreeSet<_> = files.lines().collect();
-        // Made by cargo.
+        // Created by cargo.
         let made = ["Cargo.lock", "Cargo.toml", "Cargo.toml.orig", ".cargo_vcs_info.json"];
         let own = ["LICENSE-APACHE", "LICENSE-MIT", "README.md", "src/lib.rs"];
         for file in &own {
@@ -120,7 +121,7 @@ fn each_takes_its_sources_its_readme_and_the_licences_along() {
             let text = fs::read_to_string(folder.join(licence)).unwrap();
             assert_eq!(text, fs::read_to_string(root().join(licence)).unwrap(), "{name}: {licence}");
         }
-        // All of `src` is there, templates among it, which cargo would leave out where they look like a package.
+        // All of `src` is included, even templates, which cargo would leave out where they look like a package.
         let sources = sources(&folder.join("src"), folder);
         assert!(sources.iter().all(|file| files.contains(&**file)), "{name}: {sources:?} in {files:?}");
         for file in sources.iter().filter(|file| file.ends_with(".rs")) {
@@ -129,7 +130,7 @@ fn each_takes_its_sources_its_readme_and_the_licences_along() {
     }
 }
 
-/// All files below a folder, from another.
+/// Returns all files below a folder, relative to another.
 fn sources(folder: &Path, from: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries
@@ -140,7 +141,7 @@ fn sources(folder: &Path, from: &Path) -> Vec<String> {
         .collect()
 }
 
-/// What a source includes is in its crate.
+/// Checks that the files that a source includes are in its crate.
 fn check_includes(name: &str, folder: &Path, source: &str) {
     let text = fs::read_to_string(folder.join(source)).unwrap();
     for part in ["include_str!(\"", "include_bytes!(\"", "include!(\""].iter().flat_map(|word| text.split(word).skip(1))

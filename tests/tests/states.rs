@@ -1,5 +1,5 @@
-//! The changes of state that the embedded backend makes are those of `JobState::TRANSITIONS`: a trigger in the file sees
-//! each of them, whichever code writes it.
+//! The state changes of the embedded backend are exactly `JobState::TRANSITIONS`: a trigger in the file records each of
+//! them, from any code.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may")]
 
 use std::{collections::BTreeSet, path::Path, time::Duration};
@@ -73,7 +73,7 @@ fn watch(path: &Path) -> Connection {
     connection
 }
 
-/// Waits until a job is in a state, and lets `step` pass between looks.
+/// Waits until a job is in a state, and advances the clock by `step` between checks.
 async fn becomes(client: &Client, clock: (&Ahead, Duration), id: &JobId, state: JobState) {
     let seen = async {
         while client.get(id).await.unwrap().unwrap().state != state {
@@ -86,7 +86,7 @@ async fn becomes(client: &Client, clock: (&Ahead, Duration), id: &JobId, state: 
 }
 
 #[tokio::test]
-async fn every_change_of_state_is_a_documented_one() {
+async fn every_state_change_is_documented() {
     use JobState::{Cancelled, Failed, Queued, Retrying, Running, Scheduled, Succeeded};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
@@ -97,7 +97,7 @@ async fn every_change_of_state_is_a_documented_one() {
     let client = embedded.client();
     let enqueue = async |id: &str, end: End| client.enqueue(Act { end }).id(id).await.unwrap().id().clone();
 
-    // Without an engine: what waits is cancelled, and runs again by hand.
+    // Without an engine: a waiting job is cancelled, and retried by hand.
     let waiting = enqueue("waiting", End::Succeed).await;
     let delayed = client.enqueue(Act { end: End::Succeed }).id("delayed").delay(hours(1)).await.unwrap().id().clone();
     for id in [&waiting, &delayed] {

@@ -1,4 +1,4 @@
-//! The core's public names, as a list in the repository: a name more is a decision.
+//! The core's public names, as a list in the repository: each new name is a decision.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may")]
 
 use std::{
@@ -82,7 +82,7 @@ fn public_names_are_the_listed_ones() {
 }
 
 #[test]
-fn the_root_holds_what_a_job_author_needs_and_no_more() {
+fn the_root_has_only_names_for_job_authors() {
     let all = names();
     let root = &all["lamplighter"];
     assert!(root.len() <= 42, "{} names at the root: {root:?}", root.len());

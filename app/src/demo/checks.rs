@@ -1,4 +1,4 @@
-//! Whether everything went as it should: each promise is checked by itself, from outside.
+//! The checks at the end of the demo: each promise is checked separately, from outside.
 
 use std::{
     collections::BTreeSet,
@@ -14,7 +14,7 @@ use lamplighter_jobs::DeliverWebhook;
 
 use super::{Prepared, REPORTS, jobs::DemoJobs, made_reports, receiver::Receiver, reports_folder};
 
-/// Checks everything that was promised.
+/// Runs all checks.
 pub(super) fn all(env: &DemoEnv, prepared: &Prepared, jobs: &DemoJobs, records: &[Record]) -> Vec<Check> {
     let Prepared { receiver, day } = prepared;
     vec![
@@ -94,7 +94,7 @@ fn thumbnails(env: &DemoEnv, jobs: &DemoJobs) -> Check {
     }
 }
 
-/// Decodes a whole picture; gives its width and height.
+/// Decodes a whole picture and returns its width and height.
 fn open(file: &Path) -> Result<(u32, u32), String> {
     let wrong = |error: &dyn Display| format!("{} does not open: {error}", file.display());
     let reader = image::ImageReader::open(file).map_err(|error| wrong(&error))?;
@@ -103,7 +103,7 @@ fn open(file: &Path) -> Result<(u32, u32), String> {
     Ok((picture.width(), picture.height()))
 }
 
-/// The file of that name in a folder, whatever its extension is.
+/// Returns the file of that name in a folder, with any extension.
 fn file_of(folder: &Path, name: &str) -> Result<PathBuf, String> {
     let missing = || format!("there is no {name} in {}", folder.display());
     let entries = fs::read_dir(folder).map_err(|_| missing())?;

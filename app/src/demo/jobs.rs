@@ -16,7 +16,7 @@ struct Picture {
     sizes: &'static [u32],
 }
 
-/// Part of the binary, so that the demo finds them wherever it runs.
+/// Included in the binary, so that the demo does not depend on the current folder.
 const PICTURES: [Picture; 4] = [
     Picture {
         key: "pictures/ridges.jpg",
@@ -40,19 +40,19 @@ const PICTURES: [Picture; 4] = [
     },
 ];
 
-/// What was enqueued at the start.
+/// The jobs that were enqueued at the start.
 #[derive(Debug, Default)]
 pub(super) struct DemoJobs {
     /// The webhooks.
     pub(super) webhooks: Vec<JobId>,
-    /// Pictures of which thumbnails are made, with the sizes.
+    /// The thumbnail jobs, with their sizes.
     pub(super) pictures: Vec<MakeThumbnails>,
-    /// The answer to enqueueing the first webhook once more.
+    /// The result of enqueueing the first webhook a second time.
     pub(super) again: Option<Enqueued>,
 }
 
 impl DemoJobs {
-    /// Enqueues everything.
+    /// Enqueues all jobs.
     pub(super) async fn enqueue(env: &DemoEnv, receiver: &Receiver) -> Result<(Self, Vec<Watched>), DemoError> {
         let client = env.client();
         let (mut jobs, mut watched) = (Self::default(), Vec::new());
@@ -80,7 +80,7 @@ impl DemoJobs {
     }
 }
 
-/// The jobs that the schedule has started, oldest first.
+/// Returns the jobs that the schedule has started, oldest first.
 pub(super) async fn scheduled_reports(client: &Client) -> Result<Vec<Record>, StoreError> {
     let query = ListQuery { job: Some(DailyReport::NAME.into()), ..ListQuery::default() };
     let mut records = client.list(&query).await?.records;
@@ -89,19 +89,19 @@ pub(super) async fn scheduled_reports(client: &Client) -> Result<Vec<Record>, St
     Ok(records)
 }
 
-/// Whether the schedule has started it, and nobody else.
+/// Returns whether the schedule started it.
 pub(super) fn is_scheduled_report(record: &Record) -> bool {
     record.message.job == DailyReport::NAME && record.message.schedule.is_some()
 }
 
-/// The label of a scheduled report.
+/// Returns the label of a scheduled report.
 pub(super) fn report_label(record: &Record) -> String {
     let tick = record.id.as_str().rsplit_once('@').map_or("", |(_, tick)| tick);
     let time = tick.split_once('T').map_or(tick, |(_, time)| time.trim_end_matches('Z'));
     format!("{}  scheduled for {time}", DailyReport::NAME)
 }
 
-/// What a handler returned, in a few words.
+/// Returns a handler's output in a few words.
 pub(super) fn output(record: &Record) -> Option<String> {
     let value: Value = serde_json::from_str(record.output.as_ref()?.get()).ok()?;
     if let Some(status) = value["status"].as_u64() {
@@ -124,7 +124,7 @@ fn webhook(receiver: &Receiver, path: &str, event: &str, payload: Value) -> Resu
     Ok(DeliverWebhook { url, event: event.into(), payload, secret: None })
 }
 
-/// Puts a picture into the object store, which is a folder here.
+/// Stores a picture in the object store, which is a folder here.
 fn put(env: &DemoEnv, picture: &Picture) -> Result<(), DemoError> {
     let path = env.objects_folder().join(picture.key);
     let write = || {

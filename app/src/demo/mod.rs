@@ -1,6 +1,6 @@
-//! `lamp demo` of this repository, on real input: webhooks go to a receiver that refuses the first tries ([`receiver`]),
-//! pictures become thumbnails, and a schedule starts a report every three seconds ([`jobs`]). At the end each promise is
-//! checked from outside ([`checks`]).
+//! `lamp demo` of this repository, on real input: webhooks go to a receiver that refuses the first tries
+//! ([`receiver`]), pictures become thumbnails, and a schedule starts a report every three seconds ([`jobs`]). At the
+//! end each promise is checked from outside ([`checks`]).
 
 mod checks;
 mod jobs;
@@ -16,9 +16,9 @@ use lamplighter_jobs::DailyReport;
 
 use self::{jobs::DemoJobs, receiver::Receiver};
 
-/// What the webhooks are signed with. It signs nothing but the demo's own webhooks.
+/// The secret that signs the webhooks. It signs only the demo's own webhooks.
 const SECRET: &str = "whsec_bGFtcGxpZ2h0ZXItZGVtby1zZWNyZXQtMDEyMzQ=";
-/// How many scheduled reports are shown.
+/// The number of scheduled reports that are shown.
 const REPORTS: usize = 2;
 
 /// The demo of this repository.
@@ -28,11 +28,11 @@ pub struct OwnDemo {
     jobs: DemoJobs,
 }
 
-/// What stands around the jobs.
+/// The environment of the jobs.
 #[derive(Debug)]
 struct Prepared {
     receiver: Receiver,
-    /// The day that the reports are about.
+    /// The day of the reports.
     day: Date,
 }
 
@@ -54,7 +54,7 @@ impl Demo for OwnDemo {
             .with("LAMPLIGHTER_WEBHOOK_SECRET", SECRET)
             .with("LAMPLIGHTER_WEBHOOK_SECRETS", "")
             .with("LAMPLIGHTER_WEBHOOK_SECRET_ARNS", "")
-            // The receiver is on this machine, where webhooks do not go unless they are allowed to.
+            // The receiver is on this machine, where webhooks may be sent only if this variable allows it.
             .with("LAMPLIGHTER_WEBHOOK_ALLOW_PRIVATE", "127.0.0.1");
         let report = Schedule::rate("demo-report", secs(3))?.starts(&DailyReport { day: Some(day) })?;
         let setup = Setup::new(variables, "real jobs on real input")
@@ -100,19 +100,19 @@ impl Demo for OwnDemo {
     }
 }
 
-/// How many scheduled reports have succeeded.
+/// Returns how many scheduled reports have succeeded.
 fn made_reports(records: &[Record]) -> usize {
     let scheduled = records.iter().filter(|record| jobs::is_scheduled_report(record));
     scheduled.filter(|record| record.state == JobState::Succeeded).count()
 }
 
-/// Where reports are written.
+/// Returns the folder of the reports.
 fn reports_folder(env: &DemoEnv) -> PathBuf {
     env.objects_folder().join("reports")
 }
 
-/// The present moment; in the last seconds of a day the first one of the next. The reports are about the day on which
-/// the jobs are enqueued, and that must not change in between.
+/// Returns the current moment; in the last seconds of a day, waits for the next day. The reports cover the day on which
+/// the jobs are enqueued, and the day must not change in between.
 async fn just_within_a_day() -> Timestamp {
     const SECONDS_A_DAY: i64 = 86_400;
     let now = Timestamp::now();

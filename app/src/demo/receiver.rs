@@ -1,5 +1,5 @@
-//! Someone to send webhooks to: a small server on this machine that is in trouble at first, and that believes no
-//! delivery whose signature it cannot verify.
+//! A receiver of webhooks: a small server on this machine that fails at first, and rejects deliveries whose signature
+//! it cannot verify.
 
 use std::{
     collections::HashMap,
@@ -22,13 +22,13 @@ use tokio::{net::TcpListener, task::JoinHandle};
 pub(super) struct Visit {
     /// The `webhook-id`: the same for all tries of one webhook.
     pub(super) id: String,
-    /// Why the signature was not believed, where it was not.
+    /// Why the signature was rejected, if it was.
     pub(super) distrust: Option<String>,
-    /// What was answered.
+    /// The status of the answer.
     pub(super) answer: StatusCode,
 }
 
-/// The running server. It ends when this is dropped.
+/// The running server. It stops when dropped.
 #[derive(Debug)]
 pub(super) struct Receiver {
     address: SocketAddr,
@@ -42,8 +42,8 @@ struct Desk {
     tries: Mutex<HashMap<String, usize>>,
 }
 
-/// What the endpoint at this path answers to the first tries of each webhook, before it accepts: a status, and after
-/// how many seconds it wants to be asked again.
+/// Returns the answers of the endpoint at this path to the first tries of each webhook, before it accepts: a status,
+/// and the value of `Retry-After` in seconds.
 fn troubles(path: &str) -> &'static [(StatusCode, Option<&'static str>)] {
     const BUSY: (StatusCode, Option<&str>) = (StatusCode::SERVICE_UNAVAILABLE, Some("1"));
     match path {
@@ -54,7 +54,7 @@ fn troubles(path: &str) -> &'static [(StatusCode, Option<&'static str>)] {
 }
 
 impl Receiver {
-    /// Starts a receiver that knows the signing secret, on a free port.
+    /// Starts a receiver with the signing secret, on a free port.
     pub(super) async fn start(secret: &str) -> io::Result<Self> {
         let visits = Arc::new(Mutex::new(Vec::new()));
         let webhook = Webhook::new(secret).map_err(io::Error::other)?;
@@ -70,12 +70,12 @@ impl Receiver {
         Ok(Self { address, visits, server })
     }
 
-    /// The address of one of its endpoints.
+    /// Returns the address of one of its endpoints.
     pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// Everything that has reached it so far.
+    /// Returns all deliveries so far.
     pub(super) fn visits(&self) -> Vec<Visit> {
         locked(&self.visits).clone()
     }

@@ -1,11 +1,11 @@
-//! `lamp demo` keeps what it promises, and again.
+//! `lamp demo` keeps its promises, every time.
 
 use std::fs;
 
 use crate::support::Place;
 
 #[test]
-fn the_demo_ends_well_and_ends_the_same_when_it_runs_again() {
+fn the_demo_succeeds_each_time() {
     let place = Place::new();
     for run in 1..=2 {
         let done = place.lamp(&["demo"]);
@@ -19,7 +19,7 @@ fn the_demo_ends_well_and_ends_the_same_when_it_runs_again() {
 }
 
 #[test]
-fn the_demo_writes_over_nothing() {
+fn the_demo_overwrites_no_file() {
     let place = Place::new();
     place.write("letter.txt", "dear reader");
     place.lamp(&["demo", "--output", "."]).fails(2, &["not empty", "--output"]);
@@ -27,7 +27,7 @@ fn the_demo_writes_over_nothing() {
 }
 
 #[test]
-fn the_audience_brings_jobs_of_its_own() {
+fn users_add_their_own_jobs() {
     let place = Place::new();
     let jobs = ["--job", "lamp.ping", "--job", r#"lamp.ping={"failures":1}"#, "--job", "report.daily"];
     let done = place.lamp(&[&["demo"][..], &jobs].concat());
@@ -40,7 +40,7 @@ fn the_audience_brings_jobs_of_its_own() {
 }
 
 #[test]
-fn wrong_jobs_are_told_before_anything_starts() {
+fn wrong_jobs_are_refused_before_anything_starts() {
     let place = Place::new();
     let demo = |job: &str| place.lamp(&["demo", "--job", job]);
     demo("lamp.pong").fails(2, &["no job \"lamp.pong\"", "\"lamp.ping\""]);

@@ -1,4 +1,4 @@
-//! How `lamp dev` ends, and what is left of it.
+//! How `lamp dev` ends, and which files it leaves.
 #![cfg(unix)]
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 
 use crate::support::Place;
 
-/// `lamp dev`, once it runs, and what it tells from then on.
+/// Starts `lamp dev` and waits until it runs. Returns the rest of its log.
 fn dev(place: &Place) -> (Child, impl Iterator<Item = String> + use<>) {
     let mut child = place.command(&["dev"]).stderr(Stdio::piped()).spawn().unwrap();
     let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
@@ -30,7 +30,7 @@ fn dev_ends_with_its_own_exit_code_when_its_file_is_removed() {
 }
 
 #[test]
-fn dev_leaves_one_file_with_every_job_ten_stops_of_ten() {
+fn dev_leaves_one_file_with_every_job_after_each_of_ten_stops() {
     let place = Place::new();
     for round in 0..10 {
         let (mut child, log) = dev(&place);

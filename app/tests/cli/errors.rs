@@ -1,4 +1,4 @@
-//! Whatever is wrong is reported in one sentence, with the right exit code, and nothing is sent.
+//! Every error is reported in one sentence, with the right exit code, and nothing is sent.
 
 use crate::support::Place;
 
@@ -12,7 +12,7 @@ fn a_wrong_job_name_is_answered_with_the_right_one() {
 }
 
 #[test]
-fn wrong_json_is_told_with_an_example() {
+fn wrong_json_is_refused_with_an_example() {
     let place = Place::new();
     let deliver = |json: &str| place.lamp(&["enqueue", "webhook.deliver", json]);
     deliver("{url: 1}").fails(2, &["webhook.deliver", "not JSON", "line 1 column 2", "\"url\": …"]);
@@ -46,7 +46,7 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
-fn times_that_are_none_are_usage_errors() {
+fn invalid_times_are_usage_errors() {
     let place = Place::new();
     for args in [["--delay", "soon"], ["--delay", "1 month"], ["--at", "tomorrow"], ["--id", "a b"]] {
         let done = place.lamp(&["enqueue", "lamp.ping", "{}", args[0], args[1]]);
@@ -58,7 +58,7 @@ fn times_that_are_none_are_usage_errors() {
 }
 
 #[test]
-fn a_command_that_does_not_exist_is_a_usage_error() {
+fn an_unknown_command_is_a_usage_error() {
     let place = Place::new();
     let done = place.lamp(&["enque"]);
     assert_eq!(done.code, 2, "{done:?}");
@@ -69,7 +69,7 @@ fn a_command_that_does_not_exist_is_a_usage_error() {
 }
 
 #[test]
-fn looking_at_a_file_that_is_not_there_makes_none() {
+fn reading_a_missing_file_does_not_create_it() {
     let place = Place::new();
     for args in [
         &["jobs"][..],
@@ -87,7 +87,7 @@ fn looking_at_a_file_that_is_not_there_makes_none() {
 }
 
 #[test]
-fn a_file_that_holds_no_jobs_is_refused() {
+fn a_file_that_is_no_jobs_file_is_refused() {
     let place = Place::new();
     place.write("notes.db", &"not a database, but long enough to have a header of one hundred bytes. ".repeat(4));
     place.lamp(&["jobs", "--db", "notes.db"]).fails(1, &["notes.db"]);
@@ -95,7 +95,7 @@ fn a_file_that_holds_no_jobs_is_refused() {
 }
 
 #[test]
-fn a_job_that_is_not_there_is_named() {
+fn a_missing_job_is_named() {
     let place = Place::new();
     place.lamp(&["enqueue", "lamp.ping", "--id", "there"]).ok();
     for command in ["job", "cancel", "retry"] {
@@ -106,9 +106,9 @@ fn a_job_that_is_not_there_is_named() {
 }
 
 #[test]
-fn an_endpoint_that_nobody_listens_at_is_told() {
+fn an_unreachable_endpoint_is_reported() {
     let place = Place::new();
-    // Bound, and kept from everybody else: nobody listens there.
+    // Bound, but not listening: connections are refused.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let port = socket.local_addr().unwrap().port();

@@ -1,5 +1,5 @@
-//! Text that others chose reaches no terminal as a command: it goes through every field that they can fill, and every
-//! command that shows one.
+//! Text from outside never reaches a terminal as a command. Hostile text is written into every field that a sender can
+//! fill, and every command that shows such a field is run.
 
 use lamplighter::{
     JobId, RawValue, Tracking,
@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 
 use crate::support::{Done, Place};
 
-/// The clipboard, C1, DEL, a direction that is overridden, zero widths, a tag, separators, and ends of lines.
+/// The clipboard, C1, DEL, a bidi override, zero widths, a tag, separators, and line ends.
 const HOSTILE: &str =
     "x\u{1b}]52;c;cm0gLXJm\u{7}\u{9b}2J\u{7f}\u{202e}\u{2066}\u{200b}\u{feff}\u{e0041}\u{2028}\r\nerror: y\t";
 
-/// What a terminal would obey or hide. Ends of lines are what separates ours.
+/// Returns the characters that a terminal interprets or hides, except the line ends of the output itself.
 fn obeyed(text: &str) -> Vec<char> {
     let hidden = |letter: &char| {
         (letter.is_control() && *letter != '\n')
@@ -32,7 +32,7 @@ fn obeyed(text: &str) -> Vec<char> {
 fn harmless(args: &[&str], done: &Done) {
     for text in [&done.out, &done.err] {
         assert_eq!(obeyed(text), Vec::<char>::new(), "lamp {args:?}: {text:?}");
-        // It has begun no line of its own.
+        // The hostile text has not begun a line of its own.
         assert!(!text.lines().any(|line| line.trim_start().starts_with("error: y")), "lamp {args:?}: {text}");
     }
     if args.contains(&"--json") {
@@ -47,7 +47,7 @@ fn soon() -> tokio::time::Instant {
 }
 
 fn raw(value: &Value) -> Box<RawValue> {
-    // As a sender may write it: nothing that JSON lets stand is escaped, and it has several lines.
+    // As a sender may write it: only what JSON requires is escaped, and it has several lines.
     let text = serde_json::to_string(value).unwrap();
     let text = text.replace("\\u007f", "\u{7f}").replacen('{', "{\r\n\t", 1);
     RawValue::from_string(text).unwrap()
@@ -74,7 +74,7 @@ async fn attempt(embedded: &SqliteBackend, id: &str, decision: Decision) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
+async fn text_from_a_file_contains_no_terminal_commands() {
     let place = Place::new();
     std::fs::create_dir_all(place.database().parent().unwrap()).unwrap();
     {
@@ -96,7 +96,7 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
         };
         attempt(&embedded, "failed", failed).await;
         attempt(&embedded, "retrying", Decision::Retry { outcome, error: error(), delay: secs(600) }).await;
-        // A sender's own body, with a schedule that can be none, and one that is no job at all.
+        // A sender's own body with an invalid schedule name, and a body that is no job at all.
         let body = json!({ "job": "lamp.ping", "schedule": HOSTILE, "x": HOSTILE }).to_string();
         assert!(body.parse::<Message>().is_err());
         for queue in ["lamp", "images"] {
@@ -108,7 +108,7 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
         let scheduled = lamplighter::ScheduledJob { schedule, job, queue, tracking: Tracking::Full, args: args() };
         client.schedule_raw(scheduled).await.unwrap();
     }
-    // The engine dead-letters what is not a job.
+    // The engine dead-letters messages that are not jobs.
     let dev = crate::support::Dev::start(&place);
     let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while place.lamp(&["dead-letters", "images", "--json"]).ok().lines().count() < 2 {
@@ -171,7 +171,7 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
     }
     assert!(seen > 20, "only {seen} commands have shown it");
 
-    // JSON says the same as it was.
+    // JSON contains the original value.
     let listed = place.lamp(&["job", "failed", "--json", "--reveal"]).ok();
     assert_eq!(listed.lines().count(), 1, "{listed}");
     let job: Value = serde_json::from_str(&listed).unwrap();
@@ -180,7 +180,7 @@ async fn whatever_stands_in_a_file_is_no_command_to_a_terminal() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_a_stack_says_is_no_command_to_a_terminal() {
+async fn text_from_a_stack_contains_no_terminal_commands() {
     let fake = FakeDeployment::start().await.unwrap();
     let queue = json!({"url": fake.queue_url("shop-work"), "dlq": fake.queue_url("shop-work-dlq")});
     fake.stack.set_output("Queues", Some(&json!({ "webhooks": queue, "\u{9b}2J\u{202e}": queue }).to_string()));

@@ -67,7 +67,7 @@ fn scripts_get_json() {
 }
 
 #[test]
-fn a_month_has_its_price() {
+fn the_cost_of_a_month_is_estimated() {
     let place = Place::new();
     let million = ["infra", "cost", "--jobs-per-month", "1000000", "--duration-ms", "100", "--memory-mb", "128"];
     let table = place.lamp(&million).ok();

@@ -1,5 +1,5 @@
-//! `lamp init`: what it refuses, and that it writes nothing then. A new workspace is built, tested and deployed by a test of
-//! its own, beside the end-to-end tests.
+//! `lamp init`: the names and folders that it refuses, without writing anything. Another test, beside the end-to-end
+//! tests, builds, tests and deploys a new workspace.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -8,7 +8,7 @@ use crate::support::Place;
 /// This repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// All files below a folder.
+/// Returns all files below a folder.
 fn files(folder: &Path) -> BTreeSet<String> {
     fn walk(folder: &Path, from: &Path, all: &mut BTreeSet<String>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -77,7 +77,7 @@ fn a_dry_run_lists_the_files_that_are_written_without_it() {
     assert!(read(".cargo/config.toml").contains("--package shop --bin lamp"));
     assert!(read("infra/samconfig.toml").contains("stack_name = \"shop\""));
     assert!(read("infra/template.yaml").contains("GreetingsQueue:"));
-    // The checkout's lock file, and nothing of its own crates.
+    // The checkout's lock file, without the checkout's own crates.
     let lock = read("Cargo.lock");
     assert!(lock.contains("name = \"shop-jobs\"") && lock.contains("name = \"lamplighter-aws\""));
     assert!(!lock.contains("name = \"webhooks\"") && !lock.contains("name = \"lamplighter-tests\""));

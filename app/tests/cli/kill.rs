@@ -1,5 +1,5 @@
-//! `lamp dev` is killed again and again in the middle of its work: nothing that was acknowledged is lost, and nothing
-//! succeeds twice.
+//! `lamp dev` is killed again and again in the middle of its work: no acknowledged job is lost, and none succeeds
+//! twice.
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +32,7 @@ impl Drop for Dev {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn killed_again_and_again_nothing_is_lost_and_nothing_succeeds_twice() {
+async fn after_repeated_kills_no_job_is_lost_or_succeeds_twice() {
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
@@ -51,7 +51,7 @@ async fn killed_again_and_again_nothing_is_lost_and_nothing_succeeds_twice() {
     let mut finished = Vec::new();
     for kill in 0..KILLS {
         let dev = Dev::start(&place);
-        // While it starts, or while it works, however long a busy machine takes to let it.
+        // While it starts or while it works, for as long as a busy machine needs for that.
         let within = if kill % 2 == 0 {
             20..400
         } else {
@@ -59,7 +59,7 @@ async fn killed_again_and_again_nothing_is_lost_and_nothing_succeeds_twice() {
             have_ended(&embedded, (before + 1).min(JOBS), &finished).await;
             0..100
         };
-        // The moment of the kill is what is tried out here; nothing is waited for.
+        // A random moment for the kill; this waits for no condition.
         tokio::time::sleep(Duration::from_millis(random.u64(within))).await;
         drop(dev);
         finished.push(ended(&embedded).await);
@@ -86,7 +86,7 @@ async fn killed_again_and_again_nothing_is_lost_and_nothing_succeeds_twice() {
     assert!(finished[KILLS / 2] < JOBS, "all was done before half of the kills: {finished:?}");
 }
 
-/// Waits until so many jobs have ended.
+/// Waits until this many jobs have ended.
 async fn have_ended(embedded: &SqliteBackend, jobs: usize, finished: &[usize]) {
     let until = Instant::now() + PATIENCE;
     while ended(embedded).await < jobs {

@@ -1,6 +1,6 @@
-//! The command `lamp`, as people and scripts use it: the real program, in folders of its own.
+//! The command `lamp` as users and scripts run it: the real program, in folders of its own.
 
-// Helpers of tests are not tests to clippy, though they may end one all the same.
+// Clippy does not recognize the tests' helpers as test code, though they may panic too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod demo;

@@ -22,7 +22,7 @@ fn ids(place: &Place) -> Vec<String> {
 }
 
 #[test]
-fn each_line_of_a_file_is_a_job_and_a_second_time_none() {
+fn each_line_of_a_file_is_one_job_even_if_it_is_sent_twice() {
     let place = Place::new();
     let mut text = String::new();
     for number in 1..=1203 {
@@ -50,7 +50,7 @@ fn each_line_of_a_file_is_a_job_and_a_second_time_none() {
 }
 
 #[test]
-fn a_line_that_is_refused_is_told_by_its_number_and_holds_up_no_other() {
+fn a_refused_line_is_reported_by_its_number_and_delays_no_other() {
     let place = Place::new();
     let long = format!("{{\"sleep_ms\": {}}}", "1".repeat(2 << 20));
     let text = format!(
@@ -83,7 +83,7 @@ fn a_line_that_is_refused_is_told_by_its_number_and_holds_up_no_other() {
 }
 
 #[test]
-fn a_line_may_say_what_one_job_can() {
+fn a_line_may_have_the_options_of_one_job() {
     let place = Place::new();
     let text = [
         r#"{"args": {"sleep_ms": 5}, "id": "own", "delay": "2h", "group": "a"}"#,
@@ -109,12 +109,12 @@ fn a_line_may_say_what_one_job_can() {
     let job = |id: &str| lines(&place.lamp(&["job", id, "--json"]).ok()).remove(0);
     assert_eq!((&job("own")["state"], &job("own")["args"]), (&json!("scheduled"), &json!({"sleep_ms": 5})));
     assert_eq!(job("moment")["due_at"], "2199-12-24T17:00:00Z");
-    // What the command line says goes for those that say nothing.
+    // The options of the command line apply to lines without options.
     assert_eq!((&job("n-3")["state"], &job("n-3")["args"]), (&json!("scheduled"), &json!({})));
 }
 
 #[test]
-fn what_cannot_be_read_or_is_no_text_is_told_before_anything_is_sent() {
+fn an_unreadable_file_or_encoding_is_reported_before_anything_is_sent() {
     let place = Place::new();
     let send = |from: &str| place.lamp(&["enqueue", "lamp.ping", "--from", from]);
     send("nowhere.jsonl").fails(1, &["nowhere.jsonl", "no such file"]);
@@ -131,7 +131,7 @@ fn what_cannot_be_read_or_is_no_text_is_told_before_anything_is_sent() {
 }
 
 #[test]
-fn a_place_that_takes_no_more_ends_it_with_what_was_sent_and_how_to_go_on() {
+fn a_failing_backend_ends_it_with_the_progress_and_how_to_continue() {
     let place = Place::new();
     place.lamp(&["enqueue", "lamp.ping", "--id", "there"]).ok();
     let other = rusqlite::Connection::open(place.database()).unwrap();
@@ -148,10 +148,10 @@ fn a_place_that_takes_no_more_ends_it_with_what_was_sent_and_how_to_go_on() {
     assert_eq!(ids(&place), ["there"]);
 }
 
-/// A signal while a pipe still gives: what has come is sent, and the answer says how to go on.
+/// A signal while the pipe is open: lines that have arrived are sent, and the error says how to continue.
 #[cfg(unix)]
 #[test]
-fn what_is_cut_off_says_what_was_sent_and_how_to_go_on() {
+fn an_interruption_reports_the_progress_and_how_to_continue() {
     let place = Place::new();
     let mut child = place
         .command(&["enqueue", "lamp.ping", "--from", "-", "--json", "--id-prefix", "cut"])
@@ -163,7 +163,7 @@ fn what_is_cut_off_says_what_was_sent_and_how_to_go_on() {
     let mut input = child.stdin.take().unwrap();
     input.write_all(b"{}\n{}\n{}\n").unwrap();
     let mut answers = BufReader::new(child.stdout.take().unwrap()).lines();
-    // They are sent as they come, though more may.
+    // Lines are sent as they arrive, though more may follow.
     for number in 1..=3 {
         let answer: Value = serde_json::from_str(&answers.next().unwrap().unwrap()).unwrap();
         assert_eq!(answer["id"], format!("cut-{number}"));

@@ -1,4 +1,5 @@
-//! Names and values at the command line: what the file knows counts, and both ends of a queue judge alike.
+//! Names and values at the command line: names in the file are valid too, and the command and the worker check
+//! arguments alike.
 
 use lamplighter::{RawValue, Tracking};
 use lamplighter_embedded::{Settings, SqliteBackend};
@@ -10,7 +11,7 @@ fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A file with a job on a queue that no definition knows.
+/// Creates a file with a job on a queue that no definition contains.
 async fn with_a_stranger() -> Place {
     let place = Place::new();
     std::fs::create_dir_all(place.database().parent().unwrap()).unwrap();
@@ -21,7 +22,7 @@ async fn with_a_stranger() -> Place {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_file_knows_is_no_wrong_name() {
+async fn names_in_the_file_are_valid() {
     let place = with_a_stranger().await;
     for filter in [["--queue", "bills"], ["--job", "bill.send"]] {
         assert_eq!(lines(&place.lamp(&["jobs", "--json", filter[0], filter[1]]).ok()).len(), 1);
@@ -33,18 +34,18 @@ async fn what_the_file_knows_is_no_wrong_name() {
     assert_eq!(place.lamp(&["dead-letters", "bills"]).err, "no dead letters on bills\n");
     assert_eq!(place.lamp(&["redrive", "bills", "--dry-run"]).err, "no dead letters that fit on bills\n");
     assert_eq!(place.lamp(&["redrive", "bills"]).err, "no dead letters on bills\n");
-    // A slip is met with the nearest of both.
+    // A typo finds the nearest name of both.
     place.lamp(&["pause", "bils"]).fails(2, &["no queue \"bils\"", "did you mean \"bills\"?"]);
     place.lamp(&["jobs", "--queue", "webhoks"]).fails(2, &["no queue \"webhoks\"", "\"webhooks\""]);
     place.lamp(&["jobs", "--job", "bill.sent"]).fails(2, &["no job \"bill.sent\"", "\"bill.send\""]);
-    // Nothing of it is written down for a look.
+    // Reading creates no queue.
     assert_eq!(place.lamp(&["jobs", "--queue", "images"]).err, "no jobs\n");
     assert_eq!(place.lamp(&["dead-letters", "images"]).err, "no dead letters on images\n");
     assert_eq!(lines(&place.lamp(&["queues", "--json"]).ok()).len(), 1);
 }
 
 #[test]
-fn jobs_are_listed_by_the_time_at_which_they_came() {
+fn jobs_are_listed_by_the_time_of_their_enqueueing() {
     let place = Place::new();
     place.lamp(&["enqueue", "lamp.ping", "--id", "one"]).ok();
     let created = lines(&place.lamp(&["job", "one", "--json"]).ok())[0]["created_at"].as_str().unwrap().to_owned();
@@ -58,9 +59,9 @@ fn jobs_are_listed_by_the_time_at_which_they_came() {
     place.lamp(&["jobs", "--since", "yesterday"]).fails_at_once();
 }
 
-/// The worker's judgement is that of the job's type: whatever it takes is sent, and nothing else.
+/// The job's type decides, as in the worker: the command sends exactly the arguments that the type accepts.
 #[test]
-fn what_is_enqueued_is_what_the_worker_takes() {
+fn enqueued_arguments_are_those_that_the_worker_accepts() {
     let place = Place::new();
     let image = |args: &str| place.lamp(&["enqueue", "image.thumbnail", args]);
     image(r#"{"key":"a.png","sizes":[16.0]}"#).fails(2, &["image.thumbnail", "expected u32"]);
@@ -86,7 +87,7 @@ fn what_is_enqueued_is_what_the_worker_takes() {
 }
 
 #[test]
-fn a_moment_that_cannot_be_kept_is_the_command_lines_fault() {
+fn a_moment_out_of_range_is_a_usage_error() {
     let place = Place::new();
     place
         .lamp(&["enqueue", "lamp.ping", "--delay", "400000 weeks"])
@@ -95,7 +96,7 @@ fn a_moment_that_cannot_be_kept_is_the_command_lines_fault() {
 }
 
 #[test]
-fn a_files_name_is_what_it_looks_like() {
+fn special_file_names_are_expanded_or_refused() {
     let place = Place::new();
     let home = |args: &[&str]| {
         let mut command = place.command(args);
@@ -116,7 +117,7 @@ fn a_files_name_is_what_it_looks_like() {
 }
 
 #[test]
-fn a_level_that_is_none_is_answered_with_those_that_are() {
+fn an_unknown_log_level_is_refused_with_the_known_ones() {
     let place = Place::new();
     let mut command = place.command(&["dev"]);
     command.env("LAMPLIGHTER_LOG", "warning");
@@ -128,7 +129,7 @@ fn a_level_that_is_none_is_answered_with_those_that_are() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_job_that_was_enqueued_is_told_though_its_answer_cannot_be_written() {
+fn an_enqueued_job_is_reported_even_if_the_output_fails() {
     let place = Place::new();
     for (args, says) in [
         (&["enqueue", "lamp.ping", "--id", "full"][..], "job full was enqueued"),
@@ -144,7 +145,7 @@ fn a_job_that_was_enqueued_is_told_though_its_answer_cannot_be_written() {
         assert!(output.status.code() == Some(1) && err.contains(says), "{args:?}: {err}");
         assert!(err.contains("the answer cannot be written"), "{err}");
     }
-    // A caller that reads no answer is informed all the same.
+    // A caller that cannot read the answer is informed all the same.
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let output = place.command(&["enqueue", "lamp.ping", "--id", "gone"]).stdout(writer).output().unwrap();
@@ -152,16 +153,16 @@ fn a_job_that_was_enqueued_is_told_though_its_answer_cannot_be_written() {
     assert!(output.status.code() == Some(0) && err.contains("job gone was enqueued"), "{err}");
 }
 
-/// A user with read permission alone can read a file, in a folder that cannot be written.
+/// A user with read permission can read a file in a folder without write permission.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_file_that_may_only_be_read_is_looked_at() {
+fn a_read_only_file_can_be_read() {
     use std::os::unix::{fs::PermissionsExt, process::CommandExt};
     let place = Place::new();
     place.lamp(&["enqueue", "lamp.ping", "--id", "there"]).ok();
     let folder = place.database().parent().unwrap().to_owned();
     let mode = |path: &std::path::Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
-    // The log is in the file, as after a clean end.
+    // The WAL is checkpointed into the file, as after a clean shutdown.
     rusqlite::Connection::open(place.database()).unwrap().pragma_update(None, "wal_checkpoint", "TRUNCATE").unwrap();
     for entry in std::fs::read_dir(&folder).unwrap() {
         let path = entry.unwrap().path();
@@ -171,7 +172,7 @@ fn a_file_that_may_only_be_read_is_looked_at() {
     mode(place.path(), 0o755);
     let as_nobody = |args: &[&str]| {
         let mut command = place.command(args);
-        // To root, all may be written.
+        // Root may write everything.
         if std::fs::metadata("/proc/self").is_ok_and(|own| std::os::unix::fs::MetadataExt::uid(&own) == 0) {
             command.uid(65534).gid(65534);
         }

@@ -1,5 +1,5 @@
-//! `lamp new`: what it refuses, and that it writes nothing then. What it makes is compiled, tested and deployed by a test of
-//! its own, beside the end-to-end tests.
+//! `lamp new`: the names and files that it refuses, without writing anything. Another test, beside the end-to-end
+//! tests, compiles, tests and deploys its output.
 
 use std::{fs, path::Path, process::Command};
 
@@ -8,7 +8,7 @@ use crate::support::{Done, Place};
 /// This repository.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The files of this repository that `lamp new` reads, in a folder of their own.
+/// A copy of the files of this repository that `lamp new` reads, in a folder of their own.
 struct Copy(Place);
 
 impl Copy {
@@ -42,7 +42,7 @@ impl Copy {
         self.0.write(path, &text.replace(from, to));
     }
 
-    /// All files and what they hold.
+    /// Returns all files and their contents.
     fn snapshot(&self) -> Vec<(String, String)> {
         fn walk(folder: &Path, all: &mut Vec<(String, String)>) {
             for entry in fs::read_dir(folder).unwrap() {
@@ -135,7 +135,7 @@ fn a_wrong_schedule_is_refused_and_nothing_is_written() {
 }
 
 #[test]
-fn it_works_in_a_repository_only_and_from_any_folder_there() {
+fn it_works_from_any_folder_of_a_repository_only() {
     let place = Place::new();
     place.lamp(&["new", "function", "quills"]).fails(2, &["is not in the workspace of a Lamplighter app"]);
     let copy = Copy::new();
@@ -158,7 +158,7 @@ fn a_dry_run_shows_what_would_be_written() {
 }
 
 #[test]
-fn what_cannot_be_changed_is_named_and_nothing_is_written() {
+fn a_source_that_cannot_be_edited_is_named_and_nothing_is_written() {
     for (path, from, to, says) in [
         (
             "shared/jobs/src/lib.rs",
@@ -171,7 +171,7 @@ fn what_cannot_be_changed_is_named_and_nothing_is_written() {
         ("app/Cargo.toml", "[dependencies]", "[other]", "`quills.workspace = true` to app/Cargo.toml"),
         ("Cargo.toml", "[workspace.dependencies]", "[workspace.deps]", "there is no `[workspace.dependencies]`"),
         ("shared/jobs/Cargo.toml", "name = ", "nome = ", "cannot read shared/jobs/Cargo.toml: there is no `name`"),
-        // Cargo is asked when all is written.
+        // Cargo runs after everything is written.
         (
             "functions/reports/Cargo.toml",
             "[dependencies]\n",
@@ -191,7 +191,7 @@ fn what_cannot_be_changed_is_named_and_nothing_is_written() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_takes_the_others_back() {
+fn a_failed_write_restores_the_other_files() {
     let copy = Copy::new();
     copy.0.write("functions/quills", "a file where a folder should be");
     let before = copy.snapshot();
@@ -200,7 +200,7 @@ fn a_file_that_cannot_be_written_takes_the_others_back() {
     assert_eq!(copy.snapshot(), before);
 }
 
-/// The lock file is what cargo makes of it.
+/// The lock file is as cargo writes it.
 #[test]
 fn the_lock_file_has_the_new_crate() {
     let copy = Copy::new();
@@ -276,7 +276,7 @@ fn schedules_are_written_as_people_would() {
         .fails(2, &["a schedule quills-once already"]);
 }
 
-/// Without a formatter, what is written is in the right form already.
+/// Without a formatter, the output of the templates is formatted already.
 #[test]
 fn it_is_formatted_with_and_without_a_formatter() {
     let texts = [None, Some("/nowhere/rustfmt")].map(|formatter| {

@@ -1,4 +1,4 @@
-//! Queues paused, failed jobs retried, dead letters moved back, in the embedded file.
+//! Pausing queues, retrying failed jobs and moving dead letters back, in the embedded file.
 
 use std::time::Instant;
 
@@ -32,7 +32,7 @@ fn a_paused_queue_waits_until_it_is_resumed() {
     place.lamp(&["pause", "lamp"]).fails(1, &["no jobs file"]);
     place.lamp(&["enqueue", "image.thumbnail", r#"{"key":"nowhere.png"}"#, "--id", "other"]).ok();
     place.lamp(&["pause", "lmp"]).fails(2, &["no queue \"lmp\"", "\"lamp\""]);
-    // No job of it has been enqueued yet.
+    // No job has been enqueued on it yet.
     assert_eq!(
         lines(&place.lamp(&["pause", "lamp", "--json"]).ok()),
         [serde_json::json!({"queue": "lamp", "paused": true})]
@@ -57,7 +57,7 @@ fn a_paused_queue_waits_until_it_is_resumed() {
     assert!(place.lamp(&["enqueue", "lamp.ping"]).err.is_empty());
 }
 
-/// Three thumbnails of nothing and a webhook to a forbidden place: they fail at once, for good.
+/// Runs three thumbnail jobs without a picture and a webhook to a forbidden address: they fail for good at once.
 fn with_failures() -> Place {
     let place = Place::new();
     let dev = Dev::start(&place);
@@ -107,7 +107,7 @@ fn dead_letters_are_counted_and_moved_back_by_filter() {
     let json = |args: &[&str]| lines(&place.lamp(args).ok());
     let letters = json(&["dead-letters", "images", "--json"]);
     assert_eq!(letters.len(), 3);
-    // In the order in which they were dead-lettered; the jobs ran concurrently.
+    // In the order in which they were dead-lettered, since the jobs ran concurrently.
     let mut ids: Vec<_> = letters.iter().filter_map(|letter| letter["id"].as_str()).collect();
     ids.sort_unstable();
     assert_eq!((ids, &letters[0]["job"]), (vec!["image-0", "image-1", "image-2"], &"image.thumbnail".into()));
@@ -132,7 +132,7 @@ fn dead_letters_are_counted_and_moved_back_by_filter() {
     );
     assert!(place.lamp(&["redrive", "webhooks"]).ok().starts_with("moved one dead letter back to webhooks in "));
     assert_eq!(place.lamp(&["redrive", "webhooks"]).err, "no dead letters on webhooks\n");
-    // A queue on which no job ever was.
+    // A queue that never had a job.
     assert_eq!(place.lamp(&["redrive", "reports"]).err, "no dead letters on reports\n");
     place.lamp(&["redrive", "images", "--since", "yesterday"]).fails_at_once();
     place.lamp(&["redrive", "images", "--rate", "0"]).fails_at_once();

@@ -1,4 +1,4 @@
-//! `lamp package`: what platforms need to run this program as a worker.
+//! `lamp package`: the files that platforms need to run this program as a worker.
 #![cfg(unix)]
 
 use std::{fs::File, io::Read, os::unix::fs::PermissionsExt, process::Command};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::Place;
 
-/// The files of a zip: names, permissions, and the beginning of each.
+/// Returns the files of a zip file: names, permissions, and the beginning of each.
 fn files(place: &Place, name: &str) -> Vec<(String, u32, String)> {
     let mut zip = zip::ZipArchive::new(File::open(place.path().join(name)).unwrap()).unwrap();
     let mut all = Vec::new();
@@ -22,7 +22,7 @@ fn files(place: &Place, name: &str) -> Vec<(String, u32, String)> {
 }
 
 #[test]
-fn a_continuous_webjob_is_one_of_its_kind_and_knows_when_it_is_killed() {
+fn a_continuous_webjob_is_a_singleton_and_sets_its_stopping_wait() {
     let place = Place::new();
     let done = place.lamp(&["package", "webjob", "--continuous", "--name", "jobs", "--", "--db", "/home/data/jobs.db"]);
     assert!(done.err.contains("webjob.zip holds the continuous WebJob jobs"), "{done:?}");
@@ -44,7 +44,7 @@ fn a_continuous_webjob_is_one_of_its_kind_and_knows_when_it_is_killed() {
 }
 
 #[test]
-fn a_triggered_webjob_runs_as_it_is_unpacked_and_ends_when_it_has_nothing_to_do() {
+fn an_unpacked_triggered_webjob_runs_and_ends_when_it_is_idle() {
     let place = Place::new();
     place.lamp(&["enqueue", "lamp.ping", "--id", "waiting"]).ok();
     let made = ["package", "webjob", "--triggered", "0 3 * * *", "-o", "nightly.zip"];
@@ -52,7 +52,7 @@ fn a_triggered_webjob_runs_as_it_is_unpacked_and_ends_when_it_has_nothing_to_do(
     assert_eq!(files(&place, "nightly.zip")[0].2.replace(char::is_whitespace, ""), r#"{"schedule":"003***"}"#);
     let mut zip = zip::ZipArchive::new(File::open(place.path().join("nightly.zip")).unwrap()).unwrap();
     zip.extract(place.path().join("wwwroot")).unwrap();
-    // As Kudu does: the script, with what a triggered job is told.
+    // Runs the script as Kudu does, with the variables of a triggered job.
     let script = place.path().join("wwwroot/App_Data/jobs/triggered/lamplighter/run.sh");
     assert_ne!(script.metadata().unwrap().permissions().mode() & 0o100, 0);
     let ran = Command::new(&script).current_dir(place.path()).env("WEBJOBS_NAME", "lamplighter").output().unwrap();
@@ -61,7 +61,7 @@ fn a_triggered_webjob_runs_as_it_is_unpacked_and_ends_when_it_has_nothing_to_do(
 }
 
 #[test]
-fn a_unit_of_systemd_says_ready_and_restarts() {
+fn a_systemd_unit_notifies_and_restarts() {
     let place = Place::new();
     let unit = place.lamp(&["package", "systemd", "--program", "/usr/local/bin/lamp", "--", "--stack", "shop"]).ok();
     for line in [
@@ -77,7 +77,7 @@ fn a_unit_of_systemd_says_ready_and_restarts() {
 }
 
 #[test]
-fn an_image_has_no_root_and_nothing_but_the_program() {
+fn an_image_has_no_root_user_and_only_the_program() {
     let place = Place::new();
     let file = place.lamp(&["package", "docker", "--", "--health", "0.0.0.0:8080"]).ok();
     let last = file.rsplit_once("\nFROM ").unwrap().1;
@@ -86,7 +86,7 @@ fn an_image_has_no_root_and_nothing_but_the_program() {
 }
 
 #[test]
-fn what_a_platform_would_misread_is_refused() {
+fn arguments_that_a_platform_would_misread_are_refused() {
     let place = Place::new();
     place.lamp(&["package", "webjob"]).fails_at_once();
     place.lamp(&["package", "webjob", "--triggered", "rate(7 minutes)"]).fails(2, &["rate(7 minutes)", "divides"]);

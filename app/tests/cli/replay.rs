@@ -1,4 +1,4 @@
-//! `lamp replay`, and its page: the table and the picture in `docs` are what the command writes.
+//! `lamp replay`, and its page: the table and the picture in `docs` are the command's output.
 
 use std::{fs, path::Path};
 
@@ -9,7 +9,7 @@ use crate::support::Place;
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/replay.md");
 const PICTURE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/replay.svg");
 
-/// `UPDATE_DOCS=1` writes it anew.
+/// With `UPDATE_DOCS=1`, writes the file.
 fn assert_fresh(file: &str, text: &str) {
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(file, text).unwrap();
@@ -57,7 +57,7 @@ fn many_years_end_with_a_verdict() {
 }
 
 #[test]
-fn what_cannot_be_replayed_is_said() {
+fn invalid_options_are_refused() {
     let place = Place::new();
     for refused in [&["--days", "0"][..], &["--seeds", "0"], &["--seeds", "2", "--picture", "a.svg"], &["--seed", "-1"]]
     {

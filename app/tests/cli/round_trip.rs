@@ -1,4 +1,4 @@
-//! What is enqueued is found again.
+//! Enqueued jobs can be listed, shown and run.
 
 use std::{
     io::{BufRead, BufReader},
@@ -42,7 +42,7 @@ async fn a_list_of_many_pages_is_one_table() {
     let place = Place::new();
     std::fs::create_dir_all(place.database().parent().unwrap()).unwrap();
     let client = SqliteBackend::open(place.database(), Settings::default()).unwrap().client();
-    // Pages hold 500, newest first; the ids of the second are shorter, and those of the third longer.
+    // Pages hold 500, newest first; the ids on the second are shorter, those on the third longer.
     for number in (0..1200).rev() {
         let id = match number {
             0..500 => format!("middle-{number:04}"),
@@ -61,7 +61,7 @@ async fn a_list_of_many_pages_is_one_table() {
 }
 
 #[test]
-fn the_same_id_is_one_job() {
+fn the_same_id_is_the_same_job() {
     let place = Place::new();
     let enqueue = || lines(&place.lamp(&["enqueue", "lamp.ping", "--id", "order-42", "--json"]).ok());
     assert_eq!(enqueue()[0]["duplicate"], false);
@@ -149,7 +149,7 @@ fn definitions_and_schedules_need_no_file() {
 }
 
 #[test]
-fn a_reader_that_leaves_is_no_error() {
+fn a_closed_pipe_is_no_error() {
     let place = Place::new();
     for n in 0..3 {
         place.lamp(&["enqueue", "lamp.ping", "--id", &format!("ping-{n}")]).ok();
@@ -160,7 +160,7 @@ fn a_reader_that_leaves_is_no_error() {
     assert_eq!((output.status.code(), &*output.stderr), (Some(0), &b""[..]));
 }
 
-/// Stops the child when the test ends, however it ends.
+/// Stops the child when the test ends, in any way.
 struct Dev(Child);
 
 impl Drop for Dev {
@@ -171,7 +171,7 @@ impl Drop for Dev {
 }
 
 #[test]
-fn dev_runs_what_is_enqueued_and_stops_when_asked() {
+fn dev_runs_enqueued_jobs_and_stops_when_asked() {
     let place = Place::new();
     let mut dev = Dev(place.command(&["dev"]).stderr(Stdio::piped()).spawn().unwrap());
     let mut log = BufReader::new(dev.0.stderr.take().unwrap()).lines().map(Result::unwrap);

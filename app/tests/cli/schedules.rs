@@ -1,4 +1,4 @@
-//! Schedules made, paused, triggered and removed: in the embedded file, and on a stack whose endpoints are played here.
+//! Adding, pausing, triggering and removing schedules: in the embedded file, and on a stack with fake endpoints.
 
 use std::time::Instant;
 
@@ -48,7 +48,7 @@ fn a_schedule_is_made_paused_and_removed() {
 }
 
 #[test]
-fn schedules_made_meanwhile_run() {
+fn schedules_added_while_dev_runs_fire() {
     let place = Place::new();
     let _dev = Dev::start(&place);
     place.lamp(&["schedule", "add", "pulse", "--every", "1s", "lamp.ping"]).ok();
@@ -68,14 +68,14 @@ fn schedules_made_meanwhile_run() {
     }
     let last = &schedule(&place, "pulse").unwrap()["last"];
     assert!(last["id"].as_str().unwrap().starts_with("pulse@20"), "{last}");
-    // What came with the code can be paused, and not removed.
+    // Schedules in the code can be paused, but not removed.
     place.lamp(&["schedule", "pause", "report-daily"]).ok();
     assert_eq!(schedule(&place, "report-daily").unwrap()["paused"], true);
     place.lamp(&["schedule", "remove", "report-daily"]).fails(2, &["report-daily", "deployed with the code"]);
 }
 
 #[test]
-fn what_is_wrong_is_one_sentence_and_nothing_is_made() {
+fn errors_are_one_sentence_and_nothing_is_added() {
     let place = Place::new();
     let add = |args: &[&str]| place.lamp(&[&["schedule", "add"], args].concat());
     add(&["pulse", "--cron", "61 * * * *", "lamp.ping"]).fails(2, &["pulse", "minutes", "0-59"]);

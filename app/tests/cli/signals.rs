@@ -1,4 +1,4 @@
-//! `lamp dev` is asked to end, in each of the ways in which a process is.
+//! `lamp dev` is asked to stop, by each of the usual signals.
 #![cfg(unix)]
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 
 use crate::support::Place;
 
-/// Ends the child with the test, however that ends.
+/// Kills the child when the test ends, in any way.
 struct Dev(Child);
 
 impl Drop for Dev {
@@ -33,7 +33,7 @@ impl Dev {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let place = Place::new();
-    // A receiver that takes a webhook and never answers.
+    // A receiver that accepts a webhook and never answers.
     let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", receiver.local_addr().unwrap());
     let mut command = place.command(&["dev", "--grace", "10m"]);
@@ -64,7 +64,7 @@ fn a_terminal_that_is_closed_is_a_clean_stop_and_no_panic() {
         line.clear();
         assert_ne!(log.read_line(&mut line).unwrap(), 0);
     }
-    // Whatever is logged from now on cannot be written.
+    // From now on no log line can be written.
     drop(log);
     for id in ["one", "two"] {
         place.lamp(&["enqueue", "lamp.ping", r#"{"failures":1}"#, "--id", id]).ok();
@@ -79,7 +79,7 @@ fn a_terminal_that_is_closed_is_a_clean_stop_and_no_panic() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn one_that_shall_outlive_its_terminal_does() {
+fn with_nohup_it_outlives_its_terminal() {
     let place = Place::new();
     let lamp = place.command(&["dev"]);
     let mut command = Command::new("nohup");

@@ -1,4 +1,4 @@
-//! The operator's verbs on a deployed stack, whose endpoints are played here.
+//! The operator's commands on a deployed stack with fake endpoints.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Done, Place};
 
-/// A stack with the queues of this deployment, and a folder in which commands run.
+/// A stack with the queues of this deployment, and a folder for the commands.
 struct Shop {
     fake: FakeDeployment,
     place: Place,
@@ -27,7 +27,7 @@ impl Shop {
         command
     }
 
-    /// `lamp` with these arguments and the stack's name in the environment.
+    /// Runs `lamp` with these arguments and the stack's name in the environment.
     async fn lamp(&self, args: &[&str]) -> Done {
         let mut command = self.command(args);
         command.env("LAMPLIGHTER_STACK", FakeDeployment::STACK);
@@ -65,7 +65,7 @@ async fn queues_are_listed_paused_and_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dead_letters_are_looked_at_and_moved_back() {
+async fn dead_letters_are_listed_and_moved_back() {
     let shop = Shop::open().await;
     for id in ["a", "b", "c"] {
         shop.dead_letter("webhook.deliver", id);
@@ -86,14 +86,14 @@ async fn dead_letters_are_looked_at_and_moved_back() {
     let moved = shop.json(&["redrive", "webhooks", "--job", "webhook.deliver", "--since", "1h", "--json"]).await;
     assert_eq!((&moved[0]["moved"], &moved[0]["obsolete"], &moved[0]["twice"]), (&json!(3), &json!(0), &json!(0)));
     assert_eq!((shop.fake.sqs.messages("shop-work").len(), shop.fake.sqs.visible("shop-work-dlq").len()), (3, 1));
-    // There are no move tasks here, and that is no reason to fail.
+    // The fake has no move tasks, which is no reason to fail.
     let rest = shop.lamp(&["redrive", "webhooks"]).await.ok();
     assert!(rest.starts_with("moved one dead letter back to webhooks in "), "{rest}");
     assert_eq!(shop.lamp(&["redrive", "webhooks"]).await.err, "no dead letters on webhooks\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_left_behind_is_told() {
+async fn dead_letters_that_were_not_moved_are_reported() {
     let shop = Shop::open().await;
     shop.dead_letter("webhook.deliver", "a");
     shop.fake.fail("SendMessageBatch", Fault::Entries(vec![0], true));
@@ -122,7 +122,7 @@ async fn a_job_finds_its_queue_in_the_stack() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_needs_records_says_so_where_there_are_none() {
+async fn commands_that_need_records_say_so_without_a_table() {
     let shop = Shop::open().await;
     for args in [&["jobs"][..], &["job", "a"], &["cancel", "a"], &["retry", "a"], &["retry", "--all"]] {
         shop.lamp(args).await.fails(1, &["the stack shop keeps no records", "no table"]);
@@ -131,7 +131,7 @@ async fn what_needs_records_says_so_where_there_are_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_to_look_is_told_or_asked_for() {
+async fn the_place_is_given_or_asked_for() {
     let shop = Shop::open().await;
     let named = Done::of(shop.command(&["queues", "--stack", "shop", "--json"])).await;
     assert_eq!(named.ok().lines().count(), 1);
@@ -141,7 +141,7 @@ async fn where_to_look_is_told_or_asked_for() {
     assert_eq!(shop.lamp(&["queues", "--stack", ""]).await.code, 2);
     let url = shop.fake.queue_url("shop-work");
     assert_eq!(shop.lamp(&["enqueue", "report.daily", "--queue-url", &url, "--stack", "shop"]).await.code, 2);
-    // What the command line says goes before the environment, and there it must be clear.
+    // The command line overrides the environment, in which two variables are a conflict.
     shop.lamp(&["queues", "--db", "x.db"]).await.fails(1, &["no jobs file at x.db"]);
     let mut both = shop.command(&["queues"]);
     both.env("LAMPLIGHTER_STACK", "shop").env("LAMPLIGHTER_DB", "x.db");

@@ -1,4 +1,4 @@
-//! A `lamp` to try things with, in a folder of its own.
+//! Runs `lamp` in a folder of its own.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) code: i32,
@@ -18,12 +18,12 @@ pub(crate) struct Done {
     pub(crate) err: String,
 }
 
-/// A folder with nothing in it, where `lamp` runs.
+/// An empty folder, in which `lamp` runs.
 pub(crate) struct Place {
     folder: TempDir,
 }
 
-/// How long anything may take. It keeps a test that hangs from hanging for ever, and measures nobody's speed.
+/// The time limit of every wait. It ends a test that hangs, and measures no speed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Place {
@@ -44,7 +44,7 @@ impl Place {
         fs::write(self.path().join(name), text).unwrap();
     }
 
-    /// `lamp` with these arguments, and none of the surroundings' settings.
+    /// Returns `lamp` with these arguments, without settings from the environment.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lamp"));
         for (name, _) in std::env::vars_os() {
@@ -61,7 +61,7 @@ impl Place {
         self.lamp_with(args, "")
     }
 
-    /// With something on standard input.
+    /// Runs `lamp` with this standard input.
     pub(crate) fn lamp_with(&self, args: &[&str], input: &str) -> Done {
         run(self.command(args), args, input)
     }
@@ -82,25 +82,25 @@ fn run(command: Command, args: &[&str], input: &str) -> Done {
 }
 
 impl Done {
-    /// What a command did, while the test goes on.
+    /// Runs a command without blocking the test.
     pub(crate) async fn of(command: Command) -> Self {
         tokio::task::spawn_blocking(move || run(command, &["…"], "")).await.unwrap()
     }
 
-    /// It was refused by the command line itself.
+    /// Asserts that the command line itself was refused.
     #[track_caller]
     pub(crate) fn fails_at_once(self) {
         assert_eq!((self.code, &*self.out), (2, ""), "{self:?}");
     }
 
-    /// It succeeded; gives what it wrote.
+    /// Asserts success and returns the output.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
         assert_eq!(self.code, 0, "{self:?}");
         self.out
     }
 
-    /// It failed with this code and one sentence that contains all of these.
+    /// Asserts failure with this code, and one sentence that contains all of these texts.
     #[track_caller]
     pub(crate) fn fails(self, code: i32, says: &[&str]) {
         assert_eq!(self.code, code, "{self:?}");
@@ -113,11 +113,11 @@ impl Done {
     }
 }
 
-/// `lamp dev`, until the test ends, however it ends.
+/// `lamp dev`, until the test ends in any way.
 pub(crate) struct Dev(Child);
 
 impl Dev {
-    /// Starts it, and waits until it runs.
+    /// Starts it and waits until it runs.
     pub(crate) fn start(place: &Place) -> Self {
         let mut child = place.command(&["dev"]).stderr(Stdio::piped()).spawn().unwrap();
         let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
@@ -125,7 +125,7 @@ impl Dev {
         while !said.last().is_some_and(|line: &String| line.contains("lamp jobs")) {
             said.push(log.next().unwrap_or_else(|| panic!("it ended, and said {said:?}")).unwrap());
         }
-        // It must not end because nobody reads what it tells.
+        // It must not end because its log is not read.
         std::thread::spawn(move || log.for_each(drop));
         Self(child)
     }

@@ -1,4 +1,4 @@
-//! `lamp work`, under each of the hosts that end a process: the real program, with what such a host shows it.
+//! `lamp work` under each of the hosts that stop a process: the real program, in an environment like the host's.
 #![cfg(unix)]
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 
 use crate::support::{PATIENCE, Place};
 
-/// A worker, and the lines of its log. It ends with the test, however that ends.
+/// A worker, and the lines of its log. It is killed when the test ends, in any way.
 struct Work {
     child: Child,
     log: Receiver<String>,
@@ -21,7 +21,7 @@ impl Work {
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let (tell, log) = mpsc::channel();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        // It must not end because nobody reads what it tells.
+        // It must not end because its log is not read.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(tell.send(line))));
         let work = Self { child, log };
         work.says("running all functions and schedules");
@@ -57,7 +57,7 @@ impl Drop for Work {
     }
 }
 
-/// A receiver of webhooks that takes one and answers when the test says so: a job that runs meanwhile.
+/// A receiver of webhooks that answers when the test says so: its job runs until then.
 struct Slow(TcpListener);
 
 impl Slow {
@@ -78,7 +78,7 @@ impl Slow {
         self.next()
     }
 
-    /// The next delivery, once its request has begun.
+    /// Returns the next delivery, once its request has begun.
     fn next(&self) -> TcpStream {
         let (mut delivery, _) = self.0.accept().unwrap();
         delivery.read_exact(&mut [0]).unwrap();
@@ -89,7 +89,7 @@ impl Slow {
 /// Lets the job end.
 fn answer(mut delivery: TcpStream) {
     delivery.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
-    // Closed before all was read, the answer could be lost.
+    // If the connection closed before everything was read, the answer could be lost.
     let _ = delivery.shutdown(std::net::Shutdown::Write);
     let _ = delivery.read_to_end(&mut Vec::new());
 }
@@ -109,7 +109,7 @@ fn get(address: &str, path: &str) -> (u16, serde_json::Value) {
 }
 
 #[test]
-fn a_job_that_runs_when_sigterm_comes_ends_and_the_exit_is_clean() {
+fn a_job_that_runs_at_sigterm_ends_and_the_exit_is_clean() {
     let (place, slow) = (Place::new(), Slow::new());
     let mut command = place.command(&["work", "--drain", "10m"]);
     Slow::lets(&mut command);
@@ -149,7 +149,7 @@ fn a_killed_worker_loses_nothing() {
     first.signal("KILL");
     assert_eq!(first.code(), None);
     let second = start();
-    // It comes again by itself.
+    // It is delivered again.
     answer(slow.next());
     second.says("job succeeded");
     assert_eq!(state(&place, "killed"), "succeeded");
@@ -192,7 +192,7 @@ fn health_checks_tell_ready_from_live() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn systemd_hears_that_it_is_ready_alive_and_stopping() {
+fn systemd_is_notified_of_ready_alive_and_stopping() {
     use std::os::unix::net::UnixDatagram;
 
     let (place, slow) = (Place::new(), Slow::new());
@@ -243,7 +243,7 @@ fn a_webjob_ends_when_its_shutdown_file_appears() {
 }
 
 #[test]
-fn a_triggered_webjob_ends_when_it_has_nothing_to_do() {
+fn a_triggered_webjob_ends_when_it_is_idle() {
     let place = Place::new();
     for id in ["one", "two"] {
         place.lamp(&["enqueue", "lamp.ping", "--id", id]).ok();
@@ -260,7 +260,7 @@ fn a_triggered_webjob_ends_when_it_has_nothing_to_do() {
 #[test]
 fn an_ecs_task_is_protected_while_a_job_runs() {
     let (place, slow) = (Place::new(), Slow::new());
-    // The container's agent: it takes requests one after the other.
+    // The container's agent: it handles requests one after the other.
     let agent = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut command = place.command(&["work"]);
     command.env("ECS_AGENT_URI", format!("http://{}/api/0ab", agent.local_addr().unwrap()));
@@ -301,7 +301,7 @@ fn an_ecs_task_is_protected_while_a_job_runs() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused() {
+fn unusable_options_are_refused() {
     let place = Place::new();
     place.lamp(&["work", "--queue", "images"]).fails(2, &["--queue images needs a deployed stack"]);
     place.lamp(&["work", "--health", "nowhere"]).fails_at_once();

@@ -1,4 +1,4 @@
-//! The least that `lambda_runtime` can be: what start-up is measured against.
+//! The smallest program with `lambda_runtime`: the baseline for start-up times.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! The embedded engine, measured with the settings that users get.
+//! The benchmark of the embedded engine, with the users' default settings.
 //!
 //! | figure | what is counted |
 //! | --- | --- |
@@ -7,8 +7,8 @@
 //! | drain | jobs whose success is committed, from the engine's start over a backlog to the last one |
 //! | pick-up | from the call of `enqueue` on an idle engine to the first line of the handler |
 //!
-//! The yardstick is bare SQLite on the same disk with the same pragmas, one row a transaction. Machines are noisy, so
-//! it is run before and after every figure, and a figure's ratio is to those two runs beside it.
+//! The yardstick is bare SQLite on the same disk with the same pragmas, one row per transaction. Machines are noisy, so
+//! it runs before and after every figure, and a figure's ratio is relative to those two runs.
 
 mod report;
 mod stats;
@@ -24,16 +24,16 @@ pub use self::{
     stats::{median, percentile},
 };
 
-/// What to measure.
+/// The options of the benchmark.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How many jobs wait when a drain begins, one drain each.
+    /// The sizes of the backlogs, one drain each.
     pub backlogs: Vec<usize>,
     /// What an acknowledged job survives.
     pub durability: Durability,
-    /// How often everything is measured; the median counts.
+    /// The number of measurements; the median counts.
     pub repetitions: usize,
-    /// Where the files are while it runs; by default a temporary folder. A memory file system would flatter.
+    /// The folder of the files; a temporary one by default. A memory file system would distort the figures.
     pub folder: Option<PathBuf>,
 }
 
@@ -48,25 +48,25 @@ impl Default for Options {
     }
 }
 
-/// Why there are no figures.
+/// Why the benchmark failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BenchError {
-    /// The folder for the files.
+    /// The folder for the files cannot be used.
     #[error("cannot use {folder}: {source}; name a folder where you may write")]
     Folder {
-        /// Which.
+        /// The folder.
         folder: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// The yardstick.
+    /// The yardstick failed.
     #[error("the yardstick failed: {0}")]
     Yardstick(#[from] rusqlite::Error),
-    /// The embedded file.
+    /// The embedded file cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The engine.
+    /// The engine failed.
     #[error("the engine failed: {0}")]
     Engine(String),
 }
@@ -77,10 +77,10 @@ impl BenchError {
     }
 }
 
-/// Measures everything. `tell` hears what is going on, a few words at a time.
+/// Measures everything. `tell` is called with the progress, a few words at a time.
 ///
 /// # Errors
-/// [`BenchError`]: there is no half a report.
+/// [`BenchError`]: there are no partial reports.
 pub async fn run(options: &Options, tell: &(dyn Fn(&str) + Sync)) -> Result<Report, BenchError> {
     let root = match &options.folder {
         Some(folder) => folder.clone(),

@@ -1,4 +1,4 @@
-//! What came out.
+//! The report of the benchmark.
 
 use std::collections::BTreeMap;
 
@@ -12,26 +12,26 @@ use super::{
 /// All figures of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// SQLite's settings, of the engine and of the yardstick alike, as the engine's own connection answers them.
+    /// SQLite's settings, the same for the engine and the yardstick, as read from the engine's own connection.
     pub pragmas: BTreeMap<String, String>,
     /// What an acknowledged job survives, in words.
     pub durability: String,
-    /// Processors that the process may use.
+    /// The number of processors that the process may use.
     pub cpus: usize,
-    /// Where the files were.
+    /// The folder of the files.
     pub folder: String,
     /// Bare SQLite.
     pub yardstick: Yardstick,
     /// Rates, and their ratios to the yardstick.
     pub figures: Vec<Figure>,
-    /// How soon an idle engine begins a job.
+    /// The delay before an idle engine begins a job.
     pub pick_up: PickUp,
-    /// The drain of the largest backlog in relation to that of the smallest: 1 means that the cost of a job does not
+    /// The drain rate of the largest backlog relative to that of the smallest: 1 means that the cost of a job does not
     /// grow with the backlog.
     pub drain_largest_to_smallest: Option<f64>,
 }
 
-/// Bare SQLite, one row a transaction.
+/// Bare SQLite, one row per transaction.
 #[derive(Debug, Clone, Serialize)]
 pub struct Yardstick {
     /// The median.
@@ -40,20 +40,20 @@ pub struct Yardstick {
     pub lowest: f64,
     /// The fastest run.
     pub highest: f64,
-    /// How many runs.
+    /// The number of runs.
     pub runs: usize,
 }
 
 /// One rate.
 #[derive(Debug, Clone, Serialize)]
 pub struct Figure {
-    /// What: `single enqueue`, `bulk enqueue`, `drain`.
+    /// Its name: `single enqueue`, `bulk enqueue`, `drain`.
     pub name: &'static str,
-    /// How many jobs: the backlog, or the number enqueued.
+    /// The number of jobs: the backlog, or the number enqueued.
     pub jobs: usize,
     /// The median.
     pub per_second: f64,
-    /// The median of the ratios to the yardstick runs beside each sample.
+    /// The median of the ratios to the yardstick runs before and after each sample.
     pub ratio: f64,
     /// Each repetition.
     pub samples: Vec<Sample>,
@@ -65,15 +65,15 @@ pub struct Sample {
     /// Jobs counted.
     #[serde(skip)]
     pub(crate) jobs: usize,
-    /// Jobs a second.
+    /// Jobs per second.
     pub per_second: f64,
-    /// In relation to the yardstick before and after.
+    /// The ratio to the yardstick before and after.
     pub ratio: f64,
-    /// Those two runs, in rows a second.
+    /// Those two runs, in rows per second.
     pub yardstick: [f64; 2],
 }
 
-/// How soon an idle engine begins a job, in milliseconds.
+/// The delay before an idle engine begins a job, in milliseconds.
 #[derive(Debug, Clone, Serialize)]
 pub struct PickUp {
     /// Half of the jobs began within this.
@@ -82,7 +82,7 @@ pub struct PickUp {
     pub p99_ms: f64,
     /// The slowest.
     pub max_ms: f64,
-    /// How many jobs.
+    /// The number of jobs.
     pub samples: usize,
 }
 
@@ -124,7 +124,7 @@ impl Collected {
         let figures: Vec<_> = self.samples.into_iter().map(|(kind, samples)| figure(kind, samples)).collect();
         let drains: Vec<_> = figures.iter().filter(|figure| figure.name == Kind::Drain(0).name()).collect();
         let drain_largest_to_smallest = match (drains.first(), drains.last()) {
-            // By their ratios, so that what the machine did in between does not count.
+            // By their ratios, so that changes of the machine's speed in between do not count.
             (Some(smallest), Some(largest)) if drains.len() > 1 => Some(largest.ratio / smallest.ratio),
             _ => None,
         };

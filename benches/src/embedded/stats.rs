@@ -1,8 +1,8 @@
-//! The little statistics that figures need.
+//! The statistics for the figures.
 
 use std::time::Duration;
 
-/// The middle value; for an even number the mean of the two in the middle, for none 0.
+/// Returns the middle value; for an even number the mean of the two in the middle, for none 0.
 #[must_use]
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
@@ -15,7 +15,7 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// The smallest value that at least this share (0.0–1.0) of the values do not exceed; for none 0.
+/// Returns the smallest value that at least this share (0.0–1.0) of the values do not exceed; for none 0.
 #[must_use]
 pub fn percentile(values: &[f64], share: f64) -> f64 {
     let mut sorted = values.to_vec();
@@ -24,7 +24,7 @@ pub fn percentile(values: &[f64], share: f64) -> f64 {
     sorted.get(rank.max(1) - 1).copied().unwrap_or(0.0)
 }
 
-/// How many a second.
+/// Returns a rate per second.
 pub(crate) fn rate(count: usize, time: Duration) -> f64 {
     count as f64 / time.as_secs_f64().max(f64::MIN_POSITIVE)
 }
@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_middle_of_the_values() {
+    fn the_median_is_the_middle_value() {
         assert_eq!(median(&[]), 0.0);
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);

@@ -18,15 +18,15 @@ use tokio::{sync::mpsc, task::JoinSet};
 
 use super::{BenchError, report::Sample, stats::rate, yardstick};
 
-/// Rows of one run of the yardstick: as many as take a noticeable time, and few enough to be run between all figures.
+/// The rows of one run of the yardstick: enough to take a noticeable time, and few enough to run between all figures.
 const YARDSTICK: usize = 20_000;
-/// Callers that enqueue beside each other.
+/// Concurrent callers.
 const CALLERS: usize = 64;
-/// Jobs that they enqueue together.
+/// The number of jobs that they enqueue in total.
 const SINGLES: usize = 32_000;
-/// Jobs of one `enqueue_all`: what a program would hold in memory at a time.
+/// The number of jobs in one `enqueue_all`: as many as a program would hold in memory at a time.
 const BULK: usize = 10_000;
-/// Jobs whose pick-up is timed in a round.
+/// The number of jobs whose pick-up is timed in a round.
 const PICK_UPS: usize = 200;
 
 /// A job that does nothing.
@@ -40,7 +40,7 @@ impl Job for Noop {
     const QUEUE: Queue = Queue::standard("bench");
 }
 
-/// Hears of each execution.
+/// Counts executions.
 #[derive(Clone)]
 struct Counter {
     begun: Arc<AtomicUsize>,
@@ -51,13 +51,13 @@ struct Counter {
 async fn noop(_: Noop, _: Context, State(counter): State<Counter>) -> Result<(), JobError> {
     let now = Instant::now();
     if counter.begun.fetch_add(1, Ordering::Relaxed) + 1 >= counter.target {
-        // Nobody listens any more once the figure is known.
+        // The receiver is dropped once the figure is known.
         let _ = counter.tell.send(now);
     }
     Ok(())
 }
 
-/// A place to measure in.
+/// The environment of a benchmark.
 pub(crate) struct Bench<'a> {
     folder: &'a Path,
     durability: Durability,
@@ -71,17 +71,17 @@ impl<'a> Bench<'a> {
         Ok(Self { folder, durability, pragmas: embedded.pragmas().into(), files: AtomicU32::new(0) })
     }
 
-    /// SQLite's settings, as the engine's own connection answers them.
+    /// Returns SQLite's settings, as read from the engine's own connection.
     pub(crate) fn pragmas(&self) -> &[(String, String)] {
         &self.pragmas
     }
 
-    /// Fewer where each commit waits for the disk.
+    /// Returns a smaller number if each commit waits for the disk.
     fn fewer(&self, number: usize) -> usize {
         if self.durability == Durability::Full { number / 8 } else { number }
     }
 
-    /// A figure, with the yardstick before and after it.
+    /// Measures a figure, with the yardstick before and after it.
     pub(crate) async fn beside_yardstick(
         &self,
         figure: impl Future<Output = Result<(usize, Duration), BenchError>>,
@@ -99,7 +99,7 @@ impl<'a> Bench<'a> {
         Ok(run.await.map_err(|error| BenchError::Engine(error.to_string()))??)
     }
 
-    /// A new file with nothing in it.
+    /// Creates an empty file.
     pub(crate) fn fresh(&self) -> Result<Waiting, BenchError> {
         let number = self.files.fetch_add(1, Ordering::Relaxed);
         let file = self.folder.join(format!("jobs-{number}.db"));
@@ -107,7 +107,7 @@ impl<'a> Bench<'a> {
         Ok(Waiting { embedded, file })
     }
 
-    /// Enqueues many, in calls of [`BULK`].
+    /// Enqueues many jobs, in calls of [`BULK`].
     pub(crate) async fn enqueue_bulk(&self, waiting: &Waiting, jobs: usize) -> Result<(usize, Duration), BenchError> {
         let client = waiting.embedded.client();
         let began = Instant::now();
@@ -120,7 +120,7 @@ impl<'a> Bench<'a> {
         Ok((jobs, began.elapsed()))
     }
 
-    /// [`CALLERS`] enqueue one job after the other.
+    /// Enqueues one job after the other from each of [`CALLERS`].
     pub(crate) async fn enqueue_singly(&self) -> Result<(usize, Duration), BenchError> {
         let waiting = self.fresh()?;
         let jobs = self.fewer(SINGLES);
@@ -148,7 +148,7 @@ impl<'a> Bench<'a> {
         let counter = Counter { begun: Arc::default(), target: jobs, tell };
         let began = Instant::now();
         let running = start(&waiting.embedded, counter).await?;
-        // Counting costs the store something, so it begins when the last job does.
+        // Counting costs the store time, so it begins when the last job does.
         let _ = heard.recv().await;
         while succeeded(&waiting.embedded.client()).await? < jobs {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -158,7 +158,7 @@ impl<'a> Bench<'a> {
         Ok((jobs, time))
     }
 
-    /// How long it takes, in milliseconds, from the call of `enqueue` on an idle engine to the handler.
+    /// Measures the time, in milliseconds, from the call of `enqueue` on an idle engine to the handler.
     pub(crate) async fn pick_up(&self) -> Result<Vec<f64>, BenchError> {
         let waiting = self.fresh()?;
         let (tell, mut heard) = mpsc::unbounded_channel();
@@ -166,7 +166,7 @@ impl<'a> Bench<'a> {
         let client = waiting.embedded.client();
         let mut times = Vec::with_capacity(PICK_UPS);
         for number in 0..PICK_UPS {
-            // Pauses of different lengths, so that no rhythm of the engine's own fits all of them.
+            // Pauses of different lengths, so that they do not coincide with an interval of the engine.
             tokio::time::sleep(Duration::from_millis(fastrand::u64(5..25))).await;
             let called = Instant::now();
             client.enqueue(Noop { number }).await.map_err(BenchError::engine)?;
@@ -178,7 +178,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// An embedded file; gone from the disk when this is dropped.
+/// An embedded file, which is removed from the disk when dropped.
 pub(crate) struct Waiting {
     embedded: SqliteBackend,
     file: PathBuf,
@@ -189,7 +189,7 @@ impl Drop for Waiting {
         for suffix in ["", "-wal", "-shm"] {
             let mut name = self.file.clone().into_os_string();
             name.push(suffix);
-            // What cannot be removed now goes with the folder.
+            // Files that cannot be removed now are removed with the folder.
             let _ = std::fs::remove_file(name);
         }
     }

@@ -1,4 +1,4 @@
-//! The machine's own yardstick: what SQLite does with nothing of ours on top of it.
+//! The machine's own yardstick: SQLite without this library.
 
 use std::{path::Path, time::Instant};
 
@@ -9,8 +9,8 @@ use super::stats::rate;
 /// A message as a producer writes it.
 const BODY: &str = r#"{"job":"bench.noop","args":{"number":500000},"id":"01936f5e-6d3c-7c3a-9a51-0e5f7a3c9d42","enqueued_at":"2026-11-23T22:43:10.123456789Z"}"#;
 
-/// One row a transaction, each as large as a small job's message, through one connection with a prepared statement and
-/// these pragmas. Gives rows a second.
+/// Writes one row per transaction, each as large as a small job's message, through one connection with a prepared
+/// statement and these pragmas. Returns rows per second.
 pub(crate) fn measure(folder: &Path, pragmas: &[(String, String)], rows: usize) -> rusqlite::Result<f64> {
     let connection = Connection::open(folder.join("yardstick.db"))?;
     // The page size first: it can be chosen only before the file has pages.
@@ -37,16 +37,17 @@ mod tests {
 
     use super::*;
 
-    /// The ratios mean something only as long as both sides pay for the same.
+    /// The ratios have a meaning only if both sides use the same settings.
     #[test]
-    fn the_yardstick_runs_under_the_engines_own_settings() {
+    fn the_yardstick_uses_the_engines_settings() {
         for durability in [Durability::Normal, Durability::Full] {
             let folder = tempfile::tempdir().unwrap();
             let settings = Settings::default().durability(durability);
             let embedded = SqliteBackend::open(folder.path().join("jobs.db"), settings).unwrap();
             measure(folder.path(), embedded.pragmas(), 10).unwrap();
             let yardstick = Connection::open(folder.path().join("yardstick.db")).unwrap();
-            // What the file itself keeps; the others belong to a connection, and are set by the same loop.
+            // The settings that the file itself stores; the others belong to a connection, and are set by the same
+            // loop.
             for (name, value) in
                 embedded.pragmas().iter().filter(|(name, _)| name == "page_size" || name == "journal_mode")
             {

@@ -1,4 +1,4 @@
-//! Building a bootstrap as it is deployed.
+//! Builds a bootstrap as it is deployed.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,7 +24,7 @@ struct Message {
     executable: Option<PathBuf>,
 }
 
-/// What `cargo metadata` says of this workspace.
+/// The metadata of this workspace.
 #[derive(Deserialize)]
 struct Workspace {
     packages: Vec<Package>,
@@ -43,7 +43,7 @@ struct Target {
     kind: Vec<String>,
 }
 
-/// The binaries of the packages that cargo builds where none is named.
+/// Returns the binaries of the packages that cargo builds by default.
 pub(super) fn default_binaries() -> Result<Vec<String>, StartupError> {
     let failed = |reason: &dyn std::fmt::Display| StartupError::Functions(reason.to_string());
     let arguments = ["metadata", "--no-deps", "--offline", "--format-version=1"];
@@ -59,14 +59,14 @@ pub(super) fn default_binaries() -> Result<Vec<String>, StartupError> {
     Ok(binaries.map(|target| target.name.clone()).collect())
 }
 
-/// Cargo, in this workspace.
+/// Returns a command for cargo in this workspace.
 fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")));
     command
 }
 
-/// Builds a bootstrap in a build of its own: in one with others it would get their features too.
+/// Builds a bootstrap separately: in a build with others it would get their features too.
 pub(super) async fn bootstrap(name: &str, progress: &(dyn Fn(&str) + Sync)) -> Result<Bootstrap, StartupError> {
     progress(&format!("building {name} with the profile bootstrap; the first time takes minutes"));
     let package = match name {
@@ -99,7 +99,7 @@ pub(super) async fn bootstrap(name: &str, progress: &(dyn Fn(&str) + Sync)) -> R
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_functions_of_this_deployment_are_what_cargo_builds_by_default() {
+    fn cargo_builds_the_functions_of_this_deployment_by_default() {
         let functions = super::default_binaries().unwrap();
         assert!(functions.iter().any(|name| name == "webhooks"), "{functions:?}");
         assert!(!functions.iter().any(|name| ["hello", "lamp-bench"].contains(&name.as_str())), "{functions:?}");

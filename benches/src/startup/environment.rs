@@ -1,13 +1,13 @@
-//! What a bootstrap finds in its environment, as in a stack.
+//! The environment of a bootstrap, as in a stack.
 
 use lamplighter_fakes::RuntimeApi;
 use serde_json::json;
 
-/// The queue of the least function there is, as AWS knows it.
+/// The queue of the smallest function, by its name on AWS.
 pub(super) const QUEUE: &str = "shop-nothing";
 const ACCOUNT: &str = "us-east-1:123456789012";
 
-/// Everything that the template sets for a function with records; the others read no more than the map of queues.
+/// Returns everything that the template sets for a function with records; the others read only the map of queues.
 pub(super) fn of(api: &RuntimeApi, bootstrap: &str) -> Vec<(&'static str, String)> {
     let url = |queue: &str| format!("https://sqs.us-east-1.amazonaws.com/123456789012/{queue}");
     let queues = json!({ "nothing": { "url": url(QUEUE), "dlq": url("shop-nothing-dlq") } });
@@ -25,7 +25,7 @@ pub(super) fn of(api: &RuntimeApi, bootstrap: &str) -> Vec<(&'static str, String
     environment
 }
 
-/// The ARN of the queue.
+/// Returns the ARN of the queue.
 pub(super) fn queue_arn() -> String {
     format!("arn:aws:sqs:{ACCOUNT}:{QUEUE}")
 }

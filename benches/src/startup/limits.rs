@@ -1,30 +1,30 @@
-//! What the project demands of its bootstraps.
+//! The project's limits for its bootstraps.
 
 use serde::Serialize;
 
 use super::Compared;
 
-/// What a bootstrap must stay within.
+/// The limits of a bootstrap.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Limits {
     /// The size of the stripped file, in bytes.
     pub bytes: u64,
-    /// Wall time, in those of the hello world.
+    /// Wall time, as a multiple of the hello world's.
     pub wall_ratio: f64,
-    /// CPU time, in those of the hello world.
+    /// CPU time, as a multiple of the hello world's.
     pub cpu_ratio: Option<f64>,
     /// The peak of the resident set, in bytes.
     pub peak: Option<u64>,
 }
 
 impl Limits {
-    /// Of the least function without records.
+    /// The limits of the smallest function without records.
     pub const STATELESS: Self = Self { bytes: 6_000_000, wall_ratio: 1.3, cpu_ratio: Some(2.0), peak: None };
-    /// Of the least function with records.
+    /// The limits of the smallest function with records.
     pub const TRACKED: Self = Self { bytes: 9_000_000, wall_ratio: 1.5, cpu_ratio: None, peak: Some(12_000_000) };
 
-    /// Those of a bootstrap. A deployment's functions have none: what they bring of their own (codecs, an HTTP client,
-    /// templates) is theirs to weigh.
+    /// Returns the limits of a bootstrap. A deployment's functions have none: their dependencies (codecs, an HTTP
+    /// client, templates) are their own choice.
     #[must_use]
     pub fn of(bootstrap: &str) -> Option<Self> {
         match bootstrap {
@@ -34,7 +34,7 @@ impl Limits {
         }
     }
 
-    /// What a bootstrap is beyond, a few words each.
+    /// Returns the limits that a bootstrap exceeds, a few words each.
     pub(super) fn beyond(&self, one: &Compared) -> Vec<String> {
         let mut beyond = Vec::new();
         if one.own.bytes >= self.bytes {
@@ -58,7 +58,7 @@ mod tests {
     use super::{super::Figures, *};
 
     #[test]
-    fn each_limit_counts_by_itself() {
+    fn each_limit_is_checked_separately() {
         let good = Figures { bytes: 5_999_999, wall_ms: 1.3, cpu_ms: 2.0, peak_kib: 11_718 };
         let compared = |own: Figures| Compared {
             name: "stateless".into(),

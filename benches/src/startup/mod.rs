@@ -1,9 +1,9 @@
-//! How soon a Lambda bootstrap is ready: from `exec` to its first call of `/next`, beside the least program that
-//! `lambda_runtime` allows.
+//! Measures how soon a Lambda bootstrap is ready: from `exec` to its first call of `/next`, relative to the smallest
+//! program with `lambda_runtime`.
 //!
-//! Each bootstrap is built by itself with the profile `lambda`, then started again and again against a runtime API of
-//! its own on this machine, in turns with the hello world (A B A B …), so that whatever the machine does meanwhile
-//! happens to both. Ratios are the medians of the ratios within each turn.
+//! Each bootstrap is built separately with the profile `lambda`, then started again and again against a runtime API of
+//! its own on this machine, in turns with the hello world (A B A B …), so that other load on the machine affects both.
+//! Ratios are the medians of the ratios within each turn.
 //!
 //! | figure | what is counted |
 //! | --- | --- |
@@ -26,21 +26,21 @@ pub use self::{
 };
 use crate::embedded::median;
 
-/// What to measure.
+/// The options of the benchmark.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Names of binaries. Of `tracked`, the first calls are measured too.
+    /// The names of binaries. For `tracked`, the first calls are measured too.
     pub bootstraps: Vec<String>,
-    /// Turns that count, for each bootstrap.
+    /// The number of turns that count, for each bootstrap.
     pub turns: usize,
 }
 
 impl Options {
-    /// Turns before those that count: they bring the files into the cache.
+    /// Turns before those that count: they load the files into the cache.
     const WARM_UP: usize = 5;
 }
 
-/// The least functions, without records and with them.
+/// The smallest functions, without records and with them.
 impl Default for Options {
     fn default() -> Self {
         let bootstraps = ["stateless", "tracked"];
@@ -51,115 +51,116 @@ impl Default for Options {
 /// All figures of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// Processors that the process may use.
+    /// The number of processors that the process may use.
     pub cpus: usize,
-    /// Turns that counted, for each bootstrap.
+    /// The number of turns that counted, for each bootstrap.
     pub turns: usize,
-    /// Each bootstrap, beside the hello world that ran in turns with it.
+    /// Each bootstrap, with the hello world that ran in turns with it.
     pub bootstraps: Vec<Compared>,
-    /// What the first calls of AWS cost.
+    /// The cost of the first AWS calls.
     pub first_calls: Vec<FirstCalls>,
 }
 
-/// A bootstrap beside the hello world.
+/// A bootstrap compared with the hello world.
 #[derive(Debug, Clone, Serialize)]
 pub struct Compared {
     /// The binary's name.
     pub name: String,
     /// Its figures.
     pub own: Figures,
-    /// Those of the hello world.
+    /// The figures of the hello world.
     pub hello: Figures,
     /// The median ratio of wall times.
     pub wall_ratio: f64,
     /// The median ratio of CPU times.
     pub cpu_ratio: f64,
-    /// What it must stay within, where that is demanded of it.
+    /// Its limits, if it has any.
     pub limits: Option<Limits>,
-    /// What it is beyond of those, in words.
+    /// The limits that it exceeds, in words.
     pub beyond: Vec<String>,
 }
 
-/// Medians.
+/// The medians of a bootstrap.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Figures {
     /// The size of the stripped file.
     pub bytes: u64,
     /// From exec to the first call of `/next`.
     pub wall_ms: f64,
-    /// User and system time until then.
+    /// User and system time up to that call.
     pub cpu_ms: f64,
-    /// The peak of the resident set until then, in KiB.
+    /// The peak of the resident set up to that call, in KiB.
     pub peak_kib: u64,
 }
 
-/// Why there are no figures.
+/// Why the benchmark failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartupError {
     /// A bootstrap could not be built.
     #[error("{name} could not be built by `{command}`: {reason}")]
     Build {
-        /// Which.
+        /// The bootstrap.
         name: String,
-        /// How it was tried.
+        /// The command.
         command: String,
-        /// The last words of the build.
+        /// The end of the build's output.
         reason: String,
     },
-    /// Cargo does not say which functions are deployed.
+    /// Cargo does not return which functions are deployed.
     #[error("cargo does not say which functions are deployed: {0}; name the bootstraps to measure")]
     Functions(String),
     /// A bootstrap could not be started.
     #[error("{name} could not be started: {source}")]
     Start {
-        /// Which.
+        /// The bootstrap.
         name: String,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
     /// A bootstrap did not ask for an invocation.
     #[error("{name} was started, but did not ask for an invocation within {seconds} s: it has failed, or hangs")]
     Silent {
-        /// Which.
+        /// The bootstrap.
         name: String,
-        /// How long it had.
+        /// The time that it had.
         seconds: u64,
     },
-    /// The machine does not tell what is to be measured.
+    /// The machine does not provide a measurement.
     #[error("this machine does not tell what a process used ({what}): the measure needs Linux with /proc")]
     Unmeasured {
-        /// What was asked for.
+        /// The measurement.
         what: &'static str,
     },
-    /// A bootstrap did not do with an invocation what is to be measured.
+    /// A bootstrap did not make the intended calls for an invocation.
     #[error("the first calls of {name} were not measured: {what}")]
     Calls {
-        /// Which.
+        /// The bootstrap.
         name: String,
-        /// What it did.
+        /// The calls that it made.
         what: String,
     },
-    /// No certificates.
+    /// The certificates cannot be created.
     #[error("a certificate for services on this machine is needed: {0}")]
     Stage(String),
-    /// No runtime API.
+    /// The runtime API cannot be started.
     #[error("a port on the loopback interface is needed: {0}")]
     Port(std::io::Error),
 }
 
-/// The functions of this deployment: what cargo builds by default here, as for `cargo lambda build`.
+/// Returns the functions of this deployment: the binaries that cargo builds by default here, as for `cargo lambda
+/// build`.
 ///
 /// # Errors
-/// When cargo cannot be asked.
+/// When cargo cannot be run.
 pub fn deployed_functions() -> Result<Vec<String>, StartupError> {
     build::default_binaries()
 }
 
-/// Builds what is named, and measures it. `progress` is told what comes next.
+/// Builds the named bootstraps, and measures them. `progress` is called with each next step.
 ///
 /// # Errors
-/// When something cannot be built, started, or measured.
+/// When a bootstrap cannot be built, started, or measured.
 pub async fn run(options: &Options, progress: &(dyn Fn(&str) + Sync)) -> Result<Report, StartupError> {
     let hello = build::bootstrap("hello", progress).await?;
     let turns = options.turns.max(1);

@@ -1,4 +1,4 @@
-//! A bootstrap that runs, and what it has used.
+//! A running bootstrap, and the resources that it has used.
 
 use std::{
     process::{Child, Command, Stdio},
@@ -13,14 +13,14 @@ use nix::{
 
 use super::{StartupError, build::Bootstrap};
 
-/// How long a start or an invocation may take before it counts as failed.
+/// The time limit of a start or an invocation.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A process that does not outlive its measure.
+/// A process that is killed when dropped.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Child,
-    /// Just before it was started.
+    /// The moment just before it was started.
     pub(super) started: Instant,
 }
 
@@ -35,14 +35,14 @@ impl Process {
         Ok(Self { child, started })
     }
 
-    /// How long it took until it asked for its first invocation.
+    /// Returns the time until it requested its first invocation.
     pub(super) async fn ready(&self, bootstrap: &Bootstrap, api: &RuntimeApi) -> Result<Duration, StartupError> {
         let next = tokio::time::timeout(PATIENCE, api.first_next()).await;
         let silent = || StartupError::Silent { name: bootstrap.name.clone(), seconds: PATIENCE.as_secs() };
         Ok(next.map_err(|_| silent())?.duration_since(self.started))
     }
 
-    /// User and system time of the process and all its threads so far.
+    /// Returns the user and system time of the process and all its threads so far.
     pub(super) fn cpu(&self) -> Result<Duration, StartupError> {
         let unmeasured = |_| StartupError::Unmeasured { what: "its CPU clock" };
         let id = i32::try_from(self.child.id()).map_err(|_| StartupError::Unmeasured { what: "its id" })?;
@@ -50,7 +50,7 @@ impl Process {
         Ok(clock_gettime(clock).map_err(unmeasured)?.into())
     }
 
-    /// The peak of its resident set so far, in KiB.
+    /// Returns the peak of its resident set so far, in KiB.
     pub(super) fn peak_kib(&self) -> Result<u64, StartupError> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok();
         let peak = status.as_deref().and_then(|status| {
@@ -63,7 +63,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Both fail only when it has ended and been waited for already.
+        // Both fail only if it has ended and been waited for already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! One start.
+//! Measures one start.
 
 use lamplighter_fakes::RuntimeApi;
 
@@ -9,7 +9,7 @@ use super::{
     process::{Process, milliseconds},
 };
 
-/// What one start took.
+/// The cost of one start.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Run {
     pub(super) wall_ms: f64,
@@ -17,7 +17,7 @@ pub(super) struct Run {
     pub(super) peak_kib: u64,
 }
 
-/// Starts a bootstrap, and ends it when it asks for an invocation.
+/// Starts a bootstrap, and ends it when it requests an invocation.
 pub(super) async fn once(bootstrap: &Bootstrap) -> Result<Run, StartupError> {
     let api = RuntimeApi::start().await.map_err(StartupError::Port)?;
     let process = Process::start(bootstrap, environment::of(&api, &bootstrap.name))?;

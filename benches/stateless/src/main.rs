@@ -1,4 +1,4 @@
-//! The least that a function of ours can be: one job that does nothing, no table.
+//! The smallest function with this library: one job that does nothing, no table.
 
 use lamplighter::{Function, Job, JobError, Queue};
 use schemars::JsonSchema;

@@ -1,4 +1,4 @@
-//! The least that a function with records can be: one job that does nothing, or fails when it is told to.
+//! The smallest function with records: one job that does nothing, or fails when its arguments say so.
 
 use lamplighter::{Function, Job, JobError, Queue};
 use schemars::JsonSchema;

@@ -12,7 +12,7 @@ use crate::{
 
 /// Cancel a job that has not ended.
 ///
-/// One that waits never starts. The handler of one that is running is asked to stop, and what it returns no longer counts.
+/// A job that waits never starts. The handler of a running job is asked to stop, and its result no longer counts.
 #[derive(Debug, Args)]
 pub(crate) struct Cancel {
     /// The job's id.

@@ -9,18 +9,19 @@ use crate::{
     output::{self, GOOD},
 };
 
-/// Rewrite the embedded file without the room that deleted records have left in it.
+/// Rewrite the embedded file without the space that deleted records have left.
 ///
-/// New jobs would fill that room again, so this is for a file that will not get as large once more. It takes about a second
-/// for 100 MB that stay, and as much free disk twice over; nobody else can write meanwhile, and who waits for longer than
-/// some seconds gets the answer that the file is locked. `lamp dev` does it by itself when it starts, where most of the file is free.
+/// New jobs reuse that space, so this is for a file that will not grow as large again. It takes about a second for each
+/// 100 MB that remain, and twice that size in free disk space; other processes cannot write meanwhile, and those that
+/// wait for more than some seconds fail because the file is locked. `lamp dev` does it by itself when it starts and
+/// most of the file is free.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   lamp compact --db jobs.db")]
 pub(crate) struct Compact {
     #[command(flatten)]
     database: Database,
-    /// Answer with a line of JSON: before and after, in bytes.
+    /// Print a line of JSON: the sizes before and after, in bytes.
     #[arg(long)]
     json: bool,
 }

@@ -10,23 +10,23 @@ use lamplighter::{
 use super::block_on;
 use crate::{catalog::Catalog, error::Error, output, place::Place, reveal::Reveal, when};
 
-/// List the dead letters: messages whose jobs have failed for good, or that are no jobs.
+/// List the dead letters: messages whose jobs have failed for good, or that are not jobs.
 ///
-/// Without a queue: how many each queue has. `lamp redrive QUEUE` lets them try again.
+/// Without a queue: their number in each queue. `lamp redrive QUEUE` moves them back.
 ///
-/// On a stack, they are received to be looked at and put back at once, so for a moment nobody else sees them.
+/// On a stack, they are received and put back at once, so for a moment no other consumer sees them.
 #[derive(Debug, Args)]
 pub(crate) struct DeadLetters {
     /// List the dead letters of this queue.
     queue: Option<String>,
-    /// How many at most, oldest first; on a stack, any.
+    /// The maximum number, oldest first; on a stack, in any order.
     #[arg(long, value_name = "NUMBER", default_value_t = 50, requires = "queue")]
     limit: usize,
     #[command(flatten)]
     reveal: Reveal,
     #[command(flatten)]
     place: Place,
-    /// One dead letter, or one queue, a line as JSON.
+    /// Print one dead letter, or one queue, per line as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -43,7 +43,7 @@ impl DeadLetters {
         let mut dead_letters: Vec<DeadLetter> = block_on(async {
             let target = self.place.look().await?;
             target.check_queue(catalog, queue).await?;
-            // No job of it has been enqueued there yet.
+            // No job has been enqueued on it there yet.
             if !target.has_queue(queue).await? {
                 return Ok(Vec::new());
             }

@@ -15,12 +15,12 @@ use crate::{
     when,
 };
 
-/// List the jobs that there are, or show one with the JSON Schema of its arguments.
+/// List the defined jobs, or show one with the JSON Schema of its arguments.
 #[derive(Debug, Args)]
 pub(crate) struct Definitions {
     /// Show this job only, with its schema.
     job: Option<String>,
-    /// One definition a line as JSON, with its schema.
+    /// Print one definition per line as JSON, with its schema.
     #[arg(long)]
     json: bool,
 }
@@ -34,7 +34,7 @@ struct View {
     tracked: bool,
     timeout_secs: f64,
     max_attempts: u32,
-    /// The longest wait before each further attempt, in seconds; the first eight at most.
+    /// The longest wait before each further attempt, in seconds; at most the first eight.
     retry_within_secs: Vec<f64>,
     keep_succeeded_secs: u64,
     keep_failed_secs: u64,
@@ -116,12 +116,12 @@ fn describe(out: &mut dyn Write, definition: &Definition) -> io::Result<()> {
     text.lines().try_for_each(|line| writeln!(out, "  {line}"))
 }
 
-/// The longest wait before each further attempt; the first eight, after which a policy has shown what it does.
+/// Returns the longest wait before each further attempt; the first eight, which show how a policy grows.
 fn waits(retry: &Retry) -> impl Iterator<Item = std::time::Duration> + '_ {
     (1..retry.max_attempts()).take(8).map(|attempt| retry.ceiling(attempt))
 }
 
-/// The fields of a job's arguments in a line; those with a question mark may be left out.
+/// Returns the fields of a job's arguments in a line; those with a question mark are optional.
 fn fields(definition: &Definition) -> String {
     let (schema, redaction) = (definition.schema().to_value(), definition.redaction());
     let required: Vec<_> =

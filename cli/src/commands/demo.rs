@@ -1,4 +1,4 @@
-//! `lamp demo`: jobs of the app run on this machine alone, while somebody watches.
+//! `lamp demo`: runs jobs of the app on this machine alone, and shows their progress.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -15,33 +15,33 @@ use crate::{
     output::{self, FAINT, NAME, STRONG},
 };
 
-/// Watch real jobs run. Needs nothing but this machine, and ends by itself.
+/// Watch real jobs run. Needs only this machine, and ends by itself.
 ///
-/// The exit code is 0 only if everything went as it should: the last lines say what was checked.
+/// The exit code is 0 only if all checks pass; the last lines list them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp demo
   lamp demo --job lamp.ping='{\"failures\": 1}'")]
 pub(crate) struct Demo {
-    /// The folder for jobs and what they make; made if it is not there, and it must be empty.
-    /// [default: a new one in demo-output/]
+    /// The folder for jobs and their results; it is created if missing, and must be empty [default: a new one in
+    /// demo-output/]
     #[arg(long, value_name = "FOLDER")]
     output: Option<PathBuf>,
-    /// Run this job too, as often as this is given; the arguments are an empty object, or follow behind =.
+    /// Run this job too; may be given several times. The arguments are an empty object, or follow after =.
     #[arg(long = "job", value_name = "NAME[=JSON]")]
     jobs: Vec<String>,
 }
 
-/// How long everything may take. It takes some seconds; a busy machine gets more.
+/// The time limit of a demo, which usually takes some seconds; a busy machine gets more.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// How often the view is brought up to date.
+/// The time between two updates of the view.
 const FRAME: Duration = Duration::from_millis(50);
 
 impl Demo {
     pub(super) fn run(self, catalog: &Catalog, own: Option<Box<dyn Show>>) -> Result<(), Error> {
         let runtime = runtime()?;
         let outcome = runtime.block_on(self.play(catalog, own));
-        // Handlers that block their threads are not waited for.
+        // Handlers that block their threads are not awaited.
         runtime.shutdown_background();
         outcome
     }
@@ -75,7 +75,7 @@ impl Demo {
         watch.end();
         running.drain(Duration::from_secs(5)).await;
         let records = all?;
-        // The one file then holds everything.
+        // Afterwards the one file holds everything.
         embedded.close().await?;
         summary::table(&*show, &records)?;
         summary::tell(&*show, &env, &records)
@@ -96,7 +96,7 @@ fn introduce(env: &DemoEnv, setup: &Setup) -> Result<(), Error> {
     })
 }
 
-/// Shows everything until all has ended, and returns the records as they are then.
+/// Shows the jobs until all have ended, and returns their final records.
 async fn follow(
     show: &mut dyn Show,
     env: &DemoEnv,
@@ -123,7 +123,7 @@ async fn follow(
             watch.show(record)?;
         }
         let ended = records.iter().all(|record| record.state.is_final());
-        // What has not ended by then is shown as it is, and the checks say so.
+        // Jobs that have not ended by then are shown as they are, and the checks report them.
         if (ended && show.is_complete(&records)) || Instant::now() > until {
             return Ok(records);
         }

@@ -22,17 +22,18 @@ use crate::{
 
 /// Run all functions and schedules on this machine, until Ctrl-C.
 ///
-/// Jobs come from the embedded file: enqueue them from another terminal with `lamp enqueue`. Every event is a line on
-/// standard error; LAMPLIGHTER_LOG sets how much is logged (off, error, warn, info, debug, trace).
+/// Jobs come from the embedded file: enqueue them from another terminal with `lamp enqueue`. Each event is a line on
+/// standard error; LAMPLIGHTER_LOG sets the log level (off, error, warn, info, debug, trace).
 ///
-/// Ctrl-C, SIGTERM, or SIGHUP (the terminal was closed) stops cleanly: nothing new begins, and what runs may end within
-/// --grace. What has not ended then goes back to its queue. A second Ctrl-C stops at once; its jobs are found again when
-/// their leases end. When the file is removed or replaced meanwhile, it ends by itself, with exit code 3.
+/// Ctrl-C, SIGTERM, or SIGHUP (the terminal was closed) stops it cleanly: no new job starts, and running jobs may end
+/// within --grace. Those that have not ended by then go back to their queues. A second Ctrl-C stops at once; its jobs
+/// are recovered when their leases end. If the file is removed or replaced meanwhile, the command ends with exit code
+/// 3.
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
     #[command(flatten)]
     database: Database,
-    /// How long running jobs may take to end once a stop has been asked for.
+    /// The time that running jobs have to end after a request to stop.
     #[arg(long, value_name = "TIME", default_value = "20s", value_parser = when::delay)]
     grace: Duration,
     /// The folder or URL of the object store (file:///…, s3://bucket/prefix).
@@ -45,7 +46,7 @@ impl Dev {
         logging::start()?;
         let embedded = self.database.open_or_make()?;
         let signals = signals::listen("stopped at once; unfinished jobs are found again when their leases end")?;
-        // What is wrong with it is said before anything runs.
+        // Report an invalid location before anything runs.
         let objects: Location = self.objects.parse().map_err(|error: LocationError| Error::Usage(error.to_string()))?;
         let variables = Variables::system().with(OBJECTS, objects.to_string());
         let threads = runtime()?;
@@ -57,7 +58,7 @@ impl Dev {
         hosting::engine(threads, engine, &embedded, (&mut lifecycle, self.grace.into()), || self.welcome(catalog))
     }
 
-    /// What somebody who sees this for the first time wants to know.
+    /// Prints what a first-time user wants to know.
     fn welcome(&self, catalog: &Catalog) {
         let file = self.database.path().display().to_string();
         let (file, objects) = (safe(&file), safe(&self.objects));
@@ -65,7 +66,7 @@ impl Dev {
         let lamp = output::invocation();
         let jobs: Vec<_> = catalog.definitions().iter().map(|definition| definition.name).collect();
         let mut err = anstream::stderr().lock();
-        // A terminal that is gone is no reason to stop.
+        // A closed terminal is no reason to stop.
         let _ = writeln!(
             err,
             "{STRONG}Lamplighter is running.{STRONG:#} Ctrl-C stops it.\n\

@@ -20,14 +20,14 @@ use crate::{
 
 /// Compare a deployed stack with the definitions: what is missing, changed, switched off, forbidden or left behind.
 ///
-/// It reads only, and asks each function what code it runs, which runs no job. Each finding says what it breaks and how to
-/// repair it. The exit code is 0 when there is none, and 1 when there is one, were it but a warning.
+/// It only reads. It asks each function for a description of its code, which runs no job. Each finding says what it
+/// breaks and how to repair it. The exit code is 0 without findings, and 1 with any, even a warning.
 #[derive(Debug, Args)]
 pub(crate) struct Doctor {
     /// The deployed CloudFormation stack [env: LAMPLIGHTER_STACK=]
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     stack: Option<String>,
-    /// One finding a line as JSON.
+    /// Print one finding per line as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -80,9 +80,9 @@ mod tests {
     use super::*;
     use crate::foreign::is_unsafe;
 
-    /// Colours are ours: without them, nothing is left that a terminal would obey.
+    /// Only our colours are control sequences: without them, no character is left that a terminal would interpret.
     #[test]
-    fn what_a_stack_is_found_to_be_is_no_command_to_a_terminal() {
+    fn findings_contain_no_terminal_commands() {
         let hostile = || "x\u{1b}]52;c;cm0gLXJm\u{7}\u{9b}2J\u{7f}\u{202e}\u{200b}\r\nerror: y".to_owned();
         let finding = Finding {
             kind: Kind::OldCode,

@@ -31,7 +31,7 @@ pub(crate) struct Job {
     reveal: Reveal,
     #[command(flatten)]
     place: Place,
-    /// A line of JSON.
+    /// Print a line of JSON.
     #[arg(long)]
     json: bool,
 }
@@ -118,7 +118,7 @@ fn moment(moment: Timestamp, now: Timestamp) -> String {
     format!("{}  {FAINT}{}{FAINT:#}", when::full(moment), when::relative(moment, now))
 }
 
-/// JSON over as many lines as it needs.
+/// Prints JSON on as many lines as it needs.
 fn json(out: &mut dyn Write, name: &str, raw: &RawValue) -> io::Result<()> {
     let pretty = serde_json::from_str::<Value>(raw.get()).and_then(|value| serde_json::to_string_pretty(&value));
     writeln!(out, "\n{STRONG}{name}{STRONG:#}")?;

@@ -10,7 +10,7 @@ use crate::{catalog::Catalog, error::Error, output, place::Place, reveal::Reveal
 
 /// List jobs, newest first.
 ///
-/// When there are more than --limit, the cursor of the next page goes to standard error as `next: CURSOR`.
+/// If there are more than --limit, the cursor of the next page goes to standard error as `next: CURSOR`.
 #[derive(Debug, Args)]
 pub(crate) struct Jobs {
     /// Only jobs in this state: scheduled, waiting, queued, running, retrying, succeeded, failed, cancelled.
@@ -22,28 +22,28 @@ pub(crate) struct Jobs {
     /// Only jobs of this queue.
     #[arg(long, value_name = "NAME")]
     queue: Option<String>,
-    /// Only jobs that came at this moment or later, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
+    /// Only jobs enqueued at or after this moment, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = when::since)]
     since: Option<Timestamp>,
-    /// Only jobs that came before this moment, or longer ago than this: 2h, 3 days, 2026-12-24T18:00:00Z.
+    /// Only jobs enqueued before this moment, or longer ago than this: 2h, 3 days, 2026-12-24T18:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = when::since)]
     before: Option<Timestamp>,
-    /// How many at most; 0 for all.
+    /// The maximum number of jobs; 0 for all.
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     limit: usize,
-    /// Go on where an earlier page ended.
+    /// Continue where an earlier page ended.
     #[arg(long)]
     cursor: Option<String>,
     #[command(flatten)]
     reveal: Reveal,
     #[command(flatten)]
     place: Place,
-    /// One job a line as JSON.
+    /// Print one job per line as JSON.
     #[arg(long)]
     json: bool,
 }
 
-/// How many records are asked for at a time.
+/// The number of records per request.
 const PAGE: usize = 500;
 
 impl Jobs {
@@ -100,7 +100,7 @@ impl Jobs {
 
 const HEADERS: &[&str] = &["ID", "JOB", "STATE", "TRIES", "CREATED", "TOOK", "NOTE"];
 
-/// Writes a page; all but the first without headers, in columns as wide as those before, which are given.
+/// Writes a page; all but the first without headers, in columns as wide as those of the earlier pages (`widths`).
 fn table(records: &[Record], widths: Option<Vec<u16>>) -> Result<Option<Vec<u16>>, Error> {
     if records.is_empty() {
         return Ok(widths);
@@ -130,7 +130,7 @@ fn table(records: &[Record], widths: Option<Vec<u16>>) -> Result<Option<Vec<u16>
     Ok(widths.or(Some(own)))
 }
 
-/// How long the latest attempt took.
+/// Returns the duration of the latest attempt.
 fn took(record: &Record) -> String {
     match record.attempts.last() {
         Some(last) => when::short(when::between(last.started_at, last.ended_at)),
@@ -138,7 +138,7 @@ fn took(record: &Record) -> String {
     }
 }
 
-/// What a person would ask next.
+/// Returns the remark of the row: the next moment, the progress, or the error.
 fn note(record: &Record, now: Timestamp) -> String {
     match record.state {
         JobState::Scheduled => when::relative(record.due_at, now),

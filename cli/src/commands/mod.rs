@@ -30,7 +30,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{catalog::Catalog, error::Error};
 
-/// What `lamp` can do.
+/// The commands of `lamp`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Demo(demo::Demo),
@@ -59,7 +59,7 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Does it.
+    /// Runs the command.
     pub(crate) fn run(self, catalog: &Catalog, own_demo: Option<Box<dyn crate::demo::Demo>>) -> Result<(), Error> {
         match self {
             Self::Demo(demo) => demo.run(catalog, own_demo),
@@ -94,12 +94,12 @@ fn block_on<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error>
     runtime()?.block_on(work)
 }
 
-/// Threads for what is asynchronous.
+/// Returns a runtime with threads for asynchronous work.
 fn runtime() -> Result<Runtime, Error> {
     Builder::new_multi_thread().enable_all().build().map_err(no_threads)
 }
 
-/// The calling thread, for what must not wait for the threads of [`runtime`].
+/// Returns a runtime on the calling thread, for work that must not wait for the threads of [`runtime`].
 pub(crate) fn control() -> Result<Runtime, Error> {
     Builder::new_current_thread().enable_all().build().map_err(no_threads)
 }

@@ -11,18 +11,18 @@ use crate::{
     place::Place,
 };
 
-/// Pause a queue: nothing more is taken from it, and what runs goes on to its end.
+/// Pause a queue: no more jobs are taken from it, and running jobs continue to their end.
 ///
-/// Jobs can be enqueued as before; delays and schedules go on. On a stack, the queue's event source mapping is disabled,
-/// which takes Lambda some seconds. Messages that stay in a queue of SQS for longer than its retention (four days at
-/// least) are lost.
+/// Jobs can be enqueued as before; delays and schedules continue. On a stack, the queue's event source mapping is
+/// disabled, which takes Lambda some seconds. Messages that stay in an SQS queue for longer than its retention (at
+/// least four days) are lost.
 #[derive(Debug, Args)]
 pub(crate) struct Pause {
     #[command(flatten)]
     switch: Switch,
 }
 
-/// Let a paused queue go on.
+/// Resume a paused queue.
 #[derive(Debug, Args)]
 pub(crate) struct Resume {
     #[command(flatten)]
@@ -35,7 +35,7 @@ struct Switch {
     queue: String,
     #[command(flatten)]
     place: Place,
-    /// Answer with a line of JSON: queue and paused.
+    /// Print a line of JSON: queue and paused.
     #[arg(long)]
     json: bool,
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::block_on;
 use crate::{error::Error, output, place::Place};
 
-/// List the queues: what waits, runs, is delayed, and has failed, and which are paused.
+/// List the queues: how many jobs wait, run, are delayed and have failed, and which queues are paused.
 ///
 /// On a stack, the numbers are SQS's own approximations, and a failed job that waits for its next attempt counts as in
 /// flight.
@@ -16,7 +16,7 @@ use crate::{error::Error, output, place::Place};
 pub(crate) struct Queues {
     #[command(flatten)]
     place: Place,
-    /// One queue a line as JSON.
+    /// Print one queue per line as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -30,10 +30,10 @@ struct View {
     waiting: u64,
     in_flight: u64,
     delayed: u64,
-    /// Not there when the queue has no dead-letter queue.
+    /// Omitted for a queue without a dead-letter queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_letters: Option<u64>,
-    /// On a stack: how its event source mapping stands.
+    /// On a stack: the state of its event source mapping.
     #[serde(skip_serializing_if = "Option::is_none")]
     mapping: Option<&'static str>,
 }
@@ -53,7 +53,7 @@ impl View {
     }
 }
 
-/// What there is to say about a queue, and whether it is worth a look.
+/// Returns the remark about a queue, in a colour if it needs attention.
 fn note(state: ConsumerState) -> (&'static str, Option<Color>) {
     match state {
         ConsumerState::Active => ("", None),

@@ -22,11 +22,11 @@ use crate::{
 
 /// Move dead letters of a queue back to it.
 ///
-/// Jobs keep their ids and their histories, and count their attempts anew. Dead letters that come while they are moved
-/// stay. Ctrl-C ends it in order: what was moved stays moved, all others are still dead letters.
+/// Jobs keep their ids and histories; their attempts are counted from the start. Dead letters that arrive meanwhile
+/// stay. Ctrl-C stops it cleanly: moved messages stay moved, all others are still dead letters.
 ///
-/// On a stack, each dead letter is sent first and deleted afterwards, so that none is lost. All dead letters of a standard
-/// queue whose jobs keep no records are moved by SQS itself, up to 500 a second.
+/// On a stack, each dead letter is sent before it is deleted, so that none is lost. SQS itself moves the dead letters
+/// of a standard queue if none of its jobs keeps a record, up to 500 a second.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp redrive invoices --dry-run
@@ -35,13 +35,13 @@ use crate::{
 pub(crate) struct Redrive {
     /// The queue.
     queue: String,
-    /// Only dead letters of this job; it need not be one that is defined here.
+    /// Only dead letters of this job; it need not be defined here.
     #[arg(long, value_name = "NAME")]
     job: Option<String>,
-    /// Only dead letters that came since this moment, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
+    /// Only dead letters that arrived since this moment, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = when::since)]
     since: Option<Timestamp>,
-    /// No more than so many a second.
+    /// The maximum number per second.
     #[arg(long, value_name = "NUMBER")]
     rate: Option<NonZeroU32>,
     /// Count them by job and reason, and move none.
@@ -49,31 +49,31 @@ pub(crate) struct Redrive {
     dry_run: bool,
     #[command(flatten)]
     place: Place,
-    /// Answer with a line of JSON; with --dry-run, one for each job and reason.
+    /// Print a line of JSON; with --dry-run, one for each job and reason.
     #[arg(long)]
     json: bool,
 }
 
-/// What became of it, as `--json` shows it.
+/// The result, as `--json` shows it.
 #[derive(Debug, Default, Serialize)]
 struct Answer {
     queue: String,
     /// Moved back.
     moved: u64,
-    /// Removed, since their jobs have ended otherwise, or are under way.
+    /// Removed, since their jobs have ended otherwise, or are in progress.
     obsolete: u64,
-    /// To be moved, and still there.
+    /// Not moved because of an error.
     failed: u64,
-    /// Moved, and could not be deleted: another redrive moves them again.
+    /// Moved but not deleted: another redrive moves them again.
     twice: u64,
-    /// Whether it was ended by a signal.
+    /// Whether a signal stopped it.
     stopped: bool,
     seconds: f64,
     #[serde(skip)]
     error: Option<StoreError>,
 }
 
-/// Letters of one job and one reason.
+/// Dead letters of one job and one reason.
 #[derive(Debug, Serialize)]
 struct Count {
     queue: String,
@@ -163,7 +163,7 @@ impl Redrive {
 
     async fn count(&self, target: &Target) -> Result<(), Error> {
         let (mut counts, mut uncounted) = (Vec::new(), 0);
-        // Else no job of it has been enqueued there yet.
+        // Otherwise no job has been enqueued on it yet.
         if target.has_queue(&self.queue).await? {
             let stop = signals::stop()?;
             let counted = target.operator.count_dead_letters(&self.queue, &self.filter(), &stop).await?;

@@ -15,28 +15,28 @@ use crate::{
 
 /// Replay a simulated year of jobs in IIS, in processes and services, and on Lamplighter's hosts.
 ///
-/// The year is made from a seed: requests by day and hardly any by night, deployments, crashes, and jobs of all lengths. In
-/// IIS and beside it runs a model of an in-process library in the style of Hangfire's defaults. This connects to nothing, and
-/// opens no jobs file.
+/// The year is generated from a seed: requests by day and hardly any by night, deployments, crashes, and jobs of all
+/// lengths. A model of an in-process library with defaults like Hangfire's runs in IIS and outside of it. The command
+/// connects to nothing, and opens no jobs file.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp replay --seed 1 --picture replay.svg
   lamp replay --seeds 1000")]
 pub(crate) struct Replay {
-    /// Where the year comes from: the same seed, the same year.
+    /// The seed of the year: the same seed generates the same year.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Replay this many years, of the seeds from --seed on, and show the worst of each figure. Fails if a host of Lamplighter's
-    /// has lost a job.
+    /// Replay this many years, with the seeds from --seed on, and show the worst of each figure. Fails if one of
+    /// Lamplighter's hosts has lost a job.
     #[arg(long, value_name = "N", conflicts_with = "picture", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     seeds: Option<u64>,
-    /// The days of a year.
+    /// The number of days in a year.
     #[arg(long, value_name = "N", default_value_t = DAYS, value_parser = clap::value_parser!(u64).range(1..=3650))]
     days: u64,
-    /// Draw one night of it and its figures, as SVG.
+    /// Draw one night of the year and its figures, as SVG.
     #[arg(long, value_name = "FILE")]
     picture: Option<PathBuf>,
-    /// One host a line as JSON.
+    /// Print one host per line as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -51,7 +51,7 @@ struct View<'a> {
     outcome: &'a Outcome,
 }
 
-/// What each column means, in the order of the columns.
+/// The meaning of each column, in the order of the columns.
 const COLUMNS: [(&str, &str); 10] = [
     ("done", "jobs that succeeded; of several missed ticks of a schedule, one runs"),
     ("late", "began more than 5 minutes after they were due"),

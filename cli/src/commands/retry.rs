@@ -16,20 +16,20 @@ use crate::{
     progress, when,
 };
 
-/// Run jobs once more: those named, or failed ones by the lot.
+/// Run jobs again: those given by id, or all failed ones that match.
 ///
-/// A job keeps its id, its arguments and its history; its attempts are counted anew. On a stack, a dead letter of it
-/// stays where it is until it expires, or a redrive finds that its job needs it no more.
+/// A job keeps its id, its arguments and its history; its attempts are counted from the start. On a stack, its dead
+/// letter stays until it expires, or until a redrive finds that the job no longer needs it.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp retry order-42 order-43
   lamp retry --failed --job invoices.send --since 2h
   lamp retry --all --dry-run")]
 pub(crate) struct Retry {
-    /// The jobs' ids: of jobs that have failed, succeeded or been cancelled.
+    /// The ids of jobs that have failed, succeeded or been cancelled.
     #[arg(value_name = "ID", required_unless_present_any = ["failed", "all"], conflicts_with_all = ["failed", "all"])]
     ids: Vec<JobId>,
-    /// The failed jobs that fit --job, --queue and --since; at least one of them is to be given.
+    /// The failed jobs that match --job, --queue and --since; at least one of them is required.
     #[arg(long, conflicts_with = "all")]
     failed: bool,
     /// Every failed job.
@@ -41,7 +41,7 @@ pub(crate) struct Retry {
     /// Only failed jobs of this queue.
     #[arg(long, value_name = "NAME", requires = "failed", conflicts_with = "all")]
     queue: Option<String>,
-    /// Only jobs that have failed since this moment, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
+    /// Only jobs that failed since this moment, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
     #[arg(long, value_name = "TIME", requires = "failed", conflicts_with = "all", value_parser = when::since)]
     since: Option<Timestamp>,
     /// Count them, and run none.
@@ -51,9 +51,9 @@ pub(crate) struct Retry {
     place: Place,
 }
 
-/// Records that are asked for at a time.
+/// The number of records per request.
 const PAGE: usize = 500;
-/// Jobs that are queued again at once.
+/// The number of jobs that are queued again concurrently.
 const AT_ONCE: usize = 16;
 
 /// A failed job.
@@ -87,7 +87,8 @@ impl Retry {
         })
     }
 
-    /// The failed jobs that fit. A list, before the first is queued again: one that fails once more is not found twice.
+    /// Returns the failed jobs that match. The list is complete before the first is queued again, so one that fails
+    /// again is not found twice.
     async fn find(&self, client: &Client) -> Result<Vec<Failed>, Error> {
         let mut query = ListQuery {
             state: Some(JobState::Failed),
@@ -115,7 +116,7 @@ impl Retry {
     }
 }
 
-/// Queues jobs again that were named. One that cannot be is no reason to leave the others.
+/// Queues the given jobs again. An error for one does not stop the others.
 async fn named(target: &Target, client: &Client, ids: &[JobId]) -> Result<(), Error> {
     let mut errors = Vec::new();
     for id in ids {
@@ -179,7 +180,7 @@ async fn again(client: &Client, failed: Vec<Failed>) -> Result<(), Error> {
     while let Some(answer) = answers.next().await {
         match answer {
             Ok(Some(JobState::Queued)) => queued += 1,
-            // Its record has gone meanwhile, or somebody else was quicker and it runs.
+            // Its record has expired meanwhile, or another process has queued it already.
             Ok(_) => {}
             Err(error) => {
                 errors += 1;

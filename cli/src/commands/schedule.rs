@@ -22,7 +22,7 @@ use crate::{
     when,
 };
 
-/// Make, remove, pause, resume or trigger a schedule; `lamp schedules` lists them.
+/// Add, remove, pause, resume or trigger a schedule; `lamp schedules` lists them.
 #[derive(Debug, Args)]
 pub(crate) struct Schedule {
     #[command(subcommand)]
@@ -32,19 +32,19 @@ pub(crate) struct Schedule {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Add(Add),
-    /// Remove a schedule that was made at run time. Jobs that it has started stay.
+    /// Remove a schedule that was added at run time. Jobs that it has started stay.
     Remove(Named),
-    /// Pause a schedule, deployed or not. What falls into the pause is not made up for.
+    /// Pause a schedule, deployed or not. Ticks during the pause are skipped, and not made up for.
     Pause(Named),
-    /// Let a paused schedule go on.
+    /// Resume a paused schedule.
     Resume(Named),
-    /// Start a schedule's job now, beside its own times.
+    /// Start a schedule's job now, in addition to its own times.
     Trigger(Named),
 }
 
-/// Make a schedule, or replace the one of that name which was made at run time.
+/// Add a schedule, or replace the one of that name which was added at run time.
 ///
-/// It outlives the next deployments, until it is removed or all of its times have passed. One that is paused stays so.
+/// It survives deployments, until it is removed or all of its times have passed. A paused one stays paused.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp schedule add reminders --cron '0 6 * * 1-5' --zone Europe/Berlin invoices.remind
@@ -58,7 +58,7 @@ struct Add {
     /// The time zone of a cron expression, such as Europe/Berlin; UTC by default.
     #[arg(long, value_name = "ZONE", conflicts_with_all = ["every", "at"])]
     zone: Option<String>,
-    /// What it is for, for people.
+    /// Its purpose, for people.
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     /// The job that it starts; `lamp definitions` lists them.
@@ -68,7 +68,7 @@ struct Add {
     args: String,
     #[command(flatten)]
     place: Place,
-    /// Answer with a line of JSON: schedule, job, queue and next.
+    /// Print a line of JSON: schedule, job, queue and next.
     #[arg(long)]
     json: bool,
 }
@@ -76,10 +76,10 @@ struct Add {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Times {
-    /// By this cron expression: five fields as in Unix, or six as at AWS.
+    /// At the times of this cron expression: five fields as in Unix, or six as in AWS.
     #[arg(long, value_name = "EXPRESSION")]
     cron: Option<String>,
-    /// At this pace: 90s, 5m, 12h; on AWS, whole minutes.
+    /// At this interval: 90s, 5m, 12h; on AWS, whole minutes.
     #[arg(long, value_name = "TIME", value_parser = when::delay)]
     every: Option<Duration>,
     /// Once, at this moment, written like 2026-12-24T18:00:00+01:00.
@@ -93,7 +93,7 @@ struct Named {
     name: String,
     #[command(flatten)]
     place: Place,
-    /// Answer with a line of JSON.
+    /// Print a line of JSON.
     #[arg(long)]
     json: bool,
 }
@@ -122,7 +122,7 @@ impl Add {
     fn run(self, catalog: &Catalog) -> Result<(), Error> {
         let definition = catalog.definition(&self.job)?;
         let schedule = self.schedule()?;
-        // A file in which no engine has run yet knows nothing of the code's.
+        // A file in which no engine has run yet does not contain the code's schedules.
         if catalog.schedules().iter().any(|deployed| deployed.schedule.name == schedule.name) {
             return Err(SchedulingError::Deployed(schedule.name).into());
         }
@@ -162,7 +162,7 @@ impl Add {
         };
         let schedule = schedule.description(self.description.as_deref().unwrap_or_default());
         schedule.check().map_err(sound)?;
-        // Before a file is made for nothing.
+        // Before a file is created for nothing.
         match schedule.next_after(Timestamp::now()).map_err(sound)? {
             Some(_) => Ok(schedule),
             None => Err(SchedulingError::Over(schedule.name).into()),

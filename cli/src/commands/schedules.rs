@@ -14,12 +14,12 @@ use serde::Serialize;
 use super::block_on;
 use crate::{catalog::Catalog, error::Error, output, place::Place, when};
 
-/// List the schedules, with their next runs and how the last one went.
+/// List the schedules, with their next runs and the result of the last one.
 #[derive(Debug, Args)]
 pub(crate) struct Schedules {
     #[command(flatten)]
     place: Place,
-    /// One schedule a line as JSON.
+    /// Print one schedule per line as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -32,7 +32,7 @@ struct View {
     zone: String,
     enabled: bool,
     paused: bool,
-    /// Whether it stands in the code, or was made at run time.
+    /// Whether it is defined in the code or was added at run time.
     origin: ScheduleOrigin,
     job: String,
     queue: String,
@@ -47,7 +47,7 @@ struct View {
 #[derive(Serialize)]
 struct Last {
     id: JobId,
-    /// Not there when the record has been let go of.
+    /// Omitted when the record has been deleted.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<JobState>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,8 +63,8 @@ impl Schedules {
         list(&views)
     }
 
-    /// Schedules stand in the code; the file knows those with which an engine has run, the stack those that are deployed,
-    /// both those made at run time, and how they went.
+    /// Combines the schedules in the code with those in the file or the stack. The file contains those of engines that
+    /// have run on it, the stack the deployed ones; both contain those added at run time, and the last runs.
     async fn views(&self, catalog: &Catalog) -> Result<Vec<View>, Error> {
         let now = Timestamp::now();
         let mut views = BTreeMap::new();
@@ -72,7 +72,7 @@ impl Schedules {
             let status = ScheduleStatus::new(scheduled, ScheduleOrigin::Deployed, false, now);
             views.insert(status.schedule.name.clone(), View::of(status, None));
         }
-        // Where there is no file yet, none of them has run yet.
+        // Without a file, none of them has run yet.
         if self.place.is_to_be_made()? {
             return Ok(views.into_values().collect());
         }

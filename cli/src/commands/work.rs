@@ -23,15 +23,15 @@ use crate::{
     when,
 };
 
-/// Run jobs in this process until it is asked to end: a worker.
+/// Run jobs in this process until it is asked to stop: a worker.
 ///
-/// On a deployed stack it polls the queues whose definition says `host(QueueHost::Worker)`, or those that --queue names. In
-/// a container, LAMPLIGHTER_QUEUES and the other variables that a Lambda function has name the deployment instead of
-/// --stack. Without either, it runs all functions and schedules on an embedded file, as `lamp dev` does.
+/// On a deployed stack it polls the queues whose definitions have `host(QueueHost::Worker)`, or those that --queue
+/// names. In a container, LAMPLIGHTER_QUEUES and the other variables of a Lambda function describe the deployment in
+/// place of --stack. Without either, it runs all functions and schedules on an embedded file, as `lamp dev` does.
 ///
-/// It ends with Ctrl-C, SIGTERM or SIGHUP (a second one ends it at once), and by what started it: systemd, Amazon ECS
-/// and Azure WebJobs are noticed. It takes nothing more then, lets running jobs end within --drain, and
-/// hands back the others. When it is killed, its jobs run elsewhere after --lease.
+/// It stops on Ctrl-C, SIGTERM or SIGHUP (a second one ends it at once), and when its host asks: systemd, Amazon ECS
+/// and Azure WebJobs are detected. It then takes no more jobs, lets running ones end within --drain, and hands back the
+/// others. If it is killed, its jobs run elsewhere after --lease.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     lamp work                                  all functions, on the embedded file\n  \
@@ -41,25 +41,26 @@ use crate::{
 pub(crate) struct Work {
     #[command(flatten)]
     place: Place,
-    /// Poll this queue, wherever its definition lets it run; may be given several times
+    /// Poll this queue, whichever host its definition sets; may be given several times
     #[arg(long = "queue", value_name = "NAME")]
     queues: Vec<String>,
-    /// How long running jobs may take to end once a stop has been asked for
+    /// The time that running jobs have to end after a request to stop
     #[arg(long, value_name = "TIME", default_value = "25s", value_parser = when::delay)]
     drain: Duration,
-    /// The time after which the platform kills this process, counted from its request to stop; the drain ends before that
+    /// The time after which the platform kills this process, counted from its request to stop; the drain ends before
+    /// that
     #[arg(long, value_name = "TIME", value_parser = when::delay)]
     killed_after: Option<Duration>,
-    /// How long after the death of this process its jobs run elsewhere, 10s to 1h; on a stack
+    /// The time after the death of this process until its jobs run elsewhere, 10s to 1h; on a stack
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = when::delay)]
     lease: Duration,
-    /// How many jobs of a queue run at the same time, where neither the queue nor its function says it
+    /// The number of jobs of a queue that run concurrently, where neither the queue nor its function sets it
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<usize>,
-    /// Answer health checks there, at /live and /ready
+    /// Answer health checks at this address, on /live and /ready
     #[arg(long, value_name = "ADDRESS", env = "LAMPLIGHTER_HEALTH")]
     health: Option<SocketAddr>,
-    /// End by itself when no job has run for this long
+    /// End when no job has run for this long
     #[arg(long, value_name = "TIME", value_parser = when::delay)]
     idle_end: Option<Duration>,
 }
@@ -127,7 +128,7 @@ impl Work {
         let wanted = self.wanted(&functions)?;
         let mut settings = PollerSettings::default();
         settings.lease = self.lease;
-        // A receive is awaited when the worker drains.
+        // The drain waits for the current receive.
         settings.wait = settings.wait.min(until.1.handlers / 2);
         settings.jobs_at_once = self.jobs.unwrap_or(settings.jobs_at_once);
         let stop = Stop::new();
@@ -152,7 +153,7 @@ impl Work {
         hosting::sources(threads, host, until)
     }
 
-    /// The queues to poll.
+    /// Returns the queues to poll.
     fn wanted(&self, functions: &[Function]) -> Result<Vec<Queue>, Error> {
         let all: Vec<_> = functions.iter().flat_map(Function::queues).collect();
         let on_workers: Vec<_> = all.iter().copied().filter(|queue| queue.host == QueueHost::Worker).collect();

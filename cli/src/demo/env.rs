@@ -1,4 +1,4 @@
-//! Where a demo runs: a folder of its own, and the embedded file in it.
+//! The environment of a demo: a folder of its own, with the embedded file.
 
 use std::{
     fs, io,
@@ -11,7 +11,7 @@ use lamplighter_objects::OBJECTS;
 
 use crate::error::{Error, reason};
 
-/// Where a demo runs.
+/// The environment of a demo.
 #[derive(Debug)]
 pub struct DemoEnv {
     folder: PathBuf,
@@ -23,7 +23,7 @@ impl DemoEnv {
         Self { folder, client }
     }
 
-    /// The folder that was asked for, or a new one. Nothing else is in it.
+    /// Returns the requested folder, or a new one. It is empty.
     pub(crate) fn folder_for(output: Option<PathBuf>) -> Result<PathBuf, Error> {
         match output {
             Some(folder) => empty(folder),
@@ -47,7 +47,7 @@ impl DemoEnv {
         Self::database_in(&self.folder)
     }
 
-    /// The folder that is the object store.
+    /// The folder of the object store.
     #[must_use]
     pub fn objects_folder(&self) -> PathBuf {
         self.folder.join("objects")
@@ -59,19 +59,19 @@ impl DemoEnv {
         Variables::system().with(OBJECTS, self.objects_folder().to_string_lossy())
     }
 
-    /// Enqueues jobs, and asks after them.
+    /// The client, to enqueue jobs and to read their records.
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
     }
 }
 
-/// A new folder, named after the time.
+/// Creates a folder named after the time.
 fn fresh(now: Timestamp) -> Result<PathBuf, Error> {
     let parent = Path::new("demo-output");
     let make = || -> io::Result<PathBuf> {
         fs::create_dir_all(parent)?;
-        // Whatever folder this is: what a demo leaves there is nothing to commit.
+        // In any repository, a demo's output is not to be committed.
         fs::write(parent.join(".gitignore"), "*\n")?;
         let name = now.strftime("%Y-%m-%d-%H%M%S").to_string();
         let mut number = 1;
@@ -87,7 +87,7 @@ fn fresh(now: Timestamp) -> Result<PathBuf, Error> {
     make().map_err(|error| cannot_use(parent, &error))
 }
 
-/// The folder that was asked for: no file that is there is ever overwritten.
+/// Returns the requested folder, which must be empty: no existing file is ever overwritten.
 fn empty(folder: PathBuf) -> Result<PathBuf, Error> {
     fs::create_dir_all(&folder).map_err(|error| cannot_use(&folder, &error))?;
     let mut content = fs::read_dir(&folder).map_err(|error| cannot_use(&folder, &error))?;

@@ -1,4 +1,4 @@
-//! The demo of an app that brings none of its own: its examples.
+//! The demo of an app without a demo of its own: its examples.
 
 use async_trait::async_trait;
 use lamplighter::NewJob;
@@ -13,7 +13,7 @@ pub(crate) struct Examples {
 }
 
 impl Examples {
-    /// The examples of this app. It may have none where other jobs are shown.
+    /// Returns the examples of this app. There may be none if other jobs are shown.
     pub(crate) fn of(catalog: &Catalog, others: bool) -> Result<Self, Error> {
         let app = catalog.app();
         if app.examples.is_empty() && !others {

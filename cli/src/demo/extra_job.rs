@@ -1,11 +1,11 @@
-//! Jobs that somebody adds to a demo: any that there is, with arguments of their own.
+//! Jobs that the user adds to a demo, with arguments of their own.
 
 use lamplighter::{Definition, RawValue};
 
 use super::{DemoEnv, Watched};
 use crate::{arguments, catalog::Catalog, error::Error};
 
-/// A job that is enqueued beside the demo's own.
+/// A job that is enqueued in addition to the demo's own.
 #[derive(Debug)]
 pub(crate) struct ExtraJob {
     definition: Definition,

@@ -1,4 +1,4 @@
-//! What is said when a demo has ended: what ran, and whether everything went as it should.
+//! The end of a demo: the jobs that ran, and the results of the checks.
 
 use std::fmt::Display;
 
@@ -13,7 +13,7 @@ use crate::{
     when,
 };
 
-/// Shows what ran.
+/// Prints the jobs that ran.
 pub(crate) fn table(demo: &dyn Demo, records: &[Record]) -> Result<(), Error> {
     let mut table = output::table(&["JOB", "ID", "STATE", "ATTEMPTS", "TOOK", "OUTPUT"]);
     for record in records {
@@ -38,7 +38,7 @@ pub(crate) fn table(demo: &dyn Demo, records: &[Record]) -> Result<(), Error> {
     output::print_table(&table)
 }
 
-/// Says how it went, and where things are.
+/// Prints the results of the checks, and where the files are.
 pub(crate) fn tell(demo: &dyn Demo, env: &DemoEnv, records: &[Record]) -> Result<(), Error> {
     let mut checks = vec![succeeded(records)];
     checks.extend(demo.checks(env, records));

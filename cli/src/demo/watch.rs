@@ -1,4 +1,4 @@
-//! What the demo shows while it runs: on a terminal a line a job that changes in place, elsewhere a line an event.
+//! The view of a running demo: on a terminal one line per job, updated in place; elsewhere one line per event.
 
 use std::{
     collections::BTreeMap,
@@ -28,18 +28,18 @@ pub(crate) struct Watch {
 struct Line {
     label: String,
     bar: Option<ProgressBar>,
-    /// What has been said last: state, attempts, and ended attempts.
+    /// The last state that was shown: state, attempts, and ended attempts.
     said: Option<(JobState, u32, usize)>,
 }
 
 impl Watch {
-    /// No job yet.
+    /// Creates the view, without jobs.
     pub(crate) fn new() -> Self {
         let live = console::Term::stderr().is_term();
         Self { lines: MultiProgress::new(), live, began: Instant::now(), jobs: BTreeMap::new() }
     }
 
-    /// Adds a job. Whether it is a new one.
+    /// Adds a job. Returns whether it is new.
     pub(crate) fn enter(&mut self, job: &Watched) -> bool {
         if self.jobs.contains_key(&job.id) {
             return false;
@@ -56,7 +56,7 @@ impl Watch {
         true
     }
 
-    /// Shows how a job stands.
+    /// Shows the state of a job.
     pub(crate) fn show(&mut self, record: &Record) -> Result<(), Error> {
         let Some(line) = self.jobs.get_mut(&record.id) else { return Ok(()) };
         let news = (record.state, record.attempt, record.attempts.len());
@@ -102,14 +102,14 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
 }
 
-/// The text with its colours, where standard error shows them and nobody forbids it.
+/// Returns the text with its colours if standard error shows them and the environment allows it.
 fn painted(text: String) -> String {
     if console::colors_enabled_stderr() { text } else { console::strip_ansi_codes(&text).into_owned() }
 }
 
 /// A job's state in a few words.
 fn describe(record: &Record) -> String {
-    // The address is the same for all: what it answered is the news.
+    // The address is the same for all attempts; the answer is what changes.
     let error = record.last_error().map_or("", |error| match error.message.split_once(" answered ") {
         Some((_, answer)) => answer,
         None => &error.message,
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn templates_are_templates() {
+    fn the_templates_are_valid() {
         for template in [RUNNING, DONE, BROKEN] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }

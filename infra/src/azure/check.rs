@@ -1,4 +1,4 @@
-//! Whether the files in a folder are the derived ones.
+//! Compares the files in a folder with the derived ones.
 
 use std::{
     fs, io,
@@ -8,17 +8,17 @@ use std::{
 use super::AzureFiles;
 use crate::committed::{CheckError, first_difference};
 
-/// A file that is not as it should be.
+/// A file that differs from the derived one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileState {
-    /// It is another: the first line that differs, counted from 1.
+    /// Its content differs: the first line that differs, counted from 1.
     Stale {
         /// The path in the folder.
         path: String,
         /// The line.
         line: usize,
     },
-    /// It is not there.
+    /// It does not exist.
     Missing {
         /// The path in the folder.
         path: String,
@@ -31,7 +31,7 @@ pub enum FileState {
 }
 
 impl FileState {
-    /// The path in the folder.
+    /// Returns the path in the folder.
     #[must_use]
     pub fn path(&self) -> &str {
         match self {
@@ -41,8 +41,8 @@ impl FileState {
 }
 
 impl AzureFiles {
-    /// The files of a folder that are not as they should be, in the order of their paths. Line ends do not matter, nor do
-    /// other files.
+    /// Returns the files of a folder that differ, in the order of their paths. Line ends do not matter, nor do other
+    /// files.
     ///
     /// # Errors
     /// When the folder or a file cannot be read.
@@ -71,7 +71,7 @@ impl AzureFiles {
     }
 }
 
-/// The triggers of queues and schedules that a folder has.
+/// Returns the triggers of queues and schedules in a folder.
 fn functions_in(folder: &Path) -> Result<Vec<String>, CheckError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

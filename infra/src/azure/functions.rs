@@ -13,12 +13,12 @@ use lamplighter_azure::{
 use super::host::time;
 use crate::{deployment::consumers, node::Map, problems::Problems};
 
-/// The storage account of the host itself, which has the queues too.
+/// The host's own storage account, which has the queues too.
 const CONNECTION: &str = "AzureWebJobsStorage";
-/// A tick that could not be enqueued is tried again for five minutes: nothing else would bring it back.
+/// A tick that could not be enqueued is retried for five minutes: nothing else would repeat it.
 const TICK_RETRIES: (u16, Duration) = (30, Duration::from_secs(10));
 
-/// The functions by their names on Azure.
+/// Returns the functions by their names on Azure.
 pub(super) fn triggers(
     functions: &[Function],
     schedules: &[ScheduledJob],
@@ -50,7 +50,7 @@ fn queue_trigger(queue: &str) -> Map {
     Map::new().set("bindings", [trigger])
 }
 
-/// The trigger of a schedule, unless that is not enabled.
+/// Returns the trigger of a schedule, unless the schedule is disabled.
 fn timer_trigger(functions: &[Function], scheduled: &ScheduledJob, problems: &mut Problems) -> Option<Map> {
     let (schedule, job) = (&scheduled.schedule, &*scheduled.job);
     problems.extend(schedule_name_problem(&schedule.name));

@@ -7,10 +7,11 @@ use lamplighter_azure::contract::{FAILED_INVOCATION_DELAY, MAX_DEQUEUE_COUNT, ho
 
 use crate::node::Map;
 
-/// The queue trigger's own limit of messages that an instance runs at a time, and of those left when it fetches more (Azure
-/// Functions, "host.json settings" of "Azure Queue storage trigger and bindings").
+/// The maximum number of messages that an instance runs at a time, and the number of those left when it fetches more,
+/// by the queue trigger's own limits (Azure Functions, "host.json settings" of "Azure Queue storage trigger and
+/// bindings").
 const BATCH: (u16, u16) = (16, 8);
-/// The longest time between two looks at an empty queue. Azure's default is a minute.
+/// The maximum polling interval of an empty queue. Azure's default is a minute.
 const POLL: Duration = Duration::from_secs(5);
 
 /// The settings of the Functions host.
@@ -39,8 +40,9 @@ pub(super) fn host(functions: &[Function], handler: &str) -> Map {
         .set("extensions", Map::new().set("queues", queues))
 }
 
-/// How many messages of a queue an instance runs at a time, and how few are left when it fetches more. Both are the same for
-/// all queues, so the function that may run the fewest jobs at a time decides: then no more are fetched than it may run.
+/// Returns how many messages of a queue an instance runs at a time, and how few are left when it fetches more. Both are
+/// the same for all queues, so the function with the lowest concurrency decides: no more messages are fetched than it
+/// may run.
 fn batch(functions: &[Function]) -> (u16, u16) {
     let fewest = functions.iter().filter_map(|function| function.spec().concurrency).min();
     match fewest.and_then(|fewest| u16::try_from(fewest).ok()) {
@@ -49,7 +51,7 @@ fn batch(functions: &[Function]) -> (u16, u16) {
     }
 }
 
-/// A time as .NET writes it: `hh:mm:ss`.
+/// Formats a time as .NET does: `hh:mm:ss`.
 pub(super) fn time(time: Duration) -> String {
     let seconds = time.as_secs();
     format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)

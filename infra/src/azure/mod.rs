@@ -1,4 +1,4 @@
-//! Azure Functions: what its host reads, and a template of the resources, derived from an app.
+//! Azure Functions: the files for its host, and a template of the resources, derived from an app.
 //!
 //! | file | is |
 //! | --- | --- |
@@ -19,9 +19,9 @@ use lamplighter::{App, Variables};
 pub use self::check::FileState;
 use crate::{json, node::Map, problems::Problems};
 
-/// Where the files are, from the repository's root.
+/// The folder of the files, from the repository's root.
 pub const AZURE_FOLDER: &str = "infra/azure";
-/// The name of the handler's program, unless another is chosen.
+/// The default name of the handler's program.
 pub const AZURE_HANDLER: &str = "azure-handler";
 
 /// The files that deploy an app to Azure Functions, by path in their folder.
@@ -29,11 +29,11 @@ pub const AZURE_HANDLER: &str = "azure-handler";
 pub struct AzureFiles(BTreeMap<String, String>);
 
 impl AzureFiles {
-    /// Derives the files. `handler` is the name of the program that serves the functions, which stands beside `host.json` in
-    /// the deployed package.
+    /// Derives the files. `handler` is the name of the program that serves the functions, which is beside `host.json`
+    /// in the deployed package.
     ///
     /// # Errors
-    /// Every contradiction between definitions, and everything that Azure Functions has not.
+    /// Every contradiction between definitions, and everything that Azure Functions does not support.
     pub fn derive(app: &App, handler: &str) -> Result<Self, Problems> {
         let functions = app.functions(&Variables::none());
         let mut problems = Problems::default();
@@ -54,12 +54,12 @@ impl AzureFiles {
         problems.or(Self(files))
     }
 
-    /// Each file's path in the folder, and its content, in the order of the paths.
+    /// Returns each file's path in the folder, and its content, in the order of the paths.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(path, content)| (&**path, &**content))
     }
 
-    /// The content of a file.
+    /// Returns the content of a file.
     #[must_use]
     pub fn get(&self, path: &str) -> Option<&str> {
         self.0.get(path).map(String::as_str)

@@ -1,4 +1,4 @@
-//! What is derived for Azure, and what is refused.
+//! The files derived for Azure, and the refused definitions.
 
 use std::{collections::BTreeSet, fs};
 
@@ -124,7 +124,7 @@ fn settings_become_parameters_and_secrets_are_not_shown() {
     assert_eq!(value("LAMPLIGHTER_ARNS"), None);
 }
 
-/// All texts of a template.
+/// Collects all texts of a template.
 fn texts(value: &Value, all: &mut Vec<String>) {
     match value {
         Value::String(text) => all.push(text.clone()),
@@ -134,7 +134,7 @@ fn texts(value: &Value, all: &mut Vec<String>) {
     }
 }
 
-/// The names in `function('name')` in the expressions of a template.
+/// Returns the names in `function('name')` in the expressions of a template.
 fn named(function: &str, texts: &[String]) -> BTreeSet<String> {
     let call = format!("{function}('");
     let expressions = texts.iter().filter(|text| text.starts_with('[') && !text.starts_with("[["));
@@ -169,7 +169,7 @@ fn the_template_uses_what_it_declares_and_declares_what_it_uses() {
 }
 
 #[test]
-fn what_azure_has_not_is_an_error_that_says_what_to_do() {
+fn unsupported_options_are_errors_that_say_what_to_do() {
     let trigger = || EventTrigger::new::<Ordered>().source("shop");
     let odd = move || {
         Function::new("odd").memory_mb(8192).on_event(trigger()).job(act::<Ordered>).job(act::<Patient>).with_state(())

@@ -57,7 +57,7 @@ pub const LIVES: [Life; 7] = [
 ];
 
 impl Life {
-    /// A job's requests; `None` if the mode lacks one of the steps.
+    /// Returns a job's requests; `None` if the mode lacks one of the steps.
     pub(super) fn per_job(&self, mode: Mode) -> Option<PerJob> {
         let mut sum = PerJob::default();
         for step in self.steps {
@@ -72,8 +72,8 @@ impl Life {
         Some(sum)
     }
 
-    /// The cost of a million such jobs, in dollars: requests, records, and functions of 128 MB that run 100 ms per job
-    /// on arm64. Logs and traces are extra.
+    /// Returns the cost of a million such jobs, in dollars: requests, records, and functions of 128 MB that run 100 ms
+    /// per job on arm64. Logs and traces are extra.
     #[must_use]
     pub fn million(&self, mode: Mode) -> Option<f64> {
         let job = self.per_job(mode)?;

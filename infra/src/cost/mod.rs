@@ -48,7 +48,7 @@ pub struct Estimate {
     pub lambda: f64,
     /// Records.
     pub dynamodb: f64,
-    /// Logs: a line a job, and Lambda's own lines.
+    /// Logs: one line per job, and Lambda's own lines.
     pub logs: f64,
     /// Traces, where tracing is active.
     pub xray: f64,
@@ -68,7 +68,7 @@ const SECONDS_PER_MONTH: f64 = 30.0 * 86_400.0;
 const TRACED_SHARE: f64 = 0.05;
 
 impl Estimate {
-    /// The cost of a month.
+    /// Calculates the cost of a month.
     #[must_use]
     pub fn new(workload: &Workload, mode: Mode) -> Self {
         let life = if workload.sent_singly { &lives::SENT_SINGLY } else { &lives::SENT_TOGETHER };
@@ -88,13 +88,13 @@ impl Estimate {
         }
     }
 
-    /// The cost of the jobs themselves, without logs and traces, which vary.
+    /// Returns the cost of the jobs themselves, without logs and traces, which vary.
     #[must_use]
     pub fn jobs(&self) -> f64 {
         self.sqs + self.lambda + self.dynamodb
     }
 
-    /// The total.
+    /// Returns the total.
     #[must_use]
     pub fn total(&self) -> f64 {
         self.jobs() + self.logs + self.xray
@@ -113,8 +113,8 @@ mod tests {
         (dollars * 100.0).round() as i64
     }
 
-    /// Worked out by hand: 0.12 for 300,000 requests to SQS, 0.02 for 100,000 invocations, 0.1667 for 12,500 GB-seconds;
-    /// and 0.625 for a write unit each.
+    /// Calculated by hand: 0.12 for 300,000 requests to SQS, 0.02 for 100,000 invocations, 0.1667 for 12,500
+    /// GB-seconds; and 0.625 for one write unit each.
     #[test]
     fn a_million_jobs_cost_as_calculated() {
         let jobs = |workload, mode| cents(Estimate::new(&workload, mode).jobs());

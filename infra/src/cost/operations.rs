@@ -1,5 +1,5 @@
-//! The AWS requests of each operation, in one table. Tests record the requests that are really sent and compare them with
-//! it; estimates and the documentation are computed from it.
+//! The AWS requests of each operation, in one table. Tests record the actual requests and compare them with it;
+//! estimates and the documentation are computed from it.
 
 use std::{fmt, iter::Sum, ops::Add};
 
@@ -114,7 +114,7 @@ impl Operation {
         Self { name, jobs, asked }
     }
 
-    /// Its requests in `mode`, if the mode has the operation.
+    /// Returns its requests in `mode`, if the mode has the operation.
     #[must_use]
     pub const fn asked(&self, mode: Mode) -> Option<Asked> {
         self.asked[mode as usize]
@@ -123,7 +123,7 @@ impl Operation {
 
 /// A job is sent on its own. A full record is written and listed.
 pub const ENQUEUE: Operation = Operation::one("enqueue", [Some(sqs(1)), Some(sqs(1)), Some(sqs(1).writing(1, 2))]);
-/// The same with an id chosen by the sender: it is one job however often it is sent.
+/// The same with an id chosen by the sender: sent several times, it is still one job.
 pub const ENQUEUE_OWN_ID: Operation =
     Operation::one("enqueue with a given id", [Some(sqs(1)), Some(sqs(1).writing(1, 1)), Some(sqs(1).writing(1, 2))]);
 /// Jobs are sent together.
@@ -135,7 +135,7 @@ pub const ENQUEUE_THOUSAND: Operation = Operation::many(
 /// A first attempt begins.
 pub const BEGIN: Operation =
     Operation::one("begin", [Some(NOTHING), Some(NOTHING.writing(1, 1)), Some(NOTHING.writing(1, 1))]);
-/// It succeeds. A full record is listed anew.
+/// It succeeds. A full record is moved in the listing.
 pub const SUCCEED: Operation =
     Operation::one("succeed", [Some(NOTHING), Some(NOTHING.writing(1, 1)), Some(NOTHING.writing(1, 3))]);
 /// It saves a checkpoint or its progress for the first time, and is listed as long-running.
@@ -179,7 +179,7 @@ pub const DELAY_BY_TABLE: Operation = Operation::one(
     "enqueue, later: by the table",
     [Some(NOTHING.writing(1, 2)), Some(NOTHING.writing(2, 4)), Some(NOTHING.writing(2, 4))],
 );
-/// `maintenance` sends due jobs. Its queries of the index are extra, a few per minute whatever the number of jobs.
+/// `maintenance` sends due jobs. Its queries of the index are extra, a few per minute for any number of jobs.
 pub const MOVE_TEN: Operation = Operation::many(
     "ten due jobs are sent from the table",
     10,
@@ -189,8 +189,8 @@ pub const MOVE_TEN: Operation = Operation::many(
         Some(sqs(1).reading(20).writing(10, 20)),
     ],
 );
-/// `maintenance` finds nothing to do, in a deployment with one queue: it reads the depths of the queue and of its dead-letter
-/// queue, the index of due jobs, and a part of the listing.
+/// `maintenance` finds nothing to do, in a deployment with one queue: it reads the depths of the queue and of its
+/// dead-letter queue, the index of due jobs, and a part of the listing.
 pub const LOOK_AFTER: Operation = Operation::many(
     "a round of maintenance that finds nothing, with one queue",
     0,
@@ -239,7 +239,8 @@ pub const OPERATIONS: [Operation; 21] = [
     LOOK_AFTER,
 ];
 
-/// Lambda's own requests to SQS for a full batch, on the account's bill: one receive, and one delete of the finished jobs.
+/// Lambda's own requests to SQS for a full batch, on the account's bill: one receive, and one delete of the finished
+/// jobs.
 pub const DELIVER_TEN: Operation = Operation::many("deliver ten", 10, [Some(sqs(2)), Some(sqs(2)), Some(sqs(2))]);
 /// A one-time schedule's request to SQS when it fires.
 pub const SCHEDULE_FIRES: Operation = Operation::one("a schedule sends", [Some(sqs(1)), Some(sqs(1)), Some(sqs(1))]);

@@ -12,7 +12,7 @@ use crate::deployment::Deployment;
 pub struct Standing {
     /// Lambda's polls of the queues.
     pub polling: f64,
-    /// The function `maintenance`, each minute.
+    /// The function `maintenance`, once a minute.
     pub maintenance: f64,
     /// Alarms and the dashboard.
     pub watching: f64,
@@ -20,15 +20,15 @@ pub struct Standing {
 
 const MINUTES_PER_MONTH: f64 = 30.0 * 1440.0;
 /// Lambda begins with five connections that poll a queue (AWS Lambda Developer Guide, "Configuring scaling behavior for
-/// SQS event source mappings"), and a poll that finds nothing waits for 20 seconds at most (Amazon SQS Developer Guide,
-/// "Amazon SQS short and long polling").
+/// SQS event source mappings"), and an empty poll waits for 20 seconds at most (Amazon SQS Developer Guide, "Amazon SQS
+/// short and long polling").
 const POLLS_PER_MINUTE: f64 = 5.0 * 3.0;
 /// The approximate duration of a round, and the function's gigabytes.
 const ROUND_SECONDS: f64 = 0.5;
 const ROUND_GIGABYTES: f64 = 0.125;
 
 impl Standing {
-    /// Of this deployment.
+    /// Calculates the cost of this deployment.
     #[must_use]
     pub fn of(deployment: &Deployment) -> Self {
         let queues = deployment.queues.len() as f64;
@@ -48,7 +48,7 @@ impl Standing {
         Self { polling, maintenance, watching }
     }
 
-    /// The total.
+    /// Returns the total.
     #[must_use]
     pub fn total(&self) -> f64 {
         self.polling + self.maintenance + self.watching
@@ -59,8 +59,8 @@ impl Standing {
 mod tests {
     use super::*;
 
-    /// Worked out by hand: for each queue 648,000 polls at 0.40 a million, and 86,400 requests of rounds; 1.6
-    /// million reads at 0.125, 43,200 writes at 0.625, 43,200 invocations at 0.20 and 2,700 gigabyte-seconds.
+    /// Calculated by hand: for each queue 648,000 polls at 0.40 a million, and 86,400 requests of rounds; 1.6 million
+    /// reads at 0.125, 43,200 writes at 0.625, 43,200 invocations at 0.20 and 2,700 gigabyte-seconds.
     #[test]
     fn an_idle_deployment_costs_as_calculated() {
         let deployment = crate::deployment(&crate::test_app::shop()).unwrap();

@@ -1,4 +1,4 @@
-//! Environment variables: the size of a function's variables.
+//! The size of a function's environment variables.
 
 use super::{DeployedFunction, DeployedQueue, Deployment, MAX_STACK_NAME, UNDELIVERED_QUEUE, variables};
 use crate::problems::Problems;
@@ -31,7 +31,7 @@ pub(super) fn check(deployment: &Deployment, problems: &mut Problems) {
     }
 }
 
-/// The maximum size of a function's variables. Of settings only the default's length is known.
+/// Returns the maximum size of a function's variables. For settings only the default's length is known.
 fn bytes(deployment: &Deployment, function: &DeployedFunction) -> usize {
     let queues: usize = deployment.queues.iter().map(url_map_bytes).sum();
     let objects = if function.objects { variables::OBJECTS.len() + "s3://".len() + BUCKET_BYTES } else { 0 };
@@ -42,7 +42,7 @@ fn bytes(deployment: &Deployment, function: &DeployedFunction) -> usize {
     variables::QUEUES.len() + queues + objects + records + schedules + own + settings
 }
 
-/// The variables for records, events and large arguments.
+/// Returns the size of the variables for records, events and large arguments.
 fn records_bytes() -> usize {
     sum(&[
         (variables::TABLE, TABLE_BYTES),
@@ -52,7 +52,7 @@ fn records_bytes() -> usize {
     ])
 }
 
-/// The variables for schedules.
+/// Returns the size of the variables for schedules.
 fn schedules_bytes() -> usize {
     sum(&[
         (variables::SCHEDULE_GROUP, MAX_STACK_NAME),
@@ -65,7 +65,7 @@ fn sum(variables: &[(&str, usize)]) -> usize {
     variables.iter().map(|(name, value)| name.len() + value).sum()
 }
 
-/// A queue's part of the map of queues.
+/// Returns the size of a queue's part of the map of queues.
 fn url_map_bytes(queue: &DeployedQueue) -> usize {
     let fifo = if queue.fifo { ".fifo".len() } else { 0 };
     let url = URL_BYTES + MAX_STACK_NAME + "-".len() + queue.name.len() + fifo;

@@ -1,4 +1,4 @@
-//! Functions: their size, their settings, the events that call them.
+//! Functions: their size, their settings, and the events that call them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::problems::Problems;
 pub struct DeployedFunction {
     /// Its name in the definitions, and its binary's.
     pub name: String,
-    /// For people; may be empty.
+    /// A description for people; may be empty.
     pub description: String,
     /// Its memory.
     pub memory_mb: u16,
@@ -32,7 +32,7 @@ pub struct DeployedFunction {
     pub enqueues_to: BTreeSet<String>,
     /// Whether its handlers create and change schedules.
     pub schedules: bool,
-    /// Whether its handlers cancel jobs and run ended ones again.
+    /// Whether its handlers cancel jobs and retry ended ones.
     pub manages_jobs: bool,
     /// Whether one of its jobs has an overlap policy, so that it takes and frees locks.
     pub locks: bool,
@@ -49,7 +49,7 @@ pub struct DeployedSetting {
     pub about: String,
     /// The default value; may be empty.
     pub default: String,
-    /// Whether it must not be shown.
+    /// Whether it is secret and must not be shown.
     pub secret: bool,
     /// Whether it names secrets that the function may read.
     pub names_secrets: bool,
@@ -65,7 +65,7 @@ pub struct EventPattern {
 }
 
 impl DeployedSetting {
-    /// The template parameter for the value: `WebhookSecret` for `LAMPLIGHTER_WEBHOOK_SECRET`.
+    /// Returns the template parameter for the value: `WebhookSecret` for `LAMPLIGHTER_WEBHOOK_SECRET`.
     #[must_use]
     pub fn parameter(&self) -> String {
         let variable = self.variable.strip_prefix("LAMPLIGHTER_").unwrap_or(&self.variable);

@@ -1,5 +1,5 @@
-//! What is to be deployed, as plain data: derived from functions, definitions and schedules, and written as a template
-//! by others. It knows what AWS offers, and nothing of any template's language.
+//! The deployment as plain data: derived from functions, definitions and schedules, and written as a template by other
+//! modules. It contains the rules of AWS, and nothing of a template's language.
 
 mod environment;
 mod functions;
@@ -25,16 +25,16 @@ pub use self::{
 };
 use crate::problems::Problems;
 
-/// What is to be deployed. Everything stands in the order of its name.
+/// A deployment. All lists are sorted by name.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deployment {
     /// The functions.
     pub functions: Vec<DeployedFunction>,
     /// The queues, each with a dead-letter queue.
     pub queues: Vec<DeployedQueue>,
-    /// What starts jobs by itself.
+    /// The schedules that start jobs.
     pub schedules: Vec<DeployedSchedule>,
-    /// What the workers are: all functions with a queue of [`QueueHost::Worker`], as one process runs them.
+    /// The workers: all functions with a queue of [`QueueHost::Worker`], merged as one process runs them.
     pub workers: Option<DeployedFunction>,
 }
 
@@ -63,43 +63,43 @@ impl Deployment {
         problems.or(deployment)
     }
 
-    /// The queue of that name.
+    /// Returns the queue of that name.
     #[must_use]
     pub fn queue(&self, name: &str) -> Option<&DeployedQueue> {
         self.queues.iter().find(|queue| queue.name == name)
     }
 
-    /// The queues that trigger that function, or that the workers poll.
+    /// Returns the queues that trigger that function, or that the workers poll.
     pub fn queues_of<'a>(&'a self, function: &'a DeployedFunction) -> impl Iterator<Item = &'a DeployedQueue> {
         self.queues.iter().filter(move |queue| workers::takes_from(function, queue))
     }
 
-    /// What takes jobs from queues: the functions on Lambda, and the workers.
+    /// Returns the consumers of queues: the functions on Lambda, and the workers.
     pub fn consumers(&self) -> impl Iterator<Item = &DeployedFunction> {
         self.functions.iter().chain(&self.workers)
     }
 
-    /// The schedules that start jobs on that target.
+    /// Returns the schedules that start jobs on that target.
     pub fn schedules_of(&self, target: &Target) -> impl Iterator<Item = &DeployedSchedule> {
         self.schedules.iter().filter(move |schedule| schedule.target == *target)
     }
 
-    /// Whether any function keeps records, so that there is a table.
+    /// Returns whether any function keeps records, so that there is a table.
     #[must_use]
     pub fn keeps_records(&self) -> bool {
         self.consumers().any(|function| function.tracked)
     }
 
-    /// Whether that function delays jobs by one-time schedules. The others do so by the table, from which the function
-    /// for maintenance sends what is due; without one, only schedules are left.
+    /// Returns whether that function delays jobs with one-time schedules. The others use the table, from which the
+    /// maintenance function sends due jobs; without a table, only schedules are left.
     #[must_use]
     pub fn delays_by_schedules(&self, function: &DeployedFunction) -> bool {
         let maintenance = self.functions.iter().any(|function| function.maintenance);
         function.schedules || function.manages_jobs || (function.tracked && !maintenance)
     }
 
-    /// The queues that a function sends to, in the order of their names: those that its handlers enqueue on; its own,
-    /// where it keeps records, for settlements and attempts that are far away; all, where its handlers start any job.
+    /// Returns the queues that a function sends to, in the order of their names: those that its handlers enqueue on;
+    /// its own, if it keeps records, for settlements and late attempts; all, if its handlers start any job.
     pub fn sent_to_by<'a>(&'a self, function: &'a DeployedFunction) -> impl Iterator<Item = &'a DeployedQueue> {
         let all = function.schedules || function.manages_jobs || function.maintenance;
         self.queues.iter().filter(move |queue| {
@@ -108,19 +108,19 @@ impl Deployment {
         })
     }
 
-    /// Whether any function reads and writes objects, so that there is a bucket for them.
+    /// Returns whether any function reads and writes objects, so that there is a bucket for them.
     #[must_use]
     pub fn has_objects(&self) -> bool {
         self.consumers().any(|function| function.objects)
     }
 
-    /// How many alarms there are: two a queue, three a function, and one for what was not delivered.
+    /// Returns the number of alarms: two per queue, three per function, and one for undelivered events.
     #[must_use]
     pub fn alarms(&self) -> usize {
         2 * self.queues.len() + 3 * self.functions.len() + 1
     }
 
-    /// Whether EventBridge calls that function itself, past all queues.
+    /// Returns whether EventBridge calls that function directly, without a queue.
     #[must_use]
     pub fn is_called_by_events(&self, function: &DeployedFunction) -> bool {
         !function.events.is_empty() || self.schedules_of(&Target::Function(function.name.clone())).next().is_some()

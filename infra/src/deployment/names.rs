@@ -23,12 +23,12 @@ pub const MAX_QUEUE_NAME: usize = room(MAX_QUEUE, "-dlq.fifo");
 /// The longest name of a schedule.
 pub const MAX_SCHEDULE_NAME: usize = room(MAX_FUNCTION_OR_RULE, "");
 
-/// The length left for a definition's name beside the stack's name, a `-` and a suffix.
+/// Returns the length left for a definition's name beside the stack's name, a `-` and a suffix.
 const fn room(limit: usize, suffix: &str) -> usize {
     limit - MAX_STACK_NAME - 1 - suffix.len()
 }
 
-/// A definition's name as CloudFormation's ids are written: letters and digits.
+/// Converts a definition's name to the form of CloudFormation's ids: letters and digits.
 ///
 /// ```
 /// assert_eq!(lamplighter_infra::logical_name("report-daily.v2"), "ReportDailyV2");
@@ -39,8 +39,8 @@ pub fn logical_name(name: &str) -> String {
     words.map(|word| word[..1].to_ascii_uppercase() + &word[1..]).collect()
 }
 
-/// Whether the name may collide with another queue of the stack: a dead-letter queue, or the queue for undelivered
-/// events.
+/// Returns whether the name may collide with another queue of the stack: a dead-letter queue, or the queue for
+/// undelivered events.
 #[must_use]
 pub fn is_taken_queue(name: &str) -> bool {
     name == UNDELIVERED_QUEUE || name.ends_with("-dlq")

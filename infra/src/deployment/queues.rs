@@ -15,25 +15,25 @@ pub struct DeployedQueue {
     pub fifo: bool,
     /// The function that consumes it.
     pub function: String,
-    /// Where that function runs its jobs.
+    /// The host of its jobs.
     pub host: QueueHost,
     /// The jobs that it carries, by name.
     pub jobs: Vec<String>,
-    /// How long a received message stays hidden: six times the function's timeout plus the window (AWS Lambda
-    /// Developer Guide, "Creating and configuring an Amazon SQS event source mapping"). Failed jobs come back after their
-    /// own back-off; this timeout returns the messages of an environment that died.
+    /// How long a received message stays hidden: six times the function's timeout plus the window (AWS Lambda Developer
+    /// Guide, "Creating and configuring an Amazon SQS event source mapping"). Failed jobs return after their own
+    /// back-off; this timeout returns the messages of an environment that died.
     pub visibility_secs: u32,
     /// How long a message is kept.
     pub retention_secs: u32,
     /// How long a dead letter is kept. On a standard queue that counts from when the message was first sent.
     pub dead_letter_retention_secs: u32,
-    /// The number of receives after which SQS itself moves a message to the dead-letter queue: the backstop for jobs that
-    /// crash their whole environment, so it is above what workers count.
+    /// The number of receives after which SQS itself moves a message to the dead-letter queue: the backstop for jobs
+    /// that crash their whole environment, so it is above the workers' own limit.
     pub max_receives: u32,
     /// The age above which a message cannot be in normal processing: the longest delay of SQS, and all attempts and
     /// waits of its longest-retrying job. Whole minutes.
     pub stale_secs: u32,
-    /// Messages per invocation, at most.
+    /// The maximum number of messages per invocation.
     pub batch_size: u16,
     /// How long Lambda may wait to fill a batch.
     pub window_secs: u16,
@@ -47,8 +47,8 @@ const RETENTION: Duration = days(4);
 const MAX_RETENTION: Duration = days(14);
 /// The longest delay of a message that is sent (the same).
 const MAX_DELAY: Duration = mins(15);
-/// Workers set the visibility of what they receive themselves, and extend it; this is for a message that another program
-/// takes.
+/// Workers set and extend the visibility timeout of their messages themselves; this is for a message that another
+/// program receives.
 const WORKER_VISIBILITY: Duration = mins(2);
 /// How long a message can stay hidden, counted from its receive (the same, "Visibility timeout").
 const MAX_VISIBILITY: Duration = hours(12);
@@ -58,7 +58,7 @@ pub(super) fn derive(functions: &[Function], problems: &mut Problems) -> Vec<Dep
     consumers.into_values().map(|(function, queue)| one(function, &queue, problems)).collect()
 }
 
-/// The function that consumes each queue, by the queue's name.
+/// Returns the function that consumes each queue, by the queue's name.
 pub(crate) fn consumers<'a>(
     functions: &'a [Function],
     problems: &mut Problems,
@@ -114,13 +114,13 @@ fn one(function: &Function, queue: &Queue, problems: &mut Problems) -> DeployedQ
     }
 }
 
-/// A job's longest life from its first receive: all of its attempts, and the waits between them.
+/// Returns a job's longest life from its first receive: all of its attempts, and the waits between them.
 fn lifetime(route: &Route, timeout: Duration) -> Duration {
     let retry = &route.options.retry;
     retry.span().saturating_add(timeout.saturating_mul(retry.max_attempts()))
 }
 
-/// Twice the longest life, since a message also waits before its first receive; in whole days.
+/// Returns twice the longest life, since a message also waits before its first receive; in whole days.
 fn retention(longest: Duration) -> Duration {
     let days_needed = longest.saturating_mul(2).as_secs().div_ceil(days(1).as_secs());
     days(days_needed.min(MAX_RETENTION.as_secs() / days(1).as_secs())).max(RETENTION)

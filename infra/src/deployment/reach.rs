@@ -6,7 +6,7 @@ use lamplighter::{Function, Queue};
 
 use crate::problems::Problems;
 
-/// The queues that a function's handlers enqueue on, by name.
+/// Returns the queues that a function's handlers enqueue on, by name.
 pub(super) fn queues(function: &Function) -> BTreeSet<String> {
     let of_jobs = function.spec().enqueues.values();
     of_jobs.chain(function.spec().enqueues_to.iter()).map(|queue| queue.name().to_owned()).collect()

@@ -11,13 +11,13 @@ use crate::problems::Problems;
 pub struct DeployedSchedule {
     /// Its name in the definitions.
     pub name: String,
-    /// For people; may be empty.
+    /// A description for people; may be empty.
     pub description: String,
     /// The job that it starts.
     pub job: String,
     /// Its times.
     pub timing: Timing,
-    /// What it calls.
+    /// Its target.
     pub target: Target,
     /// Whether the target is a FIFO queue.
     pub fifo: bool,
@@ -58,8 +58,8 @@ pub enum Target {
 const MAX_INPUT: usize = 8192;
 
 impl DeployedSchedule {
-    /// The body of the message that a tick sends. `time` is the placeholder that the service replaces with the tick's
-    /// time. An unreplaced placeholder is not a valid id, so ticks cannot all become one job.
+    /// Returns the body of the message that a tick sends. `time` is the placeholder that the service replaces with the
+    /// tick's time. An unreplaced placeholder is not a valid id, so ticks cannot all become one job.
     #[must_use]
     pub fn message(&self, time: &str) -> String {
         tick_template(&self.name, &self.job, &self.args, time)

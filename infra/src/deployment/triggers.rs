@@ -21,7 +21,7 @@ pub(super) fn check(function: &Function, problems: &mut Problems) {
     }
 }
 
-/// The problems of a trigger's arguments.
+/// Returns the problems of a trigger's arguments.
 fn arguments(trigger: &EventTrigger) -> Vec<String> {
     let schema = trigger.definition().schema().to_value();
     let mut sentences: Vec<String> = mapped(trigger, &schema);
@@ -45,7 +45,7 @@ fn arguments(trigger: &EventTrigger) -> Vec<String> {
     sentences
 }
 
-/// The problems of the arguments that are taken from events.
+/// Returns the problems of the arguments that are taken from events.
 fn mapped(trigger: &EventTrigger, schema: &Value) -> Vec<String> {
     let mut sentences = Vec::new();
     let known = schema["properties"].as_object();
@@ -73,12 +73,12 @@ fn mapped(trigger: &EventTrigger, schema: &Value) -> Vec<String> {
     sentences
 }
 
-/// Fields of events that are always texts (Amazon EventBridge User Guide, "Events metadata").
+/// Returns whether a field of events is always a text (Amazon EventBridge User Guide, "Events metadata").
 fn is_text(path: &str) -> bool {
     ["$.version", "$.id", "$.detail-type", "$.source", "$.account", "$.time", "$.region"].contains(&path)
 }
 
-/// Whether a text may fit a property. References are not followed.
+/// Returns whether a property may accept a text. References are not followed.
 fn takes_text(property: &Value) -> bool {
     match &property["type"] {
         Value::String(kind) => kind == "string",
@@ -87,7 +87,7 @@ fn takes_text(property: &Value) -> bool {
     }
 }
 
-/// The errors of fixed arguments against the schema. Missing arguments are reported by the caller.
+/// Returns the errors of fixed arguments against the schema. Missing arguments are reported by the caller.
 fn unfit(schema: &Value, fixed: &Value) -> Vec<String> {
     let validator = match jsonschema::validator_for(schema) {
         Ok(validator) => validator,

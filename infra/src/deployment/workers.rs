@@ -1,13 +1,13 @@
-//! Workers: processes that poll queues, for the functions whose queues say so.
+//! Workers: processes that poll queues, for the functions whose queues are set to workers.
 
 use lamplighter::QueueHost;
 
 use super::{DeployedFunction, DeployedQueue, Deployment, Target};
 
-/// The name of the workers among the functions. No function may have it.
+/// The name of the workers among the functions. No function may use it.
 pub(crate) const WORKERS: &str = "workers";
 
-/// Whether these jobs run there.
+/// Returns whether a function's jobs from this queue run on workers.
 pub(super) fn takes_from(function: &DeployedFunction, queue: &DeployedQueue) -> bool {
     match queue.host {
         QueueHost::Worker => function.name == WORKERS,
@@ -15,7 +15,8 @@ pub(super) fn takes_from(function: &DeployedFunction, queue: &DeployedQueue) -> 
     }
 }
 
-/// Whether a function is deployed to Lambda: one whose queues all run on workers is not, unless something else calls it.
+/// Returns whether a function is deployed to Lambda: one whose queues all run on workers is not, unless an event calls
+/// it.
 pub(super) fn is_on_lambda(deployment: &Deployment, function: &DeployedFunction) -> bool {
     let mut queues = deployment.queues.iter().filter(|queue| queue.function == function.name).peekable();
     let only_workers = queues.peek().is_some() && queues.all(|queue| queue.host == QueueHost::Worker);
@@ -24,7 +25,7 @@ pub(super) fn is_on_lambda(deployment: &Deployment, function: &DeployedFunction)
     !only_workers || is_called || function.maintenance
 }
 
-/// All functions with such a queue, as one: a worker runs them in one process, with one role.
+/// Merges all functions with such a queue into one: a worker runs them in one process, with one role.
 pub(super) fn merge(functions: &[DeployedFunction], queues: &[DeployedQueue]) -> Option<DeployedFunction> {
     let polled = |function: &&DeployedFunction| {
         queues.iter().any(|queue| queue.host == QueueHost::Worker && queue.function == function.name)

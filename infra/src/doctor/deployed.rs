@@ -22,18 +22,20 @@ pub(super) struct Deployed {
     pub(super) template: Option<Value>,
     /// The resources that were read, by logical id.
     pub(super) looks: BTreeMap<String, Observed>,
-    /// Drift of the resources that are not read singly, by logical id, as CloudFormation reports it; `None` where it cannot.
+    /// Drift of the resources that are not read individually, by logical id, as CloudFormation reports it; `None` where
+    /// it cannot.
     pub(super) drifts: Option<BTreeMap<String, Drift>>,
     /// The code of functions, by logical id.
     pub(super) code: BTreeMap<String, Code>,
     /// Schedules created at run time.
     pub(super) made: Vec<RunTimeSchedule>,
     pub(super) account: Account,
-    /// What could not be read, besides single resources: a label, and the reason.
+    /// Unreadable data besides single resources: a label, and the reason.
     pub(super) unreadable: Vec<(String, Unreadable)>,
 }
 
-/// AWS CloudFormation User Guide, "Detect unmanaged configuration changes to stacks and resources with drift detection".
+/// AWS CloudFormation User Guide, "Detect unmanaged configuration changes to stacks and resources with drift
+/// detection".
 const DRIFT_IS_DETECTED_IN: [&str; 4] =
     ["CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_ROLLBACK_FAILED"];
 
@@ -47,7 +49,8 @@ impl Deployed {
         resources: &[Resource],
     ) -> Result<Self, StoreError> {
         let mut deployed = Self::default();
-        // First: a function that is asked which code it runs writes logs, which can create a deleted log group again.
+        // First: a function that is asked for a description of its code writes logs, which can create a deleted log
+        // group again.
         if DRIFT_IS_DETECTED_IN.contains(&&*stack.status) {
             let compared =
                 resources.iter().filter(|one| is_compared(&one.kind) && stack.resources.contains_key(&one.id));
@@ -95,7 +98,7 @@ impl Deployed {
     }
 }
 
-/// Whether a function can answer: not if its reserved concurrency is zero, or if it has no code yet.
+/// Returns whether a function can answer: not if its reserved concurrency is zero, or if it has no code yet.
 fn can_answer(look: &Observed) -> bool {
     look.seen.as_ref().is_some_and(|seen| {
         let state = seen["State"].as_str().unwrap_or("Active");
@@ -103,7 +106,7 @@ fn can_answer(look: &Observed) -> bool {
     })
 }
 
-/// What to read; `None` for a resource that is known from the stack itself, or that the stack lacks.
+/// Returns what to read; `None` for a resource that the stack itself describes, or that the stack lacks.
 fn part(resource: &Resource, stack: &DeployedStack) -> Option<ResourceRef> {
     let id = stack.resources.get(&resource.id).map(|resource| &*resource.physical_id).filter(|id| !id.is_empty())?;
     let text = |name: &str| resource.properties[name].as_str().map(ToOwned::to_owned);

@@ -21,14 +21,14 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// The expected stack of a deployment of these functions.
+    /// Returns the expected stack of a deployment of these functions.
     #[must_use]
     pub fn new(functions: &[Function], deployment: Deployment) -> Self {
         let template = Template::new(&deployment).to_json();
         Self { deployment, template, code: functions.iter().map(About::of).collect() }
     }
 
-    /// The template's resources, resolved for this stack.
+    /// Returns the template's resources, resolved for this stack.
     pub(super) fn resources(&self, stack: &DeployedStack) -> Vec<Resource> {
         let resolver = Resolver::new(&self.template, stack);
         let of = subjects(&self.deployment);
@@ -80,7 +80,7 @@ pub(super) enum Subject {
     Mapping(String),
     Role(String),
     SchedulerRole,
-    /// By its name in the definitions.
+    /// A schedule, by its name in the definitions.
     Schedule(String),
     /// The rule for a function's events.
     Events(String),
@@ -91,7 +91,7 @@ pub(super) enum Subject {
 }
 
 impl Resource {
-    /// Its label, in terms of the definitions.
+    /// Returns its label, in terms of the definitions.
     pub(super) fn label(&self) -> String {
         match &self.of {
             Subject::Queue(name) => format!("queue {name}"),
@@ -111,7 +111,7 @@ impl Resource {
     }
 }
 
-/// The label of a resource without a name in the definitions: `alarm ImagesAgeAlarm`.
+/// Returns the label of a resource without a name in the definitions: `alarm ImagesAgeAlarm`.
 pub(super) fn label_of(kind: &str, id: &str) -> String {
     let word = match kind.rsplit("::").next().unwrap_or_default() {
         "QueuePolicy" => "queue policy",
@@ -147,8 +147,8 @@ fn subjects(deployment: &Deployment) -> BTreeMap<String, Subject> {
     all
 }
 
-/// Merges a function's properties with the global ones as SAM does (AWS SAM Developer Guide, "Globals section"): maps are
-/// merged; otherwise the function's own value is used.
+/// Merges a function's properties with the global ones as SAM does (AWS SAM Developer Guide, "Globals section"): maps
+/// are merged; otherwise the function's own value is used.
 fn merged(all: &Value, own: &Value) -> Value {
     match (all, own) {
         (Value::Object(all), Value::Object(own)) if !is_call(all) && !is_call(own) => {

@@ -31,7 +31,7 @@ pub struct Finding {
 pub enum Severity {
     /// Jobs are lost, do not run, or run wrongly, now or soon.
     Error,
-    /// Worth a look.
+    /// Something that deserves attention.
     Warning,
 }
 
@@ -56,7 +56,7 @@ macro_rules! kinds {
             /// All kinds.
             pub const ALL: &[Self] = &[$(Self::$kind),+];
 
-            /// The kind's name.
+            /// Returns the kind's name.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -76,11 +76,11 @@ kinds! {
     ResourceMissing = "resource-missing",
     /// A resource of the stack is no longer in the definitions.
     ResourceLeftOver = "resource-left-over",
-    /// A resource is not as it was deployed.
+    /// A resource differs from its deployed state.
     ResourceDrifted = "resource-drifted",
-    /// A queue's attribute is not what it should be.
+    /// A queue's attribute differs.
     QueueDrifted = "queue-drifted",
-    /// A queue's policy is not what it should be.
+    /// A queue's policy differs.
     QueuePolicy = "queue-policy",
     /// A dead-letter queue is not empty.
     DeadLetters = "dead-letters",
@@ -92,9 +92,9 @@ kinds! {
     WorkerMissing = "worker-missing",
     /// An event source mapping is disabled, or being changed.
     MappingDisabled = "mapping-disabled",
-    /// An event source mapping is not what it should be.
+    /// An event source mapping differs.
     MappingDrifted = "mapping-drifted",
-    /// A function's configuration is not what it should be.
+    /// A function's configuration differs.
     FunctionDrifted = "function-drifted",
     /// A function cannot run, or its last update failed.
     FunctionNotReady = "function-not-ready",
@@ -102,19 +102,19 @@ kinds! {
     FunctionThrottled = "function-throttled",
     /// Lambda's recursion guard is on.
     RecursionGuard = "recursion-guard",
-    /// The handling of a function's failed calls is not what it should be.
+    /// The handling of a function's failed calls differs.
     FailedCalls = "failed-calls",
-    /// EventBridge may no longer call a function.
+    /// EventBridge can no longer call a function.
     InvokePermission = "invoke-permission",
     /// A role lacks a permission that it needs.
     RolePermission = "role-permission",
     /// A rule or schedule is disabled.
     ScheduleDisabled = "schedule-disabled",
-    /// A rule or schedule is not what it should be.
+    /// A rule or schedule differs.
     ScheduleDrifted = "schedule-drifted",
     /// The target of a rule or schedule is missing, or its job is unknown.
     ScheduleNowhere = "schedule-nowhere",
-    /// The table of records is not what it should be.
+    /// The table of records differs.
     TableDrifted = "table-drifted",
     /// A function runs other code than that of these definitions.
     OldCode = "old-code",
@@ -142,7 +142,7 @@ pub struct Examination {
 }
 
 impl Examination {
-    /// Whether there is no finding.
+    /// Returns whether there is no finding.
     #[must_use]
     pub fn is_well(&self) -> bool {
         self.findings.is_empty()

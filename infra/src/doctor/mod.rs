@@ -1,7 +1,7 @@
 //! The doctor: compares a deployed stack with the definitions.
 //!
-//! Reading and comparing are separate. [`Expected::examine`] reads through a [`StackReader`]; the result is plain data, which
-//! is compared without any further call.
+//! Reading and comparing are separate. [`Expected::examine`] reads through a [`StackReader`]; the result is plain data,
+//! which is compared without any further call.
 
 mod compare;
 mod deployed;
@@ -20,12 +20,12 @@ pub use self::{
 };
 
 impl Expected {
-    /// Compares a deployed stack with the expected one. It only reads, and asks each function which code it runs, which runs
-    /// no job. A resource that the caller may not read is a finding too.
+    /// Compares a deployed stack with the expected one. It only reads, and asks each function for the version of its
+    /// code, which runs no job. A resource that the caller may not read is a finding too.
     ///
     /// # Errors
-    /// When there is no such stack, when it was not deployed from these definitions at all, or when CloudFormation cannot be
-    /// called.
+    /// When the stack does not exist, when it was not deployed from these definitions at all, or when CloudFormation
+    /// cannot be called.
     pub async fn examine(&self, stack_reader: &StackReader, stack: &str) -> Result<Examination, StoreError> {
         let stack = stack_reader.stack(stack).await?;
         let resources = self.resources(&stack);
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_foreign_stack_is_refused() {
+    fn a_stack_of_another_app_is_refused() {
         let mut stack = DeployedStack { name: "theirs".into(), ..DeployedStack::default() };
         let resources = crate::expected(&crate::test_app::shop()).unwrap().resources(&stack);
         assert!(check_is_ours(&stack, &resources).is_ok(), "a stack whose creation failed is examined");

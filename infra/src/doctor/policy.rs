@@ -1,4 +1,4 @@
-//! Checks that policies still allow, and refuse, what they should.
+//! Checks that policies still allow and deny what they should.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::resolve::is_known;
 
-/// One thing that a statement allows or refuses.
+/// One right that a statement allows or denies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Right {
     /// `Allow` or `Deny`.
@@ -19,7 +19,7 @@ pub(super) struct Right {
     pub(super) only: String,
 }
 
-/// The statements of a policy.
+/// Returns the statements of a policy.
 pub(super) fn statements(document: &Value) -> &[Value] {
     document["Statement"].as_array().map_or_else(
         || if document["Statement"].is_object() { std::slice::from_ref(&document["Statement"]) } else { &[] },
@@ -27,7 +27,7 @@ pub(super) fn statements(document: &Value) -> &[Value] {
     )
 }
 
-/// The rights of `expected` that `found` lacks. Rights of `expected` with unknown values are skipped.
+/// Returns the rights of `expected` that `found` lacks. Rights of `expected` with unknown values are skipped.
 pub(super) fn missing<'a>(expected: impl IntoIterator<Item = &'a Value>, found: &[Value]) -> BTreeSet<Right> {
     let mut missing = BTreeSet::new();
     for statement in expected {
@@ -62,7 +62,7 @@ pub(super) fn missing<'a>(expected: impl IntoIterator<Item = &'a Value>, found: 
 /// A condition: operator, key, value.
 type Limit = (String, String, String);
 
-/// The conditions of a statement, each key with all of its values.
+/// Returns the conditions of a statement, each key with all of its values.
 fn limits(statement: &Value) -> Vec<(String, String, Vec<String>)> {
     let operators = statement["Condition"].as_object().into_iter().flatten();
     operators
@@ -77,7 +77,7 @@ fn limits(statement: &Value) -> Vec<(String, String, Vec<String>)> {
         .collect()
 }
 
-/// One value of each key at a time.
+/// Returns all combinations with one value of each key.
 fn each(limits: &[(String, String, Vec<String>)]) -> Vec<Vec<Limit>> {
     let mut all = vec![Vec::new()];
     for (operator, key, values) in limits {
@@ -92,7 +92,7 @@ fn each(limits: &[(String, String, Vec<String>)]) -> Vec<Vec<Limit>> {
     all
 }
 
-/// Whether a statement includes the right: the same effect and principal, and no stricter conditions.
+/// Returns whether a statement includes the right: the same effect and principal, and no stricter conditions.
 fn says(found: &Value, expected: &Value, action: &str, resource: &str, limits: &[Limit]) -> bool {
     let limited = |(operator, key, values): &(String, String, Vec<String>)| {
         limits.iter().any(|limit| limit.0 == *operator && limit.1 == *key && values.contains(&limit.2))
@@ -103,7 +103,7 @@ fn says(found: &Value, expected: &Value, action: &str, resource: &str, limits: &
         && self::limits(found).iter().all(limited)
 }
 
-/// Whether a statement refuses the right unconditionally to everyone.
+/// Returns whether a statement denies the right unconditionally to everyone.
 fn refuses(found: &Value, action: &str, resource: &str) -> bool {
     let everyone =
         found["Principal"].is_null() || principal(found) == principal(&serde_json::json!({"Principal": "*"}));
@@ -138,7 +138,7 @@ fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
-/// Whether a text matches a pattern with `*` and `?`.
+/// Returns whether a text matches a pattern with `*` and `?`.
 fn fits(pattern: &str, text: &str) -> bool {
     match (pattern.chars().next(), text.chars().next()) {
         (None, None) => true,

@@ -3,7 +3,7 @@
 use lamplighter_aws::{DeployedStack, dns_suffix};
 use serde_json::{Map, Value};
 
-/// Stands for a value that cannot be resolved: no text of a template contains it.
+/// A placeholder for a value that cannot be resolved: no text of a template contains it.
 const UNKNOWN: &str = "\0";
 
 /// Resolves a template's values for a deployed stack.
@@ -17,7 +17,7 @@ impl<'a> Resolver<'a> {
         Self { template, stack }
     }
 
-    /// The value; `None` for `AWS::NoValue`. A value that cannot be resolved is not [known](is_known).
+    /// Returns the value; `None` for `AWS::NoValue`. A value that cannot be resolved is not [known](is_known).
     pub(super) fn value(&self, value: &Value) -> Option<Value> {
         match value {
             Value::Array(items) => Some(items.iter().filter_map(|item| self.value(item)).collect()),
@@ -34,7 +34,7 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    /// Whether a resource's condition holds.
+    /// Returns whether a resource's condition holds.
     pub(super) fn is_made(&self, resource: &Value) -> bool {
         resource["Condition"].as_str().is_none_or(|condition| self.holds(&self.template["Conditions"][condition]))
     }
@@ -98,7 +98,7 @@ impl<'a> Resolver<'a> {
         Some(resolved)
     }
 
-    /// The value of a `Ref`: a parameter's value, a pseudo parameter, or a resource's physical id.
+    /// Returns the value of a `Ref`: a parameter's value, a pseudo parameter, or a resource's physical id.
     fn reference(&self, id: &str) -> Option<String> {
         let part = |index: usize| self.stack.id.split(':').nth(index).map(ToOwned::to_owned);
         match id {
@@ -126,7 +126,8 @@ impl<'a> Resolver<'a> {
         physical.filter(|id| !id.is_empty()).or_else(|| self.given_name(id))
     }
 
-    /// The name that the template itself gives to a resource. A queue's id is its URL, so its name is not enough.
+    /// Returns the name that the template itself sets for a resource. A queue's id is its URL, so its name is not
+    /// enough.
     fn given_name(&self, id: &str) -> Option<String> {
         let properties = &self.template["Resources"][id]["Properties"];
         let name = ["FunctionName", "Name", "LogGroupName"].into_iter().find(|name| !properties[*name].is_null())?;
@@ -137,7 +138,7 @@ impl<'a> Resolver<'a> {
         self.value(value)?.as_str().map(ToOwned::to_owned).filter(|text| text != UNKNOWN)
     }
 
-    /// A resource's ARN, whether it exists or not.
+    /// Returns a resource's ARN, even if the resource does not exist.
     pub(super) fn arn(&self, id: &str) -> Option<String> {
         let resource = &self.template["Resources"][id];
         let properties = &resource["Properties"];
@@ -167,7 +168,7 @@ fn unknown() -> Value {
     UNKNOWN.into()
 }
 
-/// Whether all parts of a value could be resolved.
+/// Returns whether all parts of a value could be resolved.
 pub(super) fn is_known(value: &Value) -> bool {
     match value {
         Value::String(text) => text != UNKNOWN,

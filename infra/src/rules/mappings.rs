@@ -28,7 +28,8 @@ pub(super) fn examine(resources: &Resources<'_>, problems: &mut Problems) {
     }
 }
 
-/// Lambda refuses such a mapping; if the function's timeout grows later, a message is delivered again while it is processed.
+/// Lambda refuses such a mapping; if the function's timeout grows later, a message is delivered again while it is
+/// processed.
 fn visibility(queue: Resource<'_>, function: Resource<'_>, problems: &mut Problems) {
     let hidden = queue.number("VisibilityTimeout", DEFAULT_VISIBILITY);
     let timeout = function.number("Timeout", DEFAULT_TIMEOUT);

@@ -1,5 +1,5 @@
 //! Rules of a template that prevent lost jobs, and errors that AWS reports only at deployment. The usual linters do not
-//! know these rules. They check the finished template, so no step between the definitions and the file can break them.
+//! have these rules. They check the finished template, so no step between the definitions and the file can break them.
 
 mod mappings;
 mod patterns;
@@ -14,7 +14,7 @@ use serde_json::Value;
 use self::resources::Resources;
 use crate::problems::Problems;
 
-/// Examines a template in its JSON form. Single moments must be after `now`.
+/// Checks a template in its JSON form. One-time schedules must be after `now`.
 ///
 /// ```
 /// # use lamplighter::{App, Context, Definition, Function, Job, JobError, Queue};

@@ -26,7 +26,7 @@ pub(super) fn examine(resources: &Resources<'_>, now: Timestamp, problems: &mut 
     }
 }
 
-/// The text between the brackets.
+/// Returns the text between the brackets.
 fn inside<'a>(expression: &'a str, opening: &str) -> Option<&'a str> {
     expression.strip_prefix(opening)?.strip_suffix(')')
 }

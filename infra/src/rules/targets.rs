@@ -1,4 +1,4 @@
-//! Targets of rules: EventBridge silently drops events for targets that it may not or cannot reach.
+//! Targets of rules: EventBridge silently drops events for targets that it may not or cannot call.
 
 use serde_json::Value;
 

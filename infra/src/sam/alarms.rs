@@ -13,11 +13,11 @@ use crate::{
 
 /// The parameter that names the topic.
 pub(super) const ALARM_TOPIC: &str = "AlarmTopicArn";
-/// The condition that one was named.
+/// The condition that the parameter is set.
 pub(super) const HAS_ALARM_TOPIC: &str = "HasAlarmTopic";
 
-/// The most time of an invocation that a worker reserves to settle its jobs. An invocation this close to Lambda's own timeout
-/// is likely to reach it, and then the batch's finished jobs are lost.
+/// The maximum time of an invocation that a worker reserves to settle its jobs. An invocation this close to Lambda's
+/// own timeout is likely to reach it, and then the batch's finished jobs are lost.
 const SETTLING_MS: u32 = 2000;
 
 /// A metric of an AWS service, and the threshold of its alarm. The values of each minute are combined by `statistic`.
@@ -27,7 +27,7 @@ struct Watch<'a> {
     dimension: (&'a str, Node),
     statistic: &'a str,
     above: u32,
-    /// For this many consecutive minutes.
+    /// The number of consecutive minutes.
     minutes: u16,
 }
 
@@ -107,7 +107,7 @@ fn of_function(function: &DeployedFunction) -> Map {
         )
 }
 
-/// Watches a queue that should be empty.
+/// Returns the alarm of a queue that should be empty.
 fn not_empty(queue: Node) -> Watch<'static> {
     Watch {
         namespace: "AWS/SQS",

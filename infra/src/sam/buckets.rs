@@ -40,17 +40,17 @@ pub(super) const PAYLOADS: Bucket = Bucket {
 pub(super) const ARGUMENTS: &str = ClaimChecks::PREFIX;
 
 impl Bucket {
-    /// Its name, whether it is created here or named by the parameter.
+    /// Returns its name, created here or set by the parameter.
     pub(super) fn name(&self) -> Node {
         either(self.is_made, reference(self.id), reference(self.parameter))
     }
 
-    /// A text in which `${Bucket}` is its name.
+    /// Returns a text in which `${Bucket}` is its name.
     pub(super) fn sub(&self, text: impl Into<String>) -> Node {
         sub(vec![Node::from(text.into()), Map::new().set("Bucket", self.name()).into()])
     }
 
-    /// The ARN of the objects under `path`, or of the bucket if `path` is empty.
+    /// Returns the ARN of the objects under `path`, or of the bucket if `path` is empty.
     pub(super) fn arn(&self, path: &str) -> Node {
         self.sub(format!("arn:${{AWS::Partition}}:s3:::${{Bucket}}{path}"))
     }

@@ -52,7 +52,7 @@ pub(super) fn resource(deployment: &Deployment) -> Map {
     Map::new().set(ID, super::resource("AWS::CloudWatch::Dashboard", properties))
 }
 
-/// The dashboard's URL.
+/// Returns the dashboard's URL.
 pub(super) fn url() -> Node {
     sub(format!(
         "https://${{AWS::Region}}.console.aws.amazon.com/cloudwatch/home?region=${{AWS::Region}}#dashboards/dashboard/${{{ID}}}"

@@ -16,23 +16,23 @@ pub(super) const HAS_KEY: &str = "HasKey";
 /// The parameter that names the key.
 pub(super) const KEY: &str = "KmsKeyArn";
 
-/// The key, if one is set.
+/// Returns the key, if one is set.
 pub(super) fn key() -> Node {
     only_if(HAS_KEY, reference(KEY))
 }
 
-/// A queue's encryption: with SQS's keys, or with the given key.
+/// Returns a queue's encryption: with SQS's keys, or with the given key.
 pub(super) fn queue() -> Map {
     Map::new().set("SqsManagedSseEnabled", either(HAS_KEY, false, true)).set("KmsMasterKeyId", key())
 }
 
-/// The table's encryption. Without a given key, DynamoDB uses one of its own.
+/// Returns the table's encryption. Without a given key, DynamoDB uses one of its own.
 pub(super) fn table() -> Map {
     let own = Map::new().set("SSEEnabled", true).set("SSEType", "KMS").set("KMSMasterKeyId", reference(KEY));
     Map::new().set("SSESpecification", only_if(HAS_KEY, own))
 }
 
-/// A bucket's encryption. The bucket key below the given key saves a KMS call per object.
+/// Returns a bucket's encryption. The bucket key below the given key saves a KMS call per object.
 pub(super) fn bucket() -> Map {
     let by_default = Map::new().set("SSEAlgorithm", either(HAS_KEY, "aws:kms", "AES256")).set("KMSMasterKeyID", key());
     let rule = Map::new()
@@ -41,9 +41,9 @@ pub(super) fn bucket() -> Map {
     Map::new().set("BucketEncryption", Map::new().set("ServerSideEncryptionConfiguration", [rule]))
 }
 
-/// Lets the stack's roles use the key, which SQS, DynamoDB, S3 and Lambda require of their callers: only through these
-/// services, so that no role can decrypt with it directly. Services that act without a role (EventBridge's rules, CloudWatch
-/// Logs) need the key's own policy.
+/// Allows the stack's roles to use the key, which SQS, DynamoDB, S3 and Lambda require of their callers: only through
+/// these services, so that no role can decrypt with it directly. Services that act without a role (EventBridge's rules,
+/// CloudWatch Logs) need the key's own policy.
 pub(super) fn access(deployment: &Deployment) -> Map {
     let mut services = vec!["lambda", "sqs"];
     if deployment.keeps_records() {

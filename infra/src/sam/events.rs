@@ -44,7 +44,7 @@ pub(super) fn resources(deployment: &Deployment) -> Map {
     resources.and(dead_letters(rules))
 }
 
-/// A rule in UTC. The input *is* a message, made from the tick's time.
+/// Returns a rule in UTC. The input *is* a message, built from the tick's time.
 fn rule(schedule: &DeployedSchedule, expression: &str) -> Map {
     let target = match &schedule.target {
         Target::Queue(queue) => {
@@ -68,7 +68,7 @@ fn rule(schedule: &DeployedSchedule, expression: &str) -> Map {
     resource("AWS::Events::Rule", properties)
 }
 
-/// One rule for all events of a function: with several, an event that matches two of them would call it twice.
+/// Returns one rule for all events of a function: with several, an event that matches two of them would call it twice.
 fn events_rule(function: &DeployedFunction) -> Map {
     let pattern = |pattern: &EventPattern| {
         let one = |text: &Option<String>| text.clone().map(|text| vec![text]);
@@ -97,7 +97,8 @@ fn permission(rule: &str, function: &str) -> Map {
     Map::new().set(format!("{rule}Permission"), resource("AWS::Lambda::Permission", properties))
 }
 
-/// The queue for undelivered events, and the permission without which rules and the bus would silently drop them.
+/// Returns the queue for undelivered events, and the permission without which rules and the bus would silently drop
+/// them.
 fn dead_letters(sources: Vec<Node>) -> Map {
     let queue = Map::new()
         .set("QueueName", named(UNDELIVERED_QUEUE, ""))

@@ -14,7 +14,7 @@ use crate::{
     node::{Map, Node, arn, reference, sub},
 };
 
-/// The properties shared by all functions.
+/// Returns the properties shared by all functions.
 pub(super) fn globals(deployment: &Deployment) -> Map {
     let variables = Map::new().set(variables::QUEUES, queue_map(deployment));
     let function = Map::new()
@@ -27,7 +27,7 @@ pub(super) fn globals(deployment: &Deployment) -> Map {
     Map::new().set("Function", function)
 }
 
-/// The URLs of all queues, so that a job can enqueue on any of them.
+/// Returns the URLs of all queues, so that a job can enqueue on any of them.
 pub(super) fn queue_map(deployment: &Deployment) -> Node {
     let last = deployment.queues.len().saturating_sub(1);
     let lines = deployment.queues.iter().enumerate().map(|(index, queue)| {
@@ -83,7 +83,7 @@ fn environment(deployment: &Deployment, function: &DeployedFunction) -> Map {
     }
 }
 
-/// The variables that are not shared by all.
+/// Returns the variables that are not shared by all.
 pub(super) fn variables(deployment: &Deployment, function: &DeployedFunction) -> Map {
     let mut variables = Map::new();
     if function.objects {
@@ -111,8 +111,8 @@ pub(super) fn variables(deployment: &Deployment, function: &DeployedFunction) ->
     variables
 }
 
-/// The destination of events that the function fails on: EventBridge calls it asynchronously, and Lambda would drop an event
-/// after two retries.
+/// Returns the destination of events that the function fails on: EventBridge calls it asynchronously, and Lambda would
+/// drop an event after two retries.
 fn asynchronous_calls(deployment: &Deployment, function: &DeployedFunction) -> Map {
     if !deployment.is_called_by_events(function) {
         return Map::new();

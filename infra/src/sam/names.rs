@@ -5,18 +5,18 @@ use crate::{
     node::{Node, attribute, sub},
 };
 
-/// The queue for what EventBridge or Lambda could not deliver.
+/// The queue for events that EventBridge or Lambda could not deliver.
 pub(crate) const UNDELIVERED: &str = "EventsNotDelivered";
 /// The table of records.
 pub(crate) const TABLE: &str = "Jobs";
-/// The bus for the events of jobs' lives.
+/// The bus for lifecycle events of jobs.
 pub(crate) const BUS: &str = "Bus";
 /// The group of schedules.
 pub(crate) const SCHEDULE_GROUP: &str = "ScheduleGroup";
-/// The role that EventBridge Scheduler takes on to send.
+/// The role that EventBridge Scheduler assumes to send.
 pub(crate) const SCHEDULER_ROLE: &str = "ScheduleGroupAccess";
 
-/// A name on AWS: it begins with the stack's.
+/// Returns a name on AWS: the stack's name is its prefix.
 pub(super) fn named(name: &str, suffix: &str) -> Node {
     sub(format!("${{AWS::StackName}}-{name}{suffix}"))
 }

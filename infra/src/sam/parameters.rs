@@ -11,8 +11,8 @@ use crate::{
     node::{Map, Node, call, reference},
 };
 
-/// The retention periods of CloudWatch Logs in days (Amazon CloudWatch Logs API Reference, PutRetentionPolicy), up to two
-/// years.
+/// The retention periods of CloudWatch Logs in days (Amazon CloudWatch Logs API Reference, PutRetentionPolicy), up to
+/// two years.
 const LOG_DAYS: [u16; 15] = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731];
 
 pub(super) fn parameters(deployment: &Deployment) -> Map {
@@ -88,7 +88,7 @@ pub(super) fn conditions(deployment: &Deployment) -> Map {
     conditions.and(secrets::conditions(deployment)).and(workers::conditions(deployment))
 }
 
-/// All settings, without duplicates.
+/// Returns all settings, without duplicates.
 fn settings(deployment: &Deployment) -> Vec<&DeployedSetting> {
     let mut all: Vec<_> = deployment.consumers().flat_map(|function| &function.settings).collect();
     all.sort_by(|a, b| a.variable.cmp(&b.variable));

@@ -17,8 +17,9 @@ pub(super) fn resources(deployment: &Deployment, queue: &DeployedQueue) -> Map {
     let (id, dead_id) = (queue_id(&queue.name), dead_letters_id(&queue.name));
     let suffix = if queue.fifo { ".fifo" } else { "" };
     let own = attributes(queue, suffix)
-        // EventBridge and its Scheduler set no deduplication id, and deliver to a FIFO queue only if SQS derives one from the
-        // body, which holds the job's id (Amazon EventBridge Scheduler API Reference, SqsParameters). A sender's own id wins.
+        // EventBridge and its Scheduler set no deduplication id, and deliver to a FIFO queue only if SQS derives one
+        // from the body, which holds the job's id (Amazon EventBridge Scheduler API Reference, SqsParameters). A
+        // sender's own id takes precedence.
         .set_some("ContentBasedDeduplication", queue.fifo.then_some(true))
         .set("VisibilityTimeout", queue.visibility_secs)
         .set("MessageRetentionPeriod", queue.retention_secs)
@@ -43,7 +44,7 @@ fn attributes(queue: &DeployedQueue, suffix: &str) -> Map {
     Map::new().set("QueueName", named(&queue.name, suffix)).set_some("FifoQueue", queue.fifo.then_some(true))
 }
 
-/// What feeds the function. A queue that workers poll has none.
+/// Returns the function's event source mapping. A queue that workers poll has none.
 fn mapping(queue: &DeployedQueue, id: &str) -> Map {
     if queue.host == QueueHost::Worker {
         return Map::new();
@@ -61,14 +62,15 @@ fn mapping(queue: &DeployedQueue, id: &str) -> Map {
     Map::new().set(mapping_id(&queue.name), resource("AWS::Lambda::EventSourceMapping", properties))
 }
 
-/// A queue's policy, for senders other than the account's own roles.
+/// Returns a queue's policy, for senders other than the account's own roles.
 fn access(id: &str, rules: Option<Map>) -> Map {
     let statements = rules.into_iter().chain([policy::refuse_plain_text("sqs", arn(id))]).collect();
     let properties = Map::new().set("Queues", [reference(id)]).set("PolicyDocument", policy::document(statements));
     resource("AWS::SQS::QueuePolicy", properties)
 }
 
-/// Lets the rules that start jobs on this queue, and no others, send to it. Scheduler sends by a role.
+/// Returns the statement with which only the rules that start jobs on this queue can send to it. Scheduler sends with a
+/// role.
 fn rules(deployment: &Deployment, queue: &DeployedQueue, id: &str) -> Option<Map> {
     let target = Target::Queue(queue.name.clone());
     let rules = deployment.schedules_of(&target).filter(|schedule| matches!(schedule.timing, Timing::Rule { .. }));

@@ -59,12 +59,12 @@ fn table() -> Map {
         .and(encryption::table())
 }
 
-/// The index for listings.
+/// Returns the ARN of the index for listings.
 pub(super) fn listing_arn() -> Node {
     index_arn(&LISTING)
 }
 
-/// The index of due jobs.
+/// Returns the ARN of the index of due jobs.
 pub(super) fn due_arn() -> Node {
     index_arn(&DUE)
 }

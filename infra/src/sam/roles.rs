@@ -10,7 +10,7 @@ use crate::{
     node::{Map, Node, arn},
 };
 
-/// A role with exactly the permissions that the function needs.
+/// Returns a role with exactly the permissions that the function needs.
 pub(super) fn of(deployment: &Deployment, function: &DeployedFunction) -> Map {
     let logs =
         policy::allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], vec![logs_arn(&function.name)]);
@@ -24,7 +24,7 @@ pub(super) fn of(deployment: &Deployment, function: &DeployedFunction) -> Map {
     resource("AWS::IAM::Role", properties)
 }
 
-/// What its jobs need, wherever they run.
+/// Returns the permissions that its jobs need, on Lambda and on workers.
 pub(super) fn jobs(deployment: &Deployment, function: &DeployedFunction) -> Vec<Map> {
     let own: Vec<_> = deployment.queues_of(function).collect();
     let queues = own.iter().map(|queue| arn(&queue_id(&queue.name))).collect();
@@ -64,7 +64,7 @@ pub(super) fn jobs(deployment: &Deployment, function: &DeployedFunction) -> Vec<
     statements
 }
 
-/// Records of jobs, and their lifecycle events.
+/// Returns the permissions for records of jobs, and for their lifecycle events.
 fn records(function: &DeployedFunction) -> Vec<Map> {
     let actions =
         ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:Query", "dynamodb:BatchGetItem"];
@@ -77,13 +77,14 @@ fn records(function: &DeployedFunction) -> Vec<Map> {
     statements
 }
 
-/// Whether a function deletes items: the record of a job that could not be sent, a lock, or the due entry of a job that is
-/// cancelled or sent.
+/// Returns whether a function deletes items: the record of a job that could not be sent, a lock, or the due entry of a
+/// job that is cancelled or sent.
 fn deletes_items(function: &DeployedFunction) -> bool {
     function.locks || function.maintenance || function.manages_jobs || !function.enqueues_to.is_empty()
 }
 
-/// Arguments that are too large for a message. They expire, so no function needs to delete them.
+/// Returns the permissions for arguments that are too large for a message. They expire, so no function needs to delete
+/// them.
 fn payloads(function: &DeployedFunction) -> Vec<Map> {
     let arguments = || vec![PAYLOADS.arn(&format!("/{ARGUMENTS}*"))];
     let mut statements = vec![policy::allow("ReadArguments", ["s3:GetObject"], arguments())];
@@ -93,8 +94,8 @@ fn payloads(function: &DeployedFunction) -> Vec<Map> {
     statements
 }
 
-/// The depths of all queues and dead-letter queues, and due jobs. Every writer of the table also writes that index, but only
-/// maintenance reads it.
+/// Returns the permissions for the depths of all queues and dead-letter queues, and for due jobs. Every writer of the
+/// table also writes that index, but only maintenance reads it.
 fn maintenance(deployment: &Deployment) -> Vec<Map> {
     let ids = deployment.queues.iter().flat_map(|queue| [queue_id(&queue.name), dead_letters_id(&queue.name)]);
     let all: Vec<Node> = ids.map(|id| arn(&id)).collect();

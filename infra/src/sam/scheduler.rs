@@ -37,8 +37,8 @@ pub(super) fn schedule(schedule: &DeployedSchedule, expression: &str, timezone: 
     resource("AWS::Scheduler::Schedule", properties)
 }
 
-/// The group, and the role that its schedules assume to send: to any queue, since a job of any queue may be delayed. No
-/// other group's schedules can assume it.
+/// Returns the group, and the role that its schedules assume to send: to any queue, since a job of any queue may be
+/// delayed. No other group's schedules can assume it.
 pub(super) fn resources(deployment: &Deployment) -> Map {
     let mut queues: Vec<Node> = deployment.queues.iter().map(|queue| arn(&queue_id(&queue.name))).collect();
     queues.push(arn(UNDELIVERED));
@@ -63,7 +63,7 @@ pub(super) fn resources(deployment: &Deployment) -> Map {
         .set(SCHEDULER_ROLE, resource("AWS::IAM::Role", role))
 }
 
-/// The permissions of a function whose handlers create schedules, and pause deployed ones.
+/// Returns the permissions of a function whose handlers create schedules, and pause deployed ones.
 pub(super) fn schedules(deployment: &Deployment) -> Vec<Map> {
     let mut statements = vec![policy::allow(
         "KeepSchedules",
@@ -84,8 +84,8 @@ pub(super) fn schedules(deployment: &Deployment) -> Vec<Map> {
     statements
 }
 
-/// The permissions of a function that delays jobs and creates no other schedules. One that cancels jobs deletes their
-/// schedules.
+/// Returns the permissions of a function that delays jobs and creates no other schedules. One that cancels jobs deletes
+/// their schedules.
 pub(super) fn delays(function: &DeployedFunction) -> Vec<Map> {
     let delays = [OneTime::DELAY, OneTime::RETRY].map(|kind| in_group(&format!("{kind}-*")));
     let mut statements = vec![policy::allow("DelayJobs", ["scheduler:CreateSchedule"], delays.into())];
@@ -102,14 +102,15 @@ fn let_schedules_send() -> Map {
     policy::allow("LetSchedulesSend", ["iam:PassRole"], vec![arn(SCHEDULER_ROLE)]).set("Condition", to_scheduler)
 }
 
-/// The ARN of schedules in the stack's group.
+/// Returns the ARN of schedules in the stack's group.
 fn in_group(name: &str) -> Node {
     sub(format!(
         "arn:${{AWS::Partition}}:scheduler:${{AWS::Region}}:${{AWS::AccountId}}:schedule/${{{SCHEDULE_GROUP}}}/{name}"
     ))
 }
 
-/// Built from the rule's name, since a reference could be circular: the rule may call a function whose role names the rule.
+/// Builds the ARN from the rule's name, since a reference could be circular: the rule may call a function whose role
+/// names the rule.
 fn rule_arn(schedule: &DeployedSchedule) -> Node {
     sub(format!(
         "arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/${{AWS::StackName}}-{}",

@@ -11,8 +11,8 @@ pub(super) const KEY: &str = "SecretsKeyArn";
 /// The condition that the key is set.
 const HAS_KEY: &str = "HasSecretsKey";
 
-/// ARNs, separated by commas. Each names exactly one secret: no wildcards (AWS Secrets Manager API Reference,
-/// CreateSecret; AWS Systems Manager API Reference, PutParameter).
+/// Returns the pattern of ARNs separated by commas. Each names exactly one secret: no wildcards (AWS Secrets Manager
+/// API Reference, CreateSecret; AWS Systems Manager API Reference, PutParameter).
 fn pattern() -> String {
     let secret = "secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+-[A-Za-z0-9]{6}";
     let parameter = "ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9/_.-]+";
@@ -20,7 +20,7 @@ fn pattern() -> String {
     format!("^({one}(,{one})*)?$")
 }
 
-/// The additional properties of the parameter for a setting that names secrets.
+/// Returns the additional properties of the parameter for a setting that names secrets.
 pub(super) fn parameter(setting: &DeployedSetting) -> Map {
     match setting.names_secrets {
         true => Map::new().set("AllowedPattern", pattern()),
@@ -28,7 +28,7 @@ pub(super) fn parameter(setting: &DeployedSetting) -> Map {
     }
 }
 
-/// A setting's description, with the format of its value if it names secrets.
+/// Returns a setting's description, with the format of its value if it names secrets.
 pub(super) fn about(setting: &DeployedSetting) -> String {
     match setting.names_secrets {
         true => format!(
@@ -39,7 +39,7 @@ pub(super) fn about(setting: &DeployedSetting) -> String {
     }
 }
 
-/// The settings that name secrets, without duplicates.
+/// Returns the settings that name secrets, without duplicates.
 fn naming(deployment: &Deployment) -> Vec<&DeployedSetting> {
     let all = deployment.consumers().flat_map(|function| &function.settings);
     let mut naming: Vec<_> = all.filter(|setting| setting.names_secrets).collect();
@@ -48,7 +48,7 @@ fn naming(deployment: &Deployment) -> Vec<&DeployedSetting> {
     naming
 }
 
-/// The parameter for the key, if any function reads secrets.
+/// Returns the parameter for the key, if any function reads secrets.
 pub(super) fn parameters(deployment: &Deployment) -> Map {
     if naming(deployment).is_empty() {
         return Map::new();
@@ -79,9 +79,9 @@ fn has(parameter: &str) -> String {
     format!("Has{parameter}")
 }
 
-/// Lets functions read the secrets that their settings name, and no others. AWS's own keys allow everyone who may read
-/// the secret; a key of the account needs a separate permission, which is limited to the two services (AWS
-/// Secrets Manager User Guide, "Secret encryption and decryption").
+/// Allows functions to read the secrets that their settings name, and no others. AWS's own keys are usable by every
+/// caller who may read the secret; a key of the account needs a separate permission, which is limited to the two
+/// services (AWS Secrets Manager User Guide, "Secret encryption and decryption").
 pub(super) fn access(deployment: &Deployment) -> Map {
     let services = ["secretsmanager", "ssm"];
     let through = services.map(|service| sub(format!("{service}.${{AWS::Region}}.${{AWS::URLSuffix}}")));

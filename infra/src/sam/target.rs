@@ -1,4 +1,4 @@
-//! What rules and schedules have in common: what they say of themselves, and how they deliver.
+//! Shared properties of rules and schedules: their descriptions, and their delivery.
 
 use super::names::UNDELIVERED;
 use crate::{
@@ -6,8 +6,8 @@ use crate::{
     node::{Map, arn},
 };
 
-/// Both services' own defaults (Amazon EventBridge API Reference, RetryPolicy), written down: for a day, they try
-/// again what a queue or function did not take.
+/// Returns both services' own defaults (Amazon EventBridge API Reference, RetryPolicy), written out: for a day, they
+/// retry a delivery that a queue or function did not accept.
 fn retry_policy() -> Map {
     Map::new().set("MaximumEventAgeInSeconds", 86_400u32).set("MaximumRetryAttempts", 185u16)
 }
@@ -16,7 +16,7 @@ pub(super) fn with_retries(target: Map) -> Map {
     target.set("RetryPolicy", retry_policy()).set("DeadLetterConfig", Map::new().set("Arn", arn(UNDELIVERED)))
 }
 
-/// On a FIFO queue, the ticks of one schedule keep their order.
+/// Returns the message group: on a FIFO queue, the ticks of one schedule keep their order.
 pub(super) fn group(schedule: &DeployedSchedule) -> Option<Map> {
     schedule.fifo.then(|| Map::new().set("MessageGroupId", schedule.name.as_str()))
 }

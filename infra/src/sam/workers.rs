@@ -1,4 +1,5 @@
-//! Workers: the permissions of a process that polls queues, and a service of Amazon ECS that runs it, behind a parameter.
+//! Workers: the permissions of a process that polls queues, and a service of Amazon ECS that runs it, behind a
+//! parameter.
 
 use super::{
     encryption, functions,
@@ -10,13 +11,13 @@ use crate::{
     node::{Map, Node, arn, call, either, only_if, reference, sub},
 };
 
-/// The parameter with the image. Without it the template makes no service, and workers run elsewhere.
+/// The parameter with the image. Without it the template contains no service, and workers run elsewhere.
 const IMAGE: &str = "WorkerImage";
-/// The condition that there is one.
+/// The condition that the image is set.
 const HAS_IMAGE: &str = "HasWorkerImage";
-/// The condition that workers run on the same processors as functions do, arm64.
+/// The condition that workers run on arm64, as functions do.
 const ON_ARM: &str = "WorkersOnArm";
-/// What a worker may do, for the role of whatever runs it.
+/// The permissions of a worker, for the role of the process or task that runs it.
 const POLICY: &str = "WorkersAccess";
 const ROLE: &str = "WorkersRole";
 const STARTER: &str = "WorkersStarter";
@@ -25,11 +26,11 @@ const CLUSTER: &str = "WorkersCluster";
 const TASK: &str = "WorkersTask";
 const SERVICE: &str = "WorkersService";
 
-/// The longest time between SIGTERM and SIGKILL that Fargate gives (Amazon ECS Developer Guide, "Task definition
-/// parameters", `stopTimeout`).
+/// Fargate's maximum time between SIGTERM and SIGKILL (Amazon ECS Developer Guide, "Task definition parameters",
+/// `stopTimeout`).
 const STOP_SECS: u16 = 120;
 
-/// The role of the service's tasks, if there is one.
+/// Returns the role of the service's tasks, if there is one.
 pub(super) fn role() -> Node {
     only_if(HAS_IMAGE, reference(ROLE))
 }
@@ -108,7 +109,7 @@ fn permissions(deployment: &Deployment, workers: &DeployedFunction) -> Map {
     let queues: Vec<Node> = deployment.queues_of(workers).map(|queue| arn(&queue_id(&queue.name))).collect();
     let mut statements = roles::jobs(deployment, workers);
     statements.push(policy::allow("TellPresence", ["sqs:ListQueueTags", "sqs:TagQueue"], queues));
-    // `lamp work --stack` reads where everything is.
+    // `lamp work --stack` reads the addresses of all resources.
     let stack = vec![reference("AWS::StackId")];
     statements.push(policy::allow("FindStack", ["cloudformation:DescribeStacks"], stack));
     let properties = Map::new()
@@ -126,7 +127,7 @@ fn task_role() -> Map {
     resource_if(HAS_IMAGE, "AWS::IAM::Role", properties)
 }
 
-/// The role with which ECS itself fetches the image and writes logs.
+/// Returns the role with which ECS itself fetches the image and writes logs.
 fn starter() -> Map {
     let managed = sub("arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy");
     let properties = Map::new().set("AssumeRolePolicyDocument", trust()).set("ManagedPolicyArns", [managed]);
@@ -186,7 +187,7 @@ fn service() -> Map {
         .set("AssignPublicIp", reference("WorkerAssignPublicIp"))
         .set("SecurityGroups", reference("WorkerSecurityGroups"))
         .set("Subnets", reference("WorkerSubnets"));
-    // A deployment that does not come up goes back to the last one that did.
+    // A deployment that does not become stable is rolled back to the last stable one.
     let breaker = Map::new().set("Enable", true).set("Rollback", true);
     let deployment = Map::new()
         .set("MinimumHealthyPercent", 50u16)
@@ -200,7 +201,7 @@ fn service() -> Map {
         .set("DesiredCount", reference("WorkerCount"))
         .set("DeploymentConfiguration", deployment)
         .set("NetworkConfiguration", Map::new().set("AwsvpcConfiguration", network));
-    // The lists are empty only where there is no service.
+    // The lists are empty only without a service.
     let ignored = Map::new().set("config", Map::new().set("ignore_checks", ["W1030"]));
     resource_if(HAS_IMAGE, "AWS::ECS::Service", properties).set("Metadata", Map::new().set("cfn-lint", ignored))
 }

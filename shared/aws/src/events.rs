@@ -10,7 +10,7 @@ use crate::sdk::{AwsClients, explain};
 /// Entries of one PutEvents (Amazon EventBridge API Reference, "PutEvents").
 const BATCH: usize = 10;
 
-/// The bus that others subscribe to. Events have the source `lamplighter`, and the detail type `job.failed` or
+/// The event bus for subscribers. Events have the source `lamplighter`, and the detail type `job.failed` or
 /// `job.succeeded`.
 pub(crate) struct Bus {
     sdk: AwsClients,

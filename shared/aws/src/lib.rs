@@ -3,12 +3,12 @@
 //! - [`lambda::run`] serves a function's invocations: SQS batches, EventBridge events, direct invocations.
 //! - [`Sqs`] sends jobs to SQS queues, and moves, delays and dead-letters messages for the hosts.
 //! - With the feature `dynamodb`, [`maintenance`] is the function that every deployment with records has.
-//! - With the feature `poller`, [`SqsPoller`] takes a queue's messages in a process that runs for long.
+//! - With the feature `poller`, [`SqsPoller`] receives a queue's messages in a long-running process.
 //! - With the feature `schedules`, [`AwsSchedules`] manages the schedules that start jobs, and [`OneTime`] sends
 //!   messages once, later than SQS can delay them.
 //! - With the feature `secrets`, [`SecretReader`] reads secrets from Secrets Manager and Parameter Store.
-//! - With the feature `operator`, [`Stack`] describes a deployed stack, and [`AwsOperator`] pauses its queues and redrives
-//!   their dead letters.
+//! - With the feature `operator`, [`Stack`] describes a deployed stack, and [`AwsOperator`] pauses its queues and
+//!   redrives their dead letters.
 //! - With the feature `doctor`, [`StackReader`] reads the properties of each resource of a deployed stack.
 //! - [`AwsClients`] is shared by all clients of AWS's SDKs in this process, and created at first use: nothing here uses
 //!   the network, the file system or a certificate before the first call to AWS.

@@ -11,7 +11,7 @@ pub(crate) struct Partition {
     pub(crate) suffix: &'static str,
 }
 
-/// AWS's standard partition, for every region that no other claims.
+/// AWS's standard partition, for every region that no other contains.
 const AWS: Partition = Partition { name: "aws", regions: "", suffix: "amazonaws.com" };
 
 /// The others (AWS SDKs, `partitions.json`; a test compares them with the SDK).

@@ -1,4 +1,4 @@
-//! Queue names and the queues on AWS behind them.
+//! Queue names, and their queues on AWS.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::partition::Partition;
 
-/// Queue names as definitions use them, and the queues on AWS behind them.
+/// Queue names as definitions use them, and their queues on AWS.
 ///
 /// The template sets the environment variable [`QueueMap::VARIABLE`] on every function, a JSON object:
 ///
@@ -92,9 +92,9 @@ impl QueueMap {
         self.0.iter().find(|(_, queue)| arn.is_at(&queue.url))
     }
 
-    /// The name that definitions use for a queue on AWS: its name in the map; for a queue not in the map, the longest
-    /// of `known` that is the queue's own name without `.fifo` or its end behind a `-` (`shop-webhooks` is `webhooks`);
-    /// and otherwise the queue's own name without `.fifo`.
+    /// Returns the name that definitions use for a queue on AWS: its name in the map; for a queue not in the map, the
+    /// longest of `known` that is the queue's own name without `.fifo` or its end after a `-` (`shop-webhooks` is
+    /// `webhooks`); and otherwise the queue's own name without `.fifo`.
     #[must_use]
     pub fn name_of<'k>(&self, arn: &QueueArn<'_>, known: impl Iterator<Item = &'k str>) -> Arc<str> {
         if let Some((name, _)) = self.find(arn) {
@@ -115,15 +115,15 @@ impl std::str::FromStr for QueueMap {
 }
 
 impl QueueUrls {
-    /// Whether it is a FIFO queue.
+    /// Returns whether it is a FIFO queue.
     #[must_use]
     pub fn is_fifo(&self) -> bool {
         is_fifo(&self.url)
     }
 }
 
-/// Whether a name, URL or ARN is that of a FIFO queue: it ends with `.fifo` (Amazon SQS Developer Guide,
-/// "FIFO queue quotas").
+/// Returns whether a name, URL or ARN is that of a FIFO queue: it ends with `.fifo` (Amazon SQS Developer Guide, "FIFO
+/// queue quotas").
 pub(crate) fn is_fifo(queue: &str) -> bool {
     queue.ends_with(".fifo")
 }
@@ -170,13 +170,13 @@ impl<'a> QueueArn<'a> {
         (is_account && !name.is_empty() && !region.is_empty()).then_some(Self { partition, region, account, name })
     }
 
-    /// Whether this is a FIFO queue.
+    /// Returns whether this is a FIFO queue.
     #[must_use]
     pub fn is_fifo(&self) -> bool {
         is_fifo(self.name)
     }
 
-    /// Whether that URL is this queue's: by account and name, and by region where the URL has it.
+    /// Returns whether that URL is this queue's: by account and name, and by region where the URL has it.
     fn is_at(&self, url: &str) -> bool {
         let mut segments = url.rsplit('/');
         let (name, account) = (segments.next(), segments.next());
@@ -266,7 +266,7 @@ mod tests {
         let name = |text: &str| map.name_of(&arn(text), ["hooks", "webhooks"].into_iter()).to_string();
         assert_eq!(name(ARN), "webhooks");
         assert_eq!(name("arn:aws:sqs:us-east-1:000000000000:abc"), "local");
-        // Not in the map: the longest known name that fits behind the stack's prefix, else the queue's own.
+        // Not in the map: the longest known name that fits after the stack's prefix, otherwise the queue's own.
         assert_eq!(name("arn:aws:sqs:us-east-1:123456789012:shop-webhooks.fifo"), "webhooks");
         assert_eq!(name("arn:aws:sqs:us-east-1:123456789012:other-hooks"), "hooks");
         assert_eq!(name("arn:aws:sqs:us-east-1:123456789012:orders.fifo"), "orders");

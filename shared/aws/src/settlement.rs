@@ -1,7 +1,7 @@
 //! Acts on the worker's decisions about received messages: delays them, and moves dead letters to their queue.
 //!
 //! A message may be deleted only when its job is done, or when it is known to be in the dead-letter queue; on any error
-//! before that, it comes again.
+//! before that, it is delivered again.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +30,7 @@ use crate::{
 pub(crate) struct Item {
     pub(crate) record: Record,
     pub(crate) queue: Arc<str>,
-    /// When it came here.
+    /// When it was received.
     pub(crate) received: Instant,
     /// The action, and when it was decided. Delays count from then.
     pub(crate) decided: Option<(MessageAction, Instant)>,
@@ -42,8 +42,9 @@ struct Settling<'a> {
     items: &'a [Item],
 }
 
-/// Carries out the decisions: delays messages, and moves dead letters to their queue. Returns which messages must not be
-/// deleted, by index: they come again. `before` is the time that a message may have been hidden before it came here.
+/// Carries out the decisions: delays messages, and moves dead letters to their queue. Returns the indexes of the
+/// messages that must not be deleted: they are delivered again. `before` is the time that a message may have been
+/// hidden before it arrived here.
 pub(crate) async fn settle(host: &Host, items: &[Item], before: Duration, by: Instant) -> BTreeSet<usize> {
     let settling = Settling { host, items };
     let mut failed = BTreeSet::new();
@@ -80,7 +81,7 @@ pub(crate) async fn settle(host: &Host, items: &[Item], before: Duration, by: In
     let now = Instant::now();
     let sent_by = now + by.saturating_duration_since(now) / 2;
     for (index, delay) in settling.delay(far, sent_by).await {
-        // As long as the queue can; then it comes again, and is delayed again.
+        // For as long as the queue can; then it is delivered and delayed again.
         let Item { record, received, .. } = &items[index];
         let longest = MAX_VISIBILITY.saturating_sub(before + received.elapsed());
         failed.insert(index);
@@ -122,7 +123,7 @@ impl Settling<'_> {
         join_all(sending).await.into_iter().flatten().collect()
     }
 
-    /// Sets when messages come back. On an error, a message comes back after its queue's visibility timeout.
+    /// Sets when messages become visible again. On an error, a message returns after its queue's visibility timeout.
     async fn postpone(&self, queue: &str, lot: Vec<(usize, Postponed)>, by: Instant) {
         let (indices, messages): (Vec<_>, Vec<_>) = lot.into_iter().unzip();
         let answers = match in_time(by, self.host.sqs().url_of(queue)).await {

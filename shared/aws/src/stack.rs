@@ -131,7 +131,7 @@ impl Stack {
         self.outputs.get(output.as_str()).map(String::as_str)
     }
 
-    /// All of its outputs, by name, including those that [`Output`] does not know.
+    /// Returns all of its outputs, by name, including those outside of [`Output`].
     #[must_use]
     pub fn outputs(&self) -> &BTreeMap<String, String> {
         &self.outputs

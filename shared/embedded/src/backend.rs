@@ -53,12 +53,12 @@ pub(crate) struct Inner {
 }
 
 impl SqliteBackend {
-    /// Opens a file. Creates it with mode 0600 and missing folders with 0700, whatever the umask. An existing file that
-    /// is open to all users is set to 0600; one that is open to a group only is left unchanged.
+    /// Opens a file. Creates it with mode 0600 and missing folders with 0700, regardless of the umask. An existing file
+    /// that is open to all users is set to 0600; one that is open to a group only is left unchanged.
     ///
     /// # Errors
-    /// When the file or its folder cannot be created or written, when the file holds something else, or when a newer
-    /// version made it. A file that is refused is left unchanged, and nothing is created beside it.
+    /// When the file or its folder cannot be created or written, when the file holds other data, or when a newer
+    /// version created it. A file that is refused is left unchanged, and nothing is created beside it.
     pub fn open(path: impl AsRef<Path>, settings: Settings) -> Result<Self, OpenError> {
         Self::at(Location::file(path.as_ref())?, settings)
     }
@@ -67,7 +67,7 @@ impl SqliteBackend {
     /// that would change the file fails.
     ///
     /// # Errors
-    /// When the file cannot be read, when it holds something else, or when another version made it.
+    /// When the file cannot be read, when it holds other data, or when another version created it.
     pub fn read_only(path: impl AsRef<Path>, settings: Settings) -> Result<Self, OpenError> {
         let location = Location::file(path.as_ref())?;
         let connection = read_only::open(location.path())?;
@@ -80,7 +80,7 @@ impl SqliteBackend {
         Ok(Self(Arc::new(Inner { location, settings, writer, readers, signals, store, engine, patience, pragmas })))
     }
 
-    /// A job store in memory, for tests. It is gone with its last clone.
+    /// Creates a job store in memory, for tests. It is deleted with its last clone.
     ///
     /// # Errors
     /// When SQLite does not start.
@@ -107,32 +107,32 @@ impl SqliteBackend {
         Ok(Self(Arc::new(Inner { location, settings, writer, readers, signals, store, engine, patience, pragmas })))
     }
 
-    /// A client that enqueues and reads jobs.
+    /// Returns a client that enqueues and reads jobs.
     #[must_use]
     pub fn client(&self) -> Client {
         Client::new(self.backend(), self.env().clone())
     }
 
-    /// The file as the core's backend.
+    /// Returns the file as the core's backend.
     #[must_use]
     pub fn backend(&self) -> Backend {
         let store = &self.0.store;
         Backend::new(store.clone()).with_store(store.clone()).with_schedules(store.clone())
     }
 
-    /// An operator for its queues: how they stand, pause and resume, dead letters.
+    /// Returns an operator for its queues: their state, pausing and resuming, dead letters.
     #[must_use]
     pub fn operator(&self) -> Arc<dyn Operator> {
         Arc::new(SqliteOperator(self.clone()))
     }
 
-    /// The clock and the randomness.
+    /// Returns the clock and the randomness.
     #[must_use]
     pub fn env(&self) -> &Env {
         &self.0.settings.env
     }
 
-    /// The file's path; `None` for a store in memory.
+    /// Returns the file's path; `None` for a store in memory.
     #[must_use]
     pub fn path(&self) -> Option<PathBuf> {
         match &self.0.location {
@@ -146,13 +146,13 @@ impl SqliteBackend {
         &self.0.location
     }
 
-    /// What an acknowledged write survives.
+    /// Returns what an acknowledged write survives.
     #[must_use]
     pub fn durability(&self) -> Durability {
         self.0.settings.durability
     }
 
-    /// SQLite's settings that affect durability and speed, as read back on the writing connection.
+    /// Returns SQLite's settings that affect durability and speed, as read back on the writing connection.
     #[must_use]
     pub fn pragmas(&self) -> &[(String, String)] {
         &self.0.pragmas

@@ -20,13 +20,13 @@ pub enum OpenError {
         /// The cause.
         source: io::Error,
     },
-    /// The file holds something else.
+    /// The file holds other data.
     #[error("{} is not a job file: it holds something else; name another file, or move this one away", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// A newer version made the file.
+    /// A newer version created the file.
     #[error(
         "{} was made by a newer version of Lamplighter (layout {found}, known here: {known}); update, or name another file",
         path.display()
@@ -105,7 +105,7 @@ impl From<&FileLost> for StoreError {
     }
 }
 
-/// SQLite's message, with what to do about it.
+/// Returns SQLite's message, with what to do about it.
 pub(crate) fn explain(error: &rusqlite::Error) -> (StoreErrorKind, String) {
     use StoreErrorKind::{Denied, Invalid, Unavailable};
     let code = error.sqlite_error_code();
@@ -129,7 +129,7 @@ pub(crate) fn explain(error: &rusqlite::Error) -> (StoreErrorKind, String) {
     (kind, format!("{advice} (SQLite: {error})"))
 }
 
-/// Whether the error comes from the file or its disk rather than from the request: any other request fails too.
+/// Returns whether the error comes from the file or its disk rather than from the request: any other request fails too.
 pub(crate) fn is_of_the_file(error: &rusqlite::Error) -> bool {
     use ErrorCode::{
         CannotOpen, DatabaseBusy, DatabaseCorrupt, DatabaseLocked, DiskFull, NotADatabase, PermissionDenied, ReadOnly,
@@ -151,7 +151,7 @@ pub(crate) fn is_of_the_file(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// The error for callers of the ports.
+/// Returns the error for callers of the ports.
 pub(crate) fn store_error(location: &str, error: &rusqlite::Error) -> StoreError {
     let (kind, reason) = explain(error);
     StoreError::new(kind, format_args!("{location}: {reason}"))

@@ -1,8 +1,8 @@
 //! Settlements that could not be written when their attempts ended.
 //!
 //! Their handlers have run. As long as the process lives, it keeps the results, and writes them when the file can be
-//! written again: that is better than running the jobs twice. Each write is fenced as usual, so it overwrites nothing
-//! that happened meanwhile, and a settlement that was written after all changes nothing.
+//! written again: that is better than running the jobs twice. Each write is fenced as usual, so it overwrites no later
+//! change, and repeating a settlement that was written after all changes nothing.
 
 use std::{
     collections::HashMap,

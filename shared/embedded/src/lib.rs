@@ -1,5 +1,5 @@
-//! The embedded backend: one SQLite file behind the ports of `lamplighter`, and an engine that does the work of queues,
-//! event source mappings and the scheduler on one machine.
+//! The embedded backend: one SQLite file that implements the ports of `lamplighter`, and an engine that does the work
+//! of queues, event source mappings and the scheduler on one machine.
 //!
 //! ```
 //! # use lamplighter::{Function, Job, JobError, JobState, Queue, env::Env};
@@ -31,14 +31,14 @@
 //!
 //! - When `enqueue` returns, the job survives the death of the process; see [`Durability`] for a loss of power.
 //! - Several processes may have a file open and enqueue. One of them runs an [`Engine`]; a second engine is refused,
-//!   whatever path it opens the file by.
+//!   by any path to the file.
 //! - Every call ends: while another process holds the file, or the disk does not answer, it fails with `Unavailable`
 //!   within ten seconds. Dropping a future withdraws its request: unless the commit has begun, nothing is written.
 //! - While the file cannot be written, the engine retries, and continues within seconds once it can. When the file is
 //!   removed or replaced, the engine ends and reports it: [`Running::failed`].
-//! - Only its owner can read the file, whatever the umask: see [`SqliteBackend::open`].
-//! - An engine that dies leaves nothing behind but leases. The next engine ends them when it starts: attempts that were
-//!   running count as lost, and their jobs run again immediately.
+//! - Only its owner can read the file, regardless of the umask: see [`SqliteBackend::open`].
+//! - An engine that dies leaves only leases. The next engine ends them when it starts: attempts that were running count
+//!   as lost, and their jobs run again immediately.
 //! - A message without a consumer stays in its queue. Enqueueing to an undeclared queue creates it, so a producer may
 //!   start before its consumer.
 //!

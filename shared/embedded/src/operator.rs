@@ -1,4 +1,4 @@
-//! Operating the file's queues: the core's port.
+//! Operates the file's queues: the core's port.
 
 use std::time::Duration;
 
@@ -27,13 +27,13 @@ use crate::{
 /// Operates the queues of a file.
 pub(crate) struct SqliteOperator(pub(crate) SqliteBackend);
 
-/// Dead letters that are moved in one transaction.
+/// Dead letters per transaction.
 const REDRIVE_STEP: u64 = 500;
-/// Steps a second, where a rate is to be kept.
+/// Steps per second with a rate limit.
 const STEPS_A_SECOND: u32 = 10;
 
 impl SqliteOperator {
-    /// Reads about one queue, by its number.
+    /// Reads data of one queue, by its number.
     async fn read<T: Send + 'static>(
         &self,
         queue: &str,
@@ -66,7 +66,7 @@ impl Operator for SqliteOperator {
         self.0.declare(&[queue]).await
     }
 
-    /// Walks over an entry of an index for each message.
+    /// Reads one index entry per message.
     async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError> {
         let now = time::nearest(self.0.env().now());
         self.0.0.readers.read(move |connection| pause::all(connection, now)).await
@@ -77,7 +77,7 @@ impl Operator for SqliteOperator {
         Ok(consumer(paused))
     }
 
-    /// The pause is kept in the file, for engines to come too.
+    /// The pause is stored in the file, also for later engines.
     async fn pause(&self, queue: &str) -> Result<(), StoreError> {
         self.set_paused(queue, true).await
     }
@@ -119,7 +119,7 @@ impl Operator for SqliteOperator {
         let Redrive { filter, limit, per_second, .. } = redrive;
         let (limit, counted) = (limit.unwrap_or(u64::MAX), filter.clone());
         let begin = move |connection: &Connection, id| {
-            // In this order: what comes in between is neither counted nor moved.
+            // In this order: dead letters that arrive in between are neither counted nor moved.
             Ok((id, redrive::end(connection)?, redrive::counts(connection, id, &counted)?.total()))
         };
         let (id, end, total) = self.read(queue, begin).await?;
@@ -166,13 +166,13 @@ impl Operator for SqliteOperator {
     }
 }
 
-/// An engine as a consumer.
+/// Returns an engine as a consumer.
 pub(crate) const fn consumer(paused: bool) -> Consumer {
     let state = if paused { ConsumerState::Paused } else { ConsumerState::Active };
     Consumer { kind: ConsumerKind::Engine, state }
 }
 
-/// There is no such queue.
+/// Returns the error for an unknown queue.
 fn unknown(queue: &str) -> StoreError {
     let text = format!(
         "there is no queue {queue:?} here; a queue is known from its first job on, or from the start of an engine on"

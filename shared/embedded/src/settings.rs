@@ -8,7 +8,7 @@ use lamplighter::env::Env;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Durability {
     /// The death of the process, `kill -9` included. After a loss of power, the last moments before it may be missing;
-    /// the file stays whole. SQLite's `synchronous=NORMAL`.
+    /// the file stays consistent. SQLite's `synchronous=NORMAL`.
     #[default]
     Normal,
     /// A loss of power too: each commit waits for the disk. SQLite's `synchronous=FULL`.

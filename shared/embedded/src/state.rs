@@ -41,7 +41,7 @@ pub(crate) const fn of(code: i64) -> Option<JobState> {
     }
 }
 
-/// Whether the number is a final state.
+/// Returns whether the number is a final state.
 pub(crate) const fn is_final(code: i64) -> bool {
     code == SUCCEEDED || code >= FAILED
 }

@@ -124,7 +124,7 @@ impl Store for SqliteStore {
 
     async fn settle(&self, requests: Vec<Completion>, _by: Instant) -> Vec<Result<CompletionResult, StoreError>> {
         let (count, requests) = (requests.len(), Arc::new(requests));
-        // Keeps the settlements on an error, and also when the caller has gone: the handlers have run.
+        // Keeps the settlements on an error, and also when the caller has dropped the future: the handlers have run.
         let mut guard = self.late.guard(requests.clone());
         let answer = self.writer.run(count, move |tx| settle(tx, &requests)).await;
         guard.is_answered(&answer);

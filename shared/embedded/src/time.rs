@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// The visibility of a message that waits behind another of its FIFO group: it never comes.
+/// The visibility of a message that waits behind another of its FIFO group: never.
 pub(crate) const HELD: i64 = i64::MAX;
 
 /// The last moment that the file can store.

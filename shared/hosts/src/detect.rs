@@ -1,4 +1,4 @@
-//! The lifecycles that fit the environment.
+//! Selects the lifecycles for the environment.
 
 use std::{io, net::SocketAddr, time::Duration};
 
@@ -6,13 +6,13 @@ use lamplighter::host::Lifecycle;
 
 use crate::{EcsProtection, HealthServer, IdleEnd, Signals, WebJob};
 
-/// What [`detect`] cannot find out by itself.
+/// The settings that [`detect`] cannot find by itself.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Detect {
-    /// Where health checks are answered.
+    /// The address on which health checks are answered.
     pub health: Option<SocketAddr>,
-    /// End when no job has run for this long.
+    /// Ends the host when no job has run for this long.
     pub idle_end: Option<Duration>,
     /// A WebJob's `stopping_wait_time`.
     pub webjob_killed_after: Option<Duration>,
@@ -22,7 +22,7 @@ pub struct Detect {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DetectError {
-    /// The system does not let it listen for signals.
+    /// The system does not allow listening for signals.
     #[error("cannot listen for signals: {0}; run it where that is allowed")]
     Signals(io::Error),
     /// The address of health checks cannot be listened on.
@@ -35,8 +35,8 @@ pub enum DetectError {
     },
 }
 
-/// The lifecycles that fit the environment: signals always; systemd, ECS and WebJobs where the process was started by
-/// them; the others as asked for.
+/// Returns the lifecycles for the environment: signals always; systemd, ECS and WebJobs if they started the process;
+/// the others if requested.
 ///
 /// # Errors
 /// When signals or health checks cannot be listened for.

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::{task::JoinHandle, time::timeout};
 
 /// Protects the ECS task from scale-in and deployments while jobs run (Amazon ECS Developer Guide, "Amazon ECS task
-/// scale-in protection endpoint"). It only helps: a task can be stopped in spite of it, and SIGTERM drains it then.
+/// scale-in protection endpoint"). It is best effort: a task can be stopped in spite of it, and SIGTERM drains it then.
 #[derive(Debug)]
 pub struct EcsProtection {
     url: String,
@@ -33,14 +33,14 @@ const RENEW: Duration = Duration::from_secs(5 * 60);
 const LIMIT: Duration = Duration::from_secs(5);
 
 impl EcsProtection {
-    /// For a task of Amazon ECS.
+    /// Creates it for a task of Amazon ECS; `None` elsewhere.
     #[must_use]
     pub fn from_env() -> Option<Self> {
         let agent = std::env::var("ECS_AGENT_URI").ok().filter(|uri| uri.starts_with("http://"))?;
         Some(Self::at(&agent))
     }
 
-    /// With the container agent at that address.
+    /// Creates it with the container agent at that address.
     #[must_use]
     pub fn at(agent: &str) -> Self {
         let url = format!("{}/task-protection/v1/state", agent.trim_end_matches('/'));
@@ -81,7 +81,7 @@ impl Lifecycle for EcsProtection {
         if let Some(call) = self.call.take_if(|call| call.is_finished())
             && !call.await.unwrap_or(false)
         {
-            // Tried again after the pause, whatever was wanted.
+            // Tried again after the pause, for either value.
             self.protected = self.protected.map(|(_, at)| (false, at));
         }
         if self.call.is_some() {

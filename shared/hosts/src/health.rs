@@ -13,13 +13,13 @@ use lamplighter::host::{Lifecycle, Phase, Status, StopRequest};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-/// Answers health checks over HTTP, from when it is made until the process ends.
+/// Answers health checks over HTTP, from its creation until the process ends.
 ///
 /// - `GET /live`: 200 while the loops of all sources turn, a drain included; 503 means that only a restart helps.
-/// - `GET /ready`: 200 while it takes messages; 503 before the first receive, while a queue cannot be reached, and while it
-///   drains.
+/// - `GET /ready`: 200 while it takes messages; 503 before the first receive, while a queue cannot be reached, and
+///   while it drains.
 ///
-/// Both answer with the status as JSON. A job's arguments, ids and errors are not in it.
+/// Both answer with the status as JSON, without jobs' arguments, ids and errors.
 #[derive(Debug)]
 pub struct HealthServer {
     address: SocketAddr,
@@ -32,8 +32,8 @@ type Latest = Arc<Mutex<Option<(Status, Instant)>>>;
 const FRESH: Duration = Duration::from_secs(15);
 
 impl HealthServer {
-    /// Listens there: on all interfaces of a container, `0.0.0.0:8080`. It serves from a thread of its own, which nothing
-    /// that a handler does can block.
+    /// Listens on this address: on all interfaces of a container, `0.0.0.0:8080`. It serves from a thread of its own,
+    /// which no handler can block.
     ///
     /// # Errors
     /// When the address cannot be listened on.
@@ -56,7 +56,7 @@ impl HealthServer {
         Ok(Self { address, latest })
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address

@@ -1,4 +1,4 @@
-//! Ends a host that has nothing to do.
+//! Ends an idle host.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ pub struct IdleEnd {
 }
 
 impl IdleEnd {
-    /// Ends it when all sources have been reached and no job has run for this long.
+    /// Ends the host when all sources have been reached and no job has run for this long.
     #[must_use]
     pub fn after(after: Duration) -> Self {
         Self { after, idle_since: None, end: Notify::new() }
@@ -36,7 +36,7 @@ impl Lifecycle for IdleEnd {
         }
         let since = *self.idle_since.get_or_insert_with(Instant::now);
         if since.elapsed() >= self.after {
-            // Kept until it is asked for.
+            // Stored until it is awaited.
             self.end.notify_one();
             self.idle_since = None;
         }

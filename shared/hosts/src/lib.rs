@@ -1,15 +1,15 @@
-//! Lifecycles for hosts that run for long: who ends the process, how it is announced, and what is reported.
+//! Lifecycles for long-running hosts: what ends the process, how that is announced, and what is reported.
 //!
-//! | lifecycle | ended by | is told |
+//! | lifecycle | ends on | reports |
 //! | --- | --- | --- |
 //! | [`Signals`] | Ctrl-C, SIGTERM, SIGHUP; a second one ends at once | – |
 //! | [`Systemd`] | SIGTERM, by [`Signals`] | ready, stopping, more time while draining, watchdog |
 //! | [`HealthServer`] | – | `/live` and `/ready`, for a container platform |
 //! | [`EcsProtection`] | SIGTERM, by [`Signals`] | the task is protected from scale-in while jobs run |
 //! | [`WebJob`] | the shutdown file of Azure's WebJobs | a line every minute |
-//! | [`IdleEnd`] | itself, when there is nothing to do | – |
+//! | [`IdleEnd`] | no job for a while | – |
 //!
-//! [`detect`] puts together those that fit the environment:
+//! [`detect`] combines those for the environment:
 //!
 //! ```no_run
 //! # use std::time::Duration;

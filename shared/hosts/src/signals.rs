@@ -1,4 +1,4 @@
-//! The ways in which a process is asked to end.
+//! The signals that ask a process to end.
 
 use std::{io, process, sync::mpsc, thread};
 
@@ -6,19 +6,19 @@ use async_trait::async_trait;
 use lamplighter::host::{Lifecycle, StopRequest};
 use tokio::sync::oneshot;
 
-/// Listens for requests to end the process, from when it is made: Ctrl-C everywhere; on Unix SIGTERM, and SIGHUP, which
-/// comes when the terminal is closed; on Windows Ctrl-Break and the closing of the console.
+/// Listens for requests to end the process, from its creation: Ctrl-C everywhere; on Unix SIGTERM, and SIGHUP, which is
+/// sent when the terminal is closed; on Windows Ctrl-Break and the closing of the console.
 ///
-/// It listens on a thread of its own, so that nothing that blocks the program keeps a signal from being heard. A second
-/// signal ends the process at once, with the exit code that shells give to a process which a signal has ended.
+/// It listens on a thread of its own, so that a blocked program still receives signals. A second signal ends the
+/// process at once, with the exit code that shells use for a process ended by a signal.
 #[derive(Debug)]
 pub struct Signals(Option<oneshot::Receiver<&'static str>>);
 
 impl Signals {
-    /// Begins to listen. `at_once` is called before a second signal ends the process.
+    /// Starts listening. `at_once` is called before a second signal ends the process.
     ///
     /// # Errors
-    /// When the system does not let it listen.
+    /// When the system does not allow it.
     pub fn listen(at_once: impl FnOnce() + Send + 'static) -> io::Result<Self> {
         let (ready, registered) = mpsc::channel();
         let (tell, asked) = oneshot::channel();
@@ -36,7 +36,7 @@ impl Signals {
                     let _ = ready.send(Ok(()));
                     runtime.block_on(async {
                         let (name, _) = listeners.next().await;
-                        // Nobody need be waiting for it any more.
+                        // The receiver may have been dropped.
                         let _ = tell.send(name);
                         let (_, code) = listeners.next().await;
                         at_once();
@@ -53,14 +53,14 @@ impl Signals {
         Ok(Self(Some(asked)))
     }
 
-    /// Signals of a test's own.
+    /// Creates signals for a test.
     #[doc(hidden)]
     #[must_use]
     pub fn of(asked: oneshot::Receiver<&'static str>) -> Self {
         Self(Some(asked))
     }
 
-    /// Resolves when the process is asked to end, with the name of the signal. Once only: the second signal ends the
+    /// Resolves when the process is asked to end, with the name of the signal. Only once: the second signal ends the
     /// process.
     pub async fn asked(&mut self) -> &'static str {
         if let Some(asked) = &mut self.0 {
@@ -103,7 +103,7 @@ impl Listeners {
         })
     }
 
-    /// The next signal, and the exit code that stands for it.
+    /// Returns the next signal, and its exit code.
     async fn next(&mut self) -> (&'static str, i32) {
         let Self { interrupt, terminate, hangup } = self;
         let hung_up = async {
@@ -121,7 +121,7 @@ impl Listeners {
     }
 }
 
-/// Whether it was started to outlive its terminal, by `nohup`. Only Linux tells.
+/// Returns whether it was started to outlive its terminal, by `nohup`. Only Linux reports that.
 #[cfg(unix)]
 fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -139,7 +139,7 @@ impl Listeners {
         Ok(Self(ctrl_c()?, ctrl_break()?, ctrl_close()?))
     }
 
-    /// The next signal, and the exit code of a process that was interrupted.
+    /// Returns the next signal, and the exit code of an interrupted process.
     async fn next(&mut self) -> (&'static str, i32) {
         let name = tokio::select! {
             _ = self.0.recv() => "Ctrl-C",

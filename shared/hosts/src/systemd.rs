@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use lamplighter::host::{Lifecycle, Phase, Status, StopRequest};
 use sd_notify::NotifyState;
 
-/// Tells systemd how the service is. The stop itself comes as SIGTERM: [`Signals`](crate::Signals).
+/// Reports the service's state to systemd. The stop itself arrives as SIGTERM: [`Signals`](crate::Signals).
 ///
 /// - `READY=1` when all sources reach their queues for the first time.
 /// - `WATCHDOG=1` while all of their loops turn, at half of `WatchdogSec`.
-/// - `STOPPING=1` when it drains, and `EXTEND_TIMEOUT_USEC` as long as jobs run, so that the drain's budget holds even where
-///   `TimeoutStopSec` is shorter.
+/// - `STOPPING=1` when it drains, and `EXTEND_TIMEOUT_USEC` as long as jobs run, so that the drain's budget holds even
+///   where `TimeoutStopSec` is shorter.
 #[derive(Debug)]
 pub struct Systemd {
     watchdog: Option<Duration>,
@@ -21,11 +21,11 @@ pub struct Systemd {
     told: String,
 }
 
-/// How much more time a report asks for while the service drains: a few reports may be late.
+/// The additional time that a report requests while the service drains: a few reports may be late.
 const EXTENSION: Duration = Duration::from_secs(10);
 
 impl Systemd {
-    /// For a process that systemd has started as a service of type `notify`.
+    /// Creates it for a process that systemd has started as a service of type `notify`; `None` elsewhere.
     #[must_use]
     pub fn from_env() -> Option<Self> {
         std::env::var_os("NOTIFY_SOCKET").filter(|socket| !socket.is_empty())?;

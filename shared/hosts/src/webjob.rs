@@ -10,25 +10,26 @@ use lamplighter::host::{Lifecycle, Status, StopRequest};
 
 /// A WebJob of Azure App Service.
 ///
-/// A continuous one is announced its end by a file, and killed `stopping_wait_time` later. A triggered one is not; it is
-/// aborted when it neither writes anything nor uses the processor for two minutes, so it writes a line every minute.
+/// The end of a continuous job is announced by a file, and it is killed `stopping_wait_time` later. A triggered one
+/// gets no notice; it is aborted when it neither writes anything nor uses the processor for two minutes, so it writes a
+/// line every minute.
 #[derive(Debug)]
 pub struct WebJob {
     shutdown: Option<PathBuf>,
     killed_after: Duration,
-    /// When the last sign of life was given, for a triggered job.
+    /// The time of the last sign of life, for a triggered job.
     spoke: Option<Instant>,
 }
 
-/// Kudu's `stopping_wait_time` of a continuous job, where `settings.job` says nothing.
+/// The default of Kudu's `stopping_wait_time` for a continuous job.
 const STOPPING_WAIT: Duration = Duration::from_secs(5);
-/// How often the file is looked for. Kudu makes it once, and nothing announces it.
+/// The interval of checks for the file. Kudu creates it once, without a notification.
 const LOOK: Duration = Duration::from_millis(200);
-/// How often a sign of life is given.
+/// The interval between two signs of life.
 const SPEAK: Duration = Duration::from_secs(60);
 
 impl WebJob {
-    /// For a process that Kudu has started.
+    /// Creates it for a process that Kudu has started; `None` elsewhere.
     #[must_use]
     pub fn from_env() -> Option<Self> {
         std::env::var_os("WEBJOBS_NAME")?;
@@ -36,13 +37,13 @@ impl WebJob {
         Some(Self::new(shutdown.map(PathBuf::from)))
     }
 
-    /// A continuous job with that shutdown file, or a triggered one.
+    /// Creates it for a continuous job with that shutdown file, or for a triggered one.
     #[must_use]
     pub fn new(shutdown: Option<PathBuf>) -> Self {
         Self { shutdown, killed_after: STOPPING_WAIT, spoke: None }
     }
 
-    /// The job's `stopping_wait_time`. Default 5 seconds.
+    /// Sets the job's `stopping_wait_time`. Default 5 seconds.
     #[must_use]
     pub fn killed_after(mut self, limit: Duration) -> Self {
         self.killed_after = limit;
@@ -54,11 +55,11 @@ impl WebJob {
 impl Lifecycle for WebJob {
     async fn stop_requested(&mut self) -> StopRequest {
         let Some(path) = self.shutdown.clone() else { return std::future::pending().await };
-        // A few times a second it costs nothing to ask the system in place.
+        // A few synchronous calls per second cost nothing.
         while !path.exists() {
             tokio::time::sleep(LOOK).await;
         }
-        // Asked for once: the file stays.
+        // Only once: the file stays.
         self.shutdown = None;
         StopRequest::new("the WebJob's shutdown file").killed_after(self.killed_after.saturating_sub(LOOK))
     }

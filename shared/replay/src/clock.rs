@@ -10,7 +10,7 @@ pub(crate) const HOUR: u64 = 60 * MINUTE;
 pub(crate) const DAY: u64 = 24 * HOUR;
 pub(crate) const WEEK: u64 = 7 * DAY;
 
-/// A number of the model as virtual time.
+/// Converts a duration of the model to virtual time.
 pub(crate) const fn ms(duration: Duration) -> u64 {
     duration.as_millis() as u64
 }
@@ -19,7 +19,7 @@ pub(crate) const fn range((from, to): (Duration, Duration)) -> (u64, u64) {
     (ms(from), ms(to))
 }
 
-/// 0 is Monday.
+/// Returns the day of the week; 0 is Monday.
 pub(crate) const fn weekday(moment: Moment) -> u64 {
     moment / DAY % 7
 }
@@ -28,18 +28,18 @@ pub(crate) const fn is_weekend(moment: Moment) -> bool {
     weekday(moment) >= 5
 }
 
-/// The first moment at or after `moment` that is a multiple of `step` after `from`.
+/// Returns the first moment at or after `moment` that is a multiple of `step` after `from`.
 pub(crate) const fn next_step(from: Moment, step: u64, moment: Moment) -> Moment {
     if moment <= from { from } else { from + (moment - from).div_ceil(step) * step }
 }
 
-/// `Sat 02:00`.
+/// Formats a moment: `Sat 02:00`.
 pub(crate) fn label(moment: Moment) -> String {
     const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
     format!("{} {:02}:{:02}", DAYS[weekday(moment) as usize], moment % DAY / HOUR, moment % HOUR / MINUTE)
 }
 
-/// A length of time in the unit that suits it: `20 s`, `4.5 min`, `3.2 h`, `2.6 d`.
+/// Formats a length of time in a suitable unit: `20 s`, `4.5 min`, `3.2 h`, `2.6 d`.
 #[must_use]
 pub fn span(length: u64) -> String {
     let (unit, name) = match length {

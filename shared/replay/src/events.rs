@@ -1,17 +1,17 @@
-//! The queue of what will happen.
+//! The queue of future events.
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use crate::clock::Moment;
 
-/// Events in the order of their moments, and of their announcement at the same moment.
+/// Events in the order of their moments, and of their insertion at the same moment.
 #[derive(Debug)]
 pub(crate) struct Events<E> {
     heap: BinaryHeap<Reverse<(Moment, u64, Ordered<E>)>>,
     announced: u64,
 }
 
-/// The number before it decides: no two are the same.
+/// The number before it decides the order: no two are the same.
 #[derive(Debug, Clone, Copy)]
 struct Ordered<E>(E);
 
@@ -45,7 +45,7 @@ impl<E> Events<E> {
         self.announced += 1;
     }
 
-    /// The next event, if it is not after this moment.
+    /// Returns the next event, if it is not after this moment.
     pub(crate) fn next_until(&mut self, moment: Moment) -> Option<(Moment, E)> {
         let Reverse((at, ..)) = self.heap.peek()?;
         if *at > moment {
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_come_by_time_and_then_by_announcement() {
+    fn events_are_ordered_by_time_and_then_by_insertion() {
         let mut events = Events::new();
         for (moment, event) in [(20, 'c'), (10, 'a'), (20, 'd'), (10, 'b')] {
             events.at(moment, event);

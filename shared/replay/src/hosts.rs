@@ -20,12 +20,12 @@ pub struct Host {
     pub name: &'static str,
     /// Whether it is one of Lamplighter's.
     pub ours: bool,
-    /// What decides over the jobs there, in a line.
+    /// A remark in one line: what controls the jobs there.
     pub remark: &'static str,
     parts: &'static [Part],
 }
 
-/// A library in processes of some kind, and the jobs that it is given.
+/// A library in processes of some kind, and its jobs.
 #[derive(Debug)]
 struct Part {
     library: fn() -> Library,
@@ -39,12 +39,12 @@ enum Processes {
     Own(Process),
 }
 
-/// What one host did.
+/// The results of one host.
 pub(crate) struct Played {
     pub(crate) outcome: Outcome,
     /// The runs that began in the window.
     pub(crate) runs: Vec<Run>,
-    /// When a process was alive to run jobs. Empty where a platform runs what there is to run.
+    /// The times when a process was alive to run jobs. Empty if a platform runs them.
     pub(crate) lifetimes: Vec<Lifetime>,
 }
 
@@ -118,7 +118,7 @@ macro_rules! host {
     };
 }
 
-/// All of them. The first is the one that the others are compared with.
+/// All hosts. The others are compared with the first one.
 pub const ALL: [Host; 11] = [
     host!(
         "Hangfire model: IIS, defaults",

@@ -1,22 +1,23 @@
 //! A year of background jobs, replayed on several hosts.
 //!
-//! The question is an old one: what happens to the jobs of a library that runs inside of a web process? This crate answers it
-//! for a site whose year it makes up from a seed: requests by day and hardly any by night, deployments, crashes, and jobs of
-//! all lengths, some from schedules. The same year is played on every host of [`hosts::ALL`], in virtual time:
+//! The question is an old one: what happens to the jobs of a library that runs inside of a web process? This crate
+//! answers it for a site whose year is generated from a seed: requests by day and hardly any by night, deployments,
+//! crashes, and jobs of all lengths, some from schedules. The same year is played on every host of [`hosts::ALL`], in
+//! virtual time:
 //!
 //! - a model of an in-process library in the style of Hangfire's defaults, in IIS and in processes of its own;
 //! - Lamplighter's hosts: the embedded engine, the worker, Azure Functions, Lambda.
 //!
-//! Two things are kept apart, and meet in a simulation of single jobs. A *lifecycle* says when there is a process; jobs have no
-//! say in it. A *library* says who notices that something is due, how it stops, and when it finds again what a dead process has
-//! left. Each number is in [`numbers`], with its source.
+//! Two models are separate, and meet in a simulation of single jobs. A *lifecycle* determines when a process is alive,
+//! independent of jobs. A *library* determines who notices that a job is due, how it stops, and when it finds the jobs
+//! of a dead process again. Each number is in [`numbers`], with its source.
 //!
-//! # What it leaves out
+//! # Limits of the model
 //!
-//! Databases and queues are always there. Disks survive. There is one machine, or one task, or one app at a time. Jobs wait for
-//! nobody but a worker. Hangfire is the free version with SQL Server, its defaults unchanged; code inside jobs is as idempotent
-//! on one host as on another. On .NET Framework an aborted thread may put its job back at once, where the model waits until it
-//! is found again.
+//! Databases and queues are always available. Disks survive. There is one machine, or one task, or one app at a time.
+//! Jobs wait only for a worker. Hangfire is the free version with SQL Server, its defaults unchanged; code inside jobs
+//! is as idempotent on one host as on another. On .NET Framework an aborted thread may release its job at once, where
+//! the model waits until it is found again.
 
 mod clock;
 mod events;
@@ -40,7 +41,7 @@ pub use self::{
 
 use crate::{night::Night, year::Year};
 
-/// The days of a replay where nobody says: a year of whole weeks.
+/// The default number of days of a replay: a year of whole weeks.
 pub const DAYS: u64 = 364;
 
 /// One year on all hosts.
@@ -49,9 +50,9 @@ pub const DAYS: u64 = 364;
 pub struct Replay {
     /// The seed of its year.
     pub seed: u64,
-    /// Its days.
+    /// Its number of days.
     pub days: u64,
-    /// How it went, in the order of [`hosts::ALL`].
+    /// The results, in the order of [`hosts::ALL`].
     pub outcomes: Vec<Outcome>,
     year: Year,
 }
@@ -65,7 +66,7 @@ impl Replay {
         Self { seed, days: days.max(1), outcomes, year }
     }
 
-    /// A picture of it, as SVG: one night, and the year's figures. `None` if its days have no night in them.
+    /// Returns a picture of it, as SVG: one night, and the year's figures. `None` if its days contain no night.
     #[must_use]
     pub fn picture(&self) -> Option<String> {
         let night = Night::telling(&self.year)?;
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_gives_the_same_figures() {
+    fn a_seed_determines_the_figures() {
         assert_eq!(Replay::run(5, 14).outcomes, Replay::run(5, 14).outcomes);
         assert_ne!(Replay::run(5, 14).outcomes, Replay::run(6, 14).outcomes);
     }

@@ -1,4 +1,4 @@
-//! One night, to look at.
+//! One night, for the picture.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -10,10 +10,10 @@ use crate::{
     year::{Origin, SCHEDULES, Year},
 };
 
-/// A night begins here, and ends in the morning.
+/// The start of a night, which ends in the morning.
 const EVENING: u64 = 18 * HOUR;
 const LENGTH: u64 = 15 * HOUR;
-/// A job shorter than this is too small to be seen.
+/// A shorter job is too small for the picture.
 const VISIBLE: u64 = 3 * MINUTE;
 
 /// A night on all hosts.
@@ -24,7 +24,7 @@ pub(crate) struct Night {
     pub(crate) lanes: Vec<Lane>,
 }
 
-/// What one host did in it.
+/// The results of one host in it.
 pub(crate) struct Lane {
     pub(crate) lifetimes: Vec<Lifetime>,
     pub(crate) jobs: Vec<Shown>,
@@ -35,13 +35,14 @@ pub(crate) struct Lane {
 pub(crate) struct Shown {
     pub(crate) due: Moment,
     pub(crate) origin: Origin,
-    /// In order. None, if it did not begin in the night.
+    /// In order. Empty if it did not begin in the night.
     pub(crate) runs: Vec<Run>,
 }
 
 impl Night {
-    /// The first night of the year in which a worker process of IIS's defaults cut off a job in the evening and was not there
-    /// when the nightly report was due, while nothing went wrong; else the one in which that waited longest.
+    /// Returns the first night of the year in which a worker process of IIS's defaults interrupted a job in the evening
+    /// and was not running when the nightly report was due, without any failure; otherwise the one in which the report
+    /// waited longest.
     pub(crate) fn telling(year: &Year) -> Option<Self> {
         let [first, ..] = &hosts::ALL;
         let runs = first.play(year, &(0..year.end)).runs;
@@ -79,7 +80,7 @@ fn is_report(origin: Origin) -> bool {
     matches!(origin, Origin::Tick(schedule) if SCHEDULES[schedule].name.starts_with("report"))
 }
 
-/// The jobs that are due in the window and long enough to be seen, with their runs.
+/// Returns the jobs that are due in the window and long enough for the picture, with their runs.
 fn shown(year: &Year, window: &Range<Moment>, runs: Vec<Run>) -> Vec<Shown> {
     let due = year.jobs.iter().filter(|job| window.contains(&job.due) && job.work >= VISIBLE);
     let mut jobs: BTreeMap<_, _> =
@@ -97,14 +98,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_telling_night_shows_a_job_cut_off_and_a_report_that_waits() {
+    fn the_chosen_night_shows_an_interrupted_job_and_a_report_that_waits() {
         let year = Year::new(1, 364);
         let night = Night::telling(&year).unwrap();
         let in_iis = &night.lanes[0];
         assert!(in_iis.jobs.iter().any(|job| job.runs.iter().any(|run| run.end == RunEnd::CutOff)));
         let report = in_iis.jobs.iter().find(|job| is_report(job.origin)).unwrap();
         assert!(report.runs.last().unwrap().to > report.due + HOUR);
-        // The others were awake.
+        // On the other hosts a process was alive.
         let last = night.lanes.last().unwrap();
         let report = last.jobs.iter().find(|job| is_report(job.origin)).unwrap();
         assert!(report.runs[0].from <= report.due + MINUTE && report.runs[0].end == RunEnd::Done);

@@ -1,10 +1,10 @@
-//! What is counted.
+//! The figures that are counted.
 
 use serde::Serialize;
 
 use crate::{clock::ms, numbers::LATE, year::Job};
 
-/// How a year went on one host. Times are in milliseconds.
+/// The results of a year on one host. Times are in milliseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Outcome {
@@ -14,7 +14,7 @@ pub struct Outcome {
     pub ours: bool,
     /// Jobs and ticks of the year.
     pub jobs: u64,
-    /// Those that succeeded. What is neither done, missed nor lost, there is not.
+    /// Those that succeeded. Every job is done, missed or lost.
     pub done: u64,
     /// Those that began more than five minutes after they were due.
     pub late: u64,
@@ -22,20 +22,20 @@ pub struct Outcome {
     pub late_nightly: u64,
     /// Ticks without a run of their own, since one run made up for several.
     pub missed: u64,
-    /// Jobs that never succeeded, though everything had been well for a week.
+    /// Jobs that never succeeded, though there were no faults for a week.
     pub lost: u64,
-    /// Attempts that were cut off by the host, and began again from the start: what they had done by then is done again.
+    /// Attempts that the host interrupted, and that began again from the start: their work is repeated.
     pub begun_again: u64,
-    /// Jobs that ran to their end twice: the process was gone before the first end was written down.
+    /// Jobs that ran to their end twice: the process died before the first end was stored.
     pub ran_twice: u64,
-    /// The sum of the time that jobs were due and could not begin, since nothing was alive to run them, or something that was
-    /// dead still held them.
+    /// The total time for which jobs were due and could not begin, because no process was alive to run them, or because
+    /// a dead one still held them.
     #[serde(rename = "stuck_ms")]
     pub stuck: u64,
     /// The longest such time of one job.
     #[serde(rename = "longest_stuck_ms")]
     pub longest_stuck: u64,
-    /// The longest time from a job's being due to its first beginning.
+    /// The longest time from a job's due time to its first beginning.
     #[serde(rename = "longest_delay_ms")]
     pub longest_delay: u64,
 }
@@ -54,7 +54,7 @@ impl Outcome {
         self.longest_stuck = self.longest_stuck.max(time);
     }
 
-    /// Of two parts of a host that share its jobs.
+    /// Combines the results of two parts of a host that share its jobs.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             host: self.host,
@@ -73,7 +73,7 @@ impl Outcome {
         }
     }
 
-    /// The worst of two years, figure by figure.
+    /// Returns the worst of two years, figure by figure.
     #[must_use]
     pub fn worst(self, other: Self) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Randomness that is the same on every machine and in every version: a year must not change under its seed.
+//! Random numbers that are the same on every machine and in every version: the year of a seed must not change.
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
 #[derive(Debug, Clone)]
@@ -9,7 +9,7 @@ impl Random {
         Self(seed)
     }
 
-    /// Another source, for another purpose.
+    /// Returns another source, for another purpose.
     pub(crate) fn split(&mut self) -> Self {
         Self(self.next())
     }
@@ -22,7 +22,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// In `0.0..1.0`.
+    /// Returns a number in `0.0..1.0`.
     pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
@@ -31,18 +31,18 @@ impl Random {
         self.unit() < part
     }
 
-    /// In `from..to`, evenly.
+    /// Returns a number in `from..to`, evenly distributed.
     pub(crate) fn between(&mut self, (from, to): (u64, u64)) -> u64 {
         from + (self.unit() * to.saturating_sub(from) as f64) as u64
     }
 
-    /// In `from..to`, evenly by order of magnitude: many short, few long.
+    /// Returns a number in `from..to`, evenly distributed by order of magnitude: many short, few long.
     pub(crate) fn spread(&mut self, (from, to): (u64, u64)) -> u64 {
         let (low, high) = ((from.max(1) as f64).ln(), (to.max(1) as f64).ln());
         (low + self.unit() * (high - low)).exp() as u64
     }
 
-    /// The time until the next of events that happen `rate` times in a unit of time.
+    /// Returns the time until the next of events that happen `rate` times in a unit of time.
     pub(crate) fn until_next(&mut self, rate: f64) -> f64 {
         -(1.0 - self.unit()).ln() / rate
     }

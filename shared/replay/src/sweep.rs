@@ -1,4 +1,4 @@
-//! Many years.
+//! Replays of many years.
 
 use std::{
     num::NonZero,
@@ -12,7 +12,7 @@ use crate::{Outcome, Replay};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sweep {
-    /// How many years.
+    /// The number of years.
     pub seeds: u64,
     /// The worst of each figure, in the order of [`hosts::ALL`](crate::hosts::ALL).
     pub worst: Vec<Outcome>,
@@ -21,7 +21,7 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// Plays the years of `seeds` seeds from `first` on, as many at a time as there are processors.
+    /// Plays the years of `seeds` seeds from `first` on, as many concurrently as there are processors.
     #[must_use]
     pub fn run(first: u64, seeds: u64, days: u64) -> Self {
         let next = AtomicU64::new(0);
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_worst_of_many_years_is_found_in_whatever_order_they_end() {
+    fn the_worst_of_many_years_does_not_depend_on_their_order() {
         let sweep = Sweep::run(3, 4, 7);
         let years: Vec<_> = (3..7).map(|seed| Replay::run(seed, 7).outcomes).collect();
         for (host, worst) in sweep.worst.iter().enumerate() {

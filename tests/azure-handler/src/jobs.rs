@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// The schedule that starts a [`Tick`] at each full hour.
 pub const TICK_SCHEDULE: &str = "hourly";
-/// How long a failed job waits.
+/// The delay before a failed job's next attempt.
 pub const RETRY_DELAY: Duration = secs(2);
 
 /// What a job does.
@@ -25,23 +25,23 @@ pub enum Behaviour {
         /// From 1.
         attempt: u32,
     },
-    /// It takes longer than its timeout.
+    /// It runs for longer than its timeout.
     Sleep,
-    /// It sleeps each time until this attempt, which succeeds.
+    /// It runs for longer than its timeout each time until this attempt, which succeeds.
     SleepUntil {
         /// From 1.
         attempt: u32,
     },
     /// It blocks its thread.
     Block,
-    /// It takes its process down.
+    /// It ends its process.
     EndTheProcess,
 }
 
-/// Does what it is told, within two seconds.
+/// Follows its arguments, with a timeout of two seconds.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Act {
-    /// Whose run is written down.
+    /// The label of its runs in the ledger.
     pub label: String,
     /// What it does.
     pub behaviour: Behaviour,
@@ -56,10 +56,10 @@ impl Job for Act {
     }
 }
 
-/// Does what it is told, and may take its time.
+/// Follows its arguments, with a long timeout.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Hold {
-    /// Whose run is written down.
+    /// The label of its runs in the ledger.
     pub label: String,
     /// What it does.
     pub behaviour: Behaviour,
@@ -74,7 +74,7 @@ impl Job for Hold {
     }
 }
 
-/// Runs by itself.
+/// Started by the schedule.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Tick {}
 

@@ -1,4 +1,4 @@
-//! An app for the tests of Azure Functions: its jobs do what their arguments say, and write down that they ran.
+//! An app for the tests of Azure Functions: its jobs follow their arguments, and record their runs.
 
 mod jobs;
 
@@ -12,13 +12,13 @@ use lamplighter::{
 
 pub use self::jobs::{Act, Behaviour, Hold, RETRY_DELAY, TICK_SCHEDULE, Tick};
 
-/// The environment variable that names a file of records; without it there are none.
+/// The environment variable with the path of the file of records; without it there are no records.
 pub const RECORDS: &str = "LAMPLIGHTER_E2E_RECORDS";
 
 /// The app.
 ///
 /// # Errors
-/// When its schedule is ill-formed.
+/// When its schedule is invalid.
 pub fn app() -> Result<App, ScheduleError> {
     let acts = || Function::new("acts").job(act).job(tick).with_state(());
     let holds = || Function::new("holds").job(hold).with_state(());

@@ -6,21 +6,21 @@ use lamplighter::{Job, Options, Queue, Retry, secs};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Jobs that do what they are told.
+/// Jobs that follow their arguments.
 pub const ACTS: Queue = Queue::standard("acts");
 /// The same, in order.
 const ORDERED: Queue = Queue::fifo("ordered");
-/// What the schedule starts.
+/// The jobs that the schedule starts.
 const TICKS: Queue = Queue::standard("ticks").batch_size(1);
 
 /// The `source` of events that start an [`Act`].
 pub const EVENT_SOURCE: &str = "lamplighter.e2e";
-/// The `source` of events of which single fields start an [`Act`].
+/// The `source` of events from which single fields start an [`Act`].
 pub const SHOP: &str = "lamplighter.e2e.shop";
 /// The schedule that starts a [`Tick`] every minute.
 pub const TICK_SCHEDULE: &str = "e2e-tick";
-/// How long a failed job waits. Long enough to be seen, and far below the queues' visibility timeout: who comes back
-/// after that time has been sent back on purpose.
+/// The delay before a failed job's next attempt. Long enough to be observed, and far below the queues' visibility
+/// timeout: a message that returns after this delay was released on purpose.
 pub const RETRY_DELAY: Duration = secs(2);
 
 /// Three attempts of two seconds each.
@@ -37,13 +37,13 @@ pub enum Behaviour {
     Succeed,
     /// It fails each time.
     Fail,
-    /// It fails each time until there is a file `repaired` beside the ledger.
+    /// It fails each time until the file `repaired` exists beside the ledger.
     FailUntilRepaired,
     /// It fails for good.
     GiveUp,
     /// It panics each time.
     Panic,
-    /// It takes longer than its timeout.
+    /// It runs for longer than its timeout.
     Sleep,
     /// It fails until this attempt, which succeeds.
     FailUntil {
@@ -57,7 +57,7 @@ macro_rules! told {
         $(#[$doc])*
         #[derive(Debug, Serialize, Deserialize, JsonSchema)]
         pub struct $type {
-            /// Whose run is written down.
+            /// The label of its runs in the ledger.
             pub label: String,
             /// What it does.
             #[serde(default)]
@@ -76,18 +76,18 @@ macro_rules! told {
 }
 
 told!(
-    /// Does what it is told.
+    /// Follows its arguments.
     Act, "e2e.act", ACTS
 );
 told!(
-    /// Does what it is told, in its group's order.
+    /// Follows its arguments, in its group's order.
     Ordered, "e2e.ordered", ORDERED
 );
 
-/// Runs by itself.
+/// Started by the schedule.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Tick {
-    /// Whose run is written down.
+    /// The label of its runs in the ledger.
     pub label: String,
 }
 

@@ -1,4 +1,4 @@
-//! What ran, how often and when: one line a run, in a file that all environments append to.
+//! The runs of all jobs: one line per run, in a file that all environments append to.
 
 use std::{fs, io::Write, path::Path};
 
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 /// The environment variable that names the file.
 pub const LEDGER: &str = "LAMPLIGHTER_E2E_LEDGER";
 
-/// The file beside the ledger that says that what was broken has been repaired.
+/// The name of a file beside the ledger: it says that the cause of the failures is repaired.
 pub const REPAIRED: &str = "repaired";
 
 /// One run of a handler.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// Whose.
+    /// The job's label.
     pub label: String,
     /// The job's id.
     pub id: String,
@@ -23,11 +23,11 @@ pub struct Run {
     pub attempt: u32,
     /// When it began.
     pub at: Timestamp,
-    /// The environment that ran it.
+    /// The process id of the environment that ran it.
     pub process: u32,
 }
 
-/// Writes down that a job runs.
+/// Records a run.
 ///
 /// # Errors
 /// When the file cannot be written.
@@ -42,7 +42,7 @@ pub fn write(label: &str, ctx: &Context) -> Result<(), JobError> {
     let mut line = serde_json::to_string(&run)?;
     line.push('\n');
     let path = std::env::var(LEDGER)?;
-    // One write of a short line: those of others come before or after, never between.
+    // One write of a short line is atomic: lines of other processes come before or after it.
     fs::File::options().create(true).append(true).open(path)?.write_all(line.as_bytes())?;
     Ok(())
 }
@@ -52,10 +52,10 @@ pub(crate) fn is_repaired() -> Result<bool, JobError> {
     Ok(Path::new(&ledger).with_file_name(REPAIRED).exists())
 }
 
-/// All runs, in the order in which they began; none while there is no file.
+/// Returns all runs, in the order in which they began; none while there is no file.
 ///
 /// # Errors
-/// When the file cannot be read, or holds something else.
+/// When the file cannot be read, or has other content.
 pub fn read(path: &Path) -> std::io::Result<Vec<Run>> {
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -1,4 +1,4 @@
-//! A function for the end-to-end tests: its jobs do what their arguments say, and write down that they ran.
+//! A function for the end-to-end tests: its jobs follow their arguments, and record their runs.
 
 mod jobs;
 mod ledger;
@@ -21,7 +21,7 @@ pub fn function() -> Function {
     Function::new("e2e")
         .description("Does what its jobs say")
         .setting(Setting::text(LEDGER, "The file that runs are written to"))
-        // No job of it does; what such a function may is shown by its role.
+        // None of its jobs does; this is declared to test the rights of its role.
         .schedules()
         .on_event(EventTrigger::new::<Act>().source(EVENT_SOURCE))
         .on_event(EventTrigger::new::<Act>().source(SHOP).arg("label", "$.detail.order.name"))
@@ -31,10 +31,10 @@ pub fn function() -> Function {
         .with_state(())
 }
 
-/// What runs by itself.
+/// Returns the schedules.
 ///
 /// # Errors
-/// When it is ill-formed.
+/// When one is invalid.
 pub fn schedules() -> Result<Vec<ScheduledJob>, ScheduleError> {
     Ok(vec![Schedule::rate(TICK_SCHEDULE, mins(1))?.starts(&Tick { label: "tick".into() })?])
 }

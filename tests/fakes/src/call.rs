@@ -1,4 +1,4 @@
-//! A call, read from a request in any of the protocols that AWS's services speak.
+//! A call, read from a request in any of AWS's protocols.
 
 use hyper::Method;
 use serde_json::Value;
@@ -11,32 +11,32 @@ use crate::{
 /// A call that a client made.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Call<M = ()> {
-    /// The service, as signatures name it: `dynamodb`, `events`, `scheduler`, `sqs`. Empty where nothing is signed.
+    /// The service, as signatures name it: `dynamodb`, `events`, `scheduler`, `sqs`. Empty for an unsigned request.
     pub service: String,
     /// The region that the call is signed for.
     pub region: String,
-    /// The action: `UpdateItem`, `SendMessageBatch`. The method (`POST`), where neither the request nor its address names
-    /// one.
+    /// The action: `UpdateItem`, `SendMessageBatch`. The method (`POST`), where neither the request nor its address
+    /// names an action.
     pub action: String,
-    /// What the call says: its body; without one, what stands in its address.
+    /// The call's parameters: its body; without one, the fields of its address.
     pub body: Value,
-    /// What is made to go wrong with it.
+    /// The fault that is injected into it.
     pub fault: Option<Fault>,
-    /// What its service measures of it.
+    /// The measurement by its service.
     pub measure: M,
 }
 
-/// What an address says, in services that speak REST.
+/// The meaning of an address, in services that use REST.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// The action.
     pub action: &'static str,
-    /// The field whose value stands in the path, and that value.
+    /// The field whose value is in the path, and that value.
     pub field: Option<(&'static str, String)>,
 }
 
 impl<M: Default> Call<M> {
-    /// Reads a request, whose address `route` understands.
+    /// Reads a request, with `route` to interpret its address.
     pub(crate) fn read(request: &Request, route: impl FnOnce(&Method, &str) -> Option<Route>) -> Self {
         // AWS4-HMAC-SHA256 Credential=KEY/20261101/us-east-1/sqs/aws4_request, …
         let scope: Vec<_> = header(request, "authorization").split('/').take(4).collect();
@@ -67,7 +67,8 @@ impl<M: Default> Call<M> {
 }
 
 impl<M> Call<M> {
-    /// The entries of a batch that go well, and those that are made to fail. The flag says that the sender is at fault.
+    /// Returns the entries of a batch that succeed, and those that are made to fail. The flag says that the sender is
+    /// at fault.
     #[must_use]
     pub fn entries(&self) -> (Vec<&Value>, Vec<&Value>, bool) {
         let (failing, sender) = match &self.fault {

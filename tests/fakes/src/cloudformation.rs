@@ -21,7 +21,7 @@ impl CloudFormation {
     /// The stack's name.
     pub const STACK: &'static str = "shop";
 
-    /// Gives the stack an output, or removes it.
+    /// Sets an output of the stack, or removes it.
     pub fn set_output(&self, name: &str, value: Option<&str>) {
         match value {
             Some(value) => self.outputs().insert(name.into(), value.into()),
@@ -29,7 +29,7 @@ impl CloudFormation {
         };
     }
 
-    /// An output of the stack.
+    /// Returns an output of the stack.
     #[must_use]
     pub fn output(&self, name: &str) -> Option<String> {
         self.outputs().get(name).cloned()

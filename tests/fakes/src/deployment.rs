@@ -1,4 +1,4 @@
-//! A deployed stack as an operator's tools see it.
+//! A deployed stack as an operator's tools access it.
 
 use std::io;
 
@@ -17,7 +17,7 @@ use crate::{
 /// An endpoint with one stack, its queues, and the event source mappings of its functions.
 pub type FakeDeployment = Endpoint<Deployment>;
 
-/// The services that a deployed stack is seen by.
+/// The services through which a deployed stack is accessed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Deployment {
@@ -25,7 +25,7 @@ pub struct Deployment {
     pub stack: CloudFormation,
     /// Its queues.
     pub sqs: Sqs,
-    /// What Lambda reads its queues by.
+    /// The event source mappings of its queues.
     pub mappings: EventSourceMappings,
 }
 
@@ -33,11 +33,11 @@ impl Endpoint<Deployment> {
     /// The stack's name.
     pub const STACK: &'static str = CloudFormation::STACK;
 
-    /// Starts one, with the queues `work` and `steps.fifo`, each with a dead-letter queue and an enabled mapping:
-    /// `mapping-work` and `mapping-steps`.
+    /// Starts an endpoint with the queues `work` and `steps.fifo`, each with a dead-letter queue and an enabled
+    /// mapping: `mapping-work` and `mapping-steps`.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port is available.
     pub async fn start() -> io::Result<Self> {
         let (stack, sqs, mappings) = Default::default();
         let fake = Self::with(Deployment { stack, sqs, mappings }).await?;
@@ -51,7 +51,7 @@ impl Endpoint<Deployment> {
         Ok(fake)
     }
 
-    /// Its map of queues, as its stack's output has it.
+    /// Returns its map of queues, in the format of its stack's output.
     #[must_use]
     pub fn queue_map(&self) -> String {
         self.stack.output("Queues").unwrap_or_default()

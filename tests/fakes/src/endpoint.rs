@@ -15,24 +15,24 @@ use crate::{
     tls::Authority,
 };
 
-/// A service as its clients see it: its state, and its answers.
+/// A service as its clients use it: its state, and its answers.
 pub trait Service: Send + Sync + 'static {
-    /// What it measures of each call; `()` for most.
+    /// Its measurement of each call; `()` for most.
     type Measure: Clone + Default + fmt::Debug + Send;
 
-    /// What an address says, where requests do not name their action: in REST.
+    /// Interprets an address, for requests that do not name their action: in REST.
     fn route(&self, method: &Method, path: &str) -> Option<Route> {
         let _ = (method, path);
         None
     }
 
-    /// Answers a call that nothing else is to go wrong with than single entries of a batch.
+    /// Answers a call whose only possible faults are failed entries of a batch.
     fn answer(&self, call: &mut Call<Self::Measure>, request: Request) -> impl Future<Output = Reply> + Send;
 }
 
-/// An endpoint with a service behind it, on a port of its own. It ends when this is dropped.
+/// An endpoint for a service, on a port of its own. It stops when dropped.
 ///
-/// It derefs to its service, whose state tests set and see.
+/// It derefs to its service, whose state tests set and read.
 pub struct Endpoint<S: Service> {
     server: Server,
     core: Arc<Core<S>>,
@@ -46,42 +46,42 @@ struct Core<S: Service> {
 }
 
 impl<S: Service + Default> Endpoint<S> {
-    /// Starts one.
+    /// Starts an endpoint.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port is available.
     pub async fn start() -> io::Result<Self> {
         Self::with(S::default()).await
     }
 }
 
 impl<S: Service> Endpoint<S> {
-    /// Starts one for this service.
+    /// Starts an endpoint for this service.
     ///
     /// # Errors
-    /// When no port can be had.
+    /// When no port is available.
     pub async fn with(service: S) -> io::Result<Self> {
         let core = Arc::new(Core::new(service));
         Ok(Self { server: Server::start(core.clone(), None).await?, core, scheme: "http" })
     }
 
-    /// Starts one for this service, behind TLS: as `localhost`, for which the authority vouches.
+    /// Starts an endpoint for this service, with TLS: as `localhost`, with a certificate of the authority.
     ///
     /// # Errors
-    /// When no port or no certificate can be had.
+    /// When no port or no certificate is available.
     pub async fn with_tls(service: S, authority: &Authority) -> io::Result<Self> {
         let core = Arc::new(Core::new(service));
         let acceptor = authority.acceptor().map_err(io::Error::other)?;
         Ok(Self { server: Server::start(core.clone(), Some(acceptor)).await?, core, scheme: "https" })
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.server.address
     }
 
-    /// Its URL.
+    /// Returns its URL.
     #[must_use]
     pub fn endpoint(&self) -> String {
         match self.scheme {
@@ -91,13 +91,13 @@ impl<S: Service> Endpoint<S> {
         }
     }
 
-    /// The URL of a queue at this endpoint.
+    /// Returns the URL of a queue at this endpoint.
     #[must_use]
     pub fn queue_url(&self, queue: &str) -> String {
         format!("{}/{ACCOUNT}/{queue}", self.endpoint())
     }
 
-    /// The environment of a program that calls this endpoint for every service.
+    /// Returns the environment of a program that calls this endpoint for every service.
     #[must_use]
     pub fn client_environment(&self) -> [(&'static str, String); 4] {
         [
@@ -108,51 +108,51 @@ impl<S: Service> Endpoint<S> {
         ]
     }
 
-    /// Makes the next call of `action` fail that has no fault yet.
+    /// Makes the next call of `action` that has no fault yet fail.
     pub fn fail(&self, action: impl Into<String>, fault: Fault) {
         self.core.faults.push(action.into(), fault);
     }
 
-    /// From now on makes those calls fail for which `rule` has a fault.
+    /// From now on, makes calls fail for which `rule` returns a fault.
     pub fn fail_when(&self, rule: impl FnMut(&Call<S::Measure>) -> Option<Fault> + Send + 'static) {
         self.core.faults.set_rule(rule);
     }
 
-    /// From now on makes no call fail.
+    /// From now on, makes no call fail.
     pub fn stop_failing(&self) {
         self.core.faults.clear();
     }
 
-    /// The calls so far, in the order in which they came.
+    /// Returns the calls so far, in the order of their arrival.
     #[must_use]
     pub fn calls(&self) -> Vec<Call<S::Measure>> {
         self.core.recorder.calls()
     }
 
-    /// Forgets the calls that have been answered, and returns them.
+    /// Removes the calls that have been answered, and returns them.
     #[must_use]
     pub fn take_calls(&self) -> Vec<Call<S::Measure>> {
         self.core.recorder.take()
     }
 
-    /// The actions of the calls so far, in their order.
+    /// Returns the actions of the calls so far, in order.
     #[must_use]
     pub fn actions(&self) -> Vec<String> {
         self.calls().into_iter().map(|call| call.action).collect()
     }
 
-    /// The bodies of the calls of one action so far, in their order.
+    /// Returns the bodies of the calls of one action so far, in order.
     #[must_use]
     pub fn bodies(&self, action: &str) -> Vec<Value> {
         self.calls().into_iter().filter(|call| call.action == action).map(|call| call.body).collect()
     }
 
-    /// Waits until so many calls have come, counted from the start.
+    /// Waits until this many calls have arrived, counted from the start.
     pub async fn called(&self, times: usize) {
         self.core.recorder.begun(times).await;
     }
 
-    /// How many connections have been made so far.
+    /// Returns how many connections have been opened so far.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.core.recorder.connections()

@@ -24,9 +24,9 @@ pub struct EventSourceMappings(Mutex<BTreeMap<String, Mapping>>);
 struct Mapping {
     arn: String,
     enabled: bool,
-    /// Requests for it that find it still being switched.
+    /// The number of coming requests that still find it switching.
     switching: u32,
-    /// How many those are after each switch.
+    /// The number of such requests after each switch.
     lag: u32,
 }
 
@@ -36,7 +36,7 @@ impl EventSourceMappings {
         self.mappings().insert(mapping.into(), Mapping { arn: queue_arn, enabled: true, switching: 0, lag: 0 });
     }
 
-    /// Lets a switch of a mapping take so many requests for its state.
+    /// Makes each switch of a mapping take this many requests for its state.
     pub fn switch_takes(&self, mapping: &str, requests: u32) {
         if let Some(mapping) = self.mappings().get_mut(mapping) {
             mapping.lag = requests;
@@ -48,7 +48,7 @@ impl EventSourceMappings {
         self.mappings().remove(mapping);
     }
 
-    /// Whether a mapping is enabled, or about to be.
+    /// Returns whether a mapping is enabled, or about to be.
     #[must_use]
     pub fn is_enabled(&self, mapping: &str) -> bool {
         self.mappings().get(mapping).is_some_and(|mapping| mapping.enabled)

@@ -1,4 +1,4 @@
-//! What can be made to go wrong with a call.
+//! Faults that can be injected into a call.
 
 use std::{
     fmt,
@@ -9,16 +9,16 @@ use tokio::sync::watch;
 
 use crate::call::Call;
 
-/// What goes wrong with a call.
+/// The fault of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing is done: the answer is an error with this status, code and message.
+    /// Nothing is done; the answer is an error with this status, code and message.
     Refused(u16, &'static str, &'static str),
-    /// Of a batch, the entries at these places fail; the flag says that the sender is at fault.
+    /// The entries of a batch at these indexes fail; the flag says that the sender is at fault.
     Entries(Vec<usize>, bool),
     /// Nothing is done, and there is no answer.
     Silence,
-    /// Nothing is done, and the connection is closed without an answer.
+    /// Nothing is done; the connection is closed without an answer.
     Dropped,
     /// The call is done, and its answer is lost: the caller gets a 500.
     AnswerLost,
@@ -27,38 +27,38 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The service cannot answer.
+    /// The service is unavailable.
     pub const AWAY: Self = Self::refused(500, "InternalServerError");
-    /// The service is asked for too much.
+    /// The request rate is too high.
     pub const THROTTLED: Self = Self::refused(400, "ThrottlingException");
     /// The caller's credentials have expired.
     pub const EXPIRED: Self = Self::refused(400, "ExpiredTokenException");
 
-    /// A refusal whose message does not matter.
+    /// Returns a refusal whose message does not matter.
     #[must_use]
     pub const fn refused(status: u16, code: &'static str) -> Self {
         Self::Refused(status, code, "as the test asked")
     }
 }
 
-/// Holds answers back until a test opens it, once and for all.
+/// Holds answers back until a test opens it, permanently.
 #[derive(Clone)]
 pub struct Gate(Arc<watch::Sender<bool>>);
 
 impl Gate {
-    /// A closed one.
+    /// Returns a closed gate.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
     }
 
-    /// Lets through everything that waits, and everything that comes.
+    /// Lets everything through, now and from now on.
     pub fn open(&self) {
         self.0.send_replace(true);
     }
 
     pub(crate) async fn passed(&self) {
-        // Fails only when the sender is gone, which this keeps.
+        // Fails only when the sender is dropped, which this keeps alive.
         let _ = self.0.subscribe().wait_for(|open| *open).await;
     }
 }
@@ -83,14 +83,14 @@ impl fmt::Debug for Gate {
     }
 }
 
-/// The fault of a call, where it has one.
+/// Returns the fault of a call, if it has one.
 type Rule<M> = Box<dyn FnMut(&Call<M>) -> Option<Fault> + Send>;
 
-/// Which calls go wrong.
+/// The faults of future calls.
 pub(crate) struct Faults<M>(Mutex<State<M>>);
 
 struct State<M> {
-    /// Each for one call of its action, in the order in which they came.
+    /// Each for one call of its action, in the order in which they were added.
     next: Vec<(String, Fault)>,
     rule: Option<Rule<M>>,
 }

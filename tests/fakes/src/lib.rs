@@ -1,8 +1,8 @@
 //! Services of AWS for tests and measurements, each on a port of this machine.
 //!
-//! An [`Endpoint`] is the core that all of them share: it serves HTTP (or HTTPS), reads which call a request makes,
-//! records it, and makes it fail where a test has a [`Fault`] for it. A [`Service`] is only its own state and answers:
-//! one file for each.
+//! An [`Endpoint`] is the core that all of them share: it serves HTTP (or HTTPS), parses the call in a request, records
+//! it, and makes it fail where a test has a [`Fault`] for it. A [`Service`] is only its own state and answers, in one
+//! file each.
 //!
 //! | endpoint | services |
 //! | --- | --- |

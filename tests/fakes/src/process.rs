@@ -1,5 +1,5 @@
-//! What belongs to a process, such as its environment and the files that it may open, is tested in a process of its own:
-//! the same test program once more, which runs one test that is otherwise ignored.
+//! Reruns a test in a process of its own. What belongs to a process, such as its environment and the files that it may
+//! open, is tested this way: the same test program runs once more, with one test that is otherwise ignored.
 
 use std::{
     ffi::OsString,
@@ -7,7 +7,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-/// A command that runs one ignored test of this program.
+/// Returns a command that runs one ignored test of this program.
 ///
 /// # Errors
 /// When this program cannot be found.
@@ -15,7 +15,7 @@ pub fn rerun(test: &str) -> io::Result<Command> {
     Ok(command(std::env::current_exe()?.into_os_string(), [], test))
 }
 
-/// A command that runs one ignored test of this program in a process that may have so many files and sockets.
+/// Returns a command that runs one ignored test of this program in a process that may open this many files and sockets.
 ///
 /// # Errors
 /// When this program cannot be found.
@@ -31,10 +31,10 @@ fn command<const N: usize>(program: OsString, arguments: [OsString; N], test: &s
     command
 }
 
-/// What a process printed that has succeeded.
+/// Returns the output of a process that has succeeded.
 ///
 /// # Errors
-/// When it has failed; the error is all that it wrote.
+/// When it has failed; the error is all of its output.
 pub fn printed(output: Output) -> Result<String, String> {
     let printed = String::from_utf8_lossy(&output.stdout).into_owned();
     match output.status.success() {

@@ -1,4 +1,4 @@
-//! What was asked, how often, and in which order.
+//! Records the calls, in order.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -8,14 +8,14 @@ use crate::call::Call;
 
 pub(crate) struct Recorder<M> {
     entries: Mutex<Vec<Entry<M>>>,
-    /// How many calls have begun.
+    /// The number of calls that have begun.
     begun: watch::Sender<usize>,
     connections: watch::Sender<usize>,
 }
 
 struct Entry<M> {
     number: usize,
-    /// Nothing more will be known of it.
+    /// Whether the record is final.
     complete: bool,
     call: Call<M>,
 }
@@ -27,7 +27,7 @@ impl<M> Default for Recorder<M> {
 }
 
 impl<M: Clone> Recorder<M> {
-    /// Records a call when it comes, and returns its number.
+    /// Records a call on arrival, and returns its number.
     pub(crate) fn begin(&self, call: Call<M>) -> usize {
         let mut entries = self.entries();
         let number = *self.begun.borrow() + 1;
@@ -36,7 +36,7 @@ impl<M: Clone> Recorder<M> {
         number
     }
 
-    /// Records what is known of a call after its service has answered it.
+    /// Completes the record of a call after its service has answered it.
     pub(crate) fn complete(&self, number: usize, call: Call<M>) {
         if let Some(entry) = self.entries().iter_mut().rfind(|entry| entry.number == number) {
             (entry.call, entry.complete) = (call, true);
@@ -63,7 +63,7 @@ impl<M: Clone> Recorder<M> {
     }
 
     pub(crate) async fn begun(&self, calls: usize) {
-        // Fails only when the sender is gone, which this keeps.
+        // Fails only when the sender is dropped, which this keeps alive.
         let _ = self.begun.subscribe().wait_for(|begun| *begun >= calls).await;
     }
 

@@ -24,7 +24,7 @@ use crate::{
 /// A runtime API that one bootstrap polls.
 pub type RuntimeApi = Endpoint<LambdaRuntime>;
 
-/// What a bootstrap answered to an invocation.
+/// The answer of a bootstrap to an invocation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// A response.
@@ -33,7 +33,7 @@ pub enum Answer {
     Error(String),
 }
 
-/// Lambda, as a bootstrap sees it.
+/// Lambda, as a bootstrap accesses it.
 #[derive(Debug)]
 pub struct LambdaRuntime {
     events: mpsc::UnboundedSender<Event>,
@@ -67,7 +67,7 @@ impl Default for LambdaRuntime {
 }
 
 impl Endpoint<LambdaRuntime> {
-    /// The environment that Lambda gives to a function's process.
+    /// Returns the environment that Lambda sets for a function's process.
     #[must_use]
     pub fn environment(&self, function: &str) -> Vec<(&'static str, String)> {
         vec![
@@ -85,7 +85,7 @@ impl Endpoint<LambdaRuntime> {
 }
 
 impl LambdaRuntime {
-    /// When the bootstrap first asked for an invocation; waits until it does.
+    /// Waits for the bootstrap's first request for an invocation, and returns its moment.
     pub async fn first_next(&self) -> Instant {
         let mut first = self.first_next.subscribe();
         loop {
@@ -93,13 +93,14 @@ impl LambdaRuntime {
                 return at;
             }
             if first.changed().await.is_err() {
-                // The sender lives in what this borrows.
+                // The sender lives in `self`, which this borrows.
                 std::future::pending::<()>().await;
             }
         }
     }
 
-    /// Invokes the function with 30 seconds to answer, and waits for its answer. `None` when it goes away first.
+    /// Invokes the function with 30 seconds to answer, and waits for its answer. `None` if the bootstrap disconnects
+    /// first.
     pub async fn invoke(&self, payload: impl Into<Bytes>) -> Option<Answer> {
         let deadline = SystemTime::now() + Duration::from_secs(30);
         self.invoke_until(payload, deadline.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).await
@@ -114,7 +115,7 @@ impl LambdaRuntime {
         answered.await.ok()
     }
 
-    /// The extensions that were registered.
+    /// Returns the registered extensions.
     #[must_use]
     pub fn extensions(&self) -> Vec<String> {
         self.extensions.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -145,7 +146,7 @@ impl LambdaRuntime {
     fn answered(&self, id: &str, answer: Answer) -> Reply {
         match self.open().remove(id) {
             Some(waiting) => {
-                // Nobody waits any more where a test gave up.
+                // The receiver is dropped where a test gave up.
                 let _ = waiting.send(answer);
                 json_reply(StatusCode::ACCEPTED, &json!({ "status": "OK" }))
             }
@@ -184,7 +185,7 @@ impl Service for LambdaRuntime {
                 self.extensions.lock().unwrap_or_else(PoisonError::into_inner).push(name);
                 with_header(reply(StatusCode::OK, "{}"), "lambda-extension-identifier", "extension-1")
             }
-            // An extension that asked for no events waits here for ever.
+            // An extension that registered for no events waits here for ever.
             "NextExtensionEvent" => std::future::pending().await,
             _ => reply(StatusCode::NOT_FOUND, ""),
         }

@@ -23,7 +23,7 @@ pub struct Schedules(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// As they were last written.
+    /// In the form in which they were last written.
     schedules: BTreeMap<String, Value>,
     rules: BTreeMap<String, Rule>,
 }
@@ -34,37 +34,37 @@ struct Rule {
     target: Value,
 }
 
-/// So few on a page that a caller must ask for more.
+/// Small enough that a caller must ask for more pages.
 const PAGE: usize = 2;
 
 /// An error: its status, code and message.
 type Refusal = (u16, &'static str, &'static str);
 
 impl Endpoint<Schedules> {
-    /// The group that its schedules are in, and the stack that its rules belong to.
+    /// The group of its schedules, and the stack of its rules.
     pub const GROUP: &'static str = "shop";
-    /// The role by which they send.
+    /// The role with which they send.
     pub const ROLE: &'static str = "arn:aws:iam::123456789012:role/shop-schedules";
 }
 
 impl Schedules {
-    /// A schedule of the group, as it was last written.
+    /// Returns a schedule of the group, in the form in which it was last written.
     #[must_use]
     pub fn schedule(&self, name: &str) -> Option<Value> {
         self.state().schedules.get(name).cloned()
     }
 
-    /// Puts a schedule into the group, as a deployment does: as the body of a `CreateSchedule`.
+    /// Adds a schedule to the group, as a deployment does: the body of a `CreateSchedule`.
     pub fn deploy_schedule(&self, name: &str, schedule: Value) {
         self.state().schedules.insert(name.into(), schedule);
     }
 
-    /// Puts a rule and its target onto the bus, as a deployment does: as the bodies of a `PutRule` and of a target.
+    /// Adds a rule and its target to the bus, as a deployment does: the bodies of a `PutRule` and of a target.
     pub fn deploy_rule(&self, name: &str, rule: Value, target: Value) {
         self.state().rules.insert(name.into(), Rule { rule, target });
     }
 
-    /// The state of a rule.
+    /// Returns the state of a rule.
     #[must_use]
     pub fn rule_state(&self, name: &str) -> Option<String> {
         let state = self.state().rules.get(name)?.rule["State"].as_str()?.to_owned();
@@ -159,13 +159,13 @@ impl State {
     }
 }
 
-/// The names that are asked for.
+/// Returns the requested names.
 fn names<'a>(all: impl Iterator<Item = &'a String>, body: &Value) -> Vec<String> {
     let prefix = body["NamePrefix"].as_str().unwrap_or_default();
     all.filter(|name| name.starts_with(prefix)).cloned().collect()
 }
 
-/// A page of a listing; its token is where the next begins.
+/// Returns a page of a listing; its token is the position of the next page.
 fn page(field: &str, all: Vec<Value>, body: &Value) -> Value {
     let from = body["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
     let more = all.len() > from + PAGE;

@@ -14,7 +14,7 @@ use crate::{
     http::{Reply, Request, json_reply, refused},
 };
 
-/// An endpoint that keeps secrets by their ARNs.
+/// An endpoint that stores secrets by their ARNs.
 pub type FakeSecrets = Endpoint<Secrets>;
 
 /// Secrets and parameters, by their ARNs.
@@ -22,7 +22,7 @@ pub type FakeSecrets = Endpoint<Secrets>;
 pub struct Secrets(Mutex<BTreeMap<String, String>>);
 
 impl Secrets {
-    /// Keeps a secret.
+    /// Stores a secret.
     pub fn keep(&self, arn: &str, secret: &str) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(arn.into(), secret.into());
     }

@@ -14,16 +14,16 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::http::{Reply, Request};
 
-/// What answers requests.
+/// A handler of requests.
 pub(crate) trait Serve: Send + Sync + 'static {
-    /// A connection is there, and its TLS handshake is done.
+    /// Called for each connection after its TLS handshake.
     fn connected(&self);
 
     /// Answers a request. Without an answer the connection is closed.
     fn serve(&self, request: Request) -> impl Future<Output = Option<Reply>> + Send;
 }
 
-/// A server. It ends with all its connections when this is dropped.
+/// A server. It stops, with all its connections, when dropped.
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -40,7 +40,7 @@ impl Server {
                 tokio::select! {
                     accepted = listener.accept() => match accepted {
                         Ok((stream, _)) => drop(connections.spawn(connection(service.clone(), stream, tls.clone()))),
-                        // No file is left for another connection: those that are there go on.
+                        // The process cannot open another socket: existing connections continue.
                         Err(_) => break,
                     },
                     Some(_) = connections.join_next() => {}
@@ -59,7 +59,7 @@ impl Drop for Server {
 }
 
 async fn connection(service: Arc<impl Serve>, stream: TcpStream, tls: Option<TlsAcceptor>) {
-    // A small answer does not wait for the acknowledgement of another.
+    // A small answer does not wait for the acknowledgement of another (Nagle's algorithm).
     let _ = stream.set_nodelay(true);
     match tls {
         None => answer_all(service, stream).await,
@@ -75,13 +75,13 @@ async fn connection(service: Arc<impl Serve>, stream: TcpStream, tls: Option<Tls
 async fn answer_all(service: Arc<impl Serve>, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
     service.connected();
     let answer = service_fn(move |request| answer(service.clone(), request));
-    // A connection that breaks is its client's affair.
+    // A broken connection is for its client to handle.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
 }
 
 async fn answer(service: Arc<impl Serve>, request: hyper::Request<Incoming>) -> Result<Reply, io::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    // To hyper an error means that the connection is to be closed.
+    // An error makes hyper close the connection.
     service.serve(Request::from_parts(head, body)).await.ok_or_else(|| io::ErrorKind::ConnectionAborted.into())
 }

@@ -15,10 +15,10 @@ use crate::{
     http::{Reply, Request, json_reply, refused},
 };
 
-/// An endpoint of SQS. Every queue that is named is there.
+/// An endpoint of SQS. A queue is created when it is first named.
 pub type FakeSqs = Endpoint<Sqs>;
 
-/// The ARN of a queue.
+/// Returns the ARN of a queue.
 #[must_use]
 pub fn queue_arn(queue: &str) -> String {
     format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}")
@@ -32,7 +32,7 @@ pub struct Sqs(Mutex<State>);
 struct State {
     queues: BTreeMap<String, Queue>,
     tasks: MoveTasks,
-    /// Messages that were ever put into a queue here.
+    /// The number of messages that were ever sent here.
     messages: u64,
 }
 
@@ -54,7 +54,7 @@ struct Message {
     hidden: bool,
 }
 
-/// A message to be put into a queue.
+/// A message for [`Sqs::put`].
 #[derive(Debug, Clone)]
 pub struct FakeMessage<'a> {
     /// Its body.
@@ -70,19 +70,19 @@ pub struct FakeMessage<'a> {
 /// Move tasks of one dead-letter queue.
 #[derive(Debug, Default)]
 struct MoveTasks {
-    /// What each request for the task answers, the last one again and again; without any, there are no tasks here.
+    /// The answer to each request for the task, the last one repeatedly; if empty, there are no tasks.
     answers: Vec<Value>,
     answered: usize,
     started: bool,
 }
 
 impl Sqs {
-    /// Gives a queue a redrive policy that names another as its dead-letter queue.
+    /// Sets a queue's redrive policy, with another queue as its dead-letter queue.
     pub fn set_dead_letter_queue(&self, queue: &str, dead_letters: &str) {
         self.state().queue(queue).dead_letter_queue = Some(dead_letters.into());
     }
 
-    /// Puts a message into a queue, and returns its id.
+    /// Adds a message to a queue, and returns its id.
     pub fn put(&self, queue: &str, message: &FakeMessage<'_>) -> String {
         let text = |value: &str| json!({ "DataType": "String", "StringValue": value });
         let attributes = message.attributes.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect();
@@ -90,13 +90,13 @@ impl Sqs {
         self.state().put(queue, body, Value::Object(attributes), message.sent, group)
     }
 
-    /// The bodies of all messages in a queue, hidden or not.
+    /// Returns the bodies of all messages in a queue, hidden or not.
     #[must_use]
     pub fn messages(&self, queue: &str) -> Vec<String> {
         self.state().queue(queue).messages.iter().map(|message| message.body.clone()).collect()
     }
 
-    /// The bodies of the messages that can be received from a queue.
+    /// Returns the bodies of the messages that can be received from a queue.
     #[must_use]
     pub fn visible(&self, queue: &str) -> Vec<String> {
         let mut state = self.state();
@@ -104,13 +104,13 @@ impl Sqs {
         visible.map(|message| message.body.clone()).collect()
     }
 
-    /// Lets there be move tasks: each request for one answers the next of these (`Status`,
-    /// `ApproximateNumberOfMessagesMoved`, …), and the last one again and again.
+    /// Enables move tasks: each request for one returns the next of these answers (`Status`,
+    /// `ApproximateNumberOfMessagesMoved`, …), and the last one repeatedly.
     pub fn move_tasks(&self, answers: Vec<Value>) {
         self.state().tasks = MoveTasks { answers, answered: 0, started: false };
     }
 
-    /// Says that a move task runs already.
+    /// Makes the start of a move task fail because one is running already.
     pub fn task_is_under_way(&self) {
         self.state().tasks.started = true;
     }
@@ -148,7 +148,7 @@ impl State {
         id
     }
 
-    /// The answer to a call; none to an action that does not exist here.
+    /// Returns the answer to a call; `None` for an action that does not exist here.
     fn answer(&mut self, call: &Call) -> Option<Value> {
         let name = call.body["QueueUrl"].as_str().and_then(|url| url.rsplit('/').next()).unwrap_or_default();
         Some(match call.action.as_str() {
@@ -189,7 +189,7 @@ impl State {
     }
 }
 
-/// The answer to a batch whose entries `apply` carries out; what it returns is the id of a message.
+/// Returns the answer to a batch whose entries `apply` carries out; it returns the id of a message.
 fn batch(call: &Call, mut apply: impl FnMut(&Value) -> String) -> Value {
     let (good, bad, sender) = call.entries();
     let done = |entry: &Value| json!({ "Id": entry["Id"], "MessageId": apply(entry), "MD5OfMessageBody": "" });
@@ -222,7 +222,7 @@ impl Queue {
     fn receive(&mut self, asked: &Value) -> Value {
         let most = asked["MaxNumberOfMessages"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(1);
         let fifo = asked["QueueUrl"].as_str().is_some_and(|url| url.ends_with(".fifo"));
-        // Of a group in which a message is in flight, nothing comes.
+        // A group with a message in flight returns no other message.
         let in_flight = self.messages.iter().filter(|message| fifo && message.hidden);
         let busy: Vec<_> = in_flight.map(|message| message.group.clone()).collect();
         let free = self.messages.iter_mut().filter(|message| !message.hidden && !busy.contains(&message.group));

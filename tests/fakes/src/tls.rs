@@ -12,7 +12,7 @@ use tokio_rustls::{
     },
 };
 
-/// Why there is no certificate.
+/// Why no certificate was created.
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// A certificate authority of a test's own.
@@ -20,26 +20,26 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    /// Makes one.
+    /// Creates one.
     ///
     /// # Errors
-    /// When no key can be made.
+    /// When no key can be generated.
     pub fn new() -> Result<Self, Error> {
         let mut parameters = CertificateParams::default();
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Ok(Self(CertifiedIssuer::self_signed(parameters, KeyPair::generate()?)?))
     }
 
-    /// Its certificate, as PEM: what clients have to trust.
+    /// Returns its certificate as PEM, which clients have to trust.
     #[must_use]
     pub fn pem(&self) -> String {
         self.0.pem()
     }
 
-    /// The TLS side of a server with a certificate for `localhost` that this authority signed.
+    /// Returns the TLS side of a server with a certificate for `localhost` that this authority signed.
     ///
     /// # Errors
-    /// When no key can be made.
+    /// When no key can be generated.
     pub fn acceptor(&self) -> Result<TlsAcceptor, Error> {
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new(vec!["localhost".to_owned()])?.signed_by(&key, &self.0)?;

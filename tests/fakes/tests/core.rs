@@ -1,4 +1,4 @@
-//! The core of every fake: what it records, and each fault.
+//! The core of every fake: the recorded calls, and each fault.
 #![allow(clippy::unwrap_used, reason = "a test says so by failing")]
 
 use std::{net::SocketAddr, sync::Arc};
@@ -66,7 +66,7 @@ async fn sent(to: &FakeSqs) -> (StatusCode, Value) {
 }
 
 #[tokio::test]
-async fn a_call_is_read_in_every_protocol_and_recorded_in_its_order() {
+async fn calls_in_every_protocol_are_recorded_in_order() {
     let fake = FakeDeployment::start().await.unwrap();
     send(&fake, send_one("first")).await.unwrap();
     let form = "Action=DescribeStacks&StackName=shop&Arn=arn%3Aaws".to_owned();
@@ -94,7 +94,7 @@ async fn a_call_is_read_in_every_protocol_and_recorded_in_its_order() {
 }
 
 #[tokio::test]
-async fn a_refusal_does_nothing_and_is_for_one_call() {
+async fn a_refusal_does_nothing_and_applies_to_one_call() {
     let fake = FakeSqs::start().await.unwrap();
     fake.fail("SendMessageBatch", Fault::Refused(403, "AccessDenied", "not yours"));
     let (status, body) = sent(&fake).await;
@@ -109,7 +109,7 @@ async fn a_refusal_does_nothing_and_is_for_one_call() {
 }
 
 #[tokio::test]
-async fn a_refusal_speaks_the_protocol_of_its_call() {
+async fn a_refusal_uses_the_protocol_of_its_call() {
     let fake = FakeDeployment::start().await.unwrap();
     fake.fail("DescribeStacks", Fault::THROTTLED);
     let form = "Action=DescribeStacks&StackName=shop".to_owned();
@@ -119,7 +119,7 @@ async fn a_refusal_speaks_the_protocol_of_its_call() {
 }
 
 #[tokio::test]
-async fn entries_of_a_batch_fail_by_themselves() {
+async fn entries_of_a_batch_fail_separately() {
     let fake = FakeSqs::start().await.unwrap();
     fake.fail("SendMessageBatch", Fault::Entries(vec![1], true));
     let (status, body) = sent(&fake).await;
@@ -146,13 +146,13 @@ async fn a_call_whose_answer_is_lost_is_done() {
 }
 
 #[tokio::test]
-async fn an_answer_is_held_until_the_test_lets_it_go() {
+async fn an_answer_is_held_until_the_gate_opens() {
     let fake = FakeSqs::start().await.unwrap();
     let gate = Gate::new();
     fake.fail("SendMessageBatch", Fault::Held(gate.clone()));
     let held = tokio::spawn(exchange(fake.address(), send_one("held")));
     fake.called(1).await;
-    // Whatever comes meanwhile is answered.
+    // Calls that arrive meanwhile are answered.
     assert_eq!(sent(&fake).await.0, StatusCode::OK);
     assert!(!held.is_finished());
     assert!(fake.messages("work").contains(&"held".to_owned()), "it is done all the same");
@@ -161,7 +161,7 @@ async fn an_answer_is_held_until_the_test_lets_it_go() {
 }
 
 #[tokio::test]
-async fn silence_is_for_ever_and_ends_with_the_endpoint() {
+async fn silence_lasts_until_the_endpoint_stops() {
     let fake = FakeSqs::start().await.unwrap();
     fake.fail("SendMessageBatch", Fault::Silence);
     let silent = tokio::spawn(exchange(fake.address(), send_one("silent")));
@@ -174,12 +174,12 @@ async fn silence_is_for_ever_and_ends_with_the_endpoint() {
 }
 
 #[tokio::test]
-async fn a_rule_makes_calls_fail_until_it_is_taken_away() {
+async fn a_rule_makes_calls_fail_until_it_is_removed() {
     let fake = FakeSchedules::start().await.unwrap();
     let get = || request("scheduler", "GET", "/schedules/nightly?groupName=shop", &[], String::new());
     fake.deploy_schedule("nightly", json!({ "Name": "nightly" }));
     fake.fail_when(|call| (call.service == "scheduler").then_some(Fault::AWAY));
-    // What is meant for one call comes first.
+    // A fault for one call takes precedence.
     fake.fail("GetSchedule", Fault::EXPIRED);
     let mut statuses = Vec::new();
     for _ in 0..3 {

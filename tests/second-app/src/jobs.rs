@@ -42,7 +42,7 @@ impl Job for ReadTide {
     }
 }
 
-/// What runs by itself.
+/// Returns the schedules.
 #[must_use]
 #[expect(clippy::expect_used, reason = "it stands in this file, and a test deploys it")]
 pub fn schedules() -> Vec<ScheduledJob> {

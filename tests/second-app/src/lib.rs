@@ -1,4 +1,4 @@
-//! A harbour: an app that has nothing in common with this repository's own but the library.
+//! A harbour: an app that shares only the library with this repository's own.
 
 mod jobs;
 
@@ -9,7 +9,7 @@ pub use self::jobs::{CallPilot, ReadTide, schedules};
 /// The variable with the harbour's name.
 pub const PLACE: &str = "HARBOUR_PLACE";
 
-/// All that the harbour consists of.
+/// Returns the app.
 #[must_use]
 pub fn app() -> App {
     App::new("harbour")
@@ -20,19 +20,19 @@ pub fn app() -> App {
         .example(ReadTide { gauge: "north".into() })
 }
 
-/// The function that calls pilots, and keeps no records.
+/// Returns the function that calls pilots, and keeps no records.
 #[must_use]
 pub fn pilots() -> Function {
     Function::new("pilots").description("Calls pilots").stateless().job(call).with_state(())
 }
 
-/// The function that reads tides, with settings from the environment.
+/// Returns the function that reads tides, with settings from the environment.
 #[must_use]
 pub fn tides() -> Function {
     tides_from(&Variables::system())
 }
 
-/// The function that reads tides, with settings from these variables.
+/// Returns the function that reads tides, with settings from these variables.
 #[must_use]
 pub fn tides_from(variables: &Variables) -> Function {
     let place = variables.get(PLACE).filter(|place| !place.is_empty()).unwrap_or_else(|| "nowhere".into());

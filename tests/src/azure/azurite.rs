@@ -1,4 +1,4 @@
-//! Azurite: one for all tests of a process, with an account for each.
+//! Azurite: one emulator for all tests of a process, with an account for each test.
 
 use std::{
     fmt::Write as _,
@@ -22,11 +22,11 @@ use super::{
 };
 use crate::ministack::workspace::Workspace;
 
-/// More accounts than a process has tests.
+/// More than the tests of a process.
 const ACCOUNTS: usize = 64;
 /// The key of every account.
 const KEY: &[u8] = b"known to all tests";
-/// What a shared access signature allows: everything, on queues and messages, until then, over HTTP too.
+/// The rights of a shared access signature: everything, on queues and messages, until this moment, over HTTP too.
 const SIGNED: [(&str, &str); 6] = [
     ("sv", "2022-11-02"),
     ("ss", "q"),
@@ -36,24 +36,24 @@ const SIGNED: [(&str, &str); 6] = [
     ("spr", "https,http"),
 ];
 
-/// Ends with its parent, however that ends: then this pipe is closed.
+/// The script ends with its parent process, however that ends: the pipe is closed then.
 const SCRIPT: &str = "process.stdin.on('end', () => process.exit(0)).resume(); require(process.argv[1]);";
 
-/// The running emulator. It ends when this process does.
+/// The running emulator. It ends with this process.
 struct Azurite {
     port: u16,
     _child: Child,
     _pipe: Option<ChildStdin>,
 }
 
-/// A storage account with nothing in it.
+/// An empty storage account.
 #[derive(Debug, Clone)]
 pub struct Account {
     /// The address of its queue service, signed.
     pub address: String,
 }
 
-/// A storage account of its own. The first one starts the emulator, and installs it.
+/// Returns a storage account of the caller's own. The first call starts the emulator, and installs it if necessary.
 ///
 /// # Errors
 /// When Node.js is missing, and when Azurite cannot be installed or started.
@@ -80,7 +80,7 @@ fn name(number: usize) -> String {
     format!("account{number}")
 }
 
-/// The signature of an account (Azure Storage REST API, "Create an account SAS").
+/// Returns the signature of an account (Azure Storage REST API, "Create an account SAS").
 fn sign(account: &str) -> String {
     let of = |name: &str| SIGNED.iter().find(|(each, _)| *each == name).map_or("", |(_, value)| *value);
     let text = format!(
@@ -121,7 +121,7 @@ impl Azurite {
         {
             let port = output.lines().last().and_then(|line| line.split_once("listens on http://127.0.0.1:"));
             if let Some(port) = port.and_then(|(_, port)| port.trim().parse().ok()) {
-                // It says more, and must not wait for somebody to read it.
+                // The rest of the output must be read, or the process would block.
                 let mut rest = lines;
                 std::thread::spawn(move || rest.as_mut().map(|rest| std::io::copy(rest, &mut std::io::sink())));
                 return Ok(Self { port, _child: child, _pipe: pipe });
@@ -132,7 +132,7 @@ impl Azurite {
 }
 
 impl Account {
-    /// A queue of the account, which is made.
+    /// Creates a queue in the account.
     ///
     /// # Errors
     /// When the service refuses it.

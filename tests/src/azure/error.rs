@@ -1,6 +1,6 @@
 use std::{fmt, io, path::Path};
 
-/// What can go wrong between a test and its Azure. Each text says what to do about it.
+/// An error of the Azure test harness. Each text says what to do.
 #[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -11,7 +11,7 @@ pub enum Error {
          and run the tests again"
     )]
     Node {
-        /// What was tried and how it failed.
+        /// The attempt, and its error.
         reason: String,
     },
     /// `npm` could not install Azurite.
@@ -19,19 +19,19 @@ pub enum Error {
         "installing Azurite failed. It needs npm's registry once; after that no network is used. npm said:\n{output}"
     )]
     Install {
-        /// The end of what `npm` wrote.
+        /// The end of npm's output.
         output: String,
     },
-    /// Azurite did not get ready.
+    /// Azurite did not become ready.
     #[error("Azurite did not say where it listens; it said:\n{output}")]
     Azurite {
-        /// What it wrote.
+        /// Its output.
         output: String,
     },
-    /// A file or a process could not be handled.
+    /// An I/O error of a file or a process.
     #[error("{what}: {reason}")]
     Io {
-        /// What was being done, with the path.
+        /// The operation, with the path.
         what: String,
         /// The system's reason.
         reason: String,
@@ -39,17 +39,17 @@ pub enum Error {
     /// A queue refused a call.
     #[error("{what}: {reason}")]
     Queue {
-        /// What was being done.
+        /// The operation.
         what: String,
         /// The service's reason.
         reason: String,
     },
-    /// The Functions host cannot go on.
+    /// The Functions host cannot continue.
     #[error("the Functions host: {0}")]
     Host(String),
 }
 
-/// As the text: this is what `unwrap` and a test that returns the error show.
+/// The same as `Display`, since `unwrap` and a test that returns the error show `Debug`.
 impl fmt::Debug for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, out)
@@ -59,7 +59,7 @@ impl fmt::Debug for Error {
 /// The result of the harness's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Names an I/O error by what was being done.
+/// Adds the operation to an I/O error.
 pub(super) fn io(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> Error {
     let what = format!("{doing} {}", path.display());
     move |error| Error::Io { what, reason: error.to_string() }

@@ -1,14 +1,14 @@
 //! A Functions host: it receives messages, posts them to the handler, and acts on the answers.
 //!
-//! What it does as the real one: the handler is started with its port and must answer `GET /` within 30 s; one that ends with
-//! a code other than 0 is started again, one that ends with 0 never is; an invocation is a POST in chunks, and succeeds by a
-//! 2xx with a JSON body; a 2xx with an empty body never ends; at `functionTimeout` the process is killed, with all other
-//! invocations; a message of a successful invocation is deleted, one of a failed invocation is hidden for
-//! `visibilityTimeout`, and goes to the poison queue as it is after `maxDequeueCount` receives; a message is hidden anew for as
-//! long as its invocation takes; there is no stop notice.
+//! It behaves like the real one in these points: the handler is started with its port and must answer `GET /` within 30
+//! s; one that ends with a code other than 0 is started again, one that ends with 0 never is; an invocation is a POST
+//! in chunks, and succeeds by a 2xx with a JSON body; a 2xx with an empty body never ends; at `functionTimeout` the
+//! process is killed, with all other invocations; a message of a successful invocation is deleted, one of a failed
+//! invocation is hidden for `visibilityTimeout`, and goes unchanged to the poison queue after `maxDequeueCount`
+//! receives; the hiding of a message is renewed for as long as its invocation takes; there is no stop notice.
 //!
-//! What it does otherwise: a message that nobody hides anew comes back after seconds instead of ten minutes, so that tests can
-//! wait for it; and timers fire when a test says so.
+//! It differs in these points: a message whose hiding is not renewed returns after seconds instead of ten minutes, so
+//! that tests can wait for it; and timers fire when a test says so.
 
 use std::{
     collections::BTreeMap,
@@ -36,14 +36,14 @@ use super::{
     rules::{self, Host, Trigger},
 };
 
-/// How long a received message is hidden, unless it is hidden anew.
+/// The time for which a received message is hidden, without a renewal.
 const LEASE: Duration = Duration::from_secs(15);
-/// How often it is hidden anew.
+/// The time between two renewals.
 const RENEWAL: Duration = Duration::from_secs(4);
-/// How often the host looks into an empty queue.
+/// The polling interval of an empty queue.
 const POLL: Duration = Duration::from_millis(500);
 
-/// What a host needs.
+/// The settings of a host.
 #[derive(Debug, Clone)]
 pub struct Setup {
     /// The deployed folder: `host.json`, and a folder with a `function.json` for each function.
@@ -84,10 +84,11 @@ struct Listener {
 }
 
 impl FunctionsHost {
-    /// Starts the handler, and listens to the queues of the account.
+    /// Starts the handler, and polls the queues of the account.
     ///
     /// # Errors
-    /// When the folder is not what a host reads, when a queue cannot be made, and when the handler does not get ready.
+    /// When the folder is not valid for a host, when a queue cannot be created, and when the handler does not become
+    /// ready.
     pub async fn start(account: &Account, setup: Setup) -> Result<Self> {
         let (mut rules, triggers) = rules::read(&setup.folder)?;
         if let Some(timeout) = setup.visibility_timeout {
@@ -132,25 +133,25 @@ impl FunctionsHost {
         self.shared.invoke(function, &payload::timer(function, name, past_due)).await.map_err(Error::Host)
     }
 
-    /// kill -9 of the handler's process; the host stays.
+    /// Kills the handler's process (kill -9); the host stays.
     pub async fn kill_handler(&self) {
         if let Some(process) = &mut *self.shared.process.lock().await {
             process.kill();
         }
     }
 
-    /// The id of the handler's process.
+    /// Returns the id of the handler's process.
     pub async fn handler(&self) -> Option<u32> {
         self.shared.process.lock().await.as_ref().map(Process::id)
     }
 
-    /// How often the handler was started.
+    /// Returns how many times the handler was started.
     #[must_use]
     pub fn starts(&self) -> u32 {
         self.shared.starts.load(Ordering::Relaxed)
     }
 
-    /// How often the host has killed the handler since an invocation took too long.
+    /// Returns how many times the host has killed the handler because an invocation took too long.
     #[must_use]
     pub fn timed_out(&self) -> u32 {
         self.shared.timed_out.load(Ordering::Relaxed)
@@ -160,7 +161,7 @@ impl FunctionsHost {
 impl Drop for FunctionsHost {
     fn drop(&mut self) {
         self.listeners.iter().for_each(JoinHandle::abort);
-        // The process is killed when the last invocation lets go of it; here it is killed at once.
+        // Otherwise the process would live until its last invocation ends.
         if let Ok(mut process) = self.shared.process.try_lock() {
             drop(process.take());
         }
@@ -170,7 +171,7 @@ impl Drop for FunctionsHost {
 async fn listen(shared: Arc<Shared>, listener: Listener) {
     let queues = &shared.rules.extensions.queues;
     let permits = Arc::new(Semaphore::new(queues.batch_size + queues.new_batch_threshold));
-    // Aborted with this task.
+    // Aborted together with this task.
     let mut invocations = JoinSet::new();
     loop {
         while invocations.try_join_next().is_some() {}
@@ -186,7 +187,7 @@ async fn listen(shared: Arc<Shared>, listener: Listener) {
             let (shared, listener, permits) = (shared.clone(), listener.clone(), permits.clone());
             invocations.spawn(async move {
                 let _permit = permits.acquire_owned().await;
-                // On an error, the message comes back when it is visible again.
+                // After an error, the message returns when it is visible again.
                 let _ = shared.deliver(&listener, message).await;
             });
         }
@@ -194,7 +195,7 @@ async fn listen(shared: Arc<Shared>, listener: Listener) {
 }
 
 impl Shared {
-    /// The handler's port. One that was killed, or ended with an error, is started again.
+    /// Returns the handler's port. A handler that was killed, or ended with an error, is started again.
     async fn port(&self) -> Result<u16> {
         let mut process = self.process.lock().await;
         if let Some(running) = &mut *process {
@@ -224,7 +225,7 @@ impl Shared {
             loop {
                 tokio::select! {
                     result = &mut invocation => break result,
-                    // The next one may succeed; the invocation goes on.
+                    // The next renewal may succeed; the invocation continues.
                     _ = renewals.tick() => drop(listener.queue.hide(&mut message, LEASE).await),
                 }
             }
@@ -249,7 +250,7 @@ impl Shared {
                 return Err(format!("{function} answered {status}"));
             }
             if body.is_empty() {
-                // The real host then waits for a result that never comes.
+                // The real host then waits for a result that never arrives.
                 std::future::pending::<()>().await;
             }
             match serde_json::from_slice::<Value>(&body) {

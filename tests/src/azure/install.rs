@@ -10,18 +10,18 @@ use std::{
 use super::error::{Error, Result, io};
 use crate::ministack::tail;
 
-/// The package, and everything that it needs, each at an exact version and with the hash of its files.
+/// The package and all its dependencies, each at an exact version and with the hash of its files.
 const FILES: [(&str, &str); 3] = [
     ("package.json", include_str!("../../azurite/package.json")),
     ("package-lock.json", include_str!("../../azurite/package-lock.json")),
     (".npmrc", include_str!("../../azurite/.npmrc")),
 ];
 
-/// Written last: a folder without it, or with another text in it, is not finished.
+/// Written last: a folder without it, or with other content in it, is incomplete.
 const MARKER: &str = "installed.json";
 
-/// The folder with Azurite, made under `target_dir` when it is not there yet. Any number of processes may ask at the same
-/// time; one makes it and the others wait.
+/// Returns the folder with Azurite, and installs it under `target_dir` if it is missing. Any number of processes may
+/// call this concurrently; one installs it and the others wait.
 ///
 /// # Errors
 /// When Node.js or npm is missing, and when the packages cannot be installed.

@@ -1,9 +1,9 @@
-//! Azure on this machine, for tests: the queues of Azurite, and a Functions host that keeps to the recorded contract.
+//! Azure on this machine, for tests: the queues of Azurite, and a Functions host that follows the recorded contract.
 //!
-//! Azurite is Microsoft's emulator of Azure Storage; the first test installs it under the target folder, which needs Node.js
-//! and its npm. The Functions host itself is not to be had here: [`FunctionsHost`] reads the same files, starts the same
-//! program, posts the same requests, and follows the same rules (Azure/azure-functions-host, `src/WebJobs.Script/Workers/Http`,
-//! and the queue trigger's documentation).
+//! Azurite is Microsoft's emulator of Azure Storage; the first test installs it under the target folder, which needs
+//! Node.js and its npm. The Functions host itself is not available here: [`FunctionsHost`] reads the same files, starts
+//! the same program, posts the same requests, and follows the same rules (Azure/azure-functions-host,
+//! `src/WebJobs.Script/Workers/Http`, and the queue trigger's documentation).
 
 mod azurite;
 mod error;

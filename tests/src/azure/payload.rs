@@ -1,11 +1,11 @@
-//! What the Functions host posts, as recorded (Azure/azure-functions-host, `ScriptInvocationContextExtensions`): what is not an
-//! object is serialised, and the result is a string of the request.
+//! The requests of the Functions host, as recorded (Azure/azure-functions-host, `ScriptInvocationContextExtensions`): a
+//! value that is not an object is serialised, and the result is a string of the request.
 
 use serde_json::{Value, json};
 
 use super::queue::Message;
 
-/// The request for a message.
+/// Returns the request for a message.
 pub(super) fn queue(function: &str, binding: &str, message: &Message, body: &str) -> Value {
     json!({
         "Data": {binding: text(body)},
@@ -21,7 +21,7 @@ pub(super) fn queue(function: &str, binding: &str, message: &Message, body: &str
     })
 }
 
-/// The request of a timer.
+/// Returns the request of a timer.
 pub(super) fn timer(function: &str, binding: &str, past_due: bool) -> Value {
     json!({
         "Data": {binding: {"Schedule": {"AdjustForDST": true}, "ScheduleStatus": null, "IsPastDue": past_due}},

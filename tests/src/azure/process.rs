@@ -1,4 +1,4 @@
-//! The handler's process, as the Functions host keeps it.
+//! The handler's process, as the Functions host runs it.
 
 use std::{
     net::TcpListener,
@@ -22,12 +22,12 @@ use tokio::{
 
 use super::error::{Error, Result, io};
 
-/// How long the handler may take until it answers (`customHandler`'s `initializationTimeout`).
+/// The time limit for the handler's first answer (`customHandler`'s `initializationTimeout`).
 const READY: Duration = Duration::from_secs(30);
-/// How often the host looks whether it does.
+/// The time between two checks for that answer.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// How the process is started.
+/// The program, its arguments and its environment.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
     pub(super) path: PathBuf,
@@ -35,16 +35,16 @@ pub(super) struct Program {
     pub(super) environment: Vec<(String, String)>,
 }
 
-/// A running handler. Dropping it kills it, as the host's own end does.
+/// A running handler. It is killed when dropped, as the host's own end does.
 pub(super) struct Process {
     child: Child,
     pub(super) port: u16,
 }
 
 impl Program {
-    /// Starts it, and waits until it answers anything.
+    /// Starts it, and waits for any answer.
     pub(super) async fn start(&self) -> Result<Process> {
-        // Free a moment ago: this is how the host chooses it too.
+        // It was free a moment ago: the real host chooses the port like this too.
         let port =
             TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).map(|address| address.port());
         let port = port.map_err(io("finding a port for", &self.path))?;
@@ -75,7 +75,7 @@ impl Program {
 }
 
 impl Process {
-    /// How it ended, if it has.
+    /// Returns its exit status, if it has ended.
     pub(super) fn exit(&mut self) -> Option<std::process::ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
@@ -84,7 +84,7 @@ impl Process {
         self.child.id()
     }
 
-    /// kill -9.
+    /// Kills it (kill -9).
     pub(super) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -142,7 +142,7 @@ async fn send(port: u16, request: Result<Request<Chunks>, hyper::http::Error>) -
         let status = answer.status();
         Ok::<_, hyper::Error>((status, answer.into_body().collect().await?.to_bytes()))
     };
-    // The connection does the work, and ends with the answer.
+    // The connection is driven here, and ends with the answer.
     let connection = async {
         let _ = connection.await;
         std::future::pending::<()>().await;

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::error::{Error, Result};
 
-/// As many as one call gives.
+/// The maximum number of messages per call.
 const AT_ONCE: i32 = 32;
 
 /// A queue.
@@ -24,26 +24,26 @@ pub struct StorageQueue {
     client: std::sync::Arc<QueueClient>,
 }
 
-/// A received message, hidden from others for a time.
+/// A received message, hidden from other receivers for a time.
 #[derive(Debug, Clone)]
 pub(super) struct Message {
     pub(super) id: String,
     pub(super) text: String,
     pub(super) receives: u32,
-    /// Changes whenever it is hidden anew.
+    /// Changes with each renewal.
     pub(super) receipt: String,
 }
 
 /// A message of a poison queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// The reason; none where the host moved it by itself.
+    /// The reason; `None` where the host moved the message by itself.
     pub reason: Option<String>,
     /// The error.
     pub error: String,
-    /// The body that it had before.
+    /// The body before it was dead-lettered.
     pub body: String,
-    /// The body that it has now.
+    /// The body as it is now.
     pub text: String,
 }
 
@@ -73,7 +73,7 @@ impl StorageQueue {
         Ok(())
     }
 
-    /// The bodies of the messages that are not hidden.
+    /// Returns the bodies of the messages that are not hidden.
     ///
     /// # Errors
     /// When the service refuses it.
@@ -84,7 +84,7 @@ impl StorageQueue {
         messages.into_iter().map(|message| decode(&message.message_text.unwrap_or_default())).collect()
     }
 
-    /// How many messages there are, hidden ones included.
+    /// Returns the number of messages, hidden ones included.
     ///
     /// # Errors
     /// When the service refuses it.
@@ -97,7 +97,7 @@ impl StorageQueue {
         })
     }
 
-    /// The dead letters of a poison queue.
+    /// Returns the dead letters of a poison queue.
     ///
     /// # Errors
     /// When the service refuses it.
@@ -163,7 +163,7 @@ impl DeadLetter {
     }
 }
 
-/// A message's body, which the queue trigger decodes (`messageEncoding`).
+/// Returns a message's body, which the queue trigger decodes (`messageEncoding`).
 pub(super) fn decode(text: &str) -> Result<String> {
     let failed = |reason: String| Error::Queue { what: "decoding a message".into(), reason };
     let bytes = STANDARD.decode(text).map_err(|error| failed(error.to_string()))?;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::error::{Error, Result, io};
 
-/// `host.json`, as far as the host needs it here.
+/// The parts of `host.json` that the host needs here.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Host {
@@ -67,7 +67,7 @@ fn parse<T: for<'de> Deserialize<'de>>(file: &Path) -> Result<T> {
     serde_json::from_str(&text).map_err(|error| Error::Host(format!("{}: {error}", file.display())))
 }
 
-/// `hh:mm:ss`.
+/// Parses `hh:mm:ss`.
 fn time<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     let parts = text.split(':').map(str::parse::<u64>);

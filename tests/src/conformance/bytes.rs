@@ -1,4 +1,4 @@
-//! Arguments are the sender's own text, all the way.
+//! Arguments arrive as exactly the sender's text.
 
 use std::sync::{
     Arc,
@@ -18,11 +18,11 @@ use super::{
     schedules::SOON,
 };
 
-/// What a parser that knows better would change: order, repeated names, white space, numbers of any size and form, and
-/// what a string need not have escaped.
+/// Details that a parser could change: order, repeated names, white space, numbers of any size and form, and
+/// unnecessary escapes in strings.
 const LOAD: &str = r#"{ "z":19.90,"a":123456789012345678901,"z":[1e400,-0,1E+2],"\u00e9":"\/" }"#;
 
-/// Carries something on.
+/// Carries a payload.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Carry {
     load: Box<RawValue>,
@@ -41,7 +41,7 @@ fn carry() -> Carry {
     Carry { load: RawValue::from_string(LOAD.to_owned()).expect("JSON") }
 }
 
-/// Fails at first, then for good, and gives back what it carried from then on.
+/// Fails at first, then for good, and returns its payload from then on.
 async fn handle(job: Carry, _: Context, State(runs): State<Arc<AtomicUsize>>) -> Result<Box<RawValue>, JobError> {
     match runs.fetch_add(1, Ordering::SeqCst) {
         0 => Err(JobError::retry("not yet")),
@@ -77,7 +77,7 @@ pub(super) async fn a_schedules_arguments_keep_their_bytes(subject: &dyn Subject
     let schedule = Schedule::at("bytes", subject.env().now() + SOON);
     subject.client().schedule(schedule, &carry()).await.expect("scheduled");
     let record = eventually("the schedule's job", || async {
-        // By its name: a scheduler that fills in no placeholders leaves the id to the transport.
+        // By the job's name: a scheduler without placeholders leaves the id to the transport.
         let query = ListQuery { job: Some(Carry::NAME.into()), ..ListQuery::default() };
         let record = subject.client().list(&query).await.expect("readable").records.pop()?;
         record.state.is_final().then_some(record)

@@ -1,4 +1,4 @@
-//! The machine's clock, and ahead of it.
+//! A clock that runs ahead of the machine's.
 
 use std::{
     sync::{
@@ -13,18 +13,18 @@ use lamplighter::{
     env::{Clock, Env},
 };
 
-/// The machine's clock, ahead by what a test has let pass.
+/// The machine's clock, plus the time that a test has let pass.
 #[derive(Debug, Clone, Default)]
 pub struct Ahead(Arc<AtomicU64>);
 
 impl Ahead {
-    /// An environment with this clock.
+    /// Returns an environment with this clock.
     #[must_use]
     pub fn env(&self) -> Env {
         Env { clock: Arc::new(self.clone()), ..Env::system() }
     }
 
-    /// Goes ahead by so much, in whole milliseconds.
+    /// Advances it by this time, in whole milliseconds.
     pub fn pass(&self, time: Duration) {
         self.0.fetch_add(time.as_millis().try_into().unwrap_or(u64::MAX), Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! The jobs that the behaviours are shown with.
+//! The jobs with which the behaviours are tested.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -35,7 +35,7 @@ macro_rules! told {
             const QUEUE: Queue = $queue;
 
             fn options() -> Options {
-                // Longer than anything takes here that ends by itself, however busy the machine.
+                // Longer than any job that ends by itself takes here, on any machine.
                 let options = Options::new().timeout(secs(60)).retry(Retry::fixed(secs(1)).attempts(3));
                 $(let options = $change(options);)?
                 options
@@ -45,23 +45,23 @@ macro_rules! told {
 }
 
 told!(
-    /// Does what it is told.
+    /// Follows its arguments.
     Act, "conformance.act", PLAIN
 );
 told!(
-    /// Does what it is told, in the order of its group.
+    /// Follows its arguments, in the order of its group.
     Link, "conformance.link", CHAIN
 );
 told!(
-    /// Does what it is told, unless another of its schedule does.
+    /// Follows its arguments, unless another job of its schedule runs.
     Skipping, "conformance.skipping", PLAIN, |options: Options| options.overlap(Overlap::Skip)
 );
 told!(
-    /// Does what it is told, when no other of its schedule does.
+    /// Follows its arguments, when no other job of its schedule runs.
     Waiting, "conformance.waiting", PLAIN, |options: Options| options.overlap(Overlap::Queue)
 );
 told!(
-    /// Does what it is told, within a second.
+    /// Follows its arguments, with a timeout of a second.
     Hasty, "conformance.hasty", PLAIN, |options: Options| options.timeout(secs(1))
 );
 
@@ -74,7 +74,7 @@ pub(super) struct Run {
     pub(super) at: Timestamp,
 }
 
-/// What ran, in order.
+/// The runs, in order.
 #[derive(Clone)]
 pub(super) struct Journal {
     env: lamplighter::env::Env,
@@ -96,7 +96,7 @@ impl Journal {
         self.runs().iter().any(|run| run.id == id)
     }
 
-    /// Lets those jobs end that wait until they are released.
+    /// Releases the jobs that wait for it.
     pub(super) fn release(&self) {
         self.released.send_replace(true);
     }
@@ -168,7 +168,7 @@ async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<
     Ok(None)
 }
 
-/// Does something that a function must declare, and tells what came of it.
+/// Uses a right that a function must declare, and returns the result as a text.
 async fn reach(what: &str, ctx: &Context) -> String {
     let (client, own) = (ctx.client(), ctx.id());
     let done = match what {
@@ -192,12 +192,12 @@ async fn reach(what: &str, ctx: &Context) -> String {
     done.err().unwrap_or_else(|| "done".into())
 }
 
-/// The function under test, and its journal.
+/// Returns the function under test, and its journal.
 pub(super) fn function(subject: &dyn Subject) -> (Function, Journal) {
     function_that(subject, |function| function)
 }
 
-/// The function under test, declaring more, and its journal.
+/// Returns the function under test with more declarations, and its journal.
 pub(super) fn function_that(
     subject: &dyn Subject,
     declaring: impl FnOnce(Function<Journal>) -> Function<Journal>,
@@ -224,13 +224,13 @@ pub(super) async fn enqueue(subject: &dyn Subject, id: &str, what: &str) -> JobI
 /// Waits for the end of a job.
 pub(super) async fn ended(subject: &dyn Subject, id: &str) -> Record {
     let id = JobId::new(id).expect("a good id");
-    // One that was injected has no record before somebody has received it.
+    // An injected job has no record before its message is received.
     let client = subject.client();
     eventually("a record", || async { client.get(&id).await.expect("readable") }).await;
     client.wait(&id, PATIENCE).await.expect("the job's end")
 }
 
-/// Asks again and again until there is an answer.
+/// Calls `ask` repeatedly until it returns a value.
 pub(super) async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, ask: impl Fn() -> F) -> T {
     let asking = async {
         loop {

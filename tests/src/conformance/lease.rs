@@ -1,4 +1,4 @@
-//! Leases and their fences, seen through the store's port alone.
+//! Leases and fencing, through the store's port alone.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,13 +26,13 @@ pub(super) struct Asker<'a> {
     pub(super) store: Arc<dyn Store>,
     pub(super) id: JobId,
     message: Arc<Message>,
-    /// What it must hold alone.
+    /// The lock that it must hold.
     lock: Option<Lock>,
     queue: Queue,
 }
 
 impl<'a> Asker<'a> {
-    /// Of a job that is enqueued.
+    /// Creates a job, and a view of it.
     pub(super) async fn of(subject: &'a dyn Subject, text: &str) -> Self {
         let id = enqueue(subject, text, "say hi").await;
         Self::unannounced(subject, id)
@@ -45,12 +45,12 @@ impl<'a> Asker<'a> {
         Self { subject, store, id, message: Arc::new(message), lock: None, queue: PLAIN }
     }
 
-    /// Of a job of that name on that queue, enqueued elsewhere.
+    /// Returns a view of a job of that name on that queue, enqueued elsewhere.
     pub(super) fn of_job(subject: &'a dyn Subject, id: &str, job: &str, queue: Queue) -> Self {
         Self::unannounced(subject, JobId::new(id).expect("a good id")).posing_as(job, queue)
     }
 
-    /// As a message of another job, or on another queue, under the same id.
+    /// Returns the view of a message of another job, or on another queue, under the same id.
     pub(super) fn posing_as(&self, job: &str, queue: Queue) -> Self {
         let mut message = (*self.message).clone();
         job.clone_into(&mut message.job);
@@ -58,7 +58,7 @@ impl<'a> Asker<'a> {
         Self { subject: self.subject, store, id, message: Arc::new(message), lock, queue }
     }
 
-    /// With something that it must hold alone.
+    /// Adds a lock that it must hold.
     pub(super) fn alone(mut self, key: &str, on_busy: OnBusy) -> Self {
         self.lock = Some(Lock { key: key.into(), on_busy });
         self
@@ -77,7 +77,7 @@ impl<'a> Asker<'a> {
         self.store.claim(vec![self.request(owner, lease)], soon()).await.remove(0).expect("an answer")
     }
 
-    /// Claims and insists on the attempt's number.
+    /// Claims, and asserts the attempt's number.
     pub(super) async fn run(&self, owner: u64, lease: Duration, expected: u32) -> Token {
         match self.claim(owner, lease).await {
             Claim::Run { attempt, .. } if attempt == expected => Token { attempt, owner },
@@ -125,12 +125,12 @@ pub(super) fn is_applied(settled: CompletionResult) -> bool {
     matches!(settled, CompletionResult::Applied { .. })
 }
 
-/// Until when an answer is of use that nobody holds up.
+/// Returns a deadline for an answer that nothing delays.
 pub(super) fn soon() -> Instant {
     Instant::now() + secs(60)
 }
 
-/// Longer than anything takes that is to happen before its end: to get there, tests let time pass.
+/// Longer than anything takes that must happen before its end: tests advance the clock past it.
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 pub(super) const MILLISECOND: Duration = Duration::from_millis(1);
 
@@ -197,7 +197,7 @@ pub(super) async fn a_zombie_changes_nothing(subject: &dyn Subject) {
     ] {
         assert_eq!(asker.settle(zombie, decision).await, CompletionResult::Fenced(Some(JobState::Running)));
     }
-    // The right attempt under the wrong owner is no better.
+    // The right attempt with the wrong owner is refused too.
     let forged = Token { owner: 1, ..heir };
     assert_eq!(asker.settle(forged, succeeded()).await, CompletionResult::Fenced(Some(JobState::Running)));
     let note = JobData::progress(Progress { done: 1, total: 2 });
@@ -214,7 +214,7 @@ pub(super) async fn a_settlement_applied_twice_is_applied_once(subject: &dyn Sub
     let answers = asker.store.settle(vec![settlement.clone(), settlement.clone()], soon()).await;
     assert!(answers.into_iter().all(|answer| is_applied(answer.expect("an answer"))), "it is known again");
     assert_eq!(asker.record().await.attempts.len(), 1);
-    // Another word of the same attempt comes too late.
+    // A second settlement of the same attempt is too late.
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert_eq!(asker.settle(token, retry(secs(1))).await, CompletionResult::Fenced(Some(JobState::Succeeded)));
     let unknown = Asker::unannounced(subject, JobId::new("unknown").expect("a good id"));
@@ -274,7 +274,7 @@ pub(super) async fn what_is_put_back_does_not_count(subject: &dyn Subject) {
     let record = asker.record().await;
     assert_eq!((record.state, record.attempt, record.attempts.len()), (JobState::Retrying, 1, 1));
     let settled = record.due_at - secs(30);
-    // Moments are kept in milliseconds.
+    // Timestamps are stored in milliseconds.
     assert!(
         settled + MILLISECOND > before && settled <= after,
         "due {}, settled between {before} and {after}",
@@ -300,7 +300,7 @@ pub(super) async fn a_lease_that_is_lost_cannot_be_renewed(subject: &dyn Subject
     let token = job.run(2, secs(60), 2).await;
     assert_eq!(job.renew(lost, secs(600)).await, LeaseStatus::Lost);
     assert_eq!(job.renew(token, secs(60)).await, LeaseStatus::Held, "the owner's goes on");
-    // Nor that of a job that has ended, was cancelled, or never was.
+    // The same for a job that has ended, was cancelled, or never existed.
     assert!(is_applied(job.settle(token, succeeded()).await));
     assert_eq!(job.renew(token, secs(60)).await, LeaseStatus::Lost);
     let cancelled = Asker::of(subject, "cancelled").await;
@@ -411,7 +411,7 @@ pub(super) async fn a_message_under_another_jobs_id_claims_nothing(subject: &dyn
     let token = asker.run(2, secs(60), 2).await;
     assert!(is_applied(asker.settle(token, succeeded()).await));
     claims_nothing("succeeded").await;
-    // One that must hold something alone is no better.
+    // Nor does one that must hold a lock.
     let alone = asker.posing_as("conformance.link", PLAIN).alone("schedule:x", OnBusy::Wait);
     assert!(matches!(alone.claim(9, secs(60)).await, Claim::Foreign(_)));
     assert_eq!(asker.record().await.state, JobState::Succeeded);

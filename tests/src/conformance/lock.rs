@@ -1,4 +1,4 @@
-//! What one job at a time may hold, seen through the store's port alone.
+//! Locks that one job at a time may hold, through the store's port alone.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn skipping<'a>(subject: &'a dyn Subject, id: &str) -> Asker<'a> {
     Asker::of(subject, id).await.alone(KEY, OnBusy::Cancel { reason: "the other still runs".into() })
 }
 
-/// Asserts that a job has to wait, and returns the moment at which it may ask again.
+/// Asserts that a job has to wait, and returns the moment of its next claim.
 async fn waits(asker: &Asker<'_>) -> Timestamp {
     match asker.claim(99, secs(60)).await {
         Claim::Locked(until) => until,
@@ -94,10 +94,10 @@ pub(super) async fn a_host_that_dies_holds_nothing_for_longer_than_its_lease(sub
     assert!(waits(&b).await <= a.record().await.lease_until.expect("a lease"));
     subject.pass(LEASE + secs(1)).await;
     let token = b.run(2, secs(60), 1).await;
-    // The lost one comes again, and waits as well: its attempt is counted when it gets the right to another.
+    // The lost one is delivered again, and waits too: its attempt is counted when its next claim is granted.
     waits(&a).await;
     assert_eq!(a.record().await.attempts.len(), 0);
-    // Whatever it may still say, what it holds no more is not its to free.
+    // Its late settlement must not free a lock that it no longer holds.
     a.settle(lost, retry(Duration::ZERO)).await;
     waits(&c).await;
     assert!(is_applied(b.settle(token, succeeded()).await));
@@ -133,7 +133,7 @@ pub(super) async fn a_job_that_would_rather_not_run_than_wait_is_cancelled(subje
     assert_eq!((record.state, record.attempt, record.attempts.len()), (JobState::Cancelled, 0, 0));
     assert_eq!(record.reason.as_deref(), Some("the other still runs"));
     assert!(matches!(b.claim(3, secs(60)).await, Claim::Ended(JobState::Cancelled)));
-    // One that has begun is not dropped half-way.
+    // A job that has begun is not dropped.
     assert!(is_applied(a.settle(token, retry(Duration::ZERO)).await));
     let token = c.run(4, secs(60), 1).await;
     waits(&a).await;
@@ -145,7 +145,7 @@ pub(super) async fn a_settlement_that_is_known_again_frees_what_it_held(subject:
     let (one, other) = (waiting(subject, "one").await, waiting(subject, "other").await);
     let token = one.run(1, secs(60), 1).await;
     waits(&other).await;
-    // The first time it was cut off before the key was free.
+    // The first time it was interrupted before the lock was freed.
     let settlement = one.settlement(token, succeeded());
     let mut cut_off = settlement.clone();
     cut_off.lock = None;

@@ -1,4 +1,4 @@
-//! What every backend must do: one list of behaviours, each proven against each backend.
+//! The behaviours that every backend must have: one list, proven against each backend.
 //!
 //! A backend's test implements [`Subject`] and runs [`BEHAVIOURS`], each on a subject of its own.
 
@@ -27,15 +27,15 @@ use lamplighter::{
 pub use clock::Ahead;
 pub use jobs::{CHAIN, PLAIN};
 
-/// How many behaviours are shown at a time: most of what they do is to wait.
+/// How many behaviours are tested concurrently: they mostly wait.
 pub const AT_ONCE: usize = 16;
 
-/// A backend under test, fresh, with whatever plays its host.
+/// A fresh backend under test, with a host or a substitute for one.
 #[async_trait]
 pub trait Subject: Send + Sync {
     /// Its clock and randomness.
     fn env(&self) -> Env;
-    /// Lets time pass on its clock while nothing runs, at once where it can.
+    /// Advances its clock while nothing runs; at once where possible.
     async fn pass(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
@@ -43,18 +43,18 @@ pub trait Subject: Send + Sync {
     fn backend(&self) -> Backend;
     /// Its operator.
     async fn operator(&self) -> Arc<dyn Operator>;
-    /// Deploys these schedules with the code, in place of those that were deployed before. They are known when a function
-    /// is started next.
+    /// Deploys these schedules with the code, in place of those deployed before. They take effect when a function is
+    /// started next.
     async fn deploy(&self, schedules: Vec<ScheduledJob>);
-    /// Begins to run the jobs of a function.
+    /// Starts to run the jobs of a function.
     async fn start(&self, function: Function);
-    /// Stops cleanly: what has not begun is handed back, what runs may take `budget` to end.
+    /// Stops cleanly: jobs that have not begun are handed back, running ones may take `budget` to end.
     async fn stop(&self, budget: Duration);
-    /// Puts a body onto a queue, as a sender in any language would.
+    /// Sends a body to a queue, as a sender in any language would.
     async fn inject(&self, queue: Queue, body: &str);
-    /// What is in a queue's dead-letter queue.
+    /// Returns the messages in a queue's dead-letter queue.
     async fn dead_letters(&self, queue: Queue) -> Vec<DeadLetter>;
-    /// Moves a queue's dead letters back; says how many.
+    /// Moves a queue's dead letters back, and returns their number.
     async fn redrive(&self, queue: Queue) -> u64 {
         let operator = self.operator().await;
         let result = operator.redrive(queue.name(), &Redrive::all(), &Stop::new(), &|_| {}).await.expect("begun");
@@ -62,7 +62,7 @@ pub trait Subject: Send + Sync {
         result.progress.moved
     }
 
-    /// A client.
+    /// Returns a client.
     fn client(&self) -> Client {
         Client::new(self.backend(), self.env())
     }
@@ -73,22 +73,22 @@ pub trait Subject: Send + Sync {
 pub struct DeadLetter {
     /// Its body.
     pub body: String,
-    /// Why it is dead: [`lamplighter::backend::DeadLetterReason::as_str`].
+    /// The reason: [`lamplighter::backend::DeadLetterReason::as_str`].
     pub reason: String,
 }
 
-/// A behaviour, and the proof of it.
+/// A behaviour, and its proof.
 #[derive(Clone, Copy)]
 pub struct Behaviour {
-    /// What a backend does, in one sentence.
+    /// The behaviour, in one sentence.
     pub name: &'static str,
-    /// What it is about: the module here that proves it.
+    /// The subject: the module here that proves it.
     pub about: &'static str,
-    /// Panics when the subject does not show it.
+    /// Panics when the subject does not have it.
     pub prove: Proof,
 }
 
-/// Shows a behaviour on a subject.
+/// Proves a behaviour on a subject.
 pub type Proof = for<'a> fn(&'a dyn Subject) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 impl fmt::Debug for Behaviour {

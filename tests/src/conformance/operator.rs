@@ -1,4 +1,4 @@
-//! Operating queues: pausing them, looking at them, and their dead letters.
+//! Operating queues: pausing them, reading their state, and their dead letters.
 
 use std::{
     collections::BTreeSet,
@@ -42,19 +42,19 @@ async fn consumer(subject: &dyn Subject) -> ConsumerState {
     state
 }
 
-/// Lets time pass in which another queue runs a job, and the first one would have, too.
+/// Waits until another queue has run a job, by when the first would have run its own.
 async fn another_queue_runs(subject: &dyn Subject, id: &str) {
     let link = Link { what: "sleep 1500".into() };
     subject.client().enqueue(link).id(id).group(id).await.expect("enqueued");
     ended(subject, id).await;
 }
 
-/// Waits until so many dead letters of the standard queue are there.
+/// Waits until the standard queue has this many dead letters.
 async fn dead_letters(subject: &dyn Subject, count: usize) {
     eventually("dead letters", || async { (subject.dead_letters(PLAIN).await.len() == count).then_some(()) }).await;
 }
 
-/// Jobs of these ids fail for good, and their dead letters are there.
+/// Lets jobs with these ids fail for good, and waits for their dead letters.
 async fn fail(subject: &dyn Subject, ids: &[&str]) -> Journal {
     let journal = started(subject).await;
     for id in ids {
@@ -94,7 +94,7 @@ async fn redrive_until(subject: &dyn Subject, redrive: &Redrive, stop: &Stop) ->
     let operator = subject.operator().await;
     let result = operator.redrive(PLAIN.name(), redrive, stop, &step).await.expect("begun");
     assert!(result.error.is_none() && (result.failed, result.twice) == (0, 0), "{result:?}");
-    // What is chosen, or has a record, is never moved by the queue itself.
+    // Dead letters that are selected, or whose jobs have records, are never moved by the queue itself.
     assert!(matches!(result.method, RedriveMethod::Transactions | RedriveMethod::Manual), "{result:?}");
     let steps = steps.into_inner().unwrap_or_else(PoisonError::into_inner);
     assert!(steps.is_sorted_by_key(|far| far.moved), "{steps:?}");
@@ -177,7 +177,7 @@ pub(super) async fn dead_letters_tell_their_job_the_reason_and_the_error(subject
     ended(subject, "a").await;
     subject.inject(PLAIN, "no JSON").await;
     dead_letters(subject, 2).await;
-    // Twice: looking at them takes none away, and hides none.
+    // Twice: listing them removes none, and hides none.
     for _ in 0..2 {
         let all = list(subject, DeadLetterQuery::new(100)).await;
         assert_eq!(all.len(), 2, "{all:?}");
@@ -197,7 +197,7 @@ pub(super) async fn dead_letters_tell_their_job_the_reason_and_the_error(subject
     assert_eq!(list(subject, DeadLetterQuery::new(1)).await.len(), 1);
 }
 
-/// Act `early` fails, seconds later Act `late` and Hasty `other`. The moment is that at which `late` failed.
+/// Act `early` fails; seconds later Act `late` and Hasty `other` fail. The moment is that at which `late` failed.
 async fn of_two_jobs(subject: &dyn Subject) -> (Journal, DeadLetter) {
     let journal = fail(subject, &["early"]).await;
     let client = subject.client();
@@ -218,7 +218,7 @@ pub(super) async fn dead_letters_are_counted_and_listed_by_job_reason_and_time(s
     let all = DeadLetterFilter::all;
     let count = DeadLetterCount::new;
     let everything = [count("", "bad-message", 1), count(Act::NAME, "failed", 2), count(Hasty::NAME, "failed", 1)];
-    // Twice: counting takes none away, and hides none.
+    // Twice: counting removes none, and hides none.
     for _ in 0..2 {
         assert_eq!(counted(subject, &all()).await, everything);
     }
@@ -326,7 +326,7 @@ pub(super) async fn a_retried_job_is_not_run_again_by_a_redrive(subject: &dyn Su
     eventually("its second run", || async { (record(subject, "a").await.attempts.len() == 2).then_some(()) }).await;
     assert_eq!(state(subject, "a").await, JobState::Succeeded);
 
-    // Of some backends the retry has taken the dead letter away, of others the redrive does.
+    // In some backends the retry has removed the dead letter, in others the redrive removes it.
     assert_eq!(redrive(subject, &Redrive::all()).await.progress.moved, 0);
     assert_eq!(counted(subject, &DeadLetterFilter::all()).await, []);
     another_queue_runs(subject, "beside").await;

@@ -1,4 +1,4 @@
-//! Records: enqueueing, listing, cancelling, running again.
+//! Records: enqueueing, listing, cancelling, retrying.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ pub(super) async fn an_enqueued_job_has_a_record(subject: &dyn Subject) {
     let later = record(subject, "b").await;
     assert_eq!(later.state, JobState::Scheduled);
     let due = later.due_at - secs(3600);
-    // Moments are kept in milliseconds.
+    // Timestamps are stored in milliseconds.
     assert!(due + MILLISECOND > before && due <= after, "due {}", later.due_at);
     assert!(client.get(&id("c")).await.expect("readable").is_none());
 }
@@ -81,7 +81,7 @@ pub(super) async fn each_of_many_has_its_own_id_delay_and_group(subject: &dyn Su
     ];
     let mut answers = subject.client().enqueue_all(jobs).await;
     assert!(matches!(answers[3], Err(EnqueueError::Id(_))), "{answers:?}");
-    // One of the two is the job of that id, and the other is told so.
+    // One of the two is the job of that id, and the other is reported as a duplicate.
     let named = [answers.remove(4), answers.remove(1)].map(|answer| answer.expect("answered"));
     assert_eq!(named.iter().filter(|answer| answer.is_duplicate()).count(), 1, "{named:?}");
     assert!(named.iter().all(|answer| *answer.id() == id("named")), "{named:?}");

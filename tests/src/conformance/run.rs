@@ -1,4 +1,4 @@
-//! Whole roads: from a sender to a handler and to the record of how it ended.
+//! Whole runs: from a sender to a handler and to the record of the result.
 
 use lamplighter::{Enqueued, JobId, JobState, Record, record::AttemptOutcome, secs};
 
@@ -146,7 +146,7 @@ pub(super) async fn arguments_that_do_not_fit_are_dead_lettered(subject: &dyn Su
     assert_eq!(letter.reason, "bad-message");
     let record = ended(subject, "a").await;
     assert_eq!(record.state, JobState::Failed);
-    // The error says what is expected, and shows nothing of what came: arguments may be secrets.
+    // The error says what is expected, and contains no argument: arguments may be secrets.
     let error = record.last_error().expect("an error").to_string();
     assert!(error.contains("unknown field, expected `what`"), "{error}");
     assert!(!error.contains("waht") && !error.contains("say hi"), "{error}");
@@ -211,7 +211,7 @@ pub(super) async fn children_name_their_parent(subject: &dyn Subject) {
     assert_eq!(child.state, JobState::Succeeded);
 }
 
-/// What came of what a handler did, by the job's output.
+/// Returns the result of a handler's action, from the job's output.
 async fn came_of(subject: &dyn Subject, what: &str) -> String {
     enqueue(subject, what, &format!("reach {what}")).await;
     let output = ended(subject, what).await.output.expect("an output");
@@ -283,7 +283,7 @@ pub(super) async fn a_failure_in_a_group_holds_up_only_its_group(subject: &dyn S
     }
     let runs = journal.runs();
     let order: Vec<_> = runs.iter().map(|run| run.id.as_str()).filter(|id| id.starts_with('x')).collect();
-    // It would never have ended, had the other group waited for it.
+    // It would never have ended if the other group had waited for it.
     let (last, first) = order.split_last().expect("runs");
     assert!(*last == "x2" && first.len() >= 2, "a group waits for its failed job: {runs:?}");
     assert!(first.iter().all(|id| *id == "x1"), "a group waits for its failed job: {runs:?}");
@@ -327,7 +327,7 @@ pub(super) async fn a_head_that_cannot_run_now_keeps_its_group(subject: &dyn Sub
     for id in ["x1", "x2", "x3"] {
         client.enqueue(Link { what: format!("say {id}") }).id(id).group("x").await.expect("enqueued");
     }
-    // A host that is no more holds the lease of the first.
+    // A host that no longer exists holds the lease of the first.
     let asker = Asker::of_job(subject, "x1", "conformance.link", CHAIN);
     asker.run(1, secs(5), 1).await;
     let journal = started(subject).await;

@@ -1,7 +1,7 @@
-//! Schedules: made, replaced, paused, triggered, removed and listed while jobs run, and what their jobs do when they
-//! meet.
+//! Schedules: added, replaced, paused, triggered, removed and listed while jobs run, and what happens when their jobs
+//! overlap.
 //!
-//! That something does not run is seen by a witness: a schedule for the same moment, of which the job has run.
+//! A witness shows that something does not run: a schedule for the same moment, whose job has run.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::{
     jobs::{Act, Journal, PLAIN, Skipping, Waiting, ended, eventually, started},
 };
 
-/// Far enough away for what has to be said before, also on a busy machine, and near enough to be waited for.
+/// Far enough away for the calls before it, even on a busy machine, and near enough to wait for.
 pub(super) const SOON: Duration = Duration::from_secs(15);
 
 fn say(what: &str) -> Act {
@@ -39,7 +39,7 @@ async fn status(subject: &dyn Subject, name: &str) -> Option<ScheduleStatus> {
     all.into_iter().find(|status| status.schedule.name == name)
 }
 
-/// Waits until a job has said a word, and gives all that was said until then.
+/// Waits until a job has said a word, and returns all words so far.
 async fn said(journal: &Journal, word: &str) -> Vec<String> {
     let word = format!("say {word}");
     eventually(&word, || async {
@@ -94,7 +94,7 @@ pub(super) async fn a_paused_schedule_starts_nothing_and_a_resumed_one_goes_on(s
         let status = status(subject, name).await.expect("a schedule");
         assert!(status.paused && status.next.is_empty(), "{status:?}");
     }
-    // Said again, as by a program that starts once more: an operator's pause is not undone by that.
+    // Scheduled again, as by a program that restarts: this does not undo an operator's pause.
     client.schedule(soon(subject, "paused"), &say("paused")).await.expect("replaced");
     client.resume_schedule("resumed").await.expect("resumed");
     let again = status(subject, "resumed").await.expect("a schedule");
@@ -113,7 +113,7 @@ pub(super) async fn a_triggered_schedule_starts_its_job_at_once(subject: &dyn Su
     let record = ended(subject, id.as_str()).await;
     assert_eq!((record.state, record.message.schedule.as_deref()), (JobState::Succeeded, Some("daily")));
     let moment: Timestamp = id.as_str().strip_prefix("daily@").expect("its name").parse().expect("a moment");
-    // Ids tell whole seconds.
+    // Ids contain whole seconds.
     assert!(from - SignedDuration::from_secs(1) <= moment && moment <= until, "{id}, between {from} and {until}");
     assert_eq!(journal.runs()[0].id, id.as_str());
     assert_eq!(status(subject, "daily").await.expect("a schedule").next, before.next, "its own times stay");

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-/// What can go wrong between a test and its emulator. Each text says what to do about it.
+/// An error of the emulator's test harness. Each text says what to do.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -14,7 +14,7 @@ pub enum Error {
          macOS: `brew install python`) and run the tests again"
     )]
     Python {
-        /// What was tried and how it failed.
+        /// The attempt, and its error.
         reason: String,
     },
     /// `pip` could not install the pinned packages.
@@ -23,36 +23,36 @@ pub enum Error {
          no network is used. pip said:\n{output}", environment = .environment.display()
     )]
     Install {
-        /// The environment that was being made.
+        /// The environment that was being created.
         environment: PathBuf,
-        /// The end of what `pip` wrote.
+        /// The end of pip's output.
         output: String,
     },
-    /// A file or a process could not be handled.
+    /// An I/O error of a file or a process.
     #[error("{what}: {source}")]
     Io {
-        /// What was being done, with the path.
+        /// The operation, with the path.
         what: String,
         /// The system's reason.
         source: std::io::Error,
     },
-    /// `cargo` could not be asked, or could not build.
+    /// `cargo` could not be run, or could not build.
     #[error("{what} failed:\n{output}")]
     Cargo {
         /// The command.
         what: String,
-        /// The end of what it wrote.
+        /// The end of its output.
         output: String,
     },
     /// The workspace has no such binary.
     #[error("the workspace builds no binary named `{name}`; it has {known}")]
     NoSuchBinary {
-        /// The name asked for.
+        /// The requested name.
         name: String,
         /// The names that exist.
         known: String,
     },
-    /// The emulator ended, or never got ready.
+    /// The emulator ended, or never became ready.
     #[error("the emulator {reason}; its log, {log}, ends with:\n{tail}", log = .log.display())]
     Emulator {
         /// What happened to it.
@@ -65,7 +65,7 @@ pub enum Error {
     /// A request to the emulator failed.
     #[error("{what}: {reason}")]
     Request {
-        /// The operation, with what it was about.
+        /// The operation, with its subject.
         what: String,
         /// The answer, or the error of the connection.
         reason: String,
@@ -73,14 +73,14 @@ pub enum Error {
     /// The template cannot be deployed as it is.
     #[error("the template cannot be deployed: {0}")]
     Template(String),
-    /// CloudFormation did not reach its goal.
+    /// CloudFormation did not complete the deployment.
     #[error("stack `{stack}` is {status}:\n{events}")]
     Deploy {
         /// The stack's name.
         stack: String,
-        /// The status that it ended in.
+        /// The final status.
         status: String,
-        /// What failed, one line a resource.
+        /// The failures, one line per resource.
         events: String,
     },
     /// The stack has no such output or resource.
@@ -90,17 +90,17 @@ pub enum Error {
         stack: String,
         /// "output" or "resource".
         kind: &'static str,
-        /// The name asked for.
+        /// The requested name.
         name: String,
         /// The names that exist.
         known: String,
     },
-    /// A condition did not come true in time.
+    /// A condition did not become true in time.
     #[error(transparent)]
     NeverHappened(#[from] super::NeverHappened),
 }
 
-/// As the text: this is what `unwrap` and a test that returns the error show.
+/// The same as `Display`, since `unwrap` and a test that returns the error show `Debug`.
 impl Debug for Error {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         std::fmt::Display::fmt(self, out)
@@ -110,19 +110,19 @@ impl Debug for Error {
 /// The result of the harness's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Names an I/O error by what was being done, as in `.map_err(io("opening", &path))`.
+/// Adds the operation to an I/O error, as in `.map_err(io("opening", &path))`.
 pub(crate) fn io(doing: &str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Error {
     let what = format!("{doing} {}", path.display());
     move |source| Error::Io { what, source }
 }
 
-/// The last `lines` of a text, for an error message.
+/// Returns the last `lines` of a text, for an error message.
 pub(crate) fn tail(text: &str, lines: usize) -> String {
     let all: Vec<&str> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].join("\n")
 }
 
-/// The emulator's own words, where it answered at all.
+/// Returns the emulator's own message, if it answered at all.
 pub(crate) fn said<E, R>(error: SdkError<E, R>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

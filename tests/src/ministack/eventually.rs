@@ -1,38 +1,38 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
-/// How long nobody looks between two looks at a condition, at least.
+/// The minimum time between two checks of a condition.
 const INTERVAL: Duration = Duration::from_millis(50);
-/// The same, in times of what the look before took: looking must not slow down what is waited for.
+/// The same, as a multiple of the duration of the last check: checks must not slow down what the test waits for.
 const REST: u32 = 4;
 
-/// How long anything is waited for. It keeps a test that hangs from hanging for ever, and measures nobody's speed: a machine
-/// that has other things to do as well must not reach it.
+/// The time limit of every wait. It ends a test that hangs, and measures no speed: even a busy machine must not reach
+/// it.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A condition that did not come true in time.
+/// A condition that did not become true in time.
 #[derive(thiserror::Error)]
 #[error("waited {waited:.1?} until {what}; last seen: {last}")]
 pub struct NeverHappened {
-    /// What was waited for.
+    /// The condition.
     pub what: String,
-    /// How long.
+    /// The time that the test waited.
     pub waited: Duration,
-    /// The last thing seen instead.
+    /// The last value seen instead.
     pub last: String,
 }
 
-/// As the text: this is what `unwrap` and a test that returns the error show.
+/// The same as `Display`, since `unwrap` and a test that returns the error show `Debug`.
 impl std::fmt::Debug for NeverHappened {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         Display::fmt(self, out)
     }
 }
 
-/// Looks every 50 ms, or less often where a look takes long, until `probe` gives a value, and no longer than `limit`.
+/// Calls `probe` every 50 ms, or less often where a call takes long, until it returns a value, and for `limit` at most.
 ///
-/// `probe` answers `Ok` with what was waited for, or `Err` with what it saw instead: that becomes the text of the
-/// failure. A probe that hangs counts as one that saw nothing.
+/// `probe` returns `Ok` with the value, or `Err` with what it saw instead, which becomes the text of the failure. A
+/// probe that hangs counts as one that saw nothing.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), lamplighter_tests::ministack::NeverHappened> {
@@ -49,7 +49,7 @@ impl std::fmt::Debug for NeverHappened {
 /// ```
 ///
 /// # Errors
-/// When the time is over.
+/// When the limit is reached.
 pub async fn eventually<T, S: Display>(
     what: impl Into<String>,
     limit: Duration,

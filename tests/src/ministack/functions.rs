@@ -1,4 +1,4 @@
-//! Calling functions and reading what they logged.
+//! Calls functions, and reads their logs.
 
 use hyper::{Request, Response, header};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::MiniStack;
 use super::error::{Error, Result};
 
-/// What a function answered to a direct call.
+/// The answer of a function to a direct call.
 #[derive(Debug, Clone)]
 pub struct Invocation {
     /// "Handled" or "Unhandled" when the function failed.
@@ -19,7 +19,7 @@ impl MiniStack {
     /// Calls a function directly and waits for its answer.
     ///
     /// # Errors
-    /// When the emulator refuses the call; a function that fails gives an [`Invocation`] with its error.
+    /// When the emulator refuses the call. A function that fails returns an [`Invocation`] with its error.
     pub async fn invoke(&self, function: &str, event: &Value) -> Result<Invocation> {
         let failed = |reason: String| Error::Request { what: format!("invoking function `{function}`"), reason };
         let request = Request::post(format!("/2015-03-31/functions/{function}/invocations"))
@@ -38,7 +38,7 @@ impl MiniStack {
         Ok(Invocation { error, payload })
     }
 
-    /// Sends a request to a function's URL; `url` is what the template gave for it.
+    /// Sends a request to a function's URL; `url` is the template's output for it.
     ///
     /// # Errors
     /// When the emulator does not answer; any HTTP status is an answer.
@@ -50,7 +50,7 @@ impl MiniStack {
         self.request(request).await
     }
 
-    /// What a function logged, line by line, oldest first; nothing as long as it has not run.
+    /// Returns the log of a function, line by line, oldest first; empty until it has run.
     ///
     /// # Errors
     /// When the emulator refuses.

@@ -1,4 +1,4 @@
-//! One HTTP request on a connection of its own: for what no SDK of ours speaks.
+//! One HTTP request on a connection of its own, for services without an SDK here.
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -33,7 +33,7 @@ pub(crate) async fn send(port: u16, mut request: Request<Vec<u8>>) -> Result<Res
 /// Sends `request` as the owner of the emulated account and refuses an answer that is not a success.
 pub(crate) async fn send_as_root(port: u16, service: &str, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>> {
     let what = format!("{} {}", request.method(), request.uri());
-    // The emulator takes its root key by name, without a signature, with `AUTH` on as well.
+    // The emulator accepts its root key by name, without a signature, even with `AUTH` on.
     let name = format!(
         "AWS4-HMAC-SHA256 Credential={}/20260101/{}/{service}/aws4_request, SignedHeaders=host, Signature=0",
         super::ROOT_KEY,

@@ -1,4 +1,4 @@
-//! The Python environment that the emulator lives in.
+//! The Python environment of the emulator.
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -7,17 +7,17 @@ use std::process::{Command, Output};
 
 use super::error::{Error, Result, io, tail};
 
-/// Everything that is installed, each at an exact version and with the hashes of its files.
+/// All packages, each at an exact version and with the hashes of its files.
 const REQUIREMENTS: &str = include_str!("../../requirements.txt");
 
-/// Written last: an environment without it, or with another text in it, is not finished.
+/// Written last: an environment without it, or with other content in it, is incomplete.
 const MARKER: &str = "installed.txt";
 
-/// The virtual environment with the emulator, made under `target_dir` when it is not there yet.
+/// Returns the virtual environment with the emulator, and creates it under `target_dir` if it is missing.
 ///
-/// Once made, nothing but two files is looked at: no network, no `pip`. Any number of processes may ask at the same
-/// time; one makes it and the others wait. What a killed run left half made is thrown away and made again, and so is
-/// an environment of other requirements.
+/// Once it exists, this only looks at two files: no network, no `pip`. Any number of processes may call this
+/// concurrently; one creates it and the others wait. An incomplete environment of a killed run is deleted and created
+/// again, and so is an environment with other requirements.
 ///
 /// # Errors
 /// When Python or its `venv` is missing, and when the packages cannot be installed.
@@ -36,19 +36,19 @@ pub fn environment(target_dir: &Path) -> Result<PathBuf> {
     Ok(environment)
 }
 
-/// The pinned version of the emulator.
+/// Returns the pinned version of the emulator.
 pub(crate) fn version() -> &'static str {
     let pinned = REQUIREMENTS.lines().find_map(|line| line.strip_prefix("ministack[full]=="));
     pinned.and_then(|pin| pin.split_whitespace().next()).unwrap_or("unpinned")
 }
 
-/// The interpreter of an environment.
+/// Returns the interpreter of an environment.
 pub(crate) fn python(environment: &Path) -> PathBuf {
     environment.join("bin").join("python")
 }
 
 fn is_complete(environment: &Path) -> bool {
-    // The interpreter is a link to the system's, which an upgrade of the system may have taken away.
+    // The interpreter is a link to the system's, which an upgrade of the system may have removed.
     fs::read_to_string(environment.join(MARKER)).is_ok_and(|text| text == REQUIREMENTS) && python(environment).exists()
 }
 
@@ -66,7 +66,7 @@ fn make(environment: &Path) -> Result<()> {
     }
     let requirements = environment.join("requirements.txt");
     fs::write(&requirements, REQUIREMENTS).map_err(io("writing", &requirements))?;
-    // The list is complete, and pip does not take a package for pinned that is listed with an extra.
+    // The list is complete, and pip does not treat a package as pinned that is listed with an extra.
     let pip = run(Command::new(python(environment))
         .args(["-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--quiet"])
         .args(["--no-deps", "--require-hashes", "--requirement"])
@@ -78,7 +78,7 @@ fn make(environment: &Path) -> Result<()> {
     fs::rename(&requirements, &marker).map_err(io("writing", &marker))
 }
 
-/// Says what is missing in words of its own: `venv` alone makes a long and different complaint on each system.
+/// Reports a missing part in words of its own: `venv` alone prints a long and different error on each system.
 fn check_python() -> Result<()> {
     let probe = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11) and f'this is {sys.version}')";
     let probe = run(Command::new("python3").args(["-c", probe]))?;
@@ -89,7 +89,7 @@ fn check_python() -> Result<()> {
 }
 
 fn run(command: &mut Command) -> Result<Output> {
-    // A virtual environment or module path of the caller's must not reach into this one.
+    // The caller's virtual environment and module path must not affect this one.
     command.env_remove("PYTHONHOME").env_remove("PYTHONPATH").env_remove("VIRTUAL_ENV");
     command.output().map_err(|error| Error::Python {
         reason: format!("`{}` cannot be started: {error}", command.get_program().display()),

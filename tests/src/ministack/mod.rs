@@ -1,6 +1,6 @@
 //! AWS on this machine, for end-to-end tests: the emulator MiniStack as a child process.
 //!
-//! It takes CloudFormation and SAM templates and runs the real bootstraps as processes; no account and no Docker are
+//! It deploys CloudFormation and SAM templates and runs the real bootstraps as processes; no account and no Docker are
 //! needed, only Python 3. The first test that starts it installs it under the target folder ([`install`]).
 //!
 //! ```no_run
@@ -37,7 +37,7 @@ mod schedules;
 mod stack;
 mod tables;
 pub mod template;
-// They look into `/proc`.
+// These tests read `/proc`.
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests;
@@ -60,14 +60,14 @@ pub use stack::Stack;
 use process::Server;
 use workspace::Workspace;
 
-/// The region that everything is in.
+/// The region of all resources.
 pub const REGION: &str = "us-east-1";
-/// The access key, and the secret, of the emulated account's root.
+/// The access key, and the secret, of the emulated account's root user.
 pub const ROOT_KEY: &str = "test";
 
-/// A running emulator, with a port and a state of its own; any number may run beside each other.
+/// A running emulator, with its own port and state; any number may run concurrently.
 ///
-/// Dropping it kills it and the bootstraps it started. They die with the test process too, however that ends.
+/// Dropping it kills it and the bootstraps it started. They end with the test process too, however that ends.
 #[derive(Debug)]
 pub struct MiniStack {
     server: Server,
@@ -75,16 +75,16 @@ pub struct MiniStack {
 }
 
 impl MiniStack {
-    /// Starts an emulator with nothing in it and waits until it is ready.
+    /// Starts an empty emulator and waits until it is ready.
     ///
     /// # Errors
-    /// When Python is missing, when the first installation fails, and when the server does not get ready: then with
+    /// When Python is missing, when the first installation fails, and when the server does not become ready: then with
     /// the end of its log.
     pub async fn start() -> Result<Self> {
         Self::options().start().await
     }
 
-    /// Another emulator than that of [`Self::start`].
+    /// Returns the options for an emulator that differs from [`Self::start`].
     pub fn options() -> Options {
         Options::default()
     }
@@ -94,11 +94,11 @@ impl MiniStack {
         Ok(Self { server, options })
     }
 
-    /// Stops in order and starts again on the same port. With [`Options::persist_state`] everything is found again,
-    /// but for functions that were running; without it the emulator is empty.
+    /// Stops it cleanly and starts it again on the same port. With [`Options::persist_state`] the state is kept, except
+    /// for running functions; without it the emulator is empty.
     ///
     /// # Errors
-    /// As [`Self::start`], and when the state cannot be saved.
+    /// Like [`Self::start`], and when the state cannot be saved.
     pub async fn restart(self) -> Result<Self> {
         let Self { server, options } = self;
         let port = server.port();
@@ -107,22 +107,22 @@ impl MiniStack {
         Ok(Self { server, options })
     }
 
-    /// Where clients find it: `AWS_ENDPOINT_URL`.
+    /// Returns the address for clients: `AWS_ENDPOINT_URL`.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.server.port())
     }
 
-    /// The server's process id, which is its process group's too.
+    /// Returns the server's process id, which is also the id of its process group.
     pub fn pid(&self) -> u32 {
         self.server.pid()
     }
 
-    /// The server's log file. It is removed at the end, unless the test fails.
+    /// Returns the server's log file. It is removed at the end, unless the test fails.
     pub fn log(&self) -> PathBuf {
         self.server.log()
     }
 
-    /// What a child process needs in its environment to find the emulator with an AWS SDK or tool.
+    /// Returns the environment with which the AWS SDK or tool of a child process finds the emulator.
     pub fn environment(&self) -> [(&'static str, String); 5] {
         [
             ("AWS_ENDPOINT_URL", self.endpoint()),
@@ -133,7 +133,8 @@ impl MiniStack {
         ]
     }
 
-    /// A configuration for any SDK client, as the account's root. Nothing of this machine's AWS settings is read.
+    /// Returns a configuration for any SDK client, as the account's root user. It reads none of this machine's AWS
+    /// settings.
     pub fn sdk_config(&self) -> SdkConfig {
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -146,7 +147,7 @@ impl MiniStack {
             .build()
     }
 
-    /// A client for the emulator's SQS.
+    /// Returns a client for the emulator's SQS.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::new(&self.sdk_config())
     }
@@ -154,13 +155,13 @@ impl MiniStack {
     /// Sends any HTTP request, without credentials.
     ///
     /// # Errors
-    /// When there is no answer; any HTTP status is one.
+    /// When there is no answer; any HTTP status is an answer.
     pub async fn request(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>> {
         http::send(self.server.port(), request).await
     }
 
-    /// Sends a request to the API of an AWS service (`s3`, `lambda`, `logs`, …) as the account's root: for what
-    /// needs no SDK.
+    /// Sends a request to the API of an AWS service (`s3`, `lambda`, `logs`, …) as the account's root user, for calls
+    /// that need no SDK.
     ///
     /// # Errors
     /// When there is no answer, or one that is not a success.

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use super::{MiniStack, Result};
 
-/// How an emulator is started; made by [`MiniStack::options`].
+/// The options with which an emulator is started; created by [`MiniStack::options`].
 #[derive(Debug, Clone, Default)]
 #[must_use = "options do nothing until `start`"]
 pub struct Options {
@@ -13,28 +13,28 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether IAM policies are enforced (`AUTH`). Then each function may do what its role allows and no more; the
-    /// clients that the harness makes are the account's root and may do everything.
+    /// Sets whether IAM policies are enforced (`AUTH`). Then each function has only the rights of its role; the
+    /// harness's clients are the account's root user and may do everything.
     pub fn auth(mut self, on: bool) -> Self {
         self.auth = on;
         self
     }
 
-    /// Whether [`MiniStack::restart`] finds everything as it was (`PERSIST_STATE`).
+    /// Sets whether [`MiniStack::restart`] keeps the state (`PERSIST_STATE`).
     pub fn persist_state(mut self, on: bool) -> Self {
         self.persist_state = on;
         self
     }
 
-    /// Where the state is kept (`STATE_DIR`) and found again by a later emulator; switches [`Self::persist_state`]
-    /// on. Without it the state goes with the emulator.
+    /// Sets the folder of the state (`STATE_DIR`), from which a later emulator reads it again; switches
+    /// [`Self::persist_state`] on. Without it the state is deleted with the emulator.
     pub fn state_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.persist_state = true;
         self.state_dir = Some(folder.into());
         self
     }
 
-    /// One more variable of the server's environment, which functions see too, under what their templates say.
+    /// Adds a variable to the server's environment, which functions get too, unless their templates override it.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
@@ -43,7 +43,7 @@ impl Options {
     /// Starts the emulator and waits until it is ready.
     ///
     /// # Errors
-    /// As [`MiniStack::start`].
+    /// Like [`MiniStack::start`].
     pub async fn start(self) -> Result<MiniStack> {
         MiniStack::start_with(self).await
     }

@@ -1,4 +1,4 @@
-//! Builds the functions' bootstraps and packs them as Lambda takes them.
+//! Builds the functions' bootstraps and packs them in Lambda's format.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,19 +17,20 @@ use super::workspace::{Workspace, cargo};
 
 /// Builds the named functions' binaries and packs each as a zip archive with one executable file, `bootstrap`.
 ///
-/// The emulator runs them on this machine, so they are built for it by a plain `cargo build` of the tests' own
-/// profile; what the tests compiled already is not compiled again. An archive is only made when its binary changed.
+/// The emulator runs them on this machine, so they are built for it by a plain `cargo build` with the tests' own
+/// profile; crates that the tests compiled already are not compiled again. An archive is created only if its binary
+/// changed.
 ///
 /// # Errors
-/// When the build fails, and for a name that no binary of the workspace has.
+/// When the build fails, and for a name without a binary in the workspace.
 pub fn bootstraps(functions: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
     functions.iter().map(|name| Ok(((*name).to_owned(), archive(name, &binary(name)?)?))).collect()
 }
 
-/// Builds the workspace's binaries, once a process, and gives the path of one of them.
+/// Builds the workspace's binaries, once per process, and returns the path of one of them.
 ///
 /// # Errors
-/// As [`bootstraps`].
+/// Like [`bootstraps`].
 pub fn binary(name: &str) -> Result<PathBuf> {
     static BUILT: OnceLock<std::result::Result<BTreeMap<String, PathBuf>, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| build().map_err(|error| error.to_string()));
@@ -59,8 +60,8 @@ struct BuiltTarget {
 fn build() -> Result<BTreeMap<String, PathBuf>> {
     let workspace = Workspace::get()?;
     let mut command = cargo();
-    // All of the workspace, as `cargo test --workspace` does, and with its profile: cargo unites the features of what is
-    // selected, and another selection would compile the large dependencies a second time.
+    // All of the workspace, as `cargo test --workspace` does, and with its profile: cargo unites the features of the
+    // selected packages, and another selection would compile the large dependencies a second time.
     command.args(["build", "--workspace", "--bins", "--message-format=json-render-diagnostics"]);
     command.current_dir(&workspace.workspace_root).arg("--target-dir").arg(&workspace.target_directory);
     let profile = profile(&workspace.target_directory);
@@ -75,7 +76,7 @@ fn build() -> Result<BTreeMap<String, PathBuf>> {
     Ok(messages.filter_map(|message: Message| Some((message.target?.name, message.executable?))).collect())
 }
 
-/// The profile of the running test, read off its place: `target/[<triple>/]<folder>/deps/<test>`.
+/// Returns the profile of the running test, from its path: `target/[<triple>/]<folder>/deps/<test>`.
 fn profile(target_dir: &Path) -> String {
     let folder = std::env::current_exe().ok().and_then(|test| {
         let below = test.strip_prefix(target_dir).ok()?;
@@ -87,10 +88,10 @@ fn profile(target_dir: &Path) -> String {
     }
 }
 
-/// The archive of `binary`, made anew when the binary is another than last time.
+/// Returns the archive of `binary`; creates it again if the binary has changed.
 ///
 /// # Errors
-/// When it cannot be read, or the archive not be written.
+/// When the binary cannot be read, or the archive cannot be written.
 pub fn archive(name: &str, binary: &Path) -> Result<PathBuf> {
     let folder = binary.with_file_name("bootstraps");
     fs::create_dir_all(&folder).map_err(at("making", &folder))?;
@@ -106,8 +107,8 @@ pub fn archive(name: &str, binary: &Path) -> Result<PathBuf> {
     }
     let half_made = folder.join(format!("{name}.zip.new"));
     let stripped = folder.join(format!("{name}.stripped"));
-    // Symbols are most of a debug binary, and each emulator unpacks them. Without the tool, which comes with the linker, they
-    // stay.
+    // Symbols are most of a debug binary, and each emulator unpacks them. Without the tool, which comes with the
+    // linker, they stay.
     let strip = Command::new("strip").arg("-o").arg(&stripped).arg(binary).stderr(Stdio::null()).status();
     let is_stripped = strip.is_ok_and(|status| status.success());
     pack(if is_stripped { &stripped } else { binary }, &half_made)?;

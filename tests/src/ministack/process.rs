@@ -16,7 +16,7 @@ use super::{Options, PATIENCE, REGION, ROOT_KEY, eventually, http, install};
 
 const KILL_LIMIT: Duration = Duration::from_secs(5);
 
-/// One running emulator. Dropping it kills it and everything that it started.
+/// One running emulator. Dropping it kills it and all processes that it started.
 #[derive(Debug)]
 pub(crate) struct Server {
     port: u16,
@@ -25,13 +25,13 @@ pub(crate) struct Server {
     child: Child,
     /// The server lives as long as this pipe is open, so it cannot outlive this process either.
     control: Option<ChildStdin>,
-    /// The lines of the server's standard output; disconnected once the server is dead. Locked so that tests on
-    /// several threads can share an emulator; nobody ever waits for it.
+    /// The lines of the server's standard output; disconnected once the server is dead. Locked so that tests on several
+    /// threads can share an emulator; the lock is never contended.
     answers: Mutex<Receiver<String>>,
 }
 
 impl Server {
-    /// Starts a server on `port`, or on any free one when it is 0, and waits until it is ready.
+    /// Starts a server on `port`, or on any free one for 0, and waits until it is ready.
     pub(crate) async fn start(
         target_dir: &Path,
         options: &Options,
@@ -63,7 +63,8 @@ impl Server {
         let control = child.stdin.take();
         let answers = Mutex::new(lines_of(&mut child));
         let mut server = Self { port, folder, python, child, control, answers };
-        // The server listens before it tells its port, through a pipe that only it holds: so the server is what answers there.
+        // The server listens before it writes its port to a pipe that only it holds, so the server answers on that
+        // port.
         let answer = server.answer().await?;
         server.port = answer.and_then(|line| line.parse().ok()).ok_or_else(|| server.folder.failed("told no port"))?;
         server.ready().await?;
@@ -86,7 +87,7 @@ impl Server {
         let port = self.port;
         let ready = eventually("the emulator is ready", PATIENCE, async || {
             if let Ok(Some(status)) = self.child.try_wait() {
-                // No need to wait for the rest of the time: give the answer up at once.
+                // Return at once, without waiting for the time limit.
                 return Ok(Err(status));
             }
             let request = Request::get("/_ministack/ready").body(Vec::new()).map_err(|error| error.to_string())?;
@@ -104,7 +105,7 @@ impl Server {
         }
     }
 
-    /// Ends the server in order, so that it saves its state, and hands its folder on.
+    /// Ends the server cleanly, so that it saves its state, and returns its folder.
     pub(crate) async fn stop(mut self) -> Result<RunFolder> {
         if let Some(control) = &mut self.control {
             control
@@ -118,7 +119,7 @@ impl Server {
         }
     }
 
-    /// The next line of the server's; `None` when it died.
+    /// Returns the next line from the server; `None` if it has died.
     async fn answer(&mut self) -> Result<Option<String>> {
         let (_, unconnected) = channel();
         let answers = std::mem::replace(self.answers.get_mut().unwrap_or_else(PoisonError::into_inner), unconnected);
@@ -137,7 +138,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The end of the pipe: the server kills its process group, bootstraps included.
+        // Closing the pipe makes the server kill its process group, bootstraps included.
         drop(self.control.take());
         let end = Instant::now() + KILL_LIMIT;
         let answers = self.answers.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -146,7 +147,7 @@ impl Drop for Server {
             last = answers.recv_timeout(end.saturating_duration_since(Instant::now()));
         }
         if last == Err(RecvTimeoutError::Timeout) {
-            // It hangs, or was stopped by a signal. Its group has its process id, which is its own until `wait`.
+            // It hangs, or was stopped by a signal. Its group has its process id, which is not reused before `wait`.
             let kill = format!("import os, signal; os.killpg({}, signal.SIGKILL)", self.child.id());
             let _ = Command::new(&self.python).args(["-I", "-c", &kill]).stderr(Stdio::null()).status();
             let _ = self.child.kill();
@@ -155,7 +156,7 @@ impl Drop for Server {
     }
 }
 
-/// Only what is named here reaches the server: MiniStack hands its own environment on to the functions.
+/// Returns the server's complete environment: MiniStack passes its own on to the functions.
 fn environment_of(folder: &RunFolder, options: &Options) -> Vec<(String, std::ffi::OsString)> {
     let mut all: Vec<(String, std::ffi::OsString)> = vec![
         ("PATH".into(), std::env::var_os("PATH").unwrap_or_default()),
@@ -169,7 +170,7 @@ fn environment_of(folder: &RunFolder, options: &Options) -> Vec<(String, std::ff
         ("AWS_EC2_METADATA_DISABLED".into(), "true".into()),
         ("IOT_MTLS_ENABLED".into(), "0".into()),
         ("SFTP_ENABLED".into(), "0".into()),
-        // MiniStack removes containers that it takes for its own; those of the developer's are none of its business.
+        // MiniStack removes containers that it takes for its own; it must not remove the developer's.
         ("DOCKER_HOST".into(), format!("unix://{}", folder.path.join("no-docker.sock").display()).into()),
     ];
     if options.auth {

@@ -1,4 +1,4 @@
-//! Looking into queues, and handing on what they hold.
+//! Reads queues, and hands their messages to functions.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -13,7 +13,7 @@ use url::form_urlencoded;
 use super::MiniStack;
 use super::error::{Error, Result, said};
 
-/// How many messages a queue holds, by what may be done with them.
+/// The number of messages in a queue, by their visibility.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Depth {
     /// May be received now.
@@ -34,11 +34,11 @@ impl std::fmt::Display for Depth {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Held {
-    /// The id that SQS gave it.
+    /// The id that SQS set.
     pub message_id: String,
     /// Its body.
     pub body: String,
-    /// How often it was received.
+    /// How many times it was received.
     pub receive_count: u32,
     /// Whether it may be received now.
     pub is_visible: bool,
@@ -46,14 +46,14 @@ pub struct Held {
     pub visible_at: i64,
     /// Its group.
     pub message_group_id: Option<String>,
-    /// Its attributes, as the emulator keeps them.
+    /// Its attributes, as the emulator stores them.
     pub message_attributes: BTreeMap<String, Value>,
-    /// What SQS notes about it.
+    /// Its system attributes.
     pub attributes: BTreeMap<String, Value>,
 }
 
-/// The payload by which Lambda hands these messages of the queue with that ARN to a function. They were received with all
-/// of SQS's own attributes, and have none of their senders'.
+/// Returns the payload in which Lambda passes these messages of the queue with that ARN to a function. They were
+/// received with all system attributes, and without their senders' attributes.
 #[must_use]
 pub fn batch(messages: &[Message], arn: &str) -> Value {
     let record = |message: &Message| {
@@ -72,7 +72,7 @@ pub fn batch(messages: &[Message], arn: &str) -> Value {
 }
 
 impl MiniStack {
-    /// All attributes of a queue.
+    /// Returns all attributes of a queue.
     ///
     /// # Errors
     /// When the emulator refuses.
@@ -83,10 +83,10 @@ impl MiniStack {
         Ok(attributes.into_iter().map(|(name, value)| (name.as_str().to_owned(), value)).collect())
     }
 
-    /// How many messages a queue holds.
+    /// Returns the number of messages in a queue.
     ///
     /// # Errors
-    /// As [`Self::queue_attributes`].
+    /// Like [`Self::queue_attributes`].
     pub async fn depth(&self, url: &str) -> Result<Depth> {
         let attributes = self.queue_attributes(url).await?;
         let count = |name| attributes.get(name).and_then(|value| value.parse().ok()).unwrap_or_default();
@@ -97,10 +97,11 @@ impl MiniStack {
         })
     }
 
-    /// All messages of a queue, in flight and delayed ones too, without receiving them: no receive count rises.
+    /// Returns all messages of a queue, even those in flight or delayed, without receiving them: receive counts do not
+    /// change.
     ///
     /// # Errors
-    /// When the emulator refuses, or knows no such queue.
+    /// When the emulator refuses, or has no such queue.
     pub async fn peek(&self, url: &str) -> Result<Vec<Held>> {
         let failed = |reason: String| Error::Request { what: format!("looking into queue {url}"), reason };
         let query: String = form_urlencoded::byte_serialize(url.as_bytes()).collect();
@@ -115,8 +116,7 @@ impl MiniStack {
         serde_json::from_value(list.clone()).map_err(|error| failed(error.to_string()))
     }
 
-    /// Receives and deletes messages until a queue gives no more; for dead-letter queues and others that nothing
-    /// else consumes.
+    /// Receives and deletes messages until a queue is empty; for dead-letter queues and others without a consumer.
     ///
     /// # Errors
     /// When the emulator refuses.

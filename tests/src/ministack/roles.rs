@@ -1,4 +1,4 @@
-//! Acting as a role of the emulated account.
+//! Assumes roles of the emulated account.
 
 use std::time::SystemTime;
 
@@ -17,10 +17,10 @@ use super::{
 };
 
 impl MiniStack {
-    /// Takes on a role of a function: from then on it trusts the account's root, too.
+    /// Assumes a function's role: from then on it trusts the account's root user, too.
     ///
     /// # Errors
-    /// When there is no such role.
+    /// When the role does not exist.
     pub async fn assume(&self, role: &str) -> Result<Credentials> {
         let trust = json!({
             "Version": "2012-10-17",
@@ -51,7 +51,7 @@ impl MiniStack {
         }
     }
 
-    /// Sends a request under a role, and gives the answer whatever it is.
+    /// Sends a request with a role's credentials, and returns the answer with any status.
     ///
     /// # Errors
     /// When it cannot be signed, and when there is no answer.

@@ -7,10 +7,10 @@ use std::time::{Duration, SystemTime};
 
 use super::error::{Error, Result, io, tail};
 
-/// Folders of runs that failed are kept for a look at their logs, this long.
+/// The time for which the folders of failed runs are kept, for their logs.
 const KEEP_RUNS: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Where one emulator keeps its log, its home and its temporary files. Removed at the end, unless the test failed.
+/// The folder of one emulator's log, home and temporary files. Removed at the end, unless the test failed.
 #[derive(Debug)]
 pub(crate) struct RunFolder {
     pub(crate) path: PathBuf,
@@ -36,7 +36,7 @@ impl RunFolder {
         self.path.join("server.log")
     }
 
-    /// The error that says what the server did, with the end of its log; the log is kept.
+    /// Returns an error with what the server did and the end of its log; the log is kept.
     pub(crate) fn failed(&mut self, reason: &str) -> Error {
         self.keep = true;
         let tail = tail(&fs::read_to_string(self.log()).unwrap_or_default(), 25);
@@ -54,7 +54,7 @@ impl Drop for RunFolder {
         if self.path.as_os_str().is_empty() {
             return;
         }
-        // Unpacked bootstraps are large: even of a failed run only the log, the script and the state stay.
+        // Unpacked bootstraps are large: even of a failed run only the log, the script and the state are kept.
         let _ = fs::remove_dir_all(self.path.join("tmp"));
         if std::thread::panicking() {
             say_where(&self.log());

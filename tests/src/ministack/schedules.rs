@@ -1,4 +1,4 @@
-//! Time that passes for schedules alone.
+//! Advances the time for schedules only.
 
 use std::time::Duration;
 
@@ -9,9 +9,10 @@ use super::MiniStack;
 use super::error::{Error, Result};
 
 impl MiniStack {
-    /// Lets time pass for the recurring schedules of a stack, in whole seconds: its rules, and those of the schedule group of
-    /// its name. What is due by that fires once, however often it would have fired, and its message is in the queue when this
-    /// returns. Nobody has to wait for the next full minute, and what fires is what the test said.
+    /// Advances the time for the recurring schedules of a stack, in whole seconds: its rules, and those of the schedule
+    /// group of its name. Each schedule that becomes due fires once, even if several of its ticks have passed, and its
+    /// message is in the queue when this returns. Tests need not wait for the next full minute, and only the schedules
+    /// of the test fire.
     ///
     /// # Errors
     /// When the emulator does not answer.

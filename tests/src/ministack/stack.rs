@@ -1,4 +1,4 @@
-//! Deploying a SAM template, as `sam deploy` would.
+//! Deploys a SAM template, as `sam deploy` does.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::error::{Error, Result, said};
 use super::{MiniStack, PATIENCE, eventually, template};
 
-/// Holds code and templates, like the bucket that `sam deploy --resolve-s3` makes.
+/// Holds code and templates, like the bucket that `sam deploy --resolve-s3` creates.
 const BUCKET: &str = "lamplighter-test-artifacts";
 
 /// A deployed stack, as it was when its deployment was complete.
@@ -22,20 +22,20 @@ pub struct Stack {
     pub name: String,
     /// The template's outputs.
     pub outputs: BTreeMap<String, String>,
-    /// Logical id → physical id of each resource: of a queue that is its URL, of a function or table its name.
+    /// Logical id → physical id of each resource: for a queue its URL, for a function or table its name.
     pub resources: BTreeMap<String, String>,
 }
 
 impl Stack {
-    /// An output of the template.
+    /// Returns an output of the template.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// When the template has no such output.
     pub fn output(&self, name: &str) -> Result<&str> {
         self.find("output", &self.outputs, name)
     }
 
-    /// The physical id of a resource.
+    /// Returns the physical id of a resource.
     ///
     /// # Errors
     /// When the template has no such resource.
@@ -54,16 +54,16 @@ impl Stack {
 }
 
 impl MiniStack {
-    /// Deploys a template, in JSON form, as the stack `name`: creates it, or updates it when it is there, and waits
-    /// until that is complete. [`template::from_yaml`] makes the JSON form of one in YAML.
+    /// Deploys a template, in JSON form, as the stack `name`: creates the stack, or updates it if it exists, and waits
+    /// until that is complete. [`template::from_yaml`] converts a template from YAML.
     ///
-    /// `code` holds the archive of each `AWS::Serverless::Function` whose code is local, by the function's logical
-    /// id, by the binary that its build metadata names, or by the last part of its `CodeUri`;
-    /// [`super::package::bootstraps`] makes such a map.
+    /// `code` holds the archive of each `AWS::Serverless::Function` whose code is local, by the function's logical id,
+    /// by the binary that its build metadata names, or by the last part of its `CodeUri`;
+    /// [`super::package::bootstraps`] returns such a map.
     ///
     /// # Errors
-    /// When an archive is missing or left over, when CloudFormation refuses the template, and when a resource fails:
-    /// then with the reason of each.
+    /// When an archive is missing or unused, when CloudFormation refuses the template, and when a resource fails: then
+    /// with the reason of each.
     pub async fn deploy(
         &self,
         name: &str,
@@ -75,7 +75,7 @@ impl MiniStack {
             template::allow_batches(&mut template);
         }
         self.put("artifact bucket", "", Vec::new()).await?;
-        // Keys are new each time: an update only looks at code whose place has changed.
+        // Keys are new each time: an update reads only code with a new key.
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_nanos();
         let mut uploaded: BTreeMap<String, String> = BTreeMap::new();
         for (id, function) in template::local_code(&template, code)? {
@@ -91,7 +91,7 @@ impl MiniStack {
             };
             template::place_code(&mut template, &id, BUCKET, &key);
         }
-        // In S3 the template may be 1 MB, in the request itself 50 KB.
+        // In S3 the template may have 1 MB, in the request itself 50 KB.
         let key = format!("{name}/{now}/template.json");
         self.put("template", &key, template.to_string().into_bytes()).await?;
         let url = format!("{}/{BUCKET}/{key}", self.endpoint());
@@ -135,7 +135,7 @@ impl MiniStack {
         Ok(Stack { name: name.to_owned(), outputs: outputs.collect(), resources: self.resources(&client, name).await? })
     }
 
-    /// Puts an object into the artifact bucket, or with an empty key makes the bucket. S3 is not under test here, so
+    /// Stores an object in the artifact bucket; with an empty key, creates the bucket. S3 is not under test here, so
     /// its large SDK is not compiled for this.
     async fn put(&self, what: &str, key: &str, body: Vec<u8>) -> Result<()> {
         let failed =
@@ -164,7 +164,7 @@ impl MiniStack {
             .collect())
     }
 
-    /// What failed in a stack, first things first, one line an event.
+    /// Returns the failures of a stack, oldest first, one line per event.
     async fn failures(&self, client: &Client, name: &str) -> Result<String> {
         let answer = client.describe_stack_events().stack_name(name).send().await;
         let answer = answer.map_err(|error| Error::Request {

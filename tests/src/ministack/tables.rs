@@ -6,11 +6,11 @@ use serde_json::json;
 use super::MiniStack;
 use super::error::{Error, Result};
 
-/// The table's keys, and those of its two indexes: the listing, and what is due.
+/// The table's keys, and those of its two indexes: the listing, and the due jobs.
 const KEYS: [[&str; 2]; 3] = [["pk", "sk"], ["lpk", "lsk"], ["dpk", "dsk"]];
 
 impl MiniStack {
-    /// Makes a table of records with its indexes, as the template has it.
+    /// Creates a table of records with its indexes, as in the template.
     ///
     /// # Errors
     /// When the emulator refuses.

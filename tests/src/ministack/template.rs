@@ -10,7 +10,7 @@ use super::error::{Error, Result};
 /// Reads a template written in YAML; the short forms (`!Ref`, `!Sub`, `!GetAtt`, …) become the long ones.
 ///
 /// # Errors
-/// When the text is not one YAML document, or holds what CloudFormation's JSON has no word for.
+/// When the text is not one YAML document, or has values that CloudFormation's JSON cannot express.
 pub fn from_yaml(text: &str) -> Result<Value> {
     let documents = YamlOwned::load_from_str(text).map_err(|error| Error::Template(error.to_string()))?;
     match documents.as_slice() {
@@ -63,10 +63,11 @@ fn long_form(tag: &Tag, value: Value) -> Result<Value> {
     })
 }
 
-/// The functions of `template` whose code is to be uploaded: logical id → the name in `available` that is its code.
+/// Returns the functions of `template` whose code is to be uploaded: logical id → the name in `available` that is its
+/// code.
 ///
-/// A function is known by its logical id, by the binary that its `Metadata.BuildProperties` names, or by the last part
-/// of its `CodeUri`. One whose code is in S3 already, or inline, or an image, is left alone.
+/// A function is identified by its logical id, by the binary that its `Metadata.BuildProperties` names, or by the last
+/// part of its `CodeUri`. One whose code is already in S3, or inline, or an image, is skipped.
 pub(crate) fn local_code(
     template: &Value,
     available: &BTreeMap<String, impl Sized>,
@@ -108,7 +109,7 @@ pub(crate) fn local_code(
 }
 
 /// Adds to each policy that allows an SQS call the action of its batch form. On AWS the one covers both; the emulator
-/// asks for an action of the batch's own name, which AWS does not have.
+/// requires an action with the batch's own name, which AWS does not have.
 pub(crate) fn allow_batches(node: &mut Value) {
     match node {
         Value::Array(items) => items.iter_mut().for_each(allow_batches),
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_known_by_id_binary_or_folder() {
+    fn a_function_is_identified_by_id_binary_or_folder() {
         let mut template = json!({ "Resources": {
             "One": { "Type": "AWS::Serverless::Function", "Properties": { "CodeUri": "x/" } },
             "Two": { "Type": "AWS::Serverless::Function", "Properties": { "CodeUri": "." },

@@ -1,4 +1,4 @@
-//! The emulator's life and end. That functions run in it is what the end-to-end tests show.
+//! The emulator's start and end. The end-to-end tests show that functions run in it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{MiniStack, PATIENCE, Result, eventually, package};
 
 #[tokio::test]
-async fn several_run_beside_each_other() -> Result<()> {
+async fn several_emulators_run_concurrently() -> Result<()> {
     let (one, two, three) = tokio::try_join!(MiniStack::start(), MiniStack::start(), MiniStack::start())?;
     let mut queues = Vec::new();
     for (aws, body) in [(one, "1"), (two, "2"), (three, "3")] {
@@ -28,7 +28,7 @@ async fn several_run_beside_each_other() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_restart_finds_what_was_there() -> Result<()> {
+async fn a_restart_keeps_the_state() -> Result<()> {
     let aws = MiniStack::options().persist_state(true).start().await?;
     let queue = queue(&aws).await?;
     aws.send(&queue, "kept").await?;
@@ -112,7 +112,7 @@ async fn hold_an_emulator() -> Result<()> {
     std::future::pending().await
 }
 
-/// Deploys one queue and gives its URL.
+/// Deploys one queue and returns its URL.
 async fn queue(aws: &MiniStack) -> Result<String> {
     let template = json!({
         "Resources": { "Queue": { "Type": "AWS::SQS::Queue" } },
@@ -149,13 +149,13 @@ async fn with_bootstrap(aws: &MiniStack) -> Result<()> {
     Ok(())
 }
 
-/// The processes of a group that run: not those that are dead and only wait for being collected.
+/// Returns the running processes of a group, without those that are dead and not yet reaped.
 fn alive(group: u32) -> Vec<String> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     let about = processes.filter_map(|process| fs::read_to_string(process.path().join("stat")).ok());
     about
         .filter(|about| {
-            // "<pid> (<name>) <state> <parent> <group> …", and the name may hold anything.
+            // "<pid> (<name>) <state> <parent> <group> …"; the name may contain any character.
             let fields: Vec<&str> = about.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
             fields.first() != Some(&"Z") && fields.get(2) == Some(&group.to_string().as_str())
         })

@@ -1,4 +1,4 @@
-//! What cargo knows about this workspace.
+//! Cargo's metadata of this workspace.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,13 +13,13 @@ use super::error::{Error, Result, tail};
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Workspace {
     pub(crate) target_directory: PathBuf,
-    /// Where cargo keeps what is no result.
+    /// The folder for cargo's intermediate files.
     pub(crate) build_directory: Option<PathBuf>,
     pub(crate) workspace_root: PathBuf,
 }
 
 impl Workspace {
-    /// Asks cargo, once a process.
+    /// Returns the metadata; cargo runs once per process.
     pub(crate) fn get() -> Result<&'static Self> {
         static ANSWER: OnceLock<std::result::Result<Workspace, String>> = OnceLock::new();
         let answer = ANSWER.get_or_init(|| {
@@ -36,8 +36,8 @@ impl Workspace {
     }
 }
 
-/// The cargo that runs the tests, without the variables that it set for the test alone: build scripts would take
-/// them for a change and build again.
+/// Returns a command for the cargo that runs the tests, without the variables that it set for the test alone: build
+/// scripts would see them as a change and build again.
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     let of_the_test =

@@ -1,5 +1,5 @@
-//! Calls on their way to the emulator: each is recorded, with what DynamoDB bills for it by its rules, and tests make
-//! them fail as AWS or the network does.
+//! Calls between the backend and the emulator: each is recorded, with its DynamoDB bill by the published rules, and
+//! tests make calls fail as AWS or the network does.
 
 mod proxy;
 pub mod units;

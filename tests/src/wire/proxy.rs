@@ -1,4 +1,4 @@
-//! A proxy in front of the emulator, which measures what passes through it.
+//! A proxy in front of the emulator, which measures the calls.
 
 use std::{io, sync::Arc};
 
@@ -17,13 +17,13 @@ const INDEXES: [KeysOnly; 2] =
 /// A proxy for the emulator, on a port of its own.
 pub type Proxy = Endpoint<Emulator>;
 
-/// A call that has passed through the proxy, or was made to fail there.
+/// A call that passed through the proxy, or failed there.
 pub type Call = lamplighter_fakes::Call<Measure>;
 
 /// Starts a proxy in front of an emulator.
 ///
 /// # Errors
-/// When no port can be had.
+/// When no port is available.
 pub async fn proxy(aws: Arc<MiniStack>) -> io::Result<Proxy> {
     Endpoint::with(Emulator { aws, writing: tokio::sync::Mutex::default() }).await
 }
@@ -32,11 +32,11 @@ pub async fn proxy(aws: Arc<MiniStack>) -> io::Result<Proxy> {
 #[derive(Debug)]
 pub struct Emulator {
     aws: Arc<MiniStack>,
-    /// Held from the look at an item before its write to the look after it.
+    /// Held from the read of an item before its write to the read after it.
     writing: tokio::sync::Mutex<()>,
 }
 
-/// What a call cost.
+/// The cost of a call.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Measure {
     /// Whether the condition of a write did not hold.
@@ -45,7 +45,7 @@ pub struct Measure {
     pub written: u64,
     /// Read units of DynamoDB.
     pub read: u64,
-    /// What the emulator says of that, where it says anything: it does not of writes whose condition did not hold.
+    /// The units that the emulator reports, if any: it reports none for a write whose condition did not hold.
     pub second_opinion: Option<f64>,
     /// Bytes of the larger item, before or after a write.
     pub bytes: usize,
@@ -87,12 +87,12 @@ impl Emulator {
         let second_opinion = told["ConsumedCapacity"]["CapacityUnits"].as_f64();
         call.measure = Measure { refused, written, read, second_opinion, bytes };
         let (mut head, body) = answered.into_parts();
-        // The whole body is here: it comes with its length.
+        // The whole body is here, so it has a length.
         head.headers.remove(header::TRANSFER_ENCODING);
         Ok(Response::from_parts(head, Full::new(Bytes::from(body))))
     }
 
-    /// Sends a write, and tells its write units and the bytes of the larger item.
+    /// Sends a write, and returns its write units and the bytes of the larger item.
     async fn write(
         &self,
         request: Request<Vec<u8>>,
@@ -104,7 +104,7 @@ impl Emulator {
         let answered = self.aws.request(request).await?;
         let (after, indexes) = match answered.status().is_success() {
             true => (self.item(&asked["TableName"], key).await?, &INDEXES[..]),
-            // Of a put that was refused it is known what it would have written. No index has heard of it.
+            // A refused put still shows what it would have written. No index has changed.
             false => (asked["Item"].as_object().or(before.as_ref()).cloned(), &[][..]),
         };
         let bytes = before.iter().chain(&after).map(units::size).max().unwrap_or(0);
@@ -128,7 +128,7 @@ impl Emulator {
     }
 }
 
-/// Read units of a request, taken to be consistent as all of ours are that name a job.
+/// Returns the read units of a request, assumed to be consistent, as all of ours are that name a job.
 fn read(action: &str, told: &Value) -> u64 {
     match action {
         "GetItem" => units::read(told["Item"].as_object()),

@@ -1,4 +1,4 @@
-//! What DynamoDB bills for a write or a read, by what stood in the table before it and after it.
+//! The DynamoDB bill for a write or a read, from the table's content before and after it.
 //!
 //! By the Amazon DynamoDB Developer Guide: "DynamoDB item sizes and formats", "DynamoDB read and write operations", and
 //! "Using Global Secondary Indexes in DynamoDB" (write capacity units). Items are in DynamoDB's own JSON:
@@ -6,27 +6,27 @@
 
 use serde_json::{Map, Value};
 
-/// An item, as DynamoDB's JSON has it.
+/// An item in DynamoDB's JSON.
 pub type Item = Map<String, Value>;
 
-/// Bytes that one write unit pays for.
+/// Bytes per write unit.
 const WRITTEN: usize = 1024;
-/// Bytes that one read unit pays for, in a consistent read.
+/// Bytes per read unit, in a consistent read.
 const READ: usize = 4096;
 
-/// An index that holds nothing but keys: the table's and its own.
+/// An index that contains only keys: the table's and its own.
 #[derive(Debug, Clone, Copy)]
 pub struct KeysOnly {
     /// The names of its key attributes. An item that lacks one is not in it.
     pub keys: [&'static str; 2],
-    /// The names of the table's.
+    /// The names of the table's key attributes.
     pub table: [&'static str; 2],
 }
 
-/// Write units of a put, an update or a delete, those of the indexes included.
+/// Returns the write units of a put, an update or a delete, including those of the indexes.
 ///
-/// A write whose condition did not hold costs as if it had been made; what it would have made is not known of an update,
-/// and then what is there counts.
+/// A write whose condition did not hold costs the same as one that was done. The result of a refused update is unknown,
+/// so the size of the existing item counts.
 #[must_use]
 pub fn written(before: Option<&Item>, after: Option<&Item>, indexes: &[KeysOnly]) -> u64 {
     let bytes = before.into_iter().chain(after).map(size).max().unwrap_or(0);
@@ -34,21 +34,22 @@ pub fn written(before: Option<&Item>, after: Option<&Item>, indexes: &[KeysOnly]
     own + indexes.iter().map(|index| index.written(before, after)).sum::<u64>()
 }
 
-/// Read units of a consistent read of these items by one request.
+/// Returns the read units of a consistent read of these items by one request.
 #[must_use]
 pub fn read<'a>(items: impl IntoIterator<Item = &'a Item>) -> u64 {
     up(items.into_iter().map(size).sum(), READ).max(1)
 }
 
 impl KeysOnly {
-    /// What the index holds of an item.
+    /// Returns the index's entry of an item.
     fn entry(&self, item: &Item) -> Option<Item> {
         let of = |name: &&str| item.get(*name).map(|value| ((*name).to_owned(), value.clone()));
         let own: Option<Vec<_>> = self.keys.iter().map(of).collect();
         Some(own?.into_iter().chain(self.table.iter().filter_map(of)).collect())
     }
 
-    /// A put and a delete are a write each, a change of its keys is both, and what changes none of its keys is none.
+    /// A put and a delete are one write each, a change of the entry's keys is both, and a change of other attributes is
+    /// none.
     fn written(&self, before: Option<&Item>, after: Option<&Item>) -> u64 {
         let (before, after) = (before.and_then(|item| self.entry(item)), after.and_then(|item| self.entry(item)));
         if before == after {
@@ -58,7 +59,7 @@ impl KeysOnly {
     }
 }
 
-/// An item's size in bytes: names and values.
+/// Returns an item's size in bytes: names and values.
 #[must_use]
 pub fn size(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + value_size(value)).sum()
@@ -77,7 +78,7 @@ fn value_size(value: &Value) -> usize {
         "SS" => texts().map(str::len).sum(),
         "NS" => texts().map(number_size).sum(),
         "BS" => texts().map(decoded).sum(),
-        // Three bytes for the whole, one for each element.
+        // Three bytes for the whole, and one for each element.
         "L" => 3 + elements().map(|element| 1 + value_size(element)).sum::<usize>(),
         "M" => {
             let fields = value.as_object().into_iter().flatten();
@@ -87,15 +88,15 @@ fn value_size(value: &Value) -> usize {
     }
 }
 
-/// A byte for two significant digits, and one.
+/// One byte for two significant digits, plus one.
 fn number_size(text: &str) -> usize {
     let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
-    // Zeros at the end are not significant, behind the point or before it.
+    // Zeros at the end are not significant, before or after the point.
     digits.trim_matches('0').len().div_ceil(2) + 1
 }
 
-/// How many bytes a text in base64 stands for.
+/// Returns how many bytes a base64 text encodes.
 fn decoded(text: &str) -> usize {
     text.trim_end_matches('=').len() * 3 / 4
 }
@@ -116,7 +117,7 @@ mod tests {
         value.as_object().unwrap().clone()
     }
 
-    /// An item of so many bytes.
+    /// Returns an item of this many bytes.
     fn of(bytes: usize) -> Item {
         item(json!({ "pk": { "S": "x".repeat(bytes - 2) } }))
     }
@@ -149,7 +150,7 @@ mod tests {
         }
     }
 
-    /// The guide's own: 500 bytes cost as 1 KB, 1.6 KB as 2 KB, and the larger of before and after counts.
+    /// The guide's own examples: 500 bytes cost as 1 KB, 1.6 KB as 2 KB, and the larger of before and after counts.
     #[test]
     fn writes_are_rounded_up_and_the_larger_of_two_sizes_counts() {
         let units = |before: Option<usize>, after: Option<usize>| {
@@ -161,16 +162,16 @@ mod tests {
         assert_eq!(units(Some(1638), None), 2);
         assert_eq!(units(Some(2048), Some(500)), 2);
         assert_eq!(units(Some(500), Some(2049)), 3);
-        // A condition that did not hold: nothing changes, and what is there is paid for, or a unit.
+        // A condition that did not hold: nothing changes, and the existing item is paid for, or a unit.
         assert_eq!(units(Some(1500), Some(1500)), 2);
         assert_eq!(units(None, None), 1);
-        // A new item of 310 KB that is refused where one of 300 KB stands.
+        // A new item of 310 KB that is refused in place of one of 300 KB.
         assert_eq!(units(Some(300 * 1024), Some(310 * 1024)), 310);
     }
 
     /// The five cases of the guide's list for global secondary indexes.
     #[test]
-    fn an_index_costs_by_what_happens_to_its_entry() {
+    fn an_index_costs_by_the_change_of_its_entry() {
         let at = |key: Option<&str>, more: &str| {
             let mut item = item(json!({ "pk": { "S": "p" }, "sk": { "S": "#" }, "more": { "S": more } }));
             if let Some(key) = key {

@@ -5,7 +5,7 @@ use e2e_azure::{Behaviour, RETRY_DELAY};
 use crate::support::{Deployment, attempts};
 
 #[tokio::test]
-async fn success_a_job_runs_once_and_its_message_is_gone() {
+async fn success_a_job_runs_once_and_its_message_is_deleted() {
     let deployment = Deployment::new().await;
     let host = deployment.host().await;
     let id = deployment.act("works", Behaviour::Succeed).await;
@@ -41,7 +41,7 @@ async fn failure_a_job_without_attempts_left_is_a_dead_letter_with_its_reason() 
     assert!(dead.body.contains(id.as_str()), "{}", dead.body);
     deployment.until_empty("acts").await;
 
-    // Moved back as it is, it runs again from its first attempt.
+    // Sent back unchanged, it runs again from its first attempt.
     deployment.queue("acts").await.send(&dead.text).await.unwrap();
     let runs = deployment.until_runs("fails", 6).await;
     assert_eq!(attempts(&runs), [1, 2, 3, 1, 2, 3]);
@@ -60,9 +60,9 @@ async fn deadline_a_job_that_takes_too_long_is_ended_and_its_process_stays() {
     assert_eq!((host.handler().await, host.timed_out()), (process, 0));
 }
 
-/// More than there are threads, so that they are replaced.
+/// More handlers than threads, so that blocked threads are replaced.
 #[tokio::test]
-async fn blocking_handlers_hold_up_neither_answers_nor_others() {
+async fn blocking_handlers_delay_neither_answers_nor_other_jobs() {
     let deployment = Deployment::new().await;
     let host = deployment.host().await;
     let process = host.handler().await;
@@ -77,7 +77,7 @@ async fn blocking_handlers_hold_up_neither_answers_nor_others() {
     for number in 0..=threads {
         deployment.until_runs(&format!("works {number}"), 1).await;
     }
-    // The host never had to end the process, which would have ended all jobs.
+    // The host never had to kill the process, which would have ended all jobs.
     assert_eq!((host.handler().await, host.timed_out()), (process, 0));
     deployment.until_dead("acts", threads + 1).await;
     deployment.until_empty("acts").await;
@@ -90,7 +90,7 @@ async fn stop_in_the_middle_loses_nothing_and_another_host_runs_it() {
     let host = deployment.host().await;
     let id = deployment.hold("is stopped", Behaviour::SleepUntil { attempt: 2 }).await;
     let first = deployment.until_runs("is stopped", 1).await.remove(0);
-    // A scale-in: no notice, and the process is gone.
+    // A scale-in: no notice, and the process ends.
     drop(host);
     let _another = deployment.host().await;
     let runs = deployment.until_runs("is stopped", 2).await;
@@ -116,7 +116,7 @@ async fn hard_kill_the_job_runs_again_in_a_new_process() {
 }
 
 #[tokio::test]
-async fn poison_a_job_that_ends_its_process_is_given_up_by_the_host() {
+async fn poison_a_job_that_ends_its_process_is_dead_lettered_by_the_host() {
     let deployment = Deployment::new().await;
     let host = deployment.host().await;
     let id = deployment.act("ends the process", Behaviour::EndTheProcess).await;
@@ -127,13 +127,13 @@ async fn poison_a_job_that_ends_its_process_is_given_up_by_the_host() {
     assert!(dead.body.contains(id.as_str()), "{}", dead.body);
     deployment.until_empty("acts").await;
     assert!(host.starts() >= 5);
-    // The next job finds a new process.
+    // The next job runs in a new process.
     deployment.act("works again", Behaviour::Succeed).await;
     deployment.until_runs("works again", 1).await;
 }
 
 #[tokio::test]
-async fn poison_what_is_no_job_is_a_dead_letter_and_the_others_run() {
+async fn poison_a_message_that_is_no_job_is_dead_lettered_and_the_others_run() {
     let deployment = Deployment::new().await;
     let _host = deployment.host().await;
     let queue = deployment.queue("acts").await;
@@ -153,9 +153,9 @@ async fn poison_what_is_no_job_is_a_dead_letter_and_the_others_run() {
     deployment.until_empty("acts").await;
 }
 
-/// A job's name that no function knows is waited for, since a deployment may be under way; then it is given up.
+/// A message with an unknown job name is delayed, since a deployment may be in progress; then it is dead-lettered.
 #[tokio::test]
-async fn poison_an_unknown_job_is_given_up_after_a_while() {
+async fn poison_an_unknown_job_is_dead_lettered_after_a_while() {
     let deployment = Deployment::new().await;
     let _host = deployment.host().await;
     deployment.queue("acts").await.send(r#"{"job":"azure.nobody"}"#).await.unwrap();

@@ -1,7 +1,7 @@
-//! Azure Functions, end to end: the real custom handler under a Functions host that keeps to the recorded contract, with the
-//! queues of Azurite and the files that are derived from the app.
+//! Azure Functions, end to end: the real custom handler under a Functions host that follows the recorded contract, with
+//! the queues of Azurite and the files that are derived from the app.
 //!
-//! The host conformance list is in `conformance.rs`. No test measures speed: what is waited for is a condition.
+//! The host conformance list is in `conformance.rs`. No test measures speed: tests wait for conditions.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may")]
 
 mod conformance;

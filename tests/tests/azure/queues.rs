@@ -1,4 +1,4 @@
-//! The queue client, and what happens when there is no queue service.
+//! The queue client, and its behaviour without a queue service.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn a_delayed_job_is_hidden_for_its_delay() {
 }
 
 #[tokio::test]
-async fn what_a_queue_cannot_take_is_refused() {
+async fn a_job_that_the_queue_cannot_hold_is_refused() {
     let deployment = Deployment::new().await;
     let act = |label: String| Act { label, behaviour: Behaviour::Succeed };
     let missing = deployment.client().enqueue(act("a".into())).await.unwrap_err();
@@ -48,7 +48,7 @@ async fn what_a_queue_cannot_take_is_refused() {
     assert_eq!(queue.count().await.unwrap(), 1);
 }
 
-/// The message is deleted only when what follows from its job is written down.
+/// The message is deleted only after the result of its job is stored.
 #[tokio::test]
 async fn without_a_queue_service_a_failed_job_stays_in_its_queue() {
     let deployment = Deployment::new().await.without_queue_service();
@@ -56,7 +56,7 @@ async fn without_a_queue_service_a_failed_job_stays_in_its_queue() {
     let id = deployment.act("fails", Behaviour::Fail).await;
     deployment.act("works", Behaviour::Succeed).await;
     deployment.until_runs("works", 1).await;
-    // Nothing can be sent, so the host delivers it until it gives it up itself.
+    // Nothing can be sent, so the host delivers the message until it moves it to the poison queue itself.
     let dead = deployment.until_dead("acts", 1).await.remove(0);
     assert_eq!(attempts(&deployment.runs("fails")), [1, 2, 3, 4, 5]);
     assert!(dead.reason.is_none() && dead.body.contains(id.as_str()), "{dead:?}");

@@ -1,4 +1,4 @@
-//! With a store: what records add.
+//! Functions with a store: the effect of records.
 
 use e2e_azure::{Act, Behaviour};
 use lamplighter::JobState;
@@ -7,7 +7,7 @@ use lamplighter_embedded::{Settings, SqliteBackend};
 use crate::support::{Deployment, attempts};
 
 #[tokio::test]
-async fn a_message_that_comes_twice_runs_once() {
+async fn a_message_that_is_delivered_twice_runs_once() {
     let deployment = Deployment::new().await.with_records();
     let host = deployment.host().await;
     let client = deployment.client();

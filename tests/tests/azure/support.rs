@@ -1,4 +1,4 @@
-//! One deployment: an account, a folder, a host, and a ledger of what ran.
+//! One deployment: an account, a folder, a host, and a ledger of the runs.
 
 use std::{
     fs,
@@ -19,10 +19,10 @@ use lamplighter_tests::{
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// A failed invocation's message comes back after a moment, so that tests need not wait for it.
+/// A failed invocation's message returns after a moment, so that tests need not wait for it.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
-/// So many deployments at a time: all share one emulator, and each host asks it for messages all the time.
+/// The maximum number of concurrent deployments: all share one emulator, and each host polls it all the time.
 static DEPLOYMENTS: Semaphore = Semaphore::const_new(4);
 
 /// A deployment.
@@ -36,7 +36,7 @@ pub(crate) struct Deployment {
 }
 
 impl Deployment {
-    /// An account and a folder; nothing runs yet.
+    /// Creates an account and a folder; nothing runs yet.
     pub(crate) async fn new() -> Self {
         let permit = DEPLOYMENTS.acquire().await.unwrap();
         // Both block, and a build takes long.
@@ -53,20 +53,20 @@ impl Deployment {
         Self { account, folder, program, queue_service, records: false, _permit: permit }
     }
 
-    /// With records.
+    /// Adds records.
     pub(crate) fn with_records(mut self) -> Self {
         self.records = true;
         self
     }
 
-    /// The handler finds no queue service.
+    /// Points the handler at an unavailable queue service.
     pub(crate) fn without_queue_service(mut self) -> Self {
-        // No service listens on a port below 1024 that nothing is known to use.
+        // No service is known to use this port below 1024, so none listens.
         self.queue_service = "http://127.0.0.1:1/nobody?sig=none".into();
         self
     }
 
-    /// A host, and its handler.
+    /// Starts a host with its handler.
     pub(crate) async fn host(&self) -> FunctionsHost {
         let path = |name: &str| self.folder.path().join(name).to_str().unwrap().to_owned();
         let mut settings =
@@ -105,13 +105,13 @@ impl Deployment {
         self.client().enqueue(job).await.unwrap().id().clone()
     }
 
-    /// All runs of a label.
+    /// Returns all runs of a label.
     pub(crate) fn runs(&self, label: &str) -> Vec<Run> {
         let runs = read(&self.folder.path().join("ledger")).unwrap();
         runs.into_iter().filter(|run| run.label == label).collect()
     }
 
-    /// Waits until a label has run so often, and returns the runs.
+    /// Waits until a label has run this many times, and returns the runs.
     pub(crate) async fn until_runs(&self, label: &str, count: usize) -> Vec<Run> {
         let what = format!("{label} has run {count} times");
         let runs = eventually(what, PATIENCE, async || {
@@ -136,7 +136,7 @@ impl Deployment {
         empty.await.unwrap();
     }
 
-    /// Waits until a queue has so many dead letters, and returns them.
+    /// Waits until a queue has this many dead letters, and returns them.
     pub(crate) async fn until_dead(&self, name: &str, count: usize) -> Vec<DeadLetter> {
         let poison = self.queue(&format!("{name}-poison")).await;
         let dead = eventually(format!("{count} messages of {name} are dead"), PATIENCE, async || {

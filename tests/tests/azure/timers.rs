@@ -13,9 +13,9 @@ async fn a_timer_enqueues_the_job_of_its_tick() {
     deployment.until_empty("ticks").await;
 }
 
-/// A timer that fires twice for one tick makes one job, where there are records.
+/// With records, a timer that fires twice for one tick creates one job.
 #[tokio::test]
-async fn a_tick_that_comes_twice_is_one_job() {
+async fn a_timer_that_fires_twice_for_a_tick_enqueues_one_job() {
     let deployment = Deployment::new().await.with_records();
     let host = deployment.host().await;
     host.fire("timer-hourly", false).await.unwrap();
@@ -23,7 +23,7 @@ async fn a_tick_that_comes_twice_is_one_job() {
     host.fire("timer-hourly", true).await.unwrap();
     deployment.until_empty("ticks").await;
     let ids: Vec<_> = deployment.runs("tick").into_iter().map(|run| run.id).collect();
-    // Two, if the hour has ended between them.
+    // Two ids, if the hour has ended between them.
     assert!(ids.len() == 1 || (ids.len() == 2 && ids[0] != ids[1]), "{ids:?}");
 }
 

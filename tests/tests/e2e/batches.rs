@@ -53,7 +53,7 @@ async fn one_bad_job_harms_no_other() {
         assert!(attribute(letter, "lamplighter.error").starts_with(error), "{letter:?}");
     }
 
-    // The others had time enough to run again, had the failures brought them back.
+    // The others had enough time to run again, if the failures had returned them to the queue.
     for label in &good {
         assert_eq!(cloud.runs(label).len(), 1, "{label}");
     }
@@ -61,12 +61,12 @@ async fn one_bad_job_harms_no_other() {
         let attempts: Vec<_> = cloud.runs(label).iter().map(|run| run.attempt).collect();
         assert_eq!(attempts, (1..=times).collect::<Vec<_>>(), "{label}");
     }
-    // The last dead letter is seen before its message is deleted.
+    // The last dead letter is visible before its message is deleted.
     cloud.holds(queue, "batch-", 0).await;
 }
 
 #[tokio::test]
-async fn a_failed_job_comes_back_after_its_delay_and_not_after_the_visibility_timeout() {
+async fn a_failed_job_returns_after_its_delay_and_not_after_the_visibility_timeout() {
     let cloud = cloud().await;
     let queue = cloud.id("ActsQueue");
     cloud.aws.send(queue, act("patient", json!({ "fail_until": { "attempt": 3 } }))).await.unwrap();
@@ -83,9 +83,9 @@ async fn a_failed_job_comes_back_after_its_delay_and_not_after_the_visibility_ti
     assert_eq!(cloud.messages_in(cloud.id("ActsDeadLetters"), "\"patient\"").await.len(), 0);
 }
 
-/// What another service may send without knowing more than the job's name.
+/// What another service may send when it knows only the job's name.
 #[tokio::test]
-async fn a_message_without_an_id_has_the_one_that_sqs_gave_it() {
+async fn a_message_without_an_id_gets_its_sqs_message_id() {
     let cloud = cloud().await;
     let body = r#"{"job":"e2e.act","args":{"label":"nameless"}}"#;
     let message_id = cloud.aws.send(cloud.id("ActsQueue"), body).await.unwrap();

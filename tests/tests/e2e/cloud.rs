@@ -1,4 +1,4 @@
-//! The emulator that all tests share, and what happens in it.
+//! The emulator that all tests share, and helpers for it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,20 +10,20 @@ use lamplighter_tests::ministack::{Held, MiniStack, NeverHappened, PATIENCE, Sta
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-/// However long it takes: a condition is waited for, and no speed is measured.
+/// The time limit of every wait: tests wait for conditions, and measure no speed.
 pub(crate) const SOON: Duration = PATIENCE;
 
 pub(crate) struct Cloud {
     pub(crate) aws: MiniStack,
-    /// The function whose jobs do what they are told.
+    /// The stack of the tests' own function, whose jobs follow their arguments.
     pub(crate) stack: Stack,
     ledger: PathBuf,
 }
 
-/// The emulator, with the tests' own function deployed. It ends with the process.
+/// Returns the emulator, with the tests' own function deployed. It ends with the process.
 pub(crate) async fn cloud() -> &'static Cloud {
     static CLOUD: OnceCell<Cloud> = OnceCell::const_new();
-    // Where it cannot start, the first test says why, and every other tries again.
+    // If it cannot start, the first test reports why, and every other one tries again.
     CLOUD.get_or_init(async || Cloud::start().await).await
 }
 
@@ -35,17 +35,17 @@ impl Cloud {
         Self { aws, stack, ledger }
     }
 
-    /// The file that runs are written to.
+    /// Returns the path of the file of runs.
     pub(crate) fn ledger(&self) -> String {
         self.ledger.display().to_string()
     }
 
-    /// What a resource of the stack of the tests' own function is called: of a queue, its URL.
+    /// Returns the physical id of a resource in the stack of the tests' own function: of a queue, its URL.
     pub(crate) fn id(&self, logical_id: &str) -> &str {
         self.stack.physical_id(logical_id).unwrap()
     }
 
-    /// All runs of jobs whose label is this, in the order in which they began.
+    /// Returns all runs of jobs with this label, in the order in which they began.
     pub(crate) fn runs(&self, label: &str) -> Vec<Run> {
         self.runs_of(|run| run.label == label)
     }
@@ -54,7 +54,7 @@ impl Cloud {
         e2e_function::read(&self.ledger).unwrap().into_iter().filter(fits).collect()
     }
 
-    /// Waits until jobs of a label have run so often, and gives their runs.
+    /// Waits until jobs with this label have run this many times, and returns their runs.
     pub(crate) async fn has_run(&self, label: &str, times: usize, limit: Duration) -> Vec<Run> {
         eventually(format!("{label} has run {times} times"), limit, async || match self.runs(label) {
             runs if runs.len() >= times => Ok(runs),
@@ -64,7 +64,7 @@ impl Cloud {
         .unwrap_or_else(|error| self.give_up(&error))
     }
 
-    /// The messages in a queue that contain this text.
+    /// Returns the messages in a queue that contain this text.
     pub(crate) async fn messages_in(&self, queue: &str, text: &str) -> Vec<Held> {
         let held = self.aws.peek(queue).await.unwrap();
         held.into_iter().filter(|held| held.body.contains(text)).collect()
@@ -85,7 +85,7 @@ impl Cloud {
         panic!("{error}; the emulator's log is {}", self.aws.log().display())
     }
 
-    /// Hands an event to a function and does not wait for it, as EventBridge does.
+    /// Passes an event to a function without waiting, as EventBridge does.
     pub(crate) async fn invoke_asynchronously(&self, function: &str, event: &Value) {
         let request = Request::post(format!("/2015-03-31/functions/{function}/invocations"))
             .header("x-amz-invocation-type", "Event")
@@ -107,12 +107,12 @@ impl Cloud {
     }
 }
 
-/// How long an invocation of the tests' own function may take. The template's few seconds are measured by the machine's clock,
-/// and a machine that is busy takes them to start a program. No longer than that, though: a message that comes while its job
-/// runs waits for the lease, which is as long.
+/// The time limit of an invocation of the tests' own function. The template's few seconds are measured in real time,
+/// and a busy machine needs them to start a program. It must not be longer, though: a message that is delivered while
+/// its job runs waits for the lease, which is as long.
 pub(crate) const INVOCATION: Duration = Duration::from_secs(60);
 
-/// Deploys the tests' own function, which has these variables beside those of the template, and so much time.
+/// Deploys the tests' own function, with these variables in addition to the template's, and this time limit.
 pub(crate) async fn deploy_own(
     aws: &MiniStack,
     name: &str,
@@ -129,7 +129,7 @@ pub(crate) async fn deploy_own(
     deploy(aws, name, template, &parameters, &[("e2e", "e2e-function")]).await
 }
 
-/// A template of functions, with the schedules of the tests' own.
+/// Returns a template of functions, with the schedules of the tests' own.
 pub(crate) fn template(functions: &[lamplighter::Function]) -> Value {
     let deployment = Deployment::derive(functions, &[], &e2e_function::schedules().unwrap()).unwrap();
     let mut template = Template::new(&deployment).to_json();
@@ -137,7 +137,7 @@ pub(crate) fn template(functions: &[lamplighter::Function]) -> Value {
     template
 }
 
-/// Lets invocations take so long, and hides messages for six times that, as the template does.
+/// Sets the time limit of invocations, and hides messages for six times that, as the template does.
 pub(crate) fn give_time(template: &mut Value, invocation: Duration) {
     for resource in template["Resources"].as_object_mut().unwrap().values_mut() {
         let (property, time) = match resource["Type"].as_str() {
@@ -151,14 +151,14 @@ pub(crate) fn give_time(template: &mut Value, invocation: Duration) {
     }
 }
 
-/// The source of events that are ticks of the schedule, each delivered twice.
+/// The source of events that stand for ticks of the schedule, each delivered twice.
 pub(crate) const CLOCK: &str = "lamplighter.e2e.clock";
-/// What they say is their schedule.
+/// The schedule that they name.
 pub(crate) const REPLAY_SCHEDULE: &str = "e2e-replay";
 /// The label of jobs that such a tick starts.
 pub(crate) const REPLAYED: &str = "replayed";
 
-/// Adds a rule that does with an event what the schedule's does with its tick, but twice.
+/// Adds a rule that handles an event as the schedule's rule handles its tick, but twice.
 fn replay_ticks(template: &mut Value) {
     let resources = template["Resources"].as_object_mut().unwrap();
     let mut rule = resources["E2eTickRule"].clone();
@@ -168,7 +168,7 @@ fn replay_ticks(template: &mut Value) {
     properties.insert("EventPattern".into(), json!({ "source": [CLOCK] }));
     let targets = properties["Targets"].as_array_mut().unwrap();
     let input = &mut targets[0]["InputTransformer"]["InputTemplate"];
-    // Under another name, or it would be the tick of the same second.
+    // With another name; otherwise it would be the tick of the same second.
     let replayed = input.as_str().unwrap().replace(TICK_SCHEDULE, REPLAY_SCHEDULE);
     *input = json!(replayed.replace(r#""label":"tick""#, &format!(r#""label":"{REPLAYED}""#)));
     let mut again = targets[0].clone();
@@ -202,7 +202,7 @@ pub(crate) async fn deploy(
     aws.deploy(name, template, &all, &code.collect()).await.unwrap()
 }
 
-/// The value of a message attribute of a dead letter.
+/// Returns the value of a message attribute of a dead letter.
 pub(crate) fn attribute<'a>(held: &'a Held, name: &str) -> &'a str {
     let attribute = held.message_attributes.get(name).unwrap_or_else(|| panic!("no {name} in {held:?}"));
     attribute["StringValue"].as_str().unwrap()

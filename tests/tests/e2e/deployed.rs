@@ -1,4 +1,4 @@
-//! The functions of this repository, deployed with the committed template as it stands there.
+//! The functions of this repository, deployed with the committed template.
 
 use std::io::Cursor;
 use std::path::Path;
@@ -23,7 +23,7 @@ use crate::cloud::{Cloud, SOON, attribute, cloud, deploy};
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const BUCKET: &str = "lamplighter-e2e-objects";
 
-/// The stack, beside the tests' own in the same emulator.
+/// Returns the stack, which is in the same emulator as the tests' own.
 pub(crate) async fn stack() -> (&'static Cloud, &'static Stack) {
     static STACK: OnceCell<Stack> = OnceCell::const_new();
     let cloud = cloud().await;
@@ -47,7 +47,7 @@ async fn s3(cloud: &Cloud, method: Method, key: &str, body: Vec<u8>) -> Vec<u8> 
 
 type Seen = Arc<Mutex<Vec<(HeaderMap, Bytes)>>>;
 
-/// A receiver that is away for the first deliveries, and what it has seen.
+/// Starts a receiver that is unavailable for the first deliveries, and records all of them.
 async fn receiver(away: usize) -> (String, Seen) {
     let seen = Seen::default();
     let answer = move |State(seen): State<Seen>, headers: HeaderMap, body: Bytes| async move {
@@ -130,7 +130,7 @@ async fn thumbnails_are_made_in_the_bucket() {
     assert!(attribute(&letters[0], "lamplighter.error").contains("photos/nowhere.png"), "{letters:?}");
 }
 
-/// Without a table there are no records to sum up, and trying again would change nothing.
+/// Without a table there are no records to summarize, and a retry would change nothing.
 #[tokio::test]
 async fn a_report_sums_up_the_records_of_its_day() {
     let (cloud, stack) = stack().await;
@@ -143,14 +143,14 @@ async fn a_report_sums_up_the_records_of_its_day() {
         let answer = cloud.aws.request_as_root("s3", request).await.map_err(|error| error.to_string())?;
         String::from_utf8(answer.into_body()).map_err(|error| error.to_string())
     });
-    // The report is a job of that day itself, and was running when it was written.
+    // The report is itself a job of that day, and was running when it was written.
     assert!(table.await.unwrap().contains("report.daily"));
     assert_eq!(cloud.messages_in(stack.output("ReportsDeadLettersUrl").unwrap(), "report-of-today").await.len(), 0);
 }
 
-/// The timeouts and limits that the emulator got are those of the definitions.
+/// The timeouts and limits in the emulator are those of the definitions.
 #[tokio::test]
-async fn queues_are_as_the_definitions_say() {
+async fn queues_have_the_settings_of_the_definitions() {
     let (cloud, stack) = stack().await;
     let deployment = lamplighter_infra::deployment(&lamplighter_app::app()).unwrap();
     for queue in &deployment.queues {
@@ -166,9 +166,9 @@ async fn queues_are_as_the_definitions_say() {
     }
 }
 
-/// Requests without TLS are refused, whatever their permissions; `by` is the request's protocol.
+/// Requests without TLS are refused, regardless of permissions; `by` is the request's protocol.
 #[tokio::test]
-async fn nobody_comes_without_tls() {
+async fn requests_without_tls_are_refused() {
     let (cloud, stack) = stack().await;
     for output in ["WebhooksQueueUrl", "WebhooksDeadLettersUrl"] {
         let queue = stack.output(output).unwrap();
@@ -186,7 +186,7 @@ async fn nobody_comes_without_tls() {
     }
 }
 
-/// Lambda looks for one executable file of that name at the archive's root, as `cargo lambda build` packs it.
+/// Lambda requires one executable file of that name at the archive's root, as `cargo lambda build` packs it.
 #[test]
 fn a_package_is_one_executable_bootstrap() {
     let archive = &package::bootstraps(&["webhooks"]).unwrap()["webhooks"];

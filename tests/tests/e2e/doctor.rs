@@ -1,4 +1,4 @@
-//! Deployed stacks, broken through AWS's own API in each way that `lamp doctor` knows, and repaired again.
+//! Deployed stacks, broken through AWS's own API in each way that `lamp doctor` detects, and repaired again.
 
 pub(crate) mod patient;
 
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use self::patient::{Patient, schedules, sdk};
 use crate::cloud::cloud;
 
-/// What was just deployed is well; and each of these is found, alone, and gone when it has been repaired.
+/// A new deployment has no findings; each fault is found, alone, and is gone after the repair.
 #[tokio::test]
 async fn queues_and_mappings_are_examined() {
     use QueueAttributeName::{Policy, RedrivePolicy, VisibilityTimeout};
@@ -143,7 +143,7 @@ async fn functions_roles_and_the_table_are_examined() {
     patient.is_well("all was repaired").await;
 }
 
-/// IAM writes policies as in a URL.
+/// IAM encodes policies as in a URL.
 fn decoded(text: &str) -> String {
     match url::form_urlencoded::parse(format!("a={}", text.replace('+', "%2B")).as_bytes()).next() {
         Some((_, text)) => text.into_owned(),
@@ -174,7 +174,7 @@ async fn rules_and_schedules_are_examined() {
     patient.finds(&[(Kind::ScheduleNowhere, "schedule new-year", "it has no target")]).await;
     patient.events.put_targets().rule(rule).set_targets(Some(targets)).send().await.unwrap();
 
-    // What the client makes is well; what sends elsewhere is not.
+    // Schedules from the client have no findings; those that send elsewhere have.
     let outputs = Outputs::read(&patient.sdk, "examined-times").await.unwrap();
     let client = AwsBackend::new(patient.sdk.clone(), outputs.settings(), Env::system()).client();
     let tick = e2e_function::Tick { label: "made".into() };
@@ -193,7 +193,7 @@ async fn rules_and_schedules_are_examined() {
 }
 
 #[tokio::test]
-async fn what_was_deleted_is_missed_and_what_starts_it_too() {
+async fn deleted_resources_and_their_triggers_are_found_missing() {
     let patient = Patient::deploy("examined-ruins").await;
     patient.sqs.delete_queue().queue_url(patient.id("TicksQueue")).send().await.unwrap();
     patient.lambda.delete_event_source_mapping().uuid(patient.id("ActsMapping")).send().await.unwrap();
@@ -218,7 +218,7 @@ async fn what_was_deleted_is_missed_and_what_starts_it_too() {
         .await;
 }
 
-/// Code of another function, and a template of other definitions.
+/// The code of another function, and a template of other definitions.
 #[tokio::test]
 async fn old_code_and_old_definitions_are_found() {
     let cloud = cloud().await;
@@ -244,7 +244,7 @@ async fn old_code_and_old_definitions_are_found() {
     assert!(findings[1].repair.contains("deployed from other definitions: `cargo lamp infra`"), "{findings:#?}");
 }
 
-/// What an account has too much of, and a deployment that came to nothing.
+/// Exceeded quotas of an account, and a failed deployment.
 #[tokio::test]
 async fn quotas_and_the_stack_itself_are_examined() {
     let patient = Patient::deploy_alone("examined-account").await;
@@ -265,7 +265,8 @@ async fn quotas_and_the_stack_itself_are_examined() {
     let mut template =
         lamplighter_infra::Template::new(&Deployment::derive(&[e2e_function::function()], &[], &schedules()).unwrap())
             .to_json();
-    // CloudFormation makes no such parameter (AWS CloudFormation Template Reference, "AWS::SSM::Parameter").
+    // CloudFormation cannot create this kind of parameter (AWS CloudFormation Template Reference,
+    // "AWS::SSM::Parameter").
     let secret = json!({ "Type": "SecureString", "Value": "any" });
     template["Resources"]["Secret"] = json!({ "Type": "AWS::SSM::Parameter", "Properties": secret });
     let ledger = patient.cloud.aws.log().with_file_name("examined-account.jsonl");
@@ -282,14 +283,14 @@ async fn quotas_and_the_stack_itself_are_examined() {
 }
 
 #[tokio::test]
-async fn what_one_may_not_look_at_is_told_and_the_rest_goes_on() {
+async fn unreadable_resources_are_reported_and_the_rest_is_examined() {
     let patient = Patient::deploy("examined-by-few").await;
     patient.attribute("ActsQueue", QueueAttributeName::VisibilityTimeout, "31").await;
     patient.iam.create_user().user_name("looker").send().await.unwrap();
     let allow = |actions: Value| json!({"Effect": "Allow", "Action": actions, "Resource": "*"});
     let policy = json!({"Version": "2012-10-17", "Statement": [allow(json!([
         "cloudformation:*", "sqs:*", "events:*", "dynamodb:*", "scheduler:*", "lambda:Get*",
-        // By which the emulator calls two that AWS calls GetEventSourceMapping and GetFunctionConcurrency.
+        // The emulator's names for AWS's GetEventSourceMapping and GetFunctionConcurrency.
         "lambda:ListEventSourceMappings", "lambda:PutFunctionConcurrency",
     ]))]});
     let put = patient.iam.put_user_policy().user_name("looker").policy_name("look").policy_document(policy.to_string());
@@ -304,7 +305,7 @@ async fn what_one_may_not_look_at_is_told_and_the_rest_goes_on() {
     assert_eq!(told[1..], [denied(ask), denied("grant the caller iam:GetRole")], "{findings:#?}");
 }
 
-/// The real program on the real template, as an operator types it.
+/// The real program on the real template, as an operator runs it.
 #[tokio::test]
 async fn the_command_examines_the_repositorys_own_stack() {
     let cloud = cloud().await;

@@ -1,4 +1,4 @@
-//! What EventBridge starts, and direct invocations.
+//! Jobs that EventBridge starts, and direct invocations.
 
 use e2e_function::{EVENT_SOURCE, SHOP, TICK_SCHEDULE};
 use lamplighter::{Timestamp, mins};
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cloud::{CLOCK, REPLAY_SCHEDULE, REPLAYED, SOON, cloud};
 
 #[tokio::test]
-async fn a_scheduled_rule_sends_a_message_that_tells_its_tick() {
+async fn a_scheduled_rule_sends_a_message_with_its_tick() {
     let cloud = cloud().await;
     cloud.aws.pass(&cloud.stack.name, mins(1)).await.unwrap();
     let runs = cloud.has_run("tick", 1, SOON).await;
@@ -16,14 +16,15 @@ async fn a_scheduled_rule_sends_a_message_that_tells_its_tick() {
     assert_eq!(tick.subsec_nanosecond(), 0);
 }
 
-/// EventBridge delivers at least once. By its id, a tick that comes twice is one job, and its record makes one run of it.
+/// EventBridge delivers at least once. The id makes a tick that is delivered twice one job, and the record makes it one
+/// run.
 #[tokio::test]
 async fn a_tick_that_is_delivered_twice_runs_once() {
     let cloud = cloud().await;
     cloud.put_event(json!({ "Source": CLOCK, "DetailType": "Tick", "Detail": "{}" })).await;
     let runs = cloud.has_run(REPLAYED, 1, SOON).await;
     assert!(runs[0].id.starts_with(&format!("{REPLAY_SCHEDULE}@")), "{runs:?}");
-    // Both messages have come and gone.
+    // Both messages have been sent and deleted.
     cloud.holds(cloud.id("TicksQueue"), REPLAYED, 0).await;
     assert_eq!(cloud.runs(REPLAYED).len(), 1);
 }
@@ -38,7 +39,7 @@ async fn an_event_starts_a_job_with_its_detail_as_arguments() {
 }
 
 #[tokio::test]
-async fn an_event_starts_a_job_with_what_stands_in_its_places() {
+async fn an_event_starts_a_job_with_chosen_fields() {
     let cloud = cloud().await;
     let detail = json!({ "order": { "name": "mapped-event", "items": [1, 2] } }).to_string();
     cloud.put_event(json!({ "Source": SHOP, "DetailType": "Order Paid", "Detail": detail })).await;
@@ -46,9 +47,9 @@ async fn an_event_starts_a_job_with_what_stands_in_its_places() {
     assert_eq!((runs.len(), runs[0].attempt), (1, 1));
 }
 
-/// EventBridge hands an event to Lambda and does not wait. Lambda tries it three times in all.
+/// EventBridge passes an event to Lambda and does not wait. Lambda tries it three times in all.
 #[tokio::test]
-async fn an_event_whose_job_fails_is_tried_again_and_then_kept() {
+async fn an_event_whose_job_fails_is_retried_and_then_kept() {
     let cloud = cloud().await;
     let event = json!({
         "id": "0d079340-135a-c8c6-95c2-41fb8f496c53",

@@ -1,5 +1,5 @@
-//! Two thousand jobs over three queues, on the generated template, with everything going wrong that can: failures, panics,
-//! time-outs, messages sent twice, and environments that are killed in the middle of their work.
+//! Two thousand jobs over three queues, on the generated template, with all kinds of faults: failures, panics,
+//! timeouts, messages sent twice, and environments that are killed in the middle of their work.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,12 +27,12 @@ const ACTS: usize = 1500;
 const ORDERED: usize = 200;
 const GROUPS: usize = 20;
 const TICKS: usize = 300;
-/// Environments that are killed.
+/// The number of environments that are killed.
 const KILLS: usize = 12;
-/// After this time what a killed environment held comes back: when its lease has ended, and not much later.
+/// The time after which the messages of a killed environment return: when its lease has ended, and not much later.
 const HIDDEN: Duration = Duration::from_secs(15);
 
-/// An emulator of its own with the tests' own function, and its jobs.
+/// An emulator with only the tests' own function, and its jobs.
 pub(crate) struct Fleet {
     aws: Arc<MiniStack>,
     stack: Stack,
@@ -42,7 +42,7 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Deploys the function, which has these variables beside those of the template, and so much time for an invocation.
+    /// Deploys the function, with these variables in addition to the template's, and this time limit for an invocation.
     pub(crate) async fn start(aws: Arc<MiniStack>, variables: &[(&str, String)], invocation: Duration) -> Self {
         let ledger = aws.log().with_file_name("ledger.jsonl");
         let stack = deploy_own(&aws, "fleet", &ledger, variables, invocation).await;
@@ -54,13 +54,13 @@ impl Fleet {
         Self { client, aws, stack, operator, ledger }
     }
 
-    /// All runs so far, but for those of the stack's own schedule, which nobody here has made.
+    /// Returns all runs so far, except those of the stack's own schedule.
     pub(crate) fn runs(&self) -> Vec<Run> {
         let own = format!("{TICK_SCHEDULE}@");
         e2e_function::read(&self.ledger).unwrap().into_iter().filter(|run| !run.id.starts_with(&own)).collect()
     }
 
-    /// Switches the event source mappings off, so that workers are alone with the queues, and gives what these need to know.
+    /// Disables the event source mappings, so that only workers poll the queues, and returns the workers' environment.
     pub(crate) async fn for_workers(&self) -> Vec<(&'static str, String)> {
         for queue in ["acts", "ordered", "ticks"] {
             self.operator.pause(queue).await.unwrap();
@@ -78,13 +78,13 @@ impl Fleet {
         self.stack.physical_id(resource).unwrap()
     }
 
-    /// Enqueues the jobs, and gives their ids.
+    /// Enqueues the jobs, and returns their ids.
     pub(crate) async fn enqueue(&self) -> BTreeSet<JobId> {
         let acts = (0..ACTS).map(|n| Act { label: format!("act-{n}"), behaviour: behaviour(n) });
         let ticks = (0..TICKS).map(|n| Tick { label: format!("tick-{n}") });
         let answers = self.client.enqueue_all(acts).await.into_iter().chain(self.client.enqueue_all(ticks).await);
         let mut ids: BTreeSet<_> = answers.map(|answer| answer.unwrap().id().clone()).collect();
-        // Groups beside each other, and in each one job after the other.
+        // Groups concurrently, and the jobs of each group in order.
         let groups = (0..GROUPS).map(async |group| {
             let mut ids = Vec::new();
             for n in (group..ORDERED).step_by(GROUPS) {
@@ -98,7 +98,7 @@ impl Fleet {
         ids
     }
 
-    /// Every record of the fleet, by id, but for those of the stack's own schedule.
+    /// Returns every record of the fleet, by id, except those of the stack's own schedule.
     async fn records(&self) -> BTreeMap<JobId, Record> {
         let mut records = BTreeMap::new();
         let mut query = ListQuery { limit: 1000, ..ListQuery::default() };
@@ -114,14 +114,14 @@ impl Fleet {
         }
     }
 
-    /// Sends the messages of some jobs once more, as SQS itself may.
+    /// Sends the messages of some jobs a second time, as SQS itself may.
     async fn send_twice(&self) {
         for record in self.records().await.values().filter(|record| record.queue == "acts").take(100) {
             self.aws.send(self.url("ActsQueue"), record.message.to_json()).await.unwrap();
         }
     }
 
-    /// Kills environments with -9, one after the other, while jobs are ending.
+    /// Kills environments (kill -9), one after the other, while jobs are ending.
     async fn kill(&self) {
         let mut ended = 0;
         for kill in 0..KILLS {
@@ -137,7 +137,7 @@ impl Fleet {
         }
     }
 
-    /// Waits until these jobs have ended, and gives their records: there are no others.
+    /// Waits until these jobs have ended, and returns their records: there are no others.
     pub(crate) async fn ended(&self, jobs: &BTreeSet<JobId>) -> BTreeMap<JobId, Record> {
         let all = eventually("every job has ended", PATIENCE, async || {
             let records = self.records().await;
@@ -155,7 +155,7 @@ impl Fleet {
         records
     }
 
-    /// Has the queues hide messages for so long once they were received, in place of what the template says.
+    /// Sets the visibility timeout of the queues, in place of the template's.
     async fn hide_for(&self, time: Duration) {
         for queue in ["ActsQueue", "OrderedQueue", "TicksQueue"] {
             let set = self.aws.sqs().set_queue_attributes().queue_url(self.url(queue));
@@ -177,7 +177,7 @@ impl Fleet {
         }
     }
 
-    /// Asserts that the dead-letter queues hold exactly what has failed.
+    /// Asserts that the dead-letter queues hold exactly the failed jobs.
     pub(crate) async fn dead_letters_are_the_failures(&self, records: &BTreeMap<JobId, Record>) {
         let queues = [("acts", "ActsDeadLetters"), ("ordered", "OrderedDeadLetters"), ("ticks", "TicksDeadLetters")];
         for (queue, dead) in queues {
@@ -185,20 +185,20 @@ impl Fleet {
         }
     }
 
-    /// The ids of the jobs whose messages are in a dead-letter queue.
+    /// Returns the ids of the jobs whose messages are in a dead-letter queue.
     pub(crate) async fn dead(&self, queue: &str) -> BTreeSet<JobId> {
         let held = self.aws.peek(self.url(queue)).await.unwrap();
         held.iter().filter_map(|held| held.body.parse::<lamplighter::message::Message>().unwrap().id).collect()
     }
 }
 
-/// The jobs of a queue that have failed.
+/// Returns the jobs of a queue that have failed.
 fn failed(records: &BTreeMap<JobId, Record>, queue: &str) -> BTreeSet<JobId> {
     let failed = records.values().filter(|record| record.queue == queue && record.state == JobState::Failed);
     failed.map(|record| record.id.clone()).collect()
 }
 
-/// What the acts of the fleet do.
+/// Returns the behaviour of the fleet's acts.
 fn behaviour(n: usize) -> Behaviour {
     match n % 50 {
         3 => Behaviour::FailUntilRepaired,
@@ -210,7 +210,7 @@ fn behaviour(n: usize) -> Behaviour {
     }
 }
 
-/// The processes of a server's process group that run a bootstrap.
+/// Returns the processes of a server's process group that run a bootstrap.
 fn environments(server: u32) -> Vec<u32> {
     let processes =
         std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -223,7 +223,7 @@ fn environments(server: u32) -> Vec<u32> {
     processes.filter(runs_bootstrap).collect()
 }
 
-/// Records against what the handlers themselves wrote down.
+/// Compares records with the runs that the handlers recorded themselves.
 pub(crate) fn match_the_runs(records: &BTreeMap<JobId, Record>, runs: &[Run]) {
     let mut by_id: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
     for run in runs {
@@ -240,18 +240,18 @@ fn matches_its_runs(record: &Record, runs: &[&Run]) {
     assert_eq!(numbers, (1..=record.attempt).collect::<Vec<_>>(), "{record:?}");
     let succeeded = history.iter().filter(|attempt| attempt.outcome == AttemptOutcome::Succeeded).count();
     assert_eq!(succeeded, usize::from(record.state == JobState::Succeeded), "{record:?}");
-    // No two executions of one attempt, and none that the history does not know.
+    // No attempt ran twice, and none is missing in the history.
     let ran: BTreeSet<_> = runs.iter().map(|run| run.attempt).collect();
     assert_eq!(ran.len(), runs.len(), "{runs:?}");
     assert!(ran.iter().all(|attempt| numbers.contains(attempt)), "{runs:?}, {record:?}");
-    // An attempt that never wrote down that it ran was lost.
+    // An attempt that never recorded its run was lost.
     for attempt in history.iter().filter(|attempt| !ran.contains(&attempt.number)) {
         assert_eq!(attempt.outcome, AttemptOutcome::Lost, "{record:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_thousand_jobs_end_once_whatever_happens() {
+async fn two_thousand_jobs_end_once_under_all_faults() {
     let aws = Arc::new(MiniStack::start().await.unwrap());
     let fleet = Fleet::start(aws, &[], e2e_function::function().timeout()).await;
     fleet.hide_for(HIDDEN).await;
@@ -279,7 +279,7 @@ async fn two_thousand_jobs_end_once_whatever_happens() {
         .collect();
     assert_eq!(repairable.len(), ACTS / 50);
 
-    // What was broken is repaired, and the dead letters go back.
+    // The cause is repaired, and the dead letters are moved back.
     std::fs::write(Path::new(&fleet.ledger).with_file_name(REPAIRED), "").unwrap();
     let redriven = fleet.operator.redrive("acts", &Redrive::all(), &Stop::new(), &|_| {}).await.unwrap();
     assert!(redriven.progress.moved >= failed(&records, "acts").len() as u64, "{redriven:?}");

@@ -1,8 +1,8 @@
 //! End to end: the real bootstraps as Lambda functions, deployed with the generated template, fed through SQS and
-//! EventBridge. All tests share one emulator, in which IAM policies are enforced: what a test can do, the deployed
-//! roles allow. Each test knows its own jobs by their labels, so all of them run beside each other.
+//! EventBridge. All tests share one emulator, which enforces IAM policies: what a test can do, the deployed roles
+//! allow. Each test identifies its jobs by their labels, so all of them run concurrently.
 //!
-//! No test measures speed: what is waited for is a condition, and time passes for schedules when a test says so.
+//! No test measures speed: tests wait for conditions, and time advances for schedules when a test says so.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may")]
 
 mod batches;

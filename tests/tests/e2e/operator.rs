@@ -1,4 +1,4 @@
-//! The operator's verbs on a stack of its own: the tests' function once more, with queues that nobody else needs.
+//! The operator's commands on a separate stack: the tests' function again, with queues that no other test uses.
 
 use std::{path::PathBuf, process::Command, sync::Arc};
 
@@ -34,7 +34,7 @@ async fn operated() -> Operated {
     static DEPLOYED: OnceCell<(Stack, PathBuf)> = OnceCell::const_new();
     let cloud = cloud().await;
     let (stack, ledger) = DEPLOYED.get_or_init(async || deployed(cloud).await).await;
-    // Of each test its own: connections belong to the runtime in which they were made.
+    // One for each test: connections belong to the runtime in which they were opened.
     let aws = AwsBackend::new(sdk(cloud), stack.settings(), Env::system());
     let operator = aws.operator();
     Operated { cloud, stack, aws, operator, ledger }
@@ -93,7 +93,7 @@ impl Operated {
     }
 }
 
-/// Held by tests that look at dead letters of `acts`, which another one might move.
+/// Held by tests that read dead letters of `acts`, which another test might move.
 static LETTERS: Mutex<()> = Mutex::const_new(());
 
 fn of_job(job: &str) -> DeadLetterFilter {
@@ -101,7 +101,7 @@ fn of_job(job: &str) -> DeadLetterFilter {
 }
 
 #[tokio::test]
-async fn a_stack_is_known_by_its_name() {
+async fn a_stack_is_found_by_its_name() {
     let operated = operated().await;
     let names: Vec<_> = operated.stack.queues().iter().map(|(name, queue)| (name, queue.is_fifo())).collect();
     for queue in [("acts", false), ("ordered", true), ("ticks", false)] {
@@ -122,7 +122,7 @@ async fn a_paused_queue_runs_nothing_and_a_resumed_one_all() {
     for label in &labels {
         operated.send("ticks", "e2e.tick", label, json!("succeed")).await;
     }
-    // Another queue goes on, and when it is through, this one would have been, too.
+    // Another queue continues; when it is empty, this one would have been empty, too.
     for n in 0..5 {
         operated.send("ordered", "e2e.ordered", &format!("beside-{n}"), json!("succeed")).await;
     }
@@ -163,7 +163,7 @@ async fn chosen_dead_letters_run_again_under_their_ids_and_the_others_stay() {
         let runs = operated.has_run(label, 2).await;
         assert!(runs.iter().all(|run| run.id == *label && run.attempt == 1), "{runs:?}");
     }
-    // They fail again, once each: a redrive moves no letter that came after it.
+    // They fail again, once each: a redrive moves no dead letter that arrived after it began.
     operated.cloud.holds(operated.dead("acts"), "redriven-", 12).await;
     assert!(labels.iter().all(|label| operated.runs(label).len() == 2));
     let left = operated.cloud.holds(operated.dead("acts"), "somebody.elses", 1).await;
@@ -175,18 +175,18 @@ async fn chosen_dead_letters_run_again_under_their_ids_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn letters_of_a_fifo_queue_are_not_swallowed() {
+async fn dead_letters_of_a_fifo_queue_are_not_deduplicated_away() {
     let operated = operated().await;
     operated.send("ordered", "e2e.ordered", "again", json!("give_up")).await;
     let letters = operated.cloud.holds(operated.dead("ordered"), "\"again\"", 1).await;
     assert_eq!(attribute(&letters[0], "lamplighter.reason"), "failed");
-    // At once: the id that it was sent with is still remembered.
+    // At once, while SQS still remembers the deduplication id of the first send.
     let redriven = operated.redrive("ordered", DeadLetterFilter::all()).await;
     assert!(redriven.error.is_none() && redriven.progress.moved >= 1, "{redriven:?}");
     operated.has_run("again", 2).await;
 }
 
-/// The real program, as an operator types it.
+/// The real program, as an operator runs it.
 #[tokio::test]
 async fn the_command_works_on_the_stack() {
     let _letters = LETTERS.lock().await;
@@ -212,7 +212,7 @@ async fn the_command_works_on_the_stack() {
     assert_eq!((&job["state"], &job["attempts"][0]["outcome"]), (&json!("failed"), &json!("error")), "{job}");
     lamp(&["retry", "by-hand"]).await;
     operated.has_run("by-hand", 2).await;
-    // A retry leaves the letter where it is, and the second failure makes another one.
+    // A retry leaves the dead letter where it is, and the second failure adds another one.
     operated.cloud.holds(operated.dead("acts"), "by-hand", 2).await;
     let moved: Value = serde_json::from_str(&lamp(&["redrive", "acts", "--job", "e2e.act", "--json"]).await).unwrap();
     assert!(moved["moved"].as_u64().is_some_and(|moved| moved >= 1), "{moved}");

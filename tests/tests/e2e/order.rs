@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, SOON, attribute, cloud};
 
-/// Sends messages at once: group, label, behaviour.
+/// Sends messages in one batch: group, label, behaviour.
 async fn send(cloud: &Cloud, messages: &[(&str, &str, Value)]) {
     let entries = messages.iter().enumerate().map(|(index, (group, label, behaviour))| {
         let body = json!({ "job": "e2e.ordered", "id": label, "args": { "label": label, "behaviour": behaviour } });
@@ -16,13 +16,13 @@ async fn send(cloud: &Cloud, messages: &[(&str, &str, Value)]) {
     assert_eq!(send.set_entries(Some(entries.collect())).send().await.unwrap().failed().len(), 0);
 }
 
-/// The labels of a group's runs, in order.
+/// Returns the labels of a group's runs, in order.
 fn order(cloud: &Cloud, group: &str) -> Vec<String> {
     cloud.runs_of(|run| run.label.starts_with(group)).into_iter().map(|run| run.label).collect()
 }
 
 #[tokio::test]
-async fn a_failure_holds_up_its_group_and_no_other() {
+async fn a_failure_delays_its_group_and_no_other() {
     let cloud = cloud().await;
     let fails_twice = json!({ "fail_until": { "attempt": 3 } });
     let messages = [
@@ -39,12 +39,12 @@ async fn a_failure_holds_up_its_group_and_no_other() {
     assert_eq!(order(cloud, "slow-"), ["slow-1", "slow-1", "slow-1", "slow-2", "slow-3"]);
     assert_eq!(order(cloud, "swift-"), ["swift-1", "swift-2", "swift-3"]);
     let (slow, swift) = (cloud.runs("slow-1"), cloud.runs("swift-3"));
-    // All were there from the beginning, so this is no matter of speed.
+    // All were in the queue from the beginning, so this does not depend on speed.
     assert!(swift[0].at < slow[2].at, "the other group was done while this one was held up: {swift:?}, {slow:?}");
 }
 
 #[tokio::test]
-async fn a_group_goes_on_after_a_job_that_was_given_up() {
+async fn a_group_continues_after_a_job_that_failed_for_good() {
     let cloud = cloud().await;
     send(cloud, &[("lossy", "lossy-1", json!("give_up")), ("lossy", "lossy-2", json!("succeed"))]).await;
     cloud.has_run("lossy-2", 1, SOON).await;
@@ -55,7 +55,7 @@ async fn a_group_goes_on_after_a_job_that_was_given_up() {
 }
 
 #[tokio::test]
-async fn the_same_message_twice_is_one() {
+async fn a_message_sent_twice_is_one_message() {
     let cloud = cloud().await;
     let twin = || ("twins", "twin", json!("succeed"));
     send(cloud, &[twin()]).await;

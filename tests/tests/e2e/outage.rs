@@ -1,4 +1,4 @@
-//! The table is away for most of a minute in the middle of a run.
+//! The table is unavailable for most of a minute in the middle of a run.
 
 use std::{
     collections::BTreeSet,
@@ -21,14 +21,14 @@ use lamplighter_tests::{
 use crate::fleet::{Fleet, PATIENCE, match_the_runs};
 
 const JOBS: usize = 400;
-/// How long the table answers nothing but 500, at least: longer than a lease.
+/// The minimum time for which the table answers only 500: longer than a lease.
 const OUTAGE: Duration = Duration::from_secs(50);
-/// How long an invocation may take, also on a machine that is busy: one that is cut off would be an attempt that is lost. A
-/// lease lasts five seconds more.
+/// The time limit of an invocation, sufficient for a busy machine: an interrupted one would be a lost attempt. A lease
+/// lasts five seconds more.
 const INVOCATION: Duration = Duration::from_secs(40);
-/// How many jobs are enqueued at a time.
+/// The number of jobs that are enqueued concurrently.
 const AT_ONCE: usize = 8;
-/// How many calls it refuses at least: on a machine that is busy the outage lasts until then.
+/// The minimum number of calls that it refuses: on a busy machine the outage lasts until then.
 const REFUSED: usize = 30;
 /// Jobs become due over this time: before, during and after the outage.
 const SPREAD: usize = 65;
@@ -43,7 +43,7 @@ fn behaviour(n: usize) -> Behaviour {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_is_away_loses_nothing_and_runs_nothing_twice() {
+async fn an_unavailable_table_loses_no_job_and_runs_none_twice() {
     let aws = Arc::new(MiniStack::start().await.unwrap());
     let proxy = proxy(aws.clone()).await.unwrap();
     let fleet = Fleet::start(aws, &[("AWS_ENDPOINT_URL_DYNAMODB", proxy.endpoint())], INVOCATION).await;
@@ -75,7 +75,7 @@ async fn a_table_that_is_away_loses_nothing_and_runs_nothing_twice() {
     assert!(Instant::now() >= until && before < runs.len(), "the outage was in the middle of the run");
     assert!(refused.load(Ordering::Relaxed) >= REFUSED, "calls were refused: {refused:?}");
     match_the_runs(&records, &runs);
-    // Every attempt ran, and is known by how it ended: none was eaten by the outage, none ran again because of it.
+    // Every attempt ran, and its end is recorded: the outage cost none, and made none run again.
     let attempts = records.values().map(|record| record.attempts.len()).sum::<usize>();
     assert_eq!(attempts, runs.len());
     for record in records.values() {

@@ -1,4 +1,4 @@
-//! What the deployed roles must not be able to do. What they must, the other tests do with them: policies are enforced.
+//! What the deployed roles must not be able to do. The other tests show what they can do, since policies are enforced.
 
 use aws_sdk_sqs::config::Credentials;
 use hyper::{Method, Request, Response};
@@ -9,11 +9,11 @@ use crate::{cloud::Cloud, deployed::stack};
 
 /// A call: service, target or path, body.
 enum Call {
-    /// Of a protocol that names the action in a header.
+    /// In a protocol with the action in a header.
     Json(&'static str, &'static str, Value),
-    /// Of one that names it by method and path.
+    /// In a protocol with the action in method and path.
     Rest(&'static str, Method, String, Value),
-    /// Of IAM's.
+    /// In IAM's protocol.
     Form(&'static str, String),
 }
 
@@ -69,7 +69,7 @@ async fn is_denied(cloud: &Cloud, role: &Credentials, call: &Call) {
     assert!(denied && answer.status().is_client_error(), "{}: {} {text}", call.name(), answer.status());
 }
 
-/// What the credentials are good for: without this, the denials would show nothing.
+/// Asserts that the credentials are valid: otherwise the denials would prove nothing.
 async fn is_allowed(cloud: &Cloud, role: &Credentials, call: &Call) {
     let answer = answer(cloud, role, call).await;
     let text = String::from_utf8_lossy(answer.body());
@@ -80,7 +80,7 @@ fn key(id: &str) -> Value {
     json!({ "pk": { "S": format!("JOB#{id}") }, "sk": { "S": "#" } })
 }
 
-/// What makes a schedule of the stack's group: it sends to a queue of the stack.
+/// Returns the request for a schedule of the stack's group that sends to a queue of the stack.
 fn schedule_that_sends(stack: &Stack) -> Value {
     let account = "arn:aws:iam::000000000000:role";
     json!({
@@ -95,13 +95,13 @@ fn schedule_that_sends(stack: &Stack) -> Value {
     })
 }
 
-/// A part of the stack, as CloudFormation calls it.
+/// Returns the physical id of a resource of the stack.
 fn id<'a>(stack: &'a Stack, logical_id: &str) -> &'a str {
     stack.physical_id(logical_id).unwrap()
 }
 
 #[tokio::test]
-async fn a_function_reaches_its_own_and_nothing_else() {
+async fn a_function_has_access_to_its_own_resources_only() {
     let (cloud, stack) = stack().await;
     let role = cloud.aws.assume(id(stack, "WebhooksRole")).await.unwrap();
     let (own, others) = (id(stack, "WebhooksQueue"), id(stack, "ImagesQueue"));
@@ -128,7 +128,7 @@ async fn a_function_reaches_its_own_and_nothing_else() {
             "AmazonSQS.SendMessageBatch",
             json!({ "QueueUrl": others, "Entries": [{ "Id": "0", "MessageBody": "{}" }] }),
         ),
-        // Records are written and never removed, and large arguments read and never written: nothing is enqueued.
+        // Records are written and never deleted, and large arguments read and never written: it enqueues nothing.
         dynamodb("DynamoDB_20120810.DeleteItem", json!({ "TableName": table, "Key": key("none") })),
         Call::Rest("s3", Method::PUT, format!("/{payloads}/args/none/0.json"), json!({})),
         Call::Rest("s3", Method::PUT, format!("/{payloads}/output/none.json"), json!({})),
@@ -140,7 +140,7 @@ async fn a_function_reaches_its_own_and_nothing_else() {
         dynamodb("DynamoDB_20120810.DeleteTable", json!({ "TableName": table })),
         dynamodb("DynamoDB_20120810.UpdateTable", json!({ "TableName": table, "BillingMode": "PROVISIONED" })),
         dynamodb("DynamoDB_20120810.ListTables", json!({})),
-        // What is due, which the function that looks after all reads.
+        // The due index, which the maintenance function reads.
         dynamodb(
             "DynamoDB_20120810.Query",
             json!({
@@ -148,7 +148,7 @@ async fn a_function_reaches_its_own_and_nothing_else() {
                 "ExpressionAttributeValues": { ":p": { "S": "due#0" } },
             }),
         ),
-        // Buses and rules that are not the stack's, and making or removing any.
+        // Buses and rules outside of the stack, and creating or deleting any.
         events(
             "AWSEvents.PutEvents",
             json!({ "Entries": [{ "Source": "a", "DetailType": "b", "Detail": "{}", "EventBusName": "default" }] }),
@@ -159,7 +159,7 @@ async fn a_function_reaches_its_own_and_nothing_else() {
         ),
         events("AWSEvents.DeleteRule", json!({ "Name": id(stack, "ReportDailyRule") })),
         events("AWSEvents.DisableRule", json!({ "Name": cloud.id("E2eTickRule") })),
-        // Its own stack's too, since its handlers make no schedules.
+        // Even those of its own stack, since its handlers add no schedules.
         events("AWSEvents.DisableRule", json!({ "Name": id(stack, "ReportDailyRule") })),
         events("AWSEvents.ListTargetsByRule", json!({ "Rule": id(stack, "ReportDailyRule") })),
         Call::Rest("scheduler", Method::POST, "/schedules/runtime-sweep".into(), schedule_that_sends(stack)),
@@ -180,7 +180,7 @@ async fn a_function_reaches_its_own_and_nothing_else() {
             format!("/2015-03-31/functions/{}/configuration", id(stack, "WebhooksFunction")),
             json!({ "Timeout": 900 }),
         ),
-        // Rights.
+        // IAM itself.
         Call::Form("iam", format!("Action=GetRole&Version=2010-05-08&RoleName={}", id(stack, "WebhooksRole"))),
         Call::Form("iam", "Action=CreateUser&Version=2010-05-08&UserName=mallory".into()),
     ];
@@ -189,9 +189,9 @@ async fn a_function_reaches_its_own_and_nothing_else() {
     }
 }
 
-/// A function with `.schedules()` pauses rules of its own stack, and none of a stack whose name begins with the same text.
+/// A function with `.schedules()` pauses rules of its own stack, and none of a stack whose name has the same prefix.
 #[tokio::test]
-async fn who_makes_schedules_reaches_no_rule_of_a_stack_of_like_name() {
+async fn a_function_with_schedules_has_no_access_to_a_stack_of_similar_name() {
     let (cloud, stack) = stack().await;
     let role = cloud.aws.assume(cloud.id("E2eRole")).await.unwrap();
     let own = cloud.id("E2eTickRule");
@@ -218,9 +218,9 @@ async fn who_makes_schedules_reaches_no_rule_of_a_stack_of_like_name() {
     }
 }
 
-/// Who looks after the deployment reads all queues' depths and the due index, and takes nobody's messages.
+/// The maintenance function reads all queues' depths and the due index, and receives no messages of other functions.
 #[tokio::test]
-async fn who_looks_after_all_takes_no_messages() {
+async fn the_maintenance_function_receives_no_messages_of_others() {
     let (cloud, stack) = stack().await;
     let role = cloud.aws.assume(id(stack, "MaintenanceRole")).await.unwrap();
     for queue in ["WebhooksQueue", "ImagesQueue", "WebhooksDeadLetters"] {
@@ -233,9 +233,9 @@ async fn who_looks_after_all_takes_no_messages() {
     is_denied(cloud, &role, &scan).await;
 }
 
-/// The role that EventBridge Scheduler takes on sends to the stack's queues, and does nothing else.
+/// The role of EventBridge Scheduler can only send to the stack's queues.
 #[tokio::test]
-async fn the_role_of_schedules_does_nothing_but_send() {
+async fn the_role_of_schedules_can_only_send() {
     let (cloud, stack) = stack().await;
     let role = cloud.aws.assume(id(stack, "ScheduleGroupAccess")).await.unwrap();
     let denied = [

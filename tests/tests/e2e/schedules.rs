@@ -1,6 +1,6 @@
-//! Schedules as they fire: rules and schedules that were deployed, those made at run time, and messages that are sent
-//! once. Hours pass when the test says so, and nothing fires that was not meant to. The emulator knows neither time zones nor
-//! what Scheduler would put in place of `<aws.scheduler.…>`: for those, requests are looked at elsewhere.
+//! Schedules as they fire: deployed rules and schedules, those added at run time, and one-time messages. Hours pass
+//! when the test says so, and only the test's schedules fire. The emulator supports neither time zones nor Scheduler's
+//! placeholders `<aws.scheduler.…>`: other tests check those in the requests.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::cloud::{Cloud, INVOCATION, SOON, cloud, deploy, give_time};
 
-/// The stack. The function of the tests is a part of it.
+/// The stack, with the function of the tests.
 const STACK: &str = "timed";
 
 fn tick(label: &str) -> Tick {
@@ -33,11 +33,11 @@ fn act(label: &str) -> Act {
     Act { label: label.into(), behaviour: e2e_function::Behaviour::Succeed }
 }
 
-/// By rules, and by Scheduler.
+/// Returns schedules of both kinds: with rules, and with Scheduler.
 fn deployed() -> Vec<ScheduledJob> {
     let rate = |name: &str| Schedule::rate(name, days(1)).unwrap().starts(&tick(&format!("timed-{name}"))).unwrap();
     let zoned = |name: &str| {
-        // Within the next day, and not within the next hours, in Berlin's time as in that of the emulator.
+        // Within the next day, and not within the next hours, in Berlin's time as in the emulator's.
         let hour = (Timestamp::now() + hours(12)).strftime("%-H").to_string();
         let schedule = Schedule::cron(name, &format!("0 {hour} * * *")).unwrap().zone("Europe/Berlin");
         schedule.starts(&tick(&format!("timed-{name}"))).unwrap()
@@ -77,7 +77,7 @@ impl Timed {
         Self { stack, sdk, settings, client }
     }
 
-    /// Whether the group has a schedule of that name.
+    /// Returns whether the group has a schedule of that name.
     async fn has(&self, cloud: &Cloud, name: &str) -> bool {
         let path = format!("/schedules/{name}?groupName={}", self.settings.group());
         let request = Request::builder().method(Method::GET).uri(path).body(Vec::new()).unwrap();
@@ -86,7 +86,7 @@ impl Timed {
 }
 
 #[tokio::test]
-async fn schedules_fire_once_a_tick_unless_they_are_paused_or_removed() {
+async fn schedules_fire_once_per_tick_unless_paused_or_removed() {
     let cloud = cloud().await;
     let timed = Timed::deploy(cloud, &cloud.ledger()).await;
     let client = &timed.client;
@@ -114,7 +114,7 @@ async fn schedules_fire_once_a_tick_unless_they_are_paused_or_removed() {
         ]
     );
 
-    // A message that is sent once, and one that is taken back.
+    // A message that is sent once, and one that is cancelled.
     let once = OneTime::new(timed.sdk.clone(), timed.settings.clone());
     let at = Timestamp::now() + secs(2);
     for label in ["once", "taken-back"] {
@@ -143,7 +143,7 @@ async fn schedules_fire_once_a_tick_unless_they_are_paused_or_removed() {
             );
         }
     }
-    // What the others would have sent was due at the same moment, and would be queued or have run.
+    // The others would have sent at the same moment, so their jobs would be queued or have run.
     for queue in ["ActsQueue", "TicksQueue"] {
         cloud.holds(timed.stack.physical_id(queue).unwrap(), "timed-", 0).await;
     }
@@ -152,7 +152,7 @@ async fn schedules_fire_once_a_tick_unless_they_are_paused_or_removed() {
         assert_eq!(runs, usize::from(label == "once"), "{label}");
     }
 
-    // What is paused can be started by hand all the same.
+    // Paused schedules can still be triggered by hand.
     for name in ["silent-rule", "silent-berlin", "silent-made"] {
         let id = client.trigger_schedule(name).await.unwrap();
         assert_eq!(cloud.has_run(&format!("timed-{name}"), 1, SOON).await[0].id, id.as_str());

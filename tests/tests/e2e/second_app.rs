@@ -1,5 +1,5 @@
-//! A second app, whose functions, jobs and schedules are none of this repository's, through all of the library: `lamp` as a
-//! user builds it runs its jobs on this machine, writes its template, and examines what is deployed from that.
+//! A second app, which shares no functions, jobs or schedules with this repository, through all of the library: its own
+//! `lamp` runs its jobs on this machine, writes its template, and examines the stack that is deployed from it.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -20,7 +20,7 @@ struct Harbour {
     folder: TempDir,
 }
 
-/// A command's exit code, and what it wrote.
+/// A command's exit code, output and errors.
 type Done = (Option<i32>, String, String);
 
 impl Harbour {
@@ -29,7 +29,7 @@ impl Harbour {
         Self { lamp, folder: tempfile::tempdir().unwrap() }
     }
 
-    /// `lamp` with these arguments, and none of the surroundings' settings.
+    /// Returns `lamp` with these arguments, without settings from the environment.
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.lamp);
         for (name, _) in std::env::vars_os() {
@@ -46,7 +46,7 @@ impl Harbour {
         done(self.command(args)).await
     }
 
-    /// The lines of JSON that a command wrote, which succeeded.
+    /// Returns the lines of JSON that a successful command printed.
     async fn json(&self, args: &[&str]) -> Vec<Value> {
         let (code, out, err) = self.lamp(args).await;
         assert_eq!(code, Some(0), "lamp {args:?}: {out}{err}");
@@ -60,7 +60,7 @@ async fn done(mut command: Command) -> Done {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-/// `lamp dev`, until the test ends, however it ends.
+/// `lamp dev`, until the test ends in any way.
 struct Dev(Child);
 
 impl Drop for Dev {
@@ -70,7 +70,7 @@ impl Drop for Dev {
     }
 }
 
-/// Starts `lamp dev`, and waits until it runs: what it has said by then.
+/// Starts `lamp dev`, and waits until it runs. Returns its log so far.
 async fn dev(harbour: &Harbour) -> (Dev, Vec<String>) {
     let mut command = harbour.command(&["dev"]);
     command.env(harbour::PLACE, "Cuxhaven").stderr(Stdio::piped());
@@ -81,7 +81,7 @@ async fn dev(harbour: &Harbour) -> (Dev, Vec<String>) {
         while said.last().is_none_or(|line: &String| !line.contains("lamp jobs")) {
             said.push(log.next().expect("it says that it runs").unwrap());
         }
-        // It must not end because nobody reads its log.
+        // It must not end because its log is not read.
         std::thread::spawn(move || log.for_each(drop));
         (dev, said)
     });
@@ -106,7 +106,7 @@ async fn its_jobs_run_on_this_machine() {
         let record = harbour.json(&["job", "tide-1", "--json"]).await.remove(0);
         if record["state"] == "succeeded" { Ok(record) } else { Err(record.to_string()) }
     });
-    // With a setting of the process that runs it.
+    // With a setting from the environment of the process that runs it.
     assert_eq!(record.await.unwrap()["output"], "north at Cuxhaven");
     let schedules = harbour.json(&["schedules", "--json"]).await;
     let shown: Vec<_> = schedules.iter().map(|one| (&one["schedule"], &one["job"])).collect();

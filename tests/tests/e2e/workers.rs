@@ -1,4 +1,4 @@
-//! The fleet's jobs on workers that poll, one of which is killed every few moments.
+//! The fleet's jobs on workers that poll; one of them is killed every few moments.
 
 use std::{
     process::{Child, Command},
@@ -11,11 +11,11 @@ use lamplighter_tests::ministack::{MiniStack, eventually, package};
 use crate::fleet::{Fleet, PATIENCE, match_the_runs};
 
 const WORKERS: usize = 3;
-/// Workers that are killed, each after so many more runs.
+/// The number of workers that are killed, each after a number of further runs.
 const KILLS: usize = 12;
 const RUNS: usize = 100;
 
-/// A worker's process. It ends with the test, however that ends.
+/// A worker's process. It is killed when the test ends, in any way.
 struct Worker(Child);
 
 impl Drop for Worker {
@@ -41,7 +41,7 @@ async fn jobs_on_workers_that_are_killed_end_once() {
                 if runs >= seen + RUNS { Ok(runs) } else { Err(format!("{runs} runs")) }
             });
             seen = goes_on.await.unwrap();
-            // It is killed here, and another one takes its place.
+            // The old worker is killed here, and the new one replaces it.
             workers[kill % WORKERS] = start();
         }
     };
@@ -54,7 +54,7 @@ async fn jobs_on_workers_that_are_killed_end_once() {
     let lost = lost.filter(|attempt| attempt.outcome == AttemptOutcome::Lost).count();
     assert!(lost > 0, "no worker was killed in the middle of its work");
 
-    // The others end in order.
+    // The others stop cleanly.
     for worker in &mut workers {
         let id = worker.0.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());

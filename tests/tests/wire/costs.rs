@@ -1,4 +1,4 @@
-//! What every operation asks of AWS: recorded on the way to the emulator, and compared with the table from which
+//! The AWS calls of every operation: recorded on the way to the emulator, and compared with the table from which
 //! estimates and the documentation are made.
 
 use lamplighter::{JobId, JobState, days, hours, secs};
@@ -15,10 +15,10 @@ use crate::{
     stage::{Parts, Stage, count},
 };
 
-/// What was recorded of each operation.
+/// The recorded calls of each operation.
 type Recorded = Vec<(Operation, Asked)>;
 
-/// Runs every operation once, and compares.
+/// Runs every operation once, and compares its calls.
 async fn compare<J: Told>(mode: Mode) {
     let mut recorded = Recorded::new();
     let stage = Stage::new(Parts::All).await;
@@ -38,7 +38,7 @@ async fn compare<J: Told>(mode: Mode) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Attempts, and how they end.
+/// Runs attempts with each kind of end.
 async fn run<J: Told>(stage: &Stage, mode: Mode, recorded: &mut Recorded) {
     let enqueue = async |then| stage.asked(async { stage.client.enqueue(J::new(then)).await.unwrap() }).await;
 
@@ -66,7 +66,7 @@ async fn run<J: Told>(stage: &Stage, mode: Mode, recorded: &mut Recorded) {
     for _ in 0..10 {
         enqueue(Then::Retry).await;
     }
-    // All of a batch is claimed before any of it begins.
+    // All jobs of a batch are claimed before any of them begins.
     recorded.push((RETRY_TEN, stage.deliver(10).await.into_iter().skip(1).sum()));
     stage.deliver(10).await;
 
@@ -91,7 +91,7 @@ async fn enqueue_many<J: Told>(stage: &Stage, recorded: &mut Recorded) {
     recorded.push((ENQUEUE_THOUSAND, asked));
 }
 
-/// Later than SQS can delay.
+/// Delays a job for longer than SQS can.
 async fn delay_by_table<J: Told>(recorded: &mut Recorded) {
     let stage = Stage::new(Parts::Table).await;
     let delayed = async || stage.client.enqueue(J::new(Then::Succeed)).delay(hours(1)).await.unwrap();
@@ -102,7 +102,7 @@ async fn delay_by_table<J: Told>(recorded: &mut Recorded) {
     let later = stage.later(hours(1));
     let round = later.maintenance.run(Instant::now() + secs(60));
     let calls = stage.calls(async { assert_eq!(round.await.unwrap().moved, 10) }).await;
-    // Looking at queues and walking through indexes costs the same however much is due.
+    // The cost of reading queues and indexes does not depend on the number of due jobs.
     let calls: Vec<_> = calls.into_iter().filter(|call| is_sent(call) || is_of_a_job(call)).collect();
     recorded.push((MOVE_TEN, count(&calls)));
 }
@@ -117,7 +117,7 @@ fn is_of_a_job(call: &Call) -> bool {
     key.is_some_and(|key| key.starts_with("JOB#"))
 }
 
-/// A round in a time when there are more months than a round goes through.
+/// Runs a round of maintenance when there are more months than a round reads.
 async fn look_after(stage: &Stage, recorded: &mut Recorded) {
     let later = stage.later(days(200));
     let (report, asked) = stage.asked(later.maintenance.run(Instant::now() + secs(60))).await;
@@ -158,7 +158,7 @@ async fn full_jobs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_succeeds_without_a_table_asks_for_nothing() {
+async fn a_job_that_succeeds_without_a_table_makes_no_call() {
     let stage = Stage::new(Parts::Queue).await;
     stage.client.enqueue(Full::new(Then::Succeed)).await.unwrap();
     assert_eq!(stage.deliver(1).await, [Asked::default(), Asked::default()]);

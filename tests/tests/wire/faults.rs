@@ -1,5 +1,5 @@
-//! What happens to jobs when calls of AWS are refused, throttled or cut off: none is lost, none that has finished runs
-//! again, and no attempt is eaten.
+//! The fate of jobs when AWS calls are refused, throttled or interrupted: none is lost, none that has finished runs
+//! again, and no attempt is used up.
 
 use lamplighter::{EnqueueError, Job, JobId, JobState, Queue, Record, record::AttemptOutcome};
 use lamplighter_fakes::Fault;
@@ -15,7 +15,7 @@ impl Stage {
         self.client.enqueue(J::new(then)).await.unwrap().id().clone()
     }
 
-    /// Breaks all calls of a service.
+    /// Makes all calls of a service fail.
     fn breaks(&self, service: &'static str, fault: &Fault) {
         let fault = fault.clone();
         self.probe.proxy.fail_when(move |call| (call.service == service).then(|| fault.clone()));
@@ -32,7 +32,7 @@ fn outcomes(record: &Record) -> Vec<AttemptOutcome> {
     record.attempts.iter().map(|attempt| attempt.outcome).collect()
 }
 
-/// The claim is refused: nothing runs, the message comes again, and the attempts are all there still.
+/// The claim is refused: nothing runs, the message is delivered again, and all attempts are left.
 async fn a_job_that_cannot_be_claimed_comes_again<J: Told>(fault: Fault) {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.with::<J>(Then::Retry).await;
@@ -47,17 +47,17 @@ async fn a_job_that_cannot_be_claimed_comes_again<J: Told>(fault: Fault) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_while_the_table_is_away_eats_no_attempt() {
+async fn a_claim_while_the_table_is_unavailable_uses_no_attempt() {
     a_job_that_cannot_be_claimed_comes_again::<Full>(Fault::AWAY).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_that_is_throttled_eats_no_attempt() {
+async fn a_throttled_claim_uses_no_attempt() {
     a_job_that_cannot_be_claimed_comes_again::<Lean>(Fault::THROTTLED).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_with_expired_credentials_eats_no_attempt() {
+async fn a_claim_with_expired_credentials_uses_no_attempt() {
     a_job_that_cannot_be_claimed_comes_again::<Full>(Fault::EXPIRED).await;
 }
 
@@ -73,7 +73,7 @@ async fn a_success_that_cannot_be_written_travels<J: Told>(fault: Fault) {
         .fail_when(move |call| (call.service == "dynamodb" && !began.runs(&job).is_empty()).then(|| fault.clone()));
     assert_eq!(stage.run(1).await, 0, "its own message is done with");
     assert_eq!(stage.waiting().await, 1, "the settlement");
-    // The table is still away: the settlement waits.
+    // The table is still unavailable: the settlement waits.
     assert_eq!(stage.run(1).await, 1);
     stage.probe.proxy.stop_failing();
     assert_eq!((stage.run(1).await, stage.waiting().await), (0, 0));
@@ -82,12 +82,12 @@ async fn a_success_that_cannot_be_written_travels<J: Told>(fault: Fault) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_success_while_the_table_is_away_is_written_later() {
+async fn a_success_while_the_table_is_unavailable_is_written_later() {
     a_success_that_cannot_be_written_travels::<Full>(Fault::AWAY).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_success_that_is_throttled_is_written_later() {
+async fn a_throttled_success_is_written_later() {
     a_success_that_cannot_be_written_travels::<Lean>(Fault::THROTTLED).await;
 }
 
@@ -96,8 +96,8 @@ async fn a_success_with_expired_credentials_is_written_later() {
     a_success_that_cannot_be_written_travels::<Full>(Fault::EXPIRED).await;
 }
 
-/// The record says that the job has failed, and the message did not get to the dead-letter queue: it comes again, and is
-/// dead-lettered without another run.
+/// The record says that the job has failed, and the message did not reach the dead-letter queue: it is delivered again,
+/// and dead-lettered without another run.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_interrupted_dead_lettering_is_completed() {
     let stage = Stage::new(Parts::Table).await;
@@ -110,10 +110,10 @@ async fn an_interrupted_dead_lettering_is_completed() {
     assert_eq!((stage.probe.runs(&id), outcomes(&stage.ended(&id).await)), (vec![1], vec![AttemptOutcome::Error]));
 }
 
-/// A write that was done and whose answer was lost is asked for again, and its condition does not hold any more: a caller who
-/// asked finds the own mark in the record.
+/// A write that was done, but whose answer was lost, is repeated, and its condition no longer holds: the caller
+/// recognizes its own mark in the record.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_condition_that_fails_because_of_the_own_write_is_no_refusal() {
+async fn a_condition_that_fails_after_its_own_write_is_no_refusal() {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.with::<Full>(Then::Retry).await;
     let mut calls = 0;
@@ -128,9 +128,9 @@ async fn a_condition_that_fails_because_of_the_own_write_is_no_refusal() {
     assert_eq!(outcomes(&stage.ended(&id).await), [AttemptOutcome::Error, AttemptOutcome::Succeeded]);
 }
 
-/// A job that someone else ends while it runs: its settlement is fenced, and its message has done its work.
+/// Another process ends the job while it runs: its settlement is fenced, and its message is deleted.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_condition_that_fails_because_of_another_is_a_fence() {
+async fn a_condition_that_fails_after_another_write_is_a_fence() {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.with::<Full>(Then::Wait).await;
     let cancelled = async {
@@ -145,7 +145,7 @@ async fn a_condition_that_fails_because_of_another_is_a_fence() {
     assert_eq!((stage.probe.runs(&id), stage.waiting().await), (vec![1], 0));
 }
 
-/// Who enqueues is told, and has lost nothing: no record without a message stays hidden, no message without a record.
+/// The sender gets an error, and nothing is lost: no record stays without a message, and no message without a record.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_cannot_be_recorded_is_not_sent() {
     for (fault, says) in
@@ -160,7 +160,7 @@ async fn a_job_that_cannot_be_recorded_is_not_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_record_of_a_job_that_cannot_be_sent_is_taken_back() {
+async fn the_record_of_a_job_that_cannot_be_sent_is_removed() {
     let stage = Stage::new(Parts::Table).await;
     stage.breaks("sqs", &Fault::AWAY);
     let error = stage.client.enqueue(Full::new(Then::Succeed)).id("once-more").await.unwrap_err().to_string();
@@ -168,15 +168,15 @@ async fn the_record_of_a_job_that_cannot_be_sent_is_taken_back() {
     stage.probe.proxy.stop_failing();
     let id = JobId::new("once-more").unwrap();
     assert!(stage.client.get(&id).await.unwrap().is_none());
-    // As it was told to: it is a new job, not a duplicate of one that was never sent.
+    // As the sender asked: it is a new job, not a duplicate of one that was never sent.
     let again = stage.client.enqueue(Full::new(Then::Succeed)).id("once-more").await.unwrap();
     assert!(!again.is_duplicate(), "{again:?}");
     assert_eq!((stage.run(1).await, stage.probe.runs(&id)), (0, vec![1]));
 }
 
-/// Its settlement is applied a moment later, and its time comes when it said.
+/// Its settlement is applied a moment later, and its delay is kept.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_was_put_back_while_the_table_was_away_rests_for_as_long_as_it_said() {
+async fn a_job_snoozed_while_the_table_is_unavailable_keeps_its_delay() {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.with::<Full>(Then::Rest).await;
     let (probe, job) = (stage.probe.clone(), id.clone());
@@ -191,7 +191,7 @@ async fn a_job_that_was_put_back_while_the_table_was_away_rests_for_as_long_as_i
     assert_eq!((record.state, record.attempt, stage.probe.runs(&id)), (JobState::Queued, 0, vec![1]));
 }
 
-/// A job with a message and a record.
+/// Defines a job with a message and a record.
 macro_rules! large {
     ($type:ident, $name:literal) => {
         #[derive(Debug, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -210,7 +210,7 @@ large!(LargeOrder, "wire.large-order");
 large!(LargeOther, "wire.large-other");
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_is_refused_leaves_the_message_of_its_ids_owner_alone() {
+async fn a_refused_job_leaves_the_payload_of_the_first_job_unchanged() {
     let stage = Stage::new(Parts::Table).await;
     let id = JobId::new("order-42").unwrap();
     stage.client.enqueue(LargeOrder { pad: "mine ".repeat(100) }).id(id.as_str()).await.unwrap();

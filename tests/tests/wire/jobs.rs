@@ -1,4 +1,4 @@
-//! Jobs that do what they are told, one type for each mode, and one that has a single attempt.
+//! Jobs that follow their arguments: one type for each mode, and one with a single attempt.
 
 use std::sync::Arc;
 
@@ -9,24 +9,24 @@ use serde::{Deserialize, Serialize};
 use crate::stage::Probe;
 
 pub(crate) const QUEUE: Queue = Queue::standard("work");
-/// As long as the names of functions in stacks are with that of their log stream.
+/// As long as the name of a function in a stack together with its log stream.
 const FUNCTION: &str = "shop-WebhooksFunction-a1b2C3d4E5f6 2026/11/01/[$LATEST]0123456789abcdef0123456789abcdef";
 
-/// What a first attempt does. Later ones succeed.
+/// The behaviour of a first attempt. Later ones succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub(crate) enum Then {
     Succeed,
     Retry,
     Fail,
     Released,
-    /// Is put back for ten minutes, the first time.
+    /// Snoozes for ten minutes, the first time.
     Rest,
     JobData,
-    /// Until the test lets it go on.
+    /// Waits until the test releases it.
     Wait,
 }
 
-/// What a job is told to do: a type for each mode.
+/// A job with its behaviour: a type for each mode.
 pub(crate) trait Told: Job + Copy {
     fn new(then: Then) -> Self;
     fn then(&self) -> Then;

@@ -1,5 +1,5 @@
-//! The AWS backend in this process, and what it says over the wire: what every operation asks of AWS, what happens to jobs
-//! when calls are broken, and what `maintenance` repairs.
+//! The AWS backend in this process, and its calls over the wire: the calls of every operation, the fate of jobs when
+//! calls fail, and the repairs of `maintenance`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may")]
 
 mod costs;

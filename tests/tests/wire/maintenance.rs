@@ -1,4 +1,4 @@
-//! What `maintenance` finds and repairs, in a real table and a real queue of the emulator.
+//! The findings and repairs of `maintenance`, in a real table and a real queue of the emulator.
 
 use lamplighter::{JobId, JobState, Record, hours, mins, record::AttemptOutcome, secs};
 use lamplighter_aws::maintenance::Report;
@@ -25,7 +25,7 @@ impl Stage {
     }
 }
 
-/// How often a round has sent again, lost and given up.
+/// Returns how many jobs a round has sent again, lost and given up.
 fn repaired(report: &Report) -> [u64; 3] {
     [report.sent_again, report.lost, report.failed]
 }
@@ -46,17 +46,17 @@ async fn due_jobs_go_to_their_queue_once<J: Told>() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn due_jobs_with_records_go_to_their_queue_once() {
+async fn due_jobs_with_records_are_sent_once() {
     due_jobs_go_to_their_queue_once::<Full>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn due_jobs_without_records_go_to_their_queue_once() {
+async fn due_jobs_without_records_are_sent_once() {
     due_jobs_go_to_their_queue_once::<Untracked>().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_rounds_at_once_make_no_two_jobs_of_one() {
+async fn two_concurrent_rounds_send_each_job_once() {
     let stage = Stage::new(Parts::Table).await;
     let mut ids = Vec::new();
     for _ in 0..10 {
@@ -82,9 +82,9 @@ async fn two_rounds_at_once_make_no_two_jobs_of_one() {
     }
 }
 
-/// As after a crash between the two steps of enqueueing, or when somebody purged the queue.
+/// As after a crash between the two steps of enqueueing, or after a purge of the queue.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_without_a_message_is_given_one() {
+async fn a_record_without_a_message_gets_one() {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.sent::<Full>(Then::Succeed).await;
     stage.lose(1).await;
@@ -99,7 +99,7 @@ async fn a_record_without_a_message_is_given_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_record_that_could_not_be_taken_back_after_its_send_failed_is_given_a_message() {
+async fn a_record_left_by_a_failed_send_gets_a_message() {
     let stage = Stage::new(Parts::Table).await;
     let fails = |call: &Call| (call.service == "sqs" || call.action == "DeleteItem").then_some(Fault::AWAY);
     stage.probe.proxy.fail_when(fails);
@@ -114,7 +114,7 @@ async fn a_record_that_could_not_be_taken_back_after_its_send_failed_is_given_a_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attempt_whose_host_and_message_are_gone_is_lost_and_the_job_runs_again() {
+async fn an_attempt_without_host_and_message_is_lost_and_the_job_runs_again() {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.sent::<Full>(Then::Wait).await;
     stage.die().await;
@@ -131,7 +131,7 @@ async fn an_attempt_whose_host_and_message_are_gone_is_lost_and_the_job_runs_aga
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_whose_last_attempt_is_lost_has_failed_and_others_are_told() {
+async fn a_job_whose_last_attempt_is_lost_fails_and_an_event_says_so() {
     let stage = Stage::new(Parts::Table).await;
     let id = stage.sent::<Once>(Then::Wait).await;
     stage.die().await;
@@ -144,13 +144,13 @@ async fn a_job_whose_last_attempt_is_lost_has_failed_and_others_are_told() {
     assert_eq!((later.waiting().await, repaired(&later.round().await)), (0, [0; 3]));
 }
 
-/// A round that is cut short goes on where it stopped, and what it does is bounded by its deadline.
+/// A round that is interrupted continues where it stopped, and its work is bounded by its deadline.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_round_ends_at_its_deadline_and_the_next_goes_on() {
+async fn a_round_ends_at_its_deadline_and_the_next_continues() {
     let stage = Stage::new(Parts::Table).await;
     let jobs = (0..60).map(|_| Full::new(Then::Succeed));
     assert!(stage.client.enqueue_all(jobs).await.iter().all(Result::is_ok));
-    // Their messages are there, so nothing is to be repaired: only to be looked at.
+    // Their messages are in the queue, so they are only read, and not repaired.
     let later = stage.later(mins(15));
     let over = Instant::now();
     assert_eq!(later.maintenance.run(over).await.unwrap().looked_at, 0, "it was over before it began");
@@ -175,9 +175,9 @@ async fn a_round_ends_at_its_deadline_and_the_next_goes_on() {
     assert_eq!(later.waiting().await, 60, "and nothing was sent again");
 }
 
-/// One entry that makes no sense must not keep the others from being sent.
+/// An unreadable entry must not keep the others from being sent.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_that_cannot_be_read_holds_up_no_other() {
+async fn an_unreadable_entry_delays_no_other() {
     let stage = Stage::new(Parts::Table).await;
     for n in 0..2 {
         stage.client.enqueue(Untracked::new(Then::Succeed)).id(format!("job-{n}")).delay(hours(2)).await.unwrap();

@@ -36,7 +36,7 @@ use tokio::{
 
 use crate::jobs;
 
-/// Which parts a deployment has, beside its queue.
+/// The parts of a deployment, in addition to its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Parts {
     /// None.
@@ -57,7 +57,7 @@ pub(crate) struct Stage {
     places: Places,
 }
 
-/// Where jobs are.
+/// The addresses of the deployment's parts.
 #[derive(Debug, Clone)]
 struct Places {
     url: String,
@@ -66,7 +66,7 @@ struct Places {
     table: String,
 }
 
-/// What is seen of runs.
+/// Observes and controls runs.
 pub(crate) struct Probe {
     pub(crate) proxy: Proxy,
     phases: Mutex<Vec<Vec<Call>>>,
@@ -77,19 +77,19 @@ pub(crate) struct Probe {
 }
 
 impl Probe {
-    /// A handler begins.
+    /// Records that a handler begins.
     pub(crate) fn begin(&self, ctx: &Context) {
         self.mark();
         self.runs.lock().unwrap().push((ctx.id().clone(), ctx.attempt()));
         self.began.notify_one();
     }
 
-    /// Ends when a handler has begun, for each once.
+    /// Returns when a handler has begun, once for each.
     pub(crate) async fn has_begun(&self) {
         self.began.notified().await;
     }
 
-    /// Lets a job go on that waits.
+    /// Releases a job that waits.
     pub(crate) fn release(&self) {
         self.released.notify_one();
     }
@@ -103,18 +103,18 @@ impl Probe {
         self.phases.lock().unwrap().push(self.proxy.take_calls());
     }
 
-    /// The attempts of a job that have begun, in their order.
+    /// Returns the attempts of a job that have begun, in order.
     pub(crate) fn runs(&self, id: &JobId) -> Vec<u32> {
         self.runs.lock().unwrap().iter().filter(|(other, _)| other == id).map(|(_, attempt)| *attempt).collect()
     }
 
-    /// Whether no job has been put back so far: what is put back is not counted, and must end at some time.
+    /// Returns whether no job has been snoozed so far: snoozes are not counted as attempts, and must end at some time.
     pub(crate) fn puts_back(&self) -> bool {
         !self.put_back.swap(true, Ordering::Relaxed)
     }
 }
 
-/// The machine's clock, ahead by so much.
+/// The machine's clock, ahead by this time.
 struct Ahead(Duration);
 
 impl Clock for Ahead {
@@ -123,7 +123,7 @@ impl Clock for Ahead {
     }
 }
 
-/// The emulator that all tests share. It ends with the process.
+/// Returns the emulator that all tests share. It ends with the process.
 async fn emulator() -> Arc<MiniStack> {
     static EMULATOR: OnceCell<Arc<MiniStack>> = OnceCell::const_new();
     EMULATOR.get_or_init(async || Arc::new(MiniStack::start().await.unwrap())).await.clone()
@@ -167,35 +167,36 @@ impl Stage {
         Self { client, maintenance, probe, settings, aws, host, places }
     }
 
-    /// The same deployment, so much later.
+    /// Returns the same deployment, this much later.
     pub(crate) fn later(&self, by: Duration) -> Self {
         let env = Env { clock: Arc::new(Ahead(by)), ..Env::system() };
         let Self { probe, settings, aws, places, .. } = self;
         Self::on(probe.clone(), settings.clone(), aws.clone(), places.clone(), env)
     }
 
-    /// What something asks.
+    /// Counts the calls during a future.
     pub(crate) async fn asked<T>(&self, doing: impl Future<Output = T>) -> (T, Asked) {
         drop(self.probe.proxy.take_calls());
         let done = doing.await;
         (done, count(&self.probe.proxy.take_calls()))
     }
 
-    /// The calls of something.
+    /// Returns the calls during a future.
     pub(crate) async fn calls<T>(&self, doing: impl Future<Output = T>) -> Vec<Call> {
         drop(self.probe.proxy.take_calls());
         doing.await;
         self.probe.proxy.take_calls()
     }
 
-    /// Receives a batch of so many messages, has it run as Lambda does, and tells what was asked in each of its phases:
-    /// until the handler began, between its marks, and after that.
+    /// Receives a batch of this many messages, runs it as Lambda does, and returns the calls in each of its phases:
+    /// before the handler began, between its marks, and afterwards.
     pub(crate) async fn deliver(&self, count_of: usize) -> Vec<Asked> {
         self.run(count_of).await;
         self.probe.phases.lock().unwrap().iter().map(|calls| count(calls)).collect()
     }
 
-    /// Receives a batch of so many messages, has it run as Lambda does, and tells how many of them come again.
+    /// Receives a batch of this many messages, runs it as Lambda does, and returns how many of them are delivered
+    /// again.
     pub(crate) async fn run(&self, count: usize) -> usize {
         let messages = self.receive(count).await;
         drop(self.probe.proxy.take_calls());
@@ -223,7 +224,7 @@ impl Stage {
         delete.set_receipt_handle(message.receipt_handle).send().await.unwrap();
     }
 
-    /// Receives so many messages, and nobody ever sees them again.
+    /// Receives this many messages, and loses them.
     pub(crate) async fn lose(&self, count: usize) {
         for message in self.receive(count).await {
             self.delete(message).await;
@@ -242,7 +243,7 @@ impl Stage {
         }
     }
 
-    /// Makes what is kept of a job until it is due unreadable.
+    /// Makes the stored entry of a delayed job unreadable.
     pub(crate) async fn spoil(&self, id: &str) {
         let update = json!({
             "TableName": self.places.table,
@@ -260,12 +261,12 @@ impl Stage {
         assert!(answer.status().is_success(), "{}", String::from_utf8_lossy(answer.body()));
     }
 
-    /// How many messages are in the dead-letter queue.
+    /// Returns the number of messages in the dead-letter queue.
     pub(crate) async fn dead(&self) -> usize {
         self.aws.peek(&self.places.dead).await.unwrap().len()
     }
 
-    /// How many messages are in the queue: those that can be received, and those that wait.
+    /// Returns the number of messages in the queue: those that can be received, and those that wait.
     pub(crate) async fn waiting(&self) -> usize {
         self.aws.peek(&self.places.url).await.unwrap().len()
     }
@@ -297,7 +298,7 @@ async fn make_queue(aws: &MiniStack, name: &str) -> (String, String) {
     (make(name.to_owned(), Some(redrive)).await, dead)
 }
 
-/// What calls ask of AWS. That DynamoDB bills as is worked out here, the emulator finds too.
+/// Counts the AWS calls and their cost. The bill of DynamoDB is computed here, and the emulator reports the same.
 pub(crate) fn count(calls: &[Call]) -> Asked {
     let mut asked = Asked::default();
     for call in calls {

@@ -1,6 +1,6 @@
-//! `lamp init`, to the end, as somebody outside of this repository: a new workspace in a folder elsewhere, the two commands of
-//! its README, its own `lamp new`, all that its CI file runs, and its functions in the emulator, where a message runs and
-//! `lamp doctor` finds nothing.
+//! `lamp init`, complete, as a user outside of this repository: a new workspace in a folder elsewhere, the two commands
+//! of its README, its own `lamp new`, all that its CI file runs, and its functions in the emulator, where a message
+//! runs and `lamp doctor` has no findings.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::cloud::{SOON, cloud};
 use crate::patient::Patient;
 
-/// The commands in the first block of a section of a page, without what is said about them.
+/// Returns the commands in the first block of a section of a page, without comments.
 fn commands<'a>(page: &'a str, section: &str) -> Vec<&'a str> {
     let (_, rest) = page.split_once(section).unwrap();
     let block = rest.split("```").nth(1).unwrap().strip_prefix("sh\n").unwrap();
@@ -57,7 +57,7 @@ async fn a_new_workspace_runs_its_job_passes_its_tests_and_deploys() {
     deploy(&outside).await;
 }
 
-/// The template is deployed with the bootstraps; a message is a job that succeeds, and nothing is wrong.
+/// Deploys the template with the bootstraps; a message is a job that succeeds, and the doctor has no findings.
 async fn deploy(outside: &Outside) {
     let functions = ["greetings", "maintenance", "orders"];
     let binaries = functions.map(|name| ["--bin", name]).concat();

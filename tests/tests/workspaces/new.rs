@@ -1,8 +1,9 @@
-//! `lamp new`, to the end: in a copy of this repository the real command makes functions, jobs and a schedule, and what it has
-//! made is formatted, passes clippy and its tests, runs in the demo, and is deployed to the emulator, where a message runs.
+//! `lamp new`, complete: in a copy of this repository the real command creates functions, jobs and a schedule; the new
+//! code is formatted, passes clippy and its tests, runs in the demo, and is deployed to the emulator, where a message
+//! runs.
 //!
-//! Most of its time goes to building, while the other tests wait; the crates of others are built once for this repository and
-//! its copy.
+//! Most of its time is spent building, while the other tests wait; third-party crates are built once for this
+//! repository and its copy.
 
 use std::{path::Path, process::Command};
 
@@ -22,7 +23,7 @@ fn lamp(copy: &Copy, program: &Path, arguments: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_made_compiles_passes_its_tests_runs_and_deploys() {
+async fn new_code_compiles_passes_its_tests_runs_and_deploys() {
     let copy = Copy::take().unwrap();
     let built_before = package::binary("lamp").unwrap();
     let make = |arguments: &[&str]| lamp(&copy, &built_before, &[&["new"], arguments].concat());
@@ -31,7 +32,7 @@ async fn what_is_made_compiles_passes_its_tests_runs_and_deploys() {
     make(&["function", "bulk-quills", "--stateless", "--memory", "256"]);
     make(&["job", "report.quills", "--function", "reports", "--queue", "quill-reports"]);
 
-    // A schedule's arguments are checked against the job, so the command is built anew, as `cargo lamp` does.
+    // A schedule's arguments are checked against the job, so the command is rebuilt first, as `cargo lamp` does.
     copy.cargo("build", &["--workspace", "--bin", "lamp"]).unwrap();
     let args = ["--cron", "0 3 * * *", "--zone", "Europe/Berlin", "--args", r#"{"subject":"all"}"#];
     let schedule = ["new", "schedule", "quills-nightly", "--job", "quills.send"];
@@ -62,7 +63,7 @@ async fn what_is_made_compiles_passes_its_tests_runs_and_deploys() {
     );
 }
 
-/// The demo performs the new jobs beside its own.
+/// The demo performs the new jobs in addition to its own.
 fn watch(run: &impl Fn(&[&str]) -> String) {
     let output = ["demo", "--output", "demo-of-new-jobs"];
     let jobs = ["--job", r#"quills.run={"subject":"first"}"#, "--job", "report.quills", "--job", "quills.send"];
@@ -76,7 +77,7 @@ fn watch(run: &impl Fn(&[&str]) -> String) {
     assert!(row("quills.send ", "\"nothing in particular\"") && shown.contains("Everything went"), "{shown}");
 }
 
-/// The template is deployed with the bootstraps, and a message to the new queue is a job that succeeds.
+/// Deploys the template with the bootstraps; a message to the new queue is a job that succeeds.
 async fn deploy(copy: &Copy, functions: &[&str]) {
     let text = std::fs::read_to_string(copy.root().join(lamplighter_infra::TEMPLATE_PATH)).unwrap();
     let code = copy.bootstraps(functions.iter().copied()).unwrap();

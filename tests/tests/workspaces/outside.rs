@@ -1,4 +1,5 @@
-//! The README's "In your own service": its code as three crates outside of this repository, which depend on it by paths.
+//! The README's "In your own service": its code as three crates outside of this repository, which depend on it by
+//! paths.
 
 use std::process::{Child, Command};
 
@@ -10,7 +11,7 @@ use crate::cloud::SOON;
 
 const README: &str = include_str!("../../../README.md");
 
-/// The blocks of code in a section that begin with the name of their file, with those names.
+/// Returns the code blocks of a section that begin with the name of their file, with those names.
 fn files<'a>(section: &str, language: &'a str, comment: &'a str) -> Vec<(&'static str, &'static str)> {
     let (_, rest) = README.split_once(section).unwrap();
     let (text, _) = rest.split_once("\n## ").unwrap();
@@ -18,7 +19,7 @@ fn files<'a>(section: &str, language: &'a str, comment: &'a str) -> Vec<(&'stati
     blocks.filter_map(|block| block.trim_start().strip_prefix(comment)?.trim_start().split_once('\n')).collect()
 }
 
-/// A process that ends with the test, however it ends.
+/// A process that ends with the test, in any way.
 struct Running(Child);
 
 impl Drop for Running {
@@ -28,14 +29,14 @@ impl Drop for Running {
     }
 }
 
-/// Waits until a process catches SIGINT: its engine may have run the job before it gets there.
+/// Waits until a process catches SIGINT: its engine may run the job before it installs the handler.
 async fn listens_for_interrupts(id: u32) {
     let catches = || -> Option<bool> {
         let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
         let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
         u64::from_str_radix(mask.trim(), 16).ok().map(|mask| mask & 0b10 != 0)
     };
-    // Where the system does not say so, the test goes on.
+    // If the system does not report that, the test continues.
     let waited = eventually("the worker catches SIGINT", SOON, async || match catches() {
         Some(false) => Err("it does not"),
         _ => Ok(()),

@@ -1,4 +1,4 @@
-//! The embedded engine's figures.
+//! The benchmark of the embedded engine.
 
 use std::path::PathBuf;
 
@@ -12,22 +12,22 @@ use crate::{
     output::{self, FAINT, STRONG},
 };
 
-/// What to measure, and how.
+/// The options of the benchmark.
 #[derive(Debug, Args)]
 pub(crate) struct EngineFigures {
-    /// How many jobs wait when a drain begins: a list such as 10k,100k,1M.
+    /// The sizes of the backlogs to drain: a list such as 10k,100k,1M.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = count, default_value = "10k,100k,1M")]
     jobs: Vec<usize>,
-    /// What a commit waits for: normal survives the process's death, full a power cut too.
+    /// The durability of a commit: normal survives the process's death, full a power cut too.
     #[arg(long, value_name = "LEVEL", default_value = "normal")]
     durability: Level,
-    /// How often everything is measured; the median counts.
+    /// The number of measurements; the median counts.
     #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     rounds: usize,
-    /// Where the files are while it runs; by default the system's folder for temporary files.
+    /// The folder of the files; the system's folder for temporary files by default.
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// The whole report as one line of JSON.
+    /// Print the whole report as one line of JSON.
     #[arg(long)]
     json: bool,
 }
@@ -39,7 +39,7 @@ enum Level {
 }
 
 impl EngineFigures {
-    /// Measures, and shows what came out.
+    /// Measures, and prints the results.
     pub(crate) async fn run(self) -> Result<(), Error> {
         let options = Options {
             backlogs: self.jobs,
@@ -58,7 +58,7 @@ impl EngineFigures {
     }
 }
 
-/// Reads `10000`, `10k`, `1M`.
+/// Parses `10000`, `10k`, `1M`.
 fn count(text: &str) -> Result<usize, String> {
     let (digits, unit) = match text.char_indices().next_back() {
         Some((at, 'k' | 'K')) => (&text[..at], 1_000),
@@ -132,7 +132,7 @@ fn show(report: &Report) -> Result<(), Error> {
     })
 }
 
-/// `1,234,567`.
+/// Formats a number: `1,234,567`.
 fn thousands(number: f64) -> String {
     let digits = format!("{:.0}", number.max(0.0));
     let mut text = String::new();
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_grouped() {
         assert_eq!(thousands(0.0), "0");
         assert_eq!(thousands(999.6), "1,000");
         assert_eq!(thousands(1_234_567.0), "1,234,567");

@@ -1,4 +1,4 @@
-//! `cargo lamp-bench`: the figures of this machine.
+//! `cargo lamp-bench`: benchmarks on this machine.
 
 mod engine;
 mod output;
@@ -8,13 +8,13 @@ use std::{io, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-/// One sentence that says what went wrong.
+/// An error: one sentence that says what went wrong.
 type Error = Box<dyn std::error::Error>;
 
-/// Measure the embedded engine on this machine, beside the machine's own yardstick.
+/// Measure the embedded engine on this machine, relative to the machine's own yardstick.
 ///
-/// Every figure comes with its ratio to bare SQLite (one row a transaction, same disk, same pragmas), which runs before
-/// and after it, since machines are noisy. It is measured with the settings that users get, in a release build.
+/// Every figure has its ratio to bare SQLite (one row per transaction, same disk, same pragmas), which runs before and
+/// after it, since machines are noisy. It is measured with the users' default settings, in a release build.
 #[derive(Debug, Parser)]
 #[command(name = "lamp-bench", version, max_term_width = 100, args_conflicts_with_subcommands = true)]
 struct Bench {
@@ -47,7 +47,7 @@ impl Bench {
 fn main() -> ExitCode {
     match Bench::parse().run() {
         Ok(()) => ExitCode::SUCCESS,
-        // Who reads the output has seen enough.
+        // The reader of the output has closed it.
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) => {
             output::error(&error.to_string());

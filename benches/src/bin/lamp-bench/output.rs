@@ -1,4 +1,4 @@
-//! Tables for people, one line of JSON for scripts. Colours only where a terminal shows them.
+//! Tables for people, one line of JSON for scripts. Colours appear only where a terminal shows them.
 
 use std::io::{self, BufWriter, Write};
 
@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use crate::Error;
 
-/// What matters most in a line.
+/// The most important part of a line.
 pub(crate) const STRONG: Style = Style::new().bold();
-/// What matters least.
+/// The least important part of a line.
 pub(crate) const FAINT: Style = Style::new().dimmed();
-/// Something went wrong.
+/// Failure.
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
-/// Lets `write` write to standard output, and flushes it.
+/// Passes standard output to `write`, and flushes it.
 pub(crate) fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Error> {
     let mut out = BufWriter::new(anstream::stdout().lock());
     write(&mut out)?;
@@ -35,17 +35,17 @@ pub(crate) fn print_table(table: &Table) -> Result<(), Error> {
     print(|out| table.lines().try_for_each(|line| writeln!(out, "{}", line.trim_end())))
 }
 
-/// Reports an error on standard error. One that cannot be written has nowhere to go.
+/// Prints an error on standard error. If that fails, there is nowhere else to report it.
 pub(crate) fn error(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{BAD}error:{BAD:#} {text}");
 }
 
-/// Says something on standard error that is not part of the output.
+/// Prints a remark that is not part of the output on standard error.
 pub(crate) fn hint(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{FAINT}{text}{FAINT:#}");
 }
 
-/// A table without lines, which keeps to the width of a terminal.
+/// Creates a table without lines, which keeps to the width of a terminal.
 pub(crate) fn table(headers: &[&str]) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);

@@ -9,27 +9,27 @@ use crate::{
     output::{self, FAINT, STRONG},
 };
 
-/// Measure how soon Lambda bootstraps are ready, beside a bare hello world, and what first calls of AWS cost.
+/// Measure how soon Lambda bootstraps are ready, relative to a bare hello world, and the cost of first AWS calls.
 ///
 /// Each is built as it is deployed and started in turns with the hello world, from exec to its first call of `/next`.
-/// Fails when `stateless` or `tracked`, the least functions without and with records, are beyond the limits that the
-/// project sets itself. A deployment's functions are shown beside them and have no limits: codecs, templates and an
-/// HTTP client are theirs to weigh.
+/// Fails when `stateless` or `tracked`, the smallest functions without and with records, exceed the project's limits. A
+/// deployment's functions are shown with them and have no limits: their dependencies, such as codecs, templates and an
+/// HTTP client, are their own choice.
 #[derive(Debug, Args)]
 pub(crate) struct Startup {
-    /// Names of bootstraps; by default the least ones and all of this deployment.
+    /// The names of bootstraps; by default the smallest ones and all of this deployment.
     #[arg(value_name = "NAME")]
     bootstraps: Vec<String>,
-    /// Turns that count, for each bootstrap.
+    /// The number of turns that count, for each bootstrap.
     #[arg(long, value_name = "NUMBER", default_value_t = Options::default().turns)]
     turns: usize,
-    /// The whole report as one line of JSON.
+    /// Print the whole report as one line of JSON.
     #[arg(long)]
     json: bool,
 }
 
 impl Startup {
-    /// Measures, and shows what came out.
+    /// Measures, and prints the results.
     pub(crate) async fn run(self) -> Result<(), Error> {
         let mut options = Options { turns: self.turns, ..Options::default() };
         match self.bootstraps.is_empty() {
@@ -112,7 +112,7 @@ fn show_first_calls(report: &Report) -> Result<(), Error> {
             ("second failure", calls.next_failure),
         ];
         for (index, (step, cost)) in steps.into_iter().enumerate() {
-            // What comes before the first invocation has a whole processor.
+            // The work before the first invocation has a whole processor.
             let throttled = if index == 0 { String::new() } else { format!("{:.0}", cost.at_128_mb()) };
             table.add_row([
                 Cell::new(if index == 0 { &calls.bootstrap } else { "" }),

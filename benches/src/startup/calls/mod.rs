@@ -1,13 +1,13 @@
-//! What a function's first calls of AWS cost, beside the same calls when it has made them before.
+//! Measures the cost of a function's first AWS calls, relative to the same calls after the first time.
 //!
 //! A bootstrap with records is started, and then invoked four times with one job each: two that succeed, two that fail.
-//! A success is two calls of DynamoDB (claim, settle), a failure one of SQS more (the delay until the next attempt). The
-//! first of each pair bears what comes once: reading the machine's certificate authorities, connecting, shaking hands
-//! by TLS, and touching code for the first time. Both services are on this machine, behind TLS, so that nothing is
-//! counted for the way to them: on AWS, each connection takes two round trips more.
+//! A success makes two calls of DynamoDB (claim, settle), a failure one of SQS in addition (the delay until the next
+//! attempt). The first of each pair includes one-time costs: reading the machine's certificate authorities, connecting,
+//! the TLS handshake, and touching code for the first time. Both services are on this machine, with TLS, so no network
+//! latency is counted: on AWS, each connection takes two more round trips.
 //!
-//! CPU time is what counts on Lambda: within an invocation a function of 128 MB has 128/1769 of a processor (AWS Lambda
-//! Developer Guide, "Configure Lambda function memory"), before its first one a whole one.
+//! CPU time is what matters on Lambda: within an invocation a function of 128 MB has 128/1769 of a processor (AWS
+//! Lambda Developer Guide, "Configure Lambda function memory"), before its first one a whole one.
 
 mod services;
 
@@ -26,31 +26,31 @@ use super::{
 };
 use crate::embedded::median;
 
-/// Where machines keep the certificate authorities that they trust, in one file: Amazon Linux, and Debian.
+/// The files of trusted certificate authorities: on Amazon Linux, and on Debian.
 const AUTHORITIES: [&str; 2] = ["/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/certs/ca-certificates.crt"];
 
-/// What first calls cost.
+/// The cost of first calls.
 #[derive(Debug, Clone, Serialize)]
 pub struct FirstCalls {
     /// The binary's name.
     pub bootstrap: String,
-    /// Whether connections were made before the first invocation.
+    /// Whether connections were opened before the first invocation.
     pub warmed: bool,
     /// From exec to the first call of `/next`.
     pub ready: Cost,
     /// The first job that succeeds.
     pub success: Cost,
-    /// The second.
+    /// The second job that succeeds.
     pub next_success: Cost,
     /// The first job that fails.
     pub failure: Cost,
-    /// The second.
+    /// The second job that fails.
     pub next_failure: Cost,
     /// The peak of the resident set at the end, in KiB.
     pub peak_kib: u64,
 }
 
-/// Medians.
+/// Medians of one phase.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Cost {
     /// Wall time.
@@ -60,7 +60,8 @@ pub struct Cost {
 }
 
 impl Cost {
-    /// What that much CPU takes at the least where a function of 128 MB has its share of a processor, in milliseconds.
+    /// Returns the minimum wall time of that much CPU time with the processor share of a function of 128 MB, in
+    /// milliseconds.
     #[must_use]
     pub fn at_128_mb(&self) -> f64 {
         self.cpu_ms * 1769.0 / 128.0
@@ -73,14 +74,14 @@ struct Run {
     peak_kib: u64,
 }
 
-/// What bootstraps are given to trust, and the services that show it.
+/// The certificate authorities of the bootstraps, and the services with their certificates.
 pub(super) struct Stage {
     authority: Authority,
     trusted: tempfile::NamedTempFile,
 }
 
 impl Stage {
-    /// With all authorities that this machine trusts, since reading them is part of the cost.
+    /// Creates it with all authorities that this machine trusts, since reading them is part of the cost.
     pub(super) fn new() -> Result<Self, StartupError> {
         let authority = Authority::new().map_err(|error| StartupError::Stage(error.to_string()))?;
         let unwritten = |error: std::io::Error| StartupError::Stage(error.to_string());
@@ -92,7 +93,7 @@ impl Stage {
         Ok(Self { authority, trusted })
     }
 
-    /// Measures a bootstrap as it is and with connections made ahead, in turns.
+    /// Measures a bootstrap without and with connections opened ahead, in turns.
     pub(super) async fn measure(
         &self,
         bootstrap: &Bootstrap,
@@ -137,7 +138,7 @@ impl Stage {
             cpu = now;
             check(bootstrap, fail, answer.ok().flatten())?;
         }
-        // What is measured is what was meant.
+        // The measured calls are the intended ones.
         let mut of_dynamodb = vec!["UpdateItem"; 8];
         let mut of_sqs = vec!["ChangeMessageVisibilityBatch"; 2];
         if ahead {
@@ -157,7 +158,7 @@ impl Stage {
     }
 }
 
-/// A batch of one.
+/// Returns a batch of one message.
 fn event(number: usize, fail: bool) -> String {
     let record = json!({
         "messageId": format!("059f36b4-87a3-44ab-83d2-{number:012}"),

@@ -1,4 +1,4 @@
-//! DynamoDB and SQS as far as one job needs them.
+//! The parts of DynamoDB and SQS that one job needs.
 
 use lamplighter_fakes::{Call, Reply, Request, Service, StatusCode, json_reply};
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ impl Service for JobServices {
     }
 }
 
-/// A record as a claim finds it, and of the usual size.
+/// Returns a record as a claim finds it, of the usual size.
 fn record(key: &Value) -> Value {
     let mut record = json!({
         "st": { "S": "running" },

@@ -1,4 +1,4 @@
-//! A file read line by line, ahead of who sends what stands there, and never much of it at a time.
+//! Reads a file line by line, ahead of the sender, and never holds much of it in memory.
 
 use std::{
     fs::File,
@@ -12,16 +12,16 @@ use tokio::sync::mpsc;
 
 use crate::{arguments::check_encoding, error::Error};
 
-/// The most that one line may have: arguments that fit into a message, and some options beside them.
+/// The maximum size of a line: arguments that fit into a message, and some options.
 const LONGEST: usize = MAX_MESSAGE_BYTES + 4096;
-/// Lines that are given at a time: what one transaction takes quickly.
+/// Lines per chunk: as many as one transaction takes quickly.
 const LINES: usize = 500;
-/// Bytes that are read at a time.
+/// Bytes per read.
 const BYTES: usize = 256 * 1024;
-/// Chunks that are ready.
+/// Chunks that are read ahead.
 const AHEAD: usize = 2;
 
-/// Where lines come from.
+/// The source of the lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Source {
     Input,
@@ -33,7 +33,7 @@ impl Source {
         if typed == Path::new("-") { Self::Input } else { Self::File(typed.to_owned()) }
     }
 
-    /// How many bytes it has, where it is known.
+    /// Returns its size in bytes, where it is known.
     pub(super) fn size(&self) -> Option<u64> {
         match self {
             Self::File(path) => path.metadata().ok().filter(std::fs::Metadata::is_file).map(|file| file.len()),
@@ -41,11 +41,11 @@ impl Source {
         }
     }
 
-    /// Reads it on a thread of its own, which ends when nobody listens any more. Lines are given as soon as they have come,
-    /// several at a time where there are several.
+    /// Reads it on a thread of its own, which ends when the receiver is dropped. Lines are sent as soon as they are
+    /// read, in chunks where several are available.
     pub(super) fn read(self) -> mpsc::Receiver<Result<Chunk, Error>> {
         let (give, take) = mpsc::channel(AHEAD);
-        // A program that ends does not wait for threads: a terminal may never give a line.
+        // A program that ends does not wait for threads: a terminal may never send a line.
         thread::spawn(move || {
             let outcome = match &self {
                 Self::Input => send(io::stdin().lock(), "standard input", &give),
@@ -58,7 +58,7 @@ impl Source {
                 }
             };
             if let Err(error) = outcome {
-                // A receiver that is gone needs no more lines.
+                // A dropped receiver needs no more lines.
                 let _ = give.blocking_send(Err(error));
             }
         });
@@ -70,7 +70,7 @@ impl Source {
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     pub(super) lines: Vec<Line>,
-    /// Bytes that have been read up to their end.
+    /// Bytes read up to the end of these lines.
     pub(super) read: u64,
 }
 
@@ -79,7 +79,7 @@ pub(super) struct Chunk {
 pub(super) struct Line {
     /// From 1.
     pub(super) number: u64,
-    /// Or why it cannot be read.
+    /// The text, or why it cannot be read.
     pub(super) text: Result<String, &'static str>,
 }
 
@@ -92,7 +92,7 @@ fn send(source: impl Read, from: &str, give: &mpsc::Sender<Result<Chunk, Error>>
         let Some((text, bytes)) = line(&mut reader).map_err(fail)? else { break };
         chunk.read += bytes;
         chunk.lines.push(Line { number, text });
-        // The next line may be long in coming.
+        // The next line may take long to arrive.
         if chunk.lines.len() >= LINES || !reader.buffer().contains(&b'\n') {
             let read = chunk.read;
             if give.blocking_send(Ok(std::mem::take(&mut chunk))).is_err() {
@@ -104,7 +104,7 @@ fn send(source: impl Read, from: &str, give: &mpsc::Sender<Result<Chunk, Error>>
     Ok(())
 }
 
-/// The next line, and how many bytes it has with its end.
+/// Reads the next line, and its size in bytes with the line end.
 fn line(reader: &mut BufReader<impl Read>) -> io::Result<Option<(Result<String, &'static str>, u64)>> {
     let mut bytes = Vec::new();
     let mut count = reader.by_ref().take(LONGEST as u64 + 1).read_until(b'\n', &mut bytes)? as u64;
@@ -127,7 +127,7 @@ fn line(reader: &mut BufReader<impl Read>) -> io::Result<Option<(Result<String, 
 mod tests {
     use super::*;
 
-    /// Gives a few bytes at a time, and counts what was taken.
+    /// Returns a few bytes per read, and counts the bytes that were consumed.
     struct Drops<'a>(&'a [u8], usize);
 
     impl Read for Drops<'_> {
@@ -141,7 +141,7 @@ mod tests {
 
     type Numbered = (u64, Result<String, &'static str>);
 
-    /// The lines, in how many chunks they came, and how many bytes were read.
+    /// Returns the lines, the number of chunks, and the number of bytes read.
     fn all(bytes: &[u8], at_a_time: usize) -> (Vec<Numbered>, usize, u64) {
         let (give, mut take) = mpsc::channel(10_000);
         send(Drops(bytes, at_a_time), "a test", &give).unwrap();
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_keep_their_numbers_however_they_come() {
+    fn lines_keep_their_numbers_in_chunks_of_any_size() {
         let text = b"one\r\n\n\xff\nfour";
         for at_a_time in [1, 3, 1000] {
             let (lines, _, read) = all(text, at_a_time);
@@ -169,13 +169,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_given_before_the_next_has_come() {
+    fn a_line_is_sent_before_the_next_arrives() {
         assert_eq!(all(b"one\ntwo\nthree\n", 4).1, 3);
         assert_eq!(all(&b"line\n".repeat(2000), usize::MAX).1, 4);
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_left_out_and_not_kept() {
+    fn a_line_that_is_too_long_is_skipped_and_not_kept_in_memory() {
         let mut text = vec![b'x'; 3 * LONGEST];
         text.extend(b"\nshort\n");
         let (lines, ..) = all(&text, usize::MAX);

@@ -1,4 +1,4 @@
-//! Many jobs, one of each line of a file.
+//! Enqueues many jobs: one for each line of a file.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,23 +21,23 @@ use crate::{
     progress, signals, when,
 };
 
-/// Where many jobs come from.
+/// The options for many jobs.
 #[derive(Debug, Args)]
 pub(super) struct Many {
-    /// Enqueue many: one with the arguments that stand in each line of this file, or of standard input with -.
+    /// Enqueue many jobs: one for each line of this file, or of standard input with -; a line holds the arguments.
     #[arg(long = "from", value_name = "FILE", conflicts_with_all = ["args", "id"], value_parser = file)]
     pub(super) from: Option<PathBuf>,
-    /// Each line is an object with `args`, and where wanted `id`, `delay` or `at`, and `group`.
+    /// Each line is an object with `args`, and optionally `id`, `delay` or `at`, and `group`.
     #[arg(long, requires = "from")]
     with_options: bool,
-    /// Give the jobs ids: this text, a hyphen and the line's number. A file that is sent twice is then enqueued once, where
-    /// there are records to tell.
+    /// Set the jobs' ids: this text, a hyphen and the line's number. A file that is sent twice is then enqueued once,
+    /// where jobs have records.
     #[arg(long, value_name = "TEXT", requires = "from")]
     id_prefix: Option<String>,
-    /// Begin behind this line, where an earlier run was cut off.
+    /// Begin after this line, where an earlier run was interrupted.
     #[arg(long, value_name = "NUMBER", requires = "from", default_value_t = 0, hide_default_value = true)]
     after_line: u64,
-    /// Judge all lines, and enqueue none.
+    /// Check all lines, and enqueue none.
     #[arg(long, requires = "from")]
     dry_run: bool,
 }
@@ -46,7 +46,7 @@ fn file(typed: &str) -> Result<PathBuf, String> {
     if typed == "-" { Ok(typed.into()) } else { database::at_home(typed.as_ref()) }
 }
 
-/// A line that says more than its job's arguments.
+/// A line with options, not only its job's arguments.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Full<'a> {
@@ -62,7 +62,7 @@ struct Full<'a> {
     group: Option<String>,
 }
 
-/// What became of a line, as `--json` shows it.
+/// The result of a line, as `--json` shows it.
 #[derive(Serialize)]
 struct Answer<'a> {
     line: u64,
@@ -78,21 +78,21 @@ struct Answer<'a> {
     error: Option<String>,
 }
 
-/// How it goes.
+/// The progress so far.
 #[derive(Debug, Default)]
 struct Tally {
     enqueued: u64,
     duplicates: u64,
     failed: u64,
-    /// The last line of which it is known what became of it.
+    /// The last line whose result is known.
     line: u64,
     /// Whether a signal ended it.
     stopped: bool,
-    /// What the backend said that takes no more.
+    /// The error of a backend that accepts no more jobs.
     backend: Option<EnqueueError>,
 }
 
-/// What everything is done with.
+/// The context of sending.
 pub(super) struct Sending<'a> {
     pub(super) many: &'a Many,
     pub(super) definition: &'a Definition,
@@ -101,7 +101,7 @@ pub(super) struct Sending<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends all lines, some at a time. Only those are in memory.
+    /// Sends all lines, some at a time; only those are in memory.
     pub(super) async fn run(
         &self,
         from: &Path,
@@ -131,7 +131,7 @@ impl Sending<'_> {
             };
             let chunk = match chunk {
                 Ok(chunk) => chunk,
-                // What has been sent is reported all the same.
+                // Jobs that were sent are reported all the same.
                 Err(error) if tally.line > self.many.after_line => {
                     output::error(&error.to_string());
                     self.tell(&tally, began.elapsed())?;
@@ -159,7 +159,7 @@ impl Sending<'_> {
         end(&tally, self.many.dry_run)
     }
 
-    /// Judges some lines and sends those that are good. Gives what became of each; those without a job are left out.
+    /// Checks some lines and sends the valid ones. Returns the result of each; lines without a job are left out.
     async fn send(
         &self,
         check: &ArgumentCheck<'_>,
@@ -192,7 +192,7 @@ impl Sending<'_> {
         answers
     }
 
-    /// The job of one line.
+    /// Returns the job of one line.
     fn job(&self, check: &ArgumentCheck<'_>, number: u64, text: &str) -> Result<NewJob, String> {
         let refusal = |error: Error| error.to_string();
         let (args, options) = if self.many.with_options {
@@ -229,7 +229,7 @@ impl Sending<'_> {
         })
     }
 
-    /// Tells what became of some lines: to scripts of each, to people of those that failed.
+    /// Reports the results of some lines: with `--json` all of them, otherwise the failures.
     fn answer(&self, answers: &[(u64, Result<Option<Enqueued>, Failure>)]) -> Result<(), Error> {
         let Definition { name: job, queue, .. } = *self.definition;
         let queue = queue.name();
@@ -244,7 +244,7 @@ impl Sending<'_> {
         output::json_lines(answers.iter().filter_map(|(line, answer)| {
             let none = Answer { line: *line, id: None, job, queue, duplicate: None, state: None, error: None };
             match answer {
-                // Judged only, and good.
+                // Only checked, and valid.
                 Ok(None) => None,
                 Ok(Some(answer)) => {
                     let state = match answer {
@@ -258,7 +258,7 @@ impl Sending<'_> {
         }))
     }
 
-    /// The sum of it.
+    /// Prints the totals.
     fn tell(&self, tally: &Tally, took: Duration) -> Result<(), Error> {
         let Tally { enqueued, duplicates, failed, .. } = tally;
         let Definition { name, queue, .. } = self.definition;
@@ -287,7 +287,7 @@ impl Sending<'_> {
 /// Why a line's job was not enqueued.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    /// The line is at fault.
+    /// The line is invalid.
     #[error("{0}")]
     Line(String),
     #[error(transparent)]
@@ -311,7 +311,7 @@ impl Tally {
     }
 }
 
-/// How the command ends.
+/// Returns the result of the command.
 fn end(tally: &Tally, dry_run: bool) -> Result<(), Error> {
     if let Some(error) = &tally.backend {
         return Err(cut_off(tally, &error.to_string()));
@@ -331,7 +331,7 @@ fn end(tally: &Tally, dry_run: bool) -> Result<(), Error> {
     })
 }
 
-/// It came to an end before the lines did.
+/// Returns the error for a run that ended before the last line.
 fn cut_off(tally: &Tally, why: &str) -> Error {
     let failed = match tally.failed {
         0 => String::new(),

@@ -27,15 +27,15 @@ use crate::{
     when,
 };
 
-/// Enqueue a job, once its arguments have been judged as the worker will judge them; or many, with --from.
+/// Enqueue a job, after its arguments have been checked as the worker will check them; or many, with --from.
 ///
-/// It goes to the embedded file, where a running `lamp dev` finds it, to its queue in a deployed stack with --stack, or to
-/// an SQS queue with --queue-url. With --id, the same job is never enqueued twice, where there are records to tell: the
-/// second time says that it is there already.
+/// It goes to the embedded file, where a running `lamp dev` finds it; with --stack, to its queue in a deployed stack;
+/// with --queue-url, to an SQS queue. With --id, the same job is never enqueued twice, where jobs have records: the
+/// second time, the command reports a duplicate.
 ///
-/// With --from, jobs are sent while the file is read. A line that is refused is reported with its number and holds up no other;
-/// the exit code is 1 when there was one, or when it was cut off, and then the last line that was sent is reported. Ctrl-C lets
-/// what is under way end first.
+/// With --from, jobs are sent while the file is read. A line that is refused is reported with its number, and delays no
+/// other. The exit code is 1 if there was one, or if the command was interrupted; then the last line that was sent is
+/// reported. Ctrl-C stops it after the lines that are being sent.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp enqueue lamp.ping
@@ -52,7 +52,7 @@ pub(crate) struct Enqueue {
     args: String,
     #[command(flatten)]
     when: When,
-    /// The job's id and idempotency key; by default a new one.
+    /// The job's id and idempotency key; a new one by default.
     #[arg(long)]
     id: Option<JobId>,
     /// Send to this SQS queue instead of the embedded file.
@@ -62,23 +62,23 @@ pub(crate) struct Enqueue {
     many: Many,
     #[command(flatten)]
     place: Place,
-    /// Answer with a line of JSON: id, job, queue, duplicate, and the state of a duplicate. With --from one for each job,
-    /// with its line, or with an error instead of the id.
+    /// Print a line of JSON: id, job, queue, duplicate, and the state of a duplicate. With --from one for each job,
+    /// with its line number, or with an error instead of the id.
     #[arg(long)]
     json: bool,
 }
 
-/// When a job runs, and with which others.
+/// The time and the group of a job.
 #[derive(Debug, Clone, Args)]
 struct When {
-    /// Run it after this time: 90s, 2h, 1h30m, 3 days.
+    /// Run it after this delay: 90s, 2h, 1h30m, 3 days.
     #[arg(long, value_name = "TIME", value_parser = when::delay, conflicts_with = "at")]
     delay: Option<Duration>,
-    /// Run it at this moment, written like 2026-12-24T18:00:00+01:00, up to 9999-12-30T22:00:00Z (the embedded file
-    /// reaches to April 2262); one that has passed means now.
+    /// Run it at this moment, written like 2026-12-24T18:00:00+01:00, up to 9999-12-30T22:00:00Z (in the embedded file,
+    /// up to April 2262); a moment in the past means now.
     #[arg(long, value_name = "MOMENT", value_parser = when::moment)]
     at: Option<Timestamp>,
-    /// The message group: keeps order on FIFO queues, spreads fairly between tenants on others.
+    /// The message group: keeps order on FIFO queues, and separates tenants on others.
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
 }
@@ -98,10 +98,10 @@ impl When {
     }
 }
 
-/// Where jobs go.
+/// The destination of jobs.
 struct Opened {
     client: Client,
-    /// None for a queue that is known by its URL alone.
+    /// `None` for a queue that is given by its URL.
     target: Option<Target>,
 }
 
@@ -116,7 +116,7 @@ struct Answer<'a> {
 }
 
 impl Opened {
-    /// Says so where a queue is known to be paused.
+    /// Prints a hint where a queue is known to be paused.
     async fn hint_if_paused(&self, definition: &Definition) {
         let queue = definition.queue.name();
         if let Some(target) = &self.target
@@ -180,7 +180,7 @@ impl Enqueue {
     }
 }
 
-/// Checks that jobs of this definition can be enqueued there.
+/// Checks that jobs of this definition can be enqueued on the target.
 pub(super) async fn check_destination(target: &Target, definition: &Definition) -> Result<(), Error> {
     if target.is_deployed().await? {
         not_deployed(definition, "--stack")?;
@@ -188,7 +188,7 @@ pub(super) async fn check_destination(target: &Target, definition: &Definition) 
     target.check_destination(definition).await
 }
 
-/// Some jobs exist on this machine only.
+/// Fails for jobs that exist on this machine only.
 fn not_deployed(definition: &Definition, option: &str) -> Result<(), Error> {
     let name = definition.name;
     if name == ping::definition().name {

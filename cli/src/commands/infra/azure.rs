@@ -15,16 +15,17 @@ use crate::{
     output,
 };
 
-/// Write what Azure Functions needs: host.json, a function.json for each queue and schedule, and a template of the resources.
+/// Write the files for Azure Functions: host.json, a function.json for each queue and schedule, and a template of the
+/// resources.
 ///
-/// Schedules are written as NCRONTAB in UTC; one that it cannot express is an error. Queues of Azure Storage keep no order: a
-/// FIFO queue is an error too.
+/// Schedules are written as NCRONTAB in UTC; one that NCRONTAB cannot express is an error. Queues of Azure Storage keep
+/// no order, so a FIFO queue is an error too.
 #[derive(Debug, Args)]
 pub(crate) struct Azure {
-    /// Write nothing; fail when a file is not what would be written. For continuous integration.
+    /// Write nothing; fail when a file differs from what would be written. For continuous integration.
     #[arg(long)]
     check: bool,
-    /// The folder.
+    /// The output folder.
     #[arg(long, value_name = "DIR", default_value = AZURE_FOLDER)]
     out: PathBuf,
     /// The name of the program that serves the functions, which is deployed beside host.json.
@@ -83,7 +84,7 @@ fn make_folder_of(file: &Path) -> Result<(), Error> {
     })
 }
 
-/// Removes the trigger of a queue or schedule that is no more, and its folder where nothing else is in it.
+/// Removes the trigger of a queue or schedule that no longer exists, and its folder if nothing else is in it.
 fn remove(file: &Path) -> Result<(), Error> {
     let failed = |error: &io::Error| {
         Error::failed(format_args!("cannot remove {}: {}; remove it by hand", file.display(), reason(error)))

@@ -7,9 +7,9 @@ use serde::Serialize;
 
 use crate::{catalog::Catalog, error::Error, output};
 
-/// Show what a month's jobs cost on AWS, by service and by how much is remembered of each job.
+/// Show what a month's jobs cost on AWS, by service, for each amount of records per job.
 ///
-/// All jobs are taken to succeed at their first attempt, and to come in batches of ten. Free tiers are left out.
+/// Assumes that all jobs succeed at their first attempt, and arrive in batches of ten. Free tiers are left out.
 #[derive(Debug, Args)]
 pub(crate) struct Cost {
     /// Jobs a month.
@@ -21,10 +21,10 @@ pub(crate) struct Cost {
     /// The function's memory, in MB.
     #[arg(long, value_name = "MB", value_parser = clap::value_parser!(u64).range(128..=10_240))]
     memory_mb: u64,
-    /// Jobs are sent one by one, in place of ten at a time.
+    /// Jobs are sent one by one, instead of ten at a time.
     #[arg(long)]
     single: bool,
-    /// One mode a line as JSON.
+    /// Print one mode per line as JSON.
     #[arg(long)]
     json: bool,
 }
@@ -38,8 +38,8 @@ struct View {
     dynamodb: f64,
     logs: f64,
     xray: f64,
-    /// What the deployment costs whatever runs: Lambda's looks into idle queues, the function that looks after all, and
-    /// alarms and the dashboard.
+    /// The fixed costs of the deployment: Lambda's polling of idle queues, the maintenance function, alarms and the
+    /// dashboard.
     polling: f64,
     maintenance: f64,
     watching: f64,

@@ -18,19 +18,19 @@ use crate::{
     output,
 };
 
-/// Write the infrastructure template (AWS SAM) that follows from the functions, the job definitions and the schedules.
+/// Write the infrastructure template (AWS SAM), derived from the functions, the job definitions and the schedules.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Infra {
     #[command(subcommand)]
     about: Option<About>,
-    /// Write nothing; fail when the file is not what would be written. For continuous integration.
+    /// Write nothing; fail when the file differs from what would be written. For continuous integration.
     #[arg(long)]
     check: bool,
     /// The template file.
     #[arg(long, value_name = "FILE", default_value = TEMPLATE_PATH)]
     out: PathBuf,
-    /// Print the template as JSON, with long-form intrinsic functions, and write no file.
+    /// Print the template as JSON, with long-form intrinsic functions; write no file.
     #[arg(long, conflicts_with_all = ["check", "out"])]
     json: bool,
 }
@@ -84,7 +84,7 @@ fn unreadable(file: &Path, error: &CheckError) -> Error {
     }
 }
 
-/// Whole or not at all: a file that ends in the middle would be deployed.
+/// Writes the file atomically: a truncated template could be deployed.
 fn write(text: &str, file: &Path) -> Result<(), Error> {
     let written = || -> io::Result<()> {
         let mut beside = file.as_os_str().to_owned();

@@ -1,7 +1,7 @@
 //! The infrastructure template of a new workspace.
 //!
-//! The workspace's own command, which derives the template from its app, is not built yet. So the template is derived from a
-//! sample app of the same shape in this program, and the names are replaced.
+//! The workspace's own command, which derives the template from its app, is not built yet. So the template is derived
+//! from a sample app of the same shape in this program, and the names are replaced.
 
 use jiff::Timestamp;
 use lamplighter::{

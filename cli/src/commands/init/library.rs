@@ -124,8 +124,8 @@ impl Library {
         table.to_string()
     }
 
-    /// The initial lock file: that of the checkout, so that the workspace uses the same versions, and no registry is needed
-    /// where the checkout has been built.
+    /// The initial lock file: that of the checkout, so that the workspace uses the same versions, and no registry is
+    /// needed where the checkout has been built.
     pub(super) fn lock(&self) -> Result<Option<String>, Error> {
         let Self::Path(root) = self else { return Ok(None) };
         let path = root.join("Cargo.lock");
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_source_becomes_valid_toml() {
+    fn every_source_becomes_valid_toml() {
         let git = Library::Git { url: "https://example.com/a\"b".into(), rev: Some("abc".into()) };
         let value: Value = git.dependency("cli").parse().unwrap();
         let table = value.as_inline_table().unwrap();

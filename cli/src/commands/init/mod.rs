@@ -1,8 +1,8 @@
 //! `lamp init`: creates a workspace with an app of its own.
 //!
-//! It checks the names and plans all files before it writes the first one, like `lamp new`, whose templates of a function and
-//! a job it uses too. The other files come from the templates in this folder; the infrastructure template is
-//! [derived](infrastructure).
+//! It checks the names and plans all files before it writes the first one, like `lamp new`, whose templates of a
+//! function and a job it uses too. The other files come from the templates in this folder; the infrastructure template
+//! is [derived](infrastructure).
 
 mod files;
 mod folder;
@@ -21,7 +21,8 @@ use crate::{
     output::{self, FAINT, NAME},
 };
 
-/// Create a workspace: an app with one function and one job, their tests, the infrastructure, and the command lamp for it.
+/// Create a workspace: an app with one function and one job, their tests, the infrastructure, and the command lamp for
+/// it.
 ///
 /// An error leaves the folder as it was.
 #[derive(Debug, Args)]

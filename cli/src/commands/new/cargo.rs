@@ -12,8 +12,8 @@ use toml_edit::{Item, Table};
 use super::manifest;
 use crate::error::reason;
 
-/// Lets cargo add new members and dependencies of a workspace to its lock file. All other packages keep their versions, and
-/// no registry is asked.
+/// Lets cargo add new members and dependencies of a workspace to its lock file. All other packages keep their versions,
+/// and no registry is asked.
 ///
 /// Fails with cargo's error, in one line.
 pub(in crate::commands) fn update_lock(root: &Path) -> Result<(), String> {

@@ -1,4 +1,5 @@
-//! Planned changes of files. All of them are planned before the first one is written, so an error leaves every file as it was.
+//! Planned changes of files. All of them are planned before the first one is written, so an error leaves every file as
+//! it was.
 
 use std::{
     collections::BTreeMap,
@@ -108,7 +109,8 @@ impl<'a> Changes<'a> {
         })
     }
 
-    /// Writes all files, lets cargo update the lock file, and lists the files. When a step fails, all files are restored.
+    /// Writes all files, lets cargo update the lock file, and lists the files. When a step fails, all files are
+    /// restored.
     pub(in crate::commands) fn write(self) -> Result<(), Error> {
         for (path, file) in &self.files {
             if self.repository.text(path)? != file.before {

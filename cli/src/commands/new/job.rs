@@ -41,7 +41,7 @@ pub(in crate::commands) struct NewJob {
     pub(in crate::commands) queue: String,
     /// In seconds.
     pub(in crate::commands) timeout: u64,
-    /// Whether it has no records.
+    /// Whether it is untracked.
     pub(in crate::commands) untracked: bool,
 }
 

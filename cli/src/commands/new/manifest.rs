@@ -26,7 +26,7 @@ pub(super) fn add_dependency(text: &str, name: &str) -> Result<String, String> {
     Ok(put(text, at, &format!("{name}.workspace = true\n")))
 }
 
-/// Adds `NAME = { path = "functions/NAME" }` behind the last such line of the workspace's dependencies, or as the first
+/// Adds `NAME = { path = "functions/NAME" }` after the last such line of the workspace's dependencies, or as the first
 /// dependency.
 pub(super) fn add_member(text: &str, name: &str) -> Result<String, String> {
     let document = parse(text)?;

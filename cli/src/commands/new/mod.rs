@@ -1,8 +1,8 @@
 //! `lamp new`: writes definitions, handlers, tests and the code that connects them, in the style of the workspace.
 //!
-//! It reads the sources ([`survey`]), checks the names ([`names`]) and plans all changes ([`changes`]) before it writes the
-//! first file. Rust is changed at places found in its syntax tree ([`rust`]); new files come from the templates in this
-//! folder.
+//! It reads the sources ([`survey`]), checks the names ([`names`]) and plans all changes ([`changes`]) before it writes
+//! the first file. Rust is changed at places found in its syntax tree ([`rust`]); new files come from the templates in
+//! this folder.
 
 pub(super) mod cargo;
 pub(super) mod changes;
@@ -44,7 +44,7 @@ enum What {
     Schedule(schedule::Schedule),
 }
 
-/// The last step of each.
+/// The options that all of them have.
 #[derive(Debug, Args)]
 struct Finish {
     /// Show the changes, and write nothing.

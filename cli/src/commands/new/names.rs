@@ -172,8 +172,8 @@ fn check_punctuation<'a>(kind: &str, name: &str, others: impl Iterator<Item = &'
     }
 }
 
-/// Checks that a file or a folder can have this name on every system. Windows reserves some names for devices, in any case
-/// and with any extension (Microsoft, "Naming Files, Paths, and Namespaces").
+/// Checks that a file or a folder can have this name on every system. Windows reserves some names for devices, in any
+/// case and with any extension (Microsoft, "Naming Files, Paths, and Namespaces").
 fn check_file(name: &str, file: &str) -> Result<(), Error> {
     let stem = file.split('.').next().unwrap_or_default().to_ascii_lowercase();
     let numbered = stem.strip_prefix("com").or_else(|| stem.strip_prefix("lpt"));

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_found_from_any_folder_inside_and_from_none_outside() {
+    fn it_is_found_from_inside_and_not_from_outside() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("shop");
         for path in [MANIFEST, JOBS, APP] {

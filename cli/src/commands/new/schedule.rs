@@ -55,7 +55,7 @@ pub(super) struct Schedule {
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct Times {
-    /// By this cron expression: five fields as in Unix, or six as at AWS.
+    /// At the times of this cron expression: five fields as in Unix, or six as in AWS.
     #[arg(long, value_name = "EXPRESSION")]
     cron: Option<String>,
     /// At this pace: '1 minute', '5 minutes', '12 hours', '7 days'.
@@ -86,7 +86,7 @@ impl Schedule {
         show_next_runs(&scheduled)
     }
 
-    /// The job as the sources define it, and as this program knows it.
+    /// Returns the job as the sources define it and this program contains it.
     fn job<'a>(&self, catalog: &Catalog, survey: &'a Survey) -> Result<&'a JobThere, Error> {
         let Some(job) = survey.job(&self.job) else {
             // Suggests a similar name; the remaining jobs are the command's own.

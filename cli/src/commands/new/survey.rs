@@ -1,5 +1,5 @@
-//! The jobs, queues and functions in the sources. This program may be older than the newest function, so its own list of
-//! functions is not used.
+//! The jobs, queues and functions in the sources. This program may be older than the newest function, so its own list
+//! of functions is not used.
 
 use std::collections::BTreeSet;
 

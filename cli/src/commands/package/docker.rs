@@ -7,14 +7,14 @@ use crate::{error::Error, output};
 
 /// Print a Dockerfile
 ///
-/// The image holds this program, linked statically, certificates, and nothing else: no shell, no package manager. It runs as
-/// a user that is not root, and its root file system may be read-only.
+/// The image holds this program, linked statically, certificates, and nothing else: no shell, no package manager. It
+/// runs as a user without root rights, and its root file system may be read-only.
 #[derive(Debug, Args)]
 pub(super) struct Docker {
     /// The package whose binary `lamp` it builds
     #[arg(long, value_name = "NAME", default_value = "app")]
     package: String,
-    /// What `lamp work` gets
+    /// The arguments of `lamp work`
     #[arg(last = true, value_name = "ARGUMENTS")]
     arguments: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! `lamp package`: what a platform needs to run the workers.
+//! `lamp package`: the files that a platform needs to run the workers.
 
 mod docker;
 mod systemd;
@@ -10,9 +10,9 @@ use clap::{Args, Subcommand};
 
 use crate::{catalog::Catalog, error::Error};
 
-/// Write what a platform needs to run this program as a worker
+/// Write the files that a platform needs to run this program as a worker
 ///
-/// What comes behind `--` is given to `lamp work` there.
+/// Arguments after `--` are passed to `lamp work` there.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     lamp package systemd -- --stack shop > /etc/systemd/system/shop-workers.service\n  \
@@ -41,12 +41,12 @@ impl Package {
     }
 }
 
-/// This program's own file.
+/// Returns the path of this program.
 fn this_program() -> Result<PathBuf, Error> {
     std::env::current_exe().map_err(|error| Error::failed(format_args!("cannot find this program's file: {error}")))
 }
 
-/// Refuses arguments that would end a line or a quotation in a file of a platform.
+/// Refuses arguments that would end a line or a quotation in a platform's file.
 fn plain(arguments: &[String]) -> Result<&[String], Error> {
     let is_plain = |argument: &&String| {
         argument.chars().all(|one| one.is_ascii_alphanumeric() || "-_./:=,@%+\\".contains(one)) && !argument.is_empty()

@@ -8,10 +8,10 @@ use crate::{catalog::Catalog, error::Error, output};
 /// Print a systemd unit
 #[derive(Debug, Args)]
 pub(super) struct Systemd {
-    /// The path of this program on that machine; by default where it is here
+    /// The path of this program on that machine; by default its path here
     #[arg(long, value_name = "PATH")]
     program: Option<String>,
-    /// What `lamp work` gets
+    /// The arguments of `lamp work`
     #[arg(last = true, value_name = "ARGUMENTS")]
     arguments: Vec<String>,
 }
@@ -31,8 +31,8 @@ impl Systemd {
     }
 }
 
-/// The unit. `Type=notify` waits until the worker reaches its queues; the watchdog restarts it when its loops no longer turn;
-/// while it drains, it asks for more time itself (systemd.service(5)).
+/// Returns the unit. `Type=notify` waits until the worker reaches its queues; the watchdog restarts it when its loops
+/// no longer turn; during the drain, the worker itself extends the stop timeout (systemd.service(5)).
 fn unit(app: &str, program: &str, arguments: &str) -> String {
     format!(
         "[Unit]\n\

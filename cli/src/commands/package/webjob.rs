@@ -14,39 +14,39 @@ use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 use super::{plain, this_program};
 use crate::{catalog::Catalog, error::Error, output};
 
-/// Write the zip of a WebJob of Azure App Service
+/// Write the zip file of a WebJob of Azure App Service
 ///
-/// Deploy it as the app's content, or put its folder beside the app's own. WebJobs need Always On.
+/// Deploy it as the app's content, or copy its folder into the app's own content. WebJobs need Always On.
 #[derive(Debug, Args)]
 #[group(id = "kind", required = true, args = ["continuous", "triggered"])]
 pub(super) struct WebJob {
-    /// A job that runs all the time; Kudu announces its end by a file, and this program looks for it
+    /// A job that runs all the time; Kudu announces its end with a file, which this program watches
     #[arg(long)]
     continuous: bool,
-    /// A job that runs at these times, cron or rate, in UTC unless the app sets WEBSITE_TIME_ZONE; it ends when it has
-    /// nothing to do
+    /// A job that runs at these times, cron or rate, in UTC unless the app sets WEBSITE_TIME_ZONE; it ends when no jobs
+    /// are left
     #[arg(long, value_name = "SCHEDULE")]
     triggered: Option<String>,
     /// The job's name
     #[arg(long, value_name = "NAME", default_value = "lamplighter")]
     name: String,
-    /// The program to pack, built for the app's system; by default this one
+    /// The program to pack, built for the app's system; this one by default
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
     /// The file to write
     #[arg(long, short, value_name = "FILE", default_value = "webjob.zip")]
     output: PathBuf,
-    /// What `lamp work` gets
+    /// The arguments of `lamp work`
     #[arg(last = true, value_name = "ARGUMENTS")]
     arguments: Vec<String>,
 }
 
-/// How long Kudu waits for a continuous job that it ends: `stopping_wait_time`, 5 seconds where nothing is said.
+/// The time that Kudu waits for a continuous job to stop: `stopping_wait_time`, 5 seconds by default.
 const STOPPING_WAIT_SECS: u32 = 60;
-/// A triggered job ends when nothing has run for this long.
+/// The idle time after which a triggered job ends.
 const IDLE_END: &str = "30s";
 
-/// The system that a program is for.
+/// The operating system of a program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum System {
     Linux,
@@ -81,7 +81,7 @@ impl WebJob {
         let unwritable = |error: String| Error::failed(format_args!("cannot write {}: {error}", self.output.display()));
         let target = File::create(&self.output).map_err(|error| unwritable(error.to_string()))?;
         self.pack(target, &mut source, system, (schedule.as_deref(), &arguments)).map_err(|error| {
-            // Half a zip would be taken for one.
+            // A truncated zip file could be mistaken for a complete one.
             let _ = fs::remove_file(&self.output);
             unwritable(error.to_string())
         })?;
@@ -95,7 +95,7 @@ impl WebJob {
         Ok(())
     }
 
-    /// The arguments of the program.
+    /// Returns the arguments of the program.
     fn work(&self) -> Result<String, Error> {
         let mut all = vec!["work".to_owned()];
         all.extend(plain(&self.arguments)?.iter().cloned());
@@ -123,10 +123,10 @@ impl WebJob {
         };
         let settings = match schedule {
             Some(schedule) => json!({ "schedule": schedule }),
-            // One engine for a file; a worker on queues may run everywhere.
+            // A file has one engine; a worker on queues may run everywhere.
             None => json!({ "is_singleton": true, "stopping_wait_time": STOPPING_WAIT_SECS }),
         };
-        // The program takes the script's place where it can, so that what is sent to the script reaches it.
+        // The program replaces the script's process where it can, so that signals to the script reach it.
         let (script, text, program) = match system {
             System::Linux => ("run.sh", format!("#!/bin/sh\nexec \"$(dirname \"$0\")/lamp\" {arguments}\n"), "lamp"),
             System::Windows => ("run.cmd", format!("@\"%~dp0lamp.exe\" {arguments}\r\n"), "lamp.exe"),
@@ -146,7 +146,7 @@ impl WebJob {
     }
 }
 
-/// The notation of `settings.job` (Kudu, "WebJobs", section "Scheduling a triggered WebJob").
+/// Returns the notation of `settings.job` (Kudu, "WebJobs", section "Scheduling a triggered WebJob").
 fn ncrontab(schedule: &str) -> Result<String, Error> {
     let schedule = Schedule::parse("webjob", schedule).and_then(|schedule| schedule.ncrontab());
     schedule.map_err(|error| Error::Usage(error.to_string()))

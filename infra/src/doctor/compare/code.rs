@@ -38,7 +38,7 @@ impl Compare<'_> {
     }
 }
 
-/// The differences of the code, found and expected.
+/// Returns the differences of the code, found and expected.
 fn differences(found: &About, expected: &About) -> Vec<(String, String)> {
     if found.function != expected.function {
         return vec![(

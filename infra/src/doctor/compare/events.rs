@@ -14,7 +14,7 @@ const TIMES: &[Property] = &[
     Property::error("/EventPattern", "the wrong events become jobs"),
 ];
 
-/// Parts of a target, and the consequence if one is not what it should be.
+/// The parts of a target, and the consequence if one differs.
 const TARGET: &[(&str, &str)] = &[
     ("Arn", "its messages go elsewhere"),
     ("Input", "it starts another job, or an unreadable one"),

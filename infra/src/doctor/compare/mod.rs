@@ -95,34 +95,34 @@ impl<'a> Compare<'a> {
         &self.deployed.stack.name
     }
 
-    /// A resource's name on AWS; for a queue, the name in its URL.
+    /// Returns a resource's name on AWS; for a queue, the name in its URL.
     fn name(&self, resource: &Resource) -> String {
         let id = self.id(&resource.id);
         let is_queue = resource.kind == "AWS::SQS::Queue";
         if is_queue { id.rsplit('/').next().unwrap_or(id).to_owned() } else { id.to_owned() }
     }
 
-    /// Its physical id, or nothing.
+    /// Returns its physical id, or an empty text.
     fn id(&self, logical: &str) -> &'a str {
         self.deployed.stack.resources.get(logical).map_or("", |resource| &resource.physical_id)
     }
 
-    /// Whether a resource exists, as far as is known.
+    /// Returns whether a resource exists, as far as is known.
     fn is_there(&self, resource: &Resource) -> bool {
         self.deployed.stack.resources.get(&resource.id).is_some_and(stack::is_made)
             && self.deployed.looks.get(&resource.id).is_none_or(|look| look.seen.is_some())
             && self.deployed.drifts.as_ref().and_then(|all| all.get(&resource.id)) != Some(&Drift::Deleted)
     }
 
-    /// The ARNs of queues and functions that exist.
+    /// Returns the ARNs of queues and functions that exist.
     fn targets(&self) -> BTreeSet<&'a str> {
         let kinds = ["AWS::SQS::Queue", "AWS::Lambda::Function"];
         let there = self.resources.iter().filter(|one| kinds.contains(&&*one.kind) && self.is_there(one));
         there.filter_map(|resource| resource.arn.as_deref()).collect()
     }
 
-    /// How to repair a property: by a deployment, if the stack's own template has other values than ours; otherwise
-    /// `by_hand`, since a deployment that changes nothing repairs nothing.
+    /// Returns how to repair a property: by a deployment, if the stack's own template has other values than ours;
+    /// otherwise `by_hand`, since a deployment that changes nothing repairs nothing.
     fn repair(&self, resource: &Resource, at: &str, by_hand: &str) -> String {
         let deployed =
             self.deployed.template.as_ref().map(|template| &template["Resources"][&resource.id]["Properties"]);

@@ -7,10 +7,10 @@ use crate::doctor::resolve::is_known;
 
 /// A property that is compared.
 pub(super) struct Property {
-    /// Where it stands, as a JSON pointer.
+    /// Its place, as a JSON pointer.
     pub(super) at: &'static str,
     pub(super) severity: Severity,
-    /// What it breaks when it is not what it should be.
+    /// The consequence if it differs.
     pub(super) breaks: &'static str,
 }
 
@@ -25,7 +25,7 @@ impl Property {
 }
 
 impl Compare<'_> {
-    /// Compares properties. `by_hand` says how one of them is set, given its wanted value.
+    /// Compares properties. `by_hand` returns the command that sets one of them, given its expected value.
     pub(super) fn properties(
         &mut self,
         resource: &Resource,
@@ -37,7 +37,7 @@ impl Compare<'_> {
         for property in all {
             let own = property.at.trim_start_matches('/').split('/').next().unwrap_or_default();
             let expected = resource.properties.pointer(property.at).unwrap_or(&Value::Null);
-            // What was not looked at, and what cannot be told, is not compared.
+            // Properties that were not read, or cannot be resolved, are not compared.
             if seen.get(own).is_none() || !is_known(expected) {
                 continue;
             }
@@ -56,7 +56,8 @@ impl Compare<'_> {
     }
 }
 
-/// A value as it is compared: numbers and truth values as their text, lists in one order, without what is not set.
+/// Returns a value in the form in which it is compared: numbers and booleans as text, lists sorted, unset values
+/// removed.
 pub(super) fn normal(value: &Value) -> Value {
     match value {
         Value::Number(_) | Value::Bool(_) => value.to_string().into(),
@@ -74,7 +75,7 @@ pub(super) fn normal(value: &Value) -> Value {
     }
 }
 
-/// A property with its value, in words.
+/// Returns a property with its value, in words.
 pub(super) fn told(at: &str, value: &Value) -> String {
     let name = at.trim_start_matches('/').replace('/', ".");
     match value {
@@ -84,7 +85,7 @@ pub(super) fn told(at: &str, value: &Value) -> String {
     }
 }
 
-/// A value without what is not set.
+/// Returns a value without unset values.
 fn set(value: &Value) -> Value {
     match value {
         Value::Array(items) => items.iter().map(set).collect(),

@@ -94,7 +94,7 @@ impl Compare<'_> {
         }
     }
 
-    /// Whether somebody polls a queue that has no function.
+    /// Checks that a worker polls a queue that has no function.
     fn workers(&mut self, resource: &Resource, seen: &Value) {
         let Subject::Queue(name) = &resource.of else { return };
         let queue = self.expected.deployment.queue(name);

@@ -83,13 +83,13 @@ impl Compare<'_> {
     }
 }
 
-/// Whether CloudFormation has created it.
+/// Returns whether CloudFormation has created it.
 pub(super) fn is_made(resource: &StackResource) -> bool {
     let gone = resource.status.starts_with("DELETE_COMPLETE") || resource.status.starts_with("CREATE_FAILED");
     !resource.physical_id.is_empty() && !gone
 }
 
-/// The consequence of a missing resource.
+/// Returns the consequence of a missing resource.
 fn breaks(resource: &Resource) -> (Severity, &'static str) {
     use Severity::{Error, Warning};
     match &resource.of {

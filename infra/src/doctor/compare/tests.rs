@@ -1,4 +1,4 @@
-//! A stack as it should be, and each kind of difference from it.
+//! An expected stack without findings, and each kind of difference from it.
 
 mod fixture;
 
@@ -24,7 +24,7 @@ fn a_stack_as_expected_has_no_findings() {
 /// Kind, severity, resource, part of what is found, part of the repair.
 type Reported = (Kind, Severity, &'static str, &'static str, &'static str);
 
-/// Breaks a stack, and expects exactly these findings.
+/// Breaks a stack, and asserts exactly these findings.
 fn finds(breaks: impl Fn(&mut Fixture), reported: &[Reported]) {
     let mut fixture = Fixture::well();
     breaks(&mut fixture);
@@ -76,7 +76,7 @@ fn missing_resources() {
         |fixture| fixture.is_gone("Jobs"),
         &[(K::ResourceMissing, Error, "table of records", deleted, "reverts drift")],
     );
-    // The schedules that start jobs on it start nothing any more.
+    // The schedules that start jobs on it no longer start anything.
     let nowhere = |resource| (K::ScheduleNowhere, Error, resource, "shop-work", "");
     finds(
         |fixture| fixture.is_gone("WorkQueue"),
@@ -91,7 +91,7 @@ fn missing_resources() {
 }
 
 #[test]
-fn what_cloudformation_has_compared() {
+fn drift_that_cloudformation_reports() {
     let property = |at: &str, found: Value, deployed: Value| DriftedProperty { at: at.into(), found, deployed };
     let changed = |fixture: &mut Fixture| {
         let properties = vec![
@@ -161,7 +161,7 @@ fn workers() {
         &[(K::WorkerMissing, Error, hauls, "no worker has polled it", "`lamp work --stack shop`")],
     );
     finds(seen(true, true), &[(K::QueuePaused, Error, hauls, "it is paused", "`lamp resume haul --stack shop`")]);
-    // A queue of functions has event source mappings, whatever its tags say.
+    // A queue of functions has event source mappings, even with such tags.
     let others = |fixture: &mut Fixture| {
         fixture.seen("WorkQueue")["Workers"] = json!({ "Polled": false, "Paused": true });
     };

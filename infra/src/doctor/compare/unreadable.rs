@@ -7,7 +7,7 @@ use lamplighter_aws::Unreadable;
 use super::{Compare, Difference, Kind, Severity};
 
 impl Compare<'_> {
-    /// One finding for each action: a caller who lacks it for one resource mostly lacks it for all.
+    /// Adds one finding for each action: a caller who lacks it for one resource mostly lacks it for all.
     pub(super) fn unreadable(&mut self) {
         let labelled = self.resources.iter().filter_map(|resource| {
             let look = self.deployed.looks.get(&resource.id)?;

@@ -23,8 +23,8 @@ const FEW: usize = 100;
 
 /// The kind of schedule that delays a job's start.
 pub(crate) const DELAY: &str = "d";
-/// The kinds of schedules that send a job's next attempt begin with this. No pattern of their names matches other
-/// schedules: IAM permissions are granted by it.
+/// The prefix of the kinds of schedules that send a job's next attempt. No pattern of their names matches other
+/// schedules: IAM permissions are granted with it.
 pub(crate) const RETRY: &str = "r";
 
 /// Sends jobs that are due later.
@@ -50,7 +50,7 @@ pub(crate) enum DelayRoute {
 }
 
 impl DelayedSender {
-    /// Whether SQS cannot delay a message that long.
+    /// Returns whether SQS cannot delay a message that long.
     pub(crate) fn is_far(&self, queue: &str, due_at: Option<Timestamp>) -> bool {
         let Some(delay) = due_at.map(|due_at| self.env.until(due_at)) else { return false };
         let fifo = self.sqs.queues().get(queue).is_some_and(crate::QueueUrls::is_fifo);
@@ -63,7 +63,7 @@ impl DelayedSender {
         match (schedules, table) {
             (true, _) if count <= FEW || !table => DelayRoute::Schedule,
             (_, true) => DelayRoute::Table,
-            // SQS refuses what it cannot delay.
+            // SQS refuses a delay that it does not support.
             _ => DelayRoute::Queue,
         }
     }

@@ -1,4 +1,4 @@
-//! Sending: a tracked job gets its record before it is sent, and a job that is due far from now takes another route.
+//! Sends jobs: a tracked job gets its record before it is sent, and a job that is due far from now takes another route.
 //!
 //! First the record, then the message. A crash between the two leaves a queued record without a message, which
 //! `maintenance` finds and sends; the reverse would leave a message that runs before its job can be looked up.

@@ -20,10 +20,10 @@ use super::{
     listed, pieces,
 };
 
-/// How long a job rests that waits for something else, or whose state only a newer version knows.
+/// The delay of a job that waits for another, or whose state was written by a newer version.
 const NOT_OURS: Duration = Duration::from_secs(60);
 
-/// A job may run this much before its time: clocks differ, and SQS counts in seconds.
+/// A job may run this long before its time: clocks differ, and SQS counts in seconds.
 const EARLY: Duration = Duration::from_secs(2);
 
 /// What to do about a job in its current state.
@@ -214,7 +214,7 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
         JobState::Failed if item.number("z") == Some(request.owner) => {
             ClaimOutcome::Answer(Claim::Exhausted { attempts: item.attempt() })
         }
-        // This message failed, and comes back: it was not moved to the dead-letter queue.
+        // This message failed, and is delivered again: it was not moved to the dead-letter queue.
         JobState::Failed if item.text("i").is_some_and(|message| message == request.message_id) => {
             let reason = item.text("v").and_then(DeadLetterReason::named).unwrap_or(DeadLetterReason::Failed);
             let error = item.history().pop().and_then(|attempt| attempt.error);
@@ -234,7 +234,7 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
             ClaimOutcome::Write(held_to(at(update, item, Class::Failed), item), Answer::Exhausted(item.attempt()))
         }
         JobState::Running => ClaimOutcome::Write(again(lost(run(request, now), item), item, request), Answer::Run),
-        // The message came too early: a second message, or a delay that no queue could hide for so long.
+        // The message is too early: a second message, or a delay that is too long for its queue.
         _ if item.time("d").is_some_and(|due_at| due_at > now.saturating_add(EARLY).unwrap_or(now)) => {
             ClaimOutcome::Answer(Claim::Busy(item.time("d").unwrap_or(now)))
         }
@@ -286,7 +286,7 @@ fn again(update: Update, item: &Item, request: &ClaimRequest) -> Update {
     held_to(update, item)
 }
 
-/// An expired record makes room for a new job with the same id.
+/// Replaces an expired record with a new job under the same id.
 fn replace(item: &Item, request: &ClaimRequest, now: Timestamp) -> Update {
     let listing_key = listing_key(request, now);
     let since = time(known_since(request, now));

@@ -1,4 +1,4 @@
-//! Jobs that are due later, to be moved to their queues in time.
+//! Jobs that are due later, until they are sent to their queues.
 //!
 //! The cheap route for delays by the hundred thousand: an entry beside each record, in the sparse index `due`, which is
 //! swept once a minute. An entry is deleted after its message was sent: after a crash in between, the message is sent
@@ -36,7 +36,7 @@ pub(crate) struct Due {
     pub(crate) submission: EnqueueRequest,
 }
 
-/// Whether an entry belongs to the job of the record. Entries of earlier versions do not have an owner.
+/// Returns whether an entry belongs to the job of the record. Entries of earlier versions do not have an owner.
 fn is_of(entry: &Item, record: &Record) -> bool {
     entry.queue() == record.queue && entry.text("j").is_none_or(|job| job == record.message.job)
 }
@@ -129,8 +129,8 @@ impl Dynamo {
         }
     }
 
-    /// Jobs of one shard that are due by that moment, the earliest first, each with its place. `place` is the end of
-    /// the last look, empty at first, and is moved to the end of this one.
+    /// Returns jobs of one shard that are due by that moment, the earliest first, each with its place. `place` is the
+    /// end of the last read, empty at first, and is moved to the end of this one.
     pub(crate) async fn due(
         &self,
         shard: u8,
@@ -138,7 +138,7 @@ impl Dynamo {
         until: Timestamp,
         most: i32,
     ) -> Result<Vec<(String, String)>, StoreError> {
-        // One character behind the last place: `BETWEEN` includes both bounds.
+        // One character after the last place: `BETWEEN` includes both bounds.
         let (low, high) = (format!("{listing_key}!"), format!("{}$", keys::ListingKey::start_of(until)));
         if low > high {
             return Ok(Vec::new());
@@ -159,7 +159,8 @@ impl Dynamo {
         Ok(named.collect())
     }
 
-    /// The entry of a due job, with its message. `None`: it was moved or cancelled meanwhile, or its message is gone.
+    /// Returns the entry of a due job, with its message. `None`: it was moved or cancelled meanwhile, or its message no
+    /// longer exists.
     pub(crate) async fn due_entry(&self, id: &str) -> Result<Option<Due>, StoreError> {
         let get = self.client().await?.get_item().table_name(self.table()).consistent_read(true);
         let got = get.key("pk", text(keys::job_key(id))).key("sk", text(DUE)).send().await;

@@ -29,11 +29,11 @@ pub(crate) enum Inserted {
 }
 
 impl Dynamo {
-    /// Whether a submission gets its record before it is sent.
+    /// Returns whether a submission gets its record before it is sent.
     pub(crate) fn announces(submission: &EnqueueRequest) -> bool {
         match submission.tracking {
             Tracking::Untracked => false,
-            // There is nothing to show yet, and its id is not known to anyone.
+            // There is nothing to show yet, and no caller knows its id.
             Tracking::Lean => submission.caller_supplied_id || submission.due_at.is_some(),
             Tracking::Full => true,
         }

@@ -112,8 +112,8 @@ impl Item {
         self.text("st").and_then(|state| state.parse().ok())
     }
 
-    /// The state. A job in one that a newer version wrote is shown as scheduled: it has not ended, and
-    /// [claims](Self::known_state) leave it alone.
+    /// Returns the state. A job in a state of a newer version is shown as scheduled: it has not ended, and
+    /// [claims](Self::known_state) do not change it.
     pub(super) fn state(&self) -> JobState {
         self.known_state().unwrap_or(JobState::Scheduled)
     }
@@ -134,7 +134,7 @@ impl Item {
         self.0.contains_key("lean")
     }
 
-    /// Whether it has expired, even if DynamoDB has not deleted it yet.
+    /// Returns whether it has expired, even if DynamoDB has not deleted it yet.
     pub(super) fn has_expired(&self, now: Timestamp) -> bool {
         self.number::<i64>("ttl").is_some_and(|ttl| ttl <= now.as_second())
     }

@@ -139,7 +139,7 @@ impl Month {
     }
 }
 
-/// When a job counts as created: the producer's moment, if it is in the past.
+/// Returns when a job counts as created: the producer's moment, if it is in the past.
 pub(super) fn known_since(message: &Message, now: Timestamp) -> Timestamp {
     message.enqueued_at.filter(|at| *at <= now && *at > Timestamp::UNIX_EPOCH).unwrap_or(now)
 }

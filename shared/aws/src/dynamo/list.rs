@@ -22,7 +22,7 @@ use crate::sdk::explain;
 const LONGEST: usize = 1000;
 /// The page size without a limit.
 const USUAL: usize = 50;
-/// The largest number of keys that one page reads. The page may then be short, and the next one continues behind it.
+/// The largest number of keys that one page reads. The page may then be short, and the next one continues after it.
 const LOOKED_AT: usize = 5000;
 /// Entries read by one query of the index.
 const PORTION: i32 = 200;
@@ -36,7 +36,7 @@ struct Shard {
     low: String,
     high: String,
     found: VecDeque<ListingKey>,
-    /// Where the next query continues; `None` at the end.
+    /// The place where the next query continues; `None` at the end.
     next: Option<Option<Attributes>>,
 }
 
@@ -84,7 +84,7 @@ impl Dynamo {
         Ok(Page { records, next: None })
     }
 
-    /// The records at these places that are in that state, in their order.
+    /// Returns the records at these places that are in that state, in order.
     async fn read_places(&self, places: &[ListingKey], state: Option<JobState>) -> Result<Vec<Record>, StoreError> {
         let ids: Vec<_> = places.iter().map(ListingKey::id).collect();
         let items = self.read_items(&ids, None).await?;
@@ -92,7 +92,7 @@ impl Dynamo {
         let mut records = Vec::with_capacity(items.len());
         for listing_key in places {
             let Some(item) = items.remove(listing_key.id()) else { continue };
-            // The index is a moment behind the table.
+            // The index lags behind the table.
             if state.is_some_and(|state| state != item.state()) {
                 continue;
             }
@@ -153,7 +153,7 @@ impl Dynamo {
         Ok(counts)
     }
 
-    /// Reads more of a shard, until something is found or it ends: a page of the index may be empty and not be the
+    /// Reads more of a shard, until an entry is found or it ends: a page of the index may be empty without being the
     /// last.
     async fn fill(&self, shard: &mut Shard) -> Result<(), StoreError> {
         while shard.found.is_empty() && shard.next.is_some() {
@@ -209,7 +209,7 @@ fn fits(listing_key: &ListingKey, query: &ListQuery) -> bool {
         && query.queue.as_ref().is_none_or(|queue| queue == listing_key.queue())
 }
 
-/// Merged shards: the newest of their first entries comes next.
+/// Merged shards: the newest of their first entries is next.
 struct Merge {
     shards: Vec<Shard>,
 }

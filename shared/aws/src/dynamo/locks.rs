@@ -1,4 +1,4 @@
-//! Locks that one job at a time may hold: an item for each key that is held, with its own lease.
+//! Locks that one job at a time may hold: an item for each held key, with its own lease.
 //!
 //! A lock is taken before the job is claimed and released after the job is settled: so a running job always has it, and
 //! a crash in between leaves it taken for no longer than the lease.
@@ -128,7 +128,7 @@ impl Dynamo {
             .await;
         match sent {
             Ok(_) => Ok(()),
-            // Another job has it: this one was silent for longer than its lease, and has just got it back.
+            // Another job holds it: this one was silent for longer than its lease, and has just renewed it.
             Err(error) if error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) => {
                 tracing::warn!(key, "the lock is held by another job, since this one did not renew it in time");
                 Ok(())

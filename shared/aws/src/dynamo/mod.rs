@@ -63,12 +63,12 @@ use crate::sdk::{AwsClients, explain};
 
 /// Concurrent calls.
 const CALLS_AT_ONCE: usize = 32;
-/// Tries at a record that others change concurrently.
+/// The number of tries at a record that others change concurrently.
 const TRIES: usize = 5;
 /// How long the pieces of a large message are kept after its message has expired, for later reads of its job.
 const PIECES_KEPT: Duration = Duration::from_secs(90 * 86_400);
-/// The longest life of a message (Amazon SQS Developer Guide, "Message quotas"), and a day: a lean record that is
-/// untouched for so long has no message any more.
+/// The longest life of a message (Amazon SQS Developer Guide, "Message quotas"), and a day: the message of a lean
+/// record that is unchanged for so long no longer exists.
 const MESSAGE_LIFE: Duration = Duration::from_secs(15 * 86_400);
 
 /// Records in a DynamoDB table. Cloning is cheap, and clones share one client, which is created at first use.

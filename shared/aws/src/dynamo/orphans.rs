@@ -1,4 +1,5 @@
-//! Records that may have been left behind, found by a walk through the listing that continues where it last stopped.
+//! Finds records that a crash may have left without a message, by a walk through the listing that continues where it
+//! last stopped.
 
 use lamplighter::{
     JobState, Timestamp, Tracking,
@@ -20,7 +21,7 @@ use crate::sdk::explain;
 
 /// Classes in which a job waits for something.
 const CLASSES: [Class; 4] = [Class::Open, Class::Long, Class::Retrying, Class::Scheduled];
-/// The largest number of partitions in a round: there are more every month, and a round must not cost more.
+/// The largest number of partitions in a round: there are more every month, but the cost of a round is limited.
 const A_ROUND: usize = 32;
 /// The key of the item that stores the walk's position.
 const META: &str = "META";
@@ -37,7 +38,7 @@ pub(crate) struct Walk {
     begun: usize,
 }
 
-/// A record that waits for something.
+/// A record whose job waits.
 #[derive(Debug, Clone)]
 pub(crate) struct Orphan {
     pub(crate) id: String,
@@ -45,7 +46,7 @@ pub(crate) struct Orphan {
     pub(crate) job: String,
     /// The end of its lease, if it runs.
     pub(crate) lease_until: Option<Timestamp>,
-    /// Since when it could have run, or has last been given a message.
+    /// Since when it could have run, or has last got a message.
     pub(crate) untouched_since: Timestamp,
     item: Item,
 }
@@ -62,7 +63,7 @@ pub(crate) enum Repaired {
 }
 
 impl Dynamo {
-    /// The walk, where it last stopped.
+    /// Returns the walk, where it last stopped.
     pub(crate) async fn walk(&self) -> Result<Walk, StoreError> {
         let get = self.client().await?.get_item().table_name(self.table());
         let got = get.key("pk", text(META)).key("sk", text(WALK)).send().await;
@@ -79,8 +80,8 @@ impl Dynamo {
         put.send().await.map(|_| ()).map_err(|error| explain(&error, &format!("write to table {}", self.table())))
     }
 
-    /// The next records on the walk that were added before that moment. `None`: the walk is complete, or long enough
-    /// for a round.
+    /// Returns the next records on the walk that were added before that moment. `None`: the walk is complete, or long
+    /// enough for a round.
     pub(crate) async fn next_left(
         &self,
         walk: &mut Walk,
@@ -120,7 +121,7 @@ impl Dynamo {
         before: Timestamp,
         most: usize,
     ) -> Result<Vec<ListingKey>, StoreError> {
-        // One character behind the last place: `BETWEEN` includes both bounds.
+        // One character after the last place: `BETWEEN` includes both bounds.
         let low = if after.is_empty() { "0".to_owned() } else { format!("{after}!") };
         let high = ListingKey::start_of(before);
         if low > high {
@@ -166,7 +167,7 @@ impl Dynamo {
             let class = listing_key.as_ref().map(|listing_key| (listing_key, Class::Open)).filter(|_| !item.is_lean());
             update = listed(update, class);
         }
-        // When it was last given a message.
+        // When it last got a message.
         let update = update.set("r", time(now));
         if let Written::Refused(_) = self.update(&left.id, held_to(update, item)).await? {
             return Ok(Repaired::Changed);

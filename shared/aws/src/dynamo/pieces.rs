@@ -25,7 +25,8 @@ pub(super) fn message(json: &str) -> (&'static str, AttributeValue) {
     if json.len() <= INLINE { ("m", text(json)) } else { ("mp", number(cut(json).count())) }
 }
 
-/// How long the pieces of a job that is due then are kept: as long as its message may live, and its failure be read.
+/// Returns how long the pieces of a job that is due then are kept: as long as its message may live, and its failure be
+/// read.
 pub(super) fn kept(due_at: Timestamp, retention: Duration) -> AttributeValue {
     expiry(due_at, MESSAGE_LIFE.saturating_add(retention))
 }

@@ -61,7 +61,7 @@ impl Dynamo {
 }
 
 impl Dynamo {
-    /// Another message of a job that has a record, to be sent now.
+    /// Returns another message of a job that has a record, to be sent now.
     pub(super) fn submission(
         &self,
         id: &JobId,
@@ -70,7 +70,7 @@ impl Dynamo {
         group: Option<&str>,
         tracking: Tracking,
     ) -> EnqueueRequest {
-        // The record's own id: the message may have come without one.
+        // The record's own id: the message may not contain one.
         let message = match message.id {
             Some(_) => message,
             None => {
@@ -79,8 +79,8 @@ impl Dynamo {
                 Arc::new(named)
             }
         };
-        // A FIFO queue silently drops a message whose id it has met within five minutes (Amazon SQS Developer Guide,
-        // "Using the message deduplication ID"). This is another message of the job, so it has another id.
+        // A FIFO queue silently drops a message whose id it has received within five minutes (Amazon SQS Developer
+        // Guide, "Using the message deduplication ID"). This is another message of the job, so it has another id.
         let mut request = EnqueueRequest::new(JobId::generate(self.env()), queue, message);
         request.group = group.map(Into::into);
         request.tracking = tracking;

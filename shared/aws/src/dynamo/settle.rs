@@ -37,7 +37,7 @@ impl Dynamo {
             match self.update(id, update).await? {
                 Written::Applied(_) => return Ok(self.applied(settle).await),
                 Written::Refused(None) => return Ok(CompletionResult::Fenced(None)),
-                // It was written before, and the answer was lost; or it has come twice.
+                // It was written before, and the answer was lost; or it was delivered twice.
                 Written::Refused(Some(item)) if is_known(&item, settle) => return Ok(self.applied(settle).await),
                 // The token is valid, so the history is full.
                 Written::Refused(Some(item)) if holds(&item, settle) => known = Some(item),
@@ -90,7 +90,7 @@ fn holds(item: &Item, settle: &Completion) -> bool {
     item.state() == JobState::Running && item.attempt() == settle.token.attempt && item.owner() == settle.token.owner
 }
 
-/// Whether this settlement was applied before: its attempt is in the history with this end, or the job has been
+/// Returns whether this settlement was applied before: its attempt is in the history with this end, or the job has been
 /// released already.
 fn is_known(item: &Item, settle: &Completion) -> bool {
     let outcome = match &settle.decision {
@@ -117,7 +117,7 @@ fn ended(update: Update, settle: &Completion, state: JobState, retention: Durati
         .set("ttl", expiry(settle.ended_at, retention))
 }
 
-/// Makes the job wait for its next attempt.
+/// Schedules the job's next attempt.
 fn waits(update: Update, settle: &Completion, delay: Duration, lean: bool) -> Update {
     let due_at = settle.ended_at.saturating_add(delay).unwrap_or(lamplighter::Timestamp::MAX);
     update.set("d", time(due_at)).set_some("ttl", lean.then(|| expiry(due_at, MESSAGE_LIFE)))

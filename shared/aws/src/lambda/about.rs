@@ -8,7 +8,8 @@ use serde_json::Value;
 pub(crate) const ABOUT: (&str, &str) = ("lamplighter", "about");
 
 /// A description of a function's code. It is the answer to the payload `{"lamplighter":"about"}` only: it runs no job,
-/// makes no call, and holds no setting. Compare it with the definitions to see whether the deployed code matches.
+/// makes no call, and contains no setting. Compare it with the definitions to find out whether the deployed code
+/// matches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct About {
     /// The function's name in the definitions.
@@ -19,7 +20,7 @@ pub struct About {
     pub jobs: Vec<AboutJob>,
 }
 
-/// A job as the deployed code knows it.
+/// A job in the deployed code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AboutJob {
     /// Its name.
@@ -64,7 +65,7 @@ impl AboutJob {
 }
 
 /// Removes titles and descriptions from a schema: a changed comment is not a change of code. The keys below
-/// `properties` and the like are the author's names, and stay.
+/// `properties` and similar keywords are the author's names, and stay.
 fn without_words(schema: &mut Value, names: bool) {
     match schema {
         Value::Object(fields) => {

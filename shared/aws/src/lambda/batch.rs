@@ -83,7 +83,7 @@ impl Batch {
                 item.decided = Some((MessageAction::Release(Some(Duration::ZERO)), Instant::now()));
                 continue;
             }
-            // The receipt comes back with the answer. An index is unique here, whatever the event holds.
+            // The receipt returns with the answer. An index is unique here, for any event.
             let (receipt, body) = (index.to_string(), record.body.clone().unwrap_or_default());
             let mut delivery = Delivery::new(item.queue.clone(), message_id.clone(), receipt, body);
             delivery.receive_count = record.system.receives.unwrap_or(1).max(1);

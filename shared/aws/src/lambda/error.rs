@@ -31,13 +31,13 @@ pub enum Error {
         /// The function.
         function: &'static str,
     },
-    /// The function contradicts itself.
+    /// The function has contradictory settings.
     #[error("{0}")]
     Function(String),
-    /// The environment does not name the queues.
+    /// The environment does not describe the queues.
     #[error(transparent)]
     Queues(#[from] SqsError),
-    /// The runtime API is gone.
+    /// The runtime API is unreachable.
     #[error("the Lambda runtime API is gone: {0}")]
     Runtime(String),
 }
@@ -59,7 +59,7 @@ pub struct InvocationError {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The payload is not understood here, or no trigger matches the event.
+    /// The payload has an unknown format, or no trigger matches the event.
     UnknownEvent,
     /// The message, or the job of an event, is not valid.
     BadMessage,
@@ -67,7 +67,7 @@ pub(super) enum Kind {
     JobFailed,
     /// The attempt has failed; the job may be tried again.
     AttemptFailed,
-    /// The job was not run now: busy elsewhere, unknown here, or no time.
+    /// The job was not run now: it runs elsewhere, is unknown here, or no time was left.
     NotRun,
     /// A message of the batch could be neither run nor dead-lettered nor reported separately.
     Unreportable,
@@ -87,7 +87,7 @@ impl InvocationError {
         Self::new(Kind::UnknownEvent, text)
     }
 
-    /// The error's type as reported to Lambda: `Lamplighter.JobFailed` and the like.
+    /// Returns the error's type as reported to Lambda: `Lamplighter.JobFailed` for instance.
     #[must_use]
     pub fn error_type(&self) -> &'static str {
         match self.kind {
@@ -100,7 +100,7 @@ impl InvocationError {
         }
     }
 
-    /// The sentence.
+    /// Returns the sentence.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message

@@ -1,4 +1,4 @@
-//! EventBridge events that reach the function directly: each trigger that matches makes a job of it.
+//! EventBridge events that call the function directly: each trigger that matches starts a job.
 
 use futures_util::future::join_all;
 use lamplighter::{EventTrigger, JobId, Timestamp, host::Misfit, message::Message, moment, schedule::is_schedule_name};
@@ -11,11 +11,11 @@ use super::{
     response::Response,
 };
 
-/// How much of an event nobody waits for is shown.
+/// The number of characters of an unmatched event that an error shows.
 const SHOWN_CHARACTERS: usize = 200;
 const SHOWN_RESOURCES: usize = 5;
 
-/// What counts of an event (Amazon EventBridge User Guide, "Events metadata").
+/// The fields of an event that are used (Amazon EventBridge User Guide, "Events metadata").
 struct Event<'a> {
     fields: &'a Fields,
     id: Option<String>,
@@ -25,15 +25,15 @@ struct Event<'a> {
     resources: Vec<String>,
 }
 
-/// Runs the jobs that an event starts, all at once. One that fails fails the invocation, which Lambda tries again;
-/// the others then run again too, under the same ids.
+/// Runs the jobs that an event starts, concurrently. One that fails fails the invocation, which Lambda retries; the
+/// others then run again too, under the same ids.
 pub(super) async fn serve(host: &Host, fields: &Fields, invocation: &Invocation) -> Result<Response, InvocationError> {
     let event = Event::read(fields);
     let triggers = host.function().spec().events.iter();
     let matching: Vec<_> =
         triggers.filter(|trigger| trigger.matches(&event.source, &event.detail_type, &event.resources)).collect();
     if matching.is_empty() {
-        // An event may be as large as an invocation, and an answer is read by people.
+        // An event may be as large as an invocation, but the answer is for people.
         let short = |text: &str| text.chars().take(SHOWN_CHARACTERS).collect::<String>();
         let resources: Vec<_> = event.resources.iter().take(SHOWN_RESOURCES).map(|arn| short(arn)).collect();
         let more = if event.resources.len() > SHOWN_RESOURCES { " and more" } else { "" };
@@ -82,7 +82,7 @@ impl<'a> Event<'a> {
         }
     }
 
-    /// The job that a trigger makes of the event; `index` is the trigger's place among those that match.
+    /// Returns the job that a trigger creates from the event; `index` is the trigger's place among those that match.
     fn message(
         &self,
         trigger: &EventTrigger,
@@ -102,7 +102,7 @@ impl<'a> Event<'a> {
             (Some(rule), Some(time)) => format!("{rule}@{time}"),
             _ => self.id.clone().unwrap_or_else(|| request_id.to_owned()),
         };
-        // Several jobs of one event are several jobs: the first has the plain id.
+        // Several jobs of one event have different ids: the first has the plain id.
         if index > 0 {
             id.push_str(&format!(":{}", index + 1));
         }
@@ -112,13 +112,13 @@ impl<'a> Event<'a> {
         Ok((message.id.as_ref().map_or_else(|| request_id.to_owned(), ToString::to_string), message))
     }
 
-    /// The scheduled rule that sent the event: as the trigger names it, so that the id does not depend on the stack's
-    /// name, else as its ARN does.
+    /// Returns the scheduled rule that sent the event: by the trigger's name for it, so that the id does not depend on
+    /// the stack's name, otherwise by its ARN.
     fn rule(&self, trigger: &EventTrigger) -> Option<String> {
         let scheduled = self.source == "aws.events" && self.detail_type == "Scheduled Event";
         let own = || self.resources.iter().find_map(|arn| arn.rsplit_once("rule/").map(|(_, name)| name));
         let rule = scheduled.then(|| trigger.rule.or_else(own)).flatten();
-        // The caller of the function writes the ARN.
+        // The ARN comes from the caller of the function.
         rule.filter(|name| is_schedule_name(name)).map(ToOwned::to_owned)
     }
 }

@@ -1,14 +1,14 @@
-//! What an invocation asks for, by its payload. Tests and other hosts can hand it invocations too.
+//! Dispatches an invocation by its payload. Tests and other hosts can pass it invocations too.
 
 use super::{
     Host, Invocation, about::About, batch, error::InvocationError, event, message, payload::Payload, response::Response,
 };
 
 impl Host {
-    /// Does what an invocation asks for.
+    /// Serves an invocation.
     ///
     /// # Errors
-    /// When Lambda must take the invocation for failed: see [`InvocationError`].
+    /// When Lambda must count the invocation as failed: see [`InvocationError`].
     pub async fn handle(&self, payload: Payload, invocation: Invocation) -> Result<Response, InvocationError> {
         let _running = self.running();
         match payload {

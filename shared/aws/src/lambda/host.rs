@@ -49,7 +49,7 @@ impl Invocation {
         Self { request_id: context.request_id.clone(), deadline: Instant::now() + left }
     }
 
-    /// When the response must be sent: jobs and calls end before that.
+    /// Returns the moment by which the response must be sent: jobs and calls end before that.
     pub(super) fn answer_by(&self) -> Instant {
         let budget = self.deadline.saturating_duration_since(Instant::now());
         self.deadline - (budget / 20).min(Duration::from_millis(500))
@@ -57,7 +57,7 @@ impl Invocation {
 }
 
 impl Host {
-    /// A host without a table: attempts are counted by receives, and a job that succeeds makes no call.
+    /// Creates a host without a table: attempts are counted by receives, and a job that succeeds makes no call.
     #[must_use]
     pub fn new(function: Function, sqs: Sqs) -> Self {
         Self::with_env(function, sqs, Env::system())
@@ -70,7 +70,7 @@ impl Host {
         Self::with_backend(function, sqs, backend, env, None)
     }
 
-    /// A host of a deployment: with records, if there is a table and the function uses it.
+    /// Creates a host of a deployment: with records, if there is a table and the function uses it.
     #[must_use]
     pub fn on(function: Function, aws: &AwsBackend) -> Self {
         let aws = if function.spec().stateless { aws.stateless() } else { aws.clone() };
@@ -78,7 +78,7 @@ impl Host {
         Self::with_backend(function, aws.sqs().clone(), aws.backend(), aws.env().clone(), delayed_sender)
     }
 
-    /// A host of a deployment that runs for long: its leases are renewed.
+    /// Creates a long-running host of a deployment: its leases are renewed.
     #[cfg(feature = "poller")]
     pub(crate) fn polling(function: Function, aws: &AwsBackend, name: &str, lease: Duration, stop: &Stop) -> Self {
         let aws = if function.spec().stateless { aws.stateless() } else { aws.clone() };
@@ -114,25 +114,25 @@ impl Host {
         Self(Arc::new(Inner { worker, sqs, env, delayed_sender, tracks, stop, running: TaskTracker::new() }))
     }
 
-    /// The handle that stops the host.
+    /// Returns the handle that stops the host.
     #[must_use]
     pub fn stop(&self) -> &Stop {
         &self.0.stop
     }
 
-    /// Resolves when no invocation is being served. Meant for the end: afterwards it may resolve immediately.
+    /// Resolves when no invocation is being served. Meant for shutdown: afterwards it may resolve immediately.
     pub async fn idle(&self) {
         self.0.running.close();
         self.0.running.wait().await;
     }
 
-    /// The function that it serves.
+    /// Returns the function that it serves.
     #[must_use]
     pub fn function(&self) -> &Function {
         self.0.worker.function()
     }
 
-    /// Says that an invocation is being served, for as long as it is kept.
+    /// Marks an invocation as being served, until the answer is dropped.
     pub(super) fn running(&self) -> TaskTrackerToken {
         self.0.running.token()
     }
@@ -149,7 +149,7 @@ impl Host {
         self.0.delayed_sender.as_ref()
     }
 
-    /// Whether jobs with that name have records.
+    /// Returns whether jobs with that name have records.
     pub(crate) fn tracks(&self, job: &str) -> bool {
         self.0.tracks && self.function().route(job).is_some_and(|route| route.options.is_tracked())
     }

@@ -1,4 +1,4 @@
-//! Reading JSON of whatever shape: what does not have the shape that is hoped for is read over, never an error.
+//! Reads JSON of any shape: values of an unexpected shape are skipped, and are never an error.
 
 use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
 
@@ -8,9 +8,9 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// A type that is made of an object's members or a list's elements, and is its default where the JSON is neither.
+/// A type that is built from an object's members or a list's elements, and is its default for other JSON.
 pub(super) trait Lenient: Default {
-    /// What an object's members are added to.
+    /// Returns the initial value for an object's members.
     fn object() -> Self {
         Self::default()
     }
@@ -20,18 +20,18 @@ pub(super) trait Lenient: Default {
     fn element(&mut self, _value: &RawValue) {}
 }
 
-/// Reads a [`Lenient`] type from JSON that is at hand: nothing in it is copied.
+/// Reads a [`Lenient`] type from JSON in memory, without copying.
 pub(super) fn of<T: Lenient>(value: &RawValue) -> T {
     let mut json = serde_json::Deserializer::from_str(value.get());
     json.deserialize_any(Any::<T, &RawValue>(PhantomData)).unwrap_or_default()
 }
 
-/// Reads a [`Lenient`] type from JSON that passes by.
+/// Reads a [`Lenient`] type from a deserializer.
 pub(super) fn read<'de, T: Lenient, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     deserializer.deserialize_any(Any::<T, Box<RawValue>>(PhantomData))
 }
 
-/// A text of JSON. Half a surrogate pair, which JSON can write and UTF-8 cannot, becomes a replacement character.
+/// A JSON string. A lone surrogate, which JSON can contain and UTF-8 cannot, becomes a replacement character.
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
@@ -58,13 +58,14 @@ impl<'de> Deserialize<'de> for Text<'de> {
             }
         }
 
-        // As bytes, `serde_json` gives texts that are not UTF-8 (documentation of its `Deserializer::deserialize_bytes`).
+        // As bytes, `serde_json` returns texts that are not UTF-8 (documentation of its
+        // `Deserializer::deserialize_bytes`).
         deserializer.deserialize_bytes(Bytes)
     }
 }
 
 fn whole(bytes: &[u8]) -> String {
-    // Half a pair has three bytes here, and is one character that is missing.
+    // A lone surrogate has three bytes here, and stands for one missing character.
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());

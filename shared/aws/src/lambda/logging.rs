@@ -12,9 +12,9 @@ use crate::sdk::variable;
 /// Crates that log whole requests, and with them the jobs' arguments, at debug and trace level.
 const TALKATIVE: [&str; 7] = ["lambda_runtime", "aws_", "hyper", "rustls", "h2", "tower", "object_store"];
 
-/// Writes logs to the standard output, in the format and at the level of `AWS_LAMBDA_LOG_FORMAT` and
-/// `AWS_LAMBDA_LOG_LEVEL` (AWS Lambda Developer Guide, "Configuring advanced logging controls"), unless the program has
-/// set up its own. Without a level from Lambda, `RUST_LOG` sets it.
+/// Writes logs to standard output, in the format and at the level of `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`
+/// (AWS Lambda Developer Guide, "Configuring advanced logging controls"), unless the program has set up its own.
+/// Without a level from Lambda, `RUST_LOG` sets it.
 pub(super) fn init() {
     let asked = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"].iter().find_map(|name| Some((name, variable(name)?)));
     let named = asked.as_ref().map(|(_, text)| level_named(text));

@@ -1,5 +1,5 @@
 //! Attempts that are further away than SQS can hide a message: 12 hours from its first receive (Amazon SQS Developer
-//! Guide, "Amazon SQS visibility timeout"). The message is sent again when the attempt is due, and this one is deleted
+//! Guide, "Amazon SQS visibility timeout"). A new message is sent for the attempt's due time, and this one is deleted
 //! once that is certain.
 
 use std::{sync::Arc, time::Duration};

@@ -1,4 +1,4 @@
-//! Jobs that no queue delivered: direct invocations with a message, and events.
+//! Jobs without a queue: direct invocations with a message, and events.
 
 use lamplighter::{
     JobState,
@@ -23,7 +23,7 @@ pub(super) async fn serve(host: &Host, fields: &Fields, invocation: &Invocation)
     perform(host, &message.job, id, body, invocation).await.map(Response::Job)
 }
 
-/// Runs one job, now.
+/// Runs one job now.
 pub(super) async fn perform(
     host: &Host,
     job: &str,

@@ -1,4 +1,4 @@
-//! The Lambda host: serves a function's invocations, whatever triggers it.
+//! The Lambda host: serves a function's invocations from every trigger.
 //!
 //! | payload | effect | response |
 //! | --- | --- | --- |
@@ -61,8 +61,8 @@ pub const STOP_NOTICE_VARIABLE: &str = "LAMPLIGHTER_STOP_NOTICE";
 /// The environment variable that enables [connections ahead](run).
 pub const WARM_UP_VARIABLE: &str = "LAMPLIGHTER_WARM_UP";
 
-/// The variables that Lambda sets for every function and the runtime needs (AWS Lambda Developer Guide, "Working with
-/// Lambda environment variables").
+/// The variables that Lambda sets for every function and the runtime requires (AWS Lambda Developer Guide, "Working
+/// with Lambda environment variables").
 const SET_BY_LAMBDA: [&str; 4] = [
     "AWS_LAMBDA_RUNTIME_API",
     "AWS_LAMBDA_FUNCTION_NAME",
@@ -75,11 +75,10 @@ const SET_BY_LAMBDA: [&str; 4] = [
 /// The deployment is described by environment variables: its queues by
 /// [`LAMPLIGHTER_QUEUES`](crate::QueueMap::VARIABLE), and its other parts as in [`Settings`](crate::Settings). If
 /// `AWS_LAMBDA_MAX_CONCURRENCY` is above 1 (Lambda Managed Instances), that many invocations run concurrently.
-///
 /// With [`LAMPLIGHTER_STOP_NOTICE`](STOP_NOTICE_VARIABLE) set to `1`, an internal extension is registered, so that
 /// Lambda announces its stop by SIGTERM some 500 ms ahead: running jobs are notified, and released if they do not end.
 /// That costs a round trip before the first invocation, and rarely finds a job running, except on Managed Instances;
-/// without it, the visibility timeout brings unfinished jobs back.
+/// without it, unfinished jobs return after the visibility timeout.
 ///
 /// With [`LAMPLIGHTER_WARM_UP`](WARM_UP_VARIABLE) set to `1`, as the template sets it for functions with records,
 /// connections to DynamoDB and SQS are opened before the first invocation, for a second at most. A first call reads the
@@ -89,9 +88,8 @@ const SET_BY_LAMBDA: [&str; 4] = [
 /// be done before the first request for an invocation: Lambda starts a process when there is one, so anything still
 /// running then shares the invocation's processor.
 ///
-/// # Errors
-/// When the process was not started by Lambda, when it was built with panics that abort, when the function contradicts
-/// itself, when the map of queues is not valid, or when the runtime API is gone.
+/// When the process was not started by Lambda, when it was built with panics that abort, when the function has
+/// contradictory settings, when the map of queues is not valid, or when the runtime API is unreachable.
 pub async fn run(function: Function) -> Result<(), Error> {
     logging::init();
     if let Some(missing) = SET_BY_LAMBDA.into_iter().find(|name| variable(name).is_none()) {
@@ -121,7 +119,7 @@ pub async fn run(function: Function) -> Result<(), Error> {
     }
     match invocations.end.get() {
         Some(end) => Err(Error::Runtime(end.clone())),
-        // A handler that blocks its thread would hold up the end of the runtime.
+        // A handler that blocks its thread would delay the end of the runtime.
         None => std::process::exit(0),
     }
 }

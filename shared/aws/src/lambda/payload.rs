@@ -15,7 +15,7 @@ use super::{about::ABOUT, lenient::Text, record::Records};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Payload {
-    /// Records, as SQS and some other services send them.
+    /// Records, in the format of SQS and some other services.
     #[non_exhaustive]
     Records {
         /// The records; entries that are not objects count too.
@@ -198,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_json_is_refused(value in json()) {
+        fn every_json_payload_is_accepted(value in json()) {
             let value = serde_json::from_str::<serde_json::Value>(&value).unwrap();
             prop_assert!(serde_json::from_str::<Payload>(&value.to_string()).is_ok());
             let records = serde_json::json!({"Records": [value], "x": 1});

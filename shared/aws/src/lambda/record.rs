@@ -1,6 +1,6 @@
-//! The records of an SQS event, each read by itself: nothing in one of them makes the others unreadable. What is in a
-//! record is JSON of any depth, and texts with half a surrogate pair: `serde_json` reads over both, and refuses them only
-//! where they become a value. So a record is taken as it came, and each of its fields too.
+//! The records of an SQS event, each parsed separately: no content of one makes the others unreadable. A record may
+//! contain JSON of any depth, and strings with lone surrogates: `serde_json` skips both, and refuses them only when
+//! they are converted to values. So a record is kept as raw JSON, and each of its fields too.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
@@ -12,7 +12,7 @@ use crate::sqs::Attribute;
 #[derive(Debug, Default)]
 pub struct Records(pub(super) Vec<Record>);
 
-/// One record. Whatever is missing, empty, or of another type than SQS sends, is `None`.
+/// One record. A field is `None` if it is missing, empty, or of another type than in SQS's events.
 #[derive(Debug, Default)]
 pub(crate) struct Record {
     pub(crate) message_id: Option<String>,
@@ -24,7 +24,7 @@ pub(crate) struct Record {
     attributes: SenderAttributes,
 }
 
-/// What SQS knows about a message.
+/// The system attributes of a message.
 #[derive(Debug, Default)]
 pub(crate) struct SystemAttributes {
     /// `ApproximateReceiveCount`.
@@ -33,12 +33,12 @@ pub(crate) struct SystemAttributes {
     pub(crate) group: Option<String>,
 }
 
-/// The attributes that the sender gave a message.
+/// The sender's attributes of a message.
 #[derive(Debug, Default)]
 enum SenderAttributes {
     #[default]
     None,
-    /// As an event has them: they are read only for a dead-lettered message.
+    /// As in an event: they are parsed only for a dead-lettered message.
     Raw(Box<RawValue>),
     #[cfg(feature = "poller")]
     Read(Vec<(String, Attribute)>),
@@ -51,12 +51,12 @@ impl Records {
 }
 
 impl Record {
-    /// Whether there is no trace of a message in it: not an id, a body, or a receipt.
+    /// Returns whether it has no trace of a message: no id, body or receipt.
     pub(super) fn is_empty(&self) -> bool {
         self.message_id.is_none() && self.body.is_none() && self.receipt_handle.is_none()
     }
 
-    /// A message that was received from SQS itself: its id, receipt and body.
+    /// Returns a message that was received from SQS directly: its id, receipt and body.
     #[cfg(feature = "poller")]
     pub(crate) fn received(
         (message_id, receipt_handle, body): (Option<String>, Option<String>, Option<String>),
@@ -69,7 +69,7 @@ impl Record {
         Self { message_id, receipt_handle, body, event_source, queue_arn, system, attributes }
     }
 
-    /// The attributes that the sender gave the message.
+    /// Returns the sender's attributes of the message.
     pub(crate) fn message_attributes(&self) -> Vec<(String, Attribute)> {
         match &self.attributes {
             SenderAttributes::None => Vec::new(),
@@ -91,7 +91,7 @@ impl Lenient for Records {
         self.0.push(lenient::of(value));
     }
 
-    /// An object is no list of records, but it may be one that must not be lost.
+    /// An object is not a list of records, but may be a record that must not be lost.
     fn object() -> Self {
         Self(vec![Record::default()])
     }
@@ -107,7 +107,7 @@ impl Lenient for Record {
             "messageId" => self.message_id = text(value).filter(|id| !id.is_empty()),
             "receiptHandle" => self.receipt_handle = text(value).filter(|receipt| !receipt.is_empty()),
             "body" => self.body = body(value),
-            // SNS capitalises its own.
+            // SNS capitalises its field names.
             "eventSource" | "EventSource" => self.event_source = text(value),
             "eventSourceARN" => self.queue_arn = text(value),
             "attributes" => self.system = lenient::of(value),
@@ -127,7 +127,7 @@ impl Lenient for SystemAttributes {
     }
 }
 
-/// The attributes that can be read.
+/// The attributes that could be parsed.
 #[derive(Default)]
 struct Attributes(Vec<(String, Attribute)>);
 
@@ -137,7 +137,7 @@ impl Lenient for Attributes {
     }
 }
 
-/// What an attribute consists of.
+/// The fields of an attribute.
 #[derive(Default)]
 struct Parts {
     data_type: Option<String>,
@@ -169,19 +169,20 @@ impl Parts {
     }
 }
 
-/// A count: a text in SQS's events, a number in those that people write by hand. One that is too large is the largest.
+/// Parses a count: a text in SQS's events, a number in those written by hand. One that is too large becomes the
+/// largest.
 fn count(value: &RawValue) -> Option<u32> {
     let text = text(value).unwrap_or_else(|| value.get().to_owned());
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u32::MAX))
 }
 
-/// A text, with a replacement character for each half of a surrogate pair.
+/// Parses a text, with a replacement character for each lone surrogate.
 fn text(value: &RawValue) -> Option<String> {
     serde_json::from_str(value.get()).ok().map(|Text(text)| text.into_owned())
 }
 
-/// A body is a text. Events that people write by hand have the message itself there, and mean it.
+/// Parses a body, which is a text. Events written by hand have the message itself as a JSON object.
 fn body(value: &RawValue) -> Option<String> {
     match value.get() {
         "null" => None,
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_with_a_field_of_any_depth_or_half_a_character_keeps_what_can_be_read() {
+    fn a_record_with_deep_json_or_a_lone_surrogate_keeps_its_other_fields() {
         let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
         for odd in [deep.as_str(), r#""\ud800""#, "1e999", r#"{"\udfff":"\ud800"}"#] {
             for field in ["x", "attributes", "messageAttributes", "eventSourceARN", r"\ud800", "receiptHandle"] {
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_character_is_replaced_and_a_body_that_is_no_text_stays_as_it_was_written() {
+    fn a_lone_surrogate_is_replaced_and_a_body_of_json_is_kept() {
         let body = |json: &str| records(&format!(r#"[{{"body":{json}}}]"#)).remove(0).body;
         assert_eq!(body(r#""a\ud800b""#).as_deref(), Some("a\u{fffd}b"));
         assert_eq!(body(r#""\ud83d\ude00\n""#).as_deref(), Some("\u{1f600}\n"));
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receive_count_above_the_largest_is_the_largest() {
+    fn a_receive_count_that_is_too_large_becomes_the_largest() {
         let receives = |json: &str| {
             records(&format!(r#"[{{"attributes":{{"ApproximateReceiveCount":{json}}}}}]"#)).remove(0).system.receives
         };
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attribute_that_cannot_be_read_does_not_take_the_others_along() {
+    fn an_unreadable_attribute_does_not_affect_the_others() {
         let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
         let json = format!(
             r#"[{{"messageAttributes":{{"a":{deep},"b":{{"dataType":"String","stringValue":"x","y":{deep}}}}}}}]"#

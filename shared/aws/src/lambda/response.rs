@@ -9,7 +9,7 @@ use super::about::About;
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Response {
-    /// To an SQS batch: the messages that must come again. All others are deleted.
+    /// To an SQS batch: the messages to deliver again. All others are deleted.
     Batch {
         /// The messages, each once. Empty when all of them are done.
         #[serde(rename = "batchItemFailures")]
@@ -26,10 +26,10 @@ pub enum Response {
     About(About),
 }
 
-/// A message that must come again (AWS Lambda Developer Guide, "Reporting batch item failures").
+/// A message to deliver again (AWS Lambda Developer Guide, "Reporting batch item failures").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ItemFailure {
-    /// The message's id. One that is empty or not of the batch would fail the whole batch.
+    /// The message's id. An id that is empty or not in the batch would fail the whole batch.
     #[serde(rename = "itemIdentifier")]
     pub item_identifier: String,
 }
@@ -39,7 +39,7 @@ pub struct ItemFailure {
 pub struct JobResponse {
     /// The job's id.
     pub id: String,
-    /// `succeeded`; or `ended`, if nothing was run because the job had ended before, or had expired.
+    /// `succeeded`; or `ended`, if nothing ran because the job had ended before, or had expired.
     pub state: &'static str,
     /// The handler's output.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@
 //! Lambda Developer Guide, "Understanding the Lambda execution environment lifecycle", shutdown phase).
 //!
 //! The runtime crate has a helper for this. It fails the whole start when the extension cannot be registered, writes
-//! bare lines into structured logs, and adds servers for logs and telemetry that make a bootstrap half a megabyte
+//! plain lines into structured logs, and adds servers for logs and telemetry that make a bootstrap half a megabyte
 //! larger; so this module makes the two requests itself.
 
 use std::time::Duration;
@@ -14,8 +14,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Names of internal extensions are unique within a function.
 const NAME: &str = "lamplighter-stop-notice";
-/// The time that a notice leaves: for running handlers, and for releasing the other jobs. The rest of the 500 ms is for the
-/// runtime, which sends the responses of the last invocations.
+/// The time that a notice leaves: for running handlers, and for releasing the other jobs. The rest of the 500 ms is for
+/// the runtime, which sends the responses of the last invocations.
 pub(super) const BUDGET: DrainBudget =
     DrainBudget { handlers: Duration::from_millis(250), hand_back: Duration::from_millis(150) };
 
@@ -25,7 +25,7 @@ pub(super) struct StopNotice(Signal);
 impl StopNotice {
     /// Registers the extension. If that fails, there is no notice, and the function still serves invocations.
     pub(super) async fn register() -> Option<Self> {
-        // The signal handler is installed before the registration: from then on a SIGTERM may come.
+        // The signal handler is installed before the registration: from then on a SIGTERM may arrive.
         let terminate = match signal(SignalKind::terminate()) {
             Ok(terminate) => terminate,
             Err(error) => {
@@ -64,7 +64,7 @@ async fn register() -> Result<(), BoxError> {
         Some(id) if response.status().is_success() => id.clone(),
         _ => return Err(format!("the extensions API answered {}", response.status()).into()),
     };
-    // Lambda waits for this request before it ends the init phase. There are no events, so no response comes.
+    // Lambda waits for this request before it ends the init phase. There are no events, so no response arrives.
     tokio::spawn(async move {
         let request = build_request().uri("/2020-01-01/extension/event/next").header("Lambda-Extension-Identifier", id);
         let answer = match request.body(Body::empty()) {

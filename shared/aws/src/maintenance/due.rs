@@ -1,4 +1,4 @@
-//! Sends jobs that are due.
+//! Sends due jobs.
 
 use std::time::Duration;
 
@@ -15,15 +15,15 @@ use crate::dynamo::Dynamo;
 const PORTION: i32 = 25;
 /// Concurrent calls for single jobs.
 const CALLS_AT_ONCE: usize = 32;
-/// A job is sent this much before its time, with the rest of the delay left to SQS: the time until the next round, and
+/// A job is sent this long before its time, with the rest of the delay left to SQS: the time until the next round, and
 /// some for this one.
 const AHEAD: Duration = Duration::from_secs(90);
 
 impl Round<'_> {
-    /// Sends what is due before the next round.
+    /// Sends the jobs that are due before the next round.
     pub(super) async fn move_due(&mut self) -> Result<(), StoreError> {
         let dynamo = self.dynamo;
-        // Each with the place up to which it has been read: an entry that cannot be sent now delays no other.
+        // Each with the place up to which it was read: an entry that cannot be sent now delays no other.
         let mut shards: Vec<(u8, String)> = Dynamo::due_shards().map(|shard| (shard, String::new())).collect();
         while !shards.is_empty() && !self.is_over() {
             let until = self.env.now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX);

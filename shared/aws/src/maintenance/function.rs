@@ -1,7 +1,7 @@
 //! The function that runs [`Maintenance`], and the schedule that calls it.
 //!
-//! An EventBridge rule calls the function itself, past all queues: what repairs queues must not wait in one. A round that
-//! fails is simply followed by the next.
+//! An EventBridge rule calls the function directly, without a queue: the repair of queues must not wait in one. After a
+//! round that fails, the next one runs as usual.
 
 use std::{io::Write, time::Duration};
 
@@ -17,9 +17,9 @@ use tokio::time::Instant;
 use super::{Maintenance, Report};
 use crate::AwsBackend;
 
-/// The schedule, and the rule that carries it.
+/// The schedule, and its rule.
 const RULE: &str = "maintenance";
-/// What a round leaves of its time: for the answers under way, and for its own.
+/// The time that a round reserves for answers in progress, and for its own.
 const MARGIN: Duration = Duration::from_secs(5);
 
 /// One round.
@@ -32,16 +32,16 @@ impl Job for Sweep {
     const QUEUE: Queue = Queue::standard("maintenance").batch_size(1);
 
     fn options() -> Options {
-        // Its records would be 1,440 a day that tell nothing.
+        // Its records would be 1,440 a day without any information.
         Options::new().timeout(secs(55)).retry(Retry::never()).untracked()
     }
 }
 
-/// What rounds are made with, or why there are none.
+/// The maintenance of a deployment, or why there is none.
 type Tools = Result<Maintenance, String>;
 
-/// The function that looks after a deployment which keeps records, here the one that the environment names. The template
-/// has it by itself; its crate is a bootstrap and nothing else:
+/// Returns the function that maintains a deployment with records, which the environment describes. The template
+/// contains it by itself; its crate is only a bootstrap:
 ///
 /// ```no_run
 /// #[tokio::main(flavor = "current_thread")]
@@ -64,7 +64,7 @@ fn function_with(tools: Tools) -> Function {
         .with_state(tools)
 }
 
-/// What calls the function, each minute.
+/// Returns the schedule that calls the function each minute.
 #[must_use]
 #[expect(clippy::expect_used, reason = "what is said stands in this file, and a test reads it")]
 pub fn schedules() -> Vec<ScheduledJob> {
@@ -83,7 +83,7 @@ async fn sweep(_: Sweep, ctx: Context, State(tools): State<Tools>) -> Result<Rep
     let now = lamplighter::Timestamp::now().as_millisecond();
     let mut lines = report.metrics(now).join("\n");
     lines.push('\n');
-    // Metrics are lines of the log. What cannot be written there is missed by nobody but a graph.
+    // Metrics are lines of the log. If one cannot be written, only a graph lacks it.
     let _ = std::io::stdout().write_all(lines.as_bytes());
     tracing::info!(
         moved = report.moved,
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_rule_calls_the_function_itself() {
+    fn the_rule_calls_the_function_directly() {
         let function = function();
         assert_eq!(function.problems(), Vec::<String>::new());
         assert!(function.spec().maintenance);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_table_it_says_what_is_missing() {
+    async fn without_a_table_the_error_names_it() {
         let performed = TestRun::of(function()).run(&Sweep {}).await;
         assert!(matches!(performed.action, MessageAction::DeadLetter(_)));
         assert!(performed.error.unwrap().message.contains("LAMPLIGHTER_TABLE"));

@@ -1,4 +1,5 @@
-//! Looking after a deployment, once a minute: what is due goes to its queue, and what a crash has left behind goes on.
+//! Maintains a deployment, once a minute: sends due jobs to their queues, and continues jobs that a crash has left
+//! behind.
 //!
 //! | found | done |
 //! | --- | --- |
@@ -6,8 +7,9 @@
 //! | a record that has long been queued, retrying or scheduled, and a queue that holds nothing for it | sent again |
 //! | a lease that has long ended, and a queue that holds nothing at all | the attempt is lost; the job is sent again, or has failed |
 //!
-//! Everything here may be done twice, and by two at once: a message that is sent twice is one job, since its claim
-//! decides. What there is no time for is done next time: the walk through the listing goes on where it stopped.
+//! Everything here may be done twice, and by two processes concurrently: a message that is sent twice is one job, since
+//! its claim decides. Work without time left is done next time: the walk through the listing continues where it
+//! stopped.
 
 mod due;
 mod function;
@@ -26,13 +28,13 @@ pub use self::{
 };
 use crate::{AwsBackend, backend::DelayedSender, dynamo::Dynamo};
 
-/// Looks after a deployment. Cloning is cheap.
+/// Maintains a deployment. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Maintenance {
     aws: AwsBackend,
 }
 
-/// Why nothing was looked after.
+/// Why a round failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum MaintenanceError {
@@ -56,28 +58,29 @@ struct Round<'a> {
 }
 
 impl Maintenance {
-    /// How long a record stays as it is before it counts as left behind: longer than any message takes that is on its
-    /// way.
+    /// The time for which a record stays unchanged before it counts as left behind: longer than any message is in
+    /// transit.
     pub const STALE: Duration = Duration::from_secs(600);
 
-    /// What is under way at a round's deadline gets to end, before it is cut off.
+    /// The time that calls in progress at a round's deadline have to end, before they are dropped.
     pub const GRACE: Duration = Duration::from_secs(4);
 
-    /// For this deployment.
+    /// Creates the maintenance of this deployment.
     #[must_use]
     pub fn new(aws: &AwsBackend) -> Self {
         Self { aws: aws.clone() }
     }
 
-    /// Looks after what there is, and begins nothing more after `deadline`. What is under way then is cut off after
+    /// Runs one round, and begins no further work after `deadline`. Calls in progress then are dropped after
     /// [`GRACE`](Self::GRACE).
     ///
     /// # Errors
-    /// When there is no table, or when the table or the queues cannot be reached; what was done before that is done.
+    /// When there is no table, or when the table or the queues cannot be reached; earlier work of the round remains
+    /// done.
     pub async fn run(&self, deadline: Instant) -> Result<Report, MaintenanceError> {
         let delayed_sender = self.aws.delayed_sender();
         let Some(dynamo) = &delayed_sender.table else { return Err(MaintenanceError::NoTable) };
-        // What is cut off is done next time, and what was done by then is done.
+        // Dropped work is done next time, and completed work stays done.
         let late = || StoreError::unavailable("AWS gave no answer in time");
         timeout_at(deadline + Self::GRACE, self.round(delayed_sender, dynamo, deadline))
             .await

@@ -27,17 +27,17 @@ impl Depths {
         Ok(Self(try_join_all(reading).await?.into_iter().collect()))
     }
 
-    /// Whether a queue holds no message that a job without one could be waiting for.
+    /// Returns whether a queue holds no message that a record without one could be waiting for.
     pub(super) fn is_idle(&self, queue: &str) -> bool {
         self.0.get(queue).is_some_and(|(depth, _)| depth.visible == 0 && depth.delayed == 0)
     }
 
-    /// Whether a queue is empty, hidden messages included.
+    /// Returns whether a queue is empty, hidden messages included.
     pub(super) fn is_empty(&self, queue: &str) -> bool {
         self.is_idle(queue) && self.0.get(queue).is_some_and(|(depth, _)| depth.in_flight == 0)
     }
 
-    /// How long a queue hides a message that was received.
+    /// Returns a queue's visibility timeout.
     pub(super) fn visibility(&self, queue: &str) -> Duration {
         self.0.get(queue).map_or(Duration::from_secs(43_200), |(depth, _)| depth.visibility)
     }

@@ -8,9 +8,9 @@ use serde::Serialize;
 pub struct Report {
     /// Jobs that were due and have been sent.
     pub moved: u64,
-    /// Records that had no message any more and were given one.
+    /// Records without a message that got a new one.
     pub sent_again: u64,
-    /// Attempts whose lease had ended and whose message was gone.
+    /// Attempts whose lease had ended and whose message no longer existed.
     pub lost: u64,
     /// Jobs that failed because their last attempt was lost.
     pub failed: u64,
@@ -20,7 +20,7 @@ pub struct Report {
     pub queues: Vec<QueueReport>,
 }
 
-/// The depth of a queue, about (Amazon SQS API Reference, "GetQueueAttributes": the numbers are approximate).
+/// The approximate depth of a queue (Amazon SQS API Reference, "GetQueueAttributes": the numbers are approximate).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct QueueReport {

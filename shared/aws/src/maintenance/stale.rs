@@ -1,9 +1,9 @@
-//! Records that were orphan behind: queued without a message, or leased by a host that is gone.
+//! Repairs orphaned records: queued without a message, or leased by a host that no longer exists.
 //!
 //! There is no way to ask whether a message is lost. It counts as lost if the record has not changed for long, and its
-//! queue has nothing visible or delayed; and if a queue is never empty, a record that has not changed for a day is
-//! given another message in any case. A surplus message is acknowledged by the claim. An attempt counts as lost only
-//! while its queue is completely empty, since its settlement may travel there as a message; or after a day.
+//! queue has nothing visible or delayed; and if a queue is never empty, a record that has not changed for a day gets
+//! another message in any case. A surplus message is acknowledged by the claim. An attempt counts as lost only while
+//! its queue is completely empty, since its settlement may travel there as a message; or after a day.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const PORTION: usize = 100;
 const LOOKED_AT: u64 = 2000;
 /// After this time a record gets a message even if its queue is busy.
 const LONG: Duration = Duration::from_secs(86_400);
-/// A lease exceeds its queue's visibility timeout by this much; by then its message would have come back.
+/// A lease exceeds its queue's visibility timeout by this much; by then its message would have returned.
 const GRACE: Duration = Duration::from_secs(120);
 
 impl Round<'_> {
@@ -44,8 +44,8 @@ impl Round<'_> {
         let since = |moment: Timestamp| Duration::try_from(now.duration_since(moment)).unwrap_or_default();
         let idle = self.queues.is_idle(&orphan.queue);
         let due = match orphan.lease_until {
-            // It is running. Its message comes back on its own, unless it is gone; and a message that is hidden just
-            // now may carry the settlement of this attempt.
+            // It is running. Its message returns on its own, unless it is lost; and a message that is hidden just now
+            // may carry the settlement of this attempt.
             Some(until) => {
                 let empty = self.queues.is_empty(&orphan.queue);
                 since(until) > LONG || (empty && since(until) > self.queues.visibility(&orphan.queue) + GRACE)

@@ -1,4 +1,4 @@
-//! How an operator reaches a deployment.
+//! An operator's access to a deployment.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -15,16 +15,16 @@ use crate::{
     sqs::Sqs,
 };
 
-/// The queues of a deployment, the store of its records, and the clients for both SQS and Lambda, made at first use.
+/// The queues of a deployment, the store of its records, and the clients for both SQS and Lambda, created at first use.
 pub(super) struct Access {
     pub(super) sqs: Sqs,
     pub(super) store: Option<Arc<dyn Store>>,
-    /// How long an event source mapping may take to be switched.
+    /// The time limit for switching an event source mapping.
     pub(super) switch_limit: Duration,
     lambda: OnceCell<aws_sdk_lambda::Client>,
 }
 
-/// What SQS says about a queue.
+/// The attributes of a queue.
 #[derive(Debug, Clone)]
 pub(super) struct Attributes {
     pub(super) arn: String,
@@ -46,7 +46,7 @@ impl Access {
         self.sqs.env()
     }
 
-    /// Where the queue of that name is.
+    /// Returns the URLs of the queue of that name.
     pub(super) fn urls(&self, name: &str) -> Result<&QueueUrls, StoreError> {
         self.queues().get(name).ok_or_else(|| {
             let known: Vec<_> = self.queues().iter().map(|(name, _)| name).collect();
@@ -58,7 +58,7 @@ impl Access {
         })
     }
 
-    /// The ARN of the queue of that name.
+    /// Returns the ARN of the queue of that name.
     pub(super) async fn arn(&self, name: &str) -> Result<String, StoreError> {
         Ok(self.attributes(&self.urls(name)?.url).await?.arn)
     }

@@ -1,14 +1,14 @@
-//! What takes messages from a queue, and switching it: event source mappings, workers, or both.
+//! The consumers of a queue, and switching them: event source mappings, workers, or both.
 
 use lamplighter::backend::{Consumer, ConsumerKind, ConsumerState, StoreError, StoreErrorKind};
 
 use super::{access::Access, mapping};
 use crate::sqs::LOOK;
 
-/// How much later than it looks a worker has taken its last message: a receive may be under way.
+/// A worker may have received its last message this much later than its tag says: a receive may be in progress.
 const LATE: std::time::Duration = std::time::Duration::from_secs(2);
 
-/// What takes messages from the queue of that URL and ARN.
+/// Returns the consumer of the queue with that URL and ARN.
 pub(super) async fn consumer(access: &Access, url: &str, arn: &str) -> Result<Consumer, StoreError> {
     let state = mapping::state(access, arn).await?;
     if state != ConsumerState::Missing {
@@ -25,7 +25,7 @@ pub(super) async fn consumer(access: &Access, url: &str, arn: &str) -> Result<Co
     Ok(Consumer { kind, state })
 }
 
-/// Pauses or resumes the queue of that name, and returns when nothing more is taken from it, or something may be again.
+/// Pauses or resumes the queue of that name, and returns when that has taken effect.
 pub(super) async fn switch(access: &Access, queue: &str, to: ConsumerState) -> Result<(), StoreError> {
     let url = &access.urls(queue)?.url;
     let is_mapped = mapping::switch(access, queue, to).await?;

@@ -1,7 +1,7 @@
-//! Pausing and resuming a queue: its event source mapping, off and on.
+//! Pauses and resumes a queue by its event source mapping, disabled or enabled.
 //!
-//! A disabled mapping takes no further message; batches that a function has been given go on to their end, and are
-//! settled as ever (AWS Lambda API Reference, UpdateEventSourceMapping).
+//! A disabled mapping receives no further message; batches that a function has already got continue to their end, and
+//! are settled as usual (AWS Lambda API Reference, UpdateEventSourceMapping).
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::access::Access;
 use crate::sdk::explain;
 
-/// The pauses between two looks, the first and the longest.
+/// The pauses between two checks, the first and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(3));
 
 fn state_of(mapping: &EventSourceMappingConfiguration) -> ConsumerState {
@@ -23,7 +23,7 @@ fn state_of(mapping: &EventSourceMappingConfiguration) -> ConsumerState {
     }
 }
 
-/// Whether any mapping takes messages from the queue of that ARN.
+/// Returns whether any mapping receives messages from the queue of that ARN.
 pub(super) async fn state(access: &Access, arn: &str) -> Result<ConsumerState, StoreError> {
     let states: Vec<_> = all(access, arn).await?.iter().map(state_of).collect();
     let any = |state| states.contains(&state);
@@ -45,12 +45,13 @@ async fn all(access: &Access, arn: &str) -> Result<Vec<EventSourceMappingConfigu
     Ok(all)
 }
 
-/// Switches all mappings of the queue of that name, and returns when Lambda says that they are; whether there are any.
+/// Switches all mappings of the queue of that name, and returns when Lambda reports the new state; `false` if there are
+/// none.
 pub(super) async fn switch(access: &Access, queue: &str, to: ConsumerState) -> Result<bool, StoreError> {
     let arn = access.arn(queue).await?;
     let mappings = all(access, &arn).await?;
     let until = Instant::now() + access.switch_limit;
-    // All at once: each takes its time.
+    // Concurrently, since each switch takes time.
     let switches = mappings.into_iter().map(|mapping| switch_one(access, queue, mapping, to, until));
     let switched: Vec<()> = futures_util::future::join_all(switches).await.into_iter().collect::<Result<_, _>>()?;
     Ok(!switched.is_empty())
@@ -72,7 +73,7 @@ async fn switch_one(
         if now == to {
             return Ok(());
         }
-        // One that is just being changed takes no other change.
+        // A mapping that is being changed accepts no other change.
         if now != ConsumerState::Changing && !asked {
             let update = access.lambda().await?.update_event_source_mapping().uuid(&id).enabled(enabled).send().await;
             match update {

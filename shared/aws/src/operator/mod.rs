@@ -1,5 +1,5 @@
-//! Operating the queues of a deployment: the core's port over SQS, the event source mappings of Lambda, and the tags that
-//! workers look at.
+//! Operates the queues of a deployment: the core's port over SQS, the event source mappings of Lambda, and the tags
+//! that workers read.
 
 mod access;
 mod consumer;
@@ -27,18 +27,18 @@ use self::{
 };
 use crate::{queues::QueueMap, sdk::AwsClients, sqs::Sqs};
 
-/// Operates the queues of a deployment. Cloning is cheap; all clients are made at first use.
+/// Operates the queues of a deployment. Cloning is cheap; all clients are created at first use.
 #[derive(Debug, Clone)]
 pub struct AwsOperator(Arc<Access>);
 
-/// How long a switch may take: Lambda needs seconds, at times a minute.
+/// The time limit of a switch: Lambda needs seconds, at times a minute.
 const SWITCH_LIMIT: Duration = Duration::from_secs(180);
-/// Queues that are asked about at once.
+/// The number of queues that are read concurrently.
 const AT_ONCE: usize = 8;
 
 impl AwsOperator {
-    /// For these queues, through these clients. The clock decides which dead letters came before a redrive began. Without
-    /// a [store](Self::with_store), jobs are taken to have no records.
+    /// Operates these queues through these clients. The clock decides which dead letters arrived before a redrive
+    /// began. Without a [store](Self::with_store), jobs are assumed to have no records.
     #[must_use]
     pub fn new(sdk: AwsClients, queues: QueueMap, env: Env) -> Self {
         Self::of(Sqs::with_env(sdk, queues, env), None)
@@ -48,19 +48,20 @@ impl AwsOperator {
         Self(Arc::new(Access::new(sqs, store, SWITCH_LIMIT)))
     }
 
-    /// With the store that keeps the records of its jobs.
+    /// Sets the store of its jobs' records.
     #[must_use]
     pub fn with_store(self, store: Arc<dyn Store>) -> Self {
         Self(Arc::new(Access::new(self.0.sqs.clone(), Some(store), self.0.switch_limit)))
     }
 
-    /// Waits no longer than this for an event source mapping to be switched, instead of three minutes.
+    /// Sets the time limit for switching an event source mapping, instead of three minutes.
     #[must_use]
     pub fn with_switch_limit(self, limit: Duration) -> Self {
         Self(Arc::new(Access::new(self.0.sqs.clone(), self.0.store.clone(), limit)))
     }
 
-    /// Two calls of GetQueueAttributes and one of ListEventSourceMappings; without a mapping, one of ListQueueTags.
+    /// Makes two calls of GetQueueAttributes and one of ListEventSourceMappings; without a mapping, one of
+    /// ListQueueTags.
     async fn status(&self, name: &str) -> Result<QueueStatus, StoreError> {
         let queue = self.0.urls(name)?;
         let Attributes { arn, waiting, in_flight, delayed } = self.0.attributes(&queue.url).await?;

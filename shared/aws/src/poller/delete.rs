@@ -1,4 +1,4 @@
-//! Deleting messages in batches, whichever receive they came from.
+//! Deletes messages in batches, across receives.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
 /// How long a message waits for others.
 const LINGER: Duration = Duration::from_millis(20);
 
-/// A message to delete, and who waits for it.
+/// A message to delete, and the channel to its waiting caller.
 type Request = (String, oneshot::Sender<()>);
 
 /// Deletes messages of one queue. Clones share the batches.
@@ -23,7 +23,7 @@ type Request = (String, oneshot::Sender<()>);
 pub(super) struct Deleter(mpsc::UnboundedSender<Request>);
 
 impl Deleter {
-    /// It deletes until all clones are dropped, in a task of its own.
+    /// Creates a deleter, which runs in a task of its own until all clones are dropped.
     pub(super) fn new(sqs: Sqs, url: &str) -> Self {
         let (requests, mut incoming) = mpsc::unbounded_channel::<Request>();
         let url = url.to_owned();
@@ -45,7 +45,7 @@ impl Deleter {
                     receipts.chunks(MAX_ENTRIES).map(|chunk| sqs.delete_batch(&url, chunk).boxed()).collect();
                 stream::iter(calls).buffer_unordered(CALLS_AT_ONCE).collect::<Vec<()>>().await;
                 for waiting in waiting {
-                    // Nobody need be waiting any more.
+                    // The caller may no longer be waiting.
                     let _ = waiting.send(());
                 }
             }
@@ -53,8 +53,8 @@ impl Deleter {
         Self(requests)
     }
 
-    /// Deletes messages. One that cannot be deleted comes again, and is acknowledged then: its job has ended. A job without
-    /// a record runs again.
+    /// Deletes messages. One that cannot be deleted is delivered again, and acknowledged then: its job has ended. A job
+    /// without a record runs again.
     pub(super) async fn delete(&self, receipts: Vec<String>) {
         let waiting = receipts.into_iter().filter_map(|receipt| {
             let (done, deleted) = oneshot::channel();

@@ -1,4 +1,4 @@
-//! Messages in flight: their visibility is extended until they are settled.
+//! Messages in flight: their visibility timeout is extended until they are settled.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use tokio::{sync::RwLock, time::Instant};
 
 use crate::sqs::{MAX_ENTRIES, MAX_VISIBILITY, Postponed, Sqs};
 
-/// Messages are extended at this part of their visibility timeout, so that two extensions in a row may fail.
+/// Messages are extended after this fraction of their visibility timeout, so that two consecutive extensions may fail.
 const PART: u32 = 3;
 
 /// The messages of one queue that are in flight.
@@ -18,9 +18,9 @@ pub(super) struct Flight {
     sqs: Sqs,
     url: String,
     lease: Duration,
-    /// By receipt: when each was received.
+    /// The time of each receive, by receipt.
     messages: Mutex<HashMap<String, Instant>>,
-    /// Held by a call that extends: what lands waits for it, or the call could hide the message again.
+    /// Held by a call that extends: landing waits for it, or the call could hide the message again.
     extending: RwLock<()>,
 }
 
@@ -29,7 +29,7 @@ impl Flight {
         Self { sqs, url: url.to_owned(), lease, messages: Mutex::default(), extending: RwLock::new(()) }
     }
 
-    /// Takes messages that have just been received.
+    /// Adds messages that have just been received.
     pub(super) fn begin(self: &Arc<Self>, receipts: impl Iterator<Item = String>) -> Flying {
         let now = Instant::now();
         let receipts: Vec<_> = receipts.collect();
@@ -45,7 +45,7 @@ impl Flight {
         }
     }
 
-    /// Extends all that is in flight, until it is dropped.
+    /// Extends all messages in flight, until the future is dropped.
     pub(super) async fn extend(self: Arc<Self>) {
         let mut beats = tokio::time::interval(self.lease / PART);
         beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -67,7 +67,7 @@ impl Flight {
             let still =
                 |receipt: &String| self.messages.lock().unwrap_or_else(PoisonError::into_inner).contains_key(receipt);
             let postponed = chunk.iter().filter(|(receipt, _)| still(receipt)).filter_map(|(receipt, received)| {
-                // SQS counts twelve hours from the receive, whatever is extended.
+                // SQS counts twelve hours from the receive, regardless of extensions.
                 let left = MAX_VISIBILITY.saturating_sub(now.saturating_duration_since(*received));
                 let delay = self.lease.min(left.saturating_sub(Duration::from_secs(1)));
                 (!delay.is_zero()).then(|| Postponed { receipt: receipt.clone(), delay })
@@ -86,14 +86,14 @@ impl Flight {
     }
 }
 
-/// The messages of one batch that are in flight. Those that are left land when it is dropped.
+/// The messages of one batch that are in flight. The remaining ones land when it is dropped.
 pub(super) struct Flying {
     flight: Arc<Flight>,
     receipts: Vec<String>,
 }
 
 impl Flying {
-    /// Ends the extension of these messages, for certain: a call that is under way is awaited.
+    /// Ends the extension of these messages reliably: waits for a call in progress.
     pub(super) async fn land<'a>(&mut self, receipts: impl Iterator<Item = &'a str> + Send) {
         let receipts: Vec<_> = receipts.collect();
         if receipts.is_empty() {

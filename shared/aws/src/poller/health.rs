@@ -1,4 +1,4 @@
-//! How a poller is.
+//! The health of a poller.
 
 use std::{
     sync::{
@@ -11,7 +11,7 @@ use std::{
 use lamplighter::{backend::StoreError, host::SourceHealth};
 use tokio::time::Instant;
 
-/// What a poller shows of itself.
+/// The values from which a poller's health is computed.
 #[derive(Debug)]
 pub(super) struct Gauge {
     slots: usize,
@@ -30,11 +30,11 @@ struct Seen {
     error: Option<String>,
 }
 
-/// How often the loop turns at least.
+/// The maximum time between two turns of the loop.
 const TURN: Duration = Duration::from_secs(5);
 /// A loop that has not turned for this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
-/// How much later than expected a receive may succeed.
+/// The maximum delay of a successful receive beyond the expected time.
 const LATE: Duration = Duration::from_secs(30);
 
 impl Gauge {
@@ -69,7 +69,7 @@ impl Gauge {
         Counted::of(&self.in_flight, messages)
     }
 
-    /// Counts a settlement as under way until the answer is dropped.
+    /// Counts a settlement as in progress until the answer is dropped.
     pub(super) fn settling(&self) -> impl Drop + use<'_> {
         Counted::of(&self.settling, 1)
     }
@@ -82,7 +82,7 @@ impl Gauge {
         let seen = self.seen();
         let mut health = SourceHealth::new(name);
         health.in_flight = self.in_flight.load(Ordering::Relaxed);
-        // A poller whose places are all taken receives nothing, and is well.
+        // A poller without free slots receives nothing, and is healthy.
         let is_full = health.in_flight >= self.slots;
         let is_fresh = seen.reached.is_some_and(|reached| reached.elapsed() <= self.wait + LATE);
         health.is_ready = is_fresh || (is_full && seen.reached.is_some());

@@ -1,4 +1,4 @@
-//! The poller: a queue's messages for a process that runs for long, where there is no Lambda function behind the queue.
+//! The poller: receives a queue's messages in a long-running process, without a Lambda function for the queue.
 //!
 //! ```text
 //! permits ─→ receive ─→ worker ─→ settle ─→ delete
@@ -63,17 +63,17 @@ pub struct SqsPoller {
     paused: bool,
 }
 
-/// How a queue is polled.
+/// The settings for polling a queue.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct PollerSettings {
-    /// How many jobs run at the same time where neither the queue nor its function says it. Default 256.
+    /// The number of concurrent jobs where neither the queue nor its function sets a limit. Default 256.
     pub jobs_at_once: usize,
-    /// How long an empty receive waits: 0 to 20 seconds (Amazon SQS API Reference, ReceiveMessage). A drain waits for it, so
-    /// it should be well below the time that the host leaves. Default 10 seconds.
+    /// The wait of an empty receive: 0 to 20 seconds (Amazon SQS API Reference, ReceiveMessage). A drain waits for it,
+    /// so it should be well below the time that the host leaves. Default 10 seconds.
     pub wait: Duration,
-    /// How long after the death of this process its jobs run elsewhere; they are renewed at a third of it. 10 seconds to an
-    /// hour. Default a minute.
+    /// The time after the death of this process until its jobs run elsewhere; leases are renewed at a third of it. 10
+    /// seconds to an hour. Default a minute.
     pub lease: Duration,
 }
 
@@ -87,21 +87,22 @@ impl Default for PollerSettings {
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// The limits of a lease: below the first, renewals would be most of the calls.
 const LEASE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(3600));
-/// The time above a job's own timeout: to claim it, and to settle it.
+/// The time in addition to a job's own timeout: to claim it, and to settle it.
 const MARGIN: Duration = Duration::from_secs(10);
-/// The time for acting on the worker's answers, after which the messages come again by themselves.
+/// The time for carrying out the worker's decisions, after which the messages return by themselves.
 const SETTLE: Duration = Duration::from_secs(20);
-/// Receives at the same time while the queue is full.
+/// The maximum number of concurrent receives while the queue has many messages.
 const MOST_RECEIVES: usize = 8;
-/// Pauses after receives that failed: doubled up to the longest.
+/// The pauses after failed receives: doubled up to the longest.
 const AFTER_ERROR: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(20));
 
 impl SqsPoller {
-    /// Pollers of these queues for the function that consumes them. Asks SQS for each, so that a wrong name or a missing
-    /// permission is known before anything runs. `name` names the process, for histories.
+    /// Connects pollers of these queues for the function that consumes them. Reads each queue's attributes from SQS, so
+    /// that a wrong name or a missing permission is reported before anything runs. `name` is the process's name in
+    /// histories.
     ///
     /// # Errors
-    /// When the deployment has no such queue, or SQS does not tell about it.
+    /// When the deployment has no such queue, or its attributes cannot be read.
     pub async fn connect(
         aws: &AwsBackend,
         function: Function,
@@ -129,14 +130,14 @@ impl SqsPoller {
         Ok(pollers)
     }
 
-    /// How long the jobs of one receive may take, by the longest of their queue.
+    /// Returns the time limit for the jobs of one receive, by the longest timeout on their queue.
     fn timeout(&self) -> Duration {
         let jobs = self.host.function().routes().filter(|route| route.queue.name() == self.queue.name());
         jobs.map(|route| route.options.timeout).max().unwrap_or_default()
     }
 }
 
-/// Messages of one receive, on their way through the worker.
+/// The messages of one receive, on their way through the worker.
 struct Batch {
     items: Vec<Item>,
     permits: OwnedSemaphorePermit,
@@ -193,15 +194,15 @@ impl Source for SqsPoller {
                 },
                 Some(_) = batches.join_next(), if !batches.is_empty() => {}
                 () = at(resting) => resting = None,
-                // A full house: a place becomes free before a batch has ended.
+                // All slots are taken: one may become free before a batch has ended.
                 free = permits.acquire(), if receives.is_empty() && resting.is_none() && !is_paused => drop(free),
                 Ok(()) = paused.changed() => {}
-                // So that the gauge shows a loop that turns.
+                // So that the gauge shows that the loop turns.
                 () = tokio::time::sleep(self.gauge.turn()) => {}
             }
         }
         while let Some(received) = receives.join_next().await {
-            // The worker hands back what comes now.
+            // The worker releases messages that arrive now.
             if let Ok(Ok((items, taken))) = received {
                 self.begin(items, taken, &flight, &deleter, &mut batches);
             }
@@ -222,7 +223,7 @@ impl Source for SqsPoller {
 }
 
 impl SqsPoller {
-    /// Hands back messages that came after the queue was paused.
+    /// Releases messages that arrived after the queue was paused.
     async fn show_again(&self, items: Vec<Item>) {
         let receipts = items.into_iter().filter_map(|item| item.record.receipt_handle);
         let postponed: Vec<_> = receipts.map(|receipt| Postponed { receipt, delay: Duration::ZERO }).collect();
@@ -259,7 +260,7 @@ impl SqsPoller {
     }
 }
 
-/// What a batch needs on its way.
+/// The context of a batch.
 struct Work {
     host: Host,
     queue: Queue,
@@ -305,7 +306,7 @@ impl Work {
         join(process, settle).await;
     }
 
-    /// The receipt comes back with the answer: an index is shorter, and unique here.
+    /// The receipt returns with the answer: an index is shorter, and unique here.
     fn delivery(&self, index: usize, item: &Item) -> Option<Delivery> {
         let record = &item.record;
         let message_id = record.message_id.clone()?;
@@ -318,7 +319,7 @@ impl Work {
     }
 
     async fn settle(&self, lot: Vec<Item>, flying: &mut flight::Flying) {
-        // A message that comes again is not extended any more, or it would come when the extension ends.
+        // A message that is released is no longer extended; otherwise it would return when the extension ends.
         let comes_again =
             |item: &&Item| matches!(item.decided, Some((MessageAction::Retry(_) | MessageAction::Release(_), _)));
         flying.land(lot.iter().filter(comes_again).filter_map(|item| item.record.receipt_handle.as_deref())).await;

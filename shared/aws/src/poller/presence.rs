@@ -1,19 +1,19 @@
-//! A poller says that it is there, and learns whether its queue is paused.
+//! Marks a queue as polled, and reads whether it is paused.
 
 use tokio::{sync::watch, task::JoinSet, time::MissedTickBehavior};
 
 use crate::sqs::{LOOK, Sqs};
 
-/// Looks at the tags of a queue.
+/// Reads and writes the tags of a queue.
 pub(super) struct Presence;
 
 impl Presence {
-    /// Says for the first time that the queue is polled. The answer is whether it is paused.
+    /// Marks the queue as polled for the first time. Returns whether it is paused.
     pub(super) async fn begin(sqs: &Sqs, url: &str) -> bool {
         look(sqs, url, false).await
     }
 
-    /// Looks from time to time in a task of `helpers`. The answer is whether the queue is paused.
+    /// Reads the tags from time to time in a task of `helpers`. The receiver has whether the queue is paused.
     pub(super) fn watch(sqs: Sqs, url: &str, paused: bool, helpers: &mut JoinSet<()>) -> watch::Receiver<bool> {
         let url = url.to_owned();
         let (tell, paused) = watch::channel(paused);
@@ -35,7 +35,7 @@ impl Presence {
     }
 }
 
-/// Whether the queue is paused; as it `was` when the tags cannot be read, since a missing permission must not stop it.
+/// Returns whether the queue is paused; `was` if the tags cannot be read, since a missing permission must not stop it.
 async fn look(sqs: &Sqs, url: &str, was: bool) -> bool {
     match tokio::time::timeout(LOOK, sqs.tags_for_poller(url)).await {
         Ok(Ok(tags)) => tags.is_paused,

@@ -1,4 +1,4 @@
-//! Receiving messages: ReceiveMessage, up to ten at a time.
+//! Receives messages: ReceiveMessage, up to ten at a time.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,10 +16,10 @@ use crate::{
 
 /// Messages per call (Amazon SQS API Reference, ReceiveMessage).
 pub(super) const MOST: usize = 10;
-/// How much longer than its wait a receive may take.
+/// The time limit of a receive in addition to its wait.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What SQS tells about a queue.
+/// The attributes of a queue that a poller needs.
 #[derive(Debug, Clone)]
 pub(super) struct QueueFacts {
     pub(super) url: String,
@@ -49,8 +49,7 @@ pub(super) struct Receiver<'a> {
 type Received = Result<(Vec<Item>, OwnedSemaphorePermit), StoreError>;
 
 impl Receiver<'_> {
-    /// One call, as a future of its own: it is awaited even while the poller drains. The permits for messages that did not
-    /// come are given back.
+    /// Makes one call, as a future of its own: it is awaited even while the poller drains. Unused permits are returned.
     pub(super) fn receive(
         &self,
         most: usize,

@@ -56,8 +56,8 @@ impl Rule {
         })
     }
 
-    /// Whether the rule is the schedule with that name. A rule of another stack, whose name begins with this one's, is
-    /// not.
+    /// Returns whether the rule is the schedule with that name. A rule of another stack, whose name begins with this
+    /// one's, is not.
     fn is(&self, schedule: &str) -> bool {
         self.template().is_none_or(|(template, _)| template.schedule == schedule)
     }
@@ -118,8 +118,8 @@ impl Rules {
         }
     }
 
-    /// The rule with its message; `None` if it is not a schedule, or may not be read: then it belongs to another stack,
-    /// whose name begins with this one's.
+    /// Returns the rule with its message; `None` if it is not a schedule, or may not be read: then it belongs to
+    /// another stack, whose name has the same prefix.
     async fn with_targets(&self, rule: types::Rule) -> Result<Option<Rule>, StoreError> {
         let (Some(name), Some(expression)) = (rule.name, rule.schedule_expression) else { return Ok(None) };
         let found = match self.client().await?.list_targets_by_rule().rule(&name).send().await {

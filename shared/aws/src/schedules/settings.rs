@@ -26,7 +26,7 @@ pub enum ScheduleSettingsError {
     Value {
         /// The environment variable.
         variable: &'static str,
-        /// What it is set to.
+        /// Its value.
         value: String,
         /// The expected value.
         expected: &'static str,

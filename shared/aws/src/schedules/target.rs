@@ -22,8 +22,8 @@ const MAX_TRIES: i32 = 185;
 /// Scheduler").
 const PLACEHOLDER: &str = "<aws.scheduler.";
 
-/// Whether Scheduler accepts this as the name of a schedule or a group (Amazon EventBridge Scheduler API Reference,
-/// CreateSchedule).
+/// Returns whether Scheduler accepts this as the name of a schedule or a group (Amazon EventBridge Scheduler API
+/// Reference, CreateSchedule).
 pub(super) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }

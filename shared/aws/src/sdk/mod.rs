@@ -1,5 +1,5 @@
-//! The common parts of all clients of AWS's SDKs in this process: credentials, region, endpoint, one HTTP client with
-//! one TLS stack. Created at first use, so that a function without calls to AWS pays nothing.
+//! The common parts of all clients of AWS's SDKs in this process: credentials, region, endpoint, and one HTTP client
+//! with one TLS stack. Created at first use, so they cost nothing in a function without calls to AWS.
 
 #[cfg(feature = "credential-chain")]
 mod chain;

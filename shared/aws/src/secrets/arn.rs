@@ -37,7 +37,7 @@ pub struct InvalidSecretArn(String);
 const SUFFIX: usize = 6;
 
 impl SecretArn {
-    /// Whether a text is an ARN rather than a secret.
+    /// Returns whether a text is an ARN rather than a secret.
     #[must_use]
     pub fn is_arn(text: &str) -> bool {
         text.starts_with("arn:")

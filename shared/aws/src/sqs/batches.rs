@@ -40,7 +40,7 @@ pub(crate) enum Rejection {
 }
 
 impl Rejection {
-    /// As an error.
+    /// Converts it into an error.
     #[cfg(any(feature = "operator", feature = "poller"))]
     pub(crate) fn into_error(self) -> StoreError {
         match self {
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn trying_again_ends() {
+    async fn retries_end() {
         let calls = RefCell::new(0);
         let answers = until_answered(1, async |_| {
             *calls.borrow_mut() += 1;

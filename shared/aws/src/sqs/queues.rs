@@ -92,7 +92,7 @@ impl Sqs {
         if body.len() > MAX_MESSAGE_BYTES {
             return Err(EnqueueError::TooLarge { job: job(), bytes: body.len(), limit: MAX_MESSAGE_BYTES });
         }
-        // Rounded up: a job may come late, never early.
+        // Rounded up: a job may be late, never early.
         let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
         let delay_seconds = i32::try_from(seconds).map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
         Ok(Outgoing {

@@ -1,4 +1,4 @@
-//! Tags of queues, by which pollers and operators know of each other: they need no table, and are seen in the console.
+//! Tags of queues, through which pollers and operators communicate: they need no table, and are visible in the console.
 
 use std::collections::HashMap;
 
@@ -8,20 +8,20 @@ use lamplighter::{Timestamp, backend::StoreError};
 use super::Sqs;
 use crate::sdk::explain;
 
-/// How often a poller looks at the tags of its queue. SQS allows 30 such calls a second in an account and region (Amazon SQS
-/// Developer Guide, "Amazon SQS queue quotas"), so 300 pollers.
+/// The interval at which a poller reads the tags of its queue. SQS allows 30 such calls a second in an account and
+/// region (Amazon SQS Developer Guide, "Amazon SQS queue quotas"), so 300 pollers.
 pub(crate) const LOOK: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// While a queue is polled, this tag says when that was last known.
+/// While a queue is polled, this tag has the time when that was last confirmed.
 const POLLED: &str = "lamplighter:polled";
-/// While a queue is paused, this tag says since when.
+/// While a queue is paused, this tag has the time since when.
 const PAUSED: &str = "lamplighter:paused";
 /// A poller renews its tag at this age.
 const RENEW: SignedDuration = SignedDuration::from_secs(60);
-/// A tag that is older is of a poller that has ended.
+/// An older tag belongs to a poller that has ended.
 const STALE: SignedDuration = SignedDuration::from_secs(5 * 60);
 
-/// What the tags of a queue say.
+/// The contents of a queue's tags.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct QueueTags {
     polled: Option<Timestamp>,
@@ -35,12 +35,12 @@ impl QueueTags {
         Self { polled, is_paused: tags.contains_key(PAUSED) }
     }
 
-    /// Whether a poller took messages from it lately.
+    /// Returns whether a poller has received messages from it recently.
     pub(crate) fn is_polled(&self, now: Timestamp) -> bool {
         self.polled.is_some_and(|at| now.duration_since(at) < STALE)
     }
 
-    /// Whether any poller has ever taken messages from it.
+    /// Returns whether any poller has ever received messages from it.
     #[cfg(feature = "operator")]
     pub(crate) fn was_polled(&self) -> bool {
         self.polled.is_some()
@@ -53,14 +53,14 @@ impl QueueTags {
 }
 
 impl Sqs {
-    /// The tags of the queue with that URL.
+    /// Returns the tags of the queue with that URL.
     pub(crate) async fn tags(&self, url: &str) -> Result<QueueTags, StoreError> {
         let answer = self.client().await?.list_queue_tags().queue_url(url).send().await;
         let answer = answer.map_err(|error| explain(&error, &format!("read the tags of {url}")))?;
         Ok(QueueTags::of(&answer.tags.unwrap_or_default()))
     }
 
-    /// Reads the tags for a poller of that queue, and says there that it is polled.
+    /// Reads the tags for a poller of that queue, and marks it as polled.
     #[cfg(feature = "poller")]
     pub(crate) async fn tags_for_poller(&self, url: &str) -> Result<QueueTags, StoreError> {
         let (tags, now) = (self.tags(url).await?, self.0.env.now());
@@ -81,7 +81,7 @@ impl Sqs {
     }
 
     async fn tag(&self, url: &str, name: &str, at: Timestamp) -> Result<(), StoreError> {
-        // Whole seconds: a tag's value has no room for more than it needs.
+        // Whole seconds, which are precise enough.
         let value = at.round(jiff::Unit::Second).unwrap_or(at).to_string();
         let answer = self.client().await?.tag_queue().queue_url(url).tags(name, value).send().await;
         answer.map(drop).map_err(|error| explain(&error, &format!("tag {url}")))

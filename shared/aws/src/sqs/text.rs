@@ -37,7 +37,7 @@ pub(super) fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]
 }
 
-/// Whether SQS accepts the text as a group or deduplication id: 1–128 of letters, digits and ASCII punctuation.
+/// Returns whether SQS accepts the text as a group or deduplication id: 1–128 of letters, digits and ASCII punctuation.
 pub(super) fn is_group(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }

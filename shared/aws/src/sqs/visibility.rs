@@ -34,7 +34,7 @@ impl Postponed {
 
 impl Sqs {
     /// Sets when messages of one queue become visible again. The answers are in the messages' order; if one is an
-    /// error, the message comes back when its current visibility timeout ends.
+    /// error, the message returns when its current visibility timeout ends.
     pub(crate) async fn postpone(&self, url: &str, messages: &[Postponed]) -> Vec<Result<(), StoreError>> {
         let mut calls = Vec::new();
         for chunk in messages.chunks(MAX_ENTRIES) {

@@ -4,7 +4,7 @@ use lamplighter::backend::StoreError;
 
 use super::{StackReader, Unreadable, ask};
 
-/// An account's quotas and their use, in one region. What could not be read is `None`.
+/// An account's quotas and their use, in one region. Values that could not be read are `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Account {
     /// Concurrent invocations of Lambda that are allowed.

@@ -1,4 +1,4 @@
-//! Asks a function what code it runs.
+//! Asks a function for a description of its code.
 
 use aws_sdk_lambda::primitives::Blob;
 use lamplighter::backend::StoreError;

@@ -1,4 +1,4 @@
-//! What somebody has changed since a deployment, as CloudFormation itself finds it.
+//! Changes since a deployment, as CloudFormation's drift detection reports them.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,36 +12,37 @@ use tokio::time::{Instant, sleep};
 use super::{StackReader, Unreadable, parsed};
 use crate::sdk::explain;
 
-/// How a resource differs from the template that it was deployed from.
+/// A resource's difference from the template that it was deployed from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Drift {
-    /// Somebody has deleted it.
+    /// It was deleted.
     Deleted,
-    /// Somebody has changed it.
+    /// It was changed.
     Changed(Vec<DriftedProperty>),
 }
 
-/// A property that somebody has changed.
+/// A property that was changed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DriftedProperty {
-    /// Where it stands, as a JSON pointer.
+    /// Its place, as a JSON pointer.
     pub at: String,
-    /// How it is.
+    /// Its current value.
     pub found: Value,
-    /// How it was deployed.
+    /// Its deployed value.
     pub deployed: Value,
 }
 
-/// Resources that one detection may name (AWS CloudFormation API Reference, DetectStackDrift).
+/// The maximum number of resources in one detection (AWS CloudFormation API Reference, DetectStackDrift).
 const MOST: usize = 200;
-/// How long a detection may take. Its time grows with the number of resources, up to several minutes for a whole stack.
+/// The time limit of a detection. Its duration grows with the number of resources, up to several minutes for a whole
+/// stack.
 const LIMIT: Duration = Duration::from_secs(120);
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 impl StackReader {
-    /// Lets CloudFormation compare resources, by their logical ids, with the template that their stack was deployed from:
-    /// those that differ. The stack must be at rest, and the resources of types that support it (AWS CloudFormation User
-    /// Guide, "Resource type support").
+    /// Lets CloudFormation compare resources, by their logical ids, with the template that their stack was deployed
+    /// from, and returns those that differ. No deployment of the stack may be in progress, and the resources' types
+    /// must support drift detection (AWS CloudFormation User Guide, "Resource type support").
     ///
     /// # Errors
     /// When there is no configuration to call AWS with.
@@ -99,13 +100,13 @@ impl StackReader {
                     return failed("cloudformation:DescribeStackResourceDrifts", explain(&error, &doing));
                 }
             };
-            // CloudFormation keeps what earlier detections have found.
+            // CloudFormation keeps the results of earlier detections.
             let new = |one: &StackResourceDrift| one.timestamp >= status.timestamp;
             let all = page.stack_resource_drifts.unwrap_or_default().into_iter().filter(new);
             let ours = all.filter(|one| one.logical_resource_id.as_ref().is_some_and(|id| resources.contains(id)));
             drifts.extend(ours.filter_map(drift));
         }
-        // The others have been compared all the same.
+        // The other resources have been compared all the same.
         let reason = status.detection_status_reason.filter(|reason| !reason.is_empty());
         let unreadable = reason.map(|reason| Unreadable {
             action: "cloudformation:DetectStackDrift",
@@ -120,7 +121,7 @@ fn drift(one: StackResourceDrift) -> Option<(String, Drift)> {
     if one.stack_resource_drift_status == Some(Status::Deleted) {
         return Some((id, Drift::Deleted));
     }
-    // What has been added to a list may be a default of the service (AWS CloudFormation User Guide, "Considerations when
+    // An added element of a list may be a default of the service (AWS CloudFormation User Guide, "Considerations when
     // detecting drift").
     let all = one.property_differences.unwrap_or_default().into_iter();
     let all = all.filter(|difference| difference.difference_type != Some(DifferenceType::Add));

@@ -1,6 +1,6 @@
 //! The resources of a deployed stack, read from their services.
 //!
-//! It only reads, and does not know what a resource *should* be: each is described by the properties of its
+//! It only reads, and does not contain the expected state: each resource is described by the properties of its
 //! CloudFormation type, so that it can be compared with a template.
 
 mod account;
@@ -93,7 +93,7 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    /// Whether the caller lacks the permission.
+    /// Returns whether the caller lacks the permission.
     #[must_use]
     pub fn is_denied(&self) -> bool {
         self.why.kind() == StoreErrorKind::Denied

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{StackReader, Unreadable};
 use crate::sdk::explain;
 
-/// A stack as CloudFormation knows it.
+/// A stack as CloudFormation describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeployedStack {
     /// Its name.
@@ -26,7 +26,7 @@ pub struct DeployedStack {
     pub resources: BTreeMap<String, StackResource>,
 }
 
-/// A resource as CloudFormation knows it.
+/// A resource as CloudFormation describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StackResource {
     /// Its type: `AWS::SQS::Queue`.

@@ -1,6 +1,6 @@
-//! Delivering a message again, later: the queue trigger delivers a failed one at once or after a fixed time, so what is to
-//! come back later is a new message in its place. It is the same job: it has the id, the attempts and the receives of those
-//! before it.
+//! Delivers a message again, later: the queue trigger redelivers a failed message at once or after a fixed time, so a
+//! message with a delay is replaced with a new one. It is the same job: it has the id, the attempts and the receives of
+//! the earlier messages.
 
 use std::borrow::Cow;
 
@@ -13,9 +13,9 @@ const RECEIVES: &str = "lamplighter.receives";
 
 /// A received message.
 pub(super) struct Received {
-    /// The body for the worker, without what only copies have.
+    /// The body for the worker, without the additions of copies.
     pub(super) body: String,
-    /// How often the messages before it were received.
+    /// The number of receives of the earlier messages.
     pub(super) receives_before: u32,
     /// The body as a message, if it is one.
     message: Option<Message>,
@@ -40,18 +40,18 @@ impl Received {
         Self { body, receives_before, message: Some(message) }
     }
 
-    /// The job's name, if the body tells one.
+    /// Returns the job's name, if the body contains one.
     pub(super) fn job(&self) -> Option<&str> {
         self.message.as_ref().map(|message| &*message.job)
     }
 
-    /// The body of the message that takes this one's place. `executed` are the attempts that this one's receives were, where
-    /// they are counted by receives.
+    /// Returns the body of the message that replaces this one. `executed` is the number of attempts among this one's
+    /// receives, where receives count attempts.
     pub(super) fn copy(&self, message_id: &str, receives: u32, executed: u32) -> String {
         let Some(message) = &self.message else { return self.body.clone() };
         let mut copy = message.clone();
         if copy.id.is_none() && !carries_settlement(&copy) {
-            // The message's id was the job's id, and stays it.
+            // The message's id was the job's id, and stays the job's id.
             copy.id = JobId::new(message_id).ok();
         }
         copy.attempts = copy.attempts.saturating_add(executed);
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redriven_message_begins_anew() {
+    fn a_redriven_message_starts_again() {
         let dead = r#"{"job":"a","args":{},"id":"i","attempts":8,"lamplighter.receives":9}"#;
         let envelope = serde_json::json!({"lamplighter.dead_letter": {"reason": "failed"}, "body": dead}).to_string();
         let received = Received::read(&envelope);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_copied_as_it_is() {
+    fn a_body_that_is_no_message_is_copied_unchanged() {
         for body in ["", "hello", "{}", r#"{"lamplighter.receives":3}"#] {
             let received = Received::read(body);
             assert_eq!((&*received.body, received.job()), (body, None));

@@ -4,7 +4,7 @@ use std::{fmt, io, net::SocketAddr};
 
 use crate::QueueServiceError;
 
-/// Why a handler cannot serve.
+/// The error of a handler that cannot serve.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -17,7 +17,7 @@ pub enum Error {
         /// The variable that is missing.
         variable: &'static str,
     },
-    /// The port is no number.
+    /// The port is not a number.
     #[error("{variable} is not a port; it is a number from 1 to 65535, which the Functions host sets")]
     Port {
         /// The variable.
@@ -26,7 +26,7 @@ pub enum Error {
     /// The queue service.
     #[error(transparent)]
     QueueService(#[from] QueueServiceError),
-    /// The app contradicts itself, or asks for what Azure has not.
+    /// The app has contradictory settings, or uses features that Azure does not have.
     #[error("{0}")]
     App(String),
     /// A panic would end all jobs.
@@ -34,7 +34,7 @@ pub enum Error {
         "this program is built with panics that abort, so that one job's panic would end all others; build it with panic = \"unwind\""
     )]
     PanicsAbort,
-    /// The address is taken.
+    /// The address is in use.
     #[error("cannot listen on {address}: {source}")]
     Listen {
         /// The address.
@@ -42,7 +42,7 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
-    /// The system refuses threads.
+    /// The system refuses to start threads.
     #[error("cannot start threads for handlers: {0}")]
     Threads(io::Error),
     /// The server ended.

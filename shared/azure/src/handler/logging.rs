@@ -1,4 +1,4 @@
-//! Logs on the standard output, which the Functions host passes on.
+//! Logs on standard output, which the Functions host passes on.
 
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
@@ -6,10 +6,10 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// Crates that log each call that fails, though it is repeated, and whole requests, and with them the jobs' arguments.
+/// Crates that log each failed call, even if it is repeated, and whole requests, which contain the jobs' arguments.
 const TALKATIVE: [&str; 5] = ["azure_", "typespec", "hyper", "reqwest", "rustls"];
 
-/// Writes lines of text, from the level of `RUST_LOG` on, unless the program has set up its own logs.
+/// Writes lines of text, at the level of `RUST_LOG`, unless the program has set up its own logs.
 pub(super) fn init() {
     let level = std::env::var("RUST_LOG").ok().and_then(|level| level.trim().parse().ok()).unwrap_or(LevelFilter::INFO);
     let quiet = TALKATIVE.map(|target| (target, level.min(LevelFilter::WARN)));

@@ -16,7 +16,7 @@ use crate::{
     queues::DeadMessage,
 };
 
-/// A queue whose messages are run.
+/// A queue whose jobs are run.
 pub(super) struct QueueTrigger {
     pub(super) queue: Arc<str>,
     pub(super) worker: Worker,
@@ -36,18 +36,18 @@ impl fmt::Display for Failed {
     }
 }
 
-/// When the parts of an invocation end.
+/// The deadlines of an invocation.
 struct Times {
-    /// The worker's answer.
+    /// For the worker's answer.
     deadline: Instant,
-    /// Nobody waits longer for it.
+    /// When waiting for it ends.
     given_up: Instant,
-    /// The calls that follow from it.
+    /// For the calls after it.
     answer_by: Instant,
 }
 
 impl QueueTrigger {
-    /// Runs the job of a message that came at `began`, and writes down what follows from it.
+    /// Runs the job of a message received at `began`, and stores its result.
     pub(super) async fn run(&self, request: &Request, invocation_id: &str, began: Instant) -> Result<(), Failed> {
         let text = request.text(QUEUE_BINDING).ok_or_else(|| {
             Failed(format!("the request for queue {} has no binding {QUEUE_BINDING:?}; deploy the function.json that `lamp infra azure` writes", self.queue))
@@ -84,7 +84,7 @@ impl QueueTrigger {
                 let sent = in_time(times.answer_by, self.queues.dead_letter(&dead)).await;
                 return sent.map_err(|error| self.failed(&message_id, "dead-lettered", &error));
             }
-            // A handler may also have asked for its job to be put back: that is not counted.
+            // A handler may also have snoozed its job: that is not counted.
             MessageAction::Retry(delay) => (delay, result.state != Some(JobState::Queued)),
             MessageAction::Release(delay) => (delay.unwrap_or_else(|| self.worker.function().timeout()), false),
         };
@@ -103,8 +103,8 @@ impl QueueTrigger {
         Times { deadline, given_up: deadline + (answer_by - deadline) / 4, answer_by }
     }
 
-    /// The receives that count: where attempts are counted by them, those of this message, since copies carry the attempts
-    /// before it; else all, since they tell how long to wait for a deployment or for a store.
+    /// Returns the receives that count: where receives count attempts, those of this message, since copies carry the
+    /// earlier attempts; otherwise all, since they determine how long to wait for a deployment or for a store.
     fn receive_count(&self, received: &Received, receives: u32) -> u32 {
         let known = received.job().is_some_and(|job| self.worker.function().route(job).is_some());
         if known && !self.is_tracked(received) { receives } else { received.receives_before.saturating_add(receives) }
@@ -123,7 +123,7 @@ impl QueueTrigger {
     }
 }
 
-/// A call's result, if it ends in time.
+/// Returns a call's result, if it ends in time.
 pub(super) async fn in_time(by: Instant, call: impl Future<Output = Result<(), StoreError>>) -> Result<(), StoreError> {
     let late = || Err(StoreError::unavailable("there was no answer before the invocation's deadline"));
     timeout_at(by, call).await.unwrap_or_else(|_| late())

@@ -1,4 +1,4 @@
-//! The custom handler: a web server on this machine, to which the Functions host brings messages and timers.
+//! The custom handler: a web server on this machine, to which the Functions host sends messages and timers.
 //!
 //! | request | effect | answer |
 //! | --- | --- | --- |
@@ -6,12 +6,12 @@
 //! | `POST /queue-…` | runs the message's job | 200: the message's fate is written down, and the host deletes it; 500: the host delivers it again |
 //! | `POST /timer-…` | enqueues the job of the schedule's tick | 200; 500: the host triggers it again |
 //!
-//! A job that is to be tried again is sent as a new message, hidden for the delay, with the same id and its attempts; then
-//! the old message is done. A dead letter is sent to the poison queue with its reason. When that cannot be sent, the answer
-//! is 500, and the host still has the message.
+//! A job to be retried is sent as a new message, hidden for the delay, with the same id and its attempts; then the old
+//! message is done. A dead letter is sent to the poison queue with its reason. When that cannot be sent, the answer is
+//! 500, and the host still has the message.
 //!
-//! The server answers each request before the host's time-out, whatever handlers do: they run on threads of their own.
-//! When none of those threads makes progress any more, they are left behind and replaced.
+//! The server answers each request before the host's time-out, even if handlers block: they run on threads of their
+//! own. When none of those threads makes progress any more, they are abandoned and replaced.
 
 mod copy;
 mod error;
@@ -42,12 +42,12 @@ const PORT_VARIABLE: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
 
 /// Serves an app's functions, without records, until the host ends the process: the `main` of a custom handler.
 ///
-/// The queue service is the one that [`LAMPLIGHTER_QUEUE_SERVICE`](AzureQueues::VARIABLE) names. Logs go to the standard
-/// output, from the level that `RUST_LOG` sets; the default is `info`.
+/// The queue service is the one in [`LAMPLIGHTER_QUEUE_SERVICE`](AzureQueues::VARIABLE). Logs go to standard output, at
+/// the level of `RUST_LOG`; the default is `info`.
 ///
 /// # Errors
-/// When the process was not started by the Functions host, when the app contradicts itself or asks for what Azure has not,
-/// when the queue service's address is not valid, or when the port is taken.
+/// When the process was not started by the Functions host, when the app has contradictory settings or uses features
+/// that Azure does not have, when the queue service's address is not valid, or when the port is in use.
 pub async fn run(app: &App) -> Result<(), Error> {
     logging::init();
     Handler::from_env(app)?.run(&Stop::new()).await
@@ -64,7 +64,7 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// The handler that the Functions host expects, by the environment variables of the process.
+    /// Creates the handler that the Functions host expects, from the environment variables of the process.
     ///
     /// # Errors
     /// When the process was not started by the Functions host, or the queue service's address is not valid.
@@ -74,32 +74,33 @@ impl Handler {
         Ok(Self::new(app, AzureQueues::from_env()?, SocketAddr::from((Ipv4Addr::LOCALHOST, port))))
     }
 
-    /// A handler that listens on this address, and sends to these queues.
+    /// Creates a handler that listens on this address, and sends to these queues.
     #[must_use]
     pub fn new(app: &App, queues: AzureQueues, address: SocketAddr) -> Self {
         Self { app: app.clone(), queues, address, store: None, env: Env::system() }
     }
 
-    /// With records in this store: attempts are then counted exactly, an id is run by one attempt at a time and to its end
-    /// once, and an attempt that has lost its lease changes nothing.
+    /// Keeps records in this store: attempts are then counted exactly, an id is run by one attempt at a time and to its
+    /// end once, and an attempt that has lost its lease changes nothing.
     #[must_use]
     pub fn with_store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
         self
     }
 
-    /// With an injected clock and randomness.
+    /// Injects a clock and randomness.
     #[must_use]
     pub fn with_env(mut self, env: Env) -> Self {
         self.env = env;
         self
     }
 
-    /// Serves until the stop is given and the invocations under way are answered. The Functions host gives no notice
+    /// Serves until `stop` is set and the invocations in progress are answered. The Functions host gives no notice
     /// before it ends the process: on Azure this serves for ever.
     ///
     /// # Errors
-    /// When the app contradicts itself or asks for what Azure has not, or when the address is taken.
+    /// When the app has contradictory settings or uses features that Azure does not have, or when the address is in
+    /// use.
     pub async fn run(&self, stop: &Stop) -> Result<(), Error> {
         if cfg!(panic = "abort") {
             return Err(Error::PanicsAbort);
@@ -108,7 +109,7 @@ impl Handler {
         Server::new(self, stop)?.run(self.address, stop).await
     }
 
-    /// Refuses what cannot run here.
+    /// Refuses apps that cannot run here.
     fn check(&self) -> Result<(), Error> {
         let mut problems = Vec::new();
         for function in self.app.functions(&Variables::system()) {

@@ -1,15 +1,15 @@
-//! What the Functions host sends: `{"Data":{binding:value},"Metadata":{name:value}}`.
+//! The requests of the Functions host: `{"Data":{binding:value},"Metadata":{name:value}}`.
 //!
-//! What is not an object comes as JSON text inside of a string: the text `hello` as `"\"hello\""`, the number 1 as `"1"`.
-//! Here a value may be wrapped up to twice, and a number may be a string or not (Azure/azure-functions-host,
-//! `ScriptInvocationContextExtensions.GetHttpScriptInvocationContextValue`).
+//! A value that is not an object arrives as JSON text inside of a string: the text `hello` as `"\"hello\""`, the number
+//! 1 as `"1"`. This module accepts values that are wrapped up to twice, and numbers as strings or not
+//! (Azure/azure-functions-host, `ScriptInvocationContextExtensions.GetHttpScriptInvocationContextValue`).
 
 use std::{borrow::Cow, collections::HashMap};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// How often a value may be wrapped as text.
+/// The maximum number of times that a value may be wrapped as text.
 const WRAPPED: usize = 2;
 
 /// An invocation.
@@ -26,19 +26,19 @@ impl Request {
         serde_json::from_slice(body)
     }
 
-    /// The text of a binding; where there is only one, its name does not matter.
+    /// Returns the text of a binding; if there is only one, its name does not matter.
     pub(super) fn text(&self, binding: &str) -> Option<String> {
         let only = || self.data.values().next().filter(|_| self.data.len() == 1);
         let value = self.data.get(binding).or_else(only)?;
         Some(unwrapped(value).into_owned())
     }
 
-    /// A text of the metadata.
+    /// Returns a text of the metadata.
     pub(super) fn metadata(&self, name: &str) -> Option<String> {
         self.metadata.get(name).map(|value| unwrapped(value).into_owned())
     }
 
-    /// A number of the metadata.
+    /// Returns a number of the metadata.
     pub(super) fn number(&self, name: &str) -> Option<u32> {
         self.metadata.get(name).and_then(|value| unwrapped(value).trim().parse().ok())
     }
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recorded_queue_message_is_read() {
+    fn a_recorded_queue_message_is_parsed() {
         // As Azure/azure-functions-host writes it: a string is serialised, and the result is a string of the request.
         let recorded = r#"{"Data":{"job":"\"{\\\"job\\\":\\\"mail.send\\\"}\""},"Metadata":{"DequeueCount":"1",
             "ExpirationTime":"9999-12-31T23:59:59.9999999+00:00","Id":"\"0d6a1d9c\"","InsertionTime":"2026-11-26T12:00:00+00:00",
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn values_come_in_any_wrapping() {
+    fn wrapped_values_are_parsed() {
         for (value, text) in [
             (r#"{"job":"a"}"#, r#"{"job":"a"}"#),
             (r#""{\"job\":\"a\"}""#, r#"{"job":"a"}"#),
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_none_and_what_is_no_object_an_error() {
+    fn missing_values_are_none_and_other_json_is_an_error() {
         assert_eq!(request("{}").text("job"), None);
         assert_eq!(request(r#"{"Data":{"a":1,"b":2}}"#).text("job"), None, "which of the two?");
         for body in ["", "null", "{", r#"{"Data":7}"#] {
@@ -108,7 +108,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_text_comes_through(text in ".*") {
+        fn every_text_is_preserved(text in ".*") {
             let wrapped = serde_json::to_string(&serde_json::to_string(&text).unwrap()).unwrap();
             let body = format!(r#"{{"Data":{{"job":{wrapped}}}}}"#);
             prop_assert_eq!(request(&body).text("job"), Some(text));

@@ -26,12 +26,12 @@ use super::{
 };
 use crate::contract::{queue_function, timer_function};
 
-/// The answer to every invocation. An empty one would never end it, and a text in it may be taken for base64.
+/// The answer to every invocation. An empty one would never end it, and a text in it could be parsed as base64.
 const ANSWER: &str = r#"{"Outputs":{},"Logs":[],"ReturnValue":null}"#;
 /// The header with an invocation's id.
 const INVOCATION_ID: &str = "x-azure-functions-invocationid";
 
-/// What the Functions host calls, by name.
+/// The triggers that the Functions host calls, by name.
 #[derive(Clone)]
 pub(super) struct Server(Arc<HashMap<String, Trigger>>);
 
@@ -64,7 +64,7 @@ impl Server {
         Ok(Self(Arc::new(triggers)))
     }
 
-    /// Serves until the stop is given.
+    /// Serves until `stop` is set.
     pub(super) async fn run(self, address: SocketAddr, stop: &Stop) -> Result<(), Error> {
         let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
         tracing::info!(%address, functions = self.0.len(), "ready");
@@ -94,7 +94,7 @@ async fn invoke(State(server): State<Server>, Path(name): Path<String>, headers:
             Ok(request) => queue.run(&request, invocation_id, began).await,
             Err(error) => Err(Failed(format!("the request is not what a custom handler gets: {error}"))),
         },
-        // What it tells is known better here.
+        // The tick is determined here, so the request's content is not needed.
         Trigger::Timer(timer) => timer.run().await,
     };
     match invoked {
@@ -110,7 +110,7 @@ fn answer(status: StatusCode) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], ANSWER).into_response()
 }
 
-/// This instance, for histories.
+/// Returns the name of this instance, for histories.
 fn host_name() -> String {
     let parts = ["WEBSITE_SITE_NAME", "WEBSITE_INSTANCE_ID"].iter().filter_map(|name| std::env::var(name).ok());
     parts.fold("azure".to_owned(), |name, part| format!("{name} {part}"))

@@ -1,4 +1,4 @@
-//! The threads that handlers run on, apart from those that answer the Functions host.
+//! The threads of handlers, separate from those that answer the Functions host.
 
 use std::{
     io,
@@ -17,20 +17,20 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-/// The fewest threads: a handler that blocks one leaves the others.
+/// The minimum number of threads: a handler that blocks one leaves the others.
 const FEWEST: usize = 4;
 /// Work that has not begun after this time waits for threads that are all blocked.
 const BEGIN: Duration = Duration::from_secs(2);
 
-/// Threads for handlers. A handler that blocks its thread cannot be stopped; when all threads are blocked, they are left
-/// behind, and what has not begun runs on new ones.
+/// Threads for handlers. A handler that blocks its thread cannot be stopped; when all threads are blocked, they are
+/// abandoned, and work that has not begun runs on new ones.
 pub(super) struct Threads(Mutex<Current>);
 
 struct Current {
     /// Counts the replacements.
     generation: u64,
     runtime: Option<Runtime>,
-    /// The threads before, on which a blocked handler may still come to its end.
+    /// The previous threads, on which a blocked handler may still end.
     left_behind: Option<Runtime>,
 }
 
@@ -39,7 +39,7 @@ impl Threads {
         Ok(Self(Mutex::new(Current { generation: 0, runtime: Some(runtime()?), left_behind: None })))
     }
 
-    /// Does the work once, and returns its result if it is there at that moment.
+    /// Runs the work once, and returns its result if it is available by then.
     pub(super) async fn run<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
         work: impl Fn() -> F,
@@ -90,7 +90,7 @@ impl Threads {
                 let blocked = current.runtime.replace(fresh);
                 let before = std::mem::replace(&mut current.left_behind, blocked);
                 if let Some(before) = before {
-                    // Without waiting for them. What still waits on them is dropped, and its invocation fails.
+                    // Without waiting for them. Work that still waits on them is dropped, and its invocation fails.
                     before.shutdown_background();
                 }
             }
@@ -99,14 +99,14 @@ impl Threads {
     }
 }
 
-/// The result of work that has begun; none where it panicked, or its threads are gone.
+/// Returns the result of work that has begun; `None` if it panicked, or its threads were dropped.
 async fn result<T>(task: JoinHandle<Option<T>>, by: Instant) -> Option<T> {
     timeout_at(by, task).await.ok()?.ok()?
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        // A runtime may not be dropped where it could be waited for.
+        // A runtime must not be dropped where it could block on its threads.
         let current = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         let all = [current.runtime.take(), current.left_behind.take()];
         all.into_iter().flatten().for_each(Runtime::shutdown_background);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn blocked_threads_are_replaced_and_nobody_waits_for_them() {
+    async fn blocked_threads_are_replaced_without_waiting() {
         let threads = Threads::new().unwrap();
         let (release, blocked) = channel::<()>();
         let blocked = Arc::new(Mutex::new(blocked));

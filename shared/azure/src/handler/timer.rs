@@ -1,7 +1,7 @@
 //! The timer trigger: a tick of a schedule enqueues its job.
 //!
-//! The tick is the latest of the schedule's own times, by the same arithmetic as everywhere, so that its job's id does not
-//! depend on when exactly the timer fired. A timer that is past due fires once for all that was missed, and so does this.
+//! The tick is the latest of the schedule's own times, computed as everywhere, so that its job's id does not depend on
+//! when exactly the timer fired. A timer that is past due fires once for all missed ticks, and so does this.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use tokio::time::{Instant, timeout_at};
 use super::message::Failed;
 use crate::AzureQueues;
 
-/// How much a timer may fire before its time, by this machine's clock.
+/// How long before its time a timer may fire, by this machine's clock.
 const EARLY: Duration = Duration::from_secs(1);
-/// How long enqueueing may take.
+/// The time limit for enqueueing.
 const SENDING: Duration = Duration::from_secs(20);
 
 /// A schedule whose ticks are enqueued.
@@ -50,7 +50,7 @@ impl TimerTrigger {
         }
     }
 
-    /// The tick that is due, unless its schedule passes over what was missed.
+    /// Returns the tick that is due, unless its schedule skips missed ticks.
     fn tick(&self) -> Result<Option<Timestamp>, Failed> {
         let (schedule, now) = (&self.scheduled.schedule, self.env.now());
         let until = now.saturating_add(EARLY).unwrap_or(Timestamp::MAX);
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tick_is_the_schedules_whenever_its_timer_fires() {
+    fn the_tick_is_the_schedules_own_at_any_time_of_the_timer() {
         for now in ["2026-11-26T11:59:59.2Z", "2026-11-26T12:00:00Z", "2026-11-26T12:00:00.7Z", "2026-11-26T12:41:00Z"]
         {
             assert_eq!(tick(Misfire::RunOnce, now).as_deref(), Some("2026-11-26T12:00:00Z"), "{now}");
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_that_skips_passes_over_what_was_missed() {
+    fn a_schedule_that_skips_ignores_missed_ticks() {
         assert_eq!(tick(Misfire::Skip, "2026-11-26T12:01:00Z").as_deref(), Some("2026-11-26T12:00:00Z"));
         assert_eq!(tick(Misfire::Skip, "2026-11-26T12:01:01Z"), None);
     }

@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-/// The text of a message with this body.
+/// Encodes a body as the text of a message.
 pub(super) fn encode(body: &str) -> String {
     STANDARD.encode(body)
 }
@@ -13,7 +13,7 @@ mod tests {
     use crate::contract::MAX_BODY_BYTES;
 
     #[test]
-    fn the_largest_body_fills_a_message() {
+    fn the_largest_body_fits_into_a_message() {
         assert_eq!(encode(&"x".repeat(MAX_BODY_BYTES)).len(), 64 << 10);
     }
 }

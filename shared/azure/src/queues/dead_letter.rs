@@ -1,5 +1,5 @@
-//! Dead letters. A message of Azure Storage has a text and nothing else, so a dead letter's text is an envelope: why it is
-//! dead, and the body as it was. A dead letter can be moved back to its queue as it is: the handler opens it.
+//! Dead letters. A message of Azure Storage is only a text, so a dead letter's text is an envelope: the reason, and the
+//! original body. A dead letter can be moved back to its queue unchanged: the handler opens it.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{AzureQueues, send::NotSent};
 use crate::contract::{MAX_BODY_BYTES, poison_queue};
 
-/// The member that makes a body an envelope.
+/// The member that marks a body as an envelope.
 const MARK: &str = "lamplighter.dead_letter";
 /// The largest error text in bytes: enough to see what went wrong; the log has all of it.
 const MAX_ERROR: usize = 4096;
@@ -53,7 +53,7 @@ struct About<'a> {
     at: Timestamp,
 }
 
-/// An envelope, as far as it is opened.
+/// An opened envelope.
 #[derive(Deserialize)]
 struct Opened {
     #[serde(rename = "lamplighter.dead_letter")]
@@ -62,8 +62,8 @@ struct Opened {
 }
 
 impl DeadMessage<'_> {
-    /// The text of the dead letter. Where the envelope would be too large, it has no error; where it still is, it is the
-    /// body alone, as the Functions host itself moves one.
+    /// Returns the text of the dead letter. If the envelope would be too large, it has no error; if it still is, the
+    /// text is the body alone, as when the Functions host itself moves a message.
     fn text(&self, at: Timestamp) -> Cow<'_, str> {
         let error = self.cause.error.to_string();
         let error = &error[..error.floor_char_boundary(MAX_ERROR)];
@@ -86,7 +86,7 @@ impl DeadMessage<'_> {
     }
 }
 
-/// The body that a dead letter had before it died; any other body as it is.
+/// Returns the original body of a dead letter; any other body unchanged.
 pub(crate) fn body_before_death(body: &str) -> Cow<'_, str> {
     if !body.contains(MARK) {
         return body.into();
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_letter_says_why_and_keeps_the_body() {
+    fn a_dead_letter_has_its_reason_and_keeps_the_body() {
         let text: serde_json::Value = serde_json::from_str(&text("not a message", "boom")).unwrap();
         assert_eq!(
             text,
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_room_is_left_out_and_never_the_body() {
+    fn an_envelope_that_is_too_large_never_loses_the_body() {
         let room = MAX_BODY_BYTES - text("", "").len();
         let without_error = text(&"x".repeat(room), "boom");
         assert!(without_error.contains("\"error\":\"\"") && without_error.len() == MAX_BODY_BYTES);
@@ -159,7 +159,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_body_comes_back_as_it_was(body in ".*", error in ".*") {
+        fn every_body_is_restored_unchanged(body in ".*", error in ".*") {
             let text = text(&body, &error);
             prop_assert_eq!(body_before_death(&text), body);
         }

@@ -1,11 +1,11 @@
-//! The client's errors, in words. An address may hold a signature, so no text quotes one.
+//! The client's errors as text. An address may hold a signature, so no text quotes one.
 
 use std::{borrow::Cow, error::Error};
 
 use azure_core::{error::ErrorKind, http::StatusCode};
 use lamplighter::backend::{StoreError, StoreErrorKind};
 
-/// What a failed call means. `doing` completes "could not".
+/// Explains a failed call. `doing` completes "could not".
 pub(super) fn explain(error: &azure_core::Error, doing: &str) -> StoreError {
     let cause = cause(error);
     match error.kind() {
@@ -20,7 +20,7 @@ pub(super) fn explain(error: &azure_core::Error, doing: &str) -> StoreError {
     }
 }
 
-/// Whether the queue does not exist.
+/// Returns whether the queue does not exist.
 pub(super) fn is_missing(error: &azure_core::Error) -> bool {
     error.http_status() == Some(StatusCode::NotFound)
 }
@@ -39,7 +39,8 @@ fn unavailable(doing: &str, cause: &str) -> StoreError {
     StoreError::unavailable(format_args!("could not {doing}: {cause}"))
 }
 
-/// The status and Azure's code for it; without an answer, the innermost error: those around it quote the address.
+/// Returns the status and Azure's code for it; without an answer, the innermost error: the outer ones quote the
+/// address.
 pub(super) fn cause(error: &azure_core::Error) -> String {
     if let ErrorKind::HttpResponse { status, error_code, .. } = error.kind() {
         let code = error_code.as_deref().map_or_else(|| status.canonical_reason(), Cow::Borrowed);

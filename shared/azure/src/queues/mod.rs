@@ -25,10 +25,11 @@ use self::service::QueueService;
 pub use self::service::QueueServiceError;
 use crate::contract::QUEUE_SERVICE_VARIABLE;
 
-/// Sends jobs to Azure Storage queues. Cloning is cheap, and clones share one HTTP client, which is created at first use.
+/// Sends jobs to Azure Storage queues. Cloning is cheap, and clones share one HTTP client, which is created at first
+/// use.
 ///
-/// A job is one message: the JSON of the [message](lamplighter::message::Message), as base64, which the queue trigger of the
-/// Functions host expects. It never expires by itself.
+/// A job is one message: the JSON of the [message](lamplighter::message::Message), as base64, which the queue trigger
+/// of the Functions host expects. It never expires by itself.
 #[derive(Clone)]
 pub struct AzureQueues(Arc<Inner>);
 
@@ -43,21 +44,21 @@ impl AzureQueues {
     /// The environment variable with the address of the queue service.
     pub const VARIABLE: &'static str = QUEUE_SERVICE_VARIABLE;
 
-    /// The queue service that [`VARIABLE`](Self::VARIABLE) names; see [`new`](Self::new).
+    /// Connects to the queue service in [`VARIABLE`](Self::VARIABLE); see [`new`](Self::new).
     ///
     /// # Errors
-    /// When it is not set, or is no address of a queue service.
+    /// When it is not set, or is not the address of a queue service.
     pub fn from_env() -> Result<Self, QueueServiceError> {
         let address = std::env::var(Self::VARIABLE).unwrap_or_default();
         Self::new(&address)
     }
 
-    /// The queue service at this address: `https://ACCOUNT.queue.core.windows.net`, used with the managed identity of the
-    /// machine; or the same followed by a shared access signature (`?sv=…&sig=…`), which then is all that is needed. Account
-    /// keys are not taken: they open everything in the account.
+    /// Connects to the queue service at this address: `https://ACCOUNT.queue.core.windows.net`, used with the managed
+    /// identity of the machine; or the same followed by a shared access signature (`?sv=…&sig=…`), which needs no
+    /// identity. Account keys are not accepted: they open everything in the account.
     ///
     /// # Errors
-    /// When it is no such address.
+    /// When it is not such an address.
     pub fn new(address: &str) -> Result<Self, QueueServiceError> {
         Self::with_env(address, Env::system())
     }
@@ -65,13 +66,13 @@ impl AzureQueues {
     /// Like [`new`](Self::new), with the clock by which delays are counted.
     ///
     /// # Errors
-    /// As [`new`](Self::new).
+    /// Like [`new`](Self::new).
     pub fn with_env(address: &str, env: Env) -> Result<Self, QueueServiceError> {
         let service = QueueService::parse(address)?;
         Ok(Self(Arc::new(Inner { service, env, options: OnceLock::new(), clients: Mutex::default() })))
     }
 
-    /// The client of a queue, by the queue's name on Azure.
+    /// Returns the client of a queue, by the queue's name on Azure.
     fn client(&self, queue: &str) -> Result<Arc<QueueClient>, StoreError> {
         let mut clients = self.0.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(queue) {
@@ -95,7 +96,7 @@ impl AzureQueues {
     }
 }
 
-/// Without the address: it may hold a signature.
+/// Omits the address, which may hold a signature.
 impl fmt::Debug for AzureQueues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AzureQueues").finish_non_exhaustive()

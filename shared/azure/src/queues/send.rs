@@ -16,21 +16,21 @@ use super::{
 };
 use crate::contract::{MAX_DELAY, MAX_MESSAGE_BYTES, MAX_QUEUE_NAME, is_queue_name};
 
-/// Calls that run beside each other: a call sends one message.
+/// Concurrent calls: each sends one message.
 const CALLS_AT_ONCE: usize = 16;
 /// The time to live of a message that never expires.
 const NEVER: i32 = -1;
 
 /// Why a message was not sent.
 pub(super) enum NotSent {
-    /// There is no such queue.
+    /// The queue does not exist.
     NoQueue,
     Failed(StoreError),
 }
 
 #[async_trait]
 impl Queues for AzureQueues {
-    /// Sends each job as a message of its own. A group does not matter: it orders nothing on a standard queue.
+    /// Sends each job as a message of its own. A group has no effect: it orders nothing on a standard queue.
     async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
         let calls = submissions.into_iter().map(|submission| async move { self.enqueue(&submission).await });
         stream::iter(calls).buffered(CALLS_AT_ONCE).collect().await
@@ -77,8 +77,8 @@ impl AzureQueues {
         })
     }
 
-    /// Sends a message with this body, hidden for the delay: at most [`MAX_DELAY`], rounded up to seconds, since a job may
-    /// come late, never early.
+    /// Sends a message with this body, hidden for the delay: at most [`MAX_DELAY`], rounded up to seconds, since a job
+    /// may be late, never early.
     pub(super) async fn put(&self, queue: &str, body: &str, delay: Duration) -> Result<(), NotSent> {
         let client = self.client(queue).map_err(NotSent::Failed)?;
         let message = QueueMessage { message_text: Some(body::encode(body)) };

@@ -1,4 +1,4 @@
-//! The queue service: its address, how it is signed in to, and the HTTP client.
+//! The queue service: its address, its authentication, and the HTTP client.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,26 +11,26 @@ use azure_storage_queue::{QueueClient, QueueClientOptions};
 use lamplighter::backend::{StoreError, StoreErrorKind};
 use lamplighter_tls::Roots;
 
-/// How long connecting may take, TLS included.
+/// The time limit for connecting, TLS included.
 const CONNECT: Duration = Duration::from_secs(5);
-/// How long one request may take.
+/// The time limit of one request.
 const REQUEST: Duration = Duration::from_secs(10);
-/// How often a request is repeated that had no answer, or one that says "later".
+/// The maximum number of retries of a request without an answer, or with one that says "later".
 const RETRIES: u32 = 3;
-/// After this time none is repeated.
+/// The time after which no request is retried.
 const RETRIED_FOR: azure_core::time::Duration = azure_core::time::Duration::seconds(15);
 
 /// Why there is no queue service. The text never quotes the address, which may hold a signature.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum QueueServiceError {
-    /// There is no address.
+    /// No address is set.
     #[error(
         "there is no address of a queue service; set LAMPLIGHTER_QUEUE_SERVICE to https://ACCOUNT.queue.core.windows.net, or to \
          the same with a shared access signature behind it (?sv=…&sig=…)"
     )]
     Missing,
-    /// The text is no address.
+    /// The text is not an address.
     #[error(
         "the address of the queue service is not valid: {0}; one looks like https://ACCOUNT.queue.core.windows.net, with or \
          without a shared access signature behind it (?sv=…&sig=…)"
@@ -65,7 +65,7 @@ impl QueueService {
         Ok(Self { address, signed })
     }
 
-    /// The client of a queue.
+    /// Returns the client of a queue.
     pub(super) fn queue(&self, name: &str, options: ClientOptions) -> azure_core::Result<QueueClient> {
         let mut address = self.address.clone();
         if let Ok(mut path) = address.path_segments_mut() {
@@ -84,7 +84,7 @@ impl QueueService {
     }
 }
 
-/// The HTTP client, with this machine's certificate authorities, and its patience.
+/// Returns the HTTP client's options, with this machine's certificate authorities and the time limits.
 pub(super) fn client_options() -> Result<ClientOptions, StoreError> {
     let none = |error: &dyn std::fmt::Display| {
         StoreError::new(StoreErrorKind::Unavailable, format_args!("no HTTP client: {error}"))

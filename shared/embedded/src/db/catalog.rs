@@ -8,14 +8,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::transaction::Transaction;
 use crate::{state, time::HELD};
 
-/// A queue as the file knows it.
+/// A queue's row in the file.
 #[derive(Debug, Clone)]
 pub(crate) struct QueueRow {
     pub(crate) id: i64,
     pub(crate) fifo: bool,
 }
 
-/// The names that the writer has met. Other processes only add names, and change what [`Catalog::forget`] drops.
+/// The names that the writer has used. Other processes only add names, and change what [`Catalog::forget`] drops.
 #[derive(Debug, Default)]
 pub(crate) struct Catalog {
     queues: HashMap<Arc<str>, QueueRow>,
@@ -57,8 +57,8 @@ impl Catalog {
 }
 
 impl Transaction<'_> {
-    /// The queue with that name. An undeclared queue is created as a standard one: its jobs wait for the function that
-    /// will consume it, visible in every listing, and are not lost.
+    /// Returns the queue with that name. An undeclared queue is created as a standard one: its jobs wait, visible in
+    /// every listing, for the function that will consume it, and are not lost.
     pub(crate) fn queue(&mut self, name: &str) -> rusqlite::Result<QueueRow> {
         if let Some(queue) = self.catalog.queues.get(name) {
             return Ok(queue.clone());
@@ -76,7 +76,7 @@ impl Transaction<'_> {
         Ok(queue)
     }
 
-    /// Whether the queue with that number is a FIFO queue.
+    /// Returns whether the queue with that number is a FIFO queue.
     pub(crate) fn is_fifo(&mut self, id: i64) -> rusqlite::Result<bool> {
         if let Some(queue) = self.catalog.by_id.get(&id) {
             return Ok(queue.fifo);

@@ -78,12 +78,12 @@ impl Location {
 pub(crate) enum Role {
     Writer,
     Reader,
-    /// Empties the write-ahead log and rewrites the file, beside the writer.
+    /// Empties the write-ahead log and rewrites the file, concurrently with the writer.
     Maintainer,
 }
 
-/// Opens the writer's connection and updates the file's layout. Returns which file it is. A file of another program is
-/// left unchanged.
+/// Opens the writer's connection and updates the file's layout. Returns the file's identity. A file of another program
+/// is left unchanged.
 pub(crate) fn writer(location: &Location, durability: Durability) -> Result<(Connection, Option<Named>), OpenError> {
     if let Location::File { path, absolute } = location {
         look::look(path, absolute)?;

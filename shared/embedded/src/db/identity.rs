@@ -1,6 +1,6 @@
-//! The identity of a file, whatever its path.
+//! The identity of a file, independent of its path.
 //!
-//! SQLite keeps using the file that it has opened, even after its path is gone; what it writes then is lost. Files are
+//! SQLite keeps using the file that it has opened, even after its path is gone; later writes are lost. Files are
 //! compared by `stat` only: opening and closing one would end SQLite's own locks on it, because POSIX ties those to the
 //! process rather than to a descriptor.
 

@@ -1,7 +1,7 @@
-//! Looks at a file before anything is done to it: a file of another program is left unchanged.
+//! Checks a file before anything is done to it: a file of another program is left unchanged.
 //!
 //! SQLite already changes a file when it is opened for writing: a setting becomes part of its header, and a log appears
-//! beside it. Even for reading, it creates a log's index. So the first look reads only the file, as if it could not
+//! beside it. Even for reading, it creates a log's index. So the first check reads only the file, as if it could not
 //! change (SQLite, "URI Filenames", `immutable=1`), and only a file that may be ours is then opened for use.
 
 use std::{fmt::Write, fs, path::Path};
@@ -29,7 +29,7 @@ pub(crate) fn look(path: &Path, absolute: &Path) -> Result<(), OpenError> {
     if !head.is_blank() || fs::metadata(beside(absolute, "-wal")).map_or(0, |log| log.len()) == 0 {
         return Ok(());
     }
-    // Everything is in its log, ours or not.
+    // All of its content is in its log, ours or not.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let logged = Connection::open_with_flags(absolute, flags).map_err(unusable)?;
     logged.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(unusable)?;
@@ -37,7 +37,7 @@ pub(crate) fn look(path: &Path, absolute: &Path) -> Result<(), OpenError> {
     Head::of(&logged).map_err(unusable)?.check(path)
 }
 
-/// The file's URI for a look that neither locks nor recovers it.
+/// Returns the file's URI for a check that neither locks nor recovers it.
 pub(super) fn unchanging(absolute: &Path) -> String {
     let mut uri = String::from("file:");
     if cfg!(windows) {
@@ -48,7 +48,7 @@ pub(super) fn unchanging(absolute: &Path) -> String {
             b'\\' if cfg!(windows) => uri.push('/'),
             b'/' | b'.' | b'-' | b'_' => uri.push(char::from(*byte)),
             byte if byte.is_ascii_alphanumeric() => uri.push(char::from(*byte)),
-            // Writing to a string does not fail.
+            // Writing to a `String` does not fail.
             byte => drop(write!(uri, "%{byte:02X}")),
         }
     }

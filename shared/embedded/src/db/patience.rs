@@ -1,9 +1,9 @@
 //! Ends waits for a disk that does not answer.
 //!
 //! SQLite's busy time-out ends a wait for another process's lock. Nothing ends a wait for a silent disk: the thread
-//! hangs in the system and cannot be woken. So the callers that wait for such a thread are notified after a while. This
-//! is done by a separate thread in real time: it works without tokio's timers, while all of tokio's threads are
-//! blocked, and beside a test's paused clock.
+//! hangs in the system and cannot be woken. So the callers that wait for such a thread are notified after a while. A
+//! separate thread does this in real time: it works without tokio's timers, while all of tokio's threads are blocked,
+//! and during a test with a paused clock.
 
 use std::{
     collections::VecDeque,
@@ -107,7 +107,7 @@ impl Shared {
         let mut state = self.state();
         while !state.over {
             while let Some(first) = state.waits.front() {
-                // Until its tick is over, other waits may join; they have waited for less than the first.
+                // Until its tick is over, other waits may join; they are shorter than the first.
                 let age = first.began.elapsed();
                 if age < TICK || (age < self.limit + TICK && Arc::strong_count(first) > 1) {
                     break;
@@ -133,7 +133,7 @@ impl Drop for Patience {
         self.shared.state().over = true;
         self.shared.wake.notify_one();
         if let Some(thread) = self.thread.take() {
-            // The thread only looks at a map.
+            // The thread only reads a map.
             let _ = thread.join();
         }
     }
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn waits_end_at_the_limit_also_after_a_quiet_time() {
+    async fn waits_end_at_the_limit_even_after_an_idle_time() {
         let limit = Duration::from_millis(30);
         let patience = Patience::new(limit).unwrap();
         for asleep in [false, true] {

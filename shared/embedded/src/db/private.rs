@@ -1,6 +1,6 @@
-//! Makes a job file readable by its owner only, whatever the umask.
+//! Makes a job file readable by its owner only, regardless of the umask.
 //!
-//! Arguments and outputs may hold anything. A file, its log and its lock are created with mode 0600, and its folder, if
+//! Arguments and outputs may hold secrets. A file, its log and its lock are created with mode 0600, and its folder, if
 //! it does not exist, with 0700. An existing file that all users may read or write was created under a usual umask, by
 //! an earlier version or by hand: it is set to 0600 when it is opened. A file that is open to a group only was set up
 //! so on purpose, and stays so. An existing folder is left unchanged; it may hold other files.

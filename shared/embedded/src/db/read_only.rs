@@ -54,7 +54,7 @@ fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Whether there is a write-ahead log: its commits would be missed.
+/// Returns whether there is a write-ahead log: its commits would be missed.
 fn has_log(path: &Path) -> bool {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
@@ -101,7 +101,7 @@ mod tests {
         let mut same = before.0;
         same.retain(|name, _| !name.ends_with("-shm") && !name.ends_with("-wal"));
         assert_eq!((after, fs::read(&path).unwrap()), (same, before.1));
-        // As where no file can be created beside it.
+        // As in a folder where no file can be created beside it.
         Connection::open(&path).unwrap().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         assert!(!has_log(&path));
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;

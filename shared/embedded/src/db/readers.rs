@@ -1,4 +1,4 @@
-//! Connections that read beside the writer.
+//! Connections that read concurrently with the writer.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -24,7 +24,7 @@ const KEPT: usize = 8;
 /// The longest wait of a close for reads in progress: the last of them closes its own connection.
 const LAST_READS: Duration = Duration::from_secs(2);
 
-/// Reads beside the writer, each from the last commit.
+/// Reads concurrently with the writer, each from the last commit.
 #[derive(Clone)]
 pub(crate) struct Readers(Arc<Inner>);
 
@@ -58,14 +58,14 @@ impl Readers {
         Self(Arc::new(Inner { location, durability, read_only: false, pool, returned, writer, patience }))
     }
 
-    /// Readers of a file that may not be written.
+    /// Creates readers of a read-only file.
     pub(crate) fn read_only(location: Location, durability: Durability, writer: Writer) -> Self {
         let (pool, returned) = (Mutex::default(), Condvar::new());
         Self(Arc::new(Inner { location, durability, read_only: true, pool, returned, writer, patience: None }))
     }
 
-    /// Reads from one snapshot of the file. Fails after a wait of [`Patience::limit`]; a future that is dropped leaves
-    /// nothing behind.
+    /// Reads from one snapshot of the file. Fails after a wait of [`Patience::limit`]; dropping the future leaves
+    /// nothing in progress.
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -95,7 +95,7 @@ impl Readers {
         }
     }
 
-    /// Closes the connections. Blocks its thread until the last read has ended, but not for long.
+    /// Closes the connections. Blocks its thread until the last read has ended, for a limited time.
     pub(crate) fn close(&self) {
         let began = Instant::now();
         let mut pool = self.0.pool();
@@ -146,7 +146,7 @@ impl Inner {
         };
         let connection = loan.connection.insert(connection);
         let answer = snapshot(connection, work);
-        // A reader that was opened just now may have found another file at the path.
+        // The path of a reader that was opened just now may name another file already.
         self.writer.check().map_err(|lost| StoreError::from(&lost))?;
         answer.map_err(|error| store_error(&self.location.path().display().to_string(), &error))
     }

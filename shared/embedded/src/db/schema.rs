@@ -5,16 +5,16 @@
 //! is a row with the state 0, deleted when it is acknowledged.
 //!
 //! Rows of `jobs` are small and keep their size from enqueued to succeeded, so that SQLite overwrites them in place:
-//! the columns that change are filled from the start with numbers of their final length. What is long, or only some
-//! jobs have, is in other tables: `bodies` (written once, read once), `notes` (output, progress, checkpoint) and
+//! the columns that change are filled from the start with numbers of their final length. Long data, and data that only
+//! some jobs have, is in other tables: `bodies` (written once, read once), `notes` (output, progress, checkpoint) and
 //! `attempts`.
 //!
 //! An index over all states would double the cost of a job, since each job goes through three. So the two states that
-//! most jobs are in, queued and succeeded, are not in the index, and `counts` shows a listing when it has found all.
+//! most jobs are in, queued and succeeded, are not in the index, and `counts` tells a listing when it has found all.
 //! For the same reason there is no index over kinds, but `blocks`, with the blocks of rows that hold records of a kind.
 //!
 //! **`created_at` never decreases from one `seq` to the next.** The moments of transactions never go back while the
-//! clock is at most [`SLACK`](crate::operations::clock::SLACK) behind; what a clock that ran ahead has written is
+//! clock is at most [`SLACK`](crate::operations::clock::SLACK) behind; moments from a clock that ran ahead are
 //! corrected when the clock is. So a listing finds a moment by bisection.
 
 use std::{
@@ -33,7 +33,7 @@ pub(super) const APPLICATION: i64 = 0x4C41_4D50;
 /// The layout that this version writes.
 pub(super) const LAYOUT: i64 = 2;
 
-/// For each layout, the statements that make it from the one before.
+/// For each layout, the statements that create it from the one before.
 const STEPS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 /// The identification in a file's header.
@@ -41,7 +41,7 @@ const STEPS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.s
 pub(super) struct Head {
     application: i64,
     layout: i64,
-    /// Tables, indexes and the like; not counted in a file of ours.
+    /// Tables, indexes and other objects; not counted in a file of ours.
     tables: i64,
 }
 
@@ -56,7 +56,7 @@ impl Head {
         Ok(Self { application, layout, tables })
     }
 
-    /// Whether nothing has been written in it yet.
+    /// Returns whether nothing has been written in it yet.
     pub(super) fn is_blank(self) -> bool {
         self.application == 0 && self.layout == 0 && self.tables == 0
     }
@@ -112,7 +112,7 @@ pub(crate) fn bring_up_to_date(connection: &Connection, location: &Location) -> 
     let outcome = step();
     drop(no_engine);
     if !connection.is_autocommit() {
-        // Nothing of value has been written.
+        // No data has been written.
         let _ = connection.execute_batch("ROLLBACK");
     }
     match outcome {
@@ -156,7 +156,8 @@ mod tests {
         Ok(())
     }
 
-    /// A file of layout 1 with `rows` queued jobs, of which the tenth to the twentieth came under a clock in 2099.
+    /// Creates a file of layout 1 with `rows` queued jobs; the tenth to the twentieth were enqueued under a clock in
+    /// 2099.
     fn of_layout_1(folder: &Path, rows: i64) -> PathBuf {
         let path = folder.join("jobs.db");
         let connection = Connection::open(&path).unwrap();

@@ -100,7 +100,7 @@ impl Signals {
         }
     }
 
-    /// Wakes everyone: another process has written, and it is not known what.
+    /// Wakes all listeners: another process has written an unknown change.
     pub(crate) fn everything(&self) {
         for notify in self.queues.lock().unwrap_or_else(PoisonError::into_inner).values() {
             notify.notify_one();
@@ -117,7 +117,7 @@ impl Signals {
         *self.leapt.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether the clock has jumped forward recently.
+    /// Returns whether the clock has jumped forward recently.
     pub(crate) fn has_just_leapt(&self) -> bool {
         self.leapt.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|at| at.elapsed() < DISTRUST)
     }

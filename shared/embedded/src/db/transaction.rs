@@ -1,4 +1,4 @@
-//! A transaction in progress, and what it has to write at its end.
+//! A transaction in progress, and the changes that are written at its end.
 
 use rusqlite::{CachedStatement, Connection};
 
@@ -16,7 +16,7 @@ pub(crate) struct Transaction<'a> {
     pub(crate) effects: Effects,
     /// The next number, once it has been used.
     next: Option<i64>,
-    /// How many rows the connection had changed before.
+    /// The connection's number of changed rows before the transaction.
     changes: u64,
     /// Changes of the number of records, by kind and state. A transaction has only a handful of pairs, so a list is
     /// fastest.
@@ -42,7 +42,7 @@ impl<'a> Transaction<'a> {
         self.connection.prepare_cached(sql)
     }
 
-    /// A number that no row of this file has had before.
+    /// Returns a number that no row of this file has had before.
     pub(crate) fn next(&mut self) -> rusqlite::Result<i64> {
         let next = match self.next {
             Some(next) => next,
@@ -52,17 +52,17 @@ impl<'a> Transaction<'a> {
         Ok(next)
     }
 
-    /// Returns the last number from [`next`](Self::next): it was not used.
+    /// Gives back the last number from [`next`](Self::next), which was not used.
     pub(crate) fn unused(&mut self) {
         self.next = self.next.map(|next| next - 1);
     }
 
-    /// Counts a record of a kind into a state.
+    /// Counts a record of a kind that enters a state.
     pub(crate) fn enters(&mut self, kind: i64, state: i64) {
         self.count(kind, state, 1);
     }
 
-    /// Counts a record of a kind out of a state.
+    /// Counts a record of a kind that leaves a state.
     pub(crate) fn leaves(&mut self, kind: i64, state: i64) {
         self.count(kind, state, -1);
     }

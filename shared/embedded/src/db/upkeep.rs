@@ -1,4 +1,4 @@
-//! Operations on a file as a whole, each on its own connection beside the writer.
+//! Operations on a file as a whole, each on its own connection, concurrently with the writer.
 
 use std::time::Instant;
 
@@ -24,8 +24,8 @@ pub struct Compacted {
 /// and twice that size in free disk space; nothing can be written meanwhile. With `worth`, only if most of the file is
 /// free.
 ///
-/// It is not done step by step: a file that SQLite can shrink that way (`auto_vacuum`) costs every write, 13 percent of
-/// a single enqueue.
+/// It is not done step by step: a file that SQLite can shrink that way (`auto_vacuum`) makes every write slower, a
+/// single enqueue by 13 percent.
 pub(crate) fn compact(
     location: &Location,
     durability: Durability,

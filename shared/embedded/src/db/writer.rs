@@ -1,13 +1,13 @@
-//! The one writer of this process: what is asked of it at the same time becomes one transaction.
+//! The one writer of this process: concurrent requests become one transaction.
 //!
-//! Requests go into a queue. The first request starts a task on tokio's blocking threads, which takes all
-//! that is waiting, runs it as one transaction, answers each request after the commit, and goes on until nothing is
-//! left. It is a task rather than a thread of its own because tokio's paused clock stands still while a blocking task
-//! runs: a test's hours pass between transactions, never during one.
+//! Requests go into a queue. The first request starts a task on tokio's blocking threads, which takes all waiting
+//! requests, runs them as one transaction, answers each request after the commit, and continues until none is left. It
+//! is a task rather than a thread of its own because tokio's paused clock stands still while a blocking task runs: a
+//! test's hours pass between transactions, never during one.
 //!
-//! **No wait is without an end.** Another process's lock ends a transaction after SQLite's busy time-out, and with it
-//! everybody's who is in it; a disk that is silent ends the waits for it after [`Patience::limit`]. Who stops waiting,
-//! for this reason or by dropping the future, takes the request back: unless the commit has begun, it is not done.
+//! **Every wait ends.** Another process's lock ends a transaction after SQLite's busy time-out, and with it all
+//! requests in it; a silent disk ends the waits for it after [`Patience::limit`]. A caller that stops waiting, for this
+//! reason or by dropping the future, withdraws its request: unless the commit has begun, it is not carried out.
 
 mod commit;
 mod request;
@@ -31,10 +31,11 @@ use self::{
 use super::{identity::Named, patience::Patience, signals::Signals, transaction::Transaction};
 use crate::error::FileLost;
 
-/// Rows in one transaction, about: it then stays below some 50 ms, for which other requests and processes wait.
+/// The approximate number of rows in one transaction: it then takes less than about 50 ms, for which other requests and
+/// processes wait.
 const LARGEST: usize = 8192;
 
-/// How long the task waits for more when it has done all: about what it takes to start it again.
+/// How long the task waits for more requests when it has completed all: about the time of starting it again.
 const LINGER: Duration = Duration::from_micros(40);
 
 /// The one writer of this process.
@@ -47,7 +48,7 @@ struct Inner {
     signals: Arc<Signals>,
     env: Env,
     location: Arc<str>,
-    /// Which file it is; `None` in memory.
+    /// The file's identity; `None` in memory.
     named: Option<Named>,
     lost: OnceLock<FileLost>,
     /// `None` in memory, where no disk can be silent.
@@ -57,9 +58,9 @@ struct Inner {
 #[derive(Default)]
 struct Pending {
     requests: VecDeque<Box<dyn Request>>,
-    /// Whether a task is at work, or about to be.
+    /// Whether a task runs, or is about to.
     active: bool,
-    /// Nothing more is taken.
+    /// Whether new requests are refused.
     closed: bool,
 }
 
@@ -76,9 +77,9 @@ impl Writer {
         Self(Arc::new(Inner { pending: Mutex::default(), core, signals, env, location, named, lost, patience }))
     }
 
-    /// Does `work` in a transaction, together with what others ask for at the same time. When this returns a success,
-    /// it is committed. When its future is dropped before the commit has begun, nothing is done. `rows` is how many
-    /// rows it will write, about.
+    /// Runs `work` in a transaction, together with concurrent requests. When this returns a success, it is committed.
+    /// If its future is dropped before the commit has begun, nothing is done. `rows` is the approximate number of rows
+    /// that it will write.
     pub(crate) async fn run<T, F>(&self, rows: usize, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -87,7 +88,7 @@ impl Writer {
         self.begin(rows, work).get().await
     }
 
-    /// As [`run`](Self::run), but asked for at once: the answer may be awaited later.
+    /// Like [`run`](Self::run), but submits the request immediately: the answer may be awaited later.
     pub(crate) fn begin<T, F>(&self, rows: usize, work: F) -> Answer<T>
     where
         T: Send + 'static,
@@ -117,8 +118,7 @@ impl Writer {
         answer
     }
 
-    /// Reads through the writer's connection: the only one that there is when the data is in memory. Sees what has
-    /// been committed.
+    /// Reads through the writer's connection: the only one for data in memory. Sees committed data only.
     pub(crate) async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -127,18 +127,18 @@ impl Writer {
         self.run(0, move |tx| work(tx.connection)).await
     }
 
-    /// Whether nothing is being written, and nobody waits for it.
+    /// Returns whether nothing is being written or waiting to be.
     pub(crate) fn is_idle(&self) -> bool {
         let pending = self.0.pending();
         !pending.active && pending.requests.is_empty()
     }
 
-    /// Whether the file is still the one that was opened.
+    /// Checks that the file is still the one that was opened.
     pub(crate) fn check(&self) -> Result<(), FileLost> {
         self.0.check()
     }
 
-    /// Copies the log into the file, as far as nobody reads an older state of it, and waits for nobody.
+    /// Copies the log into the file, as far as no reader uses an older snapshot, without waiting.
     pub(crate) fn checkpoint(&self) {
         let core = self.0.core();
         let Some(connection) = &core.connection else { return };
@@ -147,7 +147,7 @@ impl Writer {
         }
     }
 
-    /// Does what has been asked for so far, takes nothing more, and closes the connection. Blocks its thread.
+    /// Completes the requests so far, refuses new ones, and closes the connection. Blocks its thread.
     pub(crate) fn close(&self) {
         self.0.pending().closed = true;
         let mut core = self.0.core();
@@ -160,7 +160,7 @@ impl Writer {
     }
 }
 
-/// The task at work.
+/// The running task.
 struct Task {
     inner: Arc<Inner>,
     ended: bool,
@@ -175,7 +175,8 @@ impl Task {
         }
     }
 
-    /// A caller that was just answered often asks again immediately: waiting for that is cheaper than being woken for it.
+    /// A caller that was just answered often sends another request immediately: waiting for it is cheaper than being
+    /// woken for it.
     fn take_or_linger(&mut self) -> Option<Vec<Box<dyn Request>>> {
         let began = Instant::now();
         while self.inner.pending().requests.is_empty() && began.elapsed() < LINGER {
@@ -188,8 +189,8 @@ impl Task {
 }
 
 impl Drop for Task {
-    /// Without an end: the runtime was shut down before it began, or a bug made it panic. Who waits is told, and the
-    /// next request starts another task.
+    /// Dropped early: the runtime was shut down before the task began, or a bug made it panic. Waiting callers get an
+    /// error, and the next request starts another task.
     fn drop(&mut self) {
         if !self.ended {
             let mut pending = self.inner.pending();
@@ -208,7 +209,7 @@ impl Inner {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is waiting, as far as it fits into one transaction.
+    /// Takes as many waiting requests as fit into one transaction.
     fn take(&self) -> Option<Vec<Box<dyn Request>>> {
         let mut pending = self.pending();
         let (mut count, mut rows) = (0, 0);
@@ -226,8 +227,8 @@ impl Inner {
         Some(pending.requests.drain(..count).collect())
     }
 
-    /// The answer for somebody who has waited for long enough. What waited before, and was given up, goes: a disk that
-    /// stays silent must not fill the memory.
+    /// Returns the error for a caller that has waited for too long. Drops older requests that were abandoned: a disk
+    /// that stays silent must not fill the memory.
     fn give_up(&self) -> StoreError {
         let mut pending = self.pending();
         while pending.requests.front().is_some_and(|request| request.is_abandoned()) {

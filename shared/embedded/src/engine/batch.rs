@@ -1,4 +1,4 @@
-//! One batch: through the worker, and back to its queue.
+//! Runs one batch, and settles its messages.
 
 use std::time::Duration;
 
@@ -31,10 +31,10 @@ pub(crate) struct BatchRunner {
 pub(crate) enum Landed {
     /// Their jobs are settled, and the messages are gone.
     Settled(Vec<i64>),
-    /// Written: the file has the time of their next delivery. That may be now, and its signal may already have passed
-    /// while they counted as in flight.
+    /// Written: the file has the time of their next delivery. That may be now, and its signal may already have been
+    /// sent while they counted as in flight.
     Written(Vec<i64>),
-    /// Nothing could be written about them: they may be received again as they are.
+    /// Nothing could be written about them: they may be received again unchanged.
     Open(Vec<i64>),
 }
 
@@ -47,9 +47,9 @@ pub(crate) struct Batch {
     pub(crate) hidden_until: Instant,
 }
 
-/// Tries to write what the store did not settle, once the engine stops; before that it always tries again.
+/// The number of attempts to write the open settlements once the engine stops; before that it always tries again.
 const TRIES: u32 = 4;
-/// The pause between tries grows up to the longest.
+/// The first pause between attempts; it grows up to the longest.
 const PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -57,7 +57,7 @@ impl BatchRunner {
     /// Runs a batch, and settles its messages as soon as their jobs have ended.
     pub(crate) async fn run(self, batch: Batch) {
         let Batch { deliveries, budget, hidden_until } = batch;
-        // However this task ends, none of its messages stays in flight.
+        // Whichever way this task ends, none of its messages stays in flight.
         let seqs =
             deliveries.iter().filter_map(|delivery| Receipt::parse(&delivery.receipt)).map(|receipt| receipt.seq);
         let _landing = Landing { seqs: seqs.collect(), landed: self.landed.clone() };
@@ -129,7 +129,8 @@ impl BatchRunner {
     }
 }
 
-/// Reports, however the batch ends, that its messages are no longer in flight; those not reported before are open.
+/// Reports, when the batch ends in any way, that its messages are no longer in flight; those not reported before are
+/// open.
 struct Landing {
     seqs: Vec<i64>,
     landed: mpsc::UnboundedSender<Landed>,
@@ -137,7 +138,7 @@ struct Landing {
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        // Fails when the engine is gone, and then nothing needs it.
+        // Fails when the engine no longer exists, and then nothing needs it.
         let _ = self.landed.send(Landed::Open(std::mem::take(&mut self.seqs)));
     }
 }

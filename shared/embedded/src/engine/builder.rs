@@ -25,8 +25,8 @@ use crate::{
     time::HELD,
 };
 
-/// Runs functions on one machine as AWS would: takes messages from their queues, hands them to a worker, and starts the
-/// jobs of schedules.
+/// Runs functions on one machine as AWS does: receives messages from their queues, hands them to a worker, and starts
+/// the jobs of schedules.
 #[derive(Debug)]
 pub struct Engine;
 
@@ -56,7 +56,7 @@ pub struct EngineBuilder {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// The functions do not fit together.
+    /// The functions contradict each other.
     #[error("{}", .0.join("; "))]
     Functions(Vec<String>),
     /// Two functions consume one queue.
@@ -102,8 +102,8 @@ pub enum StartError {
 /// Receives allowed beyond a job's attempts before a message without a record becomes a dead letter. A queue's
 /// `maxReceiveCount` has the same slack.
 const SLACK: u32 = 5;
-/// The worker releases an unknown job this often before it makes it a dead letter with that reason: this limit must not
-/// come first.
+/// The number of times that the worker releases an unknown job before it dead-letters it with that reason: this limit
+/// must not be reached first.
 const LEAST_RECEIVES: u32 = 6;
 /// A message is hidden for this many times its function's timeout, as AWS recommends (AWS Lambda Developer Guide,
 /// "Configuring a queue to use with Lambda").
@@ -113,29 +113,30 @@ impl EngineBuilder {
     /// Concurrent jobs of one queue where neither the queue nor its function sets a limit.
     pub const JOBS_AT_ONCE: usize = 256;
 
-    /// Runs this function. No other function may consume its queues.
+    /// Adds a function to run. No other function may consume its queues.
     pub fn function(mut self, function: Function) -> Self {
         self.functions.push(function);
         self
     }
 
-    /// Runs the functions of this app, with settings from these variables, and sets its schedules. A
-    /// [maintenance function](Function::maintenance) is left out: it is for a deployment on AWS.
+    /// Adds the functions of this app, with settings from these variables, and sets its schedules. A [maintenance
+    /// function](Function::maintenance) is left out: it is for a deployment on AWS.
     pub fn app(mut self, app: &App, variables: &Variables) -> Self {
         let functions = app.functions(variables).into_iter().filter(|function| !function.spec().maintenance);
         self.functions.extend(functions);
         self.schedules(app.schedules.iter().cloned())
     }
 
-    /// Sets the deployed schedules. Schedules of an earlier engine that are not among them are removed; those made at
+    /// Sets the deployed schedules. Schedules of an earlier engine that are not among them are removed; those added at
     /// run time stay.
     pub fn schedules(mut self, schedules: impl IntoIterator<Item = ScheduledJob>) -> Self {
         self.schedules.extend(schedules);
         self
     }
 
-    /// Concurrent jobs of one queue where neither the queue ([`Queue::max_concurrency`] times [`Queue::batch_size`])
-    /// nor its function ([`Function::concurrency`]) sets a limit. At least 1; by default [`Self::JOBS_AT_ONCE`].
+    /// Sets the number of concurrent jobs of one queue where neither the queue ([`Queue::max_concurrency`] times
+    /// [`Queue::batch_size`]) nor its function ([`Function::concurrency`]) sets a limit. At least 1; by default
+    /// [`Self::JOBS_AT_ONCE`].
     pub fn jobs_at_once(mut self, jobs: usize) -> Self {
         self.jobs_at_once = jobs.max(1);
         self
@@ -144,7 +145,8 @@ impl EngineBuilder {
     /// Starts the engine. It ends leases that a dead engine has left: their jobs run again immediately, and the
     /// attempts count as lost.
     ///
-    /// When functions, queues or schedules do not fit together, when an engine already runs on the file, or when the
+    /// # Errors
+    /// When functions, queues or schedules contradict each other, when an engine already runs on the file, or when the
     /// file cannot be written.
     pub async fn start(self) -> Result<Running, StartError> {
         self.check()?;
@@ -214,7 +216,7 @@ impl EngineBuilder {
     }
 }
 
-/// A queue as the file knows it.
+/// A queue's row in the file.
 #[derive(Debug, Clone, Copy)]
 struct Known {
     id: i64,

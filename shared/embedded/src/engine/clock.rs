@@ -1,9 +1,9 @@
-//! Notices that the clock was set.
+//! Detects that the clock was set.
 //!
 //! Within a process, time is measured by the timer, which cannot be set: timeouts, deadlines and waits use it. Where
-//! the clock and the timer disagree, the clock was set, or the machine has slept. Then everything that waits for a
-//! moment checks again, and running jobs keep their leases for the full length. The moments in the file are corrected
-//! by the next transaction, see [`operations::clock`](crate::operations::clock).
+//! the clock and the timer disagree, the clock was set, or the machine has slept. Then every wait for a moment checks
+//! again, and running jobs keep their leases for the full length. The moments in the file are corrected by the next
+//! transaction, see [`operations::clock`](crate::operations::clock).
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Look {
     }
 }
 
-/// Compares, until the engine stops.
+/// Compares them until the engine stops.
 pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
     let mut last = Look::at(embedded.env());
     loop {

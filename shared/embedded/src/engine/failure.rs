@@ -8,7 +8,7 @@ use crate::error::FileLost;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The file is gone, or was replaced.
+    /// The file was removed or replaced.
     #[error("the engine ends: {0}")]
     File(FileLost),
     /// The lock file was removed, and another engine has locked the new one.

@@ -1,4 +1,4 @@
-//! Takes messages from one queue and hands them to the worker: an event source mapping.
+//! Receives messages from one queue and hands them to the worker, like an event source mapping.
 //!
 //! A batch has as many messages as there are free slots: single messages while jobs are slow, hundreds while they are
 //! quick. It never holds more than may run concurrently. Messages of a standard queue are also read ahead into a
@@ -36,7 +36,7 @@ use crate::{
 const MOST: usize = 4096;
 /// A read that is used up within this time was too small, one that lasts longer was too large.
 const LASTS: Duration = Duration::from_millis(50);
-/// The interval at which the queue is read from its beginning, for messages that became visible behind the cursor.
+/// The interval at which the queue is read from its beginning, for messages that became visible before the cursor.
 const FROM_START: Duration = Duration::from_millis(100);
 /// The longest wait for a message to become visible: the clock may be set, and a machine may sleep.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -69,7 +69,7 @@ pub(crate) struct Fetch {
     source: QueueSettings,
     runner: BatchRunner,
     landed: mpsc::UnboundedReceiver<Landed>,
-    /// The number of messages with the worker, for others to see.
+    /// The number of messages with the worker, for other tasks.
     in_flight: Arc<AtomicUsize>,
     /// The messages in the buffer or with the worker.
     taken: Arc<HashSet<i64>>,
@@ -81,9 +81,9 @@ pub(crate) struct Fetch {
     read_at: Instant,
     cursor: Cursor,
     looked_from_start: Instant,
-    /// Whether there may be visible messages that are not taken.
+    /// Whether there may be visible messages outside of the buffer and the worker.
     look: bool,
-    /// When to look again without a signal: from the last read, and after an error, whatever else is read meanwhile.
+    /// When to read again without a signal: from the last read, and after an error, regardless of other reads.
     wake: Option<Instant>,
     look_again: Option<Instant>,
     /// Whether the queue is paused, and the signal that this may have changed.
@@ -132,7 +132,8 @@ impl Fetch {
                 self.on_landed(landed);
             }
             while self.batches.try_join_next().is_some() {}
-            // Before anything is handed over: what was enqueued after the pause may be in the buffer already.
+            // Before any message is handed over: the buffer may already hold messages that were enqueued after the
+            // pause.
             if self.pauses.has_changed().unwrap_or(false) {
                 self.check_paused().await;
             }
@@ -174,7 +175,7 @@ impl Fetch {
         match landed {
             Landed::Settled(seqs) => drop(self.land(&seqs)),
             Landed::Written(seqs) => self.look |= self.land(&seqs) > 0,
-            // A written settlement signals that there is something to receive. Here nothing was written.
+            // A written settlement signals that there is something to receive. Nothing was written here.
             Landed::Open(seqs) => {
                 if self.land(&seqs) > 0 {
                     self.look_later();
@@ -189,7 +190,7 @@ impl Fetch {
         seqs.iter().filter(|seq| taken.remove(seq)).count()
     }
 
-    /// Looks at the whole queue again soon, with or without a signal.
+    /// Reads the whole queue again soon, with or without a signal.
     fn look_later(&mut self) {
         self.look_again = self.look_again.or_else(|| Some(Instant::now() + AFTER_ERROR));
     }
@@ -219,7 +220,7 @@ impl Fetch {
         }
     }
 
-    /// Hands the worker as many messages as may run.
+    /// Hands the worker as many messages as may run concurrently.
     async fn hand_over(&mut self) {
         let free = self.source.slots.saturating_sub(self.running()).min(self.buffer.len());
         if free == 0 {
@@ -234,7 +235,7 @@ impl Fetch {
     /// Starts reading the next messages, unless the buffer holds enough.
     fn read_ahead(&mut self) {
         let enough = if self.source.fifo {
-            // The next messages of a group are only known when the ones before have gone.
+            // The next messages of a group are known only after the ones before it are settled.
             !self.buffer.is_empty() || self.running() >= self.source.slots
         } else {
             self.buffer.len() * 2 >= self.portion
@@ -242,7 +243,7 @@ impl Fetch {
         if !self.look || enough || self.reading.is_some() {
             return;
         }
-        // Before the read: what comes later is signalled.
+        // Before the read: later messages are signalled.
         self.look = false;
         self.wake = None;
         if self.looked_from_start.elapsed() >= FROM_START {

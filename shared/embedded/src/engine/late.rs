@@ -9,7 +9,7 @@ use crate::backend::SqliteBackend;
 /// The pause before each try.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Writes them, until the engine stops; the rest is tried once more at its end.
+/// Writes them until the engine stops, and tries the rest once more at its end.
 pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
     let store = &embedded.0.store;
     loop {
@@ -21,7 +21,7 @@ pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
             () = stop.draining() => return,
             () = tokio::time::sleep(PAUSE) => {}
         }
-        // A full disk or another process's lock is kept for later, and logged by the writer.
+        // The settlements are kept for later, and the writer logs the full disk or the other process's lock.
         if let Err(error) = store.write_late().await {
             tracing::debug!(%error, "settlements could still not be written");
         }

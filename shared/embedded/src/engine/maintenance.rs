@@ -18,12 +18,12 @@ use crate::{
 
 /// Records deleted in one transaction: a few milliseconds of work.
 const PORTION: usize = 500;
-/// The shortest and longest pause between two looks: a record may be deleted this much late.
+/// The shortest and longest pause between two checks: a record may be deleted this much late.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// The longest age of a write-ahead log that stays below the size at which the writer empties it.
 const LOG_AGE: Duration = Duration::from_secs(60);
 
-/// Purges, until the engine stops.
+/// Purges until the engine stops.
 pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
     let (mut log, mut emptied) = (None, Instant::now());
     loop {
@@ -47,7 +47,7 @@ pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
 
 async fn round(embedded: &SqliteBackend, stop: &Stop) -> Result<Duration, StoreError> {
     while !stop.is_draining() {
-        // Five rows a record: it, its body, its job data, its attempts, and an index or two.
+        // Five rows per record: its own, its body, its job data, its attempts, and an index or two.
         let gone = embedded.0.writer.run(PORTION * 5, |tx| retention::purge(tx, PORTION)).await?;
         if gone < PORTION {
             break;
@@ -102,7 +102,7 @@ mod tests {
         std::fs::metadata(Path::new(&name)).map_or(0, |file| file.len())
     }
 
-    /// Waits, by the engine's clock, for a condition that does not depend on the machine's speed.
+    /// Waits on the engine's clock for a condition that does not depend on the machine's speed.
     async fn within(minutes: u64, what: &str, is_so: impl Fn() -> bool) {
         for _ in 0..minutes * 60 {
             if is_so() {

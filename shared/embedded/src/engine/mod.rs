@@ -1,4 +1,4 @@
-//! The engine: runs functions on one machine, as AWS would.
+//! The engine: runs functions on one machine, as AWS does.
 
 mod batch;
 mod builder;

@@ -10,9 +10,9 @@ use crate::backend::SqliteBackend;
 
 /// A running engine.
 ///
-/// In a program of its own, give it to a lifecycle: [`run`](Self::run). In a program that does other things too, keep it
-/// and [`drain`](Self::drain) it before the program ends. When it is dropped, its handlers are cut off, and their jobs are
-/// released in the background.
+/// In a program of its own, pass it to a lifecycle: [`run`](Self::run). In a program that does other things too, keep
+/// it and [`drain`](Self::drain) it before the program ends. When it is dropped, its handlers are interrupted, and
+/// their jobs are released in the background.
 #[must_use = "an engine whose `Running` is dropped ends immediately"]
 pub struct Running {
     pub(super) host: host::Running,
@@ -20,7 +20,7 @@ pub struct Running {
     pub(super) failure: watch::Receiver<Option<EngineError>>,
 }
 
-/// What is done when an engine has ended.
+/// The steps after an engine has ended.
 pub(super) struct End {
     pub(super) embedded: SqliteBackend,
     pub(super) watch: Option<Watch>,
@@ -29,8 +29,8 @@ pub(super) struct End {
 
 impl Running {
     /// Resolves when the engine ends early, with the reason: its file was removed or replaced, or another engine holds
-    /// its lock. It then starts nothing more, and running attempts are cut off; still call [`drain`](Self::drain) to end
-    /// it in order. Does not resolve while the engine is healthy.
+    /// its lock. It then starts nothing more, and interrupts running attempts; still call [`drain`](Self::drain) to end
+    /// it cleanly. Does not resolve while the engine is healthy.
     pub async fn failed(&self) -> EngineError {
         let mut failure = self.failure.clone();
         if let Ok(failure) = failure.wait_for(Option::is_some).await
@@ -41,13 +41,13 @@ impl Running {
         std::future::pending().await
     }
 
-    /// Looks at it from elsewhere: for health checks.
+    /// Returns a monitor of it, for health checks.
     #[must_use]
     pub fn monitor(&self) -> Monitor {
         self.host.monitor()
     }
 
-    /// Runs until the lifecycle wants it to end, and drains within `budget`: see [`host::Running::run`].
+    /// Runs until the lifecycle ends it, and drains within `budget`: see [`host::Running::run`].
     ///
     /// # Errors
     /// When it ended early; see [`failed`](Self::failed).
@@ -63,10 +63,10 @@ impl Running {
         failure.map_or(Ok(drained), Err)
     }
 
-    /// Takes no more messages, releases what has not begun, tells the handlers, and waits for them. Attempts that have not
-    /// ended after `budget` are cut off and released immediately; their jobs run again under the next engine, without
-    /// counting the attempt. A handler that blocks its thread is left behind: see [`host::Running::drain`]; if its job
-    /// could not be released, the next engine counts the attempt as lost.
+    /// Receives no more messages, releases those that have not begun, notifies the handlers, and waits for them.
+    /// Attempts that have not ended after `budget` are interrupted and released immediately; their jobs run again under
+    /// the next engine, without counting the attempt. A handler that blocks its thread is abandoned: see
+    /// [`host::Running::drain`]; if its job could not be released, the next engine counts the attempt as lost.
     ///
     /// At the end the log is copied into the file, and no thread or connection of the engine is left;
     /// [`SqliteBackend::close`] does the rest.

@@ -1,4 +1,4 @@
-//! Starts the jobs of schedules that are due.
+//! Starts the jobs of due schedules.
 
 use std::time::Duration;
 

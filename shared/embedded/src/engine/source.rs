@@ -1,4 +1,4 @@
-//! The engine's sources: one for each queue, and what keeps the file in order.
+//! The engine's sources: one for each queue, and one for the file's upkeep.
 
 use std::sync::{
     Arc, Mutex, PoisonError,

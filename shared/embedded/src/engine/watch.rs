@@ -1,6 +1,6 @@
-//! Notices changes to the file by other processes: writes, removal, replacement.
+//! Detects changes to the file by other processes: writes, removal, replacement.
 //!
-//! SQLite sends no notifications, but answers cheaply whether another connection has committed since the last check. A
+//! SQLite sends no notifications, but reports cheaply whether another connection has committed since the last check. A
 //! separate thread checks in real time, so that a test's paused clock does not advance because of it.
 
 use std::{
@@ -31,7 +31,7 @@ use crate::{
     error::OpenError,
 };
 
-/// The longest time before a change by another process is noticed.
+/// The longest time before a change by another process is detected.
 const INTERVAL: Duration = Duration::from_millis(50);
 /// The longest wait for the thread to end. It ends immediately, unless the disk does not answer.
 const LAST_LOOK: Duration = Duration::from_secs(1);
@@ -39,7 +39,7 @@ const LAST_LOOK: Duration = Duration::from_secs(1);
 /// Reports why the engine ends early.
 pub(crate) type Failure = watch::Sender<Option<EngineError>>;
 
-/// Notices changes by other processes, until it is dropped.
+/// Detects changes by other processes, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watch {
     over: Arc<AtomicBool>,
@@ -60,7 +60,7 @@ struct Listener {
 }
 
 impl Watch {
-    /// `None` for a store in memory: no other process can reach it.
+    /// Returns `None` for a store in memory: no other process can access it.
     pub(crate) fn start(
         embedded: &SqliteBackend,
         lock: &Arc<EngineLock>,
@@ -115,7 +115,7 @@ impl Listener {
             .and_then(|mut statement| statement.query_row([], |row| row.get(0)));
         match version {
             Ok(version) if self.seen != Some(version) => {
-                // This process's own commits are among them; a needless wake-up costs one look.
+                // This process's own commits are included; a needless wake-up costs one check.
                 self.seen = Some(version);
                 self.signals.everything();
             }

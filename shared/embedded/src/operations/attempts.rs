@@ -70,7 +70,7 @@ impl Transaction<'_> {
         self.trim_attempts(seq, Record::MAX_HISTORY)
     }
 
-    /// Whether a job's history has an attempt with this end.
+    /// Returns whether a job's history has an attempt with this end.
     pub(crate) fn has_attempt(
         &self,
         seq: i64,

@@ -65,13 +65,13 @@ fn one(tx: &mut Transaction<'_>, first: &mut CachedStatement<'_>, request: &Clai
     }
 }
 
-/// Whether the row with that id is this job's. The row that carries the message always is.
+/// Returns whether the row with that id is this job's. The row that carries the message always is.
 fn belongs(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusqlite::Result<bool> {
     let JobOwner { job, queue } = tx.owner_of(row)?;
     Ok(job == request.message.job && queue == *request.queue)
 }
 
-/// Turns a message without a record into a job's row.
+/// Converts a message without a record into a job's row.
 fn adopt(tx: &mut Transaction<'_>, row: JobRow, request: &ClaimRequest) -> rusqlite::Result<JobRow> {
     let kind = tx.kind(row.queue, &request.message.job)?;
     tx.prepare("UPDATE jobs SET id = ?2, kind = ?3, state = 1 WHERE seq = ?1")?.execute(params![

@@ -1,10 +1,10 @@
 //! Corrections after the clock was set back.
 //!
 //! All moments in the file are from the machine's clock. Each transaction has one, and the file stores the latest. If
-//! the clock shows an earlier moment, it was set back; what was written under the wrong clock would then be in the
+//! the clock shows an earlier moment, it was set back; everything written under the wrong clock would then be in the
 //! future: jobs would wait, and schedules would count as settled, for as long as the clock was ahead, which may be
-//! decades. So the first transaction under the corrected clock corrects the file, in whichever process. It reads all of
-//! `jobs` once. A million rows that it moves took 4.5 s on a busy machine.
+//! decades. So the first transaction under the corrected clock, in any process, corrects the file. It reads all of
+//! `jobs` once. Moving a million rows took 4.5 s on a busy machine.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ pub(crate) const KEEP: &str = "UPDATE clock SET latest = ?1";
 /// The newest row from before the clock went wrong, as far as can be known.
 const FLOOR: &str = "SELECT max(created_at) FROM jobs WHERE created_at <= ?1";
 
-/// Moves what was written under the wrong clock back by its lead (`?2`), to before now (`?1`). Delays keep their
+/// Moves everything written under the wrong clock back by its lead (`?2`), to before now (`?1`). Delays keep their
 /// length, counted from when the job was enqueued or released. A future moment that was written before the clock went
 /// wrong was chosen by a caller, and stays. `created_at` keeps its order.
 const SET_RIGHT: &str = "UPDATE jobs SET \
@@ -48,12 +48,12 @@ const SET_RIGHT: &str = "UPDATE jobs SET \
 
 const DEAD_LETTERS: &str = "UPDATE dead_letters SET buried_at = min(?1, buried_at - ?2) WHERE buried_at > ?1";
 
-/// The latest moment in the file.
+/// Returns the latest moment in the file.
 pub(crate) fn latest(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached(LATEST)?.query_row([], |row| row.get(0))
 }
 
-/// Corrects what was written under a clock that was ahead, up to `latest`.
+/// Corrects everything written under a clock that was ahead, up to `latest`.
 pub(crate) fn set_right(tx: &mut Transaction<'_>, latest: i64) -> rusqlite::Result<()> {
     let (now, ahead) = (tx.now, latest - tx.now);
     let floor: Option<i64> = tx.prepare(FLOOR)?.query_row([now], |row| row.get(0)).optional()?.flatten();

@@ -23,7 +23,7 @@ impl From<&DeadLetterCause> for Cause {
 }
 
 impl Transaction<'_> {
-    /// Puts a row's message into the dead-letter queue. The row itself is left to the caller.
+    /// Moves a row's message to the dead-letter queue. The caller updates the row itself.
     pub(crate) fn dead_letter(&mut self, row: &JobRow, cause: &Cause) -> rusqlite::Result<()> {
         let seq = self.next()?;
         self.prepare(
@@ -53,7 +53,7 @@ const LIST: &str = "SELECT dead_letters.seq, queues.name, dead_letters.id, job, 
     WHERE dead_letters.queue = ?1 AND dead_letters.seq > ?2 AND (?3 IS NULL OR job = ?3) AND buried_at >= ?4 AND buried_at < ?5 \
     AND (?6 IS NULL OR dead_letters.seq = ?6) ORDER BY dead_letters.seq LIMIT ?7";
 
-/// A queue's dead letters that fit, oldest first, from behind the number `after` on.
+/// Returns a queue's dead letters that match, oldest first, after the number `after`.
 pub(crate) fn page(
     connection: &Connection,
     queue: i64,
@@ -62,7 +62,7 @@ pub(crate) fn page(
     limit: usize,
 ) -> rusqlite::Result<DeadLetterPage> {
     let Some(Bounds { seq, job, from, below }) = Bounds::of(filter) else { return Ok(DeadLetterPage::default()) };
-    // One more, to know whether there is another page.
+    // One more, to find out whether there is another page.
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut numbers = Vec::new();
     let mut dead_letters = connection

@@ -71,7 +71,7 @@ struct Insert<'a> {
     bodies: CachedStatement<'a>,
 }
 
-/// Where an entry goes; consecutive entries mostly share it.
+/// The destination of an entry; consecutive entries mostly share it.
 struct Target<'a> {
     queue_name: &'a str,
     job: &'a str,
@@ -152,7 +152,7 @@ fn put(
     Ok(Ok(Enqueued::New(entry.id.clone())))
 }
 
-/// The answer where a job with that id exists: this job, or another.
+/// Returns the answer where a job with that id exists: this job, or another.
 fn duplicate(tx: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<Result<Enqueued, EnqueueError>> {
     let Some(row) = tx.row_of(entry.id.as_str())? else {
         return Ok(Ok(Enqueued::Duplicate(entry.id.clone(), JobState::Queued)));
@@ -170,7 +170,7 @@ fn duplicate(tx: &Transaction<'_>, entry: &Entry) -> rusqlite::Result<Result<Enq
     Ok(Ok(Enqueued::Duplicate(entry.id.clone(), state)))
 }
 
-/// Puts a body on a queue unchanged, as a sender in any language would. `id` is the message's id.
+/// Adds a body to a queue unchanged, as a sender in any language would. `id` is the message's id.
 pub(crate) fn inject(
     tx: &mut Transaction<'_>,
     queue: &str,

@@ -1,6 +1,6 @@
-//! FIFO groups: only the first message of each group is visible, the others are held. When the first has gone, the next
-//! becomes visible. So if a job waits for its retry, its whole group waits, and receiving from a FIFO queue costs the
-//! same however long its groups are.
+//! FIFO groups: only the first message of each group is visible, the others are held. When the first is settled, the
+//! next becomes visible. So if a job waits for its retry, its whole group waits, and receiving from a FIFO queue costs
+//! the same for groups of any length.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -11,17 +11,17 @@ use crate::{db::transaction::Transaction, time::HELD};
 const FIRST: &str = "SELECT seq, visible_at FROM jobs \
     WHERE queue = ?1 AND grp = ?2 AND place IS NOT NULL ORDER BY place LIMIT 1";
 
-/// The group of jobs on a FIFO queue that name none.
+/// The group of jobs on a FIFO queue without a group.
 pub(crate) const NO_GROUP: &str = "";
 
 impl Transaction<'_> {
-    /// When a new message of a group becomes visible: now, or when the messages before it have gone.
+    /// Returns when a new message of a group becomes visible: now, or when the messages before it are settled.
     pub(crate) fn join_group(&self, queue: i64, group: &str, now: i64) -> rusqlite::Result<i64> {
         let first = self.first_of_group(queue, group)?;
         Ok(if first.is_some() { HELD } else { now })
     }
 
-    /// A message has gone: the next of its group becomes visible.
+    /// Makes the next message of a group visible after this one is settled.
     pub(crate) fn leave_group(&mut self, row: &JobRow) -> rusqlite::Result<()> {
         let (Some(_), Some(group)) = (row.place, &row.group) else { return Ok(()) };
         if let Some((seq, HELD)) = self.first_of_group(row.queue, group)? {

@@ -41,8 +41,8 @@ const NEWEST: &str = "SELECT max(seq) FROM jobs";
 
 /// At most this many index entries are read to find a page: a few milliseconds.
 const FEW: u64 = 5000;
-/// By how much a row's moment may be before that of the row in front of it: [`SLACK`](super::clock::SLACK) plus
-/// [`PRECISION`](super::clock::PRECISION).
+/// The maximum difference by which a row's moment may be before that of the previous row:
+/// [`SLACK`](super::clock::SLACK) plus [`PRECISION`](super::clock::PRECISION).
 const UNSURE: Duration = Duration::from_secs(2);
 /// The largest page.
 const LONGEST: usize = 1000;
@@ -66,7 +66,7 @@ struct Search {
     in_all: u64,
     /// The number of ended records, of all kinds.
     ended: u64,
-    /// `seq` is in this range.
+    /// The range of `seq`.
     from: i64,
     below: i64,
     since: i64,
@@ -119,7 +119,7 @@ impl Search {
         Ok(Some(Self { queue_jobs, state, in_all, ended, from, below, since, before, limit }))
     }
 
-    /// Returns one row more than the page holds, if there is one, to know whether there is a next page.
+    /// Returns one row more than the page holds, if there is one, to find out whether there is a next page.
     fn run(&self, connection: &Connection) -> rusqlite::Result<Vec<i64>> {
         let mut found = match self.state {
             Some(state::QUEUED) if self.in_all <= FEW => self.by_message(connection)?,
@@ -148,7 +148,7 @@ impl Search {
         Ok(found)
     }
 
-    /// All queued jobs have a message. Messages held by their group are at the end of the index, behind all delayed
+    /// All queued jobs have a message. Messages held by their group are at the end of the index, after all delayed
     /// ones, so they are read separately.
     fn by_message(&self, connection: &Connection) -> rusqlite::Result<Vec<i64>> {
         let mut statement = connection.prepare_cached(MESSAGES)?;
@@ -246,7 +246,7 @@ const COUNTS: &str = "SELECT queues.name, counts.state, sum(counts.jobs) FROM co
     JOIN kinds ON kinds.id = counts.kind JOIN queues ON queues.id = kinds.queue \
     GROUP BY queues.name, counts.state HAVING sum(counts.jobs) > 0";
 
-/// The number of records in each state, by queue. Adds up a row for each kind and state, however many jobs there are.
+/// Returns the number of records in each state, by queue. Adds up one row per kind and state, for any number of jobs.
 pub(crate) fn counts(connection: &Connection) -> rusqlite::Result<Vec<Count>> {
     let mut statement = connection.prepare_cached(COUNTS)?;
     let rows =
@@ -348,7 +348,7 @@ mod tests {
         }
     }
 
-    /// SQLite's work for listings on this connection, in steps of its virtual machine: about eight a row.
+    /// Returns SQLite's work for listings on this connection, in steps of its virtual machine: about eight per row.
     fn steps(connection: &Connection) -> i32 {
         [BY_STATE, MESSAGES, ENDED, BLOCK, BACKWARDS]
             .iter()

@@ -17,14 +17,14 @@ const FREE: &str = "DELETE FROM locks WHERE seq = ?1 AND owner = ?2";
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Transaction<'_> {
-    /// When to try again for a lock that another job holds; `None` if it is free.
+    /// Returns when to try again for a lock that another job holds; `None` if it is free.
     pub(crate) fn held(&self, lock: &Lock) -> rusqlite::Result<Option<i64>> {
         let until: Option<i64> =
             self.prepare(HELD_UNTIL)?.query_row(params![lock.key, self.now], |row| row.get(0)).optional()?;
         Ok(until.map(|until| until.min(time::after(self.now, LOOK_AGAIN))))
     }
 
-    /// Gives a free lock to a job, under its fencing token and until its lease ends.
+    /// Assigns a free lock to a job, under its fencing token and until its lease ends.
     pub(crate) fn take(&self, lock: &Lock, seq: i64, owner: i64, until: i64) -> rusqlite::Result<()> {
         self.prepare(TAKE)?.execute(params![lock.key, seq, owner, until])?;
         Ok(())

@@ -1,4 +1,4 @@
-//! Pausing queues, and how they stand.
+//! Pauses queues, and reads their states.
 
 use lamplighter::{
     JobState,
@@ -12,12 +12,12 @@ use crate::{
     time::HELD,
 };
 
-/// Whether the queue of that number is paused.
+/// Returns whether the queue of that number is paused.
 pub(crate) fn is_paused(connection: &Connection, queue: i64) -> rusqlite::Result<bool> {
     connection.prepare_cached("SELECT paused FROM queues WHERE id = ?1")?.query_row([queue], |row| row.get(0))
 }
 
-/// Pauses a queue, or lets it go on. Says whether there is one of that name.
+/// Pauses or resumes a queue. Returns whether a queue of that name exists.
 pub(crate) fn pause(tx: &mut Transaction<'_>, queue: &str, paused: bool) -> rusqlite::Result<bool> {
     let known = tx.prepare("UPDATE queues SET paused = ?2 WHERE name = ?1")?.execute(params![queue, paused])?;
     tx.effects.pauses();
@@ -28,7 +28,7 @@ const VISIBLE: &str = "SELECT count(*) FROM jobs INDEXED BY jobs_ready \
     WHERE queue = ?1 AND visible_at IS NOT NULL AND visible_at >= ?2 AND visible_at <= ?3";
 const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letters WHERE queue = ?1";
 
-/// How all queues stand, by name. Walks over an entry of an index for each message.
+/// Returns the states of all queues, by name. Reads one index entry per message.
 pub(crate) fn all(connection: &Connection, now: i64) -> rusqlite::Result<Vec<QueueStatus>> {
     let queue_jobs = catalog::queue_jobs(connection)?;
     let mut queues = connection.prepare_cached("SELECT id, name, fifo, paused FROM queues ORDER BY name")?;
@@ -47,7 +47,7 @@ pub(crate) fn all(connection: &Connection, now: i64) -> rusqlite::Result<Vec<Que
             running += catalog::counted(connection, kind.id, state::code(JobState::Running))?;
         }
         let mut status = QueueStatus::new(queue, row.get(2)?, operator::consumer(row.get(3)?), Accuracy::Exact);
-        // A running job keeps its place, so that it comes up at once when its host dies.
+        // A running job's message stays visible in the file, so that it is received immediately when its host dies.
         status.waiting = (due + held).saturating_sub(running);
         (status.in_flight, status.delayed) = (running, delayed);
         status.dead_letters = Some(letters.query_row([id], |row| row.get(0)).map(count)?);

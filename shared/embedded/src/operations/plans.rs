@@ -1,7 +1,7 @@
-//! How SQLite carries out every statement of this crate: by which index, with statistics and without.
+//! SQLite's plan of every statement of this crate: its indexes, with statistics and without.
 //!
-//! The statements are found in the source code, so none can be left out: each needs its plan in `plans.txt`. There a
-//! plan that reads a whole large table, or sorts, says why it may, in a line that begins with `#`.
+//! The statements are collected from the source code, so none can be left out: each needs its plan in `plans.txt`. A
+//! plan there that reads a whole large table, or sorts, has its justification in a line that begins with `#`.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -17,14 +17,14 @@ use crate::{
 
 mod source;
 
-/// Statement, reason, plan, each on lines of its own, with an empty line after it.
+/// Statement, reason and plan, each on lines of its own, followed by an empty line.
 const PLANS: &str = include_str!("plans.txt");
 
 /// Tables that grow with the number of jobs.
 const LARGE: &[&str] = &["jobs", "bodies", "notes", "attempts", "dead_letters", "blocks"];
 
-/// A file in which most jobs wait, one in which nearly all have ended, each with what `ANALYZE` says of it, and a new
-/// one, which has no statistics.
+/// A file in which most jobs wait, and one in which nearly all have ended, each with the statistics from `ANALYZE`, and
+/// a new file without statistics.
 const FILES: &[(&str, Option<&str>)] = &[
     ("new", None),
     ("waiting", Some("CASE WHEN n % 50 = 0 THEN 5 WHEN n % 20 = 0 THEN 2 WHEN n % 90 = 1 THEN 7 ELSE 1 END")),
@@ -70,7 +70,7 @@ fn open(name: &str, states: Option<&str>) -> (tempfile::TempDir, Connection) {
     (folder, connection)
 }
 
-/// What SQLite does for a statement, a line for each table.
+/// Returns SQLite's plan of a statement, one line per table.
 fn plan(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
     let (mut rows, mut lines) = (statement.raw_query(), Vec::new());
@@ -80,7 +80,7 @@ fn plan(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<String>> {
     Ok(lines)
 }
 
-/// What SQLite does for a statement on each of the files: one plan where they agree.
+/// Returns the plan of a statement on each of the files: one plan where they agree.
 fn plans(files: &[(&str, Connection)], sql: &str) -> String {
     let all: Vec<_> = files.iter().map(|(name, file)| (*name, plan(file, sql).map_err(|e| e.to_string()))).collect();
     let text = |name: Option<&str>, plan: &Result<Vec<String>, String>| {
@@ -98,7 +98,7 @@ fn plans(files: &[(&str, Connection)], sql: &str) -> String {
     all.iter().map(|(name, plan)| text(Some(name), plan)).collect()
 }
 
-/// What is written down for a statement: why it may do what others may not, and its plan.
+/// The recorded plan of a statement, and the justification of a costly one.
 #[derive(Default)]
 struct Entry {
     reason: Option<String>,
@@ -122,13 +122,13 @@ fn written() -> BTreeMap<String, Entry> {
         .collect()
 }
 
-/// Whether a plan reads more than it gives: a whole large table, or rows to be sorted.
+/// Returns whether a plan reads more than it returns: a whole large table, or rows to be sorted.
 fn is_costly(plan: &str) -> bool {
     let whole = |line: &str| {
         let mut words = line.trim_start_matches([' ', '[']).split_whitespace().skip_while(|word| word.ends_with(']'));
         match (words.next(), words.next()) {
             (Some("SCAN"), Some(table)) => LARGE.contains(&table),
-            // By no index at all: for the largest value.
+            // Without any index: for the largest value.
             (Some("SEARCH"), Some(table)) => LARGE.contains(&table) && words.next().is_none(),
             _ => false,
         }
@@ -147,7 +147,7 @@ fn files() -> (Vec<tempfile::TempDir>, Vec<(&'static str, Connection)>) {
 }
 
 #[test]
-fn every_statement_has_the_plan_that_is_written_down_for_it() {
+fn every_statement_has_its_recorded_plan() {
     let (_folders, files) = files();
     let (mut written, mut wrong) = (written(), Vec::new());
     for sql in statements(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs"))) {
@@ -170,7 +170,7 @@ fn every_statement_has_the_plan_that_is_written_down_for_it() {
 }
 
 #[test]
-fn without_any_one_index_a_plan_is_another() {
+fn without_any_one_index_some_plan_changes() {
     let (_folders, files) = files();
     let statements = statements(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lib.rs")));
     let all = |files: &[(&str, Connection)]| statements.iter().map(|sql| plans(files, sql)).collect::<Vec<_>>();
@@ -189,9 +189,9 @@ fn without_any_one_index_a_plan_is_another() {
     assert_eq!(all(&files), before);
 }
 
-/// Statements that nobody can overlook are of no use if the search does.
+/// The search must find every statement.
 #[test]
-fn statements_are_found_wherever_they_stand() {
+fn statements_are_found_anywhere() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| {
         let path = folder.path().join(name);

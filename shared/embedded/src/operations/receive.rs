@@ -1,8 +1,8 @@
 //! Receiving messages.
 //!
-//! Receiving a job with a record writes nothing: only this engine receives from this file, so it knows in memory what
-//! is in flight, and after a crash everything is visible immediately. The claim that follows is durable, and counts the
-//! receive.
+//! Receiving a job with a record writes nothing: only this engine receives from this file, so it keeps the messages in
+//! flight in memory, and after a crash all messages are visible immediately. The claim that follows is durable, and
+//! counts the receive.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{dead_letters::Cause, receipt::Receipt};
 use crate::{db::transaction::Transaction, state, time::HELD};
 
-/// The bodies of one receive, about: limits memory.
+/// The approximate limit of the bodies in one receive: limits memory.
 const MOST_BYTES: usize = 8 << 20;
 
 /// A message that has been received.
@@ -81,8 +81,8 @@ pub(crate) fn receive(connection: &Connection, wanted: &Expected, in_flight: &Ha
     let mut found = Found { messages: Vec::new(), cursor: wanted.from, all: false, next: None };
     visible(connection, wanted, in_flight, &mut found)?;
     if found.all && wanted.from.visible_at > i64::MIN {
-        // Something may have come in before the cursor: a message from another process that was slow to commit, or from
-        // a clock that was set back.
+        // Messages may have been added before the cursor: from another process that was slow to commit, or under a
+        // clock that was set back.
         let again = Expected { from: Cursor::START, ..*wanted };
         found = Found { messages: Vec::new(), cursor: Cursor::START, all: false, next: None };
         visible(connection, &again, in_flight, &mut found)?;
@@ -134,7 +134,7 @@ fn visible(
     Ok(())
 }
 
-/// Fills the remaining room with messages that wait behind the first of each group; they run after it, in the same
+/// Fills the remaining slots with messages that wait behind the first of each group; they run after it, in the same
 /// batch.
 fn followers(
     connection: &Connection,
@@ -154,7 +154,7 @@ fn followers(
         while let Some(row) = rows.next()? {
             let seq = row.get(0)?;
             if in_flight.contains(&seq) {
-                // The first message came back while these are still with a worker: the group stays together.
+                // The first message was released while these are still with a worker: the group stays together.
                 break;
             }
             messages.push(Received {

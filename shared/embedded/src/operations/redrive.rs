@@ -9,12 +9,12 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::{enqueue, retry};
 use crate::{db::transaction::Transaction, state, time};
 
-/// What a step of a redrive did.
+/// The result of one step of a redrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Moved {
     /// Dead letters that were moved.
     pub(crate) moved: u64,
-    /// Dead letters that were removed, since their jobs need them no more.
+    /// Dead letters that were removed, since their jobs no longer need them.
     pub(crate) obsolete: u64,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Bounds<'a> {
 }
 
 impl<'a> Bounds<'a> {
-    /// `None` where nothing can fit.
+    /// Returns `None` if nothing can match.
     pub(crate) fn of(filter: &'a DeadLetterFilter) -> Option<Self> {
         let DeadLetterFilter { key, job, since, before, .. } = filter;
         let seq = match key {
@@ -46,7 +46,7 @@ const OLDEST: &str = "SELECT seq FROM dead_letters INDEXED BY dead_letters_queue
 const COUNTS: &str = "SELECT job, reason, count(*) FROM dead_letters INDEXED BY dead_letters_queue WHERE queue = ?1 \
     AND (?2 IS NULL OR job = ?2) AND buried_at >= ?3 AND buried_at < ?4 AND (?5 IS NULL OR seq = ?5) GROUP BY job, reason ORDER BY job, reason";
 
-/// Moves the oldest dead letters of a queue back that fit and have a number below `end`, at most `limit`.
+/// Moves the oldest matching dead letters of a queue with a number below `end` back, at most `limit`.
 pub(crate) fn oldest(
     tx: &mut Transaction<'_>,
     queue: i64,
@@ -70,12 +70,12 @@ pub(crate) fn oldest(
     Ok(moved)
 }
 
-/// The number that the next dead letter will have at least.
+/// Returns a lower bound of the next dead letter's number.
 pub(crate) fn end(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached("SELECT next FROM sequence")?.query_row([], |row| row.get(0))
 }
 
-/// How many dead letters of a queue fit, by job and reason.
+/// Returns the number of matching dead letters of a queue, by job and reason.
 pub(crate) fn counts(
     connection: &Connection,
     queue: i64,
@@ -92,10 +92,10 @@ pub(crate) fn counts(
     Ok(DeadLetterCounts::new(counts, 0))
 }
 
-/// Takes one dead letter away, and says whether it was moved back. It is not where its job has ended otherwise, or is
-/// under way already, since somebody retried it by hand.
+/// Removes one dead letter, and returns whether it was moved back. It is not if its job has ended otherwise, or was
+/// retried by hand already.
 ///
-/// A failed job with a record runs once more under its id, with its history.
+/// A failed job with a record runs again under its id, with its history.
 fn one(tx: &mut Transaction<'_>, seq: i64) -> rusqlite::Result<bool> {
     type Row = (String, String, String, String, Option<String>);
     let found: Option<Row> = tx
@@ -108,7 +108,7 @@ fn one(tx: &mut Transaction<'_>, seq: i64) -> rusqlite::Result<bool> {
     let Some((queue, id, job, body, group)) = found else { return Ok(false) };
     tx.prepare("DELETE FROM dead_letters WHERE seq = ?1")?.execute([seq])?;
     match tx.row_of(&id)? {
-        // The id has become another job's, which is left alone. A body that names no id of its own gets a new one.
+        // The id belongs to another job now, which is left unchanged. A body without an id of its own gets a new one.
         Some(row) if !tx.owner_of(&row)?.is(&job, &queue) => {
             let id = format!("redriven-{}", tx.next()?);
             enqueue::inject(tx, &queue, &id, &body, group.as_deref())?;

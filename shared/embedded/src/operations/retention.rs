@@ -21,7 +21,7 @@ const NEXT_RECORD: &str = "SELECT purge_at FROM jobs INDEXED BY jobs_purge \
 const NEXT_DEAD_LETTER: &str = "SELECT buried_at FROM dead_letters ORDER BY buried_at LIMIT 1";
 
 /// Deletes at most `limit` expired records and as many dead letters. Returns their number. Deletes nothing right after
-/// the clock has jumped forward: it may be wrong, and deleted records do not come back when it is corrected.
+/// the clock has jumped forward: it may be wrong, and deleted records cannot be restored when it is corrected.
 pub(crate) fn purge(tx: &mut Transaction<'_>, limit: usize) -> rusqlite::Result<usize> {
     if tx.leapt {
         return Ok(0);
@@ -54,7 +54,7 @@ pub(crate) fn purge(tx: &mut Transaction<'_>, limit: usize) -> rusqlite::Result<
     Ok(due.len() + dead_letters)
 }
 
-/// When the next record or dead letter expires.
+/// Returns when the next record or dead letter expires.
 pub(crate) fn next(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let first = |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).optional();
     let dead_letter = first(NEXT_DEAD_LETTER)?.map(|dead_since| time::after(dead_since, DEAD_LETTERS));

@@ -12,7 +12,7 @@ pub(crate) fn retry(tx: &mut Transaction<'_>, id: &str) -> rusqlite::Result<Opti
     run_again(tx, id, again)
 }
 
-/// Like [`retry`], for a caller that puts a message of the job on its queue itself.
+/// Like [`retry`], for a caller that adds a message of the job to its queue itself.
 pub(crate) fn mark_queued(tx: &mut Transaction<'_>, id: &str) -> rusqlite::Result<Option<JobState>> {
     run_again(tx, id, |tx, row| begin(tx, row, None, None))
 }
@@ -40,7 +40,7 @@ pub(crate) fn again(tx: &mut Transaction<'_>, row: &JobRow) -> rusqlite::Result<
     let (mut place, mut visible_at) = (None, tx.now);
     if tx.is_fifo(row.queue)? {
         visible_at = tx.join_group(row.queue, row.group.as_deref().unwrap_or(NO_GROUP), tx.now)?;
-        // At the end of its group: messages that came meanwhile are before it.
+        // At the end of its group: messages that arrived meanwhile are before it.
         place = Some(tx.next()?);
     }
     begin(tx, row, Some(visible_at), place)?;

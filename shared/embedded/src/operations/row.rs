@@ -58,13 +58,13 @@ impl JobRow {
         })
     }
 
-    /// Whether an attempt holds the lease under this fencing token.
+    /// Returns whether an attempt holds the lease under this fencing token.
     pub(crate) fn is_held_by(&self, attempt: u32, owner: i64) -> bool {
         self.state == state::RUNNING && self.attempt == attempt && self.owner == owner
     }
 
-    /// When a message that is due at `moment` becomes visible: not before its turn, if it waits behind another of its
-    /// group.
+    /// Returns when a message that is due at `moment` becomes visible: not before its turn, if it waits behind another
+    /// of its group.
     pub(crate) fn visible_again(&self, moment: i64) -> i64 {
         if self.visible_at == Some(HELD) { HELD } else { moment }
     }
@@ -79,7 +79,8 @@ impl Transaction<'_> {
         self.prepare(BY_ID)?.query_row([id], JobRow::of).optional()
     }
 
-    /// The owner of a row's id. For a body that was put on its queue by hand, the job's name is read from the body.
+    /// Returns the owner of a row's id. For a body that was added to its queue by hand, the job's name is read from the
+    /// body.
     pub(crate) fn owner_of(&self, row: &JobRow) -> rusqlite::Result<JobOwner> {
         self.prepare(OWNER)?.query_row([row.seq], |row| Ok(JobOwner { queue: row.get(0)?, job: row.get(1)? }))
     }

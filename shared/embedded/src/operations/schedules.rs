@@ -30,7 +30,7 @@ impl Stored {
         self.job.schedule.clone().enabled(enabled)
     }
 
-    /// When it runs next.
+    /// Returns when it runs next.
     fn next(&self) -> Option<Timestamp> {
         let schedule = self.schedule();
         if !schedule.enabled {
@@ -108,7 +108,8 @@ fn delete(tx: &Transaction<'_>, name: &str) -> rusqlite::Result<()> {
 }
 
 /// Stores the schedules of a deployment. A new schedule counts from now, a changed one continues from its last tick,
-/// and one of an earlier deployment that is gone is deleted. Schedules made at run time stay, unless the deployment has
+/// and one of an earlier deployment that no longer exists is deleted. Schedules added at run time stay, unless the
+/// deployment has one with the same name.
 /// one with the same name.
 pub(crate) fn replace(tx: &mut Transaction<'_>, jobs: &[ScheduledJob]) -> rusqlite::Result<()> {
     let mut known: HashMap<String, Stored> =
@@ -128,7 +129,7 @@ pub(crate) fn replace(tx: &mut Transaction<'_>, jobs: &[ScheduledJob]) -> rusqli
     Ok(())
 }
 
-/// Stores a schedule made at run time. It counts from now; one whose times are unchanged continues from its last tick.
+/// Stores a schedule added at run time. It counts from now; one whose times are unchanged continues from its last tick.
 pub(crate) fn put(tx: &mut Transaction<'_>, job: &ScheduledJob) -> rusqlite::Result<Result<(), SchedulingError>> {
     let old = one(tx, &job.schedule.name)?;
     if old.as_ref().is_some_and(|old| old.deployed) {
@@ -141,7 +142,7 @@ pub(crate) fn put(tx: &mut Transaction<'_>, job: &ScheduledJob) -> rusqlite::Res
     Ok(Ok(()))
 }
 
-/// Removes a schedule that was made at run time.
+/// Removes a schedule that was added at run time.
 pub(crate) fn remove(tx: &mut Transaction<'_>, name: &str) -> rusqlite::Result<Result<(), SchedulingError>> {
     match one(tx, name)? {
         None => Ok(Err(SchedulingError::Unknown(name.into()))),
@@ -150,8 +151,8 @@ pub(crate) fn remove(tx: &mut Transaction<'_>, name: &str) -> rusqlite::Result<R
     }
 }
 
-/// Enqueues what is due, each tick under its own id, and stores up to which tick each schedule is settled. A schedule
-/// made at run time is deleted when it has no more ticks. Returns the moment of the next tick.
+/// Enqueues the jobs of due ticks, each under its tick's id, and stores up to which tick each schedule is settled. A
+/// schedule added at run time is deleted when it has no more ticks. Returns the moment of the next tick.
 pub(crate) fn tick(tx: &mut Transaction<'_>) -> rusqlite::Result<Option<Timestamp>> {
     let mut wake: Option<Timestamp> = None;
     let now = time::moment(tx.now);
@@ -191,8 +192,8 @@ pub(crate) fn tick(tx: &mut Transaction<'_>) -> rusqlite::Result<Option<Timestam
     Ok(wake)
 }
 
-/// After the clock was set back: a schedule that is settled up to a future moment continues from now. A tick that has
-/// run does not run again: its job exists under the tick's id.
+/// Adjusts schedules after the clock was set back: one that is settled up to a future moment continues from now. A tick
+/// that has run does not run again: its job exists under the tick's id.
 pub(crate) fn set_back(tx: &Transaction<'_>) -> rusqlite::Result<()> {
     for stored in all(tx.connection)?.into_iter().filter(|stored| stored.last_tick > tx.now) {
         let name = &stored.job.schedule.name;

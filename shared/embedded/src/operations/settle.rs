@@ -79,7 +79,7 @@ fn one(tx: &mut Transaction<'_>, usual: &mut Usual<'_>, request: &Completion) ->
     Ok(APPLIED)
 }
 
-/// Whether this settlement was applied before: its attempt is in the history with this end, or the job has been
+/// Returns whether this settlement was applied before: its attempt is in the history with this end, or the job has been
 /// released already.
 fn is_known(tx: &Transaction<'_>, row: &JobRow, request: &Completion, ended_at: i64) -> rusqlite::Result<bool> {
     let outcome = match &request.decision {

@@ -22,8 +22,8 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    /// Whether the message is still the one that was received: its attempt holds its lease, or no attempt has claimed
-    /// it since.
+    /// Returns whether the message is still the one that was received: its attempt holds its lease, or no attempt has
+    /// claimed it since.
     fn is_of(&self, row: &JobRow) -> bool {
         match self.token {
             // A settlement may have been written late, after all: then the message is settled too.
@@ -33,7 +33,8 @@ impl Transport {
     }
 }
 
-/// Settles messages. Does nothing for a message that is gone, whose job has ended, or that is under another token.
+/// Settles messages. Does nothing for a message that no longer exists, whose job has ended, or that is under another
+/// token.
 pub(crate) fn transport(tx: &mut Transaction<'_>, settlements: &[Transport]) -> rusqlite::Result<()> {
     for settlement in settlements {
         let Transport { receipt, action, hidden_for, .. } = settlement;
@@ -58,13 +59,13 @@ pub(crate) fn transport(tx: &mut Transaction<'_>, settlements: &[Transport]) -> 
             // Another attempt has taken over: the message belongs to it.
             MessageAction::Ack => {}
             MessageAction::Retry(delay) => tx.comes_again(&row, time::after(tx.now, *delay), row.receives)?,
-            // Released untouched: as if it had never been received. A job with a record counts its receives when it is
+            // Released unchanged, as if it had never been received. A job with a record counts its receives when it is
             // claimed, which has not happened.
             MessageAction::Release(Some(rest)) if rest.is_zero() => {
                 let receives = if untracked { row.receives.saturating_sub(1) } else { row.receives };
                 tx.comes_again(&row, tx.now, receives)?;
             }
-            // Deferred for a while: the receive counts, so that the next host sees how often this has happened.
+            // Delayed for a while: the receive counts, so that the next host sees how often this has happened.
             MessageAction::Release(Some(rest)) => {
                 let receives = if untracked { row.receives } else { row.receives + 1 };
                 tx.comes_again(&row, time::after(tx.now, *rest), receives)?;

@@ -1,12 +1,12 @@
-//! Azure Functions with a custom handler, behind storage queues.
+//! Azure Functions with a custom handler, for storage queues.
 
 use lamplighter::Options;
 
 use super::{AtTheLimit, Library, Recovery, Stop, Timing};
 use crate::{clock::ms, numbers::azure};
 
-/// The functions of one app. Timers are the host's: after a time away it fires one for all that it missed. Delays are the
-/// queue's. The host kills a custom handler without notice.
+/// Returns the functions of one app. The host runs timers: after an outage it fires one for all missed ticks. The queue
+/// keeps delays. The host kills a custom handler without notice.
 pub(crate) fn functions() -> Library {
     Library {
         workers: azure::CONCURRENCY,

@@ -5,7 +5,8 @@ use lamplighter::Options;
 use super::{AtTheLimit, Library, Recovery, Stop, Timing, receives};
 use crate::{clock::ms, numbers::ours};
 
-/// The engine in a service. It plays the queues and the scheduler, so that it takes the process to notice that it is time.
+/// Returns the engine in a service. It contains the queues and the scheduler, so its process must be alive to notice
+/// that a job is due.
 pub(crate) fn engine() -> Library {
     let retries = Options::default().retry;
     Library {
@@ -14,7 +15,7 @@ pub(crate) fn engine() -> Library {
         delays: Timing::Exact,
         ticks: Timing::Exact,
         stop: Stop { noticed: 0, told: 0, limit: ms(ours::DRAIN), at_the_limit: AtTheLimit::HandedBack },
-        // It holds the file alone: what was running is nobody's.
+        // It uses the file alone: no other process runs its jobs.
         recovery: Recovery::NextStart,
         max_receives: Some(receives(&retries)),
         retry_is_a_new_message: false,

@@ -5,7 +5,7 @@ use lamplighter::Retry;
 use super::{AtTheLimit, Library, Recovery, Stop, Timing};
 use crate::{clock::ms, numbers::hangfire};
 
-/// In a process that is told to stop by its service manager or by the .NET host.
+/// Returns the library in a process whose service manager or .NET host announces the stop.
 pub(crate) fn in_process() -> Library {
     let polled = Timing::Polled(ms(hangfire::SCHEDULE_POLL));
     Library {
@@ -21,13 +21,13 @@ pub(crate) fn in_process() -> Library {
         },
         recovery: Recovery::Untouched { timeout: ms(hangfire::SLIDING_INVISIBILITY), every: ms(hangfire::KEEP_ALIVE) },
         retries: Retry::hangfire(),
-        // A job that takes its process down is fetched again without end.
+        // A job that ends its process is fetched again without limit.
         max_receives: None,
         retry_is_a_new_message: false,
     }
 }
 
-/// In ASP.NET, whose shutdown it has to look for.
+/// Returns the library in ASP.NET, where it has to check for the shutdown.
 pub(crate) fn in_asp_net() -> Library {
     let library = in_process();
     let noticed = ms(hangfire::SHUTDOWN_CHECK);

@@ -1,4 +1,4 @@
-//! Lambda functions behind SQS.
+//! Lambda functions for SQS.
 
 use lamplighter::Options;
 
@@ -8,7 +8,7 @@ use crate::{
     numbers::{aws, ours},
 };
 
-/// Functions. There is no process to keep alive, and none that is told to stop while it works.
+/// Returns the functions. There is no process to keep alive, and none that is stopped while it works.
 pub(crate) fn lambda() -> Library {
     let retries = Options::default().retry;
     Library {

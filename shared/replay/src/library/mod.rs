@@ -1,4 +1,4 @@
-//! What a job library does with jobs, whatever keeps its process alive.
+//! The behaviour of a job library, independent of what keeps its process alive.
 
 mod azure;
 mod embedded;
@@ -18,40 +18,39 @@ use lamplighter::Retry;
 
 use crate::clock::{Moment, ms};
 
-/// A job library and its storage, as far as the replay needs to know.
+/// The properties of a job library and its storage that the replay needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Library {
-    /// Jobs that one process runs at a time.
+    /// The number of concurrent jobs of one process.
     pub(crate) workers: usize,
-    /// The longest time from a job's being ready until a process that is alive takes it. Each job waits a part of it.
+    /// The longest time until a live process takes a job that is ready. Each job waits a part of it.
     pub(crate) pickup: u64,
-    /// Who notices that a delay has passed.
+    /// How a passed delay is noticed.
     pub(crate) delays: Timing,
-    /// Who notices that a schedule is due.
+    /// How a due schedule is noticed.
     pub(crate) ticks: Timing,
     pub(crate) stop: Stop,
     pub(crate) recovery: Recovery,
     pub(crate) retries: Retry,
-    /// Deliveries of one message after which it is given up, and kept for people: a dead letter.
+    /// The number of deliveries after which a message is a dead letter.
     pub(crate) max_receives: Option<u32>,
     /// Whether deliveries are counted from the last attempt that failed by itself.
     pub(crate) retry_is_a_new_message: bool,
 }
 
-/// Who notices that it is time, and when.
+/// How and when a due job is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timing {
-    /// A process that is alive looks every so often, from its start on. Of several ticks of one schedule that it finds, one
-    /// runs.
+    /// A live process checks periodically, from its start on. Of several ticks of one schedule that it finds, one runs.
     Polled(u64),
-    /// A process that is alive, at once. The same holds for missed ticks.
+    /// A live process, at once. The same holds for missed ticks.
     Exact,
-    /// A platform, whatever is alive, at most this much later.
+    /// A platform, independent of processes, at most this much later.
     Platform(u64),
 }
 
 impl Timing {
-    /// When what is due now is found by a process that is alive since `start`.
+    /// Returns when a process that is alive since `start` finds a job that is due at `due`.
     pub(crate) fn found(self, start: Moment, due: Moment) -> Moment {
         match self {
             Self::Polled(every) => crate::clock::next_step(start, every, due),
@@ -60,16 +59,16 @@ impl Timing {
     }
 }
 
-/// A stop in order. All from the stop on.
+/// A clean stop. All times are from the stop on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stop {
-    /// No job is begun any more.
+    /// No further job is begun.
     pub(crate) noticed: u64,
-    /// Jobs are told. Those that heed it end, and are handed back.
+    /// Jobs are notified. Those that react end, and are handed back.
     pub(crate) told: u64,
-    /// What still runs is cut off.
+    /// Jobs that still run are interrupted.
     pub(crate) limit: u64,
-    /// What happens to those.
+    /// What happens to those jobs.
     pub(crate) at_the_limit: AtTheLimit,
 }
 
@@ -77,14 +76,14 @@ pub(crate) struct Stop {
 pub(crate) enum AtTheLimit {
     /// They are handed back: another process can begin them at once.
     HandedBack,
-    /// They are left as they are, and found again as after a kill.
+    /// They are abandoned, and found again as after a kill.
     Abandoned,
 }
 
-/// When a job can be begun again whose process is gone.
+/// When a job whose process has died can be begun again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Recovery {
-    /// When it has not been touched for so long; while it runs it is touched every so often.
+    /// When it has not been touched for this long; while it runs it is touched periodically.
     Untouched {
         /// Since the last touch.
         timeout: u64,
@@ -98,7 +97,8 @@ pub(crate) enum Recovery {
 }
 
 impl Recovery {
-    /// When a job that was begun at `begun` and lost its process at `died` can be begun again, at the earliest.
+    /// Returns the earliest moment at which a job that was begun at `begun` and lost its process at `died` can be begun
+    /// again.
     pub(crate) fn visible(self, begun: Moment, died: Moment) -> Moment {
         match self {
             Self::Untouched { timeout, every } => died - (died - begun) % every + timeout,
@@ -109,12 +109,12 @@ impl Recovery {
     }
 }
 
-/// The attempts of a policy and what SQS allows beyond them.
+/// Returns the attempts of a policy plus the additional receives that SQS allows.
 fn receives(retries: &Retry) -> u32 {
     retries.max_attempts() + crate::numbers::ours::RECEIVE_SLACK
 }
 
-/// A platform's precision, in virtual time.
+/// Returns a platform's precision, in virtual time.
 const fn precision(precision: std::time::Duration) -> Timing {
     Timing::Platform(ms(precision))
 }

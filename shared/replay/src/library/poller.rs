@@ -1,4 +1,4 @@
-//! `lamp work`: a process that polls SQS, renews what it holds, and drains when it is told to stop.
+//! `lamp work`: a process that polls SQS, renews its leases, and drains when it is stopped.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{
     numbers::{aws, ours},
 };
 
-/// How long a worker that was told to stop has.
+/// The time that a stopped worker has.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Drain {
     /// Its own budget: a service manager waits for it.
@@ -29,7 +29,7 @@ impl Drain {
     }
 }
 
-/// The poller. Delays and schedules are AWS's.
+/// Returns the poller. AWS keeps delays and schedules.
 pub(crate) fn poller(drain: Drain) -> Library {
     let retries = Options::default().retry;
     Library {

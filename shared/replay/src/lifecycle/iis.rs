@@ -7,26 +7,26 @@ use crate::{
     year::{TroubleKind, Year},
 };
 
-/// How people keep it awake.
+/// How the site is kept awake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeepAwake {
-    /// They do not: IIS's defaults, `startMode` `OnDemand` among them. The process, and in it the job server, starts with a
-    /// request.
+    /// It is not: IIS's defaults, `startMode` `OnDemand` among them. The process, and in it the job server, starts with
+    /// a request.
     No,
-    /// A monitor asks for a page every so often.
+    /// A monitor requests a page periodically.
     Ping(u64),
-    /// `startMode` `AlwaysRunning`, `preloadEnabled`, and no idle time-out, as Hangfire's documentation says ("Making ASP.NET
-    /// Application Always Running").
+    /// `startMode` `AlwaysRunning`, `preloadEnabled`, and no idle time-out, as Hangfire's documentation says ("Making
+    /// ASP.NET Application Always Running").
     AlwaysRunning,
 }
 
-/// IIS, as far as it decides over the life of a worker process.
+/// The part of IIS that decides over the life of a worker process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Iis {
     pub(crate) keep_awake: KeepAwake,
 }
 
-/// What IIS gets to know. It is not told about jobs.
+/// The events that IIS receives. Jobs are not among them.
 #[derive(Debug, Clone, Copy)]
 enum Input {
     Request,
@@ -93,8 +93,8 @@ impl Pool {
         }
     }
 
-    /// An overlapped recycle: the next process is there before the last one ends. Its application, and the job server in it,
-    /// start with a request, or by preloading.
+    /// An overlapped recycle: the next process starts before the last one ends. Its application, and the job server in
+    /// it, start with a request, or by preloading.
     fn recycle(&mut self, at: Moment) {
         self.end(End::Stop(at));
         if self.keep_awake == KeepAwake::AlwaysRunning {
@@ -102,7 +102,7 @@ impl Pool {
         }
     }
 
-    /// What IIS does by itself until then.
+    /// Applies what IIS does by itself until then.
     fn up_to(&mut self, moment: Moment) {
         while let Some(Alive { began, last_request }) = self.alive {
             let idle = match self.keep_awake {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn pings_keep_it_awake_and_recycles_go_on() {
+    fn pings_keep_it_awake_and_recycles_continue() {
         let found = lifetimes(KeepAwake::Ping(5 * MINUTE), &[40 * HOUR], &[]);
         assert_eq!(found, [(STARTS, End::Stop(29 * HOUR)), (29 * HOUR + STARTS, End::Never)]);
     }
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_recycles_what_is_alive_and_wakes_nobody() {
+    fn a_deployment_recycles_a_live_process_and_starts_none() {
         let found = lifetimes(KeepAwake::No, &[HOUR], &[(HOUR + MINUTE, TroubleKind::Deployment)]);
         assert_eq!(found, [(HOUR + STARTS, End::Stop(HOUR + MINUTE))]);
         assert_eq!(lifetimes(KeepAwake::No, &[9 * HOUR], &[(HOUR, TroubleKind::Deployment)]).len(), 1);

@@ -1,4 +1,5 @@
-//! When a process that runs jobs is alive. Jobs have no say in it: that is the point for IIS, and holds for the others too.
+//! When a process that runs jobs is alive, independent of the jobs: that is the point for IIS, and holds for the others
+//! too.
 
 mod iis;
 mod process;
@@ -10,10 +11,10 @@ pub(crate) use self::{
 
 use crate::clock::Moment;
 
-/// One process, or what counts as one.
+/// One process, or its equivalent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lifetime {
-    /// From here on it takes jobs.
+    /// The moment from which it takes jobs.
     pub(crate) start: Moment,
     pub(crate) end: End,
 }
@@ -22,14 +23,14 @@ pub(crate) struct Lifetime {
 pub(crate) enum End {
     /// Not within the replay.
     Never,
-    /// It is told to stop.
+    /// It is asked to stop.
     Stop(Moment),
-    /// It is gone, without notice.
+    /// It is killed, without notice.
     Kill(Moment),
 }
 
 impl Lifetime {
-    /// When it takes no more jobs.
+    /// Returns when it takes no more jobs.
     pub(crate) fn until(&self) -> Moment {
         match self.end {
             End::Never => Moment::MAX,
@@ -38,7 +39,7 @@ impl Lifetime {
     }
 }
 
-/// Drops what ended before it began: a process that was ended while it started.
+/// Removes lifetimes that ended before they began: processes that were ended while they started.
 fn that_began(mut lifetimes: Vec<Lifetime>) -> Vec<Lifetime> {
     lifetimes.retain(|lifetime| lifetime.start < lifetime.until());
     lifetimes

@@ -1,4 +1,4 @@
-//! Processes that run jobs and nothing else: by hand, as a service, in a container, on a platform.
+//! Processes that only run jobs: by hand, as a service, in a container, on a platform.
 
 use super::{End, Lifetime, that_began};
 use crate::{
@@ -7,36 +7,36 @@ use crate::{
     year::{TroubleKind, Year},
 };
 
-/// What a deployment does to the process.
+/// The effect of a deployment on the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnDeployment {
     /// It is killed, its files are replaced, and it is started.
     KilledAndReplaced,
-    /// It is stopped in order, its files are replaced, and it is started.
+    /// It is stopped cleanly, its files are replaced, and it is started.
     StoppedAndReplaced,
-    /// The next one is started, and then this one is stopped in order.
+    /// The next one is started, and then this one is stopped cleanly.
     Rolling,
-    /// It does not notice: what runs goes on in the old version.
+    /// None: running jobs continue in the old version.
     Unnoticed,
 }
 
-/// Where the next process begins after the machine has failed.
+/// Where the next process starts after the machine has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AfterMachineFailure {
-    /// On the same machine, when that is back.
+    /// On the same machine, when that is available again.
     WaitsForIt,
     /// On another one, after this long.
     Moves(u64),
 }
 
-/// Who keeps the process alive, and how.
+/// How the process is kept alive.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Process {
     pub(crate) on_deployment: OnDeployment,
-    /// How long after a crash it is started again.
+    /// The time from a crash to its restart.
     pub(crate) restarted: u64,
     pub(crate) after_machine_failure: AfterMachineFailure,
-    /// How long it takes to start.
+    /// The time that it takes to start.
     pub(crate) starts: u64,
 }
 
@@ -44,7 +44,7 @@ impl Process {
     pub(crate) fn lifetimes(self, year: &Year) -> Vec<Lifetime> {
         let mut lifetimes = Vec::new();
         let mut start = self.starts;
-        // Until then it is down, and nothing that happens makes a difference.
+        // Until then it is down, and further events have no effect.
         let mut away = 0;
         for trouble in &year.troubles {
             let at = trouble.at;
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_container_has_its_successor_and_moves() {
+    fn a_container_is_replaced_by_its_successor_and_moves() {
         let container = Process {
             on_deployment: OnDeployment::Rolling,
             after_machine_failure: AfterMachineFailure::Moves(120_000),

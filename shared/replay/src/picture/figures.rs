@@ -1,4 +1,4 @@
-//! The year in figures: a bar for each, linear within its column.
+//! The figures of the year: a bar for each, linear within its column.
 
 use super::{LEFT, Px, RIGHT, Svg, line, name};
 use crate::{Outcome, Replay, clock::span, hosts};
@@ -6,10 +6,10 @@ use crate::{Outcome, Replay, clock::span, hosts};
 const TITLE: f64 = 22.0;
 const LINES: f64 = 84.0;
 const LINE: f64 = 25.0;
-/// Room for a number behind its bar.
+/// The space for a number after its bar.
 const NUMBER: f64 = 56.0;
 
-/// A column: its title, what a bar is, its text.
+/// A column: its title, the value of its bars, and their text.
 struct Column {
     title: &'static str,
     value: fn(&Outcome) -> u64,
@@ -76,7 +76,7 @@ fn draw_column(svg: &mut Svg, replay: &Replay, column: &Column, (x, width): (f64
     }
 }
 
-/// `12,345`.
+/// Formats a number: `12,345`.
 fn thousands(number: u64) -> String {
     match number {
         ..1000 => number.to_string(),

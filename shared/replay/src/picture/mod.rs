@@ -7,13 +7,13 @@ mod svg;
 use self::svg::{Px, Svg};
 use crate::{Replay, clock, hosts, night::Night};
 
-/// The whole.
+/// The width of the picture.
 const WIDTH: f64 = 1120.0;
-/// Where names end and the drawing begins.
+/// The end of the names, where the drawing begins.
 const LEFT: f64 = 262.0;
 const RIGHT: f64 = WIDTH - 24.0;
 
-/// Draws it. Colours follow the reader's scheme, light or dark.
+/// Draws the picture. Colours follow the reader's scheme, light or dark.
 pub(crate) fn draw(replay: &Replay, of: &Night) -> String {
     let figures_top = night::bottom() + 26.0;
     let height = figures_top + figures::height();
@@ -37,7 +37,7 @@ pub(crate) fn draw(replay: &Replay, of: &Night) -> String {
     svg.finish()
 }
 
-/// For those who do not see it.
+/// Returns the description for readers who cannot see the picture.
 fn description(replay: &Replay, night: &Night) -> String {
     let mut text = format!(
         "A simulation, seed {}. Above: the night from {} to {}, with the processes that run jobs, and the jobs of more than \
@@ -61,13 +61,13 @@ fn description(replay: &Replay, night: &Night) -> String {
     text
 }
 
-/// The lines of the hosts, from the top of the first one: with a little room before ours.
+/// Returns the position of a host's line, relative to the first one: with some space before Lamplighter's.
 fn line(index: usize, height: f64) -> f64 {
     let ours = hosts::ALL.iter().take(index + 1).any(|host| host.ours);
     index as f64 * height + if ours { 14.0 } else { 0.0 }
 }
 
-/// The name of a host before its line.
+/// Writes the name of a host before its line.
 fn name(svg: &mut Svg, index: usize, baseline: f64) {
     let host = &hosts::ALL[index];
     let short = host.name.split_once(": ").map_or(host.name, |(_, short)| short);
@@ -83,7 +83,7 @@ fn group(index: usize) -> (&'static str, bool) {
     (of(index), index == 0 || of(index - 1) != of(index))
 }
 
-/// Plain rules, and those that dark overrides: not every reader of SVG knows variables.
+/// Plain rules, and overrides for dark: not every SVG renderer supports variables.
 const STYLE: &str = "\
 text { font-family: system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Arial, sans-serif; font-size: 13px; fill: #1f2328; }
 .page { fill: #ffffff; }

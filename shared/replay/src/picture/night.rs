@@ -1,4 +1,4 @@
-//! One night: processes, and where the long jobs run, wait and are cut off.
+//! One night: processes, and when the long jobs run, wait and are interrupted.
 
 use super::{LEFT, Px, RIGHT, Svg, line, name};
 use crate::{
@@ -9,16 +9,16 @@ use crate::{
     year::{Origin, SCHEDULES},
 };
 
-/// Where the line of the requests is, and where those of the hosts begin.
+/// The line of the requests, and the first one of the hosts.
 const REQUESTS: f64 = 96.0;
 const LANES: f64 = 124.0;
 const LANE: f64 = 38.0;
-/// Rows of jobs within a lane, at most, and the height of one.
+/// The maximum number of rows of jobs in a lane, and the height of one.
 const ROWS: usize = 3;
 const ROW: f64 = 11.5;
 const BAR: f64 = 9.0;
 
-/// The end of the lanes.
+/// Returns the end of the lanes.
 fn lanes_end() -> f64 {
     LANES + line(hosts::ALL.len() - 1, LANE) + LANE
 }
@@ -74,7 +74,7 @@ fn hours(svg: &mut Svg, scale: Scale) {
     }
 }
 
-/// When the nightly schedules are due.
+/// Draws the times of the nightly schedules.
 fn schedules(svg: &mut Svg, scale: Scale) {
     for schedule in SCHEDULES.iter().filter(|schedule| schedule.nightly) {
         for due in schedule.dues(scale.from..scale.to) {
@@ -129,7 +129,7 @@ fn draw_lane(svg: &mut Svg, lane: &Lane, scale: Scale, top: f64) {
     }
 }
 
-/// The row of each job, so that those that are there at the same time stand below each other.
+/// Returns the row of each job, so that concurrent jobs are below each other.
 fn rows(lane: &Lane, scale: Scale) -> Vec<usize> {
     let mut free_at = [0; ROWS];
     let place = |job: &Shown| {
@@ -191,7 +191,7 @@ fn cross(svg: &mut Svg, x: f64, y: f64) {
     }
 }
 
-/// What is said of a job where one points at it.
+/// Returns the tooltip of a job.
 fn told(job: &Shown) -> String {
     let what = match job.origin {
         Origin::Tick(schedule) => SCHEDULES[schedule].name,

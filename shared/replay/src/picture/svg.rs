@@ -1,8 +1,8 @@
-//! As much SVG as the picture needs.
+//! The part of SVG that the picture needs.
 
 use std::fmt::{self, Write as _};
 
-/// A drawing, as text.
+/// A drawing as text.
 #[derive(Debug, Default)]
 pub(super) struct Svg {
     out: String,
@@ -18,18 +18,18 @@ impl Svg {
         self.put(format_args!("</{element}>\n"));
     }
 
-    /// An element without content.
+    /// Writes an element without content.
     pub(super) fn leaf(&mut self, element: &str, attributes: &[(&str, &dyn fmt::Display)]) {
         self.tag(element, attributes, "/>\n");
     }
 
-    /// An element with text.
+    /// Writes an element with text.
     pub(super) fn text(&mut self, element: &str, attributes: &[(&str, &dyn fmt::Display)], text: &str) {
         self.tag(element, attributes, ">");
         self.put(format_args!("{}</{element}>\n", Escaped(text)));
     }
 
-    /// A style sheet.
+    /// Writes a style sheet.
     pub(super) fn style(&mut self, css: &str) {
         self.put(format_args!("<style>\n{css}</style>\n"));
     }
@@ -47,7 +47,7 @@ impl Svg {
     }
 
     fn put(&mut self, arguments: fmt::Arguments<'_>) {
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = self.out.write_fmt(arguments);
     }
 }

@@ -1,8 +1,8 @@
-//! Where one job stands.
+//! The state of one job.
 
 use crate::{clock::Moment, year::Job};
 
-/// The number of an attempt, to tell the end of this one from that of one that was cut off.
+/// The number of an attempt, to distinguish its end from the end of an interrupted one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Attempt(u32);
 
@@ -11,7 +11,7 @@ pub(super) enum Phase {
     Waiting,
     Running,
     Done,
-    /// A later tick's run stands for it.
+    /// A later tick's run replaces it.
     Missed,
     /// Its attempts or its deliveries are used up.
     GivenUp,
@@ -27,10 +27,10 @@ pub(super) struct JobStatus {
     pub(super) receives: u32,
     /// Attempts that failed by themselves.
     pub(super) failures: u32,
-    /// Something dead holds it until then.
+    /// A dead process holds it until then.
     pub(super) hidden_until: Moment,
     waits_since: Moment,
-    /// An attempt ran to its end, and that was never written down.
+    /// An attempt ran to its end, which was never stored.
     pub(super) finished_before: bool,
 }
 
@@ -49,7 +49,7 @@ impl JobStatus {
         }
     }
 
-    /// It has never begun.
+    /// Returns whether it has never begun.
     pub(super) fn is_new(&self) -> bool {
         self.begun == 0
     }
@@ -58,7 +58,7 @@ impl JobStatus {
         self.phase == Phase::Running && Attempt(self.begun) == attempt
     }
 
-    /// It could begin from now on, were there somebody to run it.
+    /// Records that it could begin from now on, if a process were free to run it.
     pub(super) fn waits_since(&mut self, moment: Moment) {
         self.phase = Phase::Waiting;
         self.waits_since = moment;
@@ -73,8 +73,8 @@ impl JobStatus {
         Attempt(self.begun)
     }
 
-    /// Of the time that it waited for this beginning, the part before the process was alive, or while something dead held it.
-    /// The rest is the library's pace, or the queue before it.
+    /// Returns the part of its wait for this beginning in which the process was not alive, or a dead one held it. The
+    /// rest is the library's delay, or the queue before it.
     pub(super) fn stuck(&self, process_start: Moment, now: Moment) -> u64 {
         process_start.max(self.hidden_until).min(now).saturating_sub(self.waits_since)
     }

@@ -1,4 +1,4 @@
-//! Jobs, a library, and processes that come and go.
+//! Simulates jobs, a library, and processes that start and end.
 
 mod job;
 #[cfg(test)]
@@ -17,38 +17,38 @@ use crate::{
     year::{Job, Origin, SCHEDULES},
 };
 
-/// Purposes of a job's luck.
+/// The purposes of a job's random numbers.
 mod luck {
     pub(super) const PICKUP: u64 = 1;
     pub(super) const PRECISION: u64 = 2;
-    /// And of the attempts after it.
+    /// The purposes of its attempts begin here.
     pub(super) const RETRY: u64 = 100;
 }
 
-/// Something that happens to one host. Jobs and processes by their numbers.
+/// An event on one host. Jobs and processes are numbers.
 #[derive(Debug, Clone, Copy)]
 enum Event {
     Starts(usize),
-    /// A process that has just started looks for what it has missed.
+    /// A process that has just started checks for missed jobs.
     LooksBack(usize),
-    /// A process takes nothing more.
+    /// A process takes no more jobs.
     Closes(usize),
-    /// A process tells its jobs to end.
+    /// A process notifies its jobs of the stop.
     Tells(usize),
-    /// A process cuts off what still runs.
+    /// A process interrupts jobs that still run.
     Limit(usize),
     Dies(usize),
     /// A job is due, or due again.
     Due(usize),
-    /// A process that was alive finds that a job is due.
+    /// A live process finds that a job is due.
     Found(usize),
     /// A job can be begun.
     Ready(usize),
-    /// An attempt has ended, and that is written down.
+    /// An attempt has ended, and its end is stored.
     Ends(usize, Attempt),
 }
 
-/// How one run of a job ended, for pictures.
+/// The end of one run of a job, for pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunEnd {
     Done,
@@ -72,22 +72,22 @@ struct Simulation<'a> {
     jobs: &'a [&'a Job],
     statuses: Vec<JobStatus>,
     events: Events<Event>,
-    /// Those that take jobs; the newest last.
+    /// Processes that take jobs; the newest last.
     open: Vec<usize>,
     /// Jobs that each process runs.
     running: Vec<Vec<usize>>,
     /// Jobs that can be begun, in order.
     ready: VecDeque<usize>,
-    /// Jobs that are due and that no process was alive to notice.
+    /// Jobs that are due while no process is alive to notice.
     unnoticed: Vec<usize>,
     outcome: Outcome,
-    /// The runs of jobs that begin in it are kept.
+    /// The window: the runs of jobs that begin in it are kept.
     window: std::ops::Range<Moment>,
     runs: Vec<Run>,
 }
 
-/// Runs `jobs`, which are in the order of their moments, in processes of these lifetimes. Returns what is counted, and the
-/// runs that began in `window`.
+/// Runs `jobs`, which are sorted by their moments, in processes of these lifetimes. Returns the figures, and the runs
+/// that began in `window`.
 pub(crate) fn simulate(
     library: &Library,
     lifetimes: &[Lifetime],
@@ -134,7 +134,7 @@ impl Simulation<'_> {
         let mut next_due = 0;
         loop {
             let due = self.jobs.get(next_due).map_or(Moment::MAX, |job| job.due);
-            // What a process does comes before what is due at the same moment.
+            // Events of processes precede due jobs of the same moment.
             if let Some((now, event)) = self.events.next_until(due) {
                 self.take(now, event);
             } else if due < Moment::MAX {
@@ -206,7 +206,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// Short delays and retries are kept by the queue itself where a platform keeps delays.
+    /// The queue itself keeps short delays and retries where a platform keeps delays.
     fn on_time(&self, timing: Timing) -> Timing {
         match timing {
             Timing::Platform(_) => Timing::Platform(0),
@@ -234,7 +234,7 @@ impl Simulation<'_> {
         self.events.at(now + pickup, Event::Ready(job));
     }
 
-    /// Of several ticks of a schedule the latest runs, and stands for all.
+    /// Of several ticks of a schedule the latest runs, in place of all.
     fn look_back(&mut self, now: Moment) {
         let mut latest = [None; SCHEDULES.len()];
         for job in std::mem::take(&mut self.unnoticed) {
@@ -300,7 +300,7 @@ impl Simulation<'_> {
         self.begin_ready(now);
     }
 
-    /// These can be begun again at once.
+    /// Makes these jobs ready at once.
     fn hand_back(&mut self, now: Moment, jobs: Vec<usize>) {
         for job in jobs {
             if self.cut_off(now, job) {
@@ -310,7 +310,7 @@ impl Simulation<'_> {
         self.begin_ready(now);
     }
 
-    /// These are found again in a while.
+    /// Makes these jobs ready after the recovery time.
     fn abandon(&mut self, now: Moment, jobs: Vec<usize>) {
         for job in jobs {
             if self.cut_off(now, job) {
@@ -321,7 +321,7 @@ impl Simulation<'_> {
         }
     }
 
-    /// Whether it may be begun again.
+    /// Interrupts a job. Returns whether it may be begun again.
     fn cut_off(&mut self, now: Moment, job: usize) -> bool {
         let (spec, status) = (self.jobs[job], &mut self.statuses[job]);
         let had_ended = now >= status.begun_at + spec.work && status.failures >= spec.failures;

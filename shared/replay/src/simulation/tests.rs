@@ -1,4 +1,4 @@
-//! What the model of each library does, one behaviour a test.
+//! The behaviours of each library's model, one per test.
 
 use super::*;
 use crate::{
@@ -35,7 +35,7 @@ fn play(library: &Library, lifetimes: &[Lifetime], jobs: &[Job]) -> (Outcome, Ve
     simulate(library, lifetimes, &jobs.iter().collect::<Vec<_>>(), 0..Moment::MAX)
 }
 
-/// When runs began and how they ended.
+/// Returns when runs began and how they ended.
 fn runs(library: &Library, lifetimes: &[Lifetime], jobs: &[Job]) -> Vec<(Moment, RunEnd)> {
     play(library, lifetimes, jobs).1.iter().map(|run| (run.from, run.end)).collect()
 }
@@ -59,14 +59,14 @@ mod hangfire_model {
     }
 
     #[test]
-    fn delayed_jobs_are_looked_for_every_fifteen_seconds_from_the_start_of_the_server() {
+    fn delayed_jobs_are_polled_every_fifteen_seconds_from_the_server_start() {
         let started = alive(4 * SECOND, End::Never);
         let found = 4 * SECOND + HOUR + SCHEDULE_POLL;
         begins_within(&in_process(), &[started], delayed(HOUR + 5 * SECOND), found..=found + POLL);
     }
 
     #[test]
-    fn nobody_looks_while_no_server_is_alive() {
+    fn nothing_is_polled_while_no_server_is_alive() {
         let lifetimes = [alive(0, End::Stop(HOUR)), alive(9 * HOUR, End::Never)];
         for late in [delayed(2 * HOUR), tick(2 * HOUR), job(2 * HOUR, SECOND)] {
             begins_within(&in_process(), &lifetimes, late, 9 * HOUR..=9 * HOUR + POLL);
@@ -76,7 +76,7 @@ mod hangfire_model {
     }
 
     #[test]
-    fn misfires_are_relaxed_one_run_for_all_that_were_missed() {
+    fn one_run_makes_up_for_all_missed_ticks() {
         let lifetimes = [alive(0, End::Stop(HOUR)), alive(2 * HOUR + 1, End::Never)];
         let ticks: Vec<_> = (1..=12).map(|number| tick(HOUR + number * 5 * MINUTE)).collect();
         let (outcome, runs) = play(&in_process(), &lifetimes, &ticks);
@@ -98,7 +98,7 @@ mod hangfire_model {
     }
 
     #[test]
-    fn a_job_that_heeds_cancellation_is_told_after_half_a_second_and_put_back_at_once() {
+    fn a_cancellable_job_is_notified_after_half_a_second_and_put_back_at_once() {
         let lifetimes = [alive(0, End::Stop(HOUR)), alive(HOUR + SECOND, End::Never)];
         let found = runs(&in_process(), &lifetimes, &[heeding(job(HOUR - 10 * MINUTE, 30 * MINUTE))]);
         assert_eq!(found[0].1, RunEnd::CutOff);
@@ -116,7 +116,7 @@ mod hangfire_model {
     }
 
     #[test]
-    fn what_a_kill_leaves_is_found_five_minutes_after_its_last_touch() {
+    fn jobs_of_a_killed_server_are_found_five_minutes_after_their_last_touch() {
         let begun = HOUR + (job(0, 0).unit(luck::PICKUP) * POLL as f64) as u64;
         let lifetimes = [alive(0, End::Kill(begun + 150 * SECOND)), alive(begun + 160 * SECOND, End::Never)];
         let found = runs(&in_process(), &lifetimes, &[job(HOUR, 10 * MINUTE)]);
@@ -139,7 +139,7 @@ mod hangfire_model {
     }
 
     #[test]
-    fn a_failed_job_is_scheduled_again_by_the_curve_and_found_by_the_next_look() {
+    fn a_failed_job_is_delayed_by_the_curve_and_found_by_the_next_poll() {
         let failing = Job { failures: 2, ..job(HOUR, SECOND) };
         let (outcome, runs) = play(&in_process(), &[ALWAYS], &[failing]);
         assert_eq!(
@@ -151,12 +151,12 @@ mod hangfire_model {
         assert!((15 * SECOND..=44 * SECOND + SCHEDULE_POLL + POLL).contains(&waits[0]), "{waits:?}");
         assert!((16 * SECOND..=74 * SECOND + SCHEDULE_POLL + POLL).contains(&waits[1]), "{waits:?}");
         assert!(runs[1..].iter().all(|run| run.from % SCHEDULE_POLL <= POLL));
-        // Its own failures are not its host's.
+        // Its own failures are not counted as its host's.
         assert_eq!((outcome.begun_again, outcome.stuck), (0, 0));
     }
 
     #[test]
-    fn a_job_that_kills_its_server_is_fetched_without_end() {
+    fn a_job_that_kills_its_server_is_fetched_without_limit() {
         let lifetimes: Vec<_> = (0..40).map(|at| alive(at * HOUR, End::Kill(at * HOUR + 59 * MINUTE))).collect();
         let (outcome, runs) = play(&in_process(), &lifetimes, &[job(0, 2 * HOUR)]);
         assert_eq!(runs.len(), 40);
@@ -171,7 +171,7 @@ mod hangfire_model {
     }
 
     #[test]
-    fn what_ended_and_was_not_written_down_runs_twice() {
+    fn a_job_whose_end_was_not_stored_runs_twice() {
         let begun = HOUR + (job(0, 0).unit(luck::PICKUP) * POLL as f64) as u64;
         let lifetimes = [alive(0, End::Kill(begun + MINUTE + 10)), alive(2 * HOUR, End::Never)];
         assert_eq!(play(&in_process(), &lifetimes, &[job(HOUR, MINUTE)]).0.ran_twice, 1);
@@ -193,7 +193,7 @@ mod our_hosts {
     }
 
     #[test]
-    fn the_next_task_takes_up_at_once_what_this_one_hands_back() {
+    fn the_next_task_begins_released_jobs_at_once() {
         let lifetimes = [alive(0, End::Stop(HOUR)), alive(HOUR, End::Never)];
         let (outcome, runs) = play(&poller(Drain::Within(aws::ECS_STOP_TIMEOUT)), &lifetimes, &[job(HOUR - 1, HOUR)]);
         assert_eq!((runs[1].from, outcome.stuck), (HOUR + 96 * SECOND, 0));
@@ -218,7 +218,7 @@ mod our_hosts {
     }
 
     #[test]
-    fn the_engine_takes_up_at_its_start_what_a_kill_has_left() {
+    fn the_engine_recovers_jobs_of_a_killed_one_at_its_start() {
         let lifetimes = [alive(0, End::Kill(HOUR)), alive(HOUR + 5 * SECOND, End::Never)];
         assert_eq!(runs(&engine(), &lifetimes, &[job(HOUR - 1, MINUTE)])[1].0, HOUR + 5 * SECOND);
     }
@@ -237,7 +237,7 @@ mod our_hosts {
     }
 
     #[test]
-    fn what_was_in_a_sandbox_that_died_is_hidden_for_six_timeouts() {
+    fn messages_of_a_dead_sandbox_are_hidden_for_six_timeouts() {
         let lifetimes = [alive(0, End::Kill(HOUR + SECOND)), alive(HOUR + SECOND, End::Never)];
         let found = runs(&lambda(), &lifetimes, &[job(HOUR, MINUTE)]);
         assert_eq!(found[1], (HOUR + ms(ours::FUNCTION_TIMEOUT) * 6, RunEnd::Done));
@@ -253,7 +253,7 @@ mod our_hosts {
     }
 
     #[test]
-    fn azure_hides_for_ten_minutes_and_looks_every_minute() {
+    fn azure_hides_for_ten_minutes_and_polls_every_minute() {
         let idle = job(HOUR, SECOND);
         begins_within(&functions(), &[ALWAYS], idle, HOUR..=HOUR + ms(azure::LONGEST_POLL));
         let begun = HOUR + (job(0, 0).unit(luck::PICKUP) * ms(azure::LONGEST_POLL) as f64) as u64;

@@ -1,4 +1,4 @@
-//! One year, the same for all hosts: requests, jobs, and what goes wrong.
+//! One year, the same for all hosts: requests, jobs, and troubles.
 
 mod traffic;
 mod trouble;
@@ -14,22 +14,22 @@ use crate::{
     random::Random,
 };
 
-/// What happens, on whatever host.
+/// The events of a year, the same on any host.
 #[derive(Debug)]
 pub(crate) struct Year {
-    /// The end of what is asked of the hosts. Requests go on for a week, in which nothing is enqueued and nothing goes wrong:
-    /// what is not done then is lost.
+    /// The end of the jobs. Requests continue for a week, in which nothing is enqueued and no trouble happens: jobs
+    /// that are not done then are lost.
     pub(crate) end: Moment,
     /// Web requests, in order.
     pub(crate) requests: Vec<Moment>,
-    /// In the order of their moments.
+    /// Troubles, in the order of their moments.
     pub(crate) troubles: Vec<Trouble>,
-    /// By the moments at which they are due.
+    /// Jobs, in the order of their due times.
     pub(crate) jobs: Vec<Job>,
 }
 
 impl Year {
-    /// Of this many days, from this seed.
+    /// Generates a year of this many days, from this seed.
     pub(crate) fn new(seed: u64, days: u64) -> Self {
         let end = days * DAY;
         let mut seed = Random::new(seed);
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_wrong_goes_wrong_about_as_often_as_assumed() {
+    fn troubles_are_about_as_frequent_as_assumed() {
         let count = |kind: fn(&TroubleKind) -> bool| {
             let years = (0..20).map(|seed| Year::new(seed, 364));
             years.map(|year| year.troubles.iter().filter(|trouble| kind(&trouble.kind)).count()).sum::<usize>()
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_answered_by_a_machine_that_is_away() {
+    fn no_request_is_answered_during_an_outage() {
         let year = Year::new(3, 364);
         for trouble in &year.troubles {
             if let TroubleKind::MachineFailure { until } = trouble.kind {

@@ -7,8 +7,8 @@ use crate::{
     random::Random,
 };
 
-/// A Poisson process with a rate for each hour of the week. What comes while the machine is away is not answered, and
-/// enqueues nothing, on any host.
+/// Generates a Poisson process with a rate for each hour of the week. Requests during an outage of the machine are not
+/// answered, and enqueue nothing, on any host.
 pub(super) fn requests(mut random: Random, end: Moment, troubles: &[Trouble]) -> Vec<Moment> {
     let mut requests = Vec::new();
     for hour in (0..end).step_by(HOUR as usize) {

@@ -1,4 +1,4 @@
-//! What goes wrong, and deployments.
+//! Troubles: failures and deployments.
 
 use crate::{
     clock::{DAY, HOUR, Moment, WEEK, is_weekend, range},
@@ -6,7 +6,7 @@ use crate::{
     random::Random,
 };
 
-/// Something that ends a process.
+/// An event that ends a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Trouble {
     pub(crate) at: Moment,
@@ -15,11 +15,11 @@ pub(crate) struct Trouble {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TroubleKind {
-    /// A new version.
+    /// The deployment of a new version.
     Deployment,
     /// The process that runs jobs crashes.
     Crash,
-    /// The machine is gone, and back at this moment.
+    /// The machine fails, and is available again at this moment.
     MachineFailure { until: Moment },
 }
 
@@ -27,7 +27,7 @@ pub(super) fn troubles(mut random: Random, end: Moment) -> Vec<Trouble> {
     let mut all = Vec::new();
     let mut outage = random.split();
     let mut some = |a_week: f64, when: fn(Moment) -> bool, kind: &mut dyn FnMut(Moment) -> TroubleKind| {
-        // Outside of its hours nothing happens, so that there is more of it within them.
+        // Outside of its hours nothing happens, so the rate within them is higher.
         let within = (0..WEEK).step_by(HOUR as usize).filter(|hour| when(*hour)).count() as f64;
         let rate = a_week / within * (WEEK / HOUR) as f64;
         let mut weeks = random.until_next(rate);

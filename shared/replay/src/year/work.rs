@@ -1,4 +1,4 @@
-//! The jobs: from requests, delayed, and from schedules.
+//! The jobs: immediate, delayed, and from schedules.
 
 use std::ops::Range;
 
@@ -14,13 +14,13 @@ pub(crate) struct Job {
     /// When it should begin.
     pub(crate) due: Moment,
     pub(crate) origin: Origin,
-    /// How long it runs, undisturbed.
+    /// Its duration, if it is not interrupted.
     pub(crate) work: u64,
-    /// Whether it ends when it is told that its host stops.
+    /// Whether it ends when it is notified that its host stops.
     pub(crate) heeds_cancellation: bool,
-    /// How many attempts fail by themselves before one succeeds.
+    /// The number of attempts that fail by themselves before one succeeds.
     pub(crate) failures: u32,
-    /// Luck of its own, the same on every host.
+    /// The seed of its random numbers, the same on every host.
     pub(crate) luck: u64,
 }
 
@@ -35,12 +35,12 @@ pub(crate) enum Origin {
 }
 
 impl Job {
-    /// Whether it is one that a team looks for in the morning.
+    /// Returns whether it is a job whose result a team expects in the morning.
     pub(crate) fn is_nightly(&self) -> bool {
         matches!(self.origin, Origin::Tick(schedule) if SCHEDULES[schedule].nightly)
     }
 
-    /// Whether it is too long for Lambda, by its definition's timeout.
+    /// Returns whether it is too long for Lambda, by its definition's timeout.
     pub(crate) fn is_too_long_for_lambda(&self) -> bool {
         let longest = match self.origin {
             Origin::Tick(schedule) => SCHEDULES[schedule].work.1,
@@ -49,7 +49,7 @@ impl Job {
         longest > ms(aws::LAMBDA_LIMIT)
     }
 
-    /// A number in `0.0..1.0` for one purpose, the same on every host.
+    /// Returns a number in `0.0..1.0` for one purpose, the same on every host.
     pub(crate) fn unit(&self, purpose: u64) -> f64 {
         Random::new(self.luck.wrapping_add(purpose)).unit()
     }
@@ -58,7 +58,7 @@ impl Job {
 /// A recurring job.
 #[derive(Debug)]
 pub(crate) struct Schedule {
-    /// For the picture.
+    /// Its name in the picture.
     pub(crate) name: &'static str,
     first: Moment,
     every: u64,
@@ -68,12 +68,12 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Its name without its times.
+    /// Returns its name without its times.
     pub(crate) fn short_name(&self) -> &'static str {
         self.name.split_once(',').map_or(self.name, |(short, _)| short)
     }
 
-    /// When it is due in this time.
+    /// Returns its due times in this range.
     pub(crate) fn dues(&self, within: Range<Moment>) -> impl Iterator<Item = Moment> {
         (next_step(self.first, self.every, within.start)..within.end).step_by(self.every as usize)
     }
@@ -178,7 +178,7 @@ mod tests {
     use crate::{numbers::ours, year::Year};
 
     #[test]
-    fn jobs_are_of_every_kind() {
+    fn jobs_of_every_kind_are_generated() {
         let jobs = Year::new(1, 364).jobs;
         let count = |fits: &dyn Fn(&Job) -> bool| jobs.iter().filter(|job| fits(job)).count();
         assert_eq!(count(&|job| job.origin == Origin::Tick(0)), 364 * 288);
@@ -187,7 +187,7 @@ mod tests {
         let at_once = count(&|job| job.origin == Origin::Request);
         assert!((at_once / 16..at_once / 9).contains(&delayed), "{delayed} of {at_once}");
         assert!(count(&|job| job.failures > 0) > 500 && jobs.iter().all(|job| job.failures <= 2));
-        // Long jobs are for a worker; what is left has a function's timeout.
+        // Long jobs run on a worker; the others have a function's timeout.
         assert!(count(&Job::is_too_long_for_lambda) > 364 + 52);
         assert!(
             jobs.iter().filter(|job| !job.is_too_long_for_lambda()).all(|job| job.work < ms(ours::FUNCTION_TIMEOUT))

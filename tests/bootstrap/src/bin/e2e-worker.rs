@@ -12,7 +12,7 @@ use lamplighter_hosts::Signals;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut settings = PollerSettings::default();
-    // What a killed worker held comes back soon, and a drain waits for an empty receive.
+    // The jobs of a killed worker return soon, and a drain waits for an empty receive.
     (settings.lease, settings.wait) = (Duration::from_secs(10), Duration::from_secs(1));
     let (function, stop) = (e2e_function::function(), Stop::new());
     let queues: Vec<Queue> = function.queues();

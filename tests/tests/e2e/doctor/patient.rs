@@ -1,4 +1,4 @@
-//! A stack of its own, that a test may break.
+//! A separate stack, which a test may break.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -22,7 +22,7 @@ pub(super) fn sdk(cloud: &Cloud, key: &str, secret: &str) -> AwsClients {
     AwsClients::fixed(REGION, Some(cloud.aws.endpoint()), credentials)
 }
 
-/// A deployed stack, and what it should be.
+/// A deployed stack, and its expected state.
 pub(crate) struct Patient {
     pub(super) cloud: &'static Cloud,
     pub(crate) stack: Stack,
@@ -37,19 +37,19 @@ pub(crate) struct Patient {
 }
 
 pub(super) fn schedules() -> Vec<ScheduledJob> {
-    // Far enough away that none fires meanwhile.
+    // Far enough in the future that none fires meanwhile.
     let yearly = |name: &str| Schedule::cron(name, "0 0 1 1 *").unwrap();
     let tick = e2e_function::Tick { label: "examined".into() };
     vec![yearly("new-year").starts(&tick).unwrap(), yearly("berlin").zone("Europe/Berlin").starts(&tick).unwrap()]
 }
 
 impl Patient {
-    /// The function of the tests, as a stack of its own.
+    /// Deploys the function of the tests as a separate stack.
     pub(super) async fn deploy(name: &str) -> Self {
         Self::deploy_in(cloud().await, name).await
     }
 
-    /// The same in an account of its own, for what others would notice. It ends with the process.
+    /// The same in a separate account, for changes that other stacks would notice. It ends with the process.
     pub(super) async fn deploy_alone(name: &str) -> Self {
         Self::deploy_in(Box::leak(Box::new(Cloud::start().await)), name).await
     }
@@ -75,7 +75,7 @@ impl Patient {
         Self::complete_stack(cloud, stack, &template, Expected::new(functions, deployment)).await
     }
 
-    /// A stack of functions that this process does not know, by their template and their archives.
+    /// Deploys functions that this process does not contain, from their template and their archives.
     #[allow(dead_code, reason = "the tests of workspaces use it")]
     pub(crate) async fn from_template(
         cloud: &'static Cloud,
@@ -107,7 +107,7 @@ impl Patient {
         patient
     }
 
-    /// Does what CloudFormation would have done, and the emulator's leaves out.
+    /// Does what CloudFormation does and the emulator leaves out.
     async fn complete(&self, template: &Value) {
         for (id, resource) in template["Resources"].as_object().unwrap() {
             match resource["Type"].as_str().unwrap() {
@@ -170,7 +170,7 @@ impl Patient {
         assert!(findings.is_empty(), "after {after}: {findings:#?}");
     }
 
-    /// Expects these findings and no other, each by its kind, what it is about, and part of what was found.
+    /// Asserts exactly these findings, each by its kind, its subject, and part of what was found.
     pub(super) async fn finds(&self, told: &[(Kind, &str, &str)]) -> Vec<Finding> {
         let findings = self.examine_by(&self.sdk).await;
         let kinds: Vec<_> = findings.iter().map(|one| (one.kind, &*one.resource)).collect();
@@ -191,7 +191,7 @@ impl Patient {
         asked.send().await.unwrap().attributes.unwrap().remove(&name).unwrap()
     }
 
-    /// Asks CloudWatch Logs, of which the tests have no SDK.
+    /// Calls CloudWatch Logs, for which the tests have no SDK.
     pub(super) async fn logs(&self, action: &str, input: Value) -> Value {
         let request = Request::post("/").header("content-type", "application/x-amz-json-1.1");
         let request = request.header("x-amz-target", format!("Logs_20140328.{action}"));

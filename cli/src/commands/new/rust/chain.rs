@@ -21,7 +21,7 @@ pub(in super::super) fn root_of(mut expression: &Expr) -> Option<(String, String
     Some((owner, word, text.value()))
 }
 
-/// Adds `.job(HANDLER)` behind the last `.job(…)` of the function `name`.
+/// Adds `.job(HANDLER)` after the last `.job(…)` of the function `name`.
 pub(in super::super) fn add_job(text: &str, name: &str, handler: &str) -> Result<String, String> {
     let file = parse(text)?;
     let missing = || format!("there is no `Function::new(\"{name}\")….job(…)`");
@@ -79,7 +79,7 @@ impl<'a> Chain<'a> {
         Some(Self { root, calls })
     }
 
-    /// The text with a call inserted behind another one, or as the first call.
+    /// Returns the text with a call inserted after another one, or as the first call.
     fn insert(&self, text: &str, before: Option<&&ExprMethodCall>, call: &str) -> String {
         let behind = match before {
             Some(before) => end(before.paren_token.span.close()),

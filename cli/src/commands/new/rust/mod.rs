@@ -132,7 +132,7 @@ pub(super) fn first_text(expression: &str) -> Option<String> {
     finder.0
 }
 
-/// Adds a constant behind the file's last one, or behind its imports.
+/// Adds a constant after the file's last one, or after its imports.
 pub(super) fn add_constant(text: &str, constant: &str) -> Result<String, String> {
     let file = parse(text)?;
     let last = |fits: fn(&Item) -> bool| file.items.iter().rev().find(|item| fits(item));
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_is_known_by_its_name() {
+    fn a_schedule_is_identified_by_its_name() {
         let name = |text| first_text(text);
         assert_eq!(
             name(r#"Schedule::cron("daily", "@daily")?.description("x").starts(&A::default())?"#),

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::queues;
 
-/// What this job does, in a sentence: `lamp definitions` shows it to those who enqueue it.
+/// What this job does, in a sentence: `lamp definitions` shows it to the job's senders.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct {{type}} {
-    /// What it is about: a number, a key, an address.
+    /// What the job is about: a number, a key, an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub subject: Option<String>,

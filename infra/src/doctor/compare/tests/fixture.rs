@@ -79,7 +79,7 @@ pub(super) struct Fixture {
 }
 
 impl Fixture {
-    /// A stack as CloudFormation would make it.
+    /// Returns a stack as CloudFormation would create it.
     pub(super) fn well() -> Self {
         let order = || Work { order: "1".into() };
         let schedules = [
@@ -143,7 +143,7 @@ pub(super) fn made(target: &str, input: &str) -> RunTimeSchedule {
     RunTimeSchedule { name, target, input, enabled: true }
 }
 
-/// The observed state of a resource that is as it should be.
+/// Returns the observed state of a resource without differences.
 fn seen(resource: &Resource, all: &[Resource], stack: &DeployedStack) -> Option<Value> {
     let mut seen = resource.properties.clone();
     let own = stack.resources[&resource.id].physical_id.as_str();

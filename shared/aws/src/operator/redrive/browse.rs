@@ -1,4 +1,4 @@
-//! Looking at dead letters without moving them: they are received, and put back.
+//! Reads dead letters without moving them: they are received, and made visible again.
 
 use std::collections::HashMap;
 
@@ -7,12 +7,12 @@ use lamplighter::{backend::StoreError, host::Stop};
 use super::{DeadLetterQueue, Received, transport::Answer};
 use crate::sqs::MAX_ENTRIES;
 
-/// Receives in a row that bring nothing new, after which there is nothing.
+/// The number of consecutive receives without a new dead letter after which the queue counts as read.
 pub(super) const NOTHING_NEW: u32 = 2;
 
 impl DeadLetterQueue<'_> {
-    /// Lets `see` see each dead letter once, until it has taken `limit` of them; `all`: it takes each, so that no more
-    /// need be received. Then all of them can be received again.
+    /// Passes each dead letter to `see` once, until it has accepted `limit` of them; `all` means that it accepts each,
+    /// so that no more need be received. Then makes all of them visible again.
     pub(super) async fn browse(
         &self,
         limit: u64,

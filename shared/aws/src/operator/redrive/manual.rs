@@ -1,4 +1,4 @@
-//! Moving dead letters one by one: receive, send, delete.
+//! Moves dead letters one by one: receive, send, delete.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{DeadLetterQueue, Progress, Received, browse::NOTHING_NEW, transport::Answer};
 use crate::sqs::MAX_ENTRIES;
 
-/// Batches under way at once, where no order, rate or limit is to be kept.
+/// Concurrent batches without an order, a rate or a limit.
 const LANES: usize = 4;
 
 /// What to do with a dead letter.
@@ -26,7 +26,7 @@ const LANES: usize = 4;
 enum Fate {
     /// Send it to its queue, and delete it here.
     Send,
-    /// Delete it: its job needs it no more.
+    /// Delete it: its job no longer needs it.
     Drop,
     /// Leave it here.
     Keep(StoreError),
@@ -44,18 +44,18 @@ struct Run<'a> {
 
 struct Ledger {
     result: RedriveResult,
-    /// Dead letters that stay, by message id: how they are put back.
+    /// The receipts of dead letters that stay, by message id, to make them visible again.
     held: HashMap<String, String>,
-    /// Jobs whose dead letters were moved. One that has failed again meanwhile has a new one, which stays.
+    /// Jobs whose dead letters were moved. A job that has failed again meanwhile has a new one, which stays.
     jobs: HashSet<(String, String)>,
-    /// How many may still be moved or removed.
+    /// The number that may still be moved or removed.
     allowed: u64,
-    /// Whether the next call would fail as the last one did.
+    /// Whether further calls would fail as the last one did.
     broken: bool,
 }
 
 impl Ledger {
-    /// It was to be moved and stays, so it is put back.
+    /// Makes a dead letter visible again that was to be moved and stays.
     fn keep(&mut self, one: &Received) {
         self.result.failed += 1;
         self.held.insert(one.message_id.clone(), one.receipt.clone());
@@ -103,7 +103,7 @@ impl Run<'_> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One batch after the other, until nothing new comes.
+    /// Moves one batch after the other, until no new dead letter is received.
     async fn lane(&self) {
         let mut pace = self.redrive.per_second.map(Pace::new);
         let mut nothing_new = 0;
@@ -133,7 +133,7 @@ impl Run<'_> {
         }
     }
 
-    /// Parts what is to be moved from what stays.
+    /// Separates the dead letters to move from those that stay.
     fn choose(&self, received: Vec<Received>) -> Chosen {
         let mut ledger = self.ledger();
         let mut chosen = Chosen { dead_letters: Vec::new(), news: false };
@@ -152,7 +152,7 @@ impl Run<'_> {
         chosen
     }
 
-    /// Moves a batch, and says how many were moved.
+    /// Moves a batch, and returns how many were moved.
     async fn take(&self, mut batch: Vec<Received>) -> u32 {
         if batch.is_empty() {
             return 0;
@@ -205,16 +205,17 @@ impl Run<'_> {
 
 struct Chosen {
     dead_letters: Vec<Received>,
-    /// Whether there was one that had not been seen before.
+    /// Whether there was one that had not been received before.
     news: bool,
 }
 
-/// What to do with a dead letter whose job may have a record. The record of a failed job is queued again, before its
+/// Decides about a dead letter whose job may have a record. The record of a failed job is queued again before its
 /// message is sent.
 async fn fate(store: &dyn Store, one: &mut Received, queue: &str) -> Fate {
     let Some(id) = one.job_id() else { return Fate::Send };
     let state = match store.get(&id).await {
-        // Another job's record is left alone. The worker that receives the message dead-letters it again, and says why.
+        // Another job's record is not changed. The worker that receives the message dead-letters it again, with the
+        // reason.
         Ok(Some(record)) if record.message.job != one.dead_letter.job || record.queue != queue => {
             one.disown();
             return Fate::Send;
@@ -224,19 +225,20 @@ async fn fate(store: &dyn Store, one: &mut Received, queue: &str) -> Fate {
     };
     match state {
         None => Fate::Send,
-        // Queued by a redrive that came no further, or by hand: then there are two messages of one job, which runs once.
+        // Queued by a redrive that was interrupted, or by hand: then there are two messages of one job, which runs
+        // once.
         Some(JobState::Queued) => Fate::Send,
         Some(JobState::Failed) => match store.mark_queued(&id).await {
             Ok(_) => Fate::Send,
             Err(error) => Fate::Keep(error),
         },
-        // It says how an attempt ended, which is known nowhere else.
+        // It contains the result of an attempt, which is recorded nowhere else.
         Some(_) if one.carries_settlement() => Fate::Send,
         Some(_) => Fate::Drop,
     }
 }
 
-/// So many dead letters a second, and no more.
+/// The maximum rate of dead letters per second.
 struct Pace {
     per_second: NonZeroU32,
     next: Instant,
@@ -247,7 +249,7 @@ impl Pace {
         Self { per_second, next: Instant::now() }
     }
 
-    /// Waits until it is time again, and says how many may be taken.
+    /// Waits for the next interval, and returns how many may be moved.
     async fn wait(&self, stop: &Stop) -> usize {
         tokio::select! {
             () = sleep_until(self.next) => {}

@@ -1,9 +1,9 @@
-//! Looking at dead letters, and moving them back to their queue.
+//! Reads dead letters, and moves them back to their queue.
 //!
-//! There are two ways back. SQS moves messages itself, quickly and without us (StartMessageMoveTask); but it can neither
-//! choose nor look at them, and leaves the records of their jobs as they are. So what is chosen, what has records, and
-//! FIFO queues go the manual way: receive, send, delete, in this order. A crash between two steps leaves a dead letter
-//! twice, never none.
+//! There are two ways. SQS moves messages itself, quickly and without us (StartMessageMoveTask); but it can neither
+//! select nor inspect them, and does not change the records of their jobs. So selected dead letters, those with
+//! records, and those of FIFO queues are moved manually: receive, send, delete, in this order. A crash between two
+//! steps duplicates a dead letter, but never loses one.
 
 mod browse;
 mod manual;
@@ -24,7 +24,7 @@ use lamplighter::{
 use self::received::Received;
 use super::access::Access;
 
-/// What is called after each step.
+/// The callback after each step.
 type Progress<'a> = &'a (dyn Fn(RedriveProgress) + Send + Sync);
 
 /// A queue and its dead-letter queue.
@@ -37,13 +37,13 @@ pub(super) struct DeadLetterQueue<'a> {
     arn: String,
     dead_url: String,
     dead_arn: String,
-    /// Dead letters that can be received, about.
+    /// The approximate number of dead letters that can be received.
     total: u64,
     fifo: bool,
 }
 
 impl<'a> DeadLetterQueue<'a> {
-    /// The one of the queue of that name.
+    /// Returns the dead-letter queue of the queue of that name.
     pub(super) async fn of(access: &'a Access, queue: &'a str) -> Result<Self, StoreError> {
         let urls = access.urls(queue)?;
         let arn = access.attributes(&urls.url).await?.arn;
@@ -53,7 +53,8 @@ impl<'a> DeadLetterQueue<'a> {
         Ok(Self { access, queue, url: &urls.url, arn, dead_url, dead_arn, total, fifo: urls.is_fifo() })
     }
 
-    /// Some of the dead letters that fit, at most `limit`, oldest first. For a moment they are hidden from others.
+    /// Returns some of the matching dead letters, at most `limit`, oldest first. For a moment they are hidden from
+    /// other receivers.
     pub(super) async fn some(
         &self,
         filter: &DeadLetterFilter,
@@ -73,7 +74,7 @@ impl<'a> DeadLetterQueue<'a> {
         Ok(found)
     }
 
-    /// Counts the dead letters that fit. For a moment they are hidden from others.
+    /// Counts the matching dead letters. For a moment they are hidden from other receivers.
     pub(super) async fn count(&self, filter: &DeadLetterFilter, stop: &Stop) -> Result<DeadLetterCounts, StoreError> {
         let (mut counts, mut seen) = (BTreeMap::<_, u64>::new(), 0);
         let count = |Received { dead_letter, .. }: &Received| {
@@ -89,8 +90,8 @@ impl<'a> DeadLetterQueue<'a> {
         Ok(DeadLetterCounts::new(counts.collect(), self.total.saturating_sub(seen)))
     }
 
-    /// Moves dead letters back. Each is sent to the queue first and deleted afterwards; what the sender said about it
-    /// stays as it was. What is not chosen can be received again at once.
+    /// Moves dead letters back. Each is sent to the queue first and deleted afterwards; its sender's attributes are
+    /// kept. Those that are not selected can be received again immediately.
     pub(super) async fn redrive(
         &self,
         redrive: &Redrive,
@@ -108,7 +109,7 @@ impl<'a> DeadLetterQueue<'a> {
         Ok(self.move_manually(redrive, before, stop, progress).await)
     }
 
-    /// Whether SQS can do it by itself.
+    /// Returns whether SQS can move them by itself.
     fn needs_no_choice(&self, redrive: &Redrive) -> bool {
         let Redrive { filter, limit, per_second, records, .. } = redrive;
         let tracked = *records && self.access.store.is_some();

@@ -1,4 +1,4 @@
-//! A dead letter that was received: what it says about its job, and what is sent back of it.
+//! A received dead letter: the data of its job, and the message to send back.
 
 use std::collections::HashMap;
 
@@ -10,9 +10,9 @@ use lamplighter::{
     message::{MAX_MESSAGE_BYTES, Message},
 };
 
-/// What our own attributes begin with; the sender's are all others.
+/// The prefix of our own attributes; all others are the sender's.
 const OWN: &str = "lamplighter.";
-/// What names of our internal messages begin with: they are no jobs.
+/// The prefix of the names of our internal messages, which are not jobs.
 const INTERNAL: &str = "lamplighter.";
 
 /// A dead letter that was received.
@@ -21,15 +21,15 @@ pub(super) struct Received {
     pub(super) dead_letter: DeadLetter,
     pub(super) message_id: String,
     pub(super) receipt: String,
-    /// Of the sender.
+    /// The sender's attributes.
     pub(super) attributes: HashMap<String, MessageAttributeValue>,
     message: Option<Message>,
-    /// Whether the id that an attribute names is another job's.
+    /// Whether the id in an attribute belongs to another job.
     disowned: bool,
 }
 
 impl Received {
-    /// `None` for what SQS would not send: a message without an id or a receipt.
+    /// Returns `None` for a message that SQS would not send: without an id or a receipt.
     pub(super) fn of(queue: &str, received: types::Message) -> Option<Self> {
         let types::Message { message_id, receipt_handle, body, attributes, message_attributes, .. } = received;
         let (message_id, receipt, body) = (message_id?, receipt_handle?, body.unwrap_or_default());
@@ -54,25 +54,25 @@ impl Received {
         Some(Self { dead_letter, message_id, receipt, attributes, message, disowned: false })
     }
 
-    /// The job that it carries; none when the body is no message, or an internal one.
+    /// Returns the id of the job that it carries; `None` if the body is not a message, or an internal one.
     pub(super) fn job_id(&self) -> Option<JobId> {
         let message = self.message.as_ref().filter(|message| !message.job.starts_with(INTERNAL))?;
         message.id.clone().or_else(|| JobId::new(&self.dead_letter.id).ok().filter(|_| !self.disowned))
     }
 
-    /// Whether a settlement travels on it.
+    /// Returns whether it carries a settlement.
     pub(super) fn carries_settlement(&self) -> bool {
         self.message.as_ref().is_some_and(carries_settlement)
     }
 
-    /// The record of its id is another job's. Where only an attribute names that id, it is not this one's: anybody
-    /// who can send to the dead-letter queue writes attributes.
+    /// Marks the record of its id as another job's. If only an attribute contains that id, it is not this job's id:
+    /// every sender to the dead-letter queue can write attributes.
     pub(super) fn disown(&mut self) {
         self.disowned = true;
     }
 
-    /// The body to send back: as it came, but for two things. Without an id in it, its new message id would make it
-    /// another job; and attempts of earlier messages do not count any more.
+    /// Returns the body to send back, with two changes. Without an id in it, its new message id would make it another
+    /// job; and attempts of earlier messages no longer count.
     pub(super) fn body(&self) -> String {
         let (Some(message), Some(id)) = (&self.message, self.job_id()) else { return self.dead_letter.body.clone() };
         if message.id.is_some() && message.attempts == 0 {
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sqs_moved_by_itself_says_so() {
+    fn dead_letters_that_sqs_moved_have_their_reason() {
         let Received { dead_letter, .. } = received("no JSON", &[]);
         assert_eq!(
             (&*dead_letter.id, &*dead_letter.job, &*dead_letter.reason),
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_go_back_as_they_came() {
+    fn bodies_are_sent_back_unchanged() {
         for body in [
             r#"{ "job":"act.out", "id":"a","args":{"n": 1.0}, "x":[ ] }"#,
             "no JSON",
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_was_the_messages_is_kept_and_attempts_are_counted_anew() {
+    fn a_message_id_is_kept_as_the_job_id_and_attempts_start_again() {
         let attributes = [("lamplighter.message-id", "live-1")];
         let nameless = received(r#"{"job":"act.out","args":{"n": 1.0},"x":1}"#, &attributes);
         assert_eq!(nameless.body(), r#"{"job":"act.out","args":{"n": 1.0},"id":"live-1","x":1}"#);

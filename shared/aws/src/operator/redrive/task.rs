@@ -1,4 +1,4 @@
-//! SQS moves them by itself: a message move task (Amazon SQS API Reference, StartMessageMoveTask).
+//! Lets SQS move dead letters itself: a message move task (Amazon SQS API Reference, StartMessageMoveTask).
 
 use std::time::Duration;
 
@@ -12,18 +12,18 @@ use tokio::time::{Instant, sleep};
 use super::{DeadLetterQueue, Progress};
 use crate::sdk::explain;
 
-/// The pauses between two looks, the first and the longest.
+/// The pauses between two checks, the first and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(2));
-/// How long a cancelled task may take to come to its end.
+/// The time limit for the end of a cancelled task.
 const CANCELLING: Duration = Duration::from_secs(60);
 
-/// How a task ended.
+/// The end of a task.
 pub(super) enum End {
-    /// As it should, or as somebody wanted it.
+    /// It completed, or was cancelled.
     Ended(RedriveResult),
-    /// There are no tasks here, or this one got stuck: the rest is moved manually.
+    /// The endpoint has no tasks, or this one got stuck: the rest is moved manually.
     Unable {
-        /// What it has moved.
+        /// The number that it has moved.
         moved: u64,
     },
 }
@@ -37,7 +37,7 @@ fn is_unsupported(error: &impl ProvideErrorMetadata) -> bool {
 }
 
 impl DeadLetterQueue<'_> {
-    /// Lets SQS move all dead letters, and watches it. When `stop` begins to drain, the task is cancelled.
+    /// Lets SQS move all dead letters, and watches the task. When `stop` begins to drain, the task is cancelled.
     pub(super) async fn move_task(&self, stop: &Stop, progress: Progress<'_>) -> Result<End, StoreError> {
         let Self { arn, dead_arn, .. } = self;
         match self.latest_task(dead_arn).await {
@@ -103,7 +103,7 @@ impl DeadLetterQueue<'_> {
             if stop.is_draining() && cancelled.is_none() {
                 let cancel =
                     self.access.sqs.client().await?.cancel_message_move_task().task_handle(handle).send().await;
-                // One that has just ended cannot be cancelled: the next look tells.
+                // A task that has just ended cannot be cancelled: the next check shows its end.
                 if let Err(error) = cancel.map_err(|error| explain(&error, "stop moving messages"))
                     && error.kind() != StoreErrorKind::Invalid
                 {

@@ -1,4 +1,4 @@
-//! Calls to SQS for ten messages at a time.
+//! Calls to SQS with ten messages each.
 
 use std::time::Duration;
 
@@ -15,26 +15,27 @@ use crate::{
     sqs::{CALLS_AT_ONCE, Called, MAX_ENTRIES, Outgoing, Rejection, incomplete, until_answered},
 };
 
-/// For how long what is received is hidden from others. A process that dies here leaves dead letters hidden for so long.
+/// The time for which received messages are hidden from other receivers. A process that dies here leaves dead letters
+/// hidden for as long.
 const HIDDEN: Duration = Duration::from_secs(300);
-/// How long SQS looks for a message. With a wait it asks all of its servers, without one only some (Amazon SQS Developer
-/// Guide, "Amazon SQS short and long polling").
+/// The wait of a receive. With a wait, SQS asks all of its servers, without one only some (Amazon SQS Developer Guide,
+/// "Amazon SQS short and long polling").
 const LOOKS: Duration = Duration::from_secs(1);
 
 /// The answer to a receive.
 pub(super) enum Answer {
     Received(Vec<Received>),
-    /// So many dead letters are in flight that SQS gives no further one: 120,000 (Amazon SQS Developer Guide, "Message
-    /// quotas").
+    /// So many dead letters are in flight that SQS returns no further one: 120,000 (Amazon SQS Developer Guide,
+    /// "Message quotas").
     TooManyInFlight,
 }
 
-/// What a batch was not done to.
+/// The failures of a batch.
 #[derive(Debug, Default)]
 pub(super) struct Undone {
-    /// The places of those to which it was not done, and why.
+    /// The indexes of the failed entries, each with the reason.
     pub(super) failed: Vec<(usize, StoreError)>,
-    /// Why it was done to none of them: it would not be to the next ones either.
+    /// Why the whole batch failed: the next batches would fail too.
     pub(super) broken: Option<StoreError>,
 }
 
@@ -48,7 +49,7 @@ impl Undone {
         Self { failed, broken }
     }
 
-    /// Whether it was done to the one at this place.
+    /// Returns whether the entry at this index failed.
     pub(super) fn spares(&self, place: usize) -> bool {
         self.failed.iter().all(|(failed, _)| *failed != place)
     }
@@ -84,14 +85,14 @@ impl DeadLetterQueue<'_> {
         }
     }
 
-    /// Sends dead letters to the queue. Those that are not among the undone have been taken by SQS.
+    /// Sends dead letters to the queue. SQS has accepted those that are not among the failures.
     pub(super) async fn send_back(&self, dead_letters: &[&Received]) -> Undone {
         let outgoing = |one: &&Received| Outgoing {
             body: one.body(),
             attributes: one.attributes.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             group: one.dead_letter.group.clone(),
-            // Of the dead letter: the id that it was sent with first may be remembered for five minutes, and then it would
-            // be swallowed. Sent twice for want of an answer, it is one message.
+            // The dead letter's message id: SQS may remember the id of the first send for five minutes, and would then
+            // drop the message. Sent twice because an answer was lost, it is still one message.
             deduplication: self.fifo.then(|| format!("redrive-{}", one.message_id)),
             delay_seconds: None,
         };
@@ -117,7 +118,7 @@ impl DeadLetterQueue<'_> {
         Undone::of(answers.await)
     }
 
-    /// Makes received dead letters visible again at once. Those for which it fails come up by themselves when their
+    /// Makes received dead letters visible again immediately. Those for which that fails become visible when their
     /// visibility timeout ends, so nothing is lost.
     pub(super) async fn put_back(&self, receipts: &[String]) {
         let url = &self.dead_url;

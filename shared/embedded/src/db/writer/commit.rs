@@ -1,4 +1,4 @@
-//! Requests become one transaction, and are answered after its commit.
+//! Runs requests in one transaction, and answers them after its commit.
 
 use std::time::{Duration, Instant};
 
@@ -16,26 +16,26 @@ use crate::{
     time,
 };
 
-/// How often it is looked at most whether the file is still the one that was opened: a look costs as much as a job.
+/// The shortest interval of checks that the file is still the one that was opened: a check costs as much as a job.
 const CHECK_AGAIN: Duration = Duration::from_millis(1);
 
-/// How often it is said that the file still cannot be written.
+/// The interval of log messages while the file cannot be written.
 const SAY_AGAIN: Duration = Duration::from_secs(30);
-/// While the disk stays full, the log is emptied no more often than this.
+/// The shortest interval of emptying the log while the disk stays full.
 const EMPTY_AGAIN: Duration = Duration::from_secs(5);
 
-/// The connection, and what is known about the file from one transaction to the next.
+/// The connection, and the state kept from one transaction to the next.
 pub(super) struct Core {
     /// `None` once it is closed.
     pub(super) connection: Option<Connection>,
     catalog: Catalog,
-    /// SQLite's number for what others have written.
+    /// SQLite's version number of other connections' writes.
     version: i64,
-    /// Since when the file cannot be written, and when that was said last.
+    /// Since when the file cannot be written, and when that was last logged.
     pub(super) trouble: Option<(Instant, Instant)>,
-    /// When it was last looked whether the file is still the one that was opened.
+    /// When the file was last checked to be the one that was opened.
     checked: Option<Instant>,
-    /// When the log was emptied since the disk was full.
+    /// When the log was last emptied on a full disk.
     emptied: Option<Instant>,
 }
 
@@ -52,11 +52,11 @@ impl Core {
     }
 }
 
-/// Why a transaction came to nothing.
+/// Why a transaction failed.
 pub(super) enum Failure {
-    /// One of the requests may be to blame.
+    /// One of the requests may be the cause.
     Request(rusqlite::Error),
-    /// Nothing can be written now, whatever is asked.
+    /// Nothing can be written now, for any request.
     File(rusqlite::Error),
     Lost(FileLost),
     Closed,
@@ -94,7 +94,7 @@ impl Inner {
         }
     }
 
-    /// Runs the requests in one transaction, but for those that nobody waits for any more: they go from the list.
+    /// Runs the requests in one transaction, except abandoned ones, which are removed from the list.
     fn transact(&self, core: &mut Core, requests: &mut Vec<Box<dyn Request>>) -> Result<(), Failure> {
         if let Some(lost) = self.lost.get() {
             return Err(Failure::Lost(lost.clone()));
@@ -117,12 +117,12 @@ impl Inner {
         }
     }
 
-    /// `false`: nothing was written, since somebody whose request was in it has gone away meanwhile.
+    /// Returns `false` if nothing was written, since a caller has abandoned its request meanwhile.
     fn attempt(&self, core: &mut Core, requests: &mut [Box<dyn Request>]) -> Result<bool, Failure> {
         let Core { connection, catalog, version, .. } = core;
         let Some(connection) = &*connection else { return Err(Failure::Closed) };
         if !connection.is_autocommit() {
-            // A panic in the middle of the last one.
+            // Left by a panic in the last transaction.
             connection.execute_batch("ROLLBACK").map_err(Failure::File)?;
             catalog.forget();
         }
@@ -166,13 +166,13 @@ impl Inner {
         if !matches!(outcome, Ok(Some(_))) {
             catalog.forget();
             if !connection.is_autocommit() {
-                // SQLite has rolled back by itself after the worst errors; after the others it must be told.
+                // After the worst errors SQLite has rolled back by itself; after others this is necessary.
                 connection.execute_batch("ROLLBACK").map_err(Failure::File)?;
             }
         }
         match outcome {
             Ok(Some(effects)) => {
-                // A job that was acknowledged a moment before the file was removed is as lost as one a moment after.
+                // A job acknowledged just before the file was removed is as lost as one just after.
                 let wrote = connection.total_changes() != written;
                 if core.checked.is_none_or(|at| at.elapsed() >= CHECK_AGAIN) {
                     self.check().map_err(Failure::Lost)?;
@@ -198,8 +198,8 @@ impl Inner {
         }
     }
 
-    /// Those who have waited for a lock of another process behind others, and for so long that the same wait once more
-    /// would be too much.
+    /// Takes the requests that have waited for another process's lock for so long that another such wait would be too
+    /// much.
     fn take_who_waited(&self, failure: &Failure) -> Vec<Box<dyn Request>> {
         let busy =
             matches!(failure, Failure::File(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy));
@@ -210,7 +210,7 @@ impl Inner {
         pending.requests.drain(..count).collect()
     }
 
-    /// On a full disk, what the log holds fits into the file for the most part, and then the log's own room is free.
+    /// On a full disk, most of the log's content fits into the file, which frees the log's own space.
     fn makes_room(&self, core: &mut Core, error: &rusqlite::Error) -> bool {
         let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
         if !full || core.emptied.is_some_and(|at| at.elapsed() < EMPTY_AGAIN) {
@@ -233,7 +233,7 @@ impl Inner {
         }
     }
 
-    /// To be called after a write: a transaction that wrote nothing also succeeds on a full disk.
+    /// Called only after a write: a transaction that writes nothing succeeds on a full disk too.
     fn say_well(&self, core: &mut Core) {
         if let Some((since, _)) = core.trouble.take() {
             let ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);

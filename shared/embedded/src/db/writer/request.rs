@@ -1,4 +1,4 @@
-//! A request of the writer, and the answer to it.
+//! A request to the writer, and its answer.
 
 use std::{sync::Arc, time::Instant};
 
@@ -8,13 +8,13 @@ use tokio::sync::oneshot;
 use super::Inner;
 use crate::db::{patience::Wait, transaction::Transaction};
 
-/// Something to be done in a transaction. It may be run more than once: when a transaction of several fails, each is
-/// tried again by itself, so that one does not fail for another's sake.
+/// Work to be done in a transaction. It may run more than once: when a transaction of several requests fails, each is
+/// retried separately, so that one does not fail because of another.
 pub(super) trait Request: Send {
     fn rows(&self) -> usize;
     fn asked_at(&self) -> Instant;
     fn run(&mut self, tx: &mut Transaction<'_>) -> rusqlite::Result<()>;
-    /// Whether nobody waits for the answer any more.
+    /// Returns whether no caller waits for the answer any more.
     fn is_abandoned(&self) -> bool;
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
 }
@@ -55,7 +55,7 @@ where
             (Ok(()), None) => Err(gone()),
             (Err(error), _) => Err(error),
         };
-        // Who asked may have gone away meanwhile; what was done stays done.
+        // The caller may have dropped its future meanwhile; committed work stays.
         let _ = self.tell.send(answer);
     }
 }
@@ -68,7 +68,7 @@ pub(super) fn closed(location: &str) -> StoreError {
     StoreError::new(StoreErrorKind::Invalid, format_args!("{location} was closed by this process; open it again"))
 }
 
-/// An answer that is on its way.
+/// A pending answer.
 pub(crate) struct Answer<T> {
     pub(super) receiver: oneshot::Receiver<Result<T, StoreError>>,
     pub(super) wait: Option<Wait>,
@@ -76,7 +76,7 @@ pub(crate) struct Answer<T> {
 }
 
 impl<T> Answer<T> {
-    /// Waits for it, as long as there is hope.
+    /// Waits for it, up to the limit.
     pub(crate) async fn get(self) -> Result<T, StoreError> {
         let Self { mut receiver, wait, inner } = self;
         let answer = match wait {

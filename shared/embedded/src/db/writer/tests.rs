@@ -13,11 +13,11 @@ fn writer(limit: Duration) -> Writer {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_disk_that_is_silent_is_told_and_what_they_asked_for_is_not_done_later() {
+async fn waits_for_a_silent_disk_end_and_their_requests_are_withdrawn() {
     let writer = writer(Duration::from_millis(50));
     let (answers, silent) = mpsc::channel::<()>();
     let hangs = writer.run(1, move |tx| {
-        // As a thread that waits for a disk: neither an error nor an answer.
+        // Like a thread that waits for a disk: neither an error nor an answer.
         let _ = silent.recv();
         tx.queue("hung").map(drop)
     });
@@ -36,7 +36,7 @@ async fn who_waits_for_a_disk_that_is_silent_is_told_and_what_they_asked_for_is_
 }
 
 #[tokio::test]
-async fn what_is_given_up_does_not_gather() {
+async fn abandoned_requests_do_not_accumulate() {
     let writer = writer(Duration::from_millis(20));
     let (answers, silent) = mpsc::channel::<()>();
     let hangs = writer.run(1, move |_| Ok(silent.recv().is_ok()));
@@ -46,7 +46,7 @@ async fn what_is_given_up_does_not_gather() {
     }
     assert!(writer.0.pending().requests.is_empty());
     drop(answers);
-    // On a busy machine, its time may be over too.
+    // On a busy machine, this one may reach its limit too.
     let mut tries = 0;
     while writer.run(1, |tx| tx.queue("after").map(drop)).await.is_err() {
         tries += 1;
@@ -55,7 +55,7 @@ async fn what_is_given_up_does_not_gather() {
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_be_done_does_not_fail_its_neighbours() {
+async fn a_failing_request_does_not_fail_others_of_its_transaction() {
     let writer = writer(Duration::from_secs(60));
     let bad = writer.begin(1, |tx| tx.connection.execute("INSERT INTO nowhere VALUES (1)", []));
     let good = writer.begin(1, |tx| tx.queue("good").map(drop));
@@ -64,7 +64,7 @@ async fn a_request_that_cannot_be_done_does_not_fail_its_neighbours() {
 }
 
 #[tokio::test]
-async fn a_full_disk_fails_everybody_at_once_and_it_is_known_when_there_is_room_again() {
+async fn a_full_disk_fails_all_requests_until_there_is_space_again() {
     let writer = writer(Duration::from_secs(60));
     let grow = |name: &'static str| writer.run(1, move |tx| tx.queue(&name.repeat(100_000)).map(drop));
     let limit = |pages: i64| {

@@ -12,7 +12,7 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// All statements of a crate but those of its tests, each in one line.
+/// Returns all statements of a crate except those of its tests, each in one line.
 pub(super) fn statements(root: &Path) -> BTreeSet<String> {
     let mut source = Source { folder: root.parent().unwrap().to_owned(), found: BTreeSet::new() };
     source.read(root);
@@ -20,7 +20,7 @@ pub(super) fn statements(root: &Path) -> BTreeSet<String> {
 }
 
 struct Source {
-    /// Where the modules are that the file at hand declares.
+    /// The folder of the modules that the current file declares.
     folder: PathBuf,
     found: BTreeSet<String>,
 }

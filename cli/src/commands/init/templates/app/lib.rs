@@ -1,4 +1,4 @@
-//! What {{name}} consists of: the one list of its functions, jobs and schedules.
+//! The app {{name}}: the one list of its functions, jobs and schedules.
 
 use lamplighter::App;
 use {{jobs_crate}}::{{type}};

@@ -19,7 +19,7 @@ pub fn definitions() -> Vec<Definition> {
     vec![Definition::of::<{{type}}>()]
 }
 
-/// What runs by itself.
+/// All schedules.
 #[must_use]
 #[expect(clippy::expect_used, reason = "expressions and arguments are written in this file, and a test reads them all")]
 pub fn schedules() -> Vec<ScheduledJob> {

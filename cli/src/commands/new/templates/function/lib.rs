@@ -1,10 +1,10 @@
-//! Performs the jobs of the queue `{{queue}}`, a file each.
+//! Performs the jobs of the queue `{{queue}}`; one file each.
 
 mod {{handler}};
 
 use lamplighter::Function;
 
-/// The function. What its handlers do beside performing jobs is said here, and the deployed function may do no more:
+/// The function. Declare here what its handlers do besides performing jobs; the deployed function may do no more:
 /// `.enqueues::<Job>()`, `.schedules()`, `.manages_jobs()`, `.uses_objects()`.
 #[must_use]
 pub fn function() -> Function {
