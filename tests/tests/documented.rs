@@ -62,7 +62,7 @@ fn states() -> String {
 
 fn cause(before: JobState, after: JobState) -> &'static str {
     match (before, after) {
-        (JobState::Running, JobState::Queued) => ": released, snoozed",
+        (JobState::Running, JobState::Queued) => ": released, snoozed, continued",
         (JobState::Running, JobState::Retrying) => ": failed, attempts left",
         (JobState::Running, JobState::Failed) => ": no attempts left, or told to fail",
         (JobState::Queued, JobState::Failed) => ": never ran, dead-lettered",

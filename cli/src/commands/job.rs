@@ -94,7 +94,7 @@ fn describe(out: &mut dyn Write, record: &Record, now: Timestamp) -> io::Result<
 
 fn attempt(out: &mut dyn Write, attempt: &Attempt) -> io::Result<()> {
     let style = match attempt.outcome {
-        AttemptOutcome::Succeeded => GOOD,
+        AttemptOutcome::Succeeded | AttemptOutcome::Continued => GOOD,
         AttemptOutcome::Lost | AttemptOutcome::Cancelled => WARN,
         AttemptOutcome::Error | AttemptOutcome::Panic | AttemptOutcome::TimedOut => BAD,
     };

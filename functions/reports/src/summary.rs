@@ -121,8 +121,9 @@ impl JobSummary {
         self.attempts += 1;
         let took = attempt.ended_at.duration_since(attempt.started_at);
         self.durations_ms.push(u64::try_from(took.as_millis()).unwrap_or(0));
-        // Neither is a failure.
-        if matches!(attempt.outcome, AttemptOutcome::Succeeded | AttemptOutcome::Cancelled) {
+        // None of them is a failure.
+        if matches!(attempt.outcome, AttemptOutcome::Succeeded | AttemptOutcome::Cancelled | AttemptOutcome::Continued)
+        {
             return;
         }
         self.failed_attempts += 1;

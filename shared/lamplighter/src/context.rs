@@ -1,7 +1,10 @@
 //! A handler's view of its own run.
 
 use std::{
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -48,6 +51,8 @@ pub(crate) struct Inner {
     pub(crate) child_client: OnceLock<Client>,
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) checkpoint: Option<Box<RawValue>>,
+    /// Whether this attempt has saved another checkpoint than the one that it began with.
+    pub(crate) advanced: AtomicBool,
     pub(crate) progress: Mutex<ReportedProgress>,
 }
 
@@ -193,24 +198,69 @@ impl Context {
     /// When the value cannot be written as JSON or is larger than [`Record::MAX_VALUE_BYTES`], when there is no store,
     /// or when this attempt has lost its lease: the handler should then end, since another attempt has taken over.
     pub async fn checkpoint(&self, value: &(impl Serialize + Sync)) -> Result<(), StoreError> {
-        let value = serde_json::value::to_raw_value(value)
-            .map_err(|error| StoreError::new(StoreErrorKind::Invalid, format_args!("checkpoint: {error}")))?;
-        let (bytes, limit) = (value.get().len(), Record::MAX_VALUE_BYTES);
-        if bytes > limit {
-            return Err(StoreError::new(
-                StoreErrorKind::Invalid,
-                format_args!(
-                    "checkpoint: it has {bytes} bytes, and a record keeps {limit}: put the data into an object store"
-                ),
-            ));
-        }
+        let value = checkpoint_of(value)?;
+        let advances = self.advances(&value);
         match self.write(JobData { progress: None, checkpoint: Some(value) }).await? {
-            LeaseStatus::Held => Ok(()),
+            LeaseStatus::Held => {
+                self.0.advanced.store(advances, Ordering::Relaxed);
+                Ok(())
+            }
             LeaseStatus::Lost => Err(StoreError::new(
                 StoreErrorKind::Invalid,
                 format_args!("attempt {} of {} has lost its lease", self.attempt(), self.id()),
             )),
         }
+    }
+
+    /// Ends this attempt and goes on from a checkpoint in a fresh one, at once: `return ctx.continue_with(&state);`. So work
+    /// of hours runs where an invocation has minutes: look at [`remaining`](Self::remaining) between two steps, and continue
+    /// before it is used up. The next attempt reads the value with [`resume`](Self::resume).
+    ///
+    /// Attempts are counted anew from each checkpoint that differs from the one before, also where an attempt that has saved
+    /// one with [`checkpoint`](Self::checkpoint) reaches its deadline. With the same value as before, the attempt has failed,
+    /// and the retry policy limits how often.
+    ///
+    /// ```
+    /// # use lamplighter::{Context, Job, JobError, Queue, secs};
+    /// # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    /// # struct Reindex { pages: u64 }
+    /// # impl Job for Reindex {
+    /// #     const NAME: &'static str = "search.reindex";
+    /// #     const QUEUE: Queue = Queue::standard("search");
+    /// # }
+    /// # async fn index(page: u64) -> Result<(), std::io::Error> { Ok(()) }
+    /// async fn reindex(job: Reindex, ctx: Context) -> Result<(), JobError> {
+    ///     for page in ctx.resume().unwrap_or(0)..job.pages {
+    ///         if ctx.remaining() < secs(30) || ctx.is_cancelled() {
+    ///             return ctx.continue_with(&page);
+    ///         }
+    ///         index(page).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Always: the error makes the worker continue the job. Where that is impossible, the job fails with the reason: the value
+    /// cannot be written as JSON or is larger than [`Record::MAX_VALUE_BYTES`], or the job is not tracked.
+    pub fn continue_with<T>(&self, value: &(impl Serialize + Sync)) -> Result<T, JobError> {
+        if !self.is_tracked() {
+            return Err(JobError::fail(StoreError::new(StoreErrorKind::Invalid, UNTRACKED)));
+        }
+        let value = checkpoint_of(value).map_err(JobError::fail)?;
+        if !self.advances(&value) && !self.has_advanced() {
+            return Err(JobError::retry("continued from the checkpoint that it began with: it does not advance"));
+        }
+        Err(JobError::continue_from(value))
+    }
+
+    fn advances(&self, value: &RawValue) -> bool {
+        self.0.checkpoint.as_ref().is_none_or(|known| known.get() != value.get())
+    }
+
+    /// Whether this attempt has saved another checkpoint than the one that it began with.
+    pub(crate) fn has_advanced(&self) -> bool {
+        self.0.advanced.load(Ordering::Relaxed)
     }
 
     /// The value that an earlier attempt saved with [`checkpoint`](Self::checkpoint), if it fits `T`.
@@ -276,9 +326,7 @@ impl Context {
 
     async fn write(&self, data: JobData) -> Result<LeaseStatus, StoreError> {
         let Some(store) = &self.0.store else {
-            let text = "this job is not tracked, so its checkpoint cannot be kept; configure a table, and do not \
-                        mark the job as untracked";
-            return Err(StoreError::new(StoreErrorKind::Invalid, text));
+            return Err(StoreError::new(StoreErrorKind::Invalid, UNTRACKED));
         };
         let late =
             || StoreError::unavailable(format_args!("the store did not answer within {:?}", Self::JOB_DATA_TIMEOUT));
@@ -290,6 +338,21 @@ impl Context {
         }
         Ok(status)
     }
+}
+
+const UNTRACKED: &str = "this job is not tracked, so its checkpoint cannot be kept; configure a table, and do not mark the \
+                         job as untracked";
+
+fn checkpoint_of(value: &(impl Serialize + Sync)) -> Result<Box<RawValue>, StoreError> {
+    let invalid =
+        |text: &dyn std::fmt::Display| StoreError::new(StoreErrorKind::Invalid, format_args!("checkpoint: {text}"));
+    let value = serde_json::value::to_raw_value(value).map_err(|error| invalid(&error))?;
+    let (bytes, limit) = (value.get().len(), Record::MAX_VALUE_BYTES);
+    if bytes > limit {
+        let text = format!("it has {bytes} bytes, and a record keeps {limit}: put the data into an object store");
+        return Err(invalid(&text));
+    }
+    Ok(value)
 }
 
 impl std::fmt::Debug for Context {

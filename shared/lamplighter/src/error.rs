@@ -3,6 +3,7 @@
 use std::{borrow::Cow, error::Error, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{misfit::Misfit, redaction::Redactor};
 
@@ -12,6 +13,8 @@ use crate::{misfit::Misfit, redaction::Redactor};
 /// [`Error`], so that `?` accepts every error type.
 pub struct JobError {
     pub(crate) action: ErrorAction,
+    /// The checkpoint from which a job [continues](ErrorAction::Continue).
+    pub(crate) checkpoint: Option<Box<RawValue>>,
     dependency_down: bool,
     source: Box<dyn Error + Send + Sync>,
 }
@@ -26,6 +29,8 @@ pub enum JobErrorKind {
     Fail,
     /// The job is put back, and the attempt does not count.
     Snooze,
+    /// The job goes on from a new checkpoint in a fresh attempt.
+    Continue,
     /// The arguments do not fit the job, and no handler ran: the job has failed, and its message is dead-lettered as bad.
     BadArguments,
 }
@@ -42,6 +47,8 @@ pub(crate) enum ErrorAction {
     Fail,
     /// Release the job for this long; the attempt does not count.
     Snooze(Duration),
+    /// Go on from [`JobError::checkpoint`] at once, in a fresh attempt.
+    Continue,
     /// The arguments do not fit the job.
     BadArguments,
 }
@@ -74,12 +81,17 @@ impl JobError {
         Self::new(ErrorAction::Snooze(delay), "snoozed by the handler".into())
     }
 
+    pub(crate) fn continue_from(checkpoint: Box<RawValue>) -> Self {
+        let error = Self::new(ErrorAction::Continue, "continues from its checkpoint".into());
+        Self { checkpoint: Some(checkpoint), ..error }
+    }
+
     pub(crate) fn bad_arguments(misfit: Misfit) -> Self {
         Self::new(ErrorAction::BadArguments, misfit.into())
     }
 
     fn new(action: ErrorAction, source: Box<dyn Error + Send + Sync>) -> Self {
-        Self { action, dependency_down: false, source }
+        Self { action, checkpoint: None, dependency_down: false, source }
     }
 
     /// Marks the error: something that the job depends on is down. A [circuit breaker](crate::layer::CircuitBreaker) goes
@@ -103,6 +115,7 @@ impl JobError {
             ErrorAction::Retry | ErrorAction::RetryIn(_) | ErrorAction::RetryAfter(_) => JobErrorKind::Retry,
             ErrorAction::Fail => JobErrorKind::Fail,
             ErrorAction::Snooze(_) => JobErrorKind::Snooze,
+            ErrorAction::Continue => JobErrorKind::Continue,
             ErrorAction::BadArguments => JobErrorKind::BadArguments,
         }
     }

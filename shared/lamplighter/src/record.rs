@@ -127,6 +127,8 @@ pub enum AttemptOutcome {
     /// [`Context::LOST_GRACE`](crate::Context::LOST_GRACE), and one that blocks its thread keeps its place in its host
     /// until its timeout.
     Cancelled,
+    /// The handler [went on from a checkpoint](crate::Context::continue_with) in the next attempt.
+    Continued,
 }
 
 impl AttemptOutcome {
@@ -140,6 +142,7 @@ impl AttemptOutcome {
             Self::TimedOut => "timed out",
             Self::Lost => "lost",
             Self::Cancelled => "cancelled",
+            Self::Continued => "continued",
         }
     }
 }

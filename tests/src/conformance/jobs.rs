@@ -150,6 +150,13 @@ async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<
             return Err(JobError::retry("kept it"));
         }
         "keep" => return Ok(ctx.resume()),
+        "go-on" => {
+            let step: u32 = ctx.resume().unwrap_or(0);
+            if step < rest.parse()? {
+                return ctx.continue_with(&(step + 1));
+            }
+            return Ok(Some(step.to_string()));
+        }
         "beget" => {
             ctx.client().enqueue(Act { what: format!("say {rest}") }).id(format!("{}.child", ctx.id())).await?;
         }

@@ -188,6 +188,7 @@ pub(super) async fn a_zombie_changes_nothing(subject: &dyn Subject) {
         succeeded(),
         retry(secs(1)),
         Decision::Released { delay: Duration::ZERO },
+        continued(),
         Decision::Failed {
             outcome: AttemptOutcome::Error,
             reason: DeadLetterReason::Failed,
@@ -327,6 +328,36 @@ pub(super) async fn progress_and_checkpoints_are_kept_under_the_lease_only(subje
     );
     let late = JobData::checkpoint(checkpoint());
     assert_eq!(asker.store.save_job_data(&asker.id, token, late).await.expect("an answer"), LeaseStatus::Lost);
+}
+
+fn continued() -> Decision {
+    let checkpoint = serde_json::value::to_raw_value("half").expect("JSON");
+    Decision::Continued { outcome: AttemptOutcome::Continued, error: None, checkpoint: Some(checkpoint) }
+}
+
+pub(super) async fn a_continued_job_counts_its_attempts_anew(subject: &dyn Subject) {
+    let asker = Asker::of(subject, "a").await;
+    // One attempt fails, and the next one goes on.
+    let token = asker.run(1, secs(60), 1).await;
+    assert!(is_applied(asker.settle(token, retry(Duration::ZERO)).await));
+    let token = asker.run(2, secs(60), 2).await;
+    let settlement = asker.settlement(token, continued());
+    for _ in 0..2 {
+        let answer = asker.store.settle(vec![settlement.clone()], soon()).await.remove(0);
+        assert!(is_applied(answer.expect("an answer")), "it is known again");
+    }
+    let record = asker.record().await;
+    assert_eq!((record.state, record.attempt, record.attempts.len()), (JobState::Queued, 0, 2));
+    assert_eq!(record.attempts[1].outcome, AttemptOutcome::Continued);
+    let claim = asker.claim(3, secs(60)).await;
+    assert!(
+        matches!(&claim, Claim::Run { attempt: 1, checkpoint: Some(kept), .. } if kept.get() == "\"half\""),
+        "{claim:?}"
+    );
+    // Known again also now that the job goes on.
+    let answer = asker.store.settle(vec![settlement], soon()).await.remove(0);
+    assert!(is_applied(answer.expect("an answer")));
+    assert_eq!(asker.record().await.state, JobState::Running);
 }
 
 pub(super) async fn history_is_bounded(subject: &dyn Subject) {

@@ -201,6 +201,19 @@ pub(super) async fn a_checkpoint_reaches_the_next_attempt(subject: &dyn Subject)
     assert_eq!((record.attempt, record.output.expect("output").get()), (2, "\"this\""));
 }
 
+pub(super) async fn a_job_goes_on_from_its_checkpoints(subject: &dyn Subject) {
+    started(subject).await;
+    // It has three attempts.
+    const TIMES: usize = 5;
+    enqueue(subject, "a", &format!("go-on {TIMES}")).await;
+    let record = ended(subject, "a").await;
+    assert_eq!((record.attempt, record.output.expect("output").get()), (1, &*format!("\"{TIMES}\"")));
+    let outcomes: Vec<_> = record.attempts.iter().map(|attempt| (attempt.number, attempt.outcome)).collect();
+    let mut expected = vec![(1, AttemptOutcome::Continued); TIMES];
+    expected.push((1, AttemptOutcome::Succeeded));
+    assert_eq!(outcomes, expected);
+}
+
 pub(super) async fn children_name_their_parent(subject: &dyn Subject) {
     started(subject).await;
     enqueue(subject, "p", "beget hello").await;

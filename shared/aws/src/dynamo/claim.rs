@@ -238,7 +238,7 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
         _ if item.time("d").is_some_and(|due_at| due_at > now.saturating_add(EARLY).unwrap_or(now)) => {
             ClaimOutcome::Answer(Claim::Busy(item.time("d").unwrap_or(now)))
         }
-        _ if item.attempt() == 0 && has_expired(request, now) => {
+        _ if item.has_not_begun() && has_expired(request, now) => {
             ClaimOutcome::Write(cancelled(item, request, EXPIRED, now), Answer::Cancelled)
         }
         _ => ClaimOutcome::Write(again(run(request, now), item, request), Answer::Run),

@@ -122,6 +122,12 @@ impl Item {
         self.number("n").unwrap_or(0)
     }
 
+    /// Whether no attempt of its current run counts. A job with a checkpoint has begun, also where its attempts are counted
+    /// anew.
+    pub(super) fn has_not_begun(&self) -> bool {
+        self.state() != JobState::Running && self.attempt() == 0 && !self.0.contains_key("k")
+    }
+
     pub(super) fn owner(&self) -> u64 {
         self.number("o").unwrap_or(0)
     }

@@ -60,7 +60,7 @@ impl Dynamo {
             Some(item) if item.state() == JobState::Running && item.lease_until() > now => {
                 return Ok(Claim::Busy(item.lease_until()));
             }
-            Some(item) => item.state() == JobState::Running || item.attempt() > 0,
+            Some(item) => !item.has_not_begun(),
             None => false,
         };
         match &lock.on_busy {

@@ -76,6 +76,14 @@ impl Dynamo {
                 let update = waits(update, settle, *delay, lean).set("st", text(JobState::Retrying.as_str()));
                 listed(history(update, settle, *outcome, Some(error), known), at(Class::Retrying))
             }
+            Decision::Continued { outcome, error, checkpoint } => {
+                let update = waits(update, settle, Duration::ZERO, lean)
+                    .set("st", text(JobState::Queued.as_str()))
+                    .set("n", number(0_u32))
+                    .set_some("k", checkpoint.as_ref().map(|checkpoint| text(checkpoint.get())));
+                let update = history(update, settle, *outcome, error.as_ref(), known);
+                listed(update, at(Class::Open).filter(|_| !lean))
+            }
             Decision::Released { delay } => {
                 let update = waits(update, settle, *delay, lean)
                     .set("st", text(JobState::Queued.as_str()))
@@ -95,7 +103,9 @@ fn holds(item: &Item, settle: &Completion) -> bool {
 fn is_known(item: &Item, settle: &Completion) -> bool {
     let outcome = match &settle.decision {
         Decision::Succeeded { .. } => AttemptOutcome::Succeeded,
-        Decision::Retry { outcome, .. } | Decision::Failed { outcome, .. } => *outcome,
+        Decision::Retry { outcome, .. } | Decision::Failed { outcome, .. } | Decision::Continued { outcome, .. } => {
+            *outcome
+        }
         Decision::Released { .. } => {
             return item.state() == JobState::Queued
                 && item.owner() == settle.token.owner

@@ -39,6 +39,7 @@ pub(crate) const fn code(outcome: AttemptOutcome) -> i64 {
         AttemptOutcome::TimedOut => 4,
         AttemptOutcome::Lost => 5,
         AttemptOutcome::Cancelled => 6,
+        AttemptOutcome::Continued => 7,
     }
 }
 
@@ -50,6 +51,7 @@ pub(crate) const fn of(code: i64) -> AttemptOutcome {
         4 => AttemptOutcome::TimedOut,
         5 => AttemptOutcome::Lost,
         6 => AttemptOutcome::Cancelled,
+        7 => AttemptOutcome::Continued,
         _ => AttemptOutcome::Error,
     }
 }

@@ -116,7 +116,7 @@ fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusq
         add_lost(tx, row)?;
         return exhausted(tx, row, request.retention.failed);
     }
-    if !lost && row.attempt == 0 && request.message.expires_at.is_some_and(|at| time::nearest(at) <= now) {
+    if !lost && row.has_not_begun() && request.message.expires_at.is_some_and(|at| time::nearest(at) <= now) {
         cancel(tx, row, request, EXPIRED)?;
         return Ok(Claim::Ended(lamplighter::JobState::Cancelled));
     }
@@ -125,7 +125,7 @@ fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusq
         None => None,
     };
     match held {
-        Some((_, OnBusy::Cancel { reason })) if row.attempt == 0 => {
+        Some((_, OnBusy::Cancel { reason })) if row.has_not_begun() => {
             cancel(tx, row, request, reason)?;
             return Ok(Claim::Skipped);
         }

@@ -38,6 +38,13 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Stores the checkpoint for the next attempt.
+    pub(crate) fn put_checkpoint(&self, seq: i64, checkpoint: &RawValue) -> rusqlite::Result<()> {
+        self.prepare(PUT_CHECKPOINT)?.execute(params![seq, checkpoint.get()])?;
+        self.prepare("UPDATE jobs SET noted = 1 WHERE seq = ?1")?.execute([seq])?;
+        Ok(())
+    }
+
     /// The checkpoint of an earlier attempt.
     pub(crate) fn checkpoint(&self, seq: i64) -> rusqlite::Result<Option<Box<RawValue>>> {
         let text: Option<String> = self
@@ -63,8 +70,7 @@ pub(crate) fn save_job_data(
         tx.put_progress(row.seq, progress)?;
     }
     if let Some(checkpoint) = &data.checkpoint {
-        tx.prepare(PUT_CHECKPOINT)?.execute(params![row.seq, checkpoint.get()])?;
-        tx.prepare("UPDATE jobs SET noted = 1 WHERE seq = ?1")?.execute([row.seq])?;
+        tx.put_checkpoint(row.seq, checkpoint)?;
     }
     tx.effects.job(id);
     Ok(LeaseStatus::Held)

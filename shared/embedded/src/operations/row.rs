@@ -63,6 +63,12 @@ impl JobRow {
         self.state == state::RUNNING && self.attempt == attempt && self.owner == owner
     }
 
+    /// Returns whether no attempt of its current run counts: none has begun, or what had begun was handed back. A job
+    /// with a checkpoint has begun, also where its attempts are counted anew.
+    pub(crate) fn has_not_begun(&self) -> bool {
+        self.attempt == 0 && !self.noted
+    }
+
     /// Returns when a message that is due at `moment` becomes visible: not before its turn, if it waits behind another
     /// of its group.
     pub(crate) fn visible_again(&self, moment: i64) -> i64 {

@@ -84,7 +84,9 @@ fn one(tx: &mut Transaction<'_>, usual: &mut Usual<'_>, request: &Completion) ->
 fn is_known(tx: &Transaction<'_>, row: &JobRow, request: &Completion, ended_at: i64) -> rusqlite::Result<bool> {
     let outcome = match &request.decision {
         Decision::Succeeded { .. } => AttemptOutcome::Succeeded,
-        Decision::Retry { outcome, .. } | Decision::Failed { outcome, .. } => *outcome,
+        Decision::Retry { outcome, .. } | Decision::Failed { outcome, .. } | Decision::Continued { outcome, .. } => {
+            *outcome
+        }
         Decision::Released { .. } => {
             let Token { attempt, owner } = request.token;
             return Ok(row.state == state::QUEUED
@@ -132,6 +134,14 @@ fn apply(tx: &mut Transaction<'_>, row: &JobRow, request: &Completion, ended_at:
             tx.add_attempt(row.seq, &ended)?;
             tx.dead_letter(row, &Cause { reason: reason.as_str(), error: error.to_string() })?;
             tx.end(row, state::FAILED, ended_at, time::after(ended_at, *retention))
+        }
+        Decision::Continued { outcome, error, checkpoint } => {
+            let ended = ended(tx, request, *outcome, error.as_ref())?;
+            tx.add_attempt(row.seq, &ended)?;
+            if let Some(checkpoint) = checkpoint {
+                tx.put_checkpoint(row.seq, checkpoint)?;
+            }
+            retry(tx, row, state::QUEUED, 0, 0, ended_at)
         }
         Decision::Released { delay } => {
             let (attempt, receives) = (row.attempt.saturating_sub(1), row.receives.saturating_sub(1));

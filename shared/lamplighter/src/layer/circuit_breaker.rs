@@ -260,7 +260,8 @@ impl Pass {
         self.over = true;
         let says = match outcome {
             Ok(_) => Says::Up,
-            Err(error) if error.kind() != JobErrorKind::Snooze && (self.breaker.is_failure)(error) => Says::Down,
+            Err(error) if matches!(error.kind(), JobErrorKind::Snooze | JobErrorKind::Continue) => Says::Nothing,
+            Err(error) if (self.breaker.is_failure)(error) => Says::Down,
             Err(_) => Says::Nothing,
         };
         self.tell(&says);

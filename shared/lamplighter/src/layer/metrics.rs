@@ -83,6 +83,8 @@ pub enum EndKind {
     Failed,
     /// The job was put back, uncounted.
     Snoozed,
+    /// It goes on from a checkpoint in a fresh attempt.
+    Continued,
     /// It reached its deadline.
     TimedOut,
     /// It panicked.
@@ -93,10 +95,18 @@ pub enum EndKind {
 
 impl EndKind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Succeeded, Self::Retried, Self::Failed, Self::Snoozed, Self::TimedOut, Self::Panicked, Self::Abandoned];
+    pub const ALL: [Self; 8] = [
+        Self::Succeeded,
+        Self::Retried,
+        Self::Failed,
+        Self::Snoozed,
+        Self::Continued,
+        Self::TimedOut,
+        Self::Panicked,
+        Self::Abandoned,
+    ];
 
-    /// Its name: `succeeded`, `retried`, `failed`, `snoozed`, `timed_out`, `panicked` or `abandoned`.
+    /// Its name: `succeeded`, `retried`, `failed`, `snoozed`, `continued`, `timed_out`, `panicked` or `abandoned`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -104,6 +114,7 @@ impl EndKind {
             Self::Retried => "retried",
             Self::Failed => "failed",
             Self::Snoozed => "snoozed",
+            Self::Continued => "continued",
             Self::TimedOut => "timed_out",
             Self::Panicked => "panicked",
             Self::Abandoned => "abandoned",
@@ -115,6 +126,7 @@ impl EndKind {
             Ok(_) => Self::Succeeded,
             Err(error) => match error.kind() {
                 JobErrorKind::Snooze => Self::Snoozed,
+                JobErrorKind::Continue => Self::Continued,
                 JobErrorKind::Retry if context.attempt() < context.max_attempts() => Self::Retried,
                 JobErrorKind::Retry | JobErrorKind::Fail | JobErrorKind::BadArguments => Self::Failed,
             },

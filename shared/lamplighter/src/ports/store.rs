@@ -324,6 +324,18 @@ pub enum Decision {
         /// The retention of the record.
         retention: Duration,
     },
+    /// Goes on at once from a checkpoint that has advanced. Attempts are counted anew from there, so that a job of many hours
+    /// uses up none of them.
+    Continued {
+        /// The outcome of the attempt: continued, or timed out after it had saved a checkpoint.
+        outcome: AttemptOutcome,
+        /// The error of an attempt that timed out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<ErrorText>,
+        /// The checkpoint, unless it is saved already.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        checkpoint: Option<Box<RawValue>>,
+    },
     /// Released by the handler or by a stopping host: the attempt does not count.
     #[serde(rename = "put_back")]
     Released {
@@ -340,7 +352,7 @@ impl Decision {
             Self::Succeeded { .. } => JobState::Succeeded,
             Self::Retry { .. } => JobState::Retrying,
             Self::Failed { .. } => JobState::Failed,
-            Self::Released { .. } => JobState::Queued,
+            Self::Continued { .. } | Self::Released { .. } => JobState::Queued,
         }
     }
 }

@@ -171,7 +171,10 @@ impl<'a> Batch<'a> {
                 }
                 // Handlers end themselves before this; one that blocks its thread cannot, and is left behind.
                 () = sleep_until(self.budget.cut_off), if self.running_now > 0 => {
-                    self.cut_off(|running| AttemptEnd::TimedOut(running.started.elapsed()));
+                    self.cut_off(|running| AttemptEnd::TimedOut {
+                        after: running.started.elapsed(),
+                        advanced: running.context.has_advanced(),
+                    });
                 }
                 () = sleep_until(self.budget.answers_end), if idle => return,
             }
@@ -274,6 +277,7 @@ impl<'a> Batch<'a> {
             child_client: OnceLock::new(),
             store: self.worker.backend.store.clone().filter(|_| job.tracked),
             checkpoint: job.checkpoint.clone(),
+            advanced: Default::default(),
             progress: Default::default(),
         });
         let span = tracing::info_span!(
@@ -396,7 +400,7 @@ fn attempt(
 ) -> impl Future<Output = AttemptEnd> + Send + 'static {
     let handler = job.ready.route.handler.clone();
     async move {
-        let watched = context.clone();
+        let (watched, observed) = (context.clone(), context.clone());
         let run = async move {
             if let Some(reference) = &context.message().args_at {
                 // Boxed, since few jobs have their arguments elsewhere, and each would carry it along.
@@ -421,7 +425,7 @@ fn attempt(
         match timeout_at(end_at, AssertUnwindSafe(run).catch_unwind()).await {
             Ok(Ok(end)) => end,
             Ok(Err(panic)) => AttemptEnd::Panicked(panic),
-            Err(_) => AttemptEnd::TimedOut(now.elapsed()),
+            Err(_) => AttemptEnd::TimedOut { after: now.elapsed(), advanced: observed.has_advanced() },
         }
     }
 }

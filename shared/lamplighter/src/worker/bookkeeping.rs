@@ -211,6 +211,10 @@ impl Inner {
             Decision::Failed { outcome, error, .. } => {
                 tracing::error!(job = name, %id, attempt, ms, outcome = outcome.as_str(), %error, "job failed");
             }
+            Decision::Continued { outcome, .. } => {
+                let outcome = outcome.as_str();
+                tracing::info!(job = name, %id, attempt, ms, outcome, "job continues from its checkpoint");
+            }
             Decision::Released { delay } => {
                 tracing::info!(job = name, %id, attempt, ms, delay_s = delay.as_secs_f64(), "job released");
             }

@@ -133,6 +133,7 @@ impl Inner {
         let delay = match decision {
             Decision::Succeeded { .. } => return None,
             Decision::Retry { delay, .. } | Decision::Released { delay } => *delay,
+            Decision::Continued { .. } => Duration::ZERO,
             Decision::Failed { .. } => SOON,
         };
         // A job that was handed over directly has no message.

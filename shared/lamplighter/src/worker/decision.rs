@@ -23,8 +23,11 @@ pub(super) enum AttemptEnd {
     /// The arguments do not fit the job's type.
     BadArguments(Misfit),
     Panicked(Box<dyn Any + Send>),
-    /// After this time.
-    TimedOut(Duration),
+    TimedOut {
+        after: Duration,
+        /// Whether it has saved a checkpoint that advances.
+        advanced: bool,
+    },
     /// Its arguments are stored elsewhere, and could not be loaded.
     NoArguments(StoreError),
     /// Its job was cancelled or went to another attempt, and the handler did not end: it was dropped at its next await.
@@ -61,7 +64,7 @@ impl Inner {
                 };
                 self.try_again(job, AttemptOutcome::Panic, error, None)
             }
-            AttemptEnd::TimedOut(after) => {
+            AttemptEnd::TimedOut { after, advanced } => {
                 let timeout = options.timeout;
                 let error = if after >= timeout {
                     ErrorText::new(format!("took longer than its timeout of {timeout:?}"))
@@ -71,6 +74,9 @@ impl Inner {
                         after.as_secs_f64()
                     ))
                 };
+                if advanced {
+                    return continued(AttemptOutcome::TimedOut, Some(error), None);
+                }
                 self.try_again(job, AttemptOutcome::TimedOut, error, None)
             }
             AttemptEnd::NoArguments(error) if error.kind() == StoreErrorKind::Unavailable => {
@@ -105,6 +111,7 @@ impl Inner {
             }
             error::ErrorAction::Fail => self.fail(job, AttemptOutcome::Error, text(), DeadLetterReason::Failed),
             error::ErrorAction::BadArguments => self.bad_arguments(job, error),
+            error::ErrorAction::Continue => continued(AttemptOutcome::Continued, None, error.checkpoint.clone()),
             error::ErrorAction::Snooze(delay) => (Decision::Released { delay }, MessageAction::Retry(delay)),
         }
     }
@@ -143,6 +150,14 @@ impl Inner {
         let retention = job.ready.route.options.retention.failed;
         (Decision::Failed { outcome, reason, error, retention }, action)
     }
+}
+
+fn continued(
+    outcome: AttemptOutcome,
+    error: Option<ErrorText>,
+    checkpoint: Option<Box<RawValue>>,
+) -> (Decision, MessageAction) {
+    (Decision::Continued { outcome, error, checkpoint }, MessageAction::Retry(Duration::ZERO))
 }
 
 /// Delays a retry until `least` has passed, if its policy would try sooner.

@@ -154,7 +154,7 @@ impl Worker {
                 match report.decision {
                     Some(Decision::Succeeded { output, .. }) => result.output = output,
                     Some(Decision::Retry { error, .. } | Decision::Failed { error, .. }) => result.error = Some(error),
-                    Some(Decision::Released { .. }) | None => {}
+                    Some(Decision::Continued { .. } | Decision::Released { .. }) | None => {}
                 }
             }
         };

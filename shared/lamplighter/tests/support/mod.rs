@@ -9,7 +9,8 @@ use std::{
 
 use async_trait::async_trait;
 use lamplighter::{
-    EnqueueError, Enqueued, Function, Job, JobId, JobState, ListQuery, Options, Queue, Record, Retry, Timestamp,
+    EnqueueError, Enqueued, Function, Job, JobId, JobState, ListQuery, Options, Queue, RawValue, Record, Retry,
+    Timestamp,
     backend::{
         Backend, Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, EnqueueRequest,
         JobData, LeaseStatus, Queues, RenewRequest, Store, StoreError, Token,
@@ -56,11 +57,12 @@ pub struct Entry {
     pub failed_message: Option<String>,
     /// Attempts that were settled, and when they ended.
     pub known: Vec<(Token, Timestamp)>,
+    pub checkpoint: Option<Box<RawValue>>,
 }
 
 impl Entry {
     fn new(state: JobState, attempt: u32, holder: Option<(Token, Timestamp)>) -> Self {
-        Self { state, attempt, holder, failed_message: None, known: Vec::new() }
+        Self { state, attempt, holder, failed_message: None, checkpoint: None, known: Vec::new() }
     }
 }
 
@@ -163,7 +165,8 @@ impl Store for Memory {
                     return Ok(Claim::Ended(entry.state));
                 }
                 if let Some((token, _)) = entry.holder.filter(|(token, _)| token.owner == request.owner) {
-                    return Ok(Claim::Run { attempt: token.attempt, checkpoint: None, claim_hint: None });
+                    let checkpoint = entry.checkpoint.clone();
+                    return Ok(Claim::Run { attempt: token.attempt, checkpoint, claim_hint: None });
                 }
                 if let Some((_, until)) = entry.holder.filter(|(_, until)| *until > now) {
                     return Ok(Claim::Busy(until));
@@ -175,7 +178,7 @@ impl Store for Memory {
                 entry.attempt += 1;
                 entry.state = JobState::Running;
                 entry.holder = Some((Token { attempt: entry.attempt, owner: request.owner }, request.lease_until));
-                Ok(Claim::Run { attempt: entry.attempt, checkpoint: None, claim_hint: None })
+                Ok(Claim::Run { attempt: entry.attempt, checkpoint: entry.checkpoint.clone(), claim_hint: None })
             })
             .collect()
     }
@@ -203,6 +206,13 @@ impl Store for Memory {
                         entry.failed_message = Some(settle.message_id.clone());
                         JobState::Failed
                     }
+                    Decision::Continued { checkpoint, .. } => {
+                        entry.attempt = 0;
+                        if checkpoint.is_some() {
+                            entry.checkpoint.clone_from(checkpoint);
+                        }
+                        JobState::Queued
+                    }
                     Decision::Released { .. } => {
                         entry.attempt -= 1;
                         JobState::Queued
@@ -214,8 +224,13 @@ impl Store for Memory {
             .collect()
     }
 
-    async fn save_job_data(&self, id: &JobId, token: Token, _: JobData) -> Result<LeaseStatus, StoreError> {
-        let held = self.jobs.lock().unwrap()[id].holder.is_some_and(|(holder, _)| holder == token);
+    async fn save_job_data(&self, id: &JobId, token: Token, data: JobData) -> Result<LeaseStatus, StoreError> {
+        let mut jobs = self.jobs.lock().unwrap();
+        let Some(entry) = jobs.get_mut(id) else { return Ok(LeaseStatus::Lost) };
+        let held = entry.holder.is_some_and(|(holder, _)| holder == token);
+        if held && data.checkpoint.is_some() {
+            entry.checkpoint = data.checkpoint;
+        }
         Ok(if held { LeaseStatus::Held } else { LeaseStatus::Lost })
     }
 

@@ -6,6 +6,7 @@ mod bench;
 mod completions;
 mod groups;
 mod leases;
+mod long;
 mod messages;
 mod property;
 mod stop;
