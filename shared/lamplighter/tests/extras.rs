@@ -17,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use support::{Act, Memory, act, delivery, start};
+use support::{Act, Memory, act, delivery, log::Log, start};
 
 /// Records events and serves payloads; unavailable on demand.
 #[derive(Clone, Default)]
@@ -235,43 +235,9 @@ async fn bodies_with_placeholders_are_checked_like_others() {
     );
 }
 
-/// Records log output as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        span.record(&mut self.clone());
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, values: &tracing::span::Record<'_>) {
-        values.record(&mut self.clone());
-    }
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        event.record(&mut self.clone());
-    }
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
-impl tracing::field::Visit for Log {
-    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-        self.0.lock().unwrap().push_str(&format!("{field}={value:?} "));
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn values_of_bad_arguments_appear_nowhere() {
-    let log = Log::default();
-    let _logging = tracing::subscriber::set_default(log.clone());
+    let log = Log::of_this_thread();
     let bench = Bench::tracked();
     let bodies = [
         (
@@ -304,7 +270,7 @@ async fn values_of_bad_arguments_appear_nowhere() {
     let settled = bench.memory.settled.lock().unwrap();
     let heard = bench.aside.heard.lock().unwrap();
     assert_eq!((settled.len(), heard.len()), (3, 3));
-    let (settled, heard, logged) = (format!("{settled:?}"), format!("{heard:?}"), log.0.lock().unwrap().clone());
+    let (settled, heard, logged) = (format!("{settled:?}"), format!("{heard:?}"), log.text());
     assert!(logged.contains("`what`: expected a string"), "{logged}");
     for text in [settled, heard, logged] {
         assert!(!text.contains("S3CRET"), "{text}");

@@ -5,7 +5,6 @@ mod support;
 
 use std::{
     collections::BTreeMap,
-    fmt,
     sync::{Arc, Mutex},
 };
 
@@ -20,7 +19,7 @@ use lamplighter::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
-use support::{Memory, delivery, start};
+use support::{Memory, delivery, log::Log, start};
 use tokio::time::Instant;
 
 const SECRET: &str = "S3CRET \"pass\" wörd";
@@ -140,21 +139,21 @@ impl Bench {
 
     /// All that leaves the worker when this message comes twice, and with it the log.
     async fn shown(&self, message: Delivery) -> String {
-        let log = Log::default();
-        let guard = tracing::subscriber::set_default(log.clone());
+        let log = Log::of_this_thread();
         let mut shown = String::new();
         for receives in 1..=2 {
             let message = message.clone().received(receives);
             let settlements = self.worker.process(vec![message], Instant::now() + secs(30)).await;
             shown.push_str(&format!("{:?}\n", settlements[0].action));
         }
-        drop(guard);
         for settle in self.memory.settled.lock().unwrap().iter() {
             shown.push_str(&serde_json::to_string(&settle.decision).unwrap());
             shown.push_str(&format!("{:?}\n", settle.decision));
         }
         shown.push_str(&format!("{:?}\n", self.published.0.lock().unwrap()));
-        shown.push_str(&log.0.lock().unwrap());
+        let logged = log.text();
+        assert!(logged.contains("card.charge"), "the worker logs the job: {logged}");
+        shown.push_str(&logged);
         shown
     }
 }
@@ -251,47 +250,4 @@ async fn what_the_store_cannot_take_travels_clean() {
     assert!(settlement.contains("[redacted]"), "{settlement}");
     assert_hidden(settlement);
     assert!(sent[0].message.args.get().contains("S3CRET"), "the message keeps its arguments: it must run again");
-}
-
-/// The log as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<String>>);
-
-impl Log {
-    fn note(&self, record: impl FnOnce(&mut dyn tracing::field::Visit)) {
-        struct Fields(String);
-        impl tracing::field::Visit for Fields {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
-                self.0.push_str(&format!("{field}={value:?} "));
-            }
-        }
-        let mut fields = Fields(String::new());
-        record(&mut fields);
-        self.0.lock().unwrap().push_str(&format!("{}\n", fields.0));
-    }
-}
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        self.note(|fields| span.record(fields));
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, values: &tracing::span::Record<'_>) {
-        self.note(|fields| values.record(fields));
-    }
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        self.note(|fields| event.record(fields));
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
 }

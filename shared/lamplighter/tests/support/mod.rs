@@ -1,6 +1,8 @@
 //! An in-memory backend with configurable faults, and a few jobs, for the worker's tests.
 #![allow(missing_docs, unreachable_pub, dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod log;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
