@@ -113,7 +113,7 @@ async fn pause_errors_are_explained() {
     fake.fail("UpdateEventSourceMapping", Fault::Refused(403, "AccessDeniedException", "no"));
     says("work", &["cannot pause queue work (event source mapping mapping-work)", "needs the permission"]).await;
     fake.mappings.remove("mapping-work");
-    says("work", &["no function is mapped to queue work"]).await;
+    says("work", &["nothing takes messages from queue work", "no function is mapped to it"]).await;
     assert_eq!(operator.consumer("work").await.unwrap(), mapping(ConsumerState::Missing));
 }
 
