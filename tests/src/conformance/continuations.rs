@@ -85,11 +85,7 @@ pub(super) async fn a_job_waits_for_all_of_its_parents_and_gets_their_outputs(su
     enqueue(subject, "first", "say one").await;
     enqueue(subject, "second", "say two").await;
     enqueue(subject, "third", "fail three").await;
-    let after = [
-        After::success(id("first")).output_as("what"),
-        After::success(id("second")),
-        After::end(id("third")),
-    ];
+    let after = [After::success(id("first")).output_as("what"), After::success(id("second")), After::end(id("third"))];
     enqueue_after(subject, "child", "", after).await.expect("enqueued");
     let journal = started(subject).await;
     assert_eq!(ended(subject, "child").await.state, JobState::Succeeded);
@@ -144,7 +140,13 @@ pub(super) async fn a_long_chain_of_continuations_runs_to_its_end(subject: &dyn 
 pub(super) async fn a_continuation_is_delayed_and_joins_its_group(subject: &dyn Subject) {
     let client = subject.client();
     let parent = client.enqueue(Act { what: "say first".into() }).id("parent").await.expect("enqueued");
-    client.enqueue(Act { what: "say later".into() }).id("later").after(&parent).delay(hours(1)).await.expect("enqueued");
+    client
+        .enqueue(Act { what: "say later".into() })
+        .id("later")
+        .after(&parent)
+        .delay(hours(1))
+        .await
+        .expect("enqueued");
     for n in 1..=2 {
         let link = Link { what: format!("say {n}") };
         client.enqueue(link).id(format!("link-{n}")).group("g").after(&parent).await.expect("enqueued");

@@ -11,6 +11,7 @@ mod deployed;
 mod doctor;
 mod events;
 mod fleet;
+mod hosts;
 mod operator;
 mod order;
 mod outage;

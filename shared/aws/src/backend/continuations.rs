@@ -1,7 +1,7 @@
 //! Sends jobs whose wait for others is over.
 
 use futures_util::{StreamExt, stream};
-use lamplighter::backend::EnqueueRequest;
+use lamplighter::backend::{EnqueueRequest, Queues};
 
 use super::delayed_sender::DelayedSender;
 
