@@ -42,7 +42,7 @@ use aws_sdk_dynamodb::{
 };
 use futures_util::{StreamExt, stream};
 use lamplighter::{
-    backend::{Claim, ClaimRequest, Completion, CompletionResult, LeaseStatus, RenewRequest, StoreError},
+    backend::{Claim, ClaimRequest, Completion, LeaseStatus, RenewRequest, StoreError},
     env::Env,
 };
 use tokio::{
