@@ -111,7 +111,7 @@ pub(crate) fn state_cell(state: JobState) -> Cell {
         JobState::Failed => Color::Red,
         JobState::Retrying | JobState::Cancelled => Color::Yellow,
         JobState::Running => Color::Cyan,
-        JobState::Scheduled | JobState::Queued => Color::Reset,
+        JobState::Waiting | JobState::Scheduled | JobState::Queued => Color::Reset,
     })
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn state_style(state: JobState) -> Style {
         JobState::Failed => BAD,
         JobState::Retrying | JobState::Cancelled => WARN,
         JobState::Running => NAME,
-        JobState::Scheduled | JobState::Queued => Style::new(),
+        JobState::Waiting | JobState::Scheduled | JobState::Queued => Style::new(),
     }
 }
 

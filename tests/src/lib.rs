@@ -18,6 +18,11 @@ struct SchedulesPage;
 #[doc = include_str!("../../docs/hosts.md")]
 struct HostsPage;
 
+/// Compiles the code in the page about workflows.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/workflows.md")]
+struct WorkflowsPage;
+
 /// Compiles the code in the guide from Hangfire.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/from-hangfire.md")]

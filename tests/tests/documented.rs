@@ -48,7 +48,7 @@ fn states() -> String {
     let (head, rest) = page.split_once("a test -->\n").unwrap();
     let (_, tail) = rest.split_once("<!-- /states -->").unwrap();
     let mut diagram = String::from(
-        "```mermaid\nstateDiagram-v2\n    [*] --> scheduled: enqueued with a delay\n    [*] --> queued: enqueued\n",
+        "```mermaid\nstateDiagram-v2\n    [*] --> waiting: enqueued to run after others\n    [*] --> scheduled: enqueued with a delay\n    [*] --> queued: enqueued\n",
     );
     for (before, after) in JobState::TRANSITIONS {
         diagram.push_str(&format!("    {before} --> {after}{}\n", cause(*before, *after)));
@@ -65,6 +65,9 @@ fn cause(before: JobState, after: JobState) -> &'static str {
         (JobState::Running, JobState::Queued) => ": released, snoozed, continued",
         (JobState::Running, JobState::Retrying) => ": failed, attempts left",
         (JobState::Running, JobState::Failed) => ": no attempts left, or told to fail",
+        (JobState::Waiting, JobState::Queued) => ": the others have ended",
+        (JobState::Waiting, JobState::Scheduled) => ": the others have ended, its delay has not",
+        (JobState::Waiting, JobState::Cancelled) => ": cancelled, another ended otherwise",
         (JobState::Queued, JobState::Failed) => ": never ran, dead-lettered",
         (_, JobState::Running) => ": claimed",
         (_, JobState::Cancelled) => ": cancelled",

@@ -141,6 +141,10 @@ fn took(record: &Record) -> String {
 /// Returns the remark of the row: the next moment, the progress, or the error.
 fn note(record: &Record, now: Timestamp) -> String {
     match record.state {
+        JobState::Waiting => {
+            let ids: Vec<_> = record.message.after.iter().map(|after| after.id.as_str()).collect();
+            format!("after {}", ids.join(", "))
+        }
         JobState::Scheduled => when::relative(record.due_at, now),
         JobState::Running => {
             let progress = record.progress.map(|progress| format!("{} of {}", progress.done, progress.total));

@@ -134,7 +134,7 @@ fn describe(record: &Record) -> String {
             format!("{FAINT}starts in {wait}{FAINT:#}")
         }
         JobState::Running => format!("{NAME}running{NAME:#}{tries}"),
-        state @ (JobState::Queued | JobState::Cancelled) => format!("{FAINT}{state}{FAINT:#}"),
+        state @ (JobState::Waiting | JobState::Queued | JobState::Cancelled) => format!("{FAINT}{state}{FAINT:#}"),
     }
 }
 

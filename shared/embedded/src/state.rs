@@ -8,7 +8,7 @@ pub(crate) const QUEUED: i64 = 1;
 pub(crate) const SUCCEEDED: i64 = 2;
 // States above 2 are in the index of states.
 pub(crate) const SCHEDULED: i64 = 3;
-// 4 is not used.
+pub(crate) const WAITING: i64 = 4;
 pub(crate) const RUNNING: i64 = 5;
 pub(crate) const RETRYING: i64 = 6;
 pub(crate) const FAILED: i64 = 7;
@@ -17,6 +17,7 @@ pub(crate) const CANCELLED: i64 = 8;
 /// The state's number in the file.
 pub(crate) const fn code(state: JobState) -> i64 {
     match state {
+        JobState::Waiting => WAITING,
         JobState::Scheduled => SCHEDULED,
         JobState::Queued => QUEUED,
         JobState::Running => RUNNING,
@@ -30,6 +31,7 @@ pub(crate) const fn code(state: JobState) -> i64 {
 /// The state with that number; `None` for a message without a record.
 pub(crate) const fn of(code: i64) -> Option<JobState> {
     match code {
+        WAITING => Some(JobState::Waiting),
         SCHEDULED => Some(JobState::Scheduled),
         QUEUED => Some(JobState::Queued),
         RUNNING => Some(JobState::Running),

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 
 pub use self::new_job::NewJob;
 use crate::{
+    after::After,
     declared::Limits,
     env::Env,
     id::JobId,
@@ -255,6 +256,11 @@ impl Enqueue<'_> {
     /// As [`NewJob::group`].
     pub fn group(self, group: impl AsRef<str>) -> Self {
         self.map(|job| job.group(group))
+    }
+
+    /// As [`NewJob::after`].
+    pub fn after(self, other: impl Into<After>) -> Self {
+        self.map(|job| job.after(other))
     }
 
     /// As [`NewJob::trace`].

@@ -19,6 +19,7 @@
 //!
 //! This crate knows no backend and does no I/O: time, randomness, queues and records come from outside.
 
+mod after;
 mod app;
 mod client;
 mod context;
@@ -52,6 +53,7 @@ mod variables;
 mod worker;
 
 pub use self::{
+    after::After,
     app::App,
     client::{Client, Enqueue, NewJob},
     context::Context,

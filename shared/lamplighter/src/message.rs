@@ -10,7 +10,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{id::JobId, misfit::redacted_reason, moment, schedule::is_schedule_name};
+pub use crate::after::Outcome;
+use crate::{after::After, id::JobId, misfit::redacted_reason, moment, schedule::is_schedule_name};
 
 /// The largest message that SQS accepts, attributes included: 1 MiB (Amazon SQS Developer Guide, "Message quotas").
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -51,6 +52,9 @@ pub struct Message {
     pub attempts: u32,
     /// The job that enqueued this one.
     pub parent: Option<JobId>,
+    /// The jobs that it waits for, at most [`After::MAX`]. Only enqueueing looks at them: a message that is on its queue
+    /// runs.
+    pub after: Vec<After>,
     /// Fields that this version does not know, as received.
     pub extra: BTreeMap<String, Box<RawValue>>,
 }
@@ -94,6 +98,7 @@ impl Message {
             hops: 0,
             attempts: 0,
             parent: None,
+            after: Vec::new(),
             extra: BTreeMap::new(),
         };
         message.check()?;
@@ -169,6 +174,7 @@ impl PartialEq for Message {
             && self.hops == other.hops
             && self.attempts == other.attempts
             && self.parent == other.parent
+            && self.after == other.after
             && raw(&self.extra) == raw(&other.extra)
     }
 }
@@ -192,6 +198,9 @@ impl Serialize for Message {
             }
         }
         present!(parent);
+        if !self.after.is_empty() {
+            map.serialize_entry("after", &self.after)?;
+        }
         for (key, value) in &self.extra {
             map.serialize_entry(key, value)?;
         }
@@ -223,6 +232,7 @@ impl<'de> Visitor<'de> for Fields {
         let (mut enqueued_at, mut expires_at): (Option<Moment>, Option<Moment>) = (None, None);
         let (mut schedule, mut args_at): (Option<String>, Option<String>) = (None, None);
         let mut trace: Option<TraceField> = None;
+        let mut after: Option<Vec<After>> = None;
         let mut extra = BTreeMap::new();
         // A field given as null counts as absent: many languages write absent values that way.
         macro_rules! once {
@@ -250,6 +260,7 @@ impl<'de> Visitor<'de> for Fields {
                 "hops" => once!(hops),
                 "attempts" => once!(attempts),
                 "parent" => once!(parent),
+                "after" => once!(after),
                 _ if extra.contains_key(&*key) => {
                     map.next_value::<IgnoredAny>()?;
                     return Err(de::Error::custom("an unknown field occurs twice"));
@@ -271,14 +282,27 @@ impl<'de> Visitor<'de> for Fields {
             hops: hops.unwrap_or(0),
             attempts: attempts.unwrap_or(0),
             parent: parent.map(|Id(id)| id),
+            after: after.unwrap_or_default(),
             extra,
         })
     }
 }
 
 /// The fields that this version knows, each at most once.
-const FIELDS: [&str; 11] =
-    ["job", "args", "args_at", "id", "enqueued_at", "expires_at", "schedule", "trace", "hops", "attempts", "parent"];
+const FIELDS: [&str; 12] = [
+    "job",
+    "args",
+    "args_at",
+    "id",
+    "enqueued_at",
+    "expires_at",
+    "schedule",
+    "trace",
+    "hops",
+    "attempts",
+    "parent",
+    "after",
+];
 
 /// An id; the error does not quote an invalid one.
 struct Id(JobId);

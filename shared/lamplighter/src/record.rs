@@ -17,6 +17,7 @@ pub use crate::{
 /// The state of a job.
 ///
 /// ```text
+/// waiting ─→ queued | scheduled: the jobs that it waits for have ended
 /// scheduled ─┬→ running ─→ succeeded
 ///    queued ─┘   ↓  ↑
 ///              retrying            queued | running ─→ failed
@@ -27,6 +28,8 @@ pub use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
+    /// Waits for other jobs to end.
+    Waiting,
     /// Enqueued with a delay, and not begun.
     Scheduled,
     /// Ready to run.
@@ -45,12 +48,23 @@ pub enum JobState {
 
 impl JobState {
     /// All states, in the order of a job's life.
-    pub const ALL: [Self; 7] =
-        [Self::Scheduled, Self::Queued, Self::Running, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
+    pub const ALL: [Self; 8] = [
+        Self::Waiting,
+        Self::Scheduled,
+        Self::Queued,
+        Self::Running,
+        Self::Retrying,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
 
-    /// Every change of state that a job makes, from the one to the other. A first state is `Queued` or `Scheduled`, or
-    /// `Running` for a record that begins with its claim.
+    /// Every change of state that a job makes, from the one to the other. A first state is `Waiting`, `Queued` or `Scheduled`,
+    /// or `Running` for a record that begins with its claim.
     pub const TRANSITIONS: &[(Self, Self)] = &[
+        (Self::Waiting, Self::Queued),
+        (Self::Waiting, Self::Scheduled),
+        (Self::Waiting, Self::Cancelled),
         (Self::Scheduled, Self::Running),
         (Self::Scheduled, Self::Cancelled),
         (Self::Queued, Self::Running),
@@ -78,6 +92,7 @@ impl JobState {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Waiting => "waiting",
             Self::Scheduled => "scheduled",
             Self::Queued => "queued",
             Self::Running => "running",
@@ -105,7 +120,9 @@ impl FromStr for JobState {
 
 /// A text that is not the name of a [`JobState`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a state; states are scheduled, queued, running, retrying, succeeded, failed and cancelled")]
+#[error(
+    "{0:?} is not a state; states are waiting, scheduled, queued, running, retrying, succeeded, failed and cancelled"
+)]
 pub struct UnknownState(String);
 
 /// The outcome of an attempt.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lamplighter::{Job, Options, Queue, Retry, secs};
+use lamplighter::{Job, Options, Queue, QueueHost, Retry, mins, secs};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +12,9 @@ pub const ACTS: Queue = Queue::standard("acts");
 const ORDERED: Queue = Queue::fifo("ordered");
 /// The jobs that the schedule starts.
 const TICKS: Queue = Queue::standard("ticks").batch_size(1);
+
+/// The jobs that run on workers only.
+pub const PATIENTS: Queue = Queue::standard("patients").host(QueueHost::Worker);
 
 /// The `source` of events that start an [`Act`].
 pub const EVENT_SOURCE: &str = "lamplighter.e2e";
@@ -45,6 +48,10 @@ pub enum Behaviour {
     Panic,
     /// It runs for longer than its timeout.
     Sleep,
+    /// In its first run, it waits for longer than its timeout.
+    SleepAtFirst,
+    /// In its first run, it blocks its thread for longer than its timeout.
+    BlockAtFirst,
     /// It fails until this attempt, which succeeds.
     FailUntil {
         /// From 1.
@@ -83,6 +90,25 @@ told!(
     /// Follows its arguments, in its group's order.
     Ordered, "e2e.ordered", ORDERED
 );
+
+/// Follows its arguments on workers, and may take its time.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Patient {
+    /// The label of its runs in the ledger.
+    pub label: String,
+    /// What it does.
+    #[serde(default)]
+    pub behaviour: Behaviour,
+}
+
+impl Job for Patient {
+    const NAME: &'static str = "e2e.patient";
+    const QUEUE: Queue = PATIENTS;
+
+    fn options() -> Options {
+        options().timeout(mins(10))
+    }
+}
 
 /// Started by the schedule.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -52,6 +52,12 @@ pub(crate) fn is_repaired() -> Result<bool, JobError> {
     Ok(Path::new(&ledger).with_file_name(REPAIRED).exists())
 }
 
+/// Returns whether the current run is its job's first one.
+pub(crate) fn is_first(ctx: &Context) -> Result<bool, JobError> {
+    let runs = read(Path::new(&std::env::var(LEDGER)?))?;
+    Ok(runs.iter().filter(|run| run.id == ctx.id().as_str()).count() <= 1)
+}
+
 /// Returns all runs, in the order in which they began; none while there is no file.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use lamplighter::{
 };
 
 pub use self::{
-    jobs::{ACTS, Act, Behaviour, EVENT_SOURCE, Ordered, RETRY_DELAY, SHOP, TICK_SCHEDULE, Tick},
+    jobs::{ACTS, Act, Behaviour, EVENT_SOURCE, Ordered, PATIENTS, Patient, RETRY_DELAY, SHOP, TICK_SCHEDULE, Tick},
     ledger::{LEDGER, REPAIRED, Run, read, write as write_run},
 };
 
@@ -28,6 +28,7 @@ pub fn function() -> Function {
         .job(act)
         .job(ordered)
         .job(tick)
+        .job(patient)
         .with_state(())
 }
 
@@ -47,6 +48,10 @@ async fn ordered(job: Ordered, ctx: Context) -> Result<String, JobError> {
     behave(job.label, &job.behaviour, &ctx).await
 }
 
+async fn patient(job: Patient, ctx: Context) -> Result<String, JobError> {
+    behave(job.label, &job.behaviour, &ctx).await
+}
+
 async fn tick(job: Tick, ctx: Context) -> Result<String, JobError> {
     behave(job.label, &Behaviour::Succeed, &ctx).await
 }
@@ -63,7 +68,9 @@ async fn behave(label: String, behaviour: &Behaviour, ctx: &Context) -> Result<S
         Behaviour::FailUntilRepaired => {}
         Behaviour::GiveUp => return Err(JobError::fail(format!("{label} was told to give up"))),
         Behaviour::Panic => panic!("{label} was told to panic"),
-        Behaviour::Sleep => tokio::time::sleep(Duration::from_secs(3600)).await,
+        Behaviour::SleepAtFirst | Behaviour::BlockAtFirst if !ledger::is_first(ctx)? => {}
+        Behaviour::BlockAtFirst => std::thread::sleep(Duration::from_secs(3600)),
+        Behaviour::Sleep | Behaviour::SleepAtFirst => tokio::time::sleep(Duration::from_secs(3600)).await,
         Behaviour::FailUntil { attempt } if ctx.attempt() < *attempt => {
             return Err(JobError::retry(format!("{label} was told to fail until attempt {attempt}")));
         }

@@ -6,6 +6,7 @@
 
 mod bytes;
 mod clock;
+mod continuations;
 mod jobs;
 mod lease;
 mod lock;
@@ -172,6 +173,14 @@ behaviours! {
     run::a_failure_in_a_group_holds_up_only_its_group,
     run::an_attempt_of_a_run_before_leaves_the_next_run_alone,
     run::a_clean_stop_hands_back_what_it_does_not_finish,
+    continuations::a_continuation_runs_when_its_parent_has_succeeded,
+    continuations::a_continuation_runs_after_the_outcome_that_it_waits_for,
+    continuations::a_job_waits_for_all_of_its_parents_and_gets_their_outputs,
+    continuations::a_job_that_waits_is_cancelled_with_those_behind_it,
+    continuations::a_long_chain_of_continuations_runs_to_its_end,
+    continuations::a_continuation_is_delayed_and_joins_its_group,
+    continuations::a_message_of_a_job_that_waits_does_not_run_it,
+    continuations::a_job_that_cannot_wait_is_refused,
     operator::a_paused_queue_runs_nothing_and_a_resumed_one_goes_on,
     operator::what_runs_when_its_queue_is_paused_goes_on_to_its_end,
     operator::queues_tell_what_waits_what_is_delayed_and_what_runs,

@@ -7,7 +7,7 @@ use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use e2e_function::RETRY_DELAY;
 use serde_json::{Value, json};
 
-use crate::cloud::{Cloud, SOON, attribute, cloud};
+use crate::cloud::{Cloud, INVOCATION, SOON, attribute, cloud};
 
 fn act(label: &str, behaviour: Value) -> String {
     json!({ "job": "e2e.act", "id": label, "args": { "label": label, "behaviour": behaviour } }).to_string()
@@ -84,6 +84,20 @@ async fn a_failed_job_returns_after_its_delay_and_not_after_the_visibility_timeo
 }
 
 /// What another service may send when it knows only the job's name.
+#[tokio::test]
+async fn a_handler_that_blocks_its_thread_is_left_behind_before_the_deadline() {
+    let cloud = cloud().await;
+    let queue = cloud.id("ActsQueue");
+    send(cloud, queue, &[act("blocking", json!("block_at_first")), act("beside-it", json!("succeed"))]).await;
+    let runs = cloud.has_run("blocking", 2, SOON).await;
+    // Without an answer of its invocation, the message would come back after six times that.
+    assert_eq!(runs.iter().map(|run| run.attempt).collect::<Vec<_>>(), [1, 2]);
+    let pause = runs[1].at.duration_since(runs[0].at).unsigned_abs();
+    assert!(pause < INVOCATION * 3, "{pause:?}");
+    cloud.has_run("beside-it", 1, SOON).await;
+    cloud.holds(queue, "blocking", 0).await;
+}
+
 #[tokio::test]
 async fn a_message_without_an_id_gets_its_sqs_message_id() {
     let cloud = cloud().await;

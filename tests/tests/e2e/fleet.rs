@@ -164,6 +164,23 @@ impl Fleet {
         }
     }
 
+    /// Sends a body to a queue, as a sender in any language would.
+    pub(crate) async fn send(&self, queue: &str, body: &str) {
+        self.aws.send(self.url(queue), body.to_owned()).await.unwrap();
+    }
+
+    /// Waits until a queue holds a message with this text.
+    pub(crate) async fn holds(&self, queue: &str, text: &str) {
+        eventually(format!("{queue} holds {text:?}"), PATIENCE, async || {
+            match self.aws.peek(self.url(queue)).await.unwrap().iter().any(|held| held.body.contains(text)) {
+                true => Ok(()),
+                false => Err("it does not"),
+            }
+        })
+        .await
+        .unwrap();
+    }
+
     pub(crate) async fn queues_are_empty(&self) {
         for queue in ["ActsQueue", "OrderedQueue", "TicksQueue"] {
             let url = self.url(queue);

@@ -5,12 +5,14 @@
 //! No test measures speed: tests wait for conditions, and time advances for schedules when a test says so.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may")]
 
+mod azure;
 mod batches;
 mod cloud;
 mod deployed;
 mod doctor;
 mod events;
 mod fleet;
+mod hosts;
 mod operator;
 mod order;
 mod outage;

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use clap::Args;
 use jiff::Timestamp;
 use lamplighter::{
-    Client, Definition, Enqueued, JobId, NewJob,
+    After, Client, Definition, Enqueued, JobId, NewJob,
     backend::{Backend, StoreError},
     env::Env,
 };
@@ -78,6 +78,10 @@ struct When {
     /// up to April 2262); a moment in the past means now.
     #[arg(long, value_name = "MOMENT", value_parser = when::moment)]
     at: Option<Timestamp>,
+    /// Run it after this job has succeeded; with `:failure` or `:end` behind the id, after it has failed or ended; may be
+    /// given several times.
+    #[arg(long, value_name = "ID", value_parser = after)]
+    after: Vec<After>,
     /// The message group: keeps order on FIFO queues, and separates tenants on others.
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
@@ -91,10 +95,22 @@ impl When {
         if let Some(moment) = self.at {
             job = job.at(moment);
         }
+        job = self.after.iter().cloned().fold(job, NewJob::after);
         match &self.group {
             Some(group) => job.group(group),
             None => job,
         }
+    }
+}
+
+/// Reads `ID`, `ID:success`, `ID:failure` or `ID:end`. An id may hold colons itself.
+fn after(text: &str) -> Result<After, String> {
+    let with = |id: &str, make: fn(JobId) -> After| id.parse().map(make).map_err(|error| format!("{error}"));
+    match text.rsplit_once(':') {
+        Some((id, "success")) => with(id, After::success),
+        Some((id, "failure")) => with(id, After::failure),
+        Some((id, "end")) => with(id, After::end),
+        _ => with(text, After::success),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The backend: queues on SQS, and the other parts of a deployment.
 
+#[cfg(feature = "dynamodb")]
+mod continuations;
 mod delayed_sender;
 #[cfg(feature = "dynamodb")]
 mod records;

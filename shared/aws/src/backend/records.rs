@@ -9,10 +9,10 @@ use lamplighter::{
     },
     record::{Count, Page},
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::delayed_sender::DelayedSender;
-use crate::dynamo::Dynamo;
+use crate::dynamo::{Dynamo, Settled};
 
 /// Records in the table.
 pub(super) struct Records {
@@ -20,14 +20,57 @@ pub(super) struct Records {
     pub(super) delayed_sender: DelayedSender,
 }
 
+impl Records {
+    /// Starts the jobs that wait for one that has ended.
+    async fn follow(&self, id: &JobId, state: JobState, by: Instant) -> Result<(), StoreError> {
+        let follow = async {
+            self.delayed_sender.send_ready(self.dynamo.follow(id.as_str(), state).await?).await;
+            Ok(())
+        };
+        let late = || StoreError::unavailable(format_args!("the jobs that wait for {id} could not be started in time"));
+        timeout_at(by, follow).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    /// The same, where it has not been done yet.
+    async fn follow_marked(&self, id: &JobId, by: Instant) -> Result<(), StoreError> {
+        match self.dynamo.unfollowed(id).await? {
+            Some(state) => self.follow(id, state, by).await,
+            None => Ok(()),
+        }
+    }
+}
+
 #[async_trait]
 impl Store for Records {
     async fn claim(&self, requests: Vec<ClaimRequest>, by: Instant) -> Vec<Result<Claim, StoreError>> {
-        self.dynamo.claim(&requests, by).await
+        let answers = self.dynamo.claim(&requests, by).await;
+        let mut followed = Vec::with_capacity(answers.len());
+        for (request, answer) in requests.iter().zip(answers) {
+            let has_ended = matches!(
+                answer,
+                Ok(Claim::Ended(_) | Claim::Skipped | Claim::Exhausted { .. } | Claim::DeadLetterPending { .. })
+            );
+            followed.push(match has_ended {
+                // The host that ended it may have died before it could do this.
+                true => self.follow_marked(&request.id, by).await.and(answer),
+                false => answer,
+            });
+        }
+        followed
     }
 
     async fn settle(&self, requests: Vec<Completion>, by: Instant) -> Vec<Result<CompletionResult, StoreError>> {
-        self.dynamo.settle(&requests, by).await
+        let answers = self.dynamo.settle(&requests, by).await;
+        let mut followed = Vec::with_capacity(answers.len());
+        for (request, answer) in requests.iter().zip(answers) {
+            followed.push(match answer {
+                Ok(Settled { result, is_followed: true }) if request.decision.state().is_final() => {
+                    self.follow(&request.id, request.decision.state(), by).await.map(|()| result)
+                }
+                answer => answer.map(|settled| settled.result),
+            });
+        }
+        followed
     }
 
     async fn save_job_data(&self, id: &JobId, token: Token, data: JobData) -> Result<LeaseStatus, StoreError> {
@@ -57,6 +100,9 @@ impl Store for Records {
             if let Err(error) = self.delayed_sender.forget(id, &cancelled.owner).await {
                 tracing::warn!(%id, %error, "the job is cancelled, but its delayed message could not be deleted");
             }
+        }
+        if cancelled.is_followed {
+            self.delayed_sender.send_ready(self.dynamo.follow(id.as_str(), cancelled.state).await?).await;
         }
         Ok(Some(cancelled.state))
     }

@@ -12,7 +12,7 @@ use lamplighter::{
 
 use super::delayed_sender::{DelayRoute, DelayedSender};
 #[cfg(feature = "dynamodb")]
-use crate::dynamo::{Dynamo, Inserted};
+use crate::dynamo::{Dynamo, Inserted, Registered};
 
 /// Concurrent calls for single jobs.
 const CALLS_AT_ONCE: usize = 32;
@@ -30,8 +30,40 @@ enum Step {
 }
 
 impl Sender {
+    /// Registers a job that waits for others. `Ok`: it is to be sent as any other.
+    #[cfg(feature = "dynamodb")]
+    async fn wait(&self, submission: EnqueueRequest) -> Result<EnqueueRequest, Step> {
+        if submission.message.after.is_empty() {
+            return Ok(submission);
+        }
+        let job = || submission.message.job.clone();
+        let refused = |reason: String| Step::Answered(Err(EnqueueError::Refused { job: job(), reason }));
+        let Some(table) = &self.0.table else {
+            return Err(refused("it is to wait for other jobs, and no records are kept here".into()));
+        };
+        match table.register(&submission).await {
+            Ok(Registered::Ready) => Ok(submission),
+            Ok(Registered::Done(Inserted::New(_))) => Err(Step::Answered(Ok(Enqueued::New(submission.id)))),
+            Ok(Registered::Done(Inserted::Duplicate(state))) => {
+                Err(Step::Answered(Ok(Enqueued::Duplicate(submission.id, state))))
+            }
+            Ok(Registered::Done(Inserted::Foreign(owner))) => {
+                let queue = submission.queue.to_string();
+                Err(Step::Answered(Err(EnqueueError::IdTaken { job: job(), queue, id: submission.id.clone(), owner })))
+            }
+            Ok(Registered::Unknown(other)) => {
+                Err(refused(format!("there is no record of job {other}, which it is to wait for")))
+            }
+            Err(error) => Err(Step::Answered(Err(error.into()))),
+        }
+    }
+
     #[cfg(feature = "dynamodb")]
     async fn announce(&self, submission: EnqueueRequest) -> Step {
+        let submission = match self.wait(submission).await {
+            Ok(submission) => submission,
+            Err(step) => return step,
+        };
         let Some(table) = self.0.table.as_ref().filter(|_| Dynamo::announces(&submission)) else {
             return Step::Go(submission, None);
         };

@@ -22,6 +22,8 @@ pub(crate) struct Cancelled {
     /// When it is due, if that is in the future: its message may be sent then.
     pub(crate) waited_for: Option<Timestamp>,
     pub(crate) owner: JobOwner,
+    /// Whether other jobs wait for it.
+    pub(crate) is_followed: bool,
 }
 
 impl Dynamo {
@@ -33,7 +35,9 @@ impl Dynamo {
             let Some(item) = self.read_item(id.as_str()).await? else { return Ok(None) };
             let was = item.state();
             if was.is_final() {
-                return Ok(Some(Cancelled { state: was, waited_for: None, owner: item.owner_job() }));
+                // The process that ended it may have died before it could start the jobs that wait.
+                let is_followed = item.is_followed();
+                return Ok(Some(Cancelled { state: was, waited_for: None, owner: item.owner_job(), is_followed }));
             }
             let now = self.env().now();
             let waited_for = item.time("d").filter(|due_at| was != JobState::Running && *due_at > now);
@@ -41,7 +45,8 @@ impl Dynamo {
                 .set("st", text(JobState::Cancelled.as_str()))
                 .set("f", time(now))
                 .set("ttl", expiry(now, Retention::default().cancelled))
-                .set("z", number(nonce));
+                .set("z", number(nonce))
+                .remove(&["af"]);
             let update = match was {
                 JobState::Running => update.set(
                     "x",
@@ -54,14 +59,20 @@ impl Dynamo {
                 None => update,
             };
             let done = match self.update(id.as_str(), held_to(update, &item)).await? {
-                Written::Applied(_) => true,
-                Written::Refused(now) => now.is_some_and(|now| now.number("z") == Some(nonce)),
+                Written::Applied(now) => Some(now),
+                Written::Refused(now) => now.filter(|now| now.number("z") == Some(nonce)),
             };
-            if done {
+            if let Some(now) = done {
                 if let Some(key) = item.text("e").filter(|_| was == JobState::Running) {
                     self.release_lock(key, item.owner()).await;
                 }
-                return Ok(Some(Cancelled { state: JobState::Cancelled, waited_for, owner: item.owner_job() }));
+                let is_followed = now.is_followed();
+                return Ok(Some(Cancelled {
+                    state: JobState::Cancelled,
+                    waited_for,
+                    owner: item.owner_job(),
+                    is_followed,
+                }));
             }
         }
         Err(contended(id.as_str()))

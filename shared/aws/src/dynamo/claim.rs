@@ -222,6 +222,8 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
             ClaimOutcome::Answer(Claim::DeadLetterPending { reason, error, attempts: item.attempt() })
         }
         JobState::Succeeded | JobState::Failed | JobState::Cancelled => ClaimOutcome::Answer(Claim::Ended(state)),
+        // Somebody has sent a message for a job that waits for others.
+        JobState::Waiting => ClaimOutcome::Answer(Claim::Busy(now.saturating_add(NOT_OURS).unwrap_or(now))),
         // A repeated claim, whose first answer was lost.
         JobState::Running if item.owner() == request.owner => ClaimOutcome::Answer(granted(item)),
         JobState::Running if item.lease_until() > now => ClaimOutcome::Answer(Claim::Busy(item.lease_until())),

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 pub(super) struct Update {
     sets: Vec<String>,
     removes: Vec<String>,
+    deletes: Vec<String>,
     condition: String,
     pub(super) names: HashMap<String, String>,
     pub(super) values: HashMap<String, AttributeValue>,
@@ -57,6 +58,12 @@ impl Update {
         self
     }
 
+    /// Removes the elements of a set from a set.
+    pub(super) fn delete(mut self, name: &str, elements: AttributeValue) -> Self {
+        self.deletes.push(format!("#{name} :{name}"));
+        self.name(name).value(name, elements)
+    }
+
     /// The condition, with `#name` and `:value` in it.
     pub(super) fn when(mut self, condition: &str) -> Self {
         self.condition = match self.condition.is_empty() {
@@ -85,6 +92,9 @@ impl Update {
         }
         if !self.removes.is_empty() {
             clauses.push(format!("REMOVE {}", self.removes.join(", ")));
+        }
+        if !self.deletes.is_empty() {
+            clauses.push(format!("DELETE {}", self.deletes.join(", ")));
         }
         clauses.join(" ")
     }

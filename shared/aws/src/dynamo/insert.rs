@@ -5,13 +5,13 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValuesOnConditionCheckFailure},
 };
 use lamplighter::{
-    JobState, Tracking,
+    JobState, Retention, Tracking,
     backend::{EnqueueRequest, JobOwner, StoreError},
 };
 
 use super::{
     Dynamo, MESSAGE_LIFE, expiry,
-    item::{Item, number, text, time},
+    item::{Attributes, Item, number, text, time},
     keys::{self, Class, ListingKey, RECORD},
     pieces,
 };
@@ -28,6 +28,17 @@ pub(crate) enum Inserted {
     Foreign(JobOwner),
 }
 
+impl Inserted {
+    /// The answer where this record exists already.
+    pub(super) fn existing(item: &Item, submission: &EnqueueRequest) -> Self {
+        let owner = item.owner_job();
+        match owner.is(&submission.message.job, &submission.queue) {
+            true => Self::Duplicate(item.state()),
+            false => Self::Foreign(owner),
+        }
+    }
+}
+
 impl Dynamo {
     /// Returns whether a submission gets its record before it is sent.
     pub(crate) fn announces(submission: &EnqueueRequest) -> bool {
@@ -41,62 +52,90 @@ impl Dynamo {
 
     /// Creates a job's record, unless one with its id exists.
     pub(crate) async fn insert(&self, submission: &EnqueueRequest) -> Result<Inserted, StoreError> {
-        let now = self.env().now();
-        let EnqueueRequest { id, queue, message, .. } = submission;
-        let created_at = keys::known_since(message, now);
-        let due_at = submission.due_at.unwrap_or(created_at);
         let state = if submission.due_at.is_some() { JobState::Scheduled } else { JobState::Queued };
-        let body = message.to_json();
+        self.insert_as(submission, state, None).await
+    }
+
+    /// Creates a job's record in that state; a cancelled one with the reason.
+    pub(super) async fn insert_as(
+        &self,
+        submission: &EnqueueRequest,
+        state: JobState,
+        reason: Option<&str>,
+    ) -> Result<Inserted, StoreError> {
+        let now = self.env().now();
         let nonce = self.env().random.next_u64();
-        self.write_pieces(id.as_str(), nonce, &body, pieces::kept(due_at, super::PIECES_KEPT)).await?;
-        let (name, value) = pieces::message(&body);
-        let mut put = self
+        let mut record = self.prepare(submission, state, nonce).await?;
+        if let Some(reason) = reason {
+            record.insert("f".into(), time(now));
+            record.insert("y".into(), text(reason));
+            record.insert("ttl".into(), expiry(now, Retention::default().cancelled));
+        }
+        let put = self
             .client()
             .await?
             .put_item()
             .table_name(self.table())
-            .item("pk", text(keys::job_key(id.as_str())))
-            .item("sk", text(RECORD))
-            .item("st", text(state.as_str()))
-            .item("n", number(0))
-            .item("q", text(&**queue))
-            .item("j", text(&message.job))
-            .item("c", time(created_at))
-            .item("d", time(due_at))
-            .item(name, value)
-            .item("w", number(nonce))
-            .item("z", number(nonce))
+            .set_item(Some(record))
             .condition_expression("attribute_not_exists(pk) OR #ttl <= :now")
             .expression_attribute_names("#ttl", "ttl")
             .expression_attribute_values(":now", number(now.as_second()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        if let Some(group) = &submission.group {
-            put = put.item("g", text(&**group));
-        }
-        let lean = submission.tracking == Tracking::Lean;
-        if lean {
-            put = put.item("lean", AttributeValue::Bool(true)).item("ttl", expiry(due_at, MESSAGE_LIFE));
-        }
-        if !lean || state == JobState::Scheduled {
-            let listing_key = ListingKey::new(created_at, id, queue, &message.job);
-            put =
-                put.item("lpk", text(listing_key.partition(Class::of(state)))).item("lsk", text(listing_key.as_str()));
-        }
         let Err(error) = put.send().await else { return Ok(Inserted::New(nonce)) };
         match error.as_service_error() {
             Some(PutItemError::ConditionalCheckFailedException(refused)) => {
                 let item = Item(refused.item.clone().unwrap_or_default());
                 // A repeated write, whose first answer was lost.
                 let ours = item.number("w") == Some(nonce);
-                let owner = item.owner_job();
-                Ok(match ours {
-                    true => Inserted::New(nonce),
-                    false if owner.is(&message.job, queue) => Inserted::Duplicate(item.state()),
-                    false => Inserted::Foreign(owner),
-                })
+                Ok(if ours { Inserted::New(nonce) } else { Inserted::existing(&item, submission) })
             }
-            _ => Err(explain(&error, &self.doing("write", id.as_str()))),
+            _ => Err(explain(&error, &self.doing("write", submission.id.as_str()))),
         }
+    }
+
+    /// Makes the item of a new record, and writes the pieces of a large message beside it.
+    pub(super) async fn prepare(
+        &self,
+        submission: &EnqueueRequest,
+        state: JobState,
+        nonce: u64,
+    ) -> Result<Attributes, StoreError> {
+        let EnqueueRequest { id, queue, message, .. } = submission;
+        let created_at = keys::known_since(message, self.env().now());
+        let due_at = submission.due_at.unwrap_or(created_at);
+        let body = message.to_json();
+        self.write_pieces(id.as_str(), nonce, &body, pieces::kept(due_at, super::PIECES_KEPT)).await?;
+        let (name, value) = pieces::message(&body);
+        let mut record = Attributes::from([
+            ("pk".into(), text(keys::job_key(id.as_str()))),
+            ("sk".into(), text(RECORD)),
+            ("st".into(), text(state.as_str())),
+            ("n".into(), number(0)),
+            ("q".into(), text(&**queue)),
+            ("j".into(), text(&message.job)),
+            ("c".into(), time(created_at)),
+            ("d".into(), time(due_at)),
+            (name.into(), value),
+            ("w".into(), number(nonce)),
+            ("z".into(), number(nonce)),
+        ]);
+        if let Some(group) = &submission.group {
+            record.insert("g".into(), text(&**group));
+        }
+        let lean = submission.tracking == Tracking::Lean;
+        if lean {
+            record.insert("lean".into(), AttributeValue::Bool(true));
+            // A job that waits has no message that could end.
+            if state != JobState::Waiting {
+                record.insert("ttl".into(), expiry(due_at, MESSAGE_LIFE));
+            }
+        }
+        if !lean || state != JobState::Queued {
+            let listing_key = ListingKey::new(created_at, id, queue, &message.job);
+            record.insert("lpk".into(), text(listing_key.partition(Class::of(state))));
+            record.insert("lsk".into(), text(listing_key.as_str()));
+        }
+        Ok(record)
     }
 
     /// Deletes the record of a job whose message could not be sent. A record that has changed since stays: the message

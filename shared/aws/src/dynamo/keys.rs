@@ -45,6 +45,7 @@ pub(super) enum Class {
     Open,
     /// Running for a while, or reporting progress.
     Long,
+    Waiting,
     Scheduled,
     Retrying,
     Succeeded,
@@ -53,13 +54,22 @@ pub(super) enum Class {
 }
 
 impl Class {
-    pub(super) const ALL: [Self; 7] =
-        [Self::Open, Self::Long, Self::Scheduled, Self::Retrying, Self::Succeeded, Self::Failed, Self::Cancelled];
+    pub(super) const ALL: [Self; 8] = [
+        Self::Open,
+        Self::Long,
+        Self::Waiting,
+        Self::Scheduled,
+        Self::Retrying,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+    ];
 
     const fn prefix(self) -> char {
         match self {
             Self::Open => 'o',
             Self::Long => 'l',
+            Self::Waiting => 'w',
             Self::Scheduled => 's',
             Self::Retrying => 'r',
             Self::Succeeded => 'u',
@@ -72,6 +82,7 @@ impl Class {
     pub(super) const fn of(state: JobState) -> Self {
         match state {
             JobState::Queued | JobState::Running => Self::Open,
+            JobState::Waiting => Self::Waiting,
             JobState::Scheduled => Self::Scheduled,
             JobState::Retrying => Self::Retrying,
             JobState::Succeeded => Self::Succeeded,
@@ -85,6 +96,7 @@ impl Class {
         match state {
             JobState::Running => &[Self::Open, Self::Long],
             JobState::Queued => &[Self::Open],
+            JobState::Waiting => &[Self::Waiting],
             JobState::Scheduled => &[Self::Scheduled],
             JobState::Retrying => &[Self::Retrying],
             JobState::Succeeded => &[Self::Succeeded],
@@ -98,6 +110,7 @@ impl Class {
         match self {
             Self::Open => None,
             Self::Long => Some(JobState::Running),
+            Self::Waiting => Some(JobState::Waiting),
             Self::Scheduled => Some(JobState::Scheduled),
             Self::Retrying => Some(JobState::Retrying),
             Self::Succeeded => Some(JobState::Succeeded),

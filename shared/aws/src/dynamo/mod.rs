@@ -28,6 +28,7 @@ mod locks;
 mod orphans;
 mod pieces;
 mod read;
+mod relations;
 mod renew;
 mod retry;
 mod settle;
@@ -41,7 +42,7 @@ use aws_sdk_dynamodb::{
 };
 use futures_util::{StreamExt, stream};
 use lamplighter::{
-    backend::{Claim, ClaimRequest, Completion, CompletionResult, LeaseStatus, RenewRequest, StoreError},
+    backend::{Claim, ClaimRequest, Completion, LeaseStatus, RenewRequest, StoreError},
     env::Env,
 };
 use tokio::{
@@ -53,6 +54,8 @@ pub(crate) use self::{
     due::MAX_BODY as MAX_DUE_BODY,
     insert::Inserted,
     orphans::{Orphan, Repaired},
+    relations::Registered,
+    settle::Settled,
 };
 use self::{
     expression::Update,
@@ -132,11 +135,7 @@ impl Dynamo {
     }
 
     /// Settles attempts.
-    pub(crate) async fn settle(
-        &self,
-        requests: &[Completion],
-        by: Instant,
-    ) -> Vec<Result<CompletionResult, StoreError>> {
+    pub(crate) async fn settle(&self, requests: &[Completion], by: Instant) -> Vec<Result<Settled, StoreError>> {
         let table = self.table();
         each(requests.iter().map(|request| answered(by, table, self.settle_one(request))).collect()).await
     }

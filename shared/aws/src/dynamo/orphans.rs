@@ -20,7 +20,7 @@ use super::{
 use crate::sdk::explain;
 
 /// Classes in which a job waits for something.
-const CLASSES: [Class; 4] = [Class::Open, Class::Long, Class::Retrying, Class::Scheduled];
+const CLASSES: [Class; 5] = [Class::Open, Class::Long, Class::Retrying, Class::Scheduled, Class::Waiting];
 /// The largest number of partitions in a round: there are more every month, but the cost of a round is limited.
 const A_ROUND: usize = 32;
 /// The key of the item that stores the walk's position.
@@ -46,6 +46,8 @@ pub(crate) struct Orphan {
     pub(crate) job: String,
     /// The end of its lease, if it runs.
     pub(crate) lease_until: Option<Timestamp>,
+    /// Whether it waits for other jobs.
+    pub(crate) is_waiting: bool,
     /// Since when it could have run, or has last got a message.
     pub(crate) untouched_since: Timestamp,
     item: Item,
@@ -184,12 +186,13 @@ impl Dynamo {
 impl Orphan {
     fn of(item: Item) -> Option<Self> {
         let state = item.state();
-        let waits = matches!(state, JobState::Queued | JobState::Running | JobState::Retrying | JobState::Scheduled);
+        let waits = !state.is_final();
         let sent_at = item.time("r").unwrap_or(Timestamp::UNIX_EPOCH);
         waits.then(|| Self {
             id: item.id().to_owned(),
             queue: item.queue().to_owned(),
             job: item.job().to_owned(),
+            is_waiting: state == JobState::Waiting,
             lease_until: (state == JobState::Running).then(|| item.lease_until()),
             untouched_since: item.time("d").unwrap_or(Timestamp::UNIX_EPOCH).max(sent_at),
             item,

@@ -19,8 +19,21 @@ use super::{
     listed,
 };
 
+/// The answer to a settlement.
+pub(crate) struct Settled {
+    pub(crate) result: CompletionResult,
+    /// Whether other jobs wait for this one.
+    pub(crate) is_followed: bool,
+}
+
+impl Settled {
+    fn fenced(state: Option<JobState>) -> Self {
+        Self { result: CompletionResult::Fenced(state), is_followed: false }
+    }
+}
+
 impl Dynamo {
-    pub(super) async fn settle_one(&self, settle: &Completion) -> Result<CompletionResult, StoreError> {
+    pub(super) async fn settle_one(&self, settle: &Completion) -> Result<Settled, StoreError> {
         let id = settle.id.as_str();
         let nonce = self.env().random.next_u64();
         let mut listing_key = settle.claim_hint.as_deref().and_then(ListingKey::parse);
@@ -28,31 +41,33 @@ impl Dynamo {
         if listing_key.is_none() {
             match self.read_item(id).await?.and_then(|item| item.listing_key()) {
                 Some(known) => listing_key = Some(known),
-                None => return Ok(CompletionResult::Fenced(None)),
+                None => return Ok(Settled::fenced(None)),
             }
         }
         let mut known: Option<Item> = None;
         for _ in 0..TRIES {
             let update = self.end(settle, listing_key.as_ref(), known.as_ref()).set("z", number(nonce));
             match self.update(id, update).await? {
-                Written::Applied(_) => return Ok(self.applied(settle).await),
-                Written::Refused(None) => return Ok(CompletionResult::Fenced(None)),
+                Written::Applied(item) => return Ok(self.applied(settle, &item).await),
+                Written::Refused(None) => return Ok(Settled::fenced(None)),
                 // It was written before, and the answer was lost; or it was delivered twice.
-                Written::Refused(Some(item)) if is_known(&item, settle) => return Ok(self.applied(settle).await),
+                Written::Refused(Some(item)) if is_known(&item, settle) => {
+                    return Ok(self.applied(settle, &item).await);
+                }
                 // The token is valid, so the history is full.
                 Written::Refused(Some(item)) if holds(&item, settle) => known = Some(item),
-                Written::Refused(Some(item)) => return Ok(CompletionResult::Fenced(Some(item.state()))),
+                Written::Refused(Some(item)) => return Ok(Settled::fenced(Some(item.state()))),
             }
         }
         Err(contended(id))
     }
 
     /// Releases the attempt's lock.
-    async fn applied(&self, settle: &Completion) -> CompletionResult {
+    async fn applied(&self, settle: &Completion, item: &Item) -> Settled {
         if let Some(key) = &settle.lock {
             self.release_lock(key, settle.token.owner).await;
         }
-        CompletionResult::Applied { message_done: false }
+        Settled { result: CompletionResult::Applied { message_done: false }, is_followed: item.is_followed() }
     }
 
     /// The update for an attempt's end. With the item, its history is rewritten without the oldest attempt.

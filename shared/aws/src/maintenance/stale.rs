@@ -40,6 +40,13 @@ impl Round<'_> {
     }
 
     async fn repair_one(&mut self, orphan: Orphan) -> Result<(), StoreError> {
+        if orphan.is_waiting {
+            // The host that ended the last of the jobs that it waits for may have died.
+            let ready = self.dynamo.look_after(&orphan.id).await?;
+            self.report.sent_again += ready.len() as u64;
+            self.delayed_sender.send_ready(ready).await;
+            return Ok(());
+        }
         let now = self.env.now();
         let since = |moment: Timestamp| Duration::try_from(now.duration_since(moment)).unwrap_or_default();
         let idle = self.queues.is_idle(&orphan.queue);
@@ -64,6 +71,8 @@ impl Round<'_> {
                 tracing::error!(id = orphan.id, job = orphan.job, %error, "job failed");
                 (self.report.lost, self.report.failed) = (self.report.lost + 1, self.report.failed + 1);
                 self.publish_failure(&orphan, attempts, now, error).await;
+                let ready = self.dynamo.follow(&orphan.id, lamplighter::JobState::Failed).await?;
+                self.delayed_sender.send_ready(ready).await;
             }
             Repaired::Send { submission, lost } => {
                 self.report.lost += u64::from(lost);

@@ -31,10 +31,10 @@ use crate::error::OpenError;
 pub(super) const APPLICATION: i64 = 0x4C41_4D50;
 
 /// The layout that this version writes.
-pub(super) const LAYOUT: i64 = 2;
+pub(super) const LAYOUT: i64 = 3;
 
 /// For each layout, the statements that create it from the one before.
-const STEPS: [&str; 2] = [include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const STEPS: [&str; 3] = [include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// The identification in a file's header.
 #[derive(Debug, Clone, Copy)]

@@ -3,7 +3,10 @@
 use rusqlite::{CachedStatement, Connection};
 
 use super::{catalog::Catalog, signals::Effects};
-use crate::{operations::clock, time};
+use crate::{
+    operations::{clock, relations},
+    time,
+};
 
 /// A transaction in progress.
 pub(crate) struct Transaction<'a> {
@@ -14,6 +17,7 @@ pub(crate) struct Transaction<'a> {
     /// Whether the clock has jumped far forward recently.
     pub(crate) leapt: bool,
     pub(crate) effects: Effects,
+    pub(crate) relations: relations::Relations,
     /// The next number, once it has been used.
     next: Option<i64>,
     /// The connection's number of changed rows before the transaction.
@@ -31,6 +35,7 @@ impl<'a> Transaction<'a> {
             now,
             leapt: false,
             effects: Effects::default(),
+            relations: relations::Relations::default(),
             next: None,
             changes: connection.total_changes(),
             counts: Vec::new(),
@@ -79,6 +84,7 @@ impl<'a> Transaction<'a> {
 
     /// Writes the collected changes. Called just before the commit.
     pub(crate) fn finish(mut self) -> rusqlite::Result<Effects> {
+        relations::follow(&mut self)?;
         // A transaction that has changed nothing writes nothing here, or it would wake callers that wait for changes.
         // The page written here costs some 6 percent of a drain.
         let is_kept =

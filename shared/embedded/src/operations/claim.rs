@@ -19,6 +19,9 @@ const FIRST: &str = "UPDATE jobs SET state = 5, attempt = 1, owner = ?3, lease_u
 const AGAIN: &str = "UPDATE jobs SET state = 5, attempt = ?2, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
     receives = receives + 1 WHERE seq = ?1";
 
+/// When to look again at a job that waits for others.
+const WAITS: Duration = Duration::from_secs(60);
+
 /// Claims each job. The answers are in the order of the requests.
 pub(crate) fn claim(tx: &mut Transaction<'_>, requests: &[ClaimRequest]) -> rusqlite::Result<Vec<Claim>> {
     let mut first = tx.prepare(FIRST)?;
@@ -103,6 +106,10 @@ fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusq
         return Ok(Claim::Ended(ended));
     }
     let now = tx.now;
+    if row.state == state::WAITING {
+        // Somebody has sent a message for it.
+        return Ok(Claim::Busy(time::moment(time::after(now, WAITS))));
+    }
     let lost = row.state == state::RUNNING;
     // A repeated claim, whose first answer was lost.
     if lost && row.owner == request.owner.cast_signed() {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use lamplighter::{EnqueueError, Enqueued, JobId, JobState, backend::EnqueueRequest, message::SharedMessage};
 use rusqlite::{CachedStatement, params};
 
-use super::groups::NO_GROUP;
+use super::{
+    groups::NO_GROUP,
+    relations::{self, Standing},
+};
 use crate::{
     db::{catalog::QueueRow, transaction::Transaction},
     state, time,
@@ -104,7 +107,18 @@ fn put(
         (true, None) => state::QUEUED,
         (true, Some(_)) => state::SCHEDULED,
     };
-    let mut visible_at = due_at.unwrap_or(now);
+    let standing = match &*entry.message.after {
+        [] => Standing::Met,
+        after => tx.standing(after)?,
+    };
+    if let Standing::Unknown(other) = &standing {
+        if tx.row_of(entry.id.as_str())?.is_some() {
+            return duplicate(tx, entry);
+        }
+        let reason = format!("there is no record of job {other}, which it is to wait for");
+        return Ok(Err(EnqueueError::Refused { job: entry.message.job.clone(), reason }));
+    }
+    let mut visible_at = Some(due_at.unwrap_or(now));
     let mut group = entry.group.as_deref();
     let seq = tx.next()?;
     let mut place = None;
@@ -121,9 +135,16 @@ fn put(
             }));
         }
         let name = group.unwrap_or(NO_GROUP);
-        visible_at = tx.join_group(target.queue.id, name, now)?;
+        visible_at = Some(tx.join_group(target.queue.id, name, now)?);
         (group, place) = (Some(name), Some(seq));
     }
+    let code = match standing {
+        Standing::Met => code,
+        _ => {
+            (visible_at, place) = (None, None);
+            state::WAITING
+        }
+    };
     let id = entry.id.as_str();
     let due_at = due_at.unwrap_or(now);
     let inserted = insert.jobs.execute(params![
@@ -149,6 +170,15 @@ fn put(
     tx.enters(target.kind, code);
     tx.effects.queue(target.queue.id);
     tx.effects.job(id);
+    match standing {
+        Standing::Open(parents) => tx.wait(seq, &parents)?,
+        Standing::Unmet(reason) => {
+            if let Some(row) = tx.row(seq)? {
+                relations::cancel(tx, &row, &reason)?;
+            }
+        }
+        Standing::Met | Standing::Unknown(_) => {}
+    }
     Ok(Ok(Enqueued::New(entry.id.clone())))
 }
 

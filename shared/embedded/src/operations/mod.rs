@@ -17,6 +17,7 @@ pub(crate) mod receipt;
 pub(crate) mod receive;
 pub(crate) mod records;
 pub(crate) mod redrive;
+pub(crate) mod relations;
 pub(crate) mod renew;
 pub(crate) mod retention;
 pub(crate) mod retry;

@@ -107,7 +107,11 @@ impl Transaction<'_> {
         if row.state == state::RUNNING {
             self.free(row)?;
         }
+        if row.state == state::WAITING {
+            self.waits_no_more(row.seq)?;
+        }
         self.moves(row, code);
+        self.has_ended(&row.id, code)?;
         self.leave_group(row)
     }
 

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::Client;
 use crate::{
+    after::After,
     id::{InvalidJobId, JobId},
     job::Job,
     message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace},
@@ -48,6 +49,7 @@ pub struct NewJob {
     group: Option<Arc<str>>,
     trace: Option<Trace>,
     schedule: Option<String>,
+    after: Vec<After>,
 }
 
 /// A moment, or a time after enqueueing.
@@ -92,8 +94,8 @@ impl NewJob {
         tracking: Tracking,
         args: Result<Box<RawValue>, EnqueueError>,
     ) -> Self {
-        let (id, due, expires, group, trace, schedule) = Default::default();
-        Self { job, queue, tracking, args, id, due, expires, group, trace, schedule }
+        let (id, due, expires, group, trace, schedule, after) = Default::default();
+        Self { job, queue, tracking, args, id, due, expires, group, trace, schedule, after }
     }
 
     /// Runs the job no earlier than this time after it is enqueued.
@@ -142,6 +144,33 @@ impl NewJob {
         self
     }
 
+    /// Lets the job wait until another one has ended: [successfully](After::success), unless said otherwise. A job may wait for
+    /// up to [`After::MAX`] others, and runs when all of them have ended as they must; when one ends otherwise, it is
+    /// cancelled, and its record names that job. A job that has ended already counts as well.
+    ///
+    /// Both need records: without a store, and for untracked jobs, this is refused, and so is a job that waits for one
+    /// without a record.
+    ///
+    /// ```
+    /// # use lamplighter::{After, Client, Job, Queue};
+    /// # #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    /// # struct Step { number: u32 }
+    /// # impl Job for Step {
+    /// #     const NAME: &'static str = "step";
+    /// #     const QUEUE: Queue = Queue::standard("steps");
+    /// # }
+    /// # async fn chain(client: Client) -> Result<(), lamplighter::EnqueueError> {
+    /// let first = client.enqueue(Step { number: 1 }).await?;
+    /// let second = client.enqueue(Step { number: 2 }).after(&first).await?;
+    /// client.enqueue(Step { number: 3 }).after(After::failure(second.id().clone())).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn after(mut self, other: impl Into<After>) -> Self {
+        self.after.push(other.into());
+        self
+    }
+
     /// The job's name.
     #[must_use]
     pub fn job_name(&self) -> &str {
@@ -153,6 +182,25 @@ impl NewJob {
         &self.queue
     }
 
+    /// Why it cannot wait for other jobs, if it is to.
+    fn cannot_wait(&self, client: &Client) -> Option<String> {
+        let count = self.after.len();
+        let waits_for_itself = matches!(&self.id, Some(Ok(id)) if self.after.iter().any(|after| after.id == *id));
+        let reason = match () {
+            () if count == 0 => return None,
+            () if client.shared.backend.store.is_none() => {
+                "it is to wait for other jobs, and no records are kept here".into()
+            }
+            () if !self.tracking.is_tracked() => {
+                "it is to wait for other jobs, and an untracked job has no record".into()
+            }
+            () if count > After::MAX => format!("it is to wait for {count} jobs, and the limit is {}", After::MAX),
+            () if waits_for_itself => "it is to wait for itself".into(),
+            () => return None,
+        };
+        Some(reason)
+    }
+
     /// Returns the request for the queue of this name, and whether it is too large for a message.
     pub(super) fn into_submission(
         self,
@@ -160,7 +208,11 @@ impl NewJob {
         queue: Arc<str>,
     ) -> Result<(EnqueueRequest, bool), EnqueueError> {
         let (origin, env) = (&client.origin, &client.shared.env);
+        let cannot_wait = self.cannot_wait(client);
         let job = self.job.into_owned();
+        if let Some(reason) = cannot_wait {
+            return Err(EnqueueError::Refused { job, reason });
+        }
         if let Some(limits) = &client.limits {
             limits.check_enqueue(&job, &queue)?;
         }
@@ -183,6 +235,7 @@ impl NewJob {
         message.trace = self.trace.or_else(|| origin.trace.clone());
         message.hops = origin.hops;
         message.parent = origin.parent.clone();
+        message.after = self.after;
         // Only the arguments can be large: the rest of the message stays below this.
         const ENVELOPE: usize = 4096;
         let bytes = match message.args.get().len() {

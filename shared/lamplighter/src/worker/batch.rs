@@ -23,6 +23,7 @@ use super::{
     budget::Budget,
     decision::AttemptEnd,
     intake::{AT_ONCE, Admitted, Claimed},
+    outputs,
     renewal::Lost,
 };
 use crate::{
@@ -390,6 +391,25 @@ async fn fetch(payloads: Option<&dyn Payloads>, reference: &str, left: Duration)
     }
 }
 
+/// The arguments of a job whose message does not have all of them.
+async fn elsewhere(
+    context: &Context,
+    payloads: Option<&dyn Payloads>,
+    left: Duration,
+) -> Result<Option<Box<RawValue>>, StoreError> {
+    let message = context.message();
+    let mut args = None;
+    // Boxed, since few jobs have their arguments elsewhere, and each would carry it along.
+    if let Some(reference) = &message.args_at {
+        args = Some(Box::pin(fetch(payloads, reference, left)).await?);
+    }
+    if message.after.iter().any(|after| after.output_as.is_some()) {
+        let known = args.as_deref().unwrap_or(&message.args);
+        args = Some(Box::pin(outputs::with_outputs(context, known, left / 2)).await?);
+    }
+    Ok(args)
+}
+
 /// One execution of a handler, with whatever it does caught.
 fn attempt(
     job: &Claimed,
@@ -402,12 +422,10 @@ fn attempt(
     async move {
         let (watched, observed) = (context.clone(), context.clone());
         let run = async move {
-            if let Some(reference) = &context.message().args_at {
-                // Boxed, since few jobs have their arguments elsewhere, and each would carry it along.
-                match Box::pin(fetch(payloads.as_deref(), reference, end_at.saturating_duration_since(now))).await {
-                    Ok(args) => context.args_were_fetched(args),
-                    Err(error) => return AttemptEnd::NoArguments(error),
-                }
+            match elsewhere(&context, payloads.as_deref(), end_at.saturating_duration_since(now)).await {
+                Ok(Some(args)) => context.args_were_fetched(args),
+                Ok(None) => {}
+                Err(error) => return AttemptEnd::NoArguments(error),
             }
             match handler.as_ref().map(|handler| handler(context)) {
                 Some(Ok(future)) => AttemptEnd::Returned(future.await),

@@ -16,6 +16,7 @@ mod budget;
 mod carried;
 mod decision;
 mod intake;
+mod outputs;
 mod renewal;
 
 use std::{collections::HashSet, fmt, sync::Arc, time::Duration};

@@ -1,6 +1,6 @@
 //! Timers: a tick is a job with an id of its own.
 
-use crate::support::Deployment;
+use super::support::Deployment;
 
 #[tokio::test]
 async fn a_timer_enqueues_the_job_of_its_tick() {

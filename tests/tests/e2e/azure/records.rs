@@ -4,7 +4,7 @@ use e2e_azure::{Act, Behaviour};
 use lamplighter::JobState;
 use lamplighter_embedded::{Settings, SqliteBackend};
 
-use crate::support::{Deployment, attempts};
+use super::support::{Deployment, attempts};
 
 #[tokio::test]
 async fn a_message_that_is_delivered_twice_runs_once() {

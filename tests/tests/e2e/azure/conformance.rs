@@ -2,7 +2,7 @@
 
 use e2e_azure::{Behaviour, RETRY_DELAY};
 
-use crate::support::{Deployment, attempts};
+use super::support::{Deployment, attempts};
 
 #[tokio::test]
 async fn success_a_job_runs_once_and_its_message_is_deleted() {

@@ -6,7 +6,7 @@ use e2e_azure::{Act, Behaviour};
 use lamplighter::{EnqueueError, days};
 use lamplighter_azure::MAX_MESSAGE_BYTES;
 
-use crate::support::{Deployment, attempts};
+use super::support::{Deployment, attempts};
 
 #[tokio::test]
 async fn a_job_is_one_message_of_base64_with_its_id() {

@@ -2,7 +2,6 @@
 //! the queues of Azurite and the files that are derived from the app.
 //!
 //! The host conformance list is in `conformance.rs`. No test measures speed: tests wait for conditions.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests may")]
 
 mod conformance;
 mod queues;

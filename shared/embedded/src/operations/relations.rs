@@ -1,0 +1,148 @@
+//! Jobs that wait for others to end.
+//!
+//! A job that waits is in the state `waiting`, has no message on its queue, and a row in `waits` for each job that has
+//! not ended yet. At the end of each transaction, the jobs that ended in it are looked up there: those that waited for
+//! them are put on their queues, or cancelled, and so on, without recursion.
+
+use std::collections::VecDeque;
+
+use lamplighter::{After, Retention, message::Outcome};
+use rusqlite::params;
+
+use super::{groups::NO_GROUP, row::JobRow};
+use crate::{db::transaction::Transaction, state, time};
+
+/// How the jobs stand that a new job is to wait for.
+pub(crate) enum Standing {
+    /// All have ended as they must.
+    Met,
+    /// Some have not ended: their ids, and how they must end.
+    Open(Vec<(String, i64)>),
+    /// One has ended otherwise: the reason.
+    Unmet(String),
+    /// There is no record of this one.
+    Unknown(String),
+}
+
+const ANY: &str = "SELECT EXISTS (SELECT 1 FROM waits)";
+const ADD: &str =
+    "INSERT INTO waits (parent, child, outcome) VALUES (?1, ?2, ?3) ON CONFLICT (parent, child) DO NOTHING";
+const OF_PARENT: &str = "SELECT child, outcome FROM waits WHERE parent = ?1";
+const MET: &str = "DELETE FROM waits WHERE parent = ?1 AND child = ?2";
+const STILL: &str = "SELECT EXISTS (SELECT 1 FROM waits WHERE child = ?1)";
+const FORGET: &str = "DELETE FROM waits WHERE child = ?1";
+
+const fn code(outcome: Outcome) -> i64 {
+    match outcome {
+        Outcome::Success => 1,
+        Outcome::Failure => 2,
+        Outcome::End => 3,
+    }
+}
+
+const fn outcome(code: i64) -> Outcome {
+    match code {
+        1 => Outcome::Success,
+        2 => Outcome::Failure,
+        _ => Outcome::End,
+    }
+}
+
+impl Transaction<'_> {
+    /// Returns how the jobs stand that a new job is to wait for.
+    pub(crate) fn standing(&self, after: &[After]) -> rusqlite::Result<Standing> {
+        let mut open = Vec::new();
+        for After { id, on, .. } in after {
+            let Some(row) = self.row_of(id.as_str())?.filter(|row| row.state != state::UNTRACKED) else {
+                return Ok(Standing::Unknown(id.to_string()));
+            };
+            match state::of(row.state).filter(|state| state.is_final()) {
+                None => open.push((row.id, code(*on))),
+                Some(ended) if on.is_met_by(ended) => {}
+                Some(ended) => return Ok(Standing::Unmet(After::unmet(id.as_str(), ended))),
+            }
+        }
+        Ok(if open.is_empty() { Standing::Met } else { Standing::Open(open) })
+    }
+
+    /// Notes that a new job waits.
+    pub(crate) fn wait(&mut self, child: i64, parents: &[(String, i64)]) -> rusqlite::Result<()> {
+        for (parent, outcome) in parents {
+            self.prepare(ADD)?.execute(params![parent, child, outcome])?;
+        }
+        self.relations.any = Some(true);
+        Ok(())
+    }
+
+    /// Notes that a job has ended, for [`follow`].
+    pub(crate) fn has_ended(&mut self, id: &str, code: i64) -> rusqlite::Result<()> {
+        let any = match self.relations.any {
+            Some(any) => any,
+            None => self.prepare(ANY)?.query_row([], |row| row.get(0))?,
+        };
+        self.relations.any = Some(any);
+        if any {
+            self.relations.ended.push_back((id.to_owned(), code));
+        }
+        Ok(())
+    }
+
+    /// Forgets what a job has waited for, which does not wait any more.
+    pub(crate) fn waits_no_more(&self, child: i64) -> rusqlite::Result<()> {
+        self.prepare(FORGET)?.execute([child])?;
+        Ok(())
+    }
+}
+
+/// What a transaction knows of jobs that wait.
+#[derive(Default)]
+pub(crate) struct Relations {
+    /// Whether any job waits; unknown before the first job ends.
+    any: Option<bool>,
+    /// Jobs that have ended: their ids and states.
+    ended: VecDeque<(String, i64)>,
+}
+
+/// Puts the jobs on their queues that have waited for the last of the jobs that ended in this transaction, and cancels
+/// those that have waited for another outcome.
+pub(crate) fn follow(tx: &mut Transaction<'_>) -> rusqlite::Result<()> {
+    while let Some((parent, code)) = tx.relations.ended.pop_front() {
+        let Some(ended) = state::of(code) else { continue };
+        let children: Vec<(i64, i64)> = tx
+            .prepare(OF_PARENT)?
+            .query_map([&parent], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+        for (child, required) in children {
+            tx.prepare(MET)?.execute(params![parent, child])?;
+            let Some(row) = tx.row(child)?.filter(|row| row.state == state::WAITING) else { continue };
+            if !outcome(required).is_met_by(ended) {
+                cancel(tx, &row, &After::unmet(&parent, ended))?;
+            } else if !tx.prepare(STILL)?.query_row([child], |row| row.get::<_, bool>(0))? {
+                release(tx, &row)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Cancels a job that has waited in vain.
+pub(crate) fn cancel(tx: &mut Transaction<'_>, row: &JobRow, reason: &str) -> rusqlite::Result<()> {
+    tx.put_reason(row.seq, reason)?;
+    tx.end(row, state::CANCELLED, tx.now, time::after(tx.now, Retention::default().cancelled))
+}
+
+/// Puts a job on its queue.
+fn release(tx: &mut Transaction<'_>, row: &JobRow) -> rusqlite::Result<()> {
+    let code = if row.due_at > tx.now { state::SCHEDULED } else { state::QUEUED };
+    let (mut visible_at, mut place, mut group) = (row.due_at.max(tx.now), None, row.group.as_deref());
+    if tx.is_fifo(row.queue)? {
+        let name = group.unwrap_or(NO_GROUP);
+        visible_at = tx.join_group(row.queue, name, tx.now)?;
+        (place, group) = (Some(tx.next()?), Some(name));
+    }
+    tx.prepare("UPDATE jobs SET state = ?2, visible_at = ?3, place = ?4, grp = ?5, since = ?6 WHERE seq = ?1")?
+        .execute(params![row.seq, code, visible_at, place, group, tx.now])?;
+    tx.moves(row, code);
+    tx.effects.queue(row.queue);
+    Ok(())
+}
