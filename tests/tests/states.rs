@@ -87,7 +87,7 @@ async fn becomes(client: &Client, clock: (&Ahead, Duration), id: &JobId, state: 
 
 #[tokio::test]
 async fn every_state_change_is_documented() {
-    use JobState::{Cancelled, Failed, Queued, Retrying, Running, Scheduled, Succeeded};
+    use JobState::{Cancelled, Failed, Queued, Retrying, Running, Scheduled, Succeeded, Waiting};
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("jobs.db");
     let clock = Ahead::default();
@@ -97,18 +97,34 @@ async fn every_state_change_is_documented() {
     let client = embedded.client();
     let enqueue = async |id: &str, end: End| client.enqueue(Act { end }).id(id).await.unwrap().id().clone();
 
-    // Without an engine: a waiting job is cancelled, and retried by hand.
+    // Without an engine: a job that waits for a delayed one is cancelled with it, and a queued one retried by hand.
     let waiting = enqueue("waiting", End::Succeed).await;
     let delayed = client.enqueue(Act { end: End::Succeed }).id("delayed").delay(hours(1)).await.unwrap().id().clone();
+    let after = |id: &str, other: &JobId| client.enqueue(Act { end: End::Succeed }).id(id).after(other);
+    let (next, behind) = (after("next", &waiting).await.unwrap(), after("behind", &delayed).await.unwrap());
+    let last = after("last", next.id()).delay(hours(1)).await.unwrap();
+    for id in [&delayed, behind.id()] {
+        client.cancel(id).await.unwrap();
+    }
+    becomes(&client, still, behind.id(), Cancelled).await;
     for id in [&waiting, &delayed] {
         assert_eq!(client.cancel(id).await.unwrap(), Some(Cancelled));
     }
     assert_eq!(client.retry(&waiting).await.unwrap(), Some(Queued));
+    // What waited for it was cancelled with it.
+    for other in [&next, &last] {
+        becomes(&client, still, other.id(), Cancelled).await;
+    }
+    let next = after("once-more", &waiting).await.unwrap();
+    let last = after("much-later", next.id()).delay(hours(1)).await.unwrap();
 
     let (started, mut starts) = mpsc::unbounded_channel();
     let function = Function::new("states").job(act).with_state(started);
     let running = Engine::builder(&embedded).function(function).start().await.unwrap();
     becomes(&client, still, &waiting, Succeeded).await;
+    becomes(&client, still, next.id(), Succeeded).await;
+    becomes(&client, still, last.id(), Scheduled).await;
+    assert_eq!(client.cancel(last.id()).await.unwrap(), Some(Cancelled));
     assert_eq!(client.retry(&waiting).await.unwrap(), Some(Queued));
     becomes(&client, still, &waiting, Succeeded).await;
     let soon = client.enqueue(Act { end: End::Succeed }).delay(Duration::from_millis(50)).await.unwrap().id().clone();
@@ -136,6 +152,7 @@ async fn every_state_change_is_documented() {
         Queued => 1,
         Succeeded => 2,
         Scheduled => 3,
+        Waiting => 4,
         Running => 5,
         Retrying => 6,
         Failed => 7,
