@@ -18,7 +18,17 @@ pub use self::{
 /// The function.
 #[must_use]
 pub fn function() -> Function {
-    Function::new("e2e")
+    with(|function| function)
+}
+
+/// Returns the function with the jobs that run on workers only.
+#[must_use]
+pub fn workers() -> Function {
+    with(|function| function.job(patient))
+}
+
+fn with(jobs: impl FnOnce(Function<()>) -> Function<()>) -> Function {
+    let function = Function::new("e2e")
         .description("Does what its jobs say")
         .setting(Setting::text(LEDGER, "The file that runs are written to"))
         // None of its jobs does; this is declared to test the rights of its role.
@@ -27,9 +37,8 @@ pub fn function() -> Function {
         .on_event(EventTrigger::new::<Act>().source(SHOP).arg("label", "$.detail.order.name"))
         .job(act)
         .job(ordered)
-        .job(tick)
-        .job(patient)
-        .with_state(())
+        .job(tick);
+    jobs(function).with_state(())
 }
 
 /// Returns the schedules.

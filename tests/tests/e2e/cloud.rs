@@ -31,7 +31,7 @@ impl Cloud {
     pub(crate) async fn start() -> Self {
         let aws = MiniStack::options().auth(true).start().await.unwrap();
         let ledger = aws.log().with_file_name("ledger.jsonl");
-        let stack = deploy_own(&aws, "e2e", &ledger, &[], INVOCATION).await;
+        let stack = deploy_own(&aws, "e2e", e2e_function::function(), &ledger, (&[], INVOCATION)).await;
         Self { aws, stack, ledger }
     }
 
@@ -116,11 +116,11 @@ pub(crate) const INVOCATION: Duration = Duration::from_secs(60);
 pub(crate) async fn deploy_own(
     aws: &MiniStack,
     name: &str,
+    function: lamplighter::Function,
     ledger: &Path,
-    variables: &[(&str, String)],
-    invocation: Duration,
+    (variables, invocation): (&[(&str, String)], Duration),
 ) -> Stack {
-    let mut template = template(&[e2e_function::function()]);
+    let mut template = template(&[function]);
     give_time(&mut template, invocation);
     for (variable, value) in variables {
         template["Resources"]["E2eFunction"]["Properties"]["Environment"]["Variables"][*variable] = json!(value);

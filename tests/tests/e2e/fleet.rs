@@ -45,7 +45,7 @@ impl Fleet {
     /// Deploys the function, with these variables in addition to the template's, and this time limit for an invocation.
     pub(crate) async fn start(aws: Arc<MiniStack>, variables: &[(&str, String)], invocation: Duration) -> Self {
         let ledger = aws.log().with_file_name("ledger.jsonl");
-        let stack = deploy_own(&aws, "fleet", &ledger, variables, invocation).await;
+        let stack = deploy_own(&aws, "fleet", e2e_function::workers(), &ledger, (variables, invocation)).await;
         let credentials = aws_sdk_sqs::config::Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "tests");
         let sdk = AwsClients::fixed(REGION, Some(aws.endpoint()), credentials);
         let deployed = Deployed::read(&sdk, "fleet").await.unwrap();

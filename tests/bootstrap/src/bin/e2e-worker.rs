@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut settings = PollerSettings::default();
     // What a killed worker held comes back soon, and a drain waits for an empty receive.
     (settings.lease, settings.wait) = (Duration::from_secs(10), Duration::from_secs(1));
-    let (function, stop) = (e2e_function::function(), Stop::new());
+    let (function, stop) = (e2e_function::workers(), Stop::new());
     let queues: Vec<Queue> = function.queues();
     let name = format!("worker, process {}", process::id());
     // Handlers that block their threads must not hold up the drain.
