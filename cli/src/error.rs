@@ -80,10 +80,13 @@ impl Error {
     /// Returns the process's exit code: 2 for a wrong command line, 3 when an engine ended by itself, 0 when the reader
     /// of the output has closed it, otherwise 1.
     pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+
+    /// The number of that exit code.
+    pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Output(source) | Self::Unanswered { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => {
-                ExitCode::SUCCESS
-            }
+            Self::Output(source) | Self::Unanswered { source, .. } if source.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Usage(_)
             | Self::UnknownJob { .. }
             | Self::Unknown { .. }
@@ -101,9 +104,9 @@ impl Error {
             )
             | Self::Scheduling(
                 SchedulingError::Schedule(_) | SchedulingError::Over(_) | SchedulingError::Deployed(_),
-            ) => ExitCode::from(2),
-            Self::Engine(_) => ExitCode::from(3),
-            _ => ExitCode::FAILURE,
+            ) => 2,
+            Self::Engine(_) => 3,
+            _ => 1,
         }
     }
 

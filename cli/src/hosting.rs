@@ -19,7 +19,7 @@ pub(crate) fn engine(
     embedded: &SqliteBackend,
     (lifecycle, budget): Until<'_>,
     started: impl FnOnce(),
-) -> Result<(), Error> {
+) -> Result<Drained, Error> {
     let control = control()?;
     let running = threads.block_on(engine.start()).map_err(Error::failed)?;
     started();
@@ -28,22 +28,28 @@ pub(crate) fn engine(
     threads.shutdown_background();
     let drained = drained?;
     control.block_on(embedded.close())?;
-    tell(drained)
+    Ok(drained)
 }
 
 /// Runs sources until the lifecycle ends them.
-pub(crate) fn sources(threads: Runtime, host: Host, (lifecycle, budget): Until<'_>) -> Result<(), Error> {
+pub(crate) fn sources(threads: Runtime, host: Host, (lifecycle, budget): Until<'_>) -> Result<Drained, Error> {
     let control = control()?;
     let inside = threads.enter();
     let running = host.start();
     drop(inside);
     let drained = control.block_on(running.run(lifecycle, budget));
     threads.shutdown_background();
-    tell(drained)
+    Ok(drained)
 }
 
-fn tell(drained: Drained) -> Result<(), Error> {
+/// Says on the terminal how the host has ended. Fails as [`outcome`] does.
+pub(crate) fn tell(drained: Drained) -> Result<(), Error> {
     output::hint(&format!("stopped; {drained}"));
+    outcome(drained)
+}
+
+/// Fails when a part of the host has.
+pub(crate) fn outcome(drained: Drained) -> Result<(), Error> {
     match drained.failed {
         true => Err(Error::failed("a part of the host has failed; the log says which")),
         false => Ok(()),

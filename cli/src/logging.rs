@@ -1,4 +1,4 @@
-//! The log: one line per event, on standard error.
+//! The log: one line per event, on standard error or in files.
 
 use std::{env, fmt};
 
@@ -8,6 +8,7 @@ use tracing_subscriber::{
     EnvFilter,
     field::MakeExt,
     fmt::{
+        MakeWriter,
         format::{self, Writer},
         time::FormatTime,
     },
@@ -25,17 +26,40 @@ const USUAL: &str = "info";
 /// All levels.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Starts logging.
+/// Starts logging, on standard error.
 ///
 /// Fails when the variable names an unknown level: nothing would be logged then.
 pub(crate) fn start() -> Result<(), Error> {
-    let filter = filter(&env::var(VARIABLE).unwrap_or_default())?;
     let coloured = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    begin(std::io::stderr, coloured)
+}
+
+/// Starts logging to one file per day in this folder, for a process without standard error. Fourteen files are kept.
+///
+/// Fails as [`start`] does, and when no file can be created there.
+#[cfg(windows)]
+pub(crate) fn start_in(folder: &std::path::Path) -> Result<(), Error> {
+    use tracing_appender::rolling::{RollingFileAppender, Rotation};
+    let files = RollingFileAppender::builder()
+        .rotation(Rotation::DAILY)
+        .filename_prefix("lamp")
+        .filename_suffix("log")
+        .max_log_files(14)
+        .build(folder)
+        .map_err(|error| Error::failed(format_args!("cannot write the log in {}: {error}", folder.display())))?;
+    begin(files, false)
+}
+
+fn begin<W>(writer: W, coloured: bool) -> Result<(), Error>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = filter(&env::var(VARIABLE).unwrap_or_default())?;
     // Fails only if a logger is set already.
     let _ = tracing_subscriber::fmt()
         .fmt_fields(format::debug_fn(field).delimited(" "))
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(writer)
         .with_target(false)
         .with_ansi(coloured)
         .with_timer(ToTheMillisecond)

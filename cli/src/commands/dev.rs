@@ -55,7 +55,8 @@ impl Dev {
         drop(inside);
         let hint = format!("stopping: running jobs have {}; Ctrl-C again stops at once", when::short(self.grace));
         let mut lifecycle = Announced { lifecycle: signals, hint: Some(hint) };
-        hosting::engine(threads, engine, &embedded, (&mut lifecycle, self.grace.into()), || self.welcome(catalog))
+        let until: hosting::Until<'_> = (&mut lifecycle, self.grace.into());
+        hosting::tell(hosting::engine(threads, engine, &embedded, until, || self.welcome(catalog))?)
     }
 
     /// Prints what a first-time user wants to know.

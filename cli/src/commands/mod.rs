@@ -21,6 +21,8 @@ mod replay;
 mod retry;
 mod schedule;
 mod schedules;
+#[cfg(windows)]
+mod service;
 mod work;
 
 use std::future::Future;
@@ -36,6 +38,8 @@ pub(crate) enum Command {
     Demo(demo::Demo),
     Dev(dev::Dev),
     Work(work::Work),
+    #[cfg(windows)]
+    Service(service::Service),
     Enqueue(enqueue::Enqueue),
     Jobs(jobs::Jobs),
     Job(job::Job),
@@ -65,6 +69,8 @@ impl Command {
             Self::Demo(demo) => demo.run(catalog, own_demo),
             Self::Dev(dev) => dev.run(catalog),
             Self::Work(work) => work.run(catalog),
+            #[cfg(windows)]
+            Self::Service(service) => service.run(catalog),
             Self::Enqueue(enqueue) => enqueue.run(catalog),
             Self::Jobs(jobs) => jobs.run(catalog),
             Self::Job(job) => job.run(catalog),

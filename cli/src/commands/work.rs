@@ -6,7 +6,7 @@ use clap::Args;
 use lamplighter::{
     Function, Queue, QueueHost, Variables,
     env::Env,
-    host::{DrainBudget, Host, Stop},
+    host::{DrainBudget, Drained, Host, Lifecycle, Stop},
 };
 use lamplighter_aws::{AwsBackend, AwsClients, PollerSettings, QueueMap, Settings, SqsPoller, Stack};
 use lamplighter_embedded::Engine;
@@ -68,14 +68,28 @@ pub(crate) struct Work {
 impl Work {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         logging::start()?;
+        let lifecycle = detect(self.surroundings()).map_err(Error::failed)?;
+        let hint = format!("stopping: running jobs have {}; a second signal stops at once", when::short(self.drain));
+        hosting::tell(self.host(catalog, &mut Announced { lifecycle, hint: Some(hint) })?)
+    }
+
+    /// What it is told about its surroundings.
+    pub(super) fn surroundings(&self) -> Detect {
         let mut options = Detect::default();
         (options.health, options.idle_end) = (self.health, self.idle_end);
         options.webjob_killed_after = self.killed_after;
-        let lifecycle = detect(options).map_err(Error::failed)?;
-        let hint = format!("stopping: running jobs have {}; a second signal stops at once", when::short(self.drain));
-        let mut lifecycle = Announced { lifecycle, hint: Some(hint) };
+        options
+    }
+
+    /// The time that its drain may take.
+    pub(super) fn budget(&self) -> DrainBudget {
         let budget = DrainBudget::from(self.drain);
-        let budget = self.killed_after.map_or(budget, |limit| budget.min(DrainBudget::within(limit)));
+        self.killed_after.map_or(budget, |limit| budget.min(DrainBudget::within(limit)))
+    }
+
+    /// Runs jobs until the lifecycle ends it.
+    pub(super) fn host(self, catalog: &Catalog, lifecycle: &mut dyn Lifecycle) -> Result<Drained, Error> {
+        let until: hosting::Until<'_> = (lifecycle, self.budget());
         let threads = runtime()?;
         match self.place.chosen()? {
             Chosen::File(database) => {
@@ -95,7 +109,7 @@ impl Work {
                 drop(inside);
                 let path = database.path().display().to_string();
                 let started = move || tracing::info!(file = path, "running all functions and schedules");
-                hosting::engine(threads, engine, &embedded, (&mut lifecycle, budget), started)
+                hosting::engine(threads, engine, &embedded, until, started)
             }
             Chosen::Stack(name) => {
                 let aws = threads.block_on(async {
@@ -103,13 +117,13 @@ impl Work {
                     let stack = Stack::read(&sdk, &name).await?;
                     Ok::<_, Error>(AwsBackend::new(sdk, stack.settings(), Env::system()))
                 })?;
-                self.poll(catalog, &aws, threads, (&mut lifecycle, budget))
+                self.poll(catalog, &aws, threads, until)
             }
             Chosen::Deployment => {
                 let queues = QueueMap::from_env().map_err(Error::failed)?;
                 let settings = Settings::named(queues, |name| std::env::var(name).ok());
                 let aws = AwsBackend::new(AwsClients::chain(None, None), settings, Env::system());
-                self.poll(catalog, &aws, threads, (&mut lifecycle, budget))
+                self.poll(catalog, &aws, threads, until)
             }
         }
     }
@@ -120,7 +134,7 @@ impl Work {
         aws: &AwsBackend,
         threads: Runtime,
         until: hosting::Until<'_>,
-    ) -> Result<(), Error> {
+    ) -> Result<Drained, Error> {
         let functions = {
             let _inside = threads.enter();
             catalog.app().functions(&Variables::system())

@@ -42,7 +42,15 @@ pub enum DetectError {
 /// When signals or health checks cannot be listened for.
 pub fn detect(detect: Detect) -> Result<Vec<Box<dyn Lifecycle>>, DetectError> {
     let at_once = || tracing::warn!("ended at once; unfinished jobs run again when their leases end");
-    let mut all: Vec<Box<dyn Lifecycle>> = vec![Box::new(Signals::listen(at_once).map_err(DetectError::Signals)?)];
+    detect_with(Signals::listen(at_once).map_err(DetectError::Signals)?, detect)
+}
+
+/// As [`detect`], for a process that `ending` ends in place of signals: a service manager of its own kind.
+///
+/// # Errors
+/// When health checks cannot be listened for.
+pub fn detect_with(ending: impl Lifecycle + 'static, detect: Detect) -> Result<Vec<Box<dyn Lifecycle>>, DetectError> {
+    let mut all: Vec<Box<dyn Lifecycle>> = vec![Box::new(ending)];
     #[cfg(target_os = "linux")]
     if let Some(systemd) = crate::Systemd::from_env() {
         all.push(Box::new(systemd));

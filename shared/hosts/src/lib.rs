@@ -4,12 +4,14 @@
 //! | --- | --- | --- |
 //! | [`Signals`] | Ctrl-C, SIGTERM, SIGHUP; a second one ends at once | – |
 //! | [`Systemd`] | SIGTERM, by [`Signals`] | ready, stopping, more time while draining, watchdog |
+//! | `windows::WindowsService` | the service manager: STOP, PRESHUTDOWN | starting, running, stopping with checkpoints, stopped |
 //! | [`HealthServer`] | – | `/live` and `/ready`, for a container platform |
 //! | [`EcsProtection`] | SIGTERM, by [`Signals`] | the task is protected from scale-in while jobs run |
 //! | [`WebJob`] | the shutdown file of Azure's WebJobs | a line every minute |
 //! | [`IdleEnd`] | no job for a while | – |
 //!
-//! [`detect`] combines those for the environment:
+//! [`detect`] combines those for the environment. [`detect_with`] is for a process that is ended by something other than
+//! signals, as a Windows service is: `windows::WindowsService`.
 //!
 //! ```no_run
 //! # use std::time::Duration;
@@ -29,11 +31,13 @@ mod signals;
 #[cfg(target_os = "linux")]
 mod systemd;
 mod webjob;
+#[cfg(any(windows, test))]
+pub mod windows;
 
 #[cfg(target_os = "linux")]
 pub use self::systemd::Systemd;
 pub use self::{
-    detect::{Detect, DetectError, detect},
+    detect::{Detect, DetectError, detect, detect_with},
     ecs::EcsProtection,
     health::HealthServer,
     idle::IdleEnd,

@@ -5,12 +5,11 @@
 //! plain lines into structured logs, and adds servers for logs and telemetry that make a bootstrap half a megabyte
 //! larger; so this module makes the two requests itself.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use async_trait::async_trait;
 use lambda_runtime_api_client::{BoxError, PooledClient, body::Body, build_request};
 use lamplighter::host::{DrainBudget, Lifecycle, StopRequest};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Names of internal extensions are unique within a function.
 const NAME: &str = "lamplighter-stop-notice";
@@ -20,13 +19,42 @@ pub(super) const BUDGET: DrainBudget =
     DrainBudget { handlers: Duration::from_millis(250), hand_back: Duration::from_millis(150) };
 
 /// Lambda's announcement that it ends this process.
-pub(super) struct StopNotice(Signal);
+pub(super) struct StopNotice(Terminate);
+
+/// SIGTERM. Functions run on Linux; elsewhere, where this is built as a part of the command line, it cannot be listened for.
+#[cfg(unix)]
+struct Terminate(tokio::signal::unix::Signal);
+#[cfg(not(unix))]
+enum Terminate {}
+
+#[cfg(unix)]
+impl Terminate {
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        signal(SignalKind::terminate()).map(Self)
+    }
+
+    async fn recv(&mut self) -> Option<()> {
+        self.0.recv().await
+    }
+}
+
+#[cfg(not(unix))]
+impl Terminate {
+    fn listen() -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    async fn recv(&mut self) -> Option<()> {
+        match *self {}
+    }
+}
 
 impl StopNotice {
     /// Registers the extension. If that fails, there is no notice, and the function still serves invocations.
     pub(super) async fn register() -> Option<Self> {
         // The signal handler is installed before the registration: from then on a SIGTERM may arrive.
-        let terminate = match signal(SignalKind::terminate()) {
+        let terminate = match Terminate::listen() {
             Ok(terminate) => terminate,
             Err(error) => {
                 tracing::warn!(%error, "no stop notice: SIGTERM cannot be listened for");

@@ -6,7 +6,7 @@
 //! so on purpose, and stays so. An existing folder is left unchanged; it may hold other files.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     io,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -53,8 +53,8 @@ fn options() -> OpenOptions {
 /// Restores the owner's permissions, which a umask may also remove.
 #[cfg(unix)]
 fn owner_only(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(fs::Permissions::from_mode(0o600))
+    use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+    file.set_permissions(Permissions::from_mode(0o600))
 }
 
 #[cfg(not(unix))]
@@ -77,7 +77,7 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
 /// Makes a file that is open to all users readable by its owner only.
 #[cfg(unix)]
 pub(crate) fn close_to_others(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
     let Ok(metadata) = fs::metadata(path) else { return };
     if metadata.permissions().mode() & 0o007 == 0 {
         return;
