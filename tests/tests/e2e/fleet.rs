@@ -139,6 +139,8 @@ impl Fleet {
 
     /// Waits until these jobs have ended, and returns their records: there are no others.
     pub(crate) async fn ended(&self, jobs: &BTreeSet<JobId>) -> BTreeMap<JobId, Record> {
+        // Cheap questions first: listing thousands of records again and again would keep the emulator from everything else.
+        self.queues_are_empty().await;
         let all = eventually("every job has ended", PATIENCE, async || {
             let records = self.records().await;
             let has_ended = |id: &&JobId| records.get(*id).is_some_and(|record| record.state.is_final());
@@ -181,7 +183,7 @@ impl Fleet {
         .unwrap();
     }
 
-    pub(crate) async fn queues_are_empty(&self) {
+    async fn queues_are_empty(&self) {
         for queue in ["ActsQueue", "OrderedQueue", "TicksQueue"] {
             let url = self.url(queue);
             eventually(format!("{queue} is empty"), PATIENCE, async || match self.aws.depth(url).await {
@@ -280,7 +282,6 @@ async fn two_thousand_jobs_end_once_under_all_faults() {
     let (ids, ()) = tokio::join!(sending, fleet.kill());
     assert_eq!(ids.len(), ACTS + ORDERED + TICKS);
     let records = fleet.ended(&ids).await;
-    fleet.queues_are_empty().await;
 
     let runs = fleet.runs();
     match_the_runs(&records, &runs);
