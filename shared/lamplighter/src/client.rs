@@ -27,6 +27,7 @@ use crate::{
         Backend, EnqueueError, EnqueueRequest, Enqueued, ListQuery, Page, Payloads, Store, StoreError, StoreErrorKind,
     },
     record::{JobState, Record},
+    unique::Unique,
 };
 
 /// Enqueues jobs, reads their records, and cancels or retries them. A backend creates it; cloning is cheap.
@@ -261,6 +262,11 @@ impl Enqueue<'_> {
     /// As [`NewJob::after`].
     pub fn after(self, other: impl Into<After>) -> Self {
         self.map(|job| job.after(other))
+    }
+
+    /// As [`NewJob::unique`].
+    pub fn unique(self, unique: impl Into<Unique>) -> Self {
+        self.map(|job| job.unique(unique))
     }
 
     /// As [`NewJob::trace`].

@@ -49,6 +49,7 @@ mod scheduled;
 mod sensitive;
 mod setting;
 pub mod testing;
+mod unique;
 mod variables;
 mod worker;
 
@@ -71,6 +72,7 @@ pub use self::{
     scheduled::ScheduledJob,
     sensitive::Sensitive,
     setting::Setting,
+    unique::Unique,
     variables::Variables,
 };
 
@@ -97,6 +99,7 @@ pub mod backend {
         },
         queue::QueueKind,
         scheduled::tick_template,
+        unique::UniqueHold,
     };
 }
 

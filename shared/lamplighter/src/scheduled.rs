@@ -130,6 +130,7 @@ impl ScheduledJob {
         let message = self.message(tick)?;
         let id = message.id.clone().ok_or_else(|| InvalidMessage::new(&"a tick without an id"))?;
         Ok(EnqueueRequest {
+            unique: None,
             id,
             queue: self.queue.clone(),
             message: Arc::new(message),

@@ -14,6 +14,7 @@ mod operator;
 mod records;
 mod run;
 mod schedules;
+mod unique;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -181,6 +182,12 @@ behaviours! {
     continuations::a_continuation_is_delayed_and_joins_its_group,
     continuations::a_message_of_a_job_that_waits_does_not_run_it,
     continuations::a_job_that_cannot_wait_is_refused,
+    unique::a_unique_job_is_the_only_one_until_it_has_ended,
+    unique::a_key_is_free_again_when_its_job_has_started,
+    unique::a_key_is_kept_for_its_time,
+    unique::one_of_many_racing_for_a_key_is_new,
+    unique::a_key_that_is_taken_can_be_an_error,
+    unique::a_job_that_waits_has_its_key,
     operator::a_paused_queue_runs_nothing_and_a_resumed_one_goes_on,
     operator::what_runs_when_its_queue_is_paused_goes_on_to_its_end,
     operator::queues_tell_what_waits_what_is_delayed_and_what_runs,

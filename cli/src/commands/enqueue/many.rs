@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use lamplighter::{Definition, EnqueueError, Enqueued, JobId, NewJob, RawValue};
+use lamplighter::{Definition, EnqueueError, Enqueued, JobId, JobState, NewJob, RawValue};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -247,11 +247,8 @@ impl Sending<'_> {
                 // Only checked, and valid.
                 Ok(None) => None,
                 Ok(Some(answer)) => {
-                    let state = match answer {
-                        Enqueued::Duplicate(_, state) => Some(state.as_str()),
-                        Enqueued::New(_) => None,
-                    };
-                    Some(Answer { id: Some(answer.id()), duplicate: Some(state.is_some()), state, ..none })
+                    let state = answer.existing_state().map(JobState::as_str);
+                    Some(Answer { id: Some(answer.id()), duplicate: Some(answer.is_duplicate()), state, ..none })
                 }
                 Err(why) => Some(Answer { error: Some(why.to_string()), ..none }),
             }
@@ -298,7 +295,7 @@ impl Tally {
     fn count(&mut self, answers: &[(u64, Result<Option<Enqueued>, Failure>)]) {
         for (_, answer) in answers {
             match answer {
-                Ok(Some(Enqueued::Duplicate(..))) => self.duplicates += 1,
+                Ok(Some(answer)) if answer.is_duplicate() => self.duplicates += 1,
                 Ok(_) => self.enqueued += 1,
                 Err(failure) => {
                     self.failed += 1;

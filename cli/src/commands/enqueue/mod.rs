@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use clap::Args;
 use jiff::Timestamp;
 use lamplighter::{
-    After, Client, Definition, Enqueued, JobId, NewJob,
+    After, Client, Definition, Enqueued, JobId, JobState, NewJob,
     backend::{Backend, StoreError},
     env::Env,
 };
@@ -82,6 +82,9 @@ struct When {
     /// given several times.
     #[arg(long, value_name = "ID", value_parser = after)]
     after: Vec<After>,
+    /// Enqueue it only if no other job of its type with this key has not ended yet.
+    #[arg(long, value_name = "KEY")]
+    unique: Option<String>,
     /// The message group: keeps order on FIFO queues, and separates tenants on others.
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
@@ -96,6 +99,9 @@ impl When {
             job = job.at(moment);
         }
         job = self.after.iter().cloned().fold(job, NewJob::after);
+        if let Some(key) = &self.unique {
+            job = job.unique(key.as_str());
+        }
         match &self.group {
             Some(group) => job.group(group),
             None => job,
@@ -181,17 +187,17 @@ impl Enqueue {
     }
 
     fn tell(&self, definition: &Definition, answer: &Enqueued) -> Result<(), Error> {
-        let state = match answer {
-            Enqueued::Duplicate(_, state) => Some(state.as_str()),
-            Enqueued::New(_) => None,
-        };
+        let state = answer.existing_state().map(JobState::as_str);
         let (id, job, queue) = (answer.id(), definition.name, definition.queue.name());
         if self.json {
-            return output::json_lines([Answer { id, job, queue, duplicate: state.is_some(), state }]);
+            return output::json_lines([Answer { id, job, queue, duplicate: answer.is_duplicate(), state }]);
         }
-        output::print(|out| match state {
-            Some(state) => writeln!(out, "{WARN}there already{WARN:#} {NAME}{id}{NAME:#} {FAINT}{state}{FAINT:#}"),
-            None => writeln!(out, "{GOOD}enqueued{GOOD:#} {NAME}{id}{NAME:#} {FAINT}{job} on {queue}{FAINT:#}"),
+        output::print(|out| match answer.is_duplicate() {
+            true => {
+                let state = state.unwrap_or("ended, and its record has expired");
+                writeln!(out, "{WARN}there already{WARN:#} {NAME}{id}{NAME:#} {FAINT}{state}{FAINT:#}")
+            }
+            false => writeln!(out, "{GOOD}enqueued{GOOD:#} {NAME}{id}{NAME:#} {FAINT}{job} on {queue}{FAINT:#}"),
         })
     }
 }

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use lamplighter::{
-    EnqueueError, Enqueued,
+    EnqueueError, Enqueued, Unique,
     backend::{EnqueueRequest, Queues, StoreError},
 };
 
@@ -30,19 +30,26 @@ enum Step {
 }
 
 impl Sender {
-    /// Registers a job that waits for others. `Ok`: it is to be sent as any other.
+    /// Registers a job that waits for others or is unique. `Ok`: it is to be sent as any other.
     #[cfg(feature = "dynamodb")]
     async fn wait(&self, submission: EnqueueRequest) -> Result<EnqueueRequest, Step> {
-        if submission.message.after.is_empty() {
+        if submission.message.after.is_empty() && submission.unique.is_none() {
             return Ok(submission);
         }
         let job = || submission.message.job.clone();
         let refused = |reason: String| Step::Answered(Err(EnqueueError::Refused { job: job(), reason }));
         let Some(table) = &self.0.table else {
-            return Err(refused("it is to wait for other jobs, and no records are kept here".into()));
+            return Err(refused("it is to wait for other jobs or to be unique, and no records are kept here".into()));
         };
         match table.register(&submission).await {
             Ok(Registered::Ready) => Ok(submission),
+            Ok(Registered::Go(nonce)) => Err(Step::Go(submission, Some(nonce))),
+            Ok(Registered::Taken(other, state)) => Err(Step::Answered(match &submission.unique {
+                Some(Unique { key, is_error: true, .. }) => {
+                    Err(EnqueueError::NotUnique { job: job(), key: key.clone(), existing: other })
+                }
+                _ => Ok(Enqueued::Existing(other, state)),
+            })),
             Ok(Registered::Done(Inserted::New(_))) => Err(Step::Answered(Ok(Enqueued::New(submission.id)))),
             Ok(Registered::Done(Inserted::Duplicate(state))) => {
                 Err(Step::Answered(Ok(Enqueued::Duplicate(submission.id, state))))

@@ -32,6 +32,7 @@ mod relations;
 mod renew;
 mod retry;
 mod settle;
+mod unique;
 
 use std::{fmt, sync::Arc, time::Duration};
 

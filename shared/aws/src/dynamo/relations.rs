@@ -28,6 +28,7 @@ use super::{
     item::{Item, number, text, time},
     keys::{self, Class, RECORD},
     listed,
+    unique::Holder,
 };
 use crate::sdk::explain;
 
@@ -49,12 +50,16 @@ enum Standing {
     Unknown(JobId),
 }
 
-/// The result of registering a job that is to wait.
+/// The result of registering a job that is to wait, or to be unique.
 pub(crate) enum Registered {
-    /// It waits, or is cancelled already: there is nothing to send.
+    /// It waits, is cancelled already, or existed before: there is nothing to send.
     Done(Inserted),
     /// The jobs that it was to wait for have ended as they must: it is an ordinary job.
     Ready,
+    /// Its record is written, with this nonce, and it is to be sent.
+    Go(u64),
+    /// This job has its unique key.
+    Taken(JobId, Option<JobState>),
     /// There is no record of this job, which it is to wait for.
     Unknown(JobId),
 }
@@ -72,29 +77,44 @@ impl Item {
 }
 
 impl Dynamo {
-    /// Registers a job that is to wait for others.
+    /// Registers a job that is to wait for others, or to be unique.
     pub(crate) async fn register(&self, submission: &EnqueueRequest) -> Result<Registered, StoreError> {
         let id = submission.id.as_str();
         for _ in 0..TRIES {
-            let standing = self.standing(&submission.message.after).await?;
-            let open = match standing {
-                Standing::Met => return Ok(Registered::Ready),
+            let mut seen = None;
+            if let Some(unique) = &submission.unique {
+                match self.holder(submission, unique).await? {
+                    Holder::Free(nonce) => seen = nonce,
+                    // A job that is known already is a duplicate, whoever has its key.
+                    Holder::Taken(other, state) => {
+                        return Ok(match self.read_item(id).await? {
+                            Some(item) => Registered::Done(Inserted::existing(&item, submission)),
+                            None => Registered::Taken(other, state),
+                        });
+                    }
+                }
+            }
+            let (state, open) = match self.standing(&submission.message.after).await? {
+                Standing::Met if submission.unique.is_none() => return Ok(Registered::Ready),
+                Standing::Met if submission.due_at.is_some() => (JobState::Scheduled, Vec::new()),
+                Standing::Met => (JobState::Queued, Vec::new()),
                 Standing::Unknown(other) => {
-                    // A job that is known already is a duplicate, whatever it waits for.
                     return Ok(match self.read_item(id).await? {
                         Some(item) => Registered::Done(Inserted::existing(&item, submission)),
                         None => Registered::Unknown(other),
                     });
                 }
-                Standing::Open(open) => open,
+                Standing::Open(open) => (JobState::Waiting, open),
                 Standing::Unmet(reason) => {
                     let inserted = self.insert_as(submission, JobState::Cancelled, Some(&reason)).await?;
                     return Ok(Registered::Done(inserted));
                 }
             };
-            // Without an answer, one of the others has just ended.
-            if let Some(inserted) = self.begin_waiting(submission, &open).await? {
-                return Ok(Registered::Done(inserted));
+            // Without an answer, one of the others has just ended, or another job has taken the key.
+            match self.write_together(submission, state, &open, seen).await? {
+                Some(Inserted::New(nonce)) if state != JobState::Waiting => return Ok(Registered::Go(nonce)),
+                Some(inserted) => return Ok(Registered::Done(inserted)),
+                None => {}
             }
         }
         Err(contended(id))
@@ -122,8 +142,10 @@ impl Dynamo {
         let invalid = |error: &dyn std::fmt::Display| StoreError::new(StoreErrorKind::Invalid, error);
         let now = self.env().now();
         let nonce = self.env().random.next_u64();
-        let mut record = self.prepare(submission, JobState::Waiting, nonce).await?;
-        record.insert(AFTER.into(), AttributeValue::Ss(open.iter().map(|after| after.id.to_string()).collect()));
+        let mut record = self.prepare(submission, state, nonce).await?;
+        if !open.is_empty() {
+            record.insert(AFTER.into(), AttributeValue::Ss(open.iter().map(|after| after.id.to_string()).collect()));
+        }
         let put = Put::builder()
             .table_name(self.table())
             .set_item(Some(record))
@@ -133,6 +155,9 @@ impl Dynamo {
             .build()
             .map_err(|error| invalid(&error))?;
         let mut writes = vec![TransactWriteItem::builder().put(put).build()];
+        if let Some(unique) = &submission.unique {
+            writes.push(self.take_key(submission, unique, (seen, nonce))?);
+        }
         for after in open {
             let key = keys::job_key(after.id.as_str());
             let update = TransactUpdate::builder()

@@ -9,3 +9,18 @@ CREATE TABLE waits (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX waits_child ON waits (child);
+
+-- Unique keys of jobs. Whether a key is free is decided when it is asked for.
+CREATE TABLE unique_keys (
+  kind INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  -- The job that has it, or had it last.
+  id TEXT NOT NULL,
+  -- How long it has it: 1 until it has started, 2 until it has ended, 3 for a time.
+  hold INTEGER NOT NULL,
+  -- The end of that time; for the others, the moment from which the row may be forgotten once its job is gone.
+  until INTEGER NOT NULL,
+  PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX unique_keys_until ON unique_keys (until);

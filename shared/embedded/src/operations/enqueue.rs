@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use lamplighter::{EnqueueError, Enqueued, JobId, JobState, backend::EnqueueRequest, message::SharedMessage};
+use lamplighter::{EnqueueError, Enqueued, JobId, JobState, Unique, backend::EnqueueRequest, message::SharedMessage};
 use rusqlite::{CachedStatement, params};
 
 use super::{
     groups::NO_GROUP,
     relations::{self, Standing},
+    unique::Wanted,
 };
 use crate::{
     db::{catalog::QueueRow, transaction::Transaction},
@@ -24,12 +25,13 @@ pub(crate) struct Entry {
     due_at: Option<i64>,
     group: Option<Arc<str>>,
     tracked: bool,
+    unique: Option<Unique>,
 }
 
 impl Entry {
     /// Prepares what does not need the file: serializes the body, and checks that the moment can be stored.
     pub(crate) fn of(submission: EnqueueRequest) -> Result<Self, EnqueueError> {
-        let EnqueueRequest { id, queue, message, due_at, group, tracking, .. } = submission;
+        let EnqueueRequest { id, queue, message, due_at, group, tracking, unique, .. } = submission;
         let tracked = tracking.is_tracked();
         let due_at = match due_at {
             None => None,
@@ -40,7 +42,7 @@ impl Entry {
             })?),
         };
         let body = message.to_json();
-        Ok(Self { id, queue, message, body, due_at, group, tracked })
+        Ok(Self { id, queue, message, body, due_at, group, tracked, unique })
     }
 }
 
@@ -118,6 +120,15 @@ fn put(
         let reason = format!("there is no record of job {other}, which it is to wait for");
         return Ok(Err(EnqueueError::Refused { job: entry.message.job.clone(), reason }));
     }
+    let wanted = entry.unique.as_ref().map(|unique| Wanted { kind: target.kind, job: &entry.message.job, unique });
+    if let Some(wanted) = &wanted {
+        if tx.row_of(entry.id.as_str())?.is_some() {
+            return duplicate(tx, entry);
+        }
+        if let Some(answer) = tx.key_is_taken(wanted)? {
+            return Ok(answer);
+        }
+    }
     let mut visible_at = Some(due_at.unwrap_or(now));
     let mut group = entry.group.as_deref();
     let seq = tx.next()?;
@@ -164,6 +175,9 @@ fn put(
         return duplicate(tx, entry);
     }
     insert.bodies.execute(params![seq, entry.body])?;
+    if let Some(wanted) = &wanted {
+        tx.take_key(wanted, id)?;
+    }
     if entry.tracked {
         tx.add_to_block(target.kind, seq)?;
     }

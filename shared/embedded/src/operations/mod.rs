@@ -25,3 +25,4 @@ pub(crate) mod row;
 pub(crate) mod schedules;
 pub(crate) mod settle;
 pub(crate) mod transport;
+pub(crate) mod unique;

@@ -18,6 +18,7 @@ const DUE_DEAD_LETTERS: &str = "DELETE FROM dead_letters WHERE seq IN \
     (SELECT seq FROM dead_letters WHERE buried_at <= ?1 ORDER BY buried_at LIMIT ?2)";
 const NEXT_RECORD: &str = "SELECT purge_at FROM jobs INDEXED BY jobs_purge \
     WHERE purge_at IS NOT NULL ORDER BY purge_at LIMIT 1";
+const NEXT_KEY: &str = "SELECT until FROM unique_keys ORDER BY until LIMIT 1";
 const NEXT_DEAD_LETTER: &str = "SELECT buried_at FROM dead_letters ORDER BY buried_at LIMIT 1";
 
 /// Deletes at most `limit` expired records and as many dead letters. Returns their number. Deletes nothing right after
@@ -51,12 +52,12 @@ pub(crate) fn purge(tx: &mut Transaction<'_>, limit: usize) -> rusqlite::Result<
     }
     let dead_before = tx.now.saturating_sub_unsigned(u64::try_from(DEAD_LETTERS.as_nanos()).unwrap_or(u64::MAX));
     let dead_letters = tx.prepare(DUE_DEAD_LETTERS)?.execute(params![dead_before, most])?;
-    Ok(due.len() + dead_letters)
+    Ok(due.len() + dead_letters + tx.forget_keys(most)?)
 }
 
-/// Returns when the next record or dead letter expires.
+/// Returns when the next record, unique key or dead letter expires.
 pub(crate) fn next(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let first = |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).optional();
     let dead_letter = first(NEXT_DEAD_LETTER)?.map(|dead_since| time::after(dead_since, DEAD_LETTERS));
-    Ok(first(NEXT_RECORD)?.into_iter().chain(dead_letter).min())
+    Ok(first(NEXT_RECORD)?.into_iter().chain(first(NEXT_KEY)?).chain(dead_letter).min())
 }

@@ -223,7 +223,8 @@ fn start(
         Some(Ok(Enqueued::Duplicate(id, state))) => {
             tracing::debug!(schedule = name, %id, %state, "the job of this tick exists already");
         }
-        Some(Err(_)) | None => {}
+        // A schedule's job has no unique key.
+        Some(Ok(Enqueued::Existing(..)) | Err(_)) | None => {}
     }
     answer.ok_or(rusqlite::Error::QueryReturnedNoRows)
 }

@@ -14,6 +14,7 @@ use crate::{
     options::Tracking,
     ports::{EnqueueError, EnqueueRequest},
     schedule::is_schedule_name,
+    unique::Unique,
 };
 
 /// A job to be enqueued by [`Client::enqueue_all`]: its arguments, and the options of a single [`Client::enqueue`]. A
@@ -50,6 +51,7 @@ pub struct NewJob {
     trace: Option<Trace>,
     schedule: Option<String>,
     after: Vec<After>,
+    unique: Option<Unique>,
 }
 
 /// A moment, or a time after enqueueing.
@@ -94,8 +96,8 @@ impl NewJob {
         tracking: Tracking,
         args: Result<Box<RawValue>, EnqueueError>,
     ) -> Self {
-        let (id, due, expires, group, trace, schedule, after) = Default::default();
-        Self { job, queue, tracking, args, id, due, expires, group, trace, schedule, after }
+        let (id, due, expires, group, trace, schedule, after, unique) = Default::default();
+        Self { job, queue, tracking, args, id, due, expires, group, trace, schedule, after, unique }
     }
 
     /// Runs the job no earlier than this time after it is enqueued.
@@ -171,6 +173,17 @@ impl NewJob {
         self
     }
 
+    /// Gives the job a key that only one job of its type on its queue has at a time: until that one has ended, unless
+    /// [said otherwise](Unique). When another job has it, nothing is enqueued, and the answer is
+    /// [`Enqueued::Existing`](crate::Enqueued::Existing) with that job's id.
+    ///
+    /// An [id](Self::id) names one job for as long as its record is kept; a key is free again as soon as its job has ended.
+    /// Keys need records: without a store, and for untracked jobs, this is refused.
+    pub fn unique(mut self, unique: impl Into<Unique>) -> Self {
+        self.unique = Some(unique.into());
+        self
+    }
+
     /// The job's name.
     #[must_use]
     pub fn job_name(&self) -> &str {
@@ -201,6 +214,20 @@ impl NewJob {
         Some(reason)
     }
 
+    /// Why it cannot have its unique key, if it is to.
+    fn cannot_be_unique(&self, client: &Client) -> Option<String> {
+        let Unique { key, .. } = self.unique.as_ref()?;
+        let reason = match () {
+            () if client.shared.backend.store.is_none() => "it is to be unique, and no records are kept here".into(),
+            () if !self.tracking.is_tracked() => "it is to be unique, and an untracked job has no record".into(),
+            () if !(1..=Unique::MAX_LEN).contains(&key.len()) => {
+                format!("its unique key has {} bytes, and must have 1 to {}", key.len(), Unique::MAX_LEN)
+            }
+            () => return None,
+        };
+        Some(reason)
+    }
+
     /// Returns the request for the queue of this name, and whether it is too large for a message.
     pub(super) fn into_submission(
         self,
@@ -208,9 +235,9 @@ impl NewJob {
         queue: Arc<str>,
     ) -> Result<(EnqueueRequest, bool), EnqueueError> {
         let (origin, env) = (&client.origin, &client.shared.env);
-        let cannot_wait = self.cannot_wait(client);
+        let cannot = self.cannot_wait(client).or_else(|| self.cannot_be_unique(client));
         let job = self.job.into_owned();
-        if let Some(reason) = cannot_wait {
+        if let Some(reason) = cannot {
             return Err(EnqueueError::Refused { job, reason });
         }
         if let Some(limits) = &client.limits {
@@ -254,6 +281,7 @@ impl NewJob {
             group: self.group,
             tracking: self.tracking,
             caller_supplied_id,
+            unique: self.unique,
         };
         Ok((submission, large))
     }

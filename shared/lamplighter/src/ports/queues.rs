@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::StoreError;
-use crate::{id::JobId, message::SharedMessage, options::Tracking, record::JobState};
+use crate::{id::JobId, message::SharedMessage, options::Tracking, record::JobState, unique::Unique};
 
 /// The queues to send messages to.
 #[async_trait]
@@ -34,6 +34,8 @@ pub struct EnqueueRequest {
     pub tracking: Tracking,
     /// Whether the caller supplied the id, so that a job with it may exist already. A generated id is new.
     pub caller_supplied_id: bool,
+    /// The key of which there is only one job.
+    pub unique: Option<Unique>,
 }
 
 impl EnqueueRequest {
@@ -48,6 +50,7 @@ impl EnqueueRequest {
             group: None,
             tracking: Tracking::Full,
             caller_supplied_id: false,
+            unique: None,
         }
     }
 }
@@ -59,6 +62,9 @@ pub enum Enqueued {
     New(JobId),
     /// A job with that id exists already; nothing was enqueued.
     Duplicate(JobId, JobState),
+    /// Another job has the [unique key](crate::NewJob::unique): its id, and its state unless its record has expired.
+    /// Nothing was enqueued.
+    Existing(JobId, Option<JobState>),
 }
 
 impl Enqueued {
@@ -66,14 +72,24 @@ impl Enqueued {
     #[must_use]
     pub fn id(&self) -> &JobId {
         match self {
-            Self::New(id) | Self::Duplicate(id, _) => id,
+            Self::New(id) | Self::Duplicate(id, _) | Self::Existing(id, _) => id,
         }
     }
 
-    /// Returns whether a job with that id existed already.
+    /// Returns whether nothing was enqueued, since a job with that id or that unique key existed already.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
-        matches!(self, Self::Duplicate(..))
+        !matches!(self, Self::New(_))
+    }
+
+    /// The state of the job that existed already, as far as it is known.
+    #[must_use]
+    pub fn existing_state(&self) -> Option<JobState> {
+        match self {
+            Self::New(_) => None,
+            Self::Duplicate(_, state) => Some(*state),
+            Self::Existing(_, state) => *state,
+        }
     }
 }
 
@@ -108,6 +124,16 @@ pub enum EnqueueError {
         id: JobId,
         /// The owner of the id.
         owner: super::JobOwner,
+    },
+    /// Another job has the unique key, and [that is an error](crate::Unique::or_error).
+    #[error("{job} was not enqueued: job {existing} has its unique key {key:?}")]
+    NotUnique {
+        /// The job's name.
+        job: String,
+        /// The key.
+        key: String,
+        /// The job that has it.
+        existing: JobId,
     },
     /// The message is larger than the platform accepts.
     #[error(

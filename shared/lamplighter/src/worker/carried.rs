@@ -177,6 +177,7 @@ impl Inner {
         let id = JobId::generate(&self.env);
         message.id.get_or_insert_with(|| id.clone());
         EnqueueRequest {
+            unique: None,
             id,
             queue: ended.job.ready.delivery.queue.clone(),
             message: Arc::new(message),
