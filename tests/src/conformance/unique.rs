@@ -54,8 +54,7 @@ pub(super) async fn a_unique_job_is_the_only_one_until_it_has_ended(subject: &dy
 
 pub(super) async fn a_key_is_free_again_when_its_job_has_started(subject: &dyn Subject) {
     let key = || Unique::key("k").until_started();
-    let later = subject.client().enqueue(Act { what: "until-released".into() }).id("first").unique(key());
-    assert!(!later.await.expect("enqueued").is_duplicate());
+    assert!(!enqueue_unique(subject, "first", "until-released", key()).await.expect("enqueued").is_duplicate());
     assert_eq!(existing(enqueue_unique(subject, "second", "say so", key()).await, "first"), Some(JobState::Queued));
     let journal = started(subject).await;
     eventually("it runs", || async { journal.runs().iter().any(|run| run.id == "first").then_some(()) }).await;

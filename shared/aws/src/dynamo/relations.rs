@@ -136,8 +136,15 @@ impl Dynamo {
         Ok(if open.is_empty() { Standing::Met } else { Standing::Open(open) })
     }
 
-    /// Writes the record of a job that waits, and its edges. `None`: one of the others has ended meanwhile.
-    async fn begin_waiting(&self, submission: &EnqueueRequest, open: &[After]) -> Result<Option<Inserted>, StoreError> {
+    /// Writes a job's record, the edges to the jobs that it waits for, and its unique key. `None`: one of the others has
+    /// ended meanwhile, or the key is not as it was `seen`.
+    async fn write_together(
+        &self,
+        submission: &EnqueueRequest,
+        state: JobState,
+        open: &[After],
+        seen: Option<u64>,
+    ) -> Result<Option<Inserted>, StoreError> {
         let id = &submission.id;
         let invalid = |error: &dyn std::fmt::Display| StoreError::new(StoreErrorKind::Invalid, error);
         let now = self.env().now();
