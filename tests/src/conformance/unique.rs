@@ -104,7 +104,7 @@ pub(super) async fn a_key_that_is_taken_can_be_an_error(subject: &dyn Subject) {
 pub(super) async fn a_job_that_waits_has_its_key(subject: &dyn Subject) {
     enqueue(subject, "parent", "say first").await;
     let client = subject.client();
-    let child = || client.enqueue(Act { what: "say so".into() }).after(&id("parent")).unique("k");
+    let child = || client.enqueue(Act { what: "say so".into() }).after(id("parent")).unique("k");
     assert!(!child().id("child").await.expect("enqueued").is_duplicate());
     assert_eq!(existing(child().id("another").await, "child"), Some(JobState::Waiting));
     started(subject).await;
