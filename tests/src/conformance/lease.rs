@@ -262,7 +262,7 @@ pub(super) async fn an_ended_job_is_not_claimed_again(subject: &dyn Subject) {
     assert!(matches!(asker.claim(2, LEASE).await, Claim::Ended(JobState::Succeeded)));
 }
 
-pub(super) async fn what_is_put_back_does_not_count(subject: &dyn Subject) {
+pub(super) async fn a_released_attempt_does_not_count(subject: &dyn Subject) {
     let asker = Asker::of(subject, "a").await;
     for owner in 1..=5 {
         let token = asker.run(owner, secs(60), 1).await;

@@ -32,7 +32,7 @@ async fn waits(asker: &Asker<'_>) -> Timestamp {
     }
 }
 
-pub(super) async fn what_one_job_holds_alone_another_waits_for(subject: &dyn Subject) {
+pub(super) async fn a_job_waits_for_a_lock_that_another_holds(subject: &dyn Subject) {
     let (a, b) = (waiting(subject, "a").await, waiting(subject, "b").await);
     let token = a.run(1, secs(60), 1).await;
     let lease_end = a.record().await.lease_until.expect("a lease");
@@ -44,7 +44,7 @@ pub(super) async fn what_one_job_holds_alone_another_waits_for(subject: &dyn Sub
     b.run(2, secs(60), 1).await;
 }
 
-pub(super) async fn of_a_batch_that_must_hold_one_thing_one_runs(subject: &dyn Subject) {
+pub(super) async fn one_job_of_a_batch_gets_a_lock(subject: &dyn Subject) {
     let mut requests = Vec::new();
     for n in 0..5 {
         requests.push(waiting(subject, &format!("job-{n}")).await.request(n, secs(60)));
@@ -57,13 +57,13 @@ pub(super) async fn of_a_batch_that_must_hold_one_thing_one_runs(subject: &dyn S
     assert_eq!((running, waiting), (1, 4), "{answers:?}");
 }
 
-pub(super) async fn jobs_that_need_nothing_alone_run_beside_each_other(subject: &dyn Subject) {
+pub(super) async fn jobs_without_a_lock_run_concurrently(subject: &dyn Subject) {
     waiting(subject, "a").await.run(1, secs(60), 1).await;
     Asker::of(subject, "b").await.run(2, secs(60), 1).await;
     Asker::of(subject, "c").await.alone("schedule:hourly", OnBusy::Wait).run(3, secs(60), 1).await;
 }
 
-pub(super) async fn every_end_of_an_attempt_frees_what_it_held(subject: &dyn Subject) {
+pub(super) async fn every_end_of_an_attempt_releases_its_lock(subject: &dyn Subject) {
     let other = waiting(subject, "other").await;
     let failed = || Decision::Failed {
         outcome: AttemptOutcome::Error,
@@ -88,7 +88,7 @@ pub(super) async fn every_end_of_an_attempt_frees_what_it_held(subject: &dyn Sub
     other.run(51, secs(60), 1).await;
 }
 
-pub(super) async fn a_host_that_dies_holds_nothing_for_longer_than_its_lease(subject: &dyn Subject) {
+pub(super) async fn the_lock_of_a_dead_host_ends_with_its_lease(subject: &dyn Subject) {
     let (a, b, c) = (waiting(subject, "a").await, waiting(subject, "b").await, waiting(subject, "c").await);
     let lost = a.run(1, LEASE, 1).await;
     assert!(waits(&b).await <= a.record().await.lease_until.expect("a lease"));
@@ -105,7 +105,7 @@ pub(super) async fn a_host_that_dies_holds_nothing_for_longer_than_its_lease(sub
     assert_eq!(a.record().await.attempts.len(), 1);
 }
 
-pub(super) async fn a_renewed_lease_keeps_what_it_held(subject: &dyn Subject) {
+pub(super) async fn a_renewed_lease_keeps_its_lock(subject: &dyn Subject) {
     let (a, b) = (waiting(subject, "a").await, waiting(subject, "b").await);
     let token = a.run(1, LEASE, 1).await;
     assert_eq!(a.renew(token, LEASE * 10).await, LeaseStatus::Held);
@@ -115,7 +115,7 @@ pub(super) async fn a_renewed_lease_keeps_what_it_held(subject: &dyn Subject) {
     b.run(2, secs(60), 1).await;
 }
 
-pub(super) async fn a_last_attempt_that_is_lost_frees_what_it_held(subject: &dyn Subject) {
+pub(super) async fn a_lost_last_attempt_releases_its_lock(subject: &dyn Subject) {
     let (a, b) = (waiting(subject, "a").await, waiting(subject, "b").await);
     for attempt in 1..=3 {
         a.run(attempt.into(), LEASE, attempt).await;
@@ -125,7 +125,7 @@ pub(super) async fn a_last_attempt_that_is_lost_frees_what_it_held(subject: &dyn
     b.run(5, secs(60), 1).await;
 }
 
-pub(super) async fn a_job_that_would_rather_not_run_than_wait_is_cancelled(subject: &dyn Subject) {
+pub(super) async fn a_job_that_must_not_wait_is_cancelled(subject: &dyn Subject) {
     let (a, b, c) = (skipping(subject, "a").await, skipping(subject, "b").await, skipping(subject, "c").await);
     let token = a.run(1, secs(60), 1).await;
     assert!(matches!(b.claim(2, secs(60)).await, Claim::Skipped));
@@ -141,7 +141,7 @@ pub(super) async fn a_job_that_would_rather_not_run_than_wait_is_cancelled(subje
     a.run(5, secs(60), 2).await;
 }
 
-pub(super) async fn a_settlement_that_is_known_again_frees_what_it_held(subject: &dyn Subject) {
+pub(super) async fn a_repeated_settlement_releases_the_lock(subject: &dyn Subject) {
     let (one, other) = (waiting(subject, "one").await, waiting(subject, "other").await);
     let token = one.run(1, secs(60), 1).await;
     waits(&other).await;

@@ -128,7 +128,7 @@ pub(super) async fn a_paused_queue_runs_nothing_and_a_resumed_one_goes_on(subjec
     assert_eq!(ended(subject, "a").await.state, JobState::Succeeded);
 }
 
-pub(super) async fn what_runs_when_its_queue_is_paused_goes_on_to_its_end(subject: &dyn Subject) {
+pub(super) async fn a_running_job_ends_after_its_queue_is_paused(subject: &dyn Subject) {
     let operator = subject.operator().await;
     let journal = started(subject).await;
     enqueue(subject, "a", "until-released").await;
@@ -144,7 +144,7 @@ pub(super) async fn what_runs_when_its_queue_is_paused_goes_on_to_its_end(subjec
     assert_eq!(journal.words(), ["until-released", "sleep 1500", "say hello"]);
 }
 
-pub(super) async fn queues_tell_what_waits_what_is_delayed_and_what_runs(subject: &dyn Subject) {
+pub(super) async fn queues_report_waiting_delayed_and_running_jobs(subject: &dyn Subject) {
     let client = subject.client();
     let depth = async |queue: &str, expected: (u64, u64, u64)| {
         eventually("the depth", || async {
@@ -170,7 +170,7 @@ pub(super) async fn queues_tell_what_waits_what_is_delayed_and_what_runs(subject
     depth(CHAIN.name(), (0, 0, 0)).await;
 }
 
-pub(super) async fn dead_letters_tell_their_job_the_reason_and_the_error(subject: &dyn Subject) {
+pub(super) async fn dead_letters_have_their_job_reason_and_error(subject: &dyn Subject) {
     let before = subject.env().now();
     started(subject).await;
     enqueue(subject, "a", "fail gone for good").await;
