@@ -25,6 +25,8 @@ use crate::cloud::deploy_own;
 
 const ACTS: usize = 1500;
 const ORDERED: usize = 200;
+/// Multiplies the numbers of jobs, for runs by hand: `E2E_SCALE=5` makes ten thousand jobs.
+const SCALE: &str = "E2E_SCALE";
 const GROUPS: usize = 20;
 const TICKS: usize = 300;
 /// The number of environments that are killed.
@@ -80,14 +82,14 @@ impl Fleet {
 
     /// Enqueues the jobs, and returns their ids.
     pub(crate) async fn enqueue(&self) -> BTreeSet<JobId> {
-        let acts = (0..ACTS).map(|n| Act { label: format!("act-{n}"), behaviour: behaviour(n) });
-        let ticks = (0..TICKS).map(|n| Tick { label: format!("tick-{n}") });
+        let acts = (0..scaled(ACTS)).map(|n| Act { label: format!("act-{n}"), behaviour: behaviour(n) });
+        let ticks = (0..scaled(TICKS)).map(|n| Tick { label: format!("tick-{n}") });
         let answers = self.client.enqueue_all(acts).await.into_iter().chain(self.client.enqueue_all(ticks).await);
         let mut ids: BTreeSet<_> = answers.map(|answer| answer.unwrap().id().clone()).collect();
         // Groups concurrently, and the jobs of each group in order.
         let groups = (0..GROUPS).map(async |group| {
             let mut ids = Vec::new();
-            for n in (group..ORDERED).step_by(GROUPS) {
+            for n in (group..scaled(ORDERED)).step_by(GROUPS) {
                 let behaviour = if n % 40 == 7 { Behaviour::FailUntil { attempt: 2 } } else { Behaviour::Succeed };
                 let job = Ordered { label: format!("ordered-{n}"), behaviour };
                 ids.push(self.client.enqueue(job).group(format!("group-{group}")).await.unwrap().id().clone());
@@ -280,7 +282,7 @@ async fn two_thousand_jobs_end_once_under_all_faults() {
         ids
     };
     let (ids, ()) = tokio::join!(sending, fleet.kill());
-    assert_eq!(ids.len(), ACTS + ORDERED + TICKS);
+    assert_eq!(ids.len(), scaled(ACTS + ORDERED + TICKS));
     let records = fleet.ended(&ids).await;
 
     let runs = fleet.runs();
@@ -295,7 +297,7 @@ async fn two_thousand_jobs_end_once_under_all_faults() {
         .filter(|record| record.state == JobState::Failed && record.message.args.get().contains("fail_until_repaired"))
         .map(|record| record.id.clone())
         .collect();
-    assert_eq!(repairable.len(), ACTS / 50);
+    assert_eq!(repairable.len(), scaled(ACTS) / 50);
 
     // The cause is repaired, and the dead letters are moved back.
     std::fs::write(Path::new(&fleet.ledger).with_file_name(REPAIRED), "").unwrap();
