@@ -39,7 +39,7 @@ const SHUTDOWN: Duration = Duration::from_secs(5);
 /// - *Start pending* until all sources reach their queues for the first time, at most 20 seconds; then *running*.
 /// - STOP and PRESHUTDOWN end it. PRESHUTDOWN comes before the system shuts down; how long that waits is set at
 ///   [installation](super::Installation::preshutdown). SHUTDOWN, which leaves 5 seconds, ends it where PRESHUTDOWN has not come.
-/// - *Stop pending* while it drains, with a checkpoint each second and ten seconds' time for the next, so that whoever waits for
+/// - *Stop pending* while it drains, with a checkpoint each second and ten seconds' time for the next, so that who waits for
 ///   the stop sees it proceed.
 /// - *Stopped* when the work returns, with its exit code.
 ///
