@@ -1,6 +1,6 @@
 //! Jobs that wait for others to end.
 
-use lamplighter::{After, EnqueueError, Enqueued, JobId, JobState, ListQuery, Record, hours, message::Outcome};
+use lamplighter::{After, EnqueueError, Enqueued, JobId, JobState, ListQuery, NewJob, Record, hours, message::Outcome};
 
 use super::{
     Subject,
@@ -135,6 +135,20 @@ pub(super) async fn a_long_chain_of_continuations_runs_to_its_end(subject: &dyn 
     assert_eq!(last.message.hops, 0, "a chain of continuations is no chain of jobs that enqueue each other");
     let order: Vec<_> = journal.runs().iter().map(|run| run.id.clone()).collect();
     assert_eq!(order, (0..LENGTH).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+pub(super) async fn a_job_with_many_continuations_starts_them_all(subject: &dyn Subject) {
+    // Several pages of them.
+    const CHILDREN: usize = 230;
+    enqueue(subject, "parent", "say so").await;
+    let child = |n: usize| NewJob::from(Act { what: "say so".into() }).id(format!("child-{n}")).after(id("parent"));
+    let answers = subject.client().enqueue_all((0..CHILDREN).map(child)).await;
+    assert!(answers.into_iter().all(|answer| !answer.expect("enqueued").is_duplicate()));
+    let journal = started(subject).await;
+    for n in 0..CHILDREN {
+        assert_eq!(ended(subject, &format!("child-{n}")).await.state, JobState::Succeeded);
+    }
+    assert_eq!(journal.runs().len(), CHILDREN + 1);
 }
 
 pub(super) async fn a_continuation_is_delayed_and_joins_its_group(subject: &dyn Subject) {

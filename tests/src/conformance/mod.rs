@@ -179,6 +179,7 @@ behaviours! {
     continuations::a_job_waits_for_all_of_its_parents_and_gets_their_outputs,
     continuations::a_job_that_waits_is_cancelled_with_those_behind_it,
     continuations::a_long_chain_of_continuations_runs_to_its_end,
+    continuations::a_job_with_many_continuations_starts_them_all,
     continuations::a_continuation_is_delayed_and_joins_its_group,
     continuations::a_message_of_a_job_that_waits_does_not_run_it,
     continuations::a_job_that_cannot_wait_is_refused,

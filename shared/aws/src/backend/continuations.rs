@@ -1,14 +1,25 @@
 //! Sends jobs whose wait for others is over.
 
 use futures_util::{StreamExt, stream};
-use lamplighter::backend::{EnqueueRequest, Queues};
+use lamplighter::backend::{EnqueueRequest, Queues, StoreError};
 
 use super::delayed_sender::DelayedSender;
+use crate::dynamo::{Dynamo, Following};
 
 /// Concurrent calls for delayed jobs.
 const CALLS_AT_ONCE: usize = 32;
 
 impl DelayedSender {
+    /// Starts the jobs that have waited for others, and returns their number.
+    pub(crate) async fn follow(&self, dynamo: &Dynamo, mut following: Following) -> Result<u64, StoreError> {
+        let mut started = 0;
+        while let Some(ready) = dynamo.next_ready(&mut following).await? {
+            started += ready.len() as u64;
+            self.send_ready(ready).await;
+        }
+        Ok(started)
+    }
+
     /// Sends jobs whose records are queued or scheduled already. Where that fails, the record remains without a message:
     /// maintenance sends it.
     pub(crate) async fn send_ready(&self, ready: Vec<EnqueueRequest>) {

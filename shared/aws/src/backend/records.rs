@@ -12,7 +12,7 @@ use lamplighter::{
 use tokio::time::{Instant, timeout_at};
 
 use super::delayed_sender::DelayedSender;
-use crate::dynamo::{Dynamo, Settled};
+use crate::dynamo::{Dynamo, Following, Settled};
 
 /// Records in the table.
 pub(super) struct Records {
@@ -23,10 +23,8 @@ pub(super) struct Records {
 impl Records {
     /// Starts the jobs that wait for one that has ended.
     async fn follow(&self, id: &JobId, state: JobState, by: Instant) -> Result<(), StoreError> {
-        let follow = async {
-            self.delayed_sender.send_ready(self.dynamo.follow(id.as_str(), state).await?).await;
-            Ok(())
-        };
+        let follow =
+            async { self.delayed_sender.follow(&self.dynamo, Following::of(id.as_str(), state)).await.map(drop) };
         let late = || StoreError::unavailable(format_args!("the jobs that wait for {id} could not be started in time"));
         timeout_at(by, follow).await.unwrap_or_else(|_| Err(late()))
     }
@@ -102,7 +100,7 @@ impl Store for Records {
             }
         }
         if cancelled.is_followed {
-            self.delayed_sender.send_ready(self.dynamo.follow(id.as_str(), cancelled.state).await?).await;
+            self.delayed_sender.follow(&self.dynamo, Following::of(id.as_str(), cancelled.state)).await?;
         }
         Ok(Some(cancelled.state))
     }

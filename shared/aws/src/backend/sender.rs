@@ -107,8 +107,11 @@ impl Sender {
 #[async_trait]
 impl Queues for Sender {
     async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
+        // Jobs that wait for the same one change its record, each in a transaction: they would only be in each other's way.
+        let together = submissions.iter().any(|submission| !submission.message.after.is_empty());
         let announcing: Vec<_> = submissions.into_iter().map(|submission| self.announce(submission)).collect();
-        let steps: Vec<_> = stream::iter(announcing).buffered(CALLS_AT_ONCE).collect().await;
+        let at_once = if together { 1 } else { CALLS_AT_ONCE };
+        let steps: Vec<_> = stream::iter(announcing).buffered(at_once).collect().await;
         let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = (0..steps.len()).map(|_| None).collect();
         let mut nonces = vec![None; steps.len()];
         let (mut near, mut far) = (Vec::new(), Vec::new());

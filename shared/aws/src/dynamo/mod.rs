@@ -55,7 +55,7 @@ pub(crate) use self::{
     due::MAX_BODY as MAX_DUE_BODY,
     insert::Inserted,
     orphans::{Orphan, Repaired},
-    relations::Registered,
+    relations::{Following, Registered},
     settle::Settled,
 };
 use self::{

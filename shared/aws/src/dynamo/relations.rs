@@ -4,12 +4,15 @@
 //! of each of those is an edge, under the sort key `AFTER#` and the id of the job that waits, and the record itself has
 //! the mark `ch`. All of these are written in one transaction, on the condition that none of the others has ended.
 //!
-//! Whoever ends a job with the mark follows its edges: takes the job out of each set, puts the jobs whose set is empty on
-//! their queues, cancels those that have waited for another outcome, and removes the mark at last. Each step may be done
-//! twice, and a crash in the middle leaves the mark: the message of the ended job comes again then, or maintenance finds
-//! the jobs that wait.
+//! Whoever ends a job with the mark follows its edges, a page at a time: takes the job out of each set, puts the jobs whose
+//! set is empty on their queues, cancels those that have waited for another outcome, and notes in the mark how far it came;
+//! at last it removes the mark. Each step may be done twice, and a crash in the middle leaves the mark: the message of the
+//! ended job comes again then, or maintenance finds the jobs that wait.
 
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
@@ -22,7 +25,7 @@ use lamplighter::{
 };
 
 use super::{
-    Dynamo, TRIES, Written, contended, expiry,
+    Dynamo, Written, contended, each, expiry,
     expression::Update,
     insert::Inserted,
     item::{Item, number, text, time},
@@ -34,6 +37,12 @@ use crate::sdk::explain;
 
 /// The prefix of the sort keys of edges.
 const EDGE: &str = "AFTER#";
+/// The pause after a conflict with another transaction, on average.
+const CONFLICT: Duration = Duration::from_millis(100);
+/// The number of tries to write a job beside others that are written at the same time.
+const WRITES: usize = 20;
+/// How long an edge is kept. After that, maintenance finds the job that waits.
+const EDGE_KEPT: Duration = Duration::from_secs(90 * 86_400);
 /// The set of jobs that a job waits for.
 const AFTER: &str = "af";
 /// The mark of a job that others wait for.
@@ -80,7 +89,7 @@ impl Dynamo {
     /// Registers a job that is to wait for others, or to be unique.
     pub(crate) async fn register(&self, submission: &EnqueueRequest) -> Result<Registered, StoreError> {
         let id = submission.id.as_str();
-        for _ in 0..TRIES {
+        for _ in 0..WRITES {
             let mut seen = None;
             if let Some(unique) = &submission.unique {
                 match self.holder(submission, unique).await? {
@@ -187,6 +196,7 @@ impl Dynamo {
                 .item("pk", text(key))
                 .item("sk", text(format!("{EDGE}{id}")))
                 .item("on", text(name(after.on)))
+                .item("ttl", expiry(submission.due_at.unwrap_or(now).max(now), EDGE_KEPT))
                 .build()
                 .map_err(|error| invalid(&error))?;
             writes.push(TransactWriteItem::builder().put(edge).build());
@@ -205,11 +215,17 @@ impl Dynamo {
             let existing = self.read_item(id.as_str()).await?;
             return Ok(existing.map(|item| Inserted::existing(&item, submission)));
         }
-        match reasons.any(|failed| failed) {
-            true => Ok(None),
-            // Another transaction was under way on one of the items.
-            false => Err(explain(&error, &self.doing("write", id.as_str()))),
+        if reasons.any(|failed| failed) {
+            return Ok(None);
         }
+        let in_conflict = |code: Option<&str>| code == Some("TransactionConflict");
+        if cancelled.cancellation_reasons().iter().any(|reason| in_conflict(reason.code())) {
+            // Another transaction is under way on one of the items: many jobs that wait for the same one, perhaps.
+            let pause = CONFLICT.mul_f64(0.5 + self.env().random.unit());
+            tokio::time::sleep(pause).await;
+            return Ok(None);
+        }
+        Err(explain(&error, &self.doing("write", id.as_str())))
     }
 
     /// The state of a job that has ended and whose edges have not been followed to their end.
@@ -218,31 +234,67 @@ impl Dynamo {
         Ok(item.filter(|item| item.is_followed() && item.state().is_final()).map(|item| item.state()))
     }
 
-    /// Follows the edges of jobs that have ended, and of those that are cancelled by it. Returns the jobs to be sent.
-    pub(crate) async fn follow(&self, id: &str, state: JobState) -> Result<Vec<EnqueueRequest>, StoreError> {
-        let mut ready = Vec::new();
-        let mut ended = VecDeque::from([(id.to_owned(), state)]);
-        while let Some((parent, state)) = ended.pop_front() {
-            let query = self.client().await?.query().table_name(self.table()).consistent_read(true).limit(PAGE);
-            let query = query
-                .key_condition_expression("pk = :pk AND begins_with(sk, :edge)")
-                .expression_attribute_values(":pk", text(keys::job_key(&parent)))
-                .expression_attribute_values(":edge", text(EDGE));
-            let mut pages = query.into_paginator().send();
-            while let Some(page) = pages.next().await {
-                let page = page.map_err(|error| explain(&error, &self.doing("read beside", &parent)))?;
-                for edge in page.items.unwrap_or_default().into_iter().map(Item) {
-                    let Some(child) = edge.text("sk").and_then(|sk| sk.strip_prefix(EDGE)) else { continue };
-                    if outcome(edge.text("on")).is_met_by(state) {
-                        ready.extend(self.has_met(child, &parent).await?);
-                    } else if self.waited_in_vain(child, &After::unmet(&parent, state)).await? {
-                        ended.push_back((child.to_owned(), JobState::Cancelled));
-                    }
-                }
+    /// Follows the next edges of jobs that have ended, and of those that are cancelled by it. Returns the jobs to be sent,
+    /// which must be sent before the next call; `None` at the end.
+    pub(crate) async fn next_ready(
+        &self,
+        following: &mut Following,
+    ) -> Result<Option<Vec<EnqueueRequest>>, StoreError> {
+        let Some((parent, state)) = following.ended.front().cloned() else { return Ok(None) };
+        match following.place.take() {
+            Some(Place::After(edge)) => {
+                self.mark(&parent, Some(&edge)).await?;
+                following.from = Some(edge);
             }
-            self.has_followed(&parent).await?;
+            Some(Place::End) => {
+                self.mark(&parent, None).await?;
+                following.ended.pop_front();
+                following.from = None;
+                return Ok(Some(Vec::new()));
+            }
+            // Where an earlier walk has ended.
+            None => {
+                let item = self.read_item(&parent).await?;
+                following.from = item.and_then(|item| item.text(FOLLOWED).map(str::to_owned));
+            }
         }
-        Ok(ready)
+        let query = self.client().await?.query().table_name(self.table()).consistent_read(true).limit(PAGE);
+        // One character after the last edge: `BETWEEN` includes both bounds.
+        let low = following.from.as_ref().map_or_else(|| EDGE.to_owned(), |from| format!("{from}!"));
+        let query = query
+            .key_condition_expression("pk = :pk AND sk BETWEEN :low AND :high")
+            .expression_attribute_values(":pk", text(keys::job_key(&parent)))
+            .expression_attribute_values(":low", text(low))
+            .expression_attribute_values(":high", text(format!("{EDGE}~")));
+        let page = query.send().await.map_err(|error| explain(&error, &self.doing("read beside", &parent)))?;
+        let edges: Vec<_> = page.items.unwrap_or_default().into_iter().map(Item).collect();
+        let last = edges.last().and_then(|edge| edge.text("sk")).map(str::to_owned);
+        let met = edges.iter().map(|edge| self.follow_edge(edge, &parent, state));
+        let mut ready = Vec::new();
+        for step in each(met.collect()).await {
+            match step? {
+                Step::Ready(request) => ready.push(*request),
+                Step::Cancelled(child) => following.ended.push_back((child, JobState::Cancelled)),
+                Step::Nothing => {}
+            }
+        }
+        following.place = match last {
+            Some(last) if page.last_evaluated_key.is_some() => Some(Place::After(last)),
+            _ => Some(Place::End),
+        };
+        Ok(Some(ready))
+    }
+
+    async fn follow_edge(&self, edge: &Item, parent: &str, state: JobState) -> Result<Step, StoreError> {
+        let Some(child) = edge.text("sk").and_then(|sk| sk.strip_prefix(EDGE)) else { return Ok(Step::Nothing) };
+        if outcome(edge.text("on")).is_met_by(state) {
+            return Ok(self
+                .has_met(child, parent)
+                .await?
+                .map_or(Step::Nothing, |request| Step::Ready(Box::new(request))));
+        }
+        let is_followed = self.waited_in_vain(child, &After::unmet(parent, state)).await?;
+        Ok(if is_followed { Step::Cancelled(child.to_owned()) } else { Step::Nothing })
     }
 
     /// Takes a job out of the set of another one, and returns that one if the set is empty now.
@@ -296,41 +348,73 @@ impl Dynamo {
         }
     }
 
-    /// Removes the mark of a job whose edges have been followed. Its edges are kept until its record expires: a job that
-    /// waits no more is not changed by them.
-    async fn has_followed(&self, parent: &str) -> Result<(), StoreError> {
-        let update = Update::new().remove(&[FOLLOWED]).when("attribute_exists(#pk)").name("pk");
+    /// Notes in the mark of a job how far its edges have been followed, or removes it.
+    async fn mark(&self, parent: &str, edge: Option<&str>) -> Result<(), StoreError> {
+        let update = Update::new().when("attribute_exists(#pk)").name("pk");
+        let update = match edge {
+            Some(edge) => update.set(FOLLOWED, text(edge)),
+            None => update.remove(&[FOLLOWED]),
+        };
         self.update(parent, update).await.map(drop)
     }
 
-    /// Follows the jobs that a job waits for, where they have ended and nobody did. Returns the jobs to be sent.
-    pub(crate) async fn look_after(&self, id: &str) -> Result<Vec<EnqueueRequest>, StoreError> {
-        let Some(item) = self.read_item(id).await? else { return Ok(Vec::new()) };
-        let others = item.waits_for();
-        if item.state() != JobState::Waiting {
-            return Ok(Vec::new());
+    /// Finds what is to be followed for a job that waits: the jobs that have ended without being followed. Returns the job
+    /// itself, if it waits for nothing any more.
+    pub(crate) async fn look_after(&self, id: &str) -> Result<(Following, Option<EnqueueRequest>), StoreError> {
+        let mut following = Following::default();
+        let item = self.read_item(id).await?.filter(|item| item.state() == JobState::Waiting);
+        let Some(others) = item.map(|item| item.waits_for()) else { return Ok((following, None)) };
+        if others.is_empty() {
+            // A crash after the last of them.
+            return Ok((following, self.has_met(id, "#").await?));
         }
         let ids: Vec<_> = others.iter().map(String::as_str).collect();
         let items = self.read_items(&ids, None).await?;
-        let mut ready = Vec::new();
         for other in &others {
             match items.iter().find(|item| item.id() == other) {
-                Some(item) if item.state().is_final() => ready.extend(self.follow(other, item.state()).await?),
+                Some(item) if item.state().is_final() => following.ended.push_back((other.clone(), item.state())),
                 Some(_) => {}
                 // Its record has expired: how it ended is not known any more.
                 None => {
                     let reason = format!("the record of job {other}, which it waited for, is gone");
                     if self.waited_in_vain(id, &reason).await? {
-                        ready.extend(self.follow(id, JobState::Cancelled).await?);
+                        following.ended.push_back((id.to_owned(), JobState::Cancelled));
                     }
                 }
             }
         }
-        // A crash after the last of them.
-        if others.is_empty() {
-            ready.extend(self.has_met(id, "#").await?);
-        }
-        Ok(ready)
+        Ok((following, None))
+    }
+}
+
+/// A walk along the edges of jobs that have ended.
+#[derive(Debug, Default)]
+pub(crate) struct Following {
+    ended: VecDeque<(String, JobState)>,
+    /// The edge of the first of them from which the walk goes on.
+    from: Option<String>,
+    /// How far the last page reached.
+    place: Option<Place>,
+}
+
+#[derive(Debug)]
+enum Place {
+    After(String),
+    End,
+}
+
+/// What became of an edge.
+enum Step {
+    Ready(Box<EnqueueRequest>),
+    /// The job is cancelled, and others wait for it.
+    Cancelled(String),
+    Nothing,
+}
+
+impl Following {
+    /// Begins at a job that has ended in this state.
+    pub(crate) fn of(id: &str, state: JobState) -> Self {
+        Self { ended: VecDeque::from([(id.to_owned(), state)]), ..Self::default() }
     }
 }
 

@@ -13,7 +13,7 @@ use lamplighter::{
 };
 
 use super::{Maintenance, Round};
-use crate::dynamo::{Orphan, Repaired};
+use crate::dynamo::{Following, Orphan, Repaired};
 
 /// Records of one portion.
 const PORTION: usize = 100;
@@ -42,9 +42,10 @@ impl Round<'_> {
     async fn repair_one(&mut self, orphan: Orphan) -> Result<(), StoreError> {
         if orphan.is_waiting {
             // The host that ended the last of the jobs that it waits for may have died.
-            let ready = self.dynamo.look_after(&orphan.id).await?;
-            self.report.sent_again += ready.len() as u64;
-            self.delayed_sender.send_ready(ready).await;
+            let (following, ready) = self.dynamo.look_after(&orphan.id).await?;
+            self.report.sent_again +=
+                u64::from(ready.is_some()) + self.delayed_sender.follow(self.dynamo, following).await?;
+            self.delayed_sender.send_ready(ready.into_iter().collect()).await;
             return Ok(());
         }
         let now = self.env.now();
@@ -71,8 +72,8 @@ impl Round<'_> {
                 tracing::error!(id = orphan.id, job = orphan.job, %error, "job failed");
                 (self.report.lost, self.report.failed) = (self.report.lost + 1, self.report.failed + 1);
                 self.publish_failure(&orphan, attempts, now, error).await;
-                let ready = self.dynamo.follow(&orphan.id, lamplighter::JobState::Failed).await?;
-                self.delayed_sender.send_ready(ready).await;
+                let failed = Following::of(&orphan.id, lamplighter::JobState::Failed);
+                self.delayed_sender.follow(self.dynamo, failed).await?;
             }
             Repaired::Send { submission, lost } => {
                 self.report.lost += u64::from(lost);
