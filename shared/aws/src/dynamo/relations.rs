@@ -4,7 +4,7 @@
 //! of each of those is an edge, under the sort key `AFTER#` and the id of the job that waits, and the record itself has
 //! the mark `ch`. All of these are written in one transaction, on the condition that none of the others has ended.
 //!
-//! Whoever ends a job with the mark follows its edges, a page at a time: takes the job out of each set, puts the jobs whose
+//! The process that ends a job with the mark follows its edges, a page at a time: takes the job out of each set, puts jobs whose
 //! set is empty on their queues, cancels those that have waited for another outcome, and notes in the mark how far it came;
 //! at last it removes the mark. Each step may be done twice, and a crash in the middle leaves the mark: the message of the
 //! ended job comes again then, or maintenance finds the jobs that wait.
@@ -94,7 +94,7 @@ impl Dynamo {
             if let Some(unique) = &submission.unique {
                 match self.holder(submission, unique).await? {
                     Holder::Free(nonce) => seen = nonce,
-                    // A job that is known already is a duplicate, whoever has its key.
+                    // A job that is known already is a duplicate, even if another has its key.
                     Holder::Taken(other, state) => {
                         return Ok(match self.read_item(id).await? {
                             Some(item) => Registered::Done(Inserted::existing(&item, submission)),
@@ -403,7 +403,7 @@ enum Place {
     End,
 }
 
-/// What became of an edge.
+/// The result of following an edge.
 enum Step {
     Ready(Box<EnqueueRequest>),
     /// The job is cancelled, and others wait for it.
