@@ -34,6 +34,10 @@ const KILLS: usize = 12;
 /// The time after which the messages of a killed environment return: when its lease has ended, and not much later.
 const HIDDEN: Duration = Duration::from_secs(15);
 
+fn scaled(jobs: usize) -> usize {
+    jobs * std::env::var(SCALE).map_or(1, |scale| scale.parse().unwrap())
+}
+
 /// An emulator with only the tests' own function, and its jobs.
 pub(crate) struct Fleet {
     aws: Arc<MiniStack>,
