@@ -21,7 +21,7 @@ mod source;
 const PLANS: &str = include_str!("plans.txt");
 
 /// Tables that grow with the number of jobs.
-const LARGE: &[&str] = &["jobs", "bodies", "notes", "attempts", "dead_letters", "blocks", "waits"];
+const LARGE: &[&str] = &["jobs", "bodies", "notes", "attempts", "dead_letters", "blocks", "waits", "unique_keys"];
 
 /// A file in which most jobs wait, and one in which nearly all have ended, each with the statistics from `ANALYZE`, and
 /// a new file without statistics.
@@ -58,6 +58,7 @@ fn open(name: &str, states: Option<&str>) -> (tempfile::TempDir, Connection) {
              INSERT INTO dead_letters SELECT n + 20000, 1 + n % 2, 'job-' || n, 'act', 'failed', n, 1, NULL, 'no', '{{}}'
                FROM made WHERE state = 7;
              INSERT INTO waits SELECT 'job-' || n, n + 1, 1 FROM made WHERE n % 10 = 0;
+             INSERT INTO unique_keys SELECT 1, 'key-' || n, 'job-' || n, 2, n FROM made WHERE n % 10 = 0;
              INSERT INTO locks SELECT 'key-' || n, n, n, n FROM made WHERE state = 5;
              INSERT INTO schedules SELECT 'every-' || n, '{{}}', 'act', 'work', 1, '{{}}', 1, n, 0, NULL FROM made LIMIT 20;
              DROP TABLE made;
