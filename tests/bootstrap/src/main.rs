@@ -1,6 +1,6 @@
 //! The bootstrap.
 
-#[tokio::main(flavor = "current_thread")]
+#[tokio::main]
 async fn main() -> Result<(), lamplighter_aws::lambda::Error> {
     lamplighter_aws::lambda::run(e2e_function::function()).await
 }
