@@ -1,6 +1,7 @@
 //! The host conformance list: success, failure, deadline, blocking handler, stop in the middle, hard kill, poison.
 
 use e2e_azure::{Behaviour, RETRY_DELAY};
+use lamplighter_tests::ministack::{PATIENCE, eventually};
 
 use super::support::{Deployment, attempts};
 
@@ -153,12 +154,24 @@ async fn poison_a_message_that_is_no_job_is_dead_lettered_and_the_others_run() {
     deployment.until_empty("acts").await;
 }
 
-/// A message with an unknown job name is delayed, since a deployment may be in progress; then it is dead-lettered.
+/// A message with an unknown job name waits, since a deployment may be in progress; received often enough, it is
+/// dead-lettered.
 #[tokio::test]
-async fn poison_an_unknown_job_is_dead_lettered_after_a_while() {
+async fn poison_an_unknown_job_waits_and_is_then_dead_lettered() {
     let deployment = Deployment::new().await;
     let _host = deployment.host().await;
-    deployment.queue("acts").await.send(r#"{"job":"azure.nobody"}"#).await.unwrap();
-    let dead = deployment.until_dead("acts", 1).await.remove(0);
-    assert_eq!(dead.reason.as_deref(), Some("unknown-job"));
+    let queue = deployment.queue("acts").await;
+    queue.send(r#"{"job":"azure.nobody","id":"new"}"#).await.unwrap();
+    queue.send(r#"{"job":"azure.nobody","id":"old","lamplighter.receives":5}"#).await.unwrap();
+    let dead = deployment.until_dead("acts", 1).await;
+    assert_eq!((dead.len(), dead[0].reason.as_deref()), (1, Some("unknown-job")));
+    assert!(dead[0].body.contains("old"), "{dead:?}");
+    // The next job runs, and the new one waits.
+    deployment.act("known", Behaviour::Succeed).await;
+    deployment.until_runs("known", 1).await;
+    let left = eventually("only the new one is left", PATIENCE, async || match queue.count().await {
+        Ok(1) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    left.await.unwrap();
 }
