@@ -53,7 +53,9 @@ async fn new_code_compiles_passes_its_tests_runs_and_deploys() {
     let tests = ["--workspace", "--test", "run", "--test", "send", "--test", "quills", "--test", "deployment"];
     copy.cargo("clippy", &[&tests[..], &["--", "-D", "warnings"]].concat()).unwrap();
     copy.cargo("clippy", &["-p", "lamplighter-jobs", "--all-targets", "--", "-D", "warnings"]).unwrap();
-    let tested = copy.cargo("test", &tests).unwrap();
+    // The new schedule has a time zone, which Azure's timers cannot express: `lamp infra azure` says so.
+    let skip = ["--", "--skip", "the_committed_files_for_azure"];
+    let tested = copy.cargo("test", &[&tests[..], &skip].concat()).unwrap();
     assert!(tested.matches("test its_output_is_the_subject ... ok").count() >= 4, "{tested}");
     assert!(tested.contains("test the_committed_template_is_up_to_date ... ok"), "{tested}");
     let tested = copy.cargo("test", &["-p", "lamplighter-jobs", "--lib"]).unwrap();
