@@ -178,12 +178,12 @@ async fn a_day_is_summed_up() {
     let quoted = |cells: &str| cells.split(',').map(|cell| format!("\"{cell}\"")).collect::<Vec<_>>().join(",");
     let lines = [
         quoted(
-            "day,job,total,scheduled,queued,running,retrying,succeeded,failed,cancelled,attempts,failed_attempts,\
+            "day,job,total,waiting,scheduled,queued,running,retrying,succeeded,failed,cancelled,attempts,failed_attempts,\
              p50_ms,p95_ms,max_ms,most_frequent_error",
         ),
-        quoted("2026-11-23,'=cmd,1,0,0,0,0,0,1,0,1,1,5,5,5,'=HYPERLINK(\"\"http://evil\"\")"),
-        quoted("2026-11-23,image.thumbnail,1,0,0,0,0,0,0,1,0,0,,,,"),
-        quoted("2026-11-23,webhook.deliver,4,0,0,0,1,2,1,0,6,4,9,75000,75000,answered 503"),
+        quoted("2026-11-23,'=cmd,1,0,0,0,0,0,0,1,0,1,1,5,5,5,'=HYPERLINK(\"\"http://evil\"\")"),
+        quoted("2026-11-23,image.thumbnail,1,0,0,0,0,0,0,0,1,0,0,,,,"),
+        quoted("2026-11-23,webhook.deliver,4,0,0,0,0,1,2,1,0,6,4,9,75000,75000,answered 503"),
     ];
     let csv = text(&objects, "reports/2026-11-23.csv").await;
     assert_eq!(csv.lines().collect::<Vec<_>>(), lines, "every cell is in quotes, and none is a formula");
