@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let aws = MiniStack::start().await?;
     let ledger = aws.log().with_file_name("ledger.jsonl");
-    let deployment = Deployment::derive(&[e2e_function::function()], &[], &[])?;
+    let deployment = Deployment::derive(&[e2e_function::workers()], &[], &[])?;
     let code = tokio::task::spawn_blocking(|| package::bootstraps(&["e2e-function"])).await??;
     let code: BTreeMap<_, _> = code.into_values().map(|archive| ("e2e".to_owned(), archive)).collect();
     let place = ledger.to_str().ok_or("the ledger's path is not UTF-8")?;
