@@ -50,8 +50,56 @@ impl Outcome {
         }
     }
 
+    /// The outcome's name: the word on the wire, in stores and at the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::End => "end",
+        }
+    }
+
+    /// The outcome with that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Success, Self::Failure, Self::End].into_iter().find(|outcome| outcome.as_str() == name)
+    }
+
     fn is_success(&self) -> bool {
         *self == Self::Success
+    }
+}
+
+/// How the jobs stand that a new job is to wait for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing<'a> {
+    /// All have ended as they must.
+    Met,
+    /// These have not ended.
+    Open(Vec<&'a After>),
+    /// One has ended otherwise: the reason for which the new job does not run.
+    Unmet(String),
+    /// There is no record of this one.
+    Unknown(&'a JobId),
+}
+
+impl<'a> Standing<'a> {
+    /// Judges them by their states; `state` returns `None` for a job without a record.
+    ///
+    /// # Errors
+    /// Those of `state`.
+    pub fn of<E>(after: &'a [After], mut state: impl FnMut(&JobId) -> Result<Option<JobState>, E>) -> Result<Self, E> {
+        let mut open = Vec::new();
+        for one in after {
+            match state(&one.id)? {
+                None => return Ok(Self::Unknown(&one.id)),
+                Some(state) if !state.is_final() => open.push(one),
+                Some(state) if one.on.is_met_by(state) => {}
+                Some(state) => return Ok(Self::Unmet(After::unmet(one.id.as_str(), state))),
+            }
+        }
+        Ok(if open.is_empty() { Self::Met } else { Self::Open(open) })
     }
 }
 

@@ -87,6 +87,7 @@ pub use serde_json::value::RawValue;
 /// pinning its version.
 pub mod backend {
     pub use crate::{
+        after::Standing,
         client::WaitError,
         delivery::DeadLetterReason,
         ports::{

@@ -11,6 +11,7 @@ use lamplighter::{
     After, Client, Definition, Enqueued, JobId, JobState, NewJob,
     backend::{Backend, StoreError},
     env::Env,
+    message::Outcome,
 };
 use lamplighter_aws::Sqs;
 use serde::Serialize;
@@ -111,13 +112,11 @@ impl When {
 
 /// Reads `ID`, `ID:success`, `ID:failure` or `ID:end`. An id may hold colons itself.
 fn after(text: &str) -> Result<After, String> {
-    let with = |id: &str, make: fn(JobId) -> After| id.parse().map(make).map_err(|error| format!("{error}"));
-    match text.rsplit_once(':') {
-        Some((id, "success")) => with(id, After::success),
-        Some((id, "failure")) => with(id, After::failure),
-        Some((id, "end")) => with(id, After::end),
-        _ => with(text, After::success),
-    }
+    let named = text.rsplit_once(':').and_then(|(id, outcome)| Some((id, Outcome::named(outcome)?)));
+    let (id, on) = named.unwrap_or((text, Outcome::Success));
+    let mut after = After::success(id.parse().map_err(|error| format!("{error}"))?);
+    after.on = on;
+    Ok(after)
 }
 
 /// The destination of jobs.

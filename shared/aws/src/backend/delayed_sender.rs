@@ -6,9 +6,10 @@
 //! hundred a second (Amazon EventBridge Scheduler User Guide, "Quotas"). So few jobs use schedules, and many use the
 //! table.
 
+use futures_util::{StreamExt, stream};
 use lamplighter::{
     EnqueueError, Enqueued, Timestamp,
-    backend::{EnqueueRequest, StoreError, StoreErrorKind},
+    backend::{EnqueueRequest, Queues, StoreError, StoreErrorKind},
     env::Env,
 };
 
@@ -18,6 +19,8 @@ use crate::dynamo::{Dynamo, MAX_DUE_BODY};
 use crate::schedules::{OneTime, OneTimeError, Sending};
 use crate::sqs::{MAX_DELAY, Sqs};
 
+/// Concurrent calls for delayed jobs.
+const CALLS_AT_ONCE: usize = 32;
 /// The largest number of jobs in one call that use schedules.
 const FEW: usize = 100;
 
@@ -88,8 +91,31 @@ impl DelayedSender {
         false
     }
 
+    /// Sends jobs to their queues, or by another route those that are due far from now. The answers come in their order.
+    pub(crate) async fn dispatch(&self, requests: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
+        let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = (0..requests.len()).map(|_| None).collect();
+        let (mut far, mut near): (Vec<_>, Vec<_>) =
+            requests.into_iter().enumerate().partition(|(_, request)| self.is_far(&request.queue, request.due_at));
+        let route = self.route(far.len());
+        if route == DelayRoute::Queue {
+            near.append(&mut far);
+        }
+        let mut delaying = Vec::with_capacity(far.len());
+        for (index, request) in far {
+            delaying.push(async move { (index, self.delay(&request, route).await) });
+        }
+        let delayed: Vec<_> = stream::iter(delaying).buffer_unordered(CALLS_AT_ONCE).collect().await;
+        let (places, near): (Vec<_>, Vec<_>) = near.into_iter().unzip();
+        let sent = places.into_iter().zip(self.sqs.send(near).await);
+        for (index, answer) in delayed.into_iter().chain(sent) {
+            answers[index] = Some(answer);
+        }
+        let silent = || Err(StoreError::unavailable("AWS did not report whether the job was enqueued").into());
+        answers.into_iter().map(|answer| answer.unwrap_or_else(silent)).collect()
+    }
+
     /// Delays a job by a route other than the queue.
-    pub(crate) async fn delay(&self, submission: &EnqueueRequest, route: DelayRoute) -> Result<Enqueued, EnqueueError> {
+    async fn delay(&self, submission: &EnqueueRequest, route: DelayRoute) -> Result<Enqueued, EnqueueError> {
         let Some(queue) = self.sqs.queues().get(&submission.queue) else {
             return Err(EnqueueError::UnknownQueue(submission.queue.to_string()));
         };

@@ -6,11 +6,11 @@
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use lamplighter::{
-    EnqueueError, Enqueued, Unique,
+    EnqueueError, Enqueued,
     backend::{EnqueueRequest, Queues, StoreError},
 };
 
-use super::delayed_sender::{DelayRoute, DelayedSender};
+use super::delayed_sender::DelayedSender;
 #[cfg(feature = "dynamodb")]
 use crate::dynamo::{Dynamo, Inserted, Registered};
 
@@ -30,59 +30,48 @@ enum Step {
 }
 
 impl Sender {
-    /// Registers a job that waits for others or is unique. `Ok`: it is to be sent as any other.
-    #[cfg(feature = "dynamodb")]
-    async fn wait(&self, submission: EnqueueRequest) -> Result<EnqueueRequest, Step> {
-        if submission.message.after.is_empty() && submission.unique.is_none() {
-            return Ok(submission);
-        }
-        let job = || submission.message.job.clone();
-        let refused = |reason: String| Step::Answered(Err(EnqueueError::Refused { job: job(), reason }));
-        let Some(table) = &self.0.table else {
-            return Err(refused("it is to wait for other jobs or to be unique, and no records are kept here".into()));
-        };
-        match table.register(&submission).await {
-            Ok(Registered::Ready) => Ok(submission),
-            Ok(Registered::Go(nonce)) => Err(Step::Go(submission, Some(nonce))),
-            Ok(Registered::Taken(other, state)) => Err(Step::Answered(match &submission.unique {
-                Some(Unique { key, is_error: true, .. }) => {
-                    Err(EnqueueError::NotUnique { job: job(), key: key.clone(), existing: other })
-                }
-                _ => Ok(Enqueued::Existing(other, state)),
-            })),
-            Ok(Registered::Done(Inserted::New(_))) => Err(Step::Answered(Ok(Enqueued::New(submission.id)))),
-            Ok(Registered::Done(Inserted::Duplicate(state))) => {
-                Err(Step::Answered(Ok(Enqueued::Duplicate(submission.id, state))))
-            }
-            Ok(Registered::Done(Inserted::Foreign(owner))) => {
-                let queue = submission.queue.to_string();
-                Err(Step::Answered(Err(EnqueueError::IdTaken { job: job(), queue, id: submission.id.clone(), owner })))
-            }
-            Ok(Registered::Unknown(other)) => {
-                Err(refused(format!("there is no record of job {other}, which it is to wait for")))
-            }
-            Err(error) => Err(Step::Answered(Err(error.into()))),
-        }
-    }
-
+    /// Writes the record of a job that gets one before it is sent.
     #[cfg(feature = "dynamodb")]
     async fn announce(&self, submission: EnqueueRequest) -> Step {
-        let submission = match self.wait(submission).await {
-            Ok(submission) => submission,
-            Err(step) => return step,
+        let is_plain = submission.message.after.is_empty() && submission.unique.is_none();
+        let refused = |submission: EnqueueRequest, reason: String| {
+            Step::Answered(Err(EnqueueError::Refused { job: submission.message.job.clone(), reason }))
         };
-        let Some(table) = self.0.table.as_ref().filter(|_| Dynamo::announces(&submission)) else {
-            return Step::Go(submission, None);
+        let table = match &self.0.table {
+            Some(table) if !is_plain || Dynamo::announces(&submission) => table,
+            None if !is_plain => {
+                let reason = "it is to wait for other jobs or to be unique, and no records are kept here";
+                return refused(submission, reason.into());
+            }
+            _ => return Step::Go(submission, None),
         };
-        match table.insert(&submission).await {
-            Ok(Inserted::New(nonce)) => Step::Go(submission, Some(nonce)),
+        let registered = match is_plain {
+            true => Ok(Registered::Ready),
+            false => table.register(&submission).await,
+        };
+        let inserted = match registered {
+            Ok(Registered::Ready) if !Dynamo::announces(&submission) => return Step::Go(submission, None),
+            Ok(Registered::Ready) => match table.insert(&submission).await {
+                Ok(Inserted::New(nonce)) => return Step::Go(submission, Some(nonce)),
+                inserted => inserted,
+            },
+            Ok(Registered::Go(nonce)) => return Step::Go(submission, Some(nonce)),
+            Ok(Registered::Done(inserted)) => Ok(inserted),
+            Ok(Registered::Taken(existing, state)) => return Step::Answered(taken(&submission, existing, state)),
+            Ok(Registered::Unknown(other)) => {
+                return refused(submission, format!("there is no record of job {other}, which it is to wait for"));
+            }
+            Err(error) => Err(error),
+        };
+        Step::Answered(match inserted {
+            Ok(Inserted::New(_)) => Ok(Enqueued::New(submission.id)),
+            Ok(Inserted::Duplicate(state)) => Ok(Enqueued::Duplicate(submission.id, state)),
             Ok(Inserted::Foreign(owner)) => {
                 let (job, queue) = (submission.message.job.clone(), submission.queue.to_string());
-                Step::Answered(Err(EnqueueError::IdTaken { job, queue, id: submission.id, owner }))
+                Err(EnqueueError::IdTaken { job, queue, id: submission.id, owner })
             }
-            Ok(Inserted::Duplicate(state)) => Step::Answered(Ok(Enqueued::Duplicate(submission.id, state))),
-            Err(error) => Step::Answered(Err(error.into())),
-        }
+            Err(error) => Err(error.into()),
+        })
     }
 
     #[cfg(not(feature = "dynamodb"))]
@@ -104,6 +93,22 @@ impl Sender {
     async fn take_back(&self, _: &lamplighter::JobId, _: u64, _: &EnqueueError) {}
 }
 
+/// The answer for a job whose unique key another one has.
+#[cfg(feature = "dynamodb")]
+fn taken(
+    submission: &EnqueueRequest,
+    existing: lamplighter::JobId,
+    state: Option<lamplighter::JobState>,
+) -> Result<Enqueued, EnqueueError> {
+    match &submission.unique {
+        Some(unique) if unique.is_error => {
+            let (job, key) = (submission.message.job.clone(), unique.key.clone());
+            Err(EnqueueError::NotUnique { job, key, existing })
+        }
+        _ => Ok(Enqueued::Existing(existing, state)),
+    }
+}
+
 #[async_trait]
 impl Queues for Sender {
     async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
@@ -113,33 +118,20 @@ impl Queues for Sender {
         let at_once = if together { 1 } else { CALLS_AT_ONCE };
         let steps: Vec<_> = stream::iter(announcing).buffered(at_once).collect().await;
         let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = (0..steps.len()).map(|_| None).collect();
-        let mut nonces = vec![None; steps.len()];
-        let (mut near, mut far) = (Vec::new(), Vec::new());
+        let (mut places, mut sending) = (Vec::new(), Vec::new());
         for (index, step) in steps.into_iter().enumerate() {
             match step {
                 #[cfg(feature = "dynamodb")]
                 Step::Answered(answer) => answers[index] = Some(answer),
                 Step::Go(submission, nonce) => {
-                    nonces[index] = nonce.map(|nonce| (submission.id.clone(), nonce));
-                    let is_far = self.0.is_far(&submission.queue, submission.due_at);
-                    if is_far { far.push((index, submission)) } else { near.push((index, submission)) }
+                    places.push((index, nonce.map(|nonce| (submission.id.clone(), nonce))));
+                    sending.push(submission);
                 }
             }
         }
-        let route = self.0.route(far.len());
-        if route == DelayRoute::Queue {
-            near.append(&mut far);
-        }
-        let mut delaying = Vec::with_capacity(far.len());
-        for (index, submission) in far {
-            delaying.push(async move { (index, self.0.delay(&submission, route).await) });
-        }
-        let delay: Vec<_> = stream::iter(delaying).buffer_unordered(CALLS_AT_ONCE).collect().await;
-        let (places, near): (Vec<_>, Vec<_>) = near.into_iter().unzip();
-        let sent = places.into_iter().zip(self.0.sqs.send(near).await);
-        for (index, answer) in delay.into_iter().chain(sent) {
-            if let (Err(error), Some((id, nonce))) = (&answer, &nonces[index]) {
-                self.take_back(id, *nonce, error).await;
+        for ((index, record), answer) in places.into_iter().zip(self.0.dispatch(sending).await) {
+            if let (Err(error), Some((id, nonce))) = (&answer, record) {
+                self.take_back(&id, nonce, error).await;
             }
             answers[index] = Some(answer);
         }

@@ -20,7 +20,7 @@ use aws_sdk_dynamodb::{
 };
 use lamplighter::{
     After, JobId, JobState, Retention, Tracking,
-    backend::{EnqueueRequest, StoreError, StoreErrorKind},
+    backend::{EnqueueRequest, Standing, StoreError, StoreErrorKind},
     message::Outcome,
 };
 
@@ -49,15 +49,6 @@ const AFTER: &str = "af";
 const FOLLOWED: &str = "ch";
 /// Edges of one page.
 const PAGE: i32 = 100;
-
-/// How the jobs stand that a new job is to wait for.
-enum Standing {
-    Met,
-    /// These have not ended.
-    Open(Vec<After>),
-    Unmet(String),
-    Unknown(JobId),
-}
 
 /// The result of registering a job that is to wait, or to be unique.
 pub(crate) enum Registered {
@@ -88,18 +79,13 @@ impl Item {
 impl Dynamo {
     /// Registers a job that is to wait for others, or to be unique.
     pub(crate) async fn register(&self, submission: &EnqueueRequest) -> Result<Registered, StoreError> {
-        let id = submission.id.as_str();
         for _ in 0..WRITES {
             let mut seen = None;
             if let Some(unique) = &submission.unique {
                 match self.holder(submission, unique).await? {
                     Holder::Free(nonce) => seen = nonce,
-                    // A job that is known already is a duplicate, even if another has its key.
                     Holder::Taken(other, state) => {
-                        return Ok(match self.read_item(id).await? {
-                            Some(item) => Registered::Done(Inserted::existing(&item, submission)),
-                            None => Registered::Taken(other, state),
-                        });
+                        return self.refused(submission, Registered::Taken(other, state)).await;
                     }
                 }
             }
@@ -108,10 +94,7 @@ impl Dynamo {
                 Standing::Met if submission.due_at.is_some() => (JobState::Scheduled, Vec::new()),
                 Standing::Met => (JobState::Queued, Vec::new()),
                 Standing::Unknown(other) => {
-                    return Ok(match self.read_item(id).await? {
-                        Some(item) => Registered::Done(Inserted::existing(&item, submission)),
-                        None => Registered::Unknown(other),
-                    });
+                    return self.refused(submission, Registered::Unknown(other.clone())).await;
                 }
                 Standing::Open(open) => (JobState::Waiting, open),
                 Standing::Unmet(reason) => {
@@ -126,23 +109,21 @@ impl Dynamo {
                 None => {}
             }
         }
-        Err(contended(id))
+        Err(contended(submission.id.as_str()))
     }
 
-    async fn standing(&self, after: &[After]) -> Result<Standing, StoreError> {
+    async fn standing<'a>(&self, after: &'a [After]) -> Result<Standing<'a>, StoreError> {
         let ids: Vec<_> = after.iter().map(|after| after.id.as_str()).collect();
         let items = self.read_items(&ids, None).await?;
         let states: HashMap<_, _> = items.iter().map(|item| (item.id(), item.state())).collect();
-        let mut open = Vec::new();
-        for one in after {
-            match states.get(one.id.as_str()) {
-                None => return Ok(Standing::Unknown(one.id.clone())),
-                Some(state) if !state.is_final() => open.push(one.clone()),
-                Some(state) if one.on.is_met_by(*state) => {}
-                Some(state) => return Ok(Standing::Unmet(After::unmet(one.id.as_str(), *state))),
-            }
-        }
-        Ok(if open.is_empty() { Standing::Met } else { Standing::Open(open) })
+        Standing::of(after, |id| Ok(states.get(id.as_str()).copied()))
+    }
+
+    /// The answer for a job that cannot be registered: a job that is known already is a duplicate, whatever would be wrong
+    /// with a new one.
+    async fn refused(&self, submission: &EnqueueRequest, otherwise: Registered) -> Result<Registered, StoreError> {
+        let existing = self.read_item(submission.id.as_str()).await?;
+        Ok(existing.map_or(otherwise, |item| Registered::Done(Inserted::existing(&item, submission))))
     }
 
     /// Writes a job's record, the edges to the jobs that it waits for, and its unique key. `None`: one of the others has
@@ -151,7 +132,7 @@ impl Dynamo {
         &self,
         submission: &EnqueueRequest,
         state: JobState,
-        open: &[After],
+        open: &[&After],
         seen: Option<u64>,
     ) -> Result<Option<Inserted>, StoreError> {
         let id = &submission.id;
@@ -195,7 +176,7 @@ impl Dynamo {
                 .table_name(self.table())
                 .item("pk", text(key))
                 .item("sk", text(format!("{EDGE}{id}")))
-                .item("on", text(name(after.on)))
+                .item("on", text(after.on.as_str()))
                 .item("ttl", expiry(submission.due_at.unwrap_or(now).max(now), EDGE_KEPT))
                 .build()
                 .map_err(|error| invalid(&error))?;
@@ -287,7 +268,7 @@ impl Dynamo {
 
     async fn follow_edge(&self, edge: &Item, parent: &str, state: JobState) -> Result<Step, StoreError> {
         let Some(child) = edge.text("sk").and_then(|sk| sk.strip_prefix(EDGE)) else { return Ok(Step::Nothing) };
-        if outcome(edge.text("on")).is_met_by(state) {
+        if edge.text("on").and_then(Outcome::named).unwrap_or(Outcome::End).is_met_by(state) {
             return Ok(self
                 .has_met(child, parent)
                 .await?
@@ -415,21 +396,5 @@ impl Following {
     /// Begins at a job that has ended in this state.
     pub(crate) fn of(id: &str, state: JobState) -> Self {
         Self { ended: VecDeque::from([(id.to_owned(), state)]), ..Self::default() }
-    }
-}
-
-const fn name(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Success => "success",
-        Outcome::Failure => "failure",
-        Outcome::End => "end",
-    }
-}
-
-fn outcome(name: Option<&str>) -> Outcome {
-    match name {
-        Some("success") => Outcome::Success,
-        Some("failure") => Outcome::Failure,
-        _ => Outcome::End,
     }
 }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use lamplighter::{EnqueueError, Enqueued, JobId, JobState, Unique, backend::EnqueueRequest, message::SharedMessage};
+use lamplighter::{
+    EnqueueError, Enqueued, JobId, JobState, Unique,
+    backend::{EnqueueRequest, Standing},
+    message::SharedMessage,
+};
 use rusqlite::{CachedStatement, params};
 
-use super::{
-    groups::NO_GROUP,
-    relations::{self, Standing},
-    unique::Wanted,
-};
+use super::{groups::NO_GROUP, relations, unique::Wanted};
 use crate::{
     db::{catalog::QueueRow, transaction::Transaction},
     state, time,
@@ -113,21 +113,20 @@ fn put(
         [] => Standing::Met,
         after => tx.standing(after)?,
     };
+    let wanted = entry.unique.as_ref().map(|unique| Wanted { kind: target.kind, job: &entry.message.job, unique });
+    let may_be_refused = wanted.is_some() || matches!(standing, Standing::Unknown(_));
+    // A job that is known already is a duplicate, whatever would be wrong with a new one.
+    if may_be_refused && tx.row_of(entry.id.as_str())?.is_some() {
+        return duplicate(tx, entry);
+    }
     if let Standing::Unknown(other) = &standing {
-        if tx.row_of(entry.id.as_str())?.is_some() {
-            return duplicate(tx, entry);
-        }
         let reason = format!("there is no record of job {other}, which it is to wait for");
         return Ok(Err(EnqueueError::Refused { job: entry.message.job.clone(), reason }));
     }
-    let wanted = entry.unique.as_ref().map(|unique| Wanted { kind: target.kind, job: &entry.message.job, unique });
-    if let Some(wanted) = &wanted {
-        if tx.row_of(entry.id.as_str())?.is_some() {
-            return duplicate(tx, entry);
-        }
-        if let Some(answer) = tx.key_is_taken(wanted)? {
-            return Ok(answer);
-        }
+    if let Some(wanted) = &wanted
+        && let Some(answer) = tx.key_is_taken(wanted)?
+    {
+        return Ok(answer);
     }
     let mut visible_at = Some(due_at.unwrap_or(now));
     let mut group = entry.group.as_deref();
@@ -185,7 +184,7 @@ fn put(
     tx.effects.queue(target.queue.id);
     tx.effects.job(id);
     match standing {
-        Standing::Open(parents) => tx.wait(seq, &parents)?,
+        Standing::Open(open) => tx.wait(seq, &open)?,
         Standing::Unmet(reason) => {
             if let Some(row) = tx.row(seq)? {
                 relations::cancel(tx, &row, &reason)?;

@@ -21,6 +21,16 @@ impl Transaction<'_> {
         Ok(if first.is_some() { HELD } else { now })
     }
 
+    /// Returns when the message of a job that enters its queue again at `visible_at` becomes visible there, and its place:
+    /// on a FIFO queue, at the end of its group, behind messages that arrived meanwhile.
+    pub(crate) fn enter_queue(&mut self, row: &JobRow, visible_at: i64) -> rusqlite::Result<(i64, Option<i64>)> {
+        if !self.is_fifo(row.queue)? {
+            return Ok((visible_at, None));
+        }
+        let visible_at = self.join_group(row.queue, row.group.as_deref().unwrap_or(NO_GROUP), self.now)?;
+        Ok((visible_at, Some(self.next()?)))
+    }
+
     /// Makes the next message of a group visible after this one is settled.
     pub(crate) fn leave_group(&mut self, row: &JobRow) -> rusqlite::Result<()> {
         let (Some(_), Some(group)) = (row.place, &row.group) else { return Ok(()) };

@@ -6,23 +6,11 @@
 
 use std::collections::VecDeque;
 
-use lamplighter::{After, Retention, message::Outcome};
+use lamplighter::{After, Retention, backend::Standing, message::Outcome};
 use rusqlite::params;
 
 use super::{groups::NO_GROUP, row::JobRow};
 use crate::{db::transaction::Transaction, state, time};
-
-/// How the jobs stand that a new job is to wait for.
-pub(crate) enum Standing {
-    /// All have ended as they must.
-    Met,
-    /// Some have not ended: their ids, and how they must end.
-    Open(Vec<(String, i64)>),
-    /// One has ended otherwise: the reason.
-    Unmet(String),
-    /// There is no record of this one.
-    Unknown(String),
-}
 
 const ANY: &str = "SELECT EXISTS (SELECT 1 FROM waits)";
 const ADD: &str =
@@ -50,25 +38,14 @@ const fn outcome(code: i64) -> Outcome {
 
 impl Transaction<'_> {
     /// Returns how the jobs stand that a new job is to wait for.
-    pub(crate) fn standing(&self, after: &[After]) -> rusqlite::Result<Standing> {
-        let mut open = Vec::new();
-        for After { id, on, .. } in after {
-            let Some(row) = self.row_of(id.as_str())?.filter(|row| row.state != state::UNTRACKED) else {
-                return Ok(Standing::Unknown(id.to_string()));
-            };
-            match state::of(row.state).filter(|state| state.is_final()) {
-                None => open.push((row.id, code(*on))),
-                Some(ended) if on.is_met_by(ended) => {}
-                Some(ended) => return Ok(Standing::Unmet(After::unmet(id.as_str(), ended))),
-            }
-        }
-        Ok(if open.is_empty() { Standing::Met } else { Standing::Open(open) })
+    pub(crate) fn standing<'a>(&self, after: &'a [After]) -> rusqlite::Result<Standing<'a>> {
+        Standing::of(after, |id| Ok(self.row_of(id.as_str())?.and_then(|row| state::of(row.state))))
     }
 
     /// Notes that a new job waits.
-    pub(crate) fn wait(&mut self, child: i64, parents: &[(String, i64)]) -> rusqlite::Result<()> {
-        for (parent, outcome) in parents {
-            self.prepare(ADD)?.execute(params![parent, child, outcome])?;
+    pub(crate) fn wait(&mut self, child: i64, open: &[&After]) -> rusqlite::Result<()> {
+        for After { id, on, .. } in open {
+            self.prepare(ADD)?.execute(params![id.as_str(), child, code(*on)])?;
         }
         self.relations.any = Some(true);
         Ok(())
@@ -134,12 +111,8 @@ pub(crate) fn cancel(tx: &mut Transaction<'_>, row: &JobRow, reason: &str) -> ru
 /// Puts a job on its queue.
 fn release(tx: &mut Transaction<'_>, row: &JobRow) -> rusqlite::Result<()> {
     let code = if row.due_at > tx.now { state::SCHEDULED } else { state::QUEUED };
-    let (mut visible_at, mut place, mut group) = (row.due_at.max(tx.now), None, row.group.as_deref());
-    if tx.is_fifo(row.queue)? {
-        let name = group.unwrap_or(NO_GROUP);
-        visible_at = tx.join_group(row.queue, name, tx.now)?;
-        (place, group) = (Some(tx.next()?), Some(name));
-    }
+    let (visible_at, place) = tx.enter_queue(row, row.due_at.max(tx.now))?;
+    let group = row.group.as_deref().or(place.map(|_| NO_GROUP));
     tx.prepare("UPDATE jobs SET state = ?2, visible_at = ?3, place = ?4, grp = ?5, since = ?6 WHERE seq = ?1")?
         .execute(params![row.seq, code, visible_at, place, group, tx.now])?;
     tx.moves(row, code);

@@ -37,12 +37,7 @@ fn run_again(
 
 /// Creates a new message for an ended job.
 pub(crate) fn again(tx: &mut Transaction<'_>, row: &JobRow) -> rusqlite::Result<()> {
-    let (mut place, mut visible_at) = (None, tx.now);
-    if tx.is_fifo(row.queue)? {
-        visible_at = tx.join_group(row.queue, row.group.as_deref().unwrap_or(NO_GROUP), tx.now)?;
-        // At the end of its group: messages that arrived meanwhile are before it.
-        place = Some(tx.next()?);
-    }
+    let (visible_at, place) = tx.enter_queue(row, tx.now)?;
     begin(tx, row, Some(visible_at), place)?;
     tx.effects.queue(row.queue);
     Ok(())
