@@ -6,7 +6,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::elsewhere::{Elsewhere, text};
+use crate::elsewhere::{Elsewhere, Own, text};
 use crate::ministack::error::io as at;
 use crate::ministack::workspace::Workspace;
 use crate::ministack::{Error, Result};
@@ -35,7 +35,7 @@ impl Copy {
         lock.lock().map_err(at("locking", &lock_path))?;
         // It is rebuilt after each change, and no test waits for its pictures.
         let settings = ["profile.dev.package.images.opt-level=0"];
-        let elsewhere = Elsewhere::new(folder.join("repository"), folder.join("target"), DEBUG, &settings)?;
+        let elsewhere = Elsewhere::new(folder.join("repository"), folder.join("target"), Own::Copy, &settings)?;
         let copy = Self { workspace: elsewhere, _lock: lock };
         let names = tracked(&workspace.workspace_root)?;
         let mut kept = BTreeSet::new();
@@ -51,9 +51,6 @@ impl Copy {
         Ok(copy)
     }
 }
-
-/// The debug information of its crates; see [`Elsewhere::new`].
-const DEBUG: [&str; 2] = ["none", "line-directives-only"];
 
 impl Deref for Copy {
     type Target = Elsewhere;

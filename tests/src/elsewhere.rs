@@ -20,19 +20,32 @@ pub struct Elsewhere {
     settings: Vec<String>,
 }
 
+/// The workspaces whose crates are kept apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Own {
+    /// A copy of this repository.
+    Copy,
+    /// Workspaces that depend on this repository.
+    Outside,
+}
+
 impl Elsewhere {
     /// Returns the workspace in `root`. The level of debug information distinguishes its own crates from the crates of
-    /// this repository, so that neither replaces the other's: the second of `debug` where this repository has the
-    /// first.
+    /// this repository, so that neither replaces the other's: `own` chooses one of the levels that this repository does
+    /// not have.
     ///
     /// # Errors
     /// When cargo does not return this repository's target folder.
-    pub(crate) fn new(root: PathBuf, target: PathBuf, debug: [&'static str; 2], settings: &[&str]) -> Result<Self> {
+    pub(crate) fn new(root: PathBuf, target: PathBuf, own: Own, settings: &[&str]) -> Result<Self> {
         let workspace = Workspace::get()?;
         let build = workspace.build_directory.clone().unwrap_or_else(|| workspace.target_directory.clone());
         let here = env::var("CARGO_PROFILE_DEV_DEBUG").unwrap_or_default();
         let here = if matches!(&*here, "0" | "false") { "none" } else { &*here };
-        let debug = if here == debug[0] { debug[1] } else { debug[0] };
+        // Without the variable, this repository has the level of its manifest.
+        let here = if here.is_empty() { "line-tables-only" } else { here };
+        let mut others =
+            ["none", "line-directives-only", "line-tables-only"].into_iter().filter(|level| *level != here);
+        let debug = others.nth(own as usize).unwrap_or("limited");
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         Ok(Self { root, target, build, debug, settings })
     }

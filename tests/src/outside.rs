@@ -10,7 +10,7 @@ use std::process::Command;
 
 use serde::Deserialize;
 
-use crate::elsewhere::Elsewhere;
+use crate::elsewhere::{Elsewhere, Own};
 use crate::ministack::error::{io as at, tail};
 use crate::ministack::workspace::{Workspace, cargo};
 use crate::ministack::{Error, Result};
@@ -22,10 +22,6 @@ pub struct Outside {
     library: PathBuf,
     _lock: File,
 }
-
-/// The debug information of its crates; see [`Elsewhere::new`]. Neither a copy's crates nor this repository's have that
-/// level.
-const DEBUG: [&str; 2] = ["limited", "full"];
 
 /// The crate through which a workspace shares built crates.
 const SHARED: &str = "shared-build";
@@ -51,7 +47,7 @@ impl Outside {
         }
         fs::create_dir(&root).map_err(at("making", &root))?;
         let target = workspace.target_directory.join("tests/outside").join(name);
-        let elsewhere = Elsewhere::new(root, target, DEBUG, &[])?;
+        let elsewhere = Elsewhere::new(root, target, Own::Outside, &[])?;
         Ok(Self { workspace: elsewhere, library: workspace.workspace_root.clone(), _lock: lock })
     }
 

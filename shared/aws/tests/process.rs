@@ -1,7 +1,6 @@
 //! The bootstrap as Lambda runs it: a separate process that polls a runtime API.
 //!
 //! The process is this test program again, with an environment variable that makes it a bootstrap.
-
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -10,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "http/support/mod.rs"]
 mod support;
 
 use std::{

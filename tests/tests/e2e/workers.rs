@@ -1,6 +1,7 @@
 //! The fleet's jobs on workers that poll; one of them is killed every few moments.
 
 use std::{
+    collections::BTreeSet,
     process::{Child, Command},
     sync::Arc,
 };
@@ -33,6 +34,7 @@ async fn jobs_on_workers_that_are_killed_end_once() {
     let program = tokio::task::spawn_blocking(|| package::binary("e2e-worker").unwrap()).await.unwrap();
     let start = || Worker(Command::new(&program).envs(environment.iter().cloned()).spawn().unwrap());
     let mut workers: Vec<_> = (0..WORKERS).map(|_| start()).collect();
+    let mut killed = BTreeSet::new();
     let kill = async {
         let mut seen = 0;
         for kill in 0..KILLS {
@@ -42,7 +44,8 @@ async fn jobs_on_workers_that_are_killed_end_once() {
             });
             seen = goes_on.await.unwrap();
             // The old worker is killed here, and the new one replaces it.
-            workers[kill % WORKERS] = start();
+            let old = std::mem::replace(&mut workers[kill % WORKERS], start());
+            killed.insert(format!("worker, process {}", old.0.id()));
         }
     };
     let (ids, ()) = tokio::join!(fleet.enqueue(), kill);
@@ -50,8 +53,11 @@ async fn jobs_on_workers_that_are_killed_end_once() {
     match_the_runs(&records, &fleet.runs());
     fleet.dead_letters_are_the_failures(&records).await;
     let lost = records.values().flat_map(|record| &record.attempts);
-    let lost = lost.filter(|attempt| attempt.outcome == AttemptOutcome::Lost).count();
-    assert!(lost > 0, "no worker was killed in the middle of its work");
+    let lost = lost.filter(|attempt| attempt.outcome == AttemptOutcome::Lost);
+    let (by_kill, otherwise): (Vec<_>, Vec<_>) = lost.partition(|attempt| killed.contains(&attempt.host));
+    assert!(!by_kill.is_empty(), "no worker was killed in the middle of its work");
+    // On a busy machine an answer may come too late; that must stay rare, or jobs would fail that have never run.
+    assert!(otherwise.len() <= records.len() / 50, "{} lost attempts without a kill", otherwise.len());
 
     // The others stop cleanly.
     for worker in &mut workers {

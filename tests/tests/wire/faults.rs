@@ -1,8 +1,9 @@
 //! The fate of jobs when AWS calls are refused, throttled or interrupted: none is lost, none that has finished runs
 //! again, and no attempt is used up.
 
-use lamplighter::{EnqueueError, Job, JobId, JobState, Queue, Record, record::AttemptOutcome};
-use lamplighter_fakes::Fault;
+use futures_util::future::join_all;
+use lamplighter::{EnqueueError, Job, JobId, JobState, Queue, Record, record::AttemptOutcome, secs};
+use lamplighter_fakes::{Fault, Gate};
 
 use crate::{
     jobs::{Full, Lean, Then, Told},
@@ -59,6 +60,27 @@ async fn a_throttled_claim_uses_no_attempt() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_with_expired_credentials_uses_no_attempt() {
     a_job_that_cannot_be_claimed_comes_again::<Full>(Fault::EXPIRED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_waits_behind_others_at_a_slow_table_uses_no_attempt() {
+    // A claim that was made, and whose answer does not come, has used an attempt. A process makes 16 at once, and asks again
+    // once: here as many others may get their turn.
+    const MADE: usize = 2 * 16;
+    let stage = Stage::new(Parts::Table).await;
+    let jobs = join_all((0..100).map(|_| stage.with::<Lean>(Then::Succeed))).await;
+    let gate = Gate::new();
+    stage.breaks("dynamodb", &Fault::Held(gate.clone()));
+    let comes_again = join_all((0..10).map(|_| stage.run_within(secs(6), 10))).await;
+    assert_eq!(comes_again, [10; 10]);
+    gate.open();
+    stage.probe.proxy.stop_failing();
+
+    // Those that were granted are busy until their leases have ended.
+    let busy: usize = join_all((0..10).map(|_| stage.run(10))).await.into_iter().sum();
+    assert!(busy <= MADE, "{busy}");
+    let firsts = jobs.iter().filter(|id| stage.probe.runs(id) == [1]).count();
+    assert_eq!(firsts, jobs.len() - busy);
 }
 
 /// The settlement is refused after a success: it travels as a message, and the handler does not run again.

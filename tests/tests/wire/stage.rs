@@ -114,6 +114,9 @@ impl Probe {
     }
 }
 
+/// The time of an invocation.
+const INVOCATION: Duration = Duration::from_secs(30);
+
 /// The machine's clock, ahead by this time.
 struct Ahead(Duration);
 
@@ -198,10 +201,15 @@ impl Stage {
     /// Receives a batch of this many messages, runs it as Lambda does, and returns how many of them are delivered
     /// again.
     pub(crate) async fn run(&self, count: usize) -> usize {
+        self.run_within(INVOCATION, count).await
+    }
+
+    /// [`run`](Self::run), in an invocation that may take this long.
+    pub(crate) async fn run_within(&self, time: Duration, count: usize) -> usize {
         let messages = self.receive(count).await;
         drop(self.probe.proxy.take_calls());
         self.probe.phases.lock().unwrap().clear();
-        let answer = self.hand_over(&messages).await;
+        let answer = self.hand_over(&messages, time).await;
         self.probe.mark();
         let failed = answer["batchItemFailures"].as_array().unwrap();
         for message in messages {
@@ -213,9 +221,9 @@ impl Stage {
         failed.len()
     }
 
-    async fn hand_over(&self, messages: &[Message]) -> Value {
+    async fn hand_over(&self, messages: &[Message], time: Duration) -> Value {
         let payload = serde_json::from_value(batch(messages, &self.places.arn)).unwrap();
-        let invocation = Invocation { request_id: "wire".into(), deadline: Instant::now() + Duration::from_secs(30) };
+        let invocation = Invocation { request_id: "wire".into(), deadline: Instant::now() + time };
         serde_json::to_value(self.host.handle(payload, invocation).await.unwrap()).unwrap()
     }
 
@@ -235,7 +243,7 @@ impl Stage {
     pub(crate) async fn die(&self) {
         let messages = self.receive(1).await;
         tokio::select! {
-            answer = self.hand_over(&messages) => panic!("it has ended: {answer}"),
+            answer = self.hand_over(&messages, INVOCATION) => panic!("it has ended: {answer}"),
             () = self.probe.has_begun() => {}
         }
         for message in messages {

@@ -1,6 +1,7 @@
 //! Records in the table, with everything else that belongs to a job.
 
 use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
 use lamplighter::{
     EnqueueError, JobId, JobState, ListQuery, Record,
     backend::{
@@ -12,7 +13,10 @@ use lamplighter::{
 use tokio::time::{Instant, timeout_at};
 
 use super::delayed_sender::DelayedSender;
-use crate::dynamo::{Dynamo, Following, Settled};
+use crate::dynamo::{Dynamo, Following};
+
+/// Ended jobs whose followers are started concurrently.
+const CALLS_AT_ONCE: usize = 8;
 
 /// Records in the table.
 pub(super) struct Records {
@@ -21,54 +25,58 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Starts the jobs that wait for one that has ended.
-    async fn follow(&self, id: &JobId, state: JobState, by: Instant) -> Result<(), StoreError> {
-        let follow =
-            async { self.delayed_sender.follow(&self.dynamo, Following::of(id.as_str(), state)).await.map(drop) };
-        let late = || StoreError::unavailable(format_args!("the jobs that wait for {id} could not be started in time"));
-        timeout_at(by, follow).await.unwrap_or_else(|_| Err(late()))
-    }
-
-    /// The same, where it has not been done yet.
-    async fn follow_marked(&self, id: &JobId, by: Instant) -> Result<(), StoreError> {
-        match self.dynamo.unfollowed(id).await? {
-            Some(state) => self.follow(id, state, by).await,
-            None => Ok(()),
+    /// Starts the jobs that wait for those that have ended, concurrently, and returns the answers in their order: an error
+    /// for those whose followers could not be started by then, so that their messages come again.
+    async fn follow<T>(&self, answers: Vec<Answer<T>>, by: Instant) -> Vec<Result<T, StoreError>> {
+        let follow = async |answer: Answer<T>| {
+            let Answer { id, answer, unfollowed } = answer;
+            if let (Some(state), Ok(_)) = (unfollowed, &answer) {
+                let following = self.delayed_sender.follow(&self.dynamo, Following::of(id.as_str(), state));
+                timeout_at(by, following).await.map_err(|_| {
+                    StoreError::unavailable(format_args!("the jobs that wait for {id} could not be started in time"))
+                })??;
+            }
+            answer
+        };
+        if answers.iter().all(|answer| answer.unfollowed.is_none()) {
+            return answers.into_iter().map(|answer| answer.answer).collect();
         }
+        let follows: Vec<_> = answers.into_iter().map(follow).collect();
+        stream::iter(follows).buffered(CALLS_AT_ONCE).collect().await
     }
+}
+
+/// An answer about a job, and the state in which it has ended, if others wait for it that have not been started.
+struct Answer<T> {
+    id: JobId,
+    answer: Result<T, StoreError>,
+    unfollowed: Option<JobState>,
 }
 
 #[async_trait]
 impl Store for Records {
     async fn claim(&self, requests: Vec<ClaimRequest>, by: Instant) -> Vec<Result<Claim, StoreError>> {
         let answers = self.dynamo.claim(&requests, by).await;
-        let mut followed = Vec::with_capacity(answers.len());
-        for (request, answer) in requests.iter().zip(answers) {
-            let has_ended = matches!(
-                answer,
-                Ok(Claim::Ended(_) | Claim::Skipped | Claim::Exhausted { .. } | Claim::DeadLetterPending { .. })
-            );
-            followed.push(match has_ended {
-                // The host that ended it may have died before it could do this.
-                true => self.follow_marked(&request.id, by).await.and(answer),
-                false => answer,
-            });
-        }
-        followed
+        let answers = requests.into_iter().zip(answers).map(|(request, answer)| {
+            // The host that ended it may have died before it could start them.
+            let unfollowed = answer.as_ref().ok().and_then(|claimed| claimed.unfollowed);
+            Answer { id: request.id, answer: answer.map(|claimed| claimed.claim), unfollowed }
+        });
+        self.follow(answers.collect(), by).await
     }
 
     async fn settle(&self, requests: Vec<Completion>, by: Instant) -> Vec<Result<CompletionResult, StoreError>> {
         let answers = self.dynamo.settle(&requests, by).await;
-        let mut followed = Vec::with_capacity(answers.len());
-        for (request, answer) in requests.iter().zip(answers) {
-            followed.push(match answer {
-                Ok(Settled { result, is_followed: true }) if request.decision.state().is_final() => {
-                    self.follow(&request.id, request.decision.state(), by).await.map(|()| result)
-                }
-                answer => answer.map(|settled| settled.result),
-            });
-        }
-        followed
+        let answers = requests.into_iter().zip(answers).map(|(request, answer)| {
+            let state = request.decision.state();
+            let is_followed = answer.as_ref().is_ok_and(|settled| settled.is_followed && state.is_final());
+            Answer {
+                id: request.id,
+                answer: answer.map(|settled| settled.result),
+                unfollowed: is_followed.then_some(state),
+            }
+        });
+        self.follow(answers.collect(), by).await
     }
 
     async fn save_job_data(&self, id: &JobId, token: Token, data: JobData) -> Result<LeaseStatus, StoreError> {

@@ -26,6 +26,26 @@ const NOT_OURS: Duration = Duration::from_secs(60);
 /// A job may run this long before its time: clocks differ, and SQS counts in seconds.
 const EARLY: Duration = Duration::from_secs(2);
 
+/// The answer to a claim, with what else the record shows.
+pub(crate) struct Claimed {
+    pub(crate) claim: Claim,
+    /// The state in which the job has ended, if others wait for it and have not been started yet.
+    pub(crate) unfollowed: Option<JobState>,
+}
+
+impl Claimed {
+    /// An answer from a record.
+    pub(super) fn of(claim: Claim, item: &Item) -> Self {
+        let unfollowed = (item.is_followed() && item.state().is_final()).then(|| item.state());
+        Self { claim, unfollowed }
+    }
+
+    /// An answer that says nothing about those that wait for the job.
+    pub(super) const fn alone(claim: Claim) -> Self {
+        Self { claim, unfollowed: None }
+    }
+}
+
 /// What to do about a job in its current state.
 enum ClaimOutcome {
     Answer(Claim),
@@ -45,14 +65,14 @@ pub(super) enum Answer {
 const EXPIRED: &str = "expired before it began";
 
 impl Dynamo {
-    pub(super) async fn claim_one(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
+    pub(super) async fn claim_one(&self, request: &ClaimRequest) -> Result<Claimed, StoreError> {
         match &request.lock {
             Some(lock) => self.claim_with_lock(request, lock).await,
             None => self.claim_job(request).await,
         }
     }
 
-    pub(super) async fn claim_job(&self, request: &ClaimRequest) -> Result<Claim, StoreError> {
+    pub(super) async fn claim_job(&self, request: &ClaimRequest) -> Result<Claimed, StoreError> {
         let id = request.id.as_str();
         let mut found = None;
         for _ in 0..TRIES {
@@ -60,7 +80,8 @@ impl Dynamo {
             let (update, answer) = match &found {
                 None => self.first(request, now),
                 Some(item) => match decide(item, request, now) {
-                    ClaimOutcome::Answer(claim) => return Ok(claim),
+                    ClaimOutcome::Answer(claim @ Claim::Foreign(_)) => return Ok(Claimed::alone(claim)),
+                    ClaimOutcome::Answer(claim) => return Ok(Claimed::of(claim, item)),
                     ClaimOutcome::Write(update, answer) => (update, answer),
                 },
             };
@@ -78,7 +99,7 @@ impl Dynamo {
         request: &ClaimRequest,
         reason: &str,
         answer: Answer,
-    ) -> Result<Claim, StoreError> {
+    ) -> Result<Claimed, StoreError> {
         let id = request.id.as_str();
         let mut found: Option<Item> = None;
         for _ in 0..TRIES {
@@ -86,10 +107,12 @@ impl Dynamo {
             let update = match &found {
                 None => announced_as_cancelled(request, reason, now),
                 Some(item) if foreign(item, request).is_some() => {
-                    return Ok(Claim::Foreign(item.owner_job()));
+                    return Ok(Claimed::alone(Claim::Foreign(item.owner_job())));
                 }
-                Some(item) if item.state().is_final() => return Ok(Claim::Ended(item.state())),
-                Some(item) if item.state() == JobState::Running => return Ok(Claim::Busy(item.lease_until())),
+                Some(item) if item.state().is_final() => return Ok(Claimed::of(Claim::Ended(item.state()), item)),
+                Some(item) if item.state() == JobState::Running => {
+                    return Ok(Claimed::alone(Claim::Busy(item.lease_until())));
+                }
                 Some(item) => cancelled(item, request, reason, now),
             };
             match self.update(id, update.set("z", number(request.owner))).await? {
@@ -124,19 +147,20 @@ impl Dynamo {
         (update, Answer::Run)
     }
 
-    async fn answer(&self, answer: Answer, item: &Item, request: &ClaimRequest) -> Result<Claim, StoreError> {
-        match answer {
+    async fn answer(&self, answer: Answer, item: &Item, request: &ClaimRequest) -> Result<Claimed, StoreError> {
+        let claim = match answer {
             Answer::Run => {
                 if item.number("w") == Some(request.owner) && item.pieces() > 0 {
                     let kept = pieces::kept(self.env().now(), request.retention.failed);
                     self.write_pieces(request.id.as_str(), request.owner, &request.message.to_json(), kept).await?;
                 }
-                Ok(granted(item))
+                granted(item)
             }
-            Answer::Cancelled => Ok(Claim::Ended(JobState::Cancelled)),
-            Answer::Skipped => Ok(Claim::Skipped),
-            Answer::Exhausted(attempts) => Ok(Claim::Exhausted { attempts }),
-        }
+            Answer::Cancelled => Claim::Ended(JobState::Cancelled),
+            Answer::Skipped => Claim::Skipped,
+            Answer::Exhausted(attempts) => Claim::Exhausted { attempts },
+        };
+        Ok(Claimed::of(claim, item))
     }
 }
 

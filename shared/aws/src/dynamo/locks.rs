@@ -11,7 +11,7 @@ use lamplighter::{
 
 use super::{
     Dynamo,
-    claim::{Answer, foreign},
+    claim::{Answer, Claimed, foreign},
     item::{Item, number, text, time},
     keys::RECORD,
 };
@@ -39,7 +39,7 @@ fn lock_key(key: &str) -> String {
 
 impl Dynamo {
     /// Claims a job that needs a lock.
-    pub(super) async fn claim_with_lock(&self, request: &ClaimRequest, lock: &Lock) -> Result<Claim, StoreError> {
+    pub(super) async fn claim_with_lock(&self, request: &ClaimRequest, lock: &Lock) -> Result<Claimed, StoreError> {
         let (by, until) = match self.take(request, lock, None).await? {
             Taken::Ours => return self.claim_holding(request, lock).await,
             Taken::Held { by, until } => (by, until),
@@ -47,35 +47,40 @@ impl Dynamo {
         if by == request.id.as_str() {
             // Its own attempt still runs, which the claim shows; or it ended without releasing, and the next one takes
             // over.
-            let claim = self.claim_job(request).await?;
-            if matches!(claim, Claim::Run { .. }) {
+            let claimed = self.claim_job(request).await?;
+            if matches!(claimed.claim, Claim::Run { .. }) {
                 self.take(request, lock, Some(&by)).await?;
             }
-            return Ok(claim);
+            return Ok(claimed);
         }
         let now = self.env().now();
         let begun = match self.read_item(request.id.as_str()).await? {
-            Some(item) if foreign(&item, request).is_some() => return Ok(Claim::Foreign(item.owner_job())),
-            Some(item) if item.state().is_final() => return Ok(Claim::Ended(item.state())),
+            Some(item) if foreign(&item, request).is_some() => {
+                return Ok(Claimed::alone(Claim::Foreign(item.owner_job())));
+            }
+            Some(item) if item.state().is_final() => return Ok(Claimed::of(Claim::Ended(item.state()), &item)),
             Some(item) if item.state() == JobState::Running && item.lease_until() > now => {
-                return Ok(Claim::Busy(item.lease_until()));
+                return Ok(Claimed::alone(Claim::Busy(item.lease_until())));
             }
             Some(item) => !item.has_not_begun(),
             None => false,
         };
         match &lock.on_busy {
             OnBusy::Cancel { reason } if !begun => self.cancel_unbegun(request, reason, Answer::Skipped).await,
-            _ => Ok(Claim::Locked(until.min(now.saturating_add(TRY_AGAIN).unwrap_or(until)))),
+            _ => {
+                let again = until.min(now.saturating_add(TRY_AGAIN).unwrap_or(until));
+                Ok(Claimed::alone(Claim::Locked(again)))
+            }
         }
     }
 
     /// Claims the job while holding the lock, which is kept only if the job runs.
-    async fn claim_holding(&self, request: &ClaimRequest, lock: &Lock) -> Result<Claim, StoreError> {
-        let claim = self.claim_job(request).await;
-        if !matches!(claim, Ok(Claim::Run { .. })) {
+    async fn claim_holding(&self, request: &ClaimRequest, lock: &Lock) -> Result<Claimed, StoreError> {
+        let claimed = self.claim_job(request).await;
+        if !matches!(claimed, Ok(Claimed { claim: Claim::Run { .. }, .. })) {
             self.release_lock(&lock.key, request.owner).await;
         }
-        claim
+        claimed
     }
 
     /// Takes a lock that is free, or that `from` holds.

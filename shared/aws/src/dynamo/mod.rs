@@ -43,15 +43,16 @@ use aws_sdk_dynamodb::{
 };
 use futures_util::{StreamExt, stream};
 use lamplighter::{
-    backend::{Claim, ClaimRequest, Completion, LeaseStatus, RenewRequest, StoreError},
+    backend::{ClaimRequest, Completion, LeaseStatus, RenewRequest, StoreError},
     env::Env,
 };
 use tokio::{
-    sync::OnceCell,
+    sync::{OnceCell, Semaphore},
     time::{Instant, timeout_at},
 };
 
 pub(crate) use self::{
+    claim::Claimed,
     due::MAX_BODY as MAX_DUE_BODY,
     insert::Inserted,
     orphans::{Orphan, Repaired},
@@ -67,6 +68,8 @@ use crate::sdk::{AwsClients, explain};
 
 /// Concurrent calls.
 const CALLS_AT_ONCE: usize = 32;
+/// Concurrent claims of a process. A table answers in milliseconds, so these are thousands a second.
+const CLAIMS_AT_ONCE: usize = 16;
 /// The number of tries at a record that others change concurrently.
 const TRIES: usize = 5;
 /// How long the pieces of a large message are kept after its message has expired, for later reads of its job.
@@ -84,6 +87,8 @@ struct Inner {
     client: OnceCell<Client>,
     table: String,
     env: Env,
+    /// The claims that this process makes concurrently, of all its queues.
+    claims: Semaphore,
 }
 
 /// The result of a conditional write.
@@ -102,7 +107,8 @@ impl Dynamo {
 
     /// Records in that table, through this SDK.
     pub(crate) fn new(sdk: AwsClients, table: impl Into<String>, env: Env) -> Self {
-        Self(Arc::new(Inner { sdk, client: OnceCell::new(), table: table.into(), env }))
+        let claims = Semaphore::new(CLAIMS_AT_ONCE);
+        Self(Arc::new(Inner { sdk, client: OnceCell::new(), table: table.into(), env, claims }))
     }
 
     /// The table's name.
@@ -130,9 +136,20 @@ impl Dynamo {
     }
 
     /// Claims each job.
-    pub(crate) async fn claim(&self, requests: &[ClaimRequest], by: Instant) -> Vec<Result<Claim, StoreError>> {
+    ///
+    /// Claims wait here rather than at a slow table: one that is given up while it waits was never made, and costs no
+    /// attempt.
+    pub(crate) async fn claim(&self, requests: &[ClaimRequest], by: Instant) -> Vec<Result<Claimed, StoreError>> {
         let table = self.table();
-        each(requests.iter().map(|request| answered(by, table, self.claim_one(request))).collect()).await
+        let claim = async |request| {
+            let _turn = self.0.claims.acquire().await;
+            // Its turn may come because the time of others is over.
+            if Instant::now() >= by {
+                return Err(late(table));
+            }
+            self.claim_one(request).await
+        };
+        each(requests.iter().map(|request| answered(by, table, claim(request))).collect()).await
     }
 
     /// Settles attempts.
@@ -178,8 +195,11 @@ async fn answered<T>(
     table: &str,
     call: impl Future<Output = Result<T, StoreError>>,
 ) -> Result<T, StoreError> {
-    let late = || StoreError::unavailable(format_args!("table {table} did not answer in time"));
-    timeout_at(by, call).await.unwrap_or_else(|_| Err(late()))
+    timeout_at(by, call).await.unwrap_or_else(|_| Err(late(table)))
+}
+
+fn late(table: &str) -> StoreError {
+    StoreError::unavailable(format_args!("table {table} did not answer in time"))
 }
 
 /// Makes calls concurrently, and returns the answers in their order.

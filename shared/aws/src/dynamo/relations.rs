@@ -209,12 +209,6 @@ impl Dynamo {
         Err(explain(&error, &self.doing("write", id.as_str())))
     }
 
-    /// The state of a job that has ended and whose edges have not been followed to their end.
-    pub(crate) async fn unfollowed(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
-        let item = self.read_item(id.as_str()).await?;
-        Ok(item.filter(|item| item.is_followed() && item.state().is_final()).map(|item| item.state()))
-    }
-
     /// Follows the next edges of jobs that have ended, and of those that are cancelled by it. Returns the jobs to be sent,
     /// which must be sent before the next call; `None` at the end.
     pub(crate) async fn next_ready(

@@ -87,8 +87,9 @@ impl Default for PollerSettings {
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// The limits of a lease: below the first, renewals would be most of the calls.
 const LEASE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(3600));
-/// The time in addition to a job's own timeout: to claim it, and to settle it.
-const MARGIN: Duration = Duration::from_secs(10);
+/// The time in addition to a job's own timeout: to claim it, and to settle it. Much more than a busy table takes: a claim that
+/// is given up may have been granted, and is then an attempt that never ran.
+const MARGIN: Duration = Duration::from_secs(60);
 /// The time for carrying out the worker's decisions, after which the messages return by themselves.
 const SETTLE: Duration = Duration::from_secs(20);
 /// The maximum number of concurrent receives while the queue has many messages.

@@ -286,7 +286,9 @@ impl Inner {
         lease_until: Timestamp,
         budget: Budget,
     ) {
-        let (last, now) = (budget.claim_by(), Instant::now());
+        let now = Instant::now();
+        // At least half of a lease is left when it is granted.
+        let last = self.lease.map_or_else(|| budget.claim_by(), |lease| budget.claim_by().min(now + lease / 2));
         let first = now + last.saturating_duration_since(now) / 2;
         for by in [first, last] {
             let open = ready.iter().zip(&mut *asked).filter_map(|(ready, asked)| Some((ready, asked.as_mut()?)));

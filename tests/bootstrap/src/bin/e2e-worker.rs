@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let drain = Duration::from_secs(variable(DRAIN).map_or(Ok(60), |seconds| seconds.parse())?);
     let mut settings = PollerSettings::default();
     // What a killed worker held comes back soon, and a drain waits for an empty receive.
-    (settings.lease, settings.wait) = (Duration::from_secs(10), Duration::from_secs(1));
+    (settings.lease, settings.wait) = (Duration::from_secs(15), Duration::from_secs(1));
     let (function, stop) = (e2e_function::workers(), Stop::new());
     let queues: Vec<Queue> = function.queues();
     let name = format!("worker, process {}", process::id());

@@ -2,16 +2,6 @@
 //!
 //! Environment variables belong to a process, so each case starts this test program again.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::{sync::Arc, time::Duration};
 
 use lamplighter::{Client, backend::Backend, env::Env};
@@ -19,7 +9,7 @@ use lamplighter_aws::Sqs;
 use lamplighter_fakes::FakeSqs;
 use tokio::{process::Command, time::timeout};
 
-use support::Act;
+use crate::support::Act;
 
 const URL: &str = "LAMPLIGHTER_TEST_URL";
 
@@ -39,7 +29,7 @@ fn sender() {
 /// The program's output, given an environment.
 async fn send(url: &str, environment: &[(&str, &str)]) -> String {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command.args(["--exact", "sender", "--nocapture", "--test-threads=1"]).env_clear().env(URL, url);
+    command.args(["--exact", "credentials::sender", "--nocapture", "--test-threads=1"]).env_clear().env(URL, url);
     // Neither a profile of this machine's user nor a role of this machine is used.
     command.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", "http://127.0.0.1:1");
     command.env("AWS_CONFIG_FILE", "/nonexistent").env("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent");

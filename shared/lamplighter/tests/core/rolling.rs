@@ -1,8 +1,5 @@
 //! A day of scale-in, rolling deployments, kills and messages that come twice, in virtual time: workers come and go over one
 //! queue, and no job runs twice to its end, nor waits for longer than a dead worker's lease.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
-
-mod support;
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use crate::support::Memory;
 use async_trait::async_trait;
 use lamplighter::{
     Context, Function, Job, JobError, JobId, JobState, ListQuery, Options, Queue, QueueHost, Record, Retry, State,
@@ -23,7 +21,6 @@ use lamplighter::{
     record::{Count, Page},
     secs,
 };
-use support::Memory;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
@@ -48,7 +45,7 @@ struct Work {
 
 impl Job for Work {
     const NAME: &'static str = "test.work";
-    const QUEUE: Queue = support::QUEUE.host(QueueHost::Worker);
+    const QUEUE: Queue = crate::support::QUEUE.host(QueueHost::Worker);
 
     fn options() -> Options {
         Options::new().timeout(hours(2)).retry(Retry::fixed(secs(5)).attempts(1000))
@@ -355,7 +352,7 @@ impl World {
 }
 
 async fn a_day(seed: u64) {
-    let env = Env::driven(support::start(), seed);
+    let env = Env::driven(crate::support::start(), seed);
     let mut world = World {
         store: Memory::new(&env),
         env: env.clone(),

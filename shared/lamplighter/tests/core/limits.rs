@@ -1,7 +1,4 @@
 //! Limits by default, and limits on delays that others name.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
 
 use std::{
     sync::{
@@ -22,7 +19,7 @@ use lamplighter::{
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use support::{Act, Memory, act, start};
+use crate::support::{Act, Memory, act, start};
 
 /// How many handlers run now, and how many ran at most.
 #[derive(Debug, Clone, Default)]
@@ -102,7 +99,7 @@ struct Carry {
 
 impl lamplighter::Job for Carry {
     const NAME: &'static str = "test.carry";
-    const QUEUE: lamplighter::Queue = support::QUEUE;
+    const QUEUE: lamplighter::Queue = crate::support::QUEUE;
 }
 
 async fn unload(job: Carry) -> Result<Box<RawValue>, JobError> {

@@ -1,7 +1,4 @@
 //! The circuit breaker: when it opens and closes, when jobs come back, and that none is lost by it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -9,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{Act, Memory, act, delivery, start};
 use lamplighter::{
     Context, Function, Job, JobError, JobState, Options, Queue, State,
     env::Env,
@@ -17,7 +15,6 @@ use lamplighter::{
     layer::{CircuitBreaker, CircuitState},
     mins, secs,
 };
-use support::{Act, Memory, act, delivery, start};
 use tokio::time::{Instant, advance};
 use tower::limit::GlobalConcurrencyLimitLayer;
 
@@ -68,7 +65,7 @@ struct Untracked {}
 
 impl Job for Untracked {
     const NAME: &'static str = "test.untracked";
-    const QUEUE: Queue = support::QUEUE;
+    const QUEUE: Queue = crate::support::QUEUE;
 
     fn options() -> Options {
         Options::new().untracked()
@@ -84,7 +81,7 @@ struct Other {}
 
 impl Job for Other {
     const NAME: &'static str = "test.other";
-    const QUEUE: Queue = support::QUEUE;
+    const QUEUE: Queue = crate::support::QUEUE;
 }
 
 async fn other(_: Other, _: Context, State(world): State<World>) -> Result<(), JobError> {

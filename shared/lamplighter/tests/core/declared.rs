@@ -1,5 +1,4 @@
 //! A function's declarations for its handlers, and the calls that their client refuses.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::sync::Arc;
 

@@ -1,7 +1,4 @@
 //! Redriving dead letters: what is sent, in which order, and what stays.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::support::clients;
 use async_trait::async_trait;
 use lamplighter::{
     JobId, JobState, ListQuery, Record, Timestamp,
@@ -25,7 +23,6 @@ use lamplighter::{
 use lamplighter_aws::AwsOperator;
 use lamplighter_fakes::{FakeDeployment, FakeMessage, Fault};
 use serde_json::json;
-use support::clients;
 
 const DEAD: &str = "shop-work-dlq";
 const LIVE: &str = "shop-work";

@@ -1,7 +1,4 @@
 //! Layers around handlers: order, outcomes, panics, timeouts, cancellation; the metrics layer and tower's own.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
 
 use std::{
     future::Future,
@@ -14,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use crate::support::{Act, Memory, QUEUE, act, delivery, start};
 use lamplighter::{
     App, Context, Function, Job, JobError, JobState, Queue, RawValue, State, Variables,
     backend::{DeadLetterReason, Decision},
@@ -25,7 +23,6 @@ use lamplighter::{
     },
     mins, secs,
 };
-use support::{Act, Memory, QUEUE, act, delivery, start};
 use tokio::time::Instant;
 use tower::{ServiceBuilder, limit::ConcurrencyLimitLayer, load_shed::LoadShedLayer, timeout::TimeoutLayer};
 

@@ -1,7 +1,4 @@
 //! Reading secrets by their ARNs.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::fs::File;
 
@@ -13,7 +10,7 @@ use lamplighter_fakes::{
 };
 use tokio::process::Command;
 
-use support::clients;
+use crate::support::clients;
 
 const SECRET: &str = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop/billing-AbCdEf";
 const PARAMETER: &str = "arn:aws:ssm:ap-south-1:123456789012:parameter/shop/stock";
@@ -69,7 +66,7 @@ async fn the_process_without_files() {
 #[tokio::test]
 #[cfg(target_os = "linux")]
 async fn a_client_without_certificates_is_not_cached() {
-    let mut process = Command::from(rerun_with_files(64, "the_process_without_files").unwrap());
+    let mut process = Command::from(rerun_with_files(64, "secrets::the_process_without_files").unwrap());
     process.env(STARVED, "1").env("AWS_REGION", "eu-west-1").env_remove("AWS_ENDPOINT_URL").kill_on_drop(true);
     let printed = printed(process.output().await.unwrap()).unwrap();
     assert!(printed.contains("first: Unavailable: ") && printed.contains("too many files are open"), "{printed}");

@@ -1,10 +1,8 @@
 //! Stacks as described by their outputs, and queues paused and resumed.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
 
 use std::time::Duration;
 
+use crate::support::clients;
 use lamplighter::{
     Queue,
     backend::{Accuracy, Consumer, ConsumerKind, ConsumerState, Operator, QueueOrigin, StoreErrorKind},
@@ -13,7 +11,6 @@ use lamplighter::{
 use lamplighter_aws::{AwsOperator, Output, Stack};
 use lamplighter_fakes::{FakeDeployment, FakeMessage, Fault};
 use serde_json::json;
-use support::clients;
 
 fn operator(fake: &FakeDeployment) -> AwsOperator {
     AwsOperator::new(clients(fake), fake.queue_map().parse().unwrap(), Env::system())

@@ -1,7 +1,6 @@
 //! Properties of every schedule: expressions are generated together with a model of their meaning that shares no code
 //! with the crate, and the engine is compared with the model minute by minute, with itself over translations, and with
 //! the crate `croner` where both read an expression the same way.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeSet;
 

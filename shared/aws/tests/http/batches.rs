@@ -1,15 +1,5 @@
 //! SQS batches: the jobs that run, the response to Lambda, and the calls to SQS.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::{collections::BTreeMap, time::Duration};
 
 use lamplighter_aws::lambda::Response;
@@ -17,7 +7,7 @@ use lamplighter_fakes::{FakeSqs, Fault, queue_arn};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use support::{Fixture, batch, body, failures, record, visibilities};
+use crate::support::{Fixture, batch, body, failures, record, visibilities};
 
 #[tokio::test]
 async fn a_successful_batch_makes_no_call() {
@@ -373,14 +363,14 @@ async fn hostile_events_lose_nothing() {
 async fn aws_example_events_are_accepted() {
     let fixture = Fixture::unmapped().await;
     fixture.sqs.set_dead_letter_queue("work", "work-dlq");
-    let event: Value = serde_json::from_str(include_str!("fixtures/example-sqs-event.json")).unwrap();
+    let event: Value = serde_json::from_str(include_str!("../fixtures/example-sqs-event.json")).unwrap();
     // Its body is not a message, and its queue has no dead-letter queue that could be asked for: it comes back.
     assert_eq!(fixture.failures(&event).await, ["MessageID_1"]);
-    let event: Value = serde_json::from_str(include_str!("fixtures/example-sqs-event-obj.json")).unwrap();
+    let event: Value = serde_json::from_str(include_str!("../fixtures/example-sqs-event-obj.json")).unwrap();
     assert_eq!(fixture.failures(&event).await.len(), 1);
     for (event, source) in [
-        (include_str!("fixtures/example-s3-event.json"), "aws:s3"),
-        (include_str!("fixtures/example-sns-event.json"), "aws:sns"),
+        (include_str!("../fixtures/example-s3-event.json"), "aws:s3"),
+        (include_str!("../fixtures/example-sns-event.json"), "aws:sns"),
     ] {
         let error = fixture.invoke(&serde_json::from_str(event).unwrap()).await.unwrap_err();
         assert_eq!(error.error_type(), "Lamplighter.UnknownEvent");

@@ -1,19 +1,9 @@
 //! Direct invocations and EventBridge events.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use lamplighter_aws::lambda::Response;
 use serde_json::{Value, json};
 
-use support::Fixture;
+use crate::support::Fixture;
 
 fn parsed(json: &str) -> Value {
     serde_json::from_str(json).unwrap()
@@ -116,7 +106,7 @@ async fn a_message_with_empty_records_runs() {
 #[tokio::test]
 async fn a_scheduled_rule_runs_one_job_per_tick() {
     let mut fixture = Fixture::mapped().await;
-    let event = parsed(include_str!("fixtures/example-eventbridge-schedule.json"));
+    let event = parsed(include_str!("../fixtures/example-eventbridge-schedule.json"));
     for _ in 0..2 {
         // The trigger's name, not the rule's: the stack's name in front of it is ignored.
         let id = "scheduled-rule@2015-10-08T16:53:06Z";
@@ -131,7 +121,7 @@ async fn a_scheduled_rule_runs_one_job_per_tick() {
 #[tokio::test]
 async fn an_event_runs_a_job_for_each_matching_trigger() {
     let mut fixture = Fixture::mapped().await;
-    let event = parsed(include_str!("fixtures/example-eventbridge-event-obj.json"));
+    let event = parsed(include_str!("../fixtures/example-eventbridge-event-obj.json"));
     let Response::Event { jobs } = fixture.invoke(&event).await.unwrap() else { panic!("no event") };
     let ids: Vec<_> = jobs.iter().map(|job| job.id.as_str()).collect();
     assert_eq!(ids, ["7bf73129-1428-4cd3-a780-95db273d1602", "7bf73129-1428-4cd3-a780-95db273d1602:2"]);

@@ -1,8 +1,5 @@
 //! Faults of a store, a queue or a bus: it refuses, is late, is silent, or loses its answers. Every delivery is still
 //! answered in time, and no job is lost or run twice because of it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -28,7 +25,7 @@ use lamplighter::{
 };
 use tokio::time::{Instant, sleep};
 
-use support::{Act, Memory, act, delivery, start};
+use crate::support::{Act, Memory, act, delivery, start};
 
 /// A call to a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,15 +1,5 @@
 //! Enqueueing through SQS.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking"
-)]
-
-mod support;
-
 use std::time::Duration;
 
 use lamplighter::{
@@ -25,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use support::{Act, End, clients};
+use crate::support::{Act, End, clients};
 
 /// A job on a FIFO queue.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -1,5 +1,4 @@
 //! Properties of schedules of every kind: texts, ticks and due ticks, for any input.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
 //! A host: its sources, the lifecycle that ends it, and the drain.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test says so by failing")]
 
 use std::{
     collections::VecDeque,

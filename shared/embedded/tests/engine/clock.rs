@@ -1,5 +1,4 @@
 //! Clock changes while an engine runs, and while none does.
-#![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use std::{
     path::Path,

@@ -1,15 +1,11 @@
 //! Messages that are sent once, later than SQS can delay them.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use lamplighter::{JobId, Timestamp, backend::StoreErrorKind};
 use lamplighter_aws::{OneTime, OneTimeError, Sending};
 use lamplighter_fakes::{FakeSchedules, Fault, queue_arn};
 use serde_json::{Value, json};
 
-use support::{clients, schedule_settings};
+use crate::support::{clients, schedule_settings};
 
 const URL: &str = "https://sqs.eu-west-1.amazonaws.com/123456789012/shop-webhooks";
 const BODY: &str = r#"{"job":"a","args":{"html":"<aws.scheduler.schedule-arn>"}}"#;

@@ -1,6 +1,4 @@
 //! An engine whose file is gone, full, locked, replaced or foreign, and what it leaves behind.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may")]
-#![cfg(unix)]
 
 use std::{
     fs,
@@ -366,7 +364,7 @@ async fn a_second_engine_is_refused_under_every_file_name() {
     if cfg!(target_os = "linux") {
         fs::hard_link(&path, &hard).unwrap();
         let mut other = std::process::Command::new(std::env::current_exe().unwrap());
-        other.args(["--exact", "another_process_starts_an_engine", "--nocapture"]).env(OTHER, &hard);
+        other.args(["--exact", "file::another_process_starts_an_engine", "--nocapture"]).env(OTHER, &hard);
         let output = String::from_utf8(other.output().unwrap().stdout).unwrap();
         assert!(output.contains("an engine already runs on") && output.contains("another process"), "{output}");
         fs::remove_file(&hard).unwrap();

@@ -1,9 +1,5 @@
 //! The worker's use of a job's overlap policy.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
-
 use std::time::Duration;
 
 use lamplighter::{
@@ -17,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use support::{Memory, QUEUE, delivery, start};
+use crate::support::{Memory, QUEUE, delivery, start};
 
 macro_rules! job {
     ($type:ident, $name:literal, $options:expr) => {

@@ -1,5 +1,4 @@
 //! Operations on queues and dead letters, with an engine and without.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests may")]
 
 use std::{
     num::NonZeroU32,

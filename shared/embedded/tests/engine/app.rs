@@ -1,5 +1,4 @@
 //! An engine for an app.
-#![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
 use lamplighter::{
     App, Context, EventTrigger, Function, Job, JobError, Queue, State, Variables, env::Env, mins, schedule::Schedule,

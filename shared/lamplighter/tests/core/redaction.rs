@@ -1,13 +1,11 @@
 //! Sensitive arguments stay inside the worker: no error that leaves it has them.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
 };
 
+use crate::support::{Memory, delivery, log::Log, start};
 use async_trait::async_trait;
 use lamplighter::{
     Context, Function, Job, JobError, JobId, Options, Queue, RawValue, Retry, Sensitive, Timestamp,
@@ -19,7 +17,6 @@ use lamplighter::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
-use support::{Memory, delivery, log::Log, start};
 use tokio::time::Instant;
 
 const SECRET: &str = "S3CRET \"pass\" wörd";

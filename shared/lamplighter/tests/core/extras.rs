@@ -1,7 +1,4 @@
 //! The optional parts of a backend, and malformed messages.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use support::{Act, Memory, act, delivery, log::Log, start};
+use crate::support::{Act, Memory, act, delivery, log::Log, start};
 
 /// Records events and serves payloads; unavailable on demand.
 #[derive(Clone, Default)]
@@ -58,7 +55,7 @@ struct Announced {}
 
 impl Job for Announced {
     const NAME: &'static str = "test.announced";
-    const QUEUE: Queue = support::QUEUE;
+    const QUEUE: Queue = crate::support::QUEUE;
 
     fn options() -> Options {
         Options::new().announce_success()

@@ -1,9 +1,5 @@
 //! Schedules on AWS, tested by the calls to EventBridge and its Scheduler.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
-
-mod support;
-
 use std::sync::Arc;
 
 use lamplighter::{
@@ -21,7 +17,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use support::{Act, End, clients, schedule_settings};
+use crate::support::{Act, End, clients, schedule_settings};
 
 /// A job on a FIFO queue.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -1,0 +1,8 @@
+//! The engine, its file and its operator.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests may")]
+
+mod app;
+mod clock;
+#[cfg(unix)]
+mod file;
+mod operator;
