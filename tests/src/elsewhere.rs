@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::ministack::error::tail;
-use crate::ministack::workspace::{Workspace, cargo};
+use crate::ministack::workspace::{Workspace, cargo, leave_environment_of_test};
 use crate::ministack::{Error, Result, package};
 
 /// A workspace in another folder. Third-party crates are those that this repository has built already, where they have
@@ -92,6 +92,7 @@ impl Elsewhere {
         command.env("CARGO_PROFILE_DEV_DEBUG", self.debug).env("CARGO_BUILD_BUILD_DIR", &self.build);
         command.env("CARGO_TARGET_DIR", &self.target).env("CARGO_NET_OFFLINE", "true").env("CARGO_TERM_COLOR", "never");
         command.current_dir(&self.root).stdin(Stdio::null());
+        leave_environment_of_test(command);
         for (name, _) in env::vars_os() {
             // The output depends on no settings of this process.
             if name.to_str().is_some_and(|name| name.starts_with("LAMPLIGHTER_")) {

@@ -9,7 +9,7 @@ use std::{
 use crate::support::{PATIENCE, Place};
 use lamplighter::{RawValue, Tracking};
 use lamplighter_embedded::{Settings, SqliteBackend};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -106,6 +106,40 @@ fn delays_are_kept_and_can_be_cancelled_and_retried() {
     assert_eq!(state("later"), "cancelled");
     place.lamp(&["retry", "later"]).ok();
     assert_eq!(state("later"), "queued");
+}
+
+#[test]
+fn jobs_are_cancelled_by_id_and_by_filter_with_reason_and_name() {
+    let place = Place::new();
+    for n in 0..3 {
+        place.lamp(&["enqueue", "lamp.ping", "--id", &format!("ping-{n}"), "--delay", "2h"]).ok();
+    }
+    place.lamp(&["enqueue", "lamp.ping", "--id", "now"]).ok();
+    let record = |id| lines(&place.lamp(&["job", id, "--json"]).ok())[0].clone();
+    place.lamp(&["cancel", "ping-0", "--reason", "a duplicate", "--by", "ada"]).ok();
+    assert_eq!(record("ping-0")["reason"], "a duplicate (by ada)");
+    let shown = place.lamp(&["job", "ping-0"]).ok();
+    assert!(shown.contains("a duplicate (by ada)"), "{shown}");
+
+    let scheduled = ["cancel", "--open", "--job", "lamp.ping", "--state", "scheduled"];
+    let counted = place.lamp(&[&scheduled[..], &["--dry-run"]].concat()).ok();
+    assert!(counted.lines().any(|line| line.split_whitespace().eq(["lamp.ping", "lamp", "2"])), "{counted}");
+    assert_eq!(record("ping-1")["state"], "scheduled");
+    let said = place.lamp(&[&scheduled[..], &["--by", "ada"]].concat()).ok();
+    assert!(said.contains("cancelled 2 jobs"), "{said}");
+    assert_eq!((&record("ping-2")["reason"], &record("now")["state"]), (&json!("by ada"), &json!("queued")));
+    assert!(place.lamp(&["cancel", "--all"]).ok().contains("cancelled one job"));
+
+    place.lamp(&["cancel", "--open"]).fails(2, &["--queue", "--all"]);
+    for (args, says) in [
+        (&["cancel"][..], "<ID>..."),
+        (&["cancel", "--open", "--state", "failed"], "a job that has failed has ended already"),
+        (&["cancel", "now", "--open"], "cannot be used with"),
+    ] {
+        let refused = place.lamp(args);
+        assert!(refused.code == 2 && refused.err.contains(says), "{refused:?}");
+    }
+    place.lamp(&["cancel", "ping-0", "ping-1"]).ok();
 }
 
 #[test]

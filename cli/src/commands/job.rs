@@ -6,7 +6,7 @@ use clap::Args;
 use jiff::Timestamp;
 use lamplighter::{
     JobId, RawValue, Record,
-    record::{Attempt, AttemptOutcome},
+    record::{Attempt, AttemptOutcome, LogLevel, LogLine},
 };
 use serde_json::Value;
 
@@ -31,7 +31,10 @@ pub(crate) struct Job {
     reveal: Reveal,
     #[command(flatten)]
     place: Place,
-    /// Print a line of JSON.
+    /// Show the lines that it has written to its log, oldest first, instead.
+    #[arg(long)]
+    log: bool,
+    /// Print a line of JSON, or one for each line of the log.
     #[arg(long)]
     json: bool,
 }
@@ -40,7 +43,11 @@ impl Job {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         block_on(async {
             let target = self.place.look().await?;
-            let record = target.record(&target.records()?, &self.id).await?;
+            let client = target.records()?;
+            let record = target.record(&client, &self.id).await?;
+            if self.log {
+                return lines(&client.log(&self.id).await?, self.json);
+            }
             let record = self.reveal.of(catalog).record(record);
             if self.json {
                 return output::json_lines([JobView::from(&record)]);
@@ -48,6 +55,30 @@ impl Job {
             output::print(|out| describe(out, &record, Timestamp::now()))
         })
     }
+}
+
+fn lines(log: &[LogLine], json: bool) -> Result<(), Error> {
+    if json {
+        return output::json_lines(log);
+    }
+    if log.is_empty() {
+        output::hint("its log is empty");
+    }
+    output::print(|out| {
+        log.iter().try_for_each(|LogLine { at, attempt, level, text, .. }| {
+            let style = match level {
+                LogLevel::Debug | LogLevel::Info => FAINT,
+                LogLevel::Warn => WARN,
+                LogLevel::Error => BAD,
+            };
+            writeln!(
+                out,
+                "{}  {style}{level:<5}{style:#}  {FAINT}{attempt:>2}{FAINT:#}  {}",
+                when::full(*at),
+                safe(text)
+            )
+        })
+    })
 }
 
 fn describe(out: &mut dyn Write, record: &Record, now: Timestamp) -> io::Result<()> {

@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod bulk;
 mod cancel;
 mod compact;
 mod dead_letters;
@@ -75,7 +76,7 @@ impl Command {
             Self::Jobs(jobs) => jobs.run(catalog),
             Self::Job(job) => job.run(catalog),
             Self::Retry(retry) => retry.run(catalog),
-            Self::Cancel(cancel) => cancel.run(),
+            Self::Cancel(cancel) => cancel.run(catalog),
             Self::Schedules(schedules) => schedules.run(catalog),
             Self::Schedule(schedule) => schedule.run(catalog),
             Self::Definitions(definitions) => definitions.run(catalog),

@@ -1,13 +1,14 @@
 //! `lamp retry`.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 use lamplighter::{Client, JobId, JobState, ListQuery, backend::StoreError};
 
-use super::block_on;
+use super::{
+    block_on,
+    bulk::{self, Found},
+};
 use crate::{
     catalog::Catalog,
     error::Error,
@@ -51,17 +52,8 @@ pub(crate) struct Retry {
     place: Place,
 }
 
-/// The number of records per request.
-const PAGE: usize = 500;
 /// The number of jobs that are queued again concurrently.
 const AT_ONCE: usize = 16;
-
-/// A failed job.
-struct Failed {
-    id: JobId,
-    job: String,
-    queue: String,
-}
 
 impl Retry {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
@@ -89,30 +81,13 @@ impl Retry {
 
     /// Returns the failed jobs that match. The list is complete before the first is queued again, so one that fails
     /// again is not found twice.
-    async fn find(&self, client: &Client) -> Result<Vec<Failed>, Error> {
-        let mut query = ListQuery {
-            state: Some(JobState::Failed),
-            job: self.job.clone(),
-            queue: self.queue.clone(),
-            limit: PAGE,
-            ..ListQuery::default()
-        };
-        let mut failed = Vec::new();
-        loop {
-            let page = client.list(&query).await?;
-            let fits = page.records.into_iter().filter(|record| {
-                self.since.is_none_or(|since| record.finished_at.is_none_or(|finished| finished >= since))
-            });
-            failed.extend(fits.map(|record| Failed {
-                id: record.id,
-                job: record.message.job.clone(),
-                queue: record.queue,
-            }));
-            query.cursor = page.next;
-            if query.cursor.is_none() {
-                return Ok(failed);
-            }
-        }
+    async fn find(&self, client: &Client) -> Result<Vec<Found>, Error> {
+        let state = Some(JobState::Failed);
+        let query = ListQuery { state, job: self.job.clone(), queue: self.queue.clone(), ..ListQuery::default() };
+        bulk::find(client, query, |record| {
+            self.since.is_none_or(|since| record.finished_at.is_none_or(|finished| finished >= since))
+        })
+        .await
     }
 }
 
@@ -149,25 +124,17 @@ async fn one(target: &Target, client: &Client, id: &JobId) -> Result<(), Error> 
     }
 }
 
-fn count(failed: &[Failed]) -> Result<(), Error> {
+fn count(failed: &[Found]) -> Result<(), Error> {
     if failed.is_empty() {
         output::hint("no failed jobs that fit");
         return Ok(());
     }
-    let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    for Failed { job, queue, .. } in failed {
-        *counts.entry((job, queue)).or_default() += 1;
-    }
-    let mut table = output::table(&["JOB", "QUEUE", "FAILED"]);
-    for ((job, queue), jobs) in counts {
-        table.add_row([output::cell(job), output::cell(queue), output::cell(jobs)]);
-    }
-    output::print_table(&table)?;
+    bulk::count(failed, "FAILED")?;
     output::hint(&format!("{} would run once more; without --dry-run they do", jobs(failed.len())));
     Ok(())
 }
 
-async fn again(client: &Client, failed: Vec<Failed>) -> Result<(), Error> {
+async fn again(client: &Client, failed: Vec<Found>) -> Result<(), Error> {
     if failed.is_empty() {
         output::hint("no failed jobs that fit");
         return Ok(());

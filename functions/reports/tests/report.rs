@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::date};
 use lamplighter::{
-    JobId, JobState, ListQuery, Record,
+    Cancellation, JobId, JobState, ListQuery, Record,
     backend::{
         Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, JobData, LeaseStatus, RenewRequest, Store,
         StoreError, StoreErrorKind, Token,
     },
     host::{JobResult, MessageAction},
-    record::{Attempt, AttemptOutcome, Count, ErrorText, Page},
+    record::{Attempt, AttemptOutcome, Count, ErrorText, LogLine, Page},
     secs,
     testing::TestRun,
 };
@@ -52,6 +52,10 @@ impl Store for Records {
         Ok(None)
     }
 
+    async fn log(&self, _: &JobId) -> Result<Vec<LogLine>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         if let Some(kind) = self.failure {
             return Err(StoreError::new(kind, "the table is unavailable"));
@@ -72,7 +76,7 @@ impl Store for Records {
         Ok(Vec::new())
     }
 
-    async fn cancel(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+    async fn cancel(&self, _: &JobId, _: &Cancellation) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }
 

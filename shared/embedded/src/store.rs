@@ -4,13 +4,13 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lamplighter::{
-    EnqueueError, Enqueued, JobId, JobState, ListQuery, Record,
+    Cancellation, EnqueueError, Enqueued, JobId, JobState, ListQuery, Record,
     backend::{
         Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, JobData, LeaseStatus, Queues, RenewRequest,
         Store, StoreError, StoreErrorKind, Token,
     },
     env::Env,
-    record::{Count, Page},
+    record::{Count, LogLine, Page},
 };
 use tokio::time::Instant;
 
@@ -21,7 +21,7 @@ use crate::{
         cancel::cancel,
         claim::claim,
         enqueue::{Entry, enqueue},
-        job_data, list, records,
+        job_data, list, logs, records,
         renew::renew,
         retry::{mark_queued, retry},
         settle::settle,
@@ -146,6 +146,11 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| records::by_id(connection, id.as_str())).await
     }
 
+    async fn log(&self, id: &JobId) -> Result<Vec<LogLine>, StoreError> {
+        let id = id.clone();
+        self.readers.read(move |connection| logs::of_job(connection, id.as_str())).await
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let asked = query.clone();
         let page = self.readers.read(move |connection| list::list(connection, &asked)).await?;
@@ -159,9 +164,9 @@ impl Store for SqliteStore {
         self.readers.read(list::counts).await
     }
 
-    async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
-        let id = id.clone();
-        self.writer.run(1, move |tx| cancel(tx, id.as_str())).await
+    async fn cancel(&self, id: &JobId, cancellation: &Cancellation) -> Result<Option<JobState>, StoreError> {
+        let (id, reason) = (id.clone(), cancellation.text());
+        self.writer.run(1, move |tx| cancel(tx, id.as_str(), reason.as_deref())).await
     }
 
     async fn retry(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {

@@ -1,5 +1,6 @@
 //! The client: enqueues jobs, reads their records, cancels and retries them.
 
+mod cancel;
 mod new_job;
 mod schedules;
 
@@ -14,13 +15,17 @@ use std::{
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-pub use self::new_job::NewJob;
+pub use self::{
+    cancel::{Cancel, Cancellation, CancelledJobs},
+    new_job::NewJob,
+};
 use crate::{
     after::After,
     declared::Limits,
     env::Env,
     id::JobId,
     job::Job,
+    log::LogLine,
     message::{Message, Trace, empty_object},
     options::Tracking,
     ports::{
@@ -158,24 +163,20 @@ impl Client {
             .unwrap_or_else(|_| Err(WaitError::Timeout { id: id.clone(), after: timeout }))
     }
 
+    /// The lines that a job has [written](crate::Context::log), oldest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the backend keeps no records.
+    pub async fn log(&self, id: &JobId) -> Result<Vec<LogLine>, StoreError> {
+        self.store()?.log(id).await
+    }
+
     /// Records, newest first, a page at a time.
     ///
     /// # Errors
     /// When the store cannot be read, or the backend keeps no records.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         self.store()?.list(query).await
-    }
-
-    /// Cancels a job that has not ended. Returns the state it is in now, or `None` when there is no such job.
-    ///
-    /// # Errors
-    /// When the store cannot be reached, the backend keeps no records, or this is a handler's client and its function
-    /// does not [declare it](crate::Function::manages_jobs).
-    pub async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
-        if let Some(limits) = &self.limits {
-            limits.check_manages(id, "cancelled")?;
-        }
-        self.store()?.cancel(id).await
     }
 
     /// Runs an ended job again, under the same id and with its history. Returns the state it is in now, or `None` when

@@ -18,11 +18,14 @@ use crate::{
     client::Client,
     env::Env,
     error::JobError,
+    function::Route,
     host::Stop,
     id::JobId,
+    log::{LogBuffer, LogLevel, LogLine},
     message::SharedMessage,
     ports::{JobData, LeaseStatus, Store, StoreError, StoreErrorKind, Token},
     record::{Progress, Record},
+    redaction::Redactor,
 };
 
 /// A handler's view of its own run, and its means to report on it. Cloning is cheap.
@@ -54,6 +57,15 @@ pub(crate) struct Inner {
     /// Whether this attempt has saved another checkpoint than the one that it began with.
     pub(crate) advanced: AtomicBool,
     pub(crate) progress: Mutex<ReportedProgress>,
+    pub(crate) route: Arc<Route>,
+    /// Created on first use: most jobs write no lines.
+    pub(crate) log: OnceLock<Box<JobLog>>,
+}
+
+/// An attempt's lines, and what hides the sensitive arguments in them.
+pub(crate) struct JobLog {
+    lines: LogBuffer,
+    redactor: Option<Redactor>,
 }
 
 #[derive(Debug, Default)]
@@ -63,10 +75,12 @@ pub(crate) struct ReportedProgress {
 }
 
 impl Context {
-    /// The shortest time between two writes of progress to the store.
+    /// The shortest time between two writes of progress to the store, and between two of log lines.
     pub const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 
-    /// When a running job's lease is first checked, and how often after that.
+    /// How soon a handler that asks whether it is [cancelled](Self::cancelled) learns that its job is.
+    pub const CANCEL_CHECK: Duration = Duration::from_secs(5);
+    /// When the lease of a running job that does not ask is first checked, and how often after that.
     const FIRST_CHECK: Duration = Duration::from_secs(10);
     const NEXT_CHECK: Duration = Duration::from_secs(20);
     /// The time a handler has to end on its own after its job was cancelled or another attempt has taken over.
@@ -143,8 +157,11 @@ impl Context {
         self.0.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// Resolves when the job should end early: its host is stopping, or it has lost its lease. Unless the lease is
-    /// lost, the handler's result still counts after that.
+    /// Resolves when the job should end early: its host is stopping, or it has lost its lease, since the job was cancelled
+    /// or another attempt has taken over. Unless the lease is lost, the handler's result still counts after that.
+    ///
+    /// From the first call on, here or of [`is_cancelled`](Self::is_cancelled), the store is asked every
+    /// [`Self::CANCEL_CHECK`]: on AWS that is a write unit of DynamoDB each time.
     pub async fn cancelled(&self) {
         tokio::select! {
             () = self.0.stop.draining() => {}
@@ -158,6 +175,11 @@ impl Context {
         self.0.stop.is_draining() || self.lost().is_cancelled()
     }
 
+    fn is_lost(&self) -> bool {
+        self.0.lost.get().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// With the first call, the handler asks.
     fn lost(&self) -> &CancellationToken {
         self.0.lost.get_or_init(CancellationToken::new)
     }
@@ -181,7 +203,7 @@ impl Context {
         tracing::debug!(done, total, "progress");
         if self.0.store.is_some() {
             let context = self.clone();
-            let data = JobData { progress: Some(progress), checkpoint: None };
+            let data = JobData::progress(progress);
             // Nothing waits for progress: if this write fails, the settlement writes it.
             tokio::spawn(async move {
                 if let Err(error) = context.write(data).await {
@@ -189,6 +211,48 @@ impl Context {
                 }
             });
         }
+    }
+
+    /// Writes a line to the job's log, which is kept with its record: `lamp job ID --log` shows it, and
+    /// [`Client::log`] reads it. Lines are written once a second and with the settlement, so that those of a short job cost
+    /// no call of their own; a line has at most
+    /// [`LogLine::MAX_BYTES`] bytes, an attempt [`LogLine::MAX_PER_ATTEMPT`] lines. [Sensitive](crate::Sensitive) arguments
+    /// are hidden in them. A killed host's last second is lost. Without a store, lines go to tracing at the level `debug`.
+    ///
+    /// [`LogLine::MAX_BYTES`]: crate::record::LogLine::MAX_BYTES
+    /// [`LogLine::MAX_PER_ATTEMPT`]: crate::record::LogLine::MAX_PER_ATTEMPT
+    pub fn log(&self, level: LogLevel, text: impl AsRef<str>) {
+        let log = self.0.log.get_or_init(|| {
+            Box::new(JobLog { lines: LogBuffer::default(), redactor: self.0.route.redactor(self.args()) })
+        });
+        let text = text.as_ref();
+        let text = log.redactor.as_ref().map_or_else(|| text.to_owned(), |redactor| redactor.text(text).into_owned());
+        if self.0.store.is_none() {
+            tracing::debug!(level = level.as_str(), text, "line of the job's log");
+            return;
+        }
+        if log.lines.push(LogLine::new(self.env().now(), self.attempt(), level, text)) {
+            // Nothing waits for lines: the settlement has the last ones.
+            tokio::spawn(self.clone().write_log());
+        }
+    }
+
+    /// Writes lines from time to time, until there are none.
+    async fn write_log(self) {
+        let Some(log) = self.0.log.get() else { return };
+        loop {
+            tokio::time::sleep(Self::PROGRESS_INTERVAL).await;
+            let Some(lines) = log.lines.take() else { return };
+            if let Err(error) = self.write(JobData::log(lines.clone())).await {
+                tracing::debug!(%error, "log lines not written");
+                log.lines.put_back(lines);
+            }
+        }
+    }
+
+    /// The lines that are not in the store yet.
+    pub(crate) fn unwritten_log(&self) -> Vec<LogLine> {
+        self.0.log.get().map(|log| log.lines.end()).unwrap_or_default()
     }
 
     /// Saves a value that the job's next attempt reads with [`resume`](Self::resume) if this one fails or is lost. It
@@ -200,7 +264,7 @@ impl Context {
     pub async fn checkpoint(&self, value: &(impl Serialize + Sync)) -> Result<(), StoreError> {
         let value = checkpoint_of(value)?;
         let advances = self.advances(&value);
-        match self.write(JobData { progress: None, checkpoint: Some(value) }).await? {
+        match self.write(JobData::checkpoint(value)).await? {
             LeaseStatus::Held => {
                 self.0.advanced.store(advances, Ordering::Relaxed);
                 Ok(())
@@ -286,7 +350,8 @@ impl Context {
     }
 
     /// Checks from time to time, while it is polled, whether the attempt still holds its lease, so that a cancelled job
-    /// learns of it and the store learns of a job that runs for long.
+    /// learns of it and the store learns of a job that runs for long: often where the handler asks, and rarely or, where
+    /// the batch renews the lease, never where it does not.
     ///
     /// Resolves once the lease has been lost for [`Self::LOST_GRACE`]: a handler that still runs then only keeps a
     /// place that another job could use.
@@ -294,24 +359,25 @@ impl Context {
         if self.0.store.is_none() {
             return std::future::pending().await;
         }
-        if self.0.is_renewed {
-            self.lost().cancelled().await;
-            return tokio::time::sleep(Self::LOST_GRACE).await;
-        }
-        tokio::time::sleep(Self::FIRST_CHECK).await;
+        tokio::time::sleep(Self::CANCEL_CHECK).await;
         // Boxed: most jobs have ended by then, and each would carry the size of this future.
         Box::pin(self.check_lease()).await;
     }
 
     async fn check_lease(&self) {
+        let mut unasked = Instant::now() + (Self::FIRST_CHECK - Self::CANCEL_CHECK);
         loop {
-            if let Err(error) = self.write(JobData::default()).await {
-                tracing::debug!(id = %self.id(), %error, "the lease could not be checked");
+            let is_due = !self.0.is_renewed && Instant::now() >= unasked;
+            if !self.is_lost() && (is_due || self.0.lost.get().is_some()) {
+                if let Err(error) = self.write(JobData::default()).await {
+                    tracing::debug!(id = %self.id(), %error, "the lease could not be checked");
+                }
+                unasked = Instant::now() + Self::NEXT_CHECK;
             }
-            if self.lost().is_cancelled() {
+            if self.is_lost() {
                 return tokio::time::sleep(Self::LOST_GRACE).await;
             }
-            tokio::time::sleep(Self::NEXT_CHECK).await;
+            tokio::time::sleep(Self::CANCEL_CHECK).await;
         }
     }
 

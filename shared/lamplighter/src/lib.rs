@@ -34,6 +34,7 @@ pub mod host;
 mod id;
 mod job;
 pub mod layer;
+mod log;
 mod members;
 pub mod message;
 mod misfit;
@@ -56,7 +57,7 @@ mod worker;
 pub use self::{
     after::After,
     app::App,
-    client::{Client, Enqueue, NewJob},
+    client::{Cancellation, Client, Enqueue, NewJob},
     context::Context,
     error::JobError,
     event::EventTrigger,
@@ -64,6 +65,7 @@ pub use self::{
     handler::{FromRef, Handler, State},
     id::JobId,
     job::{Definition, Job, days, hours, mins, secs},
+    log::LogLevel,
     options::{Options, Overlap, Retention, Tracking},
     ports::{EnqueueError, Enqueued, ListQuery},
     queue::{Queue, QueueHost},
@@ -88,7 +90,7 @@ pub use serde_json::value::RawValue;
 pub mod backend {
     pub use crate::{
         after::Standing,
-        client::WaitError,
+        client::{Cancel, CancelledJobs, WaitError},
         delivery::DeadLetterReason,
         ports::{
             Accuracy, Backend, Claim, ClaimRequest, Completion, CompletionResult, Consumer, ConsumerKind,

@@ -11,6 +11,7 @@ use crate::{id::JobId, message::SharedMessage};
 pub use crate::{
     error::ErrorText,
     id::InvalidJobId,
+    log::{LogLevel, LogLine, UnknownLevel},
     ports::{Count, Page},
 };
 
@@ -238,7 +239,7 @@ pub struct Record {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
-    /// Why it was cancelled, if not by hand.
+    /// Why it was cancelled, and by whom, as far as that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The handler's output.
@@ -255,9 +256,15 @@ pub struct Record {
 }
 
 impl Attempt {
-    /// The error of a [cancelled](AttemptOutcome::Cancelled) attempt.
-    pub const CANCELLED: &'static str =
-        "its job was cancelled while it ran; a handler that blocks its thread keeps its place until its timeout";
+    /// The error of a [cancelled](AttemptOutcome::Cancelled) attempt, with the reason, if there is one.
+    #[must_use]
+    pub fn cancelled(reason: Option<&str>) -> ErrorText {
+        let mut text = ErrorText::new(
+            "its job was cancelled while it ran; a handler that blocks its thread keeps its place until its timeout",
+        );
+        text.chain.extend(reason.map(str::to_owned));
+        text
+    }
 }
 
 impl Record {

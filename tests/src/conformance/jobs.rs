@@ -6,7 +6,7 @@ use std::{
 };
 
 use lamplighter::{
-    Context, Function, Job, JobError, JobId, Options, Overlap, Queue, Record, Retry, State, Timestamp,
+    Context, Function, Job, JobError, JobId, LogLevel, Options, Overlap, Queue, Record, Retry, State, Timestamp,
     backend::SchedulingError, secs,
 };
 use schemars::JsonSchema;
@@ -160,6 +160,14 @@ async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<
         "beget" => {
             ctx.client().enqueue(Act { what: format!("say {rest}") }).id(format!("{}.child", ctx.id())).await?;
         }
+        "log" => {
+            let lines: usize = rest.parse()?;
+            (1..=lines).for_each(|n| ctx.log(LogLevel::Info, format!("line {n}")));
+            if ctx.attempt() == 1 && lines == 2 {
+                ctx.log(LogLevel::Error, "not yet");
+                return Err(JobError::retry("not yet"));
+            }
+        }
         "sleep" => tokio::time::sleep(Duration::from_millis(rest.parse()?)).await,
         "old-run" if journal.runs().iter().filter(|run| run.id == ctx.id().as_str()).count() == 1 => {
             journal.released.subscribe().wait_for(|released| *released).await?;
@@ -169,6 +177,10 @@ async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<
         }
         "reach" => return Ok(Some(reach(rest, ctx).await)),
         "until-told" => ctx.cancelled().await,
+        "until-cancelled" => {
+            ctx.cancelled().await;
+            journal.save_job_data(ctx, "heard of it");
+        }
         "until-released" => _ = journal.released.subscribe().wait_for(|released| *released).await?,
         _ => {}
     }

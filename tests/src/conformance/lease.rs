@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use lamplighter::{
-    JobId, JobState, Queue, Record, Timestamp,
+    Cancellation, JobId, JobState, Queue, Record, Timestamp,
     backend::{
         Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, JobData, LeaseStatus, Lock,
         OnBusy, RenewRequest, Store, Token,
@@ -225,7 +225,10 @@ pub(super) async fn a_settlement_applied_twice_is_applied_once(subject: &dyn Sub
 pub(super) async fn cancelling_takes_the_lease_away(subject: &dyn Subject) {
     let asker = Asker::of(subject, "a").await;
     let token = asker.run(1, secs(60), 1).await;
-    assert_eq!(asker.store.cancel(&asker.id).await.expect("cancelled"), Some(JobState::Cancelled));
+    assert_eq!(
+        asker.store.cancel(&asker.id, &Cancellation::new()).await.expect("cancelled"),
+        Some(JobState::Cancelled)
+    );
     assert_eq!(
         asker.store.save_job_data(&asker.id, token, JobData::default()).await.expect("an answer"),
         LeaseStatus::Lost
@@ -240,7 +243,8 @@ pub(super) async fn a_job_that_is_cancelled_while_it_runs_says_so_in_its_history
     asker.settle(first, retry(Duration::ZERO)).await;
     let began = asker.now();
     let token = asker.run(2, secs(60), 2).await;
-    assert_eq!(asker.store.cancel(&asker.id).await.expect("cancelled"), Some(JobState::Cancelled));
+    let why = Cancellation::new().reason("no longer wanted").by("ada");
+    assert_eq!(asker.store.cancel(&asker.id, &why).await.expect("cancelled"), Some(JobState::Cancelled));
     assert_eq!(asker.settle(token, succeeded()).await, CompletionResult::Fenced(Some(JobState::Cancelled)));
     let record = asker.record().await;
     assert_eq!((record.state, record.attempts.len()), (JobState::Cancelled, 2));
@@ -249,9 +253,10 @@ pub(super) async fn a_job_that_is_cancelled_while_it_runs_says_so_in_its_history
     assert!(attempt.started_at >= began && attempt.ended_at >= attempt.started_at && attempt.ended_at <= asker.now());
     let error = attempt.error.as_ref().expect("a reason").to_string();
     assert!(error.contains("cancelled") && error.contains("keeps its place"), "{error}");
+    assert!(error.ends_with(": no longer wanted (by ada)"), "{error}");
 
     let unbegun = Asker::of(subject, "b").await;
-    unbegun.store.cancel(&unbegun.id).await.expect("cancelled");
+    unbegun.store.cancel(&unbegun.id, &Cancellation::new()).await.expect("cancelled");
     assert!(unbegun.record().await.attempts.is_empty(), "it never ran");
 }
 
@@ -306,7 +311,7 @@ pub(super) async fn a_lease_that_is_lost_cannot_be_renewed(subject: &dyn Subject
     assert_eq!(job.renew(token, secs(60)).await, LeaseStatus::Lost);
     let cancelled = Asker::of(subject, "cancelled").await;
     let token = cancelled.run(3, secs(60), 1).await;
-    cancelled.store.cancel(&cancelled.id).await.expect("cancelled");
+    cancelled.store.cancel(&cancelled.id, &Cancellation::new()).await.expect("cancelled");
     assert_eq!(cancelled.renew(token, secs(60)).await, LeaseStatus::Lost);
     let nobody = Asker::of_job(subject, "nobody", "conformance.act", PLAIN);
     assert_eq!(nobody.renew(token, secs(60)).await, LeaseStatus::Lost);

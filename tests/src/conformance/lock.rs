@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lamplighter::{
-    JobState, Timestamp,
+    Cancellation, JobState, Timestamp,
     backend::{Claim, DeadLetterReason, Decision, LeaseStatus, OnBusy},
     record::{AttemptOutcome, ErrorText},
     secs,
@@ -84,7 +84,7 @@ pub(super) async fn every_end_of_an_attempt_releases_its_lock(subject: &dyn Subj
     let cancelled = waiting(subject, "cancelled").await;
     cancelled.run(50, secs(60), 1).await;
     waits(&other).await;
-    cancelled.store.cancel(&cancelled.id).await.expect("cancelled");
+    cancelled.store.cancel(&cancelled.id, &Cancellation::new()).await.expect("cancelled");
     other.run(51, secs(60), 1).await;
 }
 

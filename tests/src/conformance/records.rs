@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lamplighter::{EnqueueError, Enqueued, Job, JobId, JobState, ListQuery, NewJob, Record, secs};
+use lamplighter::{After, Cancellation, EnqueueError, Enqueued, Job, JobId, JobState, ListQuery, NewJob, Record, secs};
 
 use super::{
     Subject,
@@ -200,6 +200,54 @@ pub(super) async fn an_ended_job_cannot_be_cancelled(subject: &dyn Subject) {
     ended(subject, "a").await;
     assert_eq!(subject.client().cancel(&id("a")).await.expect("answered"), Some(JobState::Succeeded));
     assert_eq!(record(subject, "a").await.state, JobState::Succeeded);
+}
+
+pub(super) async fn a_cancelled_job_says_why_and_by_whom(subject: &dyn Subject) {
+    let client = subject.client();
+    enqueue(subject, "a", "say never").await;
+    let state = client.cancel(&id("a")).reason("a duplicate").by("ada").await.expect("answered");
+    assert_eq!(state, Some(JobState::Cancelled));
+    assert_eq!(record(subject, "a").await.reason.as_deref(), Some("a duplicate (by ada)"));
+    // The second does not change what the first has said.
+    client.cancel(&id("a")).reason("another").await.expect("answered");
+    assert_eq!(record(subject, "a").await.reason.as_deref(), Some("a duplicate (by ada)"));
+    client.retry(&id("a")).await.expect("queued again");
+    assert_eq!(record(subject, "a").await.reason, None);
+    client.cancel(&id("a")).await.expect("answered");
+    assert_eq!(record(subject, "a").await.reason, None, "nothing was said");
+}
+
+pub(super) async fn all_open_jobs_that_match_are_cancelled(subject: &dyn Subject) {
+    let client = subject.client();
+    enqueue(subject, "ended", "say hi").await;
+    client.cancel(&id("ended")).reason("before").await.expect("cancelled");
+    for n in 0..20 {
+        enqueue(subject, &format!("due-{n}"), "say never").await;
+    }
+    let act = || Act { what: "say never".into() };
+    client.enqueue(act()).id("later").delay(secs(900)).await.expect("enqueued");
+    client.enqueue(act()).id("waits").after(After::end(id("later"))).await.expect("enqueued");
+    client.enqueue(Link { what: "say other".into() }).id("other").await.expect("enqueued");
+
+    let query = ListQuery { job: Some(Act::NAME.into()), ..ListQuery::default() };
+    let delayed = ListQuery { state: Some(JobState::Scheduled), ..query.clone() };
+    let why = Cancellation::new().reason("no longer wanted").by("ada");
+    let mut turns = Vec::new();
+    let all = client.cancel_all(&delayed, &why, |done, of| turns.push((done, of))).await.expect("cancelled");
+    assert_eq!((all.cancelled, all.ended, all.failed.len(), &*turns), (1, 0, 0, &[(1, 1)][..]));
+    // It has waited for the end of a job, which has come.
+    assert_eq!(record(subject, "waits").await.state, JobState::Queued);
+
+    let all = client.cancel_all(&query, &why, |_, _| {}).await.expect("cancelled");
+    assert_eq!((all.cancelled, all.ended, all.failed.len()), (21, 0, 0));
+    for name in ["due-0", "due-19", "later", "waits"] {
+        let record = record(subject, name).await;
+        assert_eq!((record.state, record.reason.as_deref()), (JobState::Cancelled, Some("no longer wanted (by ada)")));
+    }
+    assert_eq!(record(subject, "ended").await.reason.as_deref(), Some("before"));
+    assert_eq!(record(subject, "other").await.state, JobState::Queued);
+    let none = client.cancel_all(&query, &why, |_, _| {}).await.expect("answered");
+    assert_eq!((none.cancelled, none.ended), (0, 0));
 }
 
 pub(super) async fn a_failed_job_runs_again_by_hand_with_its_history(subject: &dyn Subject) {

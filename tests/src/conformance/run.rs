@@ -1,6 +1,11 @@
 //! Whole runs: from a sender to a handler and to the record of the result.
 
-use lamplighter::{Enqueued, JobId, JobState, Record, record::AttemptOutcome, secs};
+use lamplighter::{
+    Cancellation, Context, Enqueued, JobId, JobState, LogLevel, Record,
+    record::{AttemptOutcome, LogLine},
+    secs,
+};
+use tokio::time::Instant;
 
 use super::{
     Subject,
@@ -351,6 +356,49 @@ pub(super) async fn a_head_that_cannot_run_now_keeps_its_group(subject: &dyn Sub
     assert_eq!(outcomes(&ended(subject, "x1").await), [AttemptOutcome::Lost, AttemptOutcome::Succeeded]);
 }
 
+pub(super) async fn what_a_job_logs_is_kept_with_its_attempts(subject: &dyn Subject) {
+    started(subject).await;
+    enqueue(subject, "a", "log 2").await;
+    assert_eq!(ended(subject, "a").await.state, JobState::Succeeded);
+    let id = |text: &str| JobId::new(text).expect("a good id");
+    let lines = subject.client().log(&id("a")).await.expect("readable");
+    let told: Vec<_> = lines.iter().map(|line| (line.attempt, line.level, &*line.text)).collect();
+    let (info, error) = (LogLevel::Info, LogLevel::Error);
+    let first = [(1, info, "line 1"), (1, info, "line 2"), (1, error, "not yet")];
+    assert_eq!(told, [&first[..], &[(2, info, "line 1"), (2, info, "line 2")]].concat());
+    assert!(lines.is_sorted_by_key(|line| line.at));
+    enqueue(subject, "silent", "say nothing").await;
+    ended(subject, "silent").await;
+    assert_eq!(subject.client().log(&id("silent")).await.expect("readable"), []);
+    assert_eq!(subject.client().log(&id("unknown")).await.expect("readable"), []);
+}
+
+pub(super) async fn a_log_is_bounded(subject: &dyn Subject) {
+    started(subject).await;
+    enqueue(subject, "a", "log 2000").await;
+    assert_eq!(ended(subject, "a").await.state, JobState::Succeeded);
+    let lines = subject.client().log(&JobId::new("a").expect("a good id")).await.expect("readable");
+    assert_eq!(lines.len(), LogLine::MAX_PER_ATTEMPT);
+    let (last, before) = lines.split_last().expect("lines");
+    assert!(last.level == LogLevel::Warn && last.text.contains("dropped"), "{last:?}");
+    assert_eq!(before.last().expect("lines").text, format!("line {}", LogLine::MAX_PER_ATTEMPT - 1));
+}
+
+pub(super) async fn a_handler_that_asks_learns_within_seconds_that_its_job_is_cancelled(subject: &dyn Subject) {
+    let journal = started(subject).await;
+    enqueue(subject, "a", "until-cancelled").await;
+    let id = JobId::new("a").expect("a good id");
+    eventually("it to run", || async { (!journal.runs().is_empty()).then_some(()) }).await;
+    let began = Instant::now();
+    assert_eq!(subject.client().cancel(&id).await.expect("cancelled"), Some(JobState::Cancelled));
+    eventually("the handler to learn of it", || async { (journal.words().len() == 2).then_some(()) }).await;
+    let took = began.elapsed();
+    // Twice the interval, for a store that is slow.
+    assert!(took <= 2 * Context::CANCEL_CHECK, "{took:?}");
+    let record = ended(subject, "a").await;
+    assert_eq!((record.state, outcomes(&record)), (JobState::Cancelled, vec![AttemptOutcome::Cancelled]));
+}
+
 pub(super) async fn an_attempt_of_a_run_before_leaves_the_next_run_alone(subject: &dyn Subject) {
     let journal = started(subject).await;
     let store = subject.backend().store.expect("a store");
@@ -362,7 +410,7 @@ pub(super) async fn an_attempt_of_a_run_before_leaves_the_next_run_alone(subject
     for (text, _) in jobs {
         let id = JobId::new(text).expect("a good id");
         eventually("it to run", || async { (runs(text) == 1).then_some(()) }).await;
-        assert_eq!(store.cancel(&id).await.expect("cancelled"), Some(JobState::Cancelled));
+        assert_eq!(store.cancel(&id, &Cancellation::new()).await.expect("cancelled"), Some(JobState::Cancelled));
         assert_eq!(store.retry(&id).await.expect("queued"), Some(JobState::Queued));
     }
     journal.release();

@@ -36,10 +36,16 @@ impl Workspace {
     }
 }
 
-/// Returns a command for the cargo that runs the tests, without the variables that it set for the test alone: build
-/// scripts would see them as a change and build again.
+/// Returns a command for the cargo that runs the tests, [in an environment of its own](leave_environment_of_test).
 pub(crate) fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    leave_environment_of_test(&mut command);
+    command
+}
+
+/// Removes the variables that cargo has set for the running test alone. Build scripts of cargo runs that the command starts
+/// would see them as a change, and build again what depends on them: half of the large dependencies.
+pub(crate) fn leave_environment_of_test(command: &mut Command) {
     let of_the_test =
         ["CARGO_MANIFEST_", "CARGO_PKG_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"];
     for (name, _) in std::env::vars_os() {
@@ -47,5 +53,4 @@ pub(crate) fn cargo() -> Command {
             command.env_remove(name);
         }
     }
-    command
 }

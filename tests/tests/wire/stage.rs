@@ -201,14 +201,24 @@ impl Stage {
     /// Receives a batch of this many messages, runs it as Lambda does, and returns how many of them are delivered
     /// again.
     pub(crate) async fn run(&self, count: usize) -> usize {
-        self.run_within(INVOCATION, count).await
-    }
-
-    /// [`run`](Self::run), in an invocation that may take this long.
-    pub(crate) async fn run_within(&self, time: Duration, count: usize) -> usize {
         let messages = self.receive(count).await;
         drop(self.probe.proxy.take_calls());
         self.probe.phases.lock().unwrap().clear();
+        self.settled(messages, INVOCATION).await
+    }
+
+    /// Receives this many batches of ten messages, then runs them in concurrent invocations that may take this long, and
+    /// returns how many messages are delivered again.
+    pub(crate) async fn run_together(&self, batches: usize, time: Duration) -> usize {
+        let mut received = Vec::new();
+        for _ in 0..batches {
+            received.push(self.receive(10).await);
+        }
+        let running = received.into_iter().map(|messages| self.settled(messages, time));
+        futures_util::future::join_all(running).await.into_iter().sum()
+    }
+
+    async fn settled(&self, messages: Vec<Message>, time: Duration) -> usize {
         let answer = self.hand_over(&messages, time).await;
         self.probe.mark();
         let failed = answer["batchItemFailures"].as_array().unwrap();

@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use lamplighter::{
-    EnqueueError, JobId, JobState, ListQuery, Record,
+    Cancellation, EnqueueError, JobId, JobState, ListQuery, Record,
     backend::{
         Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, Queues, RenewRequest, Store,
         StoreError, StoreErrorKind, Token,
     },
-    record::{Count, Page},
+    record::{Count, LogLine, Page},
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -91,6 +91,10 @@ impl Store for Records {
         self.dynamo.read_record(id).await
     }
 
+    async fn log(&self, id: &JobId) -> Result<Vec<LogLine>, StoreError> {
+        self.dynamo.read_log(id).await
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         self.dynamo.read_page(query).await
     }
@@ -99,8 +103,10 @@ impl Store for Records {
         self.dynamo.count_all().await
     }
 
-    async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
-        let Some(cancelled) = self.dynamo.cancel_one(id).await? else { return Ok(None) };
+    async fn cancel(&self, id: &JobId, cancellation: &Cancellation) -> Result<Option<JobState>, StoreError> {
+        let Some(cancelled) = self.dynamo.cancel_one(id, cancellation.text().as_deref()).await? else {
+            return Ok(None);
+        };
         if cancelled.waited_for.is_some() {
             // If it is sent after all, its message is only acknowledged.
             if let Err(error) = self.delayed_sender.forget(id, &cancelled.owner).await {

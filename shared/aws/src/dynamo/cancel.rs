@@ -29,7 +29,7 @@ pub(crate) struct Cancelled {
 impl Dynamo {
     /// Cancels a job that has not ended. A running attempt is added to the history and loses its lease: its settlement
     /// is then fenced.
-    pub(crate) async fn cancel_one(&self, id: &JobId) -> Result<Option<Cancelled>, StoreError> {
+    pub(crate) async fn cancel_one(&self, id: &JobId, reason: Option<&str>) -> Result<Option<Cancelled>, StoreError> {
         let nonce = self.env().random.next_u64();
         for _ in 0..TRIES {
             let Some(item) = self.read_item(id.as_str()).await? else { return Ok(None) };
@@ -46,11 +46,12 @@ impl Dynamo {
                 .set("f", time(now))
                 .set("ttl", expiry(now, Retention::default().cancelled))
                 .set("z", number(nonce))
+                .set_some("y", reason.map(text))
                 .remove(&["af"]);
             let update = match was {
                 JobState::Running => update.set(
                     "x",
-                    item.history_and(item.running_attempt(now, AttemptOutcome::Cancelled, Attempt::CANCELLED)),
+                    item.history_and(item.running_attempt(now, AttemptOutcome::Cancelled, Attempt::cancelled(reason))),
                 ),
                 _ => update,
             };

@@ -181,14 +181,13 @@ impl Item {
 
     /// The running attempt, recorded as lost.
     pub(super) fn lost_attempt(&self) -> Attempt {
-        self.running_attempt(self.lease_until(), AttemptOutcome::Lost, "its host ended without a word")
+        self.running_attempt(self.lease_until(), AttemptOutcome::Lost, ErrorText::new("its host ended without a word"))
     }
 
     /// The running attempt, ended by something other than its worker.
-    pub(super) fn running_attempt(&self, ended_at: Timestamp, outcome: AttemptOutcome, error: &str) -> Attempt {
+    pub(super) fn running_attempt(&self, ended_at: Timestamp, outcome: AttemptOutcome, error: ErrorText) -> Attempt {
         let ran = (self.time("b").unwrap_or(ended_at), ended_at);
-        Attempt::new(self.attempt(), self.text("h").unwrap_or_default(), ran, outcome)
-            .with_error(Some(ErrorText::new(error)))
+        Attempt::new(self.attempt(), self.text("h").unwrap_or_default(), ran, outcome).with_error(Some(error))
     }
 
     /// The number of the message's pieces beside the record.

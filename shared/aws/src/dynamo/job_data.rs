@@ -21,6 +21,12 @@ impl Dynamo {
         token: Token,
         data: JobData,
     ) -> Result<LeaseStatus, StoreError> {
+        if !data.log.is_empty() {
+            self.write_log(id, token.owner, &data.log).await?;
+            if data.progress.is_none() && data.checkpoint.is_none() {
+                return Ok(LeaseStatus::Held);
+            }
+        }
         let update = held(token)
             .set_some("p", data.progress.as_ref().and_then(json))
             .set_some("k", data.checkpoint.as_ref().map(|checkpoint| text(checkpoint.get())))

@@ -25,6 +25,7 @@ mod job_data;
 mod keys;
 mod list;
 mod locks;
+mod logs;
 mod orphans;
 mod pieces;
 mod read;
@@ -70,6 +71,8 @@ use crate::sdk::{AwsClients, explain};
 const CALLS_AT_ONCE: usize = 32;
 /// Concurrent claims of a process. A table answers in milliseconds, so these are thousands a second.
 const CLAIMS_AT_ONCE: usize = 16;
+/// The part of its time that a claim must have left when its turn comes.
+const LAST_TURN: u32 = 4;
 /// The number of tries at a record that others change concurrently.
 const TRIES: usize = 5;
 /// How long the pieces of a large message are kept after its message has expired, for later reads of its job.
@@ -138,13 +141,14 @@ impl Dynamo {
     /// Claims each job.
     ///
     /// Claims wait here rather than at a slow table: one that is given up while it waits was never made, and costs no
-    /// attempt.
+    /// attempt. Neither is one whose turn comes when little of its time is left: its answer would come too late.
     pub(crate) async fn claim(&self, requests: &[ClaimRequest], by: Instant) -> Vec<Result<Claimed, StoreError>> {
         let table = self.table();
+        let now = Instant::now();
+        let last_turn = by - by.saturating_duration_since(now) / LAST_TURN;
         let claim = async |request| {
             let _turn = self.0.claims.acquire().await;
-            // Its turn may come because the time of others is over.
-            if Instant::now() >= by {
+            if Instant::now() >= last_turn {
                 return Err(late(table));
             }
             self.claim_one(request).await

@@ -35,6 +35,10 @@ impl Settled {
 impl Dynamo {
     pub(super) async fn settle_one(&self, settle: &Completion) -> Result<Settled, StoreError> {
         let id = settle.id.as_str();
+        // Before the end, which is what readers wait for. No outcome depends on it.
+        if let Err(error) = self.write_log(&settle.id, settle.token.owner, &settle.log).await {
+            tracing::warn!(id, %error, lines = settle.log.len(), "the last lines of the job's log are lost");
+        }
         let nonce = self.env().random.next_u64();
         let mut listing_key = settle.claim_hint.as_deref().and_then(ListingKey::parse);
         // The claim has no listing key: its settlement came as a message from another version or another store.

@@ -10,7 +10,7 @@ use std::{
 use crate::support::clients;
 use async_trait::async_trait;
 use lamplighter::{
-    JobId, JobState, ListQuery, Record, Timestamp,
+    Cancellation, JobId, JobState, ListQuery, Record, Timestamp,
     backend::{
         Claim, ClaimRequest, Completion, CompletionResult, DeadLetterCount, DeadLetterFilter, DeadLetterKey,
         DeadLetterQuery, JobData, LeaseStatus, Operator, Redrive, RedriveMethod, RedriveProgress, RedriveResult,
@@ -18,7 +18,7 @@ use lamplighter::{
     },
     env::Env,
     host::Stop,
-    record::{Count, Page},
+    record::{Count, LogLine, Page},
 };
 use lamplighter_aws::AwsOperator;
 use lamplighter_fakes::{FakeDeployment, FakeMessage, Fault};
@@ -535,6 +535,10 @@ impl Store for Records {
         Ok(state.map(|state| record(id, state)))
     }
 
+    async fn log(&self, _: &JobId) -> Result<Vec<LogLine>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn list(&self, _: &ListQuery) -> Result<Page, StoreError> {
         Ok(Page::default())
     }
@@ -543,7 +547,7 @@ impl Store for Records {
         Ok(Vec::new())
     }
 
-    async fn cancel(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+    async fn cancel(&self, _: &JobId, _: &Cancellation) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }
 

@@ -24,3 +24,15 @@ CREATE TABLE unique_keys (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX unique_keys_until ON unique_keys (until);
+
+-- What jobs write down while they run, in this order.
+CREATE TABLE logs (
+  seq INTEGER NOT NULL,
+  place INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  attempt INTEGER NOT NULL,
+  -- 1 debug, 2 info, 3 warn, 4 error.
+  level INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY (seq, place)
+) STRICT, WITHOUT ROWID;

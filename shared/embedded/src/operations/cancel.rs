@@ -2,7 +2,7 @@
 
 use lamplighter::{
     JobState, Retention,
-    record::{Attempt, AttemptOutcome, ErrorText},
+    record::{Attempt, AttemptOutcome},
 };
 use rusqlite::params;
 
@@ -11,7 +11,7 @@ use crate::{db::transaction::Transaction, state, time};
 
 /// Cancels a job that has not ended. A running attempt is added to the history and loses its lease: its settlement is
 /// then fenced.
-pub(crate) fn cancel(tx: &mut Transaction<'_>, id: &str) -> rusqlite::Result<Option<JobState>> {
+pub(crate) fn cancel(tx: &mut Transaction<'_>, id: &str, reason: Option<&str>) -> rusqlite::Result<Option<JobState>> {
     let Some(row) = tx.row_of(id)? else { return Ok(None) };
     if state::is_final(row.state) {
         return Ok(state::of(row.state));
@@ -29,9 +29,12 @@ pub(crate) fn cancel(tx: &mut Transaction<'_>, id: &str) -> rusqlite::Result<Opt
             ended_at: now,
             host: row.host,
             outcome: AttemptOutcome::Cancelled,
-            error: Some(&ErrorText::new(Attempt::CANCELLED)),
+            error: Some(&Attempt::cancelled(reason)),
         };
         tx.add_attempt(row.seq, &cancelled)?;
+    }
+    if let Some(reason) = reason {
+        tx.put_reason(row.seq, reason)?;
     }
     tx.end(&row, state::CANCELLED, now, time::after(now, Retention::default().cancelled))?;
     tx.prepare("UPDATE jobs SET lease_until = ?2 WHERE seq = ?1")?.execute(params![row.seq, now])?;

@@ -7,7 +7,7 @@ use lamplighter::{
 };
 use rusqlite::{OptionalExtension, params};
 
-use crate::db::transaction::Transaction;
+use crate::{db::transaction::Transaction, state};
 
 /// The cancellation reason of a job that expired before it began.
 pub(crate) const EXPIRED: &str = "it had expired before it began";
@@ -63,9 +63,11 @@ pub(crate) fn save_job_data(
     token: Token,
     data: &JobData,
 ) -> rusqlite::Result<LeaseStatus> {
-    let Some(row) = tx.row_of(id)?.filter(|row| row.is_held_by(token.attempt, token.owner.cast_signed())) else {
+    let Some(row) = tx.row_of(id)?.filter(|row| row.state != state::UNTRACKED) else { return Ok(LeaseStatus::Lost) };
+    tx.put_log(row.seq, &data.log)?;
+    if !row.is_held_by(token.attempt, token.owner.cast_signed()) {
         return Ok(LeaseStatus::Lost);
-    };
+    }
     if let Some(progress) = data.progress {
         tx.put_progress(row.seq, progress)?;
     }

@@ -10,6 +10,7 @@ pub(crate) mod groups;
 pub(crate) mod job_data;
 pub(crate) mod list;
 pub(crate) mod locks;
+pub(crate) mod logs;
 pub(crate) mod pause;
 #[cfg(test)]
 mod plans;

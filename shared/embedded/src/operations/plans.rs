@@ -21,7 +21,8 @@ mod source;
 const PLANS: &str = include_str!("plans.txt");
 
 /// Tables that grow with the number of jobs.
-const LARGE: &[&str] = &["jobs", "bodies", "notes", "attempts", "dead_letters", "blocks", "waits", "unique_keys"];
+const LARGE: &[&str] =
+    &["jobs", "bodies", "notes", "attempts", "dead_letters", "blocks", "waits", "unique_keys", "logs"];
 
 /// A file in which most jobs wait, and one in which nearly all have ended, each with the statistics from `ANALYZE`, and
 /// a new file without statistics.

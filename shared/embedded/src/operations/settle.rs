@@ -57,6 +57,7 @@ fn one(tx: &mut Transaction<'_>, usual: &mut Usual<'_>, request: &Completion) ->
             if let Some(progress) = request.progress {
                 tx.put_progress(seq, progress)?;
             }
+            tx.put_log(seq, &request.log)?;
             return Ok(APPLIED);
         }
     }
@@ -67,6 +68,7 @@ fn one(tx: &mut Transaction<'_>, usual: &mut Usual<'_>, request: &Completion) ->
         if let Some(progress) = request.progress {
             tx.put_progress(row.seq, progress)?;
         }
+        tx.put_log(row.seq, &request.log)?;
         apply(tx, &row, request, ended_at)?;
     } else if !is_known(tx, &row, request, ended_at)? {
         return Ok(CompletionResult::Fenced(state::of(row.state)));

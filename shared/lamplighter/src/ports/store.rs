@@ -10,9 +10,11 @@ use tokio::time::Instant;
 
 use super::StoreError;
 use crate::{
+    client::Cancellation,
     delivery::DeadLetterReason,
     error::ErrorText,
     id::JobId,
+    log::LogLine,
     message::SharedMessage,
     options::{Retention, Tracking},
     record::{AttemptOutcome, JobState, Progress, Record},
@@ -52,6 +54,9 @@ pub trait Store: Send + Sync + 'static {
     /// The record of one job.
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError>;
 
+    /// The lines that a job has written, oldest first.
+    async fn log(&self, id: &JobId) -> Result<Vec<LogLine>, StoreError>;
+
     /// Records, newest first, a page at a time.
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
 
@@ -60,7 +65,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Cancels a job that has not ended. Returns the state it is in now, or `None` when there is no such job; a job
     /// that had ended stays as it was.
-    async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError>;
+    async fn cancel(&self, id: &JobId, cancellation: &Cancellation) -> Result<Option<JobState>, StoreError>;
 
     /// Enqueues an ended job again; its history is kept, and its attempts are counted from zero. Returns the state it
     /// is in now, or `None` when there is no such job; a job that has not ended stays as it was.
@@ -253,6 +258,9 @@ pub struct Completion {
     /// The progress that the handler reported and that is not saved yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+    /// The lines of the log that are not saved yet. A settlement that is sent as a message leaves them behind.
+    #[serde(skip)]
+    pub log: Vec<LogLine>,
     /// Which records are kept.
     #[serde(default)]
     pub tracking: Tracking,
@@ -285,6 +293,7 @@ impl Completion {
             ended_at,
             decision,
             progress: None,
+            log: Vec::new(),
             tracking: Tracking::Full,
             claim_hint: None,
             lock: None,
@@ -377,6 +386,8 @@ pub struct JobData {
     pub progress: Option<Progress>,
     /// The value for the next attempt.
     pub checkpoint: Option<Box<RawValue>>,
+    /// Lines of its log. They are kept whether or not the attempt still holds the lease.
+    pub log: Vec<LogLine>,
 }
 
 impl JobData {
@@ -384,6 +395,12 @@ impl JobData {
     #[must_use]
     pub fn progress(progress: Progress) -> Self {
         Self { progress: Some(progress), ..Self::default() }
+    }
+
+    /// Lines of the log alone.
+    #[must_use]
+    pub fn log(log: Vec<LogLine>) -> Self {
+        Self { log, ..Self::default() }
     }
 
     /// A checkpoint alone.

@@ -280,6 +280,8 @@ impl<'a> Batch<'a> {
             checkpoint: job.checkpoint.clone(),
             advanced: Default::default(),
             progress: Default::default(),
+            route: job.ready.route.clone(),
+            log: OnceLock::new(),
         });
         let span = tracing::info_span!(
             "job",
@@ -320,7 +322,7 @@ impl<'a> Batch<'a> {
         {
             self.hand_back(Lane { head, rest: std::mem::take(&mut rest) });
         }
-        let progress = context.unwritten_progress();
+        let (progress, log) = (context.unwritten_progress(), context.unwritten_log());
         let ended_at = self.worker.env.now();
         self.ended.push(EndedAttempt {
             job,
@@ -329,6 +331,7 @@ impl<'a> Batch<'a> {
             decision,
             action,
             progress,
+            log,
             behind: rest,
         });
     }
@@ -360,6 +363,7 @@ impl<'a> Batch<'a> {
                 decision,
                 action: AT_ONCE,
                 progress: None,
+                log: Vec::new(),
                 behind: VecDeque::new(),
             });
         }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     delivery::{Delivery, Disposition, MessageAction},
+    log::LogLine,
     ports::{self, Completion, Decision, EnqueueRequest, Event, Store, StoreError, StoreErrorKind},
     record::{JobState, Progress},
 };
@@ -28,6 +29,7 @@ pub(super) struct EndedAttempt {
     pub(super) decision: Decision,
     pub(super) action: MessageAction,
     pub(super) progress: Option<Progress>,
+    pub(super) log: Vec<LogLine>,
     /// The jobs behind it in its FIFO group, which wait for it to be settled.
     pub(super) behind: VecDeque<Claimed>,
 }
@@ -235,6 +237,7 @@ impl EndedAttempt {
             ended_at: self.ended_at,
             decision: self.decision.clone(),
             progress: self.progress,
+            log: self.log.clone(),
             tracking: self.job.ready.route.options.tracking,
             claim_hint: self.job.claim_hint.clone(),
             lock: self.job.lock.clone(),

@@ -12,15 +12,15 @@ use std::{
 
 use async_trait::async_trait;
 use lamplighter::{
-    Context, EnqueueError, Enqueued, Function, JobError, JobId, JobState, ListQuery, RawValue, Record, State,
-    Timestamp,
+    Cancellation, Context, EnqueueError, Enqueued, Function, JobError, JobId, JobState, ListQuery, RawValue, Record,
+    State, Timestamp,
     backend::{
         Backend, Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, Event, Events, JobData,
         LeaseStatus, Payloads, Queues, RenewRequest, Store, StoreError, Token,
     },
     env::Env,
     host::{Delivery, MessageAction, Stop, Worker},
-    record::{Count, Page},
+    record::{Count, LogLine, Page},
     secs,
 };
 use tokio::time::{Instant, sleep};
@@ -144,6 +144,10 @@ impl Store for Faulty {
         self.memory.get(id).await
     }
 
+    async fn log(&self, id: &JobId) -> Result<Vec<LogLine>, StoreError> {
+        self.memory.log(id).await
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         self.memory.list(query).await
     }
@@ -152,8 +156,8 @@ impl Store for Faulty {
         self.memory.counts().await
     }
 
-    async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
-        self.memory.cancel(id).await
+    async fn cancel(&self, id: &JobId, cancellation: &Cancellation) -> Result<Option<JobState>, StoreError> {
+        self.memory.cancel(id, cancellation).await
     }
 
     async fn retry(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {

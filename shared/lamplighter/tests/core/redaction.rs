@@ -8,7 +8,7 @@ use std::{
 use crate::support::{Memory, delivery, log::Log, start};
 use async_trait::async_trait;
 use lamplighter::{
-    Context, Function, Job, JobError, JobId, Options, Queue, RawValue, Retry, Sensitive, Timestamp,
+    Context, Function, Job, JobError, JobId, LogLevel, Options, Queue, RawValue, Retry, Sensitive, Timestamp,
     backend::{Backend, Decision, Event, Events, Payloads, StoreError},
     env::Env,
     host::{Delivery, MessageAction, Stop, Worker},
@@ -68,7 +68,7 @@ impl Serialize for Unwritable {
     }
 }
 
-async fn charge(job: Charge, _: Context) -> Result<Option<Unwritable>, JobError> {
+async fn charge(job: Charge, ctx: Context) -> Result<Option<Unwritable>, JobError> {
     let card = job.card.expose().clone();
     match &*job.what {
         "refuse" => {
@@ -77,6 +77,11 @@ async fn charge(job: Charge, _: Context) -> Result<Option<Unwritable>, JobError>
         }
         "fail" => Err(JobError::fail(format!("{{\"card\":{}}}", serde_json::to_string(&card)?))),
         "long" => Err(JobError::fail(format!("{}{card}", "x".repeat(4090)))),
+        "log" => {
+            ctx.log(LogLevel::Info, "begins");
+            ctx.log(LogLevel::Info, format!("charges {card}"));
+            Ok(None)
+        }
         "panic" => panic!("no such card: {card}"),
         "output" => Ok(Some(Unwritable(card))),
         "debug" => Err(JobError::fail(format!("{job:?}"))),
@@ -195,6 +200,19 @@ async fn errors_causes_and_panics_leave_the_worker_without_sensitive_values() {
                 assert_eq!(error.to_string(), says, "{name}");
             }
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_of_the_jobs_log_hide_them() {
+    for (name, bench) in
+        [("tracked", Bench::new(Memory::backend, function())), ("stateless", Bench::new(Memory::stateless, function()))]
+    {
+        let shown = bench.shown(message("log")).await;
+        assert_hidden(&shown);
+        let lines: Vec<_> = bench.memory.settled.lock().unwrap().iter().flat_map(|settle| settle.log.clone()).collect();
+        let texts: Vec<_> = lines.iter().map(|line| &*line.text).collect();
+        assert_eq!(texts, if name == "tracked" { vec!["begins", "charges [redacted]"] } else { vec![] }, "{name}");
     }
 }
 

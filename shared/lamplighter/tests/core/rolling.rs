@@ -10,7 +10,8 @@ use std::{
 use crate::support::Memory;
 use async_trait::async_trait;
 use lamplighter::{
-    Context, Function, Job, JobError, JobId, JobState, ListQuery, Options, Queue, QueueHost, Record, Retry, State,
+    Cancellation, Context, Function, Job, JobError, JobId, JobState, ListQuery, Options, Queue, QueueHost, Record,
+    Retry, State,
     backend::{
         Backend, Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, RenewRequest, Store,
         StoreError, Token,
@@ -18,7 +19,7 @@ use lamplighter::{
     env::Env,
     host::{Delivery, Disposition, Host, MessageAction, Running, Source, Stop, Worker},
     hours, mins,
-    record::{Count, Page},
+    record::{Count, LogLine, Page},
     secs,
 };
 use tokio::{
@@ -270,6 +271,10 @@ impl Store for Reach {
         self.store.get(id).await
     }
 
+    async fn log(&self, id: &JobId) -> Result<Vec<LogLine>, StoreError> {
+        self.store.log(id).await
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         self.store.list(query).await
     }
@@ -278,8 +283,8 @@ impl Store for Reach {
         self.store.counts().await
     }
 
-    async fn cancel(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
-        self.store.cancel(id).await
+    async fn cancel(&self, id: &JobId, cancellation: &Cancellation) -> Result<Option<JobState>, StoreError> {
+        self.store.cancel(id, cancellation).await
     }
 
     async fn retry(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {

@@ -11,15 +11,15 @@ use std::{
 
 use async_trait::async_trait;
 use lamplighter::{
-    EnqueueError, Enqueued, Function, Job, JobId, JobState, ListQuery, Options, Queue, RawValue, Record, Retry,
-    Timestamp,
+    Cancellation, EnqueueError, Enqueued, Function, Job, JobId, JobState, ListQuery, Options, Queue, RawValue, Record,
+    Retry, Timestamp,
     backend::{
         Backend, Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, EnqueueRequest,
         JobData, LeaseStatus, Queues, RenewRequest, Store, StoreError, Token,
     },
     env::Env,
     host::{Delivery, Stop, Worker},
-    record::{Count, ErrorText, Page},
+    record::{Count, ErrorText, LogLine, Page},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -256,6 +256,10 @@ impl Store for Memory {
         Ok(None)
     }
 
+    async fn log(&self, _: &JobId) -> Result<Vec<LogLine>, StoreError> {
+        Ok(Vec::new())
+    }
+
     async fn list(&self, _: &ListQuery) -> Result<Page, StoreError> {
         Ok(Page::default())
     }
@@ -264,7 +268,7 @@ impl Store for Memory {
         Ok(Vec::new())
     }
 
-    async fn cancel(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+    async fn cancel(&self, _: &JobId, _: &Cancellation) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }
 
