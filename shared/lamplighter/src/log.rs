@@ -171,7 +171,9 @@ mod tests {
     #[test]
     fn a_full_log_says_so_once() {
         let buffer = LogBuffer::default();
-        (0..2 * LogLine::MAX_PER_ATTEMPT).for_each(|n| drop(buffer.push(line(n.to_string()))));
+        for n in 0..2 * LogLine::MAX_PER_ATTEMPT {
+            buffer.push(line(n.to_string()));
+        }
         let lines = buffer.end();
         assert_eq!(lines.len(), LogLine::MAX_PER_ATTEMPT);
         assert_eq!(lines[LogLine::MAX_PER_ATTEMPT - 2].text, "498");
