@@ -1,10 +1,40 @@
-//! Commands over all jobs that match.
+//! Commands over several jobs: given by id, or all that match.
 
 use std::collections::BTreeMap;
 
 use lamplighter::{Client, JobId, ListQuery, Record};
 
-use crate::{error::Error, output};
+use crate::{
+    error::Error,
+    output::{self, GOOD, NAME},
+};
+
+/// Does something to each of the given jobs, and says so; `done` is the participle. An error for one does not stop the
+/// others.
+pub(super) async fn each(
+    ids: &[JobId],
+    done: &str,
+    act: impl AsyncFn(&JobId) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut errors = Vec::new();
+    for id in ids {
+        match act(id).await {
+            Ok(()) => output::print(|out| writeln!(out, "{GOOD}{done}{GOOD:#} {NAME}{id}{NAME:#}"))
+                .map_err(|error| error.after(format_args!("job {id} was {done}")))?,
+            Err(error) => errors.push(error),
+        }
+    }
+    let count = errors.len();
+    match errors.pop() {
+        None => Ok(()),
+        Some(error) if ids.len() == 1 => Err(error),
+        Some(last) => {
+            errors.push(last);
+            errors.iter().for_each(|error| output::hint(&error.to_string()));
+            Err(Error::failed(format_args!("{count} of {} jobs were not {done}", ids.len())))
+        }
+    }
+}
 
 /// The number of records per request.
 const PAGE: usize = 500;

@@ -10,7 +10,7 @@ use super::{block_on, bulk};
 use crate::{
     catalog::Catalog,
     error::Error,
-    output::{self, GOOD, NAME},
+    output::{self, GOOD},
     place::{Place, Target},
     progress, when,
 };
@@ -92,7 +92,8 @@ impl Cancel {
             let client = target.records()?;
             let cancellation = self.cancellation();
             if !self.ids.is_empty() {
-                return named(&target, &client, &self.ids, &cancellation).await;
+                let cancel = async |id: &JobId| one(&target, &client, id, &cancellation).await;
+                return bulk::each(&self.ids, "cancelled", cancel).await;
             }
             let query = self.query();
             if self.dry_run { count(&client, query).await } else { matching(&client, &query, &cancellation).await }
@@ -119,28 +120,6 @@ impl Cancel {
             since: self.since,
             before: self.before,
             ..ListQuery::default()
-        }
-    }
-}
-
-/// Cancels the given jobs. An error for one does not stop the others.
-async fn named(target: &Target, client: &Client, ids: &[JobId], cancellation: &Cancellation) -> Result<(), Error> {
-    let mut errors = Vec::new();
-    for id in ids {
-        match one(target, client, id, cancellation).await {
-            Ok(()) => output::print(|out| writeln!(out, "{GOOD}cancelled{GOOD:#} {NAME}{id}{NAME:#}"))
-                .map_err(|error| error.after(format_args!("job {id} was cancelled")))?,
-            Err(error) => errors.push(error),
-        }
-    }
-    let count = errors.len();
-    match errors.pop() {
-        None => Ok(()),
-        Some(error) if ids.len() == 1 => Err(error),
-        Some(last) => {
-            errors.push(last);
-            errors.iter().for_each(|error| output::hint(&error.to_string()));
-            Err(Error::failed(format_args!("{count} of {} jobs were not cancelled", ids.len())))
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     catalog::Catalog,
     error::Error,
-    output::{self, GOOD, NAME},
+    output::{self, GOOD},
     place::{Place, Target},
     progress, when,
 };
@@ -72,7 +72,8 @@ impl Retry {
             }
             let client = target.records()?;
             if !self.ids.is_empty() {
-                return named(&target, &client, &self.ids).await;
+                let retry = async |id: &JobId| one(&target, &client, id).await;
+                return bulk::each(&self.ids, "queued again", retry).await;
             }
             let failed = self.find(&client).await?;
             if self.dry_run { count(&failed) } else { again(&client, failed).await }
@@ -88,28 +89,6 @@ impl Retry {
             self.since.is_none_or(|since| record.finished_at.is_none_or(|finished| finished >= since))
         })
         .await
-    }
-}
-
-/// Queues the given jobs again. An error for one does not stop the others.
-async fn named(target: &Target, client: &Client, ids: &[JobId]) -> Result<(), Error> {
-    let mut errors = Vec::new();
-    for id in ids {
-        match one(target, client, id).await {
-            Ok(()) => output::print(|out| writeln!(out, "{GOOD}queued again{GOOD:#} {NAME}{id}{NAME:#}"))
-                .map_err(|error| error.after(format_args!("job {id} was queued again")))?,
-            Err(error) => errors.push(error),
-        }
-    }
-    let count = errors.len();
-    match errors.pop() {
-        None => Ok(()),
-        Some(error) if ids.len() == 1 => Err(error),
-        Some(last) => {
-            errors.push(last);
-            errors.iter().for_each(|error| output::hint(&error.to_string()));
-            Err(Error::failed(format_args!("{count} of {} jobs were not queued again", ids.len())))
-        }
     }
 }
 
