@@ -25,17 +25,19 @@ use crate::cloud::deploy_own;
 
 const ACTS: usize = 1500;
 const ORDERED: usize = 200;
-/// Multiplies the numbers of jobs, for runs by hand: `E2E_SCALE=5` makes ten thousand jobs.
+/// Multiplies the numbers of jobs and kills, for runs by hand: `E2E_SCALE=5` makes ten thousand jobs.
 const SCALE: &str = "E2E_SCALE";
 const GROUPS: usize = 20;
 const TICKS: usize = 300;
-/// The number of environments that are killed.
+/// The number of environments that are killed, each after a number of further runs.
 const KILLS: usize = 12;
+const RUNS: usize = 100;
 /// The time after which the messages of a killed environment return: when its lease has ended, and not much later.
 const HIDDEN: Duration = Duration::from_secs(15);
 
-fn scaled(jobs: usize) -> usize {
-    jobs * std::env::var(SCALE).map_or(1, |scale| scale.parse().unwrap())
+/// Returns this number of jobs or kills, multiplied.
+pub(crate) fn scaled(number: usize) -> usize {
+    number * std::env::var(SCALE).map_or(1, |scale| scale.parse().unwrap())
 }
 
 /// An emulator with only the tests' own function, and its jobs.
@@ -129,10 +131,10 @@ impl Fleet {
     /// Kills environments (kill -9), one after the other, while jobs are ending.
     async fn kill(&self) {
         let mut ended = 0;
-        for kill in 0..KILLS {
+        for kill in 0..scaled(KILLS) {
             let seen =
                 eventually(format!("work goes on before kill {kill}"), PATIENCE, async || match self.runs().len() {
-                    runs if runs > ended + 100 => Ok(runs),
+                    runs if runs > ended + RUNS => Ok(runs),
                     runs => Err(format!("{runs} runs")),
                 });
             ended = seen.await.unwrap();

@@ -9,12 +9,12 @@ use std::{
 use lamplighter::record::AttemptOutcome;
 use lamplighter_tests::ministack::{MiniStack, eventually, package};
 
-use crate::fleet::{Fleet, PATIENCE, match_the_runs};
+use crate::fleet::{Fleet, PATIENCE, match_the_runs, scaled};
 
 const WORKERS: usize = 3;
-/// The number of workers that are killed, each after a number of further runs.
+/// The number of workers that are killed, each after a number of further runs: this goes on through most of the jobs.
 const KILLS: usize = 12;
-const RUNS: usize = 100;
+const RUNS: usize = 150;
 
 /// A worker's process. It is killed when the test ends, in any way.
 struct Worker(Child);
@@ -37,7 +37,7 @@ async fn jobs_on_workers_that_are_killed_end_once() {
     let mut killed = BTreeSet::new();
     let kill = async {
         let mut seen = 0;
-        for kill in 0..KILLS {
+        for kill in 0..scaled(KILLS) {
             let goes_on = eventually(format!("work goes on before kill {kill}"), PATIENCE, async || {
                 let runs = fleet.runs().len();
                 if runs >= seen + RUNS { Ok(runs) } else { Err(format!("{runs} runs")) }
