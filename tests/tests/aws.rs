@@ -128,23 +128,33 @@ impl OnAws {
 }
 
 /// The function of the event source mappings. With a reserved concurrency of zero, the emulator receives nothing for it
-/// from their queues, so that the poller here can.
+/// from standard queues, so that the poller here can. From a FIFO queue it would receive, and hide each message for the
+/// queue's visibility timeout: the mapping of such a queue has a function that is gone.
 const FUNCTION: &str = "conformance";
 
-async fn make_function(aws: &MiniStack) -> Outcome<()> {
+async fn make_function(aws: &MiniStack, name: &str) -> Outcome<()> {
     let mut empty_zip = b"PK\x05\x06".to_vec();
     empty_zip.resize(22, 0);
     let code = FunctionCode::builder().zip_file(Blob::new(empty_zip)).build();
-    let make = lambda(aws).create_function().function_name(FUNCTION).role(ROLE).handler("bootstrap").code(code);
+    let make = lambda(aws).create_function().function_name(name).role(ROLE).handler("bootstrap").code(code);
     make.runtime(FunctionRuntime::Providedal2023).send().await?;
-    lambda(aws).put_function_concurrency().function_name(FUNCTION).reserved_concurrent_executions(0).send().await?;
+    lambda(aws).put_function_concurrency().function_name(name).reserved_concurrent_executions(0).send().await?;
     Ok(())
 }
 
 async fn make_mapping(aws: &MiniStack, url: &str) -> Outcome<String> {
     let arn = aws.queue_attributes(url).await?.remove("QueueArn").unwrap_or_default();
-    let make = lambda(aws).create_event_source_mapping().function_name(FUNCTION).event_source_arn(arn);
-    Ok(make.send().await?.uuid.unwrap_or_default())
+    let fifo = url.rsplit('/').next().and_then(|name| name.strip_suffix(".fifo"));
+    let Some(name) = fifo else {
+        let make = lambda(aws).create_event_source_mapping().function_name(FUNCTION).event_source_arn(arn);
+        return Ok(make.send().await?.uuid.unwrap_or_default());
+    };
+    make_function(aws, name).await?;
+    let make = lambda(aws).create_event_source_mapping().function_name(name).event_source_arn(arn).enabled(false);
+    let mapping = make.send().await?.uuid.unwrap_or_default();
+    lambda(aws).delete_function().function_name(name).send().await?;
+    lambda(aws).update_event_source_mapping().uuid(&mapping).enabled(true).send().await?;
+    Ok(mapping)
 }
 
 fn lambda(aws: &MiniStack) -> aws_sdk_lambda::Client {
@@ -437,7 +447,7 @@ fn main() -> Outcome<()> {
     let runtime = Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?);
     let start = async || {
         let aws = MiniStack::start().await?;
-        make_function(&aws).await?;
+        make_function(&aws, FUNCTION).await?;
         Outcome::Ok(Arc::new(aws))
     };
     let aws = if arguments.list { None } else { Some(runtime.block_on(start())?) };
