@@ -10,7 +10,8 @@ use crate::ministack::workspace::{Workspace, cargo, leave_environment_of_test};
 use crate::ministack::{Error, Result, package};
 
 /// A workspace in another folder. Third-party crates are those that this repository has built already, where they have
-/// the same features and settings; its own are built beside it.
+/// the same features and settings; its own are built beside it, and some of them are linted with clippy whenever they are
+/// compiled: a warning is an error. `cargo clippy` would say the same, after it has checked every dependency.
 #[derive(Debug)]
 pub struct Elsewhere {
     root: PathBuf,
@@ -18,6 +19,10 @@ pub struct Elsewhere {
     build: PathBuf,
     debug: &'static str,
     settings: Vec<String>,
+    /// The program that compiles and lints.
+    lint: PathBuf,
+    /// The folders with the crates that are linted, relative to the root.
+    linted: &'static [&'static str],
 }
 
 /// The workspaces whose crates are kept apart.
@@ -47,7 +52,13 @@ impl Elsewhere {
             ["none", "line-directives-only", "line-tables-only"].into_iter().filter(|level| *level != here);
         let debug = others.nth(own as usize).unwrap_or("limited");
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
-        Ok(Self { root, target, build, debug, settings })
+        let lint = workspace.workspace_root.join(".ci/lint-and-compile");
+        let linted: &[_] = match own {
+            // What is unchanged there is linted here.
+            Own::Copy => &["functions", "shared/jobs"],
+            Own::Outside => &[""],
+        };
+        Ok(Self { root, target, build, debug, settings, lint, linted })
     }
 
     /// Returns its root.
@@ -91,6 +102,10 @@ impl Elsewhere {
     pub fn run(&self, command: &mut Command) -> Result<String> {
         command.env("CARGO_PROFILE_DEV_DEBUG", self.debug).env("CARGO_BUILD_BUILD_DIR", &self.build);
         command.env("CARGO_TARGET_DIR", &self.target).env("CARGO_NET_OFFLINE", "true").env("CARGO_TERM_COLOR", "never");
+        let linted: Vec<_> = self.linted.iter().map(|folder| self.root.join(folder)).collect();
+        let linted: Vec<_> =
+            linted.iter().map(|folder| folder.to_string_lossy().trim_end_matches('/').to_owned()).collect();
+        command.env("RUSTC_WORKSPACE_WRAPPER", &self.lint).env("LINT_ROOTS", linted.join(":"));
         command.current_dir(&self.root).stdin(Stdio::null());
         leave_environment_of_test(command);
         for (name, _) in env::vars_os() {
