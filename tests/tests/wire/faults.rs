@@ -1,11 +1,6 @@
 //! The fate of jobs when AWS calls are refused, throttled or interrupted: none is lost, none that has finished runs
 //! again, and no attempt is used up.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex},
-};
-
 use futures_util::future::join_all;
 use lamplighter::{EnqueueError, Job, JobId, JobState, Queue, Record, mins, record::AttemptOutcome, secs};
 use lamplighter_fakes::{Fault, Gate};
@@ -72,25 +67,25 @@ async fn a_claim_that_waits_behind_others_at_a_slow_table_uses_no_attempt() {
     let stage = Stage::new(Parts::Table).await;
     let jobs = join_all((0..100).map(|_| stage.with::<Lean>(Then::Succeed))).await;
     let gate = Gate::new();
-    let (claimed, held) = (Arc::new(Mutex::new(HashSet::new())), Fault::Held(gate.clone()));
-    let made = claimed.clone();
-    stage.probe.proxy.fail_when(move |call| {
-        let record = call.body["Key"]["pk"]["S"].as_str().filter(|_| call.service == "dynamodb")?;
-        made.lock().unwrap().insert(record.to_owned());
-        Some(held.clone())
-    });
+    stage.breaks("dynamodb", &Fault::Held(gate.clone()));
     assert_eq!(stage.run_together(10, secs(20)).await, jobs.len(), "all come again");
     gate.open();
     stage.probe.proxy.stop_failing();
 
     // A claim that was made, and whose answer did not come, has used an attempt: its job is busy until its lease has ended.
-    // How many those are depends on how far the invocations are apart; all other jobs have their first attempt.
-    let busy = stage.run_together(10, mins(1)).await;
-    let claimed = claimed.lock().unwrap().len();
-    assert!((16..jobs.len()).contains(&claimed), "{claimed}");
-    assert!(busy <= claimed, "{busy} of {claimed}");
-    let firsts = jobs.iter().filter(|id| stage.probe.runs(id) == [1]).count();
-    assert_eq!(firsts, jobs.len() - busy);
+    // How many those are depends on how far the invocations are apart. All other jobs have their first attempt, or have it
+    // before them where little time was left on a busy machine.
+    stage.run_together(10, mins(1)).await;
+    let mut lost = 0;
+    for id in &jobs {
+        let record = stage.client.get(id).await.unwrap();
+        match (record.as_ref().map_or(0, |record| record.attempt), &stage.probe.runs(id)[..]) {
+            (1, [1]) | (0, []) => {}
+            (1, []) => lost += 1,
+            (_, runs) => panic!("{runs:?}: {record:?}"),
+        }
+    }
+    assert!((1..jobs.len() * 3 / 4).contains(&lost), "{lost}");
 }
 
 /// The settlement is refused after a success: it travels as a message, and the handler does not run again.
