@@ -31,6 +31,8 @@ pub(crate) struct JobView<'a> {
     schedule: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parent: Option<&'a JobId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<&'a JobId>,
     args: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
@@ -66,6 +68,7 @@ impl<'a> From<&'a Record> for JobView<'a> {
             reason: record.reason.as_deref(),
             schedule: record.message.schedule.as_deref(),
             parent: record.message.parent.as_ref(),
+            batch: record.message.batch.as_ref().map(|batch| &batch.id),
             args: &record.message.args,
             progress: record.progress,
             output: record.output.as_deref(),

@@ -3,6 +3,7 @@
 // Clippy does not recognize the tests' helpers as test code, though they may panic too.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
+mod batches;
 mod demo;
 mod engine_end;
 mod errors;

@@ -5,6 +5,8 @@
 //! | bulk enqueue | jobs for which `enqueue_all` has answered, that is, durable ones |
 //! | single enqueue | the same for 64 callers, each of which waits for its answer before it enqueues the next |
 //! | drain | jobs whose success is committed, from the engine's start over a backlog to the last one |
+//! | batch enqueue | jobs of one batch, created with all of them in one transaction |
+//! | batch drain | the same jobs, from the engine's start to the end of the batch, which has counted each of them |
 //! | pick-up | from the call of `enqueue` on an idle engine to the first line of the handler |
 //!
 //! The yardstick is bare SQLite on the same disk with the same pragmas, one row per transaction. Machines are noisy, so
@@ -23,6 +25,9 @@ pub use self::{
     report::{Figure, PickUp, Report, Sample, Yardstick},
     stats::{median, percentile},
 };
+
+/// The number of jobs in the batch, unless all backlogs are smaller.
+const BATCH: usize = 100_000;
 
 /// The options of the benchmark.
 #[derive(Debug, Clone)]
@@ -104,6 +109,13 @@ pub async fn run(options: &Options, tell: &(dyn Fn(&str) + Sync)) -> Result<Repo
             let drain = bench.beside_yardstick(bench.drain(&waiting, backlog)).await?;
             collected.add(report::Kind::Drain(backlog), drain);
         }
+        let jobs = options.backlogs.iter().copied().max().unwrap_or(0).min(BATCH);
+        tell(&format!("round {round} of {}: a batch of {jobs} jobs", options.repetitions.max(1)));
+        let waiting = bench.fresh()?;
+        let batch = bench.beside_yardstick(bench.enqueue_batch(&waiting, jobs)).await?;
+        collected.add(report::Kind::BatchEnqueue(jobs), batch);
+        let drain = bench.beside_yardstick(bench.drain_batch(&waiting, jobs)).await?;
+        collected.add(report::Kind::BatchDrain(jobs), drain);
         tell(&format!("round {round} of {}: pick-up", options.repetitions.max(1)));
         collected.pick_up(bench.pick_up().await?);
     }

@@ -47,7 +47,7 @@ pub struct Yardstick {
 /// One rate.
 #[derive(Debug, Clone, Serialize)]
 pub struct Figure {
-    /// Its name: `single enqueue`, `bulk enqueue`, `drain`.
+    /// Its name: `single enqueue`, `bulk enqueue`, `drain`, `batch enqueue`, `batch drain`.
     pub name: &'static str,
     /// The number of jobs: the backlog, or the number enqueued.
     pub jobs: usize,
@@ -91,6 +91,8 @@ pub(crate) enum Kind {
     Single,
     Bulk(usize),
     Drain(usize),
+    BatchEnqueue(usize),
+    BatchDrain(usize),
 }
 
 impl Kind {
@@ -99,6 +101,8 @@ impl Kind {
             Self::Single => "single enqueue",
             Self::Bulk(_) => "bulk enqueue",
             Self::Drain(_) => "drain",
+            Self::BatchEnqueue(_) => "batch enqueue",
+            Self::BatchDrain(_) => "batch drain",
         }
     }
 }

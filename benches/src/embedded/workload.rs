@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lamplighter::{Client, Context, EnqueueError, Function, Job, JobError, JobState, Queue, State};
+use lamplighter::{Client, Context, EnqueueError, Function, Job, JobError, JobId, JobState, Queue, State};
 use lamplighter_embedded::{Durability, Engine, Running, Settings, SqliteBackend};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ const CALLERS: usize = 64;
 const SINGLES: usize = 32_000;
 /// The number of jobs in one `enqueue_all`: as many as a program would hold in memory at a time.
 const BULK: usize = 10_000;
+/// The id of the batch.
+const BATCH: &str = "batch";
 /// The number of jobs whose pick-up is timed in a round.
 const PICK_UPS: usize = 200;
 
@@ -156,6 +158,38 @@ impl<'a> Bench<'a> {
         let time = began.elapsed();
         running.drain(Duration::from_secs(10)).await;
         Ok((jobs, time))
+    }
+
+    /// Enqueues jobs as one batch.
+    pub(crate) async fn enqueue_batch(&self, waiting: &Waiting, jobs: usize) -> Result<(usize, Duration), BenchError> {
+        let client = waiting.embedded.client();
+        let began = Instant::now();
+        client.enqueue_batch((0..jobs).map(|number| Noop { number })).id(BATCH).await.map_err(BenchError::engine)?;
+        Ok((jobs, began.elapsed()))
+    }
+
+    /// Starts the engine over a batch and waits until it has ended.
+    pub(crate) async fn drain_batch(&self, waiting: &Waiting, jobs: usize) -> Result<(usize, Duration), BenchError> {
+        let (tell, mut heard) = mpsc::unbounded_channel();
+        let counter = Counter { begun: Arc::default(), target: jobs, tell };
+        let client = waiting.embedded.client();
+        let id = JobId::new(BATCH).map_err(BenchError::engine)?;
+        let began = Instant::now();
+        let running = start(&waiting.embedded, counter).await?;
+        let _ = heard.recv().await;
+        let batch = loop {
+            let batch = client.batch(&id).await.map_err(BenchError::engine)?;
+            match batch.filter(|batch| batch.state.is_final()) {
+                Some(batch) => break batch,
+                None => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        };
+        let time = began.elapsed();
+        running.drain(Duration::from_secs(10)).await;
+        match usize::try_from(batch.succeeded) == Ok(jobs) {
+            true => Ok((jobs, time)),
+            false => Err(BenchError::Engine(format!("the batch has counted {} of {jobs} jobs", batch.succeeded))),
+        }
     }
 
     /// Measures the time, in milliseconds, from the call of `enqueue` on an idle engine to the handler.

@@ -95,6 +95,9 @@ fn describe(out: &mut dyn Write, record: &Record, now: Timestamp) -> io::Result<
     if let Some(parent) = &message.parent {
         line("parent", parent.as_str())?;
     }
+    if let Some(batch) = &message.batch {
+        line("batch", batch.id.as_str())?;
+    }
     if !record.state.is_final() && record.due_at > now {
         line("due", &moment(record.due_at, now))?;
     }

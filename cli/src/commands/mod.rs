@@ -1,5 +1,6 @@
 //! The commands, one file each.
 
+mod batch;
 mod bulk;
 mod cancel;
 mod compact;
@@ -44,6 +45,7 @@ pub(crate) enum Command {
     Enqueue(enqueue::Enqueue),
     Jobs(jobs::Jobs),
     Job(job::Job),
+    Batch(batch::Batch),
     Retry(retry::Retry),
     Cancel(cancel::Cancel),
     Schedules(schedules::Schedules),
@@ -75,6 +77,7 @@ impl Command {
             Self::Enqueue(enqueue) => enqueue.run(catalog),
             Self::Jobs(jobs) => jobs.run(catalog),
             Self::Job(job) => job.run(catalog),
+            Self::Batch(batch) => batch.run(catalog),
             Self::Retry(retry) => retry.run(catalog),
             Self::Cancel(cancel) => cancel.run(catalog),
             Self::Schedules(schedules) => schedules.run(catalog),

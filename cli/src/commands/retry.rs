@@ -3,7 +3,7 @@
 use clap::Args;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use lamplighter::{Client, JobId, JobState, ListQuery, backend::StoreError};
+use lamplighter::{Batch, Client, JobId, JobState, ListQuery, backend::StoreError};
 
 use super::{
     block_on,
@@ -93,7 +93,13 @@ impl Retry {
 }
 
 async fn one(target: &Target, client: &Client, id: &JobId) -> Result<(), Error> {
-    let before = target.record(client, id).await?.state;
+    let record = target.record(client, id).await?;
+    if record.message.job == Batch::JOB && record.queue == Batch::QUEUE {
+        return Err(Error::failed(format_args!(
+            "{id} is a batch, and only its jobs run: `lamp batch {id} --jobs` lists them"
+        )));
+    }
+    let before = record.state;
     match client.retry(id).await? {
         None => Err(target.no_job(id)),
         Some(_) if before.is_final() => Ok(()),

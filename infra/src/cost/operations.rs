@@ -213,12 +213,45 @@ pub const REQUEUE: Operation = Operation::one(
     "retry by hand",
     [None, Some(sqs(1).reading(2).writing(1, 2)), Some(sqs(1).reading(2).writing(1, 3))],
 );
+/// A job is enqueued that waits for another one.
+pub const ENQUEUE_AFTER: Operation = Operation::one(
+    "enqueue after another job",
+    [None, Some(NOTHING.reading(1).writing(1, 7)), Some(NOTHING.reading(1).writing(1, 7))],
+);
+/// A job succeeds, and one that waited for it is sent.
+pub const SUCCEED_FOLLOWED: Operation = Operation::one(
+    "succeed, and start the job that waits",
+    [None, Some(sqs(1).reading(3).writing(4, 6)), Some(sqs(1).reading(3).writing(4, 8))],
+);
+/// Jobs are enqueued as a batch.
+pub const BATCH_HUNDRED: Operation = Operation::many(
+    "enqueue a batch of a hundred",
+    100,
+    [
+        None,
+        // The jobs are read again to be sent: an item of some 25 KB.
+        Some(Asked { reads: 12, ..sqs(10).reading(7).writing(6, 29) }),
+        Some(Asked { reads: 12, ..sqs(10).reading(7).writing(106, 229) }),
+    ],
+);
+/// A job of a batch succeeds, others of its part being open.
+pub const SUCCEED_IN_BATCH: Operation = Operation::one(
+    "succeed, as a job of a batch",
+    [None, Some(NOTHING.reading(2).writing(1, 4)), Some(NOTHING.reading(2).writing(1, 6))],
+);
+/// The last jobs of a batch succeed.
+pub const END_BATCH: Operation = Operation::one(
+    "succeed, as the last job of a batch",
+    [None, Some(NOTHING.reading(2).writing(3, 8)), Some(NOTHING.reading(2).writing(3, 10))],
+);
 
 /// The whole table.
-pub const OPERATIONS: [Operation; 21] = [
+pub const OPERATIONS: [Operation; 26] = [
     ENQUEUE,
     ENQUEUE_OWN_ID,
     ENQUEUE_THOUSAND,
+    ENQUEUE_AFTER,
+    BATCH_HUNDRED,
     DELAY_BY_SQS,
     DELAY_BY_SCHEDULE,
     DELAY_BY_TABLE,
@@ -229,6 +262,9 @@ pub const OPERATIONS: [Operation; 21] = [
     NOTE,
     NOTE_AGAIN,
     SUCCEED,
+    SUCCEED_FOLLOWED,
+    SUCCEED_IN_BATCH,
+    END_BATCH,
     PUT_BACK,
     RETRY,
     RETRY_TEN,

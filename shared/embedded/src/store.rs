@@ -4,10 +4,10 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lamplighter::{
-    Cancellation, EnqueueError, Enqueued, JobId, JobState, ListQuery, Record,
+    Batch, Cancellation, EnqueueError, Enqueued, JobId, JobState, ListQuery, Record,
     backend::{
-        Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, JobData, LeaseStatus, Queues, RenewRequest,
-        Store, StoreError, StoreErrorKind, Token,
+        BatchJobs, Batches, Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, JobData, LeaseStatus,
+        NewBatch, Queues, RenewRequest, Store, StoreError, StoreErrorKind, Token,
     },
     env::Env,
     record::{Count, LogLine, Page},
@@ -18,6 +18,7 @@ use crate::{
     db::{readers::Readers, signals::Signals, writer::Writer},
     late::Late,
     operations::{
+        batches::{self, Prepared},
         cancel::cancel,
         claim::claim,
         enqueue::{Entry, enqueue},
@@ -106,6 +107,43 @@ impl Queues for SqliteStore {
     }
 }
 
+#[async_trait]
+impl Batches for SqliteStore {
+    async fn create(&self, batch: NewBatch) -> Result<Enqueued, EnqueueError> {
+        let (jobs, callbacks) = (entries(batch.jobs)?, entries(batch.callbacks)?);
+        let (rows, prepared) = (jobs.len(), Prepared { id: batch.id, jobs, callbacks, outer: batch.outer });
+        self.writer.run(rows, move |tx| batches::create(tx, &prepared)).await?
+    }
+
+    async fn add(&self, id: &JobId, jobs: Vec<EnqueueRequest>) -> Result<(), EnqueueError> {
+        let (id, jobs) = (id.clone(), entries(jobs)?);
+        self.writer.run(jobs.len(), move |tx| batches::add(tx, &id, &jobs)).await?
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<Batch>, StoreError> {
+        let id = id.clone();
+        self.readers.read(move |connection| batches::get(connection, &id)).await
+    }
+
+    async fn jobs(&self, id: &JobId, cursor: Option<&str>, limit: usize) -> Result<BatchJobs, StoreError> {
+        let (id, cursor) = (id.clone(), cursor.map(str::to_owned));
+        let page =
+            self.readers.read(move |connection| batches::jobs(connection, &id, cursor.as_deref(), limit)).await?;
+        page.ok_or_else(foreign_cursor)
+    }
+}
+
+fn entries(requests: Vec<EnqueueRequest>) -> Result<Vec<Entry>, EnqueueError> {
+    requests.into_iter().map(Entry::of).collect()
+}
+
+fn foreign_cursor() -> StoreError {
+    StoreError::new(
+        StoreErrorKind::Invalid,
+        "this cursor is not from a page of this store; list again without a cursor",
+    )
+}
+
 /// Pairs each of `count` requests with its answer, or all with the same error.
 fn for_each<T>(count: usize, answer: Result<Vec<T>, StoreError>) -> Vec<Result<T, StoreError>> {
     match answer {
@@ -154,10 +192,7 @@ impl Store for SqliteStore {
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let asked = query.clone();
         let page = self.readers.read(move |connection| list::list(connection, &asked)).await?;
-        page.ok_or_else(|| {
-            let text = "this cursor is not from a page of this store; list again without a cursor";
-            StoreError::new(StoreErrorKind::Invalid, text)
-        })
+        page.ok_or_else(foreign_cursor)
     }
 
     async fn counts(&self) -> Result<Vec<Count>, StoreError> {

@@ -1,5 +1,6 @@
 //! The client: enqueues jobs, reads their records, cancels and retries them.
 
+mod batch;
 mod cancel;
 mod new_job;
 mod schedules;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use serde_json::value::RawValue;
 
 pub use self::{
+    batch::EnqueueBatch,
     cancel::{Cancel, Cancellation, CancelledJobs},
     new_job::NewJob,
 };

@@ -104,6 +104,12 @@ impl Context {
         &self.0.message
     }
 
+    /// The batch that it is a job of. A handler can [add jobs](Client::add_to_batch) to it while it runs.
+    #[must_use]
+    pub fn batch(&self) -> Option<&JobId> {
+        self.0.message.batch.as_ref().map(|batch| &batch.id)
+    }
+
     /// The arguments, also where they did not fit into the message.
     pub(crate) fn args(&self) -> &RawValue {
         self.0.fetched_args.get().unwrap_or(&self.0.message.args)

@@ -21,6 +21,7 @@
 
 mod after;
 mod app;
+mod batch;
 mod client;
 mod context;
 mod declared;
@@ -57,7 +58,8 @@ mod worker;
 pub use self::{
     after::After,
     app::App,
-    client::{Cancellation, Client, Enqueue, NewJob},
+    batch::Batch,
+    client::{Cancellation, Client, Enqueue, EnqueueBatch, NewJob},
     context::Context,
     error::JobError,
     event::EventTrigger,
@@ -90,15 +92,16 @@ pub use serde_json::value::RawValue;
 pub mod backend {
     pub use crate::{
         after::Standing,
+        batch::Membership,
         client::{Cancel, CancelledJobs, WaitError},
         delivery::DeadLetterReason,
         ports::{
-            Accuracy, Backend, Claim, ClaimRequest, Completion, CompletionResult, Consumer, ConsumerKind,
-            ConsumerState, DeadLetter, DeadLetterCount, DeadLetterCounts, DeadLetterFilter, DeadLetterKey,
-            DeadLetterPage, DeadLetterQuery, Decision, EnqueueRequest, Event, Events, JobData, JobOwner, KnownNames,
-            LeaseStatus, Lock, OnBusy, Operator, Payloads, QueueOrigin, QueueStatus, Queues, Redrive, RedriveMethod,
-            RedriveProgress, RedriveResult, RenewRequest, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError,
-            Store, StoreError, StoreErrorKind, Token,
+            Accuracy, Backend, BatchJobs, Batches, Claim, ClaimRequest, Completion, CompletionResult, Consumer,
+            ConsumerKind, ConsumerState, DeadLetter, DeadLetterCount, DeadLetterCounts, DeadLetterFilter,
+            DeadLetterKey, DeadLetterPage, DeadLetterQuery, Decision, EnqueueRequest, Event, Events, JobData, JobOwner,
+            KnownNames, LeaseStatus, Lock, NewBatch, OnBusy, Operator, Payloads, QueueOrigin, QueueStatus, Queues,
+            Redrive, RedriveMethod, RedriveProgress, RedriveResult, RenewRequest, ScheduleOrigin, ScheduleStatus,
+            Schedules, SchedulingError, Store, StoreError, StoreErrorKind, Token,
         },
         queue::QueueKind,
         scheduled::tick_template,

@@ -11,7 +11,7 @@ use serde::{
 use serde_json::value::RawValue;
 
 pub use crate::after::Outcome;
-use crate::{after::After, id::JobId, misfit::redacted_reason, moment, schedule::is_schedule_name};
+use crate::{after::After, batch::Membership, id::JobId, misfit::redacted_reason, moment, schedule::is_schedule_name};
 
 /// The largest message that SQS accepts, attributes included: 1 MiB (Amazon SQS Developer Guide, "Message quotas").
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -55,6 +55,8 @@ pub struct Message {
     /// The jobs that it waits for, at most [`After::MAX`]. Only enqueueing looks at them: a message that is on its queue
     /// runs.
     pub after: Vec<After>,
+    /// The batch that it is a job of.
+    pub batch: Option<Membership>,
     /// Fields that this version does not know, as received.
     pub extra: BTreeMap<String, Box<RawValue>>,
 }
@@ -86,9 +88,16 @@ impl Message {
     /// # Errors
     /// When the name is not 1–128 characters of `[A-Za-z0-9._-]`, or the arguments are not an object.
     pub fn new(job: impl Into<String>, args: Box<RawValue>) -> Result<Self, InvalidMessage> {
-        let message = Self {
+        let message = Self { args, ..Self::without_arguments(job) };
+        message.check()?;
+        Ok(message)
+    }
+
+    /// A message with the least that there can be, under a name that is known to be good.
+    pub(crate) fn without_arguments(job: impl Into<String>) -> Self {
+        Self {
             job: job.into(),
-            args,
+            args: empty_object(),
             args_at: None,
             id: None,
             enqueued_at: None,
@@ -99,10 +108,9 @@ impl Message {
             attempts: 0,
             parent: None,
             after: Vec::new(),
+            batch: None,
             extra: BTreeMap::new(),
-        };
-        message.check()?;
-        Ok(message)
+        }
     }
 
     /// The message as JSON text.
@@ -175,6 +183,7 @@ impl PartialEq for Message {
             && self.attempts == other.attempts
             && self.parent == other.parent
             && self.after == other.after
+            && self.batch == other.batch
             && raw(&self.extra) == raw(&other.extra)
     }
 }
@@ -201,6 +210,7 @@ impl Serialize for Message {
         if !self.after.is_empty() {
             map.serialize_entry("after", &self.after)?;
         }
+        present!(batch);
         for (key, value) in &self.extra {
             map.serialize_entry(key, value)?;
         }
@@ -233,6 +243,7 @@ impl<'de> Visitor<'de> for Fields {
         let (mut schedule, mut args_at): (Option<String>, Option<String>) = (None, None);
         let mut trace: Option<TraceField> = None;
         let mut after: Option<Vec<After>> = None;
+        let mut batch: Option<Membership> = None;
         let mut extra = BTreeMap::new();
         // A field given as null counts as absent: many languages write absent values that way.
         macro_rules! once {
@@ -261,6 +272,7 @@ impl<'de> Visitor<'de> for Fields {
                 "attempts" => once!(attempts),
                 "parent" => once!(parent),
                 "after" => once!(after),
+                "batch" => once!(batch),
                 _ if extra.contains_key(&*key) => {
                     map.next_value::<IgnoredAny>()?;
                     return Err(de::Error::custom("an unknown field occurs twice"));
@@ -283,13 +295,14 @@ impl<'de> Visitor<'de> for Fields {
             attempts: attempts.unwrap_or(0),
             parent: parent.map(|Id(id)| id),
             after: after.unwrap_or_default(),
+            batch,
             extra,
         })
     }
 }
 
 /// The fields that this version knows, each at most once.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "job",
     "args",
     "args_at",
@@ -302,6 +315,7 @@ const FIELDS: [&str; 12] = [
     "attempts",
     "parent",
     "after",
+    "batch",
 ];
 
 /// An id; the error does not quote an invalid one.

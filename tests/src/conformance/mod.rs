@@ -4,6 +4,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a proof ends at the first thing that does not hold")]
 
+mod batches;
 mod bytes;
 mod clock;
 mod continuations;
@@ -188,6 +189,16 @@ behaviours! {
     continuations::a_continuation_is_delayed_and_joins_its_group,
     continuations::a_message_of_a_job_that_waits_does_not_run_it,
     continuations::a_job_that_cannot_wait_is_refused,
+    batches::a_batch_succeeds_when_all_of_its_jobs_have,
+    batches::the_first_failure_in_a_batch_is_told_at_once,
+    batches::a_batch_exists_once_under_its_id,
+    batches::a_batch_with_a_job_that_is_refused_has_none,
+    batches::jobs_are_added_to_a_batch_until_it_ends,
+    batches::a_batch_within_another_counts_there_as_one_job,
+    batches::a_batch_is_cancelled_with_all_of_its_jobs,
+    batches::a_batch_counts_each_job_once,
+    batches::a_batch_of_many_jobs_ends_once,
+    batches::a_batch_of_no_jobs_has_succeeded,
     unique::a_unique_job_is_the_only_one_until_it_has_ended,
     unique::a_key_is_free_again_when_its_job_has_started,
     unique::a_key_is_kept_for_its_time,

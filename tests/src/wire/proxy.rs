@@ -60,15 +60,38 @@ impl Service for Emulator {
     }
 }
 
+/// A write of one item, as it was asked for.
+struct Write {
+    table: Value,
+    key: Value,
+    /// What a put writes.
+    item: Option<Item>,
+}
+
+impl Write {
+    fn of(asked: &Value) -> Self {
+        let item = asked["Item"].as_object().cloned();
+        let key = match &item {
+            Some(item) => json!({ "pk": item["pk"], "sk": item["sk"] }),
+            None => asked["Key"].clone(),
+        };
+        Self { table: asked["TableName"].clone(), key, item }
+    }
+}
+
 impl Emulator {
     async fn forward(&self, call: &mut Call, request: Request<Vec<u8>>) -> ministack::Result<Reply> {
         let (mut head, mut body) = request.into_parts();
-        let key = match (call.service.as_str(), call.action.as_str()) {
-            ("dynamodb", "UpdateItem" | "DeleteItem") => Some(call.body["Key"].clone()),
-            ("dynamodb", "PutItem") => Some(json!({ "pk": call.body["Item"]["pk"], "sk": call.body["Item"]["sk"] })),
-            _ => None,
+        let writes: Vec<Write> = match (call.service.as_str(), call.action.as_str()) {
+            ("dynamodb", "UpdateItem" | "DeleteItem" | "PutItem") => vec![Write::of(&call.body)],
+            ("dynamodb", "TransactWriteItems") => {
+                let items = call.body["TransactItems"].as_array().into_iter().flatten();
+                items.filter_map(|item| item.as_object()?.values().next()).map(Write::of).collect()
+            }
+            _ => Vec::new(),
         };
-        if key.is_some() {
+        let in_transaction = call.action == "TransactWriteItems";
+        if !writes.is_empty() {
             call.body["ReturnConsumedCapacity"] = "TOTAL".into();
             body = call.body.to_string().into_bytes();
         }
@@ -77,12 +100,13 @@ impl Emulator {
             head.headers.remove(name);
         }
         let request = Request::from_parts(head, body);
-        let (answered, written, bytes) = match &key {
-            Some(key) => self.write(request, &call.body, key).await?,
-            None => (self.aws.request(request).await?, 0, 0),
+        let (answered, written, bytes) = match &writes[..] {
+            [] => (self.aws.request(request).await?, 0, 0),
+            writes => self.write(request, writes, in_transaction).await?,
         };
         let told: Value = serde_json::from_slice(answered.body()).unwrap_or_default();
-        let refused = told["__type"].as_str().is_some_and(|kind| kind.ends_with("ConditionalCheckFailedException"));
+        let refusals = ["ConditionalCheckFailedException", "TransactionCanceledException"];
+        let refused = told["__type"].as_str().is_some_and(|kind| refusals.iter().any(|name| kind.ends_with(name)));
         let read = if call.service == "dynamodb" { read(&call.action, &told) } else { 0 };
         let second_opinion = told["ConsumedCapacity"]["CapacityUnits"].as_f64();
         call.measure = Measure { refused, written, read, second_opinion, bytes };
@@ -92,23 +116,31 @@ impl Emulator {
         Ok(Response::from_parts(head, Full::new(Bytes::from(body))))
     }
 
-    /// Sends a write, and returns its write units and the bytes of the larger item.
+    /// Sends writes, and returns their write units and the bytes of the largest item.
     async fn write(
         &self,
         request: Request<Vec<u8>>,
-        asked: &Value,
-        key: &Value,
+        writes: &[Write],
+        in_transaction: bool,
     ) -> ministack::Result<(Response<Vec<u8>>, u64, usize)> {
         let _writing = self.writing.lock().await;
-        let before = self.item(&asked["TableName"], key).await?;
+        let mut before = Vec::with_capacity(writes.len());
+        for Write { table, key, .. } in writes {
+            before.push(self.item(table, key).await?);
+        }
         let answered = self.aws.request(request).await?;
-        let (after, indexes) = match answered.status().is_success() {
-            true => (self.item(&asked["TableName"], key).await?, &INDEXES[..]),
-            // A refused put still shows what it would have written. No index has changed.
-            false => (asked["Item"].as_object().or(before.as_ref()).cloned(), &[][..]),
-        };
-        let bytes = before.iter().chain(&after).map(units::size).max().unwrap_or(0);
-        Ok((answered, units::written(before.as_ref(), after.as_ref(), indexes), bytes))
+        let units = if in_transaction { units::transacted } else { units::written };
+        let (mut written, mut bytes) = (0, 0);
+        for (Write { table, key, item }, before) in writes.iter().zip(before) {
+            let (after, indexes) = match answered.status().is_success() {
+                true => (self.item(table, key).await?, &INDEXES[..]),
+                // A refused put still shows what it would have written. No index has changed.
+                false => (item.clone().or_else(|| before.clone()), &[][..]),
+            };
+            bytes = before.iter().chain(&after).map(units::size).fold(bytes, usize::max);
+            written += units(before.as_ref(), after.as_ref(), indexes);
+        }
+        Ok((answered, written, bytes))
     }
 
     async fn item(&self, table: &Value, key: &Value) -> ministack::Result<Option<Item>> {
@@ -132,6 +164,12 @@ impl Emulator {
 fn read(action: &str, told: &Value) -> u64 {
     match action {
         "GetItem" => units::read(told["Item"].as_object()),
+        // Each item is a read of its own.
+        "BatchGetItem" => {
+            let tables = told["Responses"].as_object().into_iter().flat_map(|tables| tables.values());
+            let items = tables.filter_map(Value::as_array).flatten();
+            items.map(|item| units::read(item.as_object())).sum()
+        }
         "Query" => units::read(told["Items"].as_array().into_iter().flatten().filter_map(Value::as_object)),
         _ => 0,
     }

@@ -29,9 +29,19 @@ pub struct KeysOnly {
 /// so the size of the existing item counts.
 #[must_use]
 pub fn written(before: Option<&Item>, after: Option<&Item>, indexes: &[KeysOnly]) -> u64 {
+    own(before, after) + indexes.iter().map(|index| index.written(before, after)).sum::<u64>()
+}
+
+/// Returns the write units of a write in a transaction: twice those of the table, to prepare and to commit it
+/// ("Capacity management for transactions"). The indexes follow once.
+#[must_use]
+pub fn transacted(before: Option<&Item>, after: Option<&Item>, indexes: &[KeysOnly]) -> u64 {
+    own(before, after) + written(before, after, indexes)
+}
+
+fn own(before: Option<&Item>, after: Option<&Item>) -> u64 {
     let bytes = before.into_iter().chain(after).map(size).max().unwrap_or(0);
-    let own = up(bytes, WRITTEN).max(1);
-    own + indexes.iter().map(|index| index.written(before, after)).sum::<u64>()
+    up(bytes, WRITTEN).max(1)
 }
 
 /// Returns the read units of a consistent read of these items by one request.
@@ -167,6 +177,14 @@ mod tests {
         assert_eq!(units(None, None), 1);
         // A new item of 310 KB that is refused in place of one of 300 KB.
         assert_eq!(units(Some(300 * 1024), Some(310 * 1024)), 310);
+    }
+
+    #[test]
+    fn a_write_in_a_transaction_costs_twice_the_table() {
+        assert_eq!(transacted(None, Some(&of(500)), &[INDEX]), 2);
+        assert_eq!(transacted(Some(&of(1025)), Some(&of(500)), &[INDEX]), 4);
+        let listed = item(json!({ "pk": { "S": "p" }, "gpk": { "S": "g" }, "gsk": { "S": "s" }, "sk": { "S": "#" } }));
+        assert_eq!(transacted(None, Some(&listed), &[INDEX]), 3);
     }
 
     /// The five cases of the guide's list for global secondary indexes.

@@ -11,7 +11,7 @@ use std::{
 use aws_sdk_sqs::types::QueueAttributeName;
 use e2e_function::{Act, Behaviour, Ordered, REPAIRED, Run, TICK_SCHEDULE, Tick};
 use lamplighter::{
-    Client, JobId, JobState, ListQuery, Record,
+    Batch, Client, JobId, JobState, ListQuery, Record,
     backend::{Operator, Redrive},
     env::Env,
     host::Stop,
@@ -29,6 +29,9 @@ const ORDERED: usize = 200;
 const SCALE: &str = "E2E_SCALE";
 const GROUPS: usize = 20;
 const TICKS: usize = 300;
+/// The batch of the acts, and the job that is enqueued with it, to run at its end.
+const BATCH: &str = "the-acts";
+const END: &str = "the-end";
 /// The number of environments that are killed, each after a number of further runs.
 const KILLS: usize = 12;
 const RUNS: usize = 100;
@@ -90,8 +93,12 @@ impl Fleet {
     pub(crate) async fn enqueue(&self) -> BTreeSet<JobId> {
         let acts = (0..scaled(ACTS)).map(|n| Act { label: format!("act-{n}"), behaviour: behaviour(n) });
         let ticks = (0..scaled(TICKS)).map(|n| Tick { label: format!("tick-{n}") });
-        let answers = self.client.enqueue_all(acts).await.into_iter().chain(self.client.enqueue_all(ticks).await);
-        let mut ids: BTreeSet<_> = answers.map(|answer| answer.unwrap().id().clone()).collect();
+        let end = Act { label: END.into(), behaviour: Behaviour::Succeed };
+        let batch = self.client.enqueue_batch(acts).id(BATCH).on_end(end).await.unwrap();
+        let mut ids: BTreeSet<_> =
+            self.client.batch_jobs(batch.id(), None, usize::MAX).await.unwrap().ids.into_iter().collect();
+        let ticks = self.client.enqueue_all(ticks).await;
+        ids.extend(ticks.into_iter().map(|answer| answer.unwrap().id().clone()));
         // Groups concurrently, and the jobs of each group in order.
         let groups = (0..GROUPS).map(async |group| {
             let mut ids = Vec::new();
@@ -106,13 +113,40 @@ impl Fleet {
         ids
     }
 
-    /// Returns every record of the fleet, by id, except those of the stack's own schedule.
+    /// Asserts that the batch has ended once, and has counted what the records of its jobs say.
+    pub(crate) async fn batch_agrees(&self, records: &BTreeMap<JobId, Record>) {
+        let id: JobId = BATCH.parse().unwrap();
+        let batch = eventually("the batch has ended", PATIENCE, async || {
+            let batch = self.client.batch(&id).await.unwrap().unwrap();
+            if batch.state.is_final() { Ok(batch) } else { Err(format!("{batch:?}")) }
+        });
+        let batch = batch.await.unwrap();
+        let count = |state| {
+            records.values().filter(|record| record.message.batch.is_some() && record.state == state).count() as u64
+        };
+        let counted = (batch.total, batch.succeeded, batch.failed, batch.cancelled);
+        assert_eq!(counted, (scaled(ACTS) as u64, count(JobState::Succeeded), count(JobState::Failed), 0));
+        assert_eq!(batch.state, JobState::Failed);
+        eventually("the job after the batch has run", PATIENCE, async || {
+            match self.runs().iter().filter(|run| run.label == END).count() {
+                1 => Ok(()),
+                runs => Err(format!("{runs} runs")),
+            }
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Returns every record of the fleet, by id, except those of the stack's own schedule, of the batch, and of the job
+    /// behind it.
     async fn records(&self) -> BTreeMap<JobId, Record> {
         let mut records = BTreeMap::new();
         let mut query = ListQuery { limit: 1000, ..ListQuery::default() };
         loop {
             let page = self.client.list(&query).await.unwrap();
-            let made = page.records.into_iter().filter(|record| !is_own(record.message.schedule.as_deref()));
+            let of_batch = |record: &Record| record.message.job == Batch::JOB || !record.message.after.is_empty();
+            let made = page.records.into_iter();
+            let made = made.filter(|record| !is_own(record.message.schedule.as_deref()) && !of_batch(record));
             records.extend(made.map(|record| (record.id.clone(), record)));
             match page.next {
                 Some(next) => query.cursor = Some(next),
@@ -299,6 +333,7 @@ async fn two_thousand_jobs_end_once_under_all_faults() {
 
     let runs = fleet.runs();
     match_the_runs(&records, &runs);
+    fleet.batch_agrees(&records).await;
     let lost = records.values().flat_map(|record| &record.attempts);
     let lost = lost.filter(|attempt| attempt.outcome == AttemptOutcome::Lost).count();
     assert!(lost > 0, "no environment was killed in the middle of its work");

@@ -51,6 +51,7 @@ async fn jobs_on_workers_that_are_killed_end_once() {
     let (ids, ()) = tokio::join!(fleet.enqueue(), kill);
     let records = fleet.ended(&ids).await;
     match_the_runs(&records, &fleet.runs());
+    fleet.batch_agrees(&records).await;
     fleet.dead_letters_are_the_failures(&records).await;
     let lost = records.values().flat_map(|record| &record.attempts);
     let mut lost = lost.filter(|attempt| attempt.outcome == AttemptOutcome::Lost);

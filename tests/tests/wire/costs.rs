@@ -3,9 +3,10 @@
 
 use lamplighter::{JobId, JobState, days, hours, secs};
 use lamplighter_infra::cost::{
-    Asked, BEGIN, BEGIN_AGAIN, BEGIN_DELAYED, CANCEL, CANCEL_DELAYED, DELAY_BY_SCHEDULE, DELAY_BY_SQS, DELAY_BY_TABLE,
-    ENQUEUE, ENQUEUE_OWN_ID, ENQUEUE_THOUSAND, FAIL, LOOK_AFTER, MOVE_TEN, Mode, NOTE, NOTE_AGAIN, OPERATIONS,
-    Operation, PUT_BACK, REQUEUE, RETRY, RETRY_TEN, SUCCEED,
+    Asked, BATCH_HUNDRED, BEGIN, BEGIN_AGAIN, BEGIN_DELAYED, CANCEL, CANCEL_DELAYED, DELAY_BY_SCHEDULE, DELAY_BY_SQS,
+    DELAY_BY_TABLE, END_BATCH, ENQUEUE, ENQUEUE_AFTER, ENQUEUE_OWN_ID, ENQUEUE_THOUSAND, FAIL, LOOK_AFTER, MOVE_TEN,
+    Mode, NOTE, NOTE_AGAIN, OPERATIONS, Operation, PUT_BACK, REQUEUE, RETRY, RETRY_TEN, SUCCEED, SUCCEED_FOLLOWED,
+    SUCCEED_IN_BATCH,
 };
 use lamplighter_tests::wire::Call;
 use tokio::time::Instant;
@@ -25,6 +26,9 @@ async fn compare<J: Told>(mode: Mode) {
     look_after(&stage, &mut recorded).await;
     run::<J>(&stage, mode, &mut recorded).await;
     enqueue_many::<J>(&stage, &mut recorded).await;
+    if mode != Mode::Untracked {
+        relate::<J>(&mut recorded).await;
+    }
     delay_by_table::<J>(&mut recorded).await;
     delay_by_schedule::<J>(&stage, mode, &mut recorded).await;
     let mut wrong = Vec::new();
@@ -89,6 +93,25 @@ async fn enqueue_many<J: Told>(stage: &Stage, recorded: &mut Recorded) {
     let (answers, asked) = stage.asked(stage.client.enqueue_all(jobs)).await;
     assert!(answers.iter().all(Result::is_ok));
     recorded.push((ENQUEUE_THOUSAND, asked));
+}
+
+/// Runs jobs that wait for others, and batches.
+async fn relate<J: Told>(recorded: &mut Recorded) {
+    let stage = Stage::new(Parts::Table).await;
+    let parent = stage.client.enqueue(J::new(Then::Succeed)).id("parent").await.unwrap();
+    let child = async { stage.client.enqueue(J::new(Then::Succeed)).after(&parent).await.unwrap() };
+    recorded.push((ENQUEUE_AFTER, stage.asked(child).await.1));
+    recorded.push((SUCCEED_FOLLOWED, stage.deliver(1).await[1]));
+    stage.deliver(1).await;
+
+    let jobs = (0..100).map(|_| J::new(Then::Succeed));
+    let hundred = async { stage.client.enqueue_batch(jobs).id("hundred").await.unwrap() };
+    recorded.push((BATCH_HUNDRED, stage.asked(hundred).await.1));
+    recorded.push((SUCCEED_IN_BATCH, stage.deliver(1).await[1]));
+    // A queue of its own, since the order of the others' messages is not known.
+    let stage = Stage::new(Parts::Table).await;
+    stage.client.enqueue_batch([J::new(Then::Succeed)]).id("one").await.unwrap();
+    recorded.push((END_BATCH, stage.deliver(1).await[1]));
 }
 
 /// Delays a job for longer than SQS can.

@@ -34,6 +34,18 @@ pub(super) struct Many {
     /// where jobs have records.
     #[arg(long, value_name = "TEXT", requires = "from")]
     id_prefix: Option<String>,
+    /// Enqueue them as one batch, all or none: `lamp batch ID` shows how it stands. The id is the batch's idempotency key; a
+    /// new one by default.
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "from",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        conflicts_with_all = ["id_prefix", "after_line", "after", "unique", "queue_url"]
+    )]
+    pub(super) batch: Option<String>,
     /// Begin after this line, where an earlier run was interrupted.
     #[arg(long, value_name = "NUMBER", requires = "from", default_value_t = 0, hide_default_value = true)]
     after_line: u64,
@@ -192,8 +204,12 @@ impl Sending<'_> {
         answers
     }
 
+    pub(super) const fn is_dry_run(&self) -> bool {
+        self.many.dry_run
+    }
+
     /// Returns the job of one line.
-    fn job(&self, check: &ArgumentCheck<'_>, number: u64, text: &str) -> Result<NewJob, String> {
+    pub(super) fn job(&self, check: &ArgumentCheck<'_>, number: u64, text: &str) -> Result<NewJob, String> {
         let refusal = |error: Error| error.to_string();
         let (args, options) = if self.many.with_options {
             let mut full: Full<'_> = serde_json::from_str(text).map_err(|error| {

@@ -1,5 +1,6 @@
 //! `lamp enqueue`.
 
+mod batch;
 mod lines;
 mod many;
 
@@ -36,7 +37,8 @@ use crate::{
 ///
 /// With --from, jobs are sent while the file is read. A line that is refused is reported with its number, and delays no
 /// other. The exit code is 1 if there was one, or if the command was interrupted; then the last line that was sent is
-/// reported. Ctrl-C stops it after the lines that are being sent.
+/// reported. Ctrl-C stops it after the lines that are being sent. With --batch, all of them are one batch: if a line is
+/// refused, nothing is enqueued.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp enqueue lamp.ping
@@ -44,6 +46,7 @@ use crate::{
   lamp enqueue invoices.send @order.json --id order-42
   jq -c .job orders.json | lamp enqueue invoices.send - --json
   lamp enqueue invoices.send --from orders.jsonl --id-prefix orders-2026
+  lamp enqueue invoices.send --from orders.jsonl --batch=orders-2026
   jq -c '{args: ., id: .number, delay: \"2h\"}' orders.json | lamp enqueue order.ship --from - --with-options")]
 pub(crate) struct Enqueue {
     /// The job's name; `lamp definitions` lists them.
@@ -153,6 +156,9 @@ impl Enqueue {
         let definition = catalog.definition(&self.job)?;
         if let Some(from) = &self.many.from {
             let sending = Sending { many: &self.many, definition: &definition, when: &self.when, json: self.json };
+            if let Some(id) = &self.many.batch {
+                return block_on(sending.run_as_batch(from, id, async || self.open(&definition).await));
+            }
             return block_on(sending.run(from, async || self.open(&definition).await));
         }
         let args = arguments::take(&definition, &self.args)?;

@@ -1,6 +1,8 @@
 //! The backend: queues on SQS, and the other parts of a deployment.
 
 #[cfg(feature = "dynamodb")]
+mod batches;
+#[cfg(feature = "dynamodb")]
 mod continuations;
 mod delayed_sender;
 #[cfg(feature = "dynamodb")]
@@ -123,8 +125,10 @@ fn backend(delayed_sender: &DelayedSender) -> Backend {
     let backend = Backend::new(Arc::new(Sender(delayed_sender.clone())));
     #[cfg(feature = "dynamodb")]
     if let Some(dynamo) = &delayed_sender.table {
-        let records = records::Records { dynamo: dynamo.clone(), delayed_sender: delayed_sender.clone() };
-        return backend.with_store(Arc::new(records));
+        let (dynamo, delayed_sender) = (dynamo.clone(), delayed_sender.clone());
+        let batches = batches::AwsBatches { dynamo: dynamo.clone(), delayed_sender: delayed_sender.clone() };
+        let records = records::Records { dynamo, delayed_sender };
+        return backend.with_store(Arc::new(records)).with_batches(Arc::new(batches));
     }
     backend
 }

@@ -13,7 +13,7 @@ use lamplighter::{
 use tokio::time::{Instant, timeout_at};
 
 use super::delayed_sender::DelayedSender;
-use crate::dynamo::{Dynamo, Following};
+use crate::dynamo::{Counted, Dynamo, Following};
 
 /// Ended jobs whose followers are started concurrently.
 const CALLS_AT_ONCE: usize = 8;
@@ -29,16 +29,24 @@ impl Records {
     /// for those whose followers could not be started by then, so that their messages come again.
     async fn follow<T>(&self, answers: Vec<Answer<T>>, by: Instant) -> Vec<Result<T, StoreError>> {
         let follow = async |answer: Answer<T>| {
-            let Answer { id, answer, unfollowed } = answer;
-            if let (Some(state), Ok(_)) = (unfollowed, &answer) {
-                let following = self.delayed_sender.follow(&self.dynamo, Following::of(id.as_str(), state));
+            let Answer { id, answer, unfollowed, counted } = answer;
+            let following = async {
+                if let Some(state) = unfollowed {
+                    self.delayed_sender.follow(&self.dynamo, Following::of(id.as_str(), state)).await?;
+                }
+                match counted {
+                    Some(counted) => self.delayed_sender.tend(&self.dynamo, counted).await,
+                    None => Ok(()),
+                }
+            };
+            if answer.is_ok() {
                 timeout_at(by, following).await.map_err(|_| {
                     StoreError::unavailable(format_args!("the jobs that wait for {id} could not be started in time"))
                 })??;
             }
             answer
         };
-        if answers.iter().all(|answer| answer.unfollowed.is_none()) {
+        if answers.iter().all(|answer| answer.unfollowed.is_none() && answer.counted.is_none()) {
             return answers.into_iter().map(|answer| answer.answer).collect();
         }
         let follows: Vec<_> = answers.into_iter().map(follow).collect();
@@ -51,6 +59,8 @@ struct Answer<T> {
     id: JobId,
     answer: Result<T, StoreError>,
     unfollowed: Option<JobState>,
+    /// The batch that has counted the end.
+    counted: Option<Counted>,
 }
 
 #[async_trait]
@@ -60,7 +70,8 @@ impl Store for Records {
         let answers = requests.into_iter().zip(answers).map(|(request, answer)| {
             // The host that ended it may have died before it could start them.
             let unfollowed = answer.as_ref().ok().and_then(|claimed| claimed.unfollowed);
-            Answer { id: request.id, answer: answer.map(|claimed| claimed.claim), unfollowed }
+            let counted = answer.as_ref().ok().and_then(|claimed| claimed.counted.clone());
+            Answer { id: request.id, answer: answer.map(|claimed| claimed.claim), unfollowed, counted }
         });
         self.follow(answers.collect(), by).await
     }
@@ -70,10 +81,12 @@ impl Store for Records {
         let answers = requests.into_iter().zip(answers).map(|(request, answer)| {
             let state = request.decision.state();
             let is_followed = answer.as_ref().is_ok_and(|settled| settled.is_followed && state.is_final());
+            let counted = answer.as_ref().ok().and_then(|settled| settled.counted.clone());
             Answer {
                 id: request.id,
                 answer: answer.map(|settled| settled.result),
                 unfollowed: is_followed.then_some(state),
+                counted,
             }
         });
         self.follow(answers.collect(), by).await
@@ -104,19 +117,8 @@ impl Store for Records {
     }
 
     async fn cancel(&self, id: &JobId, cancellation: &Cancellation) -> Result<Option<JobState>, StoreError> {
-        let Some(cancelled) = self.dynamo.cancel_one(id, cancellation.text().as_deref()).await? else {
-            return Ok(None);
-        };
-        if cancelled.waited_for.is_some() {
-            // If it is sent after all, its message is only acknowledged.
-            if let Err(error) = self.delayed_sender.forget(id, &cancelled.owner).await {
-                tracing::warn!(%id, %error, "the job is cancelled, but its delayed message could not be deleted");
-            }
-        }
-        if cancelled.is_followed {
-            self.delayed_sender.follow(&self.dynamo, Following::of(id.as_str(), cancelled.state)).await?;
-        }
-        Ok(Some(cancelled.state))
+        let reason = cancellation.text();
+        self.delayed_sender.cancel(&self.dynamo, id, reason.as_deref()).await
     }
 
     async fn retry(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {

@@ -7,7 +7,7 @@ use lamplighter::{
 };
 
 use super::{
-    Dynamo, TRIES, Written,
+    Counted, Dynamo, TRIES, Written,
     claim::held_to,
     contended, expiry,
     expression::Update,
@@ -24,6 +24,10 @@ pub(crate) struct Cancelled {
     pub(crate) owner: JobOwner,
     /// Whether other jobs wait for it.
     pub(crate) is_followed: bool,
+    /// The batch that has counted its end.
+    pub(crate) counted: Option<Counted>,
+    /// It is a batch that has not ended: nothing was changed.
+    pub(crate) is_batch: bool,
 }
 
 impl Dynamo {
@@ -34,10 +38,16 @@ impl Dynamo {
         for _ in 0..TRIES {
             let Some(item) = self.read_item(id.as_str()).await? else { return Ok(None) };
             let was = item.state();
-            if was.is_final() {
+            if was.is_final() || item.is_batch() {
                 // The process that ended it may have died before it could start the jobs that wait.
-                let is_followed = item.is_followed();
-                return Ok(Some(Cancelled { state: was, waited_for: None, owner: item.owner_job(), is_followed }));
+                return Ok(Some(Cancelled {
+                    state: was,
+                    waited_for: None,
+                    owner: item.owner_job(),
+                    is_followed: item.is_followed() && was.is_final(),
+                    counted: item.counted().filter(|_| was.is_final()),
+                    is_batch: !was.is_final(),
+                }));
             }
             let now = self.env().now();
             let waited_for = item.time("d").filter(|due_at| was != JobState::Running && *due_at > now);
@@ -59,7 +69,8 @@ impl Dynamo {
                 Some(listing_key) => listed(update, Some((&listing_key, Class::Cancelled))),
                 None => update,
             };
-            let done = match self.update(id.as_str(), held_to(update, &item)).await? {
+            let (update, batch) = (held_to(update, &item), item.uncounted());
+            let done = match self.write_end(id.as_str(), update, batch.as_ref(), JobState::Cancelled).await? {
                 Written::Applied(now) => Some(now),
                 Written::Refused(now) => now.filter(|now| now.number("z") == Some(nonce)),
             };
@@ -67,12 +78,13 @@ impl Dynamo {
                 if let Some(key) = item.text("e").filter(|_| was == JobState::Running) {
                     self.release_lock(key, item.owner()).await;
                 }
-                let is_followed = now.is_followed();
                 return Ok(Some(Cancelled {
                     state: JobState::Cancelled,
                     waited_for,
                     owner: item.owner_job(),
-                    is_followed,
+                    is_followed: now.is_followed(),
+                    counted: now.counted(),
+                    is_batch: false,
                 }));
             }
         }

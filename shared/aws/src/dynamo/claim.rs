@@ -8,14 +8,14 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use lamplighter::{
     JobState, Timestamp, Tracking,
-    backend::{Claim, ClaimRequest, DeadLetterReason, StoreError},
+    backend::{Claim, ClaimRequest, DeadLetterReason, Membership, StoreError},
     record::ErrorText,
 };
 
 use super::{
-    Dynamo, MESSAGE_LIFE, TRIES, Written, contended, expiry,
+    Counted, Dynamo, MESSAGE_LIFE, TRIES, Written, contended, expiry,
     expression::Update,
-    item::{Item, number, text, time},
+    item::{self, Item, number, text, time},
     keys::{Class, ListingKey},
     listed, pieces,
 };
@@ -31,18 +31,20 @@ pub(crate) struct Claimed {
     pub(crate) claim: Claim,
     /// The state in which the job has ended, if others wait for it and have not been started yet.
     pub(crate) unfollowed: Option<JobState>,
+    /// The batch that has counted the job's end.
+    pub(crate) counted: Option<Counted>,
 }
 
 impl Claimed {
     /// An answer from a record.
     pub(super) fn of(claim: Claim, item: &Item) -> Self {
         let unfollowed = (item.is_followed() && item.state().is_final()).then(|| item.state());
-        Self { claim, unfollowed }
+        Self { claim, unfollowed, counted: item.counted().filter(|_| item.state().is_final()) }
     }
 
     /// An answer that says nothing about those that wait for the job.
     pub(super) const fn alone(claim: Claim) -> Self {
-        Self { claim, unfollowed: None }
+        Self { claim, unfollowed: None, counted: None }
     }
 }
 
@@ -59,6 +61,22 @@ pub(super) enum Answer {
     Cancelled,
     Skipped,
     Exhausted(u32),
+}
+
+impl Answer {
+    /// The state that is written.
+    const fn state(self) -> JobState {
+        match self {
+            Self::Run => JobState::Running,
+            Self::Cancelled | Self::Skipped => JobState::Cancelled,
+            Self::Exhausted(_) => JobState::Failed,
+        }
+    }
+}
+
+/// The batch that is to count the job's end, if the claim ends it.
+fn uncounted<'a>(request: &'a ClaimRequest, found: Option<&Item>) -> Option<&'a Membership> {
+    request.message.batch.as_ref().filter(|_| found.is_none_or(|item| item.uncounted().is_some()))
 }
 
 /// The cancellation reason of a job that expired.
@@ -85,7 +103,8 @@ impl Dynamo {
                     ClaimOutcome::Write(update, answer) => (update, answer),
                 },
             };
-            match self.update(id, update.set("z", number(request.owner))).await? {
+            let batch = uncounted(request, found.as_ref());
+            match self.write_end(id, update.set("z", number(request.owner)), batch, answer.state()).await? {
                 Written::Applied(item) => return self.answer(answer, &item, request).await,
                 Written::Refused(item) => found = item,
             }
@@ -115,7 +134,8 @@ impl Dynamo {
                 }
                 Some(item) => cancelled(item, request, reason, now),
             };
-            match self.update(id, update.set("z", number(request.owner))).await? {
+            let batch = uncounted(request, found.as_ref());
+            match self.write_end(id, update.set("z", number(request.owner)), batch, JobState::Cancelled).await? {
                 Written::Applied(item) => return self.answer(answer, &item, request).await,
                 Written::Refused(item) => found = item,
             }
@@ -192,6 +212,10 @@ fn announce(update: Update, request: &ClaimRequest, now: Timestamp) -> Update {
         .set_if_absent("j", text(&request.message.job))
         .set_if_absent("c", since.clone())
         .set_if_absent("d", since);
+    let update = match &request.message.batch {
+        Some(batch) => update.set_if_absent(item::BATCH, text(item::membership(batch))),
+        None => update,
+    };
     let (name, value) = pieces::message(&request.message.to_json());
     update.set_if_absent(name, value)
 }
@@ -326,7 +350,8 @@ fn replace(item: &Item, request: &ClaimRequest, now: Timestamp) -> Update {
         .set("c", since.clone())
         .set("d", since)
         .set(name, message)
-        .remove(&["x", "u", "p", "k", "f", other]);
+        .set_some(item::BATCH, request.message.batch.as_ref().map(|batch| text(item::membership(batch))))
+        .remove(&["x", "u", "p", "k", "f", item::COUNTED, other]);
     let update = match request.tracking {
         Tracking::Lean => listed(update, None),
         _ => listed(update, Some((&listing_key, Class::Open))),

@@ -10,6 +10,7 @@ pub(super) struct Update {
     sets: Vec<String>,
     removes: Vec<String>,
     deletes: Vec<String>,
+    adds: Vec<String>,
     condition: String,
     pub(super) names: HashMap<String, String>,
     pub(super) values: HashMap<String, AttributeValue>,
@@ -64,6 +65,12 @@ impl Update {
         self.name(name).value(name, elements)
     }
 
+    /// Adds a number to a number, or elements to a set; either begins with nothing.
+    pub(super) fn add(mut self, name: &str, value: AttributeValue) -> Self {
+        self.adds.push(format!("#{name} :{name}"));
+        self.name(name).value(name, value)
+    }
+
     /// The condition, with `#name` and `:value` in it.
     pub(super) fn when(mut self, condition: &str) -> Self {
         self.condition = match self.condition.is_empty() {
@@ -96,6 +103,9 @@ impl Update {
         if !self.deletes.is_empty() {
             clauses.push(format!("DELETE {}", self.deletes.join(", ")));
         }
+        if !self.adds.is_empty() {
+            clauses.push(format!("ADD {}", self.adds.join(", ")));
+        }
         clauses.join(" ")
     }
 
@@ -117,13 +127,14 @@ mod tests {
             .append("list", text("one"))
             .set_some("absent", None)
             .remove(&["ttl", "size"])
+            .add("count", AttributeValue::N("2".into()))
             .when("#state = :old")
             .value("old", text("failed"))
             .when("#x < :y");
         assert_eq!(
             update.expression(),
             "SET #state = :state, #since = if_not_exists(#since, :since), \
-             #list = list_append(if_not_exists(#list, :none), :list) REMOVE #ttl, #size"
+             #list = list_append(if_not_exists(#list, :none), :list) REMOVE #ttl, #size ADD #count :count"
         );
         assert_eq!(update.condition().as_deref(), Some("(#state = :old) AND (#x < :y)"));
         assert_eq!(update.names["#ttl"], "ttl");

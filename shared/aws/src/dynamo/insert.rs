@@ -11,7 +11,7 @@ use lamplighter::{
 
 use super::{
     Dynamo, MESSAGE_LIFE, expiry,
-    item::{Attributes, Item, number, text, time},
+    item::{self, Attributes, Item, number, text, time},
     keys::{self, Class, ListingKey, RECORD},
     pieces,
 };
@@ -56,8 +56,32 @@ impl Dynamo {
         self.insert_as(submission, state, None).await
     }
 
+    /// Creates the record of a job that does not run, for this reason.
+    pub(super) async fn insert_cancelled(
+        &self,
+        submission: &EnqueueRequest,
+        reason: &str,
+    ) -> Result<Inserted, StoreError> {
+        self.insert_as(submission, JobState::Cancelled, Some(reason)).await
+    }
+
+    /// Makes the item of a job that does not run.
+    pub(super) async fn cancelled_record(
+        &self,
+        submission: &EnqueueRequest,
+        reason: &str,
+        nonce: u64,
+    ) -> Result<Attributes, StoreError> {
+        let now = self.env().now();
+        let mut record = self.prepare(submission, JobState::Cancelled, nonce).await?;
+        record.insert("f".into(), time(now));
+        record.insert("y".into(), text(reason));
+        record.insert("ttl".into(), expiry(now, Retention::default().cancelled));
+        Ok(record)
+    }
+
     /// Creates a job's record in that state; a cancelled one with the reason.
-    pub(super) async fn insert_as(
+    async fn insert_as(
         &self,
         submission: &EnqueueRequest,
         state: JobState,
@@ -65,12 +89,10 @@ impl Dynamo {
     ) -> Result<Inserted, StoreError> {
         let now = self.env().now();
         let nonce = self.env().random.next_u64();
-        let mut record = self.prepare(submission, state, nonce).await?;
-        if let Some(reason) = reason {
-            record.insert("f".into(), time(now));
-            record.insert("y".into(), text(reason));
-            record.insert("ttl".into(), expiry(now, Retention::default().cancelled));
-        }
+        let record = match reason {
+            Some(reason) => self.cancelled_record(submission, reason, nonce).await?,
+            None => self.prepare(submission, state, nonce).await?,
+        };
         let put = self
             .client()
             .await?
@@ -121,6 +143,9 @@ impl Dynamo {
         ]);
         if let Some(group) = &submission.group {
             record.insert("g".into(), text(&**group));
+        }
+        if let Some(batch) = &message.batch {
+            record.insert(item::BATCH.into(), text(item::membership(batch)));
         }
         let lean = submission.tracking == Tracking::Lean;
         if lean {

@@ -15,10 +15,14 @@
 //! | `u`, `p`, `k` | output, progress, checkpoint |
 //! | `e`, `y` | its lock's key while it runs; why it was cancelled |
 //! | `i`, `v` | of a failed job, the message that has to be dead-lettered, and why |
+//! | `bt`, `bc` | the batch that it is a job of, with its part; the end that the batch has counted |
 //! | `lean` | present on lean records |
 //! | `r` | when it was last given a new message |
 //! | `mx`, `rf` | attempts allowed, and for how many seconds a failure is kept |
 //! | `w`, `z` | nonces of the first and the last write: a retried call recognizes its own write by them |
+//! | `op`, `un` | of a batch: its open parts; the lots that are not sent |
+//! | `tt`, `ts`, `tf`, `tc` | of a batch: its jobs; the succeeded, failed and cancelled ones in parts that are complete |
+//! | `ff`, `cx` | of a batch: present once a job has failed; why it is being cancelled |
 //! | `ttl` | when DynamoDB may delete it, in seconds since 1970; after that moment it counts as deleted |
 
 use std::{collections::HashMap, sync::Arc};
@@ -27,7 +31,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use lamplighter::{
     JobId, JobState, RawValue, Record,
-    backend::{JobOwner, StoreError, StoreErrorKind},
+    backend::{JobOwner, Membership, StoreError, StoreErrorKind},
     message::Message,
     record::{Attempt, AttemptOutcome, ErrorText, Progress},
 };
@@ -39,6 +43,16 @@ pub(super) type Attributes = HashMap<String, AttributeValue>;
 /// The largest error of an attempt in the table, in bytes: fifty of them and everything else stay far below the 400 KB
 /// of an item (Amazon DynamoDB Developer Guide, "Service quotas").
 const MAX_ERROR: usize = 1536;
+
+/// The batch that a job is of.
+pub(super) const BATCH: &str = "bt";
+/// The end of a job that its batch has counted.
+pub(super) const COUNTED: &str = "bc";
+
+/// A membership as it is stored.
+pub(super) fn membership(batch: &Membership) -> String {
+    format!("{}#{}", batch.part, batch.id)
+}
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
@@ -151,6 +165,14 @@ impl Item {
 
     pub(super) fn job(&self) -> &str {
         self.text("j").unwrap_or_default()
+    }
+
+    /// The batch that it is a job of.
+    pub(super) fn membership(&self) -> Option<Membership> {
+        let (part, id) = self.text(BATCH)?.split_once('#')?;
+        let mut batch = Membership::of(JobId::new(id).ok()?);
+        batch.part = part.parse().ok()?;
+        Some(batch)
     }
 
     /// The owner of the id.

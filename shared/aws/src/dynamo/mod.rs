@@ -15,6 +15,7 @@
 //!
 //! in write units for jobs of up to a kilobyte. Reading one record costs a read unit.
 
+mod batches;
 mod cancel;
 mod claim;
 mod due;
@@ -33,6 +34,7 @@ mod relations;
 mod renew;
 mod retry;
 mod settle;
+mod transaction;
 mod unique;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -53,6 +55,8 @@ use tokio::{
 };
 
 pub(crate) use self::{
+    batches::{Counted, Member, Tended},
+    cancel::Cancelled,
     claim::Claimed,
     due::MAX_BODY as MAX_DUE_BODY,
     insert::Inserted,

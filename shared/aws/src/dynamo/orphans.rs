@@ -9,7 +9,7 @@ use lamplighter::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dynamo, Written,
+    Counted, Dynamo, Written,
     claim::held_to,
     expiry,
     expression::Update,
@@ -48,6 +48,8 @@ pub(crate) struct Orphan {
     pub(crate) lease_until: Option<Timestamp>,
     /// Whether it waits for other jobs.
     pub(crate) is_waiting: bool,
+    /// Whether it is a batch.
+    pub(crate) is_batch: bool,
     /// Since when it could have run, or has last got a message.
     pub(crate) untouched_since: Timestamp,
     item: Item,
@@ -61,7 +63,7 @@ pub(crate) enum Repaired {
     /// It is queued, and this message has to be sent; its last attempt may have been lost.
     Send { submission: Box<EnqueueRequest>, lost: bool },
     /// Its last attempt was lost, and it has no more.
-    Failed { attempts: u32, error: ErrorText },
+    Failed { attempts: u32, error: ErrorText, counted: Option<Counted> },
 }
 
 impl Dynamo {
@@ -160,8 +162,9 @@ impl Dynamo {
                 let attempts = item.attempt();
                 let error =
                     ErrorText::new(format!("attempt {attempts} of {attempts} was lost: its host ended without a word"));
-                return Ok(match self.update(&left.id, held_to(update, item)).await? {
-                    Written::Applied(_) => Repaired::Failed { attempts, error },
+                let (update, batch) = (held_to(update, item), item.uncounted());
+                return Ok(match self.write_end(&left.id, update, batch.as_ref(), JobState::Failed).await? {
+                    Written::Applied(item) => Repaired::Failed { attempts, error, counted: item.counted() },
                     Written::Refused(_) => Repaired::Changed,
                 });
             }
@@ -193,6 +196,7 @@ impl Orphan {
             queue: item.queue().to_owned(),
             job: item.job().to_owned(),
             is_waiting: state == JobState::Waiting,
+            is_batch: item.is_batch(),
             lease_until: (state == JobState::Running).then(|| item.lease_until()),
             untouched_since: item.time("d").unwrap_or(Timestamp::UNIX_EPOCH).max(sent_at),
             item,

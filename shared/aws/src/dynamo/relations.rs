@@ -14,10 +14,7 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::{
-    operation::transact_write_items::TransactWriteItemsError,
-    types::{AttributeValue, Put, TransactWriteItem, Update as TransactUpdate},
-};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 use lamplighter::{
     After, JobId, JobState, Retention, Tracking,
     backend::{EnqueueRequest, Standing, StoreError, StoreErrorKind},
@@ -28,25 +25,24 @@ use super::{
     Dynamo, Written, contended, each, expiry,
     expression::Update,
     insert::Inserted,
-    item::{Item, number, text, time},
+    item::{Attributes, Item, number, text, time},
     keys::{self, Class, RECORD},
     listed,
+    transaction::Transacted,
     unique::Holder,
 };
 use crate::sdk::explain;
 
 /// The prefix of the sort keys of edges.
 const EDGE: &str = "AFTER#";
-/// The pause after a conflict with another transaction, on average.
-const CONFLICT: Duration = Duration::from_millis(100);
 /// The number of tries to write a job beside others that are written at the same time.
 const WRITES: usize = 20;
 /// How long an edge is kept. After that, maintenance finds the job that waits.
-const EDGE_KEPT: Duration = Duration::from_secs(90 * 86_400);
+pub(super) const EDGE_KEPT: Duration = Duration::from_secs(90 * 86_400);
 /// The set of jobs that a job waits for.
-const AFTER: &str = "af";
+pub(super) const AFTER: &str = "af";
 /// The mark of a job that others wait for.
-const FOLLOWED: &str = "ch";
+pub(super) const FOLLOWED: &str = "ch";
 /// Edges of one page.
 const PAGE: i32 = 100;
 
@@ -98,7 +94,7 @@ impl Dynamo {
                 }
                 Standing::Open(open) => (JobState::Waiting, open),
                 Standing::Unmet(reason) => {
-                    let inserted = self.insert_as(submission, JobState::Cancelled, Some(&reason)).await?;
+                    let inserted = self.insert_cancelled(submission, &reason).await?;
                     return Ok(Registered::Done(inserted));
                 }
             };
@@ -156,57 +152,31 @@ impl Dynamo {
             writes.push(self.take_key(submission, unique, (seen, nonce))?);
         }
         for after in open {
-            let key = keys::job_key(after.id.as_str());
-            let update = TransactUpdate::builder()
-                .table_name(self.table())
-                .key("pk", text(key.as_str()))
-                .key("sk", text(RECORD))
-                .update_expression("SET #ch = :true")
-                .condition_expression("attribute_exists(pk) AND NOT #st IN (:succeeded, :failed, :cancelled)")
-                .expression_attribute_names("#ch", FOLLOWED)
-                .expression_attribute_names("#st", "st")
-                .expression_attribute_values(":true", AttributeValue::Bool(true))
-                .expression_attribute_values(":succeeded", text(JobState::Succeeded.as_str()))
-                .expression_attribute_values(":failed", text(JobState::Failed.as_str()))
-                .expression_attribute_values(":cancelled", text(JobState::Cancelled.as_str()))
-                .build()
-                .map_err(|error| invalid(&error))?;
-            writes.push(TransactWriteItem::builder().update(update).build());
+            let update = Update::new()
+                .set(FOLLOWED, AttributeValue::Bool(true))
+                .when("attribute_exists(#pk) AND NOT #st IN (:succeeded, :failed, :cancelled)")
+                .name("pk")
+                .name("st")
+                .value("succeeded", text(JobState::Succeeded.as_str()))
+                .value("failed", text(JobState::Failed.as_str()))
+                .value("cancelled", text(JobState::Cancelled.as_str()));
+            writes.push(self.part_of_transaction(&keys::job_key(after.id.as_str()), RECORD, update)?);
+            let edge = edge(&after.id, id, after.on, expiry(submission.due_at.unwrap_or(now).max(now), EDGE_KEPT));
             let edge = Put::builder()
                 .table_name(self.table())
-                .item("pk", text(key))
-                .item("sk", text(format!("{EDGE}{id}")))
-                .item("on", text(after.on.as_str()))
-                .item("ttl", expiry(submission.due_at.unwrap_or(now).max(now), EDGE_KEPT))
+                .set_item(Some(edge))
                 .build()
                 .map_err(|error| invalid(&error))?;
             writes.push(TransactWriteItem::builder().put(edge).build());
         }
-        // The token makes a repeated call, whose answer was lost, the same call.
-        let call = self.client().await?.transact_write_items().set_transact_items(Some(writes));
-        let Err(error) = call.client_request_token(format!("{nonce:016x}")).send().await else {
-            return Ok(Some(Inserted::New(nonce)));
-        };
-        let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error() else {
-            return Err(explain(&error, &self.doing("write", id.as_str())));
-        };
-        let failed = |code: Option<&str>| code.is_some_and(|code| code == "ConditionalCheckFailed");
-        let mut reasons = cancelled.cancellation_reasons().iter().map(|reason| failed(reason.code()));
-        if reasons.next() == Some(true) {
-            let existing = self.read_item(id.as_str()).await?;
-            return Ok(existing.map(|item| Inserted::existing(&item, submission)));
+        match self.transact(writes, || self.doing("write", id.as_str())).await? {
+            Transacted::Done => Ok(Some(Inserted::New(nonce))),
+            Transacted::Refused(0, _) => {
+                let existing = self.read_item(id.as_str()).await?;
+                Ok(existing.map(|item| Inserted::existing(&item, submission)))
+            }
+            Transacted::Refused(..) => Ok(None),
         }
-        if reasons.any(|failed| failed) {
-            return Ok(None);
-        }
-        let in_conflict = |code: Option<&str>| code == Some("TransactionConflict");
-        if cancelled.cancellation_reasons().iter().any(|reason| in_conflict(reason.code())) {
-            // Another transaction is under way on one of the items: many jobs that wait for the same one, perhaps.
-            let pause = CONFLICT.mul_f64(0.5 + self.env().random.unit());
-            tokio::time::sleep(pause).await;
-            return Ok(None);
-        }
-        Err(explain(&error, &self.doing("write", id.as_str())))
     }
 
     /// Follows the next edges of jobs that have ended, and of those that are cancelled by it. Returns the jobs to be sent,
@@ -233,16 +203,7 @@ impl Dynamo {
                 following.from = item.and_then(|item| item.text(FOLLOWED).map(str::to_owned));
             }
         }
-        let query = self.client().await?.query().table_name(self.table()).consistent_read(true).limit(PAGE);
-        // One character after the last edge: `BETWEEN` includes both bounds.
-        let low = following.from.as_ref().map_or_else(|| EDGE.to_owned(), |from| format!("{from}!"));
-        let query = query
-            .key_condition_expression("pk = :pk AND sk BETWEEN :low AND :high")
-            .expression_attribute_values(":pk", text(keys::job_key(&parent)))
-            .expression_attribute_values(":low", text(low))
-            .expression_attribute_values(":high", text(format!("{EDGE}~")));
-        let page = query.send().await.map_err(|error| explain(&error, &self.doing("read beside", &parent)))?;
-        let edges: Vec<_> = page.items.unwrap_or_default().into_iter().map(Item).collect();
+        let (edges, goes_on) = self.edges(&parent, following.from.as_deref()).await?;
         let last = edges.last().and_then(|edge| edge.text("sk")).map(str::to_owned);
         let met = edges.iter().map(|edge| self.follow_edge(edge, &parent, state));
         let mut ready = Vec::new();
@@ -254,14 +215,34 @@ impl Dynamo {
             }
         }
         following.place = match last {
-            Some(last) if page.last_evaluated_key.is_some() => Some(Place::After(last)),
+            Some(last) if goes_on => Some(Place::After(last)),
             _ => Some(Place::End),
         };
         Ok(Some(ready))
     }
 
+    /// A page of the edges beside a job's record, and whether there may be more.
+    pub(super) async fn edges(&self, parent: &str, from: Option<&str>) -> Result<(Vec<Item>, bool), StoreError> {
+        let query = self.client().await?.query().table_name(self.table()).consistent_read(true).limit(PAGE);
+        // One character after the last edge: `BETWEEN` includes both bounds.
+        let low = from.map_or_else(|| EDGE.to_owned(), |from| format!("{from}!"));
+        let query = query
+            .key_condition_expression("pk = :pk AND sk BETWEEN :low AND :high")
+            .expression_attribute_values(":pk", text(keys::job_key(parent)))
+            .expression_attribute_values(":low", text(low))
+            .expression_attribute_values(":high", text(format!("{EDGE}~")));
+        let page = query.send().await.map_err(|error| explain(&error, &self.doing("read beside", parent)))?;
+        let goes_on = page.last_evaluated_key.is_some();
+        Ok((page.items.unwrap_or_default().into_iter().map(Item).collect(), goes_on))
+    }
+
+    /// The job at the other end of an edge.
+    pub(super) fn child_of(edge: &Item) -> Option<&str> {
+        edge.text("sk").and_then(|sk| sk.strip_prefix(EDGE))
+    }
+
     async fn follow_edge(&self, edge: &Item, parent: &str, state: JobState) -> Result<Step, StoreError> {
-        let Some(child) = edge.text("sk").and_then(|sk| sk.strip_prefix(EDGE)) else { return Ok(Step::Nothing) };
+        let Some(child) = Self::child_of(edge) else { return Ok(Step::Nothing) };
         if edge.text("on").and_then(Outcome::named).unwrap_or(Outcome::End).is_met_by(state) {
             return Ok(self
                 .has_met(child, parent)
@@ -273,7 +254,7 @@ impl Dynamo {
     }
 
     /// Takes a job out of the set of another one, and returns that one if the set is empty now.
-    async fn has_met(&self, child: &str, parent: &str) -> Result<Option<EnqueueRequest>, StoreError> {
+    pub(super) async fn has_met(&self, child: &str, parent: &str) -> Result<Option<EnqueueRequest>, StoreError> {
         let waits = Update::new().when("#st = :waiting").name("st").value("waiting", text(JobState::Waiting.as_str()));
         let met = waits.clone().delete(AFTER, AttributeValue::Ss(vec![parent.to_owned()]));
         let Written::Applied(item) = self.update(child, met).await? else { return Ok(None) };
@@ -360,6 +341,16 @@ impl Dynamo {
         }
         Ok((following, None))
     }
+}
+
+/// The item that leads from a job to one that waits for it.
+pub(super) fn edge(parent: &JobId, child: &JobId, on: Outcome, ttl: AttributeValue) -> Attributes {
+    Attributes::from([
+        ("pk".into(), text(keys::job_key(parent.as_str()))),
+        ("sk".into(), text(format!("{EDGE}{child}"))),
+        ("on".into(), text(on.as_str())),
+        ("ttl".into(), ttl),
+    ])
 }
 
 /// A walk along the edges of jobs that have ended.

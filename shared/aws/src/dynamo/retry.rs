@@ -32,7 +32,8 @@ impl Dynamo {
         let nonce = self.env().random.next_u64();
         for _ in 0..TRIES {
             let Some(item) = self.read_item(id.as_str()).await? else { return Ok(None) };
-            if !item.state().is_final() {
+            // A batch does not run: its jobs do.
+            if !item.state().is_final() || item.is_batch() {
                 return Ok(Some(MarkedQueued { state: item.state(), message: None }));
             }
             let Some(record) = self.read_record(id).await? else { return Ok(None) };

@@ -9,7 +9,7 @@ use lamplighter::{
 };
 
 use super::{
-    Dynamo, MESSAGE_LIFE, TRIES, Written,
+    Counted, Dynamo, MESSAGE_LIFE, TRIES, Written,
     claim::dead_lettered,
     contended, expiry,
     expression::Update,
@@ -24,11 +24,13 @@ pub(crate) struct Settled {
     pub(crate) result: CompletionResult,
     /// Whether other jobs wait for this one.
     pub(crate) is_followed: bool,
+    /// The batch that has counted its end.
+    pub(crate) counted: Option<Counted>,
 }
 
 impl Settled {
     fn fenced(state: Option<JobState>) -> Self {
-        Self { result: CompletionResult::Fenced(state), is_followed: false }
+        Self { result: CompletionResult::Fenced(state), is_followed: false, counted: None }
     }
 }
 
@@ -51,14 +53,16 @@ impl Dynamo {
         let mut known: Option<Item> = None;
         for _ in 0..TRIES {
             let update = self.end(settle, listing_key.as_ref(), known.as_ref()).set("z", number(nonce));
-            match self.update(id, update).await? {
+            // A job counts in its batch when it first ends.
+            let batch = settle.batch.as_ref().filter(|_| known.as_ref().is_none_or(|item| item.uncounted().is_some()));
+            match self.write_end(id, update, batch, settle.decision.state()).await? {
                 Written::Applied(item) => return Ok(self.applied(settle, &item).await),
                 Written::Refused(None) => return Ok(Settled::fenced(None)),
                 // It was written before, and the answer was lost; or it was delivered twice.
                 Written::Refused(Some(item)) if is_known(&item, settle) => {
                     return Ok(self.applied(settle, &item).await);
                 }
-                // The token is valid, so the history is full.
+                // The token is valid, so the history is full, or its batch has counted an end of it.
                 Written::Refused(Some(item)) if holds(&item, settle) => known = Some(item),
                 Written::Refused(Some(item)) => return Ok(Settled::fenced(Some(item.state()))),
             }
@@ -71,7 +75,9 @@ impl Dynamo {
         if let Some(key) = &settle.lock {
             self.release_lock(key, settle.token.owner).await;
         }
-        Settled { result: CompletionResult::Applied { message_done: false }, is_followed: item.is_followed() }
+        let result = CompletionResult::Applied { message_done: false };
+        let counted = item.counted().filter(|_| settle.decision.state().is_final());
+        Settled { result, is_followed: item.is_followed(), counted }
     }
 
     /// The update for an attempt's end. With the item, its history is rewritten without the oldest attempt.

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use lamplighter::{
-    Timestamp,
+    JobId, Timestamp,
     backend::{Event, Queues, StoreError},
 };
 
@@ -40,6 +40,12 @@ impl Round<'_> {
     }
 
     async fn repair_one(&mut self, orphan: Orphan) -> Result<(), StoreError> {
+        if orphan.is_batch {
+            if let Ok(id) = JobId::new(&orphan.id) {
+                self.report.sent_again += self.delayed_sender.look_after_batch(self.dynamo, &id).await?;
+            }
+            return Ok(());
+        }
         if orphan.is_waiting {
             // The host that ended the last of the jobs that it waits for may have died.
             let (following, ready) = self.dynamo.look_after(&orphan.id).await?;
@@ -68,12 +74,15 @@ impl Round<'_> {
         }
         match self.dynamo.repair(&orphan, now).await? {
             Repaired::Changed => {}
-            Repaired::Failed { attempts, error } => {
+            Repaired::Failed { attempts, error, counted } => {
                 tracing::error!(id = orphan.id, job = orphan.job, %error, "job failed");
                 (self.report.lost, self.report.failed) = (self.report.lost + 1, self.report.failed + 1);
                 self.publish_failure(&orphan, attempts, now, error).await;
                 let failed = Following::of(&orphan.id, lamplighter::JobState::Failed);
                 self.delayed_sender.follow(self.dynamo, failed).await?;
+                if let Some(counted) = counted {
+                    self.delayed_sender.tend(self.dynamo, counted).await?;
+                }
             }
             Repaired::Send { submission, lost } => {
                 self.report.lost += u64::from(lost);
@@ -101,7 +110,7 @@ impl Round<'_> {
         error: lamplighter::record::ErrorText,
     ) {
         let Some(events) = &self.events else { return };
-        let Ok(id) = lamplighter::JobId::new(&orphan.id) else { return };
+        let Ok(id) = JobId::new(&orphan.id) else { return };
         let (job, queue) = (orphan.job.as_str(), orphan.queue.as_str());
         let mut event = Event::new(id, job, queue, lamplighter::JobState::Failed, at);
         event.attempt = attempt;

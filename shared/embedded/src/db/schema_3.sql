@@ -36,3 +36,23 @@ CREATE TABLE logs (
   text TEXT NOT NULL,
   PRIMARY KEY (seq, place)
 ) STRICT, WITHOUT ROWID;
+
+-- Batches, by the rows of their own records in `jobs`. The counts change in the transaction in which a job of them ends.
+CREATE TABLE batches (
+  seq INTEGER PRIMARY KEY,
+  total INTEGER NOT NULL,
+  succeeded INTEGER NOT NULL,
+  failed INTEGER NOT NULL,
+  cancelled INTEGER NOT NULL
+) STRICT;
+
+-- The jobs of batches.
+CREATE TABLE members (
+  seq INTEGER PRIMARY KEY,
+  -- The row of the batch.
+  batch INTEGER NOT NULL,
+  -- Whether the batch has counted it: a job counts once, when it first ends.
+  counted INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX members_batch ON members (batch);

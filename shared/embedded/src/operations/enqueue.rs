@@ -46,7 +46,7 @@ impl Entry {
     }
 }
 
-const INSERT: &str = "INSERT INTO jobs (seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
+pub(super) const INSERT: &str = "INSERT INTO jobs (seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
     receives, created_at, due_at, since, noted, grp, place) \
     VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6, 0, ?7, 0, ?6, ?8, ?6, 0, ?9, ?10) ON CONFLICT (id) DO NOTHING";
 
@@ -55,7 +55,50 @@ pub(crate) fn enqueue(
     tx: &mut Transaction<'_>,
     entries: &[Entry],
 ) -> rusqlite::Result<Vec<Result<Enqueued, EnqueueError>>> {
-    let mut insert = Insert { jobs: tx.prepare(INSERT)?, bodies: tx.prepare(INSERT_BODY)? };
+    let insert = Insert { jobs: tx.prepare(INSERT)?, bodies: tx.prepare(INSERT_BODY)?, members: None };
+    all(tx, insert, entries)
+}
+
+/// Enqueues the jobs of a batch, which [nothing refuses](refusal).
+pub(super) fn enqueue_in(tx: &mut Transaction<'_>, entries: &[Entry], batch: i64) -> rusqlite::Result<()> {
+    let members = Some((tx.prepare(super::batches::JOIN)?, batch));
+    let insert = Insert { jobs: tx.prepare(INSERT)?, bodies: tx.prepare(INSERT_BODY)?, members };
+    match all(tx, insert, entries)?.iter().all(|answer| matches!(answer, Ok(Enqueued::New(_)))) {
+        true => Ok(()),
+        // An id that was drawn twice. The transaction fails, and nothing is written.
+        false => Err(rusqlite::Error::StatementChangedRows(0)),
+    }
+}
+
+/// Returns why one of these new jobs cannot be enqueued, if that is so.
+pub(super) fn refusal<'a>(
+    tx: &mut Transaction<'_>,
+    entries: impl IntoIterator<Item = &'a Entry>,
+) -> rusqlite::Result<Option<EnqueueError>> {
+    for entry in entries {
+        if entry.due_at.is_some_and(|due_at| due_at > tx.now) && tx.queue(&entry.queue)?.fifo {
+            return Ok(Some(cannot_be_delayed(entry)));
+        }
+    }
+    Ok(None)
+}
+
+fn cannot_be_delayed(entry: &Entry) -> EnqueueError {
+    EnqueueError::Refused {
+        job: entry.message.job.clone(),
+        reason: format!(
+            "{} is a FIFO queue, and a single message there has no delay of its own (Amazon SQS has none); use a standard \
+             queue, or a schedule",
+            entry.queue
+        ),
+    }
+}
+
+fn all(
+    tx: &mut Transaction<'_>,
+    mut insert: Insert<'_>,
+    entries: &[Entry],
+) -> rusqlite::Result<Vec<Result<Enqueued, EnqueueError>>> {
     let mut last: Option<Target<'_>> = None;
     let mut answers = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -69,11 +112,13 @@ pub(crate) fn enqueue(
     Ok(answers)
 }
 
-const INSERT_BODY: &str = "INSERT INTO bodies (seq, body) VALUES (?1, ?2)";
+pub(super) const INSERT_BODY: &str = "INSERT INTO bodies (seq, body) VALUES (?1, ?2)";
 
 struct Insert<'a> {
     jobs: CachedStatement<'a>,
     bodies: CachedStatement<'a>,
+    /// The batch that all of them are jobs of.
+    members: Option<(CachedStatement<'a>, i64)>,
 }
 
 /// The destination of an entry; consecutive entries mostly share it.
@@ -135,14 +180,7 @@ fn put(
     if target.queue.fifo {
         if due_at.is_some() {
             tx.unused();
-            return Ok(Err(EnqueueError::Refused {
-                job: entry.message.job.clone(),
-                reason: format!(
-                    "{} is a FIFO queue, and a single message there has no delay of its own (Amazon SQS has none); use a \
-                     standard queue, or a schedule",
-                    entry.queue
-                ),
-            }));
+            return Ok(Err(cannot_be_delayed(entry)));
         }
         let name = group.unwrap_or(NO_GROUP);
         visible_at = Some(tx.join_group(target.queue.id, name, now)?);
@@ -174,6 +212,9 @@ fn put(
         return duplicate(tx, entry);
     }
     insert.bodies.execute(params![seq, entry.body])?;
+    if let Some((members, batch)) = &mut insert.members {
+        members.execute([seq, *batch])?;
+    }
     if let Some(wanted) = &wanted {
         tx.take_key(wanted, id)?;
     }

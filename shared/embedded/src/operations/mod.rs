@@ -1,6 +1,7 @@
 //! Operations on the file, each inside a [`Transaction`](crate::db::transaction::Transaction) or as a read.
 
 pub(crate) mod attempts;
+pub(crate) mod batches;
 pub(crate) mod cancel;
 pub(crate) mod claim;
 pub(crate) mod clock;

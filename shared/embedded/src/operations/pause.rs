@@ -1,7 +1,7 @@
 //! Pauses queues, and reads their states.
 
 use lamplighter::{
-    JobState,
+    Batch, JobState,
     backend::{Accuracy, QueueStatus},
 };
 use rusqlite::{Connection, params};
@@ -39,6 +39,10 @@ pub(crate) fn all(connection: &Connection, now: i64) -> rusqlite::Result<Vec<Que
     let mut rows = queues.query([])?;
     while let Some(row) = rows.next()? {
         let (id, queue): (i64, String) = (row.get(0)?, row.get(1)?);
+        // Batches have records, and no queue.
+        if queue == Batch::QUEUE {
+            continue;
+        }
         let mut between = |from: i64, to: i64| visible.query_row([id, from, to], |row| row.get(0)).map(count);
         let (due, held) = (between(i64::MIN, now)?, between(HELD, HELD)?);
         let delayed = between(now.saturating_add(1), HELD - 1)?;

@@ -21,8 +21,19 @@ mod source;
 const PLANS: &str = include_str!("plans.txt");
 
 /// Tables that grow with the number of jobs.
-const LARGE: &[&str] =
-    &["jobs", "bodies", "notes", "attempts", "dead_letters", "blocks", "waits", "unique_keys", "logs"];
+const LARGE: &[&str] = &[
+    "jobs",
+    "bodies",
+    "notes",
+    "attempts",
+    "dead_letters",
+    "blocks",
+    "waits",
+    "unique_keys",
+    "logs",
+    "batches",
+    "members",
+];
 
 /// A file in which most jobs wait, and one in which nearly all have ended, each with the statistics from `ANALYZE`, and
 /// a new file without statistics.
@@ -60,6 +71,8 @@ fn open(name: &str, states: Option<&str>) -> (tempfile::TempDir, Connection) {
                FROM made WHERE state = 7;
              INSERT INTO waits SELECT 'job-' || n, n + 1, 1 FROM made WHERE n % 10 = 0;
              INSERT INTO unique_keys SELECT 1, 'key-' || n, 'job-' || n, 2, n FROM made WHERE n % 10 = 0;
+             INSERT INTO batches SELECT n, 5, 2, 0, 0 FROM made WHERE n % 50 = 0;
+             INSERT INTO members SELECT n, n - n % 50, n % 20 = 0 FROM made WHERE n % 10 = 1;
              INSERT INTO locks SELECT 'key-' || n, n, n, n FROM made WHERE state = 5;
              INSERT INTO schedules SELECT 'every-' || n, '{{}}', 'act', 'work', 1, '{{}}', 1, n, 0, NULL FROM made LIMIT 20;
              DROP TABLE made;

@@ -4,15 +4,15 @@
 //! not ended yet. At the end of each transaction, the jobs that ended in it are looked up there: those that waited for
 //! them are put on their queues, or cancelled, and so on, without recursion.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use lamplighter::{After, Retention, backend::Standing, message::Outcome};
+use lamplighter::{After, JobState, Retention, backend::Standing, message::Outcome};
 use rusqlite::params;
 
-use super::{groups::NO_GROUP, row::JobRow};
+use super::{batches::Ended, groups::NO_GROUP, row::JobRow};
 use crate::{db::transaction::Transaction, state, time};
 
-const ANY: &str = "SELECT EXISTS (SELECT 1 FROM waits)";
+const ANY: &str = "SELECT EXISTS (SELECT 1 FROM waits), EXISTS (SELECT 1 FROM members)";
 const ADD: &str =
     "INSERT INTO waits (parent, child, outcome) VALUES (?1, ?2, ?3) ON CONFLICT (parent, child) DO NOTHING";
 const OF_PARENT: &str = "SELECT child, outcome FROM waits WHERE parent = ?1";
@@ -47,19 +47,27 @@ impl Transaction<'_> {
         for After { id, on, .. } in open {
             self.prepare(ADD)?.execute(params![id.as_str(), child, code(*on)])?;
         }
-        self.relations.any = Some(true);
+        self.relations.waits = Some(true);
         Ok(())
     }
 
     /// Notes that a job has ended, for [`follow`].
-    pub(crate) fn has_ended(&mut self, id: &str, code: i64) -> rusqlite::Result<()> {
-        let any = match self.relations.any {
-            Some(any) => any,
-            None => self.prepare(ANY)?.query_row([], |row| row.get(0))?,
+    pub(crate) fn has_ended(&mut self, seq: i64, id: &str, code: i64) -> rusqlite::Result<()> {
+        let relations = &self.relations;
+        let (waits, members) = match (relations.waits, relations.members) {
+            (Some(waits), Some(members)) => (waits, members),
+            (waits, members) => {
+                let (any_waits, any_members) =
+                    self.prepare(ANY)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                (waits.unwrap_or(any_waits), members.unwrap_or(any_members))
+            }
         };
-        self.relations.any = Some(any);
-        if any {
+        (self.relations.waits, self.relations.members) = (Some(waits), Some(members));
+        if waits {
             self.relations.ended.push_back((id.to_owned(), code));
+        }
+        if members {
+            self.count_in_batch(seq, code)?;
         }
         Ok(())
     }
@@ -71,32 +79,58 @@ impl Transaction<'_> {
     }
 }
 
-/// What a transaction knows of jobs that wait.
+/// What a transaction knows of jobs that wait, and of batches.
 #[derive(Default)]
 pub(crate) struct Relations {
     /// Whether any job waits; unknown before the first job ends.
-    any: Option<bool>,
+    waits: Option<bool>,
+    /// Whether there is any job of a batch; unknown before the first job ends.
+    pub(super) members: Option<bool>,
     /// Jobs that have ended: their ids and states.
     ended: VecDeque<(String, i64)>,
+    /// What is to be counted in batches, by their rows.
+    pub(super) batches: BTreeMap<i64, Ended>,
 }
 
 /// Puts the jobs on their queues that have waited for the last of the jobs that ended in this transaction, and cancels
 /// those that have waited for another outcome.
 pub(crate) fn follow(tx: &mut Transaction<'_>) -> rusqlite::Result<()> {
-    while let Some((parent, code)) = tx.relations.ended.pop_front() {
-        let Some(ended) = state::of(code) else { continue };
-        let children: Vec<(i64, i64)> = tx
-            .prepare(OF_PARENT)?
-            .query_map([&parent], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()?;
-        for (child, required) in children {
-            tx.prepare(MET)?.execute(params![parent, child])?;
-            let Some(row) = tx.row(child)?.filter(|row| row.state == state::WAITING) else { continue };
-            if !outcome(required).is_met_by(ended) {
-                cancel(tx, &row, &After::unmet(&parent, ended))?;
-            } else if !tx.prepare(STILL)?.query_row([child], |row| row.get::<_, bool>(0))? {
-                release(tx, &row)?;
+    loop {
+        while let Some((parent, code)) = tx.relations.ended.pop_front() {
+            if let Some(ended) = state::of(code) {
+                follow_to(tx, &parent, ended, None)?;
             }
+        }
+        // All jobs that have ended are counted before a batch ends.
+        if tx.relations.batches.is_empty() {
+            return Ok(());
+        }
+        let counted = std::mem::take(&mut tx.relations.batches);
+        tx.write_batches(counted)?;
+    }
+}
+
+/// Starts or cancels the jobs that have waited for this one; with `only`, those that have waited for that outcome.
+pub(super) fn follow_to(
+    tx: &mut Transaction<'_>,
+    parent: &str,
+    ended: JobState,
+    only: Option<Outcome>,
+) -> rusqlite::Result<()> {
+    let children: Vec<(i64, i64)> = tx
+        .prepare(OF_PARENT)?
+        .query_map([parent], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (child, required) in children {
+        if only.is_some_and(|only| only != outcome(required)) {
+            continue;
+        }
+        tx.prepare(MET)?.execute(params![parent, child])?;
+        let Some(row) = tx.row(child)?.filter(|row| row.state == state::WAITING) else { continue };
+        if !outcome(required).is_met_by(ended) {
+            cancel(tx, &row, &After::unmet(parent, ended))?;
+        } else if !tx.prepare(STILL)?.query_row([child], |row| row.get::<_, bool>(0))? {
+            release(tx, &row)?;
         }
     }
     Ok(())

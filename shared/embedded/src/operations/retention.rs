@@ -38,6 +38,8 @@ pub(crate) fn purge(tx: &mut Transaction<'_>, limit: usize) -> rusqlite::Result<
         tx.prepare("DELETE FROM notes WHERE seq = ?1")?,
         tx.prepare("DELETE FROM attempts WHERE seq = ?1")?,
         tx.prepare("DELETE FROM logs WHERE seq = ?1")?,
+        tx.prepare("DELETE FROM batches WHERE seq = ?1")?,
+        tx.prepare("DELETE FROM members WHERE seq = ?1")?,
     ];
     for (seq, kind, code, id) in &due {
         for statement in &mut statements {

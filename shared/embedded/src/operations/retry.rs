@@ -24,7 +24,8 @@ fn run_again(
 ) -> rusqlite::Result<Option<JobState>> {
     let Some(row) = tx.row_of(id)? else { return Ok(None) };
     let Some(was) = state::of(row.state) else { return Ok(Some(JobState::Queued)) };
-    if !was.is_final() {
+    // A batch does not run: its jobs do.
+    if !was.is_final() || tx.is_batch(row.seq)? {
         return Ok(Some(was));
     }
     tx.prepare(

@@ -111,7 +111,7 @@ impl Transaction<'_> {
             self.waits_no_more(row.seq)?;
         }
         self.moves(row, code);
-        self.has_ended(&row.id, code)?;
+        self.has_ended(row.seq, &row.id, code)?;
         self.leave_group(row)
     }
 

@@ -50,7 +50,7 @@ fn one(tx: &mut Transaction<'_>, usual: &mut Usual<'_>, request: &Completion) ->
             tx.leaves(kind, state::RUNNING);
             tx.enters(kind, state::SUCCEEDED);
             tx.effects.job(id);
-            tx.has_ended(id, state::SUCCEEDED)?;
+            tx.has_ended(seq, id, state::SUCCEEDED)?;
             if let Some(output) = output {
                 tx.put_output(seq, output)?;
             }

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests may")]
 
 mod app;
+mod batches;
 mod clock;
 #[cfg(unix)]
 mod file;

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use super::Client;
 use crate::{
     after::After,
+    batch::Membership,
     id::{InvalidJobId, JobId},
     job::Job,
     message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace},
@@ -52,6 +53,7 @@ pub struct NewJob {
     schedule: Option<String>,
     after: Vec<After>,
     unique: Option<Unique>,
+    batch: Option<Membership>,
 }
 
 /// A moment, or a time after enqueueing.
@@ -96,8 +98,8 @@ impl NewJob {
         tracking: Tracking,
         args: Result<Box<RawValue>, EnqueueError>,
     ) -> Self {
-        let (id, due, expires, group, trace, schedule, after, unique) = Default::default();
-        Self { job, queue, tracking, args, id, due, expires, group, trace, schedule, after, unique }
+        let (id, due, expires, group, trace, schedule, after, unique, batch) = Default::default();
+        Self { job, queue, tracking, args, id, due, expires, group, trace, schedule, after, unique, batch }
     }
 
     /// Runs the job no earlier than this time after it is enqueued.
@@ -184,6 +186,35 @@ impl NewJob {
         self
     }
 
+    /// As a job of that batch, which has nothing that could keep it from being enqueued with the others.
+    pub(super) fn of_batch(mut self, batch: &JobId) -> Result<Self, EnqueueError> {
+        let reason = match () {
+            () if self.id.is_some() => "a job of a batch has no id of its own: the batch has one",
+            () if !self.after.is_empty() => "a job of a batch waits for no other: let it wait in front of the batch",
+            () if self.unique.is_some() => "a job of a batch has no unique key: give the batch an id",
+            () if !self.tracking.is_tracked() => "it is untracked, and a batch counts the records of its jobs",
+            () => {
+                self.batch = Some(Membership::of(batch.clone()));
+                return Ok(self);
+            }
+        };
+        Err(EnqueueError::Refused { job: self.job.into_owned(), reason: reason.into() })
+    }
+
+    /// As a job that waits for a batch, and is enqueued with it.
+    pub(super) fn callback_of(mut self, after: After) -> Result<Self, EnqueueError> {
+        let reason = match () {
+            () if !self.after.is_empty() => "it waits for its batch, and can wait for nothing else",
+            () if self.unique.is_some() => "a job that is enqueued with a batch has no unique key",
+            () if self.id.is_some() => "a job that is enqueued with a batch has no id of its own",
+            () => {
+                self.after.push(after);
+                return Ok(self);
+            }
+        };
+        Err(EnqueueError::Refused { job: self.job.into_owned(), reason: reason.into() })
+    }
+
     /// The job's name.
     #[must_use]
     pub fn job_name(&self) -> &str {
@@ -263,6 +294,7 @@ impl NewJob {
         message.hops = origin.hops;
         message.parent = origin.parent.clone();
         message.after = self.after;
+        message.batch = self.batch;
         // Only the arguments can be large: the rest of the message stays below this.
         const ENVELOPE: usize = 4096;
         let bytes = match message.args.get().len() {

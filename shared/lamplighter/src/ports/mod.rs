@@ -1,5 +1,6 @@
 //! The parts of a backend: [`Queues`] to send through, a [`Store`] of records, and optional others.
 
+mod batches;
 mod dead_letters;
 mod error;
 mod events;
@@ -13,6 +14,7 @@ mod store;
 use std::{fmt, sync::Arc};
 
 pub use self::{
+    batches::{BatchJobs, Batches, NewBatch},
     dead_letters::{
         DeadLetter, DeadLetterCount, DeadLetterCounts, DeadLetterFilter, DeadLetterKey, DeadLetterPage, DeadLetterQuery,
     },
@@ -43,13 +45,15 @@ pub struct Backend {
     pub payloads: Option<Arc<dyn Payloads>>,
     /// The store of schedules.
     pub schedules: Option<Arc<dyn Schedules>>,
+    /// The store of batches.
+    pub batches: Option<Arc<dyn Batches>>,
 }
 
 impl Backend {
     /// A backend that sends, and keeps no records.
     #[must_use]
     pub fn new(queues: Arc<dyn Queues>) -> Self {
-        Self { queues, store: None, events: None, payloads: None, schedules: None }
+        Self { queues, store: None, events: None, payloads: None, schedules: None, batches: None }
     }
 
     /// With records.
@@ -70,6 +74,13 @@ impl Backend {
     #[must_use]
     pub fn with_payloads(mut self, payloads: Arc<dyn Payloads>) -> Self {
         self.payloads = Some(payloads);
+        self
+    }
+
+    /// With batches.
+    #[must_use]
+    pub fn with_batches(mut self, batches: Arc<dyn Batches>) -> Self {
+        self.batches = Some(batches);
         self
     }
 

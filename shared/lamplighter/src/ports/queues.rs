@@ -135,6 +135,14 @@ pub enum EnqueueError {
         /// The job that has it.
         existing: JobId,
     },
+    /// Jobs cannot become part of a batch; none of them was enqueued.
+    #[error("the jobs of batch {id} were not enqueued: {reason}")]
+    Batch {
+        /// The batch.
+        id: JobId,
+        /// Why not.
+        reason: String,
+    },
     /// The message is larger than the platform accepts.
     #[error(
         "the message of {job} has {bytes} bytes; the limit is {limit}. Put the data elsewhere and pass a reference"

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::StoreError;
 use crate::{
+    batch::Membership,
     client::Cancellation,
     delivery::DeadLetterReason,
     error::ErrorText,
@@ -270,6 +271,9 @@ pub struct Completion {
     /// The key of the lock that it held, which is free from now on.
     #[serde(default, rename = "exclusive", skip_serializing_if = "Option::is_none")]
     pub lock: Option<String>,
+    /// The batch that it is a job of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Membership>,
 }
 
 impl Completion {
@@ -297,6 +301,7 @@ impl Completion {
             tracking: Tracking::Full,
             claim_hint: None,
             lock: None,
+            batch: None,
         }
     }
 }

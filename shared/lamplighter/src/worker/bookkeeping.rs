@@ -241,6 +241,7 @@ impl EndedAttempt {
             tracking: self.job.ready.route.options.tracking,
             claim_hint: self.job.claim_hint.clone(),
             lock: self.job.lock.clone(),
+            batch: self.job.ready.message.batch.clone(),
         }
     }
 

@@ -1,0 +1,165 @@
+//! `lamp batch`.
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::Timestamp;
+use lamplighter::{Batch as Standing, Client, JobId, JobState, Record};
+use serde::Serialize;
+
+use super::block_on;
+use crate::{
+    catalog::Catalog,
+    error::Error,
+    foreign::safe,
+    output::{self, FAINT, STRONG},
+    place::{Place, Target},
+    progress, signals, when,
+};
+
+/// How often a batch that is waited for is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Jobs of a batch that are read at a time.
+const PAGE: usize = 500;
+
+/// Show how a batch stands: how many of its jobs have succeeded, failed or were cancelled.
+///
+/// `lamp cancel ID` cancels a batch with all of its jobs.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp batch import-42
+  lamp batch import-42 --jobs
+  lamp batch import-42 --wait")]
+pub(crate) struct Batch {
+    /// The batch's id.
+    id: JobId,
+    /// Show its jobs, in the order in which they were added, instead.
+    #[arg(long, conflicts_with = "wait")]
+    jobs: bool,
+    /// Wait until it has ended, and show its progress. The exit code is 1 unless all of its jobs have succeeded.
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    place: Place,
+    /// Print a line of JSON; with --jobs one for each job.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A job of a batch, as `--json` shows it.
+#[derive(Serialize)]
+struct Member<'a> {
+    id: &'a JobId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<JobState>,
+}
+
+impl Batch {
+    pub(super) fn run(self, _: &Catalog) -> Result<(), Error> {
+        block_on(async {
+            let target = self.place.look().await?;
+            let client = target.records()?;
+            let batch = self.look(&target, &client).await?;
+            if self.jobs {
+                return self.members(&client).await;
+            }
+            let batch = if self.wait { self.end(&target, &client, batch).await? } else { batch };
+            if self.json {
+                output::json_lines([&batch])?;
+            } else {
+                describe(&batch, Timestamp::now())?;
+            }
+            match (self.wait, batch.state) {
+                (false, _) | (_, JobState::Succeeded) => Ok(()),
+                (_, JobState::Waiting) => Err(Error::failed("stopped before the batch had ended; it goes on")),
+                (_, state) => Err(Error::failed(format_args!("batch {} has {}", batch.id, past(state)))),
+            }
+        })
+    }
+
+    async fn look(&self, target: &Target, client: &Client) -> Result<Standing, Error> {
+        match client.batch(&self.id).await? {
+            Some(batch) => Ok(batch),
+            None => {
+                let record = target.record(client, &self.id).await?;
+                Err(Error::failed(format_args!("{} is a job, not a batch: see `lamp job {0}`", record.id)))
+            }
+        }
+    }
+
+    /// Waits for the end, or for a signal.
+    async fn end(&self, target: &Target, client: &Client, mut batch: Standing) -> Result<Standing, Error> {
+        let stop = signals::stop()?;
+        let bar = progress::bar("ended", batch.total);
+        while !batch.state.is_final() {
+            bar.set_length(batch.total);
+            bar.set_position(batch.done());
+            tokio::select! {
+                biased;
+                () = stop.draining() => break,
+                () = tokio::time::sleep(LOOK_AGAIN) => batch = self.look(target, client).await?,
+            }
+        }
+        bar.finish_and_clear();
+        Ok(batch)
+    }
+
+    /// Shows the jobs, a page at a time.
+    async fn members(&self, client: &Client) -> Result<(), Error> {
+        let (mut cursor, mut any) = (None, false);
+        loop {
+            let page = client.batch_jobs(&self.id, cursor.as_deref(), PAGE).await?;
+            let mut records: Vec<Option<Record>> = Vec::with_capacity(page.ids.len());
+            for id in &page.ids {
+                records.push(client.get(id).await?);
+            }
+            let members = page.ids.iter().zip(&records).map(|(id, record)| Member {
+                id,
+                job: record.as_ref().map(|record| &*record.message.job),
+                state: record.as_ref().map(|record| record.state),
+            });
+            if self.json {
+                output::json_lines(members)?;
+            } else {
+                let mut table = output::table(if any { &[] } else { &["ID", "JOB", "STATE"] });
+                for Member { id, job, state } in members {
+                    let state = state.map_or("no record".to_owned(), |state| state.to_string());
+                    table.add_row([output::cell(id), output::cell(safe(job.unwrap_or_default())), output::cell(state)]);
+                }
+                output::print_table(&table)?;
+            }
+            any = true;
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+fn past(state: JobState) -> &'static str {
+    match state {
+        JobState::Cancelled => "been cancelled",
+        _ => "failed: not all of its jobs have succeeded",
+    }
+}
+
+fn describe(batch: &Standing, now: Timestamp) -> Result<(), Error> {
+    let style = output::state_style(batch.state);
+    let moment = |at: Timestamp| format!("{}  {FAINT}{}{FAINT:#}", when::full(at), when::relative(at, now));
+    output::print(|out| {
+        writeln!(out, "{STRONG}batch{STRONG:#}  {style}{}{style:#}", batch.state)?;
+        let mut line = |name: &str, value: &str| writeln!(out, "  {FAINT}{name:<10}{FAINT:#} {value}");
+        line("id", batch.id.as_str())?;
+        line("created", &moment(batch.created_at))?;
+        if let Some(finished) = batch.finished_at {
+            line("finished", &moment(finished))?;
+        }
+        line("jobs", &format!("{} of {} have ended", batch.done(), batch.total))?;
+        line("succeeded", &batch.succeeded.to_string())?;
+        line("failed", &batch.failed.to_string())?;
+        line("cancelled", &batch.cancelled.to_string())
+    })
+}
