@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How often a batch that is waited for is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Jobs of a batch that are read at a time.
 const PAGE: usize = 500;
 

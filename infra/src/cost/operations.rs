@@ -230,8 +230,8 @@ pub const BATCH_HUNDRED: Operation = Operation::many(
     [
         None,
         // The jobs are read again to be sent: an item of some 25 KB.
-        Some(Asked { reads: 12, ..sqs(10).reading(7).writing(6, 29) }),
-        Some(Asked { reads: 12, ..sqs(10).reading(7).writing(106, 229) }),
+        Some(Asked { reads: 12, ..sqs(10).reading(7).writing(5, 30) }),
+        Some(Asked { reads: 12, ..sqs(10).reading(7).writing(105, 230) }),
     ],
 );
 /// A job of a batch succeeds, others of its part being open.

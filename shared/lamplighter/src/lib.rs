@@ -34,6 +34,8 @@ mod handler;
 pub mod host;
 mod id;
 mod job;
+#[cfg(feature = "job-log")]
+mod job_log;
 pub mod layer;
 mod log;
 mod members;
@@ -79,6 +81,9 @@ pub use self::{
     unique::Unique,
     variables::Variables,
 };
+
+#[cfg(feature = "job-log")]
+pub use job_log::JobLog;
 
 // Used in definitions, whose crates then need not name them.
 pub use jiff::Timestamp;

@@ -61,7 +61,7 @@ impl JobState {
     ];
 
     /// Every change of state that a job makes, from the one to the other. A first state is `Waiting`, `Queued` or `Scheduled`,
-    /// or `Running` for a record that begins with its claim.
+    /// or `Running` for a record that begins with its claim. The record of a [batch](crate::Batch) is `Waiting` until it ends.
     pub const TRANSITIONS: &[(Self, Self)] = &[
         (Self::Waiting, Self::Queued),
         (Self::Waiting, Self::Scheduled),

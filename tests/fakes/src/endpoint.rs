@@ -9,7 +9,7 @@ use crate::{
     ACCOUNT, REGION,
     call::{Call, Route},
     fault::{Fault, Faults},
-    http::{Reply, Request, refused},
+    http::{Reply, Request, conflict, refused},
     recorder::Recorder,
     server::{Serve, Server},
     tls::Authority,
@@ -189,10 +189,11 @@ impl<S: Service> Serve for Core<S> {
         call.fault = self.faults.of(&call);
         let number = self.recorder.begin(call.clone());
         let fault = call.fault.clone();
-        if matches!(fault, Some(Fault::Refused(..) | Fault::Silence | Fault::Dropped)) {
+        if matches!(fault, Some(Fault::Refused(..) | Fault::Conflict | Fault::Silence | Fault::Dropped)) {
             self.recorder.complete(number, call);
             return match fault {
                 Some(Fault::Refused(status, code, message)) => Some(refused(&request, status, code, message)),
+                Some(Fault::Conflict) => Some(conflict()),
                 Some(Fault::Silence) => std::future::pending().await,
                 _ => None,
             };

@@ -14,6 +14,8 @@ use crate::call::Call;
 pub enum Fault {
     /// Nothing is done; the answer is an error with this status, code and message.
     Refused(u16, &'static str, &'static str),
+    /// Nothing is done: a DynamoDB transaction is in conflict with another one.
+    Conflict,
     /// The entries of a batch at these indexes fail; the flag says that the sender is at fault.
     Entries(Vec<usize>, bool),
     /// Nothing is done, and there is no answer.

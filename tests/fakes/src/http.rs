@@ -66,6 +66,14 @@ pub(crate) fn refused(request: &Request, status: u16, code: &str, message: &str)
     with_header(json_reply(status, &body), "x-amzn-errortype", code)
 }
 
+/// Returns DynamoDB's refusal of a transaction whose second write is in conflict with another transaction.
+pub(crate) fn conflict() -> Reply {
+    let code = "TransactionCanceledException";
+    let reasons = json!([{ "Code": "None" }, { "Code": "TransactionConflict", "Message": "as the test asked" }]);
+    let body = json!({ "__type": code, "message": "as the test asked", "CancellationReasons": reasons });
+    with_header(json_reply(StatusCode::BAD_REQUEST, &body), "x-amzn-errortype", code)
+}
+
 /// Returns a reply of XML.
 pub(crate) fn xml(status: StatusCode, body: String) -> Reply {
     with_header(reply(status, body), "content-type", "text/xml")

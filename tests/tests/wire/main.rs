@@ -2,6 +2,7 @@
 //! calls fail, and the repairs of `maintenance`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests may")]
 
+mod batches;
 mod costs;
 mod faults;
 mod jobs;

@@ -6,14 +6,13 @@ use lamplighter::{
     Batch, EnqueueError, Enqueued, JobId, JobState,
     backend::{BatchJobs, Batches, EnqueueRequest, NewBatch, Queues, StoreError},
 };
+use tokio::time::Instant;
 
 use super::{delayed_sender::DelayedSender, sender::Sender};
 use crate::dynamo::{Cancelled, Counted, Dynamo, Following, Member, Tended};
 
 /// Jobs that are cancelled concurrently.
 const CALLS_AT_ONCE: usize = 16;
-/// Chunks of jobs that are read at a time while a batch is cancelled.
-const CHUNKS: i32 = 10;
 
 /// Batches in the table.
 pub(super) struct AwsBatches {
@@ -63,7 +62,7 @@ impl AwsBatches {
 
     /// Sends the jobs of a batch that exists from now on: what cannot be sent now, maintenance sends.
     async fn send(&self, id: &JobId) {
-        if let Err(error) = self.delayed_sender.look_after_batch(&self.dynamo, id).await {
+        if let Err(error) = self.delayed_sender.look_after_batch(&self.dynamo, id, None).await {
             tracing::warn!(%id, %error, "not all jobs of the batch could be sent; maintenance sends the rest");
         }
     }
@@ -71,11 +70,19 @@ impl AwsBatches {
 
 impl DelayedSender {
     /// Does what an open batch needs: sends its jobs that are not sent, cancels them where that was begun, and ends it when
-    /// all of them have ended. Returns the number of jobs that were sent.
-    pub(crate) async fn look_after_batch(&self, dynamo: &Dynamo, id: &JobId) -> Result<u64, StoreError> {
+    /// all of them have ended. Returns the number of jobs that were sent. After `until`, no more are sent.
+    pub(crate) async fn look_after_batch(
+        &self,
+        dynamo: &Dynamo,
+        id: &JobId,
+        until: Option<Instant>,
+    ) -> Result<u64, StoreError> {
         let mut sent = 0;
         for lot in dynamo.unsent(id).await? {
             for number in lot.sent..lot.chunks {
+                if until.is_some_and(|until| Instant::now() >= until) {
+                    return Ok(sent);
+                }
                 let jobs = dynamo.chunk(id, &lot, number).await?;
                 sent += self.send_members(dynamo, jobs).await?;
                 dynamo.is_sent(id, &lot, number + 1).await?;
@@ -143,9 +150,9 @@ impl DelayedSender {
             if now.is_none_or(JobState::is_final) {
                 continue;
             }
-            let mut after = None;
+            let (lots, mut after) = (dynamo.lots(&batch).await?, None);
             loop {
-                let found = dynamo.chunks(&batch, after.as_deref(), CHUNKS).await?;
+                let found = dynamo.chunks(&batch, &lots, after).await?;
                 let Some((last, _)) = found.last() else { break };
                 after = Some(last.clone());
                 let members = found.into_iter().flat_map(|(_, members)| members);

@@ -350,8 +350,11 @@ fn replace(item: &Item, request: &ClaimRequest, now: Timestamp) -> Update {
         .set("c", since.clone())
         .set("d", since)
         .set(name, message)
-        .set_some(item::BATCH, request.message.batch.as_ref().map(|batch| text(item::membership(batch))))
         .remove(&["x", "u", "p", "k", "f", item::COUNTED, other]);
+    let update = match &request.message.batch {
+        Some(batch) => update.set(item::BATCH, text(item::membership(batch))),
+        None => update.remove(&[item::BATCH]),
+    };
     let update = match request.tracking {
         Tracking::Lean => listed(update, None),
         _ => listed(update, Some((&listing_key, Class::Open))),

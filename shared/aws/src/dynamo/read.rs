@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::{
     config::{self, retry::RetryConfig},
-    types::{AttributeValue, KeysAndAttributes},
+    types::KeysAndAttributes,
 };
 use lamplighter::{JobId, Record, backend::StoreError};
 
@@ -69,11 +69,18 @@ impl Dynamo {
 
     /// The records of some jobs, if they exist, in no order.
     pub(super) async fn read_items(&self, ids: &[&str], only: Option<&str>) -> Result<Vec<Item>, StoreError> {
-        let mut items = Vec::with_capacity(ids.len());
         // DynamoDB refuses a batch with the same key twice.
-        let ids: Vec<&str> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
-        for ids in ids.chunks(BATCH) {
-            let mut open: Vec<Attributes> = ids.iter().map(|id| key(id)).collect();
+        let ids: BTreeSet<&str> = ids.iter().copied().collect();
+        let keys: Vec<_> = ids.into_iter().map(|id| key(&keys::job_key(id))).collect();
+        let now = self.env().now();
+        Ok(self.read_all(&keys, only).await?.into_iter().filter(|item| !item.has_expired(now)).collect())
+    }
+
+    /// The items with these keys, if they exist, in no order.
+    pub(super) async fn read_all(&self, keys: &[Attributes], only: Option<&str>) -> Result<Vec<Item>, StoreError> {
+        let mut items = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(BATCH) {
+            let mut open = keys.to_vec();
             let mut pause = std::time::Duration::from_millis(20);
             while !open.is_empty() {
                 let mut wanted = KeysAndAttributes::builder().set_keys(Some(open)).consistent_read(true);
@@ -97,11 +104,11 @@ impl Dynamo {
                 }
             }
         }
-        let now = self.env().now();
-        Ok(items.into_iter().filter(|item| !item.has_expired(now)).collect())
+        Ok(items)
     }
 }
 
-fn key(id: &str) -> HashMap<String, AttributeValue> {
-    HashMap::from([("pk".into(), text(keys::job_key(id))), ("sk".into(), text(RECORD))])
+/// The key of a record, or of another item that is alone under its partition key.
+pub(super) fn key(pk: &str) -> Attributes {
+    Attributes::from([("pk".into(), text(pk)), ("sk".into(), text(RECORD))])
 }

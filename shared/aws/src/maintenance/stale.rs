@@ -42,7 +42,8 @@ impl Round<'_> {
     async fn repair_one(&mut self, orphan: Orphan) -> Result<(), StoreError> {
         if orphan.is_batch {
             if let Ok(id) = JobId::new(&orphan.id) {
-                self.report.sent_again += self.delayed_sender.look_after_batch(self.dynamo, &id).await?;
+                self.report.sent_again +=
+                    self.delayed_sender.look_after_batch(self.dynamo, &id, Some(self.deadline)).await?;
             }
             return Ok(());
         }

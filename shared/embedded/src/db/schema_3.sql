@@ -37,6 +37,10 @@ CREATE TABLE logs (
   PRIMARY KEY (seq, place)
 ) STRICT, WITHOUT ROWID;
 
+-- The messages of tenants on standard queues: of each of them, the next one is found however many the others have.
+CREATE INDEX jobs_tenants ON jobs (queue, grp, visible_at)
+  WHERE grp IS NOT NULL AND place IS NULL AND visible_at IS NOT NULL;
+
 -- Batches, by the rows of their own records in `jobs`. The counts change in the transaction in which a job of them ends.
 CREATE TABLE batches (
   seq INTEGER PRIMARY KEY,

@@ -6,7 +6,7 @@
 //! the buffer are neither claimed nor counted, and a job that is cancelled there is not run.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::HashSet,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -21,13 +21,16 @@ use tokio::{
     time::Instant,
 };
 
-use super::batch::{Batch, BatchRunner, Landed};
+use super::{
+    batch::{Batch, BatchRunner, Landed},
+    lanes::Lanes,
+};
 use crate::{
     backend::SqliteBackend,
     db::transaction::Transaction,
     operations::{
         pause, receipt,
-        receive::{self, Cursor, Expected, Found, Received},
+        receive::{self, Cursor, Expected, Found, Received, Tenants},
     },
     time,
 };
@@ -64,6 +67,17 @@ pub(crate) struct QueueSettings {
     pub(crate) paused: bool,
 }
 
+/// A walk along the tenants of a queue, over several reads where there are many.
+#[derive(Default)]
+struct Walk {
+    /// The tenant after which the next read goes on.
+    last: Option<Arc<str>>,
+    /// Whether the cursor must not begin again before it has come to the end.
+    goes_on: bool,
+    /// Whether anything was found, or left, since the walk began with the first of them.
+    has_more: bool,
+}
+
 /// Fetches until the engine stops, then waits for its batches.
 pub(crate) struct Fetch {
     source: QueueSettings,
@@ -73,7 +87,9 @@ pub(crate) struct Fetch {
     in_flight: Arc<AtomicUsize>,
     /// The messages in the buffer or with the worker.
     taken: Arc<HashSet<i64>>,
-    buffer: VecDeque<Received>,
+    buffer: Lanes,
+    /// For a queue with tenants, the state of the walk along them.
+    tenants: Option<Walk>,
     batches: JoinSet<()>,
     reading: Option<JoinHandle<Result<Found, StoreError>>>,
     /// The size of the next read, and the time of the last one.
@@ -108,7 +124,8 @@ impl Fetch {
             landed,
             in_flight,
             taken: Arc::default(),
-            buffer: VecDeque::new(),
+            buffer: Lanes::new(),
+            tenants: None,
             batches: JoinSet::new(),
             reading: None,
             portion,
@@ -187,7 +204,8 @@ impl Fetch {
     /// Returns how many of them had not landed before.
     fn land(&mut self, seqs: &[i64]) -> usize {
         let taken = Arc::make_mut(&mut self.taken);
-        seqs.iter().filter(|seq| taken.remove(seq)).count()
+        let landed = seqs.iter().filter(|seq| taken.remove(seq));
+        landed.inspect(|seq| self.buffer.has_ended(**seq)).count()
     }
 
     /// Reads the whole queue again soon, with or without a signal.
@@ -206,8 +224,10 @@ impl Fetch {
                 tracing::info!(queue = name, "paused");
                 self.paused = true;
                 // Messages in the buffer have never left their queue, and stay there.
-                let unread: Vec<_> = self.buffer.drain(..).map(|message| message.receipt.seq).collect();
-                self.land(&unread);
+                let taken = Arc::make_mut(&mut self.taken);
+                for seq in self.buffer.clear() {
+                    taken.remove(&seq);
+                }
             }
             Ok(false) => {
                 tracing::info!(queue = name, "resumed");
@@ -226,7 +246,7 @@ impl Fetch {
         if free == 0 {
             return;
         }
-        let messages: Vec<_> = self.buffer.drain(..free).collect();
+        let messages: Vec<_> = std::iter::from_fn(|| self.buffer.next()).take(free).collect();
         if let Err(error) = self.start(messages).await {
             self.rest(&error);
         }
@@ -238,7 +258,9 @@ impl Fetch {
             // The next messages of a group are known only after the ones before it are settled.
             !self.buffer.is_empty() || self.running() >= self.source.slots
         } else {
-            self.buffer.len() * 2 >= self.portion
+            // The buffer may be full of one tenant's messages when another comes.
+            let is_stale = self.tenants.is_some() && self.read_at.elapsed() >= FROM_START;
+            self.buffer.len() * 2 >= self.portion && !is_stale
         };
         if !self.look || enough || self.reading.is_some() {
             return;
@@ -246,7 +268,8 @@ impl Fetch {
         // Before the read: later messages are signalled.
         self.look = false;
         self.wake = None;
-        if self.looked_from_start.elapsed() >= FROM_START {
+        let goes_on = self.tenants.as_ref().is_some_and(|walk| walk.goes_on);
+        if self.looked_from_start.elapsed() >= FROM_START && !goes_on {
             self.looked_from_start = Instant::now();
             self.cursor = Cursor::START;
         }
@@ -256,7 +279,12 @@ impl Fetch {
         let wanted = Expected { queue: *queue, fifo: *fifo, now, messages, of_group: *of_group, from: self.cursor };
         // Messages that land during the read still count as taken: it may see their earlier state.
         let (taken, readers) = (self.taken.clone(), embedded.0.readers.clone());
-        let read = async move { readers.read(move |connection| receive::receive(connection, &wanted, &taken)).await };
+        let tenants = match &self.tenants {
+            Some(walk) => Tenants { held: self.buffer.held(), last: walk.last.clone() },
+            None => Tenants::default(),
+        };
+        let read = move |connection: &rusqlite::Connection| receive::receive(connection, &wanted, &taken, &tenants);
+        let read = async move { readers.read(read).await };
         self.reading = Some(tokio::spawn(read));
     }
 
@@ -264,13 +292,25 @@ impl Fetch {
         match found {
             // Read before the pause.
             Ok(_) if self.paused => {}
-            Ok(Found { messages, cursor, all, next }) => {
+            Ok(Found { messages, cursor, all, next, fair }) => {
                 let quick = self.read_at.elapsed() < LASTS;
                 self.read_at = Instant::now();
                 let portion = if quick { self.portion.saturating_mul(2) } else { self.portion / 2 };
                 self.portion = portion.clamp(self.source.slots.min(MOST), MOST);
                 // There may have been a signal meanwhile.
-                self.look |= !all;
+                self.look |= match fair {
+                    None => {
+                        self.tenants = None;
+                        !all
+                    }
+                    Some(fair) => {
+                        let walk = self.tenants.get_or_insert_default();
+                        walk.has_more |= fair.rest || !messages.is_empty();
+                        (walk.last, walk.goes_on) = (fair.last, fair.goes_on);
+                        // At its end, it begins again where there is more.
+                        !all && (walk.last.is_some() || std::mem::take(&mut walk.has_more))
+                    }
+                };
                 self.cursor = cursor;
                 self.wake = next.map(|next| {
                     let wait = self.source.embedded.env().until(time::moment(next));
@@ -278,7 +318,7 @@ impl Fetch {
                 });
                 let taken = Arc::make_mut(&mut self.taken);
                 taken.extend(messages.iter().map(|message| message.receipt.seq));
-                self.buffer.extend(messages);
+                self.buffer.add(messages);
             }
             Err(error) => self.rest(&error),
         }

@@ -5,6 +5,7 @@ mod builder;
 mod clock;
 mod failure;
 mod fetch;
+mod lanes;
 mod late;
 mod lock;
 mod maintenance;

@@ -27,7 +27,8 @@ const COUNTS: &str = "SELECT total, succeeded, failed, cancelled FROM batches WH
 const COUNT: &str = "UPDATE batches SET succeeded = succeeded + ?2, failed = failed + ?3, cancelled = cancelled + ?4 \
     WHERE seq = ?1 RETURNING total, succeeded, failed, cancelled";
 const MEMBER_COUNTS: &str = "UPDATE members SET counted = 1 WHERE seq = ?1 AND counted = 0 RETURNING batch";
-const OPEN: &str = "SELECT seq FROM members WHERE batch = ?1 AND counted = 0";
+const OPEN: &str = "SELECT members.seq FROM members JOIN jobs ON jobs.seq = members.seq \
+    WHERE members.batch = ?1 AND jobs.state NOT IN (0, 2, 7, 8)";
 const OF_ID: &str = "SELECT jobs.id, jobs.state, jobs.created_at, jobs.since, total, succeeded, failed, cancelled \
     FROM jobs JOIN batches ON batches.seq = jobs.seq WHERE jobs.id = ?1";
 const MEMBERS: &str = "SELECT members.seq, jobs.id FROM members JOIN jobs ON jobs.seq = members.seq \
@@ -182,7 +183,7 @@ impl Transaction<'_> {
         })
     }
 
-    /// The jobs of a batch that have not ended for the first time.
+    /// The jobs of a batch that have not ended.
     pub(crate) fn open_members(&self, batch: i64) -> rusqlite::Result<Vec<i64>> {
         self.prepare(OPEN)?.query_map([batch], |row| row.get(0))?.collect()
     }

@@ -21,7 +21,7 @@ pub(crate) fn cancel(tx: &mut Transaction<'_>, id: &str, reason: Option<&str>) -
         // A batch is cancelled with all of its jobs, and the batches among them with theirs.
         if row.state == state::WAITING && tx.is_batch(row.seq)? {
             for member in tx.open_members(row.seq)? {
-                open.extend(tx.row(member)?.filter(|row| !state::is_final(row.state)));
+                open.extend(tx.row(member)?);
             }
         }
         one(tx, &row, reason)?;

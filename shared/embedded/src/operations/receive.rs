@@ -4,9 +4,12 @@
 //! flight in memory, and after a crash all messages are visible immediately. The claim that follows is durable, and
 //! counts the receive.
 
-use std::collections::HashSet;
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
+};
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params, types::ValueRef};
 
 use super::{dead_letters::Cause, receipt::Receipt};
 use crate::{db::transaction::Transaction, state, time::HELD};
@@ -25,6 +28,8 @@ pub(crate) struct Received {
     /// The number of earlier receives.
     pub(crate) receives: u32,
     pub(crate) group: Option<String>,
+    /// The group on a standard queue, where it stands for a tenant.
+    pub(crate) tenant: Option<Arc<str>>,
     /// Whether it has no record, so that the receive itself must be counted in the file.
     pub(crate) untracked: bool,
 }
@@ -40,6 +45,15 @@ impl Cursor {
     pub(crate) const START: Self = Self { visible_at: i64::MIN, seq: i64::MIN };
 }
 
+/// What is known of the tenants of a standard queue.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Tenants {
+    /// The messages of each that are waiting in the buffer.
+    pub(crate) held: HashMap<Arc<str>, usize>,
+    /// The tenant with which the last receive ended.
+    pub(crate) last: Option<Arc<str>>,
+}
+
 /// The result of a receive.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -49,12 +63,47 @@ pub(crate) struct Found {
     pub(crate) all: bool,
     /// When the next message becomes visible, if everything visible was found.
     pub(crate) next: Option<i64>,
+    /// For a queue with tenants.
+    pub(crate) fair: Option<Fair>,
+}
+
+/// The result of a receive from a queue with tenants.
+#[derive(Debug)]
+pub(crate) struct Fair {
+    /// The tenant after which the next receive goes on; `None` if that begins with the first again.
+    pub(crate) last: Option<Arc<str>>,
+    /// Whether the cursor is in the middle of the messages without a tenant, and must go on from there.
+    pub(crate) goes_on: bool,
+    /// Whether any of these tenants has visible messages that were not taken.
+    pub(crate) rest: bool,
+}
+
+impl Found {
+    const fn nothing(cursor: Cursor) -> Self {
+        Self { messages: Vec::new(), cursor, all: false, next: None, fair: None }
+    }
 }
 
 const VISIBLE: &str = "SELECT jobs.seq, jobs.visible_at, jobs.kind, jobs.id, jobs.receives, jobs.state, \
     jobs.grp, bodies.body, jobs.owner FROM jobs INDEXED BY jobs_ready CROSS JOIN bodies ON bodies.seq = jobs.seq \
     WHERE jobs.queue = ?1 AND jobs.visible_at IS NOT NULL AND (jobs.visible_at, jobs.seq) > (?2, ?3) \
     AND jobs.visible_at <= ?4 ORDER BY jobs.visible_at, jobs.seq";
+
+const HAS_TENANTS: &str = "SELECT EXISTS (SELECT 1 FROM jobs INDEXED BY jobs_tenants \
+    WHERE queue = ?1 AND grp IS NOT NULL AND place IS NULL AND visible_at IS NOT NULL)";
+
+const NEXT_TENANT: &str = "SELECT grp FROM jobs INDEXED BY jobs_tenants \
+    WHERE queue = ?1 AND grp > ?2 AND place IS NULL AND visible_at IS NOT NULL ORDER BY grp LIMIT 1";
+
+const OF_TENANT: &str = "SELECT jobs.seq, jobs.visible_at, jobs.kind, jobs.id, jobs.receives, jobs.state, \
+    jobs.grp, bodies.body, jobs.owner FROM jobs INDEXED BY jobs_tenants CROSS JOIN bodies ON bodies.seq = jobs.seq \
+    WHERE jobs.queue = ?1 AND jobs.grp = ?2 AND jobs.place IS NULL AND jobs.visible_at IS NOT NULL \
+    AND jobs.visible_at <= ?3 ORDER BY jobs.visible_at";
+
+/// The most tenants of one receive: the next one goes on with the others.
+const TENANTS: usize = 64;
+/// The most messages of tenants that are passed over in one receive, in search of those without one.
+const PASSED_OVER: usize = 5000;
 
 const NEXT: &str = "SELECT visible_at FROM jobs INDEXED BY jobs_ready \
     WHERE queue = ?1 AND visible_at IS NOT NULL AND visible_at > ?2 ORDER BY visible_at LIMIT 1";
@@ -77,17 +126,30 @@ pub(crate) struct Expected {
 }
 
 /// Finds messages that are visible and not in flight.
-pub(crate) fn receive(connection: &Connection, wanted: &Expected, in_flight: &HashSet<i64>) -> rusqlite::Result<Found> {
-    let mut found = Found { messages: Vec::new(), cursor: wanted.from, all: false, next: None };
-    visible(connection, wanted, in_flight, &mut found)?;
+pub(crate) fn receive(
+    connection: &Connection,
+    wanted: &Expected,
+    in_flight: &HashSet<i64>,
+    tenants: &Tenants,
+) -> rusqlite::Result<Found> {
+    let has_tenants = !wanted.fifo
+        && connection.prepare_cached(HAS_TENANTS)?.query_row([wanted.queue], |row| row.get::<_, bool>(0))?;
+    let find = |wanted: &Expected| -> rusqlite::Result<Found> {
+        let mut found = Found::nothing(wanted.from);
+        if has_tenants {
+            fairly(connection, wanted, in_flight, tenants, &mut found)?;
+        } else {
+            visible(connection, wanted, in_flight, false, &mut found)?;
+        }
+        Ok(found)
+    };
+    let mut found = find(wanted)?;
     if found.all && wanted.from.visible_at > i64::MIN {
         // Messages may have been added before the cursor: from another process that was slow to commit, or under a
         // clock that was set back.
-        let again = Expected { from: Cursor::START, ..*wanted };
-        found = Found { messages: Vec::new(), cursor: Cursor::START, all: false, next: None };
-        visible(connection, &again, in_flight, &mut found)?;
+        found = find(&Expected { from: Cursor::START, ..*wanted })?;
     }
-    if found.all {
+    if found.all || found.fair.is_some() {
         found.next = connection
             .prepare_cached(NEXT)?
             .query_row(params![wanted.queue, wanted.now], |row| row.get(0))
@@ -100,16 +162,18 @@ pub(crate) fn receive(connection: &Connection, wanted: &Expected, in_flight: &Ha
     Ok(found)
 }
 
+/// Finds messages in the order in which they became visible; `without_tenants` passes over those of tenants.
 fn visible(
     connection: &Connection,
     wanted: &Expected,
     in_flight: &HashSet<i64>,
+    without_tenants: bool,
     found: &mut Found,
 ) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(VISIBLE)?;
     let mut rows = statement.query(params![wanted.queue, wanted.from.visible_at, wanted.from.seq, wanted.now])?;
-    let mut bytes = 0;
-    while found.messages.len() < wanted.messages && bytes < MOST_BYTES {
+    let (mut bytes, mut passed_over) = (0, 0);
+    while found.messages.len() < wanted.messages && bytes < MOST_BYTES && passed_over < PASSED_OVER {
         let Some(row) = rows.next()? else {
             found.all = true;
             break;
@@ -119,19 +183,91 @@ fn visible(
         if in_flight.contains(&seq) {
             continue;
         }
-        let body: String = row.get(7)?;
-        bytes += body.len();
-        found.messages.push(Received {
-            receipt: Receipt { seq, kind: row.get(2)? },
-            owner: row.get(8)?,
-            id: row.get(3)?,
-            body,
-            receives: row.get(4)?,
-            group: if wanted.fifo { row.get(6)? } else { None },
-            untracked: row.get::<_, i64>(5)? == state::UNTRACKED,
-        });
+        if without_tenants && !matches!(row.get_ref(6)?, ValueRef::Null) {
+            passed_over += 1;
+            continue;
+        }
+        let message = received(row, wanted.fifo)?;
+        bytes += message.body.len();
+        found.messages.push(message);
     }
     Ok(())
+}
+
+/// A row of [`VISIBLE`] or [`OF_TENANT`].
+fn received(row: &Row<'_>, fifo: bool) -> rusqlite::Result<Received> {
+    let group: Option<String> = row.get(6)?;
+    let (group, tenant) = if fifo { (group, None) } else { (None, group.map(Arc::from)) };
+    Ok(Received {
+        receipt: Receipt { seq: row.get(0)?, kind: row.get(2)? },
+        owner: row.get(8)?,
+        id: row.get(3)?,
+        body: row.get(7)?,
+        receives: row.get(4)?,
+        group,
+        tenant,
+        untracked: row.get::<_, i64>(5)? == state::UNTRACKED,
+    })
+}
+
+/// Finds messages of each tenant, and of those without one, in equal shares and in turn.
+fn fairly(
+    connection: &Connection,
+    wanted: &Expected,
+    in_flight: &HashSet<i64>,
+    tenants: &Tenants,
+    found: &mut Found,
+) -> rusqlite::Result<()> {
+    let (names, more) = some_tenants(connection, wanted.queue, tenants.last.as_deref())?;
+    let share = wanted.messages.div_ceil(names.len() + 1);
+    let mut others = Found::nothing(wanted.from);
+    visible(connection, &Expected { messages: share, ..*wanted }, in_flight, true, &mut others)?;
+    let mut rest = !others.all;
+    let mut lanes = vec![VecDeque::from(others.messages)];
+    let mut statement = connection.prepare_cached(OF_TENANT)?;
+    let most_bytes = MOST_BYTES / (names.len() + 1);
+    for name in &names {
+        // What is in the buffer already is a part of the share.
+        let room = share.saturating_sub(tenants.held.get(name).copied().unwrap_or(0));
+        let (mut lane, mut bytes) = (VecDeque::new(), 0);
+        let mut rows = statement.query(params![wanted.queue, &**name, wanted.now])?;
+        loop {
+            if lane.len() >= room || bytes >= most_bytes {
+                rest = true;
+                break;
+            }
+            let Some(row) = rows.next()? else { break };
+            if in_flight.contains(&row.get(0)?) {
+                continue;
+            }
+            let message = received(row, false)?;
+            bytes += message.body.len();
+            lane.push_back(message);
+        }
+        lanes.push(lane);
+    }
+    while lanes.iter().any(|lane| !lane.is_empty()) {
+        found.messages.extend(lanes.iter_mut().filter_map(VecDeque::pop_front));
+    }
+    found.cursor = others.cursor;
+    found.all = !rest && !more && tenants.last.is_none();
+    found.fair = Some(Fair { last: names.last().cloned().filter(|_| more), goes_on: !others.all, rest });
+    Ok(())
+}
+
+/// Some tenants with messages, in the order of their names and after the last one, and whether there are more of them.
+fn some_tenants(connection: &Connection, queue: i64, last: Option<&str>) -> rusqlite::Result<(Vec<Arc<str>>, bool)> {
+    let mut statement = connection.prepare_cached(NEXT_TENANT)?;
+    let mut names: Vec<Arc<str>> = Vec::new();
+    let mut after = last.unwrap_or_default().to_owned();
+    while let Some(name) = statement.query_row(params![queue, after], |row| row.get::<_, String>(0)).optional()? {
+        if names.len() == TENANTS {
+            return Ok((names, true));
+        }
+        names.push(name.as_str().into());
+        after = name;
+    }
+    Ok((names, false))
 }
 
 /// Fills the remaining slots with messages that wait behind the first of each group; they run after it, in the same
@@ -164,6 +300,7 @@ fn followers(
                 body: row.get(5)?,
                 receives: row.get(3)?,
                 group: Some(group.clone()),
+                tenant: None,
                 untracked: row.get::<_, i64>(4)? == state::UNTRACKED,
             });
         }

@@ -6,4 +6,6 @@ mod batches;
 mod clock;
 #[cfg(unix)]
 mod file;
+mod job_log;
 mod operator;
+mod tenants;

@@ -65,12 +65,12 @@ impl Client {
         self.batches()?.get(id).await
     }
 
-    /// The ids of a batch's jobs, in the order in which they were added: at most `limit` after `cursor`.
+    /// The ids of a batch's jobs, in the order in which they were added: at most `limit` after `cursor`, and at least one.
     ///
     /// # Errors
     /// As [`batch`](Self::batch).
     pub async fn batch_jobs(&self, id: &JobId, cursor: Option<&str>, limit: usize) -> Result<BatchJobs, StoreError> {
-        self.batches()?.jobs(id, cursor, limit).await
+        self.batches()?.jobs(id, cursor, limit.max(1)).await
     }
 
     fn batches(&self) -> Result<&Arc<dyn Batches>, StoreError> {

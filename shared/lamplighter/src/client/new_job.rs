@@ -128,9 +128,9 @@ impl NewJob {
     }
 
     /// Sets the message group. On a FIFO queue the jobs of a group run one after the other; jobs without a group form
-    /// one group. On a standard SQS queue a group is a tenant: fair queues keep one tenant's backlog from delaying the
-    /// others' jobs (Amazon SQS Developer Guide, "Amazon SQS fair queues"). The embedded engine runs the jobs of a
-    /// standard queue in order of arrival, whatever their group.
+    /// one group. On a standard queue a group is a tenant: one tenant's backlog does not keep the others' jobs waiting. On SQS
+    /// that is the work of fair queues (Amazon SQS Developer Guide, "Amazon SQS fair queues"); the embedded engine gives the
+    /// next place to the tenant with the fewest running jobs, and reads ahead of all of them in turn.
     pub fn group(mut self, group: impl AsRef<str>) -> Self {
         self.group = Some(group.as_ref().into());
         self

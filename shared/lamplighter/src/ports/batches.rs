@@ -19,8 +19,8 @@ pub trait Batches: Send + Sync + 'static {
     /// How a batch stands; `None` when there is none with that id.
     async fn get(&self, id: &JobId) -> Result<Option<Batch>, StoreError>;
 
-    /// The ids of a batch's jobs, in the order in which they were added: at most `limit` after `cursor`, and the cursor of
-    /// the next page, if there is one.
+    /// The ids of a batch's jobs, in the order in which they were added: at most `limit` after `cursor`, which is at least one,
+    /// and the cursor of the next page, if there is one.
     async fn jobs(&self, id: &JobId, cursor: Option<&str>, limit: usize) -> Result<BatchJobs, StoreError>;
 }
 

@@ -431,7 +431,12 @@ fn attempt(
                 Ok(None) => {}
                 Err(error) => return AttemptEnd::NoArguments(error),
             }
+            #[cfg(feature = "job-log")]
+            let of_job = context.clone();
             match handler.as_ref().map(|handler| handler(context)) {
+                #[cfg(feature = "job-log")]
+                Some(Ok(future)) => AttemptEnd::Returned(crate::job_log::within(of_job, future).await),
+                #[cfg(not(feature = "job-log"))]
                 Some(Ok(future)) => AttemptEnd::Returned(future.await),
                 Some(Err(error)) => AttemptEnd::BadArguments(error),
                 None => AttemptEnd::HandedBack,

@@ -1,6 +1,6 @@
 //! The jobs of batches, in lots, until they are sent and as long as they are listed.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::TryFutureExt;
@@ -18,6 +18,7 @@ use crate::{
         expression::Update,
         item::{Attributes, Item, number, text},
         keys::{self, RECORD},
+        read::key,
     },
     sdk::explain,
 };
@@ -29,6 +30,8 @@ const PARTS: usize = 256;
 /// Jobs of a chunk, and their bytes: an item has at most 400 KB (Amazon DynamoDB Developer Guide, "Service quotas").
 const CHUNK: usize = 100;
 const CHUNK_BYTES: usize = 350 * 1024;
+/// Chunks that are read at a time.
+const CHUNKS_AT_ONCE: i32 = 10;
 /// The prefixes of sort keys.
 const LOT: &str = "L#";
 const CHUNKS: &str = "C#";
@@ -53,11 +56,18 @@ pub(crate) enum Member {
     Batch(JobId),
 }
 
-/// Jobs that were added to a batch together.
-pub(crate) struct Lot {
-    pub(crate) id: String,
+/// Jobs that are to be added to a batch together.
+pub(super) struct Prepared {
+    pub(super) id: String,
     /// The parts that count them.
     pub(super) parts: Vec<u64>,
+    /// The item that makes them the batch's jobs, to be written together with the batch's record.
+    pub(super) item: Attributes,
+}
+
+/// Jobs of a batch that are being sent.
+pub(crate) struct Lot {
+    id: String,
     /// Its chunks, and how many of them are sent.
     pub(crate) chunks: usize,
     pub(crate) sent: usize,
@@ -116,12 +126,18 @@ impl Dynamo {
     }
 
     /// Writes the jobs of a lot and the parts that count them, and tells each job its part. They become the batch's jobs with
-    /// the write of its record. `None` for no jobs.
-    pub(super) async fn write_lot(&self, id: &JobId, jobs: &mut [EnqueueRequest]) -> Result<Option<Lot>, StoreError> {
+    /// the write of the lot's item. `None` for no jobs.
+    pub(super) async fn write_lot(
+        &self,
+        id: &JobId,
+        jobs: &mut [EnqueueRequest],
+    ) -> Result<Option<Prepared>, StoreError> {
         if jobs.is_empty() {
             return Ok(None);
         }
         let (lot, first) = (self.lot_id(), self.first_part());
+        // A part is needed until the last of its jobs has ended.
+        let last_due = jobs.iter().filter_map(|job| job.due_at).max();
         let parts = jobs.len().div_ceil(PART).min(PARTS);
         let share = jobs.len().div_ceil(parts);
         let mut items = Vec::new();
@@ -129,7 +145,7 @@ impl Dynamo {
         for (part, jobs) in (first..).zip(jobs.chunks_mut(share)) {
             let mut membership = Membership::of(id.clone());
             membership.part = part;
-            items.push(self.part_item(&membership, jobs.len()));
+            items.push(self.part_item(&membership, jobs.len(), last_due));
             numbers.push(part);
             for job in jobs {
                 Arc::make_mut(&mut job.message).batch = Some(membership.clone());
@@ -148,13 +164,6 @@ impl Dynamo {
         }
         items.push(self.chunk_item(id, &lot, chunks, &chunk)?);
         chunks += 1;
-        items.push(Attributes::from([
-            ("pk".into(), text(batch_key(id))),
-            ("sk".into(), text(format!("{LOT}{lot}"))),
-            ("n".into(), number(chunks)),
-            ("sent".into(), number(0)),
-            ("ttl".into(), expiry(self.env().now(), PIECES_KEPT)),
-        ]));
         let puts = items.into_iter().map(async |item| {
             let put = self.client().await?.put_item().table_name(self.table()).set_item(Some(item));
             put.send().map_err(|error| explain(&error, &self.doing("write jobs of", id.as_str()))).await
@@ -162,15 +171,29 @@ impl Dynamo {
         for put in each(puts.collect()).await {
             put?;
         }
-        Ok(Some(Lot { id: lot, parts: numbers, chunks, sent: 0 }))
+        let item = self.lot_item(id, &lot, chunks, 0);
+        Ok(Some(Prepared { id: lot, parts: numbers, item }))
     }
 
-    pub(super) fn part_item(&self, membership: &Membership, jobs: usize) -> Attributes {
+    /// The item of a lot, of which the first chunks are sent.
+    pub(super) fn lot_item(&self, id: &JobId, lot: &str, chunks: usize, sent: usize) -> Attributes {
+        Attributes::from([
+            ("pk".into(), text(batch_key(id))),
+            ("sk".into(), text(format!("{LOT}{lot}"))),
+            ("n".into(), number(chunks)),
+            ("sent".into(), number(sent)),
+            ("ttl".into(), expiry(self.env().now(), PIECES_KEPT)),
+        ])
+    }
+
+    /// The item of a part with jobs that are due by then at the latest.
+    pub(super) fn part_item(&self, membership: &Membership, jobs: usize, last_due: Option<Timestamp>) -> Attributes {
+        let now = self.env().now();
         Attributes::from([
             ("pk".into(), text(part_key(&membership.id, &membership.part.to_string()))),
             ("sk".into(), text(RECORD)),
             ("o".into(), number(jobs)),
-            ("ttl".into(), expiry(self.env().now(), PIECES_KEPT)),
+            ("ttl".into(), expiry(last_due.map_or(now, |due_at| due_at.max(now)), PIECES_KEPT)),
         ])
     }
 
@@ -198,9 +221,8 @@ impl Dynamo {
 
     /// The items of some parts.
     pub(super) async fn read_parts(&self, id: &JobId, parts: &[String]) -> Result<Vec<Item>, StoreError> {
-        let read = parts.iter().map(|part| self.read_beside(part_key(id, part), RECORD.to_owned()));
-        let read = each(read.collect()).await;
-        read.into_iter().filter_map(Result::transpose).collect()
+        let keys: Vec<_> = parts.iter().map(|part| key(&part_key(id, part))).collect();
+        self.read_all(&keys, None).await
     }
 
     pub(super) async fn read_beside(&self, pk: String, sk: String) -> Result<Option<Item>, StoreError> {
@@ -220,7 +242,7 @@ impl Dynamo {
             let item = self.read_beside(batch_key(id), format!("{LOT}{lot}")).await?;
             let Some(item) = item else { continue };
             let (chunks, sent) = (item.number("n").unwrap_or(0), item.number("sent").unwrap_or(0));
-            lots.push(Lot { id: lot.clone(), parts: Vec::new(), chunks, sent });
+            lots.push(Lot { id: lot.clone(), chunks, sent });
         }
         lots.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(lots)
@@ -245,23 +267,53 @@ impl Dynamo {
         item.map_or(Ok(Vec::new()), |item| members(&item))
     }
 
-    /// Some chunks of a batch after a sort key, with their own sort keys.
+    /// The lots of a batch. A chunk of any other was written in vain: by a process that died, or that another was ahead of.
+    pub(crate) async fn lots(&self, id: &JobId) -> Result<BTreeSet<String>, StoreError> {
+        let (mut lots, mut after) = (BTreeSet::new(), None);
+        loop {
+            let found = self.beside(id, LOT, after.as_deref(), 1000).await?;
+            let Some(last) = found.last() else { return Ok(lots) };
+            after = last.text("sk").map(str::to_owned);
+            lots.extend(found.iter().filter_map(|item| item.text("sk")?.strip_prefix(LOT).map(str::to_owned)));
+        }
+    }
+
+    /// Some chunks of these lots after a sort key, with their own sort keys. Nothing at the end.
     pub(crate) async fn chunks(
         &self,
         id: &JobId,
-        after: Option<&str>,
-        most: i32,
+        lots: &BTreeSet<String>,
+        mut after: Option<String>,
     ) -> Result<Vec<(String, Vec<Member>)>, StoreError> {
-        let low = after.map_or_else(|| CHUNKS.to_owned(), |after| format!("{after}!"));
+        loop {
+            let items = self.beside(id, CHUNKS, after.as_deref(), CHUNKS_AT_ONCE).await?;
+            let Some(last) = items.last() else { return Ok(Vec::new()) };
+            after = last.text("sk").map(str::to_owned);
+            let mut chunks = Vec::with_capacity(items.len());
+            for item in &items {
+                let key = item.text("sk").unwrap_or_default();
+                let lot = key.strip_prefix(CHUNKS).and_then(|key| key.split_once('#')).map(|(lot, _)| lot);
+                if lot.is_some_and(|lot| lots.contains(lot)) {
+                    chunks.push((key.to_owned(), members(item)?));
+                }
+            }
+            if !chunks.is_empty() {
+                return Ok(chunks);
+            }
+        }
+    }
+
+    /// A page of the items of a batch whose sort keys begin with this, after one of them.
+    async fn beside(&self, id: &JobId, prefix: &str, after: Option<&str>, most: i32) -> Result<Vec<Item>, StoreError> {
+        let low = after.map_or_else(|| prefix.to_owned(), |after| format!("{after}!"));
         let query = self.client().await?.query().table_name(self.table()).consistent_read(true).limit(most);
         let query = query
             .key_condition_expression("pk = :pk AND sk BETWEEN :low AND :high")
             .expression_attribute_values(":pk", text(batch_key(id)))
             .expression_attribute_values(":low", text(low))
-            .expression_attribute_values(":high", text(format!("{CHUNKS}~")));
+            .expression_attribute_values(":high", text(format!("{prefix}~")));
         let page = query.send().await.map_err(|error| explain(&error, &self.doing("read jobs of", id.as_str())))?;
-        let items = page.items.unwrap_or_default().into_iter().map(Item);
-        items.map(|item| Ok((item.text("sk").unwrap_or_default().to_owned(), members(&item)?))).collect()
+        Ok(page.items.unwrap_or_default().into_iter().map(Item).collect())
     }
 
     /// The ids of a batch's jobs, a page at a time. A cursor is the sort key of a chunk, and how many of its jobs were shown.
@@ -287,9 +339,9 @@ impl Dynamo {
             }
         };
         let mut at = cursor.and_then(|cursor| cursor.rsplit_once(':')).map(|(chunk, _)| chunk.to_owned());
-        let mut ids = Vec::new();
+        let (lots, mut ids) = (self.lots(id).await?, Vec::new());
         loop {
-            let found = self.chunks(id, after.as_deref(), 10).await?;
+            let found = self.chunks(id, &lots, after).await?;
             let Some((last, _)) = found.last() else { return Ok(BatchJobs::new(ids, None)) };
             after = Some(last.clone());
             for (key, members) in &found {

@@ -6,9 +6,9 @@
 //! out of the record's set of open parts, in one write; when that set is empty, the batch ends.
 //!
 //! Jobs are added in *lots*. The jobs of a lot stand in chunks, `BATCH#id` under the sort keys `C#lot#number`, which are
-//! written first, with the parts. Then one write of the batch's record makes them its jobs: all or none. Only then are they
-//! sent, a chunk at a time; how far that is, is in the item `L#lot`. What a crash leaves, maintenance completes: it
-//! looks at every open batch.
+//! written first, with the parts. Then the item `L#lot` is written together with the batch's record, which makes them its
+//! jobs: all or none. Only then are they sent, a chunk at a time; how far that is, is in the lot's item. What a crash leaves,
+//! maintenance completes: it looks at every open batch.
 
 mod counting;
 mod lots;
@@ -24,7 +24,7 @@ pub(crate) use self::{
     lots::Member,
 };
 use super::{
-    Dynamo, Written, expiry,
+    Dynamo, expiry,
     expression::Update,
     item::{Attributes, Item, number, text, time},
     keys::{self, Class, ListingKey, RECORD},
@@ -103,6 +103,7 @@ impl Dynamo {
         if !callbacks.is_empty() {
             record.insert(FOLLOWED.into(), AttributeValue::Bool(true));
         }
+        let lot = lot.map(|lot| self.put(lot.item)).transpose()?;
         let mut outer_writes = Vec::new();
         if let Some(outer) = &outer {
             let (membership, writes) = self.join(outer, &id).await?;
@@ -116,16 +117,15 @@ impl Dynamo {
         let mut writes = vec![TransactWriteItem::builder().put(put.build().map_err(invalid)?).build()];
         let outer_at = writes.len();
         writes.append(&mut outer_writes);
+        writes.extend(lot);
         for callback in &callbacks {
             let nonce = self.env().random.next_u64();
             let mut record = self.prepare(callback, JobState::Waiting, nonce).await?;
             record.insert(AFTER.into(), set([id.to_string()]));
             let on = callback.message.after.first().map(|after| after.on).unwrap_or_default();
             let kept = expiry(callback.due_at.unwrap_or(now).max(now), EDGE_KEPT);
-            for item in [record, edge(&id, &callback.id, on, kept)] {
-                let put = Put::builder().table_name(self.table()).set_item(Some(item)).build().map_err(invalid)?;
-                writes.push(TransactWriteItem::builder().put(put).build());
-            }
+            writes.push(self.put(record)?);
+            writes.push(self.put(edge(&id, &callback.id, on, kept))?);
         }
         match self.transact(writes, || self.doing("write", id.as_str())).await? {
             Transacted::Done => Ok(Enqueued::New(id)),
@@ -143,16 +143,19 @@ impl Dynamo {
 
     /// Adds jobs to a batch that has not ended.
     pub(crate) async fn add_to_batch(&self, id: &JobId, mut jobs: Vec<EnqueueRequest>) -> Result<(), EnqueueError> {
-        // The write of the lot's last part decides; this only saves writing what would be in vain.
+        // The last write decides; this only saves writing what would be in vain.
         let item = self.read_item(id.as_str()).await?;
         if !item.as_ref().is_some_and(is_open) {
             return Err(EnqueueError::Batch { id: id.clone(), reason: not_open(id, item.as_ref()) });
         }
         let Some(lot) = self.write_lot(id, &mut jobs).await? else { return Ok(()) };
         let update = grows(&lot.parts, jobs.len() as u64).add(UNSENT, set([lot.id]));
-        match self.update(id.as_str(), update).await? {
-            Written::Applied(_) => Ok(()),
-            Written::Refused(item) => Err(EnqueueError::Batch { id: id.clone(), reason: not_open(id, item.as_ref()) }),
+        let update = self.part_of_transaction(&keys::job_key(id.as_str()), RECORD, update)?;
+        match self.transact(vec![update, self.put(lot.item)?], || self.doing("write to", id.as_str())).await? {
+            Transacted::Done => Ok(()),
+            Transacted::Refused(_, item) => {
+                Err(EnqueueError::Batch { id: id.clone(), reason: not_open(id, item.as_ref()) })
+            }
         }
     }
 
@@ -162,13 +165,17 @@ impl Dynamo {
         membership.part = self.first_part();
         let mut writes =
             vec![self.part_of_transaction(&keys::job_key(outer.as_str()), RECORD, grows(&[membership.part], 1))?];
-        for item in
-            [self.part_item(&membership, 1), self.chunk_item(outer, &self.lot_id(), 0, &[Member::Batch(id.clone())])?]
-        {
-            let put = Put::builder().table_name(self.table()).set_item(Some(item)).build().map_err(invalid)?;
-            writes.push(TransactWriteItem::builder().put(put).build());
-        }
+        let lot = self.lot_id();
+        writes.push(self.put(self.part_item(&membership, 1, None))?);
+        writes.push(self.put(self.chunk_item(outer, &lot, 0, &[Member::Batch(id.clone())])?)?);
+        writes.push(self.put(self.lot_item(outer, &lot, 1, 1))?);
         Ok((membership, writes))
+    }
+
+    /// The write of an item, as a part of a transaction.
+    fn put(&self, item: Attributes) -> Result<TransactWriteItem, StoreError> {
+        let put = Put::builder().table_name(self.table()).set_item(Some(item)).build().map_err(invalid)?;
+        Ok(TransactWriteItem::builder().put(put).build())
     }
 
     async fn batch_record(&self, id: &JobId, nonce: u64) -> Result<Attributes, StoreError> {
