@@ -24,7 +24,7 @@ pub(crate) async fn within<F: Future>(context: Context, handler: F) -> F::Output
 /// message, and the fields as `name=value`.
 ///
 /// ```
-/// use lamplighter::{JobLog, LogLevel};
+/// use lamplighter::{LogLevel, layer::JobLog};
 /// use tracing_subscriber::layer::SubscriberExt;
 ///
 /// let subscriber = tracing_subscriber::registry().with(JobLog::at(LogLevel::Warn));

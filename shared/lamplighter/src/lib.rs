@@ -11,7 +11,7 @@
 //! | [`message`] | the job on the wire |
 //! | [`record`] | what a backend knows about a job |
 //! | [`env`] | time and randomness, which tests can drive |
-//! | [`layer`] | tower layers around handlers, among them metrics and a circuit breaker |
+//! | [`layer`] | tower layers around handlers, among them metrics and a circuit breaker; a `tracing` layer for job logs |
 //! | [`redaction`] | hiding sensitive arguments |
 //! | [`testing`] | running one job in a test |
 //! | [`host`] | for programs that feed deliveries to a worker |
@@ -81,9 +81,6 @@ pub use self::{
     unique::Unique,
     variables::Variables,
 };
-
-#[cfg(feature = "job-log")]
-pub use job_log::JobLog;
 
 // Used in definitions, whose crates then need not name them.
 pub use jiff::Timestamp;

@@ -1,6 +1,6 @@
 //! What handlers say to `tracing`, in their jobs' logs.
 
-use lamplighter::{Context, Function, Job, JobError, JobLog, LogLevel, Queue, Sensitive, env::Env, mins};
+use lamplighter::{Context, Function, Job, JobError, LogLevel, Queue, Sensitive, env::Env, layer::JobLog, mins};
 use lamplighter_embedded::{Engine, SqliteBackend};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

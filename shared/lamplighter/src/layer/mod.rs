@@ -43,6 +43,8 @@ pub use self::{
     metrics::{EndKind, Histogram, JobMetrics, Metrics, MetricsService},
 };
 pub use crate::error::JobErrorKind;
+#[cfg(feature = "job-log")]
+pub use crate::job_log::JobLog;
 use crate::{
     context::Context,
     env::Env,
