@@ -21,8 +21,8 @@ pub struct Elsewhere {
     settings: Vec<String>,
     /// The program that compiles and lints.
     lint: PathBuf,
-    /// The folders with the crates that are linted, relative to the root.
-    linted: &'static [&'static str],
+    /// The folders with the crates that are linted, as that program expects them.
+    linted: String,
 }
 
 /// The workspaces whose crates are kept apart.
@@ -53,10 +53,10 @@ impl Elsewhere {
         let debug = others.nth(own as usize).unwrap_or("limited");
         let settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
         let lint = workspace.workspace_root.join(".ci/lint-and-compile");
-        let linted: &[_] = match own {
+        let linted = match own {
             // What is unchanged there is linted here.
-            Own::Copy => &["functions", "shared/jobs"],
-            Own::Outside => &[""],
+            Own::Copy => format!("{0}/functions:{0}/shared/jobs", root.display()),
+            Own::Outside => root.display().to_string(),
         };
         Ok(Self { root, target, build, debug, settings, lint, linted })
     }
@@ -102,10 +102,7 @@ impl Elsewhere {
     pub fn run(&self, command: &mut Command) -> Result<String> {
         command.env("CARGO_PROFILE_DEV_DEBUG", self.debug).env("CARGO_BUILD_BUILD_DIR", &self.build);
         command.env("CARGO_TARGET_DIR", &self.target).env("CARGO_NET_OFFLINE", "true").env("CARGO_TERM_COLOR", "never");
-        let linted: Vec<_> = self.linted.iter().map(|folder| self.root.join(folder)).collect();
-        let linted: Vec<_> =
-            linted.iter().map(|folder| folder.to_string_lossy().trim_end_matches('/').to_owned()).collect();
-        command.env("RUSTC_WORKSPACE_WRAPPER", &self.lint).env("LINT_ROOTS", linted.join(":"));
+        command.env("RUSTC_WORKSPACE_WRAPPER", &self.lint).env("LINT_ROOTS", &self.linted);
         command.current_dir(&self.root).stdin(Stdio::null());
         leave_environment_of_test(command);
         for (name, _) in env::vars_os() {

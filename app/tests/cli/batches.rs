@@ -1,12 +1,8 @@
 //! The jobs of a file as one batch.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Dev, Place};
-
-fn lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
+use crate::support::{Dev, Place, lines};
 
 const ENQUEUE: [&str; 4] = ["enqueue", "lamp.ping", "--from", "pings.jsonl"];
 

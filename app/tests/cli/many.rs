@@ -8,11 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::support::Place;
-
-fn lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
+use crate::support::{Place, lines};
 
 fn ids(place: &Place) -> Vec<String> {
     let listed = lines(&place.lamp(&["jobs", "--json", "--limit", "0"]).ok());

@@ -3,13 +3,8 @@
 
 use lamplighter::{RawValue, Tracking};
 use lamplighter_embedded::{Settings, SqliteBackend};
-use serde_json::Value;
 
-use crate::support::Place;
-
-fn lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
+use crate::support::{Place, lines};
 
 /// Creates a file with a job on a queue that no definition contains.
 async fn with_a_stranger() -> Place {

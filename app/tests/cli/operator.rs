@@ -4,11 +4,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::{Dev, PATIENCE, Place};
-
-fn lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
+use crate::support::{Dev, PATIENCE, Place, lines};
 
 fn state(place: &Place, id: &str) -> String {
     lines(&place.lamp(&["job", id, "--json"]).ok())[0]["state"].as_str().unwrap().to_owned()

@@ -6,14 +6,10 @@ use std::{
     time::Instant,
 };
 
-use crate::support::{PATIENCE, Place};
+use crate::support::{PATIENCE, Place, lines};
 use lamplighter::{RawValue, Tracking};
 use lamplighter_embedded::{Settings, SqliteBackend};
-use serde_json::{Value, json};
-
-fn lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
+use serde_json::json;
 
 #[test]
 fn a_job_is_enqueued_listed_and_shown() {

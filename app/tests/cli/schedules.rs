@@ -5,11 +5,7 @@ use std::time::Instant;
 use lamplighter_fakes::{FakeDeployment, FakeSchedules};
 use serde_json::{Value, json};
 
-use crate::support::{Dev, Done, PATIENCE, Place};
-
-fn lines(text: &str) -> Vec<Value> {
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
+use crate::support::{Dev, Done, PATIENCE, Place, lines};
 
 fn schedule(place: &Place, name: &str) -> Option<Value> {
     let all = lines(&place.lamp(&["schedules", "--json"]).ok());

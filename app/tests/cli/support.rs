@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// The result of a command.
@@ -79,6 +80,11 @@ fn run(command: Command, args: &[&str], input: &str) -> Done {
         out: text(output.stdout),
         err: text(output.stderr),
     }
+}
+
+/// The values of JSON Lines.
+pub(crate) fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 impl Done {

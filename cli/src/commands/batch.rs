@@ -7,14 +7,14 @@ use jiff::Timestamp;
 use lamplighter::{Batch as Standing, Client, JobId, JobState, Record};
 use serde::Serialize;
 
-use super::block_on;
+use super::{block_on, job::moment};
 use crate::{
     catalog::Catalog,
     error::Error,
     foreign::safe,
     output::{self, FAINT, STRONG},
     place::{Place, Target},
-    progress, signals, when,
+    progress, signals,
 };
 
 /// How often a batch that is waited for is looked at.
@@ -148,14 +148,13 @@ fn past(state: JobState) -> &'static str {
 
 fn describe(batch: &Standing, now: Timestamp) -> Result<(), Error> {
     let style = output::state_style(batch.state);
-    let moment = |at: Timestamp| format!("{}  {FAINT}{}{FAINT:#}", when::full(at), when::relative(at, now));
     output::print(|out| {
         writeln!(out, "{STRONG}batch{STRONG:#}  {style}{}{style:#}", batch.state)?;
         let mut line = |name: &str, value: &str| writeln!(out, "  {FAINT}{name:<10}{FAINT:#} {value}");
         line("id", batch.id.as_str())?;
-        line("created", &moment(batch.created_at))?;
+        line("created", &moment(batch.created_at, now))?;
         if let Some(finished) = batch.finished_at {
-            line("finished", &moment(finished))?;
+            line("finished", &moment(finished, now))?;
         }
         line("jobs", &format!("{} of {} have ended", batch.done(), batch.total))?;
         line("succeeded", &batch.succeeded.to_string())?;

@@ -148,7 +148,8 @@ fn attempt(out: &mut dyn Write, attempt: &Attempt) -> io::Result<()> {
     Ok(())
 }
 
-fn moment(moment: Timestamp, now: Timestamp) -> String {
+/// A moment, and how long ago that is.
+pub(super) fn moment(moment: Timestamp, now: Timestamp) -> String {
     format!("{}  {FAINT}{}{FAINT:#}", when::full(moment), when::relative(moment, now))
 }
 

@@ -1,7 +1,8 @@
 //! Jobs that are watched as one.
 
 use lamplighter::{
-    After, Batch, EnqueueError, Enqueued, JobId, JobState, ListQuery, NewJob, Record, Tracking, backend::StoreErrorKind,
+    After, Batch, EnqueueBatch, EnqueueError, Enqueued, JobId, JobState, ListQuery, NewJob, Record, Tracking,
+    backend::StoreErrorKind,
 };
 use serde_json::value::to_raw_value;
 
@@ -16,6 +17,11 @@ fn id(id: &str) -> JobId {
 
 fn act(what: &str) -> Act {
     Act { what: what.into() }
+}
+
+/// A batch with a job for each of its outcomes.
+fn with_callbacks(batch: EnqueueBatch<'_>) -> EnqueueBatch<'_> {
+    batch.on_success(act("say success")).on_failure(act("say failure")).on_end(act("say end"))
 }
 
 async fn batch(subject: &dyn Subject, name: &str) -> Batch {
@@ -59,13 +65,7 @@ async fn states(subject: &dyn Subject, name: &str) -> Vec<JobState> {
 pub(super) async fn a_batch_succeeds_when_all_of_its_jobs_have(subject: &dyn Subject) {
     let client = subject.client();
     let jobs = ["say one", "say two", "error-until 2"].map(act);
-    let created = client
-        .enqueue_batch(jobs)
-        .id("batch")
-        .on_success(act("say success"))
-        .on_failure(act("say failure"))
-        .on_end(act("say end"))
-        .await;
+    let created = with_callbacks(client.enqueue_batch(jobs).id("batch")).await;
     assert_eq!(created.expect("created"), Enqueued::New(id("batch")));
     let open = batch(subject, "batch").await;
     assert_eq!((open.state, counts(&open), open.open()), (JobState::Waiting, [3, 0, 0, 0], 3));
@@ -97,14 +97,7 @@ pub(super) async fn the_first_failure_in_a_batch_is_told_at_once(subject: &dyn S
     let journal = started(subject).await;
     let client = subject.client();
     let jobs = ["until-released", "fail for good", "fail again"].map(act);
-    client
-        .enqueue_batch(jobs)
-        .id("batch")
-        .on_success(act("say success"))
-        .on_failure(act("say failure"))
-        .on_end(act("say end"))
-        .await
-        .expect("created");
+    with_callbacks(client.enqueue_batch(jobs).id("batch")).await.expect("created");
     let told = || async { journal.words().contains(&"say failure".into()).then_some(()) };
     eventually("the callback", told).await;
     let open = batch(subject, "batch").await;
@@ -222,12 +215,7 @@ pub(super) async fn a_batch_within_another_counts_there_as_one_job(subject: &dyn
 pub(super) async fn a_batch_is_cancelled_with_all_of_its_jobs(subject: &dyn Subject) {
     let client = subject.client();
     let jobs = ["say one", "say two"].map(|what| NewJob::from(act(what)).delay(lamplighter::hours(1)));
-    client
-        .enqueue_batch(jobs.into_iter().chain([act("until-cancelled").into()]))
-        .id("batch")
-        .on_success(act("say success"))
-        .on_failure(act("say failure"))
-        .on_end(act("say end"))
+    with_callbacks(client.enqueue_batch(jobs.into_iter().chain([act("until-cancelled").into()])).id("batch"))
         .await
         .expect("created");
     client

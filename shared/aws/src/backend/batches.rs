@@ -214,8 +214,7 @@ impl DelayedSender {
     ) -> Result<Option<JobState>, StoreError> {
         match dynamo.cancel_one(id, reason).await? {
             Some(cancelled) if cancelled.is_batch => self.cancel_batch(dynamo, id, reason).await,
-            Some(cancelled) => self.is_cancelled(dynamo, id, cancelled).await.map(Some),
-            None => Ok(None),
+            cancelled => self.is_cancelled(dynamo, id, cancelled).await,
         }
     }
 
@@ -225,14 +224,18 @@ impl DelayedSender {
         id: &JobId,
         reason: Option<&str>,
     ) -> Result<Option<JobState>, StoreError> {
-        match dynamo.cancel_one(id, reason).await? {
-            Some(cancelled) => self.is_cancelled(dynamo, id, cancelled).await.map(Some),
-            None => Ok(None),
-        }
+        let cancelled = dynamo.cancel_one(id, reason).await?;
+        self.is_cancelled(dynamo, id, cancelled).await
     }
 
     /// Does what follows from a job's cancellation.
-    async fn is_cancelled(&self, dynamo: &Dynamo, id: &JobId, cancelled: Cancelled) -> Result<JobState, StoreError> {
+    async fn is_cancelled(
+        &self,
+        dynamo: &Dynamo,
+        id: &JobId,
+        cancelled: Option<Cancelled>,
+    ) -> Result<Option<JobState>, StoreError> {
+        let Some(cancelled) = cancelled else { return Ok(None) };
         if cancelled.waited_for.is_some() {
             // If it is sent after all, its message is only acknowledged.
             if let Err(error) = self.forget(id, &cancelled.owner).await {
@@ -245,6 +248,6 @@ impl DelayedSender {
         if let Some(counted) = cancelled.counted {
             self.tend(dynamo, counted).await?;
         }
-        Ok(cancelled.state)
+        Ok(Some(cancelled.state))
     }
 }

@@ -162,10 +162,8 @@ impl Dynamo {
     /// Returns the entry of a due job, with its message. `None`: it was moved or cancelled meanwhile, or its message no
     /// longer exists.
     pub(crate) async fn due_entry(&self, id: &str) -> Result<Option<Due>, StoreError> {
-        let get = self.client().await?.get_item().table_name(self.table()).consistent_read(true);
-        let got = get.key("pk", text(keys::job_key(id))).key("sk", text(DUE)).send().await;
-        let got = got.map_err(|error| explain(&error, &self.doing("read beside", id)))?;
-        let Some(entry) = got.item.map(Item) else { return Ok(None) };
+        let entry = self.read_at(&keys::job_key(id), DUE, || self.doing("read beside", id)).await?;
+        let Some(entry) = entry else { return Ok(None) };
         let job_id = JobId::new(id).map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
         let (message, tracking) = match entry.text("m") {
             Some(body) => {

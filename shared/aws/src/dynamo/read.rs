@@ -32,10 +32,42 @@ impl Dynamo {
 
     /// The record's item only.
     pub(super) async fn read_item(&self, id: &str) -> Result<Option<Item>, StoreError> {
+        let item = self.read_at(&keys::job_key(id), RECORD, || self.doing("read", id)).await?;
+        Ok(item.filter(|item| !item.has_expired(self.env().now())))
+    }
+
+    /// The item with this key, whether or not it has expired; `doing` is for an error.
+    pub(super) async fn read_at(
+        &self,
+        pk: &str,
+        sk: &str,
+        doing: impl FnOnce() -> String,
+    ) -> Result<Option<Item>, StoreError> {
         let get = self.client().await?.get_item().table_name(self.table()).consistent_read(true);
-        let got = get.key("pk", text(keys::job_key(id))).key("sk", text(RECORD)).send().await;
-        let got = got.map_err(|error| explain(&error, &self.doing("read", id)))?;
-        Ok(got.item.map(Item).filter(|item| !item.has_expired(self.env().now())))
+        let got = get.key("pk", text(pk)).key("sk", text(sk)).send().await;
+        got.map(|got| got.item.map(Item)).map_err(|error| explain(&error, &doing()))
+    }
+
+    /// A page of the items under this partition key whose sort keys begin with `prefix`, after the sort key `after`, and
+    /// whether there may be more; `doing` is for an error.
+    pub(super) async fn read_page_at(
+        &self,
+        pk: &str,
+        (prefix, after): (&str, Option<&str>),
+        most: i32,
+        doing: impl FnOnce() -> String,
+    ) -> Result<(Vec<Item>, bool), StoreError> {
+        let query = self.client().await?.query().table_name(self.table()).consistent_read(true).limit(most);
+        // One character after the last one: `BETWEEN` includes both bounds.
+        let low = after.map_or_else(|| prefix.to_owned(), |after| format!("{after}!"));
+        let query = query
+            .key_condition_expression("pk = :pk AND sk BETWEEN :low AND :high")
+            .expression_attribute_values(":pk", text(pk))
+            .expression_attribute_values(":low", text(low))
+            .expression_attribute_values(":high", text(format!("{prefix}~")));
+        let page = query.send().await.map_err(|error| explain(&error, &doing()))?;
+        let goes_on = page.last_evaluated_key.is_some();
+        Ok((page.items.unwrap_or_default().into_iter().map(Item).collect(), goes_on))
     }
 
     /// The record, and the items beside it.

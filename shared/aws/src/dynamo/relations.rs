@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::AttributeValue;
 use lamplighter::{
     After, JobId, JobState, Retention, Tracking,
     backend::{EnqueueRequest, Standing, StoreError, StoreErrorKind},
@@ -25,13 +25,12 @@ use super::{
     Dynamo, Written, contended, each, expiry,
     expression::Update,
     insert::Inserted,
-    item::{Attributes, Item, number, text, time},
+    item::{Attributes, Item, text, time},
     keys::{self, Class, RECORD},
     listed,
     transaction::Transacted,
     unique::Holder,
 };
-use crate::sdk::explain;
 
 /// The prefix of the sort keys of edges.
 const EDGE: &str = "AFTER#";
@@ -132,22 +131,13 @@ impl Dynamo {
         seen: Option<u64>,
     ) -> Result<Option<Inserted>, StoreError> {
         let id = &submission.id;
-        let invalid = |error: &dyn std::fmt::Display| StoreError::new(StoreErrorKind::Invalid, error);
         let now = self.env().now();
         let nonce = self.env().random.next_u64();
         let mut record = self.prepare(submission, state, nonce).await?;
         if !open.is_empty() {
             record.insert(AFTER.into(), AttributeValue::Ss(open.iter().map(|after| after.id.to_string()).collect()));
         }
-        let put = Put::builder()
-            .table_name(self.table())
-            .set_item(Some(record))
-            .condition_expression("attribute_not_exists(pk) OR #ttl <= :now")
-            .expression_attribute_names("#ttl", "ttl")
-            .expression_attribute_values(":now", number(now.as_second()))
-            .build()
-            .map_err(|error| invalid(&error))?;
-        let mut writes = vec![TransactWriteItem::builder().put(put).build()];
+        let mut writes = vec![self.put_new_in_transaction(record)?];
         if let Some(unique) = &submission.unique {
             writes.push(self.take_key(submission, unique, (seen, nonce))?);
         }
@@ -162,12 +152,7 @@ impl Dynamo {
                 .value("cancelled", text(JobState::Cancelled.as_str()));
             writes.push(self.part_of_transaction(&keys::job_key(after.id.as_str()), RECORD, update)?);
             let edge = edge(&after.id, id, after.on, expiry(submission.due_at.unwrap_or(now).max(now), EDGE_KEPT));
-            let edge = Put::builder()
-                .table_name(self.table())
-                .set_item(Some(edge))
-                .build()
-                .map_err(|error| invalid(&error))?;
-            writes.push(TransactWriteItem::builder().put(edge).build());
+            writes.push(self.put_in_transaction(edge)?);
         }
         match self.transact(writes, || self.doing("write", id.as_str())).await? {
             Transacted::Done => Ok(Some(Inserted::New(nonce))),
@@ -223,17 +208,8 @@ impl Dynamo {
 
     /// A page of the edges beside a job's record, and whether there may be more.
     pub(super) async fn edges(&self, parent: &str, from: Option<&str>) -> Result<(Vec<Item>, bool), StoreError> {
-        let query = self.client().await?.query().table_name(self.table()).consistent_read(true).limit(PAGE);
-        // One character after the last edge: `BETWEEN` includes both bounds.
-        let low = from.map_or_else(|| EDGE.to_owned(), |from| format!("{from}!"));
-        let query = query
-            .key_condition_expression("pk = :pk AND sk BETWEEN :low AND :high")
-            .expression_attribute_values(":pk", text(keys::job_key(parent)))
-            .expression_attribute_values(":low", text(low))
-            .expression_attribute_values(":high", text(format!("{EDGE}~")));
-        let page = query.send().await.map_err(|error| explain(&error, &self.doing("read beside", parent)))?;
-        let goes_on = page.last_evaluated_key.is_some();
-        Ok((page.items.unwrap_or_default().into_iter().map(Item).collect(), goes_on))
+        let doing = || self.doing("read beside", parent);
+        self.read_page_at(&keys::job_key(parent), (EDGE, from), PAGE, doing).await
     }
 
     /// The job at the other end of an edge.

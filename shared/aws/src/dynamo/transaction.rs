@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::{
     operation::transact_write_items::TransactWriteItemsError,
-    types::{ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update as TransactUpdate},
+    types::{
+        Put, ReturnValuesOnConditionCheckFailure, TransactWriteItem, Update as TransactUpdate, builders::PutBuilder,
+    },
 };
 use lamplighter::backend::{StoreError, StoreErrorKind};
 
 use super::{
     Dynamo,
     expression::Update,
-    item::{Item, text},
+    item::{Attributes, Item, number, text},
 };
 use crate::sdk::explain;
 
@@ -59,6 +61,31 @@ impl Dynamo {
         Err(StoreError::unavailable(format_args!("others wrote the same items of table {} all the time", self.table())))
     }
 
+    /// A new item, as a part of a transaction, which fails where an item with its key exists and has not expired.
+    pub(super) fn put_new_in_transaction(&self, item: Attributes) -> Result<TransactWriteItem, StoreError> {
+        let now = self.env().now().as_second();
+        part(
+            self.put(item)
+                .condition_expression("attribute_not_exists(pk) OR #ttl <= :now")
+                .expression_attribute_names("#ttl", "ttl")
+                .expression_attribute_values(":now", number(now)),
+        )
+    }
+
+    /// An item whose key has never been used, as a part of a transaction, which fails otherwise.
+    pub(super) fn put_first_in_transaction(&self, item: Attributes) -> Result<TransactWriteItem, StoreError> {
+        part(self.put(item).condition_expression("attribute_not_exists(pk)"))
+    }
+
+    /// An item, as a part of a transaction.
+    pub(super) fn put_in_transaction(&self, item: Attributes) -> Result<TransactWriteItem, StoreError> {
+        part(self.put(item))
+    }
+
+    fn put(&self, item: Attributes) -> PutBuilder {
+        Put::builder().table_name(self.table()).set_item(Some(item))
+    }
+
     /// An update of the item with these keys, as a part of a transaction.
     pub(super) fn part_of_transaction(
         &self,
@@ -79,4 +106,9 @@ impl Dynamo {
         let built = built.map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
         Ok(TransactWriteItem::builder().update(built).build())
     }
+}
+
+fn part(put: PutBuilder) -> Result<TransactWriteItem, StoreError> {
+    let put = put.build().map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
+    Ok(TransactWriteItem::builder().put(put).build())
 }

@@ -17,7 +17,6 @@ use super::{
     item::{Item, number, text, time},
     keys::RECORD,
 };
-use crate::sdk::explain;
 
 /// How long an item is kept after its job is due: longer than a message lives and a failure is kept.
 const KEPT: Duration = Duration::from_secs(90 * 86_400);
@@ -37,11 +36,9 @@ fn key(submission: &EnqueueRequest, unique: &Unique) -> String {
 impl Dynamo {
     /// Returns who has the key of a job to be enqueued.
     pub(super) async fn holder(&self, submission: &EnqueueRequest, unique: &Unique) -> Result<Holder, StoreError> {
-        let get = self.client().await?.get_item().table_name(self.table()).consistent_read(true);
-        let got = get.key("pk", text(key(submission, unique))).key("sk", text(RECORD)).send().await;
-        let got =
-            got.map_err(|error| explain(&error, &self.doing("read the unique key of", submission.id.as_str())))?;
-        let Some(item) = got.item.map(Item) else { return Ok(Holder::Free(None)) };
+        let doing = || self.doing("read the unique key of", submission.id.as_str());
+        let item = self.read_at(&key(submission, unique), RECORD, doing).await?;
+        let Some(item) = item else { return Ok(Holder::Free(None)) };
         let nonce = item.number("z");
         let Some(id) = item.text("job").and_then(|id| JobId::new(id).ok()) else { return Ok(Holder::Free(nonce)) };
         let record = self.read_item(id.as_str()).await?;

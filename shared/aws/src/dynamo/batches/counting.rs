@@ -8,7 +8,7 @@ use lamplighter::{
     record::Progress,
 };
 
-use super::{CANCELLING, FAILED, OPEN, TOTALS, invalid, set};
+use super::{CANCELLING, FAILED, OPEN, TOTALS, set};
 use crate::dynamo::{
     Dynamo, Written, expiry,
     expression::Update,
@@ -88,10 +88,8 @@ impl Dynamo {
         let nonce = self.env().random.next_u64();
         let mut record = self.cancelled_record(request, reason, nonce).await?;
         record.insert(COUNTED.into(), text(JobState::Cancelled.as_str()));
-        let put = aws_sdk_dynamodb::types::Put::builder().table_name(self.table()).set_item(Some(record));
-        let put = put.condition_expression("attribute_not_exists(pk)").build().map_err(invalid)?;
         let writes = vec![
-            aws_sdk_dynamodb::types::TransactWriteItem::builder().put(put).build(),
+            self.put_first_in_transaction(record)?,
             self.part_of_transaction(&Self::part_keys(batch), RECORD, counts(JobState::Cancelled))?,
         ];
         let done = self.transact(writes, || self.doing("write", request.id.as_str())).await?;
@@ -101,16 +99,21 @@ impl Dynamo {
     /// Does what follows from an end that was counted: in its part, its batch, and the batches around that. May be done twice.
     pub(crate) async fn tend(&self, counted: Counted) -> Result<Tended, StoreError> {
         let mut tended = Tended::default();
-        let mut next = Some(counted);
+        self.tend_outwards(Some(counted), &mut tended).await?;
+        Ok(tended)
+    }
+
+    /// Goes from an end to the batch that has counted it, and from that one's end on, as far as there is one.
+    async fn tend_outwards(&self, mut next: Option<Counted>, tended: &mut Tended) -> Result<(), StoreError> {
         while let Some(Counted { batch, state }) = next.take() {
             if state != JobState::Succeeded && self.is_first_failure(&batch.id).await? {
                 tended.failed.push(batch.id.clone());
             }
             if let Some(record) = self.fold(&batch).await? {
-                next = self.complete(&batch.id, record, &mut tended).await?;
+                next = self.complete(&batch.id, record, tended).await?;
             }
         }
-        Ok(tended)
+        Ok(())
     }
 
     /// Does for an open batch what a crash may have left: returns what follows, and whether it is being cancelled, and why.
@@ -129,18 +132,15 @@ impl Dynamo {
                 last = record;
             }
         }
-        let mut next = self.complete(id, last, &mut tended).await?;
-        while let Some(counted) = next.take() {
-            let mut more = Box::pin(self.tend(counted)).await?;
-            tended.ended.append(&mut more.ended);
-            tended.failed.append(&mut more.failed);
-        }
+        let own = self.complete(id, last, &mut tended).await?;
+        self.tend_outwards(own, &mut tended).await?;
         Ok((tended, cancelling))
     }
 
     /// Adds the counts of a part whose jobs have all ended to its batch, once, and returns the batch's record as it is then.
     async fn fold(&self, batch: &Membership) -> Result<Option<Item>, StoreError> {
-        let part = self.read_beside(Self::part_keys(batch), RECORD.to_owned()).await?;
+        let key = Self::part_keys(batch);
+        let part = self.read_at(&key, RECORD, || self.doing("read", &key)).await?;
         let Some(part) = part.filter(|part| part.number("o") == Some(0)) else { return Ok(None) };
         let element = batch.part.to_string();
         let mut update = Update::new()

@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, sync::Arc};
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures_util::TryFutureExt;
 use lamplighter::{
-    JobId, JobState, Timestamp, Tracking,
+    JobId, Timestamp, Tracking,
     backend::{BatchJobs, EnqueueRequest, Membership, StoreError, StoreErrorKind},
     message::Message,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{CANCELLING, UNSENT, invalid, set};
+use super::{UNSENT, invalid, is_open, set};
 use crate::{
     dynamo::{
         Dynamo, PIECES_KEPT, each, expiry,
@@ -225,21 +225,21 @@ impl Dynamo {
         self.read_all(&keys, None).await
     }
 
-    pub(super) async fn read_beside(&self, pk: String, sk: String) -> Result<Option<Item>, StoreError> {
-        let get = self.client().await?.get_item().table_name(self.table()).consistent_read(true);
-        let got = get.key("pk", text(&*pk)).key("sk", text(sk)).send().await;
-        got.map(|got| got.item.map(Item)).map_err(|error| explain(&error, &self.doing("read", &pk)))
+    /// The item of a batch with this sort key.
+    async fn read_in(&self, id: &JobId, sk: &str) -> Result<Option<Item>, StoreError> {
+        let key = batch_key(id);
+        self.read_at(&key, sk, || self.doing("read", &key)).await
     }
 
     /// The lots of a batch that have not been sent completely; none once the batch has ended or is being cancelled.
     pub(crate) async fn unsent(&self, id: &JobId) -> Result<Vec<Lot>, StoreError> {
         let Some(batch) = self.read_item(id.as_str()).await? else { return Ok(Vec::new()) };
-        if batch.state() != JobState::Waiting || batch.0.contains_key(CANCELLING) {
+        if !is_open(&batch) {
             return Ok(Vec::new());
         }
         let mut lots = Vec::new();
         for lot in batch.elements(UNSENT) {
-            let item = self.read_beside(batch_key(id), format!("{LOT}{lot}")).await?;
+            let item = self.read_in(id, &format!("{LOT}{lot}")).await?;
             let Some(item) = item else { continue };
             let (chunks, sent) = (item.number("n").unwrap_or(0), item.number("sent").unwrap_or(0));
             lots.push(Lot { id: lot.clone(), chunks, sent });
@@ -263,7 +263,7 @@ impl Dynamo {
 
     /// The jobs of a chunk.
     pub(crate) async fn chunk(&self, id: &JobId, lot: &Lot, number: usize) -> Result<Vec<Member>, StoreError> {
-        let item = self.read_beside(batch_key(id), chunk_key(&lot.id, number)).await?;
+        let item = self.read_in(id, &chunk_key(&lot.id, number)).await?;
         item.map_or(Ok(Vec::new()), |item| members(&item))
     }
 
@@ -305,15 +305,8 @@ impl Dynamo {
 
     /// A page of the items of a batch whose sort keys begin with this, after one of them.
     async fn beside(&self, id: &JobId, prefix: &str, after: Option<&str>, most: i32) -> Result<Vec<Item>, StoreError> {
-        let low = after.map_or_else(|| prefix.to_owned(), |after| format!("{after}!"));
-        let query = self.client().await?.query().table_name(self.table()).consistent_read(true).limit(most);
-        let query = query
-            .key_condition_expression("pk = :pk AND sk BETWEEN :low AND :high")
-            .expression_attribute_values(":pk", text(batch_key(id)))
-            .expression_attribute_values(":low", text(low))
-            .expression_attribute_values(":high", text(format!("{prefix}~")));
-        let page = query.send().await.map_err(|error| explain(&error, &self.doing("read jobs of", id.as_str())))?;
-        Ok(page.items.unwrap_or_default().into_iter().map(Item).collect())
+        let doing = || self.doing("read jobs of", id.as_str());
+        self.read_page_at(&batch_key(id), (prefix, after), most, doing).await.map(|(items, _)| items)
     }
 
     /// The ids of a batch's jobs, a page at a time. A cursor is the sort key of a chunk, and how many of its jobs were shown.

@@ -13,7 +13,7 @@
 mod counting;
 mod lots;
 
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use lamplighter::{
     Batch, EnqueueError, Enqueued, JobId, JobState,
     backend::{EnqueueRequest, Membership, NewBatch, StoreError, StoreErrorKind},
@@ -103,18 +103,14 @@ impl Dynamo {
         if !callbacks.is_empty() {
             record.insert(FOLLOWED.into(), AttributeValue::Bool(true));
         }
-        let lot = lot.map(|lot| self.put(lot.item)).transpose()?;
+        let lot = lot.map(|lot| self.put_in_transaction(lot.item)).transpose()?;
         let mut outer_writes = Vec::new();
         if let Some(outer) = &outer {
             let (membership, writes) = self.join(outer, &id).await?;
             record.insert(super::item::BATCH.into(), text(super::item::membership(&membership)));
             outer_writes = writes;
         }
-        let is_new = "attribute_not_exists(pk) OR #ttl <= :now";
-        let put = Put::builder().table_name(self.table()).set_item(Some(record)).condition_expression(is_new);
-        let put =
-            put.expression_attribute_names("#ttl", "ttl").expression_attribute_values(":now", number(now.as_second()));
-        let mut writes = vec![TransactWriteItem::builder().put(put.build().map_err(invalid)?).build()];
+        let mut writes = vec![self.put_new_in_transaction(record)?];
         let outer_at = writes.len();
         writes.append(&mut outer_writes);
         writes.extend(lot);
@@ -124,8 +120,8 @@ impl Dynamo {
             record.insert(AFTER.into(), set([id.to_string()]));
             let on = callback.message.after.first().map(|after| after.on).unwrap_or_default();
             let kept = expiry(callback.due_at.unwrap_or(now).max(now), EDGE_KEPT);
-            writes.push(self.put(record)?);
-            writes.push(self.put(edge(&id, &callback.id, on, kept))?);
+            writes.push(self.put_in_transaction(record)?);
+            writes.push(self.put_in_transaction(edge(&id, &callback.id, on, kept))?);
         }
         match self.transact(writes, || self.doing("write", id.as_str())).await? {
             Transacted::Done => Ok(Enqueued::New(id)),
@@ -151,7 +147,10 @@ impl Dynamo {
         let Some(lot) = self.write_lot(id, &mut jobs).await? else { return Ok(()) };
         let update = grows(&lot.parts, jobs.len() as u64).add(UNSENT, set([lot.id]));
         let update = self.part_of_transaction(&keys::job_key(id.as_str()), RECORD, update)?;
-        match self.transact(vec![update, self.put(lot.item)?], || self.doing("write to", id.as_str())).await? {
+        match self
+            .transact(vec![update, self.put_in_transaction(lot.item)?], || self.doing("write to", id.as_str()))
+            .await?
+        {
             Transacted::Done => Ok(()),
             Transacted::Refused(_, item) => {
                 Err(EnqueueError::Batch { id: id.clone(), reason: not_open(id, item.as_ref()) })
@@ -166,16 +165,10 @@ impl Dynamo {
         let mut writes =
             vec![self.part_of_transaction(&keys::job_key(outer.as_str()), RECORD, grows(&[membership.part], 1))?];
         let lot = self.lot_id();
-        writes.push(self.put(self.part_item(&membership, 1, None))?);
-        writes.push(self.put(self.chunk_item(outer, &lot, 0, &[Member::Batch(id.clone())])?)?);
-        writes.push(self.put(self.lot_item(outer, &lot, 1, 1))?);
+        writes.push(self.put_in_transaction(self.part_item(&membership, 1, None))?);
+        writes.push(self.put_in_transaction(self.chunk_item(outer, &lot, 0, &[Member::Batch(id.clone())])?)?);
+        writes.push(self.put_in_transaction(self.lot_item(outer, &lot, 1, 1))?);
         Ok((membership, writes))
-    }
-
-    /// The write of an item, as a part of a transaction.
-    fn put(&self, item: Attributes) -> Result<TransactWriteItem, StoreError> {
-        let put = Put::builder().table_name(self.table()).set_item(Some(item)).build().map_err(invalid)?;
-        Ok(TransactWriteItem::builder().put(put).build())
     }
 
     async fn batch_record(&self, id: &JobId, nonce: u64) -> Result<Attributes, StoreError> {
