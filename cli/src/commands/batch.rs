@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use lamplighter::{Batch as Standing, Client, JobId, JobState, Record};
 use serde::Serialize;
@@ -19,8 +20,9 @@ use crate::{
 
 /// How often a batch that is waited for is looked at.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Jobs of a batch that are read at a time.
+/// Jobs of a batch in a page, and those of it that are read concurrently.
 const PAGE: usize = 500;
+const AT_ONCE: usize = 16;
 
 /// Show how a batch stands: how many of its jobs have succeeded, failed or were cancelled.
 ///
@@ -111,10 +113,8 @@ impl Batch {
         let (mut cursor, mut any) = (None, false);
         loop {
             let page = client.batch_jobs(&self.id, cursor.as_deref(), PAGE).await?;
-            let mut records: Vec<Option<Record>> = Vec::with_capacity(page.ids.len());
-            for id in &page.ids {
-                records.push(client.get(id).await?);
-            }
+            let reading: Vec<_> = page.ids.iter().map(|id| client.get(id)).collect();
+            let records: Vec<Option<Record>> = stream::iter(reading).buffered(AT_ONCE).try_collect().await?;
             let members = page.ids.iter().zip(&records).map(|(id, record)| Member {
                 id,
                 job: record.as_ref().map(|record| &*record.message.job),

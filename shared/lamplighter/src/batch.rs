@@ -5,7 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{id::JobId, message::Message, record::JobState};
+use crate::{
+    id::JobId,
+    message::Message,
+    ports::{EnqueueError, Enqueued, JobOwner},
+    record::JobState,
+};
 
 /// How a batch stands: a number of jobs that are enqueued together and watched as one.
 ///
@@ -56,6 +61,35 @@ impl Batch {
     #[must_use]
     pub fn message(id: &JobId, created_at: Timestamp) -> Message {
         Message { id: Some(id.clone()), enqueued_at: Some(created_at), ..Message::without_arguments(Self::JOB) }
+    }
+
+    /// Whether a record with this owner is that of a batch.
+    #[must_use]
+    pub fn is_of(owner: &JobOwner) -> bool {
+        owner.is(Self::JOB, Self::QUEUE)
+    }
+
+    /// The answer for a new batch whose id has this owner already: the same batch, in this state, or a job.
+    ///
+    /// # Errors
+    /// When it is a job.
+    pub fn existing(id: JobId, owner: JobOwner, state: JobState) -> Result<Enqueued, EnqueueError> {
+        match Self::is_of(&owner) {
+            true => Ok(Enqueued::Duplicate(id, state)),
+            false => Err(EnqueueError::IdTaken { job: Self::JOB.into(), queue: Self::QUEUE.into(), id, owner }),
+        }
+    }
+
+    /// Why jobs cannot be added to what has this id, if they cannot: nothing, a job, or a batch that has ended. `found` is its
+    /// owner and its state.
+    #[must_use]
+    pub fn closed(id: &JobId, found: Option<(&JobOwner, JobState)>) -> Option<String> {
+        match found {
+            None => Some(format!("there is no batch {id}")),
+            Some((owner, _)) if !Self::is_of(owner) => Some(format!("{id} is a job, not a batch")),
+            Some((_, state)) if state.is_final() => Some(format!("batch {id} has ended: {state}")),
+            Some(_) => None,
+        }
     }
 
     /// Jobs that have ended.

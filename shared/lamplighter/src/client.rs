@@ -103,15 +103,10 @@ impl Client {
     ) -> Vec<Result<Enqueued, EnqueueError>> {
         let mut answers = Vec::new();
         let mut submissions = Vec::new();
-        // Consecutive jobs mostly go to the same queue: they share its name.
-        let mut last: Option<Arc<str>> = None;
+        let mut last = None;
         for job in jobs {
             let job = job.into();
-            let queue = match last.take() {
-                Some(queue) if *queue == *job.queue_name() => queue,
-                _ => job.queue_name().into(),
-            };
-            last = Some(queue.clone());
+            let queue = job.queue_after(&mut last);
             let fitted = match job.into_submission(self, queue) {
                 Ok((submission, true)) => self.fitted(submission, true).await,
                 made => made.map(|(submission, _)| submission),

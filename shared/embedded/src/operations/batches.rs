@@ -85,14 +85,8 @@ pub(crate) fn create(tx: &mut Transaction<'_>, batch: &Prepared) -> Answer<Enque
     let id = &batch.id;
     if let Some(row) = tx.row_of(id.as_str())? {
         let owner = tx.owner_of(&row)?;
-        let state = state::of(row.state).filter(|_| owner.is(Batch::JOB, Batch::QUEUE));
-        return Ok(match state {
-            Some(state) => Ok(Enqueued::Duplicate(id.clone(), state)),
-            None => {
-                let (job, queue) = (Batch::JOB.into(), Batch::QUEUE.into());
-                Err(EnqueueError::IdTaken { job, queue, id: id.clone(), owner })
-            }
-        });
+        let state = state::of(row.state).unwrap_or(JobState::Queued);
+        return Ok(Batch::existing(id.clone(), owner, state));
     }
     let outer = match &batch.outer {
         None => None,
@@ -173,13 +167,12 @@ impl Transaction<'_> {
 
     /// The row of a batch that has not ended, or why jobs cannot be added to it.
     fn open_batch(&self, id: &JobId) -> rusqlite::Result<Result<i64, String>> {
-        let Some(row) = self.row_of(id.as_str())? else { return Ok(Err(format!("there is no batch {id}"))) };
-        if !self.is_batch(row.seq)? {
-            return Ok(Err(format!("{id} is a job, not a batch")));
-        }
-        Ok(match state::of(row.state) {
-            Some(JobState::Waiting) => Ok(row.seq),
-            state => Err(format!("batch {id} has ended: {}", state.unwrap_or(JobState::Cancelled))),
+        let row = self.row_of(id.as_str())?;
+        let owner = row.as_ref().map(|row| self.owner_of(row)).transpose()?;
+        let state = row.as_ref().map(|row| state::of(row.state).unwrap_or(JobState::Queued));
+        Ok(match (Batch::closed(id, owner.as_ref().zip(state)), row) {
+            (None, Some(row)) => Ok(row.seq),
+            (reason, _) => Err(reason.unwrap_or_default()),
         })
     }
 

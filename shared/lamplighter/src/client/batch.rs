@@ -89,14 +89,10 @@ impl Client {
         jobs: impl Iterator<Item = NewJob> + Send,
     ) -> Result<Vec<EnqueueRequest>, EnqueueError> {
         let mut requests = Vec::with_capacity(jobs.size_hint().0);
-        let mut last: Option<Arc<str>> = None;
+        let mut last = None;
         for job in jobs {
             let job = job.of_batch(id)?;
-            let queue = match last.take() {
-                Some(queue) if *queue == *job.queue_name() => queue,
-                _ => job.queue_name().into(),
-            };
-            last = Some(queue.clone());
+            let queue = job.queue_after(&mut last);
             requests.push(self.member(job, queue).await?);
         }
         Ok(requests)

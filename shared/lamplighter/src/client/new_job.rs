@@ -226,6 +226,13 @@ impl NewJob {
         &self.queue
     }
 
+    /// The queue's name, shared with the job before: consecutive jobs mostly go to the same queue.
+    pub(super) fn queue_after(&self, last: &mut Option<Arc<str>>) -> Arc<str> {
+        let queue = last.take().filter(|queue| **queue == *self.queue).unwrap_or_else(|| (&*self.queue).into());
+        *last = Some(queue.clone());
+        queue
+    }
+
     /// Why it cannot wait for other jobs, if it is to.
     fn cannot_wait(&self, client: &Client) -> Option<String> {
         let count = self.after.len();

@@ -58,7 +58,7 @@ fn invalid(error: impl std::fmt::Display) -> StoreError {
 impl Item {
     /// Whether it is the record of a batch.
     pub(super) fn is_batch(&self) -> bool {
-        self.owner_job().is(Batch::JOB, Batch::QUEUE)
+        Batch::is_of(&self.owner_job())
     }
 
     fn elements(&self, name: &str) -> &[String] {
@@ -226,21 +226,12 @@ fn is_open(item: &Item) -> bool {
 
 /// Why jobs cannot be added to a batch.
 fn not_open(id: &JobId, item: Option<&Item>) -> String {
-    match item {
-        None => format!("there is no batch {id}"),
-        Some(item) if !item.is_batch() => format!("{id} is a job, not a batch"),
-        Some(item) if item.state().is_final() => format!("batch {id} has ended: {}", item.state()),
-        Some(_) => format!("batch {id} is being cancelled"),
-    }
+    let owner = item.map(Item::owner_job);
+    let found = owner.as_ref().zip(item.map(Item::state));
+    Batch::closed(id, found).unwrap_or_else(|| format!("batch {id} is being cancelled"))
 }
 
 /// The answer where the id is taken.
 fn exists(id: &JobId, item: &Item) -> Result<Enqueued, EnqueueError> {
-    match item.is_batch() {
-        true => Ok(Enqueued::Duplicate(id.clone(), item.state())),
-        false => {
-            let (job, queue) = (Batch::JOB.into(), Batch::QUEUE.into());
-            Err(EnqueueError::IdTaken { job, queue, id: id.clone(), owner: item.owner_job() })
-        }
-    }
+    Batch::existing(id.clone(), item.owner_job(), item.state())
 }
