@@ -101,6 +101,9 @@ fn describe(out: &mut dyn Write, record: &Record, now: Timestamp) -> io::Result<
     if !record.state.is_final() && record.due_at > now {
         line("due", &moment(record.due_at, now))?;
     }
+    if let Some(limit) = &record.limit {
+        line("waits", &format!("for a place in the limit {}", safe(limit)))?;
+    }
     if let Some(reason) = &record.reason {
         line("because", &safe(reason))?;
     }

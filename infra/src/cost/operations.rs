@@ -245,8 +245,29 @@ pub const END_BATCH: Operation = Operation::one(
     [None, Some(NOTHING.reading(2).writing(3, 8)), Some(NOTHING.reading(2).writing(3, 10))],
 );
 
+/// The first attempt of a job with a limit begins, for which there is a place.
+pub const BEGIN_LIMITED: Operation = Operation::one(
+    "begin, within a limit",
+    [None, Some(NOTHING.reading(1).writing(2, 2)), Some(NOTHING.reading(1).writing(2, 2))],
+);
+/// It succeeds, and nobody waits for its place.
+pub const SUCCEED_LIMITED: Operation = Operation::one(
+    "succeed, within a limit",
+    [None, Some(NOTHING.reading(1).writing(2, 2)), Some(NOTHING.reading(1).writing(2, 4))],
+);
+/// A job waits, since its limit has no place: its message is hidden.
+pub const WAIT_LIMITED: Operation = Operation::one(
+    "wait for a limit",
+    [None, Some(sqs(1).reading(5).writing(2, 2)), Some(sqs(1).reading(5).writing(2, 2))],
+);
+/// A job succeeds, and wakes the next one that waits for its place.
+pub const SUCCEED_AND_WAKE: Operation = Operation::one(
+    "succeed, and wake the next",
+    [None, Some(sqs(1).reading(2).writing(4, 4)), Some(sqs(1).reading(2).writing(4, 6))],
+);
+
 /// The whole table.
-pub const OPERATIONS: [Operation; 26] = [
+pub const OPERATIONS: [Operation; 30] = [
     ENQUEUE,
     ENQUEUE_OWN_ID,
     ENQUEUE_THOUSAND,
@@ -259,10 +280,14 @@ pub const OPERATIONS: [Operation; 26] = [
     BEGIN,
     BEGIN_DELAYED,
     BEGIN_AGAIN,
+    BEGIN_LIMITED,
+    WAIT_LIMITED,
     NOTE,
     NOTE_AGAIN,
     SUCCEED,
     SUCCEED_FOLLOWED,
+    SUCCEED_LIMITED,
+    SUCCEED_AND_WAKE,
     SUCCEED_IN_BATCH,
     END_BATCH,
     PUT_BACK,

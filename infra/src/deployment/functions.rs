@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lamplighter::{Definition, EventTrigger, Function, Overlap, Setting};
+use lamplighter::{Definition, EventTrigger, Function, Setting};
 
-use super::{names::logical_name, reach, triggers, variables};
+use super::{limits, names::logical_name, reach, triggers, variables};
 use crate::problems::Problems;
 
 /// A Lambda function.
@@ -34,8 +34,10 @@ pub struct DeployedFunction {
     pub schedules: bool,
     /// Whether its handlers cancel jobs and retry ended ones.
     pub manages_jobs: bool,
-    /// Whether one of its jobs has an overlap policy, so that it takes and frees locks.
-    pub locks: bool,
+    /// Whether one of its jobs has a limit or an overlap policy, so that it waits in lines.
+    pub has_limits: bool,
+    /// The queues of other functions whose jobs share a limit with its own, by name: it wakes jobs there.
+    pub wakes: BTreeSet<String>,
     /// The events that call it directly. One event that matches several of these is one call.
     pub events: Vec<EventPattern>,
 }
@@ -105,13 +107,14 @@ pub(crate) fn derive(
     }
     check_performers(functions, definitions, problems);
     reach::check(functions, problems);
+    limits::check(functions, problems);
     check_settings(functions, problems);
-    let mut all: Vec<_> = functions.iter().map(one).collect();
+    let mut all: Vec<_> = functions.iter().map(|function| one(function, functions)).collect();
     all.sort_by(|a, b| a.name.cmp(&b.name));
     all
 }
 
-fn one(function: &Function) -> DeployedFunction {
+fn one(function: &Function, all: &[Function]) -> DeployedFunction {
     // Triggers that name a rule belong to a schedule.
     let patterns = function.spec().events.iter().filter(|trigger| trigger.rule.is_none()).map(pattern);
     DeployedFunction {
@@ -127,7 +130,8 @@ fn one(function: &Function) -> DeployedFunction {
         enqueues_to: reach::queues(function),
         schedules: function.spec().schedules,
         manages_jobs: function.spec().manages_jobs,
-        locks: function.routes().any(|route| route.options.overlap != Overlap::Allow),
+        has_limits: function.has_limits(),
+        wakes: limits::shared_queues(function, all),
         events: patterns.collect::<BTreeSet<_>>().into_iter().collect(),
     }
 }

@@ -3,6 +3,7 @@
 
 mod environment;
 mod functions;
+mod limits;
 mod names;
 mod queues;
 mod reach;

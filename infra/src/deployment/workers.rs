@@ -49,7 +49,8 @@ pub(super) fn merge(functions: &[DeployedFunction], queues: &[DeployedQueue]) ->
         workers.enqueues_to.extend(function.enqueues_to.iter().cloned());
         workers.schedules |= function.schedules;
         workers.manages_jobs |= function.manages_jobs;
-        workers.locks |= function.locks;
+        workers.has_limits |= function.has_limits;
+        workers.wakes.extend(function.wakes.iter().cloned());
     }
     Some(workers)
 }

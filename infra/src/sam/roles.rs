@@ -38,6 +38,11 @@ pub(super) fn jobs(deployment: &Deployment, function: &DeployedFunction) -> Vec<
         ),
         policy::allow("BuryMessages", ["sqs:SendMessage"], dead_letters),
     ];
+    let others = function.wakes.iter().filter(|queue| own.iter().all(|own| own.name != **queue));
+    let others: Vec<Node> = others.map(|queue| arn(&queue_id(queue))).collect();
+    if !others.is_empty() {
+        statements.push(policy::allow("WakeJobs", ["sqs:ChangeMessageVisibility"], others));
+    }
     if !sent_to.is_empty() {
         statements.push(policy::allow("EnqueueJobs", ["sqs:SendMessage"], sent_to));
     }
@@ -77,10 +82,10 @@ fn records(function: &DeployedFunction) -> Vec<Map> {
     statements
 }
 
-/// Returns whether a function deletes items: the record of a job that could not be sent, a lock, or the due entry of a
+/// Returns whether a function deletes items: the record of a job that could not be sent, a place in a line, or the due entry of a
 /// job that is cancelled or sent.
 fn deletes_items(function: &DeployedFunction) -> bool {
-    function.locks || function.maintenance || function.manages_jobs || !function.enqueues_to.is_empty()
+    function.has_limits || function.maintenance || function.manages_jobs || !function.enqueues_to.is_empty()
 }
 
 /// Returns the permissions for arguments that are too large for a message. They expire, so no function needs to delete

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::support::{
     SendMail, clerk, derive, handle, job, keeper, kinds, mail, minutely, orders, properties, schedules, template,
 };
-use lamplighter::{Function, Options, Overlap, Queue};
+use lamplighter::{Function, Limit, Options, Overlap, Queue};
 use lamplighter_infra::Template;
 use serde_json::{Value, json};
 
@@ -115,11 +115,43 @@ fn functions_with_records_have_exactly_these_rights() {
 }
 
 #[test]
-fn a_job_with_an_overlap_policy_may_delete_its_lock() {
+fn a_job_with_an_overlap_policy_may_leave_its_line() {
     job!(Locked, "locked.job", Queue::standard("locked"), Options::new().overlap(Overlap::Queue));
     let function = Function::new("locked").job(handle::<Locked>).with_state(());
     let template = Template::new(&derive(&[function], &[]).unwrap());
     assert_eq!(rights(&template, "LockedRole")["dynamodb:DeleteItem"], [arn("Jobs")]);
+}
+
+#[test]
+fn functions_wake_jobs_of_others_with_which_they_share_a_limit() {
+    fn limit() -> Options {
+        Options::new().limit(Limit::mutex("account").by("id"))
+    }
+    job!(Debit, "account.debit", Queue::standard("debits"), limit());
+    job!(Credit, "account.credit", Queue::standard("credits"), limit());
+    job!(Other, "other.job", Queue::standard("others"), Options::new().limit(Limit::mutex("else")));
+    let function = |name: &'static str| Function::new(name);
+    let functions = [
+        function("debits").job(handle::<Debit>).with_state(()),
+        function("credits").job(handle::<Credit>).with_state(()),
+        function("others").job(handle::<Other>).with_state(()),
+    ];
+    let template = Template::new(&derive(&functions, &[]).unwrap());
+    let seen = |role| rights(&template, role)["sqs:ChangeMessageVisibility"].clone();
+    assert_eq!(seen("DebitsRole"), [arn("DebitsQueue"), arn("CreditsQueue")]);
+    assert_eq!(seen("OthersRole"), [arn("OthersQueue")]);
+}
+
+#[test]
+fn limits_of_one_name_must_be_the_same() {
+    job!(Debit, "account.debit", Queue::standard("debits"), Options::new().limit(Limit::mutex("account")));
+    job!(Credit, "account.credit", Queue::standard("credits"), Options::new().limit(Limit::new("account").at_once(2)));
+    let functions = [
+        Function::new("debits").job(handle::<Debit>).with_state(()),
+        Function::new("credits").job(handle::<Credit>).with_state(()),
+    ];
+    let problems = derive(&functions, &[]).unwrap_err().to_string();
+    assert!(problems.contains("account.debit") && problems.contains("account.credit"), "{problems}");
 }
 
 #[test]

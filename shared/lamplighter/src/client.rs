@@ -6,6 +6,7 @@ mod new_job;
 mod schedules;
 
 use std::{
+    borrow::Cow,
     fmt,
     future::{Future, IntoFuture},
     pin::Pin,
@@ -27,6 +28,7 @@ use crate::{
     env::Env,
     id::JobId,
     job::Job,
+    limit,
     log::LogLine,
     message::{Message, Trace, empty_object},
     options::Tracking,
@@ -107,8 +109,9 @@ impl Client {
         for job in jobs {
             let job = job.into();
             let queue = job.queue_after(&mut last);
+            let limited_by = job.limited_by();
             let fitted = match job.into_submission(self, queue) {
-                Ok((submission, true)) => self.fitted(submission, true).await,
+                Ok((submission, true)) => self.fitted(submission, &limited_by).await,
                 made => made.map(|(submission, _)| submission),
             };
             match fitted {
@@ -123,9 +126,14 @@ impl Client {
         answers.into_iter().map(|refused| refused.or_else(|| sent.next()).unwrap_or_else(no_answer)).collect()
     }
 
-    async fn fitted(&self, submission: EnqueueRequest, large: bool) -> Result<EnqueueRequest, EnqueueError> {
-        match self.shared.backend.payloads.as_deref().filter(|_| large) {
-            Some(payloads) => check_in(payloads, submission).await,
+    /// Fits a job into a message that is too large for it.
+    async fn fitted(
+        &self,
+        submission: EnqueueRequest,
+        limited_by: &[Cow<'static, str>],
+    ) -> Result<EnqueueRequest, EnqueueError> {
+        match self.shared.backend.payloads.as_deref() {
+            Some(payloads) => check_in(payloads, submission, limited_by).await,
             None => Ok(submission),
         }
     }
@@ -282,11 +290,19 @@ impl Enqueue<'_> {
     }
 }
 
-/// Stores arguments that are too large for a message, and puts a claim check into the message instead.
-async fn check_in(payloads: &dyn Payloads, submission: EnqueueRequest) -> Result<EnqueueRequest, EnqueueError> {
+/// Stores arguments that are too large for a message, and puts a claim check into the message instead. Those that the
+/// job's limits need are in the message too: whether it may run is known before they are loaded.
+async fn check_in(
+    payloads: &dyn Payloads,
+    submission: EnqueueRequest,
+    limited_by: &[Cow<'static, str>],
+) -> Result<EnqueueRequest, EnqueueError> {
     let mut message = (*submission.message).clone();
     message.args_at = Some(payloads.put(&submission.id, &message.args, submission.due_at).await?);
-    message.args = empty_object();
+    message.args = match limited_by {
+        [] => empty_object(),
+        names => limit::args_of(names, &message.args),
+    };
     Ok(EnqueueRequest { message: Arc::new(message), ..submission })
 }
 
@@ -298,8 +314,11 @@ impl<'a> IntoFuture for Enqueue<'a> {
         Box::pin(async move {
             let Self { client, job } = self;
             let queue = job.queue_name().into();
-            let (submission, large) = job.into_submission(client, queue)?;
-            let submission = client.fitted(submission, large).await?;
+            let limited_by = job.limited_by();
+            let (mut submission, large) = job.into_submission(client, queue)?;
+            if large {
+                submission = client.fitted(submission, &limited_by).await?;
+            }
             client.shared.backend.queues.send(vec![submission]).await.pop().unwrap_or_else(no_answer)
         })
     }

@@ -22,6 +22,10 @@ pub struct Delivery {
     pub receive_count: u32,
     /// The message group, on FIFO queues only: jobs of one group run one after the other.
     pub group: Option<Arc<str>>,
+    /// The handle by which a store hides the message and shows it again, while its job waits for a
+    /// [limit](crate::Limit). Only needed where a function [has limits](crate::Function::has_limits), and the store is not
+    /// the queue.
+    pub handle: Option<Arc<str>>,
 }
 
 impl Delivery {
@@ -39,6 +43,7 @@ impl Delivery {
             body: body.into(),
             receive_count: 1,
             group: None,
+            handle: None,
         }
     }
 
@@ -69,8 +74,8 @@ pub struct Disposition {
     /// The token under which the job ran, if a store issued one. A host whose store is also its queue does not touch a
     /// message that continues under another token: its job was cancelled and retried meanwhile.
     pub token: Option<Token>,
-    /// The store has already settled the message, in the same transaction as the record: the host has nothing left to
-    /// do. Only when the store is also the queue.
+    /// The store has already settled the message: the host does not touch it. Where the action deletes the message, only
+    /// when the store is also the queue.
     pub done: bool,
 }
 

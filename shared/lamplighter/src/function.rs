@@ -17,6 +17,7 @@ use crate::{
     handler::{ErasedHandler, Handler, erase},
     job::{Job, schema_of},
     layer::{self, ErasedLayer, Execution, HandlerService, Layer, Layers, Output, Service},
+    limit::Limit,
     message::is_job_name,
     options::{Options, Overlap},
     queue::{Queue, QueueHost},
@@ -115,6 +116,12 @@ impl Route {
     pub(crate) fn redactor(&self, args: &RawValue) -> Option<Redactor> {
         let redaction = self.redaction.get_or_init(|| Redaction::of(self.schema()).map(Arc::new));
         redaction.as_ref().map(|redaction| redaction.redactor(args))
+    }
+
+    /// Whether this argument is sensitive.
+    pub(crate) fn is_sensitive(&self, argument: &str) -> bool {
+        let redaction = self.redaction.get_or_init(|| Redaction::of(self.schema()).map(Arc::new));
+        redaction.as_ref().is_some_and(|redaction| redaction.is_sensitive(argument))
     }
 }
 
@@ -435,13 +442,19 @@ impl<S> Function<S> {
         let routes = || self.routes.values().filter(|route| route.queue.name() == queue);
         let FunctionSpec { stateless, ref settings, .. } = self.spec;
         let reads_secrets = settings.iter().any(Setting::names_secrets) && !stateless;
-        let waits = reads_secrets || routes().any(|route| route.options.overlap != Overlap::Allow);
+        let waits = reads_secrets || routes().any(|route| route.options.may_wait());
         let counted = !stateless && routes().next().is_some() && routes().all(|route| route.options.is_tracked());
         if waits || counted {
             return Function::MAX_RECEIVES;
         }
         let attempts = routes().map(|route| route.options.retry.max_attempts()).max().unwrap_or(1);
         attempts.saturating_add(Function::SPARE_RECEIVES).min(Function::MAX_RECEIVES)
+    }
+
+    /// Returns whether a job may have to wait for others here: by a [limit](crate::Limit), or by its overlap policy.
+    #[must_use]
+    pub fn has_limits(&self) -> bool {
+        self.routes.values().any(|route| route.options.may_wait())
     }
 
     /// How long an invocation may take: as long as its slowest job on Lambda, and [`Function::TIMEOUT_MARGIN`], in whole
@@ -512,6 +525,16 @@ impl<S> Function<S> {
                     "{} is untracked and has an overlap policy, for which records are needed; remove one of the two",
                     route.job
                 ));
+            }
+            let limits = &route.options.limits;
+            if !limits.is_empty() && (!route.options.is_tracked() || stateless) {
+                problem(format!("{} has a limit, for which records are needed; remove one of the two", route.job));
+            }
+            if limits.len() > Limit::MAX_OF_JOB {
+                problem(format!("{} has {} limits, and may have {}", route.job, limits.len(), Limit::MAX_OF_JOB));
+            }
+            for text in limits.iter().flat_map(Limit::problems) {
+                problem(format!("{}: {text}", route.job));
             }
             let timeout = route.options.timeout;
             let (place, most) = match route.queue.host {

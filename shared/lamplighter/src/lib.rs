@@ -37,6 +37,7 @@ mod job;
 #[cfg(feature = "job-log")]
 mod job_log;
 pub mod layer;
+mod limit;
 mod log;
 mod members;
 pub mod message;
@@ -69,6 +70,7 @@ pub use self::{
     handler::{FromRef, Handler, State},
     id::JobId,
     job::{Definition, Job, days, hours, mins, secs},
+    limit::Limit,
     log::LogLevel,
     options::{Options, Overlap, Retention, Tracking},
     ports::{EnqueueError, Enqueued, ListQuery},
@@ -97,13 +99,15 @@ pub mod backend {
         batch::Membership,
         client::{Cancel, CancelledJobs, WaitError},
         delivery::DeadLetterReason,
+        limit::Rate,
         ports::{
             Accuracy, Backend, BatchJobs, Batches, Claim, ClaimRequest, Completion, CompletionResult, Consumer,
             ConsumerKind, ConsumerState, DeadLetter, DeadLetterCount, DeadLetterCounts, DeadLetterFilter,
             DeadLetterKey, DeadLetterPage, DeadLetterQuery, Decision, EnqueueRequest, Event, Events, JobData, JobOwner,
-            KnownNames, LeaseStatus, Lock, NewBatch, OnBusy, Operator, Payloads, QueueOrigin, QueueStatus, Queues,
-            Redrive, RedriveMethod, RedriveProgress, RedriveResult, RenewRequest, ScheduleOrigin, ScheduleStatus,
-            Schedules, SchedulingError, Store, StoreError, StoreErrorKind, Token,
+            KnownNames, LeaseStatus, LimitAnswer, LimitHolder, LimitRequest, LimitState, NewBatch, OnFull, Operator,
+            Payloads, QueueOrigin, QueueStatus, Queues, RateState, Redrive, RedriveMethod, RedriveProgress,
+            RedriveResult, RenewRequest, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, Store, StoreError,
+            StoreErrorKind, Token,
         },
         queue::QueueKind,
         scheduled::tick_template,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::retry::Retry;
+use crate::{limit::Limit, retry::Retry};
 
 /// The options of a job. Everything has a default. Read the fields; set them with the methods of the same names.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,8 @@ pub struct Options {
     pub retention: Retention,
     /// The policy for a schedule's job that is due while an earlier one still runs.
     pub overlap: Overlap,
+    /// The limits that it shares with other jobs.
+    pub limits: Vec<Limit>,
 }
 
 /// The records that a store keeps of a job.
@@ -147,6 +149,21 @@ impl Options {
         self
     }
 
+    /// Adds a limit on how many jobs run at once, or begin in a time: see [`Limit`]. A job begins when all of its limits, up to
+    /// [`Limit::MAX_OF_JOB`], have a place for it.
+    ///
+    /// A store keeps the places: a stateless function, or an [untracked](Self::untracked) job, can have no limit.
+    #[must_use]
+    pub fn limit(mut self, limit: Limit) -> Self {
+        self.limits.push(limit);
+        self
+    }
+
+    /// Returns whether a job of this type may have to wait for others: by a limit, or by its overlap policy.
+    pub(crate) fn may_wait(&self) -> bool {
+        !self.limits.is_empty() || self.overlap != Overlap::Allow
+    }
+
     /// Returns whether the store keeps a record.
     #[must_use]
     pub fn is_tracked(&self) -> bool {
@@ -163,6 +180,7 @@ impl Default for Options {
             announce_success: false,
             retention: Retention::default(),
             overlap: Overlap::default(),
+            limits: Vec::new(),
         }
     }
 }

@@ -242,6 +242,9 @@ pub struct Record {
     /// Why it was cancelled, and by whom, as far as that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The key of the limit in which it waits for a place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
     /// The handler's output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Box<RawValue>>,
@@ -288,6 +291,7 @@ impl Record {
             lease_until: None,
             finished_at: None,
             reason: None,
+            limit: None,
             output: None,
             progress: None,
             checkpoint: None,

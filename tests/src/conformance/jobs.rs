@@ -1,12 +1,13 @@
 //! The jobs with which the behaviours are tested.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use lamplighter::{
-    Context, Function, Job, JobError, JobId, LogLevel, Options, Overlap, Queue, Record, Retry, State, Timestamp,
+    Context, Function, Job, JobError, JobId, Limit, LogLevel, Options, Overlap, Queue, Record, Retry, State, Timestamp,
     backend::SchedulingError, secs,
 };
 use schemars::JsonSchema;
@@ -65,6 +66,46 @@ told!(
     Hasty, "conformance.hasty", PLAIN, |options: Options| options.timeout(secs(1))
 );
 
+macro_rules! limited {
+    ($(#[$doc:meta])* $type:ident, $name:literal, $limit:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+        pub(super) struct $type {
+            pub(super) what: String,
+            pub(super) of: String,
+        }
+
+        impl $type {
+            /// Takes this long, and counts how many of its name run at once.
+            pub(super) fn of(of: &str, millis: u64) -> Self {
+                Self { what: format!("count {of} {millis}"), of: of.into() }
+            }
+        }
+
+        impl Job for $type {
+            const NAME: &'static str = $name;
+            const QUEUE: Queue = PLAIN;
+
+            fn options() -> Options {
+                Options::new().timeout(secs(60)).retry(Retry::fixed(secs(1)).attempts(3)).limit($limit)
+            }
+        }
+    };
+}
+
+limited!(
+    /// Follows its arguments, one at a time of each `of`.
+    Alone, "conformance.alone", Limit::mutex("alone").by("of")
+);
+limited!(
+    /// Follows its arguments, three at a time.
+    Few, "conformance.few", Limit::new("few").at_once(3)
+);
+limited!(
+    /// Follows its arguments, three at once and then one a second.
+    Paced, "conformance.paced", Limit::new("paced").rate(3, secs(3))
+);
+
 /// One execution of a handler, as the handler saw it.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
@@ -80,6 +121,8 @@ pub(super) struct Journal {
     env: lamplighter::env::Env,
     runs: Arc<Mutex<Vec<Run>>>,
     released: watch::Sender<bool>,
+    /// How many run now, and how many have run at once, by their names.
+    at_once: Arc<Mutex<BTreeMap<String, (usize, usize)>>>,
 }
 
 impl Journal {
@@ -90,6 +133,18 @@ impl Journal {
 
     pub(super) fn runs(&self) -> Vec<Run> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many jobs that count have run at once under a name.
+    pub(super) fn most_at_once(&self, name: &str) -> usize {
+        self.at_once.lock().unwrap_or_else(PoisonError::into_inner).get(name).map_or(0, |(_, most)| *most)
+    }
+
+    fn count(&self, name: &str, change: isize) {
+        let mut at_once = self.at_once.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, most) = at_once.entry(name.to_owned()).or_default();
+        *now = now.saturating_add_signed(change);
+        *most = (*most).max(*now);
     }
 
     fn has_run(&self, id: &str) -> bool {
@@ -123,6 +178,18 @@ async fn waiting(job: Waiting, ctx: Context, State(journal): State<Journal>) -> 
 }
 
 async fn hasty(job: Hasty, ctx: Context, State(journal): State<Journal>) -> Result<Option<String>, JobError> {
+    perform(&job.what, &ctx, &journal).await
+}
+
+async fn alone(job: Alone, ctx: Context, State(journal): State<Journal>) -> Result<Option<String>, JobError> {
+    perform(&job.what, &ctx, &journal).await
+}
+
+async fn few(job: Few, ctx: Context, State(journal): State<Journal>) -> Result<Option<String>, JobError> {
+    perform(&job.what, &ctx, &journal).await
+}
+
+async fn paced(job: Paced, ctx: Context, State(journal): State<Journal>) -> Result<Option<String>, JobError> {
     perform(&job.what, &ctx, &journal).await
 }
 
@@ -167,6 +234,12 @@ async fn perform(what: &str, ctx: &Context, journal: &Journal) -> Result<Option<
                 ctx.log(LogLevel::Error, "not yet");
                 return Err(JobError::retry("not yet"));
             }
+        }
+        "count" => {
+            let (name, millis) = rest.split_once(' ').unwrap_or((rest, "0"));
+            journal.count(name, 1);
+            tokio::time::sleep(Duration::from_millis(millis.parse()?)).await;
+            journal.count(name, -1);
         }
         "sleep" => tokio::time::sleep(Duration::from_millis(rest.parse()?)).await,
         "old-run" if journal.runs().iter().filter(|run| run.id == ctx.id().as_str()).count() == 1 => {
@@ -221,9 +294,11 @@ pub(super) fn function_that(
     subject: &dyn Subject,
     declaring: impl FnOnce(Function<Journal>) -> Function<Journal>,
 ) -> (Function, Journal) {
-    let journal = Journal { env: subject.env(), runs: Arc::default(), released: watch::Sender::default() };
+    let (runs, released, at_once) = Default::default();
+    let journal = Journal { env: subject.env(), runs, released, at_once };
     let function =
         Function::new("conformance").enqueues::<Act>().job(act).job(link).job(skipping).job(waiting).job(hasty);
+    let function = function.job(alone).job(few).job(paced);
     (declaring(function).with_state(journal.clone()), journal)
 }
 

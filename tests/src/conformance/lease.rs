@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use lamplighter::{
     Cancellation, JobId, JobState, Queue, Record, Timestamp,
     backend::{
-        Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, JobData, LeaseStatus, Lock,
-        OnBusy, RenewRequest, Store, Token,
+        Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, JobData, LeaseStatus,
+        LimitRequest, RenewRequest, Store, Token,
     },
     message::Message,
     record::{AttemptOutcome, ErrorText, Progress},
@@ -26,8 +26,8 @@ pub(super) struct Asker<'a> {
     pub(super) store: Arc<dyn Store>,
     pub(super) id: JobId,
     message: Arc<Message>,
-    /// The lock that it must hold.
-    lock: Option<Lock>,
+    /// The limits within which it runs.
+    limits: Vec<LimitRequest>,
     queue: Queue,
 }
 
@@ -42,7 +42,7 @@ impl<'a> Asker<'a> {
         let mut message: Message = r#"{"job":"conformance.act","args":{"what":"say hi"}}"#.parse().expect("a message");
         message.id = Some(id.clone());
         let store = subject.backend().store.expect("a store");
-        Self { subject, store, id, message: Arc::new(message), lock: None, queue: PLAIN }
+        Self { subject, store, id, message: Arc::new(message), limits: Vec::new(), queue: PLAIN }
     }
 
     /// Returns a view of a job of that name on that queue, enqueued elsewhere.
@@ -54,14 +54,18 @@ impl<'a> Asker<'a> {
     pub(super) fn posing_as(&self, job: &str, queue: Queue) -> Self {
         let mut message = (*self.message).clone();
         job.clone_into(&mut message.job);
-        let (store, id, lock) = (self.store.clone(), self.id.clone(), self.lock.clone());
-        Self { subject: self.subject, store, id, message: Arc::new(message), lock, queue }
+        let (store, id, limits) = (self.store.clone(), self.id.clone(), self.limits.clone());
+        Self { subject: self.subject, store, id, message: Arc::new(message), limits, queue }
     }
 
-    /// Adds a lock that it must hold.
-    pub(super) fn alone(mut self, key: &str, on_busy: OnBusy) -> Self {
-        self.lock = Some(Lock { key: key.into(), on_busy });
+    /// Adds a limit within which it runs.
+    pub(super) fn within(mut self, limit: LimitRequest) -> Self {
+        self.limits.push(limit);
         self
+    }
+
+    fn keys(&self) -> Vec<String> {
+        self.limits.iter().map(|limit| limit.key.clone()).collect()
     }
 
     pub(super) fn request(&self, owner: u64, lease: Duration) -> ClaimRequest {
@@ -69,7 +73,7 @@ impl<'a> Asker<'a> {
         let mut request = ClaimRequest::new(self.id.clone(), self.queue.name(), self.message.clone(), owner, until);
         request.host = "conformance".into();
         request.max_attempts = 3;
-        request.lock = self.lock.clone();
+        request.limits = self.limits.clone();
         request
     }
 
@@ -88,7 +92,7 @@ impl<'a> Asker<'a> {
     /// Renews the lease of an attempt.
     pub(super) async fn renew(&self, token: Token, lease: Duration) -> LeaseStatus {
         let mut request = RenewRequest::new(self.id.clone(), token, self.now() + lease);
-        request.lock = self.lock.as_ref().map(|lock| lock.key.clone());
+        request.limits = self.keys();
         self.store.renew(vec![request], soon()).await.remove(0).expect("an answer")
     }
 
@@ -100,7 +104,7 @@ impl<'a> Asker<'a> {
         let now = self.subject.env().now();
         let mut completion = Completion::new(self.id.clone(), self.queue.name(), token, (now, now), decision);
         completion.host = "conformance".into();
-        completion.lock = self.lock.as_ref().map(|lock| lock.key.clone());
+        completion.limits = self.keys();
         completion
     }
 
@@ -448,7 +452,7 @@ pub(super) async fn a_message_under_another_jobs_id_claims_nothing(subject: &dyn
     assert!(is_applied(asker.settle(token, succeeded()).await));
     claims_nothing("succeeded").await;
     // Nor does one that must hold a lock.
-    let alone = asker.posing_as("conformance.link", PLAIN).alone("schedule:x", OnBusy::Wait);
+    let alone = asker.posing_as("conformance.link", PLAIN).within(LimitRequest::mutex("schedule:x"));
     assert!(matches!(alone.claim(9, secs(60)).await, Claim::Foreign(_)));
     assert_eq!(asker.record().await.state, JobState::Succeeded);
 }

@@ -10,7 +10,7 @@ mod clock;
 mod continuations;
 mod jobs;
 mod lease;
-mod lock;
+mod limits;
 mod operator;
 mod records;
 mod run;
@@ -142,15 +142,22 @@ behaviours! {
     lease::history_is_bounded,
     lease::a_job_that_nobody_announced_gets_a_record,
     lease::an_expired_job_is_cancelled_instead_of_claimed,
-    lock::a_job_waits_for_a_lock_that_another_holds,
-    lock::one_job_of_a_batch_gets_a_lock,
-    lock::jobs_without_a_lock_run_concurrently,
-    lock::every_end_of_an_attempt_releases_its_lock,
-    lock::a_repeated_settlement_releases_the_lock,
-    lock::the_lock_of_a_dead_host_ends_with_its_lease,
-    lock::a_renewed_lease_keeps_its_lock,
-    lock::a_lost_last_attempt_releases_its_lock,
-    lock::a_job_that_must_not_wait_is_cancelled,
+    limits::a_job_waits_for_a_place_that_another_has,
+    limits::one_of_several_jobs_gets_the_only_place,
+    limits::a_limit_has_as_many_places_as_it_says,
+    limits::a_job_needs_a_place_in_each_of_its_limits,
+    limits::jobs_of_other_limits_run_concurrently,
+    limits::every_end_of_an_attempt_frees_its_place,
+    limits::a_repeated_settlement_frees_the_place,
+    limits::the_place_of_a_dead_host_ends_with_its_lease,
+    limits::a_renewed_lease_keeps_its_place,
+    limits::a_lost_last_attempt_frees_its_place,
+    limits::a_job_that_must_not_wait_is_cancelled,
+    limits::jobs_begin_at_the_rate_of_their_limit,
+    limits::jobs_of_a_mutex_run_one_after_the_other,
+    limits::as_many_jobs_run_at_once_as_their_limit_allows,
+    limits::a_crowd_of_jobs_begins_at_the_rate_of_its_limit,
+    limits::a_job_says_for_which_limit_it_waits,
     run::a_job_runs_once_and_its_output_is_kept,
     run::a_failing_job_is_retried_until_it_succeeds,
     run::a_message_without_attempts_left_is_dead_lettered,

@@ -3,16 +3,16 @@
 
 use lamplighter::{JobId, JobState, days, hours, secs};
 use lamplighter_infra::cost::{
-    Asked, BATCH_HUNDRED, BEGIN, BEGIN_AGAIN, BEGIN_DELAYED, CANCEL, CANCEL_DELAYED, DELAY_BY_SCHEDULE, DELAY_BY_SQS,
-    DELAY_BY_TABLE, END_BATCH, ENQUEUE, ENQUEUE_AFTER, ENQUEUE_OWN_ID, ENQUEUE_THOUSAND, FAIL, LOOK_AFTER, MOVE_TEN,
-    Mode, NOTE, NOTE_AGAIN, OPERATIONS, Operation, PUT_BACK, REQUEUE, RETRY, RETRY_TEN, SUCCEED, SUCCEED_FOLLOWED,
-    SUCCEED_IN_BATCH,
+    Asked, BATCH_HUNDRED, BEGIN, BEGIN_AGAIN, BEGIN_DELAYED, BEGIN_LIMITED, CANCEL, CANCEL_DELAYED, DELAY_BY_SCHEDULE,
+    DELAY_BY_SQS, DELAY_BY_TABLE, END_BATCH, ENQUEUE, ENQUEUE_AFTER, ENQUEUE_OWN_ID, ENQUEUE_THOUSAND, FAIL,
+    LOOK_AFTER, MOVE_TEN, Mode, NOTE, NOTE_AGAIN, OPERATIONS, Operation, PUT_BACK, REQUEUE, RETRY, RETRY_TEN, SUCCEED,
+    SUCCEED_AND_WAKE, SUCCEED_FOLLOWED, SUCCEED_IN_BATCH, SUCCEED_LIMITED, WAIT_LIMITED,
 };
 use lamplighter_tests::wire::Call;
 use tokio::time::Instant;
 
 use crate::{
-    jobs::{Full, Lean, Then, Told, Untracked},
+    jobs::{Full, Lean, Limited, LimitedLean, Then, Told, Untracked},
     stage::{Parts, Stage, count},
 };
 
@@ -26,8 +26,16 @@ async fn compare<J: Told>(mode: Mode) {
     look_after(&stage, &mut recorded).await;
     run::<J>(&stage, mode, &mut recorded).await;
     enqueue_many::<J>(&stage, &mut recorded).await;
-    if mode != Mode::Untracked {
-        relate::<J>(&mut recorded).await;
+    match mode {
+        Mode::Untracked => {}
+        Mode::Lean => {
+            relate::<J>(&mut recorded).await;
+            limit::<LimitedLean>(&mut recorded).await;
+        }
+        Mode::Full => {
+            relate::<J>(&mut recorded).await;
+            limit::<Limited>(&mut recorded).await;
+        }
     }
     delay_by_table::<J>(&mut recorded).await;
     delay_by_schedule::<J>(&stage, mode, &mut recorded).await;
@@ -146,6 +154,33 @@ async fn look_after(stage: &Stage, recorded: &mut Recorded) {
     let (report, asked) = stage.asked(later.maintenance.run(Instant::now() + secs(60))).await;
     assert_eq!(report.unwrap().looked_at, 0);
     recorded.push((LOOK_AFTER, asked));
+}
+
+/// Runs jobs of one mutex: one alone, and two of which the second waits for the first.
+async fn limit<J: Told>(recorded: &mut Recorded) {
+    let stage = Stage::new(Parts::Table).await;
+    stage.client.enqueue(J::new(Then::Succeed)).await.unwrap();
+    let phases = stage.deliver(1).await;
+    recorded.extend([(BEGIN_LIMITED, phases[0]), (SUCCEED_LIMITED, phases[1])]);
+    stage.probe.has_begun().await;
+
+    stage.client.enqueue(J::new(Then::Wait)).id("first").await.unwrap();
+    let first = async {
+        assert_eq!(stage.run(1).await, 0);
+        stage.last_phase()
+    };
+    let second = async {
+        stage.probe.has_begun().await;
+        stage.client.enqueue(J::new(Then::Succeed)).await.unwrap();
+        assert_eq!(stage.run(1).await, 1, "it waits");
+        let asked = stage.last_phase();
+        stage.probe.release();
+        asked
+    };
+    let (woke, waited) = tokio::join!(first, second);
+    recorded.extend([(WAIT_LIMITED, waited), (SUCCEED_AND_WAKE, woke)]);
+    // It is there at once, and nobody else is woken.
+    assert_eq!(stage.run(1).await, 0);
 }
 
 async fn delay_by_schedule<J: Told>(stage: &Stage, mode: Mode, recorded: &mut Recorded) {

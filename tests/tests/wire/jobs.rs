@@ -1,8 +1,8 @@
 //! Jobs that follow their arguments: one type for each mode, and one with a single attempt.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use lamplighter::{Context, Function, Job, JobError, Options, Queue, Retry, State, mins, secs};
+use lamplighter::{Context, Function, Job, JobError, Limit, Options, Queue, Retry, State, mins, secs};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ pub(crate) enum Then {
     JobData,
     /// Waits until the test releases it.
     Wait,
+    /// Counts how many run at once.
+    Count,
 }
 
 /// A job with its behaviour: a type for each mode.
@@ -64,6 +66,8 @@ told!(Untracked, "wire.untracked", Options::new().untracked(), 8);
 told!(Lean, "wire.lean", Options::new().lean(), 8);
 told!(Full, "wire.full", Options::new(), 8);
 told!(Once, "wire.once", Options::new(), 1);
+told!(LimitedLean, "wire.limited-lean", Options::new().lean().limit(Limit::mutex("one")), 8);
+told!(Limited, "wire.limited", Options::new().limit(Limit::mutex("one")), 8);
 
 async fn act<J: Told>(job: J, ctx: Context, State(probe): State<Arc<Probe>>) -> Result<(), JobError> {
     probe.begin(&ctx);
@@ -84,6 +88,12 @@ async fn act<J: Told>(job: J, ctx: Context, State(probe): State<Arc<Probe>>) -> 
             }
             Ok(())
         }
+        Then::Count => {
+            probe.count(1);
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            probe.count(-1);
+            Ok(())
+        }
         Then::Wait => {
             probe.released().await;
             Ok(())
@@ -92,5 +102,6 @@ async fn act<J: Told>(job: J, ctx: Context, State(probe): State<Arc<Probe>>) -> 
 }
 
 pub(crate) fn function(probe: Arc<Probe>) -> Function {
-    Function::new(FUNCTION).job(act::<Untracked>).job(act::<Lean>).job(act::<Full>).job(act::<Once>).with_state(probe)
+    let function = Function::new(FUNCTION).job(act::<Untracked>).job(act::<Lean>).job(act::<Full>).job(act::<Once>);
+    function.job(act::<Limited>).job(act::<LimitedLean>).with_state(probe)
 }

@@ -6,5 +6,6 @@ mod batches;
 mod costs;
 mod faults;
 mod jobs;
+mod limits;
 mod maintenance;
 mod stage;

@@ -71,6 +71,8 @@ pub(crate) struct Probe {
     pub(crate) proxy: Proxy,
     phases: Mutex<Vec<Vec<Call>>>,
     runs: Mutex<Vec<(JobId, u32)>>,
+    /// How many handlers run, and how many have run at once.
+    at_once: Mutex<(usize, usize)>,
     began: Notify,
     released: Notify,
     put_back: AtomicBool,
@@ -82,6 +84,23 @@ impl Probe {
         self.mark();
         self.runs.lock().unwrap().push((ctx.id().clone(), ctx.attempt()));
         self.began.notify_one();
+    }
+
+    /// Counts a handler that begins, or ends.
+    pub(crate) fn count(&self, change: isize) {
+        let mut at_once = self.at_once.lock().unwrap();
+        at_once.0 = at_once.0.checked_add_signed(change).unwrap();
+        at_once.1 = at_once.1.max(at_once.0);
+    }
+
+    /// Returns how many handlers that [count](Self::count) have run at once.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.at_once.lock().unwrap().1
+    }
+
+    /// Returns how many handlers have begun.
+    pub(crate) fn begun(&self) -> usize {
+        self.runs.lock().unwrap().len()
     }
 
     /// Returns when a handler has begun, once for each.
@@ -156,8 +175,8 @@ impl Stage {
             _ => None,
         });
         let proxy = proxy(aws.clone()).await.unwrap();
-        let (phases, runs, began, released, put_back) = Default::default();
-        let probe = Arc::new(Probe { proxy, phases, runs, began, released, put_back });
+        let (phases, runs, at_once, began, released, put_back) = Default::default();
+        let probe = Arc::new(Probe { proxy, phases, runs, at_once, began, released, put_back });
         Self::on(probe, settings, aws, Places { url, dead, arn, table: name }, Env::system())
     }
 
@@ -198,6 +217,11 @@ impl Stage {
         self.probe.phases.lock().unwrap().iter().map(|calls| count(calls)).collect()
     }
 
+    /// Returns the calls since a handler ended, or began.
+    pub(crate) fn last_phase(&self) -> Asked {
+        count(self.probe.phases.lock().unwrap().last().unwrap())
+    }
+
     /// Receives a batch of this many messages, runs it as Lambda does, and returns how many of them are delivered
     /// again.
     pub(crate) async fn run(&self, count: usize) -> usize {
@@ -216,6 +240,23 @@ impl Stage {
         }
         let running = received.into_iter().map(|messages| self.settled(messages, time));
         futures_util::future::join_all(running).await.into_iter().sum()
+    }
+
+    /// Receives and runs batches as one invocation of Lambda after the other, until `is_done`, and returns how many messages
+    /// were received.
+    pub(crate) async fn serve(&self, is_done: impl Fn() -> bool) -> usize {
+        let mut received = 0;
+        while !is_done() {
+            let receive = self.aws.sqs().receive_message().queue_url(&self.places.url).wait_time_seconds(1);
+            let receive = receive.max_number_of_messages(10);
+            let receive = receive.message_system_attribute_names(MessageSystemAttributeName::All);
+            let messages = receive.send().await.unwrap().messages.unwrap_or_default();
+            received += messages.len();
+            if !messages.is_empty() {
+                self.settled(messages, INVOCATION).await;
+            }
+        }
+        received
     }
 
     async fn settled(&self, messages: Vec<Message>, time: Duration) -> usize {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use lamplighter::{Definition, EnqueueError, Enqueued, JobId, JobState, NewJob, RawValue};
+use lamplighter::{Definition, EnqueueError, Enqueued, JobId, JobState, NewJob, Options, RawValue};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -222,7 +222,8 @@ impl Sending<'_> {
             (check.check(text).map_err(refusal)?, None)
         };
         let Definition { name, queue, .. } = *self.definition;
-        let job = NewJob::raw(name, queue.name(), self.definition.options.tracking, args);
+        let Options { tracking, ref limits, .. } = self.definition.options;
+        let job = NewJob::raw(name, queue.name(), tracking, args).limits(limits.clone());
         let mut said = self.when.clone();
         let mut id = self.many.id_prefix.as_ref().map(|prefix| format!("{prefix}-{number}"));
         if let Some(full) = options {

@@ -163,7 +163,8 @@ impl Enqueue {
         }
         let args = arguments::take(&definition, &self.args)?;
         let (name, queue) = (definition.name, definition.queue.name());
-        let job = self.when.say(NewJob::raw(name, queue, definition.options.tracking, args));
+        let job = NewJob::raw(name, queue, definition.options.tracking, args).limits(definition.options.limits.clone());
+        let job = self.when.say(job);
         let job = match &self.id {
             Some(id) => job.id(id),
             None => job,

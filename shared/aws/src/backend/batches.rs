@@ -8,7 +8,7 @@ use lamplighter::{
 };
 use tokio::time::Instant;
 
-use super::{delayed_sender::DelayedSender, sender::Sender};
+use super::{delayed_sender::DelayedSender, limits::WAKE, sender::Sender};
 use crate::dynamo::{Cancelled, Counted, Dynamo, Following, Member, Tended};
 
 /// Jobs that are cancelled concurrently.
@@ -236,6 +236,7 @@ impl DelayedSender {
         cancelled: Option<Cancelled>,
     ) -> Result<Option<JobState>, StoreError> {
         let Some(cancelled) = cancelled else { return Ok(None) };
+        self.wake(cancelled.woken, Instant::now() + WAKE).await;
         if cancelled.waited_for.is_some() {
             // If it is sent after all, its message is only acknowledged.
             if let Err(error) = self.forget(id, &cancelled.owner).await {

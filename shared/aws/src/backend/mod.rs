@@ -6,6 +6,8 @@ mod batches;
 mod continuations;
 mod delayed_sender;
 #[cfg(feature = "dynamodb")]
+mod limits;
+#[cfg(feature = "dynamodb")]
 mod records;
 mod sender;
 mod settings;

@@ -13,7 +13,7 @@ use lamplighter::{
 use tokio::time::{Instant, timeout_at};
 
 use super::delayed_sender::DelayedSender;
-use crate::dynamo::{Counted, Dynamo, Following};
+use crate::dynamo::{Claimed, Counted, Dynamo, Following, Woken};
 
 /// Ended jobs whose followers are started concurrently.
 const CALLS_AT_ONCE: usize = 8;
@@ -25,6 +25,27 @@ pub(super) struct Records {
 }
 
 impl Records {
+    /// Hides the messages of jobs that limits have refused, and returns the answers, and the jobs to be woken.
+    async fn park(
+        &self,
+        requests: &[ClaimRequest],
+        answers: Vec<Result<Claimed, StoreError>>,
+        by: Instant,
+    ) -> (Vec<Result<Claimed, StoreError>>, Vec<Woken>) {
+        if requests.iter().all(|request| request.limits.is_empty()) {
+            return (answers, Vec::new());
+        }
+        let park = async |(request, answer): (&ClaimRequest, Result<Claimed, StoreError>)| match answer {
+            Ok(claimed) => Ok(self.delayed_sender.park(&self.dynamo, request.clone(), claimed, by).await),
+            refused => refused,
+        };
+        let parks: Vec<_> = requests.iter().zip(answers).map(park).collect();
+        let mut answers: Vec<_> = stream::iter(parks).buffered(CALLS_AT_ONCE).collect().await;
+        let woken = answers.iter_mut().flatten().flat_map(|claimed| std::mem::take(&mut claimed.woken));
+        let woken = woken.collect();
+        (answers, woken)
+    }
+
     /// Starts the jobs that wait for those that have ended, concurrently, and returns the answers in their order: an error
     /// for those whose followers could not be started by then, so that their messages come again.
     async fn follow<T>(&self, answers: Vec<Answer<T>>, by: Instant) -> Vec<Result<T, StoreError>> {
@@ -67,6 +88,8 @@ struct Answer<T> {
 impl Store for Records {
     async fn claim(&self, requests: Vec<ClaimRequest>, by: Instant) -> Vec<Result<Claim, StoreError>> {
         let answers = self.dynamo.claim(&requests, by).await;
+        let (answers, woken) = self.park(&requests, answers, by).await;
+        self.delayed_sender.wake(woken, by).await;
         let answers = requests.into_iter().zip(answers).map(|(request, answer)| {
             // The host that ended it may have died before it could start them.
             let unfollowed = answer.as_ref().ok().and_then(|claimed| claimed.unfollowed);
@@ -77,7 +100,10 @@ impl Store for Records {
     }
 
     async fn settle(&self, requests: Vec<Completion>, by: Instant) -> Vec<Result<CompletionResult, StoreError>> {
-        let answers = self.dynamo.settle(&requests, by).await;
+        let mut answers = self.dynamo.settle(&requests, by).await;
+        let woken = answers.iter_mut().flatten().flat_map(|settled| std::mem::take(&mut settled.woken));
+        let woken = woken.collect();
+        self.delayed_sender.wake(woken, by).await;
         let answers = requests.into_iter().zip(answers).map(|(request, answer)| {
             let state = request.decision.state();
             let is_followed = answer.as_ref().is_ok_and(|settled| settled.is_followed && state.is_final());

@@ -13,6 +13,7 @@ use super::{
     expression::Update,
     item::{number, text, time},
     keys::Class,
+    limits::Woken,
     listed,
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct Cancelled {
     pub(crate) is_followed: bool,
     /// The batch that has counted its end.
     pub(crate) counted: Option<Counted>,
+    /// The jobs for which there is a place in a limit now.
+    pub(crate) woken: Vec<Woken>,
     /// It is a batch that has not ended: nothing was changed.
     pub(crate) is_batch: bool,
 }
@@ -46,6 +49,7 @@ impl Dynamo {
                     owner: item.owner_job(),
                     is_followed: item.is_followed() && was.is_final(),
                     counted: item.counted().filter(|_| was.is_final()),
+                    woken: Vec::new(),
                     is_batch: !was.is_final(),
                 }));
             }
@@ -75,8 +79,12 @@ impl Dynamo {
                 Written::Refused(now) => now.filter(|now| now.number("z") == Some(nonce)),
             };
             if let Some(now) = done {
-                if let Some(key) = item.text("e").filter(|_| was == JobState::Running) {
-                    self.release_lock(key, item.owner()).await;
+                let mut woken = Vec::new();
+                for key in item.limits().iter().filter(|_| was == JobState::Running) {
+                    woken.extend(self.free_place(key, id.as_str(), item.owner()).await);
+                }
+                if let Some(wait) = item.wait() {
+                    self.stop_waiting(id.as_str(), &wait).await;
                 }
                 return Ok(Some(Cancelled {
                     state: JobState::Cancelled,
@@ -84,6 +92,7 @@ impl Dynamo {
                     owner: item.owner_job(),
                     is_followed: now.is_followed(),
                     counted: now.counted(),
+                    woken,
                     is_batch: false,
                 }));
             }

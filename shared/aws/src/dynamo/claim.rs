@@ -17,6 +17,7 @@ use super::{
     expression::Update,
     item::{self, Item, number, text, time},
     keys::{Class, ListingKey},
+    limits::{Wait, Woken},
     listed, pieces,
 };
 
@@ -33,18 +34,23 @@ pub(crate) struct Claimed {
     pub(crate) unfollowed: Option<JobState>,
     /// The batch that has counted the job's end.
     pub(crate) counted: Option<Counted>,
+    /// The limit for which it is to wait, or has waited.
+    pub(crate) wait: Option<Wait>,
+    /// The jobs for which there is a place in a limit now.
+    pub(crate) woken: Vec<Woken>,
 }
 
 impl Claimed {
     /// An answer from a record.
     pub(super) fn of(claim: Claim, item: &Item) -> Self {
         let unfollowed = (item.is_followed() && item.state().is_final()).then(|| item.state());
-        Self { claim, unfollowed, counted: item.counted().filter(|_| item.state().is_final()) }
+        let counted = item.counted().filter(|_| item.state().is_final());
+        Self { claim, unfollowed, counted, wait: Wait::of(item), woken: Vec::new() }
     }
 
     /// An answer that says nothing about those that wait for the job.
-    pub(super) const fn alone(claim: Claim) -> Self {
-        Self { claim, unfollowed: None, counted: None }
+    pub(crate) const fn alone(claim: Claim) -> Self {
+        Self { claim, unfollowed: None, counted: None, wait: None, woken: Vec::new() }
     }
 }
 
@@ -84,9 +90,9 @@ const EXPIRED: &str = "expired before it began";
 
 impl Dynamo {
     pub(super) async fn claim_one(&self, request: &ClaimRequest) -> Result<Claimed, StoreError> {
-        match &request.lock {
-            Some(lock) => self.claim_with_lock(request, lock).await,
-            None => self.claim_job(request).await,
+        match request.limits.is_empty() {
+            true => self.claim_job(request).await,
+            false => self.claim_within_limits(request).await,
         }
     }
 
@@ -229,7 +235,7 @@ fn run(request: &ClaimRequest, now: Timestamp) -> Update {
         .set("h", text(&*request.host))
         .set("b", time(now))
         .set("mx", number(request.max_attempts))
-        .set_some("e", request.lock.as_ref().map(|lock| text(&*lock.key)))
+        .set_some("e", item::keys(&request.limits))
         .set("rf", number(request.retention.failed.as_secs()));
     match request.tracking {
         Tracking::Lean => {
@@ -300,6 +306,19 @@ pub(super) fn dead_lettered(update: Update, message_id: &str, reason: DeadLetter
     match message_id {
         "" => update,
         id => update.set("i", text(id)).set("v", text(reason.as_str())),
+    }
+}
+
+/// Creates the record of a job that waits before its first attempt.
+pub(super) fn announced(request: &ClaimRequest, now: Timestamp) -> Update {
+    let update = announce(Update::new(), request, now)
+        .set("st", text(JobState::Queued.as_str()))
+        .set("n", number(0))
+        .when("attribute_not_exists(#pk)")
+        .name("pk");
+    match request.tracking {
+        Tracking::Lean => update.set("lean", AttributeValue::Bool(true)).set("ttl", expiry(now, MESSAGE_LIFE)),
+        _ => listed(update, Some((&listing_key(request, now), Class::Open))),
     }
 }
 

@@ -59,6 +59,18 @@ impl Update {
         self
     }
 
+    /// Sets what stands at a path, with `#name` and `:value` in the clause.
+    pub(super) fn set_path(mut self, clause: &str) -> Self {
+        self.sets.push(clause.to_owned());
+        self
+    }
+
+    /// Removes what stands at a path, with `#name` in it.
+    pub(super) fn remove_path(mut self, path: &str) -> Self {
+        self.removes.push(path.to_owned());
+        self
+    }
+
     /// Removes the elements of a set from a set.
     pub(super) fn delete(mut self, name: &str, elements: AttributeValue) -> Self {
         self.deletes.push(format!("#{name} :{name}"));
@@ -83,6 +95,12 @@ impl Update {
     /// A name that the condition uses.
     pub(super) fn name(mut self, name: &str) -> Self {
         self.names.insert(format!("#{name}"), name.to_owned());
+        self
+    }
+
+    /// A name that a path uses under another one.
+    pub(super) fn name_of(mut self, placeholder: &str, name: &str) -> Self {
+        self.names.insert(format!("#{placeholder}"), name.to_owned());
         self
     }
 

@@ -13,7 +13,8 @@
 //! | `m` or `mp` | the message, or the number of its pieces beside the record |
 //! | `x` | ended attempts, a list of JSON texts |
 //! | `u`, `p`, `k` | output, progress, checkpoint |
-//! | `e`, `y` | its lock's key while it runs; why it was cancelled |
+//! | `e`, `y` | the keys of the limits in which it has a place while it runs; why it was cancelled |
+//! | `lm` | the limit that it waits for, since when, and until when its message is hidden |
 //! | `i`, `v` | of a failed job, the message that has to be dead-lettered, and why |
 //! | `bt`, `bc` | the batch that it is a job of, with its part; the end that the batch has counted |
 //! | `lean` | present on lean records |
@@ -31,7 +32,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use lamplighter::{
     JobId, JobState, RawValue, Record,
-    backend::{JobOwner, Membership, StoreError, StoreErrorKind},
+    backend::{JobOwner, LimitRequest, Membership, StoreError, StoreErrorKind},
     message::Message,
     record::{Attempt, AttemptOutcome, ErrorText, Progress},
 };
@@ -52,6 +53,12 @@ pub(super) const COUNTED: &str = "bc";
 /// A membership as it is stored.
 pub(super) fn membership(batch: &Membership) -> String {
     format!("{}#{}", batch.part, batch.id)
+}
+
+/// The keys of limits, if there are any.
+pub(super) fn keys(limits: &[LimitRequest]) -> Option<AttributeValue> {
+    let keys = || limits.iter().map(|limit| text(&*limit.key)).collect();
+    (!limits.is_empty()).then(|| AttributeValue::L(keys()))
 }
 
 pub(super) fn text(value: impl Into<String>) -> AttributeValue {
@@ -175,6 +182,12 @@ impl Item {
         Some(batch)
     }
 
+    /// The keys of the limits in which its attempt has a place.
+    pub(super) fn limits(&self) -> Vec<String> {
+        let keys = self.0.get("e").and_then(|keys| keys.as_l().ok()).map(Vec::as_slice).unwrap_or_default();
+        keys.iter().filter_map(|key| key.as_s().ok().cloned()).collect()
+    }
+
     /// The owner of the id.
     pub(super) fn owner_job(&self) -> JobOwner {
         JobOwner { job: self.job().to_owned(), queue: self.queue().to_owned() }
@@ -241,6 +254,7 @@ impl Item {
         record.started_at = self.time("b").filter(|_| running);
         record.lease_until = self.time("l").filter(|_| running);
         record.finished_at = self.time("f").filter(|_| state.is_final());
+        record.limit = self.wait().map(|wait| wait.key);
         record.output = self.raw("u");
         record.progress = self.progress();
         record.checkpoint = self.raw("k");

@@ -24,8 +24,8 @@ mod insert;
 mod item;
 mod job_data;
 mod keys;
+mod limits;
 mod list;
-mod locks;
 mod logs;
 mod orphans;
 mod pieces;
@@ -60,6 +60,7 @@ pub(crate) use self::{
     claim::Claimed,
     due::MAX_BODY as MAX_DUE_BODY,
     insert::Inserted,
+    limits::{Wait, Woken},
     orphans::{Orphan, Repaired},
     relations::{Following, Registered},
     settle::Settled,
@@ -174,8 +175,13 @@ impl Dynamo {
 
     /// Writes to a job's record.
     async fn update(&self, id: &str, update: Update) -> Result<Written, StoreError> {
+        self.update_at(&keys::job_key(id), update, || self.doing("write to", id)).await
+    }
+
+    /// Writes to an item that is alone under its partition key, or the first one there; `doing` is for an error.
+    async fn update_at(&self, pk: &str, update: Update, doing: impl FnOnce() -> String) -> Result<Written, StoreError> {
         let call = self.client().await?.update_item().table_name(&self.0.table);
-        let call = call.key("pk", text(keys::job_key(id))).key("sk", text(RECORD));
+        let call = call.key("pk", text(pk)).key("sk", text(RECORD));
         let sent = call
             .update_expression(update.expression())
             .set_condition_expression(update.condition())
@@ -191,7 +197,7 @@ impl Dynamo {
                 Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
                     Ok(Written::Refused(refused.item.clone().map(Item)))
                 }
-                _ => Err(explain(&error, &self.doing("write to", id))),
+                _ => Err(explain(&error, &doing())),
             },
         }
     }

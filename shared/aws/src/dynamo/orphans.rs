@@ -198,7 +198,12 @@ impl Orphan {
             is_waiting: state == JobState::Waiting,
             is_batch: item.is_batch(),
             lease_until: (state == JobState::Running).then(|| item.lease_until()),
-            untouched_since: item.time("d").unwrap_or(Timestamp::UNIX_EPOCH).max(sent_at),
+            // While it waits for a limit, its message is hidden.
+            untouched_since: item
+                .time("d")
+                .into_iter()
+                .chain(item.wait().map(|wait| wait.until))
+                .fold(sent_at, Timestamp::max),
             item,
         })
     }

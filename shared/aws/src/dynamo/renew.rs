@@ -1,4 +1,4 @@
-//! Extends the leases of running attempts, with the locks that they hold.
+//! Extends the leases of running attempts, with the places that they have in limits.
 
 use lamplighter::backend::{LeaseStatus, RenewRequest, StoreError};
 
@@ -11,8 +11,8 @@ impl Dynamo {
             Written::Applied(item) => item,
             Written::Refused(_) => return Ok(LeaseStatus::Lost),
         };
-        if let Some(key) = &request.lock {
-            self.renew_lock(key, token.owner, request.lease_until).await?;
+        for key in &request.limits {
+            self.renew_place(key, id.as_str(), token.owner, request.lease_until).await?;
         }
         self.list_as_long(id, token, &item).await
     }

@@ -16,6 +16,7 @@ use super::{
     item::{self, Item, json, number, text, time},
     job_data::held,
     keys::{Class, ListingKey},
+    limits::Woken,
     listed,
 };
 
@@ -26,11 +27,13 @@ pub(crate) struct Settled {
     pub(crate) is_followed: bool,
     /// The batch that has counted its end.
     pub(crate) counted: Option<Counted>,
+    /// The jobs for which there is a place in a limit now.
+    pub(crate) woken: Vec<Woken>,
 }
 
 impl Settled {
     fn fenced(state: Option<JobState>) -> Self {
-        Self { result: CompletionResult::Fenced(state), is_followed: false, counted: None }
+        Self { result: CompletionResult::Fenced(state), is_followed: false, counted: None, woken: Vec::new() }
     }
 }
 
@@ -70,14 +73,15 @@ impl Dynamo {
         Err(contended(id))
     }
 
-    /// Releases the attempt's lock.
+    /// Frees the attempt's places in limits.
     async fn applied(&self, settle: &Completion, item: &Item) -> Settled {
-        if let Some(key) = &settle.lock {
-            self.release_lock(key, settle.token.owner).await;
+        let mut woken = Vec::new();
+        for key in &settle.limits {
+            woken.extend(self.free_place(key, settle.id.as_str(), settle.token.owner).await);
         }
         let result = CompletionResult::Applied { message_done: false };
         let counted = item.counted().filter(|_| settle.decision.state().is_final());
-        Settled { result, is_followed: item.is_followed(), counted }
+        Settled { result, is_followed: item.is_followed(), counted, woken }
     }
 
     /// The update for an attempt's end. With the item, its history is rewritten without the oldest attempt.

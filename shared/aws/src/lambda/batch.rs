@@ -60,6 +60,7 @@ impl Batch {
     /// Runs the jobs, and keeps the decision about each.
     async fn run(&mut self, host: &Host, deadline: Instant) {
         let mut deliveries = Vec::with_capacity(self.items.len());
+        let has_limits = host.function().has_limits();
         // FIFO groups with a message that cannot run here: later messages of the group must not overtake it.
         let mut held: BTreeSet<(Arc<str>, Arc<str>)> = BTreeSet::new();
         for (index, item) in self.items.iter_mut().enumerate() {
@@ -88,13 +89,18 @@ impl Batch {
             let mut delivery = Delivery::new(item.queue.clone(), message_id.clone(), receipt, body);
             delivery.receive_count = record.system.receives.unwrap_or(1).max(1);
             delivery.group = group;
+            if has_limits {
+                delivery.handle = record.receipt_handle.as_deref().map(Into::into);
+            }
             deliveries.push(delivery);
         }
         let items = &mut self.items;
         host.worker()
             .process_each(deliveries, deadline, |settlements| {
                 let now = Instant::now();
-                for Disposition { receipt, action, .. } in settlements {
+                for Disposition { receipt, action, done, .. } in settlements {
+                    // What the store has hidden stays so.
+                    let action = if done { MessageAction::Release(None) } else { action };
                     if let Some(item) = receipt.parse().ok().and_then(|index: usize| items.get_mut(index)) {
                         item.decided = Some((action, now));
                     }

@@ -256,6 +256,7 @@ impl SqsPoller {
             flight: flight.clone(),
             deleter: deleter.clone(),
             gauge: self.gauge.clone(),
+            has_limits: self.host.function().has_limits(),
         };
         batches.spawn(work.run(Batch { items, permits }, deadline));
     }
@@ -268,6 +269,7 @@ struct Work {
     flight: Arc<Flight>,
     deleter: Deleter,
     gauge: Arc<Gauge>,
+    has_limits: bool,
 }
 
 impl Work {
@@ -282,7 +284,9 @@ impl Work {
         let process = async {
             let sink = |dispositions: Vec<Disposition>| {
                 let now = Instant::now();
-                let lot = dispositions.into_iter().filter_map(|Disposition { receipt, action, .. }| {
+                let lot = dispositions.into_iter().filter_map(|Disposition { receipt, action, done, .. }| {
+                    // What the store has hidden stays so.
+                    let action = if done { MessageAction::Release(None) } else { action };
                     let mut item = items.get_mut(receipt.parse::<usize>().ok()?)?.take()?;
                     item.decided = Some((action, now));
                     Some(item)
@@ -316,6 +320,9 @@ impl Work {
         delivery.receive_count = record.system.receives.unwrap_or(1).max(1);
         // On a standard queue a group balances tenants, and orders nothing.
         delivery.group = record.system.group.as_deref().filter(|_| self.queue.is_fifo()).map(Into::into);
+        if self.has_limits {
+            delivery.handle = record.receipt_handle.as_deref().map(Into::into);
+        }
         Some(delivery)
     }
 

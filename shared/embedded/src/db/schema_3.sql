@@ -60,3 +60,40 @@ CREATE TABLE members (
 ) STRICT;
 
 CREATE INDEX members_batch ON members (batch);
+
+-- The jobs that have a place in a limit, or for which one is kept.
+DROP TABLE locks;
+CREATE TABLE limit_holders (
+  key TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  -- The owner of the attempt; null for a place that is kept for a job that was woken.
+  owner INTEGER,
+  until INTEGER NOT NULL,
+  PRIMARY KEY (key, seq)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX limit_holders_seq ON limit_holders (seq);
+
+-- The jobs that wait for a limit, each for one at a time.
+CREATE TABLE limit_waits (
+  seq INTEGER PRIMARY KEY,
+  key TEXT NOT NULL,
+  -- Its place in the line.
+  since INTEGER NOT NULL,
+  -- When it may begin, where a rate says that; null if it waits for a place.
+  turn INTEGER
+) STRICT;
+
+CREATE INDEX limit_waits_key ON limit_waits (key, since) WHERE turn IS NULL;
+
+-- When jobs may begin: `RateState`.
+CREATE TABLE limit_rates (
+  key TEXT PRIMARY KEY,
+  full_at INTEGER NOT NULL,
+  next INTEGER NOT NULL,
+  interval INTEGER NOT NULL,
+  -- The later one of the two moments.
+  idle_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX limit_rates_idle ON limit_rates (idle_at);

@@ -289,6 +289,6 @@ fn end_leases(tx: &mut Transaction<'_>) -> rusqlite::Result<usize> {
             ended += tx.prepare(RUNNING)?.execute([kind.id, tx.now, HELD])?;
         }
     }
-    tx.prepare("DELETE FROM locks")?.execute([])?;
+    tx.all_places_are_free()?;
     Ok(ended)
 }

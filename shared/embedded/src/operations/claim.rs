@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lamplighter::{
-    backend::{Claim, ClaimRequest, JobOwner, OnBusy},
+    backend::{Claim, ClaimRequest, JobOwner, LimitState},
     record::{AttemptOutcome, ErrorText},
 };
 use rusqlite::{CachedStatement, params};
@@ -11,7 +11,7 @@ use rusqlite::{CachedStatement, params};
 use super::{attempts::AttemptRow, dead_letters::Cause, job_data::EXPIRED, receipt::Receipt, row::JobRow};
 use crate::{db::transaction::Transaction, state, time};
 
-/// The usual case in one statement: a job's first delivery, by its own row, without a lock.
+/// The usual case in one statement: a job's first delivery, by its own row, without limits.
 const FIRST: &str = "UPDATE jobs SET state = 5, attempt = 1, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
     receives = receives + 1 \
     WHERE seq = ?1 AND id = ?2 AND state = 1 AND attempt = 0 AND noted = 0 AND visible_at IS NOT NULL";
@@ -32,7 +32,7 @@ fn one(tx: &mut Transaction<'_>, first: &mut CachedStatement<'_>, request: &Clai
     let receipt = Receipt::parse(&request.receipt);
     let expires_at = request.message.expires_at.map(time::nearest);
     if let Some(Receipt { seq, kind }) = receipt
-        && request.lock.is_none()
+        && request.limits.is_empty()
         && expires_at.is_none_or(|at| at > tx.now)
     {
         let host = tx.host(&request.host)?;
@@ -127,17 +127,20 @@ fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusq
         cancel(tx, row, request, EXPIRED)?;
         return Ok(Claim::Ended(lamplighter::JobState::Cancelled));
     }
-    let held = match &request.lock {
-        Some(lock) => tx.held(lock)?.map(|again| (again, &lock.on_busy)),
-        None => None,
-    };
-    match held {
-        Some((_, OnBusy::Cancel { reason })) if row.has_not_begun() => {
+    if !request.limits.is_empty()
+        && let Some(refused) = tx.admit(row, &request.limits)?
+    {
+        if let Some(reason) = refused.reason().filter(|_| !lost && row.has_not_begun()) {
             cancel(tx, row, request, reason)?;
             return Ok(Claim::Skipped);
         }
-        Some((again, _)) => return Ok(Claim::Locked(time::moment(again))),
-        None => {}
+        // Only the job's own message waits in the line: another one asks again.
+        let is_hidden = Receipt::parse(&request.receipt).is_none_or(|receipt| receipt.seq == row.seq);
+        let until = match is_hidden {
+            true => tx.wait_in_line(row, &refused, request.owner)?,
+            false => time::after(now, LimitState::ASK_AGAIN),
+        };
+        return Ok(Claim::Limited { until: time::moment(until), is_hidden });
     }
     if lost {
         add_lost(tx, row)?;
@@ -146,8 +149,8 @@ fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusq
     let host = tx.host(&request.host)?;
     let (owner, lease_until) = (request.owner.cast_signed(), time::nearest(request.lease_until));
     tx.prepare(AGAIN)?.execute(params![row.seq, attempt, owner, lease_until, host, now])?;
-    if let Some(lock) = &request.lock {
-        tx.take(lock, row.seq, owner, lease_until)?;
+    if !request.limits.is_empty() {
+        tx.take_places(&request.limits, row.seq, owner, lease_until)?;
     }
     tx.moves(row, state::RUNNING);
     let checkpoint = if row.noted { tx.checkpoint(row.seq)? } else { None };

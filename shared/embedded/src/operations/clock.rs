@@ -48,6 +48,11 @@ const SET_RIGHT: &str = "UPDATE jobs SET \
 
 const DEAD_LETTERS: &str = "UPDATE dead_letters SET buried_at = min(?1, buried_at - ?2) WHERE buried_at > ?1";
 
+const RATES: &str =
+    "UPDATE limit_rates SET full_at = full_at - ?2, next = next - ?2, idle_at = idle_at - ?2 WHERE idle_at > ?1";
+const LINES: &str =
+    "UPDATE limit_waits SET since = min(since, ?1), turn = CASE WHEN turn > ?1 THEN turn - ?2 ELSE turn END";
+
 /// Returns the latest moment in the file.
 pub(crate) fn latest(connection: &Connection) -> rusqlite::Result<i64> {
     connection.prepare_cached(LATEST)?.query_row([], |row| row.get(0))
@@ -67,6 +72,8 @@ pub(crate) fn set_right(tx: &mut Transaction<'_>, latest: i64) -> rusqlite::Resu
         dead_letters,
         "the clock was set back; moments written ahead of the new time are corrected"
     );
+    tx.prepare(RATES)?.execute([now, ahead])?;
+    tx.prepare(LINES)?.execute([now, ahead])?;
     schedules::set_back(tx)?;
     let queues: Vec<i64> =
         tx.prepare("SELECT id FROM queues")?.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -77,10 +84,10 @@ pub(crate) fn set_right(tx: &mut Transaction<'_>, latest: i64) -> rusqlite::Resu
     Ok(())
 }
 
-/// Moves the leases of running jobs, and their locks, by as much as the clock was moved.
+/// Moves the leases of running jobs, and their places in limits, by as much as the clock was moved.
 pub(crate) fn move_leases(tx: &mut Transaction<'_>, step: i64) -> rusqlite::Result<()> {
     tx.prepare(MOVE_LEASES)?.execute([step])?;
-    tx.prepare("UPDATE locks SET until = until + ?1")?.execute([step])?;
+    tx.prepare("UPDATE limit_holders SET until = until + ?1")?.execute([step])?;
     Ok(())
 }
 

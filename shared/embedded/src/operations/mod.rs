@@ -9,8 +9,8 @@ pub(crate) mod dead_letters;
 pub(crate) mod enqueue;
 pub(crate) mod groups;
 pub(crate) mod job_data;
+pub(crate) mod limits;
 pub(crate) mod list;
-pub(crate) mod locks;
 pub(crate) mod logs;
 pub(crate) mod pause;
 #[cfg(test)]

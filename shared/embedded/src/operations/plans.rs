@@ -33,6 +33,8 @@ const LARGE: &[&str] = &[
     "logs",
     "batches",
     "members",
+    "limit_waits",
+    "limit_rates",
 ];
 
 /// A file in which most jobs wait, and one in which nearly all have ended, each with the statistics from `ANALYZE`, and
@@ -73,7 +75,9 @@ fn open(name: &str, states: Option<&str>) -> (tempfile::TempDir, Connection) {
              INSERT INTO unique_keys SELECT 1, 'key-' || n, 'job-' || n, 2, n FROM made WHERE n % 10 = 0;
              INSERT INTO batches SELECT n, 5, 2, 0, 0 FROM made WHERE n % 50 = 0;
              INSERT INTO members SELECT n, n - n % 50, n % 20 = 0 FROM made WHERE n % 10 = 1;
-             INSERT INTO locks SELECT 'key-' || n, n, n, n FROM made WHERE state = 5;
+             INSERT INTO limit_holders SELECT 'key-' || n, n, n, n FROM made WHERE state = 5;
+             INSERT INTO limit_waits SELECT n, 'key-' || n % 100, n, CASE WHEN n % 3 = 0 THEN n END FROM made WHERE n % 10 = 2;
+             INSERT INTO limit_rates SELECT 'key-' || n, n, n, 1, n FROM made WHERE n % 10 = 3;
              INSERT INTO schedules SELECT 'every-' || n, '{{}}', 'act', 'work', 1, '{{}}', 1, n, 0, NULL FROM made LIMIT 20;
              DROP TABLE made;
              COMMIT;

@@ -15,7 +15,8 @@ use crate::{state, time};
 const SEQ_OF: &str = "SELECT seq FROM jobs WHERE id = ?1";
 
 const BY_SEQ: &str = "SELECT jobs.id, queues.name, kinds.job, state, created_at, due_at, attempt, since, lease_until, noted, \
-    bodies.body, output, done, total, checkpoint, reason \
+    bodies.body, output, done, total, checkpoint, reason, \
+    (SELECT key FROM limit_waits WHERE limit_waits.seq = jobs.seq) \
     FROM jobs JOIN queues ON queues.id = jobs.queue JOIN kinds ON kinds.id = jobs.kind \
     JOIN bodies ON bodies.seq = jobs.seq LEFT JOIN notes ON notes.seq = jobs.seq WHERE state != 0 AND jobs.seq = ?1";
 
@@ -53,6 +54,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
     record.lease_until = if running { Some(time::moment(row.get(8)?)) } else { None };
     record.finished_at = state.is_final().then_some(since);
     record.reason = row.get(15)?;
+    record.limit = row.get(16)?;
     record.output = raw(row.get(11)?);
     record.progress = progress;
     record.checkpoint = if noted { raw(row.get(14)?) } else { None };

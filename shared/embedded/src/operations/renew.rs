@@ -1,4 +1,4 @@
-//! Extends the leases of running attempts, with the locks that they hold.
+//! Extends the leases of running attempts, with the places that they have in limits.
 
 use lamplighter::backend::{LeaseStatus, RenewRequest};
 use rusqlite::params;
@@ -6,7 +6,8 @@ use rusqlite::params;
 use crate::{db::transaction::Transaction, time};
 
 const RENEW: &str = "UPDATE jobs SET lease_until = ?4 WHERE id = ?1 AND state = 5 AND attempt = ?2 AND owner = ?3";
-const RENEW_LOCK: &str = "UPDATE locks SET until = ?3 WHERE key = ?1 AND owner = ?2";
+const RENEW_PLACE: &str = "UPDATE limit_holders SET until = ?4 WHERE key = ?1 AND seq = (SELECT seq FROM jobs WHERE id = ?2) \
+    AND owner = ?3";
 
 /// Extends each lease. The answers are in the order of the requests.
 pub(crate) fn renew(tx: &mut Transaction<'_>, requests: &[RenewRequest]) -> rusqlite::Result<Vec<LeaseStatus>> {
@@ -19,8 +20,8 @@ fn one(tx: &mut Transaction<'_>, request: &RenewRequest) -> rusqlite::Result<Lea
     if !held {
         return Ok(LeaseStatus::Lost);
     }
-    if let Some(key) = &request.lock {
-        tx.prepare(RENEW_LOCK)?.execute(params![key, owner, until])?;
+    for key in &request.limits {
+        tx.prepare(RENEW_PLACE)?.execute(params![key, request.id.as_str(), owner, until])?;
     }
     Ok(LeaseStatus::Held)
 }

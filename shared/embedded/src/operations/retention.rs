@@ -55,7 +55,7 @@ pub(crate) fn purge(tx: &mut Transaction<'_>, limit: usize) -> rusqlite::Result<
     }
     let dead_before = tx.now.saturating_sub_unsigned(u64::try_from(DEAD_LETTERS.as_nanos()).unwrap_or(u64::MAX));
     let dead_letters = tx.prepare(DUE_DEAD_LETTERS)?.execute(params![dead_before, most])?;
-    Ok(due.len() + dead_letters + tx.forget_keys(most)?)
+    Ok(due.len() + dead_letters + tx.forget_keys(most)? + tx.forget_rates(most)?)
 }
 
 /// Returns when the next record, unique key or dead letter expires.

@@ -104,9 +104,8 @@ impl Transaction<'_> {
             "UPDATE jobs SET state = ?2, visible_at = NULL, place = NULL, since = ?3, purge_at = ?4 WHERE seq = ?1",
         )?
         .execute(params![row.seq, code, ended_at, keep_until])?;
-        if row.state == state::RUNNING {
-            self.free(row)?;
-        }
+        self.leave_line(row.seq)?;
+        self.free_places(row.seq)?;
         if row.state == state::WAITING {
             self.waits_no_more(row.seq)?;
         }

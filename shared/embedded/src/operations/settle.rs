@@ -41,8 +41,8 @@ fn one(tx: &mut Transaction<'_>, usual: &mut Usual<'_>, request: &Completion) ->
         if usual.succeed.execute(params![seq, id, token.attempt, owner, ended_at, purge_at])? == 1 {
             let ended = ended(tx, request, AttemptOutcome::Succeeded, None)?;
             attempts::insert(&mut usual.attempt, seq, &ended)?;
-            if request.lock.is_some() {
-                tx.free_of(seq, owner)?;
+            if !request.limits.is_empty() {
+                tx.free_places(seq)?;
             }
             if token.attempt > 1 {
                 tx.trim_attempts(seq, lamplighter::Record::MAX_HISTORY)?;
@@ -165,7 +165,7 @@ fn retry(
         "UPDATE jobs SET state = ?2, attempt = ?3, receives = ?4, visible_at = ?5, due_at = ?6, since = ?7 WHERE seq = ?1",
     )?
     .execute(params![row.seq, code, attempt, receives, row.visible_again(due_at), due_at, tx.now])?;
-    tx.free(row)?;
+    tx.free_places(row.seq)?;
     tx.moves(row, code);
     tx.effects.queue(row.queue);
     Ok(())

@@ -7,5 +7,6 @@ mod clock;
 #[cfg(unix)]
 mod file;
 mod job_log;
+mod limits;
 mod operator;
 mod tenants;

@@ -99,6 +99,7 @@ impl Client {
     }
 
     async fn member(&self, job: NewJob, queue: Arc<str>) -> Result<EnqueueRequest, EnqueueError> {
+        let limited_by = job.limited_by();
         let (request, _) = job.into_submission(self, queue)?;
         let bytes = match request.message.args.get().len() {
             small if small <= Batch::MAX_MESSAGE_BYTES - ENVELOPE => return Ok(request),
@@ -106,7 +107,7 @@ impl Client {
         };
         match self.shared.backend.payloads.as_deref() {
             _ if bytes <= Batch::MAX_MESSAGE_BYTES => Ok(request),
-            Some(payloads) => check_in(payloads, request).await,
+            Some(payloads) => check_in(payloads, request, &limited_by).await,
             None => {
                 let job = request.message.job.clone();
                 Err(EnqueueError::TooLarge { job, bytes, limit: Batch::MAX_MESSAGE_BYTES })

@@ -11,6 +11,7 @@ use crate::{
     batch::Membership,
     id::{InvalidJobId, JobId},
     job::Job,
+    limit::Limit,
     message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace},
     options::Tracking,
     ports::{EnqueueError, EnqueueRequest},
@@ -54,6 +55,7 @@ pub struct NewJob {
     after: Vec<After>,
     unique: Option<Unique>,
     batch: Option<Membership>,
+    limits: Vec<Limit>,
 }
 
 /// A moment, or a time after enqueueing.
@@ -76,7 +78,8 @@ impl<J: Job> From<J> for NewJob {
     fn from(job: J) -> Self {
         let args = serde_json::value::to_raw_value(&job)
             .map_err(|error| EnqueueError::Arguments { job: J::NAME.into(), reason: error.to_string() });
-        Self::of(J::NAME.into(), J::QUEUE.name().into(), J::options().tracking, args)
+        let options = J::options();
+        Self::of(J::NAME.into(), J::QUEUE.name().into(), options.tracking, args).limits(options.limits)
     }
 }
 
@@ -99,7 +102,20 @@ impl NewJob {
         args: Result<Box<RawValue>, EnqueueError>,
     ) -> Self {
         let (id, due, expires, group, trace, schedule, after, unique, batch) = Default::default();
-        Self { job, queue, tracking, args, id, due, expires, group, trace, schedule, after, unique, batch }
+        let limits = Vec::new();
+        Self { job, queue, tracking, args, id, due, expires, group, trace, schedule, after, unique, batch, limits }
+    }
+
+    /// Sets the limits of the job's type, where that is known by name only: the arguments that they need are in the message
+    /// even if the others are too large for it.
+    pub fn limits(mut self, limits: Vec<Limit>) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The arguments that its limits need.
+    pub(super) fn limited_by(&self) -> Vec<Cow<'static, str>> {
+        self.limits.iter().flat_map(|limit| limit.by.iter().cloned()).collect()
     }
 
     /// Runs the job no earlier than this time after it is enqueued.

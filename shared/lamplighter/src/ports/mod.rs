@@ -4,6 +4,7 @@ mod batches;
 mod dead_letters;
 mod error;
 mod events;
+mod limits;
 mod operator;
 mod payloads;
 mod queues;
@@ -20,6 +21,7 @@ pub use self::{
     },
     error::{StoreError, StoreErrorKind},
     events::{Event, Events},
+    limits::{LimitAnswer, LimitHolder, LimitRequest, LimitState, OnFull, RateState},
     operator::{Accuracy, Consumer, ConsumerKind, ConsumerState, KnownNames, Operator, QueueOrigin, QueueStatus},
     payloads::Payloads,
     queues::{EnqueueError, EnqueueRequest, Enqueued, Queues},
@@ -27,7 +29,7 @@ pub use self::{
     schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
         Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus, ListQuery,
-        Lock, OnBusy, Page, RenewRequest, Store, Token,
+        Page, RenewRequest, Store, Token,
     },
 };
 

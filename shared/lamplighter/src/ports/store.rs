@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::StoreError;
+use super::{LimitRequest, StoreError};
 use crate::{
     batch::Membership,
     client::Cancellation,
@@ -35,8 +35,8 @@ pub trait Store: Send + Sync + 'static {
     /// Claims the right to run each job. The answers come in the order of the requests.
     ///
     /// A job without a record gets one. If a job's lease has ended, its attempt is counted as lost and the caller gets
-    /// the job, or the job fails if that was its last attempt. A job that needs a [lock](ClaimRequest::lock) is not
-    /// given out while another job holds it: a lost attempt is then counted later.
+    /// the job, or the job fails if that was its last attempt. A job with [limits](ClaimRequest::limits) is not given out
+    /// while one of them has no place: a lost attempt is then counted later.
     async fn claim(&self, requests: Vec<ClaimRequest>, by: Instant) -> Vec<Result<Claim, StoreError>>;
 
     /// Records how attempts ended. The answers come in the order of the requests.
@@ -48,7 +48,7 @@ pub trait Store: Send + Sync + 'static {
     /// Saves progress or a checkpoint of a running attempt, and returns whether it still holds the lease.
     async fn save_job_data(&self, id: &JobId, token: Token, data: JobData) -> Result<LeaseStatus, StoreError>;
 
-    /// Extends the leases of running attempts, with the locks that they hold. The answers come in the order of the
+    /// Extends the leases of running attempts, with the places that they have in limits. The answers come in the order of the
     /// requests. An attempt that has lost its lease changes nothing.
     async fn renew(&self, requests: Vec<RenewRequest>, by: Instant) -> Vec<Result<LeaseStatus, StoreError>>;
 
@@ -118,8 +118,11 @@ pub struct ClaimRequest {
     pub retention: Retention,
     /// Which records are kept.
     pub tracking: Tracking,
-    /// The lock that it must hold to run, if any.
-    pub lock: Option<Lock>,
+    /// The limits within which it runs.
+    pub limits: Vec<LimitRequest>,
+    /// The handle by which the store hides the message and shows it again, while the job waits for a limit. Without one, a
+    /// store that is not the queue leaves that to the host.
+    pub handle: Option<Arc<str>>,
 }
 
 /// The owner of a job's id.
@@ -139,34 +142,8 @@ impl JobOwner {
     }
 }
 
-/// A lock that one job at a time may hold, identified by its key. A job gets it together with the right to run, and
-/// both end together.
-///
-/// A lock is a lease like the job's own, until [`ClaimRequest::lease_until`] and under the same owner. It is free again
-/// as soon as the attempt is settled in any way, its job is cancelled or recorded as failed, or its lease ends. None of
-/// these releases a lock of another owner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lock {
-    /// The key: at most 256 characters.
-    pub key: String,
-    /// The effect while another job holds it.
-    pub on_busy: OnBusy,
-}
-
-/// The effect on a claim while another job holds its lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OnBusy {
-    /// [`Claim::Locked`].
-    Wait,
-    /// [`Claim::Skipped`] for a job that has begun no attempt in its current run; [`Claim::Locked`] for any other.
-    Cancel {
-        /// Why, for the record.
-        reason: String,
-    },
-}
-
 impl ClaimRequest {
-    /// A request for one execution, with the default retention, a full record and no lock.
+    /// A request for one execution, with the default retention, a full record and no limit.
     #[must_use]
     pub fn new(
         id: JobId,
@@ -187,7 +164,8 @@ impl ClaimRequest {
             max_attempts: 1,
             retention: Retention::default(),
             tracking: Tracking::Full,
-            lock: None,
+            limits: Vec::new(),
+            handle: None,
         }
     }
 }
@@ -219,9 +197,14 @@ pub enum Claim {
     },
     /// Another attempt holds the lease until then.
     Busy(Timestamp),
-    /// Another job holds the lock: claim again at that moment. Nothing was changed.
-    Locked(Timestamp),
-    /// Another job holds the lock, and this one is now recorded as cancelled.
+    /// A limit has no place for it: it comes again at that moment, or earlier.
+    Limited {
+        /// When it comes again, at the latest.
+        until: Timestamp,
+        /// Whether the store has hidden the message until then, and shows it again as soon as there is a place.
+        is_hidden: bool,
+    },
+    /// A limit has no place for it, and it is now recorded as cancelled.
     Skipped,
     /// The lease of its last attempt ended without a report, and it is now recorded as failed.
     Exhausted {
@@ -268,9 +251,9 @@ pub struct Completion {
     /// The store's data from the [claim](Claim::Run).
     #[serde(default, rename = "memo", skip_serializing_if = "Option::is_none")]
     pub claim_hint: Option<Box<str>>,
-    /// The key of the lock that it held, which is free from now on.
-    #[serde(default, rename = "exclusive", skip_serializing_if = "Option::is_none")]
-    pub lock: Option<String>,
+    /// The keys of the limits in which it had a place, which is free from now on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<String>,
     /// The batch that it is a job of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Membership>,
@@ -300,7 +283,7 @@ impl Completion {
             log: Vec::new(),
             tracking: Tracking::Full,
             claim_hint: None,
-            lock: None,
+            limits: Vec::new(),
             batch: None,
         }
     }
@@ -423,17 +406,17 @@ pub struct RenewRequest {
     pub id: JobId,
     /// The token under which it runs.
     pub token: Token,
-    /// The key of the lock that it holds, if any.
-    pub lock: Option<String>,
+    /// The keys of the limits in which it has a place.
+    pub limits: Vec<String>,
     /// The requested end of the lease.
     pub lease_until: Timestamp,
 }
 
 impl RenewRequest {
-    /// For an attempt without a lock.
+    /// For an attempt without a limit.
     #[must_use]
     pub fn new(id: JobId, token: Token, lease_until: Timestamp) -> Self {
-        Self { id, token, lock: None, lease_until }
+        Self { id, token, limits: Vec::new(), lease_until }
     }
 }
 

@@ -192,7 +192,7 @@ impl<'a> Batch<'a> {
         let requests: (Vec<_>, Vec<_>) = running
             .map(|(slot, Running { job, .. })| {
                 let mut request = RenewRequest::new(job.ready.id.clone(), job.token, lease_until);
-                request.lock = job.lock.clone();
+                request.limits = job.limits.clone();
                 (slot, request)
             })
             .unzip();

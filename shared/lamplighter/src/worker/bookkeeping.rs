@@ -240,7 +240,7 @@ impl EndedAttempt {
             log: self.log.clone(),
             tracking: self.job.ready.route.options.tracking,
             claim_hint: self.job.claim_hint.clone(),
-            lock: self.job.lock.clone(),
+            limits: self.job.limits.clone(),
             batch: self.job.ready.message.batch.clone(),
         }
     }

@@ -19,7 +19,7 @@ use crate::{
     message::{MAX_HOPS, Message, SharedMessage},
     misfit::Misfit,
     options::Overlap,
-    ports::{Claim, ClaimRequest, Event, JobOwner, Lock, OnBusy, Store, StoreError, Token},
+    ports::{Claim, ClaimRequest, Event, JobOwner, LimitRequest, OnFull, Store, StoreError, Token},
     record::JobState,
     schedule::is_schedule_name,
 };
@@ -42,18 +42,34 @@ impl Ready {
         self.replaces.as_deref().unwrap_or(&self.delivery.message_id)
     }
 
-    /// The lock that it must hold to run, by its job's overlap policy.
-    fn lock(&self) -> Option<Lock> {
+    /// The limits within which it runs: its job's, and that of its schedule by the overlap policy.
+    fn limits(&self) -> Vec<LimitRequest> {
+        let options = &self.route.options;
+        if !options.may_wait() {
+            return Vec::new();
+        }
+        let is_sensitive = |name: &str| self.route.is_sensitive(name);
+        // Always in the same order: two jobs with the same limits do not take one each, and wait for the other.
+        let mut limits: Vec<_> =
+            options.limits.iter().map(|limit| limit.request(&self.message.args, is_sensitive)).collect();
+        limits.extend(self.overlap());
+        limits.sort_by(|a, b| a.key.cmp(&b.key));
+        limits.dedup_by(|a, b| a.key == b.key);
+        limits
+    }
+
+    /// The limit by its job's overlap policy, if a schedule has started it.
+    fn overlap(&self) -> Option<LimitRequest> {
         let schedule = self.message.schedule.as_deref().filter(|name| is_schedule_name(name))?;
-        let on_busy = match self.route.options.overlap {
+        let on_full = match self.route.options.overlap {
             Overlap::Allow => return None,
-            Overlap::Queue => OnBusy::Wait,
+            Overlap::Queue => OnFull::Wait,
             Overlap::Skip => {
-                OnBusy::Cancel { reason: format!("skipped: an earlier job of schedule {schedule} was still running") }
+                OnFull::Cancel { reason: format!("skipped: an earlier job of schedule {schedule} was still running") }
             }
         };
         // With the job's name: any sender can name any schedule in a message.
-        Some(Lock { key: format!("schedule:{}:{schedule}", self.message.job), on_busy })
+        Some(LimitRequest::mutex(format!("schedule:{}:{schedule}", self.message.job)).on_full(on_full))
     }
 
     /// The event to publish about it.
@@ -80,8 +96,8 @@ pub(super) struct Claimed {
     pub(super) claim_hint: Option<Box<str>>,
     /// Whether the store has a lease for it, so that its end must be recorded.
     pub(super) tracked: bool,
-    /// The key of the lock that it holds.
-    pub(super) lock: Option<String>,
+    /// The keys of the limits in which it has a place.
+    pub(super) limits: Vec<String>,
 }
 
 /// How often an unknown job is received before it is dead-lettered, and the delay in between, times the number of
@@ -105,8 +121,8 @@ pub(super) struct Received {
 /// A job's claim: who asks, and the store's answer, if it comes in time.
 struct Asked {
     owner: u64,
-    /// The key of the lock that the job needs.
-    lock: Option<String>,
+    /// The limits within which the job runs.
+    limits: Vec<LimitRequest>,
     answer: Option<Result<Claim, StoreError>>,
 }
 
@@ -246,32 +262,33 @@ impl Inner {
         let now = self.env.now();
         let lease = self.lease.unwrap_or_else(|| budget.lease_left());
         let lease_until = now.saturating_add(lease).unwrap_or(Timestamp::MAX);
-        let ask_for = |ready: &Ready| Asked {
-            owner: self.env.random.next_u64(),
-            lock: ready.lock().map(|lock| lock.key),
-            answer: None,
-        };
+        let ask_for = |ready: &Ready| Asked { owner: self.env.random.next_u64(), limits: ready.limits(), answer: None };
         let asked = ready.iter().map(|ready| ready.route.options.is_tracked().then(|| ask_for(ready)));
         let mut asked: Vec<_> = asked.collect();
         self.ask(&**store, &ready, &mut asked, lease_until, budget).await;
         for (ready, asked) in ready.into_iter().zip(asked) {
-            let Some(Asked { owner, lock, answer }) = asked else {
+            let Some(Asked { owner, limits, answer }) = asked else {
                 let claimed = self.unclaimed(ready);
                 admitted.put(claimed, &held);
                 continue;
             };
             let answer = answer.unwrap_or_else(|| Err(StoreError::unavailable("the store did not answer in time")));
-            let action = match answer {
+            match answer {
                 Ok(Claim::Run { attempt, checkpoint, claim_hint }) => {
                     let token = Token { attempt, owner };
                     let ready = Box::new(ready);
-                    admitted.put(Claimed { ready, token, checkpoint, claim_hint, tracked: true, lock }, &held);
-                    continue;
+                    let limits = limits.into_iter().map(|limit| limit.key).collect();
+                    admitted.put(Claimed { ready, token, checkpoint, claim_hint, tracked: true, limits }, &held);
                 }
-                answer => self.refused(&ready, answer, now, &mut admitted.events),
-            };
-            held.add(&ready.delivery, &action);
-            admitted.reports.push(Report::of(&ready.delivery, action));
+                answer => {
+                    let is_hidden = matches!(answer, Ok(Claim::Limited { is_hidden: true, .. }));
+                    let action = self.refused(&ready, answer, now, &mut admitted.events);
+                    held.add(&ready.delivery, &action);
+                    let mut report = Report::of(&ready.delivery, action);
+                    report.settlement.done = is_hidden;
+                    admitted.reports.push(report);
+                }
+            }
         }
         admitted
     }
@@ -296,7 +313,7 @@ impl Inner {
             if open.is_empty() {
                 return;
             }
-            let requests = open.iter().map(|(ready, asked)| self.request(ready, asked.owner, lease_until)).collect();
+            let requests = open.iter().map(|(ready, asked)| self.request(ready, asked, lease_until)).collect();
             let late = callee_deadline(by);
             let answers = timeout_at(by, store.claim(requests, late)).await.unwrap_or_default();
             for ((_, asked), answer) in open.into_iter().zip(answers) {
@@ -308,20 +325,21 @@ impl Inner {
         }
     }
 
-    fn request(&self, ready: &Ready, owner: u64, lease_until: Timestamp) -> ClaimRequest {
+    fn request(&self, ready: &Ready, asked: &Asked, lease_until: Timestamp) -> ClaimRequest {
         ClaimRequest {
             id: ready.id.clone(),
             queue: ready.delivery.queue.clone(),
             message: ready.message.clone(),
             receipt: ready.delivery.receipt.clone(),
             message_id: ready.message_id().to_owned(),
-            owner,
+            owner: asked.owner,
             host: self.host.clone(),
             lease_until,
             max_attempts: ready.route.options.retry.max_attempts(),
             retention: ready.route.options.retention,
             tracking: ready.route.options.tracking,
-            lock: ready.lock(),
+            limits: asked.limits.clone(),
+            handle: ready.delivery.handle.clone(),
         }
     }
 
@@ -353,8 +371,8 @@ impl Inner {
             }
             // A moment after the lease, or the next claim would come just too early.
             Ok(Claim::Busy(until)) => MessageAction::Release(Some(self.env.until(until) + Duration::from_secs(1))),
-            Ok(Claim::Locked(until)) => {
-                tracing::debug!(job, %id, %until, "waits for another job to end");
+            Ok(Claim::Limited { until, .. }) => {
+                tracing::debug!(job, %id, %until, "waits for a place in a limit");
                 MessageAction::Release(Some(self.env.until(until)))
             }
             Ok(Claim::Skipped) => {
@@ -381,7 +399,14 @@ impl Inner {
     fn unclaimed(&self, ready: Ready) -> Claimed {
         let attempt = ready.delivery.receive_count.max(1).saturating_add(ready.message.attempts);
         let token = Token { attempt, owner: 0 };
-        Claimed { ready: Box::new(ready), token, checkpoint: None, claim_hint: None, tracked: false, lock: None }
+        Claimed {
+            ready: Box::new(ready),
+            token,
+            checkpoint: None,
+            claim_hint: None,
+            tracked: false,
+            limits: Vec::new(),
+        }
     }
 
     fn tracks(&self) -> bool {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lamplighter::{
     Function, Job, JobError, Options, Overlap, Queue,
-    backend::{Claim, DeadLetterReason, Lock, OnBusy},
+    backend::{Claim, DeadLetterReason, LimitRequest, OnFull},
     env::Env,
     host::MessageAction,
     secs,
@@ -61,7 +61,7 @@ fn memory() -> Memory {
 }
 
 #[tokio::test]
-async fn scheduled_jobs_are_claimed_and_settled_with_their_lock() {
+async fn scheduled_jobs_are_claimed_and_settled_within_their_limit() {
     let memory = memory();
     let named = Some("nightly");
     let messages = [("job.beside", named), ("job.behind", named), ("job.once", named), ("job.once", None)];
@@ -73,22 +73,25 @@ async fn scheduled_jobs_are_claimed_and_settled_with_their_lock() {
     );
     let key = |job: &str| format!("schedule:{job}:nightly");
     let reason = "skipped: an earlier job of schedule nightly was still running".to_owned();
-    let claimed: Vec<_> = memory.claims.lock().unwrap().iter().map(|claim| claim.lock.clone()).collect();
-    let behind = Lock { key: key("job.behind"), on_busy: OnBusy::Wait };
-    let once = Lock { key: key("job.once"), on_busy: OnBusy::Cancel { reason } };
-    assert_eq!(claimed, [None, Some(behind), Some(once), None]);
+    let claimed: Vec<_> = memory.claims.lock().unwrap().iter().map(|claim| claim.limits.clone()).collect();
+    let behind = LimitRequest::mutex(key("job.behind"));
+    let once = LimitRequest::mutex(key("job.once")).on_full(OnFull::Cancel { reason });
+    assert_eq!(claimed, [vec![], vec![behind], vec![once], vec![]]);
     let settled = memory.settled.lock().unwrap();
-    for (id, lock) in
-        [("job-0", None), ("job-1", Some(key("job.behind"))), ("job-2", Some(key("job.once"))), ("job-3", None)]
-    {
-        assert_eq!(settled.iter().find(|settle| settle.id.as_str() == id).unwrap().lock, lock, "{id}");
+    let (behind, once) = (vec![key("job.behind")], vec![key("job.once")]);
+    for (id, limits) in [("job-0", vec![]), ("job-1", behind), ("job-2", once), ("job-3", vec![])] {
+        assert_eq!(settled.iter().find(|settle| settle.id.as_str() == id).unwrap().limits, limits, "{id}");
     }
 }
 
 #[tokio::test]
-async fn locked_jobs_are_released_and_skipped_ones_acknowledged() {
+async fn limited_jobs_are_released_and_skipped_ones_acknowledged() {
     let memory = memory();
-    memory.answers.lock().unwrap().extend([Claim::Locked(start() + secs(30)), Claim::Skipped]);
+    memory
+        .answers
+        .lock()
+        .unwrap()
+        .extend([Claim::Limited { until: start() + secs(30), is_hidden: false }, Claim::Skipped]);
     let actions = process(&memory, &[("job.behind", Some("nightly")), ("job.once", Some("nightly"))]).await;
     assert_eq!(actions, [MessageAction::Release(Some(secs(30))), MessageAction::Ack]);
     assert!(memory.settled.lock().unwrap().is_empty());

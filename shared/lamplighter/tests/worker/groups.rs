@@ -35,7 +35,11 @@ async fn groups_run_in_order_beside_each_other_and_fail_alone() {
 async fn whatever_keeps_the_head_of_a_group_on_its_queue_the_rest_is_handed_back() {
     let far = start() + secs(90);
     let claims: [(&str, Option<Claim>, MessageAction); 6] = [
-        ("waits for a lock", Some(Claim::Locked(far)), MessageAction::Release(Some(secs(90)))),
+        (
+            "waits for a limit",
+            Some(Claim::Limited { until: far, is_hidden: false }),
+            MessageAction::Release(Some(secs(90))),
+        ),
         ("runs elsewhere", Some(Claim::Busy(far)), MessageAction::Release(Some(secs(91)))),
         ("cannot be claimed", None, MessageAction::Release(Some(secs(2)))),
         ("was lost", Some(Claim::Exhausted { attempts: 3 }), AT_ONCE),
