@@ -8,7 +8,7 @@ use lamplighter::{
     backend::{Backend, ConsumerState, KnownNames, Operator, QueueOrigin},
     env::Env,
 };
-use lamplighter_aws::{AwsBackend, AwsClients, QueueMap, Stack};
+use lamplighter_aws::{AwsBackend, AwsClients, QueueMap, Stack, outbox::Outbox};
 use lamplighter_embedded::SqliteBackend;
 
 use crate::{
@@ -35,6 +35,8 @@ pub(crate) struct Place {
 pub(crate) struct Target {
     pub(crate) operator: Arc<dyn Operator>,
     backend: Backend,
+    /// A deployed stack.
+    aws: Option<AwsBackend>,
     env: Env,
     name: Name,
 }
@@ -130,14 +132,14 @@ impl Choice {
             Self::File(database) => {
                 let embedded = open(&database)?;
                 let (operator, backend, env) = (embedded.operator(), embedded.backend(), embedded.env().clone());
-                Ok(Target { operator, backend, env, name: Name::File(database.path().to_owned()) })
+                Ok(Target { operator, backend, aws: None, env, name: Name::File(database.path().to_owned()) })
             }
             Self::Stack(name) => {
                 let sdk = AwsClients::chain(None, None);
                 let stack = Stack::read(&sdk, &name).await?;
                 let aws = AwsBackend::new(sdk, stack.settings(), Env::system());
                 let (operator, backend, env) = (aws.operator(), aws.backend(), aws.env().clone());
-                Ok(Target { operator, backend, env, name: Name::Stack(name) })
+                Ok(Target { operator, backend, aws: Some(aws), env, name: Name::Stack(name) })
             }
         }
     }
@@ -238,6 +240,11 @@ impl Target {
     /// Returns a client, to enqueue jobs.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.backend.clone(), self.env.clone())
+    }
+
+    /// Returns the outbox in the table of a deployed stack.
+    pub(crate) fn outbox(&self) -> Result<Option<Outbox>, Error> {
+        Ok(self.aws.as_ref().map(AwsBackend::outbox).transpose()?)
     }
 
     /// Returns whether a queue is known to be paused: a user who may enqueue is not always allowed to read that.

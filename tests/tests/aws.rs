@@ -14,6 +14,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem};
 use aws_sdk_eventbridge::types::{InputTransformer, RuleState, Target};
 use aws_sdk_lambda::{
     primitives::Blob,
@@ -22,16 +23,18 @@ use aws_sdk_lambda::{
 use aws_sdk_scheduler::types::{FlexibleTimeWindow, FlexibleTimeWindowMode};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
 use lamplighter::{
-    Function, Queue, ScheduledJob,
+    Function, JobId, Queue, ScheduledJob,
     backend::{Backend, Operator, tick_template},
     env::Env,
     host::{self, Stop},
+    outbox::OutboxEntry,
     schedule::EventBridge,
     secs,
 };
 use lamplighter_aws::{
     AwsBackend, AwsClients, PollerSettings, QueueMap, Settings, SqsPoller,
     lambda::{Host, Invocation},
+    maintenance::Maintenance,
 };
 use lamplighter_tests::{
     conformance::{AT_ONCE, Ahead, BEHAVIOURS, Behaviour, CHAIN, DeadLetter, PLAIN, Subject},
@@ -165,11 +168,24 @@ fn scheduler(aws: &MiniStack) -> aws_sdk_scheduler::Client {
     aws_sdk_scheduler::Client::new(&aws.sdk_config())
 }
 
+fn dynamo(aws: &MiniStack) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(&aws.sdk_config())
+}
+
+fn text(text: impl Into<String>) -> AttributeValue {
+    AttributeValue::S(text.into())
+}
+
 fn events(aws: &MiniStack) -> aws_sdk_eventbridge::Client {
     aws_sdk_eventbridge::Client::new(&aws.sdk_config())
 }
 
 impl OnAws {
+    async fn transact(&self, writes: Vec<TransactWriteItem>) -> Outcome<()> {
+        dynamo(&self.aws).transact_write_items().set_transact_items(Some(writes)).send().await?;
+        Ok(())
+    }
+
     async fn deploy_one(&self, scheduled: &ScheduledJob) -> Outcome<EventBridge> {
         let ScheduledJob { schedule, job, args, .. } = scheduled;
         let (_, url, _) = self.queues.iter().find(|(queue, ..)| *queue.name() == *scheduled.queue).ok_or("a queue")?;
@@ -332,6 +348,43 @@ impl Subject for OnAws {
 
     async fn inject(&self, queue: Queue, body: &str) {
         self.aws.send(&self.queue(queue).1, body).await.expect("sent");
+    }
+
+    async fn write_entries(&self, entries: &[OutboxEntry]) {
+        let outbox = self.deployment.outbox().expect("a table");
+        for entries in entries.chunks(100) {
+            let puts = entries.iter().map(|entry| outbox.put(entry).expect("an item")).collect();
+            self.transact(puts).await.expect("committed");
+        }
+    }
+
+    async fn write_entry(&self, entry: &OutboxEntry, is_committed: bool) {
+        let mut writes = vec![self.deployment.outbox().expect("a table").put(entry).expect("an item")];
+        if !is_committed {
+            let check =
+                ConditionCheck::builder().table_name(&self.name).key("pk", text("ORDER#42")).key("sk", text("#"));
+            let check = check.condition_expression("attribute_exists(pk)").build().expect("a check");
+            writes.push(TransactWriteItem::builder().condition_check(check).build());
+        }
+        assert_eq!(self.transact(writes).await.is_ok(), is_committed);
+    }
+
+    async fn write_text(&self, id: &JobId, body: &str) {
+        // As a writer in any language would.
+        let put = dynamo(&self.aws).put_item().table_name(&self.name).item("pk", text(format!("JOB#{id}")));
+        let now = self.env().now().as_nanosecond();
+        let put = put.item("sk", text("OUT#1")).item("dpk", text("due#2")).item("dsk", text(format!("{now:019}#{id}")));
+        put.item("ob", text(body)).send().await.expect("written");
+    }
+
+    async fn sweep(&self) {
+        Maintenance::new(&self.deployment).run(Instant::now() + secs(60)).await.expect("swept");
+    }
+
+    async fn failed_entries(&self) -> Vec<(String, String)> {
+        let failed = self.deployment.outbox().expect("a table").failed(None).await.expect("listed");
+        assert!(failed.next.is_none());
+        failed.entries.into_iter().map(|entry| (entry.id, entry.error)).collect()
     }
 
     async fn dead_letters(&self, queue: Queue) -> Vec<DeadLetter> {

@@ -1,16 +1,20 @@
 //! Proves every behaviour of the embedded backend: in memory with a clock that jumps from event to event, and in a file
 //! with the machine's clock.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lamplighter::{
-    Function, Queue, ScheduledJob, Timestamp,
+    Function, JobId, Queue, ScheduledJob, Timestamp,
     backend::{Backend, DeadLetterQuery, Operator},
     env::Env,
     host::Stop,
+    outbox::OutboxEntry,
 };
-use lamplighter_embedded::{Engine, Running, Settings, SqliteBackend};
+use lamplighter_embedded::{
+    Engine, Running, Settings, SqliteBackend,
+    outbox::{self, Outbox},
+};
 use lamplighter_tests::conformance::{AT_ONCE, Ahead, BEHAVIOURS, Behaviour, CHAIN, DeadLetter, PLAIN, Subject};
 use libtest_mimic::{Arguments, Failed, Trial};
 use tokio::{runtime::Builder, sync::Mutex};
@@ -21,6 +25,8 @@ struct OnOneMachine {
     clock: Option<Ahead>,
     deployed: Mutex<Vec<ScheduledJob>>,
     running: Mutex<Option<Running>>,
+    /// The caller's own database.
+    shop: tempfile::TempDir,
 }
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -28,7 +34,22 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 impl OnOneMachine {
     async fn new(embedded: SqliteBackend, clock: Option<Ahead>) -> Outcome<Arc<Self>> {
         embedded.declare(&[PLAIN, CHAIN]).await?;
-        Ok(Arc::new(Self { embedded, clock, deployed: Mutex::default(), running: Mutex::default() }))
+        let shop = tempfile::tempdir()?;
+        outbox::create(&rusqlite::Connection::open(shop.path().join("shop.db"))?)?;
+        Ok(Arc::new(Self { embedded, clock, deployed: Mutex::default(), running: Mutex::default(), shop }))
+    }
+
+    fn shop(&self) -> PathBuf {
+        self.shop.path().join("shop.db")
+    }
+
+    /// Changes the caller's own database in a transaction.
+    fn change(&self, change: impl FnOnce(&rusqlite::Transaction<'_>), is_committed: bool) -> rusqlite::Result<()> {
+        let mut shop = rusqlite::Connection::open(self.shop())?;
+        shop.busy_timeout(Duration::from_secs(60))?;
+        let tx = shop.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+        change(&tx);
+        if is_committed { tx.commit() } else { tx.rollback() }
     }
 }
 
@@ -73,6 +94,36 @@ impl Subject for OnOneMachine {
 
     async fn inject(&self, queue: Queue, body: &str) {
         self.embedded.send_raw(queue.name(), body).await.expect("sent");
+    }
+
+    async fn write_entries(&self, entries: &[OutboxEntry]) {
+        let write = |tx: &rusqlite::Transaction<'_>| {
+            for entry in entries {
+                outbox::enqueue_entry(tx, entry).expect("written");
+            }
+        };
+        self.change(write, true).expect("committed");
+    }
+
+    async fn write_entry(&self, entry: &OutboxEntry, is_committed: bool) {
+        let write = |tx: &rusqlite::Transaction<'_>| drop(outbox::enqueue_entry(tx, entry).expect("written"));
+        self.change(write, is_committed).expect("ended");
+    }
+
+    async fn write_text(&self, id: &JobId, text: &str) {
+        let write = |tx: &rusqlite::Transaction<'_>| {
+            tx.execute(outbox::INSERT, (id.as_str(), text)).expect("written");
+        };
+        self.change(write, true).expect("committed");
+    }
+
+    async fn sweep(&self) {
+        Outbox::new(self.shop()).sweep(&self.client()).await.expect("swept");
+    }
+
+    async fn failed_entries(&self) -> Vec<(String, String)> {
+        let failed = Outbox::new(self.shop()).failed(0, 1000).await.expect("listed");
+        failed.into_iter().map(|entry| (entry.id, entry.error)).collect()
     }
 
     async fn dead_letters(&self, queue: Queue) -> Vec<DeadLetter> {

@@ -5,7 +5,8 @@
 use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use lamplighter::{
-    Client, Context, Function, Job, JobError, JobId, JobState, Options, Queue, RawValue, Retry, State, Tracking, hours,
+    Client, Context, Function, Job, JobError, JobId, JobState, Options, Queue, RawValue, Retry, State, Tracking,
+    Unique, hours,
 };
 use lamplighter_embedded::{Engine, Settings, SqliteBackend};
 use lamplighter_tests::conformance::Ahead;
@@ -117,6 +118,12 @@ async fn every_state_change_is_documented() {
     }
     let next = after("once-more", &waiting).await.unwrap();
     let last = after("much-later", next.id()).delay(hours(1)).await.unwrap();
+
+    // Replaced: later, and now after all.
+    for delay in [Duration::ZERO, Duration::from_secs(3600), Duration::ZERO] {
+        let unique = Unique::key("key").or_replace();
+        client.enqueue(Act { end: End::Succeed }).delay(delay).unique(unique).await.unwrap();
+    }
 
     let (started, mut starts) = mpsc::unbounded_channel();
     let function = Function::new("states").job(act).with_state(started);

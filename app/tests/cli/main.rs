@@ -15,6 +15,7 @@ mod many;
 mod names;
 mod new;
 mod operator;
+mod outbox;
 mod package;
 mod replay;
 mod round_trip;

@@ -1,6 +1,6 @@
 //! `lamp dev`.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, path::PathBuf, time::Duration};
 
 use clap::Args;
 use lamplighter::Variables;
@@ -39,6 +39,9 @@ pub(crate) struct Dev {
     /// The folder or URL of the object store (file:///…, s3://bucket/prefix).
     #[arg(long, value_name = "URL", env = "LAMPLIGHTER_OBJECTS", default_value = ".lamplighter/objects")]
     objects: String,
+    /// Enqueue what is committed into the outbox of this SQLite database of yours; may be given several times.
+    #[arg(long, value_name = "FILE")]
+    outbox: Vec<PathBuf>,
 }
 
 impl Dev {
@@ -52,6 +55,7 @@ impl Dev {
         let threads = runtime()?;
         let inside = threads.enter();
         let engine = Engine::builder(&embedded).app(catalog.app(), &variables).function(ping::function());
+        let engine = self.outbox.iter().fold(engine, |engine, path| engine.outbox(path));
         drop(inside);
         let hint = format!("stopping: running jobs have {}; Ctrl-C again stops at once", when::short(self.grace));
         let mut lifecycle = Announced { lifecycle: signals, hint: Some(hint) };

@@ -15,6 +15,7 @@ mod init;
 mod job;
 mod jobs;
 mod new;
+mod outbox;
 mod package;
 mod pause;
 mod queues;
@@ -56,6 +57,7 @@ pub(crate) enum Command {
     Queues(queues::Queues),
     Pause(pause::Pause),
     Resume(pause::Resume),
+    Outbox(outbox::Outbox),
     Compact(compact::Compact),
     Init(init::Init),
     New(new::New),
@@ -88,6 +90,7 @@ impl Command {
             Self::Queues(queues) => queues.run(),
             Self::Pause(pause) => pause.run(catalog),
             Self::Resume(resume) => resume.run(catalog),
+            Self::Outbox(outbox) => outbox.run(),
             Self::Compact(compact) => compact.run(),
             Self::Init(init) => init.run(),
             Self::New(new) => new.run(catalog),

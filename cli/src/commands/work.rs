@@ -1,6 +1,6 @@
 //! `lamp work`.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 use lamplighter::{
@@ -63,6 +63,9 @@ pub(crate) struct Work {
     /// End when no job has run for this long
     #[arg(long, value_name = "TIME", value_parser = when::delay)]
     idle_end: Option<Duration>,
+    /// Enqueue what is committed into the outbox of this SQLite database; on the embedded file; may be given several times
+    #[arg(long, value_name = "FILE")]
+    outbox: Vec<PathBuf>,
 }
 
 impl Work {
@@ -103,6 +106,7 @@ impl Work {
                 let inside = threads.enter();
                 let mut engine = Engine::builder(&embedded).app(catalog.app(), &Variables::system());
                 engine = engine.function(ping::function());
+                engine = self.outbox.iter().fold(engine, |engine, path| engine.outbox(path));
                 if let Some(jobs) = self.jobs {
                     engine = engine.jobs_at_once(jobs);
                 }
@@ -139,6 +143,13 @@ impl Work {
             let _inside = threads.enter();
             catalog.app().functions(&Variables::system())
         };
+        if let Some(outbox) = self.outbox.first() {
+            let outbox = outbox.display();
+            let text = format!(
+                "--outbox {outbox} needs the embedded file; for a stack: lamp outbox {outbox} --sweep --stack NAME"
+            );
+            return Err(Error::Usage(text));
+        }
         let wanted = self.wanted(&functions)?;
         let mut settings = PollerSettings::default();
         settings.lease = self.lease;

@@ -33,7 +33,10 @@ struct Records {
 #[async_trait]
 impl Store for Records {
     async fn claim(&self, requests: Vec<ClaimRequest>, _: Instant) -> Vec<Result<Claim, StoreError>> {
-        requests.iter().map(|_| Ok(Claim::Run { attempt: 1, checkpoint: None, claim_hint: None })).collect()
+        requests
+            .iter()
+            .map(|_| Ok(Claim::Run { attempt: 1, checkpoint: None, claim_hint: None, message: None }))
+            .collect()
     }
 
     async fn settle(&self, requests: Vec<Completion>, _: Instant) -> Vec<Result<CompletionResult, StoreError>> {

@@ -218,6 +218,21 @@ pub const ENQUEUE_AFTER: Operation = Operation::one(
     "enqueue after another job",
     [None, Some(NOTHING.reading(1).writing(1, 7)), Some(NOTHING.reading(1).writing(1, 7))],
 );
+/// A job is written into the outbox, in a transaction of the caller's own.
+pub const WRITE_OUTBOX: Operation = Operation::one(
+    "write into the outbox, in your own transaction",
+    [Some(NOTHING.writing(1, 3)), Some(NOTHING.writing(1, 3)), Some(NOTHING.writing(1, 3))],
+);
+/// The writer sends it from there, and deletes its entry. `maintenance` reads the entry before.
+pub const SEND_OUTBOX: Operation = Operation::one(
+    "send from the outbox",
+    [Some(sqs(1).writing(1, 2)), Some(sqs(1).writing(2, 3)), Some(sqs(1).writing(2, 4))],
+);
+/// A job gives its arguments to the one that has its unique key, which waits in its queue.
+pub const REPLACE: Operation = Operation::one(
+    "replace a unique job",
+    [None, Some(sqs(1).reading(4).writing(1, 4)), Some(sqs(1).reading(4).writing(1, 4))],
+);
 /// A job succeeds, and one that waited for it is sent.
 pub const SUCCEED_FOLLOWED: Operation = Operation::one(
     "succeed, and start the job that waits",
@@ -230,8 +245,8 @@ pub const BATCH_HUNDRED: Operation = Operation::many(
     [
         None,
         // The jobs are read again to be sent: an item of some 25 KB.
-        Some(Asked { reads: 12, ..sqs(10).reading(7).writing(5, 30) }),
-        Some(Asked { reads: 12, ..sqs(10).reading(7).writing(105, 230) }),
+        Some(Asked { reads: 12, ..sqs(10).reading(7).writing(5, 31) }),
+        Some(Asked { reads: 12, ..sqs(10).reading(7).writing(105, 231) }),
     ],
 );
 /// A job of a batch succeeds, others of its part being open.
@@ -267,12 +282,15 @@ pub const SUCCEED_AND_WAKE: Operation = Operation::one(
 );
 
 /// The whole table.
-pub const OPERATIONS: [Operation; 30] = [
+pub const OPERATIONS: [Operation; 33] = [
     ENQUEUE,
     ENQUEUE_OWN_ID,
     ENQUEUE_THOUSAND,
     ENQUEUE_AFTER,
     BATCH_HUNDRED,
+    REPLACE,
+    WRITE_OUTBOX,
+    SEND_OUTBOX,
     DELAY_BY_SQS,
     DELAY_BY_SCHEDULE,
     DELAY_BY_TABLE,

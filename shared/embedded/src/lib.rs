@@ -55,6 +55,7 @@ mod error;
 mod late;
 mod operations;
 mod operator;
+pub mod outbox;
 mod schedules;
 mod settings;
 mod state;

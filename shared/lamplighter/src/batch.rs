@@ -130,6 +130,9 @@ pub struct Membership {
     /// The part of the batch that counts the job, where a store counts a batch in parts.
     #[serde(default, skip_serializing_if = "is_first")]
     pub part: u64,
+    /// Its place among the jobs of that part, by which the part knows whether it has counted the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<u32>,
 }
 
 fn is_first(part: &u64) -> bool {
@@ -140,6 +143,6 @@ impl Membership {
     /// A job of this batch.
     #[must_use]
     pub const fn of(id: JobId) -> Self {
-        Self { id, part: 0 }
+        Self { id, part: 0, place: None }
     }
 }

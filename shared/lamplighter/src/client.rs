@@ -3,6 +3,7 @@
 mod batch;
 mod cancel;
 mod new_job;
+mod outbox;
 mod schedules;
 
 use std::{
@@ -21,6 +22,7 @@ pub use self::{
     batch::EnqueueBatch,
     cancel::{Cancel, Cancellation, CancelledJobs},
     new_job::NewJob,
+    outbox::{InvalidEntry, OutboxEntry},
 };
 use crate::{
     after::After,
@@ -122,6 +124,15 @@ impl Client {
                 Err(error) => answers.push(Some(Err(error))),
             }
         }
+        self.send_beside(answers, submissions).await
+    }
+
+    /// Sends requests, whose answers take the free places.
+    async fn send_beside(
+        &self,
+        answers: Vec<Option<Result<Enqueued, EnqueueError>>>,
+        submissions: Vec<EnqueueRequest>,
+    ) -> Vec<Result<Enqueued, EnqueueError>> {
         let mut sent = self.shared.backend.queues.send(submissions).await.into_iter();
         answers.into_iter().map(|refused| refused.or_else(|| sent.next()).unwrap_or_else(no_answer)).collect()
     }

@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | [`schedule`] | cron, rates, moments, and their translation to EventBridge |
 //! | [`message`] | the job on the wire |
+//! | [`outbox`] | enqueueing in a transaction of your own |
 //! | [`record`] | what a backend knows about a job |
 //! | [`env`] | time and randomness, which tests can drive |
 //! | [`layer`] | tower layers around handlers, among them metrics and a circuit breaker; a `tracing` layer for job logs |
@@ -111,8 +112,18 @@ pub mod backend {
         },
         queue::QueueKind,
         scheduled::tick_template,
-        unique::UniqueHold,
+        unique::{UniqueConflict, UniqueHold},
     };
+}
+
+/// Enqueueing in a transaction of your own: the job is written down beside your data, as an [`OutboxEntry`](outbox::OutboxEntry),
+/// and enqueued from there once the transaction is committed; if it is rolled back, there is no job.
+///
+/// Where entries are written, and who enqueues them, is the backend's: `lamplighter_embedded::outbox` has a table for your own
+/// SQLite database, `lamplighter_aws::outbox` an item for your own DynamoDB transaction. For a store of another kind, keep
+/// [the text](outbox::OutboxEntry::to_json) in it, and pass what you read to [`Client::enqueue_entries`].
+pub mod outbox {
+    pub use crate::client::{InvalidEntry, OutboxEntry};
 }
 
 /// The code in the README is compiled and run.

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::batch::Batch;
+
 /// A queue's order of delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum QueueKind {
@@ -44,6 +46,13 @@ pub struct Queue {
     pub max_concurrency: Option<u16>,
     /// Where its jobs run.
     pub host: QueueHost,
+}
+
+/// Returns whether a text is the name of a queue, as SQS allows them (Amazon SQS API Reference, CreateQueue).
+pub(crate) fn is_queue_name(name: &str) -> bool {
+    (1..=Queue::MAX_NAME_LEN).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+        && name != Batch::QUEUE
 }
 
 impl Queue {

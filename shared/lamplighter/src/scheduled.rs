@@ -131,6 +131,7 @@ impl ScheduledJob {
         let id = message.id.clone().ok_or_else(|| InvalidMessage::new(&"a tick without an id"))?;
         Ok(EnqueueRequest {
             unique: None,
+            nonce: None,
             id,
             queue: self.queue.clone(),
             message: Arc::new(message),

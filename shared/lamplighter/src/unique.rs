@@ -10,6 +10,7 @@ use std::time::Duration;
 /// let until_it_ends = Unique::key("order-42");
 /// let until_it_starts = Unique::key("refresh").until_started();
 /// let once_in_ten_minutes = Unique::key("alarm").for_time(mins(10)).or_error();
+/// let the_last_one = Unique::key("reindex-7").or_replace();
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -18,8 +19,21 @@ pub struct Unique {
     pub key: String,
     /// How long the job has it.
     pub hold: UniqueHold,
-    /// Whether enqueueing another job is an error, or [answered](crate::Enqueued::Existing) with the one that has the key.
-    pub is_error: bool,
+    /// What enqueueing another job does while this one has the key.
+    pub on_conflict: UniqueConflict,
+}
+
+/// What enqueueing does while another job has the key.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UniqueConflict {
+    /// Nothing: the answer [names](crate::Enqueued::Existing) the one that has it.
+    #[default]
+    Existing,
+    /// It is an [error](crate::EnqueueError::NotUnique).
+    Error,
+    /// The other one gets the new arguments and the new time, unless it [has begun](crate::Enqueued::Existing).
+    Replace,
 }
 
 /// How long a job has its key.
@@ -42,7 +56,7 @@ impl Unique {
     /// A key that the job has until it has ended.
     #[must_use]
     pub fn key(key: impl Into<String>) -> Self {
-        Self { key: key.into(), hold: UniqueHold::default(), is_error: false }
+        Self { key: key.into(), hold: UniqueHold::default(), on_conflict: UniqueConflict::default() }
     }
 
     /// The job has the key only until its first attempt begins: another one may be enqueued while it runs.
@@ -62,7 +76,21 @@ impl Unique {
     /// Makes enqueueing another job an [error](crate::EnqueueError::NotUnique).
     #[must_use]
     pub fn or_error(mut self) -> Self {
-        self.is_error = true;
+        self.on_conflict = UniqueConflict::Error;
+        self
+    }
+
+    /// Gives the arguments, the time and the expiry of this job to the one that has the key, as long as that one has not
+    /// begun; it then has the key for as long as this one would. The answer is [`Enqueued::Replaced`](crate::Enqueued::Replaced),
+    /// or [`Enqueued::Existing`](crate::Enqueued::Existing) where the other one has begun or ended: then nothing has changed.
+    ///
+    /// The job keeps its id, its message group and the jobs that it waits for. A job that may replace another waits for no others
+    /// itself.
+    ///
+    /// Enqueued with a delay each time that something happens, it runs once, that time after the last of them.
+    #[must_use]
+    pub fn or_replace(mut self) -> Self {
+        self.on_conflict = UniqueConflict::Replace;
         self
     }
 }

@@ -264,6 +264,36 @@ pub(super) async fn a_batch_counts_each_job_once(subject: &dyn Subject) {
     assert_eq!(counts(&batch(subject, "batch").await), [2, 1, 1, 0]);
 }
 
+pub(super) async fn a_batch_counts_each_job_once_also_when_its_record_has_expired(subject: &dyn Subject) {
+    let client = subject.client();
+    let far = |what| NewJob::from(act(what)).delay(lamplighter::days(5));
+    let jobs = [act("say one").into(), far("say two"), far("say three")];
+    client.enqueue_batch(jobs).id("batch").on_end(act("say end")).await.expect("created");
+    let first = members(subject, "batch", 10).await.remove(0);
+    let journal = started(subject).await;
+    let record = client.wait(&first, PATIENCE).await.expect("its end");
+    eventually("its count", || async { (batch(subject, "batch").await.succeeded == 1).then_some(()) }).await;
+    // The records of successes are kept for a day. Its message comes once more.
+    subject.pass(lamplighter::days(2)).await;
+    subject.inject(super::PLAIN, &record.message.to_json()).await;
+    enqueue(subject, "other", "say other").await;
+    ended(subject, "other").await;
+    let again = || async {
+        let record = client.get(&first).await.expect("readable");
+        record.is_none_or(|record| record.state.is_final()).then_some(())
+    };
+    eventually("it has ended, if it runs again", again).await;
+    let open = batch(subject, "batch").await;
+    assert_eq!((open.state, counts(&open)), (JobState::Waiting, [3, 1, 0, 0]));
+    assert_eq!(client.cancel(&id("batch")).await.expect("answered"), Some(JobState::Cancelled));
+    assert_eq!(over(subject, "batch").await.state, JobState::Cancelled);
+    assert_eq!(counts(&batch(subject, "batch").await), [3, 1, 0, 2]);
+    let first = client.get(&first).await.expect("readable");
+    assert!(first.is_none_or(|record| record.state == JobState::Succeeded), "it was not cancelled");
+    let words = journal.words();
+    assert!(!words.contains(&"say two".into()) && !words.contains(&"say three".into()), "{words:?}");
+}
+
 pub(super) async fn a_batch_of_many_jobs_ends_once(subject: &dyn Subject) {
     // Several chunks, and several parts.
     const JOBS: usize = 230;

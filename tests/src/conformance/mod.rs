@@ -12,6 +12,7 @@ mod jobs;
 mod lease;
 mod limits;
 mod operator;
+mod outbox;
 mod records;
 mod run;
 mod schedules;
@@ -21,10 +22,11 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lamplighter::{
-    Client, Function, Queue, ScheduledJob,
+    Client, Function, JobId, Queue, ScheduledJob,
     backend::{Backend, Operator, Redrive},
     env::Env,
     host::Stop,
+    outbox::OutboxEntry,
 };
 
 pub use clock::Ahead;
@@ -57,6 +59,16 @@ pub trait Subject: Send + Sync {
     async fn inject(&self, queue: Queue, body: &str);
     /// Returns the messages in a queue's dead-letter queue.
     async fn dead_letters(&self, queue: Queue) -> Vec<DeadLetter>;
+    /// Writes entries into the outbox, in transactions of the caller's own.
+    async fn write_entries(&self, entries: &[OutboxEntry]);
+    /// Writes an entry into the outbox, in a transaction that is committed or rolled back.
+    async fn write_entry(&self, entry: &OutboxEntry, is_committed: bool);
+    /// Writes what may be no entry into the outbox.
+    async fn write_text(&self, id: &JobId, text: &str);
+    /// Enqueues what stands in the outbox.
+    async fn sweep(&self);
+    /// Returns the entries that cannot be enqueued, each with its id and its error.
+    async fn failed_entries(&self) -> Vec<(String, String)>;
     /// Moves a queue's dead letters back, and returns their number.
     async fn redrive(&self, queue: Queue) -> u64 {
         let operator = self.operator().await;
@@ -204,6 +216,7 @@ behaviours! {
     batches::a_batch_within_another_counts_there_as_one_job,
     batches::a_batch_is_cancelled_with_all_of_its_jobs,
     batches::a_batch_counts_each_job_once,
+    batches::a_batch_counts_each_job_once_also_when_its_record_has_expired,
     batches::a_batch_of_many_jobs_ends_once,
     batches::a_batch_of_no_jobs_has_succeeded,
     unique::a_unique_job_is_the_only_one_until_it_has_ended,
@@ -212,6 +225,16 @@ behaviours! {
     unique::one_of_many_racing_for_a_key_is_new,
     unique::a_key_that_is_taken_can_be_an_error,
     unique::a_job_that_waits_has_its_key,
+    unique::a_job_that_waits_gets_the_arguments_and_the_time_of_the_next_one,
+    unique::the_last_of_many_delayed_jobs_runs_once_at_its_time,
+    unique::a_job_that_has_begun_is_not_replaced,
+    unique::replacing_and_claiming_at_once_runs_the_one_or_the_other,
+    unique::a_job_that_waits_for_others_is_replaced,
+    outbox::an_entry_becomes_a_job_once_its_transaction_is_committed,
+    outbox::an_entry_that_is_swept_twice_is_one_job,
+    outbox::an_entry_that_cannot_be_enqueued_blocks_no_other,
+    outbox::an_entry_keeps_the_options_of_its_job,
+    outbox::many_entries_are_swept_in_steps,
     operator::a_paused_queue_runs_nothing_and_a_resumed_one_goes_on,
     operator::a_running_job_ends_after_its_queue_is_paused,
     operator::queues_report_waiting_delayed_and_running_jobs,

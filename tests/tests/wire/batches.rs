@@ -119,6 +119,30 @@ async fn a_batch_that_was_sent_in_part_is_sent_by_maintenance() {
     }
 }
 
+/// The records of successes are kept for a day; a batch may be open for longer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_record_has_expired_is_not_counted_again() {
+    let stage = Stage::new(Parts::Table).await;
+    let id = stage.batch::<Full>("three", 3).await;
+    assert_eq!(stage.run(1).await, 0);
+    let jobs = stage.client.batch_jobs(&id, None, 10).await.unwrap().ids;
+    let ran = jobs.iter().find(|job| !stage.probe.runs(job).is_empty()).unwrap();
+    let message = stage.client.get(ran).await.unwrap().unwrap().message.to_json();
+    stage.expire(ran).await;
+    // Its message comes once more: among three, the others are left for later.
+    stage.lose(2).await;
+    stage.send(&message).await;
+    assert_eq!(stage.run(1).await, 0);
+    assert_eq!(stage.probe.runs(ran), [1, 1], "it runs again");
+    let open = stage.standing(&id).await;
+    assert_eq!((open.state, open.succeeded, open.done()), (JobState::Waiting, 1, 1));
+    stage.expire(ran).await;
+    assert_eq!(stage.client.cancel(&id).await.unwrap(), Some(JobState::Cancelled));
+    let ended = stage.standing(&id).await;
+    assert_eq!((ended.state, ended.succeeded, ended.cancelled, ended.total), (JobState::Cancelled, 1, 2, 3));
+    assert!(stage.client.get(ran).await.unwrap().is_none(), "it was not cancelled");
+}
+
 /// Two processes create the same batch: one of them is ahead, and the jobs of the other do not exist.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_that_create_a_batch_concurrently_one_does() {

@@ -1,12 +1,13 @@
 //! The AWS calls of every operation: recorded on the way to the emulator, and compared with the table from which
 //! estimates and the documentation are made.
 
-use lamplighter::{JobId, JobState, days, hours, secs};
+use lamplighter::{JobId, JobState, Unique, days, hours, secs};
 use lamplighter_infra::cost::{
     Asked, BATCH_HUNDRED, BEGIN, BEGIN_AGAIN, BEGIN_DELAYED, BEGIN_LIMITED, CANCEL, CANCEL_DELAYED, DELAY_BY_SCHEDULE,
     DELAY_BY_SQS, DELAY_BY_TABLE, END_BATCH, ENQUEUE, ENQUEUE_AFTER, ENQUEUE_OWN_ID, ENQUEUE_THOUSAND, FAIL,
-    LOOK_AFTER, MOVE_TEN, Mode, NOTE, NOTE_AGAIN, OPERATIONS, Operation, PUT_BACK, REQUEUE, RETRY, RETRY_TEN, SUCCEED,
-    SUCCEED_AND_WAKE, SUCCEED_FOLLOWED, SUCCEED_IN_BATCH, SUCCEED_LIMITED, WAIT_LIMITED,
+    LOOK_AFTER, MOVE_TEN, Mode, NOTE, NOTE_AGAIN, OPERATIONS, Operation, PUT_BACK, REPLACE, REQUEUE, RETRY, RETRY_TEN,
+    SEND_OUTBOX, SUCCEED, SUCCEED_AND_WAKE, SUCCEED_FOLLOWED, SUCCEED_IN_BATCH, SUCCEED_LIMITED, WAIT_LIMITED,
+    WRITE_OUTBOX,
 };
 use lamplighter_tests::wire::Call;
 use tokio::time::Instant;
@@ -26,6 +27,7 @@ async fn compare<J: Told>(mode: Mode) {
     look_after(&stage, &mut recorded).await;
     run::<J>(&stage, mode, &mut recorded).await;
     enqueue_many::<J>(&stage, &mut recorded).await;
+    write_outbox::<J>(&mut recorded).await;
     match mode {
         Mode::Untracked => {}
         Mode::Lean => {
@@ -103,6 +105,15 @@ async fn enqueue_many<J: Told>(stage: &Stage, recorded: &mut Recorded) {
     recorded.push((ENQUEUE_THOUSAND, asked));
 }
 
+/// Enqueues a job in a transaction of the caller's own.
+async fn write_outbox<J: Told>(recorded: &mut Recorded) {
+    let stage = Stage::new(Parts::Table).await;
+    let entry = stage.client.outbox_entry(J::new(Then::Succeed)).unwrap();
+    recorded.push((WRITE_OUTBOX, stage.asked(stage.commit(&entry)).await.1));
+    let outbox = stage.outbox();
+    recorded.push((SEND_OUTBOX, stage.asked(async { outbox.send(&entry).await.unwrap() }).await.1));
+}
+
 /// Runs jobs that wait for others, and batches.
 async fn relate<J: Told>(recorded: &mut Recorded) {
     let stage = Stage::new(Parts::Table).await;
@@ -111,6 +122,12 @@ async fn relate<J: Told>(recorded: &mut Recorded) {
     recorded.push((ENQUEUE_AFTER, stage.asked(child).await.1));
     recorded.push((SUCCEED_FOLLOWED, stage.deliver(1).await[1]));
     stage.deliver(1).await;
+
+    let key = || Unique::key("order-42").or_replace();
+    stage.client.enqueue(J::new(Then::Succeed)).unique(key()).await.unwrap();
+    let replaced = async { stage.client.enqueue(J::new(Then::Retry)).unique(key()).await.unwrap() };
+    recorded.push((REPLACE, stage.asked(replaced).await.1));
+    stage.lose(2).await;
 
     let jobs = (0..100).map(|_| J::new(Then::Succeed));
     let hundred = async { stage.client.enqueue_batch(jobs).id("hundred").await.unwrap() };

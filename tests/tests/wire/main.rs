@@ -8,4 +8,6 @@ mod faults;
 mod jobs;
 mod limits;
 mod maintenance;
+mod outbox;
 mod stage;
+mod unique;

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use aws_sdk_dynamodb::{config::Config, types::AttributeValue};
 use aws_sdk_sqs::{
     config::Credentials,
     types::{Message, MessageSystemAttributeName, QueueAttributeName},
@@ -17,11 +18,13 @@ use jiff::Timestamp;
 use lamplighter::{
     Client, Context, JobId,
     env::{Clock, Env},
+    outbox::OutboxEntry,
 };
 use lamplighter_aws::{
     AwsBackend, AwsClients, QueueMap, Settings,
     lambda::{Host, Invocation},
     maintenance::Maintenance,
+    outbox::Outbox,
 };
 use lamplighter_infra::cost::Asked;
 use lamplighter_tests::{
@@ -51,6 +54,7 @@ pub(crate) struct Stage {
     pub(crate) client: Client,
     pub(crate) maintenance: Maintenance,
     pub(crate) probe: Arc<Probe>,
+    deployment: AwsBackend,
     settings: Settings,
     aws: Arc<MiniStack>,
     host: Host,
@@ -186,7 +190,7 @@ impl Stage {
         let deployment = AwsBackend::new(sdk, settings.clone(), env);
         let (client, maintenance) = (deployment.client(), Maintenance::new(&deployment));
         let host = Host::on(jobs::function(probe.clone()), &deployment);
-        Self { client, maintenance, probe, settings, aws, host, places }
+        Self { client, maintenance, probe, deployment, settings, aws, host, places }
     }
 
     /// Returns the same deployment, this much later.
@@ -318,6 +322,31 @@ impl Stage {
             .unwrap();
         let answer = self.aws.request_as_root("dynamodb", request).await.unwrap();
         assert!(answer.status().is_success(), "{}", String::from_utf8_lossy(answer.body()));
+    }
+
+    /// Returns the outbox.
+    pub(crate) fn outbox(&self) -> Outbox {
+        self.deployment.outbox().unwrap()
+    }
+
+    /// Writes an entry into the outbox, as the only write of a transaction.
+    pub(crate) async fn commit(&self, entry: &OutboxEntry) {
+        let config =
+            Config::from(&self.aws.sdk_config()).to_builder().endpoint_url(self.probe.proxy.endpoint()).build();
+        let write = aws_sdk_dynamodb::Client::from_conf(config).transact_write_items();
+        write.transact_items(self.outbox().put(entry).unwrap()).send().await.unwrap();
+    }
+
+    /// Deletes a job's record, as DynamoDB does some time after it has expired.
+    pub(crate) async fn expire(&self, id: &JobId) {
+        let delete = aws_sdk_dynamodb::Client::new(&self.aws.sdk_config()).delete_item().table_name(&self.places.table);
+        let delete = delete.key("pk", AttributeValue::S(format!("JOB#{id}"))).key("sk", AttributeValue::S("#".into()));
+        delete.send().await.unwrap();
+    }
+
+    /// Sends a body to the queue once more.
+    pub(crate) async fn send(&self, body: &str) {
+        self.aws.send(&self.places.url, body).await.unwrap();
     }
 
     /// Returns the number of messages in the dead-letter queue.

@@ -84,6 +84,9 @@ struct Answer<'a> {
     queue: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate: Option<bool>,
+    /// Whether a job that was there already has its arguments and its time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,6 +98,7 @@ struct Answer<'a> {
 struct Tally {
     enqueued: u64,
     duplicates: u64,
+    replaced: u64,
     failed: u64,
     /// The last line whose result is known.
     line: u64,
@@ -259,13 +263,16 @@ impl Sending<'_> {
             return Ok(());
         }
         output::json_lines(answers.iter().filter_map(|(line, answer)| {
-            let none = Answer { line: *line, id: None, job, queue, duplicate: None, state: None, error: None };
+            let none =
+                Answer { line: *line, id: None, job, queue, duplicate: None, replaced: None, state: None, error: None };
             match answer {
                 // Only checked, and valid.
                 Ok(None) => None,
                 Ok(Some(answer)) => {
                     let state = answer.existing_state().map(JobState::as_str);
-                    Some(Answer { id: Some(answer.id()), duplicate: Some(answer.is_duplicate()), state, ..none })
+                    let (id, duplicate) = (Some(answer.id()), Some(answer.is_duplicate()));
+                    let replaced = matches!(answer, Enqueued::Replaced(_)).then_some(true);
+                    Some(Answer { id, duplicate, replaced, state, ..none })
                 }
                 Err(why) => Some(Answer { error: Some(why.to_string()), ..none }),
             }
@@ -274,13 +281,16 @@ impl Sending<'_> {
 
     /// Prints the totals.
     fn tell(&self, tally: &Tally, took: Duration) -> Result<(), Error> {
-        let Tally { enqueued, duplicates, failed, .. } = tally;
+        let Tally { enqueued, duplicates, replaced, failed, .. } = tally;
         let Definition { name, queue, .. } = self.definition;
         let (queue, took) = (queue.name(), when::short(took));
         let jobs = |count: u64| if count == 1 { "one job".to_owned() } else { format!("{count} jobs") };
         let verb = if self.many.dry_run { "judged" } else { "enqueued" };
         if self.json {
-            output::hint(&format!("{verb} {enqueued}, there already {duplicates}, failed {failed}, in {took}"));
+            let replaced = if *replaced > 0 { format!(", replaced {replaced}") } else { String::new() };
+            output::hint(&format!(
+                "{verb} {enqueued}{replaced}, there already {duplicates}, failed {failed}, in {took}"
+            ));
             return Ok(());
         }
         let printed = output::print(|out| {
@@ -289,6 +299,9 @@ impl Sending<'_> {
                 "{GOOD}{verb}{GOOD:#} {NAME}{}{NAME:#} {FAINT}{name} on {queue} in {took}{FAINT:#}",
                 jobs(*enqueued)
             )?;
+            if *replaced > 0 {
+                writeln!(out, "{GOOD}replaced{GOOD:#} {NAME}{}{NAME:#}", jobs(*replaced))?;
+            }
             if *duplicates > 0 {
                 writeln!(out, "{WARN}there already{WARN:#} {NAME}{}{NAME:#}", jobs(*duplicates))?;
             }
@@ -312,6 +325,7 @@ impl Tally {
     fn count(&mut self, answers: &[(u64, Result<Option<Enqueued>, Failure>)]) {
         for (_, answer) in answers {
             match answer {
+                Ok(Some(Enqueued::Replaced(_))) => self.replaced += 1,
                 Ok(Some(answer)) if answer.is_duplicate() => self.duplicates += 1,
                 Ok(_) => self.enqueued += 1,
                 Err(failure) => {

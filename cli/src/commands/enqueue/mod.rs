@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use clap::Args;
 use jiff::Timestamp;
 use lamplighter::{
-    After, Client, Definition, Enqueued, JobId, JobState, NewJob,
+    After, Client, Definition, Enqueued, JobId, JobState, NewJob, Unique,
     backend::{Backend, StoreError},
     env::Env,
     message::Outcome,
@@ -44,6 +44,7 @@ use crate::{
   lamp enqueue lamp.ping
   lamp enqueue lamp.ping '{\"sleep_ms\": 500}' --delay 90s
   lamp enqueue invoices.send @order.json --id order-42
+  lamp enqueue shop.reindex '{\"shop\": 7}' --unique shop-7 --replace --delay 1m
   jq -c .job orders.json | lamp enqueue invoices.send - --json
   lamp enqueue invoices.send --from orders.jsonl --id-prefix orders-2026
   lamp enqueue invoices.send --from orders.jsonl --batch=orders-2026
@@ -66,7 +67,7 @@ pub(crate) struct Enqueue {
     many: Many,
     #[command(flatten)]
     place: Place,
-    /// Print a line of JSON: id, job, queue, duplicate, and the state of a duplicate. With --from one for each job,
+    /// Print a line of JSON: id, job, queue, duplicate, replaced, and the state of a duplicate. With --from one for each job,
     /// with its line number, or with an error instead of the id.
     #[arg(long)]
     json: bool,
@@ -89,6 +90,9 @@ struct When {
     /// Enqueue it only if no other job of its type with this key has not ended yet.
     #[arg(long, value_name = "KEY")]
     unique: Option<String>,
+    /// Give its arguments and its time to the job that has the key, if that one has not begun.
+    #[arg(long, requires = "unique")]
+    replace: bool,
     /// The message group: keeps order on FIFO queues, and separates tenants on others.
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
@@ -104,7 +108,8 @@ impl When {
         }
         job = self.after.iter().cloned().fold(job, NewJob::after);
         if let Some(key) = &self.unique {
-            job = job.unique(key.as_str());
+            let unique = Unique::key(key);
+            job = job.unique(if self.replace { unique.or_replace() } else { unique });
         }
         match &self.group {
             Some(group) => job.group(group),
@@ -135,8 +140,15 @@ struct Answer<'a> {
     job: &'a str,
     queue: &'a str,
     duplicate: bool,
+    /// Whether a job that was there already has its arguments and its time.
+    #[serde(skip_serializing_if = "is_false")]
+    replaced: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<&'static str>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Opened {
@@ -173,7 +185,11 @@ impl Enqueue {
             let opened = self.open(&definition).await?;
             let silent = || Err(StoreError::unavailable("it is not known whether the job was enqueued").into());
             let answer = opened.client.enqueue_all([job]).await.pop().unwrap_or_else(silent)?;
-            let done = if answer.is_duplicate() { "was there already" } else { "was enqueued" };
+            let done = match answer {
+                Enqueued::New(_) => "was enqueued",
+                Enqueued::Replaced(_) => "was changed",
+                _ => "was there already",
+            };
             self.tell(&definition, &answer).map_err(|error| error.after(format_args!("job {} {done}", answer.id())))?;
             opened.hint_if_paused(&definition).await;
             Ok(())
@@ -195,10 +211,17 @@ impl Enqueue {
     fn tell(&self, definition: &Definition, answer: &Enqueued) -> Result<(), Error> {
         let state = answer.existing_state().map(JobState::as_str);
         let (id, job, queue) = (answer.id(), definition.name, definition.queue.name());
+        let replaced = matches!(answer, Enqueued::Replaced(_));
         if self.json {
-            return output::json_lines([Answer { id, job, queue, duplicate: answer.is_duplicate(), state }]);
+            return output::json_lines([Answer { id, job, queue, duplicate: answer.is_duplicate(), replaced, state }]);
         }
         output::print(|out| match answer.is_duplicate() {
+            _ if replaced => {
+                writeln!(
+                    out,
+                    "{GOOD}replaced{GOOD:#} {NAME}{id}{NAME:#} {FAINT}it has the new arguments and time{FAINT:#}"
+                )
+            }
             true => {
                 let state = state.unwrap_or("ended, and its record has expired");
                 writeln!(out, "{WARN}there already{WARN:#} {NAME}{id}{NAME:#} {FAINT}{state}{FAINT:#}")

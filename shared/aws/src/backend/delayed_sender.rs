@@ -210,6 +210,48 @@ impl DelayedSender {
         })
     }
 
+    /// Sends a job's new message in place of one that was due at another time. The table keeps one entry for a job, which is
+    /// replaced; a schedule would stay as it is.
+    #[cfg(feature = "dynamodb")]
+    pub(crate) async fn send_instead(&self, request: EnqueueRequest, was_due: Timestamp) -> Result<(), EnqueueError> {
+        let owner =
+            lamplighter::backend::JobOwner { job: request.message.job.clone(), queue: request.queue.to_string() };
+        let id = request.id.clone();
+        let was_far = self.is_far(&request.queue, Some(was_due));
+        let is_far = self.is_far(&request.queue, request.due_at);
+        match request.due_at.filter(|_| is_far) {
+            Some(due_at) => self.by_table(&request, due_at).await?,
+            None => {
+                let silent = || Err(StoreError::unavailable("SQS did not report whether the job was sent").into());
+                self.sqs.send(vec![request]).await.pop().unwrap_or_else(silent)?;
+            }
+        }
+        if was_far {
+            let forgotten = match is_far {
+                true => self.forget_schedule(&id).await,
+                false => self.forget(&id, &owner).await,
+            };
+            if let Err(error) = forgotten {
+                tracing::debug!(%id, %error, "a former message of the job will come, and change nothing");
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the one-time schedule of a delayed job.
+    #[cfg(all(feature = "dynamodb", feature = "schedules"))]
+    async fn forget_schedule(&self, id: &lamplighter::JobId) -> Result<(), StoreError> {
+        match &self.schedules {
+            Some(schedules) => schedules.delete(&OneTime::name(DELAY, id)).await,
+            None => Ok(()),
+        }
+    }
+
+    #[cfg(all(feature = "dynamodb", not(feature = "schedules")))]
+    async fn forget_schedule(&self, _: &lamplighter::JobId) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Deletes the delayed message of a job that is no longer to be sent.
     #[cfg(feature = "dynamodb")]
     pub(crate) async fn forget(
@@ -220,11 +262,7 @@ impl DelayedSender {
         if let Some(table) = &self.table {
             table.forget_due(id.as_str(), owner).await?;
         }
-        #[cfg(feature = "schedules")]
-        if let Some(schedules) = &self.schedules {
-            schedules.delete(&OneTime::name(DELAY, id)).await?;
-        }
-        Ok(())
+        self.forget_schedule(id).await
     }
 }
 

@@ -12,7 +12,7 @@ use lamplighter::{
 
 use super::delayed_sender::DelayedSender;
 #[cfg(feature = "dynamodb")]
-use crate::dynamo::{Dynamo, Inserted, Registered};
+use crate::dynamo::{Dynamo, Inserted, Registered, Replaced};
 
 /// Concurrent calls for single jobs.
 const CALLS_AT_ONCE: usize = 32;
@@ -57,6 +57,7 @@ impl Sender {
             },
             Ok(Registered::Go(nonce)) => return Step::Go(submission, Some(nonce)),
             Ok(Registered::Done(inserted)) => Ok(inserted),
+            Ok(Registered::Replaced(id, replaced)) => return Step::Answered(self.resend(id, replaced).await),
             Ok(Registered::Taken(existing, state)) => return Step::Answered(taken(&submission, existing, state)),
             Ok(Registered::Unknown(other)) => {
                 return refused(submission, format!("there is no record of job {other}, which it is to wait for"));
@@ -72,6 +73,16 @@ impl Sender {
             }
             Err(error) => Err(error.into()),
         })
+    }
+
+    /// Sends the new message of a job that was given other arguments and another time, and takes away what was to send the
+    /// former one later. Any message that is left of that one runs the new arguments, and not before the new time.
+    #[cfg(feature = "dynamodb")]
+    async fn resend(&self, id: lamplighter::JobId, replaced: Replaced) -> Result<Enqueued, EnqueueError> {
+        let Replaced { send, was_due } = replaced;
+        let Some(request) = send else { return Ok(Enqueued::Replaced(id)) };
+        self.0.send_instead(request, was_due).await?;
+        Ok(Enqueued::Replaced(id))
     }
 
     #[cfg(not(feature = "dynamodb"))]
@@ -101,7 +112,7 @@ fn taken(
     state: Option<lamplighter::JobState>,
 ) -> Result<Enqueued, EnqueueError> {
     match &submission.unique {
-        Some(unique) if unique.is_error => {
+        Some(unique) if unique.on_conflict == lamplighter::backend::UniqueConflict::Error => {
             let (job, key) = (submission.message.job.clone(), unique.key.clone());
             Err(EnqueueError::NotUnique { job, key, existing })
         }

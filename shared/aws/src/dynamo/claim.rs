@@ -3,12 +3,13 @@
 //! The usual case is one update, for a job without a record or a queued one. If its condition fails, the item returned
 //! with the refusal decides, and a second write is conditional on exactly that item.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use lamplighter::{
-    JobState, Timestamp, Tracking,
-    backend::{Claim, ClaimRequest, DeadLetterReason, Membership, StoreError},
+    JobId, JobState, Timestamp, Tracking,
+    backend::{Claim, ClaimRequest, DeadLetterReason, Membership, StoreError, StoreErrorKind},
+    message::{Message, SharedMessage},
     record::ErrorText,
 };
 
@@ -19,6 +20,7 @@ use super::{
     keys::{Class, ListingKey},
     limits::{Wait, Woken},
     listed, pieces,
+    unique::{NEW_EXPIRY, REPLACED},
 };
 
 /// The delay of a job that waits for another, or whose state was written by a newer version.
@@ -57,6 +59,8 @@ impl Claimed {
 /// What to do about a job in its current state.
 enum ClaimOutcome {
     Answer(Claim),
+    /// It was granted before, and the answer was lost.
+    Again,
     /// Write this, and return that answer if the write succeeds.
     Write(Update, Answer),
 }
@@ -106,6 +110,9 @@ impl Dynamo {
                 Some(item) => match decide(item, request, now) {
                     ClaimOutcome::Answer(claim @ Claim::Foreign(_)) => return Ok(Claimed::alone(claim)),
                     ClaimOutcome::Answer(claim) => return Ok(Claimed::of(claim, item)),
+                    ClaimOutcome::Again => {
+                        return Ok(Claimed::of(granted(item, self.replacement(item).await?), item));
+                    }
                     ClaimOutcome::Write(update, answer) => (update, answer),
                 },
             };
@@ -157,8 +164,12 @@ impl Dynamo {
         let mut update = announce(run(request, now), request, now)
             .set_if_absent("w", number(request.owner))
             .increment("n")
-            .when("attribute_not_exists(#pk) OR (#st = :queued AND #j = :j AND #q = :q AND #d <= :soon)")
+            .when(
+                "attribute_not_exists(#pk) OR (#st = :queued AND #j = :j AND #q = :q AND #d <= :soon \
+                 AND attribute_not_exists(#rp))",
+            )
             .name("pk")
+            .name(REPLACED)
             .value("queued", text(JobState::Queued.as_str()))
             .value("soon", time(now.saturating_add(EARLY).unwrap_or(now)));
         update = match request.tracking {
@@ -173,6 +184,18 @@ impl Dynamo {
         (update, Answer::Run)
     }
 
+    /// The message to run, if the job was given other arguments after its first message was sent.
+    async fn replacement(&self, item: &Item) -> Result<Option<SharedMessage>, StoreError> {
+        if !item.0.contains_key(REPLACED) {
+            return Ok(None);
+        }
+        if let Some(message) = item.text("m").and_then(|text| text.parse::<Message>().ok()) {
+            return Ok(Some(Arc::new(message)));
+        }
+        let id = JobId::new(item.id()).map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
+        Ok(self.read_record(&id).await?.map(|record| record.message))
+    }
+
     async fn answer(&self, answer: Answer, item: &Item, request: &ClaimRequest) -> Result<Claimed, StoreError> {
         let claim = match answer {
             Answer::Run => {
@@ -180,7 +203,7 @@ impl Dynamo {
                     let kept = pieces::kept(self.env().now(), request.retention.failed);
                     self.write_pieces(request.id.as_str(), request.owner, &request.message.to_json(), kept).await?;
                 }
-                granted(item)
+                granted(item, self.replacement(item).await?)
             }
             Answer::Cancelled => Claim::Ended(JobState::Cancelled),
             Answer::Skipped => Claim::Skipped,
@@ -190,8 +213,9 @@ impl Dynamo {
     }
 }
 
-fn granted(item: &Item) -> Claim {
+fn granted(item: &Item, message: Option<SharedMessage>) -> Claim {
     Claim::Run {
+        message,
         attempt: item.attempt(),
         checkpoint: item.raw("k"),
         claim_hint: item.listing_key().map(|listing_key| listing_key.as_str().into()),
@@ -200,6 +224,14 @@ fn granted(item: &Item) -> Claim {
 
 fn has_expired(request: &ClaimRequest, now: Timestamp) -> bool {
     request.message.expires_at.is_some_and(|at| at <= now)
+}
+
+/// Whether the expiry of a job is over: its own, where the message may be an older one.
+fn item_has_expired(item: &Item, request: &ClaimRequest, now: Timestamp) -> bool {
+    match item.0.contains_key(REPLACED) {
+        true => item.time(NEW_EXPIRY).is_some_and(|at| at <= now),
+        false => has_expired(request, now),
+    }
 }
 
 fn listing_key(request: &ClaimRequest, now: Timestamp) -> ListingKey {
@@ -279,7 +311,7 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
         // Somebody has sent a message for a job that waits for others.
         JobState::Waiting => ClaimOutcome::Answer(Claim::Busy(now.saturating_add(NOT_OURS).unwrap_or(now))),
         // A repeated claim, whose first answer was lost.
-        JobState::Running if item.owner() == request.owner => ClaimOutcome::Answer(granted(item)),
+        JobState::Running if item.owner() == request.owner => ClaimOutcome::Again,
         JobState::Running if item.lease_until() > now => ClaimOutcome::Answer(Claim::Busy(item.lease_until())),
         JobState::Running if item.attempt() >= request.max_attempts => {
             let update =
@@ -294,7 +326,7 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
         _ if item.time("d").is_some_and(|due_at| due_at > now.saturating_add(EARLY).unwrap_or(now)) => {
             ClaimOutcome::Answer(Claim::Busy(item.time("d").unwrap_or(now)))
         }
-        _ if item.has_not_begun() && has_expired(request, now) => {
+        _ if item.has_not_begun() && item_has_expired(item, request, now) => {
             ClaimOutcome::Write(cancelled(item, request, EXPIRED, now), Answer::Cancelled)
         }
         _ => ClaimOutcome::Write(again(run(request, now), item, request), Answer::Run),
@@ -369,7 +401,7 @@ fn replace(item: &Item, request: &ClaimRequest, now: Timestamp) -> Update {
         .set("c", since.clone())
         .set("d", since)
         .set(name, message)
-        .remove(&["x", "u", "p", "k", "f", item::COUNTED, other]);
+        .remove(&["x", "u", "p", "k", "f", item::COUNTED, REPLACED, NEW_EXPIRY, other]);
     let update = match &request.message.batch {
         Some(batch) => update.set(item::BATCH, text(item::membership(batch))),
         None => update.remove(&[item::BATCH]),

@@ -24,11 +24,28 @@ use super::{
     Dynamo,
     item::{Item, text, time},
     keys::{self, DUE, SHARDS},
+    outbox::{self, EntryKey},
 };
 use crate::sdk::explain;
 
 /// The largest message of a job without a record that can be stored until it is due, in bytes.
 pub(crate) const MAX_BODY: usize = 350 * 1024;
+
+/// The place of something that is due in the index.
+#[derive(Debug, Clone)]
+pub(crate) struct DueKey {
+    pub(crate) id: String,
+    pub(crate) sort: String,
+    /// Its place in the partition.
+    pub(crate) place: String,
+}
+
+impl DueKey {
+    /// The key of an entry of the outbox, if it is one.
+    pub(crate) fn outbox(&self) -> Option<EntryKey> {
+        outbox::is_entry(&self.sort).then(|| EntryKey { id: self.id.clone(), sort: self.sort.clone() })
+    }
+}
 
 /// A job that is due.
 #[derive(Debug, Clone)]
@@ -41,7 +58,7 @@ fn is_of(entry: &Item, record: &Record) -> bool {
     entry.queue() == record.queue && entry.text("j").is_none_or(|job| job == record.message.job)
 }
 
-fn partition(shard: u8) -> String {
+pub(super) fn partition(shard: u8) -> String {
     format!("due#{shard}")
 }
 
@@ -129,7 +146,7 @@ impl Dynamo {
         }
     }
 
-    /// Returns jobs of one shard that are due by that moment, the earliest first, each with its place. `place` is the
+    /// Returns what is due by that moment in one shard, the earliest first: delayed jobs, and entries of the outbox. `place` is the
     /// end of the last read, empty at first, and is moved to the end of this one.
     pub(crate) async fn due(
         &self,
@@ -137,7 +154,7 @@ impl Dynamo {
         listing_key: &mut String,
         until: Timestamp,
         most: i32,
-    ) -> Result<Vec<(String, String)>, StoreError> {
+    ) -> Result<Vec<DueKey>, StoreError> {
         // One character after the last place: `BETWEEN` includes both bounds.
         let (low, high) = (format!("{listing_key}!"), format!("{}$", keys::ListingKey::start_of(until)));
         if low > high {
@@ -155,8 +172,13 @@ impl Dynamo {
         if let Some(last) = items.last().and_then(|item| item.text("dsk")) {
             last.clone_into(listing_key);
         }
-        let named = items.iter().map(|item| (item.id().to_owned(), item.text("dsk").unwrap_or_default().to_owned()));
-        Ok(named.collect())
+        let text = |item: &Item, name: &str| item.text(name).unwrap_or_default().to_owned();
+        let keys = items.iter().map(|item| DueKey {
+            id: item.id().to_owned(),
+            sort: text(item, "sk"),
+            place: text(item, "dsk"),
+        });
+        Ok(keys.collect())
     }
 
     /// Returns the entry of a due job, with its message. `None`: it was moved or cancelled meanwhile, or its message no

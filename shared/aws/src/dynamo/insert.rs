@@ -32,9 +32,16 @@ impl Inserted {
     /// The answer where this record exists already.
     pub(super) fn existing(item: &Item, submission: &EnqueueRequest) -> Self {
         let owner = item.owner_job();
-        match owner.is(&submission.message.job, &submission.queue) {
-            true => Self::Duplicate(item.state()),
-            false => Self::Foreign(owner),
+        let state = item.state();
+        match (owner.is(&submission.message.job, &submission.queue), submission.nonce) {
+            // The same request, which was interrupted before: its message may not have been sent.
+            (true, Some(nonce))
+                if item.number("w") == Some(nonce) && matches!(state, JobState::Queued | JobState::Scheduled) =>
+            {
+                Self::New(nonce)
+            }
+            (true, _) => Self::Duplicate(state),
+            (false, _) => Self::Foreign(owner),
         }
     }
 }
@@ -88,7 +95,7 @@ impl Dynamo {
         reason: Option<&str>,
     ) -> Result<Inserted, StoreError> {
         let now = self.env().now();
-        let nonce = self.env().random.next_u64();
+        let nonce = submission.nonce.unwrap_or_else(|| self.env().random.next_u64());
         let record = match reason {
             Some(reason) => self.cancelled_record(submission, reason, nonce).await?,
             None => self.prepare(submission, state, nonce).await?,
@@ -108,7 +115,7 @@ impl Dynamo {
             Some(PutItemError::ConditionalCheckFailedException(refused)) => {
                 let item = Item(refused.item.clone().unwrap_or_default());
                 // A repeated write, whose first answer was lost.
-                let ours = item.number("w") == Some(nonce);
+                let ours = submission.nonce.is_none() && item.number("w") == Some(nonce);
                 Ok(if ours { Inserted::New(nonce) } else { Inserted::existing(&item, submission) })
             }
             _ => Err(explain(&error, &self.doing("write", submission.id.as_str()))),

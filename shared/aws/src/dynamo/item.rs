@@ -16,9 +16,10 @@
 //! | `e`, `y` | the keys of the limits in which it has a place while it runs; why it was cancelled |
 //! | `lm` | the limit that it waits for, since when, and until when its message is hidden |
 //! | `i`, `v` | of a failed job, the message that has to be dead-lettered, and why |
-//! | `bt`, `bc` | the batch that it is a job of, with its part; the end that the batch has counted |
+//! | `bt`, `bc` | the batch that it is a job of, with its part and its place there; the end that the batch has counted |
 //! | `lean` | present on lean records |
 //! | `r` | when it was last given a new message |
+//! | `rp`, `xe` | present on a job that was given the arguments of another one: the record's message is the one to run; its expiry |
 //! | `mx`, `rf` | attempts allowed, and for how many seconds a failure is kept |
 //! | `w`, `z` | nonces of the first and the last write: a retried call recognizes its own write by them |
 //! | `op`, `un` | of a batch: its open parts; the lots that are not sent |
@@ -52,7 +53,10 @@ pub(super) const COUNTED: &str = "bc";
 
 /// A membership as it is stored.
 pub(super) fn membership(batch: &Membership) -> String {
-    format!("{}#{}", batch.part, batch.id)
+    match batch.place {
+        Some(place) => format!("{}.{place}#{}", batch.part, batch.id),
+        None => format!("{}#{}", batch.part, batch.id),
+    }
 }
 
 /// The keys of limits, if there are any.
@@ -149,6 +153,12 @@ impl Item {
         self.state() != JobState::Running && self.attempt() == 0 && !self.0.contains_key("k")
     }
 
+    /// Whether it waits for its first attempt.
+    pub(super) fn waits(&self) -> bool {
+        let state = self.known_state();
+        self.has_not_begun() && matches!(state, Some(JobState::Waiting | JobState::Scheduled | JobState::Queued))
+    }
+
     pub(super) fn owner(&self) -> u64 {
         self.number("o").unwrap_or(0)
     }
@@ -178,7 +188,9 @@ impl Item {
     pub(super) fn membership(&self) -> Option<Membership> {
         let (part, id) = self.text(BATCH)?.split_once('#')?;
         let mut batch = Membership::of(JobId::new(id).ok()?);
+        let (part, place) = part.split_once('.').map_or((part, None), |(part, place)| (part, Some(place)));
         batch.part = part.parse().ok()?;
+        batch.place = place.and_then(|place| place.parse().ok());
         Some(batch)
     }
 

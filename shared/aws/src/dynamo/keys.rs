@@ -1,7 +1,8 @@
 //! Keys of the table and of its listing.
 //!
 //! A job's record is the item `JOB#id`, `#`. Its other items are beside it under other sort keys, so that one query
-//! finds them all: the pieces of a large message (`M#0`, `M#1`, …), and the entry of a job that is due later (`DUE`).
+//! finds them all: the pieces of a large message (`M#0`, `M#1`, …), the entry of a job that is due later (`DUE`), and entries of the outbox
+//! (`OUT#…`).
 //!
 //! The index `listing` is sparse: it holds the keys of records that are listed. Its partitions are a class of states in
 //! a month, spread over shards, since an index keyed by a bare state would throttle the whole table (Amazon DynamoDB
@@ -22,6 +23,9 @@ pub(super) const RECORD: &str = "#";
 pub(super) const PIECE: &str = "M#";
 /// The sort key of the entry of a job that is due later.
 pub(super) const DUE: &str = "DUE";
+
+/// The prefix of the sort keys of entries of the outbox.
+pub(super) const OUTBOX: &str = "OUT#";
 
 /// Shards of a class in a month.
 pub(super) const SHARDS: u8 = 4;

@@ -28,6 +28,7 @@ mod limits;
 mod list;
 mod logs;
 mod orphans;
+mod outbox;
 mod pieces;
 mod read;
 mod relations;
@@ -58,12 +59,14 @@ pub(crate) use self::{
     batches::{Counted, Member, Tended},
     cancel::Cancelled,
     claim::Claimed,
-    due::MAX_BODY as MAX_DUE_BODY,
+    due::{DueKey, MAX_BODY as MAX_DUE_BODY},
     insert::Inserted,
     limits::{Wait, Woken},
     orphans::{Orphan, Repaired},
+    outbox::{EntryKey, FoundEntry, no_table as no_outbox_table},
     relations::{Following, Registered},
     settle::Settled,
+    unique::Replaced,
 };
 use self::{
     expression::Update,

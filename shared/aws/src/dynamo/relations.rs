@@ -17,19 +17,21 @@ use std::{
 use aws_sdk_dynamodb::types::AttributeValue;
 use lamplighter::{
     After, JobId, JobState, Retention, Tracking,
-    backend::{EnqueueRequest, Standing, StoreError, StoreErrorKind},
+    backend::{EnqueueRequest, Standing, StoreError, StoreErrorKind, UniqueConflict},
     message::Outcome,
 };
 
 use super::{
-    Dynamo, Written, contended, each, expiry,
+    Dynamo, Written,
+    claim::held_to,
+    contended, each, expiry,
     expression::Update,
     insert::Inserted,
     item::{Attributes, Item, text, time},
     keys::{self, Class, RECORD},
     listed,
     transaction::Transacted,
-    unique::Holder,
+    unique::{Holder, Replaced},
 };
 
 /// The prefix of the sort keys of edges.
@@ -55,6 +57,8 @@ pub(crate) enum Registered {
     Go(u64),
     /// This job has its unique key.
     Taken(JobId, Option<JobState>),
+    /// This job has its unique key, and was given its arguments and its time.
+    Replaced(JobId, Replaced),
     /// There is no record of this job, which it is to wait for.
     Unknown(JobId),
 }
@@ -79,8 +83,17 @@ impl Dynamo {
             if let Some(unique) = &submission.unique {
                 match self.holder(submission, unique).await? {
                     Holder::Free(nonce) => seen = nonce,
-                    Holder::Taken(other, state) => {
-                        return self.refused(submission, Registered::Taken(other, state)).await;
+                    Holder::Taken(other, item, nonce) => {
+                        let state = item.as_deref().map(Item::state);
+                        let taken = self.refused(submission, Registered::Taken(other.clone(), state)).await?;
+                        let replaces = unique.on_conflict == UniqueConflict::Replace;
+                        let item = item.filter(|item| replaces && item.waits());
+                        let (Registered::Taken(..), Some(item)) = (&taken, item) else { return Ok(taken) };
+                        match self.replace(submission, unique, (&other, &item, nonce)).await? {
+                            Some(replaced) => return Ok(Registered::Replaced(other, replaced)),
+                            // It has just begun, or changed in another way.
+                            None => continue,
+                        }
                     }
                 }
             }
@@ -118,7 +131,11 @@ impl Dynamo {
     /// with a new one.
     async fn refused(&self, submission: &EnqueueRequest, otherwise: Registered) -> Result<Registered, StoreError> {
         let existing = self.read_item(submission.id.as_str()).await?;
-        Ok(existing.map_or(otherwise, |item| Registered::Done(Inserted::existing(&item, submission))))
+        Ok(match existing.map(|item| Inserted::existing(&item, submission)) {
+            None => otherwise,
+            Some(Inserted::New(nonce)) => Registered::Go(nonce),
+            Some(inserted) => Registered::Done(inserted),
+        })
     }
 
     /// Writes a job's record, the edges to the jobs that it waits for, and its unique key. `None`: one of the others has
@@ -132,14 +149,14 @@ impl Dynamo {
     ) -> Result<Option<Inserted>, StoreError> {
         let id = &submission.id;
         let now = self.env().now();
-        let nonce = self.env().random.next_u64();
+        let nonce = submission.nonce.unwrap_or_else(|| self.env().random.next_u64());
         let mut record = self.prepare(submission, state, nonce).await?;
         if !open.is_empty() {
             record.insert(AFTER.into(), AttributeValue::Ss(open.iter().map(|after| after.id.to_string()).collect()));
         }
         let mut writes = vec![self.put_new_in_transaction(record)?];
         if let Some(unique) = &submission.unique {
-            writes.push(self.take_key(submission, unique, (seen, nonce))?);
+            writes.push(self.take_key(submission, unique, id, (seen, nonce))?);
         }
         for after in open {
             let update = Update::new()
@@ -237,13 +254,24 @@ impl Dynamo {
         if !item.waits_for().is_empty() {
             return Ok(None);
         }
-        let now = self.env().now();
-        let due_at = item.time("d").filter(|due_at| *due_at > now);
-        let state = if due_at.is_some() { JobState::Scheduled } else { JobState::Queued };
-        let update = waits.set("st", text(state.as_str())).set("d", time(due_at.unwrap_or(now))).set("r", time(now));
-        let class = item.listing_key();
-        let update = listed(update, class.as_ref().map(|key| (key, Class::of(state))));
-        let Written::Applied(item) = self.update(child, update).await? else { return Ok(None) };
+        let mut item = item;
+        let due_at = loop {
+            let now = self.env().now();
+            let due_at = item.time("d").filter(|due_at| *due_at > now);
+            let state = if due_at.is_some() { JobState::Scheduled } else { JobState::Queued };
+            let update = waits.clone().set("st", text(state.as_str())).set("d", time(due_at.unwrap_or(now)));
+            let class = item.listing_key();
+            let update = listed(update.set("r", time(now)), class.as_ref().map(|key| (key, Class::of(state))));
+            match self.update(child, held_to(update, &item)).await? {
+                Written::Applied(now) => {
+                    item = now;
+                    break due_at;
+                }
+                // It has just been given another time.
+                Written::Refused(Some(now)) if now.state() == JobState::Waiting => item = now,
+                Written::Refused(_) => return Ok(None),
+            }
+        };
         let id = JobId::new(child).map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
         let Some(record) = self.read_record(&id).await? else { return Ok(None) };
         let tracking = if item.is_lean() { Tracking::Lean } else { Tracking::Full };

@@ -1,4 +1,4 @@
-//! Sends due jobs.
+//! Sends due jobs, and enqueues what stands in the outbox.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use lamplighter::{
 };
 
 use super::Round;
-use crate::dynamo::Dynamo;
+use crate::dynamo::{DueKey, Dynamo, EntryKey};
 
 /// Entries of one query per shard. All of their messages are in memory together.
 const PORTION: i32 = 25;
@@ -29,25 +29,27 @@ impl Round<'_> {
             let until = self.env.now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
             let looks = shards.into_iter().map(|(shard, mut place)| async move {
                 let found = dynamo.due(shard, &mut place, until, PORTION).await;
-                found.map(|ids| (shard, place, ids))
+                found.map(|keys| (shard, place, keys))
             });
-            let (mut ids, mut rest) = (Vec::new(), Vec::new());
+            let (mut keys, mut rest) = (Vec::new(), Vec::new());
             for (shard, place, found) in try_join_all(looks).await? {
                 if !found.is_empty() {
                     rest.push((shard, place));
-                    ids.extend(found);
+                    keys.extend(found);
                 }
             }
-            self.move_all(ids).await?;
+            let (entries, due): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| key.outbox().is_some());
+            self.move_all(due).await?;
+            self.enqueue_entries(entries.iter().filter_map(DueKey::outbox).collect()).await?;
             shards = rest;
         }
         Ok(())
     }
 
-    async fn move_all(&mut self, ids: Vec<(String, String)>) -> Result<(), StoreError> {
+    async fn move_all(&mut self, keys: Vec<DueKey>) -> Result<(), StoreError> {
         let dynamo = self.dynamo;
-        let mut reading = Vec::with_capacity(ids.len());
-        for (id, place) in &ids {
+        let mut reading = Vec::with_capacity(keys.len());
+        for DueKey { id, place, .. } in &keys {
             reading.push(async move { ((id, place), dynamo.due_entry(id).await) });
         }
         let read: Vec<_> = stream::iter(reading).buffer_unordered(CALLS_AT_ONCE).collect().await;
@@ -82,6 +84,46 @@ impl Round<'_> {
         let deleting = over.iter().map(|(id, place)| dynamo.delete_due(id, place)).collect::<Vec<_>>();
         let deleted: Vec<_> = stream::iter(deleting).buffer_unordered(CALLS_AT_ONCE).collect().await;
         self.report.moved += moved as u64;
+        deleted.into_iter().collect()
+    }
+
+    /// Enqueues entries of the outbox, in their order, and deletes them: in that order.
+    async fn enqueue_entries(&mut self, keys: Vec<EntryKey>) -> Result<(), StoreError> {
+        let dynamo = self.dynamo;
+        let reading: Vec<_> = keys.iter().map(|key| dynamo.outbox_entry(key)).collect();
+        let found: Vec<_> = stream::iter(reading).buffered(CALLS_AT_ONCE).collect().await;
+        let (mut over, mut failed, mut sending, mut entries) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for found in found {
+            let Some(found) = found? else { continue };
+            match found.entry {
+                Ok(entry) => {
+                    sending.push(found.key);
+                    entries.push(entry);
+                }
+                Err(error) => failed.push((found.key, error)),
+            }
+        }
+        let answers = if entries.is_empty() { Vec::new() } else { self.client.enqueue_entries(entries).await };
+        let mut is_late = false;
+        for (key, answer) in sending.into_iter().zip(answers) {
+            match answer {
+                Ok(_) => over.push(key),
+                Err(EnqueueError::Backend(error)) => {
+                    is_late = true;
+                    tracing::warn!(id = key.id, %error, "an entry of the outbox could not be enqueued yet");
+                }
+                // It may be refused since it waits for one that could not be enqueued.
+                Err(EnqueueError::Refused { .. }) if is_late => {}
+                Err(error) => failed.push((key, error.to_string())),
+            }
+        }
+        self.report.moved += over.len() as u64;
+        for (key, error) in &failed {
+            tracing::error!(id = key.id, error, "an entry of the outbox cannot be enqueued");
+            dynamo.mark_outbox_entry(key, error).await?;
+        }
+        let deleting: Vec<_> = over.iter().map(|key| dynamo.delete_outbox_entry(key)).collect();
+        let deleted: Vec<_> = stream::iter(deleting).buffer_unordered(CALLS_AT_ONCE).collect().await;
         deleted.into_iter().collect()
     }
 

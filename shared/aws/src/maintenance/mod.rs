@@ -4,6 +4,7 @@
 //! | found | done |
 //! | --- | --- |
 //! | a job whose time has come | sent, and its entry deleted: in that order |
+//! | an entry of the outbox | enqueued, and deleted: in that order |
 //! | a record that has long been queued, retrying or scheduled, and a queue that holds nothing for it | sent again |
 //! | a lease that has long ended, and a queue that holds nothing at all | the attempt is lost; the job is sent again, or has failed |
 //!
@@ -19,7 +20,7 @@ mod stale;
 
 use std::{sync::Arc, time::Duration};
 
-use lamplighter::{backend::StoreError, env::Env};
+use lamplighter::{Client, backend::StoreError, env::Env};
 use tokio::time::{Instant, timeout_at};
 
 pub use self::{
@@ -51,6 +52,7 @@ struct Round<'a> {
     delayed_sender: &'a DelayedSender,
     dynamo: &'a Dynamo,
     env: &'a Env,
+    client: Client,
     queues: queues::Depths,
     events: Option<Arc<dyn lamplighter::backend::Events>>,
     deadline: Instant,
@@ -96,7 +98,8 @@ impl Maintenance {
         let queues = queues::Depths::read(&delayed_sender.sqs).await?;
         let report = Report { queues: queues.report(), ..Report::default() };
         let events = self.aws.backend().events;
-        let mut round = Round { delayed_sender, dynamo, env: self.aws.env(), queues, events, deadline, report };
+        let (env, client) = (self.aws.env(), self.aws.client());
+        let mut round = Round { delayed_sender, dynamo, env, client, queues, events, deadline, report };
         round.move_due().await?;
         round.repair().await?;
         Ok(round.report)

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::{
     fetch::QueueSettings,
     lock::{EngineLock, Refused},
+    outbox::OutboxSource,
     running::{End, Running},
     source::{QueueSource, Upkeep},
     watch::Watch,
@@ -21,7 +22,9 @@ use crate::{
     backend::SqliteBackend,
     db::{catalog, connection::Location, transaction::Transaction, upkeep},
     error::OpenError,
-    operations, state,
+    operations,
+    outbox::Outbox,
+    state,
     time::HELD,
 };
 
@@ -37,6 +40,7 @@ impl Engine {
             embedded: embedded.clone(),
             functions: Vec::new(),
             schedules: Vec::new(),
+            outboxes: Vec::new(),
             jobs_at_once: EngineBuilder::JOBS_AT_ONCE,
         }
     }
@@ -49,6 +53,7 @@ pub struct EngineBuilder {
     embedded: SqliteBackend,
     functions: Vec<Function>,
     schedules: Vec<ScheduledJob>,
+    outboxes: Vec<Outbox>,
     jobs_at_once: usize,
 }
 
@@ -134,6 +139,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Enqueues what is committed into the [outbox](crate::outbox) of this database, mostly within a quarter of a second. The
+    /// file and its table may come later.
+    pub fn outbox(mut self, path: impl Into<PathBuf>) -> Self {
+        self.outboxes.push(Outbox::new(path));
+        self
+    }
+
     /// Sets the number of concurrent jobs of one queue where neither the queue ([`Queue::max_concurrency`] times
     /// [`Queue::batch_size`]) nor its function ([`Function::concurrency`]) sets a limit. At least 1; by default
     /// [`Self::JOBS_AT_ONCE`].
@@ -150,7 +162,7 @@ impl EngineBuilder {
     /// file cannot be written.
     pub async fn start(self) -> Result<Running, StartError> {
         self.check()?;
-        let Self { embedded, functions, schedules: scheduled, jobs_at_once } = self;
+        let Self { embedded, functions, schedules: scheduled, outboxes, jobs_at_once } = self;
         let lock = EngineLock::take(&embedded).map_err(|refused| match refused {
             Refused::Held { by } => StartError::Running { path: embedded.0.location.path().to_owned(), by },
             Refused::Io { path, source } => StartError::Lock { path, source },
@@ -183,6 +195,9 @@ impl EngineBuilder {
             for source in plan.sources(function, &known) {
                 host = host.source(source);
             }
+        }
+        for outbox in outboxes {
+            host = host.source(OutboxSource { outbox, client: embedded.client() });
         }
         let host = host.source(Upkeep(embedded.clone())).start();
         Ok(Running { host, end: End { embedded, watch, lock }, failure })

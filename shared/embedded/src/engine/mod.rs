@@ -9,6 +9,7 @@ mod lanes;
 mod late;
 mod lock;
 mod maintenance;
+mod outbox;
 mod running;
 mod schedules;
 mod source;

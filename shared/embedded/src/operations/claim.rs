@@ -4,17 +4,28 @@ use std::time::Duration;
 
 use lamplighter::{
     backend::{Claim, ClaimRequest, JobOwner, LimitState},
+    message::{Message, SharedMessage},
     record::{AttemptOutcome, ErrorText},
 };
 use rusqlite::{CachedStatement, params};
 
-use super::{attempts::AttemptRow, dead_letters::Cause, job_data::EXPIRED, receipt::Receipt, row::JobRow};
-use crate::{db::transaction::Transaction, state, time};
+use super::{
+    attempts::AttemptRow,
+    dead_letters::Cause,
+    job_data::EXPIRED,
+    receipt::{self, Receipt},
+    row::JobRow,
+};
+use crate::{
+    db::transaction::Transaction,
+    state,
+    time::{self, HELD},
+};
 
 /// The usual case in one statement: a job's first delivery, by its own row, without limits.
 const FIRST: &str = "UPDATE jobs SET state = 5, attempt = 1, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
     receives = receives + 1 \
-    WHERE seq = ?1 AND id = ?2 AND state = 1 AND attempt = 0 AND noted = 0 AND visible_at IS NOT NULL";
+    WHERE seq = ?1 AND id = ?2 AND state = 1 AND attempt = 0 AND noted = 0 AND visible_at IS NOT NULL AND owner = ?7";
 
 const AGAIN: &str = "UPDATE jobs SET state = 5, attempt = ?2, owner = ?3, lease_until = ?4, host = ?5, since = ?6, \
     receives = receives + 1 WHERE seq = ?1";
@@ -32,17 +43,18 @@ fn one(tx: &mut Transaction<'_>, first: &mut CachedStatement<'_>, request: &Clai
     let receipt = Receipt::parse(&request.receipt);
     let expires_at = request.message.expires_at.map(time::nearest);
     if let Some(Receipt { seq, kind }) = receipt
+        && let Some(received_under) = receipt::owner(&request.receipt)
         && request.limits.is_empty()
         && expires_at.is_none_or(|at| at > tx.now)
     {
         let host = tx.host(&request.host)?;
         let (owner, lease_until) = (request.owner.cast_signed(), time::nearest(request.lease_until));
         let id = request.id.as_str();
-        if first.execute(params![seq, id, owner, lease_until, host, tx.now])? == 1 {
+        if first.execute(params![seq, id, owner, lease_until, host, tx.now, received_under])? == 1 {
             tx.leaves(kind, state::QUEUED);
             tx.enters(kind, state::RUNNING);
             tx.effects.job(id);
-            return Ok(Claim::Run { attempt: 1, checkpoint: None, claim_hint: None });
+            return Ok(Claim::Run { attempt: 1, checkpoint: None, claim_hint: None, message: None });
         }
     }
     match tx.row_of(request.id.as_str())? {
@@ -106,6 +118,8 @@ fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusq
         return Ok(Claim::Ended(ended));
     }
     let now = tx.now;
+    let current = current(tx, row, request)?;
+    let message = current.as_ref().unwrap_or(&request.message);
     if row.state == state::WAITING {
         // Somebody has sent a message for it.
         return Ok(Claim::Busy(time::moment(time::after(now, WAITS))));
@@ -114,7 +128,7 @@ fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusq
     // A repeated claim, whose first answer was lost.
     if lost && row.owner == request.owner.cast_signed() {
         let checkpoint = if row.noted { tx.checkpoint(row.seq)? } else { None };
-        return Ok(Claim::Run { attempt: row.attempt, checkpoint, claim_hint: None });
+        return Ok(Claim::Run { attempt: row.attempt, checkpoint, claim_hint: None, message: current });
     }
     if lost && row.lease_until > now {
         return Ok(Claim::Busy(time::moment(row.lease_until)));
@@ -123,7 +137,15 @@ fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusq
         add_lost(tx, row)?;
         return exhausted(tx, row, request.retention.failed);
     }
-    if !lost && row.has_not_begun() && request.message.expires_at.is_some_and(|at| time::nearest(at) <= now) {
+    // The job was given another time after this message was received.
+    if !lost
+        && current.is_some()
+        && let Some(at) = row.visible_at.filter(|at| *at > now && *at != HELD)
+        && is_stale(row, request)
+    {
+        return Ok(Claim::Busy(time::moment(at)));
+    }
+    if !lost && row.has_not_begun() && message.expires_at.is_some_and(|at| time::nearest(at) <= now) {
         cancel(tx, row, request, EXPIRED)?;
         return Ok(Claim::Ended(lamplighter::JobState::Cancelled));
     }
@@ -154,7 +176,24 @@ fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusq
     }
     tx.moves(row, state::RUNNING);
     let checkpoint = if row.noted { tx.checkpoint(row.seq)? } else { None };
-    Ok(Claim::Run { attempt, checkpoint, claim_hint: None })
+    Ok(Claim::Run { attempt, checkpoint, claim_hint: None, message: current })
+}
+
+/// Returns whether this message was received from the row before the row was given another owner.
+fn is_stale(row: &JobRow, request: &ClaimRequest) -> bool {
+    Receipt::parse(&request.receipt).is_some_and(|receipt| receipt.seq == row.seq)
+        && receipt::owner(&request.receipt) != Some(row.owner)
+}
+
+/// The job's message, where the one that was delivered may be an older one: received before the job was given other arguments,
+/// or sent a second time.
+fn current(tx: &Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusqlite::Result<Option<SharedMessage>> {
+    let carries = Receipt::parse(&request.receipt).is_some_and(|receipt| receipt.seq == row.seq);
+    if carries && !is_stale(row, request) {
+        return Ok(None);
+    }
+    let body = tx.body(row.seq)?;
+    Ok(body.and_then(|body| body.parse::<Message>().ok()).map(Into::into))
 }
 
 /// Adds the attempt whose lease has ended to the history.

@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use lamplighter::{
     EnqueueError, Enqueued, JobId, JobState, Unique,
-    backend::{EnqueueRequest, Standing},
+    backend::{EnqueueRequest, Standing, UniqueConflict},
     message::SharedMessage,
 };
 use rusqlite::{CachedStatement, params};
 
-use super::{groups::NO_GROUP, relations, unique::Wanted};
+use super::{
+    groups::NO_GROUP,
+    relations,
+    unique::{Holder, Wanted},
+};
 use crate::{
     db::{catalog::QueueRow, transaction::Transaction},
     state, time,
@@ -158,7 +162,7 @@ fn put(
         [] => Standing::Met,
         after => tx.standing(after)?,
     };
-    let wanted = entry.unique.as_ref().map(|unique| Wanted { kind: target.kind, job: &entry.message.job, unique });
+    let wanted = entry.unique.as_ref().map(|unique| Wanted { kind: target.kind, unique });
     let may_be_refused = wanted.is_some() || matches!(standing, Standing::Unknown(_));
     // A job that is known already is a duplicate, whatever would be wrong with a new one.
     if may_be_refused && tx.row_of(entry.id.as_str())?.is_some() {
@@ -169,9 +173,9 @@ fn put(
         return Ok(Err(EnqueueError::Refused { job: entry.message.job.clone(), reason }));
     }
     if let Some(wanted) = &wanted
-        && let Some(answer) = tx.key_is_taken(wanted)?
+        && let Some(holder) = tx.holder(wanted)?
     {
-        return Ok(answer);
+        return taken(tx, target, entry, wanted, holder);
     }
     let mut visible_at = Some(due_at.unwrap_or(now));
     let mut group = entry.group.as_deref();
@@ -234,6 +238,35 @@ fn put(
         Standing::Met | Standing::Unknown(_) => {}
     }
     Ok(Ok(Enqueued::New(entry.id.clone())))
+}
+
+/// Returns the answer where another job has the unique key, which may get what this one brings.
+fn taken(
+    tx: &mut Transaction<'_>,
+    target: &Target<'_>,
+    entry: &Entry,
+    wanted: &Wanted<'_>,
+    holder: Holder,
+) -> rusqlite::Result<Result<Enqueued, EnqueueError>> {
+    let Holder { id, row, state } = holder;
+    match (wanted.unique.on_conflict, row) {
+        (UniqueConflict::Error, _) => {
+            let (job, key) = (entry.message.job.clone(), wanted.unique.key.clone());
+            return Ok(Err(EnqueueError::NotUnique { job, key, existing: id }));
+        }
+        (UniqueConflict::Replace, Some(row)) => {
+            let due_at = entry.due_at.filter(|due| *due > tx.now);
+            if due_at.is_some() && target.queue.fifo {
+                return Ok(Err(cannot_be_delayed(entry)));
+            }
+            if tx.replace(&row, &entry.message, due_at)? {
+                tx.take_key(wanted, id.as_str())?;
+                return Ok(Ok(Enqueued::Replaced(id)));
+            }
+        }
+        _ => {}
+    }
+    Ok(Ok(Enqueued::Existing(id, state)))
 }
 
 /// Returns the answer where a job with that id exists: this job, or another.

@@ -49,6 +49,8 @@ fn open(name: &str, states: Option<&str>) -> (tempfile::TempDir, Connection) {
     let folder = tempfile::tempdir().unwrap();
     let embedded = SqliteBackend::open(folder.path().join("jobs.db"), Settings::new().env(Env::system())).unwrap();
     let (connection, _) = connection::writer(embedded.location(), Durability::Normal).unwrap();
+    // Elsewhere, it is in a database of the caller's own.
+    crate::outbox::create(&connection).unwrap();
     let Some(states) = states else { return (folder, connection) };
     connection
         .execute_batch(&format!(

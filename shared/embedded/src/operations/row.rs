@@ -85,6 +85,11 @@ impl Transaction<'_> {
         self.prepare(BY_ID)?.query_row([id], JobRow::of).optional()
     }
 
+    /// Returns the text of a row's message.
+    pub(crate) fn body(&self, seq: i64) -> rusqlite::Result<Option<String>> {
+        self.prepare("SELECT body FROM bodies WHERE seq = ?1")?.query_row([seq], |row| row.get(0)).optional()
+    }
+
     /// Returns the owner of a row's id. For a body that was added to its queue by hand, the job's name is read from the
     /// body.
     pub(crate) fn owner_of(&self, row: &JobRow) -> rusqlite::Result<JobOwner> {

@@ -224,7 +224,7 @@ fn start(
             tracing::debug!(schedule = name, %id, %state, "the job of this tick exists already");
         }
         // A schedule's job has no unique key.
-        Some(Ok(Enqueued::Existing(..)) | Err(_)) | None => {}
+        Some(Ok(Enqueued::Existing(..) | Enqueued::Replaced(_)) | Err(_)) | None => {}
     }
     answer.ok_or(rusqlite::Error::QueryReturnedNoRows)
 }

@@ -9,4 +9,5 @@ mod file;
 mod job_log;
 mod limits;
 mod operator;
+mod outbox;
 mod tenants;

@@ -5,18 +5,20 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use super::Client;
+use super::{Client, Origin};
 use crate::{
     after::After,
     batch::Membership,
+    declared::Limits,
+    env::Env,
     id::{InvalidJobId, JobId},
     job::Job,
     limit::Limit,
-    message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace},
+    message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace, empty_object},
     options::Tracking,
     ports::{EnqueueError, EnqueueRequest},
     schedule::is_schedule_name,
-    unique::Unique,
+    unique::{Unique, UniqueConflict},
 };
 
 /// A job to be enqueued by [`Client::enqueue_all`]: its arguments, and the options of a single [`Client::enqueue`]. A
@@ -193,7 +195,7 @@ impl NewJob {
 
     /// Gives the job a key that only one job of its type on its queue has at a time: until that one has ended, unless
     /// [said otherwise](Unique). When another job has it, nothing is enqueued, and the answer is
-    /// [`Enqueued::Existing`](crate::Enqueued::Existing) with that job's id.
+    /// [`Enqueued::Existing`](crate::Enqueued::Existing) with that job's id; or that job [is changed](Unique::or_replace).
     ///
     /// An [id](Self::id) names one job for as long as its record is kept; a key is free again as soon as its job has ended.
     /// Keys need records: without a store, and for untracked jobs, this is refused.
@@ -250,14 +252,12 @@ impl NewJob {
     }
 
     /// Why it cannot wait for other jobs, if it is to.
-    fn cannot_wait(&self, client: &Client) -> Option<String> {
+    fn cannot_wait(&self, records: bool) -> Option<String> {
         let count = self.after.len();
         let waits_for_itself = matches!(&self.id, Some(Ok(id)) if self.after.iter().any(|after| after.id == *id));
         let reason = match () {
             () if count == 0 => return None,
-            () if client.shared.backend.store.is_none() => {
-                "it is to wait for other jobs, and no records are kept here".into()
-            }
+            () if !records => "it is to wait for other jobs, and no records are kept here".into(),
             () if !self.tracking.is_tracked() => {
                 "it is to wait for other jobs, and an untracked job has no record".into()
             }
@@ -269,13 +269,16 @@ impl NewJob {
     }
 
     /// Why it cannot have its unique key, if it is to.
-    fn cannot_be_unique(&self, client: &Client) -> Option<String> {
-        let Unique { key, .. } = self.unique.as_ref()?;
+    fn cannot_be_unique(&self, records: bool) -> Option<String> {
+        let Unique { key, on_conflict, .. } = self.unique.as_ref()?;
         let reason = match () {
-            () if client.shared.backend.store.is_none() => "it is to be unique, and no records are kept here".into(),
+            () if !records => "it is to be unique, and no records are kept here".into(),
             () if !self.tracking.is_tracked() => "it is to be unique, and an untracked job has no record".into(),
             () if !(1..=Unique::MAX_LEN).contains(&key.len()) => {
                 format!("its unique key has {} bytes, and must have 1 to {}", key.len(), Unique::MAX_LEN)
+            }
+            () if *on_conflict == UniqueConflict::Replace && !self.after.is_empty() => {
+                "it may replace another job, and then cannot wait for others".into()
             }
             () => return None,
         };
@@ -288,13 +291,22 @@ impl NewJob {
         client: &Client,
         queue: Arc<str>,
     ) -> Result<(EnqueueRequest, bool), EnqueueError> {
-        let (origin, env) = (&client.origin, &client.shared.env);
-        let cannot = self.cannot_wait(client).or_else(|| self.cannot_be_unique(client));
+        self.into_request(&Circumstances::of(client), queue)
+    }
+
+    /// As [`into_submission`](Self::into_submission), where there may be no client.
+    pub(super) fn into_request(
+        self,
+        circumstances: &Circumstances<'_>,
+        queue: Arc<str>,
+    ) -> Result<(EnqueueRequest, bool), EnqueueError> {
+        let Circumstances { origin, env, limits, records, payloads } = *circumstances;
+        let cannot = self.cannot_wait(records).or_else(|| self.cannot_be_unique(records));
         let job = self.job.into_owned();
         if let Some(reason) = cannot {
             return Err(EnqueueError::Refused { job, reason });
         }
-        if let Some(limits) = &client.limits {
+        if let Some(limits) = limits {
             limits.check_enqueue(&job, &queue)?;
         }
         if origin.hops > MAX_HOPS {
@@ -325,7 +337,7 @@ impl NewJob {
             _ => message.to_json().len(),
         };
         let large = bytes > MAX_MESSAGE_BYTES;
-        if large && client.shared.backend.payloads.is_none() {
+        if large && !payloads {
             return Err(EnqueueError::TooLarge { job: message.job, bytes, limit: MAX_MESSAGE_BYTES });
         }
         let submission = EnqueueRequest {
@@ -337,8 +349,55 @@ impl NewJob {
             tracking: self.tracking,
             caller_supplied_id,
             unique: self.unique,
+            nonce: None,
         };
         Ok((submission, large))
+    }
+}
+
+/// What enqueueing a job depends on.
+#[derive(Clone, Copy)]
+pub(super) struct Circumstances<'a> {
+    pub(super) env: &'a Env,
+    pub(super) origin: &'a Origin,
+    /// What a handler may enqueue.
+    pub(super) limits: Option<&'a Limits>,
+    /// Whether records are kept.
+    pub(super) records: bool,
+    /// Whether arguments may be larger than a message.
+    pub(super) payloads: bool,
+}
+
+impl<'a> Circumstances<'a> {
+    pub(super) fn of(client: &'a Client) -> Self {
+        let (env, backend) = (&client.shared.env, &client.shared.backend);
+        let (records, payloads) = (backend.store.is_some(), backend.payloads.is_some());
+        Self { env, origin: &client.origin, limits: client.limits.as_deref(), records, payloads }
+    }
+
+    /// Of a job that somebody else enqueues later: what they have is not known here.
+    pub(super) const fn unknown(env: &'a Env, origin: &'a Origin) -> Self {
+        Self { env, origin, limits: None, records: true, payloads: true }
+    }
+
+    /// Checks what was made elsewhere.
+    pub(super) fn check(&self, request: &EnqueueRequest) -> Result<(), EnqueueError> {
+        let EnqueueRequest { id, queue, message, unique, tracking, group, .. } = request;
+        let job = NewJob {
+            id: Some(Ok(id.clone())),
+            after: message.after.clone(),
+            unique: unique.clone(),
+            group: group.clone(),
+            ..NewJob::raw(message.job.clone(), queue.to_string(), *tracking, empty_object())
+        };
+        let cannot = job.cannot_wait(self.records).or_else(|| job.cannot_be_unique(self.records));
+        if let Some(reason) = cannot {
+            return Err(EnqueueError::Refused { job: message.job.clone(), reason });
+        }
+        if message.hops > MAX_HOPS {
+            return Err(EnqueueError::TooManyHops { job: message.job.clone(), hops: message.hops });
+        }
+        self.limits.map_or(Ok(()), |limits| limits.check_enqueue(&message.job, queue))
     }
 }
 

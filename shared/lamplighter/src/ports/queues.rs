@@ -36,6 +36,9 @@ pub struct EnqueueRequest {
     pub caller_supplied_id: bool,
     /// The key of which there is only one job.
     pub unique: Option<Unique>,
+    /// Identifies the request where it may be made again, as from an [outbox](crate::outbox): a record that an interrupted
+    /// request has left is then known as its own, and its message is sent.
+    pub nonce: Option<u64>,
 }
 
 impl EnqueueRequest {
@@ -51,6 +54,7 @@ impl EnqueueRequest {
             tracking: Tracking::Full,
             caller_supplied_id: false,
             unique: None,
+            nonce: None,
         }
     }
 }
@@ -63,8 +67,10 @@ pub enum Enqueued {
     /// A job with that id exists already; nothing was enqueued.
     Duplicate(JobId, JobState),
     /// Another job has the [unique key](crate::NewJob::unique): its id, and its state unless its record has expired.
-    /// Nothing was enqueued.
+    /// Nothing was enqueued, nor was that job changed.
     Existing(JobId, Option<JobState>),
+    /// Another job has the unique key, and now has the arguments and the time of this one: its id. It had not begun.
+    Replaced(JobId),
 }
 
 impl Enqueued {
@@ -72,11 +78,11 @@ impl Enqueued {
     #[must_use]
     pub fn id(&self) -> &JobId {
         match self {
-            Self::New(id) | Self::Duplicate(id, _) | Self::Existing(id, _) => id,
+            Self::New(id) | Self::Duplicate(id, _) | Self::Existing(id, _) | Self::Replaced(id) => id,
         }
     }
 
-    /// Returns whether nothing was enqueued, since a job with that id or that unique key existed already.
+    /// Returns whether no job was added, since one with that id or that unique key existed already.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
         !matches!(self, Self::New(_))
@@ -86,7 +92,7 @@ impl Enqueued {
     #[must_use]
     pub fn existing_state(&self) -> Option<JobState> {
         match self {
-            Self::New(_) => None,
+            Self::New(_) | Self::Replaced(_) => None,
             Self::Duplicate(_, state) => Some(*state),
             Self::Existing(_, state) => *state,
         }

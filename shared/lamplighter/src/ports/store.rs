@@ -181,6 +181,9 @@ pub enum Claim {
         checkpoint: Option<Box<RawValue>>,
         /// Data that the store needs back when the attempt is settled; opaque to others.
         claim_hint: Option<Box<str>>,
+        /// The message to run instead of the one that was delivered: the job was given
+        /// [other arguments](crate::Unique::or_replace) after that was sent.
+        message: Option<SharedMessage>,
     },
     /// It has ended already, in this state; cancelled and expired jobs included.
     Ended(JobState),

@@ -178,6 +178,7 @@ impl Inner {
         message.id.get_or_insert_with(|| id.clone());
         EnqueueRequest {
             unique: None,
+            nonce: None,
             id,
             queue: ended.job.ready.delivery.queue.clone(),
             message: Arc::new(message),

@@ -274,11 +274,21 @@ impl Inner {
             };
             let answer = answer.unwrap_or_else(|| Err(StoreError::unavailable("the store did not answer in time")));
             match answer {
-                Ok(Claim::Run { attempt, checkpoint, claim_hint }) => {
+                Ok(Claim::Run { attempt, checkpoint, claim_hint, message }) => {
                     let token = Token { attempt, owner };
-                    let ready = Box::new(ready);
+                    let mut ready = Box::new(ready);
+                    let mut is_other = false;
+                    if let Some(message) = message {
+                        ready.message = message;
+                        is_other = !limits.is_empty() && ready.limits() != limits;
+                    }
                     let limits = limits.into_iter().map(|limit| limit.key).collect();
-                    admitted.put(Claimed { ready, token, checkpoint, claim_hint, tracked: true, limits }, &held);
+                    let claimed = Claimed { ready, token, checkpoint, claim_hint, tracked: true, limits };
+                    // It has got other arguments, by which it has other limits: the message with those is on its way.
+                    match is_other {
+                        true => admitted.held_back.push(claimed),
+                        false => admitted.put(claimed, &held),
+                    }
                 }
                 answer => {
                     let is_hidden = matches!(answer, Ok(Claim::Limited { is_hidden: true, .. }));

@@ -168,7 +168,7 @@ impl Store for Memory {
                 }
                 if let Some((token, _)) = entry.holder.filter(|(token, _)| token.owner == request.owner) {
                     let checkpoint = entry.checkpoint.clone();
-                    return Ok(Claim::Run { attempt: token.attempt, checkpoint, claim_hint: None });
+                    return Ok(Claim::Run { attempt: token.attempt, checkpoint, claim_hint: None, message: None });
                 }
                 if let Some((_, until)) = entry.holder.filter(|(_, until)| *until > now) {
                     return Ok(Claim::Busy(until));
@@ -180,7 +180,12 @@ impl Store for Memory {
                 entry.attempt += 1;
                 entry.state = JobState::Running;
                 entry.holder = Some((Token { attempt: entry.attempt, owner: request.owner }, request.lease_until));
-                Ok(Claim::Run { attempt: entry.attempt, checkpoint: entry.checkpoint.clone(), claim_hint: None })
+                Ok(Claim::Run {
+                    attempt: entry.attempt,
+                    checkpoint: entry.checkpoint.clone(),
+                    claim_hint: None,
+                    message: None,
+                })
             })
             .collect()
     }

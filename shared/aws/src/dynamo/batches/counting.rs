@@ -34,6 +34,9 @@ pub(crate) struct Tended {
     pub(crate) failed: Vec<JobId>,
 }
 
+/// The places of the jobs that a part has counted: a set.
+const COUNTED_PLACES: &str = "pl";
+
 /// The count of a part that an end goes to.
 const fn count_of(state: JobState) -> &'static str {
     match state {
@@ -69,7 +72,7 @@ impl Dynamo {
         let counted = update.clone().set(COUNTED, text(state.as_str())).when("attribute_not_exists(#bc)");
         let writes = vec![
             self.part_of_transaction(&keys::job_key(id), RECORD, counted)?,
-            self.part_of_transaction(&Self::part_keys(batch), RECORD, counts(state))?,
+            self.part_of_transaction(&Self::part_keys(batch), RECORD, counts(batch, state))?,
         ];
         match self.transact(writes, || self.doing("write to", id)).await? {
             // What others have changed since then is not its end.
@@ -77,12 +80,13 @@ impl Dynamo {
                 Ok(Written::Applied(self.read_item(id).await?.unwrap_or_else(|| Item(Default::default()))))
             }
             Transacted::Refused(0, item) => Ok(Written::Refused(item)),
-            // There is no such batch, or not any more.
+            // There is no such batch, or not any more; or it has counted the job before the job's record expired.
             Transacted::Refused(..) => self.update(id, update).await,
         }
     }
 
-    /// Records a job of a batch that has no record as cancelled, unless it gets one meanwhile. It is counted.
+    /// Records a job of a batch that has no record as cancelled, unless it gets one meanwhile, or has ended before and its
+    /// record has expired. It is counted.
     pub(crate) async fn cancel_member(&self, request: &EnqueueRequest, reason: &str) -> Result<bool, StoreError> {
         let Some(batch) = &request.message.batch else { return Ok(false) };
         let nonce = self.env().random.next_u64();
@@ -90,7 +94,7 @@ impl Dynamo {
         record.insert(COUNTED.into(), text(JobState::Cancelled.as_str()));
         let writes = vec![
             self.put_first_in_transaction(record)?,
-            self.part_of_transaction(&Self::part_keys(batch), RECORD, counts(JobState::Cancelled))?,
+            self.part_of_transaction(&Self::part_keys(batch), RECORD, counts(batch, JobState::Cancelled))?,
         ];
         let done = self.transact(writes, || self.doing("write", request.id.as_str())).await?;
         Ok(matches!(done, Transacted::Done))
@@ -251,7 +255,17 @@ impl Dynamo {
     }
 }
 
-/// One more end in a part.
-fn counts(state: JobState) -> Update {
-    Update::new().add(count_of(state), number(1)).add("o", number(-1)).when("#o > :zero").value("zero", number(0))
+/// One more end in a part, which counts each job once. The part remembers whom it has counted: the records of its jobs may expire
+/// while the batch is open.
+fn counts(batch: &Membership, state: JobState) -> Update {
+    let update =
+        Update::new().add(count_of(state), number(1)).add("o", number(-1)).when("#o > :zero").value("zero", number(0));
+    match batch.place {
+        Some(place) => update
+            .add(COUNTED_PLACES, AttributeValue::Ns(vec![place.to_string()]))
+            .when("NOT contains(#pl, :place)")
+            .value("place", number(place)),
+        // A job of an earlier version.
+        None => update,
+    }
 }

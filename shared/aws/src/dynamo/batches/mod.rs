@@ -3,7 +3,8 @@
 //! A batch has a record like a job's, `JOB#id`, in the state `waiting` while any of its jobs is open. Its jobs are counted in
 //! *parts*, `BATCH#id#part`, so that many may end in the same second: the end of a job and the count in its part are written
 //! in one transaction. When all jobs of a part have ended, the part's counts are added to the record, and the part is taken
-//! out of the record's set of open parts, in one write; when that set is empty, the batch ends.
+//! out of the record's set of open parts, in one write; when that set is empty, the batch ends. A part remembers the places of
+//! the jobs that it has counted, since their records may expire before the batch has ended.
 //!
 //! Jobs are added in *lots*. The jobs of a lot stand in chunks, `BATCH#id` under the sort keys `C#lot#number`, which are
 //! written first, with the parts. Then the item `L#lot` is written together with the batch's record, which makes them its
@@ -161,7 +162,7 @@ impl Dynamo {
     /// The membership of a batch within another, and the writes that make it one.
     async fn join(&self, outer: &JobId, id: &JobId) -> Result<(Membership, Vec<TransactWriteItem>), StoreError> {
         let mut membership = Membership::of(outer.clone());
-        membership.part = self.first_part();
+        (membership.part, membership.place) = (self.first_part(), Some(0));
         let mut writes =
             vec![self.part_of_transaction(&keys::job_key(outer.as_str()), RECORD, grows(&[membership.part], 1))?];
         let lot = self.lot_id();
