@@ -2,8 +2,8 @@
 //!
 //! Within a process, time is measured by the timer, which cannot be set: timeouts, deadlines and waits use it. Where
 //! the clock and the timer disagree, the clock was set, or the machine has slept. Then every wait for a moment checks
-//! again, and running jobs keep their leases for the full length. The moments in the file are corrected by the next
-//! transaction, see [`operations::clock`](crate::operations::clock).
+//! again, and running jobs keep their leases for the full length. After a step back, they and the moments in the file are
+//! corrected by the next transaction, see [`operations::clock`](crate::operations::clock).
 
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     backend::SqliteBackend,
+    db::transaction::Transaction,
     operations::clock::{SLACK, move_leases},
 };
 
@@ -69,8 +70,10 @@ async fn was_set(embedded: &SqliteBackend, step: SignedDuration) {
     } else {
         tracing::warn!(by, "the clock was set forward, or the machine has slept; jobs that are due by now run");
     }
-    let nanos = i64::try_from(step.as_nanos()).unwrap_or(if step.is_negative() { i64::MIN } else { i64::MAX });
-    if let Err(error) = embedded.0.writer.run(64, move |tx| move_leases(tx, nanos)).await {
+    let nanos = i64::try_from(step.as_nanos()).unwrap_or(i64::MAX);
+    // After a step back, the first transaction has moved them, at the latest this one.
+    let move_them = move |tx: &mut Transaction<'_>| if nanos > 0 { move_leases(tx, nanos) } else { Ok(()) };
+    if let Err(error) = embedded.0.writer.run(64, move_them).await {
         tracing::error!(%error, "the leases of running jobs could not be moved to the new time");
     }
     embedded.0.signals.everything();

@@ -64,6 +64,8 @@ pub(crate) fn set_right(tx: &mut Transaction<'_>, latest: i64) -> rusqlite::Resu
     let floor: Option<i64> = tx.prepare(FLOOR)?.query_row([now], |row| row.get(0)).optional()?.flatten();
     let is_set = now >= UNSET_BEFORE;
     let jobs = tx.prepare(SET_RIGHT)?.execute(params![now, ahead, floor.unwrap_or(i64::MIN), HELD, is_set])?;
+    // Here, before this transaction gives any lease: one that is given by the right clock must not be moved.
+    move_leases(tx, -ahead)?;
     let dead_letters = if is_set { tx.prepare(DEAD_LETTERS)?.execute([now, ahead])? } else { 0 };
     tracing::warn!(
         from = %time::moment(latest),

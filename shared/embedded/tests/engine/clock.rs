@@ -277,6 +277,27 @@ async fn running_jobs_keep_their_leases_when_the_clock_is_set() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn leases_that_begin_after_the_clock_was_set_back_are_kept() {
+    let fixture = Fixture::new();
+    let running = fixture.start().await;
+    tokio::time::sleep(secs(7)).await;
+    fixture.wall.set(-1548);
+    // Before the engine looks at the clock again.
+    fixture.enqueue("long", Act { failures: 0, seconds: 300 }, Duration::ZERO).await;
+    while fixture.runs() == 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(secs(10)).await;
+    let record = fixture.record("long").await;
+    assert!(record.lease_until.unwrap() > fixture.embedded.env().now(), "{record:?}");
+    fixture.embedded.send_raw(WORK.name(), r#"{"job":"act","id":"long","args":{"seconds":300}}"#).await.unwrap();
+    tokio::time::sleep(secs(20)).await;
+    assert_eq!(fixture.runs(), 1, "its second message does not run it concurrently");
+    fixture.took("long").await;
+    running.drain(Duration::ZERO).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn due_jobs_run_soon_after_the_clock_is_set_forward() {
     let fixture = Fixture::new();
     let running = fixture.start().await;
