@@ -21,6 +21,9 @@ pub enum ObjectError {
     /// There is no such object.
     #[error("there is no object {0}")]
     NotFound(String),
+    /// The object is not the [version](crate::ObjectVersion) that its reader wants.
+    #[error("{0} has changed since it was first read")]
+    Changed(String),
     /// The object is larger than its reader accepts.
     #[error("{object} has {size} bytes, and at most {limit} are read")]
     TooLarge {
@@ -63,11 +66,14 @@ pub enum ObjectError {
 }
 
 impl ObjectError {
-    /// Returns whether the same call would fail again at any later time: a bad key, a missing or an oversized object,
-    /// or one that the store can never hold. Settings, permissions and the store itself can be repaired meanwhile.
+    /// Returns whether the same call would fail again at any later time: a bad key, a missing, a changed or an
+    /// oversized object, or one that the store can never hold. Settings, permissions and the store itself can be repaired meanwhile.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
-        matches!(self, Self::Key(_) | Self::NotFound(_) | Self::TooLarge { .. } | Self::Unwritable { .. })
+        matches!(
+            self,
+            Self::Key(_) | Self::NotFound(_) | Self::Changed(_) | Self::TooLarge { .. } | Self::Unwritable { .. }
+        )
     }
 
     /// Converts the error for a worker: the job fails for good when the error is [permanent](Self::is_permanent), and

@@ -15,6 +15,8 @@ pub(crate) enum Access {
 pub(crate) enum Meaning {
     /// There is no such object.
     Missing,
+    /// The object is another version.
+    Changed,
     /// No such object can ever exist.
     Unwritable(&'static str),
     /// The store refuses.
@@ -34,6 +36,9 @@ pub(crate) fn of_folder(root: &Path, access: Access, error: &object_store::Error
         // The folder itself may be gone, such as a volume that is not mounted: then nothing is known of the object.
         if root.is_dir() { Meaning::Missing } else { Meaning::Unavailable(": the folder does not exist") }
     };
+    if let object_store::Error::Precondition { .. } = error {
+        return Meaning::Changed;
+    }
     match (io_kind(error), access) {
         (Some(Kind::PermissionDenied | Kind::ReadOnlyFilesystem), _) => Meaning::Denied,
         (Some(Kind::StorageFull | Kind::QuotaExceeded), _) => Meaning::Unavailable(": there is no space left"),
@@ -55,6 +60,7 @@ pub(crate) fn of_bucket(access: Access, error: &object_store::Error) -> Meaning 
         object_store::Error::NotFound { source, .. } if access == Access::Read && !says(source, "NoSuchBucket") => {
             Meaning::Missing
         }
+        object_store::Error::Precondition { .. } => Meaning::Changed,
         object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => Meaning::Denied,
         // Amazon S3 API Reference, "Error responses": 400.
         error if says(error, "KeyTooLongError") => match access {

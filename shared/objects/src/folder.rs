@@ -22,23 +22,69 @@ pub(crate) fn make(folder: &Path) -> io::Result<()> {
 
 /// Writes a file as a whole, and replaces an existing one. It survives a loss of power once this has returned.
 pub(crate) async fn write(path: PathBuf, bytes: Bytes) -> io::Result<()> {
-    let written = tokio::task::spawn_blocking(move || {
+    blocking(move || {
+        let mut staged = Staged::create(path)?;
+        staged.append(&bytes)?;
+        staged.commit()
+    })
+    .await
+}
+
+/// Runs work on files on a thread that may block.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// A file that is being written beside the object's. Dropping it removes it.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    file: File,
+    /// Its name for now; `None` once it has the object's.
+    name: Option<PathBuf>,
+    path: PathBuf,
+    /// The first folder above that existed before.
+    made: PathBuf,
+}
+
+impl Staged {
+    /// Begins to write the file of an object, and creates its folder.
+    pub(crate) fn create(path: PathBuf) -> io::Result<Self> {
         let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
         let mut made = folder;
         while !made.try_exists()? {
             made = made.parent().ok_or(io::ErrorKind::NotFound)?;
         }
+        let made = made.to_owned();
         make(folder)?;
-        let (mut file, staged) = stage(&path)?;
-        let put = file.write_all(&bytes).and_then(|()| file.sync_all()).and_then(|()| fs::rename(&staged, &path));
-        if let Err(error) = put {
-            // A file that cannot be removed is not an object: listings skip it.
-            let _ = fs::remove_file(&staged);
-            return Err(error);
+        let (file, name) = stage(&path)?;
+        Ok(Self { file, name: Some(name), path, made })
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)
+    }
+
+    /// Makes it the object's file. It survives a loss of power once this has returned.
+    pub(crate) fn commit(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        if let Some(name) = &self.name {
+            fs::rename(name, &self.path)?;
         }
-        folder.ancestors().take_while(|folder| folder.starts_with(made)).try_for_each(sync)
-    });
-    written.await.map_err(io::Error::other)?
+        self.name = None;
+        let mut folders = self.path.ancestors().skip(1).take_while(|folder| folder.starts_with(&self.made));
+        folders.try_for_each(sync)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if let Some(name) = &self.name {
+            // A file that cannot be removed is not an object: listings skip it.
+            let _ = fs::remove_file(name);
+        }
+    }
 }
 
 /// A new file beside the object's, under a name that `object_store` does not treat as an object.

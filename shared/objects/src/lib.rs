@@ -27,6 +27,8 @@ mod patience;
 mod s3;
 #[cfg(test)]
 mod tests;
+mod version;
+mod writer;
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
@@ -44,6 +46,8 @@ pub use self::{
     error::ObjectError,
     key::{InvalidKey, Key},
     location::{Location, LocationError, OBJECTS},
+    version::ObjectVersion,
+    writer::ObjectWriter,
 };
 use self::{
     failure::{Access, Meaning},
@@ -299,6 +303,7 @@ impl Opened {
         };
         match meaning {
             Meaning::Missing => ObjectError::NotFound(object()),
+            Meaning::Changed => ObjectError::Changed(object()),
             Meaning::Unwritable(reason) => ObjectError::Unwritable { object: object(), reason },
             Meaning::Denied => ObjectError::Denied { object: object(), source: error.into() },
             Meaning::Unavailable(hint) => ObjectError::Unavailable {

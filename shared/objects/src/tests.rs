@@ -9,7 +9,7 @@ use std::{
 use axum::{
     Router,
     body::Bytes,
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
@@ -19,11 +19,14 @@ use tokio::net::TcpListener;
 use super::*;
 
 type Stored = BTreeMap<String, (String, Bytes)>;
+/// The parts of uploads that are not complete, by upload and number.
+type Uploads = BTreeMap<String, BTreeMap<u32, Bytes>>;
 
 /// A bucket named `bucket`, with path-style addresses.
 #[derive(Clone, Default)]
 struct FakeS3 {
     stored: Arc<Mutex<Stored>>,
+    uploads: Arc<Mutex<Uploads>>,
     /// Failures to answer with first, the last one first.
     failures: Arc<Mutex<Vec<(StatusCode, &'static str)>>>,
     requests: Arc<Mutex<Vec<(Method, String, HeaderMap)>>>,
@@ -31,7 +34,7 @@ struct FakeS3 {
 
 impl FakeS3 {
     async fn start(&self) -> SocketAddr {
-        let app = Router::new().fallback(Self::answer).with_state(self.clone());
+        let app = Router::new().fallback(Self::answer).layer(DefaultBodyLimit::disable()).with_state(self.clone());
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -45,11 +48,17 @@ impl FakeS3 {
             return (status, format!("<Error><Code>{code}</Code></Error>")).into_response();
         }
         let mut stored = s3.stored.lock().unwrap();
+        let query: BTreeMap<_, _> =
+            uri.query().unwrap_or_default().split('&').map(|one| one.split_once('=').unwrap_or((one, ""))).collect();
+        if query.contains_key("uploads") || query.contains_key("uploadId") {
+            return s3.upload(&mut stored, &method, path, &query, &headers, body);
+        }
         match (method, path) {
             (Method::PUT, path) => {
                 let media_type = headers.get(header::CONTENT_TYPE).map(|value| value.to_str().unwrap().to_owned());
+                let tag = tag(&body);
                 stored.insert(path, (media_type.unwrap_or_default(), body));
-                [(header::ETAG, "\"1\"")].into_response()
+                [(header::ETAG, tag)].into_response()
             }
             (Method::GET, path) if uri.query().is_some_and(|query| query.contains("list-type=2")) => {
                 assert_eq!(path, "/bucket");
@@ -67,20 +76,76 @@ impl FakeS3 {
                 .into_response()
             }
             (Method::GET | Method::HEAD, path) => match stored.get(&path) {
-                Some((media_type, body)) => (
-                    [
+                Some((_, body)) if headers.get(header::IF_MATCH).is_some_and(|wanted| *wanted != *tag(body)) => {
+                    (StatusCode::PRECONDITION_FAILED, "<Error><Code>PreconditionFailed</Code></Error>").into_response()
+                }
+                Some((media_type, body)) => {
+                    let answer = [
                         (header::CONTENT_TYPE, media_type.clone()),
                         (header::LAST_MODIFIED, "Mon, 23 Nov 2026 12:00:00 GMT".into()),
-                        (header::ETAG, "\"1\"".into()),
-                    ],
-                    body.clone(),
-                )
-                    .into_response(),
+                        (header::ETAG, tag(body)),
+                    ];
+                    let Some(range) = headers.get(header::RANGE) else { return (answer, body.clone()).into_response() };
+                    let range = range.to_str().unwrap().strip_prefix("bytes=").unwrap();
+                    let (first, last) = range.split_once('-').unwrap();
+                    let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+                    let content_range = [(header::CONTENT_RANGE, format!("bytes {range}/{}", body.len()))];
+                    (StatusCode::PARTIAL_CONTENT, answer, content_range, body.slice(first..=last)).into_response()
+                }
                 None => (StatusCode::NOT_FOUND, "<Error><Code>NoSuchKey</Code></Error>").into_response(),
             },
             (method, _) => panic!("{method} is not supported here"),
         }
     }
+}
+
+impl FakeS3 {
+    /// The calls of a multipart upload.
+    fn upload(
+        &self,
+        stored: &mut Stored,
+        method: &Method,
+        path: String,
+        query: &BTreeMap<&str, &str>,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Response {
+        let mut uploads = self.uploads.lock().unwrap();
+        let id = query.get("uploadId").map(|id| (*id).to_owned());
+        match (method, id) {
+            (&Method::POST, None) => {
+                let id = headers[header::CONTENT_TYPE].to_str().unwrap().replace('/', ".");
+                uploads.insert(id.clone(), BTreeMap::new());
+                let (open, close) = ("<InitiateMultipartUploadResult>", "</InitiateMultipartUploadResult>");
+                format!("{open}<Bucket>bucket</Bucket><Key>k</Key><UploadId>{id}</UploadId>{close}").into_response()
+            }
+            (&Method::PUT, Some(id)) => {
+                let tag = tag(&body);
+                uploads.get_mut(&id).unwrap().insert(query["partNumber"].parse().unwrap(), body);
+                [(header::ETAG, tag)].into_response()
+            }
+            (&Method::POST, Some(id)) => {
+                let parts = uploads.remove(&id).unwrap();
+                assert!(parts.keys().copied().eq(1..=parts.len() as u32), "{:?}", parts.keys());
+                let whole = Bytes::from(parts.into_values().collect::<Vec<_>>().concat());
+                let tag = tag(&whole).replace('"', "&quot;");
+                stored.insert(path, (id.replace('.', "/"), whole));
+                format!("<CompleteMultipartUploadResult><ETag>{tag}</ETag></CompleteMultipartUploadResult>")
+                    .into_response()
+            }
+            (&Method::DELETE, Some(id)) => {
+                uploads.remove(&id);
+                StatusCode::NO_CONTENT.into_response()
+            }
+            (method, _) => panic!("{method} is not supported here"),
+        }
+    }
+}
+
+/// An ETag, which differs with the content.
+fn tag(body: &[u8]) -> String {
+    let sum = body.iter().fold(7u64, |sum, byte| sum.wrapping_mul(31).wrapping_add((*byte).into()));
+    format!("\"{sum:x}\"")
 }
 
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -133,6 +198,57 @@ async fn behaves(objects: &Objects) {
     listed.sort_by(|x, y| x.key.cmp(&y.key));
     assert_eq!(listed, [ObjectInfo { key: a.clone(), size: 6 }, ObjectInfo { key: odd, size: 3 }]);
     assert_eq!(objects.list(None, 1).await.unwrap().len(), 1);
+    versions_are_told_apart(objects).await;
+    objects_are_written_in_pieces(objects).await;
+}
+
+async fn versions_are_told_apart(objects: &Objects) {
+    let key = key("versions/a.txt");
+    assert!(matches!(objects.version(&key).await, Err(ObjectError::NotFound(_))));
+    objects.put(&key, "0123456789", "text/plain").await.unwrap();
+    let version = objects.version(&key).await.unwrap();
+    assert_eq!(version.size, 10);
+    assert_eq!(objects.version(&key).await.unwrap(), version);
+    for (range, text) in [(0..10, "0123456789"), (0..1, "0"), (3..6, "345"), (9..99, "9"), (10..99, ""), (4..4, "")] {
+        assert_eq!(objects.read(&key, &version, range.clone()).await.unwrap(), text, "{range:?}");
+    }
+    // Of the same size, and shorter than the range.
+    for (text, range) in [("abcdefghij", 3..6), ("ab", 3..6)] {
+        objects.put(&key, text, "text/plain").await.unwrap();
+        let error = objects.read(&key, &version, range).await.unwrap_err();
+        assert!(matches!(&error, ObjectError::Changed(name) if name.ends_with("versions/a.txt")), "{error:?}");
+        assert!(error.is_permanent());
+    }
+    objects.put(&key, "", "text/plain").await.unwrap();
+    let empty = objects.version(&key).await.unwrap();
+    assert_eq!((empty.size, objects.read(&key, &empty, 0..9).await.unwrap().len()), (0, 0));
+    let gone = ObjectVersion { size: 3, tag: "\"x\"".into() };
+    let missing = Key::new("versions/b.txt").unwrap();
+    assert!(matches!(objects.read(&missing, &gone, 0..1).await, Err(ObjectError::NotFound(_))));
+}
+
+/// The same bytes for an object of any size, and different ones at each place.
+fn many(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|at| (at % 251) as u8).collect()
+}
+
+async fn objects_are_written_in_pieces(objects: &Objects) {
+    for size in [0, 1, ObjectWriter::PART - 1, ObjectWriter::PART, 2 * ObjectWriter::PART + 5] {
+        let (key, all) = (key(&format!("pieces/{size}")), many(size));
+        let mut writer = objects.writer(&key, "application/x-pieces");
+        for piece in all.chunks(3 << 20) {
+            writer.write(piece).await.unwrap();
+            assert!(matches!(objects.head(&key).await, Err(ObjectError::NotFound(_))), "exists before its end");
+        }
+        assert_eq!(writer.finish().await.unwrap(), size as u64);
+        assert!(objects.get(&key, 1 << 30).await.unwrap() == all, "{size}");
+    }
+    // An object that is given up leaves the one before it.
+    let key = key("pieces/1");
+    let mut writer = objects.writer(&key, "application/x-given-up");
+    writer.write(&many(ObjectWriter::PART + 1)).await.unwrap();
+    drop(writer);
+    assert_eq!(objects.get(&key, 9).await.unwrap(), &[0][..]);
 }
 
 #[tokio::test]
@@ -154,6 +270,7 @@ async fn a_folder_behaves_and_holds_plain_files() {
     let path = objects.location().unwrap().of(&key("one/a.txt"));
     assert_eq!(std::fs::read_to_string(path).unwrap(), "second");
     assert_eq!(std::fs::read_dir(folder.join("one")).unwrap().count(), 2, "left-overs of writing");
+    assert_eq!(std::fs::read_dir(folder.join("pieces")).unwrap().count(), 5, "left-overs of writing in pieces");
 }
 
 #[tokio::test]
@@ -173,8 +290,16 @@ async fn a_bucket_behaves_and_its_requests_are_signed() {
     let s3 = FakeS3::default();
     let objects = fake_bucket(&s3).await;
     behaves(&objects).await;
+    // The upload that was given up is aborted by a task.
+    let aborted = async {
+        while !s3.uploads.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), aborted).await.expect("the upload is aborted");
     let stored = s3.stored.lock().unwrap();
     assert_eq!(stored["/bucket/some/prefix/one/a.txt"].0, "text/plain");
+    assert_eq!(stored[&format!("/bucket/some/prefix/pieces/{}", ObjectWriter::PART)].0, "application/x-pieces");
     for (method, path, headers) in s3.requests.lock().unwrap().iter() {
         let signed = headers["authorization"].to_str().unwrap();
         assert!(signed.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"), "{method} {path}: {signed}");
@@ -452,4 +577,18 @@ async fn arguments_in_a_bucket_that_never_answers_are_unavailable_in_time() {
     let args = RawValue::from_string("{}".into()).unwrap();
     let put = checks.put(&JobId::new("a").unwrap(), &args, None).await;
     assert_eq!(put.unwrap_err().kind(), StoreErrorKind::Unavailable);
+}
+
+#[tokio::test]
+async fn an_object_with_a_hole_is_never_finished() {
+    let s3 = FakeS3::default();
+    let objects = fake_bucket(&s3).await;
+    let mut writer = objects.writer(&key("a"), "text/plain");
+    writer.write(&many(ObjectWriter::PART)).await.unwrap();
+    *s3.failures.lock().unwrap() = vec![(StatusCode::FORBIDDEN, "AccessDenied")];
+    let error = writer.write(&many(ObjectWriter::PART)).await.unwrap_err();
+    assert!(matches!(error, ObjectError::Denied { .. }), "{error:?}");
+    assert!(matches!(writer.write(&many(ObjectWriter::PART)).await, Err(ObjectError::Unwritable { .. })));
+    assert!(matches!(writer.finish().await, Err(ObjectError::Unwritable { .. })));
+    assert!(s3.stored.lock().unwrap().is_empty());
 }
