@@ -11,6 +11,7 @@ pub use self::demo::OwnDemo;
 pub fn app() -> App {
     App::new("lamplighter")
         .function_with(images::function_from)
+        .function_with(imports::function_from)
         .function_with(reports::function_from)
         .function_with(webhooks::function_from)
         .definitions(lamplighter_jobs::definitions())

@@ -22,6 +22,7 @@ pub(super) fn all(env: &DemoEnv, prepared: &Prepared, jobs: &DemoJobs, records: 
         signed(receiver),
         once(jobs.again.as_ref()),
         thumbnails(env, jobs),
+        super::import::check(env),
         reports(env, *day, records),
     ]
 }

@@ -1,13 +1,11 @@
 //! The jobs of the demo.
 
-use std::fs;
-
 use lamplighter::{Client, Enqueued, Job, JobId, ListQuery, Record, backend::StoreError, secs};
 use lamplighter_cli::demo::{DemoEnv, DemoError, Watched};
 use lamplighter_jobs::{DailyReport, DeliverWebhook, MakeThumbnails};
 use serde_json::{Value, json};
 
-use super::receiver::Receiver;
+use super::{import, receiver::Receiver};
 
 /// A picture of this repository.
 struct Picture {
@@ -70,12 +68,13 @@ impl DemoJobs {
         jobs.again = Some(client.enqueue(order()?).id("order-1042-paid").await?);
 
         for picture in &PICTURES {
-            put(env, picture)?;
+            super::put(&env.objects_folder().join(picture.key), picture.bytes)?;
             let job = MakeThumbnails::of(picture.key).sizes(picture.sizes.iter().copied());
             let sent = client.enqueue(job.clone()).await?;
             watched.push(Watched::new(sent.id().clone(), format!("{}  {}", MakeThumbnails::NAME, picture.key)));
             jobs.pictures.push(job);
         }
+        watched.push(import::enqueue(env).await?);
         Ok((jobs, watched))
     }
 }
@@ -115,24 +114,11 @@ pub(super) fn output(record: &Record) -> Option<String> {
             thumbnails.iter().filter_map(|one| Some(format!("{}×{}", one["width"].as_u64()?, one["height"].as_u64()?)));
         return Some(sizes.collect::<Vec<_>>().join(", "));
     }
-    None
+    import::output(&value)
 }
 
 fn webhook(receiver: &Receiver, path: &str, event: &str, payload: Value) -> Result<DeliverWebhook, DemoError> {
     let url = receiver.url(path).parse()?;
     let payload = serde_json::value::to_raw_value(&payload)?;
     Ok(DeliverWebhook { url, event: event.into(), payload, secret: None })
-}
-
-/// Stores a picture in the object store, which is a folder here.
-fn put(env: &DemoEnv, picture: &Picture) -> Result<(), DemoError> {
-    let path = env.objects_folder().join(picture.key);
-    let write = || {
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        fs::write(&path, picture.bytes)
-    };
-    write()
-        .map_err(|error| format!("cannot write {}: {error}; make room or name another --output", path.display()).into())
 }

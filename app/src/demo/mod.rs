@@ -1,12 +1,17 @@
 //! `lamp demo` of this repository, on real input: webhooks go to a receiver that refuses the first tries
-//! ([`receiver`]), pictures become thumbnails, and a schedule starts a report every three seconds ([`jobs`]). At the
-//! end each promise is checked from outside ([`checks`]).
+//! ([`receiver`]), pictures become thumbnails, a CSV is imported by a batch ([`import`]), and a schedule starts a report every
+//! three seconds ([`jobs`]). At the end each promise is checked from outside ([`checks`]).
 
 mod checks;
+mod import;
 mod jobs;
 mod receiver;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use jiff::{Timestamp, civil::Date};
@@ -60,7 +65,11 @@ impl Demo for OwnDemo {
         let setup = Setup::new(variables, "real jobs on real input")
             .schedule(report)
             .note("receiver", receiver.url("/"), "refuses the first tries, believes no wrong signature")
-            .note("pictures", env.objects_folder().display().to_string(), "the object store, here a folder");
+            .note(
+                "objects",
+                env.objects_folder().display().to_string(),
+                "pictures and a CSV, in the object store, here a folder",
+            );
         self.prepared = Some(Prepared { receiver, day });
         Ok(setup)
     }
@@ -73,11 +82,12 @@ impl Demo for OwnDemo {
 
     async fn started(&mut self, env: &DemoEnv) -> Result<Vec<Watched>, DemoError> {
         let reports = jobs::scheduled_reports(env.client()).await?;
-        Ok(reports.iter().map(|report| Watched::new(report.id.clone(), jobs::report_label(report))).collect())
+        let reports = reports.iter().map(|report| Watched::new(report.id.clone(), jobs::report_label(report)));
+        Ok(reports.chain(import::started(env).await?).collect())
     }
 
     fn is_complete(&self, records: &[Record]) -> bool {
-        made_reports(records) >= REPORTS
+        made_reports(records) >= REPORTS && import::is_complete(records)
     }
 
     fn output(&self, record: &Record) -> Option<String> {
@@ -96,6 +106,7 @@ impl Demo for OwnDemo {
         vec![
             ("thumbnails".into(), place(env.objects_folder().join("thumbnails"))),
             ("reports".into(), place(reports_folder(env))),
+            ("import".into(), place(import::folder(env))),
         ]
     }
 }
@@ -104,6 +115,18 @@ impl Demo for OwnDemo {
 fn made_reports(records: &[Record]) -> usize {
     let scheduled = records.iter().filter(|record| jobs::is_scheduled_report(record));
     scheduled.filter(|record| record.state == JobState::Succeeded).count()
+}
+
+/// Writes an object into the object store, which is a folder here.
+fn put(path: &Path, bytes: &[u8]) -> Result<(), DemoError> {
+    let write = || {
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(path, bytes)
+    };
+    write()
+        .map_err(|error| format!("cannot write {}: {error}; make room or name another --output", path.display()).into())
 }
 
 /// Returns the folder of the reports.

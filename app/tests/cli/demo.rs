@@ -10,8 +10,10 @@ fn the_demo_succeeds_each_time() {
     for run in 1..=2 {
         let done = place.lamp(&["demo"]);
         assert_eq!(done.code, 0, "run {run}: {done:?}");
-        assert_eq!(done.out.matches('✔').count(), 6, "run {run}: {done:?}");
+        assert_eq!(done.out.matches('✔').count(), 7, "run {run}: {done:?}");
         assert!(!done.out.contains('✘') && !done.out.contains('\u{1b}'), "run {run}: {done:?}");
+        assert!(done.out.contains("420 rows of lamp-posts.csv became JSON"), "run {run}: {done:?}");
+        assert!(done.out.contains("430 rows, 10 of them bad"), "run {run}: {done:?}");
         assert!(done.out.contains("webhook.deliver") && done.out.contains("report.daily"), "run {run}: {done:?}");
     }
     let outputs = fs::read_dir(place.path().join("demo-output")).unwrap();

@@ -4,6 +4,7 @@
 //! Handlers live in the functions' crates.
 
 pub mod images;
+pub mod imports;
 pub mod queues;
 pub mod reports;
 pub mod webhooks;
@@ -13,12 +14,25 @@ use lamplighter::{
     schedule::{Schedule, ScheduleError},
 };
 
-pub use self::{images::MakeThumbnails, reports::DailyReport, webhooks::DeliverWebhook};
+pub use self::{
+    images::MakeThumbnails,
+    imports::{ConvertRows, ImportCsv, ReportImport, SplitCsv},
+    reports::DailyReport,
+    webhooks::DeliverWebhook,
+};
 
 /// All jobs, by name.
 #[must_use]
 pub fn definitions() -> Vec<Definition> {
-    vec![Definition::of::<MakeThumbnails>(), Definition::of::<DailyReport>(), Definition::of::<DeliverWebhook>()]
+    vec![
+        Definition::of::<ImportCsv>(),
+        Definition::of::<ReportImport>(),
+        Definition::of::<ConvertRows>(),
+        Definition::of::<SplitCsv>(),
+        Definition::of::<MakeThumbnails>(),
+        Definition::of::<DailyReport>(),
+        Definition::of::<DeliverWebhook>(),
+    ]
 }
 
 /// All schedules.

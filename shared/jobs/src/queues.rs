@@ -9,5 +9,8 @@ pub const WEBHOOKS: Queue = Queue::standard("webhooks").max_concurrency(20);
 /// Pictures: heavy on CPU and memory, so one at a time in each environment.
 pub const IMAGES: Queue = Queue::standard("images").batch_size(1).max_concurrency(20);
 
+/// Imports: each job reads and writes megabytes, so one at a time in each environment.
+pub const IMPORTS: Queue = Queue::standard("imports").batch_size(1).max_concurrency(20);
+
 /// Reports: few.
 pub const REPORTS: Queue = Queue::standard("reports").batch_size(1).max_concurrency(2);
