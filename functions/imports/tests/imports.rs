@@ -232,6 +232,16 @@ async fn what_cannot_be_imported_fails_for_good_and_says_why() {
 }
 
 #[tokio::test]
+async fn an_id_too_long_for_those_of_its_batches_is_refused() {
+    let place = Place::with("a,b\n").await;
+    for (length, refused) in [(112, false), (113, true)] {
+        let run = TestRun::of(place.function()).id("x".repeat(length));
+        let error = run.run(&ImportCsv::of("a.csv")).await.error.unwrap().to_string();
+        assert_eq!(error.contains("at most 112 characters"), refused, "{length}: {error}");
+    }
+}
+
+#[tokio::test]
 async fn without_records_an_import_fails_for_good() {
     let place = Place::with("a,b\n").await;
     let result = TestRun::of(place.function()).run(&ImportCsv::of("a.csv")).await;

@@ -130,6 +130,36 @@ async fn thumbnails_are_made_in_the_bucket() {
     assert!(attribute(&letters[0], "lamplighter.error").contains("photos/nowhere.png"), "{letters:?}");
 }
 
+#[tokio::test]
+async fn a_csv_in_the_bucket_is_imported_by_a_batch() {
+    let (cloud, stack) = stack().await;
+    let row = |n: usize| if n % 100 == 7 { format!("{n}x,bad\n") } else { format!("{n},\"row\n{n}\"\n") };
+    let csv: String = std::iter::once("n,text\n".to_owned()).chain((0..1000).map(row)).collect();
+    s3(cloud, Method::PUT, "uploads/rows.csv", csv.into_bytes()).await;
+    let columns = json!([{ "name": "n", "type": "integer", "required": true }]);
+    let args = json!({ "source": "uploads/rows.csv", "columns": columns, "range_bytes": 4096 });
+    let body = json!({ "job": "csv.import", "id": "rows", "args": args }).to_string();
+    cloud.aws.send(stack.output("ImportsQueueUrl").unwrap(), body).await.unwrap();
+
+    let object = async |key: &str| {
+        let request = Request::get(format!("/{BUCKET}/{key}")).body(Vec::new()).unwrap();
+        let answer = cloud.aws.request_as_root("s3", request).await.map_err(|error| error.to_string())?;
+        String::from_utf8(answer.into_body()).map_err(|error| error.to_string())
+    };
+    let report = eventually("the report is there", SOON, async || object("imports/rows/report.json").await);
+    let report: Value = serde_json::from_str(&report.await.unwrap()).unwrap();
+    let counts = ["rows", "good", "bad", "missing"].map(|name| report[name].as_u64().unwrap());
+    assert_eq!((counts, &report["complete"], &report["state"]), ([1000, 990, 10, 0], &json!(true), &json!("succeeded")));
+    let mut numbers = Vec::new();
+    for output in report["outputs"].as_array().unwrap() {
+        for line in object(output.as_str().unwrap()).await.unwrap().lines() {
+            numbers.push(serde_json::from_str::<Value>(line).unwrap()["n"].as_u64().unwrap());
+        }
+    }
+    assert!(numbers.iter().copied().eq((0..1000).filter(|n| n % 100 != 7)), "{numbers:?}");
+    assert!(report["outputs"].as_array().unwrap().len() > 3);
+}
+
 /// Without a table there are no records to summarize, and a retry would change nothing.
 #[tokio::test]
 async fn a_report_sums_up_the_records_of_its_day() {
