@@ -313,6 +313,39 @@ async fn a_split_that_is_killed_anywhere_goes_on_without_repeating_or_missing_a_
 }
 
 #[tokio::test]
+async fn a_split_that_was_taken_for_dead_and_goes_on_changes_nothing() {
+    let text = many(600);
+    let (wanted, results) = undisturbed(&text, &in_many_ranges()).await;
+    let place = Arc::new(Place::with(text).await);
+    let split = place.begun(&in_many_ranges()).await;
+    let (stuck, released) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (reached, release) = (stuck.clone(), released.clone());
+    let backend = Hooked::backend(&place, move |created, now| {
+        let (reached, release) = (reached.clone(), release.clone());
+        async move {
+            if (created, now) == (3, When::Before) {
+                reached.notify_one();
+                release.notified().await;
+            }
+        }
+    });
+    let another = place.clone();
+    let zombie = tokio::spawn(async move { another.perform(&split, backend, Stop::new()).await });
+    stuck.notified().await;
+    let engine = place.start().await;
+    assert_eq!(place.report().await, wanted);
+    let (counted, attempts) = (place.batch().await, place.only("csv.split").await.attempts);
+    released.notify_one();
+    zombie.await.unwrap();
+    assert_eq!(place.batch().await, counted);
+    let split = place.only("csv.split").await;
+    assert_eq!((split.state, split.attempts), (JobState::Succeeded, attempts));
+    assert_eq!(place.records("csv.rows").await.len() as u64, wanted.ranges);
+    assert_eq!(place.results().await, results);
+    engine.drain(secs(20)).await;
+}
+
+#[tokio::test]
 async fn a_split_whose_host_stops_goes_on_in_a_fresh_invocation() {
     let text = many(600);
     let (wanted, results) = undisturbed(&text, &in_many_ranges()).await;
