@@ -33,8 +33,8 @@ impl Copy {
         let lock_path = folder.join("lock");
         let lock = File::create(&lock_path).map_err(at("making", &lock_path))?;
         lock.lock().map_err(at("locking", &lock_path))?;
-        // It is rebuilt after each change, and no test waits for its pictures.
-        let settings = ["profile.dev.package.images.opt-level=0"];
+        // They are rebuilt after each change, and no test waits for what they compute.
+        let settings = ["profile.dev.package.images.opt-level=0", "profile.dev.package.imports.opt-level=0"];
         let elsewhere = Elsewhere::new(folder.join("repository"), folder.join("target"), Own::Copy, &settings)?;
         let copy = Self { workspace: elsewhere, _lock: lock };
         let names = tracked(&workspace.workspace_root)?;

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use imports::Report;
 use lamplighter::{Job, JobId, JobState, ListQuery, Record};
 use lamplighter_cli::demo::{Check, DemoEnv, DemoError, Watched};
-use lamplighter_jobs::{ConvertRows, ImportCsv, ReportImport, imports::ColumnType};
+use lamplighter_jobs::imports::{ColumnType, ConvertRows, ImportCsv, ReportImport};
 use serde_json::Value;
 
 /// Included in the binary, so that the demo does not depend on the current folder.

@@ -1,7 +1,7 @@
 //! `csv.rows`: converts the rows of a range to NDJSON.
 
 use lamplighter::Context;
-use lamplighter_jobs::{ConvertRows, imports::RowRange};
+use lamplighter_jobs::imports::{ConvertRows, RowRange};
 use serde::Serialize;
 
 use crate::{

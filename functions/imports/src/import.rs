@@ -1,7 +1,7 @@
 //! `csv.import`: reads the header, and creates the batch.
 
 use lamplighter::{Context, NewJob};
-use lamplighter_jobs::{ImportCsv, ReportImport, SplitCsv};
+use lamplighter_jobs::imports::{ImportCsv, ReportImport, SplitCsv};
 use lamplighter_objects::Key;
 use serde::Serialize;
 

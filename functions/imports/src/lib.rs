@@ -51,7 +51,7 @@ mod tests;
 use std::time::Duration;
 
 use lamplighter::{Context, Function, JobError, State, Variables};
-use lamplighter_jobs::{ConvertRows, ImportCsv, ReportImport, SplitCsv};
+use lamplighter_jobs::imports::{ConvertRows, ImportCsv, ReportImport, SplitCsv};
 use lamplighter_objects::Objects;
 
 pub use self::{

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lamplighter::{Context, JobError, JobId, JobState};
-use lamplighter_jobs::ReportImport;
+use lamplighter_jobs::imports::ReportImport;
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lamplighter::{Context, JobError, JobId, NewJob, secs};
-use lamplighter_jobs::{ConvertRows, SplitCsv};
+use lamplighter_jobs::imports::{ConvertRows, SplitCsv};
 use serde::Serialize;
 
 use crate::{

@@ -12,10 +12,7 @@ use lamplighter::{
     secs,
     testing::TestRun,
 };
-use lamplighter_jobs::{
-    ConvertRows, ImportCsv,
-    imports::{ColumnType, CsvColumn, CsvSource, RowRange},
-};
+use lamplighter_jobs::imports::{ColumnType, ConvertRows, CsvColumn, CsvSource, ImportCsv, RowRange};
 use lamplighter_objects::Objects;
 use support::{BATCH, Hooked, Place, When, id, key};
 use tokio::sync::Notify;
@@ -171,12 +168,15 @@ async fn many_ranges_share_batches_and_are_enlarged() {
     assert_eq!((report.rows, report.complete), (2000, true));
 }
 
+/// Its name, its bytes, the numbers of good and of bad rows, and the first bad one.
+type HostileCsv = (&'static str, Vec<u8>, (u64, u64), Option<(u64, Problem)>);
+
 #[tokio::test]
 async fn hostile_csv_is_imported_or_refused_in_time() {
     let wide = format!("a,b\n{}\n1,2\n", ",".repeat(1_000_000));
     let long = format!("a,b\n1,{}\n1,2\n", "x".repeat(3 << 20));
     let open = format!("a,b\n1,2\n\"{}", "x\n".repeat(1 << 20));
-    let cases: [(&str, Vec<u8>, (u64, u64), Option<(u64, Problem)>); 8] = [
+    let cases: [HostileCsv; 8] = [
         ("NULs", b"a,b\n\0,\0\0\n\0\n".to_vec(), (1, 1), Some((3, Problem::ColumnCount))),
         ("bytes that are not UTF-8", b"a,b\n1,\xff\n\xc3,\xa9\n1,2\n".to_vec(), (1, 2), Some((2, Problem::Utf8))),
         ("a million columns", wide.into_bytes(), (1, 1), Some((2, Problem::TooManyColumns))),
@@ -278,7 +278,7 @@ async fn killed(text: &str, number: usize, when: When) -> Place {
         async move {
             if is_here {
                 reached.notify_one();
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     });

@@ -14,12 +14,8 @@ use lamplighter::{
     schedule::{Schedule, ScheduleError},
 };
 
-pub use self::{
-    images::MakeThumbnails,
-    imports::{ConvertRows, ImportCsv, ReportImport, SplitCsv},
-    reports::DailyReport,
-    webhooks::DeliverWebhook,
-};
+use self::imports::{ConvertRows, ReportImport, SplitCsv};
+pub use self::{images::MakeThumbnails, imports::ImportCsv, reports::DailyReport, webhooks::DeliverWebhook};
 
 /// All jobs, by name.
 #[must_use]
