@@ -149,7 +149,10 @@ async fn a_csv_in_the_bucket_is_imported_by_a_batch() {
     let report = eventually("the report is there", SOON, async || object("imports/rows/report.json").await);
     let report: Value = serde_json::from_str(&report.await.unwrap()).unwrap();
     let counts = ["rows", "good", "bad", "missing"].map(|name| report[name].as_u64().unwrap());
-    assert_eq!((counts, &report["complete"], &report["state"]), ([1000, 990, 10, 0], &json!(true), &json!("succeeded")));
+    assert_eq!(
+        (counts, &report["complete"], &report["state"]),
+        ([1000, 990, 10, 0], &json!(true), &json!("succeeded"))
+    );
     let mut numbers = Vec::new();
     for output in report["outputs"].as_array().unwrap() {
         for line in object(output.as_str().unwrap()).await.unwrap().lines() {
