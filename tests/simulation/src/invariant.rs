@@ -37,12 +37,13 @@ pub enum Invariant {
     OneAnswer,
     /// An id has one owner: a message of another job neither runs under it nor changes it.
     OneOwner,
+    /// No more attempts hold a place in a limit than it has.
+    LimitIsKept,
 }
 
 impl Invariant {
-    /// All of them. A limit of concurrent attempts for each key joins here, with its book in the ledger: a place is taken in
-    /// `Ledger::granted`, and given back wherever a grant's standing changes.
-    pub const ALL: [Self; 16] = [
+    /// All of them.
+    pub const ALL: [Self; 17] = [
         Self::NothingIsLost,
         Self::OneLease,
         Self::FinalOnce,
@@ -59,6 +60,7 @@ impl Invariant {
         Self::AnswerInTime,
         Self::OneAnswer,
         Self::OneOwner,
+        Self::LimitIsKept,
     ];
 
     /// Its name.
@@ -81,6 +83,7 @@ impl Invariant {
             Self::AnswerInTime => "answer-in-time",
             Self::OneAnswer => "one-answer",
             Self::OneOwner => "one-owner",
+            Self::LimitIsKept => "limit-is-kept",
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use lamplighter::{Context, Function, Job, JobError, JobId, Options, Queue, Retry, State, secs};
+use lamplighter::{Context, Function, Job, JobError, JobId, Limit, Options, Queue, Retry, State, secs};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
@@ -27,6 +27,12 @@ pub(crate) struct Step {
 /// The same on the FIFO queue.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 pub(crate) struct Link {
+    pub(crate) n: usize,
+}
+
+/// A job of which one at a time runs.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+pub(crate) struct Alone {
     pub(crate) n: usize,
 }
 
@@ -55,6 +61,15 @@ impl Job for Link {
 
     fn options() -> Options {
         options()
+    }
+}
+
+impl Job for Alone {
+    const NAME: &'static str = "alone";
+    const QUEUE: Queue = STEPS;
+
+    fn options() -> Options {
+        options().limit(Limit::mutex("alone"))
     }
 }
 
@@ -88,7 +103,7 @@ pub(crate) trait Stage: Send + Sync {
 
 /// The function that performs them.
 pub(crate) fn function(stage: Arc<dyn Stage>) -> Function {
-    Function::new("simulated").enqueues::<Step>().job(step).job(link).job(stranger).with_state(stage)
+    Function::new("simulated").enqueues::<Step>().job(step).job(link).job(alone).job(stranger).with_state(stage)
 }
 
 async fn step(job: Step, ctx: Context, State(stage): State<Arc<dyn Stage>>) -> Result<usize, JobError> {
@@ -97,6 +112,10 @@ async fn step(job: Step, ctx: Context, State(stage): State<Arc<dyn Stage>>) -> R
 
 async fn link(job: Link, ctx: Context, State(stage): State<Arc<dyn Stage>>) -> Result<usize, JobError> {
     perform(job.n, Link::NAME, ctx, stage).await
+}
+
+async fn alone(job: Alone, ctx: Context, State(stage): State<Arc<dyn Stage>>) -> Result<usize, JobError> {
+    perform(job.n, Alone::NAME, ctx, stage).await
 }
 
 async fn stranger(job: Stranger, ctx: Context, State(stage): State<Arc<dyn Stage>>) -> Result<usize, JobError> {

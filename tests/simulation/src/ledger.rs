@@ -7,14 +7,14 @@ use std::{
 };
 
 use lamplighter::{
-    Batch, JobId, JobState, Timestamp,
+    Batch, Job, JobId, JobState, Timestamp,
     backend::{Decision, Token},
     record::AttemptOutcome,
 };
 
 use crate::{
     invariant::{Invariant, Violation},
-    jobs::ATTEMPTS,
+    jobs::{ATTEMPTS, Alone},
     transitions::Transitions,
 };
 
@@ -203,6 +203,7 @@ impl Ledger {
                 }
             });
         }
+        let is_alone = book.owner == Alone::NAME;
         let (attempt, counted) = (token.attempt, book.counted);
         if attempt > ATTEMPTS {
             broken.get_or_insert((
@@ -217,6 +218,15 @@ impl Ledger {
         let grant =
             Grant { token, host: host.clone(), until, standing: Standing::Open, ended_at: None, execution: None };
         book.grants.push(grant);
+        if is_alone {
+            let holds = |grant: &Grant| grant.standing == Standing::Open && grant.until > now;
+            let others = self.jobs.iter().filter(|(other, book)| *other != id && book.owner == Alone::NAME);
+            let other =
+                others.into_iter().find(|(_, book)| book.grants.iter().any(holds)).map(|(other, _)| other.clone());
+            if let Some(other) = other {
+                broken.get_or_insert((Invariant::LimitIsKept, format!("{id} was given a place that {other} has")));
+            }
+        }
         if let Some((invariant, message)) = broken {
             self.violates(invariant, message);
         }

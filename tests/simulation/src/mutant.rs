@@ -40,6 +40,10 @@ mutants! {
     RepeatedClaimCounted = "repeated-claim-counted",
     /// Attempts have no limit.
     LimitIgnored = "limit-ignored",
+    /// A limit has a place for everybody.
+    PlaceNotChecked = "place-not-checked",
+    /// A place in a limit stays taken when its attempt has ended.
+    PlaceNotFreed = "place-not-freed",
     /// Every end of an attempt is recorded as a success.
     EverythingSucceeds = "everything-succeeds",
     /// A job that waits for others is claimed.

@@ -24,6 +24,8 @@ pub(crate) struct JobPlan {
     pub(crate) delay: u64,
     /// Its FIFO group, if it is on the FIFO queue.
     pub(crate) group: Option<u64>,
+    /// Whether it is one of those of which one at a time runs.
+    pub(crate) alone: bool,
     /// The job that it waits for.
     pub(crate) after: Option<(usize, Outcome)>,
     pub(crate) from: From,
@@ -155,6 +157,10 @@ impl Plan {
         let count = usize::try_from(dice.between(1, 7)).unwrap_or(1);
         let fifo = dice.percent(30);
         let mut jobs: Vec<_> = (0..count).map(|number| job(dice, number, fifo)).collect();
+        // Of its own dice: what else happens does not depend on it.
+        if !fifo && Dice::new(seed, 7).percent(10) {
+            jobs.iter_mut().for_each(|job| job.alone = true);
+        }
         let mut batches = Vec::new();
         if !fifo && count > 2 && dice.percent(30) {
             let at = dice.between(0, 10_000);
@@ -236,7 +242,7 @@ fn job(dice: &mut Dice, number: usize, fifo: bool) -> JobPlan {
     let after = (number > 0 && dice.percent(15)).then(|| (dice.index(number), outcome(dice)));
     let from = if number > 0 && !fifo && dice.percent(10) { From::Handler } else { From::Producer };
     let acts = (0..dice.between(0, 5)).map(|_| (takes(dice), act(dice, number, from))).collect();
-    JobPlan { at, delay, group, after, from, acts }
+    JobPlan { at, delay, group, alone: false, after, from, acts }
 }
 
 fn takes(dice: &mut Dice) -> u64 {

@@ -11,7 +11,7 @@ use lamplighter::{
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
-    jobs::{Link, STEPS, Step, Stranger},
+    jobs::{Alone, Link, STEPS, Step, Stranger},
     life::Life,
     line::Line,
     model::queue::QueueModel,
@@ -68,6 +68,7 @@ impl Producer {
     fn new_job(&self, number: usize, job: &JobPlan) -> Option<NewJob> {
         let mut new = match job.group {
             Some(group) => NewJob::from(Link { n: number }).group(format!("group-{group}")),
+            None if job.alone => NewJob::from(Alone { n: number }),
             None => NewJob::from(Step { n: number }),
         };
         if job.delay > 0 {

@@ -16,7 +16,7 @@ use std::{
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use lamplighter::{
-    After, JobId, JobState, Retention, Tracking,
+    After, JobId, JobState, Retention, Timestamp, Tracking,
     backend::{EnqueueRequest, Standing, StoreError, StoreErrorKind, UniqueConflict},
     message::Outcome,
 };
@@ -67,6 +67,12 @@ impl Item {
     /// Whether other jobs wait for this one.
     pub(super) fn is_followed(&self) -> bool {
         self.0.contains_key(FOLLOWED)
+    }
+
+    /// Whether it has waited for others, which have ended, and has not begun: its message may not have been sent.
+    fn is_ready(&self) -> bool {
+        let is_sent = matches!(self.state(), JobState::Queued | JobState::Scheduled);
+        is_sent && self.has_not_begun() && self.0.contains_key("r")
     }
 
     /// The ids of the jobs that it waits for.
@@ -246,11 +252,20 @@ impl Dynamo {
         Ok(if is_followed { Step::Cancelled(child.to_owned()) } else { Step::Nothing })
     }
 
-    /// Takes a job out of the set of another one, and returns that one if the set is empty now.
+    /// Takes a job out of the set of another one, and returns that one if the set is empty now; or if it was before, and the
+    /// walk that found it so may have been cut off before it could send it. A job that is sent twice runs once.
     pub(super) async fn has_met(&self, child: &str, parent: &str) -> Result<Option<EnqueueRequest>, StoreError> {
         let waits = Update::new().when("#st = :waiting").name("st").value("waiting", text(JobState::Waiting.as_str()));
         let met = waits.clone().delete(AFTER, AttributeValue::Ss(vec![parent.to_owned()]));
-        let Written::Applied(item) = self.update(child, met).await? else { return Ok(None) };
+        let item = match self.update(child, met).await? {
+            Written::Applied(item) => item,
+            Written::Refused(Some(item)) if item.is_ready() => {
+                let now = self.env().now();
+                let due_at = item.time("d").filter(|due_at| *due_at > now);
+                return self.request_of(child, &item, due_at).await;
+            }
+            Written::Refused(_) => return Ok(None),
+        };
         if !item.waits_for().is_empty() {
             return Ok(None);
         }
@@ -272,6 +287,16 @@ impl Dynamo {
                 Written::Refused(_) => return Ok(None),
             }
         };
+        self.request_of(child, &item, due_at).await
+    }
+
+    /// The request to send a job that waits for no others any more.
+    async fn request_of(
+        &self,
+        child: &str,
+        item: &Item,
+        due_at: Option<Timestamp>,
+    ) -> Result<Option<EnqueueRequest>, StoreError> {
         let id = JobId::new(child).map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
         let Some(record) = self.read_record(&id).await? else { return Ok(None) };
         let tracking = if item.is_lean() { Tracking::Lean } else { Tracking::Full };

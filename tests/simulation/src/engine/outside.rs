@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::{Shared, clock::Wall, lock};
 use crate::{
     invariant::Invariant,
-    jobs::{LINKS, Link, STEPS, Step, Stranger},
+    jobs::{Alone, LINKS, Link, STEPS, Step, Stranger},
     plan::{BatchPlan, From, JobPlan, Noise},
     world::body,
 };
@@ -70,6 +70,7 @@ impl Outside {
         }
         let mut new = match job.group {
             Some(group) => NewJob::from(Link { n: number }).group(format!("group-{group}")),
+            None if job.alone => NewJob::from(Alone { n: number }),
             None => NewJob::from(Step { n: number }),
         };
         if job.delay > 0 {

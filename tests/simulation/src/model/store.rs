@@ -63,6 +63,8 @@ pub(crate) struct Row {
     dead: Option<(String, DeadLetterReason, ErrorText)>,
     /// The jobs that it waits for.
     after: Vec<After>,
+    /// The limits in which its attempt has a place, and until when.
+    places: Vec<(String, Timestamp)>,
     pub(crate) batch: Option<JobId>,
     /// Whether its batch has counted it.
     counted: bool,
@@ -216,6 +218,15 @@ impl StoreModel {
 
     pub(crate) fn claim(&mut self, request: &ClaimRequest, now: Timestamp) -> Claim {
         let id = &request.id;
+        if let Some(until) = self.is_full(request, now)
+            && self
+                .rows
+                .get(id)
+                .is_none_or(|row| !row.state.is_final() && row.lease.as_ref().is_none_or(|lease| lease.until <= now))
+            && self.rows.get(id).is_none_or(|row| row.owner.is(&request.message.job, &request.queue))
+        {
+            return Claim::Limited { until, is_hidden: false };
+        }
         if !self.rows.contains_key(id) {
             let mut row = Row::new(&request.queue, request.message.clone(), JobState::Running, now);
             row.batch = request.message.batch.as_ref().map(|batch| batch.id.clone());
@@ -246,7 +257,7 @@ impl StoreModel {
         if let Some(lease) = &row.lease {
             if lease.token.owner == request.owner && !repeated_counts {
                 let (attempt, checkpoint) = (lease.token.attempt, row.checkpoint.clone());
-                return Claim::Run { attempt, checkpoint, claim_hint: None };
+                return Claim::Run { attempt, checkpoint, claim_hint: None, message: None };
             }
             if lease.until > now && lease.token.owner != request.owner && !lease_not_checked {
                 return Claim::Busy(lease.until);
@@ -260,6 +271,24 @@ impl StoreModel {
             return Claim::Busy(row.due);
         }
         self.grant(request, now)
+    }
+
+    /// Returns until when a limit has no place for a job: the first of the others' leases ends then.
+    fn is_full(&self, request: &ClaimRequest, now: Timestamp) -> Option<Timestamp> {
+        if self.is(Mutant::PlaceNotChecked) {
+            return None;
+        }
+        let kept = self.is(Mutant::PlaceNotFreed);
+        request.limits.iter().find_map(|limit| {
+            let others = self.rows.iter().filter(|(other, row)| **other != request.id && (kept || row.lease.is_some()));
+            let places = others.flat_map(|(_, row)| &row.places);
+            let held: Vec<_> = places
+                .filter(|(key, until)| *key == limit.key && (kept || *until > now))
+                .map(|(_, until)| *until)
+                .collect();
+            let is_full = limit.at_once.is_some_and(|at_once| held.len() >= at_once as usize);
+            is_full.then(|| held.into_iter().min().unwrap_or(now).max(now + std::time::Duration::from_secs(1)))
+        })
     }
 
     /// Records the running attempt as lost.
@@ -291,10 +320,11 @@ impl StoreModel {
         let (attempt, host, until) = (row.attempt, request.host.clone(), request.lease_until);
         let token = Token { attempt, owner: request.owner };
         row.lease = Some(Lease { token, until, host: host.clone(), started_at: now });
+        row.places = request.limits.iter().map(|limit| (limit.key.clone(), until)).collect();
         let checkpoint = row.checkpoint.clone();
         self.set_state(&request.id, JobState::Running);
         self.changes.push(Change::Granted { id: request.id.clone(), token, host, until });
-        Claim::Run { attempt, checkpoint, claim_hint: None }
+        Claim::Run { attempt, checkpoint, claim_hint: None, message: None }
     }
 
     pub(crate) fn settle(&mut self, request: &Completion, now: Timestamp) -> CompletionResult {
@@ -389,6 +419,9 @@ impl StoreModel {
         match self.rows.get_mut(&request.id).and_then(|row| row.lease.as_mut()) {
             Some(lease) if lease.token == request.token => {
                 lease.until = request.lease_until;
+                if let Some(row) = self.rows.get_mut(&request.id) {
+                    row.places.iter_mut().for_each(|(_, until)| *until = request.lease_until);
+                }
                 let (id, token, until) = (request.id.clone(), request.token, request.lease_until);
                 self.changes.push(Change::Renewed { id, token, until });
                 LeaseStatus::Held
@@ -468,6 +501,7 @@ impl Row {
             checkpoint: None,
             dead: None,
             after: Vec::new(),
+            places: Vec::new(),
             batch: None,
             counted: false,
         }
