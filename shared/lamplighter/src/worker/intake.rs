@@ -383,7 +383,8 @@ impl Inner {
             Ok(Claim::Busy(until)) => MessageAction::Release(Some(self.env.until(until) + Duration::from_secs(1))),
             Ok(Claim::Limited { until, .. }) => {
                 tracing::debug!(job, %id, %until, "waits for a place in a limit");
-                MessageAction::Release(Some(self.env.until(until)))
+                // By this host's clock, which may be ahead of the store's, the moment may be over.
+                MessageAction::Release(Some(self.env.until(until).max(Duration::from_secs(1))))
             }
             Ok(Claim::Skipped) => {
                 let schedule = ready.message.schedule.as_deref();
