@@ -355,14 +355,17 @@ impl Dynamo {
     /// Deletes a job's place in a line. One that stays does no harm: a place in the limit is kept for the job once, for a
     /// moment.
     async fn leave_line(&self, id: &str, wait: &Wait) {
-        let leave = async {
-            let delete = self.client().await?.delete_item().table_name(self.table());
-            let delete = delete.key("pk", text(limit_key(&wait.key))).key("sk", text(wait.place(id)));
-            delete.send().await.map(|_| ()).map_err(|error| explain(&error, "leave a line"))
-        };
+        let place = wait.place(id);
+        let leave = self.delete_place(&wait.key, &place);
         if let Ok(Err(error)) = tokio::time::timeout(RELEASE_LIMIT, leave).await {
             tracing::warn!(id, key = wait.key, %error, "its place in the line of a limit stays");
         }
+    }
+
+    async fn delete_place(&self, key: &str, place: &str) -> Result<(), StoreError> {
+        let delete = self.client().await?.delete_item().table_name(self.table());
+        let delete = delete.key("pk", text(limit_key(key))).key("sk", text(place));
+        delete.send().await.map(|_| ()).map_err(|error| explain(&error, "leave a line"))
     }
 
     /// Takes back the turn of a job that waits no more.
@@ -489,10 +492,8 @@ impl Dynamo {
                 self.pause().await;
                 continue;
             }
-            let delete = self.client().await?.delete_item().table_name(self.table());
-            let delete = delete.key("pk", text(limit_key(key))).key("sk", text(place));
-            if let Err(error) = delete.send().await {
-                tracing::debug!(key, id, error = %explain(&error, "leave a line"), "its place in the line stays");
+            if let Err(error) = self.delete_place(key, place).await {
+                tracing::debug!(key, id, %error, "its place in the line stays");
             }
             return Ok(Some(Woken {
                 id: id.to_owned(),
