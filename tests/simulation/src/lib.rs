@@ -22,6 +22,7 @@ mod model;
 mod mutant;
 mod plan;
 mod producer;
+mod request;
 mod run;
 mod story;
 mod transitions;

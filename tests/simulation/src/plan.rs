@@ -157,10 +157,6 @@ impl Plan {
         let count = usize::try_from(dice.between(1, 7)).unwrap_or(1);
         let fifo = dice.percent(30);
         let mut jobs: Vec<_> = (0..count).map(|number| job(dice, number, fifo)).collect();
-        // Of its own dice: what else happens does not depend on it.
-        if !fifo && Dice::new(seed, 7).percent(10) {
-            jobs.iter_mut().for_each(|job| job.alone = true);
-        }
         let mut batches = Vec::new();
         if !fifo && count > 2 && dice.percent(30) {
             let at = dice.between(0, 10_000);
@@ -170,6 +166,10 @@ impl Plan {
                 (job.from, job.after, job.delay) = (From::Batch, None, 0);
             }
             batches.push(BatchPlan { at, jobs: members, then });
+        }
+        // Of its own dice: what else happens does not depend on it.
+        if !fifo && Dice::new(seed, 7).percent(10) {
+            jobs.iter_mut().filter(|job| job.from == From::Producer).for_each(|job| job.alone = true);
         }
         let mut noise = Vec::new();
         for (number, job) in jobs.iter().enumerate() {

@@ -3,15 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use lamplighter::{
-    After, Client, EnqueueError, JobId, NewJob,
+    Client, EnqueueError, JobId,
     backend::StoreErrorKind,
     env::{Env, SeededRandom},
-    message::Outcome,
 };
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::{
-    jobs::{Alone, Link, STEPS, Step, Stranger},
+    jobs::{STEPS, Stranger},
     life::Life,
     line::Line,
     model::queue::QueueModel,
@@ -45,7 +44,7 @@ impl Producer {
     pub(crate) async fn enqueue(self, number: usize, job: JobPlan) {
         self.at(job.at).await;
         for _ in 0..TRIES {
-            let Some(new) = self.new_job(number, &job) else {
+            let Some(new) = job.new_job(number, |other| self.sim.with(|world| world.ids.get(&other).cloned())) else {
                 // What it waits for is not known yet.
                 sleep(Duration::from_secs(3)).await;
                 continue;
@@ -65,34 +64,11 @@ impl Producer {
         }
     }
 
-    fn new_job(&self, number: usize, job: &JobPlan) -> Option<NewJob> {
-        let mut new = match job.group {
-            Some(group) => NewJob::from(Link { n: number }).group(format!("group-{group}")),
-            None if job.alone => NewJob::from(Alone { n: number }),
-            None => NewJob::from(Step { n: number }),
-        };
-        if job.delay > 0 {
-            new = new.delay(Duration::from_millis(job.delay));
-        }
-        if let Some((other, outcome)) = job.after {
-            let id = self.sim.with(|world| world.ids.get(&other).cloned())?;
-            new = new.after(after(id, outcome));
-        }
-        Some(new)
-    }
-
     /// Enqueues a batch, until that is acknowledged or the producer gives up.
     pub(crate) async fn enqueue_batch(self, number: usize, batch: BatchPlan) {
         self.at(batch.at).await;
         for _ in 0..TRIES {
-            let jobs = batch.jobs.iter().map(|n| Step { n: *n });
-            let mut new = self.client.enqueue_batch(jobs).id(format!("batch-{number}"));
-            new = match batch.then {
-                Some((then, Outcome::Success)) => new.on_success(Step { n: then }),
-                Some((then, Outcome::Failure)) => new.on_failure(Step { n: then }),
-                Some((then, Outcome::End)) => new.on_end(Step { n: then }),
-                None => new,
-            };
+            let new = batch.new_batch(&self.client, &format!("batch-{number}"));
             match timeout(PATIENCE, new.into_future()).await {
                 Ok(Ok(enqueued)) => {
                     return self.sim.with(|world| {
@@ -118,9 +94,9 @@ impl Producer {
             Noise::Garbage => self.send(None, "no message".into()),
             Noise::Unknown => self.send(None, r#"{"job":"unknown"}"#.into()),
             Noise::Twice(n) => {
-                let is_link = self.sim.plan.jobs.get(n).is_some_and(|job| job.group.is_some());
-                if let Some(id) = id(n).filter(|_| !is_link) {
-                    self.send(Some(id.clone()), body(Step::NAME, &id, n));
+                let twice = self.sim.plan.jobs.get(n).filter(|job| job.group.is_none());
+                if let (Some(id), Some(job)) = (id(n), twice) {
+                    self.send(Some(id.clone()), body(job.job_name(), &id, n));
                 }
             }
             Noise::Foreign(n) => {
@@ -155,14 +131,6 @@ impl Producer {
     async fn at(&self, millis: u64) {
         let at: Instant = self.sim.origin + Duration::from_millis(millis);
         sleep_until(at).await;
-    }
-}
-
-fn after(id: JobId, outcome: Outcome) -> After {
-    match outcome {
-        Outcome::Success => After::success(id),
-        Outcome::Failure => After::failure(id),
-        Outcome::End => After::end(id),
     }
 }
 

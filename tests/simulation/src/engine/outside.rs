@@ -3,10 +3,9 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use lamplighter::{
-    After, Job, JobId, JobState, NewJob, RawValue, Tracking,
+    Job, JobId, JobState, NewJob, RawValue, Tracking,
     backend::{DeadLetterQuery, StoreError},
     host::Stop,
-    message::Outcome,
 };
 use lamplighter_embedded::SqliteBackend;
 use tokio::time::sleep;
@@ -14,7 +13,7 @@ use tokio::time::sleep;
 use super::{Shared, clock::Wall, lock};
 use crate::{
     invariant::Invariant,
-    jobs::{Alone, LINKS, Link, STEPS, Step, Stranger},
+    jobs::{LINKS, STEPS, Stranger},
     plan::{BatchPlan, From, JobPlan, Noise},
     world::body,
 };
@@ -68,23 +67,7 @@ impl Outside {
         if job.group.is_some() {
             sleep(Duration::from_millis(number as u64)).await;
         }
-        let mut new = match job.group {
-            Some(group) => NewJob::from(Link { n: number }).group(format!("group-{group}")),
-            None if job.alone => NewJob::from(Alone { n: number }),
-            None => NewJob::from(Step { n: number }),
-        };
-        if job.delay > 0 {
-            new = new.delay(Duration::from_millis(job.delay));
-        }
-        if let Some((other, outcome)) = job.after {
-            let id = lock(&self.book).ids.get(&other).cloned();
-            let Some(id) = id else { return };
-            new = new.after(match outcome {
-                Outcome::Success => After::success(id),
-                Outcome::Failure => After::failure(id),
-                Outcome::End => After::end(id),
-            });
-        }
+        let Some(new) = job.new_job(number, |other| lock(&self.book).ids.get(&other).cloned()) else { return };
         if let Some(Ok(enqueued)) = self.embedded.client().enqueue_all([new.id(&name)]).await.pop() {
             lock(&self.book).acknowledged(enqueued.id(), Some(number), !enqueued.is_duplicate());
             self.did(name);
@@ -99,14 +82,7 @@ impl Outside {
         self.at(batch.at).await;
         lock(&self.book).batches.insert(name.clone());
         let client = self.embedded.client();
-        let mut new = client.enqueue_batch(batch.jobs.iter().map(|n| Step { n: *n })).id(&name);
-        new = match batch.then {
-            Some((then, Outcome::Success)) => new.on_success(Step { n: then }),
-            Some((then, Outcome::Failure)) => new.on_failure(Step { n: then }),
-            Some((then, Outcome::End)) => new.on_end(Step { n: then }),
-            None => new,
-        };
-        if let Ok(enqueued) = new.await {
+        if let Ok(enqueued) = batch.new_batch(&client, &name).await {
             lock(&self.book).acknowledged(enqueued.id(), None, true);
             if let Ok(page) = client.batch_jobs(enqueued.id(), None, 100).await {
                 for id in page.ids {
@@ -135,9 +111,9 @@ impl Outside {
                 drop(client.enqueue_all([new.id(&name)]).await);
             }
             Noise::Twice(n) => {
-                let is_step = lock(&self.book).plan.jobs.get(n).is_some_and(|job| job.group.is_none());
-                if let Some(id) = id(n).filter(|_| is_step) {
-                    drop(self.embedded.send_raw(STEPS.name(), &*body(Step::NAME, &id, n)).await);
+                let twice = lock(&self.book).plan.jobs.get(n).filter(|job| job.group.is_none()).map(JobPlan::job_name);
+                if let (Some(id), Some(job)) = (id(n), twice) {
+                    drop(self.embedded.send_raw(STEPS.name(), &*body(job, &id, n)).await);
                 }
             }
             Noise::Foreign(n) => {
