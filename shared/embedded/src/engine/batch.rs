@@ -1,6 +1,10 @@
 //! Runs one batch, and settles its messages.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use lamplighter::{
     backend::{StoreError, StoreErrorKind},
@@ -60,17 +64,17 @@ impl BatchRunner {
         // Whichever way this task ends, none of its messages stays in flight.
         let seqs =
             deliveries.iter().filter_map(|delivery| Receipt::parse(&delivery.receipt)).map(|receipt| receipt.seq);
-        let _landing = Landing { seqs: seqs.collect(), landed: self.landed.clone() };
+        let landing = Landing { open: Mutex::new(seqs.collect()), landed: self.landed.clone() };
         let (pass_on, mut unsettled) = mpsc::unbounded_channel();
         let work = async {
-            let sink = |settled: Vec<Disposition>| self.sort(settled, &pass_on, hidden_until);
+            let sink = |settled: Vec<Disposition>| self.sort(settled, &pass_on, hidden_until, &landing);
             self.worker.process_each(deliveries, Instant::now() + budget, sink).await;
             drop(pass_on);
         };
         let settle = async {
             let mut open = Vec::new();
             while unsettled.recv_many(&mut open, 1024).await > 0 {
-                self.settle(std::mem::take(&mut open)).await;
+                self.settle(std::mem::take(&mut open), &landing).await;
             }
         };
         tokio::join!(work, settle);
@@ -78,7 +82,13 @@ impl BatchRunner {
 
     /// Most messages are settled already, in one transaction with their records; the others are passed on to be
     /// written.
-    fn sort(&self, settled: Vec<Disposition>, pass_on: &mpsc::UnboundedSender<Transport>, hidden_until: Instant) {
+    fn sort(
+        &self,
+        settled: Vec<Disposition>,
+        pass_on: &mpsc::UnboundedSender<Transport>,
+        hidden_until: Instant,
+        landing: &Landing,
+    ) {
         let (mut gone, mut back) = (Vec::with_capacity(settled.len()), Vec::new());
         for Disposition { receipt, action, token, done: is_done, .. } in settled {
             let (text, Some(receipt)) = (&receipt, Receipt::parse(&receipt)) else { continue };
@@ -94,16 +104,16 @@ impl BatchRunner {
             }
         }
         if !gone.is_empty() {
-            let _ = self.landed.send(Landed::Settled(gone));
+            landing.report(Landed::Settled(gone));
         }
         if !back.is_empty() {
-            let _ = self.landed.send(Landed::Written(back));
+            landing.report(Landed::Written(back));
         }
     }
 
     /// Tries until it is written, or until the messages become visible anyway: while the file cannot be written, there
     /// is no better use for their slots.
-    async fn settle(&self, open: Vec<Transport>) {
+    async fn settle(&self, open: Vec<Transport>, landing: &Landing) {
         let seqs = open.iter().map(|one| one.receipt.seq).collect();
         let messages = open.len();
         let began = Instant::now();
@@ -121,7 +131,7 @@ impl BatchRunner {
             tokio::time::sleep((PAUSE * attempt).min(LONGEST_PAUSE)).await;
             attempt = attempt.saturating_add(1);
         };
-        let _ = self.landed.send(landed);
+        landing.report(landed);
     }
 
     async fn write(&self, open: Vec<Transport>) -> Result<(), StoreError> {
@@ -129,16 +139,28 @@ impl BatchRunner {
     }
 }
 
-/// Reports, when the batch ends in any way, that its messages are no longer in flight; those not reported before are
-/// open.
+/// Reports each message of a batch once: when it lands, or when the batch ends in any way. One that has landed may have been
+/// received again since.
 struct Landing {
-    seqs: Vec<i64>,
+    open: Mutex<HashSet<i64>>,
     landed: mpsc::UnboundedSender<Landed>,
+}
+
+impl Landing {
+    fn report(&self, landed: Landed) {
+        let (Landed::Settled(seqs) | Landed::Written(seqs) | Landed::Open(seqs)) = &landed;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        for seq in seqs {
+            open.remove(seq);
+        }
+        // Fails when the engine no longer exists, and then nothing needs it.
+        let _ = self.landed.send(landed);
+    }
 }
 
 impl Drop for Landing {
     fn drop(&mut self) {
-        // Fails when the engine no longer exists, and then nothing needs it.
-        let _ = self.landed.send(Landed::Open(std::mem::take(&mut self.seqs)));
+        let open = std::mem::take(self.open.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let _ = self.landed.send(Landed::Open(open.into_iter().collect()));
     }
 }
