@@ -2,7 +2,6 @@
 
 use crate::{
     dice::Dice,
-    mutant::Mutant,
     plan::{Away, How, Profile},
 };
 
@@ -10,8 +9,6 @@ use crate::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     Store,
-    /// The store, by a claim.
-    Claims,
     Queue,
 }
 
@@ -30,9 +27,6 @@ pub(crate) enum Fate {
 
 /// The longest time that a request is on its way, in milliseconds: connections end.
 const LONGEST: u64 = 15_000;
-/// The same for a claim, shorter than the worker waits for the first answer. A claim that arrives when its attempt has been
-/// settled, or when the lease that it asks for has ended, would be an attempt that nobody runs; no store can know it for one.
-const LONGEST_CLAIM: u64 = 1_200;
 
 impl Fate {
     pub(crate) const GOOD: Self = Self::Done { before: 0, after: 0 };
@@ -43,15 +37,12 @@ impl Fate {
 pub(crate) struct Faults {
     profile: Profile,
     calm_at: u64,
-    /// The longest time that a claim is on its way.
-    longest_claim: u64,
     pub(crate) dice: Dice,
 }
 
 impl Faults {
-    pub(crate) fn new(profile: Profile, calm_at: u64, mutant: Option<Mutant>, dice: Dice) -> Self {
-        let longest_claim = if mutant == Some(Mutant::LateClaims) { u64::MAX } else { LONGEST_CLAIM };
-        Self { profile, calm_at, longest_claim, dice }
+    pub(crate) fn new(profile: Profile, calm_at: u64, dice: Dice) -> Self {
+        Self { profile, calm_at, dice }
     }
 
     /// Whether faults have stopped.
@@ -66,15 +57,16 @@ impl Faults {
         }
         let Profile { slow, lossy_store, lossy_queue, store_away, queue_away, .. } = &self.profile;
         let (aways, lossy) = match service {
-            Service::Store | Service::Claims => (store_away, *lossy_store),
+            Service::Store => (store_away, *lossy_store),
             Service::Queue => (queue_away, *lossy_queue),
         };
-        let longest = if service == Service::Claims { self.longest_claim } else { LONGEST };
         let (mut before, mut after) = (0, 0);
         if *slow {
             (before, after) = (self.dice.between(0, 12), self.dice.between(0, 12));
             if self.dice.percent(2) {
-                before += self.dice.between(100, longest.min(8_000));
+                // A queue that is at no other fault takes a settlement in time.
+                let longest = if service == Service::Queue && !lossy_queue { 2_000 } else { 8_000 };
+                before += self.dice.between(100, longest);
             }
         }
         if let Some(Away { to, how, .. }) = aways.iter().find(|away| (away.from..away.to).contains(&now)) {
@@ -82,7 +74,7 @@ impl Faults {
                 How::Refuses => Fate::Refused { after },
                 How::Silent => Fate::Lost,
                 How::Mute => Fate::Mute { before },
-                How::Stuck if to - now <= longest => Fate::Done { before: to - now, after },
+                How::Stuck if to - now <= LONGEST => Fate::Done { before: to - now, after },
                 How::Stuck => Fate::Lost,
             };
         }
@@ -101,7 +93,7 @@ impl Faults {
     /// Whether one request of a call is refused while the others are carried out.
     pub(crate) fn refuses_one(&mut self, service: Service, now: u64) -> bool {
         let lossy = match service {
-            Service::Store | Service::Claims => self.profile.lossy_store,
+            Service::Store => self.profile.lossy_store,
             Service::Queue => self.profile.lossy_queue,
         };
         lossy && !self.is_calm(now) && self.dice.percent(5)
@@ -129,7 +121,7 @@ impl Faults {
         self.profile.duplicates && !self.is_calm(now) && self.dice.percent(20)
     }
 
-    /// Whether a message is sent twice, or a delay set under an old receipt counts.
+    /// Whether a message is sent twice, or an old receipt counts.
     pub(crate) fn twice(&mut self, now: u64) -> bool {
         self.profile.duplicates && !self.is_calm(now) && self.dice.percent(5)
     }

@@ -151,7 +151,7 @@ impl Store for Line {
             });
             Ok(claim)
         };
-        self.call_each(Service::Claims, "claim", requests, each, away).await
+        self.call_each(Service::Store, "claim", requests, each, away).await
     }
 
     async fn settle(&self, requests: Vec<Completion>, _: Instant) -> Vec<Result<CompletionResult, StoreError>> {

@@ -38,6 +38,8 @@ mutants! {
     ReleaseCounted = "release-counted",
     /// A claim that comes again under the same owner is another attempt.
     RepeatedClaimCounted = "repeated-claim-counted",
+    /// A claim that comes again is given the job, though the attempt that it was given before has been settled.
+    LateClaimGranted = "late-claim-granted",
     /// Attempts have no limit.
     LimitIgnored = "limit-ignored",
     /// A limit has a place for everybody.
@@ -70,18 +72,6 @@ mutants! {
     DeadlineTooLate = "deadline-too-late",
     /// The host delivers a message of a batch twice, under the same receipt.
     AnsweredTwice = "answered-twice",
-    /// A message of a standard queue is deleted under the receipt of an earlier receive, as SQS may do.
-    OldReceiptDeletes = "old-receipt-deletes",
-    /// A claim arrives long after its caller has given up waiting for it.
-    LateClaims = "late-claims",
-}
-
-impl Mutant {
-    /// Whether it is no fault of a service, but more than the product withstands: see `docs/simulation.md`.
-    #[must_use]
-    pub const fn is_open(self) -> bool {
-        matches!(self, Self::OldReceiptDeletes | Self::LateClaims)
-    }
 }
 
 impl fmt::Display for Mutant {

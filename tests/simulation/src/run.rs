@@ -45,7 +45,7 @@ pub fn worker(seed: u64, mutant: Option<Mutant>, is_told: bool) -> std::io::Resu
 
 async fn simulate(seed: u64, mutant: Option<Mutant>, is_told: bool) -> Report {
     let plan = Plan::of(seed);
-    let faults = Faults::new(plan.profile.clone(), plan.calm_at, mutant, Dice::new(seed, 2));
+    let faults = Faults::new(plan.profile.clone(), plan.calm_at, Dice::new(seed, 2));
     let sim = Sim::new(plan, faults, mutant, is_told);
     sim.with(|world| {
         let plan = sim.plan.clone();

@@ -255,7 +255,7 @@ impl World {
 
     /// Deletes a message, and checks that its job still has a place.
     pub(crate) fn delete(&mut self, queue: &str, receipt: &str) {
-        let old_counts = self.is(Mutant::OldReceiptDeletes);
+        let old_counts = self.faults.twice(self.now);
         let deleted = self.queue(queue).delete(receipt, old_counts);
         if let Some(job) = deleted.and_then(|message| message.job) {
             self.check_place(&job);

@@ -182,6 +182,22 @@ pub(super) async fn a_job_whose_last_attempt_is_lost_has_failed(subject: &dyn Su
     assert!(matches!(asker.claim(5, LEASE).await, Claim::Ended(JobState::Failed)));
 }
 
+pub(super) async fn a_claim_that_comes_again_after_its_settlement_gets_nothing(subject: &dyn Subject) {
+    let on = Decision::Continued { outcome: AttemptOutcome::Continued, error: None, checkpoint: None };
+    for (id, decision) in [("released", Decision::Released { delay: secs(0) }), ("continued", on)] {
+        let asker = Asker::of(subject, id).await;
+        let first = asker.run(1, secs(60), 1).await;
+        assert!(is_applied(asker.settle(first, decision.clone()).await));
+        for _ in 0..2 {
+            let late = asker.claim(1, secs(60)).await;
+            assert!(matches!(late, Claim::Busy(_)), "nobody would run it: {late:?}");
+        }
+        assert_eq!(asker.record().await.state, JobState::Queued);
+        let token = asker.run(2, secs(60), 1).await;
+        assert!(is_applied(asker.settle(token, succeeded()).await));
+    }
+}
+
 pub(super) async fn a_zombie_changes_nothing(subject: &dyn Subject) {
     let asker = Asker::of(subject, "a").await;
     let zombie = asker.run(1, LEASE, 1).await;

@@ -139,6 +139,7 @@ behaviours! {
     lease::a_claim_gives_the_lease_to_one,
     lease::an_ended_lease_is_counted_as_lost_and_given_on,
     lease::a_job_whose_last_attempt_is_lost_has_failed,
+    lease::a_claim_that_comes_again_after_its_settlement_gets_nothing,
     lease::a_zombie_changes_nothing,
     lease::a_settlement_applied_twice_is_applied_once,
     lease::a_settlement_is_known_again_however_late_it_comes,

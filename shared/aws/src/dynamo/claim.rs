@@ -166,7 +166,7 @@ impl Dynamo {
             .increment("n")
             .when(
                 "attribute_not_exists(#pk) OR (#st = :queued AND #j = :j AND #q = :q AND #d <= :soon \
-                 AND attribute_not_exists(#rp))",
+                 AND attribute_not_exists(#rp) AND (attribute_not_exists(#o) OR #o <> :o))",
             )
             .name("pk")
             .name(REPLACED)
@@ -322,6 +322,11 @@ fn decide(item: &Item, request: &ClaimRequest, now: Timestamp) -> ClaimOutcome {
             ClaimOutcome::Write(held_to(at(update, item, Class::Failed), item), Answer::Exhausted(item.attempt()))
         }
         JobState::Running => ClaimOutcome::Write(again(lost(run(request, now), item), item, request), Answer::Run),
+        // This claim was granted under the same owner, and that attempt has been settled: it arrives after its caller has
+        // gone on, and nobody would run what it is given.
+        _ if item.number("o") == Some(request.owner) => {
+            ClaimOutcome::Answer(Claim::Busy(item.time("d").unwrap_or(now).max(now)))
+        }
         // The message is too early: a second message, or a delay that is too long for its queue.
         _ if item.time("d").is_some_and(|due_at| due_at > now.saturating_add(EARLY).unwrap_or(now)) => {
             ClaimOutcome::Answer(Claim::Busy(item.time("d").unwrap_or(now)))

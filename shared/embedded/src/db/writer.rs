@@ -10,6 +10,7 @@
 //! reason or by dropping the future, withdraws its request: unless the commit has begun, it is not carried out.
 
 mod commit;
+mod look;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use tokio::sync::oneshot;
 
 use self::{
     commit::Core,
+    look::Look,
     request::{Answer, Call, Request, closed},
 };
 use super::{identity::Named, patience::Patience, signals::Signals, transaction::Transaction};
@@ -53,6 +55,8 @@ struct Inner {
     lost: OnceLock<FileLost>,
     /// `None` in memory, where no disk can be silent.
     patience: Option<Arc<Patience>>,
+    /// The last look at the clock and the timer; `None` while no engine runs in this process.
+    looked: Mutex<Option<Look>>,
 }
 
 #[derive(Default)]
@@ -74,7 +78,8 @@ impl Writer {
         patience: Option<Arc<Patience>>,
     ) -> Self {
         let (core, lost) = (Mutex::new(Core::new(connection)), OnceLock::new());
-        Self(Arc::new(Inner { pending: Mutex::default(), core, signals, env, location, named, lost, patience }))
+        let (pending, looked) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { pending, core, signals, env, location, named, lost, patience, looked }))
     }
 
     /// Runs `work` in a transaction, together with concurrent requests. When this returns a success, it is committed.
@@ -125,6 +130,20 @@ impl Writer {
         F: Fn(&Connection) -> rusqlite::Result<T> + Send + 'static,
     {
         self.run(0, move |tx| work(tx.connection)).await
+    }
+
+    /// Compares the clock with the timer from now on, in each transaction, or no longer.
+    pub(crate) fn watch_clock(&self, on: bool) {
+        let look = if on { Look::at(&self.0.env) } else { None };
+        *self.0.looked() = look;
+    }
+
+    /// Returns whether the clock was set since the last transaction. Begins to compare, if that could not begin before.
+    pub(crate) fn clock_was_set(&self) -> bool {
+        let Some(look) = Look::at(&self.0.env) else { return false };
+        let mut looked = self.0.looked();
+        looked.get_or_insert(look);
+        looked.is_some_and(|last| look.step_since(&last).is_some())
     }
 
     /// Returns whether nothing is being written or waiting to be.
@@ -203,6 +222,10 @@ impl Drop for Task {
 impl Inner {
     fn pending(&self) -> MutexGuard<'_, Pending> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn looked(&self) -> MutexGuard<'_, Option<Look>> {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {

@@ -11,6 +11,7 @@ use lamplighter::{
 use tokio::sync::watch;
 
 use super::{
+    clock::Watched,
     fetch::QueueSettings,
     lock::{EngineLock, Refused},
     outbox::OutboxSource,
@@ -199,8 +200,9 @@ impl EngineBuilder {
         for outbox in outboxes {
             host = host.source(OutboxSource { outbox, client: embedded.client() });
         }
+        let clock = Watched::begin(&embedded);
         let host = host.source(Upkeep(embedded.clone())).start();
-        Ok(Running { host, end: End { embedded, watch, lock }, failure })
+        Ok(Running { host, end: End { embedded, watch, clock, lock }, failure })
     }
 
     fn check(&self) -> Result<(), StartError> {

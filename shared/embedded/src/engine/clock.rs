@@ -1,80 +1,48 @@
-//! Detects that the clock was set.
+//! Detects that the clock was set, also while nothing is written.
 //!
-//! Within a process, time is measured by the timer, which cannot be set: timeouts, deadlines and waits use it. Where
-//! the clock and the timer disagree, the clock was set, or the machine has slept. Then every wait for a moment checks
-//! again, and running jobs keep their leases for the full length. After a step back, they and the moments in the file are
-//! corrected by the next transaction, see [`operations::clock`](crate::operations::clock).
+//! Timeouts, deadlines and waits use the timer, which cannot be set. The first transaction after the clock was set corrects
+//! leases and, after a step back, the moments in the file, see [`operations::clock`](crate::operations::clock); then every
+//! wait for a moment checks again.
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
-use lamplighter::{Timestamp, env::Env, host::Stop};
-use tokio::time::Instant;
+use lamplighter::host::Stop;
 
-use crate::{
-    backend::SqliteBackend,
-    db::transaction::Transaction,
-    operations::clock::{SLACK, move_leases},
-};
+use crate::{backend::SqliteBackend, db::writer::Writer};
 
 /// The interval between two comparisons.
 const LOOK: Duration = Duration::from_secs(5);
-/// A comparison that took longer than this is ignored: the process was delayed in the middle of it.
-const QUICK: Duration = Duration::from_millis(100);
 
-/// The clock and the timer at one moment.
-#[derive(Clone, Copy)]
-struct Look {
-    clock: Timestamp,
-    timer: Instant,
-}
-
-impl Look {
-    fn at(env: &Env) -> Option<Self> {
-        let timer = Instant::now();
-        let clock = env.now();
-        (timer.elapsed() <= QUICK).then_some(Self { clock, timer })
-    }
-
-    /// The step by which the clock was set since an earlier look; negative where it was set back.
-    fn step_since(&self, earlier: &Self) -> Option<SignedDuration> {
-        let passed = SignedDuration::try_from(self.timer.duration_since(earlier.timer)).ok()?;
-        let step = self.clock.duration_since(earlier.clock).checked_sub(passed)?;
-        (step.unsigned_abs() > SLACK).then_some(step)
-    }
-}
-
-/// Compares them until the engine stops.
+/// Compares the clock with the timer until the engine stops.
 pub(crate) async fn run(embedded: SqliteBackend, stop: Stop) {
-    let mut last = Look::at(embedded.env());
+    let writer = &embedded.0.writer;
     loop {
         tokio::select! {
             () = stop.draining() => return,
             () = tokio::time::sleep(LOOK) => {}
         }
-        let Some(now) = Look::at(embedded.env()) else { continue };
-        if let Some(step) = last.and_then(|last| now.step_since(&last)) {
-            was_set(&embedded, step).await;
+        // Any transaction does what is to be done.
+        if writer.clock_was_set()
+            && let Err(error) = writer.run(64, |_| Ok(())).await
+        {
+            tracing::error!(%error, "the leases of running jobs could not be moved to the new time");
         }
-        last = Some(now);
     }
 }
 
-async fn was_set(embedded: &SqliteBackend, step: SignedDuration) {
-    let by = format!("{:#}", step.abs());
-    if step.is_negative() {
-        tracing::warn!(
-            by,
-            "the clock was set back; jobs that are due by the new time run, and delays keep their length"
-        );
-    } else {
-        tracing::warn!(by, "the clock was set forward, or the machine has slept; jobs that are due by now run");
+/// As long as it lives, each transaction compares the clock with the timer.
+pub(super) struct Watched(Writer);
+
+impl Watched {
+    pub(super) fn begin(embedded: &SqliteBackend) -> Self {
+        let writer = embedded.0.writer.clone();
+        writer.watch_clock(true);
+        Self(writer)
     }
-    let nanos = i64::try_from(step.as_nanos()).unwrap_or(i64::MAX);
-    // After a step back, the first transaction has moved them, at the latest this one.
-    let move_them = move |tx: &mut Transaction<'_>| if nanos > 0 { move_leases(tx, nanos) } else { Ok(()) };
-    if let Err(error) = embedded.0.writer.run(64, move_them).await {
-        tracing::error!(%error, "the leases of running jobs could not be moved to the new time");
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.0.watch_clock(false);
     }
-    embedded.0.signals.everything();
 }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use lamplighter::host::{self, DrainBudget, Drained, Lifecycle, Monitor};
 use tokio::sync::watch;
 
-use super::{failure::EngineError, lock::EngineLock, watch::Watch};
+use super::{clock::Watched, failure::EngineError, lock::EngineLock, watch::Watch};
 use crate::backend::SqliteBackend;
 
 /// A running engine.
@@ -24,6 +24,7 @@ pub struct Running {
 pub(super) struct End {
     pub(super) embedded: SqliteBackend,
     pub(super) watch: Option<Watch>,
+    pub(super) clock: Watched,
     pub(super) lock: Arc<EngineLock>,
 }
 
@@ -79,12 +80,12 @@ impl Running {
 
 impl End {
     async fn end(self) {
-        let Self { embedded, watch, lock } = self;
+        let Self { embedded, watch, clock, lock } = self;
         let inner = &embedded.0;
         if let Err(error) = inner.store.write_late().await {
             tracing::error!(%error, "some settlements could not be written; their jobs will run again");
         }
-        drop(watch);
+        drop((watch, clock));
         let writer = inner.writer.clone();
         if let Err(error) = embedded.patiently(move || writer.checkpoint()).await {
             tracing::warn!(%error, "the write-ahead log could not be copied into the file");

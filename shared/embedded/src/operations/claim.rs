@@ -40,6 +40,10 @@ pub(crate) fn claim(tx: &mut Transaction<'_>, requests: &[ClaimRequest]) -> rusq
 }
 
 fn one(tx: &mut Transaction<'_>, first: &mut CachedStatement<'_>, request: &ClaimRequest) -> rusqlite::Result<Claim> {
+    // Asked for before the clock was set forward: the lease would have ended when it begins.
+    if request.lease_until <= time::moment(tx.now) {
+        return Ok(Claim::Busy(time::moment(tx.now)));
+    }
     let receipt = Receipt::parse(&request.receipt);
     let expires_at = request.message.expires_at.map(time::nearest);
     if let Some(Receipt { seq, kind }) = receipt
@@ -132,6 +136,10 @@ fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusq
     }
     if lost && row.lease_until > now {
         return Ok(Claim::Busy(time::moment(row.lease_until)));
+    }
+    // It was granted under the same owner, and that attempt has been settled: nobody would run what it is given now.
+    if row.owner == request.owner.cast_signed() {
+        return Ok(Claim::Busy(time::moment(row.visible_at.filter(|at| *at != HELD).unwrap_or(now).max(now))));
     }
     if lost && row.attempt >= request.max_attempts {
         add_lost(tx, row)?;

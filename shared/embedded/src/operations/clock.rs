@@ -1,4 +1,6 @@
-//! Corrections after the clock was set back.
+//! Corrections after the clock was set.
+//!
+//! Forward, or while the machine slept: running jobs keep their leases for the full length. Back:
 //!
 //! All moments in the file are from the machine's clock. Each transaction has one, and the file stores the latest. If
 //! the clock shows an earlier moment, it was set back; everything written under the wrong clock would then be in the
@@ -8,6 +10,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::schedules;
@@ -86,8 +89,14 @@ pub(crate) fn set_right(tx: &mut Transaction<'_>, latest: i64) -> rusqlite::Resu
     Ok(())
 }
 
+/// Lets the leases of running jobs end as much later as the clock was set forward.
+pub(crate) fn was_set_forward(tx: &mut Transaction<'_>, step: SignedDuration) -> rusqlite::Result<()> {
+    let nanos = i64::try_from(step.as_nanos()).unwrap_or(i64::MAX);
+    if nanos > 0 { move_leases(tx, nanos) } else { Ok(()) }
+}
+
 /// Moves the leases of running jobs, and their places in limits, by as much as the clock was moved.
-pub(crate) fn move_leases(tx: &mut Transaction<'_>, step: i64) -> rusqlite::Result<()> {
+fn move_leases(tx: &mut Transaction<'_>, step: i64) -> rusqlite::Result<()> {
     tx.prepare(MOVE_LEASES)?.execute([step])?;
     tx.prepare("UPDATE limit_holders SET until = until + ?1")?.execute([step])?;
     Ok(())

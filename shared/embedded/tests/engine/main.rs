@@ -10,4 +10,5 @@ mod job_log;
 mod limits;
 mod operator;
 mod outbox;
+mod slots;
 mod tenants;

@@ -37,6 +37,10 @@ pub trait Store: Send + Sync + 'static {
     /// A job without a record gets one. If a job's lease has ended, its attempt is counted as lost and the caller gets
     /// the job, or the job fails if that was its last attempt. A job with [limits](ClaimRequest::limits) is not given out
     /// while one of them has no place: a lost attempt is then counted later.
+    ///
+    /// A claim may come again under the same [owner](ClaimRequest::owner), and late. While the attempt that it was given runs,
+    /// the answer is the same; when the job's last attempt was that owner's and has been settled, the job is
+    /// [busy](Claim::Busy) for it, as nobody would run another.
     async fn claim(&self, requests: Vec<ClaimRequest>, by: Instant) -> Vec<Result<Claim, StoreError>>;
 
     /// Records how attempts ended. The answers come in the order of the requests.

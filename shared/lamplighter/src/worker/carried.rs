@@ -11,7 +11,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::time::timeout_at;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Inner, Report,
@@ -124,6 +124,12 @@ pub fn body_as_sent(body: &str) -> Cow<'_, str> {
 impl Inner {
     /// The message that carries the settlement of an attempt.
     pub(super) fn carrier(&self, ended: &EndedAttempt, budget: Budget) -> Option<Carrier> {
+        // The host stood still. The job's message may have been delivered to another host, and is not this one's to replace,
+        // though SQS may delete it under the receipt of an earlier receive (`DeleteMessage`, Amazon SQS API Reference).
+        if Instant::now() > budget.deadline {
+            let carrier = self.on_own_message(ended, budget)?;
+            return Some(Carrier { action: MessageAction::Release(None), ..carrier });
+        }
         self.on_next_message(ended).or_else(|| self.on_own_message(ended, budget))
     }
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use lamplighter::{Context, JobId, JobState, Record, record::AttemptOutcome};
+use lamplighter::{Context, Job, JobId, JobState, Record, record::AttemptOutcome};
 
 use super::{
     Shared,
@@ -15,16 +15,13 @@ use super::{
 };
 use crate::{
     invariant::{Invariant, Violation},
-    jobs::{ATTEMPTS, LINKS, Stage},
+    jobs::{ATTEMPTS, Alone, LINKS, Stage},
     ledger::End,
     plan::{Act, Plan},
     run::Report,
     story::Story,
     transitions::Transitions,
 };
-
-/// How often an engine compares its clock with its timer, in milliseconds.
-const LOOKS_EVERY: u64 = 5_000;
 
 /// The account of a seed.
 pub(crate) struct Book {
@@ -34,8 +31,6 @@ pub(crate) struct Book {
     life: u32,
     /// Whether the engine of this life is dead: what it drops is not heard.
     is_dead: bool,
-    /// When the clock was last set.
-    set_at: Option<u64>,
     /// Lives that ended early.
     ends: usize,
     pub(super) jobs: BTreeMap<JobId, Account>,
@@ -60,6 +55,8 @@ pub(super) struct Account {
     pub(super) by_hand: bool,
     /// Its number, and its group.
     n: Option<usize>,
+    /// Whether it is one of those of which one at a time runs.
+    is_alone: bool,
     executions: Vec<Execution>,
 }
 
@@ -77,7 +74,6 @@ impl Book {
             wall: None,
             life: 0,
             is_dead: false,
-            set_at: None,
             ends: 0,
             jobs: BTreeMap::new(),
             groups: BTreeMap::new(),
@@ -100,10 +96,6 @@ impl Book {
             self.tell("engine", || "is killed".into());
         }
         (self.is_dead, self.ends) = (true, self.ends + 1);
-    }
-
-    pub(super) fn clock_was_set(&mut self) {
-        self.set_at = self.wall.as_ref().map(Wall::now);
     }
 
     /// The engine is killed now.
@@ -158,22 +150,22 @@ impl Book {
 
     fn begins(&mut self, ctx: &Context, job: &str, n: usize) -> (usize, u64, Act) {
         let (id, attempt, life) = (ctx.id().clone(), ctx.attempt(), self.life);
-        let now = self.wall.as_ref().map_or(0, Wall::now);
         self.executions += 1;
         self.ids.entry(n).or_insert_with(|| id.clone());
         let group = self.plan.jobs.get(n).and_then(|job| job.group);
         let account = self.jobs.entry(id.clone()).or_default();
         let number = account.executions.len();
         let is_double = account.executions.iter().any(|other| other.life == life && other.end.is_none());
-        // Open: until the engine looks at a clock that was set forward, leases seem to have ended. See docs/simulation.md.
-        let is_excused = is_double && self.set_at.is_some_and(|at| now.saturating_sub(at) <= LOOKS_EVERY);
-        account.by_hand |= is_excused;
         let is_double = is_double && !account.by_hand;
+        account.is_alone = job == Alone::NAME;
         account.executions.push(Execution { life, attempt, end: None });
         let (takes, act) = self.plan.act(n, number);
         self.tell("engine", || format!("attempt {attempt} of {id} begins: {act:?} after {takes} ms"));
         if is_double {
             self.violates(Invariant::OneLease, format!("attempt {attempt} of {id} begins while another one runs"));
+        }
+        if job == Alone::NAME {
+            self.check_alone(&id);
         }
         if attempt > ATTEMPTS {
             let text = format!("attempt {attempt} of {id} begins; {ATTEMPTS} are allowed");
@@ -186,6 +178,17 @@ impl Book {
             self.check_order(&id, group);
         }
         (number, takes, act)
+    }
+
+    /// Of the jobs that share a mutex, one runs. A handler goes on for a while when its job is cancelled.
+    fn check_alone(&mut self, id: &JobId) {
+        let life = self.life;
+        let runs = |account: &Account| account.executions.iter().any(|one| one.life == life && one.end.is_none());
+        let mut others =
+            self.jobs.iter().filter(|(other, account)| *other != id && account.is_alone && !account.by_hand);
+        if let Some(other) = others.find(|(_, account)| runs(account)).map(|(other, _)| other.clone()) {
+            self.violates(Invariant::LimitIsKept, format!("{id} begins while {other} has the place"));
+        }
     }
 
     fn check_order(&mut self, id: &JobId, group: u64) {

@@ -161,7 +161,6 @@ async fn run(
             let ahead = i64::try_from(step).unwrap_or(0) - 7_200_000;
             lock(&book).tell("clock", || format!("is set to be {ahead} ms ahead"));
             wall.set(ahead);
-            lock(&book).clock_was_set();
         });
     }
     match end {

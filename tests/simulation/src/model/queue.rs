@@ -99,7 +99,7 @@ impl QueueModel {
         Vec::new()
     }
 
-    /// Deletes a message, under the receipt of its last receive.
+    /// Deletes a message, under the receipt of its last receive. An old one counts on a standard queue, sometimes.
     pub(crate) fn delete(&mut self, receipt_text: &str, old_counts: bool) -> Option<Message> {
         let index = self.position(receipt_text)?;
         let is_current = receipt(&self.messages[index]) == receipt_text;

@@ -56,6 +56,8 @@ pub(crate) struct Row {
     due: Timestamp,
     attempt: u32,
     lease: Option<Lease>,
+    /// The owner of its last attempt.
+    last_owner: Option<u64>,
     settled: Vec<(Token, Timestamp)>,
     history: Vec<Attempt>,
     checkpoint: Option<Box<RawValue>>,
@@ -238,6 +240,7 @@ impl StoreModel {
             (self.is(Mutant::EndedJobClaimed), self.is(Mutant::OwnerNotChecked));
         let (lease_not_checked, waiting_claimed) =
             (self.is(Mutant::LeaseNotChecked), self.is(Mutant::WaitingJobClaimed));
+        let late_granted = self.is(Mutant::LateClaimGranted);
         let (repeated_counts, limit_ignored) = (self.is(Mutant::RepeatedClaimCounted), self.is(Mutant::LimitIgnored));
         let Some(row) = self.rows.get_mut(id) else { return Claim::Busy(now) };
         if !row.owner.is(&request.message.job, &request.queue) && !owner_not_checked {
@@ -269,6 +272,8 @@ impl StoreModel {
             }
         } else if row.due > now && !row.state.is_final() {
             return Claim::Busy(row.due);
+        } else if row.last_owner == Some(request.owner) && !late_granted {
+            return Claim::Busy(now);
         }
         self.grant(request, now)
     }
@@ -319,6 +324,7 @@ impl StoreModel {
         row.attempt += 1;
         let (attempt, host, until) = (row.attempt, request.host.clone(), request.lease_until);
         let token = Token { attempt, owner: request.owner };
+        row.last_owner = Some(request.owner);
         row.lease = Some(Lease { token, until, host: host.clone(), started_at: now });
         row.places = request.limits.iter().map(|limit| (limit.key.clone(), until)).collect();
         let checkpoint = row.checkpoint.clone();
@@ -496,6 +502,7 @@ impl Row {
             due: now,
             attempt: 0,
             lease: None,
+            last_owner: None,
             settled: Vec::new(),
             history: Vec::new(),
             checkpoint: None,

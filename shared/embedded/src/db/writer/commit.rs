@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::SignedDuration;
 use lamplighter::backend::StoreError;
 use rusqlite::{Connection, ErrorCode};
 
 use super::{
     Inner,
+    look::Look,
     request::{Request, closed},
 };
 use crate::{
@@ -38,6 +40,9 @@ pub(super) struct Core {
     /// When the log was last emptied on a full disk.
     emptied: Option<Instant>,
 }
+
+/// A look at the clock, and the step by which it was set since the last one.
+type Step = (Look, Option<SignedDuration>);
 
 impl Core {
     pub(super) fn new(connection: Connection) -> Self {
@@ -129,6 +134,7 @@ impl Inner {
         let begin = || connection.prepare_cached("BEGIN IMMEDIATE")?.execute([]);
         begin().map_err(Failure::File)?;
         let written = connection.total_changes();
+        let look = self.look();
         let mut run = || {
             let seen = connection.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
             if *version != seen {
@@ -139,7 +145,7 @@ impl Inner {
                 Some(latest) => latest,
                 None => clock::latest(connection)?,
             };
-            let shown = time::nearest(self.env.now());
+            let shown = time::nearest(look.map_or_else(|| self.env.now(), |(look, _)| look.clock));
             // Zero: nothing has been written yet.
             if latest > 0 && shown > time::after(latest, clock::LEAP) {
                 self.signals.leapt();
@@ -151,6 +157,8 @@ impl Inner {
             tx.leapt = self.signals.has_just_leapt();
             if set_back {
                 clock::set_right(&mut tx, latest)?;
+            } else if let Some((_, Some(step))) = look {
+                clock::was_set_forward(&mut tx, step)?;
             }
             for request in requests.iter_mut() {
                 request.run(&mut tx)?;
@@ -182,12 +190,40 @@ impl Inner {
                     self.say_well(core);
                 }
                 self.signals.publish(&effects);
+                if let Some(look) = look {
+                    self.have_looked(look);
+                }
                 Ok(true)
             }
             Ok(None) => Ok(false),
             Err(error) if is_of_the_file(&error) => Err(Failure::File(error)),
             Err(error) => Err(Failure::Request(error)),
         }
+    }
+
+    /// Looks at the clock, if an engine runs here. The first transaction after a step corrects the leases of its jobs.
+    fn look(&self) -> Option<Step> {
+        let last = (*self.looked())?;
+        let look = Look::at(&self.env)?;
+        Some((look, look.step_since(&last)))
+    }
+
+    /// The look's step has been followed.
+    fn have_looked(&self, (look, step): Step) {
+        if let Some(last) = &mut *self.looked() {
+            *last = look;
+        }
+        let Some(step) = step else { return };
+        let by = format!("{:#}", step.abs());
+        if step.is_negative() {
+            tracing::warn!(
+                by,
+                "the clock was set back; jobs that are due by the new time run, and delays keep their length"
+            );
+        } else {
+            tracing::warn!(by, "the clock was set forward, or the machine has slept; jobs that are due by now run");
+        }
+        self.signals.everything();
     }
 
     fn error(&self, failure: &Failure) -> StoreError {
