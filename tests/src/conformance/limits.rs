@@ -252,6 +252,7 @@ pub(super) async fn as_many_jobs_run_at_once_as_their_limit_allows(subject: &dyn
 pub(super) async fn a_crowd_of_jobs_begins_at_the_rate_of_its_limit(subject: &dyn Subject) {
     let journal = started(subject).await;
     let jobs: Vec<_> = (0..9).map(|n| NewJob::from(Paced::of("paced", 0)).id(format!("paced-{n}"))).collect();
+    let before = subject.env().now();
     for answer in subject.client().enqueue_all(jobs).await {
         answer.expect("enqueued");
     }
@@ -260,8 +261,9 @@ pub(super) async fn a_crowd_of_jobs_begins_at_the_rate_of_its_limit(subject: &dy
     }
     let runs = journal.runs();
     assert_eq!(runs.len(), 9);
-    // Three at once, and then one a second. A handler begins a moment after its claim, and another one less late.
-    let took = runs.iter().map(|run| run.at).max().expect("runs").duration_since(runs[0].at);
+    // Three at once, and then one a second, by their claims. A handler begins after its claim, however much later: so the
+    // last one is measured from before the first claim.
+    let took = runs.iter().map(|run| run.at).max().expect("runs").duration_since(before);
     assert!(took >= jiff::SignedDuration::from_millis(5000), "{took:?}");
 }
 
