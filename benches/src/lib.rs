@@ -1,4 +1,5 @@
 //! Benchmarks.
 
 pub mod embedded;
+pub mod lambda;
 pub mod startup;

@@ -21,17 +21,19 @@ use crate::{
 
 /// The variable that sets the log level.
 const VARIABLE: &str = "LAMPLIGHTER_LOG";
-/// The default filter.
-const USUAL: &str = "info";
+/// The default filter of a worker, which says what goes wrong.
+pub(crate) const WORKER: &str = "info";
+/// The default filter where somebody watches: each success is shown too.
+pub(crate) const WATCHED: &str = "info,lamplighter::success=debug";
 /// All levels.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Starts logging, on standard error.
+/// Starts logging, on standard error, with this filter unless the variable sets another.
 ///
 /// Fails when the variable names an unknown level: nothing would be logged then.
-pub(crate) fn start() -> Result<(), Error> {
+pub(crate) fn start(usual: &str) -> Result<(), Error> {
     let coloured = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    begin(std::io::stderr, coloured)
+    begin(std::io::stderr, coloured, usual)
 }
 
 /// Starts logging to one file per day in this folder, for a process without standard error. Fourteen files are kept.
@@ -47,14 +49,15 @@ pub(crate) fn start_in(folder: &std::path::Path) -> Result<(), Error> {
         .max_log_files(14)
         .build(folder)
         .map_err(|error| Error::failed(format_args!("cannot write the log in {}: {error}", folder.display())))?;
-    begin(files, false)
+    begin(files, false, WORKER)
 }
 
-fn begin<W>(writer: W, coloured: bool) -> Result<(), Error>
+fn begin<W>(writer: W, coloured: bool, usual: &str) -> Result<(), Error>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = filter(&env::var(VARIABLE).unwrap_or_default())?;
+    let asked = env::var(VARIABLE).unwrap_or_default();
+    let filter = filter(if asked.trim().is_empty() { usual } else { &asked })?;
     // Fails only if a logger is set already.
     let _ = tracing_subscriber::fmt()
         .fmt_fields(format::debug_fn(field).delimited(" "))
@@ -81,7 +84,6 @@ fn filter(text: &str) -> Result<EnvFilter, Error> {
             LEVELS.join(", ")
         ))
     };
-    let text = if text.trim().is_empty() { USUAL } else { text };
     for part in text.split(',').map(str::trim).filter(|part| !part.contains('[') && !part.contains(']')) {
         let level = part.rsplit('=').next().unwrap_or_default();
         let is_level = LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level))
@@ -118,9 +120,17 @@ mod tests {
 
     #[test]
     fn an_unknown_level_is_refused_with_the_known_ones() {
-        for good in
-            ["", " ", "warn", "DEBUG", "off", "3", "lamplighter=debug,info", "info,hyper=off", "[job{id=a}]=trace,info"]
-        {
+        for good in [
+            WORKER,
+            WATCHED,
+            "warn",
+            "DEBUG",
+            "off",
+            "3",
+            "lamplighter=debug,info",
+            "info,hyper=off",
+            "[job{id=a}]=trace,info",
+        ] {
             assert!(filter(good).is_ok(), "{good}");
         }
         for (bad, says) in [

@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 
 use lamplighter::{
     JobState,
+    meter::Instrument,
     schedule::{MISFIRE_GRACE, RUN_ALL_LIMIT},
 };
 use lamplighter_infra::{cost, doctor::Kind};
@@ -40,6 +41,27 @@ fn behaviours_are_those_of_the_suite() {
 #[test]
 fn costs_follow_from_the_operations() {
     assert_fresh("docs/costs.md", &cost::page());
+}
+
+/// Returns docs/metrics.md with the table between its marks.
+fn metrics() -> String {
+    let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md")).unwrap();
+    let (head, rest) = page.split_once("a test -->\n").unwrap();
+    let (_, tail) = rest.split_once("<!-- /metrics -->").unwrap();
+    let mut table = String::from(
+        "| in CloudWatch | unit | for Prometheus | dimensions, labels | what it says |\n| --- | --- | --- | --- | --- |\n",
+    );
+    for instrument in Instrument::ALL {
+        let Instrument { cloudwatch, cloudwatch_unit, prometheus, meaning, .. } = instrument;
+        let by = if instrument.is_by_job { "function, queue, job" } else { "function" };
+        table.push_str(&format!("| `{cloudwatch}` | {cloudwatch_unit} | `{prometheus}` | {by} | {meaning} |\n"));
+    }
+    format!("{head}a test -->\n{table}<!-- /metrics -->{tail}")
+}
+
+#[test]
+fn metrics_are_those_of_the_code() {
+    assert_fresh("docs/metrics.md", &metrics());
 }
 
 /// Returns ARCHITECTURE.md with the diagram between its marks.

@@ -142,6 +142,7 @@ fn a_killed_worker_loses_nothing() {
     let start = || {
         let mut command = place.command(&["work"]);
         Slow::lets(&mut command);
+        command.env("LAMPLIGHTER_LOG", "info,lamplighter::success=debug");
         Work::start(command)
     };
     let first = start();

@@ -11,10 +11,10 @@ use super::StartupError;
 
 /// A bootstrap that has been built.
 #[derive(Debug, Clone)]
-pub(super) struct Bootstrap {
-    pub(super) name: String,
-    pub(super) path: PathBuf,
-    pub(super) bytes: u64,
+pub(crate) struct Bootstrap {
+    pub(crate) name: String,
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: u64,
 }
 
 /// One message of `cargo build --message-format=json`.
@@ -44,7 +44,7 @@ struct Target {
 }
 
 /// Returns the binaries of the packages that cargo builds by default.
-pub(super) fn default_binaries() -> Result<Vec<String>, StartupError> {
+pub(crate) fn default_binaries() -> Result<Vec<String>, StartupError> {
     let failed = |reason: &dyn std::fmt::Display| StartupError::Functions(reason.to_string());
     let arguments = ["metadata", "--no-deps", "--offline", "--format-version=1"];
     let asked = cargo().args(arguments).stdin(Stdio::null()).output().map_err(|error| failed(&error))?;
@@ -67,10 +67,10 @@ fn cargo() -> Command {
 }
 
 /// Builds a bootstrap separately: in a build with others it would get their features too.
-pub(super) async fn bootstrap(name: &str, progress: &(dyn Fn(&str) + Sync)) -> Result<Bootstrap, StartupError> {
+pub(crate) async fn bootstrap(name: &str, progress: &(dyn Fn(&str) + Sync)) -> Result<Bootstrap, StartupError> {
     progress(&format!("building {name} with the profile bootstrap; the first time takes minutes"));
     let package = match name {
-        "hello" | "stateless" | "tracked" => format!("lamplighter-{name}"),
+        "hello" | "hand-written" | "stateless" | "tracked" => format!("lamplighter-{name}"),
         function => function.to_owned(),
     };
     let arguments = ["build", "--profile", "bootstrap", "--package", &package, "--bin", name];

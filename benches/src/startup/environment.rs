@@ -4,11 +4,11 @@ use lamplighter_fakes::RuntimeApi;
 use serde_json::json;
 
 /// The queue of the smallest function, by its name on AWS.
-pub(super) const QUEUE: &str = "shop-nothing";
+pub(crate) const QUEUE: &str = "shop-nothing";
 const ACCOUNT: &str = "us-east-1:123456789012";
 
 /// Returns everything that the template sets for a function with records; the others read only the map of queues.
-pub(super) fn of(api: &RuntimeApi, bootstrap: &str) -> Vec<(&'static str, String)> {
+pub(crate) fn of(api: &RuntimeApi, bootstrap: &str) -> Vec<(&'static str, String)> {
     let url = |queue: &str| format!("https://sqs.us-east-1.amazonaws.com/123456789012/{queue}");
     let queues = json!({ "nothing": { "url": url(QUEUE), "dlq": url("shop-nothing-dlq") } });
     let mut environment = api.environment(bootstrap);
@@ -26,6 +26,6 @@ pub(super) fn of(api: &RuntimeApi, bootstrap: &str) -> Vec<(&'static str, String
 }
 
 /// Returns the ARN of the queue.
-pub(super) fn queue_arn() -> String {
+pub(crate) fn queue_arn() -> String {
     format!("arn:aws:sqs:{ACCOUNT}:{QUEUE}")
 }

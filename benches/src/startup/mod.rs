@@ -11,9 +11,9 @@
 //! | CPU | user and system time of the process and its threads until then |
 //! | memory | the peak of its resident set until then (`VmHWM`) |
 
-mod build;
+pub(crate) mod build;
 mod calls;
-mod environment;
+pub(crate) mod environment;
 mod limits;
 mod process;
 mod run;

@@ -46,7 +46,7 @@ pub(crate) struct Dev {
 
 impl Dev {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
-        logging::start()?;
+        logging::start(logging::WATCHED)?;
         let embedded = self.database.open_or_make()?;
         let signals = signals::listen("stopped at once; unfinished jobs are found again when their leases end")?;
         // Report an invalid location before anything runs.

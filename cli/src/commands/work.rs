@@ -1,6 +1,6 @@
 //! `lamp work`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use lamplighter::{
@@ -10,7 +10,7 @@ use lamplighter::{
 };
 use lamplighter_aws::{AwsBackend, AwsClients, PollerSettings, QueueMap, Settings, SqsPoller, Stack};
 use lamplighter_embedded::Engine;
-use lamplighter_hosts::{Detect, detect};
+use lamplighter_hosts::{Detect, PrometheusMeter, detect};
 use tokio::runtime::Runtime;
 
 use super::runtime;
@@ -57,7 +57,7 @@ pub(crate) struct Work {
     /// The number of jobs of a queue that run concurrently, where neither the queue nor its function sets it
     #[arg(long, value_name = "NUMBER")]
     jobs: Option<usize>,
-    /// Answer health checks at this address, on /live and /ready
+    /// Answer health checks at this address, on /live and /ready, and metrics for Prometheus, on /metrics
     #[arg(long, value_name = "ADDRESS", env = "LAMPLIGHTER_HEALTH")]
     health: Option<SocketAddr>,
     /// End when no job has run for this long
@@ -66,11 +66,13 @@ pub(crate) struct Work {
     /// Enqueue what is committed into the outbox of this SQLite database; on the embedded file; may be given several times
     #[arg(long, value_name = "FILE")]
     outbox: Vec<PathBuf>,
+    #[arg(skip)]
+    meter: Arc<PrometheusMeter>,
 }
 
 impl Work {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
-        logging::start()?;
+        logging::start(logging::WORKER)?;
         let lifecycle = detect(self.surroundings()).map_err(Error::failed)?;
         let hint = format!("stopping: running jobs have {}; a second signal stops at once", when::short(self.drain));
         hosting::tell(self.host(catalog, &mut Announced { lifecycle, hint: Some(hint) })?)
@@ -80,6 +82,7 @@ impl Work {
     pub(super) fn surroundings(&self) -> Detect {
         let mut options = Detect::default();
         (options.health, options.idle_end) = (self.health, self.idle_end);
+        options.metrics = Some(self.meter.clone());
         options.webjob_killed_after = self.killed_after;
         options
     }
@@ -109,6 +112,9 @@ impl Work {
                 engine = self.outbox.iter().fold(engine, |engine, path| engine.outbox(path));
                 if let Some(jobs) = self.jobs {
                     engine = engine.jobs_at_once(jobs);
+                }
+                if self.health.is_some() {
+                    engine = engine.meter(self.meter.clone());
                 }
                 drop(inside);
                 let path = database.path().display().to_string();
@@ -158,6 +164,10 @@ impl Work {
         settings.jobs_at_once = self.jobs.unwrap_or(settings.jobs_at_once);
         let stop = Stop::new();
         let mut host = Host::new(stop.clone());
+        let aws = match self.health {
+            Some(_) => aws.clone().with_meter(self.meter.clone()),
+            None => aws.clone(),
+        };
         for function in functions {
             let queues: Vec<_> = function.queues().into_iter().filter(|queue| wanted.contains(queue)).collect();
             if queues.is_empty() {
@@ -168,7 +178,7 @@ impl Work {
                 return Err(Error::failed(problems.join("; ")));
             }
             let name = format!("worker {}, process {}", function.name(), std::process::id());
-            let connecting = SqsPoller::connect(aws, function, &queues, &name, (settings, &stop));
+            let connecting = SqsPoller::connect(&aws, function, &queues, &name, (settings, &stop));
             for poller in threads.block_on(connecting)? {
                 host = host.source(poller);
             }

@@ -50,7 +50,7 @@ pub struct Estimate {
     pub lambda: f64,
     /// Records.
     pub dynamodb: f64,
-    /// Logs: one line per job, and Lambda's own lines.
+    /// Logs: the summary of each invocation, and Lambda's own lines.
     pub logs: f64,
     /// Traces, where tracing is active.
     pub xray: f64,
@@ -58,10 +58,10 @@ pub struct Estimate {
 
 /// Messages in a full batch of Lambda.
 const BATCH: f64 = 10.0;
-/// The log line with a job's result, as CloudWatch counts it.
-const LOG_BYTES_PER_JOB: f64 = 300.0;
-/// Lambda's own lines on an invocation, in JSON.
-const LOG_BYTES_PER_INVOCATION: f64 = 900.0;
+/// A job's part of the summary of its invocation, as CloudWatch counts it: its duration, its wait, its attempts.
+const LOG_BYTES_PER_JOB: f64 = 20.0;
+/// Lambda's own lines on an invocation, in JSON, and the rest of the summary, without metrics.
+const LOG_BYTES_PER_INVOCATION: f64 = 900.0 + 300.0;
 const GB: f64 = 1e9;
 const MILLION: f64 = 1e6;
 /// X-Ray traces the first request of each second, and a twentieth of the others (AWS X-Ray Developer Guide,
@@ -125,8 +125,8 @@ mod tests {
         assert_eq!(jobs(million(false), Mode::Lean), 156);
         assert_eq!(jobs(million(false), Mode::Full), 406);
         let estimate = Estimate::new(&million(false), Mode::Lean);
-        assert_eq!((cents(estimate.logs), cents(estimate.xray)), (20, 50));
-        assert_eq!(cents(estimate.total()), 225);
+        assert_eq!((cents(estimate.logs), cents(estimate.xray)), (7, 50));
+        assert_eq!(cents(estimate.total()), 213);
     }
 
     #[test]

@@ -24,12 +24,18 @@ failed, cancelled, long-running); *full*, a record that is listed in every state
 ## A million jobs
 
 In dollars, {date}, {region}, without free tiers: requests to SQS and EventBridge, DynamoDB's units, and functions of 128 MB
-that run 100 ms per job on arm64, ten jobs per batch. Logs, traces, and the cost of an idle deployment are extra;
-`cargo lamp infra cost` includes them, and takes other durations and sizes.
+that run 100 ms per job on arm64, ten jobs per batch. Logs, some ${logs:.2} for the summaries and
+Lambda's own lines, traces, and the cost of an idle deployment are extra; `cargo lamp infra cost` includes them, and takes other
+durations and sizes. With `Metrics=cloudwatch`, each [metric](metrics.md) is $0.30 a month more.
 
 | a job that | {modes} |
 | --- | --- | --- | --- |
 ",
+        logs = super::Estimate::new(
+            &super::Workload { jobs: 1_000_000, duration_ms: 100, memory_mb: 128, sent_singly: false },
+            Mode::Untracked
+        )
+        .logs,
         date = prices::DATE,
         region = prices::REGION,
         modes = Mode::ALL.map(|mode| mode.to_string()).join(" | "),

@@ -39,7 +39,8 @@ fn bytes(deployment: &Deployment, function: &DeployedFunction) -> usize {
     let schedules = if deployment.delays_by_schedules(function) { schedules_bytes() } else { 0 };
     let own: usize = function.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
     let settings: usize = function.settings.iter().map(|one| one.variable.len() + one.default.len()).sum();
-    variables::QUEUES.len() + queues + objects + records + schedules + own + settings
+    let metrics = variables::METRICS.len() + "cloudwatch".len();
+    variables::QUEUES.len() + queues + metrics + objects + records + schedules + own + settings
 }
 
 /// Returns the size of the variables for records, events and large arguments.

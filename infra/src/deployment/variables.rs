@@ -21,6 +21,9 @@ pub const PAYLOADS: &str = "LAMPLIGHTER_PAYLOADS";
 /// Whether connections to AWS are opened before the first invocation; `1`.
 pub const WARM_UP: &str = "LAMPLIGHTER_WARM_UP";
 
+/// What the summary of an invocation is for; a value of the parameter `Metrics`.
+pub const METRICS: &str = "LAMPLIGHTER_METRICS";
+
 /// All variables that the template sets; a function cannot set these itself.
-pub(crate) const ALL: [&str; 9] =
-    [QUEUES, OBJECTS, TABLE, EVENT_BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, UNDELIVERED, PAYLOADS, WARM_UP];
+pub(crate) const ALL: [&str; 10] =
+    [QUEUES, OBJECTS, TABLE, EVENT_BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, UNDELIVERED, PAYLOADS, WARM_UP, METRICS];

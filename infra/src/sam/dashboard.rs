@@ -1,6 +1,7 @@
-//! A CloudWatch dashboard of metrics that AWS collects.
+//! A CloudWatch dashboard of metrics that AWS collects, and of those that functions write where the parameter `Metrics` says
+//! so.
 
-use lamplighter::QueueHost;
+use lamplighter::{QueueHost, meter::Instrument};
 
 use super::names::{SCHEDULE_GROUP, TABLE, UNDELIVERED, dead_letters_id, function_id, mapping_id, queue_id};
 use crate::{
@@ -15,6 +16,15 @@ struct Graph {
     title: &'static str,
     statistic: &'static str,
     lines: Vec<Line>,
+    /// The metrics that functions write: of all their jobs, whichever there are.
+    written: Vec<Written>,
+}
+
+/// A metric that a function writes for each of its jobs.
+struct Written {
+    instrument: Instrument,
+    /// The function's name in the stack.
+    function: String,
 }
 
 /// One metric of one resource: its CloudWatch identity, and its label.
@@ -43,6 +53,13 @@ pub(super) fn resource(deployment: &Deployment) -> Map {
             let comma = if index + 1 < graph.lines.len() { "," } else { "" };
             let Line { namespace, metric, dimension, value, label } = line;
             lines.push(format!(r#"["{namespace}","{metric}","{dimension}","{value}",{{"label":"{label}"}}]{comma}"#));
+        }
+        for (index, Written { instrument, function }) in graph.written.iter().enumerate() {
+            let comma = if index + 1 < graph.written.len() { "," } else { "" };
+            let (namespace, metric, statistic) = (Instrument::NAMESPACE, instrument.cloudwatch, graph.statistic);
+            lines.push(format!(
+                r#"[{{"expression":"SEARCH('{{{namespace},Function,Queue,Job}} MetricName=\\"{metric}\\" Function=\\"${{{function}}}\\"', '{statistic}', 60)","id":"e{index}"}}]{comma}"#
+            ));
         }
         lines.push(if index + 1 < graphs.len() { "]}}," } else { "]}}" }.to_owned());
     }
@@ -90,7 +107,17 @@ fn graphs(deployment: &Deployment) -> Vec<Graph> {
     };
     let visible = "ApproximateNumberOfMessagesVisible";
     let dead = deployment.queues.iter().map(|queue| sqs(visible, &dead_letters_id(&queue.name), &queue.name));
-    let graph = |title, statistic, lines| Graph { title, statistic, lines };
+    let graph = |title, statistic, lines| Graph { title, statistic, lines, written: Vec::new() };
+    let written = |title, statistic, instruments: &[Instrument]| {
+        let of = |instrument: &Instrument| {
+            let instrument = *instrument;
+            let functions = deployment.functions.iter();
+            functions
+                .map(move |function| Written { instrument, function: function_id(&function.name) })
+                .collect::<Vec<_>>()
+        };
+        Graph { title, statistic, lines: Vec::new(), written: instruments.iter().flat_map(of).collect() }
+    };
     let mut graphs = vec![
         graph("Messages waiting", "Maximum", queues(visible)),
         graph("Age of the oldest message (s)", "Maximum", queues("ApproximateAgeOfOldestMessage")),
@@ -114,6 +141,11 @@ fn graphs(deployment: &Deployment) -> Vec<Graph> {
         graph("Longest invocation (ms)", "Maximum", functions("Duration", "")),
         graph("Concurrent invocations", "Maximum", functions("ConcurrentExecutions", "")),
     ];
+    graphs.push(written("Jobs succeeded (Metrics: cloudwatch)", "Sum", &[Instrument::SUCCEEDED]));
+    let bad = [Instrument::RETRIED, Instrument::FAILED, Instrument::LOST];
+    graphs.push(written("Jobs retried, failed and lost (Metrics: cloudwatch)", "Sum", &bad));
+    graphs.push(written("Duration of jobs, p99 (ms) (Metrics: cloudwatch)", "p99", &[Instrument::DURATION]));
+    graphs.push(written("Wait of jobs, p99 (ms) (Metrics: cloudwatch)", "p99", &[Instrument::QUEUE_LATENCY]));
     if deployment.keeps_records() {
         let table = |metric, label: &str| Line {
             namespace: "AWS/DynamoDB",

@@ -16,7 +16,9 @@ use crate::{
 
 /// Returns the properties shared by all functions.
 pub(super) fn globals(deployment: &Deployment) -> Map {
-    let variables = Map::new().set(variables::QUEUES, queue_map(deployment));
+    let variables = Map::new()
+        .set(variables::QUEUES, queue_map(deployment))
+        .set(variables::METRICS, reference(parameters::METRICS));
     let function = Map::new()
         .set("Runtime", "provided.al2023")
         .set("Handler", "bootstrap")

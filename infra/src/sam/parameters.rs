@@ -15,6 +15,9 @@ use crate::{
 /// two years.
 const LOG_DAYS: [u16; 15] = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731];
 
+/// The parameter for [`variables::METRICS`](crate::deployment::variables::METRICS).
+pub(super) const METRICS: &str = "Metrics";
+
 pub(super) fn parameters(deployment: &Deployment) -> Map {
     let mut parameters = Map::new()
         .set(
@@ -48,6 +51,15 @@ pub(super) fn parameters(deployment: &Deployment) -> Map {
                 .set("Description", "How many days logs are kept; one of the numbers that CloudWatch Logs accepts")
                 .set("Default", 30u16)
                 .set("AllowedValues", LOG_DAYS),
+        )
+        .set(
+            METRICS,
+            text(
+                "What the summary of each invocation is for: a line of the log (log), metrics of CloudWatch too \
+                 (cloudwatch), which are billed each month, or nothing (off)",
+                "log",
+            )
+            .set("AllowedValues", ["log", "cloudwatch", "off"]),
         );
     if deployment.has_objects() {
         let about = "The bucket that jobs read and write objects in; empty to create one";

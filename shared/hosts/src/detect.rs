@@ -1,10 +1,10 @@
 //! Selects the lifecycles for the environment.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use lamplighter::host::Lifecycle;
 
-use crate::{EcsProtection, HealthServer, IdleEnd, Signals, WebJob};
+use crate::{EcsProtection, HealthServer, IdleEnd, PrometheusMeter, Signals, WebJob};
 
 /// The settings that [`detect`] cannot find by itself.
 #[derive(Debug, Clone, Default)]
@@ -12,6 +12,8 @@ use crate::{EcsProtection, HealthServer, IdleEnd, Signals, WebJob};
 pub struct Detect {
     /// The address on which health checks are answered.
     pub health: Option<SocketAddr>,
+    /// What is answered on `/metrics` beside the health checks.
+    pub metrics: Option<Arc<PrometheusMeter>>,
     /// Ends the host when no job has run for this long.
     pub idle_end: Option<Duration>,
     /// A WebJob's `stopping_wait_time`.
@@ -65,7 +67,11 @@ pub fn detect_with(ending: impl Lifecycle + 'static, detect: Detect) -> Result<V
         }));
     }
     if let Some(address) = detect.health {
-        let server = HealthServer::bind(address).map_err(|source| DetectError::Health { address, source })?;
+        let server = match detect.metrics {
+            Some(meter) => HealthServer::with_metrics(address, meter),
+            None => HealthServer::bind(address),
+        };
+        let server = server.map_err(|source| DetectError::Health { address, source })?;
         tracing::info!(address = %server.address(), "health checks are answered");
         all.push(Box::new(server));
     }

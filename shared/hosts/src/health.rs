@@ -8,18 +8,26 @@ use std::{
 };
 
 use async_trait::async_trait;
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    routing::get,
+};
 use lamplighter::host::{Lifecycle, Phase, Status, StopRequest};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::metrics::{MEDIA_TYPE, PrometheusMeter};
+
 /// Answers health checks over HTTP, from its creation until the process ends.
 ///
+/// - `GET /metrics`: the numbers of a [`PrometheusMeter`], if it has one.
 /// - `GET /live`: 200 while the loops of all sources turn, a drain included; 503 means that only a restart helps.
 /// - `GET /ready`: 200 while it takes messages; 503 before the first receive, while a queue cannot be reached, and
 ///   while it drains.
 ///
-/// Both answer with the status as JSON, without jobs' arguments, ids and errors.
+/// The last two answer with the status as JSON, without jobs' arguments, ids and errors.
 #[derive(Debug)]
 pub struct HealthServer {
     address: SocketAddr,
@@ -38,6 +46,18 @@ impl HealthServer {
     /// # Errors
     /// When the address cannot be listened on.
     pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        Self::serve(address, None)
+    }
+
+    /// As [`bind`](Self::bind), with metrics.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on.
+    pub fn with_metrics(address: SocketAddr, meter: Arc<PrometheusMeter>) -> io::Result<Self> {
+        Self::serve(address, Some(meter))
+    }
+
+    fn serve(address: SocketAddr, meter: Option<Arc<PrometheusMeter>>) -> io::Result<Self> {
         let listener = std::net::TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -47,7 +67,10 @@ impl HealthServer {
             let _inside = runtime.enter();
             TcpListener::from_std(listener)?
         };
-        let router = Router::new().route("/live", get(live)).route("/ready", get(ready)).with_state(latest.clone());
+        let mut router = Router::new().route("/live", get(live)).route("/ready", get(ready)).with_state(latest.clone());
+        if let Some(meter) = meter {
+            router = router.route("/metrics", get(async move || ([(CONTENT_TYPE, MEDIA_TYPE)], meter.text())));
+        }
         std::thread::Builder::new().name("health".into()).spawn(move || {
             if let Err(error) = runtime.block_on(async { axum::serve(listener, router).await }) {
                 tracing::error!(%error, "health checks are not answered any more");

@@ -5,7 +5,7 @@
 //! | [`Signals`] | Ctrl-C, SIGTERM, SIGHUP; a second one ends at once | – |
 //! | [`Systemd`] | SIGTERM, by [`Signals`] | ready, stopping, more time while draining, watchdog |
 //! | `windows::WindowsService` | the service manager: STOP, PRESHUTDOWN | starting, running, stopping with checkpoints, stopped |
-//! | [`HealthServer`] | – | `/live` and `/ready`, for a container platform |
+//! | [`HealthServer`] | – | `/live` and `/ready`, for a container platform; `/metrics`, for Prometheus |
 //! | [`EcsProtection`] | SIGTERM, by [`Signals`] | the task is protected from scale-in while jobs run |
 //! | [`WebJob`] | the shutdown file of Azure's WebJobs | a line every minute |
 //! | [`IdleEnd`] | no job for a while | – |
@@ -27,6 +27,7 @@ mod detect;
 mod ecs;
 mod health;
 mod idle;
+mod metrics;
 mod signals;
 #[cfg(target_os = "linux")]
 mod systemd;
@@ -41,6 +42,7 @@ pub use self::{
     ecs::EcsProtection,
     health::HealthServer,
     idle::IdleEnd,
+    metrics::PrometheusMeter,
     signals::Signals,
     webjob::WebJob,
 };

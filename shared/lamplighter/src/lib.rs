@@ -12,6 +12,7 @@
 //! | [`outbox`] | enqueueing in a transaction of your own |
 //! | [`record`] | what a backend knows about a job |
 //! | [`env`] | time and randomness, which tests can drive |
+//! | [`meter`] | what workers measure |
 //! | [`layer`] | tower layers around handlers, among them metrics and a circuit breaker; a `tracing` layer for job logs |
 //! | [`redaction`] | hiding sensitive arguments |
 //! | [`testing`] | running one job in a test |
@@ -42,6 +43,7 @@ mod limit;
 mod log;
 mod members;
 pub mod message;
+pub mod meter;
 mod misfit;
 pub mod moment;
 mod options;

@@ -39,6 +39,9 @@ pub struct Message {
     pub id: Option<JobId>,
     /// When the producer made the message.
     pub enqueued_at: Option<Timestamp>,
+    /// When the job was to begin, if that was later than [`enqueued_at`](Self::enqueued_at). Nothing waits for it: the delay
+    /// is the transport's, and this is what it is measured by.
+    pub due_at: Option<Timestamp>,
     /// The moment from which the job must not start any more.
     pub expires_at: Option<Timestamp>,
     /// The name of the schedule that caused the job: 1–64 letters, digits and `_.-`.
@@ -101,6 +104,7 @@ impl Message {
             args_at: None,
             id: None,
             enqueued_at: None,
+            due_at: None,
             expires_at: None,
             schedule: None,
             trace: None,
@@ -176,6 +180,7 @@ impl PartialEq for Message {
             && self.args_at == other.args_at
             && self.id == other.id
             && self.enqueued_at == other.enqueued_at
+            && self.due_at == other.due_at
             && self.expires_at == other.expires_at
             && self.schedule == other.schedule
             && self.trace == other.trace
@@ -200,7 +205,7 @@ impl Serialize for Message {
                 }
             )*};
         }
-        present!(args_at, id, enqueued_at, expires_at, schedule, trace);
+        present!(args_at, id, enqueued_at, due_at, expires_at, schedule, trace);
         for (name, number) in [("hops", self.hops), ("attempts", self.attempts)] {
             if number > 0 {
                 map.serialize_entry(name, &number)?;
@@ -239,7 +244,8 @@ impl<'de> Visitor<'de> for Fields {
         let mut args: Option<Box<RawValue>> = None;
         let (mut hops, mut attempts): (Option<u32>, Option<u32>) = (None, None);
         let (mut id, mut parent): (Option<Id>, Option<Id>) = (None, None);
-        let (mut enqueued_at, mut expires_at): (Option<Moment>, Option<Moment>) = (None, None);
+        let (mut enqueued_at, mut due_at, mut expires_at): (Option<Moment>, Option<Moment>, Option<Moment>) =
+            (None, None, None);
         let (mut schedule, mut args_at): (Option<String>, Option<String>) = (None, None);
         let mut trace: Option<TraceField> = None;
         let mut after: Option<Vec<After>> = None;
@@ -265,6 +271,7 @@ impl<'de> Visitor<'de> for Fields {
                 "args_at" => once!(args_at),
                 "id" => once!(id),
                 "enqueued_at" => once!(enqueued_at),
+                "due_at" => once!(due_at),
                 "expires_at" => once!(expires_at),
                 "schedule" => once!(schedule),
                 "trace" => once!(trace),
@@ -288,6 +295,7 @@ impl<'de> Visitor<'de> for Fields {
             args_at,
             id: id.map(|Id(id)| id),
             enqueued_at: enqueued_at.map(|Moment(at)| at),
+            due_at: due_at.map(|Moment(at)| at),
             expires_at: expires_at.map(|Moment(at)| at),
             schedule,
             trace: trace.map(Trace::from),
@@ -302,12 +310,13 @@ impl<'de> Visitor<'de> for Fields {
 }
 
 /// The fields that this version knows, each at most once.
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "job",
     "args",
     "args_at",
     "id",
     "enqueued_at",
+    "due_at",
     "expires_at",
     "schedule",
     "trace",
@@ -498,7 +507,7 @@ mod tests {
             message.id = id.map(|id| JobId::new(id).unwrap());
             message.parent = message.id.clone();
             message.enqueued_at = seconds.map(|s| Timestamp::from_second(s).unwrap());
-            message.expires_at = message.enqueued_at;
+            (message.due_at, message.expires_at) = (message.enqueued_at, message.enqueued_at);
             message.hops = hops;
             message.attempts = hops / 2;
             message.args_at = text.clone();

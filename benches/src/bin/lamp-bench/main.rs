@@ -1,6 +1,7 @@
 //! `cargo lamp-bench`: benchmarks on this machine.
 
 mod engine;
+mod lambda;
 mod output;
 mod startup;
 
@@ -27,6 +28,7 @@ struct Bench {
 #[derive(Debug, Subcommand)]
 enum What {
     Startup(startup::Startup),
+    Lambda(lambda::Lambda),
 }
 
 impl Bench {
@@ -38,6 +40,7 @@ impl Bench {
         runtime.block_on(async {
             match self.what {
                 Some(What::Startup(startup)) => startup.run().await,
+                Some(What::Lambda(lambda)) => lambda.run().await,
                 None => self.engine.run().await,
             }
         })

@@ -18,6 +18,7 @@ use lamplighter::{
     Client,
     backend::{Backend, Events, Payloads, Schedules},
     env::Env,
+    meter::Meter,
 };
 
 pub(crate) use self::delayed_sender::DelayedSender;
@@ -66,6 +67,13 @@ impl AwsBackend {
         Self { delayed_sender, backend }
     }
 
+    /// The same with a meter for the workers on it.
+    #[must_use]
+    pub fn with_meter(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.backend.meter = Some(meter);
+        self
+    }
+
     /// Its parts as the core's backend.
     #[must_use]
     pub fn backend(&self) -> Backend {
@@ -90,6 +98,7 @@ impl AwsBackend {
         backend.events = self.backend.events.clone();
         backend.payloads = self.backend.payloads.clone();
         backend.schedules = self.backend.schedules.clone();
+        backend.meter = self.backend.meter.clone();
         Self { delayed_sender, backend }
     }
 

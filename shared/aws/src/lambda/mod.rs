@@ -29,6 +29,7 @@ mod payload;
 mod record;
 mod response;
 mod stop;
+mod summary;
 mod warm_up;
 
 use std::sync::{Arc, OnceLock};
@@ -51,6 +52,7 @@ pub use self::{
 use self::{
     invocations::Invocations,
     stop::{BUDGET, StopNotice},
+    summary::{Summaries, SummaryLog},
 };
 pub(crate) use self::{long_retry::send_later, record::Record};
 use crate::{AwsBackend, SqsError, sdk::variable};
@@ -60,6 +62,9 @@ pub const STOP_NOTICE_VARIABLE: &str = "LAMPLIGHTER_STOP_NOTICE";
 
 /// The environment variable that enables [connections ahead](run).
 pub const WARM_UP_VARIABLE: &str = "LAMPLIGHTER_WARM_UP";
+
+/// The environment variable that says what the [summary](run) of an invocation is for.
+pub const METRICS_VARIABLE: &str = "LAMPLIGHTER_METRICS";
 
 /// The variables that Lambda sets for every function and the runtime requires (AWS Lambda Developer Guide, "Working
 /// with Lambda environment variables").
@@ -88,6 +93,15 @@ const SET_BY_LAMBDA: [&str; 4] = [
 /// be done before the first request for an invocation: Lambda starts a process when there is one, so anything still
 /// running then shares the invocation's processor.
 ///
+/// Each invocation with a batch writes one line to the log, at the level INFO: how many jobs ended in which way, how long they
+/// took and had waited, and which was slowest. `LAMPLIGHTER_METRICS` says what for:
+///
+/// | value | effect |
+/// | --- | --- |
+/// | `log`, or none | the line |
+/// | `cloudwatch` | CloudWatch takes [metrics](lamplighter::meter::Instrument) from the line, which then is written at every level |
+/// | `off` | no line |
+///
 /// When the process was not started by Lambda, when it was built with panics that abort, when the function has
 /// contradictory settings, when the map of queues is not valid, or when the runtime API is unreachable.
 pub async fn run(function: Function) -> Result<(), Error> {
@@ -102,7 +116,13 @@ pub async fn run(function: Function) -> Result<(), Error> {
     if !problems.is_empty() {
         return Err(Error::Function(problems.join("; ")));
     }
-    let host = Host::on(function, &AwsBackend::from_env().map_err(SqsError::from)?);
+    let mut aws = AwsBackend::from_env().map_err(SqsError::from)?;
+    // By its name in the stack: two stacks of an account have metrics of their own.
+    let name = variable("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_else(|| function.name().into());
+    if let Some(summary) = SummaryLog::new(&name, summaries()) {
+        aws = aws.with_meter(Arc::new(summary));
+    }
+    let host = Host::on(function, &aws);
     let notice = match variable(STOP_NOTICE_VARIABLE).is_some_and(|value| value == "1") {
         true => StopNotice::register().await,
         false => None,
@@ -121,5 +141,18 @@ pub async fn run(function: Function) -> Result<(), Error> {
         Some(end) => Err(Error::Runtime(end.clone())),
         // A handler that blocks its thread would delay the end of the runtime.
         None => std::process::exit(0),
+    }
+}
+
+/// What the variable says. A line of the log is left out where lines of its level are.
+fn summaries() -> Summaries {
+    let text = variable(METRICS_VARIABLE).unwrap_or_default();
+    let summaries = Summaries::named(&text).unwrap_or_else(|| {
+        tracing::warn!(variable = METRICS_VARIABLE, text, "not off, log or cloudwatch, so it is log");
+        Summaries::Log
+    });
+    match summaries {
+        Summaries::Log if tracing::level_filters::LevelFilter::current() < tracing::Level::INFO => Summaries::Off,
+        summaries => summaries,
     }
 }

@@ -1,11 +1,12 @@
 //! Starting an engine.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc};
+use std::{collections::HashMap, fmt, path::PathBuf, sync::Arc};
 
 use lamplighter::{
     App, Function, Queue, ScheduledJob, Variables,
     backend::StoreError,
     host::{Host, Stop, Worker},
+    meter::Meter,
     schedule::ScheduleError,
 };
 use tokio::sync::watch;
@@ -43,12 +44,12 @@ impl Engine {
             schedules: Vec::new(),
             outboxes: Vec::new(),
             jobs_at_once: EngineBuilder::JOBS_AT_ONCE,
+            meter: None,
         }
     }
 }
 
 /// An engine that has not started yet.
-#[derive(Debug)]
 #[must_use = "an engine runs nothing until it is started"]
 pub struct EngineBuilder {
     embedded: SqliteBackend,
@@ -56,6 +57,13 @@ pub struct EngineBuilder {
     schedules: Vec<ScheduledJob>,
     outboxes: Vec<Outbox>,
     jobs_at_once: usize,
+    meter: Option<Arc<dyn Meter>>,
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder").field("embedded", &self.embedded).finish_non_exhaustive()
+    }
 }
 
 /// Why an engine did not start.
@@ -155,6 +163,12 @@ impl EngineBuilder {
         self
     }
 
+    /// Sets what takes the measurements of its batches.
+    pub fn meter(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = Some(meter);
+        self
+    }
+
     /// Starts the engine. It ends leases that a dead engine has left: their jobs run again immediately, and the
     /// attempts count as lost.
     ///
@@ -163,7 +177,7 @@ impl EngineBuilder {
     /// file cannot be written.
     pub async fn start(self) -> Result<Running, StartError> {
         self.check()?;
-        let Self { embedded, functions, schedules: scheduled, outboxes, jobs_at_once } = self;
+        let Self { embedded, functions, schedules: scheduled, outboxes, jobs_at_once, meter } = self;
         let lock = EngineLock::take(&embedded).map_err(|refused| match refused {
             Refused::Held { by } => StartError::Running { path: embedded.0.location.path().to_owned(), by },
             Refused::Io { path, source } => StartError::Lock { path, source },
@@ -192,7 +206,7 @@ impl EngineBuilder {
         let watch = Watch::start(&embedded, &lock, &stop, report)?;
         let mut host = Host::new(stop.clone());
         for function in functions {
-            let plan = Plan { embedded: &embedded, stop: &stop, jobs_at_once, lock: &lock };
+            let plan = Plan { embedded: &embedded, stop: &stop, jobs_at_once, lock: &lock, meter: meter.as_ref() };
             for source in plan.sources(function, &known) {
                 host = host.source(source);
             }
@@ -246,13 +260,16 @@ struct Plan<'a> {
     stop: &'a Stop,
     jobs_at_once: usize,
     lock: &'a Arc<EngineLock>,
+    meter: Option<&'a Arc<dyn Meter>>,
 }
 
 impl Plan<'_> {
     fn sources(&self, function: Function, known: &HashMap<&str, Known>) -> Vec<QueueSource> {
         let host: Arc<str> = format!("{}, process {}", function.name(), std::process::id()).into();
         let env = self.embedded.env().clone();
-        let worker = Worker::new(function, self.embedded.backend(), env, host, self.stop.clone());
+        let mut backend = self.embedded.backend();
+        backend.meter = self.meter.cloned();
+        let worker = Worker::new(function, backend, env, host, self.stop.clone());
         let function = worker.function();
         let queues = function.queues().into_iter().filter_map(|queue| {
             let Known { id, paused } = known.get(queue.name()).copied()?;

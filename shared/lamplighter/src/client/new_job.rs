@@ -317,12 +317,14 @@ impl NewJob {
             return Err(EnqueueError::Refused { job, reason });
         }
         let now = env.now();
+        let due_at = self.due.map(|moment| moment.from(now)).filter(|due| *due > now);
         let caller_supplied_id = self.id.is_some();
         let id = self.id.transpose()?.unwrap_or_else(|| JobId::generate(env));
         let mut message = Message::new(job, self.args?)
             .map_err(|error| EnqueueError::Arguments { job: "this job".into(), reason: error.to_string() })?;
         message.id = Some(id.clone());
         message.enqueued_at = Some(now);
+        message.due_at = due_at;
         message.expires_at = self.expires.map(|moment| moment.from(now));
         message.schedule = self.schedule;
         message.trace = self.trace.or_else(|| origin.trace.clone());
@@ -344,7 +346,7 @@ impl NewJob {
             id,
             queue,
             message: Arc::new(message),
-            due_at: self.due.map(|moment| moment.from(now)).filter(|due| *due > now),
+            due_at,
             group: self.group,
             tracking: self.tracking,
             caller_supplied_id,

@@ -14,6 +14,8 @@ mod store;
 
 use std::{fmt, sync::Arc};
 
+use crate::meter::Meter;
+
 pub use self::{
     batches::{BatchJobs, Batches, NewBatch},
     dead_letters::{
@@ -49,13 +51,15 @@ pub struct Backend {
     pub schedules: Option<Arc<dyn Schedules>>,
     /// The store of batches.
     pub batches: Option<Arc<dyn Batches>>,
+    /// What takes the measurements of workers.
+    pub meter: Option<Arc<dyn Meter>>,
 }
 
 impl Backend {
     /// A backend that sends, and keeps no records.
     #[must_use]
     pub fn new(queues: Arc<dyn Queues>) -> Self {
-        Self { queues, store: None, events: None, payloads: None, schedules: None, batches: None }
+        Self { queues, store: None, events: None, payloads: None, schedules: None, batches: None, meter: None }
     }
 
     /// With records.
@@ -83,6 +87,13 @@ impl Backend {
     #[must_use]
     pub fn with_batches(mut self, batches: Arc<dyn Batches>) -> Self {
         self.batches = Some(batches);
+        self
+    }
+
+    /// With a meter for the workers on it. Without one, nothing is measured.
+    #[must_use]
+    pub fn with_meter(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = Some(meter);
         self
     }
 

@@ -210,7 +210,7 @@ impl<'a> Batch<'a> {
 
     /// The answers of jobs that have ended, and the next of their groups.
     fn go_on(&mut self, settled: Recorded, sink: &mut (dyn FnMut(Vec<Report>) + Send)) {
-        let Recorded { reports, events, behind } = settled;
+        let Recorded { reports, events, behind, .. } = settled;
         self.publish(events);
         for (mut rest, deleted) in behind {
             let Some(head) = rest.pop_front() else { continue };
@@ -315,7 +315,7 @@ impl<'a> Batch<'a> {
 
     fn end(&mut self, running: Running, end: AttemptEnd) {
         self.running_now -= 1;
-        let Running { job, mut rest, context, started_at, .. } = running;
+        let Running { job, mut rest, context, started, started_at, .. } = running;
         let (decision, action) = self.worker.decide(&job, context.args(), end);
         if action != MessageAction::Ack
             && let Some(head) = rest.pop_front()
@@ -327,6 +327,7 @@ impl<'a> Batch<'a> {
         self.ended.push(EndedAttempt {
             job,
             started_at: Some(started_at),
+            took: started.elapsed(),
             ended_at,
             decision,
             action,
@@ -359,6 +360,7 @@ impl<'a> Batch<'a> {
             self.ended.push(EndedAttempt {
                 job,
                 started_at: None,
+                took: Duration::ZERO,
                 ended_at: now,
                 decision,
                 action: AT_ONCE,

@@ -11,11 +11,12 @@ use super::{
     Inner, Report,
     budget::{Budget, callee_deadline},
     carried::Carrier,
-    intake::Claimed,
+    intake::{Claimed, Ready},
 };
 use crate::{
     delivery::{Delivery, Disposition, MessageAction},
     log::LogLine,
+    meter::{Run, RunEnd},
     ports::{self, Completion, Decision, EnqueueRequest, Event, Store, StoreError, StoreErrorKind},
     record::{JobState, Progress},
 };
@@ -25,6 +26,8 @@ pub(super) struct EndedAttempt {
     pub(super) job: Claimed,
     /// When its handler began, if it did.
     pub(super) started_at: Option<Timestamp>,
+    /// How long it ran, by the timer.
+    pub(super) took: Duration,
     pub(super) ended_at: Timestamp,
     pub(super) decision: Decision,
     pub(super) action: MessageAction,
@@ -42,21 +45,25 @@ pub(super) struct Recorded {
     pub(super) events: Vec<Event>,
     /// The jobs behind settled ones in their FIFO groups, and whether the settled one's message is deleted.
     pub(super) behind: Vec<(VecDeque<Claimed>, bool)>,
+    is_measured: bool,
 }
 
 impl Recorded {
     /// The outcome counts. `done`: the message is settled too.
     fn applied(&mut self, ended: EndedAttempt, done: bool) {
         self.events.extend(ended.event());
-        self.report(ended, done);
+        self.report(ended, done, true);
     }
 
-    fn report(&mut self, mut ended: EndedAttempt, done: bool) {
+    /// `counts`: whether the outcome counts.
+    fn report(&mut self, mut ended: EndedAttempt, done: bool, counts: bool) {
         let behind = std::mem::take(&mut ended.behind);
         if !behind.is_empty() {
             self.behind.push((behind, ended.action == MessageAction::Ack));
         }
+        let run = self.is_measured.then(|| Box::new(ended.run(counts)));
         let mut report = ended.report();
+        report.run = run;
         report.settlement.done = done;
         self.reports.push(report);
     }
@@ -64,6 +71,8 @@ impl Recorded {
 
 /// Pauses between tries to reach a store that is unavailable. After the last, the settlement is sent as a message.
 const STORE_RETRIES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(250)];
+/// The target of the log's lines about single successes: a program that shows them names it.
+const SUCCESS: &str = "lamplighter::success";
 /// Settlements per call to the queue: the result of one call is known even if the next one fails.
 const CARRIED_PER_CALL: usize = 50;
 /// How many such calls run concurrently.
@@ -72,7 +81,11 @@ const CONCURRENT_CALLS: usize = 4;
 impl Inner {
     /// Records ended attempts, in one call, and returns the answers for the host.
     pub(super) async fn settle(&self, ended: Vec<EndedAttempt>, budget: Budget) -> Recorded {
-        let mut settled = Recorded { reports: Vec::with_capacity(ended.len()), ..Recorded::default() };
+        let mut settled = Recorded {
+            reports: Vec::with_capacity(ended.len()),
+            is_measured: self.is_measured(),
+            ..Recorded::default()
+        };
         let mut tracked = Vec::with_capacity(ended.len());
         for ended in ended {
             self.log(&ended);
@@ -124,7 +137,7 @@ impl Inner {
                             %id, attempt, ?state, acknowledged = over,
                             "lost its lease before it ended; its outcome is dropped"
                         );
-                        settled.report(ended, false);
+                        settled.report(ended, false, false);
                     }
                     Some(Err(error)) => failed.push((ended, error)),
                     None if silent => failed.push((ended, StoreError::unavailable("the store did not answer in time"))),
@@ -179,7 +192,7 @@ impl Inner {
                     let id = &ended.job.ready.id;
                     tracing::error!(%id, error, "settlement neither written nor sent; the job will run again");
                     ended.action = MessageAction::Release(None);
-                    settled.report(ended, false);
+                    settled.report(ended, false, false);
                 }
             }
         }
@@ -205,7 +218,10 @@ impl Inner {
         // As a number: JSON logs show wider integers as text.
         let ms = started_at.map_or(0, |at| i64::try_from(ended_at.duration_since(at).as_millis()).unwrap_or(i64::MAX));
         match decision {
-            Decision::Succeeded { .. } => tracing::info!(job = name, %id, attempt, ms, "job succeeded"),
+            // One summary of the batch says that all is well: see `Meter`.
+            Decision::Succeeded { .. } => {
+                tracing::debug!(target: SUCCESS, job = name, %id, attempt, ms, "job succeeded");
+            }
             Decision::Retry { outcome, error, delay } => {
                 let (outcome, delay_s) = (outcome.as_str(), delay.as_secs_f64());
                 tracing::warn!(job = name, %id, attempt, ms, outcome, %error, delay_s, "attempt failed, job is retried");
@@ -255,10 +271,36 @@ impl EndedAttempt {
         Some(ready.event(self.decision.state(), self.job.token.attempt, self.ended_at, error))
     }
 
+    fn run(&self, counts: bool) -> Run {
+        let Ready { id, route, delivery, message, .. } = &*self.job.ready;
+        let end = match &self.decision {
+            _ if !counts => RunEnd::Lost,
+            Decision::Succeeded { .. } => RunEnd::Succeeded,
+            Decision::Retry { .. } => RunEnd::Retried,
+            Decision::Failed { .. } => RunEnd::Failed,
+            Decision::Continued { .. } => RunEnd::Continued,
+            Decision::Released { .. } => RunEnd::Released,
+        };
+        let is_first = self.job.token.attempt == 1 && delivery.receive_count <= 1 && message.after.is_empty();
+        let due_at = message.due_at.or(message.enqueued_at).filter(|_| is_first && message.batch.is_none());
+        // A clock that is behind the producer's makes it nothing.
+        let since = |from: Timestamp, to: Timestamp| Duration::try_from(to.duration_since(from)).unwrap_or_default();
+        Run {
+            id: Some(id.clone()),
+            job: route.job,
+            queue: delivery.queue.clone(),
+            end,
+            dead_lettered: matches!(self.action, MessageAction::DeadLetter(_)),
+            attempt: if self.started_at.is_some() { self.job.token.attempt } else { 0 },
+            took: self.started_at.map(|_| self.took),
+            waited: self.started_at.zip(due_at).map(|(began, due_at)| since(due_at, began)),
+        }
+    }
+
     fn report(self) -> Report {
         let token = self.job.tracked.then_some(self.job.token);
         let Delivery { message_id, receipt, .. } = self.job.ready.delivery;
         let settlement = Disposition { message_id, receipt, action: self.action, token, done: false };
-        Report { settlement, decision: Some(self.decision) }
+        Report { settlement, decision: Some(self.decision), run: None }
     }
 }

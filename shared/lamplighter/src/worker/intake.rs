@@ -206,7 +206,8 @@ impl Inner {
                 }
             };
             received.held.add(&delivery, &action);
-            received.reports.push(Report::of(&delivery, action));
+            let report = Report::of(&delivery, action);
+            received.reports.push(if self.is_measured() { report.measured(&delivery.queue, None) } else { report });
         }
         received
     }
@@ -296,6 +297,9 @@ impl Inner {
                     held.add(&ready.delivery, &action);
                     let mut report = Report::of(&ready.delivery, action);
                     report.settlement.done = is_hidden;
+                    if self.is_measured() {
+                        report = report.measured(&ready.delivery.queue, Some((ready.route.job, &ready.id)));
+                    }
                     admitted.reports.push(report);
                 }
             }

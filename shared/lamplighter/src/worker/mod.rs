@@ -39,6 +39,8 @@ use crate::{
     error::ErrorText,
     function::Function,
     host::Stop,
+    id::JobId,
+    meter::{Measurements, Run, RunEnd},
     ports::{Backend, Decision},
     record::JobState,
 };
@@ -78,6 +80,8 @@ const LEAST_LEASE: Duration = Duration::from_secs(3);
 struct Report {
     settlement: Disposition,
     decision: Option<Decision>,
+    /// Boxed, and `None` where nothing is measured.
+    run: Option<Box<Run>>,
 }
 
 impl Worker {
@@ -167,7 +171,12 @@ impl Worker {
 impl Inner {
     async fn run(&self, deliveries: Vec<Delivery>, deadline: Instant, sink: &mut (dyn FnMut(Vec<Report>) + Send)) {
         let budget = Budget::new(Instant::now(), deadline);
-        let mut counted = |reports: Vec<Report>| {
+        let meter = self.backend.meter.as_deref();
+        let mut measured = Measurements { deliveries: deliveries.len(), ..Measurements::default() };
+        let mut counted = |mut reports: Vec<Report>| {
+            if meter.is_some() {
+                measured.runs.extend(reports.iter_mut().filter_map(|report| report.run.take()).map(|run| *run));
+            }
             if self.stop.is_draining() {
                 let is_back = |report: &&Report| matches!(report.settlement.action, MessageAction::Release(_));
                 let back = reports.iter().filter(is_back).count();
@@ -194,6 +203,16 @@ impl Inner {
             batch.admit(admitted, sink);
         }
         batch.run(sink).await;
+        if let Some(meter) = meter {
+            measured.took = budget.began.elapsed();
+            measured.budget = deadline.saturating_duration_since(budget.began);
+            meter.record(&measured);
+        }
+    }
+
+    /// Whether anything is measured.
+    fn is_measured(&self) -> bool {
+        self.backend.meter.is_some()
     }
 }
 
@@ -223,7 +242,18 @@ impl Report {
                 done: false,
             },
             decision: None,
+            run: None,
         }
+    }
+
+    /// Adds the measurement of a message that was dead-lettered without having run.
+    fn measured(mut self, queue: &Arc<str>, job: Option<(&'static str, &JobId)>) -> Self {
+        if matches!(self.settlement.action, MessageAction::DeadLetter(_)) {
+            let mut run = Run::new(job.map_or(Run::UNKNOWN, |(name, _)| name), queue.clone(), RunEnd::Failed);
+            (run.id, run.dead_lettered) = (job.map(|(_, id)| id.clone()), true);
+            self.run = Some(Box::new(run));
+        }
+        self
     }
 }
 
