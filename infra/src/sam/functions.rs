@@ -7,7 +7,7 @@ use super::{
         BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, TABLE, UNDELIVERED, dead_letters_id, function_id, logs_id, named,
         queue_id, role_id,
     },
-    resource, roles,
+    parameters, resource, roles,
 };
 use crate::{
     deployment::{DeployedFunction, Deployment, logical_name, variables},
