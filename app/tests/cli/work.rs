@@ -100,12 +100,31 @@ fn state(place: &Place, id: &str) -> String {
 }
 
 fn get(address: &str, path: &str) -> (u16, serde_json::Value) {
+    let (code, body) = get_text(address, path);
+    (code, serde_json::from_str(&body).unwrap())
+}
+
+fn get_text(address: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap())
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// A worker that answers health checks, and their address.
+fn checked(mut command: Command) -> (Work, String) {
+    command.args(["--health", "127.0.0.1:0"]);
+    Slow::lets(&mut command);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let line = log.find(|line| line.contains("health checks are answered")).unwrap();
+    let at = line.find("127.0.0.1:").unwrap();
+    let address = line[at..].chars().take_while(|one| one.is_ascii_digit() || ".:".contains(*one)).collect();
+    let (tell, lines) = mpsc::channel();
+    std::thread::spawn(move || log.for_each(|line| drop(tell.send(line))));
+    (Work { child, log: lines }, address)
 }
 
 #[test]
@@ -159,16 +178,7 @@ fn a_killed_worker_loses_nothing() {
 #[test]
 fn health_checks_tell_ready_from_live() {
     let (place, slow) = (Place::new(), Slow::new());
-    let mut command = place.command(&["work", "--drain", "10m", "--health", "127.0.0.1:0"]);
-    Slow::lets(&mut command);
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let line = log.find(|line| line.contains("health checks are answered")).unwrap();
-    let at = line.find("127.0.0.1:").unwrap();
-    let address: String = line[at..].chars().take_while(|one| one.is_ascii_digit() || ".:".contains(*one)).collect();
-    let (tell, lines) = mpsc::channel();
-    std::thread::spawn(move || log.for_each(|line| drop(tell.send(line))));
-    let work = Work { child, log: lines };
+    let (work, address) = checked(place.command(&["work", "--drain", "10m"]));
     work.says("running all functions");
     let until = |path: &str, code: u16, fits: &dyn Fn(&serde_json::Value) -> bool| {
         let end = std::time::Instant::now() + PATIENCE;
@@ -188,6 +198,30 @@ fn health_checks_tell_ready_from_live() {
     until("/ready", 503, &|body| body["phase"] == "draining");
     until("/live", 200, &|body| body["phase"] == "draining");
     answer(delivery);
+    assert_eq!(work.code(), Some(0));
+}
+
+#[test]
+fn a_worker_has_metrics_for_prometheus() {
+    let place = Place::new();
+    let (work, address) = checked(place.command(&["work"]));
+    work.says("running all functions");
+    place.lamp(&["enqueue", "lamp.ping", r#"{"failures":1}"#]).ok();
+    let end = std::time::Instant::now() + PATIENCE;
+    loop {
+        let (code, text) = get_text(&address, "/metrics");
+        assert_eq!(code, 200);
+        let counts = |name: &str| {
+            text.lines().any(|line| line.starts_with(&format!("{name}{{job=\"lamp.ping\",")) && line.ends_with(" 1"))
+        };
+        if counts("lamplighter_retried_total") && counts("lamplighter_succeeded_total") {
+            assert!(counts("lamplighter_attempts_per_success_count"), "{text}");
+            break;
+        }
+        assert!(std::time::Instant::now() < end, "{text}");
+        std::thread::yield_now();
+    }
+    work.signal("TERM");
     assert_eq!(work.code(), Some(0));
 }
 
