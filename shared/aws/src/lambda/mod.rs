@@ -30,6 +30,7 @@ mod record;
 mod response;
 mod stop;
 mod warm_up;
+pub(crate) mod xray;
 
 use std::sync::{Arc, OnceLock};
 
@@ -44,6 +45,7 @@ pub use self::{
     deadline::time_left,
     error::{Error, InvocationError},
     host::{Host, Invocation},
+    logging::log_layer,
     payload::{Fields, Payload},
     record::Records,
     response::{ItemFailure, JobResponse, Response},
@@ -88,6 +90,12 @@ const SET_BY_LAMBDA: [&str; 4] = [
 /// be done before the first request for an invocation: Lambda starts a process when there is one, so anything still
 /// running then shares the invocation's processor.
 ///
+/// With a [tracer](lamplighter::trace), spans are exported before the response is sent: within a tenth of the time that is
+/// left until the deadline, and a second at most. A message without a trace context of its own has that of its system
+/// attribute `AWSTraceHeader` or, without one, that of the invocation, which Lambda's runtime API also gives to processes as
+/// `_X_AMZN_TRACE_ID`.
+///
+/// # Errors
 /// When the process was not started by Lambda, when it was built with panics that abort, when the function has
 /// contradictory settings, when the map of queues is not valid, or when the runtime API is unreachable.
 pub async fn run(function: Function) -> Result<(), Error> {

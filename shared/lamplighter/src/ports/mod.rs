@@ -14,6 +14,7 @@ mod store;
 
 use std::{fmt, sync::Arc};
 
+pub(crate) use self::queues::LAMPLIGHTER;
 pub use self::{
     batches::{BatchJobs, Batches, NewBatch},
     dead_letters::{
