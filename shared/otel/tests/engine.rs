@@ -10,10 +10,12 @@ use lamplighter::{
     Variables,
     backend::WaitError,
     env::Env,
+    host::MessageAction,
     message::{Message, Trace},
     mins,
     outbox::OutboxEntry,
     secs,
+    testing::TestRun,
 };
 use lamplighter_embedded::{Engine, SqliteBackend};
 use lamplighter_otel::Traces;
@@ -59,6 +61,7 @@ job!(Report, "report.write", "reports");
 job!(Charge, "card.charge", "charges", card: Sensitive<String>, how: String);
 job!(Relay, "relay", "relays");
 job!(Told, "told", "tolds");
+job!(Endless, "endless", "endless");
 
 async fn order(_: Order, ctx: Context) -> Result<(), JobError> {
     let charge = tracing::info_span!("charge card");
@@ -99,6 +102,10 @@ async fn relay(_: Relay, ctx: Context) -> Result<(), JobError> {
 /// Returns the context in which it was enqueued.
 async fn told(_: Told, ctx: Context) -> Result<Option<String>, JobError> {
     Ok(ctx.message().trace.as_ref().map(|trace| trace.traceparent.clone()))
+}
+
+async fn endless(_: Endless) -> Result<(), JobError> {
+    std::future::pending().await
 }
 
 fn app(traces: &Traces) -> App {
@@ -374,4 +381,18 @@ async fn a_strangers_invalid_context_is_ignored() {
     let root = one(&spans, "process reports");
     assert_eq!((root.parent.len(), root.links.len(), spans.len()), (0, 0, 1));
     assert_eq!(collector.with("messaging.message.id", "strange-2").len(), 1);
+}
+
+/// On a clock that jumps to the deadline.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_reaches_its_deadline_has_a_span_that_says_so() {
+    let (traces, collector) = traced();
+    let run = TestRun::of(Function::new("endless").job(endless).layer(traces.clone())).id("endless-1");
+    assert!(matches!(run.run(&Endless {}).await.action, MessageAction::Retry(_)));
+    // Not `flush`, whose time would jump as well.
+    traces.provider().force_flush().unwrap();
+    let spans = collector.with("messaging.message.id", "endless-1");
+    let span = one(&spans, "process endless");
+    assert_eq!((span.get("error.type"), span.get("lamplighter.outcome")), (Some("timed_out"), Some("timed_out")));
+    assert_eq!(span.error.as_deref(), Some(""));
 }

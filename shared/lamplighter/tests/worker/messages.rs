@@ -101,6 +101,15 @@ async fn the_transports_trace_is_for_messages_without_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn without_a_tracer_messages_have_no_field_for_it() {
+    let bench = Bench::new(&env(), plain);
+    let body = r#"{"job":"test.act","id":"p","args":{"what":"child"}}"#;
+    assert_eq!(bench.process(vec![delivery("1", body)], secs(30)).await, [MessageAction::Ack]);
+    let child = bench.memory.sent.lock().unwrap().remove(0);
+    assert!(!lamplighter::trace::is_installed() && !child.message.to_json().contains("trace"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_invalid_trace_is_no_error_and_goes_no_further() {
     let bench = Bench::new(&env(), plain);
     let body = r#"{"job":"test.act","id":"p","args":{"what":"child"},"trace":"00-1-2-01"}"#;

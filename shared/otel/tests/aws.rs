@@ -1,4 +1,4 @@
-//! Traces on Lambda: X-Ray's header, and the export before the response.
+//! Traces on AWS: X-Ray's header, and the export before a response on Lambda.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
 mod support;
@@ -6,11 +6,17 @@ mod support;
 use std::sync::OnceLock;
 
 use aws_credential_types::Credentials;
-use lamplighter::{Function, Job, JobError, Queue, secs};
+use lamplighter::{
+    Function, Job, JobError, Queue,
+    env::Env,
+    host::{Host as Process, Stop},
+    mins, secs,
+};
 use lamplighter_aws::{
-    AwsClients, QueueMap, Sqs,
+    AwsBackend, AwsClients, PollerSettings, QueueMap, Settings, Sqs, SqsPoller,
     lambda::{Host, Invocation, Response},
 };
+use lamplighter_fakes::{FakeSqs, REGION, queue_arn};
 use lamplighter_otel::Traces;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use schemars::JsonSchema;
@@ -46,7 +52,7 @@ fn traced() -> (&'static Traces, &'static Collector) {
 async fn spans_of(id: &str, payload: Value, trace_header: Option<&str>) -> Vec<Exported> {
     let (traces, collector) = traced();
     let function = Function::new("greetings").job(greet).layer(traces.clone());
-    let clients = AwsClients::fixed("eu-central-1", None, Credentials::new("test", "test", None, None, "test"));
+    let clients = AwsClients::fixed(REGION, None, Credentials::new("test", "test", None, None, "test"));
     let host = Host::new(function, Sqs::new(clients, QueueMap::default()));
     // A tenth of this is for the export: enough on any machine, and it takes no more than it needs.
     let deadline = Instant::now() + secs(900);
@@ -72,8 +78,8 @@ fn batch(id: &str, body: &Value, header: Option<&str>) -> Value {
         "attributes": attributes,
         "messageAttributes": {},
         "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:greetings",
-        "awsRegion": "eu-central-1",
+        "eventSourceARN": queue_arn("greetings"),
+        "awsRegion": REGION,
     }]})
 }
 
@@ -129,4 +135,28 @@ async fn what_x_ray_does_not_sample_is_not_exported() {
     let body = json!({"job": "greeting.say"});
     let unsampled = OF_MESSAGE.replace("Sampled=1", "Sampled=0");
     assert_eq!(spans_of("unsampled", batch("unsampled", &body, Some(&unsampled)), None).await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_poller_asks_for_the_header_and_exports_at_the_end_of_a_drain() {
+    let (traces, collector) = traced();
+    let sqs = FakeSqs::start().await.unwrap();
+    let map = json!({"greetings": {"url": sqs.queue_url("greetings"), "dlq": sqs.queue_url("greetings-dlq")}});
+    let mut settings = Settings::default();
+    settings.queues = map.to_string().parse().unwrap();
+    let credentials = Credentials::new("test", "test", None, None, "test");
+    let aws = AwsBackend::new(AwsClients::fixed(REGION, Some(sqs.endpoint()), credentials), settings, Env::system());
+    let header = "Root=1-7759e988-bd862e3fe1be46a994272793;Parent=73995c3f42cd8ad8;Sampled=1";
+    sqs.put_traced("greetings", &json!({"job": "greeting.say", "id": "polled"}).to_string(), header);
+    let function = Function::new("greetings").job(greet).layer(traces.clone());
+    let (polling, stop) = (PollerSettings::default(), Stop::new());
+    let pollers = SqsPoller::connect(&aws, function, &[Greet::QUEUE], "worker", (polling, &stop)).await.unwrap();
+    let process = pollers.into_iter().fold(Process::new(stop), Process::source).start();
+    while !sqs.messages("greetings").is_empty() {
+        tokio::task::yield_now().await;
+    }
+    process.drain(mins(1)).await;
+    let spans = collector.with("messaging.message.id", "polled");
+    let span = one(&spans, "process greetings");
+    assert_eq!(place(span), (0x7759_e988_bd86_2e3f_e1be_46a9_9427_2793, 0x7399_5c3f_42cd_8ad8));
 }
