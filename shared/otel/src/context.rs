@@ -37,7 +37,7 @@ mod tests {
             for state in [None, Some("rojo=00f067aa0ba902b7,congo=t61rcWkgMzE")] {
                 let before = Trace::new(parent, state).unwrap();
                 let span = span_context(&before).unwrap();
-                assert!(span.is_remote() && span.is_sampled() == !parent.ends_with('0'));
+                assert!(span.is_remote() && span.is_sampled() != parent.ends_with('0'));
                 assert_eq!(trace(&span), Some(before));
             }
         }
