@@ -1,5 +1,5 @@
-//! The attributes of spans. Those of messages are OpenTelemetry's semantic conventions 1.44, "Messaging spans"; the crate for
-//! them has no stable names for messaging.
+//! The attributes of spans. Those of messages are OpenTelemetry's semantic conventions 1.44, "Messaging spans"; the
+//! crate for them has no stable names for messaging.
 
 pub(crate) const SYSTEM: &str = "messaging.system";
 pub(crate) const OPERATION_NAME: &str = "messaging.operation.name";

@@ -25,8 +25,8 @@ pub enum TracesError {
     Settings(#[from] ExporterBuildError),
     /// Spans would be exported over TLS.
     #[error(
-        "spans cannot be exported to {0}: this exporter speaks plain HTTP, to a collector nearby; let that export over TLS, \
-         or pass a provider of your own to Traces::with_provider"
+        "spans cannot be exported to {0}: this exporter speaks plain HTTP, to a collector nearby; let that export over \
+         TLS, or pass a provider of your own to Traces::with_provider"
     )]
     Tls(String),
 }
@@ -36,15 +36,15 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 impl TracesBuilder {
     /// Sets the collector's address, such as `http://localhost:4318`. By default it is that of the variables
-    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT`, and without them `http://localhost:4318`, where
-    /// a collector on this machine listens, and on Lambda that of its extension.
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` or `OTEL_EXPORTER_OTLP_ENDPOINT`, and without them `http://localhost:4318`,
+    /// where a collector on this machine listens, and on Lambda that of its extension.
     pub fn endpoint(mut self, address: impl Into<String>) -> Self {
         self.endpoint = Some(address.into());
         self
     }
 
-    /// Sets the program's name, unless the variables `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` do. By default it is
-    /// the Lambda function's, or the executable's.
+    /// Sets the program's name, unless the variables `OTEL_SERVICE_NAME` or `OTEL_RESOURCE_ATTRIBUTES` do. By default
+    /// it is the Lambda function's, or the executable's.
     pub fn service(mut self, name: impl Into<String>) -> Self {
         self.service = Some(name.into());
         self

@@ -12,8 +12,8 @@ use std::{
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::{sync::oneshot, time::timeout};
 
-/// Exports what has ended, one call after the other. OpenTelemetry's own function for it blocks its caller, for up to five
-/// seconds: it gets a thread.
+/// Exports what has ended, one call after the other. OpenTelemetry's own function for it blocks its caller, for up to
+/// five seconds: it gets a thread.
 #[derive(Debug, Default)]
 pub(crate) struct Flusher {
     turn: tokio::sync::Mutex<()>,
@@ -45,8 +45,8 @@ impl Drop for Waiting {
 }
 
 impl Flusher {
-    /// Returns after `within` at the latest, and at once while an earlier call's export still waits for its receiver: then
-    /// one silent receiver does not delay every invocation.
+    /// Returns after `within` at the latest, and at once while an earlier call's export still waits for its receiver:
+    /// then one silent receiver does not delay every invocation.
     pub(crate) async fn flush(&self, provider: &SdkTracerProvider, within: Duration) {
         let is_late = self.last().as_ref().is_some_and(|last| last.is_late());
         if is_late || timeout(within, self.flush_all(provider)).await.is_err() {

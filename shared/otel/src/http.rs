@@ -1,5 +1,5 @@
-//! The HTTP client of the exporter: hyper, which AWS's SDKs use here too, on a runtime of its own. Spans are exported by a
-//! thread of OpenTelemetry's, which no runtime drives.
+//! The HTTP client of the exporter: hyper, which AWS's SDKs use here too, on a runtime of its own. Spans are exported
+//! by a thread of OpenTelemetry's, which no runtime drives.
 
 use std::{io, sync::OnceLock, time::Duration};
 
@@ -44,8 +44,8 @@ impl HttpClient for Http {
     }
 }
 
-/// Over a connection of its own: an idle one would be dead after Lambda has frozen the process, and one to this machine costs
-/// next to nothing.
+/// Over a connection of its own: an idle one would be dead after Lambda has frozen the process, and one to this machine
+/// costs next to nothing.
 async fn exchange(request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
     let mut tcp = HttpConnector::new();
     tcp.set_nodelay(true);

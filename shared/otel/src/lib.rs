@@ -1,8 +1,8 @@
 //! Traces of Lamplighter's jobs, for OpenTelemetry.
 //!
-//! What enqueues a job, its handler, and the jobs that the handler enqueues are one trace: the context travels in the job's
-//! [message](lamplighter::message::Message::trace). Spans are those of OpenTelemetry's semantic conventions for messaging, and
-//! are exported by OTLP over HTTP.
+//! What enqueues a job, its handler, and the jobs that the handler enqueues are one trace: the context travels in the
+//! job's [message](lamplighter::message::Message::trace). Spans are those of OpenTelemetry's semantic conventions for
+//! messaging, and are exported by OTLP over HTTP.
 //!
 //! ```no_run
 //! use lamplighter::{App, Function};

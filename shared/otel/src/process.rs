@@ -130,9 +130,9 @@ impl Attempt {
     }
 }
 
-/// Whether the span of a handler is a child of that of enqueueing, as the conventions allow for single messages. The jobs of a
-/// batch are traces of their own, linked to it: there may be a hundred thousand. A link to what is not sampled would lead
-/// nowhere, so such a job stays in its trace, where it is not sampled either.
+/// Whether the span of a handler is a child of that of enqueueing, as the conventions allow for single messages. The
+/// jobs of a batch are traces of their own, linked to it: there may be a hundred thousand. A link to what is not
+/// sampled would lead nowhere, so such a job stays in its trace, where it is not sampled either.
 fn is_parent(creation: &SpanContext, is_of_batch: bool) -> bool {
     !is_of_batch || !creation.is_sampled()
 }

@@ -73,8 +73,8 @@ impl Traces {
         Ok(())
     }
 
-    /// A layer for the program's `tracing` subscriber: its spans are exported, from level `info` on, with the events in them.
-    /// Those of a handler belong to its job's trace. The library's own span, `job`, is for logs and left out.
+    /// A layer for the program's `tracing` subscriber: its spans are exported, from level `info` on, with the events in
+    /// them. Those of a handler belong to its job's trace. The library's own span, `job`, is for logs and left out.
     pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,

@@ -115,8 +115,11 @@ async fn without_a_header_it_continues_that_of_the_invocation() {
     let direct = json!({"job": "greeting.say", "id": "direct"});
     let spans = spans_of("direct", direct, Some(OF_INVOCATION)).await;
     assert_eq!(place(one(&spans, "process greetings")), of_invocation);
-    let spans = spans_of("no-header", batch("no-header", &body, None), None).await;
-    assert_eq!(place(one(&spans, "process greetings")).1, 0, "a trace of its own");
+    let unsampled = OF_INVOCATION.replace("Sampled=1", "Sampled=0");
+    for (id, header) in [("no-header", None), ("x-ray-is-off", Some(&*unsampled))] {
+        let spans = spans_of(id, batch(id, &body, None), header).await;
+        assert_eq!(place(one(&spans, "process greetings")).1, 0, "{id}: a trace of its own");
+    }
 }
 
 #[tokio::test]

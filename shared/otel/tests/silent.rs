@@ -27,8 +27,8 @@ async fn greet(_: Greet) -> Result<(), JobError> {
     Ok(())
 }
 
-/// On a clock that jumps where nothing else is to be done: it shows by how much an invocation was delayed, whatever the speed
-/// of the machine.
+/// On a clock that jumps where nothing else is to be done: it shows by how much an invocation was delayed, whatever the
+/// speed of the machine.
 #[tokio::test(start_paused = true)]
 async fn a_silent_collector_delays_one_invocation_by_its_share_and_the_next_not_at_all() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

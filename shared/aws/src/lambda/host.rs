@@ -63,9 +63,11 @@ impl Invocation {
         self.deadline - (budget / 20).min(Duration::from_millis(500))
     }
 
-    /// Returns the trace context of the invocation, if anything is traced.
+    /// Returns the trace context of the invocation, if anything is traced. Only a sampled one counts: Lambda also sends
+    /// one that is not where X-Ray is not used at all, and OpenTelemetry's instrumentations go by the same rule.
     pub(super) fn trace(&self) -> Option<Trace> {
-        self.trace_header.as_deref().filter(|_| trace::is_installed()).and_then(xray::trace)
+        let trace = self.trace_header.as_deref().filter(|_| trace::is_installed()).and_then(xray::trace);
+        trace.filter(|trace| trace.ids().is_some_and(|(.., flags)| flags & 1 == 1))
     }
 
     /// Returns how long the export of spans may take, after the work and before the response.

@@ -27,9 +27,10 @@ pub(super) fn init() {
     }
 }
 
-/// The logs that [`run`](super::run) writes where the program has not set up any: to standard output, in the format and at the
-/// level of `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL` (AWS Lambda Developer Guide, "Configuring advanced logging
-/// controls"). Without a level from Lambda, `RUST_LOG` sets it. For programs that set up a subscriber with more layers.
+/// The logs that [`run`](super::run) writes where the program has not set up any: to standard output, in the format and
+/// at the level of `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL` (AWS Lambda Developer Guide, "Configuring
+/// advanced logging controls"). Without a level from Lambda, `RUST_LOG` sets it. For programs that set up a subscriber
+/// with more layers.
 #[must_use]
 pub fn log_layer<S>() -> Box<dyn Layer<S> + Send + Sync>
 where

@@ -90,10 +90,11 @@ const SET_BY_LAMBDA: [&str; 4] = [
 /// be done before the first request for an invocation: Lambda starts a process when there is one, so anything still
 /// running then shares the invocation's processor.
 ///
-/// With a [tracer](lamplighter::trace), spans are exported before the response is sent: within a tenth of the time that is
-/// left until the deadline, and a second at most. A message without a trace context of its own has that of its system
-/// attribute `AWSTraceHeader` or, without one, that of the invocation, which Lambda's runtime API also gives to processes as
-/// `_X_AMZN_TRACE_ID`.
+/// With a [tracer](lamplighter::trace), spans are exported before the response is sent: within a tenth of the time that
+/// is left until the deadline, and a second at most. A message without a trace context of its own has that of its
+/// system attribute `AWSTraceHeader` or, without one, that of the invocation, if that is sampled: the runtime API gives
+/// it in a header, and runtimes pass it on as `_X_AMZN_TRACE_ID` (AWS Lambda Developer Guide, "Building a custom
+/// runtime").
 ///
 /// # Errors
 /// When the process was not started by Lambda, when it was built with panics that abort, when the function has

@@ -5,10 +5,10 @@ use lamplighter::message::Trace;
 /// Far longer than any header of X-Ray's, lineage included.
 const LONGEST: usize = 1024;
 
-/// Reads a tracing header: `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1` (AWS X-Ray Developer
-/// Guide, "Tracing header"). The two last parts of the root make up the id of the trace. Other fields, such as `Lineage`
-/// and `Self`, are left out. `None` when one of these three is missing or invalid, or when whether the trace is sampled has
-/// not been decided: such a header is no context to continue.
+/// Reads a tracing header: `Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1` (AWS X-Ray
+/// Developer Guide, "Tracing header"). The two last parts of the root make up the id of the trace. Other fields, such
+/// as `Lineage` and `Self`, are left out. `None` when one of these three is missing or invalid, or when whether the
+/// trace is sampled has not been decided: such a header is no context to continue.
 pub(crate) fn trace(header: &str) -> Option<Trace> {
     if header.len() > LONGEST {
         return None;
@@ -44,13 +44,10 @@ mod tests {
             ("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=0", &unsampled),
             // As Lambda sends it, and as a load balancer does.
             (
-                "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a87bd80c:0|68fd508a:5",
+                "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=1:a87bd80c:0",
                 &sampled,
             ),
-            (
-                "Self=1-67891234-12456789abcdef012345678;Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
-                &sampled,
-            ),
+            ("Self=1-67891234-12;Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1", &sampled),
             (" Sampled=1; Parent=53995c3f42cd8ad8 ;Root=1-5759e988-bd862e3fe1be46a994272793", &sampled),
             ("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Sampled=0", &sampled),
             ("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=?", &None),

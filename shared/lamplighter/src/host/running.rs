@@ -200,10 +200,10 @@ impl Running {
         }
     }
 
-    /// Drains: takes no more messages, hands back what has not begun, tells the handlers, and waits for them. Attempts that
-    /// have not ended when the budget's time for handlers is used up are cut off and handed back at once, without counting
-    /// the attempt. With a [tracer](crate::trace), spans are exported at the end, in what is left of the budget, and for two
-    /// seconds at most.
+    /// Drains: takes no more messages, hands back what has not begun, tells the handlers, and waits for them. Attempts
+    /// that have not ended when the budget's time for handlers is used up are cut off and handed back at once, without
+    /// counting the attempt. With a [tracer](crate::trace), spans are exported at the end, in what is left of the
+    /// budget, and for two seconds at most.
     ///
     /// A handler that blocks its thread cannot be cut off. It is left behind half a second later, even while such handlers
     /// block all threads of the runtime, as long as this future is polled by another thread (`Runtime::block_on` does).

@@ -116,14 +116,14 @@ impl Execution {
         self.context.messaging_system()
     }
 
-    /// Sets the trace context that jobs continue which its handler enqueues, in place of that of its own message. The first
-    /// one counts, before the handler has used its client.
+    /// Sets the trace context that jobs continue which its handler enqueues, in place of that of its own message. The
+    /// first one counts, before the handler has used its client.
     pub fn continue_trace(&self, trace: Trace) {
         self.context.continue_trace(trace);
     }
 
-    /// An error's text as the job's record gets it: without the values of [sensitive](crate::Sensitive) arguments. Unlike
-    /// the error itself, it may go to where records are read.
+    /// An error's text as the job's record gets it: without the values of [sensitive](crate::Sensitive) arguments.
+    /// Unlike the error itself, it may go to where records are read.
     #[must_use]
     pub fn error_text(&self, error: &JobError) -> ErrorText {
         self.context.error_text(error)

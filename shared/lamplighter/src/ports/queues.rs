@@ -15,8 +15,8 @@ pub trait Queues: Send + Sync + 'static {
     /// refused one does not affect the others. A job that is reported as enqueued is durable.
     async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>>;
 
-    /// What carries the messages, as spans name it: the value of `messaging.system` in OpenTelemetry's semantic conventions
-    /// for messaging spans, where they have one for it.
+    /// What carries the messages, as spans name it: the value of `messaging.system` in OpenTelemetry's semantic
+    /// conventions for messaging spans, where they have one for it.
     fn messaging_system(&self) -> &'static str {
         LAMPLIGHTER
     }

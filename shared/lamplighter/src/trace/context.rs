@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// A trace context: the headers `traceparent` and `tracestate` of W3C Trace Context, levels 1 and 2
-/// (<https://www.w3.org/TR/trace-context-2/>). Anyone can send a message, so what a message has is checked when it is read:
-/// an invalid `traceparent` counts as absent, and so does an invalid `tracestate`.
+/// (<https://www.w3.org/TR/trace-context-2/>). Anyone can send a message, so what a message has is checked when it is
+/// read: an invalid `traceparent` counts as absent, and so does an invalid `tracestate`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trace {
     /// The `traceparent` header.
@@ -24,8 +24,8 @@ const MAX_MEMBERS: usize = 32;
 const MAX_MEMBER_LEN: usize = 256;
 
 impl Trace {
-    /// The longest `tracestate`, in bytes. The specification asks for at least as many ("tracestate Limits"); a longer one is
-    /// dropped as a whole.
+    /// The longest `tracestate`, in bytes. The specification asks for at least as many ("tracestate Limits"); a longer
+    /// one is dropped as a whole.
     pub const MAX_TRACESTATE_BYTES: usize = 512;
 
     /// The context with these headers; `None` when the `traceparent` is invalid. An invalid `tracestate` is left out.
@@ -33,7 +33,8 @@ impl Trace {
     /// ```
     /// use lamplighter::message::Trace;
     ///
-    /// let trace = Trace::new("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Some("congo=t61rcWkgMzE")).unwrap();
+    /// let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    /// let trace = Trace::new(parent, Some("congo=t61rcWkgMzE")).unwrap();
     /// assert_eq!(trace.ids(), Some((0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 0x00f0_67aa_0ba9_02b7, 1)));
     /// assert_eq!(Trace::new("4bf92f3577b34da6a3ce929d0e0e4736", None), None);
     /// ```
@@ -259,7 +260,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_nearly_a_traceparent_does_not_panic(text in "[0-9a-fé]{2}-[0-9a-fé]{30,32}-[0-9a-fé]{14,16}-[0-9a-fé]{2}") {
+        fn near_misses_do_not_panic(text in "[0-9a-fé]{2}-[0-9a-fé]{30,32}-[0-9a-fé]{14,16}-[0-9a-fé]{2}") {
             let _ = Trace::new(&text, None);
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! Nothing is traced unless a [`Tracer`] is [installed]. `lamplighter-otel` has one for OpenTelemetry, and the
 //! [layer](crate::layer) for the spans of handlers, which reads the context of the job's
-//! [message](crate::message::Message::trace). Without a tracer, enqueueing costs one look at an empty cell more, and only
-//! passes on the context that a job's own message has.
+//! [message](crate::message::Message::trace). Without a tracer, enqueueing costs one look at an empty cell more, and
+//! only passes on the context that a job's own message has.
 //!
 //! [installed]: install
 
@@ -93,8 +93,8 @@ pub(crate) fn tracer() -> Option<&'static Arc<dyn Tracer>> {
     TRACER.get()
 }
 
-/// Exports the spans that have ended, before the host freezes or ends the process. Returns after `within` at the latest, and
-/// at once without a tracer.
+/// Exports the spans that have ended, before the host freezes or ends the process. Returns after `within` at the
+/// latest, and at once without a tracer.
 pub async fn flush(within: Duration) {
     if let Some(tracer) = tracer()
         && tokio::time::timeout(within, tracer.flush(within)).await.is_err()
