@@ -23,6 +23,11 @@ struct HostsPage;
 #[doc = include_str!("../../docs/workflows.md")]
 struct WorkflowsPage;
 
+/// Compiles and runs the code in the page about traces.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/traces.md")]
+struct TracesPage;
+
 /// Compiles the code in the guide from Hangfire.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/from-hangfire.md")]

@@ -456,7 +456,8 @@ async fn rest(stop: &CancellationToken) {
 
 async fn invoke(sqs: aws_sdk_sqs::Client, host: Host, url: String, arn: String, messages: Vec<Message>) {
     let Ok(payload) = serde_json::from_value(batch(&messages, &arn)) else { return };
-    let invocation = Invocation { request_id: "poll".into(), deadline: Instant::now() + INVOCATION };
+    let invocation =
+        Invocation { request_id: "poll".into(), deadline: Instant::now() + INVOCATION, trace_header: None };
     let Ok(answer) = host.handle(payload, invocation).await else { return };
     let Ok(answer) = serde_json::to_value(answer) else { return };
     let failed: Vec<_> = answer["batchItemFailures"].as_array().into_iter().flatten().collect();

@@ -14,7 +14,7 @@ use lamplighter_app::app;
 use serde_json::Value;
 
 /// The crates that others depend on.
-const LIBRARY: [&str; 10] = [
+const LIBRARY: [&str; 11] = [
     "lamplighter",
     "lamplighter-aws",
     "lamplighter-azure",
@@ -23,6 +23,7 @@ const LIBRARY: [&str; 10] = [
     "lamplighter-hosts",
     "lamplighter-infra",
     "lamplighter-objects",
+    "lamplighter-otel",
     "lamplighter-replay",
     "lamplighter-tls",
 ];

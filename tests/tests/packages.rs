@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 
 /// The published crates; no others are.
-const PUBLISHED: [&str; 10] = [
+const PUBLISHED: [&str; 11] = [
     "lamplighter",
     "lamplighter-aws",
     "lamplighter-azure",
@@ -21,6 +21,7 @@ const PUBLISHED: [&str; 10] = [
     "lamplighter-hosts",
     "lamplighter-infra",
     "lamplighter-objects",
+    "lamplighter-otel",
     "lamplighter-replay",
     "lamplighter-tls",
 ];

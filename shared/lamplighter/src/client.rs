@@ -5,6 +5,7 @@ mod cancel;
 mod new_job;
 mod outbox;
 mod schedules;
+mod sending;
 
 use std::{
     borrow::Cow,
@@ -18,6 +19,7 @@ use std::{
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
+use self::sending::Sending;
 pub use self::{
     batch::EnqueueBatch,
     cancel::{Cancel, Cancellation, CancelledJobs},
@@ -79,9 +81,13 @@ impl Client {
         &self.shared.env
     }
 
-    pub(crate) fn child_of(&self, parent: &JobId, message: &Message) -> Self {
-        let origin =
-            Origin { parent: Some(parent.clone()), hops: message.hops.saturating_add(1), trace: message.trace.clone() };
+    pub(crate) fn messaging_system(&self) -> &'static str {
+        self.shared.backend.queues.messaging_system()
+    }
+
+    pub(crate) fn child_of(&self, parent: &JobId, message: &Message, trace: Option<&Trace>) -> Self {
+        let hops = message.hops.saturating_add(1);
+        let origin = Origin { parent: Some(parent.clone()), hops, trace: trace.or(message.trace.as_ref()).cloned() };
         Self { shared: self.shared.clone(), origin, limits: self.limits.clone() }
     }
 
@@ -108,23 +114,38 @@ impl Client {
         let mut answers = Vec::new();
         let mut submissions = Vec::new();
         let mut last = None;
+        let mut sending = Sending::many(self);
         for job in jobs {
             let job = job.into();
             let queue = job.queue_after(&mut last);
             let limited_by = job.limited_by();
-            let fitted = match job.into_submission(self, queue) {
+            let fitted = match job.into_submission(self, queue, &sending) {
                 Ok((submission, true)) => self.fitted(submission, &limited_by).await,
                 made => made.map(|(submission, _)| submission),
             };
             match fitted {
                 Ok(submission) => {
+                    sending.add(&submission);
                     submissions.push(submission);
                     answers.push(None);
                 }
                 Err(error) => answers.push(Some(Err(error))),
             }
         }
-        self.send_beside(answers, submissions).await
+        let answers = self.send_beside(answers, submissions).await;
+        sending.end(answers.iter().filter_map(|answer| answer.as_ref().err()));
+        answers
+    }
+
+    async fn send_one(&self, job: NewJob, sending: &mut Sending) -> Result<Enqueued, EnqueueError> {
+        let queue = job.queue_name().into();
+        let limited_by = job.limited_by();
+        let (mut submission, large) = job.into_submission(self, queue, sending)?;
+        if large {
+            submission = self.fitted(submission, &limited_by).await?;
+        }
+        sending.add(&submission);
+        self.shared.backend.queues.send(vec![submission]).await.pop().unwrap_or_else(no_answer)
     }
 
     /// Sends requests, whose answers take the free places.
@@ -324,13 +345,9 @@ impl<'a> IntoFuture for Enqueue<'a> {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let Self { client, job } = self;
-            let queue = job.queue_name().into();
-            let limited_by = job.limited_by();
-            let (mut submission, large) = job.into_submission(client, queue)?;
-            if large {
-                submission = client.fitted(submission, &limited_by).await?;
-            }
-            client.shared.backend.queues.send(vec![submission]).await.pop().unwrap_or_else(no_answer)
+            let mut sending = Sending::one(client, job.queue_name(), job.has_trace());
+            let answer = client.send_one(job, &mut sending).await;
+            sending.end_with(answer)
         })
     }
 }

@@ -17,12 +17,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     client::Client,
     env::Env,
-    error::JobError,
+    error::{ErrorText, JobError, JobErrorKind, bad_arguments},
     function::Route,
     host::Stop,
     id::JobId,
     log::{LogBuffer, LogLevel, LogLine},
-    message::SharedMessage,
+    message::{SharedMessage, Trace},
     ports::{JobData, LeaseStatus, Store, StoreError, StoreErrorKind, Token},
     record::{Progress, Record},
     redaction::Redactor,
@@ -52,6 +52,8 @@ pub(crate) struct Inner {
     pub(crate) client: Client,
     /// Created on first use: most jobs enqueue nothing.
     pub(crate) child_client: OnceLock<Client>,
+    /// The trace context of this run, where it is traced.
+    pub(crate) trace: OnceLock<Box<Trace>>,
     pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) checkpoint: Option<Box<RawValue>>,
     /// Whether this attempt has saved another checkpoint than the one that it began with.
@@ -120,6 +122,11 @@ impl Context {
         let _ = self.0.fetched_args.set(args);
     }
 
+    pub(crate) fn continue_trace(&self, trace: Trace) {
+        // The first, and so outermost, layer's.
+        let _ = self.0.trace.set(Box::new(trace));
+    }
+
     pub(crate) fn receives(&self) -> u32 {
         self.0.receives
     }
@@ -131,6 +138,18 @@ impl Context {
 
     pub(crate) fn env(&self) -> &Env {
         self.0.client.env()
+    }
+
+    pub(crate) fn messaging_system(&self) -> &'static str {
+        self.0.client.messaging_system()
+    }
+
+    pub(crate) fn error_text(&self, error: &JobError) -> ErrorText {
+        match error.kind() {
+            // Its own text holds no value.
+            JobErrorKind::BadArguments => bad_arguments(&self.0.message.job, error),
+            _ => error.redacted_text(self.0.route.redactor(self.args()).as_ref()),
+        }
     }
 
     /// The queue that it came from, without any suffix.
@@ -352,7 +371,8 @@ impl Context {
     /// the function [declares](crate::Function::enqueues), and refuses the rest.
     #[must_use]
     pub fn client(&self) -> &Client {
-        self.0.child_client.get_or_init(|| self.0.client.child_of(&self.0.id, &self.0.message))
+        let trace = self.0.trace.get().map(|trace| &**trace);
+        self.0.child_client.get_or_init(|| self.0.client.child_of(&self.0.id, &self.0.message, trace))
     }
 
     /// Checks from time to time, while it is polled, whether the attempt still holds its lease, so that a cancelled job

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{error::ErrorText, ports::Token};
+use crate::{error::ErrorText, message::Trace, ports::Token};
 
 /// One received message.
 #[derive(Debug, Clone)]
@@ -26,6 +26,8 @@ pub struct Delivery {
     /// [limit](crate::Limit). Only needed where a function [has limits](crate::Function::has_limits), and the store is not
     /// the queue.
     pub handle: Option<Arc<str>>,
+    /// The trace context that the transport has for the message. It is used if the message has none of its own.
+    pub trace: Option<Trace>,
 }
 
 impl Delivery {
@@ -44,6 +46,7 @@ impl Delivery {
             receive_count: 1,
             group: None,
             handle: None,
+            trace: None,
         }
     }
 

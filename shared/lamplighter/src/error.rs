@@ -160,6 +160,11 @@ impl JobError {
     }
 }
 
+/// The text of an error about arguments that do not fit. It is a [`Misfit`]'s: it holds no value.
+pub(crate) fn bad_arguments(job: &str, error: &dyn fmt::Display) -> ErrorText {
+    ErrorText::new(format!("the arguments do not fit {job}: {error}"))
+}
+
 /// A job error on its way through a service that boxes errors.
 struct Boxed(JobError);
 

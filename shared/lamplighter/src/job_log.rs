@@ -82,10 +82,10 @@ fn level(level: Level) -> Option<LogLevel> {
 
 /// Whether a crate of this library speaks, not the handler.
 fn is_own(target: &str) -> bool {
-    const BACKENDS: [&str; 6] = ["aws", "azure", "embedded", "hosts", "objects", "tls"];
+    const OTHERS: [&str; 7] = ["aws", "azure", "embedded", "hosts", "objects", "otel", "tls"];
     match target.split("::").next().and_then(|name| name.strip_prefix("lamplighter")) {
         Some("") => true,
-        Some(rest) => rest.strip_prefix('_').is_some_and(|name| BACKENDS.contains(&name)),
+        Some(rest) => rest.strip_prefix('_').is_some_and(|name| OTHERS.contains(&name)),
         None => false,
     }
 }
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn the_librarys_own_events_are_told_apart() {
-        for own in ["lamplighter", "lamplighter::worker::batch", "lamplighter_aws::sqs", "lamplighter_tls"] {
+        for own in ["lamplighter", "lamplighter::worker::batch", "lamplighter_aws::sqs", "lamplighter_otel::flush"] {
             assert!(is_own(own), "{own}");
         }
         for other in ["webhooks", "lamplighter_jobs::webhooks", "lamplighters", "hyper", ""] {

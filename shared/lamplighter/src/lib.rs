@@ -15,6 +15,7 @@
 //! | [`meter`] | what workers measure |
 //! | [`layer`] | tower layers around handlers, among them metrics and a circuit breaker; a `tracing` layer for job logs |
 //! | [`redaction`] | hiding sensitive arguments |
+//! | [`trace`] | trace contexts in messages, and the port through which spans are made |
 //! | [`testing`] | running one job in a test |
 //! | [`host`] | for programs that feed deliveries to a worker |
 //! | [`backend`] | for programs that keep messages and records |
@@ -57,6 +58,7 @@ mod scheduled;
 mod sensitive;
 mod setting;
 pub mod testing;
+pub mod trace;
 mod unique;
 mod variables;
 mod worker;

@@ -10,8 +10,8 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-pub use crate::after::Outcome;
 use crate::{after::After, batch::Membership, id::JobId, misfit::redacted_reason, moment, schedule::is_schedule_name};
+pub use crate::{after::Outcome, trace::Trace};
 
 /// The largest message that SQS accepts, attributes included: 1 MiB (Amazon SQS Developer Guide, "Message quotas").
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -46,7 +46,7 @@ pub struct Message {
     pub expires_at: Option<Timestamp>,
     /// The name of the schedule that caused the job: 1–64 letters, digits and `_.-`.
     pub schedule: Option<String>,
-    /// The trace that the job belongs to.
+    /// The trace context under which the job was enqueued.
     pub trace: Option<Trace>,
     /// The length of the chain of jobs that led to this one.
     pub hops: u32,
@@ -62,16 +62,6 @@ pub struct Message {
     pub batch: Option<Membership>,
     /// Fields that this version does not know, as received.
     pub extra: BTreeMap<String, Box<RawValue>>,
-}
-
-/// A W3C trace context (<https://www.w3.org/TR/trace-context/>), passed on unchanged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trace {
-    /// The `traceparent` header.
-    pub traceparent: String,
-    /// The `tracestate` header.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tracestate: Option<String>,
 }
 
 /// Why a body is not a message, in one sentence.
@@ -247,7 +237,7 @@ impl<'de> Visitor<'de> for Fields {
         let (mut enqueued_at, mut due_at, mut expires_at): (Option<Moment>, Option<Moment>, Option<Moment>) =
             (None, None, None);
         let (mut schedule, mut args_at): (Option<String>, Option<String>) = (None, None);
-        let mut trace: Option<TraceField> = None;
+        let mut trace: Option<Box<RawValue>> = None;
         let mut after: Option<Vec<After>> = None;
         let mut batch: Option<Membership> = None;
         let mut extra = BTreeMap::new();
@@ -298,7 +288,7 @@ impl<'de> Visitor<'de> for Fields {
             due_at: due_at.map(|Moment(at)| at),
             expires_at: expires_at.map(|Moment(at)| at),
             schedule,
-            trace: trace.map(Trace::from),
+            trace: trace.and_then(|field| Trace::of_field(&field)),
             hops: hops.unwrap_or(0),
             attempts: attempts.unwrap_or(0),
             parent: parent.map(|Id(id)| id),
@@ -352,23 +342,6 @@ impl<'de> Deserialize<'de> for Moment {
     }
 }
 
-/// The trace, as an object or as the bare `traceparent`.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum TraceField {
-    Parent(String),
-    Full(Trace),
-}
-
-impl From<TraceField> for Trace {
-    fn from(field: TraceField) -> Self {
-        match field {
-            TraceField::Parent(traceparent) => Self { traceparent, tracestate: None },
-            TraceField::Full(trace) => trace,
-        }
-    }
-}
-
 /// A message with several owners.
 pub type SharedMessage = Arc<Message>;
 
@@ -390,10 +363,22 @@ mod tests {
     }
 
     #[test]
-    fn null_is_absent_and_trace_may_be_a_string() {
-        let message = parse(r#"{"job":"a","args":null,"id":null,"hops":null,"trace":"00-ab-cd-01"}"#).unwrap();
-        assert_eq!((message.args.get(), message.id), ("{}", None));
-        assert_eq!(message.trace.unwrap().traceparent, "00-ab-cd-01");
+    fn null_is_absent() {
+        let message = parse(r#"{"job":"a","args":null,"id":null,"hops":null,"trace":null}"#).unwrap();
+        assert_eq!((message.args.get(), message.id, message.trace), ("{}", None, None));
+    }
+
+    #[test]
+    fn a_trace_may_be_a_text_and_an_invalid_one_is_absent() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let trace = |field: &str| parse(&format!(r#"{{"job":"a","trace":{field}}}"#)).unwrap().trace;
+        assert_eq!(trace(&format!("{parent:?}")), Trace::new(parent, None));
+        assert_eq!(trace(&format!(r#"{{"traceparent":"{parent}"}}"#)), Trace::new(parent, None));
+        for invalid in [r#""00-ab-cd-01""#, r#"{"traceparent":{"x":[1e400]}}"#, "7", "[]", "{}", r#""\ud800""#] {
+            assert_eq!(trace(invalid), None, "{invalid}");
+        }
+        let twice = parse(&format!(r#"{{"job":"a","trace":"{parent}","trace":"{parent}"}}"#)).unwrap_err();
+        assert!(twice.contains("duplicate field `trace`"), "{twice}");
     }
 
     #[test]
@@ -444,7 +429,6 @@ mod tests {
             r#"{"job":"a","enqueued_at":"S3CRET"}"#,
             r#"{"job":"a","expires_at":["S3CRET"]}"#,
             r#"{"job":"a","hops":"S3CRET"}"#,
-            r#"{"job":"a","trace":{"traceparent":{"S3CRET":"S3CRET"}}}"#,
             r#"{"job":"a","S3CRET":1,"S3CRET":2}"#,
             r#"{"job":"a","args":"S3CRET"}"#,
             r#"{"job":"a"} S3CRET"#,
@@ -501,6 +485,7 @@ mod tests {
             hops in any::<u32>(),
             schedule in proptest::option::of("[A-Za-z0-9._-]{1,64}"),
             text in proptest::option::of(".*"),
+            (trace, span) in (1u128.., 1u64..),
             extra in proptest::collection::btree_map("x-.*", json(), 0..3),
         ) {
             let mut message = Message::new(job, raw(&serde_json::json!(args))).unwrap();
@@ -511,7 +496,7 @@ mod tests {
             message.hops = hops;
             message.attempts = hops / 2;
             message.args_at = text.clone();
-            message.trace = text.map(|s| Trace { traceparent: s.clone(), tracestate: Some(s) });
+            message.trace = text.and_then(|s| Trace::new(&format!("00-{trace:032x}-{span:016x}-01"), Some(&s)));
             message.schedule = schedule;
             message.extra = extra.iter().map(|(key, value)| (key.clone(), raw(value))).collect();
             let wire = message.to_json();

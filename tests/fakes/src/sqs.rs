@@ -50,6 +50,7 @@ struct Message {
     attributes: Value,
     sent: i64,
     group: Option<String>,
+    trace: Option<String>,
     receives: u32,
     hidden: bool,
 }
@@ -88,6 +89,15 @@ impl Sqs {
         let attributes = message.attributes.iter().map(|(name, value)| ((*name).to_owned(), text(value))).collect();
         let (body, group) = (message.body.to_owned(), message.group.map(Into::into));
         self.state().put(queue, body, Value::Object(attributes), message.sent, group)
+    }
+
+    /// Adds a message with the system attribute `AWSTraceHeader`, which is returned where a receive asks for it.
+    pub fn put_traced(&self, queue: &str, body: &str, header: &str) {
+        let mut state = self.state();
+        state.put(queue, body.to_owned(), json!({}), 0, None);
+        if let Some(message) = state.queue(queue).messages.last_mut() {
+            message.trace = Some(header.to_owned());
+        }
     }
 
     /// Returns the bodies of all messages in a queue, hidden or not.
@@ -143,7 +153,8 @@ impl State {
     fn put(&mut self, queue: &str, body: String, attributes: Value, sent: i64, group: Option<String>) -> String {
         self.messages += 1;
         let id = format!("message-{}", self.messages);
-        let message = Message { id: id.clone(), body, attributes, sent, group, receives: 0, hidden: false };
+        let trace = None;
+        let message = Message { id: id.clone(), body, attributes, sent, group, trace, receives: 0, hidden: false };
         self.queue(queue).messages.push(message);
         id
     }
@@ -226,7 +237,9 @@ impl Queue {
         let in_flight = self.messages.iter().filter(|message| fifo && message.hidden);
         let busy: Vec<_> = in_flight.map(|message| message.group.clone()).collect();
         let free = self.messages.iter_mut().filter(|message| !message.hidden && !busy.contains(&message.group));
-        json!({ "Messages": free.take(most).map(Message::receive).collect::<Vec<_>>() })
+        let names = asked["MessageSystemAttributeNames"].as_array();
+        let is_traced = names.is_some_and(|names| names.iter().any(|name| name == "AWSTraceHeader"));
+        json!({ "Messages": free.take(most).map(|message| message.receive(is_traced)).collect::<Vec<_>>() })
     }
 }
 
@@ -235,7 +248,7 @@ impl Message {
         format!("{}/{}", self.id, self.receives)
     }
 
-    fn receive(&mut self) -> Value {
+    fn receive(&mut self, is_traced: bool) -> Value {
         self.receives += 1;
         self.hidden = true;
         let mut system = BTreeMap::from([
@@ -243,6 +256,7 @@ impl Message {
             ("ApproximateReceiveCount", self.receives.to_string()),
         ]);
         system.extend(self.group.clone().map(|group| ("MessageGroupId", group)));
+        system.extend(self.trace.clone().filter(|_| is_traced).map(|header| ("AWSTraceHeader", header)));
         json!({
             "MessageId": self.id,
             "ReceiptHandle": self.receipt(),

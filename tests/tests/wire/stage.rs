@@ -278,7 +278,7 @@ impl Stage {
 
     async fn hand_over(&self, messages: &[Message], time: Duration) -> Value {
         let payload = serde_json::from_value(batch(messages, &self.places.arn)).unwrap();
-        let invocation = Invocation { request_id: "wire".into(), deadline: Instant::now() + time };
+        let invocation = Invocation { request_id: "wire".into(), deadline: Instant::now() + time, trace_header: None };
         serde_json::to_value(self.host.handle(payload, invocation).await.unwrap()).unwrap()
     }
 

@@ -13,6 +13,7 @@ use lamplighter::{
 use super::delayed_sender::DelayedSender;
 #[cfg(feature = "dynamodb")]
 use crate::dynamo::{Dynamo, Inserted, Registered, Replaced};
+use crate::sqs::MESSAGING_SYSTEM;
 
 /// Concurrent calls for single jobs.
 const CALLS_AT_ONCE: usize = 32;
@@ -122,6 +123,10 @@ fn taken(
 
 #[async_trait]
 impl Queues for Sender {
+    fn messaging_system(&self) -> &'static str {
+        MESSAGING_SYSTEM
+    }
+
     async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
         // Jobs that wait for the same one change its record, each in a transaction: they would only be in each other's way.
         let together = submissions.iter().any(|submission| !submission.message.after.is_empty());

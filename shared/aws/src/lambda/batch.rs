@@ -38,7 +38,7 @@ pub(super) async fn serve(host: &Host, records: Records, invocation: &Invocation
         return Err(InvocationError::unknown_event(host.function(), &format!("records of {source:?}")));
     }
     let mut items = Batch::new(host, records);
-    items.run(host, invocation.answer_by()).await;
+    items.run(host, invocation).await;
     items.settle(host, invocation).await
 }
 
@@ -58,7 +58,8 @@ impl Batch {
     }
 
     /// Runs the jobs, and keeps the decision about each.
-    async fn run(&mut self, host: &Host, deadline: Instant) {
+    async fn run(&mut self, host: &Host, invocation: &Invocation) {
+        let (deadline, of_invocation) = (invocation.answer_by(), invocation.trace());
         let mut deliveries = Vec::with_capacity(self.items.len());
         let has_limits = host.function().has_limits();
         // FIFO groups with a message that cannot run here: later messages of the group must not overtake it.
@@ -89,6 +90,7 @@ impl Batch {
             let mut delivery = Delivery::new(item.queue.clone(), message_id.clone(), receipt, body);
             delivery.receive_count = record.system.receives.unwrap_or(1).max(1);
             delivery.group = group;
+            delivery.trace = record.system.trace.clone().or_else(|| of_invocation.clone());
             if has_limits {
                 delivery.handle = record.receipt_handle.as_deref().map(Into::into);
             }

@@ -11,10 +11,16 @@ impl Host {
     /// When Lambda must count the invocation as failed: see [`InvocationError`].
     pub async fn handle(&self, payload: Payload, invocation: Invocation) -> Result<Response, InvocationError> {
         let _running = self.running();
+        let answer = self.dispatch(payload, &invocation).await;
+        lamplighter::trace::flush(invocation.flush_within()).await;
+        answer
+    }
+
+    async fn dispatch(&self, payload: Payload, invocation: &Invocation) -> Result<Response, InvocationError> {
         match payload {
-            Payload::Records { records } => batch::serve(self, records, &invocation).await,
-            Payload::Event { event } => event::serve(self, &event, &invocation).await,
-            Payload::Message { message } => message::serve(self, &message, &invocation).await,
+            Payload::Records { records } => batch::serve(self, records, invocation).await,
+            Payload::Event { event } => event::serve(self, &event, invocation).await,
+            Payload::Message { message } => message::serve(self, &message, invocation).await,
             Payload::About => Ok(Response::About(About::of(self.function()))),
             Payload::Unknown(what) => Err(InvocationError::unknown_event(self.function(), &what)),
         }

@@ -11,11 +11,13 @@ use lamplighter::{
     backend::Backend,
     env::Env,
     host::{Stop, Worker},
+    message::Trace,
+    trace,
 };
 use tokio::time::Instant;
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 
-use super::deadline::time_left;
+use super::{deadline::time_left, xray};
 use crate::{AwsBackend, backend::DelayedSender, sdk::variable, sqs::Sqs};
 
 /// A function's host. Cloning is cheap: concurrent invocations share it.
@@ -41,18 +43,36 @@ pub struct Invocation {
     pub request_id: String,
     /// When Lambda ends the process.
     pub deadline: Instant,
+    /// X-Ray's tracing header, as in the variable `_X_AMZN_TRACE_ID`.
+    pub trace_header: Option<String>,
 }
+
+/// The longest that the export of spans may delay a response.
+const LONGEST_FLUSH: Duration = Duration::from_secs(1);
 
 impl Invocation {
     pub(super) fn of(context: &lambda_runtime::Context, host: &Host) -> Self {
         let left = time_left(context.deadline, SystemTime::now(), host.function().timeout());
-        Self { request_id: context.request_id.clone(), deadline: Instant::now() + left }
+        let trace_header = context.xray_trace_id.clone();
+        Self { request_id: context.request_id.clone(), deadline: Instant::now() + left, trace_header }
     }
 
     /// Returns the moment by which the response must be sent: jobs and calls end before that.
     pub(super) fn answer_by(&self) -> Instant {
         let budget = self.deadline.saturating_duration_since(Instant::now());
         self.deadline - (budget / 20).min(Duration::from_millis(500))
+    }
+
+    /// Returns the trace context of the invocation, if anything is traced. Only a sampled one counts: Lambda also sends
+    /// one that is not where X-Ray is not used at all, and OpenTelemetry's instrumentations go by the same rule.
+    pub(super) fn trace(&self) -> Option<Trace> {
+        let trace = self.trace_header.as_deref().filter(|_| trace::is_installed()).and_then(xray::trace);
+        trace.filter(|trace| trace.ids().is_some_and(|(.., flags)| flags & 1 == 1))
+    }
+
+    /// Returns how long the export of spans may take, after the work and before the response.
+    pub(super) fn flush_within(&self) -> Duration {
+        (self.deadline.saturating_duration_since(Instant::now()) / 10).min(LONGEST_FLUSH)
     }
 }
 

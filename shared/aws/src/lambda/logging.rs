@@ -1,9 +1,11 @@
 //! Logs, as configured by the function's settings.
 
+use tracing::Subscriber;
 use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
     layer::SubscriberExt,
+    registry::LookupSpan,
     util::SubscriberInitExt,
 };
 
@@ -12,32 +14,46 @@ use crate::sdk::variable;
 /// Crates that log whole requests, and with them the jobs' arguments, at debug and trace level.
 const TALKATIVE: [&str; 7] = ["lambda_runtime", "aws_", "hyper", "rustls", "h2", "tower", "object_store"];
 
-/// Writes logs to standard output, in the format and at the level of `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL`
-/// (AWS Lambda Developer Guide, "Configuring advanced logging controls"), unless the program has set up its own.
-/// Without a level from Lambda, `RUST_LOG` sets it.
+/// Writes logs as [`log_layer`] does, unless the program has set up its own.
 pub(super) fn init() {
-    let asked = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"].iter().find_map(|name| Some((name, variable(name)?)));
-    let named = asked.as_ref().map(|(_, text)| level_named(text));
-    let level = named.flatten().unwrap_or(LevelFilter::INFO);
-    let quiet = TALKATIVE.map(|target| (target, level.min(LevelFilter::INFO)));
-    let filter = Targets::new().with_default(level).with_targets(quiet);
-    let lines = tracing_subscriber::fmt::layer().with_target(false);
-    let json = variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"));
-    // Lambda adds the time to lines of text, but expects it in lines of JSON.
-    let lines: Box<dyn Layer<_> + Send + Sync> = if json {
-        lines.json().flatten_event(true).with_current_span(false).boxed()
-    } else {
-        lines.with_ansi(false).without_time().boxed()
-    };
     // Fails if the program has set up a subscriber, which then stays.
-    let _ = tracing_subscriber::registry().with(lines).with(filter).try_init();
-    if let (Some((variable, text)), Some(None)) = (&asked, named) {
+    let _ = tracing_subscriber::registry().with(log_layer()).try_init();
+    if let (Some((variable, text)), Some(None)) = asked() {
         tracing::warn!(
             variable,
             text,
             "not a log level, so the level is info; use trace, debug, info, warn, error, fatal or off"
         );
     }
+}
+
+/// The logs that [`run`](super::run) writes where the program has not set up any: to standard output, in the format and
+/// at the level of `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL` (AWS Lambda Developer Guide, "Configuring
+/// advanced logging controls"). Without a level from Lambda, `RUST_LOG` sets it. For programs that set up a subscriber
+/// with more layers.
+#[must_use]
+pub fn log_layer<S>() -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let level = asked().1.flatten().unwrap_or(LevelFilter::INFO);
+    let quiet = TALKATIVE.map(|target| (target, level.min(LevelFilter::INFO)));
+    let filter = Targets::new().with_default(level).with_targets(quiet);
+    let lines = tracing_subscriber::fmt::layer().with_target(false);
+    let json = variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"));
+    // Lambda adds the time to lines of text, but expects it in lines of JSON.
+    if json {
+        lines.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed()
+    } else {
+        lines.with_ansi(false).without_time().with_filter(filter).boxed()
+    }
+}
+
+/// The variable that sets the level, with its text; and the level, if that is one.
+fn asked() -> (Option<(&'static str, String)>, Option<Option<LevelFilter>>) {
+    let asked = ["AWS_LAMBDA_LOG_LEVEL", "RUST_LOG"].into_iter().find_map(|name| Some((name, variable(name)?)));
+    let level = asked.as_ref().map(|(_, text)| level_named(text));
+    (asked, level)
 }
 
 fn level_named(name: &str) -> Option<LevelFilter> {

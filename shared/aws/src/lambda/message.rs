@@ -32,7 +32,8 @@ pub(super) async fn perform(
     invocation: &Invocation,
 ) -> Result<JobResponse, InvocationError> {
     let queue = host.function().route(job).map_or("", |route| route.queue.name());
-    let delivery = Delivery::new(queue, id.clone(), "", body);
+    let mut delivery = Delivery::new(queue, id.clone(), "", body);
+    delivery.trace = invocation.trace();
     let performed = host.worker().perform(delivery, invocation.answer_by()).await;
     match performed.action {
         MessageAction::Ack => {

@@ -31,6 +31,7 @@ mod response;
 mod stop;
 mod summary;
 mod warm_up;
+pub(crate) mod xray;
 
 use std::sync::{Arc, OnceLock};
 
@@ -45,6 +46,7 @@ pub use self::{
     deadline::time_left,
     error::{Error, InvocationError},
     host::{Host, Invocation},
+    logging::log_layer,
     payload::{Fields, Payload},
     record::Records,
     response::{ItemFailure, JobResponse, Response},
@@ -102,6 +104,13 @@ const SET_BY_LAMBDA: [&str; 4] = [
 /// | `cloudwatch` | CloudWatch takes [metrics](lamplighter::meter::Instrument) from the line, which then is written at every level |
 /// | `off` | no line |
 ///
+/// With a [tracer](lamplighter::trace), spans are exported before the response is sent: within a tenth of the time that
+/// is left until the deadline, and a second at most. A message without a trace context of its own has that of its
+/// system attribute `AWSTraceHeader` or, without one, that of the invocation, if that is sampled: the runtime API gives
+/// it in a header, and runtimes pass it on as `_X_AMZN_TRACE_ID` (AWS Lambda Developer Guide, "Building a custom
+/// runtime").
+///
+/// # Errors
 /// When the process was not started by Lambda, when it was built with panics that abort, when the function has
 /// contradictory settings, when the map of queues is not valid, or when the runtime API is unreachable.
 pub async fn run(function: Function) -> Result<(), Error> {

@@ -2,10 +2,14 @@
 //! contain JSON of any depth, and strings with lone surrogates: `serde_json` skips both, and refuses them only when
 //! they are converted to values. So a record is kept as raw JSON, and each of its fields too.
 
+use lamplighter::{message::Trace, trace};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::lenient::{self, Lenient, Text};
+use super::{
+    lenient::{self, Lenient, Text},
+    xray,
+};
 use crate::sqs::Attribute;
 
 /// The records of an event.
@@ -31,6 +35,8 @@ pub(crate) struct SystemAttributes {
     pub(crate) receives: Option<u32>,
     /// `MessageGroupId`.
     pub(crate) group: Option<String>,
+    /// `AWSTraceHeader`, if anything is traced.
+    pub(crate) trace: Option<Trace>,
 }
 
 /// The sender's attributes of a message.
@@ -122,6 +128,7 @@ impl Lenient for SystemAttributes {
         match name {
             "ApproximateReceiveCount" => self.receives = count(value),
             "MessageGroupId" => self.group = text(value).filter(|group| !group.is_empty()),
+            "AWSTraceHeader" if trace::is_installed() => self.trace = text(value).as_deref().and_then(xray::trace),
             _ => {}
         }
     }

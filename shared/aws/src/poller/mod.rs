@@ -320,6 +320,7 @@ impl Work {
         delivery.receive_count = record.system.receives.unwrap_or(1).max(1);
         // On a standard queue a group balances tenants, and orders nothing.
         delivery.group = record.system.group.as_deref().filter(|_| self.queue.is_fifo()).map(Into::into);
+        delivery.trace = record.system.trace.clone();
         if self.has_limits {
             delivery.handle = record.receipt_handle.as_deref().map(Into::into);
         }

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
-use lamplighter::{Queue, backend::StoreError};
+use lamplighter::{Queue, backend::StoreError, trace};
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 
 use super::PollerSettings;
 use crate::{
-    lambda::{Host, Record, SystemAttributes},
+    lambda::{Host, Record, SystemAttributes, xray},
     sdk::explain,
     settlement::Item,
     sqs::{Attribute, Sqs},
@@ -69,6 +69,10 @@ impl Receiver<'_> {
                 .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
                 .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
                 .message_attribute_names("All");
+            let call = match trace::is_installed() {
+                true => call.message_system_attribute_names(MessageSystemAttributeName::AwsTraceHeader),
+                false => call,
+            };
             let late = || StoreError::unavailable(format_args!("{url} did not answer a receive in time"));
             let answer = tokio::time::timeout(wait + PATIENCE, call.send()).await.map_err(|_| late())?;
             let answer = answer.map_err(|error| explain(&error, &format!("receive from {url}")))?;
@@ -105,6 +109,8 @@ fn record(message: Message, arn: &str) -> Record {
             .remove(&MessageSystemAttributeName::ApproximateReceiveCount)
             .and_then(|count| count.parse().ok()),
         group: system.remove(&MessageSystemAttributeName::MessageGroupId),
+        // Only asked for if anything is traced.
+        trace: system.remove(&MessageSystemAttributeName::AwsTraceHeader).as_deref().and_then(xray::trace),
     };
     Record::received((message_id, receipt_handle, body), arn, system, attributes.collect())
 }

@@ -39,6 +39,9 @@ use crate::{
     sdk::AwsClients,
 };
 
+/// What spans call it: `messaging.system` (OpenTelemetry, "Semantic conventions for AWS SQS").
+pub(crate) const MESSAGING_SYSTEM: &str = "aws_sqs";
+
 /// Sends jobs to SQS queues. Cloning is cheap, and clones share one client, which is created at first use.
 #[derive(Clone)]
 pub struct Sqs(Arc<Inner>);

@@ -11,7 +11,7 @@ use lamplighter::{
 };
 
 use super::{
-    Sqs,
+    MESSAGING_SYSTEM, Sqs,
     batches::{CALLS_AT_ONCE, Outgoing, Rejection},
     text::{escape_json, is_group},
 };
@@ -22,6 +22,10 @@ pub(crate) const MAX_DELAY: Duration = Duration::from_secs(900);
 
 #[async_trait]
 impl Queues for Sqs {
+    fn messaging_system(&self) -> &'static str {
+        MESSAGING_SYSTEM
+    }
+
     async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
         let mut answers: Vec<Option<Result<Enqueued, EnqueueError>>> = submissions.iter().map(|_| None).collect();
         let mut queues: BTreeMap<Arc<str>, (String, Vec<usize>, Vec<Outgoing>)> = BTreeMap::new();

@@ -30,6 +30,11 @@ pub(super) enum NotSent {
 
 #[async_trait]
 impl Queues for AzureQueues {
+    /// OpenTelemetry's conventions have no name for these queues.
+    fn messaging_system(&self) -> &'static str {
+        "azure_storage_queue"
+    }
+
     /// Sends each job as a message of its own. A group has no effect: it orders nothing on a standard queue.
     async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
         let calls = submissions.into_iter().map(|submission| async move { self.enqueue(&submission).await });

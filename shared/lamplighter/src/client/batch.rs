@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Client, NewJob, check_in};
+use super::{Client, NewJob, check_in, sending::Sending};
 use crate::{
     after::{After, Outcome},
     batch::Batch,
@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Room for everything in a message besides its arguments.
-const ENVELOPE: usize = 4096;
+const ENVELOPE: usize = 8192;
 
 /// A batch about to be enqueued: await it.
 #[must_use = "a batch is enqueued when this is awaited"]
@@ -53,8 +53,12 @@ impl Client {
         jobs: impl IntoIterator<Item = N, IntoIter: Send>,
     ) -> Result<(), EnqueueError> {
         let batches = self.batches().map_err(EnqueueError::from)?.clone();
-        let jobs = self.members(id, jobs.into_iter().map(Into::into)).await?;
-        batches.add(id, jobs).await
+        let mut sending = Sending::many(self);
+        let added = match self.members(id, jobs.into_iter().map(Into::into), &mut sending).await {
+            Ok(jobs) => batches.add(id, jobs).await,
+            Err(error) => Err(error),
+        };
+        sending.end_with(added)
     }
 
     /// How a batch stands; `None` when there is none with that id.
@@ -87,20 +91,27 @@ impl Client {
         &self,
         id: &JobId,
         jobs: impl Iterator<Item = NewJob> + Send,
+        sending: &mut Sending,
     ) -> Result<Vec<EnqueueRequest>, EnqueueError> {
         let mut requests = Vec::with_capacity(jobs.size_hint().0);
         let mut last = None;
         for job in jobs {
             let job = job.of_batch(id)?;
             let queue = job.queue_after(&mut last);
-            requests.push(self.member(job, queue).await?);
+            requests.push(self.member(job, queue, sending).await?);
         }
         Ok(requests)
     }
 
-    async fn member(&self, job: NewJob, queue: Arc<str>) -> Result<EnqueueRequest, EnqueueError> {
+    async fn member(
+        &self,
+        job: NewJob,
+        queue: Arc<str>,
+        sending: &mut Sending,
+    ) -> Result<EnqueueRequest, EnqueueError> {
         let limited_by = job.limited_by();
-        let (request, _) = job.into_submission(self, queue)?;
+        let (request, _) = job.into_submission(self, queue, sending)?;
+        sending.add(&request);
         let bytes = match request.message.args.get().len() {
             small if small <= Batch::MAX_MESSAGE_BYTES - ENVELOPE => return Ok(request),
             _ => request.message.to_json().len(),
@@ -150,6 +161,19 @@ impl EnqueueBatch<'_> {
         self.callbacks.push((job.into(), outcome));
         self
     }
+
+    async fn into_batch(self, sending: &mut Sending) -> Result<NewBatch, EnqueueError> {
+        let Self { client, jobs, id, outer, callbacks } = self;
+        let id = id.transpose()?.unwrap_or_else(|| JobId::generate(client.env()));
+        let jobs = client.members(&id, jobs.into_iter(), sending).await?;
+        let mut waiting = Vec::with_capacity(callbacks.len());
+        for (job, on) in callbacks {
+            let job = job.callback_of(After { on, ..After::success(id.clone()) })?;
+            let queue = job.queue_name().into();
+            waiting.push(client.member(job, queue, sending).await?);
+        }
+        Ok(NewBatch { id, jobs, callbacks: waiting, outer })
+    }
 }
 
 impl<'a> IntoFuture for EnqueueBatch<'a> {
@@ -158,17 +182,13 @@ impl<'a> IntoFuture for EnqueueBatch<'a> {
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            let Self { client, jobs, id, outer, callbacks } = self;
-            let batches = client.batches().map_err(EnqueueError::from)?.clone();
-            let id = id.transpose()?.unwrap_or_else(|| JobId::generate(client.env()));
-            let jobs = client.members(&id, jobs.into_iter()).await?;
-            let mut waiting = Vec::with_capacity(callbacks.len());
-            for (job, on) in callbacks {
-                let job = job.callback_of(After { on, ..After::success(id.clone()) })?;
-                let queue = job.queue_name().into();
-                waiting.push(client.member(job, queue).await?);
-            }
-            batches.create(NewBatch { id, jobs, callbacks: waiting, outer }).await
+            let batches = self.client.batches().map_err(EnqueueError::from)?.clone();
+            let mut sending = Sending::many(self.client);
+            let created = match self.into_batch(&mut sending).await {
+                Ok(batch) => batches.create(batch).await,
+                Err(error) => Err(error),
+            };
+            sending.end_with(created)
         })
     }
 }

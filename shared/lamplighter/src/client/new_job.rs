@@ -5,7 +5,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use super::{Client, Origin};
+use super::{Client, Origin, Sending};
 use crate::{
     after::After,
     batch::Membership,
@@ -154,7 +154,7 @@ impl NewJob {
         self
     }
 
-    /// Sets the trace that the job belongs to.
+    /// Sets the trace context of the job's message, instead of that of what enqueues it. An invalid one is left out.
     pub fn trace(mut self, trace: Trace) -> Self {
         self.trace = Some(trace);
         self
@@ -239,6 +239,11 @@ impl NewJob {
         &self.job
     }
 
+    /// Whether it has a trace context of its own.
+    pub(super) const fn has_trace(&self) -> bool {
+        self.trace.is_some()
+    }
+
     /// The queue's name.
     pub(super) fn queue_name(&self) -> &str {
         &self.queue
@@ -290,8 +295,9 @@ impl NewJob {
         self,
         client: &Client,
         queue: Arc<str>,
+        sending: &Sending,
     ) -> Result<(EnqueueRequest, bool), EnqueueError> {
-        self.into_request(&Circumstances::of(client), queue)
+        self.into_request(&Circumstances::of(client).within(sending), queue)
     }
 
     /// As [`into_submission`](Self::into_submission), where there may be no client.
@@ -300,7 +306,7 @@ impl NewJob {
         circumstances: &Circumstances<'_>,
         queue: Arc<str>,
     ) -> Result<(EnqueueRequest, bool), EnqueueError> {
-        let Circumstances { origin, env, limits, records, payloads } = *circumstances;
+        let Circumstances { origin, trace, env, limits, records, payloads } = *circumstances;
         let cannot = self.cannot_wait(records).or_else(|| self.cannot_be_unique(records));
         let job = self.job.into_owned();
         if let Some(reason) = cannot {
@@ -327,13 +333,13 @@ impl NewJob {
         message.due_at = due_at;
         message.expires_at = self.expires.map(|moment| moment.from(now));
         message.schedule = self.schedule;
-        message.trace = self.trace.or_else(|| origin.trace.clone());
+        message.trace = self.trace.and_then(Trace::checked).or_else(|| trace.cloned());
         message.hops = origin.hops;
         message.parent = origin.parent.clone();
         message.after = self.after;
         message.batch = self.batch;
         // Only the arguments can be large: the rest of the message stays below this.
-        const ENVELOPE: usize = 4096;
+        const ENVELOPE: usize = 8192;
         let bytes = match message.args.get().len() {
             small if small <= MAX_MESSAGE_BYTES - ENVELOPE => small,
             _ => message.to_json().len(),
@@ -362,6 +368,8 @@ impl NewJob {
 pub(super) struct Circumstances<'a> {
     pub(super) env: &'a Env,
     pub(super) origin: &'a Origin,
+    /// The trace context for messages that have none.
+    pub(super) trace: Option<&'a Trace>,
     /// What a handler may enqueue.
     pub(super) limits: Option<&'a Limits>,
     /// Whether records are kept.
@@ -374,12 +382,18 @@ impl<'a> Circumstances<'a> {
     pub(super) fn of(client: &'a Client) -> Self {
         let (env, backend) = (&client.shared.env, &client.shared.backend);
         let (records, payloads) = (backend.store.is_some(), backend.payloads.is_some());
-        Self { env, origin: &client.origin, limits: client.limits.as_deref(), records, payloads }
+        let (origin, limits) = (&client.origin, client.limits.as_deref());
+        Self { env, origin, trace: origin.trace.as_ref(), limits, records, payloads }
+    }
+
+    /// Within a span.
+    pub(super) fn within(self, sending: &'a Sending) -> Self {
+        Self { trace: sending.trace(self.origin), ..self }
     }
 
     /// Of a job that somebody else enqueues later: what they have is not known here.
     pub(super) const fn unknown(env: &'a Env, origin: &'a Origin) -> Self {
-        Self { env, origin, limits: None, records: true, payloads: true }
+        Self { env, origin, trace: None, limits: None, records: true, payloads: true }
     }
 
     /// Checks what was made elsewhere.

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::{
     Client, Origin,
     new_job::{Circumstances, NewJob},
+    sending::Sending,
 };
 use crate::{
     env::Env,
@@ -16,7 +17,7 @@ use crate::{
     message::{MAX_MESSAGE_BYTES, Message, SharedMessage},
     misfit::Misfit,
     options::Tracking,
-    ports::{EnqueueError, EnqueueRequest, Enqueued},
+    ports::{EnqueueError, EnqueueRequest, Enqueued, LAMPLIGHTER},
     queue::is_queue_name,
     unique::{Unique, UniqueConflict, UniqueHold},
 };
@@ -72,13 +73,18 @@ impl OutboxEntry {
     /// # Errors
     /// When the arguments cannot be written as a JSON object, or an option is not valid.
     pub fn new(job: impl Into<NewJob>) -> Result<Self, EnqueueError> {
-        Self::made(job.into(), &Circumstances::unknown(&Env::system(), &Origin::default()))
+        Self::made(job.into(), &Circumstances::unknown(&Env::system(), &Origin::default()), LAMPLIGHTER)
     }
 
-    fn made(job: NewJob, circumstances: &Circumstances<'_>) -> Result<Self, EnqueueError> {
+    fn made(job: NewJob, circumstances: &Circumstances<'_>, system: &'static str) -> Result<Self, EnqueueError> {
+        let mut creating = Sending::create(system, circumstances.origin, job.queue_name(), job.has_trace());
         let queue = job.queue_name().into();
         let limited_by = job.limited_by();
-        let (request, _) = job.into_request(circumstances, queue)?;
+        let made = job.into_request(&circumstances.within(&creating), queue);
+        if let Ok((request, _)) = &made {
+            creating.add(request);
+        }
+        let (request, _) = creating.end_with(made)?;
         let EnqueueRequest { queue, message, due_at, group, tracking, unique, .. } = request;
         Ok(Self { queue, message, due_at, group, tracking, unique, limited_by })
     }
@@ -190,7 +196,8 @@ impl Client {
     /// When the arguments cannot be written as a JSON object, an option is not valid, or a handler's function does not
     /// [declare](crate::Function::enqueues) the job.
     pub fn outbox_entry(&self, job: impl Into<NewJob>) -> Result<OutboxEntry, EnqueueError> {
-        OutboxEntry::made(job.into(), &Circumstances { payloads: true, ..Circumstances::of(self) })
+        let circumstances = Circumstances { payloads: true, ..Circumstances::of(self) };
+        OutboxEntry::made(job.into(), &circumstances, self.shared.backend.queues.messaging_system())
     }
 
     /// Enqueues what was written into an outbox, in the order of the entries, and with an answer for each. An entry that was
@@ -203,6 +210,7 @@ impl Client {
         let env = self.env();
         let mut answers = Vec::new();
         let mut requests = Vec::new();
+        let mut sending = Sending::earlier(self);
         for entry in entries {
             let limited_by = entry.limited_by.clone();
             let request = entry.into_request(env);
@@ -212,13 +220,16 @@ impl Client {
             };
             match self.fits(request, bytes, &limited_by).await {
                 Ok(request) => {
+                    sending.add(&request);
                     requests.push(request);
                     answers.push(None);
                 }
                 Err(error) => answers.push(Some(Err(error))),
             }
         }
-        self.send_beside(answers, requests).await
+        let answers = self.send_beside(answers, requests).await;
+        sending.end(answers.iter().filter_map(|answer| answer.as_ref().err()));
+        answers
     }
 
     async fn fits(

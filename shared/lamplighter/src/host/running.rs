@@ -12,6 +12,7 @@ use std::{
 use tokio::{runtime::Handle, task::JoinSet};
 
 use super::{DrainBudget, Lifecycle, Phase, Source, Status, Stop, StopRequest, pulse::Pulse};
+use crate::trace;
 
 /// A host that has not started yet: its sources.
 #[must_use = "a host runs nothing until it is started"]
@@ -130,6 +131,8 @@ const BLOCKED: Duration = Duration::from_millis(500);
 const QUIET: Duration = Duration::from_secs(2);
 /// How far tokio's clock may be behind.
 const LATE: Duration = Duration::from_millis(50);
+/// The longest that the export of spans may take at the end.
+const LONGEST_FLUSH: Duration = Duration::from_secs(2);
 /// The longest that a report to a lifecycle may take.
 const LONGEST_REPORT: Duration = Duration::from_secs(1);
 
@@ -197,15 +200,17 @@ impl Running {
         }
     }
 
-    /// Drains: takes no more messages, hands back what has not begun, tells the handlers, and waits for them. Attempts that
-    /// have not ended when the budget's time for handlers is used up are cut off and handed back at once, without counting
-    /// the attempt.
+    /// Drains: takes no more messages, hands back what has not begun, tells the handlers, and waits for them. Attempts
+    /// that have not ended when the budget's time for handlers is used up are cut off and handed back at once, without
+    /// counting the attempt. With a [tracer](crate::trace), spans are exported at the end, in what is left of the
+    /// budget, and for two seconds at most.
     ///
     /// A handler that blocks its thread cannot be cut off. It is left behind half a second later, even while such handlers
     /// block all threads of the runtime, as long as this future is polled by another thread (`Runtime::block_on` does).
     /// Dropping a runtime waits for such a handler: use `Runtime::shutdown_background`.
     pub async fn drain(mut self, budget: impl Into<DrainBudget>) -> Drained {
         let budget = budget.into();
+        let began = Instant::now();
         let stop = self.monitor.stop.clone();
         stop.drain();
         let mut pulse = Pulse::quick();
@@ -220,6 +225,9 @@ impl Running {
                 left_behind = true;
             }
         }
+        // Spans of what has just ended: in what is left of the time, since a host may kill the process after it.
+        let left = budget.total().saturating_sub(began.elapsed());
+        trace::flush(left.min(LONGEST_FLUSH)).await;
         let (ended, handed_back) = stop.tally();
         Drained { ended, handed_back, left_behind, failed: self.monitor.failed.load(Ordering::Relaxed) }
     }

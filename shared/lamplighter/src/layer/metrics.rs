@@ -121,7 +121,9 @@ impl EndKind {
         }
     }
 
-    fn of(outcome: &Outcome, context: &Context) -> Self {
+    /// How the execution with this context and this outcome ended.
+    #[must_use]
+    pub fn of(outcome: &Result<Output, JobError>, context: &Context) -> Self {
         match outcome {
             Ok(_) => Self::Succeeded,
             Err(error) => match error.kind() {
@@ -130,6 +132,18 @@ impl EndKind {
                 JobErrorKind::Retry if context.attempt() < context.max_attempts() => Self::Retried,
                 JobErrorKind::Retry | JobErrorKind::Fail | JobErrorKind::BadArguments => Self::Failed,
             },
+        }
+    }
+
+    /// How an execution ended that is dropped now, without an outcome. For a `Drop`: during a panic, it is that one.
+    #[must_use]
+    pub fn of_dropped(context: &Context) -> Self {
+        if std::thread::panicking() {
+            Self::Panicked
+        } else if context.remaining().is_zero() {
+            Self::TimedOut
+        } else {
+            Self::Abandoned
         }
     }
 }
@@ -290,13 +304,6 @@ impl Drop for Timing {
         if self.over {
             return;
         }
-        // Dropped without an outcome.
-        self.add(if std::thread::panicking() {
-            EndKind::Panicked
-        } else if self.context.remaining().is_zero() {
-            EndKind::TimedOut
-        } else {
-            EndKind::Abandoned
-        });
+        self.add(EndKind::of_dropped(&self.context));
     }
 }

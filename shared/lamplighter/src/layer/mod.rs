@@ -48,9 +48,10 @@ pub use crate::job_log::JobLog;
 use crate::{
     context::Context,
     env::Env,
-    error::JobError,
+    error::{ErrorText, JobError},
     handler::{ErasedHandler, OutcomeFuture},
     id::JobId,
+    message::Trace,
 };
 
 /// What a handler returned, as JSON; `None` for `()` and what else is `null`.
@@ -107,6 +108,25 @@ impl Execution {
     #[must_use]
     pub fn env(&self) -> &Env {
         self.context.env()
+    }
+
+    /// What carried the job's message: see [`Queues::messaging_system`](crate::backend::Queues::messaging_system).
+    #[must_use]
+    pub fn messaging_system(&self) -> &'static str {
+        self.context.messaging_system()
+    }
+
+    /// Sets the trace context that jobs continue which its handler enqueues, in place of that of its own message. The
+    /// first one counts, before the handler has used its client.
+    pub fn continue_trace(&self, trace: Trace) {
+        self.context.continue_trace(trace);
+    }
+
+    /// An error's text as the job's record gets it: without the values of [sensitive](crate::Sensitive) arguments.
+    /// Unlike the error itself, it may go to where records are read.
+    #[must_use]
+    pub fn error_text(&self, error: &JobError) -> ErrorText {
+        self.context.error_text(error)
     }
 
     /// How often the job may be put back from here on, so that its queue still delivers it for all attempts that it has

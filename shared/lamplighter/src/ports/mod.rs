@@ -16,6 +16,7 @@ use std::{fmt, sync::Arc};
 
 use crate::meter::Meter;
 
+pub(crate) use self::queues::LAMPLIGHTER;
 pub use self::{
     batches::{BatchJobs, Batches, NewBatch},
     dead_letters::{

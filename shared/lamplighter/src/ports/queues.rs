@@ -14,7 +14,16 @@ pub trait Queues: Send + Sync + 'static {
     /// Registers jobs and puts their messages on their queues. The answers come in the order of the submissions; a
     /// refused one does not affect the others. A job that is reported as enqueued is durable.
     async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>>;
+
+    /// What carries the messages, as spans name it: the value of `messaging.system` in OpenTelemetry's semantic
+    /// conventions for messaging spans, where they have one for it.
+    fn messaging_system(&self) -> &'static str {
+        LAMPLIGHTER
+    }
 }
+
+/// The messaging system of queues that are Lamplighter's own.
+pub(crate) const LAMPLIGHTER: &str = "lamplighter";
 
 /// One job to be enqueued.
 #[derive(Debug, Clone)]
@@ -209,4 +218,24 @@ pub enum EnqueueError {
     /// The backend failed.
     #[error(transparent)]
     Backend(#[from] StoreError),
+}
+
+impl EnqueueError {
+    /// Its kind in a word, for what counts errors.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Arguments { .. } => "arguments",
+            Self::Id(_) => "id",
+            Self::IdTaken { .. } => "id_taken",
+            Self::NotUnique { .. } => "not_unique",
+            Self::Batch { .. } => "batch",
+            Self::TooLarge { .. } => "too_large",
+            Self::Delay { .. } => "delay",
+            Self::TooManyHops { .. } => "too_many_hops",
+            Self::UnknownQueue(_) => "unknown_queue",
+            Self::Undeclared { .. } => "undeclared",
+            Self::Refused { .. } => "refused",
+            Self::Backend(_) => "backend",
+        }
+    }
 }

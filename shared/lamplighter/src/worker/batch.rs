@@ -276,6 +276,7 @@ impl<'a> Batch<'a> {
             is_renewed: self.worker.renews_every().is_some(),
             client: self.worker.client.clone(),
             child_client: OnceLock::new(),
+            trace: OnceLock::new(),
             store: self.worker.backend.store.clone().filter(|_| job.tracked),
             checkpoint: job.checkpoint.clone(),
             advanced: Default::default(),

@@ -116,9 +116,8 @@ impl Inner {
         }
     }
 
-    /// The text is a [`Misfit`](crate::host::Misfit)'s: it holds no value.
     fn bad_arguments(&self, job: &Claimed, error: &dyn fmt::Display) -> (Decision, MessageAction) {
-        let error = ErrorText::new(format!("the arguments do not fit {}: {error}", job.ready.message.job));
+        let error = error::bad_arguments(&job.ready.message.job, error);
         self.fail(job, AttemptOutcome::Error, error, DeadLetterReason::BadMessage)
     }
 

@@ -177,12 +177,12 @@ impl Inner {
     /// Parses each body separately, and answers immediately for those that cannot run.
     pub(super) fn receive(&self, deliveries: Vec<Delivery>, budget: Budget) -> Received {
         let mut received = Received { ready: Vec::with_capacity(deliveries.len()), ..Received::default() };
-        for delivery in deliveries {
+        for mut delivery in deliveries {
             let late = self.stop.is_draining() || Instant::now() >= budget.handlers_end;
             let action = if late || received.held.holds(&delivery) {
                 AT_ONCE
             } else {
-                match self.admit(&delivery) {
+                match self.admit(&mut delivery) {
                     Ok(Admission::Job(id, mut message, route)) => {
                         let settlement = carried::take_off(&mut message);
                         let ready = Ready { delivery, id, message: Arc::new(message), route, replaces: None };
@@ -212,11 +212,14 @@ impl Inner {
         received
     }
 
-    fn admit(&self, delivery: &Delivery) -> Result<Admission, MessageAction> {
-        let message: Message = match without_placeholders(&delivery.body).parse() {
+    fn admit(&self, delivery: &mut Delivery) -> Result<Admission, MessageAction> {
+        let mut message: Message = match without_placeholders(&delivery.body).parse() {
             Ok(message) => message,
             Err(error) => return Err(dead_letter(delivery, DeadLetterReason::BadMessage, &error)),
         };
+        if message.trace.is_none() {
+            message.trace = delivery.trace.take();
+        }
         if message.job == SETTLE_JOB {
             return match Carried::on_own_message(&message, delivery) {
                 Ok(carried) => Ok(Admission::Disposition(Box::new(carried))),

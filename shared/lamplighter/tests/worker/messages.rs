@@ -68,16 +68,53 @@ async fn a_message_without_an_id_goes_by_the_transports() {
     assert_eq!(bench.memory.state("sqs-1"), JobState::Succeeded);
 }
 
+const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 #[tokio::test(start_paused = true)]
 async fn children_name_their_parent_count_hops_and_carry_the_trace() {
     let bench = Bench::new(&env(), plain);
-    let body = r#"{"job":"test.act","id":"p","args":{"what":"child"},"hops":7,"trace":"00-1-2-01"}"#;
-    assert_eq!(bench.process(vec![delivery("1", body)], secs(30)).await, [MessageAction::Ack]);
+    let body = format!(r#"{{"job":"test.act","id":"p","args":{{"what":"child"}},"hops":7,"trace":"{TRACE}"}}"#);
+    assert_eq!(bench.process(vec![delivery("1", &body)], secs(30)).await, [MessageAction::Ack]);
     let child = bench.memory.sent.lock().unwrap().remove(0);
     assert_eq!(child.message.hops, 8);
     assert_eq!(child.message.parent.as_ref().unwrap().as_str(), "p");
-    assert_eq!(child.message.trace, Some(Trace { traceparent: "00-1-2-01".into(), tracestate: None }));
+    assert_eq!(child.message.trace, Trace::new(TRACE, None));
     assert_eq!(child.message.id, Some(child.id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_transports_trace_is_for_messages_without_one() {
+    let of_the_transport = Trace::new(&TRACE.replace('4', "5"), Some("a=b"));
+    for (field, expected) in [
+        (format!(r#","trace":"{TRACE}""#), Trace::new(TRACE, None)),
+        (String::new(), of_the_transport.clone()),
+        (r#","trace":null"#.into(), of_the_transport.clone()),
+        (r#","trace":{"traceparent":["no"]}"#.into(), of_the_transport.clone()),
+    ] {
+        let bench = Bench::new(&env(), plain);
+        let body = format!(r#"{{"job":"test.act","id":"p","args":{{"what":"child"}}{field}}}"#);
+        let mut delivery = delivery("1", &body);
+        delivery.trace = of_the_transport.clone();
+        assert_eq!(bench.process(vec![delivery], secs(30)).await, [MessageAction::Ack], "{field}");
+        assert_eq!(bench.memory.sent.lock().unwrap().remove(0).message.trace, expected, "{field}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_tracer_messages_have_no_field_for_it() {
+    let bench = Bench::new(&env(), plain);
+    let body = r#"{"job":"test.act","id":"p","args":{"what":"child"}}"#;
+    assert_eq!(bench.process(vec![delivery("1", body)], secs(30)).await, [MessageAction::Ack]);
+    let child = bench.memory.sent.lock().unwrap().remove(0);
+    assert!(!lamplighter::trace::is_installed() && !child.message.to_json().contains("trace"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalid_trace_is_no_error_and_goes_no_further() {
+    let bench = Bench::new(&env(), plain);
+    let body = r#"{"job":"test.act","id":"p","args":{"what":"child"},"trace":"00-1-2-01"}"#;
+    assert_eq!(bench.process(vec![delivery("1", body)], secs(30)).await, [MessageAction::Ack]);
+    assert_eq!(bench.memory.sent.lock().unwrap().remove(0).message.trace, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -152,7 +152,8 @@ impl Fixture {
 
     pub(crate) async fn invoke_with_text(&self, payload: &str, budget: Duration) -> Result<Response, InvocationError> {
         let payload = serde_json::from_str(payload).unwrap();
-        let invocation = Invocation { request_id: "request-1".into(), deadline: Instant::now() + budget };
+        let invocation =
+            Invocation { request_id: "request-1".into(), deadline: Instant::now() + budget, trace_header: None };
         self.host.handle(payload, invocation).await
     }
 
