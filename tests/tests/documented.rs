@@ -7,7 +7,7 @@ use lamplighter::{
     JobState,
     schedule::{MISFIRE_GRACE, RUN_ALL_LIMIT},
 };
-use lamplighter_infra::{cost, doctor::Kind};
+use lamplighter_infra::{cost, doctor::Kind, limits};
 use lamplighter_tests::conformance::BEHAVIOURS;
 
 fn behaviours() -> String {
@@ -40,6 +40,11 @@ fn behaviours_are_those_of_the_suite() {
 #[test]
 fn costs_follow_from_the_operations() {
     assert_fresh("docs/costs.md", &cost::page());
+}
+
+#[test]
+fn scale_follows_from_the_quotas() {
+    assert_fresh("docs/scale.md", &limits::page());
 }
 
 /// Returns ARCHITECTURE.md with the diagram between its marks.
