@@ -29,6 +29,7 @@ pub mod cost;
 mod deployment;
 pub mod doctor;
 mod json;
+pub mod limits;
 mod node;
 mod problems;
 mod rules;

@@ -8,7 +8,7 @@ use lamplighter::{
     meter::Instrument,
     schedule::{MISFIRE_GRACE, RUN_ALL_LIMIT},
 };
-use lamplighter_infra::{cost, doctor::Kind};
+use lamplighter_infra::{cost, doctor::Kind, limits};
 use lamplighter_tests::conformance::BEHAVIOURS;
 
 fn behaviours() -> String {
@@ -62,6 +62,11 @@ fn metrics() -> String {
 #[test]
 fn metrics_are_those_of_the_code() {
     assert_fresh("docs/metrics.md", &metrics());
+}
+
+#[test]
+fn scale_follows_from_the_quotas() {
+    assert_fresh("docs/scale.md", &limits::page());
 }
 
 /// Returns ARCHITECTURE.md with the diagram between its marks.

@@ -20,13 +20,13 @@ pub struct Life {
 
 /// A job's requests to AWS during its life. A fraction is its share of a request made for several jobs.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct PerJob {
-    pub(super) sqs: f64,
-    pub(super) scheduler: f64,
-    pub(super) events: f64,
-    pub(super) writes: f64,
-    pub(super) reads: f64,
-    pub(super) deliveries: f64,
+pub(crate) struct PerJob {
+    pub(crate) sqs: f64,
+    pub(crate) scheduler: f64,
+    pub(crate) events: f64,
+    pub(crate) writes: f64,
+    pub(crate) reads: f64,
+    pub(crate) deliveries: f64,
 }
 
 /// The duration of a job in the documentation's calculations, in seconds.
@@ -34,31 +34,36 @@ const SECONDS: f64 = 0.1;
 /// The memory of its function, in gigabytes.
 const GIGABYTES: f64 = 0.125;
 
-pub(super) const SENT_TOGETHER: Life =
+pub(crate) const SENT_TOGETHER: Life =
     Life { name: "succeeds, sent in bulk", steps: &[ENQUEUE_THOUSAND, DELIVER_TEN, BEGIN, SUCCEED] };
-pub(super) const SENT_SINGLY: Life =
+pub(crate) const SENT_SINGLY: Life =
     Life { name: "succeeds, sent on its own", steps: &[ENQUEUE, DELIVER_TEN, BEGIN, SUCCEED] };
+
+pub(crate) const RETRIED: Life = Life {
+    name: "fails once, then succeeds",
+    steps: &[ENQUEUE_THOUSAND, DELIVER_TEN, BEGIN, RETRY_TEN, DELIVER_TEN, BEGIN_AGAIN, SUCCEED],
+};
+pub(crate) const FAILED: Life =
+    Life { name: "fails for good at its first attempt", steps: &[ENQUEUE_THOUSAND, DELIVER_TEN, BEGIN, FAIL] };
+pub(crate) const SCHEDULED: Life = Life {
+    name: "later, by a schedule",
+    steps: &[DELAY_BY_SCHEDULE, SCHEDULE_FIRES, DELIVER_TEN, BEGIN_DELAYED, SUCCEED],
+};
 
 /// The lives listed in the documentation.
 pub const LIVES: [Life; 7] = [
     SENT_TOGETHER,
     SENT_SINGLY,
-    Life {
-        name: "fails once, then succeeds",
-        steps: &[ENQUEUE_THOUSAND, DELIVER_TEN, BEGIN, RETRY_TEN, DELIVER_TEN, BEGIN_AGAIN, SUCCEED],
-    },
-    Life { name: "fails for good at its first attempt", steps: &[ENQUEUE_THOUSAND, DELIVER_TEN, BEGIN, FAIL] },
+    RETRIED,
+    FAILED,
     Life { name: "up to 15 minutes later", steps: &[DELAY_BY_SQS, DELIVER_TEN, BEGIN_DELAYED, SUCCEED] },
-    Life {
-        name: "later, by a schedule",
-        steps: &[DELAY_BY_SCHEDULE, SCHEDULE_FIRES, DELIVER_TEN, BEGIN_DELAYED, SUCCEED],
-    },
+    SCHEDULED,
     Life { name: "later, by the table", steps: &[DELAY_BY_TABLE, MOVE_TEN, DELIVER_TEN, BEGIN_DELAYED, SUCCEED] },
 ];
 
 impl Life {
     /// Returns a job's requests; `None` if the mode lacks one of the steps.
-    pub(super) fn per_job(&self, mode: Mode) -> Option<PerJob> {
+    pub(crate) fn per_job(&self, mode: Mode) -> Option<PerJob> {
         let mut sum = PerJob::default();
         for step in self.steps {
             let (asked, jobs) = (step.asked(mode)?, f64::from(step.jobs));

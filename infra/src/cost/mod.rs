@@ -8,7 +8,7 @@
 //! assert!(jobs < 1.0, "a million jobs for less than a dollar: {jobs}");
 //! ```
 
-mod lives;
+pub(crate) mod lives;
 mod operations;
 mod page;
 pub mod prices;
@@ -59,15 +59,20 @@ pub struct Estimate {
 /// Messages in a full batch of Lambda.
 const BATCH: f64 = 10.0;
 /// A job's part of the summary of its invocation, as CloudWatch counts it: its duration, its wait, its attempts.
-const LOG_BYTES_PER_JOB: f64 = 20.0;
+pub(crate) const LOG_BYTES_PER_JOB: f64 = 20.0;
 /// Lambda's own lines on an invocation, in JSON, and the rest of the summary, without metrics.
-const LOG_BYTES_PER_INVOCATION: f64 = 900.0 + 300.0;
-const GB: f64 = 1e9;
-const MILLION: f64 = 1e6;
+pub(crate) const LOG_BYTES_PER_INVOCATION: f64 = 900.0 + 300.0;
+pub(crate) const GB: f64 = 1e9;
+pub(crate) const MILLION: f64 = 1e6;
 /// X-Ray traces the first request of each second, and a twentieth of the others (AWS X-Ray Developer Guide,
 /// "Configuring sampling rules").
 const SECONDS_PER_MONTH: f64 = 30.0 * 86_400.0;
 const TRACED_SHARE: f64 = 0.05;
+
+/// Returns the traces that so many evenly spread invocations leave in that time.
+pub(crate) fn traces(invocations: f64, seconds: f64) -> f64 {
+    invocations.min(seconds) + (invocations - seconds).max(0.0) * TRACED_SHARE
+}
 
 impl Estimate {
     /// Calculates the cost of a month.
@@ -79,7 +84,7 @@ impl Estimate {
         let asked = life.per_job(mode).unwrap_or_default();
         let batches = jobs / BATCH;
         let gb_seconds = jobs * (workload.duration_ms as f64 / 1000.0) * (workload.memory_mb as f64 / 1024.0);
-        let traces = batches.min(SECONDS_PER_MONTH) + (batches - SECONDS_PER_MONTH).max(0.0) * TRACED_SHARE;
+        let traces = traces(batches, SECONDS_PER_MONTH);
         let log_bytes = jobs * LOG_BYTES_PER_JOB + batches * LOG_BYTES_PER_INVOCATION;
         Self {
             sqs: jobs * asked.sqs / MILLION * prices::SQS_MILLION_REQUESTS,

@@ -11,6 +11,8 @@ pub const SQS_MILLION_REQUESTS: f64 = 0.40;
 pub const LAMBDA_MILLION_REQUESTS: f64 = 0.20;
 /// A gigabyte for a second on arm64 (the same).
 pub const LAMBDA_GB_SECOND: f64 = 0.000_013_333_4;
+/// An event poller of an SQS queue in provisioned mode, for an hour (the same).
+pub const SQS_POLLER_HOUR: f64 = 0.00925;
 /// A million write units on demand (Amazon DynamoDB pricing).
 pub const DYNAMODB_MILLION_WRITES: f64 = 0.625;
 /// A million read units on demand (the same).

@@ -121,6 +121,14 @@ impl Deployment {
         2 * self.queues.len() + 3 * self.functions.len() + 1
     }
 
+    /// Returns the number of rules on the default event bus: one per schedule that is a rule, and one per function that
+    /// events call.
+    #[must_use]
+    pub fn rules(&self) -> usize {
+        let schedules = self.schedules.iter().filter(|schedule| matches!(schedule.timing, Timing::Rule { .. }));
+        schedules.count() + self.functions.iter().filter(|function| !function.events.is_empty()).count()
+    }
+
     /// Returns whether EventBridge calls that function directly, without a queue.
     #[must_use]
     pub fn is_called_by_events(&self, function: &DeployedFunction) -> bool {

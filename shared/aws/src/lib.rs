@@ -3,6 +3,7 @@
 //! - [`lambda::run`] serves a function's invocations: SQS batches, EventBridge events, direct invocations.
 //! - [`Sqs`] sends jobs to SQS queues, and moves, delays and dead-letters messages for the hosts.
 //! - With the feature `dynamodb`, [`maintenance`] is the function that every deployment with records has.
+//! - With the feature `dynamodb`, [`layout`] says how the table spreads its writes.
 //! - With the feature `dynamodb`, [`outbox`] enqueues jobs in DynamoDB transactions of your own.
 //! - With the feature `poller`, [`SqsPoller`] receives a queue's messages in a long-running process.
 //! - With the feature `schedules`, [`AwsSchedules`] manages the schedules that start jobs, and [`OneTime`] sends
@@ -20,6 +21,8 @@ mod dynamo;
 #[cfg(feature = "events")]
 mod events;
 pub mod lambda;
+#[cfg(feature = "dynamodb")]
+pub mod layout;
 #[cfg(feature = "dynamodb")]
 pub mod maintenance;
 #[cfg(feature = "operator")]

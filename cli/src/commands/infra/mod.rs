@@ -2,6 +2,7 @@
 
 mod azure;
 mod cost;
+mod limits;
 
 use std::{
     fs, io,
@@ -39,6 +40,7 @@ pub(crate) struct Infra {
 enum About {
     Azure(azure::Azure),
     Cost(cost::Cost),
+    Limits(Box<limits::Limits>),
 }
 
 impl Infra {
@@ -46,6 +48,7 @@ impl Infra {
         match &self.about {
             Some(About::Azure(azure)) => return azure.run(catalog),
             Some(About::Cost(cost)) => return cost.run(catalog),
+            Some(About::Limits(limits)) => return limits.run(catalog),
             None => {}
         }
         let template = lamplighter_infra::template(catalog.app()).map_err(Error::failed)?;

@@ -1,13 +1,10 @@
 //! AWS quotas that this stack has nearly used up.
 
 use super::{Compare, Difference, Kind, Resource, Severity, Subject};
+use crate::limits::quotas::{RULES, SQS_IN_FLIGHT};
 
 /// AWS CloudFormation User Guide, "Understand CloudFormation quotas": resources in a template.
 const RESOURCES: u64 = 500;
-/// Amazon EventBridge User Guide, "Amazon EventBridge quotas": rules of a bus, unless AWS has raised the quota.
-const RULES: u64 = 300;
-/// Amazon SQS Developer Guide, "Amazon SQS message quotas": messages in flight, of both kinds of queues.
-const IN_FLIGHT: u64 = 120_000;
 /// AWS Lambda Developer Guide, "Lambda quotas": all environment variables of a function, in bytes.
 const VARIABLES: u64 = 4096;
 
@@ -24,7 +21,7 @@ impl Compare<'_> {
         let raise = "ask for more in the console of Service Quotas, or remove what is not needed";
         if let Some(rules) = account.rules {
             let breaks = "no further rule can be made: a deployment with a new schedule fails";
-            self.quota("default event bus", "default", (rules, RULES), "rules of the bus", breaks, raise);
+            self.quota("default event bus", "default", (rules, RULES.value), "rules of the bus", breaks, raise);
         }
         if let Some((used, most)) = account.code {
             let breaks = "no further code can be deployed";
@@ -49,7 +46,9 @@ impl Compare<'_> {
                 let Some(in_flight) = seen["InFlight"].as_u64() else { return };
                 let breaks = "SQS delivers no further message until others are done";
                 let repair = "raise `max_concurrency`, or shorten the delays of failed jobs";
-                self.quota(&resource.label(), &name, (in_flight, IN_FLIGHT), "messages in flight", breaks, repair);
+                // The same number for FIFO queues.
+                let most = SQS_IN_FLIGHT.value;
+                self.quota(&resource.label(), &name, (in_flight, most), "messages in flight", breaks, repair);
             }
             Subject::Function(_) => {
                 let Some(variables) = seen["Environment"]["Variables"].as_object() else { return };

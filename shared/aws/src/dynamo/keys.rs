@@ -28,7 +28,7 @@ pub(super) const DUE: &str = "DUE";
 pub(super) const OUTBOX: &str = "OUT#";
 
 /// Shards of a class in a month.
-pub(super) const SHARDS: u8 = 4;
+pub(super) const SHARDS: u8 = crate::layout::LISTING_SHARDS;
 
 /// The month in which this layout was introduced: no table has anything older.
 const FIRST_MONTH: Month = Month { year: 2026, month: 11 };

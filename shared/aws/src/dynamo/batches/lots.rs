@@ -20,17 +20,10 @@ use crate::{
         keys::{self, RECORD},
         read::key,
     },
+    layout::batch_parts,
     sdk::explain,
 };
 
-/// Jobs of a part: few enough for their ends not to be in each other's way, if there are not too many parts then.
-const PART: usize = 64;
-/// The most parts of a lot, as long as none of them has more jobs than [`LARGEST_PART`].
-const PARTS: usize = 256;
-/// Jobs of a part in a large lot: the places of those that are counted, and all else in its item, are less than a kilobyte.
-const LARGEST_PART: usize = 256;
-/// The parts of a lot of any size: their numbers stand in the batch's record, which has at most 400 KB.
-const MOST_PARTS: usize = 4096;
 /// Jobs of a chunk, and their bytes: an item has at most 400 KB (Amazon DynamoDB Developer Guide, "Service quotas").
 const CHUNK: usize = 100;
 const CHUNK_BYTES: usize = 350 * 1024;
@@ -142,7 +135,7 @@ impl Dynamo {
         let (lot, first) = (self.lot_id(), self.first_part());
         // A part is needed until the last of its jobs has ended.
         let last_due = jobs.iter().filter_map(|job| job.due_at).max();
-        let parts = jobs.len().div_ceil(PART).min(PARTS).max(jobs.len().div_ceil(LARGEST_PART)).min(MOST_PARTS);
+        let parts = batch_parts(jobs.len());
         let share = jobs.len().div_ceil(parts);
         let mut items = Vec::new();
         let mut numbers = Vec::new();
