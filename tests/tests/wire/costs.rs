@@ -73,6 +73,12 @@ async fn run<J: Told>(stage: &Stage, mode: Mode, recorded: &mut Recorded) {
     recorded.push((PUT_BACK, stage.deliver(1).await[1]));
     stage.deliver(1).await;
 
+    // The first failure in an hour is listed anew.
+    for then in [Then::Retry, Then::Fail] {
+        enqueue(then).await;
+        stage.deliver(1).await;
+    }
+    stage.deliver(1).await;
     enqueue(Then::Retry).await;
     recorded.push((RETRY, stage.deliver(1).await[1]));
     recorded.push((BEGIN_AGAIN, stage.deliver(1).await[0]));
@@ -81,7 +87,7 @@ async fn run<J: Told>(stage: &Stage, mode: Mode, recorded: &mut Recorded) {
         enqueue(Then::Retry).await;
     }
     // All jobs of a batch are claimed before any of them begins.
-    recorded.push((RETRY_TEN, stage.deliver(10).await.into_iter().skip(1).sum()));
+    recorded.push((RETRY_TEN, stage.deliver_failing(10).await));
     stage.deliver(10).await;
 
     let (failing, _) = enqueue(Then::Fail).await;

@@ -3,6 +3,7 @@
 mod batches;
 mod dead_letters;
 mod error;
+mod errors;
 mod events;
 mod limits;
 mod operator;
@@ -23,6 +24,7 @@ pub use self::{
         DeadLetter, DeadLetterCount, DeadLetterCounts, DeadLetterFilter, DeadLetterKey, DeadLetterPage, DeadLetterQuery,
     },
     error::{StoreError, StoreErrorKind},
+    errors::{ErrorGroups, ErrorPage, ErrorQuery},
     events::{Event, Events},
     limits::{LimitAnswer, LimitHolder, LimitRequest, LimitState, OnFull, RateState},
     operator::{Accuracy, Consumer, ConsumerKind, ConsumerState, KnownNames, Operator, QueueOrigin, QueueStatus},
@@ -54,13 +56,24 @@ pub struct Backend {
     pub batches: Option<Arc<dyn Batches>>,
     /// What takes the measurements of workers.
     pub meter: Option<Arc<dyn Meter>>,
+    /// The store of error groups.
+    pub errors: Option<Arc<dyn ErrorGroups>>,
 }
 
 impl Backend {
     /// A backend that sends, and keeps no records.
     #[must_use]
     pub fn new(queues: Arc<dyn Queues>) -> Self {
-        Self { queues, store: None, events: None, payloads: None, schedules: None, batches: None, meter: None }
+        Self {
+            queues,
+            store: None,
+            events: None,
+            payloads: None,
+            schedules: None,
+            batches: None,
+            meter: None,
+            errors: None,
+        }
     }
 
     /// With records.
@@ -95,6 +108,13 @@ impl Backend {
     #[must_use]
     pub fn with_meter(mut self, meter: Arc<dyn Meter>) -> Self {
         self.meter = Some(meter);
+        self
+    }
+
+    /// With error groups.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Arc<dyn ErrorGroups>) -> Self {
+        self.errors = Some(errors);
         self
     }
 
