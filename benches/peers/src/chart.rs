@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use crate::{
     figures::{Measure, Pair, pair},
-    page::{rate, ratio},
+    page::{FASTER, grouped, rate, ratio},
     runs::Runs,
     subjects::PEERS,
 };
@@ -28,12 +28,14 @@ text { font: 13px system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Arial
 .grid { stroke: #d1d9e0; stroke-width: 1; }
 .ours { fill: #1f6feb; }
 .theirs { fill: #9a9fa6; }
+.behind { fill: #cf222e; }
 @media (prefers-color-scheme: dark) {
 text { fill: #f0f6fc; }
 .sub, .axis, .variant, .value { fill: #9198a1; }
 .grid { stroke: #3d444d; }
 .ours { fill: #4493f8; }
 .theirs { fill: #6e7681; }
+.behind { fill: #ff7b72; }
 }";
 
 /// Draws a measure; none if there are no figures.
@@ -73,10 +75,10 @@ pub(crate) fn draw(runs: &Runs, title: &str, measure: Measure) -> Option<String>
     line(format_args!("<text class=\"title\" x=\"16\" y=\"28\">{title}</text>"));
     line(format_args!(
         "<rect class=\"ours\" x=\"16\" y=\"42\" width=\"12\" height=\"12\" rx=\"2\"/><text class=\"sub\" x=\"34\" \
-         y=\"52\">Lamplighter, its defaults; where the peer's commits wait for the disk, so do ours</text>"
+         y=\"52\">Lamplighter; its commits wait for the disk where the peer's do</text>"
     ));
     line(format_args!(
-        "<rect class=\"theirs\" x=\"520\" y=\"42\" width=\"12\" height=\"12\" rx=\"2\"/><text class=\"sub\" x=\"538\" \
+        "<rect class=\"theirs\" x=\"480\" y=\"42\" width=\"12\" height=\"12\" rx=\"2\"/><text class=\"sub\" x=\"498\" \
          y=\"52\">the peer</text>"
     ));
     line(format_args!("<text class=\"sub ratio\" x=\"{}\" y=\"52\">ours ÷ the peer</text>", WIDTH - 16.0));
@@ -87,7 +89,7 @@ pub(crate) fn draw(runs: &Runs, title: &str, measure: Measure) -> Option<String>
             "<line class=\"grid\" x1=\"{at:.1}\" y1=\"{:.1}\" x2=\"{at:.1}\" y2=\"{bottom:.1}\"/>",
             TOP - 8.0
         ));
-        let label = rate(10_f64.powf(power));
+        let label = if power < 0.0 { rate(10_f64.powf(power)) } else { grouped(10_f64.powf(power)) };
         line(format_args!("<text class=\"axis\" x=\"{at:.1}\" y=\"{:.1}\">{label}/s</text>", TOP - 14.0));
         power += 1.0;
     }
@@ -104,8 +106,9 @@ pub(crate) fn draw(runs: &Runs, title: &str, measure: Measure) -> Option<String>
             let label = rate(rates.median);
             line(format_args!("<text class=\"value\" x=\"{:.1}\" y=\"{:.1}\">{label}</text>", end + 6.0, top + 10.5));
         }
+        let class = if pair.ratio.median < FASTER { "ratio behind" } else { "ratio" };
         line(format_args!(
-            "<text class=\"ratio\" x=\"{}\" y=\"{:.1}\">{}</text>",
+            "<text class=\"{class}\" x=\"{}\" y=\"{:.1}\">{}</text>",
             WIDTH - 16.0,
             y + 21.0,
             ratio(pair.ratio.median)

@@ -100,12 +100,14 @@ impl Drive {
                 None => thread::sleep(Duration::from_millis(20)),
             }
         };
-        let group = Pid::from_raw(i32::try_from(process.id()).unwrap_or_default());
-        if group.as_raw() > 1 {
-            // What it started may have ended with it.
-            let _ = killpg(group, Signal::SIGKILL);
+        if ended.is_none() {
+            let group = Pid::from_raw(i32::try_from(process.id()).unwrap_or_default());
+            if group.as_raw() > 1 {
+                // With what it started. It may have ended just now.
+                let _ = killpg(group, Signal::SIGKILL);
+            }
+            let _ = process.wait();
         }
-        let _ = process.wait();
         let text = reader.join().ok().and_then(std::result::Result::ok).unwrap_or_default();
         let said = || {
             let text = fs::read_to_string(&log).unwrap_or_default();

@@ -60,8 +60,8 @@ struct Measured {
     /// The number of measurements of each; the median counts.
     #[arg(long, value_name = "NUMBER", default_value_t = 3)]
     rounds: usize,
-    /// How long jobs are run at the longest; by default 6 seconds, and 60 for more than 100,000 jobs. A backlog that
-    /// takes longer is measured by the jobs that are done by then, and marked.
+    /// How long a peer's jobs are run at the longest; by default 3 seconds for 10,000 jobs, 5 for 100,000, 60 for more. A
+    /// backlog that takes longer is measured by the jobs that are done by then, and marked.
     #[arg(long, value_name = "SECONDS")]
     window: Option<u64>,
     /// Forget the runs that are there.

@@ -12,8 +12,10 @@ use crate::{
     tools::{Tools, servers::Servers},
 };
 
-/// Backlogs up to this size have the short window.
+/// Backlogs up to this size take seconds to enqueue, larger ones minutes.
 const SMALL: usize = 100_000;
+/// By how much ours may take longer: it is measured to the end where it can be, since every ratio is to it.
+const OURS_LONGER: u32 = 4;
 /// The numbers of callers of single jobs.
 const CALLERS: [usize; 2] = [1, 64];
 /// How long single jobs are enqueued.
@@ -34,7 +36,12 @@ pub(crate) struct Plan {
 
 impl Plan {
     fn window(&self, size: usize) -> Duration {
-        self.window.unwrap_or(Duration::from_secs(if size <= SMALL { 6 } else { 60 }))
+        let usual = match size {
+            _ if size <= 10_000 => 3,
+            _ if size <= SMALL => 5,
+            _ => 60,
+        };
+        self.window.unwrap_or(Duration::from_secs(usual))
     }
 
     fn bulk_limit(size: usize) -> Duration {
@@ -123,7 +130,8 @@ fn go(plan: &Plan, runs: &mut Runs, key: Key, step: Step, command: Vec<PathBuf>,
     let seconds = |time: Duration| time.as_secs_f64().to_string();
     let time = match step {
         Step::Cycle(size) => {
-            let (window, limit) = (plan.window(size), Plan::bulk_limit(size));
+            let longer = if key.subject == OURS { OURS_LONGER } else { 1 };
+            let (window, limit) = (plan.window(size) * longer, Plan::bulk_limit(size));
             arguments.extend([("measure", "cycle".to_owned()), ("jobs", size.to_string())]);
             arguments.extend([("window", seconds(window)), ("bulk-limit", seconds(limit))]);
             window + limit

@@ -19,7 +19,7 @@ const USUAL: usize = 100_000;
 /// The length of a line of prose.
 const COLUMNS: usize = 120;
 /// A peer is called faster below this ratio: what is above is within the noise of a machine.
-const FASTER: f64 = 0.95;
+pub(crate) const FASTER: f64 = 0.95;
 
 /// Writes the page and the pictures into the documentation.
 pub(crate) fn write(runs: &Runs) -> Result<()> {
@@ -97,10 +97,10 @@ impl Page<'_> {
         self.line("# Performance beside peers\n");
         self.prose(
             "The embedded engine beside other job queues, on one machine, in turns: ours, the peer with its defaults, \
-             the peer with the settings that its documentation names for speed, and again. Ours always has its \
-             defaults. Where a peer's commits wait for the disk, ours do too (`Durability::Full`), in the runs beside \
-             it; what each survives is [below](#durability). Jobs do nothing, so what is measured is the queue. A job \
-             counts when its completion is committed.",
+             the peer with the settings that its documentation names for speed, and again. Ours has its defaults, but \
+             for one thing: where a peer's commits wait for the disk, ours do too in the runs beside it \
+             (`Durability::Full`). What each survives is [below](#durability). Jobs do nothing, so what is measured is \
+             the queue. A job counts when its completion is committed.",
         );
         if let Some(machine) = self.machine() {
             let Machine { processor, processors, memory_gib, system, rustc, commit, disk_wait_ms, at } = machine;
@@ -364,7 +364,10 @@ fn words(measure: Measure) -> String {
 fn spread(pair: &Pair) -> String {
     let (median, lowest, highest) = (ratio(pair.ratio.median), ratio(pair.ratio.lowest), ratio(pair.ratio.highest));
     let median = if pair.ratio.median < FASTER { format!("**{median}**") } else { median };
-    format!("{median} ({lowest}–{highest})")
+    match pair.rounds {
+        1 => median,
+        _ => format!("{median} ({lowest}–{highest})"),
+    }
 }
 
 /// A ratio with two significant digits, or more before the point.
@@ -390,7 +393,7 @@ fn significant(value: f64, digits: i32) -> f64 {
 }
 
 /// A whole number with commas between thousands.
-fn grouped(value: f64) -> String {
+pub(crate) fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -410,7 +413,7 @@ mod tests {
     #[test]
     fn numbers_are_short() {
         assert_eq!(
-            (ratio(0.614), ratio(1.0), ratio(3.14159), ratio(14.2)),
+            (ratio(0.614), ratio(1.0), ratio(3.149), ratio(14.2)),
             ("0.61".into(), "1.0".into(), "3.1".into(), "14".into())
         );
         assert_eq!((ratio(123_456.0), rate(123_456.0)), ("120,000".into(), "123,000".into()));

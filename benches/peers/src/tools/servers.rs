@@ -1,4 +1,5 @@
-//! Servers that peers need: found, started with an empty folder on a Unix socket of their own, and ended by their id.
+//! Servers that peers need: found, started with an empty folder on a Unix socket of their own, and ended by their id. They
+//! stay in this process's group, so that Ctrl-C ends them too.
 
 use std::{
     fs,
@@ -95,13 +96,13 @@ fn end(process: i32, signal: Signal) {
 fn empty(name: &str) -> Result<PathBuf> {
     let folder = place::target("data")?.join(name);
     let noted = |file: &str| fs::read_to_string(folder.join(file)).ok()?.lines().next()?.trim().parse::<i32>().ok();
-    if let Some(process) = noted("postmaster.pid").or_else(|| noted("redis.pid")) {
-        if fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|there| there == folder) {
-            end(process, Signal::SIGINT);
-            let began = Instant::now();
-            while Path::new(&format!("/proc/{process}")).exists() && began.elapsed() < PATIENCE {
-                thread::sleep(Duration::from_millis(50));
-            }
+    if let Some(process) = noted("postmaster.pid").or_else(|| noted("redis.pid"))
+        && fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|there| there == folder)
+    {
+        end(process, Signal::SIGINT);
+        let began = Instant::now();
+        while Path::new(&format!("/proc/{process}")).exists() && began.elapsed() < PATIENCE {
+            thread::sleep(Duration::from_millis(50));
         }
     }
     if folder.exists() {
@@ -151,7 +152,7 @@ fn postgres() -> Result<Running> {
     let (out, err) = log("postgres.log")?;
     let mut command = as_user(&server);
     command.arg("-D").arg(&data).arg("-k").arg(socket.path()).args(["-c", "listen_addresses="]);
-    let process = command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).spawn();
+    let process = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
     let process = process.map_err(at("starting", &server))?;
     let place = format!("{}:peers", socket.path().display());
     let running = Running { process, place, data: data.clone(), _socket: socket };
@@ -186,7 +187,7 @@ fn redis(settings: &[&str]) -> Result<Running> {
     let mut command = Command::new(&server);
     command.args(["--port", "0", "--unixsocket"]).arg(&path).arg("--dir").arg(&data);
     command.arg("--pidfile").arg(data.join("redis.pid")).args(settings);
-    let process = command.stdin(Stdio::null()).stdout(out).stderr(err).process_group(0).spawn();
+    let process = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
     let process = process.map_err(at("starting", &server))?;
     let running = Running { process, place: path.display().to_string(), data, _socket: socket };
     until(running, "Redis", || UnixStream::connect(&path).is_ok())
