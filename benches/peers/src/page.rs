@@ -327,8 +327,8 @@ impl Page<'_> {
              cannot be fetched or run is skipped, and named on the page.",
         );
         self.prose(&format!(
-            "The section on Lambda bootstraps needs `cargo lamp-bench startup --json > \
-             benches/peers/target/runs/{}`.",
+            "A section on Lambda bootstraps is written too if there are figures of theirs: `cargo lamp-bench startup \
+             --json > benches/peers/target/runs/{}`.",
             startup::FILE
         ));
     }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use apalis::prelude::*;
-use apalis_sqlite::{Config, SqlitePool, SqliteStorage};
+use apalis_sqlite::{Config, SqlitePool, SqlitePoolOptions, SqliteStorage};
 use peers_driver::{Counter, Error, Measure, Options};
 use serde::{Deserialize, Serialize};
 
@@ -16,24 +16,25 @@ struct Noop {
     number: usize,
 }
 
-async fn noop(_: Noop, counter: Data<Counter>, worker: WorkerContext) -> Result<(), BoxDynError> {
-    if counter.ran() {
-        // Stopping is what writes the completions that it has gathered.
-        worker.stop()?;
-    }
+async fn noop(_: Noop, counter: Data<Counter>) -> Result<(), BoxDynError> {
+    counter.ran();
     Ok(())
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let options = Options::read(std::env::args().skip(1))?;
-    // The README's way: a pool with its defaults, and `setup`.
-    let pool = SqlitePool::connect(&format!("sqlite://{}?mode=rwc", options.place)).await?;
+    let tuned = options.variant == "tuned";
+    // The README's way: a pool with its defaults, and `setup`. With one connection, what `setup` sets holds for all.
+    let url = format!("sqlite://{}?mode=rwc", options.place);
+    let pool = match tuned {
+        true => SqlitePoolOptions::new().max_connections(1).connect(&url).await?,
+        false => SqlitePool::connect(&url).await?,
+    };
     SqliteStorage::setup(&pool).await?;
     let storage: SqliteStorage<Noop> = SqliteStorage::new(&pool);
-    let tuned = options.variant == "tuned";
     let storage = match tuned {
-        true => storage.with_config(Config::default().queue("noop").batch_size(500).lock_tasks(false)),
+        true => storage.with_config(Config::default().queue("noop").batch_size(100).lock_tasks(false)),
         false => storage,
     };
     match options.measure {
@@ -50,35 +51,34 @@ async fn main() -> Result<(), Error> {
                 async move { Ok(storage.push_bulk(numbers.map(|number| Noop { number }).collect()).await?) }
             };
             if peers_driver::bulk(&options, enqueue).await? {
-                drain(&options, &pool, storage.clone(), tuned).await?;
+                drain(&options, &pool, storage.clone()).await?;
             }
         }
     }
     about(&pool).await
 }
 
-async fn drain(options: &Options, pool: &SqlitePool, storage: SqliteStorage<Noop>, tuned: bool) -> Result<(), Error> {
+async fn drain(options: &Options, pool: &SqlitePool, storage: SqliteStorage<Noop>) -> Result<(), Error> {
     let counter = Counter::new(options);
     let builder = WorkerBuilder::new("peer").backend(storage).data(counter.clone());
     let began = Instant::now();
-    let window = tokio::time::sleep(options.window);
-    // Its end writes what is gathered, so the clock stops when it has stopped.
-    let stop = async {
-        window.await;
+    let (ran, window) = (counter.clone(), options.window);
+    // Stopping the worker writes the completions that it has gathered, so the clock stops after that.
+    let stop = async move {
+        ran.wait(window).await;
         Ok::<(), std::io::Error>(())
     };
-    match tuned {
-        true => builder.parallelize(tokio::spawn).build(noop).run_until(stop).await?,
-        false => builder.build(noop).run_until(stop).await?,
-    }
+    builder.build(noop).run_until(stop).await?;
     let time = began.elapsed();
     let done: i64 = sqlx::query_scalar("SELECT count(*) FROM Jobs WHERE status = 'Done'").fetch_one(pool).await?;
-    peers_driver::drained(options, usize::try_from(done)?, time.max(Duration::from_nanos(1)));
+    peers_driver::drained(options, usize::try_from(done)?, time);
     Ok(())
 }
 
 /// `setup` sets pragmas of one connection; the others of the pool have SQLite's defaults. All that are open are asked.
 async fn about(pool: &SqlitePool) -> Result<(), Error> {
+    // Those that were in use are given back soon.
+    tokio::time::sleep(Duration::from_millis(200)).await;
     let mut connections = Vec::new();
     let mut counts = BTreeMap::<i64, usize>::new();
     let mut journal_mode = String::new();

@@ -66,6 +66,7 @@ fn once(stamp: &Path, text: &str, make: impl FnOnce() -> Result<()>) -> Result<(
     if std::fs::read_to_string(stamp).is_ok_and(|there| there == text) {
         return Ok(());
     }
+    eprintln!("fetching what is needed into {}", stamp.parent().unwrap_or(stamp).display());
     make()?;
     std::fs::write(stamp, text).map_err(crate::error::at("writing", stamp))
 }

@@ -8,6 +8,7 @@ use crate::{error::Result, place};
 /// Builds the driver in the folder of that name.
 pub(super) fn driver(name: &str) -> Result<Vec<PathBuf>> {
     let target = place::target(name)?;
+    eprintln!("building the driver of {name}, the first time for minutes");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--release", "--locked", "--quiet", "--manifest-path"]);
