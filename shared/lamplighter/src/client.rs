@@ -28,6 +28,7 @@ use crate::{
     after::After,
     declared::Limits,
     env::Env,
+    error::{ErrorGroup, Fingerprint},
     id::JobId,
     job::Job,
     limit,
@@ -35,7 +36,8 @@ use crate::{
     message::{Message, Trace, empty_object},
     options::Tracking,
     ports::{
-        Backend, EnqueueError, EnqueueRequest, Enqueued, ListQuery, Page, Payloads, Store, StoreError, StoreErrorKind,
+        Backend, EnqueueError, EnqueueRequest, Enqueued, ErrorGroups, ErrorPage, ErrorQuery, ListQuery, Page, Payloads,
+        Store, StoreError, StoreErrorKind,
     },
     record::{JobState, Record},
     unique::Unique,
@@ -193,6 +195,29 @@ impl Client {
     /// When the store cannot be read, or the backend keeps no records.
     pub async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         self.store()?.list(query).await
+    }
+
+    /// Groups of failed attempts, the one with the latest failure first, a page at a time.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or the backend keeps no error groups.
+    pub async fn error_groups(&self, query: &ErrorQuery) -> Result<ErrorPage, StoreError> {
+        self.errors()?.list(query).await
+    }
+
+    /// One group of failed attempts. [`ListQuery::error`] finds its jobs.
+    ///
+    /// # Errors
+    /// As [`error_groups`](Self::error_groups).
+    pub async fn error_group(&self, fingerprint: Fingerprint) -> Result<Option<ErrorGroup>, StoreError> {
+        self.errors()?.get(fingerprint).await
+    }
+
+    fn errors(&self) -> Result<&Arc<dyn ErrorGroups>, StoreError> {
+        self.shared.backend.errors.as_ref().ok_or_else(|| {
+            let text = "this backend keeps no error groups: they come with records, and no table is configured";
+            StoreError::new(StoreErrorKind::Invalid, text)
+        })
     }
 
     /// Runs an ended job again, under the same id and with its history. Returns the state it is in now, or `None` when

@@ -1,10 +1,18 @@
 //! The errors that handlers return.
 
+mod fingerprint;
+mod group;
+mod normal;
+
 use std::{borrow::Cow, error::Error, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub use self::{
+    fingerprint::{Fingerprint, InvalidFingerprint},
+    group::{ErrorGroup, ErrorSample, Failure},
+};
 use crate::{misfit::Misfit, redaction::Redactor};
 
 /// Why an attempt did not succeed, and what follows from it.

@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 use crate::{id::JobId, message::SharedMessage};
 
 pub use crate::{
-    error::ErrorText,
+    error::{ErrorGroup, ErrorSample, ErrorText, Fingerprint, InvalidFingerprint},
     id::InvalidJobId,
     log::{LogLevel, LogLine, UnknownLevel},
-    ports::{Count, Page},
+    ports::{Count, ErrorPage, ErrorQuery, Page},
 };
 
 /// The state of a job.
@@ -184,6 +184,10 @@ pub struct Attempt {
     /// The error, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<ErrorText>,
+    /// The fingerprint of a failure, by which it belongs to an [`ErrorGroup`]. Failures that earlier versions recorded
+    /// have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<Fingerprint>,
 }
 
 impl Attempt {
@@ -194,13 +198,20 @@ impl Attempt {
         (started_at, ended_at): (Timestamp, Timestamp),
         outcome: AttemptOutcome,
     ) -> Self {
-        Self { number, started_at, ended_at, host: host.into(), outcome, error: None }
+        Self { number, started_at, ended_at, host: host.into(), outcome, error: None, fingerprint: None }
     }
 
     /// With an error, where there is one.
     #[must_use]
     pub fn with_error(mut self, error: Option<ErrorText>) -> Self {
         self.error = error;
+        self
+    }
+
+    /// With the fingerprint of a failure, where it is one.
+    #[must_use]
+    pub fn with_fingerprint(mut self, fingerprint: Option<Fingerprint>) -> Self {
+        self.fingerprint = fingerprint;
         self
     }
 }

@@ -3,6 +3,7 @@
 mod batches;
 mod dead_letters;
 mod error;
+mod errors;
 mod events;
 mod limits;
 mod operator;
@@ -20,6 +21,7 @@ pub use self::{
         DeadLetter, DeadLetterCount, DeadLetterCounts, DeadLetterFilter, DeadLetterKey, DeadLetterPage, DeadLetterQuery,
     },
     error::{StoreError, StoreErrorKind},
+    errors::{ErrorGroups, ErrorPage, ErrorQuery},
     events::{Event, Events},
     limits::{LimitAnswer, LimitHolder, LimitRequest, LimitState, OnFull, RateState},
     operator::{Accuracy, Consumer, ConsumerKind, ConsumerState, KnownNames, Operator, QueueOrigin, QueueStatus},
@@ -49,13 +51,15 @@ pub struct Backend {
     pub schedules: Option<Arc<dyn Schedules>>,
     /// The store of batches.
     pub batches: Option<Arc<dyn Batches>>,
+    /// The store of error groups.
+    pub errors: Option<Arc<dyn ErrorGroups>>,
 }
 
 impl Backend {
     /// A backend that sends, and keeps no records.
     #[must_use]
     pub fn new(queues: Arc<dyn Queues>) -> Self {
-        Self { queues, store: None, events: None, payloads: None, schedules: None, batches: None }
+        Self { queues, store: None, events: None, payloads: None, schedules: None, batches: None, errors: None }
     }
 
     /// With records.
@@ -83,6 +87,13 @@ impl Backend {
     #[must_use]
     pub fn with_batches(mut self, batches: Arc<dyn Batches>) -> Self {
         self.batches = Some(batches);
+        self
+    }
+
+    /// With error groups.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Arc<dyn ErrorGroups>) -> Self {
+        self.errors = Some(errors);
         self
     }
 

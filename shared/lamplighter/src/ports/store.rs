@@ -13,7 +13,7 @@ use crate::{
     batch::Membership,
     client::Cancellation,
     delivery::DeadLetterReason,
-    error::ErrorText,
+    error::{ErrorText, Fingerprint},
     id::JobId,
     log::LogLine,
     message::SharedMessage,
@@ -449,6 +449,9 @@ pub struct ListQuery {
     pub since: Option<Timestamp>,
     /// Known to the store before this moment.
     pub before: Option<Timestamp>,
+    /// Whose latest attempt that ended has failed with this fingerprint. A page then may have fewer records than there
+    /// are, or none, and a next one: how many records are looked at for one page is bounded.
+    pub error: Option<Fingerprint>,
     /// [`Page::next`] of the page before.
     pub cursor: Option<String>,
     /// Records per page: 1–1000; 0 means 50.
