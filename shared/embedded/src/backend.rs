@@ -117,7 +117,11 @@ impl SqliteBackend {
     #[must_use]
     pub fn backend(&self) -> Backend {
         let store = &self.0.store;
-        Backend::new(store.clone()).with_store(store.clone()).with_schedules(store.clone()).with_batches(store.clone())
+        Backend::new(store.clone())
+            .with_store(store.clone())
+            .with_schedules(store.clone())
+            .with_batches(store.clone())
+            .with_errors(store.clone())
     }
 
     /// Returns an operator for its queues: their state, pausing and resuming, dead letters.

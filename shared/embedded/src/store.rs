@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use lamplighter::{
     Batch, Cancellation, EnqueueError, Enqueued, JobId, JobState, ListQuery, Record,
     backend::{
-        BatchJobs, Batches, Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, JobData, LeaseStatus,
-        NewBatch, Queues, RenewRequest, Store, StoreError, StoreErrorKind, Token,
+        BatchJobs, Batches, Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, ErrorGroups, JobData,
+        LeaseStatus, NewBatch, Queues, RenewRequest, Store, StoreError, StoreErrorKind, Token,
     },
     env::Env,
-    record::{Count, LogLine, Page},
+    record::{Count, ErrorGroup, ErrorPage, ErrorQuery, Fingerprint, LogLine, Page},
 };
 use tokio::time::Instant;
 
@@ -22,7 +22,7 @@ use crate::{
         cancel::cancel,
         claim::claim,
         enqueue::{Entry, enqueue},
-        job_data, list, logs, records,
+        errors, job_data, list, logs, records,
         renew::renew,
         retry::{mark_queued, retry},
         settle::settle,
@@ -130,6 +130,19 @@ impl Batches for SqliteStore {
         let page =
             self.readers.read(move |connection| batches::jobs(connection, &id, cursor.as_deref(), limit)).await?;
         page.ok_or_else(foreign_cursor)
+    }
+}
+
+#[async_trait]
+impl ErrorGroups for SqliteStore {
+    async fn list(&self, query: &ErrorQuery) -> Result<ErrorPage, StoreError> {
+        let asked = query.clone();
+        let page = self.readers.read(move |connection| errors::list(connection, &asked)).await?;
+        page.ok_or_else(foreign_cursor)
+    }
+
+    async fn get(&self, fingerprint: Fingerprint) -> Result<Option<ErrorGroup>, StoreError> {
+        self.readers.read(move |connection| errors::get(connection, fingerprint)).await
     }
 }
 

@@ -31,10 +31,15 @@ use crate::error::OpenError;
 pub(super) const APPLICATION: i64 = 0x4C41_4D50;
 
 /// The layout that this version writes.
-pub(super) const LAYOUT: i64 = 3;
+pub(super) const LAYOUT: i64 = 4;
 
 /// For each layout, the statements that create it from the one before.
-const STEPS: [&str; 3] = [include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+const STEPS: [&str; 4] = [
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// The identification in a file's header.
 #[derive(Debug, Clone, Copy)]
@@ -139,7 +144,14 @@ fn without_engine(path: &Path) -> Option<Option<File>> {
 mod tests {
     use std::path::PathBuf;
 
-    use lamplighter::{Job, JobState, ListQuery, Queue, env::Env, secs};
+    use lamplighter::{
+        Job, JobId, JobState, ListQuery, Queue,
+        backend::{Claim, ClaimRequest, Completion, CompletionResult, DeadLetterReason, Decision, Token},
+        env::Env,
+        record::{AttemptOutcome, ErrorQuery, ErrorText},
+        secs,
+    };
+    use tokio::time::Instant;
 
     use super::*;
     use crate::{backend::SqliteBackend, engine::Engine, settings::Settings};
@@ -211,6 +223,54 @@ mod tests {
         assert_eq!(layout, LAYOUT);
         let check: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
         assert_eq!(check, "ok");
+    }
+
+    #[tokio::test]
+    async fn failures_in_a_layout_3_file_have_no_fingerprint_and_later_ones_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL").unwrap();
+        STEPS[..3].iter().for_each(|step| connection.execute_batch(step).unwrap());
+        let at = 1_700_000_000_000_000_000_i64;
+        connection
+            .execute_batch(&format!(
+                "INSERT INTO queues VALUES (1, 'work', 0, 0);
+                 INSERT INTO kinds VALUES (1, 1, 'act');
+                 INSERT INTO hosts VALUES (1, 'old');
+                 INSERT INTO jobs VALUES
+                   (1, 'job', 1, 1, 7, 1, 0, 0, 1, NULL, 1, {at}, {at}, {at}, {at} + {at}, 0, NULL, NULL);
+                 INSERT INTO bodies VALUES (1, '{{\"job\":\"act\"}}');
+                 INSERT INTO attempts VALUES (1, 1, 1, {at}, {at}, 1, 2, '{{\"message\":\"row 1\"}}');
+                 INSERT INTO counts VALUES (1, 7, 1);
+                 INSERT INTO blocks VALUES (1, 0);
+                 UPDATE sequence SET next = 2;",
+            ))
+            .unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION).unwrap();
+        connection.pragma_update(None, "user_version", 3).unwrap();
+        drop(connection);
+        let embedded = SqliteBackend::open(&path, settings()).unwrap();
+        let (client, id) = (embedded.client(), JobId::new("job").unwrap());
+        let record = client.get(&id).await.unwrap().unwrap();
+        assert_eq!(record.attempts[0].error, Some(ErrorText::new("row 1")));
+        assert_eq!(record.attempts[0].fingerprint, None);
+        assert!(client.error_groups(&ErrorQuery::default()).await.unwrap().groups.is_empty());
+
+        assert_eq!(client.retry(&id).await.unwrap(), Some(JobState::Queued));
+        let (store, now) = (client.store().unwrap(), embedded.env().now());
+        let request = ClaimRequest::new(id.clone(), "work", record.message, 7, now + secs(60));
+        let claim = store.claim(vec![request], Instant::now()).await.remove(0).unwrap();
+        assert!(matches!(claim, Claim::Run { attempt: 1, .. }), "{claim:?}");
+        let (outcome, reason, error) = (AttemptOutcome::Error, DeadLetterReason::Failed, ErrorText::new("row 2"));
+        let decision = Decision::Failed { outcome, reason, error, retention: secs(60) };
+        let end = Completion::new(id.clone(), "work", Token { attempt: 1, owner: 7 }, (now, now), decision);
+        let settled = store.settle(vec![end], Instant::now()).await.remove(0).unwrap();
+        assert!(matches!(settled, CompletionResult::Applied { .. }), "{settled:?}");
+        let groups = client.error_groups(&ErrorQuery::default()).await.unwrap().groups;
+        assert_eq!((groups.len(), groups[0].failures, groups[0].jobs), (1, 1, Some(1)));
+        let record = client.get(&id).await.unwrap().unwrap();
+        assert_eq!(record.last_fingerprint(), Some(groups[0].fingerprint));
     }
 
     #[test]

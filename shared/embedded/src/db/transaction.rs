@@ -4,7 +4,7 @@ use rusqlite::{CachedStatement, Connection};
 
 use super::{catalog::Catalog, signals::Effects};
 use crate::{
-    operations::{clock, relations},
+    operations::{clock, errors::Errors, relations},
     time,
 };
 
@@ -18,6 +18,8 @@ pub(crate) struct Transaction<'a> {
     pub(crate) leapt: bool,
     pub(crate) effects: Effects,
     pub(crate) relations: relations::Relations,
+    /// Attempts that have failed.
+    pub(crate) errors: Errors,
     /// The next number, once it has been used.
     next: Option<i64>,
     /// The connection's number of changed rows before the transaction.
@@ -36,6 +38,7 @@ impl<'a> Transaction<'a> {
             leapt: false,
             effects: Effects::default(),
             relations: relations::Relations::default(),
+            errors: Errors::default(),
             next: None,
             changes: connection.total_changes(),
             counts: Vec::new(),
@@ -85,6 +88,7 @@ impl<'a> Transaction<'a> {
     /// Writes the collected changes. Called just before the commit.
     pub(crate) fn finish(mut self) -> rusqlite::Result<Effects> {
         relations::follow(&mut self)?;
+        self.put_errors()?;
         // A transaction that has changed nothing writes nothing here, or it would wake callers that wait for changes.
         // The page written here costs some 6 percent of a drain.
         let is_kept =

@@ -17,10 +17,13 @@ pub(crate) struct AttemptRow<'a> {
     pub(crate) host: i64,
     pub(crate) outcome: AttemptOutcome,
     pub(crate) error: Option<&'a ErrorText>,
+    /// The number of a failure's fingerprint.
+    pub(crate) fingerprint: Option<i64>,
 }
 
-pub(crate) const INSERT: &str = "INSERT INTO attempts (seq, place, number, started_at, ended_at, host, outcome, error) \
-    VALUES (?1, (SELECT coalesce(max(place), 0) + 1 FROM attempts WHERE seq = ?1), ?2, ?3, ?4, ?5, ?6, ?7)";
+pub(crate) const INSERT: &str = "INSERT INTO attempts (seq, place, number, started_at, ended_at, host, outcome, error, \
+    fingerprint) \
+    VALUES (?1, (SELECT coalesce(max(place), 0) + 1 FROM attempts WHERE seq = ?1), ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
 
 /// Whether the history has an attempt with this end.
 const KNOWN: &str = "SELECT 1 FROM attempts WHERE seq = ?1 AND number = ?2 AND started_at = ?3 \
@@ -60,8 +63,8 @@ pub(crate) const fn of(code: i64) -> AttemptOutcome {
 pub(crate) fn insert(statement: &mut CachedStatement<'_>, seq: i64, ended: &AttemptRow<'_>) -> rusqlite::Result<()> {
     // Strings and lists of strings, which always serialize.
     let error = ended.error.and_then(|error| serde_json::to_string(error).ok());
-    let AttemptRow { number, started_at, ended_at, host, outcome, .. } = ended;
-    statement.execute(params![seq, number, started_at, ended_at, host, code(*outcome), error])?;
+    let AttemptRow { number, started_at, ended_at, host, outcome, fingerprint, .. } = ended;
+    statement.execute(params![seq, number, started_at, ended_at, host, code(*outcome), error, fingerprint])?;
     Ok(())
 }
 

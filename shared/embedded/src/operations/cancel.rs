@@ -43,6 +43,7 @@ fn one(tx: &mut Transaction<'_>, row: &JobRow, reason: Option<&str>) -> rusqlite
             host: row.host,
             outcome: AttemptOutcome::Cancelled,
             error: Some(&Attempt::cancelled(reason)),
+            fingerprint: None,
         };
         tx.add_attempt(row.seq, &cancelled)?;
     }

@@ -205,14 +205,17 @@ fn current(tx: &Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusqli
 }
 
 /// Adds the attempt whose lease has ended to the history.
-fn add_lost(tx: &Transaction<'_>, row: &JobRow) -> rusqlite::Result<()> {
+fn add_lost(tx: &mut Transaction<'_>, row: &JobRow) -> rusqlite::Result<()> {
+    let error = ErrorText::new("its host ended without a word");
+    let fingerprint = tx.fails(row, (AttemptOutcome::Lost, row.lease_until), &error)?;
     let lost = AttemptRow {
         number: row.attempt,
         started_at: row.since,
         ended_at: row.lease_until,
         host: row.host,
         outcome: AttemptOutcome::Lost,
-        error: Some(&ErrorText::new("its host ended without a word")),
+        error: Some(&error),
+        fingerprint: Some(fingerprint),
     };
     tx.add_attempt(row.seq, &lost)
 }

@@ -51,6 +51,9 @@ const SET_RIGHT: &str = "UPDATE jobs SET \
 
 const DEAD_LETTERS: &str = "UPDATE dead_letters SET buried_at = min(?1, buried_at - ?2) WHERE buried_at > ?1";
 
+const ERRORS: &str = "UPDATE error_groups SET last_at = min(?1, last_at - ?2), \
+    first_at = CASE WHEN first_at > ?1 THEN min(?1, first_at - ?2) ELSE first_at END WHERE last_at > ?1";
+
 const RATES: &str =
     "UPDATE limit_rates SET full_at = full_at - ?2, next = next - ?2, idle_at = idle_at - ?2 WHERE idle_at > ?1";
 const LINES: &str =
@@ -70,6 +73,9 @@ pub(crate) fn set_right(tx: &mut Transaction<'_>, latest: i64) -> rusqlite::Resu
     // Here, before this transaction gives any lease: one that is given by the right clock must not be moved.
     move_leases(tx, -ahead)?;
     let dead_letters = if is_set { tx.prepare(DEAD_LETTERS)?.execute([now, ahead])? } else { 0 };
+    if is_set {
+        tx.prepare(ERRORS)?.execute([now, ahead])?;
+    }
     tracing::warn!(
         from = %time::moment(latest),
         to = %time::moment(now),

@@ -10,6 +10,9 @@
 //!   the state are searched; `counts` has their total, so a search for a few records among many ends with the last of
 //!   them.
 //!
+//! The jobs of an error group are found by the index of failed attempts; at most [`FEW`] of them are looked at for one
+//! page.
+//!
 //! `since` and `before` become bounds of `seq`, found by bisection: see the [layout](crate::db::schema).
 
 use std::time::Duration;
@@ -20,7 +23,7 @@ use lamplighter::{
 };
 use rusqlite::{Connection, OptionalExtension};
 
-use super::records;
+use super::{errors, records};
 use crate::{
     db::catalog::{self, QueueJob, block_of, first_of_block},
     state,
@@ -36,6 +39,10 @@ const ENDED: &str = "SELECT seq, created_at, kind, state FROM jobs INDEXED BY jo
 const BLOCK: &str = "SELECT block FROM blocks WHERE kind = ?1 AND block <= ?2 ORDER BY block DESC LIMIT 1";
 const BACKWARDS: &str =
     "SELECT seq, created_at, kind, state FROM jobs WHERE state != 0 AND seq >= ?1 AND seq < ?2 ORDER BY seq DESC";
+const BY_ERROR: &str = "SELECT DISTINCT seq FROM attempts INDEXED BY attempts_failed \
+    WHERE fingerprint = ?1 AND seq >= ?2 AND seq < ?3 ORDER BY seq DESC";
+const LAST_ERROR: &str = "SELECT fingerprint FROM attempts WHERE seq = ?1 ORDER BY place DESC LIMIT 1";
+const SEEN: &str = "SELECT seq, created_at, kind, state FROM jobs WHERE seq = ?1 AND state != 0";
 const FROM: &str = "SELECT seq, created_at FROM jobs WHERE seq >= ?1 ORDER BY seq LIMIT 1";
 const NEWEST: &str = "SELECT max(seq) FROM jobs";
 
@@ -52,8 +59,15 @@ const USUAL: usize = 50;
 /// A page of records; `None` if the cursor is not from this store.
 pub(crate) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Option<Page>> {
     let Some(search) = Search::of(connection, query)? else { return Ok(None) };
-    let found = search.run(connection)?;
-    let next = (found.len() > search.limit).then(|| found[search.limit - 1].to_string());
+    let (found, next) = match query.error {
+        Some(fingerprint) => search.by_error(connection, errors::number(fingerprint))?,
+        None => {
+            let found = search.run(connection)?;
+            let next = (found.len() > search.limit).then(|| found[search.limit - 1]);
+            (found, next)
+        }
+    };
+    let next = next.map(|seq| seq.to_string());
     let rows = found.into_iter().take(search.limit);
     let records = rows.filter_map(|seq| records::by_seq(connection, seq).transpose());
     Ok(Some(Page { records: records.collect::<rusqlite::Result<Vec<Record>>>()?, next }))
@@ -205,6 +219,34 @@ impl Search {
             }
         }
         Ok(found)
+    }
+
+    /// Returns the jobs whose latest attempt has failed with this fingerprint, and after which row the next page
+    /// begins.
+    fn by_error(&self, connection: &Connection, fingerprint: i64) -> rusqlite::Result<(Vec<i64>, Option<i64>)> {
+        let (mut last, mut job) = (connection.prepare_cached(LAST_ERROR)?, connection.prepare_cached(SEEN)?);
+        let mut statement = connection.prepare_cached(BY_ERROR)?;
+        let mut rows = statement.query([fingerprint, self.from, self.below])?;
+        let (mut found, mut looked_at, mut before) = (Vec::new(), 0, None);
+        while let Some(row) = rows.next()? {
+            if found.len() == self.limit || looked_at == FEW {
+                return Ok((found, before));
+            }
+            let seq: i64 = row.get(0)?;
+            (looked_at, before) = (looked_at + 1, Some(seq));
+            let is_last = last.query_row([seq], |row| row.get::<_, Option<i64>>(0)).optional()?;
+            if is_last.flatten() != Some(fingerprint) {
+                continue;
+            }
+            if let Some((_, created_at, kind, code)) = job.query_row([seq], seen).optional()?
+                && self.state.is_none_or(|wanted| wanted == code)
+                && self.queue_jobs.iter().any(|known| known.id == kind)
+                && self.is_of_time(created_at)
+            {
+                found.push(seq);
+            }
+        }
+        Ok((found, None))
     }
 
     /// Collects matching rows, and counts down those of the kinds and in the state.

@@ -7,6 +7,7 @@ pub(crate) mod claim;
 pub(crate) mod clock;
 pub(crate) mod dead_letters;
 pub(crate) mod enqueue;
+pub(crate) mod errors;
 pub(crate) mod groups;
 pub(crate) mod job_data;
 pub(crate) mod limits;

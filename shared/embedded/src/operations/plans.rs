@@ -67,12 +67,13 @@ fn open(name: &str, states: Option<&str>) -> (tempfile::TempDir, Connection) {
                FROM made JOIN kinds ON kinds.id = kind;
              INSERT INTO bodies SELECT n, '{{\"job\":\"act\"}}' FROM made;
              INSERT INTO notes SELECT n, NULL, '1', NULL, NULL, NULL FROM made WHERE n % 10 = 0;
-             INSERT INTO attempts SELECT n, place, place, n, n, 1, 1, NULL FROM made,
-               (SELECT 1 AS place UNION ALL SELECT 2) WHERE state != 1 AND (place = 1 OR n % 9 = 0);
+             INSERT INTO attempts SELECT n, place, place, n, n, 1, 1, NULL, CASE WHEN n % 9 = 0 THEN n % 40 END
+               FROM made, (SELECT 1 AS place UNION ALL SELECT 2) WHERE state != 1 AND (place = 1 OR n % 9 = 0);
              INSERT INTO counts SELECT kind, state, count(*) FROM made GROUP BY kind, state;
              INSERT INTO blocks SELECT DISTINCT kind, n >> 8 FROM made;
              INSERT INTO dead_letters SELECT n + 20000, 1 + n % 2, 'job-' || n, 'act', 'failed', n, 1, NULL, 'no', '{{}}'
                FROM made WHERE state = 7;
+             INSERT INTO error_groups SELECT n, 1, 2, 'no', n, n, 3, 2, 'job-' || n, 'no' FROM made WHERE n < 500;
              INSERT INTO waits SELECT 'job-' || n, n + 1, 1 FROM made WHERE n % 10 = 0;
              INSERT INTO unique_keys SELECT 1, 'key-' || n, 'job-' || n, 2, n FROM made WHERE n % 10 = 0;
              INSERT INTO batches SELECT n, 5, 2, 0, 0 FROM made WHERE n % 50 = 0;

@@ -9,7 +9,7 @@ use lamplighter::{
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use super::attempts;
+use super::{attempts, errors};
 use crate::{state, time};
 
 const SEQ_OF: &str = "SELECT seq FROM jobs WHERE id = ?1";
@@ -20,7 +20,7 @@ const BY_SEQ: &str = "SELECT jobs.id, queues.name, kinds.job, state, created_at,
     FROM jobs JOIN queues ON queues.id = jobs.queue JOIN kinds ON kinds.id = jobs.kind \
     JOIN bodies ON bodies.seq = jobs.seq LEFT JOIN notes ON notes.seq = jobs.seq WHERE state != 0 AND jobs.seq = ?1";
 
-const ATTEMPTS: &str = "SELECT number, started_at, ended_at, hosts.name, outcome, error \
+const ATTEMPTS: &str = "SELECT number, started_at, ended_at, hosts.name, outcome, error, fingerprint \
     FROM attempts JOIN hosts ON hosts.id = attempts.host WHERE seq = ?1 ORDER BY place";
 
 /// The record with that id.
@@ -82,7 +82,8 @@ fn with_attempts(connection: &Connection, seq: i64, mut record: Record) -> rusql
             let ran = (time::moment(row.get(1)?), time::moment(row.get(2)?));
             let attempt = Attempt::new(row.get(0)?, row.get::<_, String>(3)?, ran, attempts::of(row.get(4)?));
             let error = error.map(|text| serde_json::from_str(&text).unwrap_or_else(|_| ErrorText::new(text)));
-            Ok(attempt.with_error(error))
+            let fingerprint = row.get::<_, Option<i64>>(6)?.map(errors::of);
+            Ok(attempt.with_error(error).with_fingerprint(fingerprint))
         })?
         .collect::<Result<_, _>>()?;
     record.attempts = attempts;

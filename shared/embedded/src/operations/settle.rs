@@ -114,7 +114,21 @@ fn ended<'a>(
         host: tx.host(&request.host)?,
         outcome,
         error,
+        fingerprint: None,
     })
+}
+
+/// An attempt that has failed, and counts in its error group.
+fn failed<'a>(
+    tx: &mut Transaction<'_>,
+    row: &JobRow,
+    request: &Completion,
+    outcome: AttemptOutcome,
+    error: &'a ErrorText,
+) -> rusqlite::Result<AttemptRow<'a>> {
+    let ended = ended(tx, request, outcome, Some(error))?;
+    let fingerprint = tx.fails(row, (outcome, ended.ended_at), error)?;
+    Ok(AttemptRow { fingerprint: Some(fingerprint), ..ended })
 }
 
 fn apply(tx: &mut Transaction<'_>, row: &JobRow, request: &Completion, ended_at: i64) -> rusqlite::Result<()> {
@@ -128,12 +142,12 @@ fn apply(tx: &mut Transaction<'_>, row: &JobRow, request: &Completion, ended_at:
             tx.end(row, state::SUCCEEDED, ended_at, time::after(ended_at, *retention))
         }
         Decision::Retry { outcome, error, delay } => {
-            let ended = ended(tx, request, *outcome, Some(error))?;
+            let ended = failed(tx, row, request, *outcome, error)?;
             tx.add_attempt(row.seq, &ended)?;
             retry(tx, row, state::RETRYING, row.attempt, row.receives, time::after(ended_at, *delay))
         }
         Decision::Failed { outcome, reason, error, retention } => {
-            let ended = ended(tx, request, *outcome, Some(error))?;
+            let ended = failed(tx, row, request, *outcome, error)?;
             tx.add_attempt(row.seq, &ended)?;
             tx.dead_letter(row, &Cause { reason: reason.as_str(), error: error.to_string() })?;
             tx.end(row, state::FAILED, ended_at, time::after(ended_at, *retention))

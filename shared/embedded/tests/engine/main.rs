@@ -4,6 +4,7 @@
 mod app;
 mod batches;
 mod clock;
+mod errors;
 #[cfg(unix)]
 mod file;
 mod job_log;
