@@ -147,22 +147,22 @@ pub const NOTE_AGAIN: Operation =
 /// It is released for later, uncounted.
 pub const PUT_BACK: Operation =
     Operation::one("release", [Some(sqs(1)), Some(sqs(1).writing(1, 1)), Some(sqs(1).writing(1, 1))]);
-/// It fails, and will be retried.
+/// It fails, and will be retried. It is counted in its error group, which has had a failure in this hour.
 pub const RETRY: Operation =
-    Operation::one("fail, to be retried", [Some(sqs(1)), Some(sqs(1).writing(1, 2)), Some(sqs(1).writing(1, 3))]);
-/// All jobs of a batch fail, and will be retried.
+    Operation::one("fail, to be retried", [Some(sqs(1)), Some(sqs(1).writing(2, 3)), Some(sqs(1).writing(2, 4))]);
+/// All jobs of a batch fail, and will be retried. They are settled together, and are of one error group.
 pub const RETRY_TEN: Operation = Operation::many(
     "ten of a batch fail, to be retried",
     10,
-    [Some(sqs(1)), Some(sqs(1).writing(10, 20)), Some(sqs(1).writing(10, 30))],
+    [Some(sqs(1)), Some(sqs(1).writing(11, 21)), Some(sqs(1).writing(11, 31))],
 );
 /// The next attempt begins. Its first claim, which expects a new job, is refused and returns the existing record.
 pub const BEGIN_AGAIN: Operation =
     Operation::one("begin a retry", [Some(NOTHING), Some(NOTHING.writing(2, 3)), Some(NOTHING.writing(2, 4))]);
-/// It fails for good: the message goes to the dead-letter queue, and an event is published.
+/// It fails for good: the message goes to the dead-letter queue, an event is published, and its error group counts it.
 pub const FAIL: Operation = Operation::one(
     "fail for good",
-    [Some(sqs(1).publishing(1)), Some(sqs(1).publishing(1).writing(1, 2)), Some(sqs(1).publishing(1).writing(1, 3))],
+    [Some(sqs(1).publishing(1)), Some(sqs(1).publishing(1).writing(2, 3)), Some(sqs(1).publishing(1).writing(2, 4))],
 );
 /// A job is sent with a delay of up to 15 minutes, which SQS itself keeps.
 pub const DELAY_BY_SQS: Operation = Operation::one(

@@ -59,6 +59,10 @@ Reads of indexes are counted as whole units, and cost half a unit.
     }
     page.push_str(
         "
+A failed attempt is counted in its [error group](operations.md#what-fails-and-how-often): one write unit for all of one
+cause that are settled together, which is in the table. The first one in an hour costs two more, or one more where the
+group is new, since the group moves in the listing. A success writes to no group.
+
 Lambda's own requests to SQS for a full batch of ten, one receive and one delete, are on the account's bill too.
 ",
     );

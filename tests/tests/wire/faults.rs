@@ -1,9 +1,22 @@
 //! The fate of jobs when AWS calls are refused, throttled or interrupted: none is lost, none that has finished runs
 //! again, and no attempt is used up.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
 use futures_util::future::join_all;
-use lamplighter::{EnqueueError, Job, JobId, JobState, Queue, Record, mins, record::AttemptOutcome, secs};
+use lamplighter::{
+    EnqueueError, Job, JobId, JobState, Queue, Record, mins,
+    record::{AttemptOutcome, ErrorQuery},
+    secs,
+};
 use lamplighter_fakes::{Fault, Gate};
+use lamplighter_tests::ministack::PATIENCE;
 
 use crate::{
     jobs::{Full, Lean, Then, Told},
@@ -135,6 +148,49 @@ async fn an_interrupted_dead_lettering_is_completed() {
     stage.probe.proxy.stop_failing();
     assert_eq!((stage.run(1).await, stage.dead().await, stage.waiting().await), (0, 1, 0));
     assert_eq!((stage.probe.runs(&id), outcomes(&stage.ended(&id).await)), (vec![1], vec![AttemptOutcome::Error]));
+}
+
+/// The item of an error group takes no more writes, as under a storm of failures: outcomes are written all the same,
+/// and what has failed meanwhile is counted later, with the next failure.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_group_that_is_throttled_changes_no_outcome_and_is_counted_later() {
+    let stage = Stage::new(Parts::Table).await;
+    let (tried, tries) = (Arc::new(AtomicU64::new(0)), 5);
+    let refused = tried.clone();
+    stage.probe.proxy.fail_when(move |call| {
+        let is_of_group = call.body["Key"]["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("ERR#"));
+        is_of_group.then(|| {
+            refused.fetch_add(1, Ordering::SeqCst);
+            Fault::THROTTLED
+        })
+    });
+    let mut failures = 0;
+    let mut fail = async || {
+        let id = stage.with::<Full>(Then::Fail).await;
+        assert_eq!(stage.run(1).await, 0);
+        assert_eq!(outcomes(&stage.ended(&id).await), [AttemptOutcome::Error]);
+        failures += 1;
+        failures
+    };
+    for _ in 0..tries {
+        fail().await;
+    }
+    assert_eq!(stage.dead().await, tries as usize);
+    let tried = tried.load(Ordering::SeqCst);
+    assert!((1..=tries).contains(&tried), "tried {tried} times, and not again at once");
+    assert!(stage.client.error_groups(&ErrorQuery::default()).await.unwrap().groups.is_empty());
+
+    stage.probe.proxy.stop_failing();
+    let begun = Instant::now();
+    loop {
+        let failures = fail().await;
+        let groups = stage.client.error_groups(&ErrorQuery::default()).await.unwrap().groups;
+        if groups.iter().map(|group| group.failures).sum::<u64>() == failures {
+            assert_eq!(groups.len(), 1);
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{groups:?}");
+    }
 }
 
 /// A write that was done, but whose answer was lost, is repeated, and its condition no longer holds: the caller

@@ -221,6 +221,18 @@ impl Stage {
         self.probe.phases.lock().unwrap().iter().map(|calls| count(calls)).collect()
     }
 
+    /// Like [`deliver`](Self::deliver), for jobs that fail alike. Returns the calls since they began: how many of their
+    /// failures are settled together depends on the machine, so their error group is counted once.
+    pub(crate) async fn deliver_failing(&self, count_of: usize) -> Asked {
+        self.run(count_of).await;
+        let phases = self.probe.phases.lock().unwrap();
+        let is_of_group = |call: &&Call| call.body["Key"]["pk"]["S"].as_str().is_some_and(|pk| pk.starts_with("ERR#"));
+        let (groups, mut calls): (Vec<&Call>, Vec<&Call>) = phases.iter().skip(1).flatten().partition(is_of_group);
+        assert!(groups.len() <= count_of, "at most one for each failure");
+        calls.extend(groups.first());
+        count(&calls.into_iter().cloned().collect::<Vec<_>>())
+    }
+
     /// Returns the calls since a handler ended, or began.
     pub(crate) fn last_phase(&self) -> Asked {
         count(self.probe.phases.lock().unwrap().last().unwrap())

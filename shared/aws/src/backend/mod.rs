@@ -129,8 +129,8 @@ fn backend(delayed_sender: &DelayedSender) -> Backend {
     if let Some(dynamo) = &delayed_sender.table {
         let (dynamo, delayed_sender) = (dynamo.clone(), delayed_sender.clone());
         let batches = batches::AwsBatches { dynamo: dynamo.clone(), delayed_sender: delayed_sender.clone() };
-        let records = records::Records { dynamo, delayed_sender };
-        return backend.with_store(Arc::new(records)).with_batches(Arc::new(batches));
+        let records = Arc::new(records::Records { dynamo, delayed_sender });
+        return backend.with_store(records.clone()).with_errors(records).with_batches(Arc::new(batches));
     }
     backend
 }

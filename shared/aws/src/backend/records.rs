@@ -5,10 +5,10 @@ use futures_util::{StreamExt, stream};
 use lamplighter::{
     Cancellation, EnqueueError, JobId, JobState, ListQuery, Record,
     backend::{
-        Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, Queues, RenewRequest, Store,
-        StoreError, StoreErrorKind, Token,
+        Claim, ClaimRequest, Completion, CompletionResult, ErrorGroups, JobData, LeaseStatus, Queues, RenewRequest,
+        Store, StoreError, StoreErrorKind, Token,
     },
-    record::{Count, LogLine, Page},
+    record::{Count, ErrorGroup, ErrorPage, ErrorQuery, Fingerprint, LogLine, Page},
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -89,7 +89,7 @@ impl Store for Records {
     async fn claim(&self, requests: Vec<ClaimRequest>, by: Instant) -> Vec<Result<Claim, StoreError>> {
         let answers = self.dynamo.claim(&requests, by).await;
         let (answers, woken) = self.park(&requests, answers, by).await;
-        self.delayed_sender.wake(woken, by).await;
+        tokio::join!(self.delayed_sender.wake(woken, by), self.dynamo.write_errors(by));
         let answers = requests.into_iter().zip(answers).map(|(request, answer)| {
             // The host that ended it may have died before it could start them.
             let unfollowed = answer.as_ref().ok().and_then(|claimed| claimed.unfollowed);
@@ -103,7 +103,7 @@ impl Store for Records {
         let mut answers = self.dynamo.settle(&requests, by).await;
         let woken = answers.iter_mut().flatten().flat_map(|settled| std::mem::take(&mut settled.woken));
         let woken = woken.collect();
-        self.delayed_sender.wake(woken, by).await;
+        tokio::join!(self.delayed_sender.wake(woken, by), self.dynamo.write_errors(by));
         let answers = requests.into_iter().zip(answers).map(|(request, answer)| {
             let state = request.decision.state();
             let is_followed = answer.as_ref().is_ok_and(|settled| settled.is_followed && state.is_final());
@@ -160,5 +160,16 @@ impl Store for Records {
 
     async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         Ok(self.dynamo.mark_queued_one(id).await?.map(|marked_queued| marked_queued.state))
+    }
+}
+
+#[async_trait]
+impl ErrorGroups for Records {
+    async fn list(&self, query: &ErrorQuery) -> Result<ErrorPage, StoreError> {
+        self.dynamo.read_error_page(query).await
+    }
+
+    async fn get(&self, fingerprint: Fingerprint) -> Result<Option<ErrorGroup>, StoreError> {
+        self.dynamo.read_error(fingerprint).await
     }
 }

@@ -118,7 +118,12 @@ impl Dynamo {
             };
             let batch = uncounted(request, found.as_ref());
             match self.write_end(id, update.set("z", number(request.owner)), batch, answer.state()).await? {
-                Written::Applied(item) => return self.answer(answer, &item, request).await,
+                Written::Applied(item) => {
+                    // A running job is written to only where its attempt is lost.
+                    let lost = found.filter(|item| item.state() == JobState::Running);
+                    self.count_failure(lost.and_then(|item| item.lost_failure()));
+                    return self.answer(answer, &item, request).await;
+                }
                 Written::Refused(item) => found = item,
             }
         }

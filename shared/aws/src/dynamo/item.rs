@@ -33,9 +33,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use lamplighter::{
     JobId, JobState, RawValue, Record,
-    backend::{JobOwner, LimitRequest, Membership, StoreError, StoreErrorKind},
+    backend::{Failure, JobOwner, LimitRequest, Membership, StoreError, StoreErrorKind},
     message::Message,
-    record::{Attempt, AttemptOutcome, ErrorText, Progress},
+    record::{Attempt, AttemptOutcome, ErrorText, Fingerprint, Progress},
 };
 
 use super::keys::{self, ListingKey};
@@ -45,6 +45,9 @@ pub(super) type Attributes = HashMap<String, AttributeValue>;
 /// The largest error of an attempt in the table, in bytes: fifty of them and everything else stay far below the 400 KB
 /// of an item (Amazon DynamoDB Developer Guide, "Service quotas").
 const MAX_ERROR: usize = 1536;
+
+/// The error of an attempt that was lost.
+const LOST: &str = "its host ended without a word";
 
 /// The batch that a job is of.
 pub(super) const BATCH: &str = "bt";
@@ -228,7 +231,15 @@ impl Item {
 
     /// The running attempt, recorded as lost.
     pub(super) fn lost_attempt(&self) -> Attempt {
-        self.running_attempt(self.lease_until(), AttemptOutcome::Lost, ErrorText::new("its host ended without a word"))
+        let error = ErrorText::new(LOST);
+        let fingerprint = Fingerprint::of(self.job(), AttemptOutcome::Lost, &error);
+        self.running_attempt(self.lease_until(), AttemptOutcome::Lost, error).with_fingerprint(Some(fingerprint))
+    }
+
+    /// The running attempt, lost, as it counts in its error group.
+    pub(super) fn lost_failure(&self) -> Option<Failure> {
+        let (id, ended) = (JobId::new(self.id()).ok()?, (AttemptOutcome::Lost, self.lease_until()));
+        Some(Failure::new(&id, (self.job(), self.queue()), ended, &ErrorText::new(LOST)))
     }
 
     /// The running attempt, ended by something other than its worker.

@@ -24,14 +24,16 @@ const LONGEST: usize = 1000;
 const USUAL: usize = 50;
 /// The largest number of keys that one page reads. The page may then be short, and the next one continues after it.
 const LOOKED_AT: usize = 5000;
+/// The same for a page of jobs with one error, which is known from their records alone.
+const LOOKED_INTO: usize = 1000;
 /// Entries read by one query of the index.
 const PORTION: i32 = 200;
 
 /// No clock is ahead by more than this.
-const AHEAD: std::time::Duration = std::time::Duration::from_secs(86_400);
+pub(super) const AHEAD: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 /// One partition of the index, read from its newest entry backwards.
-struct Shard {
+pub(super) struct Shard {
     partition: String,
     low: String,
     high: String,
@@ -39,6 +41,17 @@ struct Shard {
     /// The place where the next query continues; `None` at the end.
     next: Option<Option<Attributes>>,
 }
+
+impl Shard {
+    /// The entries of a partition between these keys, both included.
+    pub(super) fn new(partition: String, low: &str, high: &str) -> Self {
+        let next = (low <= high).then_some(None);
+        Self { partition, low: low.to_owned(), high: high.to_owned(), found: VecDeque::new(), next }
+    }
+}
+
+/// The classes of jobs whose latest attempt may have failed.
+const FAILING: &[Class] = &[Class::Open, Class::Long, Class::Retrying, Class::Failed, Class::Cancelled];
 
 impl Dynamo {
     pub(crate) async fn read_page(&self, query: &ListQuery) -> Result<Page, StoreError> {
@@ -55,28 +68,38 @@ impl Dynamo {
         let end = after.as_ref().map_or(end, |after| after.created_at().min(end));
         let since = query.since.unwrap_or(Timestamp::UNIX_EPOCH);
         let classes = query.state.map_or(&Class::ALL[..], Class::all_of);
+        let classes: Vec<Class> = match query.error {
+            Some(_) => classes.iter().copied().filter(|class| FAILING.contains(class)).collect(),
+            None => classes.to_vec(),
+        };
+        // The records of its one job are all that need be read.
+        let job = match query.error {
+            Some(fingerprint) if query.job.is_none() => self.read_error(fingerprint).await?.map(|group| group.job),
+            _ => query.job.clone(),
+        };
+        let most = if query.error.is_some() { LOOKED_INTO } else { LOOKED_AT };
         let mut records: Vec<Record> = Vec::with_capacity(limit);
         // A record that changes its class meanwhile may be found in both.
         let mut met = HashSet::new();
         let mut looked_at = 0;
         for month in Month::back(since..=end) {
-            let mut merge = Merge { shards: shards(classes, month, since, query.before, after.as_ref()) };
+            let mut merge = Merge { shards: shards(&classes, month, since, query.before, after.as_ref()) };
             loop {
                 let mut places = Vec::new();
                 let mut seen = None;
-                while places.len() < limit - records.len() && looked_at < LOOKED_AT {
+                while places.len() < limit - records.len() && looked_at < most {
                     let Some(listing_key) = merge.next(self).await? else { break };
                     looked_at += 1;
                     seen = Some(listing_key.as_str().to_owned());
                     let is_new = after.as_ref().is_none_or(|after| listing_key < *after);
-                    if fits(&listing_key, query) && is_new && met.insert(listing_key.id().to_owned()) {
+                    if fits(&listing_key, job.as_deref(), query) && is_new && met.insert(listing_key.id().to_owned()) {
                         places.push(listing_key);
                     }
                 }
                 let Some(seen) = seen else { break };
-                let mut read = self.read_places(&places, query.state).await?;
+                let mut read = self.read_places(&places, query).await?;
                 records.append(&mut read);
-                if records.len() >= limit || looked_at >= LOOKED_AT {
+                if records.len() >= limit || looked_at >= most {
                     return Ok(Page { records, next: Some(seen) });
                 }
             }
@@ -84,8 +107,8 @@ impl Dynamo {
         Ok(Page { records, next: None })
     }
 
-    /// Returns the records at these places that are in that state, in order.
-    async fn read_places(&self, places: &[ListingKey], state: Option<JobState>) -> Result<Vec<Record>, StoreError> {
+    /// Returns the records at these places that are in the state, and have the error, that is asked for, in order.
+    async fn read_places(&self, places: &[ListingKey], query: &ListQuery) -> Result<Vec<Record>, StoreError> {
         let ids: Vec<_> = places.iter().map(ListingKey::id).collect();
         let items = self.read_items(&ids, None).await?;
         let mut items: HashMap<String, Item> = items.into_iter().map(|item| (item.id().to_owned(), item)).collect();
@@ -93,7 +116,11 @@ impl Dynamo {
         for listing_key in places {
             let Some(item) = items.remove(listing_key.id()) else { continue };
             // The index lags behind the table.
-            if state.is_some_and(|state| state != item.state()) {
+            if query.state.is_some_and(|state| state != item.state()) {
+                continue;
+            }
+            let fails_with = |error| item.history().last().and_then(|last| last.fingerprint) == Some(error);
+            if query.error.is_some_and(|error| !fails_with(error)) {
                 continue;
             }
             let record = match item.pieces() {
@@ -194,28 +221,21 @@ fn shards(
     let before = before.map_or_else(|| "9".repeat(20), ListingKey::start_of);
     let high = after.map_or(before.clone(), |after| before.min(after.as_str().to_owned()));
     let all = classes.iter().flat_map(|class| (0..SHARDS).map(|shard| class.partition(month, shard)));
-    all.map(|partition| Shard {
-        partition,
-        low: low.clone(),
-        high: high.clone(),
-        found: VecDeque::new(),
-        next: (low <= high).then_some(None),
-    })
-    .collect()
+    all.map(|partition| Shard::new(partition, &low, &high)).collect()
 }
 
-fn fits(listing_key: &ListingKey, query: &ListQuery) -> bool {
-    query.job.as_ref().is_none_or(|job| job == listing_key.job())
+fn fits(listing_key: &ListingKey, job: Option<&str>, query: &ListQuery) -> bool {
+    job.is_none_or(|job| job == listing_key.job())
         && query.queue.as_ref().is_none_or(|queue| queue == listing_key.queue())
 }
 
 /// Merged shards: the newest of their first entries is next.
-struct Merge {
-    shards: Vec<Shard>,
+pub(super) struct Merge {
+    pub(super) shards: Vec<Shard>,
 }
 
 impl Merge {
-    async fn next(&mut self, dynamo: &Dynamo) -> Result<Option<ListingKey>, StoreError> {
+    pub(super) async fn next(&mut self, dynamo: &Dynamo) -> Result<Option<ListingKey>, StoreError> {
         let mut fills = Vec::new();
         for shard in &mut self.shards {
             if shard.found.is_empty() && shard.next.is_some() {

@@ -11,6 +11,7 @@
 //! | success | 1 | 3 |
 //! | claim of a retry | 2, and 1 of the listing | 2, and 2 of the listing |
 //! | retry, failure | 1, and 1 of the listing | 1, and 2 of the listing |
+//! | those of one cause that are settled together | 1 for all | 1 for all |
 //! | renewal of a lease | 1; the first one also 1 of the listing | 1; the first one also 2 of the listing |
 //!
 //! in write units for jobs of up to a kilobyte. Reading one record costs a read unit.
@@ -19,6 +20,7 @@ mod batches;
 mod cancel;
 mod claim;
 mod due;
+mod errors;
 mod expression;
 mod insert;
 mod item;
@@ -41,7 +43,8 @@ mod unique;
 use std::{fmt, sync::Arc, time::Duration};
 
 use aws_sdk_dynamodb::{
-    Client, config,
+    Client,
+    config::{self, retry::RetryConfig},
     operation::update_item::UpdateItemError,
     types::{ReturnValue, ReturnValuesOnConditionCheckFailure},
 };
@@ -100,6 +103,7 @@ struct Inner {
     env: Env,
     /// The claims that this process makes concurrently, of all its queues.
     claims: Semaphore,
+    errors: errors::Errors,
 }
 
 /// The result of a conditional write.
@@ -119,7 +123,14 @@ impl Dynamo {
     /// Records in that table, through this SDK.
     pub(crate) fn new(sdk: AwsClients, table: impl Into<String>, env: Env) -> Self {
         let claims = Semaphore::new(CLAIMS_AT_ONCE);
-        Self(Arc::new(Inner { sdk, client: OnceCell::new(), table: table.into(), env, claims }))
+        Self(Arc::new(Inner {
+            sdk,
+            client: OnceCell::new(),
+            table: table.into(),
+            env,
+            claims,
+            errors: errors::Errors::default(),
+        }))
     }
 
     /// The table's name.
@@ -183,6 +194,26 @@ impl Dynamo {
 
     /// Writes to an item that is alone under its partition key, or the first one there; `doing` is for an error.
     async fn update_at(&self, pk: &str, update: Update, doing: impl FnOnce() -> String) -> Result<Written, StoreError> {
+        self.update_by(pk, update, None, doing).await
+    }
+
+    /// Like [`update_at`](Self::update_at), by one call, which is not tried again.
+    async fn update_once(
+        &self,
+        pk: &str,
+        update: Update,
+        doing: impl FnOnce() -> String,
+    ) -> Result<Written, StoreError> {
+        self.update_by(pk, update, Some(RetryConfig::disabled()), doing).await
+    }
+
+    async fn update_by(
+        &self,
+        pk: &str,
+        update: Update,
+        retry: Option<RetryConfig>,
+        doing: impl FnOnce() -> String,
+    ) -> Result<Written, StoreError> {
         let call = self.client().await?.update_item().table_name(&self.0.table);
         let call = call.key("pk", text(pk)).key("sk", text(RECORD));
         let sent = call
@@ -191,9 +222,11 @@ impl Dynamo {
             .set_expression_attribute_names(Some(update.names))
             .set_expression_attribute_values((!update.values.is_empty()).then_some(update.values))
             .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let sent = match retry {
+            None => sent.send().await,
+            Some(retry) => sent.customize().config_override(config::Config::builder().retry_config(retry)).send().await,
+        };
         match sent {
             Ok(answer) => Ok(Written::Applied(Item(answer.attributes.unwrap_or_default()))),
             Err(error) => match error.as_service_error() {

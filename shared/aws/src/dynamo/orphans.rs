@@ -7,6 +7,7 @@ use lamplighter::{
     record::ErrorText,
 };
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::{
     Counted, Dynamo, Written,
@@ -23,6 +24,8 @@ use crate::sdk::explain;
 const CLASSES: [Class; 5] = [Class::Open, Class::Long, Class::Retrying, Class::Scheduled, Class::Waiting];
 /// The largest number of partitions in a round: there are more every month, but the cost of a round is limited.
 const A_ROUND: usize = 32;
+/// How long a round waits for an error group.
+const COUNT: std::time::Duration = std::time::Duration::from_secs(1);
 /// The key of the item that stores the walk's position.
 const META: &str = "META";
 const WALK: &str = "walk";
@@ -164,7 +167,10 @@ impl Dynamo {
                     ErrorText::new(format!("attempt {attempts} of {attempts} was lost: its host ended without a word"));
                 let (update, batch) = (held_to(update, item), item.uncounted());
                 return Ok(match self.write_end(&left.id, update, batch.as_ref(), JobState::Failed).await? {
-                    Written::Applied(item) => Repaired::Failed { attempts, error, counted: item.counted() },
+                    Written::Applied(now) => {
+                        self.count_lost(item).await;
+                        Repaired::Failed { attempts, error, counted: now.counted() }
+                    }
                     Written::Refused(_) => Repaired::Changed,
                 });
             }
@@ -177,12 +183,23 @@ impl Dynamo {
         if let Written::Refused(_) = self.update(&left.id, held_to(update, item)).await? {
             return Ok(Repaired::Changed);
         }
+        if lost {
+            self.count_lost(item).await;
+        }
         let id = lamplighter::JobId::new(&left.id)
             .map_err(|error| StoreError::new(lamplighter::backend::StoreErrorKind::Invalid, error))?;
         let Some(record) = self.read_record(&id).await? else { return Ok(Repaired::Changed) };
         let tracking = if item.is_lean() { Tracking::Lean } else { Tracking::Full };
         let submission = self.submission(&id, record.queue, record.message, item.text("g"), tracking);
         Ok(Repaired::Send { submission: Box::new(submission), lost })
+    }
+}
+
+impl Dynamo {
+    /// Counts a lost attempt in its error group.
+    async fn count_lost(&self, item: &Item) {
+        self.count_failure(item.lost_failure());
+        self.write_errors(Instant::now() + COUNT).await;
     }
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use lamplighter::{
     JobState, Record, Tracking,
-    backend::{Completion, CompletionResult, Decision, StoreError},
-    record::{Attempt, AttemptOutcome, ErrorText},
+    backend::{Completion, CompletionResult, Decision, Failure, StoreError},
+    record::{Attempt, AttemptOutcome, ErrorText, Fingerprint},
 };
 
 use super::{
@@ -53,16 +53,22 @@ impl Dynamo {
                 None => return Ok(Settled::fenced(None)),
             }
         }
+        let failure = failure(settle, listing_key.as_ref());
+        let fingerprint = failure.as_ref().map(|failure| failure.fingerprint);
         let mut known: Option<Item> = None;
         for _ in 0..TRIES {
-            let update = self.end(settle, listing_key.as_ref(), known.as_ref()).set("z", number(nonce));
+            let update = self.end(settle, listing_key.as_ref(), known.as_ref(), fingerprint).set("z", number(nonce));
             // A job counts in its batch when it first ends.
             let batch = settle.batch.as_ref().filter(|_| known.as_ref().is_none_or(|item| item.uncounted().is_some()));
             match self.write_end(id, update, batch, settle.decision.state()).await? {
-                Written::Applied(item) => return Ok(self.applied(settle, &item).await),
+                Written::Applied(item) => {
+                    self.count_failure(failure);
+                    return Ok(self.applied(settle, &item).await);
+                }
                 Written::Refused(None) => return Ok(Settled::fenced(None)),
                 // It was written before, and the answer was lost; or it was delivered twice.
                 Written::Refused(Some(item)) if is_known(&item, settle) => {
+                    self.count_failure(failure.filter(|_| item.number("z") == Some(nonce)));
                     return Ok(self.applied(settle, &item).await);
                 }
                 // The token is valid, so the history is full, or its batch has counted an end of it.
@@ -85,7 +91,13 @@ impl Dynamo {
     }
 
     /// The update for an attempt's end. With the item, its history is rewritten without the oldest attempt.
-    fn end(&self, settle: &Completion, listing_key: Option<&ListingKey>, known: Option<&Item>) -> Update {
+    fn end(
+        &self,
+        settle: &Completion,
+        listing_key: Option<&ListingKey>,
+        known: Option<&Item>,
+        fingerprint: Option<Fingerprint>,
+    ) -> Update {
         let lean = settle.tracking == Tracking::Lean;
         let update = held(settle.token).set_some("p", settle.progress.as_ref().and_then(json));
         let at = |class| listing_key.map(|listing_key| (listing_key, class));
@@ -99,18 +111,18 @@ impl Dynamo {
             Decision::Failed { outcome, error, retention, reason } => {
                 let update = ended(update, settle, JobState::Failed, *retention);
                 let update = dead_lettered(update, &settle.message_id, *reason);
-                listed(history(update, settle, *outcome, Some(error), known), at(Class::Failed))
+                listed(history(update, settle, *outcome, Some((error, fingerprint)), known), at(Class::Failed))
             }
             Decision::Retry { outcome, error, delay } => {
                 let update = waits(update, settle, *delay, lean).set("st", text(JobState::Retrying.as_str()));
-                listed(history(update, settle, *outcome, Some(error), known), at(Class::Retrying))
+                listed(history(update, settle, *outcome, Some((error, fingerprint)), known), at(Class::Retrying))
             }
             Decision::Continued { outcome, error, checkpoint } => {
                 let update = waits(update, settle, Duration::ZERO, lean)
                     .set("st", text(JobState::Queued.as_str()))
                     .set("n", number(0_u32))
                     .set_some("k", checkpoint.as_ref().map(|checkpoint| text(checkpoint.get())));
-                let update = history(update, settle, *outcome, error.as_ref(), known);
+                let update = history(update, settle, *outcome, error.as_ref().map(|error| (error, None)), known);
                 listed(update, at(Class::Open).filter(|_| !lean))
             }
             Decision::Released { delay } => {
@@ -149,6 +161,15 @@ fn is_known(item: &Item, settle: &Completion) -> bool {
     })
 }
 
+/// The failure that counts in an error group.
+fn failure(settle: &Completion, listing_key: Option<&ListingKey>) -> Option<Failure> {
+    let (Decision::Retry { outcome, error, .. } | Decision::Failed { outcome, error, .. }) = &settle.decision else {
+        return None;
+    };
+    let key = listing_key?;
+    Some(Failure::new(&settle.id, (key.job(), key.queue()), (*outcome, settle.ended_at), error))
+}
+
 fn ended(update: Update, settle: &Completion, state: JobState, retention: Duration) -> Update {
     update
         .set("st", text(state.as_str()))
@@ -166,11 +187,13 @@ fn history(
     update: Update,
     settle: &Completion,
     outcome: AttemptOutcome,
-    error: Option<&ErrorText>,
+    error: Option<(&ErrorText, Option<Fingerprint>)>,
     known: Option<&Item>,
 ) -> Update {
     let ran = (settle.started_at, settle.ended_at);
-    let attempt = Attempt::new(settle.token.attempt, &*settle.host, ran, outcome).with_error(error.cloned());
+    let attempt = Attempt::new(settle.token.attempt, &*settle.host, ran, outcome)
+        .with_error(error.map(|(error, _)| error.clone()))
+        .with_fingerprint(error.and_then(|(_, fingerprint)| fingerprint));
     match known {
         Some(item) => update.set("x", item.history_and(attempt)),
         None => update
