@@ -8,6 +8,7 @@ mod batches;
 mod bytes;
 mod clock;
 mod continuations;
+mod errors;
 mod jobs;
 mod lease;
 mod limits;
@@ -155,6 +156,13 @@ behaviours! {
     lease::history_is_bounded,
     lease::a_job_that_nobody_announced_gets_a_record,
     lease::an_expired_job_is_cancelled_instead_of_claimed,
+    errors::failures_of_one_cause_are_one_group,
+    errors::every_attempt_that_fails_counts_in_its_group,
+    errors::only_attempts_that_fail_count,
+    errors::a_failure_that_is_settled_again_counts_once,
+    errors::groups_are_listed_by_job_queue_and_time,
+    errors::jobs_are_found_by_their_last_error,
+    errors::a_hostile_error_has_a_short_title,
     limits::a_job_waits_for_a_place_that_another_has,
     limits::one_of_several_jobs_gets_the_only_place,
     limits::a_limit_has_as_many_places_as_it_says,
