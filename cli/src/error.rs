@@ -5,7 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use lamplighter::{
     EnqueueError, JobId,
     backend::{SchedulingError, StoreError},
-    record::InvalidJobId,
+    record::{Fingerprint, InvalidJobId},
 };
 use lamplighter_embedded::{EngineError, OpenError};
 
@@ -43,6 +43,8 @@ pub(crate) enum Error {
     NoFile(PathBuf),
     #[error("there is no job {id} in {place}; `lamp jobs` lists those that are there")]
     NoJob { id: JobId, place: String },
+    #[error("there is no error group {fingerprint} in {place}; `lamp errors` lists those that are there")]
+    NoErrorGroup { fingerprint: Fingerprint, place: String },
     #[error(transparent)]
     Open(#[from] OpenError),
     #[error(transparent)]

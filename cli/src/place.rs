@@ -7,6 +7,7 @@ use lamplighter::{
     Client, Definition, JobId, ListQuery, Record,
     backend::{Backend, ConsumerState, KnownNames, Operator, QueueOrigin},
     env::Env,
+    record::Fingerprint,
 };
 use lamplighter_aws::{AwsBackend, AwsClients, QueueMap, Stack, outbox::Outbox};
 use lamplighter_embedded::SqliteBackend;
@@ -272,6 +273,11 @@ impl Target {
     /// Returns the record of one job, which must exist.
     pub(crate) async fn record(&self, client: &Client, id: &JobId) -> Result<Record, Error> {
         client.get(id).await?.ok_or_else(|| self.no_job(id))
+    }
+
+    /// Returns the error for an error group that does not exist here.
+    pub(crate) fn no_error(&self, fingerprint: Fingerprint) -> Error {
+        Error::NoErrorGroup { fingerprint, place: self.name.to_string() }
     }
 
     /// Returns the error for a job that does not exist here.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lamplighter::{
     JobId, JobState, RawValue, Record,
-    record::{Attempt, ErrorText, Progress},
+    record::{Attempt, AttemptOutcome, ErrorGroup, ErrorText, Fingerprint, Progress},
 };
 use serde::Serialize;
 
@@ -50,6 +50,49 @@ struct AttemptView<'a> {
     #[serde(flatten)]
     attempt: &'a Attempt,
     duration_ms: u128,
+}
+
+/// One group of failed attempts.
+#[derive(Debug, Serialize)]
+pub(crate) struct ErrorView<'a> {
+    fingerprint: Fingerprint,
+    job: &'a str,
+    queue: &'a str,
+    outcome: AttemptOutcome,
+    title: &'a str,
+    first_seen: Timestamp,
+    last_seen: Timestamp,
+    /// Failed attempts.
+    failures: u64,
+    /// The number of jobs with one, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jobs: Option<u64>,
+    /// The id of the latest job, and its error.
+    sample: &'a JobId,
+    message: &'a str,
+    /// Of one group: the latest jobs whose last attempt has failed so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recent: Vec<JobView<'a>>,
+}
+
+impl<'a> ErrorView<'a> {
+    /// A group, and its latest jobs.
+    pub(crate) fn of(group: &'a ErrorGroup, recent: &'a [Record]) -> Self {
+        Self {
+            fingerprint: group.fingerprint,
+            job: &group.job,
+            queue: &group.queue,
+            outcome: group.outcome,
+            title: &group.title,
+            first_seen: group.first_seen,
+            last_seen: group.last_seen,
+            failures: group.failures,
+            jobs: group.jobs,
+            sample: &group.sample.id,
+            message: &group.sample.message,
+            recent: recent.iter().map(JobView::from).collect(),
+        }
+    }
 }
 
 impl<'a> From<&'a Record> for JobView<'a> {

@@ -6,6 +6,7 @@
 mod batches;
 mod demo;
 mod engine_end;
+mod error_groups;
 mod errors;
 mod hostile;
 mod infra;

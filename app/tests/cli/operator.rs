@@ -54,7 +54,7 @@ fn a_paused_queue_waits_until_it_is_resumed() {
 }
 
 /// Runs three thumbnail jobs without a picture and a webhook to a forbidden address: they fail for good at once.
-fn with_failures() -> Place {
+pub(crate) fn with_failures() -> Place {
     let place = Place::new();
     let dev = Dev::start(&place);
     for n in 0..3 {

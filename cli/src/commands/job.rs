@@ -148,6 +148,9 @@ fn attempt(out: &mut dyn Write, attempt: &Attempt) -> io::Result<()> {
         writeln!(out, "       {}", safe(&error.message))?;
         error.chain.iter().try_for_each(|cause| writeln!(out, "       {FAINT}because{FAINT:#} {}", safe(cause)))?;
     }
+    if let Some(fingerprint) = attempt.fingerprint {
+        writeln!(out, "       {FAINT}error {fingerprint}{FAINT:#}")?;
+    }
     Ok(())
 }
 

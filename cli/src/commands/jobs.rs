@@ -3,7 +3,7 @@
 use clap::Args;
 use comfy_table::{ColumnConstraint, Width};
 use jiff::Timestamp;
-use lamplighter::{JobState, ListQuery, Record};
+use lamplighter::{JobState, ListQuery, Record, record::Fingerprint};
 
 use super::block_on;
 use crate::{catalog::Catalog, error::Error, output, place::Place, reveal::Reveal, view::JobView, when};
@@ -28,6 +28,9 @@ pub(crate) struct Jobs {
     /// Only jobs enqueued before this moment, or longer ago than this: 2h, 3 days, 2026-12-24T18:00:00Z.
     #[arg(long, value_name = "TIME", value_parser = when::since)]
     before: Option<Timestamp>,
+    /// Only jobs whose latest attempt has failed in this way: a fingerprint from `lamp errors`.
+    #[arg(long, value_name = "FINGERPRINT")]
+    error: Option<Fingerprint>,
     /// The maximum number of jobs; 0 for all.
     #[arg(long, value_name = "NUMBER", default_value_t = 50)]
     limit: usize,
@@ -67,6 +70,7 @@ impl Jobs {
             queue: self.queue,
             since: self.since,
             before: self.before,
+            error: self.error,
             cursor: self.cursor,
             ..ListQuery::default()
         };
@@ -101,7 +105,7 @@ impl Jobs {
 const HEADERS: &[&str] = &["ID", "JOB", "STATE", "TRIES", "CREATED", "TOOK", "NOTE"];
 
 /// Writes a page; all but the first without headers, in columns as wide as those of the earlier pages (`widths`).
-fn table(records: &[Record], widths: Option<Vec<u16>>) -> Result<Option<Vec<u16>>, Error> {
+pub(super) fn table(records: &[Record], widths: Option<Vec<u16>>) -> Result<Option<Vec<u16>>, Error> {
     if records.is_empty() {
         return Ok(widths);
     }

@@ -10,6 +10,7 @@ mod demo;
 mod dev;
 mod doctor;
 mod enqueue;
+mod errors;
 mod infra;
 mod init;
 mod job;
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Jobs(jobs::Jobs),
     Job(job::Job),
     Batch(batch::Batch),
+    Errors(errors::Errors),
     Retry(retry::Retry),
     Cancel(cancel::Cancel),
     Schedules(schedules::Schedules),
@@ -80,6 +82,7 @@ impl Command {
             Self::Jobs(jobs) => jobs.run(catalog),
             Self::Job(job) => job.run(catalog),
             Self::Batch(batch) => batch.run(catalog),
+            Self::Errors(errors) => errors.run(catalog),
             Self::Retry(retry) => retry.run(catalog),
             Self::Cancel(cancel) => cancel.run(catalog),
             Self::Schedules(schedules) => schedules.run(catalog),

@@ -1,9 +1,9 @@
 //! `lamp retry`.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use lamplighter::{Batch, Client, JobId, JobState, ListQuery, backend::StoreError};
+use lamplighter::{Batch, Client, JobId, JobState, ListQuery, backend::StoreError, record::Fingerprint};
 
 use super::{
     block_on,
@@ -22,28 +22,34 @@ use crate::{
 /// A job keeps its id, its arguments and its history; its attempts are counted from the start. On a stack, its dead
 /// letter stays until it expires, or until a redrive finds that the job no longer needs it.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("matching").args(["failed", "error"]).multiple(true))]
 #[command(after_help = "Examples:
   lamp retry order-42 order-43
+  lamp retry --error 3f9a5c0d7be21846
   lamp retry --failed --job invoices.send --since 2h
   lamp retry --all --dry-run")]
 pub(crate) struct Retry {
     /// The ids of jobs that have failed, succeeded or been cancelled.
-    #[arg(value_name = "ID", required_unless_present_any = ["failed", "all"], conflicts_with_all = ["failed", "all"])]
+    #[arg(value_name = "ID", required_unless_present_any = ["failed", "error", "all"],
+        conflicts_with_all = ["failed", "error", "all"])]
     ids: Vec<JobId>,
-    /// The failed jobs that match --job, --queue and --since; at least one of them is required.
+    /// The failed jobs that match --job, --queue, --since and --error; at least one of them is required.
     #[arg(long, conflicts_with = "all")]
     failed: bool,
+    /// The failed jobs whose last attempt has failed in this way: a fingerprint from `lamp errors`.
+    #[arg(long, value_name = "FINGERPRINT", conflicts_with = "all")]
+    error: Option<Fingerprint>,
     /// Every failed job.
     #[arg(long)]
     all: bool,
     /// Only failed jobs of this name.
-    #[arg(long, value_name = "NAME", requires = "failed", conflicts_with = "all")]
+    #[arg(long, value_name = "NAME", requires = "matching", conflicts_with = "all")]
     job: Option<String>,
     /// Only failed jobs of this queue.
-    #[arg(long, value_name = "NAME", requires = "failed", conflicts_with = "all")]
+    #[arg(long, value_name = "NAME", requires = "matching", conflicts_with = "all")]
     queue: Option<String>,
     /// Only jobs that failed since this moment, or within this time: 2h, 3 days, 2026-12-24T18:00:00Z.
-    #[arg(long, value_name = "TIME", requires = "failed", conflicts_with = "all", value_parser = when::since)]
+    #[arg(long, value_name = "TIME", requires = "matching", conflicts_with = "all", value_parser = when::since)]
     since: Option<Timestamp>,
     /// Count them, and run none.
     #[arg(long, conflicts_with = "ids")]
@@ -57,9 +63,12 @@ const AT_ONCE: usize = 16;
 
 impl Retry {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
-        if self.failed && self.job.is_none() && self.queue.is_none() && self.since.is_none() {
+        let is_narrowed = self.job.is_some() || self.queue.is_some() || self.since.is_some() || self.error.is_some();
+        if self.failed && !is_narrowed {
             return Err(Error::Usage(
-                "say which failed jobs: --failed with --job, --queue or --since, or --all for every one".into(),
+                "say which failed jobs: --failed with --job, --queue or --since, --error FINGERPRINT, or --all for \
+                 every one"
+                    .into(),
             ));
         }
         block_on(async {
@@ -84,7 +93,8 @@ impl Retry {
     /// again is not found twice.
     async fn find(&self, client: &Client) -> Result<Vec<Found>, Error> {
         let state = Some(JobState::Failed);
-        let query = ListQuery { state, job: self.job.clone(), queue: self.queue.clone(), ..ListQuery::default() };
+        let (job, queue, error) = (self.job.clone(), self.queue.clone(), self.error);
+        let query = ListQuery { state, job, queue, error, ..ListQuery::default() };
         bulk::find(client, query, |record| {
             self.since.is_none_or(|since| record.finished_at.is_none_or(|finished| finished >= since))
         })
