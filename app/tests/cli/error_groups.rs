@@ -30,7 +30,8 @@ fn failures_are_shown_in_groups_and_retried_by_their_fingerprint() {
     assert!(rows.iter().any(|row| row[..4] == [fingerprint, "image.thumbnail", "3", "3"]), "{table}");
     let hooks = json(&place, &["errors", "--job", "webhook.deliver", "--json"]);
     assert!(hooks.len() == 1 && hooks[0]["failures"] == 1, "{hooks:?}");
-    assert_eq!(json(&place, &["errors", "--queue", "images", "--since", "1h", "--json"]), [images.clone()]);
+    let of_queue = json(&place, &["errors", "--queue", "images", "--since", "1h", "--json"]);
+    assert!(of_queue.len() == 1 && of_queue[0] == *images, "{of_queue:?}");
     assert_eq!(place.lamp(&["errors", "--since", "2199-01-01T00:00:00Z"]).err, "no errors\n");
     let first = place.lamp(&["errors", "--limit", "1", "--json"]);
     let cursor = first.err.strip_prefix("next: ").unwrap().trim_end();

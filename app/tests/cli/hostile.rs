@@ -5,7 +5,7 @@ use lamplighter::{
     JobId, RawValue, Tracking,
     backend::{Claim, ClaimRequest, Completion, Decision, Token},
     message::Message,
-    record::{AttemptOutcome, ErrorText, Progress},
+    record::{AttemptOutcome, ErrorText, Fingerprint, Progress},
     secs,
 };
 use lamplighter_embedded::{Settings, SqliteBackend};
@@ -116,9 +116,18 @@ async fn text_from_a_file_contains_no_terminal_commands() {
     }
     drop(dev);
 
+    let error = ErrorText { message: HOSTILE.into(), chain: vec![HOSTILE.into(), HOSTILE.into()] };
+    let group = Fingerprint::of("some.job", AttemptOutcome::Error, &error).to_string();
+    assert!(place.lamp(&["errors", &group]).ok().contains(&group), "the group of the jobs that have failed");
     let mut seen = 0;
     for args in [
-        &["jobs"][..],
+        &["errors"][..],
+        &["errors", &group],
+        &["errors", "--queue", HOSTILE],
+        &["errors", "--cursor", HOSTILE],
+        &["errors", HOSTILE],
+        &["jobs"],
+        &["jobs", "--error", &group],
         &["jobs", "--queue", HOSTILE],
         &["jobs", "--queue", "\u{9b}2J"],
         &["jobs", "--job", HOSTILE],
@@ -164,7 +173,8 @@ async fn text_from_a_file_contains_no_terminal_commands() {
         let done = place.lamp(args);
         harmless(args, &done);
         seen += usize::from((done.out + &done.err).contains("\\u{1b}]52"));
-        if matches!(args[0], "jobs" | "job" | "queues" | "dead-letters" | "schedules" | "retry" | "redrive") {
+        if matches!(args[0], "errors" | "jobs" | "job" | "queues" | "dead-letters" | "schedules" | "retry" | "redrive")
+        {
             let json: Vec<_> = args.iter().copied().chain(["--json"]).collect();
             harmless(&json, &place.lamp(&json));
         }

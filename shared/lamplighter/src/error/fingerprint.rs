@@ -26,14 +26,19 @@ impl Fingerprint {
     /// it then have groups of their own.
     pub const SCHEME: u32 = 1;
 
-    /// What is read of each message, in bytes: all that an [`ErrorText`] keeps of one.
-    const READ: usize = ErrorText::MAX_LEN + 64;
+    /// What is read of each message, in bytes.
+    const READ: usize = 1024;
     /// What counts of each message without what varies, in bytes.
     const COUNTS: usize = 512;
 
-    /// The fingerprint of an attempt at this job.
+    /// The fingerprint of an attempt at this job. Of each message, the first kilobyte is read.
     #[must_use]
     pub fn of(job: &str, outcome: AttemptOutcome, error: &ErrorText) -> Self {
+        Self::of_normal(job, outcome, &normal_messages(error))
+    }
+
+    /// The fingerprint, from the messages without what varies.
+    pub(super) fn of_normal(job: &str, outcome: AttemptOutcome, messages: &[String]) -> Self {
         let mut hash = Sha256::new();
         let mut add = |text: &str| {
             // With its length, so that no two lists of texts look alike.
@@ -43,9 +48,7 @@ impl Fingerprint {
         add(&format!("lamplighter.error.{}", Self::SCHEME));
         add(job);
         add(outcome.as_str());
-        for message in messages(error) {
-            add(&normal::normalize(message, Self::COUNTS));
-        }
+        messages.iter().for_each(|message| add(message));
         let [a, b, c, d, e, f, g, h, ..] = <[u8; 32]>::from(hash.finalize());
         Self(u64::from_be_bytes([a, b, c, d, e, f, g, h]))
     }
@@ -63,11 +66,28 @@ impl Fingerprint {
     }
 }
 
-/// The messages of an error and of as many causes as are kept, each at most as long as is read of it.
-fn messages(error: &ErrorText) -> impl Iterator<Item = &str> {
+/// The messages of an error and of as many causes as are kept, without what varies.
+pub(super) fn normal_messages(error: &ErrorText) -> Vec<String> {
     let causes = error.chain.iter().take(ErrorText::MAX_CHAIN);
-    let texts = std::iter::once(&error.message).chain(causes);
-    texts.map(|text| &text[..normal::boundary(text, Fingerprint::READ)])
+    let messages = std::iter::once(&error.message).chain(causes);
+    messages.map(|text| normal::normalize(text, Fingerprint::READ, Fingerprint::COUNTS)).collect()
+}
+
+/// The title of the group of these messages.
+pub(super) fn title(messages: &[String]) -> String {
+    let mut title = String::new();
+    for message in messages {
+        if !title.is_empty() && !message.is_empty() {
+            title.push_str(": ");
+        }
+        title.push_str(message);
+        if title.len() > ErrorText::MAX_TITLE {
+            title.truncate(normal::boundary(&title, ErrorText::MAX_TITLE - '…'.len_utf8()));
+            title.push('…');
+            break;
+        }
+    }
+    title
 }
 
 impl ErrorText {
@@ -78,21 +98,7 @@ impl ErrorText {
     /// [group](super::ErrorGroup).
     #[must_use]
     pub fn title(&self) -> String {
-        let mut title = String::new();
-        for message in messages(self) {
-            // A byte more than there is room for tells that it goes on.
-            let normal = normal::normalize(message, Self::MAX_TITLE + 1);
-            if !title.is_empty() && !normal.is_empty() {
-                title.push_str(": ");
-            }
-            title.push_str(&normal);
-            if title.len() > Self::MAX_TITLE {
-                title.truncate(normal::boundary(&title, Self::MAX_TITLE - '…'.len_utf8()));
-                title.push('…');
-                break;
-            }
-        }
-        title
+        title(&normal_messages(self))
     }
 }
 
@@ -147,7 +153,7 @@ mod tests {
         Fingerprint::of("order.ship", AttemptOutcome::Error, &error(message, chain))
     }
 
-    /// Computed by another program. Whoever changes them raises the scheme.
+    /// Computed by another program. A change of them is a change of the scheme.
     #[test]
     fn fingerprints_are_those_of_the_scheme() {
         assert_eq!(Fingerprint::SCHEME, 1);
@@ -184,6 +190,8 @@ mod tests {
         assert_eq!(of(&long("a")), of(&long("b")));
         let (digits, more) = ("1".repeat(5_000_000), "2".repeat(7_000_000));
         assert_eq!(of(&error(&digits, &[])), of(&error(&more, &[])));
+        let quoted = |value: &str| error(&format!("no row \"{}\" here", value.repeat(10_000)), &[]);
+        assert_eq!(of(&quoted("a")), of(&quoted("b")));
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{ErrorText, Fingerprint, normal};
+use super::{
+    ErrorText, Fingerprint,
+    fingerprint::{normal_messages, title},
+    normal,
+};
 use crate::{
     id::JobId,
     record::{AttemptOutcome, Record},
@@ -88,12 +92,13 @@ impl Failure {
         (outcome, at): (AttemptOutcome, Timestamp),
         error: &ErrorText,
     ) -> Self {
+        let messages = normal_messages(error);
         Self {
-            fingerprint: Fingerprint::of(name, outcome, error),
+            fingerprint: Fingerprint::of_normal(name, outcome, &messages),
             job: name.to_owned(),
             queue: queue.to_owned(),
             outcome,
-            title: error.title(),
+            title: title(&messages),
             at,
             sample: ErrorSample::new(id.clone(), error),
         }

@@ -47,11 +47,12 @@ const UNITS: &[&str] = &[
     "mib", "gib", "tib",
 ];
 
-/// Returns the normal form of a text, cut after `most` bytes. The work is linear in the text's length.
-pub(super) fn normalize(text: &str, most: usize) -> String {
+/// Returns the normal form of the first `read` bytes of a text, cut after `most` bytes. The work is linear in what is
+/// read.
+pub(super) fn normalize(text: &str, read: usize, most: usize) -> String {
+    let mut rest = &text[..boundary(text, read)];
     let mut normal = Normal::default();
-    let mut quotes = Quotes::default();
-    let mut rest = text;
+    let mut quotes = Quotes { is_cut: rest.len() < text.len(), ..Quotes::default() };
     let mut before = None;
     while let Some(c) = rest.chars().next().filter(|_| normal.0.len() < most.saturating_add(JOIN)) {
         let length = if is_blank(c) {
@@ -119,6 +120,8 @@ impl Normal {
 #[derive(Default)]
 struct Quotes {
     without_end: Vec<&'static str>,
+    /// Whether more of the text follows, which may hold the closing quote.
+    is_cut: bool,
 }
 
 impl Quotes {
@@ -144,10 +147,14 @@ impl Quotes {
             "'" => apostrophe(&rest[from..]),
             close => rest[from..].find(close),
         };
-        if end.is_none() {
-            self.without_end.push(close);
+        match end {
+            Some(end) => Some(from + end + close.len()),
+            None if self.is_cut => Some(rest.len()),
+            None => {
+                self.without_end.push(close);
+                None
+            }
         }
-        Some(from + end? + close.len())
     }
 }
 
@@ -361,7 +368,7 @@ mod tests {
     use super::*;
 
     fn of(text: &str) -> String {
-        normalize(text, usize::MAX)
+        normalize(text, usize::MAX, usize::MAX)
     }
 
     #[test]
@@ -417,9 +424,19 @@ mod tests {
 
     #[test]
     fn a_normal_form_is_cut_at_a_character() {
-        assert_eq!(normalize("üüü", 3), "ü");
-        assert_eq!(normalize("a 1 b", 2), "a");
-        assert_eq!(normalize("anything", 0), "");
+        let cut = |text, most| normalize(text, usize::MAX, most);
+        assert_eq!(cut("üüü", 3), "ü");
+        assert_eq!(cut("a 1 b", 2), "a");
+        assert_eq!(cut("anything", 0), "");
+    }
+
+    #[test]
+    fn a_quotation_that_goes_on_beyond_what_is_read_is_one() {
+        let read = |text, read| normalize(text, read, usize::MAX);
+        assert_eq!(read("üüü", 3), "ü");
+        assert_eq!(read("no row \"abc\" here", 10), "no row <value>");
+        assert_eq!(read("no row \"abc\" here", 14), "no row <value> h");
+        assert_eq!(read("no row \"abc", 100), "no row \"abc");
     }
 
     /// A quadratic one would take hours.
@@ -470,7 +487,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_normal_form_is_one_bounded_line(text in any::<String>(), most in 0..300_usize) {
-            let normal = normalize(&text, most);
+            let normal = normalize(&text, usize::MAX, most);
             prop_assert!(normal.len() <= most);
             prop_assert!(!normal.chars().any(|c| c.is_control()), "{normal:?}");
             prop_assert_eq!(normal.trim(), &normal);
@@ -481,7 +498,7 @@ mod tests {
         fn hostile_texts_have_a_normal_form(text in "[0-9a-f'\"“”«»:.@,+\\\\ \n_-]{0,400}", most in 0..500_usize) {
             let whole = of(&text);
             prop_assert!(!whole.chars().any(|c| c.is_control()), "{whole:?}");
-            let cut = normalize(&text, most);
+            let cut = normalize(&text, usize::MAX, most);
             prop_assert_eq!(cut, whole[..boundary(&whole, most)].trim_end());
         }
 

@@ -383,3 +383,15 @@ impl Payloads for Shelf {
         Err(StoreError::unavailable("nothing is fetched in these tests"))
     }
 }
+
+#[tokio::test]
+async fn a_backend_without_error_groups_says_so() {
+    let env = Env::system();
+    let client = lamplighter::Client::new(Memory::new(&env).backend(), env);
+    let listed = client.error_groups(&lamplighter::record::ErrorQuery::default()).await.unwrap_err();
+    let one = client.error_group(lamplighter::record::Fingerprint::from_bits(1)).await.unwrap_err();
+    for error in [listed, one] {
+        assert_eq!(error.kind(), StoreErrorKind::Invalid);
+        assert!(error.to_string().contains("keeps no error groups"), "{error}");
+    }
+}
