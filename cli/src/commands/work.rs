@@ -114,7 +114,7 @@ impl Work {
                     engine = engine.jobs_at_once(jobs);
                 }
                 if self.health.is_some() {
-                    engine = engine.meter(self.meter.clone());
+                    engine = engine.meter(self.meter);
                 }
                 drop(inside);
                 let path = database.path().display().to_string();
