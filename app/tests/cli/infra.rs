@@ -126,13 +126,9 @@ fn the_first_quota_of_a_load_is_named() {
 fn limits_are_those_of_the_apps_queues() {
     let place = Place::new();
     let all = place.lamp(&LOAD).ok();
-    for part in [
-        "webhooks",
-        "images",
-        "first quota",
-        "each queue alone, with 3,000 jobs a second",
-        "rules on the default bus",
-    ] {
+    for part in
+        ["webhooks", "images", "first quota", "each queue alone, with 3,000 jobs a second", "rules on the default bus"]
+    {
         assert!(all.contains(part), "{part}: {all}");
     }
     let one = place.lamp(&with(&["--queue", "webhooks", "--json"])).ok();
@@ -191,6 +187,7 @@ fn a_load_that_cannot_be_is_refused() {
         (&["--region", "Frankfurt"], "\"Frankfurt\" is not the name of a region"),
         (&["--batch-size", "10001"], "the batch size is 10001; it can be 1 to 10000"),
         (&["--pollers", "20000"], "the maximum of pollers is 20000"),
+        (&["--high-throughput"], "are for FIFO queues, which this is not"),
     ] {
         let done = lean(more);
         assert!(done.code == 2 && done.err.contains(says), "{more:?}: {done:?}");

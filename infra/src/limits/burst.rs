@@ -1,9 +1,9 @@
 //! A burst of messages that all arrive at once, and how a mapping drains it: a deterministic model.
 //!
-//! In each step of ten seconds, as many invocations run as the smallest of all limits allows, each with full batches, and
-//! take messages at an even rate. A mapping adds its invocations at the end of each minute, a function its environments
-//! every ten seconds, and a table doubles its writes every half hour, as late as the documentation allows. Throttled
-//! writes slow jobs down and fail none of them.
+//! In each step of ten seconds, as many invocations run as the smallest of all limits allows, each with full batches,
+//! and take messages at an even rate. A mapping adds its invocations at the end of each minute, a function its
+//! environments every ten seconds, and a table doubles its writes every half hour, as late as the documentation allows.
+//! Throttled writes slow jobs down and fail none of them.
 
 use super::{
     load::{Host, Load, Mapping, Pollers},

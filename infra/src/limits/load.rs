@@ -164,6 +164,11 @@ impl Mapping {
     pub const TEN: Self = Self { batch_size: 10, at_once: 1, max_concurrency: None, pollers: None };
 }
 
+impl Fifo {
+    /// A hundred groups, without high throughput.
+    pub const DEFAULT: Self = Self { groups: 100, fast: false };
+}
+
 impl Pollers {
     /// Provisioned mode's defaults (AWS Lambda API Reference, "ProvisionedPollerConfig").
     pub const DEFAULT: Self = Self { least: 2, most: 200 };
@@ -217,7 +222,7 @@ impl Load {
         let stateless = function.is_none_or(|function| function.spec().stateless);
         let modes = routes.map(|route| if stateless { Mode::Untracked } else { route.options.tracking.into() });
         self.mode = modes.max().unwrap_or(Mode::Untracked);
-        self.fifo = queue.fifo.then_some(self.fifo.unwrap_or(Fifo { groups: 100, fast: false }));
+        self.fifo = queue.fifo.then_some(self.fifo.unwrap_or(Fifo::DEFAULT));
         self.host = match (queue.host, self.host) {
             (QueueHost::Worker, Host::Worker { .. }) => self.host,
             (QueueHost::Worker, Host::Lambda(_)) => Host::Worker { jobs_at_once: Host::WORKER_JOBS },

@@ -78,9 +78,9 @@ struct Shape {
     /// The queue is a FIFO queue.
     #[arg(long, requires = "mode")]
     fifo: bool,
-    /// Message groups of a FIFO queue that have jobs at the same time.
-    #[arg(long, value_name = "N", default_value_t = 100)]
-    groups: u64,
+    /// Message groups of a FIFO queue that have jobs at the same time. Default 100.
+    #[arg(long, value_name = "N")]
+    groups: Option<u64>,
     /// The FIFO queue is set to high throughput.
     #[arg(long)]
     high_throughput: bool,
@@ -268,7 +268,10 @@ impl Limits {
         }
         let deployment = lamplighter_infra::deployment(app).map_err(Error::failed)?;
         let functions = lamplighter_infra::functions(app);
-        let on_queue = |name: &str| load.clone().on_queue(name, &deployment, &functions).map_err(|error| usage(&error));
+        let on_queue = |name: &str| {
+            let load = Load { fifo: Some(self.fifo()), ..load.clone() };
+            load.on_queue(name, &deployment, &functions).map_err(|error| usage(&error))
+        };
         if let Some(name) = &self.queue {
             self.answer(Some(name), on_queue(name)?)?;
             return if self.json { Ok(()) } else { rules(&deployment, &load.quotas) };
@@ -332,12 +335,15 @@ impl Limits {
         }
     }
 
-    const fn fifo(&self) -> Fifo {
-        Fifo { groups: self.shape.groups, fast: self.shape.high_throughput }
+    fn fifo(&self) -> Fifo {
+        Fifo { groups: self.shape.groups.unwrap_or(Fifo::DEFAULT.groups), fast: self.shape.high_throughput }
     }
 
     /// Answers for one queue.
     fn answer(&self, queue: Option<&str>, load: Load) -> Result<(), Error> {
+        if load.fifo.is_none() && (self.shape.groups.is_some() || self.shape.high_throughput) {
+            return Err(Error::Usage("--groups and --high-throughput are for FIFO queues, which this is not".into()));
+        }
         let drains = self.drains(&load)?;
         let report = match self.jobs_per_second {
             Some(_) => Some(Report::of(load.clone()).map_err(|error| usage(&error))?),
@@ -393,7 +399,7 @@ impl Limits {
                 cell(if matches!(load.host, Host::Lambda(_)) { "Lambda" } else { "workers" }),
                 cell(first.map_or("none", Limit::name)),
                 right(first.map_or_else(|| "–".into(), |first| grouped(first.at + 1e-6))),
-                cell(if reached.is_empty() { "nothing" } else { &reached }),
+                cell(if reached.is_empty() { "nothing" } else { reached.as_str() }),
                 right(dollars(report.day.total())),
             ]);
         }
