@@ -90,3 +90,16 @@ impl TracesBuilder {
         Ok(Traces::with_provider(provider))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_cannot_be_used_is_refused_with_a_reason() {
+        let refused = |address: &str| Traces::builder().endpoint(address).build().unwrap_err();
+        let tls = refused("https://collector.example:4318");
+        assert!(matches!(&tls, TracesError::Tls(address) if address.contains("collector.example")), "{tls}");
+        assert!(matches!(refused("not an address"), TracesError::Settings(_)));
+    }
+}
