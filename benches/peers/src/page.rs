@@ -18,6 +18,8 @@ use crate::{
 const USUAL: usize = 100_000;
 /// The length of a line of prose.
 const COLUMNS: usize = 120;
+/// The load average for each processor above which the machine was busy with something else.
+const BUSY: f64 = 2.0;
 /// A peer is called faster below this ratio: what is above is within the noise of a machine.
 pub(crate) const FASTER: f64 = 0.95;
 
@@ -110,10 +112,16 @@ impl Page<'_> {
                 "Measured on {date} at commit `{commit}`: {processors} processors ({processor}), {memory_gib:.0} GiB, \
                  {system}, {rustc}; a small write waits {disk_wait_ms:.1} ms for the disk. The machine's load average \
                  when runs began was {} in the median, at most {}; a run itself is part of it.",
-                self.loads(0.5),
-                self.loads(1.0),
+                self.load(0.5).map_or_else(|| "unknown".to_owned(), |load| format!("{load:.1}")),
+                self.load(1.0).map_or_else(|| "unknown".to_owned(), |load| format!("{load:.1}")),
             );
             self.prose(&text);
+            if self.load(0.5).is_some_and(|load| load > BUSY * processors as f64) {
+                self.prose(
+                    "**The machine was busy with other work meanwhile**: the ratios are rough, those of commits that \
+                     wait for the disk most of all.",
+                );
+            }
         }
     }
 
@@ -124,19 +132,16 @@ impl Page<'_> {
         })
     }
 
-    fn loads(&self, share: f64) -> String {
-        let mut loads: Vec<f64> = self
-            .runs
-            .lines
-            .iter()
-            .filter_map(|line| match line {
-                Line::Run { load, .. } => Some(*load),
-                _ => None,
-            })
-            .collect();
+    /// The load that so many of the runs began with at most.
+    fn load(&self, share: f64) -> Option<f64> {
+        let load = |line: &Line| match line {
+            Line::Run { load, .. } => Some(*load),
+            _ => None,
+        };
+        let mut loads: Vec<f64> = self.runs.lines.iter().filter_map(load).collect();
         loads.sort_by(f64::total_cmp);
         let at = ((loads.len().max(1) - 1) as f64 * share).round() as usize;
-        loads.get(at).map_or_else(|| "unknown".to_owned(), |load| format!("{load:.1}"))
+        loads.get(at).copied()
     }
 
     fn summary(&mut self, size: usize) {
@@ -169,7 +174,11 @@ impl Page<'_> {
                 let Some(pair) = figures::pair(self.runs, peer, variant, measure) else { continue };
                 if pair.ratio.median < FASTER {
                     let times = ratio(1.0 / pair.ratio.median);
-                    found.push(format!("- {}, {}: {}, {times} times ours", peer.name, variant.name, words(measure)));
+                    let about = figures::about(self.runs, Some(peer), peer.name, variant.name);
+                    let less = about.is_some_and(|about| ["fragile", "snapshot"].contains(&&*about.survives));
+                    let less = if less { ", with less durability" } else { "" };
+                    let (peer, settings) = (peer.name, variant.name);
+                    found.push(format!("- {peer}, {settings}: {}, {times} times ours{less}", words(measure)));
                 }
             }
         }

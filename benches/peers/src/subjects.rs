@@ -60,7 +60,7 @@ pub(crate) const PEERS: &[Peer] = &[
         runtime: Runtime::Rust("apalis"),
         variants: &[
             variant("default", "`SqlitePool::connect`, `SqliteStorage::setup`, as its README", Server::File, false),
-            variant("tuned", "one connection, `batch_size(100)`, `lock_tasks(false)`", Server::File, false),
+            variant("tuned", "one connection, `lock_tasks(false)`", Server::File, false),
         ],
         note: "`setup` sets `synchronous=OFF`, but of one connection of the pool; the others wait for the disk at each \
                commit, unless the pool has one connection only. A loss of power can damage the file. In the runs beside \

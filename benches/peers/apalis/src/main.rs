@@ -34,7 +34,7 @@ async fn main() -> Result<(), Error> {
     SqliteStorage::setup(&pool).await?;
     let storage: SqliteStorage<Noop> = SqliteStorage::new(&pool);
     let storage = match tuned {
-        true => storage.with_config(Config::default().queue("noop").batch_size(100).lock_tasks(false)),
+        true => storage.with_config(Config::default().queue("noop").lock_tasks(false)),
         false => storage,
     };
     match options.measure {
