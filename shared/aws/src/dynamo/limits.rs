@@ -127,6 +127,8 @@ fn attributes(state: &LimitState) -> (AttributeValue, RateState) {
 /// The state of a limit as it was read.
 struct Known {
     state: LimitState,
+    /// How many places it has; `None` where only a rate limits it.
+    at_once: Option<u32>,
     version: Option<u64>,
 }
 
@@ -205,7 +207,7 @@ impl Dynamo {
         let mut turn = None;
         for _ in 0..TURNS {
             let now = self.env().now();
-            let Known { mut state, version } = self.read_limit(&limit.key).await?;
+            let Known { mut state, version, .. } = self.read_limit(&limit.key).await?;
             let is_kept = matches!(state.holders.get(id), Some(LimitHolder { owner: None, until }) if *until > now);
             match state.holders.get(id).copied() {
                 // The answer to an earlier try was lost.
@@ -226,7 +228,7 @@ impl Dynamo {
                 refused if state.rate == before => return Ok(Taken::Refused(refused)),
                 _ => {}
             }
-            if self.write_limit(&limit.key, &state, version).await? {
+            if self.write_limit(&limit.key, &state, limit.at_once, version).await? {
                 return Ok(match answer {
                     LimitAnswer::Free if is_kept => Taken::Kept,
                     LimitAnswer::Free => Taken::Ours,
@@ -242,18 +244,26 @@ impl Dynamo {
     async fn read_limit(&self, key: &str) -> Result<Known, StoreError> {
         let doing = || format!("read the limit {key:?} in table {}", self.table());
         let item = self.read_at(&limit_key(key), RECORD, doing).await?;
-        let version = item.as_ref().and_then(|item| item.number("v"));
-        Ok(Known { state: item.map(|item| item.limit_state()).unwrap_or_default(), version })
+        let number = |name| item.as_ref().and_then(|item| item.number(name));
+        let (version, at_once) = (number("v"), number("m").and_then(|places| u32::try_from(places).ok()));
+        Ok(Known { state: item.map(|item| item.limit_state()).unwrap_or_default(), at_once, version })
     }
 
     /// Writes the state of a limit, and returns whether it was still as it was read.
-    async fn write_limit(&self, key: &str, state: &LimitState, version: Option<u64>) -> Result<bool, StoreError> {
+    async fn write_limit(
+        &self,
+        key: &str,
+        state: &LimitState,
+        at_once: Option<u32>,
+        version: Option<u64>,
+    ) -> Result<bool, StoreError> {
         let (holders, RateState { full_at, next, interval }) = attributes(state);
         let last = state.holders.values().map(|holder| nanos(holder.until)).chain([full_at, next]).max();
         let update = Update::new()
             .set("h", holders)
             .set("v", number(version.unwrap_or_default().wrapping_add(1)))
             .set("ttl", expiry(super::keys::moment(last.unwrap_or_default()), KEPT));
+        let update = update.set_some("m", at_once.map(number));
         let update = match interval {
             0 => update,
             _ => update.set("fa", number(full_at)).set("nx", number(next)).set("iv", number(interval)),
@@ -372,9 +382,9 @@ impl Dynamo {
     async fn give_turn_back(&self, key: &str) {
         let give_back = async {
             for _ in 0..TURNS {
-                let Known { mut state, version } = self.read_limit(key).await?;
+                let Known { mut state, at_once, version } = self.read_limit(key).await?;
                 state.rate.give_back();
-                if version.is_none() || self.write_limit(key, &state, version).await? {
+                if version.is_none() || self.write_limit(key, &state, at_once, version).await? {
                     break;
                 }
                 self.pause().await;
@@ -481,13 +491,18 @@ impl Dynamo {
                 return Ok(None);
             }
             let now = self.env().now();
-            let Known { mut state, version } = self.read_limit(key).await?;
+            let Known { mut state, at_once, version } = self.read_limit(key).await?;
             state.holders.retain(|_, holder| holder.until > now);
+            // Another job has come between, and its end wakes the next. One place too many that is kept would block the others:
+            // each of the two would see the place of the other one.
+            if at_once.is_some_and(|places| state.holders.len() >= usize::try_from(places).unwrap_or(usize::MAX)) {
+                return Ok(None);
+            }
             let first = line.iter().find(|waits| !state.holders.contains_key(waits.text("id").unwrap_or_default()));
             let Some(first) = first else { return Ok(None) };
             let (id, place) = (first.text("id").unwrap_or_default(), first.text("sk").unwrap_or_default());
             state.keep(id, now);
-            if !self.write_limit(key, &state, version).await? {
+            if !self.write_limit(key, &state, at_once, version).await? {
                 // Another job has come first: the end of that one wakes the next.
                 self.pause().await;
                 continue;

@@ -25,7 +25,7 @@ impl Job for Charge {
 async fn charge(job: Charge, _: Context) -> Result<(), JobError> {
     let customer = job.customer.expose();
     if job.panics {
-        std::panic::panic_any(format!("no account of {customer}"));
+        std::panic::resume_unwind(Box::new(format!("no account of {customer}")));
     }
     Err(JobError::fail(format!("the bank knows no {customer} here")))
 }
