@@ -58,7 +58,7 @@ pub(super) fn resource(deployment: &Deployment) -> Map {
             let comma = if index + 1 < graph.written.len() { "," } else { "" };
             let (namespace, metric, statistic) = (Instrument::NAMESPACE, instrument.cloudwatch, graph.statistic);
             lines.push(format!(
-                r#"[{{"expression":"SEARCH('{{{namespace},Function,Queue,Job}} MetricName=\\"{metric}\\" Function=\\"${{{function}}}\\"', '{statistic}', 60)","id":"e{index}"}}]{comma}"#
+                r#"[{{"expression":"SEARCH('{{{namespace},Function,Queue,Job}} MetricName=\"{metric}\" Function=\"${{{function}}}\"', '{statistic}', 60)","id":"e{index}"}}]{comma}"#
             ));
         }
         lines.push(if index + 1 < graphs.len() { "]}}," } else { "]}}" }.to_owned());
