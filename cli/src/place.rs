@@ -207,8 +207,25 @@ impl Target {
         })
     }
 
+    /// Checks the names by which records are asked for: see [`check_queue_of_records`](Self::check_queue_of_records) and
+    /// [`check_job`](Self::check_job).
+    pub(crate) async fn check_names(
+        &self,
+        catalog: &Catalog,
+        queue: Option<&str>,
+        job: Option<&str>,
+    ) -> Result<(), Error> {
+        if let Some(name) = queue {
+            self.check_queue_of_records(catalog, name).await?;
+        }
+        if let Some(name) = job {
+            self.check_job(catalog, name).await?;
+        }
+        Ok(())
+    }
+
     /// Like [`check_queue`](Self::check_queue), but for records: a queue that no longer exists may have left some.
-    pub(crate) async fn check_queue_of_records(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
+    async fn check_queue_of_records(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
         let checked = self.check_queue(catalog, name).await;
         if checked.is_err() && self.has_records(ListQuery { queue: Some(name.into()), ..ListQuery::default() }).await? {
             return Ok(());
@@ -217,7 +234,7 @@ impl Target {
     }
 
     /// Checks that there are or were jobs of that name: in the definitions or here.
-    pub(crate) async fn check_job(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
+    async fn check_job(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
         let defined = catalog.definitions();
         if defined.iter().any(|definition| definition.name == name) {
             return Ok(());

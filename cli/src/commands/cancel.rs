@@ -83,12 +83,7 @@ impl Cancel {
         }
         block_on(async {
             let target = if self.dry_run { self.place.look().await? } else { self.place.open().await? };
-            if let Some(name) = &self.queue {
-                target.check_queue_of_records(catalog, name).await?;
-            }
-            if let Some(name) = &self.job {
-                target.check_job(catalog, name).await?;
-            }
+            target.check_names(catalog, self.queue.as_deref(), self.job.as_deref()).await?;
             let client = target.records()?;
             let cancellation = self.cancellation();
             if !self.ids.is_empty() {

@@ -80,12 +80,7 @@ impl Errors {
     async fn list(self, catalog: &Catalog) -> Result<(), Error> {
         let target = self.place.look().await?;
         let client = target.records()?;
-        if let Some(name) = &self.queue {
-            target.check_queue_of_records(catalog, name).await?;
-        }
-        if let Some(name) = &self.job {
-            target.check_job(catalog, name).await?;
-        }
+        target.check_names(catalog, self.queue.as_deref(), self.job.as_deref()).await?;
         let mut left = if self.limit == 0 { usize::MAX } else { self.limit };
         let mut query =
             ErrorQuery { job: self.job, queue: self.queue, since: self.since, cursor: self.cursor, limit: 0 };

@@ -73,12 +73,7 @@ impl Retry {
         }
         block_on(async {
             let target = if self.dry_run { self.place.look().await? } else { self.place.open().await? };
-            if let Some(name) = &self.queue {
-                target.check_queue_of_records(catalog, name).await?;
-            }
-            if let Some(name) = &self.job {
-                target.check_job(catalog, name).await?;
-            }
+            target.check_names(catalog, self.queue.as_deref(), self.job.as_deref()).await?;
             let client = target.records()?;
             if !self.ids.is_empty() {
                 let retry = async |id: &JobId| one(&target, &client, id).await;
