@@ -26,7 +26,7 @@ use std::{
 
 use lamplighter::{
     JobId, Timestamp,
-    backend::{Failure, StoreError, StoreErrorKind},
+    backend::{Failure, StoreError},
     record::{ErrorGroup, ErrorPage, ErrorQuery, ErrorSample, Fingerprint},
 };
 use tokio::time::Instant;
@@ -36,7 +36,7 @@ use super::{
     expression::Update,
     item::{Item, json, number, text, time},
     keys::{self, ListingKey, Month, SHARDS},
-    list::{AHEAD, Merge, Shard},
+    list::{AHEAD, LOOKED_AT, Merge, Shard, page_length},
     read::key,
 };
 
@@ -46,12 +46,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(5);
 /// The most groups that a process counts in memory.
 const MOST: usize = 100;
-/// The largest page.
-const LONGEST: usize = 1000;
-/// The page size without a limit.
-const USUAL: usize = 50;
-/// The largest number of keys that one page reads. The page may then be short, and the next one continues after it.
-const LOOKED_AT: usize = 5000;
 /// The nanoseconds of an hour.
 const HOUR: i64 = 3_600_000_000_000;
 
@@ -208,14 +202,8 @@ impl Dynamo {
 
     /// A page of groups, by the hours of their latest failures, newest first.
     pub(crate) async fn read_error_page(&self, query: &ErrorQuery) -> Result<ErrorPage, StoreError> {
-        let after = match &query.cursor {
-            None => None,
-            Some(cursor) => Some(ListingKey::parse(cursor).ok_or_else(|| {
-                let text = format!("{cursor:?} is not a cursor of table {}; list again without one", self.table());
-                StoreError::new(StoreErrorKind::Invalid, text)
-            })?),
-        };
-        let limit = if query.limit == 0 { USUAL } else { query.limit.min(LONGEST) };
+        let after = self.after(query.cursor.as_deref())?;
+        let limit = page_length(query.limit);
         let end = self.env().now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
         let end = after.as_ref().map_or(end, |after| after.created_at().min(end));
         let since = query.since.map_or(Timestamp::UNIX_EPOCH, |since| {
@@ -223,48 +211,50 @@ impl Dynamo {
             keys::moment(nanos.saturating_sub(nanos.rem_euclid(HOUR)))
         });
         let (mut groups, mut met, mut looked_at): (Vec<ErrorGroup>, _, _) = (Vec::new(), HashSet::new(), 0);
-        for month in Month::back(since..=end) {
-            let mut merge = Merge { shards: shards(month, since, after.as_ref()) };
-            loop {
-                let (mut wanted, mut seen) = (Vec::new(), None);
-                while wanted.len() < limit - groups.len() && looked_at < LOOKED_AT {
-                    let Some(place) = merge.next(self).await? else { break };
-                    looked_at += 1;
-                    seen = Some(place.as_str().to_owned());
-                    let is_new = after.as_ref().is_none_or(|after| place < *after);
-                    let is_wanted = query.job.as_ref().is_none_or(|job| job == place.job())
-                        && query.queue.as_ref().is_none_or(|queue| queue == place.queue());
-                    if let Ok(fingerprint) = place.id().parse::<Fingerprint>()
-                        && is_new
-                        && is_wanted
-                        && met.insert(fingerprint)
-                    {
-                        wanted.push(fingerprint);
+        let next = 'pages: {
+            for month in Month::back(since..=end) {
+                let mut merge = Merge { shards: shards(month, since, after.as_ref()) };
+                loop {
+                    let (mut wanted, mut seen) = (Vec::new(), None);
+                    while wanted.len() < limit - groups.len() && looked_at < LOOKED_AT {
+                        let Some(place) = merge.next(self).await? else { break };
+                        looked_at += 1;
+                        seen = Some(place.as_str().to_owned());
+                        let is_new = after.as_ref().is_none_or(|after| place < *after);
+                        let is_wanted = query.job.as_ref().is_none_or(|job| job == place.job())
+                            && query.queue.as_ref().is_none_or(|queue| queue == place.queue());
+                        if let Ok(fingerprint) = place.id().parse::<Fingerprint>()
+                            && is_new
+                            && is_wanted
+                            && met.insert(fingerprint)
+                        {
+                            wanted.push(fingerprint);
+                        }
+                    }
+                    let Some(seen) = seen else { break };
+                    let mut read = self.read_errors(&wanted).await?;
+                    for fingerprint in wanted {
+                        let items = read.remove(&fingerprint).unwrap_or_default();
+                        // Another shard of it is listed on an earlier page.
+                        let is_listed = after.as_ref().is_some_and(|after| {
+                            items.iter().any(|item| item.text("lsk").is_some_and(|place| place >= after.as_str()))
+                        });
+                        let group = merged(fingerprint, &items).filter(|group| {
+                            !is_listed
+                                && query.since.is_none_or(|since| group.last_seen >= since)
+                                && query.queue.as_ref().is_none_or(|queue| *queue == group.queue)
+                        });
+                        groups.extend(group);
+                    }
+                    if groups.len() >= limit || looked_at >= LOOKED_AT {
+                        break 'pages Some(seen);
                     }
                 }
-                let Some(seen) = seen else { break };
-                let mut read = self.read_errors(&wanted).await?;
-                for fingerprint in wanted {
-                    let items = read.remove(&fingerprint).unwrap_or_default();
-                    // Another shard of it is listed on an earlier page.
-                    let is_listed = after.as_ref().is_some_and(|after| {
-                        items.iter().any(|item| item.text("lsk").is_some_and(|place| place >= after.as_str()))
-                    });
-                    let group = merged(fingerprint, &items).filter(|group| {
-                        !is_listed
-                            && query.since.is_none_or(|since| group.last_seen >= since)
-                            && query.queue.as_ref().is_none_or(|queue| *queue == group.queue)
-                    });
-                    groups.extend(group);
-                }
-                if groups.len() >= limit || looked_at >= LOOKED_AT {
-                    groups.sort_by_key(|group| std::cmp::Reverse(group.last_seen));
-                    return Ok(ErrorPage::new(groups, Some(seen)));
-                }
             }
-        }
+            None
+        };
         groups.sort_by_key(|group| std::cmp::Reverse(group.last_seen));
-        Ok(ErrorPage::new(groups, None))
+        Ok(ErrorPage::new(groups, next))
     }
 }
 

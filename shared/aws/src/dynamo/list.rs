@@ -23,7 +23,7 @@ const LONGEST: usize = 1000;
 /// The page size without a limit.
 const USUAL: usize = 50;
 /// The largest number of keys that one page reads. The page may then be short, and the next one continues after it.
-const LOOKED_AT: usize = 5000;
+pub(super) const LOOKED_AT: usize = 5000;
 /// The same for a page of jobs with one error, which is known from their records alone.
 const LOOKED_INTO: usize = 1000;
 /// Entries read by one query of the index.
@@ -53,16 +53,26 @@ impl Shard {
 /// The classes of jobs whose latest attempt may have failed.
 const FAILING: &[Class] = &[Class::Open, Class::Long, Class::Retrying, Class::Failed, Class::Cancelled];
 
+/// The length of a page, by the limit that is asked for; 0 for none.
+pub(super) fn page_length(limit: usize) -> usize {
+    if limit == 0 { USUAL } else { limit.min(LONGEST) }
+}
+
 impl Dynamo {
-    pub(crate) async fn read_page(&self, query: &ListQuery) -> Result<Page, StoreError> {
-        let after = match &query.cursor {
-            None => None,
-            Some(cursor) => Some(ListingKey::parse(cursor).ok_or_else(|| {
+    /// Parses a page's cursor.
+    pub(super) fn after(&self, cursor: Option<&str>) -> Result<Option<ListingKey>, StoreError> {
+        let parse = |cursor: &str| {
+            ListingKey::parse(cursor).ok_or_else(|| {
                 let text = format!("{cursor:?} is not a cursor of table {}; list again without one", self.table());
                 StoreError::new(StoreErrorKind::Invalid, text)
-            })?),
+            })
         };
-        let limit = if query.limit == 0 { USUAL } else { query.limit.min(LONGEST) };
+        cursor.map(parse).transpose()
+    }
+
+    pub(crate) async fn read_page(&self, query: &ListQuery) -> Result<Page, StoreError> {
+        let after = self.after(query.cursor.as_deref())?;
+        let limit = page_length(query.limit);
         let ahead = self.env().now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
         let end = query.before.unwrap_or(ahead).min(ahead);
         let end = after.as_ref().map_or(end, |after| after.created_at().min(end));

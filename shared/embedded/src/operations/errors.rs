@@ -13,15 +13,11 @@ use lamplighter::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{attempts, row::JobRow};
+use super::{attempts, list::page_length, row::JobRow};
 use crate::{db::transaction::Transaction, time};
 
 /// The most groups that a file keeps.
 const MOST: i64 = 2000;
-/// The largest page.
-const LONGEST: usize = 1000;
-/// The page size without a limit.
-const USUAL: usize = 50;
 
 /// Whether a job has failed in this way before, as far as its history goes.
 const MET: &str = "SELECT 1 FROM attempts WHERE seq = ?1 AND fingerprint = ?2";
@@ -155,7 +151,7 @@ pub(crate) fn list(connection: &Connection, query: &ErrorQuery) -> rusqlite::Res
         after = parsed;
     }
     let since = query.since.map_or(i64::MIN, time::nearest);
-    let limit = if query.limit == 0 { USUAL } else { query.limit.min(LONGEST) };
+    let limit = page_length(query.limit);
     let mut statement = connection.prepare_cached(LATEST)?;
     let mut rows = statement.query([since, after.0])?;
     let mut page = ErrorPage::default();

@@ -56,6 +56,11 @@ const LONGEST: usize = 1000;
 /// The page size without a limit.
 const USUAL: usize = 50;
 
+/// The length of a page, by the limit that is asked for; 0 for none.
+pub(super) fn page_length(limit: usize) -> usize {
+    if limit == 0 { USUAL } else { limit.min(LONGEST) }
+}
+
 /// A page of records; `None` if the cursor is not from this store.
 pub(crate) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Option<Page>> {
     let Some(search) = Search::of(connection, query)? else { return Ok(None) };
@@ -129,7 +134,7 @@ impl Search {
                 queue_jobs.push(kind);
             }
         }
-        let limit = if query.limit == 0 { USUAL } else { query.limit.min(LONGEST) };
+        let limit = page_length(query.limit);
         Ok(Some(Self { queue_jobs, state, in_all, ended, from, below, since, before, limit }))
     }
 
