@@ -7,16 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use super::{Client, NewJob, check_in, sending::Sending};
+use super::{Client, NewJob, check_in, new_job::bytes_up_to, sending::Sending};
 use crate::{
     after::{After, Outcome},
     batch::Batch,
     id::{InvalidJobId, JobId},
     ports::{BatchJobs, Batches, EnqueueError, EnqueueRequest, Enqueued, NewBatch, StoreError, StoreErrorKind},
 };
-
-/// Room for everything in a message besides its arguments.
-const ENVELOPE: usize = 8192;
 
 /// A batch about to be enqueued: await it.
 #[must_use = "a batch is enqueued when this is awaited"]
@@ -112,10 +109,7 @@ impl Client {
         let limited_by = job.limited_by();
         let (request, _) = job.into_submission(self, queue, sending)?;
         sending.add(&request);
-        let bytes = match request.message.args.get().len() {
-            small if small <= Batch::MAX_MESSAGE_BYTES - ENVELOPE => return Ok(request),
-            _ => request.message.to_json().len(),
-        };
+        let bytes = bytes_up_to(Batch::MAX_MESSAGE_BYTES, &request.message);
         match self.shared.backend.payloads.as_deref() {
             _ if bytes <= Batch::MAX_MESSAGE_BYTES => Ok(request),
             Some(payloads) => check_in(payloads, request, &limited_by).await,

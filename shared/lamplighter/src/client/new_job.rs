@@ -85,6 +85,17 @@ impl<J: Job> From<J> for NewJob {
     }
 }
 
+/// Returns the size of a message in bytes; if it is certainly within `limit`, that of its arguments alone, since only those
+/// can be large.
+pub(super) fn bytes_up_to(limit: usize, message: &Message) -> usize {
+    /// The rest of a message stays below this.
+    const ENVELOPE: usize = 8192;
+    match message.args.get().len() {
+        small if small <= limit - ENVELOPE => small,
+        _ => message.to_json().len(),
+    }
+}
+
 impl NewJob {
     /// A job by name, with arguments as the text of a JSON object: for senders that do not have its type. The arguments
     /// are not checked.
@@ -338,12 +349,7 @@ impl NewJob {
         message.parent = origin.parent.clone();
         message.after = self.after;
         message.batch = self.batch;
-        // Only the arguments can be large: the rest of the message stays below this.
-        const ENVELOPE: usize = 8192;
-        let bytes = match message.args.get().len() {
-            small if small <= MAX_MESSAGE_BYTES - ENVELOPE => small,
-            _ => message.to_json().len(),
-        };
+        let bytes = bytes_up_to(MAX_MESSAGE_BYTES, &message);
         let large = bytes > MAX_MESSAGE_BYTES;
         if large && !payloads {
             return Err(EnqueueError::TooLarge { job: message.job, bytes, limit: MAX_MESSAGE_BYTES });
