@@ -17,15 +17,19 @@ struct Work {
 }
 
 impl Work {
-    fn start(mut command: Command) -> Self {
+    fn start(command: Command) -> Self {
+        let work = Self::spawn(command);
+        work.says("running all functions and schedules");
+        work
+    }
+
+    fn spawn(mut command: Command) -> Self {
         let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
         let (tell, log) = mpsc::channel();
         let lines = BufReader::new(child.stderr.take().unwrap()).lines();
         // It must not end because its log is not read.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(tell.send(line))));
-        let work = Self { child, log };
-        work.says("running all functions and schedules");
-        work
+        Self { child, log }
     }
 
     /// Waits for a line with this text.
@@ -117,14 +121,11 @@ fn get_text(address: &str, path: &str) -> (u16, String) {
 fn checked(mut command: Command) -> (Work, String) {
     command.args(["--health", "127.0.0.1:0"]);
     Slow::lets(&mut command);
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-    let line = log.find(|line| line.contains("health checks are answered")).unwrap();
+    let work = Work::spawn(command);
+    let line = work.says("health checks are answered");
     let at = line.find("127.0.0.1:").unwrap();
     let address = line[at..].chars().take_while(|one| one.is_ascii_digit() || ".:".contains(*one)).collect();
-    let (tell, lines) = mpsc::channel();
-    std::thread::spawn(move || log.for_each(|line| drop(tell.send(line))));
-    (Work { child, log: lines }, address)
+    (work, address)
 }
 
 #[test]

@@ -26,7 +26,7 @@ use crate::startup::{
 };
 
 /// The bootstraps: the library's, and the one written by hand.
-pub const OWN: &str = "stateless";
+const OWN: &str = "stateless";
 const HAND_WRITTEN: &str = "hand-written";
 
 /// The options of the benchmark.

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use aws_credential_types::Credentials;
 use lamplighter::{
-    Function, Job, JobError, Queue,
+    Function, Job,
     env::Env,
     host::{Host as Process, Stop},
     mins, secs,
@@ -19,23 +19,13 @@ use lamplighter_aws::{
 use lamplighter_fakes::{FakeSqs, REGION, queue_arn};
 use lamplighter_otel::Traces;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use support::{Collector, Exported, one};
+use support::{
+    Collector, Exported,
+    greet::{Greet, greet},
+    one,
+};
 use tokio::time::Instant;
-
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-struct Greet {}
-
-impl Job for Greet {
-    const NAME: &'static str = "greeting.say";
-    const QUEUE: Queue = Queue::standard("greetings");
-}
-
-async fn greet(_: Greet) -> Result<(), JobError> {
-    Ok(())
-}
 
 fn traced() -> (&'static Traces, &'static Collector) {
     static SHARED: OnceLock<(Traces, Collector)> = OnceLock::new();

@@ -1,31 +1,20 @@
 //! A collector that takes connections and never answers.
 #![allow(clippy::unwrap_used, reason = "helpers of tests may")]
 
+mod support;
+
 use std::{net::TcpListener, thread, time::Duration};
 
 use aws_credential_types::Credentials;
-use lamplighter::{Function, Job, JobError, Queue, env::Env, mins, secs};
+use lamplighter::{Function, env::Env, mins, secs};
 use lamplighter_aws::{
     AwsClients, QueueMap, Sqs,
     lambda::{Host, Invocation, Response},
 };
 use lamplighter_otel::Traces;
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
+use support::greet::greet;
 use tokio::time::Instant;
-
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
-struct Greet {}
-
-impl Job for Greet {
-    const NAME: &'static str = "greeting.say";
-    const QUEUE: Queue = Queue::standard("greetings");
-}
-
-async fn greet(_: Greet) -> Result<(), JobError> {
-    Ok(())
-}
 
 /// On a clock that jumps where nothing else is to be done: it shows by how much an invocation was delayed, whatever the
 /// speed of the machine.

@@ -41,7 +41,8 @@ pub(crate) fn claim(tx: &mut Transaction<'_>, requests: &[ClaimRequest]) -> rusq
 
 fn one(tx: &mut Transaction<'_>, first: &mut CachedStatement<'_>, request: &ClaimRequest) -> rusqlite::Result<Claim> {
     // Asked for before the clock was set forward: the lease would have ended when it begins.
-    if request.lease_until <= time::moment(tx.now) {
+    let lease_until = time::nearest(request.lease_until);
+    if lease_until <= tx.now {
         return Ok(Claim::Busy(time::moment(tx.now)));
     }
     let receipt = Receipt::parse(&request.receipt);
@@ -52,8 +53,7 @@ fn one(tx: &mut Transaction<'_>, first: &mut CachedStatement<'_>, request: &Clai
         && expires_at.is_none_or(|at| at > tx.now)
     {
         let host = tx.host(&request.host)?;
-        let (owner, lease_until) = (request.owner.cast_signed(), time::nearest(request.lease_until));
-        let id = request.id.as_str();
+        let (id, owner) = (request.id.as_str(), request.owner.cast_signed());
         if first.execute(params![seq, id, owner, lease_until, host, tx.now, received_under])? == 1 {
             tx.leaves(kind, state::QUEUED);
             tx.enters(kind, state::RUNNING);

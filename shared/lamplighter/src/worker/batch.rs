@@ -328,7 +328,7 @@ impl<'a> Batch<'a> {
         self.ended.push(EndedAttempt {
             job,
             started_at: Some(started_at),
-            took: started.elapsed(),
+            took: Some(started.elapsed()),
             ended_at,
             decision,
             action,
@@ -361,7 +361,7 @@ impl<'a> Batch<'a> {
             self.ended.push(EndedAttempt {
                 job,
                 started_at: None,
-                took: Duration::ZERO,
+                took: None,
                 ended_at: now,
                 decision,
                 action: AT_ONCE,

@@ -26,8 +26,8 @@ pub(super) struct EndedAttempt {
     pub(super) job: Claimed,
     /// When its handler began, if it did.
     pub(super) started_at: Option<Timestamp>,
-    /// How long it ran, by the timer.
-    pub(super) took: Duration,
+    /// How long it ran, by the timer, if it did.
+    pub(super) took: Option<Duration>,
     pub(super) ended_at: Timestamp,
     pub(super) decision: Decision,
     pub(super) action: MessageAction,
@@ -292,7 +292,7 @@ impl EndedAttempt {
             end,
             dead_lettered: matches!(self.action, MessageAction::DeadLetter(_)),
             attempt: if self.started_at.is_some() { self.job.token.attempt } else { 0 },
-            took: self.started_at.map(|_| self.took),
+            took: self.took,
             waited: self.started_at.zip(due_at).map(|(began, due_at)| since(due_at, began)),
         }
     }
