@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use lamplighter::{
     JobId, JobState, RawValue, Record,
+    meter::{Rollup, RollupPoint},
     record::{Attempt, AttemptOutcome, ErrorGroup, ErrorText, Fingerprint, Progress},
 };
 use serde::Serialize;
@@ -92,6 +93,22 @@ impl<'a> ErrorView<'a> {
             message: &group.sample.message,
             recent: recent.iter().map(JobView::from).collect(),
         }
+    }
+}
+
+/// What was measured of a job in some time, as JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct StatsView<'a> {
+    job: &'a str,
+    queue: &'a str,
+    #[serde(flatten)]
+    point: &'a RollupPoint,
+}
+
+impl<'a> StatsView<'a> {
+    /// One point of a job.
+    pub(crate) const fn of(rollup: &'a Rollup, point: &'a RollupPoint) -> Self {
+        Self { job: rollup.job.as_str(), queue: rollup.queue.as_str(), point }
     }
 }
 

@@ -23,5 +23,6 @@ mod round_trip;
 mod schedules;
 mod signals;
 mod stack;
+mod stats;
 mod support;
 mod work;

@@ -27,6 +27,7 @@ mod schedule;
 mod schedules;
 #[cfg(windows)]
 mod service;
+mod stats;
 mod work;
 
 use std::future::Future;
@@ -49,6 +50,7 @@ pub(crate) enum Command {
     Job(job::Job),
     Batch(batch::Batch),
     Errors(errors::Errors),
+    Stats(stats::Stats),
     Retry(retry::Retry),
     Cancel(cancel::Cancel),
     Schedules(schedules::Schedules),
@@ -83,6 +85,7 @@ impl Command {
             Self::Job(job) => job.run(catalog),
             Self::Batch(batch) => batch.run(catalog),
             Self::Errors(errors) => errors.run(catalog),
+            Self::Stats(stats) => stats.run(catalog),
             Self::Retry(retry) => retry.run(catalog),
             Self::Cancel(cancel) => cancel.run(catalog),
             Self::Schedules(schedules) => schedules.run(catalog),

@@ -12,7 +12,7 @@ mod triggers;
 pub mod variables;
 mod workers;
 
-use lamplighter::{Definition, Function, ScheduledJob};
+use lamplighter::{Definition, Function, QueueHost, ScheduledJob};
 
 pub(crate) use self::{functions::derive as derive_functions, queues::consumers, workers::WORKERS};
 pub use self::{
@@ -115,7 +115,15 @@ impl Deployment {
         self.consumers().any(|function| function.objects)
     }
 
-    /// Returns the number of alarms: two per queue, three per function, and one for undelivered events.
+    /// Returns the number of alarms that compare metrics which functions write, where they write any: one for each job that
+    /// a function runs.
+    #[must_use]
+    pub fn job_alarms(&self) -> usize {
+        let queues = self.queues.iter().filter(|queue| queue.host != QueueHost::Worker);
+        queues.map(|queue| queue.jobs.len()).sum()
+    }
+
+    /// Returns the number of all other alarms: two per queue, three per function, and one for undelivered events.
     #[must_use]
     pub fn alarms(&self) -> usize {
         2 * self.queues.len() + 3 * self.functions.len() + 1

@@ -1,10 +1,11 @@
 //! Alarms.
 
-use lamplighter::QueueHost;
+use lamplighter::{QueueHost, meter::Instrument};
 
 use super::{
     names::{UNDELIVERED, dead_letters_id, function_id, named, queue_id},
-    resource,
+    parameters::HAS_METRICS,
+    resource, resource_if,
 };
 use crate::{
     deployment::{DeployedFunction, DeployedQueue, Deployment, UNDELIVERED_QUEUE, logical_name},
@@ -16,9 +17,14 @@ pub(super) const ALARM_TOPIC: &str = "AlarmTopicArn";
 /// The condition that the parameter is set.
 pub(super) const HAS_ALARM_TOPIC: &str = "HasAlarmTopic";
 
+const ALARM: &str = "AWS::CloudWatch::Alarm";
+
 /// The maximum time of an invocation that a worker reserves to settle its jobs. An invocation this close to Lambda's
 /// own timeout is likely to reach it, and then the batch's finished jobs are lost.
 const SETTLING_MS: u32 = 2000;
+
+/// The retries within [`Watch::minutes`] from which a job's alarm may go off: a few are no news.
+const RETRIES: u32 = 10;
 
 /// A metric of an AWS service, and the threshold of its alarm. The values of each minute are combined by `statistic`.
 struct Watch<'a> {
@@ -70,6 +76,53 @@ fn of_queue(queue: &DeployedQueue) -> Map {
     Map::new()
         .set(format!("{id}DeadLettersAlarm"), alarm(named(name, "-dead-letters"), &given_up, not_empty(dead)))
         .set(format!("{id}AgeAlarm"), alarm(named(name, "-age"), &stale, age))
+        .and(of_jobs(queue))
+}
+
+/// One for each job of a queue, by the metrics that its function writes: it tells of a dependency that is down hours before
+/// the first job has used up its attempts.
+fn of_jobs(queue: &DeployedQueue) -> Map {
+    let mut alarms = Map::new();
+    // Workers write no metrics into CloudWatch.
+    if queue.host == QueueHost::Worker {
+        return alarms;
+    }
+    for job in &queue.jobs {
+        let name = job.replace('.', "-");
+        let about = format!(
+            "More attempts of job {job} failed than succeeded for five minutes; they are tried again. `lamp errors --job {job}` \
+             says why, and `lamp pause {}` stops new attempts.",
+            queue.name
+        );
+        let dimension = |name: &str, value: Node| Map::new().set("Name", name).set("Value", value);
+        let metric = |id: &str, instrument: Instrument| {
+            let metric =
+                Map::new().set("Namespace", Instrument::NAMESPACE).set("MetricName", instrument.cloudwatch).set(
+                    "Dimensions",
+                    [
+                        dimension("Function", reference(function_id(&queue.function))),
+                        dimension("Queue", queue.name.as_str().into()),
+                        dimension("Job", job.as_str().into()),
+                    ],
+                );
+            let statistic = Map::new().set("Metric", metric).set("Period", 300u16).set("Stat", "Sum");
+            Map::new().set("Id", id).set("MetricStat", statistic).set("ReturnData", false)
+        };
+        let rate = Map::new()
+            .set("Id", "rate")
+            .set("Label", "Retried attempts for each success")
+            .set("Expression", format!("IF(retried >= {RETRIES}, retried / (FILL(succeeded, 0) + 1), 0)"));
+        let properties = Map::new()
+            .set("AlarmName", named(&format!("{}-{name}", queue.name), "-retries"))
+            .set("AlarmDescription", about.as_str())
+            .set("Metrics", [metric("retried", Instrument::RETRIED), metric("succeeded", Instrument::SUCCEEDED), rate])
+            .set("EvaluationPeriods", 1u16)
+            .set("ComparisonOperator", "GreaterThanThreshold")
+            .set("Threshold", 1u32);
+        let id = format!("{}{}RetriesAlarm", logical_name(&queue.name), logical_name(&name));
+        alarms = alarms.set(id, resource_if(HAS_METRICS, ALARM, notified(properties)));
+    }
+    alarms
 }
 
 fn of_function(function: &DeployedFunction) -> Map {
@@ -131,9 +184,14 @@ fn alarm(name: Node, about: &str, watch: Watch<'_>) -> Map {
         .set("Period", 60u16)
         .set("EvaluationPeriods", watch.minutes)
         .set("ComparisonOperator", "GreaterThanThreshold")
-        .set("Threshold", watch.above)
+        .set("Threshold", watch.above);
+    resource(ALARM, notified(properties))
+}
+
+/// What all alarms have in common.
+fn notified(properties: Map) -> Map {
+    properties
         .set("TreatMissingData", "notBreaching")
         .set("AlarmActions", only_if(HAS_ALARM_TOPIC, [reference(ALARM_TOPIC)]))
-        .set("OKActions", only_if(HAS_ALARM_TOPIC, [reference(ALARM_TOPIC)]));
-    resource("AWS::CloudWatch::Alarm", properties)
+        .set("OKActions", only_if(HAS_ALARM_TOPIC, [reference(ALARM_TOPIC)]))
 }

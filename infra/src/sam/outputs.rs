@@ -3,12 +3,12 @@
 use super::{
     buckets::{OBJECTS, PAYLOADS},
     dashboard, functions,
-    names::{BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, TABLE, UNDELIVERED, dead_letters_id, queue_id},
+    names::{BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, TABLE, UNDELIVERED, dead_letters_id, function_id, queue_id},
     workers,
 };
 use crate::{
     deployment::{Deployment, logical_name},
-    node::{Map, Node, arn, reference},
+    node::{Map, Node, arn, reference, sub},
 };
 
 pub(super) fn outputs(deployment: &Deployment) -> Map {
@@ -26,6 +26,9 @@ pub(super) fn outputs(deployment: &Deployment) -> Map {
         "Queues",
         output("All queues by name, as functions and other producers read them", functions::queue_map(deployment)),
     );
+    let names: Vec<_> =
+        deployment.functions.iter().map(|function| format!("${{{}}}", function_id(&function.name))).collect();
+    outputs = outputs.set("Functions", output("All functions, for their metrics", sub(names.join(","))));
     if deployment.keeps_records() {
         outputs = outputs
             .set("Table", output("The records of jobs", reference(TABLE)))

@@ -17,6 +17,8 @@ const LOG_DAYS: [u16; 15] = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400
 
 /// The parameter for [`variables::METRICS`](crate::deployment::variables::METRICS).
 pub(super) const METRICS: &str = "Metrics";
+/// The condition that functions write metrics.
+pub(super) const HAS_METRICS: &str = "HasMetrics";
 
 pub(super) fn parameters(deployment: &Deployment) -> Map {
     let mut parameters = Map::new()
@@ -91,6 +93,8 @@ pub(super) fn conditions(deployment: &Deployment) -> Map {
     let empty = |parameter: &str| call("Equals", vec![reference(parameter), Node::from("")]);
     let given = |parameter: &str| call("Not", vec![empty(parameter)]);
     let mut conditions = Map::new().set(HAS_ALARM_TOPIC, given(ALARM_TOPIC)).set(HAS_KEY, given(KEY));
+    let metrics = call("Equals", vec![reference(METRICS), Node::from("cloudwatch")]);
+    conditions = conditions.set(HAS_METRICS, metrics);
     if deployment.has_objects() {
         conditions = conditions.set(OBJECTS.is_made, empty(OBJECTS.parameter));
     }

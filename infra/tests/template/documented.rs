@@ -1,6 +1,6 @@
 //! `docs/infrastructure.md` names the template's parameters, outputs and alarms.
 
-use lamplighter::{Function, Queue, Setting};
+use lamplighter::{Function, Queue, QueueHost, Setting};
 use lamplighter_infra::{Deployment, Template};
 
 use crate::support::{derive, functions_of_every_kind, handle, job, schedules_of_every_kind};
@@ -41,6 +41,9 @@ fn alarms_are_explained() {
     for queue in &deployment.queues {
         let suffixes = ["dead-letters", "age"].into_iter();
         explained.extend(suffixes.map(|suffix| (format!("{}-{suffix}", queue.name), format!("QUEUE-{suffix}"))));
+        let jobs = queue.jobs.iter().filter(|_| queue.host != QueueHost::Worker);
+        let name = |job: &String| format!("{}-{}-retries", queue.name, job.replace('.', "-"));
+        explained.extend(jobs.map(|job| (name(job), "QUEUE-JOB-retries".to_owned())));
     }
     for function in &deployment.functions {
         let suffixes = ["errors", "throttles", "duration"].into_iter();

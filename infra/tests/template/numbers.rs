@@ -1,7 +1,9 @@
 //! The derivation of the template's numbers.
 
 use crate::support::{BookOrder, SendDigest, derive, handle, job, mail, orders, properties, schedules, template};
-use lamplighter::{Function, Options, Overlap, Queue, Retry, ScheduledJob, hours, mins, schedule::Schedule, secs};
+use lamplighter::{
+    Function, Options, Overlap, Queue, Retry, ScheduledJob, hours, meter::Instrument, mins, schedule::Schedule, secs,
+};
 use lamplighter_infra::Template;
 use serde_json::json;
 
@@ -242,7 +244,8 @@ fn queues_and_functions_have_alarms() {
     let json = Template::new(&deployment).to_json();
     let resources = json["Resources"].as_object().unwrap();
     let alarms: Vec<_> = resources.iter().filter(|(_, one)| one["Type"] == "AWS::CloudWatch::Alarm").collect();
-    assert_eq!(alarms.len(), deployment.alarms());
+    let of_jobs = alarms.iter().filter(|(_, one)| one["Condition"] == "HasMetrics").count();
+    assert_eq!((of_jobs, alarms.len() - of_jobs), (deployment.job_alarms(), deployment.alarms()));
     for (id, alarm) in alarms {
         let actions = json!({ "Fn::If": ["HasAlarmTopic", [{ "Ref": "AlarmTopicArn" }], { "Ref": "AWS::NoValue" }] });
         assert_eq!(alarm["Properties"]["AlarmActions"], actions, "{id}");
@@ -254,6 +257,30 @@ fn queues_and_functions_have_alarms() {
     assert_eq!(above("MailsAgeAlarm"), 12 * 185 + 11 * 30 + 15 * 60 + 30);
     // Two seconds below the timeout, which the worker keeps for settling.
     assert_eq!(above("MailDurationAlarm"), 183_000);
+}
+
+/// An alarm of an expression may read ten metrics, and returns one series (Amazon CloudWatch API Reference, PutMetricAlarm).
+#[test]
+fn the_alarm_of_a_job_compares_what_its_function_writes() {
+    let json = template().to_json();
+    let alarm = &json["Resources"]["MailsMailSendRetriesAlarm"]["Properties"];
+    let queries = alarm["Metrics"].as_array().unwrap();
+    let ids: Vec<_> = queries.iter().map(|query| query["Id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["retried", "succeeded", "rate"]);
+    for query in &queries[..2] {
+        let metric = &query["MetricStat"]["Metric"];
+        assert_eq!((&query["ReturnData"], &metric["Namespace"]), (&json!(false), &json!("Lamplighter")));
+        let name = metric["MetricName"].as_str().unwrap();
+        assert!(
+            Instrument::ALL.iter().any(|instrument| instrument.cloudwatch == name && instrument.is_by_job),
+            "{name}"
+        );
+        let dimensions: Vec<_> = metric["Dimensions"].as_array().unwrap().iter().map(|one| &one["Name"]).collect();
+        assert_eq!(dimensions, ["Function", "Queue", "Job"], "as they are written");
+        assert_eq!(metric["Dimensions"][2]["Value"], "mail.send");
+    }
+    assert!(queries[2].get("ReturnData").is_none_or(|is_returned| is_returned == true));
+    assert_eq!(json["Conditions"]["HasMetrics"], json!({ "Fn::Equals": [{ "Ref": "Metrics" }, "cloudwatch"] }));
 }
 
 /// The dashboard is JSON in a text, with the ids of resources in it.

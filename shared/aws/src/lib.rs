@@ -11,6 +11,8 @@
 //! - With the feature `secrets`, [`SecretReader`] reads secrets from Secrets Manager and Parameter Store.
 //! - With the feature `operator`, [`Stack`] describes a deployed stack, and [`AwsOperator`] pauses its queues and
 //!   redrives their dead letters.
+//! - With the feature `rollups`, an [`AwsBackend`] with [functions](Settings::functions) reads what they have measured from
+//!   CloudWatch.
 //! - With the feature `doctor`, [`StackReader`] reads the properties of each resource of a deployed stack.
 //! - [`AwsClients`] is shared by all clients of AWS's SDKs in this process, and created at first use: nothing here uses
 //!   the network, the file system or a certificate before the first call to AWS.
@@ -33,6 +35,8 @@ mod partition;
 #[cfg(feature = "poller")]
 mod poller;
 mod queues;
+#[cfg(feature = "rollups")]
+mod rollups;
 #[cfg(feature = "schedules")]
 mod schedules;
 mod sdk;

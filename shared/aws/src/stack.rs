@@ -6,7 +6,7 @@ use aws_sdk_cloudformation::{Client, config, error::ProvideErrorMetadata, types}
 use lamplighter::backend::{StoreError, StoreErrorKind};
 
 use crate::{
-    backend::Settings,
+    backend::{Settings, names},
     queues::QueueMap,
     sdk::{AwsClients, explain},
 };
@@ -36,6 +36,8 @@ pub enum Output {
     Undelivered,
     /// The bucket for arguments that are too large for a message.
     Payloads,
+    /// Its functions, by their names in Lambda, separated by commas.
+    Functions,
     /// The dashboard's URL.
     DashboardUrl,
 }
@@ -52,6 +54,7 @@ impl Output {
             Self::SchedulerRole => "SchedulerRole",
             Self::Undelivered => "Undelivered",
             Self::Payloads => "Payloads",
+            Self::Functions => "Functions",
             Self::DashboardUrl => "DashboardUrl",
         }
     }
@@ -149,6 +152,7 @@ impl Stack {
             scheduler_role: output(Output::SchedulerRole),
             undelivered: output(Output::Undelivered),
             payloads: output(Output::Payloads),
+            functions: names(self.output(Output::Functions)),
         }
     }
 }

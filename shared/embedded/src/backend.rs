@@ -122,6 +122,7 @@ impl SqliteBackend {
             .with_schedules(store.clone())
             .with_batches(store.clone())
             .with_errors(store.clone())
+            .with_rollups(store.clone())
     }
 
     /// Returns an operator for its queues: their state, pausing and resuming, dead letters.

@@ -53,6 +53,7 @@ mod db;
 mod engine;
 mod error;
 mod late;
+mod measured;
 mod operations;
 mod operator;
 pub mod outbox;

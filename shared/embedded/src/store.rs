@@ -7,16 +7,19 @@ use lamplighter::{
     Batch, Cancellation, EnqueueError, Enqueued, JobId, JobState, ListQuery, Record,
     backend::{
         BatchJobs, Batches, Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, ErrorGroups, JobData,
-        LeaseStatus, NewBatch, Queues, RenewRequest, Store, StoreError, StoreErrorKind, Token,
+        LeaseStatus, NewBatch, Queues, RenewRequest, Rollups, Store, StoreError, StoreErrorKind, Token,
     },
     env::Env,
+    meter::{Rollup, RollupQuery},
     record::{Count, ErrorGroup, ErrorPage, ErrorQuery, Fingerprint, LogLine, Page},
 };
+use rusqlite::Connection;
 use tokio::time::Instant;
 
 use crate::{
     db::{readers::Readers, signals::Signals, writer::Writer},
     late::Late,
+    measured::Measuring,
     operations::{
         batches::{self, Prepared},
         cancel::cancel,
@@ -25,8 +28,10 @@ use crate::{
         errors, job_data, list, logs, records,
         renew::renew,
         retry::{mark_queued, retry},
+        rollups,
         settle::settle,
     },
+    time,
 };
 
 /// The core's ports, implemented on the file.
@@ -35,6 +40,7 @@ pub(crate) struct SqliteStore {
     pub(crate) readers: Readers,
     pub(crate) env: Env,
     pub(crate) late: Late,
+    pub(crate) measuring: Measuring,
     signals: Arc<Signals>,
 }
 
@@ -46,7 +52,24 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl SqliteStore {
     pub(crate) fn new(writer: Writer, readers: Readers, env: Env, signals: Arc<Signals>) -> Self {
-        Self { writer, readers, env, late: Late::default(), signals }
+        Self { writer, readers, env, late: Late::default(), measuring: Measuring::default(), signals }
+    }
+
+    /// Writes what was measured into the roll-ups.
+    pub(crate) async fn write_measured(&self) -> Result<(), StoreError> {
+        let measured = Arc::new(self.measuring.take());
+        if measured.is_empty() {
+            return Ok(());
+        }
+        let writing = measured.clone();
+        let written = self.writer.run(measured.len(), move |tx| {
+            writing.iter().try_for_each(|((start, queue, job), sums)| tx.measured(*start, queue, job, sums))
+        });
+        let written = written.await;
+        if written.is_err() {
+            self.measuring.put_back(&measured);
+        }
+        written
     }
 
     /// Writes settlements that could not be written when their attempts ended.
@@ -209,7 +232,8 @@ impl Store for SqliteStore {
     }
 
     async fn counts(&self) -> Result<Vec<Count>, StoreError> {
-        self.readers.read(list::counts).await
+        let as_of = self.env.now();
+        self.readers.read(move |connection| list::counts(connection, as_of)).await
     }
 
     async fn cancel(&self, id: &JobId, cancellation: &Cancellation) -> Result<Option<JobState>, StoreError> {
@@ -239,5 +263,19 @@ impl Store for SqliteStore {
             // The caller checks again, whichever comes first.
             let _ = tokio::time::timeout(LOOK_AGAIN, changes.changed()).await;
         })
+    }
+}
+
+#[async_trait]
+impl Rollups for SqliteStore {
+    async fn read(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        let step = i64::try_from(query.minutes()?).unwrap_or(i64::MAX);
+        let (query, minute) = (query.clone(), rollups::minute);
+        let from = minute(time::nearest(query.since));
+        let to = minute(time::nearest(query.until).saturating_sub(1)).saturating_add(1);
+        let of = move |connection: &Connection| {
+            rollups::read(connection, (query.job.as_deref(), query.queue.as_deref()), (from, to), step)
+        };
+        self.readers.read(of).await
     }
 }

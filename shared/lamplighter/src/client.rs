@@ -36,6 +36,7 @@ use crate::{
     limit,
     log::LogLine,
     message::{Message, Trace, empty_object},
+    meter::{Rollup, RollupQuery},
     options::Tracking,
     ports::{
         Backend, EnqueueError, EnqueueRequest, Enqueued, ErrorGroups, ErrorPage, ErrorQuery, ListQuery, Page, Payloads,
@@ -239,6 +240,17 @@ impl Client {
             let text = "this backend keeps no error groups: they come with records, and no table is configured";
             StoreError::new(StoreErrorKind::Invalid, text)
         })
+    }
+
+    /// What workers have measured, by job and queue: what charts show.
+    ///
+    /// # Errors
+    /// When it cannot be read, when the query is [not valid](RollupQuery::minutes), or when the backend keeps no roll-ups.
+    pub async fn rollups(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        let rollups = self.shared.backend.rollups.as_ref().ok_or_else(|| {
+            StoreError::new(StoreErrorKind::Invalid, "this backend keeps no roll-ups of what its workers measure")
+        })?;
+        rollups.read(query).await
     }
 
     /// Runs an ended job again, under the same id and with its history. Returns the state it is in now, or `None` when

@@ -1,6 +1,14 @@
-//! What a worker measures, a batch at a time.
+//! What a worker measures, a batch at a time, and what that adds up to.
+
+mod histogram;
+mod rollup;
 
 use std::{sync::Arc, time::Duration};
+
+pub use self::{
+    histogram::Histogram,
+    rollup::{Percentiles, Rollup, RollupPoint, RollupQuery},
+};
 
 use crate::id::JobId;
 

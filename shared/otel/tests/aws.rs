@@ -16,12 +16,11 @@ use lamplighter_aws::{
     AwsBackend, AwsClients, PollerSettings, QueueMap, Settings, Sqs, SqsPoller,
     lambda::{Host, Invocation, Response},
 };
-use lamplighter_fakes::{FakeSqs, REGION, queue_arn};
+use lamplighter_fakes::{Collector, Exported, FakeSqs, REGION, queue_arn};
 use lamplighter_otel::Traces;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use serde_json::{Value, json};
 use support::{
-    Collector, Exported,
     greet::{Greet, greet},
     one,
 };
@@ -30,7 +29,7 @@ use tokio::time::Instant;
 fn traced() -> (&'static Traces, &'static Collector) {
     static SHARED: OnceLock<(Traces, Collector)> = OnceLock::new();
     let (traces, collector) = SHARED.get_or_init(|| {
-        let collector = Collector::start();
+        let collector = Collector::start().unwrap();
         let traces = Traces::builder().endpoint(&collector.endpoint).build().unwrap();
         traces.install().unwrap();
         (traces, collector)

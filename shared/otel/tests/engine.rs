@@ -18,11 +18,12 @@ use lamplighter::{
     testing::TestRun,
 };
 use lamplighter_embedded::{Engine, SqliteBackend};
+use lamplighter_fakes::{Collector, Exported};
 use lamplighter_otel::Traces;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use support::{Collector, Exported, one};
+use support::one;
 use tracing::Instrument;
 use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
@@ -30,7 +31,7 @@ use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 fn traced() -> (&'static Traces, &'static Collector) {
     static SHARED: OnceLock<(Traces, Collector)> = OnceLock::new();
     let (traces, collector) = SHARED.get_or_init(|| {
-        let collector = Collector::start();
+        let collector = Collector::start().unwrap();
         let traces = Traces::builder().endpoint(&collector.endpoint).service("shop").build().unwrap();
         tracing_subscriber::registry().with(traces.layer()).init();
         traces.install().unwrap();

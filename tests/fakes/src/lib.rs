@@ -12,10 +12,13 @@
 //! | [`FakeSecrets`] | Secrets Manager and Parameter Store |
 //! | [`RuntimeApi`] | Lambda's side of the runtime API |
 //!
+//! A [`Collector`] takes the spans that a test's program exports.
+//!
 //! Nothing here depends on a crate of the library, so that the unit tests of each can use it too.
 
 mod call;
 mod cloudformation;
+mod collector;
 mod deployment;
 mod endpoint;
 mod event_source_mappings;
@@ -35,6 +38,7 @@ pub use hyper::{Method, StatusCode};
 pub use self::{
     call::{Call, Route},
     cloudformation::CloudFormation,
+    collector::{Collector, Exported},
     deployment::{Deployment, FakeDeployment},
     endpoint::{Endpoint, Service},
     event_source_mappings::EventSourceMappings,

@@ -2,6 +2,10 @@
 
 use std::{path::PathBuf, process::Command, sync::Arc};
 
+use aws_sdk_cloudwatch::{
+    primitives::DateTime,
+    types::{Dimension, MetricDatum},
+};
 use aws_sdk_sqs::config::Credentials;
 use e2e_function::Run;
 use lamplighter::{
@@ -42,7 +46,7 @@ async fn operated() -> Operated {
 
 async fn deployed(cloud: &Cloud) -> (Stack, PathBuf) {
     let ledger = cloud.aws.log().with_file_name("operated.jsonl");
-    let parameters = [("E2eLedger", ledger.to_str().unwrap())];
+    let parameters = [("E2eLedger", ledger.to_str().unwrap()), ("Metrics", "cloudwatch")];
     let mut template = template(&[e2e_function::function()]);
     give_time(&mut template, INVOCATION);
     deploy(&cloud.aws, NAME, template, &parameters, &[("e2e", "e2e-function")]).await;
@@ -186,35 +190,108 @@ async fn dead_letters_of_a_fifo_queue_are_not_deduplicated_away() {
     operated.has_run("again", 2).await;
 }
 
-/// The real program, as an operator runs it.
+/// Runs the real program, as an operator does, and returns its output.
+async fn lamp(operated: &Operated, args: &[&str]) -> String {
+    let lamp = tokio::task::spawn_blocking(|| package::binary("lamp").unwrap()).await.unwrap();
+    let mut command = Command::new(&lamp);
+    command.args(args).envs(operated.cloud.aws.environment()).env("LAMPLIGHTER_STACK", NAME);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let (out, err) = (text(output.stdout), text(output.stderr));
+    assert!(output.status.success(), "lamp {args:?}: {out}{err}");
+    out
+}
+
 #[tokio::test]
 async fn the_command_works_on_the_stack() {
     let _letters = LETTERS.lock().await;
     let operated = operated().await;
-    let lamp = tokio::task::spawn_blocking(|| package::binary("lamp").unwrap()).await.unwrap();
-    let lamp = async |args: &[&str]| {
-        let mut command = Command::new(&lamp);
-        command.args(args).envs(operated.cloud.aws.environment()).env("LAMPLIGHTER_STACK", NAME);
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        let (out, err) = (text(output.stdout), text(output.stderr));
-        assert!(output.status.success(), "lamp {args:?}: {out}{err}");
-        out
-    };
-    let queues = lamp(&["queues", "--json"]).await;
+    let queues = lamp(&operated, &["queues", "--json"]).await;
     let queues: Vec<Value> = queues.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let acts = queues.iter().find(|queue| queue["queue"] == "acts").unwrap();
     assert_eq!((&acts["mapping"], &acts["paused"]), (&json!("enabled"), &json!(false)), "{queues:?}");
 
     operated.send("acts", "e2e.act", "by-hand", json!("give_up")).await;
     operated.cloud.holds(operated.dead("acts"), "by-hand", 1).await;
-    let job: Value = serde_json::from_str(&lamp(&["job", "by-hand", "--json"]).await).unwrap();
+    let job: Value = serde_json::from_str(&lamp(&operated, &["job", "by-hand", "--json"]).await).unwrap();
     assert_eq!((&job["state"], &job["attempts"][0]["outcome"]), (&json!("failed"), &json!("error")), "{job}");
-    lamp(&["retry", "by-hand"]).await;
+    lamp(&operated, &["retry", "by-hand"]).await;
     operated.has_run("by-hand", 2).await;
     // A retry leaves the dead letter where it is, and the second failure adds another one.
     operated.cloud.holds(operated.dead("acts"), "by-hand", 2).await;
-    let moved: Value = serde_json::from_str(&lamp(&["redrive", "acts", "--job", "e2e.act", "--json"]).await).unwrap();
+    let moved: Value =
+        serde_json::from_str(&lamp(&operated, &["redrive", "acts", "--job", "e2e.act", "--json"]).await).unwrap();
     assert!(moved["moved"].as_u64().is_some_and(|moved| moved >= 1), "{moved}");
     operated.has_run("by-hand", 3).await;
+}
+
+/// Takes the metrics from a function's log as CloudWatch does (Amazon CloudWatch User Guide, "Specification: Embedded metric
+/// format"): the emulator keeps metrics, and does not look for them in logs. Returns the lines that have any.
+async fn take_metrics(operated: &Operated, function: &str) -> Vec<Value> {
+    let cloudwatch = aws_sdk_cloudwatch::Client::new(&operated.cloud.aws.sdk_config());
+    let log = operated.cloud.aws.function_log(function).await.unwrap();
+    let lines: Vec<Value> = log.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let lines: Vec<Value> = lines.into_iter().filter(|line| line["_aws"].is_object()).collect();
+    for line in &lines {
+        let at = DateTime::from_millis(line["_aws"]["Timestamp"].as_i64().unwrap());
+        for directive in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+            let names = directive["Dimensions"][0].as_array().unwrap().iter().map(|name| name.as_str().unwrap());
+            let dimension = |name: &str| Dimension::builder().name(name).value(line[name].as_str().unwrap()).build();
+            let dimensions: Vec<_> = names.map(dimension).collect();
+            let datum = |metric: &Value| {
+                let name = metric["Name"].as_str().unwrap();
+                let values = match &line[name] {
+                    Value::Array(values) => values.iter().map(|value| value.as_f64().unwrap()).collect(),
+                    value => vec![value.as_f64().unwrap()],
+                };
+                let datum = MetricDatum::builder().metric_name(name).timestamp(at).set_values(Some(values));
+                datum.set_dimensions(Some(dimensions.clone())).build()
+            };
+            let data = directive["Metrics"].as_array().unwrap().iter().map(datum).collect();
+            let put = cloudwatch.put_metric_data().namespace(directive["Namespace"].as_str().unwrap());
+            put.set_metric_data(Some(data)).send().await.unwrap();
+        }
+    }
+    lines
+}
+
+#[tokio::test]
+async fn lamp_stats_shows_what_the_functions_have_measured() {
+    let _letters = LETTERS.lock().await;
+    let operated = operated().await;
+    for n in 0..3 {
+        operated.send("acts", "e2e.act", &format!("measured-{n}"), json!("succeed")).await;
+    }
+    operated.send("acts", "e2e.act", "measured-failure", json!("give_up")).await;
+    for n in 0..3 {
+        operated.has_run(&format!("measured-{n}"), 1).await;
+    }
+    operated.cloud.holds(operated.dead("acts"), "measured-failure", 1).await;
+    let function = format!("{NAME}-e2e");
+    assert_eq!(operated.stack.output(Output::Functions), Some(&*function));
+    let count = |lines: &[Value], metric: &str| -> u64 {
+        let of_job = lines.iter().filter(|line| line["Job"] == "e2e.act" && line["Queue"] == "acts");
+        of_job.filter_map(|line| line[metric].as_u64()).sum()
+    };
+    let written = eventually("all four are in the log", SOON, async || {
+        let log = operated.cloud.aws.function_log(&function).await.unwrap();
+        let lines: Vec<Value> = log.iter().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        match count(&lines, "Succeeded") >= 3 && count(&lines, "Failed") >= 1 {
+            true => Ok(()),
+            false => Err(format!("{log:#?}")),
+        }
+    });
+    written.await.unwrap();
+    let lines = take_metrics(&operated, &function).await;
+    let out = lamp(&operated, &["stats", "--since", "1h", "--json"]).await;
+    let rows: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let acts = rows.iter().find(|row| row["job"] == "e2e.act" && row["queue"] == "acts").unwrap();
+    for (field, metric) in [("succeeded", "Succeeded"), ("failed", "Failed"), ("retried", "Retried")] {
+        assert_eq!(acts[field].as_u64().unwrap(), count(&lines, metric), "{field}: {acts}");
+    }
+    assert!(acts["duration"]["p99_ms"].as_f64().unwrap() >= acts["duration"]["p50_ms"].as_f64().unwrap(), "{acts}");
+    assert!(acts["queue_latency"]["p50_ms"].is_number(), "{acts}");
+    let none =
+        lamp(&operated, &["stats", "--queue", "acts", "--job", "e2e.act", "--since", "3h", "--before", "2h"]).await;
+    assert_eq!(none, "");
 }

@@ -129,5 +129,6 @@ async fn a_crowd_on_one_mutex_runs_one_after_the_other_and_is_received_about_twi
     println!("{crowd} jobs on one mutex took {took:.1?}, and were received {each:.2} times each");
     assert_eq!((stage.probe.begun(), stage.probe.most_at_once()), (crowd, 1));
     assert_eq!(stage.dead().await, 0);
-    assert!(each < 4.0, "{each}");
+    // Once when it joins the line, once when it is woken, and in between once each time that its wait doubles.
+    assert!(each < 4.0 + (crowd as f64 / CROWD as f64).log2(), "{each}");
 }

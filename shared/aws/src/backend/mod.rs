@@ -16,7 +16,7 @@ use std::{fmt, sync::Arc};
 
 use lamplighter::{
     Client,
-    backend::{Backend, Events, Payloads, Schedules},
+    backend::{Backend, Events, Payloads, Rollups, Schedules},
     env::Env,
     meter::Meter,
 };
@@ -26,6 +26,8 @@ pub(crate) use self::delayed_sender::DelayedSender;
 pub(crate) use self::delayed_sender::{DELAY, RETRY};
 use self::sender::Sender;
 pub use self::settings::Settings;
+#[cfg(feature = "operator")]
+pub(crate) use self::settings::names;
 use crate::{queues::QueueMapError, sdk::AwsClients, sqs::Sqs};
 
 /// A deployment on AWS, for programs that enqueue, run or manage jobs. Cloning is cheap; all clients are created at
@@ -54,6 +56,7 @@ impl AwsBackend {
         let (events, payloads) = (events(&sdk, &settings), payloads(&settings, &env));
         let sqs = Sqs::with_env(sdk.clone(), settings.queues.clone(), env.clone());
         let schedules = schedules(&sdk, &settings, &sqs, &env);
+        let rollups = rollups(&sdk, &settings, &env);
         let delayed_sender = DelayedSender {
             sqs,
             #[cfg(feature = "schedules")]
@@ -64,6 +67,7 @@ impl AwsBackend {
         };
         let mut backend = backend(&delayed_sender);
         (backend.events, backend.payloads, backend.schedules) = (events, payloads, schedules);
+        backend.rollups = rollups;
         Self { delayed_sender, backend }
     }
 
@@ -99,6 +103,7 @@ impl AwsBackend {
         backend.payloads = self.backend.payloads.clone();
         backend.schedules = self.backend.schedules.clone();
         backend.meter = self.backend.meter.clone();
+        backend.rollups = self.backend.rollups.clone();
         Self { delayed_sender, backend }
     }
 
@@ -182,6 +187,19 @@ fn schedules(sdk: &AwsClients, settings: &Settings, sqs: &Sqs, env: &Env) -> Opt
 
 #[cfg(not(feature = "schedules"))]
 fn schedules(_: &AwsClients, _: &Settings, _: &Sqs, _: &Env) -> Option<Arc<dyn Schedules>> {
+    None
+}
+
+/// What its functions have measured.
+#[cfg(feature = "rollups")]
+fn rollups(sdk: &AwsClients, settings: &Settings, env: &Env) -> Option<Arc<dyn Rollups>> {
+    let functions = settings.functions.clone();
+    (!functions.is_empty())
+        .then(|| Arc::new(crate::rollups::CloudWatch::new(sdk.clone(), functions, env.clone())) as Arc<dyn Rollups>)
+}
+
+#[cfg(not(feature = "rollups"))]
+fn rollups(_: &AwsClients, _: &Settings, _: &Env) -> Option<Arc<dyn Rollups>> {
     None
 }
 

@@ -1,12 +1,14 @@
 //! Records in the table, with everything else that belongs to a job.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use lamplighter::{
     Cancellation, EnqueueError, JobId, JobState, ListQuery, Record,
     backend::{
-        Claim, ClaimRequest, Completion, CompletionResult, ErrorGroups, JobData, LeaseStatus, Queues, RenewRequest,
-        Store, StoreError, StoreErrorKind, Token,
+        Accuracy, Claim, ClaimRequest, Completion, CompletionResult, ErrorGroups, JobData, LeaseStatus, Queues,
+        RenewRequest, Store, StoreError, StoreErrorKind, Token,
     },
     record::{Count, ErrorGroup, ErrorPage, ErrorQuery, Fingerprint, LogLine, Page},
 };
@@ -139,7 +141,43 @@ impl Store for Records {
     }
 
     async fn counts(&self) -> Result<Vec<Count>, StoreError> {
-        self.dynamo.count_all().await
+        let now = self.delayed_sender.env.now();
+        let count = |queue: &str, state, jobs, as_of| Count {
+            queue: queue.to_owned(),
+            state,
+            jobs,
+            accuracy: Accuracy::Approximate,
+            as_of,
+        };
+        let mut counts = Vec::new();
+        let mut retrying = BTreeMap::new();
+        if let Some(walked) = self.dynamo.last_tally().await? {
+            for (queue, states) in walked.counts {
+                for (state, jobs) in states {
+                    if state == JobState::Retrying {
+                        retrying.insert(queue.clone(), jobs);
+                    }
+                    counts.push(count(&queue, state, jobs, walked.began));
+                }
+            }
+        }
+        let sqs = &self.delayed_sender.sqs;
+        let queues: Vec<_> = sqs.queues().iter().map(|(name, queue)| (name.to_string(), queue.url.clone())).collect();
+        let reading: Vec<_> =
+            queues.into_iter().map(|(name, url)| async move { (name, sqs.depth(&url).await) }).collect();
+        let depths: Vec<_> = stream::iter(reading).buffered(CALLS_AT_ONCE).collect().await;
+        for (queue, depth) in depths {
+            let depth = depth?;
+            // A message that waits for its next attempt is hidden as well.
+            let running = depth.in_flight.saturating_sub(retrying.get(&queue).copied().unwrap_or_default());
+            for (state, jobs) in [(JobState::Queued, depth.visible), (JobState::Running, running)] {
+                if jobs > 0 {
+                    counts.push(count(&queue, state, jobs, now));
+                }
+            }
+        }
+        counts.sort_by(|a, b| (&a.queue, a.state).cmp(&(&b.queue, b.state)));
+        Ok(counts)
     }
 
     async fn cancel(&self, id: &JobId, cancellation: &Cancellation) -> Result<Option<JobState>, StoreError> {

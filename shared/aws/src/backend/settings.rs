@@ -20,6 +20,8 @@ pub struct Settings {
     pub undelivered: Option<String>,
     /// The bucket for arguments that are too large for a message: `LAMPLIGHTER_PAYLOADS`.
     pub payloads: Option<String>,
+    /// Its functions, by their names in Lambda, whose metrics are read: `LAMPLIGHTER_FUNCTIONS`, separated by commas.
+    pub functions: Vec<String>,
 }
 
 impl Settings {
@@ -43,6 +45,13 @@ impl Settings {
             scheduler_role: get("LAMPLIGHTER_SCHEDULER_ROLE"),
             undelivered: get("LAMPLIGHTER_UNDELIVERED"),
             payloads: get("LAMPLIGHTER_PAYLOADS"),
+            functions: names(get("LAMPLIGHTER_FUNCTIONS").as_deref()),
         }
     }
+}
+
+/// The names in a list that is separated by commas.
+pub(crate) fn names(list: Option<&str>) -> Vec<String> {
+    let names = list.unwrap_or_default().split(',').map(str::trim);
+    names.filter(|name| !name.is_empty()).map(Into::into).collect()
 }

@@ -14,6 +14,7 @@ use std::ops::RangeInclusive;
 
 use jiff::{Timestamp, tz::Offset};
 use lamplighter::{JobId, JobState, message::Message};
+use serde::{Deserialize, Serialize};
 
 /// The prefix of the partition keys of everything that belongs to a job.
 const JOB: &str = "JOB#";
@@ -135,7 +136,7 @@ pub(super) fn error_partition(month: Month, shard: u8) -> String {
 }
 
 /// A month in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Month {
     year: i16,
     month: i8,
@@ -147,7 +148,7 @@ impl Month {
         Self { year: date.year(), month: date.month() }
     }
 
-    fn before(self) -> Self {
+    pub(super) fn before(self) -> Self {
         match self.month {
             1 => Self { year: self.year - 1, month: 12 },
             month => Self { year: self.year, month: month - 1 },

@@ -1,14 +1,14 @@
-//! Listing and counting records, by the sparse index.
+//! Listing records, by the sparse index.
 //!
 //! A page is merged from the shards of the classes in question, a month at a time, newest first. Keys hold job, queue
 //! and time, so that only records on the page are read; whether one is queued or running is read from the record.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use lamplighter::{
-    JobState, ListQuery, Record, Timestamp,
+    ListQuery, Record, Timestamp,
     backend::{StoreError, StoreErrorKind},
-    record::{Count, Page},
+    record::Page,
 };
 
 use super::{
@@ -37,9 +37,9 @@ pub(super) struct Shard {
     partition: String,
     low: String,
     high: String,
-    found: VecDeque<ListingKey>,
+    pub(super) found: VecDeque<ListingKey>,
     /// The place where the next query continues; `None` at the end.
-    next: Option<Option<Attributes>>,
+    pub(super) next: Option<Option<Attributes>>,
 }
 
 impl Shard {
@@ -145,51 +145,6 @@ impl Dynamo {
         Ok(records)
     }
 
-    pub(crate) async fn count_all(&self) -> Result<Vec<Count>, StoreError> {
-        let ahead = self.env().now().saturating_add(AHEAD).unwrap_or(Timestamp::MAX);
-        let mut all = Vec::new();
-        for month in Month::back(Timestamp::UNIX_EPOCH..=ahead) {
-            for class in Class::ALL {
-                let shards = shards(&[class], month, Timestamp::UNIX_EPOCH, None, None);
-                all.extend(shards.into_iter().map(|shard| (class, shard)));
-            }
-        }
-        let counted = each(all.into_iter().map(|(class, shard)| self.count_shard(class, shard)).collect()).await;
-        let mut sums: BTreeMap<(String, JobState), u64> = BTreeMap::new();
-        for counts in counted {
-            for (key, jobs) in counts? {
-                *sums.entry(key).or_default() += jobs;
-            }
-        }
-        Ok(sums.into_iter().map(|((queue, state), jobs)| Count { queue, state, jobs }).collect())
-    }
-
-    async fn count_shard(
-        &self,
-        class: Class,
-        mut shard: Shard,
-    ) -> Result<BTreeMap<(String, JobState), u64>, StoreError> {
-        let mut counts: BTreeMap<(String, JobState), u64> = BTreeMap::new();
-        while shard.next.is_some() {
-            self.read_shard(&mut shard, 1000).await?;
-            let places: Vec<_> = shard.found.drain(..).collect();
-            match class.state() {
-                Some(state) => {
-                    for listing_key in places {
-                        *counts.entry((listing_key.queue().to_owned(), state)).or_default() += 1;
-                    }
-                }
-                None => {
-                    let ids: Vec<_> = places.iter().map(ListingKey::id).collect();
-                    for item in self.read_items(&ids, Some("pk, st, q")).await? {
-                        *counts.entry((item.queue().to_owned(), item.state())).or_default() += 1;
-                    }
-                }
-            }
-        }
-        Ok(counts)
-    }
-
     /// Reads more of a shard, until an entry is found or it ends: a page of the index may be empty without being the
     /// last.
     async fn fill(&self, shard: &mut Shard) -> Result<(), StoreError> {
@@ -200,7 +155,7 @@ impl Dynamo {
     }
 
     /// Reads the next page of a shard.
-    async fn read_shard(&self, shard: &mut Shard, portion: i32) -> Result<(), StoreError> {
+    pub(super) async fn read_shard(&self, shard: &mut Shard, portion: i32) -> Result<(), StoreError> {
         let Some(from) = shard.next.take() else { return Ok(()) };
         let query = self.client().await?.query().table_name(self.table()).index_name(Self::LISTING);
         let query = query

@@ -37,6 +37,7 @@ mod relations;
 mod renew;
 mod retry;
 mod settle;
+mod tally;
 mod transaction;
 mod unique;
 

@@ -26,8 +26,9 @@ const CLASSES: [Class; 5] = [Class::Open, Class::Long, Class::Retrying, Class::S
 const A_ROUND: usize = 32;
 /// How long a round waits for an error group.
 const COUNT: std::time::Duration = std::time::Duration::from_secs(1);
-/// The key of the item that stores the walk's position.
-const META: &str = "META";
+/// The key of the items of maintenance.
+pub(super) const META: &str = "META";
+/// The sort key of the one that stores the walk's position.
 const WALK: &str = "walk";
 
 /// The position of a walk: the partition, and the last place in it.

@@ -6,6 +6,7 @@
 //! | a job whose time has come | sent, and its entry deleted: in that order |
 //! | an entry of the outbox | enqueued, and deleted: in that order |
 //! | a record that has long been queued, retrying or scheduled, and a queue that holds nothing for it | sent again |
+//! | records | counted, a part in each round |
 //! | a lease that has long ended, and a queue that holds nothing at all | the attempt is lost; the job is sent again, or has failed |
 //!
 //! Everything here may be done twice, and by two processes concurrently: a message that is sent twice is one job, since
@@ -102,6 +103,10 @@ impl Maintenance {
         let mut round = Round { delayed_sender, dynamo, env, client, queues, events, deadline, report };
         round.move_due().await?;
         round.repair().await?;
+        // Nothing depends on it.
+        if let Err(error) = round.dynamo.walk_tally(|| round.is_over()).await {
+            tracing::warn!(%error, "records could not be counted");
+        }
         Ok(round.report)
     }
 }

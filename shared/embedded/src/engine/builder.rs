@@ -24,6 +24,7 @@ use crate::{
     backend::SqliteBackend,
     db::{catalog, connection::Location, transaction::Transaction, upkeep},
     error::OpenError,
+    measured::FileMeter,
     operations,
     outbox::Outbox,
     state,
@@ -163,7 +164,7 @@ impl EngineBuilder {
         self
     }
 
-    /// Sets what takes the measurements of its batches.
+    /// Sets what takes the measurements of its batches, beside the [roll-ups](lamplighter::Client::rollups) in the file.
     pub fn meter(mut self, meter: Arc<dyn Meter>) -> Self {
         self.meter = Some(meter);
         self
@@ -268,7 +269,8 @@ impl Plan<'_> {
         let host: Arc<str> = format!("{}, process {}", function.name(), std::process::id()).into();
         let env = self.embedded.env().clone();
         let mut backend = self.embedded.backend();
-        backend.meter = self.meter.cloned();
+        let meter = FileMeter { store: self.embedded.0.store.clone(), other: self.meter.cloned() };
+        backend.meter = Some(Arc::new(meter));
         let worker = Worker::new(function, backend, env, host, self.stop.clone());
         let function = worker.function();
         let queues = function.queues().into_iter().filter_map(|queue| {

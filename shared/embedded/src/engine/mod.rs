@@ -10,6 +10,7 @@ mod late;
 mod lock;
 mod maintenance;
 mod outbox;
+mod rollups;
 mod running;
 mod schedules;
 mod source;

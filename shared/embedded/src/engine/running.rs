@@ -85,6 +85,9 @@ impl End {
         if let Err(error) = inner.store.write_late().await {
             tracing::error!(%error, "some settlements could not be written; their jobs will run again");
         }
+        if let Err(error) = inner.store.write_measured().await {
+            tracing::warn!(%error, "the last measurements could not be written");
+        }
         drop((watch, clock));
         let writer = inner.writer.clone();
         if let Err(error) = embedded.patiently(move || writer.checkpoint()).await {

@@ -76,6 +76,7 @@ pub(crate) fn set_right(tx: &mut Transaction<'_>, latest: i64) -> rusqlite::Resu
     if is_set {
         tx.prepare(ERRORS)?.execute([now, ahead])?;
     }
+    tx.set_rollups_back(ahead)?;
     tracing::warn!(
         from = %time::moment(latest),
         to = %time::moment(now),

@@ -18,7 +18,8 @@
 use std::time::Duration;
 
 use lamplighter::{
-    JobState, ListQuery, Record,
+    JobState, ListQuery, Record, Timestamp,
+    backend::Accuracy,
     record::{Count, Page},
 };
 use rusqlite::{Connection, OptionalExtension};
@@ -294,7 +295,7 @@ const COUNTS: &str = "SELECT queues.name, counts.state, sum(counts.jobs) FROM co
     GROUP BY queues.name, counts.state HAVING sum(counts.jobs) > 0";
 
 /// Returns the number of records in each state, by queue. Adds up one row per kind and state, for any number of jobs.
-pub(crate) fn counts(connection: &Connection) -> rusqlite::Result<Vec<Count>> {
+pub(crate) fn counts(connection: &Connection, as_of: Timestamp) -> rusqlite::Result<Vec<Count>> {
     let mut statement = connection.prepare_cached(COUNTS)?;
     let rows =
         statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)))?;
@@ -302,7 +303,8 @@ pub(crate) fn counts(connection: &Connection) -> rusqlite::Result<Vec<Count>> {
     for row in rows {
         let (queue, code, jobs) = row?;
         if let Some(state) = state::of(code) {
-            counts.push(Count { queue, state, jobs: u64::try_from(jobs).unwrap_or(0) });
+            let (jobs, accuracy) = (u64::try_from(jobs).unwrap_or(0), Accuracy::Exact);
+            counts.push(Count { queue, state, jobs, accuracy, as_of });
         }
     }
     Ok(counts)

@@ -24,6 +24,7 @@ pub(crate) mod relations;
 pub(crate) mod renew;
 pub(crate) mod retention;
 pub(crate) mod retry;
+pub(crate) mod rollups;
 pub(crate) mod row;
 pub(crate) mod schedules;
 pub(crate) mod settle;

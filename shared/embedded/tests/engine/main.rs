@@ -11,5 +11,6 @@ mod job_log;
 mod limits;
 mod operator;
 mod outbox;
+mod rollups;
 mod slots;
 mod tenants;

@@ -111,7 +111,7 @@ impl LimitState {
     pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
     /// When a job asks again whose message the store cannot hide.
     pub const ASK_AGAIN: Duration = Duration::from_secs(15);
-    /// The shortest time of which a random part is added, so that a crowd does not come back together.
+    /// The shortest time of which a part is added, at least a half, so that a crowd does not come back together.
     const SPREAD: Duration = Duration::from_secs(60);
 
     /// Returns whether this job may begin now, as far as this limit is concerned, and notes the place in the line that it
@@ -143,9 +143,9 @@ impl LimitState {
         self.holders.insert(id.to_owned(), LimitHolder { owner: None, until });
     }
 
-    /// Returns until when a job is hidden that has waited since `since`: until its turn; or, if it is woken, for so long
-    /// that it comes by itself soon after its signal could have been lost, compared with the time that it has waited.
-    /// `random` is in 0..1.
+    /// Returns until when a job is hidden that has waited since `since`: until its turn; or, if it is woken, about as long
+    /// as it has waited. So it comes by itself if its signal was lost, and in a line of any length it comes few times in vain:
+    /// once more each time that its wait doubles. `random` is in 0..1.
     #[must_use]
     pub fn hidden_until(answer: LimitAnswer, since: Timestamp, now: Timestamp, random: f64) -> Timestamp {
         let latest = now.saturating_add(Self::LONGEST_WAIT).unwrap_or(Timestamp::MAX);
@@ -154,7 +154,8 @@ impl LimitState {
             LimitAnswer::Later(turn) => turn,
             LimitAnswer::Full(until) => {
                 let waited = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-                let spread = Self::SPREAD.max(waited.min(Self::LONGEST_WAIT) / 2).mul_f64(random.clamp(0.0, 1.0));
+                let part = (1.0 + random.clamp(0.0, 1.0)) / 2.0;
+                let spread = Self::SPREAD.max(waited.min(Self::LONGEST_WAIT)).mul_f64(part);
                 until.max(now).saturating_add(spread).unwrap_or(latest)
             }
         };
@@ -288,9 +289,9 @@ mod tests {
             let until = LimitState::hidden_until(LimitAnswer::Full(at(30.0)), at(since), at(0.0), random);
             until.duration_since(at(0.0)).as_secs()
         };
-        assert_eq!((hidden(0.0, 0.0), hidden(0.0, 1.0)), (30, 90));
-        assert_eq!((hidden(-1200.0, 0.0), hidden(-1200.0, 1.0)), (30, 630));
-        assert_eq!(hidden(-1e9, 1.0), 1830);
+        assert_eq!((hidden(0.0, 0.0), hidden(0.0, 1.0)), (60, 90));
+        assert_eq!((hidden(-1200.0, 0.0), hidden(-1200.0, 1.0)), (630, 1230));
+        assert_eq!(hidden(-1e9, 1.0), 3600);
         let turn = LimitAnswer::Later(at(1e5));
         assert_eq!(LimitState::hidden_until(turn, at(0.0), at(0.0), 0.5), at(3600.0));
     }

@@ -10,6 +10,7 @@ mod operator;
 mod payloads;
 mod queues;
 mod redrive;
+mod rollups;
 mod schedules;
 mod store;
 
@@ -31,6 +32,7 @@ pub use self::{
     payloads::Payloads,
     queues::{EnqueueError, EnqueueRequest, Enqueued, Queues},
     redrive::{Redrive, RedriveMethod, RedriveProgress, RedriveResult},
+    rollups::Rollups,
     schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
         Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus, ListQuery,
@@ -58,6 +60,8 @@ pub struct Backend {
     pub meter: Option<Arc<dyn Meter>>,
     /// The store of error groups.
     pub errors: Option<Arc<dyn ErrorGroups>>,
+    /// What has been measured.
+    pub rollups: Option<Arc<dyn Rollups>>,
 }
 
 impl Backend {
@@ -73,6 +77,7 @@ impl Backend {
             batches: None,
             meter: None,
             errors: None,
+            rollups: None,
         }
     }
 
@@ -115,6 +120,13 @@ impl Backend {
     #[must_use]
     pub fn with_errors(mut self, errors: Arc<dyn ErrorGroups>) -> Self {
         self.errors = Some(errors);
+        self
+    }
+
+    /// With roll-ups.
+    #[must_use]
+    pub fn with_rollups(mut self, rollups: Arc<dyn Rollups>) -> Self {
+        self.rollups = Some(rollups);
         self
     }
 

@@ -207,6 +207,6 @@ pub enum ConsumerState {
 pub enum Accuracy {
     /// They are: all at one moment.
     Exact,
-    /// Approximate, as SQS counts (Amazon SQS API Reference, GetQueueAttributes).
+    /// Approximate, as SQS counts (Amazon SQS API Reference, GetQueueAttributes), or while they change.
     Approximate,
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{LimitRequest, StoreError};
+use super::{Accuracy, LimitRequest, StoreError};
 use crate::{
     batch::Membership,
     client::Cancellation,
@@ -65,7 +65,8 @@ pub trait Store: Send + Sync + 'static {
     /// Records, newest first, a page at a time.
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
 
-    /// The number of jobs in each state, by queue.
+    /// The number of jobs in each state, by queue. A backend whose records cannot be counted on request says of each number
+    /// how [accurate](Count::accuracy) it is and from [when](Count::as_of), and leaves out what it has not counted yet.
     async fn counts(&self) -> Result<Vec<Count>, StoreError>;
 
     /// Cancels a job that has not ended. Returns the state it is in now, or `None` when there is no such job; a job
@@ -476,4 +477,8 @@ pub struct Count {
     pub state: JobState,
     /// The number.
     pub jobs: u64,
+    /// Whether it is exact.
+    pub accuracy: Accuracy,
+    /// When it was counted.
+    pub as_of: Timestamp,
 }
