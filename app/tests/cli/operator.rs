@@ -55,6 +55,11 @@ fn a_paused_queue_waits_until_it_is_resumed() {
 
 /// Runs three thumbnail jobs without a picture and a webhook to a forbidden address: they fail for good at once.
 pub(crate) fn with_failures() -> Place {
+    failing().0
+}
+
+/// The same, while the engine still runs.
+pub(crate) fn failing() -> (Place, Dev) {
     let place = Place::new();
     let dev = Dev::start(&place);
     for n in 0..3 {
@@ -66,8 +71,7 @@ pub(crate) fn with_failures() -> Place {
     for id in ["image-0", "image-1", "image-2", "hook"] {
         becomes(&place, id, "failed");
     }
-    drop(dev);
-    place
+    (place, dev)
 }
 
 #[test]

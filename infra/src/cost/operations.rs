@@ -196,7 +196,15 @@ pub const LOOK_AFTER: Operation = Operation::many(
     0,
     [Some(ROUND), Some(ROUND), Some(ROUND)],
 );
-const ROUND: Asked = sqs(2).reading(37).writing(1, 1);
+const ROUND: Asked = sqs(2).reading(38).writing(1, 1);
+/// `maintenance` counts the records: every ten minutes it walks through the keys of each month that has any, here of an
+/// empty one.
+pub const COUNT_RECORDS: Operation = Operation::many(
+    "count the records of a month, in a round every ten minutes",
+    0,
+    [Some(WALK), Some(WALK), Some(WALK)],
+);
+const WALK: Asked = NOTHING.reading(24).writing(1, 1);
 /// A delayed job begins.
 pub const BEGIN_DELAYED: Operation =
     Operation::one("begin a delayed job", [Some(NOTHING), Some(NOTHING.writing(2, 3)), Some(NOTHING.writing(2, 4))]);
@@ -282,7 +290,7 @@ pub const SUCCEED_AND_WAKE: Operation = Operation::one(
 );
 
 /// The whole table.
-pub const OPERATIONS: [Operation; 33] = [
+pub const OPERATIONS: [Operation; 34] = [
     ENQUEUE,
     ENQUEUE_OWN_ID,
     ENQUEUE_THOUSAND,
@@ -316,6 +324,7 @@ pub const OPERATIONS: [Operation; 33] = [
     CANCEL_DELAYED,
     REQUEUE,
     LOOK_AFTER,
+    COUNT_RECORDS,
 ];
 
 /// Lambda's own requests to SQS for a full batch, on the account's bill: one receive, and one delete of the finished

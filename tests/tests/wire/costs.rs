@@ -1,13 +1,15 @@
 //! The AWS calls of every operation: recorded on the way to the emulator, and compared with the table from which
 //! estimates and the documentation are made.
 
-use lamplighter::{JobId, JobState, Timestamp, Unique, days, hours, secs};
+use std::time::Duration;
+
+use lamplighter::{JobId, JobState, Timestamp, Unique, days, hours, mins, secs};
 use lamplighter_infra::cost::{
-    Asked, BATCH_HUNDRED, BEGIN, BEGIN_AGAIN, BEGIN_DELAYED, BEGIN_LIMITED, CANCEL, CANCEL_DELAYED, DELAY_BY_SCHEDULE,
-    DELAY_BY_SQS, DELAY_BY_TABLE, END_BATCH, ENQUEUE, ENQUEUE_AFTER, ENQUEUE_OWN_ID, ENQUEUE_THOUSAND, FAIL,
-    LOOK_AFTER, MOVE_TEN, Mode, NOTE, NOTE_AGAIN, OPERATIONS, Operation, PUT_BACK, REPLACE, REQUEUE, RETRY, RETRY_TEN,
-    SEND_OUTBOX, SUCCEED, SUCCEED_AND_WAKE, SUCCEED_FOLLOWED, SUCCEED_IN_BATCH, SUCCEED_LIMITED, WAIT_LIMITED,
-    WRITE_OUTBOX,
+    Asked, BATCH_HUNDRED, BEGIN, BEGIN_AGAIN, BEGIN_DELAYED, BEGIN_LIMITED, CANCEL, CANCEL_DELAYED, COUNT_RECORDS,
+    DELAY_BY_SCHEDULE, DELAY_BY_SQS, DELAY_BY_TABLE, END_BATCH, ENQUEUE, ENQUEUE_AFTER, ENQUEUE_OWN_ID,
+    ENQUEUE_THOUSAND, FAIL, LOOK_AFTER, MOVE_TEN, Mode, NOTE, NOTE_AGAIN, OPERATIONS, Operation, PUT_BACK, REPLACE,
+    REQUEUE, RETRY, RETRY_TEN, SEND_OUTBOX, SUCCEED, SUCCEED_AND_WAKE, SUCCEED_FOLLOWED, SUCCEED_IN_BATCH,
+    SUCCEED_LIMITED, WAIT_LIMITED, WRITE_OUTBOX,
 };
 use lamplighter_tests::wire::Call;
 use tokio::time::Instant;
@@ -190,12 +192,27 @@ fn is_of_a_job(call: &Call) -> bool {
     key.is_some_and(|key| key.starts_with("JOB#"))
 }
 
-/// Runs a round of maintenance when there are more months than a round reads.
+/// Runs a round of maintenance when there are more months than a round reads, and one that counts the records too.
 async fn look_after(stage: &Stage, recorded: &mut Recorded) {
-    let later = stage.later(days(200));
-    let (report, asked) = stage.asked(later.maintenance.run(Instant::now() + secs(60))).await;
-    assert_eq!(report.unwrap().looked_at, 0);
-    recorded.push((LOOK_AFTER, asked));
+    let round = async |after: Duration| {
+        let later = stage.later(days(200) + after);
+        let (report, asked) = stage.asked(later.maintenance.run(Instant::now() + secs(60))).await;
+        assert_eq!(report.unwrap().looked_at, 0);
+        asked
+    };
+    // The first walk looks at all months. Later ones leave out those that were empty.
+    while round(secs(0)).await.writes > 1 {}
+    let usual = round(secs(60)).await;
+    let counting = round(mins(20)).await;
+    recorded.push((LOOK_AFTER, usual));
+    let more = |of: fn(&Asked) -> u32| of(&counting) - of(&usual);
+    let walk = Asked {
+        dynamodb: more(|asked| asked.dynamodb),
+        reads: more(|asked| asked.reads),
+        writes: more(|asked| asked.writes),
+        ..Asked::default()
+    };
+    recorded.push((COUNT_RECORDS, walk));
 }
 
 /// Runs jobs of one mutex: one alone, and two of which the second waits for the first.

@@ -35,6 +35,7 @@ const LARGE: &[&str] = &[
     "members",
     "limit_waits",
     "limit_rates",
+    "rollups",
 ];
 
 /// A file in which most jobs wait, and one in which nearly all have ended, each with the statistics from `ANALYZE`, and
@@ -74,6 +75,7 @@ fn open(name: &str, states: Option<&str>) -> (tempfile::TempDir, Connection) {
              INSERT INTO dead_letters SELECT n + 20000, 1 + n % 2, 'job-' || n, 'act', 'failed', n, 1, NULL, 'no', '{{}}'
                FROM made WHERE state = 7;
              INSERT INTO error_groups SELECT n, 1, 2, 'no', n, n, 3, 2, 'job-' || n, 'no' FROM made WHERE n < 500;
+             INSERT INTO rollups SELECT CASE WHEN n % 9 = 0 THEN 60 ELSE 1 END, n / 5, n % 5, 'act', 9, 1, 1, x'', x'' FROM made;
              INSERT INTO waits SELECT 'job-' || n, n + 1, 1 FROM made WHERE n % 10 = 0;
              INSERT INTO unique_keys SELECT 1, 'key-' || n, 'job-' || n, 2, n FROM made WHERE n % 10 = 0;
              INSERT INTO batches SELECT n, 5, 2, 0, 0 FROM made WHERE n % 50 = 0;
