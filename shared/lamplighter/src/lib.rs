@@ -58,6 +58,7 @@ mod scheduled;
 mod sensitive;
 mod setting;
 pub mod testing;
+mod text;
 pub mod trace;
 mod unique;
 mod variables;
