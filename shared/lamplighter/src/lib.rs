@@ -53,6 +53,7 @@ mod queue;
 pub mod record;
 pub mod redaction;
 mod retry;
+mod running_job;
 pub mod schedule;
 mod scheduled;
 mod sensitive;
