@@ -22,6 +22,7 @@ mod handle;
 mod host;
 mod invocations;
 mod lenient;
+mod log_lines;
 mod logging;
 mod long_retry;
 mod message;

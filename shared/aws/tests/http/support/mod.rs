@@ -72,6 +72,7 @@ pub(crate) async fn act(
     State(ran): State<mpsc::UnboundedSender<Ran>>,
 ) -> Result<String, JobError> {
     ran.send((ctx.id().to_string(), ctx.attempt(), job.note.clone()))?;
+    tracing::info_span!("step", number = 1).in_scope(|| tracing::info!("acting"));
     match job.end {
         End::Succeed => Ok(job.note),
         End::Retry => Err(JobError::retry("not yet")),
