@@ -15,6 +15,7 @@
 
 mod about;
 mod batch;
+mod cursor;
 mod deadline;
 mod error;
 mod event;
@@ -31,6 +32,7 @@ mod record;
 mod response;
 mod stop;
 mod summary;
+mod undecoded;
 mod warm_up;
 pub(crate) mod xray;
 
