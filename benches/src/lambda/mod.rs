@@ -60,10 +60,22 @@ pub struct Counted {
 }
 
 impl Counted {
+    /// The project's limit for [`ratio`](Self::ratio), in batches of at least [`Self::FROM`] jobs: for fewer, what an
+    /// invocation takes by itself counts for more, its line of the log above all.
+    pub const MOST: f64 = 1.15;
+    /// The jobs from which on there is a limit.
+    pub const FROM: usize = 10;
+
     /// How many times as many the library's are.
     #[must_use]
     pub fn ratio(&self) -> f64 {
         self.own as f64 / self.hand_written.max(1) as f64
+    }
+
+    /// Whether it is beyond the limit.
+    #[must_use]
+    pub fn is_beyond(&self) -> bool {
+        self.jobs >= Self::FROM && self.ratio() > Self::MOST
     }
 }
 
@@ -208,4 +220,16 @@ fn event(jobs: usize) -> String {
         })
     };
     json!({ "Records": (0..jobs).map(record).collect::<Vec<_>>() }).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_batches_have_a_limit() {
+        let counted = |jobs, own| Counted { jobs, level: "INFO", metrics: "log", own, hand_written: 100 };
+        assert!(!counted(10, 115).is_beyond() && counted(10, 116).is_beyond());
+        assert!(!counted(1, 130).is_beyond());
+    }
 }

@@ -56,19 +56,19 @@ pub(crate) async fn settle(host: &Host, items: &[Item], before: Duration, by: In
         // Every delivery gets an answer; one without would not have run.
         let (action, at) =
             item.decided.as_ref().map_or((&MessageAction::Release(None), item.received), |(action, at)| (action, *at));
-        let longest = MAX_VISIBILITY.saturating_sub(before + item.received.elapsed());
+        let longest = || MAX_VISIBILITY.saturating_sub(before + item.received.elapsed());
         let delay = match action {
             MessageAction::Ack => continue,
             MessageAction::DeadLetter(cause) => {
                 dead_lettered.entry(queue).or_default().push((index, cause));
                 continue;
             }
-            MessageAction::Retry(delay) if delay.saturating_sub(at.elapsed()) > longest => {
+            MessageAction::Retry(delay) if delay.saturating_sub(at.elapsed()) > longest() => {
                 far.push((index, delay.saturating_sub(at.elapsed())));
                 continue;
             }
             MessageAction::Retry(delay) | MessageAction::Release(Some(delay)) => {
-                Some(delay.saturating_sub(at.elapsed()).min(longest))
+                Some(delay.saturating_sub(at.elapsed()).min(longest()))
             }
             MessageAction::Release(None) => None,
         };

@@ -142,8 +142,29 @@ async fn a_bootstrap_serves_invocations_in_order() {
         "{of_batches:?}"
     );
     assert!(!lines.iter().any(|line| line["message"] == "job succeeded"));
+    // A handler's line tells its invocation and its job, and the handler's own spans after them.
+    let acting = lines.iter().find(|line| line["message"] == "acting" && line["spans"][1]["id"] == "a").expect(&out);
+    let names: Vec<_> = acting["spans"].as_array().unwrap().iter().map(|span| &span["name"]).collect();
+    assert_eq!(names, ["Lambda runtime invoke", "job", "step"]);
+    assert!(acting["spans"][0]["requestId"].is_string());
+    let job = json!({"attempt": 1, "id": "a", "job": "act.out", "queue": "work", "name": "job"});
+    assert_eq!((&acting["spans"][1], &acting["spans"][2]["number"]), (&job, &json!(1)));
     assert!(lines.iter().all(|line| line["timestamp"].is_string()));
     assert!(!out.contains("secret"), "arguments are not logged: {out}");
+}
+
+#[tokio::test]
+async fn lines_of_text_tell_the_job_too() {
+    let (api, sqs) = (RuntimeApi::start().await.unwrap(), FakeSqs::start().await.unwrap());
+    let mut environment = environment(&api, &sqs);
+    environment.retain(|(name, _)| *name != "AWS_LAMBDA_LOG_FORMAT");
+    let mut child = start(environment);
+    response(invoke(&api, &batch([record("a", body("succeed"))])).await);
+    child.start_kill().unwrap();
+    let (out, ..) = ended(child).await;
+    let acting = out.lines().find(|line| line.ends_with(": acting")).expect(&out);
+    assert!(acting.contains(" INFO Lambda runtime invoke{requestId="), "{acting}");
+    assert!(acting.contains(r#"}:job{job="act.out" id=a attempt=1 queue="work"}:step{number=1}: acting"#), "{acting}");
 }
 
 /// The actions that were called before the bootstrap asked for an invocation, in no order, and how long after that many

@@ -4,7 +4,7 @@ use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::env::Env;
+use crate::{env::Env, text::Text};
 
 /// The id of one job, and its idempotency key: enqueueing the same id twice creates one job.
 ///
@@ -114,7 +114,7 @@ impl Serialize for JobId {
 
 impl<'de> Deserialize<'de> for JobId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let Text(text) = Text::deserialize(deserializer)?;
         Self::new(text).map_err(de::Error::custom)
     }
 }

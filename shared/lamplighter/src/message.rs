@@ -10,7 +10,9 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{after::After, batch::Membership, id::JobId, misfit::redacted_reason, moment, schedule::is_schedule_name};
+use crate::{
+    after::After, batch::Membership, id::JobId, misfit::redacted_reason, moment, schedule::is_schedule_name, text::Text,
+};
 pub use crate::{after::Outcome, trace::Trace};
 
 /// The largest message that SQS accepts, attributes included: 1 MiB (Amazon SQS Developer Guide, "Message quotas").
@@ -229,32 +231,28 @@ impl<'de> Visitor<'de> for Fields {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Message, A::Error> {
-        let mut seen = [false; FIELDS.len()];
-        let mut job: Option<String> = None;
-        let mut args: Option<Box<RawValue>> = None;
-        let (mut hops, mut attempts): (Option<u32>, Option<u32>) = (None, None);
-        let (mut id, mut parent): (Option<Id>, Option<Id>) = (None, None);
-        let (mut enqueued_at, mut due_at, mut expires_at): (Option<Moment>, Option<Moment>, Option<Moment>) =
-            (None, None, None);
-        let (mut schedule, mut args_at): (Option<String>, Option<String>) = (None, None);
-        let mut trace: Option<Box<RawValue>> = None;
-        let mut after: Option<Vec<After>> = None;
-        let mut batch: Option<Membership> = None;
+        // Whether each was there, and what it says.
+        let mut job: Option<Option<String>> = None;
+        let mut args: Option<Option<Box<RawValue>>> = None;
+        let (mut hops, mut attempts): (Option<Option<u32>>, Option<Option<u32>>) = (None, None);
+        let (mut id, mut parent): (Option<Option<Id>>, Option<Option<Id>>) = (None, None);
+        let mut enqueued_at: Option<Option<Moment>> = None;
+        let (mut due_at, mut expires_at): (Option<Option<Moment>>, Option<Option<Moment>>) = (None, None);
+        let (mut schedule, mut args_at): (Option<Option<String>>, Option<Option<String>>) = (None, None);
+        let mut trace: Option<Option<Box<RawValue>>> = None;
+        let mut after: Option<Option<Vec<After>>> = None;
+        let mut batch: Option<Option<Membership>> = None;
         let mut extra = BTreeMap::new();
         // A field given as null counts as absent: many languages write absent values that way.
         macro_rules! once {
             ($slot:ident) => {{
-                $slot = map.next_value::<Option<_>>().map_err(|error| {
-                    de::Error::custom(format_args!("field {:?}: {}", stringify!($slot), redacted_reason(&error)))
-                })?;
+                if $slot.is_some() {
+                    return Err(de::Error::duplicate_field(stringify!($slot)));
+                }
+                $slot = Some(map.next_value().map_err(|error| of_field(stringify!($slot), &error))?);
             }};
         }
-        while let Some(key) = map.next_key::<std::borrow::Cow<'de, str>>()? {
-            if let Some(at) = FIELDS.iter().position(|field| *field == key)
-                && std::mem::replace(&mut seen[at], true)
-            {
-                return Err(de::Error::duplicate_field(FIELDS[at]));
-            }
+        while let Some(Text(key)) = map.next_key()? {
             match &*key {
                 "job" => once!(job),
                 "args" => once!(args),
@@ -280,49 +278,36 @@ impl<'de> Visitor<'de> for Fields {
             }
         }
         Ok(Message {
-            job: job.ok_or_else(|| de::Error::custom("the field \"job\" is missing"))?,
-            args: args.unwrap_or_else(empty_object),
-            args_at,
-            id: id.map(|Id(id)| id),
-            enqueued_at: enqueued_at.map(|Moment(at)| at),
-            due_at: due_at.map(|Moment(at)| at),
-            expires_at: expires_at.map(|Moment(at)| at),
-            schedule,
-            trace: trace.and_then(|field| Trace::of_field(&field)),
-            hops: hops.unwrap_or(0),
-            attempts: attempts.unwrap_or(0),
-            parent: parent.map(|Id(id)| id),
-            after: after.unwrap_or_default(),
-            batch,
+            job: job.flatten().ok_or_else(|| de::Error::custom("the field \"job\" is missing"))?,
+            args: args.flatten().unwrap_or_else(empty_object),
+            args_at: args_at.flatten(),
+            id: id.flatten().map(|Id(id)| id),
+            enqueued_at: enqueued_at.flatten().map(|Moment(at)| at),
+            due_at: due_at.flatten().map(|Moment(at)| at),
+            expires_at: expires_at.flatten().map(|Moment(at)| at),
+            schedule: schedule.flatten(),
+            trace: trace.flatten().and_then(|field| Trace::of_field(&field)),
+            hops: hops.flatten().unwrap_or(0),
+            attempts: attempts.flatten().unwrap_or(0),
+            parent: parent.flatten().map(|Id(id)| id),
+            after: after.flatten().unwrap_or_default(),
+            batch: batch.flatten(),
             extra,
         })
     }
 }
 
-/// The fields that this version knows, each at most once.
-const FIELDS: [&str; 14] = [
-    "job",
-    "args",
-    "args_at",
-    "id",
-    "enqueued_at",
-    "due_at",
-    "expires_at",
-    "schedule",
-    "trace",
-    "hops",
-    "attempts",
-    "parent",
-    "after",
-    "batch",
-];
+#[cold]
+fn of_field<E: de::Error>(name: &str, error: &E) -> E {
+    E::custom(format_args!("field {name:?}: {}", redacted_reason(error)))
+}
 
 /// An id; the error does not quote an invalid one.
 struct Id(JobId);
 
 impl<'de> Deserialize<'de> for Id {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let Text(text) = Text::deserialize(deserializer)?;
         JobId::new(text)
             .map(Self)
             .map_err(|_| de::Error::invalid_value(de::Unexpected::Other("another text"), &JobId::FORM))
@@ -334,7 +319,7 @@ struct Moment(Timestamp);
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let Text(text) = Text::deserialize(deserializer)?;
         let form = "a moment of RFC 3339 with Z or an offset";
         moment::parse_clamped(&text)
             .map(Self)

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use comfy_table::{Cell, CellAlignment};
-use lamplighter_benches::lambda::{self, Options};
+use lamplighter_benches::lambda::{self, Counted, Options};
 
 use crate::{
     Error,
@@ -32,24 +32,35 @@ impl Lambda {
         let options = Options { batches: self.jobs, ..Options::default() };
         let all = lambda::run(&options, &output::hint).await?;
         if self.json {
-            return output::json_line(&all);
+            output::json_line(&all)?;
+        } else {
+            show(&all)?;
         }
-        output::print(|out| {
-            writeln!(out, "{STRONG}lambda{STRONG:#}  instructions of one invocation, counted by callgrind")?;
-            writeln!(out, "{FAINT}ratios are to the handler written by hand, with the same batch{FAINT:#}\n")
-        })?;
-        let mut table = output::table(&["JOBS", "LOG LEVEL", "SUMMARY", "INSTRUCTIONS", "BY HAND", "RATIO"]);
-        for one in &all {
-            let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
-            table.add_row([
-                right(one.jobs.to_string()),
-                Cell::new(one.level),
-                Cell::new(if one.level == "WARN" && one.metrics == "log" { "none" } else { one.metrics }),
-                right(one.own.to_string()),
-                right(one.hand_written.to_string()),
-                right(format!("{:.2}", one.ratio())),
-            ]);
+        let beyond = |one: &Counted| one.is_beyond().then(|| format!("{} jobs ({:.2})", one.jobs, one.ratio()));
+        let beyond: Vec<_> = all.iter().filter_map(beyond).collect();
+        match beyond[..] {
+            [] => Ok(()),
+            _ => Err(format!("beyond the limit of {}: {}", Counted::MOST, beyond.join(", ")).into()),
         }
-        output::print(|out| writeln!(out, "{table}"))
     }
+}
+
+fn show(all: &[Counted]) -> Result<(), Error> {
+    output::print(|out| {
+        writeln!(out, "{STRONG}lambda{STRONG:#}  instructions of one invocation, counted by callgrind")?;
+        writeln!(out, "{FAINT}ratios are to the handler written by hand, with the same batch{FAINT:#}\n")
+    })?;
+    let mut table = output::table(&["JOBS", "LOG LEVEL", "SUMMARY", "INSTRUCTIONS", "BY HAND", "RATIO"]);
+    for one in all {
+        let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
+        table.add_row([
+            right(one.jobs.to_string()),
+            Cell::new(one.level),
+            Cell::new(if one.level == "WARN" && one.metrics == "log" { "none" } else { one.metrics }),
+            right(one.own.to_string()),
+            right(one.hand_written.to_string()),
+            right(format!("{:.2}", one.ratio())),
+        ]);
+    }
+    output::print(|out| writeln!(out, "{table}"))
 }

@@ -32,8 +32,7 @@ use crate::{
 const BEFORE_INVOCATION: Duration = Duration::from_secs(330);
 
 pub(super) async fn serve(host: &Host, records: Records, invocation: &Invocation) -> Result<Response, InvocationError> {
-    if let Some(source) = records.0.iter().find_map(|record| record.event_source.as_deref().filter(|s| *s != "aws:sqs"))
-    {
+    if let Some(source) = records.0.iter().find_map(|record| record.foreign_source.as_deref()) {
         let source: String = source.chars().take(40).collect();
         return Err(InvocationError::unknown_event(host.function(), &format!("records of {source:?}")));
     }
@@ -48,11 +47,16 @@ struct Batch {
 
 impl Batch {
     fn new(host: &Host, records: Records) -> Self {
-        let mut names: BTreeMap<String, Arc<str>> = BTreeMap::new();
+        let received = Instant::now();
+        let mut names: BTreeMap<Option<Arc<str>>, Arc<str>> = BTreeMap::new();
         let items = records.0.into_iter().map(|record| {
-            let arn = record.queue_arn.clone().unwrap_or_default();
-            let queue = names.entry(arn).or_insert_with_key(|arn| queue_name(host, arn)).clone();
-            Item { record, queue, received: Instant::now(), decided: None }
+            let named = names.get(&record.queue_arn).cloned();
+            let queue = named.unwrap_or_else(|| {
+                let queue = queue_name(host, record.queue_arn.as_deref().unwrap_or_default());
+                names.insert(record.queue_arn.clone(), queue.clone());
+                queue
+            });
+            Item { record, queue, received, decided: None }
         });
         Self { items: items.collect() }
     }
@@ -71,9 +75,9 @@ impl Batch {
                 item.decided = Some((MessageAction::Ack, Instant::now()));
                 continue;
             }
-            let fifo = record.queue_arn.as_deref().and_then(QueueArn::parse).is_some_and(|arn| arn.is_fifo());
+            let is_fifo = || record.queue_arn.as_deref().and_then(QueueArn::parse).is_some_and(|arn| arn.is_fifo());
             // On a standard queue a group balances tenants, and orders nothing.
-            let group: Option<Arc<str>> = record.system.group.as_deref().filter(|_| fifo).map(Into::into);
+            let group: Option<Arc<str>> = record.system.group.as_deref().filter(|_| is_fifo()).map(Into::into);
             let lane = group.clone().map(|group| (item.queue.clone(), group));
             let Some(message_id) = &record.message_id else {
                 // Its failure could not be reported, so it is not run.

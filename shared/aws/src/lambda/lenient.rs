@@ -1,6 +1,6 @@
 //! Reads JSON of any shape: values of an unexpected shape are skipped, and are never an error.
 
-use std::{borrow::Cow, fmt, marker::PhantomData, ops::Deref};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize,
@@ -23,12 +23,7 @@ pub(super) trait Lenient: Default {
 /// Reads a [`Lenient`] type from JSON in memory, without copying.
 pub(super) fn of<T: Lenient>(value: &RawValue) -> T {
     let mut json = serde_json::Deserializer::from_str(value.get());
-    json.deserialize_any(Any::<T, &RawValue>(PhantomData)).unwrap_or_default()
-}
-
-/// Reads a [`Lenient`] type from a deserializer.
-pub(super) fn read<'de, T: Lenient, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    deserializer.deserialize_any(Any::<T, Box<RawValue>>(PhantomData))
+    json.deserialize_any(Any::<T>(PhantomData)).unwrap_or_default()
 }
 
 /// A JSON string. A lone surrogate, which JSON can contain and UTF-8 cannot, becomes a replacement character.
@@ -50,7 +45,7 @@ impl<'de> Deserialize<'de> for Text<'de> {
             }
 
             fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Text<'de>, E> {
-                Ok(Text(whole(bytes).into()))
+                Ok(Text(str::from_utf8(bytes).map_or_else(|_| whole(bytes), ToOwned::to_owned).into()))
             }
 
             fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Text<'de>, E> {
@@ -76,9 +71,9 @@ fn whole(bytes: &[u8]) -> String {
     text
 }
 
-struct Any<T, V>(PhantomData<(T, V)>);
+struct Any<T>(PhantomData<T>);
 
-impl<'de, T: Lenient, V: Deserialize<'de> + Deref<Target = RawValue>> Visitor<'de> for Any<T, V> {
+impl<'de, T: Lenient> Visitor<'de> for Any<T> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,16 +106,16 @@ impl<'de, T: Lenient, V: Deserialize<'de> + Deref<Target = RawValue>> Visitor<'d
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<T, A::Error> {
         let mut read = T::default();
-        while let Some(value) = seq.next_element::<V>()? {
-            read.element(&value);
+        while let Some(value) = seq.next_element::<&RawValue>()? {
+            read.element(value);
         }
         Ok(read)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
         let mut read = T::object();
-        while let Some((Text(name), value)) = map.next_entry::<_, V>()? {
-            read.member(&name, &value);
+        while let Some((Text(name), value)) = map.next_entry::<_, &RawValue>()? {
+            read.member(&name, value);
         }
         Ok(read)
     }

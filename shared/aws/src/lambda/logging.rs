@@ -1,5 +1,6 @@
 //! Logs, as configured by the function's settings.
 
+use lamplighter::host::JOB_SPAN;
 use tracing::Subscriber;
 use tracing_subscriber::{
     Layer,
@@ -9,6 +10,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
+use super::log_lines::{JsonLines, TextLines};
 use crate::sdk::variable;
 
 /// Crates that log whole requests, and with them the jobs' arguments, at debug and trace level.
@@ -31,6 +33,9 @@ pub(super) fn init() {
 /// at the level of `AWS_LAMBDA_LOG_FORMAT` and `AWS_LAMBDA_LOG_LEVEL` (AWS Lambda Developer Guide, "Configuring
 /// advanced logging controls"). Without a level from Lambda, `RUST_LOG` sets it. For programs that set up a subscriber
 /// with more layers.
+///
+/// Lines that are written in a job's task have the job's name, id, attempt and queue among their spans, as if its span was
+/// there: see [`RunningJob`](lamplighter::host::RunningJob).
 #[must_use]
 pub fn log_layer<S>() -> Box<dyn Layer<S> + Send + Sync>
 where
@@ -38,14 +43,14 @@ where
 {
     let level = asked().1.flatten().unwrap_or(LevelFilter::INFO);
     let quiet = TALKATIVE.map(|target| (target, level.min(LevelFilter::INFO)));
-    let filter = Targets::new().with_default(level).with_targets(quiet);
-    let lines = tracing_subscriber::fmt::layer().with_target(false);
+    // The lines have a job's fields without its span.
+    let filter = Targets::new().with_default(level).with_targets(quiet).with_target(JOB_SPAN, LevelFilter::OFF);
+    let lines = tracing_subscriber::fmt::layer();
     let json = variable("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("json"));
-    // Lambda adds the time to lines of text, but expects it in lines of JSON.
     if json {
-        lines.json().flatten_event(true).with_current_span(false).with_filter(filter).boxed()
+        lines.json().event_format(JsonLines::new()).with_filter(filter).boxed()
     } else {
-        lines.with_ansi(false).without_time().with_filter(filter).boxed()
+        lines.with_ansi(false).event_format(TextLines).with_filter(filter).boxed()
     }
 }
 

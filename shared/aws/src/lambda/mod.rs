@@ -15,6 +15,7 @@
 
 mod about;
 mod batch;
+mod cursor;
 mod deadline;
 mod error;
 mod event;
@@ -22,6 +23,7 @@ mod handle;
 mod host;
 mod invocations;
 mod lenient;
+mod log_lines;
 mod logging;
 mod long_retry;
 mod message;
@@ -30,6 +32,7 @@ mod record;
 mod response;
 mod stop;
 mod summary;
+mod undecoded;
 mod warm_up;
 pub(crate) mod xray;
 

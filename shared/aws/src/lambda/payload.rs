@@ -8,7 +8,11 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{about::ABOUT, lenient::Text, record::Records};
+use super::{
+    about::ABOUT,
+    lenient::Text,
+    record::{Records, strict},
+};
 
 /// An invocation's payload. Reading one never fails on JSON: other payloads are [`Payload::Unknown`], since serde's own
 /// errors would show the payload in the log.
@@ -74,6 +78,18 @@ impl Fields {
             self.0.iter().take(SHOWN).map(|(name, _)| name.chars().take(40).collect::<String>()).collect();
         let more = if self.0.len() > SHOWN { ", …" } else { "" };
         format!("an object with the fields [{}{more}]", names.join(", "))
+    }
+}
+
+impl Payload {
+    /// Reads an invocation's payload. One that is not JSON, which Lambda lets nobody send, is [`Payload::Unknown`].
+    #[must_use]
+    pub fn read(json: &[u8]) -> Self {
+        if let Some(records) = str::from_utf8(json).ok().and_then(strict::event) {
+            return Self::Records { records };
+        }
+        // Errors of syntax do not quote the text, and there are no others.
+        serde_json::from_slice(json).unwrap_or_else(|error| Self::Unknown(format!("a text that is not JSON ({error})")))
     }
 }
 
@@ -203,6 +219,9 @@ mod tests {
             prop_assert!(serde_json::from_str::<Payload>(&value.to_string()).is_ok());
             let records = serde_json::json!({"Records": [value], "x": 1});
             prop_assert!(serde_json::from_str::<Payload>(&records.to_string()).is_ok());
+            let records = serde_json::json!({"Records": [value]}).to_string();
+            let read = Payload::read(records.as_bytes());
+            prop_assert!(matches!(&read, Payload::Records { records } if records.0.len() == 1), "{:?}", read);
         }
     }
 

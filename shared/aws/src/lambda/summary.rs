@@ -125,7 +125,9 @@ impl SummaryLog {
         }
         text.push_str(&metrics.values);
         if let Some((id, took)) = group.slowest() {
-            let _ = write!(text, r#","slowest":{{"id":"{id}","ms":{}}}"#, Milliseconds(took));
+            let _ = write!(text, r#","slowest":{{"id":"{id}","ms":"#);
+            push_milliseconds(text, took);
+            text.push('}');
         }
         text.push('}');
     }
@@ -157,7 +159,7 @@ impl Group<'_> {
         metrics.durations(Instrument::DURATION, runs().filter_map(|run| run.took));
         metrics.durations(Instrument::QUEUE_LATENCY, runs().filter_map(|run| run.waited));
         let attempts = runs().filter(|run| run.end == RunEnd::Succeeded).map(|run| run.attempt);
-        metrics.list(Instrument::ATTEMPTS, attempts);
+        metrics.list(Instrument::ATTEMPTS, attempts, |text, attempt| push_number(text, attempt.into(), 0));
     }
 
     fn slowest(&self) -> Option<(&JobId, Duration)> {
@@ -192,10 +194,10 @@ impl Metrics {
     }
 
     fn durations(&mut self, instrument: Instrument, durations: impl Iterator<Item = Duration>) {
-        self.list(instrument, durations.map(Milliseconds));
+        self.list(instrument, durations, push_milliseconds);
     }
 
-    fn list(&mut self, instrument: Instrument, values: impl Iterator<Item = impl std::fmt::Display>) {
+    fn list<T>(&mut self, instrument: Instrument, values: impl Iterator<Item = T>, push: impl Fn(&mut String, T)) {
         let mut values = values.peekable();
         if values.peek().is_none() {
             return;
@@ -203,24 +205,40 @@ impl Metrics {
         self.add(instrument);
         let mut separator = '[';
         for value in values {
-            let _ = write!(self.values, "{separator}{value}");
+            self.values.push(separator);
+            push(&mut self.values, value);
             separator = ',';
         }
         self.values.push(']');
     }
 }
 
-/// Milliseconds with three digits after the point, without those that are nothing.
-struct Milliseconds(Duration);
-
-impl std::fmt::Display for Milliseconds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let micros = self.0.as_micros();
-        match (micros / 1000, micros % 1000) {
-            (whole, 0) => write!(f, "{whole}"),
-            (whole, rest) => write!(f, "{whole}.{rest:03}"),
-        }
+/// Appends milliseconds with three digits after the point, without those that are nothing.
+fn push_milliseconds(text: &mut String, duration: Duration) {
+    let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+    match micros % 1000 {
+        0 => push_number(text, micros / 1000, 0),
+        _ => push_number(text, micros, 3),
     }
+}
+
+/// Appends a number with so many of its digits after the point. There are up to three numbers for each job, and `write!`
+/// takes several times as long.
+fn push_number(text: &mut String, mut number: u64, fraction: usize) {
+    // The most are twenty digits and a point.
+    let mut written = [b'.'; 24];
+    let mut start = written.len();
+    let mut digits = 0;
+    while digits <= fraction || number > 0 {
+        if digits == fraction && fraction > 0 {
+            start -= 1;
+        }
+        start -= 1;
+        written[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+        digits += 1;
+    }
+    text.push_str(str::from_utf8(&written[start..]).unwrap_or_default());
 }
 
 fn json_text(text: &str) -> String {
@@ -337,6 +355,27 @@ mod tests {
         let lines = lines(&batch(vec![run("a", RunEnd::Retried, 2)]), false);
         assert_eq!(lines[0].get("_aws"), None);
         assert_eq!((&lines[0]["Retried"], &lines[0]["slowest"]["id"]), (&1.into(), &"a-2".into()));
+    }
+
+    #[test]
+    fn numbers_are_written_as_json() {
+        for (micros, text) in [
+            (0, "0"),
+            (7, "0.007"),
+            (1_000, "1"),
+            (1_050, "1.050"),
+            (12_345_678, "12345.678"),
+            (u64::MAX, "18446744073709551.615"),
+        ] {
+            let mut written = String::new();
+            push_milliseconds(&mut written, Duration::from_micros(micros));
+            assert_eq!(written, text);
+        }
+        for number in [0, 9, 10, 1_234_567_890, u64::MAX] {
+            let mut written = String::new();
+            push_number(&mut written, number, 0);
+            assert_eq!(written, number.to_string());
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(super) struct QueueFacts {
     pub(super) url: String,
-    pub(super) arn: String,
+    pub(super) arn: Arc<str>,
 }
 
 impl QueueFacts {
@@ -33,7 +33,7 @@ impl QueueFacts {
         let answer = asked.map_err(|error| explain(&error, &format!("read the attributes of {url}")))?;
         let arn = answer.attributes.and_then(|mut all| all.remove(&QueueAttributeName::QueueArn));
         let none = || StoreError::unavailable(format_args!("SQS did not tell the ARN of {url}"));
-        Ok(Self { url: url.to_owned(), arn: arn.ok_or_else(none)? })
+        Ok(Self { url: url.to_owned(), arn: arn.ok_or_else(none)?.into() })
     }
 }
 
@@ -92,7 +92,7 @@ impl Receiver<'_> {
     }
 }
 
-fn record(message: Message, arn: &str) -> Record {
+fn record(message: Message, arn: &Arc<str>) -> Record {
     let Message { message_id, receipt_handle, body, attributes, message_attributes, .. } = message;
     let mut system = attributes.unwrap_or_default();
     let attributes = message_attributes.unwrap_or_default().into_iter().filter_map(|(name, value)| {

@@ -34,5 +34,6 @@ pub use crate::{
     delivery::{DeadLetterCause, Delivery, Disposition, MessageAction},
     function::{FunctionSpec, Route},
     misfit::Misfit,
+    running_job::{JOB_SPAN, RunningJob},
     worker::{JobResult, Worker, body_as_sent, carries_settlement},
 };

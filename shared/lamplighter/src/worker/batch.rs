@@ -2,35 +2,36 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    panic::AssertUnwindSafe,
+    future::poll_fn,
     sync::{Arc, OnceLock},
+    task::Poll,
     time::Duration,
 };
 
-use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use jiff::Timestamp;
-use serde_json::value::RawValue;
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
     task::AbortHandle,
-    time::{Instant, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep_until},
 };
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::{
     Inner, Report,
+    attempt::attempt,
     bookkeeping::{EndedAttempt, Recorded},
     budget::Budget,
     decision::AttemptEnd,
     intake::{AT_ONCE, Admitted, Claimed},
-    outputs,
     renewal::Lost,
 };
 use crate::{
     context::{self, Context},
     delivery::MessageAction,
     function::Function,
-    ports::{Event, Payloads, RenewRequest, StoreError, StoreErrorKind},
+    ports::{Event, RenewRequest},
+    running_job::{JOB_SPAN, RunningJob},
 };
 
 /// Jobs that run one after the other: those of a FIFO group, or a single one.
@@ -59,6 +60,8 @@ pub(super) struct Batch<'a> {
     renew_at: Option<Instant>,
     limit: usize,
     budget: Budget,
+    /// The span in which it was received.
+    around: Arc<Span>,
     messages: (UnboundedSender<Finished>, UnboundedReceiver<Finished>),
 }
 
@@ -75,7 +78,23 @@ struct Running {
 struct Finished {
     slot: usize,
     end: AttemptEnd,
+    at: Ended,
 }
+
+/// When an attempt ended, and how long it ran.
+struct Ended {
+    at: Timestamp,
+    took: Duration,
+}
+
+impl Ended {
+    fn now(context: &Context, started: Instant) -> Self {
+        Self { at: context.env().now(), took: started.elapsed() }
+    }
+}
+
+/// How many attempts are settled in one turn.
+const MOST_AT_ONCE: usize = 4096;
 
 impl<'a> Batch<'a> {
     pub(super) fn new(worker: &'a Inner, budget: Budget) -> Self {
@@ -92,6 +111,7 @@ impl<'a> Batch<'a> {
             renew_at: worker.renews_every().map(|every| Instant::now() + every),
             limit: worker.function.spec().concurrency.unwrap_or(Function::DEFAULT_CONCURRENCY),
             budget,
+            around: Arc::new(Span::current()),
             messages: mpsc::unbounded_channel(),
         }
     }
@@ -149,10 +169,12 @@ impl<'a> Batch<'a> {
                     self.expected = None;
                     self.admit(admitted, sink);
                 }
-                count = self.messages.1.recv_many(&mut finished, 4096), if self.running_now > 0 => {
+                count = self.messages.1.recv_many(&mut finished, MOST_AT_ONCE), if self.running_now > 0 => {
                     debug_assert!(count > 0, "this batch holds a sender itself");
-                    for Finished { slot, end } in finished.drain(..) {
-                        self.finish(slot, end);
+                    self.gather(&mut finished).await;
+                    self.ended.reserve(finished.len());
+                    for Finished { slot, end, at } in finished.drain(..) {
+                        self.finish(slot, end, at);
                     }
                 }
                 _ = self.publishing.next(), if !self.publishing.is_empty() => {}
@@ -178,6 +200,19 @@ impl<'a> Batch<'a> {
                     });
                 }
                 () = sleep_until(self.budget.answers_end), if idle => return,
+            }
+        }
+    }
+
+    /// Adds the attempts that end in this turn of the scheduler, so that they are settled together. The first one wakes the
+    /// batch before the others have been polled.
+    async fn gather(&mut self, finished: &mut Vec<Finished>) {
+        if finished.len() < self.running_now {
+            others_first().await;
+            while finished.len() < MOST_AT_ONCE
+                && let Ok(one) = self.messages.1.try_recv()
+            {
+                finished.push(one);
             }
         }
     }
@@ -236,11 +271,14 @@ impl<'a> Batch<'a> {
         if self.worker.stop.is_draining() {
             self.hand_back_waiting();
         }
+        if self.waiting.is_empty() {
+            return;
+        }
+        let (now, at) = (Instant::now(), self.worker.env.now());
         while self.running_now < self.limit {
             let Some(lane) = self.waiting.pop_front() else { return };
-            let now = Instant::now();
             if self.may_start(&lane.head, now) {
-                self.start(lane, now);
+                self.start(lane, now, at);
             } else {
                 self.hand_back(lane);
             }
@@ -255,11 +293,10 @@ impl<'a> Batch<'a> {
         now < handlers_end && (fresh || now + timeout <= handlers_end)
     }
 
-    fn start(&mut self, lane: Lane, now: Instant) {
+    fn start(&mut self, lane: Lane, now: Instant, started_at: Timestamp) {
         let Lane { head: job, rest } = lane;
         let options = &job.ready.route.options;
         let end_at = (now + options.timeout).min(self.budget.handlers_end);
-        let started_at = self.worker.env.now();
         let left = end_at.saturating_duration_since(now);
         let context = Context::new(context::Inner {
             id: job.ready.id.clone(),
@@ -285,6 +322,7 @@ impl<'a> Batch<'a> {
             log: OnceLock::new(),
         });
         let span = tracing::info_span!(
+            target: JOB_SPAN,
             "job",
             job = job.ready.message.job,
             id = %job.ready.id,
@@ -292,31 +330,34 @@ impl<'a> Batch<'a> {
             queue = &*job.ready.delivery.queue,
         );
         let slot = self.running.len();
-        let future = attempt(&job, self.worker.backend.payloads.clone(), context.clone(), now, end_at);
-        let tell = self.messages.0.clone();
+        let future = attempt(&job, self.worker.backend.payloads.as_ref(), context.clone(), now, end_at);
+        let (tell, observed) = (self.messages.0.clone(), context.clone());
+        let running = RunningJob { context: context.clone(), around: self.around.clone() };
         let task = tokio::spawn(
-            async move {
-                let end = future.await;
-                // The batch is gone only when this attempt was given up: nobody is left to hear of it.
-                let _ = tell.send(Finished { slot, end });
-            }
-            .instrument(span),
+            running
+                .scope(async move {
+                    let end = future.await;
+                    let at = Ended::now(&observed, now);
+                    // The batch is gone only when this attempt was given up: nobody is left to hear of it.
+                    let _ = tell.send(Finished { slot, end, at });
+                })
+                .instrument(span),
         );
         let task = task.abort_handle();
         self.running.push(Some(Running { job, rest, context, started: now, started_at, task }));
         self.running_now += 1;
     }
 
-    fn finish(&mut self, slot: usize, end: AttemptEnd) {
+    fn finish(&mut self, slot: usize, end: AttemptEnd, at: Ended) {
         // An attempt that was cut off may have sent its end at the same moment: the first word counts.
         if let Some(running) = self.running.get_mut(slot).and_then(Option::take) {
-            self.end(running, end);
+            self.end(running, end, at);
         }
     }
 
-    fn end(&mut self, running: Running, end: AttemptEnd) {
+    fn end(&mut self, running: Running, end: AttemptEnd, at: Ended) {
         self.running_now -= 1;
-        let Running { job, mut rest, context, started, started_at, .. } = running;
+        let Running { job, mut rest, context, started_at, .. } = running;
         let (decision, action) = self.worker.decide(&job, context.args(), end);
         if action != MessageAction::Ack
             && let Some(head) = rest.pop_front()
@@ -324,12 +365,11 @@ impl<'a> Batch<'a> {
             self.hand_back(Lane { head, rest: std::mem::take(&mut rest) });
         }
         let (progress, log) = (context.unwritten_progress(), context.unwritten_log());
-        let ended_at = self.worker.env.now();
         self.ended.push(EndedAttempt {
             job,
             started_at: Some(started_at),
-            took: Some(started.elapsed()),
-            ended_at,
+            took: Some(at.took),
+            ended_at: at.at,
             decision,
             action,
             progress,
@@ -342,8 +382,8 @@ impl<'a> Batch<'a> {
         self.hand_back_waiting();
         for running in std::mem::take(&mut self.running).into_iter().flatten() {
             running.task.abort();
-            let end = end(&running);
-            self.end(running, end);
+            let (end, at) = (end(&running), Ended::now(&running.context, running.started));
+            self.end(running, end, at);
         }
         self.hand_back_waiting();
     }
@@ -373,89 +413,24 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// Lets the tasks run that are ready. Unlike with `tokio::task::yield_now`, the batch waits in the scheduler's queue, from
+/// which another thread takes it where a handler blocks this one.
+async fn others_first() {
+    let mut has_waited = false;
+    poll_fn(|cx| match std::mem::replace(&mut has_waited, true) {
+        true => Poll::Ready(()),
+        false => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await;
+}
+
 /// Waits for a call under way; for ever when there is none.
 async fn settled<T>(call: &mut Option<BoxFuture<'_, T>>) -> T {
     match call {
         Some(future) => future.await,
         None => std::future::pending().await,
-    }
-}
-
-/// The longest that a bucket gets for the arguments of a job.
-const LONGEST_FETCH: Duration = Duration::from_secs(20);
-
-/// The arguments that a message only refers to: within half of the attempt's time, so that a bucket that is silent is
-/// not taken for a handler that is slow.
-async fn fetch(payloads: Option<&dyn Payloads>, reference: &str, left: Duration) -> Result<Box<RawValue>, StoreError> {
-    match payloads {
-        Some(payloads) => timeout((left / 2).min(LONGEST_FETCH), payloads.get(reference))
-            .await
-            .unwrap_or_else(|_| Err(StoreError::unavailable("the bucket gave no answer in time"))),
-        None => Err(StoreError::new(
-            StoreErrorKind::Invalid,
-            format_args!("they are at {reference:?}, and no bucket for large arguments is configured here"),
-        )),
-    }
-}
-
-/// The arguments of a job whose message does not have all of them.
-async fn elsewhere(
-    context: &Context,
-    payloads: Option<&dyn Payloads>,
-    left: Duration,
-) -> Result<Option<Box<RawValue>>, StoreError> {
-    let message = context.message();
-    let mut args = None;
-    // Boxed, since few jobs have their arguments elsewhere, and each would carry it along.
-    if let Some(reference) = &message.args_at {
-        args = Some(Box::pin(fetch(payloads, reference, left)).await?);
-    }
-    if message.after.iter().any(|after| after.output_as.is_some()) {
-        let known = args.as_deref().unwrap_or(&message.args);
-        args = Some(Box::pin(outputs::with_outputs(context, known, left / 2)).await?);
-    }
-    Ok(args)
-}
-
-/// One execution of a handler, with whatever it does caught.
-fn attempt(
-    job: &Claimed,
-    payloads: Option<Arc<dyn Payloads>>,
-    context: Context,
-    now: Instant,
-    end_at: Instant,
-) -> impl Future<Output = AttemptEnd> + Send + 'static {
-    let handler = job.ready.route.handler.clone();
-    async move {
-        let (watched, observed) = (context.clone(), context.clone());
-        let run = async move {
-            match elsewhere(&context, payloads.as_deref(), end_at.saturating_duration_since(now)).await {
-                Ok(Some(args)) => context.args_were_fetched(args),
-                Ok(None) => {}
-                Err(error) => return AttemptEnd::NoArguments(error),
-            }
-            #[cfg(feature = "job-log")]
-            let of_job = context.clone();
-            match handler.as_ref().map(|handler| handler(context)) {
-                #[cfg(feature = "job-log")]
-                Some(Ok(future)) => AttemptEnd::Returned(crate::job_log::within(of_job, future).await),
-                #[cfg(not(feature = "job-log"))]
-                Some(Ok(future)) => AttemptEnd::Returned(future.await),
-                Some(Err(error)) => AttemptEnd::BadArguments(error),
-                None => AttemptEnd::HandedBack,
-            }
-        };
-        let run = async move {
-            tokio::select! {
-                biased;
-                end = run => end,
-                () = watched.watch_lease() => AttemptEnd::LeaseLost,
-            }
-        };
-        match timeout_at(end_at, AssertUnwindSafe(run).catch_unwind()).await {
-            Ok(Ok(end)) => end,
-            Ok(Err(panic)) => AttemptEnd::Panicked(panic),
-            Err(_) => AttemptEnd::TimedOut { after: now.elapsed(), advanced: observed.has_advanced() },
-        }
     }
 }

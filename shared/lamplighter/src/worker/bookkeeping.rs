@@ -86,7 +86,7 @@ impl Inner {
             is_measured: self.is_measured(),
             ..Recorded::default()
         };
-        let mut tracked = Vec::with_capacity(ended.len());
+        let mut tracked = Vec::with_capacity(self.backend.store.as_ref().map_or(0, |_| ended.len()));
         for ended in ended {
             self.log(&ended);
             if ended.job.tracked {
@@ -213,10 +213,10 @@ impl Inner {
     }
 
     fn log(&self, ended: &EndedAttempt) {
-        let EndedAttempt { job, started_at, ended_at, decision, .. } = ended;
+        let EndedAttempt { job, took, decision, .. } = ended;
         let (name, id, attempt) = (&job.ready.message.job, &job.ready.id, job.token.attempt);
         // As a number: JSON logs show wider integers as text.
-        let ms = started_at.map_or(0, |at| i64::try_from(ended_at.duration_since(at).as_millis()).unwrap_or(i64::MAX));
+        let ms = took.map_or(0, |took| i64::try_from(took.as_millis()).unwrap_or(i64::MAX));
         match decision {
             // One summary of the batch says that all is well: see `Meter`.
             Decision::Succeeded { .. } => {

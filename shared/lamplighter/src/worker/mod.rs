@@ -2,7 +2,7 @@
 //!
 //! 1. [`intake`]: each body is parsed separately; a message that cannot run is dead-lettered or released immediately.
 //! 2. One claim for the batch: which jobs may run, have ended already, or run elsewhere.
-//! 3. [`batch`]: jobs run concurrently, FIFO groups in order, each under its timeout, panics caught per job.
+//! 3. [`batch`]: jobs run concurrently, FIFO groups in order, each [`attempt`] under its timeout, panics caught per job.
 //! 4. [`decision`]: the consequences of an attempt's end for the record and for the message.
 //! 5. [`bookkeeping`]: jobs that end at the same time are recorded in one call, each write fenced.
 //! 6. [`carried`]: a settlement that the store cannot take is sent as a message, and applied by its receiver.
@@ -10,6 +10,7 @@
 //!
 //! Each await has its share of the time, by the [`budget`].
 
+mod attempt;
 mod batch;
 mod bookkeeping;
 mod budget;
@@ -173,6 +174,7 @@ impl Inner {
         let budget = Budget::new(Instant::now(), deadline);
         let meter = self.backend.meter.as_deref();
         let mut measured = Measurements { deliveries: deliveries.len(), ..Measurements::default() };
+        measured.runs.reserve(if meter.is_some() { deliveries.len() } else { 0 });
         let mut counted = |mut reports: Vec<Report>| {
             if meter.is_some() {
                 measured.runs.extend(reports.iter_mut().filter_map(|report| report.run.take()).map(|run| *run));

@@ -1,6 +1,7 @@
 //! Completions while the store is away, and those that end together.
 
 use lamplighter::{JobState, Tracking, backend::Decision, host::MessageAction, secs};
+use tokio::time::Instant;
 
 use crate::{
     bench::{Bench, env, plain},
@@ -52,4 +53,15 @@ async fn jobs_that_end_together_are_settled_in_one_call() {
     bench.process(batch, secs(30)).await;
     assert_eq!(bench.memory.settled.lock().unwrap().len(), 100);
     assert!(*bench.memory.settle_calls.lock().unwrap() <= 2, "{}", bench.memory.settle_calls.lock().unwrap());
+}
+
+/// The first of them wakes the batch before the others have been polled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn jobs_that_end_in_one_turn_are_settled_in_one_call() {
+    let bench = Bench::new(&env(), plain);
+    let batch = (0..50).map(|n| act(&n.to_string(), "ok fine")).collect();
+    let (worker, settle_calls) = (bench.worker.clone(), bench.memory.settle_calls.clone());
+    let deadline = Instant::now() + secs(30);
+    tokio::spawn(async move { worker.process(batch, deadline).await }).await.unwrap();
+    assert!(*settle_calls.lock().unwrap() <= 3, "{}", settle_calls.lock().unwrap());
 }

@@ -8,7 +8,7 @@ use aws_credential_types::Credentials;
 use lamplighter::{Context, EventTrigger, Function, Job, JobError, Options, Queue, Retry, State, secs};
 use lamplighter_aws::{
     AwsClients, QueueMap, ScheduleSettings, Sqs,
-    lambda::{Host, Invocation, InvocationError, Response},
+    lambda::{Host, Invocation, InvocationError, Payload, Response},
 };
 use lamplighter_fakes::{Endpoint, FakeSchedules, FakeSqs, REGION, Service, queue_arn};
 use schemars::JsonSchema;
@@ -72,6 +72,7 @@ pub(crate) async fn act(
     State(ran): State<mpsc::UnboundedSender<Ran>>,
 ) -> Result<String, JobError> {
     ran.send((ctx.id().to_string(), ctx.attempt(), job.note.clone()))?;
+    tracing::info_span!("step", number = 1).in_scope(|| tracing::info!("acting"));
     match job.end {
         End::Succeed => Ok(job.note),
         End::Retry => Err(JobError::retry("not yet")),
@@ -151,7 +152,7 @@ impl Fixture {
     }
 
     pub(crate) async fn invoke_with_text(&self, payload: &str, budget: Duration) -> Result<Response, InvocationError> {
-        let payload = serde_json::from_str(payload).unwrap();
+        let payload = Payload::read(payload.as_bytes());
         let invocation =
             Invocation { request_id: "request-1".into(), deadline: Instant::now() + budget, trace_header: None };
         self.host.handle(payload, invocation).await
