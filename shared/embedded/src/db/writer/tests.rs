@@ -9,7 +9,7 @@ fn writer(limit: Duration) -> Writer {
     let connection = Connection::open_in_memory().unwrap();
     schema::bring_up_to_date(&connection, &Location::Memory).unwrap();
     let patience = Some(Arc::new(Patience::new(limit).unwrap()));
-    Writer::new(connection, Env::system(), Arc::new(Signals::new()), "jobs.db".into(), None, patience)
+    Writer::new(connection, Env::system(), Arc::new(Signals::new()), "jobs.db".into(), None, patience, None)
 }
 
 #[tokio::test]
