@@ -174,6 +174,7 @@ impl Inner {
         let (Some(log), Some(connection)) = (&self.log, &core.connection) else { return };
         match log.state.load(Ordering::Acquire) {
             IDLE if log.grown() >= log.sizes.copy => {
+                log.copied_at.store(log.pages.load(Ordering::Relaxed), Ordering::Relaxed);
                 log.state.store(COPYING, Ordering::Release);
                 let copying = Copying(self.clone());
                 match tokio::runtime::Handle::try_current() {
