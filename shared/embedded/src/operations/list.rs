@@ -42,7 +42,9 @@ const BACKWARDS: &str =
 const BY_ERROR: &str = "SELECT DISTINCT seq FROM attempts INDEXED BY attempts_failed \
     WHERE fingerprint = ?1 AND seq >= ?2 AND seq < ?3 ORDER BY seq DESC";
 const LAST_ERROR: &str = "SELECT fingerprint FROM attempts WHERE seq = ?1 ORDER BY place DESC LIMIT 1";
-const SEEN: &str = "SELECT seq, created_at, kind, state FROM jobs WHERE seq = ?1 AND state != 0";
+/// Not a job whose latest attempt [stays in its row](super::attempts), which has succeeded.
+const SEEN: &str = "SELECT seq, created_at, kind, state FROM jobs WHERE seq = ?1 AND state != 0 \
+    AND NOT (state = 2 AND lease_until < 0)";
 const FROM: &str = "SELECT seq, created_at FROM jobs WHERE seq >= ?1 ORDER BY seq LIMIT 1";
 const NEWEST: &str = "SELECT max(seq) FROM jobs";
 

@@ -1,0 +1,2 @@
+-- From here on, the attempt of a job that succeeds at its first stays in the job's row: `lease_until` is then negative, the
+-- bitwise complement of the attempt's start. Earlier versions would not find it. Existing rows stay as they are.
