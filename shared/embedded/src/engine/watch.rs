@@ -144,6 +144,10 @@ impl Listener {
             }
         }
         self.lock.keep()?;
+        if let Some(lock) = self.lock.path() {
+            // Each time: it may be another file by now.
+            self.changes.watch(lock);
+        }
         let version = self
             .connection
             .prepare_cached("PRAGMA data_version")
