@@ -107,7 +107,8 @@ impl Log {
     /// Copies as much as no reader and no writer holds back, without waiting for them. Waits for the disk.
     fn copy(&self) -> Result<(), OpenError> {
         let mut copier = self.copier();
-        if copier.closed {
+        // Too late: the writer has copied all of it, and a copy now would keep it from beginning anew.
+        if copier.closed || self.state.load(Ordering::Acquire) != COPYING {
             return Ok(());
         }
         let failed = |error: rusqlite::Error| connection::unusable(self.location.path(), &error);
@@ -172,8 +173,17 @@ impl Inner {
     /// Looks after the log, after a commit on this connection.
     pub(super) fn look_after_log(self: &Arc<Self>, core: &Core) {
         let (Some(log), Some(connection)) = (&self.log, &core.connection) else { return };
+        let is_full = log.pages.load(Ordering::Relaxed) >= log.sizes.most;
         match log.state.load(Ordering::Acquire) {
-            IDLE if log.grown() >= log.sizes.copy => {
+            IDLE if log.grown() < log.sizes.copy => {}
+            IDLE | COPYING if is_full => {
+                // A copy that was started may not even have begun.
+                let copier = log.copier();
+                log.copy_rest(self, connection);
+                log.state.store(IDLE, Ordering::Release);
+                drop(copier);
+            }
+            IDLE => {
                 log.copied_at.store(log.pages.load(Ordering::Relaxed), Ordering::Relaxed);
                 log.state.store(COPYING, Ordering::Release);
                 let copying = Copying(self.clone());
@@ -181,12 +191,6 @@ impl Inner {
                     Ok(runtime) => drop(runtime.spawn_blocking(move || copying.run())),
                     Err(_) => copying.run(),
                 }
-            }
-            COPYING if log.pages.load(Ordering::Relaxed) >= log.sizes.most => {
-                // It may not even have begun.
-                let copier = log.copier();
-                log.copy_rest(self, connection);
-                drop(copier);
             }
             NEARLY => {
                 log.copy_rest(self, connection);
