@@ -34,14 +34,13 @@ use crate::{
     error::OpenError,
 };
 
-/// The interval of looks without notifications.
+/// The interval of looks without notifications, and the shortest from one that has found a commit to the next: this process's own
+/// commits are notified of too.
 const INTERVAL: Duration = Duration::from_millis(50);
 /// The first interval after a notification; each of the next is twice as long, up to the longest. The longest is also the
 /// longest time before the removal of a folder is detected, of which there is no notification.
 const SOON: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_secs(1);
-/// The shortest time from a look to one after a notification: this process's own commits are notified of too.
-const BETWEEN: Duration = Duration::from_millis(20);
 /// The longest wait for the thread to end. It ends immediately, unless the disk does not answer.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
@@ -119,13 +118,13 @@ impl Listener {
         let mut interval = SOON;
         loop {
             let looked = Instant::now();
-            self.look()?;
+            let pause = if self.look()? { INTERVAL } else { SOON };
             let woken = self.changes.wait(if self.is_notified { interval } else { INTERVAL });
             interval = match woken {
                 Woken::Stop => return Ok(()),
                 Woken::Time => (interval * 2).min(LONGEST),
                 Woken::Change => {
-                    if self.changes.rest(BETWEEN.saturating_sub(looked.elapsed())) {
+                    if self.changes.rest(pause.saturating_sub(looked.elapsed())) {
                         return Ok(());
                     }
                     SOON
@@ -134,7 +133,8 @@ impl Listener {
         }
     }
 
-    fn look(&mut self) -> Result<(), EngineError> {
+    /// Returns whether there was a commit since the last look.
+    fn look(&mut self) -> Result<bool, EngineError> {
         self.writer.check().map_err(EngineError::File)?;
         match &self.log {
             Some(log) => log.check().map_err(EngineError::File)?,
@@ -157,11 +157,14 @@ impl Listener {
                 // This process's own commits are included; a needless wake-up costs one check.
                 self.seen = Some(version);
                 self.signals.everything();
+                Ok(true)
             }
-            Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "cannot check whether other processes have written"),
+            Ok(_) => Ok(false),
+            Err(error) => {
+                tracing::debug!(%error, "cannot check whether other processes have written");
+                Ok(false)
+            }
         }
-        Ok(())
     }
 }
 
