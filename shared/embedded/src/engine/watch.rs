@@ -40,7 +40,7 @@ const INTERVAL: Duration = Duration::from_millis(50);
 /// The first interval after a notification; each of the next is twice as long, up to the longest. The longest is also the
 /// longest time before the removal of a folder is detected, of which there is no notification.
 const SOON: Duration = Duration::from_millis(1);
-const LONGEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_millis(1500);
 /// The longest wait for the thread to end. It ends immediately, unless the disk does not answer.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
