@@ -4,14 +4,18 @@
 //! | --- | --- |
 //! | bulk enqueue | jobs for which `enqueue_all` has answered, that is, durable ones |
 //! | single enqueue | the same for 64 callers, each of which waits for its answer before it enqueues the next |
+//! | one caller | the same for one caller |
 //! | drain | jobs whose success is committed, from the engine's start over a backlog to the last one |
 //! | batch enqueue | jobs of one batch, created with all of them in one transaction |
 //! | batch drain | the same jobs, from the engine's start to the end of the batch, which has counted each of them |
 //! | pick-up | from the call of `enqueue` on an idle engine to the first line of the handler |
+//! | loaded pick-up | the same, while 64 callers enqueue 20,000 jobs a second |
+//! | idle engine | how often a second the process wakes up while nothing is enqueued, and its share of a processor |
 //!
 //! The yardstick is bare SQLite on the same disk with the same pragmas, one row per transaction. Machines are noisy, so
 //! it runs before and after every figure, and a figure's ratio is relative to those two runs.
 
+mod idle;
 mod report;
 mod stats;
 mod workload;
@@ -22,6 +26,7 @@ use std::{io, path::PathBuf};
 use lamplighter_embedded::{Durability, OpenError};
 
 pub use self::{
+    idle::Idle,
     report::{Figure, PickUp, Report, Sample, Yardstick},
     stats::{median, percentile},
 };
@@ -99,8 +104,10 @@ pub async fn run(options: &Options, tell: &(dyn Fn(&str) + Sync)) -> Result<Repo
     let mut collected = report::Collected::default();
     for round in 1..=options.repetitions.max(1) {
         tell(&format!("round {round} of {}: single enqueues", options.repetitions.max(1)));
-        let single = bench.beside_yardstick(bench.enqueue_singly()).await?;
+        let single = bench.beside_yardstick(bench.enqueue_singly(workload::CALLERS)).await?;
         collected.add(report::Kind::Single, single);
+        let single = bench.beside_yardstick(bench.enqueue_singly(1)).await?;
+        collected.add(report::Kind::OneCaller, single);
         for &backlog in &options.backlogs {
             tell(&format!("round {round} of {}: {backlog} jobs", options.repetitions.max(1)));
             let waiting = bench.fresh()?;
@@ -118,6 +125,9 @@ pub async fn run(options: &Options, tell: &(dyn Fn(&str) + Sync)) -> Result<Repo
         collected.add(report::Kind::BatchDrain(jobs), drain);
         tell(&format!("round {round} of {}: pick-up", options.repetitions.max(1)));
         collected.pick_up(bench.pick_up().await?);
+        collected.loaded(bench.loaded_pick_up().await?);
+        tell(&format!("round {round} of {}: an idle engine", options.repetitions.max(1)));
+        collected.idle(bench.idle().await?);
     }
     Ok(collected.report(bench.pragmas(), options))
 }

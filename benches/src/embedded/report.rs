@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     Options,
+    idle::Idle,
     stats::{median, percentile},
 };
 
@@ -26,6 +27,10 @@ pub struct Report {
     pub figures: Vec<Figure>,
     /// The delay before an idle engine begins a job.
     pub pick_up: PickUp,
+    /// The delay before a busy engine begins a job.
+    pub loaded_pick_up: PickUp,
+    /// The cost of an idle engine: the median of each.
+    pub idle: Idle,
     /// The drain rate of the largest backlog relative to that of the smallest: 1 means that the cost of a job does not
     /// grow with the backlog.
     pub drain_largest_to_smallest: Option<f64>,
@@ -47,7 +52,7 @@ pub struct Yardstick {
 /// One rate.
 #[derive(Debug, Clone, Serialize)]
 pub struct Figure {
-    /// Its name: `single enqueue`, `bulk enqueue`, `drain`, `batch enqueue`, `batch drain`.
+    /// Its name: `single enqueue`, `one caller`, `bulk enqueue`, `drain`, `batch enqueue`, `batch drain`.
     pub name: &'static str,
     /// The number of jobs: the backlog, or the number enqueued.
     pub jobs: usize,
@@ -73,7 +78,7 @@ pub struct Sample {
     pub yardstick: [f64; 2],
 }
 
-/// The delay before an idle engine begins a job, in milliseconds.
+/// The delay before an engine begins a job, in milliseconds.
 #[derive(Debug, Clone, Serialize)]
 pub struct PickUp {
     /// Half of the jobs began within this.
@@ -86,9 +91,21 @@ pub struct PickUp {
     pub samples: usize,
 }
 
+impl PickUp {
+    fn of(milliseconds: &[f64]) -> Self {
+        Self {
+            p50_ms: percentile(milliseconds, 0.5),
+            p99_ms: percentile(milliseconds, 0.99),
+            max_ms: percentile(milliseconds, 1.0),
+            samples: milliseconds.len(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Single,
+    OneCaller,
     Bulk(usize),
     Drain(usize),
     BatchEnqueue(usize),
@@ -99,6 +116,7 @@ impl Kind {
     const fn name(self) -> &'static str {
         match self {
             Self::Single => "single enqueue",
+            Self::OneCaller => "one caller",
             Self::Bulk(_) => "bulk enqueue",
             Self::Drain(_) => "drain",
             Self::BatchEnqueue(_) => "batch enqueue",
@@ -112,6 +130,8 @@ impl Kind {
 pub(crate) struct Collected {
     samples: BTreeMap<Kind, Vec<Sample>>,
     pick_ups: Vec<f64>,
+    loaded: Vec<f64>,
+    idle: Vec<Idle>,
 }
 
 impl Collected {
@@ -123,10 +143,19 @@ impl Collected {
         self.pick_ups.extend(milliseconds);
     }
 
+    pub(crate) fn loaded(&mut self, milliseconds: Vec<f64>) {
+        self.loaded.extend(milliseconds);
+    }
+
+    pub(crate) fn idle(&mut self, idle: Idle) {
+        self.idle.push(idle);
+    }
+
     pub(crate) fn report(self, pragmas: &[(String, String)], options: &Options) -> Report {
         let runs: Vec<f64> = self.samples.values().flatten().flat_map(|sample| sample.yardstick).collect();
         let figures: Vec<_> = self.samples.into_iter().map(|(kind, samples)| figure(kind, samples)).collect();
         let drains: Vec<_> = figures.iter().filter(|figure| figure.name == Kind::Drain(0).name()).collect();
+        let of_idle = |value: fn(&Idle) -> f64| median(&self.idle.iter().map(value).collect::<Vec<_>>());
         let drain_largest_to_smallest = match (drains.first(), drains.last()) {
             // By their ratios, so that changes of the machine's speed in between do not count.
             (Some(smallest), Some(largest)) if drains.len() > 1 => Some(largest.ratio / smallest.ratio),
@@ -144,11 +173,11 @@ impl Collected {
                 runs: runs.len(),
             },
             figures,
-            pick_up: PickUp {
-                p50_ms: percentile(&self.pick_ups, 0.5),
-                p99_ms: percentile(&self.pick_ups, 0.99),
-                max_ms: percentile(&self.pick_ups, 1.0),
-                samples: self.pick_ups.len(),
+            pick_up: PickUp::of(&self.pick_ups),
+            loaded_pick_up: PickUp::of(&self.loaded),
+            idle: Idle {
+                wake_ups_per_second: of_idle(|idle| idle.wake_ups_per_second),
+                cpu_percent: of_idle(|idle| idle.cpu_percent),
             },
             drain_largest_to_smallest,
         }

@@ -1,6 +1,7 @@
 //! The jobs that are measured, and the measurements.
 
 use std::{
+    collections::HashMap,
     future::Future,
     path::{Path, PathBuf},
     sync::{
@@ -16,14 +17,24 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{BenchError, report::Sample, stats::rate, yardstick};
+use super::{
+    BenchError,
+    idle::{self, Idle},
+    report::Sample,
+    stats::rate,
+    yardstick,
+};
 
 /// The rows of one run of the yardstick: enough to take a noticeable time, and few enough to run between all figures.
 const YARDSTICK: usize = 20_000;
 /// Concurrent callers.
-const CALLERS: usize = 64;
+pub(crate) const CALLERS: usize = 64;
 /// The number of jobs that they enqueue in total.
 const SINGLES: usize = 32_000;
+/// The number of jobs that one caller enqueues alone.
+const ALONE: usize = 8_000;
+/// The time from one job to the next, and the number of jobs, of a busy engine.
+const BUSY: (Duration, usize) = (Duration::from_micros(50), 100_000);
 /// The number of jobs in one `enqueue_all`: as many as a program would hold in memory at a time.
 const BULK: usize = 10_000;
 /// The id of the batch.
@@ -47,14 +58,14 @@ impl Job for Noop {
 struct Counter {
     begun: Arc<AtomicUsize>,
     target: usize,
-    tell: mpsc::UnboundedSender<Instant>,
+    tell: mpsc::UnboundedSender<(usize, Instant)>,
 }
 
-async fn noop(_: Noop, _: Context, State(counter): State<Counter>) -> Result<(), JobError> {
+async fn noop(job: Noop, _: Context, State(counter): State<Counter>) -> Result<(), JobError> {
     let now = Instant::now();
     if counter.begun.fetch_add(1, Ordering::Relaxed) + 1 >= counter.target {
         // The receiver is dropped once the figure is known.
-        let _ = counter.tell.send(now);
+        let _ = counter.tell.send((job.number, now));
     }
     Ok(())
 }
@@ -122,15 +133,15 @@ impl<'a> Bench<'a> {
         Ok((jobs, began.elapsed()))
     }
 
-    /// Enqueues one job after the other from each of [`CALLERS`].
-    pub(crate) async fn enqueue_singly(&self) -> Result<(usize, Duration), BenchError> {
+    /// Enqueues one job after the other from each of so many callers.
+    pub(crate) async fn enqueue_singly(&self, callers_at_once: usize) -> Result<(usize, Duration), BenchError> {
         let waiting = self.fresh()?;
-        let jobs = self.fewer(SINGLES);
+        let jobs = self.fewer(if callers_at_once == 1 { ALONE } else { SINGLES });
         let began = Instant::now();
         let mut callers = JoinSet::new();
-        for caller in 0..CALLERS {
+        for caller in 0..callers_at_once {
             let client = waiting.embedded.client();
-            let own = (caller..jobs).step_by(CALLERS);
+            let own = (caller..jobs).step_by(callers_at_once);
             callers.spawn(async move {
                 for number in own {
                     client.enqueue(Noop { number }).await?;
@@ -204,11 +215,60 @@ impl<'a> Bench<'a> {
             tokio::time::sleep(Duration::from_millis(fastrand::u64(5..25))).await;
             let called = Instant::now();
             client.enqueue(Noop { number }).await.map_err(BenchError::engine)?;
-            let Some(begun) = heard.recv().await else { break };
+            let Some((_, begun)) = heard.recv().await else { break };
             times.push(begun.duration_since(called).as_secs_f64() * 1000.0);
         }
         running.drain(Duration::from_secs(10)).await;
         Ok(times)
+    }
+}
+
+impl Bench<'_> {
+    /// Measures the time, in milliseconds, from the call of `enqueue` to the handler, while [`CALLERS`] enqueue a job every
+    /// [`BUSY`].
+    pub(crate) async fn loaded_pick_up(&self) -> Result<Vec<f64>, BenchError> {
+        let waiting = self.fresh()?;
+        let (tell, mut heard) = mpsc::unbounded_channel();
+        let running = start(&waiting.embedded, Counter { begun: Arc::default(), target: 0, tell }).await?;
+        let (pause, jobs) = (BUSY.0, self.fewer(BUSY.1));
+        let began = Instant::now();
+        let mut callers = JoinSet::new();
+        for caller in 0..CALLERS {
+            let client = waiting.embedded.client();
+            callers.spawn(async move {
+                let mut called = Vec::new();
+                for number in (caller..jobs).step_by(CALLERS) {
+                    let at = began + pause.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX));
+                    tokio::time::sleep_until(at.into()).await;
+                    called.push((number, Instant::now()));
+                    client.enqueue(Noop { number }).await?;
+                }
+                Ok::<_, EnqueueError>(called)
+            });
+        }
+        let mut called = HashMap::with_capacity(jobs);
+        while let Some(ended) = callers.join_next().await {
+            called.extend(ended.map_err(BenchError::engine)?.map_err(BenchError::engine)?);
+        }
+        let mut times = Vec::with_capacity(jobs);
+        while times.len() < jobs {
+            let Some((number, begun)) = heard.recv().await else { break };
+            times.extend(called.get(&number).map(|at| begun.saturating_duration_since(*at).as_secs_f64() * 1000.0));
+        }
+        running.drain(Duration::from_secs(10)).await;
+        Ok(times)
+    }
+
+    /// Measures an idle engine, which has run a job before.
+    pub(crate) async fn idle(&self) -> Result<Idle, BenchError> {
+        let waiting = self.fresh()?;
+        let (tell, mut heard) = mpsc::unbounded_channel();
+        let running = start(&waiting.embedded, Counter { begun: Arc::default(), target: 0, tell }).await?;
+        waiting.embedded.client().enqueue(Noop { number: 0 }).await.map_err(BenchError::engine)?;
+        let _ = heard.recv().await;
+        let idle = idle::measure().await.map_err(BenchError::engine)?;
+        running.drain(Duration::from_secs(10)).await;
+        Ok(idle)
     }
 }
 

@@ -22,7 +22,7 @@ use crate::{
         signals::Signals,
         transaction::Transaction,
         upkeep::{self, Compacted},
-        writer::Writer,
+        writer::{Log, Writer},
     },
     error::{FileLost, OpenError},
     operations::enqueue,
@@ -73,7 +73,7 @@ impl SqliteBackend {
         let connection = read_only::open(location.path())?;
         let signals = Arc::new(Signals::new());
         let name: Arc<str> = location.path().display().to_string().into();
-        let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name, None, None);
+        let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name, None, None, None);
         let readers = Readers::read_only(location.clone(), settings.durability, writer.clone());
         let store = Arc::new(SqliteStore::new(writer.clone(), readers.clone(), settings.env.clone(), signals.clone()));
         let (engine, patience, pragmas) = (AtomicBool::new(false), None, Vec::new());
@@ -89,8 +89,10 @@ impl SqliteBackend {
     }
 
     fn at(location: Location, settings: Settings) -> Result<Self, OpenError> {
-        let (connection, named) = connection::writer(&location, settings.durability)?;
-        let pragmas = connection::report(&connection).map_err(|error| connection::unusable(location.path(), &error))?;
+        let (mut connection, named) = connection::writer(&location, settings.durability)?;
+        let unusable = |error: rusqlite::Error| connection::unusable(location.path(), &error);
+        let pragmas = connection::report(&connection).map_err(unusable)?;
+        let log = Log::new(&mut connection, &location, settings.durability).map_err(unusable)?;
         let signals = Arc::new(Signals::new());
         let name: Arc<str> = location.path().display().to_string().into();
         let patience = match &location {
@@ -100,7 +102,7 @@ impl SqliteBackend {
                 Some(Arc::new(patience))
             }
         };
-        let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name, named, patience.clone());
+        let writer = Writer::new(connection, settings.env.clone(), signals.clone(), name, named, patience.clone(), log);
         let readers = Readers::new(location.clone(), settings.durability, writer.clone(), patience.clone());
         let store = Arc::new(SqliteStore::new(writer.clone(), readers.clone(), settings.env.clone(), signals.clone()));
         let engine = AtomicBool::new(false);

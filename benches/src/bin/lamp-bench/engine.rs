@@ -73,7 +73,7 @@ fn count(text: &str) -> Result<usize, String> {
 }
 
 fn show(report: &Report) -> Result<(), Error> {
-    let Report { yardstick, pick_up, .. } = report;
+    let Report { yardstick, pick_up, loaded_pick_up: loaded, idle, .. } = report;
     let pragma = |name| {
         let value = report.pragmas.get(name).map_or("?", String::as_str);
         let value = match (name, value) {
@@ -121,6 +121,17 @@ fn show(report: &Report) -> Result<(), Error> {
             "\n  {FAINT}pick-up{FAINT:#}    p50 {:.2} ms, p99 {:.2} ms, slowest {:.2} ms, from enqueue on an idle engine to \
              the handler ({} jobs)",
             pick_up.p50_ms, pick_up.p99_ms, pick_up.max_ms, pick_up.samples
+        )?;
+        writeln!(
+            out,
+            "  {FAINT}loaded{FAINT:#}     p50 {:.2} ms, p99 {:.2} ms, slowest {:.2} ms, while 20,000 jobs a second are enqueued \
+             ({} jobs)",
+            loaded.p50_ms, loaded.p99_ms, loaded.max_ms, loaded.samples
+        )?;
+        writeln!(
+            out,
+            "  {FAINT}idle{FAINT:#}       {:.1} wake-ups a second, {:.2} % of a processor",
+            idle.wake_ups_per_second, idle.cpu_percent
         )?;
         if let Some(ratio) = report.drain_largest_to_smallest {
             writeln!(

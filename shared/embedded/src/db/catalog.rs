@@ -1,6 +1,6 @@
 //! Names that are stored once in the file, and their numbers in its rows.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, ops::Range, sync::Arc};
 
 use lamplighter::Queue;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -26,6 +26,8 @@ pub(crate) struct Catalog {
     blocks: HashMap<i64, i64>,
     /// The last entry of `blocks`: most rows are in the same block as the row before.
     block: Option<(i64, i64)>,
+    /// Numbers of rows that are reserved for this process.
+    pub(crate) numbers: Range<i64>,
     /// The latest moment of a transaction, once it is known.
     pub(crate) latest: Option<i64>,
     /// The moment that this process last stored as the latest.

@@ -27,9 +27,6 @@ const PAGE_SIZE: i64 = 8192;
 /// The writer's page cache in KiB: room for the inner pages of indexes over millions of jobs.
 const WRITER_CACHE_KIB: i64 = 64 * 1024;
 const READER_CACHE_KIB: i64 = 8 * 1024;
-/// The size of the write-ahead log, in pages, at which the writer copies it into the file. Four times SQLite's default:
-/// a page that changes often is then copied less often.
-const CHECKPOINT_PAGES: i64 = 4000;
 /// The size to which the write-ahead log is truncated after a long read has made it grow.
 const LOG_LIMIT: i64 = 64 << 20;
 
@@ -188,7 +185,8 @@ fn pragmas(location: &Location, role: Role, durability: Durability) -> Vec<Pragm
     all.push(pragma("temp_store", "MEMORY", "2"));
     all.push(pragma("foreign_keys", "OFF", "0"));
     if in_file {
-        all.push(number("wal_autocheckpoint", if role == Role::Writer { CHECKPOINT_PAGES } else { 0 }));
+        // No commit copies the log into the file: that is done beside the writer.
+        all.push(number("wal_autocheckpoint", 0));
         all.push(number("journal_size_limit", LOG_LIMIT));
     }
     if role == Role::Reader {

@@ -274,6 +274,37 @@ mod tests {
         assert_eq!(record.last_fingerprint(), Some(groups[0].fingerprint));
     }
 
+    #[tokio::test]
+    async fn a_success_in_a_layout_4_file_keeps_its_attempt() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("jobs.db");
+        let connection = Connection::open(&path).unwrap();
+        connection.execute_batch("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL").unwrap();
+        STEPS[..4].iter().for_each(|step| connection.execute_batch(step).unwrap());
+        let at = 1_700_000_000_000_000_000_i64;
+        connection
+            .execute_batch(&format!(
+                "INSERT INTO queues VALUES (1, 'work', 0, 0);
+                 INSERT INTO kinds VALUES (1, 1, 'act');
+                 INSERT INTO hosts VALUES (1, 'old');
+                 INSERT INTO jobs VALUES
+                   (1, 'job', 1, 1, 2, 1, 7, {at} + 9, 1, NULL, 1, {at}, {at}, {at} + 2, {at} + {at}, 0, NULL, NULL);
+                 INSERT INTO bodies VALUES (1, '{{\"job\":\"act\"}}');
+                 INSERT INTO attempts VALUES (1, 1, 1, {at} + 1, {at} + 2, 1, 1, NULL, NULL);
+                 INSERT INTO counts VALUES (1, 2, 1);
+                 INSERT INTO blocks VALUES (1, 0);
+                 UPDATE sequence SET next = 2;",
+            ))
+            .unwrap();
+        connection.pragma_update(None, "application_id", APPLICATION).unwrap();
+        connection.pragma_update(None, "user_version", 4).unwrap();
+        drop(connection);
+        let embedded = SqliteBackend::open(&path, settings()).unwrap();
+        let record = embedded.client().get(&JobId::new("job").unwrap()).await.unwrap().unwrap();
+        let [attempt] = &record.attempts[..] else { panic!("{:?}", record.attempts) };
+        assert_eq!((&*attempt.host, attempt.outcome), ("old", AttemptOutcome::Succeeded));
+    }
+
     #[test]
     fn a_layout_1_file_with_a_running_engine_is_refused() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,3 +1,6 @@
+-- From here on, the attempt of a job that succeeds at its first stays in the job's row: `lease_until` is then negative, the
+-- bitwise complement of the attempt's start. Earlier versions would not find it. Existing rows stay as they are.
+
 -- What workers have measured, by minute, and by hour where that is long ago.
 CREATE TABLE rollups (
   -- 1 or 60.

@@ -8,6 +8,10 @@ use crate::{
     time,
 };
 
+/// The file has the next number for all processes. Each takes so many at once: a transaction that adds one job then writes a
+/// page less. After another process has written, the rest is not used, so that later rows have higher numbers.
+const RESERVED: i64 = 64;
+
 /// A transaction in progress.
 pub(crate) struct Transaction<'a> {
     pub(crate) connection: &'a Connection,
@@ -20,8 +24,6 @@ pub(crate) struct Transaction<'a> {
     pub(crate) relations: relations::Relations,
     /// Attempts that have failed.
     pub(crate) errors: Errors,
-    /// The next number, once it has been used.
-    next: Option<i64>,
     /// The connection's number of changed rows before the transaction.
     changes: u64,
     /// Changes of the number of records, by kind and state. A transaction has only a handful of pairs, so a list is
@@ -39,7 +41,6 @@ impl<'a> Transaction<'a> {
             effects: Effects::default(),
             relations: relations::Relations::default(),
             errors: Errors::default(),
-            next: None,
             changes: connection.total_changes(),
             counts: Vec::new(),
         }
@@ -52,17 +53,20 @@ impl<'a> Transaction<'a> {
 
     /// Returns a number that no row of this file has had before.
     pub(crate) fn next(&mut self) -> rusqlite::Result<i64> {
-        let next = match self.next {
-            Some(next) => next,
-            None => self.prepare("SELECT next FROM sequence")?.query_row([], |row| row.get(0))?,
-        };
-        self.next = Some(next + 1);
+        let mut numbers = self.catalog.numbers.clone();
+        if numbers.is_empty() {
+            let first: i64 = self.prepare("SELECT next FROM sequence")?.query_row([], |row| row.get(0))?;
+            numbers = first..first + RESERVED;
+            self.prepare("UPDATE sequence SET next = ?1")?.execute([numbers.end])?;
+        }
+        let next = numbers.start;
+        self.catalog.numbers = next + 1..numbers.end;
         Ok(next)
     }
 
     /// Gives back the last number from [`next`](Self::next), which was not used.
     pub(crate) fn unused(&mut self) {
-        self.next = self.next.map(|next| next - 1);
+        self.catalog.numbers.start -= 1;
     }
 
     /// Counts a record of a kind that enters a state.
@@ -96,9 +100,6 @@ impl<'a> Transaction<'a> {
         if !is_kept && self.connection.total_changes() != self.changes {
             self.prepare(clock::KEEP)?.execute([self.now])?;
             self.catalog.kept = Some(self.now);
-        }
-        if let Some(next) = self.next {
-            self.prepare("UPDATE sequence SET next = ?1")?.execute([next])?;
         }
         let mut count = self.prepare(
             "INSERT INTO counts (kind, state, jobs) VALUES (?1, ?2, ?3)

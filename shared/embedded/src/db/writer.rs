@@ -10,6 +10,7 @@
 //! reason or by dropping the future, withdraws its request: unless the commit has begun, it is not carried out.
 
 mod commit;
+mod log;
 mod look;
 mod request;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use lamplighter::{backend::StoreError, env::Env};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+pub(crate) use self::log::Log;
 use self::{
     commit::Core,
     look::Look,
@@ -55,6 +57,8 @@ struct Inner {
     lost: OnceLock<FileLost>,
     /// `None` in memory, where no disk can be silent.
     patience: Option<Arc<Patience>>,
+    /// `None` in memory, and where the file is only read.
+    log: Option<Log>,
     /// The last look at the clock and the timer; `None` while no engine runs in this process.
     looked: Mutex<Option<Look>>,
 }
@@ -76,10 +80,11 @@ impl Writer {
         location: Arc<str>,
         named: Option<Named>,
         patience: Option<Arc<Patience>>,
+        log: Option<Log>,
     ) -> Self {
         let (core, lost) = (Mutex::new(Core::new(connection)), OnceLock::new());
         let (pending, looked) = (Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { pending, core, signals, env, location, named, lost, patience, looked }))
+        Self(Arc::new(Inner { pending, core, signals, env, location, named, lost, patience, log, looked }))
     }
 
     /// Runs `work` in a transaction, together with concurrent requests. When this returns a success, it is committed.
@@ -169,6 +174,9 @@ impl Writer {
     /// Completes the requests so far, refuses new ones, and closes the connection. Blocks its thread.
     pub(crate) fn close(&self) {
         self.0.pending().closed = true;
+        if let Some(log) = &self.0.log {
+            log.close();
+        }
         let mut core = self.0.core();
         while let Some(requests) = self.0.take() {
             self.0.perform(&mut core, requests);
@@ -191,6 +199,7 @@ impl Task {
         let mut core = inner.core();
         while let Some(requests) = self.take_or_linger() {
             inner.perform(&mut core, requests);
+            inner.look_after_log(&core);
         }
     }
 

@@ -64,6 +64,11 @@ impl EngineLock {
         Ok(lock)
     }
 
+    /// The lock file; `None` in memory.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.held.as_ref().map(|held| &*held.path)
+    }
+
     /// Checks that the lock file exists and is the one that is locked; creates it again if it was removed.
     pub(crate) fn keep(&self) -> Result<(), EngineError> {
         self.held.as_ref().map_or(Ok(()), Held::keep)

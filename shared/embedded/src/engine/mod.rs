@@ -2,6 +2,7 @@
 
 mod batch;
 mod builder;
+mod changes;
 mod clock;
 mod failure;
 mod fetch;

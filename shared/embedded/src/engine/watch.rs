@@ -1,24 +1,27 @@
 //! Detects changes to the file by other processes: writes, removal, replacement.
 //!
-//! SQLite sends no notifications, but reports cheaply whether another connection has committed since the last check. A
-//! separate thread checks in real time, so that a test's paused clock does not advance because of it.
+//! SQLite reports cheaply whether another connection has committed since the last look, but not when to look. A commit first
+//! writes to the log, which the system notifies of, and counts a moment later, or after a wait for the disk: so there are looks
+//! right after a notification, at growing intervals. Without notifications, there is a look at a fixed interval. A separate
+//! thread looks in real time, so that a test's paused clock does not advance because of it.
 
 use std::{
     fs,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    path::PathBuf,
+    sync::{Arc, mpsc},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use lamplighter::host::Stop;
 use rusqlite::Connection;
 use tokio::sync::watch;
 
-use super::{failure::EngineError, lock::EngineLock};
+use super::{
+    changes::{Changes, Stopper, Woken},
+    failure::EngineError,
+    lock::EngineLock,
+};
 use crate::{
     backend::SqliteBackend,
     db::{
@@ -31,8 +34,13 @@ use crate::{
     error::OpenError,
 };
 
-/// The longest time before a change by another process is detected.
+/// The interval of looks without notifications, and the shortest from one that has found a commit to the next: this process's own
+/// commits are notified of too.
 const INTERVAL: Duration = Duration::from_millis(50);
+/// The first interval after a notification; each of the next is twice as long, up to the longest. The longest is also the
+/// longest time before the removal of a folder is detected, of which there is no notification.
+const SOON: Duration = Duration::from_millis(1);
+const LONGEST: Duration = Duration::from_millis(1500);
 /// The longest wait for the thread to end. It ends immediately, unless the disk does not answer.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
@@ -42,7 +50,7 @@ pub(crate) type Failure = watch::Sender<Option<EngineError>>;
 /// Detects changes by other processes, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    over: Arc<AtomicBool>,
+    stopper: Option<Stopper>,
     thread: Option<JoinHandle<()>>,
     /// Disconnected when the thread has closed its connection.
     ended: mpsc::Receiver<()>,
@@ -55,8 +63,11 @@ struct Listener {
     lock: Arc<EngineLock>,
     /// The write-ahead log, once it has been seen. It stays the same as long as this connection is open.
     log: Option<Named>,
-    log_path: std::path::PathBuf,
+    log_path: PathBuf,
     seen: Option<i64>,
+    changes: Changes,
+    /// Whether there are notifications of writes to the log.
+    is_notified: bool,
 }
 
 impl Watch {
@@ -70,6 +81,9 @@ impl Watch {
         let location = &embedded.0.location;
         let Location::File { absolute, .. } = location else { return Ok(None) };
         let real = fs::canonicalize(absolute).unwrap_or_else(|_| absolute.clone());
+        let (changes, stopper) = Changes::new().map_err(|error| OpenError::no_thread(location.path(), &error))?;
+        // For its removal: everything is written to the log first.
+        changes.watch(&real);
         let mut listener = Listener {
             connection: connection::reader(location, embedded.durability())?,
             writer: embedded.0.writer.clone(),
@@ -78,37 +92,62 @@ impl Watch {
             log: None,
             log_path: beside(&real, "-wal"),
             seen: None,
+            changes,
+            is_notified: false,
         };
-        let over = Arc::new(AtomicBool::new(false));
         let (closed, ended) = mpsc::channel::<()>();
-        let (stop, stopped) = (stop.clone(), over.clone());
+        let stop = stop.clone();
         let listen = move || {
-            while !stopped.load(Ordering::Acquire) {
-                if let Err(error) = listener.look() {
-                    tracing::error!("{error}");
-                    failure.send_replace(Some(error));
-                    stop.abort();
-                    break;
-                }
-                thread::park_timeout(INTERVAL);
+            if let Err(error) = listener.listen() {
+                tracing::error!("{error}");
+                failure.send_replace(Some(error));
+                stop.abort();
             }
             drop(listener);
             drop(closed);
         };
         let thread = thread::Builder::new().name("lamplighter-watch".into()).spawn(listen);
         let thread = thread.map_err(|error| OpenError::no_thread(location.path(), &error))?;
-        Ok(Some(Self { over, thread: Some(thread), ended }))
+        Ok(Some(Self { stopper: Some(stopper), thread: Some(thread), ended }))
     }
 }
 
 impl Listener {
-    fn look(&mut self) -> Result<(), EngineError> {
+    /// Looks until it is stopped, or until the engine must end.
+    fn listen(&mut self) -> Result<(), EngineError> {
+        let mut interval = SOON;
+        loop {
+            let looked = Instant::now();
+            let pause = if self.look()? { INTERVAL } else { SOON };
+            let woken = self.changes.wait(if self.is_notified { interval } else { INTERVAL });
+            interval = match woken {
+                Woken::Stop => return Ok(()),
+                Woken::Time => (interval * 2).min(LONGEST),
+                Woken::Change => {
+                    if self.changes.rest(pause.saturating_sub(looked.elapsed())) {
+                        return Ok(());
+                    }
+                    SOON
+                }
+            };
+        }
+    }
+
+    /// Returns whether there was a commit since the last look.
+    fn look(&mut self) -> Result<bool, EngineError> {
         self.writer.check().map_err(EngineError::File)?;
         match &self.log {
             Some(log) => log.check().map_err(EngineError::File)?,
-            None => self.log = Named::look(self.log_path.clone()).ok(),
+            None => {
+                self.log = Named::look(self.log_path.clone()).ok();
+                self.is_notified = self.log.is_some() && self.changes.watch(&self.log_path);
+            }
         }
         self.lock.keep()?;
+        if let Some(lock) = self.lock.path() {
+            // Each time: it may be another file by now.
+            self.changes.watch(lock);
+        }
         let version = self
             .connection
             .prepare_cached("PRAGMA data_version")
@@ -118,19 +157,21 @@ impl Listener {
                 // This process's own commits are included; a needless wake-up costs one check.
                 self.seen = Some(version);
                 self.signals.everything();
+                Ok(true)
             }
-            Ok(_) => {}
-            Err(error) => tracing::debug!(%error, "cannot check whether other processes have written"),
+            Ok(_) => Ok(false),
+            Err(error) => {
+                tracing::debug!(%error, "cannot check whether other processes have written");
+                Ok(false)
+            }
         }
-        Ok(())
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Release);
+        self.stopper = None;
         let Some(thread) = self.thread.take() else { return };
-        thread.thread().unpark();
         match self.ended.recv_timeout(LAST_LOOK) {
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 tracing::warn!("the disk does not answer; a connection to the file stays open");

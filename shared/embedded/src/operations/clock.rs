@@ -45,6 +45,7 @@ const SET_RIGHT: &str = "UPDATE jobs SET \
     visible_at = CASE WHEN visible_at > ?1 AND visible_at != ?4 \
       AND (created_at > ?1 OR since > ?1 OR state IN (1, 5) OR (state = 0 AND visible_at != due_at)) \
       THEN visible_at - ?2 ELSE visible_at END, \
+    lease_until = CASE WHEN state = 2 AND lease_until < 0 AND since > ?1 THEN ~min(?1, max(0, ~lease_until - ?2)) ELSE lease_until END, \
     purge_at = CASE WHEN since > ?1 AND ?5 THEN purge_at - ?2 ELSE purge_at END \
     WHERE created_at > ?1 OR since > ?1 OR (visible_at > ?1 AND visible_at != ?4 \
       AND (state IN (1, 5) OR (state = 0 AND visible_at != due_at)))";

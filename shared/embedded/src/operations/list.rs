@@ -4,7 +4,7 @@
 //!
 //! - A state other than queued and succeeded: by the index of those states, one kind (a queue and a job's name) after
 //!   the other.
-//! - Queued jobs, where they are few: by the index of messages.
+//! - Queued jobs, where they are few, and their queues have few messages: by the index of messages.
 //! - Succeeded jobs, where few have ended: by the index of records that will be purged.
 //! - Otherwise backwards from the newest block of rows with a record of the wanted kinds. Only kinds with records in
 //!   the state are searched; `counts` has their total, so a search for a few records among many ends with the last of
@@ -15,7 +15,7 @@
 //!
 //! `since` and `before` become bounds of `seq`, found by bisection: see the [layout](crate::db::schema).
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use lamplighter::{
     JobState, ListQuery, Record, Timestamp,
@@ -43,7 +43,9 @@ const BACKWARDS: &str =
 const BY_ERROR: &str = "SELECT DISTINCT seq FROM attempts INDEXED BY attempts_failed \
     WHERE fingerprint = ?1 AND seq >= ?2 AND seq < ?3 ORDER BY seq DESC";
 const LAST_ERROR: &str = "SELECT fingerprint FROM attempts WHERE seq = ?1 ORDER BY place DESC LIMIT 1";
-const SEEN: &str = "SELECT seq, created_at, kind, state FROM jobs WHERE seq = ?1 AND state != 0";
+/// Not a job whose latest attempt [stays in its row](super::attempts), which has succeeded.
+const SEEN: &str = "SELECT seq, created_at, kind, state FROM jobs WHERE seq = ?1 AND state != 0 \
+    AND NOT (state = 2 AND lease_until < 0)";
 const FROM: &str = "SELECT seq, created_at FROM jobs WHERE seq >= ?1 ORDER BY seq LIMIT 1";
 const NEWEST: &str = "SELECT max(seq) FROM jobs";
 
@@ -86,6 +88,10 @@ struct Search {
     in_all: u64,
     /// The number of ended records, of all kinds.
     ended: u64,
+    /// The number of messages on the queues of these kinds.
+    messages: u64,
+    /// The most rows that a search backwards reads.
+    rows: u64,
     /// The range of `seq`.
     from: i64,
     below: i64,
@@ -120,29 +126,40 @@ impl Search {
             below = below.min(first_at(connection, time::after(before, UNSURE))?);
         }
         let state = query.state.map(state::code);
-        let (mut queue_jobs, mut in_all, mut ended) = (Vec::new(), 0, 0);
+        let (mut queue_jobs, mut in_all, mut ended, mut records, mut all) = (Vec::new(), 0, 0, 0, 0);
+        let mut on_queues = HashMap::<_, u64>::new();
         for kind in catalog::queue_jobs(connection)? {
             let wanted = query.queue.as_ref().is_none_or(|queue| *queue == kind.queue)
                 && query.job.as_ref().is_none_or(|job| *job == kind.job);
-            let mut of_kind = 0;
+            let (mut of_kind, mut with_record) = (0, 0);
+            let messages = on_queues.entry(kind.queue.clone()).or_default();
             for code in JobState::ALL.into_iter().map(state::code) {
                 let jobs = catalog::counted(connection, kind.id, code)?;
-                ended += if state::is_final(code) { jobs } else { 0 };
+                match state::is_final(code) {
+                    true => ended += jobs,
+                    false => *messages += jobs,
+                }
                 of_kind += if state.is_none_or(|wanted| wanted == code) { jobs } else { 0 };
+                with_record += jobs;
             }
+            all += with_record;
             if wanted && of_kind > 0 {
-                in_all += of_kind;
+                (in_all, records) = (in_all + of_kind, records + with_record);
                 queue_jobs.push(kind);
             }
         }
         let limit = page_length(query.limit);
-        Ok(Some(Self { queue_jobs, state, in_all, ended, from, below, since, before, limit }))
+        on_queues.retain(|queue, _| queue_jobs.iter().any(|kind| kind.queue == *queue));
+        let messages = on_queues.values().sum();
+        // At worst, each of the records is in a block of its own.
+        let rows = records.saturating_mul(first_of_block(1).unsigned_abs()).min(all);
+        Ok(Some(Self { queue_jobs, state, in_all, ended, messages, rows, from, below, since, before, limit }))
     }
 
     /// Returns one row more than the page holds, if there is one, to find out whether there is a next page.
     fn run(&self, connection: &Connection) -> rusqlite::Result<Vec<i64>> {
         let mut found = match self.state {
-            Some(state::QUEUED) if self.in_all <= FEW => self.by_message(connection)?,
+            Some(state::QUEUED) if self.in_all <= FEW && self.messages <= self.rows => self.by_message(connection)?,
             Some(state::SUCCEEDED) if self.ended <= FEW => self.by_end(connection)?,
             Some(state::QUEUED | state::SUCCEEDED) | None => self.backwards(connection)?,
             Some(code) => self.by_state(connection, code)?,
@@ -435,6 +452,30 @@ mod tests {
             })
             .await
             .unwrap();
+    }
+
+    #[tokio::test]
+    async fn few_queued_jobs_are_found_among_many_of_their_queue() {
+        let folder = tempfile::tempdir().unwrap();
+        let embedded = filled(folder.path(), 100_000, "1", "1").await;
+        let rare = |tx: &mut Transaction<'_>| {
+            let kind = tx.kind(1, "seldom")?;
+            tx.connection.execute_batch(&format!(
+                "UPDATE jobs SET kind = {kind} WHERE seq IN (5, 30000, 99000);
+                 INSERT INTO blocks SELECT kind, seq >> 8 FROM jobs WHERE kind = {kind};
+                 UPDATE counts SET jobs = jobs - 3;
+                 INSERT INTO counts VALUES ({kind}, 1, 3);"
+            ))
+        };
+        embedded.0.writer.run(1, rare).await.unwrap();
+        let query = ListQuery { state: Some(JobState::Queued), job: Some("seldom".into()), ..ListQuery::default() };
+        assert_eq!(ids(&embedded, &query).await, ["job-99000", "job-30000", "job-5"]);
+        let look = move |connection: &Connection| {
+            list(connection, &query)?;
+            Ok(steps(connection))
+        };
+        let steps = embedded.0.writer.read(look).await.unwrap();
+        assert!(steps < 10_000, "{steps} steps");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lamplighter::{
     JobId, JobState, RawValue, Record,
     message::Message,
-    record::{Attempt, ErrorText, Progress},
+    record::{Attempt, AttemptOutcome, ErrorText, Progress},
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -19,6 +19,10 @@ const BY_SEQ: &str = "SELECT jobs.id, queues.name, kinds.job, state, created_at,
     (SELECT key FROM limit_waits WHERE limit_waits.seq = jobs.seq) \
     FROM jobs JOIN queues ON queues.id = jobs.queue JOIN kinds ON kinds.id = jobs.kind \
     JOIN bodies ON bodies.seq = jobs.seq LEFT JOIN notes ON notes.seq = jobs.seq WHERE state != 0 AND jobs.seq = ?1";
+
+/// The attempt that stays in the row of a job.
+const IN_ROW: &str = "SELECT attempt, lease_until, since, hosts.name, state FROM jobs JOIN hosts ON hosts.id = jobs.host \
+    WHERE seq = ?1 AND state = 2 AND lease_until < 0";
 
 const ATTEMPTS: &str = "SELECT number, started_at, ended_at, hosts.name, outcome, error, fingerprint \
     FROM attempts JOIN hosts ON hosts.id = attempts.host WHERE seq = ?1 ORDER BY place";
@@ -87,5 +91,14 @@ fn with_attempts(connection: &Connection, seq: i64, mut record: Record) -> rusql
         })?
         .collect::<Result<_, _>>()?;
     record.attempts = attempts;
+    if record.state == JobState::Succeeded {
+        record.attempts.extend(connection.prepare_cached(IN_ROW)?.query_row([seq], in_row).optional()?.flatten());
+    }
     Ok(record)
+}
+
+fn in_row(row: &Row<'_>) -> rusqlite::Result<Option<Attempt>> {
+    let Some(started_at) = attempts::first_success(row.get(4)?, row.get(1)?) else { return Ok(None) };
+    let ran = (time::moment(started_at), time::moment(row.get(2)?));
+    Ok(Some(Attempt::new(row.get(0)?, row.get::<_, String>(3)?, ran, AttemptOutcome::Succeeded)))
 }

@@ -70,9 +70,11 @@ pub(crate) fn oldest(
     Ok(moved)
 }
 
-/// Returns a lower bound of the next dead letter's number.
+/// Returns a number above those of all dead letters, and not above the next one's.
 pub(crate) fn end(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.prepare_cached("SELECT next FROM sequence")?.query_row([], |row| row.get(0))
+    let newest: Option<i64> =
+        connection.prepare_cached("SELECT max(seq) FROM dead_letters")?.query_row([], |row| row.get(0))?;
+    Ok(newest.map_or(0, |newest| newest + 1))
 }
 
 /// Returns the number of matching dead letters of a queue, by job and reason.

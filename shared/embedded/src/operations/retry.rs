@@ -47,11 +47,12 @@ pub(crate) fn again(tx: &mut Transaction<'_>, row: &JobRow) -> rusqlite::Result<
 /// Begins a new run of an ended job, with its message visible at `visible_at`, if it has one.
 fn begin(tx: &mut Transaction<'_>, row: &JobRow, visible_at: Option<i64>, place: Option<i64>) -> rusqlite::Result<()> {
     let group = row.group.as_deref().or(place.map(|_| NO_GROUP));
+    tx.keep_first_success(row)?;
     // A new owner: an attempt of the previous run that has not ended yet cannot affect the new message.
     let owner = tx.next()?;
     tx.prepare(
         "UPDATE jobs SET state = 1, attempt = 0, receives = 0, visible_at = ?2, due_at = ?3, since = ?3, purge_at = NULL, \
-         grp = ?4, place = ?5, owner = ?6 WHERE seq = ?1",
+         grp = ?4, place = ?5, owner = ?6, lease_until = ?3 WHERE seq = ?1",
     )?
     .execute(params![row.seq, visible_at, tx.now, group, place, owner])?;
     tx.prepare("UPDATE notes SET reason = NULL, output = NULL, done = NULL, total = NULL WHERE seq = ?1")?

@@ -3,6 +3,7 @@
 use lamplighter::backend::JobOwner;
 use rusqlite::{OptionalExtension, Row, params};
 
+use super::attempts;
 use crate::{db::transaction::Transaction, state, time::HELD};
 
 /// A row of `jobs`.
@@ -67,6 +68,11 @@ impl JobRow {
     /// with a checkpoint has begun, also where its attempts are counted anew.
     pub(crate) fn has_not_begun(&self) -> bool {
         self.attempt == 0 && !self.noted
+    }
+
+    /// Returns the start of its first attempt, if that has succeeded and [stays in this row](super::attempts).
+    pub(crate) fn first_success(&self) -> Option<i64> {
+        attempts::first_success(self.state, self.lease_until)
     }
 
     /// Returns when a message that is due at `moment` becomes visible: not before its turn, if it waits behind another

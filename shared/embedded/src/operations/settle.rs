@@ -14,38 +14,36 @@ use super::{
 };
 use crate::{db::transaction::Transaction, state, time};
 
-/// The usual case in one statement: a success, settled by the job's own row, on a standard queue.
-const SUCCEED: &str = "UPDATE jobs SET state = 2, visible_at = NULL, since = ?5, purge_at = ?6 \
-    WHERE seq = ?1 AND id = ?2 AND state = 5 AND attempt = ?3 AND owner = ?4 AND place IS NULL";
+/// The usual case in one statement: a success at the first attempt, settled by the job's own row, on a standard queue. The
+/// attempt [stays in the row](super::attempts::first_success).
+const SUCCEED: &str = "UPDATE jobs SET state = 2, visible_at = NULL, since = ?4, purge_at = ?5, lease_until = ?6 \
+    WHERE seq = ?1 AND id = ?2 AND state = 5 AND attempt = 1 AND owner = ?3 AND place IS NULL";
 
 /// Settles attempts. The answers are in the order of the requests.
 pub(crate) fn settle(tx: &mut Transaction<'_>, requests: &[Completion]) -> rusqlite::Result<Vec<CompletionResult>> {
-    let mut usual = Usual { succeed: tx.prepare(SUCCEED)?, attempt: tx.prepare(attempts::INSERT)? };
-    requests.iter().map(|request| one(tx, &mut usual, request)).collect()
-}
-
-struct Usual<'a> {
-    succeed: CachedStatement<'a>,
-    attempt: CachedStatement<'a>,
+    let mut succeed = tx.prepare(SUCCEED)?;
+    requests.iter().map(|request| one(tx, &mut succeed, request)).collect()
 }
 
 const APPLIED: CompletionResult = CompletionResult::Applied { message_done: true };
 
-fn one(tx: &mut Transaction<'_>, usual: &mut Usual<'_>, request: &Completion) -> rusqlite::Result<CompletionResult> {
+fn one(
+    tx: &mut Transaction<'_>,
+    succeed: &mut CachedStatement<'_>,
+    request: &Completion,
+) -> rusqlite::Result<CompletionResult> {
     let receipt = Receipt::parse(&request.receipt);
     let (id, token) = (request.id.as_str(), request.token);
     let ended_at = time::nearest(request.ended_at);
-    if let (Some(Receipt { seq, kind }), Decision::Succeeded { output, retention }) = (receipt, &request.decision) {
+    if let (Some(Receipt { seq, kind }), Decision::Succeeded { output, retention }, 1) =
+        (receipt, &request.decision, token.attempt)
+    {
         let purge_at = time::after(ended_at, *retention);
         let owner = token.owner.cast_signed();
-        if usual.succeed.execute(params![seq, id, token.attempt, owner, ended_at, purge_at])? == 1 {
-            let ended = ended(tx, request, AttemptOutcome::Succeeded, None)?;
-            attempts::insert(&mut usual.attempt, seq, &ended)?;
+        let started_at = attempts::in_row(time::nearest(request.started_at));
+        if succeed.execute(params![seq, id, owner, ended_at, purge_at, started_at])? == 1 {
             if !request.limits.is_empty() {
                 tx.free_places(seq)?;
-            }
-            if token.attempt > 1 {
-                tx.trim_attempts(seq, lamplighter::Record::MAX_HISTORY)?;
             }
             tx.leaves(kind, state::RUNNING);
             tx.enters(kind, state::SUCCEEDED);
@@ -97,6 +95,11 @@ fn is_known(tx: &Transaction<'_>, row: &JobRow, request: &Completion, ended_at: 
                 && row.attempt == attempt.saturating_sub(1));
         }
     };
+    let Token { attempt, owner } = request.token;
+    let is_first = attempt == row.attempt && outcome == AttemptOutcome::Succeeded && row.owner == owner.cast_signed();
+    if is_first && row.first_success().is_some() {
+        return Ok(true);
+    }
     let started_at = time::nearest(request.started_at);
     tx.has_attempt(row.seq, request.token.attempt, started_at, ended_at, outcome)
 }

@@ -3,13 +3,19 @@ use std::{sync::mpsc, time::Duration};
 use lamplighter::backend::StoreErrorKind;
 
 use super::*;
-use crate::db::{connection::Location, schema};
+use crate::{
+    db::{
+        connection::{self, Location},
+        schema,
+    },
+    settings::Durability,
+};
 
 fn writer(limit: Duration) -> Writer {
     let connection = Connection::open_in_memory().unwrap();
     schema::bring_up_to_date(&connection, &Location::Memory).unwrap();
     let patience = Some(Arc::new(Patience::new(limit).unwrap()));
-    Writer::new(connection, Env::system(), Arc::new(Signals::new()), "jobs.db".into(), None, patience)
+    Writer::new(connection, Env::system(), Arc::new(Signals::new()), "jobs.db".into(), None, patience, None)
 }
 
 #[tokio::test]
@@ -85,4 +91,33 @@ async fn a_full_disk_fails_all_requests_until_there_is_space_again() {
     assert!(writer.0.core().trouble.is_some(), "what writes nothing proves nothing");
     grow("c").await.unwrap();
     assert!(writer.0.core().trouble.is_none());
+}
+
+#[tokio::test]
+async fn numbers_of_rows_grow_over_all_writers_of_a_file_and_after_rollbacks() {
+    let folder = tempfile::tempdir().unwrap();
+    let location = Location::file(&folder.path().join("jobs.db")).unwrap();
+    let open = || {
+        let (connection, _) = connection::writer(&location, Durability::Normal).unwrap();
+        Writer::new(connection, Env::system(), Arc::new(Signals::new()), "jobs.db".into(), None, None, None)
+    };
+    let (one, two) = (open(), open());
+    let next = |writer: &Writer| writer.begin(1, |tx| tx.next()).get();
+    let mut last = 0;
+    for step in 0..400 {
+        let writer = if step % 3 == 0 { &two } else { &one };
+        let failed =
+            writer.run(1, |tx| tx.next().and_then(|_| tx.connection.execute("INSERT INTO nowhere VALUES (1)", [])));
+        if step % 50 == 49 {
+            assert!(failed.await.is_err());
+        }
+        let number = next(writer).await.unwrap();
+        assert!(number > last, "{number} after {last}");
+        last = number;
+    }
+    // Alone, a writer leaves no gaps.
+    let first = next(&one).await.unwrap();
+    for number in first + 1..first + 300 {
+        assert_eq!(next(&one).await.unwrap(), number);
+    }
 }
