@@ -28,6 +28,8 @@ use crate::startup::{
 /// The bootstraps: the library's, and the one written by hand.
 const OWN: &str = "stateless";
 const HAND_WRITTEN: &str = "hand-written";
+/// The library's with traces, which are switched off.
+const TRACED: &str = "traced";
 
 /// The options of the benchmark.
 #[derive(Debug, Clone)]
@@ -47,6 +49,8 @@ impl Default for Options {
 /// The instructions of one invocation.
 #[derive(Debug, Clone, Serialize)]
 pub struct Counted {
+    /// The library's bootstrap.
+    pub bootstrap: String,
     /// The jobs in the batch.
     pub jobs: usize,
     /// The log level, as `AWS_LAMBDA_LOG_LEVEL` has it.
@@ -110,20 +114,25 @@ pub enum LambdaError {
 /// How long an invocation may take under Valgrind.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Counts, for each size of a batch, with the default log level, with metrics, and with warnings alone.
+/// Counts, for each size of a batch, with the default log level, with metrics, with warnings alone, and with traces that are
+/// switched off.
 ///
 /// # Errors
 /// When a bootstrap cannot be built or run, or Valgrind is missing.
 pub async fn run(options: &Options, progress: &(dyn Fn(&str) + Sync)) -> Result<Vec<Counted>, LambdaError> {
     let own = build::bootstrap(OWN, progress).await?;
+    let traced = build::bootstrap(TRACED, progress).await?;
     let hand_written = build::bootstrap(HAND_WRITTEN, progress).await?;
     let mut all = Vec::new();
     for &jobs in &options.batches {
         progress(&format!("counting the instructions of a batch of {jobs}"));
         let by_hand = invocation(&hand_written, jobs, ("INFO", "off"), options).await?;
-        for (level, metrics) in [("INFO", "log"), ("INFO", "cloudwatch"), ("WARN", "log")] {
-            let own = invocation(&own, jobs, (level, metrics), options).await?;
-            all.push(Counted { jobs, level, metrics, own, hand_written: by_hand });
+        let settings =
+            [(&own, "INFO", "log"), (&own, "INFO", "cloudwatch"), (&own, "WARN", "log"), (&traced, "INFO", "log")];
+        for (bootstrap, level, metrics) in settings {
+            let counted = invocation(bootstrap, jobs, (level, metrics), options).await?;
+            let bootstrap = bootstrap.name.clone();
+            all.push(Counted { bootstrap, jobs, level, metrics, own: counted, hand_written: by_hand });
         }
     }
     Ok(all)
@@ -228,7 +237,8 @@ mod tests {
 
     #[test]
     fn only_batches_have_a_limit() {
-        let counted = |jobs, own| Counted { jobs, level: "INFO", metrics: "log", own, hand_written: 100 };
+        let counted =
+            |jobs, own| Counted { bootstrap: OWN.into(), jobs, level: "INFO", metrics: "log", own, hand_written: 100 };
         assert!(!counted(10, 115).is_beyond() && counted(10, 116).is_beyond());
         assert!(!counted(1, 130).is_beyond());
     }

@@ -70,7 +70,7 @@ fn cargo() -> Command {
 pub(crate) async fn bootstrap(name: &str, progress: &(dyn Fn(&str) + Sync)) -> Result<Bootstrap, StartupError> {
     progress(&format!("building {name} with the profile bootstrap; the first time takes minutes"));
     let package = match name {
-        "hello" | "hand-written" | "stateless" | "tracked" => format!("lamplighter-{name}"),
+        "hello" | "hand-written" | "stateless" | "traced" | "tracked" => format!("lamplighter-{name}"),
         function => function.to_owned(),
     };
     let arguments = ["build", "--profile", "bootstrap", "--package", &package, "--bin", name];

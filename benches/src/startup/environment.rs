@@ -13,7 +13,9 @@ pub(crate) fn of(api: &RuntimeApi, bootstrap: &str) -> Vec<(&'static str, String
     let queues = json!({ "nothing": { "url": url(QUEUE), "dlq": url("shop-nothing-dlq") } });
     let mut environment = api.environment(bootstrap);
     environment.push(("LAMPLIGHTER_QUEUES", queues.to_string()));
-    if bootstrap != "stateless" {
+    // The specification's switch, which turns traces off.
+    environment.push(("OTEL_SDK_DISABLED", "true".to_owned()));
+    if !matches!(bootstrap, "stateless" | "traced") {
         environment.extend([
             ("LAMPLIGHTER_TABLE", "shop-jobs".to_owned()),
             ("LAMPLIGHTER_EVENT_BUS", "shop".to_owned()),

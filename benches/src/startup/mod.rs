@@ -40,10 +40,10 @@ impl Options {
     const WARM_UP: usize = 5;
 }
 
-/// The smallest functions, without records and with them.
+/// The smallest functions: without records, with traces that are switched off, and with records.
 impl Default for Options {
     fn default() -> Self {
-        let bootstraps = ["stateless", "tracked"];
+        let bootstraps = ["stateless", "traced", "tracked"];
         Self { bootstraps: bootstraps.map(ToOwned::to_owned).to_vec(), turns: 60 }
     }
 }

@@ -64,7 +64,11 @@ impl Stats {
             return output::json_lines(rows.map(|(rollup, point)| StatsView::of(rollup, point)));
         }
         if rollups.is_empty() {
-            output::hint("nothing was measured in that time");
+            let why = match target.is_deployed().await? {
+                true => "; functions write metrics where the template's parameter Metrics is cloudwatch",
+                false => "",
+            };
+            output::hint(&format!("nothing was measured in that time{why}"));
             return Ok(());
         }
         table(rows, self.step.is_some())

@@ -23,7 +23,7 @@ const ALARM: &str = "AWS::CloudWatch::Alarm";
 /// own timeout is likely to reach it, and then the batch's finished jobs are lost.
 const SETTLING_MS: u32 = 2000;
 
-/// The retries within [`Watch::minutes`] from which a job's alarm may go off: a few are no news.
+/// The retries within five minutes from which a job's alarm may go off: a few are no news.
 const RETRIES: u32 = 10;
 
 /// A metric of an AWS service, and the threshold of its alarm. The values of each minute are combined by `statistic`.

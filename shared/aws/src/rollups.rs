@@ -1,7 +1,8 @@
 //! Roll-ups from CloudWatch: of the metrics that the functions of a deployment write.
 //!
 //! Metrics are found by ListMetrics, which knows those of the last two weeks (Amazon CloudWatch API Reference, "ListMetrics"),
-//! and read by GetMetricData, up to 500 in a call ("GetMetricData"). A read costs a cent for a thousand metrics; there are
+//! and read by GetMetricData, up to 500 in a call ("GetMetricData"). Where a point is longer than a day, its percentiles are
+//! those of its slowest day. A read costs a cent for a thousand metrics; there are
 //! nine for each job and queue of a function (Amazon CloudWatch Pricing). Ask once a minute, no more often: they have no
 //! finer times.
 
@@ -38,6 +39,9 @@ pub(crate) struct CloudWatch {
 
 /// The most queries of a call.
 const QUERIES: usize = 500;
+
+/// The longest period: a day (Amazon CloudWatch User Guide, "CloudWatch concepts").
+const LONGEST: u64 = 86_400;
 
 /// What is older is kept in longer periods: this old, of this many seconds.
 const KEPT: [(Duration, u64); 2] = [(Duration::from_secs(15 * 86_400), 300), (Duration::from_secs(63 * 86_400), 3600)];
@@ -122,7 +126,7 @@ impl CloudWatch {
         answers: &mut HashMap<(usize, i64), Answers>,
         offset: usize,
     ) -> Result<(), StoreError> {
-        let period = i32::try_from(step).unwrap_or(i32::MAX);
+        let period = i32::try_from(step.min(LONGEST)).unwrap_or(i32::MAX);
         let mut request = self.client().await?.get_metric_data();
         request = request.start_time(moment(first)).end_time(moment(until));
         for (index, series) in series.iter().enumerate() {
@@ -143,7 +147,9 @@ impl CloudWatch {
                 for (at, value) in points(&result) {
                     let point = at.saturating_sub(first.as_second()).max(0) / i64::try_from(step).unwrap_or(i64::MAX);
                     if let Some(answer) = answers.entry((offset + index, point)).or_default().get_mut(which) {
-                        *answer = Some(value);
+                        let is_sum = ASKED.get(which).is_some_and(|(_, statistic)| *statistic == "Sum");
+                        *answer =
+                            Some(answer.map_or(value, |known| if is_sum { known + value } else { known.max(value) }));
                     }
                 }
             }
@@ -157,9 +163,16 @@ impl Rollups for CloudWatch {
     async fn read(&self, query: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
         let step = query.minutes()? * 60;
         let invalid = |text: String| Err(StoreError::new(StoreErrorKind::Invalid, text));
+        if self.functions.is_empty() {
+            return invalid(
+                "it is not known here whose metrics to read: deploy the stack's template again, which has an output \
+                 Functions, or set LAMPLIGHTER_FUNCTIONS to the functions' names"
+                    .to_owned(),
+            );
+        }
         let age = self.env.now().duration_since(query.since);
         for (old, seconds) in KEPT {
-            if age >= old.try_into().unwrap_or(age) && step % seconds != 0 {
+            if age >= old.try_into().unwrap_or(age) && step.min(LONGEST) % seconds != 0 {
                 let (days, minutes) = (old.as_secs() / 86_400, seconds / 60);
                 return invalid(format!(
                     "CloudWatch keeps what is {days} days old by {minutes} minutes; take a multiple"

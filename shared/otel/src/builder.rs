@@ -57,12 +57,20 @@ impl TracesBuilder {
         self
     }
 
-    /// Starts the thread that exports.
+    /// Starts the thread that exports; with the variable `OTEL_SDK_DISABLED` set to `true`, no spans are made and nothing is
+    /// started.
     ///
     /// # Errors
     /// When a variable's value is invalid, or the address begins with `https`.
     pub fn build(self) -> Result<Traces, TracesError> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
+        self.build_with(|name| std::env::var(name).ok())
+    }
+
+    fn build_with(self, get: impl Fn(&str) -> Option<String>) -> Result<Traces, TracesError> {
+        let variable = |name: &str| get(name).filter(|text| !text.is_empty());
+        if variable("OTEL_SDK_DISABLED").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
+            return Ok(Traces::off());
+        }
         let first = |names: [&str; 2]| names.into_iter().find_map(variable);
         let address = self
             .endpoint
@@ -93,7 +101,27 @@ impl TracesBuilder {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry::trace::{Span, Tracer};
+
     use super::*;
+
+    #[test]
+    fn the_specifications_switch_turns_all_off() {
+        let build = |text: &str| {
+            let text = text.to_owned();
+            let get = move |name: &str| (name == "OTEL_SDK_DISABLED").then(|| text.clone());
+            Traces::builder().endpoint("not an address").build_with(get)
+        };
+        for on in ["", "false", "1"] {
+            assert!(build(on).is_err(), "{on:?}: it is to be exported");
+        }
+        let off = build("True").unwrap();
+        let span = off.tracer().start("work");
+        assert!(off.is_off() && !span.span_context().is_sampled() && !span.is_recording());
+        off.install().unwrap();
+        off.install().unwrap();
+        assert!(!lamplighter::trace::is_installed());
+    }
 
     #[test]
     fn an_address_that_cannot_be_used_is_refused_with_a_reason() {

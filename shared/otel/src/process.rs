@@ -48,6 +48,10 @@ where
     }
 
     fn call(&mut self, execution: Execution) -> Self::Future {
+        if self.traces.is_off() {
+            let future = self.inner.call(execution);
+            return Box::pin(async move { future.await.map_err(Into::into) });
+        }
         let attempt = Attempt::begin(&self.traces, execution.clone());
         let context = attempt.context.clone();
         let future = {

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use lamplighter::trace::{self, AlreadyInstalled};
 use opentelemetry::{InstrumentationScope, global, trace::TracerProvider as _};
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use tracing::{Level, Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, filter::FilterFn, registry::LookupSpan};
 
@@ -25,12 +25,14 @@ struct Inner {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
     flusher: Flusher,
+    /// Whether there is nothing to trace.
+    is_off: bool,
 }
 
 impl Traces {
     /// Exports spans by OTLP over HTTP, as OpenTelemetry's environment variables say: by default to
     /// `http://localhost:4318`, all of them whose parent is sampled or that have none. The variables are those of the
-    /// specification for the endpoint, headers, the timeout, the sampler, the batches of spans, and the resource
+    /// specification for switching it off, the endpoint, headers, the timeout, the sampler, the batches of spans, and the resource
     /// (OpenTelemetry, "Environment Variable Specification").
     ///
     /// # Errors
@@ -47,9 +49,18 @@ impl Traces {
     /// Traces through a provider of the program's own, with any exporter and sampler.
     #[must_use]
     pub fn with_provider(provider: SdkTracerProvider) -> Self {
+        Self::of(provider, false)
+    }
+
+    /// Traces that are switched off.
+    pub(crate) fn off() -> Self {
+        Self::of(SdkTracerProvider::builder().with_sampler(Sampler::AlwaysOff).build(), true)
+    }
+
+    fn of(provider: SdkTracerProvider, is_off: bool) -> Self {
         let scope = InstrumentationScope::builder("lamplighter").with_version(env!("CARGO_PKG_VERSION")).build();
         let tracer = provider.tracer_with_scope(scope);
-        Self(Arc::new(Inner { provider, tracer, flusher: Flusher::default() }))
+        Self(Arc::new(Inner { provider, tracer, flusher: Flusher::default(), is_off }))
     }
 
     /// The provider, for spans that are made with OpenTelemetry's own interface.
@@ -58,16 +69,24 @@ impl Traces {
         &self.0.provider
     }
 
+    pub(crate) fn is_off(&self) -> bool {
+        self.0.is_off
+    }
+
     pub(crate) fn tracer(&self) -> &SdkTracer {
         &self.0.tracer
     }
 
     /// Makes the spans of enqueueing in this process, and lets hosts export spans before they end: at the end of each
-    /// invocation on Lambda, and of a drain elsewhere. The provider becomes that of the process too.
+    /// invocation on Lambda, and of a drain elsewhere. The provider becomes that of the process too. Where traces are switched
+    /// off, nothing is installed.
     ///
     /// # Errors
     /// When traces are installed already.
     pub fn install(&self) -> Result<(), AlreadyInstalled> {
+        if self.is_off() {
+            return Ok(());
+        }
         trace::install(Arc::new(self.clone()))?;
         global::set_tracer_provider(self.0.provider.clone());
         Ok(())

@@ -49,6 +49,8 @@ async fn deployed(cloud: &Cloud) -> (Stack, PathBuf) {
     let parameters = [("E2eLedger", ledger.to_str().unwrap()), ("Metrics", "cloudwatch")];
     let mut template = template(&[e2e_function::function()]);
     give_time(&mut template, INVOCATION);
+    // The emulator knows no alarm of an expression.
+    template["Resources"].as_object_mut().unwrap().retain(|_, resource| resource["Properties"]["Metrics"].is_null());
     deploy(&cloud.aws, NAME, template, &parameters, &[("e2e", "e2e-function")]).await;
     (Stack::read(&sdk(cloud), NAME).await.unwrap(), ledger)
 }

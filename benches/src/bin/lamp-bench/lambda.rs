@@ -50,11 +50,12 @@ fn show(all: &[Counted]) -> Result<(), Error> {
         writeln!(out, "{STRONG}lambda{STRONG:#}  instructions of one invocation, counted by callgrind")?;
         writeln!(out, "{FAINT}ratios are to the handler written by hand, with the same batch{FAINT:#}\n")
     })?;
-    let mut table = output::table(&["JOBS", "LOG LEVEL", "SUMMARY", "INSTRUCTIONS", "BY HAND", "RATIO"]);
+    let mut table = output::table(&["JOBS", "BOOTSTRAP", "LOG LEVEL", "SUMMARY", "INSTRUCTIONS", "BY HAND", "RATIO"]);
     for one in all {
         let right = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         table.add_row([
             right(one.jobs.to_string()),
+            Cell::new(&one.bootstrap),
             Cell::new(one.level),
             Cell::new(if one.level == "WARN" && one.metrics == "log" { "none" } else { one.metrics }),
             right(one.own.to_string()),

@@ -193,9 +193,7 @@ fn schedules(_: &AwsClients, _: &Settings, _: &Sqs, _: &Env) -> Option<Arc<dyn S
 /// What its functions have measured.
 #[cfg(feature = "rollups")]
 fn rollups(sdk: &AwsClients, settings: &Settings, env: &Env) -> Option<Arc<dyn Rollups>> {
-    let functions = settings.functions.clone();
-    (!functions.is_empty())
-        .then(|| Arc::new(crate::rollups::CloudWatch::new(sdk.clone(), functions, env.clone())) as Arc<dyn Rollups>)
+    Some(Arc::new(crate::rollups::CloudWatch::new(sdk.clone(), settings.functions.clone(), env.clone())))
 }
 
 #[cfg(not(feature = "rollups"))]
