@@ -183,6 +183,9 @@ impl Rollups for CloudWatch {
         let Ok(first) = Timestamp::from_second(first) else {
             return invalid(format!("{} is too early", query.since));
         };
+        // The last minute is whole, and this end is not in it (Amazon CloudWatch API Reference, "GetMetricData").
+        let last = first.as_second().saturating_add(i64::try_from(query.length().as_secs()).unwrap_or(i64::MAX));
+        let until = Timestamp::from_second(last).unwrap_or(Timestamp::MAX);
         let mut series = Vec::new();
         for function in &self.functions {
             series.extend(self.series(function, query).await?);
@@ -190,7 +193,7 @@ impl Rollups for CloudWatch {
         let mut answers = HashMap::new();
         let most = QUERIES / ASKED.len();
         for (number, some) in series.chunks(most).enumerate() {
-            self.ask(some, (first, query.until, step), &mut answers, number * most).await?;
+            self.ask(some, (first, until, step), &mut answers, number * most).await?;
         }
         let mut all: BTreeMap<(String, String), BTreeMap<i64, RollupPoint>> = BTreeMap::new();
         for ((index, point), answers) in answers {
