@@ -165,7 +165,8 @@ impl Percentiles {
 }
 
 fn milliseconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64() * 1000.0)
+    // Whole microseconds, so that no digit behind them is shown.
+    serializer.serialize_f64(duration.as_micros() as f64 / 1000.0)
 }
 
 #[cfg(test)]
@@ -191,6 +192,13 @@ mod tests {
         assert!(RollupQuery::new(until, since, mins(1)).minutes().is_err());
         assert!(RollupQuery::new(since, since, mins(1)).minutes().is_err());
         assert!(RollupQuery::new(Timestamp::MIN, Timestamp::MAX, mins(1)).minutes().is_err());
+    }
+
+    #[test]
+    fn times_are_milliseconds_in_json() {
+        let time = Duration::from_micros(44_032);
+        let json = serde_json::to_string(&Percentiles { p50: time, p95: time, p99: secs(3) }).unwrap();
+        assert_eq!(json, r#"{"p50_ms":44.032,"p95_ms":44.032,"p99_ms":3000.0}"#);
     }
 
     #[test]
