@@ -169,29 +169,33 @@ mod tests {
         Ok(())
     }
 
-    /// Creates a file of layout 1 with `rows` queued jobs; the tenth to the twentieth were enqueued under a clock in
-    /// 2099.
-    fn of_layout_1(folder: &Path, rows: i64) -> PathBuf {
+    /// Creates a file of an earlier layout with these rows.
+    fn of_layout(layout: usize, folder: &Path, rows: &str) -> PathBuf {
         let path = folder.join("jobs.db");
         let connection = Connection::open(&path).unwrap();
         connection.execute_batch("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL").unwrap();
-        connection.execute_batch(include_str!("schema_1.sql")).unwrap();
-        let ahead = 72_i64 * 365 * 86_400 * 1_000_000_000;
-        connection
-            .execute_batch(&format!(
-                "INSERT INTO queues VALUES (1, 'work', 0, 0);
-                 INSERT INTO kinds VALUES (1, 1, 'act');
-                 INSERT INTO jobs WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT {rows}),
-                   made AS (SELECT n, 1700000000000000000 + n * 1000000000 + iif(n BETWEEN 10 AND 20, {ahead}, 0) AS at FROM numbers)
-                   SELECT n, 'job-' || n, 1, 1, 1, 0, 0, 0, 0, at, 0, at, at, at, NULL, 0, NULL, NULL FROM made;
-                 INSERT INTO bodies SELECT seq, '{{\"job\":\"act\"}}' FROM jobs;
-                 INSERT INTO counts VALUES (1, 1, {rows});
-                 UPDATE sequence SET next = {rows} + 1;"
-            ))
-            .unwrap();
+        STEPS[..layout].iter().for_each(|step| connection.execute_batch(step).unwrap());
+        connection.execute_batch(rows).unwrap();
         connection.pragma_update(None, "application_id", APPLICATION).unwrap();
-        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.pragma_update(None, "user_version", i64::try_from(layout).unwrap()).unwrap();
         path
+    }
+
+    /// Creates a file of layout 1 with `rows` queued jobs; the tenth to the twentieth were enqueued under a clock in
+    /// 2099.
+    fn of_layout_1(folder: &Path, rows: i64) -> PathBuf {
+        let ahead = 72_i64 * 365 * 86_400 * 1_000_000_000;
+        let rows = format!(
+            "INSERT INTO queues VALUES (1, 'work', 0, 0);
+             INSERT INTO kinds VALUES (1, 1, 'act');
+             INSERT INTO jobs WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT {rows}),
+               made AS (SELECT n, 1700000000000000000 + n * 1000000000 + iif(n BETWEEN 10 AND 20, {ahead}, 0) AS at FROM numbers)
+               SELECT n, 'job-' || n, 1, 1, 1, 0, 0, 0, 0, at, 0, at, at, at, NULL, 0, NULL, NULL FROM made;
+             INSERT INTO bodies SELECT seq, '{{\"job\":\"act\"}}' FROM jobs;
+             INSERT INTO counts VALUES (1, 1, {rows});
+             UPDATE sequence SET next = {rows} + 1;"
+        );
+        of_layout(1, folder, &rows)
     }
 
     fn settings() -> Settings {
@@ -229,28 +233,20 @@ mod tests {
     #[tokio::test]
     async fn failures_in_a_layout_3_file_have_no_fingerprint_and_later_ones_do() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("jobs.db");
-        let connection = Connection::open(&path).unwrap();
-        connection.execute_batch("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL").unwrap();
-        STEPS[..3].iter().for_each(|step| connection.execute_batch(step).unwrap());
         let at = 1_700_000_000_000_000_000_i64;
-        connection
-            .execute_batch(&format!(
-                "INSERT INTO queues VALUES (1, 'work', 0, 0);
-                 INSERT INTO kinds VALUES (1, 1, 'act');
-                 INSERT INTO hosts VALUES (1, 'old');
-                 INSERT INTO jobs VALUES
-                   (1, 'job', 1, 1, 7, 1, 0, 0, 1, NULL, 1, {at}, {at}, {at}, {at} + {at}, 0, NULL, NULL);
-                 INSERT INTO bodies VALUES (1, '{{\"job\":\"act\"}}');
-                 INSERT INTO attempts VALUES (1, 1, 1, {at}, {at}, 1, 2, '{{\"message\":\"row 1\"}}');
-                 INSERT INTO counts VALUES (1, 7, 1);
-                 INSERT INTO blocks VALUES (1, 0);
-                 UPDATE sequence SET next = 2;",
-            ))
-            .unwrap();
-        connection.pragma_update(None, "application_id", APPLICATION).unwrap();
-        connection.pragma_update(None, "user_version", 3).unwrap();
-        drop(connection);
+        let rows = format!(
+            "INSERT INTO queues VALUES (1, 'work', 0, 0);
+             INSERT INTO kinds VALUES (1, 1, 'act');
+             INSERT INTO hosts VALUES (1, 'old');
+             INSERT INTO jobs VALUES
+               (1, 'job', 1, 1, 7, 1, 0, 0, 1, NULL, 1, {at}, {at}, {at}, {at} + {at}, 0, NULL, NULL);
+             INSERT INTO bodies VALUES (1, '{{\"job\":\"act\"}}');
+             INSERT INTO attempts VALUES (1, 1, 1, {at}, {at}, 1, 2, '{{\"message\":\"row 1\"}}');
+             INSERT INTO counts VALUES (1, 7, 1);
+             INSERT INTO blocks VALUES (1, 0);
+             UPDATE sequence SET next = 2;"
+        );
+        let path = of_layout(3, folder.path(), &rows);
         let embedded = SqliteBackend::open(&path, settings()).unwrap();
         let (client, id) = (embedded.client(), JobId::new("job").unwrap());
         let record = client.get(&id).await.unwrap().unwrap();
@@ -277,28 +273,20 @@ mod tests {
     #[tokio::test]
     async fn a_success_in_a_layout_4_file_keeps_its_attempt() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("jobs.db");
-        let connection = Connection::open(&path).unwrap();
-        connection.execute_batch("PRAGMA page_size = 8192; PRAGMA journal_mode = WAL").unwrap();
-        STEPS[..4].iter().for_each(|step| connection.execute_batch(step).unwrap());
         let at = 1_700_000_000_000_000_000_i64;
-        connection
-            .execute_batch(&format!(
-                "INSERT INTO queues VALUES (1, 'work', 0, 0);
-                 INSERT INTO kinds VALUES (1, 1, 'act');
-                 INSERT INTO hosts VALUES (1, 'old');
-                 INSERT INTO jobs VALUES
-                   (1, 'job', 1, 1, 2, 1, 7, {at} + 9, 1, NULL, 1, {at}, {at}, {at} + 2, {at} + {at}, 0, NULL, NULL);
-                 INSERT INTO bodies VALUES (1, '{{\"job\":\"act\"}}');
-                 INSERT INTO attempts VALUES (1, 1, 1, {at} + 1, {at} + 2, 1, 1, NULL, NULL);
-                 INSERT INTO counts VALUES (1, 2, 1);
-                 INSERT INTO blocks VALUES (1, 0);
-                 UPDATE sequence SET next = 2;",
-            ))
-            .unwrap();
-        connection.pragma_update(None, "application_id", APPLICATION).unwrap();
-        connection.pragma_update(None, "user_version", 4).unwrap();
-        drop(connection);
+        let rows = format!(
+            "INSERT INTO queues VALUES (1, 'work', 0, 0);
+             INSERT INTO kinds VALUES (1, 1, 'act');
+             INSERT INTO hosts VALUES (1, 'old');
+             INSERT INTO jobs VALUES
+               (1, 'job', 1, 1, 2, 1, 7, {at} + 9, 1, NULL, 1, {at}, {at}, {at} + 2, {at} + {at}, 0, NULL, NULL);
+             INSERT INTO bodies VALUES (1, '{{\"job\":\"act\"}}');
+             INSERT INTO attempts VALUES (1, 1, 1, {at} + 1, {at} + 2, 1, 1, NULL, NULL);
+             INSERT INTO counts VALUES (1, 2, 1);
+             INSERT INTO blocks VALUES (1, 0);
+             UPDATE sequence SET next = 2;"
+        );
+        let path = of_layout(4, folder.path(), &rows);
         let embedded = SqliteBackend::open(&path, settings()).unwrap();
         let record = embedded.client().get(&JobId::new("job").unwrap()).await.unwrap().unwrap();
         let [attempt] = &record.attempts[..] else { panic!("{:?}", record.attempts) };
