@@ -11,7 +11,6 @@ mod late;
 mod lock;
 mod maintenance;
 mod outbox;
-mod rollups;
 mod running;
 mod schedules;
 mod source;
