@@ -31,15 +31,16 @@ use crate::error::OpenError;
 pub(super) const APPLICATION: i64 = 0x4C41_4D50;
 
 /// The layout that this version writes.
-pub(super) const LAYOUT: i64 = 5;
+pub(super) const LAYOUT: i64 = 6;
 
 /// For each layout, the statements that create it from the one before.
-const STEPS: [&str; 5] = [
+const STEPS: [&str; 6] = [
     include_str!("schema_1.sql"),
     include_str!("schema_2.sql"),
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
     include_str!("schema_5.sql"),
+    include_str!("schema_6.sql"),
 ];
 
 /// The identification in a file's header.
