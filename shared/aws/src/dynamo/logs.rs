@@ -13,7 +13,7 @@ use crate::sdk::explain;
 /// Lines of one item, which then stays below DynamoDB's 400 KB (Amazon DynamoDB Developer Guide, "Service quotas").
 const LINES: usize = 100;
 
-fn key(id: &JobId) -> String {
+pub(super) fn key(id: &JobId) -> String {
     format!("LOG#{id}")
 }
 

@@ -5,6 +5,7 @@ mod dead_letters;
 mod error;
 mod errors;
 mod events;
+mod flow;
 mod limits;
 mod operator;
 mod payloads;
@@ -27,13 +28,14 @@ pub use self::{
     error::{StoreError, StoreErrorKind},
     errors::{ErrorGroups, ErrorPage, ErrorQuery},
     events::{Event, Events},
+    flow::{NoDrain, QueueFlow},
     limits::{LimitAnswer, LimitHolder, LimitRequest, LimitState, OnFull, RateState},
     operator::{Accuracy, Consumer, ConsumerKind, ConsumerState, KnownNames, Operator, QueueOrigin, QueueStatus},
     payloads::Payloads,
     queues::{EnqueueError, EnqueueRequest, Enqueued, Queues},
     redrive::{Redrive, RedriveMethod, RedriveProgress, RedriveResult},
     rollups::Rollups,
-    schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
+    schedules::{FoundSchedule, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
         Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus, ListQuery,
         Page, RenewRequest, Store, Token,
