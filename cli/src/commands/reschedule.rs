@@ -73,9 +73,9 @@ async fn one(target: &Target, client: &Client, id: &JobId, at: Timestamp) -> Res
     match client.reschedule(id, at).await? {
         None => Err(target.no_job(id)),
         Some(JobState::Scheduled | JobState::Queued | JobState::Retrying) => Ok(()),
-        Some(state) if state.is_final() => Err(Error::failed(format_args!(
-            "job {id} has {state} already; `lamp retry {id}` runs it again"
-        ))),
+        Some(state) if state.is_final() => {
+            Err(Error::failed(format_args!("job {id} has {state} already; `lamp retry {id}` runs it again")))
+        }
         Some(state) => Err(Error::failed(format_args!("job {id} is {state}, so its time stays as it is"))),
     }
 }
