@@ -19,6 +19,7 @@ mod new;
 mod operator;
 mod outbox;
 mod package;
+mod queries;
 mod replay;
 mod round_trip;
 mod schedules;

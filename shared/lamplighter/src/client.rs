@@ -7,6 +7,7 @@ mod new_job;
 mod outbox;
 mod schedule_runs;
 mod schedules;
+mod search;
 mod sending;
 
 use std::{
@@ -359,6 +360,11 @@ impl Enqueue<'_> {
     /// As [`NewJob::trace`].
     pub fn trace(self, trace: Trace) -> Self {
         self.map(|job| job.trace(trace))
+    }
+
+    /// As [`NewJob::tag`].
+    pub fn tag(self, tag: impl Into<String>) -> Self {
+        self.map(|job| job.tag(tag))
     }
 
     /// As [`NewJob::schedule`].

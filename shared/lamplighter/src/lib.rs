@@ -11,6 +11,7 @@
 //! | [`message`] | the job on the wire |
 //! | [`outbox`] | enqueueing in a transaction of your own |
 //! | [`record`] | what a backend knows about a job |
+//! | [`query`] | finding jobs: the queries of the command line and the API |
 //! | [`env`] | time and randomness, which tests can drive |
 //! | [`meter`] | what workers measure |
 //! | [`layer`] | tower layers around handlers, among them metrics and a circuit breaker; a `tracing` layer for job logs |
@@ -49,6 +50,7 @@ mod misfit;
 pub mod moment;
 mod options;
 mod ports;
+pub mod query;
 mod queue;
 pub mod record;
 pub mod redaction;
@@ -58,6 +60,7 @@ pub mod schedule;
 mod scheduled;
 mod sensitive;
 mod setting;
+mod tags;
 pub mod testing;
 mod text;
 pub mod trace;

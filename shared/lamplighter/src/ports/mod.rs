@@ -7,6 +7,7 @@ mod errors;
 mod events;
 mod flow;
 mod limits;
+mod list;
 mod operator;
 mod payloads;
 mod queues;
@@ -30,6 +31,7 @@ pub use self::{
     events::{Event, Events},
     flow::{NoDrain, QueueFlow},
     limits::{LimitAnswer, LimitHolder, LimitRequest, LimitState, OnFull, RateState},
+    list::{ListQuery, Page},
     operator::{Accuracy, Consumer, ConsumerKind, ConsumerState, KnownNames, Operator, QueueOrigin, QueueStatus},
     payloads::Payloads,
     queues::{EnqueueError, EnqueueRequest, Enqueued, Queues},
@@ -37,8 +39,8 @@ pub use self::{
     rollups::Rollups,
     schedules::{FoundSchedule, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
-        Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus, ListQuery,
-        Page, RenewRequest, Store, Token,
+        Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus,
+        RenewRequest, Store, Token,
     },
 };
 
