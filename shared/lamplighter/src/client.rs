@@ -3,6 +3,7 @@
 mod batch;
 mod cancel;
 mod new_job;
+mod operations;
 mod outbox;
 mod schedules;
 mod sending;

@@ -11,6 +11,7 @@
 //! | [`message`] | the job on the wire |
 //! | [`outbox`] | enqueueing in a transaction of your own |
 //! | [`record`] | what a backend knows about a job |
+//! | [`operation`] | what operators do: previewed, tracked, stoppable |
 //! | [`env`] | time and randomness, which tests can drive |
 //! | [`meter`] | what workers measure |
 //! | [`layer`] | tower layers around handlers, among them metrics and a circuit breaker; a `tracing` layer for job logs |
@@ -47,6 +48,7 @@ pub mod message;
 pub mod meter;
 mod misfit;
 pub mod moment;
+pub mod operation;
 mod options;
 mod ports;
 mod queue;

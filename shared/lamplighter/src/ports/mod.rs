@@ -6,6 +6,7 @@ mod error;
 mod errors;
 mod events;
 mod limits;
+mod operations;
 mod operator;
 mod payloads;
 mod queues;
@@ -28,6 +29,7 @@ pub use self::{
     errors::{ErrorGroups, ErrorPage, ErrorQuery},
     events::{Event, Events},
     limits::{LimitAnswer, LimitHolder, LimitRequest, LimitState, OnFull, RateState},
+    operations::{Created, OperationPage, OperationQuery, Operations},
     operator::{Accuracy, Consumer, ConsumerKind, ConsumerState, KnownNames, Operator, QueueOrigin, QueueStatus},
     payloads::Payloads,
     queues::{EnqueueError, EnqueueRequest, Enqueued, Queues},
@@ -62,6 +64,8 @@ pub struct Backend {
     pub errors: Option<Arc<dyn ErrorGroups>>,
     /// What has been measured.
     pub rollups: Option<Arc<dyn Rollups>>,
+    /// The store of what operators do.
+    pub operations: Option<Arc<dyn Operations>>,
 }
 
 impl Backend {
@@ -78,6 +82,7 @@ impl Backend {
             meter: None,
             errors: None,
             rollups: None,
+            operations: None,
         }
     }
 
@@ -127,6 +132,13 @@ impl Backend {
     #[must_use]
     pub fn with_rollups(mut self, rollups: Arc<dyn Rollups>) -> Self {
         self.rollups = Some(rollups);
+        self
+    }
+
+    /// With a store of what operators do.
+    #[must_use]
+    pub fn with_operations(mut self, operations: Arc<dyn Operations>) -> Self {
+        self.operations = Some(operations);
         self
     }
 
