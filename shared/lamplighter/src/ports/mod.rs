@@ -6,6 +6,7 @@ mod error;
 mod errors;
 mod events;
 mod limits;
+mod list;
 mod operations;
 mod operator;
 mod payloads;
@@ -29,6 +30,7 @@ pub use self::{
     errors::{ErrorGroups, ErrorPage, ErrorQuery},
     events::{Event, Events},
     limits::{LimitAnswer, LimitHolder, LimitRequest, LimitState, OnFull, RateState},
+    list::{ListQuery, Page},
     operations::{Created, OperationPage, OperationQuery, Operations},
     operator::{Accuracy, Consumer, ConsumerKind, ConsumerState, KnownNames, Operator, QueueOrigin, QueueStatus},
     payloads::Payloads,
@@ -37,8 +39,8 @@ pub use self::{
     rollups::Rollups,
     schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
-        Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus, ListQuery,
-        Page, RenewRequest, Store, Token,
+        Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus,
+        RenewRequest, Store, Token,
     },
 };
 
