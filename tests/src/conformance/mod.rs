@@ -17,6 +17,7 @@ mod outbox;
 mod records;
 mod run;
 mod schedules;
+mod search;
 mod unique;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -137,6 +138,12 @@ behaviours! {
     records::all_open_jobs_that_match_are_cancelled,
     records::a_failed_job_runs_again_by_hand_with_its_history,
     records::a_job_marked_queued_runs_when_its_message_arrives,
+    search::records_are_listed_by_several_states_jobs_and_queues,
+    search::records_are_found_by_the_beginning_of_their_id,
+    search::jobs_of_one_moment_are_all_on_some_page,
+    search::a_query_finds_the_jobs_that_fit,
+    search::a_count_ends_where_it_is_told_to,
+    search::tags_are_kept_with_the_job,
     lease::a_claim_gives_the_lease_to_one,
     lease::an_ended_lease_is_counted_as_lost_and_given_on,
     lease::a_job_whose_last_attempt_is_lost_has_failed,
