@@ -27,6 +27,7 @@ mod output;
 mod ping;
 mod place;
 mod progress;
+mod query;
 mod reveal;
 mod signals;
 mod view;

@@ -18,6 +18,7 @@ mod new;
 mod operator;
 mod outbox;
 mod package;
+mod queries;
 mod replay;
 mod round_trip;
 mod schedules;

@@ -19,6 +19,7 @@ mod outbox;
 mod records;
 mod run;
 mod schedules;
+mod search;
 mod unique;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -145,6 +146,12 @@ behaviours! {
     manage::a_rescheduled_job_runs_at_its_new_time,
     manage::the_next_attempt_can_be_moved,
     manage::a_job_of_an_ordered_group_is_not_put_off,
+    search::records_are_listed_by_several_states_jobs_and_queues,
+    search::records_are_found_by_the_beginning_of_their_id,
+    search::jobs_of_one_moment_are_all_on_some_page,
+    search::a_query_finds_the_jobs_that_fit,
+    search::a_count_ends_where_it_is_told_to,
+    search::tags_are_kept_with_the_job,
     lease::a_claim_gives_the_lease_to_one,
     lease::an_ended_lease_is_counted_as_lost_and_given_on,
     lease::a_job_whose_last_attempt_is_lost_has_failed,
