@@ -5,6 +5,7 @@ use std::{io, path::PathBuf, process::ExitCode};
 use lamplighter::{
     EnqueueError, JobId,
     backend::{SchedulingError, StoreError},
+    operation::OperationError,
     record::{Fingerprint, InvalidJobId},
 };
 use lamplighter_embedded::{EngineError, OpenError};
@@ -53,6 +54,8 @@ pub(crate) enum Error {
     Enqueue(#[from] EnqueueError),
     #[error(transparent)]
     Scheduling(#[from] SchedulingError),
+    #[error(transparent)]
+    Operation(#[from] OperationError),
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The examination has findings; each has been printed.

@@ -16,6 +16,7 @@ mod init;
 mod job;
 mod jobs;
 mod new;
+mod ops;
 mod outbox;
 mod package;
 mod pause;
@@ -53,6 +54,7 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     Retry(retry::Retry),
     Cancel(cancel::Cancel),
+    Ops(ops::Ops),
     Schedules(schedules::Schedules),
     Schedule(schedule::Schedule),
     Definitions(definitions::Definitions),
@@ -88,6 +90,7 @@ impl Command {
             Self::Stats(stats) => stats.run(catalog),
             Self::Retry(retry) => retry.run(catalog),
             Self::Cancel(cancel) => cancel.run(catalog),
+            Self::Ops(ops) => ops.run(catalog),
             Self::Schedules(schedules) => schedules.run(catalog),
             Self::Schedule(schedule) => schedule.run(catalog),
             Self::Definitions(definitions) => definitions.run(catalog),

@@ -69,6 +69,10 @@ A failed attempt is counted in its [error group](operations.md#what-fails-and-ho
 cause that are settled together, which is in the table. The first one in an hour costs two more, or one more where the
 group is new, since the group moves in the listing. A success writes to no group.
 
+What an operator does is an [operation](operations.md#what-operators-do): three write units to begin, one for each page of a
+hundred jobs, and three at its end, for those of up to a kilobyte. Each job that it changes costs what that costs, and one
+more for the line in its log.
+
 Lambda's own requests to SQS for a full batch of ten, one receive and one delete, are on the account's bill too.
 ",
     );
