@@ -8,6 +8,7 @@ use lamplighter::{
     operation::OperationError,
     record::{Fingerprint, InvalidJobId},
 };
+pub(crate) use lamplighter_arguments::nearest;
 use lamplighter_embedded::{EngineError, OpenError};
 
 /// The error of a command.
@@ -140,16 +141,6 @@ pub(crate) fn reason(error: &io::Error) -> String {
 
 fn did_you_mean(near: &Option<String>) -> String {
     near.as_ref().map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default()
-}
-
-/// Returns the candidate that `typed` probably means.
-pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(typed, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate.to_owned())
 }
 
 #[cfg(test)]

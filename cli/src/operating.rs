@@ -6,13 +6,14 @@ use clap::Args;
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use lamplighter::{
-    Client, Definition, RawValue,
+    Client,
     host::Stop,
-    operation::{Action, CheckArguments, NewOperation, Operation, OperationProgress, OperationState, Runner, Target},
+    operation::{Action, NewOperation, Operation, OperationProgress, OperationState, Runner, Target},
     query::Query,
 };
+use lamplighter_arguments::BySchema;
 
-use crate::{arguments::ArgumentCheck, catalog::Catalog, error::Error, place, progress, signals};
+use crate::{catalog::Catalog, error::Error, place, progress, signals};
 
 /// How often the bar is moved.
 const LOOK: Duration = Duration::from_millis(500);
@@ -40,19 +41,6 @@ impl Asking {
         let mut new = NewOperation::new(action, target, by);
         (new.reason, new.per_second) = (self.reason.clone(), rate);
         new
-    }
-}
-
-/// Checks arguments by their job's JSON Schema too.
-struct BySchema;
-
-impl CheckArguments for BySchema {
-    fn problems(&self, definition: &Definition, args: &RawValue) -> Vec<String> {
-        match ArgumentCheck::new(definition).check(args.get()) {
-            Ok(_) => Vec::new(),
-            Err(Error::Arguments { problems, .. }) => problems,
-            Err(error) => vec![error.to_string()],
-        }
     }
 }
 
