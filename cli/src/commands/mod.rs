@@ -6,6 +6,7 @@ mod cancel;
 mod compact;
 mod dead_letters;
 mod definitions;
+mod delete;
 mod demo;
 mod dev;
 mod doctor;
@@ -23,6 +24,7 @@ mod pause;
 mod queues;
 mod redrive;
 mod replay;
+mod reschedule;
 mod retry;
 mod schedule;
 mod schedules;
@@ -55,6 +57,8 @@ pub(crate) enum Command {
     Retry(retry::Retry),
     Cancel(cancel::Cancel),
     Ops(ops::Ops),
+    Reschedule(reschedule::Reschedule),
+    Delete(delete::Delete),
     Schedules(schedules::Schedules),
     Schedule(schedule::Schedule),
     Definitions(definitions::Definitions),
@@ -91,6 +95,8 @@ impl Command {
             Self::Retry(retry) => retry.run(catalog),
             Self::Cancel(cancel) => cancel.run(catalog),
             Self::Ops(ops) => ops.run(catalog),
+            Self::Reschedule(reschedule) => reschedule.run(),
+            Self::Delete(delete) => delete.run(),
             Self::Schedules(schedules) => schedules.run(catalog),
             Self::Schedule(schedule) => schedule.run(catalog),
             Self::Definitions(definitions) => definitions.run(catalog),

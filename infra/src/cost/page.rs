@@ -73,6 +73,12 @@ What an operator does is an [operation](operations.md#what-operators-do): three 
 hundred jobs, and three at its end, for those of up to a kilobyte. Each job that it changes costs what that costs, and one
 more for the line in its log.
 
+What people do by hand costs, by the job: `lamp reschedule` a message and 3 calls (1 write unit, and 1 of the listing for each place
+that changes, 2 reads), with two deletions where the former message was far away; `lamp delete` 4 calls (1 write unit, 2 of the
+listing, 3 reads), and a write for each item beside the record; a note on an error group one write and a read for each of its
+shards. `lamp queues` asks CloudWatch for one metric of each queue where messages wait, and the flow of queues for two of each: a
+cent for a thousand.
+
 Lambda's own requests to SQS for a full batch of ten, one receive and one delete, are on the account's bill too.
 ",
     );
