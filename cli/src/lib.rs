@@ -23,6 +23,7 @@ mod error;
 mod foreign;
 mod hosting;
 mod logging;
+mod operating;
 mod output;
 mod ping;
 mod place;

@@ -17,6 +17,7 @@ mod init;
 mod job;
 mod jobs;
 mod new;
+mod ops;
 mod outbox;
 mod package;
 mod pause;
@@ -55,6 +56,7 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     Retry(retry::Retry),
     Cancel(cancel::Cancel),
+    Ops(ops::Ops),
     Reschedule(reschedule::Reschedule),
     Delete(delete::Delete),
     Schedules(schedules::Schedules),
@@ -92,6 +94,7 @@ impl Command {
             Self::Stats(stats) => stats.run(catalog),
             Self::Retry(retry) => retry.run(catalog),
             Self::Cancel(cancel) => cancel.run(catalog),
+            Self::Ops(ops) => ops.run(catalog),
             Self::Reschedule(reschedule) => reschedule.run(),
             Self::Delete(delete) => delete.run(),
             Self::Schedules(schedules) => schedules.run(catalog),

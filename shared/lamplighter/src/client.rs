@@ -4,6 +4,7 @@ mod batch;
 mod cancel;
 mod manage;
 mod new_job;
+mod operations;
 mod outbox;
 mod schedule_runs;
 mod schedules;

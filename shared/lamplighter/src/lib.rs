@@ -11,6 +11,7 @@
 //! | [`message`] | the job on the wire |
 //! | [`outbox`] | enqueueing in a transaction of your own |
 //! | [`record`] | what a backend knows about a job |
+//! | [`operation`] | what operators do: previewed, tracked, stoppable |
 //! | [`query`] | finding jobs: the queries of the command line and the API |
 //! | [`env`] | time and randomness, which tests can drive |
 //! | [`meter`] | what workers measure |
@@ -48,6 +49,7 @@ pub mod message;
 pub mod meter;
 mod misfit;
 pub mod moment;
+pub mod operation;
 mod options;
 mod ports;
 pub mod query;

@@ -71,6 +71,10 @@ pub trait Store: Send + Sync + 'static {
     /// The lines that a job has written, oldest first.
     async fn log(&self, id: &JobId) -> Result<Vec<LogLine>, StoreError>;
 
+    /// Adds a line about an operation to a job's log: once for each operation, and at most [`LogLine::MAX_OF_OPERATORS`] of
+    /// them. A job without a record has no log.
+    async fn log_operation(&self, id: &JobId, operation: &JobId, line: LogLine) -> Result<(), StoreError>;
+
     /// Records, newest first, a page at a time.
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
 
