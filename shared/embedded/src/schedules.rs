@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use lamplighter::{
-    JobId, ScheduledJob,
+    EnqueueError, Enqueued, JobId, ScheduledJob, Timestamp,
     backend::{ScheduleStatus, Schedules, SchedulingError},
 };
 
@@ -28,6 +28,15 @@ impl Schedules for SqliteStore {
     async fn trigger(&self, name: &str) -> Result<JobId, SchedulingError> {
         let name = name.to_owned();
         self.writer.run(1, move |tx| schedules::trigger(tx, &name)).await?
+    }
+
+    async fn start_at(
+        &self,
+        name: &str,
+        times: Vec<Timestamp>,
+    ) -> Result<Vec<Result<Enqueued, EnqueueError>>, SchedulingError> {
+        let name = name.to_owned();
+        self.writer.run(times.len(), move |tx| schedules::start_at(tx, &name, &times)).await?
     }
 
     async fn list(&self) -> Result<Vec<ScheduleStatus>, SchedulingError> {

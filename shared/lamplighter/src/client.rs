@@ -3,8 +3,10 @@
 mod batch;
 mod cancel;
 mod new_job;
+mod operations;
 mod outbox;
 mod schedules;
+mod search;
 mod sending;
 
 use std::{
@@ -347,6 +349,11 @@ impl Enqueue<'_> {
     /// As [`NewJob::trace`].
     pub fn trace(self, trace: Trace) -> Self {
         self.map(|job| job.trace(trace))
+    }
+
+    /// As [`NewJob::tag`].
+    pub fn tag(self, tag: impl Into<String>) -> Self {
+        self.map(|job| job.tag(tag))
     }
 
     /// As [`NewJob::schedule`].

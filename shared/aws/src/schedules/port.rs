@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use futures_util::future::{try_join, try_join3};
 use lamplighter::{
-    EnqueueError, JobId, ScheduledJob,
+    EnqueueError, Enqueued, JobId, ScheduledJob, Timestamp,
     backend::{Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, StoreError},
     env::Env,
 };
@@ -102,6 +102,16 @@ impl Schedules for AwsSchedules {
     }
 
     async fn trigger(&self, name: &str) -> Result<JobId, SchedulingError> {
+        let sent = self.start_at(name, vec![self.env.now()]).await?.pop();
+        let sent = sent.ok_or_else(|| StoreError::unavailable("SQS did not report whether the job was enqueued"))??;
+        Ok(sent.id().clone())
+    }
+
+    async fn start_at(
+        &self,
+        name: &str,
+        times: Vec<Timestamp>,
+    ) -> Result<Vec<Result<Enqueued, EnqueueError>>, SchedulingError> {
         let queues = self.sqs.queues();
         let scheduled = match self.find(name).await? {
             Found::Rule(rule) => rule.scheduled(queues),
@@ -112,14 +122,15 @@ impl Schedules for AwsSchedules {
             let (schedule, job) = (name.into(), "its job".into());
             return Err(SchedulingError::Job { schedule, job, reason: reason.into() });
         };
-        let submission = scheduled.submission(self.env.now());
-        let mut submission = submission.map_err(|error| SchedulingError::job(&scheduled, &error))?;
-        if queues.get(&scheduled.queue).is_some_and(crate::QueueUrls::is_fifo) {
-            submission.group = Some(name.into());
-        }
-        let sent = self.sqs.send(vec![submission]).await.pop();
-        let sent = sent.ok_or_else(|| StoreError::unavailable("SQS did not report whether the job was enqueued"))??;
-        Ok(sent.id().clone())
+        let is_fifo = queues.get(&scheduled.queue).is_some_and(crate::QueueUrls::is_fifo);
+        let submissions = times.into_iter().map(|time| {
+            let submission = scheduled.submission(time);
+            let mut submission = submission.map_err(|error| SchedulingError::job(&scheduled, &error))?;
+            submission.group = is_fifo.then(|| name.into());
+            Ok::<_, SchedulingError>(submission)
+        });
+        let submissions = submissions.collect::<Result<Vec<_>, _>>()?;
+        Ok(self.sqs.send(submissions).await)
     }
 
     async fn list(&self) -> Result<Vec<ScheduleStatus>, SchedulingError> {

@@ -254,3 +254,13 @@ pub(crate) fn trigger(tx: &mut Transaction<'_>, name: &str) -> rusqlite::Result<
     tx.prepare("UPDATE schedules SET last_run = ?2 WHERE name = ?1")?.execute(params![name, id.as_str()])?;
     Ok(Ok(id))
 }
+
+/// Starts a schedule's job for each of these times.
+pub(crate) fn start_at(
+    tx: &mut Transaction<'_>,
+    name: &str,
+    times: &[Timestamp],
+) -> rusqlite::Result<Result<Vec<Result<Enqueued, EnqueueError>>, SchedulingError>> {
+    let Some(stored) = one(tx, name)? else { return Ok(Err(SchedulingError::Unknown(name.into()))) };
+    times.iter().map(|tick| start(tx, &stored.job, *tick)).collect::<rusqlite::Result<_>>().map(Ok)
+}

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EnqueueError, StoreError};
+use super::{EnqueueError, Enqueued, StoreError};
 use crate::{
     id::JobId,
     message::InvalidMessage,
@@ -28,6 +28,14 @@ pub trait Schedules: Send + Sync + 'static {
     /// Starts a schedule's job now, in addition to its own times, and returns its id: `<schedule>@<now, in seconds>`. A
     /// paused schedule can be triggered too.
     async fn trigger(&self, name: &str) -> Result<JobId, SchedulingError>;
+
+    /// Starts a schedule's job once for each of these times, in their order, as its own ticks would: a time whose job
+    /// exists starts no other. The answers come in the order of the times.
+    async fn start_at(
+        &self,
+        name: &str,
+        times: Vec<Timestamp>,
+    ) -> Result<Vec<Result<Enqueued, EnqueueError>>, SchedulingError>;
 
     /// All schedules, by name.
     async fn list(&self) -> Result<Vec<ScheduleStatus>, SchedulingError>;
