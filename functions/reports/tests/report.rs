@@ -91,6 +91,14 @@ impl Store for Records {
         Ok(None)
     }
 
+    async fn delete(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+
+    async fn reschedule(&self, _: &JobId, _: Timestamp) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+
     async fn mark_queued(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }

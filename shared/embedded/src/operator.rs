@@ -7,8 +7,8 @@ use lamplighter::{
     Queue,
     backend::{
         Consumer, ConsumerKind, ConsumerState, DeadLetterCounts, DeadLetterFilter, DeadLetterPage, DeadLetterQuery,
-        KnownNames, Operator, QueueOrigin, QueueStatus, Redrive, RedriveMethod, RedriveProgress, RedriveResult,
-        StoreError, StoreErrorKind,
+        KnownNames, Operator, QueueFlow, QueueOrigin, QueueStatus, Redrive, RedriveMethod, RedriveProgress,
+        RedriveResult, StoreError, StoreErrorKind,
     },
     host::Stop,
 };
@@ -20,7 +20,7 @@ use crate::{
         catalog::{self, find_queue},
         transaction::Transaction,
     },
-    operations::{dead_letters, pause, redrive},
+    operations::{dead_letters, flow, pause, redrive},
     time,
 };
 
@@ -70,6 +70,11 @@ impl Operator for SqliteOperator {
     async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError> {
         let now = time::nearest(self.0.env().now());
         self.0.0.readers.read(move |connection| pause::all(connection, now)).await
+    }
+
+    async fn flow(&self) -> Result<Vec<QueueFlow>, StoreError> {
+        let now = time::nearest(self.0.env().now());
+        self.0.0.readers.read(move |connection| flow::flow(connection, now)).await
     }
 
     async fn consumer(&self, queue: &str) -> Result<Consumer, StoreError> {

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use lamplighter::{
-    EnqueueError, Enqueued, JobId, ScheduledJob, Timestamp,
-    backend::{ScheduleStatus, Schedules, SchedulingError},
+    JobId, ScheduledJob,
+    backend::{FoundSchedule, ScheduleStatus, Schedules, SchedulingError},
 };
 
 use crate::{operations::schedules, store::SqliteStore};
@@ -30,13 +30,10 @@ impl Schedules for SqliteStore {
         self.writer.run(1, move |tx| schedules::trigger(tx, &name)).await?
     }
 
-    async fn start_at(
-        &self,
-        name: &str,
-        times: Vec<Timestamp>,
-    ) -> Result<Vec<Result<Enqueued, EnqueueError>>, SchedulingError> {
-        let name = name.to_owned();
-        self.writer.run(times.len(), move |tx| schedules::start_at(tx, &name, &times)).await?
+    async fn find(&self, name: &str) -> Result<FoundSchedule, SchedulingError> {
+        let sought = name.to_owned();
+        let found = self.readers.read(move |connection| schedules::find(connection, &sought)).await?;
+        found.ok_or_else(|| SchedulingError::Unknown(name.into()))
     }
 
     async fn list(&self) -> Result<Vec<ScheduleStatus>, SchedulingError> {

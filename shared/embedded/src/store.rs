@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lamplighter::{
-    Batch, Cancellation, EnqueueError, Enqueued, JobId, JobState, ListQuery, Record,
+    Batch, Cancellation, EnqueueError, Enqueued, JobId, JobState, ListQuery, Record, Timestamp,
     backend::{
         BatchJobs, Batches, Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, ErrorGroups, JobData,
         LeaseStatus, NewBatch, Queues, RenewRequest, Rollups, Store, StoreError, StoreErrorKind, Token,
@@ -12,7 +12,7 @@ use lamplighter::{
     env::Env,
     meter::{Rollup, RollupQuery},
     operation::{Created, Operation, OperationPage, OperationQuery, Operations},
-    record::{Count, ErrorGroup, ErrorPage, ErrorQuery, Fingerprint, LogLine, Page},
+    record::{Count, ErrorGroup, ErrorNote, ErrorPage, ErrorQuery, Fingerprint, LogLine, Page},
 };
 use rusqlite::Connection;
 use tokio::time::Instant;
@@ -25,9 +25,11 @@ use crate::{
         batches::{self, Prepared},
         cancel::cancel,
         claim::claim,
+        delete::{Deleted, delete},
         enqueue::{Entry, enqueue},
-        errors, job_data, list, logs, records,
+        error_notes, errors, job_data, list, logs, records,
         renew::renew,
+        reschedule::{Rescheduled, reschedule},
         retry::{mark_queued, retry},
         rollups,
         settle::settle,
@@ -169,6 +171,11 @@ impl ErrorGroups for SqliteStore {
     async fn get(&self, fingerprint: Fingerprint) -> Result<Option<ErrorGroup>, StoreError> {
         self.readers.read(move |connection| errors::get(connection, fingerprint)).await
     }
+
+    async fn annotate(&self, fingerprint: Fingerprint, note: &ErrorNote) -> Result<bool, StoreError> {
+        let note = note.clone();
+        self.writer.run(1, move |tx| error_notes::annotate(tx, fingerprint, &note)).await
+    }
 }
 
 fn entries(requests: Vec<EnqueueRequest>) -> Result<Vec<Entry>, EnqueueError> {
@@ -222,6 +229,14 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| records::by_id(connection, id.as_str())).await
     }
 
+    async fn get_each(&self, ids: &[JobId]) -> Result<Vec<Option<Record>>, StoreError> {
+        let ids = ids.to_vec();
+        let read = move |connection: &Connection| {
+            ids.iter().map(|id| records::by_id(connection, id.as_str())).collect::<rusqlite::Result<Vec<_>>>()
+        };
+        self.readers.read(read).await
+    }
+
     async fn log(&self, id: &JobId) -> Result<Vec<LogLine>, StoreError> {
         let id = id.clone();
         self.readers.read(move |connection| logs::of_job(connection, id.as_str())).await
@@ -256,6 +271,35 @@ impl Store for SqliteStore {
     async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         let id = id.clone();
         self.writer.run(1, move |tx| mark_queued(tx, id.as_str())).await
+    }
+
+    async fn delete(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        let sought = id.clone();
+        match self.writer.run(1, move |tx| delete(tx, sought.as_str())).await? {
+            Deleted::Unknown => Ok(None),
+            Deleted::Was(state) => Ok(Some(state)),
+            Deleted::Batch => Err(Batch::cannot_be_deleted(id)),
+        }
+    }
+
+    async fn reschedule(&self, id: &JobId, at: Timestamp) -> Result<Option<JobState>, StoreError> {
+        let (sought, moment) = (id.clone(), time::exactly(at));
+        let moment = moment.ok_or_else(|| {
+            let last = time::moment(time::LAST);
+            let text = format_args!("job {id} cannot run at {at}: the last moment that can be stored is {last}");
+            StoreError::new(StoreErrorKind::Invalid, text)
+        })?;
+        match self.writer.run(1, move |tx| reschedule(tx, sought.as_str(), moment)).await? {
+            Rescheduled::Unknown => Ok(None),
+            Rescheduled::Is(state) => Ok(Some(state)),
+            Rescheduled::Ordered => Err(StoreError::new(
+                StoreErrorKind::Invalid,
+                format_args!(
+                    "job {id} is on a FIFO queue, where its group would have to wait for it: it stays as it is; cancel it, \
+                     and enqueue it again when it is to run"
+                ),
+            )),
+        }
     }
 
     // Not an `async fn`: the watch begins with the call, so a change between it and the first poll is seen.

@@ -8,6 +8,8 @@ mod delayed_sender;
 #[cfg(feature = "dynamodb")]
 mod limits;
 #[cfg(feature = "dynamodb")]
+mod manage;
+#[cfg(feature = "dynamodb")]
 mod records;
 mod sender;
 mod settings;

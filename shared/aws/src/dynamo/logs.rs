@@ -21,7 +21,7 @@ const LINES: usize = 100;
 const LINES_OF_OPERATORS: &str = "ol";
 const OPERATIONS: &str = "os";
 
-fn key(id: &JobId) -> String {
+pub(super) fn key(id: &JobId) -> String {
     format!("LOG#{id}")
 }
 

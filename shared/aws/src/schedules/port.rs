@@ -5,8 +5,8 @@ use std::fmt;
 use async_trait::async_trait;
 use futures_util::future::{try_join, try_join3};
 use lamplighter::{
-    EnqueueError, Enqueued, JobId, ScheduledJob, Timestamp,
-    backend::{Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, StoreError},
+    EnqueueError, JobId, ScheduledJob,
+    backend::{FoundSchedule, Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, StoreError},
     env::Env,
 };
 
@@ -64,6 +64,12 @@ impl AwsSchedules {
     }
 }
 
+fn sends_nothing(name: &str) -> SchedulingError {
+    let reason = "it calls a function directly and sends no message; invoke the function, or enqueue its job";
+    let (schedule, job) = (name.into(), "its job".into());
+    SchedulingError::Job { schedule, job, reason: reason.into() }
+}
+
 #[async_trait]
 impl Schedules for AwsSchedules {
     async fn put(&self, scheduled: ScheduledJob) -> Result<(), SchedulingError> {
@@ -102,35 +108,29 @@ impl Schedules for AwsSchedules {
     }
 
     async fn trigger(&self, name: &str) -> Result<JobId, SchedulingError> {
-        let sent = self.start_at(name, vec![self.env.now()]).await?.pop();
-        let sent = sent.ok_or_else(|| StoreError::unavailable("SQS did not report whether the job was enqueued"))??;
-        Ok(sent.id().clone())
-    }
-
-    async fn start_at(
-        &self,
-        name: &str,
-        times: Vec<Timestamp>,
-    ) -> Result<Vec<Result<Enqueued, EnqueueError>>, SchedulingError> {
         let queues = self.sqs.queues();
         let scheduled = match self.find(name).await? {
             Found::Rule(rule) => rule.scheduled(queues),
             Found::Deployed(entry) | Found::RunTime(entry) => entry.scheduled(queues),
         };
-        let Some(scheduled) = scheduled else {
-            let reason = "it calls a function directly and sends no message; invoke the function, or enqueue its job";
-            let (schedule, job) = (name.into(), "its job".into());
-            return Err(SchedulingError::Job { schedule, job, reason: reason.into() });
+        let scheduled = scheduled.ok_or_else(|| sends_nothing(name))?;
+        let submission = scheduled.submission(self.env.now());
+        let mut submission = submission.map_err(|error| SchedulingError::job(&scheduled, &error))?;
+        if queues.get(&scheduled.queue).is_some_and(crate::QueueUrls::is_fifo) {
+            submission.group = Some(name.into());
+        }
+        let sent = self.sqs.send(vec![submission]).await.pop();
+        let sent = sent.ok_or_else(|| StoreError::unavailable("SQS did not report whether the job was enqueued"))??;
+        Ok(sent.id().clone())
+    }
+
+    async fn find(&self, name: &str) -> Result<FoundSchedule, SchedulingError> {
+        let queues = self.sqs.queues();
+        let (scheduled, paused) = match Self::find(self, name).await? {
+            Found::Rule(rule) => (rule.scheduled(queues), rule.paused),
+            Found::Deployed(entry) | Found::RunTime(entry) => (entry.scheduled(queues), entry.is_paused()),
         };
-        let is_fifo = queues.get(&scheduled.queue).is_some_and(crate::QueueUrls::is_fifo);
-        let submissions = times.into_iter().map(|time| {
-            let submission = scheduled.submission(time);
-            let mut submission = submission.map_err(|error| SchedulingError::job(&scheduled, &error))?;
-            submission.group = is_fifo.then(|| name.into());
-            Ok::<_, SchedulingError>(submission)
-        });
-        let submissions = submissions.collect::<Result<Vec<_>, _>>()?;
-        Ok(self.sqs.send(submissions).await)
+        scheduled.map(|scheduled| FoundSchedule::new(scheduled, paused)).ok_or_else(|| sends_nothing(name))
     }
 
     async fn list(&self) -> Result<Vec<ScheduleStatus>, SchedulingError> {

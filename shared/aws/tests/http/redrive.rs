@@ -559,6 +559,14 @@ impl Store for Records {
         Ok(None)
     }
 
+    async fn delete(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+
+    async fn reschedule(&self, _: &JobId, _: Timestamp) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+
     async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         self.marked_queued.lock().unwrap().push(id.to_string());
         self.set(id.as_str(), Some(JobState::Queued));

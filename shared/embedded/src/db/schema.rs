@@ -31,7 +31,7 @@ use crate::error::OpenError;
 pub(super) const APPLICATION: i64 = 0x4C41_4D50;
 
 /// The layout that this version writes.
-pub(super) const LAYOUT: i64 = 6;
+pub(crate) const LAYOUT: i64 = 6;
 
 /// For each layout, the statements that create it from the one before.
 const STEPS: [&str; 6] = [

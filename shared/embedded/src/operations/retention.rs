@@ -15,6 +15,16 @@ pub(crate) const DEAD_LETTERS: Duration = Duration::from_secs(14 * 86_400);
 
 const DUE_RECORDS: &str = "SELECT seq, kind, state, id FROM jobs INDEXED BY jobs_purge \
     WHERE purge_at IS NOT NULL AND purge_at <= ?1 ORDER BY purge_at LIMIT ?2";
+/// Deletes what a file has of one job.
+pub(crate) const OF_JOB: [&str; 7] = [
+    "DELETE FROM jobs WHERE seq = ?1",
+    "DELETE FROM bodies WHERE seq = ?1",
+    "DELETE FROM notes WHERE seq = ?1",
+    "DELETE FROM attempts WHERE seq = ?1",
+    "DELETE FROM logs WHERE seq = ?1",
+    "DELETE FROM batches WHERE seq = ?1",
+    "DELETE FROM members WHERE seq = ?1",
+];
 const DUE_DEAD_LETTERS: &str = "DELETE FROM dead_letters WHERE seq IN \
     (SELECT seq FROM dead_letters WHERE buried_at <= ?1 ORDER BY buried_at LIMIT ?2)";
 const NEXT_RECORD: &str = "SELECT purge_at FROM jobs INDEXED BY jobs_purge \
@@ -34,15 +44,7 @@ pub(crate) fn purge(tx: &mut Transaction<'_>, limit: usize) -> rusqlite::Result<
         .prepare(DUE_RECORDS)?
         .query_map(params![tx.now, most], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect::<Result<_, _>>()?;
-    let mut statements = [
-        tx.prepare("DELETE FROM jobs WHERE seq = ?1")?,
-        tx.prepare("DELETE FROM bodies WHERE seq = ?1")?,
-        tx.prepare("DELETE FROM notes WHERE seq = ?1")?,
-        tx.prepare("DELETE FROM attempts WHERE seq = ?1")?,
-        tx.prepare("DELETE FROM logs WHERE seq = ?1")?,
-        tx.prepare("DELETE FROM batches WHERE seq = ?1")?,
-        tx.prepare("DELETE FROM members WHERE seq = ?1")?,
-    ];
+    let mut statements = OF_JOB.iter().map(|sql| tx.prepare(sql)).collect::<Result<Vec<_>, _>>()?;
     for (seq, kind, code, id) in &due {
         for statement in &mut statements {
             statement.execute([seq])?;

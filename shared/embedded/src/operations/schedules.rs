@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::Timestamp;
 use lamplighter::{
     EnqueueError, Enqueued, JobId, RawValue, ScheduledJob, Tracking,
-    backend::{ScheduleOrigin, ScheduleStatus, SchedulingError},
+    backend::{FoundSchedule, ScheduleOrigin, ScheduleStatus, SchedulingError},
     schedule::{Due, Schedule},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -78,6 +78,15 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
 /// All schedules, by name.
 pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
     connection.prepare_cached(ALL)?.query_map([], stored)?.collect()
+}
+
+/// One schedule, with the job that it starts.
+pub(crate) fn find(connection: &Connection, name: &str) -> rusqlite::Result<Option<FoundSchedule>> {
+    let found = connection.prepare_cached(ONE)?.query_row([name], stored).optional()?;
+    Ok(found.map(|found| {
+        let paused = found.paused || !found.job.schedule.enabled;
+        FoundSchedule::new(found.job, paused)
+    }))
 }
 
 fn one(tx: &Transaction<'_>, name: &str) -> rusqlite::Result<Option<Stored>> {
@@ -253,14 +262,4 @@ pub(crate) fn trigger(tx: &mut Transaction<'_>, name: &str) -> rusqlite::Result<
     };
     tx.prepare("UPDATE schedules SET last_run = ?2 WHERE name = ?1")?.execute(params![name, id.as_str()])?;
     Ok(Ok(id))
-}
-
-/// Starts a schedule's job for each of these times.
-pub(crate) fn start_at(
-    tx: &mut Transaction<'_>,
-    name: &str,
-    times: &[Timestamp],
-) -> rusqlite::Result<Result<Vec<Result<Enqueued, EnqueueError>>, SchedulingError>> {
-    let Some(stored) = one(tx, name)? else { return Ok(Err(SchedulingError::Unknown(name.into()))) };
-    times.iter().map(|tick| start(tx, &stored.job, *tick)).collect::<rusqlite::Result<_>>().map(Ok)
 }

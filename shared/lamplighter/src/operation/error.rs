@@ -47,15 +47,23 @@ impl OperationError {
     /// Whether the same may go well later.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
-        let error = match self {
+        matches!(self, Self::Held(_)) || self.kind() == Some(StoreErrorKind::Unavailable)
+    }
+
+    /// Whether permission is missing.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.kind() == Some(StoreErrorKind::Denied)
+    }
+
+    fn kind(&self) -> Option<StoreErrorKind> {
+        match self {
             Self::Store(error)
             | Self::Enqueue(EnqueueError::Backend(error))
             | Self::Schedule(
                 SchedulingError::Backend(error) | SchedulingError::Enqueue(EnqueueError::Backend(error)),
-            ) => error,
-            Self::Held(_) => return true,
-            _ => return false,
-        };
-        error.kind() == StoreErrorKind::Unavailable
+            ) => Some(error.kind()),
+            _ => None,
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! | [`NewOperation`] | the request for one |
 //! | [`Operation`] | one that was asked for: by whom, why, how far it is, how it ended |
 //! | [`Preview`] | what an action would touch |
+//! | [`Runner`] | previews, begins and carries out |
 //! | [`Operations`] | where a backend keeps them |
 //!
 //! Operations are never deleted by hand, and one that has ended is never changed. They expire after a
@@ -13,9 +14,11 @@
 
 mod action;
 mod arguments;
+mod check;
 mod error;
 mod preview;
 mod request;
+mod runner;
 mod state;
 mod target;
 mod tracked;
@@ -23,9 +26,11 @@ mod tracked;
 pub use self::{
     action::Action,
     arguments::Arguments,
+    check::{CheckArguments, CheckByType},
     error::OperationError,
     preview::{JobCount, Preview},
     request::NewOperation,
+    runner::{Resumed, Runner},
     state::{OperationState, UnknownOperationState},
     target::Target,
     tracked::{Operation, OperationLease, OperationProgress},

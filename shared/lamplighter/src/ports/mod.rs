@@ -5,6 +5,7 @@ mod dead_letters;
 mod error;
 mod errors;
 mod events;
+mod flow;
 mod limits;
 mod list;
 mod operations;
@@ -29,6 +30,7 @@ pub use self::{
     error::{StoreError, StoreErrorKind},
     errors::{ErrorGroups, ErrorPage, ErrorQuery},
     events::{Event, Events},
+    flow::{NoDrain, QueueFlow},
     limits::{LimitAnswer, LimitHolder, LimitRequest, LimitState, OnFull, RateState},
     list::{ListQuery, Page},
     operations::{Created, OperationPage, OperationQuery, Operations},
@@ -37,7 +39,7 @@ pub use self::{
     queues::{EnqueueError, EnqueueRequest, Enqueued, Queues},
     redrive::{Redrive, RedriveMethod, RedriveProgress, RedriveResult},
     rollups::Rollups,
-    schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
+    schedules::{FoundSchedule, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
         Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus,
         RenewRequest, Store, Token,

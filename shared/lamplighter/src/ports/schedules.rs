@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{EnqueueError, Enqueued, StoreError};
+use super::{EnqueueError, StoreError};
 use crate::{
     id::JobId,
     message::InvalidMessage,
@@ -29,16 +29,29 @@ pub trait Schedules: Send + Sync + 'static {
     /// paused schedule can be triggered too.
     async fn trigger(&self, name: &str) -> Result<JobId, SchedulingError>;
 
-    /// Starts a schedule's job once for each of these times, in their order, as its own ticks would: a time whose job
-    /// exists starts no other. The answers come in the order of the times.
-    async fn start_at(
-        &self,
-        name: &str,
-        times: Vec<Timestamp>,
-    ) -> Result<Vec<Result<Enqueued, EnqueueError>>, SchedulingError>;
+    /// One schedule, with the job that it starts.
+    async fn find(&self, name: &str) -> Result<FoundSchedule, SchedulingError>;
 
     /// All schedules, by name.
     async fn list(&self) -> Result<Vec<ScheduleStatus>, SchedulingError>;
+}
+
+/// A schedule, with the job that it starts.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FoundSchedule {
+    /// The schedule and its job.
+    pub scheduled: ScheduledJob,
+    /// Whether it was paused, or deployed disabled.
+    pub paused: bool,
+}
+
+impl FoundSchedule {
+    /// This one.
+    #[must_use]
+    pub const fn new(scheduled: ScheduledJob, paused: bool) -> Self {
+        Self { scheduled, paused }
+    }
 }
 
 /// The origin of a schedule.

@@ -59,6 +59,15 @@ pub trait Store: Send + Sync + 'static {
     /// The record of one job.
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError>;
 
+    /// The records of some jobs, in the order of their ids; `None` where there is none. At most a hundred.
+    async fn get_each(&self, ids: &[JobId]) -> Result<Vec<Option<Record>>, StoreError> {
+        let mut records = Vec::with_capacity(ids.len());
+        for id in ids {
+            records.push(self.get(id).await?);
+        }
+        Ok(records)
+    }
+
     /// The lines that a job has written, oldest first.
     async fn log(&self, id: &JobId) -> Result<Vec<LogLine>, StoreError>;
 
@@ -84,6 +93,30 @@ pub trait Store: Send + Sync + 'static {
     /// As [`retry`](Self::retry), but the caller sends the message: a redrive sends the one from the dead-letter queue.
     /// Until that message arrives, the job is queued and has no message.
     async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError>;
+
+    /// Deletes the record of an ended job, with its attempts, its log and its body. Returns the state in which the job was:
+    /// if it had ended, its record is gone now; if not, it stayed as it was. `None` when there is no such job.
+    ///
+    /// What others hold stays: a dead letter of the job, whose redrive runs it as a new job; its place in the counts of its
+    /// batch; and a unique key that is held for a time.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Invalid`](super::StoreErrorKind::Invalid) for a [batch](crate::Batch): its record goes when it
+    /// expires.
+    async fn delete(&self, id: &JobId) -> Result<Option<JobState>, StoreError>;
+
+    /// Gives another time to a job that is scheduled, queued or retrying; a moment that has passed means now. Returns the
+    /// state that it is in now, or `None` when there is no such job; one that runs, waits for others or has ended stays as
+    /// it was.
+    ///
+    /// A job that has not begun is then scheduled or queued, as if it had been enqueued for that time. One that has begun
+    /// stays queued or retrying: its next attempt is at that time, and counts as it would have. A message that arrives
+    /// earlier changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Invalid`](super::StoreErrorKind::Invalid) for a moment that cannot be stored, and on a FIFO queue
+    /// wherever its group would have to wait, or the job to overtake it.
+    async fn reschedule(&self, id: &JobId, at: Timestamp) -> Result<Option<JobState>, StoreError>;
 
     /// Resolves when the job's record may have changed, at the latest after a second.
     async fn changed(&self, id: &JobId) {

@@ -168,6 +168,14 @@ impl Store for Faulty {
         self.memory.retry(id).await
     }
 
+    async fn delete(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        self.memory.delete(id).await
+    }
+
+    async fn reschedule(&self, id: &JobId, at: Timestamp) -> Result<Option<JobState>, StoreError> {
+        self.memory.reschedule(id, at).await
+    }
+
     async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         self.memory.mark_queued(id).await
     }
@@ -479,6 +487,10 @@ struct SilentBucket;
 impl Payloads for SilentBucket {
     async fn put(&self, _: &JobId, _: &RawValue, _: Option<Timestamp>) -> Result<String, StoreError> {
         std::future::pending().await
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn get(&self, _: &str) -> Result<Box<RawValue>, StoreError> {

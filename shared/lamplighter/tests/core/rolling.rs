@@ -295,6 +295,14 @@ impl Store for Reach {
         self.store.retry(id).await
     }
 
+    async fn delete(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        self.store.delete(id).await
+    }
+
+    async fn reschedule(&self, id: &JobId, at: Timestamp) -> Result<Option<JobState>, StoreError> {
+        self.store.reschedule(id, at).await
+    }
+
     async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         self.store.mark_queued(id).await
     }
