@@ -314,10 +314,50 @@ async fn edit(desk: &Desk, fields: &Fields) -> Result<Asked, Problem> {
     Ok(Asked { markup: Some(Markup(markup)), action })
 }
 
-/// JSON over several lines. Digits stay as they are, so what cannot be laid out so stays on one line.
+/// JSON over several lines. Digits, texts and the order of fields stay as they are.
 fn pretty(args: &RawValue) -> String {
-    let laid_out = serde_json::from_str::<Value>(args.get()).ok().filter(|value| value.to_string() == args.get());
-    laid_out.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| args.get().to_owned())
+    let (mut laid_out, mut depth, mut is_text, mut is_escaped) = (String::new(), 0_usize, false, false);
+    let mut characters = args.get().chars().peekable();
+    let line = |laid_out: &mut String, depth: usize| {
+        laid_out.push('\n');
+        laid_out.extend(std::iter::repeat_n("  ", depth));
+    };
+    while let Some(character) = characters.next() {
+        if is_text {
+            (is_text, is_escaped) = (is_escaped || character != '"', !is_escaped && character == '\\');
+            laid_out.push(character);
+            continue;
+        }
+        match character {
+            blank if blank.is_ascii_whitespace() => {}
+            '{' | '[' => {
+                laid_out.push(character);
+                while characters.next_if(char::is_ascii_whitespace).is_some() {}
+                match characters.next_if(|next| matches!(next, '}' | ']')) {
+                    Some(end) => laid_out.push(end),
+                    None => {
+                        depth += 1;
+                        line(&mut laid_out, depth);
+                    }
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut laid_out, depth);
+                laid_out.push(character);
+            }
+            ',' => {
+                laid_out.push(character);
+                line(&mut laid_out, depth);
+            }
+            ':' => laid_out.push_str(": "),
+            other => {
+                is_text = other == '"';
+                laid_out.push(other);
+            }
+        }
+    }
+    laid_out
 }
 
 fn with_args(beginning: &str, args: &str) -> Result<String, Problem> {
@@ -382,9 +422,15 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_laid_out_unless_that_would_change_them() {
+    fn arguments_are_laid_out_and_stay_what_they_are() {
         let raw = |json: &str| RawValue::from_string(json.into()).unwrap();
-        assert_eq!(pretty(&raw(r#"{"a":1}"#)), "{\n  \"a\": 1\n}");
-        assert_eq!(pretty(&raw(r#"{"a":1.00}"#)), r#"{"a":1.00}"#);
+        assert_eq!(
+            pretty(&raw(r#"{"b":1.00,"a":[],"c":[{}, 2]}"#)),
+            "{\n  \"b\": 1.00,\n  \"a\": [],\n  \"c\": [\n    {},\n    2\n  ]\n}"
+        );
+        let texts = r#"{"t":"a,b:{[\\\"]} ","u":"\\"}"#;
+        let value = |json: &str| serde_json::from_str::<Value>(json).unwrap();
+        assert_eq!(value(&pretty(&raw(texts))), value(texts));
+        assert!(pretty(&raw(texts)).contains(r#""a,b:{[\\\"]} ""#));
     }
 }
