@@ -1,4 +1,4 @@
-// What the pages can do beyond plain links and forms: live regions, keys, marks, times in the reader's zone.
+// What pages do beyond links and forms.
 const $ = (css, root = document) => root.querySelector(css);
 const $$ = (css, root = document) => [...root.querySelectorAll(css)];
 const on = (kind, act) => document.addEventListener(kind, act);
@@ -69,7 +69,7 @@ function showMarks() {
 		bulk.append(kept);
 	}
 	const top = $('#mark-page');
-	if (top) { top.checked = shown.size > 0 && [...shown].every((id) => marks.has(id)); top.indeterminate = marks.size > 0 && !top.checked; }
+	if (top) { top.checked = shown.size && [...shown].every((id) => marks.has(id)); top.indeterminate = marks.size && !top.checked; }
 }
 const mark = (box, on) => { on ? marks.add(box.value) : marks.delete(box.value); last = box.value; };
 function markTo(box) {

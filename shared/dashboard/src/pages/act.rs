@@ -36,6 +36,8 @@ struct ActPage {
     subject: String,
     back: Option<String>,
     danger: bool,
+    /// Whether it is done to all that match, so that it matters up to when.
+    is_many: bool,
     /// What is asked for beside the target, if anything is.
     fields: Option<Markup>,
     /// What the form says again: the target.
@@ -109,6 +111,7 @@ async fn show(desk: &Desk, chrome: &Chrome, kind: &str, fields: Fields) -> Page 
         subject: target.subject,
         back: target.back,
         danger: actions::is_danger(kind),
+        is_many: matches!(target.json["kind"].as_str(), Some("query" | "dead-letters")),
         fields: asked.markup,
         kept: target.kept,
         problem: None,
@@ -247,12 +250,16 @@ async fn asked(desk: &Desk, kind: ActionKind, fields: &Fields) -> Result<Asked, 
         ActionKind::Backfill => moments(fields, &[("from", "From, UTC"), ("to", "To, UTC")], plain),
         ActionKind::MuteError => moments(fields, &[("until", "Until, UTC")], plain),
         ActionKind::NoteError => {
+            let is_given = fields.0.iter().any(|(name, _)| name == "note");
+            let before = match (is_given, fields.get("fingerprint")) {
+                (false, Some(fingerprint)) => desk.error(fingerprint).await?.group.note.and_then(|note| note.note),
+                _ => None,
+            };
             let note = fields.get("note");
             let markup = format!(
                 r#"<div class="field"><label for="note">Note <span class="req">empty takes it away</span></label><textarea id="note" name="note" maxlength="2000">{}</textarea></div>"#,
-                escape(note.unwrap_or_default())
+                escape(note.or(before.as_deref()).unwrap_or_default())
             );
-            let is_given = fields.0.iter().any(|(name, _)| name == "note");
             let action = is_given.then(|| plain(note.map_or_else(|| json!({}), |note| json!({"note": note}))));
             Ok(Asked { markup: Some(Markup(markup)), action })
         }

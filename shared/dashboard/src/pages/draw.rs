@@ -107,8 +107,11 @@ pub(crate) fn drains(queue: &QueueView) -> Markup {
         (Some(0), _) | (None, 0) => r#"<span class="soft">empty</span>"#.into(),
         (Some(left), _) => seconds(&left),
         (None, _) if queue.paused => r#"<span class="warn">not while paused</span>"#.into(),
-        (None, _) if queue.in_per_minute.is_some() => r#"<span class="warn">it grows</span>"#.into(),
-        (None, _) => return ui::none(),
+        (None, _) => match (&queue.no_drain, queue.in_per_minute) {
+            (Some(why), Some(_)) => format!(r#"<span class="warn" title="{}">never</span>"#, escape(why)),
+            (Some(why), None) => format!(r#"<span class="none" title="{}">–</span>"#, escape(why)),
+            (None, _) => return ui::none(),
+        },
     })
 }
 
