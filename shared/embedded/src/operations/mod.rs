@@ -9,6 +9,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod enqueue;
 pub(crate) mod errors;
 pub(crate) mod groups;
+mod insert;
 pub(crate) mod job_data;
 pub(crate) mod limits;
 pub(crate) mod list;
