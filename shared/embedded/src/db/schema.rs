@@ -5,7 +5,7 @@
 //! is a row with the state 0, deleted when it is acknowledged.
 //!
 //! Rows of `jobs` are small and keep their size from enqueued to succeeded, so that SQLite overwrites them in place:
-//! the columns that change are filled from the start with numbers of their final length. Long data, and data that only
+//! the columns that change are filled from the start with numbers of their final length, also the host's. Long data, and data that only
 //! some jobs have, is in other tables: `bodies` (written once, read once), `notes` (output, progress, checkpoint) and
 //! `attempts`.
 //!

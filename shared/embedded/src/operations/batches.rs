@@ -249,7 +249,7 @@ fn put_record(tx: &mut Transaction<'_>, id: &JobId) -> rusqlite::Result<i64> {
         place: None,
         body: &body,
     };
-    Insert::new(tx)?.one(now, &row)?;
+    Insert::new(tx)?.one(tx, &row)?;
     tx.add_to_block(kind, seq)?;
     tx.enters(kind, state::WAITING);
     tx.effects.job(id.as_str());

@@ -263,7 +263,7 @@ impl<'t> Enqueue<'t> {
         if !matches!(standing, Standing::Met) {
             (row.visible_at, row.place, row.state) = (None, None, state::WAITING);
         }
-        if !self.insert.one(now, &row)? {
+        if !self.insert.one(tx, &row)? {
             tx.unused();
             return duplicate(tx, entry);
         }
@@ -360,7 +360,7 @@ pub(crate) fn inject(
         place,
         body,
     };
-    Insert::new(tx)?.one(now, &row)?;
+    Insert::new(tx)?.one(tx, &row)?;
     tx.effects.queue(queue.id);
     Ok(())
 }

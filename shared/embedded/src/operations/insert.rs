@@ -11,7 +11,7 @@ pub(super) const ROWS: usize = 50;
 
 const INSERT: &str = "INSERT INTO jobs (seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
     receives, created_at, due_at, since, noted, grp, place) \
-    VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6, 0, ?7, 0, ?6, ?8, ?6, 0, ?9, ?10) ON CONFLICT (id) DO NOTHING";
+    VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6, ?11, ?7, 0, ?6, ?8, ?6, 0, ?9, ?10) ON CONFLICT (id) DO NOTHING";
 
 const INSERT_BODY: &str = "INSERT INTO bodies (seq, body) VALUES (?1, ?2)";
 
@@ -20,17 +20,16 @@ const WERE_INSERTED: &str = "SELECT seq FROM jobs WHERE seq BETWEEN ?1 AND ?2 OR
 /// The parameters that the jobs of a statement share: the queue, the kind, and the moment.
 const SHARED: usize = 3;
 /// The parameters of each job.
-const OWN: usize = 6;
+const OWN: usize = 7;
 
 /// [`INSERT`] and [`INSERT_BODY`] with [`ROWS`] rows.
 static MANY: LazyLock<[String; 2]> = LazyLock::new(|| {
     let rows = |row: fn(usize) -> String| (0..ROWS).map(row).collect::<Vec<_>>().join(", ");
     let jobs = rows(|row| {
         let of = |own: usize| SHARED + row * OWN + own;
-        let [seq, id, state, visible_at, due_at, group] = [of(1), of(2), of(3), of(4), of(5), of(6)];
-        format!(
-            "(?{seq}, ?{id}, ?1, ?2, ?{state}, 0, ?3, ?3, 0, ?{visible_at}, 0, ?3, ?{due_at}, ?3, 0, ?{group}, NULL)"
-        )
+        let [seq, id, state, host, visible_at, due_at, group] = [of(1), of(2), of(3), of(4), of(5), of(6), of(7)];
+        let times = format!("?{visible_at}, 0, ?3, ?{due_at}, ?3");
+        format!("(?{seq}, ?{id}, ?1, ?2, ?{state}, 0, ?3, ?3, ?{host}, {times}, 0, ?{group}, NULL)")
     });
     let bodies = rows(|row| format!("(?{}, ?{})", row * 2 + 1, row * 2 + 2));
     let with = |one: &str, rows: &str| {
@@ -69,9 +68,11 @@ impl<'a> Insert<'a> {
     }
 
     /// Inserts a job. Returns `false` if there is one with its id.
-    pub(super) fn one(&mut self, now: i64, row: &NewRow<'_>) -> rusqlite::Result<bool> {
+    pub(super) fn one(&mut self, tx: &mut Transaction<'_>, row: &NewRow<'_>) -> rusqlite::Result<bool> {
         let NewRow { seq, id, queue, kind, state, visible_at, due_at, group, place, body } = row;
-        let inserted = self.job.execute(params![seq, id, queue, kind, state, now, visible_at, due_at, group, place])?;
+        let (now, host) = (tx.now, tx.no_host(*state)?);
+        let row = params![seq, id, queue, kind, state, now, visible_at, due_at, group, place, host];
+        let inserted = self.job.execute(row)?;
         if inserted == 0 {
             return Ok(false);
         }
@@ -81,7 +82,7 @@ impl<'a> Insert<'a> {
 
     /// Inserts [`ROWS`] jobs of the same kind that have no place in a group. Returns the numbers of those that were inserted if
     /// there are others with the ids of some, and `None` if all were.
-    pub(super) fn many(&mut self, tx: &Transaction<'a>, rows: &[NewRow<'_>]) -> rusqlite::Result<Option<Vec<i64>>> {
+    pub(super) fn many(&mut self, tx: &mut Transaction<'a>, rows: &[NewRow<'_>]) -> rusqlite::Result<Option<Vec<i64>>> {
         let [Some(first), Some(last)] = [rows.first(), rows.last()] else { return Ok(None) };
         let [jobs, bodies] = match &mut self.many {
             Some(many) => many,
@@ -95,9 +96,10 @@ impl<'a> Insert<'a> {
             jobs.raw_bind_parameter(before + 1, row.seq)?;
             jobs.raw_bind_parameter(before + 2, row.id)?;
             jobs.raw_bind_parameter(before + 3, row.state)?;
-            jobs.raw_bind_parameter(before + 4, row.visible_at)?;
-            jobs.raw_bind_parameter(before + 5, row.due_at)?;
-            jobs.raw_bind_parameter(before + 6, row.group)?;
+            jobs.raw_bind_parameter(before + 4, tx.no_host(row.state)?)?;
+            jobs.raw_bind_parameter(before + 5, row.visible_at)?;
+            jobs.raw_bind_parameter(before + 6, row.due_at)?;
+            jobs.raw_bind_parameter(before + 7, row.group)?;
         }
         if jobs.raw_execute()? < rows.len() {
             let mut statement = tx.prepare(WERE_INSERTED)?;
@@ -121,8 +123,14 @@ impl<'a> Insert<'a> {
 mod tests {
     use std::collections::HashSet;
 
-    use lamplighter::{Enqueued, JobId, JobState, NewJob, RawValue, Timestamp, Tracking, env::Env, secs};
+    use lamplighter::{
+        Enqueued, JobId, JobState, NewJob, RawValue, Timestamp, Tracking,
+        backend::{Claim, ClaimRequest},
+        env::Env,
+        secs,
+    };
     use rusqlite::Connection;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::backend::SqliteBackend;
@@ -210,5 +218,44 @@ mod tests {
         let untracked = after.iter().filter(|row| row.2 == crate::state::UNTRACKED).count();
         let counted: u64 = counts.iter().map(|count| count.jobs).sum();
         assert_eq!(counted, u64::try_from(after.len() - untracked).unwrap());
+    }
+
+    /// The bytes of all rows of `jobs`.
+    async fn bytes(embedded: &SqliteBackend) -> i64 {
+        let sum = |connection: &Connection| {
+            let sum = "SELECT sum(payload) FROM dbstat WHERE name = 'jobs'";
+            connection.query_row(sum, [], |row| row.get(0))
+        };
+        embedded.0.writer.read(sum).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_by_the_last_host_leaves_the_length_of_the_row() {
+        for hosts in [0, 1, 125, 126, 127, 300, 40_000] {
+            let embedded = in_memory();
+            let add = move |tx: &mut Transaction<'_>| {
+                let hosts = format!(
+                    "INSERT INTO hosts (name) WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers \
+                     WHERE n < {hosts}) SELECT 'host-' || n FROM numbers WHERE n <= {hosts}"
+                );
+                tx.connection.execute_batch(&hosts)?;
+                tx.host("lamp")
+            };
+            assert_eq!(embedded.0.writer.run(1, add).await.unwrap(), hosts + 1);
+            let (client, env) = (embedded.client(), embedded.env());
+            let numbers = [0, 2, 4, 6];
+            client.enqueue_all(numbers.map(|number| job("act", number).delay(secs(0)))).await;
+            tokio::time::sleep(secs(1)).await;
+            let before = bytes(&embedded).await;
+            for number in numbers {
+                let id = JobId::new(format!("act-{number}")).unwrap();
+                let message = client.get(&id).await.unwrap().unwrap().message;
+                let mut claim = ClaimRequest::new(id, "work", message, u64::MAX / 3, env.now() + secs(60));
+                claim.host = "lamp".into();
+                let answer = client.store().unwrap().claim(vec![claim], Instant::now()).await.remove(0).unwrap();
+                assert!(matches!(answer, Claim::Run { attempt: 1, .. }), "{answer:?}");
+            }
+            assert_eq!(bytes(&embedded).await, before, "{hosts} hosts");
+        }
     }
 }

@@ -226,6 +226,15 @@ mod tests {
         Writer::new(connection, Env::system(), Arc::new(Signals::new()), "jobs.db".into(), None, None, Some(log))
     }
 
+    #[test]
+    fn the_log_is_begun_anew_long_before_it_is_truncated() {
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::file(&folder.path().join("jobs.db")).unwrap();
+        let (connection, _) = connection::writer(&location, Durability::Normal).unwrap();
+        let page_size: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
+        assert!(i64::from(Sizes::of(&connection).restart) * page_size * 5 / 4 < connection::LOG_LIMIT);
+    }
+
     fn log(writer: &Writer) -> &Log {
         writer.0.log.as_ref().unwrap()
     }
