@@ -58,6 +58,9 @@ pub(crate) enum Error {
     /// The examination has findings; each has been printed.
     #[error("not all is well")]
     Unwell,
+    /// What was waited for has not ended in time.
+    #[error("{0}")]
+    NotEnded(String),
     /// Anything else that failed, in a sentence of its own.
     #[error("{0}")]
     Failed(String),
@@ -79,8 +82,8 @@ impl Error {
         }
     }
 
-    /// Returns the process's exit code: 2 for a wrong command line, 3 when an engine ended by itself, 0 when the reader
-    /// of the output has closed it, otherwise 1.
+    /// Returns the process's exit code: 2 for a wrong command line, 3 when an engine ended by itself, 4 when
+    /// what was waited for had not ended, 0 when the reader of the output has closed it, otherwise 1.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code())
     }
@@ -108,6 +111,7 @@ impl Error {
                 SchedulingError::Schedule(_) | SchedulingError::Over(_) | SchedulingError::Deployed(_),
             ) => 2,
             Self::Engine(_) => 3,
+            Self::NotEnded(_) => 4,
             _ => 1,
         }
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod batches;
+mod completion;
 mod demo;
 mod engine_end;
 mod error_groups;
@@ -25,4 +26,5 @@ mod signals;
 mod stack;
 mod stats;
 mod support;
+mod watch;
 mod work;

@@ -1,7 +1,5 @@
 //! `lamp cancel`.
 
-use std::env;
-
 use clap::Args;
 use jiff::Timestamp;
 use lamplighter::{Cancellation, Client, JobId, JobState, ListQuery};
@@ -12,7 +10,7 @@ use crate::{
     error::Error,
     output::{self, GOOD},
     place::{Place, Target},
-    progress, when,
+    progress, site, when,
 };
 
 /// Cancel jobs that have not ended: those given by id, or all that match.
@@ -96,12 +94,11 @@ impl Cancel {
     }
 
     fn cancellation(&self) -> Cancellation {
-        let user = || ["USER", "USERNAME", "LOGNAME"].into_iter().find_map(|name| env::var(name).ok());
         let mut cancellation = Cancellation::new();
         if let Some(reason) = &self.reason {
             cancellation = cancellation.reason(reason);
         }
-        match self.by.clone().or_else(user) {
+        match self.by.clone().or_else(site::user) {
             Some(by) => cancellation.by(by),
             None => cancellation,
         }

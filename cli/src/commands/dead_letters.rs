@@ -16,6 +16,10 @@ use crate::{catalog::Catalog, error::Error, output, place::Place, reveal::Reveal
 ///
 /// On a stack, they are received and put back at once, so for a moment no other consumer sees them.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp dead-letters
+  lamp dead-letters invoices --limit 200
+  lamp dead-letters invoices --stack shop --json")]
 pub(crate) struct DeadLetters {
     /// List the dead letters of this queue.
     queue: Option<String>,

@@ -17,6 +17,10 @@ use crate::{
 
 /// List the defined jobs, or show one with the JSON Schema of its arguments.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp definitions
+  lamp definitions invoices.send
+  lamp definitions --json")]
 pub(crate) struct Definitions {
     /// Show this job only, with its schema.
     job: Option<String>,

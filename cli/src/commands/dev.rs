@@ -30,6 +30,10 @@ use crate::{
 /// are recovered when their leases end. If the file is removed or replaced meanwhile, the command ends with exit code
 /// 3.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp dev
+  lamp dev --db jobs.db --grace 1m
+  lamp dev --outbox shop.db")]
 pub(crate) struct Dev {
     #[command(flatten)]
     database: Database,

@@ -24,6 +24,10 @@ use crate::{
 
 /// Show one job: its arguments and output, and every attempt, newest first.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp job order-42
+  lamp job order-42 --log
+  lamp job order-42 --stack shop --json")]
 pub(crate) struct Job {
     /// The job's id.
     id: JobId,

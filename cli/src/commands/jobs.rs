@@ -12,6 +12,10 @@ use crate::{catalog::Catalog, error::Error, output, place::Place, reveal::Reveal
 ///
 /// If there are more than --limit, the cursor of the next page goes to standard error as `next: CURSOR`.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp jobs --state failed --since 2h
+  lamp jobs --job invoices.send --limit 0 --json
+  lamp jobs --stack shop --queue invoices")]
 pub(crate) struct Jobs {
     /// Only jobs in this state: scheduled, waiting, queued, running, retrying, succeeded, failed, cancelled.
     #[arg(long, value_name = "STATE")]

@@ -4,6 +4,7 @@ mod batch;
 mod bulk;
 mod cancel;
 mod compact;
+mod completion;
 mod dead_letters;
 mod definitions;
 mod demo;
@@ -15,6 +16,7 @@ mod infra;
 mod init;
 mod job;
 mod jobs;
+mod man;
 mod new;
 mod outbox;
 mod package;
@@ -28,6 +30,8 @@ mod schedules;
 #[cfg(windows)]
 mod service;
 mod stats;
+mod top;
+mod watch;
 mod work;
 
 use std::future::Future;
@@ -49,6 +53,8 @@ pub(crate) enum Command {
     Jobs(jobs::Jobs),
     Job(job::Job),
     Batch(batch::Batch),
+    Watch(watch::Watch),
+    Top(top::Top),
     Errors(errors::Errors),
     Stats(stats::Stats),
     Retry(retry::Retry),
@@ -69,6 +75,8 @@ pub(crate) enum Command {
     Infra(infra::Infra),
     Package(package::Package),
     Replay(replay::Replay),
+    Completion(completion::Completion),
+    Man(man::Man),
 }
 
 impl Command {
@@ -84,6 +92,8 @@ impl Command {
             Self::Jobs(jobs) => jobs.run(catalog),
             Self::Job(job) => job.run(catalog),
             Self::Batch(batch) => batch.run(catalog),
+            Self::Watch(watch) => watch.run(catalog),
+            Self::Top(top) => top.run(catalog),
             Self::Errors(errors) => errors.run(catalog),
             Self::Stats(stats) => stats.run(catalog),
             Self::Retry(retry) => retry.run(catalog),
@@ -104,6 +114,8 @@ impl Command {
             Self::Infra(infra) => infra.run(catalog),
             Self::Package(package) => package.run(catalog),
             Self::Replay(replay) => replay.run(),
+            Self::Completion(completion) => completion.run(catalog),
+            Self::Man(man) => man.run(),
         }
     }
 }

@@ -13,6 +13,9 @@ use crate::{error::Error, output, place::Place};
 /// On a stack, the numbers are SQS's own approximations, and a failed job that waits for its next attempt counts as in
 /// flight.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp queues
+  lamp queues --stack shop --json")]
 pub(crate) struct Queues {
     #[command(flatten)]
     place: Place,

@@ -16,6 +16,9 @@ use crate::{catalog::Catalog, error::Error, output, place::Place, when};
 
 /// List the schedules, with their next runs and the result of the last one.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp schedules
+  lamp schedules --stack shop --json")]
 pub(crate) struct Schedules {
     #[command(flatten)]
     place: Place,
