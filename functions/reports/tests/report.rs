@@ -59,6 +59,10 @@ impl Store for Records {
         Ok(Vec::new())
     }
 
+    async fn log_operation(&self, _: &JobId, _: &JobId, _: LogLine) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         if let Some(kind) = self.failure {
             return Err(StoreError::new(kind, "the table is unavailable"));
@@ -84,6 +88,14 @@ impl Store for Records {
     }
 
     async fn retry(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+
+    async fn delete(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+
+    async fn reschedule(&self, _: &JobId, _: Timestamp) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }
 

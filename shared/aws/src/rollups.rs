@@ -70,20 +70,22 @@ const ASKED: [(Instrument, &str); 9] = [
 /// The answers to [`ASKED`] in one point.
 type Answers = [Option<f64>; ASKED.len()];
 
+/// Makes a client.
+pub(crate) async fn client(sdk: &AwsClients) -> Result<Client, StoreError> {
+    let mut own = config::Builder::from(sdk.config().await?);
+    if let Some(endpoint) = sdk.endpoint_of("AWS_ENDPOINT_URL_CLOUDWATCH") {
+        own.set_endpoint_url(Some(endpoint));
+    }
+    Ok(Client::from_conf(own.build()))
+}
+
 impl CloudWatch {
     pub(crate) fn new(sdk: AwsClients, functions: Vec<String>, env: Env) -> Self {
         Self { sdk, client: OnceCell::new(), functions, env }
     }
 
     async fn client(&self) -> Result<&Client, StoreError> {
-        let make = || async {
-            let mut own = config::Builder::from(self.sdk.config().await?);
-            if let Some(endpoint) = self.sdk.endpoint_of("AWS_ENDPOINT_URL_CLOUDWATCH") {
-                own.set_endpoint_url(Some(endpoint));
-            }
-            Ok(Client::from_conf(own.build()))
-        };
-        self.client.get_or_try_init(make).await
+        self.client.get_or_try_init(|| client(&self.sdk)).await
     }
 
     /// The series that a function has written lately.

@@ -3,6 +3,8 @@
 //! A [`Site`] is what a dashboard shows: an app on a backend. Each request is answered by a [`Desk`], which is the only road to
 //! the backend, and knows what its [`Viewer`] may see and do. Pages and API are two ways to write its answers.
 
+mod api;
+pub mod chart;
 pub mod desk;
 pub mod http;
 pub mod pages;
@@ -11,9 +13,13 @@ mod site;
 pub mod view;
 mod viewer;
 
+#[cfg(test)]
+mod testing;
+
 pub use self::{
     desk::Desk,
+    http::{Access, Dashboard},
     problem::{Problem, ProblemBody},
     site::{Examination, HealthSource, Site},
-    viewer::{ActionKind, Rights, Viewer},
+    viewer::{ActionKind, InvalidRights, Rights, Viewer},
 };

@@ -1,6 +1,6 @@
 //! Who looks, and what they may do.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -99,6 +99,59 @@ impl Rights {
         self.actions.iter().copied()
     }
 }
+
+/// Rights as a text: `reader` or `operator`, then with commas between actions that are allowed, actions with a `!` that are
+/// denied, and queues, if only some are seen: `operator,!delete,queue=webhooks`.
+impl fmt::Display for Rights {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operator = self.actions.len() * 2 > ActionKind::ALL.len();
+        f.write_str(if operator { "operator" } else { "reader" })?;
+        for action in ActionKind::ALL {
+            match (operator, self.may(action)) {
+                (true, false) => write!(f, ",!{}", action.as_str())?,
+                (false, true) => write!(f, ",{}", action.as_str())?,
+                _ => {}
+            }
+        }
+        match &self.queues {
+            Some(queues) if queues.is_empty() => f.write_str(",queue="),
+            queues => queues.iter().flatten().try_for_each(|queue| write!(f, ",queue={queue}")),
+        }
+    }
+}
+
+impl FromStr for Rights {
+    type Err = InvalidRights;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRights> {
+        let invalid = |word: &str| InvalidRights(word.chars().take(80).collect());
+        let mut words = text.split(',').map(str::trim);
+        let mut rights = match words.next() {
+            Some("reader") => Self::reader(),
+            Some("operator") => Self::operator(),
+            other => return Err(invalid(other.unwrap_or_default())),
+        };
+        for word in words {
+            if let Some(queue) = word.strip_prefix("queue=") {
+                let queues = rights.queues.get_or_insert_default();
+                queues.extend((!queue.is_empty()).then(|| queue.to_owned()));
+            } else if let Some(denied) = word.strip_prefix('!') {
+                rights = rights.deny(ActionKind::named(denied).ok_or_else(|| invalid(word))?);
+            } else {
+                rights = rights.allow(ActionKind::named(word).ok_or_else(|| invalid(word))?);
+            }
+        }
+        Ok(rights)
+    }
+}
+
+/// A text that does not say which rights somebody has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0:?} is not understood in rights: they are reader or operator, then actions such as retry, actions that are denied such \
+     as !delete, and queues such as queue=webhooks, with commas between"
+)]
+pub struct InvalidRights(String);
 
 /// A kind of action, as rights and addresses name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
@@ -205,6 +258,20 @@ mod tests {
             assert_eq!(ActionKind::named(action.as_str()), Some(action));
         }
         assert_eq!(ActionKind::named("explode"), None);
+    }
+
+    #[test]
+    fn rights_can_be_written_down() {
+        for text in
+            ["reader", "operator", "operator,!delete,queue=webhooks", "reader,retry,queue=a,queue=b", "reader,queue="]
+        {
+            let rights: Rights = text.parse().unwrap();
+            assert_eq!(rights.to_string(), text);
+        }
+        assert!(!"reader,queue=".parse::<Rights>().unwrap().sees("webhooks"));
+        for text in ["", "admin", "reader,explode", "reader,!", "operator;reader"] {
+            assert!(text.parse::<Rights>().is_err(), "{text}");
+        }
     }
 
     #[test]

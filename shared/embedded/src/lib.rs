@@ -52,6 +52,7 @@ mod backend;
 mod db;
 mod engine;
 mod error;
+mod health;
 mod late;
 mod measured;
 mod operations;
@@ -68,6 +69,7 @@ pub use self::{
     db::upkeep::Compacted,
     engine::{Engine, EngineBuilder, EngineError, Running, StartError},
     error::{FileLost, OpenError},
+    health::{EngineSeen, FileHealth, HostSeen},
     settings::{Durability, Settings},
 };
 

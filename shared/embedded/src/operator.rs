@@ -7,8 +7,8 @@ use lamplighter::{
     Queue,
     backend::{
         Consumer, ConsumerKind, ConsumerState, DeadLetterCounts, DeadLetterFilter, DeadLetterPage, DeadLetterQuery,
-        KnownNames, Operator, QueueOrigin, QueueStatus, Redrive, RedriveMethod, RedriveProgress, RedriveResult,
-        StoreError, StoreErrorKind,
+        KnownNames, Operator, QueueFlow, QueueOrigin, QueueStatus, Redrive, RedriveMethod, RedriveProgress,
+        RedriveResult, StoreError, StoreErrorKind,
     },
     host::Stop,
 };
@@ -20,7 +20,7 @@ use crate::{
         catalog::{self, find_queue},
         transaction::Transaction,
     },
-    operations::{dead_letters, pause, redrive},
+    operations::{dead_letters, flow, pause, redrive},
     time,
 };
 
@@ -72,6 +72,11 @@ impl Operator for SqliteOperator {
         self.0.0.readers.read(move |connection| pause::all(connection, now)).await
     }
 
+    async fn flow(&self) -> Result<Vec<QueueFlow>, StoreError> {
+        let now = time::nearest(self.0.env().now());
+        self.0.0.readers.read(move |connection| flow::flow(connection, now)).await
+    }
+
     async fn consumer(&self, queue: &str) -> Result<Consumer, StoreError> {
         let paused = self.read(queue, pause::is_paused).await?;
         Ok(consumer(paused))
@@ -116,8 +121,8 @@ impl Operator for SqliteOperator {
         stop: &Stop,
         progress: &(dyn Fn(RedriveProgress) + Send + Sync),
     ) -> Result<RedriveResult, StoreError> {
-        let Redrive { filter, limit, per_second, .. } = redrive;
-        let (limit, counted) = (limit.unwrap_or(u64::MAX), filter.clone());
+        let Redrive { filter, limit, per_second, discard, .. } = redrive;
+        let (limit, counted, discard) = (limit.unwrap_or(u64::MAX), filter.clone(), *discard);
         let begin = move |connection: &Connection, id| {
             // In this order: dead letters that arrive in between are neither counted nor moved.
             Ok((id, redrive::end(connection)?, redrive::counts(connection, id, &counted)?.total()))
@@ -140,7 +145,7 @@ impl Operator for SqliteOperator {
                 return Ok(result);
             }
             let (filter, most) = (filter.clone(), usize::try_from(step).unwrap_or(usize::MAX));
-            let moving = move |tx: &mut Transaction<'_>| redrive::oldest(tx, id, &filter, end, most);
+            let moving = move |tx: &mut Transaction<'_>| redrive::oldest(tx, id, &filter, (end, discard), most);
             match self.0.0.writer.run(most * 4, moving).await {
                 Ok(moved) => {
                     result.progress.moved += moved.moved;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use lamplighter::{
     JobId, ScheduledJob,
-    backend::{ScheduleStatus, Schedules, SchedulingError},
+    backend::{FoundSchedule, ScheduleStatus, Schedules, SchedulingError},
 };
 
 use crate::{operations::schedules, store::SqliteStore};
@@ -28,6 +28,12 @@ impl Schedules for SqliteStore {
     async fn trigger(&self, name: &str) -> Result<JobId, SchedulingError> {
         let name = name.to_owned();
         self.writer.run(1, move |tx| schedules::trigger(tx, &name)).await?
+    }
+
+    async fn find(&self, name: &str) -> Result<FoundSchedule, SchedulingError> {
+        let sought = name.to_owned();
+        let found = self.readers.read(move |connection| schedules::find(connection, &sought)).await?;
+        found.ok_or_else(|| SchedulingError::Unknown(name.into()))
     }
 
     async fn list(&self) -> Result<Vec<ScheduleStatus>, SchedulingError> {

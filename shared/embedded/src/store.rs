@@ -4,14 +4,15 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lamplighter::{
-    Batch, Cancellation, EnqueueError, Enqueued, JobId, JobState, ListQuery, Record,
+    Batch, Cancellation, EnqueueError, Enqueued, JobId, JobState, ListQuery, Record, Timestamp,
     backend::{
         BatchJobs, Batches, Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, ErrorGroups, JobData,
         LeaseStatus, NewBatch, Queues, RenewRequest, Rollups, Store, StoreError, StoreErrorKind, Token,
     },
     env::Env,
     meter::{Rollup, RollupQuery},
-    record::{Count, ErrorGroup, ErrorPage, ErrorQuery, Fingerprint, LogLine, Page},
+    operation::{Created, Operation, OperationPage, OperationQuery, Operations},
+    record::{Count, ErrorGroup, ErrorNote, ErrorPage, ErrorQuery, Fingerprint, LogLine, Page},
 };
 use rusqlite::Connection;
 use tokio::time::Instant;
@@ -24,12 +25,15 @@ use crate::{
         batches::{self, Prepared},
         cancel::cancel,
         claim::claim,
+        delete::{Deleted, delete},
         enqueue::{Entry, enqueue},
-        errors, job_data, list, logs, records,
+        error_notes, errors, job_data, list, logs, records,
         renew::renew,
+        reschedule::{Rescheduled, reschedule},
         retry::{mark_queued, retry},
         rollups,
         settle::settle,
+        tracked,
     },
     time,
 };
@@ -167,6 +171,11 @@ impl ErrorGroups for SqliteStore {
     async fn get(&self, fingerprint: Fingerprint) -> Result<Option<ErrorGroup>, StoreError> {
         self.readers.read(move |connection| errors::get(connection, fingerprint)).await
     }
+
+    async fn annotate(&self, fingerprint: Fingerprint, note: &ErrorNote) -> Result<bool, StoreError> {
+        let note = note.clone();
+        self.writer.run(1, move |tx| error_notes::annotate(tx, fingerprint, &note)).await
+    }
 }
 
 fn entries(requests: Vec<EnqueueRequest>) -> Result<Vec<Entry>, EnqueueError> {
@@ -220,9 +229,22 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| records::by_id(connection, id.as_str())).await
     }
 
+    async fn get_each(&self, ids: &[JobId]) -> Result<Vec<Option<Record>>, StoreError> {
+        let ids = ids.to_vec();
+        let read = move |connection: &Connection| {
+            ids.iter().map(|id| records::by_id(connection, id.as_str())).collect::<rusqlite::Result<Vec<_>>>()
+        };
+        self.readers.read(read).await
+    }
+
     async fn log(&self, id: &JobId) -> Result<Vec<LogLine>, StoreError> {
         let id = id.clone();
         self.readers.read(move |connection| logs::of_job(connection, id.as_str())).await
+    }
+
+    async fn log_operation(&self, id: &JobId, operation: &JobId, line: LogLine) -> Result<(), StoreError> {
+        let (id, operation) = (id.clone(), operation.clone());
+        self.writer.run(1, move |tx| logs::of_operation(tx, id.as_str(), operation.as_str(), &line)).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
@@ -251,6 +273,35 @@ impl Store for SqliteStore {
         self.writer.run(1, move |tx| mark_queued(tx, id.as_str())).await
     }
 
+    async fn delete(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        let sought = id.clone();
+        match self.writer.run(1, move |tx| delete(tx, sought.as_str())).await? {
+            Deleted::Unknown => Ok(None),
+            Deleted::Was(state) => Ok(Some(state)),
+            Deleted::Batch => Err(Batch::cannot_be_deleted(id)),
+        }
+    }
+
+    async fn reschedule(&self, id: &JobId, at: Timestamp) -> Result<Option<JobState>, StoreError> {
+        let (sought, moment) = (id.clone(), time::exactly(at));
+        let moment = moment.ok_or_else(|| {
+            let last = time::moment(time::LAST);
+            let text = format_args!("job {id} cannot run at {at}: the last moment that can be stored is {last}");
+            StoreError::new(StoreErrorKind::Invalid, text)
+        })?;
+        match self.writer.run(1, move |tx| reschedule(tx, sought.as_str(), moment)).await? {
+            Rescheduled::Unknown => Ok(None),
+            Rescheduled::Is(state) => Ok(Some(state)),
+            Rescheduled::Ordered => Err(StoreError::new(
+                StoreErrorKind::Invalid,
+                format_args!(
+                    "job {id} is on a FIFO queue, where its group would have to wait for it: it stays as it is; cancel it, \
+                     and enqueue it again when it is to run"
+                ),
+            )),
+        }
+    }
+
     // Not an `async fn`: the watch begins with the call, so a change between it and the first poll is seen.
     fn changed<'a, 'b, 'c>(&'a self, id: &'b JobId) -> Pin<Box<dyn Future<Output = ()> + Send + 'c>>
     where
@@ -277,5 +328,33 @@ impl Rollups for SqliteStore {
             rollups::read(connection, (query.job.as_deref(), query.queue.as_deref()), (from, to), step)
         };
         self.readers.read(of).await
+    }
+}
+
+#[async_trait]
+impl Operations for SqliteStore {
+    async fn create(&self, operation: &Operation) -> Result<Created, StoreError> {
+        let new = operation.clone();
+        self.writer.run(1, move |tx| tracked::create(tx, &new)).await
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<Operation>, StoreError> {
+        let id = id.clone();
+        self.readers.read(move |connection| tracked::get(connection, id.as_str())).await
+    }
+
+    async fn list(&self, query: &OperationQuery) -> Result<OperationPage, StoreError> {
+        let (asked, now) = (query.clone(), time::nearest(self.env.now()));
+        let page = self.readers.read(move |connection| tracked::list(connection, &asked, now)).await?;
+        page.ok_or_else(foreign_cursor)
+    }
+
+    async fn open(&self) -> Result<Vec<Operation>, StoreError> {
+        self.readers.read(tracked::open).await
+    }
+
+    async fn save(&self, operation: &Operation) -> Result<bool, StoreError> {
+        let changed = operation.clone();
+        self.writer.run(1, move |tx| tracked::save(tx, &changed)).await
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     id::JobId,
     message::Message,
-    ports::{EnqueueError, Enqueued, JobOwner},
+    ports::{EnqueueError, Enqueued, JobOwner, StoreError, StoreErrorKind},
     record::JobState,
 };
 
@@ -78,6 +78,15 @@ impl Batch {
             true => Ok(Enqueued::Duplicate(id, state)),
             false => Err(EnqueueError::IdTaken { job: Self::JOB.into(), queue: Self::QUEUE.into(), id, owner }),
         }
+    }
+
+    /// Why [`Store::delete`](crate::backend::Store::delete) refuses a batch.
+    #[must_use]
+    pub fn cannot_be_deleted(id: &JobId) -> StoreError {
+        let text = format_args!(
+            "{id} is a batch, and its record stays until it expires, since its jobs count in it: delete its jobs instead"
+        );
+        StoreError::new(StoreErrorKind::Invalid, text)
     }
 
     /// Why jobs cannot be added to what has this id, if they cannot: nothing, a job, or a batch that has ended. `found` is its

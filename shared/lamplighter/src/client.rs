@@ -2,9 +2,13 @@
 
 mod batch;
 mod cancel;
+mod manage;
 mod new_job;
+mod operations;
 mod outbox;
+mod schedule_runs;
 mod schedules;
+mod search;
 mod sending;
 
 use std::{
@@ -25,12 +29,13 @@ pub use self::{
     cancel::{Cancel, Cancellation, CancelledJobs},
     new_job::NewJob,
     outbox::{InvalidEntry, OutboxEntry},
+    schedule_runs::{ScheduleRun, ScheduleRunKind},
 };
 use crate::{
     after::After,
     declared::Limits,
     env::Env,
-    error::{ErrorGroup, Fingerprint},
+    error::{ErrorGroup, ErrorNote, Fingerprint},
     id::JobId,
     job::Job,
     limit,
@@ -235,6 +240,15 @@ impl Client {
         self.errors()?.get(fingerprint).await
     }
 
+    /// Replaces the note of a group; an [empty](ErrorNote::is_empty) one takes it away. Returns whether there is such a
+    /// group.
+    ///
+    /// # Errors
+    /// When the store cannot be written, or as [`error_groups`](Self::error_groups).
+    pub async fn annotate_error(&self, fingerprint: Fingerprint, note: ErrorNote) -> Result<bool, StoreError> {
+        self.errors()?.annotate(fingerprint, &note.bounded()).await
+    }
+
     fn errors(&self) -> Result<&Arc<dyn ErrorGroups>, StoreError> {
         self.shared.backend.errors.as_ref().ok_or_else(|| {
             let text = "this backend keeps no error groups: they come with records, and no table is configured";
@@ -347,6 +361,11 @@ impl Enqueue<'_> {
     /// As [`NewJob::trace`].
     pub fn trace(self, trace: Trace) -> Self {
         self.map(|job| job.trace(trace))
+    }
+
+    /// As [`NewJob::tag`].
+    pub fn tag(self, tag: impl Into<String>) -> Self {
+        self.map(|job| job.tag(tag))
     }
 
     /// As [`NewJob::schedule`].

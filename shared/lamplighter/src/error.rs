@@ -3,6 +3,7 @@
 mod fingerprint;
 mod group;
 mod normal;
+mod note;
 
 use std::{borrow::Cow, error::Error, fmt, time::Duration};
 
@@ -12,6 +13,7 @@ use serde_json::value::RawValue;
 pub use self::{
     fingerprint::{Fingerprint, InvalidFingerprint},
     group::{ErrorGroup, ErrorSample, Failure},
+    note::ErrorNote,
 };
 use crate::{misfit::Misfit, redaction::Redactor};
 

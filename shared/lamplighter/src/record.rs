@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use crate::{id::JobId, message::SharedMessage};
 
 pub use crate::{
-    error::{ErrorGroup, ErrorSample, ErrorText, Fingerprint, InvalidFingerprint},
+    error::{ErrorGroup, ErrorNote, ErrorSample, ErrorText, Fingerprint, InvalidFingerprint},
     id::InvalidJobId,
     log::{LogLevel, LogLine, UnknownLevel},
     ports::{Count, ErrorPage, ErrorQuery, Page},

@@ -12,8 +12,9 @@ use lamplighter::{
 
 use crate::{Key, ObjectError, Objects};
 
-/// Keeps large arguments in an object store, under `args/`. Objects are not deleted here: a job may be run again for as
-/// long as its failure is kept, so the store's lifecycle rules delete them.
+/// Keeps large arguments in an object store, under `args/`. Objects are deleted with the records of their jobs only where
+/// somebody deletes those: a job may be run again for as long as its failure is kept, so the store's lifecycle rules delete
+/// the others.
 ///
 /// A reference is a key, never an address: the sender of a message cannot make a worker read elsewhere.
 #[derive(Debug, Clone)]
@@ -77,6 +78,15 @@ impl Payloads for ClaimChecks {
         let text = String::from_utf8(bytes.to_vec()).map_err(|_| invalid("is not text"))?;
         RawValue::from_string(text).map_err(|_| invalid("is not JSON"))
     }
+
+    async fn delete(&self, reference: &str) -> Result<(), StoreError> {
+        if !reference.starts_with(Self::PREFIX) {
+            let text = format_args!("{reference:?} is not a reference to arguments: those are under args/");
+            return Err(StoreError::new(StoreErrorKind::Invalid, text));
+        }
+        let delete = async { self.objects.delete(&Key::new(reference)?).await };
+        delete.await.map_err(|error| explained(&error))
+    }
 }
 
 fn explained(error: &ObjectError) -> StoreError {
@@ -105,6 +115,10 @@ mod tests {
         assert_ne!(references[0], references[1], "the second does not replace the first");
         assert_eq!(checks.get(&references[0]).await.unwrap().get(), first.get());
         assert_eq!(checks.get(&references[1]).await.unwrap().get(), second.get());
+        checks.delete(&references[0]).await.unwrap();
+        checks.delete(&references[0]).await.unwrap();
+        assert!(checks.get(&references[0]).await.is_err() && checks.get(&references[1]).await.is_ok());
+        assert!(checks.delete("other/1.json").await.is_err());
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use lamplighter::{
-    Batch, Cancellation, EnqueueError, Enqueued, JobId, JobState, ListQuery, Record,
+    Batch, Cancellation, EnqueueError, Enqueued, JobId, JobState, ListQuery, Record, Timestamp,
     backend::{
         Backend, BatchJobs, Batches, Claim, ClaimRequest, Completion, CompletionResult, EnqueueRequest, JobData,
         LeaseStatus, NewBatch, Queues, RenewRequest, Store, StoreError, Token,
@@ -187,6 +187,10 @@ impl Store for Line {
         Ok(Vec::new())
     }
 
+    async fn log_operation(&self, _: &JobId, _: &JobId, _: LogLine) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn list(&self, _: &ListQuery) -> Result<Page, StoreError> {
         Ok(Page::default())
     }
@@ -220,6 +224,20 @@ impl Store for Line {
             Ok(world.store.run_again(&id, false, at))
         };
         self.call(Service::Store, "mark as queued", done, || Err(away())).await
+    }
+
+    async fn delete(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        let id = id.clone();
+        self.call(Service::Store, "delete", move |world| Ok(world.store.delete(&id)), || Err(away())).await
+    }
+
+    async fn reschedule(&self, id: &JobId, at: Timestamp) -> Result<Option<JobState>, StoreError> {
+        let id = id.clone();
+        let done = move |world: &mut World| {
+            let now = world.at();
+            Ok(world.store.reschedule(&id, at, now))
+        };
+        self.call(Service::Store, "reschedule", done, || Err(away())).await
     }
 }
 

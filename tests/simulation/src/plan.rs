@@ -77,6 +77,8 @@ pub(crate) enum Noise {
     Unknown,
     Cancel(usize),
     RunAgain(usize),
+    /// A job is given another time, so many milliseconds from then.
+    Reschedule(usize, u64),
 }
 
 /// Which kinds of fault there are in a seed: few at a time, so that each is met alone and with each other one.
@@ -192,6 +194,15 @@ impl Plan {
         }
         if dice.percent(4) {
             noise.push((dice.between(0, 30_000), Noise::Unknown));
+        }
+        // Of its own dice, too.
+        let mut dice = Dice::new(seed, 8);
+        for (number, job) in jobs.iter().enumerate().filter(|_| !fifo) {
+            if dice.percent(8) {
+                let at = job.at + dice.between(0, 60_000);
+                let later = if dice.percent(50) { 0 } else { dice.between(0, 40_000) };
+                noise.push((at, Noise::Reschedule(number, later)));
+            }
         }
         noise.sort_by_key(|(at, _)| *at);
         Self { jobs, batches, noise, hosts: usize::try_from(hosts).unwrap_or(1), profile, calm_at }

@@ -115,6 +115,12 @@ impl Producer {
                     let _ = timeout(PATIENCE, self.client.retry(&id)).await;
                 }
             }
+            Noise::Reschedule(n, later) => {
+                if let Some(id) = id(n) {
+                    let at = self.sim.with(|world: &mut World| world.at()) + Duration::from_millis(later);
+                    let _ = timeout(PATIENCE, self.client.reschedule(&id, at)).await;
+                }
+            }
         }
     }
 

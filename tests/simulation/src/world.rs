@@ -328,8 +328,10 @@ impl World {
         for model in self.store.batches.values() {
             self.ledger.check_batch(&model.batch, &model.jobs);
         }
-        // A message that a stranger sends again is one that the worker cannot know of.
-        let is_undisturbed = !self.plan.noise.iter().any(|(_, noise)| matches!(noise, Noise::Twice(_)));
+        // A message that a stranger sends again is one that the worker cannot know of, and so is the former one of a job that
+        // was given another time: where the store is away for longer than a lease, it may come before a settlement.
+        let second = |noise: &Noise| matches!(noise, Noise::Twice(_) | Noise::Reschedule(..));
+        let is_undisturbed = !self.plan.noise.iter().any(|(_, noise)| second(noise));
         if self.faults.only_store() && is_undisturbed {
             self.ledger.check_outcomes();
         }

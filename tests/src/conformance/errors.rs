@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lamplighter::{
     JobState, ListQuery,
     backend::{DeadLetterReason, Decision, Token},
-    record::{AttemptOutcome, ErrorGroup, ErrorQuery, ErrorSample, ErrorText, Fingerprint},
+    record::{AttemptOutcome, ErrorGroup, ErrorNote, ErrorQuery, ErrorSample, ErrorText, Fingerprint},
     secs,
 };
 
@@ -222,11 +222,11 @@ pub(super) async fn jobs_are_found_by_their_last_error(subject: &dyn Subject) {
     settled("recovered", 50, vec![row(1), succeeded()]).await;
     let error = counted(subject, 7).await["row <n>"].fingerprint;
     assert_eq!(jobs(subject, of(error)).await, set(&["retrying", "failed", "second"]));
-    let in_state = |state| ListQuery { state: Some(state), ..of(error) };
+    let in_state = |state| ListQuery { states: vec![state], ..of(error) };
     assert_eq!(jobs(subject, in_state(JobState::Failed)).await, set(&["failed", "second"]));
     assert_eq!(jobs(subject, in_state(JobState::Retrying)).await, set(&["retrying"]));
     assert_eq!(jobs(subject, in_state(JobState::Succeeded)).await, set(&[]));
-    assert_eq!(jobs(subject, ListQuery { queue: Some(CHAIN.name().into()), ..of(error) }).await, set(&[]));
+    assert_eq!(jobs(subject, ListQuery { queues: vec![CHAIN.name().into()], ..of(error) }).await, set(&[]));
     assert_eq!(jobs(subject, of(Fingerprint::from_bits(1))).await, set(&[]));
     // One that runs again is found by the error that it had, until it ends otherwise.
     let again = subject.client().retry(&"failed".parse().expect("a good id")).await.expect("retried");
@@ -252,4 +252,35 @@ pub(super) async fn a_hostile_error_has_a_short_title(subject: &dyn Subject) {
         assert!(group.sample.message.len() <= ErrorSample::MAX_MESSAGE, "{group:?}");
         assert_eq!(jobs(subject, of(group.fingerprint)).await.len(), usize::from(group.title.is_empty()));
     }
+}
+
+pub(super) async fn a_group_has_the_note_that_was_written_last(subject: &dyn Subject) {
+    enqueue(subject, "one", "fail no route to the printer").await;
+    enqueue(subject, "two", "fail out of paper").await;
+    started(subject).await;
+    for id in ["one", "two"] {
+        ended(subject, id).await;
+    }
+    let groups = counted(subject, 2).await;
+    let fingerprint = groups["no route to the printer"].fingerprint;
+    let (client, now) = (subject.client(), subject.env().now());
+    let note = async || client.error_group(fingerprint).await.expect("readable").expect("a group").note;
+    assert_eq!(note().await, None);
+    let first = ErrorNote::new("ada", now).with_note("the printer is being replaced");
+    assert!(client.annotate_error(fingerprint, first.clone()).await.expect("written"));
+    assert_eq!(note().await, Some(first.clone()));
+    let muted = first.with_mute(now + secs(7200));
+    assert!(client.annotate_error(fingerprint, muted.clone()).await.expect("written"));
+    assert_eq!(note().await, Some(muted.clone()));
+    let listed = all(subject, ErrorQuery { limit: 10, ..ErrorQuery::default() }).await;
+    let notes: Vec<_> = listed.iter().filter_map(|group| group.note.as_ref()).collect();
+    assert_eq!((listed.len(), notes), (2, vec![&muted]), "a group that is muted is listed");
+    let long = ErrorNote::new("ada", now).with_note("x".repeat(2 * ErrorNote::MAX_CHARS));
+    assert!(client.annotate_error(fingerprint, long).await.expect("written"));
+    let kept = note().await.expect("a note").note.expect("a text");
+    assert_eq!(kept.len(), ErrorNote::MAX_CHARS);
+    assert!(client.annotate_error(fingerprint, ErrorNote::new("ada", now)).await.expect("written"));
+    assert_eq!(note().await, None);
+    let unknown = Fingerprint::from_bits(1);
+    assert!(!client.annotate_error(unknown, muted).await.expect("answered"), "there is no such group");
 }

@@ -12,6 +12,7 @@ mod errors;
 mod jobs;
 mod lease;
 mod limits;
+mod manage;
 mod operator;
 mod outbox;
 mod records;
@@ -137,6 +138,12 @@ behaviours! {
     records::all_open_jobs_that_match_are_cancelled,
     records::a_failed_job_runs_again_by_hand_with_its_history,
     records::a_job_marked_queued_runs_when_its_message_arrives,
+    manage::a_deleted_record_is_gone_with_its_log,
+    manage::a_job_that_has_not_ended_is_not_deleted,
+    manage::a_delayed_job_runs_at_once_when_it_is_told_to,
+    manage::a_rescheduled_job_runs_at_its_new_time,
+    manage::the_next_attempt_can_be_moved,
+    manage::a_job_of_an_ordered_group_is_not_put_off,
     lease::a_claim_gives_the_lease_to_one,
     lease::an_ended_lease_is_counted_as_lost_and_given_on,
     lease::a_job_whose_last_attempt_is_lost_has_failed,
@@ -163,6 +170,7 @@ behaviours! {
     errors::groups_are_listed_by_job_queue_and_time,
     errors::jobs_are_found_by_their_last_error,
     errors::a_hostile_error_has_a_short_title,
+    errors::a_group_has_the_note_that_was_written_last,
     limits::a_job_waits_for_a_place_that_another_has,
     limits::one_of_several_jobs_gets_the_only_place,
     limits::a_limit_has_as_many_places_as_it_says,
@@ -267,6 +275,8 @@ behaviours! {
     schedules::a_paused_schedule_starts_nothing_and_a_resumed_one_goes_on,
     schedules::a_triggered_schedule_starts_its_job_at_once,
     schedules::schedules_are_listed_with_their_next_runs,
+    schedules::a_backfill_starts_each_tick_once,
+    schedules::the_runs_of_a_schedule_are_found_by_their_ticks,
     schedules::a_deployed_schedule_is_paused_and_triggered_but_not_replaced,
     schedules::what_was_made_at_run_time_outlives_a_deployment,
     schedules::a_schedule_that_makes_no_sense_is_refused,

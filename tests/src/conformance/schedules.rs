@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use lamplighter::{
     Job, JobId, JobState, Timestamp,
-    backend::{ScheduleOrigin, ScheduleStatus, SchedulingError},
+    backend::{ScheduleOrigin, ScheduleRunKind, ScheduleStatus, SchedulingError},
     schedule::{Misfire, Schedule},
     secs,
 };
@@ -255,4 +255,47 @@ pub(super) async fn a_tick_that_may_wait_runs_when_the_other_has_ended(subject: 
     let first = ended(subject, "a").await;
     assert!(waited.attempts[0].started_at >= first.attempts[0].ended_at, "{waited:?}, {first:?}");
     assert_eq!(journal.runs().len(), 3, "a wait is not a run");
+}
+
+pub(super) async fn a_backfill_starts_each_tick_once(subject: &dyn Subject) {
+    started(subject).await;
+    let client = subject.client();
+    let hourly = Schedule::rate("hourly", secs(3600)).expect("a rate");
+    client.schedule(hourly.clone(), &say("backfilled")).await.expect("scheduled");
+    let now = subject.env().now();
+    let from = now - secs(3 * 3600);
+    let ticks = client.backfill_ticks("hourly", from, now).await.expect("ticks");
+    assert_eq!(ticks.len(), 3, "{ticks:?}");
+    let answers = client.backfill("hourly", from, now).await.expect("enqueued");
+    let ids: Vec<_> = ticks.iter().map(|tick| hourly.tick_id(*tick)).collect();
+    assert!(answers.iter().map(|answer| answer.id().as_str()).eq(ids.iter().map(String::as_str)), "{answers:?}");
+    for id in &ids {
+        assert_eq!(ended(subject, id).await.message.schedule.as_deref(), Some("hourly"));
+    }
+    let again = client.backfill("hourly", from, now).await.expect("answered");
+    assert!(again.len() == 3 && again.iter().all(lamplighter::Enqueued::is_duplicate), "{again:?}");
+    let unknown = client.backfill("unknown", from, now).await;
+    assert!(matches!(unknown, Err(SchedulingError::Unknown(_))), "{unknown:?}");
+}
+
+pub(super) async fn the_runs_of_a_schedule_are_found_by_their_ticks(subject: &dyn Subject) {
+    started(subject).await;
+    let client = subject.client();
+    let hourly = Schedule::rate("hourly", secs(3600)).expect("a rate");
+    client.schedule(hourly, &say("backfilled")).await.expect("scheduled");
+    let runs = client.schedule_runs("hourly", 3).await.expect("read");
+    assert!(runs.len() == 3 && runs.iter().all(|run| run.kind == ScheduleRunKind::Unknown), "{runs:?}");
+    // The third of the latest ticks, and no other.
+    let third = runs[2].tick;
+    client.backfill("hourly", third - secs(1), third).await.expect("enqueued");
+    let record = ended(subject, runs[2].id.as_str()).await;
+    let runs = client.schedule_runs("hourly", 500).await.expect("read");
+    assert_eq!(runs.len(), lamplighter::Client::MAX_SCHEDULE_RUNS);
+    assert!(runs.is_sorted_by(|a, b| a.tick > b.tick), "{runs:?}");
+    let index = runs.iter().position(|run| run.tick == third).expect("the tick");
+    let run = &runs[index];
+    assert_eq!((run.kind, run.state, run.finished_at), (ScheduleRunKind::Ran, Some(record.state), record.finished_at));
+    assert_eq!(run.started_at, Some(record.attempts[0].started_at));
+    assert!(runs[..index].iter().all(|run| run.kind != ScheduleRunKind::Unknown), "{runs:?}");
+    assert!(runs[index + 1..].iter().all(|run| run.kind == ScheduleRunKind::Unknown), "{runs:?}");
 }

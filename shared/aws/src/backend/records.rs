@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use lamplighter::{
-    Cancellation, EnqueueError, JobId, JobState, ListQuery, Record,
+    Cancellation, EnqueueError, JobId, JobState, ListQuery, Record, Timestamp,
     backend::{
         Accuracy, Claim, ClaimRequest, Completion, CompletionResult, ErrorGroups, JobData, LeaseStatus, Queues,
         RenewRequest, Store, StoreError, StoreErrorKind, Token,
     },
-    record::{Count, ErrorGroup, ErrorPage, ErrorQuery, Fingerprint, LogLine, Page},
+    operation::{Created, Operation, OperationPage, OperationQuery, Operations},
+    record::{Count, ErrorGroup, ErrorNote, ErrorPage, ErrorQuery, Fingerprint, LogLine, Page},
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -132,8 +133,16 @@ impl Store for Records {
         self.dynamo.read_record(id).await
     }
 
+    async fn get_each(&self, ids: &[JobId]) -> Result<Vec<Option<Record>>, StoreError> {
+        self.dynamo.read_records(ids).await
+    }
+
     async fn log(&self, id: &JobId) -> Result<Vec<LogLine>, StoreError> {
         self.dynamo.read_log(id).await
+    }
+
+    async fn log_operation(&self, id: &JobId, operation: &JobId, line: LogLine) -> Result<(), StoreError> {
+        self.dynamo.write_operation_line(id, operation, &line).await
     }
 
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
@@ -199,6 +208,14 @@ impl Store for Records {
     async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         Ok(self.dynamo.mark_queued_one(id).await?.map(|marked_queued| marked_queued.state))
     }
+
+    async fn delete(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        self.delayed_sender.delete(&self.dynamo, id).await
+    }
+
+    async fn reschedule(&self, id: &JobId, at: Timestamp) -> Result<Option<JobState>, StoreError> {
+        self.delayed_sender.reschedule(&self.dynamo, id, at).await
+    }
 }
 
 #[async_trait]
@@ -209,5 +226,32 @@ impl ErrorGroups for Records {
 
     async fn get(&self, fingerprint: Fingerprint) -> Result<Option<ErrorGroup>, StoreError> {
         self.dynamo.read_error(fingerprint).await
+    }
+
+    async fn annotate(&self, fingerprint: Fingerprint, note: &ErrorNote) -> Result<bool, StoreError> {
+        self.dynamo.annotate(fingerprint, note).await
+    }
+}
+
+#[async_trait]
+impl Operations for Records {
+    async fn create(&self, operation: &Operation) -> Result<Created, StoreError> {
+        self.dynamo.create_operation(operation).await
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<Operation>, StoreError> {
+        self.dynamo.read_operation(id).await
+    }
+
+    async fn list(&self, query: &OperationQuery) -> Result<OperationPage, StoreError> {
+        self.dynamo.read_operation_page(query).await
+    }
+
+    async fn open(&self) -> Result<Vec<Operation>, StoreError> {
+        self.dynamo.read_open_operations().await
+    }
+
+    async fn save(&self, operation: &Operation) -> Result<bool, StoreError> {
+        self.dynamo.save_operation(operation).await
     }
 }

@@ -411,7 +411,7 @@ fn replace(item: &Item, request: &ClaimRequest, now: Timestamp) -> Update {
         .set("c", since.clone())
         .set("d", since)
         .set(name, message)
-        .remove(&["x", "u", "p", "k", "f", item::COUNTED, REPLACED, NEW_EXPIRY, other]);
+        .remove(&["x", "u", "p", "k", "f", item::COUNTED, item::DELETED, REPLACED, NEW_EXPIRY, other]);
     let update = match &request.message.batch {
         Some(batch) => update.set(item::BATCH, text(item::membership(batch))),
         None => update.remove(&[item::BATCH]),

@@ -17,6 +17,9 @@
 //! | `i`, `e` | the latest job, and its error |
 //! | `lpk`, `lsk` | the key in the listing, by the hour of the latest failure: the index is written once in an hour |
 //! | `ttl` | as of records |
+//!
+//! What a person has written about a group is the item `ERR#fingerprint#note`, with the note as JSON in `nt`. It belongs to
+//! the group in which it was written: one that begins anew, after the former one has expired, does not show it.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, btree_map::Entry},
@@ -27,7 +30,7 @@ use std::{
 use lamplighter::{
     JobId, Timestamp,
     backend::{Failure, StoreError},
-    record::{ErrorGroup, ErrorPage, ErrorQuery, ErrorSample, Fingerprint},
+    record::{ErrorGroup, ErrorNote, ErrorPage, ErrorQuery, ErrorSample, Fingerprint},
 };
 use tokio::time::Instant;
 
@@ -39,6 +42,7 @@ use super::{
     list::{AHEAD, LOOKED_AT, Merge, Shard, page_length},
     read::key,
 };
+use crate::sdk::explain;
 
 /// How long a settlement waits for a group.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -46,6 +50,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_secs(5);
 /// The most groups that a process counts in memory.
 const MOST: usize = 100;
+/// How long a note is kept after it was written, or after its mute has ended: as long as its group may go on.
+const NOTE_KEPT: Duration = Duration::from_secs(365 * 86_400);
 /// The nanoseconds of an hour.
 const HOUR: i64 = 3_600_000_000_000;
 
@@ -95,6 +101,10 @@ impl Open {
 
 fn group_key(fingerprint: Fingerprint, shard: u8) -> String {
     format!("ERR#{fingerprint}#{shard}")
+}
+
+fn note_key(fingerprint: Fingerprint) -> String {
+    format!("ERR#{fingerprint}#note")
 }
 
 fn fingerprint_of(item: &Item) -> Option<Fingerprint> {
@@ -186,10 +196,31 @@ impl Dynamo {
         Ok(groups.remove(&fingerprint).and_then(|items| merged(fingerprint, &items)))
     }
 
+    /// Replaces the note of a group. Returns whether there is such a group.
+    pub(crate) async fn annotate(&self, fingerprint: Fingerprint, note: &ErrorNote) -> Result<bool, StoreError> {
+        if self.read_error(fingerprint).await?.is_none() {
+            return Ok(false);
+        }
+        let pk = note_key(fingerprint);
+        let doing = || format!("write the note on error group {fingerprint} to table {}", self.table());
+        if note.is_empty() {
+            let delete = self.client().await?.delete_item().table_name(self.table());
+            let deleted = delete.key("pk", text(pk)).key("sk", text(keys::RECORD)).send().await;
+            return deleted.map(|_| true).map_err(|error| explain(&error, &doing()));
+        }
+        let until = note.muted_until.unwrap_or(note.at).max(note.at);
+        let update = Update::new().set_some("nt", json(note)).set("ttl", expiry(until, NOTE_KEPT));
+        self.update_at(&pk, update, doing).await.map(|_| true)
+    }
+
     /// The items of these groups, as far as they have not expired.
     async fn read_errors(&self, all: &[Fingerprint]) -> Result<HashMap<Fingerprint, Vec<Item>>, StoreError> {
-        let keys = all.iter().flat_map(|fingerprint| (0..SHARDS).map(|shard| key(&group_key(*fingerprint, shard))));
-        let keys: Vec<_> = keys.collect();
+        let of_group = |fingerprint: &Fingerprint| {
+            let fingerprint = *fingerprint;
+            let shards = (0..SHARDS).map(move |shard| key(&group_key(fingerprint, shard)));
+            shards.chain([key(&note_key(fingerprint))])
+        };
+        let keys: Vec<_> = all.iter().flat_map(of_group).collect();
         let now = self.env().now();
         let mut groups: HashMap<Fingerprint, Vec<Item>> = HashMap::new();
         for item in self.read_all(&keys, None).await?.into_iter().filter(|item| !item.has_expired(now)) {
@@ -279,6 +310,8 @@ fn merged(fingerprint: Fingerprint, items: &[Item]) -> Option<ErrorGroup> {
     });
     group.last_seen = latest.time("f")?;
     group.failures = items.iter().filter_map(|item| item.number::<u64>("n")).sum();
+    let note = items.iter().find_map(|item| serde_json::from_str::<ErrorNote>(item.text("nt")?).ok());
+    group.note = note.filter(|note| note.at >= group.first_seen);
     Some(group)
 }
 

@@ -18,6 +18,7 @@
 //! | `i`, `v` | of a failed job, the message that has to be dead-lettered, and why |
 //! | `bt`, `bc` | the batch that it is a job of, with its part and its place there; the end that the batch has counted |
 //! | `lean` | present on lean records |
+//! | `dl` | present on what is left of a record that was deleted: with it, the keys, `st`, `q`, `j`, `z` and `ttl` |
 //! | `r` | when it was last given a new message |
 //! | `rp`, `xe` | present on a job that was given the arguments of another one: the record's message is the one to run; its expiry |
 //! | `mx`, `rf` | attempts allowed, and for how many seconds a failure is kept |
@@ -51,6 +52,8 @@ const LOST: &str = "its host ended without a word";
 
 /// The batch that a job is of.
 pub(super) const BATCH: &str = "bt";
+/// The mark of a record that was deleted.
+pub(super) const DELETED: &str = "dl";
 /// The end of a job that its batch has counted.
 pub(super) const COUNTED: &str = "bc";
 
@@ -177,6 +180,16 @@ impl Item {
     /// Returns whether it has expired, even if DynamoDB has not deleted it yet.
     pub(super) fn has_expired(&self, now: Timestamp) -> bool {
         self.number::<i64>("ttl").is_some_and(|ttl| ttl <= now.as_second())
+    }
+
+    /// Returns whether there is no such record any more.
+    pub(super) fn is_gone(&self, now: Timestamp) -> bool {
+        self.has_expired(now) || self.is_deleted()
+    }
+
+    /// Returns whether its record was deleted, and only the mark is left that keeps late messages from running it again.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.0.contains_key(DELETED)
     }
 
     pub(super) fn queue(&self) -> &str {

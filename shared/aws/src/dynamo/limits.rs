@@ -39,7 +39,7 @@ const LINE: &str = "W#";
 const FIRST: i32 = 10;
 
 /// A job that waits for a place, as its record says it.
-const WAITS: &str = "lm";
+pub(super) const WAITS: &str = "lm";
 
 /// A job's wait for a limit.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,6 +19,7 @@
 mod batches;
 mod cancel;
 mod claim;
+mod delete;
 mod due;
 mod errors;
 mod expression;
@@ -29,12 +30,14 @@ mod keys;
 mod limits;
 mod list;
 mod logs;
+mod operations;
 mod orphans;
 mod outbox;
 mod pieces;
 mod read;
 mod relations;
 mod renew;
+mod reschedule;
 mod retry;
 mod settle;
 mod tally;
@@ -63,6 +66,7 @@ pub(crate) use self::{
     batches::{Counted, Member, Tended},
     cancel::Cancelled,
     claim::Claimed,
+    delete::Found as FoundToDelete,
     due::{DueKey, MAX_BODY as MAX_DUE_BODY},
     insert::Inserted,
     limits::{Wait, Woken},

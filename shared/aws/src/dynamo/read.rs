@@ -33,7 +33,7 @@ impl Dynamo {
     /// The record's item only.
     pub(super) async fn read_item(&self, id: &str) -> Result<Option<Item>, StoreError> {
         let item = self.read_at(&keys::job_key(id), RECORD, || self.doing("read", id)).await?;
-        Ok(item.filter(|item| !item.has_expired(self.env().now())))
+        Ok(item.filter(|item| !item.is_gone(self.env().now())))
     }
 
     /// The item with this key, whether or not it has expired; `doing` is for an error.
@@ -90,7 +90,7 @@ impl Dynamo {
                 }
             }
         }
-        let record = record.filter(|item| !item.has_expired(self.env().now()));
+        let record = record.filter(|item| !item.is_gone(self.env().now()));
         let Some(record) = record else { return Ok(None) };
         // The pieces of the record's writer: others may have tried to create a record with its id.
         let own = pieces::of_writer(record.number("w").unwrap_or_default());
@@ -105,7 +105,24 @@ impl Dynamo {
         let ids: BTreeSet<&str> = ids.iter().copied().collect();
         let keys: Vec<_> = ids.into_iter().map(|id| key(&keys::job_key(id))).collect();
         let now = self.env().now();
-        Ok(self.read_all(&keys, only).await?.into_iter().filter(|item| !item.has_expired(now)).collect())
+        Ok(self.read_all(&keys, only).await?.into_iter().filter(|item| !item.is_gone(now)).collect())
+    }
+
+    /// The records of these jobs, in the order of their ids.
+    pub(crate) async fn read_records(&self, ids: &[JobId]) -> Result<Vec<Option<Record>>, StoreError> {
+        let names: Vec<&str> = ids.iter().map(JobId::as_str).collect();
+        let items = self.read_items(&names, None).await?;
+        let by_id: HashMap<&str, &Item> = items.iter().map(|item| (item.id(), item)).collect();
+        let mut records = Vec::with_capacity(ids.len());
+        for id in ids {
+            records.push(match by_id.get(id.as_str()) {
+                None => None,
+                // Its message stands beside it.
+                Some(item) if item.pieces() > 0 => self.read_record(id).await?,
+                Some(item) => Some(item.record(None)?),
+            });
+        }
+        Ok(records)
     }
 
     /// The items with these keys, if they exist, in no order.

@@ -22,6 +22,8 @@ pub(super) struct Access {
     /// The time limit for switching an event source mapping.
     pub(super) switch_limit: Duration,
     lambda: OnceCell<aws_sdk_lambda::Client>,
+    #[cfg(feature = "rollups")]
+    pub(super) metrics: super::metrics::Metrics,
 }
 
 /// The attributes of a queue.
@@ -35,7 +37,14 @@ pub(super) struct Attributes {
 
 impl Access {
     pub(super) fn new(sqs: Sqs, store: Option<Arc<dyn Store>>, switch_limit: Duration) -> Self {
-        Self { sqs, store, switch_limit, lambda: OnceCell::new() }
+        Self {
+            sqs,
+            store,
+            switch_limit,
+            lambda: OnceCell::new(),
+            #[cfg(feature = "rollups")]
+            metrics: super::metrics::Metrics::default(),
+        }
     }
 
     pub(super) fn queues(&self) -> &QueueMap {

@@ -4,6 +4,8 @@
 mod access;
 mod consumer;
 mod mapping;
+#[cfg(feature = "rollups")]
+mod metrics;
 mod redrive;
 
 use std::{sync::Arc, time::Duration};
@@ -14,8 +16,8 @@ use lamplighter::{
     Queue,
     backend::{
         Accuracy, Consumer, ConsumerState, DeadLetterCounts, DeadLetterFilter, DeadLetterPage, DeadLetterQuery,
-        KnownNames, Operator, QueueOrigin, QueueStatus, Redrive, RedriveProgress, RedriveResult, Store, StoreError,
-        StoreErrorKind,
+        KnownNames, Operator, QueueFlow, QueueOrigin, QueueStatus, Redrive, RedriveProgress, RedriveResult, Store,
+        StoreError, StoreErrorKind,
     },
     env::Env,
     host::Stop,
@@ -98,7 +100,22 @@ impl Operator for AwsOperator {
         let names: Vec<_> = self.0.queues().iter().map(|(name, _)| name).collect();
         let asking = names.into_iter().map(|name| self.status(name)).collect::<Vec<_>>();
         let all: Vec<_> = stream::iter(asking).buffered(AT_ONCE).collect().await;
-        all.into_iter().collect()
+        #[cfg_attr(not(feature = "rollups"), expect(unused_mut, reason = "only CloudWatch adds something"))]
+        let mut all = all.into_iter().collect::<Result<Vec<_>, _>>()?;
+        #[cfg(feature = "rollups")]
+        self.0.metrics.tell_oldest(&self.0, &mut all).await;
+        Ok(all)
+    }
+
+    #[cfg(feature = "rollups")]
+    async fn flow(&self) -> Result<Vec<QueueFlow>, StoreError> {
+        self.0.metrics.flow(&self.0).await
+    }
+
+    #[cfg(not(feature = "rollups"))]
+    async fn flow(&self) -> Result<Vec<QueueFlow>, StoreError> {
+        let names = self.0.queues().iter().map(|(name, _)| name);
+        Ok(names.map(|name| QueueFlow::new(name, Accuracy::Approximate)).collect())
     }
 
     async fn consumer(&self, queue: &str) -> Result<Consumer, StoreError> {

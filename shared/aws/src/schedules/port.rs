@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures_util::future::{try_join, try_join3};
 use lamplighter::{
     EnqueueError, JobId, ScheduledJob,
-    backend::{Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, StoreError},
+    backend::{FoundSchedule, Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, StoreError},
     env::Env,
 };
 
@@ -64,6 +64,12 @@ impl AwsSchedules {
     }
 }
 
+fn sends_nothing(name: &str) -> SchedulingError {
+    let reason = "it calls a function directly and sends no message; invoke the function, or enqueue its job";
+    let (schedule, job) = (name.into(), "its job".into());
+    SchedulingError::Job { schedule, job, reason: reason.into() }
+}
+
 #[async_trait]
 impl Schedules for AwsSchedules {
     async fn put(&self, scheduled: ScheduledJob) -> Result<(), SchedulingError> {
@@ -107,11 +113,7 @@ impl Schedules for AwsSchedules {
             Found::Rule(rule) => rule.scheduled(queues),
             Found::Deployed(entry) | Found::RunTime(entry) => entry.scheduled(queues),
         };
-        let Some(scheduled) = scheduled else {
-            let reason = "it calls a function directly and sends no message; invoke the function, or enqueue its job";
-            let (schedule, job) = (name.into(), "its job".into());
-            return Err(SchedulingError::Job { schedule, job, reason: reason.into() });
-        };
+        let scheduled = scheduled.ok_or_else(|| sends_nothing(name))?;
         let submission = scheduled.submission(self.env.now());
         let mut submission = submission.map_err(|error| SchedulingError::job(&scheduled, &error))?;
         if queues.get(&scheduled.queue).is_some_and(crate::QueueUrls::is_fifo) {
@@ -120,6 +122,15 @@ impl Schedules for AwsSchedules {
         let sent = self.sqs.send(vec![submission]).await.pop();
         let sent = sent.ok_or_else(|| StoreError::unavailable("SQS did not report whether the job was enqueued"))??;
         Ok(sent.id().clone())
+    }
+
+    async fn find(&self, name: &str) -> Result<FoundSchedule, SchedulingError> {
+        let queues = self.sqs.queues();
+        let (scheduled, paused) = match Self::find(self, name).await? {
+            Found::Rule(rule) => (rule.scheduled(queues), rule.paused),
+            Found::Deployed(entry) | Found::RunTime(entry) => (entry.scheduled(queues), entry.is_paused()),
+        };
+        scheduled.map(|scheduled| FoundSchedule::new(scheduled, paused)).ok_or_else(|| sends_nothing(name))
     }
 
     async fn list(&self) -> Result<Vec<ScheduleStatus>, SchedulingError> {

@@ -539,6 +539,10 @@ impl Store for Records {
         Ok(Vec::new())
     }
 
+    async fn log_operation(&self, _: &JobId, _: &JobId, _: LogLine) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn list(&self, _: &ListQuery) -> Result<Page, StoreError> {
         Ok(Page::default())
     }
@@ -552,6 +556,14 @@ impl Store for Records {
     }
 
     async fn retry(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+
+    async fn delete(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+
+    async fn reschedule(&self, _: &JobId, _: Timestamp) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }
 

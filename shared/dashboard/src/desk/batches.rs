@@ -1,12 +1,14 @@
 //! Batches.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
-use lamplighter::{Batch, JobId, ListQuery};
+use lamplighter::{Batch, JobId, ListQuery, Record};
 
 use super::{Desk, in_time, items, job_id};
 use crate::{
     problem::Problem,
-    view::{BatchDetail, BatchView, Coverage, MemberView, Page},
+    view::{BatchDetail, BatchView, Coverage, MemberView, Page, RelationView},
 };
 
 /// The jobs of a batch that are looked at, to know whether the viewer sees it.
@@ -22,8 +24,8 @@ impl Desk {
     pub async fn batches(&self, cursor: Option<&str>, limit: usize) -> Result<Page<BatchView>, Problem> {
         let limit = if self.sees_all() { items(limit) } else { items(limit).min(FEW) };
         let query = ListQuery {
-            job: Some(Batch::JOB.into()),
-            queue: Some(Batch::QUEUE.into()),
+            jobs: vec![Batch::JOB.into()],
+            queues: vec![Batch::QUEUE.into()],
             cursor: cursor.map(str::to_owned),
             limit,
             ..ListQuery::default()
@@ -46,8 +48,26 @@ impl Desk {
         let batch = self.seen_batch(&id).await?.ok_or_else(|| Problem::not_found("batch", id.as_str()))?;
         let record = in_time("the store of records", self.client().get(&id)).await?;
         let outer = record.and_then(|record| record.message.batch.as_ref().map(|outer| outer.id.clone()));
-        let jobs = self.members(&id, cursor, items(limit)).await?;
-        Ok(BatchDetail { batch: batch.into(), outer, callbacks: Vec::new(), jobs, as_of: self.now() })
+        let (jobs, callbacks) = tokio::join!(self.members(&id, cursor, items(limit)), self.callbacks(&batch));
+        Ok(BatchDetail { batch: batch.into(), outer, callbacks, jobs: jobs?, as_of: self.now() })
+    }
+
+    /// The jobs that wait for a batch. They were enqueued with it, and after its jobs.
+    async fn callbacks(&self, batch: &Batch) -> Vec<RelationView> {
+        let after = batch.created_at.saturating_add(Duration::from_micros(1)).ok();
+        let query =
+            ListQuery { since: Some(batch.created_at), before: after, limit: LOOKED_AT, ..ListQuery::default() };
+        let page = in_time("the store of records", self.client().list(&query)).await.unwrap_or_default();
+        let relation = |record: &Record| {
+            let after = record.message.after.iter().find(|after| after.id == batch.id)?;
+            Some(RelationView {
+                id: record.id.clone(),
+                job: Some(record.message.job.clone()),
+                state: Some(record.state),
+                on: Some(after.on.as_str().to_owned()),
+            })
+        };
+        page.records.iter().filter(|record| self.sees(&record.queue)).filter_map(relation).collect()
     }
 
     async fn members(&self, id: &JobId, cursor: Option<&str>, limit: usize) -> Result<Page<MemberView>, Problem> {

@@ -2,19 +2,24 @@
 
 use lamplighter::RawValue;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Desk, job_id};
 use crate::{
+    api::bodies::{ActionBody, TargetBody},
     problem::Problem,
     view::{OperationView, Page, PreviewView},
 };
 
 /// A request for an operation, or for its preview.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct OperationRequest {
     /// What is done: `{"kind": "retry"}`.
+    #[schema(value_type = ActionBody)]
     pub action: Box<RawValue>,
     /// To what: `{"kind": "query", "query": "state:failed job:webhook.*"}`.
+    #[schema(value_type = TargetBody)]
     pub target: Box<RawValue>,
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]

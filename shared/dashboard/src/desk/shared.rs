@@ -55,7 +55,13 @@ impl Shared {
         })
     }
 
-    pub(super) async fn queues(&self) -> Answer<Vec<QueueStatus>> {
+    /// The site.
+    #[must_use]
+    pub const fn site(&self) -> &Site {
+        &self.site
+    }
+
+    pub(crate) async fn queues(&self) -> Answer<Vec<QueueStatus>> {
         self.queues.get(async { in_time("the queues", self.site.operator.queues()).await.map(Arc::new) }).await
     }
 
@@ -68,7 +74,7 @@ impl Shared {
     }
 
     /// The groups of the last day with the latest failures.
-    pub(super) async fn errors(&self) -> Answer<Vec<ErrorGroup>> {
+    pub(crate) async fn errors(&self) -> Answer<Vec<ErrorGroup>> {
         let since = self.site.env.now().saturating_sub(DAY).ok();
         let query = ErrorQuery { since, limit: GROUPS, ..ErrorQuery::default() };
         let read = async { self.site.client.error_groups(&query).await.map(|page| Arc::new(page.groups)) };
@@ -81,7 +87,7 @@ impl Shared {
     }
 
     /// The last sixty minutes.
-    pub(super) async fn hour(&self) -> Answer<(RollupQuery, Vec<Rollup>)> {
+    pub(crate) async fn hour(&self) -> Answer<(RollupQuery, Vec<Rollup>)> {
         self.hour.get(self.rollups(HOUR, 60)).await
     }
 

@@ -58,7 +58,7 @@ pub struct BatchDetail {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schema::id)]
     pub outer: Option<JobId>,
-    /// Jobs that wait for its end, or waited for it: the newest, where that can be searched.
+    /// Jobs that were enqueued with it, and wait for its end or waited for it.
     pub callbacks: Vec<super::RelationView>,
     /// A page of its jobs, in the order in which they were added.
     pub jobs: Page<MemberView>,

@@ -55,6 +55,9 @@ pub struct JobView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schema::id)]
     pub batch: Option<JobId>,
+    /// Its tags.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// Its arguments, the sensitive ones hidden.
     #[schema(schema_with = schema::json)]
     pub args: Arc<RawValue>,
@@ -176,6 +179,7 @@ impl From<&Record> for JobView {
             schedule: message.schedule.clone(),
             parent: message.parent.clone(),
             batch: message.batch.as_ref().map(|batch| batch.id.clone()),
+            tags: message.tags.iter().map(ToString::to_string).collect(),
             args: message.args.clone().into(),
             progress: record.progress.map(ProgressView::from),
             output: record.output.clone().map(Arc::from),

@@ -12,7 +12,7 @@ mod overview;
 mod page;
 mod queue;
 mod schedule;
-mod schema;
+pub(crate) mod schema;
 mod stats;
 mod who;
 

@@ -26,6 +26,15 @@ pub enum Coverage {
     },
 }
 
+impl From<lamplighter::query::Coverage> for Coverage {
+    fn from(coverage: lamplighter::query::Coverage) -> Self {
+        match coverage {
+            lamplighter::query::Coverage::Exact => Self::Exact,
+            lamplighter::query::Coverage::Searched { records, back_to } => Self::Searched { records, back_to },
+        }
+    }
+}
+
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Page<T: ToSchema> {

@@ -27,6 +27,7 @@ use crate::{
         identity::FileId,
         private::{beside, open_or_make},
     },
+    health::EngineSeen,
 };
 
 /// Why this engine may not run.
@@ -124,8 +125,7 @@ fn socket(id: FileId, lock: &Path) -> Result<Option<std::os::unix::net::UnixList
         linux::net::SocketAddrExt,
         unix::net::{SocketAddr, UnixListener},
     };
-    let name = format!("lamplighter.engine.{}", id.name());
-    match SocketAddr::from_abstract_name(name).and_then(|address| UnixListener::bind_addr(&address)) {
+    match SocketAddr::from_abstract_name(socket_name(id)).and_then(|address| UnixListener::bind_addr(&address)) {
         Ok(socket) => Ok(Some(socket)),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(Refused::Held { by: holder(lock) }),
         Err(error) => {
@@ -143,6 +143,32 @@ fn holder(lock: &Path) -> String {
         number if read.is_ok() && !number.is_empty() => format!("process {number}"),
         _ => "another process".into(),
     }
+}
+
+/// Whether an engine in another process has the lock of this file. It is not tried, which could keep out an engine that
+/// starts at that moment.
+#[cfg(target_os = "linux")]
+pub(crate) fn seen(jobs: &Path) -> EngineSeen {
+    let found = fs::canonicalize(jobs).and_then(|real| {
+        let name = format!("@{}", socket_name(FileId::of(&fs::metadata(&real)?)));
+        let sockets = fs::read_to_string("/proc/net/unix")?;
+        Ok(sockets.lines().any(|line| line.ends_with(&name)).then(|| holder(&beside(&real, ".engine"))))
+    });
+    match found {
+        Ok(Some(by)) => EngineSeen::Elsewhere { by },
+        Ok(None) => EngineSeen::Nowhere,
+        Err(_) => EngineSeen::Unknown,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn seen(_: &Path) -> EngineSeen {
+    EngineSeen::Unknown
+}
+
+#[cfg(target_os = "linux")]
+fn socket_name(id: FileId) -> String {
+    format!("lamplighter.engine.{}", id.name())
 }
 
 fn is_at(file: &File, path: &Path) -> bool {

@@ -8,7 +8,7 @@ mod failure;
 mod fetch;
 mod lanes;
 mod late;
-mod lock;
+pub(crate) mod lock;
 mod maintenance;
 mod outbox;
 mod running;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lamplighter::{
+    JobState,
     backend::{Claim, ClaimRequest, JobOwner, LimitState},
     message::{Message, SharedMessage},
     record::{AttemptOutcome, ErrorText},
@@ -77,6 +78,8 @@ fn one(tx: &mut Transaction<'_>, first: &mut CachedStatement<'_>, request: &Clai
             };
             let row = match carrier {
                 Some(row) => adopt(tx, row, request)?,
+                // It was received from a row that has been deleted meanwhile: its job had ended.
+                None if receipt.is_some() => return Ok(Claim::Ended(JobState::Cancelled)),
                 None => announce(tx, request)?,
             };
             known(tx, &row, request)
@@ -155,7 +158,7 @@ fn known(tx: &mut Transaction<'_>, row: &JobRow, request: &ClaimRequest) -> rusq
     }
     if !lost && row.has_not_begun() && message.expires_at.is_some_and(|at| time::nearest(at) <= now) {
         cancel(tx, row, request, EXPIRED)?;
-        return Ok(Claim::Ended(lamplighter::JobState::Cancelled));
+        return Ok(Claim::Ended(JobState::Cancelled));
     }
     if !request.limits.is_empty()
         && let Some(refused) = tx.admit(row, &request.limits)?

@@ -13,7 +13,7 @@ use lamplighter::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{attempts, list::page_length, row::JobRow};
+use super::{attempts, error_notes, list::page_length, row::JobRow};
 use crate::{db::transaction::Transaction, time};
 
 /// The most groups that a file keeps.
@@ -31,13 +31,15 @@ const TRIM: &str = "DELETE FROM error_groups WHERE fingerprint IN (SELECT finger
 const FORGET: &str = "DELETE FROM error_groups WHERE fingerprint IN \
     (SELECT fingerprint FROM error_groups WHERE last_at <= ?1 ORDER BY last_at LIMIT ?2)";
 const OLDEST: &str = "SELECT last_at FROM error_groups ORDER BY last_at LIMIT 1";
-const ONE: &str = "SELECT fingerprint, queues.name, kinds.job, outcome, title, first_at, last_at, failures, jobs, \
-    sample, message FROM error_groups JOIN kinds ON kinds.id = error_groups.kind \
-    JOIN queues ON queues.id = kinds.queue WHERE fingerprint = ?1";
-const LATEST: &str = "SELECT fingerprint, queues.name, kinds.job, outcome, title, first_at, last_at, failures, jobs, \
-    sample, message FROM error_groups CROSS JOIN kinds ON kinds.id = error_groups.kind \
+const ONE: &str = "SELECT error_groups.fingerprint, queues.name, kinds.job, outcome, title, first_at, last_at, failures, jobs, \
+    sample, message, body FROM error_groups JOIN kinds ON kinds.id = error_groups.kind \
     JOIN queues ON queues.id = kinds.queue \
-    WHERE last_at >= ?1 AND last_at <= ?2 ORDER BY last_at DESC, fingerprint DESC";
+    LEFT JOIN error_notes ON error_notes.fingerprint = error_groups.fingerprint WHERE error_groups.fingerprint = ?1";
+const LATEST: &str = "SELECT error_groups.fingerprint, queues.name, kinds.job, outcome, title, first_at, last_at, failures, \
+    jobs, sample, message, body FROM error_groups CROSS JOIN kinds ON kinds.id = error_groups.kind \
+    JOIN queues ON queues.id = kinds.queue \
+    LEFT JOIN error_notes ON error_notes.fingerprint = error_groups.fingerprint \
+    WHERE last_at >= ?1 AND last_at <= ?2 ORDER BY last_at DESC, error_groups.fingerprint DESC";
 
 /// The failures of a transaction, by their fingerprints.
 #[derive(Default)]
@@ -126,9 +128,11 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Deletes at most `most` groups without a failure for long.
+    /// Deletes at most `most` groups without a failure for long, and the notes about groups that are gone.
     pub(crate) fn forget_errors(&self, most: i64) -> rusqlite::Result<usize> {
-        self.prepare(FORGET)?.execute([time::before(self.now, ErrorGroup::KEPT), most])
+        let forgotten = self.prepare(FORGET)?.execute([time::before(self.now, ErrorGroup::KEPT), most])?;
+        self.forget_notes()?;
+        Ok(forgotten)
     }
 }
 
@@ -196,6 +200,7 @@ fn group(row: &Row<'_>) -> rusqlite::Result<ErrorGroup> {
     group.last_seen = time::moment(row.get(6)?);
     group.failures = count(7)?;
     group.jobs = Some(count(8)?);
+    group.note = error_notes::read(row.get(11)?);
     Ok(group)
 }
 

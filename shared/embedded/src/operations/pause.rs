@@ -4,12 +4,12 @@ use lamplighter::{
     Batch, JobState,
     backend::{Accuracy, QueueStatus},
 };
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     db::{catalog, transaction::Transaction},
     operator, state,
-    time::HELD,
+    time::{self, HELD},
 };
 
 /// Returns whether the queue of that number is paused.
@@ -26,6 +26,9 @@ pub(crate) fn pause(tx: &mut Transaction<'_>, queue: &str, paused: bool) -> rusq
 
 const VISIBLE: &str = "SELECT count(*) FROM jobs INDEXED BY jobs_ready \
     WHERE queue = ?1 AND visible_at IS NOT NULL AND visible_at >= ?2 AND visible_at <= ?3";
+/// A running job's message stays visible, so these are passed over: no more than run at once.
+const OLDEST: &str = "SELECT visible_at FROM jobs INDEXED BY jobs_ready \
+    WHERE queue = ?1 AND visible_at IS NOT NULL AND visible_at <= ?2 AND state != 5 ORDER BY visible_at LIMIT 1";
 const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letters WHERE queue = ?1";
 
 /// Returns the states of all queues, by name. Reads one index entry per message.
@@ -54,6 +57,8 @@ pub(crate) fn all(connection: &Connection, now: i64) -> rusqlite::Result<Vec<Que
         // A running job's message stays visible in the file, so that it is received immediately when its host dies.
         status.waiting = (due + held).saturating_sub(running);
         (status.in_flight, status.delayed) = (running, delayed);
+        let oldest = connection.prepare_cached(OLDEST)?.query_row([id, now], |row| row.get(0)).optional()?;
+        status.oldest = oldest.map(time::moment);
         status.dead_letters = Some(letters.query_row([id], |row| row.get(0)).map(count)?);
         all.push(status);
     }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::Timestamp;
 use lamplighter::{
     EnqueueError, Enqueued, JobId, RawValue, ScheduledJob, Tracking,
-    backend::{ScheduleOrigin, ScheduleStatus, SchedulingError},
+    backend::{FoundSchedule, ScheduleOrigin, ScheduleStatus, SchedulingError},
     schedule::{Due, Schedule},
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -78,6 +78,15 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
 /// All schedules, by name.
 pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<Stored>> {
     connection.prepare_cached(ALL)?.query_map([], stored)?.collect()
+}
+
+/// One schedule, with the job that it starts.
+pub(crate) fn find(connection: &Connection, name: &str) -> rusqlite::Result<Option<FoundSchedule>> {
+    let found = connection.prepare_cached(ONE)?.query_row([name], stored).optional()?;
+    Ok(found.map(|found| {
+        let paused = found.paused || !found.job.schedule.enabled;
+        FoundSchedule::new(found.job, paused)
+    }))
 }
 
 fn one(tx: &Transaction<'_>, name: &str) -> rusqlite::Result<Option<Stored>> {

@@ -79,7 +79,7 @@ impl Client {
         self.schedule_port()?.list().await
     }
 
-    fn schedule_port(&self) -> Result<&dyn Schedules, SchedulingError> {
+    pub(super) fn schedule_port(&self) -> Result<&dyn Schedules, SchedulingError> {
         if let Some(limits) = &self.limits {
             limits.check_schedules()?;
         }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    ErrorText, Fingerprint,
+    ErrorNote, ErrorText, Fingerprint,
     fingerprint::{normal_messages, title},
     normal,
 };
@@ -40,6 +40,8 @@ pub struct ErrorGroup {
     pub jobs: Option<u64>,
     /// The latest failure, or one of the latest.
     pub sample: ErrorSample,
+    /// What a person has written about it.
+    pub note: Option<ErrorNote>,
 }
 
 /// One failure of a group.
@@ -79,7 +81,7 @@ impl ErrorGroup {
     pub fn of(failure: Failure) -> Self {
         let Failure { fingerprint, job, queue, outcome, title, at, sample } = failure;
         let (first_seen, last_seen, failures, jobs) = (at, at, 1, None);
-        Self { fingerprint, job, queue, outcome, title, first_seen, last_seen, failures, jobs, sample }
+        Self { fingerprint, job, queue, outcome, title, first_seen, last_seen, failures, jobs, sample, note: None }
     }
 }
 

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::StoreError;
-use crate::error::{ErrorGroup, Fingerprint};
+use crate::error::{ErrorGroup, ErrorNote, Fingerprint};
 
 /// The error groups of a store. Groups are written with the settlements of attempts that fail, and with nothing else: a
 /// job that succeeds costs no more because of them.
@@ -22,6 +22,13 @@ pub trait ErrorGroups: Send + Sync + 'static {
     /// # Errors
     /// When the store cannot be read.
     async fn get(&self, fingerprint: Fingerprint) -> Result<Option<ErrorGroup>, StoreError>;
+
+    /// Replaces a group's note; an [empty](ErrorNote::is_empty) one takes it away. Returns whether there is such a group:
+    /// nothing is written otherwise.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    async fn annotate(&self, fingerprint: Fingerprint, note: &ErrorNote) -> Result<bool, StoreError>;
 }
 
 /// Which groups to list. All conditions must hold.

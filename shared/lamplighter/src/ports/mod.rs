@@ -5,7 +5,10 @@ mod dead_letters;
 mod error;
 mod errors;
 mod events;
+mod flow;
 mod limits;
+mod list;
+mod operations;
 mod operator;
 mod payloads;
 mod queues;
@@ -27,16 +30,19 @@ pub use self::{
     error::{StoreError, StoreErrorKind},
     errors::{ErrorGroups, ErrorPage, ErrorQuery},
     events::{Event, Events},
+    flow::{NoDrain, QueueFlow},
     limits::{LimitAnswer, LimitHolder, LimitRequest, LimitState, OnFull, RateState},
+    list::{ListQuery, Page},
+    operations::{Created, OperationPage, OperationQuery, Operations},
     operator::{Accuracy, Consumer, ConsumerKind, ConsumerState, KnownNames, Operator, QueueOrigin, QueueStatus},
     payloads::Payloads,
     queues::{EnqueueError, EnqueueRequest, Enqueued, Queues},
     redrive::{Redrive, RedriveMethod, RedriveProgress, RedriveResult},
     rollups::Rollups,
-    schedules::{ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
+    schedules::{FoundSchedule, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
-        Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus, ListQuery,
-        Page, RenewRequest, Store, Token,
+        Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus,
+        RenewRequest, Store, Token,
     },
 };
 
@@ -62,6 +68,8 @@ pub struct Backend {
     pub errors: Option<Arc<dyn ErrorGroups>>,
     /// What has been measured.
     pub rollups: Option<Arc<dyn Rollups>>,
+    /// The store of what operators do.
+    pub operations: Option<Arc<dyn Operations>>,
 }
 
 impl Backend {
@@ -78,6 +86,7 @@ impl Backend {
             meter: None,
             errors: None,
             rollups: None,
+            operations: None,
         }
     }
 
@@ -127,6 +136,13 @@ impl Backend {
     #[must_use]
     pub fn with_rollups(mut self, rollups: Arc<dyn Rollups>) -> Self {
         self.rollups = Some(rollups);
+        self
+    }
+
+    /// With a store of what operators do.
+    #[must_use]
+    pub fn with_operations(mut self, operations: Arc<dyn Operations>) -> Self {
+        self.operations = Some(operations);
         self
     }
 

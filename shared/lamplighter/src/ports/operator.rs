@@ -1,11 +1,12 @@
 //! Operating queues: how they stand, pausing and resuming them, looking at their dead letters and moving them back.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DeadLetterCounts, DeadLetterFilter, DeadLetterPage, DeadLetterQuery, Redrive, RedriveProgress, RedriveResult,
-    StoreError,
+    DeadLetterCounts, DeadLetterFilter, DeadLetterPage, DeadLetterQuery, QueueFlow, Redrive, RedriveProgress,
+    RedriveResult, StoreError,
 };
 use crate::{host::Stop, queue::Queue};
 
@@ -31,6 +32,10 @@ pub trait Operator: Send + Sync + 'static {
 
     /// How all queues stand, by name.
     async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError>;
+
+    /// How much comes into all queues and ends, by name, over the last [minutes](QueueFlow::MINUTES). A backend that does
+    /// not measure this says so in each answer.
+    async fn flow(&self) -> Result<Vec<QueueFlow>, StoreError>;
 
     /// Whether anything takes messages from a queue.
     async fn consumer(&self, queue: &str) -> Result<Consumer, StoreError>;
@@ -150,6 +155,9 @@ pub struct QueueStatus {
     pub in_flight: u64,
     /// Messages that cannot be received before a moment to come.
     pub delayed: u64,
+    /// Since when the oldest of the messages that can be received now is waiting; `None` when none waits, or where the
+    /// backend does not know.
+    pub oldest: Option<Timestamp>,
     /// Its dead letters, without those that somebody looks at right now; `None` when it has no dead-letter queue.
     pub dead_letters: Option<u64>,
     /// Whether the numbers are exact.
@@ -161,7 +169,8 @@ impl QueueStatus {
     #[must_use]
     pub fn new(queue: impl Into<String>, fifo: bool, consumer: Consumer, accuracy: Accuracy) -> Self {
         let (waiting, in_flight, delayed) = (0, 0, 0);
-        Self { queue: queue.into(), fifo, consumer, waiting, in_flight, delayed, dead_letters: None, accuracy }
+        let (oldest, dead_letters) = (None, None);
+        Self { queue: queue.into(), fifo, consumer, waiting, in_flight, delayed, oldest, dead_letters, accuracy }
     }
 }
 

@@ -24,4 +24,10 @@ pub trait Payloads: Send + Sync + 'static {
     /// [`StoreErrorKind::Unavailable`](super::StoreErrorKind::Unavailable) when another try may succeed; any other kind
     /// when it cannot: the arguments are gone, or the reference points elsewhere.
     async fn get(&self, reference: &str) -> Result<Box<RawValue>, StoreError>;
+
+    /// Deletes the arguments of a reference, whose job is deleted. Succeeds when they are gone.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    async fn delete(&self, reference: &str) -> Result<(), StoreError>;
 }

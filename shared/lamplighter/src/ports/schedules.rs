@@ -29,8 +29,29 @@ pub trait Schedules: Send + Sync + 'static {
     /// paused schedule can be triggered too.
     async fn trigger(&self, name: &str) -> Result<JobId, SchedulingError>;
 
+    /// One schedule, with the job that it starts.
+    async fn find(&self, name: &str) -> Result<FoundSchedule, SchedulingError>;
+
     /// All schedules, by name.
     async fn list(&self) -> Result<Vec<ScheduleStatus>, SchedulingError>;
+}
+
+/// A schedule, with the job that it starts.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct FoundSchedule {
+    /// The schedule and its job.
+    pub scheduled: ScheduledJob,
+    /// Whether it was paused, or deployed disabled.
+    pub paused: bool,
+}
+
+impl FoundSchedule {
+    /// This one.
+    #[must_use]
+    pub const fn new(scheduled: ScheduledJob, paused: bool) -> Self {
+        Self { scheduled, paused }
+    }
 }
 
 /// The origin of a schedule.

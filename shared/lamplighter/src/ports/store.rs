@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{Accuracy, LimitRequest, StoreError};
+use super::{Accuracy, LimitRequest, ListQuery, Page, StoreError};
 use crate::{
     batch::Membership,
     client::Cancellation,
     delivery::DeadLetterReason,
-    error::{ErrorText, Fingerprint},
+    error::ErrorText,
     id::JobId,
     log::LogLine,
     message::SharedMessage,
@@ -59,8 +59,21 @@ pub trait Store: Send + Sync + 'static {
     /// The record of one job.
     async fn get(&self, id: &JobId) -> Result<Option<Record>, StoreError>;
 
+    /// The records of some jobs, in the order of their ids; `None` where there is none. At most a hundred.
+    async fn get_each(&self, ids: &[JobId]) -> Result<Vec<Option<Record>>, StoreError> {
+        let mut records = Vec::with_capacity(ids.len());
+        for id in ids {
+            records.push(self.get(id).await?);
+        }
+        Ok(records)
+    }
+
     /// The lines that a job has written, oldest first.
     async fn log(&self, id: &JobId) -> Result<Vec<LogLine>, StoreError>;
+
+    /// Adds a line about an operation to a job's log: once for each operation, and at most [`LogLine::MAX_OF_OPERATORS`] of
+    /// them. A job without a record has no log.
+    async fn log_operation(&self, id: &JobId, operation: &JobId, line: LogLine) -> Result<(), StoreError>;
 
     /// Records, newest first, a page at a time.
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
@@ -80,6 +93,30 @@ pub trait Store: Send + Sync + 'static {
     /// As [`retry`](Self::retry), but the caller sends the message: a redrive sends the one from the dead-letter queue.
     /// Until that message arrives, the job is queued and has no message.
     async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError>;
+
+    /// Deletes the record of an ended job, with its attempts, its log and its body. Returns the state in which the job was:
+    /// if it had ended, its record is gone now; if not, it stayed as it was. `None` when there is no such job.
+    ///
+    /// What others hold stays: a dead letter of the job, whose redrive runs it as a new job; its place in the counts of its
+    /// batch; and a unique key that is held for a time.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Invalid`](super::StoreErrorKind::Invalid) for a [batch](crate::Batch): its record goes when it
+    /// expires.
+    async fn delete(&self, id: &JobId) -> Result<Option<JobState>, StoreError>;
+
+    /// Gives another time to a job that is scheduled, queued or retrying; a moment that has passed means now. Returns the
+    /// state that it is in now, or `None` when there is no such job; one that runs, waits for others or has ended stays as
+    /// it was.
+    ///
+    /// A job that has not begun is then scheduled or queued, as if it had been enqueued for that time. One that has begun
+    /// stays queued or retrying: its next attempt is at that time, and counts as it would have. A message that arrives
+    /// earlier changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreErrorKind::Invalid`](super::StoreErrorKind::Invalid) for a moment that cannot be stored, and on a FIFO queue
+    /// wherever its group would have to wait, or the job to overtake it.
+    async fn reschedule(&self, id: &JobId, at: Timestamp) -> Result<Option<JobState>, StoreError>;
 
     /// Resolves when the job's record may have changed, at the latest after a second.
     async fn changed(&self, id: &JobId) {
@@ -435,37 +472,6 @@ pub enum LeaseStatus {
     Held,
     /// The attempt has lost it: the job was cancelled, or another attempt has taken over.
     Lost,
-}
-
-/// Which records to list. All conditions must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ListQuery {
-    /// In this state.
-    pub state: Option<JobState>,
-    /// Of this job name.
-    pub job: Option<String>,
-    /// Of this queue.
-    pub queue: Option<String>,
-    /// Known to the store since this moment.
-    pub since: Option<Timestamp>,
-    /// Known to the store before this moment.
-    pub before: Option<Timestamp>,
-    /// Whose latest attempt that ended has failed with this fingerprint. A page then may have fewer records than there
-    /// are, or none, and a next one: how many records are looked at for one page is bounded.
-    pub error: Option<Fingerprint>,
-    /// [`Page::next`] of the page before.
-    pub cursor: Option<String>,
-    /// Records per page: 1–1000; 0 means 50.
-    pub limit: usize,
-}
-
-/// A page of records.
-#[derive(Debug, Clone, Default)]
-pub struct Page {
-    /// Newest first.
-    pub records: Vec<Record>,
-    /// The cursor of the next page, if there is one.
-    pub next: Option<String>,
 }
 
 /// The number of jobs of a queue in a state.

@@ -40,6 +40,10 @@ impl Payloads for Aside {
         Err(StoreError::unavailable("nothing is put in these tests"))
     }
 
+    async fn delete(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn get(&self, reference: &str) -> Result<Box<RawValue>, StoreError> {
         match reference {
             "unavailable" => Err(StoreError::unavailable("unavailable for a test")),
@@ -377,6 +381,10 @@ impl Payloads for Shelf {
         assert!(args.get().len() > lamplighter::message::MAX_MESSAGE_BYTES);
         *self.0.lock().unwrap() += 1;
         Ok(format!("shelf/{id}"))
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn get(&self, _: &str) -> Result<Box<RawValue>, StoreError> {

@@ -148,6 +148,10 @@ impl Store for Faulty {
         self.memory.log(id).await
     }
 
+    async fn log_operation(&self, id: &JobId, operation: &JobId, line: LogLine) -> Result<(), StoreError> {
+        self.memory.log_operation(id, operation, line).await
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         self.memory.list(query).await
     }
@@ -162,6 +166,14 @@ impl Store for Faulty {
 
     async fn retry(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         self.memory.retry(id).await
+    }
+
+    async fn delete(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        self.memory.delete(id).await
+    }
+
+    async fn reschedule(&self, id: &JobId, at: Timestamp) -> Result<Option<JobState>, StoreError> {
+        self.memory.reschedule(id, at).await
     }
 
     async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
@@ -475,6 +487,10 @@ struct SilentBucket;
 impl Payloads for SilentBucket {
     async fn put(&self, _: &JobId, _: &RawValue, _: Option<Timestamp>) -> Result<String, StoreError> {
         std::future::pending().await
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), StoreError> {
+        Ok(())
     }
 
     async fn get(&self, _: &str) -> Result<Box<RawValue>, StoreError> {

@@ -275,6 +275,10 @@ impl Store for Reach {
         self.store.log(id).await
     }
 
+    async fn log_operation(&self, id: &JobId, operation: &JobId, line: LogLine) -> Result<(), StoreError> {
+        self.store.log_operation(id, operation, line).await
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         self.store.list(query).await
     }
@@ -289,6 +293,14 @@ impl Store for Reach {
 
     async fn retry(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
         self.store.retry(id).await
+    }
+
+    async fn delete(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {
+        self.store.delete(id).await
+    }
+
+    async fn reschedule(&self, id: &JobId, at: Timestamp) -> Result<Option<JobState>, StoreError> {
+        self.store.reschedule(id, at).await
     }
 
     async fn mark_queued(&self, id: &JobId) -> Result<Option<JobState>, StoreError> {

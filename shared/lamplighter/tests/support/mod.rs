@@ -265,6 +265,10 @@ impl Store for Memory {
         Ok(Vec::new())
     }
 
+    async fn log_operation(&self, _: &JobId, _: &JobId, _: LogLine) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn list(&self, _: &ListQuery) -> Result<Page, StoreError> {
         Ok(Page::default())
     }
@@ -278,6 +282,14 @@ impl Store for Memory {
     }
 
     async fn retry(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+
+    async fn delete(&self, _: &JobId) -> Result<Option<JobState>, StoreError> {
+        Ok(None)
+    }
+
+    async fn reschedule(&self, _: &JobId, _: Timestamp) -> Result<Option<JobState>, StoreError> {
         Ok(None)
     }
 

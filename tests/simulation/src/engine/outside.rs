@@ -133,6 +133,12 @@ impl Outside {
                     drop(client.retry(&id).await);
                 }
             }
+            Noise::Reschedule(n, later) => {
+                if let Some(id) = id(n) {
+                    let at = self.embedded.env().now() + Duration::from_millis(later);
+                    drop(client.reschedule(&id, at).await);
+                }
+            }
         }
         self.did(name);
     }

@@ -70,6 +70,8 @@ pub(crate) struct Row {
     pub(crate) batch: Option<JobId>,
     /// Whether its batch has counted it.
     counted: bool,
+    /// Whether its record was deleted: what is left keeps late messages from running it again.
+    deleted: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -449,9 +451,35 @@ impl StoreModel {
         self.rows.get(id).map(|row| row.state)
     }
 
+    /// Deletes the record of an ended job, and keeps what a late message needs.
+    pub(crate) fn delete(&mut self, id: &JobId) -> Option<JobState> {
+        let row = self.rows.get_mut(id).filter(|row| !row.deleted)?;
+        row.deleted = row.state.is_final();
+        Some(row.state)
+    }
+
+    /// Lets a job that has not begun, or waits for its next attempt, run at `at` instead: the record has the time, and a
+    /// message of its own is sent for it.
+    pub(crate) fn reschedule(&mut self, id: &JobId, at: Timestamp, now: Timestamp) -> Option<JobState> {
+        let row = self.rows.get_mut(id)?;
+        if !matches!(row.state, JobState::Scheduled | JobState::Queued | JobState::Retrying) {
+            return Some(row.state);
+        }
+        let due = at.max(now);
+        row.due = due;
+        let state = match (row.attempt, row.state) {
+            (0, JobState::Scheduled | JobState::Queued) if due > now => JobState::Scheduled,
+            (0, JobState::Scheduled | JobState::Queued) => JobState::Queued,
+            (_, state) => state,
+        };
+        self.set_state(id, state);
+        self.send(id, due);
+        Some(state)
+    }
+
     /// Runs an ended job again.
     pub(crate) fn run_again(&mut self, id: &JobId, sends: bool, now: Timestamp) -> Option<JobState> {
-        let row = self.rows.get_mut(id)?;
+        let row = self.rows.get_mut(id).filter(|row| !row.deleted)?;
         if !row.state.is_final() {
             return Some(row.state);
         }
@@ -480,7 +508,7 @@ impl StoreModel {
     }
 
     pub(crate) fn record(&self, id: &JobId) -> Option<Record> {
-        let row = self.rows.get(id)?;
+        let row = self.rows.get(id).filter(|row| !row.deleted)?;
         let mut record = Record::new(id.clone(), &*row.owner.queue, row.state, row.message.clone(), row.created_at);
         (record.due_at, record.attempt) = (row.due, row.attempt);
         record.lease_until = row.lease.as_ref().map(|lease| lease.until);
@@ -511,6 +539,7 @@ impl Row {
             places: Vec::new(),
             batch: None,
             counted: false,
+            deleted: false,
         }
     }
 }
