@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use lamplighter::{
     JobId, JobState, RawValue, Record,
     meter::{Rollup, RollupPoint},
-    record::{Attempt, AttemptOutcome, ErrorGroup, ErrorText, Fingerprint, Progress},
+    record::{Attempt, AttemptOutcome, ErrorGroup, ErrorNote, ErrorText, Fingerprint, Progress},
 };
 use serde::Serialize;
 
@@ -71,6 +71,9 @@ pub(crate) struct ErrorView<'a> {
     /// The id of the latest job, and its error.
     sample: &'a JobId,
     message: &'a str,
+    /// What a person has written about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a ErrorNote>,
     /// Of one group: the latest jobs whose last attempt has failed so.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     recent: Vec<JobView<'a>>,
@@ -91,6 +94,7 @@ impl<'a> ErrorView<'a> {
             jobs: group.jobs,
             sample: &group.sample.id,
             message: &group.sample.message,
+            note: group.note.as_ref(),
             recent: recent.iter().map(JobView::from).collect(),
         }
     }

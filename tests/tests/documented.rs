@@ -95,7 +95,7 @@ fn cause(before: JobState, after: JobState) -> &'static str {
         (JobState::Waiting, JobState::Queued) => ": the others have ended",
         (JobState::Waiting, JobState::Scheduled) => ": the others have ended, its delay has not",
         (JobState::Waiting, JobState::Cancelled) => ": cancelled, another ended otherwise",
-        (JobState::Scheduled, JobState::Queued) | (JobState::Queued, JobState::Scheduled) => ": replaced",
+        (JobState::Scheduled, JobState::Queued) | (JobState::Queued, JobState::Scheduled) => ": replaced, rescheduled",
         (JobState::Queued, JobState::Failed) => ": never ran, dead-lettered",
         (_, JobState::Running) => ": claimed",
         (_, JobState::Cancelled) => ": cancelled",

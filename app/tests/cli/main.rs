@@ -13,6 +13,7 @@ mod hostile;
 mod infra;
 mod init;
 mod kill;
+mod manage;
 mod many;
 mod names;
 mod new;

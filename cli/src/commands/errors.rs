@@ -1,12 +1,16 @@
 //! `lamp errors`.
 
-use std::io::{self, Write};
+use std::{
+    env,
+    io::{self, Write},
+    time::Duration,
+};
 
 use clap::Args;
 use jiff::Timestamp;
 use lamplighter::{
     Client, ListQuery, Record,
-    record::{ErrorGroup, ErrorQuery, Fingerprint},
+    record::{ErrorGroup, ErrorNote, ErrorQuery, Fingerprint},
 };
 
 use super::{block_on, job::moment, jobs};
@@ -14,7 +18,7 @@ use crate::{
     catalog::Catalog,
     error::Error,
     foreign::safe,
-    output::{self, BAD, FAINT, NAME, STRONG},
+    output::{self, BAD, FAINT, GOOD, NAME, STRONG},
     place::Place,
     reveal::{Reveal, Shown},
     view::ErrorView,
@@ -30,6 +34,7 @@ use crate::{
 #[command(after_help = "Examples:
   lamp errors --since 2h
   lamp errors 3f9a5c0d7be21846
+  lamp errors 3f9a5c0d7be21846 --note 'the printer is being replaced' --mute 2h
   lamp jobs --error 3f9a5c0d7be21846
   lamp retry --error 3f9a5c0d7be21846")]
 pub(crate) struct Errors {
@@ -51,6 +56,18 @@ pub(crate) struct Errors {
     /// Continue where an earlier page ended.
     #[arg(long)]
     cursor: Option<String>,
+    /// Write this down about the group, in place of what is there; an empty text takes it away.
+    #[arg(long, value_name = "TEXT", requires = "fingerprint")]
+    note: Option<String>,
+    /// Mute the group for this time: it is listed as before, and marked.
+    #[arg(long, value_name = "TIME", requires = "fingerprint", value_parser = when::delay)]
+    mute: Option<Duration>,
+    /// End the mute.
+    #[arg(long, requires = "fingerprint", conflicts_with = "mute")]
+    unmute: bool,
+    /// Who writes it; by default the user of this terminal.
+    #[arg(long, value_name = "NAME", requires = "fingerprint")]
+    by: Option<String>,
     #[command(flatten)]
     reveal: Reveal,
     #[command(flatten)]
@@ -71,10 +88,42 @@ impl Errors {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         block_on(async {
             match self.fingerprint {
+                Some(fingerprint) if self.writes() => self.write(fingerprint).await,
                 Some(fingerprint) => self.show(fingerprint, catalog).await,
                 None => self.list(catalog).await,
             }
         })
+    }
+
+    fn writes(&self) -> bool {
+        self.note.is_some() || self.mute.is_some() || self.unmute
+    }
+
+    /// Changes the group's note: what is not named stays.
+    async fn write(self, fingerprint: Fingerprint) -> Result<(), Error> {
+        let target = self.place.open().await?;
+        let client = target.records()?;
+        let Some(group) = client.error_group(fingerprint).await? else {
+            return Err(target.no_error(fingerprint));
+        };
+        let now = Timestamp::now();
+        let by = self.by.clone().or_else(user).unwrap_or_default();
+        let mut note = ErrorNote { by, at: now, ..group.note.unwrap_or_default() };
+        if let Some(text) = self.note {
+            note.note = Some(text);
+        }
+        if let Some(time) = self.mute {
+            let until = now.checked_add(time).map_err(|_| Error::Usage("--mute is too long".into()))?;
+            note.muted_until = Some(until);
+        }
+        if self.unmute {
+            note.muted_until = None;
+        }
+        if !client.annotate_error(fingerprint, note).await? {
+            return Err(target.no_error(fingerprint));
+        }
+        output::print(|out| writeln!(out, "{GOOD}noted{GOOD:#} {NAME}{fingerprint}{NAME:#}"))
+            .map_err(|error| error.after(format_args!("the note on {fingerprint} was written")))
     }
 
     async fn list(self, catalog: &Catalog) -> Result<(), Error> {
@@ -146,7 +195,7 @@ async fn recent(client: &Client, group: &ErrorGroup, shown: &Shown) -> Result<Ve
 
 fn table(groups: &[ErrorGroup]) -> Result<(), Error> {
     let now = Timestamp::now();
-    let mut table = output::table(&["FINGERPRINT", "JOB", "FAILURES", "JOBS", "FIRST", "LATEST", "ERROR"]);
+    let mut table = output::table(&["FINGERPRINT", "JOB", "FAILURES", "JOBS", "FIRST", "LATEST", "ERROR", ""]);
     for group in groups {
         table.add_row([
             output::cell(group.fingerprint),
@@ -156,10 +205,25 @@ fn table(groups: &[ErrorGroup]) -> Result<(), Error> {
             output::cell(when::relative(group.first_seen, now)),
             output::cell(when::relative(group.last_seen, now)),
             output::cell(output::one_line(&group.title, 100)),
+            output::cell(remark(group, now)),
         ]);
     }
     output::keep_whole(&mut table, 0);
     output::print_table(&table)
+}
+
+/// What a person has said about a group, in a few words.
+fn remark(group: &ErrorGroup, now: Timestamp) -> String {
+    let Some(note) = &group.note else { return String::new() };
+    let muted = note.muted_until.filter(|_| note.is_muted(now));
+    let muted = muted.map(|until| format!("muted until {}", when::relative(until, now)));
+    let text = note.note.as_deref().map(|text| output::one_line(text, 60));
+    muted.into_iter().chain(text).collect::<Vec<_>>().join(": ")
+}
+
+/// The user of this terminal.
+fn user() -> Option<String> {
+    ["USER", "USERNAME", "LOGNAME"].into_iter().find_map(|name| env::var(name).ok())
 }
 
 fn describe(out: &mut dyn Write, group: &ErrorGroup, now: Timestamp) -> io::Result<()> {
@@ -171,6 +235,15 @@ fn describe(out: &mut dyn Write, group: &ErrorGroup, now: Timestamp) -> io::Resu
     line("failures", &group.failures.to_string())?;
     if let Some(jobs) = group.jobs {
         line("jobs", &jobs.to_string())?;
+    }
+    if let Some(note) = &group.note {
+        if let Some(text) = &note.note {
+            line("note", &safe(text))?;
+        }
+        if let Some(until) = note.muted_until.filter(|_| note.is_muted(now)) {
+            line("muted until", &moment(until, now))?;
+        }
+        line("by", &format!("{}, {}", safe(&note.by), when::relative(note.at, now)))?;
     }
     line("first", &moment(group.first_seen, now))?;
     line("latest", &moment(group.last_seen, now))?;

@@ -7,6 +7,7 @@ mod compact;
 mod completion;
 mod dead_letters;
 mod definitions;
+mod delete;
 mod demo;
 mod dev;
 mod doctor;
@@ -24,6 +25,7 @@ mod pause;
 mod queues;
 mod redrive;
 mod replay;
+mod reschedule;
 mod retry;
 mod schedule;
 mod schedules;
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     Retry(retry::Retry),
     Cancel(cancel::Cancel),
+    Reschedule(reschedule::Reschedule),
+    Delete(delete::Delete),
     Schedules(schedules::Schedules),
     Schedule(schedule::Schedule),
     Definitions(definitions::Definitions),
@@ -98,6 +102,8 @@ impl Command {
             Self::Stats(stats) => stats.run(catalog),
             Self::Retry(retry) => retry.run(catalog),
             Self::Cancel(cancel) => cancel.run(catalog),
+            Self::Reschedule(reschedule) => reschedule.run(),
+            Self::Delete(delete) => delete.run(),
             Self::Schedules(schedules) => schedules.run(catalog),
             Self::Schedule(schedule) => schedule.run(catalog),
             Self::Definitions(definitions) => definitions.run(catalog),

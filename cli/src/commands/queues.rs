@@ -2,6 +2,7 @@
 
 use clap::Args;
 use comfy_table::Color;
+use jiff::Timestamp;
 use lamplighter::backend::{ConsumerKind, ConsumerState, QueueStatus};
 use serde::Serialize;
 
@@ -33,6 +34,9 @@ struct View {
     waiting: u64,
     in_flight: u64,
     delayed: u64,
+    /// Since when the oldest of the waiting messages waits. Omitted when none does, or where it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest: Option<Timestamp>,
     /// Omitted for a queue without a dead-letter queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     dead_letters: Option<u64>,
@@ -43,7 +47,7 @@ struct View {
 
 impl View {
     fn of(status: QueueStatus) -> (Self, ConsumerState) {
-        let QueueStatus { queue, fifo, consumer, waiting, in_flight, delayed, dead_letters, .. } = status;
+        let QueueStatus { queue, fifo, consumer, waiting, in_flight, delayed, oldest, dead_letters, .. } = status;
         let paused = consumer.state == ConsumerState::Paused;
         let mapping = match (consumer.kind, consumer.state) {
             (ConsumerKind::EventSourceMapping, ConsumerState::Active) => Some("enabled"),
@@ -52,7 +56,7 @@ impl View {
             (ConsumerKind::EventSourceMapping, ConsumerState::Missing) => Some("missing"),
             _ => None,
         };
-        (Self { queue, fifo, paused, waiting, in_flight, delayed, dead_letters, mapping }, consumer.state)
+        (Self { queue, fifo, paused, waiting, in_flight, delayed, oldest, dead_letters, mapping }, consumer.state)
     }
 }
 

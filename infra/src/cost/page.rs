@@ -69,6 +69,12 @@ A failed attempt is counted in its [error group](operations.md#what-fails-and-ho
 cause that are settled together, which is in the table. The first one in an hour costs two more, or one more where the
 group is new, since the group moves in the listing. A success writes to no group.
 
+What people do by hand costs, by the job: `lamp reschedule` a message and 3 calls (1 write unit, and 1 of the listing for each place
+that changes, 2 reads), with two deletions where the former message was far away; `lamp delete` 4 calls (1 write unit, 2 of the
+listing, 3 reads), and a write for each item beside the record; a note on an error group one write and a read for each of its
+shards. `lamp queues` asks CloudWatch for one metric of each queue where messages wait, and the flow of queues for two of each: a
+cent for a thousand.
+
 Lambda's own requests to SQS for a full batch of ten, one receive and one delete, are on the account's bill too.
 ",
     );

@@ -37,3 +37,48 @@ pub(crate) fn delete(tx: &mut Transaction<'_>, id: &str) -> rusqlite::Result<Del
     }
     Ok(Deleted::Was(was))
 }
+
+#[cfg(test)]
+mod tests {
+    use lamplighter::{
+        JobId, Timestamp,
+        backend::{Claim, ClaimRequest},
+        env::Env,
+        message::SharedMessage,
+        secs,
+    };
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::{
+        backend::SqliteBackend,
+        operations::receipt::{self, Receipt},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_that_was_received_before_the_deletion_runs_nothing() {
+        let env = Env::driven(Timestamp::from_second(1_800_000_000).unwrap(), 1);
+        let embedded = SqliteBackend::memory(env.clone()).unwrap();
+        let body = r#"{"job":"a","id":"x"}"#;
+        let message: SharedMessage = std::sync::Arc::new(body.parse().unwrap());
+        let store = embedded.backend().store.unwrap();
+        let id = JobId::new("x").unwrap();
+        let request = lamplighter::backend::EnqueueRequest::new(id.clone(), "work", message.clone());
+        embedded.backend().queues.send(vec![request]).await.pop().unwrap().unwrap();
+        let columns = |connection: &Connection| {
+            let columns = "SELECT seq, kind, owner FROM jobs";
+            connection.query_row(columns, [], |row| {
+                Ok(receipt::text(Receipt { seq: row.get(0)?, kind: row.get(1)? }, row.get(2)?))
+            })
+        };
+        let receipt = embedded.0.writer.read(columns).await.unwrap();
+        assert_eq!(embedded.client().cancel(&id).await.unwrap(), Some(JobState::Cancelled));
+        assert_eq!(store.delete(&id).await.unwrap(), Some(JobState::Cancelled));
+        let mut claim = ClaimRequest::new(id.clone(), "work", message, 77, env.now() + secs(60));
+        claim.receipt = receipt;
+        let by = tokio::time::Instant::now() + secs(60);
+        let answer = store.claim(vec![claim], by).await.remove(0).unwrap();
+        assert!(matches!(answer, Claim::Ended(JobState::Cancelled)), "{answer:?}");
+        assert_eq!(store.get(&id).await.unwrap(), None);
+    }
+}

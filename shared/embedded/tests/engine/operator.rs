@@ -117,6 +117,8 @@ async fn a_paused_queue_runs_nothing_until_resumed() {
     // One runs, and others are in the engine's buffer.
     a_minute(&embedded).await;
     assert_eq!((status(&embedded).await.in_flight, status(&embedded).await.waiting), (1, 19));
+    // One that waits, not the one that runs.
+    assert_eq!(status(&embedded).await.oldest, Timestamp::from_second(1_800_000_000).ok());
 
     embedded.operator().pause(WORK.name()).await.unwrap();
     permits.add_permits(20);

@@ -1,5 +1,7 @@
 //! `lamp schedule`.
 
+mod history;
+
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -22,7 +24,7 @@ use crate::{
     when,
 };
 
-/// Add, remove, pause, resume or trigger a schedule; `lamp schedules` lists them.
+/// Add, remove, pause, resume, trigger or backfill a schedule, or show its runs; `lamp schedules` lists them.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp schedule add reminders --cron '0 6 * * 1-5' invoices.remind
@@ -52,6 +54,8 @@ enum Verb {
     #[command(after_help = "Examples:
   lamp schedule trigger reminders")]
     Trigger(Named),
+    Runs(history::Runs),
+    Backfill(history::Backfill),
 }
 
 /// Add a schedule, or replace the one of that name which was added at run time.
@@ -126,6 +130,8 @@ impl Schedule {
             Verb::Pause(named) => named.pause(true),
             Verb::Resume(named) => named.pause(false),
             Verb::Trigger(named) => named.trigger(),
+            Verb::Runs(runs) => runs.run(),
+            Verb::Backfill(backfill) => backfill.run(),
         }
     }
 }
