@@ -29,6 +29,7 @@ mod ping;
 mod place;
 mod progress;
 mod reveal;
+mod serving;
 mod signals;
 mod site;
 mod top;

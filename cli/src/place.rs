@@ -1,6 +1,10 @@
 //! The place that commands work on: the embedded file, or a deployed stack.
 
-use std::{env, fmt, path::PathBuf, sync::Arc};
+use std::{
+    env, fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
 use lamplighter::{
@@ -130,9 +134,7 @@ impl Choice {
     async fn open(self, open: impl FnOnce(&Database) -> Result<SqliteBackend, Error>) -> Result<Target, Error> {
         match self {
             Self::File(database) => {
-                let embedded = open(&database)?;
-                let (operator, backend, env) = (embedded.operator(), embedded.backend(), embedded.env().clone());
-                Ok(Target { operator, backend, env, kind: TargetKind::File(embedded, database.path().to_owned()) })
+                Ok(Target::of_file(open(&database)?, database.path()))
             }
             Self::Stack(name) => {
                 let sdk = AwsClients::chain(None, None);
@@ -165,6 +167,12 @@ impl fmt::Display for TargetKind {
 }
 
 impl Target {
+    /// An embedded file that is open.
+    pub(crate) fn of_file(embedded: SqliteBackend, path: &Path) -> Self {
+        let (operator, backend, env) = (embedded.operator(), embedded.backend(), embedded.env().clone());
+        Self { operator, backend, env, kind: TargetKind::File(embedded, path.to_owned()) }
+    }
+
     /// What it is.
     pub(crate) const fn kind(&self) -> &TargetKind {
         &self.kind

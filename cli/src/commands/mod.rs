@@ -5,6 +5,7 @@ mod bulk;
 mod cancel;
 mod compact;
 mod completion;
+mod dashboard;
 mod dead_letters;
 mod definitions;
 mod delete;
@@ -57,6 +58,7 @@ pub(crate) enum Command {
     Batch(batch::Batch),
     Watch(watch::Watch),
     Top(top::Top),
+    Dashboard(dashboard::Dashboard),
     Errors(errors::Errors),
     Stats(stats::Stats),
     Retry(retry::Retry),
@@ -98,6 +100,7 @@ impl Command {
             Self::Batch(batch) => batch.run(catalog),
             Self::Watch(watch) => watch.run(catalog),
             Self::Top(top) => top.run(catalog),
+            Self::Dashboard(dashboard) => dashboard.run(catalog),
             Self::Errors(errors) => errors.run(catalog),
             Self::Stats(stats) => stats.run(catalog),
             Self::Retry(retry) => retry.run(catalog),
