@@ -35,6 +35,7 @@ function relative(date) {
   return seconds < 0 ? `in ${text}` : `${text} ago`;
 }
 function times(within = document) {
+  for (const button of $$('button[hidden]', within)) button.hidden = false;
   for (const time of $$('time[datetime]', within)) {
     const date = new Date(time.dateTime);
     if (isNaN(date)) continue;
@@ -155,7 +156,6 @@ if ($('[data-live]') && every) {
     region.addEventListener('pointerleave', () => { if (wanted) refresh(); });
   }
   document.addEventListener('visibilitychange', () => { if (!document.hidden) refresh(); });
-  $('#now').hidden = false;
   $('#hold').addEventListener('click', hold);
   if (body.dataset.events) {
     const source = new EventSource(body.dataset.events);
