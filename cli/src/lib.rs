@@ -28,6 +28,7 @@ mod output;
 mod ping;
 mod place;
 mod progress;
+mod query;
 mod reveal;
 mod serving;
 mod signals;

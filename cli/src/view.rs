@@ -34,6 +34,8 @@ pub(crate) struct JobView<'a> {
     parent: Option<&'a JobId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     batch: Option<&'a JobId>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<&'a str>,
     args: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<Progress>,
@@ -133,6 +135,7 @@ impl<'a> From<&'a Record> for JobView<'a> {
             schedule: record.message.schedule.as_deref(),
             parent: record.message.parent.as_ref(),
             batch: record.message.batch.as_ref().map(|batch| &batch.id),
+            tags: record.message.tags.iter().collect(),
             args: &record.message.args,
             progress: record.progress,
             output: record.output.as_deref(),

@@ -20,6 +20,7 @@ mod new;
 mod operator;
 mod outbox;
 mod package;
+mod queries;
 mod replay;
 mod round_trip;
 mod schedules;

@@ -1,16 +1,22 @@
 //! `lamp cancel`.
 
 use clap::Args;
+use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use lamplighter::{Cancellation, Client, JobId, JobState, ListQuery};
+use lamplighter::{Cancellation, Client, JobId, JobState, ListQuery, backend::CancelledJobs};
 
-use super::{block_on, bulk};
+use super::{
+    block_on,
+    bulk::{self, Found},
+};
 use crate::{
     catalog::Catalog,
     error::Error,
     output::{self, GOOD},
     place::{Place, Target},
-    progress, site, when,
+    progress,
+    query::{self, QueryArgs},
+    site, when,
 };
 
 /// Cancel jobs that have not ended: those given by id, or all that match.
@@ -21,16 +27,20 @@ use crate::{
 #[command(after_help = "Examples:
   lamp cancel order-42 --reason 'the customer has withdrawn it'
   lamp cancel --open --job invoices.send --since 2h
+  lamp cancel --query 'args.customer.id:42 -job:invoices.send' --dry-run
   lamp cancel --open --queue mails --state waiting --dry-run")]
 pub(crate) struct Cancel {
     /// The ids of the jobs.
-    #[arg(value_name = "ID", required_unless_present_any = ["open", "all"], conflicts_with_all = ["open", "all"])]
+    #[arg(value_name = "ID", required_unless_present_any = ["open", "all", "query"],
+        conflicts_with_all = ["open", "all", "query"])]
     ids: Vec<JobId>,
+    #[command(flatten)]
+    query: QueryArgs,
     /// The jobs that have not ended and match --job, --queue, --state, --since and --before; at least one is required.
-    #[arg(long, conflicts_with = "all")]
+    #[arg(long, conflicts_with_all = ["all", "query"])]
     open: bool,
     /// Every job that has not ended.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "query")]
     all: bool,
     /// Only jobs of this name.
     #[arg(long, value_name = "NAME", requires = "open", conflicts_with = "all")]
@@ -88,8 +98,24 @@ impl Cancel {
                 let cancel = async |id: &JobId| one(&target, &client, id, &cancellation).await;
                 return bulk::each(&self.ids, "cancelled", cancel).await;
             }
-            let query = self.query();
-            if self.dry_run { count(&client, query).await } else { matching(&client, &query, &cancellation).await }
+            if let Some(query) = self.query.checked(&target, catalog).await? {
+                let open: Vec<_> = JobState::ALL.into_iter().filter(|state| !state.is_final()).collect();
+                let wrong = "a job that has ended cannot be cancelled";
+                let mut query = query::in_states(query, &open, |state| !state.is_final(), wrong)?;
+                let now = Timestamp::now();
+                if query.known_before().is_none() {
+                    // Jobs that are enqueued meanwhile are not meant.
+                    query = query.pinned(now).before(now);
+                }
+                let found = bulk::search(&client, query::search(query, catalog)).await?;
+                return if self.dry_run { count(&found) } else { these(&client, found, &cancellation).await };
+            }
+            let query = self.options();
+            if self.dry_run {
+                count(&open_jobs(&client, query).await?)
+            } else {
+                matching(&client, &query, &cancellation).await
+            }
         })
     }
 
@@ -104,7 +130,7 @@ impl Cancel {
         }
     }
 
-    fn query(&self) -> ListQuery {
+    fn options(&self) -> ListQuery {
         ListQuery {
             states: self.state.into_iter().collect(),
             jobs: self.job.iter().cloned().collect(),
@@ -126,18 +152,22 @@ async fn one(target: &Target, client: &Client, id: &JobId, cancellation: &Cancel
     }
 }
 
-async fn count(client: &Client, query: ListQuery) -> Result<(), Error> {
+async fn open_jobs(client: &Client, query: ListQuery) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
     for state in JobState::ALL.into_iter().filter(|state| query.takes_state(*state)) {
         if !state.is_final() {
             found.extend(bulk::find(client, ListQuery { states: vec![state], ..query.clone() }, |_| true).await?);
         }
     }
+    Ok(found)
+}
+
+fn count(found: &[Found]) -> Result<(), Error> {
     if found.is_empty() {
         output::hint("no open jobs that fit");
         return Ok(());
     }
-    bulk::count(&found, "OPEN")?;
+    bulk::count(found, "OPEN")?;
     output::hint(&format!("{} would be cancelled; without --dry-run they are", jobs(found.len() as u64)));
     Ok(())
 }
@@ -151,7 +181,35 @@ async fn matching(client: &Client, query: &ListQuery, cancellation: &Cancellatio
         })
         .await;
     bar.finish_and_clear();
-    let all = answer?;
+    say(&answer?)
+}
+
+/// Jobs that are cancelled concurrently.
+const AT_ONCE: usize = 16;
+
+async fn these(client: &Client, found: Vec<Found>, cancellation: &Cancellation) -> Result<(), Error> {
+    let bar = progress::bar("cancelling", found.len() as u64);
+    let asking: Vec<_> = found
+        .into_iter()
+        .map(async |Found { id, .. }| {
+            let answer = client.cancel(&id).with(cancellation.clone()).await;
+            (id, answer)
+        })
+        .collect();
+    let (mut all, mut answers) = (CancelledJobs::default(), stream::iter(asking).buffer_unordered(AT_ONCE));
+    while let Some((id, answer)) = answers.next().await {
+        match answer {
+            Ok(Some(JobState::Cancelled)) => all.cancelled += 1,
+            Ok(_) => all.ended += 1,
+            Err(error) => all.failed.push((id, error)),
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    say(&all)
+}
+
+fn say(all: &CancelledJobs) -> Result<(), Error> {
     if all.cancelled == 0 && all.failed.is_empty() {
         output::hint("no open jobs that fit");
         return Ok(());

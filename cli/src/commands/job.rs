@@ -102,6 +102,9 @@ fn describe(out: &mut dyn Write, record: &Record, now: Timestamp) -> io::Result<
     if let Some(batch) = &message.batch {
         line("batch", batch.id.as_str())?;
     }
+    if !message.tags.is_empty() {
+        line("tags", &message.tags.iter().collect::<Vec<_>>().join(", "))?;
+    }
     if !record.state.is_final() && record.due_at > now {
         line("due", &moment(record.due_at, now))?;
     }

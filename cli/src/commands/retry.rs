@@ -14,7 +14,9 @@ use crate::{
     error::Error,
     output::{self, GOOD},
     place::{Place, Target},
-    progress, when,
+    progress,
+    query::{self, QueryArgs},
+    when,
 };
 
 /// Run jobs again: those given by id, or all failed ones that match.
@@ -27,20 +29,23 @@ use crate::{
   lamp retry order-42 order-43
   lamp retry --error 3f9a5c0d7be21846
   lamp retry --failed --job invoices.send --since 2h
+  lamp retry --query 'job:webhook.* error:\"timed out\" since:2h' --dry-run
   lamp retry --all --dry-run")]
 pub(crate) struct Retry {
     /// The ids of jobs that have failed, succeeded or been cancelled.
-    #[arg(value_name = "ID", required_unless_present_any = ["failed", "error", "all"],
-        conflicts_with_all = ["failed", "error", "all"])]
+    #[arg(value_name = "ID", required_unless_present_any = ["failed", "error", "all", "query"],
+        conflicts_with_all = ["failed", "error", "all", "query"])]
     ids: Vec<JobId>,
+    #[command(flatten)]
+    query: QueryArgs,
     /// The failed jobs that match --job, --queue, --since and --error; at least one of them is required.
-    #[arg(long, conflicts_with = "all")]
+    #[arg(long, conflicts_with_all = ["all", "query"])]
     failed: bool,
     /// The failed jobs whose last attempt has failed in this way: a fingerprint from `lamp errors`.
-    #[arg(long, value_name = "FINGERPRINT", conflicts_with = "all")]
+    #[arg(long, value_name = "FINGERPRINT", conflicts_with_all = ["all", "query"])]
     error: Option<Fingerprint>,
     /// Every failed job.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "query")]
     all: bool,
     /// Only failed jobs of this name.
     #[arg(long, value_name = "NAME", requires = "matching", conflicts_with = "all")]
@@ -79,7 +84,14 @@ impl Retry {
                 let retry = async |id: &JobId| one(&target, &client, id).await;
                 return bulk::each(&self.ids, "queued again", retry).await;
             }
-            let failed = self.find(&client).await?;
+            let failed = match self.query.checked(&target, catalog).await? {
+                Some(query) => {
+                    let wrong = "a job that has not ended cannot run again; wait for it, or cancel it first";
+                    let query = query::in_states(query, &[JobState::Failed], JobState::is_final, wrong)?;
+                    bulk::search(&client, query::search(query, catalog)).await?
+                }
+                None => self.find(&client).await?,
+            };
             if self.dry_run { count(&failed) } else { again(&client, failed).await }
         })
     }
