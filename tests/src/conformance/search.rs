@@ -141,11 +141,11 @@ pub(super) async fn jobs_of_one_moment_are_all_on_some_page(subject: &dyn Subjec
 
 pub(super) async fn a_query_finds_the_jobs_that_fit(subject: &dyn Subject) {
     let client = subject.client();
+    some_jobs(subject).await;
     for (id, tag) in [("old", "green"), ("new", "blue")] {
         let job = client.enqueue(Act { what: format!("say {id}") }).id(id).tag(tag).tag("customer:7");
         job.schedule("daily").delay(secs(800)).await.expect("enqueued");
     }
-    some_jobs(subject).await;
     let group = client.get(&"fail-1".parse().expect("an id")).await.expect("readable").expect("a record");
     let fingerprint = group.attempts.last().and_then(|last| last.fingerprint).expect("a fingerprint").to_string();
     for (text, ids) in [
