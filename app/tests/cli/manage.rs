@@ -1,5 +1,7 @@
 //! Deleting records, giving jobs another time, and a schedule's past ticks.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use crate::support::{Dev, Place, lines};
@@ -14,7 +16,10 @@ fn a_delayed_job_is_moved_and_its_record_deleted() {
     assert_eq!(lines(&place.lamp(&["job", "later", "--json"]).ok())[0]["state"], "scheduled");
     assert_eq!(place.lamp(&["reschedule", "later", "--now"]).ok(), "rescheduled later\n");
     let _dev = Dev::start(&place);
-    place.lamp(&["job", "later", "--wait"]).ok();
+    let (state, began) = (|| lines(&place.lamp(&["job", "later", "--json"]).ok())[0]["state"].clone(), Instant::now());
+    while state() != "succeeded" {
+        assert!(began.elapsed() < Duration::from_secs(60), "it does not run: {}", state());
+    }
     place.lamp(&["reschedule", "later", "--now"]).fails(1, &["later has succeeded already", "lamp retry later"]);
     assert_eq!(place.lamp(&["delete", "later"]).ok(), "deleted later\n");
     for command in [&["delete", "later"][..], &["reschedule", "later", "--now"]] {
