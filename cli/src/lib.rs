@@ -34,7 +34,6 @@ mod serving;
 mod signals;
 mod site;
 mod top;
-mod view;
 mod when;
 
 use std::{env, process::ExitCode};

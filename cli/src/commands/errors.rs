@@ -12,6 +12,7 @@ use lamplighter::{
     Client, ListQuery, Record,
     record::{ErrorGroup, ErrorNote, ErrorQuery, Fingerprint},
 };
+use lamplighter_dashboard::view::ErrorView;
 
 use super::{block_on, job::moment, jobs};
 use crate::{
@@ -21,7 +22,6 @@ use crate::{
     output::{self, BAD, FAINT, GOOD, NAME, STRONG},
     place::Place,
     reveal::{Reveal, Shown},
-    view::ErrorView,
     when,
 };
 

@@ -8,6 +8,7 @@ use lamplighter::{
     JobId, RawValue, Record,
     record::{Attempt, AttemptOutcome, LogLevel, LogLine},
 };
+use lamplighter_dashboard::view::JobView;
 use serde_json::Value;
 
 use super::block_on;
@@ -18,7 +19,6 @@ use crate::{
     output::{self, BAD, FAINT, GOOD, NAME, STRONG, WARN},
     place::Place,
     reveal::Reveal,
-    view::JobView,
     when,
 };
 

@@ -8,6 +8,7 @@ use lamplighter::{
     query::{Coverage, Query, Search},
     record::Fingerprint,
 };
+use lamplighter_dashboard::view::JobView;
 
 use super::block_on;
 use crate::{
@@ -17,7 +18,6 @@ use crate::{
     place::Place,
     query::{self, QueryArgs},
     reveal::Reveal,
-    view::JobView,
     when,
 };
 

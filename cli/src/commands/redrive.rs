@@ -7,7 +7,8 @@ use std::{
 
 use clap::Args;
 use jiff::Timestamp;
-use lamplighter::backend::{DeadLetterCount, DeadLetterFilter, RedriveProgress, RedriveResult, StoreError};
+use lamplighter::backend::{DeadLetterFilter, RedriveProgress, RedriveResult, StoreError};
+use lamplighter_dashboard::view::DeadLetterCountsView;
 use serde::Serialize;
 
 use super::block_on;
@@ -71,15 +72,6 @@ struct Answer {
     seconds: f64,
     #[serde(skip)]
     error: Option<StoreError>,
-}
-
-/// Dead letters of one job and one reason.
-#[derive(Debug, Serialize)]
-struct Count {
-    queue: String,
-    job: String,
-    reason: String,
-    dead_letters: u64,
 }
 
 impl Redrive {
@@ -168,14 +160,7 @@ impl Redrive {
             let stop = signals::stop()?;
             let counted = target.operator.count_dead_letters(&self.queue, &self.filter(), &stop).await?;
             uncounted = counted.uncounted;
-            let queue = || self.queue.clone();
-            let all = counted.counts.into_iter();
-            counts.extend(all.map(|DeadLetterCount { job, reason, dead_letters, .. }| Count {
-                queue: queue(),
-                job,
-                reason,
-                dead_letters,
-            }));
+            counts = DeadLetterCountsView::of(&self.queue, counted, Timestamp::now()).counts;
         }
         if self.json {
             output::json_lines(&counts)?;
