@@ -192,7 +192,8 @@ mod tests {
         let variants = document["components"]["schemas"][name]["oneOf"].as_array().unwrap();
         let kind = |variant: &Value| {
             let direct = variant.pointer("/properties/kind/enum/0");
-            let in_parts = || variant["allOf"].as_array()?.iter().find_map(|part| part.pointer("/properties/kind/enum/0"));
+            let in_parts =
+                || variant["allOf"].as_array()?.iter().find_map(|part| part.pointer("/properties/kind/enum/0"));
             direct.or_else(in_parts).unwrap().as_str().unwrap().to_owned()
         };
         variants.iter().map(kind).collect()

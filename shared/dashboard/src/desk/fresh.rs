@@ -29,6 +29,12 @@ impl<T: Clone> Fresh<T> {
         value
     }
 
+    /// The value that was read last, unless it was too long ago. Nothing is read.
+    pub(super) fn seen(&self, within: Duration) -> Option<T> {
+        let held = self.held.try_lock().ok()?;
+        held.as_ref().filter(|(at, _)| at.elapsed() < within).map(|(_, value)| value.clone())
+    }
+
     /// Forgets the value: something was changed.
     pub(super) async fn forget(&self) {
         *self.held.lock().await = None;

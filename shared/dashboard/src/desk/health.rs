@@ -1,7 +1,12 @@
 //! Health: what the site's own source found, and what the queues say.
 
+use jiff::Timestamp;
+
 use super::Desk;
 use crate::view::{FindingView, HealthView, Link, QueueView, Severity};
+
+/// The minutes for which a job may wait.
+const LONG: i64 = 15;
 
 impl Desk {
     /// How the place stands.
@@ -9,7 +14,7 @@ impl Desk {
         let (examined, queues) = tokio::join!(self.shared.health(), self.seen_queues());
         let unavailable = examined.as_ref().err().map(|problem| problem.detail.clone());
         let examination = examined.map(|found| (*found).clone()).unwrap_or_default();
-        let mut findings = queues.as_deref().map(queue_findings).unwrap_or_default();
+        let mut findings = queues.map(|queues| queue_findings(&queues, self.now())).unwrap_or_default();
         // The source examines all queues: it speaks to those who see them all.
         let (facts, hosts) = match self.sees_all() {
             true => {
@@ -25,11 +30,11 @@ impl Desk {
 }
 
 /// What is wrong with queues.
-pub(super) fn queue_findings(queues: &[QueueView]) -> Vec<FindingView> {
-    queues.iter().flat_map(findings_of).collect()
+pub(super) fn queue_findings(queues: &[QueueView], now: Timestamp) -> Vec<FindingView> {
+    queues.iter().flat_map(|queue| findings_of(queue, now)).collect()
 }
 
-fn findings_of(queue: &QueueView) -> Vec<FindingView> {
+fn findings_of(queue: &QueueView, now: Timestamp) -> Vec<FindingView> {
     let name = &queue.queue;
     let path = |action: &str| format!("/queues/{name}{action}");
     let mut findings = Vec::new();
@@ -51,6 +56,15 @@ fn findings_of(queue: &QueueView) -> Vec<FindingView> {
             title: format!("{name} is paused"),
             detail: format!("{} jobs wait.", queue.waiting),
             action: Some(Link::new("Resume it", path(""))),
+        });
+    }
+    let waits = queue.oldest.filter(|_| queue.waiting > 0).map_or(0, |oldest| now.duration_since(oldest).as_mins());
+    if waits >= LONG && queue.consumer == "active" {
+        findings.push(FindingView {
+            severity: Severity::Warning,
+            title: format!("Jobs of {name} wait for {waits} minutes"),
+            detail: queue.no_drain.clone().unwrap_or_default(),
+            action: Some(Link::new("Look at the queue", path(""))),
         });
     }
     if let Some(dead) = queue.dead_letters.filter(|dead| *dead > 0) {

@@ -12,10 +12,12 @@ mod jobs;
 mod operations;
 mod overview;
 mod queues;
+mod rights;
 mod schedules;
 mod shared;
 mod stats;
 mod types;
+mod wording;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 

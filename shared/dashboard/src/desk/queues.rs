@@ -1,5 +1,7 @@
 //! Queues.
 
+use lamplighter::backend::QueueStatus;
+
 use super::Desk;
 use crate::{
     problem::Problem,
@@ -21,8 +23,13 @@ impl Desk {
     }
 
     pub(super) async fn seen_queues(&self) -> Result<Vec<QueueView>, Problem> {
-        let queues = self.shared.queues().await?;
-        Ok(queues.iter().filter(|status| self.sees(&status.queue)).cloned().map(QueueView::from).collect())
+        let (queues, flows) = tokio::join!(self.shared.queues(), self.shared.flow());
+        let (queues, flows) = (queues?, flows.unwrap_or_default());
+        let view = |status: &QueueStatus| match flows.iter().find(|flow| flow.queue == status.queue) {
+            Some(flow) => QueueView::from(status.clone()).with_flow(status, flow),
+            None => QueueView::from(status.clone()),
+        };
+        Ok(queues.iter().filter(|status| self.sees(&status.queue)).map(view).collect())
     }
 
     /// One queue.

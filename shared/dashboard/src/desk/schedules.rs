@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use lamplighter::{
-    JobId, RawValue, Record, ScheduledJob,
+    Client, JobId, RawValue, Record, ScheduledJob,
     backend::{ScheduleOrigin, ScheduleStatus},
 };
 
@@ -14,7 +14,9 @@ use crate::{
 };
 
 /// The schedules whose last run is read with them.
-const LAST_RUNS: usize = 50;
+const LAST_RUNS: usize = 100;
+/// The records of one request.
+const AT_ONCE: usize = 100;
 
 impl Desk {
     /// The schedules whose name, job or description has this text, by name.
@@ -78,14 +80,16 @@ impl Desk {
     }
 
     async fn runs(&self, name: &str) -> Result<Vec<ScheduleRunView>, Problem> {
-        let _ = name;
-        Ok(Vec::new())
+        let runs = self.client().schedule_runs(name, Client::MAX_SCHEDULE_RUNS);
+        let runs = in_time("the store of schedules", runs).await?;
+        Ok(runs.into_iter().map(ScheduleRunView::from).collect())
     }
 
     /// Records of these jobs, as far as there are any.
     pub(super) async fn records_of(&self, ids: &[JobId]) -> BTreeMap<JobId, Record> {
-        let reading = ids.iter().map(|id| in_time("the store of records", self.client().get(id)));
+        let Ok(store) = self.client().store() else { return BTreeMap::new() };
+        let reading = ids.chunks(AT_ONCE).map(|ids| in_time("the store of records", store.get_each(ids)));
         let records = futures_util::future::join_all(reading).await;
-        records.into_iter().flatten().flatten().map(|record| (record.id.clone(), record)).collect()
+        records.into_iter().flatten().flatten().flatten().map(|record| (record.id.clone(), record)).collect()
     }
 }

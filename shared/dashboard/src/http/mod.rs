@@ -59,6 +59,7 @@ pub struct Dashboard {
     key: SigningKey,
     base: String,
     live: Option<Duration>,
+    within: Option<Duration>,
 }
 
 impl Dashboard {
@@ -68,7 +69,7 @@ impl Dashboard {
     /// When the system returns no random numbers.
     pub fn new(site: Site, access: Access) -> Result<Self, NoRandomness> {
         let (hosts, key, base) = (Hosts::default(), SigningKey::random()?, String::new());
-        Ok(Self { site, access, hosts, key, base, live: None })
+        Ok(Self { site, access, hosts, key, base, live: None, within: None })
     }
 
     /// The URL by which viewers reach it, without a path: writes are taken from its pages only. At the loopback none is needed.
@@ -110,6 +111,14 @@ impl Dashboard {
         self
     }
 
+    /// On a host that freezes after an answer, as Lambda does: an operation is carried out within the request that begins it, for
+    /// at most this time, and goes on with whatever resumes open operations there. Elsewhere it has a task of its own.
+    #[must_use]
+    pub const fn run_within(mut self, time: Duration) -> Self {
+        self.within = Some(time);
+        self
+    }
+
     /// Whether it may listen at an address: beyond this machine, it needs a sign-in that is more than a link, and its own URL.
     ///
     /// # Errors
@@ -126,8 +135,11 @@ impl Dashboard {
     /// The router, to be served at the root, or nested at its [base path](Self::base_path).
     #[must_use]
     pub fn router(self) -> Router {
-        let Self { site, access, hosts, key, base, live } = self;
-        let shared = Shared::new(site);
+        let Self { site, access, hosts, key, base, live, within } = self;
+        let shared = match within {
+            Some(time) => Shared::within(site, time),
+            None => Shared::new(site),
+        };
         let sessions = Sessions::new(key, hosts.is_secure());
         let is_live = live.is_some();
         let public = sign_in::routes(&access, &sessions, &base);

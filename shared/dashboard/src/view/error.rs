@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lamplighter::{
     JobId, Record,
-    record::{AttemptOutcome, ErrorGroup, Fingerprint},
+    record::{AttemptOutcome, ErrorGroup, ErrorNote, Fingerprint},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -65,7 +65,7 @@ impl ErrorView {
             jobs: group.jobs,
             sample: group.sample.id.clone(),
             message: group.sample.message.clone(),
-            note: None,
+            note: group.note.as_ref().map(NoteView::from),
             recent: recent.iter().map(JobView::from).collect(),
         }
     }
@@ -86,6 +86,13 @@ pub struct NoteView {
     /// When.
     #[schema(schema_with = schema::moment)]
     pub at: Timestamp,
+}
+
+impl From<&ErrorNote> for NoteView {
+    fn from(note: &ErrorNote) -> Self {
+        let ErrorNote { note, muted_until, by, at } = note.clone();
+        Self { note, muted_until, by, at }
+    }
 }
 
 /// One group with its trend.

@@ -1,29 +1,30 @@
 //! Operations: what operators do.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
-use lamplighter::JobId;
+use lamplighter::{JobId, RawValue};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::schema;
 use crate::viewer::ActionKind;
 
 /// An operation.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct OperationView {
     /// Its id.
     #[schema(schema_with = schema::id)]
     pub id: JobId,
     /// What is done.
     #[schema(value_type = Object)]
-    pub action: Value,
+    pub action: Arc<RawValue>,
     /// To what.
     #[schema(value_type = Object)]
-    pub target: Value,
+    pub target: Arc<RawValue>,
     /// The kind of action.
     pub kind: ActionKind,
-    /// In a line, for people: `retry jobs with state:failed`.
+    /// In a line, for people: `Retry jobs that match state:failed`.
     pub title: String,
     /// Who began it.
     pub by: String,
@@ -47,7 +48,10 @@ pub struct OperationView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schema::moment)]
     pub finished_at: Option<Timestamp>,
-    /// Why it failed.
+    /// Who stopped it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_by: Option<String>,
+    /// Its first error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// New jobs, at most twenty.
@@ -57,14 +61,6 @@ pub struct OperationView {
     /// The same as a command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-}
-
-impl OperationView {
-    /// Whether it goes on.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        matches!(&*self.state, "running" | "stopping")
-    }
 }
 
 /// How far an operation is.
@@ -81,9 +77,9 @@ pub struct ProgressCount {
 }
 
 /// What an action would do.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct PreviewView {
-    /// In a line, for people: `retries 1,204 jobs as of 12:03:04`.
+    /// In a line, for people: `Retries 1,204 jobs, as of 12:03:04 UTC.`.
     pub title: String,
     /// How many jobs, or how many of whatever it is.
     pub jobs: u64,
@@ -93,10 +89,10 @@ pub struct PreviewView {
     pub by_job: Vec<PreviewCount>,
     /// The action, as it is to be sent.
     #[schema(value_type = Object)]
-    pub action: Value,
+    pub action: Arc<RawValue>,
     /// The target with its end frozen, as it is to be sent.
     #[schema(value_type = Object)]
-    pub target: Value,
+    pub target: Arc<RawValue>,
     /// The moment as of which it was counted.
     #[schema(schema_with = schema::moment)]
     pub end: Timestamp,

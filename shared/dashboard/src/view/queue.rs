@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use lamplighter::{
     JobState,
-    backend::{Accuracy, ConsumerKind, ConsumerState, QueueStatus},
+    backend::{Accuracy, ConsumerKind, ConsumerState, NoDrain, QueueFlow, QueueStatus},
     record::Count,
 };
 use serde::Serialize;
@@ -46,30 +46,32 @@ pub struct QueueView {
     /// Jobs that are done, a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub out_per_minute: Option<f64>,
-    /// How long it takes until nothing waits, if jobs go on coming and going as now; omitted where that is never.
+    /// How long it takes until nothing waits, if jobs go on coming and going as now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drains_in_secs: Option<u64>,
+    /// Why that cannot be said, where it cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub no_drain: Option<String>,
 }
 
 impl QueueView {
-    /// With jobs that come and go, a minute, from which follows when it is empty.
+    /// With what comes in and ends, from which follows when it is empty.
     #[must_use]
-    pub fn with_flow(mut self, in_per_minute: Option<f64>, out_per_minute: Option<f64>) -> Self {
-        (self.in_per_minute, self.out_per_minute) = (in_per_minute, out_per_minute);
-        self.drains_in_secs = match (self.waiting, in_per_minute, out_per_minute) {
-            (0, _, _) => Some(0),
-            (waiting, Some(enters), Some(leaves)) if leaves > enters => {
-                Some((waiting as f64 * 60.0 / (leaves - enters)).ceil() as u64)
-            }
-            _ => None,
-        };
+    pub fn with_flow(mut self, status: &QueueStatus, flow: &QueueFlow) -> Self {
+        (self.in_per_minute, self.out_per_minute) = (flow.in_per_minute, flow.out_per_minute);
+        match status.time_to_drain(flow) {
+            Ok(time) => self.drains_in_secs = Some(time.as_secs()),
+            Err(NoDrain::Empty) => self.drains_in_secs = Some(0),
+            Err(why) => self.no_drain = Some(why.to_string()),
+        }
         self
     }
 }
 
 impl From<QueueStatus> for QueueView {
     fn from(status: QueueStatus) -> Self {
-        let QueueStatus { queue, fifo, consumer, waiting, in_flight, delayed, dead_letters, accuracy, .. } = status;
+        let QueueStatus { queue, fifo, consumer, waiting, in_flight, delayed, dead_letters, accuracy, oldest, .. } =
+            status;
         let mapping = match (consumer.kind, consumer.state) {
             (ConsumerKind::EventSourceMapping, ConsumerState::Active) => Some("enabled"),
             (ConsumerKind::EventSourceMapping, ConsumerState::Paused) => Some("disabled"),
@@ -94,10 +96,11 @@ impl From<QueueStatus> for QueueView {
             mapping: mapping.map(str::to_owned),
             consumer: state.to_owned(),
             is_exact: accuracy == Accuracy::Exact,
-            oldest: None,
+            oldest,
             in_per_minute: None,
             out_per_minute: None,
             drains_in_secs: None,
+            no_drain: None,
         }
     }
 }

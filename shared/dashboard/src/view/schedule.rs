@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lamplighter::{
     JobId, JobState, RawValue, Record,
-    backend::{ScheduleOrigin, ScheduleStatus},
+    backend::{ScheduleOrigin, ScheduleRun, ScheduleRunKind, ScheduleStatus},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -124,4 +124,18 @@ pub struct ScheduleRunView {
     pub started_at: Option<Timestamp>,
     /// What is known of it: `ran`, `missed`, `paused`, `expired` (its record is no longer kept) or `unknown`.
     pub kind: String,
+}
+
+impl From<ScheduleRun> for ScheduleRunView {
+    fn from(run: ScheduleRun) -> Self {
+        let ScheduleRun { tick, id, kind, state, started_at, finished_at, .. } = run;
+        let kind = match kind {
+            ScheduleRunKind::Ran => "ran",
+            ScheduleRunKind::Missed => "missed",
+            ScheduleRunKind::Paused => "paused",
+            ScheduleRunKind::Expired => "expired",
+            _ => "unknown",
+        };
+        Self { tick, id, state, started_at, finished_at, kind: kind.to_owned() }
+    }
 }
