@@ -133,9 +133,7 @@ impl Place {
 impl Choice {
     async fn open(self, open: impl FnOnce(&Database) -> Result<SqliteBackend, Error>) -> Result<Target, Error> {
         match self {
-            Self::File(database) => {
-                Ok(Target::of_file(open(&database)?, database.path()))
-            }
+            Self::File(database) => Ok(Target::of_file(open(&database)?, database.path())),
             Self::Stack(name) => {
                 let sdk = AwsClients::chain(None, None);
                 let stack = Stack::read(&sdk, &name).await?;

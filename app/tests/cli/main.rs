@@ -5,6 +5,7 @@
 
 mod batches;
 mod completion;
+mod dashboard;
 mod demo;
 mod engine_end;
 mod error_groups;
@@ -28,5 +29,7 @@ mod signals;
 mod stack;
 mod stats;
 mod support;
+#[cfg(unix)]
+mod top;
 mod watch;
 mod work;

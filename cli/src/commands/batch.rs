@@ -117,7 +117,11 @@ impl Batch {
                 let mut table = output::table(if any { &[] } else { &["ID", "JOB", "STATE"] });
                 for MemberView { id, job, state, .. } in members {
                     let state = state.map_or("no record".to_owned(), |state| state.to_string());
-                    table.add_row([output::cell(id), output::cell(safe(job.as_deref().unwrap_or_default())), output::cell(state)]);
+                    table.add_row([
+                        output::cell(id),
+                        output::cell(safe(job.as_deref().unwrap_or_default())),
+                        output::cell(state),
+                    ]);
                 }
                 output::print_table(&table)?;
             }

@@ -49,9 +49,11 @@ impl Queues {
                 TargetKind::Stack(..) => Vec::new(),
             };
             let view = |status: QueueStatus| {
-                let of = flow.iter().find(|one| one.queue == status.queue);
-                let (enters, leaves) = (of.and_then(|of| of.in_per_minute), of.and_then(|of| of.out_per_minute));
-                QueueView::from(status).with_flow(enters, leaves)
+                let view = QueueView::from(status.clone());
+                match flow.iter().find(|one| one.queue == status.queue) {
+                    Some(flow) => view.with_flow(&status, flow),
+                    None => view,
+                }
             };
             Ok(queues.into_iter().map(view).collect::<Vec<_>>())
         })?;

@@ -63,7 +63,13 @@ fn facts(health: &Health) -> Vec<Fact> {
 }
 
 fn host(seen: HostSeen) -> HostView {
-    HostView { host: seen.host, kind: "engine".into(), version: None, seen_at: Some(seen.last_seen), queues: Vec::new() }
+    HostView {
+        host: seen.host,
+        kind: "engine".into(),
+        version: None,
+        seen_at: Some(seen.last_seen),
+        queues: Vec::new(),
+    }
 }
 
 /// A number of bytes, for people.

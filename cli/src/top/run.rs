@@ -37,7 +37,7 @@ pub(crate) trait Source: Send + Sync + 'static {
     async fn preview(&self, intent: &Intent) -> Result<Preview, String>;
 
     /// Starts an action as an operation, carries it out, and says how it went.
-    async fn start(&self, intent: &Intent, expected: Option<u64>) -> Result<String, String>;
+    async fn start(&self, intent: &Intent, preview: &Preview) -> Result<String, String>;
 }
 
 /// What the loop waits for.
@@ -153,7 +153,7 @@ impl Tasks {
                     let preview = source.preview(&intent).await;
                     Happened::Previewed(intent, preview)
                 }
-                Effect::Start(intent, expected) => Happened::Done(source.start(&intent, expected).await),
+                Effect::Start(intent, preview) => Happened::Done(source.start(&intent, &preview).await),
                 Effect::Copy(_) | Effect::Quit => return,
             };
             // The loop may have ended.

@@ -35,6 +35,8 @@ pub(crate) struct Preview {
     pub(crate) lines: Vec<String>,
     /// The number that was shown.
     pub(crate) expected: Option<u64>,
+    /// The target as it was counted, as JSON: what the action then changes is what was shown.
+    pub(crate) target: Option<String>,
 }
 
 /// What is to be done outside of the state.
@@ -45,7 +47,7 @@ pub(crate) enum Effect {
     /// Count what an action would change.
     Preview(Intent),
     /// Carry the action out.
-    Start(Intent, Option<u64>),
+    Start(Intent, Preview),
     /// Put a command into the clipboard.
     Copy(String),
     Quit,
@@ -260,7 +262,7 @@ impl State {
             (KeyCode::Enter, Some(preview)) => {
                 self.marks.clear();
                 self.message = Some(Words::new(Tone::Busy, format!("{intent} …")));
-                return vec![Effect::Start(intent, preview.expected)];
+                return vec![Effect::Start(intent, preview)];
             }
             (KeyCode::Char('y'), preview) => {
                 let command = intent.command(&self.options);

@@ -200,12 +200,13 @@ fn an_action_needs_a_preview_and_consent() {
     // Not before it is known what it does.
     assert!(press(&mut state, "\n").is_empty());
     assert!(text(&state, (60, 14)).contains("counting"));
-    let preview = Preview { lines: vec!["2 jobs would run once more".into()], expected: Some(2) };
-    state.previewed(&intent, Ok(preview));
+    let (lines, target) = (vec!["2 jobs would run once more".into()], Some("{}".into()));
+    let preview = Preview { lines, expected: Some(2), target };
+    state.previewed(&intent, Ok(preview.clone()));
     let asked = text(&state, (40, 12));
     assert!(asked.contains("Retry 2 jobs") && asked.contains("2 jobs would run once more"), "{asked}");
     assert_eq!(press(&mut state, "y"), [Effect::Copy("lamp retry b c --db jobs.db".into())]);
-    assert_eq!(press(&mut state, "\n"), [Effect::Start(intent.clone(), Some(2))]);
+    assert_eq!(press(&mut state, "\n"), [Effect::Start(intent.clone(), preview)]);
     state.done(Ok("2 jobs retried".into()));
     assert!(text(&state, (60, 14)).contains("2 jobs retried"));
     // Without consent, nothing happens.
@@ -295,7 +296,7 @@ fn hostile_texts_are_inert() {
     press(&mut state, "x");
     press(&mut state, "c");
     let intent = Intent { verb: Verb::Cancel, subject: Subject::Jobs(vec![hostile.into()]) };
-    state.previewed(&intent, Ok(Preview { lines: vec![hostile.into()], expected: None }));
+    state.previewed(&intent, Ok(Preview { lines: vec![hostile.into()], ..Preview::default() }));
     screen(&state, (120, 14));
     let Some(Effect::Copy(command)) = press(&mut state, "y").pop() else { panic!("nothing was copied") };
     assert!(!command.chars().any(is_unsafe), "{command:?}");

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use lamplighter::{
     Batch, JobId, JobState, RawValue, Record,
+    operation::{Operation, OperationProgress, OperationState},
     record::{Attempt, ErrorText, LogLine, Progress},
 };
 use serde::Serialize;
@@ -43,7 +44,18 @@ pub(super) enum Change<'a> {
         #[serde(flatten)]
         batch: &'a Batch,
     },
-    /// It has ended: the last line.
+    /// The operation has got further, or has ended.
+    Operation {
+        at: Timestamp,
+        id: &'a JobId,
+        action: &'static str,
+        state: OperationState,
+        #[serde(flatten)]
+        progress: OperationProgress,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error: Option<&'a str>,
+    },
+    /// It has ended: the last line of a job or a batch.
     End {
         at: Timestamp,
         id: &'a JobId,
@@ -55,6 +67,19 @@ pub(super) enum Change<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         reason: Option<&'a str>,
     },
+}
+
+impl<'a> Change<'a> {
+    pub(super) fn of_operation(operation: &'a Operation, at: Timestamp) -> Self {
+        Self::Operation {
+            at,
+            id: &operation.id,
+            action: operation.action.as_str(),
+            state: operation.state,
+            progress: operation.progress,
+            error: operation.error.as_deref(),
+        }
+    }
 }
 
 /// What has been shown of a job.

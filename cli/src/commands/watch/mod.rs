@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
-use lamplighter::{Batch, Client, JobId, JobState, Record};
+use lamplighter::{
+    Batch, Client, JobId, JobState, Record,
+    operation::{Operation, OperationState},
+};
 use lamplighter_hosts::Signals;
 use tokio::time::{Instant, sleep_until};
 
@@ -22,9 +25,9 @@ use crate::{
     signals, when,
 };
 
-/// Follow one job or batch until it ends: its states, attempts, progress and the lines of its log, as they come.
+/// Follow one job, batch or operation until it ends: its states, attempts, progress and the lines of its log, as they come.
 ///
-/// The exit code says how it ended: 0 when it has succeeded, 1 when it has failed or was cancelled, and 4 when it had not
+/// The exit code says how it ended: 0 when it has succeeded, 1 when it has failed, was cancelled or stopped, and 4 when it had not
 /// ended after --timeout, or Ctrl-C ended this command. What it follows goes on in any case.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -32,7 +35,7 @@ use crate::{
   lamp watch import-42 --timeout 10m
   lamp watch order-42 --stack shop --json")]
 pub(crate) struct Watch {
-    /// The id of the job or the batch.
+    /// The id of the job, the batch or the operation.
     id: JobId,
     /// Stop after this time if it has not ended by then.
     #[arg(long, value_name = "TIME", value_parser = when::delay)]
@@ -59,6 +62,12 @@ impl Watch {
             timeout: self.timeout,
             end: self.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
         };
+        if self.id.as_str().starts_with(Operation::PREFIX) && client.get(&self.id).await?.is_none() {
+            return match self.operation(&target, &client, &mut until).await? {
+                OperationState::Done => Ok(()),
+                _ => Err(Error::Unwell),
+            };
+        }
         let first = target.record(&client, &self.id).await?;
         let ended = match first.message.job == Batch::JOB && first.queue == Batch::QUEUE {
             true => self.batch(&target, &client, &mut until).await?,
@@ -67,6 +76,24 @@ impl Watch {
         match ended {
             JobState::Succeeded => Ok(()),
             _ => Err(Error::Unwell),
+        }
+    }
+
+    /// Follows an operation to its end, and returns its last state.
+    async fn operation(&self, target: &Target, client: &Client, until: &mut Until) -> Result<OperationState, Error> {
+        let store = client.store()?.clone();
+        let mut last = None;
+        loop {
+            let changed = store.changed(&self.id);
+            let Some(operation) = client.operation(&self.id).await? else { return Err(target.no_job(&self.id)) };
+            let news = (operation.state, operation.progress);
+            if last.replace(news) != Some(news) {
+                self.show(&[Change::of_operation(&operation, Timestamp::now())])?;
+            }
+            if operation.state.is_final() {
+                return Ok(operation.state);
+            }
+            until.or(changed, &self.id).await?;
         }
     }
 

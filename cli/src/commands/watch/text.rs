@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use jiff::Timestamp;
 use lamplighter::{
     JobState,
+    operation::OperationState,
     record::{AttemptOutcome, LogLevel, LogLine},
 };
 
@@ -65,6 +66,20 @@ pub(super) fn line(out: &mut dyn Write, change: &Change<'_>) -> io::Result<()> {
                 batch.failed,
                 batch.cancelled
             )
+        }
+        Change::Operation { at, id, action, state, progress, error } => {
+            let style = match state {
+                OperationState::Done => GOOD,
+                OperationState::Failed => BAD,
+                _ => NAME,
+            };
+            let counted = format!(
+                "{} changed, {} as they were, {} failed",
+                progress.changed, progress.unchanged, progress.failed
+            );
+            let error = error.map(|error| format!(": {}", safe(error))).unwrap_or_default();
+            begin(out, *at)?;
+            writeln!(out, "{style}{:<10}{style:#} {action} {NAME}{id}{NAME:#} {counted}{error}", state.as_str())
         }
         Change::End { at, id, state, output, error, reason } => {
             let style = output::state_style(*state);

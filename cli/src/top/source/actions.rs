@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lamplighter::RawValue;
 use lamplighter_dashboard::{Desk, Problem, desk::OperationRequest, view::OperationView};
 use serde_json::{Value, json, value::to_raw_value};
 
@@ -21,25 +22,26 @@ pub(super) async fn preview(desk: &Desk, intent: &Intent) -> Result<Preview, Pro
     if intent.verb == Verb::Stop {
         let operation = operation_of(desk, intent).await?;
         let lines = vec![format!("{}; what it has done stays", operation.title)];
-        return Ok(Preview { lines, expected: None });
+        return Ok(Preview { lines, ..Preview::default() });
     }
-    let view = desk.preview(&request(intent, None)?).await?;
+    let view = desk.preview(&request(intent, &Preview::default())?).await?;
     let mut lines = vec![view.title];
     let more = view.by_job.len().saturating_sub(MOST_LINES);
     lines.extend(view.by_job.iter().take(MOST_LINES).map(|one| format!("  {} {} on {}", one.jobs, one.job, one.queue)));
     if more > 0 {
         lines.push(format!("  and {more} other kinds of jobs"));
     }
-    Ok(Preview { lines, expected: view.is_complete.then_some(view.jobs) })
+    let target = Some(view.target.get().to_owned());
+    Ok(Preview { lines, expected: view.is_complete.then_some(view.jobs), target })
 }
 
 /// Starts an action, and waits a little for its end.
-pub(super) async fn start(desk: &Desk, intent: &Intent, expected: Option<u64>) -> Result<String, Problem> {
+pub(super) async fn start(desk: &Desk, intent: &Intent, preview: &Preview) -> Result<String, Problem> {
     if let (Verb::Stop, Subject::Operation(id)) = (intent.verb, &intent.subject) {
         let operation = desk.stop(id).await?;
         return Ok(format!("{}: {}", operation.id, operation.state));
     }
-    let mut operation = desk.act(&request(intent, expected)?, None).await?;
+    let mut operation = desk.act(&request(intent, preview)?, None).await?;
     for _ in 0..LOOKS {
         if !operation.is_open() {
             break;
@@ -67,10 +69,16 @@ async fn operation_of(desk: &Desk, intent: &Intent) -> Result<OperationView, Pro
     }
 }
 
-fn request(intent: &Intent, expected: Option<u64>) -> Result<OperationRequest, Problem> {
+/// The request of an action, on the target as it was counted, once it was.
+fn request(intent: &Intent, preview: &Preview) -> Result<OperationRequest, Problem> {
     let (action, target) = parts(intent);
-    let raw = |value: &Value| to_raw_value(value).map_err(|error| Problem::invalid(error.to_string()));
-    Ok(OperationRequest { action: raw(&action)?, target: raw(&target)?, reason: None, expected, per_second: None })
+    let invalid = |error: serde_json::Error| Problem::invalid(error.to_string());
+    let target = match &preview.target {
+        Some(counted) => RawValue::from_string(counted.clone()).map_err(invalid)?,
+        None => to_raw_value(&target).map_err(invalid)?,
+    };
+    let action = to_raw_value(&action).map_err(invalid)?;
+    Ok(OperationRequest { action, target, reason: None, expected: preview.expected, per_second: None })
 }
 
 /// The action and the target, as the JSON API names them.

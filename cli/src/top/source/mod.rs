@@ -49,8 +49,8 @@ impl Source for DeskSource {
         actions::preview(&self.desk, intent).await.map_err(sentence)
     }
 
-    async fn start(&self, intent: &Intent, expected: Option<u64>) -> Result<String, String> {
-        actions::start(&self.desk, intent, expected).await.map_err(sentence)
+    async fn start(&self, intent: &Intent, preview: &Preview) -> Result<String, String> {
+        actions::start(&self.desk, intent, preview).await.map_err(sentence)
     }
 }
 
