@@ -28,7 +28,8 @@ impl Running {
         let out = BufReader::new(child.stdout.take().unwrap());
         let running = Self(child);
         let mut lines = out.lines().map(Result::unwrap);
-        let url = lines.find_map(|line| Some(line[line.find("http://")?..].split(' ').next()?.to_owned()));
+        let mut said = lines.by_ref().filter(|line| line.to_lowercase().contains("dashboard"));
+        let url = said.find_map(|line| Some(line[line.find("http://")?..].split(' ').next()?.to_owned()));
         // It must not end because nobody reads.
         std::thread::spawn(move || lines.for_each(drop));
         (running, url.expect("a URL"))

@@ -48,8 +48,8 @@ fn without_a_terminal_it_says_what_to_use() {
 #[test]
 fn it_shows_jobs_and_cancels_one_and_leaves_the_terminal_as_it_was() {
     let place = with_jobs(3000);
-    let steps = "wait Queues\nwait 3000\nkeys gj\nwait lamp.ping\nkeys /id:ping-17\\r\nwait ping-17\nkeys c\nwait Enter\n\
-                 keys \\r\nwait changed\nkeys q\nend\n";
+    let steps = "wait Queues\nwait 3000\nkeys gj\nwait lamp.ping\nkeys /id:ping-17\\r\nwait Jobs id:ping-17\nwait ▌\nkeys c\nwait Enter\n\
+                 keys \\r\nwait changed\nkeys q\n";
     let drawn = top(&place, (30, 110), &[], steps);
     assert_eq!(drawn.code, 0, "{}", drawn.text);
     for sequence in RESTORED {
@@ -68,7 +68,7 @@ fn a_small_terminal_and_a_signal() {
         &place,
         (12, 40),
         &["--read-only"],
-        "wait Queues\nkeys gj\nwait queued\nkeys c\nwait read-only\nsignal SIGTERM\nend\n",
+        "wait Queues\nkeys gj\nwait queued\nwait ▌\nkeys c\nwait read-only\nsignal SIGTERM\n",
     );
     assert_eq!(drawn.code, 0, "{}", drawn.text);
     for sequence in RESTORED {

@@ -63,7 +63,7 @@ impl Top {
             let [option, value] = target.options();
             let mut state = State::new(&value, format!("{option} {}", top::quoted(&value)));
             if self.read_only {
-                state = state.read_only("nothing is changed here: it was started with --read-only");
+                state = state.read_only("read-only: nothing is changed here");
             }
             let desk = Desk::new(Shared::new(site::of(catalog, &target)?), site::viewer(self.read_only));
             let colours = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
