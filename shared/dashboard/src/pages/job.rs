@@ -72,7 +72,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(id): Path<String>) -> 
     let (detail, log) = tokio::join!(desk.job(&id), desk.log(&id));
     let JobDetail { job, lease_until, expires_at, limit, checkpoint, is_defined, relations, as_of } = detail?;
     let log = log.map(|list| list.items).unwrap_or_default();
-    let frame = Frame::of(&chrome, format!("{} {}", job.job, job.id)).as_of(as_of);
+    let frame = Frame::of(&chrome, format!("{} {}", job.job, job.id)).read_at(as_of);
     let definition = desk.site().definitions.iter().find(|definition| definition.name == job.job);
     let kin = kin(&relations);
     let page = JobPage {
@@ -132,10 +132,10 @@ fn steps(job: &JobView, log: &[LogLineView], as_of: Timestamp) -> Vec<Step> {
             ..step(attempt.started_at, format!("Attempt {}", attempt.number), class)
         });
     }
-    steps.push(step(job.created_at, "Enqueued".into(), ""));
     if let (JobState::Running, Some(at)) = (job.state, job.started_at) {
-        steps.push(step(at, format!("Attempt {} runs", job.attempt), "now"));
+        steps.push(step(at, format!("Attempt {} runs", job.attempt), "runs"));
     }
+    steps.push(step(job.created_at, "Enqueued".into(), ""));
     steps.extend(log.iter().filter(|line| line.attempt == 0).map(|line| step(line.at, line.text.clone(), "op")));
     if !job.state.is_final() && job.state != JobState::Running && job.due_at > as_of {
         steps.push(step(job.due_at, "Due again".into(), "next"));

@@ -83,12 +83,17 @@ pub(crate) fn clock(at: &Timestamp) -> Markup {
     ))
 }
 
+/// In place of what is not known.
+pub(crate) fn none() -> Markup {
+    Markup(r#"<span class="none">–</span>"#.into())
+}
+
 /// `1,204`.
 pub(crate) fn number(value: &u64) -> String {
     let digits = value.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);
