@@ -5,8 +5,10 @@ use std::{io, path::PathBuf, process::ExitCode};
 use lamplighter::{
     EnqueueError, JobId,
     backend::{SchedulingError, StoreError},
+    operation::OperationError,
     record::{Fingerprint, InvalidJobId},
 };
+pub(crate) use lamplighter_arguments::nearest;
 use lamplighter_embedded::{EngineError, OpenError};
 
 /// The error of a command.
@@ -53,6 +55,8 @@ pub(crate) enum Error {
     Enqueue(#[from] EnqueueError),
     #[error(transparent)]
     Scheduling(#[from] SchedulingError),
+    #[error(transparent)]
+    Operation(#[from] OperationError),
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The examination has findings; each has been printed.
@@ -125,6 +129,11 @@ impl Error {
         }
     }
 
+    /// What the dashboard's desk says.
+    pub(crate) fn problem(problem: lamplighter_dashboard::Problem) -> Self {
+        Self::Failed(problem.detail)
+    }
+
     /// A failure in a sentence of its own.
     pub(crate) fn failed(sentence: impl std::fmt::Display) -> Self {
         Self::Failed(sentence.to_string())
@@ -141,16 +150,6 @@ pub(crate) fn reason(error: &io::Error) -> String {
 
 fn did_you_mean(near: &Option<String>) -> String {
     near.as_ref().map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default()
-}
-
-/// Returns the candidate that `typed` probably means.
-pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(typed, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate.to_owned())
 }
 
 #[cfg(test)]

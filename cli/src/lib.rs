@@ -24,6 +24,7 @@ mod foreign;
 mod help;
 mod hosting;
 mod logging;
+mod operating;
 mod output;
 mod ping;
 mod place;

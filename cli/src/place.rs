@@ -11,6 +11,7 @@ use lamplighter::{
     Client, Definition, JobId, ListQuery, Record,
     backend::{Backend, ConsumerState, KnownNames, Operator, QueueOrigin},
     env::Env,
+    operation::Runner,
     record::Fingerprint,
 };
 use lamplighter_aws::{AwsBackend, AwsClients, QueueMap, Stack, outbox::Outbox};
@@ -284,6 +285,17 @@ impl Target {
     /// Returns a client, to enqueue jobs.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.backend.clone(), self.env.clone())
+    }
+
+    /// Returns what carries operations out, where they are kept.
+    pub(crate) fn runner(&self, catalog: &Catalog) -> Option<Runner> {
+        self.backend.operations.as_ref()?;
+        Some(Runner::new(self.client(), catalog.definitions()).with_operator(self.operator.clone()))
+    }
+
+    /// Returns the error for a place that keeps no operations.
+    pub(crate) fn no_operations(&self) -> Error {
+        Error::failed(format_args!("{} keeps no operations, since it keeps no records", self.name))
     }
 
     /// Returns the outbox in the table of a deployed stack.

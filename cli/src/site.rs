@@ -6,7 +6,7 @@ mod stack;
 use std::{env, sync::Arc};
 
 use lamplighter::App;
-use lamplighter_dashboard::{Rights, Site, Viewer};
+use lamplighter_dashboard::{Desk, Rights, Site, Viewer, desk::Shared};
 
 use self::{file::FileHealth, stack::StackHealth};
 use crate::{
@@ -29,6 +29,11 @@ pub(crate) fn of(catalog: &Catalog, target: &Target) -> Result<Site, Error> {
             site.health(Arc::new(StackHealth::new(expected, name)))
         }
     })
+}
+
+/// Returns the desk at which the user of this terminal asks about a target.
+pub(crate) fn desk(catalog: &Catalog, target: &Target, read_only: bool) -> Result<Desk, Error> {
+    Ok(Desk::new(Shared::new(of(catalog, target)?), viewer(read_only)))
 }
 
 /// The app with what this command adds to it.

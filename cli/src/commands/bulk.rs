@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lamplighter::{Client, JobId, ListQuery, Record, query::Search};
+use lamplighter::{Client, JobId, ListQuery, Record, operation, query::Search};
 
 use crate::{
     error::Error,
@@ -90,4 +90,10 @@ pub(super) fn count(found: &[Found], column: &str) -> Result<(), Error> {
         table.add_row([output::cell(job), output::cell(queue), output::cell(jobs)]);
     }
     output::print_table(&table)
+}
+
+/// The jobs as targets of operations.
+pub(super) fn named(found: &[Found]) -> Vec<operation::Target> {
+    let chunks = found.chunks(operation::Target::MOST_JOBS);
+    chunks.map(|found| operation::Target::Jobs { ids: found.iter().map(|one| one.id.clone()).collect() }).collect()
 }

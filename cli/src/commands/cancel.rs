@@ -1,9 +1,12 @@
 //! `lamp cancel`.
 
 use clap::Args;
-use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use lamplighter::{Cancellation, Client, JobId, JobState, ListQuery, backend::CancelledJobs};
+use lamplighter::{
+    Client, JobId, JobState,
+    operation::{self, Action, Operation, OperationState},
+    query::Query,
+};
 
 use super::{
     block_on,
@@ -12,11 +15,11 @@ use super::{
 use crate::{
     catalog::Catalog,
     error::Error,
+    operating::{Asking, Operating},
     output::{self, GOOD},
     place::{Place, Target},
-    progress,
     query::{self, QueryArgs},
-    site, when,
+    when,
 };
 
 /// Cancel jobs that have not ended: those given by id, or all that match.
@@ -57,12 +60,8 @@ pub(crate) struct Cancel {
     /// Only jobs enqueued before this moment, or longer ago than this: 2h, 3 days, 2026-12-24T18:00:00Z.
     #[arg(long, value_name = "TIME", requires = "open", conflicts_with = "all", value_parser = when::since)]
     before: Option<Timestamp>,
-    /// Why, for the record.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-    /// Who cancels them, for the record; by default the user of this terminal.
-    #[arg(long, value_name = "NAME")]
-    by: Option<String>,
+    #[command(flatten)]
+    asking: Asking,
     /// Count them, and cancel none.
     #[arg(long, conflicts_with = "ids")]
     dry_run: bool,
@@ -93,73 +92,55 @@ impl Cancel {
             let target = if self.dry_run { self.place.look().await? } else { self.place.open().await? };
             target.check_names(catalog, self.queue.as_deref(), self.job.as_deref()).await?;
             let client = target.records()?;
-            let cancellation = self.cancellation();
+            let operating = Operating::on(&target, catalog, &self.asking).ok_or_else(|| target.no_operations())?;
             if !self.ids.is_empty() {
-                let cancel = async |id: &JobId| one(&target, &client, id, &cancellation).await;
+                let cancel = async |id: &JobId| one(&target, &client, &operating, id).await;
                 return bulk::each(&self.ids, "cancelled", cancel).await;
             }
-            if let Some(query) = self.query.checked(&target, catalog).await? {
-                let open: Vec<_> = JobState::ALL.into_iter().filter(|state| !state.is_final()).collect();
-                let wrong = "a job that has ended cannot be cancelled";
-                let mut query = query::in_states(query, &open, |state| !state.is_final(), wrong)?;
-                let now = Timestamp::now();
-                if query.known_before().is_none() {
-                    // Jobs that are enqueued meanwhile are not meant.
-                    query = query.pinned(now).before(now);
-                }
-                let found = bulk::search(&client, query::search(query, catalog)).await?;
-                return if self.dry_run { count(&found) } else { these(&client, found, &cancellation).await };
-            }
-            let query = self.options();
+            let open: Vec<_> = JobState::ALL.into_iter().filter(|state| !state.is_final()).collect();
+            let query = match self.query.checked(&target, catalog).await? {
+                Some(query) => query.clone(),
+                None => self.options(),
+            };
+            let wrong = "a job that has ended cannot be cancelled";
+            let query = query::in_states(&query, &open, |state| !state.is_final(), wrong)?;
+            let of = operating.matching(&query);
             if self.dry_run {
-                count(&open_jobs(&client, query).await?)
-            } else {
-                matching(&client, &query, &cancellation).await
+                return count(&bulk::search(&client, query::search(query, catalog)).await?);
             }
+            let expected = client.count_search(&query::search(query, catalog), COUNTED).await?;
+            if expected.jobs == 0 && expected.is_complete {
+                output::hint("no open jobs that fit");
+                return Ok(());
+            }
+            say(&operating.all(Action::Cancel, of, None, ("cancelling", expected.jobs)).await?)
         })
     }
 
-    fn cancellation(&self) -> Cancellation {
-        let mut cancellation = Cancellation::new();
-        if let Some(reason) = &self.reason {
-            cancellation = cancellation.reason(reason);
-        }
-        match self.by.clone().or_else(site::user) {
-            Some(by) => cancellation.by(by),
-            None => cancellation,
-        }
-    }
-
-    fn options(&self) -> ListQuery {
-        ListQuery {
-            states: self.state.into_iter().collect(),
-            jobs: self.job.iter().cloned().collect(),
-            queues: self.queue.iter().cloned().collect(),
-            since: self.since,
-            before: self.before,
-            ..ListQuery::default()
-        }
+    fn options(&self) -> Query {
+        let mut query = Query::new();
+        query = self.state.iter().fold(query, |query, state| query.state(*state));
+        query = self.job.iter().fold(query, |query, job| query.job(job));
+        query = self.queue.iter().fold(query, |query, queue| query.queue(queue));
+        query = self.since.iter().fold(query, |query, since| query.since(*since));
+        self.before.iter().fold(query, |query, before| query.before(*before))
     }
 }
 
-async fn one(target: &Target, client: &Client, id: &JobId, cancellation: &Cancellation) -> Result<(), Error> {
-    match client.cancel(id).with(cancellation.clone()).await? {
+/// Jobs that are counted beforehand, for the bar.
+const COUNTED: u64 = 10_000;
+
+async fn one(target: &Target, client: &Client, operating: &Operating<'_>, id: &JobId) -> Result<(), Error> {
+    if client.get(id).await?.is_none_or(|record| !record.state.is_final()) {
+        operating.once(Action::Cancel, operation::Target::Job { id: id.clone() }).await?;
+    }
+    match client.get(id).await?.map(|record| record.state) {
         None => Err(target.no_job(id)),
         Some(JobState::Cancelled) => Ok(()),
         Some(state) => Err(Error::failed(format_args!(
             "job {id} has {state} already, so there is nothing to cancel; `lamp job {id}` shows how it went"
         ))),
     }
-}
-
-async fn open_jobs(client: &Client, query: ListQuery) -> Result<Vec<Found>, Error> {
-    let mut found = Vec::new();
-    for state in JobState::ALL.into_iter().filter(|state| query.takes_state(*state)) {
-        if !state.is_final() {
-            found.extend(bulk::find(client, ListQuery { states: vec![state], ..query.clone() }, |_| true).await?);
-        }
-    }
-    Ok(found)
 }
 
 fn count(found: &[Found]) -> Result<(), Error> {
@@ -172,55 +153,22 @@ fn count(found: &[Found]) -> Result<(), Error> {
     Ok(())
 }
 
-async fn matching(client: &Client, query: &ListQuery, cancellation: &Cancellation) -> Result<(), Error> {
-    let bar = progress::bar("cancelling", 0);
-    let answer = client
-        .cancel_all(query, cancellation, |done, all| {
-            bar.set_length(all);
-            bar.set_position(done);
-        })
-        .await;
-    bar.finish_and_clear();
-    say(&answer?)
-}
-
-/// Jobs that are cancelled concurrently.
-const AT_ONCE: usize = 16;
-
-async fn these(client: &Client, found: Vec<Found>, cancellation: &Cancellation) -> Result<(), Error> {
-    let bar = progress::bar("cancelling", found.len() as u64);
-    let asking: Vec<_> = found
-        .into_iter()
-        .map(async |Found { id, .. }| {
-            let answer = client.cancel(&id).with(cancellation.clone()).await;
-            (id, answer)
-        })
-        .collect();
-    let (mut all, mut answers) = (CancelledJobs::default(), stream::iter(asking).buffer_unordered(AT_ONCE));
-    while let Some((id, answer)) = answers.next().await {
-        match answer {
-            Ok(Some(JobState::Cancelled)) => all.cancelled += 1,
-            Ok(_) => all.ended += 1,
-            Err(error) => all.failed.push((id, error)),
-        }
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    say(&all)
-}
-
-fn say(all: &CancelledJobs) -> Result<(), Error> {
-    if all.cancelled == 0 && all.failed.is_empty() {
+fn say(ended: &Operation) -> Result<(), Error> {
+    let progress = ended.progress;
+    if progress.changed == 0 && progress.failed == 0 && ended.state == OperationState::Done {
         output::hint("no open jobs that fit");
         return Ok(());
     }
-    output::print(|out| writeln!(out, "{GOOD}cancelled{GOOD:#} {}", jobs(all.cancelled)))
-        .map_err(|error| error.after(format_args!("{} were cancelled", jobs(all.cancelled))))?;
-    match all.failed.first() {
-        None => Ok(()),
-        Some((_, error)) => {
-            Err(Error::failed(format_args!("{} could not be cancelled: {error}", jobs(all.failed.len() as u64))))
+    output::print(|out| writeln!(out, "{GOOD}cancelled{GOOD:#} {}", jobs(progress.changed)))
+        .map_err(|error| error.after(format_args!("{} were cancelled", jobs(progress.changed))))?;
+    match (&ended.error, ended.state) {
+        (Some(error), _) => {
+            Err(Error::failed(format_args!("{} could not be cancelled: {error}", jobs(progress.failed))))
         }
+        (None, OperationState::Stopped) => {
+            Err(Error::failed("stopped before the end: the others are as they were; run it again for the rest"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -20,6 +20,7 @@ mod job;
 mod jobs;
 mod man;
 mod new;
+mod ops;
 mod outbox;
 mod package;
 mod pause;
@@ -63,6 +64,7 @@ pub(crate) enum Command {
     Stats(stats::Stats),
     Retry(retry::Retry),
     Cancel(cancel::Cancel),
+    Ops(ops::Ops),
     Reschedule(reschedule::Reschedule),
     Delete(delete::Delete),
     Schedules(schedules::Schedules),
@@ -105,6 +107,7 @@ impl Command {
             Self::Stats(stats) => stats.run(catalog),
             Self::Retry(retry) => retry.run(catalog),
             Self::Cancel(cancel) => cancel.run(catalog),
+            Self::Ops(ops) => ops.run(catalog),
             Self::Reschedule(reschedule) => reschedule.run(),
             Self::Delete(delete) => delete.run(),
             Self::Schedules(schedules) => schedules.run(catalog),

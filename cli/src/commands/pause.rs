@@ -1,12 +1,14 @@
 //! `lamp pause` and `lamp resume`.
 
 use clap::Args;
+use lamplighter::operation::{self, Action};
 
 use super::block_on;
 use crate::{
     catalog::Catalog,
     error::Error,
     foreign::safe,
+    operating::{Asking, Operating},
     output::{self, GOOD, NAME, WARN},
     place::Place,
 };
@@ -40,6 +42,8 @@ struct Switch {
     /// The queue.
     queue: String,
     #[command(flatten)]
+    asking: Asking,
+    #[command(flatten)]
     place: Place,
     /// Print a line of JSON: queue and paused.
     #[arg(long)]
@@ -60,14 +64,17 @@ impl Resume {
 
 impl Switch {
     fn run(self, catalog: &Catalog, paused: bool) -> Result<(), Error> {
-        let Self { queue, place, json } = self;
+        let Self { queue, asking, place, json } = self;
         block_on(async {
-            let operator = place.open_with_queue(catalog, &queue).await?.operator;
-            match paused {
-                true => operator.pause(&queue).await?,
-                false => operator.resume(&queue).await?,
+            let target = place.open_with_queue(catalog, &queue).await?;
+            match (Operating::on(&target, catalog, &asking), paused) {
+                (Some(operating), _) => {
+                    let action = if paused { Action::PauseQueue } else { Action::ResumeQueue };
+                    operating.once(action, operation::Target::Queue { queue: queue.clone() }).await.map(drop)
+                }
+                (None, true) => Ok(target.operator.pause(&queue).await?),
+                (None, false) => Ok(target.operator.resume(&queue).await?),
             }
-            Ok(())
         })?;
         let printed = match json {
             true => output::json_lines([serde_json::json!({ "queue": queue, "paused": paused })]),

@@ -8,7 +8,6 @@ use std::{
 };
 
 use clap::Args;
-use lamplighter_dashboard::{Desk, desk::Shared};
 
 use super::runtime;
 use crate::{
@@ -65,7 +64,7 @@ impl Top {
             if self.read_only {
                 state = state.read_only("read-only: nothing is changed here");
             }
-            let desk = Desk::new(Shared::new(site::of(catalog, &target)?), site::viewer(self.read_only));
+            let desk = site::desk(catalog, &target, self.read_only)?;
             let colours = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
             let shown = top::run(state, Arc::new(DeskSource::new(desk)), pace, Looks { colours }, signals).await;
             shown.map_err(|error| Error::failed(format_args!("cannot draw on this terminal: {}", reason(&error))))

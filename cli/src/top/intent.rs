@@ -61,7 +61,7 @@ impl Intent {
             }
             Subject::Schedule(name) => format!("schedule {verb} {}", quoted(name)),
             Subject::ErrorGroup(fingerprint) => format!("{verb} --error {}", quoted(fingerprint)),
-            Subject::Operation(id) => format!("ops {verb} {}", quoted(id)),
+            Subject::Operation(id) => format!("ops {} --{verb}", quoted(id)),
         };
         lamp(&words, options)
     }
@@ -142,7 +142,7 @@ mod tests {
                 "lamp retry --error 3f9a --stack shop",
                 "retry the failed jobs of error 3f9a",
             ),
-            (Verb::Stop, Subject::Operation("op-1".into()), "lamp ops stop op-1 --stack shop", "stop operation op-1"),
+            (Verb::Stop, Subject::Operation("op-1".into()), "lamp ops op-1 --stop --stack shop", "stop operation op-1"),
         ] {
             assert_eq!(shown(verb, subject), (command.to_owned(), sentence.to_owned()));
         }

@@ -31,6 +31,12 @@ fn asked(name: &str, at: Timestamp) -> Operation {
     Operation::new(id(name), Action::PauseQueue, Target::Queue { queue: PLAIN.name().into() }, "ada", at)
 }
 
+fn changed<T: Clone>(value: &T, change: impl FnOnce(&mut T)) -> T {
+    let mut changed = value.clone();
+    change(&mut changed);
+    changed
+}
+
 async fn runner(subject: &dyn Subject) -> Runner {
     Runner::new(subject.client(), vec![Definition::of::<Act>()]).with_operator(subject.operator().await)
 }
@@ -77,7 +83,7 @@ pub(super) async fn an_operation_is_kept_once_under_its_id(subject: &dyn Subject
     let mut first = asked("op-a", now);
     first.reason = Some("a \"deploy\" ü".into());
     assert_eq!(port.create(&first).await.expect("written"), Created::New);
-    let other = Operation { by: "grace".into(), ..first.clone() };
+    let other = changed(&first, |other| other.by = "grace".into());
     assert_eq!(port.create(&other).await.expect("answered"), Created::Existing(Box::new(first.clone())));
     assert_eq!(port.get(&first.id).await.expect("readable"), Some(first));
     assert_eq!(port.get(&id("op-b")).await.expect("readable"), None);
@@ -91,14 +97,14 @@ pub(super) async fn an_operation_is_changed_by_its_version_until_it_ends(subject
     operation.cursor = Some("after the first page".into());
     assert!(port.save(&operation).await.expect("answered"));
     assert!(port.save(&operation).await.expect("answered"), "the same save, which came twice");
-    let stale = Operation { state: OperationState::Stopping, ..old };
+    let stale = changed(&old, |stale| stale.state = OperationState::Stopping);
     assert!(!port.save(&stale).await.expect("answered"), "somebody else has written");
     operation.version += 1;
     assert_eq!(port.get(&operation.id).await.expect("readable"), Some(operation.clone()));
     operation.state = OperationState::Done;
     assert!(port.save(&operation).await.expect("answered"));
     operation.version += 1;
-    let edited = Operation { by: "nobody".into(), ..operation.clone() };
+    let edited = changed(&operation, |edited| edited.by = "nobody".into());
     assert!(!port.save(&edited).await.expect("answered"), "it has ended");
     assert_eq!(port.get(&operation.id).await.expect("readable"), Some(operation));
     assert!(!port.save(&asked("op-unknown", subject.env().now())).await.expect("answered"));
@@ -139,7 +145,7 @@ pub(super) async fn open_operations_are_found_until_they_end(subject: &dyn Subje
         port.create(&operation).await.expect("written");
     }
     assert_eq!(open().await, ["op-z", "op-a"]);
-    let ended = Operation { state: OperationState::Done, ..older };
+    let ended = changed(&older, |ended| ended.state = OperationState::Done);
     assert!(port.save(&ended).await.expect("answered"));
     assert_eq!(open().await, ["op-a"]);
     assert_eq!(port.list(&OperationQuery::new(9)).await.expect("a page").operations.len(), 2, "both are kept");
@@ -264,10 +270,10 @@ pub(super) async fn a_key_begins_one_operation(subject: &dyn Subject) {
     let new = || NewOperation::new(Action::Retry, Target::Job { id: id("a") }, "ada").with_idempotency_key("k-1");
     let first = runner.start(new()).await.expect("begun");
     assert_eq!(runner.start(new()).await.expect("the same").id, first.id);
-    let other = NewOperation { action: Action::Delete, ..new() };
+    let other = changed(&new(), |other| other.action = Action::Delete);
     let refused = runner.start(other).await;
     assert!(matches!(&refused, Err(OperationError::KeyTaken(taken)) if *taken == first.id), "{refused:?}");
-    let grace = NewOperation { by: "grace".into(), ..new() };
+    let grace = changed(&new(), |grace| grace.by = "grace".into());
     assert_ne!(runner.start(grace).await.expect("hers").id, first.id);
     let misfit = NewOperation::new(Action::Retry, Target::Queue { queue: PLAIN.name().into() }, "ada");
     assert!(matches!(runner.start(misfit).await, Err(OperationError::Invalid(_))));
@@ -283,7 +289,7 @@ pub(super) async fn an_edited_job_runs_as_a_copy(subject: &dyn Subject) {
         let new = NewOperation::new(Action::EditAndRun { args }, Target::Job { id: id("a") }, "ada");
         new.with_idempotency_key("edit-1")
     };
-    let misfit = NewOperation { idempotency_key: None, ..edit(r#"{"what":7}"#) };
+    let misfit = changed(&edit(r#"{"what":7}"#), |misfit| misfit.idempotency_key = None);
     assert!(matches!(runner.start(misfit).await, Err(OperationError::Arguments { .. })));
     let operation = runner.start(edit(r#"{"what":"say other"}"#)).await.expect("enqueued");
     assert_eq!((operation.state, operation.results.len()), (OperationState::Done, 1), "{operation:?}");
