@@ -290,6 +290,8 @@ fn api_and_commands_have_the_same_fields() {
         place.lamp(&["watch", "ping"]).ok();
         place.lamp(&["schedule", "trigger", "report-daily"]).ok();
     }
+    place.lamp(&["enqueue", "image.thumbnail", r#"{"key":"c.png"}"#, "--id", "waits"]).ok();
+    place.lamp(&["cancel", "waits", "--reason", "a test"]).ok();
     let (_running, url) = dashboard(&place, &[]);
     let (address, cookie) = signed_in(&url);
     let cookie = [("cookie", &*cookie)];
@@ -307,6 +309,7 @@ fn api_and_commands_have_the_same_fields() {
         ("/schedules", &["schedules"]),
         ("/stats?since=1h", &["stats"]),
         ("/dead-letters/images", &["dead-letters", "images"]),
+        ("/operations", &["ops"]),
         ("/jobs/ping/log", &["job", "ping", "--log"]),
     ] {
         if path == "/jobs/ping/log" && lamp(args).is_empty() {
