@@ -295,7 +295,7 @@ impl Target {
 
     /// Returns the error for a place that keeps no operations.
     pub(crate) fn no_operations(&self) -> Error {
-        Error::failed(format_args!("{} keeps no operations, since it keeps no records", self.name))
+        Error::failed(format_args!("{} keeps no operations, since it keeps no records", self.kind))
     }
 
     /// Returns the outbox in the table of a deployed stack.
