@@ -62,6 +62,9 @@ pub(crate) enum Error {
     /// The examination has findings; each has been printed.
     #[error("not all is well")]
     Unwell,
+    /// What was waited for has not ended in time.
+    #[error("{0}")]
+    NotEnded(String),
     /// Anything else that failed, in a sentence of its own.
     #[error("{0}")]
     Failed(String),
@@ -83,8 +86,8 @@ impl Error {
         }
     }
 
-    /// Returns the process's exit code: 2 for a wrong command line, 3 when an engine ended by itself, 0 when the reader
-    /// of the output has closed it, otherwise 1.
+    /// Returns the process's exit code: 2 for a wrong command line, 3 when an engine ended by itself, 4 when
+    /// what was waited for had not ended, 0 when the reader of the output has closed it, otherwise 1.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code())
     }
@@ -112,6 +115,7 @@ impl Error {
                 SchedulingError::Schedule(_) | SchedulingError::Over(_) | SchedulingError::Deployed(_),
             ) => 2,
             Self::Engine(_) => 3,
+            Self::NotEnded(_) => 4,
             _ => 1,
         }
     }
@@ -123,6 +127,11 @@ impl Error {
             Self::Output(source) => Self::Unanswered { done: done.to_string(), source },
             other => other,
         }
+    }
+
+    /// What the dashboard's desk says.
+    pub(crate) fn problem(problem: lamplighter_dashboard::Problem) -> Self {
+        Self::Failed(problem.detail)
     }
 
     /// A failure in a sentence of its own.

@@ -1,6 +1,6 @@
 //! Doing something as an operation: written down with who asked for it and why, carried out here, and stopped by Ctrl-C.
 
-use std::{env, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use clap::Args;
 use indicatif::ProgressBar;
@@ -13,7 +13,7 @@ use lamplighter::{
 };
 use lamplighter_arguments::BySchema;
 
-use crate::{catalog::Catalog, error::Error, place, progress, signals};
+use crate::{catalog::Catalog, error::Error, place, progress, signals, site};
 
 /// How often the bar is moved.
 const LOOK: Duration = Duration::from_millis(500);
@@ -32,8 +32,7 @@ pub(crate) struct Asking {
 impl Asking {
     /// The name that was given, or that of the user of this terminal.
     pub(crate) fn name(&self) -> Option<String> {
-        let user = || ["USER", "USERNAME", "LOGNAME"].into_iter().find_map(|name| env::var(name).ok());
-        self.by.clone().or_else(user).filter(|name| !name.trim().is_empty())
+        self.by.clone().or_else(site::user).filter(|name| !name.trim().is_empty())
     }
 
     fn request(&self, action: Action, target: Target, rate: Option<NonZeroU32>) -> NewOperation {

@@ -8,6 +8,7 @@ use lamplighter::{
     JobId, RawValue, Record,
     record::{Attempt, AttemptOutcome, LogLevel, LogLine},
 };
+use lamplighter_dashboard::view::JobView;
 use serde_json::Value;
 
 use super::block_on;
@@ -18,12 +19,15 @@ use crate::{
     output::{self, BAD, FAINT, GOOD, NAME, STRONG, WARN},
     place::Place,
     reveal::Reveal,
-    view::JobView,
     when,
 };
 
 /// Show one job: its arguments and output, and every attempt, newest first.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp job order-42
+  lamp job order-42 --log
+  lamp job order-42 --stack shop --json")]
 pub(crate) struct Job {
     /// The job's id.
     id: JobId,

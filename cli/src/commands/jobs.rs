@@ -8,6 +8,7 @@ use lamplighter::{
     query::{Coverage, Query, Search},
     record::Fingerprint,
 };
+use lamplighter_dashboard::view::JobView;
 
 use super::block_on;
 use crate::{
@@ -17,7 +18,6 @@ use crate::{
     place::Place,
     query::{self, QueryArgs},
     reveal::Reveal,
-    view::JobView,
     when,
 };
 
@@ -31,7 +31,8 @@ use crate::{
   lamp jobs --state failed --since 2h
   lamp jobs --query 'state:failed,retrying job:webhook.*'
   lamp jobs --query 'error:\"timed out\" attempt:>3 -queue:mails'
-  lamp jobs --query 'args.customer.id:42 tag:blue' --limit 0")]
+  lamp jobs --query 'args.customer.id:42 tag:blue' --limit 0
+  lamp jobs --stack shop --queue invoices --json")]
 pub(crate) struct Jobs {
     #[command(flatten)]
     query: QueryArgs,

@@ -15,7 +15,7 @@ use crate::{
     operating::{Asking, Operating},
     output::{self, BAD, FAINT, GOOD, NAME, WARN},
     place::Place,
-    when,
+    site, when,
 };
 
 /// Show what operators have done and do: who, when, why, to what, and how it went. The latest is first.
@@ -62,6 +62,7 @@ impl Ops {
         block_on(async {
             match &self.id {
                 Some(id) => self.one(catalog, id).await,
+                None if self.json => self.lines(catalog).await,
                 None => self.list().await,
             }
         })
@@ -82,14 +83,34 @@ impl Ops {
                 break;
             }
         }
-        if self.json {
-            output::json_lines(&operations)?;
-        } else if operations.is_empty() {
+        if operations.is_empty() {
             output::hint("no operations");
         } else {
             table(&operations)?;
         }
         if let Some(cursor) = query.cursor {
+            output::hint(&format!("next: {cursor}"));
+        }
+        Ok(())
+    }
+
+    /// The list as JSON, page by page.
+    async fn lines(&self, catalog: &Catalog) -> Result<(), Error> {
+        let target = self.place.look().await?;
+        target.records()?;
+        let desk = site::desk(catalog, &target, true)?;
+        let mut left = if self.limit == 0 { usize::MAX } else { self.limit };
+        let mut cursor = self.cursor.clone();
+        loop {
+            let page = desk.operations(cursor.as_deref(), left.min(PAGE)).await.map_err(Error::problem)?;
+            left = left.saturating_sub(page.items.len());
+            output::json_lines(page.items)?;
+            cursor = page.next;
+            if cursor.is_none() || left == 0 {
+                break;
+            }
+        }
+        if let Some(cursor) = cursor {
             output::hint(&format!("next: {cursor}"));
         }
         Ok(())
@@ -110,7 +131,11 @@ impl Ops {
         {
             operation = operating.run(operation, "going on").await?;
         }
-        if self.json { output::json_lines([&operation]) } else { show(&operation) }
+        if !self.json {
+            return show(&operation);
+        }
+        let desk = site::desk(catalog, &target, true)?;
+        output::json_lines([desk.operation(id.as_str()).await.map_err(Error::problem)?])
     }
 }
 

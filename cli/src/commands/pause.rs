@@ -19,6 +19,9 @@ use crate::{
 /// disabled, which takes Lambda some seconds. Messages that stay in an SQS queue for longer than its retention (at
 /// least four days) are lost.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp pause invoices
+  lamp pause invoices --stack shop")]
 pub(crate) struct Pause {
     #[command(flatten)]
     switch: Switch,
@@ -26,6 +29,9 @@ pub(crate) struct Pause {
 
 /// Resume a paused queue.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp resume invoices
+  lamp resume invoices --stack shop")]
 pub(crate) struct Resume {
     #[command(flatten)]
     switch: Switch,

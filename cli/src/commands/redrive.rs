@@ -8,9 +8,10 @@ use std::{
 use clap::Args;
 use jiff::Timestamp;
 use lamplighter::{
-    backend::{DeadLetterCount, DeadLetterFilter, RedriveProgress, RedriveResult},
+    backend::{DeadLetterFilter, RedriveProgress, RedriveResult},
     operation::{self, Action, OperationState},
 };
+use lamplighter_dashboard::view::DeadLetterCountsView;
 use serde::Serialize;
 
 use super::block_on;
@@ -77,15 +78,6 @@ struct Answer {
     seconds: f64,
     #[serde(skip)]
     error: Option<String>,
-}
-
-/// Dead letters of one job and one reason.
-#[derive(Debug, Serialize)]
-struct Count {
-    queue: String,
-    job: String,
-    reason: String,
-    dead_letters: u64,
 }
 
 impl Redrive {
@@ -195,14 +187,7 @@ impl Redrive {
             let stop = signals::stop()?;
             let counted = target.operator.count_dead_letters(&self.queue, &self.filter(), &stop).await?;
             uncounted = counted.uncounted;
-            let queue = || self.queue.clone();
-            let all = counted.counts.into_iter();
-            counts.extend(all.map(|DeadLetterCount { job, reason, dead_letters, .. }| Count {
-                queue: queue(),
-                job,
-                reason,
-                dead_letters,
-            }));
+            counts = DeadLetterCountsView::of(&self.queue, counted, Timestamp::now()).counts;
         }
         if self.json {
             output::json_lines(&counts)?;
