@@ -38,7 +38,7 @@ mod sam;
 mod test_app;
 mod yaml;
 
-use lamplighter::{App, Function, ScheduledJob, Variables};
+use lamplighter::{App, DashboardFunction, Function, ScheduledJob, Variables};
 use lamplighter_aws::maintenance;
 
 pub use self::{
@@ -55,8 +55,9 @@ pub use self::{
     sam::Template,
 };
 
-/// Returns the functions of a deployment of this app: the app's own, and the library's [maintenance
-/// function](maintenance) if any of them keeps records and the app has no such function itself.
+/// Returns the functions of a deployment of this app: the app's own, [the dashboard](lamplighter::DashboardFunction) if the app
+/// has one, and the library's [maintenance function](maintenance) if any of them keeps records and the app has no such
+/// function itself.
 #[must_use]
 pub fn functions(app: &App) -> Vec<Function> {
     parts(app).0
@@ -90,6 +91,7 @@ pub fn template(app: &App) -> Result<Template, Problems> {
 /// Returns the functions and schedules of an app, with those that the library adds.
 fn parts(app: &App) -> (Vec<Function>, Vec<ScheduledJob>) {
     let mut functions = app.functions(&Variables::none());
+    functions.extend(app.dashboard.map(DashboardFunction::function));
     let mut schedules = app.schedules.clone();
     let has_its_own = functions.iter().any(|function| function.spec().maintenance);
     if !has_its_own && functions.iter().any(|function| !function.spec().stateless) {

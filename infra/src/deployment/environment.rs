@@ -14,6 +14,8 @@ const BUCKET_BYTES: usize = 63;
 const ARN_BYTES: usize = 47;
 /// A table's name: CloudFormation appends to the stack's name, for instance `-Jobs-1ABCDEFGHIJKL`.
 const TABLE_BYTES: usize = MAX_STACK_NAME + 19;
+/// `arn:aws-us-gov:cloudformation:ap-southeast-1:123456789012:stack/NAME/` and a UUID.
+const STACK_ID_BYTES: usize = 66 + MAX_STACK_NAME + 36;
 /// The longest name of a role (IAM User Guide, "IAM and AWS STS quotas"), with `role/`.
 const ROLE_BYTES: usize = 5 + 64;
 
@@ -37,10 +39,11 @@ fn bytes(deployment: &Deployment, function: &DeployedFunction) -> usize {
     let objects = if function.objects { variables::OBJECTS.len() + "s3://".len() + BUCKET_BYTES } else { 0 };
     let records = if function.tracked { records_bytes() } else { 0 };
     let schedules = if deployment.delays_by_schedules(function) { schedules_bytes() } else { 0 };
+    let functions = if function.dashboard { functions_bytes(deployment) } else { 0 };
     let own: usize = function.variables.iter().map(|(name, value)| name.len() + value.len()).sum();
     let settings: usize = function.settings.iter().map(|one| one.variable.len() + one.default.len()).sum();
     let metrics = variables::METRICS.len() + "cloudwatch".len();
-    variables::QUEUES.len() + queues + metrics + objects + records + schedules + own + settings
+    variables::QUEUES.len() + queues + metrics + objects + records + schedules + functions + own + settings
 }
 
 /// Returns the size of the variables for records, events and large arguments.
@@ -51,6 +54,13 @@ fn records_bytes() -> usize {
         (variables::PAYLOADS, BUCKET_BYTES),
         (variables::WARM_UP, 1),
     ])
+}
+
+/// Returns the size of the dashboard's own variables: the names of all other functions, and the stack's id.
+fn functions_bytes(deployment: &Deployment) -> usize {
+    let names =
+        deployment.functions.iter().map(|function| MAX_STACK_NAME + "-".len() + function.name.len() + ",".len());
+    variables::FUNCTIONS.len() + names.sum::<usize>() + lamplighter::DashboardFunction::FORMS.len() + STACK_ID_BYTES
 }
 
 /// Returns the size of the variables for schedules.

@@ -28,6 +28,8 @@ pub struct DeployedFunction {
     pub tracked: bool,
     /// Whether it maintains the whole deployment: reads the depth of each queue, and finds due jobs.
     pub maintenance: bool,
+    /// Whether it is the dashboard of the whole deployment, behind a function URL.
+    pub dashboard: bool,
     /// The queues that its handlers enqueue on, by name.
     pub enqueues_to: BTreeSet<String>,
     /// Whether its handlers create and change schedules.
@@ -70,15 +72,20 @@ impl DeployedSetting {
     /// Returns the template parameter for the value: `WebhookSecret` for `LAMPLIGHTER_WEBHOOK_SECRET`.
     #[must_use]
     pub fn parameter(&self) -> String {
-        let variable = self.variable.strip_prefix("LAMPLIGHTER_").unwrap_or(&self.variable);
+        Self::parameter_of(&self.variable)
+    }
+
+    pub(crate) fn parameter_of(variable: &str) -> String {
+        let variable = variable.strip_prefix("LAMPLIGHTER_").unwrap_or(variable);
         logical_name(&variable.to_ascii_lowercase())
     }
 }
 
 /// The template's own parameters.
-const PARAMETERS: [&str; 16] = [
+const PARAMETERS: [&str; 17] = [
     "AlarmTopicArn",
     "Architecture",
+    "DashboardAuthType",
     "KmsKeyArn",
     "LogLevel",
     "LogRetentionDays",
@@ -127,6 +134,7 @@ fn one(function: &Function, all: &[Function]) -> DeployedFunction {
         objects: function.spec().uses_objects,
         tracked: !function.spec().stateless,
         maintenance: function.spec().maintenance,
+        dashboard: function.spec().dashboard,
         enqueues_to: reach::queues(function),
         schedules: function.spec().schedules,
         manages_jobs: function.spec().manages_jobs,

@@ -18,6 +18,9 @@ pub const UNDELIVERED: &str = "LAMPLIGHTER_UNDELIVERED";
 /// The name of the bucket for arguments that are too large for a message, if the function keeps records.
 pub const PAYLOADS: &str = "LAMPLIGHTER_PAYLOADS";
 
+/// The functions whose metrics the dashboard reads, by their names in Lambda.
+pub const FUNCTIONS: &str = "LAMPLIGHTER_FUNCTIONS";
+
 /// Whether connections to AWS are opened before the first invocation; `1`.
 pub const WARM_UP: &str = "LAMPLIGHTER_WARM_UP";
 
@@ -25,5 +28,17 @@ pub const WARM_UP: &str = "LAMPLIGHTER_WARM_UP";
 pub const METRICS: &str = "LAMPLIGHTER_METRICS";
 
 /// All variables that the template sets; a function cannot set these itself.
-pub(crate) const ALL: [&str; 10] =
-    [QUEUES, OBJECTS, TABLE, EVENT_BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, UNDELIVERED, PAYLOADS, WARM_UP, METRICS];
+pub(crate) const ALL: [&str; 12] = [
+    QUEUES,
+    OBJECTS,
+    TABLE,
+    EVENT_BUS,
+    SCHEDULE_GROUP,
+    SCHEDULER_ROLE,
+    UNDELIVERED,
+    PAYLOADS,
+    FUNCTIONS,
+    lamplighter::DashboardFunction::FORMS,
+    WARM_UP,
+    METRICS,
+];

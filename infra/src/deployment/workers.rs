@@ -34,7 +34,7 @@ pub(super) fn merge(functions: &[DeployedFunction], queues: &[DeployedQueue]) ->
     let mut workers = all.next()?.clone();
     workers.name = WORKERS.into();
     workers.description = String::new();
-    (workers.events, workers.maintenance) = (Vec::new(), false);
+    (workers.events, workers.maintenance, workers.dashboard) = (Vec::new(), false, false);
     for function in all {
         workers.memory_mb = workers.memory_mb.max(function.memory_mb);
         workers.timeout_secs = workers.timeout_secs.max(function.timeout_secs);

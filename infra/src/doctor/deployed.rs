@@ -114,6 +114,7 @@ fn part(resource: &Resource, stack: &DeployedStack) -> Option<ResourceRef> {
     Some(match &*resource.kind {
         "AWS::SQS::Queue" => ResourceRef::Queue(id),
         "AWS::Lambda::Function" => ResourceRef::Function(id),
+        "AWS::Lambda::Url" => ResourceRef::Url(text("TargetFunctionArn")?),
         "AWS::Lambda::EventInvokeConfig" => ResourceRef::Calls(text("FunctionName")?),
         "AWS::Lambda::EventSourceMapping" => ResourceRef::Mapping(id),
         "AWS::Events::Rule" => ResourceRef::Rule(text("Name")?),

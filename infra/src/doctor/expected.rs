@@ -119,6 +119,7 @@ pub(super) fn label_of(kind: &str, id: &str) -> String {
         "BucketPolicy" => "bucket policy",
         "EventInvokeConfig" => "failed calls",
         "Permission" => "permission to call",
+        "Url" => "URL",
         other => return format!("{} {id}", other.to_lowercase()),
     };
     format!("{word} {id}")

@@ -102,6 +102,8 @@ kinds! {
     FunctionThrottled = "function-throttled",
     /// Lambda's recursion guard is on.
     RecursionGuard = "recursion-guard",
+    /// A function's URL lets others call it than it should, or differs otherwise.
+    UrlDrifted = "url-drifted",
     /// The handling of a function's failed calls differs.
     FailedCalls = "failed-calls",
     /// EventBridge can no longer call a function.

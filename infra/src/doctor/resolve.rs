@@ -72,6 +72,9 @@ impl<'a> Resolver<'a> {
         if let Some([one]) = condition["Fn::Not"].as_array().map(Vec::as_slice) {
             return !self.holds(one);
         }
+        if let Some(all) = condition["Fn::And"].as_array() {
+            return all.iter().all(|one| self.holds(one));
+        }
         match condition["Fn::Equals"].as_array().map(Vec::as_slice) {
             Some([a, b]) => self.value(a) == self.value(b),
             _ => false,

@@ -135,6 +135,9 @@ fn of_function(function: &DeployedFunction) -> Map {
         above,
         minutes,
     };
+    if function.dashboard {
+        return of_dashboard(function, watch);
+    }
     let errors = format!(
         "Invocations of function {name} failed as a whole: it crashed, ran out of memory or time, or could not start. All \
          messages of the batch are delivered again. Failed jobs do not trigger this alarm."
@@ -157,6 +160,27 @@ fn of_function(function: &DeployedFunction) -> Map {
         .set(
             format!("{id}DurationAlarm"),
             alarm(named(name, "-duration"), &duration, watch("Duration", "Maximum", near, 1)),
+        )
+}
+
+fn of_dashboard<'a>(function: &DeployedFunction, watch: impl Fn(&'a str, &'a str, u32, u16) -> Watch<'a>) -> Map {
+    let (id, name) = (logical_name(&function.name), &function.name);
+    let errors = "Requests to the dashboard failed as a whole: it crashed, ran out of memory or time, or could not start. \
+                  Its log says why. Jobs are not affected.";
+    let throttles = "Lambda refused requests to the dashboard: the account's or the function's concurrency is used up. Jobs \
+                     may be waiting too.";
+    let duration =
+        "A request to the dashboard came near its timeout. Narrow the query, or give the dashboard more memory.";
+    let near = function.timeout_secs.saturating_mul(1000).saturating_sub(SETTLING_MS);
+    Map::new()
+        .set(format!("{id}ErrorsAlarm"), alarm(named(name, "-errors"), errors, watch("Errors", "Sum", 0, 5)))
+        .set(
+            format!("{id}ThrottlesAlarm"),
+            alarm(named(name, "-throttles"), throttles, watch("Throttles", "Sum", 0, 5)),
+        )
+        .set(
+            format!("{id}DurationAlarm"),
+            alarm(named(name, "-duration"), duration, watch("Duration", "Maximum", near, 1)),
         )
 }
 

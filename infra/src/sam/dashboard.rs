@@ -111,7 +111,7 @@ fn graphs(deployment: &Deployment) -> Vec<Graph> {
     let written = |title, statistic, instruments: &[Instrument]| {
         let of = |instrument: &Instrument| {
             let instrument = *instrument;
-            let functions = deployment.functions.iter();
+            let functions = deployment.functions.iter().filter(|function| !function.dashboard);
             functions
                 .map(move |function| Written { instrument, function: function_id(&function.name) })
                 .collect::<Vec<_>>()

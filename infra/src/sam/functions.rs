@@ -2,7 +2,7 @@
 
 use super::{
     buckets::{OBJECTS, PAYLOADS},
-    encryption,
+    dashboard_function, encryption,
     names::{
         BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, TABLE, UNDELIVERED, dead_letters_id, function_id, logs_id, named,
         queue_id, role_id,
@@ -104,6 +104,7 @@ pub(super) fn variables(deployment: &Deployment, function: &DeployedFunction) ->
             .set(variables::SCHEDULER_ROLE, arn(SCHEDULER_ROLE))
             .set(variables::UNDELIVERED, arn(UNDELIVERED));
     }
+    variables = variables.and(dashboard_function::variables(deployment, function));
     for (variable, value) in &function.variables {
         variables = variables.set(variable, value.as_str());
     }

@@ -3,6 +3,7 @@
 mod alarms;
 mod buckets;
 mod dashboard;
+pub(crate) mod dashboard_function;
 mod encryption;
 mod events;
 mod functions;
@@ -108,5 +109,6 @@ fn resources(deployment: &Deployment) -> Map {
         .and(secrets::access(deployment))
         .and(alarms::resources(deployment))
         .and(dashboard::resource(deployment))
+        .and(dashboard_function::resources(deployment))
         .and(workers::resources(deployment))
 }

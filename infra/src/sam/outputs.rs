@@ -2,7 +2,7 @@
 
 use super::{
     buckets::{OBJECTS, PAYLOADS},
-    dashboard, functions,
+    dashboard, dashboard_function, functions,
     names::{BUS, SCHEDULE_GROUP, SCHEDULER_ROLE, TABLE, UNDELIVERED, dead_letters_id, function_id, queue_id},
     workers,
 };
@@ -47,5 +47,6 @@ pub(super) fn outputs(deployment: &Deployment) -> Map {
     }
     outputs
         .and(workers::outputs(deployment))
-        .set("DashboardUrl", output("Queues, functions and records at a glance", dashboard::url()))
+        .and(dashboard_function::outputs(deployment))
+        .set("CloudWatchDashboardUrl", output("Queues, functions and records at a glance", dashboard::url()))
 }

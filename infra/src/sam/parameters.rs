@@ -3,6 +3,7 @@
 use super::{
     alarms::{ALARM_TOPIC, HAS_ALARM_TOPIC},
     buckets::{OBJECTS, PAYLOADS},
+    dashboard_function,
     encryption::{HAS_KEY, KEY},
     secrets, workers,
 };
@@ -82,7 +83,7 @@ pub(super) fn parameters(deployment: &Deployment) -> Map {
             .and(secrets::parameter(setting));
         parameters = parameters.set(setting.parameter(), parameter);
     }
-    parameters.and(workers::parameters(deployment))
+    parameters.and(dashboard_function::parameters(deployment)).and(workers::parameters(deployment))
 }
 
 fn text(about: &str, default: &str) -> Map {
@@ -101,7 +102,10 @@ pub(super) fn conditions(deployment: &Deployment) -> Map {
     if deployment.keeps_records() {
         conditions = conditions.set(PAYLOADS.is_made, empty(PAYLOADS.parameter));
     }
-    conditions.and(secrets::conditions(deployment)).and(workers::conditions(deployment))
+    conditions
+        .and(secrets::conditions(deployment))
+        .and(dashboard_function::conditions(deployment))
+        .and(workers::conditions(deployment))
 }
 
 /// Returns all settings, without duplicates.

@@ -2,6 +2,7 @@
 
 use super::{
     buckets::{ARGUMENTS, OBJECTS, PAYLOADS},
+    dashboard_function,
     names::{TABLE, UNDELIVERED, dead_letters_id, logs_arn, queue_id},
     policy, records, resource, scheduler,
 };
@@ -30,14 +31,16 @@ pub(super) fn jobs(deployment: &Deployment, function: &DeployedFunction) -> Vec<
     let queues = own.iter().map(|queue| arn(&queue_id(&queue.name))).collect();
     let dead_letters = own.iter().map(|queue| arn(&dead_letters_id(&queue.name))).collect();
     let sent_to: Vec<Node> = deployment.sent_to_by(function).map(|queue| arn(&queue_id(&queue.name))).collect();
-    let mut statements = vec![
-        policy::allow(
+    let mut statements = Vec::new();
+    // The dashboard has no queue, and a statement no empty list.
+    if !own.is_empty() {
+        statements.push(policy::allow(
             "TakeMessages",
             ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"],
             queues,
-        ),
-        policy::allow("BuryMessages", ["sqs:SendMessage"], dead_letters),
-    ];
+        ));
+        statements.push(policy::allow("BuryMessages", ["sqs:SendMessage"], dead_letters));
+    }
     let others = function.wakes.iter().filter(|queue| own.iter().all(|own| own.name != **queue));
     let others: Vec<Node> = others.map(|queue| arn(&queue_id(queue))).collect();
     if !others.is_empty() {
@@ -60,6 +63,9 @@ pub(super) fn jobs(deployment: &Deployment, function: &DeployedFunction) -> Vec<
     }
     if function.maintenance {
         statements.extend(maintenance(deployment));
+    }
+    if function.dashboard {
+        statements.extend(dashboard_function::rights(deployment));
     }
     if function.objects {
         statements.push(policy::allow("UseObjects", ["s3:GetObject", "s3:PutObject"], vec![OBJECTS.arn("/*")]));
@@ -93,7 +99,7 @@ fn deletes_items(function: &DeployedFunction) -> bool {
 fn payloads(function: &DeployedFunction) -> Vec<Map> {
     let arguments = || vec![PAYLOADS.arn(&format!("/{ARGUMENTS}*"))];
     let mut statements = vec![policy::allow("ReadArguments", ["s3:GetObject"], arguments())];
-    if !function.enqueues_to.is_empty() {
+    if !function.enqueues_to.is_empty() || function.dashboard {
         statements.push(policy::allow("KeepArguments", ["s3:PutObject"], arguments()));
     }
     statements

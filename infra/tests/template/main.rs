@@ -4,6 +4,7 @@
 mod app;
 mod committed;
 mod contradictions;
+mod dashboard;
 mod documented;
 mod numbers;
 mod rights;

@@ -1,8 +1,8 @@
 //! Functions to derive templates from.
 
 use lamplighter::{
-    Context, EventTrigger, Function, Job, JobError, Options, Queue, QueueHost, Retry, ScheduledJob, Setting, hours,
-    mins, schedule::Schedule, secs,
+    Context, DashboardFunction, EventTrigger, Function, Job, JobError, Options, Queue, QueueHost, Retry, ScheduledJob,
+    Setting, hours, mins, schedule::Schedule, secs,
 };
 use lamplighter_infra::{Deployment, Problems, Template};
 use serde_json::Value;
@@ -130,13 +130,13 @@ pub(crate) fn template() -> Template {
 }
 
 /// A template of functions of every kind: called by events, with objects, without records, creating schedules, managing jobs,
-/// on workers, and maintenance; and of schedules of every kind.
+/// on workers, maintenance, and the dashboard; and of schedules of every kind.
 pub(crate) fn kinds() -> Template {
     Template::new(&derive(&functions_of_every_kind(), &schedules_of_every_kind()).unwrap())
 }
 
 pub(crate) fn functions_of_every_kind() -> Vec<Function> {
-    vec![mail(), orders(), clerk(), planner(), desk(), keeper(), importer()]
+    vec![mail(), orders(), clerk(), planner(), desk(), keeper(), importer(), DashboardFunction::new().function()]
 }
 
 pub(crate) fn schedules_of_every_kind() -> Vec<ScheduledJob> {

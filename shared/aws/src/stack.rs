@@ -38,8 +38,10 @@ pub enum Output {
     Payloads,
     /// Its functions, by their names in Lambda, separated by commas.
     Functions,
-    /// The dashboard's URL.
+    /// The dashboard's URL, if it is deployed.
     DashboardUrl,
+    /// The URL of the metrics in CloudWatch.
+    CloudWatchDashboardUrl,
 }
 
 impl Output {
@@ -56,6 +58,7 @@ impl Output {
             Self::Payloads => "Payloads",
             Self::Functions => "Functions",
             Self::DashboardUrl => "DashboardUrl",
+            Self::CloudWatchDashboardUrl => "CloudWatchDashboardUrl",
         }
     }
 }

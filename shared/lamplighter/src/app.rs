@@ -4,6 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     client::NewJob,
+    dashboard::DashboardFunction,
     error::JobError,
     function::Function,
     job::Definition,
@@ -43,6 +44,8 @@ pub struct App {
     pub schedules: Vec<ScheduledJob>,
     /// Jobs that show the app at work.
     pub examples: Vec<NewJob>,
+    /// The dashboard, if it is deployed as a function.
+    pub dashboard: Option<DashboardFunction>,
     functions: Vec<MakeFunction>,
     layers: Layers,
 }
@@ -59,6 +62,7 @@ impl App {
             definitions: Vec::new(),
             schedules: Vec::new(),
             examples: Vec::new(),
+            dashboard: None,
             functions: Vec::new(),
             layers: Layers::new(),
         }
@@ -96,6 +100,19 @@ impl App {
     #[must_use]
     pub fn example(mut self, job: impl Into<NewJob>) -> Self {
         self.examples.push(job.into());
+        self
+    }
+
+    /// Deploys the dashboard with the app, as a function behind a function URL. Its crate is only a bootstrap, of this name.
+    ///
+    /// ```
+    /// # use lamplighter::{App, DashboardFunction};
+    /// let app = App::new("shop").dashboard(DashboardFunction::new());
+    /// # assert!(app.dashboard.is_some());
+    /// ```
+    #[must_use]
+    pub fn dashboard(mut self, dashboard: DashboardFunction) -> Self {
+        self.dashboard = Some(dashboard);
         self
     }
 

@@ -12,6 +12,7 @@ use schemars::Schema;
 use serde_json::value::RawValue;
 
 use crate::{
+    dashboard::DashboardFunction,
     error::JobError,
     event::EventTrigger,
     handler::{ErasedHandler, Handler, erase},
@@ -74,6 +75,8 @@ pub struct FunctionSpec {
     pub stateless: bool,
     /// Whether it maintains the whole deployment.
     pub maintenance: bool,
+    /// Whether it is the dashboard of the whole deployment, and performs no job.
+    pub dashboard: bool,
     /// The jobs that its handlers enqueue, by name, each with its queue.
     pub enqueues: BTreeMap<&'static str, Queue>,
     /// The queues on which its handlers enqueue any job.
@@ -164,6 +167,7 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
                 uses_objects: false,
                 stateless: false,
                 maintenance: false,
+                dashboard: false,
                 enqueues: BTreeMap::new(),
                 enqueues_to: Vec::new(),
                 schedules: false,
@@ -235,6 +239,12 @@ impl<S: Clone + Send + Sync + 'static> Function<S> {
     #[must_use]
     pub fn maintenance(mut self) -> Self {
         self.spec.maintenance = true;
+        self
+    }
+
+    /// Is the dashboard of the whole deployment, behind a function URL: it performs no job, and may operate every queue.
+    pub(crate) fn serves_dashboard(mut self) -> Self {
+        self.spec.dashboard = true;
         self
     }
 
@@ -458,9 +468,12 @@ impl<S> Function<S> {
     }
 
     /// How long an invocation may take: as long as its slowest job on Lambda, and [`Function::TIMEOUT_MARGIN`], in whole
-    /// seconds, at most [`Function::MAX_TIMEOUT`].
+    /// seconds, at most [`Function::MAX_TIMEOUT`]. The dashboard has [its own](DashboardFunction::TIMEOUT).
     #[must_use]
     pub fn timeout(&self) -> Duration {
+        if self.spec.dashboard {
+            return DashboardFunction::TIMEOUT;
+        }
         let on_lambda = self.routes.values().filter(|route| route.queue.host == QueueHost::Lambda);
         slowest(on_lambda).min(Function::MAX_TIMEOUT)
     }
@@ -476,7 +489,8 @@ impl<S> Function<S> {
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        let FunctionSpec { name, memory_mb, stateless, maintenance, manages_jobs, ref events, .. } = self.spec;
+        let FunctionSpec { name, memory_mb, stateless, maintenance, dashboard, manages_jobs, ref events, .. } =
+            self.spec;
         let mut problem = |text: String| problems.push(format!("function {name:?}: {text}"));
         let name_fits = (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
         if !name_fits {
@@ -485,7 +499,7 @@ impl<S> Function<S> {
         if !(128..=10_240).contains(&memory_mb) {
             problem(format!("memory is 128 to 10240 MB, not {memory_mb}"));
         }
-        if self.routes.is_empty() {
+        if self.routes.is_empty() && !dashboard {
             problem("it performs no job; add one with .job(handler)".into());
         }
         if stateless && maintenance {

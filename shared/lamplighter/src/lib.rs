@@ -29,6 +29,7 @@ mod app;
 mod batch;
 mod client;
 mod context;
+mod dashboard;
 mod declared;
 mod delivery;
 pub mod env;
@@ -76,6 +77,7 @@ pub use self::{
     batch::Batch,
     client::{Cancellation, Client, Enqueue, EnqueueBatch, NewJob},
     context::Context,
+    dashboard::DashboardFunction,
     error::JobError,
     event::EventTrigger,
     function::Function,

@@ -1,5 +1,6 @@
 //! Functions: configuration, environment, and permissions to call them.
 
+use lamplighter::DashboardFunction;
 use serde_json::{Value, json};
 
 use super::{Compare, DEPLOY, Difference, Kind, REVERT, Resource, Severity, Subject, property::Property};
@@ -9,6 +10,7 @@ use crate::{
         policy::{missing, statements},
         resolve::is_known,
     },
+    sam::names::function_id,
 };
 
 const ROWS: &[Property] = &[
@@ -30,7 +32,27 @@ const CALLS: &[Property] = &[
     Property::warning("/MaximumEventAgeInSeconds", "retries of events end too early or too late"),
 ];
 
+/// A URL that is open to anybody is an error: the function then only has the name that a session cookie says.
+const URL: &[Property] = &[
+    Property::error("/AuthType", "strangers reach the dashboard, or those who may use it do not"),
+    Property::warning("/InvokeMode", "answers are sent piece by piece, and billed until the last one"),
+    Property::error("/Cors/AllowOrigins", "pages of other sites may read what the dashboard shows"),
+];
+
 impl Compare<'_> {
+    pub(super) fn url(&mut self, resource: &Resource, seen: &Value) {
+        let function = self.id(&function_id(DashboardFunction::NAME));
+        self.properties(resource, seen, Kind::UrlDrifted, URL, |property, expected| {
+            let option = match property.at {
+                "/AuthType" => "--auth-type",
+                "/InvokeMode" => "--invoke-mode",
+                _ => return REVERT.into(),
+            };
+            let expected = expected.as_str().unwrap_or_default();
+            format!("`aws lambda update-function-url-config --function-name {function} {option} {expected}`")
+        });
+    }
+
     pub(super) fn function(&mut self, resource: &Resource, name: &str, seen: &Value) {
         let own = self.id(&resource.id);
         self.state_of(resource, seen);

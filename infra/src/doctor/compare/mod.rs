@@ -55,6 +55,7 @@ pub(super) fn compare(expected: &Expected, resources: &[Resource], deployed: &De
             Subject::Table => compare.table(resource, seen),
             Subject::Role(_) | Subject::SchedulerRole => compare.role(resource, seen),
             Subject::Other if resource.kind == "AWS::Lambda::EventInvokeConfig" => compare.calls(resource, seen),
+            Subject::Other if resource.kind == "AWS::Lambda::Url" => compare.url(resource, seen),
             Subject::Bus | Subject::Group | Subject::Other => {}
         }
     }

@@ -108,6 +108,7 @@ fn breaks(resource: &Resource) -> (Severity, &'static str) {
         Subject::Other => match &*resource.kind {
             "AWS::SQS::QueuePolicy" => (Error, "rules may not send to the queue, and it accepts requests without TLS"),
             "AWS::Lambda::Permission" => (Error, "the rule may not call the function: its job is not started"),
+            "AWS::Lambda::Url" => (Warning, "nobody reaches the dashboard"),
             "AWS::Lambda::EventInvokeConfig" => (Error, "events that the function fails on are lost"),
             "AWS::IAM::Policy" => (Error, "functions lack the permissions that it grants"),
             "AWS::Logs::LogGroup" => (Warning, "the function's logs are not kept, or never expire"),

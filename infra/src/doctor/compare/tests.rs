@@ -349,6 +349,16 @@ fn roles() {
 }
 
 #[test]
+fn the_url_of_the_dashboard() {
+    let url = "URL DashboardUrl";
+    let open = |fixture: &mut Fixture| fixture.seen("DashboardUrl")["AuthType"] = "NONE".into();
+    finds(open, &[(K::UrlDrifted, Error, url, "AuthType NONE", "--function-name shop-dashboard --auth-type AWS_IAM")]);
+    let shared = |fixture: &mut Fixture| fixture.seen("DashboardUrl")["Cors"] = json!({"AllowOrigins": ["*"]});
+    finds(shared, &[(K::UrlDrifted, Error, url, "Cors.AllowOrigins [\"*\"]", "drift")]);
+    finds(|fixture| fixture.is_gone("DashboardUrl"), &[(K::ResourceMissing, Warning, url, "deleted it", "drift")]);
+}
+
+#[test]
 fn the_table() {
     let table = "table of records";
     let for_ever = |fixture: &mut Fixture| fixture.seen("Jobs")["TimeToLiveSpecification"] = json!({"Enabled": false});

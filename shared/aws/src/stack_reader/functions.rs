@@ -56,6 +56,19 @@ fn configuration(looking: &mut Looking, answer: GetFunctionConfigurationOutput) 
     looking.set("LastUpdateStatusReason", answer.last_update_status_reason);
 }
 
+pub(super) async fn url(client: &Client, function: &str) -> Result<Observed, StoreError> {
+    let asked = client.get_function_url_config().function_name(function).send();
+    let doing = format!("read the URL of function {function}");
+    let (mut looking, answer) = match Looking::begin(ask("lambda:GetFunctionUrlConfig", &doing, asked).await) {
+        Ok(begun) => begun,
+        Err(look) => return Ok(look),
+    };
+    looking.set("AuthType", answer.auth_type.as_str());
+    looking.set("InvokeMode", answer.invoke_mode.map(|one| one.as_str().to_owned()));
+    looking.set("Cors", answer.cors.map(|cors| json!({ "AllowOrigins": cors.allow_origins })));
+    Ok(looking.end())
+}
+
 pub(super) async fn calls(client: &Client, function: &str) -> Result<Observed, StoreError> {
     let asked = client.get_function_event_invoke_config().function_name(function).send();
     let doing = format!("read the destination of failed calls of function {function}");

@@ -55,6 +55,8 @@ pub enum ResourceRef {
     Queue(String),
     /// A Lambda function, by its name.
     Function(String),
+    /// The URL of a function, by the function's name or ARN.
+    Url(String),
     /// The failure destination of a function's asynchronous calls, by the function's name.
     Calls(String),
     /// An event source mapping, by its UUID.
@@ -117,6 +119,7 @@ impl StackReader {
         match part {
             ResourceRef::Queue(url) => queues::queue(self.sqs().await?, url, Timestamp::now()).await,
             ResourceRef::Function(name) => functions::function(self.lambda().await?, name).await,
+            ResourceRef::Url(function) => functions::url(self.lambda().await?, function).await,
             ResourceRef::Calls(function) => functions::calls(self.lambda().await?, function).await,
             ResourceRef::Mapping(id) => functions::mapping(self.lambda().await?, id).await,
             ResourceRef::Rule(name) => events::rule(self.eventbridge().await?, name).await,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use lamplighter::{
-    Context, EventTrigger, Function, Job, JobError, Options, Queue, QueueHost, Setting, mins, schedule::Schedule, secs,
+    Context, DashboardFunction, EventTrigger, Function, Job, JobError, Options, Queue, QueueHost, Setting, mins,
+    schedule::Schedule, secs,
 };
 use lamplighter_aws::{Account, Code, DeployedStack, Drift, Observed, RunTimeSchedule, StackResource, lambda::About};
 use serde_json::{Value, json};
@@ -86,8 +87,9 @@ impl Fixture {
             Schedule::rate("hourly", mins(60)).unwrap().starts(&order()).unwrap(),
             Schedule::cron("berlin", "0 6 * * *").unwrap().zone("Europe/Berlin").starts(&Step {}).unwrap(),
         ];
-        let deployment = Deployment::derive(&[function()], &[], &schedules).unwrap();
-        let expected = Expected::new(&[function()], deployment);
+        let functions = [function(), DashboardFunction::new().function()];
+        let deployment = Deployment::derive(&functions, &[], &schedules).unwrap();
+        let expected = Expected::new(&functions, deployment);
         let mut stack = DeployedStack {
             name: "shop".into(),
             id: "arn:aws:cloudformation:eu-west-1:123456789012:stack/shop/1".into(),
@@ -163,7 +165,7 @@ fn seen(resource: &Resource, all: &[Resource], stack: &DeployedStack) -> Option<
             seen["ReservedConcurrency"] = Value::Null;
             seen["KmsKeyArn"] = Value::Null;
             seen["Environment"]["Variables"]["SHOP_TOKEN"] = "geheim".into();
-            let of = |one: &&Resource| one.kind == "AWS::Lambda::Permission";
+            let of = |one: &&Resource| one.kind == "AWS::Lambda::Permission" && resource.id == "ShopFunction";
             let statements = all.iter().filter(of).map(|permission| {
                 json!({ "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Resource": resource.arn,
                         "Action": "lambda:InvokeFunction",
@@ -175,7 +177,7 @@ fn seen(resource: &Resource, all: &[Resource], stack: &DeployedStack) -> Option<
             seen["State"] = "Enabled".into();
             seen["MaximumBatchingWindowInSeconds"] = 0.into();
             seen["Filters"] = 0.into();
-            let of = |one: &&Resource| one.kind == "AWS::Lambda::Function";
+            let of = |one: &&Resource| one.id == "ShopFunction";
             seen["FunctionArn"] = all.iter().find(of).unwrap().arn.clone().into();
             seen.as_object_mut().unwrap().entry("ScalingConfig").or_insert(Value::Null);
         }
@@ -184,6 +186,7 @@ fn seen(resource: &Resource, all: &[Resource], stack: &DeployedStack) -> Option<
                 seen.as_object_mut().unwrap().entry(absent).or_insert(Value::Null);
             }
         }
+        "AWS::Lambda::Url" => seen["Cors"] = Value::Null,
         "AWS::DynamoDB::Table" => seen["TableStatus"] = "ACTIVE".into(),
         "AWS::IAM::Role" => {
             let policies = seen["Policies"].as_array().unwrap().iter().map(|policy| policy["PolicyDocument"].clone());
