@@ -12,17 +12,20 @@ use std::{
 use serde_json::Value;
 
 /// The published crates; no others are.
-const PUBLISHED: [&str; 11] = [
+const PUBLISHED: [&str; 14] = [
     "lamplighter",
     "lamplighter-aws",
     "lamplighter-azure",
     "lamplighter-cli",
+    "lamplighter-dashboard",
+    "lamplighter-dashboard-lambda",
     "lamplighter-embedded",
     "lamplighter-hosts",
     "lamplighter-infra",
     "lamplighter-objects",
     "lamplighter-otel",
     "lamplighter-replay",
+    "lamplighter-sign-in",
     "lamplighter-tls",
 ];
 
