@@ -2,7 +2,7 @@
 
 mod demo;
 
-use lamplighter::App;
+use lamplighter::{App, DashboardFunction};
 
 pub use self::demo::OwnDemo;
 
@@ -16,4 +16,5 @@ pub fn app() -> App {
         .function_with(webhooks::function_from)
         .definitions(lamplighter_jobs::definitions())
         .schedules(lamplighter_jobs::schedules())
+        .dashboard(DashboardFunction::new())
 }

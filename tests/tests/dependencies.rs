@@ -80,6 +80,26 @@ fn the_command_has_no_fake_and_no_bench() {
     }
 }
 
+/// What answers browsers, and checks who they are, is in the dashboard's bootstrap alone.
+#[test]
+fn no_function_of_jobs_has_the_dashboard_in_it() {
+    let of_the_dashboard = ["axum", "lambda_http", "lamplighter-dashboard", "lamplighter-sign-in", "openidconnect"];
+    let dashboard = tree(&["--package", "dashboard"]);
+    let names_of_it = names(&dashboard);
+    assert!(of_the_dashboard.iter().all(|name| names_of_it.contains(name)), "{names_of_it:?}");
+    for foreign in ["rusqlite", "lamplighter-embedded", "lamplighter-cli", "clap", "openssl-sys", "aws-lc-sys"] {
+        assert!(!names_of_it.contains(foreign), "the dashboard depends on {foreign}");
+    }
+    for function in
+        ["images", "imports", "maintenance", "reports", "webhooks", "lamplighter-stateless", "lamplighter-tracked"]
+    {
+        let crates = tree(&["--package", function]);
+        let names = names(&crates);
+        let found: Vec<_> = of_the_dashboard.iter().filter(|name| names.contains(**name)).collect();
+        assert!(found.is_empty(), "{function} depends on {found:?}");
+    }
+}
+
 #[test]
 fn only_benches_and_tests_depend_on_the_fakes() {
     let dependents = tree(&["--workspace", "--invert", "lamplighter-fakes"]);

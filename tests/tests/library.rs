@@ -14,18 +14,21 @@ use lamplighter_app::app;
 use serde_json::Value;
 
 /// The crates that others depend on.
-const LIBRARY: [&str; 12] = [
+const LIBRARY: [&str; 15] = [
     "lamplighter",
     "lamplighter-arguments",
     "lamplighter-aws",
     "lamplighter-azure",
     "lamplighter-cli",
+    "lamplighter-dashboard",
+    "lamplighter-dashboard-lambda",
     "lamplighter-embedded",
     "lamplighter-hosts",
     "lamplighter-infra",
     "lamplighter-objects",
     "lamplighter-otel",
     "lamplighter-replay",
+    "lamplighter-sign-in",
     "lamplighter-tls",
 ];
 

@@ -12,18 +12,21 @@ use std::{
 use serde_json::Value;
 
 /// The published crates; no others are.
-const PUBLISHED: [&str; 12] = [
+const PUBLISHED: [&str; 15] = [
     "lamplighter",
     "lamplighter-arguments",
     "lamplighter-aws",
     "lamplighter-azure",
     "lamplighter-cli",
+    "lamplighter-dashboard",
+    "lamplighter-dashboard-lambda",
     "lamplighter-embedded",
     "lamplighter-hosts",
     "lamplighter-infra",
     "lamplighter-objects",
     "lamplighter-otel",
     "lamplighter-replay",
+    "lamplighter-sign-in",
     "lamplighter-tls",
 ];
 

@@ -152,6 +152,30 @@ def rules_as_aws_names_them(known):
     return arn
 
 
+def callers_of_urls_have_names(build, identify):
+    """MiniStack leaves out who calls a function URL with AWS_IAM; AWS says it (AWS Lambda Developer Guide, "Invoking Lambda
+    function URLs"). A caller whose key is unknown was refused before."""
+
+    def event(url_id, account_id, region, method, path, headers, body, query_params, **others):
+        made = build(url_id, account_id, region, method, path, headers, body, query_params, **others)
+        if not others.get("anonymous"):
+            caller = identify(headers, query_params)
+            made["requestContext"]["authorizer"] = {
+                "iam": {
+                    "accessKey": "",
+                    "accountId": caller["accountId"],
+                    "callerId": caller["userId"],
+                    "cognitoIdentity": None,
+                    "principalOrgId": None,
+                    "userArn": caller["userArn"],
+                    "userId": caller["userId"],
+                }
+            }
+        return made
+
+    return event
+
+
 def main():
     os.setpgid(0, 0)
     # Functions must neither hold nor read the pipes to the harness. Duplicates are not inherited.
@@ -173,11 +197,15 @@ def main():
     from hypercorn.config import Config
     from ministack.app import app
     from ministack.core import iam_actions, iam_evaluator
-    from ministack.services import eventbridge, scheduler
+    from ministack.services import eventbridge, lambda_svc, scheduler, sts
 
     # What MiniStack does by itself (polling, delivering events) has no request that could tell.
     iam_evaluator._request_origin = contextvars.ContextVar("request_origin", default=("127.0.0.1", True))
     iam_actions.extract_resource_arn = rules_as_aws_names_them(iam_actions.extract_resource_arn)
+
+    lambda_svc._build_function_url_event = callers_of_urls_have_names(
+        lambda_svc._build_function_url_event, sts._caller_identity
+    )
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -31,7 +31,12 @@ pub(crate) async fn stack() -> (&'static Cloud, &'static Stack) {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(lamplighter_infra::TEMPLATE_PATH);
         let template = template::from_yaml(&std::fs::read_to_string(file).unwrap()).unwrap();
         s3(cloud, Method::PUT, "", Vec::new()).await;
-        let parameters = [("WebhookSecret", SECRET), ("WebhookAllowPrivate", "127.0.0.1"), ("ObjectsBucket", BUCKET)];
+        let parameters = [
+            ("WebhookSecret", SECRET),
+            ("WebhookAllowPrivate", "127.0.0.1"),
+            ("ObjectsBucket", BUCKET),
+            ("DashboardRights", crate::dashboard::RIGHTS),
+        ];
         let deployment = lamplighter_infra::deployment(&lamplighter_app::app()).unwrap();
         let functions: Vec<_> =
             deployment.functions.iter().map(|function| (&*function.name, &*function.name)).collect();

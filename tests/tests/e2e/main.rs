@@ -8,6 +8,7 @@
 mod azure;
 mod batches;
 mod cloud;
+mod dashboard;
 mod deployed;
 mod doctor;
 mod events;

@@ -233,6 +233,40 @@ async fn the_maintenance_function_receives_no_messages_of_others() {
     is_denied(cloud, &role, &scan).await;
 }
 
+/// The dashboard operates the queues of its stack. It receives no job's message, reads no secret that it is not given, and
+/// cannot change what was deployed, itself included.
+#[tokio::test]
+async fn the_dashboard_operates_and_changes_no_resource() {
+    let (cloud, stack) = stack().await;
+    let role = cloud.aws.assume(id(stack, "DashboardRole")).await.unwrap();
+    let table = id(stack, "Jobs");
+    for queue in ["WebhooksQueue", "WebhooksDeadLetters"] {
+        let url = id(stack, queue);
+        is_allowed(cloud, &role, &sqs("AmazonSQS.GetQueueAttributes", json!({ "QueueUrl": url }))).await;
+        is_denied(cloud, &role, &sqs("AmazonSQS.PurgeQueue", json!({ "QueueUrl": url }))).await;
+    }
+    let mapping = format!("/2015-03-31/event-source-mappings/{}", id(stack, "WebhooksMapping"));
+    is_allowed(cloud, &role, &Call::Rest("lambda", Method::GET, mapping, json!({}))).await;
+    let function = |name: &str| format!("/2015-03-31/functions/{}", id(stack, name));
+    let foreign = format!("/2015-03-31/event-source-mappings/{}", cloud.id("ActsMapping"));
+    let visible = json!({ "QueueUrl": id(stack, "WebhooksQueue"), "Attributes": { "VisibilityTimeout": "1" } });
+    for call in [
+        sqs("AmazonSQS.ReceiveMessage", json!({ "QueueUrl": id(stack, "WebhooksQueue") })),
+        sqs("AmazonSQS.SetQueueAttributes", visible),
+        sqs("AmazonSQS.SendMessage", json!({ "QueueUrl": cloud.id("ActsQueue"), "MessageBody": "{}" })),
+        dynamodb("DynamoDB_20120810.Scan", json!({ "TableName": table })),
+        dynamodb("DynamoDB_20120810.DeleteTable", json!({ "TableName": table })),
+        dynamodb("DynamoDB_20120810.GetItem", json!({ "TableName": cloud.id("Jobs"), "Key": key("none") })),
+        Call::Rest("lambda", Method::PUT, foreign, json!({ "Enabled": false })),
+        Call::Rest("lambda", Method::PUT, function("DashboardFunction") + "/configuration", json!({ "Timeout": 900 })),
+        Call::Rest("lambda", Method::POST, function("WebhooksFunction") + "/invocations", json!({})),
+        events("AWSEvents.DeleteRule", json!({ "Name": id(stack, "ReportDailyRule") })),
+        Call::Form("iam", format!("Action=GetRole&Version=2010-05-08&RoleName={}", id(stack, "DashboardRole"))),
+    ] {
+        is_denied(cloud, &role, &call).await;
+    }
+}
+
 /// The role of EventBridge Scheduler can only send to the stack's queues.
 #[tokio::test]
 async fn the_role_of_schedules_can_only_send() {

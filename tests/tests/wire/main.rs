@@ -4,6 +4,7 @@
 
 mod batches;
 mod costs;
+mod dashboard;
 mod faults;
 mod jobs;
 mod limits;

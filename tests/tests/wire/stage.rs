@@ -200,6 +200,11 @@ impl Stage {
         Self::on(probe.clone(), settings.clone(), aws.clone(), places.clone(), env)
     }
 
+    /// Returns the deployment.
+    pub(crate) fn backend(&self) -> &AwsBackend {
+        &self.deployment
+    }
+
     /// Counts the calls during a future.
     pub(crate) async fn asked<T>(&self, doing: impl Future<Output = T>) -> (T, Asked) {
         drop(self.probe.proxy.take_calls());
