@@ -49,7 +49,7 @@ pub(crate) struct Target {
 pub(crate) enum TargetKind {
     File(SqliteBackend, PathBuf),
     /// A deployed stack.
-    Stack(AwsBackend, String),
+    Stack(Box<AwsBackend>, String),
 }
 
 enum Choice {
@@ -140,7 +140,7 @@ impl Choice {
                 let stack = Stack::read(&sdk, &name).await?;
                 let aws = AwsBackend::new(sdk, stack.settings(), Env::system());
                 let (operator, backend, env) = (aws.operator(), aws.backend(), aws.env().clone());
-                Ok(Target { operator, backend, env, kind: TargetKind::Stack(aws, name) })
+                Ok(Target { operator, backend, env, kind: TargetKind::Stack(Box::new(aws), name) })
             }
         }
     }

@@ -106,3 +106,15 @@ fn only_benches_and_tests_depend_on_the_fakes() {
     let expected = ["lamplighter-benches", "lamplighter-fakes", "lamplighter-tests"];
     assert_eq!(names(&dependents), expected.into());
 }
+
+#[test]
+fn functions_that_run_jobs_have_no_pages_and_no_terminal() {
+    for function in ["images", "imports", "reports", "webhooks"] {
+        let crates = tree(&["--package", function]);
+        let names = names(&crates);
+        assert!(names.contains("lamplighter-aws"), "{function}: {names:?}");
+        for other in ["axum", "clap", "lamplighter-cli", "lamplighter-dashboard", "ratatui"] {
+            assert!(!names.contains(other), "{function} depends on {other}");
+        }
+    }
+}

@@ -7,7 +7,7 @@ use lamplighter_dashboard::{
 };
 use serde::Serialize;
 
-use super::{known_state, lists, moment, number, relative, state, unavailable};
+use super::{known_state, lists, moment, number, queues, relative, state, unavailable};
 use crate::{
     top::{
         content::{Item, Tone, Words},
@@ -168,7 +168,7 @@ async fn error(desk: &Desk, fingerprint: &str, now: Timestamp) -> Result<Item, P
 async fn queue(desk: &Desk, name: &str, now: Timestamp) -> Result<Item, Problem> {
     let detail = desk.queue(name).await?;
     let mut lines = Lines::default();
-    let table = lists::queues(std::slice::from_ref(&detail.queue), now);
+    let table = queues::table(std::slice::from_ref(&detail.queue), now);
     for (column, cell) in table.columns.iter().zip(table.rows.iter().flat_map(|row| &row.cells)) {
         if !cell.as_str().is_empty() {
             lines.field(&column.title.to_lowercase(), cell.clone());

@@ -5,12 +5,10 @@ use lamplighter::JobState;
 use lamplighter_dashboard::{
     Desk, Problem,
     desk::{ErrorFilter, MOST_ITEMS},
-    view::{
-        BatchView, Coverage, ErrorView, JobView, OperationView, PercentilesView, QueueView, ScheduleView, TypeView,
-    },
+    view::{BatchView, Coverage, ErrorView, JobView, OperationView, PercentilesView, ScheduleView, TypeView},
 };
 
-use super::{known_state, note, number, relative, state, tone};
+use super::{known_state, note, number, queues, relative, state, tone};
 use crate::{
     top::{
         content::{Column, Row, Table, Tone, Words},
@@ -59,11 +57,11 @@ pub(super) async fn read(desk: &Desk, page: Page, query: &str, rows: usize, now:
         }
         Page::Queues | Page::Overview => {
             let list = desk.queues().await?;
-            Ok(Table { note: note(&list.coverage, false), ..queues(&list.items, now) })
+            Ok(Table { note: note(&list.coverage, false), ..queues::table(&list.items, now) })
         }
         Page::DeadLetters => {
             let list = desk.queues().await?;
-            Ok(Table { note: note(&list.coverage, false), ..dead_letters(&list.items) })
+            Ok(Table { note: note(&list.coverage, false), ..queues::dead_letters(&list.items) })
         }
         Page::Schedules => Ok(schedules(&desk.schedules("").await?.items, now)),
         Page::Types => Ok(types(&desk.types().await?.items)),
@@ -234,74 +232,6 @@ fn operation(view: &OperationView, now: Timestamp) -> Row {
         Words::plain(view.reason.as_deref().unwrap_or_default()),
     ];
     Row::new(view.id.as_str(), cells)
-}
-
-/// The queues, with what comes, goes and waits.
-pub(super) fn queues(all: &[QueueView], now: Timestamp) -> Table {
-    let rate = |rate: Option<f64>| Words::plain(rate.map(|rate| format!("{rate:.1}")).unwrap_or_default());
-    let row = |queue: &QueueView| {
-        let oldest = queue.oldest.map(|oldest| when::short(when::between(oldest, now)));
-        let drains = match (queue.drains_in_secs, queue.waiting) {
-            (_, 0) => Words::default(),
-            (Some(secs), _) => Words::plain(when::short(std::time::Duration::from_secs(secs))),
-            // It is known what comes and goes, and it does not get less.
-            (None, _) if queue.in_per_minute.is_some() && queue.out_per_minute.is_some() => {
-                Words::new(Tone::Bad, "never")
-            }
-            (None, _) => Words::default(),
-        };
-        let note = match &*queue.consumer {
-            "paused" => Words::new(Tone::Warn, "‖ paused"),
-            "changing" => Words::new(Tone::Warn, "being switched"),
-            "missing" => Words::new(Tone::Bad, "nothing takes from it"),
-            _ => Words::default(),
-        };
-        let dead = queue.dead_letters.filter(|dead| *dead > 0);
-        let cells = vec![
-            Words::plain(&queue.queue),
-            number(queue.waiting),
-            number(queue.in_flight),
-            number(queue.delayed),
-            Words::plain(oldest.unwrap_or_default()),
-            rate(queue.in_per_minute),
-            rate(queue.out_per_minute),
-            drains,
-            Words::new(Tone::Bad, dead.map(|dead| dead.to_string()).unwrap_or_default()),
-            note,
-        ];
-        Row::new(&queue.queue, cells).paused(queue.paused)
-    };
-    Table {
-        columns: vec![
-            Column::text("QUEUE", u8::MAX),
-            Column::number("WAITING", 200),
-            Column::number("RUNNING", 190),
-            Column::number("DELAYED", 40),
-            Column::number("OLDEST", 150),
-            Column::number("IN/MIN", 60),
-            Column::number("OUT/MIN", 60),
-            Column::number("DRAINS IN", 120),
-            Column::number("DEAD", 100),
-            Column::text("", 180),
-        ],
-        rows: all.iter().map(row).collect(),
-        empty: "no queues yet",
-        ..Table::default()
-    }
-}
-
-fn dead_letters(all: &[QueueView]) -> Table {
-    let row = |queue: &QueueView| {
-        let dead = queue.dead_letters.map_or_else(|| "none kept".to_owned(), |dead| dead.to_string());
-        let tone = if queue.dead_letters.is_some_and(|dead| dead > 0) { Tone::Bad } else { Tone::Plain };
-        Row::new(&queue.queue, vec![Words::plain(&queue.queue), Words::new(tone, dead)])
-    };
-    Table {
-        columns: vec![Column::text("QUEUE", u8::MAX), Column::number("DEAD LETTERS", 100)],
-        rows: all.iter().map(row).collect(),
-        empty: "no queues yet",
-        ..Table::default()
-    }
 }
 
 fn schedules(all: &[ScheduleView], now: Timestamp) -> Table {

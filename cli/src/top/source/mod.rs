@@ -4,6 +4,7 @@ mod actions;
 mod items;
 mod lists;
 mod overview;
+mod queues;
 
 use async_trait::async_trait;
 use jiff::Timestamp;

@@ -6,7 +6,7 @@ use lamplighter_dashboard::{
     view::{ErrorView, Part, ScheduleView, Verdict},
 };
 
-use super::{lists, number, relative, tone};
+use super::{number, queues, relative, tone};
 use crate::top::content::{Column, Minute, Overview, Row, Table, Tone, Words};
 
 pub(super) async fn read(desk: &Desk, now: Timestamp) -> Overview {
@@ -20,7 +20,7 @@ pub(super) async fn read(desk: &Desk, now: Timestamp) -> Overview {
         activity.points.iter().map(minute).collect()
     });
     let queues = match &read.queues {
-        Part::Ready(queues) => lists::queues(queues, now),
+        Part::Ready(queues) => queues::table(queues, now),
         Part::Unavailable(_) => Table { empty: "the queues cannot be read", ..Table::default() },
     };
     let errors = match &read.errors {
