@@ -17,6 +17,11 @@ pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
 
 /// Reads a moment in the past: as [`moment()`], or how long ago it was, as [`delay`].
 pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
+    since_at(text, Timestamp::now())
+}
+
+/// Reads a moment as [`since`], from the present moment `now`.
+pub(crate) fn since_at(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Ok(moment) = moment::parse_clamped(text) {
         return Ok(moment);
     }
@@ -27,7 +32,7 @@ pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
                 .to_owned(),
         );
     };
-    Ok(Timestamp::now().saturating_sub(ago).unwrap_or(Timestamp::MIN))
+    Ok(now.saturating_sub(ago).unwrap_or(Timestamp::MIN))
 }
 
 /// Formats a length of time for people: two units at most, below a second in milliseconds.

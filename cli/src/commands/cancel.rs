@@ -4,19 +4,15 @@ use clap::Args;
 use jiff::Timestamp;
 use lamplighter::{
     Client, JobId, JobState,
-    operation::{self, Action, Operation, OperationState},
+    operation::{self, Action},
     query::Query,
 };
 
-use super::{
-    block_on,
-    bulk::{self, Found},
-};
+use super::{block_on, bulk, matching::Words};
 use crate::{
     catalog::Catalog,
     error::Error,
     operating::{Asking, Operating},
-    output::{self, GOOD},
     place::{Place, Target},
     query::{self, QueryArgs},
     when,
@@ -104,16 +100,7 @@ impl Cancel {
             };
             let wrong = "a job that has ended cannot be cancelled";
             let query = query::in_states(&query, &open, |state| !state.is_final(), wrong)?;
-            let of = operating.matching(&query);
-            if self.dry_run {
-                return count(&bulk::search(&client, query::search(query, catalog)).await?);
-            }
-            let expected = client.count_search(&query::search(query, catalog), COUNTED).await?;
-            if expected.jobs == 0 && expected.is_complete {
-                output::hint("no open jobs that fit");
-                return Ok(());
-            }
-            say(&operating.all(Action::Cancel, of, None, ("cancelling", expected.jobs)).await?)
+            WORDS.run((&client, &operating), catalog, (Action::Cancel, query), self.dry_run).await
         })
     }
 
@@ -127,8 +114,7 @@ impl Cancel {
     }
 }
 
-/// Jobs that are counted beforehand, for the bar.
-const COUNTED: u64 = 10_000;
+const WORDS: Words = Words { done: "cancelled", doing: "cancelling", jobs: "open" };
 
 async fn one(target: &Target, client: &Client, operating: &Operating<'_>, id: &JobId) -> Result<(), Error> {
     if client.get(id).await?.is_none_or(|record| !record.state.is_final()) {
@@ -141,37 +127,4 @@ async fn one(target: &Target, client: &Client, operating: &Operating<'_>, id: &J
             "job {id} has {state} already, so there is nothing to cancel; `lamp job {id}` shows how it went"
         ))),
     }
-}
-
-fn count(found: &[Found]) -> Result<(), Error> {
-    if found.is_empty() {
-        output::hint("no open jobs that fit");
-        return Ok(());
-    }
-    bulk::count(found, "OPEN")?;
-    output::hint(&format!("{} would be cancelled; without --dry-run they are", jobs(found.len() as u64)));
-    Ok(())
-}
-
-fn say(ended: &Operation) -> Result<(), Error> {
-    let progress = ended.progress;
-    if progress.changed == 0 && progress.failed == 0 && ended.state == OperationState::Done {
-        output::hint("no open jobs that fit");
-        return Ok(());
-    }
-    output::print(|out| writeln!(out, "{GOOD}cancelled{GOOD:#} {}", jobs(progress.changed)))
-        .map_err(|error| error.after(format_args!("{} were cancelled", jobs(progress.changed))))?;
-    match (&ended.error, ended.state) {
-        (Some(error), _) => {
-            Err(Error::failed(format_args!("{} could not be cancelled: {error}", jobs(progress.failed))))
-        }
-        (None, OperationState::Stopped) => {
-            Err(Error::failed("stopped before the end: the others are as they were; run it again for the rest"))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn jobs(count: u64) -> String {
-    if count == 1 { "one job".into() } else { format!("{count} jobs") }
 }

@@ -19,6 +19,7 @@ mod init;
 mod job;
 mod jobs;
 mod man;
+mod matching;
 mod new;
 mod ops;
 mod outbox;
@@ -108,8 +109,8 @@ impl Command {
             Self::Retry(retry) => retry.run(catalog),
             Self::Cancel(cancel) => cancel.run(catalog),
             Self::Ops(ops) => ops.run(catalog),
-            Self::Reschedule(reschedule) => reschedule.run(),
-            Self::Delete(delete) => delete.run(),
+            Self::Reschedule(reschedule) => reschedule.run(catalog),
+            Self::Delete(delete) => delete.run(catalog),
             Self::Schedules(schedules) => schedules.run(catalog),
             Self::Schedule(schedule) => schedule.run(catalog),
             Self::Definitions(definitions) => definitions.run(catalog),

@@ -60,7 +60,8 @@ pub(super) struct Backfill {
 fn range(text: &str) -> Result<(Timestamp, Timestamp), String> {
     let form = "write FROM..TO, such as 2026-11-01T00:00:00Z..2026-11-08T00:00:00Z or 6h..1h";
     let (from, to) = text.split_once("..").ok_or(form)?;
-    let (from, to) = (when::since(from)?, when::since(to)?);
+    let now = Timestamp::now();
+    let (from, to) = (when::since_at(from, now)?, when::since_at(to, now)?);
     if from < to { Ok((from, to)) } else { Err(format!("the first moment is not before the second; {form}")) }
 }
 
