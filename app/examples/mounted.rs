@@ -1,4 +1,4 @@
-//! A service of one's own with the dashboard under `/jobs`: `cargo run -p lamplighter-app --example service -- jobs.db`.
+//! A service of one's own with the dashboard under `/jobs`: `cargo run -p lamplighter-app --example mounted -- jobs.db`.
 //!
 //! The service knows its users, and says what each may do. Here a session is a cookie that was given out elsewhere.
 
