@@ -48,6 +48,8 @@ struct JobsPage {
     more: Option<String>,
     can_mark: bool,
     bulk: Vec<ActionLink>,
+    /// Where all that match are retried, where that is what one comes for.
+    retry_all: Option<String>,
     command: String,
     enqueue: String,
 }
@@ -78,6 +80,10 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>)
     let command = desk.command(command);
     let enqueue = desk.command(["enqueue", "--help"]);
     let bulk = actions::links(&frame, BULK, false);
+    let can_retry = matches!(value_of(&query.text, "state").as_deref(), Some("failed" | "cancelled"))
+        && frame.may(ActionKind::Retry.as_str())
+        && page.as_ref().is_some_and(|page| !page.items.is_empty());
+    let retry_all = can_retry.then(|| frame.act("retry", "all", &query.text));
     let tabs = tabs(&query.text, counts.as_deref());
     written(&JobsPage {
         can_mark: !bulk.is_empty() && page.is_some(),
@@ -87,6 +93,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>)
         page,
         more,
         bulk,
+        retry_all,
         command,
         enqueue,
     })

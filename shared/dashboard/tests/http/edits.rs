@@ -73,7 +73,7 @@ async fn arguments_that_do_not_fit_are_told_before_anything_is_asked_for() {
         let args: serde_json::Value = serde_json::from_str(args).unwrap();
         json!({ "action": { "kind": "enqueue", "job": "order.ship", "args": args }, "target": { "kind": "new" } })
     };
-    for (args, told) in [(r#"{"token":"t"}"#, "missing field `order`"), (nothing_to_keep, "token")] {
+    for (args, told) in [(r#"{"token":"t"}"#, "a field is missing"), (nothing_to_keep, "token")] {
         let answer = shop.post("/api/v1/operations/preview", "operator", &enqueue(args)).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", answer.text());
         let problem = answer.json();

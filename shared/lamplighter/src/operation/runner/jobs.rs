@@ -181,8 +181,8 @@ impl Runner {
     }
 }
 
-/// Whether it is the record of a job, and not that of a batch: whoever searches for jobs to change means no batch, which is
-/// done to by its id.
+/// Whether it is the record of a job, and not that of a batch: a search for jobs to change means no
+/// batch, which is named by its id.
 pub(super) fn is_plain(record: &Record) -> bool {
     record.queue != Batch::QUEUE
 }
