@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import path from 'node:path';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const home = process.env.BROWSER_HOME ?? path.resolve(here, '../../../target/browser');
+export const home = process.env.BROWSER_HOME ?? path.resolve(here, '../../../target/browser');
 const require = createRequire(path.join(home, 'package.json'));
 
 export async function launch() {
@@ -26,7 +26,7 @@ export const PAGES = [
   { name: 'jobs-failed', path: '/jobs?q=state:failed' },
   { name: 'jobs-wrong', path: '/jobs?q=state:broken%20job:x' },
   { name: 'jobs-none', path: '/jobs?q=job:nothing.at-all' },
-  { name: 'job-failed', on: '/jobs?q=state:failed%20job:webhook.deliver', find: 'main td.k a.row' },
+  { name: 'job-failed', on: '/jobs?q=state:failed%20job:webhook.deliver%20attempt:%3E3', find: 'main td.k a.row' },
   { name: 'job-running', on: '/jobs?q=state:running%20job:film.transcode', find: 'main td.k a.row' },
   { name: 'job-hostile', on: '/jobs?q=job:text.echo', find: 'main td.k a.row' },
   { name: 'job-succeeded', on: '/jobs?q=state:succeeded%20job:report.daily', find: 'main td.k a.row' },

@@ -65,6 +65,21 @@ pub(crate) fn time(at: &Timestamp) -> Markup {
     Markup(format!(r#"<time datetime="{}">{}</time>"#, at.strftime("%FT%T.%3fZ"), at.strftime("%F %T UTC")))
 }
 
+/// A moment on a page about one thing: how long ago, and exactly.
+pub(crate) fn both(at: &Timestamp) -> Markup {
+    let datetime = at.strftime("%FT%T.%3fZ");
+    let words = at.strftime("%F %T UTC");
+    Markup(format!(
+        r#"<time datetime="{datetime}" data-as="ago">{words}</time> <time datetime="{datetime}" data-as="exact" class="at">{words}</time>"#
+    ))
+}
+
+/// A command, which is broken into lines between its words.
+pub(crate) fn command(text: &str) -> Markup {
+    let word = |word: &str| format!("<span class=\"word\">{}</span>", escape(word));
+    Markup(text.split(' ').map(word).collect::<Vec<_>>().join(" "))
+}
+
 /// A moment that is shown exactly.
 pub(crate) fn exact(at: &Timestamp) -> Markup {
     Markup(format!(
