@@ -227,7 +227,8 @@ impl Target {
     /// Like [`check_queue`](Self::check_queue), but for records: a queue that no longer exists may have left some.
     async fn check_queue_of_records(&self, catalog: &Catalog, name: &str) -> Result<(), Error> {
         let checked = self.check_queue(catalog, name).await;
-        if checked.is_err() && self.has_records(ListQuery { queue: Some(name.into()), ..ListQuery::default() }).await? {
+        if checked.is_err() && self.has_records(ListQuery { queues: vec![name.into()], ..ListQuery::default() }).await?
+        {
             return Ok(());
         }
         checked
@@ -242,7 +243,7 @@ impl Target {
         let known = self.operator.known_names().await?.jobs;
         let found = match &known {
             Some(known) => known.iter().any(|known| known == name),
-            None => self.has_records(ListQuery { job: Some(name.into()), ..ListQuery::default() }).await?,
+            None => self.has_records(ListQuery { jobs: vec![name.into()], ..ListQuery::default() }).await?,
         };
         if found {
             return Ok(());

@@ -2,17 +2,12 @@
 
 use std::time::Duration;
 
-use jiff::{Span, SpanRelativeTo, Timestamp};
+use jiff::Timestamp;
 use lamplighter::moment;
 
-/// Reads a delay: `90s`, `2h`, `1h 30m`, `3 days`, `2 weeks`, or ISO 8601 (`PT2H`). A day has 24 hours.
+/// Reads a delay, as [`moment::parse_length`].
 pub(crate) fn delay(text: &str) -> Result<Duration, String> {
-    let examples = "write it like 90s, 2h, 1h30m or 3 days";
-    let span: Span = text.parse().map_err(|_| format!("not a length of time; {examples}"))?;
-    let time = span
-        .to_duration(SpanRelativeTo::days_are_24_hours())
-        .map_err(|_| format!("months and years have no fixed length; {examples}"))?;
-    Duration::try_from(time).map_err(|_| format!("a delay cannot be negative; {examples}"))
+    moment::parse_length(text).map_err(|error| error.to_string())
 }
 
 /// Reads a moment: RFC 3339, such as `2026-12-24T18:00:00+01:00` or `2026-12-24T17:00:00Z`.

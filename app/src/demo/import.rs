@@ -36,7 +36,7 @@ pub(super) async fn started(env: &DemoEnv) -> Result<Vec<Watched>, DemoError> {
     if client.batch(&batch).await?.is_some() {
         started.push(Watched::new(batch, format!("batch of {}  {NAME}", ConvertRows::NAME)));
     }
-    let query = ListQuery { job: Some(ReportImport::NAME.into()), ..ListQuery::default() };
+    let query = ListQuery { jobs: vec![ReportImport::NAME.into()], ..ListQuery::default() };
     for report in client.list(&query).await?.records {
         started.push(Watched::new(report.id, format!("{}  after the batch", ReportImport::NAME)));
     }

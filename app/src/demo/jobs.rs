@@ -81,7 +81,7 @@ impl DemoJobs {
 
 /// Returns the jobs that the schedule has started, oldest first.
 pub(super) async fn scheduled_reports(client: &Client) -> Result<Vec<Record>, StoreError> {
-    let query = ListQuery { job: Some(DailyReport::NAME.into()), ..ListQuery::default() };
+    let query = ListQuery { jobs: vec![DailyReport::NAME.into()], ..ListQuery::default() };
     let mut records = client.list(&query).await?.records;
     records.retain(is_scheduled_report);
     records.reverse();

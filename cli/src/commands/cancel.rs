@@ -109,9 +109,9 @@ impl Cancel {
 
     fn query(&self) -> ListQuery {
         ListQuery {
-            state: self.state,
-            job: self.job.clone(),
-            queue: self.queue.clone(),
+            states: self.state.into_iter().collect(),
+            jobs: self.job.iter().cloned().collect(),
+            queues: self.queue.iter().cloned().collect(),
             since: self.since,
             before: self.before,
             ..ListQuery::default()
@@ -131,9 +131,9 @@ async fn one(target: &Target, client: &Client, id: &JobId, cancellation: &Cancel
 
 async fn count(client: &Client, query: ListQuery) -> Result<(), Error> {
     let mut found = Vec::new();
-    for state in JobState::ALL.into_iter().filter(|state| query.state.is_none_or(|of| of == *state)) {
+    for state in JobState::ALL.into_iter().filter(|state| query.takes_state(*state)) {
         if !state.is_final() {
-            found.extend(bulk::find(client, ListQuery { state: Some(state), ..query.clone() }, |_| true).await?);
+            found.extend(bulk::find(client, ListQuery { states: vec![state], ..query.clone() }, |_| true).await?);
         }
     }
     if found.is_empty() {

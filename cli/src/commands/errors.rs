@@ -178,8 +178,8 @@ impl Errors {
 
 /// The latest jobs whose last attempt was such a failure.
 async fn recent(client: &Client, group: &ErrorGroup, shown: &Shown) -> Result<Vec<Record>, Error> {
-    let (job, error) = (Some(group.job.clone()), Some(group.fingerprint));
-    let mut query = ListQuery { job, error, ..ListQuery::default() };
+    let (jobs, error) = (vec![group.job.clone()], Some(group.fingerprint));
+    let mut query = ListQuery { jobs, error, ..ListQuery::default() };
     let mut recent = Vec::new();
     for _ in 0..REQUESTS {
         query.limit = RECENT - recent.len();

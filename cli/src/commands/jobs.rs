@@ -60,9 +60,9 @@ impl Jobs {
         target.check_names(catalog, self.queue.as_deref(), self.job.as_deref()).await?;
         let mut left = if self.limit == 0 { usize::MAX } else { self.limit };
         let mut query = ListQuery {
-            state: self.state,
-            job: self.job,
-            queue: self.queue,
+            states: self.state.into_iter().collect(),
+            jobs: self.job.into_iter().collect(),
+            queues: self.queue.into_iter().collect(),
             since: self.since,
             before: self.before,
             error: self.error,

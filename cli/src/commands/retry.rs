@@ -87,9 +87,9 @@ impl Retry {
     /// Returns the failed jobs that match. The list is complete before the first is queued again, so one that fails
     /// again is not found twice.
     async fn find(&self, client: &Client) -> Result<Vec<Found>, Error> {
-        let state = Some(JobState::Failed);
-        let (job, queue, error) = (self.job.clone(), self.queue.clone(), self.error);
-        let query = ListQuery { state, job, queue, error, ..ListQuery::default() };
+        let (jobs, queues) = (self.job.iter().cloned().collect(), self.queue.iter().cloned().collect());
+        let query =
+            ListQuery { states: vec![JobState::Failed], jobs, queues, error: self.error, ..ListQuery::default() };
         bulk::find(client, query, |record| {
             self.since.is_none_or(|since| record.finished_at.is_none_or(|finished| finished >= since))
         })

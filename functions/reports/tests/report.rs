@@ -59,6 +59,10 @@ impl Store for Records {
         Ok(Vec::new())
     }
 
+    async fn log_operation(&self, _: &JobId, _: &JobId, _: LogLine) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         if let Some(kind) = self.failure {
             return Err(StoreError::new(kind, "the table is unavailable"));

@@ -125,6 +125,7 @@ impl SqliteBackend {
             .with_batches(store.clone())
             .with_errors(store.clone())
             .with_rollups(store.clone())
+            .with_operations(store.clone())
     }
 
     /// Returns an operator for its queues: their state, pausing and resuming, dead letters.

@@ -121,8 +121,8 @@ impl Operator for SqliteOperator {
         stop: &Stop,
         progress: &(dyn Fn(RedriveProgress) + Send + Sync),
     ) -> Result<RedriveResult, StoreError> {
-        let Redrive { filter, limit, per_second, .. } = redrive;
-        let (limit, counted) = (limit.unwrap_or(u64::MAX), filter.clone());
+        let Redrive { filter, limit, per_second, discard, .. } = redrive;
+        let (limit, counted, discard) = (limit.unwrap_or(u64::MAX), filter.clone(), *discard);
         let begin = move |connection: &Connection, id| {
             // In this order: dead letters that arrive in between are neither counted nor moved.
             Ok((id, redrive::end(connection)?, redrive::counts(connection, id, &counted)?.total()))
@@ -145,7 +145,7 @@ impl Operator for SqliteOperator {
                 return Ok(result);
             }
             let (filter, most) = (filter.clone(), usize::try_from(step).unwrap_or(usize::MAX));
-            let moving = move |tx: &mut Transaction<'_>| redrive::oldest(tx, id, &filter, end, most);
+            let moving = move |tx: &mut Transaction<'_>| redrive::oldest(tx, id, &filter, (end, discard), most);
             match self.0.0.writer.run(most * 4, moving).await {
                 Ok(moved) => {
                     result.progress.moved += moved.moved;

@@ -11,6 +11,7 @@ use lamplighter::{
     },
     env::Env,
     meter::{Rollup, RollupQuery},
+    operation::{Created, Operation, OperationPage, OperationQuery, Operations},
     record::{Count, ErrorGroup, ErrorNote, ErrorPage, ErrorQuery, Fingerprint, LogLine, Page},
 };
 use rusqlite::Connection;
@@ -32,6 +33,7 @@ use crate::{
         retry::{mark_queued, retry},
         rollups,
         settle::settle,
+        tracked,
     },
     time,
 };
@@ -240,6 +242,11 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| logs::of_job(connection, id.as_str())).await
     }
 
+    async fn log_operation(&self, id: &JobId, operation: &JobId, line: LogLine) -> Result<(), StoreError> {
+        let (id, operation) = (id.clone(), operation.clone());
+        self.writer.run(1, move |tx| logs::of_operation(tx, id.as_str(), operation.as_str(), &line)).await
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         let asked = query.clone();
         let page = self.readers.read(move |connection| list::list(connection, &asked)).await?;
@@ -321,5 +328,33 @@ impl Rollups for SqliteStore {
             rollups::read(connection, (query.job.as_deref(), query.queue.as_deref()), (from, to), step)
         };
         self.readers.read(of).await
+    }
+}
+
+#[async_trait]
+impl Operations for SqliteStore {
+    async fn create(&self, operation: &Operation) -> Result<Created, StoreError> {
+        let new = operation.clone();
+        self.writer.run(1, move |tx| tracked::create(tx, &new)).await
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<Operation>, StoreError> {
+        let id = id.clone();
+        self.readers.read(move |connection| tracked::get(connection, id.as_str())).await
+    }
+
+    async fn list(&self, query: &OperationQuery) -> Result<OperationPage, StoreError> {
+        let (asked, now) = (query.clone(), time::nearest(self.env.now()));
+        let page = self.readers.read(move |connection| tracked::list(connection, &asked, now)).await?;
+        page.ok_or_else(foreign_cursor)
+    }
+
+    async fn open(&self) -> Result<Vec<Operation>, StoreError> {
+        self.readers.read(tracked::open).await
+    }
+
+    async fn save(&self, operation: &Operation) -> Result<bool, StoreError> {
+        let changed = operation.clone();
+        self.writer.run(1, move |tx| tracked::save(tx, &changed)).await
     }
 }

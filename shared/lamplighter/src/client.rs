@@ -4,9 +4,11 @@ mod batch;
 mod cancel;
 mod manage;
 mod new_job;
+mod operations;
 mod outbox;
 mod schedule_runs;
 mod schedules;
+mod search;
 mod sending;
 
 use std::{
@@ -359,6 +361,11 @@ impl Enqueue<'_> {
     /// As [`NewJob::trace`].
     pub fn trace(self, trace: Trace) -> Self {
         self.map(|job| job.trace(trace))
+    }
+
+    /// As [`NewJob::tag`].
+    pub fn tag(self, tag: impl Into<String>) -> Self {
+        self.map(|job| job.tag(tag))
     }
 
     /// As [`NewJob::schedule`].

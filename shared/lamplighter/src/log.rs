@@ -77,6 +77,8 @@ impl LogLine {
     pub const MAX_BYTES: usize = 2048;
     /// The lines that are kept of an attempt. What it writes after that is dropped, and the last line says so.
     pub const MAX_PER_ATTEMPT: usize = 500;
+    /// The lines about operations that are kept of a job, as those of attempt 0. More are dropped.
+    pub const MAX_OF_OPERATORS: usize = 100;
 
     /// A line.
     pub fn new(at: Timestamp, attempt: u32, level: LogLevel, text: impl Into<String>) -> Self {

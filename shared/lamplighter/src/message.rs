@@ -13,7 +13,11 @@ use serde_json::value::RawValue;
 use crate::{
     after::After, batch::Membership, id::JobId, misfit::redacted_reason, moment, schedule::is_schedule_name, text::Text,
 };
-pub use crate::{after::Outcome, trace::Trace};
+pub use crate::{
+    after::Outcome,
+    tags::{InvalidTags, Tags},
+    trace::Trace,
+};
 
 /// The largest message that SQS accepts, attributes included: 1 MiB (Amazon SQS Developer Guide, "Message quotas").
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -62,6 +66,8 @@ pub struct Message {
     pub after: Vec<After>,
     /// The batch that it is a job of.
     pub batch: Option<Membership>,
+    /// Texts by which people find it.
+    pub tags: Tags,
     /// Fields that this version does not know, as received.
     pub extra: BTreeMap<String, Box<RawValue>>,
 }
@@ -105,6 +111,7 @@ impl Message {
             parent: None,
             after: Vec::new(),
             batch: None,
+            tags: Tags::default(),
             extra: BTreeMap::new(),
         }
     }
@@ -181,6 +188,7 @@ impl PartialEq for Message {
             && self.parent == other.parent
             && self.after == other.after
             && self.batch == other.batch
+            && self.tags == other.tags
             && raw(&self.extra) == raw(&other.extra)
     }
 }
@@ -208,6 +216,9 @@ impl Serialize for Message {
             map.serialize_entry("after", &self.after)?;
         }
         present!(batch);
+        if !self.tags.is_empty() {
+            map.serialize_entry("tags", &self.tags)?;
+        }
         for (key, value) in &self.extra {
             map.serialize_entry(key, value)?;
         }
@@ -242,6 +253,7 @@ impl<'de> Visitor<'de> for Fields {
         let mut trace: Option<Option<Box<RawValue>>> = None;
         let mut after: Option<Option<Vec<After>>> = None;
         let mut batch: Option<Option<Membership>> = None;
+        let mut tags: Option<Option<Tags>> = None;
         let mut extra = BTreeMap::new();
         // A field given as null counts as absent: many languages write absent values that way.
         macro_rules! once {
@@ -268,6 +280,7 @@ impl<'de> Visitor<'de> for Fields {
                 "parent" => once!(parent),
                 "after" => once!(after),
                 "batch" => once!(batch),
+                "tags" => once!(tags),
                 _ if extra.contains_key(&*key) => {
                     map.next_value::<IgnoredAny>()?;
                     return Err(de::Error::custom("an unknown field occurs twice"));
@@ -292,6 +305,7 @@ impl<'de> Visitor<'de> for Fields {
             parent: parent.flatten().map(|Id(id)| id),
             after: after.flatten().unwrap_or_default(),
             batch: batch.flatten(),
+            tags: tags.flatten().unwrap_or_default(),
             extra,
         })
     }
@@ -393,6 +407,9 @@ mod tests {
             (r#"{"job":"a","schedule":""}"#, "\"schedule\" is 1 to 64"),
             (r#"{"job":"a","schedule":"a b"}"#, "\"schedule\" is 1 to 64"),
             (r#"{"job":"a","schedule":"\u001b]52;c;cm0gLXJm\u0007"}"#, "\"schedule\" is 1 to 64"),
+            (r#"{"job":"a","tags":"blue"}"#, "field \"tags\""),
+            (r#"{"job":"a","tags":["a b"]}"#, "expected at most 10 tags, each 1 to 64"),
+            (r#"{"job":"a","tags":["a"],"tags":null}"#, "duplicate field `tags`"),
             (r#"{"job":"a"} trailing"#, "trailing"),
         ] {
             let error = parse(body).unwrap_err();
@@ -414,6 +431,8 @@ mod tests {
             r#"{"job":"a","enqueued_at":"S3CRET"}"#,
             r#"{"job":"a","expires_at":["S3CRET"]}"#,
             r#"{"job":"a","hops":"S3CRET"}"#,
+            r#"{"job":"a","tags":["S3CRET !"]}"#,
+            r#"{"job":"a","tags":"S3CRET"}"#,
             r#"{"job":"a","S3CRET":1,"S3CRET":2}"#,
             r#"{"job":"a","args":"S3CRET"}"#,
             r#"{"job":"a"} S3CRET"#,
@@ -471,6 +490,7 @@ mod tests {
             schedule in proptest::option::of("[A-Za-z0-9._-]{1,64}"),
             text in proptest::option::of(".*"),
             (trace, span) in (1u128.., 1u64..),
+            tags in proptest::collection::vec("[A-Za-z0-9._:@-]{1,64}", 0..=Tags::MAX),
             extra in proptest::collection::btree_map("x-.*", json(), 0..3),
         ) {
             let mut message = Message::new(job, raw(&serde_json::json!(args))).unwrap();
@@ -483,6 +503,7 @@ mod tests {
             message.args_at = text.clone();
             message.trace = text.and_then(|s| Trace::new(&format!("00-{trace:032x}-{span:016x}-01"), Some(&s)));
             message.schedule = schedule;
+            message.tags = Tags::new(tags).unwrap();
             message.extra = extra.iter().map(|(key, value)| (key.clone(), raw(value))).collect();
             let wire = message.to_json();
             prop_assert_eq!(&wire.parse::<Message>().unwrap(), &message);

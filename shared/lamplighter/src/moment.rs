@@ -1,6 +1,8 @@
-//! Parsing of moments: all of RFC 3339, within the range of a [`Timestamp`].
+//! Parsing of moments: all of RFC 3339, within the range of a [`Timestamp`], and of lengths of time as people type them.
 
-use jiff::{Timestamp, civil::DateTime, tz::Offset};
+use std::time::Duration;
+
+use jiff::{Span, SpanRelativeTo, Timestamp, civil::DateTime, tz::Offset};
 
 /// Why a text is not a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +98,31 @@ fn offset(text: &str) -> Option<Offset> {
         b'-' => Offset::from_seconds(-seconds).ok(),
         _ => None,
     }
+}
+
+/// Why a text is not a length of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LengthError {
+    /// It is in no form that is understood.
+    #[error("not a length of time; write it like 90s, 2h, 1h30m or 3 days")]
+    Form,
+    /// It is in months or years.
+    #[error("months and years have no fixed length; write it like 90s, 2h, 1h30m or 3 days")]
+    Calendar,
+    /// It is below zero.
+    #[error("a delay cannot be negative; write it like 90s, 2h, 1h30m or 3 days")]
+    Negative,
+}
+
+/// Parses a length of time: `90s`, `2h`, `1h 30m`, `3 days`, `2 weeks`, or ISO 8601 (`PT2H`). A day has 24 hours.
+///
+/// # Errors
+/// When the text has another format, has months or years, or is negative.
+pub fn parse_length(text: &str) -> Result<Duration, LengthError> {
+    let span: Span = text.parse().map_err(|_| LengthError::Form)?;
+    let time = span.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| LengthError::Calendar)?;
+    Duration::try_from(time).map_err(|_| LengthError::Negative)
 }
 
 #[cfg(test)]

@@ -187,6 +187,10 @@ impl Store for Line {
         Ok(Vec::new())
     }
 
+    async fn log_operation(&self, _: &JobId, _: &JobId, _: LogLine) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     async fn list(&self, _: &ListQuery) -> Result<Page, StoreError> {
         Ok(Page::default())
     }

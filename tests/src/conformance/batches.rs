@@ -69,7 +69,7 @@ pub(super) async fn a_batch_succeeds_when_all_of_its_jobs_have(subject: &dyn Sub
     assert_eq!(created.expect("created"), Enqueued::New(id("batch")));
     let open = batch(subject, "batch").await;
     assert_eq!((open.state, counts(&open), open.open()), (JobState::Waiting, [3, 0, 0, 0], 3));
-    let waiting = ListQuery { state: Some(JobState::Waiting), job: Some(Batch::JOB.into()), ..ListQuery::default() };
+    let waiting = ListQuery { states: vec![JobState::Waiting], jobs: vec![Batch::JOB.into()], ..ListQuery::default() };
     let listed = client.list(&waiting).await.expect("listed").records;
     assert_eq!(listed.iter().map(|record| record.id.as_str()).collect::<Vec<_>>(), ["batch"]);
 
@@ -87,7 +87,7 @@ pub(super) async fn a_batch_succeeds_when_all_of_its_jobs_have(subject: &dyn Sub
     };
     let words = eventually("both callbacks", runs).await;
     assert_eq!(words.len(), 6, "{words:?}");
-    let cancelled = ListQuery { state: Some(JobState::Cancelled), ..ListQuery::default() };
+    let cancelled = ListQuery { states: vec![JobState::Cancelled], ..ListQuery::default() };
     let cancelled = client.list(&cancelled).await.expect("listed").records;
     let reason = cancelled[0].reason.clone().expect("a reason");
     assert!(cancelled.len() == 1 && reason.contains("job batch, which it waited for"), "{reason}");
@@ -180,7 +180,7 @@ pub(super) async fn jobs_are_added_to_a_batch_until_it_ends(subject: &dyn Subjec
     let open = eventually("the end of those that were added", open).await;
     assert_eq!((open.state, open.total), (JobState::Waiting, 5));
     assert_eq!(members(subject, "batch", 2).await.len(), 5);
-    let of_chain = ListQuery { queue: Some(CHAIN.name().into()), ..ListQuery::default() };
+    let of_chain = ListQuery { queues: vec![CHAIN.name().into()], ..ListQuery::default() };
     let linked = client.list(&of_chain).await.expect("listed").records.remove(0);
     assert!(members(subject, "batch", 1).await.contains(&linked.id));
     assert_eq!(linked.message.batch.as_ref().map(|batch| batch.id.as_str()), Some("batch"));

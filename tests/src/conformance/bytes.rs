@@ -78,7 +78,7 @@ pub(super) async fn a_schedules_arguments_keep_their_bytes(subject: &dyn Subject
     subject.client().schedule(schedule, &carry()).await.expect("scheduled");
     let record = eventually("the schedule's job", || async {
         // By the job's name: a scheduler without placeholders leaves the id to the transport.
-        let query = ListQuery { job: Some(Carry::NAME.into()), ..ListQuery::default() };
+        let query = ListQuery { jobs: vec![Carry::NAME.into()], ..ListQuery::default() };
         let record = subject.client().list(&query).await.expect("readable").records.pop()?;
         record.state.is_final().then_some(record)
     })

@@ -38,7 +38,7 @@ pub(super) async fn a_continuation_runs_when_its_parent_has_succeeded(subject: &
     assert_eq!(state(subject, "child").await, JobState::Waiting);
     let again = enqueue_after(subject, "child", "say two", [After::success(id("parent"))]).await;
     assert_eq!(again.expect("answered"), Enqueued::Duplicate(id("child"), JobState::Waiting));
-    let waiting = ListQuery { state: Some(JobState::Waiting), ..ListQuery::default() };
+    let waiting = ListQuery { states: vec![JobState::Waiting], ..ListQuery::default() };
     let page = subject.client().list(&waiting).await.expect("listed");
     assert_eq!(page.records.iter().map(|record| record.id.as_str()).collect::<Vec<_>>(), ["child"]);
 

@@ -222,11 +222,11 @@ pub(super) async fn jobs_are_found_by_their_last_error(subject: &dyn Subject) {
     settled("recovered", 50, vec![row(1), succeeded()]).await;
     let error = counted(subject, 7).await["row <n>"].fingerprint;
     assert_eq!(jobs(subject, of(error)).await, set(&["retrying", "failed", "second"]));
-    let in_state = |state| ListQuery { state: Some(state), ..of(error) };
+    let in_state = |state| ListQuery { states: vec![state], ..of(error) };
     assert_eq!(jobs(subject, in_state(JobState::Failed)).await, set(&["failed", "second"]));
     assert_eq!(jobs(subject, in_state(JobState::Retrying)).await, set(&["retrying"]));
     assert_eq!(jobs(subject, in_state(JobState::Succeeded)).await, set(&[]));
-    assert_eq!(jobs(subject, ListQuery { queue: Some(CHAIN.name().into()), ..of(error) }).await, set(&[]));
+    assert_eq!(jobs(subject, ListQuery { queues: vec![CHAIN.name().into()], ..of(error) }).await, set(&[]));
     assert_eq!(jobs(subject, of(Fingerprint::from_bits(1))).await, set(&[]));
     // One that runs again is found by the error that it had, until it ends otherwise.
     let again = subject.client().retry(&"failed".parse().expect("a good id")).await.expect("retried");

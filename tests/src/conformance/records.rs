@@ -137,17 +137,17 @@ pub(super) async fn records_are_listed_by_state_job_queue_and_time(subject: &dyn
     };
     let set = |ids: &[&str]| ids.iter().map(ToString::to_string).collect::<BTreeSet<_>>();
     let any = ListQuery::default;
-    assert_eq!(listed(ListQuery { state: Some(JobState::Scheduled), ..any() }).await, set(&["delayed"]));
-    assert_eq!(listed(ListQuery { state: Some(JobState::Queued), ..any() }).await, set(&["early", "late", "link"]));
-    assert_eq!(listed(ListQuery { state: Some(JobState::Failed), ..any() }).await, set(&[]));
-    assert_eq!(listed(ListQuery { job: Some(Act::NAME.into()), ..any() }).await, set(&["early", "late", "delayed"]));
-    assert_eq!(listed(ListQuery { queue: Some(CHAIN.name().into()), ..any() }).await, set(&["link"]));
+    assert_eq!(listed(ListQuery { states: vec![JobState::Scheduled], ..any() }).await, set(&["delayed"]));
+    assert_eq!(listed(ListQuery { states: vec![JobState::Queued], ..any() }).await, set(&["early", "late", "link"]));
+    assert_eq!(listed(ListQuery { states: vec![JobState::Failed], ..any() }).await, set(&[]));
+    assert_eq!(listed(ListQuery { jobs: vec![Act::NAME.into()], ..any() }).await, set(&["early", "late", "delayed"]));
+    assert_eq!(listed(ListQuery { queues: vec![CHAIN.name().into()], ..any() }).await, set(&["link"]));
     assert_eq!(listed(ListQuery { since: Some(middle), ..any() }).await, set(&["late", "delayed", "link"]));
     assert_eq!(listed(ListQuery { before: Some(middle), ..any() }).await, set(&["early"]));
     let all = ListQuery {
-        state: Some(JobState::Queued),
-        job: Some(Act::NAME.into()),
-        queue: Some(PLAIN.name().into()),
+        states: vec![JobState::Queued],
+        jobs: vec![Act::NAME.into()],
+        queues: vec![PLAIN.name().into()],
         since: Some(middle),
         ..any()
     };
@@ -236,8 +236,8 @@ pub(super) async fn all_open_jobs_that_match_are_cancelled(subject: &dyn Subject
     client.enqueue(act()).id("waits").after(After::end(id("later"))).await.expect("enqueued");
     client.enqueue(Link { what: "say other".into() }).id("other").await.expect("enqueued");
 
-    let query = ListQuery { job: Some(Act::NAME.into()), ..ListQuery::default() };
-    let delayed = ListQuery { state: Some(JobState::Scheduled), ..query.clone() };
+    let query = ListQuery { jobs: vec![Act::NAME.into()], ..ListQuery::default() };
+    let delayed = ListQuery { states: vec![JobState::Scheduled], ..query.clone() };
     let why = Cancellation::new().reason("no longer wanted").by("ada");
     let mut turns = Vec::new();
     let all = client.cancel_all(&delayed, &why, |done, of| turns.push((done, of))).await.expect("cancelled");

@@ -103,7 +103,7 @@ impl Place {
 
     /// The records of jobs of this name, oldest first.
     pub(crate) async fn records(&self, job: &str) -> Vec<Record> {
-        let query = ListQuery { job: Some(job.into()), limit: 1000, ..ListQuery::default() };
+        let query = ListQuery { jobs: vec![job.into()], limit: 1000, ..ListQuery::default() };
         let mut records = self.client().list(&query).await.unwrap().records;
         records.reverse();
         records

@@ -146,7 +146,11 @@ fn backend(delayed_sender: &DelayedSender) -> Backend {
         let (dynamo, delayed_sender) = (dynamo.clone(), delayed_sender.clone());
         let batches = batches::AwsBatches { dynamo: dynamo.clone(), delayed_sender: delayed_sender.clone() };
         let records = Arc::new(records::Records { dynamo, delayed_sender });
-        return backend.with_store(records.clone()).with_errors(records).with_batches(Arc::new(batches));
+        return backend
+            .with_store(records.clone())
+            .with_errors(records.clone())
+            .with_operations(records)
+            .with_batches(Arc::new(batches));
     }
     backend
 }

@@ -10,6 +10,7 @@ use lamplighter::{
         Accuracy, Claim, ClaimRequest, Completion, CompletionResult, ErrorGroups, JobData, LeaseStatus, Queues,
         RenewRequest, Store, StoreError, StoreErrorKind, Token,
     },
+    operation::{Created, Operation, OperationPage, OperationQuery, Operations},
     record::{Count, ErrorGroup, ErrorNote, ErrorPage, ErrorQuery, Fingerprint, LogLine, Page},
 };
 use tokio::time::{Instant, timeout_at};
@@ -140,6 +141,10 @@ impl Store for Records {
         self.dynamo.read_log(id).await
     }
 
+    async fn log_operation(&self, id: &JobId, operation: &JobId, line: LogLine) -> Result<(), StoreError> {
+        self.dynamo.write_operation_line(id, operation, &line).await
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         self.dynamo.read_page(query).await
     }
@@ -225,5 +230,28 @@ impl ErrorGroups for Records {
 
     async fn annotate(&self, fingerprint: Fingerprint, note: &ErrorNote) -> Result<bool, StoreError> {
         self.dynamo.annotate(fingerprint, note).await
+    }
+}
+
+#[async_trait]
+impl Operations for Records {
+    async fn create(&self, operation: &Operation) -> Result<Created, StoreError> {
+        self.dynamo.create_operation(operation).await
+    }
+
+    async fn get(&self, id: &JobId) -> Result<Option<Operation>, StoreError> {
+        self.dynamo.read_operation(id).await
+    }
+
+    async fn list(&self, query: &OperationQuery) -> Result<OperationPage, StoreError> {
+        self.dynamo.read_operation_page(query).await
+    }
+
+    async fn open(&self) -> Result<Vec<Operation>, StoreError> {
+        self.dynamo.read_open_operations().await
+    }
+
+    async fn save(&self, operation: &Operation) -> Result<bool, StoreError> {
+        self.dynamo.save_operation(operation).await
     }
 }

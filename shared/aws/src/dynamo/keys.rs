@@ -8,7 +8,7 @@
 //! a month, spread over shards, since an index keyed by a bare state would throttle the whole table (Amazon DynamoDB
 //! Developer Guide, "Using write sharding to distribute workloads evenly"). Within a partition, entries are sorted by
 //! the moment at which the job was added, and their keys hold its id, queue and name, so that listings by those read no
-//! records that they do not show. Error groups (`ERR#…`) are in partitions of their own there.
+//! records that they do not show. Error groups (`ERR#…`) and operations (`OP#…`) are in partitions of their own there.
 
 use std::ops::RangeInclusive;
 
@@ -133,6 +133,11 @@ impl Class {
 /// The partition of error groups whose latest failure was in a month. No class of states has its prefix.
 pub(super) fn error_partition(month: Month, shard: u8) -> String {
     format!("e#{:04}-{:02}#{shard}", month.year, month.month)
+}
+
+/// The partition of operations that were asked for in a month.
+pub(super) fn operation_partition(month: Month, shard: u8) -> String {
+    format!("a#{:04}-{:02}#{shard}", month.year, month.month)
 }
 
 /// A month in UTC.

@@ -1,6 +1,6 @@
 //! Listing records, by the sparse index.
 //!
-//! A page is merged from the shards of the classes in question, a month at a time, newest first. Keys hold job, queue
+//! A page is merged from the shards of the classes in question, a month at a time, newest first. Keys hold id, job, queue
 //! and time, so that only records on the page are read; whether one is queued or running is read from the record.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -77,15 +77,11 @@ impl Dynamo {
         let end = query.before.unwrap_or(ahead).min(ahead);
         let end = after.as_ref().map_or(end, |after| after.created_at().min(end));
         let since = query.since.unwrap_or(Timestamp::UNIX_EPOCH);
-        let classes = query.state.map_or(&Class::ALL[..], Class::all_of);
-        let classes: Vec<Class> = match query.error {
-            Some(_) => classes.iter().copied().filter(|class| FAILING.contains(class)).collect(),
-            None => classes.to_vec(),
-        };
+        let classes = classes(query);
         // The records of its one job are all that need be read.
         let job = match query.error {
-            Some(fingerprint) if query.job.is_none() => self.read_error(fingerprint).await?.map(|group| group.job),
-            _ => query.job.clone(),
+            Some(fingerprint) if query.jobs.is_empty() => self.read_error(fingerprint).await?.map(|group| group.job),
+            _ => None,
         };
         let most = if query.error.is_some() { LOOKED_INTO } else { LOOKED_AT };
         let mut records: Vec<Record> = Vec::with_capacity(limit);
@@ -126,7 +122,7 @@ impl Dynamo {
         for listing_key in places {
             let Some(item) = items.remove(listing_key.id()) else { continue };
             // The index lags behind the table.
-            if query.state.is_some_and(|state| state != item.state()) {
+            if !query.takes_state(item.state()) {
                 continue;
             }
             let fails_with = |error| item.history().last().and_then(|last| last.fingerprint) == Some(error);
@@ -189,9 +185,17 @@ fn shards(
     all.map(|partition| Shard::new(partition, &low, &high)).collect()
 }
 
+/// The classes where records of these states may be listed.
+fn classes(query: &ListQuery) -> Vec<Class> {
+    let of_state = |class: &Class| query.states.iter().any(|state| Class::all_of(*state).contains(class));
+    let all = Class::ALL.into_iter().filter(|class| query.states.is_empty() || of_state(class));
+    all.filter(|class| query.error.is_none() || FAILING.contains(class)).collect()
+}
+
 fn fits(listing_key: &ListingKey, job: Option<&str>, query: &ListQuery) -> bool {
     job.is_none_or(|job| job == listing_key.job())
-        && query.queue.as_ref().is_none_or(|queue| queue == listing_key.queue())
+        && query.takes_names(listing_key.queue(), listing_key.job())
+        && query.takes_id(listing_key.id(), listing_key.job())
 }
 
 /// Merged shards: the newest of their first entries is next.

@@ -30,6 +30,7 @@ mod keys;
 mod limits;
 mod list;
 mod logs;
+mod operations;
 mod orphans;
 mod outbox;
 mod pieces;

@@ -210,7 +210,7 @@ mod tests {
         let embedded = SqliteBackend::open(&path, settings()).unwrap();
         let client = embedded.client();
         client.enqueue(Act {}).id("new").await.unwrap();
-        let query = ListQuery { job: Some("act".into()), limit: 1000, ..ListQuery::default() };
+        let query = ListQuery { jobs: vec!["act".into()], limit: 1000, ..ListQuery::default() };
         let page = client.list(&query).await.unwrap();
         assert_eq!(page.records.len(), 601);
         assert!(page.records.is_sorted_by_key(|record| std::cmp::Reverse(record.created_at)), "newest first");

@@ -10,8 +10,12 @@
 //!   the state are searched; `counts` has their total, so a search for a few records among many ends with the last of
 //!   them.
 //!
+//! Several states are found by the index of states, where all of them are there, or else by the searches of a single
+//! one, if it is rare in its own; a page of them all is the newest of each.
+//!
 //! The jobs of an error group are found by the index of failed attempts; at most [`FEW`] of them are looked at for one
-//! page.
+//! page. Ids that begin with a text are a range of the index of ids, up to [`FEW`] of them; where there are more, the
+//! newest rows are looked at, [`FEW`] for one page.
 //!
 //! `since` and `before` become bounds of `seq`, found by bisection: see the [layout](crate::db::schema).
 
@@ -20,6 +24,7 @@ use std::{collections::HashMap, time::Duration};
 use lamplighter::{
     JobState, ListQuery, Record, Timestamp,
     backend::Accuracy,
+    query::name_fits,
     record::{Count, Page},
 };
 use rusqlite::{Connection, OptionalExtension};
@@ -31,6 +36,10 @@ use crate::{
     time::{self, HELD},
 };
 
+mod narrow;
+#[cfg(test)]
+mod tests;
+
 const BY_STATE: &str = "SELECT seq, created_at FROM jobs INDEXED BY jobs_listed \
     WHERE kind = ?1 AND state = ?2 AND state > 2 AND seq >= ?3 AND seq < ?4 ORDER BY seq DESC";
 const MESSAGES: &str = "SELECT seq, created_at, kind, state FROM jobs INDEXED BY jobs_ready \
@@ -40,12 +49,6 @@ const ENDED: &str = "SELECT seq, created_at, kind, state FROM jobs INDEXED BY jo
 const BLOCK: &str = "SELECT block FROM blocks WHERE kind = ?1 AND block <= ?2 ORDER BY block DESC LIMIT 1";
 const BACKWARDS: &str =
     "SELECT seq, created_at, kind, state FROM jobs WHERE state != 0 AND seq >= ?1 AND seq < ?2 ORDER BY seq DESC";
-const BY_ERROR: &str = "SELECT DISTINCT seq FROM attempts INDEXED BY attempts_failed \
-    WHERE fingerprint = ?1 AND seq >= ?2 AND seq < ?3 ORDER BY seq DESC";
-const LAST_ERROR: &str = "SELECT fingerprint FROM attempts WHERE seq = ?1 ORDER BY place DESC LIMIT 1";
-/// Not a job whose latest attempt [stays in its row](super::attempts), which has succeeded.
-const SEEN: &str = "SELECT seq, created_at, kind, state FROM jobs WHERE seq = ?1 AND state != 0 \
-    AND NOT (state = 2 AND lease_until < 0)";
 const FROM: &str = "SELECT seq, created_at FROM jobs WHERE seq >= ?1 ORDER BY seq LIMIT 1";
 const NEWEST: &str = "SELECT max(seq) FROM jobs";
 
@@ -66,14 +69,11 @@ pub(super) fn page_length(limit: usize) -> usize {
 
 /// A page of records; `None` if the cursor is not from this store.
 pub(crate) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Option<Page>> {
-    let Some(search) = Search::of(connection, query)? else { return Ok(None) };
-    let (found, next) = match query.error {
-        Some(fingerprint) => search.by_error(connection, errors::number(fingerprint))?,
-        None => {
-            let found = search.run(connection)?;
-            let next = (found.len() > search.limit).then(|| found[search.limit - 1]);
-            (found, next)
-        }
+    let Some(search) = Search::of(connection, query, None)? else { return Ok(None) };
+    let (found, next) = match query {
+        ListQuery { error: Some(error), .. } => search.by_error(connection, errors::number(*error), query)?,
+        ListQuery { id_prefix: None, text: None, .. } => search.cut(search.run(connection)?),
+        _ => search.by_id(connection, query)?,
     };
     let next = next.map(|seq| seq.to_string());
     let rows = found.into_iter().take(search.limit);
@@ -83,9 +83,14 @@ pub(crate) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Resu
 
 struct Search {
     queue_jobs: Vec<QueueJob>,
-    state: Option<i64>,
-    /// The number of records of these kinds in this state, of any age.
+    /// Empty for any.
+    states: Vec<i64>,
+    /// The number of records of these kinds in these states, of any age.
     in_all: u64,
+    /// The number of them in each state, by its number.
+    in_state: [u64; 9],
+    /// The number of records of these kinds, in any state.
+    records: u64,
     /// The number of ended records, of all kinds.
     ended: u64,
     /// The number of messages on the queues of these kinds.
@@ -108,7 +113,8 @@ fn seen(row: &rusqlite::Row<'_>) -> rusqlite::Result<Seen> {
 }
 
 impl Search {
-    fn of(connection: &Connection, query: &ListQuery) -> rusqlite::Result<Option<Self>> {
+    /// The search for a query, among the jobs of this name, if there is one; `None` if the cursor is not from this store.
+    fn of(connection: &Connection, query: &ListQuery, named: Option<&str>) -> rusqlite::Result<Option<Self>> {
         let mut below = i64::MAX;
         if let Some(cursor) = &query.cursor {
             match cursor.parse() {
@@ -125,13 +131,13 @@ impl Search {
         if query.before.is_some() {
             below = below.min(first_at(connection, time::after(before, UNSURE))?);
         }
-        let state = query.state.map(state::code);
-        let (mut queue_jobs, mut in_all, mut ended, mut records, mut all) = (Vec::new(), 0, 0, 0, 0);
+        let states: Vec<i64> = query.states.iter().copied().map(state::code).collect();
+        let (mut queue_jobs, mut in_state, mut ended, mut records, mut all) = (Vec::new(), [0; 9], 0, 0, 0);
         let mut on_queues = HashMap::<_, u64>::new();
         for kind in catalog::queue_jobs(connection)? {
-            let wanted = query.queue.as_ref().is_none_or(|queue| *queue == kind.queue)
-                && query.job.as_ref().is_none_or(|job| *job == kind.job);
-            let (mut of_kind, mut with_record) = (0, 0);
+            let wanted =
+                query.takes_names(&kind.queue, &kind.job) && named.is_none_or(|pattern| name_fits(pattern, &kind.job));
+            let (mut of_kind, mut with_record) = ([0; 9], 0);
             let messages = on_queues.entry(kind.queue.clone()).or_default();
             for code in JobState::ALL.into_iter().map(state::code) {
                 let jobs = catalog::counted(connection, kind.id, code)?;
@@ -139,12 +145,17 @@ impl Search {
                     true => ended += jobs,
                     false => *messages += jobs,
                 }
-                of_kind += if state.is_none_or(|wanted| wanted == code) { jobs } else { 0 };
+                if let Some(of_state) = usize::try_from(code).ok().and_then(|code| of_kind.get_mut(code))
+                    && (states.is_empty() || states.contains(&code))
+                {
+                    *of_state = jobs;
+                }
                 with_record += jobs;
             }
             all += with_record;
-            if wanted && of_kind > 0 {
-                (in_all, records) = (in_all + of_kind, records + with_record);
+            if wanted && of_kind.iter().any(|jobs| *jobs > 0) {
+                in_state.iter_mut().zip(of_kind).for_each(|(of_state, jobs)| *of_state += jobs);
+                records += with_record;
                 queue_jobs.push(kind);
             }
         }
@@ -153,20 +164,67 @@ impl Search {
         let messages = on_queues.values().sum();
         // At worst, each of the records is in a block of its own.
         let rows = records.saturating_mul(first_of_block(1).unsigned_abs()).min(all);
-        Ok(Some(Self { queue_jobs, state, in_all, ended, messages, rows, from, below, since, before, limit }))
+        let in_all = in_state.iter().sum();
+        Ok(Some(Self {
+            queue_jobs,
+            states,
+            in_all,
+            in_state,
+            records,
+            ended,
+            messages,
+            rows,
+            from,
+            below,
+            since,
+            before,
+            limit,
+        }))
     }
 
     /// Returns one row more than the page holds, if there is one, to find out whether there is a next page.
     fn run(&self, connection: &Connection) -> rusqlite::Result<Vec<i64>> {
-        let mut found = match self.state {
-            Some(state::QUEUED) if self.in_all <= FEW && self.messages <= self.rows => self.by_message(connection)?,
-            Some(state::SUCCEEDED) if self.ended <= FEW => self.by_end(connection)?,
-            Some(state::QUEUED | state::SUCCEEDED) | None => self.backwards(connection)?,
-            Some(code) => self.by_state(connection, code)?,
-        };
+        let mut found = Vec::new();
+        if self.is_by_index() {
+            for code in &self.states {
+                found.extend(match *code {
+                    state::QUEUED => self.by_message(connection)?,
+                    state::SUCCEEDED => self.by_end(connection)?,
+                    code => self.by_state(connection, code)?,
+                });
+            }
+        } else {
+            found = self.backwards(connection)?;
+        }
         found.sort_unstable_by(|a, b| b.cmp(a));
         found.truncate(self.limit + 1);
         Ok(found)
+    }
+
+    /// Whether an index finds the records of each state without reading many others. Where all records of these kinds are
+    /// in these states, the newest rows are read.
+    fn is_by_index(&self) -> bool {
+        let finds = |code: &i64| match *code {
+            state::QUEUED => self.in_state(state::QUEUED) <= FEW && self.messages <= self.rows,
+            state::SUCCEEDED => self.ended <= FEW,
+            _ => true,
+        };
+        match &*self.states {
+            [] => false,
+            [only] => finds(only),
+            several => self.in_all < self.records && several.iter().all(finds),
+        }
+    }
+
+    fn in_state(&self, code: i64) -> u64 {
+        usize::try_from(code).ok().and_then(|code| self.in_state.get(code)).copied().unwrap_or_default()
+    }
+
+    /// The rows of a page, and its cursor, of rows of which there is one more if there is a next page.
+    fn cut(&self, mut found: Vec<i64>) -> (Vec<i64>, Option<i64>) {
+        let next = (found.len() > self.limit).then(|| found[self.limit - 1]);
+        found.truncate(self.limit);
+        (found, next)
     }
 
     fn by_state(&self, connection: &Connection, code: i64) -> rusqlite::Result<Vec<i64>> {
@@ -189,7 +247,7 @@ impl Search {
     /// ones, so they are read separately.
     fn by_message(&self, connection: &Connection) -> rusqlite::Result<Vec<i64>> {
         let mut statement = connection.prepare_cached(MESSAGES)?;
-        let (mut found, mut left) = (Vec::new(), self.in_all);
+        let (mut found, mut left) = (Vec::new(), self.in_state(state::QUEUED));
         let mut queues: Vec<&str> = self.queue_jobs.iter().map(|kind| &*kind.queue).collect();
         queues.dedup();
         for (from, to) in [(HELD, HELD), (i64::MIN, time::LAST)] {
@@ -198,7 +256,7 @@ impl Search {
                 let mut rows = statement.query([queue.id, from, to])?;
                 while left > 0 {
                     let Some(row) = rows.next()? else { break };
-                    self.gather(seen(row)?, &mut left, &mut found);
+                    self.gather(seen(row)?, &[state::QUEUED], &mut left, &mut found);
                 }
             }
         }
@@ -207,11 +265,11 @@ impl Search {
 
     fn by_end(&self, connection: &Connection) -> rusqlite::Result<Vec<i64>> {
         let mut statement = connection.prepare_cached(ENDED)?;
-        let (mut found, mut left) = (Vec::new(), self.in_all);
+        let (mut found, mut left) = (Vec::new(), self.in_state(state::SUCCEEDED));
         let mut rows = statement.query([i64::MIN])?;
         while left > 0 {
             let Some(row) = rows.next()? else { break };
-            self.gather(seen(row)?, &mut left, &mut found);
+            self.gather(seen(row)?, &[state::SUCCEEDED], &mut left, &mut found);
         }
         Ok(found)
     }
@@ -232,7 +290,7 @@ impl Search {
             }
             let mut rows = statement.query([first.max(self.from), end.min(self.below)])?;
             while let Some(row) = rows.next()? {
-                self.gather(seen(row)?, &mut left, &mut found);
+                self.gather(seen(row)?, &self.states, &mut left, &mut found);
                 if found.len() > self.limit {
                     return Ok(found);
                 }
@@ -244,43 +302,29 @@ impl Search {
         Ok(found)
     }
 
-    /// Returns the jobs whose latest attempt has failed with this fingerprint, and after which row the next page
-    /// begins.
-    fn by_error(&self, connection: &Connection, fingerprint: i64) -> rusqlite::Result<(Vec<i64>, Option<i64>)> {
-        let (mut last, mut job) = (connection.prepare_cached(LAST_ERROR)?, connection.prepare_cached(SEEN)?);
-        let mut statement = connection.prepare_cached(BY_ERROR)?;
-        let mut rows = statement.query([fingerprint, self.from, self.below])?;
-        let (mut found, mut looked_at, mut before) = (Vec::new(), 0, None);
-        while let Some(row) = rows.next()? {
-            if found.len() == self.limit || looked_at == FEW {
-                return Ok((found, before));
-            }
-            let seq: i64 = row.get(0)?;
-            (looked_at, before) = (looked_at + 1, Some(seq));
-            let is_last = last.query_row([seq], |row| row.get::<_, Option<i64>>(0)).optional()?;
-            if is_last.flatten() != Some(fingerprint) {
-                continue;
-            }
-            if let Some((_, created_at, kind, code)) = job.query_row([seq], seen).optional()?
-                && self.state.is_none_or(|wanted| wanted == code)
-                && self.queue_jobs.iter().any(|known| known.id == kind)
-                && self.is_of_time(created_at)
-            {
-                found.push(seq);
-            }
-        }
-        Ok((found, None))
-    }
-
-    /// Collects matching rows, and counts down those of the kinds and in the state.
-    fn gather(&self, (seq, created_at, kind, code): Seen, left: &mut u64, found: &mut Vec<i64>) {
-        if self.state.is_some_and(|wanted| wanted != code) || !self.queue_jobs.iter().any(|known| known.id == kind) {
+    /// Collects matching rows, and counts down those of the kinds and in these states.
+    fn gather(&self, seen: Seen, states: &[i64], left: &mut u64, found: &mut Vec<i64>) {
+        let (seq, created_at, kind, code) = seen;
+        if !(states.is_empty() || states.contains(&code)) || self.queue_job(kind).is_none() {
             return;
         }
         *left = left.saturating_sub(1);
         if (self.from..self.below).contains(&seq) && self.is_of_time(created_at) {
             found.push(seq);
         }
+    }
+
+    fn queue_job(&self, kind: i64) -> Option<&QueueJob> {
+        self.queue_jobs.iter().find(|known| known.id == kind)
+    }
+
+    /// Whether a row is of these kinds, in these states, of the time, and behind the cursor.
+    fn takes(&self, (seq, created_at, kind, code): Seen) -> bool {
+        code != state::UNTRACKED
+            && (self.states.is_empty() || self.states.contains(&code))
+            && self.queue_job(kind).is_some()
+            && (self.from..self.below).contains(&seq)
+            && self.is_of_time(created_at)
     }
 
     fn is_of_time(&self, created_at: i64) -> bool {
@@ -325,170 +369,4 @@ pub(crate) fn counts(connection: &Connection, as_of: Timestamp) -> rusqlite::Res
         }
     }
     Ok(counts)
-}
-
-#[cfg(test)]
-mod tests {
-    use lamplighter::env::Env;
-    use rusqlite::StatementStatus;
-
-    use super::*;
-    use crate::{backend::SqliteBackend, db::transaction::Transaction, settings::Settings};
-
-    /// Inserts `rows` rows, whose kind and state are given by two expressions over `n`.
-    fn fill(tx: &mut Transaction<'_>, rows: i64, kind: &str, code: &str) -> rusqlite::Result<()> {
-        for name in ["common", "rare", "other"] {
-            let queue = tx.queue(name)?.id;
-            tx.kind(queue, name)?;
-        }
-        tx.connection.execute_batch(&format!(
-            "CREATE TEMP TABLE made AS WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers LIMIT {rows})
-               SELECT n, {kind} AS kind, {code} AS state FROM numbers;
-             INSERT INTO jobs SELECT n, 'job-' || n, kind, kind, state, 0, 0, 0, 0,
-               CASE WHEN state IN (2, 7, 8) THEN NULL WHEN n % 7 = 0 AND state = 1 THEN {HELD} ELSE n END,
-               0, n * 1000000000, n, n, CASE WHEN state IN (2, 7, 8) THEN n + 1000000 END, 0, NULL, NULL FROM made;
-             INSERT INTO bodies SELECT n, '{{\"job\":\"a\"}}' FROM made;
-             INSERT INTO blocks SELECT DISTINCT kind, n >> 8 FROM made WHERE state != 0;
-             INSERT INTO counts SELECT kind, state, count(*) FROM made WHERE state != 0 GROUP BY kind, state;
-             DROP TABLE made;"
-        ))
-    }
-
-    async fn filled(folder: &std::path::Path, rows: i64, kind: &'static str, code: &'static str) -> SqliteBackend {
-        let settings = Settings::new().env(Env::seeded("2026-11-26T00:00:00Z".parse().unwrap(), 1));
-        let embedded = SqliteBackend::open(folder.join("jobs.db"), settings).unwrap();
-        embedded.0.writer.run(1, move |tx| fill(tx, rows, kind, code)).await.unwrap();
-        embedded
-    }
-
-    async fn ids(embedded: &SqliteBackend, query: &ListQuery) -> Vec<String> {
-        let (mut query, mut ids) = (query.clone(), Vec::new());
-        loop {
-            let page = embedded.client().list(&query).await.unwrap();
-            ids.extend(page.records.iter().map(|record| record.id.to_string()));
-            match page.next {
-                Some(next) => query.cursor = Some(next),
-                None => return ids,
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn every_search_finds_the_same_records_in_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let (kind, code) = ("CASE WHEN n % 97 = 0 THEN 2 WHEN n % 3 = 0 THEN 3 ELSE 1 END", "2 * n * n % 9");
-        let embedded = filled(folder.path(), 3000, kind, code).await;
-        let of = |n: i64| {
-            if n % 97 == 0 {
-                "rare"
-            } else if n % 3 == 0 {
-                "other"
-            } else {
-                "common"
-            }
-        };
-        let second = |n: i64| Some(jiff::Timestamp::from_second(n).unwrap());
-        for state in JobState::ALL.into_iter().map(Some).chain([None]) {
-            for queue in [None, Some("rare"), Some("other"), Some("nowhere")] {
-                for (since, before) in [(None, None), (Some(1000), None), (None, Some(500)), (Some(700), Some(900))] {
-                    let wanted: Vec<_> = (1..=3000)
-                        .rev()
-                        .filter(|n| state.map_or(2 * n * n % 9 != 0, |state| state::code(state) == 2 * n * n % 9))
-                        .filter(|n| queue.is_none_or(|queue| of(*n) == queue))
-                        .filter(|n| since.is_none_or(|since| *n >= since) && before.is_none_or(|before| *n < before))
-                        .map(|n| format!("job-{n}"))
-                        .collect();
-                    for limit in [7, 1000] {
-                        let query = ListQuery {
-                            state,
-                            queue: queue.map(Into::into),
-                            since: since.and_then(second),
-                            before: before.and_then(second),
-                            limit,
-                            ..ListQuery::default()
-                        };
-                        assert_eq!(ids(&embedded, &query).await, wanted, "{query:?}");
-                    }
-                }
-            }
-        }
-    }
-
-    /// Returns SQLite's work for listings on this connection, in steps of its virtual machine: about eight per row.
-    fn steps(connection: &Connection) -> i32 {
-        [BY_STATE, MESSAGES, ENDED, BLOCK, BACKWARDS]
-            .iter()
-            .map(|sql| connection.prepare_cached(sql).unwrap().reset_status(StatementStatus::VmStep))
-            .sum()
-    }
-
-    #[tokio::test]
-    async fn rare_records_are_found_without_reading_the_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let kind = "CASE WHEN n IN (5, 30000, 99000) THEN 2 ELSE 1 END";
-        let embedded = filled(folder.path(), 100_000, kind, "CASE WHEN n IN (9, 30000) THEN 1 ELSE 2 END").await;
-        let query =
-            |state, queue: Option<&str>| ListQuery { state, queue: queue.map(Into::into), ..ListQuery::default() };
-        let cases = [
-            (query(None, Some("rare")), 3),
-            (query(Some(JobState::Succeeded), Some("rare")), 2),
-            (query(Some(JobState::Queued), None), 2),
-            (query(Some(JobState::Queued), Some("common")), 1),
-            (query(Some(JobState::Running), None), 0),
-            (query(None, Some("other")), 0),
-            (ListQuery { since: Some(jiff::Timestamp::from_second(99_990).unwrap()), ..query(None, None) }, 11),
-        ];
-        embedded
-            .0
-            .writer
-            .read(move |connection| {
-                for (query, wanted) in &cases {
-                    let found = list(connection, query)?.unwrap().records.len();
-                    assert_eq!(found, *wanted, "{query:?}");
-                    let steps = steps(connection);
-                    assert!(steps < 20_000, "{steps} steps for {query:?}");
-                }
-                Ok(())
-            })
-            .await
-            .unwrap();
-    }
-
-    #[tokio::test]
-    async fn few_queued_jobs_are_found_among_many_of_their_queue() {
-        let folder = tempfile::tempdir().unwrap();
-        let embedded = filled(folder.path(), 100_000, "1", "1").await;
-        let rare = |tx: &mut Transaction<'_>| {
-            let kind = tx.kind(1, "seldom")?;
-            tx.connection.execute_batch(&format!(
-                "UPDATE jobs SET kind = {kind} WHERE seq IN (5, 30000, 99000);
-                 INSERT INTO blocks SELECT kind, seq >> 8 FROM jobs WHERE kind = {kind};
-                 UPDATE counts SET jobs = jobs - 3;
-                 INSERT INTO counts VALUES ({kind}, 1, 3);"
-            ))
-        };
-        embedded.0.writer.run(1, rare).await.unwrap();
-        let query = ListQuery { state: Some(JobState::Queued), job: Some("seldom".into()), ..ListQuery::default() };
-        assert_eq!(ids(&embedded, &query).await, ["job-99000", "job-30000", "job-5"]);
-        let look = move |connection: &Connection| {
-            list(connection, &query)?;
-            Ok(steps(connection))
-        };
-        let steps = embedded.0.writer.read(look).await.unwrap();
-        assert!(steps < 10_000, "{steps} steps");
-    }
-
-    #[tokio::test]
-    async fn few_succeeded_jobs_are_found_among_many_queued() {
-        let folder = tempfile::tempdir().unwrap();
-        let embedded = filled(folder.path(), 100_000, "1", "CASE WHEN n <= 3 THEN 2 ELSE 1 END").await;
-        let query = ListQuery { state: Some(JobState::Succeeded), ..ListQuery::default() };
-        let look = move |connection: &Connection| {
-            let found = list(connection, &query)?.unwrap().records.len();
-            Ok((found, steps(connection)))
-        };
-        let (found, steps) = embedded.0.writer.read(look).await.unwrap();
-        assert_eq!(found, 3);
-        assert!(steps < 1000, "{steps} steps");
-    }
 }

@@ -1,12 +1,13 @@
 //! What jobs write down while they run.
 
 use lamplighter::record::{LogLevel, LogLine};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ToSql, params};
 
-use crate::{db::transaction::Transaction, time};
+use crate::{db::transaction::Transaction, state, time};
 
 const NEXT: &str = "SELECT coalesce(max(place), 0) + 1 FROM logs WHERE seq = ?1";
 const ADD: &str = "INSERT INTO logs (seq, place, at, attempt, level, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+const OF_OPERATORS: &str = "SELECT count(*), max(instr(text, ?2) > 0) FROM logs WHERE seq = ?1 AND attempt = 0";
 const OF_JOB: &str = "SELECT at, attempt, level, text FROM logs WHERE seq = (SELECT seq FROM jobs WHERE id = ?1 AND state != 0) ORDER BY place";
 
 const fn code(level: LogLevel) -> i64 {
@@ -40,6 +41,25 @@ impl Transaction<'_> {
         }
         Ok(())
     }
+}
+
+/// Adds a line about an operation, unless there is one. The line names the operation.
+pub(crate) fn of_operation(
+    tx: &mut Transaction<'_>,
+    id: &str,
+    operation: &str,
+    line: &LogLine,
+) -> rusqlite::Result<()> {
+    let Some(row) = tx.row_of(id)?.filter(|row| row.state != state::UNTRACKED) else { return Ok(()) };
+    let (count, has_it): (usize, bool) =
+        tx.prepare(OF_OPERATORS)?.query_row([&row.seq as &dyn ToSql, &operation], |row| {
+            Ok((row.get::<_, u32>(0)? as usize, row.get::<_, Option<bool>>(1)?.unwrap_or_default()))
+        })?;
+    if has_it || count >= LogLine::MAX_OF_OPERATORS {
+        return Ok(());
+    }
+    tx.effects.job(id);
+    tx.put_log(row.seq, std::slice::from_ref(line))
 }
 
 /// Returns the lines of a job, oldest first: a settlement may have come before the lines of an earlier write.

@@ -33,5 +33,6 @@ pub(crate) mod rollups;
 pub(crate) mod row;
 pub(crate) mod schedules;
 pub(crate) mod settle;
+pub(crate) mod tracked;
 pub(crate) mod transport;
 pub(crate) mod unique;

@@ -36,6 +36,7 @@ const LARGE: &[&str] = &[
     "limit_waits",
     "limit_rates",
     "rollups",
+    "operations",
 ];
 
 /// A file in which most jobs wait, and one in which nearly all have ended, each with the statistics from `ANALYZE`, and
@@ -84,6 +85,7 @@ fn open(name: &str, states: Option<&str>) -> (tempfile::TempDir, Connection) {
              INSERT INTO limit_waits SELECT n, 'key-' || n % 100, n, CASE WHEN n % 3 = 0 THEN n END FROM made WHERE n % 10 = 2;
              INSERT INTO limit_rates SELECT 'key-' || n, n, n, 1, n FROM made WHERE n % 10 = 3;
              INSERT INTO schedules SELECT 'every-' || n, '{{}}', 'act', 'work', 1, '{{}}', 1, n, 0, NULL FROM made LIMIT 20;
+             INSERT INTO operations SELECT 'op-' || n, n, n % 100 != 0, 3, '{{}}' FROM made;
              DROP TABLE made;
              COMMIT;
              ANALYZE"

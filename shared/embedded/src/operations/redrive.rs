@@ -43,15 +43,16 @@ impl<'a> Bounds<'a> {
 
 const OLDEST: &str = "SELECT seq FROM dead_letters INDEXED BY dead_letters_queue WHERE queue = ?1 AND seq < ?2 \
     AND (?3 IS NULL OR job = ?3) AND buried_at >= ?4 AND buried_at < ?5 AND (?6 IS NULL OR seq = ?6) ORDER BY seq LIMIT ?7";
+const DELETE: &str = "DELETE FROM dead_letters WHERE seq = ?1";
 const COUNTS: &str = "SELECT job, reason, count(*) FROM dead_letters INDEXED BY dead_letters_queue WHERE queue = ?1 \
     AND (?2 IS NULL OR job = ?2) AND buried_at >= ?3 AND buried_at < ?4 AND (?5 IS NULL OR seq = ?5) GROUP BY job, reason ORDER BY job, reason";
 
-/// Moves the oldest matching dead letters of a queue with a number below `end` back, at most `limit`.
+/// Moves the oldest matching dead letters of a queue with a number below `end` back, or deletes them; at most `limit`.
 pub(crate) fn oldest(
     tx: &mut Transaction<'_>,
     queue: i64,
     filter: &DeadLetterFilter,
-    end: i64,
+    (end, discard): (i64, bool),
     limit: usize,
 ) -> rusqlite::Result<Moved> {
     let Some(Bounds { seq, job, from, below }) = Bounds::of(filter) else { return Ok(Moved::default()) };
@@ -62,6 +63,11 @@ pub(crate) fn oldest(
         .collect::<Result<_, _>>()?;
     let mut moved = Moved::default();
     for seq in found {
+        if discard {
+            tx.prepare(DELETE)?.execute([seq])?;
+            moved.obsolete += 1;
+            continue;
+        }
         match one(tx, seq)? {
             true => moved.moved += 1,
             false => moved.obsolete += 1,
@@ -108,7 +114,7 @@ fn one(tx: &mut Transaction<'_>, seq: i64) -> rusqlite::Result<bool> {
         .query_row([seq], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))
         .optional()?;
     let Some((queue, id, job, body, group)) = found else { return Ok(false) };
-    tx.prepare("DELETE FROM dead_letters WHERE seq = ?1")?.execute([seq])?;
+    tx.prepare(DELETE)?.execute([seq])?;
     match tx.row_of(&id)? {
         // The id belongs to another job now, which is left unchanged. A body without an id of its own gets a new one.
         Some(row) if !tx.owner_of(&row)?.is(&job, &queue) => {

@@ -1,10 +1,10 @@
-//! Deleting expired records, dead letters, error groups and roll-ups.
+//! Deleting expired records, dead letters, error groups, operations and roll-ups.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{errors, rollups};
+use super::{errors, rollups, tracked};
 use crate::{
     db::{catalog::block_of, transaction::Transaction},
     time,
@@ -32,9 +32,8 @@ const NEXT_RECORD: &str = "SELECT purge_at FROM jobs INDEXED BY jobs_purge \
 const NEXT_KEY: &str = "SELECT until FROM unique_keys ORDER BY until LIMIT 1";
 const NEXT_DEAD_LETTER: &str = "SELECT buried_at FROM dead_letters ORDER BY buried_at LIMIT 1";
 
-/// Deletes at most `limit` expired records, and as many dead letters and error groups, and an hour of old roll-ups. Returns
-/// their number. Deletes
-/// nothing right after the clock has jumped forward: it may be wrong, and deleted records cannot be restored when it is
+/// Deletes at most `limit` expired records, and as many dead letters, error groups and operations, and an hour of old roll-ups.
+/// Returns their number. Deletes nothing right after the clock has jumped forward: it may be wrong, and deleted records cannot be restored when it is
 /// corrected.
 pub(crate) fn purge(tx: &mut Transaction<'_>, limit: usize) -> rusqlite::Result<usize> {
     if tx.leapt {
@@ -65,14 +64,23 @@ pub(crate) fn purge(tx: &mut Transaction<'_>, limit: usize) -> rusqlite::Result<
         + tx.forget_keys(most)?
         + tx.forget_rates(most)?
         + tx.forget_errors(most)?
+        + tx.forget_operations(most)?
         + tx.fold_rollups()?)
 }
 
-/// Returns when the next record, unique key, dead letter, error group or roll-up expires.
+/// Returns when the next record, unique key, dead letter, error group, operation or roll-up expires.
 pub(crate) fn next(connection: &Connection) -> rusqlite::Result<Option<i64>> {
     let first = |sql| connection.prepare_cached(sql)?.query_row([], |row| row.get::<_, i64>(0)).optional();
     let dead_letter = first(NEXT_DEAD_LETTER)?.map(|dead_since| time::after(dead_since, DEAD_LETTERS));
     let group = errors::next_expiry(connection)?;
     let rollup = rollups::next(connection)?;
-    Ok(first(NEXT_RECORD)?.into_iter().chain(first(NEXT_KEY)?).chain(dead_letter).chain(group).chain(rollup).min())
+    let operation = tracked::next_expiry(connection)?;
+    Ok(first(NEXT_RECORD)?
+        .into_iter()
+        .chain(first(NEXT_KEY)?)
+        .chain(dead_letter)
+        .chain(group)
+        .chain(rollup)
+        .chain(operation)
+        .min())
 }

@@ -124,7 +124,7 @@ async fn a_thousand_jobs_on_one_mutex_run_one_after_the_other_and_hold_up_nobody
     assert_eq!(counts.free.load(Ordering::SeqCst), 20);
     let before = counts.before_free.load(Ordering::SeqCst);
     assert!(before < CROWD / 2, "{before} debits ran before the last of the others, which were behind all of them");
-    let query = ListQuery { state: Some(JobState::Succeeded), limit: 1000, ..ListQuery::default() };
+    let query = ListQuery { states: vec![JobState::Succeeded], limit: 1000, ..ListQuery::default() };
     let records: Vec<Record> = client.list(&query).await.unwrap().records;
     assert!(records.iter().all(|record| record.attempts.len() <= 1 && record.limit.is_none()));
     drop((client, embedded));

@@ -190,11 +190,9 @@ impl Client {
         // With those of this very moment.
         let before = query.before.unwrap_or_else(|| now.saturating_add(Duration::from_nanos(1)).unwrap_or(now));
         let mut ids = Vec::new();
-        for state in
-            JobState::ALL.into_iter().filter(|state| !state.is_final() && query.state.is_none_or(|of| of == *state))
-        {
+        for state in JobState::ALL.into_iter().filter(|state| !state.is_final() && query.takes_state(*state)) {
             let mut query =
-                ListQuery { state: Some(state), before: Some(before), cursor: None, limit: PAGE, ..query.clone() };
+                ListQuery { states: vec![state], before: Some(before), cursor: None, limit: PAGE, ..query.clone() };
             loop {
                 let page = self.list(&query).await?;
                 ids.extend(page.records.into_iter().map(|record| record.id));

@@ -14,7 +14,7 @@ use crate::{
     id::{InvalidJobId, JobId},
     job::Job,
     limit::Limit,
-    message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Trace, empty_object},
+    message::{MAX_HOPS, MAX_MESSAGE_BYTES, Message, Tags, Trace, empty_object},
     options::Tracking,
     ports::{EnqueueError, EnqueueRequest},
     schedule::is_schedule_name,
@@ -54,6 +54,7 @@ pub struct NewJob {
     group: Option<Arc<str>>,
     trace: Option<Trace>,
     schedule: Option<String>,
+    tags: Vec<String>,
     after: Vec<After>,
     unique: Option<Unique>,
     batch: Option<Membership>,
@@ -115,8 +116,24 @@ impl NewJob {
         args: Result<Box<RawValue>, EnqueueError>,
     ) -> Self {
         let (id, due, expires, group, trace, schedule, after, unique, batch) = Default::default();
-        let limits = Vec::new();
-        Self { job, queue, tracking, args, id, due, expires, group, trace, schedule, after, unique, batch, limits }
+        let (tags, limits) = Default::default();
+        Self {
+            job,
+            queue,
+            tracking,
+            args,
+            id,
+            due,
+            expires,
+            group,
+            trace,
+            schedule,
+            tags,
+            after,
+            unique,
+            batch,
+            limits,
+        }
     }
 
     /// Sets the limits of the job's type, where that is known by name only: the arguments that they need are in the message
@@ -174,6 +191,13 @@ impl NewJob {
     /// Sets the name of the schedule that caused the job: 1–64 letters, digits and `_.-`.
     pub fn schedule(mut self, name: impl Into<String>) -> Self {
         self.schedule = Some(name.into());
+        self
+    }
+
+    /// Adds a tag, by which people [find](crate::query) the job: 1–64 characters of `[A-Za-z0-9._:@-]`. A job has at most
+    /// [`Tags::MAX`], and they are shown to everybody who sees its record.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tags.push(tag.into());
         self
     }
 
@@ -333,6 +357,10 @@ impl NewJob {
             let reason = "the name of the schedule that causes it must be 1 to 64 letters, digits and _.-".into();
             return Err(EnqueueError::Refused { job, reason });
         }
+        let Ok(tags) = Tags::new(self.tags) else {
+            let reason = "of its tags there are at most 10, each 1 to 64 characters of A-Z a-z 0-9 . _ : @ -".into();
+            return Err(EnqueueError::Refused { job, reason });
+        };
         let now = env.now();
         let due_at = self.due.map(|moment| moment.from(now)).filter(|due| *due > now);
         let caller_supplied_id = self.id.is_some();
@@ -349,6 +377,7 @@ impl NewJob {
         message.parent = origin.parent.clone();
         message.after = self.after;
         message.batch = self.batch;
+        message.tags = tags;
         let bytes = bytes_up_to(MAX_MESSAGE_BYTES, &message);
         let large = bytes > MAX_MESSAGE_BYTES;
         if large && !payloads {

@@ -7,6 +7,8 @@ mod errors;
 mod events;
 mod flow;
 mod limits;
+mod list;
+mod operations;
 mod operator;
 mod payloads;
 mod queues;
@@ -30,6 +32,8 @@ pub use self::{
     events::{Event, Events},
     flow::{NoDrain, QueueFlow},
     limits::{LimitAnswer, LimitHolder, LimitRequest, LimitState, OnFull, RateState},
+    list::{ListQuery, Page},
+    operations::{Created, OperationPage, OperationQuery, Operations},
     operator::{Accuracy, Consumer, ConsumerKind, ConsumerState, KnownNames, Operator, QueueOrigin, QueueStatus},
     payloads::Payloads,
     queues::{EnqueueError, EnqueueRequest, Enqueued, Queues},
@@ -37,8 +41,8 @@ pub use self::{
     rollups::Rollups,
     schedules::{FoundSchedule, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError},
     store::{
-        Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus, ListQuery,
-        Page, RenewRequest, Store, Token,
+        Claim, ClaimRequest, Completion, CompletionResult, Count, Decision, JobData, JobOwner, LeaseStatus,
+        RenewRequest, Store, Token,
     },
 };
 
@@ -64,6 +68,8 @@ pub struct Backend {
     pub errors: Option<Arc<dyn ErrorGroups>>,
     /// What has been measured.
     pub rollups: Option<Arc<dyn Rollups>>,
+    /// The store of what operators do.
+    pub operations: Option<Arc<dyn Operations>>,
 }
 
 impl Backend {
@@ -80,6 +86,7 @@ impl Backend {
             meter: None,
             errors: None,
             rollups: None,
+            operations: None,
         }
     }
 
@@ -129,6 +136,13 @@ impl Backend {
     #[must_use]
     pub fn with_rollups(mut self, rollups: Arc<dyn Rollups>) -> Self {
         self.rollups = Some(rollups);
+        self
+    }
+
+    /// With a store of what operators do.
+    #[must_use]
+    pub fn with_operations(mut self, operations: Arc<dyn Operations>) -> Self {
+        self.operations = Some(operations);
         self
     }
 

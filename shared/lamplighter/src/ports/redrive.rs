@@ -19,11 +19,14 @@ pub struct Redrive {
     /// Whether any job of the queue may have a record. The record of a failed job is then queued again before its message
     /// is sent, or the worker that receives it would find that the job has ended.
     pub records: bool,
+    /// Whether they are deleted instead of moved: they count as [obsolete](RedriveProgress::obsolete), and the records of
+    /// their jobs stay as they are.
+    pub discard: bool,
 }
 
 impl Default for Redrive {
     fn default() -> Self {
-        Self { filter: DeadLetterFilter::all(), limit: None, per_second: None, records: true }
+        Self { filter: DeadLetterFilter::all(), limit: None, per_second: None, records: true, discard: false }
     }
 }
 
@@ -55,6 +58,13 @@ impl Redrive {
         self
     }
 
+    /// Delete them instead.
+    #[must_use]
+    pub fn discarding(mut self) -> Self {
+        self.discard = true;
+        self
+    }
+
     /// Of a queue whose jobs keep no records. SQS may then move all dead letters by itself: [`RedriveMethod::MoveTask`].
     #[must_use]
     pub fn without_records(mut self) -> Self {
@@ -70,7 +80,7 @@ pub struct RedriveProgress {
     /// Dead letters that were moved back.
     pub moved: u64,
     /// Dead letters that were removed without being moved: their jobs have ended otherwise or are under way, since somebody
-    /// has retried them.
+    /// has retried them. Also those that were to be [deleted](Redrive::discard).
     pub obsolete: u64,
     /// Dead letters that were looked at and stay: they do not fit, or came after the redrive had begun. The embedded file
     /// looks at none of those.

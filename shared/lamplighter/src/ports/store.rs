@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{Accuracy, LimitRequest, StoreError};
+use super::{Accuracy, LimitRequest, ListQuery, Page, StoreError};
 use crate::{
     batch::Membership,
     client::Cancellation,
     delivery::DeadLetterReason,
-    error::{ErrorText, Fingerprint},
+    error::ErrorText,
     id::JobId,
     log::LogLine,
     message::SharedMessage,
@@ -70,6 +70,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// The lines that a job has written, oldest first.
     async fn log(&self, id: &JobId) -> Result<Vec<LogLine>, StoreError>;
+
+    /// Adds a line about an operation to a job's log: once for each operation, and at most [`LogLine::MAX_OF_OPERATORS`] of
+    /// them. A job without a record has no log.
+    async fn log_operation(&self, id: &JobId, operation: &JobId, line: LogLine) -> Result<(), StoreError>;
 
     /// Records, newest first, a page at a time.
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError>;
@@ -468,37 +472,6 @@ pub enum LeaseStatus {
     Held,
     /// The attempt has lost it: the job was cancelled, or another attempt has taken over.
     Lost,
-}
-
-/// Which records to list. All conditions must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ListQuery {
-    /// In this state.
-    pub state: Option<JobState>,
-    /// Of this job name.
-    pub job: Option<String>,
-    /// Of this queue.
-    pub queue: Option<String>,
-    /// Known to the store since this moment.
-    pub since: Option<Timestamp>,
-    /// Known to the store before this moment.
-    pub before: Option<Timestamp>,
-    /// Whose latest attempt that ended has failed with this fingerprint. A page then may have fewer records than there
-    /// are, or none, and a next one: how many records are looked at for one page is bounded.
-    pub error: Option<Fingerprint>,
-    /// [`Page::next`] of the page before.
-    pub cursor: Option<String>,
-    /// Records per page: 1–1000; 0 means 50.
-    pub limit: usize,
-}
-
-/// A page of records.
-#[derive(Debug, Clone, Default)]
-pub struct Page {
-    /// Newest first.
-    pub records: Vec<Record>,
-    /// The cursor of the next page, if there is one.
-    pub next: Option<String>,
 }
 
 /// The number of jobs of a queue in a state.

@@ -148,6 +148,10 @@ impl Store for Faulty {
         self.memory.log(id).await
     }
 
+    async fn log_operation(&self, id: &JobId, operation: &JobId, line: LogLine) -> Result<(), StoreError> {
+        self.memory.log_operation(id, operation, line).await
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         self.memory.list(query).await
     }

@@ -275,6 +275,10 @@ impl Store for Reach {
         self.store.log(id).await
     }
 
+    async fn log_operation(&self, id: &JobId, operation: &JobId, line: LogLine) -> Result<(), StoreError> {
+        self.store.log_operation(id, operation, line).await
+    }
+
     async fn list(&self, query: &ListQuery) -> Result<Page, StoreError> {
         self.store.list(query).await
     }

@@ -120,9 +120,9 @@ impl Run<'_> {
                 Ok(Answer::Received(received)) => {
                     let chosen = self.choose(received);
                     nothing_new = if chosen.news { 0 } else { nothing_new + 1 };
-                    let moved = self.take(chosen.dead_letters).await;
+                    let taken = self.take(chosen.dead_letters).await;
                     if let Some(pace) = &mut pace {
-                        pace.took(moved);
+                        pace.took(taken);
                     }
                     let far = self.ledger().result.progress;
                     (self.progress)(far);
@@ -152,13 +152,14 @@ impl Run<'_> {
         chosen
     }
 
-    /// Moves a batch, and returns how many were moved.
+    /// Moves a batch, and returns how many count for its rate.
     async fn take(&self, mut batch: Vec<Received>) -> u32 {
         if batch.is_empty() {
             return 0;
         }
         let store = self.queue.access.store.as_deref().filter(|_| self.redrive.records);
         let fates = match store {
+            _ if self.redrive.discard => vec![Fate::Drop; batch.len()],
             Some(store) => join_all(batch.iter_mut().map(|one| fate(store, one, self.queue.queue))).await,
             None => vec![Fate::Send; batch.len()],
         };
@@ -199,7 +200,8 @@ impl Run<'_> {
         ledger.result.progress.moved += sent.len() as u64;
         ledger.result.progress.obsolete += dropped;
         ledger.allowed = ledger.allowed.saturating_sub(sent.len() as u64 + dropped);
-        u32::try_from(sent.len()).unwrap_or(u32::MAX)
+        let counted = if self.redrive.discard { deleting.len() } else { sent.len() };
+        u32::try_from(counted).unwrap_or(u32::MAX)
     }
 }
 

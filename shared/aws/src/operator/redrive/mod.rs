@@ -111,8 +111,8 @@ impl<'a> DeadLetterQueue<'a> {
 
     /// Returns whether SQS can move them by itself.
     fn needs_no_choice(&self, redrive: &Redrive) -> bool {
-        let Redrive { filter, limit, per_second, records, .. } = redrive;
+        let Redrive { filter, limit, per_second, records, discard, .. } = redrive;
         let tracked = *records && self.access.store.is_some();
-        !self.fifo && filter.is_all() && limit.is_none() && per_second.is_none() && !tracked
+        !self.fifo && filter.is_all() && limit.is_none() && per_second.is_none() && !tracked && !discard
     }
 }

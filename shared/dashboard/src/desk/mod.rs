@@ -1,0 +1,164 @@
+//! The desk: answers a viewer's questions about a site, and carries out what they ask for.
+//!
+//! It is the only road to the backend. Rights are checked here, so that pages and API cannot differ in them; sensitive
+//! arguments are hidden here; and each question has a deadline.
+
+mod batches;
+mod dead_letters;
+mod errors;
+mod fresh;
+mod health;
+mod jobs;
+mod operations;
+mod overview;
+mod queues;
+mod rights;
+mod schedules;
+mod shared;
+mod stats;
+mod types;
+mod wording;
+
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use lamplighter::{Client, JobId, Record};
+
+pub use self::{errors::ErrorFilter, operations::OperationRequest, shared::Shared};
+use crate::{
+    problem::Problem,
+    site::Site,
+    view::{MeView, QueueRights},
+    viewer::{ActionKind, Viewer},
+};
+
+/// How long a question to the backend may take.
+pub const DEADLINE: Duration = Duration::from_secs(3);
+/// The most items of a page.
+pub const MOST_ITEMS: usize = 200;
+/// The items of a page, unless asked for otherwise.
+pub const ITEMS: usize = 50;
+
+/// Answers the questions of one viewer about a site.
+#[derive(Clone)]
+pub struct Desk {
+    shared: Arc<Shared>,
+    viewer: Arc<Viewer>,
+}
+
+impl Desk {
+    /// The desk of a viewer. Desks of one `shared` share what they have read within the last second.
+    #[must_use]
+    pub fn new(shared: Arc<Shared>, viewer: Viewer) -> Self {
+        Self { shared, viewer: Arc::new(viewer) }
+    }
+
+    /// Who looks.
+    #[must_use]
+    pub fn viewer(&self) -> &Viewer {
+        &self.viewer
+    }
+
+    /// What is looked at.
+    #[must_use]
+    pub fn site(&self) -> &Site {
+        &self.shared.site
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.site().env.now()
+    }
+
+    /// Who looks, and what they may do.
+    #[must_use]
+    pub fn me(&self) -> MeView {
+        let Viewer { name, rights } = self.viewer();
+        let queues = match rights.queues() {
+            None => QueueRights::All,
+            Some(queues) => QueueRights::Only(queues.iter().cloned().collect()),
+        };
+        MeView { name: name.clone(), actions: rights.actions().collect(), queues }
+    }
+
+    /// A command that operates the same place, as one types it into a shell.
+    #[must_use]
+    pub fn command<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> String {
+        let arguments: Vec<_> = arguments.into_iter().collect();
+        let (program, options) = self.site().command.split_first().map_or(("lamp", &[][..]), |(p, o)| (&**p, o));
+        let words = arguments.iter().map(AsRef::as_ref).chain(options.iter().map(String::as_str));
+        std::iter::once(program).chain(words).map(quoted).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Whether the viewer may do this.
+    #[must_use]
+    pub fn may(&self, action: ActionKind) -> bool {
+        self.viewer.rights.may(action)
+    }
+
+    fn sees(&self, queue: &str) -> bool {
+        self.viewer.rights.sees(queue)
+    }
+
+    fn sees_all(&self) -> bool {
+        self.viewer.rights.queues().is_none()
+    }
+
+    fn client(&self) -> &Client {
+        &self.site().client
+    }
+
+    /// A record as it may be shown.
+    fn shown(&self, record: Record) -> Record {
+        self.site().redactions.record(record)
+    }
+
+    /// The record of a job that the viewer may see.
+    async fn record(&self, id: &JobId) -> Result<Record, Problem> {
+        let record = in_time("the store of records", self.client().get(id)).await?;
+        let seen = match record {
+            Some(record) if self.sees_record(&record).await? => Some(record),
+            _ => None,
+        };
+        seen.ok_or_else(|| Problem::not_found("job", id.as_str()))
+    }
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("viewer", &self.viewer.name).finish_non_exhaustive()
+    }
+}
+
+/// Waits for an answer of the backend, and not for long.
+async fn in_time<T, E: Into<Problem>>(who: &str, question: impl Future<Output = Result<T, E>>) -> Result<T, Problem> {
+    match tokio::time::timeout(DEADLINE, question).await {
+        Ok(answer) => answer.map_err(Into::into),
+        Err(_) => {
+            Err(Problem::unavailable(format!("No answer from {who} within {} seconds; try again.", DEADLINE.as_secs())))
+        }
+    }
+}
+
+/// A word as one types it into a shell.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-./:=@%+,".contains(&byte);
+    match !word.is_empty() && word.bytes().all(is_plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', r"'\''")).into(),
+    }
+}
+
+/// The number of items on a page.
+fn items(limit: usize) -> usize {
+    match limit {
+        0 => ITEMS,
+        limit => limit.min(MOST_ITEMS),
+    }
+}
+
+/// An id from an address: what cannot be one is one that does not exist.
+fn job_id(kind: &str, text: &str) -> Result<JobId, Problem> {
+    JobId::new(text).map_err(|_| Problem::not_found(kind, text))
+}

@@ -1,0 +1,210 @@
+//! What operators do.
+
+use std::num::NonZeroU32;
+
+use lamplighter::{
+    RawValue,
+    operation::{NewOperation, Operation, OperationError, OperationQuery, OperationState},
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Desk, in_time, items, job_id, wording};
+use crate::{
+    api::bodies::{ActionBody, TargetBody},
+    problem::Problem,
+    view::{Coverage, OperationView, Page, PreviewCount, PreviewView, ProgressCount},
+    viewer::ActionKind,
+};
+
+/// A request for an operation, or for its preview.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OperationRequest {
+    /// What is done: `{"kind": "retry"}`.
+    #[schema(value_type = ActionBody)]
+    pub action: Box<RawValue>,
+    /// To what: `{"kind": "query", "query": "state:failed job:webhook.*"}`.
+    #[schema(value_type = TargetBody)]
+    pub target: Box<RawValue>,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 500)]
+    pub reason: Option<String>,
+    /// How many jobs the preview showed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected: Option<u64>,
+    /// The most steps a second.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1)]
+    pub per_second: Option<u32>,
+}
+
+/// Pages that are read for one page of what a viewer sees.
+const PAGES: usize = 5;
+const STORE: &str = "the store of operations";
+
+impl Desk {
+    /// Operations, newest first.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn operations(&self, cursor: Option<&str>, limit: usize) -> Result<Page<OperationView>, Problem> {
+        let limit = items(limit);
+        let (mut seen, mut next) = (Vec::new(), cursor.map(str::to_owned));
+        for _ in 0..PAGES {
+            let mut query = OperationQuery::new(limit - seen.len());
+            query.cursor = next;
+            let page = in_time(STORE, self.client().operations(&query)).await?;
+            for operation in page.operations {
+                if self.sees_operation(&operation).await {
+                    seen.push(self.view_of(&operation));
+                }
+            }
+            next = page.next;
+            if next.is_none() || seen.len() >= limit {
+                break;
+            }
+        }
+        Ok(Page { items: seen, next, coverage: Coverage::Exact, as_of: self.now() })
+    }
+
+    /// One operation.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub async fn operation(&self, id: &str) -> Result<OperationView, Problem> {
+        self.seen_operation(id).await.map(|operation| self.view_of(&operation))
+    }
+
+    async fn seen_operation(&self, id: &str) -> Result<Operation, Problem> {
+        let unknown = || Problem::not_found("operation", id);
+        let parsed = job_id("operation", id)?;
+        let operation = in_time(STORE, self.client().operation(&parsed)).await?.ok_or_else(unknown)?;
+        if self.sees_operation(&operation).await { Ok(operation) } else { Err(unknown()) }
+    }
+
+    /// What an operation would do.
+    ///
+    /// # Errors
+    /// When it makes no sense, or the viewer may not do it.
+    pub async fn preview(&self, request: &OperationRequest) -> Result<PreviewView, Problem> {
+        let asked = self.asked(request, false).await?;
+        let mut target = asked.target;
+        // Counting has a patience of its own, and says what it has counted until then.
+        let counting = self.shared.runner().preview(&asked.action, &target);
+        let preview = tokio::time::timeout(super::DEADLINE * 3, counting)
+            .await
+            .map_err(|_| Problem::unavailable("Counting takes too long; ask for less."))??;
+        wording::freeze(&mut target, preview.end);
+        Ok(PreviewView {
+            title: wording::preview(&asked.action, &target, &preview),
+            jobs: preview.jobs,
+            is_complete: preview.is_complete,
+            by_job: preview.by_job.into_iter().map(PreviewCount::from).collect(),
+            action: request.action.clone().into(),
+            target: wording::raw(&target),
+            end: preview.end,
+            command: self.same_command(&asked.action, &target),
+        })
+    }
+
+    /// Begins an operation. The same request under the same key is one operation.
+    ///
+    /// # Errors
+    /// As for [`preview`](Self::preview), and when the key was used for something else.
+    pub async fn act(&self, request: &OperationRequest, key: Option<&str>) -> Result<OperationView, Problem> {
+        let asked = self.asked(request, true).await?;
+        let mut new = NewOperation::new(asked.action, asked.target, &self.viewer.name);
+        new.reason.clone_from(&request.reason);
+        new.expected = request.expected;
+        new.per_second = match request.per_second {
+            None => None,
+            Some(rate) => Some(NonZeroU32::new(rate).ok_or_else(|| {
+                Problem::parameter("per_second", "At no steps a second, it would not end. Leave it out for no limit.")
+            })?),
+        };
+        new.idempotency_key = key.map(str::to_owned);
+        let operation = in_time(STORE, self.shared.runner().start(new)).await?;
+        self.shared.forget().await;
+        let operation = self.shared.carry_out(operation).await;
+        Ok(self.view_of(&operation))
+    }
+
+    /// Stops an operation. What it has done stays.
+    ///
+    /// # Errors
+    /// When there is none, or the viewer may not do what it does.
+    pub async fn stop(&self, id: &str) -> Result<OperationView, Problem> {
+        let operation = self.seen_operation(id).await?;
+        if !self.touches_only_seen(&operation.target).await {
+            return Err(Problem::forbidden("The operation is about queues that you do not see."));
+        }
+        let may = ActionKind::named(operation.action.as_str()).is_some_and(|kind| self.may(kind));
+        if !may {
+            return Err(self.denied(operation.action.as_str()));
+        }
+        let stopped = in_time(STORE, self.client().stop_operation(&operation.id, &self.viewer.name)).await?;
+        stopped.map(|operation| self.view_of(&operation)).ok_or_else(|| Problem::not_found("operation", id))
+    }
+
+    pub(super) fn denied(&self, action: &str) -> Problem {
+        Problem::forbidden(format!("You may not do this here: {action}."))
+    }
+
+    pub(super) fn view_of(&self, operation: &Operation) -> OperationView {
+        let Operation { id, action, target, by, progress, .. } = operation.clone();
+        OperationView {
+            id,
+            kind: ActionKind::named(action.as_str()).unwrap_or(ActionKind::Retry),
+            title: format!("{} {target}", wording::imperative(&action)),
+            command: self.same_command(&action, &target),
+            action: wording::raw(&action),
+            target: wording::raw(&target),
+            by,
+            reason: operation.reason.clone(),
+            created_at: operation.created_at,
+            expected: operation.expected,
+            per_second: operation.per_second.map(NonZeroU32::get),
+            state: operation.state.as_str().to_owned(),
+            progress: ProgressCount {
+                done: progress.done,
+                changed: progress.changed,
+                unchanged: progress.unchanged,
+                failed: progress.failed,
+            },
+            finished_at: operation.finished_at,
+            stopped_by: operation.stopped_by.clone(),
+            error: operation.error.clone(),
+            results: operation.results.clone(),
+        }
+    }
+}
+
+impl From<lamplighter::operation::JobCount> for PreviewCount {
+    fn from(count: lamplighter::operation::JobCount) -> Self {
+        Self { job: count.job, queue: count.queue, jobs: count.jobs }
+    }
+}
+
+impl OperationView {
+    /// Whether it goes on.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.state.parse::<OperationState>().is_ok_and(|state| !state.is_final())
+    }
+}
+
+impl From<OperationError> for Problem {
+    fn from(error: OperationError) -> Self {
+        match error {
+            OperationError::Store(error) => error.into(),
+            OperationError::Schedule(error) => error.into(),
+            OperationError::UnknownJob(id) => Self::not_found("job", id.as_str()),
+            OperationError::Unknown(id) => Self::not_found("operation", id.as_str()),
+            OperationError::KeyTaken(_) | OperationError::Held(_) => Self::conflict(error.to_string()),
+            error if error.is_temporary() => Self::unavailable(error.to_string()),
+            error => Self::unfit(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Queues.
+
+use lamplighter::backend::QueueStatus;
+
+use super::Desk;
+use crate::{
+    problem::Problem,
+    view::{Coverage, List, Part, QueueDetail, QueueView, StateCount},
+};
+
+impl Desk {
+    /// All queues, by name.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn queues(&self) -> Result<List<QueueView>, Problem> {
+        let items = self.seen_queues().await?;
+        let coverage = match items.iter().all(|queue| queue.is_exact) {
+            true => Coverage::Exact,
+            false => Coverage::Approximate,
+        };
+        Ok(List { items, coverage, as_of: self.now() })
+    }
+
+    pub(super) async fn seen_queues(&self) -> Result<Vec<QueueView>, Problem> {
+        let (queues, flows) = tokio::join!(self.shared.queues(), self.shared.flow());
+        let (queues, flows) = (queues?, flows.unwrap_or_default());
+        let view = |status: &QueueStatus| match flows.iter().find(|flow| flow.queue == status.queue) {
+            Some(flow) => QueueView::from(status.clone()).with_flow(status, flow),
+            None => QueueView::from(status.clone()),
+        };
+        Ok(queues.iter().filter(|status| self.sees(&status.queue)).map(view).collect())
+    }
+
+    /// One queue.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub async fn queue(&self, name: &str) -> Result<QueueDetail, Problem> {
+        let queues = self.seen_queues();
+        let (queues, states, activity) = tokio::join!(queues, self.states_of(name), self.activity_in_hour(Some(name)));
+        let queue = queues?.into_iter().find(|queue| queue.queue == name);
+        let queue = queue.ok_or_else(|| Problem::not_found("queue", name))?;
+        let defined = self.site().definitions.iter().filter(|definition| definition.queue.name() == name);
+        Ok(QueueDetail {
+            queue,
+            states: Part::from(states),
+            activity: Part::from(activity),
+            jobs: defined.map(|definition| definition.name.to_owned()).collect(),
+            as_of: self.now(),
+        })
+    }
+
+    async fn states_of(&self, queue: &str) -> Result<Vec<StateCount>, Problem> {
+        let counts = self.shared.counts().await?;
+        Ok(counts.iter().filter(|count| count.queue == queue).map(StateCount::from).collect())
+    }
+}

@@ -1,0 +1,226 @@
+//! What all desks of a site share: answers that are the same for everybody, read at most once a second.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use lamplighter::{
+    backend::{QueueFlow, QueueStatus, ScheduleStatus, StoreError},
+    host::Stop,
+    meter::{Rollup, RollupQuery},
+    operation::{Operation, OperationQuery, Runner},
+    record::{Count, ErrorGroup, ErrorQuery},
+};
+use tokio::sync::Semaphore;
+
+use super::{fresh::Fresh, in_time};
+use crate::{
+    problem::Problem,
+    site::{Examination, Site},
+};
+
+type Answer<T> = Result<Arc<T>, Problem>;
+
+/// A site, and what was read of it within the last second.
+pub struct Shared {
+    pub(super) site: Site,
+    queues: Fresh<Answer<Vec<QueueStatus>>>,
+    counts: Fresh<Answer<Vec<Count>>>,
+    errors: Fresh<Answer<Vec<ErrorGroup>>>,
+    schedules: Fresh<Answer<Vec<ScheduleStatus>>>,
+    hour: Fresh<Answer<(RollupQuery, Vec<Rollup>)>>,
+    health: Fresh<Answer<Examination>>,
+    flow: Fresh<Answer<Vec<QueueFlow>>>,
+    operations: Fresh<Answer<Vec<Operation>>>,
+    runner: Runner,
+    running: Semaphore,
+    /// Ends what is under way when the last desk is gone.
+    stop: Stop,
+    within: Option<Duration>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.stop.drain();
+    }
+}
+
+/// How long what changes all the time stays fresh.
+const SECOND: Duration = Duration::from_secs(1);
+/// How long an examination does: the doctor's takes many calls.
+const MINUTE: Duration = Duration::from_secs(60);
+/// The latest error groups that are read for everybody.
+const GROUPS: usize = 50;
+/// The operations of which charts show marks.
+const LATEST: usize = 50;
+/// The operations that are carried out at once.
+const AT_ONCE: usize = 4;
+/// How often somebody looks for operations that nobody carries out.
+const AGAIN: Duration = Duration::from_secs(20);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Shared {
+    /// Nothing read yet.
+    #[must_use]
+    pub fn new(site: Site) -> Arc<Self> {
+        Self::with(site, None)
+    }
+
+    /// On a host that freezes after an answer: operations are carried out within a request, for so long, and go on with what
+    /// resumes open ones there.
+    #[must_use]
+    pub fn within(site: Site, time: Duration) -> Arc<Self> {
+        Self::with(site, Some(time))
+    }
+
+    fn with(site: Site, within: Option<Duration>) -> Arc<Self> {
+        let runner = Runner::new(site.client.clone(), site.definitions.to_vec()).with_operator(site.operator.clone());
+        Arc::new(Self {
+            runner,
+            running: Semaphore::new(AT_ONCE),
+            stop: Stop::new(),
+            within,
+            site,
+            flow: Fresh::lasting(SECOND),
+            operations: Fresh::lasting(SECOND),
+            queues: Fresh::lasting(SECOND),
+            counts: Fresh::lasting(SECOND),
+            errors: Fresh::lasting(SECOND),
+            schedules: Fresh::lasting(SECOND),
+            hour: Fresh::lasting(SECOND),
+            health: Fresh::lasting(MINUTE),
+        })
+    }
+
+    /// The site.
+    #[must_use]
+    pub const fn site(&self) -> &Site {
+        &self.site
+    }
+
+    pub(crate) async fn queues(&self) -> Answer<Vec<QueueStatus>> {
+        self.queues.get(async { in_time("the queues", self.site.operator.queues()).await.map(Arc::new) }).await
+    }
+
+    pub(super) async fn counts(&self) -> Answer<Vec<Count>> {
+        let read = async {
+            let store = self.site.client.store()?;
+            store.counts().await.map(Arc::new)
+        };
+        self.counts.get(in_time::<_, StoreError>("the store of records", read)).await
+    }
+
+    /// The groups of the last day with the latest failures.
+    pub(crate) async fn errors(&self) -> Answer<Vec<ErrorGroup>> {
+        let since = self.site.env.now().saturating_sub(DAY).ok();
+        let query = ErrorQuery { since, limit: GROUPS, ..ErrorQuery::default() };
+        let read = async { self.site.client.error_groups(&query).await.map(|page| Arc::new(page.groups)) };
+        self.errors.get(in_time("the store of error groups", read)).await
+    }
+
+    pub(super) async fn schedules(&self) -> Answer<Vec<ScheduleStatus>> {
+        let read = async { self.site.client.schedules().await.map(Arc::new) };
+        self.schedules.get(in_time("the store of schedules", read)).await
+    }
+
+    /// The last sixty minutes.
+    pub(crate) async fn hour(&self) -> Answer<(RollupQuery, Vec<Rollup>)> {
+        self.hour.get(self.rollups(HOUR, 60)).await
+    }
+
+    async fn rollups(&self, last: Duration, points: u64) -> Answer<(RollupQuery, Vec<Rollup>)> {
+        let now = self.site.env.now();
+        let since = now.saturating_sub(last).unwrap_or(now);
+        let query = RollupQuery::in_points(since, now, points);
+        let read = async { self.site.client.rollups(&query).await };
+        let rollups = in_time("the store of measurements", read).await?;
+        Ok(Arc::new((query, rollups)))
+    }
+
+    pub(super) async fn health(&self) -> Answer<Examination> {
+        let Some(source) = &self.site.health else { return Ok(Arc::default()) };
+        self.health.get(async { in_time("the examination", source.examine()).await.map(Arc::new) }).await
+    }
+
+    /// What the latest examination found, if there was one lately: an overview does not begin one.
+    pub(super) fn seen_health(&self) -> Option<Arc<Examination>> {
+        self.health.seen(10 * MINUTE).and_then(Result::ok)
+    }
+
+    /// How fast messages come in and jobs end.
+    pub(super) async fn flow(&self) -> Answer<Vec<QueueFlow>> {
+        self.flow.get(async { in_time("the queues", self.site.operator.flow()).await.map(Arc::new) }).await
+    }
+
+    /// The latest operations.
+    pub(super) async fn operations(&self) -> Answer<Vec<Operation>> {
+        let query = OperationQuery::new(LATEST);
+        let read = async { self.site.client.operations(&query).await.map(|page| Arc::new(page.operations)) };
+        self.operations.get(in_time("the store of operations", read)).await
+    }
+
+    pub(super) const fn runner(&self) -> &Runner {
+        &self.runner
+    }
+
+    /// Carries an operation out: by a task of its own, or as far as a request allows.
+    pub(super) async fn carry_out(self: &Arc<Self>, operation: Operation) -> Operation {
+        if operation.state.is_final() {
+            return operation;
+        }
+        match self.within {
+            None => {
+                let shared = Arc::downgrade(self);
+                let (runner, stop, id) = (self.runner.clone(), self.stop.clone(), operation.id.clone());
+                tokio::spawn(async move {
+                    // What finds no place is taken up by those who resume open operations.
+                    let place = shared.upgrade();
+                    let Some(_place) = place.as_ref().and_then(|shared| shared.running.try_acquire().ok()) else {
+                        return;
+                    };
+                    if let Err(error) = runner.run(&id, &stop, None).await {
+                        tracing::warn!(operation = %id, %error, "an operation could not go on; it is tried again");
+                    }
+                    if let Some(shared) = &place {
+                        shared.forget().await;
+                    }
+                });
+                operation
+            }
+            Some(time) => {
+                let until = tokio::time::Instant::now() + time;
+                let run = self.runner.run(&operation.id, &self.stop, Some(until)).await;
+                self.forget().await;
+                run.unwrap_or(operation)
+            }
+        }
+    }
+
+    /// Goes on with operations that nobody carries out, until all desks are gone. A host that does so already need not.
+    pub async fn resume(self: Arc<Self>) {
+        let (shared, stop, runner) = (Arc::downgrade(&self), self.stop.clone(), self.runner.clone());
+        drop(self);
+        while shared.strong_count() > 0 {
+            if let Err(error) = runner.run_open(&stop, None).await {
+                tracing::debug!(%error, "open operations could not be read");
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    /// Forgets what an operator may just have changed.
+    pub(super) async fn forget(&self) {
+        tokio::join!(
+            self.queues.forget(),
+            self.schedules.forget(),
+            self.errors.forget(),
+            self.counts.forget(),
+            self.operations.forget()
+        );
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("site", &self.site).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,153 @@
+//! What every page has around it, as templates see it.
+
+use jiff::Timestamp;
+use lamplighter::record::Fingerprint;
+
+use super::ui::encode;
+use crate::{ActionKind, http::Chrome, viewer::Rights};
+
+/// What every page has around it.
+pub(crate) struct Frame {
+    pub(crate) base: String,
+    pub(crate) app: &'static str,
+    pub(crate) environment: Option<String>,
+    pub(crate) viewer: String,
+    pub(crate) csrf: String,
+    pub(crate) title: String,
+    pub(crate) css: String,
+    pub(crate) script: String,
+    pub(crate) icon: String,
+    pub(crate) events: Option<String>,
+    /// Seconds between two questions whether a page has changed.
+    pub(crate) poll: u32,
+    /// When the page was made; left out where only the moving part is asked for.
+    pub(crate) as_of: Option<Timestamp>,
+    /// Whether only the moving part is asked for.
+    pub(crate) is_part: bool,
+    pub(crate) has_query: bool,
+    here: String,
+    rights: Rights,
+}
+
+/// A page in the side bar.
+pub(crate) struct Place {
+    pub(crate) name: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) here: bool,
+    /// Whether it begins a group.
+    pub(crate) gap: bool,
+}
+
+const PLACES: [(&str, &str, bool); 10] = [
+    ("Overview", "/", false),
+    ("Jobs", "/jobs", true),
+    ("Errors", "/errors", false),
+    ("Queues", "/queues", false),
+    ("Schedules", "/schedules", false),
+    ("Job types", "/types", false),
+    ("Batches", "/batches", false),
+    ("Dead letters", "/dead-letters", false),
+    ("Operations", "/operations", true),
+    ("Health", "/health", false),
+];
+
+impl Frame {
+    pub(crate) fn of(chrome: &Chrome, title: impl Into<String>) -> Self {
+        Self {
+            base: chrome.base.clone(),
+            app: chrome.app,
+            environment: chrome.environment.clone(),
+            viewer: chrome.viewer.name.clone(),
+            csrf: chrome.csrf.clone(),
+            title: title.into(),
+            css: chrome.asset("dashboard.css"),
+            script: chrome.asset("dashboard.js"),
+            icon: chrome.asset("lamp.svg"),
+            events: chrome.is_live.then(|| chrome.link("/live")),
+            poll: if chrome.is_live { 30 } else { 5 },
+            as_of: None,
+            is_part: chrome.region.is_some(),
+            has_query: false,
+            here: chrome.here.clone(),
+            rights: chrome.viewer.rights.clone(),
+        }
+    }
+
+    pub(crate) fn as_of(mut self, moment: Timestamp) -> Self {
+        self.as_of = Some(moment);
+        self
+    }
+
+    /// For a page with a query field of its own.
+    pub(crate) fn with_query(mut self) -> Self {
+        self.has_query = true;
+        self
+    }
+
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> + '_ {
+        let path = self.here.split(['?', '#']).next().unwrap_or_default();
+        PLACES.into_iter().map(move |(name, place, gap)| {
+            let below = path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            Place { name, path: place, here: if place == "/" { path == "/" || path.is_empty() } else { below }, gap }
+        })
+    }
+
+    pub(crate) fn may(&self, action: &str) -> bool {
+        ActionKind::named(action).is_some_and(|action| self.rights.may(action))
+    }
+
+    pub(crate) fn may_write(&self) -> bool {
+        self.rights.may_write()
+    }
+
+    fn to(&self, place: &str, name: &str) -> String {
+        format!("{}/{place}/{}", self.base, encode(name))
+    }
+
+    pub(crate) fn job(&self, id: impl AsRef<str>) -> String {
+        self.to("jobs", id.as_ref())
+    }
+
+    pub(crate) fn batch(&self, id: impl AsRef<str>) -> String {
+        self.to("batches", id.as_ref())
+    }
+
+    pub(crate) fn operation(&self, id: impl AsRef<str>) -> String {
+        self.to("operations", id.as_ref())
+    }
+
+    pub(crate) fn queue(&self, name: &str) -> String {
+        self.to("queues", name)
+    }
+
+    pub(crate) fn dead_letters(&self, queue: &str) -> String {
+        self.to("dead-letters", queue)
+    }
+
+    pub(crate) fn schedule(&self, name: &str) -> String {
+        self.to("schedules", name)
+    }
+
+    pub(crate) fn job_type(&self, name: &str) -> String {
+        self.to("types", name)
+    }
+
+    pub(crate) fn error(&self, fingerprint: &Fingerprint) -> String {
+        self.to("errors", &fingerprint.to_string())
+    }
+
+    pub(crate) fn jobs(&self, query: &str) -> String {
+        match query.is_empty() {
+            true => format!("{}/jobs", self.base),
+            false => format!("{}/jobs?q={}", self.base, encode(query)),
+        }
+    }
+
+    pub(crate) fn jobs_of(&self, queue: &str, state: &str) -> String {
+        self.jobs(&format!("state:{state} queue:{}", super::query::quoted(queue)))
+    }
+
+    pub(crate) fn act(&self, action: &str, key: &str, value: impl AsRef<str>) -> String {
+        format!("{}/act/{action}?{key}={}", self.base, encode(value.as_ref()))
+    }
+}

@@ -1,0 +1,97 @@
+//! Job types.
+
+use askama::Template;
+use axum::extract::Path;
+
+use super::{
+    Page, draw,
+    frame::Frame,
+    query::quoted,
+    schema_form::SchemaForm,
+    ui::{self, Markup},
+    written,
+};
+use crate::{
+    Desk, chart,
+    http::Chrome,
+    view::{Activity, DefinitionView, List, Part, PercentilesView, TypeDetail, TypeView},
+};
+
+#[derive(Template)]
+#[template(path = "types.html")]
+struct TypesPage {
+    frame: Frame,
+    list: List<TypeView>,
+}
+
+pub(super) async fn list(desk: Desk, chrome: Chrome) -> Page {
+    let list = desk.types().await?;
+    written(&TypesPage { frame: Frame::of(&chrome, "Job types").as_of(list.as_of), list })
+}
+
+/// The percentiles of something.
+struct Strip {
+    name: &'static str,
+    drawing: Markup,
+    times: PercentilesView,
+}
+
+#[derive(Template)]
+#[template(path = "type.html")]
+struct TypePage {
+    frame: Frame,
+    each: TypeView,
+    activity: Part<Activity>,
+    strips: Vec<Strip>,
+    definition: Option<DefinitionView>,
+    schema: String,
+    schedules: Vec<String>,
+    form: Option<Markup>,
+    jobs_query: String,
+}
+
+#[derive(Template)]
+#[template(path = "enqueue.html")]
+struct EnqueueForm<'f> {
+    frame: &'f Frame,
+    job: &'f str,
+    fields: Markup,
+}
+
+pub(super) async fn page(desk: Desk, chrome: Chrome, Path(job): Path<String>) -> Page {
+    let TypeDetail { summary, definition, sensitive, activity, schedules, as_of, .. } = desk.job_type(&job).await?;
+    let frame = Frame::of(&chrome, summary.job.clone()).as_of(as_of);
+    let form = match &definition {
+        Some(definition) if frame.may("enqueue") => {
+            let fields = SchemaForm::of(&definition.schema, &sensitive).markup();
+            Some(Markup(written(&EnqueueForm { frame: &frame, job: &summary.job, fields })?.0))
+        }
+        _ => None,
+    };
+    let schema = definition.as_ref().and_then(|definition| serde_json::to_string_pretty(&definition.schema).ok());
+    let page = TypePage {
+        strips: strips(&summary),
+        schema: schema.unwrap_or_default(),
+        jobs_query: format!("job:{}", quoted(&summary.job)),
+        frame,
+        each: summary,
+        activity,
+        definition,
+        schedules,
+        form,
+    };
+    written(&page)
+}
+
+fn strips(summary: &TypeView) -> Vec<Strip> {
+    let all = [("duration", summary.duration), ("waited", summary.queue_latency)];
+    let micros = |milliseconds: f64| (milliseconds.max(0.0) * 1000.0) as u64;
+    let most = all.iter().filter_map(|(_, times)| *times).map(|times| micros(times.p99_ms)).max().unwrap_or(0);
+    let strip = |(name, times): (&'static str, Option<PercentilesView>)| {
+        let times = times?;
+        let title = format!("{name}: half within {}", ui::milliseconds(&times.p50_ms));
+        let values = (micros(times.p50_ms), micros(times.p95_ms), micros(times.p99_ms));
+        Some(Strip { name, drawing: Markup(chart::percentiles(&title, values, most)), times })
+    };
+    all.into_iter().filter_map(strip).collect()
+}

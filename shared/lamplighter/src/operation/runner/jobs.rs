@@ -1,0 +1,193 @@
+//! A page of jobs.
+
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use jiff::Timestamp;
+use tokio::time::sleep_until;
+
+use super::{Runner, held::Held, pace, within};
+use crate::{
+    operation::{Action, Operation, OperationError, OperationProgress, Target},
+    ports::{StoreError, StoreErrorKind},
+    query::{Query, Search},
+    record::{JobState, Record},
+};
+
+/// Jobs that are changed at the same time.
+const AT_ONCE: usize = 16;
+
+/// The next jobs of an operation.
+struct Portion {
+    records: Vec<Record>,
+    /// Ids without a job.
+    missing: u64,
+    /// Where the rest begins, if there is one.
+    next: Option<String>,
+}
+
+impl Runner {
+    /// Changes the next page of jobs, and returns whether it was the last one.
+    pub(super) async fn jobs(&self, held: &mut Held) -> Result<bool, OperationError> {
+        let operation = &held.operation;
+        let most = pace::page(operation.per_second);
+        let Portion { records, missing, next } = self.portion(operation, most).await?;
+        let count = records.len();
+        let turns = pace::turns(operation.per_second, &mut held.next, count);
+        let changes: Vec<_> = records
+            .iter()
+            .zip(turns)
+            .map(async |(record, turn)| {
+                if let Some(turn) = turn {
+                    sleep_until(turn).await;
+                }
+                (record, within(self.change(operation, record)).await)
+            })
+            .collect();
+        let answers: Vec<_> = stream::iter(changes).buffer_unordered(AT_ONCE).collect().await;
+        let mut progress = OperationProgress { done: missing, unchanged: missing, ..OperationProgress::default() };
+        let mut first = None;
+        for (record, answer) in answers {
+            progress.add(match &answer {
+                Ok(true) => OperationProgress::CHANGED,
+                Ok(false) => OperationProgress::UNCHANGED,
+                Err(_) => OperationProgress::FAILED,
+            });
+            if let Err(error) = answer {
+                first.get_or_insert((record.id.clone(), error));
+            }
+        }
+        if let Some((id, error)) = first {
+            // The store is away: these jobs have their turn when it is back.
+            if progress.failed == count as u64 && error.kind() == StoreErrorKind::Unavailable {
+                return Err(error.into());
+            }
+            held.operation.note_error(format_args!("job {id}: {error}"));
+        }
+        held.operation.progress.add(progress);
+        let is_last = next.is_none();
+        if !is_last {
+            held.operation.cursor = next;
+        }
+        Ok(is_last)
+    }
+
+    async fn portion(&self, operation: &Operation, most: usize) -> Result<Portion, OperationError> {
+        match &operation.target {
+            Target::Job { id } => self.by_ids(std::slice::from_ref(id), operation, most).await,
+            Target::Jobs { ids } => self.by_ids(ids, operation, most).await,
+            Target::Batch { id } if operation.action == Action::Cancel => {
+                self.by_ids(std::slice::from_ref(id), operation, most).await
+            }
+            target => {
+                let Some(search) = self.search(&operation.action, target, operation.created_at)? else {
+                    return Ok(Portion { records: Vec::new(), missing: 0, next: None });
+                };
+                let search = search.with_limit(most).with_cursor(operation.cursor.clone());
+                let found = within(self.client().search(&search)).await?;
+                Ok(Portion { records: found.records, missing: 0, next: found.next })
+            }
+        }
+    }
+
+    async fn by_ids(
+        &self,
+        ids: &[crate::id::JobId],
+        operation: &Operation,
+        most: usize,
+    ) -> Result<Portion, OperationError> {
+        let from = operation.cursor.as_deref().and_then(|cursor| cursor.parse().ok()).unwrap_or(0).min(ids.len());
+        let to = from.saturating_add(most).min(ids.len());
+        let found = within(self.client().store()?.get_each(&ids[from..to])).await?;
+        let missing = found.iter().filter(|record| record.is_none()).count() as u64;
+        let next = (to < ids.len()).then(|| to.to_string());
+        Ok(Portion { records: found.into_iter().flatten().collect(), missing, next })
+    }
+
+    /// The search for the jobs of a target that an action changes; `None` if there can be none.
+    pub(super) fn search(
+        &self,
+        action: &Action,
+        target: &Target,
+        now: Timestamp,
+    ) -> Result<Option<Search>, OperationError> {
+        let (query, end) = match target {
+            Target::Query { query, end } => {
+                let query: Query = query.parse().map_err(|error| OperationError::Invalid(format!("{error}")))?;
+                (query, *end)
+            }
+            Target::Batch { id } => (Query::new().batch(id), now),
+            _ => return Ok(None),
+        };
+        let mut query = query.pinned(now);
+        let wanted = query.states().to_vec();
+        // By its states, the store finds them without reading the others.
+        query.states.clear();
+        for state in JobState::ALL.into_iter().filter(|state| action.touches(*state)) {
+            if wanted.is_empty() || wanted.contains(&state) {
+                query = query.state(state);
+            }
+        }
+        if query.states().is_empty() {
+            return Ok(None);
+        }
+        // With those of this very moment.
+        let after = end.saturating_add(Duration::from_nanos(1)).unwrap_or(end);
+        let before = query.known_before().map_or(after, |when| when.from(now).min(after));
+        let search = Search::new(query.before(before));
+        Ok(Some(match &self.shared.redactions {
+            Some(redactions) => search.with_redactions(redactions.clone()),
+            None => search,
+        }))
+    }
+
+    /// Changes a job, and returns whether it did. One in another state, or that has changed after the frozen end, is left
+    /// alone; so a page may have its turn twice.
+    async fn change(&self, operation: &Operation, record: &Record) -> Result<bool, StoreError> {
+        if !is_wanted(&operation.action, &operation.target, record) {
+            return Ok(false);
+        }
+        let (client, id) = (self.client(), &record.id);
+        let is_changed = match operation.action {
+            Action::Retry => client.retry(id).await? == Some(JobState::Queued),
+            Action::Cancel => {
+                let cancel = client.cancel(id).by(&operation.by);
+                let cancel = match &operation.reason {
+                    Some(reason) => cancel.reason(reason),
+                    None => cancel,
+                };
+                cancel.await? == Some(JobState::Cancelled)
+            }
+            Action::Delete => client.delete(id).await?.is_some_and(JobState::is_final),
+            Action::RunNow => {
+                let now = client.env().now();
+                let is_due = record.state == JobState::Queued && record.due_at <= now;
+                !is_due && self.reschedule(operation, record, now).await?
+            }
+            Action::Reschedule { at } => self.reschedule(operation, record, at).await?,
+            _ => false,
+        };
+        if is_changed && operation.action != Action::Delete {
+            self.write_line(operation, id, operation.log_line()).await;
+        }
+        Ok(is_changed)
+    }
+
+    async fn reschedule(&self, operation: &Operation, record: &Record, at: Timestamp) -> Result<bool, StoreError> {
+        let now = self.client().reschedule(&record.id, at).await?;
+        Ok(now.is_some_and(|state| operation.action.touches(state)))
+    }
+}
+
+/// Whether a job is still to be changed: it may have run, and ended, after the frozen end.
+pub(super) fn is_wanted(action: &Action, target: &Target, record: &Record) -> bool {
+    let end = match target {
+        Target::Query { end, .. } => *end,
+        _ => Timestamp::MAX,
+    };
+    let changed_at = match action {
+        Action::Retry | Action::Delete => record.finished_at.unwrap_or(record.created_at),
+        _ => record.created_at,
+    };
+    action.touches(record.state) && changed_at <= end
+}
