@@ -86,7 +86,7 @@ impl Problem {
     #[must_use]
     pub fn body(&self) -> ProblemBody {
         ProblemBody {
-            kind: format!("https://lamplighter.dev/problems/{}", self.code),
+            kind: format!("urn:lamplighter:problem:{}", self.code),
             title: self.title.to_owned(),
             status: self.status.as_u16(),
             detail: self.detail.clone(),

@@ -24,12 +24,15 @@ fn part(value: u64, most: u64, length: f64, least: f64) -> f64 {
     }
 }
 
-/// The next round number that is not less: 1, 2, 4, 5 or 8 of a power of ten.
+/// The next round number that is not less, by which a chart is divided well.
 #[must_use]
 pub fn round_up(value: u64) -> u64 {
+    if value <= 10 {
+        return value.max(1);
+    }
     let mut power = 1_u64;
     loop {
-        for step in [1, 2, 4, 5, 8] {
+        for step in [10, 12, 16, 20, 24, 30, 40, 50, 60, 80] {
             match power.checked_mul(step) {
                 Some(round) if round >= value => return round,
                 Some(_) => {}
@@ -58,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_round_number_is_not_less() {
-        assert_eq!([0, 1, 3, 6, 9, 11, 45, 1204].map(round_up), [1, 1, 4, 8, 10, 20, 50, 2000]);
+        assert_eq!([0, 1, 3, 9, 11, 45, 205, 1204].map(round_up), [1, 1, 3, 9, 12, 50, 240, 1600]);
         assert_eq!(round_up(u64::MAX), u64::MAX);
     }
 }

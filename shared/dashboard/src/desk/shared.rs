@@ -32,15 +32,8 @@ pub struct Shared {
     operations: Fresh<Answer<Vec<Operation>>>,
     runner: Runner,
     running: Semaphore,
-    /// Ends what is under way when the last desk is gone.
     stop: Stop,
     within: Option<Duration>,
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.stop.drain();
-    }
 }
 
 /// How long what changes all the time stays fresh.
@@ -53,8 +46,9 @@ const GROUPS: usize = 50;
 const LATEST: usize = 50;
 /// The operations that are carried out at once.
 const AT_ONCE: usize = 4;
-/// How often somebody looks for operations that nobody carries out.
+/// How long it takes until operations that nobody carries out are looked for again, and how often.
 const AGAIN: Duration = Duration::from_secs(20);
+const TRIES: usize = 30;
 const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -124,7 +118,7 @@ impl Shared {
 
     /// The last sixty minutes.
     pub(crate) async fn hour(&self) -> Answer<(RollupQuery, Vec<Rollup>)> {
-        self.hour.get(self.rollups(HOUR, 60)).await
+        self.hour.get(self.rollups(HOUR, 61)).await
     }
 
     async fn rollups(&self, last: Duration, points: u64) -> Answer<(RollupQuery, Vec<Rollup>)> {
@@ -169,20 +163,14 @@ impl Shared {
         }
         match self.within {
             None => {
-                let shared = Arc::downgrade(self);
-                let (runner, stop, id) = (self.runner.clone(), self.stop.clone(), operation.id.clone());
+                let (shared, id) = (self.clone(), operation.id.clone());
                 tokio::spawn(async move {
-                    // What finds no place is taken up by those who resume open operations.
-                    let place = shared.upgrade();
-                    let Some(_place) = place.as_ref().and_then(|shared| shared.running.try_acquire().ok()) else {
-                        return;
-                    };
-                    if let Err(error) = runner.run(&id, &stop, None).await {
+                    let Ok(_place) = shared.running.acquire().await else { return };
+                    if let Err(error) = shared.runner.run(&id, &shared.stop, None).await {
                         tracing::warn!(operation = %id, %error, "an operation could not go on; it is tried again");
+                        return shared.clone().resume().await;
                     }
-                    if let Some(shared) = &place {
-                        shared.forget().await;
-                    }
+                    shared.forget().await;
                 });
                 operation
             }
@@ -195,13 +183,16 @@ impl Shared {
         }
     }
 
-    /// Goes on with operations that nobody carries out, until all desks are gone. A host that does so already need not.
-    pub async fn resume(self: Arc<Self>) {
-        let (shared, stop, runner) = (Arc::downgrade(&self), self.stop.clone(), self.runner.clone());
-        drop(self);
-        while shared.strong_count() > 0 {
-            if let Err(error) = runner.run_open(&stop, None).await {
-                tracing::debug!(%error, "open operations could not be read");
+    /// Goes on with operations whose runner has died, until none is open.
+    pub(crate) async fn resume(self: Arc<Self>) {
+        if self.site.backend.operations.is_none() {
+            return;
+        }
+        for _ in 0..TRIES {
+            match self.runner.run_open(&self.stop, None).await {
+                Ok(resumed) if resumed.open == 0 && resumed.left == 0 => return,
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "open operations could not be read"),
             }
             tokio::time::sleep(AGAIN).await;
         }

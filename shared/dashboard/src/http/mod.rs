@@ -140,9 +140,15 @@ impl Dashboard {
             Some(time) => Shared::within(site, time),
             None => Shared::new(site),
         };
+        // Outside of a runtime there is nobody to do it.
+        if within.is_none()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(shared.clone().resume());
+        }
         let sessions = Sessions::new(key, hosts.is_secure());
         let is_live = live.is_some();
-        let public = sign_in::routes(&access, &sessions, &base);
+        let public = sign_in::routes(&access, &sessions, &base, &shared.site().env);
         let gate = Arc::new(Gate { shared: shared.clone(), access, sessions: sessions.clone(), hosts, base, is_live });
 
         let mut inside = pages::router().nest("/api/v1", api::router()).merge(sign_in::sign_out(&gate));

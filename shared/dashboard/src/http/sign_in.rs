@@ -10,6 +10,7 @@ use axum::{
 };
 use http::{HeaderMap, header};
 use jiff::Timestamp;
+use lamplighter::env::Env;
 use serde::Deserialize;
 
 use super::{
@@ -25,23 +26,29 @@ struct Link {
 }
 
 /// What nobody needs to be signed in for.
-pub(super) fn routes(access: &Access, sessions: &Sessions, base: &str) -> Router {
+pub(super) fn routes(access: &Access, sessions: &Sessions, base: &str, env: &Env) -> Router {
     match &access.people {
         People::Nobody => Router::new(),
         People::Known(by) => by.routes(sessions),
         People::Local(sign_in) => {
-            let (sign_in, sessions) = (sign_in.clone(), sessions.clone());
+            let (sign_in, sessions, env) = (sign_in.clone(), sessions.clone(), env.clone());
             let home = format!("{base}/");
             let enter = move |headers: HeaderMap, Query(link): Query<Link>| async move {
-                enter(&sign_in, &sessions, &headers, &link.token, &home)
+                enter(&sign_in, &sessions, &headers, &link.token, &home, env.now())
             };
             Router::new().route("/sign-in", get(enter))
         }
     }
 }
 
-fn enter(sign_in: &SignIn, sessions: &Sessions, headers: &HeaderMap, token: &str, home: &str) -> Response {
-    let now = Timestamp::now();
+fn enter(
+    sign_in: &SignIn,
+    sessions: &Sessions,
+    headers: &HeaderMap,
+    token: &str,
+    home: &str,
+    now: Timestamp,
+) -> Response {
     if let Some(viewer) = sign_in.redeem(token) {
         return match sessions.begin(viewer, now) {
             Ok(cookie) => ([(header::SET_COOKIE, cookie)], Redirect::to(home)).into_response(),

@@ -36,6 +36,8 @@ struct ActPage {
     subject: String,
     back: Option<String>,
     danger: bool,
+    /// Whether it is done to all that match, so that it matters up to when.
+    is_many: bool,
     /// What is asked for beside the target, if anything is.
     fields: Option<Markup>,
     /// What the form says again: the target.
@@ -109,6 +111,7 @@ async fn show(desk: &Desk, chrome: &Chrome, kind: &str, fields: Fields) -> Page 
         subject: target.subject,
         back: target.back,
         danger: actions::is_danger(kind),
+        is_many: matches!(target.json["kind"].as_str(), Some("query" | "dead-letters")),
         fields: asked.markup,
         kept: target.kept,
         problem: None,
@@ -247,12 +250,16 @@ async fn asked(desk: &Desk, kind: ActionKind, fields: &Fields) -> Result<Asked, 
         ActionKind::Backfill => moments(fields, &[("from", "From, UTC"), ("to", "To, UTC")], plain),
         ActionKind::MuteError => moments(fields, &[("until", "Until, UTC")], plain),
         ActionKind::NoteError => {
+            let is_given = fields.0.iter().any(|(name, _)| name == "note");
+            let before = match (is_given, fields.get("fingerprint")) {
+                (false, Some(fingerprint)) => desk.error(fingerprint).await?.group.note.and_then(|note| note.note),
+                _ => None,
+            };
             let note = fields.get("note");
             let markup = format!(
                 r#"<div class="field"><label for="note">Note <span class="req">empty takes it away</span></label><textarea id="note" name="note" maxlength="2000">{}</textarea></div>"#,
-                escape(note.unwrap_or_default())
+                escape(note.or(before.as_deref()).unwrap_or_default())
             );
-            let is_given = fields.0.iter().any(|(name, _)| name == "note");
             let action = is_given.then(|| plain(note.map_or_else(|| json!({}), |note| json!({"note": note}))));
             Ok(Asked { markup: Some(Markup(markup)), action })
         }
@@ -314,10 +321,50 @@ async fn edit(desk: &Desk, fields: &Fields) -> Result<Asked, Problem> {
     Ok(Asked { markup: Some(Markup(markup)), action })
 }
 
-/// JSON over several lines. Digits stay as they are, so what cannot be laid out so stays on one line.
+/// JSON over several lines. Digits, texts and the order of fields stay as they are.
 fn pretty(args: &RawValue) -> String {
-    let laid_out = serde_json::from_str::<Value>(args.get()).ok().filter(|value| value.to_string() == args.get());
-    laid_out.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| args.get().to_owned())
+    let (mut laid_out, mut depth, mut is_text, mut is_escaped) = (String::new(), 0_usize, false, false);
+    let mut characters = args.get().chars().peekable();
+    let line = |laid_out: &mut String, depth: usize| {
+        laid_out.push('\n');
+        laid_out.extend(std::iter::repeat_n("  ", depth));
+    };
+    while let Some(character) = characters.next() {
+        if is_text {
+            (is_text, is_escaped) = (is_escaped || character != '"', !is_escaped && character == '\\');
+            laid_out.push(character);
+            continue;
+        }
+        match character {
+            blank if blank.is_ascii_whitespace() => {}
+            '{' | '[' => {
+                laid_out.push(character);
+                while characters.next_if(char::is_ascii_whitespace).is_some() {}
+                match characters.next_if(|next| matches!(next, '}' | ']')) {
+                    Some(end) => laid_out.push(end),
+                    None => {
+                        depth += 1;
+                        line(&mut laid_out, depth);
+                    }
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                line(&mut laid_out, depth);
+                laid_out.push(character);
+            }
+            ',' => {
+                laid_out.push(character);
+                line(&mut laid_out, depth);
+            }
+            ':' => laid_out.push_str(": "),
+            other => {
+                is_text = other == '"';
+                laid_out.push(other);
+            }
+        }
+    }
+    laid_out
 }
 
 fn with_args(beginning: &str, args: &str) -> Result<String, Problem> {
@@ -382,9 +429,15 @@ mod tests {
     }
 
     #[test]
-    fn arguments_are_laid_out_unless_that_would_change_them() {
+    fn arguments_are_laid_out_and_stay_what_they_are() {
         let raw = |json: &str| RawValue::from_string(json.into()).unwrap();
-        assert_eq!(pretty(&raw(r#"{"a":1}"#)), "{\n  \"a\": 1\n}");
-        assert_eq!(pretty(&raw(r#"{"a":1.00}"#)), r#"{"a":1.00}"#);
+        assert_eq!(
+            pretty(&raw(r#"{"b":1.00,"a":[],"c":[{}, 2]}"#)),
+            "{\n  \"b\": 1.00,\n  \"a\": [],\n  \"c\": [\n    {},\n    2\n  ]\n}"
+        );
+        let texts = r#"{"t":"a,b:{[\\\"]} ","u":"\\"}"#;
+        let value = |json: &str| serde_json::from_str::<Value>(json).unwrap();
+        assert_eq!(value(&pretty(&raw(texts))), value(texts));
+        assert!(pretty(&raw(texts)).contains(r#""a,b:{[\\\"]} ""#));
     }
 }

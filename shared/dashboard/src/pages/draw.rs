@@ -107,8 +107,11 @@ pub(crate) fn drains(queue: &QueueView) -> Markup {
         (Some(0), _) | (None, 0) => r#"<span class="soft">empty</span>"#.into(),
         (Some(left), _) => seconds(&left),
         (None, _) if queue.paused => r#"<span class="warn">not while paused</span>"#.into(),
-        (None, _) if queue.in_per_minute.is_some() => r#"<span class="warn">it grows</span>"#.into(),
-        (None, _) => "–".into(),
+        (None, _) => match (&queue.no_drain, queue.in_per_minute) {
+            (Some(why), Some(_)) => format!(r#"<span class="warn" title="{}">never</span>"#, escape(why)),
+            (Some(why), None) => format!(r#"<span class="none" title="{}">–</span>"#, escape(why)),
+            (None, _) => return ui::none(),
+        },
     })
 }
 
@@ -148,7 +151,7 @@ pub(crate) const fn when_label(state: JobState) -> &'static str {
 }
 
 /// How long its latest attempt took.
-pub(crate) fn took(job: &JobView) -> String {
+pub(crate) fn took(job: &JobView) -> Markup {
     let ended = match (job.started_at, job.finished_at) {
         (Some(start), Some(end)) => Some(milliseconds_between(start, end)),
         _ => None,
@@ -157,8 +160,8 @@ pub(crate) fn took(job: &JobView) -> String {
 }
 
 /// A time that is known or not.
-pub(crate) fn took_ms(duration: &Option<u64>) -> String {
-    duration.map_or_else(|| "–".into(), |duration| ui::milliseconds(&(duration as f64)))
+pub(crate) fn took_ms(duration: &Option<u64>) -> Markup {
+    duration.map_or_else(ui::none, |duration| Markup(ui::milliseconds(&(duration as f64))))
 }
 
 /// What became of a run of a schedule.
@@ -172,12 +175,12 @@ pub(crate) fn run_state(run: &ScheduleRunView) -> Markup {
 }
 
 /// How long after its time a run of a schedule began.
-pub(crate) fn late(run: &ScheduleRunView) -> String {
+pub(crate) fn late(run: &ScheduleRunView) -> Markup {
     took_ms(&run.started_at.map(|start| milliseconds_between(run.tick, start)))
 }
 
 /// How long a run of a schedule took, its retries included.
-pub(crate) fn run_took(run: &ScheduleRunView) -> String {
+pub(crate) fn run_took(run: &ScheduleRunView) -> Markup {
     took_ms(&run.started_at.zip(run.finished_at).map(|(start, end)| milliseconds_between(start, end)))
 }
 
@@ -186,8 +189,8 @@ fn milliseconds_between(from: jiff::Timestamp, to: jiff::Timestamp) -> u64 {
 }
 
 /// A number that is known or not.
-pub(crate) fn some(value: &Option<u64>) -> String {
-    value.as_ref().map_or_else(|| "–".into(), number)
+pub(crate) fn some(value: &Option<u64>) -> Markup {
+    value.as_ref().map_or_else(ui::none, |value| Markup(number(value)))
 }
 
 /// Seconds, also parts of them.
@@ -198,8 +201,8 @@ pub(crate) fn secs(value: &f64) -> String {
 /// How far an answer can be relied on.
 pub(crate) fn coverage(coverage: &Coverage) -> Markup {
     Markup(match coverage {
-        Coverage::Exact => "Exact".into(),
-        Coverage::Approximate => "Approximate: as SQS counts".into(),
+        Coverage::Exact => "This list is exact".into(),
+        Coverage::Approximate => "Approximate, as SQS counts".into(),
         Coverage::Sample => "A sample: SQS shows some messages at a time".into(),
         Coverage::Searched { records, back_to } => {
             format!("Searched the newest {}, back to {}", ui::count(records, "job", "jobs"), ui::time(back_to))
@@ -234,10 +237,10 @@ pub(crate) const fn origin(schedule: &ScheduleView) -> &'static str {
 }
 
 /// The part of failures among the jobs of a type.
-pub(crate) fn failure_rate(job: &TypeView) -> String {
+pub(crate) fn failure_rate(job: &TypeView) -> Markup {
     match (job.succeeded, job.failed) {
-        (Some(succeeded), Some(failed)) => ui::percent(&failed, &succeeded.saturating_add(failed)),
-        _ => "–".into(),
+        (Some(succeeded), Some(failed)) => Markup(ui::percent(&failed, &succeeded.saturating_add(failed))),
+        _ => ui::none(),
     }
 }
 

@@ -1,10 +1,10 @@
 //! What every page has around it, as templates see it.
 
 use jiff::Timestamp;
-use lamplighter::record::Fingerprint;
+use lamplighter::{Batch, record::Fingerprint};
 
 use super::ui::encode;
-use crate::{ActionKind, http::Chrome, viewer::Rights};
+use crate::{ActionKind, http::Chrome, view::JobView, viewer::Rights};
 
 /// What every page has around it.
 pub(crate) struct Frame {
@@ -33,22 +33,24 @@ pub(crate) struct Frame {
 pub(crate) struct Place {
     pub(crate) name: &'static str,
     pub(crate) path: &'static str,
+    /// The key that leads to it, after `g`.
+    pub(crate) key: char,
     pub(crate) here: bool,
     /// Whether it begins a group.
     pub(crate) gap: bool,
 }
 
-const PLACES: [(&str, &str, bool); 10] = [
-    ("Overview", "/", false),
-    ("Jobs", "/jobs", true),
-    ("Errors", "/errors", false),
-    ("Queues", "/queues", false),
-    ("Schedules", "/schedules", false),
-    ("Job types", "/types", false),
-    ("Batches", "/batches", false),
-    ("Dead letters", "/dead-letters", false),
-    ("Operations", "/operations", true),
-    ("Health", "/health", false),
+const PLACES: [(&str, &str, char, bool); 10] = [
+    ("Overview", "/", 'o', false),
+    ("Jobs", "/jobs", 'j', true),
+    ("Errors", "/errors", 'e', false),
+    ("Queues", "/queues", 'q', false),
+    ("Schedules", "/schedules", 's', false),
+    ("Job types", "/types", 't', false),
+    ("Batches", "/batches", 'b', false),
+    ("Dead letters", "/dead-letters", 'd', false),
+    ("Operations", "/operations", 'p', true),
+    ("Health", "/health", 'h', false),
 ];
 
 impl Frame {
@@ -86,9 +88,15 @@ impl Frame {
 
     pub(crate) fn places(&self) -> impl Iterator<Item = Place> + '_ {
         let path = self.here.split(['?', '#']).next().unwrap_or_default();
-        PLACES.into_iter().map(move |(name, place, gap)| {
+        PLACES.into_iter().map(move |(name, place, key, gap)| {
             let below = path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-            Place { name, path: place, here: if place == "/" { path == "/" || path.is_empty() } else { below }, gap }
+            Place {
+                name,
+                path: place,
+                key,
+                here: if place == "/" { path == "/" || path.is_empty() } else { below },
+                gap,
+            }
         })
     }
 
@@ -106,6 +114,11 @@ impl Frame {
 
     pub(crate) fn job(&self, id: impl AsRef<str>) -> String {
         self.to("jobs", id.as_ref())
+    }
+
+    /// The page of a record: that of a batch is another than that of a job.
+    pub(crate) fn record(&self, job: &JobView) -> String {
+        if job.queue == Batch::QUEUE { self.batch(&job.id) } else { self.job(&job.id) }
     }
 
     pub(crate) fn batch(&self, id: impl AsRef<str>) -> String {

@@ -132,10 +132,10 @@ fn steps(job: &JobView, log: &[LogLineView], as_of: Timestamp) -> Vec<Step> {
             ..step(attempt.started_at, format!("Attempt {}", attempt.number), class)
         });
     }
-    steps.push(step(job.created_at, "Enqueued".into(), ""));
     if let (JobState::Running, Some(at)) = (job.state, job.started_at) {
-        steps.push(step(at, format!("Attempt {} runs", job.attempt), "now"));
+        steps.push(step(at, format!("Attempt {} runs", job.attempt), "runs"));
     }
+    steps.push(step(job.created_at, "Enqueued".into(), ""));
     steps.extend(log.iter().filter(|line| line.attempt == 0).map(|line| step(line.at, line.text.clone(), "op")));
     if !job.state.is_final() && job.state != JobState::Running && job.due_at > as_of {
         steps.push(step(job.due_at, "Due again".into(), "next"));

@@ -20,6 +20,9 @@ mod tree;
 mod types;
 mod ui;
 
+#[cfg(test)]
+mod tests;
+
 use askama::Template;
 use axum::{
     Router,

@@ -203,9 +203,11 @@ impl Field {
         let (id, name) = (escape(&self.path.replace(|c: char| !c.is_ascii_alphanumeric(), "-")), escape(&self.path));
         let label = if self.name.is_empty() { "Arguments".into() } else { escape(&self.name) };
         let required = if self.is_required { "" } else { r#" <span class="req">optional</span>"# };
-        let hint = match self.description.is_empty() {
-            true => String::new(),
-            false => format!(r#"<span class="hint" id="{id}-hint">{}</span>"#, escape(&self.description)),
+        let json = if self.kind == Kind::Json { "JSON" } else { "" };
+        let dot = if self.description.is_empty() || json.is_empty() { "" } else { " · " };
+        let hint = match format!("{}{dot}{json}", escape(&self.description)) {
+            none if none.is_empty() => none,
+            text => format!(r#"<span class="hint" id="{id}-hint">{text}</span>"#),
         };
         if let Kind::Object(fields) = &self.kind {
             let _ = write!(markup, "<fieldset><legend><bdi>{label}</bdi>{required}</legend>{hint}");

@@ -83,6 +83,11 @@ pub(crate) fn clock(at: &Timestamp) -> Markup {
     ))
 }
 
+/// In place of what is not known.
+pub(crate) fn none() -> Markup {
+    Markup(r#"<span class="none">–</span>"#.into())
+}
+
 /// `1,204`.
 pub(crate) fn number(value: &u64) -> String {
     let digits = value.to_string();

@@ -1,0 +1,11 @@
+//! The router over the embedded backend in memory: what it answers, to whom, and what it refuses.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod documents;
+mod guards;
+mod hostile;
+mod operations;
+mod reads;
+mod rights;
+mod silent;
+mod support;

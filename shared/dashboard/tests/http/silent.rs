@@ -1,0 +1,118 @@
+//! A backend that does not answer.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use axum::body::Body;
+use http::{Method, StatusCode};
+use lamplighter::{
+    Queue,
+    backend::{
+        Consumer, DeadLetterCounts, DeadLetterFilter, DeadLetterPage, DeadLetterQuery, KnownNames, Operator, QueueFlow,
+        QueueStatus, Redrive, RedriveProgress, RedriveResult, Rollups, StoreError,
+    },
+    env::Env,
+    host::Stop,
+    meter::{Rollup, RollupQuery},
+};
+use lamplighter_dashboard::{Dashboard, Site};
+use lamplighter_embedded::SqliteBackend;
+
+use crate::support::{access, app, request, send};
+
+/// Answers nothing, ever.
+struct Silent;
+
+async fn silence<T>() -> T {
+    std::future::pending().await
+}
+
+#[async_trait]
+impl Rollups for Silent {
+    async fn read(&self, _: &RollupQuery) -> Result<Vec<Rollup>, StoreError> {
+        silence().await
+    }
+}
+
+#[async_trait]
+impl Operator for Silent {
+    async fn known_names(&self) -> Result<KnownNames, StoreError> {
+        silence().await
+    }
+
+    async fn declare(&self, _: Queue) -> Result<(), StoreError> {
+        silence().await
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError> {
+        silence().await
+    }
+
+    async fn flow(&self) -> Result<Vec<QueueFlow>, StoreError> {
+        silence().await
+    }
+
+    async fn consumer(&self, _: &str) -> Result<Consumer, StoreError> {
+        silence().await
+    }
+
+    async fn pause(&self, _: &str) -> Result<(), StoreError> {
+        silence().await
+    }
+
+    async fn resume(&self, _: &str) -> Result<(), StoreError> {
+        silence().await
+    }
+
+    async fn dead_letters(&self, _: &str, _: &DeadLetterQuery, _: &Stop) -> Result<DeadLetterPage, StoreError> {
+        silence().await
+    }
+
+    async fn count_dead_letters(
+        &self,
+        _: &str,
+        _: &DeadLetterFilter,
+        _: &Stop,
+    ) -> Result<DeadLetterCounts, StoreError> {
+        silence().await
+    }
+
+    async fn redrive(
+        &self,
+        _: &str,
+        _: &Redrive,
+        _: &Stop,
+        _: &(dyn Fn(RedriveProgress) + Send + Sync),
+    ) -> Result<RedriveResult, StoreError> {
+        silence().await
+    }
+}
+
+#[tokio::test]
+async fn a_silent_part_leaves_the_others_as_they_are_and_every_answer_comes_in_time() {
+    let backend = SqliteBackend::memory(Env::system()).unwrap();
+    let ports = backend.backend().with_rollups(Arc::new(Silent));
+    let site = Site::new(&app(), ports, Env::system(), Arc::new(Silent));
+    let router = Dashboard::new(site, access()).unwrap().router();
+    let started = std::time::Instant::now();
+    let get = |path: &'static str| send(&router, request(Method::GET, path, "operator").body(Body::empty()).unwrap());
+    let (overview, page, queues, letters, types) = tokio::join!(
+        get("/api/v1/overview"),
+        get("/"),
+        get("/api/v1/queues"),
+        get("/api/v1/dead-letters/orders"),
+        get("/api/v1/types"),
+    );
+    assert_eq!((overview.status, page.status), (StatusCode::OK, StatusCode::OK));
+    let overview = overview.json();
+    for silent in ["activity", "queues"] {
+        let why = overview[silent]["unavailable"].as_str().unwrap();
+        assert!(why.contains("No answer from"), "{why}");
+    }
+    assert!(overview["errors"]["ready"].is_array() && overview["schedules"]["ready"].is_object(), "{overview}");
+    assert_eq!(overview["verdict"]["findings"][0]["severity"], "error");
+    for silent in [queues, letters, types] {
+        assert_eq!(silent.status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+}
