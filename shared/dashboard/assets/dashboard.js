@@ -6,9 +6,10 @@ const make = (tag, fields) => Object.assign(document.createElement(tag), fields)
 const root = document.documentElement;
 const { base = '', poll, events } = document.body.dataset;
 
+// Storage is away in some private windows.
 const settings = {
-	get(name) { try { return localStorage.getItem('lamp.' + name); } catch { return ''; } },
-	set(name, value) { try { localStorage.setItem('lamp.' + name, value || ''); } catch { /* a private window */ } },
+	get(name) { try { return localStorage['lamp.' + name]; } catch { return ''; } },
+	set(name, value) { try { localStorage['lamp.' + name] = value || ''; } catch { } },
 };
 
 function toast(text) {
@@ -135,7 +136,7 @@ function indicate() {
 	if (!now) return;
 	now.classList.toggle('is-live', !held && !failures);
 	now.classList.toggle('is-held', held);
-	$('#live-word').textContent = failures > 1 ? 'No answer' : held ? 'Held' : 'Live';
+	$('#live-word').textContent = failures > 1 ? 'No answer' : held ? 'Held' : wanted ? 'Waits: in use' : 'Live';
 	$('#hold').setAttribute('aria-pressed', String(held));
 }
 const schedule = () => setTimeout(async () => { await refresh(); schedule(); }, every * Math.min(8, 1 + failures));
@@ -152,7 +153,7 @@ if ($('[data-live]') && every) {
 }
 setInterval(() => { if (!document.hidden) times(); }, 1000);
 
-// Copying, settings, dialogs.
+// Copying, dialogs, settings.
 async function copy(text) {
 	try { await navigator.clipboard.writeText(text); toast('Copied.'); } catch { toast('The browser does not allow copying here.'); }
 }

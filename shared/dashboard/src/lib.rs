@@ -23,3 +23,8 @@ pub use self::{
     site::{Examination, HealthSource, Site},
     viewer::{ActionKind, InvalidRights, Rights, Viewer},
 };
+
+/// The code in the README is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

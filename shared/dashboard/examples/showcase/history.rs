@@ -17,13 +17,13 @@ const MINUTES: u64 = 64;
 const NAMES: [&str; 6] = ["Ada Lovelace", "Grace Hopper", "محمد الخوارزمي", "Łukasz Żółć", "李小龍", "O'Brien <Bob>"];
 
 /// Starts the engine of the shop.
-pub async fn engine(backend: &SqliteBackend) -> Done<Running> {
+pub(crate) async fn engine(backend: &SqliteBackend) -> Done<Running> {
     let app = crate::shop::app()?;
     Ok(Engine::builder(backend).app(&app, &Variables::system()).start().await?)
 }
 
 /// Plays the hour. The engine is away for some minutes of it.
-pub async fn play(backend: &SqliteBackend) -> Done<Running> {
+pub(crate) async fn play(backend: &SqliteBackend) -> Done<Running> {
     let client = backend.client();
     let mut running = Some(engine(backend).await?);
     let mut number = 0;
@@ -49,7 +49,7 @@ pub async fn play(backend: &SqliteBackend) -> Done<Running> {
 }
 
 /// One job more, as they come.
-pub async fn enqueue(client: &Client, number: u64) -> Done<()> {
+pub(crate) async fn enqueue(client: &Client, number: u64) -> Done<()> {
     let name = NAMES[(number % 6) as usize];
     match number % 10 {
         0..4 => drop(client.enqueue(webhook(number, name)).tag(format!("order-{}", 4_000 + number)).await?),
@@ -57,8 +57,8 @@ pub async fn enqueue(client: &Client, number: u64) -> Done<()> {
             let mail = SendMail {
                 to: Sensitive::new(format!("customer-{number}@mail.example")),
                 subject: format!("Your order {}", 4_000 + number),
-                priority: if number % 3 == 0 { Priority::Urgent } else { Priority::Normal },
-                attach_invoice: number % 2 == 0,
+                priority: if number.is_multiple_of(3) { Priority::Urgent } else { Priority::Normal },
+                attach_invoice: number.is_multiple_of(2),
                 not_before: None,
                 cc: Vec::new(),
             };
@@ -101,7 +101,7 @@ fn payload(number: u64) -> Value {
             {"sku": "WCK-250", "name": "Wick, 2.5 m", "count": 4, "price": "3.20"},
         ],
         "address": {"street": "Lantern Row 7", "city": "Dresden", "country": "DE", "geo": {"lat": 51.05, "lon": 13.74}},
-        "gift": number % 5 == 0,
+        "gift": number.is_multiple_of(5),
         "voucher": null,
     })
 }

@@ -14,30 +14,30 @@ use serde_json::Value;
 
 /// Somebody who buys.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Customer {
-    pub name: String,
-    pub email: Sensitive<String>,
-    pub since: Option<String>,
+pub(crate) struct Customer {
+    pub(crate) name: String,
+    pub(crate) email: Sensitive<String>,
+    pub(crate) since: Option<String>,
 }
 
 /// Sends an event to a customer's own address, signed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct DeliverWebhook {
+pub(crate) struct DeliverWebhook {
     /// Where the event goes.
     #[schemars(extend("format" = "uri"))]
-    pub url: String,
-    pub event: String,
+    pub(crate) url: String,
+    pub(crate) event: String,
     /// The key of the signature.
-    pub secret: Sensitive<String>,
-    pub order: u64,
-    pub customer: Customer,
-    pub payload: Value,
+    pub(crate) secret: Sensitive<String>,
+    pub(crate) order: u64,
+    pub(crate) customer: Customer,
+    pub(crate) payload: Value,
 }
 
 /// How soon a mail goes out.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Priority {
+pub(crate) enum Priority {
     Bulk,
     Normal,
     Urgent,
@@ -45,73 +45,73 @@ pub enum Priority {
 
 /// Sends a mail.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct SendMail {
-    pub to: Sensitive<String>,
+pub(crate) struct SendMail {
+    pub(crate) to: Sensitive<String>,
     /// One line, without markup.
-    pub subject: String,
-    pub priority: Priority,
-    pub attach_invoice: bool,
+    pub(crate) subject: String,
+    pub(crate) priority: Priority,
+    pub(crate) attach_invoice: bool,
     /// The day on which it is sent at the earliest.
     #[schemars(extend("format" = "date"))]
-    pub not_before: Option<String>,
-    pub cc: Vec<String>,
+    pub(crate) not_before: Option<String>,
+    pub(crate) cc: Vec<String>,
 }
 
 /// Makes smaller pictures of a picture.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Thumbnail {
-    pub source: String,
-    pub widths: Vec<u32>,
-    pub quality: f64,
+pub(crate) struct Thumbnail {
+    pub(crate) source: String,
+    pub(crate) widths: Vec<u32>,
+    pub(crate) quality: f64,
 }
 
 /// Imports some rows of a price list.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct ImportRows {
-    pub file: String,
-    pub first: u64,
-    pub last: u64,
+pub(crate) struct ImportRows {
+    pub(crate) file: String,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
 }
 
 /// Sums up the sales of a day.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Report {
-    pub title: String,
-    pub recipients: Vec<String>,
+pub(crate) struct Report {
+    pub(crate) title: String,
+    pub(crate) recipients: Vec<String>,
 }
 
 /// Turns a film into one that plays everywhere.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Transcode {
-    pub film: String,
-    pub minutes: u64,
+pub(crate) struct Transcode {
+    pub(crate) film: String,
+    pub(crate) minutes: u64,
 }
 
 /// Books an amount; the bookings of an account keep their order.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Book {
-    pub account: String,
-    pub cents: i64,
+pub(crate) struct Book {
+    pub(crate) account: String,
+    pub(crate) cents: i64,
 }
 
 /// Builds the index of the search anew, shelf by shelf.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Reindex {
-    pub shelves: u32,
+pub(crate) struct Reindex {
+    pub(crate) shelves: u32,
 }
 
 /// Repeats a text. Texts come from outside, and may hold anything.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Echo {
-    pub text: String,
+pub(crate) struct Echo {
+    pub(crate) text: String,
     #[serde(default)]
-    pub more: Value,
+    pub(crate) more: Value,
 }
 
 /// Nothing runs these: their queue has no consumer.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Archive {
-    pub order: u64,
+pub(crate) struct Archive {
+    pub(crate) order: u64,
 }
 
 macro_rules! job {
@@ -222,7 +222,7 @@ async fn import(job: ImportRows, context: Context) -> Result<u64, JobError> {
         works(150).await;
         context.progress(done, 4);
     }
-    match job.first % 1_700 == 0 {
+    match job.first.is_multiple_of(1_700) {
         true => Err(JobError::fail(format!("row {}: the price \"12,5O\" is not a number", job.first + 17))),
         false => Ok(job.last - job.first + 1),
     }
@@ -284,7 +284,7 @@ async fn echo(job: Echo) -> Result<String, JobError> {
 }
 
 /// The app: one function a queue.
-pub fn app() -> Result<App, ScheduleError> {
+pub(crate) fn app() -> Result<App, ScheduleError> {
     Ok(App::new("Lamp & Wick")
         .function(|| Function::new("webhooks").job(deliver))
         .function(|| Function::new("mails").job(send))

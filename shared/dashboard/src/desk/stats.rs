@@ -110,7 +110,7 @@ mod tests {
         (point.succeeded, point.retried, point.failed) = (3, 2, 1);
         let rollups = [
             Rollup::new("a".into(), "q".into(), vec![point.clone()]),
-            Rollup::new("b".into(), "q".into(), vec![point.clone()]),
+            Rollup::new("b".into(), "q".into(), vec![point]),
         ];
         let activity = activity(&query, rollups.iter(), None);
         let counted: Vec<_> = activity.points.iter().map(|point| (point.start.as_second(), point.succeeded)).collect();

@@ -133,7 +133,6 @@ impl Dashboard {
     }
 
     /// The router, to be served at the root, or nested at its [base path](Self::base_path).
-    #[must_use]
     pub fn router(self) -> Router {
         let Self { site, access, hosts, key, base, live, within } = self;
         let shared = match within {
@@ -149,7 +148,7 @@ impl Dashboard {
         let sessions = Sessions::new(key, hosts.is_secure());
         let is_live = live.is_some();
         let public = sign_in::routes(&access, &sessions, &base, &shared.site().env);
-        let gate = Arc::new(Gate { shared: shared.clone(), access, sessions: sessions.clone(), hosts, base, is_live });
+        let gate = Arc::new(Gate { shared: shared.clone(), access, sessions, hosts, base, is_live });
 
         let mut inside = pages::router().nest("/api/v1", api::router()).merge(sign_in::sign_out(&gate));
         if let Some(every) = live {

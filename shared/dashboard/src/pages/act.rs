@@ -101,7 +101,7 @@ async fn show(desk: &Desk, chrome: &Chrome, kind: &str, fields: Fields) -> Page 
         return Err(Problem::forbidden(format!("You may not do this here: {}.", actions::label(kind))));
     }
     let label = actions::label(kind);
-    let frame = Frame::of(chrome, label).as_of(desk.now());
+    let frame = Frame::of(chrome, label).read_at(desk.now());
     let target = target(&frame, kind, &fields)?;
     let asked = asked(desk, kind, &fields).await?;
     let mut page = ActPage {

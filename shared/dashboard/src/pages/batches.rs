@@ -35,7 +35,7 @@ struct BatchesPage {
 
 pub(super) async fn list(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>) -> Page {
     let page = desk.batches(asked.cursor.as_deref(), asked.limit).await?;
-    let frame = Frame::of(&chrome, "Batches").as_of(page.as_of);
+    let frame = Frame::of(&chrome, "Batches").read_at(page.as_of);
     let more = page.next.as_ref().map(|next| format!("{}/batches?cursor={}", frame.base, ui::encode(next)));
     written(&BatchesPage { frame, page, more })
 }
@@ -56,7 +56,7 @@ struct BatchPage {
 pub(super) async fn page(desk: Desk, chrome: Chrome, Path(id): Path<String>, Query(asked): Query<Asked>) -> Page {
     let BatchDetail { batch, outer, callbacks, jobs, as_of, .. } =
         desk.batch(&id, asked.cursor.as_deref(), asked.limit).await?;
-    let frame = Frame::of(&chrome, format!("Batch {}", batch.id)).as_of(as_of);
+    let frame = Frame::of(&chrome, format!("Batch {}", batch.id)).read_at(as_of);
     let mut kinds = Vec::new();
     if batch.failed + batch.cancelled > 0 {
         kinds.push(ActionKind::Retry);

@@ -27,7 +27,7 @@ struct DeadQueuesPage {
 
 pub(super) async fn list(desk: Desk, chrome: Chrome) -> Page {
     let list = desk.queues().await?;
-    let frame = Frame::of(&chrome, "Dead letters").as_of(list.as_of);
+    let frame = Frame::of(&chrome, "Dead letters").read_at(list.as_of);
     let has_some = |queue: &QueueView| queue.dead_letters.is_some_and(|letters| letters > 0);
     written(&DeadQueuesPage { frame, queues: list.items.into_iter().filter(has_some).collect() })
 }
@@ -63,7 +63,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(queue): Path<String>, 
         desk.count_dead_letters(&queue, &all),
     );
     let page = page?;
-    let frame = Frame::of(&chrome, format!("Dead letters of {queue}")).as_of(page.as_of);
+    let frame = Frame::of(&chrome, format!("Dead letters of {queue}")).read_at(page.as_of);
     let job_part = |join: char| job.as_ref().map(|job| format!("{join}job={}", ui::encode(job))).unwrap_or_default();
     let kinds = [ActionKind::Redrive, ActionKind::DeleteDeadLetters];
     let letter_part = job.as_ref().map(|job| format!("&letter_job={}", ui::encode(job))).unwrap_or_default();

@@ -66,7 +66,7 @@ pub(crate) fn activity(title: &str, activity: &Activity, base: &str) -> Markup {
     );
     if !activity.marks.is_empty() {
         markup.push_str(r#"<ul class="marks">"#);
-        for mark in activity.marks.iter().rev().take(5) {
+        for mark in activity.marks.iter().rev().take(3) {
             let title = escape(&mark.title);
             let title = match &mark.link {
                 Some(link) => format!(r#"<a href="{}{}"><bdi>{title}</bdi></a>"#, escape(base), escape(&link.path)),
@@ -106,7 +106,7 @@ pub(crate) fn drains(queue: &QueueView) -> Markup {
     Markup(match (queue.drains_in_secs, queue.waiting) {
         (Some(0), _) | (None, 0) => r#"<span class="soft">empty</span>"#.into(),
         (Some(left), _) => seconds(&left),
-        (None, _) if queue.paused => r#"<span class="warn">not while paused</span>"#.into(),
+        (None, _) if queue.paused => r#"<span class="warn">paused</span>"#.into(),
         (None, _) => match (&queue.no_drain, queue.in_per_minute) {
             (Some(why), Some(_)) => format!(r#"<span class="warn" title="{}">never</span>"#, escape(why)),
             (Some(why), None) => format!(r#"<span class="none" title="{}">–</span>"#, escape(why)),

@@ -70,7 +70,7 @@ pub(super) async fn list(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>)
         Err(problem) => Err(problem),
     };
     let page = query.answer(answer)?;
-    let frame = Frame::of(&chrome, "Errors").with_query().as_of(desk.now());
+    let frame = Frame::of(&chrome, "Errors").with_query().read_at(desk.now());
     let more = page
         .as_ref()
         .and_then(|page| page.next.as_ref())
@@ -93,7 +93,7 @@ struct ErrorPage {
 
 pub(super) async fn page(desk: Desk, chrome: Chrome, Path(fingerprint): Path<String>) -> Page {
     let ErrorDetail { mut group, trend, as_of } = desk.error(&fingerprint).await?;
-    let frame = Frame::of(&chrome, group.title.clone()).as_of(as_of);
+    let frame = Frame::of(&chrome, group.title.clone()).read_at(as_of);
     let kinds = [ActionKind::Retry, ActionKind::NoteError, ActionKind::MuteError];
     let all_query = format!("fp:{} job:{}", group.fingerprint, quoted(&group.job));
     let page = ErrorPage {

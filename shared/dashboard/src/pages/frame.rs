@@ -75,7 +75,7 @@ impl Frame {
         }
     }
 
-    pub(crate) fn as_of(mut self, moment: Timestamp) -> Self {
+    pub(crate) fn read_at(mut self, moment: Timestamp) -> Self {
         self.as_of = Some(moment);
         self
     }

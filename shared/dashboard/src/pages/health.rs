@@ -18,5 +18,5 @@ struct HealthPage {
 
 pub(super) async fn page(desk: Desk, chrome: Chrome) -> Page {
     let view = desk.health().await;
-    written(&HealthPage { frame: Frame::of(&chrome, "Health").as_of(view.as_of), view })
+    written(&HealthPage { frame: Frame::of(&chrome, "Health").read_at(view.as_of), view })
 }

@@ -72,7 +72,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(id): Path<String>) -> 
     let (detail, log) = tokio::join!(desk.job(&id), desk.log(&id));
     let JobDetail { job, lease_until, expires_at, limit, checkpoint, is_defined, relations, as_of } = detail?;
     let log = log.map(|list| list.items).unwrap_or_default();
-    let frame = Frame::of(&chrome, format!("{} {}", job.job, job.id)).as_of(as_of);
+    let frame = Frame::of(&chrome, format!("{} {}", job.job, job.id)).read_at(as_of);
     let definition = desk.site().definitions.iter().find(|definition| definition.name == job.job);
     let kin = kin(&relations);
     let page = JobPage {

@@ -62,7 +62,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>)
     let hint = "state:failed job:webhook.* since:2h, or an id";
     let mut query = QueryField::new("/jobs", "Search jobs", hint, &asked.q);
     let page = query.answer(desk.jobs(&query.text, asked.cursor.as_deref(), asked.limit).await)?;
-    let frame = Frame::of(&chrome, "Jobs").with_query().as_of(desk.now());
+    let frame = Frame::of(&chrome, "Jobs").with_query().read_at(desk.now());
     let more = page.as_ref().and_then(|page| page.next.as_ref()).map(|next| {
         let join = if query.text.is_empty() { '?' } else { '&' };
         format!("{}{join}cursor={}", frame.jobs(&query.text), ui::encode(next))

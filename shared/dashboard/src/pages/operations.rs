@@ -40,7 +40,7 @@ pub(super) async fn list(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>)
         Err(problem) if problem.code != "not-kept" => return Err(problem),
         answer => Part::from(answer),
     };
-    let frame = Frame::of(&chrome, "Operations").as_of(desk.now());
+    let frame = Frame::of(&chrome, "Operations").read_at(desk.now());
     let next = page.ready().and_then(|page| page.next.as_ref());
     let more = next.map(|next| format!("{}/operations?cursor={}", frame.base, ui::encode(next)));
     written(&OperationsPage { frame, page, more })
@@ -57,7 +57,7 @@ struct OperationPage {
 
 pub(super) async fn page(desk: Desk, chrome: Chrome, Path(id): Path<String>) -> Page {
     let operation = desk.operation(&id).await?;
-    let frame = Frame::of(&chrome, operation.title.clone()).as_of(desk.now());
+    let frame = Frame::of(&chrome, operation.title.clone()).read_at(desk.now());
     let (target, action) = (tree(&operation.target, "target"), tree(&operation.action, "action"));
     written(&OperationPage { frame, each: operation, target, action })
 }

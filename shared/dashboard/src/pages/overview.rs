@@ -18,5 +18,5 @@ struct OverviewPage {
 
 pub(super) async fn page(desk: Desk, chrome: Chrome) -> Page {
     let view = desk.overview().await;
-    written(&OverviewPage { frame: Frame::of(&chrome, "Overview").as_of(view.as_of), view })
+    written(&OverviewPage { frame: Frame::of(&chrome, "Overview").read_at(view.as_of), view })
 }

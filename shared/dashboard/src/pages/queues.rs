@@ -26,7 +26,7 @@ struct QueuesPage {
 
 pub(super) async fn list(desk: Desk, chrome: Chrome) -> Page {
     let list = desk.queues().await?;
-    let frame = Frame::of(&chrome, "Queues").as_of(list.as_of);
+    let frame = Frame::of(&chrome, "Queues").read_at(list.as_of);
     written(&QueuesPage { frame, queues: list.items, coverage: list.coverage })
 }
 
@@ -44,7 +44,7 @@ struct QueuePage {
 
 pub(super) async fn page(desk: Desk, chrome: Chrome, Path(name): Path<String>) -> Page {
     let QueueDetail { queue, states, activity, jobs, as_of, .. } = desk.queue(&name).await?;
-    let frame = Frame::of(&chrome, queue.queue.clone()).as_of(as_of);
+    let frame = Frame::of(&chrome, queue.queue.clone()).read_at(as_of);
     let switch = if queue.paused { ActionKind::ResumeQueue } else { ActionKind::PauseQueue };
     let page = QueuePage {
         actions: actions::links(&frame, [switch], queue.paused),

@@ -35,7 +35,7 @@ struct SchedulesPage {
 
 pub(super) async fn list(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>) -> Page {
     let list = desk.schedules(&asked.q).await?;
-    let frame = Frame::of(&chrome, "Schedules").with_query().as_of(list.as_of);
+    let frame = Frame::of(&chrome, "Schedules").with_query().read_at(list.as_of);
     written(&SchedulesPage { frame, text: asked.q, list })
 }
 
@@ -52,7 +52,7 @@ struct SchedulePage {
 
 pub(super) async fn page(desk: Desk, chrome: Chrome, Path(name): Path<String>) -> Page {
     let ScheduleDetail { schedule, args, runs, as_of, .. } = desk.schedule(&name).await?;
-    let frame = Frame::of(&chrome, schedule.schedule.clone()).as_of(as_of);
+    let frame = Frame::of(&chrome, schedule.schedule.clone()).read_at(as_of);
     let switch = if schedule.paused { ActionKind::ResumeSchedule } else { ActionKind::PauseSchedule };
     let kinds = [ActionKind::TriggerSchedule, switch, ActionKind::Backfill];
     let page = SchedulePage {

@@ -26,7 +26,7 @@ struct TypesPage {
 
 pub(super) async fn list(desk: Desk, chrome: Chrome) -> Page {
     let list = desk.types().await?;
-    written(&TypesPage { frame: Frame::of(&chrome, "Job types").as_of(list.as_of), list })
+    written(&TypesPage { frame: Frame::of(&chrome, "Job types").read_at(list.as_of), list })
 }
 
 /// The percentiles of something.
@@ -60,7 +60,7 @@ struct EnqueueForm<'f> {
 
 pub(super) async fn page(desk: Desk, chrome: Chrome, Path(job): Path<String>) -> Page {
     let TypeDetail { summary, definition, sensitive, activity, schedules, as_of, .. } = desk.job_type(&job).await?;
-    let frame = Frame::of(&chrome, summary.job.clone()).as_of(as_of);
+    let frame = Frame::of(&chrome, summary.job.clone()).read_at(as_of);
     let form = match &definition {
         Some(definition) if frame.may("enqueue") => {
             let fields = SchemaForm::of(&definition.schema, &sensitive).markup();

@@ -5,7 +5,7 @@ use http::{Method, StatusCode, header};
 use lamplighter::env::Env;
 use lamplighter_dashboard::{
     Access, Dashboard, Rights, Site, Viewer,
-    http::{MachineToken, SignIn},
+    http::{Authenticate, Identity, MachineToken, Sessions, SignIn},
 };
 use lamplighter_embedded::SqliteBackend;
 use serde_json::json;
@@ -146,6 +146,43 @@ async fn a_link_signs_in_once_and_a_session_can_be_ended() {
         .header(header::CONTENT_TYPE, "application/json");
     let out = send(&router, out.body(Body::empty()).unwrap()).await;
     assert!(out.header(header::SET_COOKIE).contains("Max-Age=0"));
+}
+
+/// A sign-in elsewhere, which comes back to `/sign-in/back`.
+struct Elsewhere;
+
+#[async_trait::async_trait]
+impl Authenticate for Elsewhere {
+    async fn authenticate(&self, _: &http::request::Parts) -> Identity {
+        Identity::Session { sign_in: "/sign-in/start".into() }
+    }
+
+    fn routes(&self, sessions: &Sessions) -> Router {
+        let sessions = sessions.clone();
+        let back = move || async move {
+            let viewer = Viewer::new("eve", Rights::reader().only_queues(["mails"]));
+            [(header::SET_COOKIE, sessions.begin(&viewer, jiff::Timestamp::now()).unwrap())]
+        };
+        Router::new().route("/sign-in/back", axum::routing::get(back))
+    }
+}
+
+#[tokio::test]
+async fn a_sign_in_elsewhere_comes_back_with_a_session() {
+    let access = Access::authenticated(std::sync::Arc::new(Elsewhere));
+    let dashboard = Dashboard::new(site(), access).unwrap().base_path("/ops");
+    let router = dashboard.public_url("https://jobs.example.com").unwrap().router();
+    let browser = ask(&router, "/jobs?q=state:failed", &[("accept", "text/html")]).await;
+    assert_eq!(browser.status, StatusCode::SEE_OTHER);
+    assert_eq!(browser.header(header::LOCATION), "/ops/sign-in/start?next=%2Fjobs%3Fq%3Dstate%3Afailed");
+    assert_eq!(ask(&router, "/api/v1/me", &[]).await.status, StatusCode::UNAUTHORIZED, "a program is not sent there");
+    let back = ask(&router, "/sign-in/back", &[]).await;
+    let set = back.header(header::SET_COOKIE);
+    assert!(set.starts_with("__Host-lamplighter=") && set.ends_with("; Secure"), "{set}");
+    assert!(back.header(header::STRICT_TRANSPORT_SECURITY).starts_with("max-age="));
+    let cookie = set.split(';').next().unwrap();
+    let me = ask(&router, "/api/v1/me", &[("cookie", cookie)]).await.json();
+    assert_eq!((&me["name"], &me["queues"]), (&json!("eve"), &json!({ "only": ["mails"] })));
 }
 
 #[tokio::test]

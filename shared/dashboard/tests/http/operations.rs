@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use http::{StatusCode, header};
-use lamplighter::JobState;
+use lamplighter::{JobState, env::Env};
+use lamplighter_dashboard::{Dashboard, Site};
 use serde_json::{Value, json};
 
-use crate::support::{Shop, TOKEN, shop};
+use crate::support::{Mail, Shop, TOKEN, access, app, shop};
 
 /// The operation, once it has ended.
 pub(crate) async fn ended(shop: &Shop, id: &str) -> Value {
@@ -118,6 +119,32 @@ async fn queues_and_schedules_are_paused_and_resumed() {
         };
         tokio::time::timeout(Duration::from_secs(10), paused).await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_host_that_freezes_carries_an_operation_out_before_it_answers() {
+    let shop = shop().await;
+    let site = Site::new(&app(), shop.backend.backend(), Env::system(), shop.backend.operator());
+    let router = Dashboard::new(site, access()).unwrap().run_within(Duration::from_secs(10)).router();
+    let frozen = Shop { router, ..shop };
+    let body = json!({ "action": { "kind": "retry" }, "target": { "kind": "job", "id": frozen.refused.as_str() } });
+    let answer = frozen.post("/api/v1/operations", "operator", &body).await.json();
+    assert_eq!((&answer["state"], &answer["progress"]["changed"]), (&json!("done"), &json!(1)), "{answer}");
+}
+
+#[tokio::test]
+async fn what_waits_for_a_batch_is_shown_with_it() {
+    let shop = shop().await;
+    let after = Mail { to: "all are done".into() };
+    let client = shop.client();
+    let batch = client.enqueue_batch([Mail { to: "a".into() }, Mail { to: "b".into() }]).on_success(after);
+    let id = batch.await.unwrap().id().clone();
+    let shown = shop.get(&format!("/api/v1/batches/{id}"), "reader").await.json();
+    assert_eq!(shown["total"], 2);
+    assert_eq!(shown["callbacks"][0]["job"], "mail.send", "{shown:#}");
+    assert_eq!(shown["callbacks"][0]["state"], "waiting");
+    let stop = shop.post("/api/v1/operations/op-none/stop", "operator", &json!({})).await;
+    assert_eq!(stop.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]
