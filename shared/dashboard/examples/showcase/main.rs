@@ -24,6 +24,8 @@ async fn show() -> Result<(), Box<dyn std::error::Error>> {
     let env = Env::driven(start, 20_261_128);
     let backend = SqliteBackend::memory(env.clone())?;
     let engine = history::play(&backend).await?;
+    let behind = Duration::try_from(jiff::Timestamp::now().duration_since(env.now())).unwrap_or_default();
+    tokio::time::advance(behind).await;
     tokio::time::resume();
 
     let rights = match std::env::var("SHOWCASE_ROLE").as_deref() {

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi;
 
 use super::{reads, reply::Reply, writes};
-use crate::desk::Desk;
+use crate::{desk::Desk, http::Chrome};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -46,7 +46,7 @@ struct Document;
 /// The document, without the jobs of an app.
 pub(super) fn document() -> Value {
     let mut document = serde_json::to_value(Document::openapi()).unwrap_or(Value::Null);
-    document["servers"] = json!([{ "url": "." }]);
+    document["servers"] = json!([{ "url": "/api/v1" }]);
     document["components"]["securitySchemes"] = json!({
         "token": { "type": "http", "scheme": "bearer", "description": "A token that the dashboard was given." },
     });
@@ -58,8 +58,9 @@ pub(super) fn document() -> Value {
 #[utoipa::path(get, path = "/openapi.json", tag = "site", responses(
     (status = 200, description = "An OpenAPI document.", body = Object),
 ))]
-pub(super) async fn serve(desk: Desk) -> Reply<Value> {
+pub(super) async fn serve(desk: Desk, chrome: Chrome) -> Reply<Value> {
     let mut document = document();
+    document["servers"] = json!([{ "url": chrome.link("/api/v1") }]);
     let mut all = Vec::new();
     for definition in desk.site().definitions.iter() {
         if desk.viewer().rights.sees(definition.queue.name()) {

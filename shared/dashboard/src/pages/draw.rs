@@ -101,6 +101,17 @@ pub(crate) fn activity(title: &str, activity: &Activity, base: &str) -> Markup {
     Markup(markup)
 }
 
+/// What comes into a queue and ends in a minute.
+pub(crate) fn flow(queue: &QueueView) -> Markup {
+    match (queue.in_per_minute, queue.out_per_minute) {
+        (None, None) => ui::none(),
+        (enters, leaves) => {
+            let word = |rate: Option<f64>| rate.as_ref().map_or_else(|| "–".to_owned(), ui::rate);
+            Markup(format!("{}, {}", word(enters), word(leaves)))
+        }
+    }
+}
+
 /// When a queue will be empty, if it goes on like this.
 pub(crate) fn drains(queue: &QueueView) -> Markup {
     Markup(match (queue.drains_in_secs, queue.waiting) {

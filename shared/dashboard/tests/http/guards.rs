@@ -17,6 +17,11 @@ fn site() -> Site {
     Site::new(&app(), backend.backend(), Env::system(), backend.operator())
 }
 
+const JSON: (&str, &str) = ("content-type", "application/json");
+const OWN: (&str, &str) = ("origin", "http://localhost:7000");
+
+type Headers = &'static [(&'static str, &'static str)];
+
 async fn ask(router: &Router, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut request = http::Request::builder().uri(path).header(header::HOST, HOST);
     for (name, value) in headers {
@@ -73,16 +78,14 @@ async fn a_host_that_is_not_its_own_is_refused() {
 async fn a_write_from_elsewhere_changes_nothing() {
     let shop = shop().await;
     let body = json!({ "action": { "kind": "pause-queue" }, "target": { "kind": "queue", "queue": "orders" } });
-    let json_type = ("content-type", "application/json");
-    let own = ("origin", "http://localhost:7000");
-    let refused: [(&str, &[(&str, &str)], StatusCode); 7] = [
-        ("no origin", &[json_type], StatusCode::FORBIDDEN),
-        ("another origin", &[json_type, ("origin", "https://evil.com")], StatusCode::FORBIDDEN),
-        ("no origin in particular", &[json_type, ("origin", "null")], StatusCode::FORBIDDEN),
-        ("another port", &[json_type, ("origin", "http://localhost:7001")], StatusCode::FORBIDDEN),
-        ("another site", &[json_type, own, ("sec-fetch-site", "cross-site")], StatusCode::FORBIDDEN),
-        ("plain text", &[own, ("content-type", "text/plain")], StatusCode::UNSUPPORTED_MEDIA_TYPE),
-        ("no type", &[own], StatusCode::FORBIDDEN),
+    let refused: [(&str, Headers, StatusCode); 7] = [
+        ("no origin", &[JSON], StatusCode::FORBIDDEN),
+        ("another origin", &[JSON, ("origin", "https://evil.com")], StatusCode::FORBIDDEN),
+        ("no origin in particular", &[JSON, ("origin", "null")], StatusCode::FORBIDDEN),
+        ("another port", &[JSON, ("origin", "http://localhost:7001")], StatusCode::FORBIDDEN),
+        ("another site", &[JSON, OWN, ("sec-fetch-site", "cross-site")], StatusCode::FORBIDDEN),
+        ("plain text", &[OWN, ("content-type", "text/plain")], StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        ("no type", &[OWN], StatusCode::FORBIDDEN),
     ];
     for (what, headers, status) in refused {
         let mut request = request(Method::POST, "/api/v1/operations", "operator");
@@ -137,7 +140,7 @@ async fn a_link_signs_in_once_and_a_session_can_be_ended() {
     assert_eq!(ask(&router, "/api/v1/me", &[("cookie", &cookie)]).await.json()["name"], "ada");
     assert_eq!(ask(&router, &path, &[]).await.status, StatusCode::UNAUTHORIZED, "the link is used up");
     assert_eq!(ask(&router, &path, &[("cookie", &cookie)]).await.status, StatusCode::SEE_OTHER);
-    let forged = format!("{}x", cookie);
+    let forged = format!("{cookie}x");
     assert_eq!(ask(&router, "/api/v1/me", &[("cookie", &forged)]).await.status, StatusCode::UNAUTHORIZED);
     let out = http::Request::post("/sign-out")
         .header(header::HOST, HOST)
@@ -217,6 +220,7 @@ async fn it_is_mounted_in_a_service_below_a_path() {
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.text().contains("\"/jobs/queues\""), "{}", page.text());
     assert_eq!(get("/jobs/api/v1/me").await.json()["name"], "reader");
+    assert_eq!(get("/jobs/api/v1/openapi.json").await.json()["servers"][0]["url"], "/jobs/api/v1");
     assert_eq!(get("/jobs/nowhere").await.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff");
 }
 
