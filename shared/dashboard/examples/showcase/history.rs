@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use lamplighter::{Client, RawValue, Sensitive, Tracking, Variables, days, hours, mins};
+use lamplighter_dashboard::{Desk, desk::OperationRequest};
 use lamplighter_embedded::{Engine, Running, SqliteBackend};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::to_raw_value};
 
 use crate::shop::{
     Archive, Book, Customer, DeliverWebhook, Echo, ImportRows, Priority, Reindex, Report, SendMail, Thumbnail,
@@ -169,6 +170,27 @@ async fn hostile(client: &Client) -> Done<()> {
     let long = "A word that-does-not-end".repeat(60);
     client.enqueue(Echo { text: long.clone(), more: json!({ long: 1 }) }).await?;
     client.enqueue(Echo { text: "ж".repeat(4_000), more: json!([[[[[[[[["deep"]]]]]]]]]) }).await?;
+    Ok(())
+}
+
+/// What an operator does about it.
+pub(crate) async fn operate(desk: &Desk) -> Done<()> {
+    let retry = (json!({"kind": "retry"}), json!({"kind": "query", "query": "state:failed job:mail.send"}));
+    let pause = (json!({"kind": "pause-queue"}), json!({"kind": "queue", "queue": "imports"}));
+    let reasons = ["the mail server is back", "the price list is being put right"];
+    for ((action, target), reason) in [retry, pause].into_iter().zip(reasons) {
+        let mut request = OperationRequest {
+            action: to_raw_value(&action)?,
+            target: to_raw_value(&target)?,
+            reason: Some(reason.into()),
+            expected: None,
+            per_second: None,
+        };
+        let preview = desk.preview(&request).await?;
+        request.target = RawValue::from_string(preview.target.get().to_owned())?;
+        request.expected = Some(preview.jobs);
+        desk.act(&request, None).await?;
+    }
     Ok(())
 }
 

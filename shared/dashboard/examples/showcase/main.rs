@@ -8,7 +8,7 @@ mod shop;
 use std::{net::Ipv4Addr, time::Duration};
 
 use lamplighter::env::Env;
-use lamplighter_dashboard::{Access, Dashboard, Rights, Site, Viewer};
+use lamplighter_dashboard::{Access, Dashboard, Desk, Rights, Site, Viewer, desk::Shared};
 use lamplighter_embedded::SqliteBackend;
 use tokio::net::TcpListener;
 
@@ -35,6 +35,8 @@ async fn show() -> Result<(), Box<dyn std::error::Error>> {
     let site = Site::new(&shop::app()?, backend.backend(), env, backend.operator())
         .environment("showcase")
         .command("lamp", ["--file", "shop.db"]);
+    let grace = Viewer::new("grace", Rights::operator());
+    history::operate(&Desk::new(Shared::new(site.clone()), grace)).await?;
     let access = Access::custom(move |_| Some(Viewer::new("ada", rights.clone())));
     let dashboard = Dashboard::new(site, access)?.live(Duration::from_secs(1));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;

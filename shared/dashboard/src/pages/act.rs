@@ -8,7 +8,10 @@ use axum::{
     response::Redirect,
 };
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
-use lamplighter::RawValue;
+use lamplighter::{
+    RawValue,
+    operation::{CheckArguments, CheckByType},
+};
 use serde_json::{Value, json, value::to_raw_value};
 
 use super::{
@@ -301,24 +304,36 @@ fn moment(name: &'static str, text: &str) -> Result<Timestamp, Problem> {
 
 async fn edit(desk: &Desk, fields: &Fields) -> Result<Asked, Problem> {
     let given = fields.get("args");
-    let before = match (given, fields.get("job")) {
-        (Some(given), _) => given.to_owned(),
-        (None, Some(id)) => pretty(&desk.job(id).await?.job.args),
-        (None, None) => "{}".into(),
-    };
+    let id = fields.get("job").ok_or_else(|| Problem::parameter("job", "Which job is to be run again?"))?;
+    let job = desk.job(id).await?.job;
+    let before = given.map_or_else(|| pretty(&job.args), str::to_owned);
+    let mistake = given.map(|given| misfit(desk, &job.job, given.trim())).unwrap_or_default();
     let hint = match before.contains("[redacted]") {
         true => " Sensitive values are hidden: write a value in place of each “[redacted]”.",
         false => "",
     };
+    let invalid = if mistake.is_empty() { "" } else { r#" aria-invalid="true""# };
     let markup = format!(
-        "<div class=\"field\"><label for=\"args\">Arguments</label><textarea class=\"code tall\" id=\"args\" name=\"args\" data-json=\"args-error\" aria-describedby=\"args-hint args-error\" spellcheck=\"false\">\n{}</textarea><span class=\"hint\" id=\"args-hint\">JSON, checked against the schema of the job. The job itself stays as it is; the new one is linked to it.{hint}</span><span class=\"error\" id=\"args-error\"></span></div>",
-        escape(&before)
+        "<div class=\"field\"><label for=\"args\">Arguments</label><textarea class=\"code tall\" id=\"args\" name=\"args\" data-json=\"args-error\" aria-describedby=\"args-hint args-error\" spellcheck=\"false\"{invalid}>\n{}</textarea><span class=\"hint\" id=\"args-hint\">JSON, checked against the type of the job. The job itself stays as it is; the new one is linked to it.{hint}</span><span class=\"error\" id=\"args-error\">{}</span></div>",
+        escape(&before),
+        escape(&mistake)
     );
     let action = match given {
-        Some(given) => Some(with_args(r#"{"kind":"edit-and-run""#, given.trim())?),
-        None => None,
+        Some(given) if mistake.is_empty() => Some(with_args(r#"{"kind":"edit-and-run""#, given.trim())?),
+        _ => None,
     };
     Ok(Asked { markup: Some(Markup(markup)), action })
+}
+
+/// Why arguments do not fit a job; nothing if they do, or if this program does not know the job.
+fn misfit(desk: &Desk, job: &str, args: &str) -> String {
+    let definition = desk.site().definitions.iter().find(|definition| definition.name == job);
+    let problems = match (serde_json::from_str::<&RawValue>(args), definition) {
+        (Err(error), _) => vec![format!("They are not JSON: {error}.")],
+        (Ok(args), Some(definition)) => CheckByType.problems(definition, args),
+        (Ok(_), None) => Vec::new(),
+    };
+    problems.join("; ")
 }
 
 /// JSON over several lines. Digits, texts and the order of fields stay as they are.
@@ -389,8 +404,13 @@ async fn enqueue(desk: &Desk, fields: &Fields) -> Result<Asked, Problem> {
     };
     let is_asked = fields.0.iter().any(|(name, _)| name == "at");
     let shown = if is_asked { mistakes } else { Vec::new() };
-    let markup = Markup(format!("{}{extra}", form.filled(fields, &shown)));
-    let action = match args.filter(|_| is_asked) {
+    let mistake = args.as_ref().filter(|_| is_asked).map(|args| misfit(desk, job, args.get())).unwrap_or_default();
+    let told = match mistake.is_empty() {
+        true => String::new(),
+        false => format!(r#"<p class="error" role="alert">{}</p>"#, escape(&mistake)),
+    };
+    let markup = Markup(format!("{}{told}{extra}", form.filled(fields, &shown)));
+    let action = match args.filter(|_| is_asked && mistake.is_empty()) {
         Some(args) => {
             let mut beginning = format!(r#"{{"kind":"enqueue","job":{}"#, Value::from(job));
             if let Some(at) = fields.get("at") {

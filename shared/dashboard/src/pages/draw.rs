@@ -57,7 +57,7 @@ pub(crate) fn activity(title: &str, activity: &Activity, base: &str) -> Markup {
     let Some((drawing, most)) = chart::bars(title, &bars, &marks) else {
         return Markup(r#"<p class="empty">Nothing was measured yet.</p>"#.into());
     };
-    let span = activity.step_secs.saturating_mul(activity.points.len() as u64);
+    let span = activity.step_secs.saturating_mul(activity.points.len().saturating_sub(1).max(1) as u64);
     let mut markup = format!(
         r#"<div class="plotted"><div class="y"><span>{}</span><span>0</span></div>{drawing}<div class="x"><span>{} ago</span><span>{} ago</span><span>now</span></div></div>"#,
         number(&most),
