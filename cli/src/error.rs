@@ -5,8 +5,10 @@ use std::{io, path::PathBuf, process::ExitCode};
 use lamplighter::{
     EnqueueError, JobId,
     backend::{SchedulingError, StoreError},
+    operation::OperationError,
     record::{Fingerprint, InvalidJobId},
 };
+pub(crate) use lamplighter_arguments::nearest;
 use lamplighter_embedded::{EngineError, OpenError};
 
 /// The error of a command.
@@ -54,10 +56,15 @@ pub(crate) enum Error {
     #[error(transparent)]
     Scheduling(#[from] SchedulingError),
     #[error(transparent)]
+    Operation(#[from] OperationError),
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// The examination has findings; each has been printed.
     #[error("not all is well")]
     Unwell,
+    /// What was waited for has not ended in time.
+    #[error("{0}")]
+    NotEnded(String),
     /// Anything else that failed, in a sentence of its own.
     #[error("{0}")]
     Failed(String),
@@ -79,8 +86,8 @@ impl Error {
         }
     }
 
-    /// Returns the process's exit code: 2 for a wrong command line, 3 when an engine ended by itself, 0 when the reader
-    /// of the output has closed it, otherwise 1.
+    /// Returns the process's exit code: 2 for a wrong command line, 3 when an engine ended by itself, 4 when
+    /// what was waited for had not ended, 0 when the reader of the output has closed it, otherwise 1.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code())
     }
@@ -108,6 +115,7 @@ impl Error {
                 SchedulingError::Schedule(_) | SchedulingError::Over(_) | SchedulingError::Deployed(_),
             ) => 2,
             Self::Engine(_) => 3,
+            Self::NotEnded(_) => 4,
             _ => 1,
         }
     }
@@ -119,6 +127,11 @@ impl Error {
             Self::Output(source) => Self::Unanswered { done: done.to_string(), source },
             other => other,
         }
+    }
+
+    /// What the dashboard's desk says.
+    pub(crate) fn problem(problem: lamplighter_dashboard::Problem) -> Self {
+        Self::Failed(problem.detail)
     }
 
     /// A failure in a sentence of its own.
@@ -137,16 +150,6 @@ pub(crate) fn reason(error: &io::Error) -> String {
 
 fn did_you_mean(near: &Option<String>) -> String {
     near.as_ref().map(|near| format!(" (did you mean {near:?}?)")).unwrap_or_default()
-}
-
-/// Returns the candidate that `typed` probably means.
-pub(crate) fn nearest<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(typed, candidate), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate.to_owned())
 }
 
 #[cfg(test)]

@@ -21,15 +21,20 @@ mod database;
 pub mod demo;
 mod error;
 mod foreign;
+mod help;
 mod hosting;
 mod logging;
+mod operating;
 mod output;
 mod ping;
 mod place;
 mod progress;
+mod query;
 mod reveal;
+mod serving;
 mod signals;
-mod view;
+mod site;
+mod top;
 mod when;
 
 use std::{env, process::ExitCode};
@@ -87,7 +92,8 @@ impl Lamp {
 ///
 /// Commands that list write JSON lines with --json: one object per line, with stable field names.
 ///
-/// Exit codes: 0 success, 1 a failure, 2 a wrong command line, 3 an engine ended by itself.
+/// Exit codes: 0 success, 1 a failure, 2 a wrong command line, 3 an engine ended by itself, 4 what was waited for
+/// had not ended.
 #[derive(Debug, Parser)]
 #[command(name = "lamp", version, max_term_width = 100, arg_required_else_help = true)]
 struct Arguments {

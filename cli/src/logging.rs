@@ -25,6 +25,8 @@ const VARIABLE: &str = "LAMPLIGHTER_LOG";
 pub(crate) const WORKER: &str = "info";
 /// The default filter where somebody watches: each success is shown too.
 pub(crate) const WATCHED: &str = "info,lamplighter::success=debug";
+/// The default filter beside an answer: only what goes wrong.
+pub(crate) const QUIET: &str = "warn";
 /// All levels.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 

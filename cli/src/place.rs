@@ -1,12 +1,17 @@
 //! The place that commands work on: the embedded file, or a deployed stack.
 
-use std::{env, fmt, path::PathBuf, sync::Arc};
+use std::{
+    env, fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use clap::{Args, builder::NonEmptyStringValueParser};
 use lamplighter::{
     Client, Definition, JobId, ListQuery, Record,
     backend::{Backend, ConsumerState, KnownNames, Operator, QueueOrigin},
     env::Env,
+    operation::Runner,
     record::Fingerprint,
 };
 use lamplighter_aws::{AwsBackend, AwsClients, QueueMap, Stack, outbox::Outbox};
@@ -36,16 +41,15 @@ pub(crate) struct Place {
 pub(crate) struct Target {
     pub(crate) operator: Arc<dyn Operator>,
     backend: Backend,
-    /// A deployed stack.
-    aws: Option<AwsBackend>,
     env: Env,
-    name: Name,
+    kind: TargetKind,
 }
 
-/// The name of a target.
-enum Name {
-    File(PathBuf),
-    Stack(String),
+/// What a target is.
+pub(crate) enum TargetKind {
+    File(SqliteBackend, PathBuf),
+    /// A deployed stack.
+    Stack(AwsBackend, String),
 }
 
 enum Choice {
@@ -130,42 +134,64 @@ impl Place {
 impl Choice {
     async fn open(self, open: impl FnOnce(&Database) -> Result<SqliteBackend, Error>) -> Result<Target, Error> {
         match self {
-            Self::File(database) => {
-                let embedded = open(&database)?;
-                let (operator, backend, env) = (embedded.operator(), embedded.backend(), embedded.env().clone());
-                Ok(Target { operator, backend, aws: None, env, name: Name::File(database.path().to_owned()) })
-            }
+            Self::File(database) => Ok(Target::of_file(open(&database)?, database.path())),
             Self::Stack(name) => {
                 let sdk = AwsClients::chain(None, None);
                 let stack = Stack::read(&sdk, &name).await?;
                 let aws = AwsBackend::new(sdk, stack.settings(), Env::system());
                 let (operator, backend, env) = (aws.operator(), aws.backend(), aws.env().clone());
-                Ok(Target { operator, backend, aws: Some(aws), env, name: Name::Stack(name) })
+                Ok(Target { operator, backend, env, kind: TargetKind::Stack(aws, name) })
             }
         }
     }
 }
 
-impl Name {
-    /// Returns the option that chooses it.
-    fn option(&self) -> String {
+impl TargetKind {
+    /// Returns the option that chooses it, and its value.
+    fn options(&self) -> [String; 2] {
         match self {
-            Self::File(path) => format!("--db {}", path.display()),
-            Self::Stack(name) => format!("--stack {name}"),
+            Self::File(_, path) => ["--db".to_owned(), path.display().to_string()],
+            Self::Stack(_, name) => ["--stack".to_owned(), name.clone()],
         }
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for TargetKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File(path) => path.display().fmt(f),
-            Self::Stack(name) => write!(f, "the stack {name}"),
+            Self::File(_, path) => path.display().fmt(f),
+            Self::Stack(_, name) => write!(f, "the stack {name}"),
         }
     }
 }
 
 impl Target {
+    /// An embedded file that is open.
+    pub(crate) fn of_file(embedded: SqliteBackend, path: &Path) -> Self {
+        let (operator, backend, env) = (embedded.operator(), embedded.backend(), embedded.env().clone());
+        Self { operator, backend, env, kind: TargetKind::File(embedded, path.to_owned()) }
+    }
+
+    /// What it is.
+    pub(crate) const fn kind(&self) -> &TargetKind {
+        &self.kind
+    }
+
+    /// Its ports.
+    pub(crate) const fn backend(&self) -> &Backend {
+        &self.backend
+    }
+
+    /// Its time and chance.
+    pub(crate) const fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// The option that chooses it, and its value.
+    pub(crate) fn options(&self) -> [String; 2] {
+        self.kind.options()
+    }
+
     /// Returns whether a queue of that name exists here; where queues are created with their first job, the definitions
     /// may contain more.
     pub(crate) async fn has_queue(&self, name: &str) -> Result<bool, Error> {
@@ -200,7 +226,7 @@ impl Target {
         if all.contains(&name) {
             return Ok(());
         }
-        let (near, name, place) = (nearest(name, all), name.into(), self.name.to_string());
+        let (near, name, place) = (nearest(name, all), name.into(), self.kind.to_string());
         Err(match queue_origin {
             QueueOrigin::RunTime => Error::Unknown { kind: "queue", name, near, place },
             QueueOrigin::Deployed => Error::NoQueue { name, near, place, known: known.join(", ") },
@@ -249,7 +275,7 @@ impl Target {
             return Ok(());
         }
         let all = known.iter().flatten().map(String::as_str).chain(defined.iter().map(|definition| definition.name));
-        Err(Error::Unknown { kind: "job", name: name.into(), near: nearest(name, all), place: self.name.to_string() })
+        Err(Error::Unknown { kind: "job", name: name.into(), near: nearest(name, all), place: self.kind.to_string() })
     }
 
     async fn has_records(&self, query: ListQuery) -> Result<bool, Error> {
@@ -261,9 +287,23 @@ impl Target {
         Client::new(self.backend.clone(), self.env.clone())
     }
 
+    /// Returns what carries operations out, where they are kept.
+    pub(crate) fn runner(&self, catalog: &Catalog) -> Option<Runner> {
+        self.backend.operations.as_ref()?;
+        Some(Runner::new(self.client(), catalog.definitions()).with_operator(self.operator.clone()))
+    }
+
+    /// Returns the error for a place that keeps no operations.
+    pub(crate) fn no_operations(&self) -> Error {
+        Error::failed(format_args!("{} keeps no operations, since it keeps no records", self.kind))
+    }
+
     /// Returns the outbox in the table of a deployed stack.
     pub(crate) fn outbox(&self) -> Result<Option<Outbox>, Error> {
-        Ok(self.aws.as_ref().map(AwsBackend::outbox).transpose()?)
+        match &self.kind {
+            TargetKind::File(..) => Ok(None),
+            TargetKind::Stack(aws, _) => Ok(Some(aws.outbox()?)),
+        }
     }
 
     /// Returns whether a queue is known to be paused: a user who may enqueue is not always allowed to read that.
@@ -281,7 +321,7 @@ impl Target {
         if self.backend.store.is_some() {
             return Ok(self.client());
         }
-        let (name, option) = (&self.name, self.name.option());
+        let (name, option) = (&self.kind, self.options().join(" "));
         Err(Error::failed(format_args!(
             "{name} keeps no records, so there is nothing to ask after: its template has no table; \
              `lamp dead-letters {option}` and `lamp queues {option}` work without"
@@ -295,11 +335,11 @@ impl Target {
 
     /// Returns the error for an error group that does not exist here.
     pub(crate) fn no_error(&self, fingerprint: Fingerprint) -> Error {
-        Error::NoErrorGroup { fingerprint, place: self.name.to_string() }
+        Error::NoErrorGroup { fingerprint, place: self.kind.to_string() }
     }
 
     /// Returns the error for a job that does not exist here.
     pub(crate) fn no_job(&self, id: &JobId) -> Error {
-        Error::NoJob { id: id.clone(), place: self.name.to_string() }
+        Error::NoJob { id: id.clone(), place: self.kind.to_string() }
     }
 }

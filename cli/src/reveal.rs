@@ -1,7 +1,7 @@
 //! Sensitive arguments: hidden, unless the user asks for them.
 
 use clap::Args;
-use lamplighter::{Record, redaction::Redactions};
+use lamplighter::{Record, query::Search, redaction::Redactions};
 
 use crate::catalog::Catalog;
 
@@ -17,6 +17,14 @@ impl Reveal {
     /// Returns how records and messages of these jobs are shown.
     pub(crate) fn of(self, catalog: &Catalog) -> Shown {
         Shown((!self.reveal).then(|| Redactions::of(&catalog.definitions())))
+    }
+
+    /// Returns a search that finds what is shown.
+    pub(crate) fn search(self, search: Search, catalog: &Catalog) -> Search {
+        match self.of(catalog) {
+            Shown(Some(redactions)) => search.with_redactions(redactions),
+            Shown(None) => search,
+        }
     }
 }
 

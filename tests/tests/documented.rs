@@ -6,6 +6,7 @@ use std::{fs, path::Path};
 use lamplighter::{
     JobState,
     meter::Instrument,
+    query::{KEYS, Query},
     schedule::{MISFIRE_GRACE, RUN_ALL_LIMIT},
 };
 use lamplighter_infra::{cost, doctor::Kind, limits};
@@ -107,6 +108,28 @@ fn cause(before: JobState, after: JobState) -> &'static str {
 #[test]
 fn the_state_diagram_is_that_of_the_code() {
     assert_fresh("ARCHITECTURE.md", &states());
+}
+
+#[test]
+fn the_page_about_queries_has_every_key_and_no_query_that_is_wrong() {
+    let page = include_str!("../../docs/queries.md");
+    let (_, table) = page.split_once("| term | which jobs | found by |").unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let listed: Vec<_> = rows.filter_map(|row| row.strip_prefix("| `")?.split('`').next()).collect();
+    let keys = KEYS.iter().map(|(_, example)| *example);
+    assert_eq!(listed, keys.chain(["order-4"]).collect::<Vec<_>>());
+    let commands = page.lines().filter_map(|line| line.split_once("--query '")?.1.split('\'').next());
+    let mentioned = page
+        .split('`')
+        .filter(|code| code.contains(':') && !code.contains([' ', '/', '…', '(']) && !code.contains("::"));
+    let mentioned = mentioned.filter(|code| !code.ends_with(':') && !code.contains("\n"));
+    let mut checked = 0;
+    for text in listed.iter().copied().chain(commands).chain(mentioned) {
+        text.parse::<Query>().unwrap_or_else(|error| panic!("{text}: {error}"));
+        checked += 1;
+    }
+    assert!(checked > 30, "{checked}");
+    assert!(page.contains("2,000 characters and 50 terms") && (Query::MAX_CHARS, Query::MAX_TERMS) == (2000, 50));
 }
 
 #[test]

@@ -14,8 +14,9 @@ use lamplighter_app::app;
 use serde_json::Value;
 
 /// The crates that others depend on.
-const LIBRARY: [&str; 11] = [
+const LIBRARY: [&str; 12] = [
     "lamplighter",
+    "lamplighter-arguments",
     "lamplighter-aws",
     "lamplighter-azure",
     "lamplighter-cli",

@@ -12,8 +12,9 @@ use std::{
 use serde_json::Value;
 
 /// The published crates; no others are.
-const PUBLISHED: [&str; 11] = [
+const PUBLISHED: [&str; 12] = [
     "lamplighter",
+    "lamplighter-arguments",
     "lamplighter-aws",
     "lamplighter-azure",
     "lamplighter-cli",

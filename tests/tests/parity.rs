@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The beginning of a row's first cell, and the tests that hold it.
-const HELD: [(&str, &[&str]); 21] = [
+const HELD: [(&str, &[&str]); 22] = [
     ("`BackgroundJob.Enqueue`", &["a_job_runs_once_and_its_output_is_kept", "an_id_names_one_job"]),
     ("`BackgroundJob.Schedule`", &["a_delayed_job_runs_when_it_is_due"]),
     ("`RecurringJob.AddOrUpdate`", &["a_schedule_is_replaced_and_stays_paused", "a_message_sent_twice_runs_once"]),
@@ -66,6 +66,15 @@ const HELD: [(&str, &[&str]); 21] = [
     ),
     ("`BackgroundJob.Delete`", &["a_cancelled_job_says_why_and_by_whom", "all_open_jobs_that_match_are_cancelled"]),
     ("sliding invisibility", &["a_zombie_changes_nothing", "an_ended_lease_is_counted_as_lost_and_given_on"]),
+    (
+        "the dashboard",
+        &[
+            "an_action_is_an_operation_by_the_user",
+            "a_reader_changes_nothing",
+            "api_and_commands_have_the_same_fields",
+            "it_shows_jobs_and_cancels_one_and_leaves_the_terminal_as_it_was",
+        ],
+    ),
     ("SQL Server, Redis", &["after_repeated_kills_no_job_is_lost_or_succeeds_twice"]),
     ("the server inside the web process", &["a_clean_stop_hands_back_what_it_does_not_finish"]),
 ];

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod batches;
+mod completion;
+mod dashboard;
 mod demo;
 mod engine_end;
 mod error_groups;
@@ -19,6 +21,7 @@ mod new;
 mod operator;
 mod outbox;
 mod package;
+mod queries;
 mod replay;
 mod round_trip;
 mod schedules;
@@ -26,4 +29,7 @@ mod signals;
 mod stack;
 mod stats;
 mod support;
+#[cfg(unix)]
+mod top;
+mod watch;
 mod work;

@@ -53,7 +53,8 @@ async fn queues_are_listed_paused_and_resumed() {
     shop.dead_letter("webhook.deliver", "a");
     let queue = |paused: bool, mapping: &str| {
         json!({"queue": "webhooks", "fifo": false, "paused": paused, "waiting": 0, "in_flight": 0, "delayed": 0,
-               "dead_letters": 1, "mapping": mapping})
+               "dead_letters": 1, "mapping": mapping, "consumer": if paused { "paused" } else { "active" },
+               "is_exact": false})
     };
     assert_eq!(shop.json(&["queues", "--json"]).await, [queue(false, "enabled")]);
     assert_eq!(shop.lamp(&["pause", "webhooks"]).await.ok(), "paused webhooks\n");

@@ -106,6 +106,12 @@ impl Done {
         self.out
     }
 
+    /// Asserts that it ended with this code.
+    #[track_caller]
+    pub(crate) fn ends_with(self, code: i32) {
+        assert_eq!(self.code, code, "{self:?}");
+    }
+
     /// Asserts failure with this code, and one sentence that contains all of these texts.
     #[track_caller]
     pub(crate) fn fails(self, code: i32, says: &[&str]) {

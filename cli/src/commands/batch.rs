@@ -6,7 +6,7 @@ use clap::Args;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use lamplighter::{Batch as Standing, Client, JobId, JobState, Record};
-use serde::Serialize;
+use lamplighter_dashboard::view::{BatchView, MemberView};
 
 use super::{block_on, job::moment};
 use crate::{
@@ -48,16 +48,6 @@ pub(crate) struct Batch {
     json: bool,
 }
 
-/// A job of a batch, as `--json` shows it.
-#[derive(Serialize)]
-struct Member<'a> {
-    id: &'a JobId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    job: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<JobState>,
-}
-
 impl Batch {
     pub(super) fn run(self, _: &Catalog) -> Result<(), Error> {
         block_on(async {
@@ -69,7 +59,7 @@ impl Batch {
             }
             let batch = if self.wait { self.end(&target, &client, batch).await? } else { batch };
             if self.json {
-                output::json_lines([&batch])?;
+                output::json_lines([BatchView::from(batch.clone())])?;
             } else {
                 describe(&batch, Timestamp::now())?;
             }
@@ -115,18 +105,23 @@ impl Batch {
             let page = client.batch_jobs(&self.id, cursor.as_deref(), PAGE).await?;
             let reading: Vec<_> = page.ids.iter().map(|id| client.get(id)).collect();
             let records: Vec<Option<Record>> = stream::iter(reading).buffered(AT_ONCE).try_collect().await?;
-            let members = page.ids.iter().zip(&records).map(|(id, record)| Member {
-                id,
-                job: record.as_ref().map(|record| &*record.message.job),
+            let members = page.ids.iter().zip(&records).map(|(id, record)| MemberView {
+                id: id.clone(),
+                job: record.as_ref().map(|record| record.message.job.clone()),
                 state: record.as_ref().map(|record| record.state),
+                is_batch: record.as_ref().is_some_and(|record| record.queue == Standing::QUEUE),
             });
             if self.json {
                 output::json_lines(members)?;
             } else {
                 let mut table = output::table(if any { &[] } else { &["ID", "JOB", "STATE"] });
-                for Member { id, job, state } in members {
+                for MemberView { id, job, state, .. } in members {
                     let state = state.map_or("no record".to_owned(), |state| state.to_string());
-                    table.add_row([output::cell(id), output::cell(safe(job.unwrap_or_default())), output::cell(state)]);
+                    table.add_row([
+                        output::cell(id),
+                        output::cell(safe(job.as_deref().unwrap_or_default())),
+                        output::cell(state),
+                    ]);
                 }
                 output::print_table(&table)?;
             }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use lamplighter::{Client, JobId, ListQuery, Record};
+use lamplighter::{Client, JobId, ListQuery, Record, operation, query::Search};
 
 use crate::{
     error::Error,
     output::{self, GOOD, NAME},
+    query,
 };
 
 /// Does something to each of the given jobs, and says so; `done` is the participle. An error for one does not stop the
@@ -46,6 +47,19 @@ pub(super) struct Found {
     pub(super) queue: String,
 }
 
+impl From<Record> for Found {
+    fn from(record: Record) -> Self {
+        Self { id: record.id, job: record.message.job.clone(), queue: record.queue }
+    }
+}
+
+/// Returns the jobs that a search finds.
+pub(super) async fn search(client: &Client, search: Search) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    query::all(client, search, |record| found.push(record.into())).await?;
+    Ok(found)
+}
+
 /// Returns the jobs that match.
 pub(super) async fn find(
     client: &Client,
@@ -57,11 +71,7 @@ pub(super) async fn find(
     loop {
         let page = client.list(&query).await?;
         let matching = page.records.into_iter().filter(&fits);
-        found.extend(matching.map(|record| Found {
-            id: record.id,
-            job: record.message.job.clone(),
-            queue: record.queue,
-        }));
+        found.extend(matching.map(Found::from));
         query.cursor = page.next;
         if query.cursor.is_none() {
             return Ok(found);
@@ -80,4 +90,10 @@ pub(super) fn count(found: &[Found], column: &str) -> Result<(), Error> {
         table.add_row([output::cell(job), output::cell(queue), output::cell(jobs)]);
     }
     output::print_table(&table)
+}
+
+/// The jobs as targets of operations.
+pub(super) fn named(found: &[Found]) -> Vec<operation::Target> {
+    let chunks = found.chunks(operation::Target::MOST_JOBS);
+    chunks.map(|found| operation::Target::Jobs { ids: found.iter().map(|one| one.id.clone()).collect() }).collect()
 }

@@ -1,18 +1,25 @@
 //! `lamp cancel`.
 
-use std::env;
-
 use clap::Args;
 use jiff::Timestamp;
-use lamplighter::{Cancellation, Client, JobId, JobState, ListQuery};
+use lamplighter::{
+    Client, JobId, JobState,
+    operation::{self, Action, Operation, OperationState},
+    query::Query,
+};
 
-use super::{block_on, bulk};
+use super::{
+    block_on,
+    bulk::{self, Found},
+};
 use crate::{
     catalog::Catalog,
     error::Error,
+    operating::{Asking, Operating},
     output::{self, GOOD},
     place::{Place, Target},
-    progress, when,
+    query::{self, QueryArgs},
+    when,
 };
 
 /// Cancel jobs that have not ended: those given by id, or all that match.
@@ -23,16 +30,20 @@ use crate::{
 #[command(after_help = "Examples:
   lamp cancel order-42 --reason 'the customer has withdrawn it'
   lamp cancel --open --job invoices.send --since 2h
+  lamp cancel --query 'args.customer.id:42 -job:invoices.send' --dry-run
   lamp cancel --open --queue mails --state waiting --dry-run")]
 pub(crate) struct Cancel {
     /// The ids of the jobs.
-    #[arg(value_name = "ID", required_unless_present_any = ["open", "all"], conflicts_with_all = ["open", "all"])]
+    #[arg(value_name = "ID", required_unless_present_any = ["open", "all", "query"],
+        conflicts_with_all = ["open", "all", "query"])]
     ids: Vec<JobId>,
+    #[command(flatten)]
+    query: QueryArgs,
     /// The jobs that have not ended and match --job, --queue, --state, --since and --before; at least one is required.
-    #[arg(long, conflicts_with = "all")]
+    #[arg(long, conflicts_with_all = ["all", "query"])]
     open: bool,
     /// Every job that has not ended.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "query")]
     all: bool,
     /// Only jobs of this name.
     #[arg(long, value_name = "NAME", requires = "open", conflicts_with = "all")]
@@ -49,12 +60,8 @@ pub(crate) struct Cancel {
     /// Only jobs enqueued before this moment, or longer ago than this: 2h, 3 days, 2026-12-24T18:00:00Z.
     #[arg(long, value_name = "TIME", requires = "open", conflicts_with = "all", value_parser = when::since)]
     before: Option<Timestamp>,
-    /// Why, for the record.
-    #[arg(long, value_name = "TEXT")]
-    reason: Option<String>,
-    /// Who cancels them, for the record; by default the user of this terminal.
-    #[arg(long, value_name = "NAME")]
-    by: Option<String>,
+    #[command(flatten)]
+    asking: Asking,
     /// Count them, and cancel none.
     #[arg(long, conflicts_with = "ids")]
     dry_run: bool,
@@ -85,42 +92,49 @@ impl Cancel {
             let target = if self.dry_run { self.place.look().await? } else { self.place.open().await? };
             target.check_names(catalog, self.queue.as_deref(), self.job.as_deref()).await?;
             let client = target.records()?;
-            let cancellation = self.cancellation();
+            let operating = Operating::on(&target, catalog, &self.asking).ok_or_else(|| target.no_operations())?;
             if !self.ids.is_empty() {
-                let cancel = async |id: &JobId| one(&target, &client, id, &cancellation).await;
+                let cancel = async |id: &JobId| one(&target, &client, &operating, id).await;
                 return bulk::each(&self.ids, "cancelled", cancel).await;
             }
-            let query = self.query();
-            if self.dry_run { count(&client, query).await } else { matching(&client, &query, &cancellation).await }
+            let open: Vec<_> = JobState::ALL.into_iter().filter(|state| !state.is_final()).collect();
+            let query = match self.query.checked(&target, catalog).await? {
+                Some(query) => query.clone(),
+                None => self.options(),
+            };
+            let wrong = "a job that has ended cannot be cancelled";
+            let query = query::in_states(&query, &open, |state| !state.is_final(), wrong)?;
+            let of = operating.matching(&query);
+            if self.dry_run {
+                return count(&bulk::search(&client, query::search(query, catalog)).await?);
+            }
+            let expected = client.count_search(&query::search(query, catalog), COUNTED).await?;
+            if expected.jobs == 0 && expected.is_complete {
+                output::hint("no open jobs that fit");
+                return Ok(());
+            }
+            say(&operating.all(Action::Cancel, of, None, ("cancelling", expected.jobs)).await?)
         })
     }
 
-    fn cancellation(&self) -> Cancellation {
-        let user = || ["USER", "USERNAME", "LOGNAME"].into_iter().find_map(|name| env::var(name).ok());
-        let mut cancellation = Cancellation::new();
-        if let Some(reason) = &self.reason {
-            cancellation = cancellation.reason(reason);
-        }
-        match self.by.clone().or_else(user) {
-            Some(by) => cancellation.by(by),
-            None => cancellation,
-        }
-    }
-
-    fn query(&self) -> ListQuery {
-        ListQuery {
-            states: self.state.into_iter().collect(),
-            jobs: self.job.iter().cloned().collect(),
-            queues: self.queue.iter().cloned().collect(),
-            since: self.since,
-            before: self.before,
-            ..ListQuery::default()
-        }
+    fn options(&self) -> Query {
+        let mut query = Query::new();
+        query = self.state.iter().fold(query, |query, state| query.state(*state));
+        query = self.job.iter().fold(query, |query, job| query.job(job));
+        query = self.queue.iter().fold(query, |query, queue| query.queue(queue));
+        query = self.since.iter().fold(query, |query, since| query.since(*since));
+        self.before.iter().fold(query, |query, before| query.before(*before))
     }
 }
 
-async fn one(target: &Target, client: &Client, id: &JobId, cancellation: &Cancellation) -> Result<(), Error> {
-    match client.cancel(id).with(cancellation.clone()).await? {
+/// Jobs that are counted beforehand, for the bar.
+const COUNTED: u64 = 10_000;
+
+async fn one(target: &Target, client: &Client, operating: &Operating<'_>, id: &JobId) -> Result<(), Error> {
+    if client.get(id).await?.is_none_or(|record| !record.state.is_final()) {
+        operating.once(Action::Cancel, operation::Target::Job { id: id.clone() }).await?;
+    }
+    match client.get(id).await?.map(|record| record.state) {
         None => Err(target.no_job(id)),
         Some(JobState::Cancelled) => Ok(()),
         Some(state) => Err(Error::failed(format_args!(
@@ -129,43 +143,32 @@ async fn one(target: &Target, client: &Client, id: &JobId, cancellation: &Cancel
     }
 }
 
-async fn count(client: &Client, query: ListQuery) -> Result<(), Error> {
-    let mut found = Vec::new();
-    for state in JobState::ALL.into_iter().filter(|state| query.takes_state(*state)) {
-        if !state.is_final() {
-            found.extend(bulk::find(client, ListQuery { states: vec![state], ..query.clone() }, |_| true).await?);
-        }
-    }
+fn count(found: &[Found]) -> Result<(), Error> {
     if found.is_empty() {
         output::hint("no open jobs that fit");
         return Ok(());
     }
-    bulk::count(&found, "OPEN")?;
+    bulk::count(found, "OPEN")?;
     output::hint(&format!("{} would be cancelled; without --dry-run they are", jobs(found.len() as u64)));
     Ok(())
 }
 
-async fn matching(client: &Client, query: &ListQuery, cancellation: &Cancellation) -> Result<(), Error> {
-    let bar = progress::bar("cancelling", 0);
-    let answer = client
-        .cancel_all(query, cancellation, |done, all| {
-            bar.set_length(all);
-            bar.set_position(done);
-        })
-        .await;
-    bar.finish_and_clear();
-    let all = answer?;
-    if all.cancelled == 0 && all.failed.is_empty() {
+fn say(ended: &Operation) -> Result<(), Error> {
+    let progress = ended.progress;
+    if progress.changed == 0 && progress.failed == 0 && ended.state == OperationState::Done {
         output::hint("no open jobs that fit");
         return Ok(());
     }
-    output::print(|out| writeln!(out, "{GOOD}cancelled{GOOD:#} {}", jobs(all.cancelled)))
-        .map_err(|error| error.after(format_args!("{} were cancelled", jobs(all.cancelled))))?;
-    match all.failed.first() {
-        None => Ok(()),
-        Some((_, error)) => {
-            Err(Error::failed(format_args!("{} could not be cancelled: {error}", jobs(all.failed.len() as u64))))
+    output::print(|out| writeln!(out, "{GOOD}cancelled{GOOD:#} {}", jobs(progress.changed)))
+        .map_err(|error| error.after(format_args!("{} were cancelled", jobs(progress.changed))))?;
+    match (&ended.error, ended.state) {
+        (Some(error), _) => {
+            Err(Error::failed(format_args!("{} could not be cancelled: {error}", jobs(progress.failed))))
         }
+        (None, OperationState::Stopped) => {
+            Err(Error::failed("stopped before the end: the others are as they were; run it again for the rest"))
+        }
+        _ => Ok(()),
     }
 }
 

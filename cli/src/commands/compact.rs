@@ -16,7 +16,7 @@ use crate::{
 /// wait for more than some seconds fail because the file is locked. `lamp dev` does it by itself when it starts and
 /// most of the file is free.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   lamp compact --db jobs.db")]
 pub(crate) struct Compact {
     #[command(flatten)]

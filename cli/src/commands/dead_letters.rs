@@ -6,6 +6,7 @@ use lamplighter::{
     backend::{DeadLetter, DeadLetterQuery},
     host::Stop,
 };
+use lamplighter_dashboard::view::DeadLetterView;
 
 use super::block_on;
 use crate::{catalog::Catalog, error::Error, output, place::Place, reveal::Reveal, when};
@@ -16,6 +17,10 @@ use crate::{catalog::Catalog, error::Error, output, place::Place, reveal::Reveal
 ///
 /// On a stack, they are received and put back at once, so for a moment no other consumer sees them.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp dead-letters
+  lamp dead-letters invoices --limit 200
+  lamp dead-letters invoices --stack shop --json")]
 pub(crate) struct DeadLetters {
     /// List the dead letters of this queue.
     queue: Option<String>,
@@ -55,7 +60,7 @@ impl DeadLetters {
             shown.dead_letter(&mut one.error, &mut one.body);
         }
         if self.json {
-            return output::json_lines(dead_letters);
+            return output::json_lines(dead_letters.into_iter().map(DeadLetterView::from));
         }
         if dead_letters.is_empty() {
             output::hint(&format!("no dead letters on {queue}"));

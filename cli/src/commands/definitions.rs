@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 use comfy_table::Cell;
 use lamplighter::{Definition, Retry};
-use serde::Serialize;
+use lamplighter_dashboard::view::DefinitionView;
 use serde_json::Value;
 
 use crate::{
@@ -17,47 +17,16 @@ use crate::{
 
 /// List the defined jobs, or show one with the JSON Schema of its arguments.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp definitions
+  lamp definitions invoices.send
+  lamp definitions --json")]
 pub(crate) struct Definitions {
     /// Show this job only, with its schema.
     job: Option<String>,
     /// Print one definition per line as JSON, with its schema.
     #[arg(long)]
     json: bool,
-}
-
-/// A definition as `--json` shows it.
-#[derive(Serialize)]
-struct View {
-    job: &'static str,
-    queue: &'static str,
-    fifo: bool,
-    tracked: bool,
-    timeout_secs: f64,
-    max_attempts: u32,
-    /// The longest wait before each further attempt, in seconds; at most the first eight.
-    retry_within_secs: Vec<f64>,
-    keep_succeeded_secs: u64,
-    keep_failed_secs: u64,
-    schema: Value,
-}
-
-impl From<&Definition> for View {
-    fn from(definition: &Definition) -> Self {
-        let Definition { name, queue, options, .. } = definition;
-        let retention = options.retention;
-        Self {
-            job: name,
-            queue: queue.name(),
-            fifo: queue.is_fifo(),
-            tracked: options.is_tracked(),
-            timeout_secs: options.timeout.as_secs_f64(),
-            max_attempts: options.retry.max_attempts(),
-            retry_within_secs: waits(&options.retry).map(|wait| wait.as_secs_f64()).collect(),
-            keep_succeeded_secs: retention.succeeded.as_secs(),
-            keep_failed_secs: retention.failed.as_secs(),
-            schema: definition.schema().to_value(),
-        }
-    }
 }
 
 impl Definitions {
@@ -67,7 +36,7 @@ impl Definitions {
             None => catalog.definitions(),
         };
         if self.json {
-            return output::json_lines(chosen.iter().map(View::from));
+            return output::json_lines(chosen.iter().map(DefinitionView::from));
         }
         match (&self.job, chosen.first()) {
             (Some(_), Some(one)) => output::print(|out| describe(out, one)),

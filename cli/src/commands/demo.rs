@@ -13,6 +13,9 @@ use crate::{
     demo::{Demo as Show, DemoEnv, Examples, ExtraJob, Setup, Watch, Watched, failed, summary},
     error::Error,
     output::{self, FAINT, NAME, STRONG},
+    place::Target,
+    serving::{Served, Serving},
+    signals, site,
 };
 
 /// Watch real jobs run. Needs only this machine, and ends by itself.
@@ -21,6 +24,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp demo
+  lamp demo --dashboard
   lamp demo --job lamp.ping='{\"failures\": 1}'")]
 pub(crate) struct Demo {
     /// The folder for jobs and their results; it is created if missing, and must be empty [default: a new one in
@@ -30,10 +34,15 @@ pub(crate) struct Demo {
     /// Run this job too; may be given several times. The arguments are an empty object, or follow after =.
     #[arg(long = "job", value_name = "NAME[=JSON]")]
     jobs: Vec<String>,
+    /// Show the dashboard too, and keep it and the engine running after the end, until Ctrl-C.
+    #[arg(long)]
+    dashboard: bool,
 }
 
 /// The time limit of a demo, which usually takes some seconds; a busy machine gets more.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// The time that running jobs have at its end.
+const DRAIN: Duration = Duration::from_secs(5);
 /// The time between two updates of the view.
 const FRAME: Duration = Duration::from_millis(50);
 
@@ -73,13 +82,36 @@ impl Demo {
             error = running.failed() => Err(error.into()),
         };
         watch.end();
-        running.drain(Duration::from_secs(5)).await;
-        let records = all?;
-        // Afterwards the one file holds everything.
+        if !self.dashboard || all.is_err() {
+            running.drain(DRAIN).await;
+            let records = all?;
+            // Afterwards the one file holds everything.
+            embedded.close().await?;
+            return tell(&*show, &env, &records);
+        }
+        let checked = tell(&*show, &env, &all?);
+        let shown = dashboard(catalog, &embedded, &env).await;
+        running.drain(DRAIN).await;
         embedded.close().await?;
-        summary::table(&*show, &records)?;
-        summary::tell(&*show, &env, &records)
+        shown.and(checked)
     }
+}
+
+/// Shows the dashboard until the process is asked to end. Its address is the last line.
+async fn dashboard(catalog: &Catalog, embedded: &SqliteBackend, env: &DemoEnv) -> Result<(), Error> {
+    let site = site::of(catalog, &Target::of_file(embedded.clone(), &env.database()))?;
+    let serving = Serving::open(site, site::viewer(false), Served::here(0)).await?;
+    let mut signals = signals::listen("ended at once")?;
+    let url = serving.url();
+    output::print(|out| {
+        writeln!(out, "\n  {FAINT}until Ctrl-C{FAINT:#}\n  {FAINT}dashboard {FAINT:#} {NAME}{url}{NAME:#}")
+    })?;
+    serving.run(signals.asked()).await.map(drop)
+}
+
+fn tell(show: &dyn Show, env: &DemoEnv, records: &[Record]) -> Result<(), Error> {
+    summary::table(show, records)?;
+    summary::tell(show, env, records)
 }
 
 fn introduce(env: &DemoEnv, setup: &Setup) -> Result<(), Error> {

@@ -23,6 +23,9 @@ use crate::{
 /// It only reads. It asks each function for a description of its code, which runs no job. Each finding says what it
 /// breaks and how to repair it. The exit code is 0 without findings, and 1 with any, even a warning.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp doctor --stack shop
+  lamp doctor --stack shop --json")]
 pub(crate) struct Doctor {
     /// The deployed CloudFormation stack [env: LAMPLIGHTER_STACK=]
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]

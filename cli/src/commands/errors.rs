@@ -1,7 +1,6 @@
 //! `lamp errors`.
 
 use std::{
-    env,
     io::{self, Write},
     time::Duration,
 };
@@ -12,6 +11,7 @@ use lamplighter::{
     Client, ListQuery, Record,
     record::{ErrorGroup, ErrorNote, ErrorQuery, Fingerprint},
 };
+use lamplighter_dashboard::view::ErrorView;
 
 use super::{block_on, job::moment, jobs};
 use crate::{
@@ -21,8 +21,7 @@ use crate::{
     output::{self, BAD, FAINT, GOOD, NAME, STRONG},
     place::Place,
     reveal::{Reveal, Shown},
-    view::ErrorView,
-    when,
+    site, when,
 };
 
 /// Show what fails: failed attempts in groups of one cause, the group with the latest failure first.
@@ -107,7 +106,7 @@ impl Errors {
             return Err(target.no_error(fingerprint));
         };
         let now = Timestamp::now();
-        let by = self.by.clone().or_else(user).unwrap_or_default();
+        let by = self.by.clone().or_else(site::user).unwrap_or_default();
         let mut note = ErrorNote { by, at: now, ..group.note.unwrap_or_default() };
         if let Some(text) = self.note {
             note.note = Some(text);
@@ -219,11 +218,6 @@ fn remark(group: &ErrorGroup, now: Timestamp) -> String {
     let muted = muted.map(|until| format!("muted until {}", when::relative(until, now)));
     let text = note.note.as_deref().map(|text| output::one_line(text, 60));
     muted.into_iter().chain(text).collect::<Vec<_>>().join(": ")
-}
-
-/// The user of this terminal.
-fn user() -> Option<String> {
-    ["USER", "USERNAME", "LOGNAME"].into_iter().find_map(|name| env::var(name).ok())
 }
 
 fn describe(out: &mut dyn Write, group: &ErrorGroup, now: Timestamp) -> io::Result<()> {

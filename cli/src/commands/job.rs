@@ -8,6 +8,7 @@ use lamplighter::{
     JobId, RawValue, Record,
     record::{Attempt, AttemptOutcome, LogLevel, LogLine},
 };
+use lamplighter_dashboard::view::JobView;
 use serde_json::Value;
 
 use super::block_on;
@@ -18,12 +19,15 @@ use crate::{
     output::{self, BAD, FAINT, GOOD, NAME, STRONG, WARN},
     place::Place,
     reveal::Reveal,
-    view::JobView,
     when,
 };
 
 /// Show one job: its arguments and output, and every attempt, newest first.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp job order-42
+  lamp job order-42 --log
+  lamp job order-42 --stack shop --json")]
 pub(crate) struct Job {
     /// The job's id.
     id: JobId,
@@ -97,6 +101,9 @@ fn describe(out: &mut dyn Write, record: &Record, now: Timestamp) -> io::Result<
     }
     if let Some(batch) = &message.batch {
         line("batch", batch.id.as_str())?;
+    }
+    if !message.tags.is_empty() {
+        line("tags", &message.tags.iter().collect::<Vec<_>>().join(", "))?;
     }
     if !record.state.is_final() && record.due_at > now {
         line("due", &moment(record.due_at, now))?;

@@ -4,6 +4,8 @@ mod batch;
 mod bulk;
 mod cancel;
 mod compact;
+mod completion;
+mod dashboard;
 mod dead_letters;
 mod definitions;
 mod delete;
@@ -16,7 +18,9 @@ mod infra;
 mod init;
 mod job;
 mod jobs;
+mod man;
 mod new;
+mod ops;
 mod outbox;
 mod package;
 mod pause;
@@ -30,6 +34,8 @@ mod schedules;
 #[cfg(windows)]
 mod service;
 mod stats;
+mod top;
+mod watch;
 mod work;
 
 use std::future::Future;
@@ -51,10 +57,14 @@ pub(crate) enum Command {
     Jobs(jobs::Jobs),
     Job(job::Job),
     Batch(batch::Batch),
+    Watch(watch::Watch),
+    Top(top::Top),
+    Dashboard(dashboard::Dashboard),
     Errors(errors::Errors),
     Stats(stats::Stats),
     Retry(retry::Retry),
     Cancel(cancel::Cancel),
+    Ops(ops::Ops),
     Reschedule(reschedule::Reschedule),
     Delete(delete::Delete),
     Schedules(schedules::Schedules),
@@ -73,6 +83,8 @@ pub(crate) enum Command {
     Infra(infra::Infra),
     Package(package::Package),
     Replay(replay::Replay),
+    Completion(completion::Completion),
+    Man(man::Man),
 }
 
 impl Command {
@@ -88,10 +100,14 @@ impl Command {
             Self::Jobs(jobs) => jobs.run(catalog),
             Self::Job(job) => job.run(catalog),
             Self::Batch(batch) => batch.run(catalog),
+            Self::Watch(watch) => watch.run(catalog),
+            Self::Top(top) => top.run(catalog),
+            Self::Dashboard(dashboard) => dashboard.run(catalog),
             Self::Errors(errors) => errors.run(catalog),
             Self::Stats(stats) => stats.run(catalog),
             Self::Retry(retry) => retry.run(catalog),
             Self::Cancel(cancel) => cancel.run(catalog),
+            Self::Ops(ops) => ops.run(catalog),
             Self::Reschedule(reschedule) => reschedule.run(),
             Self::Delete(delete) => delete.run(),
             Self::Schedules(schedules) => schedules.run(catalog),
@@ -110,6 +126,8 @@ impl Command {
             Self::Infra(infra) => infra.run(catalog),
             Self::Package(package) => package.run(catalog),
             Self::Replay(replay) => replay.run(),
+            Self::Completion(completion) => completion.run(catalog),
+            Self::Man(man) => man.run(),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! `lamp pause` and `lamp resume`.
 
 use clap::Args;
+use lamplighter::operation::{self, Action};
 
 use super::block_on;
 use crate::{
     catalog::Catalog,
     error::Error,
     foreign::safe,
+    operating::{Asking, Operating},
     output::{self, GOOD, NAME, WARN},
     place::Place,
 };
@@ -17,6 +19,9 @@ use crate::{
 /// disabled, which takes Lambda some seconds. Messages that stay in an SQS queue for longer than its retention (at
 /// least four days) are lost.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp pause invoices
+  lamp pause invoices --stack shop")]
 pub(crate) struct Pause {
     #[command(flatten)]
     switch: Switch,
@@ -24,6 +29,9 @@ pub(crate) struct Pause {
 
 /// Resume a paused queue.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp resume invoices
+  lamp resume invoices --stack shop")]
 pub(crate) struct Resume {
     #[command(flatten)]
     switch: Switch,
@@ -33,6 +41,8 @@ pub(crate) struct Resume {
 struct Switch {
     /// The queue.
     queue: String,
+    #[command(flatten)]
+    asking: Asking,
     #[command(flatten)]
     place: Place,
     /// Print a line of JSON: queue and paused.
@@ -54,14 +64,17 @@ impl Resume {
 
 impl Switch {
     fn run(self, catalog: &Catalog, paused: bool) -> Result<(), Error> {
-        let Self { queue, place, json } = self;
+        let Self { queue, asking, place, json } = self;
         block_on(async {
-            let operator = place.open_with_queue(catalog, &queue).await?.operator;
-            match paused {
-                true => operator.pause(&queue).await?,
-                false => operator.resume(&queue).await?,
+            let target = place.open_with_queue(catalog, &queue).await?;
+            match (Operating::on(&target, catalog, &asking), paused) {
+                (Some(operating), _) => {
+                    let action = if paused { Action::PauseQueue } else { Action::ResumeQueue };
+                    operating.once(action, operation::Target::Queue { queue: queue.clone() }).await.map(drop)
+                }
+                (None, true) => Ok(target.operator.pause(&queue).await?),
+                (None, false) => Ok(target.operator.resume(&queue).await?),
             }
-            Ok(())
         })?;
         let printed = match json {
             true => output::json_lines([serde_json::json!({ "queue": queue, "paused": paused })]),

@@ -2,18 +2,24 @@
 
 use clap::Args;
 use comfy_table::Color;
-use jiff::Timestamp;
-use lamplighter::backend::{ConsumerKind, ConsumerState, QueueStatus};
-use serde::Serialize;
+use lamplighter::backend::QueueStatus;
+use lamplighter_dashboard::view::QueueView;
 
 use super::block_on;
-use crate::{error::Error, output, place::Place};
+use crate::{
+    error::Error,
+    output,
+    place::{Place, TargetKind},
+};
 
 /// List the queues: how many jobs wait, run, are delayed and have failed, and which queues are paused.
 ///
 /// On a stack, the numbers are SQS's own approximations, and a failed job that waits for its next attempt counts as in
 /// flight.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp queues
+  lamp queues --stack shop --json")]
 pub(crate) struct Queues {
     #[command(flatten)]
     place: Place,
@@ -22,65 +28,45 @@ pub(crate) struct Queues {
     json: bool,
 }
 
-/// A queue as `--json` shows it.
-#[derive(Serialize)]
-struct View {
-    queue: String,
-    fifo: bool,
-    paused: bool,
-    waiting: u64,
-    in_flight: u64,
-    delayed: u64,
-    /// Since when the oldest of the waiting messages waits. Omitted when none does, or where it is not known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    oldest: Option<Timestamp>,
-    /// Omitted for a queue without a dead-letter queue.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dead_letters: Option<u64>,
-    /// On a stack: the state of its event source mapping.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mapping: Option<&'static str>,
-}
-
-impl View {
-    fn of(status: QueueStatus) -> (Self, ConsumerState) {
-        let QueueStatus { queue, fifo, consumer, waiting, in_flight, delayed, oldest, dead_letters, .. } = status;
-        let paused = consumer.state == ConsumerState::Paused;
-        let mapping = match (consumer.kind, consumer.state) {
-            (ConsumerKind::EventSourceMapping, ConsumerState::Active) => Some("enabled"),
-            (ConsumerKind::EventSourceMapping, ConsumerState::Paused) => Some("disabled"),
-            (ConsumerKind::EventSourceMapping, ConsumerState::Changing) => Some("changing"),
-            (ConsumerKind::EventSourceMapping, ConsumerState::Missing) => Some("missing"),
-            _ => None,
-        };
-        (Self { queue, fifo, paused, waiting, in_flight, delayed, oldest, dead_letters, mapping }, consumer.state)
-    }
-}
-
 /// Returns the remark about a queue, in a colour if it needs attention.
-fn note(state: ConsumerState) -> (&'static str, Option<Color>) {
-    match state {
-        ConsumerState::Active => ("", None),
-        ConsumerState::Paused => ("paused", Some(Color::Yellow)),
-        ConsumerState::Changing => ("being switched", Some(Color::Yellow)),
-        ConsumerState::Missing => ("no function takes from it", Some(Color::Red)),
+fn note(consumer: &str) -> (&'static str, Option<Color>) {
+    match consumer {
+        "paused" => ("paused", Some(Color::Yellow)),
+        "changing" => ("being switched", Some(Color::Yellow)),
+        "missing" => ("no function takes from it", Some(Color::Red)),
+        _ => ("", None),
     }
 }
 
 impl Queues {
     pub(super) fn run(self) -> Result<(), Error> {
-        let all = block_on(async { Ok(self.place.look().await?.operator.queues().await?) })?;
-        let views: Vec<_> = all.into_iter().map(View::of).collect();
+        let views = block_on(async {
+            let target = self.place.look().await?;
+            let queues = target.operator.queues().await?;
+            // CloudWatch is paid for each such question.
+            let flow = match target.kind() {
+                TargetKind::File(..) => target.operator.flow().await?,
+                TargetKind::Stack(..) => Vec::new(),
+            };
+            let view = |status: QueueStatus| {
+                let view = QueueView::from(status.clone());
+                match flow.iter().find(|one| one.queue == status.queue) {
+                    Some(flow) => view.with_flow(&status, flow),
+                    None => view,
+                }
+            };
+            Ok(queues.into_iter().map(view).collect::<Vec<_>>())
+        })?;
         if self.json {
-            return output::json_lines(views.into_iter().map(|(view, _)| view));
+            return output::json_lines(views);
         }
         if views.is_empty() {
             output::hint("no queues yet");
             return Ok(());
         }
         let mut table = output::table(&["QUEUE", "WAITING", "IN FLIGHT", "DELAYED", "DEAD LETTERS", ""]);
-        for (view, state) in views {
-            let (note, color) = note(state);
+        for view in views {
+            let (note, color) = note(&view.consumer);
             let note = output::cell(note);
             table.add_row([
                 output::cell(&view.queue),

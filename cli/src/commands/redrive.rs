@@ -7,7 +7,11 @@ use std::{
 
 use clap::Args;
 use jiff::Timestamp;
-use lamplighter::backend::{DeadLetterCount, DeadLetterFilter, RedriveProgress, RedriveResult, StoreError};
+use lamplighter::{
+    backend::{DeadLetterFilter, RedriveProgress, RedriveResult},
+    operation::{self, Action, OperationState},
+};
+use lamplighter_dashboard::view::DeadLetterCountsView;
 use serde::Serialize;
 
 use super::block_on;
@@ -15,6 +19,7 @@ use crate::{
     catalog::Catalog,
     error::Error,
     foreign::safe,
+    operating::{Asking, Operating},
     output::{self, GOOD, WARN},
     place::{Place, Target},
     progress, signals, when,
@@ -48,6 +53,8 @@ pub(crate) struct Redrive {
     #[arg(long, conflicts_with = "rate")]
     dry_run: bool,
     #[command(flatten)]
+    asking: Asking,
+    #[command(flatten)]
     place: Place,
     /// Print a line of JSON; with --dry-run, one for each job and reason.
     #[arg(long)]
@@ -70,16 +77,7 @@ struct Answer {
     stopped: bool,
     seconds: f64,
     #[serde(skip)]
-    error: Option<StoreError>,
-}
-
-/// Dead letters of one job and one reason.
-#[derive(Debug, Serialize)]
-struct Count {
-    queue: String,
-    job: String,
-    reason: String,
-    dead_letters: u64,
+    error: Option<String>,
 }
 
 impl Redrive {
@@ -96,6 +94,9 @@ impl Redrive {
     }
 
     async fn move_back(&self, catalog: &Catalog, target: &Target) -> Result<(), Error> {
+        if let Some(operating) = Operating::on(target, catalog, &self.asking) {
+            return self.as_operation(&operating).await;
+        }
         let stop = signals::stop()?;
         let began = Instant::now();
         let bar = progress::bar("moving", 0);
@@ -115,7 +116,25 @@ impl Redrive {
         let RedriveResult { progress, failed, twice, stopped, error, .. } = result?;
         let (queue, seconds) = (self.queue.clone(), began.elapsed().as_secs_f64());
         let RedriveProgress { moved, obsolete, .. } = progress;
+        let error = error.map(|error| error.to_string());
         self.tell(Answer { queue, moved, obsolete, failed, twice, stopped, seconds, error })
+    }
+
+    async fn as_operation(&self, operating: &Operating<'_>) -> Result<(), Error> {
+        let (began, queue) = (Instant::now(), self.queue.clone());
+        let (action, of) = (Action::Redrive { limit: None }, operation::Target::dead_letters(&*queue, &self.filter()));
+        let ended = operating.all(action, of, self.rate, ("moving", 0)).await?;
+        let (progress, seconds) = (ended.progress, began.elapsed().as_secs_f64());
+        self.tell(Answer {
+            queue,
+            moved: progress.changed,
+            obsolete: progress.unchanged,
+            failed: progress.failed,
+            twice: 0,
+            stopped: ended.state == OperationState::Stopped,
+            seconds,
+            error: ended.error,
+        })
     }
 
     fn filter(&self) -> DeadLetterFilter {
@@ -168,14 +187,7 @@ impl Redrive {
             let stop = signals::stop()?;
             let counted = target.operator.count_dead_letters(&self.queue, &self.filter(), &stop).await?;
             uncounted = counted.uncounted;
-            let queue = || self.queue.clone();
-            let all = counted.counts.into_iter();
-            counts.extend(all.map(|DeadLetterCount { job, reason, dead_letters, .. }| Count {
-                queue: queue(),
-                job,
-                reason,
-                dead_letters,
-            }));
+            counts = DeadLetterCountsView::of(&self.queue, counted, Timestamp::now()).counts;
         }
         if self.json {
             output::json_lines(&counts)?;

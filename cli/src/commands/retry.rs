@@ -1,9 +1,13 @@
 //! `lamp retry`.
 
 use clap::{ArgGroup, Args};
-use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use lamplighter::{Batch, Client, JobId, JobState, ListQuery, backend::StoreError, record::Fingerprint};
+use lamplighter::{
+    Batch, Client, JobId, JobState, ListQuery,
+    operation::{self, Action},
+    query::Query,
+    record::Fingerprint,
+};
 
 use super::{
     block_on,
@@ -12,9 +16,11 @@ use super::{
 use crate::{
     catalog::Catalog,
     error::Error,
+    operating::{Asking, Operating},
     output::{self, GOOD},
     place::{Place, Target},
-    progress, when,
+    query::{self, QueryArgs},
+    when,
 };
 
 /// Run jobs again: those given by id, or all failed ones that match.
@@ -27,20 +33,23 @@ use crate::{
   lamp retry order-42 order-43
   lamp retry --error 3f9a5c0d7be21846
   lamp retry --failed --job invoices.send --since 2h
+  lamp retry --query 'job:webhook.* error:\"timed out\" since:2h' --dry-run
   lamp retry --all --dry-run")]
 pub(crate) struct Retry {
     /// The ids of jobs that have failed, succeeded or been cancelled.
-    #[arg(value_name = "ID", required_unless_present_any = ["failed", "error", "all"],
-        conflicts_with_all = ["failed", "error", "all"])]
+    #[arg(value_name = "ID", required_unless_present_any = ["failed", "error", "all", "query"],
+        conflicts_with_all = ["failed", "error", "all", "query"])]
     ids: Vec<JobId>,
+    #[command(flatten)]
+    query: QueryArgs,
     /// The failed jobs that match --job, --queue, --since and --error; at least one of them is required.
-    #[arg(long, conflicts_with = "all")]
+    #[arg(long, conflicts_with_all = ["all", "query"])]
     failed: bool,
     /// The failed jobs whose last attempt has failed in this way: a fingerprint from `lamp errors`.
-    #[arg(long, value_name = "FINGERPRINT", conflicts_with = "all")]
+    #[arg(long, value_name = "FINGERPRINT", conflicts_with_all = ["all", "query"])]
     error: Option<Fingerprint>,
     /// Every failed job.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "query")]
     all: bool,
     /// Only failed jobs of this name.
     #[arg(long, value_name = "NAME", requires = "matching", conflicts_with = "all")]
@@ -55,11 +64,10 @@ pub(crate) struct Retry {
     #[arg(long, conflicts_with = "ids")]
     dry_run: bool,
     #[command(flatten)]
+    asking: Asking,
+    #[command(flatten)]
     place: Place,
 }
-
-/// The number of jobs that are queued again concurrently.
-const AT_ONCE: usize = 16;
 
 impl Retry {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
@@ -75,13 +83,37 @@ impl Retry {
             let target = if self.dry_run { self.place.look().await? } else { self.place.open().await? };
             target.check_names(catalog, self.queue.as_deref(), self.job.as_deref()).await?;
             let client = target.records()?;
+            let operating = Operating::on(&target, catalog, &self.asking).ok_or_else(|| target.no_operations())?;
             if !self.ids.is_empty() {
-                let retry = async |id: &JobId| one(&target, &client, id).await;
+                let retry = async |id: &JobId| one(&target, &client, &operating, id).await;
                 return bulk::each(&self.ids, "queued again", retry).await;
             }
-            let failed = self.find(&client).await?;
-            if self.dry_run { count(&failed) } else { again(&client, failed).await }
+            let (found, of) = match self.query.checked(&target, catalog).await? {
+                Some(query) => {
+                    let wrong = "a job that has not ended cannot run again; wait for it, or cancel it first";
+                    let query = query::in_states(query, &[JobState::Failed], JobState::is_final, wrong)?;
+                    let of = vec![operating.matching(&query)];
+                    (bulk::search(&client, query::search(query, catalog)).await?, of)
+                }
+                None => {
+                    let found = self.find(&client).await?;
+                    let of = match self.since {
+                        // When a job has failed is no term of a query.
+                        Some(_) => bulk::named(&found),
+                        None => vec![operating.matching(&self.failed())],
+                    };
+                    (found, of)
+                }
+            };
+            if self.dry_run { count(&found) } else { again(&operating, found.len(), of).await }
         })
+    }
+
+    fn failed(&self) -> Query {
+        let mut query = Query::new().state(JobState::Failed);
+        query = self.job.iter().fold(query, |query, job| query.job(job));
+        query = self.queue.iter().fold(query, |query, queue| query.queue(queue));
+        self.error.iter().fold(query, |query, error| query.error_group(*error))
     }
 
     /// Returns the failed jobs that match. The list is complete before the first is queued again, so one that fails
@@ -97,21 +129,20 @@ impl Retry {
     }
 }
 
-async fn one(target: &Target, client: &Client, id: &JobId) -> Result<(), Error> {
+async fn one(target: &Target, client: &Client, operating: &Operating<'_>, id: &JobId) -> Result<(), Error> {
     let record = target.record(client, id).await?;
     if record.message.job == Batch::JOB && record.queue == Batch::QUEUE {
         return Err(Error::failed(format_args!(
             "{id} is a batch, and only its jobs run: `lamp batch {id} --jobs` lists them"
         )));
     }
-    let before = record.state;
-    match client.retry(id).await? {
-        None => Err(target.no_job(id)),
-        Some(_) if before.is_final() => Ok(()),
-        Some(state) => Err(Error::failed(format_args!(
+    if !record.state.is_final() {
+        let state = record.state;
+        return Err(Error::failed(format_args!(
             "job {id} has not ended: it is {state}; wait for it, or `lamp cancel {id}` first"
-        ))),
+        )));
     }
+    operating.once(Action::Retry, operation::Target::Job { id: id.clone() }).await.map(drop)
 }
 
 fn count(failed: &[Found]) -> Result<(), Error> {
@@ -124,34 +155,23 @@ fn count(failed: &[Found]) -> Result<(), Error> {
     Ok(())
 }
 
-async fn again(client: &Client, failed: Vec<Found>) -> Result<(), Error> {
-    if failed.is_empty() {
+async fn again(operating: &Operating<'_>, total: usize, of: Vec<operation::Target>) -> Result<(), Error> {
+    if total == 0 {
         output::hint("no failed jobs that fit");
         return Ok(());
     }
-    let total = failed.len();
-    let bar = progress::bar("queueing again", total as u64);
-    let asking = failed.iter().map(|failed| client.retry(&failed.id)).collect::<Vec<_>>();
-    let mut answers = stream::iter(asking).buffer_unordered(AT_ONCE);
-    let (mut queued, mut errors, mut first): (usize, usize, Option<StoreError>) = (0, 0, None);
-    while let Some(answer) = answers.next().await {
-        match answer {
-            Ok(Some(JobState::Queued)) => queued += 1,
-            // Its record has expired meanwhile, or another process has queued it already.
-            Ok(_) => {}
-            Err(error) => {
-                errors += 1;
-                first.get_or_insert(error);
-            }
-        }
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
+    let all = operating.each(&Action::Retry, of, ("queueing again", total as u64)).await?;
+    let queued = usize::try_from(all.progress.changed).unwrap_or(usize::MAX);
     output::print(|out| writeln!(out, "{GOOD}queued again{GOOD:#} {}", jobs(queued)))
         .map_err(|error| error.after(format_args!("{} queued again", were(queued))))?;
-    match first {
-        None => Ok(()),
-        Some(error) => Err(Error::failed(format_args!("{errors} of {} were not queued again: {error}", jobs(total)))),
+    match (&all.error, all.progress.failed) {
+        (Some(error), failed) => {
+            Err(Error::failed(format_args!("{failed} of {} were not queued again: {error}", jobs(total))))
+        }
+        _ if all.is_stopped => Err(Error::failed(format_args!(
+            "stopped before the end: the others are as they were; run it again for the rest"
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -5,53 +5,23 @@ use std::collections::BTreeMap;
 use clap::Args;
 use comfy_table::Cell;
 use jiff::Timestamp;
-use lamplighter::{
-    JobId, JobState, Record,
-    backend::{ScheduleOrigin, ScheduleStatus},
-};
-use serde::Serialize;
+use lamplighter::backend::{ScheduleOrigin, ScheduleStatus};
+use lamplighter_dashboard::view::{LastRun, ScheduleView};
 
 use super::block_on;
 use crate::{catalog::Catalog, error::Error, output, place::Place, when};
 
 /// List the schedules, with their next runs and the result of the last one.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp schedules
+  lamp schedules --stack shop --json")]
 pub(crate) struct Schedules {
     #[command(flatten)]
     place: Place,
     /// Print one schedule per line as JSON.
     #[arg(long)]
     json: bool,
-}
-
-/// A schedule as `--json` shows it.
-#[derive(Serialize)]
-struct View {
-    schedule: String,
-    when: String,
-    zone: String,
-    enabled: bool,
-    paused: bool,
-    /// Whether it is defined in the code or was added at run time.
-    origin: ScheduleOrigin,
-    job: String,
-    queue: String,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    description: String,
-    next: Vec<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    last: Option<Last>,
-}
-
-/// The job that a schedule started last.
-#[derive(Serialize)]
-struct Last {
-    id: JobId,
-    /// Omitted when the record has been deleted.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<JobState>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    at: Option<Timestamp>,
 }
 
 impl Schedules {
@@ -65,12 +35,12 @@ impl Schedules {
 
     /// Combines the schedules in the code with those in the file or the stack. The file contains those of engines that
     /// have run on it, the stack the deployed ones; both contain those added at run time, and the last runs.
-    async fn views(&self, catalog: &Catalog) -> Result<Vec<View>, Error> {
+    async fn views(&self, catalog: &Catalog) -> Result<Vec<ScheduleView>, Error> {
         let now = Timestamp::now();
         let mut views = BTreeMap::new();
         for scheduled in catalog.schedules() {
             let status = ScheduleStatus::new(scheduled, ScheduleOrigin::Deployed, false, now);
-            views.insert(status.schedule.name.clone(), View::of(status, None));
+            views.insert(status.schedule.name.clone(), ScheduleView::of(status, None));
         }
         // Without a file, none of them has run yet.
         if self.place.is_to_be_made()? {
@@ -85,37 +55,14 @@ impl Schedules {
                     Some(id) if tracked => client.get(id).await?,
                     _ => None,
                 };
-                views.insert(status.schedule.name.clone(), View::of(status, record.as_ref()));
+                views.insert(status.schedule.name.clone(), ScheduleView::of(status, record.as_ref()));
             }
         }
         Ok(views.into_values().collect())
     }
 }
 
-impl View {
-    fn of(status: ScheduleStatus, last: Option<&Record>) -> Self {
-        let ScheduleStatus { schedule, job, queue, origin, paused, next, last_run, .. } = status;
-        let last = last_run.map(|id| {
-            let (state, at) = last.map(|record| (record.state, record.created_at)).unzip();
-            Last { id, state, at }
-        });
-        Self {
-            when: schedule.when.to_string(),
-            schedule: schedule.name,
-            zone: schedule.zone,
-            enabled: schedule.enabled,
-            paused,
-            origin,
-            job,
-            queue,
-            description: schedule.description,
-            next,
-            last,
-        }
-    }
-}
-
-fn list(views: &[View]) -> Result<(), Error> {
+fn list(views: &[ScheduleView]) -> Result<(), Error> {
     if views.is_empty() {
         output::hint("no schedules");
         return Ok(());
@@ -131,8 +78,8 @@ fn list(views: &[View]) -> Result<(), Error> {
             next = vec!["disabled".into()];
         }
         let last = match &view.last {
-            Some(Last { state: Some(state), at: Some(at), .. }) => format!("{state} {}", when::relative(*at, now)),
-            Some(Last { id, .. }) => id.to_string(),
+            Some(LastRun { state: Some(state), at: Some(at), .. }) => format!("{state} {}", when::relative(*at, now)),
+            Some(LastRun { id, .. }) => id.to_string(),
             None => "never".into(),
         };
         table.add_row([

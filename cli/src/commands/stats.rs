@@ -5,9 +5,10 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use lamplighter::meter::{Percentiles, Rollup, RollupPoint, RollupQuery};
+use lamplighter_dashboard::view::StatsView;
 
 use super::block_on;
-use crate::{catalog::Catalog, error::Error, output, place::Place, view::StatsView, when};
+use crate::{catalog::Catalog, error::Error, output, place::Place, when};
 
 /// Show what workers have measured, by job and queue: how many jobs ended how, how long handlers took, and how long jobs
 /// waited.

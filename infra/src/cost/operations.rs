@@ -190,13 +190,13 @@ pub const MOVE_TEN: Operation = Operation::many(
     ],
 );
 /// `maintenance` finds nothing to do, in a deployment with one queue: it reads the depths of the queue and of its
-/// dead-letter queue, the index of due jobs, and a part of the listing.
+/// dead-letter queue, the index of due jobs, that of open operations, and a part of the listing.
 pub const LOOK_AFTER: Operation = Operation::many(
     "a round of maintenance that finds nothing, with one queue",
     0,
     [Some(ROUND), Some(ROUND), Some(ROUND)],
 );
-const ROUND: Asked = sqs(2).reading(38).writing(1, 1);
+const ROUND: Asked = sqs(2).reading(39).writing(1, 1);
 /// `maintenance` counts the records: every ten minutes it walks through the keys of each month that has any, here of an
 /// empty one.
 pub const COUNT_RECORDS: Operation = Operation::many(

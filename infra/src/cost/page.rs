@@ -69,6 +69,10 @@ A failed attempt is counted in its [error group](operations.md#what-fails-and-ho
 cause that are settled together, which is in the table. The first one in an hour costs two more, or one more where the
 group is new, since the group moves in the listing. A success writes to no group.
 
+What an operator does is an [operation](operations.md#what-operators-do): three write units to begin, one for each page of a
+hundred jobs, and three at its end, for those of up to a kilobyte. Each job that it changes costs what that costs, and one
+more for the line in its log.
+
 What people do by hand costs, by the job: `lamp reschedule` a message and 3 calls (1 write unit, and 1 of the listing for each place
 that changes, 2 reads), with two deletions where the former message was far away; `lamp delete` 4 calls (1 write unit, 2 of the
 listing, 3 reads), and a write for each item beside the record; a note on an error group one write and a read for each of its

@@ -13,11 +13,13 @@ mod jobs;
 mod lease;
 mod limits;
 mod manage;
+mod operations;
 mod operator;
 mod outbox;
 mod records;
 mod run;
 mod schedules;
+mod search;
 mod unique;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -144,6 +146,12 @@ behaviours! {
     manage::a_rescheduled_job_runs_at_its_new_time,
     manage::the_next_attempt_can_be_moved,
     manage::a_job_of_an_ordered_group_is_not_put_off,
+    search::records_are_listed_by_several_states_jobs_and_queues,
+    search::records_are_found_by_the_beginning_of_their_id,
+    search::jobs_of_one_moment_are_all_on_some_page,
+    search::a_query_finds_the_jobs_that_fit,
+    search::a_count_ends_where_it_is_told_to,
+    search::tags_are_kept_with_the_job,
     lease::a_claim_gives_the_lease_to_one,
     lease::an_ended_lease_is_counted_as_lost_and_given_on,
     lease::a_job_whose_last_attempt_is_lost_has_failed,
@@ -267,6 +275,20 @@ behaviours! {
     operator::a_job_that_is_retried_and_redriven_runs_once,
     operator::a_redriven_fifo_group_runs_in_order,
     operator::a_queue_that_is_not_there_is_refused,
+    operations::an_operation_is_kept_once_under_its_id,
+    operations::an_operation_is_changed_by_its_version_until_it_ends,
+    operations::operations_are_listed_newest_first_a_page_at_a_time,
+    operations::open_operations_are_found_until_they_end,
+    operations::all_that_match_are_retried_up_to_the_frozen_end,
+    operations::an_operation_goes_on_where_its_runner_died,
+    operations::an_operation_that_is_left_goes_on_with_the_next_call,
+    operations::an_operation_stops_within_a_page,
+    operations::an_operation_keeps_its_rate,
+    operations::a_jobs_log_says_what_was_done_to_it,
+    operations::a_key_begins_one_operation,
+    operations::an_edited_job_runs_as_a_copy,
+    operations::queues_are_paused_by_operations,
+    operations::dead_letters_are_deleted_by_an_operation,
     bytes::arguments_and_outputs_keep_their_bytes,
     bytes::a_schedules_arguments_keep_their_bytes,
     schedules::a_schedule_starts_its_job_once_and_is_over,

@@ -27,7 +27,7 @@ pub(super) struct Many {
     /// Enqueue many jobs: one for each line of this file, or of standard input with -; a line holds the arguments.
     #[arg(long = "from", value_name = "FILE", conflicts_with_all = ["args", "id"], value_parser = file)]
     pub(super) from: Option<PathBuf>,
-    /// Each line is an object with `args`, and optionally `id`, `delay` or `at`, and `group`.
+    /// Each line is an object with `args`, and optionally `id`, `delay` or `at`, `group` and `tags`.
     #[arg(long, requires = "from")]
     with_options: bool,
     /// Set the jobs' ids: this text, a hyphen and the line's number. A file that is sent twice is then enqueued once,
@@ -72,6 +72,9 @@ struct Full<'a> {
     at: Option<String>,
     #[serde(default)]
     group: Option<String>,
+    /// Beside those of the command line.
+    #[serde(default)]
+    tags: Vec<String>,
 }
 
 /// The result of a line, as `--json` shows it.
@@ -217,7 +220,7 @@ impl Sending<'_> {
         let refusal = |error: Error| error.to_string();
         let (args, options) = if self.many.with_options {
             let mut full: Full<'_> = serde_json::from_str(text).map_err(|error| {
-                let what = "with --with-options, a line is an object with args, and id, delay, at and group";
+                let what = "with --with-options, a line is an object with args, and id, delay, at, group and tags";
                 format!("{what} ({})", crate::arguments::expectation(&error))
             })?;
             let args = full.args.take().map_or("{}", RawValue::get);
@@ -240,6 +243,7 @@ impl Sending<'_> {
             if let Some(at) = &full.at {
                 (said.at, said.delay) = (Some(when::moment(at).map_err(|why| format!("at: {why}"))?), None);
             }
+            said.tags.extend(full.tags);
             said.group = full.group.or(said.group);
             id = full.id.or(id);
         }

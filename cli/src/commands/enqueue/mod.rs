@@ -93,6 +93,9 @@ struct When {
     /// Give its arguments and its time to the job that has the key, if that one has not begun.
     #[arg(long, requires = "unique")]
     replace: bool,
+    /// Give it this tag, by which `lamp jobs --query tag:TAG` finds it; may be given several times.
+    #[arg(long = "tag", value_name = "TAG")]
+    tags: Vec<String>,
     /// The message group: keeps order on FIFO queues, and separates tenants on others.
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
@@ -111,6 +114,7 @@ impl When {
             let unique = Unique::key(key);
             job = job.unique(if self.replace { unique.or_replace() } else { unique });
         }
+        job = self.tags.iter().cloned().fold(job, NewJob::tag);
         match &self.group {
             Some(group) => job.group(group),
             None => job,

@@ -21,6 +21,9 @@ use crate::{
 /// Schedules are written as NCRONTAB in UTC; one that NCRONTAB cannot express is an error. Queues of Azure Storage keep
 /// no order, so a FIFO queue is an error too.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp infra azure
+  lamp infra azure --check")]
 pub(crate) struct Azure {
     /// Write nothing; fail when a file differs from what would be written. For continuous integration.
     #[arg(long)]

@@ -11,6 +11,8 @@ use crate::{catalog::Catalog, error::Error, output};
 ///
 /// Assumes that all jobs succeed at their first attempt, and arrive in batches of ten. Free tiers are left out.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp infra cost --jobs-per-month 1000000 --duration-ms 200 --memory-mb 256")]
 pub(crate) struct Cost {
     /// Jobs a month.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1_000_000_000_000))]

@@ -21,6 +21,10 @@ use crate::{
 
 /// Write the infrastructure template (AWS SAM), derived from the functions, the job definitions and the schedules.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp infra
+  lamp infra --check
+  lamp infra --json")]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Infra {
     #[command(subcommand)]

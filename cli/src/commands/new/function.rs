@@ -18,6 +18,9 @@ use crate::{catalog::Catalog, error::Error};
 
 /// Create a function: its crate with a bootstrap, a queue, and a first job with a handler and tests.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp new function invoices
+  lamp new function invoices --job invoices.send --memory 512")]
 pub(super) struct Function {
     /// The name of the function, its crate and its queue.
     name: String,

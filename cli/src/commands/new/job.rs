@@ -21,6 +21,9 @@ use crate::{
 
 /// Add a job to a function: its definition, a handler, and tests of both.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp new job invoices.send
+  lamp new job mails.send --function invoices --dry-run")]
 pub(super) struct Job {
     /// The job's name: noun.verb, as in invoices.send.
     name: String,

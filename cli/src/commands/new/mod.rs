@@ -32,6 +32,10 @@ use crate::{
 ///
 /// The new code compiles, and passes clippy and its own tests. An error leaves all files as they were.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp new job invoices.send
+  lamp new function invoices
+  lamp new schedule invoices-nightly --job invoices.send --cron '0 3 * * *'")]
 pub(crate) struct New {
     #[command(subcommand)]
     what: What,

@@ -10,6 +10,8 @@ use crate::{error::Error, output};
 /// The image holds this program, linked statically, certificates, and nothing else: no shell, no package manager. It
 /// runs as a user without root rights, and its root file system may be read-only.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp package docker -- --health 0.0.0.0:8080 > Dockerfile")]
 pub(super) struct Docker {
     /// The package whose binary `lamp` it builds
     #[arg(long, value_name = "NAME", default_value = "app")]

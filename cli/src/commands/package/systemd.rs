@@ -7,6 +7,8 @@ use crate::{catalog::Catalog, error::Error, output};
 
 /// Print a systemd unit
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp package systemd -- --stack shop > /etc/systemd/system/shop-workers.service")]
 pub(super) struct Systemd {
     /// The path of this program on that machine; by default its path here
     #[arg(long, value_name = "PATH")]

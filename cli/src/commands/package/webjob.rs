@@ -18,6 +18,9 @@ use crate::{catalog::Catalog, error::Error, output};
 ///
 /// Deploy it as the app's content, or copy its folder into the app's own content. WebJobs need Always On.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp package webjob --continuous -- --db /home/data/jobs.db
+  lamp package webjob --triggered '0 3 * * *' -- --db /home/data/jobs.db")]
 #[group(id = "kind", required = true, args = ["continuous", "triggered"])]
 pub(super) struct WebJob {
     /// A job that runs all the time; Kudu announces its end with a file, which this program watches

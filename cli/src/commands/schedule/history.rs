@@ -18,6 +18,9 @@ use crate::{
 ///
 /// Jobs that were triggered between ticks are not among them; `lamp jobs` lists those too.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp schedule runs daily-report
+  lamp schedule runs daily-report --limit 50 --json")]
 pub(super) struct Runs {
     /// The schedule's name.
     name: String,

@@ -26,6 +26,10 @@ use crate::{
 
 /// Add, remove, pause, resume, trigger or backfill a schedule, or show its runs; `lamp schedules` lists them.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp schedule add reminders --cron '0 6 * * 1-5' invoices.remind
+  lamp schedule pause reminders
+  lamp schedule trigger reminders --stack shop")]
 pub(crate) struct Schedule {
     #[command(subcommand)]
     verb: Verb,
@@ -35,12 +39,20 @@ pub(crate) struct Schedule {
 enum Verb {
     Add(Add),
     /// Remove a schedule that was added at run time. Jobs that it has started stay.
+    #[command(after_help = "Examples:
+  lamp schedule remove reminders")]
     Remove(Named),
     /// Pause a schedule, deployed or not. Ticks during the pause are skipped, and not made up for.
+    #[command(after_help = "Examples:
+  lamp schedule pause reminders")]
     Pause(Named),
     /// Resume a paused schedule.
+    #[command(after_help = "Examples:
+  lamp schedule resume reminders")]
     Resume(Named),
     /// Start a schedule's job now, in addition to its own times.
+    #[command(after_help = "Examples:
+  lamp schedule trigger reminders")]
     Trigger(Named),
     Runs(history::Runs),
     Backfill(history::Backfill),

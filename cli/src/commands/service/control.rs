@@ -8,6 +8,8 @@ use crate::{catalog::Catalog, error::Error, output};
 
 /// Stop the service if it runs, and remove it
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp service uninstall")]
 pub(super) struct Uninstall {
     #[command(flatten)]
     name: Name,
@@ -15,6 +17,8 @@ pub(super) struct Uninstall {
 
 /// Start the service, and wait until it runs
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp service start")]
 pub(super) struct Start {
     #[command(flatten)]
     name: Name,
@@ -22,6 +26,9 @@ pub(super) struct Start {
 
 /// Stop the service, and wait until its jobs have ended or are handed back
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp service stop
+  lamp service stop --name shop-jobs")]
 pub(super) struct Stop {
     #[command(flatten)]
     name: Name,

@@ -22,6 +22,9 @@ const MARGIN: Duration = Duration::from_secs(10);
 ///
 /// It runs from where it is now: put it where only administrators may write.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp service install -- --stack shop --drain 5m
+  lamp service install --name shop-jobs -- --db jobs.db")]
 pub(super) struct Install {
     #[command(flatten)]
     name: Name,

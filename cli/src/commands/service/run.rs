@@ -15,6 +15,8 @@ use crate::{catalog::Catalog, error::Error, hosting, logging};
 
 /// What the service manager starts: `lamp work`, ended by the service manager in place of signals
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  lamp service run --folder D:\\shop -- --db jobs.db")]
 pub(super) struct Run {
     #[command(flatten)]
     name: Name,

@@ -6,6 +6,7 @@
 //! | a job whose time has come | sent, and its entry deleted: in that order |
 //! | an entry of the outbox | enqueued, and deleted: in that order |
 //! | a record that has long been queued, retrying or scheduled, and a queue that holds nothing for it | sent again |
+//! | an operation whose runner has died | carried on, unless it needs the queues |
 //! | records | counted, a part in each round |
 //! | a lease that has long ended, and a queue that holds nothing at all | the attempt is lost; the job is sent again, or has failed |
 //!
@@ -15,6 +16,7 @@
 
 mod due;
 mod function;
+mod operations;
 mod queues;
 mod report;
 mod stale;
@@ -103,6 +105,7 @@ impl Maintenance {
         let mut round = Round { delayed_sender, dynamo, env, client, queues, events, deadline, report };
         round.move_due().await?;
         round.repair().await?;
+        round.go_on_with_operations().await;
         // Nothing depends on it.
         if let Err(error) = round.dynamo.walk_tally(|| round.is_over()).await {
             tracing::warn!(%error, "records could not be counted");

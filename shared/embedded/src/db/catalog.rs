@@ -22,6 +22,8 @@ pub(crate) struct Catalog {
     by_id: HashMap<i64, QueueRow>,
     job_names: HashMap<i64, HashMap<Arc<str>, i64>>,
     hosts: HashMap<Arc<str>, i64>,
+    /// The number of the host that was added last, once it is known.
+    last_host: Option<i64>,
     /// The block of the last record of each kind.
     blocks: HashMap<i64, i64>,
     /// The last entry of `blocks`: most rows are in the same block as the row before.
@@ -132,7 +134,32 @@ impl Transaction<'_> {
         self.prepare("INSERT INTO hosts (name) VALUES (?1) ON CONFLICT DO NOTHING")?.execute([name])?;
         let host = self.prepare("SELECT id FROM hosts WHERE name = ?1")?.query_row([name], |row| row.get(0))?;
         self.catalog.hosts.insert(name.into(), host);
+        self.catalog.last_host = None;
         Ok(host)
+    }
+
+    /// What stands for the host in the row of a new job, which has none: a number of such a length that the row keeps its length
+    /// when the host that was added last claims the job. SQLite then overwrites it in place.
+    pub(crate) fn no_host(&mut self, state: i64) -> rusqlite::Result<i64> {
+        let last = match self.catalog.last_host {
+            Some(last) => last,
+            None => self.prepare("SELECT coalesce(max(id), 0) FROM hosts")?.query_row([], |row| row.get(0))?,
+        };
+        self.catalog.last_host = Some(last);
+        // As SQLite stores them, 0 and 1 take no byte, numbers below 128 one, and so on: the state may take one more.
+        let bytes = match last {
+            ..=1 => 0,
+            2..=0x7F => 1,
+            0x80..=0x7FFF => 2,
+            _ => 3,
+        };
+        Ok(match bytes + i64::from(state <= 1) {
+            0 => 0,
+            1 => -1,
+            2 => -0x81,
+            3 => -0x8001,
+            _ => -0x80_0001,
+        })
     }
 
     /// Stores the kind of this queue, for every process that uses the file.

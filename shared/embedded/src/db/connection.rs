@@ -27,8 +27,9 @@ const PAGE_SIZE: i64 = 8192;
 /// The writer's page cache in KiB: room for the inner pages of indexes over millions of jobs.
 const WRITER_CACHE_KIB: i64 = 64 * 1024;
 const READER_CACHE_KIB: i64 = 8 * 1024;
-/// The size to which the write-ahead log is truncated after a long read has made it grow.
-const LOG_LIMIT: i64 = 64 << 20;
+/// The size to which the write-ahead log is truncated after a long read has made it grow. More than the log has when it is begun
+/// anew as usual: to truncate it then takes 10 ms, in a commit, and what is written next has to allocate it again.
+pub(crate) const LOG_LIMIT: i64 = 192 << 20;
 
 /// The location of the data.
 #[derive(Debug, Clone)]

@@ -5,9 +5,9 @@
 //! is a row with the state 0, deleted when it is acknowledged.
 //!
 //! Rows of `jobs` are small and keep their size from enqueued to succeeded, so that SQLite overwrites them in place:
-//! the columns that change are filled from the start with numbers of their final length. Long data, and data that only
-//! some jobs have, is in other tables: `bodies` (written once, read once), `notes` (output, progress, checkpoint) and
-//! `attempts`.
+//! the columns that change are filled from the start with numbers of their final length, also the host's. Long data, and
+//! data that only some jobs have, is in other tables: `bodies` (written once, read once), `notes` (output, progress,
+//! checkpoint) and `attempts`.
 //!
 //! An index over all states would double the cost of a job, since each job goes through three. So the two states that
 //! most jobs are in, queued and succeeded, are not in the index, and `counts` tells a listing when it has found all.

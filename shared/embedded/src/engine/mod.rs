@@ -10,6 +10,7 @@ mod lanes;
 mod late;
 pub(crate) mod lock;
 mod maintenance;
+mod operations;
 mod outbox;
 mod running;
 mod schedules;

@@ -15,7 +15,7 @@ use super::{
     fetch::{Fetch, QueueSettings},
     late,
     lock::EngineLock,
-    maintenance, schedules,
+    maintenance, operations, schedules,
 };
 use crate::backend::SqliteBackend;
 
@@ -64,7 +64,7 @@ impl Source for QueueSource {
     }
 }
 
-/// Schedules, retention, the clock, and what is written late.
+/// Schedules, retention, the clock, what is written late, and operations that somebody has left.
 pub(super) struct Upkeep(pub(super) SqliteBackend);
 
 #[async_trait]
@@ -75,7 +75,13 @@ impl Source for Upkeep {
 
     async fn run(&self, stop: &Stop) {
         let of = || (self.0.clone(), stop.clone());
-        let ((a, b), (c, d), (e, f), (g, h)) = (of(), of(), of(), of());
-        tokio::join!(schedules::run(a, b), clock::run(c, d), maintenance::run(e, f), late::run(g, h));
+        let ((a, b), (c, d), (e, f), (g, h), (i, j)) = (of(), of(), of(), of(), of());
+        tokio::join!(
+            schedules::run(a, b),
+            clock::run(c, d),
+            maintenance::run(e, f),
+            late::run(g, h),
+            operations::run(i, j)
+        );
     }
 }

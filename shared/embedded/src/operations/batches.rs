@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
     enqueue::{self, Entry},
+    insert::{Insert, NewRow},
     relations,
     row::JobRow,
 };
@@ -235,11 +236,20 @@ fn count(jobs: &[Entry]) -> i64 {
 fn put_record(tx: &mut Transaction<'_>, id: &JobId) -> rusqlite::Result<i64> {
     let queue = tx.queue(Batch::QUEUE)?.id;
     let (kind, seq, now) = (tx.kind(queue, Batch::JOB)?, tx.next()?, tx.now);
-    let (none, group) = (None::<i64>, None::<&str>);
-    let row = params![seq, id.as_str(), queue, kind, state::WAITING, now, none, now, group, none];
-    tx.prepare(enqueue::INSERT)?.execute(row)?;
     let body = Batch::message(id, time::moment(now)).to_json();
-    tx.prepare(enqueue::INSERT_BODY)?.execute(params![seq, body])?;
+    let row = NewRow {
+        seq,
+        id: id.as_str(),
+        queue,
+        kind,
+        state: state::WAITING,
+        visible_at: None,
+        due_at: now,
+        group: None,
+        place: None,
+        body: &body,
+    };
+    Insert::new(tx)?.one(tx, &row)?;
     tx.add_to_block(kind, seq)?;
     tx.enters(kind, state::WAITING);
     tx.effects.job(id.as_str());

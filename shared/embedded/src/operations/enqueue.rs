@@ -7,10 +7,11 @@ use lamplighter::{
     backend::{EnqueueRequest, Standing, UniqueConflict},
     message::SharedMessage,
 };
-use rusqlite::{CachedStatement, params};
+use rusqlite::CachedStatement;
 
 use super::{
     groups::NO_GROUP,
+    insert::{Insert, NewRow, ROWS},
     relations,
     unique::{Holder, Wanted},
 };
@@ -48,26 +49,32 @@ impl Entry {
         let body = message.to_json();
         Ok(Self { id, queue, message, body, due_at, group, tracked, unique })
     }
-}
 
-pub(super) const INSERT: &str = "INSERT INTO jobs (seq, id, queue, kind, state, attempt, owner, lease_until, host, visible_at, \
-    receives, created_at, due_at, since, noted, grp, place) \
-    VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?6, 0, ?7, 0, ?6, ?8, ?6, 0, ?9, ?10) ON CONFLICT (id) DO NOTHING";
+    /// Whether nothing but its id decides if it is enqueued, and when it runs.
+    fn is_plain(&self) -> bool {
+        self.unique.is_none() && self.message.after.is_empty()
+    }
+
+    const fn state(&self, due_at: Option<i64>) -> i64 {
+        match (self.tracked, due_at) {
+            (false, _) => state::UNTRACKED,
+            (true, None) => state::QUEUED,
+            (true, Some(_)) => state::SCHEDULED,
+        }
+    }
+}
 
 /// Enqueues messages. The answers are in their order.
 pub(crate) fn enqueue(
     tx: &mut Transaction<'_>,
     entries: &[Entry],
 ) -> rusqlite::Result<Vec<Result<Enqueued, EnqueueError>>> {
-    let insert = Insert { jobs: tx.prepare(INSERT)?, bodies: tx.prepare(INSERT_BODY)?, members: None };
-    all(tx, insert, entries)
+    all(tx, None, entries)
 }
 
 /// Enqueues the jobs of a batch, which [nothing refuses](refusal).
 pub(super) fn enqueue_in(tx: &mut Transaction<'_>, entries: &[Entry], batch: i64) -> rusqlite::Result<()> {
-    let members = Some((tx.prepare(super::batches::JOIN)?, batch));
-    let insert = Insert { jobs: tx.prepare(INSERT)?, bodies: tx.prepare(INSERT_BODY)?, members };
-    match all(tx, insert, entries)?.iter().all(|answer| matches!(answer, Ok(Enqueued::New(_)))) {
+    match all(tx, Some(batch), entries)?.iter().all(|answer| matches!(answer, Ok(Enqueued::New(_)))) {
         true => Ok(()),
         // An id that was drawn twice. The transaction fails, and nothing is written.
         false => Err(rusqlite::Error::StatementChangedRows(0)),
@@ -98,31 +105,44 @@ fn cannot_be_delayed(entry: &Entry) -> EnqueueError {
     }
 }
 
-fn all(
-    tx: &mut Transaction<'_>,
-    mut insert: Insert<'_>,
+fn all<'t>(
+    tx: &mut Transaction<'t>,
+    batch: Option<i64>,
     entries: &[Entry],
 ) -> rusqlite::Result<Vec<Result<Enqueued, EnqueueError>>> {
+    let members = match batch {
+        Some(batch) => Some((tx.prepare(super::batches::JOIN)?, batch)),
+        None => None,
+    };
+    let mut enqueue = Enqueue { insert: Insert::new(tx)?, members };
     let mut last: Option<Target<'_>> = None;
     let mut answers = Vec::with_capacity(entries.len());
-    for entry in entries {
+    let mut rest = entries;
+    while let Some(entry) = rest.first() {
         let target = match last.take() {
             Some(target) if target.fits(entry) => target,
             _ => Target::of(tx, entry)?,
         };
-        answers.push(put(tx, &mut insert, &target, entry)?);
+        let are_plain = |entry: &&Entry| entry.is_plain() && target.fits(entry);
+        let plain = if target.queue.fifo { 0 } else { rest.iter().take(ROWS).take_while(are_plain).count() };
+        let (these, others) = rest.split_at(plain.max(1));
+        rest = others;
+        if plain == ROWS {
+            enqueue.many(tx, &target, these, &mut answers)?;
+        } else {
+            for entry in these {
+                answers.push(enqueue.one(tx, &target, entry)?);
+            }
+        }
         last = Some(target);
     }
     Ok(answers)
 }
 
-pub(super) const INSERT_BODY: &str = "INSERT INTO bodies (seq, body) VALUES (?1, ?2)";
-
-struct Insert<'a> {
-    jobs: CachedStatement<'a>,
-    bodies: CachedStatement<'a>,
+struct Enqueue<'t> {
+    insert: Insert<'t>,
     /// The batch that all of them are jobs of.
-    members: Option<(CachedStatement<'a>, i64)>,
+    members: Option<(CachedStatement<'t>, i64)>,
 }
 
 /// The destination of an entry; consecutive entries mostly share it.
@@ -140,104 +160,128 @@ impl<'a> Target<'a> {
         Ok(Self { queue_name: &entry.queue, job: &entry.message.job, queue, kind })
     }
 
+    fn row<'e>(&self, seq: i64, entry: &'e Entry, state: i64, due_at: i64) -> NewRow<'e> {
+        NewRow {
+            seq,
+            id: entry.id.as_str(),
+            queue: self.queue.id,
+            kind: self.kind,
+            state,
+            visible_at: Some(due_at),
+            due_at,
+            group: entry.group.as_deref(),
+            place: None,
+            body: &entry.body,
+        }
+    }
+
     fn fits(&self, entry: &Entry) -> bool {
         self.queue_name == &*entry.queue && self.job == entry.message.job
     }
 }
 
-fn put(
-    tx: &mut Transaction<'_>,
-    insert: &mut Insert<'_>,
-    target: &Target<'_>,
-    entry: &Entry,
-) -> rusqlite::Result<Result<Enqueued, EnqueueError>> {
-    let now = tx.now;
-    let due_at = entry.due_at.filter(|due| *due > now);
-    let code = match (entry.tracked, due_at) {
-        (false, _) => state::UNTRACKED,
-        (true, None) => state::QUEUED,
-        (true, Some(_)) => state::SCHEDULED,
-    };
-    let standing = match &*entry.message.after {
-        [] => Standing::Met,
-        after => tx.standing(after)?,
-    };
-    let wanted = entry.unique.as_ref().map(|unique| Wanted { kind: target.kind, unique });
-    let may_be_refused = wanted.is_some() || matches!(standing, Standing::Unknown(_));
-    // A job that is known already is a duplicate, whatever would be wrong with a new one.
-    if may_be_refused && tx.row_of(entry.id.as_str())?.is_some() {
-        return duplicate(tx, entry);
-    }
-    if let Standing::Unknown(other) = &standing {
-        let reason = format!("there is no record of job {other}, which it is to wait for");
-        return Ok(Err(EnqueueError::Refused { job: entry.message.job.clone(), reason }));
-    }
-    if let Some(wanted) = &wanted
-        && let Some(holder) = tx.holder(wanted)?
-    {
-        return taken(tx, target, entry, wanted, holder);
-    }
-    let mut visible_at = Some(due_at.unwrap_or(now));
-    let mut group = entry.group.as_deref();
-    let seq = tx.next()?;
-    let mut place = None;
-    if target.queue.fifo {
-        if due_at.is_some() {
-            tx.unused();
-            return Ok(Err(cannot_be_delayed(entry)));
+impl<'t> Enqueue<'t> {
+    /// Enqueues [`ROWS`] [plain](Entry::is_plain) entries for this target, which is not a FIFO queue.
+    fn many(
+        &mut self,
+        tx: &mut Transaction<'t>,
+        target: &Target<'_>,
+        entries: &[Entry],
+        answers: &mut Vec<Result<Enqueued, EnqueueError>>,
+    ) -> rusqlite::Result<()> {
+        let now = tx.now;
+        let mut rows = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let due_at = entry.due_at.filter(|due| *due > now);
+            let (state, due_at) = (entry.state(due_at), due_at.unwrap_or(now));
+            rows.push(target.row(tx.next()?, entry, state, due_at));
         }
-        let name = group.unwrap_or(NO_GROUP);
-        visible_at = Some(tx.join_group(target.queue.id, name, now)?);
-        (group, place) = (Some(name), Some(seq));
-    }
-    let code = match standing {
-        Standing::Met => code,
-        _ => {
-            (visible_at, place) = (None, None);
-            state::WAITING
-        }
-    };
-    let id = entry.id.as_str();
-    let due_at = due_at.unwrap_or(now);
-    let inserted = insert.jobs.execute(params![
-        seq,
-        id,
-        target.queue.id,
-        target.kind,
-        code,
-        now,
-        visible_at,
-        due_at,
-        group,
-        place
-    ])?;
-    if inserted == 0 {
-        tx.unused();
-        return duplicate(tx, entry);
-    }
-    insert.bodies.execute(params![seq, entry.body])?;
-    if let Some((members, batch)) = &mut insert.members {
-        members.execute([seq, *batch])?;
-    }
-    if let Some(wanted) = &wanted {
-        tx.take_key(wanted, id)?;
-    }
-    if entry.tracked {
-        tx.add_to_block(target.kind, seq)?;
-    }
-    tx.enters(target.kind, code);
-    tx.effects.queue(target.queue.id);
-    tx.effects.job(id);
-    match standing {
-        Standing::Open(open) => tx.wait(seq, &open)?,
-        Standing::Unmet(reason) => {
-            if let Some(row) = tx.row(seq)? {
-                relations::cancel(tx, &row, &reason)?;
+        let inserted = self.insert.many(tx, &rows)?;
+        for (entry, row) in entries.iter().zip(&rows) {
+            if inserted.as_ref().is_some_and(|inserted| inserted.binary_search(&row.seq).is_err()) {
+                answers.push(duplicate(tx, entry)?);
+            } else {
+                self.is_inserted(tx, entry, row)?;
+                answers.push(Ok(Enqueued::New(entry.id.clone())));
             }
         }
-        Standing::Met | Standing::Unknown(_) => {}
+        Ok(())
     }
-    Ok(Ok(Enqueued::New(entry.id.clone())))
+
+    fn is_inserted(&mut self, tx: &mut Transaction<'t>, entry: &Entry, row: &NewRow<'_>) -> rusqlite::Result<()> {
+        if let Some((members, batch)) = &mut self.members {
+            members.execute([row.seq, *batch])?;
+        }
+        if entry.tracked {
+            tx.add_to_block(row.kind, row.seq)?;
+        }
+        tx.enters(row.kind, row.state);
+        tx.effects.queue(row.queue);
+        tx.effects.job(row.id);
+        Ok(())
+    }
+
+    fn one(
+        &mut self,
+        tx: &mut Transaction<'t>,
+        target: &Target<'_>,
+        entry: &Entry,
+    ) -> rusqlite::Result<Result<Enqueued, EnqueueError>> {
+        let now = tx.now;
+        let due_at = entry.due_at.filter(|due| *due > now);
+        let state = entry.state(due_at);
+        let standing = match &*entry.message.after {
+            [] => Standing::Met,
+            after => tx.standing(after)?,
+        };
+        let wanted = entry.unique.as_ref().map(|unique| Wanted { kind: target.kind, unique });
+        let may_be_refused = wanted.is_some() || matches!(standing, Standing::Unknown(_));
+        // A job that is known already is a duplicate, whatever would be wrong with a new one.
+        if may_be_refused && tx.row_of(entry.id.as_str())?.is_some() {
+            return duplicate(tx, entry);
+        }
+        if let Standing::Unknown(other) = &standing {
+            let reason = format!("there is no record of job {other}, which it is to wait for");
+            return Ok(Err(EnqueueError::Refused { job: entry.message.job.clone(), reason }));
+        }
+        if let Some(wanted) = &wanted
+            && let Some(holder) = tx.holder(wanted)?
+        {
+            return taken(tx, target, entry, wanted, holder);
+        }
+        let due = due_at.unwrap_or(now);
+        let mut row = target.row(tx.next()?, entry, state, due);
+        if target.queue.fifo {
+            if due_at.is_some() {
+                tx.unused();
+                return Ok(Err(cannot_be_delayed(entry)));
+            }
+            let name = row.group.unwrap_or(NO_GROUP);
+            row.visible_at = Some(tx.join_group(target.queue.id, name, now)?);
+            (row.group, row.place) = (Some(name), Some(row.seq));
+        }
+        if !matches!(standing, Standing::Met) {
+            (row.visible_at, row.place, row.state) = (None, None, state::WAITING);
+        }
+        if !self.insert.one(tx, &row)? {
+            tx.unused();
+            return duplicate(tx, entry);
+        }
+        self.is_inserted(tx, entry, &row)?;
+        if let Some(wanted) = &wanted {
+            tx.take_key(wanted, row.id)?;
+        }
+        match standing {
+            Standing::Open(open) => tx.wait(row.seq, &open)?,
+            Standing::Unmet(reason) => {
+                if let Some(row) = tx.row(row.seq)? {
+                    relations::cancel(tx, &row, &reason)?;
+                }
+            }
+            Standing::Met | Standing::Unknown(_) => {}
+        }
+        Ok(Ok(Enqueued::New(entry.id.clone())))
+    }
 }
 
 /// Returns the answer where another job has the unique key, which may get what this one brings.
@@ -304,19 +348,19 @@ pub(crate) fn inject(
         visible_at = tx.join_group(queue.id, name, now)?;
         (group, place) = (Some(name), Some(seq));
     }
-    tx.prepare(INSERT)?.execute(params![
+    let row = NewRow {
         seq,
         id,
-        queue.id,
+        queue: queue.id,
         kind,
-        state::UNTRACKED,
-        now,
-        visible_at,
-        now,
+        state: state::UNTRACKED,
+        visible_at: Some(visible_at),
+        due_at: now,
         group,
-        place
-    ])?;
-    tx.prepare(INSERT_BODY)?.execute(params![seq, body])?;
+        place,
+        body,
+    };
+    Insert::new(tx)?.one(tx, &row)?;
     tx.effects.queue(queue.id);
     Ok(())
 }

@@ -131,7 +131,9 @@ impl Search {
         if query.before.is_some() {
             below = below.min(first_at(connection, time::after(before, UNSURE))?);
         }
-        let states: Vec<i64> = query.states.iter().copied().map(state::code).collect();
+        let mut states: Vec<i64> = query.states.iter().copied().map(state::code).collect();
+        states.sort_unstable();
+        states.dedup();
         let (mut queue_jobs, mut in_state, mut ended, mut records, mut all) = (Vec::new(), [0; 9], 0, 0, 0);
         let mut on_queues = HashMap::<_, u64>::new();
         for kind in catalog::queue_jobs(connection)? {

@@ -13,6 +13,7 @@ pub(crate) mod errors;
 pub(crate) mod flow;
 pub(crate) mod groups;
 pub(crate) mod hosts;
+mod insert;
 pub(crate) mod job_data;
 pub(crate) mod limits;
 pub(crate) mod list;

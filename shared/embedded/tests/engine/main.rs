@@ -9,6 +9,7 @@ mod errors;
 mod file;
 mod job_log;
 mod limits;
+mod operations;
 mod operator;
 mod outbox;
 mod rollups;

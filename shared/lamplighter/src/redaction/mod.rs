@@ -2,6 +2,7 @@
 
 mod redactions;
 mod redactor;
+mod restore;
 mod schema;
 mod walk;
 
@@ -11,7 +12,7 @@ use schemars::Schema;
 use serde_json::{Value, value::RawValue};
 
 pub(crate) use self::schema::declared_names;
-pub use self::{redactions::Redactions, redactor::Redactor};
+pub use self::{redactions::Redactions, redactor::Redactor, restore::NothingToKeep};
 use self::{
     schema::Position,
     walk::{Leaves, Masked, walk},

@@ -357,3 +357,55 @@ proptest! {
         prop_assert!(serde_json::from_str::<Value>(redaction().args(&raw(&args)).get()).is_ok());
     }
 }
+
+mod restored {
+    use super::*;
+
+    fn raw(text: &str) -> Box<serde_json::value::RawValue> {
+        serde_json::value::RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    fn restored(edited: &str, original: Option<&str>) -> Result<String, String> {
+        let redaction = Redaction::of(schema_for!(All)).unwrap();
+        let original = original.map(raw);
+        let restored = redaction.restored(&raw(edited), original.as_deref());
+        restored.map(|json| json.get().to_owned()).map_err(|error| error.to_string())
+    }
+
+    const ORIGINAL: &str = r#"{"name":"ada","token":"t1","pin":12,"logins":[{"user":"a","password":"p1"},{"user":"b","password":"p2"}],"headers":{"x":"h1"},"typo":"secret?"}"#;
+
+    #[test]
+    fn hidden_values_that_were_left_are_kept() {
+        let redaction = Redaction::of(schema_for!(All)).unwrap();
+        let shown = redaction.args(&raw(ORIGINAL));
+        assert!(!shown.get().contains("p1") && !shown.get().contains("secret?"));
+        assert_eq!(restored(shown.get(), Some(ORIGINAL)).as_deref(), Ok(ORIGINAL));
+        let edited = shown.get().replacen("\"ada\"", "\"eve\"", 1);
+        assert_eq!(restored(&edited, Some(ORIGINAL)).unwrap(), ORIGINAL.replacen("ada", "eve", 1));
+    }
+
+    #[test]
+    fn values_that_were_written_anew_are_taken() {
+        let edited = r#"{"name":"ada","token":"t2","pin":"[redacted]","logins":[]}"#;
+        assert_eq!(restored(edited, Some(ORIGINAL)).unwrap(), r#"{"name":"ada","token":"t2","pin":12,"logins":[]}"#);
+    }
+
+    /// Nobody gets a secret to where it can be read.
+    #[test]
+    fn hidden_values_stay_in_their_places() {
+        let moved = r#"{"name":"[redacted]","token":null}"#;
+        assert_eq!(restored(moved, Some(ORIGINAL)).as_deref(), Ok(moved));
+        // Another length: which item it was is not known.
+        let fewer = r#"{"name":"ada","logins":[{"user":"b","password":"[redacted]"}]}"#;
+        let error = restored(fewer, Some(ORIGINAL)).unwrap_err();
+        assert!(error.contains("logins.0.password") && !error.contains("p1"), "{error}");
+    }
+
+    #[test]
+    fn a_hidden_value_without_an_original_is_refused() {
+        assert!(restored(r#"{"name":"ada","token":"[redacted]"}"#, None).is_err());
+        assert!(restored(r#"{"name":"ada","token":"[redacted]"}"#, Some(r#"{"name":"ada"}"#)).is_err());
+        assert!(restored(r#"{"name":"ada","headers":{"y":"[redacted]"}}"#, Some(ORIGINAL)).is_err());
+        assert!(restored(r#"{"name":"[redacted]"}"#, None).is_ok());
+    }
+}

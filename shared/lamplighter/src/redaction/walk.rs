@@ -61,14 +61,27 @@ fn within(json: &RawValue, position: &Position<'_>, sink: &mut impl Sink) {
     if position.is_unknown() { sink.hidden(json) } else { walk(json, position, sink) }
 }
 
-enum Parts<'a> {
+/// Whether a value is hidden as a whole. `is_inner`: it is in something that holds sensitive values.
+pub(super) fn is_hidden(json: &RawValue, position: &Position<'_>, is_inner: bool) -> bool {
+    if position.is_marked() || (is_inner && position.is_unknown()) {
+        return true;
+    }
+    let is_described = || match parts(json) {
+        Some(Parts::Scalar(kind)) => kind == "null" || position.describes(kind),
+        Some(_) => true,
+        None => false,
+    };
+    position.reaches_mark() && !is_described()
+}
+
+pub(super) enum Parts<'a> {
     Fields(Vec<(&'a RawValue, &'a RawValue)>),
     Items(Vec<&'a RawValue>),
     /// Its type's name in JSON Schema.
     Scalar(&'static str),
 }
 
-fn parts(json: &RawValue) -> Option<Parts<'_>> {
+pub(super) fn parts(json: &RawValue) -> Option<Parts<'_>> {
     let json = json.get();
     match json.as_bytes().first()? {
         b'{' => serde_json::from_str(json).ok().map(|Fields(fields)| Parts::Fields(fields)),
@@ -108,7 +121,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 }
 
 /// What a JSON string says. Half a character is replaced.
-fn text(json: &RawValue) -> String {
+pub(super) fn text(json: &RawValue) -> String {
     struct Bytes;
 
     impl Visitor<'_> for Bytes {

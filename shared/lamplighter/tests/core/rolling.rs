@@ -11,7 +11,7 @@ use crate::support::Memory;
 use async_trait::async_trait;
 use lamplighter::{
     Cancellation, Context, Function, Job, JobError, JobId, JobState, ListQuery, Options, Queue, QueueHost, Record,
-    Retry, State,
+    Retry, State, Timestamp,
     backend::{
         Backend, Claim, ClaimRequest, Completion, CompletionResult, JobData, LeaseStatus, RenewRequest, Store,
         StoreError, Token,

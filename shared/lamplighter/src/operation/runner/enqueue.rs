@@ -8,6 +8,7 @@ use crate::{
     operation::{Action, Arguments, Operation, OperationError, OperationProgress, OperationState, Target},
     ports::StoreError,
     record::Record,
+    redaction::NothingToKeep,
 };
 
 /// A job to be enqueued.
@@ -44,9 +45,21 @@ impl Runner {
         let definition = definition.ok_or_else(|| {
             OperationError::Invalid(format!("job {job} is not defined here, so it cannot be enqueued"))
         })?;
+        // Whoever edits arguments sees them without what is sensitive, and sends them back so.
+        let args = match definition.redaction() {
+            Some(redaction) => {
+                let original = of.as_ref().map(|record| &*record.message.args);
+                let refused = |error: NothingToKeep| OperationError::Arguments {
+                    job: job.clone(),
+                    problems: vec![error.to_string()],
+                };
+                Arguments::new(redaction.restored(args.get(), original).map_err(refused)?)
+            }
+            None => args.clone(),
+        };
         let problems = self.shared.check.problems(definition, args.get());
         match problems.is_empty() {
-            true => Ok(Some(NewCopy { definition: definition.clone(), args: args.clone(), of })),
+            true => Ok(Some(NewCopy { definition: definition.clone(), args, of })),
             false => Err(OperationError::Arguments { job, problems }),
         }
     }

@@ -111,7 +111,12 @@ impl Runner {
             }
             let id = held.operation.id.clone();
             let found = within(port.get(&id)).await?.ok_or_else(|| OperationError::Unknown(id.clone()))?;
-            if found.state.is_final() || found.lease.as_ref().is_none_or(|lease| lease.owner != self.shared.owner) {
+            if found.state.is_final() {
+                // Somebody has ended it after this runner's lease had.
+                held.operation = found;
+                return Ok(());
+            }
+            if found.lease.as_ref().is_none_or(|lease| lease.owner != self.shared.owner) {
                 return Err(OperationError::Held(id));
             }
             held.operation.version = found.version;

@@ -102,7 +102,7 @@ fn line(text: &str) -> Option<String> {
 }
 
 fn generated(runner: &Runner) -> Result<JobId, OperationError> {
-    named(&JobId::generate(runner.client().env()).as_str())
+    named(JobId::generate(runner.client().env()).as_str())
 }
 
 /// The id of the operation that somebody asks for under a key.

@@ -1,0 +1,104 @@
+//! Operations over many jobs, and those that an engine goes on with.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use lamplighter::{
+    JobId, JobState, NewJob, RawValue, Tracking,
+    env::Env,
+    host::Stop,
+    operation::{Action, NewOperation, OperationState, Runner, Target},
+};
+use lamplighter_embedded::{Engine, SqliteBackend};
+use tokio::time::Instant;
+
+fn embedded() -> SqliteBackend {
+    SqliteBackend::memory(Env::driven("2026-11-28T00:00:00Z".parse().unwrap(), 1)).unwrap()
+}
+
+fn job(name: &'static str, id: String) -> NewJob {
+    let args = RawValue::from_string("{}".into()).unwrap();
+    NewJob::raw(name, "work", Tracking::Full, args).id(id)
+}
+
+async fn enqueue(embedded: &SqliteBackend, name: &'static str, count: usize) {
+    let jobs = (0..count).map(|n| job(name, format!("{name}-{n}")));
+    assert!(embedded.client().enqueue_all(jobs).await.iter().all(Result::is_ok));
+}
+
+fn all_of(embedded: &SqliteBackend, query: &str) -> Target {
+    Target::Query { query: query.into(), end: embedded.env().now() }
+}
+
+async fn counts(embedded: &SqliteBackend, state: JobState) -> u64 {
+    let counts = embedded.client().store().unwrap().counts().await.unwrap();
+    counts.iter().filter(|count| count.state == state).map(|count| count.jobs).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_jobs_that_match_are_changed_and_no_other() {
+    let embedded = embedded();
+    enqueue(&embedded, "mail.send", 10_000).await;
+    enqueue(&embedded, "report.daily", 500).await;
+    let runner = Runner::new(embedded.client(), Vec::new());
+    let target = all_of(&embedded, "job:mail.*");
+    let preview = runner.preview(&Action::Cancel, &target).await.unwrap();
+    assert_eq!((preview.jobs, preview.is_complete), (10_000, true));
+    let new = NewOperation::new(Action::Cancel, target, "ada").with_expected(preview.jobs);
+    let operation = runner.start(new).await.unwrap();
+    // Left after each of a hundred pages: nothing is skipped, and nothing is done twice.
+    let mut calls = 0;
+    let ended = loop {
+        calls += 1;
+        let now = runner.run(&operation.id, &Stop::new(), Some(Instant::now())).await.unwrap();
+        assert_eq!(now.progress.unchanged + now.progress.failed, 0, "{now:?}");
+        if now.state.is_final() {
+            break now;
+        }
+    };
+    assert_eq!((ended.state, ended.progress.changed), (OperationState::Done, 10_000));
+    assert!(calls >= 100, "{calls}");
+    assert_eq!(
+        (counts(&embedded, JobState::Cancelled).await, counts(&embedded, JobState::Queued).await),
+        (10_000, 500)
+    );
+    let log = embedded.client().log(&JobId::new("mail.send-9999").unwrap()).await.unwrap();
+    assert_eq!(log.len(), 1, "{log:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rate_is_kept_by_the_clock() {
+    let embedded = embedded();
+    enqueue(&embedded, "mail.send", 301).await;
+    let runner = Runner::new(embedded.client(), Vec::new());
+    let new = NewOperation::new(Action::Cancel, all_of(&embedded, ""), "ada").with_rate(NonZeroU32::new(10).unwrap());
+    let operation = runner.start(new).await.unwrap();
+    let began = Instant::now();
+    let ended = runner.run(&operation.id, &Stop::new(), None).await.unwrap();
+    assert_eq!((ended.state, ended.progress.changed), (OperationState::Done, 301));
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(30) && took < Duration::from_secs(32), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_engine_goes_on_with_an_operation_whose_process_died() {
+    let embedded = embedded();
+    enqueue(&embedded, "mail.send", 250).await;
+    let dead = Runner::new(embedded.client(), Vec::new());
+    let new = NewOperation::new(Action::Cancel, all_of(&embedded, "job:mail.send"), "ada");
+    let operation = dead.start(new).await.unwrap().id;
+    drop(dead);
+    let engine = Engine::builder(&embedded).start().await.unwrap();
+    let client = embedded.client();
+    let ended = tokio::time::timeout(Duration::from_secs(300), async {
+        loop {
+            let now = client.operation(&operation).await.unwrap().unwrap();
+            if now.state.is_final() {
+                return now;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    });
+    let ended = ended.await.unwrap();
+    assert_eq!((ended.state, ended.progress.changed), (OperationState::Done, 250), "{ended:?}");
+    engine.drain(Duration::from_secs(1)).await;
+}
