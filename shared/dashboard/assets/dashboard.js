@@ -18,7 +18,8 @@ function toast(text) {
 	setTimeout(() => box.remove(), 5000);
 }
 
-// Times: relative, with the exact one in the reader's zone as the title, or the other way round.
+// Times: relative, with the exact one in the reader's zone on hover, and beside a row that has the focus; or the other way
+// round.
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium' });
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: 'medium' });
 const short = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
@@ -41,9 +42,11 @@ function times(within = document) {
 		if (isNaN(date)) continue;
 		const full = exact.format(date);
 		const kind = time.dataset.as;
-		const words = kind === 'clock' ? clock.format(date) : kind === 'exact' ? full : settings.get('times') ? short.format(date) : relative(date);
+		const isAgo = kind === 'ago' || !kind && !settings.get('times');
+		const words = kind === 'clock' ? clock.format(date) : kind === 'exact' ? full : isAgo ? relative(date) : short.format(date);
 		if (time.textContent !== words) time.textContent = words;
-		time.title = kind || settings.get('times') ? `${full}, ${relative(date)}` : full;
+		time.title = isAgo ? full : `${full}, ${relative(date)}`;
+		if (isAgo && !kind) time.dataset.full = full; else delete time.dataset.full;
 	}
 }
 
@@ -155,7 +158,7 @@ setInterval(() => { if (!document.hidden) times(); }, 1000);
 
 // Copying, dialogs, settings.
 async function copy(text) {
-	try { await navigator.clipboard.writeText(text); toast('Copied.'); } catch { toast('The browser does not allow copying here.'); }
+	try { await navigator.clipboard.writeText(text); toast(`Copied: ${text}`); } catch { toast('The browser does not allow copying here.'); }
 }
 on('click', (event) => {
 	const button = event.target.closest?.('[data-copy], [data-open], [data-close], [data-expand]');
@@ -225,7 +228,7 @@ const keys = {
 	x: () => { const box = boxOf(); if (box) { mark(box, !marks.has(box.value)); showMarks(); } },
 	X: () => { const box = boxOf(); if (box) { markTo(box); showMarks(); } },
 	'*': () => { const all = bulk && $('input[name=all]', bulk); if (all) { all.checked = !all.checked; showMarks(); } },
-	y: () => $('main [data-copy]')?.click(),
+	y: () => { const row = rowOf()?.closest('[data-command]'); row ? copy(row.dataset.command) : $('main [data-copy]')?.click(); },
 };
 function press(key) {
 	const css = `[data-key="${CSS.escape(key)}"]`, row = rowOf(), button = bulk && $(css, bulk);

@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import path from 'node:path';
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const home = process.env.BROWSER_HOME ?? path.resolve(here, '../../../target/browser');
+export const home = process.env.BROWSER_HOME ?? path.resolve(here, '../../../target/browser');
 const require = createRequire(path.join(home, 'package.json'));
 
 export async function launch() {

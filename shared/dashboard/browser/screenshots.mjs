@@ -1,10 +1,15 @@
 // Pictures of every page: `node screenshots.mjs http://127.0.0.1:PORT/ FOLDER [name…]`. Exits with 1 when axe finds something
-// or a page writes to the console.
-import { mkdirSync } from 'node:fs';
+// or a page writes to the console. With `--readme`, the few pictures of the README instead, small enough for a repository.
+import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { AxeBuilder, PAGES, address, launch } from './browser.mjs';
+import { small } from './small.mjs';
 
-const [url, folder, ...names] = process.argv.slice(2);
+// Page, size and theme, and the name of the picture.
+const README = { 'overview-desktop-light': 'overview', 'overview-desktop-dark': 'overview-dark', 'job-failed-desktop-light': 'job', 'errors-phone-dark': 'phone' };
+const given = process.argv.slice(2);
+const isReadme = given.includes('--readme');
+const [url, folder, ...names] = given.filter((word) => word !== '--readme');
 if (!folder) {
   console.error('usage: node screenshots.mjs ADDRESS FOLDER [page…]');
   process.exit(2);
@@ -25,13 +30,16 @@ for (const [size, viewport] of [['desktop', { width: 1440, height: 900 }], ['pho
     page.on('pageerror', (error) => report(`error: ${where()}: ${error.message}`));
     for (const each of PAGES) {
       if (names.length && !names.includes(each.name)) continue;
+      const picture = isReadme ? README[`${each.name}-${size}-${scheme}`] : `${each.name}-${size}-${scheme}`;
+      if (!picture) continue;
       const to = await address(page, base, each);
       if (!to) { console.log(`nothing for ${each.name}`); continue; }
       expected404 = each.name === 'not-found';
       const answer = await page.goto(to);
       if (answer.status() >= 400 && !expected404) report(`status ${answer.status()}: ${to}`);
       await page.waitForTimeout(150);
-      await page.screenshot({ path: path.join(folder, `${each.name}-${size}-${scheme}.png`) });
+      const png = await page.screenshot();
+      writeFileSync(path.join(folder, `${picture}.png`), isReadme ? small(png) : png);
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       if (wide > 0) report(`too wide by ${wide}: ${where()}`);
       const { violations } = await new (AxeBuilder())({ page }).analyze();

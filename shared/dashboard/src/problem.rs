@@ -63,6 +63,11 @@ impl Problem {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "unfit", "This does not fit", detail)
     }
 
+    /// The arguments do not fit the job.
+    pub(crate) fn arguments(detail: impl Into<String>) -> Self {
+        Self { parameter: Some("action.args"), ..Self::unfit(detail) }
+    }
+
     /// It contradicts what is there.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", "It is otherwise by now", detail)

@@ -7,6 +7,7 @@ use lamplighter::{
     App, Client, Definition, ScheduledJob,
     backend::{Backend, Operator, StoreError},
     env::Env,
+    operation::{CheckArguments, CheckByType},
     redaction::Redactions,
 };
 
@@ -26,6 +27,7 @@ pub struct Site {
     pub(crate) environment: Option<String>,
     pub(crate) command: Vec<String>,
     pub(crate) health: Option<Arc<dyn HealthSource>>,
+    pub(crate) check: Arc<dyn CheckArguments>,
 }
 
 impl Site {
@@ -44,6 +46,7 @@ impl Site {
             environment: None,
             command: vec!["lamp".into()],
             health: None,
+            check: Arc::new(CheckByType),
         }
     }
 
@@ -70,6 +73,13 @@ impl Site {
     #[must_use]
     pub fn health(mut self, source: Arc<dyn HealthSource>) -> Self {
         self.health = Some(source);
+        self
+    }
+
+    /// What checks arguments of jobs that are enqueued here; by default the job's [type](CheckByType).
+    #[must_use]
+    pub fn check(mut self, check: Arc<dyn CheckArguments>) -> Self {
+        self.check = check;
         self
     }
 

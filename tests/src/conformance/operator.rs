@@ -230,6 +230,9 @@ pub(super) async fn dead_letters_are_counted_and_listed_by_job_reason_and_time(s
     assert_eq!(listed(subject, since).await, ids(["late"]));
     let before = acts.with_before(late.dead_since);
     assert_eq!(listed(subject, before).await, ids(["early"]));
+    let bad = all().with_reason("bad-message");
+    assert_eq!(counted(subject, &bad).await, [count("", "bad-message", 1)]);
+    assert_eq!(list(subject, DeadLetterQuery::new(100).with_filter(bad)).await.len(), 1);
     assert_eq!(counted(subject, &all().with_job("conformance.unknown")).await, []);
 }
 

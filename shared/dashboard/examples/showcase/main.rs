@@ -59,7 +59,7 @@ async fn show() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-#[allow(clippy::print_stdout, reason = "whoever starts it needs the address")]
+#[allow(clippy::print_stdout, reason = "the address is its output")]
 fn announce(address: &str) {
     println!("{address}");
 }

@@ -129,6 +129,8 @@ pub(crate) enum TargetBody {
         queue: String,
         /// Of this job.
         job: Option<String>,
+        /// Dead for this reason.
+        reason: Option<String>,
         /// The one with this key.
         key: Option<KeyBody>,
         /// Dead since this moment.

@@ -96,6 +96,8 @@ impl Errors {
 pub(super) struct DeadLetters {
     /// Of jobs of this name.
     job: Option<String>,
+    /// Dead for this reason: `failed`.
+    reason: Option<String>,
     /// The one with this number.
     number: Option<i64>,
     /// The one with this message id.
@@ -108,10 +110,10 @@ pub(super) struct DeadLetters {
 
 impl DeadLetters {
     pub(super) fn filter(self, now: Timestamp) -> Result<DeadLetterFilter, Problem> {
-        let Self { job, number, message_id, since, before } = self;
+        let Self { job, reason, number, message_id, since, before } = self;
         let mut filter = DeadLetterFilter::all();
         filter.key = number.map(DeadLetterKey::Number).or(message_id.map(DeadLetterKey::MessageId));
-        filter.job = job;
+        (filter.job, filter.reason) = (job, reason);
         filter.since = since.map(|text| ago("since", &text, now)).transpose()?;
         filter.before = before.map(|text| ago("before", &text, now)).transpose()?;
         Ok(filter)

@@ -4,7 +4,7 @@ use std::{future::Future, time::Duration};
 
 use tokio::{sync::Mutex, time::Instant};
 
-/// A value that stays fresh for a while. Whoever asks for it while it is read waits for that same answer.
+/// A value that stays fresh for a while. A reader that asks for it meanwhile waits for that same answer.
 #[derive(Debug)]
 pub(super) struct Fresh<T> {
     lasts: Duration,

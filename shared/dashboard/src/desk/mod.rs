@@ -3,6 +3,7 @@
 //! It is the only road to the backend. Rights are checked here, so that pages and API cannot differ in them; sensitive
 //! arguments are hidden here; and each question has a deadline.
 
+mod arguments;
 mod batches;
 mod dead_letters;
 mod errors;
@@ -85,10 +86,7 @@ impl Desk {
     /// A command that operates the same place, as one types it into a shell.
     #[must_use]
     pub fn command<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> String {
-        let arguments: Vec<_> = arguments.into_iter().collect();
-        let (program, options) = self.site().command.split_first().map_or(("lamp", &[][..]), |(p, o)| (&**p, o));
-        let words = arguments.iter().map(AsRef::as_ref).chain(options.iter().map(String::as_str));
-        std::iter::once(program).chain(words).map(quoted).collect::<Vec<_>>().join(" ")
+        command_line(&self.site().command, arguments)
     }
 
     /// Whether the viewer may do this.
@@ -139,6 +137,14 @@ async fn in_time<T, E: Into<Problem>>(who: &str, question: impl Future<Output = 
             Err(Problem::unavailable(format!("No answer from {who} within {} seconds; try again.", DEADLINE.as_secs())))
         }
     }
+}
+
+/// A program with its options and these arguments, as one types it into a shell.
+pub(crate) fn command_line<A: AsRef<str>>(command: &[String], arguments: impl IntoIterator<Item = A>) -> String {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let (program, options) = command.split_first().map_or(("lamp", &[][..]), |(p, o)| (&**p, o));
+    let words = arguments.iter().map(AsRef::as_ref).chain(options.iter().map(String::as_str));
+    std::iter::once(program).chain(words).map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// A word as one types it into a shell.

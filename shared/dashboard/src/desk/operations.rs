@@ -90,6 +90,7 @@ impl Desk {
     /// When it makes no sense, or the viewer may not do it.
     pub async fn preview(&self, request: &OperationRequest) -> Result<PreviewView, Problem> {
         let asked = self.asked(request, false).await?;
+        self.check_arguments(&asked.action, &asked.target).await?;
         let mut target = asked.target;
         // Counting has a patience of its own, and says what it has counted until then.
         let counting = self.shared.runner().preview(&asked.action, &target);
@@ -203,6 +204,7 @@ impl From<OperationError> for Problem {
             OperationError::UnknownJob(id) => Self::not_found("job", id.as_str()),
             OperationError::Unknown(id) => Self::not_found("operation", id.as_str()),
             OperationError::KeyTaken(_) | OperationError::Held(_) => Self::conflict(error.to_string()),
+            OperationError::Arguments { problems, .. } => Self::arguments(problems.join("; ")),
             error if error.is_temporary() => Self::unavailable(error.to_string()),
             error => Self::unfit(error.to_string()),
         }

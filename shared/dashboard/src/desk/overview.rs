@@ -9,7 +9,11 @@ use lamplighter::{
     record::ErrorGroup,
 };
 
-use super::{Desk, health::queue_findings, wording::imperative};
+use super::{
+    Desk,
+    health::{dead_letter_finding, queue_findings},
+    wording::{grouped, imperative},
+};
 use crate::{
     problem::Problem,
     view::{
@@ -20,6 +24,8 @@ use crate::{
 
 /// What the first page has of each.
 const FEW: usize = 5;
+/// Schedules that a finding names.
+const NAMED: usize = 3;
 /// The most marks on a line of time.
 const MARKS: usize = 20;
 /// How late a schedule's job may be.
@@ -62,14 +68,15 @@ impl Desk {
                 action: None,
             }],
         };
-        findings.extend(schedules.iter().flat_map(|schedules| &schedules.missed).map(missed));
         if let (Some(activity), Some(errors)) = (activity, errors) {
             findings.extend(failing(activity, errors));
         }
+        findings.extend(schedules.and_then(|schedules| missed(&schedules.missed)));
         if self.sees_all() {
             let examined = self.shared.seen_health();
             findings.extend(examined.iter().flat_map(|found| found.findings.clone()));
         }
+        findings.extend(queues.as_ref().ok().and_then(|queues| dead_letter_finding(queues)));
         findings.retain(|finding| finding.severity < Severity::Note);
         findings.sort_by_key(|finding| finding.severity);
         let more = findings.len().saturating_sub(FEW) as u64;
@@ -145,14 +152,23 @@ fn moment_of(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| Timestamp::from_second(text.parse().ok()?).ok())
 }
 
-fn missed(schedule: &ScheduleView) -> FindingView {
-    let name = &schedule.schedule;
-    FindingView {
-        severity: Severity::Warning,
-        title: format!("{name} has missed its time"),
-        detail: "Its job was not started when it was due.".into(),
-        action: Some(Link::new("Look at its runs", format!("/schedules/{name}"))),
-    }
+/// Schedules that were missed: one finding.
+fn missed(schedules: &[ScheduleView]) -> Option<FindingView> {
+    let (title, detail, action) = match schedules {
+        [] => return None,
+        [one] => (
+            format!("{} has missed its time", one.schedule),
+            "Its job was not started when it was due.".to_owned(),
+            Link::new("Look at its runs", format!("/schedules/{}", one.schedule)),
+        ),
+        several => {
+            let names: Vec<_> = several.iter().take(NAMED).map(|one| one.schedule.clone()).collect();
+            let more = if several.len() > NAMED { ", …" } else { "" };
+            let title = format!("{} schedules have missed their time", several.len());
+            (title, format!("{}{more}.", names.join(", ")), Link::new("Look at the schedules", "/schedules"))
+        }
+    };
+    Some(FindingView { severity: Severity::Warning, title, detail, action: Some(action) })
 }
 
 /// When one of twenty jobs fails, somebody should know.
@@ -161,7 +177,7 @@ fn failing(activity: &Activity, errors: &[ErrorView]) -> Option<FindingView> {
     let is_known = !errors.iter().any(|group| group.last_seen >= activity.since);
     (failed > 0 && failed * 20 >= ended && !is_known).then(|| FindingView {
         severity: Severity::Warning,
-        title: format!("{failed} of {ended} jobs failed in the last hour"),
+        title: format!("{} of {} jobs failed in the last hour", grouped(failed), grouped(ended)),
         detail: "They are not tried again by themselves.".into(),
         action: Some(Link::new("Look at the errors", "/errors?since=1h")),
     })

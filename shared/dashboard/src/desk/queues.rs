@@ -51,6 +51,28 @@ impl Desk {
         })
     }
 
+    /// The jobs in each state, on the queues that the viewer sees, or on one of them. States without jobs are left out.
+    ///
+    /// # Errors
+    /// When the counts cannot be read.
+    pub async fn counts(&self, queue: Option<&str>) -> Result<Vec<StateCount>, Problem> {
+        let counts = self.shared.counts().await?;
+        let seen = counts.iter().filter(|count| self.sees(&count.queue) && queue.is_none_or(|one| one == count.queue));
+        let mut states: Vec<StateCount> = Vec::new();
+        for count in seen {
+            let count = StateCount::from(count);
+            match states.iter_mut().find(|sum| sum.state == count.state) {
+                Some(sum) => {
+                    sum.jobs += count.jobs;
+                    sum.is_exact &= count.is_exact;
+                    sum.as_of = sum.as_of.min(count.as_of);
+                }
+                None => states.push(count),
+            }
+        }
+        Ok(states)
+    }
+
     async fn states_of(&self, queue: &str) -> Result<Vec<StateCount>, Problem> {
         let counts = self.shared.counts().await?;
         Ok(counts.iter().filter(|count| count.queue == queue).map(StateCount::from).collect())

@@ -67,7 +67,9 @@ impl Shared {
     }
 
     fn with(site: Site, within: Option<Duration>) -> Arc<Self> {
-        let runner = Runner::new(site.client.clone(), site.definitions.to_vec()).with_operator(site.operator.clone());
+        let runner = Runner::new(site.client.clone(), site.definitions.to_vec())
+            .with_operator(site.operator.clone())
+            .with_check(site.check.clone());
         Arc::new(Self {
             runner,
             running: Semaphore::new(AT_ONCE),

@@ -68,8 +68,13 @@ pub(super) fn preview(action: &Action, target: &Target, preview: &Preview) -> St
     format!("{does} {at_least}{count} {noun}{kinds}, as of {moment}.")
 }
 
+/// `1 job`, `1,204 jobs`.
+pub(super) fn count(number: u64, one: &str, several: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { several })
+}
+
 /// With commas between thousands.
-fn grouped(number: u64) -> String {
+pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {
@@ -109,7 +114,7 @@ impl Desk {
             Target::Query { query, .. } => words.extend(["--query".into(), query.clone()]),
             Target::Batch { id } => words.push(id.to_string()),
             Target::Queue { queue } => words.push(queue.clone()),
-            Target::DeadLetters { queue, job, key: None, .. } => {
+            Target::DeadLetters { queue, job, reason: None, key: None, .. } => {
                 words.push(queue.clone());
                 words.extend(job.iter().flat_map(|job| ["--job".into(), job.clone()]));
             }

@@ -113,7 +113,7 @@ pub trait Authenticate: Send + Sync + 'static {
 pub enum Identity {
     /// Somebody who may come in.
     Viewer(Viewer),
-    /// Whoever has signed in with a session of the dashboard's own; others are sent to this path below the base.
+    /// People who have signed in with a session of the dashboard's own; others are sent to this path below the base.
     Session {
         /// The path.
         sign_in: String,

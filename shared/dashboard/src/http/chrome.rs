@@ -14,6 +14,8 @@ pub struct Chrome {
     pub app: &'static str,
     /// Which environment it is.
     pub environment: Option<String>,
+    /// The command that operates the same place, with its options.
+    pub command: Vec<String>,
     /// Who looks.
     pub viewer: Viewer,
     /// The value of the field `csrf` of each form.

@@ -104,6 +104,7 @@ impl Gate {
             base: self.base.clone(),
             app: self.shared.site().app,
             environment: self.shared.site().environment.clone(),
+            command: self.shared.site().command.clone(),
             csrf: self.sessions.form_token(viewer, nonce),
             viewer: viewer.clone(),
             is_live: self.is_live,

@@ -8,10 +8,7 @@ use axum::{
     response::Redirect,
 };
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
-use lamplighter::{
-    RawValue,
-    operation::{CheckArguments, CheckByType},
-};
+use lamplighter::{JobId, RawValue, backend::DeadLetterKey};
 use serde_json::{Value, json, value::to_raw_value};
 
 use super::{
@@ -217,11 +214,18 @@ fn target(frame: &Frame, kind: ActionKind, fields: &Fields) -> Result<Target, Pr
     if let Some(queue) = fields.get("letters") {
         let (mut json, mut subject) =
             (json!({"kind": "dead-letters", "queue": queue}), format!("dead letters of {queue}"));
-        if let Some(job) = fields.get("letter_job") {
-            json["job"] = job.into();
-            let _ = write!(subject, ", job {job}");
+        if let Some(key) = fields.get("letter_key") {
+            json["key"] = serde_json::to_value(letter_key(key)).unwrap_or_default();
+            subject = format!("one dead letter of {queue}");
         }
-        return of(json, subject, Some(frame.dead_letters(queue)), &["letters", "letter_job"]);
+        for (name, word, field) in [("letter_job", "job", "job"), ("letter_reason", "reason", "reason")] {
+            if let Some(value) = fields.get(name) {
+                json[field] = value.into();
+                let _ = write!(subject, ", {word} {value}");
+            }
+        }
+        let kept = ["letters", "letter_job", "letter_reason", "letter_key"];
+        return of(json, subject, Some(frame.dead_letters(queue)), &kept);
     }
     if let Some(fingerprint) = fields.get("fingerprint") {
         let back = Some(format!("{}/errors/{}", frame.base, ui::encode(fingerprint)));
@@ -232,6 +236,14 @@ fn target(frame: &Frame, kind: ActionKind, fields: &Fields) -> Result<Target, Pr
         return of(json, format!("error group {fingerprint}"), back, &["fingerprint"]);
     }
     Err(Problem::parameter("target", "Nothing is marked: choose what it is to be done to."))
+}
+
+/// The key of a dead letter as its page names it: a number in a file, else a message id.
+fn letter_key(text: &str) -> DeadLetterKey {
+    match text.strip_prefix("number:").and_then(|number| number.parse().ok()) {
+        Some(number) => DeadLetterKey::Number(number),
+        None => DeadLetterKey::MessageId(text.strip_prefix("message:").unwrap_or(text).to_owned()),
+    }
 }
 
 /// What is asked for beside the target, and the action once that is known.
@@ -307,9 +319,12 @@ async fn edit(desk: &Desk, fields: &Fields) -> Result<Asked, Problem> {
     let id = fields.get("job").ok_or_else(|| Problem::parameter("job", "Which job is to be run again?"))?;
     let job = desk.job(id).await?.job;
     let before = given.map_or_else(|| pretty(&job.args), str::to_owned);
-    let mistake = given.map(|given| misfit(desk, &job.job, given.trim())).unwrap_or_default();
+    let mistake = match given {
+        Some(given) => misfit(desk, &job.job, given.trim(), Some(&job.id)).await?,
+        None => String::new(),
+    };
     let hint = match before.contains("[redacted]") {
-        true => " Sensitive values are hidden: write a value in place of each “[redacted]”.",
+        true => " Sensitive values are hidden. Each “[redacted]” that you leave as it is keeps its value.",
         false => "",
     };
     let invalid = if mistake.is_empty() { "" } else { r#" aria-invalid="true""# };
@@ -326,14 +341,11 @@ async fn edit(desk: &Desk, fields: &Fields) -> Result<Asked, Problem> {
 }
 
 /// Why arguments do not fit a job; nothing if they do, or if this program does not know the job.
-fn misfit(desk: &Desk, job: &str, args: &str) -> String {
-    let definition = desk.site().definitions.iter().find(|definition| definition.name == job);
-    let problems = match (serde_json::from_str::<&RawValue>(args), definition) {
-        (Err(error), _) => vec![format!("They are not JSON: {error}.")],
-        (Ok(args), Some(definition)) => CheckByType.problems(definition, args),
-        (Ok(_), None) => Vec::new(),
-    };
-    problems.join("; ")
+async fn misfit(desk: &Desk, job: &str, args: &str, copy_of: Option<&JobId>) -> Result<String, Problem> {
+    match serde_json::from_str::<&RawValue>(args) {
+        Ok(args) => Ok(desk.misfits(job, args, copy_of).await?.join("; ")),
+        Err(error) => Ok(format!("They are not JSON: {error}.")),
+    }
 }
 
 /// JSON over several lines. Digits, texts and the order of fields stay as they are.
@@ -404,7 +416,10 @@ async fn enqueue(desk: &Desk, fields: &Fields) -> Result<Asked, Problem> {
     };
     let is_asked = fields.0.iter().any(|(name, _)| name == "at");
     let shown = if is_asked { mistakes } else { Vec::new() };
-    let mistake = args.as_ref().filter(|_| is_asked).map(|args| misfit(desk, job, args.get())).unwrap_or_default();
+    let mistake = match args.as_ref().filter(|_| is_asked) {
+        Some(args) => misfit(desk, job, args.get(), None).await?,
+        None => String::new(),
+    };
     let told = match mistake.is_empty() {
         true => String::new(),
         false => format!(r#"<p class="error" role="alert">{}</p>"#, escape(&mistake)),

@@ -1,5 +1,7 @@
 //! Dead letters.
 
+use std::fmt::Write as _;
+
 use askama::Template;
 use axum::extract::{Path, Query};
 use lamplighter::backend::DeadLetterFilter;
@@ -35,9 +37,16 @@ pub(super) async fn list(desk: Desk, chrome: Chrome) -> Page {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Asked {
     job: Option<String>,
+    reason: Option<String>,
     cursor: Option<String>,
     #[serde(default)]
     limit: usize,
+}
+
+/// A condition, and the address of the page without it.
+struct Chip {
+    term: String,
+    without: String,
 }
 
 #[derive(Template)]
@@ -46,7 +55,9 @@ struct DeadLettersPage {
     frame: Frame,
     queue: String,
     actions: Vec<ActionLink>,
-    filter: Option<String>,
+    /// What can be done to one.
+    each: Vec<ActionLink>,
+    chips: Vec<Chip>,
     page: view::Page<DeadLetterView>,
     more: Option<String>,
     counts: Part<DeadLetterCountsView>,
@@ -54,32 +65,55 @@ struct DeadLettersPage {
 }
 
 pub(super) async fn page(desk: Desk, chrome: Chrome, Path(queue): Path<String>, Query(asked): Query<Asked>) -> Page {
-    let job = asked.job.filter(|job| !job.is_empty());
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let (job, reason) = (given(asked.job), given(asked.reason));
     let all = DeadLetterFilter::all();
     let mut filter = all.clone();
-    filter.job.clone_from(&job);
+    (filter.job, filter.reason) = (job.clone(), reason.clone());
     let (page, counts) = tokio::join!(
         desk.dead_letters(&queue, &filter, asked.cursor.as_deref(), asked.limit),
         desk.count_dead_letters(&queue, &all),
     );
     let page = page?;
     let frame = Frame::of(&chrome, format!("Dead letters of {queue}")).read_at(page.as_of);
-    let job_part = |join: char| job.as_ref().map(|job| format!("{join}job={}", ui::encode(job))).unwrap_or_default();
+    let conditions: Vec<_> = [("job", &job), ("reason", &reason)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)))
+        .collect();
     let kinds = [ActionKind::Redrive, ActionKind::DeleteDeadLetters];
-    let letter_part = job.as_ref().map(|job| format!("&letter_job={}", ui::encode(job))).unwrap_or_default();
+    let each = actions::links(&frame, kinds, false);
     let mut actions = if page.items.is_empty() { Vec::new() } else { actions::links(&frame, kinds, true) };
+    let is_all = conditions.is_empty();
     for action in &mut actions {
-        action.filter.clone_from(&letter_part);
+        for (name, value) in &conditions {
+            let _ = write!(action.filter, "&letter_{name}={}", ui::encode(value));
+        }
+        action.label = match (action.kind, is_all) {
+            ("redrive", true) => "Send all back",
+            ("redrive", false) => "Send these back",
+            (_, true) => "Delete all",
+            (_, false) => "Delete these",
+        };
     }
-    let more = page
-        .next
-        .as_ref()
-        .map(|next| format!("{}?cursor={}{}", frame.dead_letters(&queue), ui::encode(next), job_part('&')));
-    let mut command = vec!["redrive", &queue];
-    if let Some(job) = &job {
+    let address = |conditions: &[(&str, &String)], cursor: Option<&str>| {
+        let pairs =
+            conditions.iter().map(|(name, value)| (*name, value.as_str())).chain(cursor.map(|next| ("cursor", next)));
+        let pairs: Vec<_> = pairs.map(|(name, value)| format!("{name}={}", ui::encode(value))).collect();
+        let join = if pairs.is_empty() { "" } else { "?" };
+        format!("{}{join}{}", frame.dead_letters(&queue), pairs.join("&"))
+    };
+    let more = page.next.as_deref().map(|next| address(&conditions, Some(next)));
+    let chips = conditions.iter().map(|(name, value)| {
+        let rest: Vec<_> = conditions.iter().filter(|(other, _)| other != name).copied().collect();
+        Chip { term: format!("{name}:{value}"), without: address(&rest, None) }
+    });
+    let chips = chips.collect();
+    // The command has no option for a reason.
+    let mut command = if reason.is_some() { vec!["dead-letters", &queue] } else { vec!["redrive", &queue] };
+    if let (Some(job), None) = (&job, &reason) {
         command.extend(["--job", job]);
     }
     let command = desk.command(command);
-    let filter = job.map(|job| format!("job:{job}"));
-    written(&DeadLettersPage { frame, queue, actions, filter, page, more, counts: Part::from(counts), command })
+    let counts = Part::from(counts);
+    written(&DeadLettersPage { frame, queue, actions, each, chips, page, more, counts, command })
 }

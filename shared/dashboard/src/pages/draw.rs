@@ -142,13 +142,21 @@ pub(crate) fn brief(job: &JobView) -> Markup {
 
 /// The moment of a job that matters in its state.
 pub(crate) fn when(job: &JobView) -> Markup {
-    let at = match job.state {
+    ui::time(&moment(job))
+}
+
+/// The same on the page of one job.
+pub(crate) fn when_both(job: &JobView) -> Markup {
+    ui::both(&moment(job))
+}
+
+fn moment(job: &JobView) -> jiff::Timestamp {
+    match job.state {
         state if state.is_final() => job.finished_at.unwrap_or(job.created_at),
         JobState::Running => job.started_at.unwrap_or(job.created_at),
         JobState::Scheduled | JobState::Retrying => job.due_at,
         _ => job.created_at,
-    };
-    ui::time(&at)
+    }
 }
 
 /// The word for that moment.

@@ -1,10 +1,10 @@
 //! What every page has around it, as templates see it.
 
 use jiff::Timestamp;
-use lamplighter::{Batch, record::Fingerprint};
+use lamplighter::{Batch, JobState, record::Fingerprint};
 
 use super::ui::encode;
-use crate::{ActionKind, http::Chrome, view::JobView, viewer::Rights};
+use crate::{ActionKind, desk::command_line, http::Chrome, view::JobView, viewer::Rights};
 
 /// What every page has around it.
 pub(crate) struct Frame {
@@ -26,6 +26,7 @@ pub(crate) struct Frame {
     pub(crate) is_part: bool,
     pub(crate) has_query: bool,
     here: String,
+    command: Vec<String>,
     rights: Rights,
 }
 
@@ -71,6 +72,7 @@ impl Frame {
             is_part: chrome.region.is_some(),
             has_query: false,
             here: chrome.here.clone(),
+            command: chrome.command.clone(),
             rights: chrome.viewer.rights.clone(),
         }
     }
@@ -154,6 +156,24 @@ impl Frame {
             true => format!("{}/jobs", self.base),
             false => format!("{}/jobs?q={}", self.base, encode(query)),
         }
+    }
+
+    /// The command about something, which `y` copies from its row: `lamp job ID`.
+    pub(crate) fn command(&self, verb: &str, what: impl AsRef<str>) -> String {
+        command_line(&self.command, verb.split(' ').chain([what.as_ref()]))
+    }
+
+    pub(crate) fn job_command(&self, job: &JobView) -> String {
+        let verb = match job.state {
+            _ if job.queue == Batch::QUEUE => "batch",
+            JobState::Failed | JobState::Cancelled if self.may("retry") => "retry",
+            _ => "job",
+        };
+        self.command(verb, &job.id)
+    }
+
+    pub(crate) fn jobs_command(&self, key: &str, value: &str) -> String {
+        self.command("jobs --query", format!("{key}:{}", super::query::quoted(value)))
     }
 
     pub(crate) fn jobs_of(&self, queue: &str, state: &str) -> String {

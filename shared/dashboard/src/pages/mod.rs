@@ -100,7 +100,7 @@ struct ProblemPage<'p> {
     problem: &'p Problem,
 }
 
-/// Without anything that has to be loaded: whoever is not signed in gets no files.
+/// Without anything that has to be loaded: a browser that is not signed in gets no files.
 #[derive(Template)]
 #[template(
     source = r#"<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><title>{{ problem.title }}</title><main><h1>{{ problem.title }}</h1><p>{{ problem.detail }}</p></main></html>"#,

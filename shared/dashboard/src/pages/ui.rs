@@ -65,6 +65,15 @@ pub(crate) fn time(at: &Timestamp) -> Markup {
     Markup(format!(r#"<time datetime="{}">{}</time>"#, at.strftime("%FT%T.%3fZ"), at.strftime("%F %T UTC")))
 }
 
+/// A moment on a page about one thing: how long ago, and exactly.
+pub(crate) fn both(at: &Timestamp) -> Markup {
+    let datetime = at.strftime("%FT%T.%3fZ");
+    let words = at.strftime("%F %T UTC");
+    Markup(format!(
+        r#"<time datetime="{datetime}" data-as="ago">{words}</time> <time datetime="{datetime}" data-as="exact" class="at">{words}</time>"#
+    ))
+}
+
 /// A moment that is shown exactly.
 pub(crate) fn exact(at: &Timestamp) -> Markup {
     Markup(format!(

@@ -46,6 +46,14 @@ impl DeadLetterView {
             (None, id) => id.clone().unwrap_or_default(),
         }
     }
+
+    /// The key with its kind, as an address has it.
+    pub(crate) fn address_key(&self) -> String {
+        match self.number {
+            Some(number) => format!("number:{number}"),
+            None => format!("message:{}", self.message_id.as_deref().unwrap_or_default()),
+        }
+    }
 }
 
 impl From<DeadLetter> for DeadLetterView {

@@ -1,4 +1,4 @@
-//! Who gets in, and which requests are refused whoever sends them.
+//! Who gets in, and which requests are refused from anybody.
 
 use axum::{Router, body::Body};
 use http::{Method, StatusCode, header};

@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 mod documents;
+mod edits;
 mod guards;
 mod hostile;
+mod letters;
 mod operations;
 mod reads;
 mod rights;

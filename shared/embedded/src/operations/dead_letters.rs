@@ -51,7 +51,7 @@ impl Transaction<'_> {
 const LIST: &str = "SELECT dead_letters.seq, queues.name, dead_letters.id, job, reason, buried_at, receives, grp, error, body \
     FROM dead_letters INDEXED BY dead_letters_queue JOIN queues ON queues.id = dead_letters.queue \
     WHERE dead_letters.queue = ?1 AND dead_letters.seq > ?2 AND (?3 IS NULL OR job = ?3) AND buried_at >= ?4 AND buried_at < ?5 \
-    AND (?6 IS NULL OR dead_letters.seq = ?6) ORDER BY dead_letters.seq LIMIT ?7";
+    AND (?6 IS NULL OR dead_letters.seq = ?6) AND (?7 IS NULL OR reason = ?7) ORDER BY dead_letters.seq LIMIT ?8";
 
 /// Returns a queue's dead letters that match, oldest first, after the number `after`.
 pub(crate) fn page(
@@ -61,13 +61,15 @@ pub(crate) fn page(
     after: i64,
     limit: usize,
 ) -> rusqlite::Result<DeadLetterPage> {
-    let Some(Bounds { seq, job, from, below }) = Bounds::of(filter) else { return Ok(DeadLetterPage::default()) };
+    let Some(Bounds { seq, job, reason, from, below }) = Bounds::of(filter) else {
+        return Ok(DeadLetterPage::default());
+    };
     // One more, to find out whether there is another page.
     let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut numbers = Vec::new();
     let mut dead_letters = connection
         .prepare_cached(LIST)?
-        .query_map(params![queue, after, job, from, below, seq, most], |row| {
+        .query_map(params![queue, after, job, from, below, seq, reason, most], |row| {
             let number = row.get(0)?;
             numbers.push(number);
             let key = DeadLetterKey::Number(number);

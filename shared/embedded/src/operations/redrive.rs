@@ -23,6 +23,7 @@ pub(crate) struct Moved {
 pub(crate) struct Bounds<'a> {
     pub(crate) seq: Option<i64>,
     pub(crate) job: Option<&'a str>,
+    pub(crate) reason: Option<&'a str>,
     pub(crate) from: i64,
     pub(crate) below: i64,
 }
@@ -30,22 +31,24 @@ pub(crate) struct Bounds<'a> {
 impl<'a> Bounds<'a> {
     /// Returns `None` if nothing can match.
     pub(crate) fn of(filter: &'a DeadLetterFilter) -> Option<Self> {
-        let DeadLetterFilter { key, job, since, before, .. } = filter;
+        let DeadLetterFilter { key, job, reason, since, before, .. } = filter;
         let seq = match key {
             None => None,
             Some(DeadLetterKey::Number(seq)) => Some(*seq),
             Some(_) => return None,
         };
         let (from, below) = (since.map_or(i64::MIN, time::nearest), before.map_or(i64::MAX, time::nearest));
-        Some(Self { seq, job: job.as_deref(), from, below })
+        Some(Self { seq, job: job.as_deref(), reason: reason.as_deref(), from, below })
     }
 }
 
 const OLDEST: &str = "SELECT seq FROM dead_letters INDEXED BY dead_letters_queue WHERE queue = ?1 AND seq < ?2 \
-    AND (?3 IS NULL OR job = ?3) AND buried_at >= ?4 AND buried_at < ?5 AND (?6 IS NULL OR seq = ?6) ORDER BY seq LIMIT ?7";
+    AND (?3 IS NULL OR job = ?3) AND buried_at >= ?4 AND buried_at < ?5 AND (?6 IS NULL OR seq = ?6) \
+    AND (?7 IS NULL OR reason = ?7) ORDER BY seq LIMIT ?8";
 const DELETE: &str = "DELETE FROM dead_letters WHERE seq = ?1";
 const COUNTS: &str = "SELECT job, reason, count(*) FROM dead_letters INDEXED BY dead_letters_queue WHERE queue = ?1 \
-    AND (?2 IS NULL OR job = ?2) AND buried_at >= ?3 AND buried_at < ?4 AND (?5 IS NULL OR seq = ?5) GROUP BY job, reason ORDER BY job, reason";
+    AND (?2 IS NULL OR job = ?2) AND buried_at >= ?3 AND buried_at < ?4 AND (?5 IS NULL OR seq = ?5) \
+    AND (?6 IS NULL OR reason = ?6) GROUP BY job, reason ORDER BY job, reason";
 
 /// Moves the oldest matching dead letters of a queue with a number below `end` back, or deletes them; at most `limit`.
 pub(crate) fn oldest(
@@ -55,11 +58,11 @@ pub(crate) fn oldest(
     (end, discard): (i64, bool),
     limit: usize,
 ) -> rusqlite::Result<Moved> {
-    let Some(Bounds { seq, job, from, below }) = Bounds::of(filter) else { return Ok(Moved::default()) };
+    let Some(Bounds { seq, job, reason, from, below }) = Bounds::of(filter) else { return Ok(Moved::default()) };
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let found: Vec<i64> = tx
         .prepare(OLDEST)?
-        .query_map(params![queue, end, job, from, below, seq, limit], |row| row.get(0))?
+        .query_map(params![queue, end, job, from, below, seq, reason, limit], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     let mut moved = Moved::default();
     for seq in found {
@@ -89,10 +92,12 @@ pub(crate) fn counts(
     queue: i64,
     filter: &DeadLetterFilter,
 ) -> rusqlite::Result<DeadLetterCounts> {
-    let Some(Bounds { seq, job, from, below }) = Bounds::of(filter) else { return Ok(DeadLetterCounts::default()) };
+    let Some(Bounds { seq, job, reason, from, below }) = Bounds::of(filter) else {
+        return Ok(DeadLetterCounts::default());
+    };
     let counts = connection
         .prepare_cached(COUNTS)?
-        .query_map(params![queue, job, from, below, seq], |row| {
+        .query_map(params![queue, job, from, below, seq, reason], |row| {
             let (job, reason): (String, String) = (row.get(0)?, row.get(1)?);
             Ok(DeadLetterCount::new(job, reason, u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0)))
         })?

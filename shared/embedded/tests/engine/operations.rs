@@ -66,6 +66,29 @@ async fn ten_thousand_jobs_that_match_are_changed_and_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn jobs_that_match_are_no_batches() {
+    let embedded = embedded();
+    let client = embedded.client();
+    let jobs = ["a", "b"].map(|id| job("mail.send", id.into()));
+    let batch = client.enqueue_batch(jobs).await.unwrap().id().clone();
+    let runner = Runner::new(client.clone(), Vec::new());
+    let preview = async |action: &Action, target: &Target| runner.preview(action, target).await.unwrap();
+    assert_eq!(preview(&Action::Cancel, &Target::Batch { id: batch.clone() }).await.jobs, 1, "by its id it is meant");
+    let all = all_of(&embedded, "");
+    let cancelling = preview(&Action::Cancel, &all).await;
+    assert_eq!((cancelling.jobs, cancelling.by_job.len(), &*cancelling.by_job[0].queue), (2, 1, "work"));
+    let operation = runner.start(NewOperation::new(Action::Cancel, all, "ada")).await.unwrap();
+    let ended = runner.run(&operation.id, &Stop::new(), None).await.unwrap();
+    assert_eq!((ended.progress.done, ended.progress.changed), (2, 2));
+    let record = client.get(&batch).await.unwrap().unwrap();
+    assert!(record.state.is_final(), "the batch ended with its jobs");
+    for action in [Action::Retry, Action::Delete] {
+        assert_eq!(preview(&action, &all_of(&embedded, "")).await.jobs, 2, "{action}");
+        assert_eq!(preview(&action, &all_of(&embedded, "job:batch")).await.jobs, 0, "{action}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rate_is_kept_by_the_clock() {
     let embedded = embedded();
     enqueue(&embedded, "mail.send", 301).await;

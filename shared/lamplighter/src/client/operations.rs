@@ -32,7 +32,7 @@ impl Client {
         self.operation_port()?.get(id).await
     }
 
-    /// Stops an operation: whoever carries it out ends it within a page, and one that nobody carries out has stopped at once.
+    /// Stops an operation: the process that carries it out ends it within a page, and one that nobody carries out has stopped at once.
     /// Returns the operation as it is now, or `None` when there is no such operation. One that had ended stays as it was.
     ///
     /// # Errors

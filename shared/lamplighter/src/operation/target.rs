@@ -50,6 +50,9 @@ pub enum Target {
         /// Of this job.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         job: Option<String>,
+        /// Dead for this reason.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
         /// The one of this key.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         key: Option<DeadLetterKey>,
@@ -81,18 +84,18 @@ impl Target {
     /// All dead letters of a queue that fit.
     #[must_use]
     pub fn dead_letters(queue: impl Into<String>, filter: &DeadLetterFilter) -> Self {
-        let DeadLetterFilter { key, job, since, before } = filter.clone();
-        Self::DeadLetters { queue: queue.into(), job, key, since, before }
+        let DeadLetterFilter { key, job, reason, since, before } = filter.clone();
+        Self::DeadLetters { queue: queue.into(), job, reason, key, since, before }
     }
 
     /// Which dead letters these are, if they are any: the queue, and the filter.
     #[must_use]
     pub fn dead_letter_filter(&self) -> Option<(&str, DeadLetterFilter)> {
         match self {
-            Self::DeadLetters { queue, job, key, since, before } => {
+            Self::DeadLetters { queue, job, reason, key, since, before } => {
                 let mut filter = DeadLetterFilter::all();
                 (filter.job, filter.key) = (job.clone(), key.clone());
-                (filter.since, filter.before) = (*since, *before);
+                (filter.reason, filter.since, filter.before) = (reason.clone(), *since, *before);
                 Some((queue, filter))
             }
             _ => None,
@@ -126,6 +129,7 @@ impl fmt::Display for Target {
             Self::Query { query, .. } => write!(f, "jobs that match {query}"),
             Self::Batch { id } => write!(f, "batch {id}"),
             Self::Queue { queue } => write!(f, "queue {queue}"),
+            Self::DeadLetters { queue, key: Some(_), .. } => write!(f, "a dead letter of {queue}"),
             Self::DeadLetters { queue, job: Some(job), .. } => write!(f, "dead letters of {job} on {queue}"),
             Self::DeadLetters { queue, .. } => write!(f, "dead letters of {queue}"),
             Self::Schedule { schedule } => write!(f, "schedule {schedule}"),
@@ -147,6 +151,6 @@ mod tests {
         assert_eq!(serde_json::from_str::<Target>(&json).unwrap(), dead);
         assert_eq!(dead.dead_letter_filter().unwrap().1.key, Some(DeadLetterKey::Number(7)));
         assert_eq!(serde_json::to_value(Target::New).unwrap()["kind"], Target::New.kind());
-        assert_eq!((dead.kind(), dead.to_string()), ("dead-letters", "dead letters of work".to_owned()));
+        assert_eq!((dead.kind(), dead.to_string()), ("dead-letters", "a dead letter of work".to_owned()));
     }
 }

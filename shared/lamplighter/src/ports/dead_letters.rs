@@ -75,6 +75,8 @@ pub struct DeadLetterFilter {
     pub key: Option<DeadLetterKey>,
     /// Of this job.
     pub job: Option<String>,
+    /// With this [reason](DeadLetter::reason).
+    pub reason: Option<String>,
     /// Dead [since](DeadLetter::dead_since) this moment, or later.
     pub since: Option<Timestamp>,
     /// Dead since before this moment.
@@ -99,6 +101,13 @@ impl DeadLetterFilter {
     #[must_use]
     pub fn with_job(mut self, job: impl Into<String>) -> Self {
         self.job = Some(job.into());
+        self
+    }
+
+    /// Only those that are dead for this [reason](DeadLetter::reason).
+    #[must_use]
+    pub fn with_reason(mut self, reason: impl Into<String>) -> Self {
+        self.reason = Some(reason.into());
         self
     }
 
@@ -127,6 +136,7 @@ impl DeadLetterFilter {
     pub fn fits(&self, dead_letter: &DeadLetter) -> bool {
         self.key.as_ref().is_none_or(|key| *key == dead_letter.key)
             && self.job.as_ref().is_none_or(|job| *job == dead_letter.job)
+            && self.reason.as_ref().is_none_or(|reason| *reason == dead_letter.reason)
             && self.since.is_none_or(|since| dead_letter.dead_since >= since)
             && self.before.is_none_or(|before| dead_letter.dead_since < before)
     }
@@ -259,6 +269,7 @@ mod tests {
         assert!(all().is_all() && all().fits(&act));
         let fits = [
             all().with_job("act"),
+            all().with_reason(DeadLetter::MAX_RECEIVES),
             all().with_since(moment(100)),
             all().with_before(moment(101)),
             all().with_key(DeadLetterKey::Number(7)),
@@ -266,6 +277,7 @@ mod tests {
         ];
         let does_not = [
             all().with_job("other"),
+            all().with_reason("failed"),
             all().with_since(moment(101)),
             all().with_before(moment(100)),
             all().with_key(DeadLetterKey::Number(8)),

@@ -88,7 +88,7 @@ pub struct ScheduleStatus {
 
 impl ScheduleStatus {
     /// The number of next runs that are listed.
-    pub const AHEAD: usize = 3;
+    pub const AHEAD: usize = 5;
 
     /// The status of a schedule at `now`.
     #[must_use]

@@ -45,7 +45,7 @@ impl Runner {
         let definition = definition.ok_or_else(|| {
             OperationError::Invalid(format!("job {job} is not defined here, so it cannot be enqueued"))
         })?;
-        // Whoever edits arguments sees them without what is sensitive, and sends them back so.
+        // An editor sees arguments without what is sensitive, and sends them back so.
         let args = match definition.redaction() {
             Some(redaction) => {
                 let original = of.as_ref().map(|record| &*record.message.args);

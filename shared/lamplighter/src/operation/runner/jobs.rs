@@ -8,6 +8,7 @@ use tokio::time::sleep_until;
 
 use super::{Runner, held::Held, pace, within};
 use crate::{
+    batch::Batch,
     operation::{Action, Operation, OperationError, OperationProgress, Target},
     ports::{StoreError, StoreErrorKind},
     query::{Query, Search},
@@ -84,7 +85,8 @@ impl Runner {
                     return Ok(Portion { records: Vec::new(), missing: 0, next: None });
                 };
                 let search = search.with_limit(most).with_cursor(operation.cursor.clone());
-                let found = within(self.client().search(&search)).await?;
+                let mut found = within(self.client().search(&search)).await?;
+                found.records.retain(is_plain);
                 Ok(Portion { records: found.records, missing: 0, next: found.next })
             }
         }
@@ -177,6 +179,12 @@ impl Runner {
         let now = self.client().reschedule(&record.id, at).await?;
         Ok(now.is_some_and(|state| operation.action.touches(state)))
     }
+}
+
+/// Whether it is the record of a job, and not that of a batch: a search for jobs to change means no
+/// batch, which is named by its id.
+pub(super) fn is_plain(record: &Record) -> bool {
+    record.queue != Batch::QUEUE
 }
 
 /// Whether a job is still to be changed: it may have run, and ended, after the frozen end.

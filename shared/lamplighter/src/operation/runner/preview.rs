@@ -106,7 +106,7 @@ impl Runner {
         loop {
             let found = within(self.client().search(&search)).await?;
             for record in &found.records {
-                if super::jobs::is_wanted(action, target, record) {
+                if super::jobs::is_plain(record) && super::jobs::is_wanted(action, target, record) {
                     counts.add(&record.message.job, &record.queue, 1);
                 }
             }
