@@ -6,6 +6,7 @@ mod stack;
 use std::{env, sync::Arc};
 
 use lamplighter::App;
+use lamplighter_arguments::BySchema;
 use lamplighter_dashboard::{Desk, Rights, Site, Viewer, desk::Shared};
 
 use self::{file::FileHealth, stack::StackHealth};
@@ -20,6 +21,7 @@ use crate::{
 pub(crate) fn of(catalog: &Catalog, target: &Target) -> Result<Site, Error> {
     let options = target.options();
     let site = Site::new(&app(catalog), target.backend().clone(), target.env().clone(), target.operator.clone())
+        .check(Arc::new(BySchema))
         .environment(&options[1])
         .command(help::PROGRAM, options);
     Ok(match target.kind() {

@@ -174,7 +174,7 @@ fn definitions_and_schedules_need_no_file() {
     assert!(definitions.iter().all(|one| one["schema"]["type"] == "object"), "{definitions:?}");
     assert!(place.lamp(&["definitions", "webhook.deliver"]).ok().contains("\"event\""));
     let schedules = lines(&place.lamp(&["schedules", "--json"]).ok());
-    assert!(schedules.iter().all(|one| one["next"].as_array().unwrap().len() == 3), "{schedules:?}");
+    assert!(schedules.iter().all(|one| one["next"].as_array().unwrap().len() == 5), "{schedules:?}");
     assert!(!place.database().exists());
 }
 

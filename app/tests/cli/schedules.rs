@@ -36,7 +36,7 @@ fn a_schedule_is_made_paused_and_removed() {
         (&added["schedule"], &added["job"], &added["queue"]),
         (&json!("pulse"), &json!("lamp.ping"), &json!("lamp"))
     );
-    assert_eq!(added["next"].as_array().unwrap().len(), 3);
+    assert_eq!(added["next"].as_array().unwrap().len(), 5);
     assert_eq!(schedule(&place, "pulse").unwrap()["when"], "rate(90 seconds)");
 
     assert!(place.lamp(&["schedule", "remove", "pulse"]).ok().contains("removed pulse"));

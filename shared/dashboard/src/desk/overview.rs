@@ -59,7 +59,9 @@ impl Desk {
         schedules: Option<&UpcomingView>,
         errors: Option<&Vec<ErrorView>>,
     ) -> Verdict {
-        let mut findings = match queues {
+        let failing = activity.zip(errors).and_then(|(activity, errors)| failing(activity, errors));
+        let mut findings: Vec<_> = failing.into_iter().collect();
+        findings.extend(match queues {
             Ok(queues) => queue_findings(queues, self.now()),
             Err(problem) => vec![FindingView {
                 severity: Severity::Error,
@@ -67,10 +69,7 @@ impl Desk {
                 detail: problem.detail.clone(),
                 action: None,
             }],
-        };
-        if let (Some(activity), Some(errors)) = (activity, errors) {
-            findings.extend(failing(activity, errors));
-        }
+        });
         findings.extend(schedules.and_then(|schedules| missed(&schedules.missed)));
         if self.sees_all() {
             let examined = self.shared.seen_health();

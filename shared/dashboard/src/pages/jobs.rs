@@ -50,6 +50,7 @@ struct JobsPage {
     bulk: Vec<ActionLink>,
     /// Where all that match are retried, where that is what one comes for.
     retry_all: Option<String>,
+    retry_label: String,
     command: String,
     enqueue: String,
 }
@@ -85,6 +86,11 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>)
         && page.as_ref().is_some_and(|page| !page.items.is_empty());
     let retry_all = can_retry.then(|| frame.act("retry", "all", &query.text));
     let tabs = tabs(&query.text, counts.as_deref());
+    let count = tabs.iter().find(|tab| tab.here).and_then(|tab| tab.count.as_ref()).filter(|count| count.is_exact);
+    let retry_label = match count {
+        Some(count) if count.jobs > 1 => format!("Retry all {}…", ui::number(&count.jobs)),
+        _ => "Retry all that match…".to_owned(),
+    };
     written(&JobsPage {
         can_mark: !bulk.is_empty() && page.is_some(),
         frame,
@@ -94,6 +100,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>)
         more,
         bulk,
         retry_all,
+        retry_label,
         command,
         enqueue,
     })

@@ -74,6 +74,12 @@ pub(crate) fn both(at: &Timestamp) -> Markup {
     ))
 }
 
+/// A command, which is broken into lines between its words.
+pub(crate) fn command(text: &str) -> Markup {
+    let word = |word: &str| format!("<span class=\"word\">{}</span>", escape(word));
+    Markup(text.split(' ').map(word).collect::<Vec<_>>().join(" "))
+}
+
 /// A moment that is shown exactly.
 pub(crate) fn exact(at: &Timestamp) -> Markup {
     Markup(format!(

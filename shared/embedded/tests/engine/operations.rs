@@ -69,7 +69,8 @@ async fn ten_thousand_jobs_that_match_are_changed_and_no_other() {
 async fn jobs_that_match_are_no_batches() {
     let embedded = embedded();
     let client = embedded.client();
-    let jobs = ["a", "b"].map(|id| job("mail.send", id.into()));
+    let args = || RawValue::from_string("{}".into()).unwrap();
+    let jobs = [(); 2].map(|()| NewJob::raw("mail.send", "work", Tracking::Full, args()));
     let batch = client.enqueue_batch(jobs).await.unwrap().id().clone();
     let runner = Runner::new(client.clone(), Vec::new());
     let preview = async |action: &Action, target: &Target| runner.preview(action, target).await.unwrap();
