@@ -17,7 +17,7 @@ pub(crate) struct Caller {
 
 impl Caller {
     /// Reads the context of a request. It comes beside the request, so nothing that a caller sends through the URL gets into it.
-    /// Whoever may invoke the function otherwise can write what they like, and so be anybody.
+    /// Anyone who may invoke the function otherwise can write what they like, and so be anybody.
     pub(crate) fn of(extensions: &Extensions) -> Self {
         let Some(RequestContext::ApiGatewayV2(context)) = extensions.get::<RequestContext>() else {
             return Self::default();

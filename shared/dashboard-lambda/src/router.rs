@@ -34,7 +34,7 @@ struct Made {
 /// Why a request is not answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Unusable {
-    /// For the log: whoever calls need not know.
+    /// For the log: anyone who calls need not know.
     #[error("{0}")]
     Settings(String),
     #[error("the request came under {0}, and this dashboard is at {1}")]
@@ -55,7 +55,7 @@ impl Routers {
     }
 
     /// Goes on with operations that have not ended, for some seconds. The maintenance function does so too, with those that need
-    /// neither a queue nor a definition; with the others, whoever looks at them.
+    /// neither a queue nor a definition; with the others, anyone who looks at them.
     pub(crate) async fn go_on(&self) {
         if let Err(error) = self.runner.run_open(&Stop::new(), Some(Instant::now() + LOOKING)).await {
             tracing::warn!(%error, "open operations could not be read");

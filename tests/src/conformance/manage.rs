@@ -128,7 +128,7 @@ pub(super) async fn the_next_attempt_can_be_moved(subject: &dyn Subject) {
     assert_eq!(record.attempts.iter().map(|attempt| attempt.number).collect::<Vec<_>>(), [1, 2]);
 }
 
-pub(super) async fn a_job_of_an_ordered_group_is_not_put_off(subject: &dyn Subject) {
+pub(super) async fn a_job_of_an_ordered_group_is_not_delayed(subject: &dyn Subject) {
     let client = subject.client();
     for text in ["one", "two"] {
         let link = Link { what: format!("say {text}") };

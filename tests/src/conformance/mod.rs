@@ -145,7 +145,7 @@ behaviours! {
     manage::a_delayed_job_runs_at_once_when_it_is_told_to,
     manage::a_rescheduled_job_runs_at_its_new_time,
     manage::the_next_attempt_can_be_moved,
-    manage::a_job_of_an_ordered_group_is_not_put_off,
+    manage::a_job_of_an_ordered_group_is_not_delayed,
     search::records_are_listed_by_several_states_jobs_and_queues,
     search::records_are_found_by_the_beginning_of_their_id,
     search::jobs_of_one_moment_are_all_on_some_page,

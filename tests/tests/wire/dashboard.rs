@@ -67,7 +67,7 @@ async fn overview(stage: &Stage) -> Vec<Call> {
         assert_eq!(status, StatusCode::OK, "{body}");
     });
     let calls = calls.await;
-    // Whoever looks within the same second costs nothing.
+    // Anyone who looks within the same second costs nothing.
     let again = stage.calls(get(&dashboard, "/api/v1/overview")).await;
     assert!(again.len() < calls.len(), "{:?}", counted(&again));
     calls

@@ -124,7 +124,7 @@ impl OpenId {
         let begun: Begun = cookie
             .and_then(|cookie| self.0.seal.open(cookie, Timestamp::now()))
             .ok_or_else(|| refused("this browser has not begun to sign in, or too long ago"))?;
-        // Whoever can measure how long this takes has the cookie already.
+        // Anyone who can measure how long this takes has the cookie already.
         if back.state.as_ref() != Some(&begun.state) {
             return Err(refused("the provider answers another sign-in than the one that this browser began"));
         }

@@ -46,7 +46,7 @@ pub enum InvalidOpenId {
 impl OpenIdSettings {
     /// A client of the provider with this issuer URL, for a dashboard that browsers reach under `public_url`,
     /// with the path at which it is nested, if it is. What people may
-    /// do is said by the rules, when they sign in. The secret has 32 characters or more; whoever has it can be anybody.
+    /// do is said by the rules, when they sign in. The secret has 32 characters or more; anyone who has it can be anybody.
     #[must_use]
     pub fn new(
         issuer: impl Into<String>,
