@@ -54,7 +54,7 @@ impl Caller {
     }
 
     async fn operator() -> Self {
-        Self::new("dashboard-operators", true).await
+        Self::new("dashboard-operators").await
     }
 
     async fn send(&self, mut request: Request<Vec<u8>>) -> Answer {

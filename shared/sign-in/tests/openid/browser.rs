@@ -98,7 +98,7 @@ impl Browser {
     pub(crate) async fn consent(&mut self, provider: &Provider, page: &str) -> String {
         let first = self.get(page).await;
         assert_eq!(first.status, StatusCode::SEE_OTHER, "{}", first.body);
-        let begun = self.get(&first.location().to_owned()).await;
+        let begun = self.get(first.location()).await;
         assert_eq!(begun.status, StatusCode::SEE_OTHER, "{}", begun.body);
         let (code, state) = provider.consent(begun.location());
         format!("/sign-in/callback?code={code}&state={state}")
