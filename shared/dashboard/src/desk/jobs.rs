@@ -1,5 +1,7 @@
 //! Jobs.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use lamplighter::{
     Batch, JobId, Record,
@@ -15,6 +17,8 @@ use crate::{
 
 /// The children of a job that are shown with it.
 const CHILDREN: usize = 20;
+/// The most by which the clocks of two hosts are taken to differ.
+const CLOCKS: Duration = Duration::from_secs(60);
 
 pub(super) fn invalid_query(error: &InvalidQuery) -> Problem {
     Problem::parameter("q", format!("The query is not understood: {error}."))
@@ -129,7 +133,7 @@ impl Desk {
             }
         };
         let after = join_all(message.after.iter().map(|after| self.relation(&after.id, Some(after.on.as_str()))));
-        let (parent, after, children) = tokio::join!(parent, after, self.children(&record.id));
+        let (parent, after, children) = tokio::join!(parent, after, self.children(record));
         let has_more_children = children.as_ref().is_some_and(|found| found.next.is_some());
         let children = children.into_iter().flat_map(|found| found.items).map(|child| RelationView {
             id: child.id,
@@ -140,10 +144,14 @@ impl Desk {
         Relations { parent, after, children: children.collect(), has_more_children }
     }
 
-    /// Jobs that a job has enqueued.
-    async fn children(&self, id: &JobId) -> Option<Page<JobView>> {
-        let query = Query::new().parent(id).to_string();
-        self.jobs(&query, None, CHILDREN).await.ok()
+    /// Jobs that a job has enqueued. They are from between its first moment and its end, by clocks that may differ a little:
+    /// few others are looked at.
+    async fn children(&self, record: &Record) -> Option<Page<JobView>> {
+        let mut query = Query::new().parent(&record.id).since(record.created_at.saturating_sub(CLOCKS).ok()?);
+        if let Some(end) = record.finished_at {
+            query = query.before(end.saturating_add(CLOCKS).ok()?);
+        }
+        self.jobs(&query.to_string(), None, CHILDREN).await.ok()
     }
 
     /// Another job, as far as it is known and may be seen.
