@@ -14,9 +14,9 @@ use crate::{catalog::Catalog, error::Error, output, place::Target, when};
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct QueryArgs {
     /// Only jobs that fit all terms: state:failed,retrying job:webhook.* queue:webhooks since:2h before:TIME attempt:>3
-    /// error:"timed out" fp:FINGERPRINT args.order:42 tag:blue schedule:daily batch:ID parent:ID id:ID -job:report.daily;
+    /// error:"timed out" fp:FINGERPRINT args.order:42 tag:blue schedule:daily batch:ID parent:ID id:ID -job:report.weekly;
     /// any other text is the beginning of an id, or a job's name.
-    #[arg(long, value_name = "QUERY")]
+    #[arg(long, value_name = "QUERY", allow_hyphen_values = true)]
     query: Option<Query>,
 }
 

@@ -11,7 +11,7 @@ fn a_delayed_job_is_moved_and_its_record_deleted() {
     let place = Place::new();
     place.lamp(&["enqueue", "lamp.ping", "--id", "later", "--delay", "1h"]).ok();
     place.lamp(&["delete", "later"]).fails(1, &["later has not ended", "scheduled", "lamp cancel later"]);
-    place.lamp(&["reschedule", "later"]).fails(2, &["--now"]);
+    place.lamp(&["reschedule", "later"]).ends_with(2);
     assert_eq!(place.lamp(&["reschedule", "later", "--in", "2h"]).ok(), "rescheduled later\n");
     assert_eq!(lines(&place.lamp(&["job", "later", "--json"]).ok())[0]["state"], "scheduled");
     assert_eq!(place.lamp(&["reschedule", "later", "--now"]).ok(), "rescheduled later\n");
@@ -41,6 +41,8 @@ fn past_ticks_are_shown_and_run() {
     assert!(started.len() >= 2 && started.iter().all(|run| run["new"] == json!(true)), "{started:?}");
     let runs = place.lamp(&["schedule", "runs", "pulse", "--limit", "2"]).ok();
     assert!(runs.contains("queued") && runs.contains("pulse@"), "{runs}");
-    place.lamp(&["schedule", "backfill", "pulse", "1s..3h"]).fails(2, &["FROM..TO"]);
+    let backwards = place.lamp(&["schedule", "backfill", "pulse", "1s..3h"]);
+    assert!(backwards.err.contains("write FROM..TO"), "{backwards:?}");
+    backwards.ends_with(2);
     place.lamp(&["schedule", "runs", "unknown"]).fails(1, &["no schedule `unknown`"]);
 }

@@ -64,7 +64,7 @@ fn since(text: &str, now: jiff::Timestamp) -> Result<jiff::Timestamp, Problem> {
 }
 
 pub(super) async fn list(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>) -> Page {
-    let mut query = QueryField::new("/errors", "Search error groups", "job:webhook.deliver since:2h", &asked.q);
+    let mut query = QueryField::new("/errors", "Search error groups", "job:webhook.send since:2h", &asked.q);
     let answer = match filter(&query.text, desk.now()) {
         Ok(filter) => desk.errors(&filter, asked.cursor.as_deref(), asked.limit).await,
         Err(problem) => Err(problem),
@@ -116,10 +116,10 @@ mod tests {
     #[test]
     fn error_groups_are_searched_by_what_they_have() {
         let now: jiff::Timestamp = "2026-11-28T12:00:00Z".parse().unwrap();
-        let found = filter("job:webhook.deliver since:2h", now).unwrap();
+        let found = filter("job:webhook.send since:2h", now).unwrap();
         assert_eq!(
             (found.job.as_deref(), found.since),
-            (Some("webhook.deliver"), Some("2026-11-28T10:00:00Z".parse().unwrap()))
+            (Some("webhook.send"), Some("2026-11-28T10:00:00Z".parse().unwrap()))
         );
         assert!(filter("state:failed", now).unwrap_err().detail.contains("state:failed"));
         assert!(filter("since:soon", now).unwrap_err().detail.contains("since:soon"));

@@ -1,6 +1,6 @@
 //! What became of a schedule's past ticks, and running those of a time again.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, iter::repeat};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -9,12 +9,15 @@ use super::Client;
 use crate::{
     id::JobId,
     message::InvalidMessage,
-    options::Retention,
-    ports::{Enqueued, SchedulingError, StoreError, StoreErrorKind},
+    options::{Retention, Tracking},
+    ports::{EnqueueRequest, Enqueued, SchedulingError, StoreError, StoreErrorKind},
     record::{JobState, Record},
     schedule::Schedule,
     scheduled::ScheduledJob,
 };
+
+/// Records that are looked up in one call.
+const AT_ONCE: usize = 100;
 
 /// A past tick of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -132,11 +135,39 @@ impl Client {
             request.group = Some(name.into());
             requests.push(request);
         }
-        if requests.is_empty() {
-            return Ok(Vec::new());
+        // A backend that does not know which records the job keeps creates none before the job runs: what is there already has
+        // to be looked up.
+        let known = match scheduled.tracking {
+            Tracking::Full => Vec::new(),
+            Tracking::Lean | Tracking::Untracked => self.states(&requests).await?,
+        };
+        let mut known = known.into_iter().chain(repeat(None));
+        let (mut answers, mut missing) = (Vec::new(), Vec::new());
+        for request in requests {
+            match known.next().flatten() {
+                Some(state) => answers.push(Some(Ok(Enqueued::Duplicate(request.id, state)))),
+                None => {
+                    answers.push(None);
+                    missing.push(request);
+                }
+            }
         }
-        let answers = self.shared.backend.queues.send(requests).await;
+        let answers = match missing.is_empty() {
+            true => answers.into_iter().flatten().collect(),
+            false => self.send_beside(answers, missing).await,
+        };
         answers.into_iter().map(|answer| answer.map_err(SchedulingError::from)).collect()
+    }
+
+    /// The states of the jobs that have a record.
+    async fn states(&self, requests: &[EnqueueRequest]) -> Result<Vec<Option<JobState>>, SchedulingError> {
+        let Some(store) = &self.shared.backend.store else { return Ok(Vec::new()) };
+        let mut states = Vec::with_capacity(requests.len());
+        for some in requests.chunks(AT_ONCE) {
+            let ids: Vec<_> = some.iter().map(|request| request.id.clone()).collect();
+            states.extend(store.get_each(&ids).await?.into_iter().map(|record| record.map(|record| record.state)));
+        }
+        Ok(states)
     }
 }
 

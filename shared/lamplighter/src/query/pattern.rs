@@ -5,9 +5,9 @@
 /// ```
 /// use lamplighter::query::name_fits;
 ///
-/// assert!(name_fits("webhook.*", "webhook.deliver"));
+/// assert!(name_fits("webhook.*", "webhook.send"));
 /// assert!(!name_fits("webhook.*", "webhooks"));
-/// assert!(name_fits("report.daily", "report.daily"));
+/// assert!(name_fits("report.weekly", "report.weekly"));
 /// ```
 #[must_use]
 pub fn name_fits(pattern: &str, name: &str) -> bool {

@@ -190,7 +190,7 @@ fn what_is_wrong_names_the_term_and_what_is_right() {
         ("args:x", "the way to a field, like args.order:42", None),
         ("args..a:x", "a field's name is missing", None),
         ("-tag:blue", "only terms of state, job and queue", None),
-        ("-blue", "a - negates a term such as -job:report.daily", None),
+        ("-blue", "a - negates a term such as -job:report.weekly", None),
         ("error:\"open", "a quote is missing", None),
         ("error:\"a\"b", "a space is missing behind a quote", None),
         ("\"\"", "an empty text fits everything", None),

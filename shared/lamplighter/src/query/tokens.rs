@@ -59,7 +59,7 @@ impl<'a> Reader<'a> {
             return Ok(Content::Term { is_negated, key, path, values });
         }
         if is_negated {
-            return Err("a - negates a term such as -job:report.daily; in front of a text, quote both".into());
+            return Err("a - negates a term such as -job:report.weekly; in front of a text, quote both".into());
         }
         let text = match self.quoted()? {
             Some(text) => text,
