@@ -8,6 +8,8 @@ export const home = process.env.BROWSER_HOME ?? path.resolve(here, '../../../tar
 const require = createRequire(path.join(home, 'package.json'));
 
 export async function launch() {
+  // The package unpacks the browser there.
+  process.env.TMPDIR = home;
   const { default: chromium } = await import(pathToFileURL(require.resolve('@sparticuz/chromium')));
   const { chromium: playwright } = require('playwright-core');
   return playwright.launch({

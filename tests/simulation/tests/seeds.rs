@@ -32,14 +32,8 @@ fn unseen(findings: &Findings) -> Vec<(JobState, JobState)> {
 fn every_invariant_holds_over_the_worker() {
     let findings = campaign::run(0..WORKER, threads(), |seed| worker(seed, None, false)).unwrap();
     assert_holds(&findings, "");
-    // What was never claimed fails only where the queue itself keeps records: in the embedded engine. No job of the
-    // simulation has a unique key, by which another one gives it a new time.
-    let expected = [
-        (JobState::Scheduled, JobState::Queued),
-        (JobState::Queued, JobState::Scheduled),
-        (JobState::Queued, JobState::Failed),
-    ];
-    assert_eq!(unseen(&findings), expected);
+    // What was never claimed fails only where the queue itself keeps records: in the embedded engine.
+    assert_eq!(unseen(&findings), [(JobState::Queued, JobState::Failed)]);
 }
 
 #[test]

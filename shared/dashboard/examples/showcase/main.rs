@@ -34,7 +34,7 @@ async fn show() -> Result<(), Box<dyn std::error::Error>> {
     };
     let site = Site::new(&shop::app()?, backend.backend(), env, backend.operator())
         .environment("showcase")
-        .command("lamp", ["--file", "shop.db"]);
+        .command("lamp", ["--db", "shop.db"]);
     let grace = Viewer::new("grace", Rights::operator());
     history::operate(&Desk::new(Shared::new(site.clone()), grace)).await?;
     let access = Access::custom(move |_| Some(Viewer::new("ada", rights.clone())));
