@@ -3,7 +3,7 @@
 use clap::{ArgGroup, Args};
 use jiff::Timestamp;
 use lamplighter::{
-    Batch, Client, JobId, JobState, ListQuery,
+    Client, JobId, JobState, ListQuery,
     operation::{self, Action},
     query::Query,
     record::Fingerprint,
@@ -131,7 +131,7 @@ impl Retry {
 
 async fn one(target: &Target, client: &Client, operating: &Operating<'_>, id: &JobId) -> Result<(), Error> {
     let record = target.record(client, id).await?;
-    if record.message.job == Batch::JOB && record.queue == Batch::QUEUE {
+    if record.is_batch() {
         return Err(Error::failed(format_args!(
             "{id} is a batch, and only its jobs run: `lamp batch {id} --jobs` lists them"
         )));

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{id::JobId, message::SharedMessage};
+use crate::{batch::Batch, id::JobId, message::SharedMessage};
 
 pub use crate::{
     error::{ErrorGroup, ErrorNote, ErrorSample, ErrorText, Fingerprint, InvalidFingerprint},
@@ -323,6 +323,12 @@ impl Record {
         history.push(attempt);
         let surplus = history.len().saturating_sub(Self::MAX_HISTORY);
         history.drain(..surplus);
+    }
+
+    /// Whether it is the record of a [batch](crate::Batch), which is no job that runs.
+    #[must_use]
+    pub fn is_batch(&self) -> bool {
+        self.message.job == Batch::JOB && self.queue == Batch::QUEUE
     }
 
     /// The last error, if the latest attempt ended with one.

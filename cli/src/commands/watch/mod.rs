@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 use lamplighter::{
-    Batch, Client, JobId, JobState, Record,
+    Client, JobId, JobState, Record,
     operation::{Operation, OperationState},
 };
 use lamplighter_hosts::Signals;
@@ -69,7 +69,7 @@ impl Watch {
             };
         }
         let first = target.record(&client, &self.id).await?;
-        let ended = match first.message.job == Batch::JOB && first.queue == Batch::QUEUE {
+        let ended = match first.is_batch() {
             true => self.batch(&target, &client, &mut until).await?,
             false => self.job(&target, &client, &self.reveal.of(catalog), &mut until).await?,
         };

@@ -98,7 +98,7 @@ impl Desk {
     }
 
     fn narrowed_query(&self, query: Query, end: jiff::Timestamp) -> Result<Target, Problem> {
-        match self.narrowed(query)? {
+        match self.narrowed(query) {
             Some(query) => Ok(Target::Query { query: query.to_string(), end }),
             None => Err(Problem::unfit("No job that you see can match this query.")),
         }

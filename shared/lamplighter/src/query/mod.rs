@@ -129,6 +129,13 @@ impl Query {
         self
     }
 
+    /// Jobs of these queues, in place of the queues that were named before. What is excluded stays excluded.
+    #[must_use]
+    pub fn in_queues<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        self.queues.clear();
+        names.into_iter().fold(self, Self::queue)
+    }
+
     /// Not jobs of this queue.
     #[must_use]
     pub fn without_queue(mut self, name: &str) -> Self {
