@@ -48,8 +48,8 @@ pub(crate) struct SqliteStore {
     signals: Arc<Signals>,
 }
 
-/// Submissions per request: while one is written, the texts of the next are prepared.
-const CHUNK: usize = 1000;
+/// See [`Queues::portion`].
+const PORTION: usize = 1000;
 
 /// The longest wait of [`Store::changed`]: changes by other processes do not wake it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -102,35 +102,33 @@ impl SqliteStore {
 
 #[async_trait]
 impl Queues for SqliteStore {
+    fn portion(&self) -> usize {
+        PORTION
+    }
+
     async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>> {
-        let mut answers = Vec::with_capacity(submissions.len());
-        let mut under_way = Vec::new();
-        let mut submissions = submissions.into_iter().peekable();
-        while submissions.peek().is_some() {
-            let mut entries = Vec::with_capacity(CHUNK.min(submissions.len()));
-            for submission in submissions.by_ref().take(CHUNK) {
-                match Entry::of(submission) {
-                    Ok(entry) => {
-                        entries.push(entry);
-                        answers.push(None);
-                    }
-                    Err(error) => answers.push(Some(Err(error))),
-                }
+        let mut entries = Vec::with_capacity(submissions.len());
+        let refused: Vec<_> = submissions
+            .into_iter()
+            .map(|submission| Entry::of(submission).map(|entry| entries.push(entry)).err())
+            .collect();
+        let entries = Arc::new(entries);
+        let writing = entries.clone();
+        let written = self.writer.run(entries.len(), move |tx| enqueue(tx, &writing)).await;
+        // The ids are taken from the entries here rather than copied by the writer, whose time is scarcer.
+        let mut answers = match written {
+            Ok(answers) => {
+                Arc::unwrap_or_clone(entries).into_iter().zip(answers).map(|(entry, answer)| entry.told(answer))
             }
-            let count = entries.len();
-            under_way.push((count, self.writer.begin(count, move |tx| enqueue(tx, &entries))));
-        }
-        let mut open = answers.iter_mut().filter(|answer| answer.is_none());
-        for (count, answer) in under_way {
-            match answer.get().await {
-                Ok(results) => results.into_iter().zip(&mut open).for_each(|(answer, place)| *place = Some(answer)),
-                Err(error) => {
-                    open.by_ref().take(count).for_each(|place| *place = Some(Err(error.clone().into())));
-                }
+            Err(error) => {
+                return refused
+                    .into_iter()
+                    .map(|refused| Err(refused.unwrap_or_else(|| error.clone().into())))
+                    .collect();
             }
-        }
+        };
         let none = || Err(StoreError::unavailable("the embedded file did not answer").into());
-        answers.into_iter().map(|answer| answer.unwrap_or_else(none)).collect()
+        refused.into_iter().map(|refused| refused.map_or_else(|| answers.next().unwrap_or_else(none), Err)).collect()
     }
 }
 

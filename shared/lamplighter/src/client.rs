@@ -6,6 +6,7 @@ mod manage;
 mod new_job;
 mod operations;
 mod outbox;
+mod portions;
 mod schedule_runs;
 mod schedules;
 mod search;
@@ -23,7 +24,6 @@ use std::{
 use jiff::Timestamp;
 use serde_json::value::RawValue;
 
-use self::sending::Sending;
 pub use self::{
     batch::EnqueueBatch,
     cancel::{Cancel, Cancellation, CancelledJobs},
@@ -31,6 +31,7 @@ pub use self::{
     outbox::{InvalidEntry, OutboxEntry},
     schedule_runs::{ScheduleRun, ScheduleRunKind},
 };
+use self::{portions::Portions, sending::Sending};
 use crate::{
     after::After,
     declared::Limits,
@@ -119,8 +120,7 @@ impl Client {
         &self,
         jobs: impl IntoIterator<Item = N, IntoIter: Send>,
     ) -> Vec<Result<Enqueued, EnqueueError>> {
-        let mut answers = Vec::new();
-        let mut submissions = Vec::new();
+        let mut portions = self.portions();
         let mut last = None;
         let mut sending = Sending::many(self);
         for job in jobs {
@@ -134,15 +134,18 @@ impl Client {
             match fitted {
                 Ok(submission) => {
                     sending.add(&submission);
-                    submissions.push(submission);
-                    answers.push(None);
+                    portions.add(submission).await;
                 }
-                Err(error) => answers.push(Some(Err(error))),
+                Err(error) => portions.answer(Err(error)),
             }
         }
-        let answers = self.send_beside(answers, submissions).await;
+        let answers = portions.end().await;
         sending.end(answers.iter().filter_map(|answer| answer.as_ref().err()));
         answers
+    }
+
+    fn portions(&self) -> Portions<'_> {
+        Portions::new(&*self.shared.backend.queues)
     }
 
     async fn send_one(&self, job: NewJob, sending: &mut Sending) -> Result<Enqueued, EnqueueError> {
@@ -154,16 +157,6 @@ impl Client {
         }
         sending.add(&submission);
         self.shared.backend.queues.send(vec![submission]).await.pop().unwrap_or_else(no_answer)
-    }
-
-    /// Sends requests, whose answers take the free places.
-    async fn send_beside(
-        &self,
-        answers: Vec<Option<Result<Enqueued, EnqueueError>>>,
-        submissions: Vec<EnqueueRequest>,
-    ) -> Vec<Result<Enqueued, EnqueueError>> {
-        let mut sent = self.shared.backend.queues.send(submissions).await.into_iter();
-        answers.into_iter().map(|refused| refused.or_else(|| sent.next()).unwrap_or_else(no_answer)).collect()
     }
 
     /// Fits a job into a message that is too large for it.

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A message to be enqueued.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entry {
     id: JobId,
     queue: Arc<str>,
@@ -50,6 +50,11 @@ impl Entry {
         Ok(Self { id, queue, message, body, due_at, group, tracked, unique })
     }
 
+    /// What its caller is told.
+    pub(crate) fn told(self, answer: Answer) -> Result<Enqueued, EnqueueError> {
+        answer.unwrap_or(Ok(Enqueued::New(self.id)))
+    }
+
     /// Whether nothing but its id decides if it is enqueued, and when it runs.
     fn is_plain(&self) -> bool {
         self.unique.is_none() && self.message.after.is_empty()
@@ -64,17 +69,17 @@ impl Entry {
     }
 }
 
+/// The answer to an entry: `None` for one of many that are plain and new.
+pub(crate) type Answer = Option<Result<Enqueued, EnqueueError>>;
+
 /// Enqueues messages. The answers are in their order.
-pub(crate) fn enqueue(
-    tx: &mut Transaction<'_>,
-    entries: &[Entry],
-) -> rusqlite::Result<Vec<Result<Enqueued, EnqueueError>>> {
+pub(crate) fn enqueue(tx: &mut Transaction<'_>, entries: &[Entry]) -> rusqlite::Result<Vec<Answer>> {
     all(tx, None, entries)
 }
 
 /// Enqueues the jobs of a batch, which [nothing refuses](refusal).
 pub(super) fn enqueue_in(tx: &mut Transaction<'_>, entries: &[Entry], batch: i64) -> rusqlite::Result<()> {
-    match all(tx, Some(batch), entries)?.iter().all(|answer| matches!(answer, Ok(Enqueued::New(_)))) {
+    match all(tx, Some(batch), entries)?.iter().all(|answer| matches!(answer, None | Some(Ok(Enqueued::New(_))))) {
         true => Ok(()),
         // An id that was drawn twice. The transaction fails, and nothing is written.
         false => Err(rusqlite::Error::StatementChangedRows(0)),
@@ -105,11 +110,7 @@ fn cannot_be_delayed(entry: &Entry) -> EnqueueError {
     }
 }
 
-fn all<'t>(
-    tx: &mut Transaction<'t>,
-    batch: Option<i64>,
-    entries: &[Entry],
-) -> rusqlite::Result<Vec<Result<Enqueued, EnqueueError>>> {
+fn all<'t>(tx: &mut Transaction<'t>, batch: Option<i64>, entries: &[Entry]) -> rusqlite::Result<Vec<Answer>> {
     let members = match batch {
         Some(batch) => Some((tx.prepare(super::batches::JOIN)?, batch)),
         None => None,
@@ -131,7 +132,7 @@ fn all<'t>(
             enqueue.many(tx, &target, these, &mut answers)?;
         } else {
             for entry in these {
-                answers.push(enqueue.one(tx, &target, entry)?);
+                answers.push(Some(enqueue.one(tx, &target, entry)?));
             }
         }
         last = Some(target);
@@ -187,7 +188,7 @@ impl<'t> Enqueue<'t> {
         tx: &mut Transaction<'t>,
         target: &Target<'_>,
         entries: &[Entry],
-        answers: &mut Vec<Result<Enqueued, EnqueueError>>,
+        answers: &mut Vec<Answer>,
     ) -> rusqlite::Result<()> {
         let now = tx.now;
         let mut rows = Vec::with_capacity(entries.len());
@@ -199,10 +200,10 @@ impl<'t> Enqueue<'t> {
         let inserted = self.insert.many(tx, &rows)?;
         for (entry, row) in entries.iter().zip(&rows) {
             if inserted.as_ref().is_some_and(|inserted| inserted.binary_search(&row.seq).is_err()) {
-                answers.push(duplicate(tx, entry)?);
+                answers.push(Some(duplicate(tx, entry)?));
             } else {
                 self.is_inserted(tx, entry, row)?;
-                answers.push(Ok(Enqueued::New(entry.id.clone())));
+                answers.push(None);
             }
         }
         Ok(())

@@ -224,7 +224,7 @@ fn start(
     let mut submission = job.submission(tick).map_err(|error| refused(Box::new(error)))?;
     submission.group = Some(name.as_str().into());
     let entry = Entry::of(submission).map_err(|error| refused(Box::new(error)))?;
-    let answer = enqueue::enqueue(tx, std::slice::from_ref(&entry))?.pop();
+    let answer = enqueue::enqueue(tx, std::slice::from_ref(&entry))?.pop().map(|answer| entry.told(answer));
     match &answer {
         Some(Ok(Enqueued::New(id))) => {
             tracing::info!(schedule = name, job = &*job.job, %id, "a schedule started a job");

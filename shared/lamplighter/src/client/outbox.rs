@@ -208,8 +208,7 @@ impl Client {
         entries: impl IntoIterator<Item = OutboxEntry, IntoIter: Send>,
     ) -> Vec<Result<Enqueued, EnqueueError>> {
         let env = self.env();
-        let mut answers = Vec::new();
-        let mut requests = Vec::new();
+        let mut portions = self.portions();
         let mut sending = Sending::earlier(self);
         for entry in entries {
             let limited_by = entry.limited_by.clone();
@@ -221,13 +220,12 @@ impl Client {
             match self.fits(request, bytes, &limited_by).await {
                 Ok(request) => {
                     sending.add(&request);
-                    requests.push(request);
-                    answers.push(None);
+                    portions.add(request).await;
                 }
-                Err(error) => answers.push(Some(Err(error))),
+                Err(error) => portions.answer(Err(error)),
             }
         }
-        let answers = self.send_beside(answers, requests).await;
+        let answers = portions.end().await;
         sending.end(answers.iter().filter_map(|answer| answer.as_ref().err()));
         answers
     }

@@ -142,20 +142,14 @@ impl Client {
             Tracking::Lean | Tracking::Untracked => self.states(&requests).await?,
         };
         let mut known = known.into_iter().chain(repeat(None));
-        let (mut answers, mut missing) = (Vec::new(), Vec::new());
+        let mut portions = self.portions();
         for request in requests {
             match known.next().flatten() {
-                Some(state) => answers.push(Some(Ok(Enqueued::Duplicate(request.id, state)))),
-                None => {
-                    answers.push(None);
-                    missing.push(request);
-                }
+                Some(state) => portions.answer(Ok(Enqueued::Duplicate(request.id, state))),
+                None => portions.add(request).await,
             }
         }
-        let answers = match missing.is_empty() {
-            true => answers.into_iter().flatten().collect(),
-            false => self.send_beside(answers, missing).await,
-        };
+        let answers = portions.end().await;
         answers.into_iter().map(|answer| answer.map_err(SchedulingError::from)).collect()
     }
 

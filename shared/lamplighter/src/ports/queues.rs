@@ -15,6 +15,13 @@ pub trait Queues: Send + Sync + 'static {
     /// refused one does not affect the others. A job that is reported as enqueued is durable.
     async fn send(&self, submissions: Vec<EnqueueRequest>) -> Vec<Result<Enqueued, EnqueueError>>;
 
+    /// The number of submissions that are best sent at a time. A caller that has more makes the next ones while these are on
+    /// their way; each call begins when its future is first polled, and calls take effect in that order. By default, all go
+    /// into one call.
+    fn portion(&self) -> usize {
+        usize::MAX
+    }
+
     /// What carries the messages, as spans name it: the value of `messaging.system` in OpenTelemetry's semantic
     /// conventions for messaging spans, where they have one for it.
     fn messaging_system(&self) -> &'static str {

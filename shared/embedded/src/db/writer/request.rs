@@ -50,13 +50,16 @@ where
     }
 
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
-        let answer = match (outcome, self.answer) {
+        let Self { work, answer, tell, .. } = *self;
+        // Before the answer: what the work shared is then its caller's alone.
+        drop(work);
+        let answer = match (outcome, answer) {
             (Ok(()), Some(answer)) => Ok(answer),
             (Ok(()), None) => Err(gone()),
             (Err(error), _) => Err(error),
         };
         // The caller may have dropped its future meanwhile; committed work stays.
-        let _ = self.tell.send(answer);
+        let _ = tell.send(answer);
     }
 }
 
