@@ -133,7 +133,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::backend::SqliteBackend;
+    use crate::{backend::SqliteBackend, settings::Settings};
 
     fn job(name: &'static str, number: usize) -> NewJob {
         let args = RawValue::from_string(format!(r#"{{"number":{number}}}"#)).unwrap();
@@ -218,6 +218,22 @@ mod tests {
         let untracked = after.iter().filter(|row| row.2 == crate::state::UNTRACKED).count();
         let counted: u64 = counts.iter().map(|count| count.jobs).sum();
         assert_eq!(counted, u64::try_from(after.len() - untracked).unwrap());
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn jobs_of_many_portions_keep_their_order_and_know_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let embedded = SqliteBackend::open(folder.path().join("jobs.db"), Settings::new()).unwrap();
+        // Every seventh is a job of long before, of another portion.
+        let number = |place: usize| if place % 7 == 3 && place > 2500 { place - 2400 } else { place };
+        let answers = embedded.client().enqueue_all((0..5200).map(|place| job("act", number(place)))).await;
+        for (place, answer) in answers.into_iter().enumerate() {
+            let answer = answer.unwrap();
+            assert_eq!(answer.id().as_str(), format!("act-{}", number(place)));
+            assert_eq!(matches!(answer, Enqueued::New(_)), number(place) == place, "{place}: {answer:?}");
+        }
+        let expected = (0..5200).filter(|place| number(*place) == *place).map(|place| format!("act-{place}"));
+        assert!(rows(&embedded).await.into_iter().map(|row| row.0).eq(expected), "in the order of the call");
     }
 
     /// The bytes of all rows of `jobs`.
