@@ -176,6 +176,10 @@ impl Frame {
         self.command("jobs --query", format!("{key}:{}", super::query::quoted(value)))
     }
 
+    pub(crate) fn jobs_tagged(&self, tag: &str) -> String {
+        self.jobs(&format!("tag:{}", super::query::quoted(tag)))
+    }
+
     pub(crate) fn jobs_of(&self, queue: &str, state: &str) -> String {
         self.jobs(&format!("state:{state} queue:{}", super::query::quoted(queue)))
     }

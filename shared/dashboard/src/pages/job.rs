@@ -65,6 +65,7 @@ struct JobPage {
     lease_until: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     limit: Option<String>,
+    has_facts: bool,
     command: String,
 }
 
@@ -89,6 +90,11 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(id): Path<String>) -> 
         checkpoint: checkpoint.as_ref().map(|checkpoint| tree(checkpoint, "checkpoint")),
         lease_until,
         expires_at,
+        has_facts: job.started_at.or(expires_at).or(lease_until).is_some()
+            || (job.finished_at.is_none() && job.due_at > job.created_at)
+            || job.schedule.is_some()
+            || job.batch.is_some()
+            || limit.is_some(),
         limit,
         command: desk.command(["job", job.id.as_str()]),
         frame,

@@ -2,13 +2,13 @@
 
 use askama::Template;
 use axum::extract::{Path, Query};
-use serde::Deserialize;
 
 use super::{
     Page,
     actions::{self, ActionLink},
     draw,
     frame::Frame,
+    portion::{Asked, Portion},
     tree::tree,
     ui::{self, Markup},
     written,
@@ -16,27 +16,26 @@ use super::{
 use crate::{
     ActionKind, Desk,
     http::Chrome,
-    view::{List, Part, ScheduleDetail, ScheduleRunView, ScheduleView},
+    view::{Part, ScheduleDetail, ScheduleRunView, ScheduleView},
 };
-
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Asked {
-    #[serde(default)]
-    q: String,
-}
 
 #[derive(Template)]
 #[template(path = "schedules.html")]
 struct SchedulesPage {
     frame: Frame,
-    text: String,
-    list: List<ScheduleView>,
+    schedules: Vec<ScheduleView>,
+    portion: Portion<()>,
 }
 
-pub(super) async fn list(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>) -> Page {
-    let list = desk.schedules(&asked.q).await?;
+pub(super) async fn list(desk: Desk, chrome: Chrome, Query(Asked { q, from }): Query<Asked>) -> Page {
+    let list = desk.schedules_from(&q, &from).await?;
     let frame = Frame::of(&chrome, "Schedules").with_query().read_at(list.as_of);
-    written(&SchedulesPage { frame, text: asked.q, list })
+    let join = if q.is_empty() { String::new() } else { format!("?q={}", ui::encode(&q)) };
+    let address = format!("{}/schedules{join}", frame.base);
+    let all = Asked { q: String::new(), from };
+    let (schedules, mut portion) = Portion::of(list.items, &all, &address, |each| &each.schedule).split();
+    portion.text = q;
+    written(&SchedulesPage { frame, schedules, portion })
 }
 
 #[derive(Template)]
