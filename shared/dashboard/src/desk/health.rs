@@ -141,6 +141,7 @@ fn findings_of(queue: &QueueView, now: Timestamp) -> Vec<FindingView> {
             severity: if queue.waiting > 0 { Severity::Warning } else { Severity::Note },
             title: format!("{name} is paused"),
             detail: match queue.waiting {
+                0 => "Nothing waits.".to_owned(),
                 1 => "A job waits.".to_owned(),
                 waiting => format!("{} jobs wait.", grouped(waiting)),
             },

@@ -119,7 +119,9 @@ fn steps(job: &JobView, log: &[LogLineView], as_of: Timestamp) -> Vec<Step> {
     let first = job.attempts.first().map(|attempt| attempt.started_at);
     let last = job.attempts.last().map(|attempt| attempt.ended_at);
     let end = if job.state == JobState::Running { as_of } else { last.unwrap_or(as_of) };
-    let line = first.map(|first| (first, milliseconds(first, end)));
+    // One attempt alone has no place among others.
+    let has_line = job.attempts.len() > 1 || job.state == JobState::Running;
+    let line = first.filter(|_| has_line).map(|first| (first, milliseconds(first, end)));
     let mut steps = Vec::new();
     for (index, attempt) in job.attempts.iter().enumerate() {
         let is_repeated = job.attempts.get(index + 1).is_some_and(|next| next.error == attempt.error);

@@ -46,11 +46,20 @@ struct SchedulePage {
     actions: Vec<ActionLink>,
     args: Option<Markup>,
     runs: Part<Vec<ScheduleRunView>>,
+    /// The times before these, of which nothing is known.
+    unknown: u64,
     command: String,
 }
 
 pub(super) async fn page(desk: Desk, chrome: Chrome, Path(name): Path<String>) -> Page {
-    let ScheduleDetail { schedule, args, runs, as_of, .. } = desk.schedule(&name).await?;
+    let ScheduleDetail { schedule, args, mut runs, as_of, .. } = desk.schedule(&name).await?;
+    let mut unknown = 0;
+    if let Part::Ready(runs) = &mut runs {
+        let is_known = |run: &ScheduleRunView| run.state.is_some() || run.kind != "unknown";
+        let known = runs.iter().rposition(is_known).map_or(0, |last| last + 1);
+        unknown = (runs.len() - known) as u64;
+        runs.truncate(known);
+    }
     let frame = Frame::of(&chrome, schedule.schedule.clone()).read_at(as_of);
     let switch = if schedule.paused { ActionKind::ResumeSchedule } else { ActionKind::PauseSchedule };
     let kinds = [ActionKind::TriggerSchedule, switch, ActionKind::Backfill];
@@ -61,6 +70,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(name): Path<String>) -
         frame,
         each: schedule,
         runs,
+        unknown,
     };
     written(&page)
 }

@@ -99,12 +99,11 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(job): Path<String>) ->
 fn strips(summary: &TypeView) -> Vec<Strip> {
     let all = [("duration", summary.duration), ("waited", summary.queue_latency)];
     let micros = |milliseconds: f64| (milliseconds.max(0.0) * 1000.0) as u64;
-    let most = all.iter().filter_map(|(_, times)| *times).map(|times| micros(times.p99_ms)).max().unwrap_or(0);
     let strip = |(name, times): (&'static str, Option<PercentilesView>)| {
         let times = times?;
         let title = format!("{name}: half within {}", ui::milliseconds(&times.p50_ms));
         let values = (micros(times.p50_ms), micros(times.p95_ms), micros(times.p99_ms));
-        Some(Strip { name, drawing: Markup(chart::percentiles(&title, values, most)), times })
+        Some(Strip { name, drawing: Markup(chart::percentiles(&title, values, values.2)), times })
     };
     all.into_iter().filter_map(strip).collect()
 }

@@ -9,8 +9,8 @@ use lamplighter::{
     Queue,
     backend::{
         Accuracy, Consumer, ConsumerKind, ConsumerState, DeadLetterCounts, DeadLetterFilter, DeadLetterPage,
-        DeadLetterQuery, KnownNames, Operator, QueueFlow, QueueStatus, Redrive, RedriveProgress, RedriveResult,
-        Rollups, StoreError,
+        DeadLetterQuery, KnownNames, Operator, QueueFlow, QueueOrigin, QueueStatus, Redrive, RedriveProgress,
+        RedriveResult, Rollups, StoreError,
     },
     env::Env,
     host::Stop,
@@ -53,7 +53,10 @@ impl Rollups for Silent {
 #[async_trait]
 impl Operator for Silent {
     async fn known_names(&self) -> Result<KnownNames, StoreError> {
-        silence().await
+        match &self.known[..] {
+            [] => silence().await,
+            known => Ok(KnownNames::new(known.iter().map(|queue| queue.queue.clone()).collect(), QueueOrigin::RunTime)),
+        }
     }
 
     async fn declare(&self, _: Queue) -> Result<(), StoreError> {
