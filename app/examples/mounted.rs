@@ -39,8 +39,20 @@ fn rights(team: Team) -> Rights {
     }
 }
 
-/// The sessions of the service, by the value of a cookie.
+/// The sessions of the service, by the value of a cookie. A service reads them from its own store.
 type Sessions = Arc<dyn Fn(&str) -> Option<User> + Send + Sync>;
+
+fn sessions() -> Sessions {
+    Arc::new(|cookie| {
+        let (name, team) = match cookie {
+            "ada-s-session" => ("ada", Team::Operations),
+            "grace-s-session" => ("grace", Team::Webhooks),
+            "joan-s-session" => ("joan", Team::Sales),
+            _ => return None,
+        };
+        Some(User { name: name.into(), team })
+    })
+}
 
 /// Finds out who sends a request, for all that comes after.
 async fn identify(State(sessions): State<Sessions>, mut request: Request, next: Next) -> Response {
@@ -55,7 +67,10 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
     cookies.split("; ").find_map(|cookie| cookie.strip_prefix("session="))
 }
 
-fn service(site: Site, sessions: Sessions, url: &str) -> Result<Router, Box<dyn std::error::Error>> {
+/// The service, which is reached by this URL: behind a proxy, by the proxy's.
+pub(crate) fn service(backend: &SqliteBackend, url: &str) -> Result<Router, Box<dyn std::error::Error>> {
+    let app = lamplighter_app::app();
+    let site = Site::new(&app, backend.backend(), backend.env().clone(), backend.operator()).environment("example");
     let access = Access::custom(|parts| {
         let user = parts.extensions.get::<User>()?;
         Some(Viewer::new(&user.name, rights(user.team)))
@@ -63,28 +78,16 @@ fn service(site: Site, sessions: Sessions, url: &str) -> Result<Router, Box<dyn 
     let dashboard =
         Dashboard::new(site, access)?.public_url(url)?.base_path("/jobs").live(Duration::from_secs(1)).router();
     let service = Router::new().route("/", get(async || "the service itself")).nest("/jobs", dashboard);
-    Ok(service.layer(middleware::from_fn_with_state(sessions, identify)))
+    Ok(service.layer(middleware::from_fn_with_state(sessions(), identify)))
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let file = env::args().nth(1).unwrap_or_else(|| "jobs.db".into());
     let backend = SqliteBackend::open(&file, Settings::default())?;
-    let app = lamplighter_app::app();
-    let site = Site::new(&app, backend.backend(), backend.env().clone(), backend.operator()).environment("example");
-    // A service reads them from its own store.
-    let sessions: Sessions = Arc::new(|cookie| {
-        let (name, team) = match cookie {
-            "ada-s-session" => ("ada", Team::Operations),
-            "grace-s-session" => ("grace", Team::Webhooks),
-            "joan-s-session" => ("joan", Team::Sales),
-            _ => return None,
-        };
-        Some(User { name: name.into(), team })
-    });
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let service = service(site, sessions, &url)?;
+    let service = service(&backend, &url)?;
     std::io::Write::write_all(&mut std::io::stdout(), format!("{url}/jobs\n").as_bytes())?;
     Ok(axum::serve(listener, service).await?)
 }

@@ -45,14 +45,14 @@ impl Running {
 
 /// An answer over HTTP.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    headers: String,
-    body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
@@ -68,7 +68,7 @@ fn parts(url: &str) -> (&str, &str) {
     rest.split_at(rest.find('/').unwrap())
 }
 
-fn request(address: &str, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+pub(crate) fn request(address: &str, line: &str, headers: &[(&str, &str)], body: &str) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
     let has_host = headers.iter().any(|(name, _)| *name == "host");
     let mut text = format!("{line} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
@@ -98,7 +98,7 @@ fn unchunked(mut body: &str) -> String {
     whole
 }
 
-fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub(crate) fn get(address: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     request(address, &format!("GET {path}"), headers, "")
 }
 

@@ -16,6 +16,7 @@ mod init;
 mod kill;
 mod manage;
 mod many;
+mod mounted;
 mod names;
 mod new;
 mod operator;

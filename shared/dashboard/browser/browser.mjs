@@ -49,8 +49,13 @@ export const PAGES = [
   { name: 'operation', on: '/operations', find: 'main td.k a.row' },
   { name: 'health', path: '/health' },
   { name: 'act-retry', path: '/act/retry?all=state:failed' },
-  { name: 'act-edit', on: '/jobs?q=state:failed%20job:webhook.deliver', find: 'main td.k a.row', then: (path) => path.replace('/jobs/', '/act/edit-and-run?job=') },
+  { name: 'act-edit', on: '/jobs?q=state:failed%20job:webhook.deliver', find: 'main td.k a.row', then: (path) => path.replace(/\/jobs\/([^/]+)$/, '/act/edit-and-run?job=$1') },
   { name: 'act-reschedule', path: '/act/reschedule?all=state:scheduled' },
+  { name: 'act-delete', path: '/act/delete?all=state:succeeded%20job:mail.*' },
+  { name: 'act-enqueue', path: '/act/enqueue?job=mail.send' },
+  { name: 'act-backfill', path: '/act/backfill?schedule=sales-of-five-minutes' },
+  { name: 'act-note', on: '/errors', find: 'main td.k a.row', then: (path) => path.replace(/\/errors\/([^/]+)$/, '/act/note-error?fingerprint=$1') },
+  { name: 'act-redrive', path: '/act/redrive?letters=webhooks' },
   { name: 'not-found', path: '/nowhere' },
 ];
 
@@ -60,5 +65,6 @@ export async function address(page, base, each) {
   const link = page.locator(each.find).first();
   if (!(await link.count())) return null;
   const href = await link.getAttribute('href');
-  return base + (each.then ? each.then(href) : href);
+  // A link begins with the path at which the dashboard is mounted.
+  return new URL(each.then ? each.then(href) : href, base).href;
 }

@@ -5,6 +5,8 @@ import { actions } from './cases/actions.mjs';
 import { bulk } from './cases/bulk.mjs';
 import { keys } from './cases/keys.mjs';
 import { live } from './cases/live.mjs';
+import { marks } from './cases/marks.mjs';
+import { mounted } from './cases/mounted.mjs';
 import { pages } from './cases/pages.mjs';
 import { plain } from './cases/plain.mjs';
 import { rights } from './cases/rights.mjs';
@@ -33,7 +35,7 @@ async function run(name, options, check) {
 }
 
 // What changes nothing runs beside the other: two at a time.
-const lists = [[...pages(config, 'light'), ...rights, ...plain], [...pages(config, 'dark'), ...actions, ...live, ...keys, ...bulk]];
+const lists = [[...pages(config, 'light'), ...rights, ...plain, ...mounted], [...pages(config, 'dark'), ...actions, ...live, ...keys, ...marks, ...bulk]];
 await Promise.all(lists.map(async (list) => { for (const [name, options, check] of list) await run(name, options, check); }));
 await browser.close();
 console.log(`${count} cases, ${failed} failed`);

@@ -1,5 +1,6 @@
 // Pictures of every page: `node screenshots.mjs http://127.0.0.1:PORT/ FOLDER [name…]`. Exits with 1 when axe finds something
-// or a page writes to the console. With `--readme`, the few pictures of the README instead, small enough for a repository.
+// or a page writes to the console. `--full` takes pages to their ends. With `--readme`, the few pictures of the README instead, small
+// enough for a repository.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { AxeBuilder, PAGES, address, launch } from './browser.mjs';
@@ -9,7 +10,8 @@ import { small } from './small.mjs';
 const README = { 'overview-desktop-light': 'overview', 'overview-desktop-dark': 'overview-dark', 'job-failed-desktop-light': 'job', 'errors-phone-dark': 'phone' };
 const given = process.argv.slice(2);
 const isReadme = given.includes('--readme');
-const [url, folder, ...names] = given.filter((word) => word !== '--readme');
+const fullPage = given.includes('--full');
+const [url, folder, ...names] = given.filter((word) => !word.startsWith('--'));
 if (!folder) {
   console.error('usage: node screenshots.mjs ADDRESS FOLDER [page…]');
   process.exit(2);
@@ -38,8 +40,13 @@ for (const [size, viewport] of [['desktop', { width: 1440, height: 900 }], ['pho
       const answer = await page.goto(to);
       if (answer.status() >= 400 && !expected404) report(`status ${answer.status()}: ${to}`);
       await page.waitForTimeout(150);
-      const png = await page.screenshot();
+      const png = await page.screenshot({ fullPage });
       writeFileSync(path.join(folder, `${picture}.png`), isReadme ? small(png) : png);
+      if (!isReadme && size === 'desktop') {
+        await page.emulateMedia({ forcedColors: 'active' });
+        writeFileSync(path.join(folder, `${picture}-forced.png`), await page.screenshot({ fullPage }));
+        await page.emulateMedia({ forcedColors: 'none' });
+      }
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       if (wide > 0) report(`too wide by ${wide}: ${where()}`);
       const { violations } = await new (AxeBuilder())({ page }).analyze();

@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::atomic::Ordering,
+    time::Duration,
 };
 
 use lamplighter::{
@@ -20,6 +21,9 @@ use crate::{
     operations::{clock, hosts},
     time,
 };
+
+/// How long a host counts as alive after its last sign of life.
+const LATELY: Duration = Duration::from_secs(60);
 
 /// How a file stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -111,6 +115,23 @@ impl SqliteBackend {
             }
         }
         Ok(health)
+    }
+
+    /// Whether anything runs the file's jobs, as far as can be told: an engine, or a host of which there was a sign of life
+    /// within the last minute, since an engine in another container is not seen.
+    pub(crate) async fn is_served(&self) -> Result<bool, StoreError> {
+        if self.0.engine.load(Ordering::Acquire) {
+            return Ok(true);
+        }
+        if let Location::File { absolute, .. } = &self.0.location {
+            let absolute = absolute.clone();
+            let looking = tokio::task::spawn_blocking(move || lock::seen(&absolute));
+            if looking.await.map_err(StoreError::unavailable)? != EngineSeen::Nowhere {
+                return Ok(true);
+            }
+        }
+        let lately = self.env().now().saturating_sub(LATELY).unwrap_or(Timestamp::MIN);
+        Ok(self.hosts().await?.first().is_some_and(|host| host.last_seen >= lately))
     }
 
     /// The hosts that run jobs, and those of the latest attempts, the latest first: of some hundred attempts, however many

@@ -66,10 +66,16 @@ impl Operator for SqliteOperator {
         self.0.declare(&[queue]).await
     }
 
-    /// Reads one index entry per message.
+    /// Reads one index entry per message. Where nothing runs the file's jobs, no queue has a consumer.
     async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError> {
         let now = time::nearest(self.0.env().now());
-        self.0.0.readers.read(move |connection| pause::all(connection, now)).await
+        let reading = self.0.0.readers.read(move |connection| pause::all(connection, now));
+        let (queues, is_served) = tokio::join!(reading, self.0.is_served());
+        let (mut queues, is_served) = (queues?, is_served?);
+        for queue in queues.iter_mut().filter(|queue| !is_served && queue.consumer.state == ConsumerState::Active) {
+            queue.consumer.state = ConsumerState::Missing;
+        }
+        Ok(queues)
     }
 
     async fn flow(&self) -> Result<Vec<QueueFlow>, StoreError> {

@@ -148,4 +148,21 @@ export const actions = [
     assert.match((await note()).muted_until, /^2035-01-01/);
     assert.equal((await note()).note, 'The landlord <b>knows</b>.', 'the note stays');
   }],
+  ['action retry an error group', {}, async (stage) => {
+    const ids = [await failed(stage), await failed(stage)];
+    await stage.door(true);
+    await stage.go(`${stage.config.parcels}/errors?q=job:parcel.deliver`);
+    await stage.page.locator('main td.k a.row').first().click();
+    await stage.act('retry', {}, 'the whole group');
+    for (const id of ids) await stage.isIn(id, 'succeeded');
+  }],
+  ['action cancel a batch', {}, async (stage) => {
+    const { page } = stage;
+    const id = await stage.make('batch');
+    await stage.go(`${stage.config.parcels}/batches/${id}`);
+    await stage.act('cancel', {}, 'the order was taken back');
+    await stage.until('cancelled jobs', () => stage.count(`batch:${id} state:cancelled`), 3);
+    await stage.go(`${stage.config.parcels}/batches/${id}`);
+    await page.locator('dl.stats .s, main .s', { hasText: 'cancelled' }).first().waitFor();
+  }],
 ];

@@ -1,5 +1,6 @@
 // An operation on everything that matches: stopped in its midst, then to its end.
 import assert from 'node:assert/strict';
+import { AxeBuilder } from '../browser.mjs';
 
 export const bulk = [
   ['bulk: an operation is stopped', {}, async (stage) => {
@@ -24,8 +25,14 @@ export const bulk = [
     assert.equal(await page.locator('#bulk .marked').textContent(), 'All that match');
     await page.keyboard.press('r');
     await page.locator('.confirm').waitFor();
-    const what = await page.locator('#what').textContent();
-    assert.ok(what.includes(failed.toLocaleString('en')), `the preview says how many: ${what}`);
+    const what = () => page.locator('#what').textContent();
+    assert.match(await what(), /^Retries at least 2,000 jobs, /, 'a glance first');
+    assert.equal(await page.locator('.confirm form button[type=submit]').textContent(), 'Retry: all that match');
+    const { violations } = await new (AxeBuilder())({ page }).analyze();
+    assert.deepEqual(violations.map(({ id }) => id), [], 'axe finds nothing');
+    await page.getByRole('link', { name: 'Count all' }).click();
+    await page.waitForURL(/count=all/);
+    assert.ok((await what()).startsWith(`Retries ${failed.toLocaleString('en')} jobs, `), `then all: ${await what()}`);
     await page.fill('#reason', 'the cellar is dry');
     await page.locator('.confirm form button[type=submit]').click();
     await page.waitForURL(/\/operations\/[^/]+$/);

@@ -99,6 +99,29 @@ export const keys = [
     await page.keyboard.press('P');
     await page.waitForURL(/\/act\/resume-queue/);
   }],
+  ['keys: y copies the same as a command', { permissions: ['clipboard-read', 'clipboard-write'] }, async (stage) => {
+    const { page, config } = stage;
+    const copied = async (wanted) => {
+      await page.keyboard.press('y');
+      await page.locator('.toast', { hasText: wanted }).first().waitFor();
+      assert.equal(await page.evaluate(() => navigator.clipboard.readText()), wanted);
+    };
+    await stage.go(`${config.shop}/jobs?q=${encodeURIComponent('state:failed job:webhook.deliver')}`);
+    const shown = (await page.locator('main p.copy code').textContent()).trim();
+    assert.equal(shown, "lamp jobs --query 'state:failed job:webhook.deliver' --db test.db");
+    await copied(shown);
+    await page.keyboard.press('j');
+    const id = await focused(page, (each) => each.dataset.id);
+    await copied(`lamp retry ${id} --db test.db`);
+    await stage.go(`${config.shop}/jobs/${id}`);
+    await copied((await page.locator('main p.copy code').first().textContent()).trim());
+    await stage.go(`${config.shop}/queues`);
+    await page.keyboard.press('j');
+    const queue = (await focused(page, (each) => each.dataset.id)).replace('q-', '');
+    await copied(`lamp jobs --query queue:${queue} --db test.db`);
+    await stage.go(`${config.shop}/act/retry?all=${encodeURIComponent('state:failed job:webhook.deliver')}`);
+    await copied("lamp retry --query 'state:failed job:webhook.deliver' --db test.db");
+  }],
   ['keys: single keys can be switched off', {}, async (stage) => {
     const { page, config } = stage;
     await stage.go(`${config.shop}/jobs`);

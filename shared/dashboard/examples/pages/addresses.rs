@@ -80,7 +80,7 @@ const QUERIES: [(&str, &[&str]); 14] = [
     ("jobs by id", &["JOB", "PREFIX", "nothing-like-it"]),
 ];
 
-const PAGES: [(&str, &[&str]); 28] = [
+const PAGES: [(&str, &[&str]); 32] = [
     ("overview", &["/"]),
     ("one job", &["/jobs/JOB"]),
     ("errors", &["/errors", "/errors?q=job:webhook.deliver", "/errors?q=queue:mails", "/errors?q=since:1h"]),
@@ -111,18 +111,32 @@ const PAGES: [(&str, &[&str]); 28] = [
     ("health", &["/health"]),
     ("preview of one", &["/act/retry?job=JOB", "/act/edit-and-run?job=JOB"]),
     (
-        "preview of a query",
+        "preview of all in a state",
+        &["/act/retry?all=state:failed", "/act/cancel?all=", "/act/delete?all=", "/act/retry?all=queue:mails"],
+    ),
+    (
+        "preview by index",
         &[
-            "/act/retry?all=state:failed",
-            "/act/cancel?all=",
             "/act/delete?all=state:succeeded%20job:mail.*",
-            "/act/retry?all=error:busy",
+            "/act/retry?all=state:failed%20job:webhook.deliver",
+            "/act/delete?all=before:2d",
+            "/act/retry?all=state:failed%20since:1d",
         ],
     ),
     (
-        "preview of a group",
-        &["/act/retry?fingerprint=GROUP", "/act/redrive?letters=webhooks", "/act/retry?batch=BATCH"],
+        "preview by record",
+        &[
+            "/act/retry?all=error:busy",
+            "/act/retry?all=error:%22never%20said%22",
+            "/act/delete?all=args.order:NUMBER",
+            "/act/delete?all=tag:nothing",
+            "/act/retry?all=attempt:%3E3",
+            "/act/cancel?all=schedule:reindex",
+        ],
     ),
+    ("preview of an error group", &["/act/retry?fingerprint=GROUP"]),
+    ("preview of a batch", &["/act/retry?batch=BATCH"]),
+    ("preview of dead letters", &["/act/redrive?letters=webhooks", "/act/redrive?letters=mails"]),
     ("api overview", &["/api/v1/overview"]),
     (
         "api jobs",

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use lamplighter::{env::Env, operation::OperationQuery};
+use lamplighter::{NewJob, RawValue, Tracking, env::Env, operation::OperationQuery};
 use lamplighter_dashboard::{Desk, Rights, Site, Viewer, desk::Shared};
 use lamplighter_embedded::{Settings, SqliteBackend};
 use rusqlite::Connection;
@@ -27,6 +27,34 @@ pub(crate) fn play(path: &Path) -> Done<()> {
         }
         backend.close().await.map_err(Into::into)
     })
+}
+
+/// So many queues more, each with a job of its own name, a dead letter and a schedule.
+pub(crate) fn many_names(path: &Path, count: i64) -> Done<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let enqueued: Done<()> = runtime.block_on(async {
+        let backend = SqliteBackend::open(path, Settings::new())?;
+        let args = RawValue::from_string("{}".into())?;
+        let jobs = (0..count).map(|number| {
+            let (job, queue) = (format!("department-{number}.tidy"), format!("department-{number:05}"));
+            NewJob::raw(job, queue, Tracking::Full, args.clone())
+        });
+        for answer in backend.client().enqueue_all(jobs).await {
+            answer?;
+        }
+        backend.close().await.map_err(Into::into)
+    });
+    enqueued?;
+    let numbers = format!("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT {count})");
+    Connection::open(path)?.execute_batch(&format!(
+        "INSERT INTO schedules SELECT name || '-of-' || i, replace(definition, name, name || '-of-' || i), job, queue, tracked, args, 0,
+           last_tick, i % 9 = 0, last_run FROM (SELECT * FROM schedules ORDER BY name LIMIT 1), ({numbers} SELECT i FROM n);
+         INSERT INTO dead_letters SELECT (SELECT max(seq) FROM jobs) + queues.id, queues.id, d.id || '-' || queues.id, d.job, d.reason,
+           d.buried_at, d.receives, d.grp, d.error, d.body
+           FROM queues, (SELECT * FROM dead_letters ORDER BY seq LIMIT 1) AS d WHERE queues.name LIKE 'department-%';
+         UPDATE sequence SET next = 1 + max((SELECT max(seq) FROM jobs), (SELECT max(seq) FROM dead_letters));"
+    ))?;
+    Ok(())
 }
 
 /// Some ids, fingerprints and names of the file, for addresses.

@@ -7,7 +7,7 @@ use lamplighter::{
     moment,
 };
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     desk::{ErrorFilter, MOST_ITEMS},
@@ -37,6 +37,27 @@ impl Paging {
             Some(limit @ 1..=MOST_ITEMS) => Ok(limit),
             Some(_) => Err(Problem::parameter("limit", format!("A page has 1 to {MOST_ITEMS} items."))),
         }
+    }
+}
+
+/// How far a preview counts.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Counting {
+    /// `all` counts all that match, however long that takes.
+    #[param(inline)]
+    count: Option<Counted>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Counted {
+    All,
+}
+
+impl Counting {
+    pub(super) fn is_all(&self) -> bool {
+        self.count == Some(Counted::All)
     }
 }
 

@@ -1,9 +1,12 @@
 //! What can be done.
 
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::reply::{Json, Reply};
+use super::{
+    parameters::Counting,
+    reply::{Json, Reply},
+};
 use crate::{
     desk::{Desk, OperationRequest},
     problem::{Problem, ProblemBody},
@@ -14,12 +17,24 @@ const KEY: &str = "idempotency-key";
 const MAX_KEY: usize = 200;
 
 /// What an operation would do. Nothing is changed.
-#[utoipa::path(post, path = "/operations/preview", tag = "operations", request_body = OperationRequest, responses(
+///
+/// At most 2,000 records are looked at, and the answer says where there may be more; `count=all` counts them all, for a minute at
+/// most.
+#[utoipa::path(post, path = "/operations/preview", tag = "operations", request_body = OperationRequest,
+    params(Counting), responses(
     (status = 200, description = "What it would do, with its action and target as they are to be sent.", body = PreviewView),
     (status = "default", description = "A problem.", body = ProblemBody, content_type = "application/problem+json"),
 ))]
-pub(super) async fn preview(desk: Desk, Json(request): Json<OperationRequest>) -> Result<Reply<PreviewView>, Problem> {
-    desk.preview(&request).await.map(Reply)
+pub(super) async fn preview(
+    desk: Desk,
+    Query(counting): Query<Counting>,
+    Json(request): Json<OperationRequest>,
+) -> Result<Reply<PreviewView>, Problem> {
+    match counting.is_all() {
+        true => desk.preview_all(&request).await,
+        false => desk.preview(&request).await,
+    }
+    .map(Reply)
 }
 
 /// Begins an operation. The same request under the same key is one operation, however often it is sent.

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 
 use lamplighter::{
     RawValue,
-    operation::{NewOperation, Operation, OperationError, OperationQuery, OperationState},
+    operation::{NewOperation, Operation, OperationError, OperationQuery, OperationState, PreviewBound},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -31,7 +31,7 @@ pub struct OperationRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 500)]
     pub reason: Option<String>,
-    /// How many jobs the preview showed.
+    /// How many jobs the preview showed, if that were all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected: Option<u64>,
     /// The most steps a second.
@@ -84,24 +84,41 @@ impl Desk {
         if self.sees_operation(&operation).await { Ok(operation) } else { Err(unknown()) }
     }
 
-    /// What an operation would do.
+    /// What an operation would do. It looks at 2,000 records at most, and says so where there may be more.
     ///
     /// # Errors
     /// When it makes no sense, or the viewer may not do it.
     pub async fn preview(&self, request: &OperationRequest) -> Result<PreviewView, Problem> {
+        self.preview_within(request, PreviewBound::GLANCE).await
+    }
+
+    /// As [`preview`](Self::preview), of all that match: among a million jobs, counting takes many seconds. It ends when the
+    /// future is dropped, and after a minute with what was counted until then.
+    ///
+    /// # Errors
+    /// As for [`preview`](Self::preview), and when others count at this moment.
+    pub async fn preview_all(&self, request: &OperationRequest) -> Result<PreviewView, Problem> {
+        let Ok(_place) = tokio::time::timeout(super::DEADLINE, self.shared.counting()).await else {
+            return Err(Problem::unavailable("Others count at this moment; try again in a minute."));
+        };
+        self.preview_within(request, PreviewBound::all_within(self.shared.patience())).await
+    }
+
+    async fn preview_within(&self, request: &OperationRequest, bound: PreviewBound) -> Result<PreviewView, Problem> {
         let asked = self.asked(request, false).await?;
         self.check_arguments(&asked.action, &asked.target).await?;
         let mut target = asked.target;
         // Counting has a patience of its own, and says what it has counted until then.
-        let counting = self.shared.runner().preview(&asked.action, &target);
-        let preview = tokio::time::timeout(super::DEADLINE * 3, counting)
+        let counting = self.shared.runner().preview_within(&asked.action, &target, bound);
+        let preview = tokio::time::timeout(bound.time + super::DEADLINE, counting)
             .await
-            .map_err(|_| Problem::unavailable("Counting takes too long; ask for less."))??;
+            .map_err(|_| Problem::unavailable("The store takes too long to answer; try again."))??;
         wording::freeze(&mut target, preview.end);
         Ok(PreviewView {
             title: wording::preview(&asked.action, &target, &preview),
             jobs: preview.jobs,
             is_complete: preview.is_complete,
+            looked_at: preview.looked_at,
             by_job: preview.by_job.into_iter().map(PreviewCount::from).collect(),
             action: request.action.clone().into(),
             target: wording::raw(&target),

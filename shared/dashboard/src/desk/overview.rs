@@ -11,7 +11,7 @@ use lamplighter::{
 
 use super::{
     Desk,
-    health::{dead_letter_finding, queue_findings},
+    health::{add, dead_letter_finding, queue_findings},
     wording::{grouped, imperative},
 };
 use crate::{
@@ -73,7 +73,7 @@ impl Desk {
         findings.extend(schedules.and_then(|schedules| missed(&schedules.missed)));
         if self.sees_all() {
             let examined = self.shared.seen_health();
-            findings.extend(examined.iter().flat_map(|found| found.findings.clone()));
+            add(&mut findings, examined.iter().flat_map(|found| found.findings.clone()));
         }
         findings.extend(queues.as_ref().ok().and_then(|queues| dead_letter_finding(queues)));
         findings.retain(|finding| finding.severity < Severity::Note);

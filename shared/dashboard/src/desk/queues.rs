@@ -1,5 +1,7 @@
 //! Queues.
 
+use std::collections::HashMap;
+
 use lamplighter::backend::QueueStatus;
 
 use super::Desk;
@@ -24,10 +26,15 @@ impl Desk {
 
     pub(super) async fn seen_queues(&self) -> Result<Vec<QueueView>, Problem> {
         let (queues, flows) = tokio::join!(self.shared.queues(), self.shared.flow());
-        let (queues, flows) = (queues?, flows.unwrap_or_default());
-        let view = |status: &QueueStatus| match flows.iter().find(|flow| flow.queue == status.queue) {
-            Some(flow) => QueueView::from(status.clone()).with_flow(status, flow),
-            None => QueueView::from(status.clone()),
+        let (queues, flows, now) = (queues?, flows.unwrap_or_default(), self.now());
+        let flows: HashMap<_, _> = flows.iter().map(|flow| (&*flow.queue, flow)).collect();
+        let view = |status: &QueueStatus| {
+            let view = QueueView::from(status.clone());
+            match flows.get(&*status.queue) {
+                Some(flow) => view.with_flow(status, flow),
+                None => view,
+            }
+            .at(now)
         };
         Ok(queues.iter().filter(|status| self.sees(&status.queue)).map(view).collect())
     }

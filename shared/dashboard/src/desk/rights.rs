@@ -1,5 +1,6 @@
 //! What a viewer may do, and to what: each operation goes through here.
 
+use jiff::Timestamp;
 use lamplighter::{
     operation::{Action, Operation, Target},
     query::Query,
@@ -46,7 +47,8 @@ impl Desk {
             return Err(Problem::parameter("target", detail));
         }
         if is_open && let Some(fields) = target.as_object_mut() {
-            fields.insert("end".into(), self.now().to_string().into());
+            // The preview says which moment that is.
+            fields.insert("end".into(), Timestamp::MAX.to_string().into());
         }
         serde_json::from_value(target).map_err(unclear)
     }
@@ -97,7 +99,7 @@ impl Desk {
         Ok(target)
     }
 
-    fn narrowed_query(&self, query: Query, end: jiff::Timestamp) -> Result<Target, Problem> {
+    fn narrowed_query(&self, query: Query, end: Timestamp) -> Result<Target, Problem> {
         match self.narrowed(query) {
             Some(query) => Ok(Target::Query { query: query.to_string(), end }),
             None => Err(Problem::unfit("No job that you see can match this query.")),

@@ -24,10 +24,19 @@ impl Desk {
     /// # Errors
     /// When they cannot be read.
     pub async fn schedules(&self, text: &str) -> Result<List<ScheduleView>, Problem> {
+        self.schedules_from(text, "").await
+    }
+
+    /// The same, from a name on. The last runs of the first hundred are read with them.
+    ///
+    /// # Errors
+    /// As for [`schedules`](Self::schedules).
+    pub async fn schedules_from(&self, text: &str, first: &str) -> Result<List<ScheduleView>, Problem> {
         let text = text.trim().to_lowercase();
         let fits = |status: &ScheduleStatus| {
             let names = [&status.schedule.name, &status.job, &status.schedule.description];
-            text.is_empty() || names.into_iter().any(|name| name.to_lowercase().contains(&text))
+            let has_text = text.is_empty() || names.into_iter().any(|name| name.to_lowercase().contains(&text));
+            has_text && *status.schedule.name >= *first
         };
         let statuses: Vec<_> = self.statuses().await?.into_iter().filter(fits).collect();
         let ids: Vec<_> = statuses.iter().filter_map(|status| status.last_run.clone()).take(LAST_RUNS).collect();

@@ -9,7 +9,7 @@ use lamplighter::{
     operation::{Operation, OperationQuery, Runner},
     record::{Count, ErrorGroup, ErrorQuery},
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{fresh::Fresh, in_time};
 use crate::{
@@ -32,6 +32,7 @@ pub struct Shared {
     operations: Fresh<Answer<Vec<Operation>>>,
     runner: Runner,
     running: Semaphore,
+    counting: Semaphore,
     stop: Stop,
     within: Option<Duration>,
 }
@@ -46,6 +47,10 @@ const GROUPS: usize = 50;
 const LATEST: usize = 50;
 /// The operations that are carried out at once.
 const AT_ONCE: usize = 4;
+/// The viewers for whom all that match are counted at once.
+const COUNTING_AT_ONCE: usize = 2;
+/// How long that may take.
+const COUNTING: Duration = Duration::from_secs(60);
 /// How long it takes until operations that nobody carries out are looked for again, and how often.
 const AGAIN: Duration = Duration::from_secs(20);
 const TRIES: usize = 30;
@@ -73,6 +78,7 @@ impl Shared {
         Arc::new(Self {
             runner,
             running: Semaphore::new(AT_ONCE),
+            counting: Semaphore::new(COUNTING_AT_ONCE),
             stop: Stop::new(),
             within,
             site,
@@ -152,6 +158,16 @@ impl Shared {
         let query = OperationQuery::new(LATEST);
         let read = async { self.site.client.operations(&query).await.map(|page| Arc::new(page.operations)) };
         self.operations.get(in_time("the store of operations", read)).await
+    }
+
+    /// A turn to count all that match.
+    pub(super) async fn counting(&self) -> Option<SemaphorePermit<'_>> {
+        self.counting.acquire().await.ok()
+    }
+
+    /// How long a request may count: a minute, or as long as the host lets one run.
+    pub(crate) fn patience(&self) -> Duration {
+        self.within.unwrap_or(COUNTING)
     }
 
     pub(super) const fn runner(&self) -> &Runner {

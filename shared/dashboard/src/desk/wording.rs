@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lamplighter::{
     RawValue,
-    operation::{Action, Preview, Target},
+    operation::{Action, JobCount, Preview, Target},
 };
 use serde::Serialize;
 use serde_json::value::to_raw_value;
@@ -52,20 +52,25 @@ const fn words(action: &Action) -> (&'static str, &'static str) {
 
 /// What a preview says in a line: `Retries 1,204 jobs in 3 groups, as of 12:03:04 UTC`.
 pub(super) fn preview(action: &Action, target: &Target, preview: &Preview) -> String {
-    let (does, at_least) = (words(action).1, if preview.is_complete { "" } else { "at least " });
+    let does = words(action).1;
     let (one, several) = match (action, target) {
         (Action::Backfill { .. }, _) => ("time", "times"),
         (_, Target::DeadLetters { .. }) => ("dead letter", "dead letters"),
         (_, Target::Job { .. } | Target::Jobs { .. } | Target::Query { .. } | Target::Batch { .. }) => ("job", "jobs"),
         _ => return format!("{does} {target}."),
     };
-    let (count, noun) = (grouped(preview.jobs), if preview.jobs == 1 { one } else { several });
-    let kinds = match preview.by_job.len() {
-        0 | 1 => String::new(),
-        kinds => format!(" of {kinds} kinds"),
-    };
     let moment = preview.end.strftime("%H:%M:%S UTC");
-    format!("{does} {at_least}{count} {noun}{kinds}, as of {moment}.")
+    if preview.jobs == 0 && !preview.is_complete {
+        return format!("{does} the {several} that match, as of {moment}: none was found yet.");
+    }
+    let at_least = if preview.is_complete { "" } else { "at least " };
+    let jobs = count(preview.jobs, one, several);
+    let kinds = match &preview.by_job[..] {
+        [] | [_] => String::new(),
+        [first, ..] if first.job == JobCount::ANY => format!(" on {} queues", preview.by_job.len()),
+        kinds => format!(" of {} kinds", kinds.len()),
+    };
+    format!("{does} {at_least}{jobs}{kinds}, as of {moment}.")
 }
 
 /// `1 job`, `1,204 jobs`.

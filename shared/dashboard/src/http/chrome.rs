@@ -32,7 +32,10 @@ impl Chrome {
     /// The address of a page: `/jobs` becomes `/base/jobs`.
     #[must_use]
     pub fn link(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+        match path {
+            "/" => home(&self.base),
+            path => format!("{}{path}", self.base),
+        }
     }
 
     /// The address of a file that pages load.
@@ -56,4 +59,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Desk {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parts.extensions.get::<Self>().cloned().ok_or_else(Problem::no_page)
     }
+}
+
+/// The address of the overview. A router that is nested at a path answers at that path, and not with a slash behind it.
+pub(crate) fn home(base: &str) -> String {
+    if base.is_empty() { "/".to_owned() } else { base.to_owned() }
 }

@@ -28,6 +28,8 @@ use crate::{
 pub(crate) const MOST_BYTES: usize = 4 << 20;
 /// How long a request may take. Each question to the backend has a shorter time of its own.
 const DEADLINE: Duration = Duration::from_secs(15);
+/// How much longer one may take that counts all that match.
+const BESIDE_COUNTING: Duration = Duration::from_secs(5);
 
 /// What the gate knows.
 pub(crate) struct Gate {
@@ -61,6 +63,8 @@ impl From<Problem> for Refused {
 
 /// Lets a request in with the [`Desk`] of its viewer, and the [`Chrome`] of its page.
 pub(crate) async fn admit(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let counts = request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "count=all"));
+    let deadline = if counts { DEADLINE.max(gate.shared.patience() + BESIDE_COUNTING) } else { DEADLINE };
     let work = async {
         match gate.open(request).await {
             Ok((request, chrome)) => {
@@ -73,7 +77,7 @@ pub(crate) async fn admit(State(gate): State<Arc<Gate>>, request: Request, next:
         }
     };
     let late = || Problem::unavailable("This took too long; try again, or ask for less.").into_response();
-    tokio::time::timeout(DEADLINE, work).await.unwrap_or_else(|_| late())
+    tokio::time::timeout(deadline, work).await.unwrap_or_else(|_| late())
 }
 
 impl Gate {

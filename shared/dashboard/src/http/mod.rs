@@ -24,7 +24,6 @@ use axum::{
 use http::{HeaderValue, header};
 use tower_http::compression::CompressionLayer;
 
-pub(crate) use self::gate::{check_json, read};
 pub use self::{
     access::{Access, Authenticate, Identity, InvalidToken, MachineToken, SignIn},
     assets::Asset,
@@ -33,6 +32,10 @@ pub use self::{
     hosts::{Exposed, InvalidUrl},
     secret::{NoRandomness, SigningKey},
     session::{SESSION, Sessions},
+};
+pub(crate) use self::{
+    chrome::home,
+    gate::{check_json, read},
 };
 use self::{gate::Gate, hosts::Hosts, live::Live};
 use crate::{api, desk::Shared, pages, problem::Problem, site::Site};

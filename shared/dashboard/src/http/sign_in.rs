@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::{
     access::{Access, People, SignIn},
+    chrome::home,
     gate::Gate,
     session::Sessions,
 };
@@ -32,7 +33,7 @@ pub(super) fn routes(access: &Access, sessions: &Sessions, base: &str, env: &Env
         People::Known(by) => by.routes(sessions),
         People::Local(sign_in) => {
             let (sign_in, sessions, env) = (sign_in.clone(), sessions.clone(), env.clone());
-            let home = format!("{base}/");
+            let home = home(base);
             let enter = move |headers: HeaderMap, Query(link): Query<Link>| async move {
                 enter(&sign_in, &sessions, &headers, &link.token, &home, env.now())
             };
@@ -66,7 +67,7 @@ fn enter(
 
 /// The way out, for those who have a session.
 pub(super) fn sign_out(gate: &Arc<Gate>) -> Router {
-    let (sessions, home) = (gate.sessions.clone(), format!("{}/", gate.base));
+    let (sessions, home) = (gate.sessions.clone(), home(&gate.base));
     let leave = move || async move { ([(header::SET_COOKIE, sessions.end())], Redirect::to(&home)).into_response() };
     Router::new().route("/sign-out", post(leave))
 }

@@ -12,6 +12,7 @@ use super::{
     actions::{self, ActionLink},
     draw,
     frame::Frame,
+    portion::{self, Portion},
     ui, written,
 };
 use crate::{
@@ -25,13 +26,17 @@ use crate::{
 struct DeadQueuesPage {
     frame: Frame,
     queues: Vec<QueueView>,
+    portion: Portion<()>,
 }
 
-pub(super) async fn list(desk: Desk, chrome: Chrome) -> Page {
+pub(super) async fn list(desk: Desk, chrome: Chrome, Query(asked): Query<portion::Asked>) -> Page {
     let list = desk.queues().await?;
     let frame = Frame::of(&chrome, "Dead letters").read_at(list.as_of);
     let has_some = |queue: &QueueView| queue.dead_letters.is_some_and(|letters| letters > 0);
-    written(&DeadQueuesPage { frame, queues: list.items.into_iter().filter(has_some).collect() })
+    let (address, dead) = (format!("{}/dead-letters", frame.base), list.items.into_iter().filter(has_some).collect());
+    let (queues, portion) = Portion::of(dead, &asked, &address, |queue: &QueueView| &queue.queue).split();
+    let frame = if portion.is_long { frame.with_query() } else { frame };
+    written(&DeadQueuesPage { frame, queues, portion })
 }
 
 #[derive(Debug, Default, Deserialize)]

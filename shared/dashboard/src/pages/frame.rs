@@ -94,7 +94,8 @@ impl Frame {
             let below = path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             Place {
                 name,
-                path: place,
+                // Nested, the overview is at the base itself.
+                path: if place == "/" && !self.base.is_empty() { "" } else { place },
                 key,
                 here: if place == "/" { path == "/" || path.is_empty() } else { below },
                 gap,
@@ -174,6 +175,14 @@ impl Frame {
 
     pub(crate) fn jobs_command(&self, key: &str, value: &str) -> String {
         self.command("jobs --query", format!("{key}:{}", super::query::quoted(value)))
+    }
+
+    pub(crate) fn home(&self) -> String {
+        crate::http::home(&self.base)
+    }
+
+    pub(crate) fn jobs_tagged(&self, tag: &str) -> String {
+        self.jobs(&format!("tag:{}", super::query::quoted(tag)))
     }
 
     pub(crate) fn jobs_of(&self, queue: &str, state: &str) -> String {

@@ -65,6 +65,7 @@ struct JobPage {
     lease_until: Option<Timestamp>,
     expires_at: Option<Timestamp>,
     limit: Option<String>,
+    has_facts: bool,
     command: String,
 }
 
@@ -89,6 +90,11 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(id): Path<String>) -> 
         checkpoint: checkpoint.as_ref().map(|checkpoint| tree(checkpoint, "checkpoint")),
         lease_until,
         expires_at,
+        has_facts: job.started_at.or(expires_at).or(lease_until).is_some()
+            || (job.finished_at.is_none() && job.due_at > job.created_at)
+            || job.schedule.is_some()
+            || job.batch.is_some()
+            || limit.is_some(),
         limit,
         command: desk.command(["job", job.id.as_str()]),
         frame,
@@ -113,7 +119,9 @@ fn steps(job: &JobView, log: &[LogLineView], as_of: Timestamp) -> Vec<Step> {
     let first = job.attempts.first().map(|attempt| attempt.started_at);
     let last = job.attempts.last().map(|attempt| attempt.ended_at);
     let end = if job.state == JobState::Running { as_of } else { last.unwrap_or(as_of) };
-    let line = first.map(|first| (first, milliseconds(first, end)));
+    // One attempt alone has no place among others.
+    let has_line = job.attempts.len() > 1 || job.state == JobState::Running;
+    let line = first.filter(|_| has_line).map(|first| (first, milliseconds(first, end)));
     let mut steps = Vec::new();
     for (index, attempt) in job.attempts.iter().enumerate() {
         let is_repeated = job.attempts.get(index + 1).is_some_and(|next| next.error == attempt.error);

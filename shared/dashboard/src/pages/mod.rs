@@ -12,6 +12,7 @@ mod job;
 mod jobs;
 mod operations;
 mod overview;
+mod portion;
 mod query;
 mod queues;
 mod schedules;

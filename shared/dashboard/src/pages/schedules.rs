@@ -2,13 +2,13 @@
 
 use askama::Template;
 use axum::extract::{Path, Query};
-use serde::Deserialize;
 
 use super::{
     Page,
     actions::{self, ActionLink},
     draw,
     frame::Frame,
+    portion::{Asked, Portion},
     tree::tree,
     ui::{self, Markup},
     written,
@@ -16,27 +16,26 @@ use super::{
 use crate::{
     ActionKind, Desk,
     http::Chrome,
-    view::{List, Part, ScheduleDetail, ScheduleRunView, ScheduleView},
+    view::{Part, ScheduleDetail, ScheduleRunView, ScheduleView},
 };
-
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Asked {
-    #[serde(default)]
-    q: String,
-}
 
 #[derive(Template)]
 #[template(path = "schedules.html")]
 struct SchedulesPage {
     frame: Frame,
-    text: String,
-    list: List<ScheduleView>,
+    schedules: Vec<ScheduleView>,
+    portion: Portion<()>,
 }
 
-pub(super) async fn list(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>) -> Page {
-    let list = desk.schedules(&asked.q).await?;
+pub(super) async fn list(desk: Desk, chrome: Chrome, Query(Asked { q, from }): Query<Asked>) -> Page {
+    let list = desk.schedules_from(&q, &from).await?;
     let frame = Frame::of(&chrome, "Schedules").with_query().read_at(list.as_of);
-    written(&SchedulesPage { frame, text: asked.q, list })
+    let join = if q.is_empty() { String::new() } else { format!("?q={}", ui::encode(&q)) };
+    let address = format!("{}/schedules{join}", frame.base);
+    let all = Asked { q: String::new(), from };
+    let (schedules, mut portion) = Portion::of(list.items, &all, &address, |each| &each.schedule).split();
+    portion.text = q;
+    written(&SchedulesPage { frame, schedules, portion })
 }
 
 #[derive(Template)]
@@ -47,11 +46,20 @@ struct SchedulePage {
     actions: Vec<ActionLink>,
     args: Option<Markup>,
     runs: Part<Vec<ScheduleRunView>>,
+    /// The times before these, of which nothing is known.
+    unknown: u64,
     command: String,
 }
 
 pub(super) async fn page(desk: Desk, chrome: Chrome, Path(name): Path<String>) -> Page {
-    let ScheduleDetail { schedule, args, runs, as_of, .. } = desk.schedule(&name).await?;
+    let ScheduleDetail { schedule, args, mut runs, as_of, .. } = desk.schedule(&name).await?;
+    let mut unknown = 0;
+    if let Part::Ready(runs) = &mut runs {
+        let is_known = |run: &ScheduleRunView| run.state.is_some() || run.kind != "unknown";
+        let known = runs.iter().rposition(is_known).map_or(0, |last| last + 1);
+        unknown = (runs.len() - known) as u64;
+        runs.truncate(known);
+    }
     let frame = Frame::of(&chrome, schedule.schedule.clone()).read_at(as_of);
     let switch = if schedule.paused { ActionKind::ResumeSchedule } else { ActionKind::PauseSchedule };
     let kinds = [ActionKind::TriggerSchedule, switch, ActionKind::Backfill];
@@ -62,6 +70,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(name): Path<String>) -
         frame,
         each: schedule,
         runs,
+        unknown,
     };
     written(&page)
 }

@@ -1,11 +1,12 @@
 //! Job types.
 
 use askama::Template;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 
 use super::{
     Page, draw,
     frame::Frame,
+    portion::{Asked, Portion},
     query::quoted,
     schema_form::SchemaForm,
     ui::{self, Markup},
@@ -14,19 +15,27 @@ use super::{
 use crate::{
     Desk, chart,
     http::Chrome,
-    view::{Activity, DefinitionView, List, Part, PercentilesView, TypeDetail, TypeView},
+    view::{Activity, DefinitionView, Part, PercentilesView, TypeDetail, TypeView},
 };
+
+/// The schedules that the page of a type names.
+const SCHEDULES: usize = 12;
 
 #[derive(Template)]
 #[template(path = "types.html")]
 struct TypesPage {
     frame: Frame,
-    list: List<TypeView>,
+    types: Vec<TypeView>,
+    portion: Portion<()>,
 }
 
-pub(super) async fn list(desk: Desk, chrome: Chrome) -> Page {
+pub(super) async fn list(desk: Desk, chrome: Chrome, Query(asked): Query<Asked>) -> Page {
     let list = desk.types().await?;
-    written(&TypesPage { frame: Frame::of(&chrome, "Job types").read_at(list.as_of), list })
+    let frame = Frame::of(&chrome, "Job types").read_at(list.as_of);
+    let address = format!("{}/types", frame.base);
+    let (types, portion) = Portion::of(list.items, &asked, &address, |each| &each.job).split();
+    let frame = if portion.is_long { frame.with_query() } else { frame };
+    written(&TypesPage { frame, types, portion })
 }
 
 /// The percentiles of something.
@@ -46,6 +55,7 @@ struct TypePage {
     definition: Option<DefinitionView>,
     schema: String,
     schedules: Vec<String>,
+    more_schedules: u64,
     form: Option<Markup>,
     jobs_query: String,
 }
@@ -59,7 +69,9 @@ struct EnqueueForm<'f> {
 }
 
 pub(super) async fn page(desk: Desk, chrome: Chrome, Path(job): Path<String>) -> Page {
-    let TypeDetail { summary, definition, sensitive, activity, schedules, as_of, .. } = desk.job_type(&job).await?;
+    let TypeDetail { summary, definition, sensitive, activity, mut schedules, as_of, .. } = desk.job_type(&job).await?;
+    let more_schedules = schedules.len().saturating_sub(SCHEDULES) as u64;
+    schedules.truncate(SCHEDULES);
     let frame = Frame::of(&chrome, summary.job.clone()).read_at(as_of);
     let form = match &definition {
         Some(definition) if frame.may("enqueue") => {
@@ -78,6 +90,7 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(job): Path<String>) ->
         activity,
         definition,
         schedules,
+        more_schedules,
         form,
     };
     written(&page)
@@ -86,12 +99,11 @@ pub(super) async fn page(desk: Desk, chrome: Chrome, Path(job): Path<String>) ->
 fn strips(summary: &TypeView) -> Vec<Strip> {
     let all = [("duration", summary.duration), ("waited", summary.queue_latency)];
     let micros = |milliseconds: f64| (milliseconds.max(0.0) * 1000.0) as u64;
-    let most = all.iter().filter_map(|(_, times)| *times).map(|times| micros(times.p99_ms)).max().unwrap_or(0);
     let strip = |(name, times): (&'static str, Option<PercentilesView>)| {
         let times = times?;
         let title = format!("{name}: half within {}", ui::milliseconds(&times.p50_ms));
         let values = (micros(times.p50_ms), micros(times.p95_ms), micros(times.p99_ms));
-        Some(Strip { name, drawing: Markup(chart::percentiles(&title, values, most)), times })
+        Some(Strip { name, drawing: Markup(chart::percentiles(&title, values, values.2)), times })
     };
     all.into_iter().filter_map(strip).collect()
 }

@@ -36,7 +36,7 @@ pub(crate) fn word(word: &str) -> Markup {
         "waiting" | "scheduled" | "queued" | "running" | "retrying" | "succeeded" | "failed" | "cancelled" => word,
         "active" | "done" => "succeeded",
         "paused" | "stopping" | "stopped" => "paused",
-        "missing" | "missed" => "failed",
+        "missing" | "missed" | "idle" => "failed",
         "changing" => "running",
         _ => "queued",
     };

@@ -34,7 +34,7 @@ pub struct OperationView {
     /// When.
     #[schema(schema_with = schema::moment)]
     pub created_at: Timestamp,
-    /// How many jobs the preview showed.
+    /// How many jobs the preview showed, where that was all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<u64>,
     /// The most steps a second.
@@ -85,7 +85,10 @@ pub struct PreviewView {
     pub jobs: u64,
     /// Whether that is all; else it is at least so many.
     pub is_complete: bool,
-    /// By job and queue.
+    /// The records that were looked at, the newest first, where it may be more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub looked_at: Option<u64>,
+    /// By job and queue; of very many by queue alone.
     pub by_job: Vec<PreviewCount>,
     /// The action, as it is to be sent.
     #[schema(value_type = Object)]
@@ -104,7 +107,7 @@ pub struct PreviewView {
 /// What an action would do to the jobs of a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct PreviewCount {
-    /// The job's name.
+    /// The job's name, or `*` for all jobs of the queue.
     pub job: String,
     /// The queue.
     pub queue: String,

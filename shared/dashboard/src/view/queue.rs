@@ -1,5 +1,7 @@
 //! Queues.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use lamplighter::{
     JobState,
@@ -32,7 +34,8 @@ pub struct QueueView {
     /// On AWS, the event source mapping: `enabled`, `disabled`, `changing` or `missing`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mapping: Option<String>,
-    /// What takes from it: `active`, `paused`, `changing` or `missing`.
+    /// What takes from it: `active`, `paused`, `changing` or `missing`; `idle` where something should, jobs wait, and none has
+    /// been taken for a while.
     pub consumer: String,
     /// Whether the numbers are exact.
     pub is_exact: bool,
@@ -63,6 +66,22 @@ impl QueueView {
             Ok(time) => self.drains_in_secs = Some(time.as_secs()),
             Err(NoDrain::Empty) => self.drains_in_secs = Some(0),
             Err(why) => self.no_drain = Some(why.to_string()),
+        }
+        self
+    }
+}
+
+/// How long a job waits until somebody should know that nothing takes it.
+const IDLE: Duration = Duration::from_secs(60);
+
+impl QueueView {
+    /// As it stands at a moment: where jobs wait, none runs and none has ended, nothing seems to take them.
+    #[must_use]
+    pub fn at(mut self, now: Timestamp) -> Self {
+        let waits = self.oldest.is_some_and(|oldest| oldest <= now.saturating_sub(IDLE).unwrap_or(now));
+        let stands = self.waiting > 0 && self.in_flight == 0 && self.out_per_minute.is_none_or(|rate| rate <= 0.0);
+        if self.consumer == "active" && waits && stands {
+            "idle".clone_into(&mut self.consumer);
         }
         self
     }

@@ -133,7 +133,7 @@ async fn a_link_signs_in_once_and_a_session_can_be_ended() {
     assert_eq!(ask(&router, "/api/v1/me", &[]).await.status, StatusCode::UNAUTHORIZED);
     let path = sign_in.path().unwrap();
     let entered = ask(&router, &path, &[]).await;
-    assert_eq!((entered.status, entered.header(header::LOCATION)), (StatusCode::SEE_OTHER, "/ops/"));
+    assert_eq!((entered.status, entered.header(header::LOCATION)), (StatusCode::SEE_OTHER, "/ops"));
     let set = entered.header(header::SET_COOKIE);
     assert!(set.contains("HttpOnly") && set.contains("SameSite=Strict") && set.contains("Path=/"), "{set}");
     let cookie = set.split(';').next().unwrap().to_owned();

@@ -59,6 +59,45 @@ async fn a_preview_shows_what_an_operation_then_does() {
 }
 
 #[tokio::test]
+async fn a_preview_of_many_jobs_is_a_glance_until_all_are_counted() {
+    let shop = shop().await;
+    let mails = (0..2_500).map(|to| Mail { to: to.to_string() });
+    assert!(shop.client().enqueue_all(mails).await.iter().all(Result::is_ok));
+    let asked = |query: &str| json!({ "action": { "kind": "cancel" }, "target": { "kind": "query", "query": query } });
+    let preview = async |query: &str, path: &str| {
+        let answer = shop.post(&format!("/api/v1/operations/preview{path}"), "operator", &asked(query)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        answer.json()
+    };
+    let glance = preview("job:mail.send", "").await;
+    assert_eq!(
+        (&glance["jobs"], &glance["is_complete"], &glance["looked_at"]),
+        (&json!(2000), &json!(false), &json!(2000))
+    );
+    assert!(glance["title"].as_str().unwrap().starts_with("Cancels at least 2,000 jobs, as of "), "{glance}");
+    let none = preview("args.to:nobody", "").await;
+    assert_eq!((&none["jobs"], &none["is_complete"]), (&json!(0), &json!(false)));
+    assert!(none["title"].as_str().unwrap().ends_with(": none was found yet."), "{none}");
+    let all = preview("job:mail.send", "?count=all").await;
+    assert_eq!((&all["jobs"], &all["is_complete"], all.get("looked_at")), (&json!(2500), &json!(true), None));
+    // The store counts states and queues anyway.
+    let known = preview("state:queued queue:mails", "").await;
+    assert_eq!((&known["jobs"], &known["is_complete"]), (&json!(2500), &json!(true)));
+    assert_eq!(known["by_job"], json!([{ "job": "*", "queue": "mails", "jobs": 2500 }]));
+    let wrong = shop.post("/api/v1/operations/preview?count=some", "operator", &asked("")).await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST, "{}", wrong.text());
+
+    let page = shop.page("/act/cancel?all=args.to%3Anobody", "operator").await.text();
+    assert!(page.contains("2,000 records were looked at") && page.contains("Cancel: all that match"), "{page}");
+    assert!(!page.contains("name=\"expected\"") && !page.contains("disabled"), "{page}");
+    let all = page.split("href=\"").find(|rest| rest.contains("count=all")).unwrap().split('"').next().unwrap();
+    let all = all.replace("&#38;", "&").replace("&amp;", "&");
+    assert_eq!(all, "/act/cancel?all=args.to%3Anobody&count=all");
+    let page = shop.page(&all, "operator").await.text();
+    assert!(page.contains("Cancels 0 jobs, as of ") && page.contains("disabled"), "{page}");
+}
+
+#[tokio::test]
 async fn the_same_request_under_the_same_key_is_one_operation() {
     let shop = shop().await;
     let body = json!({

@@ -1,6 +1,6 @@
 //! A backend that does not answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{io::Write, net::TcpStream, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::body::Body;
@@ -8,8 +8,9 @@ use http::{Method, StatusCode};
 use lamplighter::{
     Queue,
     backend::{
-        Consumer, DeadLetterCounts, DeadLetterFilter, DeadLetterPage, DeadLetterQuery, KnownNames, Operator, QueueFlow,
-        QueueStatus, Redrive, RedriveProgress, RedriveResult, Rollups, StoreError,
+        Accuracy, Consumer, ConsumerKind, ConsumerState, DeadLetterCounts, DeadLetterFilter, DeadLetterPage,
+        DeadLetterQuery, KnownNames, Operator, QueueFlow, QueueOrigin, QueueStatus, Redrive, RedriveProgress,
+        RedriveResult, Rollups, StoreError,
     },
     env::Env,
     host::Stop,
@@ -17,11 +18,26 @@ use lamplighter::{
 };
 use lamplighter_dashboard::{Dashboard, Site};
 use lamplighter_embedded::SqliteBackend;
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::support::{access, app, request, send};
 
-/// Answers nothing, ever.
-struct Silent;
+/// Answers nothing, ever, but which queues there are, if it knows some.
+#[derive(Default)]
+struct Silent {
+    known: Vec<QueueStatus>,
+    /// Is told how many count dead letters.
+    counting: watch::Sender<usize>,
+}
+
+/// Counts, until it is dropped.
+struct Counting<'s>(&'s watch::Sender<usize>);
+
+impl Drop for Counting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|counting| *counting -= 1);
+    }
+}
 
 async fn silence<T>() -> T {
     std::future::pending().await
@@ -37,7 +53,10 @@ impl Rollups for Silent {
 #[async_trait]
 impl Operator for Silent {
     async fn known_names(&self) -> Result<KnownNames, StoreError> {
-        silence().await
+        match &self.known[..] {
+            [] => silence().await,
+            known => Ok(KnownNames::new(known.iter().map(|queue| queue.queue.clone()).collect(), QueueOrigin::RunTime)),
+        }
     }
 
     async fn declare(&self, _: Queue) -> Result<(), StoreError> {
@@ -45,7 +64,10 @@ impl Operator for Silent {
     }
 
     async fn queues(&self) -> Result<Vec<QueueStatus>, StoreError> {
-        silence().await
+        match self.known.is_empty() {
+            true => silence().await,
+            false => Ok(self.known.clone()),
+        }
     }
 
     async fn flow(&self) -> Result<Vec<QueueFlow>, StoreError> {
@@ -74,6 +96,8 @@ impl Operator for Silent {
         _: &DeadLetterFilter,
         _: &Stop,
     ) -> Result<DeadLetterCounts, StoreError> {
+        self.counting.send_modify(|counting| *counting += 1);
+        let _counting = Counting(&self.counting);
         silence().await
     }
 
@@ -91,8 +115,8 @@ impl Operator for Silent {
 #[tokio::test]
 async fn a_silent_part_leaves_the_others_as_they_are_and_every_answer_comes_in_time() {
     let backend = SqliteBackend::memory(Env::system()).unwrap();
-    let ports = backend.backend().with_rollups(Arc::new(Silent));
-    let site = Site::new(&app(), ports, Env::system(), Arc::new(Silent));
+    let ports = backend.backend().with_rollups(Arc::new(Silent::default()));
+    let site = Site::new(&app(), ports, Env::system(), Arc::new(Silent::default()));
     let router = Dashboard::new(site, access()).unwrap().router();
     let started = std::time::Instant::now();
     let get = |path: &'static str| send(&router, request(Method::GET, path, "operator").body(Body::empty()).unwrap());
@@ -115,4 +139,32 @@ async fn a_silent_part_leaves_the_others_as_they_are_and_every_answer_comes_in_t
         assert_eq!(silent.status, StatusCode::SERVICE_UNAVAILABLE);
     }
     assert!(started.elapsed() < Duration::from_secs(15), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_count_of_all_ends_when_nobody_waits_for_it_any_more() {
+    let consumer = Consumer { kind: ConsumerKind::Engine, state: ConsumerState::Active };
+    let known = vec![QueueStatus::new("mails", false, consumer, Accuracy::Exact)];
+    let operator = Arc::new(Silent { known, ..Silent::default() });
+    let mut counting = operator.counting.subscribe();
+    let backend = SqliteBackend::memory(Env::system()).unwrap();
+    let site = Site::new(&app(), backend.backend(), Env::system(), operator);
+    let router = Dashboard::new(site, access()).unwrap().router();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let served = tokio::spawn(async { axum::serve(listener, router).await });
+
+    let mut stream = TcpStream::connect(address).unwrap();
+    let body = r#"{"action":{"kind":"redrive"},"target":{"kind":"dead-letters","queue":"mails"}}"#;
+    let head = format!(
+        "POST /api/v1/operations/preview?count=all HTTP/1.1\r\nhost: {address}\r\norigin: http://{address}\r\nx-user: \
+         operator\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
+    let ends = Duration::from_secs(20);
+    tokio::time::timeout(ends, counting.wait_for(|counting| *counting == 1)).await.unwrap().unwrap();
+    drop(stream);
+    tokio::time::timeout(ends, counting.wait_for(|counting| *counting == 0)).await.unwrap().unwrap();
+    served.abort();
 }

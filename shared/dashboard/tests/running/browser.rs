@@ -31,10 +31,12 @@ fn a_browser_finds_everything_in_order() {
         let site = Site::new(&shop::app().unwrap(), shop.backend(), env.clone(), shop.operator());
         history::operate(&Desk::new(Shared::new(site), Viewer::new("grace", Rights::operator()))).await.unwrap();
 
-        let shop = |name: &'static str, rights: Rights| {
+        let shop_at = |base: &str, name: &'static str, rights: Rights| {
             let app = shop::app().unwrap();
-            dashboard(Site::new(&app, shop.backend(), env.clone(), shop.operator()), name, rights)
+            dashboard(Site::new(&app, shop.backend(), env.clone(), shop.operator()), base, name, rights)
         };
+        let shop = |name: &'static str, rights: Rights| shop_at("", name, rights);
+        let below = Router::new().nest("/jobs", shop_at("/jobs", "ada", Rights::operator()));
         let told = stage::Told::default();
         let (backend, _stage_engine) = stage::start(&file, &told).await;
         let parcels = Site::new(&stage::site_app(&told), backend.backend(), backend.env().clone(), backend.operator());
@@ -42,7 +44,8 @@ fn a_browser_finds_everything_in_order() {
             "shop": serve(shop("ada", Rights::operator())).await,
             "reader": serve(shop("grace", Rights::reader())).await,
             "team": serve(shop("joan", Rights::operator().only_queues(["webhooks"]))).await,
-            "parcels": serve(dashboard(parcels, "ada", Rights::operator())).await,
+            "mounted": format!("{}/jobs", serve(below).await),
+            "parcels": serve(dashboard(parcels, "", "ada", Rights::operator())).await,
             "probe": serve(stage::probe(backend, told)).await,
             "failed": FAILED,
         });
@@ -56,10 +59,10 @@ fn a_browser_finds_everything_in_order() {
     assert!(output.status.success(), "{said}");
 }
 
-fn dashboard(site: Site, name: &'static str, rights: Rights) -> Router {
-    let site = site.environment("test").command("lamp", ["--file", "test.db"]);
+fn dashboard(site: Site, base: &str, name: &'static str, rights: Rights) -> Router {
+    let site = site.environment("test").command("lamp", ["--db", "test.db"]);
     let access = Access::custom(move |_| Some(Viewer::new(name, rights.clone())));
-    Dashboard::new(site, access).unwrap().live(Duration::from_millis(200)).router()
+    Dashboard::new(site, access).unwrap().base_path(base).live(Duration::from_millis(200)).router()
 }
 
 async fn serve(router: Router) -> String {

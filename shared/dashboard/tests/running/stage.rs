@@ -207,8 +207,13 @@ async fn group(State((backend, _)): Stage, At(fingerprint): At<String>) -> Json<
 async fn make(State((backend, _)): Stage, At(kind): At<String>) -> Result<Json<Value>, StatusCode> {
     let client = backend.client();
     let deliver = Deliver { parcel: 7, street: "Lantern Row".into() };
+    if kind == "batch" {
+        let batch = client.enqueue_batch([1, 2, 3].map(|parcel| Store { parcel })).await;
+        return Ok(Json(json!(batch.unwrap().id())));
+    }
     let enqueued = match &*kind {
         "delivered" => client.enqueue(deliver).await,
+        "marked" => client.enqueue(Deliver { parcel: 31, street: "Mark Lane".into() }).delay(days(1)).await,
         "scheduled" => client.enqueue(deliver).delay(days(1)).await,
         "stored" => client.enqueue(Store { parcel: 1 }).await,
         "waiting" => client.enqueue(Wait { parcel: 9 }).await,

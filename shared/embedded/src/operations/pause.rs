@@ -1,5 +1,7 @@
 //! Pauses queues, and reads their states.
 
+use std::collections::HashMap;
+
 use lamplighter::{
     Batch, JobState,
     backend::{Accuracy, QueueStatus},
@@ -33,7 +35,11 @@ const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letters WHERE queue = ?1";
 
 /// Returns the states of all queues, by name. Reads one index entry per message.
 pub(crate) fn all(connection: &Connection, now: i64) -> rusqlite::Result<Vec<QueueStatus>> {
-    let queue_jobs = catalog::queue_jobs(connection)?;
+    let mut running = HashMap::<_, u64>::new();
+    for kind in catalog::queue_jobs(connection)? {
+        *running.entry(kind.queue).or_default() +=
+            catalog::counted(connection, kind.id, state::code(JobState::Running))?;
+    }
     let mut queues = connection.prepare_cached("SELECT id, name, fifo, paused FROM queues ORDER BY name")?;
     let mut visible = connection.prepare_cached(VISIBLE)?;
     let mut letters = connection.prepare_cached(DEAD_LETTERS)?;
@@ -49,10 +55,7 @@ pub(crate) fn all(connection: &Connection, now: i64) -> rusqlite::Result<Vec<Que
         let mut between = |from: i64, to: i64| visible.query_row([id, from, to], |row| row.get(0)).map(count);
         let (due, held) = (between(i64::MIN, now)?, between(HELD, HELD)?);
         let delayed = between(now.saturating_add(1), HELD - 1)?;
-        let mut running = 0;
-        for kind in queue_jobs.iter().filter(|kind| kind.queue == queue) {
-            running += catalog::counted(connection, kind.id, state::code(JobState::Running))?;
-        }
+        let running = running.get(&queue).copied().unwrap_or_default();
         let mut status = QueueStatus::new(queue, row.get(2)?, operator::consumer(row.get(3)?), Accuracy::Exact);
         // A running job's message stays visible in the file, so that it is received immediately when its host dies.
         status.waiting = (due + held).saturating_sub(running);

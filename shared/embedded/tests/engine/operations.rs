@@ -6,7 +6,7 @@ use lamplighter::{
     JobId, JobState, NewJob, RawValue, Tracking,
     env::Env,
     host::Stop,
-    operation::{Action, NewOperation, OperationState, Runner, Target},
+    operation::{Action, JobCount, NewOperation, OperationState, Preview, PreviewBound, Runner, Target},
 };
 use lamplighter_embedded::{Engine, SqliteBackend};
 use tokio::time::Instant;
@@ -63,6 +63,55 @@ async fn ten_thousand_jobs_that_match_are_changed_and_no_other() {
     );
     let log = embedded.client().log(&JobId::new("mail.send-9999").unwrap()).await.unwrap();
     assert_eq!(log.len(), 1, "{log:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preview_is_bounded_by_what_it_looks_at() {
+    let embedded = embedded();
+    enqueue(&embedded, "mail.send", 11_000).await;
+    enqueue(&embedded, "report.daily", 500).await;
+    let runner = Runner::new(embedded.client(), Vec::new());
+    let cancel = async |query: &str, bound: PreviewBound| {
+        let target = Target::Query { query: query.into(), end: jiff::Timestamp::MAX };
+        runner.preview_within(&Action::Cancel, &target, bound).await.unwrap()
+    };
+    let glance = PreviewBound::GLANCE;
+    let said = |preview: &Preview| (preview.jobs, preview.is_complete, preview.looked_at);
+    assert_eq!(said(&cancel("job:mail.*", glance).await), (2000, false, Some(2000)), "by the index");
+    assert_eq!(said(&cancel("tag:blue", glance).await), (0, false, Some(2000)), "by records");
+    assert_eq!(said(&cancel("job:report.daily", glance).await), (500, true, None), "few");
+    assert_eq!(said(&cancel("state:failed", glance).await), (0, true, None), "none");
+    assert_eq!(said(&cancel("tag:blue", PreviewBound::USUAL).await), (0, true, None));
+    assert_eq!(said(&cancel("job:mail.*", PreviewBound::USUAL).await), (10_000, false, Some(10_000)));
+    let all = PreviewBound::all_within(Duration::from_secs(60));
+    assert_eq!(said(&cancel("job:mail.*", all).await), (11_000, true, None));
+    let over = PreviewBound::all_within(Duration::ZERO);
+    assert_eq!(said(&cancel("job:mail.*", over).await), (0, false, None), "no time at all");
+    // What the store counts, no record is read for, and the number is exact.
+    let known = cancel("queue:wo*", glance).await;
+    assert_eq!((said(&known), known.by_job.len()), ((11_500, true, None), 1));
+    assert_eq!((&*known.by_job[0].job, &*known.by_job[0].queue), (JobCount::ANY, "work"));
+    assert!(known.end <= embedded.env().now());
+    // With an end in the past, the present count is not the answer.
+    let past = Target::Query { query: String::new(), end: "2026-11-27T00:00:00Z".parse().unwrap() };
+    assert_eq!(said(&runner.preview_within(&Action::Cancel, &past, glance).await.unwrap()), (0, true, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_jobs_of_a_batch_are_counted_by_the_batch() {
+    let embedded = embedded();
+    let client = embedded.client();
+    let args = || RawValue::from_string("{}".into()).unwrap();
+    let jobs = (0..2_100).map(|_| NewJob::raw("mail.send", "work", Tracking::Full, args()));
+    let batch = client.enqueue_batch(jobs).await.unwrap().id().clone();
+    enqueue(&embedded, "report.daily", 2_500).await;
+    let target = Target::Batch { id: batch };
+    let runner = Runner::new(client.clone(), Vec::new());
+    let preview = async |bound| runner.preview_within(&Action::RunNow, &target, bound).await.unwrap();
+    let glance = preview(PreviewBound::GLANCE).await;
+    assert_eq!((glance.jobs, glance.is_complete, glance.looked_at), (2000, false, Some(2000)));
+    let usual = preview(PreviewBound::USUAL).await;
+    assert_eq!((usual.jobs, usual.is_complete, &*usual.by_job[0].job), (2_100, true, "mail.send"));
 }
 
 #[tokio::test(start_paused = true)]

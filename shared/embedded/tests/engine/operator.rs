@@ -219,10 +219,19 @@ async fn queues_report_their_status() {
     let work = status(&embedded).await;
     assert_eq!((work.waiting, work.delayed, work.in_flight, work.dead_letters), (3, 1, 0, Some(0)));
     assert_eq!(work.accuracy, Accuracy::Exact);
-    assert_eq!(work.consumer, Consumer { kind: ConsumerKind::Engine, state: ConsumerState::Active });
+    let consumer = |state| Consumer { kind: ConsumerKind::Engine, state };
+    assert_eq!(work.consumer, consumer(ConsumerState::Missing), "no engine runs");
     let all = embedded.operator().queues().await.unwrap();
     let ordered = all.iter().find(|status| status.queue == "ordered").unwrap();
     assert_eq!((ordered.fifo, ordered.waiting, ordered.delayed), (true, 2, 0), "the second only waits for its turn");
+
+    let running = start(&embedded, &Arc::new(Semaphore::new(100)), 1).await;
+    assert_eq!(status(&embedded).await.consumer, consumer(ConsumerState::Active));
+    a_minute(&embedded).await;
+    running.drain(Duration::ZERO).await;
+    assert_eq!(status(&embedded).await.consumer, consumer(ConsumerState::Active), "a host was alive just now");
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(status(&embedded).await.consumer, consumer(ConsumerState::Missing));
 }
 
 /// Jobs of two names fail, an hour apart; the names of those without a record are read from their bodies.

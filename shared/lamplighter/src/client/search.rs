@@ -3,8 +3,9 @@
 use super::Client;
 use crate::{
     error::Fingerprint,
-    ports::{Accuracy, ErrorQuery, Page, StoreError, StoreErrorKind},
+    ports::{Accuracy, Count, ErrorQuery, ListQuery, Page, StoreError, StoreErrorKind},
     query::{Coverage, MatchCount, Matches, Plan, Query, Search},
+    record::Record,
 };
 
 /// The most records that are looked at for a page.
@@ -86,42 +87,49 @@ impl Client {
     /// # Errors
     /// As [`search`](Self::search).
     pub async fn count_search(&self, search: &Search, most: u64) -> Result<MatchCount, StoreError> {
-        let Some((search, plan)) = self.plan(search).await? else {
+        let Some(mut walk) = self.walk(search).await? else {
             return Ok(MatchCount { jobs: 0, is_complete: true });
         };
-        if plan.is_counted()
-            && let Some(jobs) = self.counted(&plan).await?
+        if walk.plan.is_counted()
+            && let Some(counts) = self.counted(&walk.plan.list).await?
         {
-            return Ok(MatchCount { jobs, is_complete: true });
+            return Ok(MatchCount { jobs: counts.iter().map(|count| count.jobs).sum(), is_complete: true });
         }
-        let (mut list, mut jobs, mut looked_at) = (plan.list.clone(), 0, 0);
-        let bound = most.max(LOOKED_AT as u64);
+        let (mut jobs, bound) = (0, most.max(LOOKED_AT as u64));
         for _ in 0..REQUESTS.max(usize::try_from(bound).unwrap_or(usize::MAX) / LONGEST) {
-            list.limit = LONGEST.min(usize::try_from(bound - looked_at).unwrap_or(LONGEST));
-            let page = self.list(&list).await?;
-            looked_at += page.records.len() as u64;
-            jobs += page.records.iter().filter(|record| plan.is_whole || search.fits(record)).count() as u64;
-            let is_complete = page.next.is_none();
-            if is_complete && jobs <= most {
-                return Ok(MatchCount { jobs, is_complete });
+            let left = usize::try_from(bound - walk.looked_at).unwrap_or(LONGEST);
+            jobs += walk.next(self, LONGEST.min(left)).await?.len() as u64;
+            if walk.is_done && jobs <= most {
+                return Ok(MatchCount { jobs, is_complete: true });
             }
-            if jobs >= most || looked_at >= bound {
+            if jobs >= most || walk.looked_at >= bound {
                 break;
             }
-            list.cursor = page.next;
         }
         Ok(MatchCount { jobs: jobs.min(most), is_complete: false })
     }
 
-    /// The exact number of records in states and queues, if the store knows it.
-    async fn counted(&self, plan: &Plan) -> Result<Option<u64>, StoreError> {
-        let counts = self.store()?.counts().await?;
-        let wanted: Vec<_> = counts
-            .iter()
-            .filter(|count| plan.list.takes_state(count.state) && plan.list.takes_names(&count.queue, ""))
-            .collect();
+    /// The exact numbers of the jobs that fit, by state and queue; `None` where the query asks for more than states and queues,
+    /// or the store does not count those exactly. No record is read.
+    pub(crate) async fn counts_of(&self, query: &Query) -> Result<Option<Vec<Count>>, StoreError> {
+        match Plan::of(query) {
+            None => Ok(Some(Vec::new())),
+            Some(plan) if plan.is_counted() => self.counted(&plan.list).await,
+            Some(_) => Ok(None),
+        }
+    }
+
+    async fn counted(&self, list: &ListQuery) -> Result<Option<Vec<Count>>, StoreError> {
+        let mut counts = self.store()?.counts().await?;
         let is_exact = counts.iter().all(|count| count.accuracy == Accuracy::Exact);
-        Ok(is_exact.then(|| wanted.iter().map(|count| count.jobs).sum()))
+        counts.retain(|count| list.takes_state(count.state) && list.takes_names(&count.queue, ""));
+        Ok(is_exact.then_some(counts))
+    }
+
+    /// What a search looks at, a chunk at a time; `None` when nothing can fit.
+    pub(crate) async fn walk(&self, search: &Search) -> Result<Option<Walk>, StoreError> {
+        let planned = self.plan(search).await?;
+        Ok(planned.map(|(search, plan)| Walk { search, plan, looked_at: 0, is_done: false }))
     }
 
     /// The search with moments in place of times ago and whole fingerprints where that can be known, and what of it the
@@ -153,5 +161,28 @@ impl Client {
             Err(error) if error.kind() == StoreErrorKind::Invalid => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+/// The records that a search looks at, newest first.
+pub(crate) struct Walk {
+    search: Search,
+    plan: Plan,
+    /// How many it has looked at.
+    pub(crate) looked_at: u64,
+    /// Whether there are no others.
+    pub(crate) is_done: bool,
+}
+
+impl Walk {
+    /// Looks at so many further records, and returns those that fit.
+    pub(crate) async fn next(&mut self, client: &Client, most: usize) -> Result<Vec<Record>, StoreError> {
+        self.plan.list.limit = most;
+        let Page { mut records, next } = client.list(&self.plan.list).await?;
+        self.looked_at += records.len() as u64;
+        records.retain(|record| self.plan.is_whole || self.search.fits(record));
+        self.is_done = next.is_none();
+        self.plan.list.cursor = next;
+        Ok(records)
     }
 }

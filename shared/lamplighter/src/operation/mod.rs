@@ -28,7 +28,7 @@ pub use self::{
     arguments::Arguments,
     check::{CheckArguments, CheckByType},
     error::OperationError,
-    preview::{JobCount, Preview},
+    preview::{JobCount, Preview, PreviewBound},
     request::NewOperation,
     runner::{Resumed, Runner},
     state::{OperationState, UnknownOperationState},

@@ -206,7 +206,7 @@ pub enum ConsumerState {
     Paused,
     /// The consumer is being switched, made or removed.
     Changing,
-    /// There is no consumer.
+    /// There is no consumer. On a file: no engine is seen on it, and no host has run a job of it within the last minute.
     Missing,
 }
 

@@ -121,18 +121,7 @@ impl Runner {
             Target::Batch { id } => (Query::new().batch(id), now),
             _ => return Ok(None),
         };
-        let mut query = query.pinned(now);
-        let wanted = query.states().to_vec();
-        // By its states, the store finds them without reading the others.
-        query.states.clear();
-        for state in JobState::ALL.into_iter().filter(|state| action.touches(*state)) {
-            if wanted.is_empty() || wanted.contains(&state) {
-                query = query.state(state);
-            }
-        }
-        if query.states().is_empty() {
-            return Ok(None);
-        }
+        let Some(query) = touched(action, query.pinned(now)) else { return Ok(None) };
         // With those of this very moment.
         let after = end.saturating_add(Duration::from_nanos(1)).unwrap_or(end);
         let before = query.known_before().map_or(after, |when| when.from(now).min(after));
@@ -179,6 +168,18 @@ impl Runner {
         let now = self.client().reschedule(&record.id, at).await?;
         Ok(now.is_some_and(|state| operation.action.touches(state)))
     }
+}
+
+/// The jobs among these that are in a state that an action changes; `None` if there can be none. By its states, the store finds
+/// them without reading the others.
+pub(super) fn touched(action: &Action, mut query: Query) -> Option<Query> {
+    let wanted = std::mem::take(&mut query.states);
+    for state in JobState::ALL.into_iter().filter(|state| action.touches(*state)) {
+        if wanted.is_empty() || wanted.contains(&state) {
+            query = query.state(state);
+        }
+    }
+    (!query.states().is_empty()).then_some(query)
 }
 
 /// Whether it is the record of a job, and not that of a batch: a search for jobs to change means no

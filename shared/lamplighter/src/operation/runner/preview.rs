@@ -1,37 +1,63 @@
 //! Previews: what an action would touch now.
 
-use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap};
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{Runner, within};
+use super::{Runner, jobs, within};
 use crate::{
+    batch::Batch,
     host::Stop,
-    operation::{Action, JobCount, OperationError, Preview, Target},
-    query::Search,
+    id::JobId,
+    operation::{Action, JobCount, OperationError, Preview, PreviewBound, Target},
+    query::{Query, Search},
+    record::Record,
 };
 
-/// Jobs that are counted at most.
-const MOST: u64 = 10_000;
 /// Records per request.
 const PAGE: usize = 500;
-/// The longest time to count.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Jobs that are told apart by their names, even where the store has counted them by queue.
+const TOLD_APART: u64 = 10_000;
 
-#[derive(Default)]
-struct Counts(BTreeMap<(String, String), u64>);
+/// What was counted, and how far.
+struct Counts<'a> {
+    action: &'a Action,
+    target: &'a Target,
+    by_job: BTreeMap<(String, String), u64>,
+    looked_at: u64,
+    bound: PreviewBound,
+    began: Instant,
+}
 
-impl Counts {
+impl Counts<'_> {
     fn add(&mut self, job: &str, queue: &str, count: u64) {
-        *self.0.entry((job.to_owned(), queue.to_owned())).or_default() += count;
+        *self.by_job.entry((job.to_owned(), queue.to_owned())).or_default() += count;
+    }
+
+    /// Adds those that it would touch.
+    fn add_records(&mut self, records: impl IntoIterator<Item = Record>) {
+        for record in records {
+            if jobs::is_plain(&record) && jobs::is_wanted(self.action, self.target, &record) {
+                self.add(&record.message.job, &record.queue, 1);
+            }
+        }
     }
 
     fn total(&self) -> u64 {
-        self.0.values().sum()
+        self.by_job.values().sum()
+    }
+
+    /// The records of the next request; `None` when it was enough.
+    fn more(&self) -> Option<usize> {
+        let left = self.bound.records.saturating_sub(self.looked_at);
+        let is_over = left == 0 || self.total() >= self.bound.jobs || self.began.elapsed() >= self.bound.time;
+        (!is_over).then(|| PAGE.min(usize::try_from(left).unwrap_or(PAGE)))
     }
 
     fn listed(self) -> Vec<JobCount> {
-        let mut all: Vec<_> = self.0.into_iter().map(|((job, queue), jobs)| JobCount { job, queue, jobs }).collect();
+        let mut all: Vec<_> =
+            self.by_job.into_iter().map(|((job, queue), jobs)| JobCount { job, queue, jobs }).collect();
         all.sort_by_key(|one| Reverse(one.jobs));
         all
     }
@@ -44,85 +70,117 @@ impl Runner {
     /// # Errors
     /// When the action cannot be done to the target, or when the store cannot be read.
     pub async fn preview(&self, action: &Action, target: &Target) -> Result<Preview, OperationError> {
+        self.preview_within(action, target, PreviewBound::USUAL).await
+    }
+
+    /// As [`preview`](Self::preview), with another bound. Counting ends where the future is dropped.
+    ///
+    /// # Errors
+    /// As for [`preview`](Self::preview).
+    pub async fn preview_within(
+        &self,
+        action: &Action,
+        target: &Target,
+        bound: PreviewBound,
+    ) -> Result<Preview, OperationError> {
         if !action.fits(target) {
             return Err(OperationError::Invalid(format!("{action} cannot be done to {target}")));
         }
+        let now = self.client().env().now();
         let end = match target {
-            Target::Query { end, .. } => (*end).min(self.client().env().now()),
-            _ => self.client().env().now(),
+            Target::Query { end, .. } => (*end).min(now),
+            _ => now,
         };
-        let mut counts = Counts::default();
+        let frozen = match target {
+            Target::Query { query, .. } => &Target::Query { query: query.clone(), end },
+            other => other,
+        };
+        let (by_job, began) = (BTreeMap::new(), Instant::now());
+        let mut counts = Counts { action, target: frozen, by_job, looked_at: 0, bound, began };
         let is_complete = match (action, target) {
             (Action::Cancel, Target::Batch { id }) | (_, Target::Job { id }) => {
-                self.count_ids(action, std::slice::from_ref(id), &mut counts).await?
+                self.count_ids(std::slice::from_ref(id), &mut counts).await?
             }
-            (_, Target::Jobs { ids }) => self.count_ids(action, ids, &mut counts).await?,
-            (_, Target::Query { .. } | Target::Batch { .. }) => {
-                let target = match target {
-                    Target::Query { query, .. } => &Target::Query { query: query.clone(), end },
-                    other => other,
-                };
-                match self.search(action, target, end)? {
-                    Some(search) => self.count_search(search, action, target, &mut counts).await?,
-                    None => true,
+            (_, Target::Jobs { ids }) => self.count_ids(ids, &mut counts).await?,
+            (_, Target::Batch { id }) => self.count_batch(id, &mut counts).await?,
+            (_, Target::Query { .. }) => match self.search(action, frozen, end)? {
+                Some(search) => {
+                    self.count_known(&mut counts, now).await? || self.count_search(&search, &mut counts).await?
                 }
-            }
+                None => true,
+            },
             (_, Target::DeadLetters { .. }) => self.count_dead_letters(target, &mut counts).await?,
             (Action::Backfill { from, to }, Target::Schedule { schedule }) => {
                 let from = super::schedules::before(*from);
                 let ticks = within(self.client().backfill_ticks(schedule, from, *to)).await?;
-                let jobs = ticks.len() as u64;
-                return Ok(Preview { jobs, is_complete: true, by_job: Vec::new(), end });
+                return Ok(whole(ticks.len() as u64, end));
             }
-            _ => return Ok(Preview { jobs: 1, is_complete: true, by_job: Vec::new(), end }),
+            _ => return Ok(whole(1, end)),
         };
-        Ok(Preview { jobs: counts.total(), is_complete, by_job: counts.listed(), end })
+        let looked_at = Some(counts.looked_at).filter(|looked_at| !is_complete && *looked_at > 0);
+        Ok(Preview { jobs: counts.total(), is_complete, looked_at, by_job: counts.listed(), end })
     }
 
-    async fn count_ids(
-        &self,
-        action: &Action,
-        ids: &[crate::id::JobId],
-        counts: &mut Counts,
-    ) -> Result<bool, OperationError> {
+    async fn count_ids(&self, ids: &[JobId], counts: &mut Counts<'_>) -> Result<bool, OperationError> {
         for ids in ids.chunks(Self::PAGE) {
             let records = within(self.client().store()?.get_each(ids)).await?;
-            for record in records.into_iter().flatten().filter(|record| action.touches(record.state)) {
+            for record in records.into_iter().flatten().filter(|record| counts.action.touches(record.state)) {
                 counts.add(&record.message.job, &record.queue, 1);
             }
         }
         Ok(true)
     }
 
-    async fn count_search(
-        &self,
-        search: Search,
-        action: &Action,
-        target: &Target,
-        counts: &mut Counts,
-    ) -> Result<bool, OperationError> {
-        let began = Instant::now();
-        let mut search = search.with_limit(PAGE);
-        loop {
-            let found = within(self.client().search(&search)).await?;
-            for record in &found.records {
-                if super::jobs::is_plain(record) && super::jobs::is_wanted(action, target, record) {
-                    counts.add(&record.message.job, &record.queue, 1);
-                }
+    /// The jobs of a batch, which knows them.
+    async fn count_batch(&self, id: &JobId, counts: &mut Counts<'_>) -> Result<bool, OperationError> {
+        let mut cursor = None;
+        while let Some(most) = counts.more() {
+            let page = within(self.client().batch_jobs(id, cursor.as_deref(), most)).await?;
+            counts.looked_at += page.ids.len() as u64;
+            self.count_ids(&page.ids, counts).await?;
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(true);
             }
-            if found.next.is_none() || counts.total() >= MOST || began.elapsed() >= PATIENCE {
-                return Ok(found.next.is_none());
-            }
-            search = search.with_cursor(found.next);
         }
+        Ok(false)
     }
 
-    async fn count_dead_letters(&self, target: &Target, counts: &mut Counts) -> Result<bool, OperationError> {
+    /// Adds what the store counts anyway, by state and queue, and returns whether that is all that was asked for. Few jobs are
+    /// searched for, so that they are told apart.
+    async fn count_known(&self, counts: &mut Counts<'_>, now: Timestamp) -> Result<bool, OperationError> {
+        let Target::Query { query, end } = counts.target else { return Ok(false) };
+        let query: Query = query.parse().map_err(|error| OperationError::Invalid(format!("{error}")))?;
+        let Some(query) = jobs::touched(counts.action, query).filter(|_| *end >= now) else { return Ok(false) };
+        let Some(known) = within(self.client().counts_of(&query)).await? else { return Ok(false) };
+        let known: Vec<_> = known.iter().filter(|count| count.jobs > 0 && count.queue != Batch::QUEUE).collect();
+        let total: u64 = known.iter().map(|count| count.jobs).sum();
+        let is_large = total > counts.bound.records.min(counts.bound.jobs).min(TOLD_APART);
+        for count in known.iter().filter(|_| is_large) {
+            counts.add(JobCount::ANY, &count.queue, count.jobs);
+        }
+        Ok(is_large)
+    }
+
+    async fn count_search(&self, search: &Search, counts: &mut Counts<'_>) -> Result<bool, OperationError> {
+        let Some(mut walk) = within(self.client().walk(search)).await? else { return Ok(true) };
+        while let Some(most) = counts.more() {
+            let found = within(walk.next(self.client(), most)).await?;
+            counts.looked_at = walk.looked_at;
+            counts.add_records(found);
+            if walk.is_done {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn count_dead_letters(&self, target: &Target, counts: &mut Counts<'_>) -> Result<bool, OperationError> {
         let Some((queue, filter)) = target.dead_letter_filter() else { return Ok(true) };
         let stop = Stop::new();
         let counting = self.operator()?.count_dead_letters(queue, &filter, &stop);
         let patience = async {
-            tokio::time::sleep(PATIENCE).await;
+            tokio::time::sleep(counts.bound.time).await;
             stop.drain();
             // It ends by itself now.
             std::future::pending::<()>().await;
@@ -136,4 +194,9 @@ impl Runner {
         }
         Ok(counted.uncounted == 0 && !stop.is_draining())
     }
+}
+
+/// A preview of things that are not told apart.
+const fn whole(jobs: u64, end: Timestamp) -> Preview {
+    Preview { jobs, is_complete: true, looked_at: None, by_job: Vec::new(), end }
 }
