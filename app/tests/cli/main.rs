@@ -31,5 +31,6 @@ mod stats;
 mod support;
 #[cfg(unix)]
 mod top;
+mod tracked;
 mod watch;
 mod work;
