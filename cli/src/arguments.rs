@@ -13,19 +13,23 @@ use crate::{database, error::Error};
 ///
 /// Fails when they cannot be read, are not JSON, or do not fit the job.
 pub(crate) fn take(definition: &Definition, typed: &str) -> Result<Box<RawValue>, Error> {
-    let text = match typed {
-        "-" => read(std::io::stdin().lock(), "standard input")?,
+    ArgumentCheck::new(definition).check(&text(typed)?)
+}
+
+/// Reads the arguments as typed: JSON, `@FILE`, or `-` for standard input.
+pub(crate) fn text(typed: &str) -> Result<String, Error> {
+    match typed {
+        "-" => read(std::io::stdin().lock(), "standard input"),
         _ => match typed.strip_prefix('@') {
             Some(path) => {
                 let fail = |source| Error::Read { from: path.into(), source };
                 let named =
                     database::at_home(Path::new(path)).map_err(|why| Error::Usage(format!("@{path}: {why}")))?;
-                read(File::open(named).map_err(fail)?, path)?
+                read(File::open(named).map_err(fail)?, path)
             }
-            None => typed.to_owned(),
+            None => Ok(typed.to_owned()),
         },
-    };
-    ArgumentCheck::new(definition).check(&text)
+    }
 }
 
 /// Reads at most what a message can hold, and one byte more to detect that it is too much.

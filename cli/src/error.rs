@@ -104,6 +104,7 @@ impl Error {
             | Self::Id(_)
             | Self::Json { .. }
             | Self::Arguments { .. }
+            | Self::Operation(OperationError::Arguments { .. })
             | Self::Enqueue(
                 EnqueueError::Arguments { .. }
                 | EnqueueError::Id(_)

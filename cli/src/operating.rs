@@ -6,9 +6,11 @@ use clap::Args;
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use lamplighter::{
-    Client,
+    Client, JobId,
     host::Stop,
-    operation::{Action, NewOperation, Operation, OperationProgress, OperationState, Runner, Target},
+    operation::{
+        Action, NewOperation, Operation, OperationError, OperationProgress, OperationState, Preview, Runner, Target,
+    },
     query::Query,
 };
 use lamplighter_arguments::BySchema;
@@ -43,12 +45,20 @@ impl Asking {
     }
 }
 
-/// What came of some operations.
+/// What came of one operation, or of several that do the same.
 #[derive(Debug, Default)]
-pub(crate) struct Sum {
+pub(crate) struct Outcome {
     pub(crate) progress: OperationProgress,
     pub(crate) error: Option<String>,
-    pub(crate) is_stopped: bool,
+    /// The one that was stopped, if one was.
+    pub(crate) stopped: Option<JobId>,
+}
+
+impl From<Operation> for Outcome {
+    fn from(ended: Operation) -> Self {
+        let stopped = (ended.state == OperationState::Stopped).then_some(ended.id);
+        Self { progress: ended.progress, error: ended.error, stopped }
+    }
 }
 
 /// What carries operations out on a place.
@@ -65,10 +75,16 @@ impl<'a> Operating<'a> {
         Some(Self { client: target.client(), runner, asking })
     }
 
+    /// Counts what it would be done to.
+    pub(crate) async fn preview(&self, action: &Action, target: &Target) -> Result<Preview, Error> {
+        Ok(self.runner.preview(action, target).await?)
+    }
+
     /// Does it to one thing, without a bar.
     pub(crate) async fn once(&self, action: Action, target: Target) -> Result<Operation, Error> {
         let operation = self.runner.start(self.asking.request(action, target, None)).await?;
-        let ended = self.runner.run(&operation.id, &Stop::new(), None).await?;
+        let ended = self.runner.run(&operation.id, &Stop::new(), None).await;
+        let ended = ended.map_err(|error| left_open(&operation.id, error))?;
         match (&ended.state, &ended.error) {
             (OperationState::Failed, Some(error)) => Err(Error::failed(error)),
             _ if ended.progress.failed > 0 => {
@@ -78,44 +94,48 @@ impl<'a> Operating<'a> {
         }
     }
 
-    /// Does it to many things, with a bar. Ctrl-C stops it.
+    /// Does it to many things, with a bar; they are as many as expected, if that is known. Ctrl-C stops it.
     pub(crate) async fn all(
         &self,
         action: Action,
         target: Target,
         rate: Option<NonZeroU32>,
-        (verb, total): (&str, u64),
+        (verb, expected): (&str, Option<u64>),
     ) -> Result<Operation, Error> {
-        let new = self.asking.request(action, target, rate).with_expected(total);
+        let mut new = self.asking.request(action, target, rate);
+        new.expected = expected;
         let operation = self.runner.start(new).await?;
         self.run(operation, verb).await
     }
 
     /// All jobs that match now.
-    pub(crate) fn matching(&self, query: &Query) -> Target {
+    pub(crate) fn matching(query: &Query) -> Target {
         Target::Query { query: query.to_string(), end: Timestamp::now() }
     }
 
-    /// Does it to all of these, one after the other, until one is stopped.
+    /// Does it to all of these jobs, one target after the other, until one is stopped.
     pub(crate) async fn each(
         &self,
         action: &Action,
         targets: Vec<Target>,
-        (verb, total): (&str, u64),
-    ) -> Result<Sum, Error> {
-        let mut sum = Sum::default();
+        rate: Option<NonZeroU32>,
+        verb: &str,
+    ) -> Result<Outcome, Error> {
+        let mut all = Outcome::default();
         for target in targets {
-            let ended = self.all(action.clone(), target, None, (verb, total)).await?;
-            sum.progress.changed += ended.progress.changed;
-            sum.progress.unchanged += ended.progress.unchanged;
-            sum.progress.failed += ended.progress.failed;
-            sum.error = sum.error.or(ended.error);
-            sum.is_stopped = ended.state == OperationState::Stopped;
-            if sum.is_stopped {
+            let expected = match &target {
+                Target::Jobs { ids } => Some(ids.len() as u64),
+                _ => None,
+            };
+            let ended: Outcome = self.all(action.clone(), target, rate, (verb, expected)).await?.into();
+            all.progress.add(ended.progress);
+            all.error = all.error.or(ended.error);
+            all.stopped = ended.stopped;
+            if all.stopped.is_some() {
                 break;
             }
         }
-        Ok(sum)
+        Ok(all)
     }
 
     /// Carries an operation on to its end, with a bar. Ctrl-C stops it.
@@ -136,11 +156,12 @@ impl<'a> Operating<'a> {
         };
         let ended = tokio::select! {
             ended = self.runner.run(id, &running, None) => ended,
-            () = self.look(&operation, &bar) => unreachable_end(id),
-            () = stopping => unreachable_end(id),
+            // Neither of them ends.
+            () = self.look(&operation, &bar) => Err(OperationError::Unknown(id.clone())),
+            () = stopping => Err(OperationError::Unknown(id.clone())),
         };
         bar.finish_and_clear();
-        Ok(ended?)
+        ended.map_err(|error| left_open(id, error))
     }
 
     /// Moves the bar, without end.
@@ -158,7 +179,13 @@ impl<'a> Operating<'a> {
     }
 }
 
-/// Neither looking nor stopping ends before the run does.
-fn unreachable_end(id: &lamplighter::JobId) -> Result<Operation, lamplighter::operation::OperationError> {
-    Err(lamplighter::operation::OperationError::Unknown(id.clone()))
+/// The error of a run. An operation that could not go on is not over.
+fn left_open(id: &JobId, error: OperationError) -> Error {
+    match error {
+        OperationError::Held(_) => Error::failed(format_args!("{error}; `lamp watch {id}` follows it")),
+        error if error.is_temporary() => {
+            Error::failed(format_args!("{error}; operation {id} is not over: `lamp ops {id} --resume` goes on with it"))
+        }
+        error => error.into(),
+    }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::Timestamp;
 use lamplighter::{
-    Client, JobState,
+    JobState,
     query::{Coverage, Query, Search},
     redaction::Redactions,
 };
@@ -52,25 +52,6 @@ pub(crate) fn in_states(
 /// A search for somebody who does not see sensitive arguments.
 pub(crate) fn search(query: Query, catalog: &Catalog) -> Search {
     Search::new(query.pinned(Timestamp::now())).with_redactions(Redactions::of(&catalog.definitions()))
-}
-
-/// Calls `each` with every job that fits.
-pub(crate) async fn all(
-    client: &Client,
-    mut search: Search,
-    mut each: impl FnMut(lamplighter::Record),
-) -> Result<(), Error> {
-    /// The number of records per request.
-    const PAGE: usize = 500;
-    search = search.with_limit(PAGE);
-    loop {
-        let page = client.search(&search).await?;
-        page.records.into_iter().for_each(&mut each);
-        match page.next {
-            None => return Ok(()),
-            next => search.cursor = next,
-        }
-    }
 }
 
 /// Says how far a search came that has not seen everything.

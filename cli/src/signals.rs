@@ -8,7 +8,12 @@ use crate::{error::Error, output};
 
 /// Listens for signals. Before a second one ends the process, prints `at_once`.
 pub(crate) fn listen(at_once: &'static str) -> Result<Signals, Error> {
-    Signals::listen(move || output::hint(at_once)).map_err(|error| {
+    listen_until(move || output::hint(at_once))
+}
+
+/// Listens for signals. Before a second one ends the process, calls `at_once`.
+pub(crate) fn listen_until(at_once: impl FnOnce() + Send + 'static) -> Result<Signals, Error> {
+    Signals::listen(at_once).map_err(|error| {
         Error::failed(format_args!("cannot listen for signals: {error}; run it where that is allowed"))
     })
 }

@@ -32,5 +32,6 @@ mod stats;
 mod support;
 #[cfg(unix)]
 mod top;
+mod tracked;
 mod watch;
 mod work;

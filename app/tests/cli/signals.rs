@@ -5,9 +5,12 @@ use std::{
     io::{BufRead, BufReader, Read},
     net::TcpListener,
     process::{Child, Command, Stdio},
+    time::Instant,
 };
 
-use crate::support::Place;
+use serde_json::{Value, json as value};
+
+use crate::support::{PATIENCE, Place, lines};
 
 /// Kills the child when the test ends, in any way.
 struct Dev(Child);
@@ -69,9 +72,9 @@ fn a_terminal_that_is_closed_is_a_clean_stop_and_no_panic() {
     for id in ["one", "two"] {
         place.lamp(&["enqueue", "lamp.ping", r#"{"failures":1}"#, "--id", id]).ok();
     }
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let until = Instant::now() + std::time::Duration::from_secs(60);
     while place.lamp(&["jobs", "--state", "succeeded", "--json"]).ok().lines().count() < 2 {
-        assert!(std::time::Instant::now() < until, "{:?}", place.lamp(&["jobs"]));
+        assert!(Instant::now() < until, "{:?}", place.lamp(&["jobs"]));
     }
     dev.signal("HUP");
     assert_eq!(dev.code(), Some(0));
@@ -92,4 +95,61 @@ fn with_nohup_it_outlives_its_terminal() {
     assert!(log.by_ref().any(|line| line.contains("job succeeded") && line.contains("after")));
     dev.signal("TERM");
     assert_eq!(dev.code(), Some(0));
+}
+
+fn json(place: &Place, args: &[&str]) -> Vec<Value> {
+    lines(&place.lamp(args).ok())
+}
+
+/// Asks a process to stop, as Ctrl-C does.
+fn interrupt(child: &std::process::Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn an_interrupted_operation_says_how_to_go_on() {
+    let place = Place::new();
+    let latest = || json(&place, &["ops", "--limit", "1", "--json"]);
+    place.write("pings.jsonl", &"{}\n".repeat(8));
+    place.lamp(&["enqueue", "lamp.ping", "--from", "pings.jsonl", "--id-prefix", "ping", "--delay", "2h"]).ok();
+    let begin = || {
+        let mut command = place.command(&["cancel", "--query", "job:lamp.ping", "--rate", "1", "--by", "ada"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let last = latest();
+            if last.first().is_some_and(|one| one["state"] == "running" && one["progress"]["changed"] != value!(0)) {
+                break (child, last[0]["id"].as_str().unwrap().to_owned());
+            }
+            assert!(Instant::now() < until, "{last:?}");
+        }
+    };
+    let (child, id) = begin();
+    let shown = place.lamp(&["ops", &id]).ok();
+    assert!(shown.contains("running") && shown.contains(&format!("lamp ops {id} --stop")), "{shown}");
+    interrupt(&child);
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("stopped before the end") && said.contains(&format!("`lamp ops {id}`")), "{said}");
+    let shown = place.lamp(&["ops", &id]).ok();
+    assert!(shown.contains("stopped by ada") && shown.contains("for the rest: lamp cancel --query"), "{shown}");
+    let open = || json(&place, &["jobs", "--state", "scheduled", "--json"]).len();
+    assert!((1..8).contains(&open()), "some were cancelled, and some were not");
+
+    // One whose process is killed is not lost: it waits for somebody to go on with it.
+    let (mut child, id) = begin();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let resumed = place.lamp(&["ops", &id, "--resume"]);
+        if resumed.code == 0 {
+            break;
+        }
+        // Its lease has not ended yet.
+        assert!(resumed.err.contains("carried out by another process"), "{resumed:?}");
+        assert!(Instant::now() < until, "{resumed:?}");
+    }
+    assert_eq!((open(), &latest()[0]["state"]), (0, &value!("done")));
 }

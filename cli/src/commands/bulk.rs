@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use lamplighter::{Client, JobId, ListQuery, Record, operation, query::Search};
+use lamplighter::{Client, JobId, ListQuery, Record, operation};
 
 use crate::{
     error::Error,
     output::{self, GOOD, NAME},
-    query,
 };
 
 /// Does something to each of the given jobs, and says so; `done` is the participle. An error for one does not stop the
@@ -42,22 +41,15 @@ const PAGE: usize = 500;
 
 /// A job that matches.
 pub(super) struct Found {
-    pub(super) id: JobId,
-    pub(super) job: String,
-    pub(super) queue: String,
+    id: JobId,
+    job: String,
+    queue: String,
 }
 
 impl From<Record> for Found {
     fn from(record: Record) -> Self {
         Self { id: record.id, job: record.message.job.clone(), queue: record.queue }
     }
-}
-
-/// Returns the jobs that a search finds.
-pub(super) async fn search(client: &Client, search: Search) -> Result<Vec<Found>, Error> {
-    let mut found = Vec::new();
-    query::all(client, search, |record| found.push(record.into())).await?;
-    Ok(found)
 }
 
 /// Returns the jobs that match.
@@ -79,17 +71,13 @@ pub(super) async fn find(
     }
 }
 
-/// Shows how many jobs match, by job and queue.
-pub(super) fn count(found: &[Found], column: &str) -> Result<(), Error> {
+/// How many they are, by job and queue.
+pub(super) fn counts(found: &[Found]) -> Vec<((String, String), u64)> {
     let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
     for Found { job, queue, .. } in found {
         *counts.entry((job, queue)).or_default() += 1;
     }
-    let mut table = output::table(&["JOB", "QUEUE", column]);
-    for ((job, queue), jobs) in counts {
-        table.add_row([output::cell(job), output::cell(queue), output::cell(jobs)]);
-    }
-    output::print_table(&table)
+    counts.into_iter().map(|((job, queue), jobs)| ((job.to_owned(), queue.to_owned()), jobs)).collect()
 }
 
 /// The jobs as targets of operations.

@@ -8,7 +8,10 @@ use lamplighter::{
     query::Query,
 };
 
-use super::{block_on, bulk, matching::Words};
+use super::{
+    block_on, bulk,
+    matching::{Pace, Which, Words},
+};
 use crate::{
     catalog::Catalog,
     error::Error,
@@ -62,6 +65,8 @@ pub(crate) struct Cancel {
     #[arg(long, conflicts_with = "ids")]
     dry_run: bool,
     #[command(flatten)]
+    pace: Pace,
+    #[command(flatten)]
     place: Place,
 }
 
@@ -100,7 +105,9 @@ impl Cancel {
             };
             let wrong = "a job that has ended cannot be cancelled";
             let query = query::in_states(&query, &open, |state| !state.is_final(), wrong)?;
-            WORDS.run((&client, &operating), catalog, (Action::Cancel, query), self.dry_run).await
+            WORDS
+                .run((&client, &operating), catalog, (Action::Cancel, Which::Query(query)), (self.dry_run, &self.pace))
+                .await
         })
     }
 

@@ -6,7 +6,10 @@ use lamplighter::{
     operation::{self, Action},
 };
 
-use super::{block_on, bulk, matching::Words};
+use super::{
+    block_on, bulk,
+    matching::{Pace, Which, Words},
+};
 use crate::{
     catalog::Catalog,
     error::Error,
@@ -36,6 +39,8 @@ pub(crate) struct Delete {
     #[arg(long, conflicts_with = "ids")]
     dry_run: bool,
     #[command(flatten)]
+    pace: Pace,
+    #[command(flatten)]
     place: Place,
 }
 
@@ -54,7 +59,9 @@ impl Delete {
             let ended: Vec<_> = JobState::ALL.into_iter().filter(|state| state.is_final()).collect();
             let wrong = "a job that has not ended cannot be deleted; cancel it first";
             let query = query::in_states(asked, &ended, JobState::is_final, wrong)?;
-            WORDS.run((&client, &operating), catalog, (Action::Delete, query), self.dry_run).await
+            WORDS
+                .run((&client, &operating), catalog, (Action::Delete, Which::Query(query)), (self.dry_run, &self.pace))
+                .await
         })
     }
 }

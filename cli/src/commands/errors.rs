@@ -9,7 +9,8 @@ use clap::Args;
 use jiff::Timestamp;
 use lamplighter::{
     Client, ListQuery, Record,
-    record::{ErrorGroup, ErrorNote, ErrorQuery, Fingerprint},
+    operation::{self, Action},
+    record::{ErrorGroup, ErrorQuery, Fingerprint},
 };
 use lamplighter_dashboard::view::ErrorView;
 
@@ -18,10 +19,11 @@ use crate::{
     catalog::Catalog,
     error::Error,
     foreign::safe,
+    operating::{Asking, Operating},
     output::{self, BAD, FAINT, GOOD, NAME, STRONG},
     place::Place,
     reveal::{Reveal, Shown},
-    site, when,
+    when,
 };
 
 /// Show what fails: failed attempts in groups of one cause, the group with the latest failure first.
@@ -33,7 +35,7 @@ use crate::{
 #[command(after_help = "Examples:
   lamp errors --since 2h
   lamp errors 3f9a5c0d7be21846
-  lamp errors 3f9a5c0d7be21846 --note 'the printer is being replaced' --mute 2h
+  lamp errors 3f9a5c0d7be21846 --note 'the printer is being replaced' --mute 2h --reason 'ordered on Monday'
   lamp jobs --error 3f9a5c0d7be21846
   lamp retry --error 3f9a5c0d7be21846")]
 pub(crate) struct Errors {
@@ -64,14 +66,13 @@ pub(crate) struct Errors {
     /// End the mute.
     #[arg(long, requires = "fingerprint", conflicts_with = "mute")]
     unmute: bool,
-    /// Who writes it; by default the user of this terminal.
-    #[arg(long, value_name = "NAME", requires = "fingerprint")]
-    by: Option<String>,
+    #[command(flatten)]
+    asking: Asking,
     #[command(flatten)]
     reveal: Reveal,
     #[command(flatten)]
     place: Place,
-    /// Print one group per line as JSON.
+    /// Print one group per line as JSON; after --note, --mute and --unmute, the group as it is then.
     #[arg(long)]
     json: bool,
 }
@@ -85,44 +86,50 @@ const REQUESTS: usize = 5;
 
 impl Errors {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
+        if self.actions()?.is_empty() && (self.asking.reason.is_some() || self.asking.by.is_some()) {
+            return Err(Error::Usage("--reason and --by go with --note, --mute or --unmute".into()));
+        }
         block_on(async {
-            match self.fingerprint {
-                Some(fingerprint) if self.writes() => self.write(fingerprint).await,
-                Some(fingerprint) => self.show(fingerprint, catalog).await,
-                None => self.list(catalog).await,
+            match (self.fingerprint, self.actions()?) {
+                (Some(fingerprint), actions) if !actions.is_empty() => self.write(fingerprint, actions, catalog).await,
+                (Some(fingerprint), _) => self.show(fingerprint, catalog).await,
+                (None, _) => self.list(catalog).await,
             }
         })
     }
 
-    fn writes(&self) -> bool {
-        self.note.is_some() || self.mute.is_some() || self.unmute
+    /// What is to be written about the group.
+    fn actions(&self) -> Result<Vec<Action>, Error> {
+        let mut actions = Vec::new();
+        if let Some(text) = &self.note {
+            actions.push(Action::NoteError { note: Some(text.clone()).filter(|text| !text.trim().is_empty()) });
+        }
+        if let Some(time) = self.mute {
+            let until = Timestamp::now().checked_add(time);
+            let until = until.map_err(|_| Error::Usage("--mute is too long".into()))?;
+            actions.push(Action::MuteError { until: Some(until) });
+        }
+        if self.unmute {
+            actions.push(Action::MuteError { until: None });
+        }
+        Ok(actions)
     }
 
     /// Changes the group's note: what is not named stays.
-    async fn write(self, fingerprint: Fingerprint) -> Result<(), Error> {
+    async fn write(self, fingerprint: Fingerprint, actions: Vec<Action>, catalog: &Catalog) -> Result<(), Error> {
         let target = self.place.open().await?;
         let client = target.records()?;
-        let Some(group) = client.error_group(fingerprint).await? else {
-            return Err(target.no_error(fingerprint));
+        let operating = Operating::on(&target, catalog, &self.asking).ok_or_else(|| target.no_operations())?;
+        let group = async || client.error_group(fingerprint).await?.ok_or_else(|| target.no_error(fingerprint));
+        group().await?;
+        for action in actions {
+            operating.once(action, operation::Target::ErrorGroup { fingerprint }).await?;
+        }
+        let printed = match self.json {
+            true => output::json_lines([ErrorView::of(&group().await?, &[])]),
+            false => output::print(|out| writeln!(out, "{GOOD}noted{GOOD:#} {NAME}{fingerprint}{NAME:#}")),
         };
-        let now = Timestamp::now();
-        let by = self.by.clone().or_else(site::user).unwrap_or_default();
-        let mut note = ErrorNote { by, at: now, ..group.note.unwrap_or_default() };
-        if let Some(text) = self.note {
-            note.note = Some(text);
-        }
-        if let Some(time) = self.mute {
-            let until = now.checked_add(time).map_err(|_| Error::Usage("--mute is too long".into()))?;
-            note.muted_until = Some(until);
-        }
-        if self.unmute {
-            note.muted_until = None;
-        }
-        if !client.annotate_error(fingerprint, note).await? {
-            return Err(target.no_error(fingerprint));
-        }
-        output::print(|out| writeln!(out, "{GOOD}noted{GOOD:#} {NAME}{fingerprint}{NAME:#}"))
-            .map_err(|error| error.after(format_args!("the note on {fingerprint} was written")))
+        printed.map_err(|error| error.after(format_args!("the note on {fingerprint} was written")))
     }
 
     async fn list(self, catalog: &Catalog) -> Result<(), Error> {

@@ -12,6 +12,7 @@ mod delete;
 mod demo;
 mod dev;
 mod doctor;
+mod edit;
 mod enqueue;
 mod errors;
 mod infra;
@@ -64,6 +65,7 @@ pub(crate) enum Command {
     Errors(errors::Errors),
     Stats(stats::Stats),
     Retry(retry::Retry),
+    Edit(edit::Edit),
     Cancel(cancel::Cancel),
     Ops(ops::Ops),
     Reschedule(reschedule::Reschedule),
@@ -107,6 +109,7 @@ impl Command {
             Self::Errors(errors) => errors.run(catalog),
             Self::Stats(stats) => stats.run(catalog),
             Self::Retry(retry) => retry.run(catalog),
+            Self::Edit(edit) => edit.run(catalog),
             Self::Cancel(cancel) => cancel.run(catalog),
             Self::Ops(ops) => ops.run(catalog),
             Self::Reschedule(reschedule) => reschedule.run(catalog),

@@ -20,8 +20,8 @@ use crate::{
 
 /// Show what operators have done and do: who, when, why, to what, and how it went. The latest is first.
 ///
-/// The commands `retry`, `cancel`, `redrive`, `pause` and `resume` are operations, and so is what the dashboard does. This
-/// list cannot be edited; an operation is kept for a year.
+/// Whatever a command or the dashboard does to jobs, queues, schedules and error groups that exist is an operation. This list
+/// cannot be edited; an operation is kept for a year.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp ops
@@ -131,11 +131,12 @@ impl Ops {
         {
             operation = operating.run(operation, "going on").await?;
         }
-        if !self.json {
-            return show(&operation);
-        }
         let desk = site::desk(catalog, &target, true)?;
-        output::json_lines([desk.operation(id.as_str()).await.map_err(Error::problem)?])
+        let view = desk.operation(id.as_str()).await.map_err(Error::problem)?;
+        if self.json {
+            return output::json_lines([view]);
+        }
+        show(&operation, next(&operation, view.command, Timestamp::now()))
     }
 }
 
@@ -156,7 +157,24 @@ fn table(operations: &[Operation]) -> Result<(), Error> {
     output::print_table(&table)
 }
 
-fn show(operation: &Operation) -> Result<(), Error> {
+/// What to do about an operation that has not come to its end; `command` is the same once more.
+fn next(operation: &Operation, command: Option<String>, now: Timestamp) -> Option<String> {
+    let id = &operation.id;
+    match operation.state {
+        OperationState::Running if operation.is_held(now) => {
+            Some(format!("a process carries it out; `lamp ops {id} --stop` stops it"))
+        }
+        OperationState::Stopping if operation.is_held(now) => Some("it ends when what is under way has ended".into()),
+        OperationState::Stopping => Some(format!("the process has ended: `lamp ops {id} --stop` ends it")),
+        OperationState::Stopped | OperationState::Failed => {
+            let command = command.map(|command| format!(", for the rest: {command}"));
+            Some(format!("what is done stays done{}", command.unwrap_or_default()))
+        }
+        _ => None,
+    }
+}
+
+fn show(operation: &Operation, next: Option<String>) -> Result<(), Error> {
     let colour = match operation.state {
         OperationState::Done => GOOD,
         OperationState::Failed => BAD,
@@ -190,6 +208,9 @@ fn show(operation: &Operation) -> Result<(), Error> {
         }
         for job in &operation.results {
             writeln!(out, "  {FAINT}enqueued{FAINT:#} {job}")?;
+        }
+        if let Some(next) = next {
+            writeln!(out, "  {FAINT}next{FAINT:#} {}", safe(&next))?;
         }
         Ok(())
     })

@@ -123,7 +123,7 @@ impl Redrive {
     async fn as_operation(&self, operating: &Operating<'_>) -> Result<(), Error> {
         let (began, queue) = (Instant::now(), self.queue.clone());
         let (action, of) = (Action::Redrive { limit: None }, operation::Target::dead_letters(&*queue, &self.filter()));
-        let ended = operating.all(action, of, self.rate, ("moving", 0)).await?;
+        let ended = operating.all(action, of, self.rate, ("moving", None)).await?;
         let (progress, seconds) = (ended.progress, began.elapsed().as_secs_f64());
         self.tell(Answer {
             queue,

@@ -9,7 +9,10 @@ use lamplighter::{
     operation::{self, Action},
 };
 
-use super::{block_on, bulk, matching::Words};
+use super::{
+    block_on, bulk,
+    matching::{Pace, Which, Words},
+};
 use crate::{
     catalog::Catalog,
     error::Error,
@@ -42,6 +45,8 @@ pub(crate) struct Reschedule {
     /// Count them, and change none.
     #[arg(long, conflicts_with = "ids")]
     dry_run: bool,
+    #[command(flatten)]
+    pace: Pace,
     #[command(flatten)]
     place: Place,
 }
@@ -90,7 +95,7 @@ impl Reschedule {
             };
             let wrong = "only a job that is scheduled, queued or retrying has a time to come";
             let query = query::in_states(asked, &MOVABLE, |state| MOVABLE.contains(&state), wrong)?;
-            WORDS.run((&client, &operating), catalog, (action, query), self.dry_run).await
+            WORDS.run((&client, &operating), catalog, (action, Which::Query(query)), (self.dry_run, &self.pace)).await
         })
     }
 }

@@ -12,12 +12,12 @@ use lamplighter::{
 use super::{
     block_on,
     bulk::{self, Found},
+    matching::{Pace, Which, Words},
 };
 use crate::{
     catalog::Catalog,
     error::Error,
     operating::{Asking, Operating},
-    output::{self, GOOD},
     place::{Place, Target},
     query::{self, QueryArgs},
     when,
@@ -34,7 +34,7 @@ use crate::{
   lamp retry --error 3f9a5c0d7be21846
   lamp retry --failed --job invoices.send --since 2h
   lamp retry --query 'job:webhook.* error:\"timed out\" since:2h' --dry-run
-  lamp retry --all --dry-run")]
+  lamp retry --all --rate 20")]
 pub(crate) struct Retry {
     /// The ids of jobs that have failed, succeeded or been cancelled.
     #[arg(value_name = "ID", required_unless_present_any = ["failed", "error", "all", "query"],
@@ -64,6 +64,8 @@ pub(crate) struct Retry {
     #[arg(long, conflicts_with = "ids")]
     dry_run: bool,
     #[command(flatten)]
+    pace: Pace,
+    #[command(flatten)]
     asking: Asking,
     #[command(flatten)]
     place: Place,
@@ -88,24 +90,18 @@ impl Retry {
                 let retry = async |id: &JobId| one(&target, &client, &operating, id).await;
                 return bulk::each(&self.ids, "queued again", retry).await;
             }
-            let (found, of) = match self.query.checked(&target, catalog).await? {
-                Some(query) => {
+            let (words, which) = match (self.query.checked(&target, catalog).await?, self.since) {
+                (Some(query), _) => {
                     let wrong = "a job that has not ended cannot run again; wait for it, or cancel it first";
+                    let words = if query.states().is_empty() { FAILED } else { ENDED };
                     let query = query::in_states(query, &[JobState::Failed], JobState::is_final, wrong)?;
-                    let of = vec![operating.matching(&query)];
-                    (bulk::search(&client, query::search(query, catalog)).await?, of)
+                    (words, Which::Query(query))
                 }
-                None => {
-                    let found = self.find(&client).await?;
-                    let of = match self.since {
-                        // When a job has failed is no term of a query.
-                        Some(_) => bulk::named(&found),
-                        None => vec![operating.matching(&self.failed())],
-                    };
-                    (found, of)
-                }
+                // When a job has failed is no term of a query.
+                (None, Some(since)) => (FAILED, Which::Found(self.find(&client, since).await?)),
+                (None, None) => (FAILED, Which::Query(self.failed())),
             };
-            if self.dry_run { count(&found) } else { again(&operating, found.len(), of).await }
+            words.run((&client, &operating), catalog, (Action::Retry, which), (self.dry_run, &self.pace)).await
         })
     }
 
@@ -116,18 +112,19 @@ impl Retry {
         self.error.iter().fold(query, |query, error| query.error_group(*error))
     }
 
-    /// Returns the failed jobs that match. The list is complete before the first is queued again, so one that fails
+    /// Returns the jobs that match and have failed since then. The list is complete before the first is queued again, so one that fails
     /// again is not found twice.
-    async fn find(&self, client: &Client) -> Result<Vec<Found>, Error> {
+    async fn find(&self, client: &Client, since: Timestamp) -> Result<Vec<Found>, Error> {
         let (jobs, queues) = (self.job.iter().cloned().collect(), self.queue.iter().cloned().collect());
         let query =
             ListQuery { states: vec![JobState::Failed], jobs, queues, error: self.error, ..ListQuery::default() };
-        bulk::find(client, query, |record| {
-            self.since.is_none_or(|since| record.finished_at.is_none_or(|finished| finished >= since))
-        })
-        .await
+        bulk::find(client, query, |record| record.finished_at.is_none_or(|finished| finished >= since)).await
     }
 }
+
+const FAILED: Words = Words { done: "queued again", doing: "queueing again", jobs: "failed" };
+/// Where the query names states.
+const ENDED: Words = Words { jobs: "ended", ..FAILED };
 
 async fn one(target: &Target, client: &Client, operating: &Operating<'_>, id: &JobId) -> Result<(), Error> {
     let record = target.record(client, id).await?;
@@ -143,42 +140,4 @@ async fn one(target: &Target, client: &Client, operating: &Operating<'_>, id: &J
         )));
     }
     operating.once(Action::Retry, operation::Target::Job { id: id.clone() }).await.map(drop)
-}
-
-fn count(failed: &[Found]) -> Result<(), Error> {
-    if failed.is_empty() {
-        output::hint("no failed jobs that fit");
-        return Ok(());
-    }
-    bulk::count(failed, "FAILED")?;
-    output::hint(&format!("{} would run once more; without --dry-run they do", jobs(failed.len())));
-    Ok(())
-}
-
-async fn again(operating: &Operating<'_>, total: usize, of: Vec<operation::Target>) -> Result<(), Error> {
-    if total == 0 {
-        output::hint("no failed jobs that fit");
-        return Ok(());
-    }
-    let all = operating.each(&Action::Retry, of, ("queueing again", total as u64)).await?;
-    let queued = usize::try_from(all.progress.changed).unwrap_or(usize::MAX);
-    output::print(|out| writeln!(out, "{GOOD}queued again{GOOD:#} {}", jobs(queued)))
-        .map_err(|error| error.after(format_args!("{} queued again", were(queued))))?;
-    match (&all.error, all.progress.failed) {
-        (Some(error), failed) => {
-            Err(Error::failed(format_args!("{failed} of {} were not queued again: {error}", jobs(total))))
-        }
-        _ if all.is_stopped => Err(Error::failed(format_args!(
-            "stopped before the end: the others are as they were; run it again for the rest"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-fn jobs(count: usize) -> String {
-    if count == 1 { "one failed job".into() } else { format!("{count} failed jobs") }
-}
-
-fn were(count: usize) -> String {
-    format!("{} {}", jobs(count), if count == 1 { "was" } else { "were" })
 }

@@ -12,17 +12,19 @@ use clap::Args;
 use super::runtime;
 use crate::{
     catalog::Catalog,
-    error::{Error, reason},
+    error::Error,
+    output,
     place::{Place, TargetKind},
     signals, site,
-    top::{self, DeskSource, Looks, State},
+    top::{self, DeskSource, Looks, Manner, State},
 };
 
 /// Watch jobs, errors and queues live in this terminal, and act on them.
 ///
-/// The pages, keys and queries are those of the dashboard: g and a letter opens a page, / searches, Enter opens, r retries,
-/// c cancels, P pauses, y copies the same as a command, . holds the page, ? shows all keys, q quits. Each action asks
-/// first, and is recorded as an operation.
+/// The pages, keys and queries are those of the dashboard: g and a letter opens a page, : goes to a queue or a job by its
+/// name, / searches, Enter opens, r retries, E edits the arguments in $EDITOR and runs a copy, c cancels, P pauses, y copies
+/// the same as a command, . holds the page, ? shows all keys, q quits. Each action asks first, and is recorded as an
+/// operation.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   lamp top
@@ -48,7 +50,11 @@ impl Top {
                     .into(),
             ));
         }
-        let signals = signals::listen("ended at once")?;
+        let signals = signals::listen_until(|| {
+            // The process ends where it stands, and must not leave the terminal as it is.
+            let _ = ratatui::try_restore();
+            output::hint("ended at once");
+        })?;
         let runtime = runtime()?;
         let outcome = runtime.block_on(async {
             let target = match self.read_only {
@@ -66,8 +72,9 @@ impl Top {
             }
             let desk = site::desk(catalog, &target, self.read_only)?;
             let colours = env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-            let shown = top::run(state, Arc::new(DeskSource::new(desk)), pace, Looks { colours }, signals).await;
-            shown.map_err(|error| Error::failed(format_args!("cannot draw on this terminal: {}", reason(&error))))
+            let manner = Manner { looks: Looks { colours }, pace };
+            let source = DeskSource::new(desk, catalog.definitions().into_iter().map(|definition| definition.name));
+            top::run(state, Arc::new(source), manner, signals).await
         });
         // A question that is still open is not waited for.
         runtime.shutdown_background();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::foreign::safe;
+use crate::{foreign::safe, raw::compact};
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub(crate) enum Verb {
     Resume,
     Redrive,
     Stop,
+    /// Edit the arguments, and run a copy with them.
+    Edit,
 }
 
 impl Verb {
@@ -24,6 +26,7 @@ impl Verb {
             Self::Resume => "resume",
             Self::Redrive => "redrive",
             Self::Stop => "stop",
+            Self::Edit => "edit",
         }
     }
 }
@@ -32,6 +35,13 @@ impl Verb {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Subject {
     Jobs(Vec<String>),
+    /// All jobs that match a query.
+    Matching(String),
+    /// A job, with other arguments, as JSON.
+    Edited {
+        id: String,
+        args: String,
+    },
     Batch(String),
     Queue(String),
     Schedule(String),
@@ -56,6 +66,8 @@ impl Intent {
                 let ids: Vec<_> = ids.iter().map(|id| quoted(id)).collect();
                 format!("{verb} {}", ids.join(" "))
             }
+            Subject::Matching(query) => format!("{verb} --query {}", quoted(query)),
+            Subject::Edited { id, args } => format!("{verb} {} {}", quoted(id), quoted(&compact(args))),
             Subject::Batch(name) | Subject::Queue(name) | Subject::DeadLetters(name) => {
                 format!("{verb} {}", quoted(name))
             }
@@ -75,6 +87,9 @@ impl fmt::Display for Intent {
                 [id] => write!(f, "{verb} job {}", safe(id)),
                 ids => write!(f, "{verb} {} jobs", ids.len()),
             },
+            Subject::Matching(query) if query.is_empty() => write!(f, "{verb} all jobs"),
+            Subject::Matching(query) => write!(f, "{verb} all jobs that match {}", safe(query)),
+            Subject::Edited { id, .. } => write!(f, "run a copy of job {} with the edited arguments", safe(id)),
             Subject::Batch(id) => write!(f, "{verb} batch {}, with all of its jobs", safe(id)),
             Subject::Queue(name) => write!(f, "{verb} queue {}", safe(name)),
             Subject::Schedule(name) => write!(f, "{verb} schedule {}", safe(name)),
@@ -141,6 +156,18 @@ mod tests {
                 Subject::ErrorGroup("3f9a".into()),
                 "lamp retry --error 3f9a --stack shop",
                 "retry the failed jobs of error 3f9a",
+            ),
+            (
+                Verb::Retry,
+                Subject::Matching("state:failed job:mails.*".into()),
+                "lamp retry --query 'state:failed job:mails.*' --stack shop",
+                "retry all jobs that match state:failed job:mails.*",
+            ),
+            (
+                Verb::Edit,
+                Subject::Edited { id: "a".into(), args: "{\n  \"to\": \"it's\"\n}".into() },
+                r#"lamp edit a '{"to":"it'\''s"}' --stack shop"#,
+                "run a copy of job a with the edited arguments",
             ),
             (Verb::Stop, Subject::Operation("op-1".into()), "lamp ops op-1 --stop --stack shop", "stop operation op-1"),
         ] {

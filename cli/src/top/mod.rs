@@ -10,4 +10,10 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::{draw::Looks, intent::quoted, run::run, source::DeskSource, state::State};
+pub(crate) use self::{
+    draw::Looks,
+    intent::quoted,
+    run::{Manner, run},
+    source::DeskSource,
+    state::State,
+};

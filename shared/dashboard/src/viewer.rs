@@ -186,6 +186,8 @@ pub enum ActionKind {
     ResumeSchedule,
     /// Run a schedule's job now.
     TriggerSchedule,
+    /// Remove a schedule that was added at run time.
+    RemoveSchedule,
     /// Run a schedule's job for the times of a period that has passed.
     Backfill,
     /// Write a note about an error group.
@@ -196,7 +198,7 @@ pub enum ActionKind {
 
 impl ActionKind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Retry,
         Self::Cancel,
         Self::Delete,
@@ -211,6 +213,7 @@ impl ActionKind {
         Self::PauseSchedule,
         Self::ResumeSchedule,
         Self::TriggerSchedule,
+        Self::RemoveSchedule,
         Self::Backfill,
         Self::NoteError,
         Self::MuteError,
@@ -234,6 +237,7 @@ impl ActionKind {
             Self::PauseSchedule => "pause-schedule",
             Self::ResumeSchedule => "resume-schedule",
             Self::TriggerSchedule => "trigger-schedule",
+            Self::RemoveSchedule => "remove-schedule",
             Self::Backfill => "backfill",
             Self::NoteError => "note-error",
             Self::MuteError => "mute-error",

@@ -1,6 +1,7 @@
 //! The core's port of schedules, implemented on the file. An engine fires them.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use lamplighter::{
     JobId, ScheduledJob,
     backend::{FoundSchedule, ScheduleStatus, Schedules, SchedulingError},
@@ -25,9 +26,9 @@ impl Schedules for SqliteStore {
         self.writer.run(1, move |tx| schedules::pause(tx, &name, paused)).await?
     }
 
-    async fn trigger(&self, name: &str) -> Result<JobId, SchedulingError> {
+    async fn trigger(&self, name: &str, at: Timestamp) -> Result<JobId, SchedulingError> {
         let name = name.to_owned();
-        self.writer.run(1, move |tx| schedules::trigger(tx, &name)).await?
+        self.writer.run(1, move |tx| schedules::trigger(tx, &name, at)).await?
     }
 
     async fn find(&self, name: &str) -> Result<FoundSchedule, SchedulingError> {

@@ -1,5 +1,7 @@
 //! `lamp schedule`.
 
+mod acting;
+mod backfill;
 mod history;
 
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use lamplighter::{
-    JobId, ScheduledJob,
+    ScheduledJob,
     backend::{ScheduleOrigin, ScheduleStatus, SchedulingError},
     schedule,
 };
@@ -19,7 +21,7 @@ use crate::{
     catalog::Catalog,
     error::Error,
     foreign::safe,
-    output::{self, FAINT, GOOD, NAME, WARN},
+    output::{self, FAINT, GOOD, NAME},
     place::Place,
     when,
 };
@@ -41,21 +43,21 @@ enum Verb {
     /// Remove a schedule that was added at run time. Jobs that it has started stay.
     #[command(after_help = "Examples:
   lamp schedule remove reminders")]
-    Remove(Named),
+    Remove(acting::Act),
     /// Pause a schedule, deployed or not. Ticks during the pause are skipped, and not made up for.
     #[command(after_help = "Examples:
-  lamp schedule pause reminders")]
-    Pause(Named),
+  lamp schedule pause reminders --reason 'nobody is at work between the years'")]
+    Pause(acting::Act),
     /// Resume a paused schedule.
     #[command(after_help = "Examples:
   lamp schedule resume reminders")]
-    Resume(Named),
+    Resume(acting::Act),
     /// Start a schedule's job now, in addition to its own times.
     #[command(after_help = "Examples:
   lamp schedule trigger reminders")]
-    Trigger(Named),
+    Trigger(acting::Act),
     Runs(history::Runs),
-    Backfill(history::Backfill),
+    Backfill(backfill::Backfill),
 }
 
 /// Add a schedule, or replace the one of that name which was added at run time.
@@ -103,17 +105,6 @@ struct Times {
     at: Option<Timestamp>,
 }
 
-#[derive(Debug, Args)]
-struct Named {
-    /// The schedule's name.
-    name: String,
-    #[command(flatten)]
-    place: Place,
-    /// Print a line of JSON.
-    #[arg(long)]
-    json: bool,
-}
-
 #[derive(Serialize)]
 struct Added<'a> {
     schedule: &'a str,
@@ -126,12 +117,12 @@ impl Schedule {
     pub(super) fn run(self, catalog: &Catalog) -> Result<(), Error> {
         match self.verb {
             Verb::Add(add) => add.run(catalog),
-            Verb::Remove(named) => named.remove(),
-            Verb::Pause(named) => named.pause(true),
-            Verb::Resume(named) => named.pause(false),
-            Verb::Trigger(named) => named.trigger(),
+            Verb::Remove(act) => act.remove(catalog),
+            Verb::Pause(act) => act.pause(catalog, true),
+            Verb::Resume(act) => act.pause(catalog, false),
+            Verb::Trigger(act) => act.trigger(catalog),
             Verb::Runs(runs) => runs.run(),
-            Verb::Backfill(backfill) => backfill.run(),
+            Verb::Backfill(backfill) => backfill.run(catalog),
         }
     }
 }
@@ -185,48 +176,5 @@ impl Add {
             Some(_) => Ok(schedule),
             None => Err(SchedulingError::Over(schedule.name).into()),
         }
-    }
-}
-
-impl Named {
-    fn remove(self) -> Result<(), Error> {
-        let Self { name, place, json } = self;
-        block_on(async { Ok(place.open().await?.client().unschedule(&name).await?) })?;
-        let printed = match json {
-            true => output::json_lines([serde_json::json!({ "schedule": name, "removed": true })]),
-            false => output::print(|out| writeln!(out, "{GOOD}removed{GOOD:#} {NAME}{}{NAME:#}", safe(&name))),
-        };
-        printed.map_err(|error| error.after(format_args!("the schedule {name} was removed")))
-    }
-
-    fn pause(self, paused: bool) -> Result<(), Error> {
-        let Self { name, place, json } = self;
-        block_on(async {
-            let client = place.open().await?.client();
-            match paused {
-                true => client.pause_schedule(&name).await?,
-                false => client.resume_schedule(&name).await?,
-            }
-            Ok(())
-        })?;
-        let printed = match json {
-            true => output::json_lines([serde_json::json!({ "schedule": name, "paused": paused })]),
-            false => output::print(|out| match paused {
-                true => writeln!(out, "{WARN}paused{WARN:#} {NAME}{}{NAME:#}", safe(&name)),
-                false => writeln!(out, "{GOOD}resumed{GOOD:#} {NAME}{}{NAME:#}", safe(&name)),
-            }),
-        };
-        let done = if paused { "paused" } else { "resumed" };
-        printed.map_err(|error| error.after(format_args!("the schedule {name} was {done}")))
-    }
-
-    fn trigger(self) -> Result<(), Error> {
-        let Self { name, place, json } = self;
-        let id: JobId = block_on(async { Ok(place.open().await?.client().trigger_schedule(&name).await?) })?;
-        let printed = match json {
-            true => output::json_lines([serde_json::json!({ "schedule": name, "id": id })]),
-            false => output::print(|out| writeln!(out, "{GOOD}started{GOOD:#} {NAME}{id}{NAME:#}")),
-        };
-        printed.map_err(|error| error.after(format_args!("job {id} of the schedule {name} was started")))
     }
 }

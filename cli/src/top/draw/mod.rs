@@ -5,6 +5,9 @@ mod overlay;
 mod overview;
 mod table;
 
+#[cfg(test)]
+pub(super) use self::overlay::KEYS;
+
 use ratatui::{
     Frame,
     layout::{Constraint, Layout, Rect},
@@ -69,6 +72,8 @@ pub(crate) fn draw(frame: &mut Frame<'_>, state: &State, looks: Looks) {
     match &state.mode {
         Mode::Help => overlay::help(frame, body, looks),
         Mode::Confirm(intent, preview) => overlay::confirm(frame, body, intent, preview.as_ref(), looks),
+        Mode::Misfit(intent, why) => overlay::misfit(frame, body, intent, why, looks),
+        Mode::Palette(palette) => overlay::palette(frame, body, palette, &state.places(&palette.text), looks),
         Mode::Normal | Mode::Go | Mode::Search(_) => {}
     }
 }
@@ -110,7 +115,7 @@ fn footer<'a>(state: &'a State, looks: Looks) -> Line<'a> {
                 Page::ALL.iter().map(|page| format!("{} {}", page.letter(), page.title().to_lowercase())).collect();
             return Line::from(letters.join("  "));
         }
-        Mode::Normal | Mode::Confirm(..) | Mode::Help => {}
+        Mode::Normal | Mode::Palette(_) | Mode::Confirm(..) | Mode::Misfit(..) | Mode::Help => {}
     }
     if let Some(message) = &state.message {
         return Line::from(looks.span(message));
@@ -123,8 +128,8 @@ fn footer<'a>(state: &'a State, looks: Looks) -> Line<'a> {
     if let Some(loaded) = &state.loaded {
         line.push_span(looks.faint(format!("  as of {}", loaded.as_of.strftime("%H:%M:%SZ"))));
     }
-    if !state.marks.is_empty() {
-        line.push_span(Span::raw(format!("  {} marked", state.marks.len())));
+    if let Some(marked) = state.marks.said() {
+        line.push_span(Span::raw(format!("  {marked}")));
     }
     line.push_span(looks.faint(format!("  {}", state.place)));
     line

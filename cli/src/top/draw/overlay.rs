@@ -12,8 +12,8 @@ use ratatui::{
 use super::{Looks, table::width};
 use crate::top::{
     content::{Tone, Words},
-    intent::Intent,
-    state::Preview,
+    intent::{Intent, Subject},
+    state::{MOST, Palette, Place, Preview},
 };
 
 /// The keys, with what they do.
@@ -22,11 +22,13 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "g …",
         "go to: o overview, j jobs, e errors, q queues, s schedules, t types, b batches, d dead letters, p operations, h health",
     ),
+    (":", "go to a page, a queue, a type, a schedule or a job by its name"),
     ("/", "search jobs: state:failed job:webhook.* queue:mails since:2h"),
     ("j k", "down, up; also the arrows, page up and down, home and end"),
     ("Enter u", "open; back up (also Esc)"),
-    ("x", "mark a job; r and c then act on all that are marked"),
+    ("x X *", "mark a job; all from the last mark to here; all that match. r and c then act on all that are marked"),
     ("r", "retry jobs, or an error group; redrive dead letters"),
+    ("E", "edit a job's arguments in $EDITOR, and run a copy with them"),
     ("c", "cancel jobs or a batch; stop an operation"),
     ("P", "pause or resume a queue or a schedule"),
     ("y", "copy the same as a command"),
@@ -62,11 +64,45 @@ pub(super) fn confirm(frame: &mut Frame<'_>, area: Rect, intent: &Intent, previe
             let shown = preview.lines.iter().flat_map(|line| wrapped(Words::plain(line).as_str(), room));
             lines.extend(shown.map(Line::from));
             lines.push(Line::default());
-            lines
-                .extend(wrapped("Enter: do it  Esc: leave it  y: copy as a command", room).into_iter().map(Line::from));
+            let again = if matches!(intent.subject, Subject::Edited { .. }) { "E: edit again  " } else { "" };
+            let choice = format!("Enter: do it  {again}Esc: leave it  y: copy as a command");
+            lines.extend(wrapped(&choice, room).into_iter().map(Line::from));
         }
     }
     over(frame, area, " Really? ", lines, QUESTION_WIDTH);
+}
+
+/// Arguments that do not fit.
+pub(super) fn misfit(frame: &mut Frame<'_>, area: Rect, intent: &Intent, why: &str, looks: Looks) {
+    let room = QUESTION_WIDTH.min(area.width).saturating_sub(2);
+    let lines = |text: &str| wrapped(text, room).into_iter();
+    let mut all: Vec<_> =
+        lines(&capital(&intent.to_string())).map(|line| Line::styled(line, looks.style(Tone::Strong))).collect();
+    all.extend(lines(Words::plain(why).as_str()).map(|line| Line::styled(line, looks.style(Tone::Bad))));
+    all.push(Line::default());
+    all.extend(lines("Enter: edit again  Esc: leave it").map(Line::from));
+    over(frame, area, " They do not fit ", all, QUESTION_WIDTH);
+}
+
+/// What is being typed, and the places that fit it.
+pub(super) fn palette(frame: &mut Frame<'_>, area: Rect, palette: &Palette, places: &[Place], looks: Looks) {
+    let strong = looks.style(Tone::Strong);
+    let typed = Words::plain(&palette.text);
+    let mut lines =
+        vec![Line::from(vec![Span::styled(":", strong), Span::raw(typed.as_str().to_owned()), Span::raw("▏")])];
+    // The chosen one is kept in sight.
+    let room = usize::from(area.height).saturating_sub(3).max(1);
+    let first = (palette.chosen + 1).saturating_sub(room);
+    for (at, place) in places.iter().enumerate().skip(first).take(room) {
+        let title = Words::plain(&place.title).as_str().to_owned();
+        lines.push(match at == palette.chosen {
+            true => Line::styled(format!("▌{title}"), strong),
+            false => Line::from(format!(" {title}")),
+        });
+    }
+    // It stays where it is while it becomes shorter.
+    lines.resize_with((MOST + 1).min(room + 1).max(lines.len()), Line::default);
+    over(frame, area, " Go to ", lines, QUESTION_WIDTH);
 }
 
 fn capital(text: &str) -> String {

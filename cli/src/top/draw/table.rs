@@ -51,7 +51,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, table: &Table, state: Opti
         let area = Rect { y: line, height: 1, ..body };
         let is_selected = state.is_some() && number == selected;
         if let Some(state) = state {
-            let mark = if state.marks.contains(&row.key) { "x" } else { " " };
+            let mark = if state.marks.has(&row.key) { "x" } else { " " };
             let hand = if is_selected { "▌" } else { " " };
             frame.render_widget(Line::from(format!("{hand}{mark}")), Rect { width: gutter.min(area.width), ..area });
         }

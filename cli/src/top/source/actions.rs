@@ -77,8 +77,18 @@ fn request(intent: &Intent, preview: &Preview) -> Result<OperationRequest, Probl
         Some(counted) => RawValue::from_string(counted.clone()).map_err(invalid)?,
         None => to_raw_value(&target).map_err(invalid)?,
     };
-    let action = to_raw_value(&action).map_err(invalid)?;
+    let action = match &intent.subject {
+        Subject::Edited { args, .. } => edited(args)?,
+        _ => to_raw_value(&action).map_err(invalid)?,
+    };
     Ok(OperationRequest { action, target, reason: None, expected: preview.expected, per_second: None })
+}
+
+/// The action for arguments that were edited: their bytes are kept.
+fn edited(args: &str) -> Result<Box<RawValue>, Problem> {
+    let wrong = |error: serde_json::Error| Problem::invalid(format!("the arguments are not JSON: {error}"));
+    let args: Box<RawValue> = serde_json::from_str(args).map_err(wrong)?;
+    RawValue::from_string(format!(r#"{{"kind":"edit-and-run","args":{args}}}"#)).map_err(wrong)
 }
 
 /// The action and the target, as the JSON API names them.
@@ -93,6 +103,12 @@ fn parts(intent: &Intent) -> (Value, Value) {
             };
             (kind(if intent.verb == Verb::Retry { "retry" } else { "cancel" }), target)
         }
+        Subject::Matching(query) => {
+            let action = kind(if intent.verb == Verb::Retry { "retry" } else { "cancel" });
+            (action, json!({ "kind": "query", "query": query }))
+        }
+        // Its arguments are not values of this program.
+        Subject::Edited { id, .. } => (kind("edit-and-run"), json!({ "kind": "job", "id": id })),
         Subject::Batch(id) => (kind("cancel"), json!({ "kind": "batch", "id": id })),
         Subject::Queue(queue) => {
             (kind(if is_pause { "pause-queue" } else { "resume-queue" }), json!({ "kind": "queue", "queue": queue }))

@@ -3,6 +3,7 @@
 mod actions;
 mod items;
 mod lists;
+mod names;
 mod overview;
 mod queues;
 
@@ -19,18 +20,20 @@ use super::{
     intent::Intent,
     page::{Page, Spot},
     run::Source,
-    state::Preview,
+    state::{Place, Preview},
 };
-use crate::when;
+use crate::{raw, when};
 
 /// Reads from a desk.
 pub(crate) struct DeskSource {
     desk: Desk,
+    /// The names of the jobs that are defined.
+    types: Vec<String>,
 }
 
 impl DeskSource {
-    pub(crate) fn new(desk: Desk) -> Self {
-        Self { desk }
+    pub(crate) fn new(desk: Desk, types: impl IntoIterator<Item = &'static str>) -> Self {
+        Self { desk, types: types.into_iter().map(str::to_owned).collect() }
     }
 }
 
@@ -44,6 +47,15 @@ impl Source for DeskSource {
             Spot::Item(page, key) => items::read(&self.desk, *page, key, now).await.map(Content::Item),
         };
         Ok(Loaded { content: content.map_err(sentence)?, as_of: now })
+    }
+
+    async fn names(&self) -> Vec<Place> {
+        names::read(&self.desk, &self.types).await
+    }
+
+    async fn arguments(&self, id: &str) -> Result<String, String> {
+        let job = self.desk.job(id).await.map_err(sentence)?.job;
+        Ok(raw::pretty(job.args.get()))
     }
 
     async fn preview(&self, intent: &Intent) -> Result<Preview, String> {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use futures_util::future::{try_join, try_join3};
+use jiff::Timestamp;
 use lamplighter::{
     EnqueueError, JobId, ScheduledJob,
     backend::{FoundSchedule, Queues, ScheduleOrigin, ScheduleStatus, Schedules, SchedulingError, StoreError},
@@ -107,14 +108,14 @@ impl Schedules for AwsSchedules {
         Ok(())
     }
 
-    async fn trigger(&self, name: &str) -> Result<JobId, SchedulingError> {
+    async fn trigger(&self, name: &str, at: Timestamp) -> Result<JobId, SchedulingError> {
         let queues = self.sqs.queues();
         let scheduled = match self.find(name).await? {
             Found::Rule(rule) => rule.scheduled(queues),
             Found::Deployed(entry) | Found::RunTime(entry) => entry.scheduled(queues),
         };
         let scheduled = scheduled.ok_or_else(|| sends_nothing(name))?;
-        let submission = scheduled.submission(self.env.now());
+        let submission = scheduled.submission(at);
         let mut submission = submission.map_err(|error| SchedulingError::job(&scheduled, &error))?;
         if queues.get(&scheduled.queue).is_some_and(crate::QueueUrls::is_fifo) {
             submission.group = Some(name.into());

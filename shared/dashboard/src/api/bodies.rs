@@ -64,6 +64,8 @@ pub(crate) enum ActionBody {
     ResumeSchedule,
     /// Starts a schedule's job now.
     TriggerSchedule,
+    /// Removes a schedule that was added at run time.
+    RemoveSchedule,
     /// Starts a schedule's job for each of its times in a stretch.
     Backfill {
         /// The first moment.

@@ -43,6 +43,7 @@ const fn words(action: &Action) -> (&'static str, &'static str) {
         Action::ResumeQueue | Action::ResumeSchedule => ("Resume", "Resumes"),
         Action::Redrive { .. } => ("Move back", "Moves back"),
         Action::TriggerSchedule => ("Trigger", "Triggers"),
+        Action::RemoveSchedule => ("Remove", "Removes"),
         Action::Backfill { .. } => ("Backfill", "Backfills"),
         Action::NoteError { .. } => ("Note about", "Writes a note about"),
         Action::MuteError { .. } => ("Mute", "Mutes"),
@@ -106,6 +107,7 @@ impl Desk {
             Action::PauseSchedule => vec!["schedule".into(), "pause".into()],
             Action::ResumeSchedule => vec!["schedule".into(), "resume".into()],
             Action::TriggerSchedule => vec!["schedule".into(), "trigger".into()],
+            Action::RemoveSchedule => vec!["schedule".into(), "remove".into()],
             // Hidden arguments would be lost.
             Action::Enqueue { job, args, .. } if !args.get().get().contains("[redacted]") => {
                 vec!["enqueue".into(), job.clone(), args.get().get().to_owned()]

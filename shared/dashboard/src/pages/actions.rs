@@ -83,6 +83,7 @@ pub(crate) const fn label(kind: ActionKind) -> &'static str {
         ActionKind::ResumeQueue | ActionKind::ResumeSchedule => "Resume",
         ActionKind::Redrive => "Send back to the queue",
         ActionKind::TriggerSchedule => "Run now",
+        ActionKind::RemoveSchedule => "Remove",
         ActionKind::Backfill => "Backfill",
         ActionKind::NoteError => "Note",
         ActionKind::MuteError => "Mute",
@@ -91,5 +92,5 @@ pub(crate) const fn label(kind: ActionKind) -> &'static str {
 
 /// Whether it cannot be undone.
 pub(crate) const fn is_danger(kind: ActionKind) -> bool {
-    matches!(kind, ActionKind::Cancel | ActionKind::Delete | ActionKind::DeleteDeadLetters)
+    matches!(kind, ActionKind::Cancel | ActionKind::Delete | ActionKind::DeleteDeadLetters | ActionKind::RemoveSchedule)
 }

@@ -253,13 +253,21 @@ pub(crate) fn pause(
     Ok(Ok(()))
 }
 
-/// Starts a schedule's job now, in addition to its own times.
-pub(crate) fn trigger(tx: &mut Transaction<'_>, name: &str) -> rusqlite::Result<Result<JobId, SchedulingError>> {
+/// Starts a schedule's job at a moment that is now, in addition to its own times.
+pub(crate) fn trigger(
+    tx: &mut Transaction<'_>,
+    name: &str,
+    at: Timestamp,
+) -> rusqlite::Result<Result<JobId, SchedulingError>> {
     let Some(stored) = one(tx, name)? else { return Ok(Err(SchedulingError::Unknown(name.into()))) };
-    let id = match start(tx, &stored.job, time::moment(tx.now))? {
-        Ok(started) => started.id().clone(),
+    let started = match start(tx, &stored.job, at)? {
+        Ok(started) => started,
         Err(error) => return Ok(Err(error.into())),
     };
-    tx.prepare("UPDATE schedules SET last_run = ?2 WHERE name = ?1")?.execute(params![name, id.as_str()])?;
-    Ok(Ok(id))
+    // Asked for again, it is not the last run any more if another has begun since.
+    if !started.is_duplicate() {
+        tx.prepare("UPDATE schedules SET last_run = ?2 WHERE name = ?1")?
+            .execute(params![name, started.id().as_str()])?;
+    }
+    Ok(Ok(started.id().clone()))
 }

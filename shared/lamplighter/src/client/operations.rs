@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::Client;
 use crate::{
     id::JobId,
     operation::{Operation, OperationState},
-    ports::{OperationPage, OperationQuery, Operations, SchedulingError, StoreError, StoreErrorKind},
+    ports::{OperationPage, OperationQuery, Operations, StoreError, StoreErrorKind},
     record::Record,
 };
 
@@ -59,17 +57,6 @@ impl Client {
         }
         let text = format_args!("operation {id} was changed by others {TRIES} times in a row; try again");
         Err(StoreError::unavailable(text))
-    }
-
-    /// Starts a schedule's job as of a moment: done twice, it is one job.
-    pub(crate) async fn start_schedule_at(&self, name: &str, at: Timestamp) -> Result<JobId, SchedulingError> {
-        let scheduled = self.schedule_port()?.find(name).await?.scheduled;
-        let request = scheduled.submission(at);
-        let mut request = request.map_err(|error| SchedulingError::job(&scheduled, &error))?;
-        request.group = Some(name.into());
-        let answer = self.shared.backend.queues.send(vec![request]).await.pop();
-        let silent = || StoreError::unavailable("the backend did not say whether the job was enqueued");
-        Ok(answer.ok_or_else(silent)??.id().clone())
     }
 
     /// The same client, for a copy of a job: that one is its parent.

@@ -1,6 +1,8 @@
 //! Schedules that are created, paused and triggered at run time. A handler's client refuses all of this unless its
 //! function [declares it](crate::Function::schedules).
 
+use jiff::Timestamp;
+
 use super::Client;
 use crate::{
     id::JobId,
@@ -68,7 +70,12 @@ impl Client {
     /// # Errors
     /// When there is no such schedule, or when the backend cannot be reached.
     pub async fn trigger_schedule(&self, name: &str) -> Result<JobId, SchedulingError> {
-        self.schedule_port()?.trigger(name).await
+        self.trigger_schedule_at(name, self.shared.env.now()).await
+    }
+
+    /// [`trigger_schedule`](Self::trigger_schedule) as of a moment: done twice, it is one job.
+    pub(crate) async fn trigger_schedule_at(&self, name: &str, at: Timestamp) -> Result<JobId, SchedulingError> {
+        self.schedule_port()?.trigger(name, at).await
     }
 
     /// All schedules, by name: those deployed with the code and those created at run time, each with its next runs.

@@ -65,6 +65,8 @@ pub enum Action {
     ResumeSchedule,
     /// Starts a schedule's job now.
     TriggerSchedule,
+    /// Removes a schedule that was added at run time.
+    RemoveSchedule,
     /// Starts a schedule's job for each of its times in a stretch. A time whose job exists is left alone.
     Backfill {
         /// The first moment.
@@ -105,6 +107,7 @@ impl Action {
             Self::PauseSchedule => "pause-schedule",
             Self::ResumeSchedule => "resume-schedule",
             Self::TriggerSchedule => "trigger-schedule",
+            Self::RemoveSchedule => "remove-schedule",
             Self::Backfill { .. } => "backfill",
             Self::NoteError { .. } => "note-error",
             Self::MuteError { .. } => "mute-error",
@@ -126,6 +129,7 @@ impl Action {
             Self::ResumeQueue | Self::ResumeSchedule => "resumed",
             Self::Redrive { .. } => "moved back",
             Self::TriggerSchedule => "triggered",
+            Self::RemoveSchedule => "removed",
             Self::Backfill { .. } => "backfilled",
             Self::NoteError { .. } => "noted",
             Self::MuteError { .. } => "muted",
@@ -158,9 +162,11 @@ impl Action {
             Self::Enqueue { .. } => matches!(target, Target::New),
             Self::PauseQueue | Self::ResumeQueue => matches!(target, Target::Queue { .. }),
             Self::Redrive { .. } | Self::DeleteDeadLetters => matches!(target, Target::DeadLetters { .. }),
-            Self::PauseSchedule | Self::ResumeSchedule | Self::TriggerSchedule | Self::Backfill { .. } => {
-                matches!(target, Target::Schedule { .. })
-            }
+            Self::PauseSchedule
+            | Self::ResumeSchedule
+            | Self::TriggerSchedule
+            | Self::RemoveSchedule
+            | Self::Backfill { .. } => matches!(target, Target::Schedule { .. }),
             Self::NoteError { .. } | Self::MuteError { .. } => matches!(target, Target::ErrorGroup { .. }),
         }
     }
@@ -242,6 +248,7 @@ mod tests {
             Action::PauseSchedule,
             Action::ResumeSchedule,
             Action::TriggerSchedule,
+            Action::RemoveSchedule,
             Action::Backfill { from: at, to: at },
             Action::NoteError { note: None },
             Action::MuteError { until: Some(at) },

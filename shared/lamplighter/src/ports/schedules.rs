@@ -25,9 +25,9 @@ pub trait Schedules: Send + Sync + 'static {
     /// Pauses or resumes a schedule. Ticks during a pause are not made up for.
     async fn pause(&self, name: &str, paused: bool) -> Result<(), SchedulingError>;
 
-    /// Starts a schedule's job now, in addition to its own times, and returns its id: `<schedule>@<now, in seconds>`. A
-    /// paused schedule can be triggered too.
-    async fn trigger(&self, name: &str) -> Result<JobId, SchedulingError>;
+    /// Starts a schedule's job at a moment that is now, in addition to its own times, and returns its id:
+    /// `<schedule>@<moment, in seconds>`. Twice at one moment is one job. A paused schedule can be triggered too.
+    async fn trigger(&self, name: &str, at: Timestamp) -> Result<JobId, SchedulingError>;
 
     /// One schedule, with the job that it starts.
     async fn find(&self, name: &str) -> Result<FoundSchedule, SchedulingError>;

@@ -40,8 +40,12 @@ impl Runner {
             }
             (Action::TriggerSchedule, Target::Schedule { schedule }) => {
                 // At the operation's own time: triggered twice, it is one job.
-                let id = within(self.client().start_schedule_at(schedule, held.operation.created_at)).await?;
+                let id = within(self.client().trigger_schedule_at(schedule, held.operation.created_at)).await?;
                 held.operation.results.push(id);
+                Ok(done(held))
+            }
+            (Action::RemoveSchedule, Target::Schedule { schedule }) => {
+                within(self.client().unschedule(schedule)).await?;
                 Ok(done(held))
             }
             (Action::Backfill { from, to }, Target::Schedule { schedule }) => {

@@ -1,18 +1,18 @@
 //! `lamp infra limits`.
 
+mod json;
+mod tables;
+
 use clap::{Args, ValueEnum};
-use comfy_table::{Cell, CellAlignment};
 use lamplighter_infra::{
     Deployment,
-    cost::{Mode, prices},
+    cost::Mode,
     limits::{
-        Day, Drain, Fifo, Host, Limit, Load, LoadError, MOST_MESSAGES, Mapping, Phase, Pollers, Quotas, Report, Rise,
-        Variant,
-        quotas::{QUOTAS, READ, REGION, RULES},
-        text::{amount, dollars, grouped, time},
+        Drain, Fifo, Host, Limit, Load, LoadError, MOST_MESSAGES, Mapping, Pollers, Quotas, Report, Variant,
+        quotas::{QUOTAS, READ, REGION},
+        text::{dollars, grouped},
     },
 };
-use serde::Serialize;
 
 use crate::{
     catalog::Catalog,
@@ -164,97 +164,6 @@ fn quota(text: &str) -> Result<(String, u64), String> {
     Ok((name.to_owned(), value.parse().map_err(|_| example())?))
 }
 
-/// An answer as `--json` shows it. Rates are jobs a second, costs dollars a day.
-#[derive(Serialize)]
-struct View {
-    queue: Option<String>,
-    mode: String,
-    options: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rate: Option<RateView>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    burst: Option<Vec<DrainView>>,
-    region: String,
-    quotas_of: &'static str,
-    prices_of: &'static str,
-}
-
-#[derive(Serialize)]
-struct RateView {
-    jobs_per_second: u64,
-    verdict: String,
-    limits: Vec<LimitView>,
-    rises: Vec<RiseView>,
-    day: DayView,
-    workers: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct LimitView {
-    quota: Option<&'static str>,
-    about: String,
-    allowed: f64,
-    needed: f64,
-    at: f64,
-    reached: bool,
-    remedy: &'static str,
-}
-
-#[derive(Serialize)]
-struct RiseView {
-    quota: &'static str,
-    about: &'static str,
-    at_rest: f64,
-    needed: f64,
-    seconds: Option<f64>,
-}
-
-#[derive(Serialize)]
-struct DayView {
-    sqs: f64,
-    lambda: f64,
-    pollers: f64,
-    dynamodb: f64,
-    eventbridge: f64,
-    logs: f64,
-    xray: f64,
-    total: f64,
-}
-
-#[derive(Serialize)]
-struct DrainView {
-    deployment: &'static str,
-    options: String,
-    messages: u64,
-    seconds: Option<f64>,
-    empty_after: Option<f64>,
-    peak: f64,
-    in_flight: f64,
-    oldest_s: f64,
-    throttled: bool,
-    phases: Vec<PhaseView>,
-}
-
-#[derive(Serialize)]
-struct PhaseView {
-    from: f64,
-    to: f64,
-    limited_by: &'static str,
-    running: [f64; 2],
-    rate: [f64; 2],
-}
-
-#[derive(Serialize)]
-struct SourceView {
-    quota: &'static str,
-    value: u64,
-    adjustable: bool,
-    about: &'static str,
-    title: &'static str,
-    url: &'static str,
-    read: &'static str,
-}
-
 impl Limits {
     pub(super) fn run(&self, catalog: &Catalog) -> Result<(), Error> {
         let quotas = self.quotas()?;
@@ -274,7 +183,7 @@ impl Limits {
         };
         if let Some(name) = &self.queue {
             self.answer(Some(name), on_queue(name)?)?;
-            return if self.json { Ok(()) } else { rules(&deployment, &load.quotas) };
+            return if self.json { Ok(()) } else { tables::rules(&deployment, &load.quotas) };
         }
         let names = deployment.queues.iter().map(|queue| queue.name.as_str());
         let loads = names.map(|name| Ok((name, on_queue(name)?))).collect::<Result<Vec<_>, Error>>()?;
@@ -350,18 +259,18 @@ impl Limits {
             None => None,
         };
         if self.json {
-            return output::json_lines([view(queue, &load, report.as_ref(), drains.as_deref())]);
+            return output::json_lines([json::view(queue, &load, report.as_ref(), drains.as_deref())]);
         }
         if let Some(report) = &report {
-            list_limits(report)?;
-            list_rises(&report.rises)?;
-            list_day(report)?;
+            tables::limits(report)?;
+            tables::rises(&report.rises)?;
+            tables::day(report)?;
             output::print(|out| writeln!(out, "{}", report.verdict()))?;
         }
         if let Some(drains) = &drains {
-            list_drains(drains)?;
+            tables::drains(drains)?;
         }
-        remark(&load.quotas);
+        tables::remark(&load.quotas);
         Ok(())
     }
 
@@ -388,7 +297,7 @@ impl Limits {
             let of_queue = |error: LoadError| Error::Usage(format!("queue {name}: {error}"));
             let report = Report::of(load.clone()).map_err(of_queue)?;
             if self.json {
-                views.push(view(Some(name), &load, Some(&report), self.drains(&load)?.as_deref()));
+                views.push(json::view(Some(name), &load, Some(&report), self.drains(&load)?.as_deref()));
                 continue;
             }
             let first = report.limits.first();
@@ -398,9 +307,9 @@ impl Limits {
                 cell(load.mode),
                 cell(if matches!(load.host, Host::Lambda(_)) { "Lambda" } else { "workers" }),
                 cell(first.map_or("none", Limit::name)),
-                right(first.map_or_else(|| "–".into(), |first| grouped(first.at + 1e-6))),
+                tables::right(first.map_or_else(|| "–".into(), |first| grouped(first.at + 1e-6))),
                 cell(if reached.is_empty() { "nothing" } else { reached.as_str() }),
-                right(dollars(report.day.total())),
+                tables::right(dollars(report.day.total())),
             ]);
         }
         if self.json {
@@ -408,34 +317,16 @@ impl Limits {
         }
         output::print_table(&table)?;
         output::print(|out| writeln!(out, "each queue alone, with {} jobs a second", grouped(rate as f64)))?;
-        rules(deployment, &quotas)?;
-        remark(&quotas);
+        tables::rules(deployment, &quotas)?;
+        tables::remark(&quotas);
         Ok(())
     }
 
     fn list_sources(&self, quotas: &Quotas) -> Result<(), Error> {
         if self.json {
-            return output::json_lines(QUOTAS.map(|quota| SourceView {
-                quota: quota.name,
-                value: quotas.get(&quota),
-                adjustable: quota.adjustable,
-                about: quota.about,
-                title: quota.source.title,
-                url: quota.source.url,
-                read: READ,
-            }));
+            return output::json_lines(QUOTAS.map(|quota| json::source(&quota, quotas)));
         }
-        let mut table = output::table(&["quota", "value", "on request", "what it counts", "source"]);
-        for quota in &QUOTAS {
-            table.add_row([
-                cell(quota.name),
-                right(grouped(quotas.get(quota) as f64)),
-                cell(if quota.adjustable { "more" } else { "–" }),
-                cell(quota.about),
-                cell(format!("{}, {}", quota.source.title, quota.source.url)),
-            ]);
-        }
-        output::print_table(&table)?;
+        tables::sources(quotas)?;
         output::hint(&format!("read in {READ}; values in {}", quotas.region()));
         Ok(())
     }
@@ -443,179 +334,4 @@ impl Limits {
 
 fn usage(error: &LoadError) -> Error {
     Error::Usage(error.to_string())
-}
-
-fn right(text: String) -> Cell {
-    cell(text).set_alignment(CellAlignment::Right)
-}
-
-fn remark(quotas: &Quotas) {
-    output::hint(&format!(
-        "on paper: quotas of {READ} in {}, prices of {} in {}, free tiers left out",
-        quotas.region(),
-        prices::DATE,
-        prices::REGION
-    ));
-}
-
-/// Says how many rules the deployment has.
-fn rules(deployment: &Deployment, quotas: &Quotas) -> Result<(), Error> {
-    let (used, allowed) = (deployment.rules(), quotas.get(&RULES));
-    output::print(|out| writeln!(out, "rules on the default bus: {used} of {}", grouped(allowed as f64)))
-}
-
-fn list_limits(report: &Report) -> Result<(), Error> {
-    let mut table = output::table(&["quota", "what", "needed", "allowed", "at jobs/s", "", "what to do"]);
-    let reached: Vec<_> = report.exceeded().collect();
-    for limit in &report.limits {
-        let is_reached = reached.contains(&limit);
-        table.add_row([
-            cell(if limit.quota.is_empty() { "–" } else { limit.quota }),
-            cell(&limit.about),
-            right(amount(limit.needed)),
-            right(amount(limit.allowed)),
-            right(grouped(limit.at + 1e-6)),
-            cell(if is_reached { "reached" } else { "" }),
-            cell(limit.remedy),
-        ]);
-    }
-    output::print_table(&table)
-}
-
-fn list_rises(rises: &[Rise]) -> Result<(), Error> {
-    if rises.is_empty() {
-        return Ok(());
-    }
-    let mut table = output::table(&["from rest", "at once", "needed", "after", "quota"]);
-    for rise in rises {
-        table.add_row([
-            cell(rise.about),
-            right(amount(rise.at_rest)),
-            right(amount(rise.needed)),
-            right(rise.seconds.map_or_else(|| "never".into(), time)),
-            cell(rise.quota),
-        ]);
-    }
-    output::print_table(&table)
-}
-
-fn list_day(report: &Report) -> Result<(), Error> {
-    let Day { sqs, lambda, pollers, dynamodb, eventbridge, logs, xray } = report.day;
-    let mut table = output::table(&["$ a day", ""]);
-    for (name, sum) in [
-        ("SQS", sqs),
-        ("Lambda", lambda),
-        ("Event pollers", pollers),
-        ("DynamoDB", dynamodb),
-        ("EventBridge", eventbridge),
-        ("Logs", logs),
-        ("X-Ray, unless Tracing is PassThrough", xray),
-        ("Together", report.day.total()),
-    ] {
-        table.add_row([cell(name), right(format!("{sum:.2}"))]);
-    }
-    output::print_table(&table)?;
-    match report.workers {
-        Some(workers) => {
-            let workers = grouped(workers as f64);
-            output::print(|out| writeln!(out, "workers needed: {workers}; their machines are not in the cost"))
-        }
-        None => Ok(()),
-    }
-}
-
-fn list_drains(drains: &[(Variant, Drain)]) -> Result<(), Error> {
-    let headers = ["deployment", "drained after", "running", "in flight", "oldest message", "throttled", "empty after"];
-    let mut table = output::table(&headers);
-    let never = || "more than two weeks".to_owned();
-    for (variant, drain) in drains {
-        table.add_row([
-            cell(variant.name),
-            right(drain.seconds.map_or_else(never, time)),
-            right(grouped(drain.peak)),
-            right(grouped(drain.in_flight)),
-            right(time(drain.oldest_s)),
-            cell(if drain.throttled { "yes" } else { "no" }),
-            right(drain.empty_after.map_or_else(never, time)),
-        ]);
-    }
-    output::print_table(&table)?;
-    let mut table = output::table(&["deployment", "from", "until", "running", "jobs/s", "limited by"]);
-    for (variant, drain) in drains {
-        for (index, Phase { from, to, limited_by, running, rate }) in drain.phases.iter().enumerate() {
-            table.add_row([
-                cell(if index == 0 { variant.name } else { "" }),
-                right(time(*from)),
-                right(time(*to)),
-                right(range(*running)),
-                right(range(*rate)),
-                cell(limited_by),
-            ]);
-        }
-    }
-    output::print_table(&table)
-}
-
-fn range((first, last): (f64, f64)) -> String {
-    let (first, last) = (grouped(first + 1e-6), grouped(last + 1e-6));
-    if first == last { first } else { format!("{first}–{last}") }
-}
-
-fn view(queue: Option<&str>, load: &Load, report: Option<&Report>, drains: Option<&[(Variant, Drain)]>) -> View {
-    View {
-        queue: queue.map(str::to_owned),
-        mode: load.mode.to_string(),
-        options: load.options(),
-        rate: report.map(rate_view),
-        burst: drains.map(|drains| drains.iter().map(drain_view).collect()),
-        region: load.quotas.region().to_owned(),
-        quotas_of: READ,
-        prices_of: prices::DATE,
-    }
-}
-
-fn rate_view(report: &Report) -> RateView {
-    let reached: Vec<_> = report.exceeded().collect();
-    let limit = |limit: &Limit| LimitView {
-        quota: Some(limit.quota).filter(|name| !name.is_empty()),
-        about: limit.about.clone(),
-        allowed: limit.allowed,
-        needed: limit.needed,
-        at: limit.at,
-        reached: reached.contains(&limit),
-        remedy: limit.remedy,
-    };
-    let rise = |rise: &Rise| {
-        let Rise { quota, about, at_rest, needed, seconds } = *rise;
-        RiseView { quota, about, at_rest, needed, seconds }
-    };
-    let Day { sqs, lambda, pollers, dynamodb, eventbridge, logs, xray } = report.day;
-    let total = report.day.total();
-    RateView {
-        jobs_per_second: report.load.jobs_per_second,
-        verdict: report.verdict(),
-        limits: report.limits.iter().map(limit).collect(),
-        rises: report.rises.iter().map(rise).collect(),
-        day: DayView { sqs, lambda, pollers, dynamodb, eventbridge, logs, xray, total },
-        workers: report.workers,
-    }
-}
-
-fn drain_view((variant, drain): &(Variant, Drain)) -> DrainView {
-    let phase = |phase: &Phase| {
-        let Phase { from, to, limited_by, running, rate } = *phase;
-        PhaseView { from, to, limited_by, running: running.into(), rate: rate.into() }
-    };
-    DrainView {
-        deployment: variant.name,
-        options: variant.load.options(),
-        messages: drain.messages,
-        seconds: drain.seconds,
-        empty_after: drain.empty_after,
-        peak: drain.peak,
-        in_flight: drain.in_flight,
-        oldest_s: drain.oldest_s,
-        throttled: drain.throttled,
-        phases: drain.phases.iter().map(phase).collect(),
-    }
 }

@@ -1,5 +1,9 @@
 //! The view, drawn into memory.
 
+mod editing;
+mod marks;
+mod palette;
+
 use jiff::Timestamp;
 use ratatui::{
     Terminal,
@@ -9,7 +13,7 @@ use ratatui::{
 
 use super::{
     content::{Column, Content, Item, Loaded, Minute, Overview, Row, Table, Tone, Words},
-    draw::{Looks, draw},
+    draw::{KEYS, Looks, draw},
     intent::{Intent, Subject, Verb},
     page::{Page, Spot},
     state::{Effect, Preview, State},
@@ -309,15 +313,33 @@ fn hostile_texts_are_inert() {
 }
 
 #[test]
-fn the_help_says_what_every_key_does() {
+fn the_help_says_what_every_key_does_and_nothing_else() {
     let mut state = at(Page::Overview, overview());
     press(&mut state, "?");
-    let shown = text(&state, (100, 24));
-    for keys in ["g …", "/", "j k", "Enter u", "x", "r", "c", "P", "y", ".", "? q"] {
+    let shown = text(&state, (100, 28));
+    let mut listed = String::new();
+    for (keys, _) in KEYS {
         assert!(shown.contains(&format!("│{keys:<8}")), "{keys:?} is missing in\n{shown}");
+        listed.extend(keys.split(' ').filter(|key| key.chars().count() == 1).filter(|key| *key != "…"));
     }
     press(&mut state, "j");
-    assert!(!text(&state, (100, 24)).contains("these keys"));
+    assert!(!text(&state, (100, 28)).contains("these keys"));
+    // Each does something to a list of jobs, or to a list of queues; and no other letter or sign does.
+    let paused = || {
+        let list = table(&[], ["QUEUE", "", ""]);
+        Content::Table(Table { rows: vec![Row::new("mails", vec![Words::plain("mails")])], ..list })
+    };
+    for key in ' '..='~' {
+        let acts = |mut state: State| {
+            let before = (text(&state, (120, 30)), state.spot().clone());
+            let effects = press(&mut state, &key.to_string());
+            !effects.is_empty() || (text(&state, (120, 30)), state.spot().clone()) != before
+        };
+        let mut jobs = at(Page::Jobs, jobs(&["c", "b", "a"]));
+        press(&mut jobs, "j");
+        let does = acts(jobs) || acts(at(Page::Queues, paused()));
+        assert_eq!(does, listed.contains(key), "{key:?}");
+    }
 }
 
 #[test]
@@ -326,6 +348,16 @@ fn nothing_reaches_the_store_while_a_question_is_open() {
     press(&mut state, "r");
     assert!(press(&mut state, "gejkx.").is_empty());
     assert_eq!(state.spot(), &Spot::page(Page::Jobs));
+}
+
+#[test]
+fn what_went_wrong_with_an_action_stays_until_the_next_key() {
+    let mut state = at(Page::Jobs, jobs(&["c"]));
+    state.done(Err("job c has not ended".into()));
+    show(&mut state, jobs(&["c"]));
+    assert!(text(&state, (60, 10)).contains("job c has not ended"));
+    press(&mut state, "k");
+    assert!(!text(&state, (60, 10)).contains("job c has not ended"));
 }
 
 #[test]
