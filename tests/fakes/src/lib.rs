@@ -11,6 +11,7 @@
 //! | [`FakeSchedules`] | EventBridge Scheduler, and the rules of EventBridge |
 //! | [`FakeSecrets`] | Secrets Manager and Parameter Store |
 //! | [`RuntimeApi`] | Lambda's side of the runtime API |
+//! | [`FakeProvider`] | an OpenID provider, which people sign in with |
 //!
 //! A [`Collector`] takes the spans that a test's program exports.
 //!
@@ -24,6 +25,7 @@ mod endpoint;
 mod event_source_mappings;
 mod fault;
 mod http;
+mod open_id;
 pub mod process;
 mod recorder;
 mod runtime_api;
@@ -44,6 +46,7 @@ pub use self::{
     event_source_mappings::EventSourceMappings,
     fault::{Fault, Gate},
     http::{Reply, Request, json_reply, reply, with_header},
+    open_id::{FakeProvider, Lie, OpenId, Signing},
     runtime_api::{Answer, LambdaRuntime, RuntimeApi},
     schedules::{FakeSchedules, Schedules},
     secrets::{FakeSecrets, Secrets},

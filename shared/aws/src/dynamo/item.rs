@@ -272,15 +272,30 @@ impl Item {
 
     /// The record, with the message's text if it is stored beside it.
     pub(super) fn record(&self, beside: Option<&str>) -> Result<Record, StoreError> {
-        let broken = |what: &str| {
-            StoreError::new(StoreErrorKind::Invalid, format_args!("the table's record of job {} {what}", self.id()))
-        };
-        let id = JobId::new(self.id()).map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
-        let message: Message = match self.text("m").or(beside) {
-            Some(message) => message.parse().map_err(|error| broken(&format!("holds no message: {error}")))?,
+        match self.text("m").or(beside) {
+            Some(message) => {
+                let message = message.parse().map_err(|error| {
+                    let text = format_args!("the table's record of job {} holds no message: {error}", self.id());
+                    StoreError::new(StoreErrorKind::Invalid, text)
+                });
+                self.record_of(message?)
+            }
             // Its pieces could not be written when the record was.
-            None => format!(r#"{{"job":"{}"}}"#, self.job()).parse().map_err(|_| broken("names no job"))?,
-        };
+            None => self.without_message(),
+        }
+    }
+
+    /// The record with its job's name in place of its message.
+    pub(super) fn without_message(&self) -> Result<Record, StoreError> {
+        let message = format!(r#"{{"job":"{}"}}"#, self.job()).parse().map_err(|_| {
+            let text = format_args!("the table's record of job {} names no job", self.id());
+            StoreError::new(StoreErrorKind::Invalid, text)
+        });
+        self.record_of(message?)
+    }
+
+    fn record_of(&self, message: Message) -> Result<Record, StoreError> {
+        let id = JobId::new(self.id()).map_err(|error| StoreError::new(StoreErrorKind::Invalid, error))?;
         let state = self.state();
         let created_at = self.time("c").unwrap_or(Timestamp::UNIX_EPOCH);
         let running = state == JobState::Running;

@@ -129,14 +129,19 @@ impl Dynamo {
             if query.error.is_some_and(|error| !fails_with(error)) {
                 continue;
             }
-            let record = match item.pieces() {
-                0 => Some(item.record(None)?),
-                _ => match lamplighter::JobId::new(listing_key.id()) {
-                    Ok(id) => self.read_record(&id).await?,
-                    Err(_) => None,
-                },
+            let record = match (item.pieces(), lamplighter::JobId::new(listing_key.id())) {
+                (0, _) => item.record(None).map(Some),
+                (_, Ok(id)) => self.read_record(&id).await,
+                (_, Err(_)) => Ok(None),
             };
-            records.extend(record);
+            records.extend(match record {
+                // A newer version may have written it. It keeps no other record from being listed.
+                Err(error) if error.kind() == StoreErrorKind::Invalid => {
+                    tracing::warn!(%error, "a record is listed without its message");
+                    item.without_message().ok()
+                }
+                record => record?,
+            });
         }
         Ok(records)
     }

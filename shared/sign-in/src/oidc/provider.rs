@@ -29,9 +29,9 @@ use super::{
 };
 use crate::known::Known;
 
-/// How long metadata and keys are kept; and how soon they are read again for a key that is not among them.
+/// How long metadata and keys are kept; and how often they are read before that, for a key that is not among them.
 const KEPT: Duration = Duration::from_secs(3600);
-const SOON: Duration = Duration::from_secs(60);
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// Signatures that a key can check which may be known to everybody. Those with a shared secret, and none, are never accepted.
 const ALGORITHMS: [CoreJwsSigningAlgorithm; 9] = [
@@ -103,8 +103,16 @@ pub(crate) struct Provider {
     groups_claim: String,
     redirect: String,
     http: OnceLock<Http>,
-    /// What is known of it, and since when. One reads it while others wait.
-    known: Mutex<Option<(Arc<CoreProviderMetadata>, Instant)>>,
+    /// What is known of it. One reads it while others wait.
+    known: Mutex<Option<Read>>,
+}
+
+/// What was read of the provider.
+struct Read {
+    metadata: Arc<CoreProviderMetadata>,
+    since: Instant,
+    /// When it was last read for a key that was not there.
+    for_a_key: Option<Instant>,
 }
 
 /// What a sign-in is recognised by when it comes back.
@@ -130,7 +138,7 @@ impl Provider {
 
     /// Returns where somebody signs in.
     pub(crate) async fn address(&self, marks: &Marks) -> Result<String, ProviderError> {
-        let client = self.client(self.metadata(KEPT).await?)?;
+        let client = self.client(self.metadata().await?)?;
         let (state, nonce) = (marks.state.clone(), marks.nonce.clone());
         let request = client.authorize_url(
             CoreAuthenticationFlow::AuthorizationCode,
@@ -148,7 +156,7 @@ impl Provider {
 
     /// Exchanges a code for a token, checks it, and returns whom it is about.
     pub(crate) async fn identify(&self, code: &str, marks: &Marks) -> Result<Known, ProviderError> {
-        let client = self.client(self.metadata(KEPT).await?)?;
+        let mut client = self.client(self.metadata().await?)?;
         let http = self.http()?;
         let request = client
             .exchange_code(AuthorizationCode::new(code.to_owned()))
@@ -168,10 +176,11 @@ impl Provider {
             return Err(ProviderError::Refused("the provider gave no ID token".into()));
         };
         let nonce = Nonce::new(marks.nonce.clone());
-        let claims = match token.claims(&self.verifier(&client), &nonce) {
+        let checked = token.claims(&self.verifier(&client), &nonce);
+        let claims = match checked {
             // The provider may have changed its keys since they were read.
             Err(ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey)) => {
-                let client = self.client(self.metadata(SOON).await?)?;
+                client = self.client(self.metadata_with_a_new_key().await?)?;
                 token.claims(&self.verifier(&client), &nonce).map_err(|error| refused(&error))?.clone()
             }
             checked => checked.map_err(|error| refused(&error))?.clone(),
@@ -222,24 +231,39 @@ impl Provider {
         Ok(client.set_redirect_uri(redirect).set_auth_type(how))
     }
 
-    /// Returns what is known of the provider, if that is younger than `age`; otherwise it is asked. If it does not answer, what
-    /// was known stays good.
-    async fn metadata(&self, age: Duration) -> Result<Arc<CoreProviderMetadata>, ProviderError> {
+    /// Returns what is known of the provider. It is asked when that is old; if it does not answer, what was known stays good.
+    async fn metadata(&self) -> Result<Arc<CoreProviderMetadata>, ProviderError> {
         let mut known = self.known.lock().await;
-        if let Some((metadata, since)) = known.as_ref()
-            && since.elapsed() < age
-        {
-            return Ok(metadata.clone());
+        match &*known {
+            Some(read) if read.since.elapsed() < KEPT => Ok(read.metadata.clone()),
+            _ => self.read(&mut known).await,
         }
+    }
+
+    /// Asks the provider for a key that is not known: it may have replaced its own. Anybody can name a key that does not exist,
+    /// so that happens once a minute at most.
+    async fn metadata_with_a_new_key(&self) -> Result<Arc<CoreProviderMetadata>, ProviderError> {
+        let mut known = self.known.lock().await;
+        if let Some(read) = known.as_mut() {
+            if read.for_a_key.is_some_and(|then| then.elapsed() < AGAIN) {
+                return Ok(read.metadata.clone());
+            }
+            read.for_a_key = Some(Instant::now());
+        }
+        self.read(&mut known).await
+    }
+
+    async fn read(&self, known: &mut Option<Read>) -> Result<Arc<CoreProviderMetadata>, ProviderError> {
         match (self.discover().await, known.as_ref()) {
-            (Ok(metadata), _) => {
+            (Ok(metadata), before) => {
+                let for_a_key = before.and_then(|read| read.for_a_key);
                 let metadata = Arc::new(metadata);
-                *known = Some((metadata.clone(), Instant::now()));
+                *known = Some(Read { metadata: metadata.clone(), since: Instant::now(), for_a_key });
                 Ok(metadata)
             }
-            (Err(error), Some((metadata, _))) => {
+            (Err(error), Some(read)) => {
                 tracing::warn!(%error, "the OpenID provider's keys are those of before");
-                Ok(metadata.clone())
+                Ok(read.metadata.clone())
             }
             (Err(error), None) => Err(error),
         }

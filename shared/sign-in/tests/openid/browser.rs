@@ -11,20 +11,20 @@ use http_body_util::BodyExt;
 use lamplighter::{App, env::Env};
 use lamplighter_dashboard::{Access, Dashboard, Site, http::SigningKey};
 use lamplighter_embedded::SqliteBackend;
+use lamplighter_fakes::OpenId as FakeOpenId;
 use lamplighter_sign_in::{OpenId, OpenIdSettings};
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::provider::{CLIENT, CLIENT_SECRET, Provider};
+use crate::provider::Provider;
 
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// A dashboard that people sign in to.
 pub(crate) fn dashboard(provider: &Provider, rules: &str) -> Router {
-    let settings =
-        OpenIdSettings::new(provider.issuer(), CLIENT, "https://jobs.example.com", rules.parse().unwrap(), SECRET)
-            .client_secret(CLIENT_SECRET);
-    router(&settings)
+    let (url, rules) = ("https://jobs.example.com", rules.parse().unwrap());
+    let settings = OpenIdSettings::new(provider.issuer(), FakeOpenId::CLIENT, url, rules, SECRET);
+    router(&settings.client_secret(FakeOpenId::CLIENT_SECRET))
 }
 
 pub(crate) fn router(settings: &OpenIdSettings) -> Router {

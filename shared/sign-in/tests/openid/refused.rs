@@ -1,44 +1,87 @@
 //! Who is not.
 
 use axum::http::StatusCode;
+use lamplighter_fakes::{Lie, Signing};
 
 use crate::{
     browser::{Browser, dashboard},
-    provider::{Lie, Provider},
+    provider::Provider,
 };
 
 const ANYBODY: &str = "* operator";
 
 #[tokio::test]
 async fn no_token_with_a_lie_in_it_is_accepted() {
-    let provider = Provider::start().await;
-    let router = dashboard(&provider, ANYBODY);
-    for (lie, why) in [
-        (Lie::OtherNonce, "nonce mismatch"),
-        (Lie::NoNonce, "missing nonce"),
-        (Lie::OtherAudience, "Invalid audiences"),
-        (Lie::OtherIssuer, "Invalid issuer"),
-        (Lie::Expired, "Expired"),
-        (Lie::AlgNone, "No signature"),
-        (Lie::Hmac, "Disallowed signature algorithm"),
-        (Lie::HmacWithPublicKey, "Disallowed signature algorithm"),
-        (Lie::OtherKey, "Signature was wrong"),
-        (Lie::Tampered, "Signature was wrong"),
-        (Lie::NoIdToken, "no ID token"),
-        (Lie::OtherAccessToken, "access token"),
-    ] {
+    for signing in [Signing::Ecdsa, Signing::Rsa] {
+        let provider = Provider::signing(signing).await;
+        let router = dashboard(&provider, ANYBODY);
+        for (lie, why) in [
+            (Lie::OtherNonce, "nonce mismatch"),
+            (Lie::NoNonce, "missing nonce"),
+            (Lie::OtherAudience, "Invalid audiences"),
+            (Lie::MoreAudiences, "Invalid audiences"),
+            (Lie::OtherIssuer, "Invalid issuer"),
+            (Lie::Expired, "Expired"),
+            (Lie::AlgNone, "No signature"),
+            (Lie::Hmac, "Disallowed signature algorithm"),
+            (Lie::HmacWithPublicKey, "Disallowed signature algorithm"),
+            (Lie::OtherKey, "Signature verification failed: Crypto error"),
+            (Lie::OtherKeyId, "No matching key found"),
+            (Lie::Tampered, "Signature verification failed: Crypto error"),
+            (Lie::NoIdToken, "no ID token"),
+            (Lie::OtherAccessToken, "access token"),
+        ] {
+            let mut browser = Browser::new(&router);
+            provider.lie(lie);
+            let answer = browser.sign_in(&provider, "/").await;
+            let (status, cookies) = (answer.status, browser.cookies.len());
+            assert_eq!((status, cookies), (StatusCode::FORBIDDEN, 0), "{signing:?} {lie:?}: {}", answer.body);
+            assert!(answer.body.contains(why), "{signing:?} {lie:?}: {}", answer.body);
+            assert_eq!(browser.api("/api/v1/me").await.status, StatusCode::UNAUTHORIZED, "{lie:?}");
+        }
+        // The same with the truth.
+        provider.lie(Lie::None);
         let mut browser = Browser::new(&router);
-        provider.lie(lie);
-        let answer = browser.sign_in(&provider, "/").await;
-        assert_eq!((answer.status, browser.cookies.len()), (StatusCode::FORBIDDEN, 0), "{lie:?}: {}", answer.body);
-        assert!(answer.body.contains(why), "{lie:?}: {}", answer.body);
-        assert_eq!(browser.api("/api/v1/me").await.status, StatusCode::UNAUTHORIZED, "{lie:?}");
+        browser.sign_in(&provider, "/").await;
+        assert!(browser.is_signed_in(), "{signing:?}");
     }
-    // The same with the truth.
-    provider.lie(Lie::None);
-    let mut browser = Browser::new(&router);
-    browser.sign_in(&provider, "/").await;
-    assert!(browser.is_signed_in());
+}
+
+#[tokio::test]
+async fn a_key_that_was_replaced_is_read_anew() {
+    for signing in [Signing::Ecdsa, Signing::Rsa] {
+        let provider = Provider::signing(signing).await;
+        let router = dashboard(&provider, ANYBODY);
+        Browser::new(&router).sign_in(&provider, "/").await;
+        assert_eq!(provider.asked("keys"), 1);
+        provider.rotate();
+        for _ in 0..2 {
+            let mut browser = Browser::new(&router);
+            let answer = browser.sign_in(&provider, "/").await;
+            assert!(browser.is_signed_in(), "{signing:?}: {}", answer.body);
+        }
+        assert_eq!(provider.asked("keys"), 2, "{signing:?}: once for the new key");
+        // Tokens under keys that do not exist have the provider asked no more than once a minute.
+        provider.lie(Lie::OtherKeyId);
+        for _ in 0..3 {
+            let mut browser = Browser::new(&router);
+            assert_eq!(browser.sign_in(&provider, "/").await.status, StatusCode::FORBIDDEN);
+        }
+        assert_eq!(provider.asked("keys"), 2, "{signing:?}");
+    }
+}
+
+/// The clocks of two machines differ. A token lives for minutes, which is more.
+#[tokio::test]
+async fn a_provider_whose_clock_is_a_little_off_is_believed() {
+    let provider = Provider::signing(Signing::Rsa).await;
+    let router = dashboard(&provider, ANYBODY);
+    for (ahead, is_good) in [(-240, true), (240, true), (-301, false)] {
+        provider.clock_ahead(ahead);
+        let mut browser = Browser::new(&router);
+        let answer = browser.sign_in(&provider, "/").await;
+        assert_eq!(browser.is_signed_in(), is_good, "{ahead} s: {}", answer.body);
+    }
 }
 
 #[tokio::test]
@@ -50,9 +93,9 @@ async fn a_code_is_good_once() {
     browser.get(&back).await;
     assert!(browser.is_signed_in());
     // The browser's mark is gone, so the provider is not even asked.
-    let (asked, session) = (provider.asked(), browser.cookies.clone());
+    let (asked, session) = (provider.asked("token"), browser.cookies.clone());
     assert_eq!(browser.get(&back).await.status, StatusCode::FORBIDDEN);
-    assert_eq!((provider.asked(), &browser.cookies), (asked, &session));
+    assert_eq!((provider.asked("token"), &browser.cookies), (asked, &session));
     // With the mark, the provider refuses.
     browser.cookies = mark;
     let answer = browser.api(&back).await;
@@ -87,7 +130,7 @@ async fn an_answer_to_another_browser_or_another_sign_in_is_refused() {
         let query = query.split("state=").next().unwrap().to_owned() + "state=" + state;
         assert_eq!(ada.get(&format!("{path}{query}")).await.status, StatusCode::FORBIDDEN, "{query}");
     }
-    assert_eq!(provider.asked(), 0, "no code was exchanged");
+    assert_eq!(provider.asked("token"), 0, "no code was exchanged");
 }
 
 #[tokio::test]
