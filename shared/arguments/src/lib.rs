@@ -6,10 +6,7 @@ use std::{collections::BTreeMap, fmt};
 
 use jsonschema::{Validator, error::ValidationErrorKind};
 use lamplighter::{Definition, RawValue, operation::CheckArguments, redaction::Redaction};
-use serde::{
-    Deserialize, Deserializer,
-    de::{IgnoredAny, Visitor},
-};
+use serde::{Deserialize, Deserializer, de::Visitor};
 use serde_json::{Map, Value};
 
 /// The maximum number of problems in one message.
@@ -93,8 +90,6 @@ impl<'a> ArgumentCheck<'a> {
         check_encoding(text.as_bytes()).map_err(InvalidArguments::Encoding)?;
         let text = text.trim_matches([' ', '\t', '\r', '\n']);
         let args = RawValue::from_string(text.to_owned()).map_err(|error| self.no_json(&error))?;
-        // As deeply nested as in the message.
-        serde_json::from_str::<IgnoredAny>(&format!("[{text}]")).map_err(|error| self.no_json(&error))?;
         let refused = |problems| Err(InvalidArguments::Misfit(problems));
         let Value::Object(fields) = read_leniently(&args) else {
             return refused(vec![format!("they are {} and not an object", kind(text))]);
@@ -204,20 +199,29 @@ pub fn expectation(error: &serde_json::Error) -> String {
 }
 
 /// Converts JSON for a schema, including what serde_json's values cannot hold: a number that is too large for them
-/// becomes the largest, and a lone surrogate is replaced. The second of two fields with the same name counts.
+/// becomes the largest, and a lone surrogate is replaced. The second of two fields with the same name counts. What is nested
+/// more deeply than a schema describes becomes null.
 fn read_leniently(raw: &RawValue) -> Value {
+    read_at(0, raw)
+}
+
+/// The levels that are read: as many as serde_json reads.
+const DEEPEST: usize = 128;
+
+fn read_at(depth: usize, raw: &RawValue) -> Value {
     let text = raw.get();
     if let Ok(value) = serde_json::from_str(text) {
         return value;
     }
     match text.as_bytes().first() {
+        Some(b'{' | b'[') if depth >= DEEPEST => Value::Null,
         Some(b'{') => {
             let fields: BTreeMap<Lenient, &RawValue> = serde_json::from_str(text).unwrap_or_default();
-            Value::Object(fields.into_iter().map(|(key, value)| (key.0, read_leniently(value))).collect())
+            Value::Object(fields.into_iter().map(|(key, value)| (key.0, read_at(depth + 1, value))).collect())
         }
         Some(b'[') => {
             let items: Vec<&RawValue> = serde_json::from_str(text).unwrap_or_default();
-            Value::Array(items.into_iter().map(read_leniently).collect())
+            Value::Array(items.into_iter().map(|item| read_at(depth + 1, item)).collect())
         }
         Some(b'"') => Value::String(serde_json::from_str::<Lenient>(text).unwrap_or_default().0),
         Some(b'-') => f64::MIN.into(),
@@ -351,5 +355,20 @@ mod tests {
         assert_eq!(problems(r#"{"weight":10}"#), "");
         assert!(problems(r#"{"weight":10.5}"#).contains("maximum"), "the type alone takes it");
         assert!(problems("7").contains("not an object"));
+    }
+
+    #[test]
+    fn arguments_nested_more_deeply_than_a_stack_has_room_for_are_checked() {
+        let check = |text: &str| {
+            let definition = Definition::of::<Order>();
+            ArgumentCheck::new(&definition).check(text).map_err(|error| error.to_string())
+        };
+        for (open, close) in [("[", "]"), (r#"{"a":"#, "}")] {
+            let deep = format!("{}1{}", open.repeat(50_000), close.repeat(50_000));
+            let unknown = check(&format!(r#"{{"weight":1,"note":{deep}}}"#)).unwrap_err();
+            assert!(unknown.contains("note"), "{unknown:.300}");
+            let misfit = check(&format!(r#"{{"weight":{deep}}}"#)).unwrap_err();
+            assert!(misfit.contains("f64") || misfit.contains("weight"), "{misfit:.300}");
+        }
     }
 }

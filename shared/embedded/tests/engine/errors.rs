@@ -1,7 +1,8 @@
 //! Error groups of jobs with sensitive arguments.
 
 use lamplighter::{
-    Context, Function, Job, JobError, JobState, Options, Queue, Retry, Sensitive, env::Env, mins, record::ErrorQuery,
+    Context, Function, Job, JobError, JobState, NewJob, Options, Queue, RawValue, Retry, Sensitive, Tracking, env::Env,
+    mins, record::ErrorQuery,
 };
 use lamplighter_embedded::{Engine, SqliteBackend};
 use schemars::JsonSchema;
@@ -45,5 +46,23 @@ async fn titles_and_samples_are_made_of_redacted_errors() {
     let told: Vec<_> = groups.iter().map(|group| (&*group.title, group.failures, &*group.sample.message)).collect();
     let (panicked, refused) = ("panicked: no account of [redacted]", "the bank knows no [redacted] here");
     assert_eq!(told, [(panicked, 1, panicked), (refused, 2, refused)]);
+    running.drain(mins(1)).await;
+}
+
+#[tokio::test]
+async fn arguments_nested_more_deeply_than_a_stack_has_room_for_stop_no_worker() {
+    let embedded = SqliteBackend::memory(Env::system()).unwrap();
+    let function = Function::new("cards").job(charge).with_state(());
+    let running = Engine::builder(&embedded).function(function).start().await.unwrap();
+    let client = embedded.client();
+    let note = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let args = format!(r#"{{"customer":"Ada Lovelace","panics":false,"note":{note}}}"#);
+    let args = RawValue::from_string(args).unwrap();
+    let job = NewJob::raw(Charge::NAME, "cards", Tracking::Full, args);
+    let id = client.enqueue_all([job]).await.remove(0).unwrap().id().clone();
+    let record = client.wait(&id, mins(1)).await.unwrap();
+    assert_eq!((record.state, record.attempts.len()), (JobState::Failed, 1));
+    let told = format!("{:?}", record.attempts);
+    assert!(!told.contains("Ada") && told.contains("[redacted]"), "{told:.300}");
     running.drain(mins(1)).await;
 }

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::{
     Redaction, hidden,
     schema::Position,
-    walk::{Parts, is_hidden, parts, text},
+    walk::{DEEPEST, Parts, is_hidden, parts, text},
 };
 
 /// A hidden value stands where there is no value to keep.
@@ -22,7 +22,7 @@ impl Redaction {
     /// A text in a field that is not sensitive stays as it is: no hidden value gets anywhere else than where it was.
     ///
     /// # Errors
-    /// When a hidden value has no original one, as in a new item of a list.
+    /// When a hidden value has no original one, as in a new item of a list, or lies deeper than values can be found.
     pub fn restored(&self, edited: &RawValue, original: Option<&RawValue>) -> Result<Box<RawValue>, NothingToKeep> {
         let placeholder = hidden();
         let mut restoring = Restoring { placeholder: placeholder.get(), path: Vec::new(), text: String::new() };
@@ -55,6 +55,13 @@ impl Restoring<'_> {
             return Ok(());
         }
         let inner = position.reaches_mark();
+        if !inner {
+            self.text.push_str(edited.get());
+            return Ok(());
+        }
+        if self.path.len() >= DEEPEST {
+            return Err(NothingToKeep { path: self.path.join(".") });
+        }
         match parts(edited) {
             Some(Parts::Fields(fields)) => {
                 self.text.push('{');

@@ -409,3 +409,39 @@ mod restored {
         assert!(restored(r#"{"name":"[redacted]"}"#, None).is_ok());
     }
 }
+
+/// JSON with a text within so many lists.
+fn nested(levels: usize, text: &str) -> String {
+    format!("{}{text:?}{}", "[".repeat(levels), "]".repeat(levels))
+}
+
+#[test]
+fn values_in_deeper_nests_than_a_stack_has_room_for_are_hidden() {
+    const LEVELS: usize = 10_000;
+    let deep = nested(LEVELS, "S3CRET");
+    let nodes = format!("{}{}{}", r#"{"inner":["#.repeat(LEVELS), r#"{"key":"S3CRET"}"#, "]}".repeat(LEVELS));
+    for field in ["unknown", "token", "cookies", "access", "tree", "logins"] {
+        for value in [&deep, &nodes] {
+            let args = format!(r#"{{"name":"a",{field:?}:{value}}}"#);
+            let shown = shown(&args);
+            assert!(!shown.contains("S3CRET") && shown.contains(r#""name":"a""#), "{field}: {shown:.200}");
+            assert!(!cleaned(&args, "it was S3CRET").contains("S3CRET"), "{field}");
+            let restored = redaction().restored(&raw(&shown), Some(&raw(&args)));
+            assert!(restored.is_err() || restored.is_ok_and(|restored| restored.get() == args), "{field}");
+            let unlike = redaction().restored(&raw(&args), Some(&raw(&shown)));
+            assert!(unlike.is_err() || unlike.is_ok_and(|unlike| unlike.get() == args), "{field}");
+        }
+    }
+    let payload = format!(r#"{{"name":"a","payload":{deep}}}"#);
+    assert_eq!(shown(&payload), payload, "what is not sensitive may be as deep as it likes");
+}
+
+#[test]
+fn values_as_deep_as_a_type_is_read_are_found() {
+    let tree = format!("{}{}{}", r#"{"inner":["#.repeat(50), r#"{"key":"S3CRET"}"#, "]}".repeat(50));
+    let args = format!(r#"{{"name":"a","tree":{tree}}}"#);
+    let expected = args.replace("S3CRET", "[redacted]");
+    assert_eq!(shown(&args), expected);
+    assert_eq!(cleaned(&args, "it was S3CRET"), "it was [redacted]");
+    assert_eq!(redaction().restored(&raw(&expected), Some(&raw(&args))).unwrap().get(), args);
+}

@@ -1,6 +1,7 @@
 //! A walk through arguments, which parts those that are sensitive from the others.
 //!
 //! It reads JSON as text: fields that stand there twice, numbers of any size and halves of characters are seen as they are.
+//! Text can be nested as deeply as it is long, and a stack is shorter: what lies deeper than [`DEEPEST`] is taken as a whole.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -13,6 +14,9 @@ use serde_json::value::RawValue;
 use super::{redactor::Redactor, schema::Position};
 use crate::sensitive::PLACEHOLDER;
 
+/// The levels that are looked into: those that serde_json reads into a type.
+pub(super) const DEEPEST: usize = 128;
+
 /// Takes the parts of the arguments, in their order.
 pub(super) trait Sink {
     /// JSON that may be shown, or punctuation.
@@ -22,11 +26,18 @@ pub(super) trait Sink {
 }
 
 pub(super) fn walk(json: &RawValue, position: &Position<'_>, sink: &mut impl Sink) {
+    walk_at(0, json, position, sink);
+}
+
+fn walk_at(depth: usize, json: &RawValue, position: &Position<'_>, sink: &mut impl Sink) {
     if position.is_marked() {
         return sink.hidden(json);
     }
     if !position.reaches_mark() {
         return sink.shown(json.get());
+    }
+    if depth >= DEEPEST {
+        return sink.hidden(json);
     }
     match parts(json) {
         Some(Parts::Fields(fields)) => {
@@ -37,7 +48,7 @@ pub(super) fn walk(json: &RawValue, position: &Position<'_>, sink: &mut impl Sin
                 }
                 sink.shown(name.get());
                 sink.shown(":");
-                within(value, &position.field(&text(name)), sink);
+                within(depth + 1, value, &position.field(&text(name)), sink);
             }
             sink.shown("}");
         }
@@ -47,7 +58,7 @@ pub(super) fn walk(json: &RawValue, position: &Position<'_>, sink: &mut impl Sin
                 if index > 0 {
                     sink.shown(",");
                 }
-                within(value, &position.item(index), sink);
+                within(depth + 1, value, &position.item(index), sink);
             }
             sink.shown("]");
         }
@@ -57,8 +68,8 @@ pub(super) fn walk(json: &RawValue, position: &Position<'_>, sink: &mut impl Sin
 }
 
 /// What stands in something that holds sensitive values: hidden where nobody says what it is.
-fn within(json: &RawValue, position: &Position<'_>, sink: &mut impl Sink) {
-    if position.is_unknown() { sink.hidden(json) } else { walk(json, position, sink) }
+fn within(depth: usize, json: &RawValue, position: &Position<'_>, sink: &mut impl Sink) {
+    if position.is_unknown() { sink.hidden(json) } else { walk_at(depth, json, position, sink) }
 }
 
 /// Whether a value is hidden as a whole. `is_inner`: it is in something that holds sensitive values.
@@ -178,11 +189,10 @@ impl<'a> Leaves<'a> {
     }
 }
 
-impl Sink for Leaves<'_> {
-    fn shown(&mut self, _: &str) {}
-
-    fn hidden(&mut self, json: &RawValue) {
+impl Leaves<'_> {
+    fn add(&mut self, depth: usize, json: &RawValue) {
         match parts(json) {
+            Some(Parts::Fields(_) | Parts::Items(_)) if depth >= DEEPEST => self.redactor.give_up(),
             Some(Parts::Fields(fields)) => {
                 for (name, value) in fields {
                     let decoded = text(name);
@@ -190,15 +200,23 @@ impl Sink for Leaves<'_> {
                     if !self.names.contains(&decoded) {
                         self.redactor.add_string(&decoded, name.get());
                     }
-                    self.hidden(value);
+                    self.add(depth + 1, value);
                 }
             }
-            Some(Parts::Items(items)) => items.into_iter().for_each(|item| self.hidden(item)),
+            Some(Parts::Items(items)) => items.into_iter().for_each(|item| self.add(depth + 1, item)),
             Some(Parts::Scalar("string")) => self.redactor.add_string(&text(json), json.get()),
             Some(Parts::Scalar("number")) => self.redactor.add_number(json.get()),
             // Too common to be looked for, and no secret.
             Some(Parts::Scalar(_)) => {}
             None => self.redactor.give_up(),
         }
+    }
+}
+
+impl Sink for Leaves<'_> {
+    fn shown(&mut self, _: &str) {}
+
+    fn hidden(&mut self, json: &RawValue) {
+        self.add(0, json);
     }
 }
