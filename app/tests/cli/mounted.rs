@@ -177,7 +177,7 @@ fn an_open_page_is_told_of_changes() {
         }
     };
     until("content-type: text/event-stream");
-    service.runtime.block_on(service.backend.client().cancel(&service.ping)).unwrap();
+    service.runtime.block_on(async { service.backend.client().cancel(&service.ping).await }).unwrap();
     until("event: changed");
 }
 
