@@ -42,6 +42,9 @@ impl Service {
             backend.client().enqueue_raw(job, queue, Tracking::Full, args).await.unwrap().id().clone()
         };
         let (webhook, ping, address) = runtime.block_on(async {
+            // As an engine does when it starts.
+            let queues: Vec<_> = lamplighter_app::app().definitions.iter().map(|definition| definition.queue).collect();
+            backend.declare(&queues).await.unwrap();
             let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
             let address = listener.local_addr().unwrap();
             let service = example::service(&backend, &url(address)).unwrap();
