@@ -42,6 +42,9 @@ impl Service {
             backend.client().enqueue_raw(job, queue, Tracking::Full, args).await.unwrap().id().clone()
         };
         let (webhook, ping, address) = runtime.block_on(async {
+            // As an engine does when it starts.
+            let queues: Vec<_> = lamplighter_app::app().definitions.iter().map(|definition| definition.queue).collect();
+            backend.declare(&queues).await.unwrap();
             let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
             let address = listener.local_addr().unwrap();
             let service = example::service(&backend, &url(address)).unwrap();
@@ -177,7 +180,7 @@ fn an_open_page_is_told_of_changes() {
         }
     };
     until("content-type: text/event-stream");
-    service.runtime.block_on(service.backend.client().cancel(&service.ping)).unwrap();
+    service.runtime.block_on(async { service.backend.client().cancel(&service.ping).await }).unwrap();
     until("event: changed");
 }
 

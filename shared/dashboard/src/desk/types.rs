@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lamplighter::{
     Definition,
     meter::{RollupQuery, Run},
+    query::Query,
 };
 use serde_json::Value;
 
@@ -55,7 +56,7 @@ impl Desk {
     /// One job type.
     ///
     /// # Errors
-    /// When there is neither a definition nor a run in the last day.
+    /// When there is neither a definition, nor a run in the last day, nor a job.
     pub async fn job_type(&self, name: &str) -> Result<TypeDetail, Problem> {
         let definition = self.site().definition(name).filter(|definition| self.sees(definition.queue.name()));
         let (types, activity, statuses) =
@@ -63,6 +64,9 @@ impl Desk {
         let mut summary = types?.items.into_iter().find(|view| view.job == name);
         if summary.is_none() {
             summary = definition.map(TypeView::of);
+        }
+        if summary.is_none() {
+            summary = self.type_of_jobs(name).await;
         }
         let summary = summary.ok_or_else(|| Problem::not_found("job type", name))?;
         let schedules = statuses.unwrap_or_default().into_iter().filter(|status| status.job == name);
@@ -74,6 +78,16 @@ impl Desk {
             schedules: schedules.map(|status| status.schedule.name).collect(),
             as_of: self.now(),
         })
+    }
+}
+
+impl Desk {
+    /// A type of which there are only jobs, which have not run lately.
+    async fn type_of_jobs(&self, name: &str) -> Option<TypeView> {
+        // In a query, a star is not a star.
+        let query = Query::new().job(name);
+        let newest = if name.contains('*') { None } else { self.jobs(&query.to_string(), None, 1).await.ok() };
+        newest?.items.first().filter(|job| job.job == name).map(|job| TypeView::unknown(name, &job.queue))
     }
 }
 

@@ -216,6 +216,21 @@ pub(crate) fn queue_jobs(connection: &Connection) -> rusqlite::Result<Vec<QueueJ
         .collect()
 }
 
+/// The numbers of records of all kinds in each state, by its number: one row read per kind and state.
+pub(crate) fn all_counted(connection: &Connection) -> rusqlite::Result<HashMap<i64, [u64; 9]>> {
+    let mut statement = connection.prepare_cached("SELECT kind, state, jobs FROM counts")?;
+    let mut rows = statement.query([])?;
+    let mut all: HashMap<i64, [u64; 9]> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let (state, jobs): (i64, i64) = (row.get(1)?, row.get(2)?);
+        let of_kind = all.entry(row.get(0)?).or_default();
+        if let Some(of_state) = usize::try_from(state).ok().and_then(|state| of_kind.get_mut(state)) {
+            *of_state = u64::try_from(jobs).unwrap_or(0);
+        }
+    }
+    Ok(all)
+}
+
 /// The number of records of a kind in a state; see `counts`.
 pub(crate) fn counted(connection: &Connection, kind: i64, code: i64) -> rusqlite::Result<u64> {
     debug_assert!(code != state::UNTRACKED, "messages without a record are not counted");

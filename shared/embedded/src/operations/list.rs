@@ -19,7 +19,10 @@
 //!
 //! `since` and `before` become bounds of `seq`, found by bisection: see the [layout](crate::db::schema).
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use lamplighter::{
     JobState, ListQuery, Record, Timestamp,
@@ -83,6 +86,8 @@ pub(crate) fn list(connection: &Connection, query: &ListQuery) -> rusqlite::Resu
 
 struct Search {
     queue_jobs: Vec<QueueJob>,
+    /// Their places, by their numbers.
+    by_kind: HashMap<i64, usize>,
     /// Empty for any.
     states: Vec<i64>,
     /// The number of records of these kinds in these states, of any age.
@@ -136,13 +141,15 @@ impl Search {
         states.dedup();
         let (mut queue_jobs, mut in_state, mut ended, mut records, mut all) = (Vec::new(), [0; 9], 0, 0, 0);
         let mut on_queues = HashMap::<_, u64>::new();
+        let counted = catalog::all_counted(connection)?;
         for kind in catalog::queue_jobs(connection)? {
             let wanted =
                 query.takes_names(&kind.queue, &kind.job) && named.is_none_or(|pattern| name_fits(pattern, &kind.job));
             let (mut of_kind, mut with_record) = ([0; 9], 0);
             let messages = on_queues.entry(kind.queue.clone()).or_default();
             for code in JobState::ALL.into_iter().map(state::code) {
-                let jobs = catalog::counted(connection, kind.id, code)?;
+                let of_state = counted.get(&kind.id).zip(usize::try_from(code).ok());
+                let jobs = of_state.and_then(|(of_kind, code)| of_kind.get(code)).copied().unwrap_or_default();
                 match state::is_final(code) {
                     true => ended += jobs,
                     false => *messages += jobs,
@@ -162,13 +169,16 @@ impl Search {
             }
         }
         let limit = page_length(query.limit);
-        on_queues.retain(|queue, _| queue_jobs.iter().any(|kind| kind.queue == *queue));
+        let wanted: HashSet<&str> = queue_jobs.iter().map(|kind| &*kind.queue).collect();
+        on_queues.retain(|queue, _| wanted.contains(&**queue));
         let messages = on_queues.values().sum();
         // At worst, each of the records is in a block of its own.
         let rows = records.saturating_mul(first_of_block(1).unsigned_abs()).min(all);
         let in_all = in_state.iter().sum();
+        let by_kind = queue_jobs.iter().enumerate().map(|(at, kind)| (kind.id, at)).collect();
         Ok(Some(Self {
             queue_jobs,
+            by_kind,
             states,
             in_all,
             in_state,
@@ -317,7 +327,7 @@ impl Search {
     }
 
     fn queue_job(&self, kind: i64) -> Option<&QueueJob> {
-        self.queue_jobs.iter().find(|known| known.id == kind)
+        self.queue_jobs.get(*self.by_kind.get(&kind)?)
     }
 
     /// Whether a row is of these kinds, in these states, of the time, and behind the cursor.
