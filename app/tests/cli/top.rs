@@ -122,7 +122,7 @@ fn an_editor_that_fails_changes_nothing_and_the_view_goes_on() {
 #[test]
 fn all_that_match_are_cancelled_at_once() {
     let place = with_jobs(300);
-    let steps = "wait Queues\nkeys gj\nwait ping-300\nkeys *\nwait all that match are marked\nkeys c\nwait Really\nwait 300\n\
+    let steps = "wait Queues\nkeys gj\nwait lamp.ping\nwait ▌\nkeys *\nwait all that match are marked\nkeys c\nwait Cancels 300 jobs\n\
                  keys \\r\nwait changed\nkeys :queue lamp\\r\nwait Queues lamp\nkeys q\n";
     let drawn = top(&place, (24, 100), &[], steps);
     assert_eq!(drawn.code, 0, "{}", drawn.text);
@@ -132,7 +132,7 @@ fn all_that_match_are_cancelled_at_once() {
 #[test]
 fn a_terminal_that_shows_next_to_nothing() {
     let place = with_jobs(3);
-    let steps = "wait Overview\nkeys gj\nwait Jobs\nwait ▌\nkeys ?\nwait Keys\nkeys q:\nwait Go to\nkeys \\x1bxX*c\nwait Really\nkeys \\x1bq\n";
+    let steps = "wait Overview\nkeys gj\nwait Jobs\nwait ▌\nkeys ?\nwait Keys\nkeys q:\nwait Go to\nkeys \\x1b\nwait live\nkeys xX*c\nwait Really\nkeys nq\n";
     let drawn = top(&place, (5, 20), &[], steps);
     assert_eq!(drawn.code, 0, "{}", drawn.text);
 }
