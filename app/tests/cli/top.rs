@@ -132,7 +132,7 @@ fn all_that_match_are_cancelled_at_once() {
 #[test]
 fn a_terminal_that_shows_next_to_nothing() {
     let place = with_jobs(3);
-    let steps = "wait Overview\nkeys gj\nwait Jobs\nwait ▌\nkeys ?\nwait Keys\nkeys q:\nwait Go to\nkeys \\x1b\nwait live\nkeys xX*c\nwait Really\nkeys nq\n";
+    let steps = "wait Overview\nkeys gj\nwait Jobs\nwait ▌\nkeys ?\nwait Keys\nkeys q:\nwait Go to\nkeys \\x1b\nwait ▌\nkeys xX*c\nwait Really\nkeys nq\n";
     let drawn = top(&place, (5, 20), &[], steps);
     assert_eq!(drawn.code, 0, "{}", drawn.text);
 }
