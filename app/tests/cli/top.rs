@@ -92,7 +92,7 @@ fn arguments_are_edited_and_a_copy_runs_with_them() {
     place.lamp(&["enqueue", "lamp.ping", r#"{"sleep_ms":1}"#, "--id", "first", "--delay", "2h"]).ok();
     // First it leaves what does not fit, and then what does.
     place.write("edit.sh", "grep -q ': 1$' \"$1\" && sed -i 's/: 1$/: 5000/' \"$1\" || sed -i 's/5000/7/' \"$1\"\n");
-    let steps = "wait Queues\nkeys gj\nwait first\nkeys E\nwait maximum\nkeys \\r\nwait Really\nkeys \\r\nwait changed\nkeys q\n";
+    let steps = "wait Queues\nkeys gj\nwait first\nkeys E\nwait maximum\nkeys \\r\nwait Enter: do it\nkeys \\r\nwait changed\nkeys q\n";
     let drawn = on_terminal(&place, (24, 80), &["top"], "sh ./edit.sh", steps);
     assert_eq!(drawn.code, 0, "{}", drawn.text);
     let jobs = lines(&place.lamp(&["jobs", "--json"]).ok());
@@ -122,8 +122,8 @@ fn an_editor_that_fails_changes_nothing_and_the_view_goes_on() {
 #[test]
 fn all_that_match_are_cancelled_at_once() {
     let place = with_jobs(300);
-    let steps = "wait Queues\nkeys gj\nwait ping-300\nkeys *\nwait all that match are marked\nkeys c\nwait Really\nwait 300\n\
-                 keys \\r\nwait changed\nkeys :queue lamp\\r\nwait Queues lamp\nkeys q\n";
+    let steps = "wait Queues\nkeys gj\nwait lamp.ping\nwait ▌\nkeys *\nwait all that match are marked\nkeys c\nwait Cancels 300 jobs\nwait Enter: do it\n\
+                 keys \\r\nwait changed\nkeys :queue lamp\nwait ▌queue lamp\nkeys \\r\nwait Queues lamp\nkeys q\n";
     let drawn = top(&place, (24, 100), &[], steps);
     assert_eq!(drawn.code, 0, "{}", drawn.text);
     assert_eq!(lines(&place.lamp(&["jobs", "--state", "cancelled", "--limit", "0", "--json"]).ok()).len(), 300);
@@ -132,7 +132,7 @@ fn all_that_match_are_cancelled_at_once() {
 #[test]
 fn a_terminal_that_shows_next_to_nothing() {
     let place = with_jobs(3);
-    let steps = "wait Overview\nkeys gj\nwait Jobs\nwait ▌\nkeys ?\nwait Keys\nkeys q:\nwait Go to\nkeys \\x1bxX*c\nwait Really\nkeys \\x1bq\n";
+    let steps = "wait Overview\nkeys gj\nwait Jobs\nwait ▌\nkeys ?\nwait Keys\nkeys q:\nwait Go to\nkeys \\x1b\nwait ▌\nkeys xX*c\nwait Really\nkeys nq\n";
     let drawn = top(&place, (5, 20), &[], steps);
     assert_eq!(drawn.code, 0, "{}", drawn.text);
 }
@@ -159,7 +159,7 @@ fn the_editor_has_the_terminal_and_all_its_keys() {
     place.lamp(&["enqueue", "lamp.ping", r#"{"sleep_ms":1}"#, "--id", "first", "--delay", "2h"]).ok();
     place.write("edit.sh", "printf '\\033[2Jhow long?'\nread -r line\nsed -i \"s/: 1$/: $line/\" \"$1\"\n");
     let steps = "wait Queues\nkeys gj\nwait first\nkeys E\nwait how long?\nkeys 234\\r\n";
-    let consent = format!("{steps}wait Really\nkeys \\r\nwait changed\nkeys q\n");
+    let consent = format!("{steps}wait Enter: do it\nkeys \\r\nwait changed\nkeys q\n");
     let drawn = on_terminal(&place, (24, 80), &["top"], "sh ./edit.sh", &consent);
     assert_eq!(drawn.code, 0, "{}", drawn.text);
     assert_eq!(lines(&place.lamp(&["jobs", "--json"]).ok())[0]["args"]["sleep_ms"], 234);

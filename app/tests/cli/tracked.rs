@@ -122,3 +122,22 @@ fn a_rate_and_a_preview_are_for_many() {
     assert_eq!(place.lamp(&["retry", "--query", "state:failed tag:none"]).err, "no ended jobs that fit\n");
     assert_eq!(latest(&place), operation, "nothing begins where nothing fits");
 }
+
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_stops_nothing_half_way() {
+    let place = Place::new();
+    for id in ["a", "b", "c"] {
+        place.lamp(&["enqueue", "lamp.ping", "--id", id, "--delay", "2h"]).ok();
+    }
+    let mut child = place.command(&["cancel", "a", "b", "c"]);
+    let mut child = child.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{ended:?}");
+    assert_eq!(json(&place, &["jobs", "--state", "cancelled", "--json"]).len(), 3);
+    let said = String::from_utf8(ended.stderr).unwrap();
+    for id in ["a", "b", "c"] {
+        assert!(said.contains(&format!("job {id} was cancelled")), "{said}");
+    }
+}

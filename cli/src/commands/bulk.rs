@@ -16,13 +16,22 @@ pub(super) async fn each(
     done: &str,
     act: impl AsyncFn(&JobId) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    let mut errors = Vec::new();
+    let (mut errors, mut unanswered) = (Vec::new(), Vec::new());
     for id in ids {
         match act(id).await {
-            Ok(()) => output::print(|out| writeln!(out, "{GOOD}{done}{GOOD:#} {NAME}{id}{NAME:#}"))
-                .map_err(|error| error.after(format_args!("job {id} was {done}")))?,
+            // Whether anybody reads the answers or not, it is done to the others too.
+            Ok(()) => unanswered.extend(
+                output::print(|out| writeln!(out, "{GOOD}{done}{GOOD:#} {NAME}{id}{NAME:#}"))
+                    .err()
+                    .map(|error| error.after(format_args!("job {id} was {done}"))),
+            ),
             Err(error) => errors.push(error),
         }
+    }
+    let last = if errors.is_empty() { unanswered.pop() } else { None };
+    unanswered.iter().for_each(|error| output::hint(&error.to_string()));
+    if let Some(last) = last {
+        return Err(last);
     }
     let count = errors.len();
     match errors.pop() {

@@ -154,6 +154,7 @@ fn table(operations: &[Operation]) -> Result<(), Error> {
             output::cell(&operation.id),
         ]);
     }
+    output::keep_whole(&mut table, 6);
     output::print_table(&table)
 }
 

@@ -86,7 +86,11 @@ where
     fn take(&mut self) -> io::Result<()> {
         self.is_taken = true;
         self.modes.enter()?;
-        self.terminal.clear().map_err(io::Error::other)
+        // Not `Terminal::clear`, which asks the terminal where its cursor is, and waits for the answer among the keys.
+        self.terminal.backend_mut().clear().map_err(io::Error::other)?;
+        // Both buffers are empty then, and all is drawn again.
+        self.terminal.swap_buffers();
+        Ok(())
     }
 }
 
