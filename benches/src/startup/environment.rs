@@ -7,7 +7,8 @@ use serde_json::json;
 pub(crate) const QUEUE: &str = "shop-nothing";
 const ACCOUNT: &str = "us-east-1:123456789012";
 
-/// Returns everything that the template sets for a function with records; the others read only the map of queues.
+/// Returns everything that the template sets for a function with records, or for the dashboard; the others read only the map of
+/// queues.
 pub(crate) fn of(api: &RuntimeApi, bootstrap: &str) -> Vec<(&'static str, String)> {
     let url = |queue: &str| format!("https://sqs.us-east-1.amazonaws.com/123456789012/{queue}");
     let queues = json!({ "nothing": { "url": url(QUEUE), "dlq": url("shop-nothing-dlq") } });
@@ -22,6 +23,12 @@ pub(crate) fn of(api: &RuntimeApi, bootstrap: &str) -> Vec<(&'static str, String
             ("LAMPLIGHTER_SCHEDULE_GROUP", "shop".to_owned()),
             ("LAMPLIGHTER_SCHEDULER_ROLE", "arn:aws:iam::123456789012:role/shop-scheduler".to_owned()),
             ("LAMPLIGHTER_UNDELIVERED", format!("arn:aws:sqs:{ACCOUNT}:shop-undelivered")),
+        ]);
+    }
+    if bootstrap == "dashboard" {
+        environment.extend([
+            ("LAMPLIGHTER_DASHBOARD_RIGHTS", "*:assumed-role/Operators/* operator".to_owned()),
+            ("LAMPLIGHTER_DASHBOARD_FORMS", format!("arn:aws:cloudformation:{ACCOUNT}:stack/shop/1")),
         ]);
     }
     environment

@@ -146,7 +146,11 @@ fn table(operations: &[Operation]) -> Result<(), Error> {
     for operation in operations {
         table.add_row([
             output::cell(when::relative(operation.created_at, now)),
-            output::cell(operation.state),
+            output::cell(if operation.interrupted_at(now).is_some() {
+                "interrupted"
+            } else {
+                operation.state.as_str()
+            }),
             output::cell(&operation.action),
             output::cell(safe(&operation.target.to_string())),
             output::cell(operation.progress.done),
@@ -200,6 +204,10 @@ fn show(operation: &Operation, next: Option<String>) -> Result<(), Error> {
         }
         if let Some(ended) = operation.finished_at {
             writeln!(out, "  {FAINT}ended{FAINT:#} {}", moment(ended, now))?;
+        }
+        if let Some(since) = operation.interrupted_at(now) {
+            let since = moment(since, now);
+            writeln!(out, "  {WARN}interrupted{WARN:#} {since}; `lamp ops {id} --resume` goes on with it")?;
         }
         if let Some(by) = &operation.stopped_by {
             writeln!(out, "  {FAINT}stopped by{FAINT:#} {}", safe(by))?;

@@ -102,7 +102,10 @@ pub(super) fn access(deployment: &Deployment) -> Map {
         if deployment.workers.as_ref().is_some_and(|workers| workers.settings.contains(setting)) {
             roles.push(workers::role());
         }
-        let properties = Map::new().set("PolicyName", "secrets").set("Roles", roles).set("PolicyDocument", document);
-        all.set(format!("{parameter}Access"), resource_if(&has(&parameter), "AWS::IAM::Policy", properties))
+        // Two policies of one name at a role would be one: that of the resource which is made last.
+        let name = format!("{parameter}Access");
+        let properties =
+            Map::new().set("PolicyName", name.as_str()).set("Roles", roles).set("PolicyDocument", document);
+        all.set(name, resource_if(&has(&parameter), "AWS::IAM::Policy", properties))
     })
 }

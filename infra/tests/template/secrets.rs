@@ -40,6 +40,17 @@ fn functions_may_read_exactly_the_named_secrets() {
     assert_eq!(statements.len(), 2);
 }
 
+/// Policies of one name at a role replace each other.
+#[test]
+fn a_function_reads_the_secrets_of_each_of_its_settings() {
+    const MORE: Setting = Setting::secret_arns("LAMPLIGHTER_COURIER_SEALS", "Seals of couriers");
+    let function = Function::new("courier").setting(KEYS).setting(MORE).job(handle::<SendMail>).with_state(());
+    let template = Template::new(&derive(&[function], &[]).unwrap());
+    let name = |id| properties(&template, id)["PolicyName"].clone();
+    assert_eq!(name("CourierKeysAccess"), "CourierKeysAccess");
+    assert_ne!(name("CourierKeysAccess"), name("CourierSealsAccess"));
+}
+
 #[test]
 fn a_given_key_is_used_only_through_the_services() {
     let properties = properties(&template(), "CourierKeysAccess");

@@ -1,6 +1,11 @@
 //! The function's invocations: requests of the function URL, and the question which code this is.
 
-use std::{convert::Infallible, fmt, sync::Arc};
+use std::{
+    convert::Infallible,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use lambda_http::{
     Adapter, Body, Request, Response,
@@ -12,6 +17,7 @@ use lamplighter::{App, DashboardFunction, Variables};
 use lamplighter_aws::{AwsBackend, lambda::About};
 use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
+use tokio::time::timeout;
 use tower::ServiceExt;
 
 use crate::{
@@ -22,6 +28,11 @@ use crate::{
 
 /// Lambda sends 6 MB at most (AWS Lambda Developer Guide, "Lambda quotas"), in which three bytes take four.
 const MOST_BYTES: usize = 4_400_000;
+
+/// How long the first request waits for secrets. The dashboard itself answers within fifteen seconds more.
+const SETUP: Duration = Duration::from_secs(8);
+/// What a request may take in all, of the function's [time](DashboardFunction::TIMEOUT).
+const REQUEST: Duration = Duration::from_secs(27);
 
 /// `{"lamplighter":"about"}`, as other functions understand it too.
 #[derive(Deserialize)]
@@ -74,12 +85,17 @@ impl fmt::Debug for Host {
 }
 
 async fn respond(routers: Arc<Routers>, mut request: Request) -> Result<Response<Body>, Infallible> {
+    let began = Instant::now();
     let caller = Caller::of(request.extensions());
-    let router = match routers.router(&caller).await {
-        Ok(router) => router,
-        Err(error) => {
+    let router = match timeout(SETUP, routers.router(&caller)).await {
+        Ok(Ok(router)) => router,
+        Ok(Err(error)) => {
             tracing::error!(%error, "the dashboard cannot be shown");
             return Ok(unavailable("The dashboard is not set up completely; its log says what is missing.\n"));
+        }
+        Err(_) => {
+            tracing::error!("the dashboard cannot be shown: its secrets could not be read in time");
+            return Ok(unavailable("The dashboard's secrets could not be read in time; try again.\n"));
         }
     };
     request.extensions_mut().insert(caller);
@@ -92,7 +108,7 @@ async fn respond(routers: Arc<Routers>, mut request: Request) -> Result<Response
     };
     // Nothing goes on here between two requests.
     if looks && matches!(head.status, StatusCode::OK | StatusCode::NOT_MODIFIED) {
-        routers.go_on().await;
+        routers.go_on(REQUEST.saturating_sub(began.elapsed())).await;
     }
     Ok(Response::from_parts(head, Body::from(body.to_vec())))
 }

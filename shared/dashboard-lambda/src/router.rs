@@ -6,7 +6,10 @@ use axum::Router;
 use lamplighter::{App, DashboardFunction, host::Stop, operation::Runner};
 use lamplighter_aws::{AwsBackend, AwsClients, SecretReader};
 use lamplighter_dashboard::{Access, Dashboard, Site, http::SigningKey};
-use tokio::{sync::OnceCell, time::Instant};
+use tokio::{
+    sync::OnceCell,
+    time::{Instant, timeout},
+};
 
 use crate::{
     caller::{ByIam, Caller},
@@ -54,11 +57,14 @@ impl Routers {
         Self { site, runner, settings, secrets, made: OnceCell::new() }
     }
 
-    /// Goes on with operations that have not ended, for some seconds. The maintenance function does so too, with those that need
-    /// neither a queue nor a definition; with the others, anyone who looks at them.
-    pub(crate) async fn go_on(&self) {
-        if let Err(error) = self.runner.run_open(&Stop::new(), Some(Instant::now() + LOOKING)).await {
-            tracing::warn!(%error, "open operations could not be read");
+    /// Goes on with operations that have not ended, for some seconds, and not longer than `at_most` even if nothing answers. The
+    /// maintenance function does so too, with those that need no queue; with the others, anyone who looks at them.
+    pub(crate) async fn go_on(&self, at_most: Duration) {
+        let until = Instant::now() + LOOKING.min(at_most);
+        match timeout(at_most, self.runner.run_open(&Stop::new(), Some(until))).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "open operations could not be read"),
+            Err(_) => tracing::warn!("an open operation had no answer in time; it goes on once its lease has ended"),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use lamplighter::{
-    Definition, JobId, JobState, LogLevel, RawValue, Timestamp,
+    Definition, Job, JobId, JobState, LogLevel, NewJob, Queue, RawValue, Sensitive, Timestamp, Tracking,
     host::Stop,
     operation::{
         Action, Arguments, Created, NewOperation, Operation, OperationError, OperationQuery, OperationState,
@@ -11,6 +11,8 @@ use lamplighter::{
     },
     record::LogLine,
 };
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{
@@ -194,6 +196,85 @@ pub(super) async fn an_operation_goes_on_where_its_runner_died(subject: &dyn Sub
     for name in names {
         assert_eq!(state(subject, name).await, Some(JobState::Queued), "{name}");
     }
+}
+
+/// A job with something to hide.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Pay {
+    what: String,
+    card: Sensitive<String>,
+}
+
+impl Job for Pay {
+    const NAME: &'static str = "conformance.pay";
+    const QUEUE: Queue = PLAIN;
+}
+
+pub(super) async fn an_operation_on_arguments_goes_on_where_their_job_is_not_defined(subject: &dyn Subject) {
+    let client = subject.client();
+    for (name, what) in [("act-x", "x"), ("act-y", "y")] {
+        enqueue(subject, name, what).await;
+    }
+    for (name, what, card) in [("pay-x", "x", "1234"), ("pay-y", "y", "x")] {
+        let job = Pay { what: what.into(), card: card.to_owned().into() };
+        client.enqueue(job).id(name).await.expect("enqueued");
+    }
+    // A job that the operator's program does not know may have something to hide.
+    let args = RawValue::from_string(r#"{"what":"x","card":"x"}"#.into()).expect("JSON");
+    let stranger = NewJob::raw("conformance.stranger", PLAIN.name(), Tracking::Full, args).id("stranger");
+    assert!(client.enqueue_all([stranger]).await.iter().all(Result::is_ok));
+    let definitions = vec![Definition::of::<Act>(), Definition::of::<Pay>()];
+    for (term, changed) in [("args.card:x", &[][..]), ("args.what:x", &["act-x", "pay-x"])] {
+        let dead = Runner::new(client.clone(), definitions.clone());
+        let target = Target::Query { query: format!("{term} job:conformance.*"), end: subject.env().now() };
+        let new = NewOperation::new(Action::Cancel, target, "ada");
+        let preview = dead.preview(&new.action, &new.target).await.expect("counted");
+        assert_eq!(preview.jobs, changed.len() as u64, "{term}");
+        let operation = dead.start(new).await.expect("begun").id;
+        subject.pass(Runner::LEASE + Duration::from_secs(1)).await;
+        let other = Runner::new(client.clone(), Vec::new());
+        let resumed = other.run_open(&Stop::new(), None).await.expect("looked for");
+        assert_eq!((resumed.ended, resumed.left), (1, 0), "{term}: {resumed:?}");
+        let ended = client.operation(&operation).await.expect("readable").expect("there");
+        assert_eq!(ended.progress.changed, changed.len() as u64, "{term}: {ended:?}");
+        for name in ["act-x", "act-y", "pay-x", "pay-y", "stranger"] {
+            let is_cancelled = state(subject, name).await == Some(JobState::Cancelled);
+            assert_eq!(is_cancelled, changed.contains(&name), "{term} {name}");
+        }
+    }
+}
+
+pub(super) async fn an_interrupted_operation_says_so_and_goes_on_with_whoever_can(subject: &dyn Subject) {
+    let client = subject.client();
+    let operator = runner(subject).await;
+    if !subject.operator().await.known_names().await.expect("known").has_queue(PLAIN.name()) {
+        subject.operator().await.declare(PLAIN).await.expect("declared");
+    }
+    let other = Runner::new(client.clone(), Vec::new());
+    let target = || Target::Queue { queue: PLAIN.name().into() };
+    let start = async |action| operator.start(NewOperation::new(action, target(), "ada")).await.expect("begun").id;
+    let look = async |id: &JobId| client.operation(id).await.expect("readable").expect("there");
+
+    let id = start(Action::PauseQueue).await;
+    assert_eq!(look(&id).await.interrupted_at(subject.env().now()), None, "its process has it");
+    subject.pass(Runner::LEASE + Duration::from_secs(1)).await;
+    let found = look(&id).await;
+    assert_eq!(found.interrupted_at(subject.env().now()), found.lease.as_ref().map(|lease| lease.until), "{found:?}");
+    // Who may not operate queues leaves it to others.
+    let resumed = other.run_open(&Stop::new(), None).await.expect("looked for");
+    assert_eq!((resumed.ended, resumed.left), (0, 1), "{resumed:?}");
+    assert_eq!(look(&id).await, found);
+    let ended = operator.run(&id, &Stop::new(), None).await.expect("carried out");
+    assert_eq!((ended.state, ended.interrupted_at(subject.env().now())), (OperationState::Done, None), "{ended:?}");
+
+    let id = start(Action::ResumeQueue).await;
+    subject.pass(Runner::LEASE + Runner::ABANDONED + Duration::from_secs(1)).await;
+    other.run_open(&Stop::new(), None).await.expect("looked for");
+    let given_up = look(&id).await;
+    assert_eq!(given_up.state, OperationState::Failed, "{given_up:?}");
+    assert!(given_up.error.is_some_and(|error| error.starts_with("interrupted: ")));
+    let id = start(Action::ResumeQueue).await;
+    assert_eq!(operator.run(&id, &Stop::new(), None).await.expect("carried out").state, OperationState::Done);
 }
 
 pub(super) async fn an_operation_that_is_left_goes_on_with_the_next_call(subject: &dyn Subject) {

@@ -9,8 +9,11 @@ use tokio::net::TcpStream;
 
 use super::error::{Error, Result};
 
-/// Sends `request` to the emulator on `port` and reads the whole answer.
-pub(crate) async fn send(port: u16, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>> {
+/// Sends a request to a port of this machine, and reads the whole answer.
+///
+/// # Errors
+/// When there is no answer.
+pub async fn send(port: u16, mut request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>> {
     let what = format!("{} {}", request.method(), request.uri());
     let failed = |error: &dyn std::fmt::Display| Error::Request { what: what.clone(), reason: error.to_string() };
     if !request.headers().contains_key(header::HOST) {

@@ -53,6 +53,7 @@ pub(crate) use error::tail;
 pub use error::{Error, Result};
 pub use eventually::{NeverHappened, PATIENCE, eventually};
 pub use functions::Invocation;
+pub use http::send;
 pub use options::Options;
 pub use queues::{Depth, Held, batch};
 pub use stack::Stack;

@@ -1,6 +1,7 @@
 //! The emulator that all tests share, and helpers for it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use e2e_function::{Run, TICK_SCHEDULE};
@@ -14,7 +15,7 @@ use tokio::sync::OnceCell;
 pub(crate) const SOON: Duration = PATIENCE;
 
 pub(crate) struct Cloud {
-    pub(crate) aws: MiniStack,
+    pub(crate) aws: Arc<MiniStack>,
     /// The stack of the tests' own function, whose jobs follow their arguments.
     pub(crate) stack: Stack,
     ledger: PathBuf,
@@ -29,7 +30,7 @@ pub(crate) async fn cloud() -> &'static Cloud {
 
 impl Cloud {
     pub(crate) async fn start() -> Self {
-        let aws = MiniStack::options().auth(true).start().await.unwrap();
+        let aws = Arc::new(MiniStack::options().auth(true).start().await.unwrap());
         let ledger = aws.log().with_file_name("ledger.jsonl");
         let stack = deploy_own(&aws, "e2e", e2e_function::function(), &ledger, (&[], INVOCATION)).await;
         Self { aws, stack, ledger }

@@ -10,5 +10,6 @@ mod jobs;
 mod limits;
 mod maintenance;
 mod outbox;
+mod rescheduled;
 mod stage;
 mod unique;

@@ -329,12 +329,18 @@ impl Stage {
 
     /// Makes the stored entry of a delayed job unreadable.
     pub(crate) async fn spoil(&self, id: &str) {
+        self.replace(&format!("JOB#{id}"), "DUE", "m", json!({ "S": "no message" })).await;
+    }
+
+    /// Replaces an attribute of an item, as a newer version might.
+    pub(crate) async fn replace(&self, pk: &str, sk: &str, attribute: &str, value: Value) {
         let update = json!({
             "TableName": self.places.table,
-            "Key": { "pk": { "S": format!("JOB#{id}") }, "sk": { "S": "DUE" } },
-            "UpdateExpression": "SET m = :body",
-            "ConditionExpression": "attribute_exists(m)",
-            "ExpressionAttributeValues": { ":body": { "S": "no message" } },
+            "Key": { "pk": { "S": pk }, "sk": { "S": sk } },
+            "UpdateExpression": "SET #a = :value",
+            "ConditionExpression": "attribute_exists(#a)",
+            "ExpressionAttributeNames": { "#a": attribute },
+            "ExpressionAttributeValues": { ":value": value },
         });
         let request = Request::post("/")
             .header("content-type", "application/x-amz-json-1.0")

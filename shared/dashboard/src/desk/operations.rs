@@ -192,6 +192,7 @@ impl Desk {
                 failed: progress.failed,
             },
             finished_at: operation.finished_at,
+            interrupted_at: operation.interrupted_at(self.now()),
             stopped_by: operation.stopped_by.clone(),
             error: operation.error.clone(),
             results: operation.results.clone(),

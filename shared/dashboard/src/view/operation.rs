@@ -48,6 +48,10 @@ pub struct OperationView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = schema::moment)]
     pub finished_at: Option<Timestamp>,
+    /// Since when nobody carries it out, where it has not ended: the process that did has died.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = schema::moment)]
+    pub interrupted_at: Option<Timestamp>,
     /// Who stopped it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped_by: Option<String>,

@@ -47,10 +47,14 @@ pub struct Operation {
     /// Jobs that it has enqueued, at most [`Operation::MOST_RESULTS`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub results: Vec<JobId>,
+    /// Of a query with `args.…` terms: the jobs in which what the terms ask for is not sensitive. No other job is changed, so a
+    /// process that does not know the definitions can go on with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comparable: Option<Vec<String>>,
     /// Where it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
-    /// Who carries it out.
+    /// Who carries it out, or did last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<OperationLease>,
     /// What was asked for, as a hash: another request under the same idempotency key is refused.
@@ -114,6 +118,7 @@ impl Operation {
             stopped_by: None,
             error: None,
             results: Vec::new(),
+            comparable: None,
             cursor: None,
             lease: None,
             digest: None,
@@ -125,6 +130,13 @@ impl Operation {
     #[must_use]
     pub fn is_held(&self, now: Timestamp) -> bool {
         self.lease.as_ref().is_some_and(|lease| lease.until > now)
+    }
+
+    /// Since when nobody carries it out, if it has not ended: the process that did has died, or has left the rest to others.
+    #[must_use]
+    pub fn interrupted_at(&self, now: Timestamp) -> Option<Timestamp> {
+        let is_interrupted = !self.state.is_final() && !self.is_held(now);
+        is_interrupted.then(|| self.lease.as_ref().map_or(self.created_at, |lease| lease.until))
     }
 
     /// When it expires.

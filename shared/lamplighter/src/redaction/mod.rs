@@ -62,6 +62,33 @@ impl Redaction {
         Position::root(&self.schema).field(field).is_marked()
     }
 
+    /// Whether all that stands at a path may be shown (`true`), or nothing but a `null` (`false`), whatever the arguments are.
+    /// `None` where that depends on them.
+    pub(crate) fn shows(&self, path: &[String]) -> Option<bool> {
+        let mut position = Position::root(&self.schema);
+        for step in path {
+            if position.is_marked() {
+                return Some(false);
+            }
+            if !position.reaches_mark() {
+                return Some(true);
+            }
+            // A list is looked into without a step of its own.
+            if position.describes("array") {
+                return None;
+            }
+            position = step.parse().map_or_else(|_| position.field(step), |index| position.field_or_item(step, index));
+            if position.is_unknown() {
+                return Some(false);
+            }
+        }
+        match (position.is_marked(), position.reaches_mark()) {
+            (true, _) => Some(false),
+            (false, false) => Some(true),
+            (false, true) => None,
+        }
+    }
+
     /// How many steps of a path into the arguments may be shown: those behind a sensitive value may be keys of a map, which
     /// are values themselves.
     #[must_use]

@@ -10,13 +10,18 @@ use crate::{job::Definition, message::Message, record::Record, sensitive::PLACEH
 /// A job that is not among its definitions may have sensitive arguments, so those are hidden as a whole, and so is a body
 /// that is no message.
 #[derive(Debug, Clone, Default)]
-pub struct Redactions(BTreeMap<&'static str, Option<Redaction>>);
+pub struct Redactions(BTreeMap<Cow<'static, str>, Option<Redaction>>);
 
 impl Redactions {
     /// Of these jobs.
     #[must_use]
     pub fn of<'a>(definitions: impl IntoIterator<Item = &'a Definition>) -> Self {
-        Self(definitions.into_iter().map(|definition| (definition.name, definition.redaction())).collect())
+        Self(definitions.into_iter().map(|definition| (definition.name.into(), definition.redaction())).collect())
+    }
+
+    /// For jobs in which nothing that is asked for is hidden. In any other job, everything is.
+    pub(crate) fn of_shown(jobs: &[String]) -> Self {
+        Self(jobs.iter().map(|job| (job.clone().into(), None)).collect())
     }
 
     /// A record as it may be shown: its arguments, and what its errors, its output and its checkpoint quote of them.

@@ -292,6 +292,31 @@ fn a_path_ends_where_a_sensitive_value_begins() {
 }
 
 #[test]
+fn whether_a_path_is_shown_is_known_where_no_argument_changes_it() {
+    let redaction = Definition::of::<All>().redaction().unwrap();
+    let shows = |path: &str| redaction.shows(&path.split('.').map(str::to_owned).collect::<Vec<_>>());
+    for path in ["name", "payload", "payload.any.thing", "tagged.kind", "access.Login.user"] {
+        assert_eq!(shows(path), Some(true), "{path}");
+    }
+    for path in [
+        "token",
+        "headers.any",
+        "cookies.any",
+        "tagged.token",
+        "tree.key",
+        "by_schema",
+        "nowhere",
+        "access.Login.password",
+    ] {
+        assert_eq!(shows(path), Some(false), "{path}");
+    }
+    // A list is looked into; and what holds sensitive values is shown in part.
+    for path in ["logins", "logins.user", "pair.0", "tree.inner.key", "tree"] {
+        assert_eq!(shows(path), None, "{path}");
+    }
+}
+
+#[test]
 fn records_and_messages_are_shown_by_what_is_known_of_their_jobs() {
     #[derive(Debug, Serialize, Deserialize, JsonSchema)]
     struct Plain {}

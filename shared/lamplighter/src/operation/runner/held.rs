@@ -37,7 +37,9 @@ impl Held {
     /// Lets others go on with it. If that cannot be written, they do once the lease has ended.
     pub(super) async fn release(&mut self, runner: &Runner) {
         let mut released = self.operation.clone();
-        released.lease = None;
+        // It says until when it was carried out.
+        released.lease =
+            Some(OperationLease { owner: runner.shared.owner.clone(), until: runner.client().env().now() });
         match runner.client().operation_port() {
             Ok(port) if within(port.save(&released)).await.is_ok_and(|saved| saved) => {
                 released.version += 1;

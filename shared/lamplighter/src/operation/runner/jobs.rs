@@ -13,6 +13,7 @@ use crate::{
     ports::{StoreError, StoreErrorKind},
     query::{Query, Search},
     record::{JobState, Record},
+    redaction::Redactions,
 };
 
 /// Jobs that are changed at the same time.
@@ -81,9 +82,12 @@ impl Runner {
                 self.by_ids(std::slice::from_ref(id), operation, most).await
             }
             target => {
-                let Some(search) = self.search(&operation.action, target, operation.created_at)? else {
+                let Some(mut search) = self.search(&operation.action, target, operation.created_at)? else {
                     return Ok(Portion { records: Vec::new(), missing: 0, next: None });
                 };
+                if let (None, Some(jobs)) = (&self.shared.redactions, &operation.comparable) {
+                    search = search.with_redactions(Redactions::of_shown(jobs));
+                }
                 let search = search.with_limit(most).with_cursor(operation.cursor.clone());
                 let mut found = within(self.client().search(&search)).await?;
                 found.records.retain(is_plain);

@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod acting;
+mod comparable;
 mod dead_letters;
 mod enqueue;
 mod held;
@@ -174,9 +175,10 @@ impl Runner {
             (Action::PauseQueue | Action::ResumeQueue | Action::Redrive { .. } | Action::DeleteDeadLetters, _) => {
                 self.shared.operator.is_some()
             }
-            // Which values are sensitive is not known: a search must not find them.
+            // Where it is not known which values are sensitive, a search must not find them.
             (_, Target::Query { query, .. }) => {
                 self.shared.redactions.is_some()
+                    || operation.comparable.is_some()
                     || query.parse::<Query>().is_ok_and(|query| query.arguments().is_empty())
             }
             _ => true,

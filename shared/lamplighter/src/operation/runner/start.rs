@@ -33,6 +33,7 @@ impl Runner {
         let mut operation = Operation::new(id, shown, target, line(&new.by).unwrap_or_default(), now);
         operation.reason = new.reason.as_deref().and_then(line);
         (operation.expected, operation.per_second, operation.digest) = (new.expected, new.per_second, digest);
+        operation.comparable = self.comparable(&operation.target);
         operation = self.leased(operation);
         let operation = match within(port.create(&operation)).await? {
             Created::New => operation,
