@@ -106,7 +106,12 @@ impl Cancel {
             let wrong = "a job that has ended cannot be cancelled";
             let query = query::in_states(&query, &open, |state| !state.is_final(), wrong)?;
             WORDS
-                .run((&client, &operating), catalog, (Action::Cancel, Which::Query(query)), (self.dry_run, &self.pace))
+                .run(
+                    (&client, &operating),
+                    catalog,
+                    (Action::Cancel, Which::Query(query.into())),
+                    (self.dry_run, &self.pace),
+                )
                 .await
         })
     }

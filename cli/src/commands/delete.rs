@@ -60,7 +60,12 @@ impl Delete {
             let wrong = "a job that has not ended cannot be deleted; cancel it first";
             let query = query::in_states(asked, &ended, JobState::is_final, wrong)?;
             WORDS
-                .run((&client, &operating), catalog, (Action::Delete, Which::Query(query)), (self.dry_run, &self.pace))
+                .run(
+                    (&client, &operating),
+                    catalog,
+                    (Action::Delete, Which::Query(query.into())),
+                    (self.dry_run, &self.pace),
+                )
                 .await
         })
     }

@@ -31,7 +31,7 @@ pub(super) struct Words {
 /// Which jobs are meant.
 pub(super) enum Which {
     /// Those that match.
-    Query(Query),
+    Query(Box<Query>),
     /// Those that were found by what no query says.
     Found(Vec<Found>),
 }
@@ -65,7 +65,7 @@ impl Words {
             }
             Which::Query(query) => {
                 let of = Operating::matching(&query);
-                let expected = client.count_search(&query::search(query, catalog), COUNTED).await?;
+                let expected = client.count_search(&query::search(*query, catalog), COUNTED).await?;
                 if expected.jobs == 0 && expected.is_complete {
                     self.nothing();
                     return Ok(());

@@ -95,7 +95,9 @@ impl Reschedule {
             };
             let wrong = "only a job that is scheduled, queued or retrying has a time to come";
             let query = query::in_states(asked, &MOVABLE, |state| MOVABLE.contains(&state), wrong)?;
-            WORDS.run((&client, &operating), catalog, (action, Which::Query(query)), (self.dry_run, &self.pace)).await
+            WORDS
+                .run((&client, &operating), catalog, (action, Which::Query(query.into())), (self.dry_run, &self.pace))
+                .await
         })
     }
 }

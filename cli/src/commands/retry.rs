@@ -95,11 +95,11 @@ impl Retry {
                     let wrong = "a job that has not ended cannot run again; wait for it, or cancel it first";
                     let words = if query.states().is_empty() { FAILED } else { ENDED };
                     let query = query::in_states(query, &[JobState::Failed], JobState::is_final, wrong)?;
-                    (words, Which::Query(query))
+                    (words, Which::Query(query.into()))
                 }
                 // When a job has failed is no term of a query.
                 (None, Some(since)) => (FAILED, Which::Found(self.find(&client, since).await?)),
-                (None, None) => (FAILED, Which::Query(self.failed())),
+                (None, None) => (FAILED, Which::Query(self.failed().into())),
             };
             words.run((&client, &operating), catalog, (Action::Retry, which), (self.dry_run, &self.pace)).await
         })
