@@ -112,17 +112,20 @@ fn an_interrupted_operation_says_how_to_go_on() {
     let latest = || json(&place, &["ops", "--limit", "1", "--json"]);
     place.write("pings.jsonl", &"{}\n".repeat(8));
     place.lamp(&["enqueue", "lamp.ping", "--from", "pings.jsonl", "--id-prefix", "ping", "--delay", "2h"]).ok();
-    let begin = || {
-        let mut command = place.command(&["cancel", "--query", "job:lamp.ping", "--rate", "1", "--by", "ada"]);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let under_way = || {
         let until = Instant::now() + PATIENCE;
         loop {
             let last = latest();
             if last.first().is_some_and(|one| one["state"] == "running" && one["progress"]["changed"] != value!(0)) {
-                break (child, last[0]["id"].as_str().unwrap().to_owned());
+                break last[0]["id"].as_str().unwrap().to_owned();
             }
             assert!(Instant::now() < until, "{last:?}");
         }
+    };
+    let begin = || {
+        let mut command = place.command(&["cancel", "--query", "job:lamp.ping", "--rate", "1", "--by", "ada"]);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        (child, under_way())
     };
     let (child, id) = begin();
     let shown = place.lamp(&["ops", &id]).ok();
