@@ -57,6 +57,9 @@ impl Routers {
     /// Goes on with operations that have not ended, for some seconds. The maintenance function does so too, with those that need
     /// neither a queue nor a definition; with the others, anyone who looks at them.
     pub(crate) async fn go_on(&self) {
+        if !self.settings.allow_writes() {
+            return;
+        }
         if let Err(error) = self.runner.run_open(&Stop::new(), Some(Instant::now() + LOOKING)).await {
             tracing::warn!(%error, "open operations could not be read");
         }
@@ -94,6 +97,9 @@ impl Routers {
             .run_within(BEGINNING)
             .public_url(&public_url)
             .map_err(|error| unusable(&error))?;
+        if !self.settings.allow_writes() {
+            dashboard = dashboard.read_only();
+        }
         // Behind another name, requests come under the function's own all the same.
         if let Some(domain) = &caller.domain {
             dashboard = dashboard.host(domain);
