@@ -176,7 +176,7 @@ impl Desk {
     /// When there is none, or the viewer may not do what it does.
     pub async fn stop(&self, id: &str) -> Result<OperationView, Problem> {
         let operation = self.seen_operation(id).await?;
-        if !self.touches_only_seen(&operation.target).await {
+        if !self.may_stop(&operation).await {
             return Err(Problem::forbidden("The operation is about queues that you do not see."));
         }
         let may = ActionKind::named(operation.action.as_str()).is_some_and(|kind| self.may(kind));

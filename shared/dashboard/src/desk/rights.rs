@@ -128,14 +128,24 @@ impl Desk {
         self.sees_all() || operation.by == self.viewer.name || self.touches_only_seen(&operation.target).await
     }
 
+    /// Whether an operation that the viewer sees is about nothing else. What their own one has deleted by now was seen when it began.
+    pub(super) async fn may_stop(&self, operation: &Operation) -> bool {
+        match &operation.target {
+            Target::Jobs { ids } if operation.by == self.viewer.name => {
+                self.records_of(ids).await.values().all(|record| self.sees(&record.queue))
+            }
+            target => self.touches_only_seen(target).await,
+        }
+    }
+
     /// Whether there are jobs of these ids, all on queues that the viewer sees. What is not there may have been on any.
-    pub(super) async fn sees_each(&self, ids: &[JobId]) -> bool {
+    async fn sees_each(&self, ids: &[JobId]) -> bool {
         let records = self.records_of(ids).await;
         !ids.is_empty() && ids.iter().all(|id| records.get(id).is_some_and(|record| self.sees(&record.queue)))
     }
 
     /// Whether a target is nothing but what the viewer sees.
-    pub(super) async fn touches_only_seen(&self, target: &Target) -> bool {
+    async fn touches_only_seen(&self, target: &Target) -> bool {
         if self.sees_all() {
             return true;
         }

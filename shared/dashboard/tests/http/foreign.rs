@@ -1,7 +1,11 @@
 //! Operations, batches and ids of others: what a viewer of some queues learns of them.
 
 use http::StatusCode;
-use lamplighter::{Enqueued, JobId, NewJob};
+use jiff::Timestamp;
+use lamplighter::{
+    Enqueued, JobId, NewJob,
+    operation::{Action, Operation, OperationLease, Target},
+};
 use serde_json::{Value, json};
 
 use crate::support::{Mail, Ship, Shop, TOKEN, shop};
@@ -51,6 +55,18 @@ async fn an_operation_on_one_hidden_job_among_many_is_hidden() {
     }
     let seen = shop.get("/api/v1/operations", "team").await.json();
     assert_eq!((seen["items"].as_array().unwrap().len(), &seen["items"][0]["id"]), (1, &json!(own)));
+}
+
+#[tokio::test]
+async fn a_team_stops_its_own_operation_though_jobs_are_gone_by_now() {
+    let shop = shop().await;
+    let id = JobId::new("op-own").unwrap();
+    let ids = vec![shop.mailed.clone(), JobId::new("gone").unwrap()];
+    let mut held = Operation::new(id, Action::Delete, Target::Jobs { ids }, "team", Timestamp::now());
+    held.lease = Some(OperationLease { owner: "another".into(), until: Timestamp::MAX });
+    shop.backend.backend().operations.unwrap().create(&held).await.unwrap();
+    let stopped = shop.post("/api/v1/operations/op-own/stop", "team", &json!({})).await;
+    assert_eq!((stopped.status, &stopped.json()["state"]), (StatusCode::OK, &json!("stopping")), "{}", stopped.text());
 }
 
 #[tokio::test]
